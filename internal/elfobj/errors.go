@@ -1,0 +1,77 @@
+package elfobj
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrNotELF is wrapped by the error of [Parse], [NewFile] and [Open] for input
+// that does not begin with the ELF magic number.
+var ErrNotELF = errors.New("not an ELF file")
+
+// FormatError says what is wrong with a file, and where. Every error about the
+// content of a file is or wraps one.
+//
+// Files that are sound but of a kind that this package doesn't read (another
+// class, byte order or machine) have an Err that is [errors.ErrUnsupported].
+// Files that end too early have an Err that is [io.ErrUnexpectedEOF].
+type FormatError struct {
+	File    string // as given to Open; empty otherwise
+	Section string // name, or "#" and the index when it has no name; empty outside of sections
+	Offset  uint64 // of the wrong field, in bytes from the start of the file
+	Msg     string
+	Err     error // cause, may be nil
+}
+
+func (e *FormatError) Error() string {
+	var b strings.Builder
+	if e.File != "" {
+		fmt.Fprintf(&b, "%s: ", e.File)
+	}
+	if e.Section != "" {
+		fmt.Fprintf(&b, "section %s: ", e.Section)
+	}
+	fmt.Fprintf(&b, "offset %#x: %s", e.Offset, e.Msg)
+	if e.Err != nil {
+		fmt.Fprintf(&b, ": %v", e.Err)
+	}
+	return b.String()
+}
+
+func (e *FormatError) Unwrap() error { return e.Err }
+
+// fail makes the error for the field at the file offset off. The section may
+// be nil.
+func (f *File) fail(s *Section, off uint64, format string, args ...any) error {
+	return f.wrap(nil, s, off, format, args...)
+}
+
+// wrap is fail with a cause.
+func (f *File) wrap(err error, s *Section, off uint64, format string, args ...any) error {
+	e := &FormatError{File: f.Name, Offset: off, Msg: fmt.Sprintf(format, args...), Err: err}
+	if s != nil {
+		e.Section = s.label()
+	}
+	return e
+}
+
+// SpecError says why a [Spec] or a [Builder] can't be written.
+type SpecError struct {
+	Section string // name, or "#" and the index; empty when it is not about a section
+	Symbol  string // name, or "#" and the index; empty when it is not about a symbol
+	Msg     string
+}
+
+func (e *SpecError) Error() string {
+	var b strings.Builder
+	b.WriteString("write object: ")
+	if e.Section != "" {
+		fmt.Fprintf(&b, "section %s: ", e.Section)
+	}
+	if e.Symbol != "" {
+		fmt.Fprintf(&b, "symbol %s: ", e.Symbol)
+	}
+	b.WriteString(e.Msg)
+	return b.String()
+}
