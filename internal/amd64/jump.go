@@ -1,0 +1,50 @@
+package amd64
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// JmpRel32 returns the near jump that, standing at from, goes to to, or a
+// [ReachError] when that is further than 2 GiB away:
+//
+//	e9 d32    jmp to
+func JmpRel32(from, to uint64) ([5]byte, error) {
+	return branch5(0xe9, "jmp", from, to)
+}
+
+// CallRel32 returns the near call that, standing at from, calls to, or a
+// [ReachError] when that is further than 2 GiB away:
+//
+//	e8 d32    call to
+func CallRel32(from, to uint64) ([5]byte, error) {
+	return branch5(0xe8, "call", from, to)
+}
+
+// JmpAbs64 returns a jump that reaches every address from everywhere and
+// changes no register; the address follows the instruction as data:
+//
+//	ff 25 00 00 00 00    jmp *0x0(%rip)
+//	d64                  .quad to
+func JmpAbs64(to uint64) [14]byte {
+	b := [14]byte{0xff, 0x25}
+	binary.LittleEndian.PutUint64(b[6:], to)
+	return b
+}
+
+func branch5(op byte, what string, from, to uint64) ([5]byte, error) {
+	d, ok := rel32(from+5, to)
+	if !ok {
+		return [5]byte{}, &ReachError{What: what, From: from, To: to}
+	}
+	b := [5]byte{op}
+	binary.LittleEndian.PutUint32(b[1:], d)
+	return b, nil
+}
+
+// rel32 returns the displacement from the end of an instruction to its target.
+// Addresses wrap: the top of the address space is next to 0.
+func rel32(end, to uint64) (uint32, bool) {
+	d := int64(to - end)
+	return uint32(d), d >= math.MinInt32 && d <= math.MaxInt32
+}
