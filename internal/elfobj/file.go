@@ -52,7 +52,10 @@ type File struct {
 	src    source
 	closer io.Closer
 
-	shstrtab SectionIndex // the section name table
+	shstrtab         SectionIndex // the section name table
+	names            []byte       // its data
+	extendedShnum    bool         // the number of sections is in section 0
+	extendedShstrndx bool         // the index of the name table is in section 0
 
 	unique   lazy[map[elf.SectionType]pair]
 	overlaps lazy[map[SectionIndex]SectionIndex]

@@ -10,12 +10,11 @@ import (
 // tables is the part of the file header that tells where the header tables
 // are, as it is in the file.
 type tables struct {
-	phoff, shoff       uint64
-	phentsize, phnum   uint16
-	shentsize, shnum   uint16
-	shstrndx           uint16
-	extendedShstrndx   bool
-	shnumFull, strFull uint64 // with section 0 taken into account
+	phoff, shoff     uint64
+	phentsize, phnum uint16
+	shentsize, shnum uint16
+	shstrndx         uint16
+	names            uint64 // index of the name table, with section 0 taken into account
 }
 
 // Offsets of fields in the file header, for messages.
@@ -119,7 +118,8 @@ func (f *File) readSections(h *tables) error {
 	if strndx >= n {
 		return f.fail(nil, offShstrndx, "section name table is section %d of %d", strndx, n)
 	}
-	h.shnumFull, h.strFull, h.extendedShstrndx = n, strndx, h.shstrndx == maxUint16
+	h.names = strndx
+	f.extendedShnum, f.extendedShstrndx = h.shnum == 0, h.shstrndx == maxUint16
 	table, err := f.src.bytes(h.shoff, n*shdrSize)
 	if err != nil {
 		return f.wrap(err, nil, h.shoff, "section header table")
@@ -155,12 +155,12 @@ func (f *File) parseSections(table []byte) {
 // nameSections cuts the names. It goes to the source directly: the check for
 // overlaps belongs to the use of data, and its messages need names.
 func (f *File) nameSections(table []byte, h *tables) error {
-	if h.strFull == 0 {
+	if h.names == 0 {
 		return nil // no name table; all names are empty
 	}
-	s := f.Sections[h.strFull]
+	s := f.Sections[h.names]
 	if s.Type != elf.SHT_STRTAB {
-		return f.fail(s, h.shoff+h.strFull*shdrSize+4, "section name table is of type %v", s.Type)
+		return f.fail(s, h.shoff+h.names*shdrSize+4, "section name table is of type %v", s.Type)
 	}
 	b, err := f.src.bytes(s.Offset, s.Size)
 	if err != nil {
@@ -183,7 +183,7 @@ func (f *File) nameSections(table []byte, h *tables) error {
 	if total > names.nameBudget(len(f.Sections)) {
 		return f.fail(s, s.Offset, "%d section names have %#x bytes together", len(f.Sections), total)
 	}
-	f.shstrtab = s.Index
+	f.shstrtab, f.names = s.Index, b
 	return nil
 }
 

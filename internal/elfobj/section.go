@@ -120,6 +120,9 @@ func (s *Section) read() ([]byte, error) {
 		return nil, f.fail(s, s.Offset, "%#x bytes overlap section %s, %#x bytes at %#x",
 			s.Size, other.label(), other.Size, other.Offset)
 	}
+	if s.Index == f.shstrtab {
+		return f.names, nil // the memory that the names were cut from
+	}
 	b, err := f.src.bytes(s.Offset, s.Size)
 	if err != nil {
 		return nil, f.wrap(err, s, s.Offset, "read %#x bytes", s.Size)
