@@ -1,0 +1,160 @@
+package procfs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+	"syscall"
+)
+
+// Path returns "/proc/PID" joined with the elements.
+func Path(pid int, elem ...string) string {
+	return path.Join(append([]string{"/proc", strconv.Itoa(pid)}, elem...)...)
+}
+
+// taskPath returns the path of a thread's file.
+func taskPath(pid, tid int, file string) string {
+	return Path(pid, "task", strconv.Itoa(tid), file)
+}
+
+// fileError adds the file to the error, and turns the errors that the kernel
+// gives for a process that has ended into [ErrGone].
+func fileError(file string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+		err = ErrGone
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = fmt.Errorf("%s: %w", p.Op, p.Err) // file already says the path
+	}
+	line := 0
+	var syn *SyntaxError
+	if errors.As(err, &syn) {
+		line = syn.Line
+	}
+	return &FileError{File: file, Line: line, Err: err}
+}
+
+// parsed reads a file and parses it.
+func parsed[T any](file string, parse func([]byte) (T, error)) (T, error) {
+	b, err := os.ReadFile(file)
+	if err == nil {
+		var v T
+		if v, err = parse(b); err == nil {
+			return v, nil
+		}
+	}
+	var zero T
+	return zero, fileError(file, err)
+}
+
+// Maps reads /proc/PID/maps. The list of a process that runs may be out of
+// date when it is returned. A zombie has none: the list is empty.
+func Maps(pid int) ([]Mapping, error) { return parsed(Path(pid, "maps"), ParseMaps) }
+
+// ReadStatus reads /proc/PID/status.
+func ReadStatus(pid int) (*Status, error) { return parsed(Path(pid, "status"), ParseStatus) }
+
+// ReadTaskStatus reads the status of one thread.
+func ReadTaskStatus(pid, tid int) (*Status, error) {
+	return parsed(taskPath(pid, tid, "status"), ParseStatus)
+}
+
+// ReadStat reads /proc/PID/stat.
+func ReadStat(pid int) (*Stat, error) { return parsed(Path(pid, "stat"), ParseStat) }
+
+// ReadTaskStat reads the stat of one thread.
+func ReadTaskStat(pid, tid int) (*Stat, error) {
+	return parsed(taskPath(pid, tid, "stat"), ParseStat)
+}
+
+// ReadAuxv reads /proc/PID/auxv.
+func ReadAuxv(pid int) (Auxv, error) { return parsed(Path(pid, "auxv"), ParseAuxv) }
+
+// Exe returns the path of the program in its mount namespace, without the
+// " (deleted)" that the kernel may append.
+func Exe(pid int) (string, error) {
+	file := Path(pid, "exe")
+	name, err := os.Readlink(file)
+	if err != nil {
+		return "", fileError(file, err)
+	}
+	if n := len(name) - len(deletedSuffix); n > 0 && name[n:] == deletedSuffix {
+		name = name[:n]
+	}
+	return name, nil
+}
+
+// OpenExe opens the program's file itself, even when it was deleted or
+// replaced since.
+func OpenExe(pid int) (*os.File, error) {
+	file := Path(pid, "exe")
+	f, err := os.Open(file)
+	return f, fileError(file, err)
+}
+
+// Tasks lists the ids of the process's threads in the order of their creation.
+// While threads come and go the list may miss some.
+func Tasks(pid int) ([]int, error) {
+	dir := Path(pid, "task")
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fileError(dir, err)
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return nil, fileError(dir, err)
+	}
+	tids := make([]int, 0, len(names))
+	for _, name := range names {
+		tid, err := strconv.Atoi(name)
+		if err != nil {
+			return nil, fileError(dir, fmt.Errorf("bad thread id %q", name))
+		}
+		tids = append(tids, tid)
+	}
+	return tids, nil
+}
+
+// An ID identifies a process for good: the kernel reuses a pid, but not
+// together with the start time.
+//
+// It survives execve(2), which keeps both.
+type ID struct {
+	PID   int
+	Start uint64 // [Stat.Start]
+}
+
+// Identify returns the identity of a process.
+func Identify(pid int) (ID, error) {
+	s, err := ReadStat(pid)
+	if err != nil {
+		return ID{}, err
+	}
+	return ID{PID: pid, Start: s.Start}, nil
+}
+
+// Check returns nil while the process exists, zombies included, otherwise an
+// error that wraps [ErrGone] or [ErrRecycled].
+func (id ID) Check() error {
+	now, err := Identify(id.PID)
+	if err != nil {
+		return err
+	}
+	if now != id {
+		return fmt.Errorf("pid %d: %w", id.PID, ErrRecycled)
+	}
+	return nil
+}
+
+// String returns e.g. "pid 42 (started at tick 1234)".
+func (id ID) String() string {
+	return fmt.Sprintf("pid %d (started at tick %d)", id.PID, id.Start)
+}
