@@ -16,6 +16,9 @@ func (d *decoder) modrm(e *entry) *stop {
 		d.refine(e, c)
 	}
 	mod, rm := c>>6, c&7
+	if e.form&vsib != 0 && (mod == 3 || rm != 4) {
+		return stopModRM
+	}
 	if mod == 3 || d.in.Opcode >= opcode(Map0F, 0x20) && d.in.Opcode <= opcode(Map0F, 0x23) {
 		return nil // for control and debug registers mod is ignored
 	}

@@ -104,8 +104,16 @@ var refinements = [...]refinement{
 	{opcode(Map0F, 0x18), anyPrefix, 0xc0, 0xc0, Nop},
 	{opcode(Map0F, 0x18), anyPrefix, 0xf7, 0x35, Other}, // prefetchit1, RIP-relative only
 	{opcode(Map0F, 0x18), anyPrefix, 0x20, 0x00, Other}, // prefetchnta, t0, t1, t2
-	{opcode(Map0F, 0x1e), 4, 0xff, 0xfa, Endbr},         // endbr64
-	{opcode(Map0F, 0x1e), 4, 0xff, 0xfb, Endbr},         // endbr32
-	{opcode(Map0F, 0x1e), 4, 0xf8, 0xc8, Other},         // rdssp
-	{opcode(Map0F, 0x1c), 1, 0xf8, 0x00, Other},         // cldemote
+	{opcode(Map0F, 0x1a), anyPrefix, 0xc0, 0x80, Other}, // MPX, with memory: bndldx, bndmov, bndcl, bndcu
+	{opcode(Map0F, 0x1a), anyPrefix, 0xc0, 0x40, Other},
+	{opcode(Map0F, 0x1a), anyPrefix, 0xc0, 0x00, Other},
+	{opcode(Map0F, 0x1a), 2 | 4 | 8, 0, 0, Other},       // with registers: bndmov, bndcl, bndcu
+	{opcode(Map0F, 0x1b), anyPrefix, 0xc0, 0x80, Other}, // bndstx, bndmov, bndmk, bndcn
+	{opcode(Map0F, 0x1b), anyPrefix, 0xc0, 0x40, Other},
+	{opcode(Map0F, 0x1b), anyPrefix, 0xc0, 0x00, Other},
+	{opcode(Map0F, 0x1b), 2 | 8, 0, 0, Other},
+	{opcode(Map0F, 0x1e), 4, 0xff, 0xfa, Endbr}, // endbr64
+	{opcode(Map0F, 0x1e), 4, 0xff, 0xfb, Endbr}, // endbr32
+	{opcode(Map0F, 0x1e), 4, 0xf8, 0xc8, Other}, // rdssp
+	{opcode(Map0F, 0x1c), 1, 0xf8, 0x00, Other}, // cldemote
 }

@@ -124,6 +124,8 @@ var modrmRules = [...]modrmRule{
 	{VEX0F38, 0x2e, "22222222", "00000000"},  // vmaskmovps
 	{VEX0F38, 0x2f, "22222222", "00000000"},  // vmaskmovpd
 	{VEX0F38, 0x49, "33333333", "98888888"},  // ldtilecfg, sttilecfg, tilerelease
+	{VEX0F38, 0x5c, "00000000", "cccccccc"},  // tdpbf16ps, tdpfp16ps
+	{VEX0F38, 0x5e, "00000000", "ffffffff"},  // tdpbssd and on
 	{VEX0F38, 0x5a, "22222222", "00000000"},  // vbroadcasti128
 	{VEX0F38, 0x8c, "22222222", "00000000"},  // vpmaskmovd, vpmaskmovq
 	{VEX0F38, 0x8e, "22222222", "00000000"},  // vpmaskmovd, vpmaskmovq
@@ -169,6 +171,8 @@ var modrmRules = [...]modrmRule{
 	{EVEX0F38, 0x53, "aaaaaaaa", "22222222"}, // vp4dpwssds, vp4dpws{bad}ds, vpdpwssds
 	{EVEX0F38, 0x5a, "22222222", "00000000"}, // vbroadcasti32x4, vbroadcasti64x2
 	{EVEX0F38, 0x5b, "22222222", "00000000"}, // vbroadcasti32x8, vbroadcasti64x4
+	{EVEX0F38, 0xc6, "02200220", "00000000"}, // vgatherpf0dps, vscatterpf0dps
+	{EVEX0F38, 0xc7, "02200220", "00000000"},
 	{EVEX0F38, 0x7a, "00000000", "22222222"}, // vpbroadcastb
 	{EVEX0F38, 0x7b, "00000000", "22222222"}, // vpbroadcastw
 	{EVEX0F38, 0x7c, "00000000", "22222222"}, // vpbroadcastd, vpbroadcastq

@@ -43,11 +43,16 @@ var formExceptions = [...]struct {
 	{VEX0F, 0x71, mb}, // shift groups
 	{VEX0F, 0x72, mb},
 	{VEX0F, 0x73, mb},
-	{VEX0F, 0x77, no}, // vzeroupper, vzeroall
-	{VEX0F, 0xc2, mb}, // vcmpps
-	{VEX0F, 0xc4, mb}, // vpinsrw
-	{VEX0F, 0xc5, mb}, // vpextrw
-	{VEX0F, 0xc6, mb}, // vshufps
+	{VEX0F, 0x77, no},          // vzeroupper, vzeroall
+	{VEX0F, 0xc2, mb},          // vcmpps
+	{VEX0F, 0xc4, mb},          // vpinsrw
+	{VEX0F, 0xc5, mb},          // vpextrw
+	{VEX0F, 0xc6, mb},          // vshufps
+	{VEX0F38, 0x4b, mr | vsib}, // tileloadd, tileloaddt1, tilestored
+	{VEX0F38, 0x90, mr | vsib}, // vpgatherdd and on
+	{VEX0F38, 0x91, mr | vsib},
+	{VEX0F38, 0x92, mr | vsib},
+	{VEX0F38, 0x93, mr | vsib},
 	{EVEX0F, 0x70, mb},
 	{EVEX0F, 0x71, mb},
 	{EVEX0F, 0x72, mb},
@@ -56,6 +61,16 @@ var formExceptions = [...]struct {
 	{EVEX0F, 0xc4, mb},
 	{EVEX0F, 0xc5, mb},
 	{EVEX0F, 0xc6, mb},
+	{EVEX0F38, 0x90, mr | vsib}, // vpgatherdd and on
+	{EVEX0F38, 0x91, mr | vsib},
+	{EVEX0F38, 0x92, mr | vsib},
+	{EVEX0F38, 0x93, mr | vsib},
+	{EVEX0F38, 0xa0, mr | vsib}, // vpscatterdd and on
+	{EVEX0F38, 0xa1, mr | vsib},
+	{EVEX0F38, 0xa2, mr | vsib},
+	{EVEX0F38, 0xa3, mr | vsib},
+	{EVEX0F38, 0xc6, mr | vsib}, // vgatherpf0dps and on
+	{EVEX0F38, 0xc7, mr | vsib},
 }
 
 const prefixes0F = "" +

@@ -47,6 +47,7 @@ const (
 	modrm   form = 0x80 // ModRM follows, with SIB and displacement as it says
 	invalid form = 0x40 // no instruction in 64-bit mode
 	prefix  form = 0x20 // a prefix or an escape, seen to before the maps are read
+	vsib    form = 0x10 // the operand must be memory with a SIB byte: gathers, tile loads
 )
 
 // The immediates. Sizes in bytes; "z" is 4, or 2 with operand size 16.
