@@ -11,13 +11,13 @@ import (
 
 // WriteFile writes a file of that name so that others see the old content or
 // the new one, and never a part. It writes a temporary file in the same folder
-// and renames it. Symbolic links are followed. New files have mode 0666 less
-// the umask, as os.Create has it; existing ones keep their permissions. On
-// error nothing is left behind.
+// and renames it. Symbolic links to files are followed. New files have mode 0644
+// less the umask; existing ones keep their permissions. On error nothing is
+// left behind.
 //
 // It refuses to replace what is not a regular file, such as /dev/null.
-func WriteFile(name string, w io.WriterTo) (err error) {
-	mode, exists := os.FileMode(0o666), false
+func WriteFile(name string, w io.WriterTo) error {
+	mode, exists := os.FileMode(0o644), false
 	switch st, err := os.Stat(name); {
 	case err == nil && !st.Mode().IsRegular():
 		return fmt.Errorf("write %s: not a regular file", name)
@@ -33,11 +33,9 @@ func WriteFile(name string, w io.WriterTo) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			tmp.Close() // a second time at worst, which does no harm
-			os.Remove(tmp.Name())
-		}
+	defer func() { // after success there is no such file, nor anything to close
+		tmp.Close()
+		os.Remove(tmp.Name())
 	}()
 	if _, err := w.WriteTo(tmp); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)

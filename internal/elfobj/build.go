@@ -95,7 +95,7 @@ func (b *Builder) AddRela(target SectionIndex, relas ...Rela) {
 // (Documentation/livepatch/module-elf-format.rst of Linux 6.1). Type, Link,
 // Info and Entsize of the header are set here; so is Addralign if it is 0.
 func (b *Builder) AddRelaSection(h SectionHeader, target SectionIndex, relas []Rela) SectionIndex {
-	h.Type, h.Info, h.Entsize = elf.SHT_RELA, uint32(target), relaSize
+	h.Type, h.Link, h.Info, h.Entsize = elf.SHT_RELA, 0, uint32(target), relaSize
 	if h.Addralign == 0 {
 		h.Addralign = 8
 	}

@@ -137,6 +137,8 @@ func (s *Spec) checkSection(i int) error {
 		return s.fail(i, "alignment %#x is not a power of two", sec.Addralign)
 	case (sec.Type == elf.SHT_NOBITS || sec.Type == elf.SHT_NULL) && len(sec.Data) != 0:
 		return s.fail(i, "%#x bytes of data in a section of type %v", len(sec.Data), sec.Type)
+	case len(sec.Data) != 0 && (sec.Type == elf.SHT_GROUP || s.hasRelas(sec)):
+		return s.fail(i, "%#x bytes of data in a section of type %v, which has another content", len(sec.Data), sec.Type)
 	case sec.Type == elf.SHT_GROUP:
 		return s.checkGroup(i)
 	case s.hasRelas(sec):
