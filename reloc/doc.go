@@ -1,0 +1,40 @@
+// Package reloc matches pre against run: it finds the code of a relocatable
+// object in the bytes that really execute, proves that it is the same code,
+// and reads off the run address of every symbol that the code mentions.
+//
+// The idea is Ksplice's run-pre matching. A relocatable object has holes where
+// the linker and the loader put addresses; in run these are filled in. Where
+// all bytes around the holes are equal, each hole can be solved like an
+// equation for the value of the symbol that it names, exported or not, in a
+// symbol table or not. All equations have to agree.
+//
+// # Layers
+//
+//	Image   bytes at run addresses, and whatever symbols there are
+//	        [OpenELF], [OpenProcess], [NewImage]
+//	Match   verdicts for the functions of pre, values for its symbols
+//
+// # What is compared
+//
+// The bytes of every function but for its holes, and what the holes refer to:
+// strings and constants by content, tables of constants with the references in
+// them, jump tables by the places that they lead to, everything else by
+// agreement and by the kind of memory it lies in. Writable data only has
+// addresses: its content belongs to the program. What may differ without being
+// a mismatch is a table of rows with a reason each (rules.go): padding, the
+// width of jumps, and instructions that linkers rewrite.
+//
+// # How a place is decided
+//
+// Candidates come from symbols, from references of functions already matched,
+// and from a search of the executable bytes. Only bytes and references decide;
+// weaker hints (the scope of a source file, the layout of a section) are used
+// last, and only between places that match to the byte. [FuncResult.By] says
+// what decided. What nothing decides is reported as [Ambiguous].
+//
+// # Security
+//
+// Objects and images may be hostile: the outcome is an error or a verdict,
+// without a panic, in memory bounded by a small multiple of the input. A match
+// proves that bytes are equal; it does not prove where they came from.
+package reloc

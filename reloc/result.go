@@ -1,0 +1,189 @@
+package reloc
+
+import (
+	"cmp"
+	"debug/elf"
+	"fmt"
+	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// Verdict is what matching found out about one function.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Absent    Verdict = iota // nothing in run looks like it or bears its name
+	Ambiguous                // several places match and nothing decides
+	Mismatch                 // it was found, but differs
+	Matched                  // it stands at one address, and all of it was verified
+)
+
+var verdictNames = [...]string{"absent", "ambiguous", "mismatch", "match"}
+
+// String returns the verdict in lower case: match, mismatch, ambiguous, absent.
+func (v Verdict) String() string {
+	if int(v) < len(verdictNames) {
+		return verdictNames[v]
+	}
+	return fmt.Sprintf("verdict(%d)", uint8(v))
+}
+
+// Evidence says what singled out the address of a function, apart from its
+// bytes, which are compared in any case. The order is from strong to weak.
+type Evidence uint8
+
+// The kinds of evidence.
+const (
+	NoEvidence  Evidence = iota
+	ByReference          // a function that is matched refers to it
+	BySymbol             // a symbol of that name stands there and nowhere else where the bytes match
+	BySearch             // these bytes are there and nowhere else
+	ByCallee             // of several places only there its references lead to what they should
+	ByPointer            // of several places data as it was linked points there
+	ByFile               // of several places only there the symbol is in the scope of the same source file
+	ByLayout             // of several places it is the one at the right distance from the rest of its section
+)
+
+var evidenceNames = [...]string{"none", "reference", "symbol", "search", "callee", "pointer", "file", "layout"}
+
+// String returns the evidence in one word.
+func (e Evidence) String() string {
+	if int(e) < len(evidenceNames) {
+		return evidenceNames[e]
+	}
+	return fmt.Sprintf("evidence(%d)", uint8(e))
+}
+
+// A Shift says that from an offset in pre on, run is further behind: the
+// instruction at offset Pre of the function stands at offset Run.
+type Shift struct{ Pre, Run uint64 }
+
+// FuncResult is what matching found out about one function of pre.
+type FuncResult struct {
+	Atom    elfdiff.AtomID
+	Name    string // "" for code without a symbol
+	Verdict Verdict
+	By      Evidence // of Matched
+	Address uint64   // in run; of Matched, and of Mismatch where it was expected
+	Size    uint64   // bytes in run; of Matched
+	// Shifts map offsets in pre to offsets in run, by Pre, when they are not
+	// the same; see RunOffset. Nil means that they are the same throughout.
+	Shifts []Shift
+	// Mismatch is set exactly when the verdict is Mismatch.
+	Mismatch *MismatchError
+	// Candidates are the addresses that remain, of Ambiguous, in ascending
+	// order. More says that there are too many to list.
+	Candidates []uint64
+	More       bool
+	// Weak says that pre defines it as a weak symbol, so that its absence may
+	// mean no more than that another definition replaced it.
+	Weak bool
+}
+
+// RunOffset maps an offset in pre to one in run, both from the start of the
+// function. Only offsets of instructions and the end are certain to be exact.
+func (f *FuncResult) RunOffset(pre uint64) uint64 {
+	i, found := slices.BinarySearchFunc(f.Shifts, pre, func(s Shift, p uint64) int { return cmp.Compare(s.Pre, p) })
+	if !found {
+		i--
+	}
+	if i < 0 {
+		return pre
+	}
+	return f.Shifts[i].Run + (pre - f.Shifts[i].Pre)
+}
+
+// Use is a set of ways in which code refers to a symbol, each of which has a
+// value of its own.
+type Use uint8
+
+// The uses.
+const (
+	UseAddress Use = 1 << iota // Value.Address
+	UsePLT                     // Value.PLT
+	UseGOT                     // Value.GOT
+	UseTPOff                   // Value.TPOff
+	UseTLS                     // Value.TLS
+	UseTLSSlot                 // Value.TLSSlot
+)
+
+// A Value is what is known of a symbol's value in run.
+type Value struct {
+	Name string
+	// Symbol is the symbol in pre, 0 when it was found through its atom alone
+	// (section symbols); Atom is the atom that it is defined by, or NoAtom.
+	Symbol elfobj.SymbolIndex
+	Atom   elfdiff.AtomID
+	Has    Use // which of the following are set
+	// Address is the run address: of functions reached through a PLT or GOT
+	// the final one, known when the slot is bound.
+	Address uint64
+	PLT     uint64 // address of the PLT entry that calls go through
+	GOT     uint64 // address of the GOT slot that holds the address
+	TPOff   int64  // offset from the thread pointer, as local-exec code adds it
+	TLS     uint64 // offset in the TLS block of its module, as st_value of a TLS symbol
+	TLSSlot uint64 // address of the GOT slot (pair) that describes the TLS symbol
+	// From lists the functions whose references determined or confirmed it,
+	// in ascending order, up to eight.
+	From []elfdiff.AtomID
+}
+
+// Result is the outcome of Match. It is deterministic: the same pre and run
+// give the same result, whatever the order of symbols in either.
+type Result struct {
+	// Functions holds one entry for each function of pre, in file order.
+	Functions []FuncResult
+	// Symbols holds the value of each symbol that relocations mention and
+	// that was found, and of everything named that was located; by name, then
+	// atom, then symbol index.
+	Symbols []Value
+
+	atoms    []uint64 // by atom: its run address
+	located  []bool
+	bySymbol map[elfobj.SymbolIndex]int // into Symbols
+	funcs    map[elfdiff.AtomID]int     // into Functions
+}
+
+// AllMatched reports whether every function is Matched.
+func (r *Result) AllMatched() bool {
+	for i := range r.Functions {
+		if r.Functions[i].Verdict != Matched {
+			return false
+		}
+	}
+	return true
+}
+
+// Func returns the result for the function with the given atom, or nil.
+func (r *Result) Func(id elfdiff.AtomID) *FuncResult {
+	if i, ok := r.funcs[id]; ok {
+		return &r.Functions[i]
+	}
+	return nil
+}
+
+// AtomAddr returns the run address of a pre atom that was located: a function
+// that matched, data or constants that matched functions refer to. For strings
+// and mergeable constants, of which there may be several copies, it is the
+// lowest address that they were found at.
+func (r *Result) AtomAddr(id elfdiff.AtomID) (uint64, bool) {
+	if id < 0 || int(id) >= len(r.atoms) || !r.located[id] {
+		return 0, false
+	}
+	return r.atoms[id], true
+}
+
+// SymbolValue returns what is known about a symbol of pre, defined or not.
+func (r *Result) SymbolValue(i elfobj.SymbolIndex) (Value, bool) {
+	j, ok := r.bySymbol[i]
+	if !ok {
+		return Value{}, false
+	}
+	return r.Symbols[j], true
+}
+
+// isWeak reports whether a symbol may be overridden by another definition.
+func isWeak(s *elfobj.Symbol) bool { return s.Bind() == elf.STB_WEAK }
