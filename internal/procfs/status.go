@@ -29,6 +29,7 @@ type Status struct {
 	NSpid       []int     // pid in each pid namespace, outermost first; nil before Linux 4.1
 	Threads     int
 	Seccomp     SeccompMode // of this thread
+	Pending     uint64      // signals that wait for the thread or the process, bit 0 for signal 1
 	CoreDumping bool        // Linux 4.15
 	Kthread     bool        // Linux 6.8; [Stat.IsKthread] knows for all kernels
 
@@ -86,6 +87,8 @@ var statusFields = map[string]func(s *Status, v []byte) bool{
 		s.Seccomp = SeccompMode(n)
 		return ok
 	},
+	"SigPnd":      func(s *Status, v []byte) bool { return addBits(&s.Pending, v) },
+	"ShdPnd":      func(s *Status, v []byte) bool { return addBits(&s.Pending, v) },
 	"CoreDumping": func(s *Status, v []byte) bool { return setBool(&s.CoreDumping, v) },
 	"Kthread":     func(s *Status, v []byte) bool { return setBool(&s.Kthread, v) },
 	"x86_Thread_features": func(s *Status, v []byte) bool {
@@ -99,6 +102,12 @@ func setByte(p *byte, b byte) bool { *p = b; return true }
 func setInt(p *int, v []byte) bool {
 	n, ok := parseUint(v, 10, 31)
 	*p = int(n)
+	return ok
+}
+
+func addBits(p *uint64, v []byte) bool {
+	n, ok := parseUint(v, 16, 64)
+	*p |= n
 	return ok
 }
 

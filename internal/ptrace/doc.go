@@ -1,0 +1,43 @@
+// Package ptrace stops a process, and lets it make system calls, in such a way
+// that it goes on unharmed whatever becomes of the tracer.
+//
+// A [Session] owns one OS thread, because the kernel ties a tracee to the
+// thread that traces it. The session attaches to all threads of the process
+// ([Seize]), stops and resumes them any number of times ([Session.Stop],
+// [Session.Resume]), and forwards signals while they run.
+//
+// # What the process notices
+//
+// A stop is like SIGSTOP and SIGCONT without the signals: system calls that
+// were interrupted are begun again by the kernel. Waits with a relative time
+// limit may wait for their whole time again. The few calls that the kernel ends
+// with EINTR even then, such as epoll_wait (signal(7), "Interruption of system
+// calls and library functions by stop signals"), are begun again by Stop.
+//
+// # If the tracer dies
+//
+// The kernel detaches the threads when the tracer's thread ends, for whatever
+// reason. So at every instant the threads must be in a state from which they
+// can just run on:
+//
+//   - A signal that stopped a thread is never taken from the kernel: stops are
+//     looked at with WNOWAIT, so that the kernel delivers the signal itself when
+//     the tracer dies instead of answering.
+//   - A system call is made by a thread that stands on a signal frame which
+//     restores the thread completely ([Session.Syscall]). One PTRACE_SETREGS
+//     sends it there and one brings it back. If nobody brings it back, it makes
+//     the call, returns into rt_sigreturn, and is where it was.
+//   - PTRACE_O_TRACESYSGOOD is always set: without it the kernel would send
+//     SIGTRAP to a thread whose tracer dies during a system call stop.
+//
+// Only memory that the call itself allocated is left behind.
+//
+// # Limits
+//
+// A process must not wait for a child ([os/exec.Cmd.Wait]) while it traces it:
+// the wait may take the tracer's events. Another process that shares the memory
+// without being a thread (clone with CLONE_VM alone) is not stopped; a vfork
+// child is noticed, because its parent can't be stopped.
+//
+// The package is for Linux on x86-64 only.
+package ptrace

@@ -1,0 +1,300 @@
+//go:build linux && amd64
+
+package ptrace
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gosplice/gosplice/internal/procfs"
+)
+
+// stop implements [Session.Stop].
+func (t *tracer) stop(ctx context.Context) error {
+	if err := t.usable(); err != nil || t.stopped {
+		return err
+	}
+	t.pump()
+	if err := t.usable(); err != nil {
+		return err
+	}
+	t.pauseAt = time.Now()
+	err := t.stopAll(ctx)
+	if err == nil {
+		err = t.readAllRegs()
+	}
+	if t.err != nil {
+		return t.err
+	}
+	if err != nil {
+		t.letAllRun()
+		return err
+	}
+	t.stopped = true
+	t.stats.Stops++
+	return nil
+}
+
+func (t *tracer) stopAll(ctx context.Context) error {
+	deadline := t.pauseAt.Add(t.opt.StopTimeout)
+	for {
+		for _, th := range t.threads {
+			if !th.stopped && !th.asked && !th.dead {
+				th.asked = true
+				interrupt(th.tid) // ESRCH: its exit is on the way
+			}
+		}
+		if err := t.await(ctx, deadline); err != nil {
+			return err
+		}
+		tried, err := t.adopt()
+		if err != nil {
+			return err
+		}
+		if tried == 0 {
+			break
+		}
+	}
+	if t.live() == 0 {
+		return t.gone()
+	}
+	return nil
+}
+
+// await handles events until every thread is stopped.
+func (t *tracer) await(ctx context.Context, deadline time.Time) error {
+	wait := newBackoff()
+	for {
+		progress := false
+		waiting := 0
+		for _, tid := range t.pending() {
+			if ev, ok := peekEvent(tid); ok {
+				t.handle(ev)
+				progress = true
+			}
+			if t.err != nil {
+				return t.err
+			}
+			if th := t.threads[tid]; th != nil && !th.stopped {
+				waiting++
+			}
+		}
+		switch {
+		case waiting == 0 && !progress:
+			return nil
+		case progress:
+			wait = newBackoff()
+			continue
+		}
+		if wait.next >= time.Millisecond {
+			t.buryDead()
+		}
+		if err := ctx.Err(); err != nil || time.Now().After(deadline) {
+			return t.timeoutError(err)
+		}
+		wait.sleep()
+	}
+}
+
+// pending lists the threads that are to stop, new ones included.
+func (t *tracer) pending() []int {
+	var tids []int
+	for tid, th := range t.threads {
+		if !th.stopped && !th.dead {
+			tids = append(tids, tid)
+		}
+	}
+	return tids
+}
+
+// buryDead notes a main thread that has ended before the others: it does not
+// answer, and its exit is not announced before theirs.
+func (t *tracer) buryDead() {
+	th := t.threads[t.id.PID]
+	if th == nil || th.stopped || th.dead {
+		return
+	}
+	st, err := procfs.ReadTaskStat(t.id.PID, th.tid)
+	th.dead = err == nil && st.IsDead()
+}
+
+// timeoutError names the threads that did not stop.
+func (t *tracer) timeoutError(cause error) error {
+	e := &TimeoutError{PID: t.id.PID, Err: cause}
+	for _, tid := range t.pending() {
+		s := Stuck{TID: tid, State: '?'}
+		if st, err := procfs.ReadTaskStat(t.id.PID, tid); err == nil {
+			s.Name, s.State = st.Comm, st.State
+		}
+		wchan, err := os.ReadFile(procfs.Path(t.id.PID, "task", itoa(tid), "wchan"))
+		if w := strings.TrimSpace(string(wchan)); err == nil && w != "0" {
+			s.Kernel = w
+		}
+		e.Stuck = append(e.Stuck, s)
+	}
+	slices.SortFunc(e.Stuck, func(a, b Stuck) int { return a.TID - b.TID })
+	return e
+}
+
+// letAllRun undoes a stop that failed half-way.
+func (t *tracer) letAllRun() {
+	for tid := range t.threads {
+		t.letRun(tid)
+	}
+	t.endPause()
+	t.pump()
+}
+
+func (t *tracer) endPause() {
+	d := time.Since(t.pauseAt)
+	t.stats.LastPause = d
+	t.stats.MaxPause = max(t.stats.MaxPause, d)
+	t.stats.Total += d
+}
+
+// resume implements [Session.Resume].
+func (t *tracer) resume() error {
+	if err := t.usable(); err != nil || !t.stopped {
+		return err
+	}
+	t.stopped = false
+	for tid := range t.threads {
+		t.letRun(tid)
+	}
+	t.endPause()
+	t.pump()
+	return t.err
+}
+
+// endedByStop lists the system calls that the kernel ends with EINTR even when
+// no handler runs, although beginning them again is right then. Those with a
+// relative time limit wait for their whole time again. See signal(7),
+// "Interruption of system calls and library functions by stop signals".
+var endedByStop = map[uint64]string{
+	unix.SYS_SEMOP:           "semop",
+	unix.SYS_RT_SIGTIMEDWAIT: "rt_sigtimedwait",
+	unix.SYS_IO_GETEVENTS:    "io_getevents",
+	unix.SYS_SEMTIMEDOP:      "semtimedop",
+	unix.SYS_EPOLL_WAIT:      "epoll_wait",
+	unix.SYS_EPOLL_PWAIT:     "epoll_pwait",
+	unix.SYS_EPOLL_PWAIT2:    "epoll_pwait2",
+}
+
+// readAllRegs reads the registers of all threads, and makes the kernel begin
+// again the system calls that our stop has ended. -ERESTARTNOHAND leaves the
+// choice to the kernel: when a handler is about to run, the call still ends
+// with EINTR.
+func (t *tracer) readAllRegs() error {
+	for _, th := range t.threads {
+		if th.dead {
+			continue
+		}
+		if err := t.readRegs(th); err != nil {
+			return err
+		}
+		r := &th.regs
+		if _, listed := endedByStop[r.Orig_rax]; listed && int64(r.Rax) == -int64(unix.EINTR) {
+			fixed := *r
+			fixed.Rax = negative(errRestartNoHand)
+			if err := setRegs(th.tid, &fixed); err != nil {
+				return t.lost(err)
+			}
+			th.regs = fixed
+		}
+	}
+	return nil
+}
+
+func (t *tracer) readRegs(th *thread) error {
+	if th.haveRegs {
+		return nil
+	}
+	if err := getRegs(th.tid, &th.regs); err != nil {
+		return t.lost(err)
+	}
+	const userCS = 0x33 // __USER_CS; 0x23 is 32-bit code
+	if th.regs.Cs != userCS {
+		return &Refusal{Code: Foreign, PID: t.id.PID, TID: th.tid, Msg: "runs 32-bit code"}
+	}
+	th.haveRegs = true
+	return nil
+}
+
+// lost interprets an error of a request to a stopped thread: nothing but
+// SIGKILL and the end of the process takes a thread out of its stop.
+func (t *tracer) lost(err error) error {
+	if te, ok := err.(*ThreadError); ok && te.Err == unix.ESRCH {
+		return t.gone()
+	}
+	return err
+}
+
+// A Thread is a stopped thread.
+type Thread struct {
+	TID  int
+	Regs Regs
+
+	// Group tells that job control has stopped it (SIGSTOP and the like).
+	Group bool
+}
+
+// Threads returns the threads that are stopped, by ascending id. The main
+// thread is missing when it has exited before the others.
+func (s *Session) Threads() (list []Thread, err error) {
+	err = s.do(func(t *tracer) error {
+		if err := t.halted(); err != nil {
+			return err
+		}
+		for _, th := range t.threads {
+			if !th.dead {
+				list = append(list, Thread{th.tid, th.regs, th.group})
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(list, func(a, b Thread) int { return a.TID - b.TID })
+	return list, err
+}
+
+// SetRegs sets the registers of a stopped thread. When Orig_rax is not -1 and
+// Rax is the negative of a restart code, the kernel begins the system call again
+// when the thread is resumed.
+func (s *Session) SetRegs(tid int, r Regs) error {
+	return s.do(func(t *tracer) error {
+		if err := t.halted(); err != nil {
+			return err
+		}
+		th := t.threads[tid]
+		if th == nil || th.dead {
+			return &ThreadError{tid, "PTRACE_SETREGS", ErrNoSuchTask}
+		}
+		if err := setRegs(tid, &r); err != nil {
+			return t.lost(err)
+		}
+		th.regs = r
+		return nil
+	})
+}
+
+// halted returns nil when the process is stopped.
+func (t *tracer) halted() error {
+	if err := t.usable(); err != nil {
+		return err
+	}
+	if !t.stopped {
+		return ErrNotStopped
+	}
+	return nil
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// negative returns the two's complement of an error number, as registers hold
+// it.
+func negative(errno int) uint64 { return -uint64(errno) }
