@@ -1,0 +1,185 @@
+package elfdiff
+
+import "hash/maphash"
+
+// twins pairs the atoms of pre and post. Both directions are kept.
+type twins struct {
+	post []AtomID // by pre's id
+	pre  []AtomID // by post's id
+	rule []Rule   // by pre's id
+}
+
+// correlation is the state of pairing.
+type correlation struct {
+	twins
+	o [2]*Object
+	t [2][]traits
+	// seed makes digests that hostile input can't make collide. Only equality
+	// of digests is used, never their order.
+	seed maphash.Seed
+}
+
+// correlate pairs what is the same thing in pre and post. Literals stay
+// single, since they are compared by content.
+func correlate(pre, post *Object) twins {
+	c := &correlation{
+		o:    [2]*Object{pre, post},
+		t:    [2][]traits{traitsOf(pre), traitsOf(post)},
+		seed: maphash.MakeSeed(),
+		twins: twins{
+			post: single(len(pre.Atoms)),
+			pre:  single(len(post.Atoms)),
+			rule: make([]Rule, len(pre.Atoms)),
+		},
+	}
+	for _, r := range ladder {
+		c.climb(r)
+	}
+	c.byUse()
+	for _, r := range lateLadder {
+		c.climb(r)
+	}
+	c.byOrder()
+	return c.twins
+}
+
+func single(n int) []AtomID {
+	s := make([]AtomID, n)
+	for i := range s {
+		s[i] = NoAtom
+	}
+	return s
+}
+
+func (c *correlation) pair(pre, post AtomID, r Rule) {
+	c.post[pre], c.pre[post], c.rule[pre] = post, pre, r
+}
+
+// alone returns the ids on one side (0 pre, 1 post) that can be paired and are
+// not.
+func (c *correlation) alone(side int) []AtomID {
+	of := [2][]AtomID{c.post, c.pre}[side]
+	var ids []AtomID
+	for i := range c.t[side] {
+		if c.t[side][i].class != 0 && of[i] == NoAtom {
+			ids = append(ids, AtomID(i))
+		}
+	}
+	return ids
+}
+
+// candidate is what one key has on both sides.
+type candidate struct {
+	n  [2]int
+	id [2]AtomID // the last one
+}
+
+// climb pairs by one rung.
+func (c *correlation) climb(r rung) {
+	found := map[string]*candidate{}
+	for side := range c.o {
+		for _, id := range c.alone(side) {
+			key := r.key(c, c.o[side], id, &c.t[side][id])
+			if key == "" {
+				continue
+			}
+			k := found[key]
+			if k == nil {
+				k = new(candidate)
+				found[key] = k
+			}
+			k.n[side]++
+			k.id[side] = id
+		}
+	}
+	for _, k := range found {
+		if k.n == [2]int{1, 1} {
+			c.pair(k.id[0], k.id[1], r.rule)
+		}
+	}
+}
+
+// byUse pairs numbered objects by the functions that use them: a static local
+// belongs to one function, whatever its number is. First those of which both
+// twins use only one of the stem, then those of which they use as many, in the
+// order of use.
+func (c *correlation) byUse() {
+	for _, one := range []bool{true, false} {
+		for id := range c.o[0].Atoms {
+			twin := c.post[id]
+			if c.o[0].Atoms[id].Kind != Func || twin == NoAtom {
+				continue
+			}
+			used := [2][]AtomID{c.uses(0, AtomID(id)), c.uses(1, twin)}
+			if len(used[0]) > 0 && len(used[1]) > 0 {
+				c.pairUses(used, one)
+			}
+		}
+	}
+}
+
+// uses lists the single numbered atoms that a function refers to, in the order
+// of the first reference.
+func (c *correlation) uses(side int, f AtomID) []AtomID {
+	of := [2][]AtomID{c.post, c.pre}[side]
+	var out []AtomID
+	seen := map[AtomID]bool{}
+	for _, r := range c.o[side].Atoms[f].Refs {
+		if r.Target == NoAtom || of[r.Target] != NoAtom || seen[r.Target] {
+			continue
+		}
+		if t := &c.t[side][r.Target]; t.class != 0 && t.number {
+			seen[r.Target] = true
+			out = append(out, r.Target)
+		}
+	}
+	return out
+}
+
+func (c *correlation) pairUses(used [2][]AtomID, one bool) {
+	byStem := [2]map[string][]AtomID{{}, {}}
+	for side, list := range used {
+		for _, id := range list {
+			t := &c.t[side][id]
+			key := string(t.class) + t.stem
+			byStem[side][key] = append(byStem[side][key], id)
+		}
+	}
+	for key, pre := range byStem[0] {
+		post := byStem[1][key]
+		if len(pre) != len(post) || one && len(pre) != 1 {
+			continue
+		}
+		for i := range pre {
+			if c.o[0].Atoms[pre[i]].Size == c.o[1].Atoms[post[i]].Size || one {
+				c.pair(pre[i], post[i], RuleUse)
+			}
+		}
+	}
+}
+
+// byOrder pairs what is left of one stem when both sides have as many. For
+// code a wrong pair costs nothing but size: references are compared by twin,
+// so that whoever uses it counts as changed too. Writable data is never paired
+// by order alone, since a wrong pair would confuse two states.
+func (c *correlation) byOrder() {
+	var left [2]map[string][]AtomID
+	for side := range c.o {
+		left[side] = map[string][]AtomID{}
+		for _, id := range c.alone(side) {
+			t := &c.t[side][id]
+			if c.o[side].Atoms[id].Kind == Data || t.class == classTLS || t.place > 0 {
+				continue
+			}
+			key := string(t.class) + t.stem + sep + t.file
+			left[side][key] = append(left[side][key], id)
+		}
+	}
+	for key, pre := range left[0] {
+		if post := left[1][key]; len(pre) == len(post) {
+			for i := range pre {
+				c.pair(pre[i], post[i], RuleOrder)
+			}
+		}
+	}
+}

@@ -1,0 +1,286 @@
+package elfdiff
+
+import (
+	"bytes"
+	"cmp"
+	"debug/elf"
+	"encoding/binary"
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// cutter turns a file into atoms. It works in passes over whole sections, so
+// that its cost is linear in the size of the object:
+//
+//  1. classify the sections, sort the symbols by section, and read the
+//     relocations
+//  2. cut what can be cut alone: code and data at their symbols, strings at
+//     their ends, tables at their entries
+//  3. find the place that each relocation means
+//  4. cut what is left, anonymous data, at the places that are meant
+//  5. give every relocation to its atom, and resolve its target
+type cutter struct {
+	obj   *Object
+	kinds []Kind                 // of each section
+	syms  [][]elfobj.SymbolIndex // of each section, by value, then larger first
+	parts [][]Atom               // of each section, by offset
+	relas [][]rela               // of each section, by offset
+	marks [][]uint64             // places that are meant in each section
+}
+
+func newCutter(o *Object) *cutter {
+	n := len(o.File.Sections)
+	return &cutter{
+		obj:   o,
+		kinds: make([]Kind, n),
+		syms:  make([][]elfobj.SymbolIndex, n),
+		parts: make([][]Atom, n),
+		relas: make([][]rela, n),
+		marks: make([][]uint64, n),
+	}
+}
+
+func (c *cutter) classify() {
+	for i, s := range c.obj.File.Sections {
+		c.kinds[i] = kindOfSection(s)
+	}
+	syms := c.obj.symbols
+	for i := range syms {
+		s := &syms[i]
+		if !labels(s) || int(s.Section) >= len(c.syms) || c.kinds[s.Section] == Meta {
+			continue
+		}
+		c.syms[s.Section] = append(c.syms[s.Section], elfobj.SymbolIndex(i))
+	}
+	for _, list := range c.syms {
+		slices.SortStableFunc(list, func(a, b elfobj.SymbolIndex) int {
+			return cmp.Or(cmp.Compare(syms[a].Value, syms[b].Value), cmp.Compare(syms[b].Size, syms[a].Size))
+		})
+	}
+}
+
+// labels reports whether the symbol names a place in a section.
+func labels(s *elfobj.Symbol) bool {
+	t := s.Type()
+	return s.Section != elfobj.SecUndef && !s.Section.IsReserved() && t != elf.STT_SECTION && t != elf.STT_FILE
+}
+
+// cutSections does pass 2. What only references can cut gets no parts for its
+// anonymous stretches yet.
+func (c *cutter) cutSections() error {
+	for i, s := range c.obj.File.Sections {
+		if c.kinds[i] == Meta {
+			continue
+		}
+		if s.Size == 0 {
+			c.parts[i] = []Atom{piece(s, c.kinds[i], nil, 0, 0)}
+			continue
+		}
+		data, err := s.Data()
+		if err != nil {
+			return err
+		}
+		switch c.kinds[i] {
+		case String:
+			c.parts[i] = cutStrings(s, data)
+		case Merge:
+			c.parts[i] = cutEntries(s, data)
+		case Unwind:
+			c.parts[i] = cutRecords(s, data)
+		case Special:
+			c.parts[i] = []Atom{piece(s, Special, data, 0, s.Size)}
+		default:
+			c.parts[i] = c.cutSymbols(s, c.kinds[i], data)
+		}
+	}
+	return nil
+}
+
+// piece makes the atom [off, end) of section s.
+func piece(s *elfobj.Section, k Kind, data []byte, off, end uint64) Atom {
+	a := Atom{Kind: k, Section: s.Index, Offset: off, Size: end - off, Owner: NoAtom}
+	if s.Type == elf.SHT_NOBITS {
+		a.NoBits = true
+	} else {
+		a.Bytes = data[off:end:end]
+	}
+	return a
+}
+
+func cutStrings(s *elfobj.Section, data []byte) []Atom {
+	var parts []Atom
+	unit := s.Entsize
+	for off := uint64(0); off < uint64(len(data)); {
+		end := stringEnd(data, off, unit)
+		parts = append(parts, piece(s, String, data, off, end))
+		off = end
+	}
+	return parts
+}
+
+// stringEnd returns the offset behind the terminator of the string at off,
+// whose characters are unit bytes wide.
+func stringEnd(data []byte, off, unit uint64) uint64 {
+	n := uint64(len(data))
+	if unit == 1 {
+		if i := bytes.IndexByte(data[off:], 0); i >= 0 {
+			return off + uint64(i) + 1
+		}
+		return n
+	}
+	for ; unit <= n-off; off += unit {
+		if len(bytes.Trim(data[off:off+unit], "\x00")) == 0 {
+			return off + unit
+		}
+	}
+	return n
+}
+
+func cutEntries(s *elfobj.Section, data []byte) []Atom {
+	var parts []Atom
+	n := uint64(len(data))
+	for off := uint64(0); off < n; {
+		end := n
+		if s.Entsize < n-off {
+			end = off + s.Entsize
+		}
+		parts = append(parts, piece(s, Merge, data, off, end))
+		off = end
+	}
+	return parts
+}
+
+// cutRecords cuts .eh_frame at its records: a 4-byte length, then as many
+// bytes (LSB Core 5.0, section 10.6.1). A terminator or a record that runs out
+// of the section ends the table, and what remains is one atom.
+func cutRecords(s *elfobj.Section, data []byte) []Atom {
+	var parts []Atom
+	n := uint64(len(data))
+	for off := uint64(0); off < n; {
+		end := n
+		if n-off >= 4 {
+			if size := uint64(binary.LittleEndian.Uint32(data[off:])); size != 0 && size < 0xfffffff0 && size+4 <= n-off {
+				end = off + 4 + size
+			}
+		}
+		parts = append(parts, piece(s, Unwind, data, off, end))
+		off = end
+	}
+	return parts
+}
+
+// cutSymbols cuts code and data at their symbols. Aliases and symbols inside
+// another's extent share its atom; a symbol without a size reaches to the next
+// one. Code between the symbols that is not padding becomes an anonymous atom
+// here, data between them in cutMarks.
+func (c *cutter) cutSymbols(s *elfobj.Section, kind Kind, data []byte) []Atom {
+	var parts []Atom
+	list := c.syms[s.Index]
+	end := uint64(0)
+	for i := 0; i < len(list); {
+		sym := c.obj.Symbol(list[i])
+		if sym.Value >= s.Size {
+			break // an end label
+		}
+		start, stop := sym.Value, c.extent(s, list, i)
+		if kind == Func && start > end {
+			parts = c.appendGap(parts, s, data, end, start)
+		}
+		j := i
+		for ; j < len(list); j++ {
+			inner := c.obj.Symbol(list[j])
+			if inner.Value >= stop {
+				break
+			}
+			if inner.Size > 0 && inner.Size <= s.Size-inner.Value {
+				stop = max(stop, inner.Value+inner.Size)
+			}
+		}
+		a := piece(s, kind, data, start, stop)
+		a.Symbols = list[i:j:j]
+		a.Name = c.bestName(a.Symbols, start)
+		parts = append(parts, a)
+		i, end = j, stop
+	}
+	if kind == Func && end < s.Size {
+		parts = c.appendGap(parts, s, data, end, s.Size)
+	}
+	return parts
+}
+
+// extent returns where the symbol list[i] ends. Sizes that run out of the
+// section are cut there.
+func (c *cutter) extent(s *elfobj.Section, list []elfobj.SymbolIndex, i int) uint64 {
+	sym := c.obj.Symbol(list[i])
+	if sym.Size > 0 {
+		return sym.Value + min(sym.Size, s.Size-sym.Value)
+	}
+	for _, next := range list[i+1:] {
+		if v := c.obj.Symbol(next).Value; v > sym.Value {
+			return min(v, s.Size)
+		}
+	}
+	return s.Size
+}
+
+// appendGap adds the code [off, end) that no symbol covers, unless it is
+// padding.
+func (c *cutter) appendGap(parts []Atom, s *elfobj.Section, data []byte, off, end uint64) []Atom {
+	if s.Type == elf.SHT_NOBITS || isPadding(data[off:end]) && len(c.within(s.Index, off, end)) == 0 {
+		return parts
+	}
+	return append(parts, piece(s, Func, data, off, end))
+}
+
+// isPadding reports whether b is nothing but nops, traps and zeros, as
+// assemblers and linkers fill code with.
+func isPadding(b []byte) bool {
+	for len(b) > 0 {
+		n := amd64.NopLen(b)
+		if n == 0 && (b[0] == 0xcc || b[0] == 0) {
+			n = 1
+		}
+		if n == 0 {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+// bestName picks the name of an atom: of the symbols at its start a global
+// one, else a sized one, else any.
+func (c *cutter) bestName(list []elfobj.SymbolIndex, start uint64) string {
+	best, name := -1, ""
+	for _, i := range list {
+		s := c.obj.Symbol(i)
+		if s.Value != start {
+			break
+		}
+		if isLocalLabel(s.Name) {
+			continue
+		}
+		rank := 0
+		if s.Bind() != elf.STB_LOCAL {
+			rank += 4
+		}
+		if t := s.Type(); t == elf.STT_FUNC || t == elf.STT_OBJECT || t == elf.STT_TLS || t == elf.STT_GNU_IFUNC {
+			rank += 2
+		}
+		if s.Size > 0 {
+			rank++
+		}
+		if rank > best {
+			best, name = rank, s.Name
+		}
+	}
+	return name
+}
+
+// isLocalLabel reports whether the name is one that assemblers make up for
+// labels. Such a symbol gives no identity; it is kept in an object only where
+// a relocation can't do without (gas does so for SHF_MERGE sections).
+func isLocalLabel(name string) bool { return name == "" || strings.HasPrefix(name, ".L") }

@@ -1,0 +1,172 @@
+package elfdiff
+
+import (
+	"fmt"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// Status is the verdict on one function or data object.
+type Status uint8
+
+// The verdicts.
+const (
+	Same    Status = iota // nothing but incidental differences
+	Changed               // really different
+	New                   // only in post
+	Removed               // only in pre
+)
+
+var statusNames = [...]string{"same", "changed", "new", "removed"}
+
+// String returns the status in lower case.
+func (s Status) String() string {
+	if int(s) < len(statusNames) {
+		return statusNames[s]
+	}
+	return fmt.Sprintf("status(%d)", uint8(s))
+}
+
+// MarshalText makes a Status a word in JSON.
+func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// ReasonCode says in one stable word why something counts as changed, or what
+// differs without being a change.
+type ReasonCode string
+
+// The reasons for a change, and the incidental differences.
+const (
+	ReasonInstruction ReasonCode = "instruction" // another instruction or operand
+	ReasonLength      ReasonCode = "length"      // one of the two goes on where the other ends
+	ReasonTarget      ReasonCode = "target"      // a branch leads to another place
+	ReasonReference   ReasonCode = "reference"   // a relocation means another symbol, offset or type
+	ReasonString      ReasonCode = "string"      // the text of a string literal
+	ReasonConstant    ReasonCode = "constant"    // the content of a constant that the code refers to
+	ReasonBytes       ReasonCode = "bytes"       // the content of a data object
+	ReasonSize        ReasonCode = "size"        // the size of a data object
+	ReasonKind        ReasonCode = "kind"        // writable data became read-only, or the like
+	ReasonCold        ReasonCode = "cold"        // its cold part changed
+	ReasonParent      ReasonCode = "parent"      // a cold part goes with its parent
+	ReasonException   ReasonCode = "exception"   // its exception table
+
+	ReasonLine    ReasonCode = "line"    // incidental: a line number
+	ReasonPadding ReasonCode = "padding" // incidental: nops
+	ReasonJump    ReasonCode = "jump"    // incidental: a short jump for a near one, or the reverse
+)
+
+// Reason explains a verdict by the first place at which pre and post differ.
+type Reason struct {
+	Code ReasonCode
+	// PreOffset and PostOffset are the places, in bytes from the starts of the
+	// atoms.
+	PreOffset, PostOffset uint64
+	// PreText and PostText show what stands there: an instruction with its
+	// references by name, a string, bytes.
+	PreText, PostText string
+	// Detail says more where the texts do not.
+	Detail string
+}
+
+// String returns the reason on one line.
+func (r Reason) String() string {
+	s := string(r.Code)
+	if r.PreText != "" || r.PostText != "" {
+		s += fmt.Sprintf(" at +%#x/+%#x: %s -> %s", r.PreOffset, r.PostOffset, r.PreText, r.PostText)
+	}
+	if r.Detail != "" {
+		s += ": " + r.Detail
+	}
+	return s
+}
+
+// Change is the verdict on one function or data object.
+type Change struct {
+	Name      string
+	Kind      Kind
+	Pre, Post AtomID // NoAtom for what is new or removed
+	Status    Status
+	Rule      Rule     // by which pre and post were paired
+	Reasons   []Reason // of a change; the first is the first difference
+	// Incidental lists differences that were found, and proven to be none.
+	Incidental []Reason
+}
+
+// Diff is what really differs between two objects. It is immutable.
+type Diff struct {
+	Pre, Post *Object
+	// Functions and Data hold a verdict for every function and data object:
+	// those of pre in file order, then the new ones of post.
+	Functions, Data []Change
+	// Findings are things that a person should know.
+	Findings []Finding
+	// Refusals are things that make it impossible to carry the changes. When
+	// there is one, Extract fails.
+	Refusals []Refusal
+
+	twins    twins
+	included []bool // of post's atoms: what travels
+}
+
+// Changes returns the number of functions and data objects that are not the
+// same. Zero means that post needs no update.
+func (d *Diff) Changes() int {
+	n := 0
+	for _, list := range [][]Change{d.Functions, d.Data} {
+		for i := range list {
+			if list[i].Status != Same {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// PostOf returns the twin in post of an atom of pre, or NoAtom.
+func (d *Diff) PostOf(pre AtomID) AtomID {
+	if pre < 0 {
+		return NoAtom
+	}
+	return d.twins.post[pre]
+}
+
+// PreOf returns the twin in pre of an atom of post, or NoAtom.
+func (d *Diff) PreOf(post AtomID) AtomID {
+	if post < 0 {
+		return NoAtom
+	}
+	return d.twins.pre[post]
+}
+
+// Included reports whether an atom of post travels in the update.
+func (d *Diff) Included(post AtomID) bool { return post >= 0 && d.included[post] }
+
+// describe names a place for a person: foo+0x12, or .rodata+0x40 where there
+// is no name.
+func (o *Object) describe(id AtomID, off int64) string {
+	if id == NoAtom {
+		return fmt.Sprintf("?+%#x", off)
+	}
+	a := &o.Atoms[id]
+	name := a.Name
+	if name == "" {
+		name, off = o.sectionName(a.Section), off+int64(a.Offset)
+	}
+	return place(name, off)
+}
+
+func place(name string, off int64) string {
+	switch {
+	case off > 0:
+		return fmt.Sprintf("%s+%#x", name, off)
+	case off < 0:
+		return fmt.Sprintf("%s-%#x", name, -off)
+	}
+	return name
+}
+
+func (o *Object) sectionName(s elfobj.SectionIndex) string {
+	if int(s) < len(o.File.Sections) {
+		return o.File.Sections[s].Name
+	}
+	return "?"
+}

@@ -1,0 +1,274 @@
+package elfdiff
+
+import (
+	"debug/elf"
+	"slices"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// include finds what travels: the changed functions, and what they refer to
+// that the running program does not have. What can't travel is refused.
+func (j *judge) include() {
+	in := &includer{judge: j, lost: map[string]bool{}}
+	for _, ch := range j.Data {
+		if ch.Status == Removed && ch.Kind == Data {
+			in.lost[stem(ch.Name)] = true
+		}
+	}
+	for _, ch := range j.Functions {
+		if ch.Status == Changed || ch.Status == New && !j.Post.isLocal(&j.Post.Atoms[ch.Post]) {
+			in.add(ch.Post)
+		}
+	}
+	for _, ch := range j.Data {
+		in.object(&ch)
+	}
+	for _, id := range j.carry {
+		in.add(id)
+	}
+	for len(in.work) > 0 {
+		id := in.work[0]
+		in.work = in.work[1:]
+		in.visit(&j.Post.Atoms[id])
+	}
+	in.unwinding()
+	in.special()
+	in.sharedLayout()
+}
+
+type includer struct {
+	*judge
+	work   []AtomID
+	shared []AtomID // objects that carried code names through a section symbol
+	// lost holds the stems of writable data that only pre has.
+	lost map[string]bool
+}
+
+func (in *includer) add(id AtomID) {
+	if !in.included[id] {
+		in.included[id] = true
+		in.work = append(in.work, id)
+	}
+}
+
+// object judges a data object that is not the same.
+func (in *includer) object(ch *Change) {
+	switch {
+	case ch.Status == New && ch.Kind == TLS:
+		// refused where it is used
+	case ch.Status == New && !in.Post.isLocal(&in.Post.Atoms[ch.Post]):
+		in.add(ch.Post)
+	case ch.Status != Changed || slices.Contains(in.carry, ch.Post):
+	default:
+		in.refuse(in.Pre.finding(dataCode(ch), ch.Pre, ch.Reasons[0].PreOffset, "%s", ch.Reasons[0]))
+	}
+}
+
+// dataCode tells the refusals of changed data apart.
+func dataCode(ch *Change) Code {
+	switch {
+	case ch.Kind == TLS:
+		return CodeTLSChanged
+	case ch.Reasons[0].Code == ReasonKind:
+		return CodeKindChanged
+	case ch.Kind == Const:
+		return CodeConstShared
+	case ch.Reasons[0].Code == ReasonSize:
+		return CodeDataResized
+	}
+	return CodeDataChanged
+}
+
+// visit includes what an included atom needs.
+func (in *includer) visit(a *Atom) {
+	if a.Kind == Func {
+		in.function(a)
+	}
+	if a.Kind == Const && a.Anonymous() && !a.Jumps {
+		in.neighbours(a)
+	}
+	for i := range a.Refs {
+		in.reference(a, &a.Refs[i])
+	}
+}
+
+// function checks that a function can be replaced, and includes its cold part.
+func (in *includer) function(a *Atom) {
+	for _, s := range a.Symbols {
+		sym := in.Post.Symbol(s)
+		inner := sym.Value != a.Offset
+		switch t := sym.Type(); {
+		case t == elf.STT_GNU_IFUNC && in.twins.pre[a.ID] != NoAtom:
+			in.refuse(in.Post.finding(CodeIndirectFunction, a.ID, 0, "%s chooses an implementation when the program starts", sym.Name))
+		case inner && (t == elf.STT_FUNC || sym.Bind() != elf.STB_LOCAL):
+			in.refuse(in.Post.finding(CodeEntryPoints, a.ID, sym.Value-a.Offset, "%s is a second entry", sym.Name))
+		}
+	}
+	if a.Opaque {
+		in.refuse(in.Post.finding(CodeOpaqueCode, a.ID, 0, "its code does not decode to its end"))
+	}
+	parent, cold := coldParent(a.Name)
+	switch {
+	case cold && a.Owner == NoAtom:
+		in.refuse(in.Post.finding(CodeOrphanCold, a.ID, 0, "its parent %s does not refer to it", parent))
+	case cold:
+		in.add(a.Owner)
+	}
+	for _, u := range a.Refs {
+		if u.Target != NoAtom && in.Post.Atoms[u.Target].Owner == a.ID && in.Post.Atoms[u.Target].Kind == Func {
+			in.add(u.Target)
+		}
+	}
+}
+
+// neighbours includes the anonymous constants that touch a: what seems to be
+// several may be one object that is referred to in several places.
+func (in *includer) neighbours(a *Atom) {
+	for _, step := range []AtomID{-1, 1} {
+		prev := a
+		for id := a.ID + step; id >= 0 && int(id) < len(in.Post.Atoms); id += step {
+			b := &in.Post.Atoms[id]
+			if b.Section != a.Section || !b.Anonymous() || b.Jumps || b.End() != prev.Offset && prev.End() != b.Offset {
+				break
+			}
+			in.add(id)
+			prev = b
+		}
+	}
+}
+
+// reference follows one reference of an included atom.
+func (in *includer) reference(a *Atom, r *Ref) {
+	if _, ok := amd64.HowtoOf(r.Type); !ok {
+		in.refuse(in.Post.finding(CodeRelocation, a.ID, r.Offset, "relocation type %d", r.Type))
+	}
+	if r.Target == NoAtom {
+		return
+	}
+	t := &in.Post.Atoms[r.Target]
+	if r.Edge {
+		in.edge(a, r)
+	}
+	switch {
+	case in.included[t.ID]:
+	case t.Kind == Special:
+		in.refuse(in.Post.finding(CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.sectionName(t.Section)))
+	case isLiteral(t) || t.Kind == LSDA:
+		in.add(t.ID)
+	case in.twins.pre[t.ID] != NoAtom:
+		in.existing(a, r, t)
+	case t.Kind == TLS:
+		in.refuse(in.Post.finding(CodeTLSChanged, a.ID, r.Offset, "%s is new thread-local data", t.Name))
+	case t.Kind == Data && in.lost[stem(t.Name)]:
+		// the new object may be the continuation of one that pre has
+		in.refuse(in.Post.finding(CodeAmbiguousStatic, t.ID, 0, "pre has several static variables that it could be"))
+	default:
+		in.add(t.ID)
+	}
+	if in.included[t.ID] && r.Implicit && r.Type == relPC8 {
+		in.shortBranch(a, r)
+	}
+}
+
+// existing checks a reference to what stays in the running program.
+func (in *includer) existing(a *Atom, r *Ref, t *Atom) {
+	if r.Implicit && r.Type == relPC8 {
+		in.shortBranch(a, r)
+	}
+	if t.Kind == Func && r.TargetOff != 0 && !in.sameLayout(t.ID) {
+		in.refuse(in.Post.finding(CodeInnerReference, a.ID, r.Offset, "it refers to %s", in.Post.refText(r)))
+	}
+	if !r.Implicit && in.Post.Symbol(r.Sym).Type() == elf.STT_SECTION && (t.Kind == Data || t.Kind == Const) {
+		in.shared = append(in.shared, t.ID)
+	}
+}
+
+func (in *includer) shortBranch(a *Atom, r *Ref) {
+	in.refuse(in.Post.finding(CodeShortBranch, a.ID, r.Offset, "a short jump to %s can't reach it from elsewhere", in.Post.refText(r)))
+}
+
+// sameLayout reports whether an unchanged function is the same byte by byte,
+// so that an offset in post is one in the running program.
+func (in *includer) sameLayout(post AtomID) bool {
+	i := in.index[post]
+	return i >= 0 && in.list[i].Status == Same && !slices.ContainsFunc(in.list[i].Incidental, func(r Reason) bool {
+		return r.Code == ReasonPadding || r.Code == ReasonJump
+	})
+}
+
+// edge checks a reference to the border of two objects: either reading gives
+// the same address only when the running program has the same neighbours.
+func (in *includer) edge(a *Atom, r *Ref) {
+	t := &in.Post.Atoms[r.Target]
+	other := t.ID - 1
+	if r.TargetOff != 0 {
+		other = t.ID + 1
+	}
+	atoms := in.Post.bySection[t.Section]
+	if other < atoms.lo || other >= atoms.hi || r.TargetOff < 0 {
+		return
+	}
+	p, q := in.twins.pre[t.ID], in.twins.pre[other]
+	if p != NoAtom && q != NoAtom && !in.included[t.ID] && !in.included[other] {
+		x, y := &in.Pre.Atoms[p], &in.Pre.Atoms[q]
+		if x.Section == y.Section && y.Offset-x.Offset == in.Post.Atoms[other].Offset-t.Offset {
+			return
+		}
+	}
+	in.refuse(in.Post.finding(CodeEdgeReference, a.ID, r.Offset, "it refers to the border of %s and %s",
+		in.Post.describe(t.ID, 0), in.Post.describe(other, 0)))
+}
+
+// sharedLayout warns about objects in one section that carried code names by
+// their offsets in it, when these are others than in pre: an address in front
+// of an object (of arr[i-1]) would be taken for one in its neighbour.
+func (in *includer) sharedLayout() {
+	seen := map[AtomID]bool{}
+	for _, id := range in.shared {
+		t := &in.Post.Atoms[id]
+		r := in.Post.bySection[t.Section]
+		if seen[r.lo] || r.hi-r.lo < 2 {
+			continue
+		}
+		seen[r.lo] = true
+		home := &in.Pre.Atoms[in.twins.pre[id]]
+		for k := r.lo; k < r.hi; k++ {
+			b, p := &in.Post.Atoms[k], in.twins.pre[k]
+			if isLiteral(b) || b.Size == 0 {
+				continue
+			}
+			if p == NoAtom || int64(in.Pre.Atoms[p].Offset-home.Offset) != int64(b.Offset-t.Offset) {
+				in.find(in.Post.finding(CodeLayoutAmbiguous, k, 0, "%s has another layout than in pre, and changed code refers to it by offsets", in.Post.sectionName(t.Section)))
+				break
+			}
+		}
+	}
+}
+
+// unwinding includes the records that describe included functions, with what
+// these refer to.
+func (in *includer) unwinding() {
+	for i := range in.Post.Atoms {
+		a := &in.Post.Atoms[i]
+		if a.Kind != Unwind || a.Owner == NoAtom || !in.included[a.Owner] {
+			continue
+		}
+		in.included[i] = true
+		for _, r := range a.Refs {
+			if r.Target == NoAtom {
+				continue
+			}
+			t := &in.Post.Atoms[r.Target]
+			if t.Kind == LSDA {
+				in.add(t.ID)
+				in.find(in.Post.finding(CodeException, a.Owner, 0, "it catches exceptions, or has destructors to run for them"))
+			}
+		}
+	}
+	for len(in.work) > 0 {
+		id := in.work[0]
+		in.work = in.work[1:]
+		in.visit(&in.Post.Atoms[id])
+	}
+}

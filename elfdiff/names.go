@@ -1,0 +1,72 @@
+package elfdiff
+
+import "strings"
+
+// coldParent returns the name of the function that a cold part was split
+// from: gcc moves the unlikely blocks of foo to foo.cold, in .text.unlikely;
+// older versions number them (foo.cold.3).
+func coldParent(name string) (string, bool) {
+	if p, ok := strings.CutSuffix(name, ".cold"); ok && p != "" {
+		return p, true
+	}
+	i := strings.LastIndex(name, ".cold.")
+	if i <= 0 || !isNumber(name[i+len(".cold."):]) {
+		return "", false
+	}
+	return name[:i], true
+}
+
+func isNumber(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// stem returns the name without the numbers that compilers add, so that names
+// which differ only in them have one stem: x.12 and x.34 (static locals),
+// foo.isra.0 and foo.isra.1, foo.constprop.0.isra.2. What was done to a
+// function stays in its stem, since it changes how the function is called:
+// foo.isra is not foo.
+func stem(name string) string {
+	if !strings.Contains(name, ".") {
+		return name
+	}
+	var b strings.Builder
+	for i, part := range strings.Split(name, ".") {
+		if i > 0 && isNumber(part) {
+			continue
+		}
+		if i > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+// isNumbered reports whether the name has a number of the compiler's in it,
+// so that equal names in pre and post need not mean the same thing.
+func isNumbered(name string) bool { return strings.Contains(name, ".") && stem(name) != name }
+
+// literalStems names compiler-made constants: objects with a symbol, but no
+// identity in the source. They are compared by content wherever they are
+// referred to, like anonymous data.
+var literalStems = map[string]string{
+	"CSWTCH":              "switch turned into a table",
+	"__func__":            "name of the function",
+	"__FUNCTION__":        "name of the function",
+	"__PRETTY_FUNCTION__": "name of the function",
+	"C":                   "constant aggregate",
+}
+
+// isLiteralName reports whether a constant with this name is a literal.
+func isLiteralName(name string) bool {
+	if !isNumbered(name) {
+		return false
+	}
+	_, ok := literalStems[stem(name)]
+	return ok
+}

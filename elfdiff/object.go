@@ -1,0 +1,95 @@
+package elfdiff
+
+import (
+	"iter"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// Object is a relocatable object, cut into atoms. It is immutable, and safe
+// for concurrent use.
+type Object struct {
+	// File is the object as it was read.
+	File *elfobj.File
+	// Atoms are the pieces of the object, by section and offset; an atom's ID
+	// is its index.
+	Atoms []Atom
+
+	name    string
+	symbols []elfobj.Symbol
+	// bySection holds the half-open range of Atoms of each section.
+	bySection []atomRange
+	// bySymbol maps each symbol to the atom that it is defined in.
+	bySymbol []AtomID
+	// users lists for each atom those that refer to it, in order.
+	users [][]AtomID
+}
+
+type atomRange struct{ lo, hi AtomID }
+
+// Name returns the path that the object was opened from, or "".
+func (o *Object) Name() string { return o.name }
+
+// Symbols returns the object's symbol table; index 0 is the null symbol.
+func (o *Object) Symbols() []elfobj.Symbol { return o.symbols }
+
+// Symbol returns the symbol with index i.
+func (o *Object) Symbol(i elfobj.SymbolIndex) *elfobj.Symbol { return &o.symbols[i] }
+
+// Atom returns the atom with the given id, or nil for NoAtom.
+func (o *Object) Atom(id AtomID) *Atom {
+	if id < 0 {
+		return nil
+	}
+	return &o.Atoms[id]
+}
+
+// AtomOf returns the atom that symbol i is defined in; NoAtom for undefined,
+// absolute, common, file and section symbols.
+func (o *Object) AtomOf(i elfobj.SymbolIndex) AtomID { return o.bySymbol[i] }
+
+// SectionAtoms yields the atoms of one section, by offset.
+func (o *Object) SectionAtoms(s elfobj.SectionIndex) iter.Seq2[AtomID, *Atom] {
+	return func(yield func(AtomID, *Atom) bool) {
+		if int(s) >= len(o.bySection) {
+			return
+		}
+		for id := o.bySection[s].lo; id < o.bySection[s].hi; id++ {
+			if !yield(id, &o.Atoms[id]) {
+				return
+			}
+		}
+	}
+}
+
+// Functions yields the functions, in file order. Cold parts are functions of
+// their own, whose Owner is their parent.
+func (o *Object) Functions() iter.Seq2[AtomID, *Atom] {
+	return func(yield func(AtomID, *Atom) bool) {
+		for i := range o.Atoms {
+			if o.Atoms[i].Kind == Func && !yield(AtomID(i), &o.Atoms[i]) {
+				return
+			}
+		}
+	}
+}
+
+// AtomAt returns the atom that covers offset off of section s, or NoAtom.
+func (o *Object) AtomAt(s elfobj.SectionIndex, off uint64) AtomID {
+	if int(s) >= len(o.bySection) {
+		return NoAtom
+	}
+	lo, hi := o.bySection[s].lo, o.bySection[s].hi
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		switch a := &o.Atoms[mid]; {
+		case off < a.Offset:
+			hi = mid
+		case off >= a.End():
+			lo = mid + 1
+		default:
+			return mid
+		}
+	}
+	return NoAtom
+}

@@ -1,0 +1,70 @@
+package elfdiff
+
+import (
+	"debug/elf"
+	"fmt"
+	"io"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// Open reads the relocatable object at path.
+func Open(path string) (*Object, error) {
+	f, err := elfobj.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	o, err := newObject(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	o.name = path
+	return o, nil
+}
+
+// NewObject reads a relocatable object (ET_REL for x86-64, gABI chapter 4)
+// from r, to its end. The memory it takes is bounded by a small multiple of
+// what r yields. It fails with an error that wraps an elfobj.FormatError when
+// the object is damaged, and with [ErrNotRelocatable] when it is a program or
+// a library.
+func NewObject(r io.ReaderAt) (*Object, error) {
+	b, err := io.ReadAll(io.NewSectionReader(r, 0, 1<<62))
+	if err != nil {
+		return nil, fmt.Errorf("read object: %w", err)
+	}
+	f, err := elfobj.Parse(b)
+	if err != nil {
+		return nil, err
+	}
+	return newObject(f)
+}
+
+func newObject(f *elfobj.File) (*Object, error) {
+	if f.Type != elf.ET_REL {
+		return nil, fmt.Errorf("%w: it is %v", ErrNotRelocatable, f.Type)
+	}
+	syms, err := f.Symbols()
+	if err != nil {
+		return nil, err
+	}
+	if len(syms) == 0 {
+		syms = make([]elfobj.Symbol, 1) // a stripped object without relocations
+	}
+	o := &Object{File: f, symbols: syms}
+	c := newCutter(o)
+	c.classify()
+	if err := c.readRelas(); err != nil {
+		return nil, err
+	}
+	if err := c.cutSections(); err != nil {
+		return nil, err
+	}
+	c.measure()
+	c.mark()
+	c.cutMarks()
+	c.number()
+	c.resolve()
+	c.own()
+	return o, nil
+}

@@ -1,0 +1,263 @@
+package elfdiff
+
+import (
+	"debug/elf"
+	"slices"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// number gives the atoms their ids and fills the object's indices.
+func (c *cutter) number() {
+	o := c.obj
+	n := 0
+	for _, p := range c.parts {
+		n += len(p)
+	}
+	o.Atoms = make([]Atom, 0, n)
+	o.bySection = make([]atomRange, len(c.parts))
+	for i, p := range c.parts {
+		lo := AtomID(len(o.Atoms))
+		o.Atoms = append(o.Atoms, p...)
+		o.bySection[i] = atomRange{lo, AtomID(len(o.Atoms))}
+	}
+	for i := range o.Atoms {
+		o.Atoms[i].ID = AtomID(i)
+	}
+	o.bySymbol = make([]AtomID, len(o.symbols))
+	for i := range o.bySymbol {
+		o.bySymbol[i] = NoAtom
+	}
+	for sec, list := range c.syms {
+		for _, i := range list {
+			o.bySymbol[i] = o.nearest(elfobj.SectionIndex(sec), int64(o.symbols[i].Value))
+		}
+	}
+	for i := range o.Atoms {
+		for _, s := range o.Atoms[i].Symbols {
+			o.bySymbol[s] = AtomID(i)
+		}
+	}
+}
+
+// nearest returns the atom of section s that covers off; for an offset between
+// or behind the atoms the one before it, for one in front of all the first.
+func (o *Object) nearest(s elfobj.SectionIndex, off int64) AtomID {
+	if int(s) >= len(o.bySection) {
+		return NoAtom
+	}
+	r := o.bySection[s]
+	if r.lo == r.hi {
+		return NoAtom
+	}
+	lo, hi := r.lo, r.hi // the first atom that starts behind off
+	for lo < hi {
+		if mid := lo + (hi-lo)/2; int64(o.Atoms[mid].Offset) <= off {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return max(lo-1, r.lo)
+}
+
+// resolve gives each relocation to the atom that holds its field, and finds
+// what it means.
+func (c *cutter) resolve() {
+	o := c.obj
+	total := 0
+	for _, list := range c.relas {
+		total += len(list)
+	}
+	refs := make([]Ref, 0, total)
+	for sec, list := range c.relas {
+		next := 0
+		for id := o.bySection[sec].lo; id < o.bySection[sec].hi && next < len(list); id++ {
+			a := &o.Atoms[id]
+			for next < len(list) && list[next].off < a.Offset {
+				next++ // a field in padding
+			}
+			first := len(refs)
+			for ; next < len(list) && list[next].off < a.End(); next++ {
+				refs = append(refs, c.ref(a, &list[next]))
+			}
+			a.Refs = refs[first:len(refs):len(refs)]
+		}
+	}
+}
+
+// ref resolves one relocation.
+func (c *cutter) ref(a *Atom, r *rela) Ref {
+	ref := Ref{Offset: r.off - a.Offset, Type: r.typ, Sym: r.sym, Addend: r.addend, Target: NoAtom, Implicit: r.implicit}
+	sec, off, ok := c.place(r)
+	ref.TargetOff = off
+	if !ok {
+		return ref
+	}
+	if !r.implicit && c.obj.Symbol(r.sym).Type() != elf.STT_SECTION {
+		ref.Target = c.obj.bySymbol[r.sym]
+	} else {
+		ref.Target = c.obj.nearest(sec, off)
+		ref.Edge = r.guess || c.onEdge(ref.Target, off)
+	}
+	if ref.Target != NoAtom {
+		ref.TargetOff = off - int64(c.obj.Atoms[ref.Target].Offset)
+	}
+	return ref
+}
+
+// onEdge reports whether off, resolved to the atom id, could also mean a
+// neighbour: it is the end of one and perhaps the start of the next. Only
+// named data can be meant from outside its bounds.
+func (c *cutter) onEdge(id AtomID, off int64) bool {
+	if id == NoAtom {
+		return false
+	}
+	a := &c.obj.Atoms[id]
+	r := c.obj.bySection[a.Section]
+	if !cutAtMarks(a.Kind) || r.hi-r.lo == 1 {
+		return false
+	}
+	if off < int64(a.Offset) || off >= int64(a.End()) {
+		return true
+	}
+	if id == r.lo || off != int64(a.Offset) {
+		return false
+	}
+	before := &c.obj.Atoms[id-1]
+	return !before.Anonymous() && before.End() == a.Offset
+}
+
+// own finds the functions that atoms belong to.
+func (c *cutter) own() {
+	o := c.obj
+	o.users = o.findUsers()
+	users := o.users
+	for i := range o.Atoms {
+		switch a := &o.Atoms[i]; a.Kind {
+		case Unwind:
+			ownRecord(o, a)
+		case Func:
+			if parent, ok := coldParent(a.Name); ok {
+				a.Owner = c.parentOf(a, parent, users[i])
+			}
+		}
+	}
+	for i := range o.Atoms {
+		if a := &o.Atoms[i]; a.Kind == Const && a.Anonymous() && len(a.Refs) > 0 {
+			ownJumpTable(o, a, users[i])
+		}
+	}
+}
+
+// findUsers lists for each atom those that refer to it, in order.
+func (o *Object) findUsers() [][]AtomID {
+	users := make([][]AtomID, len(o.Atoms))
+	for i := range o.Atoms {
+		for j := range o.Atoms[i].Refs {
+			t := o.Atoms[i].Refs[j].Target
+			if t == NoAtom {
+				continue
+			}
+			if u := users[t]; len(u) == 0 || u[len(u)-1] != AtomID(i) {
+				users[t] = append(users[t], AtomID(i))
+			}
+		}
+	}
+	return users
+}
+
+// ownRecord gives an FDE, whose first reference is the start of the code that
+// it describes, to that function, and with it the LSDA it names. A CIE has no
+// such reference at offset 8.
+func ownRecord(o *Object, a *Atom) {
+	if len(a.Refs) == 0 || a.Refs[0].Offset != 8 || a.Refs[0].Target == NoAtom {
+		return
+	}
+	if f := &o.Atoms[a.Refs[0].Target]; f.Kind == Func {
+		a.Owner = f.ID
+		for _, r := range a.Refs[1:] {
+			if r.Target != NoAtom && o.Atoms[r.Target].Kind == LSDA {
+				o.Atoms[r.Target].Owner = f.ID
+			}
+		}
+	}
+}
+
+// parentOf finds the function that a cold part was split from: of the atoms
+// that refer to it the one with the parent's name, else the only function with
+// that name.
+func (c *cutter) parentOf(a *Atom, parent string, users []AtomID) AtomID {
+	for _, u := range users {
+		if f := &c.obj.Atoms[u]; f.Kind == Func && f.Name == parent {
+			return u
+		}
+	}
+	return NoAtom
+}
+
+// ownJumpTable recognises a jump table: anonymous, used by the code of one
+// function, and nothing but words that lead into that code. Tables of
+// position-independent code hold distances from their own start, which a
+// PC-relative relocation can only say with an addend that grows along the
+// table; it is taken out here.
+func ownJumpTable(o *Object, a *Atom, users []AtomID) {
+	owner := NoAtom
+	for _, u := range users {
+		f := &o.Atoms[u]
+		if f.Kind == Unwind || f.Kind == Meta {
+			continue
+		}
+		if f.Kind != Func {
+			return
+		}
+		root := f.root()
+		if owner != NoAtom && owner != root {
+			return
+		}
+		owner = root
+	}
+	if owner == NoAtom {
+		return
+	}
+	fixed := slices.Clone(a.Refs)
+	for i := range fixed {
+		if !leadsInto(o, a, &fixed[i], owner) {
+			return
+		}
+	}
+	a.Jumps, a.Owner = true, owner
+	copy(a.Refs, fixed)
+}
+
+// root returns the function that the code belongs to: itself, or the parent of
+// a cold part.
+func (a *Atom) root() AtomID {
+	if a.Owner != NoAtom {
+		return a.Owner
+	}
+	return a.ID
+}
+
+// leadsInto re-resolves a jump table's entry, and reports whether it leads to
+// the owner or to its cold part.
+func leadsInto(o *Object, table *Atom, r *Ref, owner AtomID) bool {
+	if r.Target == NoAtom || o.Atoms[r.Target].Section.IsReserved() {
+		return false
+	}
+	sec := o.Atoms[r.Target].Section
+	off := int64(o.Atoms[r.Target].Offset) + r.TargetOff
+	if r.Type == relPC32 {
+		off -= int64(r.Offset)
+	}
+	id := o.nearest(sec, off)
+	if id == NoAtom {
+		return false
+	}
+	f := &o.Atoms[id]
+	if f.Kind != Func || f.root() != owner || off < int64(f.Offset) || off > int64(f.End()) {
+		return false
+	}
+	r.Target, r.TargetOff, r.Edge = id, off-int64(f.Offset), false
+	return true
+}

@@ -1,0 +1,118 @@
+package elfdiff
+
+import (
+	"debug/elf"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// sectionRule is one row of the table that says what a section holds. A
+// section takes the first row whose name and flags fit; the flags decide where
+// no row names it.
+type sectionRule struct {
+	name   string // exact, or a prefix when it ends in '*'
+	kind   Kind
+	reason string
+	// drop: a function works without its entries in this table.
+	drop bool
+	// differs is the finding when the tables of pre and post differ; "" means
+	// CodeTableDiffers.
+	differs Code
+}
+
+// sectionRules lists the sections whose kind the flags do not tell. Tables
+// that describe code (one entry per site) become rows with their entry size
+// here when they are carried; until then a changed function that owns such an
+// entry is refused, see [CodeSpecialSection].
+var sectionRules = []sectionRule{
+	{".eh_frame", Unwind, "DWARF CFI records", false, ""},
+	{".gcc_except_table*", LSDA, "C++ exception tables", false, ""},
+	{".init_array*", Special, "constructors: run before main only", true, CodeConstructor},
+	{".fini_array*", Special, "destructors", true, CodeConstructor},
+	{".preinit_array*", Special, "constructors: run before main only", true, CodeConstructor},
+	{".ctors*", Special, "constructors: run before main only", true, CodeConstructor},
+	{".dtors*", Special, "destructors", true, CodeConstructor},
+	{".note*", Meta, "notes", false, ""},
+	{".comment", Meta, "compiler identification", false, ""},
+	{".debug_*", Meta, "debug information", false, ""},
+	{".stab*", Meta, "debug information", false, ""},
+	{".gnu.lto_*", Meta, "compiler intermediate code", false, ""},
+	{".llvm_addrsig", Meta, "linker hints", false, ""},
+	{".altinstructions", Special, "alternatives", false, ""},
+	{".altinstr_replacement", Special, "alternatives", false, ""},
+	{".parainstructions", Special, "paravirt sites", false, ""},
+	{".smp_locks", Special, "lock prefixes", false, ""},
+	{".retpoline_sites", Special, "retpoline sites", false, ""},
+	{".return_sites", Special, "return thunk sites", false, ""},
+	{".call_sites", Special, "call depth tracking sites", false, ""},
+	{".ibt_endbr_seal", Special, "ENDBR sites", false, ""},
+	{".cfi_sites", Special, "kCFI sites", false, ""},
+	{".kcfi_traps", Special, "kCFI traps", false, ""},
+	{".static_call_sites", Special, "static call sites", false, ""},
+	{"__mcount_loc", Special, "ftrace sites", true, ""},
+	{"__patchable_function_entries", Special, "ftrace sites", true, ""},
+	{"__jump_table", Special, "static branch sites", false, ""},
+	{"__bug_table", Special, "BUG and WARN sites", false, ""},
+	{"__ex_table", Special, "exception fix-ups", false, ""},
+	{".orc_unwind*", Special, "ORC unwinding", false, ""},
+	{".orc_header", Meta, "ORC format hash", false, ""},
+	{".discard*", Meta, "build-time annotations", false, ""},
+	{"runtime_ptr_*", Special, "runtime constants", false, ""},
+	{"runtime_shift_*", Special, "runtime constants", false, ""},
+}
+
+// ruleOf returns the row that names the section, or nil.
+func ruleOf(name string) *sectionRule {
+	for i := range sectionRules {
+		r := &sectionRules[i]
+		if prefix, ok := strings.CutSuffix(r.name, "*"); ok && strings.HasPrefix(name, prefix) || name == r.name {
+			return r
+		}
+	}
+	return nil
+}
+
+// kindOfSection says what the section's atoms are. Sections that take no
+// memory at run time are Meta whatever they are called.
+func kindOfSection(s *elfobj.Section) Kind {
+	if s.Flags&elf.SHF_ALLOC == 0 {
+		return Meta
+	}
+	if r := ruleOf(s.Name); r != nil {
+		return r.kind
+	}
+	return kindOfFlags(s)
+}
+
+// shtX8664Unwind is SHT_X86_64_UNWIND, psABI section 4.2.2: the type that some
+// assemblers give .eh_frame.
+const shtX8664Unwind = 0x70000001
+
+func kindOfFlags(s *elfobj.Section) Kind {
+	const mergeStrings = elf.SHF_MERGE | elf.SHF_STRINGS
+	switch f := s.Flags; {
+	case s.Type != elf.SHT_PROGBITS && s.Type != elf.SHT_NOBITS:
+		if s.Type == elf.SHT_INIT_ARRAY || s.Type == elf.SHT_FINI_ARRAY || s.Type == elf.SHT_PREINIT_ARRAY {
+			return Special
+		}
+		if s.Type == shtX8664Unwind {
+			return Unwind
+		}
+		return Meta
+	case f&elf.SHF_EXECINSTR != 0:
+		return Func
+	case f&elf.SHF_TLS != 0:
+		return TLS
+	case f&elf.SHF_WRITE != 0:
+		if strings.HasPrefix(s.Name, ".data.rel.ro") {
+			return Const // read-only once the dynamic linker is done with it
+		}
+		return Data
+	case f&mergeStrings == mergeStrings && s.Entsize > 0:
+		return String
+	case f&elf.SHF_MERGE != 0 && s.Entsize > 0:
+		return Merge
+	}
+	return Const
+}

@@ -1,0 +1,350 @@
+package elfdiff
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// walk compares two functions instruction by instruction, for those that are
+// not equal byte by byte.
+type walk struct {
+	c          *comparer
+	pre, post  cursor
+	steps      []step  // instructions that correspond
+	jumps      []step  // targets of branches inside the functions
+	claims     []claim // immediates that may be line numbers
+	incidental []Reason
+}
+
+type step struct{ pre, post uint64 }
+
+// cursor reads the instructions of one function.
+type cursor struct {
+	o    *Object
+	a    *Atom
+	off  uint64
+	next int // into a.Refs
+	in   amd64.Inst
+	refs []Ref // of the instruction
+}
+
+// load decodes the instruction at the cursor. It is false at the end.
+func (k *cursor) load() (bool, error) {
+	k.in, k.refs = amd64.Inst{}, nil
+	if k.off >= uint64(len(k.a.Bytes)) {
+		return false, nil
+	}
+	in, err := amd64.Decode(k.a.Bytes[k.off:])
+	if err != nil {
+		return false, err
+	}
+	k.in = in
+	first := k.next
+	for first < len(k.a.Refs) && k.a.Refs[first].Offset < k.off {
+		first++
+	}
+	last := first
+	for last < len(k.a.Refs) && k.a.Refs[last].Offset < k.off+uint64(in.Len) {
+		last++
+	}
+	k.next, k.refs = first, k.a.Refs[first:last]
+	return true, nil
+}
+
+func (k *cursor) bytes() []byte { return k.a.Bytes[k.off : k.off+uint64(k.in.Len)] }
+
+func (k *cursor) advance() { k.off += uint64(k.in.Len) }
+
+// text shows the instruction with its references by name.
+func (k *cursor) text() string {
+	if k.in.Len == 0 {
+		return "end of function"
+	}
+	s := amd64.Disasm(k.bytes(), k.off, func(addr uint64) (string, uint64, bool) {
+		return k.a.Name, addr, addr < k.a.Size && k.a.Name != ""
+	})
+	for i := range k.refs {
+		s += " <" + k.o.refText(&k.refs[i]) + ">"
+	}
+	return strings.ReplaceAll(s, "\t", " ")
+}
+
+// skipNops moves over padding.
+func (k *cursor) skipNops() (skipped bool, err error) {
+	for {
+		ok, err := k.load()
+		if err != nil || !ok || k.in.Class != amd64.Nop || len(k.refs) > 0 {
+			return skipped, err
+		}
+		k.advance()
+		skipped = true
+	}
+}
+
+// function compares two functions; nil means that nothing but incidental
+// differences were found, which are returned.
+func (c *comparer) function(a, b *Atom) (change *Reason, incidental []Reason) {
+	c.pending = c.pending[:0]
+	if len(a.Bytes) == len(b.Bytes) && c.plain(a, b) {
+		return c.settle(nil), nil
+	}
+	c.pending = c.pending[:0]
+	w := &walk{c: c, pre: cursor{o: c.pre, a: a}, post: cursor{o: c.post, a: b}}
+	change = w.run()
+	if r := w.prove(); r != nil {
+		return r, nil // it comes before what run found
+	}
+	if change == nil {
+		change = c.settle(w)
+	}
+	return change, w.incidental
+}
+
+// prove decides the claims that immediates are line numbers, and returns the
+// first that is none.
+func (w *walk) prove() *Reason {
+	for i := range w.claims {
+		cl := &w.claims[i]
+		proof, ok := w.proveLine(cl)
+		if !ok {
+			return &cl.reason
+		}
+		cl.reason.Code, cl.reason.Detail = ReasonLine, proof
+		w.incidental = append(w.incidental, cl.reason)
+	}
+	return nil
+}
+
+// plain compares byte by byte.
+func (c *comparer) plain(a, b *Atom) bool {
+	if len(a.Refs) != len(b.Refs) || !sameOutside(a.Bytes, b.Bytes, a.Refs) {
+		return false
+	}
+	for i := range a.Refs {
+		x, y := &a.Refs[i], &b.Refs[i]
+		if x.Offset != y.Offset || fieldSize(x.Type) != fieldSize(y.Type) || c.refs(x, y) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// settle checks the claims about places inside functions: inside this one by
+// the steps of the walk, inside others they have to be the same place.
+func (c *comparer) settle(w *walk) *Reason {
+	for _, p := range c.pending {
+		same := p.preOff == p.postOff
+		if w != nil && p.pre == w.pre.a.ID {
+			same = w.maps(uint64(p.preOff), uint64(p.postOff))
+		}
+		if !same {
+			return &Reason{
+				Code: ReasonTarget, PreOffset: uint64(p.preOff), PostOffset: uint64(p.postOff),
+				PreText: c.pre.describe(p.pre, p.preOff), PostText: c.post.describe(p.post, p.postOff),
+				Detail: "a jump table or a label leads to another place",
+			}
+		}
+	}
+	return nil
+}
+
+// run walks both functions to their ends.
+func (w *walk) run() *Reason {
+	for {
+		if r := w.padding(); r != nil {
+			return r
+		}
+		w.steps = append(w.steps, step{w.pre.off, w.post.off})
+		if w.pre.in.Len == 0 || w.post.in.Len == 0 {
+			break
+		}
+		if r := w.instruction(); r != nil {
+			return r
+		}
+		w.pre.advance()
+		w.post.advance()
+	}
+	if w.pre.in.Len != w.post.in.Len {
+		return w.reason(ReasonLength, "")
+	}
+	for _, j := range w.jumps {
+		if !w.maps(j.pre, j.post) {
+			w.pre.off, w.post.off = j.pre, j.post
+			r := w.reason(ReasonTarget, fmt.Sprintf("a branch leads to +%#x, now to +%#x", j.pre, j.post))
+			return r
+		}
+	}
+	return nil
+}
+
+// padding moves both cursors over nops, and notes when they differ.
+func (w *walk) padding() *Reason {
+	p, q := w.pre.off, w.post.off
+	if _, err := w.pre.skipNops(); err != nil {
+		return w.reason(ReasonInstruction, err.Error())
+	}
+	if _, err := w.post.skipNops(); err != nil {
+		return w.reason(ReasonInstruction, err.Error())
+	}
+	if n, m := w.pre.off-p, w.post.off-q; n != m {
+		w.incidental = append(w.incidental, Reason{
+			Code: ReasonPadding, PreOffset: p, PostOffset: q,
+			PreText: fmt.Sprintf("%d bytes of nops", n), PostText: fmt.Sprintf("%d", m),
+		})
+	}
+	if w.pre.off > p {
+		w.steps = append(w.steps, step{p, q})
+	}
+	return nil
+}
+
+// maps reports whether two offsets correspond: they are the starts of
+// instructions that were compared with each other. A branch to padding is as
+// good as one behind it.
+func (w *walk) maps(pre, post uint64) bool {
+	i := sort.Search(len(w.steps), func(i int) bool { return w.steps[i].pre >= pre })
+	for ; i < len(w.steps) && w.steps[i].pre == pre; i++ {
+		if w.steps[i].post == post {
+			return true
+		}
+	}
+	p, ok1 := w.behind(&w.pre, pre)
+	q, ok2 := w.behind(&w.post, post)
+	if !ok1 || !ok2 || p == pre && q == post {
+		return false
+	}
+	i = sort.Search(len(w.steps), func(i int) bool { return w.steps[i].pre >= p })
+	for ; i < len(w.steps) && w.steps[i].pre == p; i++ {
+		if w.steps[i].post == q {
+			return true
+		}
+	}
+	return false
+}
+
+// behind returns the first place at or behind off that is no padding.
+func (w *walk) behind(k *cursor, off uint64) (uint64, bool) {
+	c := cursor{o: k.o, a: k.a, off: off}
+	_, err := c.skipNops()
+	return c.off, err == nil
+}
+
+func (w *walk) reason(code ReasonCode, detail string) *Reason {
+	return &Reason{
+		Code: code, PreOffset: w.pre.off, PostOffset: w.post.off,
+		PreText: w.pre.text(), PostText: w.post.text(), Detail: detail,
+	}
+}
+
+// instruction compares the instructions at the cursors.
+func (w *walk) instruction() *Reason {
+	p, q := &w.pre, &w.post
+	if p.in.Class != q.in.Class || p.in.Cond != q.in.Cond || p.in.IsBranch() != q.in.IsBranch() {
+		return w.reason(ReasonInstruction, "")
+	}
+	if p.in.IsBranch() {
+		return w.branch()
+	}
+	if p.in.Len != q.in.Len || p.in != q.in || len(p.refs) != len(q.refs) {
+		return w.reason(ReasonInstruction, "")
+	}
+	if r := w.references(); r != nil {
+		return r
+	}
+	hole := [amd64.MaxLen]bool{}
+	for i := range p.refs {
+		off := p.refs[i].Offset - p.off
+		for n := 0; n < fieldSize(p.refs[i].Type) && off+uint64(n) < uint64(len(hole)); n++ {
+			hole[off+uint64(n)] = true
+		}
+	}
+	if p.in.PCRelLen > 0 && len(p.refs) == 0 || p.in.PCRelLen > 0 && !hole[p.in.PCRelOff] {
+		w.inner() // an operand inside the function, at a distance that padding may change
+		for n := range p.in.PCRelLen {
+			hole[p.in.PCRelOff+n] = true
+		}
+	}
+	x, y := p.bytes(), q.bytes()
+	for i := range x {
+		if x[i] != y[i] && !hole[i] {
+			return w.immediate(hole)
+		}
+	}
+	return nil
+}
+
+// references compares the relocations of two instructions of one shape.
+func (w *walk) references() *Reason {
+	for i := range w.pre.refs {
+		x, y := &w.pre.refs[i], &w.post.refs[i]
+		if x.Offset-w.pre.off != y.Offset-w.post.off {
+			return w.reason(ReasonReference, "")
+		}
+		if code := w.c.refs(x, y); code != "" {
+			return w.reason(code, "")
+		}
+	}
+	return nil
+}
+
+// branch compares two direct branches of one class and condition: their
+// targets have to correspond, whatever their width is.
+func (w *walk) branch() *Reason {
+	p, q := &w.pre, &w.post
+	if len(p.refs) != len(q.refs) {
+		return w.reason(ReasonTarget, "")
+	}
+	if p.in.Prefixes != q.in.Prefixes {
+		return w.reason(ReasonInstruction, "")
+	}
+	if len(p.refs) == 0 {
+		w.inner()
+	} else {
+		x, y := p.refs[0], q.refs[0]
+		if x.Implicit && y.Implicit {
+			y.Type = x.Type // the width of the field is not the meaning
+		}
+		if code := w.c.refs(&x, &y); code != "" {
+			return w.reason(code, "")
+		}
+	}
+	if p.in.Len != q.in.Len {
+		w.incidental = append(w.incidental, *w.reason(ReasonJump, ""))
+	}
+	return nil
+}
+
+// inner notes the places that two PC-relative fields without a relocation lead
+// to, to be checked at the end.
+func (w *walk) inner() {
+	t, _ := pcrelTarget(w.pre.in, w.pre.bytes(), w.pre.off)
+	u, _ := pcrelTarget(w.post.in, w.post.bytes(), w.post.off)
+	w.jumps = append(w.jumps, step{t, u})
+}
+
+// immediate decides about two instructions that differ in their bytes: when
+// that is only an immediate, it may be a line number.
+func (w *walk) immediate(hole [amd64.MaxLen]bool) *Reason {
+	p, q := &w.pre, &w.post
+	x, y := p.bytes(), q.bytes()
+	for i := range x {
+		inImm := i >= int(p.in.ImmOff) && i < int(p.in.ImmOff+p.in.ImmLen)
+		if x[i] != y[i] && !hole[i] && !inImm {
+			return w.reason(ReasonInstruction, "")
+		}
+	}
+	a, b := immediateOf(p.in, x), immediateOf(q.in, y)
+	w.claims = append(w.claims, claim{step{p.off, q.off}, a, b, *w.reason(ReasonInstruction, "")})
+	return nil
+}
+
+// immediateOf reads the immediate field, zero-extended.
+func immediateOf(in amd64.Inst, b []byte) uint64 {
+	var v [8]byte
+	copy(v[:], b[in.ImmOff:in.ImmOff+in.ImmLen])
+	return binary.LittleEndian.Uint64(v[:])
+}
