@@ -119,7 +119,7 @@ type readelfReader struct {
 var (
 	sectionRow = regexp.MustCompile(`^  \[ *(\d+)\] (.*?) +(\S+|<unknown>) +([0-9a-f]{16}) ([0-9a-f]{6,}) ([0-9a-f]{6,}) ([0-9a-f]{2,}) ([ A-Za-z]{3,}?) +(\d+) +(\d+) +(\d+)$`)
 	symbolHead = regexp.MustCompile(`^Symbol table '(.*)' contains`)
-	symbolRow  = regexp.MustCompile(`^ *(\d+): ([0-9a-f]{16}) +(\w+) (<.*?>: \d+|\S+) +(<.*?>: \d+|\S+) +(\S+) +(?:\[.*?\] +)?(\w+|(?:OS|PRC|RSV)\[.*?\])(?: (.*))?$`)
+	symbolRow  = regexp.MustCompile(`^ *(\d+): ([0-9a-f]{16}) +(\w+) (<.*?>: \d+|\S+) +(<.*?>: \d+|\S+) +(\S+) +(?:\[.*?\] +)?(\w+(?: \[0x[0-9a-f]+\])?)(?: (.*))?$`)
 	relaHead   = regexp.MustCompile(`^Relocation section '(.*)' at offset (0x[0-9a-f]+) contains`)
 	relaRow    = regexp.MustCompile(`^([0-9a-f]{16})  ([0-9a-f]{16}) .*?(?:(?: ([+-]))? ([0-9a-f]+))?$`)
 )
@@ -208,7 +208,7 @@ func indexName(i SectionIndex) string {
 	case i == SecCommon:
 		return "COM"
 	case i.IsReserved():
-		return fmt.Sprintf("OS[%#x]", uint16(i))
+		return fmt.Sprintf("OS [%#x]", uint16(i))
 	}
 	return strconv.Itoa(int(i))
 }

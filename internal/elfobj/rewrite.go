@@ -12,7 +12,8 @@ import (
 //
 // All of the file is used here, so that anything wrong with a table is a
 // [*FormatError]. So are program headers, and files of another type than
-// ET_REL, with an Err that is [errors.ErrUnsupported].
+// ET_REL, with an Err that is [errors.ErrUnsupported]. Sections whose content
+// this package doesn't know are copied as they are, compressed ones included.
 func (f *File) Spec() (*Spec, error) {
 	s, err := f.spec()
 	if err != nil {
@@ -86,7 +87,7 @@ func (f *File) spec() (*Spec, error) {
 func (f *File) specSection(s *Spec, to *SpecSection, sec *Section) (err error) {
 	to.SectionHeader = sec.SectionHeader
 	switch {
-	case s.hasRelas(to):
+	case sec.Type == elf.SHT_RELA: // refuses other links than to the symbol table
 		to.Relas, err = sec.Relas()
 		return err
 	case sec.Type == elf.SHT_SYMTAB_SHNDX && s.Symtab != 0 && sec.Link == uint32(s.Symtab):
