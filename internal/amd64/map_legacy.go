@@ -94,7 +94,7 @@ var refinements = [...]refinement{
 	{opcode(MapOne, 0xff), anyPrefix, 0x38, 0x18, CallInd}, // lcall
 	{opcode(MapOne, 0xff), anyPrefix, 0x38, 0x20, JumpInd},
 	{opcode(MapOne, 0xff), anyPrefix, 0x38, 0x28, JumpInd}, // ljmp
-	{opcode(Map0F, 0x01), 1, 0xff, 0xc1, Syscall},          // vmcall
+	{opcode(Map0F, 0x01), anyPrefix, 0xff, 0xc1, Syscall},  // vmcall
 	{opcode(Map0F, 0x01), anyPrefix, 0xff, 0xd9, Syscall},  // vmmcall, vmgexit
 	{opcode(Map0F, 0x01), 2, 0xff, 0xcc, Syscall},          // tdcall
 	{opcode(Map0F, 0x01), 2, 0xff, 0xcd, Ret},              // seamret
@@ -102,7 +102,7 @@ var refinements = [...]refinement{
 	{opcode(Map0F, 0x01), 4 | 8, 0xff, 0xca, Ret},          // eretu, erets
 	{opcode(Map0F, 0x01), 4, 0xff, 0xec, Ret},              // uiret
 	{opcode(Map0F, 0x18), anyPrefix, 0xc0, 0xc0, Nop},
-	{opcode(Map0F, 0x18), anyPrefix, 0xf7, 0x35, Other}, // prefetchit1, RIP-relative only
+	{opcode(Map0F, 0x18), 1, 0xf7, 0x35, Other},         // prefetchit1, RIP-relative only
 	{opcode(Map0F, 0x18), anyPrefix, 0x20, 0x00, Other}, // prefetchnta, t0, t1, t2
 	{opcode(Map0F, 0x1a), anyPrefix, 0xc0, 0x80, Other}, // MPX, with memory: bndldx, bndmov, bndcl, bndcu
 	{opcode(Map0F, 0x1a), anyPrefix, 0xc0, 0x40, Other},

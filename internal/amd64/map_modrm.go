@@ -40,7 +40,7 @@ var modrmRules = [...]modrmRule{
 	{MapOne, 0xdf, "ffffffff", "ffffffff 00000000 00000000 00000000 f0000000 ffffffff ffffffff 00000000"}, // fbld, fbstp, fcomip
 	{MapOne, 0xfe, "ff000000", "ff000000"}, // dec, decb, inc
 	{MapOne, 0xff, "fffffff0", "fff0f0f0"}, // call, callw, dec
-	{Map0F, 0x00, "ffffff00", "ffffff00"},  // lldt, ltr, sldt
+	{Map0F, 0x00, "ffffff80", "ffffff80"},  // sldt and on; lkgs is newer than binutils 2.40
 	{Map0F, 0x01, "fffff4ff", "ffffffd0 ffff2223 ff00ffff fdffffff ffffffff d8404455 ffffffff ff51f5dd"}, // clac, clgi, clui
 	{Map0F, 0x0d, "ffffffff", "00000000"}, // prefetch, prefetchw, prefetchwt1
 	{Map0F, 0x12, "ffffffff", "dddddddd"}, // movddup, movhlps, movlpd
@@ -89,41 +89,41 @@ var modrmRules = [...]modrmRule{
 	{Map0F38, 0xfb, "00000000", "44444444"}, // encodekey256
 	{Map0F38, 0xfc, "ffffffff", "00000000"}, // aadd, aand, aor
 	{Map0F3A, 0xf0, "00000000", "40000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000"}, // hreset
-	{VEX0F, 0x12, "ffffffff", "dddddddd"},    // vmovddup, vmovhlps, vmovlpd
-	{VEX0F, 0x13, "33333333", "00000000"},    // vmovlpd, vmovlps
-	{VEX0F, 0x16, "77777777", "55555555"},    // vmovhpd, vmovhps, vmovlhps
-	{VEX0F, 0x17, "33333333", "00000000"},    // vmovhpd, vmovhps
-	{VEX0F, 0x2b, "33333333", "00000000"},    // vmovntpd, vmovntps
-	{VEX0F, 0x41, "00000000", "33333333"},    // kandb, kandd, kandq
-	{VEX0F, 0x42, "00000000", "33333333"},    // kandnb, kandnd, kandnq
-	{VEX0F, 0x44, "00000000", "33333333"},    // knotb, knotd, knotq
-	{VEX0F, 0x45, "00000000", "33333333"},    // korb, kord, korq
-	{VEX0F, 0x46, "00000000", "33333333"},    // kxnorb, kxnord, kxnorq
-	{VEX0F, 0x47, "00000000", "33333333"},    // kxorb, kxord, kxorq
-	{VEX0F, 0x4a, "00000000", "33333333"},    // kaddb, kaddd, kaddq
-	{VEX0F, 0x4b, "00000000", "33333333"},    // kunpckbw, kunpckdq, kunpckwd
-	{VEX0F, 0x50, "00000000", "33333333"},    // vmovmskpd, vmovmskps
-	{VEX0F, 0x71, "00000000", "00202020"},    // vpsllw, vpsraw, vpsrlw
-	{VEX0F, 0x72, "00000000", "00202020"},    // vpslld, vpsrad, vpsrld
-	{VEX0F, 0x73, "00000000", "00220022"},    // vpslldq, vpsllq, vpsrldq
-	{VEX0F, 0x91, "33333333", "00000000"},    // kmovb, kmovd, kmovq
-	{VEX0F, 0x92, "00000000", "bbbbbbbb"},    // kmovb, kmovd, kmovq
-	{VEX0F, 0x93, "00000000", "bbbbbbbb"},    // kmovb, kmovd, kmovq
-	{VEX0F, 0x98, "00000000", "33333333"},    // kortestb, kortestd, kortestq
-	{VEX0F, 0x99, "00000000", "33333333"},    // ktestb, ktestd, ktestq
-	{VEX0F, 0xae, "00ff0000", "00000000"},    // vldmxcsr, vstmxcsr
-	{VEX0F, 0xc5, "00000000", "22222222"},    // vpextrw
-	{VEX0F, 0xd7, "00000000", "22222222"},    // vpmovmskb
-	{VEX0F, 0xe7, "22222222", "00000000"},    // vmovntdq
-	{VEX0F, 0xf0, "88888888", "00000000"},    // vlddqu
-	{VEX0F, 0xf7, "00000000", "22222222"},    // vmaskmovdqu
-	{VEX0F38, 0x1a, "22222222", "00000000"},  // vbroadcastf128
-	{VEX0F38, 0x2a, "22222222", "00000000"},  // vmovntdqa
-	{VEX0F38, 0x2c, "22222222", "00000000"},  // vmaskmovps
-	{VEX0F38, 0x2d, "22222222", "00000000"},  // vmaskmovpd
-	{VEX0F38, 0x2e, "22222222", "00000000"},  // vmaskmovps
-	{VEX0F38, 0x2f, "22222222", "00000000"},  // vmaskmovpd
-	{VEX0F38, 0x49, "33333333", "98888888"},  // ldtilecfg, sttilecfg, tilerelease
+	{VEX0F, 0x12, "ffffffff", "dddddddd"},   // vmovddup, vmovhlps, vmovlpd
+	{VEX0F, 0x13, "33333333", "00000000"},   // vmovlpd, vmovlps
+	{VEX0F, 0x16, "77777777", "55555555"},   // vmovhpd, vmovhps, vmovlhps
+	{VEX0F, 0x17, "33333333", "00000000"},   // vmovhpd, vmovhps
+	{VEX0F, 0x2b, "33333333", "00000000"},   // vmovntpd, vmovntps
+	{VEX0F, 0x41, "00000000", "33333333"},   // kandb, kandd, kandq
+	{VEX0F, 0x42, "00000000", "33333333"},   // kandnb, kandnd, kandnq
+	{VEX0F, 0x44, "00000000", "33333333"},   // knotb, knotd, knotq
+	{VEX0F, 0x45, "00000000", "33333333"},   // korb, kord, korq
+	{VEX0F, 0x46, "00000000", "33333333"},   // kxnorb, kxnord, kxnorq
+	{VEX0F, 0x47, "00000000", "33333333"},   // kxorb, kxord, kxorq
+	{VEX0F, 0x4a, "00000000", "33333333"},   // kaddb, kaddd, kaddq
+	{VEX0F, 0x4b, "00000000", "33333333"},   // kunpckbw, kunpckdq, kunpckwd
+	{VEX0F, 0x50, "00000000", "33333333"},   // vmovmskpd, vmovmskps
+	{VEX0F, 0x71, "00000000", "00202020"},   // vpsllw, vpsraw, vpsrlw
+	{VEX0F, 0x72, "00000000", "00202020"},   // vpslld, vpsrad, vpsrld
+	{VEX0F, 0x73, "00000000", "00220022"},   // vpslldq, vpsllq, vpsrldq
+	{VEX0F, 0x91, "33333333", "00000000"},   // kmovb, kmovd, kmovq
+	{VEX0F, 0x92, "00000000", "bbbbbbbb"},   // kmovb, kmovd, kmovq
+	{VEX0F, 0x93, "00000000", "bbbbbbbb"},   // kmovb, kmovd, kmovq
+	{VEX0F, 0x98, "00000000", "33333333"},   // kortestb, kortestd, kortestq
+	{VEX0F, 0x99, "00000000", "33333333"},   // ktestb, ktestd, ktestq
+	{VEX0F, 0xae, "00ff0000", "00000000"},   // vldmxcsr, vstmxcsr
+	{VEX0F, 0xc5, "00000000", "22222222"},   // vpextrw
+	{VEX0F, 0xd7, "00000000", "22222222"},   // vpmovmskb
+	{VEX0F, 0xe7, "22222222", "00000000"},   // vmovntdq
+	{VEX0F, 0xf0, "88888888", "00000000"},   // vlddqu
+	{VEX0F, 0xf7, "00000000", "22222222"},   // vmaskmovdqu
+	{VEX0F38, 0x1a, "22222222", "00000000"}, // vbroadcastf128
+	{VEX0F38, 0x2a, "22222222", "00000000"}, // vmovntdqa
+	{VEX0F38, 0x2c, "22222222", "00000000"}, // vmaskmovps
+	{VEX0F38, 0x2d, "22222222", "00000000"}, // vmaskmovpd
+	{VEX0F38, 0x2e, "22222222", "00000000"}, // vmaskmovps
+	{VEX0F38, 0x2f, "22222222", "00000000"}, // vmaskmovpd
+	{VEX0F38, 0x49, "33333333", "98888888 88888888 88888888 88888888 88888888 88888888 88888888 88888888"}, // ldtilecfg, sttilecfg, tilerelease
 	{VEX0F38, 0x5c, "00000000", "cccccccc"},  // tdpbf16ps, tdpfp16ps
 	{VEX0F38, 0x5e, "00000000", "ffffffff"},  // tdpbssd and on
 	{VEX0F38, 0x5a, "22222222", "00000000"},  // vbroadcasti128
@@ -180,10 +180,6 @@ var modrmRules = [...]modrmRule{
 	{EVEX0F38, 0x9b, "aaaaaaaa", "22222222"}, // v4fmaddss, v4fmadds{bad}, vfmsub132sd
 	{EVEX0F38, 0xaa, "aaaaaaaa", "22222222"}, // v4fnmaddps, v4fnmaddp{bad}, vfmsub213pd
 	{EVEX0F38, 0xab, "aaaaaaaa", "22222222"}, // v4fnmaddss, v4fnmadds{bad}, vfmsub213sd
-	{EVEX6, 0x56, "0ccccccc", "0ccccccc"},    // vfcmaddcph, vfcmaddcp{bad}, vfmaddcph
-	{EVEX6, 0x57, "0ccccccc", "0ccccccc"},    // vfcmaddcsh, vfcmaddcs{bad}, vfmaddcsh
-	{EVEX6, 0xd6, "0ccccccc", "0ccccccc"},    // vfcmulcph, vfcmulcp{bad}, vfmulcph
-	{EVEX6, 0xd7, "0ccccccc", "0ccccccc"},    // vfcmulcsh, vfcmulcs{bad}, vfmulcsh
 	{XOP9, 0x01, "01111111", "01111111"},     // blcfill, blcic, blcs
 	{XOP9, 0x02, "01000010", "01000010"},     // blci, blcmsk
 	{XOP9, 0x12, "00000000", "11000000"},     // llwpcb, slwpcb

@@ -90,8 +90,13 @@ func unlisted(in Inst) bool {
 		return true
 	case opcode(Map0F, 0x1a), opcode(Map0F, 0x1b):
 		return in.IsRIPRelative()
-	case opcode(VEX0F38, 0x5c), opcode(VEX0F38, 0x5e):
-		return true // some of the probes name one tile register twice
+	case opcode(Map0F, 0x00): // lkgs is newer than objdump 2.40
+		return in.Prefixes.Has(PrefixRepne)
+	case opcode(VEX0F38, 0x5c), opcode(VEX0F38, 0x5e),
+		opcode(EVEX6, 0x56), opcode(EVEX6, 0x57), opcode(EVEX6, 0xd6), opcode(EVEX6, 0xd7):
+		return true // some of the probes name one register twice, which is not allowed
+	case opcode(Map0F, 0x01): // eretu and erets, see exceptions
+		return in.Class == Ret
 	}
 	return false
 }
@@ -123,13 +128,10 @@ func legacyProbes(m Map, escape, modrms []byte) []probe {
 	for op := range 256 {
 		for pp, pfx := range [][]byte{nil, {0x66}, {0xf3}, {0xf2}, {0x66, 0xf3}, {0x66, 0xf2}} {
 			for _, rex := range [][]byte{nil, {0x48}} {
-				if rex != nil && legacyPrefix[op] != 0 && m == MapOne {
-					continue // refused, whatever objdump makes of it
-				}
-				if m == MapOne && (op == 0xc4 || op == 0xc5 || op == 0x62) {
-					continue // maps of their own
-				}
 				for _, modrm := range modrms {
+					if m == MapOne && (startsVector(byte(op), modrm) || op>>4 == 4 || legacyPrefix[op] != 0) {
+						continue // maps of their own, and prefixes, which come with every other probe
+					}
 					b := bytes.Join([][]byte{pfx, rex, escape, {byte(op), modrm}}, nil)
 					ps = append(ps, newProbe(b, m, byte(op), byte(pp), modrm))
 				}
@@ -137,6 +139,11 @@ func legacyProbes(m Map, escape, modrms []byte) []probe {
 		}
 	}
 	return ps
+}
+
+// startsVector tells whether the bytes start VEX, EVEX or XOP.
+func startsVector(a, b byte) bool {
+	return a == 0xc4 || a == 0xc5 || a == 0x62 || a == 0x8f && b&0x1f >= 8
 }
 
 func vectorProbes(m Map, first, second byte, modrms []byte) []probe {
