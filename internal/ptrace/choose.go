@@ -57,36 +57,42 @@ func rank(r *Regs) int {
 	return rankBlocked
 }
 
-// choose returns the stopped threads that may make a system call, best first.
+// choose returns the stopped thread that suits best to make a system call.
 // Without any the error is a [*Refusal] that says why for each.
-func (t *tracer) choose() ([]*thread, error) {
+func (t *tracer) choose() (*thread, error) {
 	maps, err := procfs.Maps(t.id.PID)
 	if err != nil {
 		return nil, err
 	}
-	type reason struct {
-		code Code
-		text string
-	}
-	var fit []*thread
-	var why []reason
+	list := make([]*thread, 0, len(t.threads))
 	for _, th := range t.threads {
-		if th.dead {
-			continue
+		if !th.dead {
+			list = append(list, th)
 		}
-		if code, text := t.unfit(th, maps); text != "" {
-			why = append(why, reason{code, fmt.Sprintf("thread %d %s", th.tid, text)})
-			continue
-		}
-		fit = append(fit, th)
 	}
-	slices.SortFunc(fit, func(a, b *thread) int {
+	slices.SortFunc(list, func(a, b *thread) int {
 		return cmp.Or(cmp.Compare(rank(&a.regs), rank(&b.regs)), cmp.Compare(a.tid, b.tid))
 	})
-	if len(fit) > 0 {
-		return fit, nil
+	// All threads of a large process need not be looked at more closely.
+	var why []reason
+	for _, th := range list {
+		code, text := t.unfit(th, maps)
+		if text == "" {
+			return th, nil
+		}
+		why = append(why, reason{code, fmt.Sprintf("thread %d %s", th.tid, text)})
 	}
-	slices.SortFunc(why, func(a, b reason) int { return cmp.Compare(a.text, b.text) })
+	return nil, t.noThread(why)
+}
+
+// A reason is why one thread may not make a system call.
+type reason struct {
+	code Code
+	text string
+}
+
+// noThread composes the refusal.
+func (t *tracer) noThread(why []reason) *Refusal {
 	r := &Refusal{Code: NoThread, PID: t.id.PID, Hint: "resume and try again"}
 	const most = 8
 	texts := make([]string, 0, most+1)
@@ -98,12 +104,13 @@ func (t *tracer) choose() ([]*thread, error) {
 		texts = append(texts, w.text)
 	}
 	r.Msg = "no thread can make a system call now: " + strings.Join(texts, "; ")
-	// A reason that all threads share for good is the process's.
-	first := why[0].code
-	if first != NoThread && !slices.ContainsFunc(why, func(w reason) bool { return w.code != first }) {
-		r.Code, r.Hint = first, ""
+	// A lasting reason that all threads share is the process's.
+	for _, code := range []Code{Seccomp, ShadowStack} {
+		if !slices.ContainsFunc(why, func(w reason) bool { return w.code != code }) {
+			r.Code, r.Hint = code, ""
+		}
 	}
-	return nil, r
+	return r
 }
 
 // unfit returns why a thread may not make a system call, or "".

@@ -44,7 +44,7 @@ func (t *tracer) syscall(ctx context.Context, nr uint64, args []uint64) (uint64,
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	fit, err := t.choose()
+	th, err := t.choose()
 	if err != nil {
 		return 0, err
 	}
@@ -52,7 +52,7 @@ func (t *tracer) syscall(ctx context.Context, nr uint64, args []uint64) (uint64,
 	if err != nil {
 		return 0, err
 	}
-	c := &call{t: t, th: fit[0], nr: nr}
+	c := &call{t: t, th: th, nr: nr}
 	if err := c.prepare(sigreturn); err != nil {
 		return 0, t.lost(err)
 	}
