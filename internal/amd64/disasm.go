@@ -147,8 +147,12 @@ func prefixWord(c byte) string {
 }
 
 // library prints what x86asm knows, if it agrees that this is one instruction
-// of this length.
+// of this length. It does not know that the maps 5 and 6 of EVEX exist, and
+// reads them as 1 and 2.
 func (p *printer) library() (string, bool) {
+	if m := p.Opcode.Map(); m == EVEX5 || m == EVEX6 {
+		return "", false
+	}
 	x, err := x86asm.Decode(p.b, 64)
 	if err != nil || x.Op == 0 || x.Len != int(p.Len) {
 		return "", false

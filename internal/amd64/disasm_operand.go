@@ -117,15 +117,19 @@ func (p *printer) general(n byte) string {
 
 // operand expands one letter of a supplement row; see there.
 func (p *printer) operand(letter byte) string {
+	switch letter {
+	case 'I':
+		return fmt.Sprintf("$%#x", p.b[p.ImmOff])
+	case 'J':
+		return fmt.Sprintf("$%#x", binary.LittleEndian.Uint16(p.b[p.ImmOff:]))
+	case 'W', 'L', 'S', 'B':
+		return p.suffix(letter)
+	}
 	r, _, b := p.rexBits()
 	c := p.b[p.ModRMOff]
 	reg, rm := c>>3&7|r, c&7|b
-	mem, isMem := p.memory("")
-	switch letter {
-	case 'E', 'Q', 'D', 'M', 'X':
-		if isMem {
-			return mem
-		}
+	if mem, ok := p.memory(""); ok && strings.IndexByte("EQDMX", letter) >= 0 {
+		return mem
 	}
 	switch letter {
 	case 'E':
@@ -136,7 +140,7 @@ func (p *printer) operand(letter byte) string {
 		return regs64[rm]
 	case 'D':
 		return regs32[rm]
-	case 'A': // a register with the size of an address
+	case 'A': // the size of an address
 		if p.Prefixes.Has(PrefixAddrSize) {
 			return regs32[reg]
 		}
@@ -147,18 +151,24 @@ func (p *printer) operand(letter byte) string {
 		return fmt.Sprintf("%%xmm%d", rm)
 	case 'V':
 		return fmt.Sprintf("%%xmm%d", reg)
-	case 'W', 'S':
-		switch {
-		case letter == 'S' && !isMem:
-			return ""
-		case p.Prefixes.Has(PrefixREXW):
-			return "q"
-		case letter == 'S':
-			return "l"
-		}
-		return "d"
-	case 'I':
-		return fmt.Sprintf("$%#x", p.b[p.ImmOff])
 	}
 	return "?"
+}
+
+// suffix expands a letter that stands for the suffix of a mnemonic.
+func (p *printer) suffix(letter byte) string {
+	isMem := p.ModRMOff != 0 && p.b[p.ModRMOff] < 0xc0
+	switch {
+	case letter == 'S' && !isMem:
+		return ""
+	case p.Prefixes.Has(PrefixREXW):
+		return "q"
+	case letter == 'B' && p.Prefixes.Has(PrefixOpSize):
+		return "w"
+	case letter == 'B':
+		return ""
+	case letter == 'W':
+		return "d"
+	}
+	return "l"
 }

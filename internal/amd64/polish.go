@@ -26,12 +26,30 @@ func (p *printer) polish(text string) string {
 	switch {
 	case operands == "%st" || operands == "%st,%st":
 		operands = "%st(0)" + operands[3:]
-	case words == "ds " && operands != "" && operands[0] == '*':
-		words = "notrack "
 	case name == "ret":
 		words = strings.Replace(words, "rep ", "repz ", 1)
 	}
-	return words + columns(name, operands)
+	return p.polishWords(words) + columns(name, operands)
+}
+
+// polishWords adds the segment prefixes without a meaning, which x86asm drops,
+// and gives notrack its name.
+func (p *printer) polishWords(words string) string {
+	words = strings.Replace(words, "repn ", "repnz ", 1)
+	lost := ""
+	for _, c := range p.b[:p.OpOff] {
+		if legacyPrefix[c] != PrefixSegOld {
+			continue
+		}
+		w := prefixWord(c) + " "
+		if c == 0x3e && (p.Class == JumpInd || p.Class == CallInd) {
+			words, w = strings.Replace(words, w, "", 1), "notrack "
+		}
+		if strings.Count(words, w) == 0 {
+			lost += w
+		}
+	}
+	return lost + words
 }
 
 func isPrefixWord(w string) bool {
@@ -46,9 +64,9 @@ func isPrefixWord(w string) bool {
 // newNames has the mnemonics that binutils prints differently by now.
 var newNames = map[string]string{
 	"lgdtl": "lgdt", "sgdtl": "sgdt", "lidtl": "lidt", "sidtl": "sidt",
-	"retq": "ret", "callq": "call", "jmpq": "jmp", "leaveq": "leave",
+	"retq": "ret", "callq": "call", "jmpq": "jmp", "leaveq": "leave", "enterq": "enter",
 	"movsxd": "movslq", "cdqe": "cltq", "cqo": "cqto", "cdq": "cltd", "cwde": "cwtl", "cwd": "cwtd", "cbw": "cbtw",
-	"pushfq": "pushf", "popfq": "popf", "iret": "iretd", "pushq": "push", "popq": "pop",
+	"pushfq": "pushf", "popfq": "popf", "pushq": "push", "popq": "pop",
 }
 
 // bmi are the instructions that binutils prints without a suffix.
@@ -82,6 +100,9 @@ func (p *printer) polishName(name string) string {
 	if n := len(name) - 1; n > 0 && bmi[name[:n]] {
 		return name[:n]
 	}
+	if strings.HasPrefix(name, "crc32") && p.b[p.ModRMOff] >= 0xc0 {
+		return "crc32"
+	}
 	if s, ok := newNames[name]; ok {
 		return s
 	}
@@ -108,12 +129,22 @@ func (p *printer) polishMemory(operands string) string {
 					}
 					return operands[:start] + mem + operands[i:]
 				}
-				return operands
+				return operands[:start] + addScale(operands[start:i]) + operands[i:]
 			}
 			start = i + 1
 		}
 	}
 	return operands
+}
+
+// addScale adds the scale that x86asm leaves out when it is 1.
+func addScale(op string) string {
+	before, inside, ok := strings.Cut(op, "(")
+	inside, after, _ := strings.Cut(inside, ")")
+	if !ok || strings.Count(inside, ",") != 1 {
+		return op
+	}
+	return before + "(" + inside + ",1)" + after
 }
 
 func isMemoryText(op string) bool {

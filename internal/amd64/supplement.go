@@ -12,8 +12,13 @@ import "strings"
 //	%M     memory; %A reg with the size of an address
 //	%X %V  r/m and reg as %xmm
 //	%I     the immediate, one byte
-//	%W     the suffix d or q of the operand size
-//	%S     the suffix l or q of the operand size, when r/m is memory
+//	%J     the immediate, two bytes
+//
+// or, behind the mnemonic, for the suffix of the operand size:
+//
+//	%W     d or q
+//	%L     l or q; %S the same, but only when r/m is memory
+//	%B     q, w or nothing
 type textRow struct {
 	op          Opcode
 	prefixes    uint8 // as in entry.mask

@@ -1,6 +1,13 @@
 package amd64
 
+// supplementRows, in the order of the opcodes.
 var supplementRows = [...]textRow{
+	{opcode(MapOne, 0xca), 15, 0, 0, anyOperand, "lret%B %J"},
+	{opcode(MapOne, 0xcb), 15, 0, 0, anyOperand, "lret%B"},
+	{opcode(MapOne, 0xcf), 15, 0, 0, anyOperand, "iret%B"},
+	{opcode(MapOne, 0xf1), 15, 0, 0, anyOperand, "int1"},
+	{opcode(MapOne, 0xff), 15, 0x38, 0x18, memOperand, "lcall *%M"},
+	{opcode(MapOne, 0xff), 15, 0x38, 0x28, memOperand, "ljmp *%M"},
 	{opcode(Map0F, 0x01), 1, 0xff, 0xc0, regOperand, "enclv"},
 	{opcode(Map0F, 0x01), 1, 0xff, 0xc1, regOperand, "vmcall"},
 	{opcode(Map0F, 0x01), 1, 0xff, 0xc2, regOperand, "vmlaunch"},
@@ -63,6 +70,8 @@ var supplementRows = [...]textRow{
 	{opcode(Map0F, 0x01), 8, 0xff, 0xff, regOperand, "pvalidate"},
 	{opcode(Map0F, 0x00), 8, 0x38, 0x30, anyOperand, "lkgs %D"},
 	{opcode(Map0F, 0x01), 4, 0x38, 0x28, memOperand, "rstorssp %M"},
+	{opcode(Map0F, 0x07), 15, 0, 0, anyOperand, "sysret%L"},
+	{opcode(Map0F, 0x35), 15, 0, 0, anyOperand, "sysexit%L"},
 	{opcode(Map0F, 0x09), 4, 0, 0, anyOperand, "wbnoinvd"},
 	{opcode(Map0F, 0x0b), 15, 0, 0, anyOperand, "ud2"},
 	{opcode(Map0F, 0x1c), 1, 0x38, 0x00, memOperand, "cldemote %M"},
