@@ -3,7 +3,6 @@ package elfdiff
 import (
 	"bytes"
 	"debug/elf"
-	"fmt"
 
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -193,22 +192,4 @@ func fieldSize(t uint32) int {
 		return int(h.Size)
 	}
 	return 0
-}
-
-// refText names what a reference means, for a person.
-func (o *Object) refText(r *Ref) string {
-	if r.Target == NoAtom {
-		name := o.Symbol(r.Sym).Name
-		if s := o.Symbol(r.Sym); name == "" && s.Type() == elf.STT_SECTION {
-			name = o.sectionName(s.Section)
-		}
-		return place(name, r.TargetOff)
-	}
-	t := &o.Atoms[r.Target]
-	if t.Kind == String {
-		if s, ok := tail(t, r.TargetOff); ok {
-			return fmt.Sprintf("%.60q", bytes.TrimRight(s, "\x00"))
-		}
-	}
-	return o.describe(r.Target, r.TargetOff)
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sort"
-	"strings"
 
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -58,20 +57,6 @@ func (k *cursor) load() (bool, error) {
 func (k *cursor) bytes() []byte { return k.a.Bytes[k.off : k.off+uint64(k.in.Len)] }
 
 func (k *cursor) advance() { k.off += uint64(k.in.Len) }
-
-// text shows the instruction with its references by name.
-func (k *cursor) text() string {
-	if k.in.Len == 0 {
-		return "end of function"
-	}
-	s := amd64.Disasm(k.bytes(), k.off, func(addr uint64) (string, uint64, bool) {
-		return k.a.Name, addr, addr < k.a.Size && k.a.Name != ""
-	})
-	for i := range k.refs {
-		s += " <" + k.o.refText(&k.refs[i]) + ">"
-	}
-	return strings.ReplaceAll(s, "\t", " ")
-}
 
 // skipNops moves over padding.
 func (k *cursor) skipNops() (skipped bool, err error) {

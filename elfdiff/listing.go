@@ -1,0 +1,307 @@
+package elfdiff
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// Mark says how the two sides of a [Line] relate.
+type Mark uint8
+
+// The marks.
+const (
+	LineSame       Mark = iota // the same on both sides
+	LineIncidental             // different, and proven not to matter
+	LineChanged                // different
+	LinePre                    // only in pre
+	LinePost                   // only in post
+)
+
+var markSigns = [...]string{" ", "~", "|", "<", ">"}
+
+// String returns the sign of the mark, one column wide, as diff -y has it:
+// "|" changed, "<" only in pre, ">" only in post; "~" for what is incidental.
+func (m Mark) String() string {
+	if int(m) < len(markSigns) {
+		return markSigns[m]
+	}
+	return "?"
+}
+
+// Line is one row of pre and post side by side: an instruction, or up to 16
+// bytes of data.
+type Line struct {
+	Mark Mark
+	// PreOffset and PostOffset are in bytes from the starts of the atoms. The
+	// one of a side that has nothing is 0.
+	PreOffset, PostOffset uint64
+	// Pre and Post are the texts, "" on the side that has nothing.
+	// References are by name, and strings are quoted.
+	Pre, Post string
+}
+
+// Listing aligns pre and post of a function or data object. What is new or
+// removed has one side only. It is for people: Compare has decided what is a
+// change by other means.
+//
+// Time and memory grow with the size of the functions times the number of
+// differences, which is bounded: when there are too many the alignment is not
+// the shortest one.
+func (d *Diff) Listing(ch *Change) []Line {
+	l := &lister{
+		c: &comparer{pre: d.Pre, post: d.Post, twins: d.twins, literals: map[[2]AtomID]bool{}},
+	}
+	a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
+	l.side[0], l.side[1] = l.rows(d.Pre, a, 0), l.rows(d.Post, b, 1)
+	l.align()
+	for i := range ch.Incidental {
+		l.incidental(&ch.Incidental[i])
+	}
+	return l.lines()
+}
+
+// lister makes one listing.
+type lister struct {
+	c    *comparer
+	side [2][]row
+	// match holds for each row of pre the row of post beside it, or -1.
+	match []int
+	other []int // likewise for post
+}
+
+// row is an instruction, or a piece of data.
+type row struct {
+	off    uint64
+	text   string
+	key    string // rows that may stand side by side as equal have the same
+	refs   []Ref
+	target int64 // of a branch inside the function; -1 for others
+	quiet  bool  // an incidental difference starts here
+}
+
+// rows reads one atom.
+func (l *lister) rows(o *Object, a *Atom, side int) []row {
+	switch {
+	case a == nil:
+		return nil
+	case a.Kind == Func:
+		return l.code(o, a, side)
+	}
+	return l.bytes(o, a, side)
+}
+
+func (l *lister) code(o *Object, a *Atom, side int) []row {
+	var rows []row
+	k := cursor{o: o, a: a}
+	for {
+		ok, err := k.load()
+		if err != nil { // what follows can't be read as instructions
+			return append(rows, l.raw(a, k.off, min(k.off+16, uint64(len(a.Bytes))))...)
+		}
+		if !ok {
+			return rows
+		}
+		r := row{off: k.off, text: k.text(), refs: k.refs, target: -1}
+		r.key = k.shape(func(ref *Ref) string { return l.refKey(side, ref) })
+		if to, ok := pcrelTarget(k.in, k.bytes(), k.off); ok && len(k.refs) == 0 {
+			r.target = int64(to)
+		}
+		rows = append(rows, r)
+		k.advance()
+	}
+}
+
+// bytes shows data: its references one by one, and what is between them as
+// hexadecimal bytes.
+func (l *lister) bytes(o *Object, a *Atom, side int) []row {
+	if a.NoBits {
+		text := fmt.Sprintf("zeros, %d bytes", a.Size)
+		return []row{{text: text, key: text, target: -1}}
+	}
+	var rows []row
+	off, end := uint64(0), uint64(len(a.Bytes))
+	for i := range a.Refs {
+		r := &a.Refs[i]
+		if r.Offset < off || r.Offset >= end {
+			continue
+		}
+		rows = append(rows, l.raw(a, off, r.Offset)...)
+		rows = append(rows, row{off: r.Offset, text: o.refText(r), key: "ref " + l.refKey(side, r), refs: a.Refs[i : i+1], target: -1})
+		off = r.Offset + uint64(fieldSize(r.Type))
+	}
+	return append(rows, l.raw(a, off, end)...)
+}
+
+const bytesPerLine = 16
+
+func (l *lister) raw(a *Atom, off, end uint64) []row {
+	var rows []row
+	for end = min(end, uint64(len(a.Bytes))); off < end; {
+		next := min(end, (off/bytesPerLine+1)*bytesPerLine)
+		text := fmt.Sprintf("% x", a.Bytes[off:next])
+		rows = append(rows, row{off: off, text: text, key: text, target: -1})
+		off = next
+	}
+	return rows
+}
+
+// refKey names what a reference means so that the same thing has one name in
+// pre and post.
+func (l *lister) refKey(side int, r *Ref) string {
+	o := [2]*Object{l.c.pre, l.c.post}[side]
+	if r.Target == NoAtom {
+		return o.refText(r)
+	}
+	t := &o.Atoms[r.Target]
+	twin := r.Target
+	if side == 1 {
+		twin = l.c.twins.pre[r.Target]
+	}
+	switch {
+	case t.Kind == String:
+		return o.refText(r)
+	case isLiteral(t):
+		return "literal" // compared when the rows are aligned
+	case twin == NoAtom:
+		return "new " + o.refText(r)
+	}
+	return fmt.Sprintf("%d%+d", twin, r.TargetOff)
+}
+
+// align pairs the rows of both sides.
+func (l *lister) align() {
+	l.match = slices.Repeat([]int{-1}, len(l.side[0]))
+	l.other = slices.Repeat([]int{-1}, len(l.side[1]))
+	ids := map[string]int32{}
+	var seq [2][]int32
+	for s, rows := range l.side {
+		for i := range rows {
+			id, ok := ids[rows[i].key]
+			if !ok {
+				id = int32(len(ids))
+				ids[rows[i].key] = id
+			}
+			seq[s] = append(seq[s], id)
+		}
+	}
+	alignSequences(seq[0], seq[1], func(i, j int) { l.match[i], l.other[j] = j, i })
+}
+
+// incidental notes where a difference that does not matter starts.
+func (l *lister) incidental(r *Reason) {
+	for s, off := range [2]uint64{r.PreOffset, r.PostOffset} {
+		rows := l.side[s]
+		i, ok := slices.BinarySearchFunc(rows, off, func(r row, off uint64) int {
+			if r.off < off {
+				return -1
+			}
+			return btoi(r.off > off)
+		})
+		if ok {
+			rows[i].quiet = true
+		}
+	}
+}
+
+// lines puts the rows side by side. Between rows that are equal, those that
+// are left on both sides are paired in order.
+func (l *lister) lines() []Line {
+	var out []Line
+	pre, post := l.side[0], l.side[1]
+	for i, j := 0, 0; i < len(pre) || j < len(post); {
+		left := i < len(pre) && l.match[i] < 0
+		right := j < len(post) && l.other[j] < 0
+		switch {
+		case left && right:
+			out = append(out, l.line(LineChanged, &pre[i], &post[j]))
+			i, j = i+1, j+1
+		case left:
+			out = append(out, l.line(LinePre, &pre[i], nil))
+			i++
+		case right:
+			out = append(out, l.line(LinePost, nil, &post[j]))
+			j++
+		default:
+			out = append(out, l.line(l.verdict(&pre[i], &post[j]), &pre[i], &post[j]))
+			i, j = i+1, j+1
+		}
+	}
+	return out
+}
+
+func (l *lister) line(m Mark, a, b *row) Line {
+	n := Line{Mark: m}
+	quiet := true
+	if a != nil {
+		n.Pre, n.PreOffset = a.text, a.off
+		quiet = quiet && a.quiet
+	}
+	if b != nil {
+		n.Post, n.PostOffset = b.text, b.off
+		quiet = quiet && b.quiet
+	}
+	if quiet && m != LineSame {
+		n.Mark = LineIncidental
+	}
+	return n
+}
+
+// verdict looks closer at two rows with the same key.
+func (l *lister) verdict(a, b *row) Mark {
+	for i := range a.refs {
+		l.c.pending = l.c.pending[:0]
+		if i >= len(b.refs) || l.c.refs(&a.refs[i], &b.refs[i]) != "" {
+			return LineChanged
+		}
+	}
+	if a.target < 0 && b.target < 0 {
+		return LineSame
+	}
+	i, ok1 := rowAt(l.side[0], a.target)
+	j, ok2 := rowAt(l.side[1], b.target)
+	if ok1 && ok2 && l.match[i] == j {
+		return LineSame
+	}
+	return LineChanged
+}
+
+func rowAt(rows []row, off int64) (int, bool) {
+	return slices.BinarySearchFunc(rows, off, func(r row, off int64) int {
+		switch {
+		case int64(r.off) < off:
+			return -1
+		case int64(r.off) > off:
+			return 1
+		}
+		return 0
+	})
+}
+
+// shape returns the text of the instruction without what padding and
+// placement change: the target of a branch inside the function, and the names
+// of references, which refKey gives instead.
+func (k *cursor) shape(refKey func(*Ref) string) string {
+	if k.in.IsBranch() {
+		s := fmt.Sprint(k.in.Class, k.in.Cond, k.in.Prefixes)
+		for i := range k.refs {
+			s += " " + refKey(&k.refs[i])
+		}
+		return s
+	}
+	b := slices.Clone(k.bytes())
+	for i := range k.refs {
+		off := k.refs[i].Offset - k.off
+		n := min(off+uint64(fieldSize(k.refs[i].Type)), uint64(len(b)))
+		clear(b[min(off, n):n])
+	}
+	if k.in.Class == amd64.Nop {
+		return "nop"
+	}
+	s := string(b)
+	for i := range k.refs {
+		s += " " + refKey(&k.refs[i])
+	}
+	return s
+}

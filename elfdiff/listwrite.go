@@ -1,0 +1,106 @@
+package elfdiff
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"unicode/utf8"
+)
+
+// ListingOptions adjusts how a listing is written. The zero value writes all
+// lines without colour, 100 columns wide.
+type ListingOptions struct {
+	Width int // columns of the output; 0 means 100, less than 40 is taken as 40
+	// Context is how many equal lines are written around a difference. 0
+	// means all lines; -1 means none.
+	Context int
+	Color   bool // mark differences with ANSI escapes as well as signs
+	Indent  string
+}
+
+const (
+	defaultWidth = 100
+	minWidth     = 40
+	offsetWidth  = 5
+)
+
+// The colours of the marks, as SGR parameters (ECMA-48, section 8.3.117).
+var markColors = [...]string{LineIncidental: "2", LineChanged: "33", LinePre: "31", LinePost: "32"}
+
+// WriteListing writes pre and post of a function or data object side by side,
+// with the sign of each line's [Mark] between them:
+//
+//	   0 mov    counter(%rip),%eax     |    0 mov    total(%rip),%eax
+//	   6 add    $0x1,%eax                   6 add    $0x1,%eax
+//	                                   >    9 call   log_it
+func (d *Diff) WriteListing(w io.Writer, ch *Change, opt ListingOptions) error {
+	return WriteLines(w, d.Listing(ch), opt)
+}
+
+// WriteLines writes lines as [Diff.WriteListing] does.
+func WriteLines(w io.Writer, lines []Line, opt ListingOptions) error {
+	width := opt.Width
+	if width == 0 {
+		width = defaultWidth
+	}
+	column := (max(width, minWidth) - utf8.RuneCountInString(opt.Indent) - 3) / 2
+	out := bufio.NewWriter(w)
+	shown := visible(lines, opt.Context)
+	for i := 0; i < len(lines); i++ {
+		if !shown[i] {
+			n := i
+			for n < len(lines) && !shown[n] {
+				n++
+			}
+			fmt.Fprintf(out, "%s%*s ... %d equal\n", opt.Indent, offsetWidth, "", n-i)
+			i = n - 1
+			continue
+		}
+		writeLine(out, &lines[i], column, opt)
+	}
+	return out.Flush()
+}
+
+// visible says which lines are within the context of a difference.
+func visible(lines []Line, context int) []bool {
+	shown := make([]bool, len(lines))
+	next := 0 // lines before it are decided
+	for i := range lines {
+		if context == 0 || lines[i].Mark != LineSame {
+			n := max(context, 0)
+			for k := max(next, i-n); k <= min(i+n, len(lines)-1); k++ {
+				shown[k] = true
+			}
+			next = max(next, min(i+n+1, len(lines)))
+		}
+	}
+	return shown
+}
+
+func writeLine(w *bufio.Writer, l *Line, column int, opt ListingOptions) {
+	left := side(l.Pre, l.PreOffset, l.Mark == LinePost, column)
+	right := side(l.Post, l.PostOffset, l.Mark == LinePre, column)
+	on, off := "", ""
+	if opt.Color && int(l.Mark) < len(markColors) && markColors[l.Mark] != "" {
+		on, off = "\x1b["+markColors[l.Mark]+"m", "\x1b[0m"
+	}
+	pad := column - utf8.RuneCountInString(left)
+	line := fmt.Sprintf("%s%s%*s %s %s", opt.Indent, left, pad, "", l.Mark, right)
+	for len(line) > 0 && line[len(line)-1] == ' ' {
+		line = line[:len(line)-1]
+	}
+	w.WriteString(on + line + off + "\n")
+}
+
+// side fits one half of a line into its column.
+func side(text string, off uint64, empty bool, column int) string {
+	if empty {
+		return ""
+	}
+	s := fmt.Sprintf("%*x %s", offsetWidth, off, text)
+	if utf8.RuneCountInString(s) <= column {
+		return s
+	}
+	r := []rune(s)
+	return string(r[:column-1]) + "…"
+}

@@ -1,0 +1,173 @@
+package elfdiff
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// text shows the instruction at the cursor with its references by name:
+//
+//	mov    counter+0x4(%rip),%eax
+//	call   printf
+//	jne    +0x30
+func (k *cursor) text() string {
+	if k.in.Len == 0 {
+		return "end of function"
+	}
+	b := append([]byte(nil), k.bytes()...)
+	var names, rest []string
+	for i := range k.refs {
+		if k.stamp(b, &k.refs[i], len(names)) {
+			names = append(names, k.o.operandText(&k.refs[i]))
+		} else {
+			rest = append(rest, " <"+k.o.operandText(&k.refs[i])+">")
+		}
+	}
+	s := amd64.Disasm(b, k.off, nil)
+	for i, name := range names {
+		s = unstamp(s, k.off+uint64(k.in.Len), i, name)
+	}
+	if to, ok := k.in.Target(k.bytes(), k.off); ok && len(k.refs) == 0 {
+		s = strings.Replace(s, fmt.Sprintf("%#x", to), fmt.Sprintf("+%#x", to), 1)
+	}
+	if to, ok := k.in.Operand(k.bytes(), k.off); ok && len(k.refs) == 0 {
+		s = cutComment(s) + fmt.Sprintf("        # +%#x", to)
+	}
+	return strings.ReplaceAll(s, "\t", " ") + strings.Join(rest, "")
+}
+
+// stampBase and what follows it are the numbers that stand in for references
+// while an instruction is printed: no compiler makes them up.
+const stampBase = 0x5ba1e0d0
+
+// stamp writes the i-th stamp into the field of a reference, and reports
+// whether the field is an operand of four or eight bytes that will show.
+func (k *cursor) stamp(b []byte, r *Ref, i int) bool {
+	off, n := r.Offset-k.off, fieldSize(r.Type)
+	field := uint8(off)
+	if i > 8 || n < 4 || off+uint64(n) > uint64(len(b)) {
+		return false
+	}
+	operands := [...][2]uint8{{k.in.PCRelOff, k.in.PCRelLen}, {k.in.ImmOff, k.in.ImmLen}, {k.in.DispOff, k.in.DispLen}}
+	for _, op := range operands {
+		if op[0] == field && int(op[1]) == n {
+			clear(b[off : off+uint64(n)])
+			binary.LittleEndian.PutUint32(b[off:], stampBase+uint32(i)*0x100000)
+			return true
+		}
+	}
+	return false
+}
+
+// unstamp puts the name where the stamp is printed: as the number itself, or
+// as the address that it leads to from the end of the instruction.
+func unstamp(s string, end uint64, i int, name string) string {
+	stamp := uint64(stampBase + uint32(i)*0x100000)
+	if abs := fmt.Sprintf("%#x", end+stamp); strings.Contains(s, abs) && !strings.Contains(s, fmt.Sprintf("%#x(%%", stamp)) {
+		return strings.Replace(s, abs, name, 1)
+	}
+	number := fmt.Sprintf("%#x", stamp)
+	if !strings.Contains(s, number) {
+		return s + " <" + name + ">"
+	}
+	return strings.Replace(cutComment(s), number, name, 1)
+}
+
+// cutComment removes the address that the printer adds for RIP-relative
+// operands, which means nothing in a relocatable object.
+func cutComment(s string) string {
+	if i := strings.Index(s, "        # "); i >= 0 {
+		return s[:i]
+	}
+	return s
+}
+
+// operandForms say how assembly writes relocation types that are more than
+// the address of the symbol.
+var operandForms = map[elf.R_X86_64]string{
+	elf.R_X86_64_GOTPCREL:        "@GOTPCREL",
+	elf.R_X86_64_GOTPCRELX:       "@GOTPCREL",
+	elf.R_X86_64_REX_GOTPCRELX:   "@GOTPCREL",
+	elf.R_X86_64_GOTOFF64:        "@GOTOFF",
+	elf.R_X86_64_TLSGD:           "@TLSGD",
+	elf.R_X86_64_TLSLD:           "@TLSLD",
+	elf.R_X86_64_DTPOFF32:        "@DTPOFF",
+	elf.R_X86_64_GOTTPOFF:        "@GOTTPOFF",
+	elf.R_X86_64_TPOFF32:         "@TPOFF",
+	elf.R_X86_64_GOTPC32_TLSDESC: "@TLSDESC",
+	elf.R_X86_64_TLSDESC_CALL:    "@TLSCALL",
+	elf.R_X86_64_SIZE32:          "@SIZE",
+}
+
+// operandText is refText with the form of the relocation.
+func (o *Object) operandText(r *Ref) string { return o.refText(r) + operandForms[elf.R_X86_64(r.Type)] }
+
+// refText names what a reference means, for a person: a symbol and an offset,
+// a quoted string, the bytes of a small constant.
+func (o *Object) refText(r *Ref) string {
+	if r.Target == NoAtom {
+		name := o.Symbol(r.Sym).Name
+		if s := o.Symbol(r.Sym); name == "" && s.Type() == elf.STT_SECTION {
+			name = o.sectionName(s.Section)
+		}
+		return place(name, r.TargetOff)
+	}
+	t := &o.Atoms[r.Target]
+	if s, ok := literalText(t, r.TargetOff); ok {
+		return s
+	}
+	return o.describe(r.Target, r.TargetOff)
+}
+
+// literalText shows an anonymous constant by its content: strings also where
+// they do not stand in a string section, as without optimisation.
+func literalText(t *Atom, off int64) (string, bool) {
+	if !isLiteral(t) || !t.Anonymous() || len(t.Refs) > 0 {
+		return "", false
+	}
+	b, ok := tail(t, off)
+	if !ok || len(b) == 0 {
+		return "", false
+	}
+	if s, ok := printable(b); ok || t.Kind == String {
+		return quote(s), true
+	}
+	if t.Kind == Merge && len(b) <= maxShown {
+		return fmt.Sprintf("{% x}", b), true
+	}
+	return "", false
+}
+
+const (
+	maxShown  = 16 // bytes of a constant
+	maxQuoted = 60 // bytes of a string
+)
+
+// printable returns the string at the start of b, without its terminator, and
+// reports whether it reads as text.
+func printable(b []byte) ([]byte, bool) {
+	s, _, terminated := bytes.Cut(b, []byte{0})
+	if !terminated || len(s) == 0 || !utf8.Valid(s) {
+		return s, false
+	}
+	for _, r := range string(s[:min(len(s), maxQuoted)]) {
+		if r != utf8.RuneError && !unicode.IsPrint(r) && !unicode.IsSpace(r) && r > 7 {
+			return s, false
+		}
+	}
+	return s, true
+}
+
+func quote(s []byte) string {
+	if len(s) > maxQuoted {
+		return fmt.Sprintf("%q...", s[:maxQuoted])
+	}
+	return fmt.Sprintf("%q", s)
+}
