@@ -19,10 +19,8 @@ func HowtoOf(typ uint32) (*Howto, bool) {
 // howtos has one row per type; the row's index is the type's number, which a
 // test checks. Columns: number, name, bytes, minus P, overflow, expression.
 //
-// ld and the psABI agree on all but two rows: for PC16 ld takes a result that
-// fits either way, where a branch displacement can only be signed, which is
-// what we and lld demand; and ld does not check 8 and 16 bits as strictly
-// when an object is linked with -r, which never applies anything.
+// The overflow rules are the psABI's and lld's. ld is more forgiving in 8 and 16
+// bits: it takes results that lose their sign, and for PC16 unsigned ones too.
 var howtos = [...]Howto{
 	{0, "R_X86_64_NONE", 0, false, Wraps, ExprNone},
 	{1, "R_X86_64_64", 8, false, Wraps, ExprAbs},
