@@ -14,22 +14,23 @@ package amd64
 //
 // That an accepted instruction does not fault is not promised: lock in front of
 // a load, or wrong VEX.L bits, do not change the length.
-func Decode(b []byte) (Inst, error) {
-	d := decoder{b: b}
+func Decode(b []byte) (in Inst, err error) {
+	d := decoder{b: b, in: &in}
 	if len(b) > MaxLen {
 		d.b = b[:MaxLen]
 	}
 	if st := d.decode(); st != nil {
-		return Inst{}, d.fail(len(b), st)
+		in = Inst{}
+		return in, d.fail(len(b), st)
 	}
-	return d.in, nil
+	return in, nil
 }
 
 // A decoder walks over the bytes of one instruction.
 type decoder struct {
 	b    []byte
-	n    int // bytes seen
-	in   Inst
+	n    int   // bytes seen
+	in   *Inst // Decode's result, filled in place: a copy of bytes just written stalls
 	pp   uint8 // mandatory prefix: 0 none, 1 66, 2 F3, 3 F2
 	rexB bool
 }
@@ -68,9 +69,15 @@ var legacyPrefix = [256]Prefixes{
 }
 
 func (d *decoder) decode() *stop {
-	op, st := d.prefixes()
-	if st != nil {
-		return st
+	if len(d.b) == 0 {
+		return stopCut
+	}
+	var st *stop
+	op := d.b[0]
+	if d.n = 1; startsPrefix[op] {
+		if op, st = d.prefixes(); st != nil {
+			return st
+		}
 	}
 	var m Map
 	switch op {
@@ -110,10 +117,18 @@ func (d *decoder) decode() *stop {
 	return nil
 }
 
+// startsPrefix has the legacy prefixes and REX.
+var startsPrefix = func() (t [256]bool) {
+	for c := range t {
+		t[c] = legacyPrefix[c] != 0 || c&0xf0 == 0x40
+	}
+	return t
+}()
+
 // prefixes eats legacy prefixes and REX and the byte behind them, which it
 // returns.
 func (d *decoder) prefixes() (byte, *stop) {
-	for d.n < len(d.b) {
+	for d.n = 0; d.n < len(d.b); {
 		c := d.b[d.n]
 		d.n++
 		p := legacyPrefix[c]

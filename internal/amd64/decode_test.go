@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -167,13 +168,17 @@ func TestEndsFlow(t *testing.T) {
 	}
 }
 
-// text returns the .text of a program, to measure with.
+// text returns the .text of a program to measure with: the first of those in
+// GOSPLICE_VMLINUX, or the test itself.
 func text(b *testing.B) []byte {
-	self, err := os.Executable()
+	name, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
-	f, err := elf.Open(self)
+	if list := filepath.SplitList(os.Getenv(vmlinuxEnv)); len(list) > 0 {
+		name = list[0]
+	}
+	f, err := elf.Open(name)
 	if err != nil {
 		b.Skip(err)
 	}

@@ -177,7 +177,7 @@ func TestObjdump(t *testing.T) {
 }
 
 // vmlinuxEnv names files to compare completely, separated by colons: kernels
-// of which stripped ones will do, libraries, programs.
+// (stripped ones will do), libraries, programs.
 const vmlinuxEnv = "GOSPLICE_VMLINUX"
 
 // TestObjdumpVmlinux compares every instruction of whole files:

@@ -61,8 +61,8 @@ func (p *printer) supplement() (string, bool) {
 
 // mandatory returns the mandatory prefix in the numbers of the decoder.
 func (p *printer) mandatory() uint8 {
-	d := decoder{b: p.b}
-	d.prefixes() //nolint:errcheck // the bytes have been decoded before
+	d := decoder{b: p.b, in: new(Inst)}
+	_ = d.decode() // has been decoded before
 	return d.pp
 }
 
