@@ -15,6 +15,13 @@ package amd64
 // That an accepted instruction does not fault is not promised: lock in front of
 // a load, or wrong VEX.L bits, do not change the length.
 func Decode(b []byte) (in Inst, err error) {
+	if len(b) > 0 {
+		// Half of the instructions of a kernel are push, pop, ret, and
+		// padding of one byte each.
+		if e := &opcodeMaps[MapOne][b[0]]; e.form == immNone {
+			return Inst{Len: 1, Class: e.class, Opcode: Opcode(b[0])}, nil
+		}
+	}
 	d := decoder{b: b, in: &in}
 	if len(b) > MaxLen {
 		d.b = b[:MaxLen]
