@@ -72,6 +72,18 @@ func (t *tracer) syscall(ctx context.Context, nr uint64, args []uint64) (uint64,
 	return ret, nil
 }
 
+// The steps of a system call, after each of which the tracer may die.
+const (
+	stepFrame     = "frame"     // the frame is written
+	stepCommitted = "committed" // the registers lead to the gadget
+	stepMasked    = "masked"    // signals are blocked
+	stepEntered   = "entered"   // the thread stands before the call
+	stepLeft      = "left"      // behind it, and will stop once more
+	stepStopped   = "stopped"   // has done so
+	stepUnmasked  = "unmasked"  // has its signal mask again
+	stepRestored  = "restored"  // and its registers
+)
+
 // A call is one system call of a thread.
 type call struct {
 	t     *tracer
@@ -101,6 +113,7 @@ func (c *call) prepare(sigreturn uint64) error {
 	if _, err = c.t.write(c.frame.bytes, c.frame.addr); err != nil {
 		return err
 	}
+	c.t.opt.reached(stepFrame)
 	if c.t.opt.SuspendSeccomp {
 		return c.suspendSeccomp()
 	}
@@ -126,7 +139,10 @@ func (c *call) commit(code uint64, args []uint64) error {
 	if err := setRegs(c.th.tid, &r); err != nil {
 		return err
 	}
-	return setSigmask(c.th.tid, ^uint64(0))
+	c.t.opt.reached(stepCommitted)
+	err := setSigmask(c.th.tid, ^uint64(0))
+	c.t.opt.reached(stepMasked)
+	return err
 }
 
 // suspendSeccomp suspends the filters of the thread, if it has any.
@@ -171,6 +187,7 @@ func (c *call) run(ctx context.Context) (ret uint64, err error) {
 		switch {
 		case got == syscallTrap && phase == entering:
 			phase = leaving
+			c.t.opt.reached(stepEntered)
 		case got == syscallTrap && phase == leaving:
 			var r Regs
 			if err := getRegs(tid, &r); err != nil {
@@ -185,10 +202,12 @@ func (c *call) run(ctx context.Context) (ret uint64, err error) {
 				return 0, threadError(tid, "PTRACE_INTERRUPT", err)
 			}
 			phase, resume = done, cont
+			c.t.opt.reached(stepLeft)
 		case what == unix.PTRACE_EVENT_STOP:
 			c.th.group = got != int(unix.SIGTRAP)
 			if phase == done {
 				c.th.stopped = true
+				c.t.opt.reached(stepStopped)
 				return ret, nil
 			}
 		case what == 0 && got != syscallTrap:
@@ -228,9 +247,11 @@ func (c *call) restore() error {
 	if err := setSigmask(c.th.tid, c.mask); err != nil {
 		return err
 	}
+	c.t.opt.reached(stepUnmasked)
 	if err := setRegs(c.th.tid, &c.th.regs); err != nil {
 		return err
 	}
+	c.t.opt.reached(stepRestored)
 	_, err := c.t.write(c.old, c.frame.addr)
 	return err
 }

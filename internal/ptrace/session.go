@@ -27,6 +27,15 @@ type Options struct {
 	// It gives up one promise: if the tracer dies in that time, the filter
 	// is in force again before the call, and may kill the process for it.
 	SuspendSeccomp bool
+
+	// step is told how far a system call got, for tests that end there.
+	step func(name string)
+}
+
+func (o *Options) reached(name string) {
+	if o.step != nil {
+		o.step(name)
+	}
 }
 
 const defaultStopTimeout = 250 * time.Millisecond

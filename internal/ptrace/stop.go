@@ -4,6 +4,7 @@ package ptrace
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"strconv"
@@ -18,10 +19,6 @@ import (
 // stop implements [Session.Stop].
 func (t *tracer) stop(ctx context.Context) error {
 	if err := t.usable(); err != nil || t.stopped {
-		return err
-	}
-	t.pump()
-	if err := t.usable(); err != nil {
 		return err
 	}
 	t.pauseAt = time.Now()
@@ -113,15 +110,19 @@ func (t *tracer) pending() []int {
 	return tids
 }
 
-// buryDead notes a main thread that has ended before the others: it does not
-// answer, and its exit is not announced before theirs.
+// buryDead notes threads that have ended without an answer. A main thread that
+// ends before the others remains as a zombie, and its exit is not announced
+// before theirs. Others vanish when another thread executes a program.
 func (t *tracer) buryDead() {
-	th := t.threads[t.id.PID]
-	if th == nil || th.stopped || th.dead {
-		return
+	for _, tid := range t.pending() {
+		st, err := procfs.ReadTaskStat(t.id.PID, tid)
+		switch {
+		case errors.Is(err, procfs.ErrGone):
+			delete(t.threads, tid)
+		case err == nil && st.IsDead() && tid == t.id.PID:
+			t.threads[tid].dead = true
+		}
 	}
-	st, err := procfs.ReadTaskStat(t.id.PID, th.tid)
-	th.dead = err == nil && st.IsDead()
 }
 
 // timeoutError names the threads that did not stop.

@@ -80,13 +80,15 @@ func (t *tracer) detachStopped() {
 	t.stopped = false
 }
 
-// pump handles what happened to running threads. While all are stopped there
+// pump handles what has happened to running threads. While all are stopped there
 // is nothing that could happen but the end of the process.
 func (t *tracer) pump() {
 	if t.stopped || t.err != nil {
 		return
 	}
-	for {
+	// A thread that is sent signals without end must not keep us from calls.
+	const most = 100
+	for range most {
 		ev, ok := peekEvent(0)
 		if !ok {
 			return
@@ -102,6 +104,10 @@ func (t *tracer) pump() {
 			return
 		}
 		t.letRun(ev.tid)
+	}
+	select {
+	case t.sigchld <- unix.SIGCHLD: // to be continued
+	default:
 	}
 }
 
@@ -204,10 +210,14 @@ func (t *tracer) handleExec(tid int) {
 }
 
 // newcomer takes in a thread that the kernel attached us to. A process that is
-// not ours is let go and nil returned.
+// not ours is let go and nil returned, as for a thread that is gone again: its
+// end may be noticed before its parent tells of it.
 func (t *tracer) newcomer(tid int) *thread {
 	st, err := procfs.ReadStatus(tid)
-	if err == nil && st.Tgid != t.id.PID {
+	if err != nil {
+		return nil
+	}
+	if st.Tgid != t.id.PID {
 		t.releaseStranger(tid)
 		return nil
 	}
