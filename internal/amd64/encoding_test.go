@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gosplice/gosplice/internal/testenv"
 )
 
 // An encodingRow is one instruction that kernels, libraries or compilers use
@@ -87,7 +89,7 @@ func TestDisasmTable(t *testing.T) {
 func TestDisasmObjdump(t *testing.T) {
 	const libc = "/lib/x86_64-linux-gnu/libc.so.6"
 	if _, err := os.Stat(libc); err != nil {
-		t.Skip(err)
+		testenv.Skip(t, "%v", err)
 	}
 	total, differ := 0, 0
 	objdump(t, func(l *line) error {
