@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -150,6 +151,23 @@ var hostile = []struct {
 	{"compressed text", func(v *victim) { v.header(secText)[shFlags+1] = byte(elf.SHF_COMPRESSED >> 8) }, "section .text: offset 0x50: compressed, but"},
 }
 
+// readAll parses and walks a file. What that allocates must not depend on what
+// the fields of such a small file claim.
+func readAll(t *testing.T, b []byte) (*File, error) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f, err := Parse(b)
+	if err == nil {
+		err = walk(f)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+		t.Errorf("%d bytes allocated for a file of %d", n, len(b))
+	}
+	return f, err
+}
+
 // opaque names the rows about content that Rewrite copies without a look.
 var opaque = map[string]bool{
 	"REL": true, "CREL": true,
@@ -159,19 +177,15 @@ var opaque = map[string]bool{
 // TestHostile damages a sound object in one place each, and expects an error
 // that names the place.
 func TestHostile(t *testing.T) {
-	clean := sound(t)
-	if f, err := Parse(clean); err != nil || walk(f) != nil {
+	if f, err := Parse(sound(t)); err != nil || walk(f) != nil {
 		t.Fatalf("the object is damaged to begin with: %v", err)
 	}
 	for _, h := range hostile {
 		t.Run(h.name, func(t *testing.T) {
-			v := &victim{b: bytes.Clone(clean)}
-			v.f, _ = Parse(bytes.Clone(clean))
+			v := &victim{b: sound(t)}
+			v.f, _ = Parse(bytes.Clone(v.b))
 			h.damage(v)
-			f, err := Parse(v.b)
-			if err == nil {
-				err = walk(f)
-			}
+			f, err := readAll(t, v.b)
 			if err == nil || !strings.Contains(err.Error(), h.want) {
 				t.Fatalf("got %v\nwant %s", err, h.want)
 			}
@@ -216,6 +230,22 @@ func TestDamageIsLocal(t *testing.T) {
 	}
 	if syms, err := f.Symbols(); err != nil || len(syms) != 3 {
 		t.Errorf("symbols: %v, %v", syms, err)
+	}
+}
+
+// TestLocalSymbols expects that a table with a wrong count of local symbols can
+// be read, but not written again: there would be no right count.
+func TestLocalSymbols(t *testing.T) {
+	v := &victim{b: sound(t)}
+	v.f, _ = Parse(bytes.Clone(v.b))
+	v.header(secSymtab)[shInfo] = 1
+	f, err := Parse(v.b)
+	if err != nil || walk(f) != nil {
+		t.Fatalf("%v, %v", err, walk(f))
+	}
+	const want = "section .symtab: offset 0xa8: sh_info: first global symbol is 1, but should be 2"
+	if _, err := f.Rewrite(io.Discard); err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
 	}
 }
 

@@ -123,7 +123,9 @@ func (l *layout) nameAll() error {
 		if strings.IndexByte(s.Sections[i].Name, 0) >= 0 {
 			return s.fail(i, "name with a NUL byte")
 		}
-		l.shstring.add(s.Sections[i].Name)
+		if i > 0 || s.Sections[i].Name != "" { // the null section has no name, not an empty one
+			l.shstring.add(s.Sections[i].Name)
+		}
 	}
 	for i := range s.Symbols {
 		if strings.IndexByte(s.Symbols[i].Name, 0) >= 0 {

@@ -14,7 +14,7 @@ import (
 	"github.com/gosplice/gosplice/internal/testenv"
 )
 
-// ObjectsEnv names a folder of object files for TestObjects: a kernel's build
+// objectsEnv names a folder of object files for TestObjects: a kernel's build
 // tree, or the unpacked modules of a distribution, such as
 //
 //	apt-get download linux-image-6.1.0-50-cloud-amd64

@@ -61,6 +61,9 @@ func (f *File) spec() (*Spec, error) {
 	s := &Spec{Header: f.Header, Symbols: syms, Shstrtab: f.shstrtab}
 	if symtab != nil {
 		s.Symtab, s.Strtab = symtab.Index, SectionIndex(symtab.Link)
+		if n := s.localSymbols(); uint64(symtab.Info) != uint64(n) { // ld refuses it as well, or drops symbols
+			return nil, f.fail(symtab, symtab.Offset, "sh_info: first global symbol is %d, but should be %d", symtab.Info, n)
+		}
 	}
 	s.Sections = make([]SpecSection, len(f.Sections))
 	for i, sec := range f.Sections {

@@ -23,19 +23,16 @@ type stringWriter struct {
 // in returns the offset in the seed of a name that was cut from it. It
 // compares addresses only; the bytes at the same address are the same.
 func (w *stringWriter) in(name string) (uint32, bool) {
-	if name == "" {
-		return 0, len(w.seed) > 0 && w.seed[0] == 0
-	}
-	if len(w.seed) == 0 {
-		return 0, false
+	if len(w.seed) == 0 { // an empty table is enough for empty names
+		return 0, name == "" && w.seed != nil
 	}
 	base := uintptr(unsafe.Pointer(unsafe.SliceData(w.seed)))
 	off := uintptr(unsafe.Pointer(unsafe.StringData(name))) - base
 	end := off + uintptr(len(name))
-	if off >= uintptr(len(w.seed)) || end >= uintptr(len(w.seed)) || w.seed[end] != 0 {
-		return 0, false
+	if off < uintptr(len(w.seed)) && end < uintptr(len(w.seed)) && w.seed[end] == 0 {
+		return uint32(off), true
 	}
-	return uint32(off), true
+	return 0, name == "" && w.seed[0] == 0
 }
 
 func (w *stringWriter) add(name string) {
@@ -56,7 +53,7 @@ func (w *stringWriter) add(name string) {
 // sorted by their ends if tails are shared.
 func (w *stringWriter) finish(shareTails bool) {
 	w.table = w.seed[:len(w.seed):len(w.seed)]
-	if len(w.table) == 0 {
+	if len(w.table) == 0 && (w.seed == nil || len(w.added) > 0) {
 		w.table = []byte{0}
 	}
 	if shareTails {
@@ -65,7 +62,7 @@ func (w *stringWriter) finish(shareTails bool) {
 	last, at := "", 0
 	for _, name := range w.added {
 		switch {
-		case name == "" && w.table[0] == 0:
+		case name == "" && w.table[0] == 0: // at 0
 		case shareTails && last != "" && strings.HasSuffix(last, name):
 			w.offsets[name] = uint32(at + len(last) - len(name))
 		default:
