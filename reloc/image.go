@@ -73,6 +73,7 @@ func (s *Symbol) IsFunc() bool {
 // concurrent use until it is closed.
 type Image struct {
 	mem     Memory
+	live    bool // of a process: the dynamic linker has done its work
 	regions []Region
 	modules []Module
 	symbols []Symbol         // by address, then name; thread-local ones at the end
@@ -85,6 +86,7 @@ type Image struct {
 // imageParts is everything that an image can be made of.
 type imageParts struct {
 	mem     Memory
+	live    bool // a process: the dynamic linker has done its work
 	regions []Region
 	modules []Module
 	symbols []Symbol
@@ -105,6 +107,7 @@ func newImage(p imageParts) (*Image, error) {
 	}
 	img := &Image{
 		mem:     p.mem,
+		live:    p.live,
 		regions: slices.Clone(p.regions),
 		modules: slices.Clone(p.modules),
 		symbols: slices.Clone(p.symbols),

@@ -31,7 +31,7 @@ func OpenProcess(pid int) (*Image, error) {
 		return nil, err
 	}
 	p := &processOpener{pid: pid, maps: maps, mem: processMemory{mem}}
-	p.parts.mem = p.mem
+	p.parts.mem, p.parts.live = p.mem, true
 	p.parts.closers = append(p.parts.closers, mem)
 	if err := p.open(); err != nil {
 		for _, c := range p.parts.closers {

@@ -1,15 +1,210 @@
 package reloc
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
-type matcher struct{}
+// matcher is one run of Match.
+type matcher struct {
+	ctx  context.Context
+	pre  *elfdiff.Object
+	img  *Image
+	opt  Options
+	log  *slog.Logger
+	only int // the module that Options.Module names, or NoModule
+
+	view        *view
+	stubs       map[uint64]stub
+	sites       map[elfdiff.AtomID][]site
+	atomNames   map[elfdiff.AtomID][]place
+	symbolNames map[elfobj.SymbolIndex][]place
+	trials      map[node]*trial
+
+	funcs []fn
+	fnOf  []int32 // by atom: index into funcs, -1 for what is no function
+	// home is the module that the object turned out to be linked into: an
+	// object is linked as a whole.
+	home   int
+	values map[key]*value
+	watch  map[key][]int32 // functions that wait for a value
+	dirty  []int32         // functions to look at again
+	queued []bool
+	// described are the functions that unwinding records of pre describe.
+	described map[elfdiff.AtomID]bool
+}
+
+// value is what a key turned out to be.
+type value struct {
+	value uint64
+	soft  bool
+	from  []elfdiff.AtomID // ascending, at most maxFrom
+}
+
+const maxFrom = 8
+
+// fn is a function on its way to a verdict.
+type fn struct {
+	atom  *elfdiff.Atom
+	cands []cand // by address
+	more  bool   // there are more candidates than can be tried
+	state Verdict
+	by    Evidence
+	weak  bool
+	open  bool
+	fixed int    // bytes outside of holes
+	done  *trial // when matched
+	fail  *trial // the failed trial that got furthest
+	err   *MismatchError
+	// places are the run addresses of places inside the function that others
+	// refer to.
+	places []binding
+	remain []uint64 // candidates that match, while it is open
+	small  bool     // too small to be searched for
+}
+
+// cand is a place where a function may be.
+type cand struct {
+	addr  uint64
+	by    Evidence
+	start bool // found by search where an unwinding record starts
+}
+
+// maxCands bounds the places at which one function is tried.
+const maxCands = 256
 
 func newMatcher(ctx context.Context, pre *elfdiff.Object, img *Image, opt Options) (*matcher, error) {
-	return nil, errors.New("not yet")
+	m := &matcher{
+		ctx: ctx, pre: pre, img: img, opt: opt, log: opt.Logger, only: NoModule, home: NoModule,
+		view:        newView(img),
+		stubs:       make(map[uint64]stub),
+		sites:       findSites(pre),
+		atomNames:   make(map[elfdiff.AtomID][]place),
+		symbolNames: make(map[elfobj.SymbolIndex][]place),
+		trials:      make(map[node]*trial),
+		values:      make(map[key]*value),
+		watch:       make(map[key][]int32),
+	}
+	if m.log == nil {
+		m.log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Module != "" {
+		m.only = slices.IndexFunc(img.modules, func(x Module) bool { return x.Name == opt.Module || x.Path == opt.Module })
+		if m.only < 0 {
+			return nil, fmt.Errorf("module %q: the image has no such module", opt.Module)
+		}
+	}
+	m.fnOf = make([]int32, len(pre.Atoms))
+	for i := range m.fnOf {
+		m.fnOf[i] = -1
+	}
+	for id, a := range pre.Functions() {
+		m.fnOf[id] = int32(len(m.funcs))
+		m.funcs = append(m.funcs, fn{atom: a, open: true, fixed: fixedBytes(a), weak: m.isWeakAtom(a)})
+	}
+	m.queued = make([]bool, len(m.funcs))
+	return m, nil
 }
-func (m *matcher) run() (*Result, error) { return nil, nil }
+
+// fixedBytes counts the bytes of an atom that no hole owns.
+func fixedBytes(a *elfdiff.Atom) int {
+	n := len(a.Bytes)
+	for i := range a.Refs {
+		n -= int(fieldSize(&a.Refs[i]))
+	}
+	return max(n, 0)
+}
+
+func (m *matcher) isWeakAtom(a *elfdiff.Atom) bool {
+	for _, i := range a.Symbols {
+		if s := m.sym(i); s.Value == a.Offset && isWeak(s) {
+			return true
+		}
+	}
+	return false
+}
+
+var noSymbol elfobj.Symbol
+
+// sym returns a symbol of pre; implicit references have none.
+func (m *matcher) sym(i elfobj.SymbolIndex) *elfobj.Symbol {
+	if int(i) >= len(m.pre.Symbols()) {
+		return &noSymbol
+	}
+	return m.pre.Symbol(i)
+}
+
+// run reads like the method: what symbols say, then what bytes say, then weaker
+// and weaker hints, each time as far as it goes.
+func (m *matcher) run() (*Result, error) {
+	m.seedSymbols()
+	if err := m.settle(0); err != nil {
+		return nil, err
+	}
+	if err := m.search(); err != nil {
+		return nil, err
+	}
+	for tier := range tiers {
+		if err := m.settle(tier); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		progress := false
+		for _, hint := range []func() bool{m.byCallees, m.byPointers, m.byFile, m.byLayout} {
+			if err := m.ctx.Err(); err != nil {
+				return nil, err
+			}
+			if hint() {
+				if err := m.settle(len(tiers) - 1); err != nil {
+					return nil, err
+				}
+				progress = true
+				break
+			}
+		}
+		if !progress {
+			return m.result(), nil
+		}
+	}
+}
+
+// seedSymbols makes candidates of run's symbols.
+func (m *matcher) seedSymbols() {
+	for i := range m.funcs {
+		f := &m.funcs[i]
+		for _, p := range m.atomPlaces(f.atom.ID) {
+			if m.inScope(p.module) {
+				m.addCand(f, cand{addr: p.addr, by: BySymbol})
+			}
+		}
+		m.queue(int32(i))
+	}
+}
+
+// addCand adds a candidate, in order. It reports whether it is new.
+func (m *matcher) addCand(f *fn, c cand) bool {
+	i, found := slices.BinarySearchFunc(f.cands, c, func(a, b cand) int { return cmp.Compare(a.addr, b.addr) })
+	switch {
+	case found:
+		return false
+	case len(f.cands) >= maxCands:
+		f.more = true
+		return false
+	}
+	f.cands = slices.Insert(f.cands, i, c)
+	return true
+}
+
+func (m *matcher) queue(i int32) {
+	if m.funcs[i].open && !m.queued[i] {
+		m.queued[i] = true
+		m.dirty = append(m.dirty, i)
+	}
+}

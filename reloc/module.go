@@ -120,6 +120,9 @@ func (l *loaded) symbol(name string, value, size uint64, t elf.SymType, abs bool
 	return Symbol{Name: name, Addr: value, Size: size, Type: t, Module: index}
 }
 
+// tlsTypes are the dynamic relocations whose symbols are thread-local.
+var tlsTypes = map[elf.R_X86_64]bool{elf.R_X86_64_DTPMOD64: true, elf.R_X86_64_DTPOFF64: true, elf.R_X86_64_TPOFF64: true}
+
 // lazyTables returns a function that reads the module's tables once. Tables
 // that are damaged are as good as none: they only rule things out.
 func (l *loaded) lazyTables() func() *tables {
@@ -127,7 +130,7 @@ func (l *loaded) lazyTables() func() *tables {
 		t := &tables{slots: make(map[uint64]slot)}
 		add := func(at uint64, s slot) {
 			if s.typ != elf.R_X86_64_RELATIVE && s.typ != elf.R_X86_64_COPY {
-				if s.defined {
+				if s.defined && !tlsTypes[s.typ] {
 					s.value += l.mod.Bias
 				}
 				t.slots[at] = s
@@ -198,4 +201,10 @@ func readStarts(mem Memory, at, size uint64) []uint64 {
 		return nil
 	}
 	return starts
+}
+
+// startsAt reports whether addr is in the sorted list.
+func startsAt(starts []uint64, addr uint64) bool {
+	_, found := slices.BinarySearch(starts, addr)
+	return found
 }

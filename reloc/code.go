@@ -1,0 +1,173 @@
+package reloc
+
+import (
+	"bytes"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// compareCode compares a function with run at t.addr. Nearly always all bytes
+// but those in holes are equal, and no instruction has to be decoded; only when
+// they are not, both sides are walked instruction by instruction.
+func (m *matcher) compareCode(t *trial, a *elfdiff.Atom) *MismatchError {
+	if r := m.img.RegionAt(t.addr); r == nil || !r.Exec {
+		return t.fail(ReasonImplausible, 0, 0, "%s at %#x: code lies in executable memory", a.Name, t.addr)
+	}
+	if err := m.wellFormed(t, a); err != nil {
+		return err
+	}
+	run, err := m.view.bytes(t.addr, a.Size)
+	if err == nil && m.equalOutside(a, run) {
+		t.size = a.Size
+		for i := range a.Refs {
+			off := a.Refs[i].Offset
+			if _, rewritten := m.siteAt(a.ID, off, run); rewritten {
+				continue
+			}
+			if e := m.solve(t, a, i, run[off:], t.addr+off); e != nil {
+				return e
+			}
+		}
+		return m.compareTables(t, a)
+	}
+	return m.walk(t, a)
+}
+
+// wellFormed checks that the holes of an atom are in order and inside.
+func (m *matcher) wellFormed(t *trial, a *elfdiff.Atom) *MismatchError {
+	if a.NoBits || uint64(len(a.Bytes)) != a.Size {
+		return t.fail(ReasonUnsupported, 0, 0, "%s has no bytes in pre", m.label(a.ID))
+	}
+	end := uint64(0)
+	for i := range a.Refs {
+		r := &a.Refs[i]
+		n := fieldSize(r)
+		if r.Offset < end || r.Offset+n > a.Size || r.Offset+n < r.Offset {
+			return t.fail(ReasonUnsupported, r.Offset, r.Offset, "relocations overlap or reach out of %s", m.label(a.ID))
+		}
+		end = r.Offset + n
+	}
+	return nil
+}
+
+// fieldSize returns the number of bytes of the hole that r owns.
+func fieldSize(r *elfdiff.Ref) uint64 {
+	if h, ok := amd64.HowtoOf(r.Type); ok {
+		return uint64(h.Size)
+	}
+	return 0
+}
+
+// equalOutside compares everything but the holes and the sites.
+func (m *matcher) equalOutside(a *elfdiff.Atom, run []byte) bool {
+	sites := m.sites[a.ID]
+	if len(sites) > 0 {
+		return m.equalWithSites(a, run, sites)
+	}
+	from := uint64(0)
+	for i := range a.Refs {
+		r := &a.Refs[i]
+		if !bytes.Equal(a.Bytes[from:r.Offset], run[from:r.Offset]) {
+			return false
+		}
+		from = r.Offset + fieldSize(r)
+	}
+	return bytes.Equal(a.Bytes[from:], run[from:])
+}
+
+// compareTables checks that the jump tables of a function lead to the
+// corresponding places in run. It comes last, since these are known only then.
+func (m *matcher) compareTables(t *trial, a *elfdiff.Atom) *MismatchError {
+	for i := range t.binds {
+		b := t.binds[i]
+		if b.key.space != inAtom || b.soft {
+			continue
+		}
+		g := m.pre.Atom(elfdiff.AtomID(b.key.id))
+		if !g.Jumps || g.NoBits {
+			continue
+		}
+		if e := m.compareTable(t, a, g, &b); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+func (m *matcher) compareTable(t *trial, a, g *elfdiff.Atom, b *binding) *MismatchError {
+	runOff := t.at(int64(b.ref)) - t.addr
+	run, err := m.view.bytes(b.value, g.Size)
+	if err != nil {
+		e := t.fail(ReasonUnreadable, b.ref, runOff, "jump table")
+		e.Err = err
+		return e
+	}
+	for j := range g.Refs {
+		r := &g.Refs[j]
+		n := fieldSize(r)
+		if n != 4 && n != 8 || r.Offset+n > g.Size || r.Target == elfdiff.NoAtom {
+			return t.fail(ReasonUnsupported, b.ref, runOff, "jump table with an entry that is not 4 or 8 bytes wide")
+		}
+		to := b.value
+		if n == 8 {
+			to = le64(run[r.Offset:])
+		} else {
+			to += uint64(int64(int32(le32(run[r.Offset:]))))
+			if h, _ := amd64.HowtoOf(r.Type); !h.PCRel {
+				to -= b.value
+			}
+		}
+		if r.Target != a.ID {
+			t.bind(binding{key: key{inAtom, int32(r.Target), r.TargetOff}, value: to, ref: b.ref})
+		} else if want := t.at(r.TargetOff); to != want {
+			e := t.fail(ReasonBranch, b.ref, runOff, "entry %d of the jump table at %#x leads to %#x, and should lead to %#x", j, b.value, to, want)
+			e.Target = to
+			return e
+		}
+	}
+	return nil
+}
+
+// compareData compares a constant with run at t.addr; variables only have an
+// address. Jump tables are compared by the functions that use them.
+func (m *matcher) compareData(t *trial, a *elfdiff.Atom) *MismatchError {
+	t.size = a.Size
+	if a.Kind != elfdiff.Const || a.NoBits || a.Jumps {
+		return nil
+	}
+	if err := m.wellFormed(t, a); err != nil {
+		return err
+	}
+	run, err := m.view.bytes(t.addr, a.Size)
+	if err != nil {
+		e := t.fail(ReasonUnreadable, 0, 0, "%s", m.label(a.ID))
+		e.Err = err
+		return e
+	}
+	from := uint64(0)
+	for i := range a.Refs {
+		r := &a.Refs[i]
+		if e := m.differ(t, a, run, from, r.Offset); e != nil {
+			return e
+		}
+		if e := m.solve(t, a, i, run[r.Offset:], t.addr+r.Offset); e != nil {
+			return e
+		}
+		from = r.Offset + fieldSize(r)
+	}
+	return m.differ(t, a, run, from, a.Size)
+}
+
+// differ compares [lo, hi) of a constant.
+func (m *matcher) differ(t *trial, a *elfdiff.Atom, run []byte, lo, hi uint64) *MismatchError {
+	if bytes.Equal(a.Bytes[lo:hi], run[lo:hi]) {
+		return nil
+	}
+	for lo < hi && a.Bytes[lo] == run[lo] {
+		lo++
+	}
+	e := t.fail(ReasonContent, lo, lo, "")
+	e.Target, e.Pre, e.Run = t.addr+lo, a.Bytes[lo:hi], run[lo:hi]
+	return e
+}

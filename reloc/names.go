@@ -1,0 +1,122 @@
+package reloc
+
+import (
+	"debug/elf"
+	"fmt"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// place is where run has a symbol.
+type place struct {
+	addr   uint64
+	module int
+}
+
+// atomPlaces returns where run has symbols with the names of an atom: none when
+// the image's symbols tell nothing about it.
+func (m *matcher) atomPlaces(id elfdiff.AtomID) []place {
+	if p, ok := m.atomNames[id]; ok {
+		return p
+	}
+	var out []place
+	a := m.pre.Atom(id)
+	for _, i := range a.Symbols {
+		if sym := m.sym(i); sym.Value == a.Offset && !strings.HasPrefix(sym.Name, ".L") {
+			out = append(out, m.places(sym)...)
+		}
+	}
+	m.atomNames[id] = out
+	return out
+}
+
+// symbolPlaces returns where run has symbols with the name of one that pre
+// doesn't define.
+func (m *matcher) symbolPlaces(i elfobj.SymbolIndex) []place {
+	if p, ok := m.symbolNames[i]; ok {
+		return p
+	}
+	p := m.places(m.sym(i))
+	m.symbolNames[i] = p
+	return p
+}
+
+// places looks up a symbol of pre in run. Local symbols of pre can only be
+// local ones in run, and a module that has none was stripped of them. What an
+// IFUNC's final address is, no symbol tells.
+func (m *matcher) places(sym *elfobj.Symbol) []place {
+	if m.opt.NoSymbols || sym.Name == "" {
+		return nil
+	}
+	var out []place
+	for _, i := range m.img.byName()[sym.Name] {
+		s := &m.img.symbols[i]
+		if s.Type == elf.STT_GNU_IFUNC {
+			return nil
+		}
+		if s.Type == elf.STT_TLS || sym.Bind() == elf.STB_LOCAL && !s.Local || !m.inScope(s.Module) && sym.IsDefined() {
+			continue
+		}
+		out = append(out, place{s.Addr, s.Module})
+	}
+	return out
+}
+
+// knownAt reports whether one of the places is addr. With a module other than
+// NoModule only places in that module count.
+func (m *matcher) knownAt(list []place, addr uint64, module int) bool {
+	for _, p := range list {
+		if p.addr == addr && (module == NoModule || p.module == module) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayBe reports whether run's symbols allow that an atom is at addr: they know
+// it there, or they don't know it in that module.
+func (m *matcher) mayBe(id elfdiff.AtomID, addr uint64) bool {
+	list := m.atomPlaces(id)
+	module := m.moduleOf(addr)
+	here := false
+	for _, p := range list {
+		if p.addr == addr {
+			return true
+		}
+		here = here || p.module == module
+	}
+	return !here
+}
+
+// inScope reports whether candidates may lie in a module.
+func (m *matcher) inScope(module int) bool { return m.only == NoModule || module == m.only }
+
+func (m *matcher) moduleOf(addr uint64) int {
+	_, i := m.img.ModuleAt(addr)
+	return i
+}
+
+// runName names a run address for messages.
+func (m *matcher) runName(addr uint64) string {
+	name, off, ok := m.symbolize(addr)
+	switch {
+	case !ok:
+		return fmt.Sprintf("%#x", addr)
+	case off == 0:
+		return fmt.Sprintf("%s at %#x", name, addr)
+	}
+	return fmt.Sprintf("%s+%#x at %#x", name, off, addr)
+}
+
+// symbolize is what disassembly asks for the names of targets.
+func (m *matcher) symbolize(addr uint64) (string, uint64, bool) {
+	if m.opt.NoSymbols {
+		return "", 0, false
+	}
+	if s, off, ok := m.img.SymbolAt(addr); ok {
+		return s.Name, off, true
+	}
+	return "", 0, false
+}

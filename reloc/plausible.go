@@ -1,0 +1,55 @@
+package reloc
+
+import (
+	"debug/elf"
+
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// kinds of memory that a place of pre may have come to lie in.
+type plausibility struct {
+	what elfdiff.Kind
+	ok   func(r *Region, writable bool) bool // writable: the section in pre has SHF_WRITE
+	why  string
+}
+
+// plausible has a row for each kind of atom that references lead to. An
+// address that fails its row was not put there by a linker that had this
+// object in its hands.
+var plausible = [...]plausibility{
+	{elfdiff.Func, func(r *Region, _ bool) bool { return r.Exec }, "code lies in executable memory"},
+	{elfdiff.Data, func(r *Region, _ bool) bool { return r.Write }, "variables lie in writable memory"},
+	{elfdiff.Const, func(r *Region, w bool) bool { return r.Read && (w || !r.Write) }, "constants lie in memory that can't be written, but for .data.rel.ro of programs linked without -z relro"},
+	{elfdiff.String, func(r *Region, w bool) bool { return r.Read && (w || !r.Write) }, "literals lie in memory that can't be written"},
+	{elfdiff.Merge, func(r *Region, w bool) bool { return r.Read && (w || !r.Write) }, "literals lie in memory that can't be written"},
+	{elfdiff.LSDA, func(r *Region, _ bool) bool { return r.Read }, "exception tables are read by the unwinder"},
+	{elfdiff.Unwind, func(r *Region, _ bool) bool { return r.Read }, "unwinding records are read by the unwinder"},
+	{elfdiff.Special, func(r *Region, _ bool) bool { return r.Read }, "tables are read by the program"},
+	{elfdiff.Meta, func(*Region, bool) bool { return false }, "notes and debug information are not loaded"},
+}
+
+// implausible returns why an atom can't begin at addr, when a reference from
+// module says so; "" when it can. A reference to the end of an array or to the
+// place before it is not wrong: off is what the reference means.
+func (m *matcher) implausible(a *elfdiff.Atom, addr uint64, module int) string {
+	r := m.img.RegionAt(addr)
+	if r == nil {
+		return "nothing is mapped there"
+	}
+	if r.Module != module && r.Module != NoModule {
+		return "what the object defines lies in its own module"
+	}
+	writable := m.pre.File.Sections[a.Section].Flags&elf.SHF_WRITE != 0
+	for i := range plausible {
+		if p := &plausible[i]; p.what == a.Kind {
+			if !p.ok(r, writable) {
+				return p.why
+			}
+			if a.Size > 0 && addr+a.Size-1 >= r.End && m.img.RegionAt(addr+a.Size-1) == nil {
+				return "it would reach beyond what is mapped"
+			}
+			return ""
+		}
+	}
+	return ""
+}

@@ -1,0 +1,121 @@
+package reloc
+
+import "debug/elf"
+
+// A stub is an entry of a procedure linkage table: code that jumps to the
+// address in a GOT slot. The forms differ by linker and by options; what they
+// share is an indirect jump through a RIP-relative slot, perhaps behind
+// endbr64:
+//
+//	ff 25 d32                jmp *slot(%rip)           .plt, .plt.got
+//	f2 ff 25 d32             bnd jmp *slot(%rip)       .plt.sec, .plt.bnd
+//	f3 0f 1e fa [f2] ff 25   endbr64; jmp *slot(%rip)  .plt.sec, .plt with -z ibtplt
+type stub struct {
+	slot uint64 // address of the GOT slot
+	desc slot   // the dynamic relocation that fills it
+	ok   bool
+}
+
+// stubAt decodes a PLT entry at addr. A function of the program may look just
+// the same, so that the slot has to be one that the dynamic linker fills in
+// with the address of a function.
+func (m *matcher) stubAt(addr uint64) stub {
+	if s, ok := m.stubs[addr]; ok {
+		return s
+	}
+	s := m.decodeStub(addr)
+	m.stubs[addr] = s
+	return s
+}
+
+func (m *matcher) decodeStub(addr uint64) stub {
+	r := m.img.RegionAt(addr)
+	if r == nil || !r.Exec {
+		return stub{}
+	}
+	b, err := m.view.upTo(addr, 16)
+	if err != nil {
+		return stub{}
+	}
+	at := addr
+	skip := func(prefix string) {
+		if len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix {
+			b, at = b[len(prefix):], at+uint64(len(prefix))
+		}
+	}
+	skip("\xf3\x0f\x1e\xfa")
+	skip("\xf2")
+	if len(b) < 6 || b[0] != 0xff || b[1] != 0x25 {
+		return stub{}
+	}
+	s := stub{slot: at + 6 + uint64(int64(int32(le32(b[2:]))))}
+	s.desc, s.ok = m.slotAt(s.slot)
+	switch s.desc.typ {
+	case elf.R_X86_64_JMP_SLOT, elf.R_X86_64_GLOB_DAT, elf.R_X86_64_IRELATIVE, elf.R_X86_64_64:
+	default:
+		s.ok = false
+	}
+	return s
+}
+
+// slotAt returns the dynamic relocation for the word at addr.
+func (m *matcher) slotAt(addr uint64) (slot, bool) {
+	_, i := m.img.ModuleAt(addr)
+	if i == NoModule || m.img.tables[i] == nil {
+		return slot{}, false
+	}
+	s, ok := m.img.tables[i]().slots[addr]
+	return s, ok
+}
+
+// bound returns the final address in a GOT slot, when it is known: a slot of a
+// file holds nothing yet unless the file defines the symbol, and one that is
+// bound lazily leads back into the PLT until the first call.
+func (m *matcher) bound(at uint64, s slot) (uint64, bool) {
+	v, ok := m.view.word(at)
+	if !ok || v == 0 {
+		return 0, false
+	}
+	r := m.img.RegionAt(v)
+	if r == nil {
+		return 0, false
+	}
+	if s.ifunc && m.isFile(at) {
+		return 0, false // holds the resolver at best
+	}
+	if s.typ == elf.R_X86_64_JMP_SLOT && !s.defined && m.isFile(at) {
+		return 0, false
+	}
+	if s.typ == elf.R_X86_64_JMP_SLOT && m.isLazy(v) {
+		return 0, false
+	}
+	return v, true
+}
+
+// isFile reports whether the word at addr is as it was linked, not as the
+// dynamic linker left it.
+func (m *matcher) isFile(addr uint64) bool { return !m.img.live }
+
+// isLazy reports whether v is the second half of a lazy PLT entry: it pushes
+// the relocation's index and jumps to the resolver.
+//
+//	68 i32 e9 d32                            push $i; jmp PLT0
+//	f3 0f 1e fa 68 i32 [f2] e9 d32           endbr64; push $i; jmp PLT0
+func (m *matcher) isLazy(v uint64) bool {
+	b, err := m.view.upTo(v, 16)
+	if err != nil {
+		return false
+	}
+	if len(b) > 4 && string(b[:4]) == "\xf3\x0f\x1e\xfa" {
+		b = b[4:]
+	}
+	if len(b) < 7 || b[0] != 0x68 {
+		return false
+	}
+	return b[5] == 0xe9 || b[5] == 0xf2 && b[6] == 0xe9
+}
+
+func le32(b []byte) uint32 {
+	_ = b[3]
+	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
+}

@@ -1,0 +1,352 @@
+package reloc
+
+import (
+	"bytes"
+	"debug/elf"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// use is one reference of an atom that is being tried, and the field that run
+// has in its place.
+type use struct {
+	t     *trial
+	a     *elfdiff.Atom
+	r     *elfdiff.Ref
+	h     *amd64.Howto
+	p     uint64 // run address of the field
+	s     uint64 // solved, in the meaning of h.Expr
+	order int    // of r among the references of a
+}
+
+func (u *use) fail(r Reason, format string, args ...any) *MismatchError {
+	e := u.t.fail(r, u.r.Offset, u.p-u.t.addr, format, args...)
+	e.Target = u.s
+	return e
+}
+
+func (u *use) bind(space space, id int32, value uint64, soft bool) {
+	u.t.bind(binding{key: key{space: space, id: id}, value: value, ref: u.r.Offset, soft: soft})
+}
+
+// solvers has a row for each expression that a field can hold. Expressions
+// without one occur in the large code model only, which counts from the GOT.
+var solvers = map[amd64.Expr]func(*matcher, *use) *MismatchError{
+	amd64.ExprNone:     func(*matcher, *use) *MismatchError { return nil },
+	amd64.ExprAbs:      (*matcher).solvePlace,
+	amd64.ExprPC:       (*matcher).solvePlace,
+	amd64.ExprPLT:      (*matcher).solvePlace,
+	amd64.ExprGOTBase:  (*matcher).solvePlace, // the symbol is _GLOBAL_OFFSET_TABLE_
+	amd64.ExprGOTPC:    (*matcher).solveGOT,
+	amd64.ExprTPOff:    (*matcher).solveTP,
+	amd64.ExprDTPOff:   (*matcher).solveTLS,
+	amd64.ExprTPSlot:   (*matcher).solveTLSSlot,
+	amd64.ExprTLSGD:    (*matcher).solveTLSSlot,
+	amd64.ExprDescSlot: (*matcher).solveTLSSlot,
+	amd64.ExprTLSLD:    func(*matcher, *use) *MismatchError { return nil }, // names the module, not a symbol
+	amd64.ExprSize:     (*matcher).solveSize,
+}
+
+// solve turns one relocation around: field is what run has at address p.
+func (m *matcher) solve(t *trial, a *elfdiff.Atom, i int, field []byte, p uint64) *MismatchError {
+	r := &a.Refs[i]
+	u := use{t: t, a: a, r: r, p: p, order: i}
+	var ok bool
+	if u.h, ok = amd64.HowtoOf(r.Type); !ok {
+		return u.fail(ReasonUnsupported, "relocation type %d", r.Type)
+	}
+	fn := solvers[u.h.Expr]
+	if fn == nil {
+		return u.fail(ReasonUnsupported, "%s", u.h.Name)
+	}
+	if u.h.Size == 0 {
+		return nil
+	}
+	s, err := u.h.Solve(field, r.Addend, p)
+	if err != nil {
+		e := u.fail(ReasonUnsupported, "%s", u.h.Name)
+		e.Err = err
+		return e
+	}
+	u.s = s
+	return fn(m, &u)
+}
+
+// solvePlace handles what holds an address or a distance to one.
+func (m *matcher) solvePlace(u *use) *MismatchError {
+	if u.h.Expr == amd64.ExprAbs && u.h.Size == 8 {
+		if desc, ok := m.slotAt(u.p); ok {
+			return m.solveSlotWord(u, desc)
+		}
+	}
+	if u.r.Target == elfdiff.NoAtom {
+		return m.bindSymbol(u)
+	}
+	if m.viaPLT(u) {
+		return m.bindStub(u)
+	}
+	return m.bindAtom(u, false)
+}
+
+// solveSlotWord handles a word of data that the dynamic linker fills in.
+func (m *matcher) solveSlotWord(u *use, desc slot) *MismatchError {
+	if sym := m.sym(u.r.Sym); desc.name != "" && sym.Name != "" && desc.name != sym.Name && u.r.Target == elfdiff.NoAtom {
+		return u.fail(ReasonSymbol, "the dynamic linker puts %s there, where pre has %s", desc.name, sym.Name)
+	}
+	if desc.ifunc || !m.img.live && !desc.defined {
+		return nil // nothing there yet
+	}
+	if u.r.Target == elfdiff.NoAtom {
+		return m.bindSymbol(u)
+	}
+	return m.bindAtom(u, desc.name != "")
+}
+
+// viaPLT reports whether a reference to a function that pre defines may have
+// been led through a PLT entry, because the symbol can be preempted or is an
+// IFUNC, and was.
+func (m *matcher) viaPLT(u *use) bool {
+	sym := m.sym(u.r.Sym)
+	if u.r.Implicit || sym.Bind() == elf.STB_LOCAL && sym.Type() != elf.STT_GNU_IFUNC {
+		return false
+	}
+	if m.pre.Atom(u.r.Target).Kind != elfdiff.Func || u.h.Expr != amd64.ExprPLT && sym.Type() != elf.STT_GNU_IFUNC {
+		return false
+	}
+	return m.stubAt(u.s).ok
+}
+
+// bindStub takes the address of a PLT entry, and of where it leads when the
+// slot is bound.
+func (m *matcher) bindStub(u *use) *MismatchError {
+	st := m.stubAt(u.s)
+	sym := m.sym(u.r.Sym)
+	if st.desc.name != "" && st.desc.name != sym.Name {
+		return u.fail(ReasonSymbol, "leads to the PLT entry of %s, where pre has %s", st.desc.name, sym.Name)
+	}
+	u.bind(inPLT, int32(u.r.Sym), u.s, false)
+	final, ok := m.bound(st.slot, st.desc)
+	if !ok {
+		return nil
+	}
+	if next := m.stubAt(final); next.ok { // the canonical PLT entry of a program
+		if final, ok = m.bound(next.slot, next.desc); !ok {
+			return nil
+		}
+	}
+	u.bind(inAddress, int32(u.r.Sym), final, true)
+	if u.r.Target != elfdiff.NoAtom {
+		u.bind(inAtom, int32(u.r.Target), final-m.symbolOff(u.r), true)
+	}
+	return nil
+}
+
+// symbolOff returns the distance of the reference's symbol from the start of
+// its target.
+func (m *matcher) symbolOff(r *elfdiff.Ref) uint64 {
+	return m.sym(r.Sym).Value - m.pre.Atom(r.Target).Offset
+}
+
+// placeOff returns the distance of the place that r means from the value that
+// solving it gives.
+func (m *matcher) placeOff(r *elfdiff.Ref) uint64 {
+	switch {
+	case r.Implicit:
+		return 0
+	case r.Target == elfdiff.NoAtom:
+		return uint64(r.TargetOff)
+	}
+	return uint64(r.TargetOff) - m.symbolOff(r)
+}
+
+// bindSymbol takes the address of a symbol that pre doesn't define.
+func (m *matcher) bindSymbol(u *use) *MismatchError {
+	sym := m.sym(u.r.Sym)
+	switch {
+	case sym.Section == elfobj.SecAbs || u.r.Sym == 0:
+		if u.s != sym.Value {
+			return u.fail(ReasonSymbol, "the absolute symbol %s is %#x, in pre %#x", sym.Name, u.s, sym.Value)
+		}
+		return nil
+	case u.s == 0 && isWeak(sym):
+		u.bind(inAddress, int32(u.r.Sym), 0, false)
+		return nil
+	}
+	r := m.img.RegionAt(u.s)
+	if r == nil && !m.knownAt(m.symbolPlaces(u.r.Sym), u.s, NoModule) {
+		return u.fail(ReasonImplausible, "%s would be at %#x: nothing is mapped there", sym.Name, u.s)
+	}
+	if r != nil && r.Exec && m.stubAt(u.s).ok {
+		return m.bindStub(u)
+	}
+	if u.h.Expr == amd64.ExprPLT && (r == nil || !r.Exec) {
+		return u.fail(ReasonImplausible, "%s would be at %#x, where nothing can execute", sym.Name, u.s)
+	}
+	if known := m.symbolPlaces(u.r.Sym); len(known) > 0 && !m.knownAt(known, u.s, NoModule) {
+		return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which is at %#x", m.runName(u.s), sym.Name, known[0].addr)
+	}
+	u.bind(inAddress, int32(u.r.Sym), u.s, false)
+	return nil
+}
+
+// bindAtom takes the address of what pre defines. It is soft when the dynamic
+// linker may have put another definition there.
+func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
+	g := m.pre.Atom(u.r.Target)
+	base := u.s - uint64(u.r.TargetOff)
+	if !u.r.Implicit {
+		base = u.s - m.symbolOff(u.r)
+		soft = soft || isWeak(m.sym(u.r.Sym))
+	}
+	if soft {
+		if r := m.img.RegionAt(u.s); r == nil {
+			return u.fail(ReasonImplausible, "%s would be at %#x: nothing is mapped there", m.label(g.ID), base)
+		}
+		u.bind(inAddress, int32(u.r.Sym), u.s, true)
+		u.bind(inAtom, int32(g.ID), base, true)
+		return nil
+	}
+	if why := m.implausible(g, base, m.moduleOf(u.t.addr)); why != "" {
+		return u.fail(ReasonImplausible, "%s would be at %#x: %s", m.label(g.ID), base, why)
+	}
+	if g.Kind.IsLiteral() {
+		u.bind(inAtom, int32(g.ID), base, true)
+		return m.compareLiteral(u, g, base)
+	}
+	if g.Kind == elfdiff.Func {
+		place := base + uint64(u.r.TargetOff)
+		if u.r.TargetOff == 0 && !m.mayBe(g.ID, base) {
+			return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which is at %#x", m.runName(base), g.Name, m.atomPlaces(g.ID)[0].addr)
+		}
+		u.t.bind(binding{key: key{inAtom, int32(g.ID), u.r.TargetOff}, value: place, ref: u.r.Offset})
+		return nil
+	}
+	if !m.mayBe(g.ID, base) {
+		return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which is at %#x", m.runName(base), g.Name, m.atomPlaces(g.ID)[0].addr)
+	}
+	if g.Kind == elfdiff.Const && !u.r.Edge && !g.Jumps {
+		u.t.consts = append(u.t.consts, int32(len(u.t.binds)))
+	}
+	u.bind(inAtom, int32(g.ID), base, false)
+	return nil
+}
+
+// compareLiteral compares a string or a mergeable constant, of which the linker
+// keeps one copy or many.
+func (m *matcher) compareLiteral(u *use, g *elfdiff.Atom, base uint64) *MismatchError {
+	run, err := m.view.bytes(base, uint64(len(g.Bytes)))
+	if err != nil {
+		e := u.fail(ReasonUnreadable, "%s", m.label(g.ID))
+		e.Err = err
+		return e
+	}
+	if bytes.Equal(run, g.Bytes) {
+		return nil
+	}
+	e := u.fail(ReasonContent, "%s", m.label(g.ID))
+	e.Target, e.Pre, e.Run = base, g.Bytes, run
+	return e
+}
+
+// solveGOT handles a reference to a GOT slot.
+func (m *matcher) solveGOT(u *use) *MismatchError {
+	sym := m.sym(u.r.Sym)
+	at := u.s
+	r := m.img.RegionAt(at)
+	if r == nil || !r.Read {
+		return u.fail(ReasonImplausible, "the GOT slot of %s would be at %#x: nothing is mapped there", sym.Name, at)
+	}
+	desc, dynamic := m.slotAt(at)
+	if desc.name != "" && sym.Name != "" && desc.name != sym.Name {
+		return u.fail(ReasonSymbol, "leads to the GOT slot of %s, where pre has %s", desc.name, sym.Name)
+	}
+	u.bind(inGOT, int32(u.r.Sym), at, false)
+	final, ok := m.bound(at, desc)
+	if !ok {
+		return nil
+	}
+	if next := m.stubAt(final); next.ok {
+		if final, ok = m.bound(next.slot, next.desc); !ok {
+			return nil
+		}
+	}
+	u.s = final
+	if u.r.Target != elfdiff.NoAtom {
+		return m.bindAtom(u, dynamic)
+	}
+	if dynamic {
+		u.bind(inAddress, int32(u.r.Sym), final, true)
+		return nil
+	}
+	return m.bindSymbol(u)
+}
+
+// solveSize handles R_X86_64_SIZE*: what a symbol's size is can be checked for
+// what pre defines.
+func (m *matcher) solveSize(u *use) *MismatchError {
+	if sym := m.sym(u.r.Sym); u.r.Target != elfdiff.NoAtom && u.s != sym.Size {
+		return u.fail(ReasonSymbol, "%s has %d bytes, in pre %d", sym.Name, u.s, sym.Size)
+	}
+	return nil
+}
+
+// solveTP handles an offset from the thread pointer.
+func (m *matcher) solveTP(u *use) *MismatchError {
+	if u.r.Target != elfdiff.NoAtom {
+		u.bind(inTPAtom, int32(u.r.Target), u.s-m.symbolOff(u.r), false)
+		return nil
+	}
+	u.bind(inTPOff, int32(u.r.Sym), u.s, false)
+	return nil
+}
+
+// solveTLS handles an offset in the TLS block. Where the linker relaxed local
+// dynamic code to local exec, the field counts from the thread pointer
+// instead, and is negative.
+func (m *matcher) solveTLS(u *use) *MismatchError {
+	if int64(u.s) < 0 {
+		return m.solveTP(u)
+	}
+	if u.r.Target != elfdiff.NoAtom {
+		u.bind(inTLSAtom, int32(u.r.Target), u.s-m.symbolOff(u.r), false)
+		return nil
+	}
+	u.bind(inTLS, int32(u.r.Sym), u.s, false)
+	return nil
+}
+
+// solveTLSSlot handles a reference to a GOT slot, or a pair of slots, that
+// tells where a thread-local symbol is.
+func (m *matcher) solveTLSSlot(u *use) *MismatchError {
+	sym := m.sym(u.r.Sym)
+	at := u.s
+	r := m.img.RegionAt(at)
+	if r == nil || !r.Read {
+		return u.fail(ReasonImplausible, "the TLS slot of %s would be at %#x: nothing is mapped there", sym.Name, at)
+	}
+	desc, ok := m.slotAt(at)
+	if ok && desc.name != "" && sym.Name != "" && desc.name != sym.Name {
+		return u.fail(ReasonSymbol, "leads to the TLS slot of %s, where pre has %s", desc.name, sym.Name)
+	}
+	u.bind(inTLSSlot, int32(u.r.Sym), at, false)
+	switch {
+	case u.h.Expr == amd64.ExprTPSlot && (!ok || m.img.live):
+		if v, read := m.view.word(at); read {
+			u.s = v
+			return m.solveTP(u)
+		}
+	case u.h.Expr == amd64.ExprTPSlot && desc.defined:
+		u.bind(inTLS, int32(u.r.Sym), desc.value+uint64(desc.addend), true)
+	case u.h.Expr == amd64.ExprTLSGD:
+		desc, ok = m.slotAt(at + 8)
+		v, read := m.view.word(at + 8)
+		if read && (!ok || m.img.live) {
+			u.bind(inTLS, int32(u.r.Sym), v, true)
+		} else if ok && desc.defined {
+			u.bind(inTLS, int32(u.r.Sym), desc.value+uint64(desc.addend), true)
+		}
+	}
+	return nil
+}

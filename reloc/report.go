@@ -1,0 +1,216 @@
+package reloc
+
+import (
+	"cmp"
+	"debug/elf"
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// result makes the Result of what is settled.
+func (m *matcher) result() *Result {
+	r := &Result{
+		Functions: make([]FuncResult, len(m.funcs)),
+		atoms:     make([]uint64, len(m.pre.Atoms)),
+		located:   make([]bool, len(m.pre.Atoms)),
+		bySymbol:  make(map[elfobj.SymbolIndex]int),
+		funcs:     make(map[elfdiff.AtomID]int, len(m.funcs)),
+	}
+	for i := range m.funcs {
+		r.Functions[i] = m.verdict(&m.funcs[i])
+		r.funcs[m.funcs[i].atom.ID] = i
+	}
+	for id := range m.pre.Atoms {
+		if i := m.fnOf[id]; i >= 0 {
+			if t := m.funcs[i].done; t != nil {
+				r.atoms[id], r.located[id] = t.addr, true
+			}
+		} else if v := m.values[key{space: inAtom, id: int32(id)}]; v != nil {
+			r.atoms[id], r.located[id] = v.value, true
+		}
+	}
+	m.values2symbols(r)
+	return r
+}
+
+// verdict makes the result of one function.
+func (m *matcher) verdict(f *fn) FuncResult {
+	out := FuncResult{Atom: f.atom.ID, Name: f.atom.Name, Weak: f.weak}
+	switch {
+	case f.done != nil:
+		out.Verdict, out.By, out.Address, out.Size, out.Shifts = Matched, f.by, f.done.addr, f.done.size, f.done.shifts
+	case f.open && (len(f.remain) > 0 || f.small && len(f.cands) == 0):
+		out.Verdict, out.Candidates, out.More = Ambiguous, slices.Clone(f.remain), f.more || f.small
+	case f.err != nil && !m.chance(f):
+		out.Verdict, out.Address = Mismatch, f.err.Addr
+		out.Mismatch = m.explain(f)
+	}
+	m.log.Debug("verdict", "function", f.atom.Name, "verdict", out.Verdict)
+	return out
+}
+
+// chance reports whether the place where a function was found to differ may
+// have nothing to do with it: some bytes that a search found, or a definition
+// that replaced a weak one.
+func (m *matcher) chance(f *fn) bool {
+	if f.weak {
+		return true
+	}
+	for _, c := range f.cands {
+		if c.by != BySearch {
+			return false
+		}
+	}
+	if f.state == Mismatch {
+		return false
+	}
+	return len(f.cands) != 1 || f.fixed < tiers[1]
+}
+
+// explain completes an error with the instructions around the place.
+func (m *matcher) explain(f *fn) *MismatchError {
+	e := *f.err
+	e.Func = f.atom.Name
+	if e.Func == "" {
+		e.Func = m.label(f.atom.ID)
+	}
+	pre := f.atom.Bytes
+	e.pre = around(pre, 0, e.Offset, nil)
+	if run, err := m.view.upTo(e.Addr, uint64(len(pre))*2+64); err == nil {
+		e.run = around(run, e.Addr, e.RunOffset, m.symbolize)
+		if e.Reason != ReasonContent && len(e.Run) == 0 {
+			e.Run = instAt(run, int(min(e.RunOffset, uint64(len(run)))))
+		}
+	}
+	if e.Reason != ReasonContent && len(e.Pre) == 0 {
+		e.Pre = instAt(pre, int(min(e.Offset, uint64(len(pre)))))
+	}
+	return &e
+}
+
+// around cuts a listing of a few instructions before and after off. The mark
+// is the instruction that off lies in.
+func around(code []byte, base, off uint64, sym func(uint64) (string, uint64, bool)) listing {
+	const before, after = 4, 4
+	var starts []uint64
+	at, mark := uint64(0), uint64(0)
+	behind := 0
+	for at < uint64(len(code)) && behind <= after {
+		starts = append(starts, at)
+		n := uint64(1)
+		if in, err := amd64.Decode(code[at:]); err == nil {
+			n = uint64(in.Len)
+		}
+		if at <= off {
+			mark = at
+		} else {
+			behind++
+		}
+		at += n
+	}
+	i, _ := slices.BinarySearch(starts, mark)
+	lo := uint64(0)
+	if len(starts) > 0 {
+		lo = starts[max(0, i-before)]
+	}
+	return listing{code: code[lo:at], base: base + lo, off: lo, mark: mark, sym: sym}
+}
+
+// values2symbols lists the values of the symbols.
+func (m *matcher) values2symbols(r *Result) {
+	for i := 1; i < len(m.pre.Symbols()); i++ {
+		idx := elfobj.SymbolIndex(i)
+		s := m.sym(idx)
+		if s.Name == "" || strings.HasPrefix(s.Name, ".L") || s.Type() == elf.STT_FILE || s.Type() == elf.STT_SECTION {
+			continue
+		}
+		if v := m.symbolValue(idx, s); v.Has != 0 {
+			r.Symbols = append(r.Symbols, v)
+		}
+	}
+	slices.SortFunc(r.Symbols, func(a, b Value) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Atom, b.Atom), cmp.Compare(a.Symbol, b.Symbol))
+	})
+	for i := range r.Symbols {
+		r.bySymbol[r.Symbols[i].Symbol] = i
+	}
+}
+
+// symbolValue gathers what is known of one symbol.
+func (m *matcher) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
+	v := Value{Name: s.Name, Symbol: idx, Atom: m.pre.AtomOf(idx)}
+	take := func(sp space, id int32, use Use) (uint64, bool) {
+		got := m.values[key{space: sp, id: id}]
+		if got == nil {
+			return 0, false
+		}
+		v.Has |= use
+		for _, from := range got.from {
+			if i, found := slices.BinarySearch(v.From, from); !found && len(v.From) < maxFrom {
+				v.From = slices.Insert(v.From, i, from)
+			}
+		}
+		return got.value, true
+	}
+	id := int32(idx)
+	v.PLT, _ = take(inPLT, id, UsePLT)
+	v.GOT, _ = take(inGOT, id, UseGOT)
+	v.TLSSlot, _ = take(inTLSSlot, id, UseTLSSlot)
+	tp, hasTP := take(inTPOff, id, UseTPOff)
+	tls, hasTLS := take(inTLS, id, UseTLS)
+	addr, hasAddr := take(inAddress, id, UseAddress)
+	if v.Atom != elfdiff.NoAtom {
+		off := s.Value - m.pre.Atom(v.Atom).Offset
+		if x, ok := take(inTPAtom, int32(v.Atom), UseTPOff); ok {
+			tp, hasTP = x+off, true
+		}
+		if x, ok := take(inTLSAtom, int32(v.Atom), UseTLS); ok {
+			tls, hasTLS = x+off, true
+		}
+		if !hasAddr || !isWeak(s) {
+			if x, ok := m.atomAddr(v.Atom, off); ok {
+				addr, v.Has = x, v.Has|UseAddress
+				take(inAtom, int32(v.Atom), UseAddress)
+			}
+		}
+	}
+	v.Address = addr
+	v.TPOff = int64(tp)
+	v.TLS = tls
+	if hasTP && !hasTLS {
+		if off, ok := m.tlsOffset(int64(tp)); ok {
+			v.TLS, v.Has = off, v.Has|UseTLS
+		}
+	}
+	return v
+}
+
+// atomAddr returns the run address of an offset in a pre atom, when it is known.
+func (m *matcher) atomAddr(id elfdiff.AtomID, off uint64) (uint64, bool) {
+	if i := m.fnOf[id]; i >= 0 && m.funcs[i].done != nil {
+		return m.funcs[i].done.at(int64(off)), true
+	}
+	if v := m.values[key{space: inAtom, id: int32(id)}]; v != nil {
+		return v.value + off, true
+	}
+	return 0, false
+}
+
+// tlsOffset turns a thread pointer offset into one in the TLS block of the main
+// program, which ends at the thread pointer (ELF TLS ABI, section 3.4.6).
+func (m *matcher) tlsOffset(tp int64) (uint64, bool) {
+	if m.home == NoModule {
+		return 0, false
+	}
+	mod := &m.img.modules[m.home]
+	align := max(mod.TLSAlign, 1)
+	block := (mod.TLSSize + align - 1) / align * align
+	if !mod.Main || mod.TLSSize == 0 || tp >= 0 || uint64(-tp) > block {
+		return 0, false
+	}
+	return block - uint64(-tp), true
+}

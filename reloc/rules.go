@@ -1,0 +1,137 @@
+package reloc
+
+import (
+	"bytes"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// A rule says what may differ between pre and run without being a mismatch. It
+// looks at the instructions at w.i and w.j, and returns how many bytes of each
+// side it takes for the same thing. Errors behind the bytes (a value that is
+// impossible) go into the trial.
+type rule struct {
+	name string
+	why  string
+	try  func(w *walker, pin, rin amd64.Inst) (pre, run int, ok bool)
+}
+
+// rules are tried in order. New kinds of rewriting are new rows; those that a
+// table of the object describes are rows of siteTables.
+var rules = [...]rule{
+	{"site", "a table of the object says that this place is rewritten at run time", siteRule},
+	{"padding", "when jumps have another width, alignment takes another number of nops", padding},
+	{"jump width", "the assembler shortens jumps within a section, which with -ffunction-sections are jumps between sections", jumpWidth},
+	{"got load", "psABI B.2: linkers turn a load from a GOT slot into the address itself", gotLoad},
+	{"got call", "psABI B.2: linkers turn calls and jumps through a GOT slot into direct ones", gotCall},
+	{"got operand", "psABI B.2: linkers turn an operand in a GOT slot into an immediate", gotOperand},
+	{"tls", "ELF TLS ABI section 5, psABI 11.1: linkers relax the access models of thread-local storage", tlsSequence},
+	{"tls initial exec", "ELF TLS ABI section 5.5: initial exec becomes local exec in a program", tlsInitialExec},
+}
+
+// padding skips nops. Unless something in front was of another length, there is
+// no reason for other nops than those of pre, so that padding of the same
+// length at the same place has to be equal.
+func padding(w *walker, _, _ amd64.Inst) (int, int, bool) {
+	n, o := canonicalNops(w.pre[w.i:]), canonicalNops(w.run[w.j:])
+	if n == o && (n == 0 || w.i == w.j) || len(w.refs(n)) > 0 {
+		return 0, 0, false
+	}
+	if n == 0 { // a branch to here may lead in front of run's padding, or behind it
+		if w.slack == nil {
+			w.slack = make(map[int]int)
+		}
+		w.slack[w.i] += o
+	}
+	return n, o, true
+}
+
+// nopForms are the nops that assemblers and the kernel emit, without prefixes
+// (Intel SDM volume 2, NOP, table 4-12).
+var nopForms = [...][]byte{
+	{0x90},
+	{0x0f, 0x1f, 0x00},
+	{0x0f, 0x1f, 0x40, 0x00},
+	{0x0f, 0x1f, 0x44, 0x00, 0x00},
+	{0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00},
+	{0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
+}
+
+// canonicalNops returns the length of the nops at the start of b, of the forms
+// that tools emit, behind any number of 66 and 2e prefixes.
+func canonicalNops(b []byte) int {
+	n := 0
+	for n < len(b) {
+		k := n
+		for k < len(b) && k-n < amd64.MaxLen && (b[k] == 0x66 || b[k] == 0x2e) {
+			k++
+		}
+		size := 0
+		for _, form := range nopForms {
+			if bytes.HasPrefix(b[k:], form) {
+				size = len(form)
+			}
+		}
+		if size == 0 {
+			break
+		}
+		n = k + size
+	}
+	return n
+}
+
+// jumpWidth accepts a branch with a displacement of another width.
+func jumpWidth(w *walker, pin, rin amd64.Inst) (int, int, bool) {
+	if pin.Class != rin.Class || pin.Cond != rin.Cond || pin.Prefixes != rin.Prefixes || pin.PCRelLen == rin.PCRelLen {
+		return 0, 0, false
+	}
+	if pin.Class != amd64.Jump && pin.Class != amd64.Jcc {
+		return 0, 0, false
+	}
+	refs := w.refs(int(pin.Len))
+	switch {
+	case len(refs) == 0:
+		w.branch(pin, rin)
+	case len(refs) == 1 && int(refs[0].Offset) == w.i+int(pin.PCRelOff):
+		w.lookAt(w.ref, w.j+int(rin.PCRelOff), w.t.addr+uint64(relative(rin, w.run, w.j)))
+	default:
+		return 0, 0, false
+	}
+	w.ref += len(refs)
+	return int(pin.Len), int(rin.Len), true
+}
+
+// lookAt takes it that reference k means the run address to, whatever its field
+// looks like in run; j is the offset of that field.
+func (w *walker) lookAt(k, j int, to uint64) {
+	r := &w.a.Refs[k]
+	h, ok := amd64.HowtoOf(r.Type)
+	if !ok {
+		return
+	}
+	u := use{t: w.t, a: w.a, r: r, h: h, p: w.t.addr + uint64(j), s: to - w.m.placeOff(r)}
+	if h.Expr == amd64.ExprGOTPC {
+		u.h, _ = amd64.HowtoOf(relPC32)
+	}
+	w.t.err = w.m.solvePlace(&u)
+}
+
+// solveAs solves reference k with the field at offset j of run as if it were of
+// another type, with another addend.
+func (w *walker) solveAs(k, j int, typ uint32, addend int64) {
+	r := w.a.Refs[k]
+	r.Type, r.Addend = typ, addend
+	h, ok := amd64.HowtoOf(typ)
+	if !ok || w.j > len(w.run) {
+		return
+	}
+	u := use{t: w.t, a: w.a, r: &r, h: h, p: w.t.addr + uint64(j)}
+	s, err := h.Solve(w.run[j:], addend, u.p)
+	if err != nil {
+		w.t.err = u.fail(ReasonUnsupported, "%s", h.Name)
+		w.t.err.Err = err
+		return
+	}
+	u.s = s
+	w.t.err = solvers[h.Expr](w.m, &u)
+}

@@ -1,0 +1,243 @@
+package reloc
+
+import (
+	"bytes"
+
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// anchor is the part of a function that is searched for: a window of a few
+// bytes without holes, in a stretch without holes.
+type anchor struct {
+	fn     int32
+	off    uint32 // of the window
+	lo, hi uint32 // of the stretch around it that is compared first
+}
+
+const (
+	wide    = 8   // bytes of a window
+	narrow4 = 4   // of the window of a function that has no wide one
+	stretch = 128 // most bytes that are compared first
+)
+
+// index is the set of windows that one pass over the text looks for.
+type index struct {
+	m      *matcher
+	wide   map[uint64][]anchor
+	narrow map[uint32][]anchor
+	bloom  [1 << 13]uint64 // of wide windows, by hash
+	bloom4 [1 << 13]uint64
+}
+
+func hash64(x uint64) uint32 { return uint32(x * 0x9e3779b97f4a7c15 >> 45) } // 19 bits
+func hash32(x uint32) uint32 { return x * 0x9e3779b1 >> 13 }
+
+// search looks for the functions of which no symbol tells anything: one pass
+// over the executable memory for all of them.
+func (m *matcher) search() error {
+	ix := &index{m: m, wide: make(map[uint64][]anchor), narrow: make(map[uint32][]anchor)}
+	freq := m.frequencies()
+	for i := range m.funcs {
+		if f := &m.funcs[i]; f.open && len(f.cands) == 0 && !ix.add(int32(i), f.atom, freq) {
+			f.small = true
+		}
+	}
+	if len(ix.wide)+len(ix.narrow) == 0 {
+		return nil
+	}
+	for i := range m.img.regions {
+		r := &m.img.regions[i]
+		if !r.Exec || !r.Read || !m.inHome(r.Start) {
+			continue
+		}
+		for at := r.Start; at < r.End; at += chunkSize {
+			if err := m.ctx.Err(); err != nil {
+				return err
+			}
+			n := min(uint64(chunkSize+wide-1), r.End-at)
+			if b, err := m.view.bytes(at, n); err == nil {
+				ix.scan(b, at, n == r.End-at)
+			}
+		}
+	}
+	return nil
+}
+
+// frequencies counts how often windows occur in pre, by hash: one that is
+// common in pre (a prologue) will be common in run.
+func (m *matcher) frequencies() []uint16 {
+	freq := make([]uint16, 1<<19)
+	for i := range m.funcs {
+		b := m.funcs[i].atom.Bytes
+		for ; len(b) >= wide; b = b[1:] {
+			if h := hash64(le64(b)); freq[h] < 1<<16-1 {
+				freq[h]++
+			}
+		}
+	}
+	return freq
+}
+
+// solid yields the stretches of an atom in which linkers change nothing.
+func (m *matcher) solid(a *elfdiff.Atom, yield func(lo, hi uint64)) {
+	from := uint64(0)
+	gap := func(lo, hi uint64) {
+		if lo > from {
+			yield(from, lo)
+		}
+		from = max(from, hi)
+	}
+	sites := m.sites[a.ID]
+	for i := range a.Refs {
+		r := &a.Refs[i]
+		for len(sites) > 0 && sites[0].off < r.Offset {
+			gap(sites[0].off, sites[0].off+sites[0].size)
+			sites = sites[1:]
+		}
+		before, after := uint64(0), fieldSize(r)
+		if grow, ok := relaxed[r.Type]; ok {
+			before, after = grow.before, after+grow.after
+		}
+		gap(r.Offset-min(before, r.Offset), min(r.Offset+after, a.Size))
+	}
+	for _, s := range sites {
+		gap(s.off, s.off+s.size)
+	}
+	gap(a.Size, a.Size)
+}
+
+// relaxed tells how many bytes around a field linkers may rewrite.
+var relaxed = map[uint32]struct{ before, after uint64 }{
+	relGOTPCREL: {3, 0},
+	relGOTPCX:   {3, 0},
+	relREXGOT:   {3, 0},
+	relTLSGD:    {4, 8},
+	relTLSLD:    {3, 6},
+	relTPSlot:   {3, 0},
+	relDesc:     {3, 0},
+	relDescCall: {0, 2},
+}
+
+// add picks the rarest window of a function. It returns false when there is
+// none.
+func (ix *index) add(i int32, a *elfdiff.Atom, freq []uint16) bool {
+	if uint64(len(a.Bytes)) != a.Size || ix.m.wellFormed(&trial{}, a) != nil {
+		return false
+	}
+	best, count := anchor{}, -1
+	short := anchor{}
+	ix.m.solid(a, func(lo, hi uint64) {
+		for off := lo; off+wide <= hi; off++ {
+			c := int(freq[hash64(le64(a.Bytes[off:]))])
+			if off < 16 {
+				c += 2 // a redirection or a breakpoint would stand there
+			}
+			if count < 0 || c < count {
+				best, count = anchor{i, uint32(off), uint32(max(lo, off-min(off, stretch/2))), uint32(min(hi, off+stretch/2))}, c
+			}
+		}
+		if hi-lo >= narrow4 && short.hi == 0 {
+			short = anchor{i, uint32(lo), uint32(lo), uint32(hi)}
+		}
+	})
+	switch {
+	case count >= 0:
+		k := le64(a.Bytes[best.off:])
+		ix.wide[k] = append(ix.wide[k], best)
+		h := hash64(k)
+		ix.bloom[h>>6] |= 1 << (h & 63)
+	case short.hi > 0:
+		k := le32(a.Bytes[short.off:])
+		ix.narrow[k] = append(ix.narrow[k], short)
+		h := hash32(k)
+		ix.bloom4[h>>6] |= 1 << (h & 63)
+	default:
+		return false
+	}
+	return true
+}
+
+// scan looks at the windows that start in b, the memory at addr. Unless it is
+// the end of a region, windows that do not fit start in the next piece.
+func (ix *index) scan(b []byte, addr uint64, last bool) {
+	n := len(b)
+	if !last {
+		n -= wide - 1
+	}
+	if len(ix.wide) > 0 {
+		for i := 0; i < n && i+wide <= len(b); i++ {
+			x := le64(b[i:])
+			if h := hash64(x); ix.bloom[h>>6]>>(h&63)&1 != 0 {
+				if list, ok := ix.wide[x]; ok && ix.hit(list, b, i, addr) {
+					delete(ix.wide, x)
+				}
+			}
+		}
+	}
+	if len(ix.narrow) > 0 {
+		for i := 0; i < n && i+narrow4 <= len(b); i++ {
+			x := le32(b[i:])
+			if h := hash32(x); ix.bloom4[h>>6]>>(h&63)&1 != 0 {
+				if list, ok := ix.narrow[x]; ok && ix.hit(list, b, i, addr) {
+					delete(ix.narrow, x)
+				}
+			}
+		}
+	}
+}
+
+// hit adds candidates for a window found at b[i]. It returns whether none of
+// its functions can take any more.
+func (ix *index) hit(list []anchor, b []byte, i int, addr uint64) (full bool) {
+	full = true
+	for _, w := range list {
+		f := &ix.m.funcs[w.fn]
+		if f.more {
+			continue
+		}
+		full = false
+		at := addr + uint64(i) - uint64(w.off)
+		if start := i - int(w.off-w.lo); start >= 0 && start+int(w.hi-w.lo) <= len(b) &&
+			!bytes.Equal(b[start:start+int(w.hi-w.lo)], f.atom.Bytes[w.lo:w.hi]) {
+			continue
+		}
+		if ok, start := ix.m.mayStart(f.atom, at); ok {
+			ix.m.addCand(f, cand{addr: at, by: BySearch, start: start})
+		}
+	}
+	return full
+}
+
+// mayStart reports whether a function may start at an address that was found
+// by search: it must be aligned as its section demands, and when both sides
+// have unwinding records, one must start there. start says that one does.
+func (m *matcher) mayStart(a *elfdiff.Atom, addr uint64) (ok, start bool) {
+	if align := m.pre.File.Sections[a.Section].Addralign; align > 1 && align&(align-1) == 0 && (addr-a.Offset)&(align-1) != 0 {
+		return false, false
+	}
+	_, i := m.img.ModuleAt(addr)
+	if i == NoModule {
+		return false, false
+	}
+	if m.img.tables[i] == nil || !m.unwindable()[a.ID] {
+		return true, false
+	}
+	starts := m.img.tables[i]().starts
+	if len(starts) == 0 {
+		return true, false
+	}
+	return startsAt(starts, addr), true
+}
+
+// unwindable returns the functions of pre that unwinding records describe.
+func (m *matcher) unwindable() map[elfdiff.AtomID]bool {
+	if m.described == nil {
+		m.described = make(map[elfdiff.AtomID]bool)
+		for i := range m.pre.Atoms {
+			if a := &m.pre.Atoms[i]; a.Kind == elfdiff.Unwind && a.Owner != elfdiff.NoAtom {
+				m.described[a.Owner] = true
+			}
+		}
+	}
+	return m.described
+}

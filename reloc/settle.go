@@ -1,0 +1,499 @@
+package reloc
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// tiers are the numbers of fixed bytes that a function which was found by
+// search alone needs, to be taken where it is found once. The large ones come
+// first: what they refer to decides about the small ones, whose bytes may well
+// occur by chance.
+var tiers = [...]int{64, 24, 8}
+
+// proposal is a function that has only one place left.
+type proposal struct {
+	fn    int32
+	t     *trial
+	by    Evidence
+	binds []owned // all that follows from it
+	lost  bool
+}
+
+// owned is a binding and the function whose reference it comes from.
+type owned struct {
+	binding
+	own bool // the function's own address
+}
+
+// settle looks at all functions of which something is new, takes those that have
+// only one place left, and goes on until nothing changes. It works in rounds,
+// and within a round all functions are judged by the same values, so that their
+// order does not matter.
+func (m *matcher) settle(tier int) error {
+	if tier > 0 {
+		for i := range m.funcs {
+			m.queue(int32(i))
+		}
+	}
+	for len(m.dirty) > 0 {
+		round := m.dirty
+		m.dirty = nil
+		slices.Sort(round)
+		var props []proposal
+		for n, i := range round {
+			m.queued[i] = false
+			if n%64 == 0 {
+				if err := m.ctx.Err(); err != nil {
+					return err
+				}
+			}
+			if p, ok := m.propose(i, tier); ok {
+				props = append(props, p)
+			}
+		}
+		m.elect(props)
+	}
+	return nil
+}
+
+// propose judges one function by the present values.
+func (m *matcher) propose(i int32, tier int) (proposal, bool) {
+	f := &m.funcs[i]
+	if !f.open {
+		return proposal{}, false
+	}
+	viable := m.viable(f)
+	if f.state == Mismatch {
+		f.open = false
+		return proposal{}, false
+	}
+	f.remain = f.remain[:0]
+	for _, c := range viable {
+		f.remain = append(f.remain, c.addr)
+	}
+	if len(viable) == 1 && !tooWeak(f, viable[0], tier) {
+		return m.proposal(i, viable[0]), true
+	}
+	for _, c := range viable {
+		m.watchFor(i, m.check(f.atom.ID, c.addr))
+	}
+	return proposal{}, false
+}
+
+// tooWeak reports whether the only place left has nothing for it but that no
+// other was found, which for few bytes, or when the search was cut short, does
+// not say much.
+func tooWeak(f *fn, c cand, tier int) bool {
+	if c.by != BySearch {
+		return false
+	}
+	last := tier == len(tiers)-1
+	return f.more || f.fixed < tiers[tier] && !(last && c.start)
+}
+
+func (m *matcher) proposal(i int32, c cand) proposal {
+	id := m.funcs[i].atom.ID
+	p := proposal{fn: i, t: m.check(id, c.addr), by: c.by}
+	p.binds = append(p.binds, owned{binding{key: key{space: inAtom, id: int32(id)}, value: c.addr}, true})
+	for _, b := range m.closure(p.t) {
+		p.binds = append(p.binds, owned{b, false})
+	}
+	return p
+}
+
+// viable returns the candidates of f that match and contradict no value.
+func (m *matcher) viable(f *fn) []cand {
+	cands := f.cands
+	if v := m.values[key{space: inAtom, id: int32(f.atom.ID)}]; v != nil {
+		if v.soft {
+			m.addCand(f, cand{addr: v.value, by: ByReference})
+			cands = f.cands
+		} else {
+			by := ByReference
+			if slices.Contains(cands, cand{addr: v.value, by: BySymbol}) {
+				by = BySymbol
+			}
+			cands = []cand{{addr: v.value, by: by}}
+		}
+	}
+	var out []cand
+	var best *trial
+	for _, c := range cands {
+		if !m.inHome(c.addr) {
+			continue
+		}
+		t := m.check(f.atom.ID, c.addr)
+		err := t.err
+		if err == nil {
+			err = m.contradiction(f, t)
+		}
+		if err == nil {
+			out = append(out, c)
+			continue
+		}
+		if best == nil || err.Offset > f.err.Offset {
+			best, f.err = t, err
+		}
+	}
+	if len(out) == 0 && best != nil {
+		f.fail = best
+		// A value is final; the places that symbols and searches tell of are
+		// all there will be, but for a reference to yet another place.
+		if v := m.values[key{space: inAtom, id: int32(f.atom.ID)}]; v != nil && !v.soft {
+			f.state = Mismatch
+		}
+	}
+	return out
+}
+
+// inHome reports whether an address lies in the module that the object is
+// linked into, as far as that is known.
+func (m *matcher) inHome(addr uint64) bool {
+	return m.home == NoModule && m.inScope(m.moduleOf(addr)) || m.home != NoModule && m.moduleOf(addr) == m.home
+}
+
+// watchFor has f looked at again when a value becomes known that one of its
+// trials depends on.
+func (m *matcher) watchFor(i int32, t *trial) {
+	if t.watched {
+		return
+	}
+	t.watched = true
+	for _, b := range m.closure(t) {
+		if list := m.watch[b.key]; !b.soft && (len(list) == 0 || list[len(list)-1] != i) {
+			m.watch[b.key] = append(list, i)
+		}
+	}
+}
+
+// contradiction returns why what follows from a trial can't be, given the
+// values that are known; nil when it can.
+func (m *matcher) contradiction(f *fn, t *trial) *MismatchError {
+	for _, b := range f.places {
+		if got := t.at(b.key.off); got != b.value {
+			return t.fail(ReasonConflict, uint64(b.key.off), got-t.addr, "another function refers to %#x as this place", b.value)
+		}
+	}
+	for _, b := range m.closure(t) {
+		if e := m.against(t, &b); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// against compares one binding with what is known.
+func (m *matcher) against(t *trial, b *binding) *MismatchError {
+	if b.soft {
+		return nil
+	}
+	want, known := uint64(0), false
+	if b.key.space == inAtom && b.key.off != 0 {
+		if g := m.fnOf[b.key.id]; g >= 0 && m.funcs[g].done != nil {
+			want, known = m.funcs[g].done.at(b.key.off), true
+		}
+	}
+	if v := m.values[b.key]; v != nil && !v.soft {
+		want, known = v.value, true
+	}
+	if !known || want == b.value {
+		return nil
+	}
+	e := t.fail(ReasonConflict, b.ref, t.at(int64(b.ref))-t.addr, "%s is %#x here and %#x elsewhere", m.keyName(b.key), b.value, want)
+	e.Target = b.value
+	return e
+}
+
+// closure returns what follows from a trial: its bindings, and those of the
+// constants it refers to, as far as these are not among the values yet. The
+// offsets are all those of the trial's own references.
+func (m *matcher) closure(t *trial) []binding {
+	if len(t.consts) == 0 {
+		return t.binds
+	}
+	out := slices.Clone(t.binds)
+	seen := map[node]bool{t.node: true}
+	type item struct {
+		t   *trial
+		ref uint64
+	}
+	var work []item
+	follow := func(from *trial, ref uint64, own bool) {
+		for _, i := range from.consts {
+			b := &from.binds[i]
+			n := node{elfdiff.AtomID(b.key.id), b.value}
+			if own {
+				ref = b.ref
+			}
+			if c := m.trials[n]; c != nil && !seen[n] && !c.committed {
+				seen[n] = true
+				work = append(work, item{c, ref})
+			}
+		}
+	}
+	follow(t, 0, true)
+	for len(work) > 0 {
+		w := work[len(work)-1]
+		work = work[:len(work)-1]
+		for _, b := range w.t.binds {
+			b.ref = w.ref
+			out = append(out, b)
+		}
+		follow(w.t, w.ref, false)
+	}
+	return out
+}
+
+// keyName names an unknown in messages.
+func (m *matcher) keyName(k key) string {
+	switch k.space {
+	case inAtom, inTPAtom, inTLSAtom:
+		name := m.label(elfdiff.AtomID(k.id))
+		if k.off != 0 {
+			name += fmt.Sprintf("+%#x", k.off)
+		}
+		return name
+	case inPLT:
+		return "the PLT entry of " + m.pre.Symbols()[k.id].Name
+	case inGOT, inTLSSlot:
+		return "the GOT slot of " + m.pre.Symbols()[k.id].Name
+	}
+	return m.pre.Symbols()[k.id].Name
+}
+
+// tally counts who says what about one key in a round.
+type tally struct {
+	values []uint64
+	weight []int
+}
+
+func (t *tally) add(v uint64, w int) {
+	for i := range t.values {
+		if t.values[i] == v {
+			t.weight[i] += w
+			return
+		}
+	}
+	t.values, t.weight = append(t.values, v), append(t.weight, w)
+}
+
+// winner returns the value that most say; ok is false when none has more than
+// the others.
+func (t *tally) winner() (v uint64, ok bool) {
+	best := slices.Max(t.weight)
+	for i, w := range t.weight {
+		if w == best {
+			if ok {
+				return 0, false
+			}
+			v, ok = t.values[i], true
+		}
+	}
+	return v, ok
+}
+
+// elect takes the proposals of a round. Where two contradict each other the
+// majority wins; those who lose, and all when there is no majority, differ
+// from pre as far as anyone can tell.
+func (m *matcher) elect(props []proposal) {
+	m.findHome(props)
+	tallies := make(map[key]*tally)
+	contested := false
+	for i := range props {
+		p := &props[i]
+		for _, b := range p.binds {
+			if b.soft {
+				continue
+			}
+			t := tallies[b.key]
+			if t == nil {
+				t = new(tally)
+				tallies[b.key] = t
+			}
+			w := 1
+			if b.own && (p.by != BySearch || m.funcs[p.fn].fixed >= tiers[1]) {
+				w = 2
+			}
+			t.add(b.value, w)
+			contested = contested || len(t.values) > 1
+		}
+	}
+	if contested {
+		for i := range props {
+			m.judge(&props[i], tallies)
+		}
+	}
+	for i := range props {
+		if p := &props[i]; !p.lost && m.funcs[p.fn].open {
+			m.commit(p)
+		}
+	}
+	m.verifyPlaces(props)
+}
+
+// judge decides whether a proposal loses.
+func (m *matcher) judge(p *proposal, tallies map[key]*tally) {
+	f := &m.funcs[p.fn]
+	for _, b := range p.binds {
+		if b.soft {
+			continue
+		}
+		t := tallies[b.key]
+		if len(t.values) == 1 {
+			continue
+		}
+		if v, ok := t.winner(); ok && v == b.value {
+			continue
+		}
+		p.lost = true
+		if b.own {
+			m.queue(p.fn) // the winner's value says where to look
+			return
+		}
+		other := t.values[0]
+		if other == b.value {
+			other = t.values[1]
+		}
+		f.fail, f.state, f.open = p.t, Mismatch, false
+		f.err = p.t.fail(ReasonConflict, b.ref, p.t.at(int64(b.ref))-p.t.addr,
+			"%s is %#x here and %#x elsewhere", m.keyName(b.key), b.value, other)
+		return
+	}
+}
+
+// findHome finds the module that the object is linked into: the one where most
+// of the first functions are that have only one place.
+func (m *matcher) findHome(props []proposal) {
+	if m.home != NoModule || len(props) == 0 {
+		return
+	}
+	count := make(map[int]int)
+	for i := range props {
+		count[m.moduleOf(props[i].t.addr)]++
+	}
+	for module, n := range count {
+		if m.home == NoModule || n > count[m.home] || n == count[m.home] && module < m.home {
+			m.home = module
+		}
+	}
+	for i := range m.funcs {
+		m.queue(int32(i))
+	}
+	for i := range props {
+		if m.moduleOf(props[i].t.addr) != m.home {
+			props[i].lost = true
+		}
+	}
+}
+
+// commit takes a function as matched, and all that follows as values.
+func (m *matcher) commit(p *proposal) {
+	f := &m.funcs[p.fn]
+	f.open, f.state, f.by, f.done = false, Matched, p.by, p.t
+	p.t.committed = true
+	m.log.Debug("matched", "function", f.atom.Name, "address", p.t.addr, "by", p.by)
+	for _, b := range p.binds {
+		m.learn(b.binding, f.atom.ID)
+	}
+	m.commitConsts(p.t)
+}
+
+// commitConsts marks the constants whose bindings are values now.
+func (m *matcher) commitConsts(t *trial) {
+	work := []*trial{t}
+	for len(work) > 0 {
+		t, work = work[len(work)-1], work[:len(work)-1]
+		for _, i := range t.consts {
+			b := &t.binds[i]
+			if c := m.trials[node{elfdiff.AtomID(b.key.id), b.value}]; c != nil && !c.committed {
+				c.committed = true
+				work = append(work, c)
+			}
+		}
+	}
+}
+
+// learn adds a value, or a witness for one, and wakes those who wait for it.
+func (m *matcher) learn(b binding, from elfdiff.AtomID) {
+	v := m.values[b.key]
+	switch {
+	case v == nil:
+		v = &value{value: b.value, soft: b.soft}
+		m.values[b.key] = v
+	case v.soft && !b.soft:
+		*v = value{value: b.value}
+	case v.value != b.value:
+		if v.soft && b.soft && b.key.space == inAtom && b.value < v.value {
+			v.value = b.value // copies of a literal
+		}
+		return
+	default:
+		if n := len(v.from); n == 0 || v.from[n-1] != from {
+			v.witness(from)
+		}
+		return
+	}
+	v.witness(from)
+	for _, i := range m.watch[b.key] {
+		m.queue(i)
+	}
+	if b.key.space != inAtom {
+		return
+	}
+	if i := m.fnOf[b.key.id]; i >= 0 {
+		if b.key.off != 0 {
+			m.funcs[i].places = append(m.funcs[i].places, b)
+			m.suggest(i, b)
+		}
+		m.queue(i)
+	}
+}
+
+// suggest makes a candidate of a reference into the middle of a function.
+func (m *matcher) suggest(i int32, b binding) {
+	if f := &m.funcs[i]; f.open && len(f.cands) == 0 {
+		m.addCand(f, cand{addr: b.value - uint64(b.key.off), by: ByReference})
+	}
+}
+
+// witness notes who determined a value, the first in file order.
+func (v *value) witness(from elfdiff.AtomID) {
+	i, found := slices.BinarySearchFunc(v.from, from, cmp.Compare[elfdiff.AtomID])
+	if found || i >= maxFrom {
+		return
+	}
+	v.from = slices.Insert(v.from, i, from)
+	if len(v.from) > maxFrom {
+		v.from = v.from[:maxFrom]
+	}
+}
+
+// verifyPlaces checks the references into the middle of functions that were
+// taken in the same round as those who refer to them.
+func (m *matcher) verifyPlaces(props []proposal) {
+	for i := range props {
+		p := &props[i]
+		f := &m.funcs[p.fn]
+		if f.done != p.t {
+			continue
+		}
+		for _, b := range p.binds {
+			if b.soft || b.key.space != inAtom || b.key.off == 0 {
+				continue
+			}
+			g := m.fnOf[b.key.id]
+			if g < 0 || m.funcs[g].done == nil {
+				continue
+			}
+			if want := m.funcs[g].done.at(b.key.off); want != b.value {
+				f.state, f.fail, f.done = Mismatch, p.t, nil
+				f.err = p.t.fail(ReasonConflict, b.ref, p.t.at(int64(b.ref))-p.t.addr, "leads to %#x, and %s is %#x", b.value, m.keyName(b.key), want)
+				break
+			}
+		}
+	}
+}

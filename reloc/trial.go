@@ -1,0 +1,178 @@
+package reloc
+
+import (
+	"fmt"
+
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// space is what kind of value a key names.
+type space uint8
+
+const (
+	inAtom    space = iota // run address of a place in a pre atom
+	inAddress              // run address of a symbol that pre doesn't define, or that may be preempted
+	inPLT                  // the symbol's PLT entry
+	inGOT                  // its GOT slot
+	inTPAtom               // thread pointer offset of a TLS atom
+	inTPOff                // thread pointer offset of a symbol
+	inTLSAtom              // offset of a TLS atom in the TLS block
+	inTLS                  // offset of a symbol in the TLS block
+	inTLSSlot              // GOT slot (pair) of a TLS symbol
+)
+
+// key names one unknown: what matching solves for.
+type key struct {
+	space space
+	id    int32 // an AtomID or a symbol index, depending on space
+	off   int64 // of inAtom with a function: the place in it; 0 otherwise
+}
+
+// binding is one equation solved: key is value, as the reference at offset ref
+// of the atom that was tried says.
+type binding struct {
+	key   key
+	value uint64
+	ref   uint64
+	// soft says that the value is a hint only: the reference may have been
+	// preempted, or the literal it leads to has no identity.
+	soft bool
+}
+
+// node is an atom tried at an address.
+type node struct {
+	atom elfdiff.AtomID
+	addr uint64
+}
+
+// trial is the outcome of comparing one atom with run at one address. It
+// depends on nothing but these two, so that the order of trials has no
+// influence on the result.
+type trial struct {
+	node
+	size   uint64 // bytes in run
+	shifts []Shift
+	binds  []binding
+	consts []int32 // indices into binds of constants whose content is a part of this
+	err    *MismatchError
+
+	// alive says that all constants that it leads to are known to be equal.
+	alive bool
+	// committed says that its bindings are among the values.
+	committed bool
+	// watched says that its function waits for the values it depends on.
+	watched bool
+}
+
+// at maps an offset in pre to a run address.
+func (t *trial) at(off int64) uint64 {
+	f := FuncResult{Shifts: t.shifts}
+	if off >= 0 && len(t.shifts) > 0 {
+		return t.addr + f.RunOffset(uint64(off))
+	}
+	return t.addr + uint64(off)
+}
+
+// bind adds an equation.
+func (t *trial) bind(b binding) { t.binds = append(t.binds, b) }
+
+// fail makes the error of a trial. Details are formatted when there is a
+// format.
+func (t *trial) fail(r Reason, off, runOff uint64, format string, args ...any) *MismatchError {
+	e := &MismatchError{Addr: t.addr, Reason: r, Offset: off, RunOffset: runOff}
+	if format != "" {
+		e.Detail = fmt.Sprintf(format, args...)
+	}
+	return e
+}
+
+// try compares an atom with run at an address, once.
+func (m *matcher) try(id elfdiff.AtomID, addr uint64) *trial {
+	n := node{id, addr}
+	if t, ok := m.trials[n]; ok {
+		return t
+	}
+	t := &trial{node: n}
+	m.trials[n] = t
+	if a := m.pre.Atom(id); a.Kind == elfdiff.Func {
+		t.err = m.compareCode(t, a)
+	} else {
+		t.err = m.compareData(t, a)
+	}
+	if t.err != nil {
+		t.binds, t.consts = nil, nil
+	}
+	return t
+}
+
+// check is try, and that all constants that the atom leads to are equal too,
+// and those that these lead to.
+func (m *matcher) check(id elfdiff.AtomID, addr uint64) *trial {
+	t := m.try(id, addr)
+	if t.err != nil || t.alive {
+		return t
+	}
+	// Depth first, without recursion: a hostile object may chain its
+	// constants at any length. Every one that can be reached and was not
+	// found to differ is alive once the search ends.
+	type frame struct {
+		t    *trial
+		next int
+	}
+	seen := map[node]bool{t.node: true}
+	all := []*trial{t}
+	stack := []frame{{t: t}}
+	for len(stack) > 0 {
+		top := &stack[len(stack)-1]
+		if top.next == len(top.t.consts) {
+			stack = stack[:len(stack)-1]
+			continue
+		}
+		b := &top.t.binds[top.t.consts[top.next]]
+		top.next++
+		n := node{elfdiff.AtomID(b.key.id), b.value}
+		if seen[n] {
+			continue
+		}
+		seen[n] = true
+		c := m.try(n.atom, n.addr)
+		if c.err != nil {
+			for i := len(stack) - 1; i >= 0; i-- {
+				up := stack[i].t
+				c = m.inherit(up, &up.binds[up.consts[stack[i].next-1]], c)
+			}
+			return t
+		}
+		if !c.alive {
+			all = append(all, c)
+			stack = append(stack, frame{t: c})
+		}
+	}
+	for _, a := range all {
+		a.alive = true
+	}
+	return t
+}
+
+// inherit makes up fail because the constant that b leads to has.
+func (m *matcher) inherit(up *trial, b *binding, c *trial) *trial {
+	e := *c.err
+	e.Addr, e.Offset, e.RunOffset = up.addr, b.ref, up.at(int64(b.ref))-up.addr
+	if c.err.Addr == c.addr { // the constant itself differs: say which and where
+		e.Detail = fmt.Sprintf("%s at %#x differs at +%#x", m.label(c.atom), c.addr, c.err.Offset)
+		if c.err.Detail != "" {
+			e.Detail += ": " + c.err.Detail
+		}
+	}
+	up.err = &e
+	return up
+}
+
+// label names an atom in messages.
+func (m *matcher) label(id elfdiff.AtomID) string {
+	a := m.pre.Atom(id)
+	if a.Name != "" {
+		return a.Name
+	}
+	return fmt.Sprintf("%v %s+%#x", a.Kind, m.pre.File.Sections[a.Section].Name, a.Offset)
+}

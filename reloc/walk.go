@@ -1,0 +1,279 @@
+package reloc
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// A walker compares a function instruction by instruction, with i in pre and j
+// in run. Rules (rules.go) say where the two may differ; it keeps track of
+// which offset in pre is which in run, and in the end checks that all branches
+// inside the function lead to corresponding places.
+type walker struct {
+	m        *matcher
+	t        *trial
+	a        *elfdiff.Atom
+	pre, run []byte
+	i, j     int
+	ref      int         // index of the first reference at or behind i
+	pos      []int32     // by offset in pre: offset in run of the instruction there; -1 within instructions
+	slack    map[int]int // by offset in pre: bytes of padding that run alone has in front of that
+	branches []branch
+}
+
+// branch is a branch inside the function.
+type branch struct {
+	at, runAt int // of the instruction
+	to, runTo int // of its target
+}
+
+// walk compares a function whose bytes are not all equal.
+func (m *matcher) walk(t *trial, a *elfdiff.Atom) *MismatchError {
+	run, err := m.view.upTo(t.addr, 2*a.Size+64)
+	if err != nil {
+		e := t.fail(ReasonUnreadable, 0, 0, "")
+		e.Err = err
+		return e
+	}
+	w := &walker{m: m, t: t, a: a, pre: a.Bytes, run: run, pos: make([]int32, len(a.Bytes)+1)}
+	for i := range w.pos {
+		w.pos[i] = -1
+	}
+	for w.i < len(w.pre) {
+		if e := w.step(); e != nil {
+			return e
+		}
+	}
+	w.pos[w.i] = int32(w.j)
+	t.size = uint64(w.j)
+	t.shifts = w.shifts()
+	if e := w.checkBranches(); e != nil {
+		return e
+	}
+	return m.compareTables(t, a)
+}
+
+// step compares one instruction, or what a rule takes for one.
+func (w *walker) step() *MismatchError {
+	w.pos[w.i] = int32(w.j)
+	pin, err := amd64.Decode(w.pre[w.i:])
+	if err != nil {
+		return w.stepByte()
+	}
+	rin, err := amd64.Decode(w.run[w.j:])
+	if err != nil {
+		rin = amd64.Inst{}
+	}
+	if done, e := w.same(pin, rin); done {
+		return e
+	}
+	for k := range rules {
+		n, o, ok := rules[k].try(w, pin, rin)
+		if !ok {
+			continue
+		}
+		if e := w.fault(); e != nil {
+			return e
+		}
+		w.i += n
+		w.j += o
+		return nil
+	}
+	return w.mismatch(pin, rin)
+}
+
+// stepByte compares one byte of what is no code: data between instructions.
+func (w *walker) stepByte() *MismatchError {
+	n := 1
+	if refs := w.refs(1); len(refs) > 0 {
+		n = int(fieldSize(&refs[0]))
+		if w.j+n > len(w.run) {
+			return w.mismatch(amd64.Inst{}, amd64.Inst{})
+		}
+		if e := w.solve(w.ref, w.j); e != nil {
+			return e
+		}
+		w.ref++
+		n = max(n, 1)
+	} else if w.j >= len(w.run) || w.pre[w.i] != w.run[w.j] {
+		return w.mismatch(amd64.Inst{}, amd64.Inst{})
+	}
+	w.i, w.j = w.i+n, w.j+n
+	return nil
+}
+
+// same handles two instructions that are equal but for their holes. done is
+// false when they are not.
+func (w *walker) same(pin, rin amd64.Inst) (done bool, e *MismatchError) {
+	n := int(pin.Len)
+	if pin != rin {
+		return false, nil
+	}
+	p, r := w.pre[w.i:w.i+n], w.run[w.j:w.j+n]
+	refs := w.refs(n)
+	from := 0
+	inner := false // a branch or operand inside the function, without relocation
+	for k := range refs {
+		off := int(refs[k].Offset) - w.i
+		if off < from || !bytes.Equal(p[from:off], r[from:off]) {
+			return false, nil
+		}
+		from = min(off+int(fieldSize(&refs[k])), n)
+	}
+	if f := int(pin.PCRelOff); pin.PCRelLen > 0 && from <= f {
+		if !bytes.Equal(p[from:f], r[from:f]) {
+			return false, nil
+		}
+		from, inner = f+int(pin.PCRelLen), true
+	}
+	if !bytes.Equal(p[from:], r[from:]) {
+		return false, nil
+	}
+	for k := range refs {
+		if e := w.solve(w.ref+k, w.j+int(refs[k].Offset)-w.i); e != nil {
+			return true, e
+		}
+	}
+	if inner {
+		w.branch(pin, rin)
+	}
+	w.ref += len(refs)
+	w.i, w.j = w.i+n, w.j+n
+	return true, nil
+}
+
+// refs returns the references in the next n bytes of pre.
+func (w *walker) refs(n int) []elfdiff.Ref {
+	end := w.ref
+	for end < len(w.a.Refs) && w.a.Refs[end].Offset < uint64(w.i+n) {
+		end++
+	}
+	return w.a.Refs[w.ref:end]
+}
+
+// skipRefs passes over the references in the next n bytes of pre, when run has
+// no field in their place.
+func (w *walker) skipRefs(n int) { w.ref += len(w.refs(n)) }
+
+// solve solves reference k, whose field is at offset j of run.
+func (w *walker) solve(k, j int) *MismatchError {
+	return w.m.solve(w.t, w.a, k, w.run[j:], w.t.addr+uint64(j))
+}
+
+// branch notes a branch, or an operand, that leads to a place in the function.
+func (w *walker) branch(pin, rin amd64.Inst) {
+	w.branches = append(w.branches, branch{
+		at: w.i, runAt: w.j,
+		to: relative(pin, w.pre, w.i), runTo: relative(rin, w.run, w.j),
+	})
+}
+
+// relative returns where the PC-relative field of the instruction at off leads,
+// as an offset.
+func relative(in amd64.Inst, code []byte, off int) int {
+	f := code[off+int(in.PCRelOff):]
+	end := off + int(in.Len)
+	if in.PCRelLen == 1 {
+		return end + int(int8(f[0]))
+	}
+	return end + int(int32(le32(f)))
+}
+
+// fault is an error that a rule came across when it had matched the bytes.
+func (w *walker) fault() *MismatchError { return w.t.err }
+
+// shifts returns the places from which run is further behind, or ahead.
+func (w *walker) shifts() []Shift {
+	var out []Shift
+	delta := 0
+	for i, j := range w.pos {
+		if j >= 0 && int(j)-i != delta {
+			delta = int(j) - i
+			out = append(out, Shift{uint64(i), uint64(j)})
+		}
+	}
+	return out
+}
+
+// checkBranches checks that all branches lead to corresponding places.
+func (w *walker) checkBranches() *MismatchError {
+	for _, b := range w.branches {
+		if w.corresponds(b) {
+			continue
+		}
+		e := w.t.fail(ReasonBranch, uint64(b.at), uint64(b.runAt), "leads to +%#x, which is no counterpart of +%#x", b.runTo, b.to)
+		e.Target = w.t.addr + uint64(b.runTo)
+		return w.quote(e, b.at, b.runAt)
+	}
+	return nil
+}
+
+func (w *walker) corresponds(b branch) bool {
+	if b.to < 0 || b.to >= len(w.pos) {
+		return b.to-b.at == b.runTo-b.runAt // out of the function: not ours to judge
+	}
+	start := b.to
+	for start > 0 && w.pos[start] < 0 {
+		start--
+	}
+	want := int(w.pos[start]) + b.to - start
+	return b.runTo == want || start == b.to && b.runTo < want && b.runTo >= want-w.slack[b.to]
+}
+
+// mismatch makes the error for instructions that no rule allows to differ.
+func (w *walker) mismatch(pin, rin amd64.Inst) *MismatchError {
+	off, runOff := w.i, w.j
+	e := w.t.fail(ReasonBytes, uint64(off), uint64(runOff), "")
+	if runOff < len(w.run) {
+		if first := off == 0 || off == 4 && bytes.HasPrefix(w.pre, endbr64); first {
+			w.redirected(e, rin)
+		}
+		if w.run[runOff] == 0xcc && w.pre[off] != 0xcc {
+			e.Reason = ReasonBreakpoint
+		}
+	}
+	return w.quote(e, off, runOff)
+}
+
+var endbr64 = []byte{0xf3, 0x0f, 0x1e, 0xfa}
+
+// redirected recognises a jump out of the function where pre has none.
+func (w *walker) redirected(e *MismatchError, rin amd64.Inst) {
+	switch at := w.t.addr + uint64(w.j); rin.Class {
+	case amd64.Jump:
+		to := relative(rin, w.run, w.j)
+		if to >= 0 && to < len(w.pre) {
+			return
+		}
+		e.Target = w.t.addr + uint64(to)
+	case amd64.JumpInd:
+		if slot, ok := rin.Operand(w.run[w.j:], at); ok {
+			e.Target, _ = w.m.view.word(slot)
+		}
+	default:
+		return
+	}
+	e.Reason = ReasonRedirected
+	e.Detail = "leads to " + w.m.runName(e.Target)
+}
+
+// quote adds the instructions of both sides to an error.
+func (w *walker) quote(e *MismatchError, off, runOff int) *MismatchError {
+	e.Pre = instAt(w.pre, off)
+	e.Run = instAt(w.run, runOff)
+	return e
+}
+
+func instAt(code []byte, off int) []byte {
+	if off >= len(code) {
+		return nil
+	}
+	n := 1
+	if in, err := amd64.Decode(code[off:]); err == nil {
+		n = int(in.Len)
+	}
+	return slices.Clip(code[off : off+n])
+}
