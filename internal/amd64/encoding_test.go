@@ -128,6 +128,7 @@ func TestDisasm(t *testing.T) {
 		{"\x75\x10", "jne    0x12"},
 		{"\x48\x8b\x05\x01\x10\x00\x00", "mov    0x1001(%rip),%rax        # 0x1008 <main+0x8>"},
 		{"\xf3\x0f\x1e", ".byte 0xf3"},
+		{"\xf2\x0f\x00\xf7", "lkgs   %edi"}, // newer than binutils 2.40
 		{"\x06", ".byte 0x06"},
 		{"", ".byte"},
 	} {
