@@ -159,6 +159,7 @@ var typeNames = map[elf.SectionType]string{
 	elf.SHT_GNU_VERNEED:  "VERNEED", elf.SHT_GNU_VERSYM: "VERSYM", elf.SHT_GNU_VERDEF: "VERDEF",
 	elf.SHT_LOOS + 0xfff4c03: "LOOS+0xfff4c03",
 	elf.SHT_LOPROC + 1:       "X86_64_UNWIND",
+	19:                       "RELR",
 }
 
 func sectionLine(s *Section) string {
