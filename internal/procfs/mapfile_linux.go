@@ -45,6 +45,7 @@ func OpenMapping(pid int, m Mapping) (*os.File, error) {
 	if !m.IsFile() {
 		return nil, &MapFileError{m, ErrNoFile, ErrNoFile}
 	}
+	pid = MemoryPID(pid)
 	f, byInode := os.Open(Path(pid, "map_files", fmt.Sprintf("%x-%x", m.Start, m.End)))
 	if byInode == nil {
 		return f, nil

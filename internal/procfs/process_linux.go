@@ -1,6 +1,7 @@
 package procfs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,8 +24,9 @@ func taskPath(pid, tid int, file string) string {
 // fileError adds the file to the error, and turns the errors that the kernel
 // gives for a process that has ended into [ErrGone].
 func fileError(file string, err error) error {
-	if err == nil {
-		return nil
+	var done *FileError
+	if err == nil || errors.As(err, &done) {
+		return err
 	}
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 		err = ErrGone
@@ -54,9 +56,37 @@ func parsed[T any](file string, parse func([]byte) (T, error)) (T, error) {
 	return zero, fileError(file, err)
 }
 
+// MemoryPID returns the id under which /proc shows the memory of a process: its pid,
+// or a thread's when the main thread has exited before the others. 0 means that
+// nobody is left.
+func MemoryPID(pid int) int {
+	st, err := ReadStat(pid)
+	if err != nil || !st.IsDead() {
+		return pid
+	}
+	tids, _ := Tasks(pid)
+	for _, tid := range tids {
+		if st, err := ReadTaskStat(pid, tid); err == nil && !st.IsDead() {
+			return tid
+		}
+	}
+	return 0
+}
+
 // Maps reads /proc/PID/maps. The list of a process that runs may be out of
-// date when it is returned. A zombie has none: the list is empty.
-func Maps(pid int) ([]Mapping, error) { return parsed(Path(pid, "maps"), ParseMaps) }
+// date when it is returned. The error wraps [ErrGone] when there is no memory
+// any more, as for a zombie.
+func Maps(pid int) ([]Mapping, error) {
+	maps, err := parsed(Path(pid, "maps"), ParseMaps)
+	if errors.Is(err, ErrGone) || err == nil && len(maps) == 0 {
+		tid := MemoryPID(pid)
+		if tid == 0 || tid == pid {
+			return nil, fileError(Path(pid, "maps"), cmp.Or(err, ErrGone))
+		}
+		return parsed(Path(tid, "maps"), ParseMaps)
+	}
+	return maps, err
+}
 
 // ReadStatus reads /proc/PID/status.
 func ReadStatus(pid int) (*Status, error) { return parsed(Path(pid, "status"), ParseStatus) }
@@ -75,12 +105,12 @@ func ReadTaskStat(pid, tid int) (*Stat, error) {
 }
 
 // ReadAuxv reads /proc/PID/auxv.
-func ReadAuxv(pid int) (Auxv, error) { return parsed(Path(pid, "auxv"), ParseAuxv) }
+func ReadAuxv(pid int) (Auxv, error) { return parsed(Path(MemoryPID(pid), "auxv"), ParseAuxv) }
 
 // Exe returns the path of the program in its mount namespace, without the
 // " (deleted)" that the kernel may append.
 func Exe(pid int) (string, error) {
-	file := Path(pid, "exe")
+	file := Path(MemoryPID(pid), "exe")
 	name, err := os.Readlink(file)
 	if err != nil {
 		return "", fileError(file, err)
@@ -94,7 +124,7 @@ func Exe(pid int) (string, error) {
 // OpenExe opens the program's file itself, even when it was deleted or
 // replaced since.
 func OpenExe(pid int) (*os.File, error) {
-	file := Path(pid, "exe")
+	file := Path(MemoryPID(pid), "exe")
 	f, err := os.Open(file)
 	return f, fileError(file, err)
 }

@@ -19,7 +19,7 @@ func guardPage(pid int, start, sp uint64) uint64 {
 		guard = 1 << 58
 		entry = 8
 	)
-	f, err := os.Open(procfs.Path(pid, "pagemap"))
+	f, err := os.Open(procfs.Path(procfs.MemoryPID(pid), "pagemap"))
 	if err != nil {
 		return 0
 	}

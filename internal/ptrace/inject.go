@@ -213,6 +213,9 @@ func (c *call) run(ctx context.Context) (ret uint64, err error) {
 		case what == 0 && got != syscallTrap:
 			c.t.stats.Signals++
 			sig = got // SIGSTOP; all others are blocked
+			if phase == done {
+				interrupt(tid) // this stop has taken the last one back
+			}
 		}
 	}
 }

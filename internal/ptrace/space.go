@@ -41,7 +41,7 @@ func ReadSpace(pid int) (*Space, error) {
 		return nil, err
 	}
 	sp := &Space{Maps: maps, MinAddr: minAddr, Stack: stackRoom}
-	if st, err := procfs.ReadStat(pid); err == nil {
+	if st, err := procfs.ReadStat(procfs.MemoryPID(pid)); err == nil {
 		sp.Brk = st.StartBrk
 	}
 	if b, err := os.ReadFile("/proc/sys/vm/mmap_min_addr"); err == nil {

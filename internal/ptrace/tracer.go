@@ -165,6 +165,11 @@ func (t *tracer) handle(ev event) {
 		}
 	}
 	sig, what := ev.status&0xff, ev.status>>8
+	if th.asked && what != unix.PTRACE_EVENT_STOP {
+		// Every other stop takes back the request to stop (ptrace_stop in
+		// the kernel's kernel/signal.c).
+		interrupt(ev.tid)
+	}
 	switch {
 	case what == unix.PTRACE_EVENT_STOP:
 		th.stopped, th.asked = true, false
