@@ -105,6 +105,9 @@ func newMatcher(ctx context.Context, pre *elfdiff.Object, img *Image, opt Option
 		m.fnOf[i] = -1
 	}
 	for id, a := range pre.Functions() {
+		if a.Size == 0 && a.Anonymous() {
+			continue // an empty section
+		}
 		m.fnOf[id] = int32(len(m.funcs))
 		m.funcs = append(m.funcs, fn{atom: a, open: true, fixed: fixedBytes(a), weak: m.isWeakAtom(a)})
 	}
