@@ -15,6 +15,8 @@ import (
 type tables struct {
 	slots  map[uint64]slot // by run address: words that the dynamic linker fills in
 	starts []uint64        // run addresses where code that can be unwound starts, ascending
+	// exports are the symbols that other modules can bind to, by name.
+	exports func() map[string]export
 }
 
 // slot is a word of the module that the dynamic linker fills in, by a dynamic

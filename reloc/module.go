@@ -127,7 +127,7 @@ var tlsTypes = map[elf.R_X86_64]bool{elf.R_X86_64_DTPMOD64: true, elf.R_X86_64_D
 // that are damaged are as good as none: they only rule things out.
 func (l *loaded) lazyTables() func() *tables {
 	return sync.OnceValue(func() *tables {
-		t := &tables{slots: make(map[uint64]slot)}
+		t := &tables{slots: make(map[uint64]slot), exports: sync.OnceValue(l.exports)}
 		add := func(at uint64, s slot) {
 			if s.typ != elf.R_X86_64_RELATIVE && s.typ != elf.R_X86_64_COPY {
 				if s.defined && !tlsTypes[s.typ] {

@@ -1,0 +1,252 @@
+package splice
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/reloc"
+)
+
+// A Part is one object of an update: what changed in it, and where pre is in
+// run.
+type Part struct {
+	Diff  *elfdiff.Diff
+	Match *reloc.Result
+	Image *reloc.Image
+}
+
+// Build makes an update of the changes in parts, all of which were matched
+// against images of the same process or file. It reads the run bytes of the
+// functions that it replaces, and compares nothing again: Match did.
+//
+// The error joins all refusals: each is a [*Refusal], or, when the diff itself
+// has them, an [*elfdiff.RefusedError].
+func Build(name string, parts ...Part) (*Update, error) {
+	b := &builder{update: &Update{Format: UpdateFormat, Name: name, Modules: []Module{}, Objects: []Object{}}}
+	for i := range parts {
+		if err := b.part(&parts[i]); err != nil {
+			return nil, fmt.Errorf("build %s: %w", name, err)
+		}
+	}
+	if len(b.refused) > 0 {
+		return nil, fmt.Errorf("build %s: %w", name, errors.Join(b.refused...))
+	}
+	return b.update, nil
+}
+
+type builder struct {
+	update  *Update
+	refused []error
+}
+
+func (b *builder) refuse(r *Refusal) { b.refused = append(b.refused, r) }
+
+func (b *builder) part(p *Part) error {
+	x, err := elfdiff.Extract(p.Diff)
+	if err != nil {
+		return err
+	}
+	var elf bytes.Buffer
+	if _, err := x.WriteTo(&elf); err != nil {
+		return err
+	}
+	o := Object{Name: p.Diff.Pre.Name(), ELF: elf.Bytes(), Imports: []Import{}, Redirects: []Redirect{}}
+	m := &matched{Part: p, builder: b}
+	m.index()
+	for i := range x.Replacements {
+		if r, ok := m.redirect(&x.Replacements[i]); ok {
+			o.Redirects = append(o.Redirects, r)
+		}
+	}
+	for i := range x.Externals {
+		o.Imports = append(o.Imports, m.importOf(&x.Externals[i]))
+	}
+	b.update.Objects = append(b.update.Objects, o)
+	return nil
+}
+
+// matched answers questions about one part.
+type matched struct {
+	*Part
+	*builder
+	byName map[string]elfobj.SymbolIndex       // undefined symbols of pre
+	cold   map[elfdiff.AtomID][]elfdiff.AtomID // cold parts of pre's functions
+	inner  map[elfdiff.AtomID][]uint64         // offsets in pre's functions that something refers to
+}
+
+// index goes over pre once for all the questions to come.
+func (m *matched) index() {
+	m.byName = map[string]elfobj.SymbolIndex{}
+	m.cold, m.inner = map[elfdiff.AtomID][]elfdiff.AtomID{}, map[elfdiff.AtomID][]uint64{}
+	pre := m.Diff.Pre
+	syms := pre.Symbols()
+	for i := range syms {
+		if i > 0 && !syms[i].IsDefined() {
+			m.byName[syms[i].Name] = elfobj.SymbolIndex(i)
+		}
+	}
+	for i := range pre.Atoms {
+		a := &pre.Atoms[i]
+		if a.Kind == elfdiff.Func && a.Owner != elfdiff.NoAtom {
+			m.cold[a.Owner] = append(m.cold[a.Owner], a.ID)
+		}
+		if a.Kind == elfdiff.Unwind || a.Kind == elfdiff.Meta {
+			continue
+		}
+		for k := range a.Refs {
+			r := &a.Refs[k]
+			if r.Target != elfdiff.NoAtom && r.TargetOff > 0 && pre.Atom(r.Target).Kind == elfdiff.Func {
+				m.inner[r.Target] = append(m.inner[r.Target], uint64(r.TargetOff))
+			}
+		}
+	}
+}
+
+// redirect describes the function that r replaces, with its cold parts.
+func (m *matched) redirect(r *elfdiff.Replacement) (Redirect, bool) {
+	out := Redirect{Function: r.Name, Symbol: uint32(r.New)}
+	body, ok := m.span(r.Pre)
+	if !ok {
+		return out, false
+	}
+	f := m.Match.Func(r.Pre)
+	out.By = f.By.String()
+	out.Old = append(out.Old, body)
+	for _, id := range m.cold[r.Pre] {
+		cold, ok := m.span(id)
+		if !ok {
+			return out, false
+		}
+		out.Old = append(out.Old, cold)
+	}
+	out.Entries = m.entriesOf(r.Pre, f)
+	if _, err := Plan(Function{Name: r.Name, Addr: f.Address, Code: body.Bytes, Entries: out.Entries}, f.Address); err != nil {
+		var ref *Refusal
+		if errors.As(err, &ref) {
+			m.refuse(ref)
+		}
+		return out, false
+	}
+	return out, true
+}
+
+// span reads the run bytes of a function that has to be matched.
+func (m *matched) span(pre elfdiff.AtomID) (Span, bool) {
+	a := m.Diff.Pre.Atom(pre)
+	f := m.Match.Func(pre)
+	if f == nil || f.Verdict != reloc.Matched {
+		m.refuse(notMatched(a, f))
+		return Span{}, false
+	}
+	place, ok := m.place(f.Address)
+	if !ok {
+		m.refuse(Refuse(CodeNoModule, a.Name, "", f.Address, "its code belongs to no file"))
+		return Span{}, false
+	}
+	code := make([]byte, f.Size)
+	if err := m.Image.ReadAddr(code, f.Address); err != nil {
+		r := Refuse(CodeNotMatched, a.Name, "", f.Address, "its code can't be read")
+		r.Err = err
+		m.refuse(r)
+		return Span{}, false
+	}
+	return Span{Place: place, Bytes: code}, true
+}
+
+func notMatched(a *elfdiff.Atom, f *reloc.FuncResult) *Refusal {
+	if f == nil {
+		return Refuse(CodeNotMatched, a.Name, "", 0, "it was not looked for")
+	}
+	r := Refuse(CodeNotMatched, a.Name, "", f.Address, "run-pre matching says %s", f.Verdict)
+	switch {
+	case f.Mismatch != nil:
+		r.Err = f.Mismatch
+	case len(f.Candidates) > 0:
+		r.Message += fmt.Sprintf(" between %#x", f.Candidates)
+	}
+	return r
+}
+
+// entriesOf lists the offsets in run at which anything but the function's own
+// code leads into it.
+func (m *matched) entriesOf(pre elfdiff.AtomID, f *reloc.FuncResult) []uint64 {
+	var list []uint64
+	for _, off := range m.inner[pre] {
+		list = append(list, f.RunOffset(off))
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// place turns a run address into a place.
+func (m *matched) place(addr uint64) (Place, bool) {
+	mod, _ := m.Image.ModuleAt(addr)
+	if mod == nil {
+		return Place{}, false
+	}
+	want := Module{Name: mod.Name, Path: mod.Path, BuildID: hex.EncodeToString(mod.BuildID), Main: mod.Main}
+	i := slices.Index(m.update.Modules, want)
+	if i < 0 {
+		i = len(m.update.Modules)
+		m.update.Modules = append(m.update.Modules, want)
+	}
+	return Place{Module: i, Addr: addr - mod.Bias}, true
+}
+
+// importOf says what an undefined symbol is.
+func (m *matched) importOf(e *elfdiff.External) Import {
+	im := Import{Symbol: uint32(e.Symbol), Name: e.Name}
+	if e.Pre == elfdiff.NoAtom {
+		if i, ok := m.byName[e.Name]; ok {
+			if v, ok := m.Match.SymbolValue(i); ok {
+				m.setValue(&im, &v)
+			}
+		}
+		return im
+	}
+	a := m.Diff.Pre.Atom(e.Pre)
+	for _, s := range a.Symbols {
+		if v, ok := m.Match.SymbolValue(s); ok {
+			m.setValue(&im, &v)
+		}
+	}
+	if addr, ok := m.Match.AtomAddr(e.Pre); ok && a.Kind != elfdiff.TLS {
+		im.Address = m.placed(addr)
+	}
+	if im.Address == nil && im.TPOff == nil && im.TLSSlot == nil {
+		m.refuse(Refuse(CodeNotLocated, cmp.Or(e.Name, "?"), "", 0, "run-pre matching did not find this %s of %s", a.Kind, m.Diff.Pre.Name()))
+	}
+	return im
+}
+
+func (m *matched) placed(addr uint64) *Place {
+	if p, ok := m.place(addr); ok {
+		return &p
+	}
+	return nil
+}
+
+// setValue copies what matching found out about a symbol.
+func (m *matched) setValue(im *Import, v *reloc.Value) {
+	for _, f := range []struct {
+		use reloc.Use
+		set func()
+	}{
+		{reloc.UseAddress, func() { im.Address = m.placed(v.Address) }},
+		{reloc.UsePLT, func() { im.PLT = m.placed(v.PLT) }},
+		{reloc.UseGOT, func() { im.GOT = m.placed(v.GOT) }},
+		{reloc.UseTLSSlot, func() { im.TLSSlot = m.placed(v.TLSSlot) }},
+		{reloc.UseTPOff, func() { im.TPOff = &v.TPOff }},
+		{reloc.UseTLS, func() { im.TLS = &v.TLS }},
+	} {
+		if v.Has&f.use != 0 {
+			f.set()
+		}
+	}
+}

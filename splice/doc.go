@@ -1,0 +1,24 @@
+// Package splice turns a diff and a match into a running fix: it plans the
+// jumps that redirect old functions to new ones, collects everything in an
+// [Update], and links the update at the addresses where a target wants it.
+//
+// # Layers
+//
+//	Plan     one redirection: which bytes, where, and why not
+//	Build    diffs and matches -> Update
+//	Update   inert, deterministic, serialisable; says what is replaced, what
+//	         was verified, and what stood there before
+//	Link     an Update at addresses: bytes that can be put in memory
+//
+// A target takes an update and applies it. The live process is package
+// splice/process; kernel modules are another target for the same Update. A
+// target verifies again, at the last moment, what Build verified: an update
+// says which bytes it expects, not which it hopes for.
+//
+// # Trust
+//
+// An update is code: whoever makes one decides what the target runs. Building
+// reads objects and images that may be damaged or hostile, and fails with an
+// error; applying an update from someone you would not let run code in the
+// target is never safe.
+package splice

@@ -1,0 +1,307 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gosplice/gosplice/internal/ptrace"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// Apply applies an update to a process. It returns when all threads run again
+// and enter the new code, or with an error and the process unchanged. The
+// error is or wraps a [*splice.Refusal] (a [*BusyError] when threads stood in
+// the way to the end), an error of the kernel, or one of ctx.
+func Apply(ctx context.Context, pid int, u *splice.Update, opt Options) (*Report, error) {
+	opt.defaults()
+	a := &applier{pid: pid, opt: opt}
+	defer a.close()
+	if err := a.prepare(u); err != nil {
+		return nil, fmt.Errorf("apply %s to process %d: %w", u.Name, pid, err)
+	}
+	if opt.DryRun {
+		return a.report(Staged), nil
+	}
+	if err := a.run(ctx); err != nil {
+		return nil, fmt.Errorf("apply %s to process %d: %w", u.Name, pid, err)
+	}
+	return a.report(Applied), nil
+}
+
+// applier is the state of one Apply.
+type applier struct {
+	pid     int
+	opt     Options
+	image   *reloc.Image
+	plan    *plan
+	stacks  *stacks
+	session *ptrace.Session
+
+	threads, attempts int
+	pause             time.Duration
+}
+
+func (a *applier) close() {
+	if a.session != nil {
+		a.session.Detach()
+	}
+	if a.image != nil {
+		a.image.Close()
+	}
+}
+
+// prepare does what needs no stop.
+func (a *applier) prepare(u *splice.Update) error {
+	var err error
+	if a.image, err = reloc.OpenProcess(a.pid); err != nil {
+		return err
+	}
+	records, err := findRecords(a.pid, imageMem{a.image})
+	if err != nil {
+		return err
+	}
+	if a.plan, err = newPlan(u, a.image); err != nil {
+		return err
+	}
+	var areas []area
+	for _, s := range a.plan.spans {
+		areas = append(areas, area{s.name, s.addr, s.addr + uint64(len(s.bytes))})
+	}
+	a.stacks = newStacks(a.image, records, areas)
+	return a.place()
+}
+
+// place chooses where the update goes, and links it for that.
+func (a *applier) place() error {
+	space, err := ptrace.ReadSpace(a.pid)
+	if err != nil {
+		return err
+	}
+	if err := a.plan.choose(space); err != nil {
+		return err
+	}
+	return a.plan.link()
+}
+
+// run attaches, maps, writes, and commits.
+func (a *applier) run(ctx context.Context) (err error) {
+	a.session, err = ptrace.Seize(ctx, a.pid, ptrace.Options{StopTimeout: a.opt.StopTimeout})
+	if err != nil {
+		return err
+	}
+	if err := a.mapRegion(ctx); err != nil {
+		return err
+	}
+	if err = a.fill(); err == nil {
+		err = a.commitWhenIdle(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, a.unmap())
+	}
+	return nil
+}
+
+// mapTries bounds how often another place is looked for, when the process
+// mapped something there in the meantime.
+const mapTries = 4
+
+func (a *applier) mapRegion(ctx context.Context) error {
+	for try := 1; ; try++ {
+		err := a.mapOnce(ctx)
+		if !errors.Is(err, syscall.EEXIST) || try == mapTries {
+			return err
+		}
+		if err := a.place(); err != nil {
+			return err
+		}
+	}
+}
+
+// mapOnce maps the region read-only in a stop of its own, and gives the code
+// and the data their protections. Nothing is ever writable and executable: what
+// is written later is written through the tracer.
+func (a *applier) mapOnce(ctx context.Context) error {
+	if err := a.session.Stop(ctx); err != nil {
+		return err
+	}
+	defer a.session.Resume()
+	at := &a.plan.at
+	if err := a.session.Mmap(ctx, at.start, at.end-at.start, unix.PROT_READ); err != nil {
+		return err
+	}
+	err := a.session.Mprotect(ctx, at.code, at.data-at.code, unix.PROT_READ|unix.PROT_EXEC)
+	if err == nil && at.end > at.data {
+		err = a.session.Mprotect(ctx, at.data, at.end-at.data, unix.PROT_READ|unix.PROT_WRITE)
+	}
+	if err != nil {
+		return errors.Join(err, a.session.Munmap(context.WithoutCancel(ctx), at.start, at.end-at.start))
+	}
+	return nil
+}
+
+// fill writes the region, and reads it back. The record comes last, so that
+// one that is whole describes what is there.
+func (a *applier) fill() error {
+	rec, err := a.plan.rec.encode()
+	if err != nil {
+		return err
+	}
+	if uint64(len(rec)) > a.plan.head {
+		return fmt.Errorf("a record of %#x bytes in %#x", len(rec), a.plan.head)
+	}
+	at, mem := &a.plan.at, a.session.Mem()
+	for _, s := range []struct {
+		addr uint64
+		b    []byte
+	}{
+		{at.slots, a.plan.slots},
+		{at.consts, a.plan.linked.Const.Bytes},
+		{at.code, a.plan.linked.Code.Bytes},
+		{at.stubs, a.plan.stub},
+		{at.data, a.plan.linked.Data.Bytes},
+		{at.start, rec},
+	} {
+		if len(s.b) == 0 {
+			continue
+		}
+		if _, err := mem.WriteAddr(s.b, s.addr); err != nil {
+			return err
+		}
+		back := make([]byte, len(s.b))
+		if _, err := mem.ReadAddr(back, s.addr); err != nil {
+			return err
+		}
+		if !bytes.Equal(back, s.b) {
+			return fmt.Errorf("memory at %#x does not hold what was written", s.addr)
+		}
+	}
+	return nil
+}
+
+// commitWhenIdle stops the process until no thread stands in the way, and
+// then commits.
+func (a *applier) commitWhenIdle(ctx context.Context) error {
+	return retry(ctx, &a.opt, &a.attempts, func() ([]Blocker, error) {
+		if err := a.session.Stop(ctx); err != nil {
+			return nil, err
+		}
+		defer func() { a.session.Resume(); a.pause = a.session.Stats().LastPause }()
+		mem := a.session.Mem()
+		if err := a.plan.verify(func(p []byte, addr uint64) error { _, err := mem.ReadAddr(p, addr); return err }); err != nil {
+			return nil, err
+		}
+		blockers, n, err := a.stacks.check(a.session)
+		if err != nil || len(blockers) > 0 {
+			return blockers, err
+		}
+		a.threads = n
+		return nil, commit(mem, &a.plan.rec)
+	})
+}
+
+// retry calls try until no thread blocks it.
+func retry(ctx context.Context, opt *Options, attempts *int, try func() ([]Blocker, error)) error {
+	wait := opt.Backoff
+	for {
+		*attempts++
+		blockers, err := try()
+		if err != nil || len(blockers) == 0 {
+			return err
+		}
+		opt.Logger.Debug("busy", "attempt", *attempts, "blocker", blockers[0].String())
+		if *attempts >= opt.Attempts {
+			r := splice.Refuse(splice.CodeBusy, blockers[0].Function, "", blockers[0].Addr, "after %d attempts", *attempts)
+			return &BusyError{Refusal: r, Blockers: blockers}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, time.Second)
+	}
+}
+
+// unmap removes the region after a failure: nothing leads to it.
+func (a *applier) unmap() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := a.session.Stop(ctx); err != nil {
+		return fmt.Errorf("the mapping at %#x stays: %w", a.plan.at.start, err)
+	}
+	defer a.session.Resume()
+	return a.session.Munmap(ctx, a.plan.at.start, a.plan.at.end-a.plan.at.start)
+}
+
+// commit redirects the functions of a stopped process. See the package comment
+// for why the order is what it is.
+func commit(mem *ptrace.Mem, r *record) error {
+	if len(r.Redirects) == 1 {
+		_, err := mem.WriteAddr(r.Redirects[0].Direct, r.Redirects[0].At)
+		return err
+	}
+	done, err := writeAll(mem, r, func(d *recordRedirect) []byte { return d.Staged })
+	if err == nil {
+		err = turnSlots(mem, r, func(d *recordRedirect) uint64 { return d.New })
+	}
+	if err != nil {
+		for _, d := range r.Redirects[:done] {
+			_, undo := mem.WriteAddr(d.Orig, d.At)
+			err = errors.Join(err, undo)
+		}
+		return err
+	}
+	// The new code runs. A jump that could not be made direct works all the
+	// same.
+	writeAll(mem, r, func(d *recordRedirect) []byte { return d.Direct })
+	return nil
+}
+
+// writeAll writes one form of all trampolines, and returns how many it wrote.
+func writeAll(mem *ptrace.Mem, r *record, form func(*recordRedirect) []byte) (int, error) {
+	for i := range r.Redirects {
+		d := &r.Redirects[i]
+		if _, err := mem.WriteAddr(form(d), d.At); err != nil {
+			return i, fmt.Errorf("redirect %s: %w", d.Function, err)
+		}
+	}
+	return len(r.Redirects), nil
+}
+
+// turnSlots gives all slots new content in one write: they share a page.
+func turnSlots(mem *ptrace.Mem, r *record, to func(*recordRedirect) uint64) error {
+	var b []byte
+	for i := range r.Redirects {
+		b = binary.LittleEndian.AppendUint64(b, to(&r.Redirects[i]))
+	}
+	_, err := mem.WriteAddr(b, r.Redirects[0].Slot)
+	return err
+}
+
+// imageMem is an image as a readerAt.
+type imageMem struct{ img *reloc.Image }
+
+func (m imageMem) ReadAddr(p []byte, addr uint64) (int, error) {
+	if err := m.img.ReadAddr(p, addr); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// report says what was done.
+func (a *applier) report(state State) *Report {
+	r := a.plan.rec.report(a.pid, state)
+	r.Threads, r.Attempts, r.Pause = a.threads, a.attempts, a.pause
+	r.Scans = a.stacks.scans
+	return r
+}

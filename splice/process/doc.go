@@ -1,0 +1,45 @@
+// Package process applies updates to live processes and reverts them.
+//
+// # How an update is applied
+//
+// Everything that takes time is done while the process runs: its modules are
+// found, the update is linked, memory within reach is mapped and filled. Then
+// all threads are stopped for the moment that matters. In it the run bytes of
+// every function that is to be replaced are compared once more with those that
+// run-pre matching proved, every stack is checked for frames of these
+// functions, and the redirections are written. If a thread stands in the way,
+// the process is released and it is tried again later.
+//
+// # If the tool is killed
+//
+// At every instant the process is either entirely old or entirely new. One
+// redirection is one write inside a page, which the kernel does not interrupt.
+// Several are staged: each function first gets a jump through a slot, which
+// leads to its own displaced first instructions and on into the old body; one
+// write then turns all slots, which share a page. What remains after a kill is
+// found by [Status] and removed by [Revert].
+//
+// # What the process keeps
+//
+// One anonymous mapping, three protections, never writable and executable at
+// once: a record of what was done, the constants, the code, the data. The
+// record is what Status and Revert go by; it is in the process and nowhere
+// else, so that it lives and dies with it. Functions keep the addresses they
+// have: a pointer to a replaced function still is its old address.
+//
+// # Limits
+//
+// Only the stacks of threads are checked. Execution states that a program
+// keeps elsewhere (makecontext, coroutines, a longjmp to a frame of a replaced
+// function) are not seen. The code of an update is not registered with the
+// program's own unwinder, so that exceptions can't pass through it and
+// backtraces end there. Children that were forked before are processes of
+// their own. 64-bit programs on Linux x86-64 only.
+//
+// # Trust
+//
+// Whoever may trace a process may already do everything to it; the package
+// needs that right and no other. It trusts the kernel. It does not trust what
+// the process says: files, memory and a record in it may be hostile, and at
+// worst damage that process.
+package process

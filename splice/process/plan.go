@@ -1,0 +1,342 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/ptrace"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// plan is an update worked out for one process: everything that will be
+// written, and everything that has to hold when it is.
+type plan struct {
+	update  *splice.Update
+	image   *reloc.Image
+	modules []int // of the image, by the update's module index
+	linker  *splice.Linker
+	size    splice.Size
+	head    uint64 // bytes for the record
+	stubs   uint64 // bytes for stubs and displaced code
+
+	linked *splice.Linked
+	rec    record
+	spans  []span // the old code, with the bytes it has to have
+	stub   []byte // stubs and displaced code
+	slots  []byte
+	at     region
+}
+
+// span is code that no thread may stand in.
+type span struct {
+	name  string
+	addr  uint64
+	bytes []byte
+}
+
+// region is where the parts of an update are. The record is at its start.
+type region struct {
+	start, slots, consts, code, stubs, data, end uint64
+}
+
+const (
+	stubSize = 16 // ff 25 d32, and filling
+	// displacedSize is the room for the first instructions of a function,
+	// moved: at most 14 bytes and the rest of an instruction, each at most 7
+	// bytes longer, and a jump back.
+	displacedSize = 256
+)
+
+// newPlan does all that needs no address yet.
+func newPlan(u *splice.Update, img *reloc.Image) (*plan, error) {
+	p := &plan{update: u, image: img}
+	var err error
+	if p.linker, err = splice.NewLinker(u); err != nil {
+		return nil, err
+	}
+	if p.linker.HasSection(".gcc_except_table") {
+		return nil, splice.Refuse(splice.CodeUnwinding, "", ".gcc_except_table", 0, "a changed function catches exceptions or has destructors to run for them")
+	}
+	if err := p.bind(); err != nil {
+		return nil, err
+	}
+	p.size = p.linker.Size()
+	n := uint64(u.Redirects())
+	if n*8 > splice.PageSize {
+		return nil, splice.Refuse(splice.CodeUnsupported, "", "", 0, "%d redirections; one write turns at most %d", n, splice.PageSize/8)
+	}
+	p.stubs = n * (stubSize + displacedSize)
+	p.head = p.recordSize()
+	return p, p.collect()
+}
+
+// bind finds the modules of the update in the process: by build-id where there
+// is one, else by name.
+func (p *plan) bind() error {
+	for i := range p.update.Modules {
+		want := &p.update.Modules[i]
+		found := -1
+		for k, m := range p.image.Modules() {
+			if !sameModule(want, &m) {
+				continue
+			}
+			if found >= 0 {
+				return splice.Refuse(splice.CodeNoModule, "", want.Name, m.Start, "it is mapped twice")
+			}
+			found = k
+		}
+		if found < 0 {
+			return splice.Refuse(splice.CodeNoModule, "", want.Name, 0, "the process does not map it (build-id %q)", want.BuildID)
+		}
+		p.modules = append(p.modules, found)
+	}
+	return nil
+}
+
+func sameModule(want *splice.Module, m *reloc.Module) bool {
+	if want.BuildID != "" {
+		return hex.EncodeToString(m.BuildID) == want.BuildID
+	}
+	return len(m.BuildID) == 0 && m.Name == want.Name && m.Main == want.Main
+}
+
+// addr returns the run address of a place.
+func (p *plan) addr(at splice.Place) uint64 {
+	return p.image.Modules()[p.modules[at.Module]].Bias + at.Addr
+}
+
+// collect lists the old code, and checks that it is what the update expects.
+func (p *plan) collect() error {
+	for i := range p.update.Objects {
+		for k := range p.update.Objects[i].Redirects {
+			r := &p.update.Objects[i].Redirects[k]
+			for _, s := range r.Old {
+				p.spans = append(p.spans, span{name: r.Function, addr: p.addr(s.Place), bytes: s.Bytes})
+			}
+		}
+	}
+	return p.verify(p.image.ReadAddr)
+}
+
+// verify compares the old code with what the update expects.
+func (p *plan) verify(read func([]byte, uint64) error) error {
+	for _, s := range p.spans {
+		b := make([]byte, len(s.bytes))
+		if err := read(b, s.addr); err != nil {
+			r := splice.Refuse(splice.CodeChanged, s.name, "", s.addr, "its code can't be read")
+			r.Err = err
+			return r
+		}
+		for i := range b {
+			if b[i] == s.bytes[i] {
+				continue
+			}
+			code := splice.CodeChanged
+			if b[i] == 0xe9 || b[i] == 0xff || b[i] == 0xcc {
+				code = splice.CodeRedirected
+			}
+			return splice.Refuse(code, s.name, "", s.addr+uint64(i), "at +%#x the process has % x, not % x", i, b[i:min(i+8, len(b))], s.bytes[i:min(i+8, len(b))])
+		}
+	}
+	return nil
+}
+
+// recordSize bounds the size of the record, whatever the addresses will be.
+func (p *plan) recordSize() uint64 {
+	n := 1024 + len(p.update.Name)*6
+	for i := range p.update.Objects {
+		o := &p.update.Objects[i]
+		n += 64
+		for k := range o.Redirects {
+			n += 1024 + 6*len(o.Redirects[k].Function) + 64*len(o.Redirects[k].Old)
+		}
+	}
+	for _, m := range p.update.Modules {
+		n += 6 * len(m.Name) * p.update.Redirects()
+	}
+	return pages(uint64(n))
+}
+
+func pages(n uint64) uint64 { return (n + splice.PageSize - 1) &^ (splice.PageSize - 1) }
+
+// total is the size of the region.
+func (p *plan) total() uint64 {
+	return p.head + splice.PageSize + p.size.Const + pages(p.size.Code+p.stubs) + p.size.Data
+}
+
+// layout puts the region at an address.
+func (p *plan) layout(start uint64) {
+	r := region{start: start}
+	r.slots = r.start + p.head
+	r.consts = r.slots + splice.PageSize
+	r.code = r.consts + p.size.Const
+	r.stubs = r.code + p.size.Code
+	r.data = r.code + pages(p.size.Code+p.stubs)
+	r.end = r.data + p.size.Data
+	p.at = r
+}
+
+// low is the limit of addresses that code may hold in 31 bits.
+const low = 1 << 31
+
+// choose finds a place for the region: within reach of the code that it is
+// redirected from, with one unmapped page on either side.
+func (p *plan) choose(space *ptrace.Space) error {
+	const guard = splice.PageSize
+	size := p.total() + 2*guard
+	near := uint64(0)
+	if len(p.spans) > 0 {
+		near = p.spans[0].addr
+	}
+	// A displacement may go from anywhere in the module to anywhere in the
+	// region.
+	reach := uint64(1<<31 - 1<<20)
+	if m, _ := p.image.ModuleAt(near); m != nil && m.End-m.Start < reach/2 {
+		reach -= m.End - m.Start
+	}
+	if p.size.Low {
+		if near >= low {
+			return splice.Refuse(splice.CodeOutOfReach, p.spans[0].name, "", near, "the update holds addresses of 31 bits, and the program is above them")
+		}
+		reach = min(reach, low-near-1)
+	}
+	at, err := space.Free(near, size, reach)
+	if err != nil {
+		return err
+	}
+	p.layout(at + guard)
+	return nil
+}
+
+// link relocates the update for its region, and works out the trampolines.
+func (p *plan) link() error {
+	names := &resolver{plan: p}
+	var err error
+	p.linked, err = p.linker.Link(splice.Layout{Const: p.at.consts, Code: p.at.code, Data: p.at.data}, names.resolve)
+	if err != nil {
+		return err
+	}
+	if n := uint64(len(p.linked.Code.Bytes)); n > p.size.Code || uint64(len(p.linked.Const.Bytes)) > p.size.Const {
+		return fmt.Errorf("link: %#x bytes of code in %#x", n, p.size.Code)
+	}
+	p.rec = record{
+		Format: recordFormat, Name: p.update.Name, ID: p.update.ID(), Time: time.Now().UnixNano(),
+		Start: p.at.start, End: p.at.end, Code: [2]uint64{p.at.code, p.at.data}, Frames: [][2]uint64{}, Redirects: []recordRedirect{},
+	}
+	for _, f := range p.linked.EHFrames {
+		p.rec.Frames = append(p.rec.Frames, [2]uint64{p.at.consts + f[0], p.at.consts + f[1]})
+	}
+	p.stub, p.slots = nil, nil
+	for i := range p.update.Objects {
+		for k := range p.update.Objects[i].Redirects {
+			d, err := p.redirect(&p.update.Objects[i].Redirects[k], p.linked.NewAddr(i, k))
+			if err != nil {
+				return err
+			}
+			p.rec.Redirects = append(p.rec.Redirects, d)
+		}
+	}
+	return nil
+}
+
+// redirect works out the trampoline of one function, its stub, and its
+// displaced code.
+func (p *plan) redirect(r *splice.Redirect, to uint64) (recordRedirect, error) {
+	body := &r.Old[0]
+	f := splice.Function{
+		Name: r.Function, Module: p.update.Modules[body.Module].Name,
+		Addr: p.addr(body.Place), Code: body.Bytes, Entries: r.Entries,
+	}
+	stub := p.at.stubs + uint64(len(p.stub))
+	slot := p.at.slots + uint64(len(p.slots))
+	direct, err := splice.Plan(f, to)
+	if err != nil {
+		return recordRedirect{}, err
+	}
+	staged, err := splice.Plan(f, stub)
+	if err != nil {
+		return recordRedirect{}, err
+	}
+	if direct.At != staged.At || direct.Form != staged.Form {
+		return recordRedirect{}, splice.Refuse(splice.CodeOutOfReach, f.Name, f.Module, f.Addr, "%s to the new code, but %s to its stub", direct.Form, staged.Form)
+	}
+	n := uint64(len(direct.Bytes))
+	if direct.At/splice.PageSize != (direct.At+n-1)/splice.PageSize {
+		return recordRedirect{}, splice.Refuse(splice.CodePageCrossing, f.Name, f.Module, direct.At, "the %d bytes of the jump lie in two pages", n)
+	}
+	skip := direct.At - f.Addr
+	d := recordRedirect{
+		Function: f.Name, Module: f.Module, Address: f.Addr, At: direct.At,
+		Orig: f.Code[skip : skip+n], Direct: direct.Bytes, Staged: staged.Bytes, Slot: slot, New: to,
+	}
+	for _, s := range r.Old {
+		d.Spans = append(d.Spans, [2]uint64{p.addr(s.Place), p.addr(s.Place) + uint64(len(s.Bytes))})
+	}
+	return d, p.displace(&d, &f, skip, n)
+}
+
+// displace appends the stub and the displaced code of a redirection:
+//
+//	stub:  ff 25 d32    jmp *slot(%rip)
+//	old:   ...          the instructions that the trampoline overwrites
+//	       e9 d32       jmp behind them
+//
+// When a single function is redirected the old path is not needed, and left
+// out when an instruction can't be moved.
+func (p *plan) displace(d *recordRedirect, f *splice.Function, skip, n uint64) error {
+	stub := p.at.stubs + uint64(len(p.stub))
+	b := binary.LittleEndian.AppendUint32([]byte{0xff, 0x25}, uint32(d.Slot-(stub+6)))
+	for len(b) < stubSize {
+		b = append(b, 0xcc)
+	}
+	old, err := movedPrologue(f, skip, n, stub+stubSize)
+	switch {
+	case err == nil:
+		d.OldPath = stub + stubSize
+	case p.update.Redirects() > 1:
+		r := splice.Refuse(splice.CodeMoved, f.Name, f.Module, f.Addr, "its first instructions can't be moved")
+		r.Err = err
+		return r
+	}
+	b = append(b, old...)
+	for len(b)%stubSize != 0 {
+		b = append(b, 0xcc)
+	}
+	p.stub = append(p.stub, b...)
+	p.slots = binary.LittleEndian.AppendUint64(p.slots, d.OldPath)
+	return nil
+}
+
+// movedPrologue returns the instructions of f at [skip, skip+n), and those that
+// reach into it, moved to an address, with a jump back.
+func movedPrologue(f *splice.Function, skip, n, to uint64) ([]byte, error) {
+	var b []byte
+	off := skip
+	for off < skip+n {
+		in, err := amd64.Decode(f.Code[off:])
+		if err != nil {
+			return nil, err
+		}
+		if b, err = amd64.Relocate(b, f.Code[off:], f.Addr+off, to+uint64(len(b))); err != nil {
+			return nil, err
+		}
+		off += uint64(in.Len)
+	}
+	if off >= uint64(len(f.Code)) {
+		return b, nil // the function ends here
+	}
+	back, err := amd64.JmpRel32(to+uint64(len(b)), f.Addr+off)
+	var reach *amd64.ReachError
+	if errors.As(err, &reach) {
+		far := amd64.JmpAbs64(f.Addr + off)
+		return append(b, far[:]...), nil
+	}
+	return append(b, back[:]...), err
+}

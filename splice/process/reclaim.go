@@ -1,0 +1,157 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gosplice/gosplice/internal/procfs"
+	"github.com/gosplice/gosplice/internal/ptrace"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// reclaim unmaps the memory of a reverted update, unless something may still
+// point to it. The process is stopped, and no thread is in the code.
+func (v *reverter) reclaim(ctx context.Context) error {
+	var err error
+	v.out.State = Kept
+	v.out.Kept, err = v.inUse()
+	if err != nil || v.out.Kept != "" {
+		return err
+	}
+	if err := v.session.Munmap(context.WithoutCancel(ctx), v.rec.Start, v.rec.End-v.rec.Start); err != nil {
+		return err
+	}
+	v.out.State = ""
+	return nil
+}
+
+// reclaimTries bounds how often the memory is looked at again: a stale word in
+// a stack frame goes away as the program runs.
+const reclaimTries = 6
+
+// reclaimLater tries again what was not possible in the stop that put the old
+// code back.
+func (v *reverter) reclaimLater(ctx context.Context) error {
+	wait := v.opt.Backoff
+	for i := 0; i < reclaimTries && v.out.Kept != ""; i++ {
+		select {
+		case <-ctx.Done():
+			return nil // reverted all the same
+		case <-time.After(wait):
+		}
+		wait *= 2
+		if err := v.session.Stop(ctx); err != nil {
+			return err
+		}
+		blockers, _, err := v.stacks.check(v.session)
+		if err == nil && len(blockers) == 0 {
+			err = v.reclaim(ctx)
+		}
+		if err := errors.Join(err, v.session.Resume()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxLook bounds the memory that is looked through while the process is
+// stopped, in bytes; it takes about a millisecond for 4 MiB.
+const maxLook = 64 << 20
+
+// inUse says why the memory of the update can't be unmapped: what in the
+// process may point into it. Registers and all writable memory are searched,
+// since new code may have stored the address of a string or a function of the
+// update anywhere.
+func (v *reverter) inUse() (string, error) {
+	list, err := v.session.Threads()
+	if err != nil {
+		return "", err
+	}
+	in := func(w uint64) bool { return w >= v.rec.Start && w < v.rec.End }
+	for i := range list {
+		regs := dwarfRegs(&list[i].Regs)
+		if slices.ContainsFunc(regs.R[:], in) {
+			return fmt.Sprintf("a register of thread %d points to it", list[i].TID), nil
+		}
+	}
+	var total uint64
+	look := liveMemory(v.stacks.maps, list, v.rec)
+	for _, m := range look {
+		total += m.Len()
+	}
+	resident, err := residentSize(v.pid)
+	if err != nil {
+		return "", err
+	}
+	if min(total, resident) > maxLook {
+		return fmt.Sprintf("%d MiB of writable memory are too much to search for pointers to it", min(total, resident)>>20), nil
+	}
+	return searchPointers(v.pid, v.session.Mem(), look, in)
+}
+
+// searchPointers looks for aligned words in memory that satisfy in. Only pages
+// that exist are read.
+func searchPointers(pid int, mem readerAt, maps []procfs.Mapping, in func(uint64) bool) (string, error) {
+	pm, err := openPagemap(pid)
+	if err != nil {
+		return "", err
+	}
+	defer pm.Close()
+	buf := make([]byte, 1<<18)
+	for _, m := range maps {
+		for at := m.Start; at < m.End; {
+			n, present, err := pm.run(at, min(m.End-at, uint64(len(buf))))
+			if err != nil {
+				return "", err
+			}
+			if present {
+				if _, err := mem.ReadAddr(buf[:n], at); err != nil {
+					var ae *procfs.AddrError
+					if !errors.As(err, &ae) {
+						return "", err
+					}
+					n = splice.PageSize // a device, or gone: nothing that a program's pointers are in
+				} else if off := findWord(buf[:n], in); off >= 0 {
+					return fmt.Sprintf("the word at %#x points to it", at+uint64(off)), nil
+				}
+			}
+			at += n
+		}
+	}
+	return "", nil
+}
+
+func findWord(b []byte, in func(uint64) bool) int {
+	for i := 0; i+8 <= len(b); i += 8 {
+		if in(binary.LittleEndian.Uint64(b[i:])) {
+			return i
+		}
+	}
+	return -1
+}
+
+// liveMemory returns the writable memory that a program can get a pointer
+// from: not that of the update itself, and of the stacks of threads not what
+// is below the stack pointer.
+func liveMemory(maps []procfs.Mapping, threads []ptrace.Thread, rec *record) []procfs.Mapping {
+	var out []procfs.Mapping
+	for i, m := range maps {
+		if m.Perm&procfs.Write == 0 || m.Start >= rec.Start && m.End <= rec.End {
+			continue
+		}
+		guarded := m.Path == "[stack]" || i > 0 && maps[i-1].End == m.Start && maps[i-1].Perm == 0
+		for t := range threads {
+			if sp := threads[t].Regs.Rsp; guarded && m.Contains(sp) {
+				m.Start = max(m.Start, (sp-redZone)&^(splice.PageSize-1))
+			}
+		}
+		out = append(out, m)
+	}
+	return out
+}

@@ -1,0 +1,190 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gosplice/gosplice/internal/procfs"
+	"github.com/gosplice/gosplice/internal/ptrace"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// Revert undoes the update with the given ID, or, when id is "", the one that
+// was applied last. It also removes what a killed tool has left behind.
+//
+// It refuses when someone else changed a redirected function since. The memory
+// of the update is unmapped, unless something in the process still points to
+// it, or the process has too much memory to look through while it is stopped:
+// then Report.Kept says so, and the state is [Kept].
+func Revert(ctx context.Context, pid int, id string, opt Options) (*Report, error) {
+	opt.defaults()
+	v := &reverter{pid: pid, opt: opt}
+	defer v.close()
+	err := v.prepare(id)
+	if err == nil && !opt.DryRun {
+		err = v.run(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("revert in process %d: %w", pid, err)
+	}
+	return v.out, nil
+}
+
+type reverter struct {
+	pid      int
+	opt      Options
+	image    *reloc.Image
+	rec      *record
+	stacks   *stacks
+	session  *ptrace.Session
+	out      *Report
+	attempts int
+}
+
+func (v *reverter) close() {
+	if v.session != nil {
+		v.session.Detach()
+	}
+	if v.image != nil {
+		v.image.Close()
+	}
+}
+
+// prepare finds the record, and checks what can be checked while the process
+// runs.
+func (v *reverter) prepare(id string) error {
+	var err error
+	if v.image, err = reloc.OpenProcess(v.pid); err != nil {
+		return err
+	}
+	mem := imageMem{v.image}
+	records, err := findRecords(v.pid, mem)
+	if err != nil {
+		return err
+	}
+	if v.rec, err = pick(records, mem, id); err != nil {
+		return err
+	}
+	if st, d := v.rec.state(mem); st == Foreign {
+		return foreign(d)
+	}
+	v.stacks = newStacks(v.image, records, []area{{v.rec.Name, v.rec.Code[0], v.rec.Code[1]}})
+	v.out = v.rec.report(v.pid, Applied)
+	return nil
+}
+
+// pick chooses the record to revert: by id, or the last one that is in use,
+// which is the one whose functions no other redirects.
+func pick(records []*record, mem readerAt, id string) (*record, error) {
+	var best *record
+	for _, r := range records {
+		if id != "" {
+			if r.ID == id || len(id) >= 8 && len(id) < len(r.ID) && r.ID[:len(id)] == id {
+				return r, nil
+			}
+			continue
+		}
+		st, _ := r.state(mem)
+		if best == nil || st != Kept && r.Time >= best.Time {
+			best = r
+		}
+	}
+	if best == nil {
+		return nil, splice.Refuse(splice.CodeNotApplied, "", "", 0, "the process holds no update %s", id)
+	}
+	return best, nil
+}
+
+func foreign(d *recordRedirect) error {
+	return splice.Refuse(splice.CodeRedirected, d.Function, d.Module, d.At, "something else was written over the redirection")
+}
+
+func (v *reverter) run(ctx context.Context) (err error) {
+	v.session, err = ptrace.Seize(ctx, v.pid, ptrace.Options{StopTimeout: v.opt.StopTimeout})
+	if err != nil {
+		return err
+	}
+	if err := retry(ctx, &v.opt, &v.attempts, func() ([]Blocker, error) { return v.try(ctx) }); err != nil {
+		return err
+	}
+	return v.reclaimLater(ctx)
+}
+
+// try stops the process once.
+func (v *reverter) try(ctx context.Context) ([]Blocker, error) {
+	if err := v.session.Stop(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { v.session.Resume(); v.out.Pause = v.session.Stats().LastPause }()
+	mem := v.session.Mem()
+	if st, d := v.rec.state(mem); st == Foreign {
+		return nil, foreign(d)
+	}
+	blockers, n, err := v.stacks.check(v.session)
+	if err != nil || len(blockers) > 0 {
+		return blockers, err
+	}
+	if err := restore(mem, v.rec); err != nil {
+		return nil, err
+	}
+	v.out.Threads, v.out.Attempts, v.out.Scans = n, v.attempts, v.stacks.scans
+	return nil, v.reclaim(ctx)
+}
+
+// restore puts the old code back, in the opposite order of commit: while there
+// are several trampolines they lead through the slots, so that one write turns
+// them all.
+func restore(mem *ptrace.Mem, r *record) error {
+	if len(r.Redirects) > 1 {
+		if st, _ := r.state(mem); st == Applied {
+			if _, err := writeAll(mem, r, func(d *recordRedirect) []byte { return d.Staged }); err != nil {
+				return err // the new code still runs, by way of the slots
+			}
+		}
+		if err := turnSlots(mem, r, func(d *recordRedirect) uint64 { return d.OldPath }); err != nil {
+			return err
+		}
+	}
+	_, err := writeAll(mem, r, func(d *recordRedirect) []byte { return d.Orig })
+	return err
+}
+
+// state reads off the redirected functions what became of the update; of
+// Foreign it returns the first that someone else changed.
+func (r *record) state(mem readerAt) (State, *recordRedirect) {
+	applied, old := 0, 0
+	for i := range r.Redirects {
+		d := &r.Redirects[i]
+		b, slot := make([]byte, len(d.Orig)), make([]byte, 8)
+		if _, err := mem.ReadAddr(b, d.At); err != nil {
+			return Foreign, d
+		}
+		switch {
+		case bytes.Equal(b, d.Orig):
+			old++
+		case bytes.Equal(b, d.Direct):
+			applied++
+		case bytes.Equal(b, d.Staged):
+			if _, err := mem.ReadAddr(slot, d.Slot); err == nil && binary.LittleEndian.Uint64(slot) == d.New {
+				applied++
+			}
+		default:
+			return Foreign, d
+		}
+	}
+	switch {
+	case applied > 0:
+		return Applied, nil
+	case old == len(r.Redirects):
+		return Kept, nil
+	}
+	return Staged, nil
+}

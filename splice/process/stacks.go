@@ -1,0 +1,259 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/ehframe"
+	"github.com/gosplice/gosplice/internal/procfs"
+	"github.com/gosplice/gosplice/internal/ptrace"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// A Blocker is a thread that stands in code that would change.
+type Blocker struct {
+	TID      int
+	Function string
+	Addr     uint64 // in run: the next instruction, or where a call returns to
+	Frame    int    // 0 is the innermost; -1 when the stack was scanned
+}
+
+// String returns e.g. "thread 12 returns to serve at 0x55d0 (frame 3)".
+func (b Blocker) String() string {
+	switch b.Frame {
+	case 0:
+		return fmt.Sprintf("thread %d stands in %s at %#x", b.TID, b.Function, b.Addr)
+	case -1:
+		return fmt.Sprintf("thread %d may return to %s at %#x (found by a scan of its stack)", b.TID, b.Function, b.Addr)
+	}
+	return fmt.Sprintf("thread %d returns to %s at %#x (frame %d)", b.TID, b.Function, b.Addr, b.Frame)
+}
+
+// BusyError says which threads stood in the way at the last attempt. It wraps
+// the refusal.
+type BusyError struct {
+	Refusal  *splice.Refusal
+	Blockers []Blocker
+}
+
+// Error names the first few threads.
+func (e *BusyError) Error() string {
+	var list []string
+	for i, b := range e.Blockers {
+		if i == 4 {
+			list = append(list, fmt.Sprintf("and %d more", len(e.Blockers)-i))
+			break
+		}
+		list = append(list, b.String())
+	}
+	return e.Refusal.Error() + ": " + strings.Join(list, "; ")
+}
+
+// Unwrap returns the refusal.
+func (e *BusyError) Unwrap() error { return e.Refusal }
+
+// area is code that no thread may be in.
+type area struct {
+	name   string
+	lo, hi uint64
+}
+
+// holds reports whether code address pc is in the area: exact means that it is
+// the next instruction, otherwise it is where a call returns to, which may be
+// just behind the area when the call was its last instruction.
+func (a *area) holds(pc uint64, exact bool) bool {
+	if exact {
+		return pc >= a.lo && pc < a.hi
+	}
+	return pc > a.lo && pc <= a.hi
+}
+
+// stacks checks the stacks of a stopped process.
+type stacks struct {
+	mem   *ptrace.Mem
+	maps  []procfs.Mapping
+	areas []area
+	find  func(pc uint64) *ehframe.Table
+	scans int
+}
+
+// newStacks prepares a check. Unwind tables are opened before the process is
+// stopped, and read when a stack leads to them.
+func newStacks(img *reloc.Image, records []*record, areas []area) *stacks {
+	s := &stacks{areas: areas}
+	tables := make([]*ehframe.Table, len(img.Modules()))
+	for i, m := range img.Modules() {
+		tables[i], _ = moduleTable(img, &m) // without one, its frames are scanned
+	}
+	type own struct {
+		lo, hi uint64
+		table  *ehframe.Table
+	}
+	var owns []own
+	for _, r := range records {
+		for _, f := range r.Frames {
+			b := make([]byte, min(f[1]-f[0], maxRecord))
+			if f[1] < f[0] || img.ReadAddr(b, f[0]) != nil {
+				continue
+			}
+			if t, err := ehframe.New(ehframe.Section{Addr: f[0], Data: b}, ehframe.Section{}, 0); err == nil {
+				owns = append(owns, own{r.Code[0], r.Code[1], t})
+			}
+		}
+	}
+	s.find = func(pc uint64) *ehframe.Table {
+		if _, i := img.ModuleAt(pc); i != reloc.NoModule && tables[i] != nil {
+			return tables[i]
+		}
+		for _, o := range owns {
+			if pc < o.lo || pc >= o.hi {
+				continue
+			}
+			if _, err := o.table.Lookup(pc); err == nil {
+				return o.table
+			}
+		}
+		return nil
+	}
+	return s
+}
+
+// moduleTable opens the unwind table of a module by the program headers that
+// are mapped at its start.
+func moduleTable(img *reloc.Image, m *reloc.Module) (*ehframe.Table, error) {
+	var head elf.Header64
+	b := make([]byte, binary.Size(head))
+	if err := img.ReadAddr(b, m.Start); err != nil {
+		return nil, err
+	}
+	if err := binary.Read(bytes.NewReader(b), binary.LittleEndian, &head); err != nil || string(b[:4]) != elf.ELFMAG {
+		return nil, errors.Join(ehframe.NoTable, err)
+	}
+	raw := make([]elf.Prog64, head.Phnum)
+	b = make([]byte, binary.Size(raw))
+	if err := img.ReadAddr(b, m.Start+head.Phoff); err != nil {
+		return nil, err
+	}
+	if err := binary.Read(bytes.NewReader(b), binary.LittleEndian, raw); err != nil {
+		return nil, err
+	}
+	progs := make([]elf.ProgHeader, len(raw))
+	for i, p := range raw {
+		progs[i] = elf.ProgHeader{
+			Type: elf.ProgType(p.Type), Flags: elf.ProgFlag(p.Flags), Off: p.Off, Vaddr: p.Vaddr,
+			Paddr: p.Paddr, Filesz: p.Filesz, Memsz: p.Memsz, Align: p.Align,
+		}
+	}
+	return ehframe.FromMemory(biased{img, m.Bias}, progs, m.Bias)
+}
+
+// biased is an image by link addresses.
+type biased struct {
+	img  *reloc.Image
+	bias uint64
+}
+
+func (b biased) ReadAddr(p []byte, addr uint64) (int, error) {
+	if err := b.img.ReadAddr(p, addr+b.bias); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// check returns the threads that stand in the areas.
+func (s *stacks) check(session *ptrace.Session) (blockers []Blocker, threads int, err error) {
+	list, err := session.Threads()
+	if err != nil {
+		return nil, 0, err
+	}
+	s.mem = session.Mem()
+	if s.maps, err = procfs.Maps(session.ID().PID); err != nil {
+		return nil, 0, err
+	}
+	s.scans = 0
+	for i := range list {
+		b, err := s.thread(&list[i])
+		if err != nil {
+			return nil, 0, err
+		}
+		if b != nil {
+			blockers = append(blockers, *b)
+		}
+	}
+	return blockers, len(list), nil
+}
+
+// thread unwinds one stack; where that fails, it scans it.
+func (s *stacks) thread(t *ptrace.Thread) (*Blocker, error) {
+	var found *Blocker
+	err := ehframe.Walk(s.mem, dwarfRegs(&t.Regs), s.find, func(f ehframe.Frame) bool {
+		if a := s.at(f.PC, f.Exact); a != nil {
+			found = &Blocker{TID: t.TID, Function: a.name, Addr: f.PC, Frame: f.N}
+		}
+		return found == nil
+	})
+	if found != nil || err == nil {
+		return found, nil
+	}
+	s.scans++
+	return s.scan(t)
+}
+
+func (s *stacks) at(pc uint64, exact bool) *area {
+	for i := range s.areas {
+		if s.areas[i].holds(pc, exact) {
+			return &s.areas[i]
+		}
+	}
+	return nil
+}
+
+// redZone is the stack below the stack pointer that belongs to the running
+// function (psABI section 3.2.2).
+const redZone = 128
+
+// scan takes every word of the stack for a return address. What it finds may
+// be stale; what it does not find is not there.
+func (s *stacks) scan(t *ptrace.Thread) (*Blocker, error) {
+	sp := (t.Regs.Rsp - redZone) &^ 7
+	m := procfs.FindMapping(s.maps, t.Regs.Rsp)
+	if m == nil {
+		return nil, fmt.Errorf("thread %d: no stack at %#x", t.TID, t.Regs.Rsp)
+	}
+	sp = max(sp, m.Start)
+	const step = 1 << 20
+	buf := make([]byte, min(step, m.End-sp))
+	for sp < m.End {
+		b := buf[:min(uint64(len(buf)), m.End-sp)]
+		if _, err := s.mem.ReadAddr(b, sp); err != nil {
+			return nil, fmt.Errorf("thread %d: scan the stack: %w", t.TID, err)
+		}
+		for i := 0; i+8 <= len(b); i += 8 {
+			w := binary.LittleEndian.Uint64(b[i:])
+			a := s.at(w, true)
+			if a == nil {
+				a = s.at(w, false)
+			}
+			if a != nil {
+				return &Blocker{TID: t.TID, Function: a.name, Addr: w, Frame: -1}, nil
+			}
+		}
+		sp += uint64(len(b))
+	}
+	return nil, nil
+}
+
+// dwarfRegs converts registers to their DWARF numbers (psABI figure 3.36).
+func dwarfRegs(r *ptrace.Regs) ehframe.Regs {
+	return ehframe.Regs{R: [...]uint64{
+		r.Rax, r.Rdx, r.Rcx, r.Rbx, r.Rsi, r.Rdi, r.Rbp, r.Rsp,
+		r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.Rip,
+	}}
+}

@@ -1,0 +1,53 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// Status lists the updates that a process holds, by the time they were
+// applied.
+func Status(pid int) ([]Report, error) {
+	img, err := reloc.OpenProcess(pid)
+	if err != nil {
+		return nil, fmt.Errorf("status of process %d: %w", pid, err)
+	}
+	defer img.Close()
+	mem := imageMem{img}
+	records, err := findRecords(pid, mem)
+	if err != nil {
+		return nil, fmt.Errorf("status of process %d: %w", pid, err)
+	}
+	slices.SortFunc(records, func(a, b *record) int { return cmp.Compare(a.Time, b.Time) })
+	out := make([]Report, 0, len(records))
+	for _, r := range records {
+		st, _ := r.state(mem)
+		out = append(out, *r.report(pid, st))
+	}
+	return out, nil
+}
+
+// report describes a record.
+func (r *record) report(pid int, st State) *Report {
+	out := &Report{PID: pid, Name: r.Name, ID: r.ID, State: st, Start: r.Start, End: r.End, Redirects: []Redirect{}}
+	if r.Time != 0 {
+		out.Time = time.Unix(0, r.Time).UTC()
+	}
+	for i := range r.Redirects {
+		d := &r.Redirects[i]
+		form := splice.JmpRel32
+		if len(d.Direct) == int(splice.JmpAbs64.Size()) {
+			form = splice.JmpAbs64
+		}
+		t := splice.Trampoline{Form: form, At: d.At, To: d.New, Bytes: d.Direct}
+		out.Redirects = append(out.Redirects, Redirect{Function: d.Function, Module: d.Module, Address: d.Address, New: d.New, Trampoline: t.Disassembly()})
+	}
+	return out
+}

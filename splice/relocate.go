@@ -1,0 +1,297 @@
+package splice
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// linking is the state of one Link.
+type linking struct {
+	*Linker
+	base  [numAreas]uint64
+	mem   [numAreas][]byte
+	out   *Linked
+	ask   func(*Import) (Resolved, error)
+	value map[*Import]*Resolved
+	slot  map[uint64]uint64 // content -> address of the GOT slot that holds it
+	thunk map[uint64]uint64 // target -> address of the jump to it
+}
+
+// relocate applies the relocations of one object.
+func (k *linking) relocate(o *linkObject) error {
+	for _, s := range o.file.Sections {
+		p := o.place[s.Index]
+		if !p.used {
+			continue
+		}
+		relas, err := o.file.Relas(s.Index)
+		if err != nil {
+			return err
+		}
+		for i := range relas {
+			if err := k.apply(o, s, p, &relas[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// use is one relocation being applied.
+type use struct {
+	obj   *linkObject
+	sec   *elfobj.Section
+	rela  *elfobj.Rela
+	howto *amd64.Howto
+	sym   *elfobj.Symbol
+	area  area
+	off   uint64 // of the field, in the area
+}
+
+func (u *use) refuse(code Code, format string, args ...any) *Refusal {
+	return Refuse(code, u.sym.Name, u.sec.Name, u.rela.Offset, format, args...)
+}
+
+func (k *linking) apply(o *linkObject, s *elfobj.Section, p sectionPlace, r *elfobj.Rela) error {
+	u := &use{obj: o, sec: s, rela: r, sym: &o.syms[r.Sym], area: p.area, off: p.off + r.Offset}
+	h, ok := amd64.HowtoOf(r.Type)
+	if !ok {
+		return u.refuse(CodeUnsupported, "relocation type %d", r.Type)
+	}
+	u.howto = h
+	if r.Offset > s.Size || uint64(h.Size) > s.Size-r.Offset {
+		return u.refuse(CodeUnsupported, "%s outside its section", h.Name)
+	}
+	v, err := k.valueFor(u)
+	if err != nil {
+		return err
+	}
+	place := k.base[u.area] + u.off
+	err = h.Apply(k.mem[u.area][u.off:], v, r.Addend, place)
+	var over *amd64.OverflowError
+	if !errors.As(err, &over) {
+		return err
+	}
+	if !k.isBranch(u) {
+		ref := u.refuse(CodeOutOfReach, "%s to %#x does not fit", h.Name, v)
+		ref.Err = err
+		return ref
+	}
+	return h.Apply(k.mem[u.area][u.off:], k.thunkTo(v), r.Addend, place)
+}
+
+// isBranch reports whether the field is the displacement of a direct call or
+// jump, which may go by way of a thunk.
+func (k *linking) isBranch(u *use) bool {
+	t := elf.R_X86_64(u.rela.Type)
+	if u.area != areaCode || t != elf.R_X86_64_PLT32 && t != elf.R_X86_64_PC32 || u.rela.Addend != -4 || u.rela.Offset == 0 {
+		return false
+	}
+	op := k.mem[u.area][u.off-1]
+	return op == 0xe8 || op == 0xe9 || u.rela.Offset > 1 && k.mem[u.area][u.off-2] == 0x0f && op&0xf0 == 0x80
+}
+
+// values says, by the expression of a relocation, how its s is found. An
+// expression without a row can't be applied after the link.
+var values = map[amd64.Expr]func(*linking, *use) (uint64, error){
+	amd64.ExprNone:   func(*linking, *use) (uint64, error) { return 0, nil },
+	amd64.ExprAbs:    (*linking).address,
+	amd64.ExprPC:     (*linking).address,
+	amd64.ExprPLT:    (*linking).callee,
+	amd64.ExprGOTPC:  (*linking).gotSlot,
+	amd64.ExprSize:   func(_ *linking, u *use) (uint64, error) { return u.sym.Size, nil },
+	amd64.ExprTPOff:  (*linking).tpOff,
+	amd64.ExprTPSlot: (*linking).tpSlot,
+	amd64.ExprDTPOff: (*linking).dtpOff,
+	amd64.ExprTLSGD:  (*linking).tlsPair,
+	amd64.ExprTLSLD:  (*linking).tlsPair,
+}
+
+func (k *linking) valueFor(u *use) (uint64, error) {
+	f, ok := values[u.howto.Expr]
+	if !ok {
+		return 0, u.refuse(CodeUnsupported, "%s (%s)", u.howto.Name, u.howto.Expr)
+	}
+	return f(k, u)
+}
+
+// resolved returns the value of an undefined symbol.
+func (k *linking) resolved(u *use) (*Resolved, error) {
+	im := u.obj.imports[uint32(u.rela.Sym)]
+	if im == nil {
+		return nil, u.refuse(CodeUnresolved, "the update does not say what it is")
+	}
+	if r := k.value[im]; r != nil {
+		return r, nil
+	}
+	r, err := k.ask(im)
+	if err != nil {
+		return nil, err
+	}
+	k.value[im] = &r
+	return &r, nil
+}
+
+// local returns the address of a symbol that the update itself defines, be it
+// another object of it.
+func (k *linking) local(u *use) (uint64, bool) {
+	if a, ok := k.out.symbols[symbolRef{u.obj, u.rela.Sym}]; ok {
+		return a, true
+	}
+	if u.sym.Section == elfobj.SecAbs {
+		return u.sym.Value, true
+	}
+	im := u.obj.imports[uint32(u.rela.Sym)]
+	if im == nil || im.known() {
+		return 0, false
+	}
+	if ref, ok := k.global[im.Name]; ok {
+		a, ok := k.out.symbols[ref]
+		return a, ok
+	}
+	return 0, false
+}
+
+// known reports whether run-pre matching gave any value.
+func (im *Import) known() bool {
+	return im.Address != nil || im.PLT != nil || im.GOT != nil || im.TLSSlot != nil || im.TPOff != nil || im.TLS != nil
+}
+
+func (k *linking) address(u *use) (uint64, error) {
+	if a, ok := k.local(u); ok {
+		return a, nil
+	}
+	r, err := k.resolved(u)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case r.Address != 0:
+		return r.Address, nil
+	case r.PLT != 0 && k.isBranch(u):
+		return r.PLT, nil
+	case u.sym.Bind() == elf.STB_WEAK:
+		return 0, nil // psABI: an undefined weak symbol is 0
+	}
+	return 0, u.refuse(CodeUnresolved, "its address is not known")
+}
+
+// callee prefers the PLT entry that the program itself goes through: it is
+// near, and holds what the dynamic linker chose.
+func (k *linking) callee(u *use) (uint64, error) {
+	if _, ok := k.local(u); !ok {
+		r, err := k.resolved(u)
+		if err != nil {
+			return 0, err
+		}
+		if r.PLT != 0 {
+			return r.PLT, nil
+		}
+	}
+	return k.address(u)
+}
+
+// gotSlot returns a slot that holds the address: that of the program, or one
+// of our own.
+func (k *linking) gotSlot(u *use) (uint64, error) {
+	if _, ok := k.local(u); !ok {
+		r, err := k.resolved(u)
+		if err != nil {
+			return 0, err
+		}
+		if r.GOT != 0 {
+			return r.GOT, nil
+		}
+	}
+	a, err := k.address(u)
+	if err != nil {
+		return 0, err
+	}
+	return k.slotFor(a), nil
+}
+
+func (k *linking) tpOff(u *use) (uint64, error) {
+	r, err := k.resolved(u)
+	if err != nil {
+		return 0, err
+	}
+	if r.TPOff == nil {
+		return 0, u.refuse(CodeTLSModel, "its offset from the thread pointer is not known")
+	}
+	return uint64(*r.TPOff), nil
+}
+
+func (k *linking) tpSlot(u *use) (uint64, error) {
+	r, err := k.resolved(u)
+	switch {
+	case err != nil:
+		return 0, err
+	case r.TLSSlot != 0:
+		return r.TLSSlot, nil
+	case r.TPOff != nil:
+		return k.slotFor(uint64(*r.TPOff)), nil
+	}
+	return 0, u.refuse(CodeTLSModel, "no slot holds its offset from the thread pointer")
+}
+
+func (k *linking) dtpOff(u *use) (uint64, error) {
+	r, err := k.resolved(u)
+	if err != nil {
+		return 0, err
+	}
+	if r.TLS == nil {
+		return 0, u.refuse(CodeTLSModel, "its offset in the TLS block is not known")
+	}
+	return *r.TLS, nil
+}
+
+func (k *linking) tlsPair(u *use) (uint64, error) {
+	r, err := k.resolved(u)
+	if err != nil {
+		return 0, err
+	}
+	if r.TLSPair == 0 {
+		return 0, u.refuse(CodeTLSModel, "the program has no GOT entries that name its TLS module")
+	}
+	return r.TLSPair, nil
+}
+
+// slotFor returns the address of a GOT slot of our own that holds v.
+func (k *linking) slotFor(v uint64) uint64 {
+	if a, ok := k.slot[v]; ok {
+		return a
+	}
+	m := k.mem[areaConst]
+	for len(m)%8 != 0 {
+		m = append(m, 0)
+	}
+	a := k.base[areaConst] + uint64(len(m))
+	k.mem[areaConst] = binary.LittleEndian.AppendUint64(m, v)
+	k.slot[v] = a
+	return a
+}
+
+// thunkTo returns the address of a jump to a function that is too far away:
+//
+//	ff 25 d32    jmp *slot(%rip)
+//	cc cc        filling
+func (k *linking) thunkTo(v uint64) uint64 {
+	if a, ok := k.thunk[v]; ok {
+		return a
+	}
+	slot := k.slotFor(v)
+	m := k.mem[areaCode]
+	for len(m)%thunkSize != 0 {
+		m = append(m, 0xcc)
+	}
+	a := k.base[areaCode] + uint64(len(m))
+	m = append(m, 0xff, 0x25)
+	m = binary.LittleEndian.AppendUint32(m, uint32(slot-(a+6)))
+	k.mem[areaCode] = append(m, 0xcc, 0xcc)
+	k.thunk[v] = a
+	return a
+}

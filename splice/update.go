@@ -1,0 +1,177 @@
+package splice
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// An Update is everything that is needed to apply a change and to undo it. It
+// is inert: it names places by file and link address, so that it holds for
+// every process that maps the same files, wherever they are mapped. It is
+// deterministic: the same diffs and matches give the same update, and equal
+// updates have equal JSON.
+type Update struct {
+	// Format is the version of this structure.
+	Format int    `json:"format"`
+	Name   string `json:"name"`
+	// Modules are the files that places are in, by the order of first use.
+	Modules []Module `json:"modules"`
+	// Objects are what the update carries, one for each pair of pre and post.
+	Objects []Object `json:"objects"`
+}
+
+// UpdateFormat is the version of [Update] that this package makes and takes.
+const UpdateFormat = 1
+
+// A Module identifies a mapped file.
+type Module struct {
+	Name    string `json:"name"`     // base name, such as libc.so.6
+	Path    string `json:"path"`     // where it was; not part of its identity
+	BuildID string `json:"build_id"` // hexadecimal; "" when the file has none
+	Main    bool   `json:"main"`     // the program itself
+}
+
+// A Place is an address in a module: its link address, that is, the run
+// address without the load bias.
+type Place struct {
+	Module int    `json:"module"` // index in Update.Modules
+	Addr   uint64 `json:"addr"`
+}
+
+// An Object is one relocatable object of an update.
+type Object struct {
+	Name string `json:"name"` // of the pre object
+	// ELF is the object that elfdiff extracted: changed and new functions with
+	// what travels with them.
+	ELF []byte `json:"elf"`
+	// Imports say what its undefined symbols are.
+	Imports []Import `json:"imports"`
+	// Redirects are the functions that it replaces.
+	Redirects []Redirect `json:"redirects"`
+}
+
+// An Import is the value of an undefined symbol, as run-pre matching proved
+// it. An import with none of the values set is looked up by its name in the
+// target, as the dynamic linker would.
+type Import struct {
+	Symbol  uint32 `json:"symbol"` // index in the object's symbol table
+	Name    string `json:"name"`   // in pre or post
+	Address *Place `json:"address,omitempty"`
+	PLT     *Place `json:"plt,omitempty"`      // the PLT entry that calls go through
+	GOT     *Place `json:"got,omitempty"`      // the GOT slot that holds the address
+	TLSSlot *Place `json:"tls_slot,omitempty"` // the GOT slots that describe thread-local data
+	// TPOff is the offset from the thread pointer, and TLS the one in the
+	// module's TLS block.
+	TPOff *int64  `json:"tpoff,omitempty"`
+	TLS   *uint64 `json:"tls,omitempty"`
+}
+
+// A Redirect says which function of run is replaced by which of the object.
+type Redirect struct {
+	Function string `json:"function"` // its name in pre
+	Symbol   uint32 `json:"symbol"`   // the new function, in the object's symbol table
+	// Old are the pieces of the old function: its body, then its cold part.
+	// No thread may stand in one of them when the redirect is written.
+	Old []Span `json:"old"`
+	// Entries are offsets in the body at which something else leads into it.
+	Entries []uint64 `json:"entries,omitempty"`
+	// By says what singled the function out in run.
+	By string `json:"by"`
+}
+
+// A Span is code in run with the bytes that were verified. They are what is
+// compared again before anything is written, and what a revert puts back.
+type Span struct {
+	Place
+	Bytes []byte `json:"bytes"`
+}
+
+// ID returns a digest of the update that identifies it: the SHA-256 of its
+// JSON, in hexadecimal.
+func (u *Update) ID() string {
+	b, err := json.Marshal(u)
+	if err != nil {
+		panic("splice: an Update is always JSON: " + err.Error()) // plain data
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// Redirects returns the number of functions that the update replaces.
+func (u *Update) Redirects() int {
+	n := 0
+	for i := range u.Objects {
+		n += len(u.Objects[i].Redirects)
+	}
+	return n
+}
+
+// WriteTo writes the update as JSON.
+func (u *Update) WriteTo(w io.Writer) (int64, error) {
+	b, err := json.MarshalIndent(u, "", "\t")
+	if err != nil {
+		return 0, fmt.Errorf("write update: %w", err)
+	}
+	n, err := w.Write(append(b, '\n'))
+	return int64(n), err
+}
+
+// ReadUpdate reads what WriteTo wrote. It checks that the parts fit together,
+// not that the code in it is good.
+func ReadUpdate(r io.Reader) (*Update, error) {
+	u := new(Update)
+	d := json.NewDecoder(r)
+	d.DisallowUnknownFields()
+	if err := d.Decode(u); err != nil {
+		return nil, fmt.Errorf("read update: %w", err)
+	}
+	return u, u.Check()
+}
+
+// Check reports whether the parts of the update fit together.
+func (u *Update) Check() error {
+	if u.Format != UpdateFormat {
+		return fmt.Errorf("update %q: format %d, not %d", u.Name, u.Format, UpdateFormat)
+	}
+	for i := range u.Objects {
+		if err := u.checkObject(&u.Objects[i]); err != nil {
+			return fmt.Errorf("update %q: object %q: %w", u.Name, u.Objects[i].Name, err)
+		}
+	}
+	return nil
+}
+
+func (u *Update) checkObject(o *Object) error {
+	inside := func(what string, p *Place) error {
+		if p != nil && (p.Module < 0 || p.Module >= len(u.Modules)) {
+			return fmt.Errorf("%s: module %d of %d", what, p.Module, len(u.Modules))
+		}
+		return nil
+	}
+	for i := range o.Imports {
+		im := &o.Imports[i]
+		for _, p := range []*Place{im.Address, im.PLT, im.GOT, im.TLSSlot} {
+			if err := inside("import "+im.Name, p); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range o.Redirects {
+		r := &o.Redirects[i]
+		if len(r.Old) == 0 {
+			return fmt.Errorf("redirect %s: no old function", r.Function)
+		}
+		for k := range r.Old {
+			if err := inside("redirect "+r.Function, &r.Old[k].Place); err != nil {
+				return err
+			}
+			if len(r.Old[k].Bytes) == 0 {
+				return fmt.Errorf("redirect %s: no bytes", r.Function)
+			}
+		}
+	}
+	return nil
+}
