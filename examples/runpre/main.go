@@ -1,0 +1,116 @@
+// Runpre matches relocatable objects against the code that runs: a linked file
+// or a live process.
+//
+//	runpre [-json] [-v] [-module NAME] [-search] -run IMAGE|pid:N PRE.o...
+//
+// It exits with 0 when every function matched, 2 when one did not, 1 on an
+// error, and 64 when it was called wrongly.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/reloc"
+)
+
+// Exit statuses.
+const (
+	exitMatched  = 0
+	exitError    = 1
+	exitMismatch = 2
+	exitUsage    = 64 // EX_USAGE of sysexits.h
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process around it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("runpre", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: runpre [flags] -run IMAGE|pid:N PRE.o...")
+		flags.PrintDefaults()
+	}
+	where := flags.String("run", "", "what runs: an ELF `file`, or pid:N for a live process")
+	asJSON := flags.Bool("json", false, "print one JSON object")
+	verbose := flags.Bool("v", false, "show both sides of a mismatch, all symbols, and what decided")
+	module := flags.String("module", "", "only match code of this module (name or path), such as libfoo.so.1")
+	search := flags.Bool("search", false, "use no symbols of what runs")
+	if flags.Parse(args) != nil {
+		return exitUsage
+	}
+	if *where == "" || flags.NArg() == 0 {
+		flags.Usage()
+		return exitUsage
+	}
+	opt := reloc.Options{Module: *module, NoSymbols: *search}
+	if *verbose {
+		opt.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	report, err := match(ctx, *where, flags.Args(), opt)
+	if err != nil {
+		fmt.Fprintln(stderr, "runpre:", err)
+		return exitError
+	}
+	if *asJSON {
+		err = report.writeJSON(stdout)
+	} else {
+		err = report.writeText(stdout, *verbose)
+	}
+	switch {
+	case err != nil:
+		fmt.Fprintln(stderr, "runpre:", err)
+		return exitError
+	case report.matched():
+		return exitMatched
+	}
+	return exitMismatch
+}
+
+// open opens what -run names.
+func open(where string) (*reloc.Image, error) {
+	pid, ok := strings.CutPrefix(where, "pid:")
+	if !ok {
+		return reloc.OpenELF(where)
+	}
+	n, err := strconv.Atoi(pid)
+	if err != nil || n <= 0 {
+		return nil, fmt.Errorf("-run %s: no process id", where)
+	}
+	return reloc.OpenProcess(n)
+}
+
+// match matches each object with the image.
+func match(ctx context.Context, where string, paths []string, opt reloc.Options) (*report, error) {
+	img, err := open(where)
+	if err != nil {
+		return nil, err
+	}
+	defer img.Close()
+	r := &report{run: where}
+	for _, path := range paths {
+		pre, err := elfdiff.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		result, err := reloc.Match(ctx, pre, img, opt)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		r.objects = append(r.objects, object{path, result})
+	}
+	return r, nil
+}
