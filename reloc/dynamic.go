@@ -25,7 +25,7 @@ type slot struct {
 	typ     elf.R_X86_64
 	name    string // of the symbol, "" when the relocation has none
 	value   uint64 // st_value of the symbol when the module defines it
-	addend  int64
+	addend  int64  // of IRELATIVE the address of the resolver
 	defined bool // the module defines the symbol itself
 	ifunc   bool // the final value is what a resolver returns
 }

@@ -79,6 +79,7 @@ type Image struct {
 	symbols []Symbol         // by address, then name; thread-local ones at the end
 	static  int              // number of symbols that have an address
 	tables  []func() *tables // by module, nil for modules without any
+	full    []bool // by module: .symtab is known, local symbols and all
 	byName  func() map[string][]int32
 	closers []io.Closer
 }
@@ -130,6 +131,12 @@ func newImage(p imageParts) (*Image, error) {
 	for i := range img.symbols {
 		if s := &img.symbols[i]; s.Module != NoModule && (s.Module < 0 || s.Module >= len(img.modules)) {
 			return nil, fmt.Errorf("symbol %s: there is no module %d", s.Name, s.Module)
+		}
+	}
+	img.full = make([]bool, len(img.modules))
+	for i := range img.symbols {
+		if s := &img.symbols[i]; s.Local && s.Module != NoModule {
+			img.full[s.Module] = true
 		}
 	}
 	img.sortSymbols()

@@ -133,6 +133,9 @@ func (l *loaded) lazyTables() func() *tables {
 				if s.defined && !tlsTypes[s.typ] {
 					s.value += l.mod.Bias
 				}
+				if s.typ == elf.R_X86_64_IRELATIVE {
+					s.addend += int64(l.mod.Bias)
+				}
 				t.slots[at] = s
 			}
 		}

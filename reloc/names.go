@@ -64,6 +64,21 @@ func (m *matcher) places(sym *elfobj.Symbol) []place {
 	return out
 }
 
+// resolves reports whether run's symbols allow that an IFUNC has its resolver at
+// addr: an IFUNC's symbol has the value of its resolver.
+func (m *matcher) resolves(name string, addr uint64) bool {
+	known := false
+	for _, i := range m.img.byName()[name] {
+		if s := &m.img.symbols[i]; s.Type == elf.STT_GNU_IFUNC && s.Module == m.moduleOf(addr) {
+			if s.Addr == addr {
+				return true
+			}
+			known = true
+		}
+	}
+	return !known || m.opt.NoSymbols
+}
+
 // knownAt reports whether one of the places is addr. With a module other than
 // NoModule only places in that module count.
 func (m *matcher) knownAt(list []place, addr uint64, module int) bool {

@@ -126,6 +126,9 @@ func (m *matcher) bindStub(u *use) *MismatchError {
 	if st.desc.name != "" && st.desc.name != sym.Name {
 		return u.fail(ReasonSymbol, "leads to the PLT entry of %s, where pre has %s", st.desc.name, sym.Name)
 	}
+	if st.desc.typ == elf.R_X86_64_IRELATIVE && !m.resolves(sym.Name, uint64(st.desc.addend)) {
+		return u.fail(ReasonSymbol, "leads to a PLT entry that %s resolves, where pre has %s", m.runName(uint64(st.desc.addend)), sym.Name)
+	}
 	u.bind(inPLT, int32(u.r.Sym), u.s, false)
 	final, ok := m.bound(st.slot, st.desc)
 	if !ok {
@@ -186,6 +189,9 @@ func (m *matcher) bindSymbol(u *use) *MismatchError {
 	}
 	if known := m.symbolPlaces(u.r.Sym); len(known) > 0 && !m.knownAt(known, u.s, NoModule) {
 		return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which is at %#x", m.runName(u.s), sym.Name, known[0].addr)
+	}
+	if i := m.moduleOf(u.s); i != NoModule && m.img.full[i] && !m.opt.NoSymbols && len(m.img.byName()[sym.Name]) == 0 {
+		return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which the module's symbols don't know", m.runName(u.s), sym.Name)
 	}
 	u.bind(inAddress, int32(u.r.Sym), u.s, false)
 	return nil
@@ -254,15 +260,20 @@ func (m *matcher) compareLiteral(u *use, g *elfdiff.Atom, base uint64) *Mismatch
 func (m *matcher) solveGOT(u *use) *MismatchError {
 	sym := m.sym(u.r.Sym)
 	at := u.s
-	r := m.img.RegionAt(at)
-	if r == nil || !r.Read {
-		return u.fail(ReasonImplausible, "the GOT slot of %s would be at %#x: nothing is mapped there", sym.Name, at)
+	if why := m.noSlot(at); why != "" {
+		return u.fail(ReasonImplausible, "the GOT slot of %s would be at %#x: %s", sym.Name, at, why)
 	}
 	desc, dynamic := m.slotAt(at)
 	if desc.name != "" && sym.Name != "" && desc.name != sym.Name {
 		return u.fail(ReasonSymbol, "leads to the GOT slot of %s, where pre has %s", desc.name, sym.Name)
 	}
 	u.bind(inGOT, int32(u.r.Sym), at, false)
+	if !dynamic && m.hasTables(at) { // the linker knew the address
+		if u.s, _ = m.view.word(at); u.r.Target != elfdiff.NoAtom {
+			return m.bindAtom(u, false)
+		}
+		return m.bindSymbol(u)
+	}
 	final, ok := m.bound(at, desc)
 	if !ok {
 		return nil
@@ -283,6 +294,24 @@ func (m *matcher) solveGOT(u *use) *MismatchError {
 	return m.bindSymbol(u)
 }
 
+// noSlot returns why there can't be a GOT slot at an address, "" when there can.
+func (m *matcher) noSlot(at uint64) string {
+	switch r := m.img.RegionAt(at); {
+	case r == nil || !r.Read:
+		return "nothing is mapped there"
+	case at%8 != 0:
+		return "slots are aligned"
+	}
+	return ""
+}
+
+// hasTables reports whether the dynamic relocations of the module at addr are
+// known.
+func (m *matcher) hasTables(addr uint64) bool {
+	i := m.moduleOf(addr)
+	return i != NoModule && m.img.tables[i] != nil
+}
+
 // solveSize handles R_X86_64_SIZE*: what a symbol's size is can be checked for
 // what pre defines.
 func (m *matcher) solveSize(u *use) *MismatchError {
@@ -292,39 +321,13 @@ func (m *matcher) solveSize(u *use) *MismatchError {
 	return nil
 }
 
-// solveTP handles an offset from the thread pointer.
-func (m *matcher) solveTP(u *use) *MismatchError {
-	if u.r.Target != elfdiff.NoAtom {
-		u.bind(inTPAtom, int32(u.r.Target), u.s-m.symbolOff(u.r), false)
-		return nil
-	}
-	u.bind(inTPOff, int32(u.r.Sym), u.s, false)
-	return nil
-}
-
-// solveTLS handles an offset in the TLS block. Where the linker relaxed local
-// dynamic code to local exec, the field counts from the thread pointer
-// instead, and is negative.
-func (m *matcher) solveTLS(u *use) *MismatchError {
-	if int64(u.s) < 0 {
-		return m.solveTP(u)
-	}
-	if u.r.Target != elfdiff.NoAtom {
-		u.bind(inTLSAtom, int32(u.r.Target), u.s-m.symbolOff(u.r), false)
-		return nil
-	}
-	u.bind(inTLS, int32(u.r.Sym), u.s, false)
-	return nil
-}
-
 // solveTLSSlot handles a reference to a GOT slot, or a pair of slots, that
 // tells where a thread-local symbol is.
 func (m *matcher) solveTLSSlot(u *use) *MismatchError {
 	sym := m.sym(u.r.Sym)
 	at := u.s
-	r := m.img.RegionAt(at)
-	if r == nil || !r.Read {
-		return u.fail(ReasonImplausible, "the TLS slot of %s would be at %#x: nothing is mapped there", sym.Name, at)
+	if why := m.noSlot(at); why != "" {
+		return u.fail(ReasonImplausible, "the TLS slot of %s would be at %#x: %s", sym.Name, at, why)
 	}
 	desc, ok := m.slotAt(at)
 	if ok && desc.name != "" && sym.Name != "" && desc.name != sym.Name {

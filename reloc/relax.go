@@ -48,7 +48,7 @@ func rexed(b []byte) (rex, op, modrm byte, size int, ok bool) {
 // sameReg reports whether run has the register in ModRM.rm that pre has in
 // ModRM.reg: REX.R has become REX.B, and mod is 3.
 func sameReg(rex, modrm, runRex, runModRM byte) bool {
-	return runModRM&0xc7 == 0xc0|modrm>>3&7 && runRex&0x48 == rex&0x48 && runRex&1 == rex>>2&1 && runRex&6 == 0
+	return runModRM == 0xc0|modrm>>3&7 && runRex&0x48 == rex&0x48 && runRex&1 == rex>>2&1 && runRex&6 == 0
 }
 
 // gotLoad:

@@ -182,7 +182,7 @@ func (m *matcher) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 	v.TPOff = int64(tp)
 	v.TLS = tls
 	if hasTP && !hasTLS {
-		if off, ok := m.tlsOffset(int64(tp)); ok {
+		if off, ok := m.tlsOffset(int64(tp), m.home); ok {
 			v.TLS, v.Has = off, v.Has|UseTLS
 		}
 	}
@@ -198,19 +198,4 @@ func (m *matcher) atomAddr(id elfdiff.AtomID, off uint64) (uint64, bool) {
 		return v.value + off, true
 	}
 	return 0, false
-}
-
-// tlsOffset turns a thread pointer offset into one in the TLS block of the main
-// program, which ends at the thread pointer (ELF TLS ABI, section 3.4.6).
-func (m *matcher) tlsOffset(tp int64) (uint64, bool) {
-	if m.home == NoModule {
-		return 0, false
-	}
-	mod := &m.img.modules[m.home]
-	align := max(mod.TLSAlign, 1)
-	block := (mod.TLSSize + align - 1) / align * align
-	if !mod.Main || mod.TLSSize == 0 || tp >= 0 || uint64(-tp) > block {
-		return 0, false
-	}
-	return block - uint64(-tp), true
 }

@@ -37,6 +37,7 @@ func padding(w *walker, _, _ amd64.Inst) (int, int, bool) {
 	if n == o && (n == 0 || w.i == w.j) || len(w.refs(n)) > 0 {
 		return 0, 0, false
 	}
+	w.padded = padded{w.i, w.j, w.i + n, w.j + o}
 	if n == 0 { // a branch to here may lead in front of run's padding, or behind it
 		if w.slack == nil {
 			w.slack = make(map[int]int)

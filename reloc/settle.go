@@ -86,8 +86,12 @@ func (m *matcher) propose(i int32, tier int) (proposal, bool) {
 
 // tooWeak reports whether the only place left has nothing for it but that no
 // other was found, which for few bytes, or when the search was cut short, does
-// not say much.
+// not say much; or but that others of the same name differ: it may be one of
+// these that was meant, and has changed. References get their chance first.
 func tooWeak(f *fn, c cand, tier int) bool {
+	if c.by == BySymbol && len(f.cands) > 1 {
+		return tier == 0
+	}
 	if c.by != BySearch {
 		return false
 	}
@@ -314,11 +318,7 @@ func (m *matcher) elect(props []proposal) {
 				t = new(tally)
 				tallies[b.key] = t
 			}
-			w := 1
-			if b.own && (p.by != BySearch || m.funcs[p.fn].fixed >= tiers[1]) {
-				w = 2
-			}
-			t.add(b.value, w)
+			t.add(b.value, m.weight(p, b.own))
 			contested = contested || len(t.values) > 1
 		}
 	}
@@ -333,6 +333,20 @@ func (m *matcher) elect(props []proposal) {
 		}
 	}
 	m.verifyPlaces(props)
+}
+
+// weight returns how much a binding of a proposal counts against others: what
+// a function's own bytes and name say counts for two references, unless the
+// bytes are few or the name is not unique.
+func (m *matcher) weight(p *proposal, own bool) int {
+	f := &m.funcs[p.fn]
+	switch {
+	case !own:
+		return 1
+	case len(f.cands) > 1 && p.by == BySymbol, p.by == BySearch && f.fixed < tiers[1]:
+		return 0
+	}
+	return 2
 }
 
 // judge decides whether a proposal loses.

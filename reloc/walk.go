@@ -22,7 +22,12 @@ type walker struct {
 	pos      []int32     // by offset in pre: offset in run of the instruction there; -1 within instructions
 	slack    map[int]int // by offset in pre: bytes of padding that run alone has in front of that
 	branches []branch
+	padded   padded
 }
+
+// padded is where padding of different length was passed over last, and where
+// that led to. When nothing matches there, it was no padding of the linker's.
+type padded struct{ i, j, toI, toJ int }
 
 // branch is a branch inside the function.
 type branch struct {
@@ -226,6 +231,9 @@ func (w *walker) corresponds(b branch) bool {
 // mismatch makes the error for instructions that no rule allows to differ.
 func (w *walker) mismatch(pin, rin amd64.Inst) *MismatchError {
 	off, runOff := w.i, w.j
+	if p := w.padded; p.toI == off && p.toJ == runOff && off+runOff > 0 {
+		off, runOff = p.i, p.j
+	}
 	e := w.t.fail(ReasonBytes, uint64(off), uint64(runOff), "")
 	if runOff < len(w.run) {
 		if first := off == 0 || off == 4 && bytes.HasPrefix(w.pre, endbr64); first {
