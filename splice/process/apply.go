@@ -117,7 +117,8 @@ const mapTries = 4
 
 func (a *applier) mapRegion(ctx context.Context) error {
 	for try := 1; ; try++ {
-		err := a.mapOnce(ctx)
+		stops := 0
+		err := retry(ctx, &a.opt, &stops, func() ([]Blocker, error) { return nil, a.mapOnce(ctx) })
 		if !errors.Is(err, syscall.EEXIST) || try == mapTries {
 			return err
 		}
@@ -209,19 +210,19 @@ func (a *applier) commitWhenIdle(ctx context.Context) error {
 	})
 }
 
-// retry calls try until no thread blocks it.
+// retry calls try until no thread blocks it, and all threads stop in time.
 func retry(ctx context.Context, opt *Options, attempts *int, try func() ([]Blocker, error)) error {
 	wait := opt.Backoff
 	for {
 		*attempts++
 		blockers, err := try()
-		if err != nil || len(blockers) == 0 {
+		var late *ptrace.TimeoutError
+		if err == nil && len(blockers) == 0 || err != nil && !errors.As(err, &late) {
 			return err
 		}
-		opt.Logger.Debug("busy", "attempt", *attempts, "blocker", blockers[0].String())
+		opt.Logger.Debug("busy", "attempt", *attempts, "blockers", blockers, "error", err)
 		if *attempts >= opt.Attempts {
-			r := splice.Refuse(splice.CodeBusy, blockers[0].Function, "", blockers[0].Addr, "after %d attempts", *attempts)
-			return &BusyError{Refusal: r, Blockers: blockers}
+			return busy(*attempts, blockers, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -230,6 +231,17 @@ func retry(ctx context.Context, opt *Options, attempts *int, try func() ([]Block
 		}
 		wait = min(2*wait, time.Second)
 	}
+}
+
+// busy says what stood in the way at the last attempt.
+func busy(attempts int, blockers []Blocker, err error) error {
+	if len(blockers) == 0 {
+		r := splice.Refuse(splice.CodeBusy, "", "", 0, "after %d attempts", attempts)
+		r.Err = err
+		return r
+	}
+	r := splice.Refuse(splice.CodeBusy, blockers[0].Function, "", blockers[0].Addr, "after %d attempts", attempts)
+	return &BusyError{Refusal: r, Blockers: blockers}
 }
 
 // unmap removes the region after a failure: nothing leads to it.

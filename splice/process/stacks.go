@@ -192,18 +192,16 @@ func (s *stacks) check(session *ptrace.Session) (blockers []Blocker, threads int
 
 // thread unwinds one stack; where that fails, it scans it.
 func (s *stacks) thread(t *ptrace.Thread) (*Blocker, error) {
-	var found *Blocker
-	err := ehframe.Walk(s.mem, dwarfRegs(&t.Regs), s.find, func(f ehframe.Frame) bool {
-		if a := s.at(f.PC, f.Exact); a != nil {
-			found = &Blocker{TID: t.TID, Function: a.name, Addr: f.PC, Frame: f.N}
+	for f, err := range ehframe.Walk(s.mem, dwarfRegs(&t.Regs), s.find, 0) {
+		if err != nil {
+			s.scans++
+			return s.scan(t)
 		}
-		return found == nil
-	})
-	if found != nil || err == nil {
-		return found, nil
+		if a := s.at(f.PC, f.Exact); a != nil {
+			return &Blocker{TID: t.TID, Function: a.name, Addr: f.PC, Frame: f.N}, nil
+		}
 	}
-	s.scans++
-	return s.scan(t)
+	return nil, nil
 }
 
 func (s *stacks) at(pc uint64, exact bool) *area {
