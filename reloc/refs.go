@@ -336,10 +336,15 @@ func (m *matcher) solveTLSSlot(u *use) *MismatchError {
 	u.bind(inTLSSlot, int32(u.r.Sym), at, false)
 	switch {
 	case u.h.Expr == amd64.ExprTPSlot && (!ok || m.img.live):
-		if v, read := m.view.word(at); read {
-			u.s = v
-			return m.solveTP(u)
+		v, read := m.view.word(at)
+		if u.s = v; !read {
+			return nil
 		}
+		if ok && desc.name != "" && !desc.defined { // another module's
+			u.bind(inTPOff, int32(u.r.Sym), v, true)
+			return nil
+		}
+		return m.solveTP(u)
 	case u.h.Expr == amd64.ExprTPSlot && desc.defined:
 		u.bind(inTLS, int32(u.r.Sym), desc.value+uint64(desc.addend), true)
 	case u.h.Expr == amd64.ExprTLSGD:

@@ -37,7 +37,7 @@ func padding(w *walker, _, _ amd64.Inst) (int, int, bool) {
 	if n == o && (n == 0 || w.i == w.j) || len(w.refs(n)) > 0 {
 		return 0, 0, false
 	}
-	w.padded = padded{w.i, w.j, w.i + n, w.j + o}
+	w.tolerated = tolerated{w.i, w.j, w.i + n, w.j + o}
 	if n == 0 { // a branch to here may lead in front of run's padding, or behind it
 		if w.slack == nil {
 			w.slack = make(map[int]int)
@@ -92,7 +92,12 @@ func jumpWidth(w *walker, pin, rin amd64.Inst) (int, int, bool) {
 	refs := w.refs(int(pin.Len))
 	switch {
 	case len(refs) == 0:
+		to, runTo := relative(pin, w.pre, w.i)-w.i, relative(rin, w.run, w.j)-w.j
+		if (to > 0) != (runTo > 0) || max(runTo, -runTo) > 3*max(to, -to)+64 {
+			return 0, 0, false // no change of widths takes a target that far
+		}
 		w.branch(pin, rin)
+		w.tolerated = tolerated{w.i, w.j, w.i + int(pin.Len), w.j + int(rin.Len)}
 	case len(refs) == 1 && int(refs[0].Offset) == w.i+int(pin.PCRelOff):
 		w.lookAt(w.ref, w.j+int(rin.PCRelOff), w.t.addr+uint64(relative(rin, w.run, w.j)))
 	default:

@@ -22,12 +22,12 @@ type walker struct {
 	pos      []int32     // by offset in pre: offset in run of the instruction there; -1 within instructions
 	slack    map[int]int // by offset in pre: bytes of padding that run alone has in front of that
 	branches []branch
-	padded   padded
+	tolerated
 }
 
-// padded is where padding of different length was passed over last, and where
-// that led to. When nothing matches there, it was no padding of the linker's.
-type padded struct{ i, j, toI, toJ int }
+// tolerated is where something of different length was passed over last, and
+// where that led to. When nothing matches there, it should not have been.
+type tolerated struct{ fromI, fromJ, toI, toJ int }
 
 // branch is a branch inside the function.
 type branch struct {
@@ -231,8 +231,8 @@ func (w *walker) corresponds(b branch) bool {
 // mismatch makes the error for instructions that no rule allows to differ.
 func (w *walker) mismatch(pin, rin amd64.Inst) *MismatchError {
 	off, runOff := w.i, w.j
-	if p := w.padded; p.toI == off && p.toJ == runOff && off+runOff > 0 {
-		off, runOff = p.i, p.j
+	if p := w.tolerated; p.toI == off && p.toJ == runOff && off+runOff > 0 {
+		off, runOff = p.fromI, p.fromJ
 	}
 	e := w.t.fail(ReasonBytes, uint64(off), uint64(runOff), "")
 	if runOff < len(w.run) {
