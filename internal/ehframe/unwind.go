@@ -150,6 +150,9 @@ func Walk(mem Memory, regs Regs, find func(pc uint64) *Table, limit int) iter.Se
 		for n := 0; ; n++ {
 			fr := Frame{N: n, PC: regs.R[RA], SP: regs.R[RSP], Exact: exact}
 			fail := func(r Reason, err error) {
+				if err == r {
+					err = nil
+				}
 				yield(fr, &WalkError{Frame: n, PC: fr.PC, Reason: r, Err: err})
 			}
 			if n == limit {

@@ -20,6 +20,7 @@ var killModes = []struct {
 	{"threads", allJobs},
 	{"user code", []string{"regs"}},
 	{"two of user code", []string{"regs", "regs"}},
+	{"modes", []string{"modes"}},
 	{"read", []string{"ping", "pong", "input"}},
 	{"sleep", []string{"nap"}},
 	{"epoll", []string{"epoll"}},
@@ -82,7 +83,7 @@ func TestKillSteps(t *testing.T) {
 
 // TestKill kills the tracer at random instants.
 func TestKill(t *testing.T) {
-	rounds := 40
+	rounds := 36
 	if testing.Short() {
 		rounds = 5
 	}

@@ -137,7 +137,7 @@ func (v *victim) alive(when string) {
 }
 
 // The jobs of a victim with many threads.
-var allJobs = []string{"regs", "regs", "sum", "sleep", "poll", "ping", "pong", "tick", "tock", "epoll", "signal", "suspend", "wake", "spawn", "input"}
+var allJobs = []string{"regs", "regs", "sum", "sleep", "poll", "ping", "pong", "tick", "tock", "epoll", "signal", "suspend", "wake", "spawn", "modes", "input"}
 
 func seizeT(t testing.TB, pid int, opt Options) *Session {
 	t.Helper()

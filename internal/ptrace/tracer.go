@@ -254,15 +254,22 @@ func (t *tracer) live() (n int) {
 	return n
 }
 
-// backoff sleeps for longer and longer. It blocks the OS thread, which has
-// nothing else to do, and is more exact than a timer of the Go runtime.
+// backoff waits for longer and longer. It blocks the OS thread, which has
+// nothing else to do, and is more exact than a timer of the Go runtime. Threads
+// mostly stop within microseconds, so that it begins by just yielding.
 type backoff struct {
+	yields      int
 	next, total time.Duration
 }
 
-func newBackoff() *backoff { return &backoff{next: 5 * time.Microsecond} }
+func newBackoff() *backoff { return &backoff{yields: 30, next: 5 * time.Microsecond} }
 
 func (b *backoff) sleep() {
+	if b.yields > 0 {
+		b.yields--
+		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		return
+	}
 	ts := unix.NsecToTimespec(int64(b.next))
 	unix.Nanosleep(&ts, nil)
 	b.total += b.next

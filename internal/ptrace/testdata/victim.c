@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAXJOBS 16
+#define MAXJOBS 32
 
 char have_avx;
 long check_regs(const void *pattern, long spins);
@@ -238,6 +238,40 @@ static void job_spawn(void)
 	usleep(200);
 }
 
+/* What a signal frame restores besides registers: the alternate stack, which
+ * must stay as it is, the signal mask, and the modes of floating point. */
+static void job_modes(void)
+{
+	static _Thread_local char alt[65536];
+	static _Thread_local int set;
+	static _Thread_local sigset_t want;
+	stack_t ss = {.ss_sp = alt, .ss_size = sizeof alt}, now_ss;
+	unsigned mx = 0x7f80, got;
+	unsigned short cw = 0x0e7f, gotcw;
+	if (!set++) {
+		sigset_t s;
+		sigaltstack(&ss, NULL);
+		sigemptyset(&s);
+		sigaddset(&s, SIGUSR2);
+		sigaddset(&s, SIGRTMAX);
+		pthread_sigmask(SIG_BLOCK, &s, NULL);
+		pthread_sigmask(SIG_BLOCK, NULL, &want);
+		__asm__ volatile("ldmxcsr %0; fldcw %1" :: "m"(mx), "m"(cw));
+	}
+	for (volatile int i = 0; i < 100000; i++)
+		;
+	__asm__ volatile("stmxcsr %0; fnstcw %1" : "=m"(got), "=m"(gotcw));
+	if (got != mx || gotcw != cw)
+		bad("floating point mode", got, gotcw);
+	sigaltstack(NULL, &now_ss);
+	if (now_ss.ss_sp != ss.ss_sp || now_ss.ss_size != ss.ss_size || now_ss.ss_flags)
+		bad("alternate stack", now_ss.ss_size, now_ss.ss_flags);
+	sigset_t is;
+	pthread_sigmask(SIG_BLOCK, NULL, &is);
+	if (memcmp(&is, &want, 8))
+		bad("signal mask", *(long *)&is, *(long *)&want);
+}
+
 static void job_input(void)
 {
 	char c;
@@ -252,7 +286,7 @@ static const struct { const char *name; void (*run)(void); } jobs[] = {
 	{"regs", job_regs}, {"sum", job_sum}, {"sleep", job_sleep}, {"nap", job_nap},
 	{"poll", job_poll}, {"ping", job_ping}, {"pong", job_pong}, {"tick", job_tick},
 	{"tock", job_tock}, {"epoll", job_epoll}, {"signal", job_signal},
-	{"suspend", job_suspend}, {"wake", job_wake}, {"spawn", job_spawn}, {"input", job_input},
+	{"suspend", job_suspend}, {"wake", job_wake}, {"spawn", job_spawn}, {"modes", job_modes}, {"input", job_input},
 };
 
 static char **names;
