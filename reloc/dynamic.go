@@ -26,8 +26,8 @@ type slot struct {
 	name    string // of the symbol, "" when the relocation has none
 	value   uint64 // st_value of the symbol when the module defines it
 	addend  int64  // of IRELATIVE the address of the resolver
-	defined bool // the module defines the symbol itself
-	ifunc   bool // the final value is what a resolver returns
+	defined bool   // the module defines the symbol itself
+	ifunc   bool   // the final value is what a resolver returns
 }
 
 // dynamic is the dynamic section of a mapped file (gABI "Dynamic Section"),

@@ -79,7 +79,7 @@ type Image struct {
 	symbols []Symbol         // by address, then name; thread-local ones at the end
 	static  int              // number of symbols that have an address
 	tables  []func() *tables // by module, nil for modules without any
-	full    []bool // by module: .symtab is known, local symbols and all
+	full    []bool           // by module: .symtab is known, local symbols and all
 	byName  func() map[string][]int32
 	closers []io.Closer
 }

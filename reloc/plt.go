@@ -30,7 +30,7 @@ func (m *matcher) stubAt(addr uint64) stub {
 
 func (m *matcher) decodeStub(addr uint64) stub {
 	r := m.img.RegionAt(addr)
-	if r == nil || !r.Exec {
+	if r == nil || !r.Exec || addr%8 != 0 { // entries have 8 or 16 bytes
 		return stub{}
 	}
 	b, err := m.view.upTo(addr, 16)

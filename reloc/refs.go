@@ -45,7 +45,7 @@ var solvers = map[amd64.Expr]func(*matcher, *use) *MismatchError{
 	amd64.ExprTPSlot:   (*matcher).solveTLSSlot,
 	amd64.ExprTLSGD:    (*matcher).solveTLSSlot,
 	amd64.ExprDescSlot: (*matcher).solveTLSSlot,
-	amd64.ExprTLSLD:    func(*matcher, *use) *MismatchError { return nil }, // names the module, not a symbol
+	amd64.ExprTLSLD:    (*matcher).solveTLSSlot,
 	amd64.ExprSize:     (*matcher).solveSize,
 }
 
@@ -317,44 +317,6 @@ func (m *matcher) hasTables(addr uint64) bool {
 func (m *matcher) solveSize(u *use) *MismatchError {
 	if sym := m.sym(u.r.Sym); u.r.Target != elfdiff.NoAtom && u.s != sym.Size {
 		return u.fail(ReasonSymbol, "%s has %d bytes, in pre %d", sym.Name, u.s, sym.Size)
-	}
-	return nil
-}
-
-// solveTLSSlot handles a reference to a GOT slot, or a pair of slots, that
-// tells where a thread-local symbol is.
-func (m *matcher) solveTLSSlot(u *use) *MismatchError {
-	sym := m.sym(u.r.Sym)
-	at := u.s
-	if why := m.noSlot(at); why != "" {
-		return u.fail(ReasonImplausible, "the TLS slot of %s would be at %#x: %s", sym.Name, at, why)
-	}
-	desc, ok := m.slotAt(at)
-	if ok && desc.name != "" && sym.Name != "" && desc.name != sym.Name {
-		return u.fail(ReasonSymbol, "leads to the TLS slot of %s, where pre has %s", desc.name, sym.Name)
-	}
-	u.bind(inTLSSlot, int32(u.r.Sym), at, false)
-	switch {
-	case u.h.Expr == amd64.ExprTPSlot && (!ok || m.img.live):
-		v, read := m.view.word(at)
-		if u.s = v; !read {
-			return nil
-		}
-		if ok && desc.name != "" && !desc.defined { // another module's
-			u.bind(inTPOff, int32(u.r.Sym), v, true)
-			return nil
-		}
-		return m.solveTP(u)
-	case u.h.Expr == amd64.ExprTPSlot && desc.defined:
-		u.bind(inTLS, int32(u.r.Sym), desc.value+uint64(desc.addend), true)
-	case u.h.Expr == amd64.ExprTLSGD:
-		desc, ok = m.slotAt(at + 8)
-		v, read := m.view.word(at + 8)
-		if read && (!ok || m.img.live) {
-			u.bind(inTLS, int32(u.r.Sym), v, true)
-		} else if ok && desc.defined {
-			u.bind(inTLS, int32(u.r.Sym), desc.value+uint64(desc.addend), true)
-		}
 	}
 	return nil
 }

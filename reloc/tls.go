@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/amd64"
 )
 
 // solveTP handles an offset from the thread pointer.
@@ -27,7 +28,7 @@ func (m *matcher) solveTP(u *use) *MismatchError {
 // dynamic code to local exec, the field counts from the thread pointer
 // instead, and is negative.
 func (m *matcher) solveTLS(u *use) *MismatchError {
-	if int64(u.s) < 0 {
+	if int64(u.s) < 0 && (m.isMain(u.t.addr) || !m.hasTables(u.t.addr)) {
 		return m.solveTP(u)
 	}
 	if _, i := m.img.ModuleAt(u.t.addr); i != NoModule && u.s >= max(m.img.modules[i].TLSSize, 1) && m.hasTables(u.t.addr) {
@@ -105,4 +106,65 @@ func (m *matcher) tlsOffset(tp int64, module int) (uint64, bool) {
 		return 0, false
 	}
 	return block - uint64(-tp), true
+}
+
+// tlsSlots says which dynamic relocation fills the slot, or the first of the
+// pair, that an expression refers to (psABI 11.1 and TLS descriptors).
+var tlsSlots = map[amd64.Expr]elf.R_X86_64{
+	amd64.ExprTPSlot:   elf.R_X86_64_TPOFF64,
+	amd64.ExprTLSGD:    elf.R_X86_64_DTPMOD64,
+	amd64.ExprTLSLD:    elf.R_X86_64_DTPMOD64,
+	amd64.ExprDescSlot: elf.R_X86_64_TLSDESC,
+}
+
+// solveTLSSlot handles a reference to a GOT slot, or a pair of slots, that
+// tells where a thread-local symbol is.
+func (m *matcher) solveTLSSlot(u *use) *MismatchError {
+	sym, id := m.sym(u.r.Sym), int32(u.r.Sym)
+	at := u.s
+	if why := m.noSlot(at); why != "" {
+		return u.fail(ReasonImplausible, "the TLS slot of %s would be at %#x: %s", sym.Name, at, why)
+	}
+	desc, ok := m.slotAt(at)
+	if want := tlsSlots[u.h.Expr]; m.hasTables(at) && (ok || u.h.Expr != amd64.ExprTPSlot) && desc.typ != want {
+		return u.fail(ReasonImplausible, "the TLS slot of %s would be at %#x, which no %v fills", sym.Name, at, want)
+	}
+	if u.h.Expr == amd64.ExprTLSLD {
+		id = 0 // the slot is the module's, whatever symbol asks for it
+	} else if desc.name != "" && sym.Name != "" && desc.name != sym.Name {
+		return u.fail(ReasonSymbol, "leads to the TLS slot of %s, where pre has %s", desc.name, sym.Name)
+	}
+	u.bind(inTLSSlot, id, at, false)
+	switch u.h.Expr {
+	case amd64.ExprTPSlot:
+		return m.readTPSlot(u, desc, ok)
+	case amd64.ExprTLSGD:
+		second, ok := m.slotAt(at + 8)
+		v, read := m.view.word(at + 8)
+		if read && (!ok || m.img.live) {
+			u.bind(inTLS, id, v, true)
+		} else if ok && second.defined {
+			u.bind(inTLS, id, second.value+uint64(second.addend), true)
+		}
+	}
+	return nil
+}
+
+// readTPSlot takes the offset from the thread pointer that a slot holds.
+func (m *matcher) readTPSlot(u *use, desc slot, dynamic bool) *MismatchError {
+	if dynamic && !m.img.live {
+		if desc.defined {
+			u.bind(inTLS, int32(u.r.Sym), desc.value+uint64(desc.addend), true)
+		}
+		return nil
+	}
+	v, read := m.view.word(u.s)
+	if !read {
+		return nil
+	}
+	if u.s = v; dynamic && desc.name != "" && !desc.defined { // another module's
+		u.bind(inTPOff, int32(u.r.Sym), v, true)
+		return nil
+	}
+	return m.solveTP(u)
 }
