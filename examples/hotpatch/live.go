@@ -1,0 +1,176 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/process"
+)
+
+// build makes the update from all pairs of objects.
+func (c *command) build(ctx context.Context) (*splice.Update, error) {
+	img, err := reloc.OpenProcess(c.pid)
+	if err != nil {
+		return nil, err
+	}
+	defer img.Close()
+	var parts []splice.Part
+	for i := range c.pre {
+		d, err := diff(c.pre[i], c.post[i])
+		if err != nil {
+			return nil, err
+		}
+		if d.Changes() == 0 {
+			continue
+		}
+		m, err := reloc.Match(ctx, d.Pre, img, reloc.Options{})
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, splice.Part{Diff: d, Match: m, Image: img})
+	}
+	if len(parts) == 0 {
+		return nil, errNoChange
+	}
+	return splice.Build(c.name, parts...)
+}
+
+func diff(pre, post string) (*elfdiff.Diff, error) {
+	a, err := elfdiff.Open(pre)
+	if err != nil {
+		return nil, err
+	}
+	b, err := elfdiff.Open(post)
+	if err != nil {
+		return nil, err
+	}
+	return elfdiff.Compare(a, b, elfdiff.Options{})
+}
+
+func (c *command) apply(ctx context.Context) error {
+	u, err := c.build(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := process.Apply(ctx, c.pid, u, process.Options{DryRun: c.dry})
+	if err != nil {
+		return err
+	}
+	return c.show(r)
+}
+
+func (c *command) undo(ctx context.Context) error {
+	r, err := process.Revert(ctx, c.pid, c.id, process.Options{DryRun: c.dry})
+	if err != nil {
+		return err
+	}
+	return c.show(r)
+}
+
+func (c *command) showStatus() error {
+	list, err := process.Status(c.pid)
+	if err != nil {
+		return err
+	}
+	if c.asJSON {
+		return c.printJSON(map[string]any{"pid": c.pid, "updates": list})
+	}
+	if len(list) == 0 {
+		fmt.Fprintf(c.out, "process %d holds no update\n", c.pid)
+	}
+	for i := range list {
+		c.text(&list[i])
+	}
+	return nil
+}
+
+// show prints what was done.
+func (c *command) show(r *process.Report) error {
+	if c.asJSON {
+		return c.printJSON(r)
+	}
+	c.text(r)
+	if r.Pause > 0 {
+		fmt.Fprintf(c.out, "  %d threads stopped for %d µs, attempt %d\n", r.Threads, r.Pause/time.Microsecond, r.Attempts)
+	}
+	return nil
+}
+
+func (c *command) text(r *process.Report) {
+	state := r.State
+	if state == "" {
+		state = "removed"
+	}
+	fmt.Fprintf(c.out, "%s %.12s: %s in process %d, %#x-%#x\n", r.Name, r.ID, state, r.PID, r.Start, r.End)
+	for _, d := range r.Redirects {
+		fmt.Fprintf(c.out, "  %s (%s)  %s\n", d.Function, d.Module, d.Trampoline)
+	}
+	if r.Kept != "" {
+		fmt.Fprintf(c.out, "  memory stays mapped: %s\n", r.Kept)
+	}
+}
+
+func (c *command) printJSON(v any) error {
+	e := json.NewEncoder(c.out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// refused prints why something was refused, and what can be done about it.
+func (c *command) refused(err error, stderr io.Writer) {
+	var all []any
+	for _, r := range refusals(err) {
+		all = append(all, r)
+		switch r := r.(type) {
+		case *splice.Refusal:
+			fmt.Fprintf(stderr, "hotpatch: %v\n  hint: %s\n", r, r.Hint)
+		case *elfdiff.Refusal:
+			fmt.Fprintf(stderr, "hotpatch: refused (%v)\n  hint: %s\n", r, r.Hint)
+		}
+	}
+	var busy *process.BusyError
+	if errors.As(err, &busy) {
+		for _, b := range busy.Blockers {
+			fmt.Fprintf(stderr, "  %v\n", b)
+		}
+	}
+	if c.asJSON {
+		_ = c.printJSON(map[string]any{"pid": c.pid, "refusals": all})
+	}
+}
+
+// refusals returns all refusals in a tree of errors.
+func refusals(err error) []error {
+	var diff *elfdiff.RefusedError
+	switch e := err.(type) {
+	case *splice.Refusal:
+		return []error{e}
+	case interface{ Unwrap() []error }:
+		var out []error
+		for _, x := range e.Unwrap() {
+			out = append(out, refusals(x)...)
+		}
+		return out
+	case interface{ Unwrap() error }:
+		if !errors.As(err, &diff) {
+			return refusals(e.Unwrap())
+		}
+	}
+	if errors.As(err, &diff) {
+		var out []error
+		for i := range diff.Refusals {
+			out = append(out, &diff.Refusals[i])
+		}
+		return out
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+//go:build linux && amd64
+
+// Hotpatch patches a program while it runs.
+//
+//	hotpatch
+//	hotpatch -pid N [-pre PRE.o -post POST.o]... [-name NAME] [-dry-run] [-json]
+//	hotpatch -pid N -status [-json]
+//	hotpatch -pid N -revert [-id ID] [-json]
+//
+// Without arguments it shows itself: it starts a small server, keeps it busy,
+// fixes a bug in it, and undoes the fix. With a process it does the same there,
+// given the objects that the program was linked from (pre) and those with the
+// fix (post).
+//
+// It exits with 0 when it is done, 1 on an error, 2 when it is refused, 3 when
+// post has no changes, and 64 when it was called wrongly.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// Exit statuses.
+const (
+	exitDone     = 0
+	exitError    = 1
+	exitRefused  = 2
+	exitNoChange = 3
+	exitUsage    = 64 // EX_USAGE of sysexits.h
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process around it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	c, err := parse(args, stderr)
+	if err != nil {
+		return exitUsage
+	}
+	c.out = stdout
+	switch {
+	case c.pid == 0:
+		err = demo(ctx, stdout)
+	case c.status:
+		err = c.showStatus()
+	case c.revert:
+		err = c.undo(ctx)
+	default:
+		err = c.apply(ctx)
+	}
+	return c.exit(err, stderr)
+}
+
+// command is what the flags say.
+type command struct {
+	out            io.Writer
+	pid            int
+	pre, post      list
+	name, id       string
+	status, revert bool
+	dry, asJSON    bool
+}
+
+// list is a flag that may be given several times.
+type list []string
+
+func (l *list) String() string     { return fmt.Sprint(*l) }
+func (l *list) Set(s string) error { *l = append(*l, s); return nil }
+
+func parse(args []string, stderr io.Writer) (*command, error) {
+	c := &command{}
+	flags := flag.NewFlagSet("hotpatch", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.IntVar(&c.pid, "pid", 0, "the `process` to patch; without it, show how it works")
+	flags.Var(&c.pre, "pre", "`object` that the program was linked from; may be repeated")
+	flags.Var(&c.post, "post", "the same `object` with the fix, as often as -pre")
+	flags.StringVar(&c.name, "name", "hotpatch", "`name` of the update")
+	flags.StringVar(&c.id, "id", "", "with -revert: the update with this `digest`, or its start, instead of the last")
+	flags.BoolVar(&c.status, "status", false, "list the updates in the process")
+	flags.BoolVar(&c.revert, "revert", false, "undo an update")
+	flags.BoolVar(&c.dry, "dry-run", false, "do all but touch the process")
+	flags.BoolVar(&c.asJSON, "json", false, "print one JSON object")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	applies := c.pid != 0 && !c.status && !c.revert
+	if flags.NArg() > 0 || c.pid < 0 || c.status && c.revert || len(c.pre) != len(c.post) ||
+		applies != (len(c.pre) > 0) || c.pid == 0 && (c.status || c.revert) {
+		fmt.Fprintln(stderr, "usage: hotpatch [-pid N (-pre PRE.o -post POST.o)... | -pid N -status | -pid N -revert]")
+		flags.PrintDefaults()
+		return nil, flag.ErrHelp
+	}
+	return c, nil
+}
+
+var errNoChange = errors.New("pre and post do not differ")
+
+// exit reports an error, and turns it into an exit status.
+func (c *command) exit(err error, stderr io.Writer) int {
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errNoChange):
+		fmt.Fprintln(stderr, "hotpatch:", err)
+		return exitNoChange
+	case errors.Is(err, splice.ErrRefused), errors.Is(err, elfdiff.ErrRefused):
+		c.refused(err, stderr)
+		return exitRefused
+	}
+	fmt.Fprintln(stderr, "hotpatch:", err)
+	return exitError
+}

@@ -1,0 +1,126 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/internal/testenv"
+)
+
+// TestDemo runs the example as it is run without arguments.
+func TestDemo(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), nil, &out, &errs); code != exitDone {
+		t.Fatalf("exit %d: %s\n%s", code, &errs, &out)
+	}
+	for _, want := range []string{"changed  function  total", "match    total", "4. Applied", "5. Reverted", "0 lost, 0 wrong"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+}
+
+// objects writes the embedded objects to files.
+func objects(t *testing.T) (pre, post string) {
+	t.Helper()
+	dir := t.TempDir()
+	pre, post = filepath.Join(dir, "pre.o"), filepath.Join(dir, "post.o")
+	for path, b := range map[string][]byte{pre: shopPre, post: shopPost} {
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return pre, post
+}
+
+// hotpatch runs the example with flags, and decodes the JSON that it prints.
+func hotpatch(t *testing.T, want int, args ...string) map[string]any {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if code := run(context.Background(), args, &out, &errs); code != want {
+		t.Fatalf("hotpatch %q: exit %d, not %d: %s", args, code, want, &errs)
+	}
+	if out.Len() == 0 {
+		return nil
+	}
+	var v map[string]any
+	if err := json.Unmarshal(out.Bytes(), &v); err != nil {
+		t.Fatalf("hotpatch %q: %v\n%s", args, err, &out)
+	}
+	return v
+}
+
+// TestFlags goes the way of a pipeline: look, apply, look, refuse to apply
+// twice, revert, find nothing left to revert.
+func TestFlags(t *testing.T) {
+	pre, post := objects(t)
+	s, err := startShop(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	price := func(want int) {
+		t.Helper()
+		line, err := s.ask()
+		if err != nil || priceOf(line) != want {
+			t.Fatalf("answer %q, %v; want %d", line, err, want)
+		}
+	}
+	pid := strconv.Itoa(s.cmd.Process.Pid)
+	price(oldTotal)
+	hotpatch(t, exitNoChange, "-json", "-pid", pid, "-pre", pre, "-post", pre)
+	if v := hotpatch(t, exitDone, "-json", "-pid", pid, "-pre", pre, "-post", post, "-dry-run"); len(v["redirects"].([]any)) != 2 {
+		t.Errorf("dry run: %v", v)
+	}
+	price(oldTotal)
+	hotpatch(t, exitDone, "-json", "-pid", pid, "-pre", pre, "-post", post, "-name", "discount")
+	price(newTotal)
+	v := hotpatch(t, exitDone, "-json", "-pid", pid, "-status")
+	if list := v["updates"].([]any); len(list) != 1 || list[0].(map[string]any)["name"] != "discount" {
+		t.Errorf("status: %v", v)
+	}
+	hotpatch(t, exitRefused, "-json", "-pid", pid, "-pre", pre, "-post", post)
+	hotpatch(t, exitDone, "-json", "-pid", pid, "-revert")
+	price(oldTotal)
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{
+		{"-pid", "1"}, {"-pid", "1", "-pre", "a.o"}, {"-pre", "a.o", "-post", "b.o"}, {"-status"},
+		{"-pid", "1", "-status", "-revert"}, {"-pid", "1", "-status", "-pre", "a", "-post", "b"}, {"x"}, {"-pid", "-3", "-status"}, {"-nonsense"},
+	} {
+		hotpatch(t, exitUsage, args...)
+	}
+}
+
+// TestVictim builds the victim again: what is checked in is what the sources
+// and the documented compiler give.
+func TestVictim(t *testing.T) {
+	testenv.Need(t, "gcc")
+	version, err := exec.Command("gcc", "-dumpfullversion").Output()
+	if err != nil || strings.TrimSpace(string(version)) != "12.2.0" {
+		testenv.Skip(t, "needs gcc 12.2.0, not %s (%v)", bytes.TrimSpace(version), err)
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("./victim/build.sh", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, want := range map[string][]byte{"shop": shopProgram, "pre.o": shopPre, "post.o": shopPost} {
+		got, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s differs from the one that is checked in; run go generate ./examples/hotpatch", name)
+		}
+	}
+}
