@@ -106,17 +106,19 @@ func searchPointers(pid int, mem readerAt, maps []procfs.Mapping, in func(uint64
 	buf := make([]byte, 1<<18)
 	for _, m := range maps {
 		for at := m.Start; at < m.End; {
-			n, present, err := pm.run(at, min(m.End-at, uint64(len(buf))))
+			page := at &^ (splice.PageSize - 1)
+			n, present, err := pm.run(page, min(m.End-page, uint64(len(buf))))
 			if err != nil {
 				return "", err
 			}
+			n -= at - page
 			if present {
 				if _, err := mem.ReadAddr(buf[:n], at); err != nil {
 					var ae *procfs.AddrError
 					if !errors.As(err, &ae) {
 						return "", err
 					}
-					n = splice.PageSize // a device, or gone: nothing that a program's pointers are in
+					n = page + splice.PageSize - at // a device, or gone: nothing that a program's pointers are in
 				} else if off := findWord(buf[:n], in); off >= 0 {
 					return fmt.Sprintf("the word at %#x points to it", at+uint64(off)), nil
 				}
@@ -148,7 +150,7 @@ func liveMemory(maps []procfs.Mapping, threads []ptrace.Thread, rec *record) []p
 		guarded := m.Path == "[stack]" || i > 0 && maps[i-1].End == m.Start && maps[i-1].Perm == 0
 		for t := range threads {
 			if sp := threads[t].Regs.Rsp; guarded && m.Contains(sp) {
-				m.Start = max(m.Start, (sp-redZone)&^(splice.PageSize-1))
+				m.Start = max(m.Start, (sp-redZone)&^7) // no longer the start of a page
 			}
 		}
 		out = append(out, m)
