@@ -25,15 +25,13 @@ func Compare(pre, post *Object, _ Options) (*Diff, error) {
 		return nil, fmt.Errorf("compare: pre is for %v, post for %v", a, b)
 	}
 	d := &Diff{Pre: pre, Post: post, twins: correlate(pre, post), included: make([]bool, len(post.Atoms))}
-	j := &judge{Diff: d, refused: map[Finding]bool{}, c: &comparer{
-		pre: pre, post: post, twins: d.twins,
-		literals: map[[2]AtomID]bool{}, lines: new(lineTables),
-	}}
+	j := &judge{Diff: d, refused: map[Finding]bool{}, c: newComparer(pre, post, d.twins)}
 	j.index = slices.Repeat([]int32{-1}, len(post.Atoms))
 	j.pairs()
 	j.exceptions()
 	j.propagate()
 	j.others()
+	j.symbols()
 	j.compilers()
 	j.tables()
 	j.include()
@@ -144,7 +142,7 @@ func (j *judge) exceptions() {
 		if ch.Kind != Func || ch.Status == Changed || a == nil && b == nil {
 			continue
 		}
-		if a == nil || b == nil || j.c.refs(a, b) != "" || j.c.settle(nil) != nil {
+		if a == nil || b == nil || j.c.isolated(a, b) != "" {
 			j.changed(ch.Post, Reason{Code: ReasonException, Detail: "the exception table differs"})
 		}
 	}
@@ -165,95 +163,6 @@ func (o *Object) lsdas() map[AtomID]*Ref {
 		}
 	}
 	return m
-}
-
-// changed turns the verdict on a pair, and reports whether it was new.
-func (j *judge) changed(post AtomID, r Reason) bool {
-	i := j.index[post]
-	if i < 0 || j.list[i].Status == Changed {
-		return false
-	}
-	j.list[i].Status = Changed
-	j.list[i].Reasons = append(j.list[i].Reasons, r)
-	return true
-}
-
-// propagate spreads changes until nothing is added: between a function and its
-// cold part, and from a constant to the functions that use it, which need the
-// copy that travels.
-func (j *judge) propagate() {
-	var work []AtomID
-	for i := range j.list {
-		if j.list[i].Status == Changed {
-			work = append(work, j.list[i].Post)
-		}
-	}
-	cold := map[AtomID][]AtomID{}
-	for id, a := range j.Post.Functions() {
-		if a.Owner != NoAtom {
-			cold[a.Owner] = append(cold[a.Owner], id)
-		}
-	}
-	add := func(id AtomID, r Reason) {
-		if j.changed(id, r) {
-			work = append(work, id)
-		}
-	}
-	for len(work) > 0 {
-		id := work[0]
-		work = work[1:]
-		switch a := &j.Post.Atoms[id]; a.Kind {
-		case Func:
-			if a.Owner != NoAtom {
-				add(a.Owner, Reason{Code: ReasonCold, Detail: a.Name + " changed"})
-			}
-			for _, c := range cold[id] {
-				add(c, Reason{Code: ReasonParent, Detail: a.Name + " changed"})
-			}
-		case Const:
-			users, ok := j.copyable(id)
-			if !ok {
-				continue // include refuses it
-			}
-			j.carry = append(j.carry, id)
-			for _, u := range users {
-				add(u, Reason{Code: ReasonConstant, Detail: "it uses " + a.Name + ", which changed"})
-			}
-		}
-	}
-}
-
-// copyable reports whether a changed constant can travel as a copy: nothing
-// but functions of this object can see it, directly or through literals.
-// It returns these functions.
-func (j *judge) copyable(id AtomID) ([]AtomID, bool) {
-	var users []AtomID
-	seen := map[AtomID]bool{id: true}
-	for work := []AtomID{id}; len(work) > 0; work = work[1:] {
-		a := &j.Post.Atoms[work[0]]
-		if !isLiteral(a) && !j.Post.isLocal(a) {
-			return nil, false
-		}
-		for _, u := range j.Post.users[a.ID] {
-			if seen[u] {
-				continue
-			}
-			seen[u] = true
-			switch b := &j.Post.Atoms[u]; {
-			case b.Kind == Func:
-				users = append(users, u)
-			case isLiteral(b):
-				work = append(work, u)
-			case b.Kind == Unwind || b.Kind == Meta:
-			default:
-				return nil, false
-			}
-		}
-	}
-	if pre := j.twins.pre[id]; pre != NoAtom && j.Pre.Atoms[pre].Kind != Const {
-		return nil, false
-	}
-	return users, true
 }
 
 // isLocal reports whether only this object can name the atom.
@@ -280,8 +189,12 @@ func (j *judge) others() {
 	for id := range j.Pre.Atoms {
 		a := &j.Pre.Atoms[id]
 		if i < len(j.list) && j.list[i].Pre == AtomID(id) {
-			if a.Name != "" || j.list[i].Status != Same {
-				put(j.list[i])
+			ch := j.list[i]
+			if a.Name == "" {
+				ch.Name = j.Pre.describe(a.ID, 0)
+			}
+			if a.Name != "" || ch.Status != Same {
+				put(ch)
 			}
 			i++
 			continue

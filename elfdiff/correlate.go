@@ -1,6 +1,10 @@
 package elfdiff
 
-import "hash/maphash"
+import (
+	"cmp"
+	"hash/maphash"
+	"strings"
+)
 
 // twins pairs the atoms of pre and post. Both directions are kept.
 type twins struct {
@@ -93,10 +97,31 @@ func (c *correlation) climb(r rung) {
 		}
 	}
 	for _, k := range found {
-		if k.n == [2]int{1, 1} {
+		if k.n == [2]int{1, 1} && (!r.weak || c.consistent(k.id[0], k.id[1])) {
 			c.pair(k.id[0], k.id[1], r.rule)
 		}
 	}
+}
+
+// consistent reports whether two numbered objects that are the only ones of
+// their stem may be one: when their state has to survive, some function that
+// uses the one has to be the twin of one that uses the other. A counter that
+// went away in one function is not the counter that is new in another.
+func (c *correlation) consistent(pre, post AtomID) bool {
+	a := &c.o[0].Atoms[pre]
+	if !c.t[0][pre].number && !c.t[1][post].number || a.Kind != Data && a.Kind != TLS {
+		return true
+	}
+	users := map[AtomID]bool{}
+	for _, u := range c.o[1].users[post] {
+		users[c.o[1].Atoms[u].root()] = true
+	}
+	for _, u := range c.o[0].users[pre] {
+		if twin := c.post[c.o[0].Atoms[u].root()]; twin != NoAtom && users[twin] {
+			return true
+		}
+	}
+	return len(users) == 0 && len(c.o[0].users[pre]) == 0
 }
 
 // byUse pairs numbered objects by the functions that use them: a static local
@@ -147,7 +172,7 @@ func (c *correlation) pairUses(used [2][]AtomID, one bool) {
 	}
 	for key, pre := range byStem[0] {
 		post := byStem[1][key]
-		if len(pre) != len(post) || one && len(pre) != 1 {
+		if len(pre) != len(post) || one && len(pre) != 1 || !c.sameNumbering(pre, post) {
 			continue
 		}
 		for i := range pre {
@@ -156,6 +181,24 @@ func (c *correlation) pairUses(used [2][]AtomID, one bool) {
 			}
 		}
 	}
+}
+
+// sameNumbering reports whether the numbers of two lists of objects go up and
+// down alike. A compiler numbers the objects of one function in the order of
+// their declarations: when the order of use and that of the numbers disagree,
+// code was moved, and neither says which object is which.
+func (c *correlation) sameNumbering(pre, post []AtomID) bool {
+	for i := 1; i < len(pre); i++ {
+		if c.compareNumbers(0, pre[i-1], pre[i]) != c.compareNumbers(1, post[i-1], post[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *correlation) compareNumbers(side int, a, b AtomID) int {
+	x, y := c.t[side][a].name, c.t[side][b].name
+	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y))
 }
 
 // byOrder pairs what is left of one stem when both sides have as many. For

@@ -17,10 +17,11 @@ import (
 //
 //  1. classify the sections, sort the symbols by section, and read the
 //     relocations
-//  2. cut what can be cut alone: code and data at their symbols, strings at
-//     their ends, tables at their entries
+//  2. cut what can be cut alone: code and data at their symbols, unwinding
+//     tables at their records
 //  3. find the place that each relocation means
-//  4. cut what is left, anonymous data, at the places that are meant
+//  4. cut what is left at the places that are meant: anonymous data, strings,
+//     entries of mergeable sections
 //  5. give every relocation to its atom, and resolve its target
 type cutter struct {
 	obj   *Object
@@ -29,6 +30,7 @@ type cutter struct {
 	parts [][]Atom               // of each section, by offset
 	relas [][]rela               // of each section, by offset
 	marks [][]uint64             // places that are meant in each section
+	named map[string]AtomID      // functions by name, NoAtom for several; made when needed
 }
 
 func newCutter(o *Object) *cutter {
@@ -84,10 +86,7 @@ func (c *cutter) cutSections() error {
 			return err
 		}
 		switch c.kinds[i] {
-		case String:
-			c.parts[i] = cutStrings(s, data)
-		case Merge:
-			c.parts[i] = cutEntries(s, data)
+		case String, Merge: // in cutMarks
 		case Unwind:
 			c.parts[i] = cutRecords(s, data)
 		case Special:
@@ -110,12 +109,19 @@ func piece(s *elfobj.Section, k Kind, data []byte, off, end uint64) Atom {
 	return a
 }
 
-func cutStrings(s *elfobj.Section, data []byte) []Atom {
+// cutStrings makes atoms of the strings in which one of the marks lies. What
+// nothing refers to needs none, so that their number is bounded by that of the
+// relocations.
+func cutStrings(s *elfobj.Section, data []byte, marks []uint64) []Atom {
 	var parts []Atom
-	unit := s.Entsize
-	for off := uint64(0); off < uint64(len(data)); {
-		end := stringEnd(data, off, unit)
-		parts = append(parts, piece(s, String, data, off, end))
+	for off := uint64(0); off < uint64(len(data)) && len(marks) > 0; {
+		end := stringEnd(data, off, s.Entsize)
+		if marks[0] < end {
+			parts = append(parts, piece(s, String, data, off, end))
+		}
+		for len(marks) > 0 && marks[0] < end {
+			marks = marks[1:]
+		}
 		off = end
 	}
 	return parts
@@ -139,16 +145,17 @@ func stringEnd(data []byte, off, unit uint64) uint64 {
 	return n
 }
 
-func cutEntries(s *elfobj.Section, data []byte) []Atom {
+// cutEntries makes atoms of the entries in which one of the marks lies.
+func cutEntries(s *elfobj.Section, data []byte, marks []uint64) []Atom {
 	var parts []Atom
 	n := uint64(len(data))
-	for off := uint64(0); off < n; {
-		end := n
-		if s.Entsize < n-off {
-			end = off + s.Entsize
+	for next := uint64(0); len(marks) > 0; marks = marks[1:] {
+		off := marks[0] / s.Entsize * s.Entsize
+		if off >= n || off < next {
+			continue
 		}
-		parts = append(parts, piece(s, Merge, data, off, end))
-		off = end
+		next = off + min(s.Entsize, n-off)
+		parts = append(parts, piece(s, Merge, data, off, next))
 	}
 	return parts
 }
@@ -162,7 +169,7 @@ func cutRecords(s *elfobj.Section, data []byte) []Atom {
 	for off := uint64(0); off < n; {
 		end := n
 		if n-off >= 4 {
-			if size := uint64(binary.LittleEndian.Uint32(data[off:])); size != 0 && size < 0xfffffff0 && size+4 <= n-off {
+			if size := uint64(binary.LittleEndian.Uint32(data[off:])); size >= 4 && size < 0xfffffff0 && size+4 <= n-off {
 				end = off + 4 + size
 			}
 		}

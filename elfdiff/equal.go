@@ -11,10 +11,24 @@ import (
 type comparer struct {
 	pre, post *Object
 	twins     twins
-	literals  map[[2]AtomID]bool // verdicts on pairs of constants, true while being compared
+	literals  map[[2]AtomID]bool // verdicts on pairs of constants
+	budget    int                // pairs of constants that may still be compared
 	lines     *lineTables
 	pending   []interior // of the function being compared
 }
+
+func newComparer(pre, post *Object, t twins) *comparer {
+	return &comparer{
+		pre: pre, post: post, twins: t,
+		literals: map[[2]AtomID]bool{}, lines: new(lineTables),
+		budget: pairsPerAtom * (len(pre.Atoms) + len(post.Atoms) + 1),
+	}
+}
+
+// pairsPerAtom bounds how often constants are compared. Compilers make one
+// pair of each; cycles of different lengths, which only a hostile object has,
+// could make as many as the product of both.
+const pairsPerAtom = 4
 
 // interior is a claim that is checked when a whole function has been compared:
 // that two places inside a pair of functions correspond.
@@ -56,14 +70,24 @@ func (c *comparer) refs(a, b *Ref) ReasonCode {
 	if c.twins.post[a.Target] != b.Target {
 		return ReasonReference
 	}
-	if a.TargetOff == b.TargetOff {
-		return ""
-	}
 	if ta.Kind == Func && a.TargetOff != 0 && b.TargetOff != 0 {
 		c.pending = append(c.pending, interior{a.Target, b.Target, a.TargetOff, b.TargetOff})
 		return ""
 	}
+	if a.TargetOff == b.TargetOff {
+		return ""
+	}
 	return ReasonReference
+}
+
+// isolated is refs where places inside functions have to be the same ones.
+func (c *comparer) isolated(a, b *Ref) ReasonCode {
+	c.pending = c.pending[:0]
+	code := c.refs(a, b)
+	if r := c.settle(nil); code == "" && r != nil {
+		code = r.Code
+	}
+	return code
 }
 
 // sameSymbol compares what is defined elsewhere, by name; absolute symbols
@@ -71,7 +95,8 @@ func (c *comparer) refs(a, b *Ref) ReasonCode {
 func (c *comparer) sameSymbol(a, b *Ref) bool {
 	x, y := c.pre.Symbol(a.Sym), c.post.Symbol(b.Sym)
 	if x.Section.IsReserved() || y.Section.IsReserved() {
-		if x.Section != y.Section || x.Value != y.Value {
+		// of a common symbol, Value is the alignment
+		if x.Section != y.Section || x.Value != y.Value || x.Size != y.Size {
 			return false
 		}
 	} else if x.IsDefined() && y.IsDefined() {
@@ -94,6 +119,9 @@ func (c *comparer) literal(a, b *Atom, ao, bo int64) ReasonCode {
 		return c.stringAgainstConst(a, b, ao, bo)
 	}
 	if ao != bo || !c.constants(a, b) {
+		if isText(a) && isText(b) {
+			return ReasonString
+		}
 		return ReasonConstant
 	}
 	return ""
@@ -115,39 +143,6 @@ func tail(a *Atom, off int64) ([]byte, bool) {
 		return nil, false
 	}
 	return a.Bytes[off:], true
-}
-
-// constants compares two anonymous constants, following their references. A
-// pair that is being compared counts as equal, so that cycles end.
-//
-// A verdict that rests on places inside functions is not kept, since these
-// hold for one pair of functions only.
-func (c *comparer) constants(a, b *Atom) bool {
-	key := [2]AtomID{a.ID, b.ID}
-	if v, ok := c.literals[key]; ok {
-		return v
-	}
-	c.literals[key] = true
-	before := len(c.pending)
-	same := c.content(a, b)
-	if len(c.pending) > before && same {
-		delete(c.literals, key)
-	} else {
-		c.literals[key] = same
-	}
-	return same
-}
-
-func (c *comparer) content(a, b *Atom) bool {
-	if a.NoBits != b.NoBits || len(a.Refs) != len(b.Refs) || !sameButPadding(a, b) {
-		return false
-	}
-	for i := range a.Refs {
-		if a.Refs[i].Offset != b.Refs[i].Offset || c.refs(&a.Refs[i], &b.Refs[i]) != "" {
-			return false
-		}
-	}
-	return true
 }
 
 // sameButPadding compares the bytes outside the fields of references. The end

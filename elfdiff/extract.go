@@ -3,7 +3,6 @@ package elfdiff
 import (
 	"cmp"
 	"debug/elf"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"math/bits"
@@ -75,8 +74,8 @@ type extraction struct {
 	ext   map[externalKey]elfobj.SymbolIndex
 	exts  []External
 	names map[string]int // of symbols outside, with how often each was used
-	syms  map[elfobj.SymbolIndex]elfobj.SymbolIndex
 	fdes  []*Atom
+	known map[string]elfobj.SymbolIndex // global names of pre; made when needed
 }
 
 type placed struct {
@@ -134,12 +133,14 @@ func (x *extraction) chunk(atoms []*Atom) {
 	}
 	last := atoms[len(atoms)-1]
 	var data []byte
+	start := uint64(0) // of the first atom in the new section
 	if !first.NoBits {
 		data = make([]byte, 0, last.End()-first.Offset)
 		for _, a := range atoms {
 			data = append(data, a.Bytes...)
 			clearFields(data[len(data)-len(a.Bytes):], a)
 		}
+		data, start = withIslands(data, first, h.Addralign)
 	}
 	sec := x.b.AddSection(h, data)
 	if first.NoBits {
@@ -147,8 +148,9 @@ func (x *extraction) chunk(atoms []*Atom) {
 	}
 	anchor := x.add(elfobj.Symbol{Info: elf.ST_INFO(elf.STB_LOCAL, elf.STT_SECTION), Section: sec})
 	for _, a := range atoms {
-		x.home[a.ID] = placed{sec: sec, off: a.Offset - first.Offset, symbol: anchor}
-		x.define(a, sec, a.Offset-first.Offset)
+		off := start + a.Offset - first.Offset
+		x.home[a.ID] = placed{sec: sec, off: off, symbol: anchor}
+		x.define(a, sec, off)
 	}
 }
 
@@ -180,6 +182,9 @@ func alignAt(align, off uint64) uint64 {
 // zero before (arch/x86/kernel/module.c).
 func clearFields(b []byte, a *Atom) {
 	for i := range a.Refs {
+		if isShort(&a.Refs[i]) {
+			continue
+		}
 		off := a.Refs[i].Offset
 		if n := uint64(fieldSize(a.Refs[i].Type)); off+n <= uint64(len(b)) {
 			clear(b[off : off+n])
@@ -201,169 +206,6 @@ func (x *extraction) define(a *Atom, sec elfobj.SectionIndex, off uint64) {
 			x.home[a.ID].symbol = n
 		}
 	}
-}
-
-// unwind writes .eh_frame: each CIE once, before the FDEs that point to it.
-func (x *extraction) unwind() {
-	for i := range x.Post.Atoms {
-		if a := &x.Post.Atoms[i]; x.included[i] && a.Kind == Unwind && a.Owner != NoAtom {
-			x.fdes = append(x.fdes, a)
-		}
-	}
-	if len(x.fdes) == 0 {
-		return
-	}
-	from := x.Post.File.Sections[x.fdes[0].Section]
-	sec := x.b.AddSection(elfobj.SectionHeader{Name: ".eh_frame", Type: elf.SHT_PROGBITS, Flags: elf.SHF_ALLOC, Addralign: max(from.Addralign, 8)}, nil)
-	var data []byte
-	put := func(a *Atom) uint64 {
-		off := uint64(len(data))
-		data = append(data, a.Bytes...)
-		clearFields(data[off:], a)
-		x.home[a.ID] = placed{sec: sec, off: off}
-		return off
-	}
-	cies := map[AtomID]uint64{}
-	for _, f := range x.fdes {
-		cie := x.Post.cieOf(f)
-		if cie == NoAtom {
-			continue
-		}
-		if _, ok := cies[cie]; !ok {
-			cies[cie] = put(&x.Post.Atoms[cie])
-			x.included[cie] = true
-		}
-		off := put(f)
-		binary.LittleEndian.PutUint32(data[off+4:], uint32(off+4-cies[cie]))
-	}
-	x.b.Section(sec).Data = data
-	x.b.Section(sec).Size = uint64(len(data))
-}
-
-// cieOf returns the CIE of an FDE: the record that starts as many bytes before
-// its second word as that word says (LSB Core 5.0, section 10.6.1.2).
-func (o *Object) cieOf(f *Atom) AtomID {
-	if len(f.Bytes) < 8 {
-		return NoAtom
-	}
-	back := uint64(binary.LittleEndian.Uint32(f.Bytes[4:]))
-	if back > f.Offset+4 {
-		return NoAtom
-	}
-	id := o.AtomAt(f.Section, f.Offset+4-back)
-	if id == NoAtom || o.Atoms[id].Offset != f.Offset+4-back {
-		return NoAtom
-	}
-	return id
-}
-
-// relocate writes the relocations of all that travels.
-func (x *extraction) relocate() {
-	for i := range x.Post.Atoms {
-		a := &x.Post.Atoms[i]
-		if h := x.home[i]; x.included[i] && h.sec != 0 {
-			for k := range a.Refs {
-				r := &a.Refs[k]
-				sym, addend := x.symbolFor(a, r)
-				x.b.AddRela(h.sec, elfobj.Rela{Offset: h.off + r.Offset, Addend: addend, Sym: sym, Type: r.Type})
-			}
-		}
-	}
-}
-
-// symbolFor returns the symbol and the addend by which the extracted object
-// says what r means.
-func (x *extraction) symbolFor(a *Atom, r *Ref) (elfobj.SymbolIndex, int64) {
-	if r.Target == NoAtom {
-		return x.outside(NoAtom, x.Post.Symbol(r.Sym)), r.Addend
-	}
-	t := &x.Post.Atoms[r.Target]
-	addend := r.Addend - int64(t.Offset)
-	switch {
-	case r.Implicit:
-		addend = r.TargetOff + r.Addend
-	default:
-		addend += int64(x.Post.Symbol(r.Sym).Value)
-	}
-	pre := x.twins.pre[t.ID]
-	h := x.home[t.ID]
-	if !x.included[t.ID] || pre != NoAtom && takesIdentity(a, r, t) {
-		return x.outside(pre, nil), addend
-	}
-	if x.b.Symbol(h.symbol).Type() == elf.STT_SECTION {
-		addend += int64(h.off)
-	}
-	return h.symbol, addend
-}
-
-// takesIdentity reports whether r takes the address of the function t, instead
-// of leading into its code: for a call, for what describes code, and for
-// places inside, the code that travels is meant.
-func takesIdentity(a *Atom, r *Ref, t *Atom) bool {
-	return t.Kind == Func && t.Owner == NoAtom && r.TargetOff == 0 && !a.Jumps && a.Kind != Unwind && a.Kind != LSDA && !isCall(a, r)
-}
-
-// isCall reports whether the reference is the displacement of a direct call or
-// jump: RIP-relative operands have a ModRM byte before the field that no
-// branch opcode equals.
-func isCall(a *Atom, r *Ref) bool {
-	if a.Kind != Func || r.Offset == 0 || typeClass(r.Type) != relPC32 {
-		return false
-	}
-	b := a.Bytes[r.Offset-1]
-	return b == 0xe8 || b == 0xe9 || r.Offset > 1 && a.Bytes[r.Offset-2] == 0x0f && b&0xf0 == 0x80
-}
-
-// outside returns the undefined symbol that stands for an atom of pre, or for
-// a symbol that pre does not define either.
-func (x *extraction) outside(pre AtomID, s *elfobj.Symbol) elfobj.SymbolIndex {
-	var sym elfobj.Symbol
-	key := externalKey{pre: pre}
-	if pre != NoAtom {
-		p := &x.Pre.Atoms[pre]
-		sym = elfobj.Symbol{Name: p.Name, Info: elf.ST_INFO(elf.STB_GLOBAL, symbolType(p))}
-		if sym.Name == "" {
-			sym.Name = fmt.Sprintf("%s+%#x", x.Pre.sectionName(p.Section), p.Offset)
-		}
-	} else {
-		sym = *s
-		key.name = s.Name
-	}
-	if i, ok := x.ext[key]; ok {
-		return i
-	}
-	name := sym.Name
-	if sym.Section == elfobj.SecUndef {
-		sym.Name = x.unique(name)
-	}
-	i := x.add(sym)
-	x.ext[key] = i
-	x.exts = append(x.exts, External{Symbol: i, Name: name, Pre: pre})
-	return i
-}
-
-func symbolType(a *Atom) elf.SymType {
-	switch a.Kind {
-	case Func:
-		return elf.STT_FUNC
-	case TLS:
-		return elf.STT_TLS
-	}
-	return elf.STT_OBJECT
-}
-
-// unique makes a name that no other symbol of the extracted object has: foo,
-// then foo.run when foo is the replacement, then foo.run.2.
-func (x *extraction) unique(name string) string {
-	n := x.names[name]
-	x.names[name]++
-	switch n {
-	case 0:
-		return name
-	case 1:
-		return name + ".run"
-	}
-	return fmt.Sprintf("%s.run.%d", name, n)
 }
 
 // finish lists the replacements and renumbers everything.

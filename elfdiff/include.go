@@ -11,9 +11,9 @@ import (
 // that the running program does not have. What can't travel is refused.
 func (j *judge) include() {
 	in := &includer{judge: j, lost: map[string]bool{}}
-	for _, ch := range j.Data {
-		if ch.Status == Removed && ch.Kind == Data {
-			in.lost[stem(ch.Name)] = true
+	for i := range j.Pre.Atoms {
+		if a := &j.Pre.Atoms[i]; a.Kind == Data && j.twins.post[i] == NoAtom && a.Size > 0 {
+			in.lost[stem(a.Name)] = true // "" for data without a name
 		}
 	}
 	for _, ch := range j.Functions {
@@ -27,11 +27,7 @@ func (j *judge) include() {
 	for _, id := range j.carry {
 		in.add(id)
 	}
-	for len(in.work) > 0 {
-		id := in.work[0]
-		in.work = in.work[1:]
-		in.visit(&j.Post.Atoms[id])
-	}
+	in.drain()
 	in.unwinding()
 	in.special()
 	in.sharedLayout()
@@ -85,7 +81,7 @@ func (in *includer) visit(a *Atom) {
 	if a.Kind == Func {
 		in.function(a)
 	}
-	if a.Kind == Const && a.Anonymous() && !a.Jumps {
+	if mayTouch(a) {
 		in.neighbours(a)
 	}
 	for i := range a.Refs {
@@ -101,12 +97,15 @@ func (in *includer) function(a *Atom) {
 		switch t := sym.Type(); {
 		case t == elf.STT_GNU_IFUNC && in.twins.pre[a.ID] != NoAtom:
 			in.refuse(in.Post.finding(CodeIndirectFunction, a.ID, 0, "%s chooses an implementation when the program starts", sym.Name))
-		case inner && (t == elf.STT_FUNC || sym.Bind() != elf.STB_LOCAL):
+		case inner && in.twins.pre[a.ID] != NoAtom && (t == elf.STT_FUNC || sym.Bind() != elf.STB_LOCAL):
 			in.refuse(in.Post.finding(CodeEntryPoints, a.ID, sym.Value-a.Offset, "%s is a second entry", sym.Name))
 		}
 	}
 	if a.Opaque {
 		in.refuse(in.Post.finding(CodeOpaqueCode, a.ID, 0, "its code does not decode to its end"))
+	}
+	if _, ok := islandsOf(a); !ok {
+		in.refuse(in.Post.finding(CodeShortBranch, a.ID, 0, "it has short jumps to other functions"))
 	}
 	parent, cold := coldParent(a.Name)
 	switch {
@@ -125,15 +124,14 @@ func (in *includer) function(a *Atom) {
 // neighbours includes the anonymous constants that touch a: what seems to be
 // several may be one object that is referred to in several places.
 func (in *includer) neighbours(a *Atom) {
-	for _, step := range []AtomID{-1, 1} {
-		prev := a
-		for id := a.ID + step; id >= 0 && int(id) < len(in.Post.Atoms); id += step {
-			b := &in.Post.Atoms[id]
-			if b.Section != a.Section || !b.Anonymous() || b.Jumps || b.End() != prev.Offset && prev.End() != b.Offset {
-				break
-			}
-			in.add(id)
-			prev = b
+	atoms := in.Post.bySection[a.Section]
+	for _, id := range [2]AtomID{a.ID - 1, a.ID + 1} {
+		if id < atoms.lo || id >= atoms.hi {
+			continue
+		}
+		b := &in.Post.Atoms[id]
+		if mayTouch(b) && (b.End() == a.Offset || a.End() == b.Offset) {
+			in.add(id) // which looks at its own neighbours
 		}
 	}
 }
@@ -144,6 +142,9 @@ func (in *includer) reference(a *Atom, r *Ref) {
 		in.refuse(in.Post.finding(CodeRelocation, a.ID, r.Offset, "relocation type %d", r.Type))
 	}
 	if r.Target == NoAtom {
+		if s := in.Post.Symbol(r.Sym); !r.Implicit && s.IsDefined() && !s.Section.IsReserved() {
+			in.refuse(in.Post.finding(CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.sectionName(s.Section)))
+		}
 		return
 	}
 	t := &in.Post.Atoms[r.Target]
@@ -152,7 +153,7 @@ func (in *includer) reference(a *Atom, r *Ref) {
 	}
 	switch {
 	case in.included[t.ID]:
-	case t.Kind == Special:
+	case t.Kind == Special || t.Kind == Unwind && a.Kind != Unwind || t.Kind == Meta:
 		in.refuse(in.Post.finding(CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.sectionName(t.Section)))
 	case isLiteral(t) || t.Kind == LSDA:
 		in.add(t.ID)
@@ -166,26 +167,16 @@ func (in *includer) reference(a *Atom, r *Ref) {
 	default:
 		in.add(t.ID)
 	}
-	if in.included[t.ID] && r.Implicit && r.Type == relPC8 {
-		in.shortBranch(a, r)
-	}
 }
 
 // existing checks a reference to what stays in the running program.
 func (in *includer) existing(a *Atom, r *Ref, t *Atom) {
-	if r.Implicit && r.Type == relPC8 {
-		in.shortBranch(a, r)
-	}
 	if t.Kind == Func && r.TargetOff != 0 && !in.sameLayout(t.ID) {
 		in.refuse(in.Post.finding(CodeInnerReference, a.ID, r.Offset, "it refers to %s", in.Post.refText(r)))
 	}
 	if !r.Implicit && in.Post.Symbol(r.Sym).Type() == elf.STT_SECTION && (t.Kind == Data || t.Kind == Const) {
 		in.shared = append(in.shared, t.ID)
 	}
-}
-
-func (in *includer) shortBranch(a *Atom, r *Ref) {
-	in.refuse(in.Post.finding(CodeShortBranch, a.ID, r.Offset, "a short jump to %s can't reach it from elsewhere", in.Post.refText(r)))
 }
 
 // sameLayout reports whether an unchanged function is the same byte by byte,
@@ -254,18 +245,21 @@ func (in *includer) unwinding() {
 		if a.Kind != Unwind || a.Owner == NoAtom || !in.included[a.Owner] {
 			continue
 		}
-		in.included[i] = true
+		in.add(a.ID)
+		if cie := in.Post.cieOf(a); cie != NoAtom {
+			in.add(cie)
+		}
 		for _, r := range a.Refs {
-			if r.Target == NoAtom {
-				continue
-			}
-			t := &in.Post.Atoms[r.Target]
-			if t.Kind == LSDA {
-				in.add(t.ID)
+			if r.Target != NoAtom && in.Post.Atoms[r.Target].Kind == LSDA {
 				in.find(in.Post.finding(CodeException, a.Owner, 0, "it catches exceptions, or has destructors to run for them"))
 			}
 		}
 	}
+	in.drain()
+}
+
+// drain visits what was included, and what that includes.
+func (in *includer) drain() {
 	for len(in.work) > 0 {
 		id := in.work[0]
 		in.work = in.work[1:]

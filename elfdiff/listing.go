@@ -51,7 +51,7 @@ type Line struct {
 // the shortest one.
 func (d *Diff) Listing(ch *Change) []Line {
 	l := &lister{
-		c: &comparer{pre: d.Pre, post: d.Post, twins: d.twins, literals: map[[2]AtomID]bool{}},
+		c: newComparer(d.Pre, d.Post, d.twins),
 	}
 	a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
 	l.side[0], l.side[1] = l.rows(d.Pre, a, 0), l.rows(d.Post, b, 1)

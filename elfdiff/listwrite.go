@@ -30,9 +30,9 @@ var markColors = [...]string{LineIncidental: "2", LineChanged: "33", LinePre: "3
 // WriteListing writes pre and post of a function or data object side by side,
 // with the sign of each line's [Mark] between them:
 //
-//	   0 mov    counter(%rip),%eax     |    0 mov    total(%rip),%eax
-//	   6 add    $0x1,%eax                   6 add    $0x1,%eax
-//	                                   >    9 call   log_it
+//	0 mov    counter(%rip),%eax     |    0 mov    total(%rip),%eax
+//	6 add    $0x1,%eax                   6 add    $0x1,%eax
+//	                                >    9 call   log_it
 func (d *Diff) WriteListing(w io.Writer, ch *Change, opt ListingOptions) error {
 	return WriteLines(w, d.Listing(ch), opt)
 }

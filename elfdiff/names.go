@@ -70,3 +70,7 @@ func isLiteralName(name string) bool {
 	_, ok := literalStems[stem(name)]
 	return ok
 }
+
+// isUnnamable reports whether no source computes the end of a constant, so
+// that a reference to its border means the neighbour.
+func isUnnamable(a *Atom) bool { return isLiteral(a) && !a.Anonymous() && stem(a.Name) != "C" }

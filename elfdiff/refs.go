@@ -20,6 +20,7 @@ type rela struct {
 	place    uint64 // in sec, for implicit ones
 	implicit bool
 	guess    bool // dist is a guess: the code before it does not decode
+	access   bool // the instruction reads or writes what stands there
 }
 
 const (
@@ -27,6 +28,10 @@ const (
 	relPC32 = uint32(elf.R_X86_64_PC32)
 	relPC8  = uint32(elf.R_X86_64_PC8)
 )
+
+// opLea is the opcode of lea, which takes an address without looking at what
+// stands there.
+const opLea = 0x8d
 
 // readRelas reads the relocations of all sections that matter, by offset.
 // R_X86_64_NONE owns no field and is dropped: objtool leaves it where it
@@ -117,11 +122,11 @@ func quickDistances(a *Atom, list []rela) bool {
 		}
 		op, last := a.Bytes[f-2], a.Bytes[f-1]
 		branch := last == 0xe8 || last == 0xe9 || op == 0x0f && last&0xf0 == 0x80
-		plain := last&0xc7 == 0x05 && (op == 0x8b || op == 0x89 || op == 0x8d)
+		plain := last&0xc7 == 0x05 && (op == 0x8b || op == 0x89 || op == opLea)
 		if !branch && !plain {
 			return false
 		}
-		r.dist = 4
+		r.dist, r.access = 4, plain && op != opLea
 	}
 	return true
 }
@@ -143,6 +148,7 @@ func decodeRefs(a *Atom, list []rela) []rela {
 		for ; next < len(list) && list[next].off < a.Offset+end; next++ {
 			if r := &list[next]; in.PCRelLen > 0 && r.off == field {
 				r.dist, owned = int64(a.Offset+end-field), true
+				r.access = in.IsRIPRelative() && a.Bytes[off+uint64(in.OpOff)] != opLea
 			}
 		}
 		if in.PCRelLen > 0 && !owned {
@@ -196,10 +202,17 @@ func (c *cutter) mark() {
 		for j := range c.relas[i] {
 			r := &c.relas[i][j]
 			sec, off, ok := c.place(r)
-			if !ok || off < 0 || !cutAtMarks(c.kinds[sec]) {
+			if !ok || off < 0 || int(sec) >= len(c.kinds) {
 				continue
 			}
-			if s := c.obj.Symbol(r.sym); s.Type() == elf.STT_SECTION || isLocalLabel(s.Name) {
+			s := c.obj.Symbol(r.sym)
+			switch {
+			case c.kinds[sec].IsLiteral():
+				c.marks[sec] = append(c.marks[sec], uint64(off))
+				if v := int64(s.Value); v < off { // the object that is meant may start before
+					c.marks[sec] = append(c.marks[sec], uint64(max(v, 0)))
+				}
+			case cutAtMarks(c.kinds[sec]) && (s.Type() == elf.STT_SECTION || isLocalLabel(s.Name)):
 				c.marks[sec] = append(c.marks[sec], uint64(off))
 			}
 		}
@@ -212,13 +225,21 @@ func cutAtMarks(k Kind) bool { return k == Data || k == Const || k == TLS || k =
 // sections with anonymous atoms.
 func (c *cutter) cutMarks() {
 	for i, s := range c.obj.File.Sections {
-		if !cutAtMarks(c.kinds[i]) {
+		if !cutAtMarks(c.kinds[i]) && !c.kinds[i].IsLiteral() {
 			continue
 		}
 		data, _ := s.Data() // cutSections has read it
 		marks := c.marks[i]
 		slices.Sort(marks)
 		marks = slices.Compact(marks)
+		switch c.kinds[i] {
+		case String:
+			c.parts[i] = cutStrings(s, data, marks)
+			continue
+		case Merge:
+			c.parts[i] = cutEntries(s, data, marks)
+			continue
+		}
 		var out []Atom
 		end := uint64(0)
 		for _, a := range c.parts[i] {

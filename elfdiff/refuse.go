@@ -29,7 +29,7 @@ const (
 	CodeOpaqueCode       Code = "opaque-code"        // code that does not decode
 	CodeEdgeReference    Code = "edge-reference"     // a reference that could mean either of two neighbours
 	CodeInnerReference   Code = "inner-reference"    // a reference into the middle of a function whose layout differs
-	CodeShortBranch      Code = "short-branch"       // a one-byte branch that leaves a changed function
+	CodeShortBranch      Code = "short-branch"       // a one-byte branch out of a changed function, with no room for a jump where it leads
 	CodeEntryPoints      Code = "entry-points"       // a changed function that can be entered in the middle
 	CodeIndirectFunction Code = "indirect-function"  // a changed IFUNC resolver
 	CodeRelocation       Code = "unknown-relocation" // a relocation type that we can't apply
@@ -45,6 +45,7 @@ const (
 	CodeTableDiffers      Code = "table-differs"      // a table about code differs, for functions that do not
 	CodeLayoutAmbiguous   Code = "layout-ambiguous"   // objects share a section whose layout changed
 	CodeUnreferencedState Code = "unreferenced-state" // static data in pre that post has no twin of
+	CodeSymbols           Code = "symbols"            // an alias or the binding of a symbol differs
 )
 
 // hints say what the user can do about each code.
@@ -71,6 +72,7 @@ var hints = map[Code]string{
 	CodeTableDiffers:      "look at the functions the table describes",
 	CodeLayoutAmbiguous:   "compile pre and post with -fdata-sections to be certain",
 	CodeUnreferencedState: "the running program keeps it; nothing new uses it",
+	CodeSymbols:           "code that is linked later finds the names of the running program, not those of post",
 }
 
 // A Finding is something that a person should know about a diff.

@@ -98,7 +98,7 @@ func (c *cutter) ref(a *Atom, r *rela) Ref {
 		ref.Target = c.obj.bySymbol[r.sym]
 	} else {
 		ref.Target = c.obj.nearest(sec, off)
-		ref.Edge = r.guess || c.onEdge(ref.Target, off)
+		ref.Edge = r.guess || !r.access && c.onEdge(ref.Target, off)
 	}
 	if ref.Target != NoAtom {
 		ref.TargetOff = off - int64(c.obj.Atoms[ref.Target].Offset)
@@ -125,7 +125,7 @@ func (c *cutter) onEdge(id AtomID, off int64) bool {
 		return false
 	}
 	before := &c.obj.Atoms[id-1]
-	return !before.Anonymous() && before.End() == a.Offset
+	return !before.Anonymous() && before.End() == a.Offset && !isUnnamable(before)
 }
 
 // own finds the functions that atoms belong to.
@@ -139,7 +139,7 @@ func (c *cutter) own() {
 			ownRecord(o, a)
 		case Func:
 			if parent, ok := coldParent(a.Name); ok {
-				a.Owner = c.parentOf(a, parent, users[i])
+				a.Owner = c.parentOf(parent, users[i])
 			}
 		}
 	}
@@ -187,11 +187,23 @@ func ownRecord(o *Object, a *Atom) {
 // parentOf finds the function that a cold part was split from: of the atoms
 // that refer to it the one with the parent's name, else the only function with
 // that name.
-func (c *cutter) parentOf(a *Atom, parent string, users []AtomID) AtomID {
+func (c *cutter) parentOf(parent string, users []AtomID) AtomID {
 	for _, u := range users {
 		if f := &c.obj.Atoms[u]; f.Kind == Func && f.Name == parent {
 			return u
 		}
+	}
+	if c.named == nil {
+		c.named = map[string]AtomID{}
+		for id, f := range c.obj.Functions() {
+			if _, twice := c.named[f.Name]; twice {
+				id = NoAtom
+			}
+			c.named[f.Name] = id
+		}
+	}
+	if id, ok := c.named[parent]; ok {
+		return id
 	}
 	return NoAtom
 }

@@ -45,6 +45,7 @@ type traits struct {
 	global  bool
 	number  bool // the name has a compiler's number
 	place   int  // of an anonymous atom, among those of its section; from 1
+	of      int  // how many anonymous atoms its section has
 }
 
 // A rung turns the traits of an atom into a key; atoms of pre and post whose
@@ -52,6 +53,7 @@ type traits struct {
 // is still single.
 type rung struct {
 	rule Rule
+	weak bool                                                         // numbered variables need a user in common, see consistent
 	key  func(c *correlation, o *Object, id AtomID, t *traits) string // "" = the rule does not apply
 }
 
@@ -60,47 +62,53 @@ type rung struct {
 const sep = "\x00"
 
 var ladder = []rung{
-	{RuleGlobal, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
+	{RuleGlobal, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
 		if !t.global {
 			return ""
 		}
 		return string(t.class) + t.name
 	}},
-	{RuleSection, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
+	{RuleSection, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
 		if t.number || t.place > 0 {
 			return ""
 		}
 		return string(t.class) + t.name + sep + t.file + sep + t.section
 	}},
-	{RuleFile, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
+	{RuleFile, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
 		if t.number || t.place > 0 {
 			return ""
 		}
 		return string(t.class) + t.name + sep + t.file
 	}},
-	{RuleLocal, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
+	{RuleLocal, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
 		if t.number || t.place > 0 {
 			return ""
 		}
 		return string(t.class) + t.name
 	}},
-	{RuleStem, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
-		if t.place > 0 {
+	{RuleStem, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
+		if t.place > 0 || t.class != classFunc {
+			return ""
+		}
+		return t.stem + sep + t.file
+	}},
+	{RuleStem, true, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
+		if t.place > 0 || t.class == classFunc {
 			return ""
 		}
 		return string(t.class) + t.stem + sep + t.file
 	}},
-	{RulePlace, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
+	{RulePlace, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
 		if t.place == 0 {
 			return ""
 		}
-		return string(t.class) + t.section + sep + strconv.Itoa(t.place)
+		return string(t.class) + t.section + sep + strconv.Itoa(t.place) + sep + strconv.Itoa(t.of)
 	}},
 }
 
 // lateLadder runs when the uses are exhausted.
 var lateLadder = []rung{
-	{RuleContent, func(c *correlation, o *Object, id AtomID, t *traits) string {
+	{RuleContent, true, func(c *correlation, o *Object, id AtomID, t *traits) string {
 		if t.class == classFunc || t.place > 0 {
 			return ""
 		}
@@ -132,20 +140,17 @@ func classOf(a *Atom) byte {
 func traitsOf(o *Object) []traits {
 	files := fileScopes(o.symbols)
 	out := make([]traits, len(o.Atoms))
-	nameless := 0
+	count := make([]int, len(o.bySection)) // of nameless atoms
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
-		if i == 0 || o.Atoms[i-1].Section != a.Section {
-			nameless = 0
-		}
 		class := classOf(a)
 		if class == 0 || isLiteral(a) {
 			continue
 		}
 		t := &out[i]
 		if a.Anonymous() {
-			nameless++
-			t.place = nameless
+			count[a.Section]++
+			t.place = count[a.Section]
 		}
 		t.class, t.name, t.stem = class, a.Name, stem(a.Name)
 		t.number = t.name != t.stem
@@ -156,6 +161,9 @@ func traitsOf(o *Object) []traits {
 				t.global, t.file = false, files[s]
 			}
 		}
+	}
+	for i := range out {
+		out[i].of = count[o.Atoms[i].Section]
 	}
 	return out
 }

@@ -7,26 +7,31 @@ import (
 )
 
 // tables compares the sections that describe code as wholes, and reports those
-// that differ although no function does.
+// that differ although no function does. Sections of one name correspond in
+// their order.
 func (j *judge) tables() {
-	post := map[string]*elfobj.Section{}
+	post := map[string][]*elfobj.Section{}
 	for _, s := range j.Post.File.Sections {
 		if kindOfSection(s) == Special {
-			post[s.Name] = s
+			post[s.Name] = append(post[s.Name], s)
 		}
 	}
+	matched := map[elfobj.SectionIndex]bool{}
 	for _, s := range j.Pre.File.Sections {
 		if kindOfSection(s) != Special {
 			continue
 		}
-		t := post[s.Name]
-		delete(post, s.Name)
-		if t == nil || !j.sameTable(s.Index, t.Index) {
-			j.table(j.Pre, s)
+		if list := post[s.Name]; len(list) > 0 {
+			post[s.Name] = list[1:]
+			matched[list[0].Index] = true
+			if j.sameTable(s.Index, list[0].Index) {
+				continue
+			}
 		}
+		j.table(j.Pre, s)
 	}
 	for _, s := range j.Post.File.Sections {
-		if post[s.Name] == s {
+		if kindOfSection(s) == Special && !matched[s.Index] {
 			j.table(j.Post, s)
 		}
 	}
@@ -44,7 +49,7 @@ func (j *judge) sameTable(pre, post elfobj.SectionIndex) bool {
 			return false
 		}
 		for i := range a.Refs {
-			if a.Refs[i].Offset != b.Refs[i].Offset || j.c.refs(&a.Refs[i], &b.Refs[i]) != "" {
+			if a.Refs[i].Offset != b.Refs[i].Offset || j.c.isolated(&a.Refs[i], &b.Refs[i]) != "" {
 				return false
 			}
 		}

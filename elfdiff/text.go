@@ -136,13 +136,22 @@ func literalText(t *Atom, off int64) (string, bool) {
 	if !ok || len(b) == 0 {
 		return "", false
 	}
+	if t.Kind == Merge {
+		return fmt.Sprintf("{% x}", b), len(b) <= 2*maxShown
+	}
 	if s, ok := printable(b); ok || t.Kind == String {
 		return quote(s), true
 	}
-	if t.Kind == Merge && len(b) <= maxShown {
-		return fmt.Sprintf("{% x}", b), true
-	}
 	return "", false
+}
+
+// isText reports whether an anonymous constant reads as a string.
+func isText(a *Atom) bool {
+	if !a.Anonymous() || len(a.Refs) > 0 || a.Kind == Merge {
+		return false
+	}
+	_, ok := printable(a.Bytes)
+	return ok
 }
 
 const (
@@ -154,11 +163,15 @@ const (
 // reports whether it reads as text.
 func printable(b []byte) ([]byte, bool) {
 	s, _, terminated := bytes.Cut(b, []byte{0})
-	if !terminated || len(s) == 0 || !utf8.Valid(s) {
+	shown := s[:min(len(s), maxQuoted)]
+	if len(s) > 2 && s[0] == 1 { // the mark of a log level in the Linux kernel
+		shown = shown[1:]
+	}
+	if !terminated || len(shown) == 0 || !utf8.Valid(s) {
 		return s, false
 	}
-	for _, r := range string(s[:min(len(s), maxQuoted)]) {
-		if r != utf8.RuneError && !unicode.IsPrint(r) && !unicode.IsSpace(r) && r > 7 {
+	for _, r := range string(shown) {
+		if r != utf8.RuneError && !unicode.IsPrint(r) && !unicode.IsSpace(r) {
 			return s, false
 		}
 	}

@@ -290,8 +290,9 @@ func (w *walk) branch() *Reason {
 		w.inner()
 	} else {
 		x, y := p.refs[0], q.refs[0]
-		if x.Implicit && y.Implicit {
-			y.Type = x.Type // the width of the field is not the meaning
+		if x.Implicit || y.Implicit {
+			// the width of the field is not the meaning, nor who filled it in
+			x.Type, y.Type = branchType(&x), branchType(&y)
 		}
 		if code := w.c.refs(&x, &y); code != "" {
 			return w.reason(code, "")
@@ -301,6 +302,15 @@ func (w *walk) branch() *Reason {
 		w.incidental = append(w.incidental, *w.reason(ReasonJump, ""))
 	}
 	return nil
+}
+
+// branchType is the type of a reference without what the assembler chose when
+// both ends were in one section.
+func branchType(r *Ref) uint32 {
+	if r.Implicit {
+		return relPC32
+	}
+	return r.Type
 }
 
 // inner notes the places that two PC-relative fields without a relocation lead

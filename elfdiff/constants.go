@@ -1,0 +1,136 @@
+package elfdiff
+
+// constants compares two constants without identity, following their
+// references to others of that sort.
+//
+// References to places inside functions are kept as claims of the function
+// that is being compared when the constant itself holds them, as jump tables
+// do. Constants further away have to hold the same places.
+func (c *comparer) constants(a, b *Atom) bool {
+	key := [2]AtomID{a.ID, b.ID}
+	if v, ok := c.literals[key]; ok {
+		return v
+	}
+	before := len(c.pending)
+	next, ok := c.content(a, b)
+	if ok && len(c.pending) > before { // a verdict for this function only
+		for _, k := range next {
+			if !c.graph(k) {
+				return false
+			}
+		}
+		return true
+	}
+	return c.graph(key)
+}
+
+// pairNode is one pair of constants in a graph of them.
+type pairNode struct {
+	key     [2]AtomID
+	differs bool
+	parents []int
+}
+
+// graph decides a pair and all that it leads to. A pair differs when its own
+// content does, or when a pair that it leads to differs; that leaves pairs on
+// a cycle equal. The verdicts are kept, so that each pair is looked at once.
+func (c *comparer) graph(root [2]AtomID) bool {
+	if v, ok := c.literals[root]; ok {
+		return v
+	}
+	pending := len(c.pending)
+	nodes := []pairNode{{key: root}}
+	index := map[[2]AtomID]int{root: 0}
+	for i := 0; i < len(nodes); i++ {
+		a, b := &c.pre.Atoms[nodes[i].key[0]], &c.post.Atoms[nodes[i].key[1]]
+		if c.budget--; c.budget < 0 {
+			nodes[i].differs = true
+			continue
+		}
+		next, ok := c.content(a, b)
+		nodes[i].differs = !ok || c.movedInside(pending)
+		c.pending = c.pending[:pending]
+		for _, k := range next {
+			if v, known := c.literals[k]; known {
+				nodes[i].differs = nodes[i].differs || !v
+				continue
+			}
+			n, seen := index[k]
+			if !seen {
+				n = len(nodes)
+				index[k] = n
+				nodes = append(nodes, pairNode{key: k})
+			}
+			nodes[n].parents = append(nodes[n].parents, i)
+		}
+	}
+	return c.conclude(nodes)
+}
+
+// movedInside reports whether a claim made since is about different offsets.
+func (c *comparer) movedInside(since int) bool {
+	for _, p := range c.pending[since:] {
+		if p.preOff != p.postOff {
+			return true
+		}
+	}
+	return false
+}
+
+// conclude spreads differences to the parents, and keeps the verdicts. It
+// returns that on the first node.
+func (c *comparer) conclude(nodes []pairNode) bool {
+	var work []int
+	for i := range nodes {
+		if nodes[i].differs {
+			work = append(work, i)
+		}
+	}
+	for len(work) > 0 {
+		n := &nodes[work[len(work)-1]]
+		work = work[:len(work)-1]
+		for _, p := range n.parents {
+			if !nodes[p].differs {
+				nodes[p].differs = true
+				work = append(work, p)
+			}
+		}
+	}
+	for i := range nodes {
+		c.literals[nodes[i].key] = !nodes[i].differs
+	}
+	return !nodes[0].differs
+}
+
+// content compares two constants but for the constants they refer to, which it
+// returns as pairs.
+func (c *comparer) content(a, b *Atom) (next [][2]AtomID, same bool) {
+	if a.NoBits != b.NoBits || len(a.Refs) != len(b.Refs) || !sameButPadding(a, b) {
+		return nil, false
+	}
+	for i := range a.Refs {
+		x, y := &a.Refs[i], &b.Refs[i]
+		if x.Offset != y.Offset {
+			return nil, false
+		}
+		if k, ok := c.chained(x, y); ok {
+			next = append(next, k)
+		} else if c.refs(x, y) != "" {
+			return nil, false
+		}
+	}
+	return next, true
+}
+
+// chained returns the pair that two references lead to when it has to be
+// compared as constants are.
+func (c *comparer) chained(x, y *Ref) ([2]AtomID, bool) {
+	if x.Target == NoAtom || y.Target == NoAtom || x.TargetOff != y.TargetOff || typeClass(x.Type) != typeClass(y.Type) {
+		return [2]AtomID{}, false
+	}
+	a, b := &c.pre.Atoms[x.Target], &c.post.Atoms[y.Target]
+	if a.Kind == String || b.Kind == String {
+		return [2]AtomID{}, false
+	}
+	return [2]AtomID{a.ID, b.ID}, isLiteral(a) && isLiteral(b) || a.Kind == LSDA && b.Kind == LSDA
+}

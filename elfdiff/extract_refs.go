@@ -1,0 +1,159 @@
+package elfdiff
+
+import (
+	"debug/elf"
+	"fmt"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// relocate writes the relocations of all that travels.
+func (x *extraction) relocate() {
+	for i := range x.Post.Atoms {
+		a := &x.Post.Atoms[i]
+		h := x.home[i]
+		if !x.included[i] || h.sec == 0 {
+			continue
+		}
+		for k := range a.Refs {
+			r := &a.Refs[k]
+			if isShort(r) {
+				continue // it leads to an island
+			}
+			sym, addend := x.symbolFor(a, r)
+			x.b.AddRela(h.sec, elfobj.Rela{Offset: h.off + r.Offset, Addend: addend, Sym: sym, Type: r.Type})
+		}
+		list, _ := islandsOf(a)
+		for _, is := range list {
+			sym, addend := x.symbolFor(a, &is.jump)
+			x.b.AddRela(h.sec, elfobj.Rela{Offset: uint64(int64(h.off) + is.at + 1), Addend: addend, Sym: sym, Type: relPC32})
+		}
+	}
+}
+
+// symbolFor returns the symbol and the addend by which the extracted object
+// says what r means.
+func (x *extraction) symbolFor(a *Atom, r *Ref) (elfobj.SymbolIndex, int64) {
+	if r.Target == NoAtom {
+		return x.foreign(x.Post.Symbol(r.Sym)), r.Addend
+	}
+	t := &x.Post.Atoms[r.Target]
+	addend := r.Addend - int64(t.Offset)
+	switch {
+	case r.Implicit:
+		addend = r.TargetOff + r.Addend
+	default:
+		addend += int64(x.Post.Symbol(r.Sym).Value)
+	}
+	pre := x.twins.pre[t.ID]
+	h := x.home[t.ID]
+	if pre != NoAtom && (!x.included[t.ID] || takesIdentity(a, r, t)) {
+		return x.outside(pre, nil), addend
+	}
+	if x.b.Symbol(h.symbol).Type() == elf.STT_SECTION {
+		addend += int64(h.off)
+	}
+	return h.symbol, addend
+}
+
+// foreign returns the symbol that stands for one that post does not define.
+// A common symbol, for which a linker would make room anew, is one of the
+// running program when pre knows that name.
+func (x *extraction) foreign(s *elfobj.Symbol) elfobj.SymbolIndex {
+	if s.Section != elfobj.SecCommon {
+		return x.outside(NoAtom, s)
+	}
+	if x.known == nil {
+		x.known = map[string]elfobj.SymbolIndex{}
+		for i, p := range x.Pre.Symbols() {
+			if p.Bind() != elf.STB_LOCAL {
+				x.known[p.Name] = elfobj.SymbolIndex(i)
+			}
+		}
+	}
+	i, ok := x.known[s.Name]
+	switch {
+	case !ok:
+		return x.outside(NoAtom, s)
+	case x.Pre.AtomOf(i) != NoAtom:
+		return x.outside(x.Pre.AtomOf(i), nil)
+	}
+	there := elfobj.Symbol{Name: s.Name, Info: elf.ST_INFO(s.Bind(), elf.STT_OBJECT), Other: s.Other}
+	return x.outside(NoAtom, &there)
+}
+
+// takesIdentity reports whether r takes the address of the function t, instead
+// of leading into its code: for a call, for what describes code, and for
+// places inside, the code that travels is meant.
+func takesIdentity(a *Atom, r *Ref, t *Atom) bool {
+	return t.Kind == Func && t.Owner == NoAtom && r.TargetOff == 0 && !a.Jumps && a.Kind != Unwind && a.Kind != LSDA && !isCall(a, r)
+}
+
+// isCall reports whether the reference is the displacement of a direct call or
+// jump: RIP-relative operands have a ModRM byte before the field that no
+// branch opcode equals.
+func isCall(a *Atom, r *Ref) bool {
+	if a.Kind != Func || r.Offset == 0 {
+		return false
+	}
+	if isShort(r) {
+		return true
+	}
+	if typeClass(r.Type) != relPC32 {
+		return false
+	}
+	b := a.Bytes[r.Offset-1]
+	return b == 0xe8 || b == 0xe9 || r.Offset > 1 && a.Bytes[r.Offset-2] == 0x0f && b&0xf0 == 0x80
+}
+
+// outside returns the undefined symbol that stands for an atom of pre, or for
+// a symbol that pre does not define either.
+func (x *extraction) outside(pre AtomID, s *elfobj.Symbol) elfobj.SymbolIndex {
+	var sym elfobj.Symbol
+	key := externalKey{pre: pre}
+	if pre != NoAtom {
+		p := &x.Pre.Atoms[pre]
+		sym = elfobj.Symbol{Name: p.Name, Info: elf.ST_INFO(elf.STB_GLOBAL, symbolType(p))}
+		if sym.Name == "" {
+			sym.Name = fmt.Sprintf("%s+%#x", x.Pre.sectionName(p.Section), p.Offset)
+		}
+	} else {
+		sym = *s
+		key.name = s.Name
+	}
+	if i, ok := x.ext[key]; ok {
+		return i
+	}
+	name := sym.Name
+	if sym.Section == elfobj.SecUndef {
+		sym.Name = x.unique(name)
+	}
+	i := x.add(sym)
+	x.ext[key] = i
+	x.exts = append(x.exts, External{Symbol: i, Name: name, Pre: pre})
+	return i
+}
+
+func symbolType(a *Atom) elf.SymType {
+	switch a.Kind {
+	case Func:
+		return elf.STT_FUNC
+	case TLS:
+		return elf.STT_TLS
+	}
+	return elf.STT_OBJECT
+}
+
+// unique makes a name that no other symbol of the extracted object has: foo,
+// then foo.run when foo is the replacement, then foo.run.2.
+func (x *extraction) unique(name string) string {
+	n := x.names[name]
+	x.names[name]++
+	switch n {
+	case 0:
+		return name
+	case 1:
+		return name + ".run"
+	}
+	return fmt.Sprintf("%s.run.%d", name, n)
+}

@@ -1,0 +1,132 @@
+package elfdiff
+
+import (
+	"fmt"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// claim is an immediate that differs, and may be a line number. Whether it is
+// one is decided when the whole function was walked.
+type claim struct {
+	at        step
+	pre, post uint64
+	reason    Reason
+}
+
+// proveLine decides a claim. The proof is the debug information of both
+// objects: the two values are the lines that their line tables give for the
+// instruction, or for the call that it loads an argument of.
+//
+// A macro that is called over several lines expands __LINE__ to its last one,
+// while its code has the first. There the values have to be a few lines
+// further, and to have moved exactly as the code did; and they have to be an
+// argument of a call, as they are in assertions.
+//
+// Without debug information on either side it has to be the argument of a
+// function that is known to take a line.
+func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
+	pre, post := w.c.lines.of(0, w.c.pre), w.c.lines.of(1, w.c.post)
+	if pre == nil && post == nil {
+		return w.lineArgument(cl)
+	}
+	if pre == nil || post == nil {
+		return "", false
+	}
+	at := cl.at
+	call, isArgument := w.nextCall(cl)
+	for range 2 {
+		p, ok1 := pre.at(w.pre.a, at.pre)
+		q, ok2 := post.at(w.post.a, at.post)
+		if ok1 && ok2 && p.file == q.file && cl.follows(p.line, q.line, isArgument) {
+			return fmt.Sprintf("the line tables place +%#x at line %d, and +%#x at line %d", at.pre, p.line, at.post, q.line), true
+		}
+		if !isArgument {
+			break
+		}
+		at = call
+	}
+	return "", false
+}
+
+// macroLines bounds the lines over which one call of a macro is written.
+const macroLines = 32
+
+// follows reports whether the values are the lines p and q, or, for an
+// argument, both as many lines further.
+func (cl *claim) follows(p, q int, isArgument bool) bool {
+	d := int64(cl.pre) - int64(p)
+	if d != int64(cl.post)-int64(q) || p == q {
+		return false
+	}
+	return d == 0 || isArgument && 0 < d && d <= macroLines
+}
+
+// nextCall finds the calls that the instructions of a claim load an argument
+// of: the next ones, with no branch and no other load of that register before
+// them.
+func (w *walk) nextCall(cl *claim) (call step, ok bool) {
+	p, ok1 := callAfter(w.pre.o, w.pre.a, cl.at.pre)
+	q, ok2 := callAfter(w.post.o, w.post.a, cl.at.post)
+	return step{p.off, q.off}, ok1 && ok2
+}
+
+// callAfter returns a cursor at the call that the mov $imm32,%r32 at off loads
+// an argument of.
+func callAfter(o *Object, a *Atom, off uint64) (cursor, bool) {
+	k := cursor{o: o, a: a, off: off}
+	if ok, err := k.load(); !ok || err != nil {
+		return k, false
+	}
+	op := k.bytes()[k.in.OpOff]
+	if k.in.ImmLen != 4 || op&^7 != opMovImm32 {
+		return k, false
+	}
+	for k.advance(); ; k.advance() {
+		ok, err := k.load()
+		switch {
+		case !ok || err != nil:
+			return k, false
+		case k.in.Class == amd64.Call || k.in.Class == amd64.CallInd:
+			return k, true
+		case k.in.EndsFlow() || k.in.IsBranch() || k.bytes()[k.in.OpOff] == op && k.in.ImmLen == 4:
+			return k, false
+		}
+	}
+}
+
+// lineSinks are functions that take a line number, and the register that it
+// is passed in (psABI section 3.2.3).
+var lineSinks = map[string]struct{ reg byte }{
+	"__assert_fail":          {regDX}, // glibc assert.h: expression, file, line, function
+	"__assert":               {regDX}, // expression, file, line
+	"__assert_rtn":           {regDX}, // function, file, line, expression
+	"__might_sleep":          {regSI}, // Linux kernel/sched/core.c: file, line
+	"__might_resched":        {regSI},
+	"__might_fault":          {regSI},
+	"__warn":                 {regSI},
+	"lockdep_rcu_suspicious": {regSI},
+}
+
+// Register numbers as they stand in the opcode of mov $imm32,%r32.
+const (
+	opMovImm32 = 0xb8
+	regDX      = 2
+	regSI      = 6
+)
+
+// lineArgument accepts a claim when the instruction loads the line argument of
+// the next call, and that call goes to a known function.
+func (w *walk) lineArgument(cl *claim) (string, bool) {
+	k, ok := callAfter(w.pre.o, w.pre.a, cl.at.pre)
+	if !ok || len(k.refs) != 1 {
+		return "", false
+	}
+	load := cursor{o: k.o, a: k.a, off: cl.at.pre}
+	if _, err := load.load(); err != nil {
+		return "", false
+	}
+	name := k.o.refText(&k.refs[0])
+	sink, known := lineSinks[name]
+	return "the line argument of " + name, known && sink.reg == load.bytes()[load.in.OpOff]&7
+}
