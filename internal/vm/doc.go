@@ -1,0 +1,25 @@
+// Package vm boots the kernels that Debian ships in QEMU, for tests that need a
+// running kernel they may break.
+//
+// A test asks for a kernel ([Need]), boots it ([New]) and uses the [Machine]: it
+// loads and unloads modules, reads and writes files, runs programs. The kernel
+// log is followed from boot on; whatever in it tells of a kernel that is not well
+// ([CheckLog]) fails the test, as does a taint that the test did not announce
+// ([Policy]).
+//
+//	k := vm.Need(t, "6.12")
+//	m := vm.New(t, vm.Options{Kernel: k, CPUs: 2, Log: vm.Policy{Taint: "OE"}})
+//	err := m.Load(t.Context(), image, "")
+//
+// Kernels come through apt into a cache (package deb). The guest's root is an
+// archive in memory that holds one program, built from the folder guest, and the
+// modules that its connection needs (package cpio). The host talks with it through
+// a virtio serial port (package wire): a serial line loses bytes when large
+// modules travel, and is slow. The first serial line is the console.
+//
+// QEMU always emulates (TCG), so that a machine behaves alike on every host, with
+// or without KVM. It dies with the process that started it, and leaves no files:
+// whatever it reads and writes is inherited as file descriptors.
+//
+// Linux on x86-64 only.
+package vm

@@ -1,0 +1,62 @@
+package vm
+
+import (
+	"cmp"
+	"strconv"
+)
+
+// Options describes a machine. Only Kernel is required.
+type Options struct {
+	Kernel *Kernel
+	// Cmdline is appended to the kernel's command line.
+	Cmdline []string
+	// CPUs is the number of processors, 1 by default.
+	CPUs int
+	// Memory is the size of the memory in MiB, 512 by default.
+	Memory int
+	// CPUModel is what QEMU's option -cpu takes, "qemu64" by default.
+	CPUModel string
+	// Files maps paths in the guest to files of the host that are copied there
+	// before the kernel starts, with their permissions.
+	Files map[string]string
+	// Modules names modules of the kernel that are loaded before the machine
+	// is handed over, each after what it depends on.
+	Modules []string
+	// Log tells what may be found in the kernel log. Only [New] looks at it.
+	Log Policy
+}
+
+// baseCmdline has the kernel report to the first serial line, but only what is
+// at least a warning: the line is slow, and the whole log arrives by another way.
+// A panic must end the machine, so that those who wait for it hear of it.
+const baseCmdline = "console=ttyS0 quiet panic=-1"
+
+// Descriptors which QEMU inherits: the first of exec.Cmd.ExtraFiles is 3.
+const (
+	initrdFD = 3
+	portFD   = 4
+)
+
+// args returns QEMU's arguments.
+func (o *Options) args() []string {
+	cpus := max(o.CPUs, 1)
+	accel := "tcg"
+	if cpus > 1 {
+		accel = "tcg,thread=multi"
+	}
+	cmdline := baseCmdline
+	for _, c := range o.Cmdline {
+		cmdline += " " + c
+	}
+	return []string{
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-accel", accel, "-cpu", cmp.Or(o.CPUModel, "qemu64"),
+		"-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(cmp.Or(o.Memory, 512)),
+		"-kernel", o.Kernel.Image, "-append", cmdline,
+		"-initrd", "/proc/self/fd/" + strconv.Itoa(initrdFD),
+		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+		"-chardev", "socket,id=port,fd=" + strconv.Itoa(portFD),
+		"-device", "virtio-serial-pci,max_ports=2",
+		"-device", "virtserialport,chardev=port,name=" + portName,
+	}
+}
