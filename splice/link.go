@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"fmt"
+	"slices"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
 )
@@ -187,6 +188,15 @@ func (l *Linker) Size() Size {
 	}
 }
 
+// Symbols returns how many symbols the objects have.
+func (l *Linker) Symbols() int {
+	n := 0
+	for _, o := range l.objs {
+		n += len(o.syms)
+	}
+	return n
+}
+
 // A Linked is an update at its addresses.
 type Linked struct {
 	Const, Code, Data Segment // not padded to pages; Data may be empty
@@ -201,6 +211,18 @@ type Linked struct {
 func (k *Linked) NewAddr(i, r int) uint64 {
 	o := k.objs[i]
 	return k.symbols[symbolRef{o, elfobj.SymbolIndex(o.Redirects[r].Symbol)}]
+}
+
+// Functions returns the addresses of all functions of the update, ascending.
+func (k *Linked) Functions() []uint64 {
+	out := []uint64{}
+	for ref, addr := range k.symbols {
+		if ref.obj.syms[ref.sym].Type() == elf.STT_FUNC {
+			out = append(out, addr)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // A Layout says where the parts of an update go.

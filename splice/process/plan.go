@@ -150,7 +150,8 @@ func (p *plan) verify(read func([]byte, uint64) error) error {
 
 // recordSize bounds the size of the record, whatever the addresses will be.
 func (p *plan) recordSize() uint64 {
-	n := 1024 + len(p.update.Name)*6
+	const number = 24 // digits of an address, and what is around them
+	n := 1024 + len(p.update.Name)*6 + number*p.linker.Symbols()
 	for i := range p.update.Objects {
 		o := &p.update.Objects[i]
 		n += 64
@@ -228,7 +229,7 @@ func (p *plan) link() error {
 	}
 	p.rec = record{
 		Format: recordFormat, Name: p.update.Name, ID: p.update.ID(), Time: time.Now().UnixNano(),
-		Start: p.at.start, End: p.at.end, Code: [2]uint64{p.at.code, p.at.data}, Frames: [][2]uint64{}, Redirects: []recordRedirect{},
+		Start: p.at.start, End: p.at.end, Code: [2]uint64{p.at.code, p.at.data}, Frames: [][2]uint64{}, Entries: p.linked.Functions(), Redirects: []recordRedirect{},
 	}
 	for _, f := range p.linked.EHFrames {
 		p.rec.Frames = append(p.rec.Frames, [2]uint64{p.at.consts + f[0], p.at.consts + f[1]})

@@ -73,15 +73,14 @@ func (v *reverter) inUse() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	in := func(w uint64) bool { return w >= v.rec.Start && w < v.rec.End }
 	for i := range list {
 		regs := dwarfRegs(&list[i].Regs)
-		if slices.ContainsFunc(regs.R[:], in) {
+		if slices.ContainsFunc(regs.R[:], v.rec.contains) {
 			return fmt.Sprintf("a register of thread %d points to it", list[i].TID), nil
 		}
 	}
 	var total uint64
-	look := liveMemory(v.stacks.maps, list, v.rec)
+	look := liveMemory(v.stacks.maps, list, v.rec, v.stacks.scans == 0)
 	for _, m := range look {
 		total += m.Len()
 	}
@@ -92,12 +91,31 @@ func (v *reverter) inUse() (string, error) {
 	if min(total, resident) > maxLook {
 		return fmt.Sprintf("%d MiB of writable memory are too much to search for pointers to it", min(total, resident)>>20), nil
 	}
-	return searchPointers(v.pid, v.session.Mem(), look, in)
+	return searchPointers(v.pid, v.session.Mem(), look, v.rec)
 }
 
-// searchPointers looks for aligned words in memory that satisfy in. Only pages
-// that exist are read.
-func searchPointers(pid int, mem readerAt, maps []procfs.Mapping, in func(uint64) bool) (string, error) {
+// contains reports whether w points into the memory of the update.
+func (r *record) contains(w uint64) bool { return w >= r.Start && w < r.End }
+
+// pointsTo is contains for words on a stack whose frames were all unwound.
+// Return addresses into the update would have been found then, so that a word
+// which leads into the middle of a function is what a call has left behind.
+func (r *record) pointsTo(w uint64) bool {
+	if w >= r.Code[0] && w < r.Code[1] {
+		return slices.Contains(r.Entries, w)
+	}
+	return r.contains(w)
+}
+
+// live is memory that a program can get a pointer from.
+type live struct {
+	procfs.Mapping
+	stack bool // of threads whose frames were all unwound
+}
+
+// searchPointers looks for aligned words in memory that point into the update.
+// Only pages that exist are read.
+func searchPointers(pid int, mem readerAt, maps []live, rec *record) (string, error) {
 	pm, err := openPagemap(pid)
 	if err != nil {
 		return "", err
@@ -105,6 +123,10 @@ func searchPointers(pid int, mem readerAt, maps []procfs.Mapping, in func(uint64
 	defer pm.Close()
 	buf := make([]byte, 1<<18)
 	for _, m := range maps {
+		in := rec.contains
+		if m.stack {
+			in = rec.pointsTo
+		}
 		for at := m.Start; at < m.End; {
 			page := at &^ (splice.PageSize - 1)
 			n, present, err := pm.run(page, min(m.End-page, uint64(len(buf))))
@@ -141,19 +163,21 @@ func findWord(b []byte, in func(uint64) bool) int {
 // liveMemory returns the writable memory that a program can get a pointer
 // from: not that of the update itself, and of the stacks of threads not what
 // is below the stack pointer.
-func liveMemory(maps []procfs.Mapping, threads []ptrace.Thread, rec *record) []procfs.Mapping {
-	var out []procfs.Mapping
+func liveMemory(maps []procfs.Mapping, threads []ptrace.Thread, rec *record, unwound bool) []live {
+	var out []live
 	for i, m := range maps {
 		if m.Perm&procfs.Write == 0 || m.Start >= rec.Start && m.End <= rec.End {
 			continue
 		}
 		guarded := m.Path == "[stack]" || i > 0 && maps[i-1].End == m.Start && maps[i-1].Perm == 0
+		l := live{Mapping: m}
 		for t := range threads {
 			if sp := threads[t].Regs.Rsp; guarded && m.Contains(sp) {
-				m.Start = max(m.Start, (sp-redZone)&^7) // no longer the start of a page
+				l.Start = max(m.Start, (sp-redZone)&^7) // no longer the start of a page
+				l.stack = unwound
 			}
 		}
-		out = append(out, m)
+		out = append(out, l)
 	}
 	return out
 }

@@ -31,7 +31,8 @@ type record struct {
 	Start     uint64           `json:"start"` // of the mapping
 	End       uint64           `json:"end"`
 	Code      [2]uint64        `json:"code"`
-	Frames    [][2]uint64      `json:"frames"` // .eh_frame sections, as addresses
+	Frames    [][2]uint64      `json:"frames"`  // .eh_frame sections, as addresses
+	Entries   []uint64         `json:"entries"` // of the functions in the code
 	Redirects []recordRedirect `json:"redirects"`
 }
 
