@@ -9,3 +9,5 @@ require (
 	golang.org/x/sync v0.24.0
 	golang.org/x/sys v0.49.0
 )
+
+require github.com/mikelolasagasti/xz v1.0.1 // indirect
