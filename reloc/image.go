@@ -270,12 +270,13 @@ func (img *Image) SymbolAt(addr uint64) (sym *Symbol, off uint64, ok bool) {
 	return sym, addr - start, true
 }
 
-// namesAt reports whether a symbol called name is at addr.
-func (img *Image) namesAt(name string, addr uint64) bool {
-	for _, i := range img.byName()[name] {
-		if img.symbols[i].Addr == addr && int(i) < img.static {
-			return true
-		}
+// symbolsAt returns the symbols that start at addr.
+func (img *Image) symbolsAt(addr uint64) []Symbol {
+	list := img.symbols[:img.static]
+	lo, _ := slices.BinarySearchFunc(list, addr, func(s Symbol, a uint64) int { return cmp.Compare(s.Addr, a) })
+	hi := lo
+	for hi < len(list) && list[hi].Addr == addr {
+		hi++
 	}
-	return false
+	return list[lo:hi]
 }

@@ -91,7 +91,8 @@ func (m *matcher) knownAt(list []place, addr uint64, module int) bool {
 }
 
 // mayBe reports whether run's symbols allow that an atom is at addr: they know
-// it there, or they don't know it in that module.
+// it there, or they don't know it in that module. In a module with all its
+// symbols, what is known there must not be something else.
 func (m *matcher) mayBe(id elfdiff.AtomID, addr uint64) bool {
 	list := m.atomPlaces(id)
 	module := m.moduleOf(addr)
@@ -102,7 +103,38 @@ func (m *matcher) mayBe(id elfdiff.AtomID, addr uint64) bool {
 		}
 		here = here || p.module == module
 	}
-	return !here
+	return !here && (len(list) > 0 || m.mayBear(id, addr, module))
+}
+
+// mayBear reports whether something that run doesn't know by its name in pre
+// may be at addr. Names that only differ in a number of the compiler's are the
+// same: link time optimisation renumbers.
+func (m *matcher) mayBear(id elfdiff.AtomID, addr uint64, module int) bool {
+	name := m.pre.Atom(id).Name
+	if name == "" || module == NoModule || !m.img.full[module] || m.opt.NoSymbols {
+		return true
+	}
+	other := false
+	for _, s := range m.img.symbolsAt(addr) {
+		if s.Type == elf.STT_NOTYPE || s.Module != module {
+			continue // the start of a section, an end label
+		}
+		if stem(s.Name) == stem(name) {
+			return true
+		}
+		other = true
+	}
+	return !other
+}
+
+// stem cuts a name at the first suffix that is a number of the compiler's.
+func stem(name string) string {
+	for i := 1; i+1 < len(name); i++ {
+		if name[i] == '.' && name[i+1] >= '0' && name[i+1] <= '9' {
+			return name[:i]
+		}
+	}
+	return name
 }
 
 // inScope reports whether candidates may lie in a module.
@@ -111,6 +143,14 @@ func (m *matcher) inScope(module int) bool { return m.only == NoModule || module
 func (m *matcher) moduleOf(addr uint64) int {
 	_, i := m.img.ModuleAt(addr)
 	return i
+}
+
+// elsewhere says in a message where run has an atom.
+func (m *matcher) elsewhere(id elfdiff.AtomID) string {
+	if list := m.atomPlaces(id); len(list) > 0 {
+		return fmt.Sprintf(", which is at %#x", list[0].addr)
+	}
+	return ", which the module's symbols don't know"
 }
 
 // runName names a run address for messages.

@@ -50,12 +50,17 @@ func (m *matcher) decodeStub(addr uint64) stub {
 	}
 	s := stub{slot: at + 6 + uint64(int64(int32(le32(b[2:]))))}
 	s.desc, s.ok = m.slotAt(s.slot)
-	switch s.desc.typ {
-	case elf.R_X86_64_JMP_SLOT, elf.R_X86_64_GLOB_DAT, elf.R_X86_64_IRELATIVE, elf.R_X86_64_64:
-	default:
-		s.ok = false
-	}
+	s.ok = s.ok && addressSlots[s.desc.typ]
 	return s
+}
+
+// addressSlots are the dynamic relocations that put the address of a symbol
+// into a slot.
+var addressSlots = map[elf.R_X86_64]bool{
+	elf.R_X86_64_JMP_SLOT:  true,
+	elf.R_X86_64_GLOB_DAT:  true,
+	elf.R_X86_64_IRELATIVE: true,
+	elf.R_X86_64_64:        true,
 }
 
 // slotAt returns the dynamic relocation for the word at addr.

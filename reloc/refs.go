@@ -224,13 +224,13 @@ func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
 	if g.Kind == elfdiff.Func {
 		place := base + uint64(u.r.TargetOff)
 		if u.r.TargetOff == 0 && !m.mayBe(g.ID, base) {
-			return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which is at %#x", m.runName(base), g.Name, m.atomPlaces(g.ID)[0].addr)
+			return u.fail(ReasonSymbol, "leads to %s, where pre has %s%s", m.runName(base), g.Name, m.elsewhere(g.ID))
 		}
 		u.t.bind(binding{key: key{inAtom, int32(g.ID), u.r.TargetOff}, value: place, ref: u.r.Offset})
 		return nil
 	}
 	if !m.mayBe(g.ID, base) {
-		return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which is at %#x", m.runName(base), g.Name, m.atomPlaces(g.ID)[0].addr)
+		return u.fail(ReasonSymbol, "leads to %s, where pre has %s%s", m.runName(base), g.Name, m.elsewhere(g.ID))
 	}
 	if g.Kind == elfdiff.Const && !u.r.Edge && !g.Jumps {
 		u.t.consts = append(u.t.consts, int32(len(u.t.binds)))
@@ -266,6 +266,9 @@ func (m *matcher) solveGOT(u *use) *MismatchError {
 	desc, dynamic := m.slotAt(at)
 	if desc.name != "" && sym.Name != "" && desc.name != sym.Name {
 		return u.fail(ReasonSymbol, "leads to the GOT slot of %s, where pre has %s", desc.name, sym.Name)
+	}
+	if dynamic && !addressSlots[desc.typ] {
+		return u.fail(ReasonImplausible, "the GOT slot of %s would be at %#x, which the dynamic linker fills with something else (%v)", sym.Name, at, desc.typ)
 	}
 	u.bind(inGOT, int32(u.r.Sym), at, false)
 	if !dynamic && m.hasTables(at) { // the linker knew the address

@@ -23,5 +23,6 @@ int thread_sum(int n)
 		sum += bump(i) + (int)global_tls + other_tls;
 	global_tls += sum;
 	*tls_place() += 1;
+	seeded += n;
 	return sum;
 }
