@@ -80,7 +80,7 @@ func (b build) has(what string) bool {
 	if what == "sections" {
 		what = "ffunction-sections"
 	}
-	return strings.HasPrefix(b.cc, what) || slices.Contains(b.flags, "-"+what)
+	return strings.TrimSuffix(b.cc, "-14") == what || slices.Contains(b.flags, "-"+what)
 }
 
 // fullMatrix is the environment variable that asks for every combination of

@@ -5,7 +5,6 @@ import (
 	"debug/dwarf"
 	"debug/elf"
 	"errors"
-	"fmt"
 	"io"
 	"path"
 	"slices"
