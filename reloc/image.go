@@ -23,6 +23,8 @@ type Region struct {
 	// volatile, nothing in a file is.
 	Volatile bool
 	Module   int // index of the module, or NoModule
+
+	zero bool // of a file: holds zeros, and may be far larger than the file
 }
 
 // A Module is one mapped ELF file: the main program, a shared library, the

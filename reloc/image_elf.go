@@ -97,6 +97,12 @@ func fileRegions(progs []elfobj.Prog) ([]Region, error) {
 		if r.End < r.Start {
 			return nil, fmt.Errorf("segment at %#x: %#x bytes run over the end of the address space", p.Vaddr, p.Memsz)
 		}
+		if p.Filesz < p.Memsz { // what is not in the file is zeros, and no code
+			out = append(out, Region{Start: p.Vaddr + p.Filesz, End: r.End, Read: r.Read, Write: r.Write, zero: true})
+			if r.End = p.Vaddr + p.Filesz; r.Start == r.End {
+				continue
+			}
+		}
 		if r.Write && r.Start < hi && lo < r.End {
 			for _, part := range [][2]uint64{{r.Start, lo}, {max(lo, r.Start), min(hi, r.End)}, {hi, r.End}} {
 				if part[0] < part[1] {

@@ -36,11 +36,16 @@ func hash32(x uint32) uint32 { return x * 0x9e3779b1 >> 13 }
 // over the executable memory for all of them.
 func (m *matcher) search() error {
 	ix := &index{m: m, wide: make(map[uint64][]anchor), narrow: make(map[uint32][]anchor)}
-	freq := m.frequencies()
+	var freq []uint16
 	for i := range m.funcs {
-		if f := &m.funcs[i]; f.open && len(f.cands) == 0 && !ix.add(int32(i), f.atom, freq) {
-			f.small = true
+		f := &m.funcs[i]
+		if !f.open || len(f.cands) > 0 {
+			continue
 		}
+		if freq == nil {
+			freq = m.frequencies()
+		}
+		f.small = !ix.add(int32(i), f.atom, freq)
 	}
 	if len(ix.wide)+len(ix.narrow) == 0 {
 		return nil
@@ -50,7 +55,8 @@ func (m *matcher) search() error {
 		if !r.Exec || !r.Read || !m.inHome(r.Start) {
 			continue
 		}
-		for at := r.Start; at < r.End; at += chunkSize {
+		for at, more := r.Start, true; more; at += chunkSize {
+			more = r.End-at > chunkSize
 			if err := m.ctx.Err(); err != nil {
 				return err
 			}

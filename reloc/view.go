@@ -33,7 +33,7 @@ func (v *view) bytes(addr, n uint64) ([]byte, error) {
 	}
 	b := make([]byte, n)
 	for at := addr; at < addr+n; {
-		next := min((at>>chunkBits+1)<<chunkBits, addr+n)
+		next := min(at|(chunkSize-1), addr+n-1) + 1
 		part := b[at-addr : next-addr]
 		if c := v.chunk(at >> chunkBits); c != nil {
 			copy(part, c[at&(chunkSize-1):])
@@ -61,7 +61,7 @@ func (v *view) chunk(i uint64) []byte {
 	c, ok := v.chunks[i]
 	if !ok {
 		start := i << chunkBits
-		if r := v.img.RegionAt(start); r != nil && r.Read && r.End-start >= chunkSize {
+		if r := v.img.RegionAt(start); r != nil && r.Read && !r.zero && r.End-start >= chunkSize {
 			c = make([]byte, chunkSize)
 			if v.img.ReadAddr(c, start) != nil {
 				c = nil
