@@ -1,0 +1,127 @@
+// Elfdiff shows what really differs between two builds of one object, and
+// writes an object with just that.
+//
+//	elfdiff [-json] [-all] [-v] [-o OUT.o] PRE.o POST.o
+//
+// Exit status: 0 there are changes, and all can be carried; 1 error; 2 refused,
+// OUT.o is not written; 3 no change, OUT.o is not written; 64 usage.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/cli"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// The exit statuses.
+const (
+	exitChanged  = 0
+	exitError    = 1
+	exitRefused  = 2
+	exitNoChange = 3
+)
+
+const usage = `usage: elfdiff [-json] [-all] [-v] [-o OUT.o] PRE.o POST.o
+
+Shows what really differs between two builds of one relocatable object.
+
+  -json     print one JSON object
+  -all      list what is the same too
+  -v        show incidental differences: padding, jump widths, line numbers
+  -o OUT.o  write an object with just the changes
+
+Exit status: 0 changes, all of them can be carried; 1 error; 2 refused;
+3 no change; 64 usage.
+`
+
+type options struct {
+	json, all, verbose bool
+	out                string
+	pre, post          string
+}
+
+func main() {
+	opt, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Print(usage)
+		return
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "elfdiff: %v\n%s", err, usage)
+		os.Exit(cli.ExitUsage)
+	}
+	status, err := run(opt, os.Stdout, cli.TerminalOf(os.Stdout))
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "elfdiff: %v\n", err)
+	}
+	os.Exit(status)
+}
+
+func parse(args []string) (options, error) {
+	var opt options
+	f := flag.NewFlagSet("elfdiff", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.BoolVar(&opt.json, "json", false, "")
+	f.BoolVar(&opt.all, "all", false, "")
+	f.BoolVar(&opt.verbose, "v", false, "")
+	f.StringVar(&opt.out, "o", "", "")
+	if err := f.Parse(args); err != nil {
+		return opt, err
+	}
+	if f.NArg() != 2 {
+		return opt, fmt.Errorf("%d arguments where PRE.o and POST.o are needed", f.NArg())
+	}
+	opt.pre, opt.post = f.Arg(0), f.Arg(1)
+	return opt, nil
+}
+
+// run compares, writes and prints. The status is exitError only with an error.
+func run(opt options, w io.Writer, term cli.Terminal) (int, error) {
+	pre, err := elfdiff.Open(opt.pre)
+	if err != nil {
+		return exitError, err
+	}
+	post, err := elfdiff.Open(opt.post)
+	if err != nil {
+		return exitError, err
+	}
+	d, err := elfdiff.Compare(pre, post, elfdiff.Options{})
+	if err != nil {
+		return exitError, err
+	}
+	status := statusOf(d)
+	if opt.out != "" && status == exitChanged {
+		x, err := elfdiff.Extract(d)
+		if err != nil {
+			return exitError, err
+		}
+		if err := elfobj.WriteFile(opt.out, x); err != nil {
+			return exitError, err
+		}
+	}
+	if opt.json {
+		err = cli.WriteJSON(w, reportOf(d, opt.all))
+	} else {
+		err = printDiff(w, d, opt, term)
+	}
+	if err != nil {
+		return exitError, err
+	}
+	return status, nil
+}
+
+func statusOf(d *elfdiff.Diff) int {
+	switch {
+	case len(d.Refusals) > 0:
+		return exitRefused
+	case d.Changes() == 0:
+		return exitNoChange
+	}
+	return exitChanged
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/cli"
+)
+
+// printer writes the diff for people: the summary, what can't be carried, then
+// function by function.
+type printer struct {
+	*bufio.Writer
+	d    *elfdiff.Diff
+	opt  options
+	term cli.Terminal
+}
+
+func printDiff(w io.Writer, d *elfdiff.Diff, opt options, term cli.Terminal) error {
+	p := &printer{bufio.NewWriter(w), d, opt, term}
+	p.summary()
+	for i := range d.Refusals {
+		p.finding("refused", cli.Red, &d.Refusals[i].Finding)
+	}
+	for i := range d.Findings {
+		p.finding("note", cli.Yellow, &d.Findings[i])
+	}
+	for _, list := range [][]elfdiff.Change{d.Functions, d.Data} {
+		for i := range list {
+			if err := p.change(&list[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return p.Flush()
+}
+
+func (p *printer) summary() {
+	fmt.Fprintf(p, "%s: %s\n", p.term.Paint(cli.Bold, "functions"), counts(p.d.Functions))
+	fmt.Fprintf(p, "%s: %s\n", p.term.Paint(cli.Bold, "data"), counts(p.d.Data))
+	switch statusOf(p.d) {
+	case exitRefused:
+		fmt.Fprintln(p, p.term.Paint(cli.Red, fmt.Sprintf("refused: %d reasons why the changes can't be carried", len(p.d.Refusals))))
+	case exitNoChange:
+		fmt.Fprintln(p, "no change")
+	default:
+		text := "all changes can be carried"
+		if p.opt.out != "" {
+			text += "; written to " + p.opt.out
+		}
+		fmt.Fprintln(p, p.term.Paint(cli.Green, text))
+	}
+}
+
+func counts(list []elfdiff.Change) string {
+	n := map[elfdiff.Status]int{}
+	for i := range list {
+		n[list[i].Status]++
+	}
+	var parts []string
+	for _, s := range []elfdiff.Status{elfdiff.Changed, elfdiff.New, elfdiff.Removed, elfdiff.Same} {
+		parts = append(parts, fmt.Sprintf("%d %s", n[s], s))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (p *printer) finding(word string, s cli.Style, f *elfdiff.Finding) {
+	fmt.Fprintf(p, "\n%s %s\n", p.term.Paint(s, word), f)
+	fmt.Fprintf(p, "    hint: %s\n", f.Hint)
+}
+
+var statusStyles = map[elfdiff.Status]cli.Style{elfdiff.Changed: cli.Yellow, elfdiff.New: cli.Green, elfdiff.Removed: cli.Red}
+
+// change writes one verdict; what is the same only on request.
+func (p *printer) change(ch *elfdiff.Change) error {
+	shown := ch.Status != elfdiff.Same || p.opt.all || p.opt.verbose && len(ch.Incidental) > 0
+	if !shown {
+		return nil
+	}
+	status := ch.Status.String()
+	if st, ok := statusStyles[ch.Status]; ok {
+		status = p.term.Paint(st, status)
+	}
+	fmt.Fprintf(p, "\n%s %s %s\n", status, ch.Kind, p.term.Paint(cli.Bold, ch.Name))
+	for _, r := range ch.Reasons {
+		p.reason("why", r)
+	}
+	if p.opt.verbose {
+		for _, r := range ch.Incidental {
+			p.reason("incidental", r)
+		}
+	}
+	if ch.Status != elfdiff.Changed {
+		return nil
+	}
+	return p.d.WriteListing(p, ch, elfdiff.ListingOptions{Width: p.term.Width, Context: 3, Color: p.term.Color, Indent: "  "})
+}
+
+func (p *printer) reason(word string, r elfdiff.Reason) {
+	fmt.Fprintf(p, "    %s: %s\n", word, r)
+}

@@ -1,0 +1,72 @@
+// Package cli holds what the examples share: exit statuses, colour, the width
+// of the terminal, and JSON.
+package cli
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// ExitUsage is the exit status for a command line that makes no sense, EX_USAGE
+// of sysexits(3).
+const ExitUsage = 64
+
+// A Style is a look of text on a terminal, as SGR parameters (ECMA-48, section
+// 8.3.117).
+type Style string
+
+// The styles.
+const (
+	Bold   Style = "1"
+	Dim    Style = "2"
+	Red    Style = "31"
+	Green  Style = "32"
+	Yellow Style = "33"
+	Cyan   Style = "36"
+)
+
+// Terminal says what an output can show.
+type Terminal struct {
+	Color bool
+	Width int // columns
+}
+
+// DefaultWidth is that of an output that is no terminal.
+const DefaultWidth = 120
+
+// TerminalOf looks at an output. Colour needs a terminal, and a user who did
+// not set NO_COLOR (no-color.org). COLUMNS overrides the width.
+func TerminalOf(f *os.File) Terminal {
+	t := Terminal{Width: DefaultWidth}
+	if ws, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil {
+		t.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		if ws.Col > 0 {
+			t.Width = int(ws.Col)
+		}
+	}
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		t.Width = n
+	}
+	return t
+}
+
+// Paint returns the text in a style, or as it is where there is no colour.
+func (t Terminal) Paint(s Style, text string) string {
+	if !t.Color || text == "" {
+		return text
+	}
+	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
+}
+
+// WriteJSON writes v as indented JSON, without escaping what only HTML needs
+// escaped.
+func WriteJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
