@@ -35,7 +35,7 @@ func (c Code) Error() string { return string(c) }
 // The process is as it was before the call.
 type Refusal struct {
 	Code   Code
-	PID    int
+	PID    int // 0 when it is about an address space on its own
 	TID    int // thread, 0 when it is about the whole process
 	Tracer int // thread id of the other tracer, for Traced
 	Msg    string
@@ -45,11 +45,16 @@ type Refusal struct {
 
 func (r *Refusal) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "process %d", r.PID)
+	if r.PID != 0 {
+		fmt.Fprintf(&b, "process %d", r.PID)
+	}
 	if r.TID != 0 {
 		fmt.Fprintf(&b, ", thread %d", r.TID)
 	}
-	fmt.Fprintf(&b, ": refused (%s): %s", string(r.Code), r.Msg)
+	if b.Len() > 0 {
+		b.WriteString(": ")
+	}
+	fmt.Fprintf(&b, "refused (%s): %s", string(r.Code), r.Msg)
 	if r.Err != nil {
 		fmt.Fprintf(&b, ": %v", r.Err)
 	}

@@ -65,7 +65,7 @@ func TestKillSteps(t *testing.T) {
 		t.Run(mode.name, func(t *testing.T) {
 			v := startVictim(t, mode.jobs...)
 			for _, step := range steps {
-				for nth := range 3 {
+				for nth := range 2 {
 					if testing.Short() && nth > 0 {
 						break
 					}
@@ -83,7 +83,7 @@ func TestKillSteps(t *testing.T) {
 
 // TestKill kills the tracer at random instants.
 func TestKill(t *testing.T) {
-	rounds := 36
+	rounds := 30
 	if testing.Short() {
 		rounds = 5
 	}

@@ -114,11 +114,26 @@ func start(t testing.TB, cmd *exec.Cmd) *victim {
 // finish ends the victim and returns its last words, which must be good.
 func (v *victim) finish() string {
 	v.t.Helper()
-	if v.term {
-		unix.Kill(v.pid, unix.SIGTERM)
-	}
 	v.in.Close()
-	line, _ := v.out.ReadString('\n')
+	said := make(chan string, 1)
+	go func() {
+		line, _ := v.out.ReadString('\n')
+		said <- line
+	}()
+	line := ""
+	for tries := 0; line == "" && tries < 200; tries++ {
+		// The one thread may be about to wait for something else.
+		if v.term {
+			unix.Kill(v.pid, unix.SIGTERM)
+		}
+		select {
+		case line = <-said:
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	if line == "" {
+		unix.Kill(v.pid, unix.SIGABRT)
+	}
 	err := v.cmd.Wait()
 	if err != nil || !strings.HasPrefix(line, "ok") {
 		v.t.Fatalf("victim was disturbed: %v, %q", err, line)

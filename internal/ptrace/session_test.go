@@ -5,6 +5,7 @@ package ptrace
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -176,25 +177,41 @@ func TestJobControl(t *testing.T) {
 	v.finish()
 }
 
-// TestSignalsWhileStopped sends signals to a stopped process; none may be lost.
+// TestSignalsWhileStopped queues signals for a process before, in and after its
+// stops. Every one must arrive.
 func TestSignalsWhileStopped(t *testing.T) {
-	v := startVictim(t, "wake", "suspend", "sleep", "input")
+	const sigrtmin = 34 // glibc's: the first two are its own
+	v := startVictim(t, "ping", "pong", "input")
 	s := seizeT(t, v.pid, Options{})
 	ctx := context.Background()
-	for range 20 {
+	sent := 0
+	send := func() {
+		if err := unix.Kill(v.pid, sigrtmin); err != nil {
+			t.Fatal(err)
+		}
+		sent++
+	}
+	for range 50 {
+		send()
 		if err := s.Stop(ctx); err != nil {
 			t.Fatal(err)
 		}
-		unix.Kill(v.pid, unix.SIGTERM) // sets ending, SA_RESTART
+		send()
 		if _, err := s.Syscall(ctx, unix.SYS_GETPID); err != nil && !errors.Is(err, NoThread) {
 			t.Fatal(err)
 		}
+		send()
 		if err := s.Resume(); err != nil {
 			t.Fatal(err)
 		}
+		send()
 	}
 	s.Detach()
-	v.finish()
+	time.Sleep(20 * time.Millisecond)
+	last := v.finish()
+	if want := fmt.Sprintf("ok eintr=0 signals=%d ", sent); !strings.HasPrefix(last, want) {
+		t.Errorf("got %q, want %q", last, want)
+	}
 }
 
 // TestGone kills a process in all situations.

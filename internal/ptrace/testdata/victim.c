@@ -165,11 +165,13 @@ static void job_epoll(void)
 
 /* Every signal must arrive, once and in order. */
 static _Thread_local volatile long caught, payload;
+static atomic_long total;
 
 static void handler(int sig, siginfo_t *info, void *ctx)
 {
 	(void)sig, (void)ctx;
 	caught++;
+	total++;
 	payload = info->si_value.sival_int;
 }
 
@@ -332,7 +334,7 @@ int main(int argc, char **argv)
 	/* Others may wait for their partners; they are not waited for. */
 	for (int i = 0; i < 200; i++)
 		usleep(100);
-	printf("ok eintr=%ld", (long)eintr);
+	printf("ok eintr=%ld signals=%ld", (long)eintr, (long)total);
 	for (int i = 0; i < n; i++)
 		printf(" %s=%ld", names[i], rounds[i]);
 	printf("\n");
