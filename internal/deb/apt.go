@@ -37,13 +37,13 @@ func (p Package) String() string {
 //
 // apt-cache also knows names without a version, which are only mentioned as
 // somebody's dependency: they are left out.
-func Find(ctx context.Context, pattern string) ([]Package, error) {
+func (c *Cache) Find(ctx context.Context, pattern string) ([]Package, error) {
 	re, err := regexp.Compile("^(?:" + pattern + ")$")
 	if err != nil {
 		return nil, fmt.Errorf("find package: %w", err)
 	}
 	prefix, _ := regexp.MustCompile("^(?:" + pattern + ")").LiteralPrefix()
-	out, err := apt(ctx, "", "apt-cache", "pkgnames", prefix)
+	out, err := c.aptCache(ctx, "pkgnames", prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func Find(ctx context.Context, pattern string) ([]Package, error) {
 		return nil, fmt.Errorf("package %s: %w (apt-get update may help)", pattern, ErrUnavailable)
 	}
 	slices.Sort(names)
-	out, err = apt(ctx, "", "apt-cache", append([]string{"madison"}, names...)...)
+	out, err = c.aptCache(ctx, append([]string{"madison"}, names...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +66,26 @@ func Find(ctx context.Context, pattern string) ([]Package, error) {
 		return nil, fmt.Errorf("package %s: %w: known by name only", pattern, ErrUnavailable)
 	}
 	return pkgs, nil
+}
+
+// aptCache runs apt-cache with a binary form of the package lists that is kept
+// in this cache: containers are often set up without apt's own, which only root
+// may write, and then each command reads all the lists, for a second. apt knows by
+// itself when it is out of date.
+func (c *Cache) aptCache(ctx context.Context, args ...string) ([]byte, error) {
+	dir := filepath.Join(c.dir, "apt")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	unlock, err := Lock(ctx, filepath.Join(dir, "lock"))
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return apt(ctx, "", "apt-cache", append([]string{
+		"-o", "Dir::Cache::pkgcache=" + filepath.Join(dir, "pkgcache.bin"),
+		"-o", "Dir::Cache::srcpkgcache=" + filepath.Join(dir, "srcpkgcache.bin"),
+	}, args...)...)
 }
 
 // parseMadison reads lines of "name | version | source", of which several may
@@ -120,7 +140,7 @@ func apt(ctx context.Context, dir, name string, args ...string) ([]byte, error) 
 		return nil, fmt.Errorf("%s: %w", name, context.Cause(ctx))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s %s: %w: %s", ErrUnavailable, name, args[0], err, bytes.TrimSpace(stderr.Bytes()))
+		return nil, fmt.Errorf("%w: %s %q: %w: %s", ErrUnavailable, name, args, err, bytes.TrimSpace(stderr.Bytes()))
 	}
 	return out, nil
 }

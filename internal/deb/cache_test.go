@@ -113,14 +113,14 @@ linux |  6.1.199-1 | http://deb.debian.org/debian bookworm/main Sources
 // TestTree fetches one of the smallest packages there are.
 func TestTree(t *testing.T) {
 	testenv.Need(t, "apt-get", "apt-cache", "dpkg-deb")
-	pkgs, err := Find(t.Context(), "hello")
+	c := newCache(t)
+	pkgs, err := c.Find(t.Context(), "hello")
 	if errors.Is(err, ErrUnavailable) {
 		testenv.Skip(t, "%v", err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newCache(t)
 	dir, err := c.Tree(t.Context(), []string{"usr/bin/hello", "usr/share/doc"}, pkgs[0])
 	if errors.Is(err, ErrUnavailable) {
 		testenv.Skip(t, "%v", err)
@@ -146,11 +146,11 @@ func TestTree(t *testing.T) {
 
 func TestUnavailable(t *testing.T) {
 	testenv.Need(t, "apt-get", "apt-cache")
-	if _, err := Find(t.Context(), "no-such-package-[0-9]+"); !errors.Is(err, ErrUnavailable) {
+	c := newCache(t)
+	if _, err := c.Find(t.Context(), "no-such-package-[0-9]+"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("Find: %v, want %v", err, ErrUnavailable)
 	}
 	p := Package{Name: "no-such-package", Version: "1"}
-	c := newCache(t)
 	if _, err := c.Tree(t.Context(), []string{"x"}, p); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("Tree: %v, want %v", err, ErrUnavailable)
 	}

@@ -124,7 +124,7 @@ func (m *Machine) LoadFlags(ctx context.Context, image []byte, params string, fl
 // Modprobe loads a module of the kernel's own package, after those that it
 // depends on. Those that are loaded already do no harm.
 func (m *Machine) Modprobe(ctx context.Context, name, params string) error {
-	list, err := m.kernel.withDependencies(name)
+	list, err := m.Kernel.withDependencies(name)
 	if err != nil {
 		return err
 	}

@@ -27,31 +27,36 @@ var portModules = []string{"virtio_pci", "virtio_console"}
 // bootModules is the list that the guest's init reads.
 const bootModules = "lib/gosplice/boot-modules"
 
-// buildGuest returns the guest's init, compiled for any Linux on x86-64. The go
-// tool links again only when something changed, if it finds the last result.
-func buildGuest(ctx context.Context) ([]byte, error) {
+// BuildProgram compiles the command of an import path, without cgo, for any
+// Linux on x86-64, and returns the executable: the guest has no libraries. The go
+// tool links again only when something has changed.
+func BuildProgram(ctx context.Context, importPath string) ([]byte, error) {
 	cache, err := deb.OpenCache()
 	if err != nil {
 		return nil, err
 	}
-	out := filepath.Join(cache.Dir(), "guest")
+	dir := filepath.Join(cache.Dir(), "program")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	out := filepath.Join(dir, strings.ReplaceAll(importPath, "/", "_"))
 	unlock, err := deb.Lock(ctx, out+".lock")
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, "-race=false", "-trimpath", "-buildvcs=false",
-		"-ldflags=-s -w", guestPackage)
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, "-race=false", "-cover=false", "-trimpath", "-buildvcs=false",
+		"-ldflags=-s -w", importPath)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1")
 	if msg, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build %s: %w\n%s", guestPackage, err, msg)
+		return nil, fmt.Errorf("go build %s: %w\n%s", importPath, err, msg)
 	}
 	return os.ReadFile(out)
 }
 
 // initramfs returns the archive with the guest's root.
 func (o *Options) initramfs(ctx context.Context) ([]byte, error) {
-	init, err := buildGuest(ctx)
+	init, err := BuildProgram(ctx, guestPackage)
 	if err != nil {
 		return nil, err
 	}

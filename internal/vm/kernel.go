@@ -42,7 +42,7 @@ func Stock(ctx context.Context, release string) (*Kernel, error) {
 	if !strings.HasSuffix(release, "-cloud-amd64") {
 		pattern += `\.[-+.~0-9a-z]*-cloud-amd64`
 	}
-	found, err := deb.Find(ctx, pattern)
+	found, err := cache.Find(ctx, pattern)
 	if err != nil {
 		return nil, fmt.Errorf("kernel %s: %w", release, err)
 	}
@@ -132,7 +132,7 @@ func (k *Kernel) series() string {
 // of a stable release ("6.1"), one for each kernel in others ("6.12.9+deb12").
 func (k *Kernel) kbuild(ctx context.Context) (deb.Package, error) {
 	exact := strings.TrimSuffix(k.Release, "-cloud-amd64")
-	found, err := deb.Find(ctx, "linux-kbuild-("+regexp.QuoteMeta(exact)+"|"+regexp.QuoteMeta(k.series())+")")
+	found, err := k.cache.Find(ctx, "linux-kbuild-("+regexp.QuoteMeta(exact)+"|"+regexp.QuoteMeta(k.series())+")")
 	if err != nil {
 		return deb.Package{}, err
 	}

@@ -16,17 +16,18 @@ const portName = wire.PortName
 
 // Machine is a booted guest. Its methods may be called at the same time.
 type Machine struct {
+	// Kernel is what was booted.
+	Kernel *Kernel
 	// Release is what the guest's kernel calls itself.
 	Release string
 	// BootTime is how long it took from QEMU's start to the first message.
 	BootTime time.Duration
 
-	kernel *Kernel
-	proc   *process
-	kill   context.CancelFunc
-	out    chan []byte   // encoded messages
-	gone   chan struct{} // closed once the machine cannot be talked to any more
-	err    error         // why; to be read once gone is closed
+	proc *process
+	kill context.CancelFunc
+	out  chan []byte   // encoded messages
+	gone chan struct{} // closed once the machine cannot be talked to any more
+	err  error         // why; to be read once gone is closed
 
 	mu      sync.Mutex
 	lastID  uint32
@@ -50,7 +51,7 @@ func Start(ctx context.Context, o Options) (*Machine, error) {
 		return nil, err
 	}
 	m := &Machine{
-		kernel: o.Kernel, proc: proc, kill: kill,
+		Kernel: o.Kernel, proc: proc, kill: kill,
 		out: make(chan []byte), gone: make(chan struct{}), pending: map[uint32]chan *wire.Message{},
 	}
 	hello := make(chan string, 1)

@@ -59,6 +59,9 @@ func startProcess(ctx context.Context, args []string, initrd []byte) (*process, 
 		}
 		started <- nil
 		p.err = cmd.Wait()
+		if ctx.Err() != nil {
+			p.err = context.Cause(ctx) // rather than the signal that it caused
+		}
 		conn.Close()
 		close(p.done)
 	}()

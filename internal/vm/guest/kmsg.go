@@ -85,12 +85,12 @@ func (g *guest) reap() {
 	}
 }
 
-// siginfo is siginfo_t of a SIGCHLD on x86-64: the pid stands 12 bytes in, and
-// the structure has 128.
+// siginfo is siginfo_t of a SIGCHLD on x86-64: the pid stands 16 bytes in, after
+// signal, errno, code and padding, and the structure has 128.
 type siginfo struct {
-	_   [3]int32
+	_   [4]int32
 	pid int32
-	_   [112]byte
+	_   [108]byte
 }
 
 func (g *guest) reapOne() bool {
