@@ -92,7 +92,8 @@ func (k *Kernel) Symvers(ctx context.Context) (string, error) {
 	return filepath.Join(dir, name), err
 }
 
-// Objtool returns the path of the objtool that the kernel was built with.
+// Objtool returns the path of the objtool that the kernel was built with. It
+// needs libelf, which every Debian system has.
 func (k *Kernel) Objtool(ctx context.Context) (string, error) {
 	kbuild, err := k.kbuild(ctx)
 	if err != nil {
@@ -102,11 +103,17 @@ func (k *Kernel) Objtool(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	found, err := filepath.Glob(filepath.Join(dir, "usr/lib/linux-kbuild-*/tools/objtool/objtool"))
-	if err != nil || len(found) != 1 {
-		return "", fmt.Errorf("%s has %d objtools", kbuild, len(found))
+	// Since 6.12 "objtool" runs the one for the architecture in $SRCARCH.
+	for _, name := range []string{"objtool.real-x86", "objtool"} {
+		found, err := filepath.Glob(filepath.Join(dir, "usr/lib/linux-kbuild-*/tools/objtool", name))
+		if err != nil {
+			return "", err
+		}
+		if len(found) > 0 {
+			return found[0], nil
+		}
 	}
-	return found[0], nil
+	return "", fmt.Errorf("%s has no objtool", kbuild)
 }
 
 // Source fetches the patched source that the kernel was built from and returns
