@@ -66,6 +66,8 @@ func (j *judge) pairs() {
 			}
 		} else if r := j.c.data(a, b); r != nil {
 			ch.Status, ch.Reasons = Changed, []Reason{*r}
+		} else if p, q, ok := j.c.lineOnly(a, b); ok && p != q {
+			ch.Incidental = []Reason{{Code: ReasonLine, PreText: fmt.Sprint("line ", p), PostText: fmt.Sprint("line ", q)}}
 		}
 		j.index[twin] = int32(len(j.list))
 		j.list = append(j.list, ch)
@@ -95,7 +97,9 @@ func (c *comparer) data(a, b *Atom) *Reason {
 		}
 	}
 	if !sameOutside(a.Bytes, b.Bytes, a.Refs) {
-		return bytesReason(a, b)
+		if _, _, ok := c.lineOnly(a, b); !ok {
+			return bytesReason(a, b)
+		}
 	}
 	return c.settle(nil)
 }

@@ -78,7 +78,7 @@ func (c *cutter) cutSections() error {
 			continue
 		}
 		if s.Size == 0 {
-			c.parts[i] = []Atom{piece(s, c.kinds[i], nil, 0, 0)}
+			c.parts[i] = []Atom{c.hollow(s)}
 			continue
 		}
 		data, err := s.Data()
@@ -96,6 +96,25 @@ func (c *cutter) cutSections() error {
 		}
 	}
 	return nil
+}
+
+// hollow makes the atom of a section without content. Its variables are of a
+// type without members, and have no state: only a name that others can refer
+// to gives it an identity, else one is as good as another.
+func (c *cutter) hollow(s *elfobj.Section) Atom {
+	a := piece(s, c.kinds[s.Index], nil, 0, 0)
+	a.Symbols = c.syms[s.Index]
+	if !cutAtMarks(a.Kind) {
+		return a
+	}
+	for _, i := range a.Symbols {
+		if c.obj.Symbol(i).Bind() != elf.STB_LOCAL {
+			a.Name = c.bestName(a.Symbols, 0)
+			return a
+		}
+	}
+	a.Kind, a.NoBits = Const, true
+	return a
 }
 
 // piece makes the atom [off, end) of section s.

@@ -67,6 +67,12 @@ func (c *comparer) refs(a, b *Ref) ReasonCode {
 	if isLiteral(ta) && isLiteral(tb) || ta.Kind == LSDA && tb.Kind == LSDA {
 		return c.literal(ta, tb, a.TargetOff, b.TargetOff)
 	}
+	if ta.Kind == Special && tb.Kind == Special { // compared as wholes
+		if a.TargetOff != b.TargetOff || c.pre.sectionName(ta.Section) != c.post.sectionName(tb.Section) {
+			return ReasonReference
+		}
+		return ""
+	}
 	if c.twins.post[a.Target] != b.Target {
 		return ReasonReference
 	}
@@ -108,12 +114,16 @@ func (c *comparer) sameSymbol(a, b *Ref) bool {
 // literal compares constants by content, from the places that are meant.
 func (c *comparer) literal(a, b *Atom, ao, bo int64) ReasonCode {
 	if a.Kind == String && b.Kind == String {
-		if sa, ok := tail(a, ao); ok {
-			if sb, ok := tail(b, bo); ok && bytes.Equal(sa, sb) {
-				return ""
-			}
+		sa, oka := tail(a, ao)
+		sb, okb := tail(b, bo)
+		same := oka && okb
+		if !oka && !okb { // behind the section: equal when all is
+			sa, sb, same = a.Bytes, b.Bytes, ao == bo
 		}
-		return ReasonString
+		if !same || !bytes.Equal(sa, sb) {
+			return ReasonString
+		}
+		return ""
 	}
 	if a.Kind == String || b.Kind == String {
 		return c.stringAgainstConst(a, b, ao, bo)

@@ -31,6 +31,9 @@ func isNumber(s string) bool {
 // function stays in its stem, since it changes how the function is called:
 // foo.isra is not foo.
 func stem(name string) string {
+	if unique, ok := strings.CutPrefix(name, uniquePrefix); ok {
+		return uniquePrefix + stem(strings.TrimRight(trimNumber(unique), digits))
+	}
 	if !strings.Contains(name, ".") {
 		return name
 	}
@@ -47,9 +50,23 @@ func stem(name string) string {
 	return b.String()
 }
 
+// uniquePrefix starts the names that the Linux kernel makes of a counter
+// (include/linux/compiler.h, __UNIQUE_ID): __UNIQUE_ID_ddebug594.26.
+const uniquePrefix = "__UNIQUE_ID_"
+
+const digits = "0123456789"
+
+// trimNumber removes the number of a static local.
+func trimNumber(name string) string {
+	if i := strings.LastIndexByte(name, '.'); i >= 0 && isNumber(name[i+1:]) {
+		return name[:i]
+	}
+	return name
+}
+
 // isNumbered reports whether the name has a number of the compiler's in it,
 // so that equal names in pre and post need not mean the same thing.
-func isNumbered(name string) bool { return strings.Contains(name, ".") && stem(name) != name }
+func isNumbered(name string) bool { return stem(name) != name }
 
 // literalStems names compiler-made constants: objects with a symbol, but no
 // identity in the source. They are compared by content wherever they are

@@ -248,6 +248,9 @@ func (c *cutter) cutMarks() {
 			end = a.End()
 		}
 		out = c.fill(out, s, data, marks, end, s.Size)
+		if s.Size == 0 {
+			continue // a hollow atom
+		}
 		if len(out) == 0 {
 			out = append(out, piece(s, c.kinds[i], data, 0, s.Size))
 		}

@@ -33,6 +33,8 @@ var sectionRules = []sectionRule{
 	{".preinit_array*", Special, "constructors: run before main only", true, CodeConstructor},
 	{".ctors*", Special, "constructors: run before main only", true, CodeConstructor},
 	{".dtors*", Special, "destructors", true, CodeConstructor},
+	{".initcall*", Special, "initcalls: run at boot only", true, CodeConstructor},
+	{".con_initcall*", Special, "initcalls: run at boot only", true, CodeConstructor},
 	{".note*", Meta, "notes", false, ""},
 	{".comment", Meta, "compiler identification", false, ""},
 	{".debug_*", Meta, "debug information", false, ""},
