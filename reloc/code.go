@@ -11,7 +11,7 @@ import (
 // but those in holes are equal, and no instruction has to be decoded; only when
 // they are not, both sides are walked instruction by instruction.
 func (m *matcher) compareCode(t *trial, a *elfdiff.Atom) *MismatchError {
-	if r := m.img.RegionAt(t.addr); r == nil || !r.Exec {
+	if r := m.view.regionAt(t.addr); r == nil || !r.Exec {
 		return t.fail(ReasonImplausible, 0, 0, "%s at %#x: code lies in executable memory", a.Name, t.addr)
 	}
 	if err := m.wellFormed(t, a); err != nil {

@@ -89,12 +89,12 @@ func (m *matcher) byPointers() bool {
 	var found []pointer
 	for id := range m.pre.Atoms {
 		a := &m.pre.Atoms[id]
-		v := m.values[key{space: inAtom, id: int32(id)}]
+		v := m.known(key{space: inAtom, id: int32(id)})
 		if v == nil || a.NoBits || len(a.Refs) == 0 || a.Kind != elfdiff.Data {
 			continue
 		}
 		t := m.pointers(a, v.value)
-		r := m.img.RegionAt(v.value)
+		r := m.view.regionAt(v.value)
 		for _, b := range t.binds {
 			if b.key.space == inAtom && !b.soft && b.key.off == 0 {
 				found = append(found, pointer{elfdiff.AtomID(b.key.id), b.value, r != nil && !r.Volatile})
@@ -106,7 +106,7 @@ func (m *matcher) byPointers() bool {
 		i := m.fnOf[p.to]
 		switch {
 		case i < 0:
-			if k := (key{space: inAtom, id: int32(p.to)}); p.firm && m.values[k] == nil && m.check(p.to, p.addr).err == nil {
+			if k := (key{space: inAtom, id: int32(p.to)}); p.firm && m.known(k) == nil && m.check(p.to, p.addr).err == nil {
 				m.learn(binding{key: k, value: p.addr}, p.to)
 				changed = true
 			}
@@ -190,7 +190,7 @@ func (m *matcher) byLayout() bool {
 		case len(f.remain) > 0 && !m.chosen(int32(i)):
 			changed = m.narrow(int32(i), ByLayout, func(addr uint64) bool { return addr == want }) || changed
 		case len(f.cands) == 0:
-			if r := m.img.RegionAt(want); r != nil && r.Exec {
+			if r := m.view.regionAt(want); r != nil && r.Exec {
 				changed = m.addCand(f, cand{addr: want, by: ByLayout}) || changed
 				m.queue(int32(i))
 			}

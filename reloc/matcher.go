@@ -31,8 +31,12 @@ type matcher struct {
 	fnOf  []int32 // by atom: index into funcs, -1 for what is no function
 	// home is the module that the object turned out to be linked into: an
 	// object is linked as a whole.
-	home   int
+	home int
+	// atomAt holds the values of atoms, values all others.
+	atomAt []*value
 	values map[key]*value
+	claims []claim // by atom: where the proposals of a round have it
+	round  int
 	watch  map[key][]int32 // functions that wait for a value
 	dirty  []int32         // functions to look at again
 	queued []bool
@@ -45,6 +49,12 @@ type value struct {
 	value uint64
 	soft  bool
 	from  []elfdiff.AtomID // ascending, at most maxFrom
+}
+
+// claim is where a proposal has an atom, in one round.
+type claim struct {
+	round int
+	value uint64
 }
 
 const maxFrom = 8
@@ -112,7 +122,26 @@ func newMatcher(ctx context.Context, pre *elfdiff.Object, img *Image, opt Option
 		m.funcs = append(m.funcs, fn{atom: a, open: true, fixed: fixedBytes(a), weak: m.isWeakAtom(a)})
 	}
 	m.queued = make([]bool, len(m.funcs))
+	m.atomAt = make([]*value, len(pre.Atoms))
+	m.claims = make([]claim, len(pre.Atoms))
 	return m, nil
+}
+
+// known returns the value of a key, or nil.
+func (m *matcher) known(k key) *value {
+	if k.space == inAtom && k.off == 0 {
+		return m.atomAt[k.id]
+	}
+	return m.values[k]
+}
+
+// set makes v the value of a key.
+func (m *matcher) set(k key, v *value) {
+	if k.space == inAtom && k.off == 0 {
+		m.atomAt[k.id] = v
+	} else {
+		m.values[k] = v
+	}
 }
 
 // fixedBytes counts the bytes of an atom that no hole owns.

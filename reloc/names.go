@@ -141,8 +141,10 @@ func stem(name string) string {
 func (m *matcher) inScope(module int) bool { return m.only == NoModule || module == m.only }
 
 func (m *matcher) moduleOf(addr uint64) int {
-	_, i := m.img.ModuleAt(addr)
-	return i
+	if r := m.view.regionAt(addr); r != nil {
+		return r.Module
+	}
+	return NoModule
 }
 
 // elsewhere says in a message where run has an atom.

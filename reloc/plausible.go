@@ -32,7 +32,7 @@ var plausible = [...]plausibility{
 // module says so; "" when it can. A reference to the end of an array or to the
 // place before it is not wrong: off is what the reference means.
 func (m *matcher) implausible(a *elfdiff.Atom, addr uint64, module int) string {
-	r := m.img.RegionAt(addr)
+	r := m.view.regionAt(addr)
 	if r == nil {
 		return "nothing is mapped there"
 	}
@@ -45,7 +45,7 @@ func (m *matcher) implausible(a *elfdiff.Atom, addr uint64, module int) string {
 			if !p.ok(r, writable) {
 				return p.why
 			}
-			if a.Size > 0 && addr+a.Size-1 >= r.End && m.img.RegionAt(addr+a.Size-1) == nil {
+			if a.Size > 0 && addr+a.Size-1 >= r.End && m.view.regionAt(addr+a.Size-1) == nil {
 				return "it would reach beyond what is mapped"
 			}
 			return ""

@@ -29,7 +29,7 @@ func (m *matcher) stubAt(addr uint64) stub {
 }
 
 func (m *matcher) decodeStub(addr uint64) stub {
-	r := m.img.RegionAt(addr)
+	r := m.view.regionAt(addr)
 	if r == nil || !r.Exec || addr%8 != 0 { // entries have 8 or 16 bytes
 		return stub{}
 	}
@@ -81,7 +81,7 @@ func (m *matcher) bound(at uint64, s slot) (uint64, bool) {
 	if !ok || v == 0 {
 		return 0, false
 	}
-	r := m.img.RegionAt(v)
+	r := m.view.regionAt(v)
 	if r == nil {
 		return 0, false
 	}

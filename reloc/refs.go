@@ -177,7 +177,7 @@ func (m *matcher) bindSymbol(u *use) *MismatchError {
 		u.bind(inAddress, int32(u.r.Sym), 0, false)
 		return nil
 	}
-	r := m.img.RegionAt(u.s)
+	r := m.view.regionAt(u.s)
 	if r == nil && !m.knownAt(m.symbolPlaces(u.r.Sym), u.s, NoModule) {
 		return u.fail(ReasonImplausible, "%s would be at %#x: nothing is mapped there", sym.Name, u.s)
 	}
@@ -207,7 +207,7 @@ func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
 		soft = soft || isWeak(m.sym(u.r.Sym))
 	}
 	if soft {
-		if r := m.img.RegionAt(u.s); r == nil {
+		if r := m.view.regionAt(u.s); r == nil {
 			return u.fail(ReasonImplausible, "%s would be at %#x: nothing is mapped there", m.label(g.ID), base)
 		}
 		u.bind(inAddress, int32(u.r.Sym), u.s, true)
@@ -299,7 +299,7 @@ func (m *matcher) solveGOT(u *use) *MismatchError {
 
 // noSlot returns why there can't be a GOT slot at an address, "" when there can.
 func (m *matcher) noSlot(at uint64) string {
-	switch r := m.img.RegionAt(at); {
+	switch r := m.view.regionAt(at); {
 	case r == nil || !r.Read:
 		return "nothing is mapped there"
 	case at%8 != 0:

@@ -29,7 +29,7 @@ func (m *matcher) result() *Result {
 			if t := m.funcs[i].done; t != nil {
 				r.atoms[id], r.located[id] = t.addr, true
 			}
-		} else if v := m.values[key{space: inAtom, id: int32(id)}]; v != nil {
+		} else if v := m.known(key{space: inAtom, id: int32(id)}); v != nil {
 			r.atoms[id], r.located[id] = v.value, true
 		}
 	}
@@ -144,7 +144,7 @@ func (m *matcher) values2symbols(r *Result) {
 func (m *matcher) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 	v := Value{Name: s.Name, Symbol: idx, Atom: m.pre.AtomOf(idx)}
 	take := func(sp space, id int32, use Use) (uint64, bool) {
-		got := m.values[key{space: sp, id: id}]
+		got := m.known(key{space: sp, id: id})
 		if got == nil {
 			return 0, false
 		}
@@ -194,7 +194,7 @@ func (m *matcher) atomAddr(id elfdiff.AtomID, off uint64) (uint64, bool) {
 	if i := m.fnOf[id]; i >= 0 && m.funcs[i].done != nil {
 		return m.funcs[i].done.at(int64(off)), true
 	}
-	if v := m.values[key{space: inAtom, id: int32(id)}]; v != nil {
+	if v := m.known(key{space: inAtom, id: int32(id)}); v != nil {
 		return v.value + off, true
 	}
 	return 0, false

@@ -112,7 +112,7 @@ func (m *matcher) proposal(i int32, c cand) proposal {
 // viable returns the candidates of f that match and contradict no value.
 func (m *matcher) viable(f *fn) []cand {
 	cands := f.cands
-	if v := m.values[key{space: inAtom, id: int32(f.atom.ID)}]; v != nil {
+	if v := m.known(key{space: inAtom, id: int32(f.atom.ID)}); v != nil {
 		if v.soft {
 			m.addCand(f, cand{addr: v.value, by: ByReference})
 			cands = f.cands
@@ -147,7 +147,7 @@ func (m *matcher) viable(f *fn) []cand {
 		f.fail = best
 		// A value is final; the places that symbols and searches tell of are
 		// all there will be, but for a reference to yet another place.
-		if v := m.values[key{space: inAtom, id: int32(f.atom.ID)}]; v != nil && !v.soft {
+		if v := m.known(key{space: inAtom, id: int32(f.atom.ID)}); v != nil && !v.soft {
 			f.state = Mismatch
 		}
 	}
@@ -201,7 +201,7 @@ func (m *matcher) against(t *trial, b *binding) *MismatchError {
 			want, known = m.funcs[g].done.at(b.key.off), true
 		}
 	}
-	if v := m.values[b.key]; v != nil && !v.soft {
+	if v := m.known(b.key); v != nil && !v.soft {
 		want, known = v.value, true
 	}
 	if !known || want == b.value {
@@ -305,8 +305,50 @@ func (t *tally) winner() (v uint64, ok bool) {
 // from pre as far as anyone can tell.
 func (m *matcher) elect(props []proposal) {
 	m.findHome(props)
+	if m.contested(props) {
+		tallies := m.count(props)
+		for i := range props {
+			m.judge(&props[i], tallies)
+		}
+	}
+	for i := range props {
+		if p := &props[i]; !p.lost && m.funcs[p.fn].open {
+			m.commit(p)
+		}
+	}
+	m.verifyPlaces(props)
+}
+
+// contested reports whether two proposals contradict each other. It is quick,
+// since they hardly ever do.
+func (m *matcher) contested(props []proposal) bool {
+	m.round++
+	others := make(map[key]uint64)
+	for i := range props {
+		for _, b := range props[i].binds {
+			if b.soft {
+				continue
+			}
+			if k := b.key; k.space == inAtom && k.off == 0 {
+				c := &m.claims[k.id]
+				if c.round == m.round && c.value != b.value {
+					return true
+				}
+				*c = claim{m.round, b.value}
+				continue
+			}
+			if v, ok := others[b.key]; ok && v != b.value {
+				return true
+			}
+			others[b.key] = b.value
+		}
+	}
+	return false
+}
+
+// count lets all proposals vote.
+func (m *matcher) count(props []proposal) map[key]*tally {
 	tallies := make(map[key]*tally)
-	contested := false
 	for i := range props {
 		p := &props[i]
 		for _, b := range p.binds {
@@ -319,20 +361,9 @@ func (m *matcher) elect(props []proposal) {
 				tallies[b.key] = t
 			}
 			t.add(b.value, m.weight(p, b.own))
-			contested = contested || len(t.values) > 1
 		}
 	}
-	if contested {
-		for i := range props {
-			m.judge(&props[i], tallies)
-		}
-	}
-	for i := range props {
-		if p := &props[i]; !p.lost && m.funcs[p.fn].open {
-			m.commit(p)
-		}
-	}
-	m.verifyPlaces(props)
+	return tallies
 }
 
 // weight returns how much a binding of a proposal counts against others: what
@@ -433,11 +464,11 @@ func (m *matcher) commitConsts(t *trial) {
 
 // learn adds a value, or a witness for one, and wakes those who wait for it.
 func (m *matcher) learn(b binding, from elfdiff.AtomID) {
-	v := m.values[b.key]
+	v := m.known(b.key)
 	switch {
 	case v == nil:
 		v = &value{value: b.value, soft: b.soft}
-		m.values[b.key] = v
+		m.set(b.key, v)
 	case v.soft && !b.soft:
 		*v = value{value: b.value}
 	case v.value != b.value:

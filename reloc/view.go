@@ -5,71 +5,75 @@ package reloc
 // safe for concurrent use.
 type view struct {
 	img    *Image
-	chunks map[uint64][]byte // by address >> chunkBits; nil when the whole chunk can't be read
-	last   uint64            // number of the chunk in lastData
-	lastOf []byte
+	region *Region // of the latest access
+	chunks map[uint64][]byte
+	last   uint64 // address of the chunk in latest
+	latest []byte
 }
 
-const (
-	chunkBits = 16
-	chunkSize = 1 << chunkBits
-)
+// chunkSize is the length of the chunks that regions are read in, from their
+// start; the last one of a region may be shorter.
+const chunkSize = 64 << 10
 
 func newView(img *Image) *view {
-	return &view{img: img, chunks: make(map[uint64][]byte), last: ^uint64(0)}
+	return &view{img: img, chunks: make(map[uint64][]byte)}
+}
+
+// regionAt is Image.RegionAt, quick for accesses in one region.
+func (v *view) regionAt(addr uint64) *Region {
+	if r := v.region; r != nil && addr >= r.Start && addr < r.End {
+		return r
+	}
+	r := v.img.RegionAt(addr)
+	if r != nil {
+		v.region = r
+	}
+	return r
 }
 
 // bytes returns n bytes at addr, which must not be changed. It copies only
 // what crosses the border of a chunk.
 func (v *view) bytes(addr, n uint64) ([]byte, error) {
-	if addr+n < addr {
+	r := v.regionAt(addr)
+	if r == nil || !r.Read || addr+n < addr || addr+n > r.End && v.regionAt(addr+n-1) == nil {
 		return nil, &AddrError{Addr: addr, Len: int(min(n, 1<<31)), Err: ErrUnmapped}
 	}
-	if c, off := v.chunk(addr>>chunkBits), addr&(chunkSize-1); c != nil && off+n <= chunkSize {
-		return c[off : off+n : off+n], nil
-	}
-	if r := v.img.RegionAt(addr); r == nil || !r.Read || n > r.End-addr && v.img.RegionAt(addr+n-1) == nil {
-		return nil, &AddrError{Addr: addr, Len: int(min(n, 1<<31)), Err: ErrUnmapped}
+	start := addr - (addr-r.Start)%chunkSize
+	if c := v.chunk(r, start); addr-start+n <= uint64(len(c)) {
+		return c[addr-start : addr-start+n : addr-start+n], nil
 	}
 	b := make([]byte, n)
-	for at := addr; at < addr+n; {
-		next := min(at|(chunkSize-1), addr+n-1) + 1
-		part := b[at-addr : next-addr]
-		if c := v.chunk(at >> chunkBits); c != nil {
-			copy(part, c[at&(chunkSize-1):])
-		} else if err := v.img.ReadAddr(part, at); err != nil {
-			return nil, err
-		}
-		at = next
+	if err := v.img.ReadAddr(b, addr); err != nil {
+		return nil, err
 	}
 	return b, nil
 }
 
 // upTo returns at most n bytes at addr: fewer where the region ends.
 func (v *view) upTo(addr, n uint64) ([]byte, error) {
-	if r := v.img.RegionAt(addr); r != nil {
+	if r := v.regionAt(addr); r != nil {
 		n = min(n, r.End-addr)
 	}
 	return v.bytes(addr, n)
 }
 
-// chunk returns a chunk that lies within one region as a whole, or nil.
-func (v *view) chunk(i uint64) []byte {
-	if i == v.last {
-		return v.lastOf
+// chunk returns the chunk of a region that starts at an address, nil when it
+// can't be read as a whole. What a file only claims to have is not kept.
+func (v *view) chunk(r *Region, start uint64) []byte {
+	if start == v.last && v.latest != nil {
+		return v.latest
 	}
-	c, ok := v.chunks[i]
+	c, ok := v.chunks[start]
 	if !ok {
-		start := i << chunkBits
-		if r := v.img.RegionAt(start); r != nil && r.Read && !r.zero && r.End-start >= chunkSize {
-			c = make([]byte, chunkSize)
+		if !r.zero {
+			c = make([]byte, min(chunkSize, r.End-start))
 			if v.img.ReadAddr(c, start) != nil {
 				c = nil
 			}
 		}
-		v.chunks[i] = c
+		v.chunks[start] = c
 	}
-	v.last, v.lastOf = i, c
+	v.last, v.latest = start, c
 	return c
 }
 
