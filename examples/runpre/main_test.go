@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const (
+	tinyObject = "../../reloc/testdata/tiny.o"
+	tinyImage  = "../../reloc/testdata/tiny.elf"
+)
+
+// damaged returns a copy of the image in which word differs.
+func damaged(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile(tinyImage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := bytes.Index(b, []byte{0x83, 0xff, 0x02}) // cmp $0x2,%edi
+	if i < 0 {
+		t.Fatal("the image has no such comparison")
+	}
+	b[i+2] = 1
+	path := filepath.Join(t.TempDir(), "damaged")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestRun(t *testing.T) {
+	bad := damaged(t)
+	for _, tt := range []struct {
+		name   string
+		args   []string
+		status int
+		stdout string
+		stderr string
+	}{
+		{"match", []string{"-run", tinyImage, tinyObject}, 0, "5 of 5 functions match", ""},
+		{"search", []string{"-search", "-run", tinyImage, tinyObject}, 0, "by search", ""},
+		{"mismatch", []string{"-run", bad, tinyObject}, 2, "word+0x5: bytes: pre has `cmp    $0x2,%edi`", ""},
+		{"both sides", []string{"-v", "-run", bad, tinyObject}, 2, "=>   +0x5: 83 ff 01", "level=DEBUG"},
+		{"no object", []string{"-run", tinyImage}, 64, "", "usage"},
+		{"no image", []string{tinyObject}, 64, "", "usage"},
+		{"no such flag", []string{"-x"}, 64, "", "flag provided but not defined"},
+		{"no such file", []string{"-run", tinyImage, "nothing.o"}, 1, "", "nothing.o"},
+		{"no such image", []string{"-run", "nothing", tinyObject}, 1, "", "nothing"},
+		{"object as image", []string{"-run", tinyObject, tinyObject}, 1, "", "tiny.o"},
+		{"no pid", []string{"-run", "pid:x", tinyObject}, 1, "", "pid:x"},
+		{"no such module", []string{"-module", "libx.so", "-run", tinyImage, tinyObject}, 1, "", "libx.so"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out, errs strings.Builder
+			if got := run(context.Background(), tt.args, &out, &errs); got != tt.status {
+				t.Errorf("status %d, want %d", got, tt.status)
+			}
+			if !strings.Contains(out.String(), tt.stdout) {
+				t.Errorf("stdout lacks %q:\n%s", tt.stdout, out.String())
+			}
+			if !strings.Contains(errs.String(), tt.stderr) {
+				t.Errorf("stderr lacks %q:\n%s", tt.stderr, errs.String())
+			}
+		})
+	}
+}
+
+func TestJSON(t *testing.T) {
+	var out, errs strings.Builder
+	if got := run(context.Background(), []string{"-json", "-run", damaged(t), tinyObject}, &out, &errs); got != 2 {
+		t.Fatalf("status %d: %s", got, errs.String())
+	}
+	var r jsonReport
+	if err := json.Unmarshal([]byte(out.String()), &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Objects) != 1 || r.Objects[0].Path != tinyObject || r.Matched {
+		t.Fatalf("report %+v", r)
+	}
+	want := map[string][2]string{
+		"twice":       {"match", "0x400100"},
+		"word":        {"mismatch", "0x400110"},
+		"choose":      {"match", "0x400130"},
+		"choose.cold": {"match", "0x4000f0"},
+		"start":       {"match", "0x4001c0"},
+	}
+	for _, f := range r.Objects[0].Functions {
+		if w := want[f.Name]; f.Verdict != w[0] || f.Address != w[1] {
+			t.Errorf("%s: %s at %s, want %v", f.Name, f.Verdict, f.Address, w)
+		}
+		if f.Name == "word" && (f.Mismatch == nil || f.Mismatch.Offset != "0x5" || f.Mismatch.Reason != "bytes") {
+			t.Errorf("mismatch %+v", f.Mismatch)
+		}
+	}
+	found := false
+	for _, s := range r.Objects[0].Symbols {
+		found = found || s.Name == "state" && s.Value == "0x400458"
+	}
+	if !found {
+		t.Errorf("no value for state: %+v", r.Objects[0].Symbols)
+	}
+}
