@@ -77,32 +77,41 @@ func (img *Image) Resolve(module int, name string) (uint64, error) {
 	return addr, nil
 }
 
-// boundIn returns what the module's own GOT slot for the name holds.
-func (img *Image) boundIn(module int, name string) (uint64, bool) {
+// boundIn returns what the module's own slot for the name holds. Of several
+// slots the one counts that says most about what a call would lead to.
+func (img *Image) boundIn(module int, name string) (addr uint64, ok bool) {
 	if !img.live || img.tables[module] == nil {
 		return 0, false
 	}
+	rank, best := 0, uint64(0)
 	for at, s := range img.tables[module]().slots {
-		if s.name != name || s.addend != 0 || !slotTypes[s.typ] {
+		n := slotRanks[s.typ]
+		if s.name != name || s.addend != 0 || n == 0 || n < rank || n == rank && at > best {
 			continue
 		}
-		if v, ok := img.slotValue(at, &s); ok {
-			return v, true
+		if v, bound := img.slotValue(module, at, &s); bound {
+			rank, best, addr, ok = n, at, v, true
 		}
 	}
-	return 0, false
+	return addr, ok
 }
 
-// slotTypes are the dynamic relocations whose word is the address of a symbol.
-var slotTypes = map[elf.R_X86_64]bool{
-	elf.R_X86_64_JMP_SLOT: true,
-	elf.R_X86_64_GLOB_DAT: true,
-	elf.R_X86_64_64:       true,
+// slotRanks are the dynamic relocations whose word is the address of a symbol:
+// that of a function to call, the address that it has for the whole program,
+// and data that was initialised with it.
+var slotRanks = map[elf.R_X86_64]int{
+	elf.R_X86_64_JMP_SLOT: 3,
+	elf.R_X86_64_GLOB_DAT: 2,
+	elf.R_X86_64_64:       1,
 }
 
 // slotValue reads a slot that is bound: one that is bound lazily leads into
-// the PLT of its own module until the first call.
-func (img *Image) slotValue(at uint64, s *slot) (uint64, bool) {
+// the PLT of its own module until the first call. Data that can be written is
+// the program's, and holds what the program wrote there last.
+func (img *Image) slotValue(module int, at uint64, s *slot) (uint64, bool) {
+	if r := img.RegionAt(at); r == nil || s.typ == elf.R_X86_64_64 && r.Write {
+		return 0, false
+	}
 	var b [8]byte
 	if img.ReadAddr(b[:], at) != nil {
 		return 0, false
@@ -111,10 +120,8 @@ func (img *Image) slotValue(at uint64, s *slot) (uint64, bool) {
 	if v == 0 || img.RegionAt(v) == nil {
 		return 0, false
 	}
-	_, from := img.ModuleAt(at)
-	_, to := img.ModuleAt(v)
-	if s.typ == elf.R_X86_64_JMP_SLOT && from == to && (!s.defined || s.ifunc) {
-		return 0, false
+	if _, to := img.ModuleAt(v); s.typ == elf.R_X86_64_JMP_SLOT && to == module {
+		return v, s.defined && !s.ifunc && v == s.value+img.modules[module].Bias
 	}
 	return v, true
 }
@@ -130,12 +137,17 @@ func (img *Image) ownSymbol(module int, name string) (uint64, bool) {
 	return 0, false
 }
 
+// vdso is what the kernel maps into every process. Its symbols have the names
+// of functions of the C library, which finds them by itself; the dynamic linker
+// binds nothing to them (vdso(7)).
+const vdso = "[vdso]"
+
 // exported returns the definition that all modules agree on.
 func (img *Image) exported(name string) (uint64, error) {
 	var found []export
 	var from []int
 	for i := range img.modules {
-		if img.tables[i] == nil {
+		if img.tables[i] == nil || img.modules[i].Name == vdso {
 			continue
 		}
 		e, ok := img.tables[i]().exports()[name]
@@ -187,10 +199,9 @@ func (img *Image) chosen(module int, resolver uint64) (uint64, bool) {
 	if !img.live {
 		return 0, false
 	}
-	bias := img.modules[module].Bias
 	for at, s := range img.tables[module]().slots {
-		if s.typ != elf.R_X86_64_IRELATIVE || uint64(s.addend)+bias != resolver {
-			continue
+		if s.typ != elf.R_X86_64_IRELATIVE || uint64(s.addend) != resolver {
+			continue // all that pass hold the same
 		}
 		var b [8]byte
 		if img.ReadAddr(b[:], at) != nil {
