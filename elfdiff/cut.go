@@ -78,7 +78,9 @@ func (c *cutter) cutSections() error {
 			continue
 		}
 		if s.Size == 0 {
-			c.parts[i] = []Atom{c.hollow(s)}
+			if c.kinds[i] != Func || len(c.syms[i]) > 0 {
+				c.parts[i] = []Atom{c.hollow(s)}
+			}
 			continue
 		}
 		data, err := s.Data()

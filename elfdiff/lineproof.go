@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -11,6 +12,7 @@ import (
 type claim struct {
 	at        step
 	pre, post uint64
+	text      bool // the number stands in a string
 	reason    Reason
 }
 
@@ -33,18 +35,25 @@ func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
 	if pre == nil || post == nil {
 		return "", false
 	}
-	at := cl.at
 	call, isArgument := w.nextCall(cl)
-	for range 2 {
+	places := []step{cl.at}
+	if isArgument {
+		places = append(places, call)
+	}
+	for _, at := range places {
 		p, ok1 := pre.at(w.pre.a, at.pre)
 		q, ok2 := post.at(w.post.a, at.post)
 		if ok1 && ok2 && p.file == q.file && cl.follows(p.line, q.line, isArgument) {
 			return fmt.Sprintf("the line tables place +%#x at line %d, and +%#x at line %d", at.pre, p.line, at.post, q.line), true
 		}
-		if !isArgument {
-			break
+	}
+	for _, at := range places {
+		p, q := pre.callLines(w.pre.a, at.pre), post.callLines(w.post.a, at.post)
+		for i := range min(len(p), len(q)) {
+			if cl.follows(p[i], q[i], isArgument) {
+				return fmt.Sprintf("+%#x was inlined by a call in line %d, and +%#x by one in line %d", at.pre, p[i], at.post, q[i]), true
+			}
 		}
-		at = call
 	}
 	return "", false
 }
@@ -66,20 +75,20 @@ func (cl *claim) follows(p, q int, isArgument bool) bool {
 // of: the next ones, with no branch and no other load of that register before
 // them.
 func (w *walk) nextCall(cl *claim) (call step, ok bool) {
-	p, ok1 := callAfter(w.pre.o, w.pre.a, cl.at.pre)
-	q, ok2 := callAfter(w.post.o, w.post.a, cl.at.post)
+	p, ok1 := callAfter(w.pre.o, w.pre.a, cl.at.pre, cl.text)
+	q, ok2 := callAfter(w.post.o, w.post.a, cl.at.post, cl.text)
 	return step{p.off, q.off}, ok1 && ok2
 }
 
 // callAfter returns a cursor at the call that the mov $imm32,%r32 at off loads
-// an argument of.
-func callAfter(o *Object, a *Atom, off uint64) (cursor, bool) {
+// an argument of; with text set, any instruction that loads an address.
+func callAfter(o *Object, a *Atom, off uint64, text bool) (cursor, bool) {
 	k := cursor{o: o, a: a, off: off}
 	if ok, err := k.load(); !ok || err != nil {
 		return k, false
 	}
 	op := k.bytes()[k.in.OpOff]
-	if k.in.ImmLen != 4 || op&^7 != opMovImm32 {
+	if !text && (k.in.ImmLen != 4 || op&^7 != opMovImm32) {
 		return k, false
 	}
 	for k.advance(); ; k.advance() {
@@ -89,7 +98,7 @@ func callAfter(o *Object, a *Atom, off uint64) (cursor, bool) {
 			return k, false
 		case k.in.Class == amd64.Call || k.in.Class == amd64.CallInd:
 			return k, true
-		case k.in.EndsFlow() || k.in.IsBranch() || k.bytes()[k.in.OpOff] == op && k.in.ImmLen == 4:
+		case k.in.EndsFlow() || k.in.IsBranch() || !text && k.bytes()[k.in.OpOff] == op && k.in.ImmLen == 4:
 			return k, false
 		}
 	}
@@ -118,8 +127,8 @@ const (
 // lineArgument accepts a claim when the instruction loads the line argument of
 // the next call, and that call goes to a known function.
 func (w *walk) lineArgument(cl *claim) (string, bool) {
-	k, ok := callAfter(w.pre.o, w.pre.a, cl.at.pre)
-	if !ok || len(k.refs) != 1 {
+	k, ok := callAfter(w.pre.o, w.pre.a, cl.at.pre, false)
+	if !ok || len(k.refs) != 1 || cl.text {
 		return "", false
 	}
 	load := cursor{o: k.o, a: k.a, off: cl.at.pre}
@@ -129,4 +138,38 @@ func (w *walk) lineArgument(cl *claim) (string, bool) {
 	name := k.o.refText(&k.refs[0])
 	sink, known := lineSinks[name]
 	return "the line argument of " + name, known && sink.reg == load.bytes()[load.in.OpOff]&7
+}
+
+// lineInText returns the claim that two strings differ in nothing but a line
+// number, as those made of __FILE__ and __LINE__ do.
+func (c *comparer) lineInText(a, b *Ref) (pre, post uint64, ok bool) {
+	if a.Target == NoAtom || b.Target == NoAtom {
+		return 0, 0, false
+	}
+	x, okx := tail(&c.pre.Atoms[a.Target], a.TargetOff)
+	y, oky := tail(&c.post.Atoms[b.Target], b.TargetOff)
+	if !okx || !oky {
+		return 0, 0, false
+	}
+	i := 0
+	for i < len(x) && i < len(y) && x[i] == y[i] {
+		i++
+	}
+	for i > 0 && isDigit(x[i-1]) {
+		i--
+	}
+	p, n := leadingNumber(x[i:])
+	q, m := leadingNumber(y[i:])
+	return p, q, n > 0 && m > 0 && bytes.Equal(x[i+n:], y[i+m:])
+}
+
+func isDigit(b byte) bool { return b >= '0' && b <= '9' }
+
+// leadingNumber reads a decimal number of at most nine digits.
+func leadingNumber(b []byte) (v uint64, n int) {
+	for n < len(b) && n < 9 && isDigit(b[n]) {
+		v = v*10 + uint64(b[n]-'0')
+		n++
+	}
+	return v, n
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"debug/dwarf"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"io"
 	"path"
@@ -28,6 +29,11 @@ type lineTables struct {
 type lineTable struct {
 	base []uint64 // of each section
 	rows []lineRow
+
+	data    *dwarf.Data
+	units   []dwarf.Offset // the first entry of each compilation unit
+	inlined []inlinedCode  // by address; read when the first question is asked
+	read    sync.Once
 }
 
 type lineRow struct {
@@ -67,12 +73,16 @@ func (t *lineTable) at(a *Atom, off uint64) (lineRow, bool) {
 
 var errNoLines = errors.New("no DWARF line table")
 
+// lineSections are the debug sections that lines and inlined calls need.
+// Location lists, which are as large as all of these, are not read.
+var lineSections = []string{"abbrev", "info", "line", "ranges", "str", "addr", "line_str", "str_offsets", "rnglists"}
+
 // readLines decodes .debug_line.
 func readLines(o *Object) (*lineTable, error) {
 	t := &lineTable{base: sectionBases(o)}
 	sections := map[string][]byte{}
 	for _, s := range o.File.Sections {
-		if name, ok := strings.CutPrefix(s.Name, ".debug_"); ok {
+		if name, ok := strings.CutPrefix(s.Name, ".debug_"); ok && slices.Contains(lineSections, name) {
 			b, err := relocated(o, s, t.base)
 			if err != nil {
 				return nil, err
@@ -94,6 +104,7 @@ func readLines(o *Object) (*lineTable, error) {
 			}
 		}
 	}
+	t.data, t.units = d, unitsOf(sections["info"])
 	if err := t.readUnits(d); err != nil {
 		return nil, err
 	}
@@ -113,14 +124,38 @@ func btoi(b bool) int {
 	return 0
 }
 
+// unitsOf lists where the first entries of the compilation units stand: behind
+// their headers (DWARF 5, section 7.5.1.1). The reader of debug/dwarf would
+// have to decode all entries of a unit to find the next one.
+func unitsOf(info []byte) []dwarf.Offset {
+	var units []dwarf.Offset
+	for off := uint64(0); off+12 <= uint64(len(info)); {
+		length := uint64(binary.LittleEndian.Uint32(info[off:]))
+		if length >= 0xfffffff0 { // 64-bit DWARF, which no compiler makes for x86-64 unasked
+			break
+		}
+		header, compile := uint64(11), true
+		if version := binary.LittleEndian.Uint16(info[off+4:]); version >= 5 {
+			header, compile = 12, info[off+6] == 1 // DW_UT_compile
+		}
+		if compile {
+			units = append(units, dwarf.Offset(off+header))
+		}
+		off += 4 + length
+	}
+	return units
+}
+
 // readUnits appends the rows of all compilation units.
 func (t *lineTable) readUnits(d *dwarf.Data) error {
-	for r := d.Reader(); ; r.SkipChildren() {
+	r := d.Reader()
+	for _, off := range t.units {
+		r.Seek(off)
 		unit, err := r.Next()
-		if err != nil || unit == nil {
+		if err != nil {
 			return err
 		}
-		if unit.Tag != dwarf.TagCompileUnit {
+		if unit == nil || unit.Tag != dwarf.TagCompileUnit {
 			continue
 		}
 		lr, err := d.LineReader(unit)
@@ -144,6 +179,7 @@ func (t *lineTable) readUnits(d *dwarf.Data) error {
 			t.rows = append(t.rows, row)
 		}
 	}
+	return nil
 }
 
 // sectionBases lays the code out one section behind the other, with a hole in

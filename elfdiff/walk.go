@@ -269,9 +269,15 @@ func (w *walk) references() *Reason {
 		if x.Offset-w.pre.off != y.Offset-w.post.off {
 			return w.reason(ReasonReference, "")
 		}
-		if code := w.c.refs(x, y); code != "" {
-			return w.reason(code, "")
+		code := w.c.refs(x, y)
+		if code == "" {
+			continue
 		}
+		if p, q, ok := w.c.lineInText(x, y); ok && code == ReasonString {
+			w.claims = append(w.claims, claim{step{w.pre.off, w.post.off}, p, q, true, *w.reason(code, "")})
+			continue
+		}
+		return w.reason(code, "")
 	}
 	return nil
 }
@@ -333,7 +339,7 @@ func (w *walk) immediate(hole [amd64.MaxLen]bool) *Reason {
 		}
 	}
 	a, b := immediateOf(p.in, x), immediateOf(q.in, y)
-	w.claims = append(w.claims, claim{step{p.off, q.off}, a, b, *w.reason(ReasonInstruction, "")})
+	w.claims = append(w.claims, claim{step{p.off, q.off}, a, b, false, *w.reason(ReasonInstruction, "")})
 	return nil
 }
 
