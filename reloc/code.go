@@ -22,7 +22,7 @@ func (m *matcher) compareCode(t *trial, a *elfdiff.Atom) *MismatchError {
 		t.size = a.Size
 		for i := range a.Refs {
 			off := a.Refs[i].Offset
-			if _, rewritten := m.siteAt(a.ID, off, run); rewritten {
+			if m.inSite(a.ID, off, run) {
 				continue
 			}
 			if e := m.solve(t, a, i, run[off:], t.addr+off); e != nil {

@@ -20,13 +20,14 @@ type rule struct {
 // table of the object describes are rows of siteTables.
 var rules = [...]rule{
 	{"site", "a table of the object says that this place is rewritten at run time", siteRule},
-	{"padding", "when jumps have another width, alignment takes another number of nops", padding},
 	{"jump width", "the assembler shortens jumps within a section, which with -ffunction-sections are jumps between sections", jumpWidth},
 	{"got load", "psABI B.2: linkers turn a load from a GOT slot into the address itself", gotLoad},
 	{"got call", "psABI B.2: linkers turn calls and jumps through a GOT slot into direct ones", gotCall},
 	{"got operand", "psABI B.2: linkers turn an operand in a GOT slot into an immediate", gotOperand},
 	{"tls", "ELF TLS ABI section 5, psABI 11.1: linkers relax the access models of thread-local storage", tlsSequence},
 	{"tls initial exec", "ELF TLS ABI section 5.5: initial exec becomes local exec in a program", tlsInitialExec},
+	// The last one, since linkers also put nops into what they rewrite.
+	{"padding", "when jumps have another width, alignment takes another number of nops", padding},
 }
 
 // padding skips nops. Unless something in front was of another length, there is

@@ -124,17 +124,15 @@ func (m *matcher) siteSame(a *elfdiff.Atom, run []byte, s *site) bool {
 	return bytes.Equal(a.Bytes[from:end], run[from:end])
 }
 
-// siteAt returns the site that an offset of a function lies in, and whether
-// run was rewritten there, so that a hole in it can't be solved.
-func (m *matcher) siteAt(id elfdiff.AtomID, off uint64, run []byte) (*site, bool) {
-	list := m.sites[id]
-	for i := range list {
-		s := &list[i]
+// inSite reports whether an offset of a function lies in a site that holds a
+// legal form, so that a hole there says nothing about its symbol.
+func (m *matcher) inSite(id elfdiff.AtomID, off uint64, run []byte) bool {
+	for _, s := range m.sites[id] {
 		if off >= s.off && off < s.off+s.size {
-			return s, !m.siteSame(m.pre.Atom(id), run, s)
+			return s.table.legal(run[s.off : s.off+s.size])
 		}
 	}
-	return nil, false
+	return false
 }
 
 // siteRule is the row of the rules that accepts sites.
