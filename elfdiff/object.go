@@ -16,6 +16,7 @@ type Object struct {
 	Atoms []Atom
 
 	name    string
+	kinds   []Kind // of the sections
 	symbols []elfobj.Symbol
 	// bySection holds the half-open range of Atoms of each section.
 	bySection []atomRange

@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"bytes"
 	"debug/elf"
 	"fmt"
 	"io"
@@ -29,7 +30,7 @@ func Open(path string) (*Object, error) {
 // the object is damaged, and with [ErrNotRelocatable] when it is a program or
 // a library.
 func NewObject(r io.ReaderAt) (*Object, error) {
-	b, err := io.ReadAll(io.NewSectionReader(r, 0, 1<<62))
+	b, err := readAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("read object: %w", err)
 	}
@@ -38,6 +39,19 @@ func NewObject(r io.ReaderAt) (*Object, error) {
 		return nil, err
 	}
 	return newObject(f)
+}
+
+// readAll reads r to its end, in one go when it is in memory.
+func readAll(r io.ReaderAt) ([]byte, error) {
+	sized, ok := r.(*bytes.Reader)
+	if !ok {
+		return io.ReadAll(io.NewSectionReader(r, 0, 1<<62))
+	}
+	b := make([]byte, sized.Size())
+	if n, err := r.ReadAt(b, 0); n < len(b) {
+		return nil, err
+	}
+	return b, nil
 }
 
 func newObject(f *elfobj.File) (*Object, error) {
@@ -54,6 +68,7 @@ func newObject(f *elfobj.File) (*Object, error) {
 	o := &Object{File: f, symbols: syms}
 	c := newCutter(o)
 	c.classify()
+	o.kinds = c.kinds
 	if err := c.readRelas(); err != nil {
 		return nil, err
 	}

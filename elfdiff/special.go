@@ -13,14 +13,14 @@ import (
 // their order.
 func (j *judge) tables() {
 	post := map[string][]*elfobj.Section{}
-	for _, s := range j.Post.File.Sections {
-		if kindOfSection(s) == Special {
+	for i, s := range j.Post.File.Sections {
+		if j.Post.kinds[i] == Special {
 			post[s.Name] = append(post[s.Name], s)
 		}
 	}
 	matched := map[elfobj.SectionIndex]bool{}
-	for _, s := range j.Pre.File.Sections {
-		if kindOfSection(s) != Special {
+	for i, s := range j.Pre.File.Sections {
+		if j.Pre.kinds[i] != Special {
 			continue
 		}
 		if list := post[s.Name]; len(list) > 0 {
@@ -32,8 +32,8 @@ func (j *judge) tables() {
 		}
 		j.table(j.Pre, s)
 	}
-	for _, s := range j.Post.File.Sections {
-		if kindOfSection(s) == Special && !matched[s.Index] {
+	for i, s := range j.Post.File.Sections {
+		if j.Post.kinds[i] == Special && !matched[s.Index] {
 			j.table(j.Post, s)
 		}
 	}
