@@ -59,13 +59,26 @@ type Trampoline struct {
 func (t *Trampoline) Disassembly() string {
 	n := min(len(t.Bytes), 6)
 	if t.Form == JmpRel32 {
-		n = 5
+		n = min(n, 5)
 	}
 	text := strings.ReplaceAll(amd64.Disasm(t.Bytes, t.At, nil), "\t", " ")
 	if t.Form == JmpAbs64 {
 		text += fmt.Sprintf("; .quad %#x", t.To)
 	}
 	return fmt.Sprintf("%x: % x  %s", t.At, t.Bytes[:n], text)
+}
+
+// Jump returns the trampoline of a form that stands at an address. The error
+// says that the form does not reach.
+func Jump(form Form, at, to uint64) (*Trampoline, error) {
+	if int(form) >= len(forms) {
+		return nil, fmt.Errorf("no such form: %v", form)
+	}
+	b, err := forms[form].make(at, to)
+	if err != nil {
+		return nil, err
+	}
+	return &Trampoline{Form: form, At: at, To: to, Bytes: b}, nil
 }
 
 // A Function is code in run that is to be redirected.
@@ -94,20 +107,18 @@ func Plan(f Function, to uint64) (*Trampoline, error) {
 	var reach error
 	for form := range forms {
 		form := Form(form)
-		at := f.Addr + skip
-		b, err := forms[form].make(at, to)
+		t, err := Jump(form, f.Addr+skip, to)
 		if err != nil {
 			reach = err
 			continue
 		}
 		if err := f.room(form, skip, targets); err != nil {
 			if reach != nil {
-				r := Refuse(CodeOutOfReach, f.Name, f.Module, f.Addr, "%v, and %v", reach, err.Message)
-				return nil, r
+				return nil, Refuse(CodeOutOfReach, f.Name, f.Module, f.Addr, "%v, and %v", reach, err.Message)
 			}
 			return nil, err
 		}
-		return &Trampoline{Form: form, At: at, To: to, Bytes: b}, nil
+		return t, nil
 	}
 	return nil, Refuse(CodeOutOfReach, f.Name, f.Module, f.Addr, "%v", reach)
 }

@@ -1,10 +1,10 @@
 package splice
 
 import (
-	"bytes"
 	"debug/elf"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
 )
@@ -19,16 +19,17 @@ type Resolved struct {
 	TLS               *uint64
 }
 
-// A Segment is bytes at run addresses with one protection.
+// A Segment is memory at run addresses with one protection.
 type Segment struct {
 	Addr  uint64
-	Bytes []byte
+	Bytes []byte // how it starts; what is behind is zero
+	Size  uint64 // in bytes, at least len(Bytes)
 	Exec  bool
 	Write bool
 }
 
 // End returns the address behind the segment.
-func (s *Segment) End() uint64 { return s.Addr + uint64(len(s.Bytes)) }
+func (s *Segment) End() uint64 { return s.Addr + s.Size }
 
 // A Linker lays out the objects of an update and relocates them. Its use is in
 // two steps, since a place can be looked for only when the size is known:
@@ -37,9 +38,11 @@ type Linker struct {
 	update *Update
 	objs   []*linkObject
 	size   [numAreas]uint64
-	slots  int  // upper bound
-	abs32  bool // something holds addresses of 31 bits
+	slots  int    // upper bound
+	abs32  bool   // something holds addresses of 31 bits
+	zero   uint64 // alignment of areaZero
 	global map[string]symbolRef
+	twice  map[string]bool // global symbols that several objects define
 }
 
 // area is what sections are sorted into, by protection.
@@ -49,6 +52,7 @@ const (
 	areaConst area = iota
 	areaCode
 	areaData
+	areaZero // behind areaData, with its protection and without bytes
 	numAreas
 )
 
@@ -83,7 +87,7 @@ func NewLinker(u *Update) (*Linker, error) {
 	if err := u.Check(); err != nil {
 		return nil, err
 	}
-	l := &Linker{update: u, global: map[string]symbolRef{}}
+	l := &Linker{update: u, zero: 1, global: map[string]symbolRef{}, twice: map[string]bool{}}
 	for i := range u.Objects {
 		if err := l.object(&u.Objects[i]); err != nil {
 			return nil, fmt.Errorf("update %q: object %q: %w", u.Name, u.Objects[i].Name, err)
@@ -105,30 +109,59 @@ func (l *Linker) object(o *Object) error {
 	for i := range o.Imports {
 		lo.imports[o.Imports[i].Symbol] = &o.Imports[i]
 	}
-	for i := range o.Redirects {
-		if r := &o.Redirects[i]; int(r.Symbol) >= len(syms) || !syms[r.Symbol].IsDefined() {
-			return fmt.Errorf("redirect %s: symbol %d is not defined", r.Function, r.Symbol)
-		}
-	}
 	for _, s := range f.Sections {
 		if err := l.section(lo, s); err != nil {
 			return err
 		}
 	}
-	for i := range syms {
-		if s := &syms[i]; s.IsDefined() && s.Bind() != elf.STB_LOCAL {
-			if _, dup := l.global[s.Name]; !dup {
-				l.global[s.Name] = symbolRef{lo, elfobj.SymbolIndex(i)}
-			}
+	for i := range o.Redirects {
+		if err := l.replacement(lo, &o.Redirects[i]); err != nil {
+			return err
 		}
 	}
 	l.objs = append(l.objs, lo)
+	l.globals(lo)
 	return nil
 }
 
-// maxSection bounds the size of one section: an update that needs more is
-// damaged.
-const maxSection = 1 << 28
+// replacement checks that the symbol of a redirect is code of the object.
+func (l *Linker) replacement(o *linkObject, r *Redirect) error {
+	if uint64(r.Symbol) >= uint64(len(o.syms)) {
+		return fmt.Errorf("redirect %s: symbol %d of %d", r.Function, r.Symbol, len(o.syms))
+	}
+	s := &o.syms[r.Symbol]
+	if uint64(s.Section) >= uint64(len(o.place)) || !o.place[s.Section].used || o.place[s.Section].area != areaCode {
+		return fmt.Errorf("redirect %s: symbol %d is no code of the update", r.Function, r.Symbol)
+	}
+	if size := o.file.Sections[s.Section].Size; s.Value >= size {
+		return fmt.Errorf("redirect %s: symbol %d is at %#x of %#x bytes", r.Function, r.Symbol, s.Value, size)
+	}
+	return nil
+}
+
+// globals notes the symbols that other objects of the update may mean. As for
+// a linker, a weak definition gives way to another.
+func (l *Linker) globals(o *linkObject) {
+	for i := range o.syms {
+		s := &o.syms[i]
+		if !s.IsDefined() || s.Bind() == elf.STB_LOCAL || s.Name == "" {
+			continue
+		}
+		old, dup := l.global[s.Name]
+		switch {
+		case !dup || old.weak() && s.Bind() != elf.STB_WEAK:
+			l.global[s.Name] = symbolRef{o, elfobj.SymbolIndex(i)}
+		case !old.weak() && s.Bind() != elf.STB_WEAK:
+			l.twice[s.Name] = true
+		}
+	}
+}
+
+func (r symbolRef) weak() bool { return r.obj.syms[r.sym].Bind() == elf.STB_WEAK }
+
+// maxTotal bounds the size of all sections together, in bytes: an update that
+// needs more can't be near to what it replaces.
+const maxTotal = 1 << 30
 
 // section gives a section its place in an area.
 func (l *Linker) section(o *linkObject, s *elfobj.Section) error {
@@ -141,19 +174,33 @@ func (l *Linker) section(o *linkObject, s *elfobj.Section) error {
 		return Refuse(CodeTLSModel, "", s.Name, 0, "thread-local data can't be added to a running program")
 	case s.Flags&elf.SHF_EXECINSTR != 0:
 		a = areaCode
+	case s.Flags&elf.SHF_WRITE != 0 && s.Type == elf.SHT_NOBITS:
+		a = areaZero
 	case s.Flags&elf.SHF_WRITE != 0:
 		a = areaData
 	}
 	align := max(s.Addralign, 1)
-	if align&(align-1) != 0 || align > PageSize || s.Size > maxSection {
+	if align&(align-1) != 0 || align > PageSize || s.Size > maxTotal {
 		return Refuse(CodeUnsupported, "", s.Name, 0, "a section of %#x bytes with alignment %#x", s.Size, align)
+	}
+	if s.Type == elf.SHT_NOBITS && a != areaZero && s.Size > 0 {
+		return Refuse(CodeUnsupported, "", s.Name, 0, "%#x bytes that are zero and can't be written", s.Size)
 	}
 	off := (l.size[a] + align - 1) &^ (align - 1)
 	o.place[s.Index] = sectionPlace{area: a, off: off, used: true}
 	l.size[a] = off + s.Size
+	if l.size[areaConst]+l.size[areaCode]+l.size[areaData]+l.size[areaZero] > maxTotal {
+		return Refuse(CodeUnsupported, "", s.Name, 0, "the update has more than %#x bytes", uint64(maxTotal))
+	}
 	relas, err := o.file.Relas(s.Index)
 	if err != nil {
 		return err
+	}
+	if a == areaZero {
+		l.zero = max(l.zero, align)
+		if len(relas) > 0 {
+			return Refuse(CodeUnsupported, "", s.Name, relas[0].Offset, "a relocation of bytes that the file does not have")
+		}
 	}
 	l.slots += len(relas)
 	for _, r := range relas {
@@ -183,7 +230,7 @@ func (l *Linker) Size() Size {
 	return Size{
 		Const: round(l.size[areaConst] + 8 + uint64(l.slots)*8),
 		Code:  round(l.size[areaCode] + 8 + uint64(l.slots)*thunkSize),
-		Data:  round(l.size[areaData]),
+		Data:  round(l.zeroOff() + l.size[areaZero]),
 		Low:   l.abs32,
 	}
 }
@@ -197,9 +244,16 @@ func (l *Linker) Symbols() int {
 	return n
 }
 
+// zeroOff returns where areaZero starts, from the start of areaData.
+func (l *Linker) zeroOff() uint64 { return (l.size[areaData] + l.zero - 1) &^ (l.zero - 1) }
+
 // A Linked is an update at its addresses.
 type Linked struct {
 	Const, Code, Data Segment // not padded to pages; Data may be empty
+	// Escapes are the names of new functions whose address the update takes:
+	// the program may keep pointers to them anywhere, for ever. They are in
+	// the order of the relocations.
+	Escapes []string
 	// EHFrames are the .eh_frame sections, as offsets in Const.
 	EHFrames [][2]uint64
 	symbols  map[symbolRef]uint64
@@ -235,12 +289,12 @@ type Layout struct{ Const, Code, Data uint64 }
 func (l *Linker) Link(at Layout, resolve func(*Import) (Resolved, error)) (*Linked, error) {
 	k := &linking{
 		Linker: l,
-		base:   [numAreas]uint64{areaConst: at.Const, areaCode: at.Code, areaData: at.Data},
+		base:   [numAreas]uint64{areaConst: at.Const, areaCode: at.Code, areaData: at.Data, areaZero: at.Data + l.zeroOff()},
 		out:    &Linked{symbols: map[symbolRef]uint64{}, objs: l.objs},
 		value:  map[*Import]*Resolved{}, slot: map[uint64]uint64{}, thunk: map[uint64]uint64{},
 		ask: resolve,
 	}
-	for a := range numAreas {
+	for a := range areaZero {
 		k.mem[a] = make([]byte, l.size[a])
 	}
 	for _, o := range l.objs {
@@ -253,9 +307,11 @@ func (l *Linker) Link(at Layout, resolve func(*Import) (Resolved, error)) (*Link
 			return nil, fmt.Errorf("link %s: %w", o.Name, err)
 		}
 	}
-	k.out.Const = Segment{Addr: at.Const, Bytes: k.mem[areaConst]}
-	k.out.Code = Segment{Addr: at.Code, Bytes: k.mem[areaCode], Exec: true}
-	k.out.Data = Segment{Addr: at.Data, Bytes: k.mem[areaData], Write: true}
+	segment := func(a area, behind uint64) Segment {
+		return Segment{Addr: k.base[a], Bytes: k.mem[a], Size: uint64(len(k.mem[a])) + behind, Exec: a == areaCode, Write: a == areaData}
+	}
+	k.out.Const, k.out.Code = segment(areaConst, 0), segment(areaCode, 0)
+	k.out.Data = segment(areaData, l.zeroOff()-l.size[areaData]+l.size[areaZero])
 	return k.out, nil
 }
 
@@ -291,7 +347,7 @@ func (k *linking) copySections(o *linkObject) error {
 func (l *Linker) HasSection(name string) bool {
 	for _, o := range l.objs {
 		for _, s := range o.file.Sections {
-			if s.Name == name || bytes.HasPrefix([]byte(s.Name), []byte(name+".")) {
+			if s.Name == name || strings.HasPrefix(s.Name, name+".") {
 				return true
 			}
 		}

@@ -33,12 +33,14 @@ const (
 	CodeBusy         Code = "busy"           // threads stand in the code that would change
 	CodeNotApplied   Code = "not-applied"    // there is nothing to revert
 	CodeDamaged      Code = "damaged-record" // what the process holds about an update makes no sense
+	CodeNothing      Code = "nothing-to-do"  // the update redirects no function
+	CodeApplied      Code = "already-applied"
 )
 
 var hints = map[Code]string{
 	CodeTooShort:     "change a caller instead, or make the function larger in a later release",
 	CodeBranchTarget: "change a caller of this function instead",
-	CodeOutOfReach:   "free address space near the program, or compile the patch as position-independent code",
+	CodeOutOfReach:   "make one update for each module, free address space near it, or compile the patch with -fPIC",
 	CodeUndecodable:  "leave this code alone",
 	CodeNotMatched:   "compile pre from the very source, with the very compiler and options, of what runs",
 	CodeNotLocated:   "no matched function refers to it; have the patch reach it in another way",
@@ -55,6 +57,8 @@ var hints = map[Code]string{
 	CodeBusy:         "try again when the program is idle, or patch a function that returns",
 	CodeNotApplied:   "ask for the status to see what is applied",
 	CodeDamaged:      "restart the program",
+	CodeNothing:      "change a function that the program has",
+	CodeApplied:      "revert it first to apply it again",
 }
 
 // A Refusal says why an update can't be built, linked, applied or reverted

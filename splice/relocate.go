@@ -4,9 +4,11 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/reloc"
 )
 
 // linking is the state of one Link.
@@ -57,7 +59,13 @@ func (u *use) refuse(code Code, format string, args ...any) *Refusal {
 }
 
 func (k *linking) apply(o *linkObject, s *elfobj.Section, p sectionPlace, r *elfobj.Rela) error {
-	u := &use{obj: o, sec: s, rela: r, sym: &o.syms[r.Sym], area: p.area, off: p.off + r.Offset}
+	u := &use{obj: o, sec: s, rela: r, sym: new(elfobj.Symbol), area: p.area, off: p.off + r.Offset}
+	switch {
+	case uint64(r.Sym) < uint64(len(o.syms)):
+		u.sym = &o.syms[r.Sym]
+	case r.Sym != 0: // of another symbol table than the first
+		return u.refuse(CodeUnsupported, "relocation with symbol %d of %d", r.Sym, len(o.syms))
+	}
 	h, ok := amd64.HowtoOf(r.Type)
 	if !ok {
 		return u.refuse(CodeUnsupported, "relocation type %d", r.Type)
@@ -70,18 +78,49 @@ func (k *linking) apply(o *linkObject, s *elfobj.Section, p sectionPlace, r *elf
 	if err != nil {
 		return err
 	}
+	k.noteEscape(u)
 	place := k.base[u.area] + u.off
 	err = h.Apply(k.mem[u.area][u.off:], v, r.Addend, place)
-	var over *amd64.OverflowError
-	if !errors.As(err, &over) {
+	if !errors.Is(err, amd64.ErrOverflow) {
 		return err
 	}
-	if !k.isBranch(u) {
-		ref := u.refuse(CodeOutOfReach, "%s to %#x does not fit", h.Name, v)
-		ref.Err = err
-		return ref
+	near, ok := k.nearer(u, v)
+	if ok {
+		// Only now is memory sliced: a thunk or a slot may have moved it.
+		err = h.Apply(k.mem[u.area][u.off:], near, r.Addend, place)
 	}
-	return h.Apply(k.mem[u.area][u.off:], k.thunkTo(v), r.Addend, place)
+	if !errors.Is(err, amd64.ErrOverflow) {
+		return err
+	}
+	ref := u.refuse(CodeOutOfReach, "%s to %#x does not fit", h.Name, v)
+	ref.Err = err
+	return ref
+}
+
+// nearer returns something of our own that stands for v, which is too far
+// away: a thunk for the target of a branch, a slot for that of the program.
+func (k *linking) nearer(u *use, v uint64) (uint64, bool) {
+	if k.isBranch(u) {
+		return k.thunkTo(v), true
+	}
+	if u.howto.Expr == amd64.ExprGOTPC {
+		if a, err := k.address(u); err == nil {
+			return k.slotFor(a), true
+		}
+	}
+	return 0, false
+}
+
+// noteEscape notes that the address of a carried function is taken. A jump
+// table leads into functions, and .eh_frame describes them: neither gives a
+// program a pointer.
+func (k *linking) noteEscape(u *use) {
+	if u.sec.Name == ".eh_frame" || u.sym.Type() != elf.STT_FUNC || u.rela.Addend != 0 && u.rela.Addend != -4 || k.isBranch(u) {
+		return
+	}
+	if _, own := k.local(u); own && !slices.Contains(k.out.Escapes, u.sym.Name) {
+		k.out.Escapes = append(k.out.Escapes, u.sym.Name)
+	}
 }
 
 // isBranch reports whether the field is the displacement of a direct call or
@@ -125,11 +164,14 @@ func (k *linking) resolved(u *use) (*Resolved, error) {
 	if im == nil {
 		return nil, u.refuse(CodeUnresolved, "the update does not say what it is")
 	}
+	if !im.known() && k.twice[im.Name] {
+		return nil, u.refuse(CodeUnresolved, "several objects of the update define it")
+	}
 	if r := k.value[im]; r != nil {
 		return r, nil
 	}
 	r, err := k.ask(im)
-	if err != nil {
+	if err != nil && (u.sym.Bind() != elf.STB_WEAK || !errors.Is(err, reloc.ErrUndefined)) {
 		return nil, err
 	}
 	k.value[im] = &r
@@ -149,7 +191,7 @@ func (k *linking) local(u *use) (uint64, bool) {
 	if im == nil || im.known() {
 		return 0, false
 	}
-	if ref, ok := k.global[im.Name]; ok {
+	if ref, ok := k.global[im.Name]; ok && !k.twice[im.Name] {
 		a, ok := k.out.symbols[ref]
 		return a, ok
 	}

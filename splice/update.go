@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -128,50 +129,11 @@ func ReadUpdate(r io.Reader) (*Update, error) {
 	if err := d.Decode(u); err != nil {
 		return nil, fmt.Errorf("read update: %w", err)
 	}
-	return u, u.Check()
-}
-
-// Check reports whether the parts of the update fit together.
-func (u *Update) Check() error {
-	if u.Format != UpdateFormat {
-		return fmt.Errorf("update %q: format %d, not %d", u.Name, u.Format, UpdateFormat)
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("read update: something follows it")
 	}
-	for i := range u.Objects {
-		if err := u.checkObject(&u.Objects[i]); err != nil {
-			return fmt.Errorf("update %q: object %q: %w", u.Name, u.Objects[i].Name, err)
-		}
+	if err := u.Check(); err != nil {
+		return nil, err
 	}
-	return nil
-}
-
-func (u *Update) checkObject(o *Object) error {
-	inside := func(what string, p *Place) error {
-		if p != nil && (p.Module < 0 || p.Module >= len(u.Modules)) {
-			return fmt.Errorf("%s: module %d of %d", what, p.Module, len(u.Modules))
-		}
-		return nil
-	}
-	for i := range o.Imports {
-		im := &o.Imports[i]
-		for _, p := range []*Place{im.Address, im.PLT, im.GOT, im.TLSSlot} {
-			if err := inside("import "+im.Name, p); err != nil {
-				return err
-			}
-		}
-	}
-	for i := range o.Redirects {
-		r := &o.Redirects[i]
-		if len(r.Old) == 0 {
-			return fmt.Errorf("redirect %s: no old function", r.Function)
-		}
-		for k := range r.Old {
-			if err := inside("redirect "+r.Function, &r.Old[k].Place); err != nil {
-				return err
-			}
-			if len(r.Old[k].Bytes) == 0 {
-				return fmt.Errorf("redirect %s: no bytes", r.Function)
-			}
-		}
-	}
-	return nil
+	return u, nil
 }

@@ -26,16 +26,15 @@ func Apply(ctx context.Context, pid int, u *splice.Update, opt Options) (*Report
 	opt.defaults()
 	a := &applier{pid: pid, opt: opt}
 	defer a.close()
-	if err := a.prepare(u); err != nil {
-		return nil, fmt.Errorf("apply %s to process %d: %w", u.Name, pid, err)
+	state := Staged
+	err := a.prepare(u)
+	if err == nil && !opt.DryRun {
+		state, err = Applied, a.run(ctx)
 	}
-	if opt.DryRun {
-		return a.report(Staged), nil
+	if err != nil {
+		return nil, fmt.Errorf("apply %s to process %d: %w", u.Name, pid, explain(err))
 	}
-	if err := a.run(ctx); err != nil {
-		return nil, fmt.Errorf("apply %s to process %d: %w", u.Name, pid, err)
-	}
-	return a.report(Applied), nil
+	return a.report(state), nil
 }
 
 // applier is the state of one Apply.
@@ -70,6 +69,9 @@ func (a *applier) prepare(u *splice.Update) error {
 	if err != nil {
 		return err
 	}
+	if err := inUseAlready(records, imageMem{a.image}, u.ID()); err != nil {
+		return err
+	}
 	if a.plan, err = newPlan(u, a.image); err != nil {
 		return err
 	}
@@ -79,6 +81,21 @@ func (a *applier) prepare(u *splice.Update) error {
 	}
 	a.stacks = newStacks(a.image, records, areas)
 	return a.place()
+}
+
+// inUseAlready refuses an update that is applied, or that a killed tool left
+// half applied.
+func inUseAlready(records []*record, mem readerAt, id string) error {
+	for _, r := range records {
+		if r.ID != id {
+			continue
+		}
+		switch st, _ := r.state(mem, records); st {
+		case Applied, Staged:
+			return splice.Refuse(splice.CodeApplied, "", "", r.Start, "the process has it in state %q", st)
+		}
+	}
+	return nil
 }
 
 // place chooses where the update goes, and links it for that.
@@ -105,10 +122,10 @@ func (a *applier) run(ctx context.Context) (err error) {
 	if err = a.fill(); err == nil {
 		err = a.commitWhenIdle(ctx)
 	}
-	if err != nil {
+	if err != nil && !isGone(err) {
 		return errors.Join(err, a.unmap())
 	}
-	return nil
+	return err
 }
 
 // mapTries bounds how often another place is looked for, when the process
@@ -128,24 +145,34 @@ func (a *applier) mapRegion(ctx context.Context) error {
 	}
 }
 
-// mapOnce maps the region read-only in a stop of its own, and gives the code
-// and the data their protections. Nothing is ever writable and executable: what
-// is written later is written through the tracer.
+// mapOnce maps the region in a stop of its own. Nothing is ever writable and
+// executable, nor becomes executable that was not: what is written later is
+// written through the tracer.
 func (a *applier) mapOnce(ctx context.Context) error {
 	if err := a.session.Stop(ctx); err != nil {
 		return err
 	}
 	defer a.session.Resume()
 	at := &a.plan.at
-	if err := a.session.Mmap(ctx, at.start, at.end-at.start, unix.PROT_READ); err != nil {
-		return err
-	}
-	err := a.session.Mprotect(ctx, at.code, at.data-at.code, unix.PROT_READ|unix.PROT_EXEC)
-	if err == nil && at.end > at.data {
-		err = a.session.Mprotect(ctx, at.data, at.end-at.data, unix.PROT_READ|unix.PROT_WRITE)
-	}
-	if err != nil {
-		return errors.Join(err, a.session.Munmap(context.WithoutCancel(ctx), at.start, at.end-at.start))
+	end := at.start
+	for _, part := range []struct {
+		extent
+		prot int
+	}{
+		{extent{at.start, at.code}, unix.PROT_READ},
+		{extent{at.code, at.data}, unix.PROT_READ | unix.PROT_EXEC},
+		{extent{at.data, at.end}, unix.PROT_READ | unix.PROT_WRITE},
+	} {
+		if part.size() == 0 {
+			continue
+		}
+		if err := a.session.Mmap(ctx, part.extent[0], part.size(), part.prot); err != nil {
+			if end > at.start && !isGone(err) {
+				err = errors.Join(err, a.session.Munmap(context.WithoutCancel(ctx), at.start, end-at.start))
+			}
+			return err
+		}
+		end = part.extent[1]
 	}
 	return nil
 }
@@ -176,7 +203,7 @@ func (a *applier) fill() error {
 			continue
 		}
 		if _, err := mem.WriteAddr(s.b, s.addr); err != nil {
-			return err
+			return writeError(err)
 		}
 		back := make([]byte, len(s.b))
 		if _, err := mem.ReadAddr(back, s.addr); err != nil {
@@ -216,8 +243,7 @@ func retry(ctx context.Context, opt *Options, attempts *int, try func() ([]Block
 	for {
 		*attempts++
 		blockers, err := try()
-		var late *ptrace.TimeoutError
-		if err == nil && len(blockers) == 0 || err != nil && !errors.As(err, &late) {
+		if err == nil && len(blockers) == 0 || err != nil && !passes(err) {
 			return err
 		}
 		opt.Logger.Debug("busy", "attempt", *attempts, "blockers", blockers, "error", err)
@@ -233,6 +259,13 @@ func retry(ctx context.Context, opt *Options, attempts *int, try func() ([]Block
 	}
 }
 
+// passes reports whether an error may be gone at the next try: threads that did
+// not stop in time, or of which none could make a system call.
+func passes(err error) bool {
+	var late *ptrace.TimeoutError
+	return errors.As(err, &late) || errors.Is(err, ptrace.NoThread)
+}
+
 // busy says what stood in the way at the last attempt.
 func busy(attempts int, blockers []Blocker, err error) error {
 	if len(blockers) == 0 {
@@ -244,15 +277,29 @@ func busy(attempts int, blockers []Blocker, err error) error {
 	return &BusyError{Refusal: r, Blockers: blockers}
 }
 
-// unmap removes the region after a failure: nothing leads to it.
+// unmap removes the region after a failure: unless something leads to it,
+// because what was written could not be taken back.
 func (a *applier) unmap() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := a.session.Stop(ctx); err != nil {
+	stays := func(err error) error {
+		if err == nil || isGone(err) {
+			return nil
+		}
 		return fmt.Errorf("the mapping at %#x stays: %w", a.plan.at.start, err)
 	}
-	defer a.session.Resume()
-	return a.session.Munmap(ctx, a.plan.at.start, a.plan.at.end-a.plan.at.start)
+	return stays(retry(ctx, &a.opt, new(int), func() ([]Blocker, error) {
+		if err := a.session.Stop(ctx); err != nil {
+			return nil, err
+		}
+		defer a.session.Resume()
+		if st, d := a.plan.rec.state(a.session.Mem(), nil); st == Applied || st == Staged {
+			return nil, fmt.Errorf("redirections lead to it (%s)", st)
+		} else if st == Foreign {
+			a.opt.Logger.Debug("changed meanwhile", "function", d.Function)
+		}
+		return nil, a.session.Munmap(ctx, a.plan.at.start, a.plan.at.end-a.plan.at.start)
+	}))
 }
 
 // commit redirects the functions of a stopped process. See the package comment
@@ -298,16 +345,6 @@ func turnSlots(mem *ptrace.Mem, r *record, to func(*recordRedirect) uint64) erro
 	}
 	_, err := mem.WriteAddr(b, r.Redirects[0].Slot)
 	return err
-}
-
-// imageMem is an image as a readerAt.
-type imageMem struct{ img *reloc.Image }
-
-func (m imageMem) ReadAddr(p []byte, addr uint64) (int, error) {
-	if err := m.img.ReadAddr(p, addr); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }
 
 // report says what was done.

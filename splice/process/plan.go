@@ -3,6 +3,7 @@
 package process
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -54,6 +55,9 @@ const (
 	displacedSize = 256
 )
 
+// maxRedirects is how many slots a page holds: one write turns them all.
+const maxRedirects = splice.PageSize / 8
+
 // newPlan does all that needs no address yet.
 func newPlan(u *splice.Update, img *reloc.Image) (*plan, error) {
 	p := &plan{update: u, image: img}
@@ -69,8 +73,11 @@ func newPlan(u *splice.Update, img *reloc.Image) (*plan, error) {
 	}
 	p.size = p.linker.Size()
 	n := uint64(u.Redirects())
-	if n*8 > splice.PageSize {
-		return nil, splice.Refuse(splice.CodeUnsupported, "", "", 0, "%d redirections; one write turns at most %d", n, splice.PageSize/8)
+	switch {
+	case n == 0:
+		return nil, splice.Refuse(splice.CodeNothing, "", "", 0, "the update replaces no function")
+	case n > maxRedirects:
+		return nil, splice.Refuse(splice.CodeUnsupported, "", "", 0, "%d redirections; one write turns at most %d", n, maxRedirects)
 	}
 	p.stubs = n * (stubSize + displacedSize)
 	p.head = p.recordSize()
@@ -139,13 +146,21 @@ func (p *plan) verify(read func([]byte, uint64) error) error {
 				continue
 			}
 			code := splice.CodeChanged
-			if b[i] == 0xe9 || b[i] == 0xff || b[i] == 0xcc {
+			if redirected(b, i) {
 				code = splice.CodeRedirected
 			}
 			return splice.Refuse(code, s.name, "", s.addr+uint64(i), "at +%#x the process has % x, not % x", i, b[i:min(i+8, len(b))], s.bytes[i:min(i+8, len(b))])
 		}
 	}
 	return nil
+}
+
+// redirected reports whether the code b, which differs from what is expected at
+// offset i, looks like that of a function that someone redirected: a jump at
+// its entry or behind its ENDBR64, or a breakpoint.
+func redirected(b []byte, i int) bool {
+	atEntry := i == 0 || i == 4 && bytes.HasPrefix(b, []byte{0xf3, 0x0f, 0x1e, 0xfa})
+	return b[i] == 0xcc || atEntry && (b[i] == 0xe9 || b[i] == 0xff)
 }
 
 // recordSize bounds the size of the record, whatever the addresses will be.
@@ -156,12 +171,13 @@ func (p *plan) recordSize() uint64 {
 		o := &p.update.Objects[i]
 		n += 64
 		for k := range o.Redirects {
-			n += 1024 + 6*len(o.Redirects[k].Function) + 64*len(o.Redirects[k].Old)
+			n += 1024 + 6*len(o.Redirects[k].Function)
 		}
 	}
 	for _, m := range p.update.Modules {
 		n += 6 * len(m.Name) * p.update.Redirects()
 	}
+	n += 6 * maxEscape
 	return pages(uint64(n))
 }
 
@@ -188,27 +204,28 @@ func (p *plan) layout(start uint64) {
 const low = 1 << 31
 
 // choose finds a place for the region: within reach of the code that it is
-// redirected from, with one unmapped page on either side.
+// redirected from, with one unmapped page on either side. When there is none,
+// any place is taken: what does not reach from there is refused by name.
 func (p *plan) choose(space *ptrace.Space) error {
 	const guard = splice.PageSize
 	size := p.total() + 2*guard
-	near := uint64(0)
-	if len(p.spans) > 0 {
-		near = p.spans[0].addr
-	}
-	// A displacement may go from anywhere in the module to anywhere in the
+	lo, hi := p.hull()
+	// A displacement may go from anywhere in these modules to anywhere in the
 	// region.
 	reach := uint64(1<<31 - 1<<20)
-	if m, _ := p.image.ModuleAt(near); m != nil && m.End-m.Start < reach/2 {
-		reach -= m.End - m.Start
+	if hi-lo < reach/2 {
+		reach -= hi - lo
 	}
 	if p.size.Low {
-		if near >= low {
-			return splice.Refuse(splice.CodeOutOfReach, p.spans[0].name, "", near, "the update holds addresses of 31 bits, and the program is above them")
+		if lo >= low {
+			return splice.Refuse(splice.CodeOutOfReach, p.spans[0].name, "", lo, "the update holds addresses of 31 bits, and the program is above them")
 		}
-		reach = min(reach, low-near-1)
+		reach = min(reach, low-lo-1)
 	}
-	at, err := space.Free(near, size, reach)
+	at, err := space.Free(lo, size, reach)
+	if errors.Is(err, ptrace.NoRange) && !p.size.Low {
+		at, err = space.Free(lo, size, 1<<48)
+	}
 	if err != nil {
 		return err
 	}
@@ -216,9 +233,32 @@ func (p *plan) choose(space *ptrace.Space) error {
 	return nil
 }
 
+// hull returns the range of addresses of all modules with code that is
+// redirected, or, when they are too far from each other to reach them all, of
+// the first one.
+func (p *plan) hull() (lo, hi uint64) {
+	for i := range p.spans {
+		m, _ := p.image.ModuleAt(p.spans[i].addr)
+		if m == nil {
+			continue
+		}
+		if hi == 0 {
+			lo, hi = m.Start, m.End
+			continue
+		}
+		if l, h := min(lo, m.Start), max(hi, m.End); h-l < 1<<30 {
+			lo, hi = l, h
+		}
+	}
+	if hi == 0 {
+		lo, hi = p.spans[0].addr, p.spans[0].addr
+	}
+	return lo, hi
+}
+
 // link relocates the update for its region, and works out the trampolines.
 func (p *plan) link() error {
-	names := &resolver{plan: p}
+	names := newResolver(p)
 	var err error
 	p.linked, err = p.linker.Link(splice.Layout{Const: p.at.consts, Code: p.at.code, Data: p.at.data}, names.resolve)
 	if err != nil {
@@ -229,10 +269,16 @@ func (p *plan) link() error {
 	}
 	p.rec = record{
 		Format: recordFormat, Name: p.update.Name, ID: p.update.ID(), Time: time.Now().UnixNano(),
-		Start: p.at.start, End: p.at.end, Code: [2]uint64{p.at.code, p.at.data}, Frames: [][2]uint64{}, Entries: p.linked.Functions(), Redirects: []recordRedirect{},
+		Start: p.at.start, End: p.at.end, Code: extent{p.at.code, p.at.data}, Frames: list[extent]{}, Entries: p.linked.Functions(), Redirects: list[recordRedirect]{},
+	}
+	if e := p.linked.Escapes; len(e) > 0 {
+		p.rec.Escape = e[0][:min(len(e[0]), maxEscape)]
 	}
 	for _, f := range p.linked.EHFrames {
-		p.rec.Frames = append(p.rec.Frames, [2]uint64{p.at.consts + f[0], p.at.consts + f[1]})
+		if len(p.rec.Frames) == maxRedirects {
+			break // stacks with frames of the others will be scanned
+		}
+		p.rec.Frames = append(p.rec.Frames, extent{p.at.consts + f[0], p.at.consts + f[1]})
 	}
 	p.stub, p.slots = nil, nil
 	for i := range p.update.Objects {
@@ -274,11 +320,9 @@ func (p *plan) redirect(r *splice.Redirect, to uint64) (recordRedirect, error) {
 	}
 	skip := direct.At - f.Addr
 	d := recordRedirect{
+		Stub:     stub,
 		Function: f.Name, Module: f.Module, Address: f.Addr, At: direct.At,
 		Orig: f.Code[skip : skip+n], Direct: direct.Bytes, Staged: staged.Bytes, Slot: slot, New: to,
-	}
-	for _, s := range r.Old {
-		d.Spans = append(d.Spans, [2]uint64{p.addr(s.Place), p.addr(s.Place) + uint64(len(s.Bytes))})
 	}
 	return d, p.displace(&d, &f, skip, n)
 }
@@ -319,10 +363,11 @@ func (p *plan) displace(d *recordRedirect, f *splice.Function, skip, n uint64) e
 // reach into it, moved to an address, with a jump back.
 func movedPrologue(f *splice.Function, skip, n, to uint64) ([]byte, error) {
 	var b []byte
+	var in amd64.Inst
 	off := skip
 	for off < skip+n {
-		in, err := amd64.Decode(f.Code[off:])
-		if err != nil {
+		var err error
+		if in, err = amd64.Decode(f.Code[off:]); err != nil {
 			return nil, err
 		}
 		if b, err = amd64.Relocate(b, f.Code[off:], f.Addr+off, to+uint64(len(b))); err != nil {
@@ -330,8 +375,8 @@ func movedPrologue(f *splice.Function, skip, n, to uint64) ([]byte, error) {
 		}
 		off += uint64(in.Len)
 	}
-	if off >= uint64(len(f.Code)) {
-		return b, nil // the function ends here
+	if in.EndsFlow() {
+		return b, nil
 	}
 	back, err := amd64.JmpRel32(to+uint64(len(b)), f.Addr+off)
 	var reach *amd64.ReachError

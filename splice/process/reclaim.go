@@ -16,19 +16,22 @@ import (
 )
 
 // reclaim unmaps the memory of a reverted update, unless something may still
-// point to it. The process is stopped, and no thread is in the code.
-func (v *reverter) reclaim(ctx context.Context) error {
-	var err error
+// point to it. The process is stopped, and no thread is in the code. What goes
+// wrong is a reason to keep the memory, and no more: the old code runs.
+func (v *reverter) reclaim(ctx context.Context) {
 	v.out.State = Kept
-	v.out.Kept, err = v.inUse()
-	if err != nil || v.out.Kept != "" {
-		return err
+	why, err := v.inUse()
+	if err == nil && why == "" {
+		err = v.session.Munmap(context.WithoutCancel(ctx), v.rec.Start, v.rec.End-v.rec.Start)
 	}
-	if err := v.session.Munmap(context.WithoutCancel(ctx), v.rec.Start, v.rec.End-v.rec.Start); err != nil {
-		return err
+	switch {
+	case err != nil:
+		v.out.Kept = err.Error()
+	case why != "":
+		v.out.Kept = why
+	default:
+		v.out.State, v.out.Kept = "", ""
 	}
-	v.out.State = ""
-	return nil
 }
 
 // reclaimTries bounds how often the memory is looked at again: a stale word in
@@ -37,27 +40,30 @@ const reclaimTries = 6
 
 // reclaimLater tries again what was not possible in the stop that put the old
 // code back.
-func (v *reverter) reclaimLater(ctx context.Context) error {
+func (v *reverter) reclaimLater(ctx context.Context) {
 	wait := v.opt.Backoff
-	for i := 0; i < reclaimTries && v.out.Kept != ""; i++ {
+	for i := 0; i < reclaimTries && v.out.State == Kept && v.rec.Escape == ""; i++ {
 		select {
 		case <-ctx.Done():
-			return nil // reverted all the same
+			return // reverted all the same
 		case <-time.After(wait):
 		}
 		wait *= 2
 		if err := v.session.Stop(ctx); err != nil {
-			return err
+			v.out.Kept = err.Error()
+			continue
 		}
 		blockers, _, err := v.stacks.check(v.session)
-		if err == nil && len(blockers) == 0 {
-			err = v.reclaim(ctx)
+		switch {
+		case err != nil:
+			v.out.Kept = err.Error()
+		case len(blockers) > 0:
+			v.out.Kept = blockers[0].String()
+		default:
+			v.reclaim(ctx)
 		}
-		if err := errors.Join(err, v.session.Resume()); err != nil {
-			return err
-		}
+		v.session.Resume()
 	}
-	return nil
 }
 
 // maxLook bounds the memory that is looked through while the process is
@@ -69,6 +75,9 @@ const maxLook = 64 << 20
 // since new code may have stored the address of a string or a function of the
 // update anywhere.
 func (v *reverter) inUse() (string, error) {
+	if v.rec.Escape != "" {
+		return fmt.Sprintf("the address of its function %s was taken, and may be in the kernel or encoded", v.rec.Escape), nil
+	}
 	list, err := v.session.Threads()
 	if err != nil {
 		return "", err
@@ -166,18 +175,38 @@ func findWord(b []byte, in func(uint64) bool) int {
 func liveMemory(maps []procfs.Mapping, threads []ptrace.Thread, rec *record, unwound bool) []live {
 	var out []live
 	for i, m := range maps {
-		if m.Perm&procfs.Write == 0 || m.Start >= rec.Start && m.End <= rec.End {
+		if m.Perm&procfs.Write == 0 {
 			continue
 		}
 		guarded := m.Path == "[stack]" || i > 0 && maps[i-1].End == m.Start && maps[i-1].Perm == 0
-		l := live{Mapping: m}
+		stack := false
 		for t := range threads {
 			if sp := threads[t].Regs.Rsp; guarded && m.Contains(sp) {
-				l.Start = max(m.Start, (sp-redZone)&^7) // no longer the start of a page
-				l.stack = unwound
+				m.Start = max(m.Start, (sp-redZone)&^7) // no longer the start of a page
+				stack = unwound
 			}
 		}
-		out = append(out, l)
+		for _, m := range without(m, extent{rec.Start, rec.End}) {
+			out = append(out, live{m, stack})
+		}
+	}
+	return out
+}
+
+// without cuts a range out of a mapping: the kernel joins neighbours that have
+// the same protection.
+func without(m procfs.Mapping, cut extent) []procfs.Mapping {
+	if m.End <= cut[0] || cut[1] <= m.Start {
+		return []procfs.Mapping{m}
+	}
+	var out []procfs.Mapping
+	if before := m; m.Start < cut[0] {
+		before.End = cut[0]
+		out = append(out, before)
+	}
+	if m.End > cut[1] {
+		m.Start = cut[1]
+		out = append(out, m)
 	}
 	return out
 }

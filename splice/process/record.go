@@ -4,10 +4,13 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/splice"
@@ -24,32 +27,65 @@ import (
 // It is written before anything that it describes, and never changes. What
 // became of the update is read off the redirected functions themselves.
 type record struct {
-	Format    int              `json:"format"`
-	Name      string           `json:"name"`
-	ID        string           `json:"id"`
-	Time      int64            `json:"time"`  // when it was applied, nanoseconds since 1970
-	Start     uint64           `json:"start"` // of the mapping
-	End       uint64           `json:"end"`
-	Code      [2]uint64        `json:"code"`
-	Frames    [][2]uint64      `json:"frames"`  // .eh_frame sections, as addresses
-	Entries   []uint64         `json:"entries"` // of the functions in the code
-	Redirects []recordRedirect `json:"redirects"`
+	Format    int                  `json:"format"`
+	Name      string               `json:"name"`
+	ID        string               `json:"id"`
+	Time      int64                `json:"time"`  // when it was applied, nanoseconds since 1970
+	Start     uint64               `json:"start"` // of the mapping
+	End       uint64               `json:"end"`
+	Code      extent               `json:"code"`
+	Frames    list[extent]         `json:"frames"`  // .eh_frame sections
+	Entries   []uint64             `json:"entries"` // of the functions in the code
+	Redirects list[recordRedirect] `json:"redirects"`
+	// Escape is a new function whose address the update takes, so that
+	// pointers to it may be where no search finds them; "" when there is none.
+	Escape string `json:"escape,omitempty"`
 }
 
 // recordRedirect is one redirection, with all the forms that its trampoline
 // can have.
 type recordRedirect struct {
-	Function string      `json:"function"`
-	Module   string      `json:"module"`
-	Address  uint64      `json:"address"` // entry of the old function
-	At       uint64      `json:"at"`      // where the trampoline stands
-	Orig     []byte      `json:"orig"`    // what stood there
-	Direct   []byte      `json:"direct"`  // the jump to the new function
-	Staged   []byte      `json:"staged"`  // the jump through the slot
-	Slot     uint64      `json:"slot"`
-	OldPath  uint64      `json:"old_path"` // displaced instructions, then the old body
-	New      uint64      `json:"new"`
-	Spans    [][2]uint64 `json:"spans"` // the old code, as addresses
+	Function string `json:"function"`
+	Module   string `json:"module"`
+	Address  uint64 `json:"address"` // entry of the old function
+	At       uint64 `json:"at"`      // where the trampoline stands
+	Orig     []byte `json:"orig"`    // what stood there
+	Direct   []byte `json:"direct"`  // the jump to the new function
+	Staged   []byte `json:"staged"`  // the jump through the slot
+	Stub     uint64 `json:"stub"`    // where that leads to first
+	Slot     uint64 `json:"slot"`
+	OldPath  uint64 `json:"old_path"` // displaced instructions, then the old body
+	New      uint64 `json:"new"`
+}
+
+// extent is a range of addresses, its end exclusive.
+type extent [2]uint64
+
+func (e extent) size() uint64              { return e[1] - e[0] }
+func (e extent) contains(addr uint64) bool { return e[0] <= addr && addr < e[1] }
+func (e extent) holds(f extent) bool       { return e[0] <= f[0] && f[0] <= f[1] && f[1] <= e[1] }
+
+// list is a list that JSON from elsewhere can't make long: an element in
+// memory may take a hundred times as much as its text.
+type list[T any] []T
+
+func (l *list[T]) UnmarshalJSON(b []byte) error {
+	*l = nil
+	d := json.NewDecoder(bytes.NewReader(b))
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		return errors.Join(errors.New("no list"), err)
+	}
+	for d.More() {
+		if len(*l) == maxRedirects {
+			return fmt.Errorf("a list of more than %d", maxRedirects)
+		}
+		var v T
+		if err := d.Decode(&v); err != nil {
+			return err
+		}
+		*l = append(*l, v)
+	}
+	return nil
 }
 
 const (
@@ -58,6 +94,8 @@ const (
 	recordHead   = 16 + 8 + sha256.Size
 	// maxRecord bounds what is read of a process on its own word.
 	maxRecord = 16 << 20
+	// maxEscape bounds a name, in bytes.
+	maxEscape = 256
 )
 
 func (r *record) encode() ([]byte, error) {
@@ -112,28 +150,108 @@ func readRecord(mem readerAt, addr, limit uint64) (r *record, ok bool, err error
 }
 
 // check reports whether the parts of a record fit together: nothing in it may
-// lead a revert to write anything but what its own redirections are.
+// lead a revert to write anything but what its own redirections are. What the
+// addresses lead to is checked by [record.checkMaps].
 func (r *record) check(addr uint64) error {
+	region := extent{r.Start, r.End}
 	switch {
 	case r.Format != recordFormat:
 		return fmt.Errorf("format %d", r.Format)
-	case r.Start != addr || r.End <= r.Start || r.Start%splice.PageSize != 0 || r.End%splice.PageSize != 0:
+	case r.Start != addr || r.End <= r.Start || r.Start%splice.PageSize != 0 || r.End%splice.PageSize != 0 || region.size() > maxRegion:
 		return fmt.Errorf("it says that it is at %#x-%#x", r.Start, r.End)
-	case r.Code[0] < r.Start || r.Code[1] > r.End || r.Code[0] > r.Code[1]:
+	case !region.holds(r.Code) || r.Code[0]%splice.PageSize != 0:
 		return fmt.Errorf("code at %#x", r.Code)
+	case len(r.Redirects) == 0:
+		return errors.New("no redirections")
+	case r.Redirects[0].Slot%splice.PageSize != 0:
+		return fmt.Errorf("slots at %#x", r.Redirects[0].Slot)
+	}
+	frames := uint64(0)
+	for _, f := range r.Frames {
+		if !(extent{r.Start, r.Code[0]}).holds(f) {
+			return fmt.Errorf("unwind table at %#x", f)
+		}
+		if frames += f.size(); frames > region.size() {
+			return errors.New("unwind tables that overlap")
+		}
 	}
 	for i := range r.Redirects {
-		d := &r.Redirects[i]
-		n := len(d.Orig)
-		if n == 0 || n > 16 || len(d.Direct) != n || len(d.Staged) != n {
-			return fmt.Errorf("redirect %s: %d bytes", d.Function, n)
-		}
-		if d.Slot < r.Start || d.Slot > r.End-8 {
-			return fmt.Errorf("redirect %s: slot at %#x", d.Function, d.Slot)
+		if err := r.checkRedirect(i); err != nil {
+			return fmt.Errorf("redirect %s: %w", r.Redirects[i].Function, err)
 		}
 	}
 	return nil
 }
+
+// maxRegion bounds the size of an update in a process, in bytes: that which a
+// linker takes, and the rest.
+const maxRegion = 2 << 30
+
+// checkRedirect checks that the trampolines are jumps to where the record says
+// that they lead, into its own code.
+func (r *record) checkRedirect(i int) error {
+	d := &r.Redirects[i]
+	if len(d.Direct) != len(d.Orig) || len(d.Staged) != len(d.Orig) {
+		return fmt.Errorf("%d bytes", len(d.Orig))
+	}
+	if !r.Code.contains(d.New) || !r.Code.contains(d.Stub) || d.OldPath != 0 && !r.Code.contains(d.OldPath) || d.OldPath == 0 && len(r.Redirects) > 1 {
+		return fmt.Errorf("it leads to %#x, %#x and %#x", d.New, d.Stub, d.OldPath)
+	}
+	if slots := r.Redirects[0].Slot; d.Slot != slots+uint64(i)*8 || d.Slot < r.Start || d.Slot+8 > r.Code[0] {
+		return fmt.Errorf("slot at %#x", d.Slot)
+	}
+	if d.At < d.Address || d.At-d.Address > 16 || d.At > 1<<48 || (extent{r.Start, r.End}).contains(d.At) {
+		return fmt.Errorf("a jump at %#x", d.At)
+	}
+	for form := splice.JmpRel32; form <= splice.JmpAbs64; form++ {
+		if form.Size() != uint64(len(d.Orig)) {
+			continue
+		}
+		direct, err1 := splice.Jump(form, d.At, d.New)
+		staged, err2 := splice.Jump(form, d.At, d.Stub)
+		if err1 == nil && err2 == nil && bytes.Equal(direct.Bytes, d.Direct) && bytes.Equal(staged.Bytes, d.Staged) {
+			return nil
+		}
+	}
+	return fmt.Errorf("its jumps do not lead where it says")
+}
+
+// checkMaps reports whether the record is the one of a region that is mapped as
+// such, and its redirections stand in code that comes from files.
+func (r *record) checkMaps(maps []procfs.Mapping) error {
+	for _, part := range []struct {
+		extent
+		perm procfs.Perm
+	}{
+		{extent{r.Start, r.Code[0]}, procfs.Read},
+		{r.Code, procfs.Read | procfs.Exec},
+		{extent{r.Code[1], r.End}, procfs.Read | procfs.Write},
+	} {
+		for at := part.extent[0]; at < part.extent[1]; {
+			m := procfs.FindMapping(maps, at)
+			if m == nil || m.IsFile() || m.Path != "" || m.Perm != part.perm {
+				return fmt.Errorf("its part at %#x is not mapped as it says", at)
+			}
+			at = m.End
+		}
+	}
+	var last uint64
+	sites := slices.Clone(r.Redirects)
+	slices.SortFunc(sites, func(a, b recordRedirect) int { return cmp.Compare(a.At, b.At) })
+	for i := range sites {
+		d := &sites[i]
+		end := d.At + uint64(len(d.Orig))
+		m := procfs.FindMapping(maps, d.At)
+		if m != nil && (!m.IsFile() || m.Perm&(procfs.Exec|procfs.Shared) != procfs.Exec || end > m.End) || d.At < last {
+			return fmt.Errorf("redirect %s: no code of a file is at %#x", d.Function, d.At)
+		}
+		last = end
+	}
+	return nil
+}
+
+// maxProbe bounds the pages of one mapping that are looked at.
+const maxProbe = 1 << 20
 
 // findRecords returns the records in a process, in ascending order of their
 // addresses. They stand at the start of a page of private, anonymous,
@@ -143,24 +261,30 @@ func findRecords(pid int, mem readerAt) ([]*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []*record
+	var found []*record
 	for i := range maps {
 		m := &maps[i]
-		if m.IsFile() || m.Path != "" || m.Perm != procfs.Read || m.Len() > maxRecord {
+		if m.IsFile() || m.Path != "" || m.Perm != procfs.Read {
 			continue
 		}
-		for at := m.Start; at < m.End; {
+		end := min(m.End, m.Start+maxProbe*splice.PageSize)
+		for at := m.Start; at < end; {
 			r, ok, err := readRecord(mem, at, m.End)
+			if ok {
+				if bad := r.checkMaps(maps); bad != nil {
+					r, err = nil, splice.Refuse(splice.CodeDamaged, "", "", at, "%v", bad)
+				}
+			}
 			if err != nil {
 				return nil, err
 			}
-			if !ok {
+			if r == nil {
 				at += splice.PageSize
 				continue
 			}
-			list = append(list, r)
+			found = append(found, r)
 			at = max(at+splice.PageSize, min(r.End, m.End))
 		}
 	}
-	return list, nil
+	return found, nil
 }

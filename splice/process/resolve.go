@@ -4,12 +4,35 @@ package process
 
 import (
 	"encoding/binary"
+	"errors"
 
+	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 )
 
 // resolver finds the values of imports in the process.
-type resolver struct{ *plan }
+type resolver struct {
+	*plan
+	module map[*splice.Import]int // whose references an import's are
+}
+
+// newResolver notes for each import which module it is looked up for: the one
+// that the functions of its object belong to.
+func newResolver(p *plan) *resolver {
+	r := &resolver{plan: p, module: map[*splice.Import]int{}}
+	_, first := p.image.ModuleAt(p.spans[0].addr)
+	for i := range p.update.Objects {
+		o := &p.update.Objects[i]
+		mod := first
+		if len(o.Redirects) > 0 {
+			mod = p.modules[o.Redirects[0].Old[0].Module]
+		}
+		for k := range o.Imports {
+			r.module[&o.Imports[k]] = mod
+		}
+	}
+	return r
+}
 
 // maxTLSModules bounds the module numbers of the dynamic linker, which counts
 // from 1. It tells a slot that holds one from a slot that holds an offset.
@@ -36,9 +59,9 @@ func (r *resolver) resolve(im *splice.Import) (splice.Resolved, error) {
 			out.TLSPair, out.TLSSlot = out.TLSSlot, 0
 		}
 	}
-	if out.Address == 0 && out.TPOff == nil && im.TLSSlot == nil {
+	if out.Address == 0 && im.TPOff == nil && im.TLSSlot == nil && im.TLS == nil {
 		// Also when there is a PLT entry or a slot: code may take the address.
-		addr, err := r.lookup(im.Name)
+		addr, err := r.lookup(r.module[im], im.Name)
 		if err != nil && out.PLT == 0 && out.GOT == 0 {
 			return out, err
 		}
@@ -47,15 +70,18 @@ func (r *resolver) resolve(im *splice.Import) (splice.Resolved, error) {
 	return out, nil
 }
 
-// lookup finds a symbol as the module that the update is for would.
-func (r *resolver) lookup(name string) (uint64, error) {
-	if len(r.spans) == 0 {
+// lookup finds a symbol as a module would.
+func (r *resolver) lookup(module int, name string) (uint64, error) {
+	if module == reloc.NoModule {
 		return 0, splice.Refuse(splice.CodeUnresolved, name, "", 0, "no module to look it up for")
 	}
-	_, mod := r.image.ModuleAt(r.spans[0].addr)
-	addr, err := r.image.Resolve(mod, name)
+	addr, err := r.image.Resolve(module, name)
 	if err != nil {
-		ref := splice.Refuse(splice.CodeUnresolved, name, r.image.Modules()[mod].Name, 0, "it can't be resolved")
+		code := splice.CodeUnresolved
+		if errors.Is(err, reloc.ErrIndirect) {
+			code = splice.CodeIndirect
+		}
+		ref := splice.Refuse(code, name, r.image.Modules()[module].Name, 0, "it can't be resolved")
 		ref.Err = err
 		return 0, ref
 	}

@@ -4,9 +4,12 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/gosplice/gosplice/internal/ptrace"
 	"github.com/gosplice/gosplice/reloc"
@@ -29,7 +32,7 @@ func Revert(ctx context.Context, pid int, id string, opt Options) (*Report, erro
 		err = v.run(ctx)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("revert in process %d: %w", pid, err)
+		return nil, fmt.Errorf("revert in process %d: %w", pid, explain(err))
 	}
 	return v.out, nil
 }
@@ -39,6 +42,7 @@ type reverter struct {
 	opt      Options
 	image    *reloc.Image
 	rec      *record
+	records  []*record
 	stacks   *stacks
 	session  *ptrace.Session
 	out      *Report
@@ -69,28 +73,48 @@ func (v *reverter) prepare(id string) error {
 	if v.rec, err = pick(records, mem, id); err != nil {
 		return err
 	}
-	if st, d := v.rec.state(mem); st == Foreign {
+	if st, d := v.rec.state(mem, records); st == Foreign {
 		return foreign(d)
 	}
-	v.stacks = newStacks(v.image, records, []area{{v.rec.Name, v.rec.Code[0], v.rec.Code[1]}})
+	v.records = records
+	v.stacks = newStacks(v.image, records, v.rec.areas())
 	v.out = v.rec.report(v.pid, Applied)
 	return nil
 }
 
-// pick chooses the record to revert: by id, or the last one that is in use,
-// which is the one whose functions no other redirects.
+// areas are the new code, by the functions that replace others; what lies
+// between is named after the one before.
+func (r *record) areas() []area {
+	starts := slices.SortedFunc(slices.Values(r.Redirects), func(a, b recordRedirect) int { return cmp.Compare(a.New, b.New) })
+	at, name := r.Code[0], r.Name
+	var out []area
+	for i := range starts {
+		if d := &starts[i]; d.New > at {
+			out = append(out, area{name, at, d.New})
+			at = d.New
+		}
+		name = starts[i].Function
+	}
+	return append(out, area{name, at, r.Code[1]})
+}
+
+// ranks says which update is meant when several could be: one that is in use,
+// then one that can't be reverted, so that this is said, then what is left of
+// one.
+var ranks = map[State]int{Applied: 3, Staged: 3, Foreign: 2, Kept: 1}
+
+// pick chooses the record to revert: by ID or at least 8 characters of it, or
+// the one that was applied last.
 func pick(records []*record, mem readerAt, id string) (*record, error) {
 	var best *record
+	rank := 0
 	for _, r := range records {
-		if id != "" {
-			if r.ID == id || len(id) >= 8 && len(id) < len(r.ID) && r.ID[:len(id)] == id {
-				return r, nil
-			}
+		if id != "" && r.ID != id && (len(id) < 8 || !strings.HasPrefix(r.ID, id)) {
 			continue
 		}
-		st, _ := r.state(mem)
-		if best == nil || st != Kept && r.Time >= best.Time {
-			best = r
+		st, _ := r.state(mem, records)
+		if n := ranks[st]; n > rank || n == rank && r.Time >= best.Time {
+			best, rank = r, n
 		}
 	}
 	if best == nil {
@@ -111,7 +135,8 @@ func (v *reverter) run(ctx context.Context) (err error) {
 	if err := retry(ctx, &v.opt, &v.attempts, func() ([]Blocker, error) { return v.try(ctx) }); err != nil {
 		return err
 	}
-	return v.reclaimLater(ctx)
+	v.reclaimLater(ctx)
+	return nil
 }
 
 // try stops the process once.
@@ -121,26 +146,30 @@ func (v *reverter) try(ctx context.Context) ([]Blocker, error) {
 	}
 	defer func() { v.session.Resume(); v.out.Pause = v.session.Stats().LastPause }()
 	mem := v.session.Mem()
-	if st, d := v.rec.state(mem); st == Foreign {
+	st, d := v.rec.state(mem, v.records)
+	if st == Foreign {
 		return nil, foreign(d)
 	}
 	blockers, n, err := v.stacks.check(v.session)
 	if err != nil || len(blockers) > 0 {
 		return blockers, err
 	}
-	if err := restore(mem, v.rec); err != nil {
-		return nil, err
+	if st != Kept {
+		if err := restore(mem, v.rec, st); err != nil {
+			return nil, err
+		}
 	}
 	v.out.Threads, v.out.Attempts, v.out.Scans = n, v.attempts, v.stacks.scans
-	return nil, v.reclaim(ctx)
+	v.reclaim(ctx)
+	return nil, nil
 }
 
 // restore puts the old code back, in the opposite order of commit: while there
 // are several trampolines they lead through the slots, so that one write turns
 // them all.
-func restore(mem *ptrace.Mem, r *record) error {
+func restore(mem *ptrace.Mem, r *record, st State) error {
 	if len(r.Redirects) > 1 {
-		if st, _ := r.state(mem); st == Applied {
+		if st == Applied {
 			if _, err := writeAll(mem, r, func(d *recordRedirect) []byte { return d.Staged }); err != nil {
 				return err // the new code still runs, by way of the slots
 			}
@@ -154,8 +183,9 @@ func restore(mem *ptrace.Mem, r *record) error {
 }
 
 // state reads off the redirected functions what became of the update; of
-// Foreign it returns the first that someone else changed.
-func (r *record) state(mem readerAt) (State, *recordRedirect) {
+// Foreign it returns the first that someone else changed. Another update of
+// ours may redirect a function now, when this one was reverted before.
+func (r *record) state(mem readerAt, all []*record) (State, *recordRedirect) {
 	applied, old := 0, 0
 	for i := range r.Redirects {
 		d := &r.Redirects[i]
@@ -164,7 +194,7 @@ func (r *record) state(mem readerAt) (State, *recordRedirect) {
 			return Foreign, d
 		}
 		switch {
-		case bytes.Equal(b, d.Orig):
+		case bytes.Equal(b, d.Orig), r.superseded(d, b, all):
 			old++
 		case bytes.Equal(b, d.Direct):
 			applied++
@@ -183,4 +213,21 @@ func (r *record) state(mem readerAt) (State, *recordRedirect) {
 		return Kept, nil
 	}
 	return Staged, nil
+}
+
+// superseded reports whether b, which stands where d was, is the redirection of
+// another update: that one was applied when this one was reverted.
+func (r *record) superseded(d *recordRedirect, b []byte, all []*record) bool {
+	for _, o := range all {
+		if o == r {
+			continue
+		}
+		for i := range o.Redirects {
+			e := &o.Redirects[i]
+			if e.At == d.At && bytes.Equal(e.Orig, d.Orig) && (bytes.Equal(b, e.Direct) || bytes.Equal(b, e.Staged)) {
+				return true
+			}
+		}
+	}
+	return false
 }

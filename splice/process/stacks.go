@@ -77,43 +77,31 @@ func (a *area) holds(pc uint64, exact bool) bool {
 
 // stacks checks the stacks of a stopped process.
 type stacks struct {
-	mem   *ptrace.Mem
+	mem   *pageCache
 	maps  []procfs.Mapping
 	areas []area
 	find  func(pc uint64) *ehframe.Table
 	scans int
+	// restorers are addresses that were looked at for code that returns from
+	// signal handlers.
+	restorers map[uint64]bool
 }
 
 // newStacks prepares a check. Unwind tables are opened before the process is
 // stopped, and read when a stack leads to them.
 func newStacks(img *reloc.Image, records []*record, areas []area) *stacks {
-	s := &stacks{areas: areas}
+	s := &stacks{areas: areas, restorers: map[uint64]bool{}}
 	tables := make([]*ehframe.Table, len(img.Modules()))
 	for i, m := range img.Modules() {
 		tables[i], _ = moduleTable(img, &m) // without one, its frames are scanned
 	}
-	type own struct {
-		lo, hi uint64
-		table  *ehframe.Table
-	}
-	var owns []own
-	for _, r := range records {
-		for _, f := range r.Frames {
-			b := make([]byte, min(f[1]-f[0], maxRecord))
-			if f[1] < f[0] || img.ReadAddr(b, f[0]) != nil {
-				continue
-			}
-			if t, err := ehframe.New(ehframe.Section{Addr: f[0], Data: b}, ehframe.Section{}, 0); err == nil {
-				owns = append(owns, own{r.Code[0], r.Code[1], t})
-			}
-		}
-	}
+	owns := recordTables(img, records)
 	s.find = func(pc uint64) *ehframe.Table {
 		if _, i := img.ModuleAt(pc); i != reloc.NoModule && tables[i] != nil {
 			return tables[i]
 		}
 		for _, o := range owns {
-			if pc < o.lo || pc >= o.hi {
+			if !o.code.contains(pc) {
 				continue
 			}
 			if _, err := o.table.Lookup(pc); err == nil {
@@ -123,6 +111,29 @@ func newStacks(img *reloc.Image, records []*record, areas []area) *stacks {
 		return nil
 	}
 	return s
+}
+
+// ownTable is the unwind table of the code of an update.
+type ownTable struct {
+	code  extent
+	table *ehframe.Table
+}
+
+// recordTables opens the unwind tables that updates brought with them.
+func recordTables(img *reloc.Image, records []*record) []ownTable {
+	var list []ownTable
+	for _, r := range records {
+		for _, f := range r.Frames {
+			b := make([]byte, f.size())
+			if img.ReadAddr(b, f[0]) != nil {
+				continue
+			}
+			if t, err := ehframe.New(ehframe.Section{Addr: f[0], Data: b}, ehframe.Section{}, 0); err == nil {
+				list = append(list, ownTable{r.Code, t})
+			}
+		}
+	}
+	return list
 }
 
 // moduleTable opens the unwind table of a module by the program headers that
@@ -173,7 +184,7 @@ func (s *stacks) check(session *ptrace.Session) (blockers []Blocker, threads int
 	if err != nil {
 		return nil, 0, err
 	}
-	s.mem = session.Mem()
+	s.mem = newPageCache(session.Mem())
 	if s.maps, err = procfs.Maps(session.ID().PID); err != nil {
 		return nil, 0, err
 	}
@@ -190,12 +201,12 @@ func (s *stacks) check(session *ptrace.Session) (blockers []Blocker, threads int
 	return blockers, len(list), nil
 }
 
-// thread unwinds one stack; where that fails, it scans it.
+// thread unwinds one stack; from the frame on where that fails, it scans it.
 func (s *stacks) thread(t *ptrace.Thread) (*Blocker, error) {
 	for f, err := range ehframe.Walk(s.mem, dwarfRegs(&t.Regs), s.find, 0) {
 		if err != nil {
 			s.scans++
-			return s.scan(t)
+			return s.scan(t, f.SP)
 		}
 		if a := s.at(f.PC, f.Exact); a != nil {
 			return &Blocker{TID: t.TID, Function: a.name, Addr: f.PC, Frame: f.N}, nil
@@ -211,41 +222,6 @@ func (s *stacks) at(pc uint64, exact bool) *area {
 		}
 	}
 	return nil
-}
-
-// redZone is the stack below the stack pointer that belongs to the running
-// function (psABI section 3.2.2).
-const redZone = 128
-
-// scan takes every word of the stack for a return address. What it finds may
-// be stale; what it does not find is not there.
-func (s *stacks) scan(t *ptrace.Thread) (*Blocker, error) {
-	sp := (t.Regs.Rsp - redZone) &^ 7
-	m := procfs.FindMapping(s.maps, t.Regs.Rsp)
-	if m == nil {
-		return nil, fmt.Errorf("thread %d: no stack at %#x", t.TID, t.Regs.Rsp)
-	}
-	sp = max(sp, m.Start)
-	const step = 1 << 20
-	buf := make([]byte, min(step, m.End-sp))
-	for sp < m.End {
-		b := buf[:min(uint64(len(buf)), m.End-sp)]
-		if _, err := s.mem.ReadAddr(b, sp); err != nil {
-			return nil, fmt.Errorf("thread %d: scan the stack: %w", t.TID, err)
-		}
-		for i := 0; i+8 <= len(b); i += 8 {
-			w := binary.LittleEndian.Uint64(b[i:])
-			a := s.at(w, true)
-			if a == nil {
-				a = s.at(w, false)
-			}
-			if a != nil {
-				return &Blocker{TID: t.TID, Function: a.name, Addr: w, Frame: -1}, nil
-			}
-		}
-		sp += uint64(len(b))
-	}
-	return nil, nil
 }
 
 // dwarfRegs converts registers to their DWARF numbers (psABI figure 3.36).

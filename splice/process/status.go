@@ -17,18 +17,18 @@ import (
 func Status(pid int) ([]Report, error) {
 	img, err := reloc.OpenProcess(pid)
 	if err != nil {
-		return nil, fmt.Errorf("status of process %d: %w", pid, err)
+		return nil, fmt.Errorf("status of process %d: %w", pid, explain(err))
 	}
 	defer img.Close()
 	mem := imageMem{img}
 	records, err := findRecords(pid, mem)
 	if err != nil {
-		return nil, fmt.Errorf("status of process %d: %w", pid, err)
+		return nil, fmt.Errorf("status of process %d: %w", pid, explain(err))
 	}
 	slices.SortFunc(records, func(a, b *record) int { return cmp.Compare(a.Time, b.Time) })
 	out := make([]Report, 0, len(records))
 	for _, r := range records {
-		st, _ := r.state(mem)
+		st, _ := r.state(mem, records)
 		out = append(out, *r.report(pid, st))
 	}
 	return out, nil

@@ -1,0 +1,101 @@
+package splice
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Check reports whether the parts of the update fit together: whether indices
+// exist, no symbol has two values, and no two redirects replace the same code.
+func (u *Update) Check() error {
+	if u.Format != UpdateFormat {
+		return fmt.Errorf("update %q: format %d, not %d", u.Name, u.Format, UpdateFormat)
+	}
+	for i := range u.Objects {
+		if err := u.checkObject(&u.Objects[i]); err != nil {
+			return fmt.Errorf("update %q: object %q: %w", u.Name, u.Objects[i].Name, err)
+		}
+	}
+	if err := u.checkOverlap(); err != nil {
+		return fmt.Errorf("update %q: %w", u.Name, err)
+	}
+	return nil
+}
+
+func (u *Update) checkObject(o *Object) error {
+	seen := make(map[uint32]bool, len(o.Imports))
+	for i := range o.Imports {
+		im := &o.Imports[i]
+		if seen[im.Symbol] {
+			return fmt.Errorf("import %s: symbol %d has two values", im.Name, im.Symbol)
+		}
+		seen[im.Symbol] = true
+		for _, p := range []*Place{im.Address, im.PLT, im.GOT, im.TLSSlot} {
+			if p == nil {
+				continue
+			}
+			if err := u.checkPlace(*p); err != nil {
+				return fmt.Errorf("import %s: %w", im.Name, err)
+			}
+		}
+	}
+	for i := range o.Redirects {
+		if err := u.checkRedirect(&o.Redirects[i]); err != nil {
+			return fmt.Errorf("redirect %s: %w", o.Redirects[i].Function, err)
+		}
+	}
+	return nil
+}
+
+func (u *Update) checkPlace(p Place) error {
+	if p.Module < 0 || p.Module >= len(u.Modules) {
+		return fmt.Errorf("module %d of %d", p.Module, len(u.Modules))
+	}
+	return nil
+}
+
+func (u *Update) checkRedirect(r *Redirect) error {
+	if len(r.Old) == 0 {
+		return fmt.Errorf("no old function")
+	}
+	for k := range r.Old {
+		s := &r.Old[k]
+		if err := u.checkPlace(s.Place); err != nil {
+			return err
+		}
+		if len(s.Bytes) == 0 || uint64(len(s.Bytes)) > math.MaxUint64-s.Addr {
+			return fmt.Errorf("%d bytes at %#x", len(s.Bytes), s.Addr)
+		}
+		if s.Module != r.Old[0].Module {
+			return fmt.Errorf("in modules %d and %d", r.Old[0].Module, s.Module)
+		}
+	}
+	return nil
+}
+
+// checkOverlap compares all old code by place.
+func (u *Update) checkOverlap() error {
+	type old struct {
+		*Span
+		function string
+	}
+	var all []old
+	for i := range u.Objects {
+		for k := range u.Objects[i].Redirects {
+			r := &u.Objects[i].Redirects[k]
+			for j := range r.Old {
+				all = append(all, old{&r.Old[j], r.Function})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b old) int { return cmp.Or(cmp.Compare(a.Module, b.Module), cmp.Compare(a.Addr, b.Addr)) })
+	for i := 1; i < len(all); i++ {
+		a, b := all[i-1], all[i]
+		if a.Module == b.Module && b.Addr-a.Addr < uint64(len(a.Bytes)) {
+			return fmt.Errorf("redirects %s and %s share code at %#x", a.function, b.function, b.Addr)
+		}
+	}
+	return nil
+}

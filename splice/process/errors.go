@@ -1,0 +1,91 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"github.com/gosplice/gosplice/internal/procfs"
+	"github.com/gosplice/gosplice/internal/ptrace"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// The refusals that are about a process and not about an update. They are
+// codes of a [*splice.Refusal], next to those of package splice.
+const (
+	CodePermission   splice.Code = "permission"    // the kernel does not let us do it
+	CodeGone         splice.Code = "gone"          // the process has ended
+	CodeExec         splice.Code = "exec"          // it executed another program meanwhile
+	CodeTraced       splice.Code = "traced"        // another tracer has it
+	CodeSeccomp      splice.Code = "seccomp"       // a filter may kill it for our system calls
+	CodeForeignArch  splice.Code = "foreign-arch"  // not a 64-bit x86-64 program
+	CodeKernelThread splice.Code = "kernel-thread" // it has no memory of its own
+	CodeNotAProcess  splice.Code = "not-a-process" // the ID is that of a thread
+	CodeNoRange      splice.Code = "no-free-range" // no room for a mapping
+	CodeNoMemory     splice.Code = "no-memory"     // a limit of the process or of the system
+)
+
+// explain turns an error of the kernel or of the tracer into a refusal that
+// says what can be done about it. Refusals, and what it does not know, stay.
+func explain(err error) error {
+	var own *splice.Refusal
+	var trace *ptrace.Refusal
+	switch {
+	case errors.As(err, &own):
+		return err
+	case errors.As(err, &trace) && trace.Code != ptrace.Exec:
+		r := splice.Refuse(splice.Code(trace.Code), "", "", 0, "%s", trace.Msg)
+		r.Hint, r.Err = trace.Hint, err
+		return r
+	}
+	for _, e := range explanations {
+		if errors.Is(err, e.is) {
+			r := splice.Refuse(e.code, "", "", 0, "%s", e.message)
+			r.Hint, r.Err = e.hint, err
+			return r
+		}
+	}
+	return err
+}
+
+// explanations are tried in their order.
+var explanations = []struct {
+	is            error
+	code          splice.Code
+	message, hint string
+}{
+	{ptrace.Exec, CodeExec, "it has executed another program", "match again: it is another program now"},
+	{procfs.ErrGone, CodeGone, "there is no such process any more", ""},
+	{syscall.ENOMEM, CodeNoMemory, "the kernel gives it no memory", "see RLIMIT_AS, vm.max_map_count and vm.overcommit_memory"},
+	{os.ErrPermission, CodePermission, "the kernel does not permit it", "run as the user of the process or as root; see kernel.yama.ptrace_scope and security modules"},
+}
+
+// isGone reports whether the process that an error is about does not exist any
+// more, so that nothing is left to be cleaned up.
+func isGone(err error) bool {
+	return errors.Is(err, procfs.ErrGone) || errors.Is(err, ptrace.Exec)
+}
+
+// writeError explains why memory of our own could not be written.
+func writeError(err error) error {
+	var ae *procfs.AddrError
+	if isGone(err) || !errors.As(err, &ae) {
+		return err
+	}
+	r := splice.Refuse(CodePermission, "", "", ae.Addr, "read-only memory can't be written")
+	r.Hint, r.Err = "the kernel may run with proc_mem.force_override=never, or restrict /proc/PID/mem", err
+	return r
+}
+
+// imageMem is an image as a readerAt.
+type imageMem struct{ img *reloc.Image }
+
+func (m imageMem) ReadAddr(p []byte, addr uint64) (int, error) {
+	if err := m.img.ReadAddr(p, addr); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
