@@ -76,9 +76,9 @@ func ruleOf(name string) *sectionRule {
 }
 
 // kindOfSection says what the section's atoms are. Sections that take no
-// memory at run time are Meta whatever they are called.
+// memory at run time, or are unused headers, are Meta whatever they are called.
 func kindOfSection(s *elfobj.Section) Kind {
-	if s.Flags&elf.SHF_ALLOC == 0 {
+	if s.Flags&elf.SHF_ALLOC == 0 || s.Type == elf.SHT_NULL {
 		return Meta
 	}
 	if r := ruleOf(s.Name); r != nil {
