@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/process"
@@ -19,11 +20,14 @@ import (
 // threads is how many threads of the victim answer requests.
 const threads = 4
 
+// listingWidth bounds the disassembly, which gains nothing from more columns.
+const listingWidth = 100
+
 // settle is how long the load goes on between two steps.
 const settle = 200 * time.Millisecond
 
 // demo shows the whole way on a victim of its own.
-func demo(ctx context.Context, w io.Writer) error {
+func demo(ctx context.Context, w io.Writer, term cli.Terminal) error {
 	s, err := startShop(threads)
 	if err != nil {
 		return err
@@ -31,7 +35,7 @@ func demo(ctx context.Context, w io.Writer) error {
 	defer s.close()
 	s.busy()
 	time.Sleep(settle)
-	d := &show{w: w, shop: s, pid: s.cmd.Process.Pid}
+	d := &show{w: w, term: term, shop: s, pid: s.cmd.Process.Pid}
 	for _, step := range []func(context.Context) error{d.before, d.diff, d.match, d.apply, d.revert} {
 		if err := step(ctx); err != nil {
 			return err
@@ -43,6 +47,7 @@ func demo(ctx context.Context, w io.Writer) error {
 // show prints what happens to a victim.
 type show struct {
 	w       io.Writer
+	term    cli.Terminal
 	shop    *shop
 	pid     int
 	changes *elfdiff.Diff
@@ -93,7 +98,7 @@ func (d *show) diff(context.Context) error {
 	for i := range d.changes.Functions {
 		if ch := &d.changes.Functions[i]; ch.Status == elfdiff.Changed {
 			d.say("\n   %s: pre on the left, post on the right", ch.Name)
-			if err := d.changes.WriteListing(d.w, ch, elfdiff.ListingOptions{Context: 2, Indent: "   "}); err != nil {
+			if err := d.changes.WriteListing(d.w, ch, elfdiff.ListingOptions{Width: min(d.term.Width, listingWidth), Color: d.term.Color, Context: 2, Indent: "   "}); err != nil {
 				return err
 			}
 		}

@@ -4,13 +4,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/process"
@@ -119,11 +119,7 @@ func (c *command) text(r *process.Report) {
 	}
 }
 
-func (c *command) printJSON(v any) error {
-	e := json.NewEncoder(c.out)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
+func (c *command) printJSON(v any) error { return cli.WriteJSON(c.out, v) }
 
 // refused prints why something was refused, and what can be done about it.
 func (c *command) refused(err error, stderr io.Writer) {

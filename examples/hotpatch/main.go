@@ -26,6 +26,7 @@ import (
 	"os/signal"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -35,17 +36,17 @@ const (
 	exitError    = 1
 	exitRefused  = 2
 	exitNoChange = 3
-	exitUsage    = 64 // EX_USAGE of sysexits.h
+	exitUsage    = cli.ExitUsage
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, cli.TerminalOf(os.Stdout)))
 }
 
 // run is main without the process around it.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, term cli.Terminal) int {
 	c, err := parse(args, stderr)
 	if err != nil {
 		return exitUsage
@@ -53,7 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c.out = stdout
 	switch {
 	case c.pid == 0:
-		err = demo(ctx, stdout)
+		err = demo(ctx, stdout, term)
 	case c.status:
 		err = c.showStatus()
 	case c.revert:

@@ -13,13 +13,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/testenv"
 )
 
 // TestDemo runs the example as it is run without arguments.
 func TestDemo(t *testing.T) {
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), nil, &out, &errs); code != exitDone {
+	if code := run(t.Context(), nil, &out, &errs, cli.Terminal{}); code != exitDone {
 		t.Fatalf("exit %d: %s\n%s", code, &errs, &out)
 	}
 	for _, want := range []string{"changed  function  total", "match    total", "4. Applied", "5. Reverted", "0 lost, 0 wrong"} {
@@ -46,7 +47,7 @@ func objects(t *testing.T) (pre, post string) {
 func hotpatch(t *testing.T, want int, args ...string) map[string]any {
 	t.Helper()
 	var out, errs bytes.Buffer
-	if code := run(context.Background(), args, &out, &errs); code != want {
+	if code := run(context.Background(), args, &out, &errs, cli.Terminal{}); code != want {
 		t.Fatalf("hotpatch %q: exit %d, not %d: %s", args, code, want, &errs)
 	}
 	if out.Len() == 0 {

@@ -7,6 +7,7 @@ set -eu
 cd "$(dirname "$0")"
 out=${1:-.}
 cflags="-O2 -fPIE -ffreestanding -fno-stack-protector -fcf-protection=none -fno-ident -g0"
+cflags="$cflags -ffunction-sections -fdata-sections"
 cflags="$cflags -fno-tree-loop-distribute-patterns"
 gcc $cflags -c -o "$out/server.o" server.c
 gcc $cflags -c -o "$out/pre.o" pre/shop.c
