@@ -12,6 +12,16 @@ import (
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
+// textAt shows the instruction at an offset of the cursor's function, or its
+// bytes where none decodes.
+func (k *cursor) textAt(off uint64) string {
+	at := cursor{o: k.o, a: k.a, off: off}
+	if _, err := at.load(); err != nil {
+		return amd64.Disasm(k.a.Bytes[off:min(off+1, uint64(len(k.a.Bytes)))], off, nil)
+	}
+	return at.text()
+}
+
 // text shows the instruction at the cursor with its references by name:
 //
 //	mov    counter+0x4(%rip),%eax

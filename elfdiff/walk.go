@@ -14,12 +14,15 @@ type walk struct {
 	c          *comparer
 	pre, post  cursor
 	steps      []step  // instructions that correspond
-	jumps      []step  // targets of branches inside the functions
+	jumps      []jump  // branches inside the functions
 	claims     []claim // immediates that may be line numbers
 	incidental []Reason
 }
 
 type step struct{ pre, post uint64 }
+
+// jump is a pair of branches, and where they lead.
+type jump struct{ from, to step }
 
 // cursor reads the instructions of one function.
 type cursor struct {
@@ -157,10 +160,8 @@ func (w *walk) run() *Reason {
 		return w.reason(ReasonLength, "")
 	}
 	for _, j := range w.jumps {
-		if !w.maps(j.pre, j.post) {
-			w.pre.off, w.post.off = j.pre, j.post
-			r := w.reason(ReasonTarget, fmt.Sprintf("a branch leads to +%#x, now to +%#x", j.pre, j.post))
-			return r
+		if !w.maps(j.to.pre, j.to.post) {
+			return w.reasonAt(j.from, ReasonTarget, "they lead to other places")
 		}
 	}
 	return nil
@@ -219,9 +220,14 @@ func (w *walk) behind(k *cursor, off uint64) (uint64, bool) {
 }
 
 func (w *walk) reason(code ReasonCode, detail string) *Reason {
+	return w.reasonAt(step{w.pre.off, w.post.off}, code, detail)
+}
+
+// reasonAt shows the instructions that stand at a pair of places.
+func (w *walk) reasonAt(at step, code ReasonCode, detail string) *Reason {
 	return &Reason{
-		Code: code, PreOffset: w.pre.off, PostOffset: w.post.off,
-		PreText: w.pre.text(), PostText: w.post.text(), Detail: detail,
+		Code: code, PreOffset: at.pre, PostOffset: at.post,
+		PreText: w.pre.textAt(at.pre), PostText: w.post.textAt(at.post), Detail: detail,
 	}
 }
 
@@ -324,7 +330,7 @@ func branchType(r *Ref) uint32 {
 func (w *walk) inner() {
 	t, _ := pcrelTarget(w.pre.in, w.pre.bytes(), w.pre.off)
 	u, _ := pcrelTarget(w.post.in, w.post.bytes(), w.post.off)
-	w.jumps = append(w.jumps, step{t, u})
+	w.jumps = append(w.jumps, jump{step{w.pre.off, w.post.off}, step{t, u}})
 }
 
 // immediate decides about two instructions that differ in their bytes: when
