@@ -123,6 +123,7 @@ func readOracle(t testing.TB, image string) *oracle {
 	}
 	o := &oracle{local: make(map[string]map[string][]uint64), global: make(map[string][]uint64), tls: make(map[string]bool)}
 	file := ""
+	o.local[file] = make(map[string][]uint64)
 	for line := range strings.Lines(string(out)) {
 		f := strings.Fields(line)
 		if len(f) < 7 || !strings.HasSuffix(f[0], ":") || f[0] == "Num:" {

@@ -2,6 +2,7 @@ package reloc
 
 import (
 	"fmt"
+	"os/exec"
 	"testing"
 )
 
@@ -18,6 +19,13 @@ func matrix() []config {
 				if full || n%9 == 0 || bits == 0 && opt == "-O2" {
 					out = append(out, c)
 				}
+			}
+		}
+	}
+	for _, linker := range []string{"gold", "lld"} {
+		if _, err := exec.LookPath("ld." + linker); err == nil {
+			for _, link := range []string{"pie", "nopie", "static", "shared"} {
+				out = append(out, config{opt: "-O2", link: link, linker: linker, noPLT: link == "pie", cf: link == "nopie"})
 			}
 		}
 	}
