@@ -29,7 +29,7 @@ func newSelection(patterns []string) *selection {
 
 // chosen reports whether a pattern matches the name or a folder above it.
 func (s *selection) chosen(name string) (bool, error) {
-	any := false
+	found := false
 	elems := strings.Split(name, "/")
 	for i, p := range s.patterns {
 		n := strings.Count(p, "/") + 1
@@ -41,10 +41,10 @@ func (s *selection) chosen(name string) (bool, error) {
 			return false, fmt.Errorf("pattern %q: %w", p, err)
 		}
 		if ok {
-			any, s.used[i] = true, true
+			found, s.used[i] = true, true
 		}
 	}
-	return any, nil
+	return found, nil
 }
 
 func (s *selection) missing(pkgs []Package) error {

@@ -49,7 +49,7 @@ var rules = []rule{
 	{"ftrace", `ftrace_bug|\bftrace (faulted|failed)|\bftrace: (Failed|.*disabled)|Trampoline was|------------\[ ftrace bug \]`},
 	{"livepatch", `livepatch: .*([Ff]ailed|[Ii]nvalid|not found|unresolvable|ambiguity|refusing|not marked|unable|cannot|unreliable)`},
 	{"module loader", `(Invalid|Skipping invalid) relocation|existing value is nonzero|Unknown rela relocation|overflow in relocation|Unknown symbol|disagrees about version|no symbol version for|version magic|Invalid module|[Ii]nvalid (ELF|module)|exports duplicate symbol`},
-	{"code patching", `^jump_label: |static_call: .*(fail|bad|unexpected)|^alternatives: .*(bad|fail|invalid)|text_poke|missing return thunk|Unpatched return thunk|callthunks: |^(SMP )?alternatives: .*unsupported`},
+	{"code patching", `^jump_label: |static_call: .*(fail|bad|unexpected)|^alternatives: .*(bad|fail|invalid)|text_poke|missing return thunk|Unpatched return thunk|callthunks: Invalid padding area for (0x|.*\[)|^(SMP )?alternatives: .*unsupported`},
 	{"unwinder", `unwind stack type|\.orc_unwind|missing ORC`},
 	{"warning", `^WARNING: `},
 	{"kernel trace", `^(Call Trace:|CPU: \d+ (UID: \d+ )?PID: \d+ Comm: |NMI backtrace for cpu)`},

@@ -53,6 +53,7 @@ var bad = []struct{ rule, line string }{
 	{"module loader", "update: disagrees about version of symbol module_layout"},
 	{"module loader", "update: version magic '6.1.0 SMP ' should be '6.1.0-50-cloud-amd64 SMP preempt mod_unload modversions '"},
 	{"code patching", "missing return thunk: show+0x11/0x20-show+0x16/0x20: e9 00 00 00 00"},
+	{"code patching", "callthunks: Invalid padding area for 0xffffffffc0123450"},
 	{"code patching", "jump_label: Fatal kernel bug, unexpected op at show+0x5/0x20 [0000] (e9 00 00 00 00 != 0f 1f 44 00 00)) size:5 type:1"},
 	{"unwinder", "WARNING: Bad or missing .orc_unwind table.  Disabling unwinder."},
 	{"warning", "WARNING: can't access registers at asm_exc_page_fault+0x1/0x2"},
@@ -78,6 +79,8 @@ var good = []string{
 	"NMI watchdog: Enabled. Permanently consumes one hw-PMU counter.",
 	"SMP alternatives: switching to UP code",
 	"x86/mm: Checked W+X mappings: passed, no W+X pages found.",
+	"callthunks: Setting up call depth tracking",
+	"callthunks: Invalid padding area for xen_cpu_bringup_again+0x0/0x10", // a stock 6.12 with retbleed=stuff
 	"Poking KASLR using RDTSC...",
 	"debug: unmapping init [mem 0x1-0x2]",
 	"ACPI: BUS: errors and failures of other kinds",

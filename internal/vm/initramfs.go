@@ -48,7 +48,9 @@ func BuildProgram(ctx context.Context, importPath string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, "-race=false", "-cover=false", "-trimpath", "-buildvcs=false",
 		"-ldflags=-s -w", importPath)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1")
-	if msg, err := cmd.CombinedOutput(); err != nil {
+	if msg, err := cmd.CombinedOutput(); ctx.Err() != nil {
+		return nil, fmt.Errorf("go build %s: %w", importPath, context.Cause(ctx))
+	} else if err != nil {
 		return nil, fmt.Errorf("go build %s: %w\n%s", importPath, err, msg)
 	}
 	return os.ReadFile(out)

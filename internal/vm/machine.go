@@ -75,8 +75,9 @@ func Start(ctx context.Context, o Options) (*Machine, error) {
 	return nil, fmt.Errorf("boot %s: %w", o.Kernel.Release, err)
 }
 
-// bootTimeout is far above the few seconds that a boot takes on an idle host.
-const bootTimeout = 2 * time.Minute
+// bootTimeout is far above the few seconds that a boot takes on an idle host, and
+// the half minute on one that has ten times as much to do as it can.
+const bootTimeout = 5 * time.Minute
 
 // DeadError tells that a machine is gone: its kernel panicked, it went off, QEMU
 // ended, or it was killed.
@@ -162,10 +163,10 @@ func (m *Machine) transmit() {
 	}
 }
 
-// Close lets the guest go off, kills it when it does not within seconds, and
-// waits for QEMU's end. It may be called more than once.
+// Close lets the guest go off, kills it when it does not within half a minute,
+// and waits for QEMU's end. It may be called more than once.
 func (m *Machine) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if taint, err := m.sync(ctx); err == nil {
 		m.mu.Lock()

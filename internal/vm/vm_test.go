@@ -195,7 +195,7 @@ func testPrograms(t *testing.T, m *vm.Machine) {
 
 func waitGone(t *testing.T, m *vm.Machine, path string) {
 	t.Helper()
-	for range 200 {
+	for range 1000 {
 		if _, err := m.ReadDir(t.Context(), path); errors.Is(err, syscall.ENOENT) {
 			return
 		}
@@ -227,7 +227,7 @@ func testParallel(t *testing.T, m *vm.Machine) {
 		return ""
 	}
 	pid := ""
-	for range 200 {
+	for range 1000 {
 		if pid = running(); pid != "" {
 			break
 		}
