@@ -54,7 +54,11 @@ type Mem struct {
 // proc_mem.force_override=ptrace lets the tracer thread alone do so, and
 // proc_mem.force_override=never nobody.
 func OpenMem(pid int, poke Poker) (*Mem, error) {
-	file := Path(MemoryPID(pid), "mem")
+	tid := MemoryPID(pid)
+	if tid == 0 {
+		return nil, fileError(Path(pid, "mem"), ErrGone)
+	}
+	file := Path(tid, "mem")
 	f, err := os.OpenFile(file, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrPermission) && poke != nil {
 		f, err = os.Open(file) // proc_mem.restrict_write=all

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,13 +46,11 @@ func runCycle(t *testing.T, pid int, after time.Duration, args ...any) {
 		time.Sleep(after)
 		cmd.Process.Kill()
 	} else {
-		timer := time.AfterFunc(5*time.Second, func() { cmd.Process.Signal(unix.SIGTERM) })
+		timer := time.AfterFunc(20*time.Second, func() { cmd.Process.Signal(unix.SIGTERM) })
 		defer timer.Stop()
 	}
 	err = cmd.Wait()
-	if ws := cmd.ProcessState.Sys().(interface {
-		Signaled() bool
-	}); !ws.Signaled() {
+	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != unix.SIGKILL {
 		t.Fatalf("tracer ended before it was killed: %v", err)
 	}
 }

@@ -132,7 +132,7 @@ func (v *victim) finish() string {
 		}
 	}
 	if line == "" {
-		unix.Kill(v.pid, unix.SIGABRT)
+		unix.Kill(v.pid, unix.SIGKILL) // it may be stopped
 	}
 	err := v.cmd.Wait()
 	if err != nil || !strings.HasPrefix(line, "ok") {
@@ -156,6 +156,9 @@ var allJobs = []string{"regs", "regs", "sum", "sleep", "poll", "ping", "pong", "
 
 func seizeT(t testing.TB, pid int, opt Options) *Session {
 	t.Helper()
+	if opt.StopTimeout == 0 {
+		opt.StopTimeout = 10 * time.Second // the machine may be busy
+	}
 	s, err := Seize(context.Background(), pid, opt)
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +171,7 @@ func seizeT(t testing.TB, pid int, opt Options) *Session {
 // a step it kills itself there, in the call with the given number.
 func roleCycle(args []string) error {
 	pid, _ := strconv.Atoi(args[0])
-	opt := Options{}
+	opt := Options{StopTimeout: 10 * time.Second}
 	if len(args) > 1 {
 		nth, _ := strconv.Atoi(args[2])
 		opt.step = func(name string) {

@@ -264,15 +264,18 @@ int main() {
 			} else {
 				v = startOdd(t, c.source)
 			}
-			time.Sleep(5 * time.Millisecond)
 			ctx := context.Background()
 			s := seizeT(t, v.pid, Options{})
-			if err := s.Stop(ctx); err != nil {
-				t.Fatal(err)
-			}
-			_, err := s.Syscall(ctx, unix.SYS_GETPID)
+			var err error
+			eventually(t, "there", func() bool { // "up" is said before
+				if err := s.Stop(ctx); err != nil {
+					t.Fatal(err)
+				}
+				_, err = s.Syscall(ctx, unix.SYS_GETPID)
+				s.Resume()
+				return err != nil
+			})
 			t.Log(wantCode(t, err, NoThread))
-			s.Resume()
 		})
 	}
 }

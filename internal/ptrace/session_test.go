@@ -270,6 +270,7 @@ func TestGone(t *testing.T) {
 	t.Run("before", func(t *testing.T) {
 		v := startVictim(t, "sleep", "input")
 		kill(v)
+		eventually(t, "one thread left", func() bool { tids, _ := procfs.Tasks(v.pid); return len(tids) == 1 })
 		_, err := Seize(ctx, v.pid, Options{})
 		wantCode(t, err, Zombie)
 		v.cmd.Wait()

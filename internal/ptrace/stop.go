@@ -23,8 +23,16 @@ func (t *tracer) stop(ctx context.Context) error {
 	}
 	t.pauseAt = time.Now()
 	err := t.stopAll(ctx)
-	if err == nil {
-		err = t.readAllRegs()
+	for err == nil {
+		var killed *thread
+		if killed, err = t.readAllRegs(); killed == nil {
+			break
+		}
+		// Only SIGKILL takes a thread out of its stop: the process is ending,
+		// or another thread is executing a program and ends all others. What
+		// it is will be told.
+		killed.stopped, killed.haveRegs = false, false
+		err = t.stopAll(ctx)
 	}
 	if t.err != nil {
 		return t.err
@@ -41,6 +49,7 @@ func (t *tracer) stop(ctx context.Context) error {
 func (t *tracer) stopAll(ctx context.Context) error {
 	deadline := t.pauseAt.Add(t.opt.StopTimeout)
 	for {
+		t.revive()
 		for _, th := range t.threads {
 			if !th.stopped && !th.asked && !th.dead {
 				th.asked = true
@@ -54,7 +63,7 @@ func (t *tracer) stopAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if tried == 0 {
+		if tried == 0 && !t.revive() {
 			break
 		}
 	}
@@ -62,6 +71,21 @@ func (t *tracer) stopAll(ctx context.Context) error {
 		return t.gone()
 	}
 	return nil
+}
+
+// revive notices that the id of a main thread that had ended belongs to another
+// one now, which has ended all others by execve(2).
+func (t *tracer) revive() bool {
+	th := t.threads[t.id.PID]
+	if th == nil || !th.dead {
+		return false
+	}
+	st, err := procfs.ReadTaskStat(t.id.PID, th.tid)
+	if err != nil || st.IsDead() {
+		return false
+	}
+	*th = thread{tid: th.tid}
+	return true
 }
 
 // await handles events until every thread is stopped.
@@ -190,26 +214,31 @@ var endedByStop = map[uint64]string{
 // readAllRegs reads the registers of all threads, and makes the kernel begin
 // again the system calls that our stop has ended. -ERESTARTNOHAND leaves the
 // choice to the kernel: when a handler is about to run, the call still ends
-// with EINTR.
-func (t *tracer) readAllRegs() error {
+// with EINTR. It returns the thread that is not in its stop any more, if one is
+// not.
+func (t *tracer) readAllRegs() (killed *thread, err error) {
 	for _, th := range t.threads {
 		if th.dead {
 			continue
 		}
-		if err := t.readRegs(th); err != nil {
-			return err
+		if err := t.readRegs(th); errors.Is(err, unix.ESRCH) {
+			return th, nil
+		} else if err != nil {
+			return nil, err
 		}
 		r := &th.regs
 		if _, listed := endedByStop[r.Orig_rax]; listed && int64(r.Rax) == -int64(unix.EINTR) {
 			fixed := *r
 			fixed.Rax = negative(errRestartNoHand)
-			if err := setRegs(th.tid, &fixed); err != nil {
-				return t.lost(err)
+			if err := setRegs(th.tid, &fixed); errors.Is(err, unix.ESRCH) {
+				return th, nil
+			} else if err != nil {
+				return nil, err
 			}
 			th.regs = fixed
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func (t *tracer) readRegs(th *thread) error {
@@ -217,7 +246,7 @@ func (t *tracer) readRegs(th *thread) error {
 		return nil
 	}
 	if err := getRegs(th.tid, &th.regs); err != nil {
-		return t.lost(err)
+		return err
 	}
 	const userCS = 0x33 // __USER_CS; 0x23 is 32-bit code
 	if th.regs.Cs != userCS {
@@ -234,53 +263,6 @@ func (t *tracer) lost(err error) error {
 		return t.gone()
 	}
 	return err
-}
-
-// A Thread is a stopped thread.
-type Thread struct {
-	TID  int
-	Regs Regs
-
-	// Group tells that job control has stopped it (SIGSTOP and the like).
-	Group bool
-}
-
-// Threads returns the threads that are stopped, by ascending id. The main
-// thread is missing when it has exited before the others.
-func (s *Session) Threads() (list []Thread, err error) {
-	err = s.do(func(t *tracer) error {
-		if err := t.halted(); err != nil {
-			return err
-		}
-		for _, th := range t.threads {
-			if !th.dead {
-				list = append(list, Thread{th.tid, th.regs, th.group})
-			}
-		}
-		return nil
-	})
-	slices.SortFunc(list, func(a, b Thread) int { return a.TID - b.TID })
-	return list, err
-}
-
-// SetRegs sets the registers of a stopped thread. When Orig_rax is not -1 and
-// Rax is the negative of a restart code, the kernel begins the system call again
-// when the thread is resumed.
-func (s *Session) SetRegs(tid int, r Regs) error {
-	return s.do(func(t *tracer) error {
-		if err := t.halted(); err != nil {
-			return err
-		}
-		th := t.threads[tid]
-		if th == nil || th.dead {
-			return &ThreadError{tid, "PTRACE_SETREGS", ErrNoSuchTask}
-		}
-		if err := setRegs(tid, &r); err != nil {
-			return t.lost(err)
-		}
-		th.regs = r
-		return nil
-	})
 }
 
 // halted returns nil when the process is stopped.
