@@ -18,12 +18,9 @@ type claim struct {
 
 // proveLine decides a claim. The proof is the debug information of both
 // objects: the two values are the lines that their line tables give for the
-// instruction, or for the call that it loads an argument of.
-//
-// A macro that is called over several lines expands __LINE__ to its last one,
-// while its code has the first. There the values have to be a few lines
-// further, and to have moved exactly as the code did; and they have to be an
-// argument of a call, as they are in assertions.
+// instruction, for the call that it loads an argument of, or for the call that
+// one of both was inlined by. A value that is only near such a line, or that
+// moved as the code did, proves nothing.
 //
 // Without debug information on either side it has to be the argument of a
 // function that is known to take a line.
@@ -43,14 +40,14 @@ func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
 	for _, at := range places {
 		p, ok1 := pre.at(w.pre.a, at.pre)
 		q, ok2 := post.at(w.post.a, at.post)
-		if ok1 && ok2 && p.file == q.file && cl.follows(p.line, q.line, isArgument) {
+		if ok1 && ok2 && p.file == q.file && cl.are(p.line, q.line) {
 			return fmt.Sprintf("the line tables place +%#x at line %d, and +%#x at line %d", at.pre, p.line, at.post, q.line), true
 		}
 	}
 	for _, at := range places {
 		p, q := pre.callLines(w.pre.a, at.pre), post.callLines(w.post.a, at.post)
 		for i := range min(len(p), len(q)) {
-			if cl.follows(p[i], q[i], isArgument) {
+			if cl.are(p[i], q[i]) {
 				return fmt.Sprintf("+%#x was inlined by a call in line %d, and +%#x by one in line %d", at.pre, p[i], at.post, q[i]), true
 			}
 		}
@@ -58,17 +55,9 @@ func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
 	return "", false
 }
 
-// macroLines bounds the lines over which one call of a macro is written.
-const macroLines = 32
-
-// follows reports whether the values are the lines p and q, or, for an
-// argument, both as many lines further.
-func (cl *claim) follows(p, q int, isArgument bool) bool {
-	d := int64(cl.pre) - int64(p)
-	if d != int64(cl.post)-int64(q) || p == q {
-		return false
-	}
-	return d == 0 || isArgument && 0 < d && d <= macroLines
+// are reports whether the values are the lines p and q, which moved.
+func (cl *claim) are(p, q int) bool {
+	return p != q && cl.pre == uint64(p) && cl.post == uint64(q)
 }
 
 // nextCall finds the calls that the instructions of a claim load an argument
@@ -91,7 +80,8 @@ func callAfter(o *Object, a *Atom, off uint64, text bool) (cursor, bool) {
 	if !text && (k.in.ImmLen != 4 || op&^7 != opMovImm32) {
 		return k, false
 	}
-	for k.advance(); ; k.advance() {
+	k.advance()
+	for range maxArguments {
 		ok, err := k.load()
 		switch {
 		case !ok || err != nil:
@@ -101,8 +91,14 @@ func callAfter(o *Object, a *Atom, off uint64, text bool) (cursor, bool) {
 		case k.in.EndsFlow() || k.in.IsBranch() || !text && k.bytes()[k.in.OpOff] == op && k.in.ImmLen == 4:
 			return k, false
 		}
+		k.advance()
 	}
+	return k, false
 }
+
+// maxArguments bounds the instructions between the load of an argument and the
+// call.
+const maxArguments = 64
 
 // lineSinks are functions that take a line number, and the register that it
 // is passed in (psABI section 3.2.3).

@@ -57,14 +57,9 @@ func (l *lineTables) of(side int, o *Object) *lineTable {
 // at returns the row that covers offset off of the atom.
 func (t *lineTable) at(a *Atom, off uint64) (lineRow, bool) {
 	addr := t.base[a.Section] + a.Offset + off
-	i, found := slices.BinarySearchFunc(t.rows, addr, func(r lineRow, addr uint64) int { return cmp.Compare(r.addr, addr) })
-	if found {
-		for i+1 < len(t.rows) && t.rows[i+1].addr == addr {
-			i++ // the last row of an address is the one that holds
-		}
-	} else {
-		i--
-	}
+	// the last row of an address is the one that holds
+	i, _ := slices.BinarySearchFunc(t.rows, addr+1, func(r lineRow, addr uint64) int { return cmp.Compare(r.addr, addr) })
+	i--
 	if i < 0 || t.rows[i].end {
 		return lineRow{}, false
 	}

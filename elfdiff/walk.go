@@ -1,8 +1,10 @@
 package elfdiff
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -46,6 +48,9 @@ func (k *cursor) load() (bool, error) {
 	}
 	k.in = in
 	first := k.next
+	if first == 0 { // also where a cursor starts in the middle
+		first, _ = slices.BinarySearchFunc(k.a.Refs, k.off, func(r Ref, off uint64) int { return cmp.Compare(r.Offset, off) })
+	}
 	for first < len(k.a.Refs) && k.a.Refs[first].Offset < k.off {
 		first++
 	}
@@ -177,15 +182,27 @@ func (w *walk) padding() *Reason {
 		return w.reason(ReasonInstruction, err.Error())
 	}
 	if n, m := w.pre.off-p, w.post.off-q; n != m {
-		w.incidental = append(w.incidental, Reason{
-			Code: ReasonPadding, PreOffset: p, PostOffset: q,
-			PreText: fmt.Sprintf("%d bytes of nops", n), PostText: fmt.Sprintf("%d", m),
+		w.note(func() Reason {
+			return Reason{
+				Code: ReasonPadding, PreOffset: p, PostOffset: q,
+				PreText: fmt.Sprintf("%d bytes of nops", n), PostText: fmt.Sprintf("%d", m),
+			}
 		})
 	}
 	if w.pre.off > p {
 		w.steps = append(w.steps, step{p, q})
 	}
 	return nil
+}
+
+// maxIncidental bounds what is noted about one function.
+const maxIncidental = 1 << 10
+
+// note keeps an incidental difference.
+func (w *walk) note(r func() Reason) {
+	if len(w.incidental) < maxIncidental {
+		w.incidental = append(w.incidental, r())
+	}
 }
 
 // maps reports whether two offsets correspond: they are the starts of
@@ -212,11 +229,23 @@ func (w *walk) maps(pre, post uint64) bool {
 	return false
 }
 
+// maxNops bounds the padding that a branch may lead to.
+const maxNops = 64
+
 // behind returns the first place at or behind off that is no padding.
 func (w *walk) behind(k *cursor, off uint64) (uint64, bool) {
 	c := cursor{o: k.o, a: k.a, off: off}
-	_, err := c.skipNops()
-	return c.off, err == nil
+	for range maxNops {
+		ok, err := c.load()
+		if err != nil {
+			return c.off, false
+		}
+		if !ok || c.in.Class != amd64.Nop || len(c.refs) > 0 {
+			break
+		}
+		c.advance()
+	}
+	return c.off, true
 }
 
 func (w *walk) reason(code ReasonCode, detail string) *Reason {
@@ -311,7 +340,7 @@ func (w *walk) branch() *Reason {
 		}
 	}
 	if p.in.Len != q.in.Len {
-		w.incidental = append(w.incidental, *w.reason(ReasonJump, ""))
+		w.note(func() Reason { return *w.reason(ReasonJump, "") })
 	}
 	return nil
 }
