@@ -13,5 +13,4 @@ require (
 
 require (
 	github.com/cilium/ebpf v0.22.0 // indirect
-	github.com/mikelolasagasti/xz v1.0.1 // indirect
 )
