@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/elfobj"
 	"github.com/gosplice/gosplice/reloc"
 )
@@ -117,6 +118,7 @@ func (m *matched) redirect(r *elfdiff.Replacement) (Redirect, bool) {
 	}
 	f := m.Match.Func(r.Pre)
 	out.By = f.By.String()
+	body.Bytes = append(body.Bytes, m.padding(r.Pre, f)...)
 	out.Old = append(out.Old, body)
 	for _, id := range m.cold[r.Pre] {
 		cold, ok := m.span(id)
@@ -158,6 +160,32 @@ func (m *matched) span(pre elfdiff.AtomID) (Span, bool) {
 	}
 	return Span{Place: place, Bytes: code}, true
 }
+
+// padding returns the nops behind a function in run: room for a jump that is
+// longer than the function. Pre proves that they are nothing else, by having
+// the start of another function right behind them.
+func (m *matched) padding(pre elfdiff.AtomID, f *reloc.FuncResult) []byte {
+	atoms := m.Diff.Pre.Atoms
+	if int(pre)+1 >= len(atoms) {
+		return nil
+	}
+	a, next := &atoms[pre], &atoms[pre+1]
+	if next.Section != a.Section || next.Kind != elfdiff.Func || next.Offset <= a.End() || next.Offset-a.End() >= maxPadding {
+		return nil
+	}
+	g := m.Match.Func(next.ID)
+	if g == nil || g.Verdict != reloc.Matched || g.Address-f.Address-f.Size >= maxPadding {
+		return nil
+	}
+	b := make([]byte, g.Address-f.Address-f.Size)
+	if m.Image.ReadAddr(b, f.Address+f.Size) != nil || amd64.NopLen(b) != len(b) {
+		return nil
+	}
+	return b
+}
+
+// maxPadding bounds how far functions are aligned, in bytes.
+const maxPadding = 64
 
 func notMatched(a *elfdiff.Atom, f *reloc.FuncResult) *Refusal {
 	if f == nil {
@@ -216,10 +244,15 @@ func (m *matched) importOf(e *elfdiff.External) Import {
 			m.setValue(&im, &v)
 		}
 	}
+	// The slots of local dynamic code are the module's, whatever symbol it is
+	// that asks for them; matching has them under the null symbol.
+	if v, ok := m.Match.SymbolValue(0); ok && a.Kind == elfdiff.TLS && v.Has&reloc.UseTLSSlot != 0 {
+		im.TLSBlock = m.placed(v.TLSSlot)
+	}
 	if addr, ok := m.Match.AtomAddr(e.Pre); ok && a.Kind != elfdiff.TLS {
 		im.Address = m.placed(addr)
 	}
-	if im.Address == nil && im.TPOff == nil && im.TLSSlot == nil {
+	if !im.known() {
 		m.refuse(Refuse(CodeNotLocated, cmp.Or(e.Name, "?"), "", 0, "run-pre matching did not find this %s of %s", a.Kind, m.Diff.Pre.Name()))
 	}
 	return im

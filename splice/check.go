@@ -32,7 +32,7 @@ func (u *Update) checkObject(o *Object) error {
 			return fmt.Errorf("import %s: symbol %d has two values", im.Name, im.Symbol)
 		}
 		seen[im.Symbol] = true
-		for _, p := range []*Place{im.Address, im.PLT, im.GOT, im.TLSSlot} {
+		for _, p := range []*Place{im.Address, im.PLT, im.GOT, im.TLSSlot, im.TLSBlock} {
 			if p == nil {
 				continue
 			}

@@ -15,6 +15,7 @@ type Resolved struct {
 	Address, PLT, GOT uint64 // 0 when not known
 	TLSSlot           uint64 // GOT slot with the offset from the thread pointer, 0 when there is none
 	TLSPair           uint64 // GOT slots with the TLS module and the offset in its block, likewise
+	TLSBlock          uint64 // those of the module that it is linked for
 	TPOff             *int64
 	TLS               *uint64
 }

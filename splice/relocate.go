@@ -147,7 +147,7 @@ var values = map[amd64.Expr]func(*linking, *use) (uint64, error){
 	amd64.ExprTPSlot: (*linking).tpSlot,
 	amd64.ExprDTPOff: (*linking).dtpOff,
 	amd64.ExprTLSGD:  (*linking).tlsPair,
-	amd64.ExprTLSLD:  (*linking).tlsPair,
+	amd64.ExprTLSLD:  (*linking).tlsBlock,
 }
 
 func (k *linking) valueFor(u *use) (uint64, error) {
@@ -200,7 +200,7 @@ func (k *linking) local(u *use) (uint64, bool) {
 
 // known reports whether run-pre matching gave any value.
 func (im *Import) known() bool {
-	return im.Address != nil || im.PLT != nil || im.GOT != nil || im.TLSSlot != nil || im.TPOff != nil || im.TLS != nil
+	return im.Address != nil || im.PLT != nil || im.GOT != nil || im.TLSSlot != nil || im.TLSBlock != nil || im.TPOff != nil || im.TLS != nil
 }
 
 func (k *linking) address(u *use) (uint64, error) {
@@ -300,6 +300,17 @@ func (k *linking) tlsPair(u *use) (uint64, error) {
 		return 0, u.refuse(CodeTLSModel, "the program has no GOT entries that name its TLS module")
 	}
 	return r.TLSPair, nil
+}
+
+func (k *linking) tlsBlock(u *use) (uint64, error) {
+	r, err := k.resolved(u)
+	if err != nil {
+		return 0, err
+	}
+	if r.TLSBlock == 0 {
+		return 0, u.refuse(CodeTLSModel, "no code that was matched uses the GOT entries of its TLS block")
+	}
+	return r.TLSBlock, nil
 }
 
 // slotFor returns the address of a GOT slot of our own that holds v.

@@ -64,6 +64,8 @@ type Import struct {
 	PLT     *Place `json:"plt,omitempty"`      // the PLT entry that calls go through
 	GOT     *Place `json:"got,omitempty"`      // the GOT slot that holds the address
 	TLSSlot *Place `json:"tls_slot,omitempty"` // the GOT slots that describe thread-local data
+	// TLSBlock are the GOT slots that describe the TLS block of the module.
+	TLSBlock *Place `json:"tls_block,omitempty"`
 	// TPOff is the offset from the thread pointer, and TLS the one in the
 	// module's TLS block.
 	TPOff *int64  `json:"tpoff,omitempty"`

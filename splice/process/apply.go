@@ -79,7 +79,7 @@ func (a *applier) prepare(u *splice.Update) error {
 	for _, s := range a.plan.spans {
 		areas = append(areas, area{s.name, s.addr, s.addr + uint64(len(s.bytes))})
 	}
-	a.stacks = newStacks(a.image, records, areas)
+	a.stacks = newStacks(a.pid, a.image, records, areas)
 	return a.place()
 }
 

@@ -45,7 +45,7 @@ func (r *resolver) resolve(im *splice.Import) (splice.Resolved, error) {
 	for _, f := range []struct {
 		from *splice.Place
 		to   *uint64
-	}{{im.Address, &out.Address}, {im.PLT, &out.PLT}, {im.GOT, &out.GOT}, {im.TLSSlot, &out.TLSSlot}} {
+	}{{im.Address, &out.Address}, {im.PLT, &out.PLT}, {im.GOT, &out.GOT}, {im.TLSSlot, &out.TLSSlot}, {im.TLSBlock, &out.TLSBlock}} {
 		if f.from != nil {
 			*f.to = r.addr(*f.from)
 		}
@@ -59,7 +59,7 @@ func (r *resolver) resolve(im *splice.Import) (splice.Resolved, error) {
 			out.TLSPair, out.TLSSlot = out.TLSSlot, 0
 		}
 	}
-	if out.Address == 0 && im.TPOff == nil && im.TLSSlot == nil && im.TLS == nil {
+	if out.Address == 0 && im.TPOff == nil && im.TLSSlot == nil && im.TLSBlock == nil && im.TLS == nil {
 		// Also when there is a PLT entry or a slot: code may take the address.
 		addr, err := r.lookup(r.module[im], im.Name)
 		if err != nil && out.PLT == 0 && out.GOT == 0 {

@@ -8,9 +8,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/ehframe"
+	"github.com/gosplice/gosplice/internal/elfobj"
 	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/internal/ptrace"
 	"github.com/gosplice/gosplice/reloc"
@@ -89,11 +91,13 @@ type stacks struct {
 
 // newStacks prepares a check. Unwind tables are opened before the process is
 // stopped, and read when a stack leads to them.
-func newStacks(img *reloc.Image, records []*record, areas []area) *stacks {
+func newStacks(pid int, img *reloc.Image, records []*record, areas []area) *stacks {
 	s := &stacks{areas: areas, restorers: map[uint64]bool{}}
 	tables := make([]*ehframe.Table, len(img.Modules()))
 	for i, m := range img.Modules() {
-		tables[i], _ = moduleTable(img, &m) // without one, its frames are scanned
+		if tables[i], _ = moduleTable(img, &m); tables[i] == nil {
+			tables[i], _ = fileTable(pid, &m) // without one, its frames are scanned
+		}
 	}
 	owns := recordTables(img, records)
 	s.find = func(pc uint64) *ehframe.Table {
@@ -163,6 +167,33 @@ func moduleTable(img *reloc.Image, m *reloc.Module) (*ehframe.Table, error) {
 		}
 	}
 	return ehframe.FromMemory(biased{img, m.Bias}, progs, m.Bias)
+}
+
+// fileTable opens the unwind table of a module by the sections of its file:
+// static programs have no program header for it.
+func fileTable(pid int, m *reloc.Module) (*ehframe.Table, error) {
+	maps, err := procfs.Maps(pid)
+	if err != nil {
+		return nil, err
+	}
+	at := procfs.FindMapping(maps, m.Start)
+	if at == nil || !at.IsFile() {
+		return nil, ehframe.ErrNoUnwind
+	}
+	f, err := procfs.OpenMapping(pid, *at)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	file, err := elfobj.NewFile(f, size)
+	if err != nil {
+		return nil, err
+	}
+	return ehframe.FromELF(file, m.Bias)
 }
 
 // biased is an image by link addresses.

@@ -1,6 +1,8 @@
 /* new static and global data, zero and not */
 #include "victim.h"
 
+volatile int zero;
+
 #ifdef PATCHED
 static long sum;
 long calls = 40;
@@ -19,7 +21,7 @@ __attribute__((noinline)) static long count(int n)
 	calls++;
 	return calls * 1000000 + sum * *chosen + history[calls - 1];
 #else
-	return n;
+	return n + zero;
 #endif
 }
 

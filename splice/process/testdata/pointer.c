@@ -1,12 +1,14 @@
 /* a changed function whose address the program keeps, and compares */
 #include "victim.h"
 
+volatile int zero;
+
 __attribute__((noinline)) static int old_way(int n)
 {
 #ifdef PATCHED
 	return n * 100;
 #else
-	return n + 1;
+	return n + 1 + zero;
 #endif
 }
 

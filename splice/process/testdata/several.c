@@ -7,7 +7,9 @@
 #define STEP 2
 #endif
 
-__attribute__((noinline)) int first(int n) { return n + STEP; }
+volatile int zero;
+
+__attribute__((noinline)) int first(int n) { return n + STEP + zero; }
 __attribute__((noinline)) int second(int n) { return first(n) * STEP; }
 __attribute__((noinline)) static long third(int n) { return n < 2 ? STEP : third(n - 1) + third(n - 2) + first(n); }
 
