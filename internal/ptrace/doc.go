@@ -39,5 +39,10 @@
 // without being a thread (clone with CLONE_VM alone) is not stopped; a vfork
 // child is noticed, because its parent can't be stopped.
 //
+// If the process executes another program in the very moment in which Seize
+// attaches to it, the kernel may let both wait for each other (the tracer for
+// cred_guard_mutex, execve for the tracer to reap a thread) until the tracer's
+// program ends. This is so for every tracer.
+//
 // The package is for Linux on x86-64 only.
 package ptrace
