@@ -282,3 +282,14 @@ func (img *Image) symbolsAt(addr uint64) []Symbol {
 	}
 	return list[lo:hi]
 }
+
+// namesAt reports whether a symbol called name is at addr. That of an IFUNC is
+// at its resolver, where no reference leads.
+func (img *Image) namesAt(name string, addr uint64) bool {
+	for _, i := range img.byName()[name] {
+		if img.symbols[i].Addr == addr && int(i) < img.static {
+			return true
+		}
+	}
+	return false
+}

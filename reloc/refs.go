@@ -190,8 +190,8 @@ func (m *matcher) bindSymbol(u *use) *MismatchError {
 	if known := m.symbolPlaces(u.r.Sym); len(known) > 0 && !m.knownAt(known, u.s, NoModule) {
 		return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which is at %#x", m.runName(u.s), sym.Name, known[0].addr)
 	}
-	if i := m.moduleOf(u.s); i != NoModule && m.img.full[i] && !m.opt.NoSymbols && len(m.img.byName()[sym.Name]) == 0 {
-		return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which the module's symbols don't know", m.runName(u.s), sym.Name)
+	if i := m.moduleOf(u.s); i != NoModule && m.img.full[i] && !m.opt.NoSymbols && !m.img.namesAt(sym.Name, u.s) {
+		return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which the module's symbols don't know there", m.runName(u.s), sym.Name)
 	}
 	u.bind(inAddress, int32(u.r.Sym), u.s, false)
 	return nil

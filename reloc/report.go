@@ -132,6 +132,9 @@ func (m *matcher) values2symbols(r *Result) {
 			r.Symbols = append(r.Symbols, v)
 		}
 	}
+	if v := m.known(key{space: inTLSSlot, id: 0}); v != nil {
+		r.TLSBlock = v.value
+	}
 	slices.SortFunc(r.Symbols, func(a, b Value) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Atom, b.Atom), cmp.Compare(a.Symbol, b.Symbol))
 	})

@@ -140,6 +140,10 @@ type Result struct {
 	// that was found, and of everything named that was located; by name, then
 	// atom, then symbol index.
 	Symbols []Value
+	// TLSBlock is the address of the GOT slots that local dynamic code passes
+	// to __tls_get_addr: they describe the TLS block of the module, whatever
+	// symbol the relocation names. 0 when no matched code has them.
+	TLSBlock uint64
 
 	atoms    []uint64 // by atom: its run address
 	located  []bool
