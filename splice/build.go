@@ -244,10 +244,8 @@ func (m *matched) importOf(e *elfdiff.External) Import {
 			m.setValue(&im, &v)
 		}
 	}
-	// The slots of local dynamic code are the module's, whatever symbol it is
-	// that asks for them; matching has them under the null symbol.
-	if v, ok := m.Match.SymbolValue(0); ok && a.Kind == elfdiff.TLS && v.Has&reloc.UseTLSSlot != 0 {
-		im.TLSBlock = m.placed(v.TLSSlot)
+	if m.Match.TLSBlock != 0 && a.Kind == elfdiff.TLS {
+		im.TLSBlock = m.placed(m.Match.TLSBlock)
 	}
 	if addr, ok := m.Match.AtomAddr(e.Pre); ok && a.Kind != elfdiff.TLS {
 		im.Address = m.placed(addr)
