@@ -1,0 +1,111 @@
+package kbuild
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// An Edit replaces the one occurrence of Old in a source file.
+type Edit struct{ Old, New string }
+
+// Apply changes a text by edits. Each must fit exactly one place, so that an
+// edit for another version of the source is noticed.
+func Apply(text []byte, edits []Edit) ([]byte, error) {
+	for _, e := range edits {
+		if n := bytes.Count(text, []byte(e.Old)); n != 1 {
+			return nil, fmt.Errorf("edit: %q occurs %d times", e.Old, n)
+		}
+		text = bytes.Replace(text, []byte(e.Old), []byte(e.New), 1)
+	}
+	return text, nil
+}
+
+// Compile makes the object of a source file of the tree, such as
+// "fs/proc/cmdline.c", with edits, and returns its path. It lies in the folder
+// out, below the source's name. Without edits it is made once for all tests.
+func (t *Tree) Compile(ctx context.Context, out, source string, edits ...Edit) (string, error) {
+	if len(edits) == 0 {
+		name := filepath.Join("kobj", filepath.Base(t.Dir), strings.ReplaceAll(source, "/", "-"))
+		dir, err := t.cache.Make(ctx, name, func(dir string) error {
+			_, err := t.compile(ctx, dir, source, nil)
+			return err
+		})
+		return objectIn(dir, source), err
+	}
+	return t.compile(ctx, out, source, edits)
+}
+
+func objectIn(dir, source string) string {
+	return filepath.Join(dir, strings.TrimSuffix(source, ".c")+".o")
+}
+
+// compile asks make for the command that it would run, and runs it with another
+// source and another object.
+func (t *Tree) compile(ctx context.Context, out, source string, edits []Edit) (string, error) {
+	text, err := os.ReadFile(filepath.Join(t.Dir, source))
+	if err != nil {
+		return "", err
+	}
+	if text, err = Apply(text, edits); err != nil {
+		return "", fmt.Errorf("%s: %w", source, err)
+	}
+	src, obj := filepath.Join(out, source), objectIn(out, source)
+	if err := os.MkdirAll(filepath.Dir(src), 0o755); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(src, text, 0o644); err != nil {
+		return "", err
+	}
+	cmd, err := t.command(ctx, source)
+	if err != nil {
+		return "", err
+	}
+	// Names of the file, as __FILE__ and #include "..." see them, stay what
+	// they are in the tree.
+	cmd = strings.ReplaceAll(cmd, " "+source, " -iquote "+path.Dir(source)+" -fmacro-prefix-map="+out+"/= "+src+" ")
+	cmd = strings.ReplaceAll(cmd, " "+strings.TrimSuffix(source, ".c")+".o", " "+obj)
+	dep := path.Join(path.Dir(source), "."+strings.TrimSuffix(path.Base(source), ".c")+".o.d")
+	cmd = strings.ReplaceAll(cmd, dep, obj+".d")
+	return obj, run(ctx, t.Dir, "sh", "-c", "set -e; "+cmd)
+}
+
+// command returns the shell command that makes a source's object: the compiler,
+// and objtool where the build runs it on each file.
+func (t *Tree) command(ctx context.Context, source string) (string, error) {
+	object := strings.TrimSuffix(source, ".c") + ".o"
+	name := filepath.Join("kcmd", filepath.Base(t.Dir), strings.ReplaceAll(source, "/", "-"))
+	dir, err := t.cache.Make(ctx, name, func(dir string) error {
+		all, err := output(ctx, t.Dir, "make", "-n", flags, object)
+		if err != nil {
+			return err
+		}
+		cmd, err := pick(string(all), source)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, "cmd"), []byte(cmd), 0o644)
+	})
+	if err != nil {
+		return "", err
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "cmd"))
+	return string(b), err
+}
+
+// pick finds the compiler's command among what make would run, and objtool's
+// when it follows.
+func pick(commands, source string) (string, error) {
+	obj := regexp.QuoteMeta(strings.TrimSuffix(source, ".c") + ".o")
+	re := regexp.MustCompile(`(gcc -Wp,-MMD,[^\n]*? -c -o ` + obj + " " + regexp.QuoteMeta(source) + `) *(;[ ]*\./tools/objtool/objtool [^;\n]*` + obj + `)?`)
+	m := re.FindString(commands)
+	if m == "" {
+		return "", fmt.Errorf("make names no command for %s", source)
+	}
+	return m + " ", nil
+}

@@ -1,0 +1,109 @@
+// Package kbuild makes objects of real kernel source for tests: the source that
+// a stock kernel was built from, with its configuration and compiler options,
+// so that what it compiles is what runs.
+//
+// The prepared source tree lives in the cache of package deb and is never
+// written to afterwards: changed sources and all objects go elsewhere.
+package kbuild
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/vm"
+)
+
+// flags give each function and variable a section of its own. They come last on
+// the compiler's command line, and change no instruction but for the width of
+// some jumps.
+const flags = "KCFLAGS=-ffunction-sections -fdata-sections"
+
+// A Tree is the prepared source of one kernel.
+type Tree struct {
+	Dir    string // its root; must not be written to
+	Kernel *vm.Kernel
+	cache  *deb.Cache
+}
+
+// Need returns the tree for a stock kernel, or skips the test when the source or
+// the tools to build it are missing. The first call on a machine takes minutes.
+func Need(t testing.TB, k *vm.Kernel) *Tree {
+	t.Helper()
+	testenv.Need(t, "gcc", "make", "tar", "xz", "flex", "bison", "bc")
+	tree, err := Prepare(t.Context(), k)
+	if errors.Is(err, deb.ErrUnavailable) {
+		testenv.Skip(t, "%v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+// Prepare unpacks and configures the source of a stock kernel, once.
+func Prepare(ctx context.Context, k *vm.Kernel) (*Tree, error) {
+	cache, err := deb.OpenCache()
+	if err != nil {
+		return nil, err
+	}
+	name := "kbuild/" + k.Release + "_" + strings.NewReplacer("/", "_", ":", "_").Replace(k.Package.Version)
+	dir, err := cache.Make(ctx, name, func(dir string) error { return prepare(ctx, k, dir) })
+	if err != nil {
+		return nil, fmt.Errorf("source of %s: %w", k.Release, err)
+	}
+	return &Tree{Dir: dir, Kernel: k, cache: cache}, nil
+}
+
+func prepare(ctx context.Context, k *vm.Kernel, dir string) error {
+	archive, err := k.Source(ctx)
+	if err != nil {
+		return err
+	}
+	if err := run(ctx, dir, "tar", "--strip-components=1", "-xf", archive); err != nil {
+		return err
+	}
+	config, err := os.ReadFile(k.Config)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, ".config"), config, 0o644); err != nil {
+		return err
+	}
+	for _, target := range []string{"olddefconfig", "modules_prepare"} {
+		if err := run(ctx, dir, "make", "-s", "-j"+strconv.Itoa(runtime.NumCPU()), target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run runs a tool, whose last words become the error.
+func run(ctx context.Context, dir, name string, args ...string) error {
+	_, err := output(ctx, dir, name, args...)
+	return err
+}
+
+// output runs a tool and returns what it prints.
+func output(ctx context.Context, dir, name string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "KBUILD_BUILD_TIMESTAMP=1970-01-01", "LC_ALL=C")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("%s: %w: %s%s", cmd, err, said.Bytes()[max(0, said.Len()-2000):], out[max(0, len(out)-500):])
+	}
+	return out, err
+}

@@ -1,0 +1,278 @@
+// Package kernel reads what one build of Linux says about itself: its vmlinux
+// with symbols, as linked. Nothing is assumed about a version that the image
+// can be asked.
+//
+//	Layout    sizes and offsets of structures, from BTF
+//	Exports   the symbols that modules may use, with their CRCs
+//	Sites     the places in code that the kernel rewrites while it runs
+//	Position  the name by which livepatch finds a function
+//
+// Addresses are link addresses. A running kernel adds one offset to all but
+// those of per-CPU variables and absolute symbols (KASLR).
+package kernel
+
+import (
+	"cmp"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// An Error says what an image lacks.
+type Error struct {
+	Image string // its path
+	What  string // the symbol, section or structure
+	Msg   string
+	Err   error
+}
+
+// Error returns the error on one line.
+func (e *Error) Error() string {
+	s := fmt.Sprintf("%s: %s: %s", e.Image, e.What, e.Msg)
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// A Symbol is a symbol of the image.
+type Symbol struct {
+	Name   string
+	Addr   uint64 // link address; of a per-CPU variable its offset
+	Size   uint64
+	Type   elf.SymType
+	Local  bool
+	PerCPU bool // Addr is an offset in each processor's area, and never moves
+	Abs    bool // Addr is a number, and never moves
+}
+
+// An Image is a vmlinux. It is immutable and safe for concurrent use.
+type Image struct {
+	Path    string
+	File    *elfobj.File
+	symbols []Symbol           // by address, then name
+	byName  map[string][]int32 // into symbols, by address
+	percpu  [2]uint64          // [start, end) of the per-CPU offsets
+	init    [2]uint64          // [start, end) of what is freed after boot
+	image   [2]uint64          // [start, end) of what is mapped
+}
+
+// Open opens a vmlinux with a symbol table.
+func Open(path string) (*Image, error) {
+	f, err := elfobj.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	k := &Image{Path: path, File: f}
+	if err := k.read(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return k, nil
+}
+
+// Close closes the file.
+func (k *Image) Close() error { return k.File.Close() }
+
+func (k *Image) fail(what, format string, args ...any) *Error {
+	return &Error{Image: k.Path, What: what, Msg: fmt.Sprintf(format, args...)}
+}
+
+func (k *Image) read() error {
+	if k.File.Machine != elf.EM_X86_64 || k.File.Type != elf.ET_EXEC && k.File.Type != elf.ET_DYN {
+		return k.fail("header", "%v for %v is no vmlinux for x86-64", k.File.Type, k.File.Machine)
+	}
+	syms, err := k.File.Symbols()
+	if err != nil {
+		return err
+	}
+	k.symbols = make([]Symbol, 0, len(syms))
+	k.byName = make(map[string][]int32, len(syms))
+	for i := range syms {
+		k.addSymbol(&syms[i])
+	}
+	slices.SortStableFunc(k.symbols, func(a, b Symbol) int {
+		return cmp.Or(cmp.Compare(a.Addr, b.Addr), strings.Compare(a.Name, b.Name))
+	})
+	for i := range k.symbols {
+		k.byName[k.symbols[i].Name] = append(k.byName[k.symbols[i].Name], int32(i))
+	}
+	for _, r := range []struct {
+		lo, hi string
+		to     *[2]uint64
+	}{{"_text", "_end", &k.image}, {"__init_begin", "__init_end", &k.init}, {"__per_cpu_start", "__per_cpu_end", &k.percpu}} {
+		if *r.to, err = k.span(r.lo, r.hi); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// slides names symbols that the linker put into the per-CPU section although
+// they are addresses like any other: those of include/asm-generic/vmlinux.lds.h.
+func slides(name string) bool {
+	return name == "__init_begin" || name == "__per_cpu_load" || strings.HasPrefix(name, "init_per_cpu__")
+}
+
+func (k *Image) addSymbol(s *elfobj.Symbol) {
+	t := s.Type()
+	if !s.IsDefined() || t == elf.STT_SECTION || t == elf.STT_FILE || s.Name == "" {
+		return
+	}
+	out := Symbol{Name: s.Name, Addr: s.Value, Size: s.Size, Type: t, Local: s.Bind() == elf.STB_LOCAL, Abs: s.Section == elfobj.SecAbs}
+	if !s.Section.IsReserved() && int(s.Section) < len(k.File.Sections) && !slides(s.Name) {
+		out.PerCPU = strings.HasPrefix(k.File.Sections[s.Section].Name, ".data..percpu")
+	}
+	k.symbols = append(k.symbols, out)
+}
+
+// Symbols returns the symbols of a name, by address: static functions of many
+// files can share one.
+func (k *Image) Symbols(name string) []Symbol {
+	var out []Symbol
+	for _, i := range k.byName[name] {
+		out = append(out, k.symbols[i])
+	}
+	return out
+}
+
+// Symbol returns the one symbol of a name.
+func (k *Image) Symbol(name string) (Symbol, error) {
+	list := k.byName[name]
+	switch len(list) {
+	case 0:
+		return Symbol{}, k.fail(name, "no such symbol")
+	case 1:
+		return k.symbols[list[0]], nil
+	}
+	return Symbol{}, k.fail(name, "%d symbols of that name", len(list))
+}
+
+// span returns the stretch between two symbols.
+func (k *Image) span(lo, hi string) ([2]uint64, error) {
+	a, err := k.Symbol(lo)
+	if err != nil {
+		return [2]uint64{}, err
+	}
+	b, err := k.Symbol(hi)
+	if err != nil {
+		return [2]uint64{}, err
+	}
+	if b.Addr < a.Addr {
+		return [2]uint64{}, k.fail(lo, "%#x is behind %s at %#x", a.Addr, hi, b.Addr)
+	}
+	return [2]uint64{a.Addr, b.Addr}, nil
+}
+
+// IsInit reports whether an address is in memory that is freed after boot.
+func (k *Image) IsInit(addr uint64) bool { return k.init[0] <= addr && addr < k.init[1] }
+
+// IsPerCPU reports whether an address is an offset in a processor's area.
+func (k *Image) IsPerCPU(addr uint64) bool { return k.percpu[0] <= addr && addr < k.percpu[1] }
+
+// IsMapped reports whether an address is in the image that is mapped as a
+// whole, so that one offset leads to all of it.
+func (k *Image) IsMapped(addr uint64) bool { return k.image[0] <= addr && addr <= k.image[1] }
+
+// Read reads linked bytes.
+func (k *Image) Read(addr, size uint64) ([]byte, error) {
+	if size > 1<<28 {
+		return nil, k.fail(fmt.Sprintf("%#x", addr), "%d bytes are too many", size)
+	}
+	b := make([]byte, size)
+	if n, err := k.File.ReadAddr(b, addr); err != nil {
+		return nil, &Error{Image: k.Path, What: fmt.Sprintf("address %#x", addr+uint64(n)), Msg: "can't be read", Err: err}
+	}
+	return b, nil
+}
+
+// text reads a NUL-terminated string.
+func (k *Image) text(addr uint64) (string, error) {
+	for n := uint64(64); ; n *= 4 {
+		b, err := k.Read(addr, n)
+		if err != nil {
+			return "", err
+		}
+		if i := slices.Index(b, 0); i >= 0 {
+			return string(b[:i]), nil
+		}
+		if n > 4096 {
+			return "", k.fail(fmt.Sprintf("address %#x", addr), "no end of the string")
+		}
+	}
+}
+
+// Vermagic returns the string that the modules of this kernel have to bring
+// along in .modinfo: the variable vermagic of kernel/module/main.c.
+func (k *Image) Vermagic() (string, error) {
+	s, err := k.Symbol("vermagic")
+	if err != nil {
+		return "", err
+	}
+	return k.text(s.Addr)
+}
+
+// BuildID returns the content of the note NT_GNU_BUILD_ID, and its address:
+// notes are mapped while the kernel runs.
+func (k *Image) BuildID() (id []byte, addr uint64, err error) {
+	span, err := k.span("__start_notes", "__stop_notes")
+	if err != nil {
+		return nil, 0, err
+	}
+	b, err := k.Read(span[0], span[1]-span[0])
+	if err != nil {
+		return nil, 0, err
+	}
+	const head = 12 // namesz, descsz, type: gABI chapter 5, "Note Section"
+	for off := 0; len(b)-off >= head; {
+		namesz, descsz := uint64(binary.LittleEndian.Uint32(b[off:])), uint64(binary.LittleEndian.Uint32(b[off+4:]))
+		desc := uint64(off) + head + (namesz+3)&^3
+		if namesz > uint64(len(b)) || descsz > uint64(len(b)) || desc+descsz > uint64(len(b)) {
+			break
+		}
+		if binary.LittleEndian.Uint32(b[off+8:]) == 3 && string(b[off+head:off+head+int(namesz)]) == "GNU\x00" && descsz > 0 {
+			return b[desc : desc+descsz], span[0] + desc, nil
+		}
+		off = int(desc + (descsz+3)&^3)
+	}
+	return nil, 0, k.fail(".notes", "no build-id")
+}
+
+// Position returns the name and the position by which livepatch finds what is
+// at an address: 0 when the name is unique, else the rank by address among all
+// symbols of that name, from 1 (kernel/livepatch/core.c, klp_find_object_symbol;
+// scripts/kallsyms.c sorts by address).
+func (k *Image) Position(name string, addr uint64) (uint64, bool) {
+	list := k.byName[name]
+	for i, s := range list {
+		if k.symbols[s].Addr != addr {
+			continue
+		}
+		if len(list) == 1 {
+			return 0, true
+		}
+		return uint64(i + 1), true
+	}
+	return 0, false
+}
+
+// FunctionAt returns the symbol of the code at an address, a global one if
+// there are several.
+func (k *Image) FunctionAt(addr uint64) (Symbol, bool) {
+	i, _ := slices.BinarySearchFunc(k.symbols, addr, func(s Symbol, a uint64) int { return cmp.Compare(s.Addr, a) })
+	var out Symbol
+	found := false
+	for ; i < len(k.symbols) && k.symbols[i].Addr == addr; i++ {
+		if s := k.symbols[i]; s.Type == elf.STT_FUNC && (!found || out.Local && !s.Local) {
+			out, found = s, true
+		}
+	}
+	return out, found
+}

@@ -1,0 +1,114 @@
+package kernel
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf/btf"
+)
+
+// A Struct is the layout of one structure.
+type Struct struct {
+	Name    string
+	Size    uint64            // bytes
+	Offsets map[string]uint64 // of its members, bytes
+	Bits    map[string]uint64 // width of members that are bit fields
+}
+
+// member is what the layout of a livepatch module needs of a structure.
+type member struct {
+	name    string
+	members []string
+}
+
+// needed lists the structures that a livepatch module contains
+// (include/linux/module.h, include/linux/livepatch.h), and orc_entry
+// (arch/x86/include/asm/orc_types.h).
+var needed = []member{
+	{"module", []string{"name", "init", "exit"}},
+	{"klp_func", []string{"old_name", "new_func", "old_sympos"}},
+	{"klp_object", []string{"name", "funcs", "callbacks"}},
+	{"klp_patch", []string{"mod", "objs", "states", "replace"}},
+	{"klp_callbacks", []string{"pre_patch", "post_patch", "pre_unpatch", "post_unpatch"}},
+	{"orc_entry", []string{"sp_offset", "bp_offset", "sp_reg", "bp_reg", "type"}},
+	{"alt_instr", []string{"instr_offset", "repl_offset", "instrlen", "replacementlen"}},
+}
+
+// Layout holds the structures that a livepatch module contains.
+type Layout map[string]Struct
+
+// Layout reads the structures from the image's .BTF.
+func (k *Image) Layout() (Layout, error) {
+	for s := range k.File.SectionsNamed(".BTF") {
+		b, err := s.Data()
+		if err != nil {
+			return nil, err
+		}
+		l, err := ReadLayout(b)
+		if err != nil {
+			return nil, &Error{Image: k.Path, What: ".BTF", Msg: "structures", Err: err}
+		}
+		return l, nil
+	}
+	return nil, k.fail(".BTF", "no such section: the kernel was built without CONFIG_DEBUG_INFO_BTF")
+}
+
+// ReadLayout reads the structures from BTF, as in a vmlinux's .BTF or in
+// /sys/kernel/btf/vmlinux.
+func ReadLayout(b []byte) (Layout, error) {
+	spec, err := btf.LoadSpecFromReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	out := Layout{}
+	for _, n := range needed {
+		var s *btf.Struct
+		if err := spec.TypeByName(n.name, &s); err != nil {
+			return nil, fmt.Errorf("struct %s: %w", n.name, err)
+		}
+		l := Struct{Name: n.name, Size: uint64(s.Size), Offsets: map[string]uint64{}, Bits: map[string]uint64{}}
+		if err := l.add(s.Members, 0, 0); err != nil {
+			return nil, fmt.Errorf("struct %s: %w", n.name, err)
+		}
+		for _, m := range n.members {
+			if _, ok := l.Offsets[m]; !ok {
+				return nil, fmt.Errorf("struct %s: no member %s", n.name, m)
+			}
+		}
+		out[n.name] = l
+	}
+	return out, nil
+}
+
+// maxDepth bounds the nesting of structures without names.
+const maxDepth = 16
+
+// add notes members, and those of anonymous structures and unions in place.
+func (l *Struct) add(members []btf.Member, base uint64, depth int) error {
+	if depth > maxDepth {
+		return errors.New("nested too deeply")
+	}
+	for i := range members {
+		m := &members[i]
+		off := base + uint64(m.Offset.Bytes())
+		if m.Name != "" {
+			l.Offsets[m.Name] = off
+			if m.BitfieldSize > 0 {
+				l.Bits[m.Name] = uint64(m.BitfieldSize)
+			}
+			continue
+		}
+		switch t := btf.UnderlyingType(m.Type).(type) {
+		case *btf.Struct:
+			if err := l.add(t.Members, off, depth+1); err != nil {
+				return err
+			}
+		case *btf.Union:
+			if err := l.add(t.Members, off, depth+1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package kernel
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// A Site is a place in code that the kernel rewrites while it boots or runs.
+type Site struct {
+	Addr, Size uint64 // link address, bytes
+	Table      string // the section or symbol of the table that lists it
+}
+
+// siteTable is one row of the list of tables that describe such places.
+type siteTable struct {
+	// section holds the table, or start and stop are the symbols around it.
+	section, start, stop string
+	entry                uint64 // size of an entry, bytes; 0: sizeof(struct alt_instr)
+	abs                  bool   // the address is absolute, else relative to its field
+	size                 func(t *siteReader, entry []byte, addr uint64) uint64
+}
+
+func fixed(n uint64) func(*siteReader, []byte, uint64) uint64 {
+	return func(*siteReader, []byte, uint64) uint64 { return n }
+}
+
+// siteTables lists everything that arch/x86/kernel/alternative.c, jump_label.c,
+// static_call.c, ftrace.c and callthunks.c of Linux 6.1 to 6.12 write to.
+var siteTables = []siteTable{
+	{section: ".altinstructions", size: altLength},
+	{section: ".parainstructions", entry: 16, abs: true, size: func(_ *siteReader, e []byte, _ uint64) uint64 { return uint64(e[9]) }},
+	{section: ".retpoline_sites", entry: 4, size: instruction},
+	{section: ".return_sites", entry: 4, size: fixed(5)},
+	{section: ".call_sites", entry: 4, size: fixed(5)},
+	{section: ".ibt_endbr_seal", entry: 4, size: fixed(4)},
+	{section: ".smp_locks", entry: 4, size: fixed(1)},
+	{start: "__start___jump_table", stop: "__stop___jump_table", entry: 16, size: instruction},
+	{start: "__start_static_call_sites", stop: "__stop_static_call_sites", entry: 8, size: fixed(5)},
+	{start: "__start_mcount_loc", stop: "__stop_mcount_loc", entry: 8, abs: true, size: fixed(5)},
+}
+
+// runtimeTables are sections by prefix: immediates that boot code fills in
+// (arch/x86/include/asm/runtime-const.h of Linux 6.12).
+var runtimeTables = map[string]uint64{"runtime_ptr_": 8, "runtime_shift_": 1}
+
+// Sites holds all places of an image that the kernel rewrites.
+type Sites struct {
+	list   []Site // by address
+	fentry []uint64
+}
+
+type siteReader struct {
+	k   *Image
+	alt Struct
+}
+
+// altLength is the length of the original instructions of an alternative.
+func altLength(t *siteReader, e []byte, _ uint64) uint64 {
+	return uint64(e[t.alt.Offsets["instrlen"]])
+}
+
+// instruction is the length of the instruction at a site; 6 at least where it
+// does not decode, which is the longest that is rewritten.
+func instruction(t *siteReader, _ []byte, addr uint64) uint64 {
+	var b [16]byte
+	if _, err := t.k.File.ReadAddr(b[:], addr); err == nil {
+		if in, err := amd64.Decode(b[:]); err == nil {
+			return uint64(in.Len)
+		}
+	}
+	return 6
+}
+
+// Sites reads the tables of the image. A table that the image does not have is
+// one that its version does not know.
+func (k *Image) Sites(l Layout) (*Sites, error) {
+	r := &siteReader{k: k, alt: l["alt_instr"]}
+	out := &Sites{}
+	for i := range siteTables {
+		row := &siteTables[i]
+		if row.section == "" {
+			if len(k.byName[row.start]) == 0 {
+				continue
+			}
+			span, err := k.span(row.start, row.stop)
+			if err != nil {
+				return nil, err
+			}
+			b, err := k.Read(span[0], span[1]-span[0])
+			if err != nil {
+				return nil, err
+			}
+			out.add(r, row, b, span[0])
+			continue
+		}
+		for s := range k.File.SectionsNamed(row.section) {
+			b, err := s.Data()
+			if err != nil {
+				return nil, err
+			}
+			out.add(r, row, b, s.Addr)
+		}
+	}
+	for _, s := range k.File.Sections {
+		for prefix, n := range runtimeTables {
+			if strings.HasPrefix(s.Name, prefix) {
+				b, err := s.Data()
+				if err != nil {
+					return nil, err
+				}
+				out.add(r, &siteTable{section: s.Name, entry: 4, size: fixed(n)}, b, s.Addr)
+			}
+		}
+	}
+	slices.SortFunc(out.list, func(a, b Site) int {
+		return cmp.Or(cmp.Compare(a.Addr, b.Addr), cmp.Compare(a.Size, b.Size), strings.Compare(a.Table, b.Table))
+	})
+	slices.Sort(out.fentry)
+	return out, nil
+}
+
+// add reads one table, whose first byte stands at addr.
+func (s *Sites) add(r *siteReader, row *siteTable, b []byte, addr uint64) {
+	n := cmp.Or(row.entry, r.alt.Size)
+	if n < 4 {
+		return
+	}
+	for off := uint64(0); off+n <= uint64(len(b)); off += n {
+		e := b[off : off+n]
+		site := Site{Table: cmp.Or(row.section, row.start)}
+		if row.abs {
+			site.Addr = binary.LittleEndian.Uint64(e)
+		} else {
+			site.Addr = addr + off + uint64(int64(int32(binary.LittleEndian.Uint32(e))))
+		}
+		site.Size = row.size(r, e, site.Addr)
+		s.list = append(s.list, site)
+		if row.start == "__start_mcount_loc" {
+			s.fentry = append(s.fentry, site.Addr)
+		}
+	}
+}
+
+// maxSite is more than any site is long.
+const maxSite = 256
+
+// In returns the sites that lie in [lo, hi) or reach into it.
+func (s *Sites) In(lo, hi uint64) []Site {
+	i, _ := slices.BinarySearchFunc(s.list, lo-min(lo, maxSite), func(x Site, a uint64) int { return cmp.Compare(x.Addr, a) })
+	var out []Site
+	for ; i < len(s.list) && s.list[i].Addr < hi; i++ {
+		if s.list[i].Addr+s.list[i].Size > lo {
+			out = append(out, s.list[i])
+		}
+	}
+	return out
+}
+
+// Fentry returns the first place in [lo, hi) where the function tracer, and by
+// it livepatch, can take over.
+func (s *Sites) Fentry(lo, hi uint64) (uint64, bool) {
+	i, _ := slices.BinarySearch(s.fentry, lo)
+	if i < len(s.fentry) && s.fentry[i] < hi {
+		return s.fentry[i], true
+	}
+	return 0, false
+}
