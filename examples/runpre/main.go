@@ -15,8 +15,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/reloc"
@@ -93,24 +96,32 @@ func open(where string) (*reloc.Image, error) {
 	return reloc.OpenProcess(n)
 }
 
-// match matches each object with the image.
+// match matches each object with the image, several at a time.
 func match(ctx context.Context, where string, paths []string, opt reloc.Options) (*report, error) {
 	img, err := open(where)
 	if err != nil {
 		return nil, err
 	}
 	defer img.Close()
-	r := &report{run: where}
-	for _, path := range paths {
-		pre, err := elfdiff.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		result, err := reloc.Match(ctx, pre, img, opt)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		r.objects = append(r.objects, object{path, result})
+	r := &report{run: where, objects: make([]object, len(paths))}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, path := range paths {
+		g.Go(func() error {
+			pre, err := elfdiff.Open(path)
+			if err != nil {
+				return err
+			}
+			result, err := reloc.Match(ctx, pre, img, opt)
+			if err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			r.objects[i] = object{path, result}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
