@@ -8,7 +8,14 @@ import (
 )
 
 // Options adjusts a comparison. The zero value is strict.
-type Options struct{}
+type Options struct {
+	// Tables has the entries of tables that describe code (exception fix-ups,
+	// static branches, alternatives, ...) travel with the functions that they
+	// are about. It is for targets whose loader reads such tables, which is
+	// that of the kernel. Without it, a function that owns such an entry is
+	// refused, see [CodeSpecialSection].
+	Tables bool
+}
 
 // Compare decides for every function and data object of post whether it is
 // the same as in pre, changed, new or removed, and whether the changes can be
@@ -20,11 +27,11 @@ type Options struct{}
 // a section symbol instead of a symbol, merged string offsets, renumbered
 // static locals and compiler-made suffixes, padding, the width of jumps, and
 // line numbers, where the debug information of both objects proves them.
-func Compare(pre, post *Object, _ Options) (*Diff, error) {
+func Compare(pre, post *Object, opt Options) (*Diff, error) {
 	if a, b := pre.File.Machine, post.File.Machine; a != b {
 		return nil, fmt.Errorf("compare: pre is for %v, post for %v", a, b)
 	}
-	d := &Diff{Pre: pre, Post: post, twins: correlate(pre, post), included: make([]bool, len(post.Atoms))}
+	d := &Diff{Pre: pre, Post: post, twins: correlate(pre, post), included: make([]bool, len(post.Atoms)), carriesTables: opt.Tables}
 	j := &judge{Diff: d, refused: map[Finding]bool{}, c: newComparer(pre, post, d.twins)}
 	j.index = slices.Repeat([]int32{-1}, len(post.Atoms))
 	j.pairs()

@@ -105,6 +105,8 @@ type Diff struct {
 
 	twins    twins
 	included []bool // of post's atoms: what travels
+	// carriesTables is Options.Tables.
+	carriesTables bool
 }
 
 // Changes returns the number of functions and data objects that are not the

@@ -59,10 +59,13 @@ func Extract(d *Diff) (*Extracted, error) {
 		home:  make([]placed, len(d.Post.Atoms)),
 		ext:   map[externalKey]elfobj.SymbolIndex{},
 		names: map[string]int{},
+
+		anchors: map[elfobj.SectionIndex]elfobj.SymbolIndex{},
 	}
 	x.layout()
 	x.unwind()
 	x.relocate()
+	x.tables()
 	return x.finish()
 }
 
@@ -75,7 +78,9 @@ type extraction struct {
 	exts  []External
 	names map[string]int // of symbols outside, with how often each was used
 	fdes  []*Atom
-	known map[string]elfobj.SymbolIndex // global names of pre; made when needed
+	// anchors are the section symbols of what layout placed.
+	anchors map[elfobj.SectionIndex]elfobj.SymbolIndex
+	known   map[string]elfobj.SymbolIndex // global names of pre; made when needed
 }
 
 type placed struct {
@@ -147,6 +152,7 @@ func (x *extraction) chunk(atoms []*Atom) {
 		x.b.Section(sec).Size = last.End() - first.Offset
 	}
 	anchor := x.add(elfobj.Symbol{Info: elf.ST_INFO(elf.STB_LOCAL, elf.STT_SECTION), Section: sec})
+	x.anchors[sec] = anchor
 	for _, a := range atoms {
 		off := start + a.Offset - first.Offset
 		x.home[a.ID] = placed{sec: sec, off: off, symbol: anchor}

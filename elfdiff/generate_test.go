@@ -12,6 +12,7 @@ type program struct {
 	r         *rand.Rand
 	asserts   bool
 	functions []function
+	mutated   string // what mutate did
 }
 
 type function struct {
@@ -151,6 +152,7 @@ func (p *program) mutate() string {
 		case string:
 			s.args[i] = v[:len(v)-1] + string('a'+(v[len(v)-1]-'a'+1)%26)
 		}
+		p.mutated = fmt.Sprintf("%s: "+s.format, append([]any{f.name}, s.args...)...)
 		return f.name
 	}
 }

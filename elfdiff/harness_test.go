@@ -115,13 +115,13 @@ func builds() []build {
 	return all
 }
 
-// selected picks every ninth of the 80 combinations, which gives each option
-// beside each other one, and fewer with the second compiler.
+// selected picks every fourteenth of the 80 combinations, so that each option
+// occurs with and without the others, and fewer with the second compiler.
 func selected(n int, cc string) bool {
 	if cc == "gcc" {
-		return n%9 == 1
+		return n%14 == 1
 	}
-	return n%29 == 4
+	return n%41 == 4
 }
 
 // compile builds one source. name is what the compiler sees, and what it puts

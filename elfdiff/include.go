@@ -35,8 +35,9 @@ func (j *judge) include() {
 
 type includer struct {
 	*judge
-	work   []AtomID
-	shared []AtomID // objects that carried code names through a section symbol
+	work       []AtomID
+	shared     []AtomID    // objects that carried code names through a section symbol
+	tableIndex *entryIndex // of post; made when needed
 	// lost holds the stems of writable data that only pre has.
 	lost map[string]bool
 }
@@ -80,6 +81,7 @@ func dataCode(ch *Change) Code {
 func (in *includer) visit(a *Atom) {
 	if a.Kind == Func {
 		in.function(a)
+		in.described(a)
 	}
 	if mayTouch(a) {
 		in.neighbours(a)

@@ -88,6 +88,13 @@ func callAfter(o *Object, a *Atom, off uint64, text bool) (cursor, bool) {
 			return k, false
 		case k.in.Class == amd64.Call || k.in.Class == amd64.CallInd:
 			return k, true
+		case k.in.Class == amd64.Jump && len(k.refs) == 0: // calls with equal ends share one
+			to, _ := k.in.Target(k.bytes(), k.off)
+			if to >= a.Size {
+				return k, false
+			}
+			k = cursor{o: o, a: a, off: to}
+			continue
 		case k.in.EndsFlow() || k.in.IsBranch() || !text && k.bytes()[k.in.OpOff] == op && k.in.ImmLen == 4:
 			return k, false
 		}

@@ -48,7 +48,7 @@ var sectionRules = []sectionRule{
 	{".retpoline_sites", Special, "retpoline sites", false, ""},
 	{".return_sites", Special, "return thunk sites", false, ""},
 	{".call_sites", Special, "call depth tracking sites", false, ""},
-	{".ibt_endbr_seal", Special, "ENDBR sites", false, ""},
+	{".ibt_endbr_seal", Special, "ENDBR sites", true, ""},
 	{".cfi_sites", Special, "kCFI sites", false, ""},
 	{".kcfi_traps", Special, "kCFI traps", false, ""},
 	{".static_call_sites", Special, "static call sites", false, ""},

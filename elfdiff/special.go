@@ -88,6 +88,9 @@ func (in *includer) special() {
 		if rule := ruleOf(name); rule != nil && rule.drop {
 			continue
 		}
+		if in.carriesTables && (entryRuleOf(name) != nil || name == altReplacement) {
+			continue // see described
+		}
 		seen := map[AtomID]bool{}
 		for k := range a.Refs {
 			t := a.Refs[k].Target

@@ -1,0 +1,203 @@
+package elfdiff
+
+import (
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// entryRule is one row of the table of sections whose entries travel one by
+// one: each describes one place in the code, and belongs to the function that
+// it lies in. Layouts are those of Linux 6.1 and 6.12 on x86-64; what reads
+// them is the kernel's module loader.
+type entryRule struct {
+	section string
+	// sizes are those that an entry can have, in bytes. The first that fits
+	// the relocations of a table is taken.
+	sizes []uint64
+	// owner is the offset in the entry of the reference to the place.
+	owner uint64
+	// text names the section that holds code which an entry brings along. Its
+	// field is at textAt, and the length of the code in the last byte of the
+	// entry.
+	text   string
+	textAt uint64
+	// rows names a section that holds one row for each entry, rowSize bytes.
+	rows    string
+	rowSize uint64
+	// why says what becomes of code whose entries were left behind.
+	why string
+}
+
+const altReplacement = ".altinstr_replacement"
+
+var entryRules = []entryRule{
+	// kernel/trace/ftrace.c: addresses of calls of __fentry__
+	{section: "__mcount_loc", sizes: []uint64{8}, why: "it could not be traced, nor patched again"},
+	// struct alt_instr in arch/x86/include/asm/alternative.h: site, replacement, feature, lengths
+	{section: ".altinstructions", sizes: []uint64{12, 14}, text: altReplacement, textAt: 4, why: "it would run the instructions of the oldest processors"},
+	// struct paravirt_patch_site in arch/x86/include/asm/paravirt_types.h of Linux 6.1
+	{section: ".parainstructions", sizes: []uint64{16}, why: "its indirect calls would stay"},
+	// arch/x86/include/asm/alternative.h: LOCK_PREFIX
+	{section: ".smp_locks", sizes: []uint64{4}, why: "lock prefixes would stay on one processor"},
+	// tools/objtool/check.c writes these four: self-relative addresses
+	{section: ".retpoline_sites", sizes: []uint64{4}, why: "its indirect branches would go through thunks"},
+	{section: ".return_sites", sizes: []uint64{4}, why: "its returns would go through a thunk that is not for it"},
+	{section: ".call_sites", sizes: []uint64{4}, why: "its calls would not be counted"},
+	{section: ".static_call_sites", sizes: []uint64{8}, why: "its static calls would go through trampolines"},
+	// struct jump_entry in include/linux/jump_label.h: site, target, key
+	{section: "__jump_table", sizes: []uint64{16}, why: "its static branches would never change"},
+	// struct bug_entry in include/asm-generic/bug.h
+	{section: "__bug_table", sizes: []uint64{12}, why: "a warning would be fatal"},
+	// struct exception_table_entry in arch/x86/include/asm/extable.h
+	{section: "__ex_table", sizes: []uint64{12}, why: "a fault in user memory would be fatal"},
+	// struct orc_entry in arch/x86/include/asm/orc_types.h: addresses apart from their rows
+	{section: orcAddresses, sizes: []uint64{4}, rows: ".orc_unwind", rowSize: orcRow, why: "stacks with it could not be unwound"},
+}
+
+const (
+	orcAddresses = ".orc_unwind_ip"
+	orcRow       = 6 // sizeof(struct orc_entry)
+)
+
+// entryRuleOf returns the row for a section, or nil.
+func entryRuleOf(section string) *entryRule {
+	for i := range entryRules {
+		if entryRules[i].section == section {
+			return &entryRules[i]
+		}
+	}
+	return nil
+}
+
+// An entry is one entry of a table that describes code.
+type entry struct {
+	table *Atom
+	rule  *entryRule
+	off   uint64 // from the start of the table, bytes
+	bytes []byte
+	refs  []Ref // offsets are from the start of the table
+	owner int   // index in refs of the reference to the place
+}
+
+// site returns the reference to the place that the entry describes.
+func (e *entry) site() *Ref { return &e.refs[e.owner] }
+
+// textOf returns where in the section of replacements the code of an entry is.
+// ok is false when it has none, or lies out of bounds.
+func (o *Object) textOf(e *entry, r *Ref) (t *Atom, lo, hi uint64, ok bool) {
+	if e.rule.text == "" || r.Offset != e.off+e.rule.textAt || r.Target == NoAtom {
+		return nil, 0, 0, false
+	}
+	t = &o.Atoms[r.Target]
+	n := uint64(e.bytes[len(e.bytes)-1])
+	if o.sectionName(t.Section) != e.rule.text || r.TargetOff < 0 || uint64(r.TargetOff) > t.Size || n > t.Size-uint64(r.TargetOff) {
+		return nil, 0, 0, false
+	}
+	return t, uint64(r.TargetOff), uint64(r.TargetOff) + n, true
+}
+
+// entriesIn cuts a table into entries. ok is false when its relocations do not
+// fit any size that entries can have.
+func (o *Object) entriesIn(a *Atom, rule *entryRule) (list []entry, ok bool) {
+	for _, size := range rule.sizes {
+		if list, ok = cutTable(a, rule, size); ok {
+			return list, true
+		}
+	}
+	return nil, false
+}
+
+func cutTable(a *Atom, rule *entryRule, size uint64) ([]entry, bool) {
+	if uint64(len(a.Bytes)) != a.Size || a.Size%size != 0 {
+		return nil, false
+	}
+	list := make([]entry, 0, min(a.Size/size, uint64(len(a.Refs))))
+	next := 0
+	for off := uint64(0); off < a.Size; off += size {
+		first := next
+		owner := -1
+		for ; next < len(a.Refs) && a.Refs[next].Offset < off+size; next++ {
+			if a.Refs[next].Offset == off+rule.owner {
+				owner = next - first
+			}
+		}
+		if owner < 0 {
+			return nil, false
+		}
+		list = append(list, entry{table: a, rule: rule, off: off, bytes: a.Bytes[off : off+size], refs: a.Refs[first:next], owner: owner})
+	}
+	return list, true
+}
+
+// entryIndex holds the entries of all tables by the functions that they belong
+// to. Unwinding rows, which are about stretches of code, are kept by section.
+type entryIndex struct {
+	byOwner map[AtomID][]entry
+	orc     map[elfobj.SectionIndex]*orcTable
+	damaged []*Atom // tables that no rule fits
+}
+
+// indexEntries reads the tables of an object.
+func (o *Object) indexEntries() *entryIndex {
+	x := &entryIndex{byOwner: map[AtomID][]entry{}, orc: map[elfobj.SectionIndex]*orcTable{}}
+	for i := range o.Atoms {
+		a := &o.Atoms[i]
+		if a.Kind != Special {
+			continue
+		}
+		rule := entryRuleOf(o.sectionName(a.Section))
+		if rule == nil {
+			continue
+		}
+		list, ok := o.entriesIn(a, rule)
+		switch {
+		case !ok:
+			x.damaged = append(x.damaged, a)
+		case rule.rows != "":
+			if !o.addOrc(x, a, rule, list) {
+				x.damaged = append(x.damaged, a)
+			}
+		default:
+			for _, e := range list {
+				if t := e.site().Target; t != NoAtom {
+					x.byOwner[t] = append(x.byOwner[t], e)
+				}
+			}
+		}
+	}
+	return x
+}
+
+// described includes what the entries about an included function refer to.
+func (in *includer) described(f *Atom) {
+	if !in.carriesTables {
+		return
+	}
+	if in.tableIndex == nil {
+		in.tableIndex = in.Post.indexEntries()
+		for _, a := range in.tableIndex.damaged {
+			in.refuse(in.Post.finding(CodeSpecialSection, a.ID, 0, "its entries do not have the size that they have in any known kernel"))
+		}
+	}
+	for _, e := range in.tableIndex.byOwner[f.ID] {
+		for k := range e.refs {
+			if k == e.owner {
+				continue
+			}
+			r := &e.refs[k]
+			if e.rule.text == "" || r.Offset != e.off+e.rule.textAt {
+				in.reference(e.table, r)
+				continue
+			}
+			t, lo, hi, ok := in.Post.textOf(&e, r)
+			if !ok {
+				in.refuse(in.Post.finding(CodeSpecialSection, e.table.ID, e.off, "the entry about %s names no replacement", f.Name))
+				continue
+			}
+			for i := range t.Refs {
+				if q := &t.Refs[i]; q.Offset >= lo && q.Offset < hi {
+					in.reference(t, q)
+				}
+			}
+		}
+	}
+}

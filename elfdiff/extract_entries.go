@@ -1,0 +1,120 @@
+package elfdiff
+
+import (
+	"debug/elf"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+const (
+	shtProgbits = elf.SHT_PROGBITS
+	shfAlloc    = elf.SHF_ALLOC
+)
+
+// tables writes the entries that belong to what travels: each table under its
+// own name, the code that entries bring along in one section.
+func (x *extraction) tables() {
+	if !x.carriesTables {
+		return
+	}
+	index := x.Post.indexEntries()
+	x.orc(index.orc)
+	out := map[*entryRule]*tableOut{}
+	texts := map[string]*tableOut{}
+	var order []*tableOut
+	for i := range x.Post.Atoms {
+		if !x.included[i] || x.Post.Atoms[i].Kind != Func {
+			continue
+		}
+		for _, e := range index.byOwner[AtomID(i)] {
+			t := out[e.rule]
+			if t == nil {
+				t = x.tableLike(e.table)
+				out[e.rule] = t
+				order = append(order, t)
+			}
+			x.entry(t, texts, &e)
+		}
+	}
+	for _, t := range order {
+		x.finishTable(t)
+	}
+	if t := texts[altReplacement]; t != nil {
+		x.finishTable(t)
+	}
+}
+
+// tableOut is a table, or the code that goes with it, as it grows.
+type tableOut struct {
+	sec    elfobj.SectionIndex
+	anchor elfobj.SymbolIndex
+	data   []byte
+	relas  []elfobj.Rela
+}
+
+func (x *extraction) tableLike(a *Atom) *tableOut {
+	from := x.Post.File.Sections[a.Section]
+	t := &tableOut{sec: x.b.AddSection(elfobj.SectionHeader{
+		Name: from.Name, Type: from.Type, Flags: from.Flags &^ (elf.SHF_GROUP | elf.SHF_LINK_ORDER), Addralign: from.Addralign, Entsize: from.Entsize,
+	}, nil)}
+	t.anchor = x.add(elfobj.Symbol{Info: elf.ST_INFO(elf.STB_LOCAL, elf.STT_SECTION), Section: t.sec})
+	return t
+}
+
+func (x *extraction) finishTable(t *tableOut) {
+	s := x.b.Section(t.sec)
+	s.Data, s.Size = t.data, uint64(len(t.data))
+	x.b.AddRela(t.sec, t.relas...)
+}
+
+// entry appends one entry to its table.
+func (x *extraction) entry(t *tableOut, texts map[string]*tableOut, e *entry) {
+	at := uint64(len(t.data))
+	t.data = append(t.data, e.bytes...)
+	for k := range e.refs {
+		r := &e.refs[k]
+		field := at + r.Offset - e.off
+		clear(t.data[field:min(field+uint64(fieldSize(r.Type)), uint64(len(t.data)))])
+		if text, lo, hi, ok := x.Post.textOf(e, r); ok {
+			out := texts[e.rule.text]
+			if out == nil {
+				out = x.tableLike(text)
+				texts[e.rule.text] = out
+			}
+			start := x.text(out, text, lo, hi)
+			t.relas = append(t.relas, elfobj.Rela{Offset: field, Type: r.Type, Sym: out.anchor, Addend: int64(start)})
+			continue
+		}
+		sym, addend := x.describedBy(e.table, r)
+		t.relas = append(t.relas, elfobj.Rela{Offset: field, Type: r.Type, Sym: sym, Addend: addend})
+	}
+}
+
+// text copies the code [lo, hi) that an entry brings along, and returns where
+// it went.
+func (x *extraction) text(out *tableOut, from *Atom, lo, hi uint64) uint64 {
+	at := uint64(len(out.data))
+	out.data = append(out.data, from.Bytes[lo:hi]...)
+	for i := range from.Refs {
+		r := &from.Refs[i]
+		if r.Offset < lo || r.Offset >= hi {
+			continue
+		}
+		field := at + r.Offset - lo
+		clear(out.data[field:min(field+uint64(fieldSize(r.Type)), uint64(len(out.data)))])
+		sym, addend := x.describedBy(from, r)
+		out.relas = append(out.relas, elfobj.Rela{Offset: field, Type: r.Type, Sym: sym, Addend: addend})
+	}
+	return at
+}
+
+// describedBy is symbolFor for what is about code: it always means the code
+// that travels, never the identity of the function that is replaced.
+func (x *extraction) describedBy(a *Atom, r *Ref) (elfobj.SymbolIndex, int64) {
+	if r.Target == NoAtom || x.Post.Atoms[r.Target].Kind != Func || !x.included[r.Target] {
+		return x.symbolFor(a, r)
+	}
+	h := x.home[r.Target]
+	off := int64(x.Post.Symbol(r.Sym).Value) + r.Addend - int64(x.Post.Atoms[r.Target].Offset)
+	return x.anchors[h.sec], off + int64(h.off)
+}
