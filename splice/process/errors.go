@@ -34,9 +34,11 @@ func explain(err error) error {
 	var own *splice.Refusal
 	var trace *ptrace.Refusal
 	switch {
+	case isGone(err):
+		// Whatever else it looks like.
 	case errors.As(err, &own):
 		return err
-	case errors.As(err, &trace) && trace.Code != ptrace.Exec:
+	case errors.As(err, &trace):
 		r := splice.Refuse(splice.Code(trace.Code), "", "", 0, "%s", trace.Msg)
 		r.Hint, r.Err = trace.Hint, err
 		return r

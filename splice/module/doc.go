@@ -1,0 +1,43 @@
+// Package module turns changes of built-in kernel code into a livepatch module
+// that the unmodified kernel loads: without kbuild, modpost, a linker or a
+// compiler.
+//
+//	k, err := module.OpenKernel("vmlinux")            // of the running build
+//	diff, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
+//	match, err := reloc.Match(ctx, pre, k.Run(), reloc.Options{})
+//	m, err := module.Build(k, module.Options{Name: "fix"}, module.Pair{Diff: diff, Match: match})
+//	m.WriteTo(w)
+//
+// # What it is made of
+//
+// The changed functions with their data and with the entries of the tables that
+// describe them, in the sections where the kernel's module loader looks for
+// them; the structures of livepatch, laid out as the BTF of the very kernel
+// says; the code of init and exit.
+//
+// # References
+//
+// An exported symbol is a plain undefined symbol with its CRC, so that the
+// loader checks it as for any module. Everything else in vmlinux is reached by
+// an exported anchor and a constant: KASLR moves the image as a whole, so that
+// distances in it are constants of the build. Unlike a name with a position
+// (.klp.sym) this can't be ambiguous, needs no kallsyms, and works in every
+// table. Per-CPU variables, which do not move, have an anchor among themselves.
+// The constants hold for one build only, which is what init proves first.
+//
+// # It proves itself
+//
+// Before it asks livepatch for anything, init compares the build-id of the
+// running kernel, and the running bytes of every function that it replaces,
+// with what run-pre matching saw. Bytes that the kernel rewrites on its own
+// (see the tables of the image: alternatives, ftrace, static branches, ...) are
+// masked; absolute addresses are compared as KASLR has moved them. On a
+// difference the module is not loaded (EINVAL), and the kernel log names the
+// function and the offset.
+//
+// # Limits
+//
+// What can't be done safely is refused with a [splice.Refusal]: see the codes of
+// this package. Changes to kernel modules, several states of one update, and
+// callbacks are not offered yet.
+package module

@@ -1,0 +1,89 @@
+package module
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/reloc"
+)
+
+// A Kernel is one build of Linux: what a module for it has to know. It is
+// immutable once opened, but for [Kernel.UseSymvers], and safe for concurrent
+// use.
+type Kernel struct {
+	image   *kernel.Image
+	run     *reloc.Image
+	layout  kernel.Layout
+	sites   *kernel.Sites
+	exports map[string]kernel.Export
+	symvers map[string]kernel.Export // nil when none was given
+	magic   string
+	id      []byte // build-id
+	idAddr  uint64 // link address of its bytes
+}
+
+// OpenKernel opens the vmlinux of a build, with symbols: the one in a
+// distribution's package of debug information, or in a build's folder. Its
+// parts are documented at their users; an image that lacks one is an error that
+// names it.
+func OpenKernel(path string) (*Kernel, error) {
+	img, err := kernel.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	k := &Kernel{image: img}
+	if err := k.read(path); err != nil {
+		k.Close()
+		return nil, fmt.Errorf("open kernel: %w", err)
+	}
+	return k, nil
+}
+
+func (k *Kernel) read(path string) (err error) {
+	if k.layout, err = k.image.Layout(); err != nil {
+		return err
+	}
+	if k.sites, err = k.image.Sites(k.layout); err != nil {
+		return err
+	}
+	if k.exports, err = k.image.Exports(); err != nil {
+		return err
+	}
+	if k.magic, err = k.image.Vermagic(); err != nil {
+		return err
+	}
+	if k.id, k.idAddr, err = k.image.BuildID(); err != nil {
+		return err
+	}
+	k.run, err = reloc.OpenELF(path)
+	return err
+}
+
+// UseSymvers takes the CRCs of exported symbols from a Module.symvers. Without
+// it, they are read from the image.
+func (k *Kernel) UseSymvers(r io.Reader) error {
+	m, err := kernel.ReadSymvers(r)
+	if err == nil {
+		k.symvers = m
+	}
+	return err
+}
+
+// Run returns the image to match against: vmlinux as linked, which is what runs
+// but for the places that the module masks when it checks.
+func (k *Kernel) Run() *reloc.Image { return k.run }
+
+// BuildID returns the build-id of the image, as in /sys/kernel/notes.
+func (k *Kernel) BuildID() []byte { return k.id }
+
+// Vermagic returns the string by which the loader knows modules of this build.
+func (k *Kernel) Vermagic() string { return k.magic }
+
+// Close closes the files.
+func (k *Kernel) Close() error {
+	if k.run != nil {
+		k.run.Close()
+	}
+	return k.image.Close()
+}

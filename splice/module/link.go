@@ -1,0 +1,213 @@
+package module
+
+import (
+	"debug/elf"
+	"errors"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// relocations are the types that the loader applies (apply_relocate_add in
+// arch/x86/kernel/module.c), with the size of their fields in bytes.
+var relocations = map[uint32]uint64{
+	uint32(elf.R_X86_64_NONE): 0, uint32(elf.R_X86_64_64): 8, uint32(elf.R_X86_64_32): 4, uint32(elf.R_X86_64_32S): 4,
+	uint32(elf.R_X86_64_PC32): 4, uint32(elf.R_X86_64_PLT32): 4, uint32(elf.R_X86_64_PC64): 8,
+}
+
+// pair links what one pair carries into the module.
+func (b *builder) pair(p *Pair) {
+	x, err := elfdiff.Extract(p.Diff)
+	if err != nil {
+		var refused *elfdiff.RefusedError
+		if errors.As(err, &refused) {
+			for i := range refused.Refusals {
+				b.refused.add(&elfdiff.RefusedError{Refusals: refused.Refusals[i : i+1]})
+			}
+			return
+		}
+		b.refused.add(err)
+		return
+	}
+	l := &linker{builder: b, pair: p, spec: x.Spec, object: p.Diff.Post.Name()}
+	l.sections()
+	l.symbols(x)
+	l.relocations()
+	for i := range x.Replacements {
+		l.replace(&x.Replacements[i])
+	}
+}
+
+// linker links one extracted object.
+type linker struct {
+	*builder
+	pair   *Pair
+	spec   *elfobj.Spec
+	object string
+	homes  []home   // of the object's sections
+	syms   []target // of the object's symbols
+}
+
+type home struct {
+	sec *section // nil for what is not carried
+	off uint64
+}
+
+// sections gives each section of the object its place.
+func (l *linker) sections() {
+	l.homes = make([]home, len(l.spec.Sections))
+	for i := 1; i < len(l.spec.Sections); i++ {
+		s := &l.spec.Sections[i]
+		if s.Flags&elf.SHF_ALLOC == 0 || s.Name == ".eh_frame" || s.Type != elf.SHT_PROGBITS && s.Type != elf.SHT_NOBITS {
+			continue
+		}
+		p := placeOf(s.Name)
+		if p == nil || s.Type == elf.SHT_NOBITS && p.flags&elf.SHF_WRITE == 0 {
+			l.refused.add(refuse(CodeSection, "", s.Name, 0, "%s has something in it that would have to travel", l.object))
+			continue
+		}
+		if s.Type == elf.SHT_NOBITS {
+			out := l.section(".bss", elf.SHT_NOBITS, flagsWA, 1)
+			out.pad(max(s.Addralign, 1))
+			l.homes[i] = home{out, out.size}
+			out.size += s.Size
+			continue
+		}
+		to, flags := p.to, p.flags
+		if to == ".bss" {
+			to, flags = ".data", flagsWA
+		}
+		out := l.section(to, elf.SHT_PROGBITS, flags, 1)
+		if to != ".text" && to != ".rodata" && to != ".data" {
+			out.ent = s.Entsize
+		}
+		l.homes[i] = home{out, out.append(max(s.Addralign, 1), s.Data)}
+	}
+}
+
+// symbols defines those of the object, and resolves those that it does not
+// define. All become local: nothing is exported.
+func (l *linker) symbols(x *elfdiff.Extracted) {
+	undefined := map[string]elfobj.SymbolIndex{}
+	for i, s := range l.pair.Diff.Pre.Symbols() {
+		if i > 0 && !s.IsDefined() {
+			undefined[s.Name] = elfobj.SymbolIndex(i)
+		}
+	}
+	l.syms = make([]target, len(l.spec.Symbols))
+	external := map[elfobj.SymbolIndex]*elfdiff.External{}
+	for i := range x.Externals {
+		external[x.Externals[i].Symbol] = &x.Externals[i]
+	}
+	for i := 1; i < len(l.spec.Symbols); i++ {
+		s := &l.spec.Symbols[i]
+		if e := external[elfobj.SymbolIndex(i)]; e != nil {
+			t, err := l.resolve(l.pair, undefined, e)
+			if err != nil {
+				l.refused.add(err)
+			}
+			l.syms[i] = t
+			continue
+		}
+		l.define(i, s)
+	}
+}
+
+func (l *linker) define(i int, s *elfobj.Symbol) {
+	if s.Section == elfobj.SecAbs {
+		l.syms[i] = l.absolute(s.Name, s.Value)
+		return
+	}
+	if s.Section == elfobj.SecUndef || int(s.Section) >= len(l.homes) || l.homes[s.Section].sec == nil {
+		return // of a section that was refused, or is not carried
+	}
+	h := l.homes[s.Section]
+	if s.Type() == elf.STT_SECTION {
+		l.syms[i] = target{h.sec.anchor, int64(h.off)}
+		return
+	}
+	out := *s
+	out.Info = elf.ST_INFO(elf.STB_LOCAL, s.Type())
+	out.Section, out.Value = h.sec.index, h.off+s.Value
+	l.syms[i] = target{symbol: l.out.AddSymbol(out)}
+}
+
+// relocations copies those of what is carried.
+func (l *linker) relocations() {
+	for i := range l.spec.Sections {
+		s := &l.spec.Sections[i]
+		if s.Type != elf.SHT_RELA || int(s.Info) >= len(l.homes) || l.homes[s.Info].sec == nil {
+			continue
+		}
+		h := l.homes[s.Info]
+		for _, r := range s.Relas {
+			if _, ok := relocations[r.Type]; !ok {
+				l.refused.add(refuse(CodeRelocation, "", l.spec.Sections[s.Info].Name, r.Offset, "%v", elf.R_X86_64(r.Type)))
+				continue
+			}
+			t := l.syms[r.Sym]
+			h.sec.rela(h.off+r.Offset, elf.R_X86_64(r.Type), t.symbol, t.addend+r.Addend)
+		}
+	}
+}
+
+// replace notes that the kernel's function is to be replaced.
+func (l *linker) replace(r *elfdiff.Replacement) {
+	f, ok := l.matched(r.Pre)
+	if !ok {
+		return
+	}
+	if l.image.IsInit(f.Address) {
+		l.refused.add(refuse(CodeInit, r.Name, "", f.Address, "it ran at boot, and is freed"))
+		return
+	}
+	sym, ok := l.image.FunctionAt(f.Address)
+	if !ok {
+		l.refused.add(refuse(splice.CodeNotLocated, r.Name, "", f.Address, "the image has no symbol there"))
+		return
+	}
+	pos, _ := l.image.Position(sym.Name, sym.Addr)
+	if _, ok := l.sites.Fentry(f.Address, f.Address+f.Size); !ok {
+		l.refused.add(refuse(CodeNoFentry, r.Name, "", f.Address, "it does not begin with a call of the function tracer"))
+		return
+	}
+	for i := range l.patched {
+		if l.patched[i].Addr == f.Address {
+			l.refused.add(refuse(CodeTwice, r.Name, "", f.Address, "two objects replace it"))
+			return
+		}
+	}
+	out := patched{symbol: l.syms[r.New].symbol}
+	out.Function = Function{Name: sym.Name, Position: pos, Addr: f.Address, By: f.By.String()}
+	l.expect(&out.Function, r.Pre, f)
+	pre := l.pair.Diff.Pre
+	for i := range pre.Atoms {
+		if a := &pre.Atoms[i]; a.Kind == elfdiff.Func && a.Owner == r.Pre {
+			if cold, ok := l.matched(a.ID); ok {
+				l.expect(&out.Function, a.ID, cold)
+			}
+		}
+	}
+	l.patched = append(l.patched, out)
+}
+
+// matched returns what run-pre matching found, which has to be a match.
+func (l *linker) matched(id elfdiff.AtomID) (*reloc.FuncResult, bool) {
+	f := l.pair.Match.Func(id)
+	if f != nil && f.Verdict == reloc.Matched {
+		return f, true
+	}
+	name := l.pair.Diff.Pre.Atom(id).Name
+	if f == nil {
+		l.refused.add(refuse(splice.CodeNotMatched, name, "", 0, "it was not looked for"))
+		return nil, false
+	}
+	r := refuse(splice.CodeNotMatched, name, "", f.Address, "run-pre matching says %s", f.Verdict)
+	if f.Mismatch != nil {
+		r.Err = f.Mismatch
+	}
+	l.refused.add(r)
+	return nil, false
+}

@@ -1,0 +1,194 @@
+package module
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// Options says what the module tells about itself. Only Name is required.
+type Options struct {
+	// Name is the module's name: letters, digits and underscores.
+	Name string
+	// License is GPL unless given; livepatch is for compatible licences only
+	// (include/linux/license.h).
+	License     string
+	Description string   // one line
+	Fixes       []string // what it fixes, such as CVE numbers: one line each
+	// Replace has it take the place of all livepatches that are active
+	// (Documentation/livepatch/cumulative-patches.rst).
+	Replace bool
+}
+
+// A Pair is the change of one object: pre and post compared with
+// [elfdiff.Options].Tables, and pre matched with [Kernel.Run].
+type Pair struct {
+	Diff  *elfdiff.Diff
+	Match *reloc.Result
+}
+
+// A Function is one that the module replaces.
+type Function struct {
+	Name     string `json:"name"`     // in the kernel
+	Position uint64 `json:"position"` // among those of its name, from 1; 0 when it is unique
+	Addr     uint64 `json:"addr"`     // link address
+	Size     uint64 `json:"size"`     // bytes that are verified, with cold parts
+	Masked   uint64 `json:"masked"`   // bytes of those that the kernel rewrites on its own
+	By       string `json:"by"`       // what singled it out
+}
+
+// A Reference says how the module reaches something in the kernel.
+type Reference struct {
+	Name string `json:"name"`
+	Addr uint64 `json:"addr"` // link address, or per-CPU offset
+	By   string `json:"by"`   // "export", "anchor", "per-cpu" or "absolute"
+}
+
+// A Module is a livepatch module.
+type Module struct {
+	Name       string      `json:"name"`
+	Functions  []Function  `json:"functions"`
+	References []Reference `json:"references"`
+	ID         string      `json:"id"` // digest of everything in it, hexadecimal
+
+	image []byte
+}
+
+// WriteTo writes the file.
+func (m *Module) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(m.image)
+	return int64(n), err
+}
+
+// Bytes returns the file. The slice is shared and must not be changed.
+func (m *Module) Bytes() []byte { return m.image }
+
+// Build makes the module that carries the changes of all pairs. The same input
+// gives the same bytes. The error joins all refusals, each a [*splice.Refusal]
+// or an [*elfdiff.RefusedError].
+func Build(k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
+	b, err := newBuilder(k, opt)
+	if err != nil {
+		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
+	}
+	for i := range pairs {
+		b.pair(&pairs[i])
+	}
+	if len(b.patched) == 0 && len(b.refused) == 0 {
+		b.refused.add(refuse(splice.CodeNothing, "", "", 0, "nothing is replaced"))
+	}
+	b.checks()
+	b.patch()
+	b.control()
+	b.identity()
+	if err := b.refused.err(); err != nil {
+		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
+	}
+	m, err := b.finish()
+	if err != nil {
+		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
+	}
+	return m, nil
+}
+
+// builder is a module that grows.
+type builder struct {
+	*Kernel
+	opt     Options
+	refused refusals
+	out     elfobj.Builder
+	secs    map[string]*section
+	order   []*section
+	imports map[string]elfobj.SymbolIndex // undefined symbols
+	crcs    map[string]uint32             // of exports that are used
+	spaces  map[string]bool               // namespaces to import
+	refs    map[Reference]bool
+	patched []patched
+	rows    []check
+	strings map[string]uint64 // in .rodata.str
+	note    *section
+}
+
+// patched is a function that is replaced.
+type patched struct {
+	Function
+	symbol elfobj.SymbolIndex // the new one
+}
+
+func newBuilder(k *Kernel, opt Options) (*builder, error) {
+	if opt.License == "" {
+		opt.License = "GPL"
+	}
+	if err := checkOptions(&opt); err != nil {
+		return nil, err
+	}
+	b := &builder{
+		Kernel: k, opt: opt, secs: map[string]*section{}, imports: map[string]elfobj.SymbolIndex{}, crcs: map[string]uint32{},
+		spaces: map[string]bool{}, refs: map[Reference]bool{}, strings: map[string]uint64{},
+	}
+	for _, name := range []string{"module_layout", anchor} {
+		if _, err := b.export(name); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// maxName is MODULE_NAME_LEN without the NUL (include/linux/module.h).
+const maxName = 55
+
+// licenses are those that the kernel takes for compatible with the GPL
+// (include/linux/license.h).
+var licenses = []string{"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"}
+
+func checkOptions(opt *Options) error {
+	ok := opt.Name != "" && len(opt.Name) <= maxName
+	for _, c := range opt.Name {
+		ok = ok && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_')
+	}
+	if !ok {
+		return refuse(CodeName, opt.Name, "", 0, "no name for a module, which has 1 to %d letters, digits and underscores", maxName)
+	}
+	good := false
+	for _, l := range licenses {
+		good = good || l == opt.License
+	}
+	if !good {
+		return refuse(CodeLicense, opt.Name, "", 0, "licence %q is not compatible with livepatch", opt.License)
+	}
+	for _, s := range append([]string{opt.Description}, opt.Fixes...) {
+		if strings.ContainsAny(s, "\x00\n") {
+			return refuse(CodeName, opt.Name, ".modinfo", 0, "%q is not one line", s)
+		}
+	}
+	return nil
+}
+
+// finish writes the file twice: the digest of the first is the identity that
+// the second carries.
+func (b *builder) finish() (*Module, error) {
+	b.flush()
+	var first bytes.Buffer
+	if _, err := b.out.WriteTo(&first); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(first.Bytes())
+	copy(b.note.data[buildIDNote:], sum[:buildIDSize])
+	var second bytes.Buffer
+	if _, err := b.out.WriteTo(&second); err != nil {
+		return nil, err
+	}
+	m := &Module{Name: b.opt.Name, ID: fmt.Sprintf("%x", sum[:buildIDSize]), image: second.Bytes()}
+	for _, p := range b.patched {
+		m.Functions = append(m.Functions, p.Function)
+	}
+	m.References = b.sortedRefs()
+	return m, nil
+}

@@ -1,0 +1,58 @@
+package module
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gosplice/gosplice/splice"
+)
+
+// The refusals of this package. See also those of package splice.
+const (
+	CodeSection    splice.Code = "section"         // carried data or code in a section that a module can't have
+	CodeInit       splice.Code = "init-memory"     // code or data that the kernel frees after boot
+	CodeNoFentry   splice.Code = "no-fentry"       // a function that livepatch can't take over
+	CodeNoAnchor   splice.Code = "no-anchor"       // no exported symbol to start from
+	CodeNoCRC      splice.Code = "missing-crc"     // an export without a CRC where the kernel asks for one
+	CodeCRCDiffers splice.Code = "crc-differs"     // Module.symvers is of another build than the image
+	CodeName       splice.Code = "name"            // a name that does not fit the format
+	CodeRelocation splice.Code = "relocation"      // a type of relocation that the loader does not take
+	CodeKernel     splice.Code = "kernel"          // the kernel lacks what a livepatch module needs
+	CodeTables     splice.Code = "tables"          // the diff does not carry tables
+	CodeNoObjtool  splice.Code = "no-objtool"      // objtool has not seen the object
+	CodeTwice      splice.Code = "replaced-twice"  // two objects replace one function
+	CodeLicense    splice.Code = "license"         // a licence with which livepatch can't be used
+	CodeAlready    splice.Code = "foreign-section" // a name that the module itself needs
+)
+
+var hints = map[splice.Code]string{
+	CodeSection:            "keep such data as it is; a module can have new functions, constants and plain variables",
+	CodeInit:               "it ran at boot and is gone: change what uses its result",
+	CodeNoFentry:           "change its callers instead: assembly, notrace and noinstr functions have no place to take over",
+	CodeNoAnchor:           "the kernel must export it",
+	CodeNoCRC:              "give the Module.symvers of this build",
+	CodeCRCDiffers:         "give the Module.symvers of the build that the image is from",
+	CodeName:               "choose a shorter name of letters, digits and underscores",
+	CodeRelocation:         "compile as the kernel itself is compiled",
+	CodeKernel:             "livepatch modules need CONFIG_LIVEPATCH, CONFIG_DEBUG_INFO_BTF and the vmlinux with symbols",
+	CodeTables:             "compare with elfdiff.Options.Tables",
+	CodeNoObjtool:          "run the kernel's own objtool on pre and post",
+	CodeTwice:              "give each object once",
+	CodeLicense:            "use GPL or a dual licence",
+	splice.CodeNotMatched:  "compile pre from the very source, with the very compiler and options, of the kernel",
+	splice.CodeNotLocated:  "no matched function refers to it, and its name is not unique: have the patch reach it in another way",
+	splice.CodeNothing:     "change a function that the kernel has",
+	splice.CodeUnsupported: "leave it out",
+}
+
+// refuse makes a refusal with this package's hint.
+func refuse(code splice.Code, symbol, section string, off uint64, format string, args ...any) *splice.Refusal {
+	return &splice.Refusal{Code: code, Symbol: symbol, Section: section, Offset: off, Message: fmt.Sprintf(format, args...), Hint: hints[code]}
+}
+
+// refusals collects them, so that one run tells all.
+type refusals []error
+
+func (r *refusals) add(err error) { *r = append(*r, err) }
+
+func (r refusals) err() error { return errors.Join(r...) }
