@@ -132,7 +132,9 @@ func (x *extraction) chunk(atoms []*Atom) {
 		Name: chunkName(from.Name, first), Type: from.Type, Flags: from.Flags &^ (elf.SHF_GROUP | elf.SHF_LINK_ORDER),
 		Addralign: alignAt(from.Addralign, first.Offset), Entsize: from.Entsize,
 	}
-	if from.Flags&elf.SHF_MERGE != 0 && (len(atoms) > 1 || first.Kind == Const) {
+	if from.Flags&elf.SHF_MERGE != 0 {
+		// A linker takes a section symbol of a mergeable section with its
+		// addend for a place in it, which a PC-relative addend is not.
 		h.Flags &^= elf.SHF_MERGE | elf.SHF_STRINGS
 		h.Entsize = 0
 	}

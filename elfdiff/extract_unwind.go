@@ -1,9 +1,9 @@
 package elfdiff
 
 import (
+	"debug/elf"
 	"encoding/binary"
 
-	"debug/elf"
 	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
