@@ -114,6 +114,7 @@ type builder struct {
 	rows    []check
 	strings map[string]uint64 // in .rodata.str
 	note    *section
+	table   uint64 // of the checks, in .rodata
 }
 
 // patched is a function that is replaced.

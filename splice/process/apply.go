@@ -145,7 +145,8 @@ func (a *applier) mapRegion(ctx context.Context) error {
 	}
 }
 
-// mapOnce maps the region in a stop of its own. Nothing is ever writable and
+// mapOnce maps the region in a stop of its own, and writes the record, so that
+// a killed tool leaves no memory that nobody knows. Nothing is ever writable and
 // executable, nor becomes executable that was not: what is written later is
 // written through the tracer.
 func (a *applier) mapOnce(ctx context.Context) error {
@@ -154,32 +155,37 @@ func (a *applier) mapOnce(ctx context.Context) error {
 	}
 	defer a.session.Resume()
 	at := &a.plan.at
-	end := at.start
+	start := at.end
 	for _, part := range []struct {
 		extent
 		prot int
 	}{
-		{extent{at.start, at.code}, unix.PROT_READ},
-		{extent{at.code, at.data}, unix.PROT_READ | unix.PROT_EXEC},
+		// A record that is found says how all of it is mapped: it comes last.
 		{extent{at.data, at.end}, unix.PROT_READ | unix.PROT_WRITE},
+		{extent{at.code, at.data}, unix.PROT_READ | unix.PROT_EXEC},
+		{extent{at.start, at.code}, unix.PROT_READ},
 	} {
 		if part.size() == 0 {
 			continue
 		}
 		if err := a.session.Mmap(ctx, part.extent[0], part.size(), part.prot); err != nil {
-			if end > at.start && !isGone(err) {
-				err = errors.Join(err, a.session.Munmap(context.WithoutCancel(ctx), at.start, end-at.start))
+			if start < at.end && !isGone(err) {
+				err = errors.Join(err, a.session.Munmap(context.WithoutCancel(ctx), start, at.end-start))
 			}
 			return err
 		}
-		end = part.extent[1]
+		start = part.extent[0]
 	}
-	return nil
+	err := a.writeRecord()
+	if err != nil && !isGone(err) {
+		err = errors.Join(err, a.session.Munmap(context.WithoutCancel(ctx), start, at.end-start))
+	}
+	return err
 }
 
-// fill writes the region, and reads it back. The record comes last, so that
-// one that is whole describes what is there.
-func (a *applier) fill() error {
+// writeRecord writes the record. Until the first redirection is written, it
+// describes an update that is not in use.
+func (a *applier) writeRecord() error {
 	rec, err := a.plan.rec.encode()
 	if err != nil {
 		return err
@@ -187,6 +193,12 @@ func (a *applier) fill() error {
 	if uint64(len(rec)) > a.plan.head {
 		return fmt.Errorf("a record of %#x bytes in %#x", len(rec), a.plan.head)
 	}
+	_, err = a.session.Mem().WriteAddr(rec, a.plan.at.start)
+	return err
+}
+
+// fill writes the region, and reads it back. The process runs meanwhile.
+func (a *applier) fill() error {
 	at, mem := &a.plan.at, a.session.Mem()
 	for _, s := range []struct {
 		addr uint64
@@ -197,7 +209,6 @@ func (a *applier) fill() error {
 		{at.code, a.plan.linked.Code.Bytes},
 		{at.stubs, a.plan.stub},
 		{at.data, a.plan.linked.Data.Bytes},
-		{at.start, rec},
 	} {
 		if len(s.b) == 0 {
 			continue

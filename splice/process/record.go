@@ -24,8 +24,8 @@ import (
 //	+24  32 bytes  SHA-256 of the JSON
 //	+56  ...       JSON
 //
-// It is written before anything that it describes, and never changes. What
-// became of the update is read off the redirected functions themselves.
+// It is written before everything else, and never changes. What became of the
+// update is read off the redirected functions themselves.
 type record struct {
 	Format    int                  `json:"format"`
 	Name      string               `json:"name"`

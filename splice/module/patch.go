@@ -1,0 +1,110 @@
+package module
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+func put64(b []byte, v uint64) { binary.LittleEndian.PutUint64(b, v) }
+func put32(b []byte, v uint32) { binary.LittleEndian.PutUint32(b, v) }
+
+// patch writes struct klp_patch with its objects and functions
+// (include/linux/livepatch.h), in the layout of this kernel. What is not set
+// belongs to the kernel.
+func (b *builder) patch() {
+	fn, obj, patch := b.layout["klp_func"], b.layout["klp_object"], b.layout["klp_patch"]
+	d := b.data()
+	funcs := d.append(8, make([]byte, fn.Size*uint64(len(b.patched)+1)))
+	b.define("funcs", elf.STT_OBJECT, d, funcs, fn.Size*uint64(len(b.patched)+1))
+	for i, p := range b.patched {
+		at := funcs + uint64(i)*fn.Size
+		s, name := b.string(p.Name)
+		d.rela(at+fn.Offsets["old_name"], elf.R_X86_64_64, s.anchor, int64(name))
+		d.rela(at+fn.Offsets["new_func"], elf.R_X86_64_64, p.symbol, 0)
+		put64(d.data[at+fn.Offsets["old_sympos"]:], p.Position)
+	}
+	objs := d.append(8, make([]byte, obj.Size*2))
+	b.define("objs", elf.STT_OBJECT, d, objs, obj.Size*2)
+	d.rela(objs+obj.Offsets["funcs"], elf.R_X86_64_64, d.anchor, int64(funcs))
+	at := d.append(8, make([]byte, patch.Size))
+	b.define("patch", elf.STT_OBJECT, d, at, patch.Size)
+	d.rela(at+patch.Offsets["mod"], elf.R_X86_64_64, b.thisModule().anchor, 0)
+	d.rela(at+patch.Offsets["objs"], elf.R_X86_64_64, d.anchor, int64(objs))
+	if b.opt.Replace {
+		d.data[at+patch.Offsets["replace"]] = 1
+	}
+	b.code(at)
+}
+
+// thisModule is the section with struct module, which the loader fills in.
+func (b *builder) thisModule() *section {
+	return b.section(".gnu.linkonce.this_module", elf.SHT_PROGBITS, flagsWA, 64)
+}
+
+// control writes what the loader reads before anything else: struct module,
+// .modinfo and __versions.
+func (b *builder) control() {
+	m, s := b.layout["module"], b.thisModule()
+	s.data = make([]byte, m.Size) // its size is checked against the kernel's, from 6.4 on
+	copy(s.data[m.Offsets["name"]:], b.opt.Name)
+	b.out.AddSymbol(elfobj.Symbol{Name: "__this_module", Size: m.Size, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_OBJECT), Section: s.index})
+	b.modinfo()
+	if b.hasCRCs() {
+		v := b.section("__versions", elf.SHT_PROGBITS, flagsA, 32)
+		names := slices.Sorted(maps.Keys(b.crcs))
+		for _, name := range names {
+			at := v.append(1, make([]byte, 8+crcName)) // struct modversion_info
+			put64(v.data[at:], uint64(b.crcs[name]))
+			copy(v.data[at+8:], name)
+		}
+	}
+}
+
+// modinfo writes .modinfo (Documentation/kbuild/modules.rst; the keys are those
+// that kernel/module/main.c asks for).
+func (b *builder) modinfo() {
+	s := b.section(".modinfo", elf.SHT_PROGBITS, flagsA, 1)
+	put := func(key, value string) { s.append(1, append([]byte(key+"="+value), 0)) }
+	put("license", b.opt.License)
+	if b.opt.Description != "" {
+		put("description", b.opt.Description)
+	}
+	for _, f := range b.opt.Fixes {
+		put("fixes", f)
+	}
+	for _, ns := range slices.Sorted(maps.Keys(b.spaces)) {
+		put("import_ns", ns)
+	}
+	put("livepatch", "Y")
+	put("depends", "")
+	put("retpoline", "Y") // all its code is the compiler's for this kernel, or has no indirect branch
+	put("name", b.opt.Name)
+	put("vermagic", b.magic)
+}
+
+// The identity of the update is its build-id; the kernel shows it in
+// /sys/module/NAME/notes. The note beside it names the kernel that the update
+// is for.
+const (
+	buildIDSize = 20
+	buildIDNote = 16 // offset of the content: three words and "GNU"
+)
+
+func (b *builder) identity() {
+	note := func(name, owner string, typ uint32, desc []byte) *section {
+		s := b.section(name, elf.SHT_NOTE, flagsA, 4)
+		h := make([]byte, 12)
+		put32(h, uint32(len(owner)+1))
+		put32(h[4:], uint32(len(desc)))
+		put32(h[8:], typ)
+		s.append(4, append(append(h, owner...), 0))
+		s.append(4, desc)
+		return s
+	}
+	b.note = note(".note.gnu.build-id", "GNU", 3, make([]byte, buildIDSize))
+	note(".note.gosplice.kernel", "gosplice", 1, b.id)
+}

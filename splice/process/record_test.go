@@ -1,0 +1,221 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gosplice/gosplice/internal/procfs"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// forgedStart is where testdata/odd.c maps a forged record.
+const forgedStart = 0x200000000000
+
+// forged returns a record that is as it should be, for code at an address with
+// five given bytes.
+func forged(t *testing.T, at uint64, orig []byte) *record {
+	t.Helper()
+	r := &record{
+		Format: recordFormat, Name: "forged", ID: strings.Repeat("f", 64), Start: forgedStart, End: forgedStart + 3*4096,
+		Code: extent{forgedStart + 4096, forgedStart + 2*4096}, Frames: list[extent]{}, Entries: []uint64{},
+	}
+	d := recordRedirect{
+		Function: "slow", Address: at, At: at, Orig: orig, New: r.Code[0] + 64, Stub: r.Code[0], Slot: r.Start, OldPath: r.Code[0] + 16,
+	}
+	d.Direct, d.Staged = jump(t, uint64(len(orig)), at, d.New), jump(t, uint64(len(orig)), at, d.Stub)
+	r.Redirects = list[recordRedirect]{d}
+	return r
+}
+
+func jump(t *testing.T, size, at, to uint64) []byte {
+	t.Helper()
+	for form := splice.JmpRel32; form <= splice.JmpAbs64; form++ {
+		if form.Size() == size {
+			j, err := splice.Jump(form, at, to)
+			if err != nil {
+				return make([]byte, size)
+			}
+			return j.Bytes
+		}
+	}
+	return make([]byte, size)
+}
+
+// forgeries are what may be wrong with a record, and what a revert says then.
+var forgeries = []struct {
+	name  string
+	forge func(r *record)
+	raw   func(b []byte) []byte
+	want  splice.Code
+}{
+	{name: "nothing", want: splice.CodeRedirected}, // since no such jump stands there
+	{name: "half written", raw: func(b []byte) []byte { b[100] ^= 1; return b }, want: splice.CodeNotApplied},
+	{name: "other magic", raw: func(b []byte) []byte { b[3] ^= 1; return b }, want: splice.CodeNotApplied},
+	{name: "huge", raw: func(b []byte) []byte { binary.LittleEndian.PutUint64(b[16:], 1<<62); return b }, want: splice.CodeDamaged},
+	{name: "long", raw: func(b []byte) []byte { binary.LittleEndian.PutUint64(b[16:], 4096); return b }, want: splice.CodeDamaged},
+	{name: "format", forge: func(r *record) { r.Format = 9 }},
+	{name: "start", forge: func(r *record) { r.Start += 4096 }},
+	{name: "end", forge: func(r *record) { r.End = 0 }},
+	{name: "end in unmapped memory", forge: func(r *record) { r.End += 1 << 20 }},
+	{name: "size", forge: func(r *record) { r.End = 1 << 62 }},
+	{name: "code elsewhere", forge: func(r *record) { r.Code = extent{0x400000, 0x500000} }},
+	{name: "code backwards", forge: func(r *record) { r.Code[0], r.Code[1] = r.Code[1], r.Code[0] }},
+	{name: "code that is not executable", forge: func(r *record) { r.Code[0] -= 4096; r.Redirects[0].Slot = r.Start }},
+	{name: "no redirects", forge: func(r *record) { r.Redirects = nil }},
+	{name: "huge frames", forge: func(r *record) { r.Frames = list[extent]{{r.Start, 1 << 60}} }},
+	{name: "frames backwards", forge: func(r *record) { r.Frames = list[extent]{{r.Start + 8, r.Start}} }},
+	{name: "frames that overlap", forge: func(r *record) {
+		for range 100 {
+			r.Frames = append(r.Frames, extent{r.Start, r.Code[0]})
+		}
+	}},
+	{name: "empty bytes", forge: func(r *record) { d := &r.Redirects[0]; d.Orig, d.Direct, d.Staged = nil, nil, nil }},
+	{name: "one byte", forge: func(r *record) {
+		d := &r.Redirects[0]
+		d.Orig, d.Direct, d.Staged = d.Orig[:1], d.Direct[:1], d.Staged[:1]
+	}},
+	{name: "long bytes", forge: func(r *record) { r.Redirects[0].Orig = make([]byte, 4096) }},
+	{name: "a jump elsewhere", forge: func(r *record) { r.Redirects[0].Direct[2]++ }},
+	{name: "new code elsewhere", forge: func(r *record) { r.Redirects[0].New = 0x400000 }},
+	{name: "slot elsewhere", forge: func(r *record) { r.Redirects[0].Slot = 0x7f0000000000 }},
+	{name: "slot in code", forge: func(r *record) { r.Redirects[0].Slot = r.Code[0] }},
+	{name: "old path elsewhere", forge: func(r *record) { r.Redirects[0].OldPath = 1 }},
+	{name: "at the stack", forge: func(r *record) {}}, // the test knows where it is
+	{name: "at itself", forge: func(r *record) { r.Redirects[0].Address, r.Redirects[0].At = r.Code[0], r.Code[0] }},
+	{name: "kernel", forge: func(r *record) { r.Redirects[0].Address, r.Redirects[0].At = 1<<63, 1<<63 }},
+	{name: "far from its function", forge: func(r *record) { r.Redirects[0].Address -= 100 }},
+	{name: "the same place twice", forge: func(r *record) {
+		d := r.Redirects[0]
+		d.Slot += 8
+		r.Redirects = append(r.Redirects, d)
+	}},
+}
+
+// TestForgedRecord has the process hold a record that nobody wrote.
+func TestForgedRecord(t *testing.T) {
+	b := program(t, configNamed("O2-pie"), "odd")
+	name := filepath.Join(t.TempDir(), "forged")
+	t.Setenv("FORGED", name)
+	v := start(t, b.program)
+	v.expect("before", "7:107")
+	u := v.update(b)
+	dry, err := Apply(context.Background(), v.pid, u, Options{DryRun: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := dry.Redirects[0].Address
+	code := v.code()
+	orig := u.Objects[0].Redirects[0].Old[0].Bytes[:14]
+	for _, tt := range forgeries {
+		t.Run(tt.name, func(t *testing.T) {
+			r := forged(t, at, append([]byte(nil), orig...))
+			r.Redirects[0].Orig[0] ^= 0xff // what it would write
+			if tt.name == "at the stack" {
+				r = forged(t, stackOf(t, v.pid), make([]byte, 14))
+			}
+			if tt.forge != nil {
+				tt.forge(r)
+				tt.want = splice.CodeDamaged
+			}
+			raw, err := r.encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.raw != nil {
+				raw = tt.raw(raw)
+			}
+			if err := os.WriteFile(name, append(raw, make([]byte, 4096)...)[:4096], 0o644); err != nil {
+				t.Fatal(err)
+			}
+			v.expect("forge", "106:1")
+			defer v.expect("forget", "108:0")
+			began := time.Now()
+			_, err = Revert(context.Background(), v.pid, "", Options{})
+			checkRefusal(t, err, tt.want)
+			if _, err := Status(v.pid); err != nil && !errors.Is(err, splice.ErrRefused) {
+				t.Error(err)
+			}
+			if d := time.Since(began); d > 5*time.Second {
+				t.Errorf("took %v", d)
+			}
+		})
+	}
+	for at, was := range code {
+		if v.code()[at] != was {
+			t.Errorf("code at %#x was changed", at)
+		}
+	}
+	v.expect("after", "7:107")
+	v.apply(u)
+	v.expect("patched", "7:207")
+}
+
+func stackOf(t *testing.T, pid int) uint64 {
+	t.Helper()
+	maps, err := procfs.Maps(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range maps {
+		if maps[i].Path == "[stack]" {
+			return maps[i].Start
+		}
+	}
+	t.Fatal("no stack")
+	return 0
+}
+
+// FuzzRecord reads records from memory that holds anything.
+func FuzzRecord(f *testing.F) {
+	r := &record{Format: recordFormat, Name: "seed", Start: 4096, End: 8 * 4096, Code: extent{2 * 4096, 3 * 4096}, Redirects: list[recordRedirect]{{Slot: 4096}}}
+	b, err := r.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b[recordHead:])
+	f.Add([]byte(`{"redirects":[{},{},{}]}`))
+	f.Add([]byte(`{"format":1,"start":4096,"end":8192,"frames":[[0,18446744073709551615]]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		mem := memoryAt{4096, sealed(body)}
+		r, ok, err := readRecord(mem, 4096, 4096+uint64(len(mem.bytes)))
+		if ok != (r != nil) || ok && err != nil {
+			t.Fatalf("%v %v %v", r, ok, err)
+		}
+		if ok {
+			r.report(1, Applied)
+			r.state(mem, []*record{r})
+			r.checkMaps(nil)
+		}
+	})
+}
+
+// sealed puts the head of a record in front of its body.
+func sealed(body []byte) []byte {
+	b := append([]byte(recordMagic), make([]byte, recordHead-len(recordMagic))...)
+	binary.LittleEndian.PutUint64(b[16:], uint64(len(body)))
+	sum := sha256.Sum256(body)
+	copy(b[24:], sum[:])
+	return append(b, body...)
+}
+
+// memoryAt is memory at an address.
+type memoryAt struct {
+	start uint64
+	bytes []byte
+}
+
+func (m memoryAt) ReadAddr(p []byte, addr uint64) (int, error) {
+	if addr < m.start || addr-m.start > uint64(len(m.bytes)) || uint64(len(p)) > uint64(len(m.bytes))-(addr-m.start) {
+		return 0, errors.New("not mapped")
+	}
+	return copy(p, m.bytes[addr-m.start:]), nil
+}
