@@ -179,7 +179,7 @@ func (l *linker) replace(r *elfdiff.Replacement) {
 			return
 		}
 	}
-	out := patched{symbol: l.syms[r.New].symbol}
+	out := patched{to: l.syms[r.New]}
 	out.Function = Function{Name: sym.Name, Position: pos, Addr: f.Address, By: f.By.String()}
 	l.expect(&out.Function, r.Pre, f)
 	pre := l.pair.Diff.Pre

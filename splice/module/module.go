@@ -120,7 +120,7 @@ type builder struct {
 // patched is a function that is replaced.
 type patched struct {
 	Function
-	symbol elfobj.SymbolIndex // the new one
+	to target // the new one
 }
 
 func newBuilder(k *Kernel, opt Options) (*builder, error) {

@@ -24,7 +24,7 @@ func (b *builder) patch() {
 		at := funcs + uint64(i)*fn.Size
 		s, name := b.string(p.Name)
 		d.rela(at+fn.Offsets["old_name"], elf.R_X86_64_64, s.anchor, int64(name))
-		d.rela(at+fn.Offsets["new_func"], elf.R_X86_64_64, p.symbol, 0)
+		d.rela(at+fn.Offsets["new_func"], elf.R_X86_64_64, p.to.symbol, p.to.addend)
 		put64(d.data[at+fn.Offsets["old_sympos"]:], p.Position)
 	}
 	objs := d.append(8, make([]byte, obj.Size*2))

@@ -1,0 +1,147 @@
+package module_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/kbuild"
+	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice/module"
+)
+
+// A bench is what all tests of one kernel share.
+type bench struct {
+	stock  *vm.Kernel
+	tree   *kbuild.Tree
+	kernel *module.Kernel
+}
+
+var open61 = sync.OnceValues(func() (*module.Kernel, error) {
+	k, err := vm.Stock(context.Background(), "6.1")
+	if err != nil {
+		return nil, err
+	}
+	path, err := k.Vmlinux(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	return module.OpenKernel(path)
+})
+
+func newBench(t testing.TB) *bench {
+	t.Helper()
+	stock := vm.Need(t, "6.1")
+	k, err := open61()
+	if errors.Is(err, deb.ErrUnavailable) {
+		testenv.Skip(t, "%v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &bench{stock: stock, tree: kbuild.Need(t, stock), kernel: k}
+}
+
+// source is a changed file.
+type source struct {
+	file  string
+	edits []kbuild.Edit
+}
+
+// change is a change of one file: pairs of old and new text.
+func change(file string, edits ...string) []source {
+	s := source{file: file}
+	for i := 0; i+1 < len(edits); i += 2 {
+		s.edits = append(s.edits, kbuild.Edit{Old: edits[i], New: edits[i+1]})
+	}
+	return []source{s}
+}
+
+// pair compiles, compares and matches.
+func (b *bench) pair(t testing.TB, s source) (module.Pair, error) {
+	t.Helper()
+	open := func(edits ...kbuild.Edit) *elfdiff.Object {
+		path, err := b.tree.Compile(t.Context(), t.TempDir(), s.file, edits...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := elfdiff.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	return b.compare(t.Context(), open(), open(s.edits...))
+}
+
+func (b *bench) compare(ctx context.Context, pre, post *elfdiff.Object) (module.Pair, error) {
+	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
+	if err != nil {
+		return module.Pair{}, err
+	}
+	m, err := reloc.Match(ctx, pre, b.kernel.Run(), reloc.Options{})
+	return module.Pair{Diff: d, Match: m}, err
+}
+
+// build makes the module of some changes.
+func (b *bench) build(t testing.TB, opt module.Options, sources ...source) *module.Module {
+	t.Helper()
+	var pairs []module.Pair
+	for _, s := range sources {
+		p, err := b.pair(t, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pairs = append(pairs, p)
+	}
+	start := time.Now()
+	m, err := module.Build(b.kernel, opt, pairs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s: %d functions, %d bytes in %v", m.Name, len(m.Functions), len(m.Bytes()), time.Since(start))
+	return m
+}
+
+const livepatch = "/sys/kernel/livepatch/"
+
+// settle waits until a transition is over.
+func settle(ctx context.Context, m *vm.Machine, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	return m.WaitFile(ctx, livepatch+name+"/transition", "0")
+}
+
+// unload disables a livepatch and removes its module.
+func unload(ctx context.Context, m *vm.Machine, name string) error {
+	if err := m.WriteFile(ctx, livepatch+name+"/enabled", []byte("0")); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(time.Minute); ; {
+		err := m.Unload(ctx, name)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// shows checks what a file of the guest holds.
+func shows(ctx context.Context, m *vm.Machine, path, want string, there bool) error {
+	b, err := m.ReadFile(ctx, path)
+	if err != nil {
+		return err
+	}
+	if strings.Contains(string(b), want) != there {
+		return fmt.Errorf("%s holds %.200q; %q in it: want %v", path, b, want, there)
+	}
+	return nil
+}
