@@ -154,9 +154,9 @@ func (in *includer) reference(a *Atom, r *Ref) {
 		in.edge(a, r)
 	}
 	switch {
-	case in.included[t.ID]:
-	case t.Kind == Special || t.Kind == Unwind && a.Kind != Unwind || t.Kind == Meta:
+	case t.Kind == Special || t.Kind == Unwind || t.Kind == Meta:
 		in.refuse(in.Post.finding(CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.sectionName(t.Section)))
+	case in.included[t.ID]:
 	case isLiteral(t) || t.Kind == LSDA:
 		in.add(t.ID)
 	case in.twins.pre[t.ID] != NoAtom:
