@@ -78,6 +78,7 @@ type extraction struct {
 	exts  []External
 	names map[string]int // of symbols outside, with how often each was used
 	fdes  []*Atom
+	err   error // a reference that leads nowhere
 	// anchors are the section symbols of what layout placed.
 	anchors map[elfobj.SectionIndex]elfobj.SymbolIndex
 	known   map[string]elfobj.SymbolIndex // global names of pre; made when needed

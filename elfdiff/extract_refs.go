@@ -50,6 +50,10 @@ func (x *extraction) symbolFor(a *Atom, r *Ref) (elfobj.SymbolIndex, int64) {
 	if pre != NoAtom && (!x.included[t.ID] || takesIdentity(a, r, t)) {
 		return x.outside(pre, nil), addend
 	}
+	if h.symbol == 0 { // include should have refused it
+		x.err = fmt.Errorf("extract: %s refers to %s, which has no place", x.Post.describe(a.ID, int64(r.Offset)), x.Post.refText(r))
+		return 0, addend
+	}
 	if x.b.Symbol(h.symbol).Type() == elf.STT_SECTION {
 		addend += int64(h.off)
 	}
