@@ -1,0 +1,100 @@
+package module_test
+
+// patch is a change of the kernel's source with an effect that a file shows.
+type patch struct {
+	name    string
+	sources []source
+	path    string // of the file
+	want    string // what it holds once the patch is active, and only then
+	not     bool   // want is what it holds only without the patch
+}
+
+// version changes what /proc/version shows: code in front of the function, and
+// code in it.
+func version(front, body string) []source {
+	return change("fs/proc/version.c",
+		"static int version_proc_show(", front+"\nstatic int version_proc_show(",
+		"		utsname()->version);\n", "		utsname()->version);\n"+body)
+}
+
+// patches touch one thing each that a module has to get right.
+var patches = []patch{
+	{name: "string", path: "/proc/cmdline", want: "patched=yes",
+		sources: change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " patched=yes\n");`)},
+	{name: "constant", path: "/sys/kernel/uevent_seqnum", want: "123456789",
+		sources: change("kernel/ksysfs.c", "(unsigned long long)uevent_seqnum)", "(unsigned long long)uevent_seqnum * 0 + 123456789)")},
+	{name: "new", path: "/proc/version", want: "count 42",
+		sources: version(`
+static int shown;
+int gosplice_base = 40;
+static noinline int count_up(int by) { shown = 1; return shown + by + gosplice_base; }`,
+			`	seq_printf(m, "count %d\n", count_up(1));`)},
+	{name: "switch_table", path: "/proc/version", want: "table 77",
+		sources: version(`
+static noinline int table(int i) { switch (i) { case 0: return 5; case 1: return 9; case 2: return 77; case 3: return 8; case 4: return 1; } return 0; }`,
+			`	seq_printf(m, "table %d\n", table(2 + (m->count == 0)));`)},
+	{name: "cold", path: "/proc/version", want: "warm",
+		sources: version("", `	if (unlikely(m->count == 12345)) { pr_emerg("cold\n"); return -EIO; } else seq_puts(m, "warm\n");`)},
+	{name: "user_access", path: "/proc/version", want: "fault caught",
+		sources: change("fs/proc/version.c", "#include <linux/fs.h>", "#include <linux/fs.h>\n#include <linux/uaccess.h>",
+			"		utsname()->version);\n", `		utsname()->version);
+	{
+		int x;
+		if (user_access_begin((void __user *)64, 4)) {
+			unsafe_get_user(x, (int __user *)64, fault);
+			user_access_end();
+			seq_printf(m, "read %d\n", x);
+		}
+		return 0;
+fault:
+		user_access_end();
+		seq_puts(m, "fault caught\n");
+	}
+`)},
+	{name: "irq_and_lock", path: "/proc/version", want: "irqs on 1",
+		sources: version("static atomic_t hits = ATOMIC_INIT(0);", `	{
+		unsigned long f;
+		local_irq_save(f);
+		atomic_set(&hits, 0);
+		atomic_inc(&hits);
+		local_irq_restore(f);
+		seq_printf(m, "irqs %s %d\n", irqs_disabled() ? "off" : "on", atomic_read(&hits));
+	}`)},
+	{name: "static_branch", path: "/proc/version", want: "branch on",
+		sources: version("static DEFINE_STATIC_KEY_FALSE(gosplice_key);", `	if (static_branch_unlikely(&gosplice_key))
+		seq_puts(m, "branch on\n");
+	else {
+		static_branch_enable(&gosplice_key);
+		if (static_branch_likely(&gosplice_key))
+			seq_puts(m, "branch on\n");
+	}`)},
+	{name: "static_call", path: "/proc/version", want: "resched",
+		sources: version("", `	might_sleep(); cond_resched(); seq_puts(m, "resched\n");`)},
+	{name: "bug_table", path: "/proc/version", want: "no bug",
+		sources: version("", `	if (!WARN_ON_ONCE(m->count == 54321)) seq_puts(m, "no bug\n"); BUG_ON(m->count == 54322);`)},
+	{name: "per_cpu", path: "/proc/version", want: "tgid 1 cpu ok",
+		sources: version("", `	seq_printf(m, "tgid %d cpu %s\n", current->tgid, raw_smp_processor_id() < 2 ? "ok" : "bad");`)},
+	{name: "dynamic_debug", path: "/proc/version", want: "silent",
+		sources: version("", `	pr_debug("gosplice speaks\n"); seq_puts(m, "silent\n");`)},
+	{name: "tracepoint", path: "/proc/version", want: "traced",
+		sources: version("#include <trace/events/sched.h>", `	trace_sched_process_wait(task_pid(current)); seq_puts(m, "traced\n");`)},
+	{name: "exported", path: "/proc/consoles", want: "#",
+		sources: change("fs/seq_file.c", "	if (c)\n		seq_putc(m, c);\n}\nEXPORT_SYMBOL(seq_pad);", "	seq_putc(m, '#');\n	if (c)\n		seq_putc(m, c);\n}\nEXPORT_SYMBOL(seq_pad);")},
+	{name: "duplicate", path: "/proc/consoles", want: "ttyS0", not: true,
+		sources: change("fs/proc/consoles.c", "if (off++ == *pos)", "if (off++ == *pos + 100)")},
+	{name: "per_cpu_data", path: "/proc/softirqs", want: "soft:",
+		sources: change("fs/proc/softirqs.c", `"%12s:"`, `"%12ssoft:"`)},
+	{name: "irq_time", path: "/proc/uptime", want: "up",
+		sources: change("fs/proc/uptime.c", `"%lu.%02lu %lu.%02lu\n"`, `"%lu.%02lu %lu.%02lu up\n"`)},
+	{name: "lock", path: "/proc/filesystems", want: "nodevice",
+		sources: change("fs/filesystems.c", `"" : "nodev",`, `"" : "nodevice",`)},
+	{name: "two_objects", path: "/proc/cmdline", want: "two=2",
+		sources: append(change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " two=2\n");`),
+			change("fs/proc/loadavg.c", `%u/%d %d\n"`, `%u/%d %d two\n"`)...)},
+	{name: "large", path: "/proc/stat", want: "gosplice",
+		sources: change("fs/proc/stat.c", `seq_put_decimal_ull(p, "\nprocesses ", total_forks);`, `seq_put_decimal_ull(p, "\ngosplice 1\nprocesses ", total_forks);`)},
+	{name: "meminfo", path: "/proc/meminfo", want: "MemAll:",
+		sources: change("fs/proc/meminfo.c", `"MemTotal:       "`, `"MemAll:         "`)},
+	{name: "maps", path: "/proc/self/maps", want: "[the heap]",
+		sources: change("fs/proc/task_mmu.c", `name = "[heap]";`, `name = "[the heap]";`)},
+}
