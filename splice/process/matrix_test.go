@@ -35,6 +35,7 @@ var patches = []patch{
 	{name: "tls", before: "2:tick 5", after: "2:tick 6998", reverted: "1:tick 8"},
 	{name: "float", before: "2:scale 550 norm 30", after: "2:scale 525 norm 288", reverted: "2:scale 550 norm 30"},
 	{name: "padding", before: "4:tiny 5", after: "4:tiny 203", reverted: "4:tiny 5"},
+	{name: "hooked", before: "2:change 67|1:change 99|2:change 100", after: "2:change 1067", reverted: "2:change 100"},
 	{name: "visible", before: "2:sum 16", after: "2:helped 36", reverted: "2:sum 16", keeps: true},
 }
 
