@@ -92,9 +92,9 @@ fault:
 		sources: append(change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " two=2\n");`),
 			change("fs/proc/loadavg.c", `%u/%d %d\n"`, `%u/%d %d two\n"`)...)},
 	{name: "large", path: "/proc/stat", want: "gosplice",
-		sources: change("fs/proc/stat.c", `seq_put_decimal_ull(p, "\nprocesses ", total_forks);`, `seq_put_decimal_ull(p, "\ngosplice 1\nprocesses ", total_forks);`)},
+		sources: change("fs/proc/stat.c", `"\nprocs_running "`, `"\ngosplice 1\nprocs_running "`)},
 	{name: "meminfo", path: "/proc/meminfo", want: "MemAll:",
 		sources: change("fs/proc/meminfo.c", `"MemTotal:       "`, `"MemAll:         "`)},
-	{name: "maps", path: "/proc/self/maps", want: "[the heap]",
-		sources: change("fs/proc/task_mmu.c", `name = "[heap]";`, `name = "[the heap]";`)},
+	{name: "maps", path: "/proc/self/maps", want: "[the stack]",
+		sources: change("fs/proc/task_mmu.c", `name = "[stack]";`, `name = "[the stack]";`)},
 }

@@ -78,6 +78,7 @@ type place struct {
 var places = []place{
 	{".text", ".text", flagsAX},
 	{".text.*", ".text", flagsAX},
+	{".altinstr_aux", ".text", flagsAX},
 	{".rodata", ".rodata", flagsA},
 	{".rodata.*", ".rodata", flagsA},
 	{".data..percpu*", "", 0},

@@ -16,16 +16,25 @@
 // redirection is one write inside a page, which the kernel does not interrupt.
 // Several are staged: each function first gets a jump through a slot, which
 // leads to its own displaced first instructions and on into the old body; one
-// write then turns all slots, which share a page. What remains after a kill is
-// found by [Status] and removed by [Revert].
+// write then turns all slots, which share a page. Only then do the jumps become
+// direct. A revert goes the same way back. What remains after a kill is found
+// by [Status] and removed by [Revert]; a mapping without a record, to which
+// nothing leads, remains when the kill comes between the two.
 //
 // # What the process keeps
 //
-// One anonymous mapping, three protections, never writable and executable at
-// once: a record of what was done, the constants, the code, the data. The
-// record is what Status and Revert go by; it is in the process and nowhere
-// else, so that it lives and dies with it. Functions keep the addresses they
-// have: a pointer to a replaced function still is its old address.
+// One stretch of anonymous memory with three protections, never writable and
+// executable at once, nor made executable later: a record of what was done and
+// the constants, the code, the data. The record is what Status and Revert go
+// by; it is in the process and nowhere else, so that it lives and dies with it.
+// Functions keep the addresses they have: a pointer to a replaced function
+// still is its old address.
+//
+// A revert unmaps that memory when nothing points to it any more: no register,
+// no aligned word of writable memory, no frame of a thread. Where it can't be
+// sure the memory stays, and the report says why; a later Revert looks again.
+// So does the memory of an update that takes the address of a new function: a
+// signal handler is in the kernel, and what setjmp and atexit store is encoded.
 //
 // # Limits
 //
@@ -33,8 +42,19 @@
 // keeps elsewhere (makecontext, coroutines, a longjmp to a frame of a replaced
 // function) are not seen. The code of an update is not registered with the
 // program's own unwinder, so that exceptions can't pass through it and
-// backtraces end there. Children that were forked before are processes of
-// their own. 64-bit programs on Linux x86-64 only.
+// backtraces end there: functions that catch exceptions, or have destructors to
+// run for them, are refused (splice.CodeUnwinding), but a changed function
+// that an exception only passes through is not noticed, and the program ends
+// then. For C++ that means: change functions that nothing throws through.
+//
+// A library that an update calls into must not be unmapped (dlclose) while the
+// update is applied. Pointers to the memory of an update that are not aligned,
+// are in vector registers, or in memory that can't be written any more, are not
+// seen by a revert. Children that were forked before are processes of their
+// own. A jump that would cross a page is refused, since it could be written in
+// halves. All functions of an update have to be within 2 GiB of one place, or
+// large enough for a jump of 14 bytes: make one update for the program and one
+// for each library. 64-bit programs on Linux x86-64 only.
 //
 // # Trust
 //

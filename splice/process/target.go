@@ -47,7 +47,7 @@ type State string
 const (
 	Applied State = "applied" // the new code runs
 	Staged  State = "staged"  // everything is in place, the old code runs
-	Kept    State = "kept"    // reverted; memory stays since something may point to it
+	Kept    State = "kept"    // not in use: reverted, or never committed; memory stays
 	Foreign State = "foreign" // someone else changed a redirected function
 )
 
