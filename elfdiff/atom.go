@@ -58,6 +58,7 @@ type Atom struct {
 	NoBits  bool   // occupies no bytes in the file (.bss)
 	Jumps   bool   // a jump table: each entry leads into one function
 	Opaque  bool   // code that does not decode to its end
+	Aside   bool   // a piece of code out of line that belongs to the places that refer to it
 	Name    string // its best symbol; "" for anonymous data
 	Section elfobj.SectionIndex
 	Offset  uint64 // from the start of the section, in bytes

@@ -123,7 +123,7 @@ func (x *extraction) layout() {
 	flush()
 }
 
-func mayTouch(a *Atom) bool { return a.Kind == Const && a.Anonymous() && !a.Jumps }
+func mayTouch(a *Atom) bool { return a.Kind == Const && a.Anonymous() && !a.Jumps && !a.Aside }
 
 // chunk adds a section for atoms that stay together.
 func (x *extraction) chunk(atoms []*Atom) {

@@ -81,6 +81,10 @@ func (c *cutter) measure() {
 		if c.kinds[i] == Meta || s.Flags&elf.SHF_EXECINSTR == 0 {
 			continue
 		}
+		if c.kinds[i] == Const {
+			c.measureAside(s)
+			continue
+		}
 		var implicit []rela
 		parts := c.parts[i]
 		for j := range parts {
@@ -100,6 +104,18 @@ func (c *cutter) measure() {
 			slices.SortStableFunc(c.relas[i], func(a, b rela) int { return cmp.Compare(a.off, b.off) })
 		}
 	}
+}
+
+// measureAside is measure for code that is cut later, at the places that are
+// meant: pieces like those of .altinstr_aux, which jump back to where they came
+// from (arch/x86/include/asm/cpufeature.h of Linux 6.1).
+func (c *cutter) measureAside(s *elfobj.Section) {
+	data, _ := s.Data() // cutSections has read it
+	if uint64(len(data)) != s.Size {
+		return
+	}
+	a := piece(s, Const, data, 0, s.Size)
+	decodeRefs(&a, c.within(s.Index, 0, s.Size))
 }
 
 // quickDistances sets the distances without decoding, from the bytes before

@@ -144,7 +144,12 @@ func (c *cutter) own() {
 		}
 	}
 	for i := range o.Atoms {
-		if a := &o.Atoms[i]; a.Kind == Const && a.Anonymous() && len(a.Refs) > 0 {
+		a := &o.Atoms[i]
+		if a.Kind == Const && o.File.Sections[a.Section].Flags&elf.SHF_EXECINSTR != 0 {
+			a.Aside = true
+			continue
+		}
+		if a.Kind == Const && a.Anonymous() && len(a.Refs) > 0 {
 			ownJumpTable(o, a, users[i])
 		}
 	}

@@ -43,6 +43,7 @@ var sectionRules = []sectionRule{
 	{".llvm_addrsig", Meta, "linker hints", false, ""},
 	{".altinstructions", Special, "alternatives", false, ""},
 	{".altinstr_replacement", Special, "alternatives", false, ""},
+	{".altinstr_aux", Const, "the slow ways of alternatives: pieces of code without an identity", false, ""},
 	{".parainstructions", Special, "paravirt sites", false, ""},
 	{".smp_locks", Special, "lock prefixes", false, ""},
 	{".retpoline_sites", Special, "retpoline sites", false, ""},

@@ -39,6 +39,12 @@ func (m *matcher) implausible(a *elfdiff.Atom, addr uint64, module int) string {
 	if r.Module != module && r.Module != NoModule {
 		return "what the object defines lies in its own module"
 	}
+	if a.Aside {
+		if !r.Exec {
+			return "code lies in executable memory"
+		}
+		return ""
+	}
 	writable := m.pre.File.Sections[a.Section].Flags&elf.SHF_WRITE != 0
 	for i := range plausible {
 		if p := &plausible[i]; p.what == a.Kind {

@@ -92,7 +92,7 @@ fault:
 		sources: append(change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " two=2\n");`),
 			change("fs/proc/loadavg.c", `%u/%d %d\n"`, `%u/%d %d two\n"`)...)},
 	{name: "large", path: "/proc/stat", want: "gosplice",
-		sources: change("fs/proc/stat.c", `"\nprocs_running "`, `"\ngosplice 1\nprocs_running "`)},
+		sources: change("fs/proc/stat.c", `"procs_running %u\n"`, `"gosplice 1\nprocs_running %u\n"`)},
 	{name: "meminfo", path: "/proc/meminfo", want: "MemAll:",
 		sources: change("fs/proc/meminfo.c", `"MemTotal:       "`, `"MemAll:         "`)},
 	{name: "maps", path: "/proc/self/maps", want: "[the stack]",
