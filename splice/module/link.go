@@ -19,6 +19,9 @@ var relocations = map[uint32]uint64{
 
 // pair links what one pair carries into the module.
 func (b *builder) pair(p *Pair) {
+	if !b.finished(p.Diff.Post) {
+		return
+	}
 	x, err := elfdiff.Extract(p.Diff)
 	if err != nil {
 		var refused *elfdiff.RefusedError
@@ -210,4 +213,27 @@ func (l *linker) matched(id elfdiff.AtomID) (*reloc.FuncResult, bool) {
 	}
 	l.refused.add(r)
 	return nil, false
+}
+
+// objtools lists tables that objtool makes. An object of code that has none,
+// for a kernel that has them, was never shown to it.
+var objtools = []string{".orc_unwind_ip", ".return_sites"}
+
+// finished refuses an object that objtool has not seen: its code would have no
+// reliable stack, and its returns no place in the loader's list.
+func (b *builder) finished(o *elfdiff.Object) bool {
+	for _, name := range objtools {
+		if !b.image.Has(name) {
+			continue
+		}
+		found := false
+		for range o.File.SectionsNamed(name) {
+			found = true
+		}
+		if !found {
+			b.refused.add(refuse(CodeNoObjtool, o.Name(), name, 0, "the kernel has this table, the object has not"))
+			return false
+		}
+	}
+	return true
 }

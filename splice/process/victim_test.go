@@ -126,17 +126,6 @@ func (v *victim) waitParked() {
 	time.Sleep(2 * time.Millisecond) // from the write into the read
 }
 
-// goOn lets a parked thread go, and returns what it answers.
-func (v *victim) goOn() string {
-	v.t.Helper()
-	v.unpark.Write([]byte("x"))
-	line, err := v.out.ReadString('\n')
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return strings.TrimSuffix(line, "\n")
-}
-
 // updateFor makes the update from pre to post for a process.
 func updateFor(pid int, pre, post string) (*splice.Update, error) {
 	a, err := elfdiff.Open(pre)

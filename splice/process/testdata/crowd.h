@@ -1,14 +1,20 @@
 #include <sys/mman.h>
 
+/* taken maps memory so that nobody else can. */
+static int taken(unsigned long at, unsigned long size)
+{
+	return mmap((void *)at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) != MAP_FAILED;
+}
+
 /* crowd leaves no room within 4 GiB of the program. */
 static int crowd(void)
 {
-	unsigned long here = (unsigned long)&crowd & ~0xfffffUL;
-	int n = 0;
+	const long chunk = 1 << 20, page = 1 << 12;
+	unsigned long here = (unsigned long)&crowd & ~(chunk - 1UL);
 
-	for (long d = -(4L << 30); d < 4L << 30; d += 1 << 20)
-		n += mmap((void *)(here + d), 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) != MAP_FAILED;
-	for (long d = -(4L << 30); d < 4L << 30; d += 1 << 12)
-		mmap((void *)(here + d), 1 << 12, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-	return n > 1000;
+	for (long d = -(4L << 30); d < 4L << 30; d += chunk)
+		if (!taken(here + d, chunk))
+			for (long p = 0; p < chunk; p += page)
+				taken(here + d + p, page);
+	return 1;
 }
