@@ -9,9 +9,15 @@ import (
 	"github.com/gosplice/gosplice/internal/vm"
 )
 
-// TestCompile makes one object twice, as it is and changed.
+// TestCompile makes one object twice, as it is and changed. Kernels with IBT run
+// objtool over the whole image only.
 func TestCompile(t *testing.T) {
-	tree := kbuild.Need(t, vm.Need(t, "6.1"))
+	for series, section := range map[string]string{"6.1": ".orc_unwind", "6.12": "__patchable_function_entries"} {
+		t.Run(series, func(t *testing.T) { testCompile(t, kbuild.Need(t, vm.Need(t, series)), section) })
+	}
+}
+
+func testCompile(t *testing.T, tree *kbuild.Tree, section string) {
 	pre, err := tree.Compile(t.Context(), "", "fs/proc/cmdline.c")
 	if err != nil {
 		t.Fatal(err)
@@ -25,8 +31,8 @@ func TestCompile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f.Section(".text.cmdline_proc_show") == nil || f.Section(".orc_unwind") == nil {
-			t.Errorf("%s: no section of its own for a function, or none of objtool's", name)
+		if f.Section(".text.cmdline_proc_show") == nil || f.Section(section) == nil {
+			t.Errorf("%s: no section of its own for a function, or no %s", name, section)
 		}
 		f.Close()
 	}

@@ -276,3 +276,21 @@ func (k *Image) FunctionAt(addr uint64) (Symbol, bool) {
 	}
 	return out, found
 }
+
+// Has reports whether the image has a section of that name.
+func (k *Image) Has(section string) bool {
+	for range k.File.SectionsNamed(section) {
+		return true
+	}
+	return false
+}
+
+// Padding returns the number of bytes that the build has in front of each
+// function for prefixes: 16 with CONFIG_PREFIX_SYMBOLS, which are then called
+// __pfx_ and the name of the function, else 0.
+func (k *Image) Padding() int {
+	if list := k.Symbols("__pfx_" + "ksys_read"); len(list) > 0 {
+		return int(list[0].Size)
+	}
+	return 0
+}

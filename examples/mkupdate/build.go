@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module"
+)
+
+// patience is how long the tool is silent.
+const patience = time.Second
+
+// progress says what takes long, once for each step.
+type progress struct {
+	w     io.Writer
+	start time.Time
+}
+
+func (p *progress) step(format string, args ...any) {
+	if time.Since(p.start) > patience {
+		fmt.Fprintf(p.w, "mkupdate: "+format+"\n", args...)
+	}
+}
+
+// build makes the module. It is nil when there is nothing to do, or refused.
+func build(ctx context.Context, opt *options, stderr io.Writer) (*report, *module.Module, error) {
+	p := &progress{stderr, time.Now()}
+	k, err := openKernel(opt)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer k.Close()
+	dir, err := os.MkdirTemp("", "mkupdate")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer os.RemoveAll(dir)
+	r := newReport(opt, k)
+	var pairs []module.Pair
+	for i := 0; i < len(opt.objects); i += 2 {
+		p.step("comparing and matching %s", opt.objects[i])
+		pair, err := comparePair(ctx, opt, k, dir, opt.objects[i], opt.objects[i+1])
+		if err != nil {
+			return nil, nil, err
+		}
+		r.add(opt.objects[i], pair.Diff)
+		if pair.Diff.Changes() > 0 {
+			pairs = append(pairs, pair)
+		}
+	}
+	if len(pairs) == 0 {
+		return r, nil, nil
+	}
+	p.step("building")
+	m, err := module.Build(k, opt.module, pairs...)
+	if errors.Is(err, splice.ErrRefused) || errors.Is(err, elfdiff.ErrRefused) {
+		r.refuse(err)
+		return r, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	r.made(m)
+	return r, m, nil
+}
+
+func openKernel(opt *options) (*module.Kernel, error) {
+	k, err := module.OpenKernel(opt.run)
+	if err != nil || opt.symvers == "" {
+		return k, err
+	}
+	f, err := os.Open(opt.symvers)
+	if err == nil {
+		err = k.UseSymvers(f)
+		f.Close()
+	}
+	if err != nil {
+		k.Close()
+		return nil, fmt.Errorf("-symvers %s: %w", opt.symvers, err)
+	}
+	return k, nil
+}
+
+func comparePair(ctx context.Context, opt *options, k *module.Kernel, dir, prePath, postPath string) (module.Pair, error) {
+	pre, err := open(ctx, opt, k, dir, prePath)
+	if err != nil {
+		return module.Pair{}, err
+	}
+	post, err := open(ctx, opt, k, dir, postPath)
+	if err != nil {
+		return module.Pair{}, err
+	}
+	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
+	if err != nil {
+		return module.Pair{}, err
+	}
+	m, err := reloc.Match(ctx, pre, k.Run(), reloc.Options{})
+	if err != nil {
+		return module.Pair{}, fmt.Errorf("%s: %w", prePath, err)
+	}
+	return module.Pair{Diff: d, Match: m}, nil
+}
+
+// open opens an object, or a copy of it that objtool has completed.
+func open(ctx context.Context, opt *options, k *module.Kernel, dir, path string) (*elfdiff.Object, error) {
+	if opt.objtool == "" {
+		return elfdiff.Open(path)
+	}
+	done, err := k.Objtool(ctx, opt.objtool, path, dir)
+	if err != nil {
+		return nil, err
+	}
+	return elfdiff.Open(done)
+}

@@ -1,0 +1,139 @@
+// Mkupdate makes a livepatch module of the differences between two builds of
+// objects of the kernel.
+//
+//	mkupdate -run VMLINUX -name NAME [-o NAME.ko] PRE.o POST.o [PRE2.o POST2.o ...]
+//
+// Exit status: 0 the module was made, or could be; 1 error; 2 refused; 3 no
+// change; 64 usage. NAME.ko is written in the first case only.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/cli"
+	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/splice/module"
+)
+
+// The exit statuses.
+const (
+	exitMade     = 0
+	exitError    = 1
+	exitRefused  = 2
+	exitNoChange = 3
+)
+
+const usage = `usage: mkupdate -run VMLINUX -name NAME [flags] PRE.o POST.o [PRE2.o POST2.o ...]
+
+Makes a livepatch module of what differs between builds of the kernel's objects.
+
+  -run VMLINUX      the running build's image, with symbols
+  -symvers FILE     its Module.symvers; CRCs come from the image without it
+  -name NAME        name of the module
+  -o NAME.ko        where to write it; NAME.ko unless given
+  -description TEXT what the module says of itself
+  -fixes TEXT       what it fixes, such as a CVE number; may be repeated
+  -replace          take the place of all active livepatches
+  -objtool PATH     run the kernel's objtool on copies of the objects first
+  -dry-run          write nothing
+  -json             print one JSON object
+
+Exit status: 0 made; 1 error; 2 refused; 3 no change; 64 usage.
+`
+
+type options struct {
+	run, symvers, out, objtool string
+	module                     module.Options
+	dry, json                  bool
+	objects                    []string // pre and post in turn
+}
+
+func main() {
+	opt, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Print(usage)
+		return
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "mkupdate: %v\n%s", err, usage)
+		os.Exit(cli.ExitUsage)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	status, err := run(ctx, &opt, os.Stdout, os.Stderr, cli.TerminalOf(os.Stdout))
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "mkupdate: %v\n", err)
+	}
+	os.Exit(status)
+}
+
+func parse(args []string) (options, error) {
+	var opt options
+	f := flag.NewFlagSet("mkupdate", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&opt.run, "run", "", "")
+	f.StringVar(&opt.symvers, "symvers", "", "")
+	f.StringVar(&opt.out, "o", "", "")
+	f.StringVar(&opt.objtool, "objtool", "", "")
+	f.StringVar(&opt.module.Name, "name", "", "")
+	f.StringVar(&opt.module.Description, "description", "", "")
+	f.Func("fixes", "", func(s string) error { opt.module.Fixes = append(opt.module.Fixes, s); return nil })
+	f.BoolVar(&opt.module.Replace, "replace", false, "")
+	f.BoolVar(&opt.dry, "dry-run", false, "")
+	f.BoolVar(&opt.json, "json", false, "")
+	if err := f.Parse(args); err != nil {
+		return opt, err
+	}
+	opt.objects = f.Args()
+	switch {
+	case opt.run == "":
+		return opt, errors.New("-run is missing")
+	case opt.module.Name == "":
+		return opt, errors.New("-name is missing")
+	case len(opt.objects) == 0 || len(opt.objects)%2 != 0:
+		return opt, fmt.Errorf("%d objects where pairs of PRE.o and POST.o are needed", len(opt.objects))
+	}
+	if opt.out == "" {
+		opt.out = opt.module.Name + ".ko"
+	}
+	if !strings.HasSuffix(opt.out, ".ko") {
+		return opt, fmt.Errorf("-o %s: modules are called *.ko", opt.out)
+	}
+	return opt, nil
+}
+
+// run makes the module and prints the report. The status is exitError only with
+// an error.
+func run(ctx context.Context, opt *options, stdout, stderr io.Writer, term cli.Terminal) (int, error) {
+	r, made, err := build(ctx, opt, stderr)
+	if err != nil {
+		return exitError, err
+	}
+	if made != nil && !opt.dry {
+		if err := elfobj.WriteFile(opt.out, made); err != nil {
+			return exitError, err
+		}
+		r.Written = opt.out
+	}
+	if opt.json {
+		err = cli.WriteJSON(stdout, r)
+	} else {
+		err = r.print(stdout, term)
+	}
+	switch {
+	case err != nil:
+		return exitError, err
+	case len(r.Refusals) > 0:
+		return exitRefused, nil
+	case made == nil:
+		return exitNoChange, nil
+	}
+	return exitMade, nil
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/cli"
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module"
+)
+
+// report is what -json prints. Its lists are never null.
+type report struct {
+	Name     string         `json:"name"`
+	Written  string         `json:"written"` // path of the module, "" when it was not written
+	Kernel   string         `json:"kernel"`  // vermagic
+	BuildID  string         `json:"build_id"`
+	Objects  []object       `json:"objects"`
+	Module   *module.Module `json:"module"` // null when there is none
+	Size     int            `json:"size"`   // of the module, bytes
+	Refusals []refusal      `json:"refusals"`
+}
+
+// object is what differs in one pair.
+type object struct {
+	Path     string            `json:"path"` // of pre
+	Changes  []change          `json:"changes"`
+	Findings []elfdiff.Finding `json:"findings"`
+}
+
+type change struct {
+	Name   string `json:"name"`
+	Kind   string `json:"kind"`
+	Status string `json:"status"`
+	Why    string `json:"why"` // the first difference
+}
+
+// refusal is one of any package.
+type refusal struct {
+	Code    string `json:"code"`
+	Symbol  string `json:"symbol"`
+	Section string `json:"section"`
+	Offset  uint64 `json:"offset"`
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+}
+
+func newReport(opt *options, k *module.Kernel) *report {
+	return &report{
+		Name: opt.module.Name, Kernel: strings.TrimSpace(k.Vermagic()), BuildID: fmt.Sprintf("%x", k.BuildID()),
+		Objects: []object{}, Refusals: []refusal{},
+	}
+}
+
+func (r *report) add(path string, d *elfdiff.Diff) {
+	o := object{Path: path, Changes: []change{}, Findings: append([]elfdiff.Finding{}, d.Findings...)}
+	for _, list := range [][]elfdiff.Change{d.Functions, d.Data} {
+		for i := range list {
+			ch := &list[i]
+			if ch.Status == elfdiff.Same {
+				continue
+			}
+			c := change{Name: ch.Name, Kind: ch.Kind.String(), Status: ch.Status.String()}
+			if len(ch.Reasons) > 0 {
+				c.Why = ch.Reasons[0].String()
+			}
+			o.Changes = append(o.Changes, c)
+		}
+	}
+	r.Objects = append(r.Objects, o)
+}
+
+func (r *report) made(m *module.Module) { r.Module, r.Size = m, len(m.Bytes()) }
+
+// refuse lists what an error joins.
+func (r *report) refuse(err error) {
+	switch e := err.(type) {
+	case *splice.Refusal:
+		text := e.Message
+		if e.Err != nil {
+			text += ": " + e.Err.Error()
+		}
+		r.Refusals = append(r.Refusals, refusal{string(e.Code), e.Symbol, e.Section, e.Offset, text, e.Hint})
+	case *elfdiff.RefusedError:
+		for _, x := range e.Refusals {
+			r.Refusals = append(r.Refusals, refusal{string(x.Code), x.Symbol, x.Section, x.Offset, x.Message, x.Hint})
+		}
+	case interface{ Unwrap() []error }:
+		for _, x := range e.Unwrap() {
+			r.refuse(x)
+		}
+	default:
+		if next := errors.Unwrap(err); next != nil {
+			r.refuse(next)
+		}
+	}
+}
+
+// print writes the report for a person: what changed and why, what was
+// verified, and what needs judgement.
+func (r *report) print(w io.Writer, term cli.Terminal) error {
+	var b strings.Builder
+	for _, o := range r.Objects {
+		fmt.Fprintln(&b, term.Paint(cli.Bold, o.Path))
+		if len(o.Changes) == 0 {
+			fmt.Fprintln(&b, "  no change")
+		}
+		for _, c := range o.Changes {
+			fmt.Fprintf(&b, "  %s %s %s", c.Status, c.Kind, term.Paint(cli.Cyan, c.Name))
+			if c.Why != "" {
+				fmt.Fprintf(&b, "  [%s]", c.Why)
+			}
+			fmt.Fprintln(&b)
+		}
+		for _, f := range o.Findings {
+			fmt.Fprintf(&b, "  %s %s\n", term.Paint(cli.Yellow, "look at"), f)
+		}
+	}
+	for _, x := range r.Refusals {
+		fmt.Fprintf(&b, "%s %s: %s: %s\n", term.Paint(cli.Red, "refused"), x.Code, strings.TrimSpace(x.Symbol+" "+x.Section), x.Message)
+		if x.Hint != "" {
+			fmt.Fprintf(&b, "  %s\n", x.Hint)
+		}
+	}
+	if r.Module != nil {
+		r.printModule(&b, term)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (r *report) printModule(b *strings.Builder, term cli.Terminal) {
+	fmt.Fprintf(b, "\n%s for %s, build-id %.12s\n", term.Paint(cli.Bold, r.Name), r.Kernel, r.BuildID)
+	for _, f := range r.Module.Functions {
+		name := f.Name
+		if f.Position > 0 {
+			name = fmt.Sprintf("%s (number %d of that name)", name, f.Position)
+		}
+		fmt.Fprintf(b, "  replaces %s at %#x, found by %s: %d bytes verified here and again at load, %d that the kernel rewrites\n",
+			term.Paint(cli.Cyan, name), f.Addr, f.By, f.Size-f.Masked, f.Masked)
+	}
+	by := map[string]int{}
+	for _, x := range r.Module.References {
+		by[x.By]++
+	}
+	fmt.Fprintf(b, "  refers to %d exports, and to %d places that are not exported\n", by["export"], len(r.Module.References)-by["export"])
+	what := term.Paint(cli.Green, "wrote "+r.Written)
+	if r.Written == "" {
+		what = "nothing written"
+	}
+	fmt.Fprintf(b, "  %s: %d bytes, id %.12s\n", what, r.Size, r.Module.ID)
+}
