@@ -1,0 +1,188 @@
+package module_test
+
+import (
+	"bytes"
+	"errors"
+	"math/rand"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module"
+)
+
+var greeting = change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " patched=yes\n");`)
+
+// TestProof has a module meet a kernel that is not what it was made for: one
+// whose function has a probe in it, and one of another build.
+func TestProof(t *testing.T) {
+	b := newBench(t)
+	m := vm.New(t, vm.Options{Kernel: b.stock, Log: vm.Policy{Taint: "OEK"}})
+	ctx := t.Context()
+	mod := b.build(t, module.Options{Name: "fix"}, greeting...)
+	refused := func(what string, image []byte, says string) {
+		t.Helper()
+		err := m.Load(ctx, image, "")
+		if !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want EINVAL and %q", what, err, says)
+		}
+		if err := shows(ctx, m, "/proc/cmdline", "patched", false); err != nil {
+			t.Error(err)
+		}
+	}
+	other := bytes.Replace(mod.Bytes(), b.kernel.BuildID(), bytes.Repeat([]byte{7}, len(b.kernel.BuildID())), 1)
+	refused("another build", other, "the build-id of the kernel+0x0")
+
+	const events = "/sys/kernel/tracing/"
+	for _, w := range [][2]string{{"kprobe_events", "p:gosplice cmdline_proc_show+0x5"}, {"events/kprobes/gosplice/enable", "1"}} {
+		if err := m.WriteFile(ctx, events+w[0], []byte(w[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused("a probe in the function", mod.Bytes(), "cmdline_proc_show+0x5")
+	for _, w := range [][2]string{{"events/kprobes/gosplice/enable", "0"}, {"kprobe_events", "-:gosplice"}} {
+		if err := m.WriteFile(ctx, events+w[0], []byte(w[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(t, m, mod) // and now it fits
+	if err := unload(ctx, m, mod.Name); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRefusals builds what can't be built.
+func TestRefusals(t *testing.T) {
+	b := newBench(t)
+	for _, c := range []struct {
+		name string
+		opt  module.Options
+		src  []source
+		code splice.Code
+	}{
+		{"name", module.Options{Name: "a-b"}, greeting, module.CodeName},
+		{"licence", module.Options{Name: "a", License: "Proprietary"}, greeting, module.CodeLicense},
+		{"lines", module.Options{Name: "a", Description: "a\nlicense=x"}, greeting, module.CodeName},
+		{"no change", module.Options{Name: "a"}, nil, splice.CodeNothing},
+		{"init", module.Options{Name: "a"}, change("fs/proc/cmdline.c", `proc_create_single("cmdline", 0,`, `proc_create_single("cmdline", 0400,`), module.CodeSection},
+		{"per-CPU variable", module.Options{Name: "a"}, version("static DEFINE_PER_CPU(int, gosplice_n);", "this_cpu_inc(gosplice_n);"), module.CodeSection},
+		{"twice", module.Options{Name: "a"}, append(greeting[:1:1], greeting...), module.CodeTwice},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var pairs []module.Pair
+			for _, s := range c.src {
+				p, err := b.pair(t, s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				pairs = append(pairs, p)
+			}
+			m, err := module.Build(b.kernel, c.opt, pairs...)
+			var r *splice.Refusal
+			if m != nil || !errors.As(err, &r) || r.Code != c.code || r.Hint == "" || !errors.Is(err, splice.ErrRefused) {
+				t.Errorf("%v; want %s", err, c.code)
+			}
+		})
+	}
+}
+
+// TestSymvers gives CRCs that are missing, or of another build.
+func TestSymvers(t *testing.T) {
+	b := newBench(t)
+	path, err := b.stock.Vmlinux(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := module.OpenKernel(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	p, err := b.pair(t, greeting[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, err := b.stock.Symvers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := func(sym string) string {
+		for l := range strings.Lines(string(good)) {
+			if strings.Contains(l, "\t"+sym+"\t") {
+				return l
+			}
+		}
+		return ""
+	}
+	for _, c := range []struct {
+		name, old, new string
+		code           splice.Code
+	}{
+		{"good", "", "", ""},
+		{"missing", line("seq_puts"), "", module.CodeNoCRC},
+		{"differs", line("seq_puts"), strings.Replace(line("seq_puts"), line("seq_puts")[:10], "0x01020304", 1), module.CodeCRCDiffers},
+	} {
+		if err := k.UseSymvers(strings.NewReader(strings.Replace(string(good), c.old, c.new, 1))); err != nil {
+			t.Fatal(err)
+		}
+		_, err := module.Build(k, module.Options{Name: "a"}, p)
+		var r *splice.Refusal
+		if c.code == "" && err != nil || c.code != "" && (!errors.As(err, &r) || r.Code != c.code || r.Symbol != "seq_puts") {
+			t.Errorf("%s: %v, want %q", c.name, err, c.code)
+		}
+	}
+}
+
+// TestDamaged builds modules of damaged objects: an error or a module, nothing
+// else.
+func TestDamaged(t *testing.T) {
+	b := newBench(t)
+	path, err := b.tree.Compile(t.Context(), t.TempDir(), greeting[0].file, greeting[0].edits...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prePath, err := b.tree.Compile(t.Context(), "", greeting[0].file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pre, err := elfdiff.Open(prePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewSource(1))
+	built := 0
+	for range 60 {
+		bad := bytes.Clone(good)
+		for range 1 + r.Intn(8) {
+			at := r.Intn(len(bad))
+			if r.Intn(2) == 0 { // where the tables and headers are
+				at = len(bad) - 1 - r.Intn(6000)
+			}
+			bad[at] = byte(r.Int())
+		}
+		post, err := elfdiff.NewObject(bytes.NewReader(bad))
+		if err != nil {
+			continue
+		}
+		p, err := b.compare(t.Context(), pre, post)
+		if err != nil {
+			continue
+		}
+		if _, err := module.Build(b.kernel, module.Options{Name: "a"}, p); err == nil {
+			built++
+		}
+	}
+	t.Logf("%d of 60 damaged objects still make a module", built)
+}

@@ -1,0 +1,115 @@
+package module_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/splice/module"
+)
+
+// apply loads a module and waits until it is active.
+func apply(t *testing.T, m *vm.Machine, mod *module.Module) {
+	t.Helper()
+	if err := m.Load(t.Context(), mod.Bytes(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := settle(t.Context(), m, mod.Name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestState shows what survives a patch, and what several patches do to one
+// another.
+func TestState(t *testing.T) {
+	b := newBench(t)
+	m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: 2, Log: vm.Policy{Taint: "OEK"}})
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, *bench, *vm.Machine)
+	}{{"static local", testStaticLocal}, {"system call", testSyscall}, {"cumulative", testCumulative}} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
+	}
+}
+
+// testStaticLocal patches a function with static variables, and one whose state
+// is the identity of this boot.
+func testStaticLocal(t *testing.T, b *bench, m *vm.Machine) {
+	const path = "/proc/sys/kernel/random/boot_id"
+	before, err := m.ReadFile(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod := b.build(t, module.Options{Name: "fix_boot_id"}, change("drivers/char/random.c", `"%pU", uuid);`, `"%pUB", uuid);`)...)
+	apply(t, m, mod)
+	if err := shows(t.Context(), m, path, strings.ToUpper(string(before)), true); err != nil {
+		t.Error(err)
+	}
+	if err := unload(t.Context(), m, mod.Name); err != nil {
+		t.Fatal(err)
+	}
+	if err := shows(t.Context(), m, path, string(before), true); err != nil {
+		t.Error(err)
+	}
+}
+
+// testSyscall patches the body of a system call.
+func testSyscall(t *testing.T, b *bench, m *vm.Machine) {
+	exe, err := vm.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/uname")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Put(t.Context(), "/bin/uname", exe, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	machine := func(want string) {
+		t.Helper()
+		r, err := m.Run(t.Context(), vm.Command{Path: "/bin/uname"})
+		if err != nil || strings.TrimSpace(string(r.Stdout)) != want {
+			t.Errorf("uname: %+v, %v; want %s", r, err, want)
+		}
+	}
+	mod := b.build(t, module.Options{Name: "fix_uname"}, change("kernel/sys.c",
+		"SYSCALL_DEFINE1(newuname, struct new_utsname __user *, name)\n{\n	struct new_utsname tmp;\n\n	down_read(&uts_sem);\n	memcpy(&tmp, utsname(), sizeof(tmp));",
+		"SYSCALL_DEFINE1(newuname, struct new_utsname __user *, name)\n{\n	struct new_utsname tmp;\n\n	down_read(&uts_sem);\n	memcpy(&tmp, utsname(), sizeof(tmp));\n	strscpy(tmp.machine, \"patched\", sizeof(tmp.machine));")...)
+	machine("x86_64")
+	apply(t, m, mod)
+	machine("patched")
+	if err := unload(t.Context(), m, mod.Name); err != nil {
+		t.Fatal(err)
+	}
+	machine("x86_64")
+}
+
+// testCumulative has an update take the place of an earlier one, whose module
+// can be removed then.
+func testCumulative(t *testing.T, b *bench, m *vm.Machine) {
+	first := b.build(t, module.Options{Name: "fix_one"}, append(change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " one=1\n");`),
+		version("", `seq_puts(m, "one\n");`)...)...)
+	second := b.build(t, module.Options{Name: "fix_two", Replace: true}, version("", `seq_puts(m, "two\n");`)...)
+	apply(t, m, first)
+	apply(t, m, second)
+	err := errors.Join(
+		shows(t.Context(), m, "/proc/cmdline", "one=1", false),
+		shows(t.Context(), m, "/proc/version", "one", false),
+		shows(t.Context(), m, "/proc/version", "two", true),
+		m.Unload(t.Context(), first.Name),
+		unload(t.Context(), m, second.Name),
+		shows(t.Context(), m, "/proc/version", "two", false))
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSame builds a module twice.
+func TestSame(t *testing.T) {
+	b := newBench(t)
+	src := version("static int a, c; int gosplice_b;", `seq_printf(m, "%d %d %d\n", a++, gosplice_b++, c++);`)
+	one := b.build(t, module.Options{Name: "same"}, src...)
+	two := b.build(t, module.Options{Name: "same"}, src...)
+	if !bytes.Equal(one.Bytes(), two.Bytes()) {
+		t.Error("the same input gave two modules")
+	}
+}
