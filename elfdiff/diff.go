@@ -107,6 +107,9 @@ type Diff struct {
 	included []bool // of post's atoms: what travels
 	// carriesTables is Options.Tables.
 	carriesTables bool
+	// byCallers are functions of post that take effect by their callers, which
+	// are replaced.
+	byCallers map[AtomID]bool
 }
 
 // Changes returns the number of functions and data objects that are not the

@@ -221,7 +221,7 @@ func (x *extraction) define(a *Atom, sec elfobj.SectionIndex, off uint64) {
 func (x *extraction) finish() (*Extracted, error) {
 	out := &Extracted{}
 	for _, ch := range x.Functions {
-		if a := x.Post.Atom(ch.Post); ch.Status == Changed && a.Owner == NoAtom {
+		if a := x.Post.Atom(ch.Post); ch.Status == Changed && a.Owner == NoAtom && !x.byCallers[ch.Post] {
 			out.Replacements = append(out.Replacements, Replacement{Name: ch.Name, Pre: ch.Pre, New: x.home[ch.Post].symbol})
 		}
 	}

@@ -19,6 +19,7 @@ type spread struct {
 	work    []AtomID
 	cold    map[AtomID][]AtomID // of each function
 	exposed []bool              // constants that others than functions of the object can see
+	traced  map[AtomID]bool     // of pre: functions that can be taken over when they are entered
 	tainted map[AtomID]bool     // literals that lead to a changed constant
 }
 
@@ -59,6 +60,7 @@ func (s *spread) add(id AtomID, r Reason) {
 }
 
 func (s *spread) function(a *Atom) {
+	s.callers(a)
 	if a.Owner != NoAtom {
 		s.add(a.Owner, Reason{Code: ReasonCold, Detail: a.Name + " changed"})
 	}

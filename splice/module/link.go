@@ -83,10 +83,27 @@ func (l *linker) sections() {
 			to, flags = ".data", flagsWA
 		}
 		out := l.section(to, elf.SHT_PROGBITS, flags, 1)
+		if to == ".text" {
+			l.prefix(out, s.Addralign)
+		}
 		if to != ".text" && to != ".rodata" && to != ".data" {
 			out.ent = s.Entsize
 		}
 		l.homes[i] = home{out, out.append(max(s.Addralign, 1), s.Data)}
+	}
+}
+
+// prefix makes room in front of a function, as this kernel's functions have it:
+// for call depth tracking, which writes there (arch/x86/kernel/callthunks.c).
+func (l *linker) prefix(out *section, align uint64) {
+	n := uint64(l.image.Padding())
+	if n == 0 {
+		return
+	}
+	align = max(align, 1)
+	out.pad(align)
+	for room := (n + align - 1) / align * align; room > 0; room-- {
+		out.data = append(out.data, 0x90)
 	}
 }
 

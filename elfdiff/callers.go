@@ -1,0 +1,82 @@
+package elfdiff
+
+// ReasonCallee says that a function goes with one that it calls.
+const ReasonCallee ReasonCode = "callee"
+
+// mcountLoc lists the functions that something else can take over when they
+// are entered (gcc -mrecord-mcount), which is how livepatch replaces them.
+const mcountLoc = "__mcount_loc"
+
+// traceable returns the functions of an object that have an entry in
+// __mcount_loc; nil when the object has no such table.
+func (o *Object) traceable() map[AtomID]bool {
+	var out map[AtomID]bool
+	for s := range o.File.SectionsNamed(mcountLoc) {
+		if out == nil {
+			out = map[AtomID]bool{}
+		}
+		r := o.bySection[s.Index]
+		for id := r.lo; id < r.hi; id++ {
+			for k := range o.Atoms[id].Refs {
+				if t := o.Atoms[id].Refs[k].Target; t != NoAtom {
+					out[t] = true
+				}
+			}
+		}
+	}
+	return out
+}
+
+// callers has the callers of a changed function travel where it can't be
+// replaced itself: bodies of system calls, which are declared inline and so not
+// traced, even if the compiler makes functions of them. All that leads to it
+// must be direct calls in this object, so that nothing reaches the old one once
+// the callers are replaced.
+func (s *spread) callers(a *Atom) {
+	pre := s.twins.pre[a.ID]
+	if !s.carriesTables || pre == NoAtom || a.Owner != NoAtom || !s.Post.isLocal(a) {
+		return
+	}
+	if s.traced == nil {
+		s.traced = s.Pre.traceable()
+	}
+	if s.traced == nil || s.traced[pre] || !s.onlyCalled(s.Pre, pre) || !s.onlyCalled(s.Post, a.ID) {
+		return
+	}
+	for _, u := range s.Post.users[a.ID] {
+		if b := &s.Post.Atoms[u]; b.Kind == Func && s.twins.pre[u] != NoAtom {
+			s.add(u, Reason{Code: ReasonCallee, Detail: "it calls " + a.Name + ", which changed and can't be taken over itself"})
+		}
+	}
+	// A caller that only pre has is gone from post; the running one would go on
+	// calling the old function, so that this one has to be refused.
+	for _, u := range s.Pre.users[pre] {
+		if s.Pre.Atoms[u].Kind == Func && s.twins.post[u] == NoAtom {
+			return
+		}
+	}
+	if s.byCallers == nil {
+		s.byCallers = map[AtomID]bool{}
+	}
+	s.byCallers[a.ID] = true
+}
+
+// onlyCalled reports whether nothing but direct calls, and tables that describe
+// the function's own code, refer to it.
+func (s *spread) onlyCalled(o *Object, id AtomID) bool {
+	for _, u := range o.users[id] {
+		b := &o.Atoms[u]
+		switch {
+		case b.Kind == Special || b.Kind == Unwind || b.root() == id:
+			continue
+		case b.Kind != Func:
+			return false
+		}
+		for i := range b.Refs {
+			if r := &b.Refs[i]; r.Target == id && (r.TargetOff != 0 || !isCall(b, r)) {
+				return false
+			}
+		}
+	}
+	return true
+}
