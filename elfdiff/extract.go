@@ -66,6 +66,7 @@ func Extract(d *Diff) (*Extracted, error) {
 	x.unwind()
 	x.relocate()
 	x.tables()
+	x.constants()
 	return x.finish()
 }
 

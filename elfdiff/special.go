@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"strings"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
 )
@@ -79,6 +80,9 @@ func (j *judge) table(o *Object, s *elfobj.Section) {
 // an ftrace site that is in no table stays what the compiler made of it, and
 // constructors ran long ago.
 func (in *includer) special() {
+	if _, bad := in.constantSites(); bad != nil && in.carriesTables {
+		in.refuse(in.Post.finding(CodeSpecialSection, bad.owner, bad.off, "the runtime constant %s is not loaded by a movabs", bad.variable))
+	}
 	for i := range in.Post.Atoms {
 		a := &in.Post.Atoms[i]
 		if a.Kind != Special {
@@ -88,8 +92,8 @@ func (in *includer) special() {
 		if rule := ruleOf(name); rule != nil && rule.drop {
 			continue
 		}
-		if in.carriesTables && (entryRuleOf(name) != nil || name == altReplacement) {
-			continue // see described
+		if in.carriesTables && (entryRuleOf(name) != nil || name == altReplacement || strings.HasPrefix(name, runtimePtr)) {
+			continue // see described, and constants
 		}
 		seen := map[AtomID]bool{}
 		for k := range a.Refs {

@@ -94,11 +94,11 @@ func TestLockWaits(t *testing.T) {
 
 func TestParseMadison(t *testing.T) {
 	got := parseMadison(`
-linux-image-6.1.0-50-cloud-amd64 |  6.1.176-1 | http://deb.debian.org/debian bookworm/main amd64 Packages
-linux-image-6.1.0-50-cloud-amd64 |  6.1.176-1 | http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
-linux-image-6.1.0-56-cloud-amd64 |  6.1.192-2 | http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
-linux-image-6.1.0-9-cloud-amd64 |  6.1.99-1 | http://deb.debian.org/debian bookworm/main amd64 Packages
-linux |  6.1.199-1 | http://deb.debian.org/debian bookworm/main Sources
+linux-image-6.1.0-50-cloud-amd64 |  6.1.176-1 | http://mirror.example/debian bookworm/main amd64 Packages
+linux-image-6.1.0-50-cloud-amd64 |  6.1.176-1 | http://security.example/debian-security bookworm-security/main amd64 Packages
+linux-image-6.1.0-56-cloud-amd64 |  6.1.192-2 | http://security.example/debian-security bookworm-security/main amd64 Packages
+linux-image-6.1.0-9-cloud-amd64 |  6.1.99-1 | http://mirror.example/debian bookworm/main amd64 Packages
+linux |  6.1.199-1 | http://mirror.example/debian bookworm/main Sources
 `)
 	want := []Package{
 		{"linux-image-6.1.0-56-cloud-amd64", "6.1.192-2"},
