@@ -1,0 +1,101 @@
+package elfdiff
+
+import (
+	"debug/elf"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// runtimePtr begins the names of tables of runtime constants
+// (arch/x86/include/asm/runtime-const.h of Linux 6.12): what follows is the
+// name of a variable, and the entries are self-relative addresses of 8-byte
+// immediates that boot code sets to its value. Nobody does that for code that
+// is loaded later.
+const runtimePtr = "runtime_ptr_"
+
+// constantLoad is the instruction that code which travels has instead.
+//
+//	48 b8+r imm64        movabs $0x123456789abcdef,%r
+//	48 8b modrm disp32   mov variable(%rip),%r
+//	0f 1f 00             nopl (%rax)
+//
+// It loads the variable, which never changes after boot. Registers from 8 on
+// move from REX.B to REX.R. ok is false when something else stands there.
+func constantLoad(code []byte) (load [10]byte, ok bool) {
+	if len(code) < len(load) || code[0]&^1 != 0x48 || code[1]&^7 != 0xb8 {
+		return load, false
+	}
+	rex, reg := byte(0x48), code[1]&7
+	if code[0]&1 != 0 {
+		rex |= 4
+	}
+	copy(load[:], []byte{rex, 0x8b, reg<<3 | 5, 0, 0, 0, 0, 0x0f, 0x1f, 0x00})
+	return load, true
+}
+
+// constantSite is a place in a function that a table of runtime constants
+// lists: the instruction's offset in the function.
+type constantSite struct {
+	table    *Atom
+	owner    AtomID
+	off      uint64
+	variable string
+}
+
+// constantSites lists the places in included functions. ok is false with the
+// first that is no instruction that can be rewritten.
+func (d *Diff) constantSites() (list []constantSite, bad *constantSite) {
+	for i := range d.Post.Atoms {
+		a := &d.Post.Atoms[i]
+		variable, found := strings.CutPrefix(d.Post.sectionName(a.Section), runtimePtr)
+		if !found || a.Kind != Special {
+			continue
+		}
+		for k := range a.Refs {
+			r := &a.Refs[k]
+			if r.Target == NoAtom || !d.included[r.Target] || d.Post.Atoms[r.Target].Kind != Func {
+				continue
+			}
+			s := constantSite{a, r.Target, uint64(r.TargetOff - 2), variable}
+			code := d.Post.Atoms[r.Target].Bytes
+			if r.TargetOff < 2 || s.off > uint64(len(code)) {
+				return nil, &s
+			}
+			if _, ok := constantLoad(code[s.off:]); !ok {
+				return nil, &s
+			}
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
+
+// constants rewrites the runtime constants of what travels.
+func (x *extraction) constants() {
+	if !x.carriesTables {
+		return
+	}
+	list, _ := x.constantSites() // bad ones were refused
+	for _, s := range list {
+		h := x.home[s.owner]
+		data := x.b.Section(h.sec).Data[h.off+s.off:]
+		load, ok := constantLoad(data)
+		if !ok {
+			continue
+		}
+		copy(data, load[:])
+		x.b.AddRela(h.sec, elfobj.Rela{Offset: h.off + s.off + 3, Type: relPC32, Sym: x.variable(s.variable), Addend: -4})
+	}
+}
+
+// variable returns the symbol for a variable of the running program by its
+// name: one that this object defines, or another does.
+func (x *extraction) variable(name string) elfobj.SymbolIndex {
+	for i, s := range x.Pre.Symbols() {
+		if s.Name == name && s.IsDefined() && x.Pre.AtomOf(elfobj.SymbolIndex(i)) != NoAtom {
+			return x.outside(x.Pre.AtomOf(elfobj.SymbolIndex(i)), nil)
+		}
+	}
+	return x.outside(NoAtom, &elfobj.Symbol{Name: name, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_OBJECT)})
+}
