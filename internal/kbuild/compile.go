@@ -3,6 +3,7 @@ package kbuild
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path"
@@ -27,18 +28,20 @@ func Apply(text []byte, edits []Edit) ([]byte, error) {
 }
 
 // Compile makes the object of a source file of the tree, such as
-// "fs/proc/cmdline.c", with edits, and returns its path. It lies in the folder
-// out, below the source's name. Without edits it is made once for all tests.
-func (t *Tree) Compile(ctx context.Context, out, source string, edits ...Edit) (string, error) {
-	if len(edits) == 0 {
-		name := filepath.Join("kobj", filepath.Base(t.Dir), strings.ReplaceAll(source, "/", "-"))
-		dir, err := t.cache.Make(ctx, name, func(dir string) error {
-			_, err := t.compile(ctx, dir, source, nil)
-			return err
-		})
-		return objectIn(dir, source), err
+// "fs/proc/cmdline.c", with edits, and returns its path. It lies in the cache,
+// and must not be written to: each set of edits is compiled once.
+func (t *Tree) Compile(ctx context.Context, source string, edits ...Edit) (string, error) {
+	text, err := os.ReadFile(filepath.Join(t.Dir, source))
+	if err != nil {
+		return "", err
 	}
-	return t.compile(ctx, out, source, edits)
+	if text, err = Apply(text, edits); err != nil {
+		return "", fmt.Errorf("%s: %w", source, err)
+	}
+	sum := sha256.Sum256(text)
+	name := filepath.Join("kobj", filepath.Base(t.Dir), fmt.Sprintf("%s-%.8x", strings.ReplaceAll(source, "/", "-"), sum))
+	dir, err := t.cache.Make(ctx, name, func(dir string) error { return t.compile(ctx, dir, source, text) })
+	return objectIn(dir, source), err
 }
 
 func objectIn(dir, source string) string {
@@ -47,24 +50,17 @@ func objectIn(dir, source string) string {
 
 // compile asks make for the command that it would run, and runs it with another
 // source and another object.
-func (t *Tree) compile(ctx context.Context, out, source string, edits []Edit) (string, error) {
-	text, err := os.ReadFile(filepath.Join(t.Dir, source))
-	if err != nil {
-		return "", err
-	}
-	if text, err = Apply(text, edits); err != nil {
-		return "", fmt.Errorf("%s: %w", source, err)
-	}
+func (t *Tree) compile(ctx context.Context, out, source string, text []byte) error {
 	src, obj := filepath.Join(out, source), objectIn(out, source)
 	if err := os.MkdirAll(filepath.Dir(src), 0o755); err != nil {
-		return "", err
+		return err
 	}
 	if err := os.WriteFile(src, text, 0o644); err != nil {
-		return "", err
+		return err
 	}
 	cmd, err := t.command(ctx, source)
 	if err != nil {
-		return "", err
+		return err
 	}
 	// Names of the file, as __FILE__ and #include "..." see them, stay what
 	// they are in the tree.
@@ -72,7 +68,7 @@ func (t *Tree) compile(ctx context.Context, out, source string, edits []Edit) (s
 	cmd = strings.ReplaceAll(cmd, " "+strings.TrimSuffix(source, ".c")+".o", " "+obj)
 	dep := path.Join(path.Dir(source), "."+strings.TrimSuffix(path.Base(source), ".c")+".o.d")
 	cmd = strings.ReplaceAll(cmd, dep, obj+".d")
-	return obj, run(ctx, t.Dir, "sh", "-c", "set -e; "+cmd)
+	return run(ctx, t.Dir, "sh", "-c", "set -e; "+cmd)
 }
 
 // command returns the shell command that makes a source's object: the compiler,

@@ -18,11 +18,11 @@ func TestCompile(t *testing.T) {
 }
 
 func testCompile(t *testing.T, tree *kbuild.Tree, section string) {
-	pre, err := tree.Compile(t.Context(), "", "fs/proc/cmdline.c")
+	pre, err := tree.Compile(t.Context(), "fs/proc/cmdline.c")
 	if err != nil {
 		t.Fatal(err)
 	}
-	post, err := tree.Compile(t.Context(), t.TempDir(), "fs/proc/cmdline.c", kbuild.Edit{Old: "seq_putc(m, '\\n');", New: `seq_puts(m, " changed\n");`})
+	post, err := tree.Compile(t.Context(), "fs/proc/cmdline.c", kbuild.Edit{Old: "seq_putc(m, '\\n');", New: `seq_puts(m, " changed\n");`})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func testCompile(t *testing.T, tree *kbuild.Tree, section string) {
 	if string(a) == string(b) {
 		t.Error("the edit changed nothing")
 	}
-	if _, err := tree.Compile(t.Context(), t.TempDir(), "fs/proc/cmdline.c", kbuild.Edit{Old: "no such text", New: ""}); err == nil {
+	if _, err := tree.Compile(t.Context(), "fs/proc/cmdline.c", kbuild.Edit{Old: "no such text", New: ""}); err == nil {
 		t.Error("an edit that fits nowhere was accepted")
 	}
 }

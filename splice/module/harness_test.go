@@ -23,31 +23,47 @@ type bench struct {
 	stock  *vm.Kernel
 	tree   *kbuild.Tree
 	kernel *module.Kernel
+	// objtool is the tool that has to see the objects first; "" when the build
+	// did so.
+	objtool string
 }
 
-var open61 = sync.OnceValues(func() (*module.Kernel, error) {
-	k, err := vm.Stock(context.Background(), "6.1")
-	if err != nil {
-		return nil, err
-	}
-	path, err := k.Vmlinux(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	return module.OpenKernel(path)
-})
+// kernels opens the image of each series once.
+var kernels = map[string]func() (*module.Kernel, error){
+	"6.1": sync.OnceValues(opener("6.1")), "6.12": sync.OnceValues(opener("6.12")),
+}
 
-func newBench(t testing.TB) *bench {
+func opener(series string) func() (*module.Kernel, error) {
+	return func() (*module.Kernel, error) {
+		k, err := vm.Stock(context.Background(), series)
+		if err != nil {
+			return nil, err
+		}
+		path, err := k.Vmlinux(context.Background())
+		if err != nil {
+			return nil, err
+		}
+		return module.OpenKernel(path)
+	}
+}
+
+func newBench(t testing.TB, series string) *bench {
 	t.Helper()
-	stock := vm.Need(t, "6.1")
-	k, err := open61()
+	stock := vm.Need(t, series)
+	k, err := kernels[series]()
 	if errors.Is(err, deb.ErrUnavailable) {
 		testenv.Skip(t, "%v", err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &bench{stock: stock, tree: kbuild.Need(t, stock), kernel: k}
+	b := &bench{stock: stock, tree: kbuild.Need(t, stock), kernel: k}
+	if series != "6.1" { // built with IBT: objtool has seen the whole image only
+		if b.objtool, err = stock.Objtool(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b
 }
 
 // source is a changed file.
@@ -69,9 +85,14 @@ func change(file string, edits ...string) []source {
 func (b *bench) pair(t testing.TB, s source) (module.Pair, error) {
 	t.Helper()
 	open := func(edits ...kbuild.Edit) *elfdiff.Object {
-		path, err := b.tree.Compile(t.Context(), t.TempDir(), s.file, edits...)
+		path, err := b.tree.Compile(t.Context(), s.file, edits...)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if b.objtool != "" {
+			if path, err = b.kernel.Objtool(t.Context(), b.objtool, path, t.TempDir()); err != nil {
+				t.Fatal(err)
+			}
 		}
 		o, err := elfdiff.Open(path)
 		if err != nil {

@@ -6,6 +6,7 @@ type patch struct {
 	sources []source
 	path    string // of the file
 	want    string // what it holds once the patch is active, and only then
+	only    string // the series that the edit is for, "" for all
 	not     bool   // want is what it holds only without the patch
 }
 
@@ -21,8 +22,8 @@ func version(front, body string) []source {
 var patches = []patch{
 	{name: "string", path: "/proc/cmdline", want: "patched=yes",
 		sources: change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " patched=yes\n");`)},
-	{name: "constant", path: "/sys/kernel/uevent_seqnum", want: "123456789",
-		sources: change("kernel/ksysfs.c", "(unsigned long long)uevent_seqnum)", "(unsigned long long)uevent_seqnum * 0 + 123456789)")},
+	{name: "constant", path: "/sys/kernel/fscaps", want: "1234567",
+		sources: change("kernel/ksysfs.c", "file_caps_enabled);", "file_caps_enabled * 0 + 1234567);")},
 	{name: "new", path: "/proc/version", want: "count 42",
 		sources: version(`
 static int shown;

@@ -20,7 +20,7 @@ var greeting = change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, "
 // TestProof has a module meet a kernel that is not what it was made for: one
 // whose function has a probe in it, and one of another build.
 func TestProof(t *testing.T) {
-	b := newBench(t)
+	b := newBench(t, "6.1")
 	m := vm.New(t, vm.Options{Kernel: b.stock, Log: vm.Policy{Taint: "OEK"}})
 	ctx := t.Context()
 	mod := b.build(t, module.Options{Name: "fix"}, greeting...)
@@ -57,7 +57,7 @@ func TestProof(t *testing.T) {
 
 // TestRefusals builds what can't be built.
 func TestRefusals(t *testing.T) {
-	b := newBench(t)
+	b := newBench(t, "6.1")
 	for _, c := range []struct {
 		name string
 		opt  module.Options
@@ -92,7 +92,7 @@ func TestRefusals(t *testing.T) {
 
 // TestSymvers gives CRCs that are missing, or of another build.
 func TestSymvers(t *testing.T) {
-	b := newBench(t)
+	b := newBench(t, "6.1")
 	path, err := b.stock.Vmlinux(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -144,8 +144,8 @@ func TestSymvers(t *testing.T) {
 // TestDamaged builds modules of damaged objects: an error or a module, nothing
 // else.
 func TestDamaged(t *testing.T) {
-	b := newBench(t)
-	path, err := b.tree.Compile(t.Context(), t.TempDir(), greeting[0].file, greeting[0].edits...)
+	b := newBench(t, "6.1")
+	path, err := b.tree.Compile(t.Context(), greeting[0].file, greeting[0].edits...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestDamaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	prePath, err := b.tree.Compile(t.Context(), "", greeting[0].file)
+	prePath, err := b.tree.Compile(t.Context(), greeting[0].file)
 	if err != nil {
 		t.Fatal(err)
 	}

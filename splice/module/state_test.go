@@ -24,7 +24,7 @@ func apply(t *testing.T, m *vm.Machine, mod *module.Module) {
 // TestState shows what survives a patch, and what several patches do to one
 // another.
 func TestState(t *testing.T) {
-	b := newBench(t)
+	b := newBench(t, "6.1")
 	m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: 2, Log: vm.Policy{Taint: "OEK"}})
 	for _, c := range []struct {
 		name string
@@ -105,7 +105,7 @@ func testCumulative(t *testing.T, b *bench, m *vm.Machine) {
 
 // TestSame builds a module twice.
 func TestSame(t *testing.T) {
-	b := newBench(t)
+	b := newBench(t, "6.1")
 	src := version("static int a, c; int gosplice_b;", `seq_printf(m, "%d %d %d\n", a++, gosplice_b++, c++);`)
 	one := b.build(t, module.Options{Name: "same"}, src...)
 	two := b.build(t, module.Options{Name: "same"}, src...)
