@@ -36,6 +36,7 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 	j.index = slices.Repeat([]int32{-1}, len(post.Atoms))
 	j.pairs()
 	j.exceptions()
+	j.entries()
 	j.propagate()
 	j.others()
 	j.symbols()

@@ -21,7 +21,7 @@ func (j *judge) tables() {
 	}
 	matched := map[elfobj.SectionIndex]bool{}
 	for i, s := range j.Pre.File.Sections {
-		if j.Pre.kinds[i] != Special {
+		if j.Pre.kinds[i] != Special || j.byEntries(s.Name) {
 			continue
 		}
 		if list := post[s.Name]; len(list) > 0 {
@@ -34,7 +34,7 @@ func (j *judge) tables() {
 		j.table(j.Pre, s)
 	}
 	for i, s := range j.Post.File.Sections {
-		if j.Post.kinds[i] == Special && !matched[s.Index] {
+		if j.Post.kinds[i] == Special && !matched[s.Index] && !j.byEntries(s.Name) {
 			j.table(j.Post, s)
 		}
 	}
