@@ -1,0 +1,63 @@
+package module_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/splice/module"
+)
+
+// soakEnv is the environment variable with the number of cycles of TestSoak.
+const soakEnv = "GOSPLICE_SOAK"
+
+// TestSoak loads and unloads one module again and again while the file that it
+// changes is read, and looks for what stays behind.
+func TestSoak(t *testing.T) {
+	cycles := 6
+	if n, err := strconv.Atoi(os.Getenv(soakEnv)); err == nil {
+		cycles = n
+	}
+	b := newBench(t, "6.1")
+	m := vm.New(t, vm.Options{Kernel: b.stock, Log: vm.Policy{Taint: "OEK"}})
+	mod := b.build(t, module.Options{Name: "fix"}, append(greeting[:1:1], version("", `	WARN_ON_ONCE(m->count == 54321); cond_resched();`)...)...)
+	var slab, areas int
+	for i := range cycles {
+		apply(t, m, mod)
+		if err := shows(t.Context(), m, "/proc/cmdline", "patched", true); err != nil {
+			t.Fatal(err)
+		}
+		if err := unload(t.Context(), m, mod.Name); err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 { // caches are warm
+			slab, areas = usage(t, m)
+		}
+	}
+	s, a := usage(t, m)
+	t.Logf("%d cycles: slab %d -> %d KiB, %d -> %d areas", cycles, slab, s, areas, a)
+	if a > areas+1 || s > slab+512+cycles {
+		t.Error("something stays behind")
+	}
+}
+
+// usage returns the size of the slab in KiB, and the number of vmalloc areas.
+func usage(t *testing.T, m *vm.Machine) (slab, areas int) {
+	t.Helper()
+	info, err := m.ReadFile(t.Context(), "/proc/meminfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := bytes.Cut(info, []byte("\nSlab:"))
+	if _, err := fmt.Sscan(string(rest), &slab); err != nil {
+		t.Fatal(err)
+	}
+	list, err := m.ReadFile(t.Context(), "/proc/vmallocinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slab, bytes.Count(list, []byte("module")) + bytes.Count(list, []byte("load_module"))
+}
