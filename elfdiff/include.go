@@ -54,7 +54,7 @@ func (in *includer) object(ch *Change) {
 	switch {
 	case ch.Status == New && ch.Kind == TLS:
 		// refused where it is used
-	case ch.Status == New && !in.Post.isLocal(&in.Post.Atoms[ch.Post]):
+	case ch.Status == New && (in.isHook(ch.Post) || !in.Post.isLocal(&in.Post.Atoms[ch.Post])):
 		in.add(ch.Post)
 	case ch.Status != Changed || slices.Contains(in.carry, ch.Post):
 	default:

@@ -38,6 +38,6 @@
 // # Limits
 //
 // What can't be done safely is refused with a [splice.Refusal]: see the codes of
-// this package. Changes to kernel modules, several states of one update, and
-// callbacks are not offered yet.
+// this package. Changes to kernel modules, and states of an update
+// (klp_state), are not offered.
 package module

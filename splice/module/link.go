@@ -66,6 +66,9 @@ func (l *linker) sections() {
 		if s.Flags&elf.SHF_ALLOC == 0 || s.Name == ".eh_frame" || s.Type != elf.SHT_PROGBITS && s.Type != elf.SHT_NOBITS {
 			continue
 		}
+		if _, ok := callbackOf(s.Name); ok {
+			continue // see relocations
+		}
 		p := placeOf(s.Name)
 		if p == nil || s.Type == elf.SHT_NOBITS && p.flags&elf.SHF_WRITE == 0 {
 			l.refused.add(refuse(CodeSection, "", s.Name, 0, "%s has something in it that would have to travel", l.object))
@@ -158,7 +161,16 @@ func (l *linker) define(i int, s *elfobj.Symbol) {
 func (l *linker) relocations() {
 	for i := range l.spec.Sections {
 		s := &l.spec.Sections[i]
-		if s.Type != elf.SHT_RELA || int(s.Info) >= len(l.homes) || l.homes[s.Info].sec == nil {
+		if s.Type != elf.SHT_RELA || int(s.Info) >= len(l.homes) {
+			continue
+		}
+		if name, ok := callbackOf(l.spec.Sections[s.Info].Name); ok {
+			for _, r := range s.Relas {
+				t := l.syms[r.Sym]
+				l.callback(name, l.spec.Sections[s.Info].Name, r.Type, target{t.symbol, t.addend + r.Addend})
+			}
+		}
+		if l.homes[s.Info].sec == nil {
 			continue
 		}
 		h := l.homes[s.Info]

@@ -112,6 +112,7 @@ type builder struct {
 	refs    map[Reference]bool
 	patched []patched
 	rows    []check
+	hooks   map[string]target // callbacks by name
 	strings map[string]uint64 // in .rodata.str
 	note    *section
 	table   uint64 // of the checks, in .rodata
@@ -133,6 +134,7 @@ func newBuilder(k *Kernel, opt Options) (*builder, error) {
 	b := &builder{
 		Kernel: k, opt: opt, secs: map[string]*section{}, imports: map[string]elfobj.SymbolIndex{}, crcs: map[string]uint32{},
 		spaces: map[string]bool{}, refs: map[Reference]bool{}, strings: map[string]uint64{},
+		hooks: map[string]target{},
 	}
 	for _, name := range []string{"module_layout", anchor} {
 		if _, err := b.export(name); err != nil {

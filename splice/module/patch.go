@@ -30,6 +30,7 @@ func (b *builder) patch() {
 	objs := d.append(8, make([]byte, obj.Size*2))
 	b.define("objs", elf.STT_OBJECT, d, objs, obj.Size*2)
 	d.rela(objs+obj.Offsets["funcs"], elf.R_X86_64_64, d.anchor, int64(funcs))
+	b.setCallbacks(d, objs)
 	at := d.append(8, make([]byte, patch.Size))
 	b.define("patch", elf.STT_OBJECT, d, at, patch.Size)
 	d.rela(at+patch.Offsets["mod"], elf.R_X86_64_64, b.thisModule().anchor, 0)

@@ -29,7 +29,7 @@ func TestState(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *bench, *vm.Machine)
-	}{{"static local", testStaticLocal}, {"system call", testSyscall}, {"cumulative", testCumulative}} {
+	}{{"static local", testStaticLocal}, {"system call", testSyscall}, {"cumulative", testCumulative}, {"callbacks", testCallbacks}} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
 	}
 }
@@ -101,6 +101,37 @@ func testCumulative(t *testing.T, b *bench, m *vm.Machine) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// testCallbacks has livepatch call functions of the patch around the transition.
+func testCallbacks(t *testing.T, b *bench, m *vm.Machine) {
+	mod := b.build(t, module.Options{Name: "fix_callbacks"}, version(`
+struct klp_object;
+static int stage;
+static int before(struct klp_object *o) { stage = 10; return 0; }
+static void after(struct klp_object *o) { stage++; }
+static void bye(struct klp_object *o) { pr_info("gosplice: callback at stage %d\n", stage); }
+static int (*p1)(struct klp_object *) __used __section(".kpatch.callbacks.pre_patch") = before;
+static void (*p2)(struct klp_object *) __used __section(".kpatch.callbacks.post_patch") = after;
+static void (*p3)(struct klp_object *) __used __section(".kpatch.callbacks.post_unpatch") = bye;
+`, `	seq_printf(m, "stage %d\n", stage);`)...)
+	apply(t, m, mod)
+	if err := shows(t.Context(), m, "/proc/version", "stage 11", true); err != nil {
+		t.Error(err)
+	}
+	if err := unload(t.Context(), m, mod.Name); err != nil {
+		t.Fatal(err)
+	}
+	log, err := m.Log(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range log {
+		if strings.Contains(r.Text, "gosplice: callback at stage 11") {
+			return
+		}
+	}
+	t.Error("post_unpatch was not called")
 }
 
 // TestSame builds a module twice.

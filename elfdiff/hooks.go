@@ -1,0 +1,13 @@
+package elfdiff
+
+import "strings"
+
+// hookSection begins the names of sections with pointers to functions of an
+// update that its target calls, as the macros of kpatch make them
+// (KPATCH_PRE_PATCH_CALLBACK and the like). Nothing refers to such pointers.
+const hookSection = ".kpatch.callbacks."
+
+// isHook reports whether an object of post is such a pointer.
+func (d *Diff) isHook(id AtomID) bool {
+	return d.carriesTables && id != NoAtom && strings.HasPrefix(d.Post.sectionName(d.Post.Atoms[id].Section), hookSection)
+}
