@@ -75,6 +75,15 @@ fault:
 		sources: version("", `	if (!WARN_ON_ONCE(m->count == 54321)) seq_puts(m, "no bug\n"); BUG_ON(m->count == 54322);`)},
 	{name: "per_cpu", path: "/proc/version", want: "tgid 1 cpu ok",
 		sources: version("", `	seq_printf(m, "tgid %d cpu %s\n", current->tgid, raw_smp_processor_id() < 2 ? "ok" : "bad");`)},
+	{name: "new_per_cpu", path: "/proc/version", want: "mine 1001",
+		sources: version("static DEFINE_PER_CPU(int, gosplice_n) = 1000;", `	{
+		int *p = &get_cpu_var(gosplice_n);
+		bool set = this_cpu_read(gosplice_n) >= 1000; /* on every processor */
+		*p = 1000;
+		this_cpu_add(gosplice_n, set);
+		seq_printf(m, "mine %d\n", *p);
+		put_cpu_var(gosplice_n);
+	}`)},
 	{name: "dynamic_debug", path: "/proc/version", want: "silent",
 		sources: version("", `	pr_debug("gosplice speaks\n"); seq_puts(m, "silent\n");`)},
 	{name: "tracepoint", path: "/proc/version", want: "traced",

@@ -69,7 +69,7 @@ func TestRefusals(t *testing.T) {
 		{"lines", module.Options{Name: "a", Description: "a\nlicense=x"}, greeting, module.CodeName},
 		{"no change", module.Options{Name: "a"}, nil, splice.CodeNothing},
 		{"init", module.Options{Name: "a"}, change("fs/proc/cmdline.c", `proc_create_single("cmdline", 0,`, `proc_create_single("cmdline", 0400,`), module.CodeSection},
-		{"per-CPU variable", module.Options{Name: "a"}, version("static DEFINE_PER_CPU(int, gosplice_n);", "this_cpu_inc(gosplice_n);"), module.CodeSection},
+		{"section", module.Options{Name: "a"}, version("static int gosplice_n __section(\".gosplice\") = 7;", `seq_printf(m, "%d\n", gosplice_n++);`), module.CodeSection},
 		{"twice", module.Options{Name: "a"}, append(greeting[:1:1], greeting...), module.CodeTwice},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -81,7 +81,7 @@ var places = []place{
 	{".altinstr_aux", ".text", flagsAX},
 	{".rodata", ".rodata", flagsA},
 	{".rodata.*", ".rodata", flagsA},
-	{".data..percpu*", "", 0},
+	{".data..percpu*", ".data..percpu", flagsWA}, // of new variables: the loader makes room for each processor
 	{".data", ".data", flagsWA},
 	{".data.*", ".data", flagsWA},
 	{".bss", ".bss", flagsWA},
@@ -109,9 +109,6 @@ func placeOf(name string) *place {
 	for i := range places {
 		p := &places[i]
 		if prefix, ok := strings.CutSuffix(p.name, "*"); name == p.name || ok && strings.HasPrefix(name, prefix) {
-			if p.to == "" {
-				return nil
-			}
 			return p
 		}
 	}
