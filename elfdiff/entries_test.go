@@ -1,6 +1,7 @@
 package elfdiff_test
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,6 +87,16 @@ func TestTables(t *testing.T) {
 
 func tableObject(t *testing.T, flags ...string) *elfdiff.Object {
 	t.Helper()
+	o, err := elfdiff.NewObject(bytes.NewReader(tableFile(t, flags...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// tableFile compiles tableSource.
+func tableFile(t testing.TB, flags ...string) []byte {
+	t.Helper()
 	dir := t.TempDir()
 	src, obj := filepath.Join(dir, "a.c"), filepath.Join(dir, "a.o")
 	head := "#ifndef LINE\n#define LINE 10\n#endif\n#ifndef ADD\n#define ADD 1\n#endif\n#ifndef REPL\n#define REPL \"mfence\"\n#endif\n#define BUG_(l) BUG(l)\n"
@@ -97,9 +108,9 @@ func tableObject(t *testing.T, flags ...string) *elfdiff.Object {
 	if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
 		t.Fatalf("gcc: %v\n%s", err, out)
 	}
-	o, err := elfdiff.Open(obj)
+	b, err := os.ReadFile(obj)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return o
+	return b
 }

@@ -20,6 +20,7 @@ var greeting = change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, "
 // TestProof has a module meet a kernel that is not what it was made for: one
 // whose function has a probe in it, and one of another build.
 func TestProof(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, "6.1")
 	m := vm.New(t, vm.Options{Kernel: b.stock, Log: vm.Policy{Taint: "OEK"}})
 	ctx := t.Context()

@@ -17,6 +17,7 @@ const soakEnv = "GOSPLICE_SOAK"
 // TestSoak loads and unloads one module again and again while the file that it
 // changes is read, and looks for what stays behind.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	cycles := 6
 	if n, err := strconv.Atoi(os.Getenv(soakEnv)); err == nil {
 		cycles = n

@@ -24,6 +24,7 @@ func apply(t *testing.T, m *vm.Machine, mod *module.Module) {
 // TestState shows what survives a patch, and what several patches do to one
 // another.
 func TestState(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, "6.1")
 	m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: 2, Log: vm.Policy{Taint: "OEK"}})
 	for _, c := range []struct {

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/internal/cli"
+	"github.com/gosplice/gosplice/internal/kbuild"
+	"github.com/gosplice/gosplice/internal/vm"
+)
+
+func TestUsage(t *testing.T) {
+	for _, bad := range []string{
+		"", "-run v", "-run v -name n", "-run v -name n a.o", "-name n a.o b.o", "-run v a.o b.o",
+		"-run v -name n -o n.o a.o b.o", "-nonsense", "-run v -name n a.o b.o c.o",
+	} {
+		if _, err := parse(strings.Fields(bad)); err == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+	opt, err := parse(strings.Fields("-run v -name n -fixes A -fixes B a.o b.o c.o d.o"))
+	if err != nil || opt.out != "n.ko" || len(opt.objects) != 4 || len(opt.module.Fixes) != 2 {
+		t.Errorf("%+v, %v", opt, err)
+	}
+}
+
+// TestRun makes modules of real objects for a stock kernel.
+func TestRun(t *testing.T) {
+	k := vm.Need(t, "6.1")
+	tree := kbuild.Need(t, k)
+	image, err := k.Vmlinux(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	symvers, err := k.Symvers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	compile := func(old, text string) string {
+		t.Helper()
+		path, err := tree.Compile(t.Context(), "fs/proc/cmdline.c", kbuild.Edit{Old: old, New: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	pre := compile("seq_putc", "seq_putc")
+	post := compile("seq_putc(m, '\\n');", `seq_puts(m, " patched\n");`)
+	init := compile(`proc_create_single("cmdline", 0,`, `proc_create_single("cmdline", 0400,`)
+	ko := filepath.Join(t.TempDir(), "fix.ko")
+	for _, c := range []struct {
+		name   string
+		args   []string
+		status int
+		says   string
+		writes bool
+	}{
+		{"made", []string{"-symvers", symvers, pre, post}, exitMade, "replaces cmdline_proc_show", true},
+		{"dry", []string{"-dry-run", pre, post}, exitMade, "nothing written", false},
+		{"same", []string{pre, pre}, exitNoChange, "no change", false},
+		{"refused", []string{pre, init}, exitRefused, "refused section", false},
+		{"missing", []string{pre, "missing.o"}, exitError, "", false},
+		{"no kernel", []string{"-run", pre, pre, post}, exitError, "", false},
+		{"json", []string{"-json", pre, post}, exitMade, `"by": "anchor"`, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			os.Remove(ko)
+			opt, err := parse(append([]string{"-run", image, "-name", "fix", "-o", ko}, c.args...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out, progress bytes.Buffer
+			status, err := run(t.Context(), &opt, &out, &progress, cli.Terminal{Width: 80})
+			if status != c.status || (err != nil) != (status == exitError) || !strings.Contains(out.String(), c.says) {
+				t.Errorf("status %d, %v, want %d and %q in\n%s", status, err, c.status, c.says, out.String())
+			}
+			if _, err := os.Stat(ko); (err == nil) != c.writes {
+				t.Errorf("module: %v, want it there: %v", err, c.writes)
+			}
+			if opt.json && !json.Valid(out.Bytes()) {
+				t.Errorf("no JSON: %s", out.String())
+			}
+		})
+	}
+}
