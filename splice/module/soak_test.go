@@ -11,14 +11,15 @@ import (
 	"github.com/gosplice/gosplice/splice/module"
 )
 
-// soakEnv is the environment variable with the number of cycles of TestSoak.
+// soakEnv is the environment variable for long runs: the number of cycles of
+// TestSoak. With it TestSetups tries more processors, too.
 const soakEnv = "GOSPLICE_SOAK"
 
 // TestSoak loads and unloads one module again and again while the file that it
 // changes is read, and looks for what stays behind.
 func TestSoak(t *testing.T) {
 	t.Parallel()
-	cycles := 6
+	cycles := 3
 	if n, err := strconv.Atoi(os.Getenv(soakEnv)); err == nil {
 		cycles = n
 	}
