@@ -17,12 +17,9 @@ import (
 
 var greeting = change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " patched=yes\n");`)
 
-// TestProof has a module meet a kernel that is not what it was made for: one
+// testProof has a module meet a kernel that is not what it was made for: one
 // whose function has a probe in it, and one of another build.
-func TestProof(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, "6.1")
-	m := vm.New(t, vm.Options{Kernel: b.stock, Log: vm.Policy{Taint: "OEK"}})
+func testProof(t *testing.T, b *bench, m *vm.Machine) {
 	ctx := t.Context()
 	mod := b.build(t, module.Options{Name: "fix"}, greeting...)
 	refused := func(what string, image []byte, says string) {

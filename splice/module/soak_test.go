@@ -12,19 +12,16 @@ import (
 )
 
 // soakEnv is the environment variable for long runs: the number of cycles of
-// TestSoak. With it TestSetups tries more processors, too.
+// the soak test. With it TestSetups tries more processors, too.
 const soakEnv = "GOSPLICE_SOAK"
 
-// TestSoak loads and unloads one module again and again while the file that it
+// testSoak loads and unloads one module again and again while the file that it
 // changes is read, and looks for what stays behind.
-func TestSoak(t *testing.T) {
-	t.Parallel()
+func testSoak(t *testing.T, b *bench, m *vm.Machine) {
 	cycles := 3
 	if n, err := strconv.Atoi(os.Getenv(soakEnv)); err == nil {
 		cycles = n
 	}
-	b := newBench(t, "6.1")
-	m := vm.New(t, vm.Options{Kernel: b.stock, Log: vm.Policy{Taint: "OEK"}})
 	mod := b.build(t, module.Options{Name: "fix"}, append(greeting[:1:1], version("", `	WARN_ON_ONCE(m->count == 54321); cond_resched();`)...)...)
 	var slab, areas int
 	for i := range cycles {

@@ -21,8 +21,8 @@ func apply(t *testing.T, m *vm.Machine, mod *module.Module) {
 	}
 }
 
-// TestState shows what survives a patch, and what several patches do to one
-// another.
+// TestState shows what survives a patch, what several patches do to one another,
+// what a kernel is like that a patch is not for, and what stays behind.
 func TestState(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "6.1")
@@ -30,7 +30,7 @@ func TestState(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *bench, *vm.Machine)
-	}{{"static local", testStaticLocal}, {"system call", testSyscall}, {"cumulative", testCumulative}, {"callbacks", testCallbacks}} {
+	}{{"static local", testStaticLocal}, {"system call", testSyscall}, {"cumulative", testCumulative}, {"callbacks", testCallbacks}, {"proof", testProof}, {"soak", testSoak}} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
 	}
 }
