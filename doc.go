@@ -3,20 +3,23 @@
 // It holds no code: the work is done by three packages, each of which is of
 // use on its own.
 //
-//		pre.o, post.o ──> elfdiff ──> reloc ──> splice ──> a running fix
-//		                              ^
-//		                     run: the bytes that execute
+//	pre.o, post.o ──> elfdiff ──> reloc ──> splice ──> a running fix
+//	                              ^
+//	                     run: the bytes that execute
 //
-//	  - elfdiff compares two relocatable objects that one compiler made from
-//	    the source without the patch (pre) and with it (post), and keeps only
-//	    what really changed.
-//	  - reloc matches pre against run, the bytes that actually execute. That
-//	    proves that the code in memory is the code that was compiled, and it
-//	    yields the run address of every symbol that the code mentions, exported
-//	    or not.
-//	  - splice links the changed functions to these addresses, and redirects
-//	    the old functions to them by jumps, after checks that make it safe. It
-//	    can undo what it did.
+// What each does:
+//
+//   - elfdiff compares two relocatable objects that one compiler made from
+//     the source without the patch (pre) and with it (post), and keeps only
+//     what really changed.
+//   - reloc matches pre against run, the bytes that actually execute. That
+//     proves that the code in memory is the code that was compiled, and it
+//     yields the run address of every symbol that the code mentions, exported
+//     or not.
+//   - splice links the changed functions to these addresses, and redirects
+//     the old functions to them by jumps, after checks that make it safe. It
+//     can undo what it did. Its targets are splice/process, a live process,
+//     and splice/module, a livepatch module for the running kernel.
 //
 // # Words
 //
