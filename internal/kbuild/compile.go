@@ -77,7 +77,7 @@ func (t *Tree) command(ctx context.Context, source string) (string, error) {
 	object := strings.TrimSuffix(source, ".c") + ".o"
 	name := filepath.Join("kcmd", filepath.Base(t.Dir), strings.ReplaceAll(source, "/", "-"))
 	dir, err := t.cache.Make(ctx, name, func(dir string) error {
-		all, err := output(ctx, t.Dir, "make", "-n", flags, object)
+		all, err := output(ctx, t.Dir, "make", "-n", Flags, object)
 		if err != nil {
 			return err
 		}

@@ -24,10 +24,10 @@ import (
 	"github.com/gosplice/gosplice/internal/vm"
 )
 
-// flags give each function and variable a section of its own. They come last on
+// Flags give each function and variable a section of its own. They come last on
 // the compiler's command line, and change no instruction but for the width of
 // some jumps.
-const flags = "KCFLAGS=-ffunction-sections -fdata-sections"
+const Flags = "KCFLAGS=-ffunction-sections -fdata-sections"
 
 // A Tree is the prepared source of one kernel.
 type Tree struct {
