@@ -5,7 +5,7 @@
 //	corpus [-from RELEASE] [-to RELEASE] [-objtool] STAGE...
 //
 // It prints the folder of each stage. Stages are pre and post, the old and the
-// new file in the old tree; tree, the new file in the new tree; lines, top and
+// new file in the old tree; raw, pre without objtool; tree, the new file in the new tree; lines, top and
 // end, the old file with blank lines or an unused function; all, every file that
 // is built in. It needs what building a kernel needs, and Debian's packages.
 package main

@@ -40,6 +40,8 @@ const blank = "\n\n\n\n\n\n\n"
 var (
 	Pre  = Stage{Name: "pre"}
 	Post = Stage{Name: "post", Text: func(_, new []byte) []byte { return new }}
+	// Raw is Pre as the compiler left it, where Build's finish does more.
+	Raw = Stage{Name: "raw", NoObjtool: true}
 	// Tree is Post with all headers of the newer version.
 	Tree  = Stage{Name: "tree", NewTree: true}
 	Lines = Stage{Name: "lines", Text: func(old, _ []byte) []byte { return append([]byte(blank), old...) }}
@@ -50,7 +52,7 @@ var (
 )
 
 // Stages lists them by name.
-var Stages = []Stage{Pre, Post, Tree, Lines, Top, End, All}
+var Stages = []Stage{Pre, Raw, Post, Tree, Lines, Top, End, All}
 
 // Build makes the objects of a stage, once, and returns their folder. A file that
 // does not compile has none. finish, where it is not nil, is called for each
