@@ -184,25 +184,24 @@ func TestEnds(t *testing.T) {
 // TestStopped applies to a process that job control has stopped.
 func TestStopped(t *testing.T) {
 	v, _, u := odd(t, configNamed("O2-pie"))
-	v.cmd.Process.Signal(syscall.SIGSTOP)
-	for i := 0; statusOf(v.pid) != "T"; i++ {
-		if i > 500 {
-			t.Fatal("does not stop")
+	stopped := func(when string) {
+		t.Helper()
+		for i := 0; statusOf(v.pid) != "T"; i++ { // a thread that is let go stops again once it is scheduled
+			if i > 5000 {
+				t.Fatalf("state %s %s", statusOf(v.pid), when)
+			}
+			time.Sleep(time.Millisecond)
 		}
-		time.Sleep(time.Millisecond)
 	}
+	v.cmd.Process.Signal(syscall.SIGSTOP)
+	stopped("after SIGSTOP")
 	v.apply(u)
-	time.Sleep(10 * time.Millisecond)
-	if s := statusOf(v.pid); s != "T" {
-		t.Errorf("state %s after Apply", s)
-	}
+	stopped("after Apply")
 	v.cmd.Process.Signal(syscall.SIGCONT)
 	v.expect("continued", "7:207")
 	v.cmd.Process.Signal(syscall.SIGSTOP)
 	v.revert()
-	if s := statusOf(v.pid); s != "T" {
-		t.Errorf("state %s after Revert", s)
-	}
+	stopped("after Revert")
 	v.cmd.Process.Signal(syscall.SIGCONT)
 	v.expect("reverted", "7:107")
 }
