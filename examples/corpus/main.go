@@ -6,7 +6,8 @@
 //
 // It prints the folder of each stage. Stages are pre and post, the old and the
 // new file in the old tree; raw, pre without objtool; tree, the new file in the new tree; lines, top and
-// end, the old file with blank lines or an unused function; all, every file that
+// end, the old file with blank lines or an unused function; order, with its
+// functions in another order; clang and clang-lines by that compiler; all, every file that
 // is built in. It needs what building a kernel needs, and Debian's packages.
 package main
 

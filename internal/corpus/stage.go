@@ -28,6 +28,10 @@ type Stage struct {
 	All bool
 	// NoObjtool leaves out what Build's finish would do.
 	NoObjtool bool
+	// CC is another compiler, for which the copy of the tree is configured anew.
+	CC string
+	// Relink makes the object from that of Pre instead of compiling one.
+	Relink func(ctx context.Context, pre, out string) error
 }
 
 // unused is a function that nothing calls, and that the compiler keeps.
@@ -47,12 +51,20 @@ var (
 	Lines = Stage{Name: "lines", Text: func(old, _ []byte) []byte { return append([]byte(blank), old...) }}
 	Top   = Stage{Name: "top", Text: func(old, _ []byte) []byte { return append([]byte(unused), old...) }}
 	End   = Stage{Name: "end", Text: func(old, _ []byte) []byte { return append(append([]byte{}, old...), unused...) }}
+	// Order is Pre with its functions in the reverse order.
+	Order = Stage{Name: "order", Relink: reverse}
 	// All is the whole kernel, without debug information.
 	All = Stage{Name: "all", All: true, Flags: "-g0"}
+	// Clang, ClangLines and ClangEnd are Pre, Lines and End by another compiler.
+	Clang      = Stage{Name: "clang", CC: clang, NoObjtool: true}
+	ClangLines = Stage{Name: "clang-lines", CC: clang, NoObjtool: true, Text: Lines.Text}
+	ClangEnd   = Stage{Name: "clang-end", CC: clang, NoObjtool: true, Text: End.Text}
 )
 
+const clang = "clang-14"
+
 // Stages lists them by name.
-var Stages = []Stage{Pre, Raw, Post, Tree, Lines, Top, End, All}
+var Stages = []Stage{Pre, Raw, Post, Tree, Lines, Top, End, Order, All, Clang, ClangLines, ClangEnd}
 
 // Build makes the objects of a stage, once, and returns their folder. A file that
 // does not compile has none. finish, where it is not nil, is called for each
@@ -67,7 +79,15 @@ func (c *Corpus) Build(ctx context.Context, s Stage, finish func(ctx context.Con
 			return "", err
 		}
 	}
-	dir, err := c.cache.Make(ctx, name, func(dir string) error { return c.build(ctx, s, dir, files, finish) })
+	fill := func(dir string) error { return c.build(ctx, s, dir, files, finish) }
+	if s.Relink != nil {
+		pre, err := c.Build(ctx, Pre, finish)
+		if err != nil {
+			return "", err
+		}
+		fill = func(dir string) error { return c.relink(ctx, s, pre, dir) }
+	}
+	dir, err := c.cache.Make(ctx, name, fill)
 	if err != nil {
 		return "", fmt.Errorf("stage %s: %w", s.Name, err)
 	}
@@ -96,7 +116,14 @@ func (c *Corpus) build(ctx context.Context, s Stage, dir string, files []string,
 			}
 		}
 	}
-	if err := compile(ctx, work, s.Flags, files); err != nil {
+	args := []string{strings.TrimSpace(kbuild.Flags + " " + s.Flags)}
+	if s.CC != "" {
+		args = append(args, "CC="+s.CC)
+		if said, err := makeIn(ctx, work, append(args, "olddefconfig", "modules_prepare")...); err != nil {
+			return fmt.Errorf("configure for %s: %w: %s", s.CC, err, said[max(0, len(said)-2000):])
+		}
+	}
+	if err := compile(ctx, work, args, files); err != nil {
 		return err
 	}
 	for _, name := range files {
@@ -138,15 +165,12 @@ func (c *Corpus) rewrite(s Stage, name, work string) error {
 }
 
 // compile has one make compile all files, as far as they compile.
-func compile(ctx context.Context, work, flags string, files []string) error {
-	args := []string{"-s", "-k", "-j" + strconv.Itoa(runtime.NumCPU()), strings.TrimSpace(kbuild.Flags + " " + flags)}
+func compile(ctx context.Context, work string, args, files []string) error {
+	args = append(args, "-k")
 	for _, name := range files {
 		args = append(args, strings.TrimSuffix(name, ".c")+".o")
 	}
-	cmd := exec.CommandContext(ctx, "make", args...)
-	cmd.Dir = work
-	cmd.Env = append(os.Environ(), "KBUILD_BUILD_TIMESTAMP=1970-01-01", "LC_ALL=C")
-	said, err := cmd.CombinedOutput()
+	said, err := makeIn(ctx, work, args...)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -156,4 +180,11 @@ func compile(ctx context.Context, work, flags string, files []string) error {
 		}
 	}
 	return fmt.Errorf("make made nothing: %w: %s", err, said[max(0, len(said)-2000):])
+}
+
+func makeIn(ctx context.Context, work string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "make", append([]string{"-s", "-j" + strconv.Itoa(runtime.NumCPU())}, args...)...)
+	cmd.Dir = work
+	cmd.Env = append(os.Environ(), "KBUILD_BUILD_TIMESTAMP=1970-01-01", "LC_ALL=C")
+	return cmd.CombinedOutput()
 }
