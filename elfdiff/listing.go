@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gosplice/gosplice/internal/align"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -186,7 +187,7 @@ func (l *lister) align() {
 			seq[s] = append(seq[s], id)
 		}
 	}
-	alignSequences(seq[0], seq[1], func(i, j int) { l.match[i], l.other[j] = j, i })
+	align.Sequences(seq[0], seq[1], func(i, j int) { l.match[i], l.other[j] = j, i })
 }
 
 // incidental notes where a difference that does not matter starts.

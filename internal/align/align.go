@@ -1,13 +1,14 @@
-package elfdiff
+// Package align puts two sequences side by side.
+package align
 
-// alignSequences finds a longest common subsequence of a and b, and calls pair
+// Sequences finds a longest common subsequence of a and b, and calls pair
 // for each of its elements, in order. The algorithm is the greedy one of Myers
 // ("An O(ND) Difference Algorithm and Its Variations", Algorithmica 1, 1986).
 //
 // Its cost is the number of differences squared. Where that would exceed a
 // bound, the best path so far is taken and the search starts anew behind it:
 // the result is then a common subsequence, but perhaps not a longest one.
-func alignSequences(a, b []int32, pair func(i, j int)) {
+func Sequences(a, b []int32, pair func(i, j int)) {
 	i, j := 0, 0
 	for i < len(a) && j < len(b) && a[i] == b[j] {
 		pair(i, j)
