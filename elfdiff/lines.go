@@ -32,6 +32,7 @@ type lineTable struct {
 
 	data    *dwarf.Data
 	units   []dwarf.Offset // the first entry of each compilation unit
+	dirs    []string       // of the compilations, likewise
 	inlined []inlinedCode  // by address; read when the first question is asked
 	read    sync.Once
 }
@@ -39,8 +40,10 @@ type lineTable struct {
 type lineRow struct {
 	addr uint64
 	line int
-	file string
-	end  bool // of a sequence: addresses from here on have no line
+	file string // its last element
+	path string // as a whole
+	unit int    // into dirs
+	end  bool   // of a sequence: addresses from here on have no line
 }
 
 // of returns the table of pre (0) or post (1), or nil when the object has no
@@ -144,7 +147,8 @@ func unitsOf(info []byte) []dwarf.Offset {
 // readUnits appends the rows of all compilation units.
 func (t *lineTable) readUnits(d *dwarf.Data) error {
 	r := d.Reader()
-	for _, off := range t.units {
+	t.dirs = make([]string, len(t.units))
+	for i, off := range t.units {
 		r.Seek(off)
 		unit, err := r.Next()
 		if err != nil {
@@ -153,6 +157,7 @@ func (t *lineTable) readUnits(d *dwarf.Data) error {
 		if unit == nil || unit.Tag != dwarf.TagCompileUnit {
 			continue
 		}
+		t.dirs[i], _ = unit.Val(dwarf.AttrCompDir).(string)
 		lr, err := d.LineReader(unit)
 		if err != nil {
 			return err
@@ -167,9 +172,9 @@ func (t *lineTable) readUnits(d *dwarf.Data) error {
 			} else if err != nil {
 				return err
 			}
-			row := lineRow{addr: e.Address, line: e.Line, end: e.EndSequence}
+			row := lineRow{addr: e.Address, line: e.Line, unit: i, end: e.EndSequence}
 			if e.File != nil {
-				row.file = path.Base(e.File.Name)
+				row.file, row.path = path.Base(e.File.Name), e.File.Name
 			}
 			t.rows = append(t.rows, row)
 		}

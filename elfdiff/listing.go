@@ -3,8 +3,8 @@ package elfdiff
 import (
 	"fmt"
 	"slices"
+	"strings"
 
-	"github.com/gosplice/gosplice/internal/align"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -35,12 +35,25 @@ func (m Mark) String() string {
 // bytes of data.
 type Line struct {
 	Mark Mark
+	// Why says what makes the difference incidental; "" for other marks.
+	Why ReasonCode
 	// PreOffset and PostOffset are in bytes from the starts of the atoms. The
 	// one of a side that has nothing is 0.
 	PreOffset, PostOffset uint64
 	// Pre and Post are the texts, "" on the side that has nothing.
 	// References are by name, and strings are quoted.
 	Pre, Post string
+	// PreSide and PostSide say more, for who shows it with links.
+	PreSide, PostSide LineSide
+}
+
+// LineSide is what stands on one side of a [Line].
+type LineSide struct {
+	Size uint64 // in bytes; 0 on the side that has nothing
+	Refs []Ref  // its references; their offsets are from the start of the atom
+	// Branch is where a branch inside the function leads, in bytes from its
+	// start; -1 for everything else.
+	Branch int64
 }
 
 // Listing aligns pre and post of a function or data object. What is new or
@@ -75,11 +88,14 @@ type lister struct {
 // row is an instruction, or a piece of data.
 type row struct {
 	off    uint64
+	size   uint64
 	text   string
+	kind   string // rows that may stand side by side as different have the same
 	key    string // rows that may stand side by side as equal have the same
 	refs   []Ref
 	target int64 // of a branch inside the function; -1 for others
-	quiet  bool  // an incidental difference starts here
+	// quiet is the code of an incidental difference that starts here.
+	quiet ReasonCode
 }
 
 // rows reads one atom.
@@ -104,7 +120,8 @@ func (l *lister) code(o *Object, a *Atom, side int) []row {
 		if !ok {
 			return rows
 		}
-		r := row{off: k.off, text: k.text(), refs: k.refs, target: -1}
+		r := row{off: k.off, size: uint64(k.in.Len), text: k.text(), refs: k.refs, target: -1}
+		r.kind, _, _ = strings.Cut(r.text, " ")
 		r.key = k.shape(func(ref *Ref) string { return l.refKey(side, ref) })
 		if to, ok := pcrelTarget(k.in, k.bytes(), k.off); ok && len(k.refs) == 0 {
 			r.target = int64(to)
@@ -119,7 +136,7 @@ func (l *lister) code(o *Object, a *Atom, side int) []row {
 func (l *lister) bytes(o *Object, a *Atom, side int) []row {
 	if a.NoBits {
 		text := fmt.Sprintf("zeros, %d bytes", a.Size)
-		return []row{{text: text, key: text, target: -1}}
+		return []row{{size: a.Size, text: text, key: text, target: -1}}
 	}
 	var rows []row
 	off, end := uint64(0), uint64(len(a.Bytes))
@@ -129,8 +146,9 @@ func (l *lister) bytes(o *Object, a *Atom, side int) []row {
 			continue
 		}
 		rows = append(rows, l.raw(a, off, r.Offset)...)
-		rows = append(rows, row{off: r.Offset, text: o.refText(r), key: "ref " + l.refKey(side, r), refs: a.Refs[i : i+1], target: -1})
-		off = r.Offset + uint64(fieldSize(r.Type))
+		n := uint64(fieldSize(r.Type))
+		rows = append(rows, row{off: r.Offset, size: n, text: o.refText(r), kind: "ref", key: "ref " + l.refKey(side, r), refs: a.Refs[i : i+1], target: -1})
+		off = r.Offset + n
 	}
 	return append(rows, l.raw(a, off, end)...)
 }
@@ -142,7 +160,7 @@ func (l *lister) raw(a *Atom, off, end uint64) []row {
 	for end = min(end, uint64(len(a.Bytes))); off < end; {
 		next := min(end, (off/bytesPerLine+1)*bytesPerLine)
 		text := fmt.Sprintf("% x", a.Bytes[off:next])
-		rows = append(rows, row{off: off, text: text, key: text, target: -1})
+		rows = append(rows, row{off: off, size: next - off, text: text, kind: "raw", key: text, target: -1})
 		off = next
 	}
 	return rows
@@ -169,115 +187,6 @@ func (l *lister) refKey(side int, r *Ref) string {
 		return "new " + o.refText(r)
 	}
 	return fmt.Sprintf("%d%+d", twin, r.TargetOff)
-}
-
-// align pairs the rows of both sides.
-func (l *lister) align() {
-	l.match = slices.Repeat([]int{-1}, len(l.side[0]))
-	l.other = slices.Repeat([]int{-1}, len(l.side[1]))
-	ids := map[string]int32{}
-	var seq [2][]int32
-	for s, rows := range l.side {
-		for i := range rows {
-			id, ok := ids[rows[i].key]
-			if !ok {
-				id = int32(len(ids))
-				ids[rows[i].key] = id
-			}
-			seq[s] = append(seq[s], id)
-		}
-	}
-	align.Sequences(seq[0], seq[1], func(i, j int) { l.match[i], l.other[j] = j, i })
-}
-
-// incidental notes where a difference that does not matter starts.
-func (l *lister) incidental(r *Reason) {
-	for s, off := range [2]uint64{r.PreOffset, r.PostOffset} {
-		rows := l.side[s]
-		i, ok := slices.BinarySearchFunc(rows, off, func(r row, off uint64) int {
-			if r.off < off {
-				return -1
-			}
-			return btoi(r.off > off)
-		})
-		if ok {
-			rows[i].quiet = true
-		}
-	}
-}
-
-// lines puts the rows side by side. Between rows that are equal, those that
-// are left on both sides are paired in order.
-func (l *lister) lines() []Line {
-	var out []Line
-	pre, post := l.side[0], l.side[1]
-	for i, j := 0, 0; i < len(pre) || j < len(post); {
-		left := i < len(pre) && l.match[i] < 0
-		right := j < len(post) && l.other[j] < 0
-		switch {
-		case left && right:
-			out = append(out, l.line(LineChanged, &pre[i], &post[j]))
-			i, j = i+1, j+1
-		case left:
-			out = append(out, l.line(LinePre, &pre[i], nil))
-			i++
-		case right:
-			out = append(out, l.line(LinePost, nil, &post[j]))
-			j++
-		default:
-			out = append(out, l.line(l.verdict(&pre[i], &post[j]), &pre[i], &post[j]))
-			i, j = i+1, j+1
-		}
-	}
-	return out
-}
-
-func (l *lister) line(m Mark, a, b *row) Line {
-	n := Line{Mark: m}
-	quiet := true
-	if a != nil {
-		n.Pre, n.PreOffset = a.text, a.off
-		quiet = quiet && a.quiet
-	}
-	if b != nil {
-		n.Post, n.PostOffset = b.text, b.off
-		quiet = quiet && b.quiet
-	}
-	if quiet && m != LineSame {
-		n.Mark = LineIncidental
-	}
-	return n
-}
-
-// verdict looks closer at two rows with the same key.
-func (l *lister) verdict(a, b *row) Mark {
-	for i := range a.refs {
-		l.c.pending = l.c.pending[:0]
-		if i >= len(b.refs) || l.c.refs(&a.refs[i], &b.refs[i]) != "" {
-			return LineChanged
-		}
-	}
-	if a.target < 0 && b.target < 0 {
-		return LineSame
-	}
-	i, ok1 := rowAt(l.side[0], a.target)
-	j, ok2 := rowAt(l.side[1], b.target)
-	if ok1 && ok2 && l.match[i] == j {
-		return LineSame
-	}
-	return LineChanged
-}
-
-func rowAt(rows []row, off int64) (int, bool) {
-	return slices.BinarySearchFunc(rows, off, func(r row, off int64) int {
-		switch {
-		case int64(r.off) < off:
-			return -1
-		case int64(r.off) > off:
-			return 1
-		}
-		return 0
-	})
 }
 
 // shape returns the text of the instruction without what padding and
