@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Options adjusts a comparison. The zero value is strict.
@@ -95,6 +96,9 @@ func (c *comparer) data(a, b *Atom) *Reason {
 		}
 		return &Reason{Code: ReasonBytes, Detail: "zero on one side"}
 	}
+	if r := c.typeSet(a, b); r != nil {
+		return r
+	}
 	c.pending = c.pending[:0]
 	for i := 0; i < max(len(a.Refs), len(b.Refs)); i++ {
 		if i >= len(a.Refs) || i >= len(b.Refs) || a.Refs[i].Offset != b.Refs[i].Offset {
@@ -110,6 +114,35 @@ func (c *comparer) data(a, b *Atom) *Reason {
 		}
 	}
 	return c.settle(nil)
+}
+
+// typeSet compares the names of the types that a set of type numbers has: the
+// numbers themselves are zero until the kernel is linked.
+func (c *comparer) typeSet(a, b *Atom) *Reason {
+	if !strings.HasPrefix(a.Name, btfPrefix) {
+		return nil
+	}
+	for i := range max(len(a.Symbols), len(b.Symbols)) {
+		p, q := c.pre.member(a, i), c.post.member(b, i)
+		if p != q {
+			return &Reason{Code: ReasonReference, PreOffset: p.off, PostOffset: q.off, PreText: p.name, PostText: q.name}
+		}
+	}
+	return nil
+}
+
+// member is a name for a place in an atom, without a compiler's numbers.
+type member struct {
+	name string
+	off  uint64
+}
+
+func (o *Object) member(a *Atom, i int) member {
+	if i >= len(a.Symbols) {
+		return member{"no type", 0}
+	}
+	s := o.Symbol(a.Symbols[i])
+	return member{stem(s.Name), s.Value - a.Offset}
 }
 
 func isZero(a *Atom) bool {

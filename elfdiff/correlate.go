@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"cmp"
 	"hash/maphash"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,8 @@ type correlation struct {
 	// seed makes digests that hostile input can't make collide. Only equality
 	// of digests is used, never their order.
 	seed maphash.Seed
+	// tables are what tables say is used, made when needed.
+	tables [2]*tableUses
 }
 
 // correlate pairs what is the same thing in pre and post. Literals stay
@@ -113,10 +116,10 @@ func (c *correlation) consistent(pre, post AtomID) bool {
 		return true
 	}
 	users := map[AtomID]bool{}
-	for _, u := range c.o[1].users[post] {
+	for _, u := range c.usedBy(1, post) {
 		users[c.o[1].Atoms[u].root()] = true
 	}
-	for _, u := range c.o[0].users[pre] {
+	for _, u := range c.usedBy(0, pre) {
 		if twin := c.post[c.o[0].Atoms[u].root()]; twin != NoAtom && users[twin] {
 			return true
 		}
@@ -149,16 +152,73 @@ func (c *correlation) uses(side int, f AtomID) []AtomID {
 	of := [2][]AtomID{c.post, c.pre}[side]
 	var out []AtomID
 	seen := map[AtomID]bool{}
-	for _, r := range c.o[side].Atoms[f].Refs {
-		if r.Target == NoAtom || of[r.Target] != NoAtom || seen[r.Target] {
-			continue
+	add := func(target AtomID) {
+		if target == NoAtom || of[target] != NoAtom || seen[target] {
+			return
 		}
-		if t := &c.t[side][r.Target]; t.class != 0 && t.number {
-			seen[r.Target] = true
-			out = append(out, r.Target)
+		if t := &c.t[side][target]; t.class != 0 && t.number {
+			seen[target] = true
+			out = append(out, target)
 		}
 	}
+	for i := range c.o[side].Atoms[f].Refs {
+		add(c.o[side].Atoms[f].Refs[i].Target)
+	}
+	for _, target := range c.tabled(side).of[f] {
+		add(target)
+	}
 	return out
+}
+
+// tableUses is what functions use through the tables that describe them: the
+// key of a static branch stands in __jump_table only.
+type tableUses struct {
+	of map[AtomID][]AtomID // atoms, by function
+	by map[AtomID][]AtomID // functions, by atom
+}
+
+// tabled reads the tables of one side, when the first question is asked.
+func (c *correlation) tabled(side int) *tableUses {
+	if c.tables[side] != nil {
+		return c.tables[side]
+	}
+	u := &tableUses{map[AtomID][]AtomID{}, map[AtomID][]AtomID{}}
+	c.tables[side] = u
+	for s := range c.o[side].File.SectionsNamed(jumpTable) {
+		r := c.o[side].bySection[s.Index]
+		for id := r.lo; id < r.hi; id++ {
+			list, _ := c.o[side].entriesIn(&c.o[side].Atoms[id], entryRuleOf(jumpTable))
+			for i := range list {
+				u.add(&list[i])
+			}
+		}
+	}
+	return u
+}
+
+func (u *tableUses) add(e *entry) {
+	f := e.site().Target
+	if f == NoAtom {
+		return
+	}
+	for i := range e.refs {
+		if t := e.refs[i].Target; t != NoAtom && t != f {
+			u.of[f] = append(u.of[f], t)
+			u.by[t] = append(u.by[t], f)
+		}
+	}
+}
+
+// usedBy lists the atoms that refer to one, and the functions that do so in a
+// table.
+func (c *correlation) usedBy(side int, id AtomID) []AtomID {
+	users := c.o[side].users[id]
+	for _, u := range users {
+		if a := &c.o[side].Atoms[u]; a.Kind == Special && c.o[side].sectionName(a.Section) == jumpTable {
+			return append(slices.Clip(users), c.tabled(side).by[id]...)
+		}
+	}
+	return users
 }
 
 func (c *correlation) pairUses(used [2][]AtomID, one bool) {

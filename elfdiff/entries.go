@@ -27,7 +27,10 @@ type entryRule struct {
 	why string
 }
 
-const altReplacement = ".altinstr_replacement"
+const (
+	altReplacement = ".altinstr_replacement"
+	jumpTable      = "__jump_table"
+)
 
 var entryRules = []entryRule{
 	// kernel/trace/ftrace.c: addresses of calls of __fentry__
@@ -44,7 +47,7 @@ var entryRules = []entryRule{
 	{section: ".call_sites", sizes: []uint64{4}, why: "its calls would not be counted"},
 	{section: ".static_call_sites", sizes: []uint64{8}, why: "its static calls would go through trampolines"},
 	// struct jump_entry in include/linux/jump_label.h: site, target, key
-	{section: "__jump_table", sizes: []uint64{16}, why: "its static branches would never change"},
+	{section: jumpTable, sizes: []uint64{16}, why: "its static branches would never change"},
 	// struct bug_entry in include/asm-generic/bug.h
 	{section: "__bug_table", sizes: []uint64{12}, why: "a warning would be fatal"},
 	// struct exception_table_entry in arch/x86/include/asm/extable.h

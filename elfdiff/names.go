@@ -31,6 +31,9 @@ func isNumber(s string) bool {
 // function stays in its stem, since it changes how the function is called:
 // foo.isra is not foo.
 func stem(name string) string {
+	if strings.HasPrefix(name, btfPrefix) {
+		return stemBTF(name)
+	}
 	if unique, ok := strings.CutPrefix(name, uniquePrefix); ok {
 		return uniquePrefix + stem(strings.TrimRight(trimNumber(unique), digits))
 	}
@@ -55,6 +58,19 @@ func stem(name string) string {
 const uniquePrefix = "__UNIQUE_ID_"
 
 const digits = "0123456789"
+
+// btfPrefix starts the names of places where the kernel's build writes numbers
+// of types (include/linux/btf_ids.h, tools/bpf/resolve_btfids): a kind, the name
+// of a type, then a counter and the line: __BTF_ID__struct__sk_buff__108845.
+const btfPrefix = "__BTF_ID__"
+
+// stemBTF removes the counter and the line.
+func stemBTF(name string) string {
+	if i := strings.LastIndex(name, "__"); i >= len(btfPrefix) && isNumber(name[i+2:]) {
+		return name[:i]
+	}
+	return name
+}
 
 // trimNumber removes the number of a static local.
 func trimNumber(name string) string {
@@ -90,4 +106,6 @@ func isLiteralName(name string) bool {
 
 // isUnnamable reports whether no source computes the end of a constant, so
 // that a reference to its border means the neighbour.
-func isUnnamable(a *Atom) bool { return isLiteral(a) && !a.Anonymous() && stem(a.Name) != "C" }
+func isUnnamable(a *Atom) bool {
+	return isLiteral(a) && !a.Anonymous() && stem(a.Name) != "C" || strings.HasPrefix(a.Name, btfPrefix)
+}
