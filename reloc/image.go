@@ -58,6 +58,7 @@ type Symbol struct {
 	Size   uint64 // bytes, 0 when not known
 	Type   elf.SymType
 	Local  bool
+	Index  uint32 // in the .symtab of its file, 0 when it is not from there
 	File   string // of local symbols the STT_FILE symbol in front of it, if any
 	Module int
 }
