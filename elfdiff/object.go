@@ -31,6 +31,12 @@ type atomRange struct{ lo, hi AtomID }
 // Name returns the path that the object was opened from, or "".
 func (o *Object) Name() string { return o.name }
 
+// Close closes the file of an object from [Open] once nothing will be compared
+// or shown any more. All else stays valid, but debug information that was not
+// yet read counts as missing then. An object that is not closed is when it is
+// garbage.
+func (o *Object) Close() error { return o.File.Close() }
+
 // Symbols returns the object's symbol table; index 0 is the null symbol.
 func (o *Object) Symbols() []elfobj.Symbol { return o.symbols }
 

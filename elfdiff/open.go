@@ -9,15 +9,16 @@ import (
 	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
-// Open reads the relocatable object at path.
+// Open reads the relocatable object at path. Its debug information is read when
+// a question needs it, see [Object.Close].
 func Open(path string) (*Object, error) {
 	f, err := elfobj.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	o, err := newObject(f)
 	if err != nil {
+		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	o.name = path

@@ -3,10 +3,8 @@ package elfobj
 import (
 	"debug/elf"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 )
 
@@ -59,7 +57,6 @@ type File struct {
 
 	unique   lazy[map[elf.SectionType]pair]
 	overlaps lazy[map[SectionIndex]SectionIndex]
-	byName   lazy[[]*Section]
 	symbols  lazy[[]Symbol]
 	dynamic  lazy[[]Symbol]
 	relas    lazy[*relaIndex]
@@ -75,7 +72,7 @@ type File struct {
 // Bad input is a [*FormatError]. See the package comment about what is checked
 // here and what later.
 func Parse(b []byte) (*File, error) {
-	return newFile("", source{mem: b, size: uint64(len(b))})
+	return newFile("", memory(b))
 }
 
 // NewFile reads the headers of a file of size bytes, and its sections when
@@ -86,55 +83,6 @@ func NewFile(r io.ReaderAt, size int64) (*File, error) {
 		return nil, fmt.Errorf("elfobj: file size %d is negative", size)
 	}
 	return newFile("", source{r: r, size: uint64(size)})
-}
-
-// Open opens a file by name. Relocatable objects are read as a whole, as every
-// part of them is needed; of others the sections are read when they are asked
-// for, so that the file must be closed. Errors carry the name.
-func Open(name string) (*File, error) {
-	fd, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	f, err := openFile(name, fd)
-	if err != nil || f.closer == nil {
-		fd.Close()
-	}
-	return f, err
-}
-
-func openFile(name string, fd *os.File) (*File, error) {
-	st, err := fd.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, &FormatError{File: name, Msg: "not a regular file", Err: errors.ErrUnsupported}
-	}
-	src := source{r: fd, size: uint64(st.Size())}
-	var typ [18]byte
-	if src.readFull(typ[:], 0) == nil && elf.Type(le.Uint16(typ[16:])) == elf.ET_REL {
-		src.mem, err = src.bytes(0, src.size)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", name, err)
-		}
-		src.r = nil
-	}
-	f, err := newFile(name, src)
-	if err == nil && src.r != nil {
-		f.closer = fd
-	}
-	return f, err
-}
-
-// Close releases what [Open] opened. Data that was returned stays valid.
-func (f *File) Close() error {
-	f.closing.Do(func() {
-		if f.closer != nil {
-			f.closeErr = f.closer.Close()
-		}
-	})
-	return f.closeErr
 }
 
 func newFile(name string, src source) (*File, error) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 	"sync/atomic"
 )
 
@@ -108,6 +107,9 @@ func (s *Section) Data() ([]byte, error) {
 	case s.file.src.r == nil:
 		return s.read()
 	}
+	if _, ok := s.file.src.slice(s.Offset, s.Size); ok {
+		return s.read()
+	}
 	return s.cached().data.get(s.read)
 }
 
@@ -194,26 +196,14 @@ func (f *File) Section(i SectionIndex) *Section {
 }
 
 // SectionsNamed yields the sections of that name in file order. Names are not
-// unique: with COMDAT groups there may be thousands of the same name.
+// unique: with COMDAT groups there may be thousands of the same name. It looks
+// at all sections.
 func (f *File) SectionsNamed(name string) iter.Seq[*Section] {
 	return func(yield func(*Section) bool) {
-		sorted, _ := f.byName.get(f.sortByName)
-		i, _ := slices.BinarySearchFunc(sorted, name, func(s *Section, name string) int {
-			return strings.Compare(s.Name, name)
-		})
-		for ; i < len(sorted) && sorted[i].Name == name; i++ {
-			if !yield(sorted[i]) {
+		for i := 1; i < len(f.Sections); i++ {
+			if f.Sections[i].Name == name && !yield(f.Sections[i]) {
 				return
 			}
 		}
 	}
-}
-
-func (f *File) sortByName() ([]*Section, error) {
-	if len(f.Sections) == 0 {
-		return nil, nil
-	}
-	sorted := slices.Clone(f.Sections[1:])
-	slices.SortStableFunc(sorted, func(a, b *Section) int { return strings.Compare(a.Name, b.Name) })
-	return sorted, nil
 }
