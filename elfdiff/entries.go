@@ -1,7 +1,8 @@
 package elfdiff
 
 import (
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"cmp"
+	"slices"
 )
 
 // entryRule is one row of the table of sections whose entries travel one by
@@ -101,19 +102,34 @@ func (o *Object) textOf(e *entry, r *Ref) (t *Atom, lo, hi uint64, ok bool) {
 // entriesIn cuts a table into entries. ok is false when its relocations do not
 // fit any size that entries can have.
 func (o *Object) entriesIn(a *Atom, rule *entryRule) (list []entry, ok bool) {
-	for _, size := range rule.sizes {
-		if list, ok = cutTable(a, rule, size); ok {
-			return list, true
-		}
-	}
-	return nil, false
-}
-
-func cutTable(a *Atom, rule *entryRule, size uint64) ([]entry, bool) {
-	if uint64(len(a.Bytes)) != a.Size || a.Size%size != 0 {
+	size, ok := entrySize(a, rule)
+	if !ok {
 		return nil, false
 	}
-	list := make([]entry, 0, min(a.Size/size, uint64(len(a.Refs))))
+	list = make([]entry, 0, a.Size/size)
+	cutTable(a, rule, size, func(e entry) { list = append(list, e) })
+	return list, true
+}
+
+// entrySize returns the first size of the rule's that fits a table: each entry
+// has a reference to a place.
+func entrySize(a *Atom, rule *entryRule) (size uint64, ok bool) {
+	for _, size := range rule.sizes {
+		if uint64(len(a.Bytes)) != a.Size || a.Size%size != 0 {
+			continue
+		}
+		n := uint64(0)
+		cutTable(a, rule, size, func(entry) { n++ })
+		if n == a.Size/size {
+			return size, true
+		}
+	}
+	return 0, false
+}
+
+// cutTable yields the entries of a table, up to one without a reference to a
+// place.
+func cutTable(a *Atom, rule *entryRule, size uint64, yield func(entry)) {
 	next := 0
 	for off := uint64(0); off < a.Size; off += size {
 		first := next
@@ -124,24 +140,55 @@ func cutTable(a *Atom, rule *entryRule, size uint64) ([]entry, bool) {
 			}
 		}
 		if owner < 0 {
-			return nil, false
+			return
 		}
-		list = append(list, entry{table: a, rule: rule, off: off, bytes: a.Bytes[off : off+size], refs: a.Refs[first:next], owner: owner})
+		yield(entry{table: a, rule: rule, off: off, bytes: a.Bytes[off : off+size], refs: a.Refs[first:next], owner: owner})
 	}
-	return list, true
 }
 
 // entryIndex holds the entries of all tables by the functions that they belong
-// to. Unwinding rows, which are about stretches of code, are kept by section.
+// to.
 type entryIndex struct {
-	byOwner map[AtomID][]entry
-	orc     map[elfobj.SectionIndex]*orcTable
+	entries []entry // by owner, then by table and offset
+	first   []int32 // by atom and one more: its first entry
+	orc     []orcSource
 	damaged []*Atom // tables that no rule fits
 }
 
-// indexEntries reads the tables of an object.
+// of returns the entries about a function, those of one table together.
+func (x *entryIndex) of(id AtomID) []entry { return x.entries[x.first[id]:x.first[id+1]] }
+
+// indexEntries reads the tables of an object when it is called first.
 func (o *Object) indexEntries() *entryIndex {
-	x := &entryIndex{byOwner: map[AtomID][]entry{}, orc: map[elfobj.SectionIndex]*orcTable{}}
+	o.entriesOnce.Do(func() { o.entries = o.readEntries() })
+	return o.entries
+}
+
+// ruledTable is a table whose entries have a known size.
+type ruledTable struct {
+	atom *Atom
+	rule *entryRule
+	size uint64
+}
+
+// sortByRule brings the tables of one name together, in the order in which the
+// names are met: there may be one for each group of sections.
+func sortByRule(tables []ruledTable) {
+	var met []*entryRule
+	for _, t := range tables {
+		if !slices.Contains(met, t.rule) {
+			met = append(met, t.rule)
+		}
+	}
+	slices.SortStableFunc(tables, func(a, b ruledTable) int {
+		return cmp.Compare(slices.Index(met, a.rule), slices.Index(met, b.rule))
+	})
+}
+
+// readEntries counts the entries of each owner, and then puts them in place.
+func (o *Object) readEntries() *entryIndex {
+	x := &entryIndex{first: make([]int32, len(o.Atoms)+1)}
+	var tables []ruledTable
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
 		if a.Kind != Special {
@@ -151,22 +198,34 @@ func (o *Object) indexEntries() *entryIndex {
 		if rule == nil {
 			continue
 		}
-		list, ok := o.entriesIn(a, rule)
+		size, ok := entrySize(a, rule)
 		switch {
-		case !ok:
+		case !ok || rule.rows != "" && !o.addOrc(x, a, rule, size):
 			x.damaged = append(x.damaged, a)
-		case rule.rows != "":
-			if !o.addOrc(x, a, rule, list) {
-				x.damaged = append(x.damaged, a)
-			}
-		default:
-			for _, e := range list {
-				if t := e.site().Target; t != NoAtom {
-					x.byOwner[t] = append(x.byOwner[t], e)
-				}
-			}
+		case rule.rows == "":
+			tables = append(tables, ruledTable{a, rule, size})
 		}
 	}
+	sortByRule(tables)
+	owned := func(do func(e *entry, owner AtomID)) {
+		for _, t := range tables {
+			cutTable(t.atom, t.rule, t.size, func(e entry) {
+				if id := e.site().Target; id != NoAtom {
+					do(&e, id)
+				}
+			})
+		}
+	}
+	owned(func(_ *entry, id AtomID) { x.first[id+1]++ })
+	for i := 1; i < len(x.first); i++ {
+		x.first[i] += x.first[i-1]
+	}
+	x.entries = make([]entry, x.first[len(o.Atoms)])
+	next := slices.Clone(x.first)
+	owned(func(e *entry, id AtomID) {
+		x.entries[next[id]] = *e
+		next[id]++
+	})
 	return x
 }
 
@@ -181,7 +240,7 @@ func (in *includer) described(f *Atom) {
 			in.refuse(in.Post.finding(CodeSpecialSection, a.ID, 0, "its entries do not have the size that they have in any known kernel"))
 		}
 	}
-	for _, e := range in.tableIndex.byOwner[f.ID] {
+	for _, e := range in.tableIndex.of(f.ID) {
 		for k := range e.refs {
 			if k == e.owner {
 				continue

@@ -29,7 +29,7 @@ func (j *judge) entries() {
 		if ch.Kind != Func || ch.Status == Changed {
 			continue
 		}
-		a, b := pre.byOwner[ch.Pre], post.byOwner[ch.Post]
+		a, b := pre.of(ch.Pre), post.of(ch.Post)
 		if where := j.c.entries(a, b); where != "" {
 			j.changed(ch.Post, Reason{Code: ReasonTable, Detail: "what " + where + " says about it differs"})
 		}
@@ -39,33 +39,54 @@ func (j *judge) entries() {
 // entries compares the entries about one function, and returns the first table
 // that differs. Those of one table correspond in their order.
 func (c *comparer) entries(a, b []entry) string {
-	byTable := map[string][]entry{}
-	for _, e := range b {
-		byTable[e.rule.section] = append(byTable[e.rule.section], e)
-	}
-	for i := range a {
-		name := a[i].rule.section
-		list := byTable[name]
-		if len(list) == 0 || !c.sameEntry(&a[i], &list[0]) {
-			return name
+	for rest := a; len(rest) > 0; {
+		of := oneTable(rest)
+		rest = rest[len(of):]
+		other := entriesOf(b, of[0].rule)
+		for i := range of {
+			if i >= len(other) || !c.sameEntry(&of[i], &other[i]) {
+				return of[0].rule.section
+			}
 		}
-		byTable[name] = list[1:]
 	}
-	for i := range b {
-		if name := b[i].rule.section; len(byTable[name]) > 0 {
-			return name
+	for rest := b; len(rest) > 0; {
+		of := oneTable(rest)
+		rest = rest[len(of):]
+		if len(of) > len(entriesOf(a, of[0].rule)) {
+			return of[0].rule.section
 		}
 	}
 	return ""
 }
 
+// oneTable returns the first entries, as far as they are of one table.
+func oneTable(list []entry) []entry {
+	n := 1
+	for n < len(list) && list[n].rule == list[0].rule {
+		n++
+	}
+	return list[:n]
+}
+
+// entriesOf returns those of one table.
+func entriesOf(list []entry, rule *entryRule) []entry {
+	for len(list) > 0 {
+		of := oneTable(list)
+		if of[0].rule == rule {
+			return of
+		}
+		list = list[len(of):]
+	}
+	return nil
+}
+
 func (c *comparer) sameEntry(a, b *entry) bool {
-	if len(a.bytes) != len(b.bytes) || len(a.refs) != len(b.refs) || !bytes.Equal(a.constant(), b.constant()) {
+	if len(a.bytes) != len(b.bytes) || len(a.refs) != len(b.refs) || !sameConstant(a, b) {
 		return false
 	}
 	for i := range a.refs {
 		x, y := &a.refs[i], &b.refs[i]
-		if x.Offset-a.off != y.Offset-b.off {
+		if x.Offset-a.off != y.Offset-b.off || fieldSize(x.Type) != fieldSize(y.Type) {
 			return false
 		}
 		ta, alo, ahi, oka := c.pre.textOf(a, x)
@@ -80,18 +101,30 @@ func (c *comparer) sameEntry(a, b *entry) bool {
 	return true
 }
 
-// constant returns the bytes of an entry without the fields of references and
-// without line numbers.
-func (e *entry) constant() []byte {
-	out := bytes.Clone(e.bytes)
+// sameConstant compares the bytes of two entries without the fields of
+// references and without line numbers. The fields of a stand for those of b,
+// which sameEntry finds in the same places.
+func sameConstant(a, b *entry) bool {
+	for i := range a.bytes {
+		if a.bytes[i] != b.bytes[i] && !a.masked(uint64(i)) {
+			return false
+		}
+	}
+	return true
+}
+
+// masked reports whether the byte at an offset of the entry is part of a
+// reference, or of a line number.
+func (e *entry) masked(at uint64) bool {
+	if e.rule.section == bugTable && at >= bugLine && at < bugLineEnd {
+		return true
+	}
 	for i := range e.refs {
-		at := e.refs[i].Offset - e.off
-		clear(out[at:min(at+uint64(fieldSize(e.refs[i].Type)), uint64(len(out)))])
+		if r := &e.refs[i]; at-(r.Offset-e.off) < uint64(fieldSize(r.Type)) {
+			return true
+		}
 	}
-	if e.rule.section == bugTable {
-		clear(out[bugLine:bugLineEnd])
-	}
-	return out
+	return false
 }
 
 // sameText compares code that entries bring along.

@@ -17,8 +17,16 @@ type orcRowAt struct {
 	row []byte
 }
 
-// addOrc reads .orc_unwind_ip with the rows that belong to it.
-func (o *Object) addOrc(x *entryIndex, a *Atom, rule *entryRule, list []entry) bool {
+// An orcSource is a table of addresses and the rows that belong to them.
+type orcSource struct {
+	addrs *Atom
+	rows  []byte
+	rule  *entryRule
+}
+
+// addOrc finds the rows that belong to .orc_unwind_ip. It is false when they
+// don't fit.
+func (o *Object) addOrc(x *entryIndex, a *Atom, rule *entryRule, size uint64) bool {
 	var rows *Atom
 	for s := range o.File.SectionsNamed(rule.rows) {
 		for id := o.bySection[s.Index].lo; id < o.bySection[s.Index].hi; id++ {
@@ -28,27 +36,33 @@ func (o *Object) addOrc(x *entryIndex, a *Atom, rule *entryRule, list []entry) b
 			rows = &o.Atoms[id]
 		}
 	}
-	if rows == nil || uint64(len(rows.Bytes)) != uint64(len(list))*rule.rowSize {
+	if rows == nil || uint64(len(rows.Bytes)) != a.Size/size*rule.rowSize {
 		return false
 	}
-	for i := range list {
-		r := list[i].site()
-		if r.Target == NoAtom {
-			continue
-		}
-		t := &o.Atoms[r.Target]
-		tab := x.orc[t.Section]
-		if tab == nil {
-			tab = &orcTable{}
-			x.orc[t.Section] = tab
-		}
-		row := rows.Bytes[uint64(i)*rule.rowSize:][:rule.rowSize]
-		tab.rows = append(tab.rows, orcRowAt{uint64(int64(t.Offset) + r.TargetOff), row})
+	x.orc = append(x.orc, orcSource{a, rows.Bytes, rule})
+	return true
+}
+
+// orcTables reads the rows about the given sections.
+func (o *Object) orcTables(wanted map[elfobj.SectionIndex]*orcTable) {
+	for _, src := range o.indexEntries().orc {
+		i := uint64(0)
+		cutTable(src.addrs, src.rule, src.rule.sizes[0], func(e entry) {
+			row := src.rows[i*src.rule.rowSize:][:src.rule.rowSize]
+			i++
+			r := e.site()
+			if r.Target == NoAtom {
+				return
+			}
+			t := &o.Atoms[r.Target]
+			if tab := wanted[t.Section]; tab != nil {
+				tab.rows = append(tab.rows, orcRowAt{uint64(int64(t.Offset) + r.TargetOff), row})
+			}
+		})
 	}
-	for _, tab := range x.orc {
+	for _, tab := range wanted {
 		slices.SortStableFunc(tab.rows, func(a, b orcRowAt) int { return cmp.Compare(a.off, b.off) })
 	}
-	return true
 }
 
 // within returns the rows about [lo, hi): the one that holds at lo, those
@@ -69,14 +83,23 @@ func (t *orcTable) within(lo, hi uint64) []orcRowAt {
 }
 
 // orc writes the unwinding rows of the functions that travel.
-func (x *extraction) orc(tables map[elfobj.SectionIndex]*orcTable) {
+func (x *extraction) orc() {
+	if len(x.Post.indexEntries().orc) == 0 {
+		return
+	}
+	tables := map[elfobj.SectionIndex]*orcTable{}
+	var functions []AtomID
+	for i := range x.Post.Atoms {
+		if a := &x.Post.Atoms[i]; x.included[i] && a.Kind == Func {
+			functions = append(functions, a.ID)
+			tables[a.Section] = &orcTable{}
+		}
+	}
+	x.Post.orcTables(tables)
 	var rows []byte
 	var addrs []elfobj.Rela
-	for i := range x.Post.Atoms {
+	for _, i := range functions {
 		a := &x.Post.Atoms[i]
-		if !x.included[i] || a.Kind != Func || tables[a.Section] == nil {
-			continue
-		}
 		h := x.home[i]
 		sym, base := x.anchors[h.sec], int64(h.off)
 		for _, r := range tables[a.Section].within(a.Offset, a.End()) {

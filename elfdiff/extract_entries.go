@@ -18,7 +18,7 @@ func (x *extraction) tables() {
 		return
 	}
 	index := x.Post.indexEntries()
-	x.orc(index.orc)
+	x.orc()
 	out := map[*entryRule]*tableOut{}
 	texts := map[string]*tableOut{}
 	var order []*tableOut
@@ -26,7 +26,7 @@ func (x *extraction) tables() {
 		if !x.included[i] || x.Post.Atoms[i].Kind != Func {
 			continue
 		}
-		for _, e := range index.byOwner[AtomID(i)] {
+		for _, e := range index.of(AtomID(i)) {
 			t := out[e.rule]
 			if t == nil {
 				t = x.tableLike(e.table)

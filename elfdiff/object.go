@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"iter"
+	"sync"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
 )
@@ -24,6 +25,9 @@ type Object struct {
 	bySymbol []AtomID
 	// users lists for each atom those that refer to it, in order.
 	users [][]AtomID
+
+	entriesOnce sync.Once
+	entries     *entryIndex
 }
 
 type atomRange struct{ lo, hi AtomID }
