@@ -58,7 +58,7 @@ type Symbol struct {
 	Size   uint64 // bytes, 0 when not known
 	Type   elf.SymType
 	Local  bool
-	Index  uint32 // in the .symtab of its file, 0 when it is not from there
+	Index  uint32 // from 1: place in the .symtab of its file, or in kallsyms; else 0
 	File   string // of local symbols the STT_FILE symbol in front of it, if any
 	Module int
 }
@@ -147,7 +147,8 @@ func newImage(p imageParts) (*Image, error) {
 }
 
 // sortSymbols brings the symbols in order and drops what is there twice:
-// .dynsym repeats a part of .symtab.
+// .dynsym repeats a part of .symtab. What one table has twice stays, as livepatch
+// counts it.
 func (img *Image) sortSymbols() {
 	tls := func(s *Symbol) int {
 		if s.Type == elf.STT_TLS {
@@ -160,7 +161,7 @@ func (img *Image) sortSymbols() {
 			cmp.Compare(a.Module, b.Module), strings.Compare(a.Name, b.Name))
 	})
 	img.symbols = slices.CompactFunc(img.symbols, func(a, b Symbol) bool {
-		return a.Name == b.Name && a.Addr == b.Addr && a.Module == b.Module && tls(&a) == tls(&b)
+		return a.Name == b.Name && a.Addr == b.Addr && a.Module == b.Module && tls(&a) == tls(&b) && (a.Index == 0 || b.Index == 0)
 	})
 	img.static, _ = slices.BinarySearchFunc(img.symbols, 1, func(s Symbol, want int) int { return cmp.Compare(tls(&s), want) })
 	symbols := img.symbols

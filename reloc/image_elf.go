@@ -38,6 +38,9 @@ func newELF(f *elfobj.File, path string) (*Image, error) {
 	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
 		return nil, fmt.Errorf("%v is no image: %w", f.Type, errors.ErrUnsupported)
 	}
+	if err := hasCode(f); err != nil {
+		return nil, err
+	}
 	mem := &linkedMemory{file: f}
 	l := &loaded{mod: Module{Name: filepath.Base(path), Path: path, Main: !isLibrary(f)}, progs: f.Progs, file: f, mem: mem}
 	l.describe()

@@ -83,6 +83,9 @@ func layoutModule(f *elfobj.File, opt ModuleOptions) (*moduleLayout, error) {
 	if f.Type != elf.ET_REL {
 		return nil, fmt.Errorf("%v is no module of the kernel, but may be an image of its own: %w", f.Type, errors.ErrUnsupported)
 	}
+	if err := hasCode(f); err != nil {
+		return nil, err
+	}
 	l := &moduleLayout{byIndex: make(map[elfobj.SectionIndex]*moduleSection)}
 	all := make([]moduleSection, 0, len(f.Sections))
 	for _, s := range f.Sections {
@@ -94,9 +97,6 @@ func layoutModule(f *elfobj.File, opt ModuleOptions) (*moduleLayout, error) {
 		}
 		if s.Addralign > modulePage || bits.OnesCount64(s.Addralign) > 1 {
 			return nil, fmt.Errorf("section %s: aligned to %#x: %w", s.Name, s.Addralign, errors.ErrUnsupported)
-		}
-		if s.Type == elf.SHT_NOBITS && s.Flags&elf.SHF_EXECINSTR != 0 && s.Size > 0 {
-			return nil, fmt.Errorf("section %s: its code is not in the file, which holds debug information only: %w", s.Name, errors.ErrUnsupported)
 		}
 		m := moduleSection{name: s.Name, index: s.Index, size: s.Size, align: s.Addralign, init: strings.HasPrefix(s.Name, ".init"), percpu: s.Name == percpuSection, kind: kindOf(s)}
 		if s.Type != elf.SHT_NOBITS {
