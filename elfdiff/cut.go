@@ -27,10 +27,13 @@ type cutter struct {
 	obj   *Object
 	kinds []Kind                 // of each section
 	syms  [][]elfobj.SymbolIndex // of each section, by value, then larger first
-	parts [][]Atom               // of each section, by offset
-	relas [][]rela               // of each section, by offset
+	cut   []Atom                 // what pass 2 made, by section and offset
+	parts []atomRange            // of each section, in cut
+	relas []relas                // of each section
 	marks [][]uint64             // places that are meant in each section
-	named map[string]AtomID      // functions by name, NoAtom for several; made when needed
+
+	named     []Atom            // of one section; the memory is used again
+	functions map[string]AtomID // by name, NoAtom for several; made when needed
 }
 
 func newCutter(o *Object) *cutter {
@@ -39,29 +42,50 @@ func newCutter(o *Object) *cutter {
 		obj:   o,
 		kinds: make([]Kind, n),
 		syms:  make([][]elfobj.SymbolIndex, n),
-		parts: make([][]Atom, n),
-		relas: make([][]rela, n),
+		parts: make([]atomRange, n),
+		relas: make([]relas, n),
 		marks: make([][]uint64, n),
 	}
 }
 
+// classify finds out what each section holds, and what symbols it has.
 func (c *cutter) classify() {
 	for i, s := range c.obj.File.Sections {
 		c.kinds[i] = kindOfSection(s)
 	}
 	syms := c.obj.symbols
+	first := make([]int32, len(c.kinds)+1)
 	for i := range syms {
-		s := &syms[i]
-		if !labels(s) || int(s.Section) >= len(c.syms) || c.kinds[s.Section] == Meta {
-			continue
+		if s := &syms[i]; c.matters(s) {
+			first[s.Section+1]++
 		}
-		c.syms[s.Section] = append(c.syms[s.Section], elfobj.SymbolIndex(i))
 	}
-	for _, list := range c.syms {
-		slices.SortStableFunc(list, func(a, b elfobj.SymbolIndex) int {
-			return cmp.Or(cmp.Compare(syms[a].Value, syms[b].Value), cmp.Compare(syms[b].Size, syms[a].Size))
-		})
+	for i := 1; i < len(first); i++ {
+		first[i] += first[i-1]
 	}
+	all := make([]elfobj.SymbolIndex, first[len(c.kinds)])
+	next := slices.Clone(first)
+	for i := range syms {
+		if s := &syms[i]; c.matters(s) {
+			all[next[s.Section]] = elfobj.SymbolIndex(i)
+			next[s.Section]++
+		}
+	}
+	order := func(a, b elfobj.SymbolIndex) int {
+		return cmp.Or(cmp.Compare(syms[a].Value, syms[b].Value), cmp.Compare(syms[b].Size, syms[a].Size))
+	}
+	for i := range c.syms {
+		lo, hi := first[i], first[i+1]
+		c.syms[i] = all[lo:hi:hi]
+		if hi-lo > 1 {
+			slices.SortStableFunc(c.syms[i], order)
+		}
+	}
+}
+
+// matters reports whether the symbol names a place in a section that is cut.
+func (c *cutter) matters(s *elfobj.Symbol) bool {
+	return labels(s) && int(s.Section) < len(c.kinds) && c.kinds[s.Section] != Meta
 }
 
 // labels reports whether the symbol names a place in a section.
@@ -70,32 +94,33 @@ func labels(s *elfobj.Symbol) bool {
 	return s.Section != elfobj.SecUndef && !s.Section.IsReserved() && t != elf.STT_SECTION && t != elf.STT_FILE
 }
 
-// cutSections does pass 2. What only references can cut gets no parts for its
-// anonymous stretches yet.
+// cutSections does pass 2. What references help to cut is left for pass 4.
 func (c *cutter) cutSections() error {
+	c.cut = make([]Atom, 0, len(c.kinds))
 	for i, s := range c.obj.File.Sections {
-		if c.kinds[i] == Meta {
-			continue
-		}
-		if s.Size == 0 {
-			if c.kinds[i] != Func || len(c.syms[i]) > 0 {
-				c.parts[i] = []Atom{c.hollow(s)}
-			}
+		kind := c.kinds[i]
+		if kind == Meta {
 			continue
 		}
 		data, err := s.Data()
 		if err != nil {
 			return err
 		}
-		switch c.kinds[i] {
-		case String, Merge: // in cutMarks
-		case Unwind:
-			c.parts[i] = cutRecords(s, data)
-		case Special:
-			c.parts[i] = []Atom{piece(s, Special, data, 0, s.Size)}
+		lo := AtomID(len(c.cut))
+		switch {
+		case cutAtMarks(kind) || kind.IsLiteral():
+		case s.Size == 0:
+			if kind != Func || len(c.syms[i]) > 0 {
+				c.cut = append(c.cut, c.hollow(s))
+			}
+		case kind == Unwind:
+			c.cut = cutRecords(c.cut, s, data)
+		case kind == Special:
+			c.cut = append(c.cut, piece(s, Special, data, 0, s.Size))
 		default:
-			c.parts[i] = c.cutSymbols(s, c.kinds[i], data)
+			c.cut = c.cutSymbols(c.cut, s, kind, data)
 		}
+		c.parts[i] = atomRange{lo, AtomID(len(c.cut))}
 	}
 	return nil
 }
@@ -130,11 +155,10 @@ func piece(s *elfobj.Section, k Kind, data []byte, off, end uint64) Atom {
 	return a
 }
 
-// cutStrings makes atoms of the strings in which one of the marks lies. What
+// cutStrings appends atoms of the strings in which one of the marks lies. What
 // nothing refers to needs none, so that their number is bounded by that of the
 // relocations.
-func cutStrings(s *elfobj.Section, data []byte, marks []uint64) []Atom {
-	var parts []Atom
+func cutStrings(parts []Atom, s *elfobj.Section, data []byte, marks []uint64) []Atom {
 	for off := uint64(0); off < uint64(len(data)) && len(marks) > 0; {
 		end := stringEnd(data, off, s.Entsize)
 		if marks[0] < end {
@@ -166,9 +190,8 @@ func stringEnd(data []byte, off, unit uint64) uint64 {
 	return n
 }
 
-// cutEntries makes atoms of the entries in which one of the marks lies.
-func cutEntries(s *elfobj.Section, data []byte, marks []uint64) []Atom {
-	var parts []Atom
+// cutEntries appends atoms of the entries in which one of the marks lies.
+func cutEntries(parts []Atom, s *elfobj.Section, data []byte, marks []uint64) []Atom {
 	n := uint64(len(data))
 	for next := uint64(0); len(marks) > 0; marks = marks[1:] {
 		off := marks[0] / s.Entsize * s.Entsize
@@ -184,8 +207,7 @@ func cutEntries(s *elfobj.Section, data []byte, marks []uint64) []Atom {
 // cutRecords cuts .eh_frame at its records: a 4-byte length, then as many
 // bytes (LSB Core 5.0, section 10.6.1). A terminator or a record that runs out
 // of the section ends the table, and what remains is one atom.
-func cutRecords(s *elfobj.Section, data []byte) []Atom {
-	var parts []Atom
+func cutRecords(parts []Atom, s *elfobj.Section, data []byte) []Atom {
 	n := uint64(len(data))
 	for off := uint64(0); off < n; {
 		end := n
@@ -203,9 +225,8 @@ func cutRecords(s *elfobj.Section, data []byte) []Atom {
 // cutSymbols cuts code and data at their symbols. Aliases and symbols inside
 // another's extent share its atom; a symbol without a size reaches to the next
 // one. Code between the symbols that is not padding becomes an anonymous atom
-// here, data between them in cutMarks.
-func (c *cutter) cutSymbols(s *elfobj.Section, kind Kind, data []byte) []Atom {
-	var parts []Atom
+// here, data between them in cutData.
+func (c *cutter) cutSymbols(parts []Atom, s *elfobj.Section, kind Kind, data []byte) []Atom {
 	list := c.syms[s.Index]
 	end := uint64(0)
 	for i := 0; i < len(list); {
@@ -257,7 +278,7 @@ func (c *cutter) extent(s *elfobj.Section, list []elfobj.SymbolIndex, i int) uin
 // appendGap adds the code [off, end) that no symbol covers, unless it is
 // padding.
 func (c *cutter) appendGap(parts []Atom, s *elfobj.Section, data []byte, off, end uint64) []Atom {
-	if s.Type == elf.SHT_NOBITS || isPadding(data[off:end]) && len(c.within(s.Index, off, end)) == 0 {
+	if s.Type == elf.SHT_NOBITS || isPadding(data[off:end]) && !c.relas[s.Index].any(off, end) {
 		return parts
 	}
 	return append(parts, piece(s, Func, data, off, end))

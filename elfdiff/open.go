@@ -78,7 +78,6 @@ func newObject(f *elfobj.File) (*Object, error) {
 	}
 	c.measure()
 	c.mark()
-	c.cutMarks()
 	c.number()
 	c.resolve()
 	c.own()

@@ -7,35 +7,42 @@ import (
 	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
-// number gives the atoms their ids and fills the object's indices.
+// number puts the atoms of all sections in order, cutting data on the way, gives
+// them their ids, and fills the object's indices.
 func (c *cutter) number() {
 	o := c.obj
-	n := 0
-	for _, p := range c.parts {
-		n += len(p)
+	n := len(c.cut)
+	for i, kind := range c.kinds {
+		if cutAtMarks(kind) || kind.IsLiteral() {
+			n += len(c.marks[i]) + len(c.syms[i]) + 1
+		}
 	}
 	o.Atoms = make([]Atom, 0, n)
-	o.bySection = make([]atomRange, len(c.parts))
-	for i, p := range c.parts {
+	o.bySection = make([]atomRange, len(c.kinds))
+	for i, kind := range c.kinds {
 		lo := AtomID(len(o.Atoms))
-		o.Atoms = append(o.Atoms, p...)
+		if cutAtMarks(kind) || kind.IsLiteral() {
+			o.Atoms = c.cutData(o.Atoms, o.File.Sections[i])
+		} else {
+			o.Atoms = append(o.Atoms, c.cut[c.parts[i].lo:c.parts[i].hi]...)
+		}
 		o.bySection[i] = atomRange{lo, AtomID(len(o.Atoms))}
-	}
-	for i := range o.Atoms {
-		o.Atoms[i].ID = AtomID(i)
 	}
 	o.bySymbol = make([]AtomID, len(o.symbols))
 	for i := range o.bySymbol {
 		o.bySymbol[i] = NoAtom
 	}
-	for sec, list := range c.syms {
-		for _, i := range list {
-			o.bySymbol[i] = o.nearest(elfobj.SectionIndex(sec), int64(o.symbols[i].Value))
-		}
-	}
 	for i := range o.Atoms {
+		o.Atoms[i].ID = AtomID(i)
 		for _, s := range o.Atoms[i].Symbols {
 			o.bySymbol[s] = AtomID(i)
+		}
+	}
+	for sec, list := range c.syms {
+		for _, i := range list {
+			if o.bySymbol[i] == NoAtom {
+				o.bySymbol[i] = o.nearest(elfobj.SectionIndex(sec), int64(o.symbols[i].Value))
+			}
 		}
 	}
 }
@@ -65,45 +72,39 @@ func (o *Object) nearest(s elfobj.SectionIndex, off int64) AtomID {
 // what it means.
 func (c *cutter) resolve() {
 	o := c.obj
-	total := 0
-	for _, list := range c.relas {
-		total += len(list)
-	}
-	refs := make([]Ref, 0, total)
 	for sec, list := range c.relas {
 		next := 0
-		for id := o.bySection[sec].lo; id < o.bySection[sec].hi && next < len(list); id++ {
+		for id := o.bySection[sec].lo; id < o.bySection[sec].hi && next < len(list.refs); id++ {
 			a := &o.Atoms[id]
-			for next < len(list) && list[next].off < a.Offset {
+			for next < len(list.refs) && list.refs[next].Offset < a.Offset {
 				next++ // a field in padding
 			}
-			first := len(refs)
-			for ; next < len(list) && list[next].off < a.End(); next++ {
-				refs = append(refs, c.ref(a, &list[next]))
+			first := next
+			for ; next < len(list.refs) && list.refs[next].Offset < a.End(); next++ {
+				c.ref(a, &list.refs[next], list.notes[next])
 			}
-			a.Refs = refs[first:len(refs):len(refs)]
+			a.Refs = list.refs[first:next:next]
 		}
 	}
 }
 
-// ref resolves one relocation.
-func (c *cutter) ref(a *Atom, r *rela) Ref {
-	ref := Ref{Offset: r.off - a.Offset, Type: r.typ, Sym: r.sym, Addend: r.addend, Target: NoAtom, Implicit: r.implicit}
-	sec, off, ok := c.place(r)
-	ref.TargetOff = off
+// ref resolves one relocation of an atom.
+func (c *cutter) ref(a *Atom, r *Ref, n note) {
+	sec, off, ok := c.place(r, n, a.Section)
+	r.Offset -= a.Offset
+	r.TargetOff = off
 	if !ok {
-		return ref
+		return
 	}
-	if !r.implicit && c.obj.Symbol(r.sym).Type() != elf.STT_SECTION {
-		ref.Target = c.obj.bySymbol[r.sym]
+	if !r.Implicit && c.obj.Symbol(r.Sym).Type() != elf.STT_SECTION {
+		r.Target = c.obj.bySymbol[r.Sym]
 	} else {
-		ref.Target = c.obj.nearest(sec, off)
-		ref.Edge = r.guess || !r.access && c.onEdge(ref.Target, off)
+		r.Target = c.obj.nearest(sec, off)
+		r.Edge = n&noteGuess != 0 || n&noteAccess == 0 && c.onEdge(r.Target, off)
 	}
-	if ref.Target != NoAtom {
-		ref.TargetOff = off - int64(c.obj.Atoms[ref.Target].Offset)
+	if r.Target != NoAtom {
+		r.TargetOff = off - int64(c.obj.Atoms[r.Target].Offset)
 	}
-	return ref
 }
 
 // onEdge reports whether off, resolved to the atom id, could also mean a
@@ -198,16 +199,16 @@ func (c *cutter) parentOf(parent string, users []AtomID) AtomID {
 			return u
 		}
 	}
-	if c.named == nil {
-		c.named = map[string]AtomID{}
+	if c.functions == nil {
+		c.functions = map[string]AtomID{}
 		for id, f := range c.obj.Functions() {
-			if _, twice := c.named[f.Name]; twice {
+			if _, twice := c.functions[f.Name]; twice {
 				id = NoAtom
 			}
-			c.named[f.Name] = id
+			c.functions[f.Name] = id
 		}
 	}
-	if id, ok := c.named[parent]; ok {
+	if id, ok := c.functions[parent]; ok {
 		return id
 	}
 	return NoAtom

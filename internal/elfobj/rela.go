@@ -117,33 +117,75 @@ func (s *Section) Relas() ([]Rela, error) {
 }
 
 func (s *Section) parseRelas() ([]Rela, error) {
+	t, err := s.RelaTable()
+	if err != nil {
+		return nil, err
+	}
+	relas := make([]Rela, t.Len())
+	for i := range relas {
+		relas[i] = t.At(i)
+	}
+	return relas, nil
+}
+
+// A RelaTable is the entries of a relocation section as they are in the file,
+// for those who look at each once.
+type RelaTable struct{ b []byte }
+
+// Len returns the number of entries.
+func (t RelaTable) Len() int { return len(t.b) / relaSize }
+
+// At returns entry i.
+func (t RelaTable) At(i int) Rela {
+	e := t.b[i*relaSize:][:relaSize]
+	info := le.Uint64(e[8:])
+	return Rela{
+		Offset: le.Uint64(e),
+		Addend: int64(le.Uint64(e[16:])),
+		Sym:    SymbolIndex(info >> 32),
+		Type:   uint32(info),
+	}
+}
+
+// AppendRelaTables appends to list the tables of the relocations that
+// [File.Relas] returns, in that order and with the same errors.
+func (f *File) AppendRelaTables(list []RelaTable, s SectionIndex) ([]RelaTable, error) {
+	x, err := f.relas.get(f.indexRelas)
+	if err != nil || uint64(s) >= uint64(len(x.head)) {
+		return list, err
+	}
+	for i := x.head[s]; i != 0; i = x.next[i] {
+		t, err := f.Sections[i].RelaTable()
+		if err != nil {
+			return list, err
+		}
+		list = append(list, t)
+	}
+	return list, nil
+}
+
+// RelaTable returns the content of the relocation section s itself. It refuses
+// what Relas refuses.
+func (s *Section) RelaTable() (RelaTable, error) {
 	f := s.file
 	if s.Type != elf.SHT_RELA {
-		return nil, f.fail(s, s.Offset, "relocations of type %v; x86-64 uses SHT_RELA only", s.Type)
+		return RelaTable{}, f.fail(s, s.Offset, "relocations of type %v; x86-64 uses SHT_RELA only", s.Type)
 	}
 	nsyms, err := f.linkedSymbols(s)
 	if err != nil {
-		return nil, err
+		return RelaTable{}, err
 	}
 	b, err := s.table(relaSize)
 	if err != nil {
-		return nil, err
+		return RelaTable{}, err
 	}
-	relas := make([]Rela, len(b)/relaSize)
-	for i := range relas {
-		e := b[i*relaSize:][:relaSize]
-		info := le.Uint64(e[8:])
-		relas[i] = Rela{
-			Offset: le.Uint64(e),
-			Addend: int64(le.Uint64(e[16:])),
-			Sym:    SymbolIndex(info >> 32),
-			Type:   uint32(info),
-		}
-		if sym := info >> 32; sym >= nsyms && sym != 0 {
-			return nil, f.fail(s, s.Offset+uint64(i)*relaSize, "relocation %d: symbol %d of %d", i, sym, nsyms)
+	for i := relaSize / 2; i < len(b); i += relaSize { // the upper half of r_info
+		if sym := uint64(le.Uint32(b[i:])); sym >= nsyms && sym != 0 {
+			i /= relaSize
+			return RelaTable{}, f.fail(s, s.Offset+uint64(i)*relaSize, "relocation %d: symbol %d of %d", i, sym, nsyms)
 		}
 	}
-	return relas, nil
+	return RelaTable{b}, nil
 }
 
 // linkedSymbols returns the number of symbols in the table that a relocation

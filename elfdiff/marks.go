@@ -1,0 +1,121 @@
+package elfdiff
+
+import (
+	"debug/elf"
+	"slices"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// mark notes the places in data that are meant through section symbols, where
+// anonymous data has to be cut.
+func (c *cutter) mark() {
+	first := make([]int32, len(c.kinds)+1)
+	c.eachMark(func(sec elfobj.SectionIndex, _ uint64) { first[sec+1]++ })
+	for i := 1; i < len(first); i++ {
+		first[i] += first[i-1]
+	}
+	all := make([]uint64, first[len(c.kinds)])
+	next := slices.Clone(first)
+	c.eachMark(func(sec elfobj.SectionIndex, off uint64) {
+		all[next[sec]] = off
+		next[sec]++
+	})
+	for i := range c.marks {
+		marks := all[first[i]:first[i+1]]
+		slices.Sort(marks)
+		c.marks[i] = slices.Compact(marks)
+	}
+}
+
+// eachMark yields the places, some of them several times.
+func (c *cutter) eachMark(yield func(sec elfobj.SectionIndex, off uint64)) {
+	for i := range c.relas {
+		for j := range c.relas[i].refs {
+			r := &c.relas[i].refs[j]
+			sec, off, ok := c.place(r, c.relas[i].notes[j], elfobj.SectionIndex(i))
+			if !ok || off < 0 || int(sec) >= len(c.kinds) {
+				continue
+			}
+			s := c.obj.Symbol(r.Sym)
+			switch {
+			case c.kinds[sec].IsLiteral():
+				yield(sec, uint64(off))
+				if v := int64(s.Value); v < off { // the object that is meant may start before
+					yield(sec, uint64(max(v, 0)))
+				}
+			case cutAtMarks(c.kinds[sec]) && (s.Type() == elf.STT_SECTION || isLocalLabel(s.Name)):
+				yield(sec, uint64(off))
+			}
+		}
+	}
+}
+
+func cutAtMarks(k Kind) bool { return k == Data || k == Const || k == TLS || k == LSDA }
+
+// cutData does pass 4 for one section of data: it appends to out its named
+// atoms, and anonymous ones for the stretches between them.
+func (c *cutter) cutData(out []Atom, s *elfobj.Section) []Atom {
+	data, _ := s.Data() // cutSections has seen it
+	kind, marks := c.kinds[s.Index], c.marks[s.Index]
+	switch {
+	case kind == String:
+		return cutStrings(out, s, data, marks)
+	case kind == Merge:
+		return cutEntries(out, s, data, marks)
+	case s.Size == 0:
+		return append(out, c.hollow(s))
+	}
+	first, end := len(out), uint64(0)
+	c.named = c.cutSymbols(c.named[:0], s, kind, data)
+	for i := range c.named {
+		out = c.fill(out, s, data, marks, end, c.named[i].Offset)
+		out = append(out, c.named[i])
+		end = c.named[i].End()
+	}
+	out = c.fill(out, s, data, marks, end, s.Size)
+	if len(out) == first {
+		out = append(out, piece(s, kind, data, 0, s.Size))
+	}
+	return out
+}
+
+// fill cuts [lo, hi) at the marks. A stretch that nothing means is padding
+// when it is short and zero.
+func (c *cutter) fill(out []Atom, s *elfobj.Section, data []byte, marks []uint64, lo, hi uint64) []Atom {
+	if lo >= hi {
+		return out
+	}
+	m, _ := slices.BinarySearch(marks, lo)
+	for cut := lo; cut < hi; {
+		meant := m < len(marks) && marks[m] == cut
+		if meant {
+			m++
+		}
+		next := hi
+		if m < len(marks) && marks[m] < hi {
+			next = marks[m]
+		}
+		if meant || c.means(s, data, cut, next) {
+			out = append(out, piece(s, c.kinds[s.Index], data, cut, next))
+		}
+		cut = next
+	}
+	return out
+}
+
+// means reports whether the stretch [lo, hi) holds anything.
+func (c *cutter) means(s *elfobj.Section, data []byte, lo, hi uint64) bool {
+	if c.relas[s.Index].any(lo, hi) {
+		return true
+	}
+	if s.Type == elf.SHT_NOBITS {
+		return false
+	}
+	for _, b := range data[lo:hi] {
+		if b != 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,150 @@
+package elfdiff
+
+import (
+	"debug/elf"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// opLea is the opcode of lea, which takes an address without looking at what
+// stands there.
+const opLea = 0x8d
+
+// measure finds the distance from each PC-relative field to the end of its
+// instruction, and the references that have no relocation: branches from one
+// function to another in the same section.
+func (c *cutter) measure() {
+	for i, s := range c.obj.File.Sections {
+		if c.kinds[i] == Meta || s.Flags&elf.SHF_EXECINSTR == 0 {
+			continue
+		}
+		if c.kinds[i] == Const {
+			c.measureAside(s)
+			continue
+		}
+		var implicit relas
+		parts := c.cut[c.parts[i].lo:c.parts[i].hi]
+		for j := range parts {
+			a := &parts[j]
+			if a.NoBits {
+				continue
+			}
+			list := c.within(s.Index, a.Offset, a.End())
+			if len(parts) > 1 {
+				decodeRefs(a, list, &implicit)
+			} else if !quickDistances(a, list) {
+				decodeRefs(a, list, nil)
+			}
+		}
+		if len(implicit.refs) > 0 {
+			c.relas[i] = merge(c.relas[i], implicit)
+		}
+	}
+}
+
+// measureAside is measure for code that is cut later, at the places that are
+// meant: pieces like those of .altinstr_aux, which jump back to where they came
+// from (arch/x86/include/asm/cpufeature.h of Linux 6.1).
+func (c *cutter) measureAside(s *elfobj.Section) {
+	data, _ := s.Data() // cutSections has read it
+	if uint64(len(data)) != s.Size {
+		return
+	}
+	a := piece(s, Const, data, 0, s.Size)
+	decodeRefs(&a, c.within(s.Index, 0, s.Size), nil)
+}
+
+// quickDistances sets the distances without decoding, from the bytes before
+// the field, and reports whether it could do so for all. The byte before a
+// RIP-relative field is a ModRM byte with mod 0 and rm 5, which no opcode of a
+// direct branch looks like; mov (8b, 89) and lea (8d) have no immediate in any
+// opcode map.
+func quickDistances(a *Atom, list relas) bool {
+	for i := range list.refs {
+		r := &list.refs[i]
+		if h, ok := amd64.HowtoOf(r.Type); !ok || !h.PCRel || h.Size != 4 {
+			if ok && h.PCRel {
+				return false
+			}
+			continue
+		}
+		f := r.Offset - a.Offset
+		if f < 2 || f > uint64(len(a.Bytes)) {
+			return false
+		}
+		op, last := a.Bytes[f-2], a.Bytes[f-1]
+		branch := last == 0xe8 || last == 0xe9 || op == 0x0f && last&0xf0 == 0x80
+		plain := last&0xc7 == 0x05 && (op == 0x8b || op == 0x89 || op == opLea)
+		if !branch && !plain {
+			return false
+		}
+		list.notes[i] = 4
+		if plain && op != opLea {
+			list.notes[i] |= noteAccess
+		}
+	}
+	return true
+}
+
+// decodeRefs walks the instructions of a. It sets the distances in list, and
+// appends to implicit, if it is wanted, the references that leave the atom
+// without a relocation. When an instruction does not decode, the rest is marked
+// as a guess.
+func decodeRefs(a *Atom, list relas, implicit *relas) {
+	next := 0
+	for off := uint64(0); off < uint64(len(a.Bytes)); {
+		in, err := amd64.Decode(a.Bytes[off:])
+		if err != nil {
+			a.Opaque = true
+			break
+		}
+		field, end := a.Offset+off+uint64(in.PCRelOff), off+uint64(in.Len)
+		owned := false
+		for ; next < len(list.refs) && list.refs[next].Offset < a.Offset+end; next++ {
+			if in.PCRelLen > 0 && list.refs[next].Offset == field {
+				owned = true
+				list.notes[next] = note(a.Offset + end - field)
+				if in.IsRIPRelative() && a.Bytes[off+uint64(in.OpOff)] != opLea {
+					list.notes[next] |= noteAccess
+				}
+			}
+		}
+		if in.PCRelLen > 0 && !owned && implicit != nil {
+			implicit.leaving(a, in, off)
+		}
+		off = end
+	}
+	for ; next < len(list.refs); next++ {
+		if h, ok := amd64.HowtoOf(list.refs[next].Type); ok && h.PCRel {
+			list.notes[next] = 4 | noteGuess
+		}
+	}
+}
+
+// leaving appends the reference that the instruction at off makes to a place
+// outside the atom, if it does.
+func (l *relas) leaving(a *Atom, in amd64.Inst, off uint64) {
+	to, ok := pcrelTarget(in, a.Bytes[off:], a.Offset+off)
+	if !ok || to >= a.Offset && to < a.End() {
+		return
+	}
+	dist := note(in.Len - in.PCRelOff)
+	r := Ref{
+		Offset: a.Offset + off + uint64(in.PCRelOff), Type: relPC32, Addend: -dist.dist(),
+		Target: NoAtom, TargetOff: int64(to), Implicit: true,
+	}
+	if in.PCRelLen == 1 {
+		r.Type = relPC8
+	}
+	l.refs, l.notes = append(l.refs, r), append(l.notes, dist)
+}
+
+// pcrelTarget returns what the PC-relative field of an instruction at pc leads
+// to: the target of a branch or the address of an operand.
+func pcrelTarget(in amd64.Inst, b []byte, pc uint64) (uint64, bool) {
+	if in.IsBranch() {
+		return in.Target(b, pc)
+	}
+	return in.Operand(b, pc)
+}
