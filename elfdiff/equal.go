@@ -13,15 +13,14 @@ type comparer struct {
 	twins     twins
 	literals  map[[2]AtomID]bool // verdicts on pairs of constants
 	budget    int                // pairs of constants that may still be compared
-	lines     *lineTables
-	pending   []interior // of the function being compared
+	pending   []interior         // of the function being compared
 }
 
 func newComparer(pre, post *Object, t twins) *comparer {
 	return &comparer{
 		pre: pre, post: post, twins: t,
-		literals: map[[2]AtomID]bool{}, lines: new(lineTables),
-		budget: pairsPerAtom * (len(pre.Atoms) + len(post.Atoms) + 1),
+		literals: map[[2]AtomID]bool{},
+		budget:   pairsPerAtom * (len(pre.Atoms) + len(post.Atoms) + 1),
 	}
 }
 

@@ -25,7 +25,7 @@ type claim struct {
 // Without debug information on either side it has to be the argument of a
 // function that is known to take a line.
 func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
-	pre, post := w.c.lines.of(0, w.c.pre), w.c.lines.of(1, w.c.post)
+	pre, post := w.c.pre.lines(), w.c.post.lines()
 	if pre == nil && post == nil {
 		return w.lineArgument(cl)
 	}
@@ -38,14 +38,14 @@ func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
 		places = append(places, call)
 	}
 	for _, at := range places {
-		p, ok1 := pre.at(w.pre.a, at.pre)
-		q, ok2 := post.at(w.post.a, at.post)
-		if ok1 && ok2 && p.file == q.file && cl.are(p.line, q.line) {
-			return fmt.Sprintf("the line tables place +%#x at line %d, and +%#x at line %d", at.pre, p.line, at.post, q.line), true
+		p, ok1 := pre.At(addr(w.pre.a, at.pre))
+		q, ok2 := post.At(addr(w.post.a, at.post))
+		if ok1 && ok2 && cl.are(p.Line, q.Line) && p.Base() == q.Base() {
+			return fmt.Sprintf("the line tables place +%#x at line %d, and +%#x at line %d", at.pre, p.Line, at.post, q.Line), true
 		}
 	}
 	for _, at := range places {
-		p, q := pre.callLines(w.pre.a, at.pre), post.callLines(w.post.a, at.post)
+		p, q := w.c.pre.callLines(w.pre.a, at.pre), w.c.post.callLines(w.post.a, at.post)
 		for i := range min(len(p), len(q)) {
 			if cl.are(p[i], q[i]) {
 				return fmt.Sprintf("+%#x was inlined by a call in line %d, and +%#x by one in line %d", at.pre, p[i], at.post, q[i]), true

@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/gosplice/gosplice/internal/align"
@@ -20,12 +21,7 @@ func (l *lister) align() {
 func (l *lister) incidental(r *Reason) {
 	for s, off := range [2]uint64{r.PreOffset, r.PostOffset} {
 		rows := l.side[s]
-		i, ok := slices.BinarySearchFunc(rows, off, func(r row, off uint64) int {
-			if r.off < off {
-				return -1
-			}
-			return btoi(r.off > off)
-		})
+		i, ok := slices.BinarySearchFunc(rows, off, func(r row, off uint64) int { return cmp.Compare(r.off, off) })
 		if ok {
 			rows[i].quiet = r.Code
 		}

@@ -28,6 +28,7 @@ type Object struct {
 
 	entriesOnce sync.Once
 	entries     *entryIndex
+	debug       debugInfo
 }
 
 type atomRange struct{ lo, hi AtomID }

@@ -1,11 +1,11 @@
 package elfdiff
 
 import (
-	"cmp"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
 // Position is a place in the source of an object.
@@ -32,50 +32,59 @@ func (p Position) Name() string {
 
 // Positions finds the source of an object's code by its DWARF line table
 // (DWARF 5, section 6.2). It is safe for concurrent use.
-type Positions struct{ tab *lineTable }
+type Positions struct {
+	o     *Object
+	lines *dwarf.Lines
+}
 
 // Positions reads the object's line table. It fails when there is none, or
 // when it is damaged.
 func (o *Object) Positions() (*Positions, error) {
-	t, err := readLines(o)
+	l, err := o.dwarf().Lines()
+	if err == nil && l.Empty() {
+		err = dwarf.ErrNone
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.name, err)
 	}
-	return &Positions{t}, nil
+	return &Positions{o, l}, nil
 }
 
 // At returns the position of the instruction at offset off, in bytes, of a
-// function. It is false for code that no line is recorded for.
+// function: for inlined code that in the inlined function. It is false for code
+// that no line is recorded for.
 func (p *Positions) At(a *Atom, off uint64) (Position, bool) {
-	r, ok := p.tab.at(a, off)
-	if !ok || r.line <= 0 || r.path == "" {
+	l, ok := p.lines.At(addr(a, off))
+	if !ok {
 		return Position{}, false
 	}
-	return p.tab.position(&r), true
+	return position(l)
+}
+
+func position(l dwarf.Line) (Position, bool) {
+	name := l.File()
+	if l.Line == 0 || name == "" {
+		return Position{}, false
+	}
+	dir := l.Dir()
+	if !path.IsAbs(name) {
+		name = path.Join(dir, name)
+	}
+	return Position{File: path.Clean(name), Dir: dir, Line: l.Line}, true
 }
 
 // Own reports whether the code at offset off of a function was compiled from
 // its own lines, and not from those of a function that was inlined into it.
-func (p *Positions) Own(a *Atom, off uint64) bool { return len(p.tab.callLines(a, off)) == 0 }
+func (p *Positions) Own(a *Atom, off uint64) bool { return len(p.o.callLines(a, off)) == 0 }
 
 // Rows returns the positions that a function's code was made from, in the order
 // of its addresses, each once as often as it follows another.
 func (p *Positions) Rows(a *Atom) []Position {
-	lo := p.tab.base[a.Section] + a.Offset
-	i, _ := slices.BinarySearchFunc(p.tab.rows, lo, func(r lineRow, addr uint64) int { return cmp.Compare(r.addr, addr) })
 	var out []Position
-	for ; i < len(p.tab.rows) && p.tab.rows[i].addr < lo+a.Size; i++ {
-		r := &p.tab.rows[i]
-		if r.end || r.line <= 0 || r.path == "" {
-			continue
-		}
-		if pos := p.tab.position(r); len(out) == 0 || out[len(out)-1] != pos {
+	for _, l := range p.lines.Rows(dwarf.Range{Addr: addr(a, 0), Size: a.Size}) {
+		if pos, ok := position(l); ok && (len(out) == 0 || out[len(out)-1] != pos) {
 			out = append(out, pos)
 		}
 	}
 	return out
-}
-
-func (t *lineTable) position(r *lineRow) Position {
-	return Position{File: path.Clean(r.path), Dir: t.dirs[r.unit], Line: r.line}
 }

@@ -1,0 +1,63 @@
+package dwarf
+
+import (
+	"sync"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// Data is the debug information of one object. It is safe for concurrent use.
+type Data struct {
+	info, abbrev, line, str, lineStr, strOffsets, addr, rnglists, ranges section
+
+	units    lazy[[]*Unit]
+	tables   abbrevTables
+	programs lazy[*Lines]
+	index    lazy[*Index]
+}
+
+// lazy is a value that is made when it is first asked for.
+type lazy[T any] struct {
+	once sync.Once
+	v    T
+	err  error
+}
+
+func (l *lazy[T]) get(make func() (T, error)) (T, error) {
+	l.once.Do(func() { l.v, l.err = make() })
+	return l.v, l.err
+}
+
+// New finds the debug sections of an object. It reads none of them.
+func New(f *elfobj.File) *Data {
+	d := &Data{}
+	names := map[string]*section{
+		".debug_info": &d.info, ".debug_abbrev": &d.abbrev, ".debug_line": &d.line,
+		".debug_str": &d.str, ".debug_line_str": &d.lineStr, ".debug_str_offsets": &d.strOffsets,
+		".debug_addr": &d.addr, ".debug_rnglists": &d.rnglists, ".debug_ranges": &d.ranges,
+	}
+	for name, s := range names {
+		s.name, s.file = name, f
+	}
+	const plain, old = ".debug_", ".zdebug_" // the older GNU form of compressed sections
+	for _, s := range f.Sections {
+		name := s.Name
+		if len(name) > len(old) && name[:len(old)] == old {
+			name = plain + name[len(old):]
+		}
+		if len(name) < len(plain) || name[:len(plain)] != plain {
+			continue
+		}
+		if known := names[name]; known != nil && known.sec == nil {
+			known.sec = s
+		}
+	}
+	return d
+}
+
+// HasEntries reports whether the object has debugging entries, and HasLines
+// whether it has line tables.
+func (d *Data) HasEntries() bool { return d.info.sec != nil && d.abbrev.sec != nil }
+
+// HasLines reports whether the object has line tables.
+func (d *Data) HasLines() bool { return d.line.sec != nil }
