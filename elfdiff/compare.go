@@ -15,7 +15,18 @@ type Options struct {
 	// are about. It is for targets whose loader reads such tables, which is
 	// that of the kernel. Without it, a function that owns such an entry is
 	// refused, see [CodeSpecialSection].
+	//
+	// It also says that pre is code of a kernel that runs: what was for its start
+	// only is over, see [CodeInitCode].
 	Tables bool
+	// Accept lists what a person has looked at, and takes responsibility for:
+	// refusals of these codes become findings. What comes of each is in
+	// [Finding].Accept; codes that have none can't be accepted.
+	Accept []Code
+	// InPlace has changed constants of the same size, that others than the
+	// functions of this object can see, overwritten where they are: see
+	// [Extracted].InPlace. The target must be able to do so.
+	InPlace bool
 }
 
 // Compare decides for every function and data object of post whether it is
@@ -33,7 +44,7 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 		return nil, fmt.Errorf("compare: pre is for %v, post for %v", a, b)
 	}
 	d := &Diff{Pre: pre, Post: post, twins: correlate(pre, post), included: make([]bool, len(post.Atoms)), carriesTables: opt.Tables}
-	j := &judge{Diff: d, refused: map[Finding]bool{}, c: newComparer(pre, post, d.twins)}
+	j := &judge{Diff: d, reported: map[Finding]bool{}, accept: opt.Accept, updates: opt.InPlace, c: newComparer(pre, post, d.twins)}
 	j.index = slices.Repeat([]int32{-1}, len(post.Atoms))
 	j.pairs()
 	j.exceptions()
@@ -43,6 +54,7 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 	j.symbols()
 	j.compilers()
 	j.tables()
+	j.bygones()
 	j.include()
 	return d, nil
 }
@@ -54,8 +66,10 @@ type judge struct {
 	list  []Change // verdicts on the pairs, by pre's id
 	index []int32  // into list, by post's id
 	carry []AtomID // changed constants that travel as copies
-	// refused holds the codes and places of the refusals so far.
-	refused map[Finding]bool
+	// reported holds the codes and places of the findings so far.
+	reported map[Finding]bool
+	accept   []Code
+	updates  bool // Options.InPlace
 }
 
 // pairs compares all twins.
@@ -258,11 +272,15 @@ func (j *judge) others() {
 }
 
 func (j *judge) removed(a *Atom) {
-	if a.Kind == Data {
-		j.find(j.Pre.finding(CodeUnreferencedState, a.ID, 0, "post has no such variable"))
+	if r := j.past(j.Pre, a.ID); r != nil {
+		j.bygone(j.Pre, a.ID, r, "gone")
 		return
 	}
-	j.find(j.Pre.finding(CodeRemoved, a.ID, 0, "post has no such %s", a.Kind))
+	if a.Kind == Data {
+		j.report(j.Pre.finding(CodeUnreferencedState, a.ID, 0, "post has no such variable"))
+		return
+	}
+	j.report(j.Pre.finding(CodeRemoved, a.ID, 0, "post has no such %s", a.Kind))
 }
 
 // compilers compares what the compilers left in .comment.
@@ -270,7 +288,7 @@ func (j *judge) compilers() {
 	a, b := j.Pre.comment(), j.Post.comment()
 	if !bytes.Equal(a, b) {
 		clean := func(s []byte) []byte { return bytes.Trim(bytes.ReplaceAll(s, []byte{0}, []byte{' '}), " ") }
-		j.find(j.Post.finding(CodeCompiler, NoAtom, 0, "pre was made by %q, post by %q", clean(a), clean(b)))
+		j.report(j.Post.finding(CodeCompiler, NoAtom, 0, "pre was made by %q, post by %q", clean(a), clean(b)))
 	}
 }
 

@@ -97,16 +97,18 @@ type Diff struct {
 	// Functions and Data hold a verdict for every function and data object:
 	// those of pre in file order, then the new ones of post.
 	Functions, Data []Change
-	// Findings are things that a person should know.
+	// Findings are things that a person should know, and what was accepted.
 	Findings []Finding
-	// Refusals are things that make it impossible to carry the changes. When
-	// there is one, Extract fails.
+	// Refusals are things that make it impossible to carry the changes, or that
+	// a person has to accept first, by their Severity. When there is one, Extract
+	// fails.
 	Refusals []Refusal
 
 	twins    twins
 	included []bool // of post's atoms: what travels
 	// carriesTables is Options.Tables.
 	carriesTables bool
+	inPlace       []inPlace
 	// byCallers are functions of post that take effect by their callers, which
 	// are replaced.
 	byCallers map[AtomID]bool

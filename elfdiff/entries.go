@@ -112,7 +112,7 @@ func (o *Object) entriesIn(a *Atom, rule *entryRule) (list []entry, ok bool) {
 }
 
 // entrySize returns the first size of the rule's that fits a table: each entry
-// has a reference to a place.
+// has a reference to a place. When none does, the relocations may show another.
 func entrySize(a *Atom, rule *entryRule) (size uint64, ok bool) {
 	for _, size := range rule.sizes {
 		if uint64(len(a.Bytes)) != a.Size || a.Size%size != 0 {
@@ -124,7 +124,42 @@ func entrySize(a *Atom, rule *entryRule) (size uint64, ok bool) {
 			return size, true
 		}
 	}
+	return inferSize(a, rule)
+}
+
+// maxEntry bounds the size of an entry that is inferred, in bytes.
+const maxEntry = 256
+
+// inferSize finds the size of entries by the relocations: the smallest distance
+// after which those of a table repeat, from its first entry to its last.
+func inferSize(a *Atom, rule *entryRule) (uint64, bool) {
+	if len(a.Refs) == 0 || uint64(len(a.Bytes)) != a.Size {
+		return 0, false
+	}
+	for n := 1; n < len(a.Refs); n++ {
+		size := a.Refs[n].Offset - a.Refs[0].Offset
+		if size == 0 || size > maxEntry {
+			return 0, false
+		}
+		if a.Size%size == 0 && repeats(a, n, size) {
+			return size, rule.rows == "" && slices.ContainsFunc(a.Refs[:n], func(r Ref) bool { return r.Offset == rule.owner })
+		}
+	}
 	return 0, false
+}
+
+// repeats reports whether each n relocations are like the n before, size bytes
+// on.
+func repeats(a *Atom, n int, size uint64) bool {
+	if len(a.Refs)%n != 0 || uint64(len(a.Refs)/n) != a.Size/size {
+		return false
+	}
+	for i := n; i < len(a.Refs); i++ {
+		if x, y := &a.Refs[i-n], &a.Refs[i]; y.Offset-x.Offset != size || y.Type != x.Type {
+			return false
+		}
+	}
+	return true
 }
 
 // cutTable yields the entries of a table, up to one without a reference to a
@@ -237,7 +272,7 @@ func (in *includer) described(f *Atom) {
 	if in.tableIndex == nil {
 		in.tableIndex = in.Post.indexEntries()
 		for _, a := range in.tableIndex.damaged {
-			in.refuse(in.Post.finding(CodeSpecialSection, a.ID, 0, "its entries do not have the size that they have in any known kernel"))
+			in.report(in.Post.finding(CodeSpecialSection, a.ID, 0, "its entries do not have the size that they have in any known kernel"))
 		}
 	}
 	for _, e := range in.tableIndex.of(f.ID) {
@@ -252,7 +287,7 @@ func (in *includer) described(f *Atom) {
 			}
 			t, lo, hi, ok := in.Post.textOf(&e, r)
 			if !ok {
-				in.refuse(in.Post.finding(CodeSpecialSection, e.table.ID, e.off, "the entry about %s names no replacement", f.Name))
+				in.report(in.Post.finding(CodeSpecialSection, e.table.ID, e.off, "the entry about %s names no replacement", f.Name))
 				continue
 			}
 			for i := range t.Refs {

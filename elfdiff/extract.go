@@ -21,6 +21,9 @@ type Extracted struct {
 	Replacements []Replacement
 	// Externals are the undefined symbols.
 	Externals []External
+	// InPlace are the constants that the target has to overwrite, see
+	// [Options].InPlace.
+	InPlace []DataUpdate
 }
 
 // A Replacement says which function of pre a function of the extracted object
@@ -67,6 +70,7 @@ func Extract(d *Diff) (*Extracted, error) {
 	x.relocate()
 	x.tables()
 	x.constants()
+	x.over = x.updates()
 	return x.finish()
 }
 
@@ -82,6 +86,7 @@ type extraction struct {
 	err   error // a reference that leads nowhere
 	// anchors are the section symbols of what layout placed.
 	anchors map[elfobj.SectionIndex]elfobj.SymbolIndex
+	over    []DataUpdate
 	known   map[string]elfobj.SymbolIndex // global names of pre; made when needed
 }
 
@@ -222,7 +227,7 @@ func (x *extraction) define(a *Atom, sec elfobj.SectionIndex, off uint64) {
 func (x *extraction) finish() (*Extracted, error) {
 	out := &Extracted{}
 	for _, ch := range x.Functions {
-		if a := x.Post.Atom(ch.Post); ch.Status == Changed && a.Owner == NoAtom && !x.byCallers[ch.Post] {
+		if a := x.Post.Atom(ch.Post); ch.Status == Changed && x.included[ch.Post] && a.Owner == NoAtom && !x.byCallers[ch.Post] {
 			out.Replacements = append(out.Replacements, Replacement{Name: ch.Name, Pre: ch.Pre, New: x.home[ch.Post].symbol})
 		}
 	}
@@ -230,6 +235,12 @@ func (x *extraction) finish() (*Extracted, error) {
 	for i := range out.Replacements {
 		out.Replacements[i].New = final[out.Replacements[i].New]
 	}
+	for i := range x.over {
+		for k := range x.over[i].Relas {
+			x.over[i].Relas[k].Sym = final[x.over[i].Relas[k].Sym]
+		}
+	}
+	out.InPlace = x.over
 	for _, e := range x.exts {
 		e.Symbol = final[e.Symbol]
 		out.Externals = append(out.Externals, e)

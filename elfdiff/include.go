@@ -10,26 +10,26 @@ import (
 // include finds what travels: the changed functions, and what they refer to
 // that the running program does not have. What can't travel is refused.
 func (j *judge) include() {
-	in := &includer{judge: j, lost: map[string]bool{}}
+	in := &includer{judge: j, lost: map[string]bool{}, copied: map[AtomID]bool{}, kept: map[AtomID]bool{}}
+	for _, id := range j.carry {
+		in.copied[id] = true
+	}
 	for i := range j.Pre.Atoms {
 		if a := &j.Pre.Atoms[i]; a.Kind == Data && j.twins.post[i] == NoAtom && a.Size > 0 {
 			in.lost[stem(a.Name)] = true // "" for data without a name
 		}
 	}
-	for _, ch := range j.Functions {
-		if ch.Status == Changed || ch.Status == New && !j.Post.isLocal(&j.Post.Atoms[ch.Post]) {
-			in.add(ch.Post)
-		}
+	for i := range j.Functions {
+		in.replaced(&j.Functions[i])
 	}
-	for _, ch := range j.Data {
-		in.object(&ch)
-	}
-	for _, id := range j.carry {
-		in.add(id)
+	for i := range j.Data {
+		in.object(&j.Data[i])
 	}
 	in.drain()
+	in.left()
 	in.unwinding()
 	in.special()
+	in.unknown()
 	in.sharedLayout()
 }
 
@@ -40,6 +40,9 @@ type includer struct {
 	tableIndex *entryIndex // of post; made when needed
 	// lost holds the stems of writable data that only pre has.
 	lost map[string]bool
+	// copied are changed constants that travel where something that travels
+	// uses them; kept are objects of post that it uses in the running program.
+	copied, kept map[AtomID]bool
 }
 
 func (in *includer) add(id AtomID) {
@@ -49,32 +52,41 @@ func (in *includer) add(id AtomID) {
 	}
 }
 
-// object judges a data object that is not the same.
-func (in *includer) object(ch *Change) {
+// replaced includes a function that is not the same, unless it has run already.
+// One that is new, and known to others, may be for another object of the update.
+func (in *includer) replaced(ch *Change) {
+	if in.past(in.Post, ch.Post) != nil {
+		return
+	}
 	switch {
-	case ch.Status == New && ch.Kind == TLS:
-		// refused where it is used
-	case ch.Status == New && (in.isHook(ch.Post) || !in.Post.isLocal(&in.Post.Atoms[ch.Post])):
+	case ch.Status == Changed:
 		in.add(ch.Post)
-	case ch.Status != Changed || slices.Contains(in.carry, ch.Post):
-	default:
-		in.refuse(in.Pre.finding(dataCode(ch), ch.Pre, ch.Reasons[0].PreOffset, "%s", ch.Reasons[0]))
+	case ch.Status == New && !in.Post.isLocal(&in.Post.Atoms[ch.Post]):
+		in.foreign(ch)
 	}
 }
 
-// dataCode tells the refusals of changed data apart.
-func dataCode(ch *Change) Code {
-	switch {
-	case ch.Kind == TLS:
-		return CodeTLSChanged
-	case ch.Reasons[0].Code == ReasonKind:
-		return CodeKindChanged
-	case ch.Kind == Const:
-		return CodeConstShared
-	case ch.Reasons[0].Code == ReasonSize:
-		return CodeDataResized
+// foreign includes what is new and may be for another object of the update.
+func (in *includer) foreign(ch *Change) {
+	in.add(ch.Post)
+	if !slices.ContainsFunc(in.Post.users[ch.Post], func(u AtomID) bool { return classOf(&in.Post.Atoms[u]) != 0 }) {
+		in.report(in.Post.finding(CodeUnused, ch.Post, 0, "it is new, and nothing in this object uses it"))
 	}
-	return CodeDataChanged
+}
+
+// object includes a data object that is new.
+func (in *includer) object(ch *Change) {
+	switch {
+	case in.past(in.Post, ch.Post) != nil:
+	case ch.Status == New && ch.Kind == TLS:
+		// refused where it is used
+	case ch.Status == New && in.isHook(ch.Post):
+		in.add(ch.Post)
+	case ch.Status == New && !in.Post.isLocal(&in.Post.Atoms[ch.Post]):
+		in.foreign(ch)
+	case ch.Status == Changed && in.updates:
+		in.overwrite(ch)
+	}
 }
 
 // visit includes what an included atom needs.
@@ -98,21 +110,21 @@ func (in *includer) function(a *Atom) {
 		inner := sym.Value != a.Offset
 		switch t := sym.Type(); {
 		case t == elf.STT_GNU_IFUNC && in.twins.pre[a.ID] != NoAtom:
-			in.refuse(in.Post.finding(CodeIndirectFunction, a.ID, 0, "%s chooses an implementation when the program starts", sym.Name))
+			in.report(in.Post.finding(CodeIndirectFunction, a.ID, 0, "%s chooses an implementation when the program starts", sym.Name))
 		case inner && in.twins.pre[a.ID] != NoAtom && (t == elf.STT_FUNC || sym.Bind() != elf.STB_LOCAL):
-			in.refuse(in.Post.finding(CodeEntryPoints, a.ID, sym.Value-a.Offset, "%s is a second entry", sym.Name))
+			in.report(in.Post.finding(CodeEntryPoints, a.ID, sym.Value-a.Offset, "%s is a second entry", sym.Name))
 		}
 	}
 	if a.Opaque {
-		in.refuse(in.Post.finding(CodeOpaqueCode, a.ID, 0, "its code does not decode to its end"))
+		in.report(in.Post.finding(CodeOpaqueCode, a.ID, 0, "its code does not decode to its end"))
 	}
 	if _, ok := islandsOf(a); !ok {
-		in.refuse(in.Post.finding(CodeShortBranch, a.ID, 0, "it has short jumps to other functions"))
+		in.report(in.Post.finding(CodeShortBranch, a.ID, 0, "it has short jumps to other functions"))
 	}
 	parent, cold := coldParent(a.Name)
 	switch {
 	case cold && a.Owner == NoAtom:
-		in.refuse(in.Post.finding(CodeOrphanCold, a.ID, 0, "its parent %s does not refer to it", parent))
+		in.report(in.Post.finding(CodeOrphanCold, a.ID, 0, "its parent %s does not refer to it", parent))
 	case cold:
 		in.add(a.Owner)
 	}
@@ -141,11 +153,11 @@ func (in *includer) neighbours(a *Atom) {
 // reference follows one reference of an included atom.
 func (in *includer) reference(a *Atom, r *Ref) {
 	if _, ok := amd64.HowtoOf(r.Type); !ok {
-		in.refuse(in.Post.finding(CodeRelocation, a.ID, r.Offset, "relocation type %d", r.Type))
+		in.report(in.Post.finding(CodeRelocation, a.ID, r.Offset, "relocation type %d", r.Type))
 	}
 	if r.Target == NoAtom {
 		if s := in.Post.Symbol(r.Sym); !r.Implicit && s.IsDefined() && !s.Section.IsReserved() {
-			in.refuse(in.Post.finding(CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.sectionName(s.Section)))
+			in.report(in.Post.finding(CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.sectionName(s.Section)))
 		}
 		return
 	}
@@ -155,27 +167,42 @@ func (in *includer) reference(a *Atom, r *Ref) {
 	}
 	switch {
 	case t.Kind == Special || t.Kind == Unwind || t.Kind == Meta:
-		in.refuse(in.Post.finding(CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.sectionName(t.Section)))
+		in.report(in.Post.finding(CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.sectionName(t.Section)))
 	case in.included[t.ID]:
+	case in.past(in.Post, t.ID) != nil && a.Kind != Special:
+		in.report(in.Post.finding(CodeInitReference, a.ID, r.Offset, "it refers to %s", in.Post.refText(r)))
+	case in.copied[t.ID]:
+		in.add(t.ID)
 	case isLiteral(t) || t.Kind == LSDA:
 		in.add(t.ID)
 	case in.twins.pre[t.ID] != NoAtom:
 		in.existing(a, r, t)
 	case t.Kind == TLS:
-		in.refuse(in.Post.finding(CodeTLSChanged, a.ID, r.Offset, "%s is new thread-local data", t.Name))
+		in.report(in.Post.finding(CodeTLSChanged, a.ID, r.Offset, "%s is new thread-local data", t.Name))
 	case t.Kind == Data && in.lost[stem(t.Name)]:
-		// the new object may be the continuation of one that pre has
-		in.refuse(in.Post.finding(CodeAmbiguousStatic, t.ID, 0, "pre has several static variables that it could be"))
+		in.fresh(t)
 	default:
 		in.add(t.ID)
 	}
 }
 
+// fresh includes a new variable that may be the continuation of one that pre
+// has, and says so.
+func (in *includer) fresh(t *Atom) {
+	f := in.Post.finding(CodeAmbiguousStatic, t.ID, 0, "pre has several static variables that it could be")
+	if why, ok := freshStems[stem(t.Name)]; ok || in.Post.sectionName(t.Section) == onceSection {
+		f = in.Post.finding(CodeFreshState, t.ID, 0, "pre has several that it could be (%s)", why)
+	}
+	in.report(f)
+	in.add(t.ID)
+}
+
 // existing checks a reference to what stays in the running program.
 func (in *includer) existing(a *Atom, r *Ref, t *Atom) {
 	if t.Kind == Func && r.TargetOff != 0 && !in.sameLayout(t.ID) {
-		in.refuse(in.Post.finding(CodeInnerReference, a.ID, r.Offset, "it refers to %s", in.Post.refText(r)))
+		in.report(in.Post.finding(CodeInnerReference, a.ID, r.Offset, "it refers to %s", in.Post.refText(r)))
 	}
+	in.kept[t.ID] = true
 	if !r.Implicit && in.Post.Symbol(r.Sym).Type() == elf.STT_SECTION && (t.Kind == Data || t.Kind == Const) {
 		in.shared = append(in.shared, t.ID)
 	}
@@ -209,7 +236,7 @@ func (in *includer) edge(a *Atom, r *Ref) {
 			return
 		}
 	}
-	in.refuse(in.Post.finding(CodeEdgeReference, a.ID, r.Offset, "it refers to the border of %s and %s",
+	in.report(in.Post.finding(CodeEdgeReference, a.ID, r.Offset, "it refers to the border of %s and %s",
 		in.Post.describe(t.ID, 0), in.Post.describe(other, 0)))
 }
 
@@ -232,7 +259,7 @@ func (in *includer) sharedLayout() {
 				continue
 			}
 			if p == NoAtom || int64(in.Pre.Atoms[p].Offset-home.Offset) != int64(b.Offset-t.Offset) {
-				in.find(in.Post.finding(CodeLayoutAmbiguous, k, 0, "%s has another layout than in pre, and changed code refers to it by offsets", in.Post.sectionName(t.Section)))
+				in.report(in.Post.finding(CodeLayoutAmbiguous, k, 0, "%s has another layout than in pre, and changed code refers to it by offsets", in.Post.sectionName(t.Section)))
 				break
 			}
 		}
@@ -253,7 +280,7 @@ func (in *includer) unwinding() {
 		}
 		for _, r := range a.Refs {
 			if r.Target != NoAtom && in.Post.Atoms[r.Target].Kind == LSDA {
-				in.find(in.Post.finding(CodeException, a.Owner, 0, "it catches exceptions, or has destructors to run for them"))
+				in.report(in.Post.finding(CodeException, a.Owner, 0, "it catches exceptions, or has destructors to run for them"))
 			}
 		}
 	}

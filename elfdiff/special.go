@@ -62,17 +62,24 @@ func (j *judge) sameTable(pre, post elfobj.SectionIndex) bool {
 
 // table reports a table that differs.
 func (j *judge) table(o *Object, s *elfobj.Section) {
-	f := Finding{Code: CodeTableDiffers, Section: s.Name, Message: "pre and post differ in it"}
-	if r := ruleOf(s.Name); r != nil {
-		f.Message += " (" + r.reason + ")"
-		f.Code = cmp.Or(r.differs, f.Code)
+	rule := ruleOf(s.Name)
+	code := CodeTableDiffers
+	if rule != nil {
+		code = cmp.Or(rule.differs, code)
+	}
+	f := newFinding(code)
+	f.Section, f.Message = s.Name, "pre and post differ in it"
+	if rule != nil {
+		f.Message += " (" + rule.reason + ")"
+		if rule.drop {
+			f.Severity, f.Accept = Ignored, ""
+		}
 	}
 	if r := o.bySection[s.Index]; r.lo < r.hi && len(o.Atoms[r.lo].Refs) > 0 {
 		ref := &o.Atoms[r.lo].Refs[0]
 		f.Symbol, f.Offset = o.refText(ref), ref.Offset
 	}
-	f.Hint = hints[f.Code]
-	j.find(f)
+	j.report(f)
 }
 
 // special refuses included functions that a table describes: their entries
@@ -81,7 +88,7 @@ func (j *judge) table(o *Object, s *elfobj.Section) {
 // constructors ran long ago.
 func (in *includer) special() {
 	if _, bad := in.constantSites(); bad != nil && in.carriesTables {
-		in.refuse(in.Post.finding(CodeSpecialSection, bad.owner, bad.off, "the runtime constant %s is not loaded by a movabs", bad.variable))
+		in.report(in.Post.finding(CodeSpecialSection, bad.owner, bad.off, "the runtime constant %s is not loaded by a movabs", bad.variable))
 	}
 	for i := range in.Post.Atoms {
 		a := &in.Post.Atoms[i]
@@ -100,7 +107,7 @@ func (in *includer) special() {
 			t := a.Refs[k].Target
 			if t != NoAtom && in.included[t] && in.Post.Atoms[t].Kind == Func && !seen[t] {
 				seen[t] = true // once for each function and table
-				in.refuse(in.Post.finding(CodeSpecialSection, t, uint64(max(a.Refs[k].TargetOff, 0)), "it has an entry in %s", name))
+				in.report(in.Post.finding(CodeSpecialSection, t, uint64(max(a.Refs[k].TargetOff, 0)), "it has an entry in %s", name))
 			}
 		}
 	}

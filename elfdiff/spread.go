@@ -45,6 +45,7 @@ func (j *judge) propagate() {
 		a := &j.Post.Atoms[s.work[0]]
 		s.work = s.work[1:]
 		switch {
+		case j.past(j.Post, a.ID) != nil: // nothing runs it any more
 		case a.Kind == Func:
 			s.function(a)
 		case a.Kind == Const || isLiteral(a):

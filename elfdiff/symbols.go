@@ -18,12 +18,12 @@ func (j *judge) symbols() {
 		p, q := j.Pre.globals(a), j.Post.globals(b)
 		for _, name := range q {
 			if !slices.Contains(p, name) {
-				j.find(j.Post.finding(CodeSymbols, b.ID, 0, "post makes it known as %s, pre does not", name))
+				j.report(j.Post.finding(CodeSymbols, b.ID, 0, "post makes it known as %s, pre does not", name))
 			}
 		}
 		for _, name := range p {
 			if !slices.Contains(q, name) {
-				j.find(j.Pre.finding(CodeSymbols, a.ID, 0, "pre makes it known as %s, post does not", name))
+				j.report(j.Pre.finding(CodeSymbols, a.ID, 0, "pre makes it known as %s, post does not", name))
 			}
 		}
 	}

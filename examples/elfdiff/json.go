@@ -4,6 +4,7 @@ import "github.com/gosplice/gosplice/elfdiff"
 
 // report is what -json prints. Its lists are never null.
 type report struct {
+	Outcome   elfdiff.Outcome   `json:"outcome"`
 	Functions []verdict         `json:"functions"`
 	Data      []verdict         `json:"data"`
 	Findings  []elfdiff.Finding `json:"findings"`
@@ -32,6 +33,7 @@ type reason struct {
 
 func reportOf(d *elfdiff.Diff, all bool) report {
 	return report{
+		Outcome:   d.Outcome(),
 		Functions: verdicts(d.Functions, all),
 		Data:      verdicts(d.Data, all),
 		Findings:  append([]elfdiff.Finding{}, d.Findings...),

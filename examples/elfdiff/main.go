@@ -1,10 +1,11 @@
 // Elfdiff shows what really differs between two builds of one object, and
 // writes an object with just that.
 //
-//	elfdiff [-json] [-all] [-v] [-o OUT.o] PRE.o POST.o
+//	elfdiff [-json] [-all] [-v] [-accept CODE,...] [-in-place] [-o OUT.o] PRE.o POST.o
 //
-// Exit status: 0 there are changes, and all can be carried; 1 error; 2 refused,
-// OUT.o is not written; 3 no change, OUT.o is not written; 64 usage.
+// Exit status: 0 there are changes, and all can be carried; 1 error; 2 refused, or
+// a person has to accept something first, OUT.o is not written; 3 no change that
+// matters to what runs, OUT.o is not written; 64 usage.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
@@ -27,7 +29,7 @@ const (
 	exitNoChange = 3
 )
 
-const usage = `usage: elfdiff [-json] [-all] [-v] [-o OUT.o] PRE.o POST.o
+const usage = `usage: elfdiff [-json] [-all] [-v] [-accept CODE,...] [-in-place] [-o OUT.o] PRE.o POST.o
 
 Shows what really differs between two builds of one relocatable object.
 
@@ -35,6 +37,12 @@ Shows what really differs between two builds of one relocatable object.
   -all      list what is the same too
   -v        show incidental differences: padding, jump widths, line numbers
   -o OUT.o  write an object with just the changes
+  -accept CODE,...
+            leave out what needs a person's judgement, by the codes shown
+  -in-place have changed constants of the same size overwritten
+
+Objects of the Linux kernel are known by their tables about code, which travel
+with the functions then.
 
 Exit status: 0 changes, all of them can be carried; 1 error; 2 refused;
 3 no change; 64 usage.
@@ -42,6 +50,8 @@ Exit status: 0 changes, all of them can be carried; 1 error; 2 refused;
 
 type options struct {
 	json, all, verbose bool
+	inPlace            bool
+	accept             []elfdiff.Code
 	out                string
 	pre, post          string
 }
@@ -71,6 +81,17 @@ func parse(args []string) (options, error) {
 	f.BoolVar(&opt.all, "all", false, "")
 	f.BoolVar(&opt.verbose, "v", false, "")
 	f.StringVar(&opt.out, "o", "", "")
+	f.BoolVar(&opt.inPlace, "in-place", false, "")
+	f.Func("accept", "", func(s string) error {
+		for _, name := range strings.Split(s, ",") {
+			code := elfdiff.Code(name)
+			if !code.CanAccept() {
+				return fmt.Errorf("%q is no code that can be accepted", name)
+			}
+			opt.accept = append(opt.accept, code)
+		}
+		return nil
+	})
 	if err := f.Parse(args); err != nil {
 		return opt, err
 	}
@@ -91,7 +112,7 @@ func run(opt options, w io.Writer, term cli.Terminal) (int, error) {
 	if err != nil {
 		return exitError, err
 	}
-	d, err := elfdiff.Compare(pre, post, elfdiff.Options{})
+	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: pre.IsKernel(), Accept: opt.accept, InPlace: opt.inPlace})
 	if err != nil {
 		return exitError, err
 	}
@@ -100,6 +121,9 @@ func run(opt options, w io.Writer, term cli.Terminal) (int, error) {
 		x, err := elfdiff.Extract(d)
 		if err != nil {
 			return exitError, err
+		}
+		if len(x.InPlace) > 0 {
+			return exitError, fmt.Errorf("%s: an object can't say what has to be overwritten, such as %s: build the update from both", opt.out, x.InPlace[0].Name)
 		}
 		if err := elfobj.WriteFile(opt.out, x); err != nil {
 			return exitError, err
@@ -117,10 +141,10 @@ func run(opt options, w io.Writer, term cli.Terminal) (int, error) {
 }
 
 func statusOf(d *elfdiff.Diff) int {
-	switch {
-	case len(d.Refusals) > 0:
+	switch d.Outcome() {
+	case elfdiff.OutcomeRefused, elfdiff.OutcomeJudge:
 		return exitRefused
-	case d.Changes() == 0:
+	case elfdiff.OutcomeSame, elfdiff.OutcomeIgnored:
 		return exitNoChange
 	}
 	return exitChanged

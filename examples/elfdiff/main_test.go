@@ -56,7 +56,9 @@ func TestExitStatus(t *testing.T) {
 		writes bool
 	}{
 		{"changed", []string{"-o", "out.o", "pre.o", "post.o"}, 0, "changed function f", "", true},
-		{"refused", []string{"-o", "out.o", "pre.o", "data.o"}, 2, "refused data-changed: limit", "", false},
+		{"refused", []string{"-o", "out.o", "pre.o", "data.o"}, 2, "judge data-changed: limit", "", false},
+		{"accepted", []string{"-accept", "data-changed", "-o", "out.o", "pre.o", "data.o"}, 3, "[accepted]", "", false},
+		{"not acceptable", []string{"-accept", "opaque-code", "pre.o", "data.o"}, 64, "", "opaque-code", false},
 		{"same", []string{"-o", "out.o", "pre.o", "pre.o"}, 3, "no change", "", false},
 		{"damaged", []string{"pre.o", "bad.o"}, 1, "", "bad.o", false},
 		{"missing", []string{"pre.o", "none.o"}, 1, "", "none.o", false},

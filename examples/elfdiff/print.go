@@ -23,10 +23,10 @@ func printDiff(w io.Writer, d *elfdiff.Diff, opt options, term cli.Terminal) err
 	p := &printer{bufio.NewWriter(w), d, opt, term}
 	p.summary()
 	for i := range d.Refusals {
-		p.finding("refused", cli.Red, &d.Refusals[i].Finding)
+		p.refusal(&d.Refusals[i].Finding)
 	}
 	for i := range d.Findings {
-		p.finding("note", cli.Yellow, &d.Findings[i])
+		p.finding(d.Findings[i].Severity.String(), cli.Yellow, &d.Findings[i])
 	}
 	for _, list := range [][]elfdiff.Change{d.Functions, d.Data} {
 		for i := range list {
@@ -41,10 +41,14 @@ func printDiff(w io.Writer, d *elfdiff.Diff, opt options, term cli.Terminal) err
 func (p *printer) summary() {
 	fmt.Fprintf(p, "%s: %s\n", p.term.Paint(cli.Bold, "functions"), counts(p.d.Functions))
 	fmt.Fprintf(p, "%s: %s\n", p.term.Paint(cli.Bold, "data"), counts(p.d.Data))
-	switch statusOf(p.d) {
-	case exitRefused:
+	switch p.d.Outcome() {
+	case elfdiff.OutcomeRefused:
 		fmt.Fprintln(p, p.term.Paint(cli.Red, fmt.Sprintf("refused: %d reasons why the changes can't be carried", len(p.d.Refusals))))
-	case exitNoChange:
+	case elfdiff.OutcomeJudge:
+		fmt.Fprintln(p, p.term.Paint(cli.Yellow, fmt.Sprintf("judge: %d differences that a person has to accept first", len(p.d.Refusals))))
+	case elfdiff.OutcomeIgnored:
+		fmt.Fprintln(p, "no change that matters to what runs")
+	case elfdiff.OutcomeSame:
 		fmt.Fprintln(p, "no change")
 	default:
 		text := "all changes can be carried"
@@ -65,6 +69,16 @@ func counts(list []elfdiff.Change) string {
 		parts = append(parts, fmt.Sprintf("%d %s", n[s], s))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// refusal shows what has to be accepted apart from what can't be.
+func (p *printer) refusal(f *elfdiff.Finding) {
+	if f.Severity == elfdiff.NeedsJudgement {
+		p.finding("judge", cli.Yellow, f)
+		fmt.Fprintf(p, "    accept: -accept %s, and %s\n", f.Code, f.Accept)
+		return
+	}
+	p.finding("refused", cli.Red, f)
 }
 
 func (p *printer) finding(word string, s cli.Style, f *elfdiff.Finding) {

@@ -1,0 +1,99 @@
+package elfdiff
+
+// Code names a kind of finding or refusal. Codes are stable.
+type Code string
+
+// What can't be carried. Those of severity [NeedsJudgement] can be accepted.
+const (
+	CodeDataChanged      Code = "data-changed"       // the initial value of writable data
+	CodeDataResized      Code = "data-resized"       // the size of an existing object
+	CodeKindChanged      Code = "kind-changed"       // writable data became constant, or the reverse
+	CodeConstShared      Code = "const-shared"       // a changed constant that others than this object's functions can see
+	CodeTLSChanged       Code = "tls-changed"        // new or changed thread-local data
+	CodeAmbiguousStatic  Code = "ambiguous-static"   // static data that can't be paired, so that its state would be lost
+	CodeSpecialSection   Code = "special-section"    // an entry of a table about a changed function that is not carried
+	CodeUnknownSection   Code = "unknown-section"    // a table that nothing here knows is about a changed function
+	CodeOpaqueCode       Code = "opaque-code"        // code that does not decode
+	CodeEdgeReference    Code = "edge-reference"     // a reference that could mean either of two neighbours
+	CodeInnerReference   Code = "inner-reference"    // a reference into the middle of a function whose layout differs
+	CodeInitReference    Code = "init-reference"     // a reference to memory that is freed after start
+	CodeShortBranch      Code = "short-branch"       // a one-byte branch out of a changed function, with no room for a jump where it leads
+	CodeEntryPoints      Code = "entry-points"       // a changed function that can be entered in the middle
+	CodeIndirectFunction Code = "indirect-function"  // a changed IFUNC resolver
+	CodeRelocation       Code = "unknown-relocation" // a relocation type that we can't apply
+	CodeOrphanCold       Code = "orphan-cold"        // a changed cold part whose parent is not known
+	CodeCompiler         Code = "compiler"           // pre and post name different compilers
+	CodeTableDiffers     Code = "table-differs"      // a table about code differs, for functions that do not
+	CodeLayoutAmbiguous  Code = "layout-ambiguous"   // objects share a section whose layout changed
+	CodeExitCode         Code = "exit-code"          // code or data that runs when a module is removed
+)
+
+// What is left out without loss, and what is worth knowing.
+const (
+	CodeRemoved           Code = "removed"            // gone from post; it stays in the running program
+	CodeConstructor       Code = "constructor"        // a constructor changed; it ran long ago
+	CodeInitCode          Code = "init-code"          // code or data of the start, which is over
+	CodeExport            Code = "export"             // what modules that are loaded later could link to
+	CodeParameter         Code = "parameter"          // a module parameter, read at the start
+	CodeModuleInfo        Code = "module-info"        // what tools read from the file of a module
+	CodeUnused            Code = "unused"             // new, and nothing in this object uses it
+	CodeException         Code = "exception-table"    // a changed function can be unwound by exceptions
+	CodeUnreferencedState Code = "unreferenced-state" // static data in pre that post has no twin of
+	CodeFreshState        Code = "fresh-state"        // a static variable that only messages depend on starts anew
+	CodeSymbols           Code = "symbols"            // an alias or the binding of a symbol differs
+	CodeInPlace           Code = "in-place"           // a constant that the target has to overwrite
+)
+
+// codeRow is what is known about a code.
+type codeRow struct {
+	severity Severity
+	hint     string // what the user can do
+	accept   string // what comes of accepting it; "" for what can't be accepted
+}
+
+const (
+	runningData  = "the running program keeps the value that the variable has now"
+	runningConst = "who reads the running program's constant reads the old one, and changed code does too"
+)
+
+// codes is the table of all codes.
+var codes = map[Code]codeRow{
+	CodeDataChanged:      {NeedsJudgement, "leave the initialiser as it is, and set the value in a function of the patch", runningData},
+	CodeDataResized:      {NeedsJudgement, "keep the size; put what is new into an object of its own", "the running program keeps the object that it has; no changed function uses it"},
+	CodeKindChanged:      {NeedsJudgement, "keep the constness of the object", "the running program keeps the object where it is, with its content"},
+	CodeConstShared:      {NeedsJudgement, "copy the table under a new name, and change the functions that use it; or have it overwritten (Options.InPlace)", runningConst},
+	CodeTLSChanged:       {Refused, "use a map keyed by thread, or restart the program", ""},
+	CodeAmbiguousStatic:  {NeedsJudgement, "give the static variables distinct names in both sources", "changed functions get a variable of their own, with its initial value"},
+	CodeSpecialSection:   {Refused, "leave the function without what makes this entry, or build without it", ""},
+	CodeUnknownSection:   {NeedsJudgement, "find out who reads this table, and whether it matters for the function", "the changed function has no entry in the table"},
+	CodeOpaqueCode:       {Refused, "move data out of the code, or leave this assembly alone", ""},
+	CodeEdgeReference:    {Refused, "compile pre and post with -fdata-sections", ""},
+	CodeInnerReference:   {Refused, "compile pre and post with -ffunction-sections", ""},
+	CodeInitReference:    {Refused, "change what uses its result instead: it ran at the start, and its memory is used for something else now", ""},
+	CodeShortBranch:      {Refused, "compile pre and post with -ffunction-sections", ""},
+	CodeEntryPoints:      {Refused, "leave this assembly alone", ""},
+	CodeIndirectFunction: {Refused, "change the implementations instead of the resolver", ""},
+	CodeRelocation:       {Refused, "compile without what makes this relocation", ""},
+	CodeOrphanCold:       {Refused, "compile with -fno-reorder-blocks-and-partition", ""},
+	CodeCompiler:         {NeedsJudgement, "use one compiler and one set of options for both, or the differences mean nothing", "what the other compiler did otherwise travels as a change"},
+	CodeTableDiffers:     {NeedsJudgement, "look at the functions the table describes", "the running program keeps the table that it has"},
+	CodeLayoutAmbiguous:  {Carried, "compile pre and post with -fdata-sections to be certain", ""},
+	CodeExitCode:         {NeedsJudgement, "have the patch do the cleaning up elsewhere", "the old code runs when the module is removed"},
+
+	CodeRemoved:           {Ignored, "nothing calls it any more once the update is applied; code that kept its address still can", ""},
+	CodeConstructor:       {Ignored, "what the constructor would do must be done by other means", ""},
+	CodeInitCode:          {Ignored, "what it would do otherwise must be done by other means, such as a callback of the patch", ""},
+	CodeExport:            {Ignored, "modules that are loaded later find the exports that the running kernel has", ""},
+	CodeParameter:         {Ignored, "it keeps its default; set the variable in a callback of the patch where that is not right", ""},
+	CodeModuleInfo:        {Ignored, "it is for tools that read the file", ""},
+	CodeUnused:            {Carried, "another object of the update may refer to it", ""},
+	CodeException:         {Carried, "targets that can't register unwinding tables will refuse this function", ""},
+	CodeUnreferencedState: {Ignored, "the running program keeps it; nothing new uses it", ""},
+	CodeFreshState:        {Carried, "a message that is shown once may be shown once more", ""},
+	CodeSymbols:           {Ignored, "code that is linked later finds the names of the running program, not those of post", ""},
+	CodeInPlace:           {Carried, "the target overwrites it when the update is applied, and restores it when that is reverted", ""},
+}
+
+// CanAccept reports whether a person can accept what a code stands for, with
+// [Options].Accept.
+func (c Code) CanAccept() bool { return codes[c].accept != "" }

@@ -1,0 +1,63 @@
+package elfdiff
+
+import (
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// plainSections begin the names of sections that hold objects of the source, and
+// no table about code. An address inside a function there is a label that the
+// source takes.
+var plainSections = []string{".data", ".rodata", ".bss", ".ldata", ".lrodata", ".lbss", ".tdata", ".altinstr_aux"}
+
+// unknown reports sections that seem to describe code, by addresses inside
+// functions, and that nothing here knows: whoever reads them does not find the
+// functions that travel.
+func (in *includer) unknown() {
+	for i, s := range in.Post.File.Sections {
+		k := in.Post.kinds[i]
+		if k != Data && k != Const || isPlain(s.Name) || in.carriesTables && pastRuleOf(s.Name) != nil {
+			continue
+		}
+		if in.Post.describesCode(s.Index) {
+			in.sites(s)
+		}
+	}
+}
+
+func isPlain(section string) bool {
+	for _, p := range plainSections {
+		if strings.HasPrefix(section, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// describesCode reports whether anything in a section leads inside a function.
+func (o *Object) describesCode(s elfobj.SectionIndex) bool {
+	for _, a := range o.SectionAtoms(s) {
+		for i := range a.Refs {
+			if r := &a.Refs[i]; r.Target != NoAtom && r.TargetOff != 0 && o.Atoms[r.Target].Kind == Func {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sites reports the functions that travel and that a section is about, each once.
+func (in *includer) sites(s *elfobj.Section) {
+	seen := map[AtomID]bool{}
+	for _, a := range in.Post.SectionAtoms(s.Index) {
+		for i := range a.Refs {
+			t := a.Refs[i].Target
+			if t == NoAtom || !in.included[t] || seen[t] || in.Post.Atoms[t].Kind != Func || in.included[a.ID] {
+				continue
+			}
+			seen[t] = true
+			in.report(in.Post.finding(CodeUnknownSection, t, uint64(max(a.Refs[i].TargetOff, 0)), "%s seems to be a table about code, and has an entry about it", s.Name))
+		}
+	}
+}
