@@ -19,19 +19,44 @@ func (m *matcher) compareCode(t *trial, a *elfdiff.Atom) *MismatchError {
 	}
 	run, err := m.view.bytes(t.addr, a.Size)
 	if err == nil && m.equalOutside(a, run) {
-		t.size = a.Size
-		for i := range a.Refs {
-			off := a.Refs[i].Offset
-			if m.inSite(a.ID, off, run) {
-				continue
-			}
-			if e := m.solve(t, a, i, run[off:], t.addr+off); e != nil {
+		if ok, e := m.solveAll(t, a, run); ok {
+			if t.size = a.Size; e != nil {
 				return e
 			}
+			return m.compareTables(t, a)
 		}
-		return m.compareTables(t, a)
+		t.binds, t.consts, t.patches = t.binds[:0], t.consts[:0], t.patches[:0]
 	}
 	return m.walk(t, a)
+}
+
+// solveAll solves the references of a function whose bytes outside of holes and
+// sites are equal. ok is false when a site holds nothing that is legal.
+func (m *matcher) solveAll(t *trial, a *elfdiff.Atom, run []byte) (ok bool, e *MismatchError) {
+	sites := m.sitesOf(a.ID)
+	for i := 0; i < len(a.Refs) || len(sites) > 0; {
+		if len(sites) == 0 || i < len(a.Refs) && a.Refs[i].Offset < sites[0].off {
+			off := a.Refs[i].Offset
+			if e := m.solve(t, a, i, run[off:], t.addr+off); e != nil {
+				return true, e
+			}
+			i++
+			continue
+		}
+		end, n := cluster(sites)
+		off := sites[0].off
+		if !m.matchSites(&m.cluster, t, a, sites[:n], end, run[off:], t.addr+off) {
+			return false, nil
+		}
+		if e := m.cluster.applyEffects(nil); e != nil {
+			return true, e
+		}
+		for i < len(a.Refs) && a.Refs[i].Offset < end {
+			i++
+		}
+		sites = sites[n:]
+	}
+	return true, nil
 }
 
 // wellFormed checks that the holes of an atom are in order and inside.
@@ -61,17 +86,25 @@ func fieldSize(r *elfdiff.Ref) uint64 {
 
 // equalOutside compares everything but the holes and the sites.
 func (m *matcher) equalOutside(a *elfdiff.Atom, run []byte) bool {
-	sites := m.sites[a.ID]
-	if len(sites) > 0 {
-		return m.equalWithSites(a, run, sites)
-	}
+	sites := m.sitesOf(a.ID)
 	from := uint64(0)
-	for i := range a.Refs {
-		r := &a.Refs[i]
-		if !bytes.Equal(a.Bytes[from:r.Offset], run[from:r.Offset]) {
+	for i := 0; i < len(a.Refs) || len(sites) > 0; {
+		if len(sites) == 0 || i < len(a.Refs) && a.Refs[i].Offset < sites[0].off {
+			r := &a.Refs[i]
+			if i++; r.Offset < from {
+				continue // in a site, or reaching out of one
+			}
+			if !bytes.Equal(a.Bytes[from:r.Offset], run[from:r.Offset]) {
+				return false
+			}
+			from = r.Offset + fieldSize(r)
+			continue
+		}
+		end, n := cluster(sites)
+		if off := sites[0].off; off > from && !bytes.Equal(a.Bytes[from:off], run[from:off]) {
 			return false
 		}
-		from = r.Offset + fieldSize(r)
+		from, sites = max(from, end), sites[n:]
 	}
 	return bytes.Equal(a.Bytes[from:], run[from:])
 }

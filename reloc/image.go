@@ -77,6 +77,7 @@ func (s *Symbol) IsFunc() bool {
 type Image struct {
 	mem     Memory
 	live    bool // of a process: the dynamic linker has done its work
+	kernel  bool // of a kernel or its modules
 	regions []Region
 	modules []Module
 	symbols []Symbol         // by address, then name; thread-local ones at the end
@@ -127,6 +128,7 @@ func newImage(p imageParts) (*Image, error) {
 			return nil, fmt.Errorf("region %#x-%#x: there is no module %d", r.Start, r.End, r.Module)
 		}
 	}
+	img.kernel = isKernel(img.regions)
 	img.tables = append(img.tables, make([]func() *tables, max(1, len(img.modules))-len(img.tables))...)
 	if len(img.modules) == 0 && len(img.regions) > 0 {
 		img.modules = []Module{{Start: img.regions[0].Start, End: img.regions[len(img.regions)-1].End, Main: true}}

@@ -48,6 +48,7 @@ func newELF(f *elfobj.File, path string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	regions = bySections(regions, f.Sections)
 	if l.dyn, err = openDynamic(fileMemory{f}, f.Progs, 0); err != nil {
 		return nil, err
 	}

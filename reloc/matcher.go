@@ -22,7 +22,9 @@ type matcher struct {
 
 	view        *view
 	stubs       map[uint64]stub
-	sites       map[elfdiff.AtomID][]site
+	sites       []site
+	siteAt      []int32 // by atom: where its sites start
+	cluster     siteMatch
 	atomNames   map[elfdiff.AtomID][]place
 	symbolNames map[elfobj.SymbolIndex][]place
 	trials      map[node]*trial
@@ -110,6 +112,7 @@ func newMatcher(ctx context.Context, pre *elfdiff.Object, img *Image, opt Option
 			return nil, fmt.Errorf("module %q: the image has no such module", opt.Module)
 		}
 	}
+	m.siteAt = indexSites(m.sites, len(pre.Atoms))
 	m.fnOf = make([]int32, len(pre.Atoms))
 	for i := range m.fnOf {
 		m.fnOf[i] = -1

@@ -12,13 +12,12 @@ import (
 // use is one reference of an atom that is being tried, and the field that run
 // has in its place.
 type use struct {
-	t     *trial
-	a     *elfdiff.Atom
-	r     *elfdiff.Ref
-	h     *amd64.Howto
-	p     uint64 // run address of the field
-	s     uint64 // solved, in the meaning of h.Expr
-	order int    // of r among the references of a
+	t *trial
+	a *elfdiff.Atom
+	r *elfdiff.Ref
+	h *amd64.Howto
+	p uint64 // run address of the field
+	s uint64 // solved, in the meaning of h.Expr
 }
 
 func (u *use) fail(r Reason, format string, args ...any) *MismatchError {
@@ -51,8 +50,13 @@ var solvers = map[amd64.Expr]func(*matcher, *use) *MismatchError{
 
 // solve turns one relocation around: field is what run has at address p.
 func (m *matcher) solve(t *trial, a *elfdiff.Atom, i int, field []byte, p uint64) *MismatchError {
-	r := &a.Refs[i]
-	u := use{t: t, a: a, r: r, p: p, order: i}
+	return m.solveRef(t, a, &a.Refs[i], field, p)
+}
+
+// solveRef is solve for a reference that may be one of another atom's, which the
+// atom has taken over.
+func (m *matcher) solveRef(t *trial, a *elfdiff.Atom, r *elfdiff.Ref, field []byte, p uint64) *MismatchError {
+	u := use{t: t, a: a, r: r, p: p}
 	var ok bool
 	if u.h, ok = amd64.HowtoOf(r.Type); !ok {
 		return u.fail(ReasonUnsupported, "relocation type %d", r.Type)
@@ -71,7 +75,33 @@ func (m *matcher) solve(t *trial, a *elfdiff.Atom, i int, field []byte, p uint64
 		return e
 	}
 	u.s = s
+	if u.h.PCRel && u.h.Size == 4 && m.rewritten(p) {
+		m.uncount(&u)
+	}
 	return fn(m, &u)
+}
+
+// uncount takes back what call depth tracking does to calls: they lead to the
+// end of the padding in front of the function, which counts them.
+func (m *matcher) uncount(u *use) {
+	to := u.s + m.placeOff(u.r)
+	if b, err := m.view.bytes(to, depthCount); err == nil && counts(b) {
+		u.s += depthCount
+	}
+}
+
+// solveAt takes it that a reference whose field is at p means the run address
+// to, whatever the field looks like.
+func (m *matcher) solveAt(t *trial, a *elfdiff.Atom, r *elfdiff.Ref, p, to uint64) *MismatchError {
+	h, ok := amd64.HowtoOf(r.Type)
+	if !ok {
+		return nil
+	}
+	u := use{t: t, a: a, r: r, h: h, p: p, s: to - m.placeOff(r)}
+	if h.Expr == amd64.ExprGOTPC {
+		u.h, _ = amd64.HowtoOf(relPC32)
+	}
+	return m.solvePlace(&u)
 }
 
 // solvePlace handles what holds an address or a distance to one.

@@ -43,6 +43,7 @@ func (m *matcher) verdict(f *fn) FuncResult {
 	switch {
 	case f.done != nil:
 		out.Verdict, out.By, out.Address, out.Size, out.Shifts = Matched, f.by, f.done.addr, f.done.size, f.done.shifts
+		out.Patches = m.patchesOf(f.done)
 	case f.open && (len(f.remain) > 0 || f.small && len(f.cands) == 0):
 		out.Verdict, out.Candidates, out.More = Ambiguous, slices.Clone(f.remain), f.more || f.small
 	case f.err != nil && !m.chance(f):

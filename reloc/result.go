@@ -78,6 +78,9 @@ type FuncResult struct {
 	// order. More says that there are too many to list.
 	Candidates []uint64
 	More       bool
+	// Patches are the places of Matched where someone has put something else
+	// while it runs, by offset.
+	Patches []Patch
 	// Weak says that pre defines it as a weak symbol, so that its absence may
 	// mean no more than that another definition replaced it.
 	Weak bool

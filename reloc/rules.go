@@ -19,7 +19,8 @@ type rule struct {
 // rules are tried in order. New kinds of rewriting are new rows; those that a
 // table of the object describes are rows of siteTables.
 var rules = [...]rule{
-	{"site", "a table of the object says that this place is rewritten at run time", siteRule},
+	{"breakpoint", "kprobes put int3 over the first byte of an instruction", breakpoint},
+	{"probe jump", "optimised kprobes put a jump over instructions", probeJump},
 	{"jump width", "the assembler shortens jumps within a section, which with -ffunction-sections are jumps between sections", jumpWidth},
 	{"got load", "psABI B.2: linkers turn a load from a GOT slot into the address itself", gotLoad},
 	{"got call", "psABI B.2: linkers turn calls and jumps through a GOT slot into direct ones", gotCall},
@@ -111,16 +112,7 @@ func jumpWidth(w *walker, pin, rin amd64.Inst) (int, int, bool) {
 // lookAt takes it that reference k means the run address to, whatever its field
 // looks like in run; j is the offset of that field.
 func (w *walker) lookAt(k, j int, to uint64) {
-	r := &w.a.Refs[k]
-	h, ok := amd64.HowtoOf(r.Type)
-	if !ok {
-		return
-	}
-	u := use{t: w.t, a: w.a, r: r, h: h, p: w.t.addr + uint64(j), s: to - w.m.placeOff(r)}
-	if h.Expr == amd64.ExprGOTPC {
-		u.h, _ = amd64.HowtoOf(relPC32)
-	}
-	w.t.err = w.m.solvePlace(&u)
+	w.t.err = w.m.solveAt(w.t, w.a, &w.a.Refs[k], w.t.addr+uint64(j), to)
 }
 
 // solveAs solves reference k with the field at offset j of run as if it were of

@@ -93,7 +93,7 @@ func (m *matcher) solid(a *elfdiff.Atom, yield func(lo, hi uint64)) {
 		}
 		from = max(from, hi)
 	}
-	sites := m.sites[a.ID]
+	sites := m.sitesOf(a.ID)
 	for i := range a.Refs {
 		r := &a.Refs[i]
 		for len(sites) > 0 && sites[0].off < r.Offset {

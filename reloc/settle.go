@@ -254,7 +254,7 @@ func (m *matcher) closure(t *trial) []binding {
 // keyName names an unknown in messages.
 func (m *matcher) keyName(k key) string {
 	switch k.space {
-	case inAtom, inTPAtom, inTLSAtom:
+	case inAtom, inTPAtom, inTLSAtom, inRuntime:
 		name := m.label(elfdiff.AtomID(k.id))
 		if k.off != 0 {
 			name += fmt.Sprintf("+%#x", k.off)

@@ -1,160 +1,318 @@
 package reloc
 
 import (
-	"bytes"
 	"cmp"
+	"encoding/binary"
 	"slices"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
-// A site is a range of code that something rewrites while the program runs, as
-// a table in the object says. Its bytes may be those of pre, or one of the
-// legal forms.
+// A site is a range of code that something rewrites after it was compiled: the
+// kernel's build, its boot code, or whoever switches something on while it runs.
+// Its bytes may be those of pre, or one of the forms that its row allows.
 type site struct {
+	atom      elfdiff.AtomID
 	off, size uint64 // from the start of the function
-	table     *siteTable
+	row       *siteRow
+	// aux is what the entry says beyond that: the replacement of an
+	// alternative, the target of a jump label, the section of a constant.
+	aux     elfdiff.AtomID
+	auxOff  int64
+	auxSize uint64
+	flags   uint16
+	rank    uint8 // of its row
 }
 
-// siteTable is a section of the object that describes sites: entries of one
-// size, each with a reference to the site.
-type siteTable struct {
-	section string
-	entry   uint64 // size of an entry, bytes
-	field   uint64 // offset in the entry of the reference to the site
-	size    uint64 // bytes of a site
-	legal   func(run []byte) bool
-	why     string
+// end returns the offset behind the site.
+func (s *site) end() uint64 { return s.off + s.size }
+
+// siteFinder collects the sites of an object.
+type siteFinder struct {
+	pre  *elfdiff.Object
+	out  []site
+	rank uint8 // of the row that is looked at
+	// thunks says by symbol which row describes branches to it, where no
+	// table of the object does.
+	thunks map[elfobj.SymbolIndex]uint8
 }
 
-// siteTables has a row for each such section.
-var siteTables = [...]siteTable{
-	{"__mcount_loc", 8, 0, 5, callOrNop, "function tracing: gcc -mfentry -mrecord-mcount lists calls of a tracer, which are switched on and off"},
+// add notes a site, unless it is not inside a function.
+func (f *siteFinder) add(s site) {
+	g := f.pre.Atom(s.atom)
+	if g == nil || g.Kind != elfdiff.Func || s.size == 0 || s.off > g.Size || s.size > g.Size-s.off || uint64(len(g.Bytes)) != g.Size {
+		return // it describes nothing that is compared here
+	}
+	s.rank = f.rank
+	f.out = append(f.out, s)
 }
 
-// callOrNop accepts a site that is switched off, or calls some tracer.
-//
-//	0f 1f 44 00 00    nopl 0x0(%rax,%rax,1)
-//	e8 d32            call tracer
-func callOrNop(run []byte) bool {
-	return run[0] == 0xe8 || bytes.Equal(run, []byte{0x0f, 0x1f, 0x44, 0x00, 0x00})
-}
-
-// findSites reads the tables of pre. Entries that do not lead into a function
-// are skipped: they describe nothing that is compared here.
-func findSites(pre *elfdiff.Object) map[elfdiff.AtomID][]site {
-	sites := make(map[elfdiff.AtomID][]site)
-	for i := range siteTables {
-		row := &siteTables[i]
-		for s := range pre.File.SectionsNamed(row.section) {
-			for _, a := range pre.SectionAtoms(s.Index) {
-				for j := range a.Refs {
-					r := &a.Refs[j]
-					g := pre.Atom(r.Target)
-					if (a.Offset+r.Offset)%row.entry != row.field || g == nil || g.Kind != elfdiff.Func || r.TargetOff < 0 {
-						continue
-					}
-					if off := uint64(r.TargetOff); off <= g.Size && row.size <= g.Size-off {
-						sites[g.ID] = append(sites[g.ID], site{off, row.size, row})
-					}
-				}
+// findSites reads the tables of pre, and finds the sites that follow from its
+// symbols. The result is by atom, then offset, then the order in which the
+// kernel rewrites them.
+func findSites(pre *elfdiff.Object) []site {
+	f := &siteFinder{pre: pre, thunks: make(map[elfobj.SymbolIndex]uint8)}
+	has := make(map[*siteRow]bool)
+	for i, s := range pre.File.Sections {
+		for k := range siteRows {
+			row := &siteRows[k]
+			if !row.describes(s.Name) {
+				continue
+			}
+			has[row], f.rank = true, uint8(k)
+			for _, a := range pre.SectionAtoms(elfobj.SectionIndex(i)) {
+				row.read(f, row, a)
 			}
 		}
 	}
-	for id, list := range sites {
-		sites[id] = sortSites(list)
-	}
-	return sites
+	f.bySymbols(has)
+	slices.SortStableFunc(f.out, func(a, b site) int {
+		return cmp.Or(cmp.Compare(a.atom, b.atom), cmp.Compare(a.off, b.off), cmp.Compare(b.size, a.size), cmp.Compare(a.rank, b.rank))
+	})
+	return f.out
 }
 
-// equalWithSites is equalOutside for a function with sites.
-func (m *matcher) equalWithSites(a *elfdiff.Atom, run []byte, sites []site) bool {
-	from, next := uint64(0), 0
-	upTo := func(end uint64) bool {
-		for from < end {
-			stop := end
-			if next < len(sites) && sites[next].off < end {
-				stop = sites[next].off
-			}
-			if from < stop && !bytes.Equal(a.Bytes[from:stop], run[from:stop]) {
-				return false
-			}
-			if from = max(from, stop); from < end {
-				if !m.siteEqual(a, run, &sites[next]) {
-					return false
-				}
-				from = max(from, sites[next].off+sites[next].size)
-				next++
-			}
-		}
-		return true
+// describes reports whether the row's table is in a section of that name.
+func (r *siteRow) describes(section string) bool {
+	if prefix, ok := strings.CutSuffix(r.section, "*"); ok {
+		return prefix != "" && strings.HasPrefix(section, prefix)
 	}
-	for i := range a.Refs {
-		r := &a.Refs[i]
-		if !upTo(r.Offset) {
-			return false
-		}
-		from = max(from, r.Offset+fieldSize(r))
-		for next < len(sites) && sites[next].off+sites[next].size <= from {
-			next++
-		}
-	}
-	return upTo(a.Size)
+	return r.section == section
 }
 
-// siteEqual reports whether a site holds what pre has there, or a legal form.
-func (m *matcher) siteEqual(a *elfdiff.Atom, run []byte, s *site) bool {
-	return s.table.legal(run[s.off:s.off+s.size]) || m.siteSame(a, run, s)
-}
-
-// siteSame reports whether a site holds what pre has there, but for holes.
-func (m *matcher) siteSame(a *elfdiff.Atom, run []byte, s *site) bool {
-	from, end := s.off, s.off+s.size
-	for i := range a.Refs {
-		r := &a.Refs[i]
-		if r.Offset < from || r.Offset >= end {
+// bySymbols finds the sites of rows that have no table in this object: objtool
+// makes these, and where the kernel is built with IBT it looks at the whole
+// kernel only, not at its objects (scripts/Makefile.lib of Linux 6.12,
+// delay-objtool).
+func (f *siteFinder) bySymbols(has map[*siteRow]bool) {
+	syms := f.pre.Symbols()
+	for i := range syms {
+		name := syms[i].Name
+		if len(name) < 3 || name[0] != '_' || name[1] != '_' {
 			continue
 		}
-		if !bytes.Equal(a.Bytes[from:r.Offset], run[from:r.Offset]) {
-			return false
-		}
-		from = min(r.Offset+fieldSize(r), end)
-	}
-	return bytes.Equal(a.Bytes[from:end], run[from:end])
-}
-
-// inSite reports whether an offset of a function lies in a site that holds a
-// legal form, so that a hole there says nothing about its symbol.
-func (m *matcher) inSite(id elfdiff.AtomID, off uint64, run []byte) bool {
-	for _, s := range m.sites[id] {
-		if off >= s.off && off < s.off+s.size {
-			return s.table.legal(run[s.off : s.off+s.size])
+		for k := range siteRows {
+			if row := &siteRows[k]; row.thunk != "" && strings.HasPrefix(name, row.thunk) && !has[row] {
+				f.thunks[elfobj.SymbolIndex(i)] = uint8(k)
+			}
 		}
 	}
-	return false
-}
-
-// siteRule is the row of the rules that accepts sites.
-func siteRule(w *walker, _, _ amd64.Inst) (int, int, bool) {
-	for _, s := range w.m.sites[w.a.ID] {
-		if n := uint64(len(w.run)); s.off == uint64(w.i) && uint64(w.j)+s.size <= n && s.table.legal(w.run[w.j:w.j+int(s.size)]) {
-			w.skipRefs(int(s.size))
-			return int(s.size), int(s.size), true
+	for _, a := range f.pre.Functions() {
+		for k := range siteRows {
+			row := &siteRows[k]
+			if row.own != nil && !has[row] {
+				f.rank = uint8(k)
+				row.own(f, row, a)
+			}
+		}
+		if len(f.thunks) == 0 {
+			continue
+		}
+		for i := range a.Refs {
+			k, ok := f.thunks[a.Refs[i].Sym]
+			if !ok {
+				continue
+			}
+			if off, size, ok := branchAt(a.Bytes, a.Refs[i].Offset); ok {
+				f.rank = k
+				f.add(site{atom: a.ID, off: off, size: size, row: &siteRows[k], aux: elfdiff.NoAtom})
+			}
 		}
 	}
-	return 0, 0, false
 }
 
-// sortSites orders the sites of a function and drops those that overlap.
-func sortSites(list []site) []site {
-	slices.SortStableFunc(list, func(a, b site) int { return cmp.Compare(a.off, b.off) })
-	end := uint64(0)
-	return slices.DeleteFunc(list, func(s site) bool {
-		if s.off < end {
-			return true
+// branchAt returns the extent of the branch whose 4-byte displacement is at an
+// offset: with a prefix that says it may have been filled up
+// (-mindirect-branch-cs-prefix).
+func branchAt(code []byte, field uint64) (off, size uint64, ok bool) {
+	switch {
+	case field > uint64(len(code)):
+		return 0, 0, false
+	case field >= 1 && (code[field-1] == 0xe8 || code[field-1] == 0xe9):
+		off = field - 1
+	case field >= 2 && code[field-2] == 0x0f && code[field-1]&0xf0 == 0x80:
+		off = field - 2
+	default:
+		return 0, 0, false
+	}
+	if off >= 1 && code[off-1] == 0x2e {
+		off--
+	}
+	return off, field + 4 - off, true
+}
+
+// entries calls fn for each entry of a table whose reference at field leads into
+// a function, with the bytes of the entry and its references.
+func entries(a *elfdiff.Atom, size, field uint64, fn func(e []byte, refs []elfdiff.Ref, r *elfdiff.Ref)) {
+	for i := range a.Refs {
+		r := &a.Refs[i]
+		at := a.Offset + r.Offset
+		if size == 0 || at%size != field || r.TargetOff < 0 {
+			continue
 		}
-		end = s.off + s.size
-		return false
+		lo := at - field
+		if lo < a.Offset || lo+size > a.End() || uint64(len(a.Bytes)) != a.Size {
+			continue
+		}
+		first, last := i, i+1
+		for first > 0 && a.Offset+a.Refs[first-1].Offset >= lo {
+			first--
+		}
+		for last < len(a.Refs) && a.Offset+a.Refs[last].Offset < lo+size {
+			last++
+		}
+		fn(a.Bytes[lo-a.Offset:lo-a.Offset+size], a.Refs[first:last], r)
+	}
+}
+
+// fixedEntries is the reader of a table that says nothing but where sites are,
+// all of one size; 0 means the length of the instruction there.
+func fixedEntries(entry, size uint64) func(*siteFinder, *siteRow, *elfdiff.Atom) {
+	return func(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+		entries(a, entry, 0, func(_ []byte, _ []elfdiff.Ref, r *elfdiff.Ref) {
+			n := size
+			if n == 0 {
+				n = f.instructionAt(r.Target, uint64(r.TargetOff))
+			}
+			f.add(site{atom: r.Target, off: uint64(r.TargetOff), size: n, row: row, aux: elfdiff.NoAtom})
+		})
+	}
+}
+
+// instructionAt returns the length of an instruction of pre, 0 when there is
+// none.
+func (f *siteFinder) instructionAt(id elfdiff.AtomID, off uint64) uint64 {
+	g := f.pre.Atom(id)
+	if g == nil || off >= uint64(len(g.Bytes)) {
+		return 0
+	}
+	in, err := amd64.Decode(g.Bytes[off:])
+	if err != nil {
+		return 0
+	}
+	return uint64(in.Len)
+}
+
+// Layouts of struct alt_instr (arch/x86/include/asm/alternative.h), by their
+// size: 12 bytes since 5.17 or so, with a byte of padding length before that,
+// and with flags since 6.3.
+var altLayouts = map[uint64]struct{ flags, instrlen, repllen int }{
+	12: {-1, 10, 11},
+	13: {-1, 10, 11},
+	14: {10, 12, 13},
+}
+
+// altDirectCall says that the replacement is a call of what a pointer holds
+// (ALT_FLAG_DIRECT_CALL of Linux 6.12).
+const altDirectCall = 2
+
+// readAlternatives reads .altinstructions. The size of an entry is the distance
+// between the references to two sites.
+func readAlternatives(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+	size := a.Size
+	if len(a.Refs) >= 3 {
+		size = a.Refs[2].Offset - a.Refs[0].Offset
+	}
+	l, ok := altLayouts[size]
+	if !ok || size > a.Size || uint64(len(a.Bytes)) != a.Size {
+		return
+	}
+	for off := uint64(0); off+size <= a.Size; off += size {
+		e := a.Bytes[off : off+size]
+		i, _ := slices.BinarySearchFunc(a.Refs, off, func(r elfdiff.Ref, o uint64) int { return cmp.Compare(r.Offset, o) })
+		if i >= len(a.Refs) || a.Refs[i].Offset != off {
+			continue
+		}
+		s := site{atom: a.Refs[i].Target, off: uint64(a.Refs[i].TargetOff), size: uint64(e[l.instrlen]), row: row, aux: elfdiff.NoAtom, auxSize: uint64(e[l.repllen])}
+		if i+1 < len(a.Refs) && a.Refs[i+1].Offset == off+4 {
+			s.aux, s.auxOff = a.Refs[i+1].Target, a.Refs[i+1].TargetOff
+		}
+		if l.flags >= 0 {
+			s.flags = binary.LittleEndian.Uint16(e[l.flags:])
+		}
+		if s.auxSize > 0 && s.aux == elfdiff.NoAtom {
+			continue // a replacement that is nowhere
+		}
+		f.add(s)
+	}
+}
+
+// readParavirt reads .parainstructions: the address of a site, its kind and its
+// length (struct paravirt_patch_site, arch/x86/include/asm/paravirt_types.h of
+// Linux 6.1).
+func readParavirt(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+	entries(a, 16, 0, func(e []byte, _ []elfdiff.Ref, r *elfdiff.Ref) {
+		f.add(site{atom: r.Target, off: uint64(r.TargetOff), size: uint64(e[9]), row: row, aux: elfdiff.NoAtom})
 	})
+}
+
+// readJumpLabels reads __jump_table: the site, where it jumps to, and the key
+// (struct jump_entry, include/linux/jump_label.h).
+func readJumpLabels(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+	entries(a, 16, 0, func(_ []byte, refs []elfdiff.Ref, r *elfdiff.Ref) {
+		if len(refs) < 2 || refs[1].Offset != r.Offset+4 || refs[1].TargetOff < 0 {
+			return
+		}
+		n := f.instructionAt(r.Target, uint64(r.TargetOff))
+		if n != 2 && n != 5 {
+			return
+		}
+		f.add(site{atom: r.Target, off: uint64(r.TargetOff), size: n, row: row, aux: refs[1].Target, auxOff: refs[1].TargetOff})
+	})
+}
+
+// readConstants reads runtime_ptr_* and runtime_shift_*: all sites of a section
+// hold one value, that of a variable when the kernel had started.
+func readConstants(size uint64) func(*siteFinder, *siteRow, *elfdiff.Atom) {
+	return func(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+		entries(a, 4, 0, func(_ []byte, _ []elfdiff.Ref, r *elfdiff.Ref) {
+			f.add(site{atom: r.Target, off: uint64(r.TargetOff), size: size, row: row, aux: a.ID})
+		})
+	}
+}
+
+// readTraps reads .kcfi_traps, which lists the ud2 at the end of the check that
+// clang puts in front of an indirect call.
+func readTraps(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+	entries(a, 4, 0, func(_ []byte, _ []elfdiff.Ref, r *elfdiff.Ref) {
+		if off := uint64(r.TargetOff); off >= kcfiCheck-2 {
+			f.add(site{atom: r.Target, off: off - (kcfiCheck - 2), size: kcfiCheck, row: row, aux: elfdiff.NoAtom})
+		}
+	})
+}
+
+// sitesOf returns the sites of a function.
+func (m *matcher) sitesOf(id elfdiff.AtomID) []site {
+	if int(id) >= len(m.siteAt)-1 {
+		return nil
+	}
+	return m.sites[m.siteAt[id]:m.siteAt[id+1]]
+}
+
+// indexSites makes siteAt: by atom, where its sites start.
+func indexSites(sites []site, atoms int) []int32 {
+	at := make([]int32, atoms+1)
+	n := 0
+	for id := range atoms {
+		at[id] = int32(n)
+		for n < len(sites) && int(sites[n].atom) == id {
+			n++
+		}
+	}
+	at[atoms] = int32(n)
+	return at
+}
+
+// cluster returns the extent of the first site and of all that overlap it, and
+// their number: what is rewritten twice is looked at as a whole.
+func cluster(sites []site) (end uint64, n int) {
+	end, n = sites[0].end(), 1
+	for n < len(sites) && sites[n].off < end {
+		end = max(end, sites[n].end())
+		n++
+	}
+	return end, n
 }

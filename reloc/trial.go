@@ -19,6 +19,7 @@ const (
 	inTLSAtom              // offset of a TLS atom in the TLS block
 	inTLS                  // offset of a symbol in the TLS block
 	inTLSSlot              // GOT slot (pair) of a TLS symbol
+	inRuntime              // content of the runtime constant that a section describes, by its atom
 )
 
 // key names one unknown: what matching solves for.
@@ -50,11 +51,12 @@ type node struct {
 // influence on the result.
 type trial struct {
 	node
-	size   uint64 // bytes in run
-	shifts []Shift
-	binds  []binding
-	consts []int32 // indices into binds of constants whose content is a part of this
-	err    *MismatchError
+	size    uint64 // bytes in run
+	shifts  []Shift
+	binds   []binding
+	consts  []int32 // indices into binds of constants whose content is a part of this
+	patches []Patch
+	err     *MismatchError
 
 	// alive says that all constants that it leads to are known to be equal.
 	alive bool
@@ -100,7 +102,7 @@ func (m *matcher) try(id elfdiff.AtomID, addr uint64) *trial {
 		t.err = m.compareData(t, a)
 	}
 	if t.err != nil {
-		t.binds, t.consts = nil, nil
+		t.binds, t.consts, t.patches = nil, nil, nil
 	}
 	return t
 }

@@ -18,6 +18,7 @@ type walker struct {
 	a        *elfdiff.Atom
 	pre, run []byte
 	i, j     int
+	sites    []site      // those at or behind i
 	ref      int         // index of the first reference at or behind i
 	pos      []int32     // by offset in pre: offset in run of the instruction there; -1 within instructions
 	slack    map[int]int // by offset in pre: bytes of padding that run alone has in front of that
@@ -43,7 +44,7 @@ func (m *matcher) walk(t *trial, a *elfdiff.Atom) *MismatchError {
 		e.Err = err
 		return e
 	}
-	w := &walker{m: m, t: t, a: a, pre: a.Bytes, run: run, pos: make([]int32, len(a.Bytes)+1)}
+	w := &walker{m: m, t: t, a: a, pre: a.Bytes, run: run, pos: make([]int32, len(a.Bytes)+1), sites: m.sitesOf(a.ID)}
 	for i := range w.pos {
 		w.pos[i] = -1
 	}
@@ -64,6 +65,9 @@ func (m *matcher) walk(t *trial, a *elfdiff.Atom) *MismatchError {
 // step compares one instruction, or what a rule takes for one.
 func (w *walker) step() *MismatchError {
 	w.pos[w.i] = int32(w.j)
+	if done, e := w.site(); done {
+		return e
+	}
 	pin, err := amd64.Decode(w.pre[w.i:])
 	if err != nil {
 		return w.stepByte()
@@ -88,6 +92,37 @@ func (w *walker) step() *MismatchError {
 		return nil
 	}
 	return w.mismatch(pin, rin)
+}
+
+// site compares the sites that start here. done is false when there are none, or
+// when they hold nothing that is legal, which the instructions will tell.
+func (w *walker) site() (done bool, e *MismatchError) {
+	for len(w.sites) > 0 && w.sites[0].off < uint64(w.i) {
+		w.sites = w.sites[1:]
+	}
+	if len(w.sites) == 0 || w.sites[0].off != uint64(w.i) {
+		return false, nil
+	}
+	end, n := cluster(w.sites)
+	x, run, p := &w.m.cluster, w.run[w.j:], w.t.addr+uint64(w.j)
+	size := int(end) - w.i
+	switch s := &w.sites[0]; {
+	case w.m.matchSites(x, w.t, w.a, w.sites[:n], end, run, p):
+	case n == 1 && s.row.wide != nil:
+		x.effects, x.patches = x.effects[:0], x.patches[:0]
+		var ok bool
+		if size, ok = s.row.wide(x, s, run, p); !ok {
+			return false, nil
+		}
+	default:
+		return false, nil
+	}
+	if e := x.applyEffects(w); e != nil {
+		return true, e
+	}
+	w.skipRefs(int(end) - w.i)
+	w.i, w.j, w.sites = int(end), w.j+size, w.sites[n:]
+	return true, nil
 }
 
 // stepByte compares one byte of what is no code: data between instructions.

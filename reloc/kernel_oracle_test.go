@@ -1,0 +1,228 @@
+package reloc
+
+import (
+	"cmp"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// A kernelOracle is what the linker of a kernel left behind: its symbol table,
+// and the relocations that it applied (CONFIG_X86_NEED_RELOCS keeps them). It is
+// read with the standard library, so that it shares no code with what it judges.
+type kernelOracle struct {
+	names  map[string][]uint64
+	relas  []applied // by address
+	percpu [2]uint64
+	pinned map[string]bool // names of the per-CPU section that move all the same
+}
+
+// applied is a relocation that the linker applied: S + A at an address.
+type applied struct {
+	at, value uint64
+	sym       string
+}
+
+// sortedAtBuild are tables that a tool sorts after linking, so that their
+// relocations describe another order (scripts/sorttable.c of Linux 6.1).
+var sortedAtBuild = map[string]bool{".rela__ex_table": true, ".rela.orc_unwind_ip": true}
+
+func openOracle(t testing.TB, path string) *kernelOracle {
+	t.Helper()
+	f, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	syms, err := f.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &kernelOracle{names: make(map[string][]uint64)}
+	for i := range syms {
+		s := &syms[i]
+		if t := elf.ST_TYPE(s.Info); t == elf.STT_FILE || t == elf.STT_SECTION || s.Section == elf.SHN_UNDEF {
+			continue
+		}
+		o.names[s.Name] = append(o.names[s.Name], s.Value)
+	}
+	if a, b := o.names["__per_cpu_start"], o.names["__per_cpu_end"]; len(a) == 1 && len(b) == 1 {
+		o.percpu = [2]uint64{a[0], b[0]}
+	}
+	for _, s := range f.Sections {
+		if s.Type != elf.SHT_RELA || int(s.Info) >= len(f.Sections) || f.Sections[s.Info].Flags&elf.SHF_ALLOC == 0 || sortedAtBuild[s.Name] {
+			continue
+		}
+		b, err := s.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ; len(b) >= 24; b = b[24:] {
+			info := binary.LittleEndian.Uint64(b[8:])
+			if elf.R_X86_64(elf.R_TYPE64(info)) == elf.R_X86_64_NONE {
+				continue
+			}
+			sym := &syms[elf.R_SYM64(info)-1]
+			o.relas = append(o.relas, applied{binary.LittleEndian.Uint64(b), sym.Value + binary.LittleEndian.Uint64(b[16:]), sym.Name})
+		}
+	}
+	slices.SortStableFunc(o.relas, func(a, b applied) int { return cmp.Compare(a.at, b.at) })
+	return o
+}
+
+// at returns what the linker put at an address.
+func (o *kernelOracle) at(addr uint64) (applied, bool) {
+	i, ok := slices.BinarySearchFunc(o.relas, addr, func(r applied, a uint64) int { return cmp.Compare(r.at, a) })
+	if !ok {
+		return applied{}, false
+	}
+	return o.relas[i], true
+}
+
+// slide returns the run address of a link address.
+func (o *kernelOracle) slide(v, bias uint64) uint64 {
+	if o.percpu[0] <= v && v < o.percpu[1] {
+		return v
+	}
+	return v + bias
+}
+
+// A tally of one or many objects.
+type kernelScore struct {
+	objects, functions, matched, weak, absent int
+	values, fields, narrowed, wrong, missing  int
+	by                                        [8]int
+	log                                       []string
+}
+
+func (s *kernelScore) add(o *kernelScore) {
+	s.objects += o.objects
+	s.functions += o.functions
+	s.matched += o.matched
+	s.weak += o.weak
+	s.absent += o.absent
+	s.values += o.values
+	s.fields += o.fields
+	s.narrowed += o.narrowed
+	s.wrong += o.wrong
+	s.missing += o.missing
+	for i := range s.by {
+		s.by[i] += o.by[i]
+	}
+	s.log = append(s.log, o.log...)
+}
+
+func (s *kernelScore) String() string {
+	return fmt.Sprintf("%d objects, %d functions: %d matched %v, %d weak and replaced, %d not in the kernel, %d unresolved; %d values and %d fields compared (%d in shortened jumps), %d wrong",
+		s.objects, s.functions, s.matched, s.by, s.weak, s.absent, s.missing, s.values, s.fields, s.narrowed, s.wrong)
+}
+
+func (s *kernelScore) complain(format string, args ...any) {
+	s.log = append(s.log, fmt.Sprintf(format, args...))
+}
+
+// judge compares a result with the oracle.
+func (o *kernelOracle) judge(pre *elfdiff.Object, r *Result, bias uint64) *kernelScore {
+	s := &kernelScore{objects: 1, functions: len(r.Functions)}
+	where := pre.Name()
+	has := func(name string, v uint64) bool {
+		for _, x := range o.names[name] {
+			if o.slide(x, bias) == v {
+				return true
+			}
+		}
+		return false
+	}
+	for i := range r.Functions {
+		f := &r.Functions[i]
+		switch {
+		case f.Verdict == Matched:
+			s.matched++
+			s.by[f.By]++
+			if f.Name != "" && !has(f.Name, f.Address) {
+				s.wrong++
+				s.complain("%s: %s matched at %#x by %v, vmlinux has it at %#x", where, f.Name, f.Address, f.By, o.names[f.Name])
+			}
+			o.judgeFields(s, pre, r, f, bias)
+		case f.Weak && f.Verdict == Absent && len(o.names[f.Name]) > 0:
+			s.weak++
+		case len(o.names[f.Name]) == 0 && f.Verdict == Absent:
+			s.absent++
+			s.complain("%s: %s is not in the kernel", where, f.Name)
+		default:
+			s.missing++
+			s.complain("%s: %s is %v %#x, vmlinux has it at %#x: %v", where, f.Name, f.Verdict, f.Candidates, o.names[f.Name], f.Mismatch)
+		}
+	}
+	for i := range r.Symbols {
+		v := &r.Symbols[i]
+		if len(o.names[v.Name]) == 0 || v.Has&UseAddress == 0 {
+			continue
+		}
+		s.values++
+		if !has(v.Name, v.Address) {
+			s.wrong++
+			s.complain("%s: value of %s is %#x, vmlinux has it at %#x", where, v.Name, v.Address, o.names[v.Name])
+		}
+	}
+	return s
+}
+
+// judgeFields compares the place that each reference of a matched function was
+// found to mean with what the linker computed for the same field.
+func (o *kernelOracle) judgeFields(s *kernelScore, pre *elfdiff.Object, r *Result, f *FuncResult, bias uint64) {
+	a := pre.Atom(f.Atom)
+	for i := range a.Refs {
+		ref := &a.Refs[i]
+		g := pre.Atom(ref.Target)
+		if ref.Implicit || g != nil && (g.Kind.IsLiteral() || g.Aside) {
+			continue
+		}
+		name := pre.Symbol(ref.Sym).Name
+		place, dist, known := uint64(0), int64(0), false
+		if g != nil {
+			name = g.Name
+			var base uint64
+			base, known = r.AtomAddr(g.ID)
+			if h := r.Func(g.ID); h != nil && known {
+				base += h.RunOffset(uint64(max(ref.TargetOff, 0))) - uint64(ref.TargetOff)
+			}
+			place = base + uint64(ref.TargetOff)
+			dist = int64(g.Offset) + ref.TargetOff - int64(pre.Symbol(ref.Sym).Value) - ref.Addend
+			if v, ok := r.SymbolValue(ref.Sym); ok && isWeak(pre.Symbol(ref.Sym)) {
+				place, known = v.Address+uint64(ref.TargetOff), v.Has&UseAddress != 0
+			}
+		} else if v, ok := r.SymbolValue(ref.Sym); ok && v.Has&UseAddress != 0 {
+			place, known = v.Address+uint64(ref.TargetOff), true
+			dist = ref.TargetOff - ref.Addend
+		}
+		at := f.Address - bias + f.RunOffset(ref.Offset)
+		was, ok := o.at(at)
+		switch {
+		case !known && (len(o.names[name]) > 0 || ok):
+			s.missing++
+			s.complain("%s: %s+%#x refers to %q, without a value; the linker has %#x", where(pre), f.Name, ref.Offset, name, was)
+		case !ok:
+			s.narrowed++ // a jump within a section, which the assembler made
+		default:
+			s.fields++
+			if want := o.slide(was.value+uint64(dist), bias); want != place {
+				s.wrong++
+				s.complain("%s: %s+%#x means %#x (%s), the linker made it %#x (%s)", where(pre), f.Name, ref.Offset, place, name, want, was.sym)
+			}
+		}
+	}
+}
+
+func where(pre *elfdiff.Object) string {
+	_, name, ok := strings.Cut(pre.Name(), "/pre/")
+	if !ok {
+		return pre.Name()
+	}
+	return name
+}

@@ -1,0 +1,65 @@
+package reloc
+
+import (
+	"cmp"
+	"debug/elf"
+	"slices"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// Bounds of where x86-64 maps the kernel's image and its modules
+// (__START_KERNEL_map and MODULES_END of arch/x86/include/asm, Linux 6.1;
+// Documentation/arch/x86/x86_64/mm.rst). Processes have the vsyscall page above.
+const (
+	kernelStart = 0xffffffff80000000
+	kernelEnd   = 0xffffffffff000000
+)
+
+// isKernel reports whether regions are those of a kernel.
+func isKernel(regions []Region) bool {
+	return slices.ContainsFunc(regions, func(r Region) bool { return r.Exec && r.Start >= kernelStart && r.End <= kernelEnd })
+}
+
+// bySections cuts the regions of a kernel's segments at its sections: segments
+// mix code with constants, and what is executable or writable is for the kernel
+// to say when it has started. What is between sections is padding.
+func bySections(regions []Region, sections []*elfobj.Section) []Region {
+	var list []*elfobj.Section
+	for _, s := range sections {
+		if s.Flags&elf.SHF_ALLOC != 0 && s.Size > 0 {
+			list = append(list, s)
+		}
+	}
+	if len(list) == 0 || !isKernel(regions) {
+		return regions
+	}
+	slices.SortStableFunc(list, func(a, b *elfobj.Section) int { return cmp.Compare(a.Addr, b.Addr) })
+	var out []Region
+	for _, r := range regions {
+		at := r.Start
+		cut := func(end uint64, exec, write bool) {
+			if end = min(end, r.End); at < end {
+				part := r
+				part.Start, part.End, part.Exec, part.Write = at, end, r.Exec && exec, r.Write && write
+				out = append(out, part)
+				at = end
+			}
+		}
+		for _, s := range list {
+			end := s.Addr + s.Size
+			if end <= at || s.Addr >= r.End || end < s.Addr {
+				continue
+			}
+			cut(s.Addr, false, r.Write)
+			cut(end, s.Flags&elf.SHF_EXECINSTR != 0, s.Flags&elf.SHF_WRITE != 0)
+		}
+		cut(r.End, false, r.Write)
+	}
+	return out
+}
+
+// hasSymbols reports whether all symbols of a module are known.
+func (img *Image) hasSymbols(module int) bool {
+	return module != NoModule && img.full[module]
+}

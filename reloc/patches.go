@@ -1,0 +1,147 @@
+package reloc
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// PatchKind says what someone did to code that runs, other than what the kernel
+// does to all of its code when it starts.
+type PatchKind uint8
+
+// The kinds of patch.
+const (
+	// PatchTraced: the call of the function tracer is on. Who is called is up
+	// to it: a tracer, a probe, a BPF program, a livepatch.
+	PatchTraced PatchKind = iota
+	// PatchBreakpoint: int3 over the first byte of an instruction, as kprobes
+	// set it.
+	PatchBreakpoint
+	// PatchProbeJump: a jump over at least five bytes into the buffer of an
+	// optimised kprobe.
+	PatchProbeJump
+	// PatchLivepatch: the function is replaced by the one at Target.
+	PatchLivepatch
+	// PatchJump: the function begins with a jump to Target.
+	PatchJump
+)
+
+var patchNames = [...]string{"traced", "breakpoint", "probe jump", "livepatch", "jump"}
+
+// String returns the kind in lower case.
+func (k PatchKind) String() string {
+	if int(k) < len(patchNames) {
+		return patchNames[k]
+	}
+	return fmt.Sprintf("patch(%d)", uint8(k))
+}
+
+// A Patch is a place in a matched function where someone has put something. All
+// other bytes are verified.
+type Patch struct {
+	Kind    PatchKind
+	Offset  uint64 // in the function of pre, bytes
+	Address uint64 // in run
+	Target  uint64 // where it leads, 0 for a breakpoint
+	Name    string // what run's symbols say about Target, "" when they don't
+}
+
+// breakpoint accepts an instruction of rewritten code whose first byte is int3:
+// a kprobe (arch/x86/kernel/kprobes/core.c). The rest of it stays.
+//
+//	cc ...    int3
+func breakpoint(w *walker, pin, _ amd64.Inst) (int, int, bool) {
+	n := int(pin.Len)
+	if w.j+n > len(w.run) || w.run[w.j] != 0xcc || w.pre[w.i] == 0xcc || !w.m.rewritten(w.t.addr) {
+		return 0, 0, false
+	}
+	refs := w.refs(n)
+	from := w.i + 1
+	for k := range refs {
+		off := int(refs[k].Offset)
+		if off < from || !bytes.Equal(w.pre[from:off], w.run[w.j+from-w.i:w.j+off-w.i]) {
+			return 0, 0, false
+		}
+		from = off + int(fieldSize(&refs[k]))
+	}
+	if f := w.i + int(pin.PCRelOff); pin.PCRelLen > 0 && len(refs) == 0 && from <= f {
+		if !bytes.Equal(w.pre[from:f], w.run[w.j+from-w.i:w.j+f-w.i]) {
+			return 0, 0, false
+		}
+		w.branch(pin, pin)
+		from = f + int(pin.PCRelLen)
+	}
+	if from > w.i+n || !bytes.Equal(w.pre[from:w.i+n], w.run[w.j+from-w.i:w.j+n]) {
+		return 0, 0, false
+	}
+	for k := range refs {
+		if e := w.solve(w.ref+k, w.j+int(refs[k].Offset)-w.i); e != nil {
+			w.t.err = e
+			break
+		}
+	}
+	w.ref += len(refs)
+	w.t.patches = append(w.t.patches, Patch{Kind: PatchBreakpoint, Offset: uint64(w.i), Address: w.t.addr + uint64(w.j)})
+	return n, n, true
+}
+
+// probePage is what kallsyms calls the pages of buffers of optimised kprobes
+// (kernel/kprobes.c).
+const probePage = "kprobe_optinsn_page"
+
+// probeJump accepts a jump into the buffer of an optimised kprobe. It stands
+// over whole instructions, and what is left of the last one stays.
+//
+//	e9 d32 ...    jmp buffer
+func probeJump(w *walker, _, rin amd64.Inst) (int, int, bool) {
+	if rin.Class != amd64.Jump || rin.Len != 5 || !w.m.rewritten(w.t.addr) {
+		return 0, 0, false
+	}
+	to := w.t.addr + uint64(relative(rin, w.run, w.j))
+	name, _, ok := w.m.symbolize(to)
+	if !ok || !strings.HasPrefix(name, probePage) {
+		return 0, 0, false
+	}
+	n := 0
+	for n < 5 {
+		in, err := amd64.Decode(w.pre[w.i+n:])
+		if err != nil {
+			return 0, 0, false
+		}
+		n += int(in.Len)
+	}
+	if w.j+n > len(w.run) {
+		return 0, 0, false
+	}
+	refs := w.refs(n)
+	from := w.i + 5
+	for k := range refs {
+		off, size := int(refs[k].Offset), int(fieldSize(&refs[k]))
+		if off+size <= from {
+			continue
+		}
+		if off > from && !bytes.Equal(w.pre[from:off], w.run[w.j+from-w.i:w.j+off-w.i]) {
+			return 0, 0, false
+		}
+		from = off + size
+	}
+	if !bytes.Equal(w.pre[from:w.i+n], w.run[w.j+from-w.i:w.j+n]) {
+		return 0, 0, false
+	}
+	w.ref += len(refs)
+	w.t.patches = append(w.t.patches, Patch{Kind: PatchProbeJump, Offset: uint64(w.i), Address: w.t.addr + uint64(w.j), Target: to})
+	return n, n, true
+}
+
+// patchesOf completes the patches of a function.
+func (m *matcher) patchesOf(t *trial) []Patch {
+	for i := range t.patches {
+		if p := &t.patches[i]; p.Target != 0 {
+			p.Name, _, _ = m.symbolize(p.Target)
+		}
+	}
+	return t.patches
+}

@@ -1,0 +1,367 @@
+package reloc
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// The forms that the rows of siteRows allow. Each function is told the bytes of
+// the whole site.
+
+var (
+	nop5 = []byte{0x0f, 0x1f, 0x44, 0x00, 0x00}
+	ret5 = []byte{0xc3, 0xcc, 0xcc, 0xcc, 0xcc}
+)
+
+// nopsFill reports whether n bytes of run are filled with nothing: nops of any
+// length that end there, or, as since 6.7, a jump over int3.
+//
+//	0f 1f 44 00 00 66 90          nops
+//	eb n-2, e9 n-5; cc cc ...     jmp over the rest
+func nopsFill(run []byte, n int) bool {
+	if n == 0 {
+		return true
+	}
+	if len(run) < n {
+		return false
+	}
+	if run = run[:n]; canonicalNops(run) == n {
+		return true
+	}
+	var rest []byte
+	switch {
+	case n >= 2 && run[0] == 0xeb && int(run[1]) == n-2 && n < 128+2:
+		rest = run[2:]
+	case n >= 5 && run[0] == 0xe9 && int(int32(le32(run[1:]))) == n-5:
+		rest = run[5:]
+	default:
+		return false
+	}
+	return len(bytes.Trim(rest, "\xcc")) == 0
+}
+
+// traced: a call of a tracer that is switched off, or of some tracer.
+//
+//	0f 1f 44 00 00    nopl 0x0(%rax,%rax,1)
+//	e8 d32            call tracer
+func traced(x *siteMatch, s *site, run []byte, p uint64) bool {
+	if bytes.Equal(run, nop5) {
+		return true
+	}
+	if run[0] != 0xe8 || !x.exec(target(run, p, 5)) {
+		return false
+	}
+	if x.live {
+		x.patches = append(x.patches, Patch{Kind: PatchTraced, Offset: s.off, Address: p, Target: target(run, p, 5)})
+	}
+	return true
+}
+
+// ownEndbr finds the endbr64 at the start of a function. Which of them objtool
+// lists to be sealed, only the whole kernel tells.
+func ownEndbr(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+	if bytes.HasPrefix(a.Bytes, endbr64) {
+		f.add(site{atom: a.ID, size: 4, row: row, aux: elfdiff.NoAtom})
+	}
+}
+
+// sealed: the poison that an endbr64 becomes.
+//
+//	66 0f 1f 00       nopw (%rax)
+//	0f 1f 40 d6       nopl -42(%rax), since 6.15
+func sealed(x *siteMatch, _ *site, run []byte, _ uint64) bool {
+	return string(run) == "\x66\x0f\x1f\x00" || string(run) == "\x0f\x1f\x40\xd6"
+}
+
+// ownPrefix returns what finds functions that are nothing but the room in front
+// of another one, by the beginning of their names.
+func ownPrefix(prefix string) func(*siteFinder, *siteRow, *elfdiff.Atom) {
+	return func(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+		if strings.HasPrefix(a.Name, prefix) && a.Size <= 32 {
+			f.add(site{atom: a.ID, size: a.Size, row: row, aux: elfdiff.NoAtom})
+		}
+	}
+}
+
+// depthCount is the end of the padding when calls are counted
+// (SKL_TMP thunks of arch/x86/kernel/callthunks.c of Linux 6.12):
+//
+//	65 48 c1 3d d32 05    sarq $5,%gs:x(%rip)
+const depthCount = 9
+
+// counts reports whether b begins with that.
+func counts(b []byte) bool {
+	return len(b) >= depthCount && b[0] == 0x65 && b[1] == 0x48 && b[2] == 0xc1 && b[3] == 0x3d && b[8] == 5
+}
+
+// callDepth: padding that counts calls.
+func callDepth(x *siteMatch, _ *site, run []byte, _ uint64) bool {
+	n := len(run) - depthCount
+	return n >= 0 && counts(run[n:]) && nopsFill(run, n)
+}
+
+// paravirt: a direct call, or nothing. What stands there natively is an
+// alternative of its own.
+//
+//	e8 d32 90         call op; nop
+func paravirt(x *siteMatch, _ *site, run []byte, p uint64) bool {
+	if nopsFill(run, len(run)) {
+		return true
+	}
+	return len(run) >= 5 && run[0] == 0xe8 && x.exec(target(run, p, 5)) && nopsFill(run[5:], len(run)-5)
+}
+
+// registers are those of the retpolines, in the order of their numbers.
+var registers = [...]string{"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"}
+
+const thunkPrefix = "__x86_indirect_thunk_"
+
+// retpoline: the indirect branch itself, with or without lfence, or a branch to
+// another thunk.
+//
+//	ff d0+r                  call *%r          ff e0+r cc       jmp *%r; int3
+//	0f ae e8 ff d0+r         lfence; call *%r
+//	7x len-2 ff e0+r         of a jcc: jumped over when its condition is false
+func retpoline(x *siteMatch, s *site, run []byte, p uint64) bool {
+	pre := x.a.Bytes[s.off:s.end()]
+	cs := 0
+	if pre[0] == 0x2e {
+		cs = 1
+	}
+	refs := refsIn(x.a.Refs, s.off, s.end())
+	if len(refs) != 1 || len(pre) < cs+5 {
+		return false
+	}
+	if len(run) == len(pre) && run[len(run)-5] == pre[len(pre)-5] && bytes.Equal(run[:len(run)-4], pre[:len(pre)-4]) {
+		return x.exec(target(run, p, len(run)))
+	}
+	name, ok := strings.CutPrefix(x.m.sym(refs[0].Sym).Name, thunkPrefix)
+	reg := -1
+	for i := range registers {
+		if ok && registers[i] == name {
+			reg = i
+		}
+	}
+	if reg < 0 {
+		return false
+	}
+	op := pre[cs]
+	if op == 0x0f { // jcc
+		if run[0] != 0x70|pre[cs+1]&15^1 || int(run[1]) != len(run)-2 {
+			return false
+		}
+		op, run = 0xe9, run[2:]
+	}
+	if len(run) >= 3 && string(run[:3]) == "\x0f\xae\xe8" {
+		run = run[3:]
+	}
+	if reg >= 8 {
+		if len(run) == 0 || run[0] != 0x41 {
+			return false
+		}
+		run = run[1:]
+	}
+	want := byte(0xd0)
+	if op == 0xe9 {
+		want = 0xe0
+	}
+	if len(run) < 2 || run[0] != 0xff || run[1] != want|byte(reg&7) {
+		return false
+	}
+	if run = run[2:]; op == 0xe9 && len(run) > 0 && run[0] == 0xcc {
+		run = run[1:]
+	}
+	return nopsFill(run, len(run))
+}
+
+// returns: a return, or a jump to another thunk.
+//
+//	c3 cc cc cc cc    ret; int3 ...
+//	e9 d32            jmp thunk
+func returns(x *siteMatch, _ *site, run []byte, p uint64) bool {
+	return bytes.Equal(run, ret5) || x.returnThunk(run, p)
+}
+
+// returnThunk reports whether run jumps to a return thunk, which run's symbols
+// name such where there are any.
+func (x *siteMatch) returnThunk(run []byte, p uint64) bool {
+	if len(run) < 5 || run[0] != 0xe9 {
+		return false
+	}
+	to := target(run, p, 5)
+	if !x.exec(to) {
+		return false
+	}
+	if x.m.opt.NoSymbols || !x.m.img.hasSymbols(x.m.moduleOf(to)) {
+		return true
+	}
+	for _, s := range x.m.img.symbolsAt(to) {
+		if strings.Contains(s.Name, "return_thunk") {
+			return true
+		}
+	}
+	return false
+}
+
+// unlocked: ds instead of lock.
+//
+//	3e                ds
+func unlocked(x *siteMatch, s *site, run []byte, _ uint64) bool {
+	return run[0] == 0x3e && x.a.Bytes[s.off] == 0xf0
+}
+
+// jumpLabel: a jump to the target of the label, or a nop of the same length.
+//
+//	66 90             eb d8
+//	0f 1f 44 00 00    e9 d32
+func jumpLabel(x *siteMatch, s *site, run []byte, p uint64) bool {
+	size, ok := wideJumpLabel(x, s, run, p)
+	return ok && size == len(run)
+}
+
+// wideJumpLabel is jumpLabel for a site whose length may differ: where the
+// assembler knew how far the target is, it is shorter.
+func wideJumpLabel(x *siteMatch, s *site, run []byte, p uint64) (int, bool) {
+	pre := x.a.Bytes[s.off:s.end()]
+	if !isLabelForm(pre) {
+		return 0, false // something else, that a table only claims to be one
+	}
+	switch {
+	case bytes.HasPrefix(run, nop5):
+		return 5, true
+	case len(run) >= 2 && run[0] == 0x66 && run[1] == 0x90:
+		return 2, true
+	}
+	n := 0
+	to := uint64(0)
+	switch {
+	case len(run) >= 5 && run[0] == 0xe9:
+		n, to = 5, target(run, p, 5)
+	case len(run) >= 2 && run[0] == 0xeb:
+		n, to = 2, p+2+uint64(int64(int8(run[1])))
+	default:
+		return 0, false
+	}
+	switch g := x.m.pre.Atom(s.aux); {
+	case s.aux == x.a.ID:
+		x.effects = append(x.effects, effect{kind: effectBranch, p: p, to: s.auxOff, place: to})
+	case g != nil && g.Kind == elfdiff.Func:
+		x.effects = append(x.effects, effect{kind: effectBind, key: key{inAtom, int32(s.aux), s.auxOff}, place: to})
+	default:
+		return 0, false
+	}
+	return n, true
+}
+
+// isLabelForm reports whether code is what a jump label can be.
+func isLabelForm(b []byte) bool {
+	return len(b) == 5 && (b[0] == 0xe9 || bytes.Equal(b, nop5)) || len(b) == 2 && (b[0] == 0xeb || b[0] == 0x66 && b[1] == 0x90)
+}
+
+// nothing0 are the instructions of a call that does nothing but return 0, by
+// version: since 5.18, and before.
+var nothing0 = []string{"\x2e\x2e\x2e\x31\xc0", "\x66\x66\x48\x31\xc0"}
+
+// staticCall: a call of some function, of none, or of one that returns 0.
+//
+//	e8 d32, e9 d32    call func, jmp func
+//	0f 8x d32         jcc func (clang)
+//	0f 1f 44 00 00    no function
+//	2e 2e 2e 31 c0    cs cs cs xor %eax,%eax
+//	c3 cc cc cc cc    no function, at the end; or a jump to the return thunk
+func staticCall(x *siteMatch, s *site, run []byte, p uint64) bool {
+	pre := x.a.Bytes[s.off:s.end()]
+	switch n := len(run); {
+	case n == 6 && pre[0] == 0x0f:
+		return run[0] == 0x0f && run[1] == pre[1] && x.exec(target(run, p, 6))
+	case n != 5:
+		return false
+	case run[0] == pre[0] && (pre[0] == 0xe8 || pre[0] == 0xe9):
+		return x.exec(target(run, p, 5))
+	case pre[0] == 0xe8:
+		return bytes.Equal(run, nop5) || string(run) == nothing0[0] || string(run) == nothing0[1]
+	case pre[0] == 0xe9:
+		return bytes.Equal(run, ret5)
+	}
+	return false
+}
+
+// ownTrampoline finds the jump of a static call's trampoline. It ends with an
+// instruction by which it can be told (arch/x86/include/asm/static_call.h):
+//
+//	e9 d32            jmp func
+//	0f b9 cc          ud1 %esp,%ecx
+func ownTrampoline(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+	if strings.HasPrefix(a.Name, "__SCT__") && a.Size == 8 && len(a.Bytes) == 8 && string(a.Bytes[5:]) == "\x0f\xb9\xcc" {
+		f.add(site{atom: a.ID, size: 5, row: row, aux: elfdiff.NoAtom})
+	}
+}
+
+// trampoline: a jump to any function, or a return.
+//
+//	e9 d32            jmp func, jmp thunk
+//	c3 cc cc cc cc    ret
+//	2e 2e 2e 31 c0    of older versions: followed by a ret
+func trampoline(x *siteMatch, _ *site, run []byte, p uint64) bool {
+	return bytes.Equal(run, ret5) || run[0] == 0xe9 && x.exec(target(run, p, 5))
+}
+
+// runtimePointer: some value, the same at all sites.
+func runtimePointer(x *siteMatch, s *site, run []byte, _ uint64) bool {
+	x.effects = append(x.effects, effect{kind: effectBind, key: key{space: inRuntime, id: int32(s.aux)}, place: le64(run)})
+	return true
+}
+
+// runtimeShift: some count of bits, the same at all sites.
+func runtimeShift(x *siteMatch, s *site, run []byte, _ uint64) bool {
+	x.effects = append(x.effects, effect{kind: effectBind, key: key{space: inRuntime, id: int32(s.aux)}, place: uint64(run[0])})
+	return run[0] < 64
+}
+
+// kcfiCheck is the length of the check in front of an indirect call:
+//
+//	41 ba i32         mov $-hash,%r10d
+//	45 03 53 f1       add -0xf(%r11),%r10d
+//	74 02             je 1f
+//	0f 0b             ud2; 1:
+const kcfiCheck = 14
+
+// cfiCheck: another hash, a jump over it, or the caller's part of FineIBT.
+//
+//	eb 0c ...                                  jmp over the rest
+//	41 ba i32 49 83 eb 10 0f 1f 40 00          mov $hash,%r10d; sub $16,%r11; nop4
+func cfiCheck(x *siteMatch, s *site, run []byte, _ uint64) bool {
+	pre := x.a.Bytes[s.off:s.end()]
+	if len(run) != kcfiCheck || string(pre[:2]) != "\x41\xba" || string(pre[6:]) != "\x45\x03\x53\xf1\x74\x02\x0f\x0b" {
+		return false
+	}
+	switch {
+	case run[0] == 0xeb && run[1] == 0x0c:
+		return bytes.Equal(run[6:], pre[6:])
+	case run[0] != 0x41 || run[1] != 0xba:
+		return false
+	}
+	return bytes.Equal(run[6:], pre[6:]) || string(run[6:]) == "\x49\x83\xeb\x10\x0f\x1f\x40\x00"
+}
+
+// cfiPrefix: another hash, or FineIBT's check.
+//
+//	b8 i32 90 x 11                                  mov $hash,%eax
+//	90 x 11 b8 i32                                  with padding in front
+//	f3 0f 1e fa 41 81 ea i32 74 02 0f 0b 90         endbr64; sub $hash,%r10d; je; ud2
+func cfiPrefix(x *siteMatch, s *site, run []byte, _ uint64) bool {
+	pre := x.a.Bytes[s.off:s.end()]
+	if len(run) != 16 || len(pre) != 16 {
+		return false
+	}
+	i := bytes.IndexByte(pre, 0xb8)
+	if i < 0 || i > 11 {
+		return false
+	}
+	if run[i] == 0xb8 && bytes.Equal(run[:i], pre[:i]) && bytes.Equal(run[i+5:], pre[i+5:]) {
+		return true
+	}
+	return string(run[:7]) == "\xf3\x0f\x1e\xfa\x41\x81\xea" && run[11] == 0x74 && (run[12] == 0x02 || run[12] == 0x03) && run[13] == 0x0f && run[14] == 0x0b && run[15] == 0x90
+}

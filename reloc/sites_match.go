@@ -1,0 +1,310 @@
+package reloc
+
+import (
+	"bytes"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// An effect is what follows from the bytes of a site in run, to be taken when
+// all of the site was found to be legal.
+type effect struct {
+	kind  effectKind
+	ref   *elfdiff.Ref
+	p     uint64 // run address of the field, or of the instruction
+	field []byte
+	place uint64 // run address that is meant
+	to    int64  // offset in the function
+	key   key    // of an effectBind
+}
+
+type effectKind uint8
+
+const (
+	effectSolve  effectKind = iota // the field holds what ref says
+	effectPlace                    // ref means the place, whatever its field looks like
+	effectBranch                   // the place is that of offset to
+	effectBind                     // key has the value place
+)
+
+// siteMatch compares sites of one function with run.
+type siteMatch struct {
+	m     *matcher
+	t     *trial
+	a     *elfdiff.Atom
+	sites []site // of the cluster
+	off   uint64 // of the cluster
+	end   uint64
+	run   []byte // from the start of the cluster
+	p     uint64 // run address of that
+	live  bool   // run is code that may have been rewritten
+	dead  []bool // by offset in the cluster: nothing matches from there
+
+	effects []effect
+	patches []Patch
+}
+
+// maxCluster bounds what is looked at as a whole. Alternatives are 255 bytes
+// long at most, and do not come in chains.
+const maxCluster = 4096
+
+// matchSites compares the sites of a cluster with run, whose bytes from the
+// start of the cluster are given.
+func (m *matcher) matchSites(x *siteMatch, t *trial, a *elfdiff.Atom, sites []site, end uint64, run []byte, p uint64) bool {
+	*x = siteMatch{m: m, t: t, a: a, sites: sites, off: sites[0].off, end: end, run: run, p: p, live: m.rewritten(p), effects: x.effects[:0], patches: x.patches[:0], dead: x.dead[:0]}
+	n := end - x.off
+	if uint64(len(run)) < n || n > maxCluster {
+		return false
+	}
+	x.run = run[:n]
+	if len(sites) == 1 && sites[0].row.legal != nil { // by far the most
+		return x.single(&sites[0])
+	}
+	for range n {
+		x.dead = append(x.dead, false)
+	}
+	return x.from(x.off)
+}
+
+// rewritten reports whether code at an address may differ from what was linked.
+func (m *matcher) rewritten(addr uint64) bool {
+	r := m.view.regionAt(addr)
+	return m.img.kernel && r != nil && r.Volatile
+}
+
+// single compares one site that overlaps no other.
+func (x *siteMatch) single(s *site) bool {
+	lo := s.off - x.off
+	run, p := x.run[lo:lo+s.size], x.p+lo
+	n, k := len(x.effects), len(x.patches)
+	if !s.row.whole && x.asPre(s, run, p) {
+		return true
+	}
+	x.effects, x.patches = x.effects[:n], x.patches[:k]
+	if s.row.legal != nil && s.row.legal(x, s, run, p) {
+		return true
+	}
+	x.effects, x.patches = x.effects[:n], x.patches[:k]
+	return false
+}
+
+// from compares everything from an offset of the function to the end of the
+// cluster: what replaced it, or what stands there in pre.
+func (x *siteMatch) from(off uint64) bool {
+	if off == x.end {
+		return true
+	}
+	if off > x.end || x.dead[off-x.off] {
+		return false
+	}
+	n, k := len(x.effects), len(x.patches)
+	next := func(ok bool, to uint64) bool {
+		if ok && x.from(to) {
+			return true
+		}
+		x.effects, x.patches = x.effects[:n], x.patches[:k]
+		return false
+	}
+	for i := range x.sites {
+		if s := &x.sites[i]; s.off == off && s.row.legal != nil && next(x.single(s), s.end()) {
+			return true
+		}
+	}
+	size := x.plain(off)
+	if next(size > 0, off+size) {
+		return true
+	}
+	for i := range x.sites {
+		lo := off - x.off
+		if s := &x.sites[i]; s.off == off && s.row.legal == nil && next(x.replaced(s, x.run[lo:lo+s.size], x.p+lo), s.end()) {
+			return true
+		}
+	}
+	x.dead[off-x.off] = true
+	return false
+}
+
+// refsIn returns the references whose fields start in [lo, hi) of the function.
+func refsIn(refs []elfdiff.Ref, lo, hi uint64) []elfdiff.Ref {
+	i, j := 0, len(refs)
+	for i < j { // binary search, without a closure
+		if h := (i + j) / 2; refs[h].Offset < lo {
+			i = h + 1
+		} else {
+			j = h
+		}
+	}
+	for j = i; j < len(refs) && refs[j].Offset < hi; j++ {
+	}
+	return refs[i:j]
+}
+
+// asPre reports whether a site holds what pre has there, but for holes.
+func (x *siteMatch) asPre(s *site, run []byte, p uint64) bool {
+	from := s.off
+	refs := refsIn(x.a.Refs, s.off, s.end())
+	for i := range refs {
+		r := &refs[i]
+		if r.Offset < from || !bytes.Equal(x.a.Bytes[from:r.Offset], run[from-s.off:r.Offset-s.off]) {
+			return false
+		}
+		from = min(r.Offset+fieldSize(r), s.end())
+	}
+	if !bytes.Equal(x.a.Bytes[from:s.end()], run[from-s.off:]) {
+		return false
+	}
+	for i := range refs {
+		r := &refs[i]
+		field := run[r.Offset-s.off:]
+		if s.row.loose && (x.live || x.named(r)) && !x.agrees(r, field, p+r.Offset-s.off) {
+			return false
+		}
+		if s.row == &plainRow && !x.mayMean(r, field, p+r.Offset-s.off) {
+			return false
+		}
+		x.effects = append(x.effects, effect{kind: effectSolve, ref: r, p: p + r.Offset - s.off, field: field})
+	}
+	return true
+}
+
+// agrees reports whether run's symbols have the symbol of a reference where its
+// field leads.
+func (x *siteMatch) agrees(r *elfdiff.Ref, field []byte, p uint64) bool {
+	name := x.m.sym(r.Sym).Name
+	return name != "" && !x.m.opt.NoSymbols && len(field) >= 4 && x.m.img.namesAt(name, p+4+uint64(int64(int32(le32(field)))))
+}
+
+// named reports whether run's symbols know the symbol of a reference.
+func (x *siteMatch) named(r *elfdiff.Ref) bool {
+	if r.Target != elfdiff.NoAtom {
+		return len(x.m.atomPlaces(r.Target)) > 0
+	}
+	return len(x.m.symbolPlaces(r.Sym)) > 0
+}
+
+// mayMean reports whether a reference may lead where the field of an instruction
+// does that may stand for another one: the call of an alternative looks like
+// that of the original.
+func (x *siteMatch) mayMean(r *elfdiff.Ref, field []byte, p uint64) bool {
+	h, ok := amd64.HowtoOf(r.Type)
+	if !ok {
+		return false
+	}
+	s, err := h.Solve(field, r.Addend, p)
+	if err != nil {
+		return false
+	}
+	switch g := x.m.pre.Atom(r.Target); {
+	case g == nil:
+		return !x.named(r) || x.m.knownAt(x.m.symbolPlaces(r.Sym), s, NoModule)
+	case g.Aside: // the slow way of a static_cpu_has
+		return x.m.try(g.ID, s+x.m.placeOff(r)).err == nil
+	case g.Kind == elfdiff.Func && r.TargetOff == 0:
+		return x.m.mayBe(g.ID, s+x.m.placeOff(r))
+	}
+	return true
+}
+
+// plain compares an instruction that stands in pre, or the nops there. It
+// returns the length, 0 when run has something else.
+func (x *siteMatch) plain(off uint64) uint64 {
+	stop := x.end
+	for i := range x.sites {
+		if s := &x.sites[i]; s.off > off {
+			stop = min(stop, s.off)
+		}
+	}
+	pre, run := x.a.Bytes[off:stop], x.run[off-x.off:]
+	if n := canonicalNops(pre); n > 0 && len(refsIn(x.a.Refs, off, off+uint64(n))) == 0 {
+		if x.replaceable(off) && nopsFill(run[:n], n) || bytes.Equal(pre[:n], run[:n]) {
+			return uint64(n)
+		}
+		return 0
+	}
+	n := 1
+	in, err := amd64.Decode(x.a.Bytes[off:])
+	if err == nil && int(in.Len) <= len(pre) {
+		n = int(in.Len)
+	} else {
+		in = amd64.Inst{}
+	}
+	refs := refsIn(x.a.Refs, off, off+uint64(n))
+	if len(refs) == 0 && in.PCRelLen > 0 {
+		f := int(in.PCRelOff)
+		if !bytes.Equal(pre[:f], run[:f]) || !bytes.Equal(pre[f+int(in.PCRelLen):n], run[f+int(in.PCRelLen):n]) {
+			return 0
+		}
+		p := x.p + off - x.off
+		x.effects = append(x.effects, effect{kind: effectBranch, p: p, to: int64(off) + int64(relative(in, pre, 0)), place: p + uint64(relative(in, run, 0))})
+		return uint64(n)
+	}
+	s := site{off: off, size: uint64(n), row: &plainRow}
+	if !x.asPre(&s, run[:n], x.p+off-x.off) {
+		return 0
+	}
+	return uint64(n)
+}
+
+// plainRow stands for what is no site.
+var plainRow siteRow
+
+// replaceable reports whether an alternative covers an offset.
+func (x *siteMatch) replaceable(off uint64) bool {
+	for i := range x.sites {
+		if s := &x.sites[i]; s.row.legal == nil && s.off <= off && off < s.end() {
+			return true
+		}
+	}
+	return false
+}
+
+// applyEffects takes what follows from a cluster. With a walker, branches are
+// checked once all places are known.
+func (x *siteMatch) applyEffects(w *walker) *MismatchError {
+	x.t.patches = append(x.t.patches, x.patches...)
+	if x.live && x.m.opt.NoSymbols && x.replaceable(x.off) {
+		return nil // whose call it is, nothing tells
+	}
+	for i := range x.effects {
+		if e := x.apply(&x.effects[i], w); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+func (x *siteMatch) apply(e *effect, w *walker) *MismatchError {
+	switch e.kind {
+	case effectSolve:
+		return x.m.solveRef(x.t, x.a, e.ref, e.field, e.p)
+	case effectPlace:
+		return x.m.solveAt(x.t, x.a, e.ref, e.p, e.place)
+	case effectBind:
+		x.t.bind(binding{key: e.key, value: e.place, ref: x.off})
+		return nil
+	}
+	at, runAt := x.off, x.p-x.t.addr
+	if w != nil {
+		w.branches = append(w.branches, branch{at: int(at), runAt: int(runAt), to: int(e.to), runTo: int(e.place - x.t.addr)})
+		return nil
+	}
+	if e.place == x.t.addr+uint64(e.to) {
+		return nil
+	}
+	err := x.t.fail(ReasonBranch, at, runAt, "leads to +%#x, which is no counterpart of +%#x", e.place-x.t.addr, e.to)
+	err.Target = e.place
+	return err
+}
+
+// exec reports whether code may be at an address.
+func (x *siteMatch) exec(addr uint64) bool {
+	r := x.m.view.regionAt(addr)
+	return r != nil && r.Exec
+}
+
+// target returns where the 4-byte displacement at the end of an instruction
+// leads, which ends at p+n.
+func target(run []byte, p uint64, n int) uint64 {
+	return p + uint64(n) + uint64(int64(int32(le32(run[n-4:]))))
+}
