@@ -117,6 +117,7 @@ func newKernel(f *elfobj.File, path string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	regions = bySections(regions, f.Sections)
 	symbols, err := l.readSymbols(0)
 	if err != nil {
 		return nil, err

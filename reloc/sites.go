@@ -80,7 +80,7 @@ func (r *siteRow) describes(section string) bool {
 	if prefix, ok := strings.CutSuffix(r.section, "*"); ok {
 		return prefix != "" && strings.HasPrefix(section, prefix)
 	}
-	return r.section == section
+	return r.section == section && section != ""
 }
 
 // bySymbols finds the sites of rows that have no table in this object: objtool
