@@ -1,14 +1,22 @@
-// Corpus builds real kernel patches as objects, to see what a tool makes of
-// them: each file in C that differs between two versions of a stock kernel, and
-// is built into it.
+// Corpus builds real kernel patches as objects, and judges what becomes of them:
+// each file in C that differs between two versions of a stock kernel, and is
+// built into it.
 //
 //	corpus [-from RELEASE] [-to RELEASE] [-objtool] STAGE...
+//	corpus -judge [-accept CODE,...] [-in-place] [-reverse] [-load] [-json] [-all] STAGE...
 //
 // It prints the folder of each stage. Stages are pre and post, the old and the
-// new file in the old tree; raw, pre without objtool; tree, the new file in the new tree; lines, top and
-// end, the old file with blank lines or an unused function; order, with its
-// functions in another order; clang and clang-lines by that compiler; all, every file that
-// is built in. It needs what building a kernel needs, and Debian's packages.
+// new file in the old tree; raw, pre without objtool; tree, the new file in the
+// new tree; lines, top and end, the old file with blank lines or an unused
+// function; order, with its functions in another order; clang and clang-lines by
+// that compiler; all, every file that is built in. It needs what building a kernel
+// needs, and Debian's packages.
+//
+// With -judge, each stage is compared with pre, and each pair is carried, ignored
+// (what differs has no bearing on what runs), to be judged by a person, or
+// refused. Carried means that a module was made of it: compared, matched with the
+// image of the running kernel, and linked. -reverse takes the stage for what runs,
+// and pre for the patch. -load boots the kernel, and loads and removes each module.
 package main
 
 import (
@@ -20,57 +28,159 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/corpus"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
+type options struct {
+	from, to           string
+	complete           bool // by objtool
+	judge, load        bool
+	json, all, reverse bool
+	inPlace            bool
+	accept             []elfdiff.Code
+	stages             []corpus.Stage
+}
+
 func main() {
-	from := flag.String("from", "6.1.0-47-cloud-amd64", "the older kernel: a release, or the beginning of one")
-	to := flag.String("to", "6.1.0-50-cloud-amd64", "the newer kernel")
-	objtool := flag.Bool("objtool", false, "have the kernel's objtool complete the objects, for kernels with IBT")
-	flag.Parse()
+	opt, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "corpus:", err)
+		os.Exit(cli.ExitUsage)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *from, *to, *objtool, flag.Args()); err != nil {
+	if err := run(ctx, opt); err != nil {
 		fmt.Fprintln(os.Stderr, "corpus:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, from, to string, objtool bool, names []string) error {
-	c, err := corpus.Open(ctx, from, to)
+func parse(args []string) (*options, error) {
+	opt := &options{}
+	f := flag.NewFlagSet("corpus", flag.ContinueOnError)
+	f.StringVar(&opt.from, "from", "6.1.0-47-cloud-amd64", "the older kernel: a release, or the beginning of one")
+	f.StringVar(&opt.to, "to", "6.1.0-50-cloud-amd64", "the newer kernel")
+	f.BoolVar(&opt.complete, "objtool", false, "have the kernel's objtool complete the objects, for kernels with IBT")
+	f.BoolVar(&opt.judge, "judge", false, "compare each stage with pre, and say what becomes of each pair")
+	f.BoolVar(&opt.load, "load", false, "load the modules of what is carried into the booted kernel")
+	f.BoolVar(&opt.json, "json", false, "print one JSON object for each stage")
+	f.BoolVar(&opt.all, "all", false, "show the pairs that are carried too")
+	f.BoolVar(&opt.reverse, "reverse", false, "take the stage for what runs, and pre for the patch")
+	f.BoolVar(&opt.inPlace, "in-place", false, "have changed constants overwritten")
+	f.Func("accept", "`codes` that a person accepts, with commas between", func(s string) error {
+		for _, name := range strings.Split(s, ",") {
+			code := elfdiff.Code(name)
+			if !code.CanAccept() {
+				return fmt.Errorf("%q is no code that can be accepted", name)
+			}
+			opt.accept = append(opt.accept, code)
+		}
+		return nil
+	})
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	for _, name := range f.Args() {
+		i := slices.IndexFunc(corpus.Stages, func(s corpus.Stage) bool { return s.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no stage %q", name)
+		}
+		opt.stages = append(opt.stages, corpus.Stages[i])
+	}
+	return opt, nil
+}
+
+func run(ctx context.Context, opt *options) error {
+	c, err := corpus.Open(ctx, opt.from, opt.to)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d files differ between %s and %s\n", len(c.Files), c.From.Package.Version, c.To.Package.Version)
+	fmt.Fprintf(os.Stderr, "%d files differ between %s and %s\n", len(c.Files), c.From.Package.Version, c.To.Package.Version)
 	var finish func(context.Context, string) error
-	if objtool {
+	if opt.complete {
 		if finish, err = completer(ctx, c); err != nil {
 			return err
 		}
 	}
-	for _, name := range names {
-		i := slices.IndexFunc(corpus.Stages, func(s corpus.Stage) bool { return s.Name == name })
-		if i < 0 {
-			return fmt.Errorf("no stage %q", name)
-		}
-		dir, err := c.Build(ctx, corpus.Stages[i], finish)
+	if opt.judge {
+		return judgeAll(ctx, c, finish, opt)
+	}
+	for _, s := range opt.stages {
+		dir, err := c.Build(ctx, s, finish)
 		if err != nil {
 			return err
 		}
-		fmt.Println(name, dir)
+		fmt.Println(s.Name, dir)
 	}
 	return nil
 }
 
-// completer returns what has objtool complete an object in place.
-func completer(ctx context.Context, c *corpus.Corpus) (func(context.Context, string) error, error) {
-	vmlinux, err := c.From.Vmlinux(ctx)
+// judgeAll judges the stages one after the other.
+func judgeAll(ctx context.Context, c *corpus.Corpus, finish func(context.Context, string) error, opt *options) error {
+	pre, err := c.Build(ctx, corpus.Pre, finish)
+	if err != nil {
+		return err
+	}
+	runs := c.From
+	if opt.reverse {
+		runs = c.To
+	}
+	k, err := open(ctx, runs)
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	for _, s := range opt.stages {
+		post, err := c.Build(ctx, s, finish)
+		if err != nil {
+			return err
+		}
+		old, new := pre, post
+		if opt.reverse {
+			old, new = post, pre
+		}
+		j, err := judge(ctx, k, c, old, new, opt)
+		if err != nil {
+			return err
+		}
+		j.Stage = s.Name
+		if opt.load {
+			if err := load(ctx, runs, j); err != nil {
+				return err
+			}
+		}
+		if opt.json {
+			err = j.json(os.Stdout)
+		} else {
+			j.print(os.Stdout, opt.all)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func open(ctx context.Context, k *vm.Kernel) (*module.Kernel, error) {
+	vmlinux, err := k.Vmlinux(ctx)
 	if err != nil {
 		return nil, err
 	}
-	k, err := module.OpenKernel(vmlinux)
+	return module.OpenKernel(vmlinux)
+}
+
+// completer returns what has objtool complete an object in place.
+func completer(ctx context.Context, c *corpus.Corpus) (func(context.Context, string) error, error) {
+	k, err := open(ctx, c.From)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/cli"
+	"github.com/gosplice/gosplice/internal/corpus"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module"
+)
+
+// A verdict says what became of one pair. It is carried only if the whole way
+// works: compared, matched with the running kernel, and built into a module.
+type verdict struct {
+	Source   string            `json:"source"`
+	Outcome  elfdiff.Outcome   `json:"outcome"`
+	Changed  int               `json:"changed"`  // functions
+	Replaced int               `json:"replaced"` // functions of the running kernel
+	Findings []elfdiff.Finding `json:"findings"` // of the comparison
+	Reasons  []reason          `json:"reasons"`  // why it is not carried, or what has to be accepted
+	module   *module.Module
+}
+
+// reason is one refusal, of any stage.
+type reason struct {
+	Code     string `json:"code"`
+	Severity string `json:"severity"`
+	Symbol   string `json:"symbol"`
+	Section  string `json:"section"`
+	Offset   uint64 `json:"offset"`
+	Message  string `json:"message"`
+	Hint     string `json:"hint"`
+}
+
+// judged is what -json prints for a stage.
+type judged struct {
+	Stage    string                  `json:"stage"`
+	Pairs    []verdict               `json:"pairs"`
+	Outcomes map[elfdiff.Outcome]int `json:"outcomes"`
+	Codes    map[string]int          `json:"codes"`  // pairs by the codes of what holds them up
+	Loaded   []loaded                `json:"loaded"` // with -load
+}
+
+// judge compares what was built in two folders, and builds a module of each pair
+// that has changes.
+func judge(ctx context.Context, k *module.Kernel, c *corpus.Corpus, pre, post string, opt *options) (*judged, error) {
+	j := &judged{Pairs: []verdict{}, Outcomes: map[elfdiff.Outcome]int{}, Codes: map[string]int{}}
+	for p := range c.Pairs(pre, post) {
+		v, err := judgePair(ctx, k, p, opt)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Source, err)
+		}
+		j.Pairs = append(j.Pairs, *v)
+		j.Outcomes[v.Outcome]++
+		codes := map[string]bool{}
+		for _, r := range v.Reasons {
+			codes[r.Code] = true
+		}
+		for code := range codes {
+			j.Codes[code]++
+		}
+	}
+	return j, nil
+}
+
+func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *options) (*verdict, error) {
+	pre, err := elfdiff.Open(p.Pre)
+	if err != nil {
+		return nil, err
+	}
+	post, err := elfdiff.Open(p.Post)
+	if err != nil {
+		return nil, err
+	}
+	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true, Accept: opt.accept, InPlace: opt.inPlace})
+	if err != nil {
+		return nil, err
+	}
+	v := &verdict{Source: p.Source, Outcome: d.Outcome(), Findings: append([]elfdiff.Finding{}, d.Findings...), Reasons: []reason{}}
+	for i := range d.Functions {
+		if d.Functions[i].Status == elfdiff.Changed {
+			v.Changed++
+		}
+	}
+	for i := range d.Refusals {
+		v.Reasons = append(v.Reasons, reasonOf(&d.Refusals[i].Finding))
+	}
+	if v.Outcome != elfdiff.OutcomeCarried {
+		return v, nil
+	}
+	match, err := reloc.Match(ctx, pre, k.Run(), reloc.Options{})
+	if err != nil {
+		return nil, err
+	}
+	m, err := module.Build(k, module.Options{Name: moduleName(p.Source), Description: p.Source}, module.Pair{Diff: d, Match: match})
+	if err != nil {
+		v.Outcome = elfdiff.OutcomeRefused
+		v.Reasons = append(v.Reasons, refusals(err)...)
+		return v, nil
+	}
+	v.module, v.Replaced = m, len(m.Functions)
+	return v, nil
+}
+
+// moduleName makes the name of a module of that of a source: the end, since a
+// name has 55 bytes.
+func moduleName(source string) string {
+	name := "fix_" + strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.TrimSuffix(source, ".c"))
+	return name[max(0, len(name)-55):]
+}
+
+func reasonOf(f *elfdiff.Finding) reason {
+	return reason{string(f.Code), f.Severity.String(), f.Symbol, f.Section, f.Offset, f.Message, f.Hint}
+}
+
+// refusals takes an error of several apart.
+func refusals(err error) []reason {
+	if list, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []reason
+		for _, e := range list.Unwrap() {
+			out = append(out, refusals(e)...)
+		}
+		return out
+	}
+	if r, ok := err.(*splice.Refusal); ok {
+		message := r.Message
+		if r.Err != nil {
+			message += ": " + r.Err.Error()
+		}
+		return []reason{{string(r.Code), elfdiff.Refused.String(), r.Symbol, r.Section, r.Offset, message, r.Hint}}
+	}
+	if r, ok := err.(*elfdiff.RefusedError); ok {
+		var out []reason
+		for i := range r.Refusals {
+			out = append(out, reasonOf(&r.Refusals[i].Finding))
+		}
+		return out
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		return refusals(inner)
+	}
+	return []reason{{Code: "error", Severity: elfdiff.Refused.String(), Message: err.Error()}}
+}
+
+// differing counts the pairs that have changes at all.
+func (j *judged) differing() int { return len(j.Pairs) - j.Outcomes[elfdiff.OutcomeSame] }
+
+// print writes a stage for people: a line for each pair that is not simply
+// carried, and the counts.
+func (j *judged) print(w io.Writer, all bool) {
+	for i := range j.Pairs {
+		v := &j.Pairs[i]
+		if !all && (v.Outcome == elfdiff.OutcomeSame || v.Outcome == elfdiff.OutcomeCarried) {
+			continue
+		}
+		fmt.Fprintf(w, "%-8s %s: %d functions changed\n", v.Outcome, v.Source, v.Changed)
+		for _, r := range v.Reasons {
+			fmt.Fprintf(w, "           %s %s: %s: %s\n", r.Severity, r.Code, r.Symbol, r.Message)
+		}
+		for k := range v.Findings {
+			fmt.Fprintf(w, "           %s %s\n", v.Findings[k].Severity, &v.Findings[k])
+		}
+	}
+	fmt.Fprintf(w, "%s: %d pairs, %d with differences:", j.Stage, len(j.Pairs), j.differing())
+	for _, o := range []elfdiff.Outcome{elfdiff.OutcomeCarried, elfdiff.OutcomeIgnored, elfdiff.OutcomeJudge, elfdiff.OutcomeRefused} {
+		fmt.Fprintf(w, " %d %s", j.Outcomes[o], o)
+		if n := j.differing(); n > 0 {
+			fmt.Fprintf(w, " (%.1f %%)", 100*float64(j.Outcomes[o])/float64(n))
+		}
+	}
+	fmt.Fprintln(w)
+	if j.Loaded != nil {
+		bad := 0
+		for _, l := range j.Loaded {
+			if l.Err != "" {
+				bad++
+				fmt.Fprintf(w, "not loaded: %s: %s\n", l.Source, l.Err)
+			}
+		}
+		fmt.Fprintf(w, "%d of %d modules loaded, took effect, and were removed\n", len(j.Loaded)-bad, len(j.Loaded))
+	}
+	codes := slices.SortedFunc(maps.Keys(j.Codes), func(a, b string) int {
+		return cmp.Or(cmp.Compare(j.Codes[b], j.Codes[a]), strings.Compare(a, b))
+	})
+	for _, code := range codes {
+		fmt.Fprintf(w, "  %3d %s\n", j.Codes[code], code)
+	}
+}
+
+func (j *judged) json(w io.Writer) error { return cli.WriteJSON(w, j) }

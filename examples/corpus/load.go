@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/gosplice/gosplice/internal/vm"
+)
+
+// loaded is what the kernel made of a module.
+type loaded struct {
+	Source string `json:"source"`
+	Err    string `json:"error"` // "" when it was loaded, took effect and was removed
+}
+
+// patience bounds how long a transition may take.
+const patience = 2 * time.Minute
+
+// load boots the kernel once, and for each carried pair loads its module, waits
+// until the transition is over, disables it and removes it, with a log that says
+// nothing bad.
+func load(ctx context.Context, k *vm.Kernel, j *judged) error {
+	j.Loaded = []loaded{}
+	m, err := vm.Start(ctx, vm.Options{Kernel: k, CPUs: 1})
+	if err != nil {
+		return err
+	}
+	defer func() { m.Close() }()
+	for i := range j.Pairs {
+		v := &j.Pairs[i]
+		if v.module == nil {
+			continue
+		}
+		l := loaded{Source: v.Source}
+		if err := through(ctx, m, v); err != nil {
+			l.Err = err.Error()
+			fmt.Fprintf(os.Stderr, "%s: %v\n", v.Source, err)
+			m.Close() // what one module left behind is not for the next
+			if m, err = vm.Start(ctx, vm.Options{Kernel: k, CPUs: 1}); err != nil {
+				return err
+			}
+		}
+		j.Loaded = append(j.Loaded, l)
+	}
+	return ctx.Err()
+}
+
+// through has one module go all the way.
+func through(ctx context.Context, m *vm.Machine, v *verdict) error {
+	const livepatch = "/sys/kernel/livepatch/"
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	name := v.module.Name
+	if err := m.Load(ctx, v.module.Bytes(), ""); err != nil {
+		return errors.Join(err, m.Check(ctx, policy))
+	}
+	if err := m.WaitFile(ctx, livepatch+name+"/transition", "0"); err != nil {
+		return fmt.Errorf("transition: %w", err)
+	}
+	if err := m.WriteFile(ctx, livepatch+name+"/enabled", []byte("0")); err != nil {
+		return fmt.Errorf("disable: %w", err)
+	}
+	for {
+		err := m.Unload(ctx, name)
+		if err == nil {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("unload: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return m.Check(ctx, policy)
+}
+
+// policy is what may be found in the kernel's log: the taints of a livepatch that
+// is not signed.
+var policy = vm.Policy{Taint: "OEK"}
