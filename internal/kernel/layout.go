@@ -18,24 +18,28 @@ type Struct struct {
 
 // member is what the layout of a livepatch module needs of a structure.
 type member struct {
-	name    string
-	members []string
+	name     string
+	members  []string
+	optional bool // not in every version
 }
 
 // needed lists the structures that a livepatch module contains
 // (include/linux/module.h, include/linux/livepatch.h), and orc_entry
 // (arch/x86/include/asm/orc_types.h).
 var needed = []member{
-	{"module", []string{"name", "init", "exit"}},
-	{"klp_func", []string{"old_name", "new_func", "old_sympos"}},
-	{"klp_object", []string{"name", "funcs", "callbacks"}},
-	{"klp_patch", []string{"mod", "objs", "states", "replace"}},
-	{"klp_callbacks", []string{"pre_patch", "post_patch", "pre_unpatch", "post_unpatch"}},
-	{"orc_entry", []string{"sp_offset", "bp_offset", "sp_reg", "bp_reg", "type"}},
-	{"alt_instr", []string{"instr_offset", "repl_offset", "instrlen", "replacementlen"}},
+	{name: "module", members: []string{"name", "init", "exit", "percpu"}},
+	{name: "module_layout", members: []string{"base", "text_size", "ro_size", "ro_after_init_size"}, optional: true}, // until Linux 6.3
+	{name: "module_memory", members: []string{"base", "size"}, optional: true},                                       // from Linux 6.4 on
+	{name: "klp_func", members: []string{"old_name", "new_func", "old_sympos", "old_func"}},
+	{name: "klp_object", members: []string{"name", "funcs", "callbacks", "mod"}},
+	{name: "klp_patch", members: []string{"mod", "objs", "states", "replace"}},
+	{name: "klp_callbacks", members: []string{"pre_patch", "post_patch", "pre_unpatch", "post_unpatch"}},
+	{name: "orc_entry", members: []string{"sp_offset", "bp_offset", "sp_reg", "bp_reg", "type"}},
+	{name: "alt_instr", members: []string{"instr_offset", "repl_offset", "instrlen", "replacementlen"}},
 }
 
-// Layout holds the structures that a livepatch module contains.
+// Layout holds the structures that a livepatch module contains, and as
+// "mod_mem_type" the values of that enumeration, where the version has it.
 type Layout map[string]Struct
 
 // Layout reads the structures from the image's .BTF.
@@ -65,6 +69,9 @@ func ReadLayout(b []byte) (Layout, error) {
 	for _, n := range needed {
 		var s *btf.Struct
 		if err := spec.TypeByName(n.name, &s); err != nil {
+			if n.optional && errors.Is(err, btf.ErrNotFound) {
+				continue
+			}
 			return nil, fmt.Errorf("struct %s: %w", n.name, err)
 		}
 		l := Struct{Name: n.name, Size: uint64(s.Size), Offsets: map[string]uint64{}, Bits: map[string]uint64{}}
@@ -78,8 +85,20 @@ func ReadLayout(b []byte) (Layout, error) {
 		}
 		out[n.name] = l
 	}
+	var kinds *btf.Enum
+	if spec.TypeByName(memoryKinds, &kinds) == nil {
+		l := Struct{Name: memoryKinds, Offsets: map[string]uint64{}}
+		for _, v := range kinds.Values {
+			l.Offsets[v.Name] = v.Value
+		}
+		out[memoryKinds] = l
+	}
 	return out, nil
 }
+
+// memoryKinds is the enumeration of the kinds of memory that a module has
+// (include/linux/module.h of Linux 6.4).
+const memoryKinds = "mod_mem_type"
 
 // maxDepth bounds the nesting of structures without names.
 const maxDepth = 16

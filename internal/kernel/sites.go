@@ -17,7 +17,8 @@ type Site struct {
 
 // siteTable is one row of the list of tables that describe such places.
 type siteTable struct {
-	// section holds the table, or start and stop are the symbols around it.
+	// section holds the table. In vmlinux, which has merged some, start and
+	// stop are the symbols around it where they are given.
 	section, start, stop string
 	entry                uint64 // size of an entry, bytes; 0: sizeof(struct alt_instr)
 	abs                  bool   // the address is absolute, else relative to its field
@@ -38,10 +39,12 @@ var siteTables = []siteTable{
 	{section: ".call_sites", entry: 4, size: fixed(5)},
 	{section: ".ibt_endbr_seal", entry: 4, size: fixed(4)},
 	{section: ".smp_locks", entry: 4, size: fixed(1)},
-	{start: "__start___jump_table", stop: "__stop___jump_table", entry: 16, size: instruction},
-	{start: "__start_static_call_sites", stop: "__stop_static_call_sites", entry: 8, size: fixed(5)},
-	{start: "__start_mcount_loc", stop: "__stop_mcount_loc", entry: 8, abs: true, size: fixed(5)},
+	{section: "__jump_table", start: "__start___jump_table", stop: "__stop___jump_table", entry: 16, size: instruction},
+	{section: ".static_call_sites", start: "__start_static_call_sites", stop: "__stop_static_call_sites", entry: 8, size: fixed(5)},
+	{section: mcount, start: "__start_mcount_loc", stop: "__stop_mcount_loc", entry: 8, abs: true, size: fixed(5)},
 }
+
+const mcount = "__mcount_loc"
 
 // runtimeTables are sections by prefix: immediates that boot code fills in
 // (arch/x86/include/asm/runtime-const.h of Linux 6.12).
@@ -54,8 +57,8 @@ type Sites struct {
 }
 
 type siteReader struct {
-	k   *Image
-	alt Struct
+	read func(b []byte, addr uint64) error
+	alt  Struct
 }
 
 // altLength is the length of the original instructions of an alternative.
@@ -67,7 +70,7 @@ func altLength(t *siteReader, e []byte, _ uint64) uint64 {
 // does not decode, which is the longest that is rewritten.
 func instruction(t *siteReader, _ []byte, addr uint64) uint64 {
 	var b [16]byte
-	if _, err := t.k.File.ReadAddr(b[:], addr); err == nil {
+	if t.read(b[:], addr) == nil {
 		if in, err := amd64.Decode(b[:]); err == nil {
 			return uint64(in.Len)
 		}
@@ -78,11 +81,14 @@ func instruction(t *siteReader, _ []byte, addr uint64) uint64 {
 // Sites reads the tables of the image. A table that the image does not have is
 // one that its version does not know.
 func (k *Image) Sites(l Layout) (*Sites, error) {
-	r := &siteReader{k: k, alt: l["alt_instr"]}
+	r := &siteReader{alt: l["alt_instr"], read: func(b []byte, addr uint64) error {
+		_, err := k.File.ReadAddr(b, addr)
+		return err
+	}}
 	out := &Sites{}
 	for i := range siteTables {
 		row := &siteTables[i]
-		if row.section == "" {
+		if row.start != "" {
 			if len(k.byName[row.start]) == 0 {
 				continue
 			}
@@ -116,11 +122,38 @@ func (k *Image) Sites(l Layout) (*Sites, error) {
 			}
 		}
 	}
-	slices.SortFunc(out.list, func(a, b Site) int {
+	out.sort()
+	return out, nil
+}
+
+// Sites reads the tables of a module, whose relocated bytes read returns for
+// addresses as in [Module.Addresses].
+func (m *Module) Sites(l Layout, read func(b []byte, addr uint64) error) (*Sites, error) {
+	r := &siteReader{alt: l["alt_instr"], read: read}
+	out := &Sites{}
+	for i := range siteTables {
+		row := &siteTables[i]
+		for s := range m.File.SectionsNamed(row.section) {
+			addr, ok := m.Addr(s.Index, 0)
+			if !ok || s.Size == 0 {
+				continue
+			}
+			b := make([]byte, s.Size) // what the file has, see OpenModule
+			if err := read(b, addr); err != nil {
+				return nil, err
+			}
+			out.add(r, row, b, addr)
+		}
+	}
+	out.sort()
+	return out, nil
+}
+
+func (s *Sites) sort() {
+	slices.SortFunc(s.list, func(a, b Site) int {
 		return cmp.Or(cmp.Compare(a.Addr, b.Addr), cmp.Compare(a.Size, b.Size), strings.Compare(a.Table, b.Table))
 	})
-	slices.Sort(out.fentry)
-	return out, nil
+	slices.Sort(s.fentry)
 }
 
 // add reads one table, whose first byte stands at addr.
@@ -131,7 +164,7 @@ func (s *Sites) add(r *siteReader, row *siteTable, b []byte, addr uint64) {
 	}
 	for off := uint64(0); off+n <= uint64(len(b)); off += n {
 		e := b[off : off+n]
-		site := Site{Table: cmp.Or(row.section, row.start)}
+		site := Site{Table: row.section}
 		if row.abs {
 			site.Addr = binary.LittleEndian.Uint64(e)
 		} else {
@@ -139,7 +172,7 @@ func (s *Sites) add(r *siteReader, row *siteTable, b []byte, addr uint64) {
 		}
 		site.Size = row.size(r, e, site.Addr)
 		s.list = append(s.list, site)
-		if row.start == "__start_mcount_loc" {
+		if row.section == mcount {
 			s.fentry = append(s.fentry, site.Addr)
 		}
 	}

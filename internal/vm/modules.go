@@ -19,7 +19,7 @@ import (
 // signature. '-' and '_' in the name are the same, as for modprobe. A name that
 // is not found is an [fs.ErrNotExist].
 func (k *Kernel) Module(name string) ([]byte, error) {
-	path, err := k.modulePath(name)
+	path, err := k.ModulePath(name)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,9 @@ func (k *Kernel) Modules() ([]string, error) {
 	return names, err
 }
 
-func (k *Kernel) modulePath(name string) (path string, err error) {
+// ModulePath returns the path of a module, which may be compressed; otherwise it
+// is like [Kernel.Module].
+func (k *Kernel) ModulePath(name string) (path string, err error) {
 	want := strings.ReplaceAll(name, "-", "_")
 	err = k.walkModules(func(name, p string) bool {
 		if name == want {

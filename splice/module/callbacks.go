@@ -8,7 +8,7 @@ import (
 // callbackSection begins the names of sections with pointers to callbacks, as
 // kpatch's macros make them. Livepatch calls them around the transition
 // (Documentation/livepatch/callbacks.rst); each exists once for each object
-// that is patched, which is vmlinux here.
+// that is patched, which are vmlinux and each module.
 const callbackSection = ".kpatch.callbacks."
 
 // callbacks are the members of struct klp_callbacks.
@@ -31,22 +31,22 @@ func (l *linker) callback(name, section string, typ uint32, t target) {
 	for _, c := range callbacks {
 		known = known || c == name
 	}
-	_, twice := l.hooks[name]
+	_, twice := l.obj.hooks[name]
 	switch {
 	case !known || typ != uint32(elf.R_X86_64_64):
 		l.refused.add(refuse(CodeSection, name, section, 0, "livepatch has no such callback"))
 	case twice:
 		l.refused.add(refuse(CodeTwice, name, section, 0, "there is one callback of each kind"))
 	default:
-		l.hooks[name] = t
+		l.obj.hooks[name] = t
 	}
 }
 
-// setCallbacks fills struct klp_callbacks of the object at objs in d.
-func (b *builder) setCallbacks(d *section, objs uint64) {
-	at := objs + b.layout["klp_object"].Offsets["callbacks"]
+// setCallbacks fills struct klp_callbacks of the object at off in d.
+func (b *builder) setCallbacks(d *section, off uint64, hooks map[string]target) {
+	at := off + b.layout["klp_object"].Offsets["callbacks"]
 	for _, name := range callbacks {
-		if t, ok := b.hooks[name]; ok {
+		if t, ok := hooks[name]; ok {
 			d.rela(at+b.layout["klp_callbacks"].Offsets[name], elf.R_X86_64_64, t.symbol, t.addend)
 		}
 	}

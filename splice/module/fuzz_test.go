@@ -1,9 +1,12 @@
 package module
 
 import (
+	"debug/elf"
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/kernel"
 )
 
 // FuzzOptions has options either refused or fit for a module.
@@ -29,10 +32,25 @@ func FuzzOptions(f *testing.F) {
 // TestCode decodes what init and exit are made of, instruction by instruction,
 // and checks that jumps lead to instructions.
 func TestCode(t *testing.T) {
-	a := &asm{section: &section{flags: flagsAX}, labels: map[string]uint64{}, jumps: map[uint64]string{}}
-	b := &builder{Kernel: &Kernel{}, secs: map[string]*section{}, strings: map[string]uint64{}}
-	b.init(a, nil, 0)
-	a.link()
+	b := &builder{
+		Kernel: &Kernel{layout: kernel.Layout{}, exports: map[string]kernel.Export{}}, secs: map[string]*section{}, strings: map[string]uint64{},
+		imports: map[string]elfobj.SymbolIndex{}, crcs: map[string]uint32{}, refs: map[Reference]bool{},
+	}
+	for _, name := range []string{anchor, "klp_enable_patch", "mutex_lock", "mutex_unlock"} {
+		b.exports[name] = kernel.Export{Name: name}
+	}
+	a := b.asm()
+	b.function(a, "fill", elf.STB_LOCAL, func(b *builder, a *asm) { b.fill(a, target{}) })
+	mod := &kernel.Module{Name: "x"}
+	for range 5 { // the most that any version has
+		mod.Parts = append(mod.Parts, kernel.Part{Field: 8})
+	}
+	cb := callback{object: &object{target: &Target{mod: mod}}, late: 1, user: &target{}}
+	b.function(a, "pre_patch", elf.STB_LOCAL, cb.write)
+	b.function(a, "init_module", elf.STB_GLOBAL, func(b *builder, a *asm) { b.init(a, 0) })
+	if !a.link() {
+		t.Error("a jump is too far")
+	}
 	starts := map[uint64]bool{}
 	for off := uint64(0); off < a.len(); {
 		in, err := amd64.Decode(a.data[off:])
@@ -53,7 +71,9 @@ func TestCode(t *testing.T) {
 			t.Errorf("an unwinding row begins at %#x, between instructions", r.off)
 		}
 	}
-	if string(a.data[:4]) != "\xf3\x0f\x1e\xfa" {
-		t.Error("init does not begin with endbr64")
+	for _, name := range []string{"pre_patch", "init_module"} { // called through pointers
+		if at := b.out.Symbol(a.calls[name]).Value; string(a.data[at:at+4]) != "\xf3\x0f\x1e\xfa" {
+			t.Errorf("%s does not begin with endbr64", name)
+		}
 	}
 }

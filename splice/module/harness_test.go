@@ -26,6 +26,27 @@ type bench struct {
 	// objtool is the tool that has to see the objects first; "" when the build
 	// did so.
 	objtool string
+	mu      sync.Mutex
+	targets map[string]*module.Target
+}
+
+// target opens a module of the kernel's package, once.
+func (b *bench) target(t testing.TB, name string) *module.Target {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.targets[name] == nil {
+		path, err := b.stock.ModulePath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to, err := b.kernel.OpenModule(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.targets[name] = to
+	}
+	return b.targets[name]
 }
 
 // kernels opens the image of each series once.
@@ -57,7 +78,7 @@ func newBench(t testing.TB, series string) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{stock: stock, tree: kbuild.Need(t, stock), kernel: k}
+	b := &bench{stock: stock, tree: kbuild.Need(t, stock), kernel: k, targets: map[string]*module.Target{}}
 	if series != "6.1" { // built with IBT: objtool has seen the whole image only
 		if b.objtool, err = stock.Objtool(t.Context()); err != nil {
 			t.Fatal(err)
@@ -68,8 +89,9 @@ func newBench(t testing.TB, series string) *bench {
 
 // source is a changed file.
 type source struct {
-	file  string
-	edits []kbuild.Edit
+	file   string
+	edits  []kbuild.Edit
+	module string // that the file is part of, "" for built-in code
 }
 
 // change is a change of one file: pairs of old and new text.
@@ -79,6 +101,13 @@ func change(file string, edits ...string) []source {
 		s.edits = append(s.edits, kbuild.Edit{Old: edits[i], New: edits[i+1]})
 	}
 	return []source{s}
+}
+
+// changeIn is change for a file of a module.
+func changeIn(name, file string, edits ...string) []source {
+	s := change(file, edits...)
+	s[0].module = name
+	return s
 }
 
 // pair compiles, compares and matches.
@@ -100,16 +129,28 @@ func (b *bench) pair(t testing.TB, s source) (module.Pair, error) {
 		}
 		return o
 	}
-	return b.compare(t.Context(), open(), open(s.edits...))
+	pre, post := open(), open(s.edits...)
+	if s.module != "" {
+		return b.compareIn(t.Context(), b.target(t, s.module), pre, post)
+	}
+	return b.compare(t.Context(), pre, post)
 }
 
 func (b *bench) compare(ctx context.Context, pre, post *elfdiff.Object) (module.Pair, error) {
+	return b.compareIn(ctx, nil, pre, post)
+}
+
+func (b *bench) compareIn(ctx context.Context, to *module.Target, pre, post *elfdiff.Object) (module.Pair, error) {
+	run := b.kernel.Run()
+	if to != nil {
+		run = to.Run()
+	}
 	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
 	if err != nil {
 		return module.Pair{}, err
 	}
-	m, err := reloc.Match(ctx, pre, b.kernel.Run(), reloc.Options{})
-	return module.Pair{Diff: d, Match: m}, err
+	m, err := reloc.Match(ctx, pre, run, reloc.Options{})
+	return module.Pair{Diff: d, Match: m, Target: to}, err
 }
 
 // build makes the module of some changes.

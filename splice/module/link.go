@@ -34,9 +34,11 @@ func (b *builder) pair(p *Pair) {
 		b.refused.add(err)
 		return
 	}
-	l := &linker{builder: b, pair: p, spec: x.Spec, object: p.Diff.Post.Name()}
+	l := &linker{builder: b, pair: p, obj: b.objectOf(p.Target), spec: x.Spec, object: p.Diff.Post.Name()}
+	l.externals(x)
+	l.withoutModule()
 	l.sections()
-	l.symbols(x)
+	l.symbols()
 	l.relocations()
 	for i := range x.Replacements {
 		l.replace(&x.Replacements[i])
@@ -46,11 +48,13 @@ func (b *builder) pair(p *Pair) {
 // linker links one extracted object.
 type linker struct {
 	*builder
-	pair   *Pair
-	spec   *elfobj.Spec
-	object string
-	homes  []home   // of the object's sections
-	syms   []target // of the object's symbols
+	pair     *Pair
+	obj      *object
+	spec     *elfobj.Spec
+	object   string   // its name
+	homes    []home   // of the object's sections
+	syms     []target // of the object's symbols
+	external map[elfobj.SymbolIndex]bool
 }
 
 type home struct {
@@ -110,9 +114,8 @@ func (l *linker) prefix(out *section, align uint64) {
 	}
 }
 
-// symbols defines those of the object, and resolves those that it does not
-// define. All become local: nothing is exported.
-func (l *linker) symbols(x *elfdiff.Extracted) {
+// externals resolves the symbols that the object does not define.
+func (l *linker) externals(x *elfdiff.Extracted) {
 	undefined := map[string]elfobj.SymbolIndex{}
 	for i, s := range l.pair.Diff.Pre.Symbols() {
 		if i > 0 && !s.IsDefined() {
@@ -120,21 +123,23 @@ func (l *linker) symbols(x *elfdiff.Extracted) {
 		}
 	}
 	l.syms = make([]target, len(l.spec.Symbols))
-	external := map[elfobj.SymbolIndex]*elfdiff.External{}
+	l.external = map[elfobj.SymbolIndex]bool{}
 	for i := range x.Externals {
-		external[x.Externals[i].Symbol] = &x.Externals[i]
-	}
-	for i := 1; i < len(l.spec.Symbols); i++ {
-		s := &l.spec.Symbols[i]
-		if e := external[elfobj.SymbolIndex(i)]; e != nil {
-			t, err := l.resolve(l.pair, undefined, e)
-			if err != nil {
-				l.refused.add(err)
-			}
-			l.syms[i] = t
-			continue
+		e := &x.Externals[i]
+		t, err := l.resolve(undefined, e)
+		if err != nil {
+			l.refused.add(err)
 		}
-		l.define(i, s)
+		l.external[e.Symbol], l.syms[e.Symbol] = true, t
+	}
+}
+
+// symbols defines those of the object. All become local: nothing is exported.
+func (l *linker) symbols() {
+	for i := 1; i < len(l.spec.Symbols); i++ {
+		if !l.external[elfobj.SymbolIndex(i)] {
+			l.define(i, &l.spec.Symbols[i])
+		}
 	}
 }
 
@@ -148,7 +153,7 @@ func (l *linker) define(i int, s *elfobj.Symbol) {
 	}
 	h := l.homes[s.Section]
 	if s.Type() == elf.STT_SECTION {
-		l.syms[i] = target{h.sec.anchor, int64(h.off)}
+		l.syms[i] = target{symbol: h.sec.anchor, addend: int64(h.off)}
 		return
 	}
 	out := *s
@@ -167,7 +172,7 @@ func (l *linker) relocations() {
 		if name, ok := callbackOf(l.spec.Sections[s.Info].Name); ok {
 			for _, r := range s.Relas {
 				t := l.syms[r.Sym]
-				l.callback(name, l.spec.Sections[s.Info].Name, r.Type, target{t.symbol, t.addend + r.Addend})
+				l.callback(name, l.spec.Sections[s.Info].Name, r.Type, target{symbol: t.symbol, addend: t.addend + r.Addend})
 			}
 		}
 		if l.homes[s.Info].sec == nil {
@@ -180,6 +185,10 @@ func (l *linker) relocations() {
 				continue
 			}
 			t := l.syms[r.Sym]
+			if t.part > 0 {
+				l.late(h.sec, h.off+r.Offset, &r, t)
+				continue
+			}
 			h.sec.rela(h.off+r.Offset, elf.R_X86_64(r.Type), t.symbol, t.addend+r.Addend)
 		}
 	}
@@ -191,28 +200,23 @@ func (l *linker) replace(r *elfdiff.Replacement) {
 	if !ok {
 		return
 	}
-	if l.image.IsInit(f.Address) {
-		l.refused.add(refuse(CodeInit, r.Name, "", f.Address, "it ran at boot, and is freed"))
+	name, pos, err := l.obj.identify(l.builder, r.Name, f.Address)
+	if err != nil {
+		l.refused.add(err)
 		return
 	}
-	sym, ok := l.image.FunctionAt(f.Address)
-	if !ok {
-		l.refused.add(refuse(splice.CodeNotLocated, r.Name, "", f.Address, "the image has no symbol there"))
-		return
-	}
-	pos, _ := l.image.Position(sym.Name, sym.Addr)
-	if _, ok := l.sites.Fentry(f.Address, f.Address+f.Size); !ok {
+	if _, ok := l.obj.sitesOf(l.builder).Fentry(f.Address, f.Address+f.Size); !ok {
 		l.refused.add(refuse(CodeNoFentry, r.Name, "", f.Address, "it does not begin with a call of the function tracer"))
 		return
 	}
-	for i := range l.patched {
-		if l.patched[i].Addr == f.Address {
+	for i := range l.obj.patched {
+		if l.obj.patched[i].Addr == f.Address {
 			l.refused.add(refuse(CodeTwice, r.Name, "", f.Address, "two objects replace it"))
 			return
 		}
 	}
 	out := patched{to: l.syms[r.New]}
-	out.Function = Function{Name: sym.Name, Position: pos, Addr: f.Address, By: f.By.String()}
+	out.Function = Function{Name: name, Module: l.obj.name(), Position: pos, Addr: f.Address, By: f.By.String()}
 	l.expect(&out.Function, r.Pre, f)
 	pre := l.pair.Diff.Pre
 	for i := range pre.Atoms {
@@ -222,7 +226,7 @@ func (l *linker) replace(r *elfdiff.Replacement) {
 			}
 		}
 	}
-	l.patched = append(l.patched, out)
+	l.obj.patched = append(l.obj.patched, out)
 }
 
 // matched returns what run-pre matching found, which has to be a match.

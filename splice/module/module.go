@@ -28,17 +28,20 @@ type Options struct {
 }
 
 // A Pair is the change of one object: pre and post compared with
-// [elfdiff.Options].Tables, and pre matched with [Kernel.Run].
+// [elfdiff.Options].Tables, and pre matched with [Kernel.Run] or, for an object
+// of a module, with [Target.Run].
 type Pair struct {
-	Diff  *elfdiff.Diff
-	Match *reloc.Result
+	Diff   *elfdiff.Diff
+	Match  *reloc.Result
+	Target *Target // nil for built-in code
 }
 
 // A Function is one that the module replaces.
 type Function struct {
 	Name     string `json:"name"`     // in the kernel
+	Module   string `json:"module"`   // that it is in, "" for built-in code
 	Position uint64 `json:"position"` // among those of its name, from 1; 0 when it is unique
-	Addr     uint64 `json:"addr"`     // link address
+	Addr     uint64 `json:"addr"`     // link address; of a module's function one that was made up
 	Size     uint64 `json:"size"`     // bytes that are verified, with cold parts
 	Masked   uint64 `json:"masked"`   // bytes of those that the kernel rewrites on its own
 	By       string `json:"by"`       // what singled it out
@@ -46,9 +49,10 @@ type Function struct {
 
 // A Reference says how the module reaches something in the kernel.
 type Reference struct {
-	Name string `json:"name"`
-	Addr uint64 `json:"addr"` // link address, or per-CPU offset
-	By   string `json:"by"`   // "export", "anchor", "per-cpu" or "absolute"
+	Name   string `json:"name"`
+	Addr   uint64 `json:"addr"`   // link address, or per-CPU offset; 0 of another module's export
+	By     string `json:"by"`     // "export", "anchor", "per-cpu", "absolute" or "module"
+	Module string `json:"module"` // that it is in, "" for the kernel itself
 }
 
 // A Module is a livepatch module.
@@ -81,9 +85,7 @@ func Build(k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 	for i := range pairs {
 		b.pair(&pairs[i])
 	}
-	if len(b.patched) == 0 && len(b.refused) == 0 {
-		b.refused.add(refuse(splice.CodeNothing, "", "", 0, "nothing is replaced"))
-	}
+	b.something()
 	b.checks()
 	b.patch()
 	b.control()
@@ -110,18 +112,25 @@ type builder struct {
 	crcs    map[string]uint32             // of exports that are used
 	spaces  map[string]bool               // namespaces to import
 	refs    map[Reference]bool
-	patched []patched
-	rows    []check
-	hooks   map[string]target // callbacks by name
+	depends map[string]bool // modules that export what is used
+	objects []*object
 	strings map[string]uint64 // in .rodata.str
+	mutex   target            // text_mutex, once it is needed
 	note    *section
-	table   uint64 // of the checks, in .rodata
+	table   uint64 // of the checks of init, in .rodata
 }
 
-// patched is a function that is replaced.
-type patched struct {
-	Function
-	to target // the new one
+// something refuses an update that does nothing.
+func (b *builder) something() {
+	if len(b.refused) > 0 {
+		return
+	}
+	for _, o := range b.objects {
+		if len(o.patched) > 0 {
+			return
+		}
+	}
+	b.refused.add(refuse(splice.CodeNothing, "", "", 0, "nothing is replaced"))
 }
 
 func newBuilder(k *Kernel, opt Options) (*builder, error) {
@@ -133,8 +142,7 @@ func newBuilder(k *Kernel, opt Options) (*builder, error) {
 	}
 	b := &builder{
 		Kernel: k, opt: opt, secs: map[string]*section{}, imports: map[string]elfobj.SymbolIndex{}, crcs: map[string]uint32{},
-		spaces: map[string]bool{}, refs: map[Reference]bool{}, strings: map[string]uint64{},
-		hooks: map[string]target{},
+		spaces: map[string]bool{}, refs: map[Reference]bool{}, strings: map[string]uint64{}, depends: map[string]bool{},
 	}
 	for _, name := range []string{"module_layout", anchor} {
 		if _, err := b.export(name); err != nil {
@@ -189,8 +197,10 @@ func (b *builder) finish() (*Module, error) {
 		return nil, err
 	}
 	m := &Module{Name: b.opt.Name, ID: fmt.Sprintf("%x", sum[:buildIDSize]), image: second.Bytes()}
-	for _, p := range b.patched {
-		m.Functions = append(m.Functions, p.Function)
+	for _, o := range b.objects {
+		for _, p := range o.patched {
+			m.Functions = append(m.Functions, p.Function)
+		}
 	}
 	m.References = b.sortedRefs()
 	return m, nil

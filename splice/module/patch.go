@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/kernel"
 )
 
 func put64(b []byte, v uint64) { binary.LittleEndian.PutUint64(b, v) }
@@ -18,19 +20,19 @@ func put32(b []byte, v uint32) { binary.LittleEndian.PutUint32(b, v) }
 func (b *builder) patch() {
 	fn, obj, patch := b.layout["klp_func"], b.layout["klp_object"], b.layout["klp_patch"]
 	d := b.data()
-	funcs := d.append(8, make([]byte, fn.Size*uint64(len(b.patched)+1)))
-	b.define("funcs", elf.STT_OBJECT, d, funcs, fn.Size*uint64(len(b.patched)+1))
-	for i, p := range b.patched {
-		at := funcs + uint64(i)*fn.Size
-		s, name := b.string(p.Name)
-		d.rela(at+fn.Offsets["old_name"], elf.R_X86_64_64, s.anchor, int64(name))
-		d.rela(at+fn.Offsets["new_func"], elf.R_X86_64_64, p.to.symbol, p.to.addend)
-		put64(d.data[at+fn.Offsets["old_sympos"]:], p.Position)
+	a := b.asm()
+	objs := d.append(8, make([]byte, obj.Size*uint64(len(b.objects)+1)))
+	b.define("objs", elf.STT_OBJECT, d, objs, obj.Size*uint64(len(b.objects)+1))
+	for i, o := range b.objects {
+		at := objs + uint64(i)*obj.Size
+		d.rela(at+obj.Offsets["funcs"], elf.R_X86_64_64, d.anchor, int64(b.functions(o, fn)))
+		if o.target != nil {
+			s, name := b.string(o.name())
+			d.rela(at+obj.Offsets["name"], elf.R_X86_64_64, s.anchor, int64(name))
+			b.forModule(a, o)
+		}
+		b.setCallbacks(d, at, o.hooks)
 	}
-	objs := d.append(8, make([]byte, obj.Size*2))
-	b.define("objs", elf.STT_OBJECT, d, objs, obj.Size*2)
-	d.rela(objs+obj.Offsets["funcs"], elf.R_X86_64_64, d.anchor, int64(funcs))
-	b.setCallbacks(d, objs)
 	at := d.append(8, make([]byte, patch.Size))
 	b.define("patch", elf.STT_OBJECT, d, at, patch.Size)
 	d.rela(at+patch.Offsets["mod"], elf.R_X86_64_64, b.thisModule().anchor, 0)
@@ -38,7 +40,32 @@ func (b *builder) patch() {
 	if b.opt.Replace {
 		d.data[at+patch.Offsets["replace"]] = 1
 	}
-	b.code(at)
+	b.code(a, at)
+}
+
+// functions writes the array of struct klp_func of an object.
+func (b *builder) functions(o *object, fn kernel.Struct) uint64 {
+	d := b.data()
+	size := fn.Size * uint64(len(o.patched)+1)
+	funcs := d.append(8, make([]byte, size))
+	b.define(joined("funcs", o.name()), elf.STT_OBJECT, d, funcs, size)
+	for i := range o.patched {
+		p := &o.patched[i]
+		p.at = funcs + uint64(i)*fn.Size
+		s, name := b.string(p.Name)
+		d.rela(p.at+fn.Offsets["old_name"], elf.R_X86_64_64, s.anchor, int64(name))
+		d.rela(p.at+fn.Offsets["new_func"], elf.R_X86_64_64, p.to.symbol, p.to.addend)
+		put64(d.data[p.at+fn.Offsets["old_sympos"]:], p.Position)
+	}
+	return funcs
+}
+
+// joined makes a name for what belongs to an object.
+func joined(name, object string) string {
+	if object == "" {
+		return name
+	}
+	return name + "_" + object
 }
 
 // thisModule is the section with struct module, which the loader fills in.
@@ -81,7 +108,7 @@ func (b *builder) modinfo() {
 		put("import_ns", ns)
 	}
 	put("livepatch", "Y")
-	put("depends", "")
+	put("depends", strings.Join(slices.Sorted(maps.Keys(b.depends)), ","))
 	put("retpoline", "Y") // all its code is the compiler's for this kernel, or has no indirect branch
 	put("name", b.opt.Name)
 	put("vermagic", b.magic)

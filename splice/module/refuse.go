@@ -23,6 +23,9 @@ const (
 	CodeTwice      splice.Code = "replaced-twice"  // two objects replace one function
 	CodeLicense    splice.Code = "license"         // a licence with which livepatch can't be used
 	CodeAlready    splice.Code = "foreign-section" // a name that the module itself needs
+	CodeOtherBuild splice.Code = "other-build"     // a module that is not of the kernel's build
+	CodeModuleKey  splice.Code = "module-key"      // a static branch on a key in a module that is patched
+	CodeModuleRef  splice.Code = "module-table"    // a table that has to be right before the module is there
 )
 
 var hints = map[splice.Code]string{
@@ -38,6 +41,9 @@ var hints = map[splice.Code]string{
 	CodeTables:             "compare with elfdiff.Options.Tables",
 	CodeNoObjtool:          "run the kernel's own objtool on pre and post",
 	CodeTwice:              "give each object once",
+	CodeOtherBuild:         "give the module that belongs to this build of the kernel, as it is shipped",
+	CodeModuleKey:          "ask for the state of the key instead, with static_key_enabled(), or leave the tracepoint out",
+	CodeModuleRef:          "reach it from ordinary code or data",
 	CodeLicense:            "use GPL or a dual licence",
 	splice.CodeNotMatched:  "compile pre from the very source, with the very compiler and options, of the kernel",
 	splice.CodeNotLocated:  "no matched function refers to it, and its name is not unique: have the patch reach it in another way",

@@ -3,6 +3,7 @@ package module
 import (
 	"cmp"
 	"debug/elf"
+	"path"
 	"slices"
 	"strings"
 
@@ -25,9 +26,11 @@ const percpuAnchor = "this_cpu_off"
 const crcName = 56
 
 // A target is where an undefined symbol leads: a symbol of the module's table
-// and what to add to the addend.
+// and what to add to the addend. In a module that is patched it is a part of
+// that module's memory (see bases), and the offset in it.
 type target struct {
 	symbol elfobj.SymbolIndex
+	part   int // 0 for a symbol
 	addend int64
 }
 
@@ -91,19 +94,27 @@ func (b *builder) at(name string, addr uint64) (target, error) {
 		sym, err := b.export(name)
 		return target{symbol: sym}, err
 	}
+	t, by, err := b.reach(name, addr)
+	if err == nil {
+		b.refs[Reference{Name: name, Addr: addr, By: by}] = true
+	}
+	return t, err
+}
+
+// reach returns how to reach a link address without an export of its own, and
+// by what.
+func (b *builder) reach(name string, addr uint64) (to target, by string, err error) {
 	switch {
 	case b.image.IsPerCPU(addr) && addr < 1<<31:
 		sym, base, err := b.percpu()
-		b.refs[Reference{Name: name, Addr: addr, By: "per-cpu"}] = true
-		return target{sym, int64(addr - base)}, err
+		return target{symbol: sym, addend: int64(addr - base)}, "per-cpu", err
 	case b.image.IsInit(addr):
-		return target{}, refuse(CodeInit, name, "", addr, "it is freed after boot")
+		return target{}, "", refuse(CodeInit, name, "", addr, "it is freed after boot")
 	case b.image.IsMapped(addr):
 		sym, err := b.export(anchor)
-		b.refs[Reference{Name: name, Addr: addr, By: "anchor"}] = true
-		return target{sym, int64(addr - b.exports[anchor].Addr)}, err
+		return target{symbol: sym, addend: int64(addr - b.exports[anchor].Addr)}, "anchor", err
 	}
-	return target{}, refuse(splice.CodeNotLocated, name, "", addr, "it is not in the image")
+	return target{}, "", refuse(splice.CodeNotLocated, name, "", addr, "it is not in the image")
 }
 
 // percpu returns an exported per-CPU variable, and its offset.
@@ -132,8 +143,37 @@ func (b *builder) absolute(name string, value uint64) target {
 	return target{symbol: i}
 }
 
+// foreign returns the undefined symbol for what another module exports, which
+// has to be loaded before: the loader takes a reference to it.
+func (b *builder) foreign(name string, e *kernel.Export) (target, error) {
+	if len(name) >= crcName {
+		return target{}, refuse(CodeName, name, "__versions", 0, "no room for names of %d bytes", len(name))
+	}
+	owner := strings.ReplaceAll(path.Base(e.Module), "-", "_")
+	b.refs[Reference{Name: name, By: "export", Module: owner}] = true
+	b.depends[owner] = true
+	if e.Namespace != "" {
+		b.spaces[e.Namespace] = true
+	}
+	b.crcs[name] = e.CRC
+	i, ok := b.imports[name]
+	if !ok {
+		i = b.out.AddSymbol(elfobj.Symbol{Name: name, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_NOTYPE)})
+		b.imports[name] = i
+	}
+	return target{symbol: i}, nil
+}
+
 // resolve finds what an undefined symbol of an extracted object is.
-func (b *builder) resolve(p *Pair, undefined map[string]elfobj.SymbolIndex, e *elfdiff.External) (target, error) {
+func (l *linker) resolve(undefined map[string]elfobj.SymbolIndex, e *elfdiff.External) (target, error) {
+	p, b := l.pair, l.builder
+	if p.Target != nil {
+		addr, ok := uint64(0), false
+		if e.Pre != elfdiff.NoAtom {
+			addr, ok = p.Match.AtomAddr(e.Pre)
+		}
+		return l.resolveIn(p.Target, undefined, e.Name, addr, ok)
+	}
 	if e.Pre != elfdiff.NoAtom {
 		if addr, ok := p.Match.AtomAddr(e.Pre); ok {
 			return b.at(e.Name, addr)
@@ -170,7 +210,7 @@ func (b *builder) sortedRefs() []Reference {
 		out = append(out, r)
 	}
 	slices.SortFunc(out, func(a, b Reference) int {
-		return cmp.Or(cmp.Compare(a.By, b.By), cmp.Compare(a.Addr, b.Addr), strings.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(a.By, b.By), cmp.Compare(a.Addr, b.Addr), strings.Compare(a.Name, b.Name), strings.Compare(a.Module, b.Module))
 	})
 	return out
 }

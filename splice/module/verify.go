@@ -2,7 +2,6 @@ package module
 
 import (
 	"debug/elf"
-	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -11,46 +10,54 @@ import (
 	"github.com/gosplice/gosplice/splice"
 )
 
-// A check is one stretch of the running kernel that init compares.
+// A check is one stretch of the running kernel that is compared before anything
+// is enabled.
 type check struct {
-	name string // for the log
-	addr uint64 // link address
-	want []byte
-	mask []byte // bits of want that have to be there
-	abs  []moved
+	name   string // for the log
+	at     target
+	want   []byte
+	mask   []byte // bits of want that have to be there
+	fields []field
 }
 
-// moved is a field of want that holds an address of the image, which the loader
-// slides as it does for the module's own: by a relocation of the same type.
-type moved struct {
-	off  uint64
-	typ  elf.R_X86_64
-	addr uint64
+// field is a field of want that holds an address, or depends on one, which is
+// known when the module is loaded. In a check of the kernel itself the loader
+// fills it in, by a relocation.
+type field struct {
+	off    uint64
+	typ    uint32
+	to     target
+	addend int64
+}
+
+func newCheck(name string, at target, want []byte) check {
+	c := check{name: name, at: at, want: want, mask: make([]byte, len(want))}
+	for i := range c.mask {
+		c.mask[i] = 0xff
+	}
+	return c
 }
 
 // expect adds the check of a function that is replaced, or of its cold part.
 // Masked is
 //
-//   - what the kernel's own tables list: it rewrites those places when it
-//     boots, when a static branch changes, when someone traces the function;
-//   - distances to per-CPU variables: they do not move when the code does.
+//   - what the tables list: the kernel rewrites those places when it boots or
+//     loads the module, when a static branch changes, when someone traces the
+//     function;
+//   - in the kernel itself, distances to per-CPU variables: they do not move
+//     when the code does;
+//   - in a module, what other modules export.
 func (l *linker) expect(f *Function, id elfdiff.AtomID, m *reloc.FuncResult) {
-	a := l.pair.Diff.Pre.Atom(id)
-	want, err := l.image.Read(m.Address, m.Size)
+	look := l.look
+	if l.obj.target != nil {
+		look = l.lookIn
+	}
+	c, err := look(id, m)
 	if err != nil {
-		r := refuse(splice.CodeNotMatched, a.Name, "", m.Address, "its code can't be read")
-		r.Err = err
-		l.refused.add(r)
+		l.refused.add(err)
 		return
 	}
-	c := check{name: a.Name, addr: m.Address, want: want, mask: make([]byte, len(want))}
-	for i := range c.mask {
-		c.mask[i] = 0xff
-	}
-	for i := range a.Refs {
-		l.expectRef(&c, a, &a.Refs[i], m)
-	}
-	for _, s := range l.sites.In(m.Address, m.Address+m.Size) {
+	for _, s := range l.obj.sitesOf(l.builder).In(m.Address, m.Address+m.Size) {
 		for at := max(s.Addr, m.Address); at < min(s.Addr+s.Size, m.Address+m.Size); at++ {
 			c.mask[at-m.Address] = 0
 		}
@@ -61,76 +68,157 @@ func (l *linker) expect(f *Function, id elfdiff.AtomID, m *reloc.FuncResult) {
 			f.Masked++
 		}
 	}
-	l.rows = append(l.rows, c)
+	l.obj.checks = append(l.obj.checks, c)
 }
 
-// expectRef looks at one reference of the function: does its field change when
-// the image is moved?
-func (l *linker) expectRef(c *check, a *elfdiff.Atom, r *elfdiff.Ref, m *reloc.FuncResult) {
+// look prepares the check of a function of the kernel itself.
+func (l *linker) look(id elfdiff.AtomID, m *reloc.FuncResult) (check, error) {
+	a := l.pair.Diff.Pre.Atom(id)
+	want, err := l.image.Read(m.Address, m.Size)
+	if err != nil {
+		r := refuse(splice.CodeNotMatched, a.Name, "", m.Address, "its code can't be read")
+		r.Err = err
+		return check{}, r
+	}
+	at, _, err := l.reach(a.Name, m.Address)
+	if err != nil {
+		return check{}, err
+	}
+	c := newCheck(a.Name, at, want)
+	for i := range a.Refs {
+		if err := l.lookAt(&c, a, &a.Refs[i], m); err != nil {
+			return check{}, err
+		}
+	}
+	return c, nil
+}
+
+// lookAt looks at one reference of the function: does its field change when the
+// image is moved?
+func (l *linker) lookAt(c *check, a *elfdiff.Atom, r *elfdiff.Ref, m *reloc.FuncResult) error {
 	size, ok := relocations[r.Type]
 	off := m.RunOffset(r.Offset)
 	if r.Implicit || size == 0 || !ok || off+size > uint64(len(c.want)) {
-		return
+		return nil
 	}
 	h, ok := amd64.HowtoOf(r.Type)
 	if !ok {
-		return
+		return nil
 	}
-	field := c.want[off : off+size]
-	s, err := h.Solve(field, r.Addend, m.Address+off)
+	in := c.want[off : off+size]
+	s, err := h.Solve(in, r.Addend, m.Address+off)
 	if err != nil {
-		l.refused.add(refuse(splice.CodeNotMatched, a.Name, "", m.Address+off, "its reference can't be solved: %v", err))
-		return
+		return refuse(splice.CodeNotMatched, a.Name, "", m.Address+off, "its reference can't be solved: %v", err)
 	}
 	switch {
 	case h.PCRel && l.image.IsPerCPU(s):
 		clear(c.mask[off : off+size])
 	case !h.PCRel && l.image.IsMapped(s):
-		c.abs = append(c.abs, moved{off, elf.R_X86_64(r.Type), s + uint64(r.Addend)})
-		clear(field) // the loader wants it to be zero
+		to, _, err := l.reach(a.Name, s)
+		if err != nil {
+			return err
+		}
+		c.fields = append(c.fields, field{off, r.Type, to, r.Addend})
+		clear(in) // the loader wants it to be zero
 	}
+	return nil
 }
 
-// checkSize is the size of a row of the table that init goes over: where to
+// lookIn prepares the check of a function of a module. The relocations of the
+// module's file say what the loader does to it.
+func (l *linker) lookIn(id elfdiff.AtomID, m *reloc.FuncResult) (check, error) {
+	t, name := l.obj.target, l.pair.Diff.Pre.Atom(id).Name
+	at, ok := t.at(m.Address)
+	if !ok {
+		return check{}, refuse(splice.CodeNotMatched, name, t.Name(), m.Address, "it is not in the module")
+	}
+	want, fixups, err := t.mod.Raw(at.part-firstPart, uint64(at.addend), m.Size)
+	if err != nil {
+		r := refuse(splice.CodeNotMatched, name, t.Name(), m.Address, "its code can't be read")
+		r.Err = err
+		return check{}, r
+	}
+	c := newCheck(name, at, want)
+	for i := range fixups {
+		x := &fixups[i]
+		size, ok := relocations[x.Rela.Type]
+		if !ok || x.Offset+size > uint64(len(want)) {
+			return check{}, refuse(splice.CodeNotMatched, name, t.Name(), m.Address+x.Offset, "%v reaches over its end", elf.R_X86_64(x.Rela.Type))
+		}
+		if size == 0 {
+			continue
+		}
+		to, known := t.symbol(x.Symbol)
+		switch {
+		case known && t.mod.Parts[to.part-firstPart].Field < 0:
+			known = false // of what is freed
+		case x.Symbol.IsDefined() || known:
+		default:
+			if e, ok := l.exports[x.Symbol.Name]; ok {
+				if to, _, err = l.reach(x.Symbol.Name, e.Addr); err != nil {
+					return check{}, err
+				}
+				known = true
+			}
+		}
+		if !known {
+			clear(c.mask[x.Offset : x.Offset+size])
+		} else {
+			c.fields = append(c.fields, field{x.Offset, x.Rela.Type, to, x.Rela.Addend})
+		}
+	}
+	return c, nil
+}
+
+// checkSize is the size of a row of the tables that compare goes over: where to
 // look, what to find, the mask, how many bytes, and the name for the log.
 const checkSize = 40
 
-// checks writes the table: first the identity of the kernel, then the
-// functions, and a row of zeros.
+// checks writes the table for init: first the identity of the kernel, then the
+// functions of the kernel itself.
 func (b *builder) checks() {
-	id := check{name: "the build-id of the kernel", addr: b.idAddr, want: b.id, mask: make([]byte, len(b.id))}
-	for i := range id.mask {
-		id.mask[i] = 0xff
+	id := "the build-id of the kernel"
+	at, _, err := b.reach(id, b.idAddr)
+	if err != nil {
+		b.refused.add(err)
+		return
+	}
+	rows := []check{newCheck(id, at, b.id)}
+	for _, o := range b.objects {
+		if o.target == nil {
+			rows = append(rows, o.checks...)
+		}
 	}
 	r := b.rodata()
-	rows := append([]check{id}, b.rows...)
-	table := r.append(8, make([]byte, checkSize*(len(rows)+1)))
-	b.table = table
-	b.define("checks", elf.STT_OBJECT, r, table, uint64(checkSize*(len(rows)+1)))
+	var wants []uint64
+	b.table, wants = b.checkTable(r, "checks", rows)
+	for i := range rows {
+		r.rela(b.table+uint64(i*checkSize), elf.R_X86_64_64, rows[i].at.symbol, rows[i].at.addend)
+		for _, f := range rows[i].fields {
+			r.rela(wants[i]+f.off, elf.R_X86_64(f.typ), f.to.symbol, f.to.addend+f.addend)
+		}
+	}
+}
+
+// checkTable writes a table of checks into s, and a row of zeros behind it, and
+// returns where it is, and where the bytes of each row are. Where to look is not
+// in it yet.
+func (b *builder) checkTable(s *section, name string, rows []check) (table uint64, wants []uint64) {
+	table = s.append(8, make([]byte, checkSize*(len(rows)+1)))
+	b.define(name, elf.STT_OBJECT, s, table, uint64(checkSize*(len(rows)+1)))
 	for i := range rows {
 		c := &rows[i]
 		at := table + uint64(i*checkSize)
-		where, err := b.at(c.name, c.addr)
-		if err != nil {
-			b.refused.add(err)
-			continue
-		}
-		want := r.append(16, c.want)
-		mask := r.append(16, c.mask)
-		for _, m := range c.abs {
-			t, err := b.at(fmt.Sprintf("%s+%#x", c.name, m.off), m.addr)
-			if err != nil {
-				b.refused.add(err)
-			}
-			r.rela(want+m.off, m.typ, t.symbol, t.addend)
-		}
-		_, name := b.string(c.name)
-		r.rela(at, elf.R_X86_64_64, where.symbol, where.addend)
-		r.rela(at+8, elf.R_X86_64_64, r.anchor, int64(want))
-		r.rela(at+16, elf.R_X86_64_64, r.anchor, int64(mask))
-		put64(r.data[at+24:], uint64(len(c.want)))
-		r.rela(at+32, elf.R_X86_64_64, r.anchor, int64(name))
+		want := s.append(16, c.want)
+		mask := s.append(16, c.mask)
+		text, name := b.string(c.name)
+		s.rela(at+8, elf.R_X86_64_64, s.anchor, int64(want))
+		s.rela(at+16, elf.R_X86_64_64, s.anchor, int64(mask))
+		put64(s.data[at+24:], uint64(len(c.want)))
+		s.rela(at+32, elf.R_X86_64_64, text.anchor, int64(name))
+		wants = append(wants, want)
 	}
+	return table, wants
 }
 
 // define adds a local symbol.

@@ -1,0 +1,141 @@
+package module
+
+import (
+	"debug/elf"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// optionalTables are tables whose entries can be left out where they would refer
+// to a module that is patched. The loader reads them before the module is there.
+var optionalTables = []struct {
+	name  string
+	entry uint64
+	// field is where the reference to the module is in an entry. Without one
+	// it is the call that the entry is about.
+	field int64
+}{
+	// What is left is a call of the trampoline, which leads to the same function
+	// (include/linux/static_call.h).
+	{".static_call_sites", 8, 4},
+	// Accounting of the depth of calls, for one call less.
+	{".call_sites", 4, -1},
+}
+
+// withoutModule prepares tables of an object of a module, before anything of it
+// gets a place.
+func (l *linker) withoutModule() {
+	if l.obj.target == nil {
+		return
+	}
+	inside := l.moduleFields()
+	for _, t := range optionalTables {
+		for i := range l.spec.Sections {
+			if l.spec.Sections[i].Name == t.name {
+				l.filter(elfobj.SectionIndex(i), t.entry, t.field, inside)
+			}
+		}
+	}
+	l.alternatives(inside)
+}
+
+// spot is a place in the object.
+type spot struct {
+	sec elfobj.SectionIndex
+	off uint64
+}
+
+// moduleFields returns the fields that refer to the module.
+func (l *linker) moduleFields() map[spot]uint64 {
+	out := map[spot]uint64{}
+	for i := range l.spec.Sections {
+		s := &l.spec.Sections[i]
+		if s.Type != elf.SHT_RELA {
+			continue
+		}
+		for _, r := range s.Relas {
+			if l.syms[r.Sym].part > 0 {
+				out[spot{elfobj.SectionIndex(s.Info), r.Offset}] = relocations[r.Type]
+			}
+		}
+	}
+	return out
+}
+
+// relasOf returns the relocation section of a section, or nil.
+func (l *linker) relasOf(sec elfobj.SectionIndex) *elfobj.SpecSection {
+	for i := range l.spec.Sections {
+		if s := &l.spec.Sections[i]; s.Type == elf.SHT_RELA && elfobj.SectionIndex(s.Info) == sec {
+			return s
+		}
+	}
+	return nil
+}
+
+// leads returns where a relocation leads to in the object itself.
+func (l *linker) leads(r *elfobj.Rela) spot {
+	s := &l.spec.Symbols[r.Sym]
+	return spot{s.Section, s.Value + uint64(r.Addend)}
+}
+
+// filter drops the entries of a table that need the module.
+func (l *linker) filter(sec elfobj.SectionIndex, entry uint64, field int64, inside map[spot]uint64) {
+	s, rela := &l.spec.Sections[sec], l.relasOf(sec)
+	if rela == nil || len(inside) == 0 {
+		return
+	}
+	drop := map[uint64]bool{}
+	for i := range rela.Relas {
+		r := &rela.Relas[i]
+		at := r.Offset / entry * entry
+		_, key := inside[spot{sec, r.Offset}]
+		if field < 0 {
+			call := l.leads(r)
+			_, key = inside[spot{call.sec, call.off + 1}]
+		}
+		if key {
+			drop[at] = true
+		}
+	}
+	var data []byte
+	var relas []elfobj.Rela
+	for at := uint64(0); at+entry <= uint64(len(s.Data)); at += entry {
+		if drop[at] {
+			continue
+		}
+		for _, r := range rela.Relas {
+			if r.Offset >= at && r.Offset < at+entry {
+				r.Offset += uint64(len(data)) - at
+				relas = append(relas, r)
+			}
+		}
+		data = append(data, s.Data[at:at+entry]...)
+	}
+	s.Data, rela.Relas = data, relas
+	s.Size = uint64(len(data))
+}
+
+// alternatives refuses code that the loader may replace before a reference in it
+// is filled in.
+func (l *linker) alternatives(inside map[spot]uint64) {
+	alt := l.layout["alt_instr"]
+	for i := range l.spec.Sections {
+		s, rela := &l.spec.Sections[i], l.relasOf(elfobj.SectionIndex(i))
+		if s.Name != ".altinstructions" || rela == nil || alt.Size == 0 {
+			continue
+		}
+		for k := range rela.Relas {
+			r := &rela.Relas[k]
+			length := r.Offset/alt.Size*alt.Size + alt.Offsets["instrlen"]
+			if r.Offset%alt.Size != alt.Offsets["instr_offset"] || length >= uint64(len(s.Data)) {
+				continue
+			}
+			at := l.leads(r)
+			for n := range uint64(s.Data[length]) {
+				if _, ok := inside[spot{at.sec, at.off + n}]; ok {
+					l.refused.add(refuse(CodeModuleRef, "", s.Name, r.Offset, "an alternative refers to %s", l.obj.target.Name()))
+				}
+			}
+		}
+	}
+}

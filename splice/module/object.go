@@ -1,0 +1,92 @@
+package module
+
+import (
+	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// An object is what livepatch calls so: the kernel itself or a module, with the
+// functions that are replaced in it.
+type object struct {
+	target  *Target // nil for the kernel itself
+	patched []patched
+	checks  []check
+	hooks   map[string]target // callbacks by name
+	fixups  []fixup           // references to the module
+}
+
+// patched is a function that is replaced.
+type patched struct {
+	Function
+	to target // the new one
+	at uint64 // of its struct klp_func, in .data
+}
+
+// objectOf returns the object of a target. The kernel itself comes first.
+func (b *builder) objectOf(t *Target) *object {
+	for _, o := range b.objects {
+		if o.target == t || t != nil && o.target != nil && o.target.Name() == t.Name() {
+			return o
+		}
+	}
+	o := &object{target: t, hooks: map[string]target{}}
+	if t == nil {
+		b.objects = append([]*object{o}, b.objects...)
+	} else {
+		b.objects = append(b.objects, o)
+	}
+	return o
+}
+
+// name returns the name of the module, "" for the kernel itself.
+func (o *object) name() string {
+	if o.target == nil {
+		return ""
+	}
+	return o.target.Name()
+}
+
+func (o *object) sitesOf(b *builder) *kernel.Sites {
+	if o.target == nil {
+		return b.sites
+	}
+	return o.target.sites
+}
+
+// identify returns the name and the position by which livepatch finds the
+// function at an address, and refuses functions that are gone by then.
+func (o *object) identify(b *builder, name string, addr uint64) (string, uint64, error) {
+	if o.target != nil {
+		return o.target.identify(name, addr)
+	}
+	if b.image.IsInit(addr) {
+		return "", 0, refuse(CodeInit, name, "", addr, "it ran at boot, and is freed")
+	}
+	sym, ok := b.image.FunctionAt(addr)
+	if !ok {
+		return "", 0, refuse(splice.CodeNotLocated, name, "", addr, "the image has no symbol there")
+	}
+	pos, _ := b.image.Position(sym.Name, sym.Addr)
+	return sym.Name, pos, nil
+}
+
+func (t *Target) identify(name string, addr uint64) (string, uint64, error) {
+	part, off, ok := t.mod.Locate(addr)
+	if ok && t.mod.Parts[part].Init {
+		return "", 0, refuse(CodeInit, name, t.Name(), addr, "it is freed once the module is loaded")
+	}
+	if !ok {
+		return "", 0, refuse(splice.CodeNotLocated, name, t.Name(), addr, "it is not in the module")
+	}
+	sym, ok := t.mod.Function(part, off)
+	if !ok {
+		return "", 0, refuse(splice.CodeNotLocated, name, t.Name(), addr, "the module has no symbol there")
+	}
+	pos, err := t.mod.Position(sym.Name, part, off)
+	if err != nil {
+		r := refuse(CodeName, sym.Name, t.Name(), addr, "livepatch can't find it")
+		r.Err = err
+		return "", 0, r
+	}
+	return sym.Name, pos, nil
+}
