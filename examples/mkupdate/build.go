@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -43,14 +42,18 @@ func build(ctx context.Context, opt *options, stderr io.Writer) (*report, *modul
 	}
 	defer os.RemoveAll(dir)
 	r := newReport(opt, k)
+	runs, err := openRuns(opt, k)
+	if err != nil {
+		return nil, nil, err
+	}
 	var pairs []module.Pair
 	for i := 0; i < len(opt.objects); i += 2 {
 		p.step("comparing and matching %s", opt.objects[i])
-		pair, err := comparePair(ctx, opt, k, dir, opt.objects[i], opt.objects[i+1])
+		pair, err := comparePair(ctx, opt, k, runs, dir, opt.objects[i], opt.objects[i+1])
 		if err != nil {
 			return nil, nil, err
 		}
-		r.add(opt.objects[i], pair.Diff)
+		r.add(opt.objects[i], &pair)
 		if pair.Diff.Changes() > 0 {
 			pairs = append(pairs, pair)
 		}
@@ -88,7 +91,8 @@ func openKernel(opt *options) (*module.Kernel, error) {
 	return k, nil
 }
 
-func comparePair(ctx context.Context, opt *options, k *module.Kernel, dir, prePath, postPath string) (module.Pair, error) {
+func comparePair(ctx context.Context, opt *options, k *module.Kernel, runs []candidate, dir, prePath, postPath string) (module.Pair, error) {
+	runs, prePath = chosen(runs, prePath)
 	pre, err := open(ctx, opt, k, dir, prePath)
 	if err != nil {
 		return module.Pair{}, err
@@ -101,11 +105,11 @@ func comparePair(ctx context.Context, opt *options, k *module.Kernel, dir, prePa
 	if err != nil {
 		return module.Pair{}, err
 	}
-	m, err := reloc.Match(ctx, pre, k.Run(), reloc.Options{})
+	pair, err := match(ctx, d, runs)
 	if err != nil {
 		return module.Pair{}, fmt.Errorf("%s: %w", prePath, err)
 	}
-	return module.Pair{Diff: d, Match: m}, nil
+	return pair, nil
 }
 
 // open opens an object, or a copy of it that objtool has completed.

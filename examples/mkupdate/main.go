@@ -1,7 +1,11 @@
 // Mkupdate makes a livepatch module of the differences between two builds of
 // objects of the kernel.
 //
-//	mkupdate -run VMLINUX -name NAME [-o NAME.ko] PRE.o POST.o [PRE2.o POST2.o ...]
+//	mkupdate -run VMLINUX -name NAME [-o NAME.ko] [-target MODULE=FILE ...] PRE.o POST.o [PRE2.o POST2.o ...]
+//
+// With targets, each pair of objects goes to the one whose code it matches: the
+// kernel itself, or one of the modules. MODULE:PRE.o says it for those that
+// match several.
 //
 // Exit status: 0 the module was made, or could be; 1 error; 2 refused; 3 no
 // change; 64 usage. NAME.ko is written in the first case only.
@@ -36,6 +40,8 @@ Makes a livepatch module of what differs between builds of the kernel's objects.
 
   -run VMLINUX      the running build's image, with symbols
   -symvers FILE     its Module.symvers; CRCs come from the image without it
+  -target MODULE=FILE
+                    a module that objects belong to, and its .ko; may be repeated
   -name NAME        name of the module
   -o NAME.ko        where to write it; NAME.ko unless given
   -description TEXT what the module says of itself
@@ -52,7 +58,27 @@ type options struct {
 	run, symvers, out, objtool string
 	module                     module.Options
 	dry, json                  bool
+	targets                    []targetFile
 	objects                    []string // pre and post in turn
+}
+
+// targetFile is a module that is patched.
+type targetFile struct{ name, path string }
+
+// addTarget reads MODULE=FILE.
+func (o *options) addTarget(s string) error {
+	name, path, ok := strings.Cut(s, "=")
+	name = strings.ReplaceAll(name, "-", "_") // as the kernel has it
+	if !ok || name == "" || path == "" {
+		return fmt.Errorf("%q is not MODULE=FILE", s)
+	}
+	for _, t := range o.targets {
+		if t.name == name {
+			return fmt.Errorf("%s is given twice", name)
+		}
+	}
+	o.targets = append(o.targets, targetFile{name, path})
+	return nil
 }
 
 func main() {
@@ -85,6 +111,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&opt.module.Name, "name", "", "")
 	f.StringVar(&opt.module.Description, "description", "", "")
 	f.Func("fixes", "", func(s string) error { opt.module.Fixes = append(opt.module.Fixes, s); return nil })
+	f.Func("target", "", opt.addTarget)
 	f.BoolVar(&opt.module.Replace, "replace", false, "")
 	f.BoolVar(&opt.dry, "dry-run", false, "")
 	f.BoolVar(&opt.json, "json", false, "")

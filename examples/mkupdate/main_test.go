@@ -19,6 +19,7 @@ func TestUsage(t *testing.T) {
 	for _, bad := range []string{
 		"", "-run v", "-run v -name n", "-run v -name n a.o", "-name n a.o b.o", "-run v a.o b.o",
 		"-run v -name n -o n.o a.o b.o", "-nonsense", "-run v -name n a.o b.o c.o",
+		"-run v -name n -target a a.o b.o", "-run v -name n -target =a a.o b.o", "-run v -name n -target a-b=c -target a_b=d a.o b.o",
 	} {
 		if _, err := parse(strings.Fields(bad)); err == nil {
 			t.Errorf("%q was accepted", bad)
@@ -42,14 +43,21 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compile := func(old, text string) string {
+	compileFile := func(file, old, text string) string {
 		t.Helper()
-		path, err := tree.Compile(t.Context(), "fs/proc/cmdline.c", kbuild.Edit{Old: old, New: text})
+		path, err := tree.Compile(t.Context(), file, kbuild.Edit{Old: old, New: text})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return path
 	}
+	compile := func(old, text string) string { return compileFile("fs/proc/cmdline.c", old, text) }
+	vlan, err := k.ModulePath("8021q")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const vlanFile, vlanText = "net/8021q/vlanproc.c", `"VLAN Dev name	 | VLAN ID\n"`
+	vlanPre, vlanPost := compileFile(vlanFile, vlanText, vlanText), compileFile(vlanFile, vlanText, `"VLAN Dev name\n"`)
 	pre := compile("seq_putc", "seq_putc")
 	post := compile("seq_putc(m, '\\n');", `seq_puts(m, " patched\n");`)
 	init := compile(`proc_create_single("cmdline", 0,`, `proc_create_single("cmdline", 0400,`)
@@ -67,6 +75,11 @@ func TestRun(t *testing.T) {
 		{"refused", []string{pre, init}, exitRefused, "refused section", false},
 		{"missing", []string{pre, "missing.o"}, exitError, "", false},
 		{"no kernel", []string{"-run", pre, pre, post}, exitError, "", false},
+		{"module", []string{"-target", "8021q=" + vlan, vlanPre, vlanPost, pre, post}, exitMade, "replaces vlan_seq_show in 8021q", true},
+		{"module by name", []string{"-target", "8021q=" + vlan, "8021q:" + vlanPre, vlanPost}, exitMade, "vlanproc.o of 8021q", true},
+		{"no module", []string{vlanPre, vlanPost}, exitRefused, "refused not-matched", false},
+		{"wrong module", []string{"-target", "8021q=" + vlan, "8021q:" + pre, post}, exitRefused, "refused not-matched", false},
+		{"wrong name", []string{"-target", "zram=" + vlan, pre, post}, exitError, "", false},
 		{"json", []string{"-json", pre, post}, exitMade, `"by": "anchor"`, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -26,7 +26,8 @@ type report struct {
 
 // object is what differs in one pair.
 type object struct {
-	Path     string            `json:"path"` // of pre
+	Path     string            `json:"path"`   // of pre
+	Module   string            `json:"module"` // that it is part of, "" for the kernel itself
 	Changes  []change          `json:"changes"`
 	Findings []elfdiff.Finding `json:"findings"`
 }
@@ -55,8 +56,9 @@ func newReport(opt *options, k *module.Kernel) *report {
 	}
 }
 
-func (r *report) add(path string, d *elfdiff.Diff) {
-	o := object{Path: path, Changes: []change{}, Findings: append([]elfdiff.Finding{}, d.Findings...)}
+func (r *report) add(path string, p *module.Pair) {
+	d := p.Diff
+	o := object{Path: path, Module: targetName(p.Target), Changes: []change{}, Findings: append([]elfdiff.Finding{}, d.Findings...)}
 	for _, list := range [][]elfdiff.Change{d.Functions, d.Data} {
 		for i := range list {
 			ch := &list[i]
@@ -104,7 +106,11 @@ func (r *report) refuse(err error) {
 func (r *report) print(w io.Writer, term cli.Terminal) error {
 	var b strings.Builder
 	for _, o := range r.Objects {
-		fmt.Fprintln(&b, term.Paint(cli.Bold, o.Path))
+		fmt.Fprint(&b, term.Paint(cli.Bold, o.Path))
+		if o.Module != "" {
+			fmt.Fprintf(&b, " of %s", o.Module)
+		}
+		fmt.Fprintln(&b)
 		if len(o.Changes) == 0 {
 			fmt.Fprintln(&b, "  no change")
 		}
@@ -139,17 +145,34 @@ func (r *report) printModule(b *strings.Builder, term cli.Terminal) {
 		if f.Position > 0 {
 			name = fmt.Sprintf("%s (number %d of that name)", name, f.Position)
 		}
-		fmt.Fprintf(b, "  replaces %s at %#x, found by %s: %d bytes verified here and again at load, %d that the kernel rewrites\n",
-			term.Paint(cli.Cyan, name), f.Addr, f.By, f.Size-f.Masked, f.Masked)
+		where, when := fmt.Sprintf("at %#x", f.Addr), "at load"
+		if f.Module != "" {
+			where, when = "in "+f.Module, "whenever that is loaded"
+		}
+		fmt.Fprintf(b, "  replaces %s %s, found by %s: %d bytes verified here and again %s, %d that the kernel rewrites\n",
+			term.Paint(cli.Cyan, name), where, f.By, f.Size-f.Masked, when, f.Masked)
 	}
 	by := map[string]int{}
 	for _, x := range r.Module.References {
 		by[x.By]++
 	}
-	fmt.Fprintf(b, "  refers to %d exports, and to %d places that are not exported\n", by["export"], len(r.Module.References)-by["export"])
+	others := len(r.Module.References) - by["export"] - by["module"]
+	fmt.Fprintf(b, "  refers to %s, and to %s not exported", count(by["export"], "export"), count(others, "place"))
+	if n := by["module"]; n > 0 {
+		fmt.Fprintf(b, "; to %s in the modules, filled in when they are loaded", count(n, "place"))
+	}
+	fmt.Fprintln(b)
 	what := term.Paint(cli.Green, "wrote "+r.Written)
 	if r.Written == "" {
 		what = "nothing written"
 	}
 	fmt.Fprintf(b, "  %s: %d bytes, id %.12s\n", what, r.Size, r.Module.ID)
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

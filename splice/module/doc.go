@@ -1,5 +1,5 @@
-// Package module turns changes of built-in kernel code into a livepatch module
-// that the unmodified kernel loads: without kbuild, modpost, a linker or a
+// Package module turns changes of kernel code, built in or in modules, into a
+// livepatch module that the unmodified kernel loads: without kbuild, modpost, a linker or a
 // compiler.
 //
 //	k, err := module.OpenKernel("vmlinux")            // of the running build
@@ -35,9 +35,26 @@
 // difference the module is not loaded (EINVAL), and the kernel log names the
 // function and the offset.
 //
+// # Modules
+//
+// One update can change the kernel itself and any number of its modules, see
+// [Kernel.OpenModule]. They need not be loaded, and may be unloaded and loaded
+// again. Whenever one is there, livepatch calls the update's pre_patch callback
+// for it, before any of its code leads to the new code. The callback proves that
+// it is the module whose file was given (its build-id, the sizes and places of
+// its parts, the functions that are replaced, with every address in them), and
+// then fills in the addresses that the new code has of it. No .klp.rela section
+// is used: Linux 6.1 can't load a module a second time after one was applied. On
+// a difference the update is not loaded, or, when the module comes later, the
+// module is not, which is livepatch's own rule.
+//
+// What other modules export is imported as by any module, and makes the update
+// depend on them. Static branches on keys in a patched module are refused, since
+// the loader has to know the key before the module is there. Static calls of it
+// go through their trampolines.
+//
 // # Limits
 //
 // What can't be done safely is refused with a [splice.Refusal]: see the codes of
-// this package. Changes to kernel modules, and states of an update
-// (klp_state), are not offered.
+// this package. States of an update (klp_state) are not offered.
 package module

@@ -7,8 +7,6 @@ import (
 	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
-// # References to modules
-//
 // A module that is patched may be loaded after the update, and again and again.
 // So the fields that depend on where it is are filled in by the update itself,
 // in its pre_patch callback, which livepatch calls whenever the module is there

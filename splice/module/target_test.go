@@ -1,7 +1,13 @@
 package module_test
 
 import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/vm"
@@ -10,8 +16,8 @@ import (
 
 const vlanConfig = "/proc/net/vlan/config"
 
-// vlan changes two objects of one module: what /proc/net/vlan/config shows, by
-// variables of another object of the module, static data, and new data that
+// vlan changes an object of a module: what /proc/net/vlan/config shows, by a
+// variable of another object of the module, static data, and new data that
 // points to the module.
 func vlan() []source {
 	return changeIn("8021q", "net/8021q/vlanproc.c",
@@ -25,14 +31,23 @@ static int vlan_seq_show(struct seq_file *seq, void *v)
 		pr_debug("gosplice\n");`)
 }
 
+// TestTargets patches modules.
 func TestTargets(t *testing.T) {
 	t.Parallel()
 	for _, series := range []string{"6.1", "6.12"} {
 		t.Run(series, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, series)
-			m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: cpus[series], Log: vm.Policy{Taint: "OEK"}})
-			testReload(t, b, m)
+			m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: cpus[series], Log: vm.Policy{
+				Taint: "OEK",
+				Allow: []string{`livepatch: failed to enable patch 'fix_other'`, `livepatch: pre-patch callback failed for object '8021q'`, `livepatch: patch 'fix_other' failed for module '8021q', refusing`},
+			}})
+			for _, c := range []struct {
+				name string
+				test func(*testing.T, *bench, *vm.Machine)
+			}{{"reload", testReload}, {"two modules", testTwoModules}, {"another build", testOtherModule}} {
+				t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
+			}
 		})
 	}
 }
@@ -43,8 +58,9 @@ func testReload(t *testing.T, b *bench, m *vm.Machine) {
 	ctx := t.Context()
 	mod := b.build(t, module.Options{Name: "fix_vlan"}, vlan()...)
 	apply(t, m, mod)
-	for range 3 {
-		if err := errors.Join(m.Modprobe(ctx, "8021q", ""), shows(ctx, m, vlanConfig, "patched ", true)); err != nil {
+	for i := range 3 {
+		want := fmt.Sprintf("patched %d VLAN_NAME_TYPE_PLUS_VID 1\n", i+1)
+		if err := errors.Join(m.Modprobe(ctx, "8021q", ""), shows(ctx, m, vlanConfig, want, true)); err != nil {
 			t.Fatal(err)
 		}
 		if err := m.Unload(ctx, "8021q"); err != nil {
@@ -54,14 +70,129 @@ func testReload(t *testing.T, b *bench, m *vm.Machine) {
 	if err := m.Modprobe(ctx, "8021q", ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := unload(ctx, m, mod.Name); err != nil {
-		t.Fatal(err)
-	}
-	if err := shows(ctx, m, vlanConfig, "patched", false); err != nil {
+	err := errors.Join(unload(ctx, m, mod.Name), shows(ctx, m, vlanConfig, "patched", false))
+	if err != nil {
 		t.Fatal(err)
 	}
 	apply(t, m, mod)
-	if err := errors.Join(shows(ctx, m, vlanConfig, "patched", true), unload(ctx, m, mod.Name), shows(ctx, m, vlanConfig, "patched", false)); err != nil {
+	err = errors.Join(shows(ctx, m, vlanConfig, "patched", true), unload(ctx, m, mod.Name), shows(ctx, m, vlanConfig, "patched", false))
+	if err != nil {
 		t.Error(err)
 	}
+}
+
+// testTwoModules changes two objects of a module, another module, and the kernel
+// itself in one update: static calls, a lock, an alternative, what another
+// module exports, the callbacks of kpatch.
+func testTwoModules(t *testing.T, b *bench, m *vm.Machine) {
+	ctx := t.Context()
+	if err := errors.Join(m.Modprobe(ctx, "8021q", ""), m.Modprobe(ctx, "zram", "")); err != nil {
+		t.Fatal(err)
+	}
+	sources := append(vlan(), changeIn("8021q", "net/8021q/vlan.c",
+		"static int vlan_ioctl_handler(struct net *net, void __user *arg)\n{", `struct klp_object;
+static int gosplice_before(struct klp_object *o) { return vlan_net_id ? 0 : -1; }
+static int (*gosplice_p)(struct klp_object *) __used __section(".kpatch.callbacks.pre_patch") = gosplice_before;
+static int vlan_ioctl_handler(struct net *net, void __user *arg)
+{`,
+		"	int err;\n	struct vlan_ioctl_args args;\n", "	int err;\n	struct vlan_ioctl_args args;\n	cond_resched();\n	pr_warn_once(\"gosplice\\n\");\n")...)
+	sources = append(sources, changeIn("zram", "drivers/block/zram/zram_drv.c",
+		"static DEVICE_ATTR_RO(initstate);", "static DEVICE_ATTR_RO(initstate); ",
+		"val = init_done(zram);\n", "val = init_done(zram) + 40 + !!zram_major;\n")...)
+	sources = append(sources, greeting...)
+	mod := b.build(t, module.Options{Name: "fix_many"}, sources...)
+	state := func(patched bool) error {
+		return errors.Join(shows(ctx, m, vlanConfig, "patched", patched), shows(ctx, m, "/sys/block/zram0/initstate", "41", patched),
+			shows(ctx, m, "/proc/cmdline", "patched", patched))
+	}
+	if err := state(false); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, m, mod)
+	err := errors.Join(state(true), m.Unload(ctx, "zram"), m.Modprobe(ctx, "zram", ""), state(true), unload(ctx, m, mod.Name), state(false))
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// testOtherModule has the update meet a module that is not the one whose file it
+// was made from: one with another build-id, and one with a byte changed. The
+// update is not loaded when it is there; when it comes later, it is not loaded
+// itself, as livepatch has it.
+func testOtherModule(t *testing.T, b *bench, m *vm.Machine) {
+	ctx := t.Context()
+	mod := b.build(t, module.Options{Name: "fix_other"}, vlan()...)
+	_ = m.Unload(ctx, "8021q")
+	good, err := b.stock.Module("8021q")
+	if err != nil {
+		t.Fatal(err)
+	}
+	good = vm.Unsigned(good)
+	id := b.target(t, "8021q").BuildID()
+	inCode := codeByte(t, good, "vlan_seq_show")
+	for _, c := range []struct {
+		name string
+		at   int
+		says string
+	}{
+		{"build-id", bytes.Index(good, id) + 3, "its build-id+0x3 in 8021q"},
+		{"byte", inCode, "vlan_seq_show+0x"},
+	} {
+		bad := bytes.Clone(good)
+		bad[c.at] ^= 1
+		if err := m.Load(ctx, bad, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Load(ctx, mod.Bytes(), ""); !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: the update says %v, want EINVAL and %q", c.name, err, c.says)
+		}
+		if err := m.Unload(ctx, "8021q"); err != nil {
+			t.Fatal(err)
+		}
+		apply(t, m, mod)
+		if err := m.Load(ctx, bad, ""); !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: the module says %v, want EINVAL and %q", c.name, err, c.says)
+		}
+		err := errors.Join(m.Modprobe(ctx, "8021q", ""), shows(ctx, m, vlanConfig, "patched", true), unload(ctx, m, mod.Name), m.Unload(ctx, "8021q"))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// codeByte returns the place in a module's file of a byte of a function that no
+// relocation covers, behind what the function tracer needs.
+func codeByte(t *testing.T, file []byte, name string) int {
+	t.Helper()
+	f, err := elf.NewFile(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	syms, err := f.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range syms {
+		if s.Name != name {
+			continue
+		}
+		rela := f.Section(".rela" + f.Sections[s.Section].Name)
+		relas, err := rela.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		covered := map[uint64]bool{}
+		for i := 0; i+24 <= len(relas); i += 24 {
+			for n := range uint64(8) {
+				covered[binary.LittleEndian.Uint64(relas[i:])+n] = true
+			}
+		}
+		for at := s.Value + 9; at < s.Value+s.Size; at++ {
+			if !covered[at] {
+				return int(f.Sections[s.Section].Offset + at)
+			}
+		}
+	}
+	t.Fatalf("no byte of %s is free", name)
+	return 0
 }
