@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,10 +46,59 @@ func TestTargets(t *testing.T) {
 			for _, c := range []struct {
 				name string
 				test func(*testing.T, *bench, *vm.Machine)
-			}{{"reload", testReload}, {"two modules", testTwoModules}, {"another build", testOtherModule}} {
+			}{{"layout", testLayout}, {"reload", testReload}, {"two modules", testTwoModules}, {"another build", testOtherModule}} {
 				t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
 			}
 		})
+	}
+}
+
+// testLayout compares where the parts of modules are thought to be with what
+// the kernel says: each is moved as a whole.
+func testLayout(t *testing.T, b *bench, m *vm.Machine) {
+	ctx := t.Context()
+	names := []string{"8021q", "zram", "ip_tables"}
+	for _, name := range names {
+		if err := m.Modprobe(ctx, name, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := m.ReadFile(ctx, "/proc/kallsyms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		at := map[string][]uint64{}
+		for line := range strings.Lines(string(list)) {
+			f := strings.Fields(line)
+			if len(f) != 4 || f[3] != "["+name+"]" {
+				continue
+			}
+			addr, err := strconv.ParseUint(f[0], 16, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at[f[2]] = append(at[f[2]], addr)
+		}
+		moved, n := map[uint64]uint64{}, 0
+		run := b.target(t, name).Run()
+		for _, s := range run.Symbols() {
+			if len(at[s.Name]) != 1 || len(run.Lookup(s.Name)) != 1 {
+				continue
+			}
+			part, by := s.Addr>>26, at[s.Name][0]-s.Addr
+			if old, ok := moved[part]; ok && old != by {
+				t.Errorf("%s: %s is %#x from where it should be, others of its part %#x", name, s.Name, by, old)
+			}
+			moved[part] = by
+			n++
+		}
+		if len(moved) < 1 || n < 50 {
+			t.Errorf("%s: only %d symbols in %d parts", name, n, len(moved))
+		}
+		if err := m.Unload(ctx, name); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
