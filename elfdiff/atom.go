@@ -57,7 +57,7 @@ type Atom struct {
 	Kind    Kind
 	NoBits  bool   // occupies no bytes in the file (.bss)
 	Jumps   bool   // a jump table: each entry leads into one function
-	Opaque  bool   // code that does not decode to its end
+	Opaque  bool   // code that was found not to decode to its end; most is not looked at
 	Aside   bool   // a piece of code out of line that belongs to the places that refer to it
 	Name    string // its best symbol; "" for anonymous data
 	Section elfobj.SectionIndex

@@ -115,7 +115,7 @@ func (in *includer) function(a *Atom) {
 			in.report(in.Post.finding(CodeEntryPoints, a.ID, sym.Value-a.Offset, "%s is a second entry", sym.Name))
 		}
 	}
-	if a.Opaque {
+	if a.Opaque || !decodes(a.Bytes) {
 		in.report(in.Post.finding(CodeOpaqueCode, a.ID, 0, "its code does not decode to its end"))
 	}
 	if _, ok := islandsOf(a); !ok {

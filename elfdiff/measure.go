@@ -56,10 +56,7 @@ func (c *cutter) measureAside(s *elfobj.Section) {
 }
 
 // quickDistances sets the distances without decoding, from the bytes before
-// the field, and reports whether it could do so for all. The byte before a
-// RIP-relative field is a ModRM byte with mod 0 and rm 5, which no opcode of a
-// direct branch looks like; mov (8b, 89) and lea (8d) have no immediate in any
-// opcode map.
+// the fields, and reports whether it could do so for all.
 func quickDistances(a *Atom, list relas) bool {
 	for i := range list.refs {
 		r := &list.refs[i]
@@ -69,18 +66,12 @@ func quickDistances(a *Atom, list relas) bool {
 			}
 			continue
 		}
-		f := r.Offset - a.Offset
-		if f < 2 || f > uint64(len(a.Bytes)) {
+		f, ok := amd64.PCRelTail(a.Bytes, int(r.Offset-a.Offset))
+		if !ok {
 			return false
 		}
-		op, last := a.Bytes[f-2], a.Bytes[f-1]
-		branch := last == 0xe8 || last == 0xe9 || op == 0x0f && last&0xf0 == 0x80
-		plain := last&0xc7 == 0x05 && (op == 0x8b || op == 0x89 || op == opLea)
-		if !branch && !plain {
-			return false
-		}
-		list.notes[i] = 4
-		if plain && op != opLea {
+		list.notes[i] = note(f.Tail)
+		if f.Operand && f.Op != opLea {
 			list.notes[i] |= noteAccess
 		}
 	}
@@ -120,6 +111,18 @@ func decodeRefs(a *Atom, list relas, implicit *relas) {
 			list.notes[next] = 4 | noteGuess
 		}
 	}
+}
+
+// decodes reports whether code decodes to its end.
+func decodes(code []byte) bool {
+	for len(code) > 0 {
+		in, err := amd64.Decode(code)
+		if err != nil {
+			return false
+		}
+		code = code[in.Len:]
+	}
+	return true
 }
 
 // leaving appends the reference that the instruction at off makes to a place
