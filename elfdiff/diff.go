@@ -112,6 +112,7 @@ type Diff struct {
 	// byCallers are functions of post that take effect by their callers, which
 	// are replaced.
 	byCallers map[AtomID]bool
+	functions functionIndex
 }
 
 // Changes returns the number of functions and data objects that are not the

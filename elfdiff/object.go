@@ -29,6 +29,7 @@ type Object struct {
 	entriesOnce sync.Once
 	entries     *entryIndex
 	debug       debugInfo
+	inliners    inliners
 }
 
 type atomRange struct{ lo, hi AtomID }

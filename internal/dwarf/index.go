@@ -8,9 +8,10 @@ import (
 // Index lists what the units of an object consist of.
 type Index struct {
 	d *Data
-	// Types are the named structures, unions, enumerations and typedefs that
-	// are not inside others, in the order of the file. Variables and Functions
-	// likewise; declarations and abstract functions are among them.
+	// Types are the named structures and unions, and all enumerations, that are
+	// not inside others, in the order of the file, without declarations.
+	// Variables and Functions likewise; declarations and abstract functions are
+	// among them.
 	Types, Variables, Functions []uint64
 
 	code []codeRange // of concrete functions, by place
@@ -42,7 +43,7 @@ func (d *Data) readIndex() (*Index, error) {
 }
 
 // outermost are the tags that matter to the index.
-var outermost = tagSet(TagNull, TagNamespace, TagStructure, TagClass, TagUnion, TagEnumeration, TagTypedef, TagVariable, TagSubprogram)
+var outermost = tagSet(TagNull, TagNamespace, TagStructure, TagClass, TagUnion, TagEnumeration, TagVariable, TagSubprogram)
 
 func (x *Index) unit(u *Unit) error {
 	var e Entry
@@ -55,8 +56,8 @@ func (x *Index) unit(u *Unit) error {
 		switch e.Tag {
 		case TagNull, TagNamespace:
 			continue
-		case TagStructure, TagClass, TagUnion, TagEnumeration, TagTypedef:
-			if e.Has(AttrName) && !e.Has(AttrDeclaration) {
+		case TagStructure, TagClass, TagUnion, TagEnumeration:
+			if (e.Has(AttrName) || e.Tag == TagEnumeration) && !e.Has(AttrDeclaration) {
 				x.Types = append(x.Types, e.Offset)
 			}
 		case TagVariable:

@@ -131,6 +131,7 @@ func (d *Data) readProgram(c *cursor, l *Lines) error {
 	}
 	p.files = &files{d: d, off: p.end - length - 4, version: version}
 	p.header()
+	l.files[p.files.off] = p.files
 	if p.bad == "" {
 		p.run(l)
 	}

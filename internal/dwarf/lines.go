@@ -12,6 +12,7 @@ import (
 // Lines are the line tables of all units of an object.
 type Lines struct {
 	sequences []sequence // by section and place
+	files     map[uint64]*files
 }
 
 // sequence is a run of rows in one section, by place.
@@ -70,7 +71,7 @@ func (d *Data) readLines() (*Lines, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lines{}
+	l := &Lines{files: map[uint64]*files{}}
 	c := &cursor{s: &d.line, b: data}
 	for c.left() > 0 {
 		if err := d.readProgram(c, l); err != nil {

@@ -1,0 +1,281 @@
+package elfdiff
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/gosplice/gosplice/internal/dwarf"
+)
+
+// ExplanationCode says in one stable word what an [Explanation] is about.
+type ExplanationCode string
+
+// The explanations.
+const (
+	// ExplainInlined: what differs is the code of a function that is inlined.
+	ExplainInlined ExplanationCode = "inlined"
+	// ExplainInlining: post inlines functions that pre does not, or the reverse.
+	ExplainInlining ExplanationCode = "inlining"
+	// ExplainRenamed: the compiler made a variant of the function, or no longer
+	// does, which shows in its name.
+	ExplainRenamed ExplanationCode = "renamed"
+)
+
+// Explanation says what in the source is behind a change of the code, as far
+// as debug information and names tell.
+type Explanation struct {
+	Code ExplanationCode `json:"code"`
+	// Symbol is the function of the source that it is about.
+	Symbol string `json:"symbol"`
+	// File and Line are where that function is declared; "" and 0 when this is
+	// not known.
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+	// Text is a sentence for a person.
+	Text string `json:"text"`
+}
+
+// String returns the text.
+func (e Explanation) String() string { return e.Text }
+
+// Explain looks for reasons in the source why a function differs, or is new or
+// gone. It lists none when the function's own source explains it, and when
+// there is no debug information.
+//
+// It takes about as long as [Diff.Listing], and is safe for concurrent use.
+func (d *Diff) Explain(ch *Change) []Explanation {
+	if ch.Kind != Func || ch.Status == Same {
+		return nil
+	}
+	var list []Explanation
+	if e, ok := d.renamed(ch); ok {
+		list = append(list, e)
+	}
+	if ch.Status != Changed {
+		return list
+	}
+	if ch = d.coldOf(ch); ch == nil {
+		return list
+	}
+	pre, post := d.Pre.inlineMap(d.Pre.Atom(ch.Pre)), d.Post.inlineMap(d.Post.Atom(ch.Post))
+	if pre == nil || post == nil {
+		return list
+	}
+	if e, ok := d.inlined(ch, pre, post); ok {
+		list = append(list, e)
+	}
+	return append(list, d.inlining(ch, pre, post)...)
+}
+
+// coldOf returns the change of the cold part of a function that changed in
+// nothing else, and otherwise the change itself; nil when there is none to look
+// at.
+func (d *Diff) coldOf(ch *Change) *Change {
+	if len(ch.Reasons) == 0 || ch.Reasons[0].Code != ReasonCold {
+		return ch
+	}
+	base, _ := variant(ch.Name)
+	for _, c := range d.index().byBase[base] {
+		if a := d.Post.Atom(c.Post); c.Status == Changed && a != nil && a.Owner == ch.Post && c.Pre != NoAtom {
+			return c
+		}
+	}
+	return nil
+}
+
+// inlined explains a change that is, or begins, in inlined code.
+func (d *Diff) inlined(ch *Change, pre, post *inlineMap) (Explanation, bool) {
+	if len(ch.Reasons) == 0 || !inCode[ch.Reasons[0].Code] {
+		return Explanation{}, false
+	}
+	r := &ch.Reasons[0]
+	g := d.culprit(pre, post, r)
+	if g == nil {
+		return Explanation{}, false
+	}
+	total, own, of := d.attribute(ch, pre, post, g.Name)
+	text := "all that differs is code of " + g.Name
+	if of < total {
+		text = "the first difference is in code of " + g.Name
+	}
+	text += fmt.Sprintf(", which is inlined here by the call in line %d", g.line)
+	if of < total {
+		text += fmt.Sprintf("; %d of %d instructions that differ are of %s, %d of the function's own lines", of, total, g.Name, own)
+	}
+	if known, _ := d.bodyOf(g.Name); known != "" {
+		text += "; " + known
+	}
+	return Explanation{Code: ExplainInlined, Symbol: g.Name, File: g.File, Line: g.Function.Line, Text: text}, true
+}
+
+// culprit returns the inlined call of post whose function differs, as far as
+// can be told: of those that both sides have around the first difference the
+// innermost that nothing speaks against. A function of the same file is more
+// likely than one of a header, which gets its arguments from it.
+func (d *Diff) culprit(pre, post *inlineMap, r *Reason) *inlinedCall {
+	p := pre.chain(r.PreOffset)
+	var found *inlinedCall
+	for _, c := range post.chain(r.PostOffset) {
+		both := slices.ContainsFunc(p, func(q *inlinedCall) bool { return q.Name == c.Name && c.Name != "" })
+		if _, same := d.bodyOf(c.Name); !both || same {
+			continue
+		}
+		if c.File == post.own.File {
+			return c
+		}
+		if found == nil {
+			found = c
+		}
+	}
+	return found
+}
+
+// inCode are the reasons whose offsets are those of instructions.
+var inCode = map[ReasonCode]bool{
+	ReasonInstruction: true, ReasonLength: true, ReasonTarget: true,
+	ReasonReference: true, ReasonString: true, ReasonConstant: true,
+}
+
+// attribute counts the instructions that differ, those of them that are of the
+// function's own lines, and those that are of a function that is inlined, or of
+// what is inlined into that.
+func (d *Diff) attribute(ch *Change, pre, post *inlineMap, name string) (total, own, of int) {
+	count := func(m *inlineMap, off uint64) {
+		total++
+		list := m.chain(off)
+		switch {
+		case len(list) == 0:
+			own++
+		case slices.ContainsFunc(list, func(c *inlinedCall) bool { return c.Name == name }):
+			of++
+		}
+	}
+	for _, l := range d.Listing(ch) {
+		switch l.Mark {
+		case LinePost, LineChanged:
+			count(post, l.PostOffset)
+		case LinePre:
+			count(pre, l.PreOffset)
+		}
+	}
+	return total, own, of
+}
+
+// bodyOf says what else is known about a function that is inlined: a copy out
+// of line, and the functions that it is inlined into. same is set when that
+// speaks against a change of it.
+func (d *Diff) bodyOf(name string) (text string, same bool) {
+	x := d.index()
+	for _, ch := range x.byBase[name] {
+		if ch.Pre == NoAtom || ch.Post == NoAtom {
+			continue
+		}
+		if ch.Status == Changed {
+			return "the copy of it that is called has changed as well", false
+		}
+		return "the copy of it that is called has not changed", true
+	}
+	list := d.Post.inlinersOf(name)
+	for _, id := range list {
+		if ch := x.byPost[id]; ch != nil && ch.Status == Same {
+			return fmt.Sprintf("it is inlined into %s as well, which has not changed", d.Post.Atoms[id].Name), true
+		}
+	}
+	if n := len(list); n > 1 {
+		return fmt.Sprintf("all %d functions that it is inlined into have changed", n), false
+	}
+	return "", false
+}
+
+// functionIndex finds verdicts on functions. It is made when the first
+// explanation is asked for.
+type functionIndex struct {
+	once   sync.Once
+	byPost map[AtomID]*Change
+	byBase map[string][]*Change // by the name without what the compiler added
+}
+
+func (d *Diff) index() *functionIndex {
+	x := &d.functions
+	x.once.Do(func() {
+		x.byPost, x.byBase = map[AtomID]*Change{}, map[string][]*Change{}
+		for i := range d.Functions {
+			ch := &d.Functions[i]
+			if ch.Post != NoAtom {
+				x.byPost[ch.Post] = ch
+			}
+			base, _ := variant(ch.Name)
+			x.byBase[base] = append(x.byBase[base], ch)
+		}
+	})
+	return x
+}
+
+// inlining explains that other functions are inlined than before.
+func (d *Diff) inlining(ch *Change, pre, post *inlineMap) []Explanation {
+	p, q := pre.names(), post.names()
+	var list []Explanation
+	for _, f := range post.notIn(p) {
+		text := "post inlines " + f.Name
+		if d.Pre.mentions(ch.Pre, f.Name) {
+			text += ", which pre calls"
+		}
+		list = append(list, inliningOf(f, text))
+	}
+	for _, f := range pre.notIn(q) {
+		text := fmt.Sprintf("pre inlines %s, post does not have it", f.Name)
+		if d.Post.mentions(ch.Post, f.Name) {
+			text = fmt.Sprintf("post calls %s, which pre inlines", f.Name)
+		}
+		list = append(list, inliningOf(f, text))
+	}
+	return list
+}
+
+func inliningOf(f dwarf.Function, text string) Explanation {
+	return Explanation{Code: ExplainInlining, Symbol: f.Name, File: f.File, Line: f.Line, Text: text}
+}
+
+// names returns the names of the inlined functions.
+func (m *inlineMap) names() map[string]bool {
+	names := map[string]bool{}
+	for i := range m.calls {
+		names[m.calls[i].Name] = true
+	}
+	return names
+}
+
+// notIn returns the inlined functions that the other side does not inline, in
+// the order of their calls. Those that come with one of them are left out.
+func (m *inlineMap) notIn(names map[string]bool) []dwarf.Function {
+	var list []dwarf.Function
+	listed := map[string]bool{"": true, m.own.Name: true}
+	for i := range m.calls {
+		c := &m.calls[i]
+		if names[c.Name] || c.parent != ownCode && !names[m.calls[c.parent].Name] || listed[c.Name] {
+			continue
+		}
+		listed[c.Name] = true
+		list = append(list, c.Function)
+	}
+	return list
+}
+
+// mentions reports whether a function refers to one with a name, or to a
+// variant of it.
+func (o *Object) mentions(f AtomID, name string) bool {
+	for i := range o.Atoms[f].Refs {
+		r := &o.Atoms[f].Refs[i]
+		text := ""
+		if r.Target != NoAtom {
+			text = o.Atoms[r.Target].Name
+		} else {
+			text = o.symbols[r.Sym].Name
+		}
+		if base, _ := variant(text); base == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,80 @@
+package elfdiff
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// variants says what compilers do to a function before they add a word to its
+// name.
+var variants = map[string]string{
+	"isra":        "parameters split or dropped, or a result that nobody uses",
+	"constprop":   "a copy for constant arguments",
+	"part":        "the rest of a function whose beginning is inlined",
+	"cold":        "the unlikely part",
+	"localalias":  "another name for calls within the file",
+	"lto_priv":    "made unique among files that are linked together",
+	"llvm":        "a static function that another file needs",
+	"__uniq":      "made unique among files",
+	"specialized": "a copy for constant arguments",
+}
+
+// variant takes a symbol apart: foo.isra.0.cold is foo, with isra and cold.
+func variant(symbol string) (base string, what []string) {
+	base, rest, found := strings.Cut(symbol, ".")
+	if !found || base == "" {
+		return symbol, nil
+	}
+	for part := range strings.SplitSeq(rest, ".") {
+		if _, known := variants[part]; known {
+			what = append(what, part)
+		}
+	}
+	return base, what
+}
+
+// renamed explains that a function of pre and post has another name.
+func (d *Diff) renamed(ch *Change) (Explanation, bool) {
+	switch ch.Status {
+	case Changed:
+		pre, post := d.Pre.Atoms[ch.Pre].Name, d.Post.Atoms[ch.Post].Name
+		b, p := variant(pre)
+		c, q := variant(post)
+		if b != c || slices.Equal(p, q) {
+			return Explanation{}, false
+		}
+		return Explanation{Code: ExplainRenamed, Symbol: b, Text: fmt.Sprintf("%s became %s%s%s", pre, post, meaning("pre", p, q), meaning("post", q, p))}, true
+	case New, Removed:
+		return d.variantOnly(ch)
+	}
+	return Explanation{}, false
+}
+
+// meaning says what the words mean that only one side has.
+func meaning(side string, words, others []string) string {
+	s := ""
+	for _, w := range words {
+		if !slices.Contains(others, w) {
+			s += fmt.Sprintf("; %s in %s: %s", w, side, variants[w])
+		}
+	}
+	return s
+}
+
+// variantOnly explains a variant that only one side has, when the other has
+// the function.
+func (d *Diff) variantOnly(ch *Change) (Explanation, bool) {
+	base, words := variant(ch.Name)
+	side, other := "post", "pre"
+	if ch.Status == Removed {
+		side, other = other, side
+	}
+	for _, c := range d.index().byBase[base] {
+		if _, w := variant(c.Name); c != ch && c.Status != ch.Status && !slices.Equal(w, words) {
+			text := fmt.Sprintf("only %s has %s, and %s has %s%s%s", side, ch.Name, other, c.Name, meaning(side, words, w), meaning(other, w, words))
+			return Explanation{Code: ExplainRenamed, Symbol: base, Text: text}, true
+		}
+	}
+	return Explanation{}, false
+}
