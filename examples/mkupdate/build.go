@@ -47,6 +47,7 @@ func build(ctx context.Context, opt *options, stderr io.Writer) (*report, *modul
 		return nil, nil, err
 	}
 	var pairs []module.Pair
+	matters := false
 	for i := 0; i < len(opt.objects); i += 2 {
 		p.step("comparing and matching %s", opt.objects[i])
 		pair, err := comparePair(ctx, opt, k, runs, dir, opt.objects[i], opt.objects[i+1])
@@ -54,11 +55,13 @@ func build(ctx context.Context, opt *options, stderr io.Writer) (*report, *modul
 			return nil, nil, err
 		}
 		r.add(opt.objects[i], &pair)
-		if pair.Diff.Changes() > 0 {
+		if pair.Diff.Changes() > 0 { // what it has alone may be for another object
 			pairs = append(pairs, pair)
 		}
+		o := pair.Diff.Outcome()
+		matters = matters || o != elfdiff.OutcomeSame && o != elfdiff.OutcomeIgnored
 	}
-	if len(pairs) == 0 {
+	if !matters {
 		return r, nil, nil
 	}
 	p.step("building")
@@ -101,7 +104,7 @@ func comparePair(ctx context.Context, opt *options, k *module.Kernel, runs []can
 	if err != nil {
 		return module.Pair{}, err
 	}
-	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
+	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true, Accept: opt.accept})
 	if err != nil {
 		return module.Pair{}, err
 	}

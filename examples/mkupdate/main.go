@@ -21,6 +21,7 @@ import (
 	"os/signal"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/elfobj"
 	"github.com/gosplice/gosplice/splice/module"
@@ -47,6 +48,8 @@ Makes a livepatch module of what differs between builds of the kernel's objects.
   -description TEXT what the module says of itself
   -fixes TEXT       what it fixes, such as a CVE number; may be repeated
   -replace          take the place of all active livepatches
+  -accept CODE,...  take responsibility for what needs a person's judgement, by
+                    the codes shown
   -objtool PATH     run the kernel's objtool on copies of the objects first
   -dry-run          write nothing
   -json             print one JSON object
@@ -57,6 +60,7 @@ Exit status: 0 made; 1 error; 2 refused; 3 no change; 64 usage.
 type options struct {
 	run, symvers, out, objtool string
 	module                     module.Options
+	accept                     []elfdiff.Code
 	dry, json                  bool
 	targets                    []targetFile
 	objects                    []string // pre and post in turn
@@ -112,6 +116,15 @@ func parse(args []string) (options, error) {
 	f.StringVar(&opt.module.Description, "description", "", "")
 	f.Func("fixes", "", func(s string) error { opt.module.Fixes = append(opt.module.Fixes, s); return nil })
 	f.Func("target", "", opt.addTarget)
+	f.Func("accept", "", func(s string) error {
+		for name := range strings.SplitSeq(s, ",") {
+			if !elfdiff.Code(name).CanAccept() {
+				return fmt.Errorf("%q is no code that can be accepted", name)
+			}
+			opt.accept = append(opt.accept, elfdiff.Code(name))
+		}
+		return nil
+	})
 	f.BoolVar(&opt.module.Replace, "replace", false, "")
 	f.BoolVar(&opt.dry, "dry-run", false, "")
 	f.BoolVar(&opt.json, "json", false, "")

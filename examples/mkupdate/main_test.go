@@ -19,6 +19,7 @@ func TestUsage(t *testing.T) {
 	for _, bad := range []string{
 		"", "-run v", "-run v -name n", "-run v -name n a.o", "-name n a.o b.o", "-run v a.o b.o",
 		"-run v -name n -o n.o a.o b.o", "-nonsense", "-run v -name n a.o b.o c.o",
+		"-run v -name n -accept nonsense a.o b.o",
 		"-run v -name n -target a a.o b.o", "-run v -name n -target =a a.o b.o", "-run v -name n -target a-b=c -target a_b=d a.o b.o",
 	} {
 		if _, err := parse(strings.Fields(bad)); err == nil {
@@ -60,6 +61,7 @@ func TestRun(t *testing.T) {
 	vlanPre, vlanPost := compileFile(vlanFile, vlanText, vlanText), compileFile(vlanFile, vlanText, `"VLAN Dev name\n"`)
 	pre := compile("seq_putc", "seq_putc")
 	post := compile("seq_putc(m, '\\n');", `seq_puts(m, " patched\n");`)
+	odd := compile("seq_putc(m, '\\n');", `{ static int n __section(".gosplice"); if (n++) seq_putc(m, '\n'); }`)
 	init := compile(`proc_create_single("cmdline", 0,`, `proc_create_single("cmdline", 0400,`)
 	ko := filepath.Join(t.TempDir(), "fix.ko")
 	for _, c := range []struct {
@@ -72,7 +74,8 @@ func TestRun(t *testing.T) {
 		{"made", []string{"-symvers", symvers, pre, post}, exitMade, "replaces cmdline_proc_show", true},
 		{"dry", []string{"-dry-run", pre, post}, exitMade, "nothing written", false},
 		{"same", []string{pre, pre}, exitNoChange, "no change", false},
-		{"refused", []string{pre, init}, exitRefused, "refused section", false},
+		{"init only", []string{pre, init}, exitNoChange, "init-code", false},
+		{"refused", []string{pre, odd}, exitRefused, "refused section", false},
 		{"missing", []string{pre, "missing.o"}, exitError, "", false},
 		{"no kernel", []string{"-run", pre, pre, post}, exitError, "", false},
 		{"module", []string{"-target", "8021q=" + vlan, vlanPre, vlanPost, pre, post}, exitMade, "replaces vlan_seq_show in 8021q", true},

@@ -42,6 +42,7 @@ type change struct {
 // refusal is one of any package.
 type refusal struct {
 	Code    string `json:"code"`
+	Judge   bool   `json:"judge"` // a person can accept it
 	Symbol  string `json:"symbol"`
 	Section string `json:"section"`
 	Offset  uint64 `json:"offset"`
@@ -85,10 +86,10 @@ func (r *report) refuse(err error) {
 		if e.Err != nil {
 			text += ": " + e.Err.Error()
 		}
-		r.Refusals = append(r.Refusals, refusal{string(e.Code), e.Symbol, e.Section, e.Offset, text, e.Hint})
+		r.Refusals = append(r.Refusals, refusal{string(e.Code), false, e.Symbol, e.Section, e.Offset, text, e.Hint})
 	case *elfdiff.RefusedError:
 		for _, x := range e.Refusals {
-			r.Refusals = append(r.Refusals, refusal{string(x.Code), x.Symbol, x.Section, x.Offset, x.Message, x.Hint})
+			r.Refusals = append(r.Refusals, refusal{string(x.Code), x.Severity == elfdiff.NeedsJudgement, x.Symbol, x.Section, x.Offset, judged(&x.Finding), x.Hint})
 		}
 	case interface{ Unwrap() []error }:
 		for _, x := range e.Unwrap() {
@@ -122,11 +123,15 @@ func (r *report) print(w io.Writer, term cli.Terminal) error {
 			fmt.Fprintln(&b)
 		}
 		for _, f := range o.Findings {
-			fmt.Fprintf(&b, "  %s %s\n", term.Paint(cli.Yellow, "look at"), f)
+			fmt.Fprintf(&b, "  %s %s\n", term.Paint(cli.Yellow, f.Severity.String()), f)
 		}
 	}
 	for _, x := range r.Refusals {
-		fmt.Fprintf(&b, "%s %s: %s: %s\n", term.Paint(cli.Red, "refused"), x.Code, strings.TrimSpace(x.Symbol+" "+x.Section), x.Message)
+		word := term.Paint(cli.Red, "refused")
+		if x.Judge {
+			word = term.Paint(cli.Yellow, "judge")
+		}
+		fmt.Fprintf(&b, "%s %s: %s: %s\n", word, x.Code, strings.TrimSpace(x.Symbol+" "+x.Section), x.Message)
 		if x.Hint != "" {
 			fmt.Fprintf(&b, "  %s\n", x.Hint)
 		}
@@ -167,6 +172,14 @@ func (r *report) printModule(b *strings.Builder, term cli.Terminal) {
 		what = "nothing written"
 	}
 	fmt.Fprintf(b, "  %s: %d bytes, id %.12s\n", what, r.Size, r.Module.ID)
+}
+
+// judged is the message of a finding, with what comes of accepting it.
+func judged(f *elfdiff.Finding) string {
+	if f.Severity != elfdiff.NeedsJudgement {
+		return f.Message
+	}
+	return fmt.Sprintf("%s (with -accept %s: %s)", f.Message, f.Code, f.Accept)
 }
 
 // count is a number with its noun.

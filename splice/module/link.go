@@ -17,10 +17,57 @@ var relocations = map[uint32]uint64{
 	uint32(elf.R_X86_64_PC32): 4, uint32(elf.R_X86_64_PLT32): 4, uint32(elf.R_X86_64_PC64): 8,
 }
 
-// pair links what one pair carries into the module.
-func (b *builder) pair(p *Pair) {
+// link links what all pairs carry into the module. What one brings along, others
+// can use.
+func (b *builder) link(pairs []Pair) {
+	var all []*linker
+	for i := range pairs {
+		if l := b.extract(&pairs[i]); l != nil {
+			all = append(all, l)
+			b.offer(l)
+		}
+	}
+	for _, l := range all {
+		l.externals()
+	}
+	for _, l := range all {
+		l.withoutModule()
+		l.sections()
+		l.symbols()
+	}
+	for _, l := range all {
+		l.relocations()
+		for i := range l.carried.Replacements {
+			l.replace(&l.carried.Replacements[i])
+		}
+	}
+}
+
+// offer notes the symbols that an object of the update brings along for others:
+// those that are global, and new.
+func (b *builder) offer(l *linker) {
+	old := map[string]bool{}
+	for _, s := range l.pair.Diff.Pre.Symbols() {
+		if s.IsDefined() {
+			old[s.Name] = true
+		}
+	}
+	for i := 1; i < len(l.spec.Symbols); i++ {
+		s := &l.spec.Symbols[i]
+		if !s.IsDefined() || s.Bind() == elf.STB_LOCAL || old[s.Name] {
+			continue
+		}
+		if _, twice := b.offers[s.Name]; twice {
+			b.refused.add(refuse(CodeTwice, s.Name, l.object, 0, "two objects bring it along"))
+		}
+		b.offers[s.Name] = target{from: l, index: i}
+	}
+}
+
+// extract takes what one pair carries.
+func (b *builder) extract(p *Pair) *linker {
 	if !b.finished(p.Diff.Post) {
-		return
+		return nil
 	}
 	x, err := elfdiff.Extract(p.Diff)
 	if err != nil {
@@ -29,20 +76,15 @@ func (b *builder) pair(p *Pair) {
 			for i := range refused.Refusals {
 				b.refused.add(&elfdiff.RefusedError{Refusals: refused.Refusals[i : i+1]})
 			}
-			return
+			return nil
 		}
 		b.refused.add(err)
-		return
+		return nil
 	}
-	l := &linker{builder: b, pair: p, obj: b.objectOf(p.Target), spec: x.Spec, object: p.Diff.Post.Name()}
-	l.externals(x)
-	l.withoutModule()
-	l.sections()
-	l.symbols()
-	l.relocations()
-	for i := range x.Replacements {
-		l.replace(&x.Replacements[i])
+	for i := range x.InPlace {
+		b.refused.add(refuse(CodeInPlace, x.InPlace[i].Name, "", 0, "it would have to be overwritten where it is"))
 	}
+	return &linker{builder: b, pair: p, obj: b.objectOf(p.Target), carried: x, spec: x.Spec, object: p.Diff.Post.Name()}
 }
 
 // linker links one extracted object.
@@ -50,6 +92,7 @@ type linker struct {
 	*builder
 	pair     *Pair
 	obj      *object
+	carried  *elfdiff.Extracted
 	spec     *elfobj.Spec
 	object   string   // its name
 	homes    []home   // of the object's sections
@@ -115,7 +158,7 @@ func (l *linker) prefix(out *section, align uint64) {
 }
 
 // externals resolves the symbols that the object does not define.
-func (l *linker) externals(x *elfdiff.Extracted) {
+func (l *linker) externals() {
 	undefined := map[string]elfobj.SymbolIndex{}
 	for i, s := range l.pair.Diff.Pre.Symbols() {
 		if i > 0 && !s.IsDefined() {
@@ -124,8 +167,8 @@ func (l *linker) externals(x *elfdiff.Extracted) {
 	}
 	l.syms = make([]target, len(l.spec.Symbols))
 	l.external = map[elfobj.SymbolIndex]bool{}
-	for i := range x.Externals {
-		e := &x.Externals[i]
+	for i := range l.carried.Externals {
+		e := &l.carried.Externals[i]
 		t, err := l.resolve(undefined, e)
 		if err != nil {
 			l.refused.add(err)
@@ -171,7 +214,7 @@ func (l *linker) relocations() {
 		}
 		if name, ok := callbackOf(l.spec.Sections[s.Info].Name); ok {
 			for _, r := range s.Relas {
-				t := l.syms[r.Sym]
+				t := l.syms[r.Sym].final()
 				l.callback(name, l.spec.Sections[s.Info].Name, r.Type, target{symbol: t.symbol, addend: t.addend + r.Addend})
 			}
 		}
@@ -184,7 +227,7 @@ func (l *linker) relocations() {
 				l.refused.add(refuse(CodeRelocation, "", l.spec.Sections[s.Info].Name, r.Offset, "%v", elf.R_X86_64(r.Type)))
 				continue
 			}
-			t := l.syms[r.Sym]
+			t := l.syms[r.Sym].final()
 			if t.part > 0 {
 				l.late(h.sec, h.off+r.Offset, &r, t)
 				continue

@@ -82,9 +82,7 @@ func Build(k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
 	}
-	for i := range pairs {
-		b.pair(&pairs[i])
-	}
+	b.link(pairs)
 	b.something()
 	b.checks()
 	b.patch()
@@ -114,6 +112,7 @@ type builder struct {
 	refs    map[Reference]bool
 	depends map[string]bool // modules that export what is used
 	objects []*object
+	offers  map[string]target // symbols that an object brings along for others
 	strings map[string]uint64 // in .rodata.str
 	mutex   target            // text_mutex, once it is needed
 	note    *section
@@ -142,7 +141,7 @@ func newBuilder(k *Kernel, opt Options) (*builder, error) {
 	}
 	b := &builder{
 		Kernel: k, opt: opt, secs: map[string]*section{}, imports: map[string]elfobj.SymbolIndex{}, crcs: map[string]uint32{},
-		spaces: map[string]bool{}, refs: map[Reference]bool{}, strings: map[string]uint64{}, depends: map[string]bool{},
+		spaces: map[string]bool{}, refs: map[Reference]bool{}, strings: map[string]uint64{}, depends: map[string]bool{}, offers: map[string]target{},
 	}
 	for _, name := range []string{"module_layout", anchor} {
 		if _, err := b.export(name); err != nil {

@@ -101,6 +101,10 @@ fault:
 	{name: "two_objects", path: "/proc/cmdline", want: "two=2",
 		sources: append(change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " two=2\n");`),
 			change("fs/proc/loadavg.c", `%u/%d %d\n"`, `%u/%d %d two\n"`)...)},
+	{name: "across_objects", path: "/proc/cmdline", want: "shared 5 12",
+		sources: append(change("fs/proc/cmdline.c", "static int cmdline_proc_show(", "extern int gosplice_shared; int type_show(int);\nstatic int cmdline_proc_show(",
+			"seq_putc(m, '\\n');", `seq_printf(m, " shared %d %d\n", gosplice_shared, type_show(5));`), // the kernel has static functions of that name
+			change("fs/proc/loadavg.c", "static int loadavg_proc_show(", "int gosplice_shared = 5; int type_show(int); noinline int type_show(int n) { return n + 7; }\nstatic int loadavg_proc_show(")...)},
 	{name: "large", path: "/proc/stat", want: "gosplice",
 		sources: change("fs/proc/stat.c", `"procs_running %u\n"`, `"gosplice 1\nprocs_running %u\n"`)},
 	{name: "meminfo", path: "/proc/meminfo", want: "MemAll:",

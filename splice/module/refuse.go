@@ -24,6 +24,7 @@ const (
 	CodeLicense    splice.Code = "license"         // a licence with which livepatch can't be used
 	CodeAlready    splice.Code = "foreign-section" // a name that the module itself needs
 	CodeOtherBuild splice.Code = "other-build"     // a module that is not of the kernel's build
+	CodeInPlace    splice.Code = "in-place"        // data to be overwritten, where that is not offered
 	CodeModuleKey  splice.Code = "module-key"      // a static branch on a key in a module that is patched
 	CodeModuleRef  splice.Code = "module-table"    // a table that has to be right before the module is there
 )
@@ -42,6 +43,7 @@ var hints = map[splice.Code]string{
 	CodeNoObjtool:          "run the kernel's own objtool on pre and post",
 	CodeTwice:              "give each object once",
 	CodeOtherBuild:         "give the module that belongs to this build of the kernel, as it is shipped",
+	CodeInPlace:            "leave elfdiff.Options.InPlace out",
 	CodeModuleKey:          "ask for the state of the key instead, with static_key_enabled(), or leave the tracepoint out",
 	CodeModuleRef:          "reach it from ordinary code or data",
 	CodeLicense:            "use GPL or a dual licence",

@@ -66,7 +66,7 @@ func TestRefusals(t *testing.T) {
 		{"licence", module.Options{Name: "a", License: "Proprietary"}, greeting, module.CodeLicense},
 		{"lines", module.Options{Name: "a", Description: "a\nlicense=x"}, greeting, module.CodeName},
 		{"no change", module.Options{Name: "a"}, nil, splice.CodeNothing},
-		{"init", module.Options{Name: "a"}, change("fs/proc/cmdline.c", `proc_create_single("cmdline", 0,`, `proc_create_single("cmdline", 0400,`), module.CodeSection},
+		{"init", module.Options{Name: "a"}, change("fs/proc/cmdline.c", `proc_create_single("cmdline", 0,`, `proc_create_single("cmdline", 0400,`), splice.CodeNothing},
 		{"section", module.Options{Name: "a"}, version("static int gosplice_n __section(\".gosplice\") = 7;", `seq_printf(m, "%d\n", gosplice_n++);`), module.CodeSection},
 		{"twice", module.Options{Name: "a"}, append(greeting[:1:1], greeting...), module.CodeTwice},
 	} {

@@ -32,6 +32,18 @@ type target struct {
 	symbol elfobj.SymbolIndex
 	part   int // 0 for a symbol
 	addend int64
+	// from is set for what another object of the update defines, by the index
+	// of the symbol there, until that one is placed.
+	from  *linker
+	index int
+}
+
+// final returns what a target is once all objects are placed.
+func (t target) final() target {
+	if t.from != nil {
+		return t.from.syms[t.index]
+	}
+	return t
 }
 
 // export returns the undefined symbol for an export, and notes its CRC.
@@ -167,6 +179,11 @@ func (b *builder) foreign(name string, e *kernel.Export) (target, error) {
 // resolve finds what an undefined symbol of an extracted object is.
 func (l *linker) resolve(undefined map[string]elfobj.SymbolIndex, e *elfdiff.External) (target, error) {
 	p, b := l.pair, l.builder
+	if _, known := undefined[e.Name]; e.Pre == elfdiff.NoAtom && !known {
+		if t, ok := b.offers[e.Name]; ok {
+			return t, nil
+		}
+	}
 	if p.Target != nil {
 		addr, ok := uint64(0), false
 		if e.Pre != elfdiff.NoAtom {
