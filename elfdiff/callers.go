@@ -43,14 +43,14 @@ func (s *spread) callers(a *Atom) {
 	if s.traced == nil || s.traced[pre] || !s.onlyCalled(s.Pre, pre) || !s.onlyCalled(s.Post, a.ID) {
 		return
 	}
-	for _, u := range s.Post.users[a.ID] {
+	for _, u := range s.Post.users.of(a.ID) {
 		if b := &s.Post.Atoms[u]; b.Kind == Func && s.twins.pre[u] != NoAtom {
 			s.add(u, Reason{Code: ReasonCallee, Detail: "it calls " + a.Name + ", which changed and can't be taken over itself"})
 		}
 	}
 	// A caller that only pre has is gone from post; the running one would go on
 	// calling the old function, so that this one has to be refused.
-	for _, u := range s.Pre.users[pre] {
+	for _, u := range s.Pre.users.of(pre) {
 		if s.Pre.Atoms[u].Kind == Func && s.twins.post[u] == NoAtom {
 			return
 		}
@@ -64,7 +64,7 @@ func (s *spread) callers(a *Atom) {
 // onlyCalled reports whether nothing but direct calls, and tables that describe
 // the function's own code, refer to it.
 func (s *spread) onlyCalled(o *Object, id AtomID) bool {
-	for _, u := range o.users[id] {
+	for _, u := range o.users.of(id) {
 		b := &o.Atoms[u]
 		switch {
 		case b.Kind == Special || b.Kind == Unwind || b.root() == id:

@@ -18,20 +18,26 @@ import (
 // pair is the object of one source without a patch and with it.
 type pair struct{ pre, post string }
 
-// corpusPairs lists the pairs of real kernel patches that examples/corpus
-// built, in the folder that GOSPLICE_CORPUS names: pre/ and post/ in it.
-// Without it, it looks where that command leaves them. It builds nothing.
+// corpusDir is the folder of real kernel patches that examples/corpus built, one
+// folder in it for each stage: what GOSPLICE_CORPUS names, or where that command
+// leaves them. Nothing is built here.
+func corpusDir(b *testing.B) string {
+	b.Helper()
+	if dir := os.Getenv("GOSPLICE_CORPUS"); dir != "" {
+		return dir
+	}
+	cache, _ := os.UserCacheDir()
+	found, _ := filepath.Glob(filepath.Join(cache, "gosplice", "corpus", "6.1.*_6.1.*"))
+	if len(found) == 0 {
+		b.Skip("no corpus: run go run ./examples/corpus pre post, or set GOSPLICE_CORPUS")
+	}
+	return found[0]
+}
+
+// corpusPairs lists the pairs of real patches.
 func corpusPairs(b *testing.B) []pair {
 	b.Helper()
-	dir := os.Getenv("GOSPLICE_CORPUS")
-	if dir == "" {
-		cache, _ := os.UserCacheDir()
-		found, _ := filepath.Glob(filepath.Join(cache, "gosplice", "corpus", "6.1.*_6.1.*"))
-		if len(found) == 0 {
-			b.Skip("no corpus: run go run ./examples/corpus pre post, or set GOSPLICE_CORPUS")
-		}
-		dir = found[0]
-	}
+	dir := corpusDir(b)
 	var pairs []pair
 	filepath.WalkDir(filepath.Join(dir, "pre"), func(pre string, d os.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(pre, ".o") {

@@ -124,7 +124,7 @@ func (c *correlation) consistent(pre, post AtomID) bool {
 			return true
 		}
 	}
-	return len(users) == 0 && len(c.o[0].users[pre]) == 0
+	return len(users) == 0 && len(c.o[0].users.of(pre)) == 0
 }
 
 // byUse pairs numbered objects by the functions that use them: a static local
@@ -212,7 +212,7 @@ func (u *tableUses) add(e *entry) {
 // usedBy lists the atoms that refer to one, and the functions that do so in a
 // table.
 func (c *correlation) usedBy(side int, id AtomID) []AtomID {
-	users := c.o[side].users[id]
+	users := c.o[side].users.of(id)
 	for _, u := range users {
 		if a := &c.o[side].Atoms[u]; a.Kind == Special && c.o[side].sectionName(a.Section) == jumpTable {
 			return append(slices.Clip(users), c.tabled(side).by[id]...)

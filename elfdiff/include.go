@@ -69,7 +69,7 @@ func (in *includer) replaced(ch *Change) {
 // foreign includes what is new and may be for another object of the update.
 func (in *includer) foreign(ch *Change) {
 	in.add(ch.Post)
-	if !slices.ContainsFunc(in.Post.users[ch.Post], func(u AtomID) bool { return classOf(&in.Post.Atoms[u]) != 0 }) {
+	if !slices.ContainsFunc(in.Post.users.of(ch.Post), func(u AtomID) bool { return classOf(&in.Post.Atoms[u]) != 0 }) {
 		in.report(in.Post.finding(CodeUnused, ch.Post, 0, "it is new, and nothing in this object uses it"))
 	}
 }

@@ -23,8 +23,7 @@ type Object struct {
 	bySection []atomRange
 	// bySymbol maps each symbol to the atom that it is defined in.
 	bySymbol []AtomID
-	// users lists for each atom those that refer to it, in order.
-	users [][]AtomID
+	users    userLists
 
 	entriesOnce sync.Once
 	entries     *entryIndex

@@ -140,7 +140,7 @@ func (c *cutter) own() {
 			ownRecord(o, a)
 		case Func:
 			if parent, ok := coldParent(a.Name); ok {
-				a.Owner = c.parentOf(parent, users[i])
+				a.Owner = c.parentOf(parent, users.of(a.ID))
 			}
 		}
 	}
@@ -151,26 +151,48 @@ func (c *cutter) own() {
 			continue
 		}
 		if a.Kind == Const && a.Anonymous() && len(a.Refs) > 0 {
-			ownJumpTable(o, a, users[i])
+			ownJumpTable(o, a, users.of(a.ID))
 		}
 	}
 }
 
-// findUsers lists for each atom those that refer to it, in order.
-func (o *Object) findUsers() [][]AtomID {
-	users := make([][]AtomID, len(o.Atoms))
-	for i := range o.Atoms {
-		for j := range o.Atoms[i].Refs {
-			t := o.Atoms[i].Refs[j].Target
-			if t == NoAtom {
-				continue
-			}
-			if u := users[t]; len(u) == 0 || u[len(u)-1] != AtomID(i) {
-				users[t] = append(users[t], AtomID(i))
+// userLists lists for each atom those that refer to it, in order.
+type userLists struct {
+	list  []AtomID
+	first []int32 // by atom and one more: where its users start
+}
+
+func (l *userLists) of(id AtomID) []AtomID {
+	lo, hi := l.first[id], l.first[id+1]
+	return l.list[lo:hi:hi]
+}
+
+func (o *Object) findUsers() userLists {
+	first := make([]int32, len(o.Atoms)+1)
+	last := make([]AtomID, len(o.Atoms)) // the last user of each that was met, and one
+	each := func(yield func(user, target AtomID)) {
+		clear(last)
+		for i := range o.Atoms {
+			refs := o.Atoms[i].Refs
+			for j := range refs {
+				if t := refs[j].Target; t != NoAtom && last[t] != AtomID(i)+1 {
+					last[t] = AtomID(i) + 1
+					yield(AtomID(i), t)
+				}
 			}
 		}
 	}
-	return users
+	each(func(_, target AtomID) { first[target+1]++ })
+	for i := 1; i < len(first); i++ {
+		first[i] += first[i-1]
+	}
+	l := userLists{make([]AtomID, first[len(o.Atoms)]), first}
+	next := slices.Clone(first)
+	each(func(user, target AtomID) {
+		l.list[next[target]] = user
+		next[target]++
+	})
+	return l
 }
 
 // ownRecord gives an FDE, whose first reference is the start of the code that

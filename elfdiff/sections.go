@@ -67,13 +67,33 @@ var sectionRules = []sectionRule{
 
 // ruleOf returns the row that names the section, or nil.
 func ruleOf(name string) *sectionRule {
-	for i := range sectionRules {
-		r := &sectionRules[i]
-		if prefix, ok := strings.CutSuffix(r.name, "*"); ok && strings.HasPrefix(name, prefix) || name == r.name {
-			return r
+	if len(name) < 2 {
+		return nil
+	}
+	for _, r := range rulesByLetter[name[1]] {
+		if strings.HasPrefix(name, r.name) && (r.prefix || len(name) == len(r.name)) {
+			return r.rule
 		}
 	}
 	return nil
+}
+
+// rulesByLetter holds the rows in their order by the second letter of the name:
+// most sections of an object, .text.foo and the like, have none to be compared
+// with.
+var rulesByLetter = func() (t [256][]letteredRule) {
+	for i := range sectionRules {
+		r := &sectionRules[i]
+		name, prefix := strings.CutSuffix(r.name, "*")
+		t[name[1]] = append(t[name[1]], letteredRule{name, prefix, r})
+	}
+	return t
+}()
+
+type letteredRule struct {
+	name   string
+	prefix bool // of a section's name
+	rule   *sectionRule
 }
 
 // kindOfSection says what the section's atoms are. Sections that take no

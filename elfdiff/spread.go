@@ -68,7 +68,7 @@ func (s *spread) function(a *Atom) {
 	for _, c := range s.cold[a.ID] {
 		s.add(c, Reason{Code: ReasonParent, Detail: a.Name + " changed"})
 	}
-	for _, u := range s.Post.users[a.ID] {
+	for _, u := range s.Post.users.of(a.ID) {
 		b := &s.Post.Atoms[u]
 		if isLiteral(b) || b.Kind == Unwind || b.Kind == LSDA || b.Kind == Special || b.root() == a.root() {
 			continue
@@ -117,7 +117,7 @@ func (s *spread) constant(a *Atom) {
 // several objects the address of arr[i-1] looks like one in the object before,
 // and the end of arr like the start of the next.
 func (o *Object) usersOf(a *Atom) []AtomID {
-	users := o.users[a.ID]
+	users := o.users.of(a.ID)
 	r := o.bySection[a.Section]
 	if r.hi-r.lo == 1 || a.Anonymous() {
 		return users
@@ -127,7 +127,7 @@ func (o *Object) usersOf(a *Atom) []AtomID {
 		if n < r.lo || n >= r.hi {
 			continue
 		}
-		for _, u := range o.users[n] {
+		for _, u := range o.users.of(n) {
 			if o.mayMean(u, n, a.ID) {
 				users = append(users, u)
 			}

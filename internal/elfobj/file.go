@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 var errTruncated = io.ErrUnexpectedEOF
@@ -57,6 +58,8 @@ type File struct {
 
 	unique   lazy[map[elf.SectionType]pair]
 	overlaps lazy[map[SectionIndex]SectionIndex]
+	byName   lazy[nameIndex]
+	searches atomic.Int32
 	symbols  lazy[[]Symbol]
 	dynamic  lazy[[]Symbol]
 	relas    lazy[*relaIndex]

@@ -196,14 +196,43 @@ func (f *File) Section(i SectionIndex) *Section {
 }
 
 // SectionsNamed yields the sections of that name in file order. Names are not
-// unique: with COMDAT groups there may be thousands of the same name. It looks
-// at all sections.
+// unique: with COMDAT groups there may be thousands of the same name.
 func (f *File) SectionsNamed(name string) iter.Seq[*Section] {
 	return func(yield func(*Section) bool) {
+		if f.searches.Add(1) > maxSearches {
+			x, _ := f.byName.get(f.indexNames)
+			for i := x.first[name]; i != 0; i = x.next[i] {
+				if !yield(f.Sections[i]) {
+					return
+				}
+			}
+			return
+		}
 		for i := 1; i < len(f.Sections); i++ {
 			if f.Sections[i].Name == name && !yield(f.Sections[i]) {
 				return
 			}
 		}
 	}
+}
+
+// maxSearches is how many names are searched for before there is an index of
+// them: an index costs as much as a few dozen searches, and most files are asked
+// for a handful of names.
+const maxSearches = 16
+
+// A nameIndex finds sections by name.
+type nameIndex struct {
+	first map[string]SectionIndex
+	next  []SectionIndex // the next one of the same name, 0 if none
+}
+
+func (f *File) indexNames() (nameIndex, error) {
+	x := nameIndex{make(map[string]SectionIndex, len(f.Sections)), make([]SectionIndex, len(f.Sections))}
+	for i := len(f.Sections) - 1; i > 0; i-- {
+		name := f.Sections[i].Name
+		x.next[i] = x.first[name]
+		x.first[name] = SectionIndex(i)
+	}
+	return x, nil
 }
