@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -24,13 +25,18 @@ func (j *judge) entries() {
 		return
 	}
 	pre, post := j.Pre.indexEntries(), j.Post.indexEntries()
+	consts := [2]map[AtomID][]constantUse{j.Pre.constantUses(), j.Post.constantUses()}
 	for i := range j.list {
 		ch := &j.list[i]
 		if ch.Kind != Func || ch.Status == Changed {
 			continue
 		}
 		a, b := pre.of(ch.Pre), post.of(ch.Post)
-		if where := j.c.entries(a, b); where != "" {
+		where := j.c.entries(a, b)
+		if where == "" && !slices.Equal(consts[0][ch.Pre], consts[1][ch.Post]) {
+			where = "a table of runtime constants"
+		}
+		if where != "" {
 			j.changed(ch.Post, Reason{Code: ReasonTable, Detail: "what " + where + " says about it differs"})
 		}
 	}
@@ -163,5 +169,6 @@ func (a *Atom) refsIn(lo, hi uint64) []Ref {
 // byEntries reports whether a table is compared entry by entry, so that there
 // is nothing to say about it as a whole.
 func (j *judge) byEntries(section string) bool {
-	return j.carriesTables && (entryRuleOf(section) != nil || section == altReplacement || strings.HasPrefix(section, ".orc_unwind"))
+	return j.carriesTables && (entryRuleOf(section) != nil || section == altReplacement ||
+		strings.HasPrefix(section, ".orc_unwind") || strings.HasPrefix(section, runtimeConst))
 }

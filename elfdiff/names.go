@@ -104,8 +104,12 @@ func isLiteralName(name string) bool {
 	return ok
 }
 
-// isUnnamable reports whether no source computes the end of a constant, so
-// that a reference to its border means the neighbour.
+// isUnnamable reports whether no source computes the end of an object, so that
+// a reference to its border means the neighbour.
 func isUnnamable(a *Atom) bool {
-	return isLiteral(a) && !a.Anonymous() && stem(a.Name) != "C" || strings.HasPrefix(a.Name, btfPrefix)
+	if isLiteral(a) {
+		return !a.Anonymous() && stem(a.Name) != "C"
+	}
+	_, single := freshStems[stem(a.Name)]
+	return single || strings.HasPrefix(a.Name, btfPrefix)
 }

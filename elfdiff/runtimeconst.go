@@ -14,6 +14,37 @@ import (
 // is loaded later.
 const runtimePtr = "runtime_ptr_"
 
+// runtimeConst begins the names of all tables of runtime constants: others list
+// one-byte immediates of shifts.
+const runtimeConst = "runtime_"
+
+// constantUse is a runtime constant in a function: the table, and the place.
+type constantUse struct {
+	table string
+	off   int64
+}
+
+// constantUses lists the runtime constants of all functions.
+func (o *Object) constantUses() map[AtomID][]constantUse {
+	var out map[AtomID][]constantUse
+	for i, s := range o.File.Sections {
+		if o.kinds[i] != Special || !strings.HasPrefix(s.Name, runtimeConst) {
+			continue
+		}
+		if out == nil {
+			out = map[AtomID][]constantUse{}
+		}
+		for _, a := range o.SectionAtoms(s.Index) {
+			for k := range a.Refs {
+				if t := a.Refs[k].Target; t != NoAtom {
+					out[t] = append(out[t], constantUse{s.Name, a.Refs[k].TargetOff})
+				}
+			}
+		}
+	}
+	return out
+}
+
 // constantLoad is the instruction that code which travels has instead.
 //
 //	48 b8+r imm64        movabs $0x123456789abcdef,%r
