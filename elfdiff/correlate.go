@@ -42,6 +42,7 @@ func correlate(pre, post *Object) twins {
 	for _, r := range ladder {
 		c.climb(r)
 	}
+	c.byAlias()
 	c.byUse()
 	for _, r := range lateLadder {
 		c.climb(r)
@@ -102,6 +103,33 @@ func (c *correlation) climb(r rung) {
 	for _, k := range found {
 		if k.n == [2]int{1, 1} && (!r.weak || c.consistent(k.id[0], k.id[1])) {
 			c.pair(k.id[0], k.id[1], r.rule)
+		}
+	}
+}
+
+// byAlias pairs what has any global name in common: which of its names an atom
+// goes by depends on the others.
+func (c *correlation) byAlias() {
+	var names map[string]AtomID
+	for _, id := range c.alone(1) {
+		a := &c.o[1].Atoms[id]
+		for _, name := range c.o[1].globals(a) {
+			if names == nil {
+				names = map[string]AtomID{}
+			}
+			names[name] = id
+		}
+	}
+	if names == nil {
+		return
+	}
+	for _, id := range c.alone(0) {
+		for _, name := range c.o[0].globals(&c.o[0].Atoms[id]) {
+			twin, ok := names[name]
+			if ok && c.pre[twin] == NoAtom && c.t[0][id].class == c.t[1][twin].class {
+				c.pair(id, twin, RuleGlobal)
+				break
+			}
 		}
 	}
 }

@@ -301,7 +301,7 @@ func isPadding(b []byte) bool {
 }
 
 // bestName picks the name of an atom: of the symbols at its start a global
-// one, else a sized one, else any.
+// one, else a sized one, else any; of several the first by name.
 func (c *cutter) bestName(list []elfobj.SymbolIndex, start uint64) string {
 	best, name := -1, ""
 	for _, i := range list {
@@ -322,7 +322,7 @@ func (c *cutter) bestName(list []elfobj.SymbolIndex, start uint64) string {
 		if s.Size > 0 {
 			rank++
 		}
-		if rank > best {
+		if rank > best || rank == best && s.Name < name { // not by their order, which is the assembler's
 			best, name = rank, s.Name
 		}
 	}
