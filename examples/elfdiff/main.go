@@ -1,7 +1,8 @@
 // Elfdiff shows what really differs between two builds of one object, and
 // writes an object with just that.
 //
-//	elfdiff [-json] [-all] [-v] [-accept CODE,...] [-in-place] [-o OUT.o] PRE.o POST.o
+//	elfdiff [-json] [-all] [-v] [-accept CODE,...] [-in-place] [-o OUT.o]
+//	        [-html FILE [-src DIR [-post-src DIR]]] PRE.o POST.o
 //
 // Exit status: 0 there are changes, and all can be carried; 1 error; 2 refused, or
 // a person has to accept something first, OUT.o is not written; 3 no change that
@@ -29,7 +30,8 @@ const (
 	exitNoChange = 3
 )
 
-const usage = `usage: elfdiff [-json] [-all] [-v] [-accept CODE,...] [-in-place] [-o OUT.o] PRE.o POST.o
+const usage = `usage: elfdiff [-json] [-all] [-v] [-accept CODE,...] [-in-place] [-o OUT.o]
+               [-html FILE [-src DIR [-post-src DIR]]] PRE.o POST.o
 
 Shows what really differs between two builds of one relocatable object.
 
@@ -37,6 +39,13 @@ Shows what really differs between two builds of one relocatable object.
   -all      list what is the same too
   -v        show incidental differences: padding, jump widths, line numbers
   -o OUT.o  write an object with just the changes
+  -html FILE
+            write a page for reviewers that needs no other file, and print only
+            the verdicts
+  -src DIR  look for the source text below DIR before where the debug
+            information says it is
+  -post-src DIR
+            likewise for the source of POST.o, when it is in another tree
   -accept CODE,...
             leave out what needs a person's judgement, by the codes shown
   -in-place have changed constants of the same size overwritten
@@ -53,6 +62,7 @@ type options struct {
 	inPlace            bool
 	accept             []elfdiff.Code
 	out                string
+	html, src, postSrc string
 	pre, post          string
 }
 
@@ -81,6 +91,9 @@ func parse(args []string) (options, error) {
 	f.BoolVar(&opt.all, "all", false, "")
 	f.BoolVar(&opt.verbose, "v", false, "")
 	f.StringVar(&opt.out, "o", "", "")
+	f.StringVar(&opt.html, "html", "", "")
+	f.StringVar(&opt.src, "src", "", "")
+	f.StringVar(&opt.postSrc, "post-src", "", "")
 	f.BoolVar(&opt.inPlace, "in-place", false, "")
 	f.Func("accept", "", func(s string) error {
 		for _, name := range strings.Split(s, ",") {
@@ -99,6 +112,9 @@ func parse(args []string) (options, error) {
 		return opt, fmt.Errorf("%d arguments where PRE.o and POST.o are needed", f.NArg())
 	}
 	opt.pre, opt.post = f.Arg(0), f.Arg(1)
+	if opt.postSrc == "" {
+		opt.postSrc = opt.src
+	}
 	return opt, nil
 }
 
@@ -126,6 +142,11 @@ func run(opt options, w io.Writer, term cli.Terminal) (int, error) {
 			return exitError, fmt.Errorf("%s: an object can't say what has to be overwritten, such as %s: build the update from both", opt.out, x.InPlace[0].Name)
 		}
 		if err := elfobj.WriteFile(opt.out, x); err != nil {
+			return exitError, err
+		}
+	}
+	if opt.html != "" {
+		if err := writeHTML(opt.html, d, opt); err != nil {
 			return exitError, err
 		}
 	}

@@ -1,0 +1,246 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// section is one function or data object of the page.
+type section struct {
+	ID, Name, Kind, Status string
+	Where                  string // file and line
+	Sizes                  string
+	Pairing                string // how it was paired, when not by name
+	Why                    []why
+	Notes                  []string
+	Source                 []sourceBlock
+	Code                   []block
+	CodeTitle              string
+	Open                   bool
+	Href                   string
+	// Pre, Post and Both count the lines of the listing that only one side
+	// has, and those that differ.
+	Pre, Post, Both int
+}
+
+func (s *section) count(lines []elfdiff.Line) {
+	for i := range lines {
+		switch lines[i].Mark {
+		case elfdiff.LinePre:
+			s.Pre++
+		case elfdiff.LinePost:
+			s.Post++
+		case elfdiff.LineChanged:
+			s.Both++
+		}
+	}
+}
+
+// why is one reason, with the places.
+type why struct {
+	Word, Code, Text string // Word is "why" or "no change"
+	Pre, Post        []part
+	PreAt, PostAt    string
+	PreHref, Href    string
+	Detail           string
+}
+
+// sourceBlock is what differs in one file.
+type sourceBlock struct {
+	Name   string
+	Note   string
+	Blocks []block
+}
+
+// reasonTexts say the reason codes in words.
+var reasonTexts = map[elfdiff.ReasonCode]string{
+	elfdiff.ReasonInstruction: "another instruction or operand",
+	elfdiff.ReasonLength:      "one goes on where the other ends",
+	elfdiff.ReasonTarget:      "a branch leads to another place",
+	elfdiff.ReasonReference:   "a relocation means something else",
+	elfdiff.ReasonString:      "the text of a string",
+	elfdiff.ReasonConstant:    "the content of a constant",
+	elfdiff.ReasonBytes:       "the content",
+	elfdiff.ReasonSize:        "the size",
+	elfdiff.ReasonKind:        "writable or not",
+	elfdiff.ReasonCold:        "its cold part changed",
+	elfdiff.ReasonParent:      "goes with its parent",
+	elfdiff.ReasonException:   "the exception table",
+	elfdiff.ReasonLine:        "a line number",
+	elfdiff.ReasonPadding:     "padding",
+	elfdiff.ReasonJump:        "the width of a jump",
+}
+
+// section shows a change.
+func (p *pageBuilder) section(id string, ch *elfdiff.Change) section {
+	s := section{
+		ID: id, Href: "#" + id, Name: visible(ch.Name, maxName), Kind: ch.Kind.String(), Status: ch.Status.String(),
+		Sizes: p.sizes(ch), Where: p.where(ch), Open: ch.Status == elfdiff.Changed,
+	}
+	for i := range ch.Reasons {
+		s.Why = append(s.Why, p.why("why", id, i == 0, &ch.Reasons[i]))
+	}
+	if ch.Pre != elfdiff.NoAtom && ch.Post != elfdiff.NoAtom {
+		if a, b := p.d.Pre.Atom(ch.Pre).Name, p.d.Post.Atom(ch.Post).Name; a != b {
+			s.Pairing = fmt.Sprintf("%s in pre, paired by %s", visible(a, maxName), ch.Rule)
+		}
+	}
+	p.body(&s, ch)
+	return s
+}
+
+// body adds source and code, as far as there is room on the page.
+func (p *pageBuilder) body(s *section, ch *elfdiff.Change) {
+	lines := p.d.Listing(ch)
+	if p.room < len(lines) || p.room <= 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("The listing, %s, would make the page too large; elfdiff without -html writes it.", plural(len(lines), "line")))
+		return
+	}
+	if ch.Kind == elfdiff.Func {
+		p.sourceOf(s, ch, lines)
+	}
+	s.count(lines)
+	rows := p.listing(s.ID, ch, lines)
+	p.room -= len(rows)
+	what := "equal instruction"
+	s.CodeTitle = "Machine code"
+	if ch.Kind != elfdiff.Func {
+		what, s.CodeTitle = "equal line", "Content"
+	}
+	if ch.Status != elfdiff.Changed {
+		s.Code = []block{{Rows: rows}}
+		return
+	}
+	s.Code = fold(rows, what)
+}
+
+// why shows one reason; the places of the first one lead into the listing.
+func (p *pageBuilder) why(word, id string, link bool, r *elfdiff.Reason) why {
+	w := why{Word: word, Code: string(r.Code), Text: reasonTexts[r.Code], Detail: visible(r.Detail, maxText)}
+	if r.PreText == "" && r.PostText == "" {
+		return w
+	}
+	a, b := tokenize(visible(r.PreText, maxText)), tokenize(visible(r.PostText, maxText))
+	differInstructions(a, b)
+	w.Pre, w.Post = join(a), join(b)
+	w.PreAt, w.PostAt = fmt.Sprintf("+%#x", r.PreOffset), fmt.Sprintf("+%#x", r.PostOffset)
+	if link {
+		w.PreHref, w.Href = fmt.Sprintf("#%s.a%x", id, r.PreOffset), fmt.Sprintf("#%s.b%x", id, r.PostOffset)
+	}
+	return w
+}
+
+// sizes shows how large it was and is.
+func (p *pageBuilder) sizes(ch *elfdiff.Change) string {
+	a, b := p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)
+	switch {
+	case a == nil:
+		return fmt.Sprintf("%d bytes", b.Size)
+	case b == nil || a.Size == b.Size:
+		return fmt.Sprintf("%d bytes", a.Size)
+	}
+	return fmt.Sprintf("%d → %d bytes", a.Size, b.Size)
+}
+
+// where names the line that a function starts at.
+func (p *pageBuilder) where(ch *elfdiff.Change) string {
+	if ch.Kind != elfdiff.Func {
+		return ""
+	}
+	for s, a := range [2]*elfdiff.Atom{p.d.Post.Atom(ch.Post), p.d.Pre.Atom(ch.Pre)} {
+		if pos := p.positions[1-s]; pos != nil && a != nil {
+			if rows := pos.Rows(a); len(rows) > 0 {
+				return visible(rows[0].String(), maxName)
+			}
+		}
+	}
+	return ""
+}
+
+// sourceOf shows what differs in the source that a function was made from: its
+// own, and what was inlined into it.
+func (p *pageBuilder) sourceOf(s *section, ch *elfdiff.Change, lines []elfdiff.Line) {
+	var reaches [2][]*reach
+	for side, a := range [2]*elfdiff.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)} {
+		if a == nil || p.positions[side] == nil {
+			continue
+		}
+		var offsets []uint64
+		for i := range lines {
+			if sidesOf(&lines[i])[side].Size > 0 {
+				offsets = append(offsets, [2]uint64{lines[i].PreOffset, lines[i].PostOffset}[side])
+			}
+		}
+		reaches[side] = reachOf(p.positions[side], a, offsets)
+	}
+	switch {
+	case len(reaches[0]) > 0 && len(reaches[1]) > 0:
+		p.sourceChanges(s, reaches)
+	case len(reaches[1]) > 0:
+		p.sourceBody(s, 1, reaches[1][0])
+	case len(reaches[0]) > 0:
+		p.sourceBody(s, 0, reaches[0][0])
+	}
+}
+
+// sourceChanges shows the differences in all files that lent a function code.
+func (p *pageBuilder) sourceChanges(s *section, reaches [2][]*reach) {
+	by := map[string]*reach{}
+	for _, r := range reaches[1] {
+		by[r.pos.Name()] = r
+	}
+	missing := false
+	for i, a := range reaches[0] {
+		b := by[a.pos.Name()]
+		if b == nil {
+			continue
+		}
+		d := p.src.diff(a.pos, b.pos)
+		if d == nil {
+			missing = missing || i == 0
+			continue
+		}
+		if i == 0 && d.pre.path == d.post.path {
+			s.Notes = append(s.Notes, "One source file stands for pre and post; name the folder of post's with -post-src.")
+		}
+		if list := d.touched(a, b); len(list) > 0 {
+			rows := d.rows(list)
+			p.room -= len(rows)
+			s.Source = append(s.Source, sourceBlock{Name: visible(a.pos.Name(), maxName), Blocks: fold(rows, "equal line")})
+		}
+	}
+	switch {
+	case missing:
+		s.Notes = append(s.Notes, fmt.Sprintf("The source text of %s was not found; name its folder with -src.", visible(reaches[0][0].pos.Name(), maxName)))
+	case len(s.Source) == 0 && len(s.Notes) == 0:
+		s.Notes = append(s.Notes, "No line of its source differs: what it includes, a macro, or a choice of the compiler does.")
+	}
+}
+
+// maxBody bounds the lines of source that are shown of what only one side has.
+const maxBody = 400
+
+// sourceBody shows the source of a function that only one side has.
+func (p *pageBuilder) sourceBody(s *section, side int, r *reach) {
+	f := p.src.file(side, r.pos)
+	if f == nil {
+		return
+	}
+	var rows []row
+	for n := r.lo; n <= min(r.hi, len(f.lines), r.lo+maxBody); n++ {
+		c := cell{Off: fmt.Sprint(n), Parts: sourceParts(f.lines[n-1])}
+		if side == 0 {
+			rows = append(rows, row{Class: "l", Mark: "<", Left: c, differs: true})
+		} else {
+			rows = append(rows, row{Class: "r", Mark: ">", Right: c, differs: true})
+		}
+	}
+	p.room -= len(rows)
+	s.Source = append(s.Source, sourceBlock{Name: visible(r.pos.Name(), maxName), Blocks: []block{{Rows: rows}}})
+}
+
+func sourceParts(line string) []part {
+	return []part{{Text: visible(strings.TrimRight(line, "\r"), maxText)}}
+}

@@ -1,0 +1,300 @@
+package main
+
+import (
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// page is what the template shows.
+type page struct {
+	Title      string
+	Outcome    outcome
+	Facts      []fact
+	Tiles      []tile
+	Findings   []finding
+	More       int   // findings that are not shown
+	Severities []int // how many of each, as in severities
+	Sections   []section
+	Left       int // changes that are not shown
+	Travels    []cargo
+	Needs      []string
+	Quiet      []quiet
+	QuietMore  int
+	Same       int
+}
+
+// outcome is the verdict on the pair.
+type outcome struct{ Class, Word, Text string }
+
+// fact is a row of the table at the top: one value, or pre's and post's.
+type fact struct{ Name, Pre, Post string }
+
+// tile is a number at the top.
+type tile struct {
+	Label, Href string
+	Numbers     []number
+}
+
+type number struct {
+	N     string
+	Label string
+	Class string
+}
+
+// finding is what a person should know, or why the change can't be carried.
+type finding struct {
+	ID, Class, Severity  string
+	Code, Symbol, Href   string
+	Place, Message, Hint string
+	Accept, Comes        string // the option, and what comes of it
+	Accepted             bool
+}
+
+// cargo is a group of what travels.
+type cargo struct {
+	Kind  string
+	Count int
+	Bytes string
+	Names []link
+	More  int
+}
+
+type link struct{ Href, Name, Title string }
+
+// quiet is a function or object that differs without being changed.
+type quiet struct {
+	Name string
+	Why  []why
+	More int
+}
+
+// Bounds of the page. A row takes about 250 bytes.
+const (
+	maxRows     = 40_000
+	maxFindings = 1_000
+	maxSections = 2_000
+	maxQuiet    = 300
+	maxReasons  = 4
+	maxNames    = 400
+)
+
+// pageBuilder collects a page.
+type pageBuilder struct {
+	d         *elfdiff.Diff
+	opt       options
+	src       *sources
+	positions [2]*elfdiff.Positions // nil without debug information
+	room      int                   // rows that may still be shown
+	anchors   anchors
+	// ids are the sections of changed functions and objects, by the atoms of
+	// pre and post.
+	ids [2]map[elfdiff.AtomID]string
+}
+
+func pageOf(d *elfdiff.Diff, opt options) *page {
+	p := &pageBuilder{d: d, opt: opt, src: newSources(opt.src, opt.postSrc), room: maxRows, anchors: anchors{}}
+	for i, o := range [2]*elfdiff.Object{d.Pre, d.Post} {
+		p.positions[i], _ = o.Positions() // without them there is no source
+		p.ids[i] = map[elfdiff.AtomID]string{}
+	}
+	g := &page{Title: visible(titleOf(d), maxName)}
+	changes := p.changes(g)
+	for _, c := range changes {
+		g.Sections = append(g.Sections, p.section(c.id, c.ch))
+	}
+	p.findings(g)
+	p.travels(g)
+	p.quiet(g)
+	g.Outcome = p.outcome()
+	g.Facts = p.facts()
+	g.Tiles = p.tiles(g)
+	return g
+}
+
+// titleOf names the pair by what the paths of both have in common.
+func titleOf(d *elfdiff.Diff) string {
+	a, b := strings.Split(d.Pre.Name(), "/"), strings.Split(d.Post.Name(), "/")
+	n := 0
+	for n < len(a) && n < len(b) && a[len(a)-1-n] == b[len(b)-1-n] {
+		n++
+	}
+	if n == 0 {
+		return a[len(a)-1] + " → " + b[len(b)-1]
+	}
+	return strings.TrimPrefix(strings.Join(a[len(a)-n:], "/"), "/")
+}
+
+type change struct {
+	id string
+	ch *elfdiff.Change
+}
+
+// changes lists what is shown: functions before data, what changed before what
+// is new or gone.
+func (p *pageBuilder) changes(g *page) []change {
+	var out []change
+	for _, list := range [][]elfdiff.Change{p.d.Functions, p.d.Data} {
+		for _, status := range []elfdiff.Status{elfdiff.Changed, elfdiff.New, elfdiff.Removed} {
+			for i := range list {
+				ch := &list[i]
+				if ch.Status != status {
+					continue
+				}
+				if len(out) >= maxSections {
+					g.Left++
+					continue
+				}
+				c := change{p.anchors.make(map[bool]string{true: "f-", false: "d-"}[ch.Kind == elfdiff.Func], ch.Name), ch}
+				out = append(out, c)
+				p.ids[0][ch.Pre], p.ids[1][ch.Post] = c.id, c.id
+			}
+		}
+	}
+	for i := range p.ids {
+		delete(p.ids[i], elfdiff.NoAtom)
+	}
+	return out
+}
+
+// refName names what a reference means, and the section that shows it.
+func (p *pageBuilder) refName(o *elfdiff.Object, side int, r *elfdiff.Ref) (name, href string) {
+	if r.Target == elfdiff.NoAtom {
+		return visible(o.Symbol(r.Sym).Name, maxText), ""
+	}
+	if id, ok := p.ids[side][r.Target]; ok {
+		href = "#" + id
+	}
+	return visible(o.Atom(r.Target).Name, maxText), href
+}
+
+func (p *pageBuilder) outcome() outcome {
+	final, judge := 0, 0
+	for i := range p.d.Refusals {
+		if p.d.Refusals[i].Severity == elfdiff.NeedsJudgement {
+			judge++
+		} else {
+			final++
+		}
+	}
+	switch p.d.Outcome() {
+	case elfdiff.OutcomeRefused:
+		return outcome{"refused", "Refused", plural(final, "reason") + " why the changes can't be carried as they are."}
+	case elfdiff.OutcomeJudge:
+		return outcome{"judge", "Needs judgement", "A person has to look at " + plural(judge, "difference") + ", and accept what comes of leaving them out."}
+	case elfdiff.OutcomeIgnored:
+		return outcome{"same", "Nothing to carry", "What differs has no bearing on what runs."}
+	case elfdiff.OutcomeSame:
+		return outcome{"same", "No change", "Nothing that runs differs; no update is needed."}
+	}
+	text := "All changes can be carried."
+	if n := len(p.d.Findings); n > 0 {
+		text = "All changes can be carried; " + plural(n, "finding") + " to read."
+	}
+	return outcome{"carried", "Carried", text}
+}
+
+func (p *pageBuilder) facts() []fact {
+	var out []fact
+	add := func(name string, of func(o *elfdiff.Object) string) {
+		a, b := visible(of(p.d.Pre), maxText), visible(of(p.d.Post), maxText)
+		if a == b {
+			b = ""
+		}
+		if a != "" || b != "" {
+			out = append(out, fact{name, a, b})
+		}
+	}
+	add("object", func(o *elfdiff.Object) string { return o.Name() })
+	add("SHA-256", func(o *elfdiff.Object) string { return digest(o.Name()) })
+	add("compiler", compilerOf)
+	text := "no debug information: no source is shown"
+	if p.positions[0] != nil || p.positions[1] != nil {
+		text = fmt.Sprintf("%s found, %d not", plural(p.src.found, "file"), p.src.missing)
+		if p.src.found+p.src.missing == 0 {
+			text = ""
+		}
+	}
+	if text != "" {
+		out = append(out, fact{"source", text, ""})
+	}
+	return out
+}
+
+// digest identifies an object that was read from a file.
+func digest(name string) string {
+	f, err := os.Open(name)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return ""
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// compilerOf returns what the compilers left in .comment, each once.
+func compilerOf(o *elfdiff.Object) string {
+	var out []string
+	seen := map[string]bool{}
+	for s := range o.File.SectionsNamed(".comment") {
+		b, err := s.Data()
+		if err != nil || s.Type != elf.SHT_PROGBITS {
+			continue
+		}
+		for _, part := range strings.Split(string(b[:min(len(b), 4<<10)]), "\x00") {
+			if part != "" && !seen[part] {
+				seen[part] = true
+				out = append(out, part)
+			}
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func (p *pageBuilder) tiles(g *page) []tile {
+	out := []tile{
+		{"functions", "#changes", countsOf(p.d.Functions)},
+		{"data", "#changes", countsOf(p.d.Data)},
+	}
+	n := tile{Label: "findings", Href: "#findings"}
+	for i, k := range g.Severities {
+		n.Numbers = append(n.Numbers, number{thousands(k), severities[i].short, classIf(k > 0, severities[i].class)})
+	}
+	out = append(out, n)
+	n = tile{Label: "travels", Href: "#travels"}
+	for _, c := range g.Travels {
+		n.Numbers = append(n.Numbers, number{thousands(c.Count), c.Kind, ""})
+	}
+	if len(n.Numbers) == 0 {
+		n.Numbers = []number{{"0", "pieces", "zero"}}
+	}
+	return append(out, n)
+}
+
+func classIf(ok bool, class string) string {
+	if ok {
+		return class
+	}
+	return "zero"
+}
+
+func countsOf(list []elfdiff.Change) []number {
+	n := map[elfdiff.Status]int{}
+	for i := range list {
+		n[list[i].Status]++
+	}
+	var out []number
+	for _, s := range []elfdiff.Status{elfdiff.Changed, elfdiff.New, elfdiff.Removed, elfdiff.Same} {
+		out = append(out, number{thousands(n[s]), s.String(), classIf(n[s] > 0, s.String())})
+	}
+	return out
+}

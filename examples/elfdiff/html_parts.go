@@ -1,0 +1,188 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// severities are the looks and names of findings, the gravest first.
+var severities = []struct {
+	severity           elfdiff.Severity
+	class, short, word string
+}{
+	{elfdiff.Refused, "refused", "refused", "refused"},
+	{elfdiff.NeedsJudgement, "judge", "to judge", "needs judgement"},
+	{elfdiff.Carried, "carried", "carried", "carried"},
+	{elfdiff.Ignored, "ignored", "ignored", "ignored"},
+}
+
+// findings lists the gravest first.
+func (p *pageBuilder) findings(g *page) {
+	byName := map[string]string{}
+	for i := range g.Sections {
+		byName[g.Sections[i].Name] = g.Sections[i].Href
+	}
+	add := func(i int, f *elfdiff.Finding) {
+		s := &severities[i]
+		if f.Severity != s.severity {
+			return
+		}
+		g.Severities[i]++
+		if len(g.Findings) >= maxFindings {
+			g.More++
+			return
+		}
+		v := p.finding(f)
+		v.Class, v.Severity, v.Href = s.class, s.word, byName[v.Symbol]
+		g.Findings = append(g.Findings, v)
+	}
+	g.Severities = make([]int, len(severities))
+	for i := range severities {
+		for k := range p.d.Refusals {
+			add(i, &p.d.Refusals[k].Finding)
+		}
+		for k := range p.d.Findings {
+			add(i, &p.d.Findings[k])
+		}
+	}
+}
+
+func (p *pageBuilder) finding(f *elfdiff.Finding) finding {
+	v := finding{
+		ID: p.anchors.make("x-", string(f.Code)), Code: string(f.Code), Symbol: visible(f.Symbol, maxName),
+		Message: visible(f.Message, maxText), Hint: visible(f.Hint, maxText), Accepted: f.Accepted,
+	}
+	if f.Section != "" {
+		v.Place = fmt.Sprintf("%s+%#x", visible(f.Section, maxName), f.Offset)
+	}
+	if f.Accept != "" {
+		v.Accept, v.Comes = "-accept "+v.Code, visible(f.Accept, maxText)
+	}
+	return v
+}
+
+// travels groups what an update takes with it.
+func (p *pageBuilder) travels(g *page) {
+	groups := map[elfdiff.Kind]*cargo{}
+	var sizes = map[elfdiff.Kind]uint64{}
+	order := []elfdiff.Kind{
+		elfdiff.Func, elfdiff.Data, elfdiff.Const, elfdiff.TLS, elfdiff.String, elfdiff.Merge,
+		elfdiff.Special, elfdiff.LSDA, elfdiff.Unwind,
+	}
+	for i := range p.d.Post.Atoms {
+		a := &p.d.Post.Atoms[i]
+		if !p.d.Included(a.ID) {
+			continue
+		}
+		c := groups[a.Kind]
+		if c == nil {
+			c = new(cargo)
+			groups[a.Kind] = c
+		}
+		c.Count++
+		sizes[a.Kind] += a.Size
+		l, ok := p.cargoName(a)
+		switch {
+		case !ok:
+		case len(c.Names) >= maxNames:
+			c.More++
+		default:
+			c.Names = append(c.Names, l)
+		}
+	}
+	for _, k := range order {
+		if c := groups[k]; c != nil {
+			c.Kind = nouns(c.Count, kindTexts[k])
+			c.Bytes = plural(int(sizes[k]), "byte")
+			g.Travels = append(g.Travels, *c)
+		}
+	}
+	p.needs(g)
+}
+
+var kindTexts = map[elfdiff.Kind]string{
+	elfdiff.Func: "function", elfdiff.Data: "variable", elfdiff.Const: "constant", elfdiff.TLS: "thread-local variable",
+	elfdiff.String: "string", elfdiff.Merge: "merged constant", elfdiff.Special: "table entry",
+	elfdiff.LSDA: "exception table", elfdiff.Unwind: "unwinding record",
+}
+
+func (p *pageBuilder) cargoName(a *elfdiff.Atom) (link, bool) {
+	l := link{Title: plural(int(a.Size), "byte")}
+	switch {
+	case a.Kind == elfdiff.String:
+		l.Name = fmt.Sprintf("%q", clip(string(a.Bytes), 80))
+	case a.Kind == elfdiff.Special || a.Name == "" && a.Kind == elfdiff.Const:
+		l.Name = sectionOf(p.d.Post, a)
+	case a.Name == "":
+		return l, false
+	default:
+		l.Name = a.Name
+	}
+	if id, ok := p.ids[1][a.ID]; ok {
+		l.Href = "#" + id
+	}
+	l.Name = visible(l.Name, maxName)
+	return l, true
+}
+
+func clip(s string, n int) string {
+	if i := len(s) - 1; i >= 0 && s[i] == 0 {
+		s = s[:i]
+	}
+	if len(s) > n {
+		return s[:n] + "…"
+	}
+	return s
+}
+
+func sectionOf(o *elfdiff.Object, a *elfdiff.Atom) string {
+	return fmt.Sprintf("%s+%#x", o.File.Sections[a.Section].Name, a.Offset)
+}
+
+// needs lists what the update refers to in the running program.
+func (p *pageBuilder) needs(g *page) {
+	if len(p.d.Refusals) > 0 || p.d.Changes() == 0 {
+		return
+	}
+	x, err := elfdiff.Extract(p.d)
+	if err != nil {
+		return
+	}
+	for i, e := range x.Externals {
+		if i == maxNames {
+			g.Needs = append(g.Needs, fmt.Sprintf("and %d more", len(x.Externals)-i))
+			break
+		}
+		g.Needs = append(g.Needs, visible(e.Name, maxName))
+	}
+}
+
+// quiet lists what differs without being a change.
+func (p *pageBuilder) quiet(g *page) {
+	for _, list := range [][]elfdiff.Change{p.d.Functions, p.d.Data} {
+		for i := range list {
+			ch := &list[i]
+			if ch.Status != elfdiff.Same {
+				continue
+			}
+			g.Same++
+			if len(ch.Incidental) == 0 {
+				continue
+			}
+			if len(g.Quiet) >= maxQuiet {
+				g.QuietMore++
+				continue
+			}
+			q := quiet{Name: visible(ch.Name, maxName)}
+			for k := range ch.Incidental {
+				if k == maxReasons {
+					q.More = len(ch.Incidental) - k
+					break
+				}
+				q.Why = append(q.Why, p.why("no change", "", false, &ch.Incidental[k]))
+			}
+			g.Quiet = append(g.Quiet, q)
+		}
+	}
+}

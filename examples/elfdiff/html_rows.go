@@ -1,0 +1,298 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// row is one line of a side-by-side listing.
+type row struct {
+	Class string // by what it is, and how the sides relate
+	Mark  string
+	Title string // says what the mark does not
+	Wide  bool   // one text for both sides, which is Left's
+	Left  cell
+	Right cell
+
+	differs bool // is to be seen
+}
+
+// cell is one side of a row.
+type cell struct {
+	ID    string // when something leads here
+	Off   string // an offset, or the number of a source line
+	Parts []part
+}
+
+// block is a run of rows, folded away when it has a summary.
+type block struct {
+	Summary string
+	Rows    []row
+}
+
+// rowClasses are the looks of the marks.
+var rowClasses = [...]string{
+	elfdiff.LineSame: "", elfdiff.LineIncidental: "i", elfdiff.LineChanged: "c",
+	elfdiff.LinePre: "l", elfdiff.LinePost: "r",
+}
+
+var incidentalTitles = map[elfdiff.ReasonCode]string{
+	elfdiff.ReasonLine:    "a line number: no change",
+	elfdiff.ReasonPadding: "padding: no change",
+	elfdiff.ReasonJump:    "the width of a jump: no change",
+}
+
+// Context is how many equal rows stay visible around a difference; shorter
+// runs than minFold are not worth folding.
+const (
+	context = 3
+	minFold = 5
+)
+
+// fold hides the runs of rows that are equal.
+func fold(rows []row, what string) []block {
+	var out []block
+	put := func(b block) {
+		if len(b.Rows) > 0 {
+			out = append(out, b)
+		}
+	}
+	from := 0 // rows before it are placed
+	for i := 0; i <= len(rows); {
+		n := i
+		for n < len(rows) && !rows[n].differs {
+			n++
+		}
+		lo, hi := i+context, n-context
+		if i == 0 {
+			lo = 0
+		}
+		if n == len(rows) {
+			hi = n
+		}
+		if hi-lo >= minFold {
+			put(block{Rows: rows[from:lo]})
+			put(block{Summary: foldSummary(rows[lo:hi], what), Rows: rows[lo:hi]})
+			from = hi
+		}
+		i = n + 1
+	}
+	put(block{Rows: rows[min(from, len(rows)):]})
+	return out
+}
+
+func foldSummary(rows []row, what string) string {
+	n := 0
+	for i := range rows {
+		if !strings.HasPrefix(rows[i].Class, "s") {
+			n++
+		}
+	}
+	return plural(n, what)
+}
+
+// listing makes rows of one function or data object.
+type listing struct {
+	p       *pageBuilder
+	id      string // of its section
+	atoms   [2]*elfdiff.Atom
+	home    string    // the file that its own code is from
+	files   [2]string // of the last source row
+	last    [2]elfdiff.Position
+	targets [2]map[uint64]bool // where branches lead
+}
+
+func (p *pageBuilder) listing(id string, ch *elfdiff.Change, lines []elfdiff.Line) []row {
+	l := &listing{p: p, id: id, atoms: [2]*elfdiff.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)}}
+	for s := range l.targets {
+		l.targets[s] = map[uint64]bool{}
+	}
+	for i := range lines {
+		for s, side := range sidesOf(&lines[i]) {
+			if side.Branch >= 0 {
+				l.targets[s][uint64(side.Branch)] = true
+			}
+		}
+	}
+	for _, r := range ch.Reasons[:min(len(ch.Reasons), 1)] {
+		l.targets[0][r.PreOffset], l.targets[1][r.PostOffset] = true, true
+	}
+	if pos, ok := l.position(1, 0); ok {
+		l.home = pos.Name()
+	} else if pos, ok := l.position(0, 0); ok {
+		l.home = pos.Name()
+	}
+	var rows []row
+	for i := range lines {
+		if ch.Kind == elfdiff.Func {
+			rows = l.source(rows, &lines[i])
+		}
+		rows = append(rows, l.row(&lines[i]))
+	}
+	return rows
+}
+
+func sidesOf(l *elfdiff.Line) [2]*elfdiff.LineSide {
+	return [2]*elfdiff.LineSide{&l.PreSide, &l.PostSide}
+}
+
+// row shows an instruction, or a piece of data.
+func (l *listing) row(n *elfdiff.Line) row {
+	r := row{Class: rowClasses[n.Mark], Mark: strings.TrimSpace(n.Mark.String()), differs: n.Mark != elfdiff.LineSame}
+	if n.Mark == elfdiff.LineIncidental {
+		r.Title = incidentalTitles[n.Why]
+	}
+	a, b := l.tokens(0, n.Pre, n.PreOffset, &n.PreSide), l.tokens(1, n.Post, n.PostOffset, &n.PostSide)
+	switch {
+	case n.Mark != elfdiff.LineChanged && n.Mark != elfdiff.LineIncidental:
+	case l.isRaw(0, n.PreOffset, &n.PreSide) && l.isRaw(1, n.PostOffset, &n.PostSide):
+		differBytes(a, b)
+	default:
+		differInstructions(a, b)
+	}
+	if n.PreSide.Size > 0 {
+		r.Left = cell{l.anchor(0, n.PreOffset), fmt.Sprintf("%x", n.PreOffset), join(a)}
+	}
+	if n.PostSide.Size > 0 {
+		r.Right = cell{l.anchor(1, n.PostOffset), fmt.Sprintf("%x", n.PostOffset), join(b)}
+	}
+	return r
+}
+
+var sideLetters = [2]string{"a", "b"}
+
+// anchor names a place in the listing when something leads there.
+func (l *listing) anchor(side int, off uint64) string {
+	if !l.targets[side][off] {
+		return ""
+	}
+	return fmt.Sprintf("%s.%s%x", l.id, sideLetters[side], off)
+}
+
+func (l *listing) tokens(side int, text string, off uint64, s *elfdiff.LineSide) []token {
+	if l.isRaw(side, off, s) {
+		return rawTokens(l.atoms[side].Bytes[off : off+s.Size])
+	}
+	list := tokenize(visible(text, maxText))
+	o := [2]*elfdiff.Object{l.p.d.Pre, l.p.d.Post}[side]
+	for i := range s.Refs {
+		name, href := l.p.refName(o, side, &s.Refs[i])
+		for k := range list {
+			if list[k].text == name && name != "" {
+				list[k].class, list[k].href = partSymbol, href
+			}
+		}
+	}
+	if n := len(list); s.Branch >= 0 && n >= 2 && list[n-2].text == "+" {
+		list[n-2] = token{text: "+" + list[n-1].text, href: fmt.Sprintf("#%s.%s%x", l.id, sideLetters[side], s.Branch)}
+		list = list[:n-1]
+	}
+	return list
+}
+
+// isRaw reports whether a row shows plain bytes of data.
+func (l *listing) isRaw(side int, off uint64, s *elfdiff.LineSide) bool {
+	a := l.atoms[side]
+	return a != nil && a.Kind != elfdiff.Func && len(s.Refs) == 0 && s.Size > 0 && s.Size <= 16 && off+s.Size <= uint64(len(a.Bytes))
+}
+
+const partASCII = "t"
+
+// rawTokens shows bytes in hexadecimal, and as text.
+func rawTokens(b []byte) []token {
+	var out []token
+	for _, c := range b {
+		out = append(out, token{text: fmt.Sprintf("%02x ", c)})
+	}
+	for range 16 - len(b) {
+		out = append(out, token{text: "   "})
+	}
+	for _, c := range b {
+		if c < ' ' || c > '~' {
+			c = '.'
+		}
+		out = append(out, token{text: string(rune(c)), class: partASCII})
+	}
+	return out
+}
+
+func differBytes(a, b []token) {
+	for i := range min(len(a), len(b)) {
+		if strings.TrimSpace(a[i].text) != strings.TrimSpace(b[i].text) {
+			a[i].differ, b[i].differ = true, true
+		}
+	}
+}
+
+// position returns where in the source the code of one side comes from.
+func (l *listing) position(side int, off uint64) (elfdiff.Position, bool) {
+	p, a := l.p.positions[side], l.atoms[side]
+	if p == nil || a == nil || a.Kind != elfdiff.Func {
+		return elfdiff.Position{}, false
+	}
+	return p.At(a, off)
+}
+
+// source adds a row with the source of the instructions that follow, where it
+// is not that of the row before.
+func (l *listing) source(rows []row, n *elfdiff.Line) []row {
+	var pos [2]elfdiff.Position
+	var has [2]bool
+	moved := false
+	for s, side := range sidesOf(n) {
+		if side.Size == 0 {
+			continue
+		}
+		if pos[s], has[s] = l.position(s, [2]uint64{n.PreOffset, n.PostOffset}[s]); has[s] && pos[s] != l.last[s] {
+			l.last[s], moved = pos[s], true
+		}
+	}
+	if !moved {
+		return rows
+	}
+	var text [2][]part
+	var plain [2]string
+	for s := range pos {
+		if has[s] {
+			text[s], plain[s] = l.sourceText(s, pos[s])
+		}
+	}
+	r := row{Class: "s", differs: n.Mark != elfdiff.LineSame}
+	number := func(s int) string { return fmt.Sprint(pos[s].Line) }
+	switch {
+	case has[0] && has[1] && plain[0] == plain[1] && pos[0].Name() == pos[1].Name():
+		r.Wide, r.Left = true, cell{Off: number(1), Parts: text[1]}
+	default:
+		for s, c := range [2]*cell{&r.Left, &r.Right} {
+			if has[s] {
+				*c = cell{Off: number(s), Parts: text[s]}
+			}
+		}
+	}
+	return append(rows, r)
+}
+
+// sourceText shows a line of source, and its file when that is not the
+// function's own.
+func (l *listing) sourceText(side int, pos elfdiff.Position) (parts []part, plain string) {
+	text, ok := l.p.src.file(side, pos).line(pos.Line)
+	if name := pos.Name(); name != l.home || !ok {
+		parts = append(parts, part{Class: "f", Text: visible(baseName(name), maxName)})
+		plain = name
+	}
+	if ok {
+		text = visible(strings.TrimSpace(text), maxText)
+		class := ""
+		if l.p.src.changed(side, pos) {
+			class = "n"
+		}
+		parts = append(parts, part{Class: class, Text: text})
+	} else {
+		text = fmt.Sprint(pos.Line)
+	}
+	return parts, plain + "\x00" + text
+}
+
+func baseName(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Bounds of what one place of the page shows of a text that an object brings.
+const (
+	maxName = 200
+	maxText = 600
+)
+
+// visible makes a text safe to look at: what does not print, or would change
+// the order in which the text is read, is shown by its number. Escaping for
+// HTML is left to the template.
+func visible(s string, most int) string {
+	clean := len(s) <= most
+	for _, r := range s {
+		if !shown(r) {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		if b.Len() >= most {
+			fmt.Fprintf(&b, "… (%d bytes)", len(s))
+			break
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n <= 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case !shown(r):
+			fmt.Fprintf(&b, `\u{%x}`, r)
+		default:
+			b.WriteRune(r)
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// shown reports whether a character stands for itself. Format characters, such
+// as those that reverse the direction of writing, do not.
+func shown(r rune) bool { return r != utf8.RuneError && (unicode.IsPrint(r) || r == '\t') }
+
+// anchors makes identifiers for the parts of a page, from names that may hold
+// anything.
+type anchors map[string]int
+
+const maxAnchor = 80
+
+func (a anchors) make(prefix, name string) string {
+	id := prefix + strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_.-", r)) {
+			return r
+		}
+		return '-'
+	}, name[:min(len(name), maxAnchor)])
+	for {
+		n := a[id]
+		a[id]++
+		if n == 0 {
+			return id
+		}
+		id = fmt.Sprintf("%s-%d", id, n+1) // which may be taken too
+	}
+}
+
+// plural counts things in English.
+func plural(n int, one string) string { return thousands(n) + " " + nouns(n, one) }
+
+func nouns(n int, one string) string {
+	switch stem, y := strings.CutSuffix(one, "y"); {
+	case n == 1:
+		return one
+	case y:
+		return stem + "ies"
+	}
+	return one + "s"
+}
+
+// thousands writes a number with a space between groups of three digits.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "\u202f" + s[i:]
+	}
+	return s
+}
