@@ -5,8 +5,8 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
+	"fmt"
 	"html/template"
-	"io"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/elfobj"
@@ -25,26 +25,25 @@ var (
 // writeHTML writes the diff as a page for reviewers. The file is there as a
 // whole, or not at all.
 func writeHTML(name string, d *elfdiff.Diff, opt options) error {
-	return elfobj.WriteFile(name, renderHTML(d, opt))
+	return writePage(name, renderHTML(d, opt))
+}
+
+func writePage(name string, r *rendered) error {
+	if r.err != nil {
+		return fmt.Errorf("write %s: %w", name, r.err)
+	}
+	return elfobj.WriteFile(name, r)
 }
 
 // renderHTML returns the page, the same bytes for the same objects and sources.
 func renderHTML(d *elfdiff.Diff, opt options) *rendered {
-	return render("page", pageOf(d, opt))
+	return render("page", newPage(d, opt).page())
 }
 
 // rendered is a page that is written when it is known to be whole.
 type rendered struct {
 	bytes.Buffer
 	err error
-}
-
-// WriteTo writes the page.
-func (r *rendered) WriteTo(w io.Writer) (int64, error) {
-	if r.err != nil {
-		return 0, r.err
-	}
-	return r.Buffer.WriteTo(w)
 }
 
 // document is what every page has.

@@ -10,7 +10,7 @@ import (
 // section is one function or data object of the page.
 type section struct {
 	ID, Name, Kind, Status string
-	Where                  string // file and line
+	Where, Short           string // file and line, with the path and without
 	Sizes                  string
 	Pairing                string // how it was paired, when not by name
 	Why                    []why
@@ -23,6 +23,8 @@ type section struct {
 	// Pre, Post and Both count the lines of the listing that only one side
 	// has, and those that differ.
 	Pre, Post, Both int
+
+	follows bool // another function, which is the one that changed
 }
 
 func (s *section) count(lines []elfdiff.Line) {
@@ -40,11 +42,11 @@ func (s *section) count(lines []elfdiff.Line) {
 
 // why is one reason, with the places.
 type why struct {
-	Word, Code, Text string // Word is "why" or "no change"
-	Pre, Post        []part
-	PreAt, PostAt    string
-	PreHref, Href    string
-	Detail           string
+	Code, Text    string
+	Pre, Post     []part
+	PreAt, PostAt string
+	PreHref, Href string
+	Detail        string
 }
 
 // sourceBlock is what differs in one file.
@@ -79,8 +81,10 @@ func (p *pageBuilder) section(id string, ch *elfdiff.Change) section {
 		ID: id, Href: "#" + id, Name: visible(ch.Name, maxName), Kind: ch.Kind.String(), Status: ch.Status.String(),
 		Sizes: p.sizes(ch), Where: p.where(ch), Open: ch.Status == elfdiff.Changed,
 	}
+	s.Short = s.Where[strings.LastIndexByte(s.Where, '/')+1:]
 	for i := range ch.Reasons {
-		s.Why = append(s.Why, p.why("why", id, i == 0, &ch.Reasons[i]))
+		s.follows = s.follows || ch.Reasons[i].Code == elfdiff.ReasonParent
+		s.Why = append(s.Why, p.why(&ch.Reasons[i]))
 	}
 	if ch.Pre != elfdiff.NoAtom && ch.Post != elfdiff.NoAtom {
 		if a, b := p.d.Pre.Atom(ch.Pre).Name, p.d.Post.Atom(ch.Post).Name; a != b {
@@ -102,7 +106,11 @@ func (p *pageBuilder) body(s *section, ch *elfdiff.Change) {
 		p.sourceOf(s, ch, lines)
 	}
 	s.count(lines)
-	rows := p.listing(s.ID, ch, lines)
+	l, rows := p.listing(s.ID, ch, lines)
+	if len(s.Why) > 0 {
+		r := &ch.Reasons[0]
+		s.Why[0].PreHref, s.Why[0].Href = l.link(0, r.PreOffset), l.link(1, r.PostOffset)
+	}
 	p.room -= len(rows)
 	what := "equal instruction"
 	s.CodeTitle = "Machine code"
@@ -116,9 +124,9 @@ func (p *pageBuilder) body(s *section, ch *elfdiff.Change) {
 	s.Code = fold(rows, what)
 }
 
-// why shows one reason; the places of the first one lead into the listing.
-func (p *pageBuilder) why(word, id string, link bool, r *elfdiff.Reason) why {
-	w := why{Word: word, Code: string(r.Code), Text: reasonTexts[r.Code], Detail: visible(r.Detail, maxText)}
+// why shows one reason.
+func (p *pageBuilder) why(r *elfdiff.Reason) why {
+	w := why{Code: string(r.Code), Text: reasonTexts[r.Code], Detail: visible(r.Detail, maxText)}
 	if r.PreText == "" && r.PostText == "" {
 		return w
 	}
@@ -126,9 +134,6 @@ func (p *pageBuilder) why(word, id string, link bool, r *elfdiff.Reason) why {
 	differInstructions(a, b)
 	w.Pre, w.Post = join(a), join(b)
 	w.PreAt, w.PostAt = fmt.Sprintf("+%#x", r.PreOffset), fmt.Sprintf("+%#x", r.PostOffset)
-	if link {
-		w.PreHref, w.Href = fmt.Sprintf("#%s.a%x", id, r.PreOffset), fmt.Sprintf("#%s.b%x", id, r.PostOffset)
-	}
 	return w
 }
 
@@ -170,7 +175,7 @@ func (p *pageBuilder) sourceOf(s *section, ch *elfdiff.Change, lines []elfdiff.L
 		var offsets []uint64
 		for i := range lines {
 			if sidesOf(&lines[i])[side].Size > 0 {
-				offsets = append(offsets, [2]uint64{lines[i].PreOffset, lines[i].PostOffset}[side])
+				offsets = append(offsets, offsetOf(&lines[i], side))
 			}
 		}
 		reaches[side] = reachOf(p.positions[side], a, offsets)
@@ -214,7 +219,7 @@ func (p *pageBuilder) sourceChanges(s *section, reaches [2][]*reach) {
 	switch {
 	case missing:
 		s.Notes = append(s.Notes, fmt.Sprintf("The source text of %s was not found; name its folder with -src.", visible(reaches[0][0].pos.Name(), maxName)))
-	case len(s.Source) == 0 && len(s.Notes) == 0:
+	case len(s.Source) == 0 && len(s.Notes) == 0 && !s.follows:
 		s.Notes = append(s.Notes, "No line of its source differs: what it includes, a macro, or a choice of the compiler does.")
 	}
 }
@@ -229,7 +234,7 @@ func (p *pageBuilder) sourceBody(s *section, side int, r *reach) {
 		return
 	}
 	var rows []row
-	for n := r.lo; n <= min(r.hi, len(f.lines), r.lo+maxBody); n++ {
+	for n := head(f, r.lo); n <= min(r.hi, len(f.lines), r.lo+maxBody); n++ {
 		c := cell{Off: fmt.Sprint(n), Parts: sourceParts(f.lines[n-1])}
 		if side == 0 {
 			rows = append(rows, row{Class: "l", Mark: "<", Left: c, differs: true})
@@ -239,6 +244,22 @@ func (p *pageBuilder) sourceBody(s *section, side int, r *reach) {
 	}
 	p.room -= len(rows)
 	s.Source = append(s.Source, sourceBlock{Name: visible(r.pos.Name(), maxName), Blocks: []block{{Rows: rows}}})
+}
+
+// maxHead bounds the lines of a function's head.
+const maxHead = 12
+
+// head returns the line where the head of a function begins: debug information
+// has that of its name, or of its brace.
+func head(f *sourceFile, line int) int {
+	for n := line; n > max(1, line-maxHead); n-- {
+		above, _ := f.line(n - 1)
+		switch above = strings.TrimSpace(above); {
+		case above == "", strings.HasSuffix(above, "}"), strings.HasSuffix(above, ";"), strings.HasSuffix(above, "*/"), above[0] == '#':
+			return n
+		}
+	}
+	return line
 }
 
 func sourceParts(line string) []part {

@@ -98,13 +98,18 @@ type pageBuilder struct {
 	ids [2]map[elfdiff.AtomID]string
 }
 
-func pageOf(d *elfdiff.Diff, opt options) *page {
+func newPage(d *elfdiff.Diff, opt options) *pageBuilder {
 	p := &pageBuilder{d: d, opt: opt, src: newSources(opt.src, opt.postSrc), room: maxRows, anchors: anchors{}}
 	for i, o := range [2]*elfdiff.Object{d.Pre, d.Post} {
 		p.positions[i], _ = o.Positions() // without them there is no source
 		p.ids[i] = map[elfdiff.AtomID]string{}
 	}
-	g := &page{Title: visible(titleOf(d), maxName)}
+	return p
+}
+
+// page puts the page together.
+func (p *pageBuilder) page() *page {
+	g := &page{Title: visible(titleOf(p.d), maxName)}
 	changes := p.changes(g)
 	for _, c := range changes {
 		g.Sections = append(g.Sections, p.section(c.id, c.ch))
@@ -277,7 +282,14 @@ func (p *pageBuilder) tiles(g *page) []tile {
 	if len(n.Numbers) == 0 {
 		n.Numbers = []number{{"0", "pieces", "zero"}}
 	}
-	return append(out, n)
+	out = append(out, n)
+	there := map[string]bool{"#changes": len(g.Sections) > 0, "#findings": len(g.Findings) > 0, "#travels": len(g.Travels) > 0}
+	for i := range out {
+		if !there[out[i].Href] {
+			out[i].Href = ""
+		}
+	}
+	return out
 }
 
 func classIf(ok bool, class string) string {

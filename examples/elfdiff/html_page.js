@@ -1,5 +1,6 @@
 (function () {
   "use strict";
+  document.documentElement.classList.add("js");
   var stops = Array.prototype.slice.call(document.querySelectorAll(".finding, .change, .part"));
   function here() {
     var at = -1;

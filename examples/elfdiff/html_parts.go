@@ -180,7 +180,7 @@ func (p *pageBuilder) quiet(g *page) {
 					q.More = len(ch.Incidental) - k
 					break
 				}
-				q.Why = append(q.Why, p.why("no change", "", false, &ch.Incidental[k]))
+				q.Why = append(q.Why, p.why(&ch.Incidental[k]))
 			}
 			g.Quiet = append(g.Quiet, q)
 		}

@@ -104,21 +104,12 @@ type listing struct {
 	targets [2]map[uint64]bool // where branches lead
 }
 
-func (p *pageBuilder) listing(id string, ch *elfdiff.Change, lines []elfdiff.Line) []row {
+func (p *pageBuilder) listing(id string, ch *elfdiff.Change, lines []elfdiff.Line) (*listing, []row) {
 	l := &listing{p: p, id: id, atoms: [2]*elfdiff.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)}}
 	for s := range l.targets {
 		l.targets[s] = map[uint64]bool{}
 	}
-	for i := range lines {
-		for s, side := range sidesOf(&lines[i]) {
-			if side.Branch >= 0 {
-				l.targets[s][uint64(side.Branch)] = true
-			}
-		}
-	}
-	for _, r := range ch.Reasons[:min(len(ch.Reasons), 1)] {
-		l.targets[0][r.PreOffset], l.targets[1][r.PostOffset] = true, true
-	}
+	l.findTargets(ch, lines)
 	if pos, ok := l.position(1, 0); ok {
 		l.home = pos.Name()
 	} else if pos, ok := l.position(0, 0); ok {
@@ -131,7 +122,44 @@ func (p *pageBuilder) listing(id string, ch *elfdiff.Change, lines []elfdiff.Lin
 		}
 		rows = append(rows, l.row(&lines[i]))
 	}
-	return rows
+	return l, rows
+}
+
+// findTargets notes the rows that something leads to: branches, and the first
+// reason.
+func (l *listing) findTargets(ch *elfdiff.Change, lines []elfdiff.Line) {
+	starts := [2]map[uint64]bool{{}, {}}
+	for i := range lines {
+		for s, side := range sidesOf(&lines[i]) {
+			if side.Size > 0 {
+				starts[s][offsetOf(&lines[i], s)] = true
+			}
+		}
+	}
+	for i := range lines {
+		for s, side := range sidesOf(&lines[i]) {
+			if side.Branch >= 0 && starts[s][uint64(side.Branch)] {
+				l.targets[s][uint64(side.Branch)] = true
+			}
+		}
+	}
+	for _, r := range ch.Reasons[:min(len(ch.Reasons), 1)] {
+		for s, off := range [2]uint64{r.PreOffset, r.PostOffset} {
+			if starts[s][off] {
+				l.targets[s][off] = true
+			}
+		}
+	}
+}
+
+func offsetOf(l *elfdiff.Line, side int) uint64 { return [2]uint64{l.PreOffset, l.PostOffset}[side] }
+
+// link leads to a row, where it is one that something may lead to.
+func (l *listing) link(side int, off uint64) string {
+	if id := l.anchor(side, off); id != "" {
+		return "#" + id
+	}
+	return ""
 }
 
 func sidesOf(l *elfdiff.Line) [2]*elfdiff.LineSide {
@@ -186,7 +214,7 @@ func (l *listing) tokens(side int, text string, off uint64, s *elfdiff.LineSide)
 		}
 	}
 	if n := len(list); s.Branch >= 0 && n >= 2 && list[n-2].text == "+" {
-		list[n-2] = token{text: "+" + list[n-1].text, href: fmt.Sprintf("#%s.%s%x", l.id, sideLetters[side], s.Branch)}
+		list[n-2] = token{text: "+" + list[n-1].text, href: l.link(side, uint64(s.Branch))}
 		list = list[:n-1]
 	}
 	return list
@@ -245,7 +273,7 @@ func (l *listing) source(rows []row, n *elfdiff.Line) []row {
 		if side.Size == 0 {
 			continue
 		}
-		if pos[s], has[s] = l.position(s, [2]uint64{n.PreOffset, n.PostOffset}[s]); has[s] && pos[s] != l.last[s] {
+		if pos[s], has[s] = l.position(s, offsetOf(n, s)); has[s] && pos[s] != l.last[s] {
 			l.last[s], moved = pos[s], true
 		}
 	}

@@ -35,6 +35,9 @@ func printDiff(w io.Writer, d *elfdiff.Diff, opt options, term cli.Terminal) err
 			}
 		}
 	}
+	if p.opt.html != "" {
+		fmt.Fprintf(p, "\nthe listings are in %s\n", p.opt.html)
+	}
 	return p.Flush()
 }
 
@@ -107,7 +110,7 @@ func (p *printer) change(ch *elfdiff.Change) error {
 			p.reason("incidental", r)
 		}
 	}
-	if ch.Status != elfdiff.Changed {
+	if ch.Status != elfdiff.Changed || p.opt.html != "" {
 		return nil
 	}
 	return p.d.WriteListing(p, ch, elfdiff.ListingOptions{Width: p.term.Width, Context: 3, Color: p.term.Color, Indent: "  "})

@@ -1,0 +1,341 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/cli"
+	"github.com/gosplice/gosplice/internal/testenv"
+)
+
+const objects = "../../elfdiff/testdata/objects/"
+
+// diffOf compares two checked-in objects, of which edit may change the bytes.
+func diffOf(t *testing.T, pre, post string, edit func([]byte) []byte) *elfdiff.Diff {
+	t.Helper()
+	var o [2]*elfdiff.Object
+	for i, name := range []string{pre, post} {
+		b, err := os.ReadFile(objects + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if edit != nil {
+			b = edit(b)
+		}
+		if o[i], err = elfdiff.NewObject(bytes.NewReader(b)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := elfdiff.Compare(o[0], o[1], elfdiff.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func pageText(t *testing.T, d *elfdiff.Diff, opt options) string {
+	t.Helper()
+	r := renderHTML(d, opt)
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	return r.String()
+}
+
+// attributes that make a browser fetch something.
+var fetching = map[string]bool{"src": true, "srcset": true, "data": true, "action": true, "poster": true, "background": true, "ping": true}
+
+// checkPage demands a page that is well-formed, names each place once, leads
+// nowhere but to its own places, and fetches and runs nothing but what it has.
+func checkPage(t *testing.T, text string) {
+	t.Helper()
+	ids, links := map[string]bool{}, map[string]bool{}
+	policy, elements := "", map[string]string{}
+	dec := xml.NewDecoder(strings.NewReader(text))
+	var last string
+	for {
+		tok, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("not well-formed: %v", err)
+		}
+		switch tok := tok.(type) {
+		case xml.CharData:
+			if last == "style" || last == "script" {
+				elements[last] += string(tok)
+			}
+		case xml.EndElement:
+			last = ""
+		case xml.StartElement:
+			last = tok.Name.Local
+			switch last {
+			case "img", "iframe", "object", "embed", "link", "base", "form", "video", "audio", "svg":
+				t.Errorf("an element <%s>", last)
+			}
+			for _, a := range tok.Attr {
+				switch name := a.Name.Local; {
+				case fetching[name] || strings.HasPrefix(name, "on") || name == "style":
+					t.Errorf("<%s %s=%q>", last, name, a.Value)
+				case name == "href" && !strings.HasPrefix(a.Value, "#"):
+					t.Errorf("a link to %q", a.Value)
+				case name == "href":
+					links[a.Value[1:]] = true
+				case name == "id" && ids[a.Value]:
+					t.Errorf("two places are called %q", a.Value)
+				case name == "id":
+					ids[a.Value] = true
+				case name == "content" && strings.HasPrefix(a.Value, "default-src"):
+					policy = a.Value
+				}
+			}
+		}
+	}
+	for l := range links {
+		if !ids[l] {
+			t.Errorf("a link to #%s, which is nowhere", l)
+		}
+	}
+	if !strings.HasPrefix(policy, "default-src 'none';") {
+		t.Errorf("policy %q", policy)
+	}
+	for _, name := range []string{"style", "script"} {
+		sum := sha256.Sum256([]byte(elements[name]))
+		if hash := base64.StdEncoding.EncodeToString(sum[:]); !strings.Contains(policy, name+"-src 'sha256-"+hash+"'") {
+			t.Errorf("the policy does not allow the page's own %s", name)
+		}
+	}
+	if m := regexp.MustCompile(`url\(|@import|https?:`).FindString(elements["style"] + elements["script"]); m != "" {
+		t.Errorf("%s in style or script", m)
+	}
+}
+
+func TestHTML(t *testing.T) {
+	for _, c := range []struct {
+		name, pre, post string
+		want            []string
+	}{
+		{"changed", "pre.o", "post.o", []string{`class="outcome carried"`, `id="f-serve"`, `id="d-served"`, `<tr class="r">`, `<tr class="c">`, "only in post", "GCC: (Debian"}},
+		{"same", "pre.o", "pre.o", []string{`class="outcome same"`, "No change"}},
+		{"no sections of their own", "plain.o", "plain.o", []string{"No change"}},
+		{"unlike", "post.o", "pre.o", []string{`<tr class="l">`}},
+		{"other language", "pre.o", "cxx.o", []string{`class="chip removed"`, `class="chip new"`}},
+		{"debug information", "debug.o", "debug.o", []string{"No change"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := diffOf(t, c.pre, c.post, nil)
+			text := pageText(t, d, options{})
+			checkPage(t, text)
+			for _, w := range c.want {
+				if !strings.Contains(text, w) {
+					t.Errorf("no %s on the page", w)
+				}
+			}
+			if again := pageText(t, diffOf(t, c.pre, c.post, nil), options{}); again != text {
+				t.Error("another page for the same objects")
+			}
+		})
+	}
+}
+
+// TestHTMLHostile has names and strings that would be markup, leave their
+// attribute, or turn the text around.
+func TestHTMLHostile(t *testing.T) {
+	swap := strings.NewReplacer(
+		"\x00serve\x00", "\x00<i>\"'\x00",
+		"\x00weight\x00", "\x00\u202e}}{\x00",
+		"request %d\n\x00", "</script>\x01\x02\x00",
+		"request no. %d\n\x00", "<!--</style>\x1b[\xff\x00",
+	)
+	d := diffOf(t, "pre.o", "post.o", func(b []byte) []byte {
+		s := swap.Replace(string(b))
+		if len(s) != len(b) || s == string(b) {
+			t.Fatal("the objects do not have these names")
+		}
+		return []byte(s)
+	})
+	text := pageText(t, d, options{})
+	checkPage(t, text)
+	for _, bad := range []string{"<i>\"'", "\u202e", "<!--", "\x1b", "\xff"} {
+		if strings.Contains(text, bad) {
+			t.Errorf("%q as it is on the page", bad)
+		}
+	}
+	for _, good := range []string{"&lt;i&gt;&#34;&#39;", `\u{202e}}}{`, "&lt;/script&gt;"} {
+		if !strings.Contains(text, good) {
+			t.Errorf("no %q on the page", good)
+		}
+	}
+}
+
+// TestHTMLBounded leaves out what would make the page too large, and says so.
+func TestHTMLBounded(t *testing.T) {
+	p := newPage(diffOf(t, "pre.o", "post.o", nil), options{})
+	p.room = 3
+	r := render("page", p.page())
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	checkPage(t, r.String())
+	if !strings.Contains(r.String(), "would make the page too large") || strings.Contains(r.String(), `<tr class="c">`) {
+		t.Error("a listing where there is no room")
+	}
+}
+
+// TestHTMLSource shows the source of pre and post, from folders other than those
+// they were compiled in.
+func TestHTMLSource(t *testing.T) {
+	testenv.Need(t, "gcc")
+	dir := t.TempDir()
+	const head = "/* <script> */\nstatic inline int inner(int x)\n{\n\n\n\n\treturn x * %;\n}\n\n"
+	const body = "int outer(int x)\n{\n\tint y = inner(x);\n\n\treturn y + 1;\n}\n"
+	for name, factor := range map[string]string{"pre": "3", "post": "5 /* & not 3 */"} {
+		tree := filepath.Join(dir, name, "lib")
+		src := strings.Replace(head+body, "%", factor, 1)
+		if name == "post" {
+			src = "/* a line more */\n" + src
+		}
+		if err := errors.Join(os.MkdirAll(tree, 0o777), os.WriteFile(filepath.Join(tree, "a.c"), []byte(src), 0o666)); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("gcc", "-O2", "-g", "-ffunction-sections", "-fdebug-prefix-map="+filepath.Join(dir, name)+"=/gone", "-c", "lib/a.c", "-o", "a.o")
+		cmd.Dir = filepath.Join(dir, name)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("gcc: %v\n%s", err, out)
+		}
+	}
+	d := compareFiles(t, filepath.Join(dir, "pre/a.o"), filepath.Join(dir, "post/a.o"))
+	text := pageText(t, d, options{src: filepath.Join(dir, "pre"), postSrc: filepath.Join(dir, "post")})
+	checkPage(t, text)
+	for _, w := range []string{"lib/a.c:12", "⋯ static inline int inner(int x)", "5 /* &amp; not 3 */", "return y", "2 files found, 0 not"} {
+		if !strings.Contains(tags.ReplaceAllString(text, ""), w) {
+			t.Errorf("no %s on the page", w)
+		}
+	}
+	for name, c := range map[string]struct {
+		opt  options
+		want string
+	}{
+		"without the folder": {options{}, "name its folder with -src"},
+		"one folder":         {options{src: filepath.Join(dir, "pre"), postSrc: filepath.Join(dir, "pre")}, "-post-src"},
+	} {
+		text := pageText(t, d, c.opt)
+		checkPage(t, text)
+		if !strings.Contains(text, c.want) {
+			t.Errorf("%s: no hint that %s helps", name, c.want)
+		}
+	}
+}
+
+var tags = regexp.MustCompile(`</?span[^>]*>`)
+
+func compareFiles(t *testing.T, pre, post string) *elfdiff.Diff {
+	t.Helper()
+	a, err := elfdiff.Open(pre)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := elfdiff.Open(post)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := elfdiff.Compare(a, b, elfdiff.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestHTMLFile wants the whole page or none.
+func TestHTMLFile(t *testing.T) {
+	dir := t.TempDir()
+	opt := options{pre: objects + "pre.o", post: objects + "post.o", html: filepath.Join(dir, "page.html")}
+	if status, err := run(opt, io.Discard, testTerminal); err != nil || status != exitChanged {
+		t.Fatalf("status %d, %v", status, err)
+	}
+	b, err := os.ReadFile(opt.html)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkPage(t, string(b))
+	if err := writePage(opt.html, &rendered{err: errors.New("broken")}); err == nil {
+		t.Error("a broken page was written")
+	}
+	if again, err := os.ReadFile(opt.html); err != nil || !bytes.Equal(again, b) {
+		t.Errorf("the page is no longer what it was: %v", err)
+	}
+	if list, _ := os.ReadDir(dir); len(list) != 1 {
+		t.Errorf("%d files where one page is", len(list))
+	}
+	opt.html = filepath.Join(dir, "none", "page.html")
+	if status, err := run(opt, io.Discard, testTerminal); err == nil || status != exitError {
+		t.Errorf("status %d, %v", status, err)
+	}
+}
+
+// TestHTMLBrowser has a browser load the page, which marks it when its script may
+// run; there need not be a browser.
+func TestHTMLBrowser(t *testing.T) {
+	exe, err := exec.LookPath("chromium")
+	if err != nil || testing.Short() {
+		t.Skip("no chromium")
+	}
+	name := filepath.Join(t.TempDir(), "page.html")
+	if err := writePage(name, renderHTML(diffOf(t, "pre.o", "post.o", nil), options{})); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--user-data-dir="+t.TempDir(), "--dump-dom", "file://"+name)
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Skipf("chromium: %v", err)
+	}
+	if !strings.Contains(stdout.String(), `class="js"`) {
+		t.Error("the script did not run")
+	}
+	if strings.Contains(stderr.String(), "CONSOLE") {
+		t.Errorf("the browser complains:\n%s", &stderr)
+	}
+}
+
+// TestReadSource reads sources only, whatever an object calls one.
+func TestReadSource(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.c", "secret"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("int a;\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		file, dir string
+		found     bool
+	}{
+		{"/gone/lib/a.c", dir, true},
+		{"/gone/lib/a.c", "", false},
+		{filepath.Join(dir, "a.c"), "", true},
+		{filepath.Join(dir, "secret"), "", false},
+		{"/gone/../secret", dir, false},
+		{"/x/../../a.h", dir, false},
+		{"/dev/zero.c", "", false},
+		{"", dir, false},
+	} {
+		s := newSources(c.dir, c.dir)
+		if f := s.file(0, elfdiff.Position{File: c.file, Dir: "/gone", Line: 1}); (f != nil) != c.found {
+			t.Errorf("%s below %q: found %v", c.file, c.dir, f != nil)
+		}
+	}
+}
+
+var testTerminal = cli.Terminal{Width: 80}
