@@ -3,6 +3,7 @@
 // built into it.
 //
 //	corpus [-from RELEASE] [-to RELEASE] [-objtool] STAGE...
+//	corpus -time [-reverse] STAGE...
 //	corpus -judge [-accept CODE,...] [-in-place] [-reverse] [-load] [-json] [-all] STAGE...
 //
 // It prints the folder of each stage. Stages are pre and post, the old and the
@@ -17,6 +18,9 @@
 // refused. Carried means that a module was made of it: compared, matched with the
 // image of the running kernel, and linked. -reverse takes the stage for what runs,
 // and pre for the patch. -load boots the kernel, and loads and removes each module.
+//
+// With -time, it says how long all pairs take from opening the files to the
+// written object, without the image of a kernel.
 package main
 
 import (
@@ -40,7 +44,7 @@ import (
 type options struct {
 	from, to           string
 	complete           bool // by objtool
-	judge, load        bool
+	judge, load, time  bool
 	json, all, reverse bool
 	inPlace            bool
 	accept             []elfdiff.Code
@@ -72,6 +76,7 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&opt.complete, "objtool", false, "have the kernel's objtool complete the objects, for kernels with IBT")
 	f.BoolVar(&opt.judge, "judge", false, "compare each stage with pre, and say what becomes of each pair")
 	f.BoolVar(&opt.load, "load", false, "load the modules of what is carried into the booted kernel")
+	f.BoolVar(&opt.time, "time", false, "say how long comparing each stage with pre takes")
 	f.BoolVar(&opt.json, "json", false, "print one JSON object for each stage")
 	f.BoolVar(&opt.all, "all", false, "show the pairs that are carried too")
 	f.BoolVar(&opt.reverse, "reverse", false, "take the stage for what runs, and pre for the patch")
@@ -111,7 +116,10 @@ func run(ctx context.Context, opt *options) error {
 			return err
 		}
 	}
-	if opt.judge {
+	switch {
+	case opt.time:
+		return timeAll(ctx, c, finish, opt)
+	case opt.judge:
 		return judgeAll(ctx, c, finish, opt)
 	}
 	for _, s := range opt.stages {
