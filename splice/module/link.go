@@ -3,6 +3,7 @@ package module
 import (
 	"debug/elf"
 	"errors"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/elfobj"
@@ -139,7 +140,11 @@ func (l *linker) sections() {
 		if to != ".text" && to != ".rodata" && to != ".data" {
 			out.ent = s.Entsize
 		}
-		l.homes[i] = home{out, out.append(max(s.Addralign, 1), s.Data)}
+		data := s.Data
+		if strings.HasPrefix(s.Name, typeIDs) {
+			data = l.fillTypeIDs(i)
+		}
+		l.homes[i] = home{out, out.append(max(s.Addralign, 1), data)}
 	}
 }
 

@@ -101,6 +101,7 @@ func Build(k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 // builder is a module that grows.
 type builder struct {
 	*Kernel
+	knownTypes
 	opt     Options
 	refused refusals
 	out     elfobj.Builder

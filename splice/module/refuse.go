@@ -15,6 +15,7 @@ const (
 	CodeNoAnchor   splice.Code = "no-anchor"       // no exported symbol to start from
 	CodeNoCRC      splice.Code = "missing-crc"     // an export without a CRC where the kernel asks for one
 	CodeCRCDiffers splice.Code = "crc-differs"     // Module.symvers is of another build than the image
+	CodeTypeID     splice.Code = "type-id"         // the number of a type that the kernel does not have
 	CodeName       splice.Code = "name"            // a name that does not fit the format
 	CodeRelocation splice.Code = "relocation"      // a type of relocation that the loader does not take
 	CodeKernel     splice.Code = "kernel"          // the kernel lacks what a livepatch module needs
@@ -36,6 +37,7 @@ var hints = map[splice.Code]string{
 	CodeNoAnchor:           "the kernel must export it",
 	CodeNoCRC:              "give the Module.symvers of this build",
 	CodeCRCDiffers:         "give the Module.symvers of the build that the image is from",
+	CodeTypeID:             "use types that the running kernel was built with",
 	CodeName:               "choose a shorter name of letters, digits and underscores",
 	CodeRelocation:         "compile as the kernel itself is compiled",
 	CodeKernel:             "livepatch modules need CONFIG_LIVEPATCH, CONFIG_DEBUG_INFO_BTF and the vmlinux with symbols",

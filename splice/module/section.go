@@ -78,9 +78,17 @@ type place struct {
 var places = []place{
 	{".text", ".text", flagsAX},
 	{".text.*", ".text", flagsAX},
+	{".sched.text*", ".text", flagsAX}, // what profiles and wait channels leave out
+	{".ref.text*", ".text", flagsAX},   // only builds look at it
+	{".meminit.text*", ".text", flagsAX},
+	{".cpuidle.text*", ".text", flagsAX},
+	{".spinlock.text*", ".text", flagsAX},
+	{".irqentry.text*", ".text", flagsAX},
+	{".softirqentry.text*", ".text", flagsAX},
 	{".altinstr_aux", ".text", flagsAX},
 	{".rodata", ".rodata", flagsA},
 	{".rodata.*", ".rodata", flagsA},
+	{typeIDs + "*", ".rodata", flagsA},
 	{".data..percpu*", ".data..percpu", flagsWA}, // of new variables: the loader makes room for each processor
 	{".data", ".data", flagsWA},
 	{".data.*", ".data", flagsWA},
