@@ -133,6 +133,9 @@ func (p *pageBuilder) why(r *elfdiff.Reason) why {
 	a, b := tokenize(visible(r.PreText, maxText)), tokenize(visible(r.PostText, maxText))
 	differInstructions(a, b)
 	w.Pre, w.Post = join(a), join(b)
+	if r.Code == elfdiff.ReasonSize || r.Code == elfdiff.ReasonKind {
+		return w // of the whole object
+	}
 	w.PreAt, w.PostAt = fmt.Sprintf("+%#x", r.PreOffset), fmt.Sprintf("+%#x", r.PostOffset)
 	return w
 }

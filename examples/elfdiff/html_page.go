@@ -53,6 +53,7 @@ type finding struct {
 	ID, Class, Severity  string
 	Code, Symbol, Href   string
 	Place, Message, Hint string
+	HintWord             string
 	Accept, Comes        string // the option, and what comes of it
 	Accepted             bool
 }

@@ -51,10 +51,14 @@ func (p *pageBuilder) findings(g *page) {
 func (p *pageBuilder) finding(f *elfdiff.Finding) finding {
 	v := finding{
 		ID: p.anchors.make("x-", string(f.Code)), Code: string(f.Code), Symbol: visible(f.Symbol, maxName),
-		Message: visible(f.Message, maxText), Hint: visible(f.Hint, maxText), Accepted: f.Accepted,
+		Message: visible(f.Message, maxText), Hint: visible(hintOf(f), maxText), Accepted: f.Accepted,
 	}
 	if f.Section != "" {
 		v.Place = fmt.Sprintf("%s+%#x", visible(f.Section, maxName), f.Offset)
+	}
+	v.HintWord = "Note"
+	if f.Severity >= elfdiff.NeedsJudgement {
+		v.HintWord = "What to do"
 	}
 	if f.Accept != "" {
 		v.Accept, v.Comes = "-accept "+v.Code, visible(f.Accept, maxText)
@@ -64,6 +68,9 @@ func (p *pageBuilder) finding(f *elfdiff.Finding) finding {
 
 // travels groups what an update takes with it.
 func (p *pageBuilder) travels(g *page) {
+	if o := p.d.Outcome(); o == elfdiff.OutcomeSame || o == elfdiff.OutcomeIgnored {
+		return
+	}
 	groups := map[elfdiff.Kind]*cargo{}
 	var sizes = map[elfdiff.Kind]uint64{}
 	order := []elfdiff.Kind{

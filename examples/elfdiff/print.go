@@ -86,7 +86,13 @@ func (p *printer) refusal(f *elfdiff.Finding) {
 
 func (p *printer) finding(word string, s cli.Style, f *elfdiff.Finding) {
 	fmt.Fprintf(p, "\n%s %s\n", p.term.Paint(s, word), f)
-	fmt.Fprintf(p, "    hint: %s\n", f.Hint)
+	fmt.Fprintf(p, "    hint: %s\n", hintOf(f))
+}
+
+// hintOf returns the hint with the options of this command in place of those of
+// the library.
+func hintOf(f *elfdiff.Finding) string {
+	return strings.ReplaceAll(f.Hint, "Options.InPlace", "-in-place")
 }
 
 var statusStyles = map[elfdiff.Status]cli.Style{elfdiff.Changed: cli.Yellow, elfdiff.New: cli.Green, elfdiff.Removed: cli.Red}
