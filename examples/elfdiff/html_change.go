@@ -81,9 +81,9 @@ func (p *pageBuilder) section(id string, ch *elfdiff.Change) section {
 		ID: id, Href: "#" + id, Name: visible(ch.Name, maxName), Kind: ch.Kind.String(), Status: ch.Status.String(),
 		Sizes: p.sizes(ch), Where: p.where(ch), Open: ch.Status == elfdiff.Changed,
 	}
+	s.follows = follows(ch)
 	s.Short = s.Where[strings.LastIndexByte(s.Where, '/')+1:]
 	for i := range ch.Reasons {
-		s.follows = s.follows || ch.Reasons[i].Code == elfdiff.ReasonParent
 		s.Why = append(s.Why, p.why(&ch.Reasons[i]))
 	}
 	if ch.Pre != elfdiff.NoAtom && ch.Post != elfdiff.NoAtom {
@@ -93,6 +93,12 @@ func (p *pageBuilder) section(id string, ch *elfdiff.Change) section {
 	}
 	p.body(&s, ch)
 	return s
+}
+
+// follows reports whether a function counts as changed for what another one, or
+// a constant that it uses, is.
+func follows(ch *elfdiff.Change) bool {
+	return len(ch.Reasons) > 0 && ch.Reasons[0].PreText == "" && ch.Reasons[0].PostText == ""
 }
 
 // body adds source and code, as far as there is room on the page.

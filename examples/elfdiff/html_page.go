@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"debug/elf"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
@@ -143,30 +145,44 @@ type change struct {
 }
 
 // changes lists what is shown: functions before data, what changed before what
-// is new or gone.
+// is new or gone, and what follows another change behind that.
 func (p *pageBuilder) changes(g *page) []change {
 	var out []change
 	for _, list := range [][]elfdiff.Change{p.d.Functions, p.d.Data} {
-		for _, status := range []elfdiff.Status{elfdiff.Changed, elfdiff.New, elfdiff.Removed} {
-			for i := range list {
-				ch := &list[i]
-				if ch.Status != status {
-					continue
-				}
-				if len(out) >= maxSections {
-					g.Left++
-					continue
-				}
-				c := change{p.anchors.make(map[bool]string{true: "f-", false: "d-"}[ch.Kind == elfdiff.Func], ch.Name), ch}
-				out = append(out, c)
-				p.ids[0][ch.Pre], p.ids[1][ch.Post] = c.id, c.id
+		var shown []*elfdiff.Change
+		for i := range list {
+			if list[i].Status != elfdiff.Same {
+				shown = append(shown, &list[i])
 			}
+		}
+		slices.SortStableFunc(shown, func(a, b *elfdiff.Change) int {
+			return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(order(a), order(b)))
+		})
+		for _, ch := range shown {
+			if len(out) >= maxSections {
+				g.Left++
+				continue
+			}
+			prefix := "d-"
+			if ch.Kind == elfdiff.Func {
+				prefix = "f-"
+			}
+			c := change{p.anchors.make(prefix, ch.Name), ch}
+			out = append(out, c)
+			p.ids[0][ch.Pre], p.ids[1][ch.Post] = c.id, c.id
 		}
 	}
 	for i := range p.ids {
 		delete(p.ids[i], elfdiff.NoAtom)
 	}
 	return out
+}
+
+func order(ch *elfdiff.Change) int {
+	if follows(ch) {
+		return 1
+	}
+	return 0
 }
 
 // refName names what a reference means, and the section that shows it.
