@@ -31,6 +31,10 @@ func (p *progress) step(format string, args ...any) {
 // build makes the module. It is nil when there is nothing to do, or refused.
 func build(ctx context.Context, opt *options, stderr io.Writer) (*report, *module.Module, error) {
 	p := &progress{stderr, time.Now()}
+	sign, err := openSigner(opt)
+	if err != nil {
+		return nil, nil, err
+	}
 	k, err := openKernel(opt)
 	if err != nil {
 		return nil, nil, err
@@ -71,6 +75,9 @@ func build(ctx context.Context, opt *options, stderr io.Writer) (*report, *modul
 		return r, nil, nil
 	}
 	if err != nil {
+		return nil, nil, err
+	}
+	if m, err = sign(m); err != nil {
 		return nil, nil, err
 	}
 	r.made(m)

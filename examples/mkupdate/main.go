@@ -50,6 +50,8 @@ Makes a livepatch module of what differs between builds of the kernel's objects.
   -replace          take the place of all active livepatches
   -accept CODE,...  take responsibility for what needs a person's judgement, by
                     the codes shown
+  -key FILE         sign the module with this key (PEM)
+  -cert FILE        and this certificate (PEM or DER), which the kernel knows
   -objtool PATH     run the kernel's objtool on copies of the objects first
   -dry-run          write nothing
   -json             print one JSON object
@@ -59,6 +61,7 @@ Exit status: 0 made; 1 error; 2 refused; 3 no change; 64 usage.
 
 type options struct {
 	run, symvers, out, objtool string
+	key, cert                  string
 	module                     module.Options
 	accept                     []elfdiff.Code
 	dry, json                  bool
@@ -112,6 +115,8 @@ func parse(args []string) (options, error) {
 	f.StringVar(&opt.symvers, "symvers", "", "")
 	f.StringVar(&opt.out, "o", "", "")
 	f.StringVar(&opt.objtool, "objtool", "", "")
+	f.StringVar(&opt.key, "key", "", "")
+	f.StringVar(&opt.cert, "cert", "", "")
 	f.StringVar(&opt.module.Name, "name", "", "")
 	f.StringVar(&opt.module.Description, "description", "", "")
 	f.Func("fixes", "", func(s string) error { opt.module.Fixes = append(opt.module.Fixes, s); return nil })
@@ -137,6 +142,8 @@ func parse(args []string) (options, error) {
 		return opt, errors.New("-run is missing")
 	case opt.module.Name == "":
 		return opt, errors.New("-name is missing")
+	case (opt.key == "") != (opt.cert == ""):
+		return opt, errors.New("-key and -cert go together")
 	case len(opt.objects) == 0 || len(opt.objects)%2 != 0:
 		return opt, fmt.Errorf("%d objects where pairs of PRE.o and POST.o are needed", len(opt.objects))
 	}

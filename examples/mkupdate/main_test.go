@@ -4,11 +4,18 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/kbuild"
@@ -19,7 +26,7 @@ func TestUsage(t *testing.T) {
 	for _, bad := range []string{
 		"", "-run v", "-run v -name n", "-run v -name n a.o", "-name n a.o b.o", "-run v a.o b.o",
 		"-run v -name n -o n.o a.o b.o", "-nonsense", "-run v -name n a.o b.o c.o",
-		"-run v -name n -accept nonsense a.o b.o",
+		"-run v -name n -accept nonsense a.o b.o", "-run v -name n -key k a.o b.o", "-run v -name n -cert k a.o b.o",
 		"-run v -name n -target a a.o b.o", "-run v -name n -target =a a.o b.o", "-run v -name n -target a-b=c -target a_b=d a.o b.o",
 	} {
 		if _, err := parse(strings.Fields(bad)); err == nil {
@@ -63,6 +70,7 @@ func TestRun(t *testing.T) {
 	post := compile("seq_putc(m, '\\n');", `seq_puts(m, " patched\n");`)
 	odd := compile("seq_putc(m, '\\n');", `{ static int n __section(".gosplice"); if (n++) seq_putc(m, '\n'); }`)
 	init := compile(`proc_create_single("cmdline", 0,`, `proc_create_single("cmdline", 0400,`)
+	keyFile, certFile := writeKey(t)
 	ko := filepath.Join(t.TempDir(), "fix.ko")
 	for _, c := range []struct {
 		name   string
@@ -83,6 +91,8 @@ func TestRun(t *testing.T) {
 		{"no module", []string{vlanPre, vlanPost}, exitRefused, "refused not-matched", false},
 		{"wrong module", []string{"-target", "8021q=" + vlan, "8021q:" + pre, post}, exitRefused, "refused not-matched", false},
 		{"wrong name", []string{"-target", "zram=" + vlan, pre, post}, exitError, "", false},
+		{"signed", []string{"-key", keyFile, "-cert", certFile, pre, post}, exitMade, "bytes, signed", true},
+		{"no key", []string{"-key", certFile, "-cert", certFile, pre, post}, exitError, "", false},
 		{"json", []string{"-json", pre, post}, exitMade, `"by": "anchor"`, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -104,4 +114,29 @@ func TestRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// writeKey makes a key and its certificate.
+func writeKey(t *testing.T) (key, cert string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Unix(1<<32, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, k.Public(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalECPrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, cert = filepath.Join(t.TempDir(), "key.pem"), filepath.Join(t.TempDir(), "cert.der")
+	for path, b := range map[string][]byte{key: pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private}), cert: der} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return key, cert
 }

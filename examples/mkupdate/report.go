@@ -171,7 +171,11 @@ func (r *report) printModule(b *strings.Builder, term cli.Terminal) {
 	if r.Written == "" {
 		what = "nothing written"
 	}
-	fmt.Fprintf(b, "  %s: %d bytes, id %.12s\n", what, r.Size, r.Module.ID)
+	signed := ""
+	if r.Module.Signed {
+		signed = ", signed"
+	}
+	fmt.Fprintf(b, "  %s: %d bytes%s, id %.12s\n", what, r.Size, signed, r.Module.ID)
 }
 
 // judged is the message of a finding, with what comes of accepting it.

@@ -28,8 +28,10 @@ type Options struct {
 
 // baseCmdline has the kernel report to the first serial line, but only what is
 // at least a warning: the line is slow, and the whole log arrives by another way.
-// A panic must end the machine, so that those who wait for it hear of it.
-const baseCmdline = "console=ttyS0 quiet panic=-1"
+// A panic must end the machine, so that those who wait for it hear of it. On a
+// host that has too much to do, an emulated timer may look broken to the kernel,
+// which would give up then.
+const baseCmdline = "console=ttyS0 quiet panic=-1 no_timer_check"
 
 // Descriptors which QEMU inherits: the first of exec.Cmd.ExtraFiles is 3.
 const (

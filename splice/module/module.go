@@ -60,7 +60,8 @@ type Module struct {
 	Name       string      `json:"name"`
 	Functions  []Function  `json:"functions"`
 	References []Reference `json:"references"`
-	ID         string      `json:"id"` // digest of everything in it, hexadecimal
+	ID         string      `json:"id"`     // digest of everything in it, hexadecimal
+	Signed     bool        `json:"signed"` // a signature is behind it
 
 	image []byte
 }

@@ -46,7 +46,7 @@ func TestTargets(t *testing.T) {
 			for _, c := range []struct {
 				name string
 				test func(*testing.T, *bench, *vm.Machine)
-			}{{"layout", testLayout}, {"reload", testReload}, {"two modules", testTwoModules}, {"another build", testOtherModule}} {
+			}{{"layout", testLayout}, {"reload", testReload}, {"two modules", testTwoModules}, {"another build", testOtherModule}, {"signatures", testEnforce}} {
 				t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
 			}
 		})

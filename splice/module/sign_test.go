@@ -1,0 +1,104 @@
+package module
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/gosplice/gosplice/internal/testenv"
+)
+
+func certify(t *testing.T, key crypto.Signer) *x509.Certificate {
+	t.Helper()
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(77), Subject: pkix.Name{CommonName: "gosplice test", Organization: []string{"gosplice"}},
+		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<32, 0), SignatureAlgorithm: x509.UnknownSignatureAlgorithm,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestSign compares signatures with those of openssl, made as scripts/sign-file
+// does it, and has openssl verify them.
+func TestSign(t *testing.T) {
+	testenv.Need(t, "openssl")
+	r, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &Module{Name: "x", image: []byte("not really a module")}
+	for name, key := range map[string]crypto.Signer{"RSA": r, "ECDSA": e} {
+		t.Run(name, func(t *testing.T) { testSign(t, m, key, name == "RSA") })
+	}
+	if _, err := m.Sign(certify(t, e), r); err == nil {
+		t.Error("a key of another certificate was accepted")
+	}
+}
+
+func testSign(t *testing.T, m *Module, key crypto.Signer, same bool) {
+	cert := certify(t, key)
+	signed, err := m.Sign(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := m.Sign(cert, key)
+	if err != nil || !bytes.Equal(again.Bytes(), signed.Bytes()) {
+		t.Errorf("signed again, it is another file: %v", err)
+	}
+	b, ok := bytes.CutSuffix(signed.Bytes(), []byte(signatureMagic))
+	if !ok || !bytes.HasPrefix(b, m.Bytes()) || !signed.Signed || m.Signed {
+		t.Fatal("no signature behind the module")
+	}
+	sig := b[len(m.Bytes()) : len(b)-signatureHead]
+	if n := b[len(b)-1]; int(b[len(b)-2])<<8|int(n) != len(sig) {
+		t.Errorf("the size of the signature is not %d", len(sig))
+	}
+	dir := t.TempDir()
+	put := func(name string, data []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyFile := put("key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	certFile := put("cert", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
+	content, mine, theirs := put("content", m.Bytes()), put("mine", sig), filepath.Join(dir, "theirs")
+	for _, args := range [][]string{
+		{"cms", "-sign", "-binary", "-noattr", "-nocerts", "-md", "sha256", "-outform", "DER", "-in", content, "-signer", certFile, "-inkey", keyFile, "-out", theirs},
+		{"cms", "-verify", "-binary", "-inform", "DER", "-in", mine, "-content", content, "-certfile", certFile, "-CAfile", certFile, "-purpose", "any", "-out", "/dev/null"},
+	} {
+		if said, err := exec.CommandContext(t.Context(), "openssl", args...).CombinedOutput(); err != nil {
+			t.Errorf("openssl %s: %v: %s", args[1], err, said)
+		}
+	}
+	if want, err := os.ReadFile(theirs); err != nil || same && !bytes.Equal(want, sig) {
+		t.Errorf("openssl makes another signature: %x, want %x (%v)", sig, want, err)
+	}
+}
