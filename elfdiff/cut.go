@@ -25,12 +25,16 @@ import (
 //  5. give every relocation to its atom, and resolve its target
 type cutter struct {
 	obj   *Object
-	kinds []Kind                 // of each section
-	syms  [][]elfobj.SymbolIndex // of each section, by value, then larger first
-	cut   []Atom                 // what pass 2 made, by section and offset
-	parts []atomRange            // of each section, in cut
-	relas []relas                // of each section
-	marks [][]uint64             // places that are meant in each section
+	kinds []Kind      // of each section
+	cut   []Atom      // what pass 2 made, by section and offset
+	parts []atomRange // of each section, in cut
+
+	symbols  []elfobj.SymbolIndex // by section, then by value, then larger first
+	symbolAt []span               // of each section
+	relocs   relas                // of all sections
+	relocAt  []span               // of each section, by offset
+	marks    []uint64             // places that are meant in data
+	markAt   []span               // of each section, by offset
 
 	named     []Atom            // of one section; the memory is used again
 	functions map[string]AtomID // by name, NoAtom for several; made when needed
@@ -39,13 +43,22 @@ type cutter struct {
 func newCutter(o *Object) *cutter {
 	n := len(o.File.Sections)
 	return &cutter{
-		obj:   o,
-		kinds: make([]Kind, n),
-		syms:  make([][]elfobj.SymbolIndex, n),
-		parts: make([]atomRange, n),
-		relas: make([]relas, n),
-		marks: make([][]uint64, n),
+		obj:      o,
+		kinds:    make([]Kind, n),
+		parts:    make([]atomRange, n),
+		symbolAt: make([]span, n),
+		relocAt:  make([]span, n),
+		markAt:   make([]span, n),
 	}
+}
+
+// span is a half-open range of a list.
+type span struct{ lo, hi int32 }
+
+// symbolsOf returns the symbols of a section, by value, then larger first.
+func (c *cutter) symbolsOf(s elfobj.SectionIndex) []elfobj.SymbolIndex {
+	at := c.symbolAt[s]
+	return c.symbols[at.lo:at.hi:at.hi]
 }
 
 // classify finds out what each section holds, and what symbols it has.
@@ -54,33 +67,40 @@ func (c *cutter) classify() {
 		c.kinds[i] = kindOfSection(s)
 	}
 	syms := c.obj.symbols
-	first := make([]int32, len(c.kinds)+1)
 	for i := range syms {
 		if s := &syms[i]; c.matters(s) {
-			first[s.Section+1]++
+			c.symbolAt[s.Section].hi++
 		}
 	}
-	for i := 1; i < len(first); i++ {
-		first[i] += first[i-1]
-	}
-	all := make([]elfobj.SymbolIndex, first[len(c.kinds)])
-	next := slices.Clone(first)
+	c.symbols = make([]elfobj.SymbolIndex, layOut(c.symbolAt))
 	for i := range syms {
 		if s := &syms[i]; c.matters(s) {
-			all[next[s.Section]] = elfobj.SymbolIndex(i)
-			next[s.Section]++
+			at := &c.symbolAt[s.Section]
+			c.symbols[at.hi] = elfobj.SymbolIndex(i)
+			at.hi++
 		}
 	}
 	order := func(a, b elfobj.SymbolIndex) int {
 		return cmp.Or(cmp.Compare(syms[a].Value, syms[b].Value), cmp.Compare(syms[b].Size, syms[a].Size))
 	}
-	for i := range c.syms {
-		lo, hi := first[i], first[i+1]
-		c.syms[i] = all[lo:hi:hi]
-		if hi-lo > 1 {
-			slices.SortStableFunc(c.syms[i], order)
+	for i := range c.symbolAt {
+		if list := c.symbolsOf(elfobj.SectionIndex(i)); len(list) > 1 {
+			slices.SortStableFunc(list, order)
 		}
 	}
+}
+
+// layOut gives each section room for as many things as its span has counted in
+// hi, one section behind the other. The spans are empty then, to be filled. It
+// returns how many there are.
+func layOut(spans []span) int {
+	n := int32(0)
+	for i := range spans {
+		count := spans[i].hi
+		spans[i] = span{n, n}
+		n += count
+	}
+	return int(n)
 }
 
 // matters reports whether the symbol names a place in a section that is cut.
@@ -96,7 +116,13 @@ func labels(s *elfobj.Symbol) bool {
 
 // cutSections does pass 2. What references help to cut is left for pass 4.
 func (c *cutter) cutSections() error {
-	c.cut = make([]Atom, 0, len(c.kinds))
+	n := 0
+	for _, kind := range c.kinds {
+		if kind != Meta && !cutAtMarks(kind) && !kind.IsLiteral() {
+			n++
+		}
+	}
+	c.cut = make([]Atom, 0, n)
 	for i, s := range c.obj.File.Sections {
 		kind := c.kinds[i]
 		if kind == Meta {
@@ -110,7 +136,7 @@ func (c *cutter) cutSections() error {
 		switch {
 		case cutAtMarks(kind) || kind.IsLiteral():
 		case s.Size == 0:
-			if kind != Func || len(c.syms[i]) > 0 {
+			if kind != Func || len(c.symbolsOf(s.Index)) > 0 {
 				c.cut = append(c.cut, c.hollow(s))
 			}
 		case kind == Unwind:
@@ -130,7 +156,7 @@ func (c *cutter) cutSections() error {
 // to gives it an identity, else one is as good as another.
 func (c *cutter) hollow(s *elfobj.Section) Atom {
 	a := piece(s, c.kinds[s.Index], nil, 0, 0)
-	a.Symbols = c.syms[s.Index]
+	a.Symbols = c.symbolsOf(s.Index)
 	if !cutAtMarks(a.Kind) {
 		return a
 	}
@@ -227,7 +253,7 @@ func cutRecords(parts []Atom, s *elfobj.Section, data []byte) []Atom {
 // one. Code between the symbols that is not padding becomes an anonymous atom
 // here, data between them in cutData.
 func (c *cutter) cutSymbols(parts []Atom, s *elfobj.Section, kind Kind, data []byte) []Atom {
-	list := c.syms[s.Index]
+	list := c.symbolsOf(s.Index)
 	end := uint64(0)
 	for i := 0; i < len(list); {
 		sym := c.obj.Symbol(list[i])
@@ -278,7 +304,7 @@ func (c *cutter) extent(s *elfobj.Section, list []elfobj.SymbolIndex, i int) uin
 // appendGap adds the code [off, end) that no symbol covers, unless it is
 // padding.
 func (c *cutter) appendGap(parts []Atom, s *elfobj.Section, data []byte, off, end uint64) []Atom {
-	if s.Type == elf.SHT_NOBITS || isPadding(data[off:end]) && !c.relas[s.Index].any(off, end) {
+	if s.Type == elf.SHT_NOBITS || isPadding(data[off:end]) && !c.relasOf(s.Index).any(off, end) {
 		return parts
 	}
 	return append(parts, piece(s, Func, data, off, end))

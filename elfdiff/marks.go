@@ -10,30 +10,33 @@ import (
 // mark notes the places in data that are meant through section symbols, where
 // anonymous data has to be cut.
 func (c *cutter) mark() {
-	first := make([]int32, len(c.kinds)+1)
-	c.eachMark(func(sec elfobj.SectionIndex, _ uint64) { first[sec+1]++ })
-	for i := 1; i < len(first); i++ {
-		first[i] += first[i-1]
-	}
-	all := make([]uint64, first[len(c.kinds)])
-	next := slices.Clone(first)
+	c.eachMark(func(sec elfobj.SectionIndex, _ uint64) { c.markAt[sec].hi++ })
+	c.marks = make([]uint64, layOut(c.markAt))
 	c.eachMark(func(sec elfobj.SectionIndex, off uint64) {
-		all[next[sec]] = off
-		next[sec]++
+		at := &c.markAt[sec]
+		c.marks[at.hi] = off
+		at.hi++
 	})
-	for i := range c.marks {
-		marks := all[first[i]:first[i+1]]
+	for i := range c.markAt {
+		at := &c.markAt[i]
+		marks := c.marks[at.lo:at.hi]
 		slices.Sort(marks)
-		c.marks[i] = slices.Compact(marks)
+		at.hi = at.lo + int32(len(slices.Compact(marks)))
 	}
+}
+
+// marksOf returns the places that are meant in a section, by offset.
+func (c *cutter) marksOf(s elfobj.SectionIndex) []uint64 {
+	return c.marks[c.markAt[s].lo:c.markAt[s].hi]
 }
 
 // eachMark yields the places, some of them several times.
 func (c *cutter) eachMark(yield func(sec elfobj.SectionIndex, off uint64)) {
-	for i := range c.relas {
-		for j := range c.relas[i].refs {
-			r := &c.relas[i].refs[j]
-			sec, off, ok := c.place(r, c.relas[i].notes[j], elfobj.SectionIndex(i))
+	for i := range c.relocAt {
+		of := c.relasOf(elfobj.SectionIndex(i))
+		for j := range of.refs {
+			r := &of.refs[j]
+			sec, off, ok := c.place(r, of.notes[j], elfobj.SectionIndex(i))
 			if !ok || off < 0 || int(sec) >= len(c.kinds) {
 				continue
 			}
@@ -57,7 +60,7 @@ func cutAtMarks(k Kind) bool { return k == Data || k == Const || k == TLS || k =
 // atoms, and anonymous ones for the stretches between them.
 func (c *cutter) cutData(out []Atom, s *elfobj.Section) []Atom {
 	data, _ := s.Data() // cutSections has seen it
-	kind, marks := c.kinds[s.Index], c.marks[s.Index]
+	kind, marks := c.kinds[s.Index], c.marksOf(s.Index)
 	switch {
 	case kind == String:
 		return cutStrings(out, s, data, marks)
@@ -106,7 +109,7 @@ func (c *cutter) fill(out []Atom, s *elfobj.Section, data []byte, marks []uint64
 
 // means reports whether the stretch [lo, hi) holds anything.
 func (c *cutter) means(s *elfobj.Section, data []byte, lo, hi uint64) bool {
-	if c.relas[s.Index].any(lo, hi) {
+	if c.relasOf(s.Index).any(lo, hi) {
 		return true
 	}
 	if s.Type == elf.SHT_NOBITS {

@@ -38,7 +38,7 @@ func (c *cutter) measure() {
 			}
 		}
 		if len(implicit.refs) > 0 {
-			c.relas[i] = merge(c.relas[i], implicit)
+			c.insert(s.Index, implicit)
 		}
 	}
 }

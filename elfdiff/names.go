@@ -37,7 +37,7 @@ func stem(name string) string {
 	if unique, ok := strings.CutPrefix(name, uniquePrefix); ok {
 		return uniquePrefix + stem(strings.TrimRight(trimNumber(unique), digits))
 	}
-	if !strings.Contains(name, ".") {
+	if !hasNumber(name) {
 		return name
 	}
 	var b strings.Builder
@@ -51,6 +51,22 @@ func stem(name string) string {
 		b.WriteString(part)
 	}
 	return b.String()
+}
+
+// hasNumber reports whether a part of the name behind a dot is a number.
+func hasNumber(name string) bool {
+	for i := strings.IndexByte(name, '.'); i >= 0; {
+		rest := name[i+1:]
+		n := strings.IndexByte(rest, '.')
+		if n < 0 {
+			return isNumber(rest)
+		}
+		if isNumber(rest[:n]) {
+			return true
+		}
+		i += 1 + n
+	}
+	return false
 }
 
 // uniquePrefix starts the names that the Linux kernel makes of a counter

@@ -56,17 +56,23 @@ func (c *cutter) readRelas() error {
 		}
 	}
 	first = append(first, int32(len(tables)))
-	all := relas{make([]Ref, 0, total), make([]note, total)}
+	c.relocs = relas{make([]Ref, 0, total), make([]note, total)}
 	for i := range c.kinds {
 		if of := tables[first[i]:first[i+1]]; len(of) > 0 {
-			c.relas[i] = all.take(of)
+			c.relocAt[i] = c.relocs.take(of)
 		}
 	}
 	return nil
 }
 
+// relasOf returns the relocations of a section.
+func (c *cutter) relasOf(s elfobj.SectionIndex) relas {
+	at := c.relocAt[s]
+	return relas{c.relocs.refs[at.lo:at.hi:at.hi], c.relocs.notes[at.lo:at.hi:at.hi]}
+}
+
 // take appends the relocations of one section.
-func (all *relas) take(tables []elfobj.RelaTable) relas {
+func (all *relas) take(tables []elfobj.RelaTable) span {
 	lo := len(all.refs)
 	sorted, last := true, uint64(0)
 	for _, t := range tables {
@@ -83,11 +89,13 @@ func (all *relas) take(tables []elfobj.RelaTable) relas {
 	if !sorted {
 		slices.SortStableFunc(all.refs[lo:], func(a, b Ref) int { return cmp.Compare(a.Offset, b.Offset) })
 	}
-	return relas{all.refs[lo:hi:hi], all.notes[lo:hi:hi]}
+	return span{int32(lo), int32(hi)}
 }
 
 // within returns the relocations of section s whose fields start in [lo, hi).
-func (c *cutter) within(s elfobj.SectionIndex, lo, hi uint64) relas { return c.relas[s].within(lo, hi) }
+func (c *cutter) within(s elfobj.SectionIndex, lo, hi uint64) relas {
+	return c.relasOf(s).within(lo, hi)
+}
 
 func (l relas) within(lo, hi uint64) relas {
 	i, j := l.at(lo), l.at(hi)
@@ -113,19 +121,22 @@ func (l relas) at(off uint64) int {
 	return i
 }
 
-// merge joins two lists, with those of a before those of b at one offset.
-func merge(a, b relas) relas {
-	n := len(a.refs) + len(b.refs)
-	out := relas{make([]Ref, 0, n), make([]note, 0, n)}
+// insert adds implicit references to those of a section, behind relocations at
+// the same offset.
+func (c *cutter) insert(s elfobj.SectionIndex, b relas) {
+	a := c.relasOf(s)
+	all := &c.relocs
+	lo := len(all.refs)
+	all.notes = all.notes[:lo] // there is a note for each that was dropped, too
 	for len(a.refs) > 0 || len(b.refs) > 0 {
 		from := &a
 		if len(a.refs) == 0 || len(b.refs) > 0 && b.refs[0].Offset < a.refs[0].Offset {
 			from = &b
 		}
-		out.refs, out.notes = append(out.refs, from.refs[0]), append(out.notes, from.notes[0])
+		all.refs, all.notes = append(all.refs, from.refs[0]), append(all.notes, from.notes[0])
 		from.refs, from.notes = from.refs[1:], from.notes[1:]
 	}
-	return out
+	c.relocAt[s] = span{int32(lo), int32(len(all.refs))}
 }
 
 // place returns the section and offset that a relocation of section from means.

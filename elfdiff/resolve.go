@@ -14,7 +14,8 @@ func (c *cutter) number() {
 	n := len(c.cut)
 	for i, kind := range c.kinds {
 		if cutAtMarks(kind) || kind.IsLiteral() {
-			n += len(c.marks[i]) + len(c.syms[i]) + 1
+			s := elfobj.SectionIndex(i)
+			n += len(c.marksOf(s)) + len(c.symbolsOf(s)) + 1
 		}
 	}
 	o.Atoms = make([]Atom, 0, n)
@@ -38,11 +39,9 @@ func (c *cutter) number() {
 			o.bySymbol[s] = AtomID(i)
 		}
 	}
-	for sec, list := range c.syms {
-		for _, i := range list {
-			if o.bySymbol[i] == NoAtom {
-				o.bySymbol[i] = o.nearest(elfobj.SectionIndex(sec), int64(o.symbols[i].Value))
-			}
+	for _, i := range c.symbols {
+		if s := &o.symbols[i]; o.bySymbol[i] == NoAtom {
+			o.bySymbol[i] = o.nearest(s.Section, int64(s.Value))
 		}
 	}
 }
@@ -72,8 +71,8 @@ func (o *Object) nearest(s elfobj.SectionIndex, off int64) AtomID {
 // what it means.
 func (c *cutter) resolve() {
 	o := c.obj
-	for sec, list := range c.relas {
-		next := 0
+	for sec := range c.relocAt {
+		list, next := c.relasOf(elfobj.SectionIndex(sec)), 0
 		for id := o.bySection[sec].lo; id < o.bySection[sec].hi && next < len(list.refs); id++ {
 			a := &o.Atoms[id]
 			for next < len(list.refs) && list.refs[next].Offset < a.Offset {

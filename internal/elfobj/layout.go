@@ -35,7 +35,7 @@ func (s *Spec) WriteTo(w io.Writer) (int64, error) {
 		return 0, err
 	}
 	c := &countingWriter{w: w}
-	bw := bufio.NewWriterSize(c, 64<<10)
+	bw := bufio.NewWriterSize(c, int(min(l.shoff+uint64(len(l.spec.Sections))*shdrSize, 64<<10)))
 	l.write(bw)
 	err = bw.Flush()
 	return c.n, err
