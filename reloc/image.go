@@ -22,7 +22,10 @@ type Region struct {
 	// linked, even if it can't now. Everything writable in a process is
 	// volatile, nothing in a file is.
 	Volatile bool
-	Module   int // index of the module, or NoModule
+	// Freed marks memory of a running kernel that held what only starting
+	// needs. References lead there, but its content is gone.
+	Freed  bool
+	Module int // index of the module, or NoModule
 
 	zero bool // of a file: holds zeros, and may be far larger than the file
 }
@@ -78,6 +81,7 @@ type Image struct {
 	mem     Memory
 	live    bool // of a process: the dynamic linker has done its work
 	kernel  bool // of a kernel or its modules
+	running bool // of a kernel that runs: its code may have been rewritten
 	regions []Region
 	modules []Module
 	symbols []Symbol         // by address, then name; thread-local ones at the end
@@ -129,6 +133,7 @@ func newImage(p imageParts) (*Image, error) {
 		}
 	}
 	img.kernel = isKernel(img.regions)
+	img.running = img.kernel && slices.ContainsFunc(img.regions, func(r Region) bool { return r.Exec && r.Volatile })
 	img.tables = append(img.tables, make([]func() *tables, max(1, len(img.modules))-len(img.tables))...)
 	if len(img.modules) == 0 && len(img.regions) > 0 {
 		img.modules = []Module{{Start: img.regions[0].Start, End: img.regions[len(img.regions)-1].End, Main: true}}

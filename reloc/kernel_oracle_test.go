@@ -16,10 +16,11 @@ import (
 // and the relocations that it applied (CONFIG_X86_NEED_RELOCS keeps them). It is
 // read with the standard library, so that it shares no code with what it judges.
 type kernelOracle struct {
-	names  map[string][]uint64
-	relas  []applied // by address
-	percpu [2]uint64
-	pinned map[string]bool // names of the per-CPU section that move all the same
+	names   map[string][]uint64
+	relas   []applied // by address
+	percpu  [2]uint64
+	init    [2]uint64
+	running bool // what is judged runs
 }
 
 // applied is a relocation that the linker applied: S + A at an address.
@@ -54,6 +55,9 @@ func openOracle(t testing.TB, path string) *kernelOracle {
 	if a, b := o.names["__per_cpu_start"], o.names["__per_cpu_end"]; len(a) == 1 && len(b) == 1 {
 		o.percpu = [2]uint64{a[0], b[0]}
 	}
+	if a, b := o.names["__init_begin"], o.names["__init_end"]; len(a) == 1 && len(b) == 1 {
+		o.init = [2]uint64{a[0], b[0]}
+	}
 	for _, s := range f.Sections {
 		if s.Type != elf.SHT_RELA || int(s.Info) >= len(f.Sections) || f.Sections[s.Info].Flags&elf.SHF_ALLOC == 0 || sortedAtBuild[s.Name] {
 			continue
@@ -75,6 +79,18 @@ func openOracle(t testing.TB, path string) *kernelOracle {
 	return o
 }
 
+// isFreed reports whether all functions of a name are in memory that is freed
+// once the kernel has started.
+func (o *kernelOracle) isFreed(name string, bias uint64) bool {
+	list := o.names[name]
+	for _, v := range list {
+		if !o.running || v < o.init[0] || v >= o.init[1] {
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
 // at returns what the linker put at an address.
 func (o *kernelOracle) at(addr uint64) (applied, bool) {
 	i, ok := slices.BinarySearchFunc(o.relas, addr, func(r applied, a uint64) int { return cmp.Compare(r.at, a) })
@@ -94,10 +110,10 @@ func (o *kernelOracle) slide(v, bias uint64) uint64 {
 
 // A tally of one or many objects.
 type kernelScore struct {
-	objects, functions, matched, weak, absent int
-	values, fields, narrowed, wrong, missing  int
-	by                                        [8]int
-	log                                       []string
+	objects, functions, matched, weak, absent, freed int
+	values, fields, narrowed, wrong, missing         int
+	by                                               [8]int
+	log                                              []string
 }
 
 func (s *kernelScore) add(o *kernelScore) {
@@ -106,6 +122,7 @@ func (s *kernelScore) add(o *kernelScore) {
 	s.matched += o.matched
 	s.weak += o.weak
 	s.absent += o.absent
+	s.freed += o.freed
 	s.values += o.values
 	s.fields += o.fields
 	s.narrowed += o.narrowed
@@ -118,8 +135,8 @@ func (s *kernelScore) add(o *kernelScore) {
 }
 
 func (s *kernelScore) String() string {
-	return fmt.Sprintf("%d objects, %d functions: %d matched %v, %d weak and replaced, %d not in the kernel, %d unresolved; %d values and %d fields compared (%d in shortened jumps), %d wrong",
-		s.objects, s.functions, s.matched, s.by, s.weak, s.absent, s.missing, s.values, s.fields, s.narrowed, s.wrong)
+	return fmt.Sprintf("%d objects, %d functions: %d matched %v, %d weak and replaced, %d not in the kernel, %d freed, %d unresolved; %d values and %d fields compared (%d in shortened jumps), %d wrong",
+		s.objects, s.functions, s.matched, s.by, s.weak, s.absent, s.freed, s.missing, s.values, s.fields, s.narrowed, s.wrong)
 }
 
 func (s *kernelScore) complain(format string, args ...any) {
@@ -144,13 +161,17 @@ func (o *kernelOracle) judge(pre *elfdiff.Object, r *Result, bias uint64) *kerne
 		case f.Verdict == Matched:
 			s.matched++
 			s.by[f.By]++
-			if f.Name != "" && !has(f.Name, f.Address) {
+			if f.Weak && f.By != BySymbol && !has(f.Name, f.Address) {
+				s.weak++ // the code that another definition replaced
+			} else if f.Name != "" && !has(f.Name, f.Address) {
 				s.wrong++
 				s.complain("%s: %s matched at %#x by %v, vmlinux has it at %#x", where, f.Name, f.Address, f.By, o.names[f.Name])
 			}
 			o.judgeFields(s, pre, r, f, bias)
-		case f.Weak && f.Verdict == Absent && len(o.names[f.Name]) > 0:
+		case f.Weak && f.Verdict == Absent && has(f.Name, f.Replacement):
 			s.weak++
+		case f.Verdict == Absent && o.isFreed(f.Name, bias):
+			s.freed++
 		case len(o.names[f.Name]) == 0 && f.Verdict == Absent:
 			s.absent++
 			s.complain("%s: %s is not in the kernel", where, f.Name)

@@ -42,6 +42,7 @@ type matcher struct {
 	watch  map[key][]int32 // functions that wait for a value
 	dirty  []int32         // functions to look at again
 	queued []bool
+	chains [][]int32
 	// described are the functions that unwinding records of pre describe.
 	described map[elfdiff.AtomID]bool
 }
@@ -70,6 +71,7 @@ type fn struct {
 	by    Evidence
 	weak  bool
 	open  bool
+	freed bool   // a running kernel has it no more
 	fixed int    // bytes outside of holes
 	done  *trial // when matched
 	fail  *trial // the failed trial that got furthest
@@ -186,13 +188,16 @@ func (m *matcher) run() (*Result, error) {
 		return nil, err
 	}
 	for tier := range tiers {
-		if err := m.settle(tier); err != nil {
-			return nil, err
+		for more := true; more; {
+			if err := m.settle(tier); err != nil {
+				return nil, err
+			}
+			more = m.byOrder() // before little is made of a few bytes
 		}
 	}
 	for {
 		progress := false
-		for _, hint := range []func() bool{m.byCallees, m.byPointers, m.byFile, m.byLayout} {
+		for _, hint := range []func() bool{m.byCallees, m.byOrder, m.byPointers, m.byFile, m.byLayout} {
 			if err := m.ctx.Err(); err != nil {
 				return nil, err
 			}
@@ -214,10 +219,15 @@ func (m *matcher) run() (*Result, error) {
 func (m *matcher) seedSymbols() {
 	for i := range m.funcs {
 		f := &m.funcs[i]
-		for _, p := range m.atomPlaces(f.atom.ID) {
-			if m.inScope(p.module) {
+		list := m.atomPlaces(f.atom.ID)
+		for _, p := range list {
+			if m.inScope(p.module) && !m.isFreed(p.addr) {
 				m.addCand(f, cand{addr: p.addr, by: BySymbol})
 			}
+		}
+		if len(f.cands) == 0 && m.wasFreed(f, list) {
+			f.open, f.freed = false, true
+			continue
 		}
 		m.queue(int32(i))
 	}

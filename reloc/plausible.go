@@ -42,6 +42,9 @@ func (m *matcher) implausible(a *elfdiff.Atom, addr uint64, module int) string {
 	if r == nil {
 		return "nothing is mapped there"
 	}
+	if r.Freed {
+		return ""
+	}
 	if r.Module != module && r.Module != NoModule {
 		return "what the object defines lies in its own module"
 	}

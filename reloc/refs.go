@@ -208,13 +208,13 @@ func (m *matcher) bindSymbol(u *use) *MismatchError {
 		return nil
 	}
 	r := m.view.regionAt(u.s)
-	if r == nil && !m.knownAt(m.symbolPlaces(u.r.Sym), u.s, NoModule) {
+	if r == nil && !m.knownAt(m.symbolPlaces(u.r.Sym), u.s, NoModule) && !m.mayBound(u.s) {
 		return u.fail(ReasonImplausible, "%s would be at %#x: nothing is mapped there", sym.Name, u.s)
 	}
 	if r != nil && r.Exec && m.stubAt(u.s).ok {
 		return m.bindStub(u)
 	}
-	if u.h.Expr == amd64.ExprPLT && (r == nil || !r.Exec) {
+	if u.h.Expr == amd64.ExprPLT && (r == nil || !r.Exec && !r.Freed) {
 		return u.fail(ReasonImplausible, "%s would be at %#x, where nothing can execute", sym.Name, u.s)
 	}
 	if known := m.symbolPlaces(u.r.Sym); len(known) > 0 && !m.knownAt(known, u.s, NoModule) {
@@ -273,6 +273,9 @@ func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
 // keeps one copy or many.
 func (m *matcher) compareLiteral(u *use, g *elfdiff.Atom, base uint64) *MismatchError {
 	run, err := m.view.bytes(base, uint64(len(g.Bytes)))
+	if m.isFreed(base) {
+		return nil
+	}
 	if err != nil {
 		e := u.fail(ReasonUnreadable, "%s", m.label(g.ID))
 		e.Err = err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"debug/elf"
 	"slices"
+	"strings"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
 )
@@ -62,4 +63,34 @@ func bySections(regions []Region, sections []*elfobj.Section) []Region {
 // hasSymbols reports whether all symbols of a module are known.
 func (img *Image) hasSymbols(module int) bool {
 	return module != NoModule && img.full[module]
+}
+
+// isFreed reports whether an address is in memory that a running kernel has
+// freed since it started.
+func (m *matcher) isFreed(addr uint64) bool {
+	r := m.view.regionAt(addr)
+	return r != nil && r.Freed
+}
+
+// startSections are those whose code a kernel frees once it has started
+// (include/asm-generic/vmlinux.lds.h); x86 keeps .exit.text for as long.
+var startSections = []string{".init.", ".exit.", ".meminit.", ".cpuinit."}
+
+// wasFreed reports whether a running kernel has freed a function, by where run's
+// symbols have it, or by its section.
+func (m *matcher) wasFreed(f *fn, places []place) bool {
+	if !m.img.kernel || !m.img.running {
+		return false
+	}
+	if len(places) > 0 {
+		return true // none is left
+	}
+	name := m.pre.File.Sections[f.atom.Section].Name
+	return slices.ContainsFunc(startSections, func(p string) bool { return strings.HasPrefix(name, p) })
+}
+
+// mayBound reports whether an address where nothing is mapped may be that of a
+// symbol of a linker script: the start or the end of something.
+func (m *matcher) mayBound(addr uint64) bool {
+	return m.img.kernel && (addr >= kernelStart && m.view.regionAt(addr-1) != nil || m.view.regionAt(addr+4095) != nil)
 }

@@ -28,8 +28,12 @@ func (m *matcher) result() *Result {
 		if i := m.fnOf[id]; i >= 0 {
 			if t := m.funcs[i].done; t != nil {
 				r.atoms[id], r.located[id] = t.addr, true
+				continue
+			} else if !m.funcs[i].freed {
+				continue
 			}
-		} else if v := m.known(key{space: inAtom, id: int32(id)}); v != nil {
+		}
+		if v := m.known(key{space: inAtom, id: int32(id)}); v != nil {
 			r.atoms[id], r.located[id] = v.value, true
 		}
 	}
@@ -39,7 +43,7 @@ func (m *matcher) result() *Result {
 
 // verdict makes the result of one function.
 func (m *matcher) verdict(f *fn) FuncResult {
-	out := FuncResult{Atom: f.atom.ID, Name: f.atom.Name, Weak: f.weak}
+	out := FuncResult{Atom: f.atom.ID, Name: f.atom.Name, Weak: f.weak, Freed: f.freed}
 	switch {
 	case f.done != nil:
 		out.Verdict, out.By, out.Address, out.Size, out.Shifts = Matched, f.by, f.done.addr, f.done.size, f.done.shifts
@@ -49,6 +53,11 @@ func (m *matcher) verdict(f *fn) FuncResult {
 	case f.err != nil && !m.chance(f):
 		out.Verdict, out.Address = Mismatch, f.err.Addr
 		out.Mismatch = m.explain(f)
+	}
+	if out.Verdict != Matched {
+		if other, ok := m.replacement(f); ok {
+			out.Verdict, out.Candidates, out.More, out.Replacement = Absent, nil, false, other
+		}
 	}
 	m.log.Debug("verdict", "function", f.atom.Name, "verdict", out.Verdict)
 	return out
@@ -175,11 +184,16 @@ func (m *matcher) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 		if x, ok := take(inTLSAtom, int32(v.Atom), UseTLS); ok {
 			tls, hasTLS = x+off, true
 		}
-		if !hasAddr || !isWeak(s) {
+		if !hasAddr && !m.unsure(v.Atom, s) || !isWeak(s) {
 			if x, ok := m.atomAddr(v.Atom, off); ok {
 				addr, v.Has = x, v.Has|UseAddress
 				take(inAtom, int32(v.Atom), UseAddress)
 			}
+		}
+	}
+	if v.Has == 0 && v.Atom == elfdiff.NoAtom {
+		if addr, hasAddr = m.byNameAlone(idx); hasAddr {
+			v.Has |= UseAddress
 		}
 	}
 	v.Address = addr
@@ -191,6 +205,32 @@ func (m *matcher) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 		}
 	}
 	return v
+}
+
+// unsure reports whether nothing but its bytes tells where a weak function is:
+// they stand there even when another definition has replaced it.
+func (m *matcher) unsure(id elfdiff.AtomID, s *elfobj.Symbol) bool {
+	i := m.fnOf[id]
+	return isWeak(s) && i >= 0 && m.funcs[i].done != nil && m.funcs[i].by != BySymbol
+}
+
+// byNameAlone returns the address of a symbol that pre doesn't define, and that
+// no matched code tells, since all that refers to it was rewritten: the one
+// global symbol of that name.
+func (m *matcher) byNameAlone(i elfobj.SymbolIndex) (uint64, bool) {
+	if s := m.sym(i); !m.img.kernel || s.Section != elfobj.SecUndef || s.Bind() == elf.STB_LOCAL {
+		return 0, false
+	}
+	list := m.symbolPlaces(i)
+	if len(list) != 1 {
+		return 0, false
+	}
+	for _, s := range m.img.symbolsAt(list[0].addr) {
+		if s.Name == m.sym(i).Name && !s.Local {
+			return list[0].addr, true
+		}
+	}
+	return 0, false
 }
 
 // atomAddr returns the run address of an offset in a pre atom, when it is known.

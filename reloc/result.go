@@ -44,7 +44,7 @@ const (
 	ByCallee             // of several places only there its references lead to what they should
 	ByPointer            // of several places data as it was linked points there
 	ByFile               // of several places only there the symbol is in the scope of the same source file
-	ByLayout             // of several places it is the one at the right distance from the rest of its section
+	ByLayout             // of several places it is the one at the right distance from the rest of its section, or next to its neighbour in pre
 )
 
 var evidenceNames = [...]string{"none", "reference", "symbol", "search", "callee", "pointer", "file", "layout"}
@@ -81,9 +81,14 @@ type FuncResult struct {
 	// Patches are the places of Matched where someone has put something else
 	// while it runs, by offset.
 	Patches []Patch
+	// Freed says that it is one of the functions that only starting needs, so
+	// that a running kernel has it no more. Its verdict is Absent.
+	Freed bool
 	// Weak says that pre defines it as a weak symbol, so that its absence may
-	// mean no more than that another definition replaced it.
-	Weak bool
+	// mean no more than that another definition replaced it; Replacement is
+	// the address of that, when it is known.
+	Weak        bool
+	Replacement uint64
 }
 
 // RunOffset maps an offset in pre to one in run, both from the start of the
@@ -130,7 +135,8 @@ type Value struct {
 	TLS     uint64 // offset in the TLS block of its module, as st_value of a TLS symbol
 	TLSSlot uint64 // address of the GOT slot (pair) that describes the TLS symbol
 	// From lists the functions whose references determined or confirmed it,
-	// in ascending order, up to eight.
+	// in ascending order, up to eight. It is empty when only run's symbols
+	// tell: all that refers to it was rewritten when the kernel started.
 	From []elfdiff.AtomID
 }
 

@@ -127,7 +127,7 @@ var relaxed = map[uint32]struct{ before, after uint64 }{
 // add picks the rarest window of a function. It returns false when there is
 // none.
 func (ix *index) add(i int32, a *elfdiff.Atom, freq []uint16) bool {
-	if uint64(len(a.Bytes)) != a.Size || ix.m.wellFormed(&trial{}, a) != nil {
+	if uint64(len(a.Bytes)) != a.Size || canonicalNops(a.Bytes) == len(a.Bytes) || ix.m.wellFormed(&trial{}, a) != nil {
 		return false
 	}
 	best, count := anchor{}, -1

@@ -1,0 +1,310 @@
+package reloc
+
+import (
+	"slices"
+	"strings"
+)
+
+// A compiler puts the functions of a file one behind the other, with or without
+// -ffunction-sections, and a kernel is linked from files as wholes: what stands
+// between two functions of a file that are matched are the functions that stand
+// between them in pre, and padding. That decides where the small ones are, and
+// which of many copies of a static function is this file's.
+//
+// The order holds for each output section on its own: cold parts of all files
+// are gathered in one place, and so is code that only starting needs.
+
+// chainOf returns the name of the chain that a section of code belongs to.
+func chainOf(section string) string {
+	for _, class := range [...]string{".text.unlikely", ".text.hot", ".text.startup", ".text.exit"} {
+		if strings.HasPrefix(section, class) {
+			return class
+		}
+	}
+	if strings.HasPrefix(section, ".text") {
+		return ".text"
+	}
+	return section
+}
+
+// makeChains returns the functions of pre by chain, in file order.
+func (m *matcher) makeChains() [][]int32 {
+	if m.chains == nil {
+		index := make(map[string]int)
+		bySection := make(map[int]int)
+		m.chains = [][]int32{}
+		for i := range m.funcs {
+			s := int(m.funcs[i].atom.Section)
+			k, ok := bySection[s]
+			if !ok {
+				name := chainOf(m.pre.File.Sections[s].Name)
+				if k, ok = index[name]; !ok {
+					k = len(m.chains)
+					index[name] = k
+					m.chains = append(m.chains, nil)
+				}
+				bySection[s] = k
+			}
+			m.chains[k] = append(m.chains[k], int32(i))
+		}
+	}
+	return m.chains
+}
+
+// byOrder places functions behind and in front of those of the same chain that
+// are matched.
+func (m *matcher) byOrder() bool {
+	if !m.img.kernel {
+		return false // linkers may drop or sort sections
+	}
+	changed := false
+	for _, chain := range m.makeChains() {
+		if m.openIn(chain) == 0 {
+			continue
+		}
+		anchors := m.anchors(chain)
+		for k, at := range anchors {
+			last, limit := len(chain), ^uint64(0)
+			if k+1 < len(anchors) {
+				last = anchors[k+1]
+				limit = m.funcs[chain[last]].done.addr
+			}
+			reached := m.forward(chain, at, last, limit, &changed)
+			if k+1 < len(anchors) && reached == last {
+				continue // all of the gap is accounted for
+			}
+			if k == 0 {
+				m.backward(chain, at, 0, 0, &changed)
+			}
+			if k+1 < len(anchors) {
+				m.backward(chain, last, reached, m.end(chain[at]), &changed)
+			}
+		}
+	}
+	return changed
+}
+
+func (m *matcher) openIn(chain []int32) int {
+	n := 0
+	for _, i := range chain {
+		if m.funcs[i].open {
+			n++
+		}
+	}
+	return n
+}
+
+// end returns the run address behind a matched function.
+func (m *matcher) end(i int32) uint64 { return m.funcs[i].done.addr + m.funcs[i].done.size }
+
+// anchors returns the places in a chain of the matched functions that are in
+// order: the longest such series. One that is out of order is a weak function
+// whose replacement looks the same.
+func (m *matcher) anchors(chain []int32) []int {
+	var tails []int // by length of a series less one: the place in chain of its last
+	prev := make([]int, len(chain))
+	for k, i := range chain {
+		if m.funcs[i].done == nil {
+			continue
+		}
+		addr := m.funcs[i].done.addr
+		n, _ := slices.BinarySearchFunc(tails, addr, func(t int, a uint64) int {
+			if m.funcs[chain[t]].done.addr < a {
+				return -1
+			}
+			return 1
+		})
+		prev[k] = -1
+		if n > 0 {
+			prev[k] = tails[n-1]
+		}
+		if n == len(tails) {
+			tails = append(tails, k)
+		} else {
+			tails[n] = k
+		}
+	}
+	if len(tails) == 0 {
+		return nil
+	}
+	out := make([]int, len(tails))
+	for k, n := tails[len(tails)-1], len(tails)-1; n >= 0; k, n = prev[k], n-1 {
+		out[n] = k
+	}
+	return out
+}
+
+// forward places the functions behind the one at place at of a chain, up to
+// place last, which begins at limit. It returns the first that it could not
+// place.
+func (m *matcher) forward(chain []int32, at, last int, limit uint64, changed *bool) int {
+	before := m.funcs[chain[at]].atom
+	cursor := m.end(chain[at])
+	for k := at + 1; k < last; k++ {
+		f := &m.funcs[chain[k]]
+		if !f.open && !f.weak {
+			return k
+		}
+		start := m.behind(before.Section == f.atom.Section, before.End(), f, cursor)
+		t, ok := m.fitsAt(f, start, cursor, limit)
+		if !ok {
+			return k
+		}
+		if !m.isReplaced(f, start) {
+			*changed = m.settleAt(chain[k], start) || *changed
+		}
+		before, cursor = f.atom, start+t.size
+	}
+	return last
+}
+
+// behind returns where a function starts behind another one that ends at cursor:
+// in one section at the same distance as in pre, else where its section may
+// start.
+func (m *matcher) behind(same bool, preEnd uint64, f *fn, cursor uint64) uint64 {
+	if same && f.atom.Offset >= preEnd {
+		align := m.alignOf(f)
+		if d := f.atom.Offset - preEnd; d >= align {
+			return cursor + d
+		}
+		return (cursor + align - 1) &^ (align - 1)
+	}
+	align := m.alignOf(f)
+	return (cursor+align-1)&^(align-1) + f.atom.Offset
+}
+
+// alignOf returns the alignment of a function's section.
+func (m *matcher) alignOf(f *fn) uint64 {
+	align := m.pre.File.Sections[f.atom.Section].Addralign
+	if align == 0 || align&(align-1) != 0 || align > 4096 {
+		return 1
+	}
+	return align
+}
+
+// fitsAt reports whether a function matches at an address, with nothing but
+// padding between it and cursor, and in front of limit.
+func (m *matcher) fitsAt(f *fn, start, cursor, limit uint64) (*trial, bool) {
+	if start >= limit || start-cursor > 4096 || !m.inHome(start) || !m.isFilled(cursor, start) {
+		return nil, false
+	}
+	t := m.check(f.atom.ID, start)
+	if t.err != nil || m.contradiction(f, t) != nil || start+t.size > limit {
+		return nil, false
+	}
+	return t, true
+}
+
+// isFilled reports whether nothing but padding stands in [lo, hi): nops, and
+// int3, with which x86 kernels fill (arch/x86/kernel/vmlinux.lds.S).
+func (m *matcher) isFilled(lo, hi uint64) bool {
+	if lo == hi {
+		return true
+	}
+	b, err := m.view.bytes(lo, hi-lo)
+	if err != nil {
+		return false
+	}
+	for len(b) > 0 {
+		n := canonicalNops(b)
+		switch {
+		case n > 0:
+		case b[0] == 0xcc:
+			n = 1
+		case counts(b):
+			n = depthCount
+		default:
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+// backward places functions in front of the one at place at of a chain, down to
+// place first, none of which starts before floor.
+func (m *matcher) backward(chain []int32, at, first int, floor uint64, changed *bool) {
+	next := m.funcs[chain[at]].atom
+	limit := m.funcs[chain[at]].done.addr
+	for k := at - 1; k >= first; k-- {
+		f := &m.funcs[chain[k]]
+		if !f.open && !f.weak {
+			return
+		}
+		start, ok := m.inFront(f, next.Section == f.atom.Section, next.Offset, limit, floor)
+		if !ok {
+			return
+		}
+		if !m.isReplaced(f, start) {
+			*changed = m.settleAt(chain[k], start) || *changed
+		}
+		next, limit = f.atom, start
+	}
+}
+
+// inFront returns where a function starts in front of another one. Jumps that
+// became shorter make it start further behind than its length says.
+func (m *matcher) inFront(f *fn, same bool, offset, limit, floor uint64) (uint64, bool) {
+	const tries = 4
+	align := m.alignOf(f)
+	from := limit - f.atom.Size
+	if same {
+		from = limit - (offset - f.atom.Offset)
+		align = 1
+		if offset < f.atom.Offset {
+			return 0, false
+		}
+	} else {
+		from -= min(offset, limit)
+	}
+	start := (from-f.atom.Offset)&^(align-1) + f.atom.Offset
+	for range tries {
+		if start < floor || start >= limit {
+			return 0, false
+		}
+		if t := m.check(f.atom.ID, start); t.err == nil && start+t.size <= limit && m.inHome(start) && m.isFilled(start+t.size, limit) && m.contradiction(f, t) == nil {
+			return start, true
+		}
+		start += max(align, 16)
+	}
+	return 0, false
+}
+
+// settleAt makes an address the only candidate of a function. It reports whether
+// that is new.
+func (m *matcher) settleAt(i int32, addr uint64) bool {
+	f := &m.funcs[i]
+	if m.chosen(i) {
+		return false
+	}
+	f.cands, f.more, f.small = []cand{{addr: addr, by: ByLayout}}, false, false
+	m.queue(i)
+	return true
+}
+
+// isReplaced reports whether a weak function, whose code stands at an address, is
+// not what its name means there: another definition has replaced it, and what it
+// was compiled to is still there, but nothing uses it.
+func (m *matcher) isReplaced(f *fn, addr uint64) bool {
+	other, ok := m.replacement(f)
+	return ok && other != addr
+}
+
+// replacement returns where run has the definition of a weak function: what its
+// symbols say, or the references to it.
+func (m *matcher) replacement(f *fn) (uint64, bool) {
+	if !f.weak {
+		return 0, false
+	}
+	if list := m.atomPlaces(f.atom.ID); len(list) > 0 {
+		return list[0].addr, true
+	}
+	for _, i := range f.atom.Symbols {
+		if s := m.sym(i); s.Value == f.atom.Offset && isWeak(s) {
+			if v := m.known(key{space: inAddress, id: int32(i)}); v != nil {
+				return v.value, true
+			}
+		}
+	}
+	return 0, false
+}
