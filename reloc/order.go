@@ -17,7 +17,7 @@ import (
 // chainOf returns the name of the chain that a section of code belongs to.
 func chainOf(section string) string {
 	for _, class := range [...]string{".text.unlikely", ".text.hot", ".text.startup", ".text.exit"} {
-		if strings.HasPrefix(section, class) {
+		if rest, ok := strings.CutPrefix(section, class); ok && (rest == "" || rest[0] == '.') {
 			return class
 		}
 	}

@@ -92,5 +92,6 @@ func (m *matcher) wasFreed(f *fn, places []place) bool {
 // mayBound reports whether an address where nothing is mapped may be that of a
 // symbol of a linker script: the start or the end of something.
 func (m *matcher) mayBound(addr uint64) bool {
-	return m.img.kernel && (addr >= kernelStart && m.view.regionAt(addr-1) != nil || m.view.regionAt(addr+4095) != nil)
+	regions := m.img.regions
+	return m.img.kernel && addr >= kernelStart && regions[0].Start <= addr && addr <= regions[len(regions)-1].End
 }
