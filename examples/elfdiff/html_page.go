@@ -17,6 +17,7 @@ import (
 // page is what the template shows.
 type page struct {
 	Title      string
+	Up         string // a link to the index of pages
 	Outcome    outcome
 	Facts      []fact
 	Tiles      []tile
@@ -112,7 +113,7 @@ func newPage(d *elfdiff.Diff, opt options) *pageBuilder {
 
 // page puts the page together.
 func (p *pageBuilder) page() *page {
-	g := &page{Title: visible(titleOf(p.d), maxName)}
+	g := &page{Title: visible(titleOf(p.d), maxName), Up: p.opt.up}
 	changes := p.changes(g)
 	for _, c := range changes {
 		g.Sections = append(g.Sections, p.section(c.id, c.ch))

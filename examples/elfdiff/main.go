@@ -3,6 +3,7 @@
 //
 //	elfdiff [-json] [-all] [-v] [-accept CODE,...] [-in-place] [-o OUT.o]
 //	        [-html FILE [-src DIR [-post-src DIR]]] PRE.o POST.o
+//	elfdiff [-json] [-html DIR ...] PRE_DIR POST_DIR
 //
 // Exit status: 0 there are changes, and all can be carried; 1 error; 2 refused, or
 // a person has to accept something first, OUT.o is not written; 3 no change that
@@ -32,8 +33,10 @@ const (
 
 const usage = `usage: elfdiff [-json] [-all] [-v] [-accept CODE,...] [-in-place] [-o OUT.o]
                [-html FILE [-src DIR [-post-src DIR]]] PRE.o POST.o
+       elfdiff [-json] [-html DIR ...] PRE_DIR POST_DIR
 
-Shows what really differs between two builds of one relocatable object.
+Shows what really differs between two builds of one relocatable object, or of all
+that have the same path in two folders.
 
   -json     print one JSON object
   -all      list what is the same too
@@ -42,6 +45,7 @@ Shows what really differs between two builds of one relocatable object.
   -html FILE
             write a page for reviewers that needs no other file, and print only
             the verdicts
+            with folders: write a page for each pair and an index into a folder
   -src DIR  look for the source text below DIR before where the debug
             information says it is
   -post-src DIR
@@ -54,7 +58,7 @@ Objects of the Linux kernel are known by their tables about code, which travel
 with the functions then.
 
 Exit status: 0 changes, all of them can be carried; 1 error; 2 refused;
-3 no change; 64 usage.
+3 no change; 64 usage. Of folders, that of the gravest pair.
 `
 
 type options struct {
@@ -63,6 +67,7 @@ type options struct {
 	accept             []elfdiff.Code
 	out                string
 	html, src, postSrc string
+	up                 string // from the page to the index of pages
 	pre, post          string
 }
 
@@ -120,15 +125,16 @@ func parse(args []string) (options, error) {
 
 // run compares, writes and prints. The status is exitError only with an error.
 func run(opt options, w io.Writer, term cli.Terminal) (int, error) {
-	pre, err := elfdiff.Open(opt.pre)
-	if err != nil {
+	folders, err := isFolder(opt.pre, opt.post)
+	switch {
+	case err != nil:
 		return exitError, err
+	case folders && opt.out != "":
+		return exitError, errors.New("-o is for one pair of objects")
+	case folders:
+		return runFolders(opt, w, term)
 	}
-	post, err := elfdiff.Open(opt.post)
-	if err != nil {
-		return exitError, err
-	}
-	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: pre.IsKernel(), Accept: opt.accept, InPlace: opt.inPlace})
+	d, err := compareFiles(opt.pre, opt.post, opt)
 	if err != nil {
 		return exitError, err
 	}
@@ -159,6 +165,18 @@ func run(opt options, w io.Writer, term cli.Terminal) (int, error) {
 		return exitError, err
 	}
 	return status, nil
+}
+
+func compareFiles(preName, postName string, opt options) (*elfdiff.Diff, error) {
+	pre, err := elfdiff.Open(preName)
+	if err != nil {
+		return nil, err
+	}
+	post, err := elfdiff.Open(postName)
+	if err != nil {
+		return nil, err
+	}
+	return elfdiff.Compare(pre, post, elfdiff.Options{Tables: pre.IsKernel(), Accept: opt.accept, InPlace: opt.inPlace})
 }
 
 func statusOf(d *elfdiff.Diff) int {
