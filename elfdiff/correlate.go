@@ -22,6 +22,9 @@ type correlation struct {
 	// seed makes digests that hostile input can't make collide. Only equality
 	// of digests is used, never their order.
 	seed maphash.Seed
+	// single holds on each side what can be paired and was not when alone was
+	// last asked.
+	single [2][]AtomID
 	// tables are what tables say is used, made when needed.
 	tables [2]*tableUses
 }
@@ -64,44 +67,52 @@ func (c *correlation) pair(pre, post AtomID, r Rule) {
 }
 
 // alone returns the ids on one side (0 pre, 1 post) that can be paired and are
-// not.
+// not. The list is valid until it is asked for again.
 func (c *correlation) alone(side int) []AtomID {
 	of := [2][]AtomID{c.post, c.pre}[side]
-	var ids []AtomID
-	for i := range c.t[side] {
-		if c.t[side][i].class != 0 && of[i] == NoAtom {
-			ids = append(ids, AtomID(i))
+	ids := c.single[side]
+	if ids == nil {
+		for i := range c.t[side] {
+			if c.t[side][i].class != 0 {
+				ids = append(ids, AtomID(i))
+			}
 		}
 	}
+	ids = slices.DeleteFunc(ids, func(id AtomID) bool { return of[id] != NoAtom })
+	c.single[side] = ids
 	return ids
 }
 
 // candidate is what one key has on both sides.
 type candidate struct {
-	n  [2]int
+	n  [2]int32
 	id [2]AtomID // the last one
 }
 
 // climb pairs by one rung.
 func (c *correlation) climb(r rung) {
-	found := map[string]*candidate{}
-	for side := range c.o {
-		for _, id := range c.alone(side) {
-			key := r.key(c, c.o[side], id, &c.t[side][id])
-			if key == "" {
+	alone := [2][]AtomID{c.alone(0), c.alone(1)}
+	if len(alone[0]) == 0 || len(alone[1]) == 0 {
+		return
+	}
+	found := map[rungKey]candidate{}
+	for side, ids := range alone {
+		for _, id := range ids {
+			key, ok := r.key(c, c.o[side], id, &c.t[side][id])
+			if !ok {
 				continue
 			}
-			k := found[key]
-			if k == nil {
-				k = new(candidate)
-				found[key] = k
+			k, met := found[key]
+			if side == 1 && !met {
+				continue // nothing of pre goes by that
 			}
 			k.n[side]++
 			k.id[side] = id
+			found[key] = k
 		}
 	}
 	for _, k := range found {
-		if k.n == [2]int{1, 1} && (!r.weak || c.consistent(k.id[0], k.id[1])) {
+		if k.n == [2]int32{1, 1} && (!r.weak || c.consistent(k.id[0], k.id[1])) {
 			c.pair(k.id[0], k.id[1], r.rule)
 		}
 	}
@@ -161,12 +172,8 @@ func (c *correlation) consistent(pre, post AtomID) bool {
 // order of use.
 func (c *correlation) byUse() {
 	for _, one := range []bool{true, false} {
-		for id := range c.o[0].Atoms {
-			twin := c.post[id]
-			if c.o[0].Atoms[id].Kind != Func || twin == NoAtom {
-				continue
-			}
-			used := [2][]AtomID{c.uses(0, AtomID(id)), c.uses(1, twin)}
+		for _, id := range c.usersOfNumbered() {
+			used := [2][]AtomID{c.uses(0, id), c.uses(1, c.post[id])}
 			if len(used[0]) > 0 && len(used[1]) > 0 {
 				c.pairUses(used, one)
 			}
@@ -174,17 +181,38 @@ func (c *correlation) byUse() {
 	}
 }
 
+// usersOfNumbered lists the functions of pre that have a twin and refer to single
+// numbered objects, in order.
+func (c *correlation) usersOfNumbered() []AtomID {
+	var list []AtomID
+	for _, id := range c.alone(0) {
+		if !c.t[0][id].number {
+			continue
+		}
+		for _, u := range c.usedBy(0, id) {
+			if c.o[0].Atoms[u].Kind == Func && c.post[u] != NoAtom {
+				list = append(list, u)
+			}
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
 // uses lists the single numbered atoms that a function refers to, in the order
 // of the first reference.
 func (c *correlation) uses(side int, f AtomID) []AtomID {
 	of := [2][]AtomID{c.post, c.pre}[side]
 	var out []AtomID
-	seen := map[AtomID]bool{}
+	var seen map[AtomID]bool
 	add := func(target AtomID) {
-		if target == NoAtom || of[target] != NoAtom || seen[target] {
+		if target == NoAtom || of[target] != NoAtom {
 			return
 		}
-		if t := &c.t[side][target]; t.class != 0 && t.number {
+		if t := &c.t[side][target]; t.class != 0 && t.number && !seen[target] {
+			if seen == nil {
+				seen = map[AtomID]bool{}
+			}
 			seen[target] = true
 			out = append(out, target)
 		}
@@ -250,11 +278,11 @@ func (c *correlation) usedBy(side int, id AtomID) []AtomID {
 }
 
 func (c *correlation) pairUses(used [2][]AtomID, one bool) {
-	byStem := [2]map[string][]AtomID{{}, {}}
+	byStem := [2]map[rungKey][]AtomID{{}, {}}
 	for side, list := range used {
 		for _, id := range list {
 			t := &c.t[side][id]
-			key := string(t.class) + t.stem
+			key := rungKey{class: t.class, name: t.stem}
 			byStem[side][key] = append(byStem[side][key], id)
 		}
 	}
@@ -294,15 +322,15 @@ func (c *correlation) compareNumbers(side int, a, b AtomID) int {
 // so that whoever uses it counts as changed too. Writable data is never paired
 // by order alone, since a wrong pair would confuse two states.
 func (c *correlation) byOrder() {
-	var left [2]map[string][]AtomID
+	var left [2]map[rungKey][]AtomID
 	for side := range c.o {
-		left[side] = map[string][]AtomID{}
+		left[side] = map[rungKey][]AtomID{}
 		for _, id := range c.alone(side) {
 			t := &c.t[side][id]
 			if c.o[side].Atoms[id].Kind == Data || t.class == classTLS || t.place > 0 {
 				continue
 			}
-			key := string(t.class) + t.stem + sep + t.file
+			key := rungKey{class: t.class, name: t.stem, file: t.file}
 			left[side][key] = append(left[side][key], id)
 		}
 	}

@@ -3,7 +3,7 @@ package elfdiff
 import (
 	"debug/elf"
 	"hash/maphash"
-	"strconv"
+	"sort"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
 )
@@ -43,9 +43,9 @@ type traits struct {
 	section string
 	class   byte // what may pair at all: functions, objects, thread-local objects
 	global  bool
-	number  bool // the name has a compiler's number
-	place   int  // of an anonymous atom, among those of its section; from 1
-	of      int  // how many anonymous atoms its section has
+	number  bool  // the name has a compiler's number
+	place   int32 // of an anonymous atom, among those of its section; from 1
+	of      int32 // how many anonymous atoms its section has
 }
 
 // A rung turns the traits of an atom into a key; atoms of pre and post whose
@@ -53,66 +53,52 @@ type traits struct {
 // is still single.
 type rung struct {
 	rule Rule
-	weak bool                                                         // numbered variables need a user in common, see consistent
-	key  func(c *correlation, o *Object, id AtomID, t *traits) string // "" = the rule does not apply
+	weak bool // numbered variables need a user in common, see consistent
+	// key is false when the rule does not apply.
+	key func(c *correlation, o *Object, id AtomID, t *traits) (rungKey, bool)
 }
 
-// sep separates the parts of a key; no name contains it, since names end at a
-// NUL in the file.
-const sep = "\x00"
+// A rungKey is what two atoms have to have in common for one rung.
+type rungKey struct {
+	name, file, section string
+	numbers             [2]uint64
+	class               byte
+}
 
 var ladder = []rung{
-	{RuleGlobal, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
-		if !t.global {
-			return ""
-		}
-		return string(t.class) + t.name
+	{RuleGlobal, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) (rungKey, bool) {
+		return rungKey{class: t.class, name: t.name}, t.global
 	}},
-	{RuleSection, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
-		if t.number || t.place > 0 {
-			return ""
-		}
-		return string(t.class) + t.name + sep + t.file + sep + t.section
+	{RuleSection, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) (rungKey, bool) {
+		return rungKey{class: t.class, name: t.name, file: t.file, section: t.section}, !t.number && t.place == 0
 	}},
-	{RuleFile, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
-		if t.number || t.place > 0 {
-			return ""
-		}
-		return string(t.class) + t.name + sep + t.file
+	{RuleFile, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) (rungKey, bool) {
+		return rungKey{class: t.class, name: t.name, file: t.file}, !t.number && t.place == 0
 	}},
-	{RuleLocal, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
-		if t.number || t.place > 0 {
-			return ""
-		}
-		return string(t.class) + t.name
+	{RuleLocal, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) (rungKey, bool) {
+		return rungKey{class: t.class, name: t.name}, !t.number && t.place == 0
 	}},
-	{RuleStem, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
-		if t.place > 0 || t.class != classFunc {
-			return ""
-		}
-		return t.stem + sep + t.file
+	{RuleStem, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) (rungKey, bool) {
+		return rungKey{name: t.stem, file: t.file}, t.place == 0 && t.class == classFunc
 	}},
-	{RuleStem, true, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
-		if t.place > 0 || t.class == classFunc {
-			return ""
-		}
-		return string(t.class) + t.stem + sep + t.file
+	{RuleStem, true, func(_ *correlation, _ *Object, _ AtomID, t *traits) (rungKey, bool) {
+		return rungKey{class: t.class, name: t.stem, file: t.file}, t.place == 0 && t.class != classFunc
 	}},
-	{RulePlace, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) string {
-		if t.place == 0 {
-			return ""
-		}
-		return string(t.class) + t.section + sep + strconv.Itoa(t.place) + sep + strconv.Itoa(t.of)
+	{RulePlace, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) (rungKey, bool) {
+		return rungKey{class: t.class, section: t.section, numbers: [2]uint64{uint64(t.place), uint64(t.of)}}, t.place > 0
 	}},
 }
 
 // lateLadder runs when the uses are exhausted.
 var lateLadder = []rung{
-	{RuleContent, true, func(c *correlation, o *Object, id AtomID, t *traits) string {
+	{RuleContent, true, func(c *correlation, o *Object, id AtomID, t *traits) (rungKey, bool) {
 		if t.class == classFunc || t.place > 0 {
-			return ""
+			return rungKey{}, false
 		}
-		return string(t.class) + t.stem + sep + t.file + sep + contentKey(c.seed, &o.Atoms[id])
+		// what the object holds, without its references
+		a := &o.Atoms[id]
+		content := [2]uint64{a.Size, maphash.Bytes(c.seed, a.Bytes)}
+		return rungKey{class: t.class, name: t.stem, file: t.file, numbers: content}, true
 	}},
 }
 
@@ -138,9 +124,9 @@ func classOf(a *Atom) byte {
 // traitsOf computes the traits of all atoms that are paired by name. Others
 // keep class 0.
 func traitsOf(o *Object) []traits {
-	files := fileScopes(o.symbols)
+	files := fileSymbols(o.symbols)
 	out := make([]traits, len(o.Atoms))
-	count := make([]int, len(o.bySection)) // of nameless atoms
+	count := make([]int32, len(o.bySection)) // of nameless atoms
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
 		class := classOf(a)
@@ -158,7 +144,7 @@ func traitsOf(o *Object) []traits {
 		t.global = t.place == 0
 		for _, s := range a.Symbols {
 			if sym := &o.symbols[s]; sym.Name == a.Name && sym.Bind() == elf.STB_LOCAL {
-				t.global, t.file = false, files[s]
+				t.global, t.file = false, files.scope(o.symbols, s)
 			}
 		}
 	}
@@ -168,30 +154,32 @@ func traitsOf(o *Object) []traits {
 	return out
 }
 
-// fileScopes returns for each local symbol the name of the STT_FILE symbol
-// before it (gABI chapter 4, symbol types): the scope of its name in what
-// ld -r has joined.
-func fileScopes(syms []elfobj.Symbol) []string {
-	out := make([]string, len(syms))
-	file := ""
+// A fileList is the STT_FILE symbols of an object (gABI chapter 4, symbol
+// types).
+type fileList []elfobj.SymbolIndex
+
+func fileSymbols(syms []elfobj.Symbol) fileList {
+	var l fileList
 	for i := range syms {
 		if syms[i].Type() == elf.STT_FILE {
-			file = syms[i].Name
-		}
-		if syms[i].Bind() == elf.STB_LOCAL {
-			out[i] = file
+			l = append(l, elfobj.SymbolIndex(i))
 		}
 	}
-	return out
+	return l
+}
+
+// scope returns the name of the STT_FILE symbol before a local symbol, or of
+// itself when it is one: the scope of its name in what ld -r has joined.
+func (l fileList) scope(syms []elfobj.Symbol, local elfobj.SymbolIndex) string {
+	i := sort.Search(len(l), func(i int) bool { return l[i] > local })
+	if i == 0 {
+		return ""
+	}
+	return syms[l[i-1]].Name
 }
 
 // isLiteral reports whether an atom is compared by content wherever it is
 // used, instead of being paired.
 func isLiteral(a *Atom) bool {
 	return a.Kind.IsLiteral() || a.Kind == Const && (a.Anonymous() || isLiteralName(a.Name))
-}
-
-// contentKey is a digest of what an object holds, without its references.
-func contentKey(seed maphash.Seed, a *Atom) string {
-	return strconv.FormatUint(a.Size, 16) + sep + strconv.FormatUint(maphash.Bytes(seed, a.Bytes), 16)
 }
