@@ -14,6 +14,7 @@ type section struct {
 	Sizes                  string
 	Pairing                string // how it was paired, when not by name
 	Why                    []why
+	Because                []because
 	Notes                  []string
 	Source                 []sourceBlock
 	Code                   []block
@@ -39,6 +40,9 @@ func (s *section) count(lines []elfdiff.Line) {
 		}
 	}
 }
+
+// because is what in the source is behind a change; Short is for the index.
+type because struct{ Short, Text, Where string }
 
 // why is one reason, with the places.
 type why struct {
@@ -86,6 +90,13 @@ func (p *pageBuilder) section(id string, ch *elfdiff.Change) section {
 	for i := range ch.Reasons {
 		s.Why = append(s.Why, p.why(&ch.Reasons[i]))
 	}
+	for _, e := range p.d.Explain(ch) {
+		b := because{Short: visible(string(e.Code)+": "+e.Symbol, maxName), Text: visible(e.Text, maxText)}
+		if e.File != "" && !strings.Contains(e.Text, e.File) {
+			b.Where = visible(fmt.Sprintf("%s:%d", e.File, e.Line), maxName)
+		}
+		s.Because = append(s.Because, b)
+	}
 	if ch.Pre != elfdiff.NoAtom && ch.Post != elfdiff.NoAtom {
 		if a, b := p.d.Pre.Atom(ch.Pre).Name, p.d.Post.Atom(ch.Post).Name; a != b {
 			s.Pairing = fmt.Sprintf("%s in pre, paired by %s", visible(a, maxName), ch.Rule)
@@ -117,7 +128,7 @@ func (p *pageBuilder) body(s *section, ch *elfdiff.Change) {
 		r := &ch.Reasons[0]
 		s.Why[0].PreHref, s.Why[0].Href = l.link(0, r.PreOffset), l.link(1, r.PostOffset)
 	}
-	p.room -= len(rows)
+	p.room -= cost(rows)
 	what := "equal instruction"
 	s.CodeTitle = "Machine code"
 	if ch.Kind != elfdiff.Func {
@@ -221,14 +232,14 @@ func (p *pageBuilder) sourceChanges(s *section, reaches [2][]*reach) {
 		}
 		if list := d.touched(a, b); len(list) > 0 {
 			rows := d.rows(list)
-			p.room -= len(rows)
+			p.room -= cost(rows)
 			s.Source = append(s.Source, sourceBlock{Name: visible(a.pos.Name(), maxName), Blocks: fold(rows, "equal line")})
 		}
 	}
 	switch {
 	case missing:
 		s.Notes = append(s.Notes, fmt.Sprintf("The source text of %s was not found; name its folder with -src.", visible(reaches[0][0].pos.Name(), maxName)))
-	case len(s.Source) == 0 && len(s.Notes) == 0 && !s.follows:
+	case len(s.Source) == 0 && len(s.Notes) == 0 && len(s.Because) == 0 && !s.follows:
 		s.Notes = append(s.Notes, "No line of its source differs: what it includes, a macro, or a choice of the compiler does.")
 	}
 }
@@ -251,7 +262,7 @@ func (p *pageBuilder) sourceBody(s *section, side int, r *reach) {
 			rows = append(rows, row{Class: "r", Mark: ">", Right: c, differs: true})
 		}
 	}
-	p.room -= len(rows)
+	p.room -= cost(rows)
 	s.Source = append(s.Source, sourceBlock{Name: visible(r.pos.Name(), maxName), Blocks: []block{{Rows: rows}}})
 }
 

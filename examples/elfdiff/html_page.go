@@ -31,6 +31,7 @@ type page struct {
 	Quiet      []quiet
 	QuietMore  int
 	Same       int
+	HasLines   bool // there may be lines of source in the listings
 }
 
 // outcome is the verdict on the pair.
@@ -118,6 +119,7 @@ func (p *pageBuilder) page() *page {
 	for _, c := range changes {
 		g.Sections = append(g.Sections, p.section(c.id, c.ch))
 	}
+	g.HasLines = p.positions[0] != nil || p.positions[1] != nil
 	p.findings(g)
 	p.travels(g)
 	p.quiet(g)

@@ -93,6 +93,20 @@ func foldSummary(rows []row, what string) string {
 	return plural(n, what)
 }
 
+// cost says how much of the page's room rows take: one for each, and more for
+// long texts.
+func cost(rows []row) int {
+	n := len(rows)
+	for i := range rows {
+		for _, c := range [2]*cell{&rows[i].Left, &rows[i].Right} {
+			for k := range c.Parts {
+				n += len(c.Parts[k].Text) / 128
+			}
+		}
+	}
+	return n
+}
+
 // listing makes rows of one function or data object.
 type listing struct {
 	p       *pageBuilder

@@ -18,6 +18,9 @@ type verdict struct {
 	Status     elfdiff.Status `json:"status"`
 	Reasons    []reason       `json:"reasons"`
 	Incidental []reason       `json:"incidental"`
+	// Explanations say what in the source is behind it, where that is not the
+	// function's own source.
+	Explanations []elfdiff.Explanation `json:"explanations"`
 }
 
 // reason is one difference. Offsets are in bytes from the starts of the
@@ -34,20 +37,21 @@ type reason struct {
 func reportOf(d *elfdiff.Diff, all bool) report {
 	return report{
 		Outcome:   d.Outcome(),
-		Functions: verdicts(d.Functions, all),
-		Data:      verdicts(d.Data, all),
+		Functions: verdicts(d, d.Functions, all),
+		Data:      verdicts(d, d.Data, all),
 		Findings:  append([]elfdiff.Finding{}, d.Findings...),
 		Refusals:  append([]elfdiff.Refusal{}, d.Refusals...),
 	}
 }
 
-func verdicts(list []elfdiff.Change, all bool) []verdict {
+func verdicts(d *elfdiff.Diff, list []elfdiff.Change, all bool) []verdict {
 	out := []verdict{}
 	for i := range list {
 		if ch := &list[i]; all || ch.Status != elfdiff.Same {
 			out = append(out, verdict{
 				Name: ch.Name, Kind: ch.Kind.String(), Status: ch.Status,
 				Reasons: reasons(ch.Reasons), Incidental: reasons(ch.Incidental),
+				Explanations: append([]elfdiff.Explanation{}, d.Explain(ch)...),
 			})
 		}
 	}

@@ -111,6 +111,9 @@ func (p *printer) change(ch *elfdiff.Change) error {
 	for _, r := range ch.Reasons {
 		p.reason("why", r)
 	}
+	for _, e := range p.d.Explain(ch) {
+		fmt.Fprintf(p, "    because: %s\n", e)
+	}
 	if p.opt.verbose {
 		for _, r := range ch.Incidental {
 			p.reason("incidental", r)
