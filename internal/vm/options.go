@@ -22,6 +22,9 @@ type Options struct {
 	// Modules names modules of the kernel that are loaded before the machine
 	// is handed over, each after what it depends on.
 	Modules []string
+	// GDB is the path of a unix socket that QEMU waits at for a debugger, none
+	// by default. The guest stands still while one is connected.
+	GDB string
 	// Log tells what may be found in the kernel log. Only [New] looks at it.
 	Log Policy
 }
@@ -50,7 +53,7 @@ func (o *Options) args() []string {
 	for _, c := range o.Cmdline {
 		cmdline += " " + c
 	}
-	return []string{
+	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-accel", accel, "-cpu", cmp.Or(o.CPUModel, "qemu64"),
 		"-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(cmp.Or(o.Memory, 512)),
@@ -61,4 +64,8 @@ func (o *Options) args() []string {
 		"-device", "virtio-serial-pci,max_ports=2",
 		"-device", "virtserialport,chardev=port,name=" + portName,
 	}
+	if o.GDB != "" {
+		args = append(args, "-gdb", "unix:"+o.GDB+",server=on,wait=off")
+	}
+	return args
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,6 +32,7 @@ var operations = map[wire.Op]struct {
 	wire.Run:       {3, (*guest).run},
 	wire.Sync:      {0, (*guest).sync},
 	wire.PowerOff:  {0, (*guest).powerOff},
+	wire.ReadAt:    {3, (*guest).readAt},
 }
 
 func (g *guest) load(_ context.Context, f [][]byte) ([][]byte, error) {
@@ -86,6 +88,33 @@ func (g *guest) unload(_ context.Context, f [][]byte) ([][]byte, error) {
 func (g *guest) readFile(_ context.Context, f [][]byte) ([][]byte, error) {
 	b, err := os.ReadFile(string(f[0]))
 	return [][]byte{b}, err
+}
+
+// readAt reads a part of a file, such as /proc/kcore, which has no end.
+func (g *guest) readAt(_ context.Context, f [][]byte) ([][]byte, error) {
+	off, err := strconv.ParseInt(string(f[1]), 10, 64)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.ParseUint(string(f[2]), 10, 26) // 64 MiB
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.Open(string(f[0]))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	st, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, n)
+	got, err := file.ReadAt(b, off)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	return [][]byte{b[:got], []byte(strconv.FormatInt(st.Size(), 10))}, nil
 }
 
 // writeFile writes in one system call, which is what files of proc and sysfs

@@ -42,6 +42,7 @@ const (
 	Cancel                   // (with the id of a request) → none, not even a reply
 	Sync                     // → value of /proc/sys/kernel/tainted, after every log record up to now
 	PowerOff                 // → none; the machine goes off
+	ReadAt                   // path, offset, length → content, shorter at the end of the file; size of the file
 )
 
 // Message is one message.
