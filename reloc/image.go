@@ -24,8 +24,12 @@ type Region struct {
 	Volatile bool
 	// Freed marks memory of a running kernel that held what only starting
 	// needs. References lead there, but its content is gone.
-	Freed  bool
-	Module int // index of the module, or NoModule
+	Freed bool
+	// Unknown marks addresses of which nothing can be told, nor read: code
+	// that was made at run time, symbols that nobody defines. References may
+	// lead there.
+	Unknown bool
+	Module  int // index of the module, or NoModule
 
 	zero bool // of a file: holds zeros, and may be far larger than the file
 }

@@ -26,7 +26,7 @@ type ModuleOptions struct {
 	Base uint64
 	// Sections, when not nil, gives the addresses of all sections that have
 	// memory, by name: the content of /sys/module/NAME/sections. Base is not
-	// used then.
+	// used then, and what was freed when the module had started is left out.
 	Sections map[string]uint64
 	// PerCPU is the offset of the module's per-CPU variables in each
 	// processor's area; 0 means one behind those of Kernel.
@@ -44,7 +44,8 @@ type ModuleOptions struct {
 // before it rewrites code: sections laid out in the loader's order
 // (layout_sections of kernel/module/main.c, Linux 6.1), relocations applied.
 //
-// Sections .init* are there as well; a running kernel has freed them. Symbols
+// Sections .init* are there as well, unless Sections says where a running kernel
+// has the module: it has freed them. Symbols
 // keep the order of the module's symbol table in [Symbol.Index], which is what
 // livepatch counts (see [Image.SymPos]).
 //

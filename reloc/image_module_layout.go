@@ -33,6 +33,7 @@ type moduleSection struct {
 	data   []byte // nil when all zeros
 	percpu bool   // addr is an offset in each processor's area
 	init   bool   // freed once the module is loaded
+	gone   bool   // it has been, or nothing tells where it is
 	kind   int    // into sectionKinds
 }
 
@@ -155,7 +156,9 @@ func placeAt(all []moduleSection, opt ModuleOptions) error {
 		switch {
 		case s.percpu:
 			continue
-		case !ok && s.size > 0:
+		case s.init, !ok && s.size == 0:
+			s.gone = true
+		case !ok:
 			return fmt.Errorf("section %s has no address among those given", s.name)
 		case addr+s.size < addr:
 			return fmt.Errorf("section %s at %#x, %#x bytes: runs over the end of the address space", s.name, addr, s.size)
@@ -195,7 +198,7 @@ func alignUp(v, align uint64) uint64 {
 // index sorts the sections that can be read, and refuses those that overlap.
 func (l *moduleLayout) index(all []moduleSection) error {
 	for i := range all {
-		if s := &all[i]; !s.percpu && s.size > 0 {
+		if s := &all[i]; !s.percpu && !s.gone && s.size > 0 {
 			l.list = append(l.list, s)
 		}
 	}

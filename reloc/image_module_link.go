@@ -155,7 +155,7 @@ func (l *moduleLinker) livepatchSymbol(full string) uint64 {
 // relocate applies the relocations to a section that is loaded.
 func (l *moduleLinker) relocate(s *elfobj.Section) error {
 	m := l.layout.byIndex[s.Index]
-	if m == nil {
+	if m == nil || m.gone {
 		return nil
 	}
 	relas, err := l.file.Relas(s.Index)
@@ -192,7 +192,10 @@ func (l *moduleLinker) symbols(module int) []Symbol {
 			file = s.Name
 			continue
 		}
-		if !s.IsDefined() || !isNamed(s.Name, s.Type()) || s.Section != elfobj.SecAbs && l.layout.byIndex[s.Section] == nil {
+		if !s.IsDefined() || !isNamed(s.Name, s.Type()) {
+			continue
+		}
+		if m := l.layout.byIndex[s.Section]; s.Section != elfobj.SecAbs && (m == nil || m.gone) {
 			continue
 		}
 		sym := Symbol{Name: s.Name, Addr: l.values[i], Size: s.Size, Type: s.Type(), Module: module, Index: uint32(i)}
@@ -240,6 +243,6 @@ func (p *placeholders) of(name string) uint64 {
 // region is where the placeholders lie. What they stand for may be code or data,
 // but there is nothing to read.
 func (p *placeholders) region() (Region, bool) {
-	r := Region{Start: p.base, End: p.at(len(p.names)), Write: true, Exec: true, Module: NoModule}
+	r := Region{Start: p.base, End: p.at(len(p.names)), Write: true, Exec: true, Unknown: true, Module: NoModule}
 	return r, len(p.names) > 0
 }

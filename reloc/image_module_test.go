@@ -196,6 +196,9 @@ func TestModuleAtSections(t *testing.T) {
 	if got := word64(t, img, at[".data"]+8); got != at[".text"]+3 {
 		t.Errorf("pointer to start+3 is %#x", got)
 	}
+	if r := img.RegionAt(at[".init.text"]); r != nil {
+		t.Errorf("what is freed is in %+v", r)
+	}
 	if got := one(t, img, "variable").Addr; got != 0x30004 {
 		t.Errorf("variable at %#x", got)
 	}

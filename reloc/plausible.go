@@ -42,7 +42,7 @@ func (m *matcher) implausible(a *elfdiff.Atom, addr uint64, module int) string {
 	if r == nil {
 		return "nothing is mapped there"
 	}
-	if r.Freed {
+	if r.Freed || r.Unknown {
 		return ""
 	}
 	if r.Module != module && r.Module != NoModule {
