@@ -64,7 +64,7 @@ func (f *symbolFile) marks() (kernelMarks, error) {
 
 // isImageAddr tells addresses that move with the kernel from per-CPU offsets and
 // numbers.
-func isImageAddr(addr uint64) bool { return addr >= kernelMap && addr < kernelMap+kernelSpace }
+func isImageAddr(addr uint64) bool { return addr >= kernelStart && addr < kernelStart+kernelSpace }
 
 // slid returns the symbols at their run addresses.
 func (f *symbolFile) slid(slide uint64) []Symbol {
@@ -87,7 +87,7 @@ func findSlide(mem Memory, m kernelMarks, want []byte) (slide uint64, buildID []
 	found := 0
 	for at := uint64(0); at < kernelSpace; at += kaslrAlign {
 		delta := at
-		if m["_text"]+at >= kernelMap+kernelSpace { // the symbols are of run addresses themselves
+		if m["_text"]+at >= kernelStart+kernelSpace { // the symbols are of run addresses themselves
 			delta = at - kernelSpace
 		}
 		id := readBuildID(mem, notes+delta, size)
@@ -130,7 +130,7 @@ func newKernelMemory(mem Memory, f *symbolFile, path string, limit []Region) (*I
 		regions = within(regions, limit)
 	}
 	mod := Module{Name: kernelName, Path: path, BuildID: id, Bias: slide, Start: m["_text"], End: m["_end"], Main: true}
-	regions = append(regions, gaps(regions, modulesStart, modulesEnd)...)
+	regions = append(regions, gaps(regions, modulesStart, kernelEnd)...)
 	return newImage(imageParts{mem: mem, live: true, regions: regions, modules: []Module{mod}, symbols: f.slid(slide)})
 }
 

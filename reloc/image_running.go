@@ -192,7 +192,7 @@ func (r *runningOpener) addModules() error {
 		r.parts.modules = append(r.parts.modules, mod)
 		r.parts.regions = append(r.parts.regions, regions...)
 	}
-	r.parts.regions = append(r.parts.regions, gaps(r.parts.regions, modulesStart, modulesEnd)...)
+	r.parts.regions = append(r.parts.regions, gaps(r.parts.regions, modulesStart, kernelEnd)...)
 	return nil
 }
 
@@ -208,12 +208,10 @@ func (r *runningOpener) lastSymbols(name string) []uint64 {
 	return out
 }
 
-// The area for modules: MODULES_VADDR and MODULES_END of
-// arch/x86/include/asm/pgtable_64_types.h with CONFIG_RANDOMIZE_BASE.
-const (
-	modulesStart = 0xffffffffc0000000
-	modulesEnd   = 0xffffffffff000000
-)
+// modulesStart is where the area for modules begins: MODULES_VADDR of
+// arch/x86/include/asm/pgtable_64_types.h with CONFIG_RANDOMIZE_BASE. It ends at
+// kernelEnd.
+const modulesStart = 0xffffffffc0000000
 
 // gaps returns regions for what is not covered between two addresses: code that
 // was made at run time may be there, but nothing says where.

@@ -162,7 +162,7 @@ func (p *procModule) regions(sections map[string]uint64, symbols []uint64, modul
 	part := uint64(0)     // start of the part that a section belongs to
 	for i := range list {
 		r := &list[i]
-		limit := uint64(modulesEnd)
+		limit := uint64(kernelEnd)
 		if i+1 < len(list) {
 			limit = list[i+1].Start
 		}
@@ -194,7 +194,7 @@ func sectionStarts(sections map[string]uint64, module int) []Region {
 	var out []Region
 	for name, addr := range sections {
 		r, skip := sectionRegion(name)
-		if skip || addr < modulesStart || addr >= modulesEnd {
+		if skip || addr < modulesStart || addr >= kernelEnd {
 			continue
 		}
 		r.Start, r.Module = addr, module
@@ -217,7 +217,7 @@ func limitOf(list []Region, r *Region) uint64 {
 			return list[i].Start
 		}
 	}
-	return modulesEnd
+	return kernelEnd
 }
 
 // rank orders sections at one address, of which all but the last are empty.

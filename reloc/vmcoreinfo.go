@@ -104,15 +104,12 @@ func (v *vmcoreinfo) slide(m kernelMarks) (uint64, error) {
 	switch {
 	case v.stext != m["_stext"]:
 		return 0, fmt.Errorf("_stext is at %#x in VMCOREINFO, at %#x in kallsyms", v.stext, m["_stext"])
-	case v.offset%kaslrAlign != 0, link < kernelMap, link >= kernelMap+kernelSpace:
+	case v.offset%kaslrAlign != 0, link < kernelStart, link >= kernelStart+kernelSpace:
 		return 0, fmt.Errorf("_text at %#x and a KERNELOFFSET of %#x do not go together", m["_text"], v.offset)
 	}
 	return v.offset, nil
 }
 
-// The area for the kernel's image: __START_KERNEL_map and KERNEL_IMAGE_SIZE of
-// arch/x86/include/asm/page_64_types.h.
-const (
-	kernelMap   = 0xffffffff80000000
-	kernelSpace = 1 << 30
-)
+// kernelSpace is the size of the area for the kernel's image, which begins at
+// kernelStart: KERNEL_IMAGE_SIZE of arch/x86/include/asm/page_64_types.h.
+const kernelSpace = 1 << 30
