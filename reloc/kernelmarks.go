@@ -51,7 +51,7 @@ var kernelAreas = [...]struct {
 	{"_sdata", "__init_begin", Region{Read: true, Write: true, Volatile: true}},
 	// Freed after boot: there may be code or data with an address here, and
 	// something else now.
-	{"__init_begin", "__init_end", Region{Write: true, Exec: true, Volatile: true, Unknown: true}},
+	{"__init_begin", "__init_end", Region{Volatile: true, Freed: true}},
 	{"__init_end", "_end", Region{Read: true, Write: true, Volatile: true}},
 	// Offsets in the area of each processor, which is elsewhere.
 	{"__per_cpu_start", "__per_cpu_end", Region{Write: true, Volatile: true}},
