@@ -171,7 +171,10 @@ func FuzzParseRecord(f *testing.F) {
 	f.Add([]byte(`4,0,0,c;a\x0ab\x5cx0a\x9;c\x`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := vm.ParseRecord(b)
-		if err == nil && (r.Level < 0 || r.Level > 7 || len(r.Text) > len(b)) {
+		if err != nil {
+			return
+		}
+		if r.Level < 0 || r.Level > 7 || len(r.Text) > len(b) {
 			t.Errorf("%q: %#v", b, r)
 		}
 		if _, err := vm.CheckLog([]vm.Record{r}, nil); err != nil {
