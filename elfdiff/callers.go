@@ -1,5 +1,7 @@
 package elfdiff
 
+import "strings"
+
 // ReasonCallee says that a function goes with one that it calls.
 const ReasonCallee ReasonCode = "callee"
 
@@ -29,7 +31,9 @@ func (o *Object) traceable() map[AtomID]bool {
 
 // callers has the callers of a changed function travel where it can't be
 // replaced itself: bodies of system calls, which are declared inline and so not
-// traced, even if the compiler makes functions of them. All that leads to it
+// traced, even if the compiler makes functions of them. Where nothing of the object
+// is traced, it does so for what the compiler gave other arguments (foo.isra.0): a
+// target may have other ways to take over the rest. All that leads to it
 // must be direct calls in this object, so that nothing reaches the old one once
 // the callers are replaced.
 func (s *spread) callers(a *Atom) {
@@ -40,7 +44,7 @@ func (s *spread) callers(a *Atom) {
 	if s.traced == nil {
 		s.traced = s.Pre.traceable()
 	}
-	if s.traced == nil || s.traced[pre] || !s.onlyCalled(s.Pre, pre) || !s.onlyCalled(s.Post, a.ID) {
+	if s.traced == nil && !strings.Contains(a.Name, ".") || s.traced[pre] || !s.onlyCalled(s.Pre, pre) || !s.onlyCalled(s.Post, a.ID) {
 		return
 	}
 	for _, u := range s.Post.users.of(a.ID) {

@@ -55,6 +55,9 @@ type judged struct {
 func judge(ctx context.Context, k *module.Kernel, c *corpus.Corpus, pre, post string, opt *options) (*judged, error) {
 	j := &judged{Pairs: []verdict{}, Outcomes: map[elfdiff.Outcome]int{}, Codes: map[string]int{}}
 	for p := range c.Pairs(pre, post) {
+		if !strings.Contains(p.Source, opt.only) {
+			continue
+		}
 		v, err := judgePair(ctx, k, p, opt)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Source, err)
@@ -101,7 +104,7 @@ func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *option
 	if err != nil {
 		return nil, err
 	}
-	m, err := module.Build(k, module.Options{Name: moduleName(p.Source), Description: p.Source}, module.Pair{Diff: d, Match: match})
+	m, err := module.Build(k, module.Options{Name: moduleName(p.Source), Description: p.Source, Probes: opt.probes}, module.Pair{Diff: d, Match: match})
 	if err != nil {
 		v.Outcome = elfdiff.OutcomeRefused
 		v.Reasons = append(v.Reasons, refusals(err)...)

@@ -4,7 +4,7 @@
 //
 //	corpus [-from RELEASE] [-to RELEASE] [-objtool] STAGE...
 //	corpus -time [-reverse] STAGE...
-//	corpus -judge [-accept CODE,...] [-in-place] [-reverse] [-load] [-json] [-all] STAGE...
+//	corpus -judge [-accept CODE,...] [-probes] [-in-place] [-only TEXT] [-reverse] [-load] [-json] [-all] STAGE...
 //
 // It prints the folder of each stage. Stages are pre and post, the old and the
 // new file in the old tree; raw, pre without objtool; tree, the new file in the
@@ -46,7 +46,8 @@ type options struct {
 	complete           bool // by objtool
 	judge, load, time  bool
 	json, all, reverse bool
-	inPlace            bool
+	inPlace, probes    bool
+	only               string
 	accept             []elfdiff.Code
 	stages             []corpus.Stage
 }
@@ -81,6 +82,8 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&opt.all, "all", false, "show the pairs that are carried too")
 	f.BoolVar(&opt.reverse, "reverse", false, "take the stage for what runs, and pre for the patch")
 	f.BoolVar(&opt.inPlace, "in-place", false, "have changed constants overwritten")
+	f.BoolVar(&opt.probes, "probes", false, "accept several functions in one module that are not traced")
+	f.StringVar(&opt.only, "only", "", "judge only the sources with this `text` in their names")
 	f.Func("accept", "`codes` that a person accepts, with commas between", func(s string) error {
 		for _, name := range strings.Split(s, ",") {
 			code := elfdiff.Code(name)

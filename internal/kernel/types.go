@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/cilium/ebpf/btf"
 )
@@ -53,4 +54,75 @@ func (t *Types) ID(kind, name string) (uint32, bool) {
 		}
 	}
 	return uint32(best), found
+}
+
+// Struct returns the layout of a structure, which has to have some members.
+func (t *Types) Struct(name string, members ...string) (Struct, error) {
+	var s *btf.Struct
+	if err := t.spec.TypeByName(name, &s); err != nil {
+		return Struct{}, fmt.Errorf("struct %s: %w", name, err)
+	}
+	l := Struct{Name: name, Size: uint64(s.Size), Offsets: map[string]uint64{}, Bits: map[string]uint64{}}
+	if err := l.add(s.Members, 0, 0); err != nil {
+		return Struct{}, fmt.Errorf("struct %s: %w", name, err)
+	}
+	for _, m := range members {
+		if _, ok := l.Offsets[m]; !ok {
+			return Struct{}, fmt.Errorf("struct %s: no member %s", name, m)
+		}
+	}
+	return l, nil
+}
+
+// StackWords returns how many eightbytes of arguments the functions of a name take
+// on the stack (psABI section 3.2.3). ok is false when there is no function of that
+// name, when several disagree, and when the number of arguments varies.
+func (t *Types) StackWords(name string) (words int, ok bool) {
+	list, err := t.spec.AnyTypesByName(name)
+	if err != nil {
+		return 0, false
+	}
+	for _, typ := range list {
+		f, isFunc := typ.(*btf.Func)
+		if !isFunc {
+			continue
+		}
+		proto, isProto := f.Type.(*btf.FuncProto)
+		if !isProto {
+			return 0, false
+		}
+		n, fixed := stackWords(proto)
+		if !fixed || ok && n != words {
+			return 0, false
+		}
+		words, ok = n, true
+	}
+	return words, ok
+}
+
+// stackWords goes over the arguments: each that is no larger than two eightbytes
+// goes into registers while there are enough of them. A structure that is returned
+// in memory takes one for its address.
+func stackWords(proto *btf.FuncProto) (int, bool) {
+	const eightbyte = 8
+	registers, words := 6, 0
+	if size, err := btf.Sizeof(proto.Return); err == nil && size > 2*eightbyte {
+		registers--
+	}
+	for _, p := range proto.Params {
+		if _, void := p.Type.(*btf.Void); void { // the mark of variable arguments
+			return 0, false
+		}
+		size, err := btf.Sizeof(p.Type)
+		if err != nil {
+			return 0, false
+		}
+		n := (size + eightbyte - 1) / eightbyte
+		if size > 2*eightbyte || n > registers {
+			words += n
+			continue
+		}
+		registers -= n
+	}
+	return words, true
 }

@@ -66,14 +66,11 @@ func (l *linker) fillTypeIDs(i int) []byte {
 }
 
 func (l *linker) typeID(id typeID) (uint32, error) {
-	if l.types == nil {
-		types, err := l.image.Types()
-		if err != nil {
-			return 0, err
-		}
-		l.types = types
+	types, err := l.typesOf()
+	if err != nil {
+		return 0, err
 	}
-	n, ok := l.types.ID(id.kind, id.name)
+	n, ok := types.ID(id.kind, id.name)
 	if !ok {
 		return 0, refuse(CodeTypeID, id.name, typeIDs, id.off, "this kernel's BTF has no %s of that name", id.kind)
 	}

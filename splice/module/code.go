@@ -150,6 +150,7 @@ func (b *builder) code(a *asm, patch uint64) {
 	b.thisModule().rela(mod.Offsets["init"], elf.R_X86_64_64, sym, 0)
 	sym = b.function(a, "cleanup_module", elf.STB_GLOBAL, func(b *builder, a *asm) {
 		a.emit(endbr...)
+		b.leave(a)
 		b.ret(a)
 	})
 	b.thisModule().rela(mod.Offsets["exit"], elf.R_X86_64_64, sym, 0)
@@ -169,10 +170,12 @@ func (b *builder) init(a *asm, patch uint64) {
 	a.depth(16)
 	a.imm(elf.R_X86_64_32S, b.rodata().anchor, int64(b.table), 0x48, 0xc7, 0xc7) // mov $checks,%rdi
 	b.call(a, "compare")
-	a.emit(0x48, 0x85, 0xc0)                                                 // test %rax,%rax
-	a.jump(0x75, "bad")                                                      // jne bad
+	a.emit(0x48, 0x85, 0xc0) // test %rax,%rax
+	a.jump(0x75, "bad")      // jne bad
+	b.register(a)
 	a.imm(elf.R_X86_64_32S, b.data().anchor, int64(patch), 0x48, 0xc7, 0xc7) // mov $patch,%rdi
 	b.call(a, "klp_enable_patch")
+	b.unregister(a)
 	a.label("out")
 	a.emit(0x5b) // pop %rbx
 	a.depth(8)

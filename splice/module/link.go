@@ -253,15 +253,9 @@ func (l *linker) replace(r *elfdiff.Replacement) {
 		l.refused.add(err)
 		return
 	}
-	if _, ok := l.obj.sitesOf(l.builder).Fentry(f.Address, f.Address+f.Size); !ok {
-		l.refused.add(refuse(CodeNoFentry, r.Name, "", f.Address, "it does not begin with a call of the function tracer"))
+	if l.twice(f.Address) {
+		l.refused.add(refuse(CodeTwice, r.Name, "", f.Address, "two objects replace it"))
 		return
-	}
-	for i := range l.obj.patched {
-		if l.obj.patched[i].Addr == f.Address {
-			l.refused.add(refuse(CodeTwice, r.Name, "", f.Address, "two objects replace it"))
-			return
-		}
 	}
 	out := patched{to: l.syms[r.New]}
 	out.Function = Function{Name: name, Module: l.obj.name(), Position: pos, Addr: f.Address, By: f.By.String()}
@@ -274,7 +268,27 @@ func (l *linker) replace(r *elfdiff.Replacement) {
 			}
 		}
 	}
+	if _, traced := l.obj.sitesOf(l.builder).Fentry(f.Address, f.Address+f.Size); !traced {
+		out.Probe = true
+		l.probe(probed{Function: out.Function, to: out.to})
+		return
+	}
 	l.obj.patched = append(l.obj.patched, out)
+}
+
+// twice reports whether a function of the object is replaced already.
+func (l *linker) twice(addr uint64) bool {
+	for i := range l.obj.patched {
+		if l.obj.patched[i].Addr == addr {
+			return true
+		}
+	}
+	for i := range l.probes {
+		if l.probes[i].Addr == addr {
+			return true
+		}
+	}
+	return false
 }
 
 // matched returns what run-pre matching found, which has to be a match.

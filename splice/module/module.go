@@ -25,6 +25,11 @@ type Options struct {
 	// Replace has it take the place of all livepatches that are active
 	// (Documentation/livepatch/cumulative-patches.rst).
 	Replace bool
+	// Probes allows more than one function that is not traced, and so taken over by
+	// a kprobe instead of livepatch. Nothing makes a task run the old or the new
+	// version of all of them: a person has to say that they do not depend on each
+	// other. One alone needs no such word.
+	Probes bool
 }
 
 // A Pair is the change of one object: pre and post compared with
@@ -44,6 +49,7 @@ type Function struct {
 	Addr     uint64 `json:"addr"`     // link address; of a module's function one that was made up
 	Size     uint64 `json:"size"`     // bytes that are verified, with cold parts
 	Masked   uint64 `json:"masked"`   // bytes of those that the kernel rewrites on its own
+	Probe    bool   `json:"probe"`    // a kprobe takes it over, since it is not traced
 	By       string `json:"by"`       // what singled it out
 }
 
@@ -84,6 +90,7 @@ func Build(k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
 	}
 	b.link(pairs)
+	b.checkProbes()
 	b.something()
 	b.checks()
 	b.patch()
@@ -114,6 +121,8 @@ type builder struct {
 	refs    map[Reference]bool
 	depends map[string]bool // modules that export what is used
 	objects []*object
+	probes  []probed
+	probing *probeKit         // nil when there are no probes
 	offers  map[string]target // symbols that an object brings along for others
 	strings map[string]uint64 // in .rodata.str
 	mutex   target            // text_mutex, once it is needed
@@ -123,7 +132,7 @@ type builder struct {
 
 // something refuses an update that does nothing.
 func (b *builder) something() {
-	if len(b.refused) > 0 {
+	if len(b.refused) > 0 || len(b.probes) > 0 {
 		return
 	}
 	for _, o := range b.objects {
@@ -202,6 +211,9 @@ func (b *builder) finish() (*Module, error) {
 		for _, p := range o.patched {
 			m.Functions = append(m.Functions, p.Function)
 		}
+	}
+	for _, p := range b.probes {
+		m.Functions = append(m.Functions, p.Function)
 	}
 	m.References = b.sortedRefs()
 	return m, nil

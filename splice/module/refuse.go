@@ -9,30 +9,32 @@ import (
 
 // The refusals of this package. See also those of package splice.
 const (
-	CodeSection    splice.Code = "section"         // carried data or code in a section that a module can't have
-	CodeInit       splice.Code = "init-memory"     // code or data that the kernel frees after boot
-	CodeNoFentry   splice.Code = "no-fentry"       // a function that livepatch can't take over
-	CodeNoAnchor   splice.Code = "no-anchor"       // no exported symbol to start from
-	CodeNoCRC      splice.Code = "missing-crc"     // an export without a CRC where the kernel asks for one
-	CodeCRCDiffers splice.Code = "crc-differs"     // Module.symvers is of another build than the image
-	CodeTypeID     splice.Code = "type-id"         // the number of a type that the kernel does not have
-	CodeName       splice.Code = "name"            // a name that does not fit the format
-	CodeRelocation splice.Code = "relocation"      // a type of relocation that the loader does not take
-	CodeKernel     splice.Code = "kernel"          // the kernel lacks what a livepatch module needs
-	CodeTables     splice.Code = "tables"          // the diff does not carry tables
-	CodeNoObjtool  splice.Code = "no-objtool"      // objtool has not seen the object
-	CodeTwice      splice.Code = "replaced-twice"  // two objects replace one function
-	CodeLicense    splice.Code = "license"         // a licence with which livepatch can't be used
-	CodeAlready    splice.Code = "foreign-section" // a name that the module itself needs
-	CodeOtherBuild splice.Code = "other-build"     // a module that is not of the kernel's build
-	CodeInPlace    splice.Code = "in-place"        // data to be overwritten, where that is not offered
-	CodeModuleKey  splice.Code = "module-key"      // a static branch on a key in a module that is patched
-	CodeModuleRef  splice.Code = "module-table"    // a table that has to be right before the module is there
+	CodeSection       splice.Code = "section"         // carried data or code in a section that a module can't have
+	CodeInit          splice.Code = "init-memory"     // code or data that the kernel frees after boot
+	CodeSeveralProbes splice.Code = "several-probes"  // more than one function that only a kprobe can take over
+	CodeNoFentry      splice.Code = "no-fentry"       // a function that livepatch can't take over
+	CodeNoAnchor      splice.Code = "no-anchor"       // no exported symbol to start from
+	CodeNoCRC         splice.Code = "missing-crc"     // an export without a CRC where the kernel asks for one
+	CodeCRCDiffers    splice.Code = "crc-differs"     // Module.symvers is of another build than the image
+	CodeTypeID        splice.Code = "type-id"         // the number of a type that the kernel does not have
+	CodeName          splice.Code = "name"            // a name that does not fit the format
+	CodeRelocation    splice.Code = "relocation"      // a type of relocation that the loader does not take
+	CodeKernel        splice.Code = "kernel"          // the kernel lacks what a livepatch module needs
+	CodeTables        splice.Code = "tables"          // the diff does not carry tables
+	CodeNoObjtool     splice.Code = "no-objtool"      // objtool has not seen the object
+	CodeTwice         splice.Code = "replaced-twice"  // two objects replace one function
+	CodeLicense       splice.Code = "license"         // a licence with which livepatch can't be used
+	CodeAlready       splice.Code = "foreign-section" // a name that the module itself needs
+	CodeOtherBuild    splice.Code = "other-build"     // a module that is not of the kernel's build
+	CodeInPlace       splice.Code = "in-place"        // data to be overwritten, where that is not offered
+	CodeModuleKey     splice.Code = "module-key"      // a static branch on a key in a module that is patched
+	CodeModuleRef     splice.Code = "module-table"    // a table that has to be right before the module is there
 )
 
 var hints = map[splice.Code]string{
 	CodeSection:            "keep such data as it is; a module can have new functions, constants and plain variables",
 	CodeInit:               "it ran at boot and is gone: change what uses its result",
+	CodeSeveralProbes:      "look whether they depend on each other, and accept it (Options.Probes)",
 	CodeNoFentry:           "change its callers instead: assembly, notrace and noinstr functions have no place to take over",
 	CodeNoAnchor:           "the kernel must export it",
 	CodeNoCRC:              "give the Module.symvers of this build",
