@@ -18,6 +18,16 @@ func version(front, body string) []source {
 		"		utsname()->version);\n", "		utsname()->version);\n"+body)
 }
 
+// pagebuf changes what files with lists of processors show, in a folder that is not
+// traced.
+func pagebuf(file string) []source {
+	return change(file, "	ptrdiff_t len = PAGE_SIZE - offset_in_page(buf);\n", `	ptrdiff_t len = PAGE_SIZE - offset_in_page(buf);
+
+	if (list)
+		return scnprintf(buf, len, "%*pbl probed\n", nmaskbits, maskp);
+`)
+}
+
 // patches touch one thing each that a module has to get right.
 var patches = []patch{
 	{name: "string", path: "/proc/cmdline", want: "patched=yes",
@@ -98,6 +108,17 @@ fault:
 		sources: change("fs/proc/uptime.c", `"%lu.%02lu %lu.%02lu\n"`, `"%lu.%02lu %lu.%02lu up\n"`)},
 	{name: "lock", path: "/proc/filesystems", want: "nodevice",
 		sources: change("fs/filesystems.c", `"" : "nodev",`, `"" : "nodevice",`)},
+	{name: "not_traced", path: "/sys/devices/system/cpu/online", want: "probed", only: "6.1", sources: pagebuf("lib/bitmap.c")},
+	{name: "not_traced", path: "/sys/devices/system/cpu/online", want: "probed", only: "6.12", sources: pagebuf("lib/bitmap-str.c")},
+	{name: "not_traced_with_stack", path: "/proc/version", want: "seven 1",
+		sources: append(version("", `	{
+		char line[80];
+		hex_dump_to_buffer("gosplice", 8, 16, 1, line, sizeof(line), true);
+		seq_puts(m, line);
+	}`), change("lib/hexdump.c", "	if (len > rowsize)		/* limit to one line at a time */\n", `	if (len == 8 && linebuflen == 80)
+		return scnprintf(linebuf, linebuflen, "seven %d", ascii);
+	if (len > rowsize)
+`)...)},
 	{name: "two_objects", path: "/proc/cmdline", want: "two=2",
 		sources: append(change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " two=2\n");`),
 			change("fs/proc/loadavg.c", `%u/%d %d\n"`, `%u/%d %d two\n"`)...)},
