@@ -83,7 +83,7 @@ var reasonTexts = map[elfdiff.ReasonCode]string{
 func (p *pageBuilder) section(id string, ch *elfdiff.Change) section {
 	s := section{
 		ID: id, Href: "#" + id, Name: visible(ch.Name, maxName), Kind: ch.Kind.String(), Status: ch.Status.String(),
-		Sizes: p.sizes(ch), Where: p.where(ch), Open: ch.Status == elfdiff.Changed,
+		Sizes: sizes(p.d, ch), Where: p.where(ch), Open: ch.Status == elfdiff.Changed,
 	}
 	s.follows = follows(ch)
 	s.Short = s.Where[strings.LastIndexByte(s.Where, '/')+1:]
@@ -158,8 +158,8 @@ func (p *pageBuilder) why(r *elfdiff.Reason) why {
 }
 
 // sizes shows how large it was and is.
-func (p *pageBuilder) sizes(ch *elfdiff.Change) string {
-	a, b := p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)
+func sizes(d *elfdiff.Diff, ch *elfdiff.Change) string {
+	a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
 	switch {
 	case a == nil:
 		return fmt.Sprintf("%d bytes", b.Size)

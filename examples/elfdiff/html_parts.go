@@ -66,52 +66,51 @@ func (p *pageBuilder) finding(f *elfdiff.Finding) finding {
 	return v
 }
 
-// travels groups what an update takes with it.
+// travels groups what an update takes with it, and lists what it refers to.
 func (p *pageBuilder) travels(g *page) {
-	if o := p.d.Outcome(); o == elfdiff.OutcomeSame || o == elfdiff.OutcomeIgnored {
+	for _, l := range loadsOf(p.d) {
+		c := cargo{Kind: l.noun(), Count: len(l.atoms), Bytes: plural(int(l.bytes), "byte")}
+		for _, a := range l.atoms {
+			name, ok := p.cargoName(a)
+			switch {
+			case !ok:
+			case len(c.Names) >= maxNames:
+				c.More++
+			default:
+				c.Names = append(c.Names, name)
+			}
+		}
+		g.Travels = append(g.Travels, c)
+	}
+	if len(g.Travels) == 0 || len(p.d.Refusals) > 0 {
 		return
 	}
-	groups := map[elfdiff.Kind]*cargo{}
-	var sizes = map[elfdiff.Kind]uint64{}
-	order := []elfdiff.Kind{
-		elfdiff.Func, elfdiff.Data, elfdiff.Const, elfdiff.TLS, elfdiff.String, elfdiff.Merge,
-		elfdiff.Special, elfdiff.LSDA, elfdiff.Unwind,
+	x, err := elfdiff.Extract(p.d)
+	if err != nil {
+		return // the page is about what differs
 	}
-	for i := range p.d.Post.Atoms {
-		a := &p.d.Post.Atoms[i]
-		if !p.d.Included(a.ID) {
-			continue
+	p.tables(g, x)
+	for i, e := range x.Externals {
+		if i == maxNames {
+			g.Needs = append(g.Needs, fmt.Sprintf("and %d more", len(x.Externals)-i))
+			break
 		}
-		c := groups[a.Kind]
-		if c == nil {
-			c = new(cargo)
-			groups[a.Kind] = c
-		}
-		c.Count++
-		sizes[a.Kind] += a.Size
-		l, ok := p.cargoName(a)
-		switch {
-		case !ok:
-		case len(c.Names) >= maxNames:
-			c.More++
-		default:
-			c.Names = append(c.Names, l)
-		}
+		g.Needs = append(g.Needs, visible(e.Name, maxName))
 	}
-	for _, k := range order {
-		if c := groups[k]; c != nil {
-			c.Kind = nouns(c.Count, kindTexts[k])
-			c.Bytes = plural(int(sizes[k]), "byte")
-			g.Travels = append(g.Travels, *c)
-		}
-	}
-	p.needs(g)
 }
 
-var kindTexts = map[elfdiff.Kind]string{
-	elfdiff.Func: "function", elfdiff.Data: "variable", elfdiff.Const: "constant", elfdiff.TLS: "thread-local variable",
-	elfdiff.String: "string", elfdiff.Merge: "merged constant", elfdiff.Special: "table entry",
-	elfdiff.LSDA: "exception table", elfdiff.Unwind: "unwinding record",
+// tables lists the tables of which entries travel.
+func (p *pageBuilder) tables(g *page, x *elfdiff.Extracted) {
+	list := tablesOf(p.d, x)
+	c := cargo{Kind: nouns(len(list), "table"), Count: len(list)}
+	n := uint64(0)
+	for _, t := range list {
+		n += t.bytes
+		c.Names = append(c.Names, link{Name: visible(t.name, maxName), Title: plural(int(t.bytes), "byte")})
+	}
+	if c.Bytes = plural(int(n), "byte"); c.Count > 0 {
+		g.Travels = append(g.Travels, c)
+	}
 }
 
 func (p *pageBuilder) cargoName(a *elfdiff.Atom) (link, bool) {
@@ -145,24 +144,6 @@ func clip(s string, n int) string {
 
 func sectionOf(o *elfdiff.Object, a *elfdiff.Atom) string {
 	return fmt.Sprintf("%s+%#x", o.File.Sections[a.Section].Name, a.Offset)
-}
-
-// needs lists what the update refers to in the running program.
-func (p *pageBuilder) needs(g *page) {
-	if len(p.d.Refusals) > 0 || p.d.Changes() == 0 {
-		return
-	}
-	x, err := elfdiff.Extract(p.d)
-	if err != nil {
-		return
-	}
-	for i, e := range x.Externals {
-		if i == maxNames {
-			g.Needs = append(g.Needs, fmt.Sprintf("and %d more", len(x.Externals)-i))
-			break
-		}
-		g.Needs = append(g.Needs, visible(e.Name, maxName))
-	}
 }
 
 // quiet lists what differs without being a change.

@@ -44,6 +44,9 @@ func printDiff(w io.Writer, d *elfdiff.Diff, opt options, term cli.Terminal) err
 func (p *printer) summary() {
 	fmt.Fprintf(p, "%s: %s\n", p.term.Paint(cli.Bold, "functions"), counts(p.d.Functions))
 	fmt.Fprintf(p, "%s: %s\n", p.term.Paint(cli.Bold, "data"), counts(p.d.Data))
+	if text := loadText(p.d); text != "" {
+		fmt.Fprintf(p, "%s: %s\n", p.term.Paint(cli.Bold, "travels"), text)
+	}
 	switch p.d.Outcome() {
 	case elfdiff.OutcomeRefused:
 		fmt.Fprintln(p, p.term.Paint(cli.Red, fmt.Sprintf("refused: %d reasons why the changes can't be carried", len(p.d.Refusals))))
@@ -107,7 +110,7 @@ func (p *printer) change(ch *elfdiff.Change) error {
 	if st, ok := statusStyles[ch.Status]; ok {
 		status = p.term.Paint(st, status)
 	}
-	fmt.Fprintf(p, "\n%s %s %s\n", status, ch.Kind, p.term.Paint(cli.Bold, ch.Name))
+	fmt.Fprintf(p, "\n%s %s %s  %s\n", status, ch.Kind, p.term.Paint(cli.Bold, ch.Name), p.term.Paint(cli.Dim, strings.Replace(sizes(p.d, ch), "→", "->", 1)))
 	for _, r := range ch.Reasons {
 		p.reason("why", r)
 	}
