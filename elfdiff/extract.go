@@ -21,6 +21,8 @@ type Extracted struct {
 	Replacements []Replacement
 	// Externals are the undefined symbols.
 	Externals []External
+	// Shifts are bytes of code that depend on the running kernel.
+	Shifts []RuntimeShift
 	// InPlace are the constants that the target has to overwrite, see
 	// [Options].InPlace.
 	InPlace []DataUpdate
@@ -87,6 +89,7 @@ type extraction struct {
 	// anchors are the section symbols of what layout placed.
 	anchors map[elfobj.SectionIndex]elfobj.SymbolIndex
 	over    []DataUpdate
+	shifts  []RuntimeShift
 	known   map[string]elfobj.SymbolIndex // global names of pre; made when needed
 }
 
@@ -241,6 +244,10 @@ func (x *extraction) finish() (*Extracted, error) {
 		}
 	}
 	out.InPlace = x.over
+	for _, s := range x.shifts {
+		s.Variable = final[s.Variable]
+		out.Shifts = append(out.Shifts, s)
+	}
 	for _, e := range x.exts {
 		e.Symbol = final[e.Symbol]
 		out.Externals = append(out.Externals, e)

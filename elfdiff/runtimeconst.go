@@ -18,6 +18,11 @@ const runtimePtr = "runtime_ptr_"
 // one-byte immediates of shifts.
 const runtimeConst = "runtime_"
 
+// runtimeShift begins the names of those that list the counts of shifts, of one
+// byte. There is no room for another instruction: the target of the update has to
+// write the value, see [Extracted].Shifts.
+const runtimeShift = "runtime_shift_"
+
 // constantUse is a runtime constant in a function: the table, and the place.
 type constantUse struct {
 	table string
@@ -72,6 +77,21 @@ type constantSite struct {
 	owner    AtomID
 	off      uint64
 	variable string
+	shift    bool // off is that of the byte
+}
+
+// A RuntimeShift is a byte of carried code that must have the value of a variable
+// of the running kernel before the code runs: the count of a shift, which the
+// kernel writes into its own code while it boots.
+type RuntimeShift struct {
+	Section  elfobj.SectionIndex // of the extracted object
+	Offset   uint64              // of the byte
+	Variable elfobj.SymbolIndex  // whose lowest byte it is
+}
+
+// isShift reports whether the byte at off is the count of a shift: c1 /5 ib, shr.
+func isShift(code []byte, off int64) bool {
+	return off >= 2 && off < int64(len(code)) && code[off-2] == 0xc1 && code[off-1]&0xf8 == 0xe8
 }
 
 // constantSites lists the places in included functions. ok is false with the
@@ -79,7 +99,13 @@ type constantSite struct {
 func (d *Diff) constantSites() (list []constantSite, bad *constantSite) {
 	for i := range d.Post.Atoms {
 		a := &d.Post.Atoms[i]
-		variable, found := strings.CutPrefix(d.Post.sectionName(a.Section), runtimePtr)
+		name := d.Post.sectionName(a.Section)
+		variable, found := strings.CutPrefix(name, runtimePtr)
+		shift := false
+		if !found {
+			variable, found = strings.CutPrefix(name, runtimeShift)
+			shift = found
+		}
 		if !found || a.Kind != Special {
 			continue
 		}
@@ -88,8 +114,16 @@ func (d *Diff) constantSites() (list []constantSite, bad *constantSite) {
 			if r.Target == NoAtom || !d.included[r.Target] || d.Post.Atoms[r.Target].Kind != Func {
 				continue
 			}
-			s := constantSite{a, r.Target, uint64(r.TargetOff - 2), variable}
+			s := constantSite{a, r.Target, uint64(r.TargetOff - 2), variable, shift}
 			code := d.Post.Atoms[r.Target].Bytes
+			if shift {
+				s.off = uint64(r.TargetOff)
+				if !isShift(code, r.TargetOff) {
+					return nil, &s
+				}
+				list = append(list, s)
+				continue
+			}
 			if r.TargetOff < 2 || s.off > uint64(len(code)) {
 				return nil, &s
 			}
@@ -110,6 +144,10 @@ func (x *extraction) constants() {
 	list, _ := x.constantSites() // bad ones were refused
 	for _, s := range list {
 		h := x.home[s.owner]
+		if s.shift {
+			x.shifts = append(x.shifts, RuntimeShift{h.sec, h.off + s.off, x.variable(s.variable)})
+			continue
+		}
 		data := x.b.Section(h.sec).Data[h.off+s.off:]
 		load, ok := constantLoad(data)
 		if !ok {

@@ -32,3 +32,24 @@ func TestConstantLoad(t *testing.T) {
 		}
 	}
 }
+
+// TestIsShift knows the instruction whose count is a runtime constant.
+func TestIsShift(t *testing.T) {
+	for _, c := range []struct {
+		code []byte
+		off  int64
+		want bool
+	}{
+		{[]byte{0xc1, 0xe8, 12}, 2, true},       // shr $12,%eax
+		{[]byte{0x41, 0xc1, 0xef, 12}, 3, true}, // shr $12,%r15d
+		{[]byte{0xc1, 0xe0, 12}, 2, false},      // shl
+		{[]byte{0xc1, 0x28, 12}, 2, false},      // shr of memory
+		{[]byte{0xc1, 0xe8, 12}, 1, false},
+		{[]byte{0xc1, 0xe8, 12}, 3, false},
+		{[]byte{0xc1, 0xe8, 12}, -1, false},
+	} {
+		if got := isShift(c.code, c.off); got != c.want {
+			t.Errorf("% x at %d: %v", c.code, c.off, got)
+		}
+	}
+}

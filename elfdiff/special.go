@@ -88,7 +88,7 @@ func (j *judge) table(o *Object, s *elfobj.Section) {
 // constructors ran long ago.
 func (in *includer) special() {
 	if _, bad := in.constantSites(); bad != nil && in.carriesTables {
-		in.report(in.Post.finding(CodeSpecialSection, bad.owner, bad.off, "the runtime constant %s is not loaded by a movabs", bad.variable))
+		in.report(in.Post.finding(CodeSpecialSection, bad.owner, bad.off, "the runtime constant %s is not used by a movabs or a shr", bad.variable))
 	}
 	for i := range in.Post.Atoms {
 		a := &in.Post.Atoms[i]
@@ -99,7 +99,7 @@ func (in *includer) special() {
 		if rule := ruleOf(name); rule != nil && rule.drop {
 			continue
 		}
-		if in.carriesTables && (entryRuleOf(name) != nil || name == altReplacement || strings.HasPrefix(name, runtimePtr)) {
+		if in.carriesTables && (entryRuleOf(name) != nil || name == altReplacement || strings.HasPrefix(name, runtimePtr) || strings.HasPrefix(name, runtimeShift)) {
 			continue // see described, and constants
 		}
 		seen := map[AtomID]bool{}

@@ -144,6 +144,9 @@ func run(opt options, w io.Writer, term cli.Terminal) (int, error) {
 		if err != nil {
 			return exitError, err
 		}
+		if len(x.Shifts) > 0 {
+			return exitError, fmt.Errorf("%s: an object can't say that a shift depends on the running kernel: build the update from both", opt.out)
+		}
 		if len(x.InPlace) > 0 {
 			return exitError, fmt.Errorf("%s: an object can't say what has to be overwritten, such as %s: build the update from both", opt.out, x.InPlace[0].Name)
 		}

@@ -2,18 +2,22 @@ package kbuild
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// An Edit replaces the one occurrence of Old in a source file.
-type Edit struct{ Old, New string }
+// An Edit replaces the one occurrence of Old in a source file, or in a header of
+// the folder include/ that it uses.
+type Edit struct{ Old, New, Header string }
 
 // Apply changes a text by edits. Each must fit exactly one place, so that an
 // edit for another version of the source is noticed.
@@ -31,17 +35,42 @@ func Apply(text []byte, edits []Edit) ([]byte, error) {
 // "fs/proc/cmdline.c", with edits, and returns its path. It lies in the cache,
 // and must not be written to: each set of edits is compiled once.
 func (t *Tree) Compile(ctx context.Context, source string, edits ...Edit) (string, error) {
-	text, err := os.ReadFile(filepath.Join(t.Dir, source))
+	texts, err := t.texts(source, edits)
 	if err != nil {
 		return "", err
 	}
-	if text, err = Apply(text, edits); err != nil {
-		return "", fmt.Errorf("%s: %w", source, err)
+	h := sha256.New()
+	for _, path := range slices.Sorted(maps.Keys(texts)) {
+		if path != source {
+			fmt.Fprintf(h, "%s\x00", path)
+		}
+		h.Write(texts[path])
 	}
-	sum := sha256.Sum256(text)
+	sum := h.Sum(nil)
 	name := filepath.Join("kobj", filepath.Base(t.Dir), fmt.Sprintf("%s-%.8x", strings.ReplaceAll(source, "/", "-"), sum))
-	dir, err := t.cache.Make(ctx, name, func(dir string) error { return t.compile(ctx, dir, source, text) })
+	dir, err := t.cache.Make(ctx, name, func(dir string) error { return t.compile(ctx, dir, source, texts) })
 	return objectIn(dir, source), err
+}
+
+// texts returns the source with its edits, and the headers that are edited.
+func (t *Tree) texts(source string, edits []Edit) (map[string][]byte, error) {
+	by := map[string][]Edit{source: nil}
+	for _, e := range edits {
+		path := cmp.Or(e.Header, source)
+		by[path] = append(by[path], e)
+	}
+	out := map[string][]byte{}
+	for path, list := range by {
+		text, err := os.ReadFile(filepath.Join(t.Dir, path))
+		if err == nil {
+			text, err = Apply(text, list)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		out[path] = text
+	}
+	return out, nil
 }
 
 func objectIn(dir, source string) string {
@@ -50,13 +79,15 @@ func objectIn(dir, source string) string {
 
 // compile asks make for the command that it would run, and runs it with another
 // source and another object.
-func (t *Tree) compile(ctx context.Context, out, source string, text []byte) error {
+func (t *Tree) compile(ctx context.Context, out, source string, texts map[string][]byte) error {
 	src, obj := filepath.Join(out, source), objectIn(out, source)
-	if err := os.MkdirAll(filepath.Dir(src), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(src, text, 0o644); err != nil {
-		return err
+	for name, text := range texts {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(out, name)), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(out, name), text, 0o644); err != nil {
+			return err
+		}
 	}
 	cmd, err := t.command(ctx, source)
 	if err != nil {
@@ -64,6 +95,9 @@ func (t *Tree) compile(ctx context.Context, out, source string, text []byte) err
 	}
 	// Names of the file, as __FILE__ and #include "..." see them, stay what
 	// they are in the tree.
+	if len(texts) > 1 {
+		cmd = strings.Replace(cmd, " -I", " -I"+out+"/include -I", 1)
+	}
 	cmd = strings.ReplaceAll(cmd, " "+source, " -iquote "+path.Dir(source)+" -fmacro-prefix-map="+out+"/= "+src+" ")
 	cmd = strings.ReplaceAll(cmd, " "+strings.TrimSuffix(source, ".c")+".o", " "+obj)
 	dep := path.Join(path.Dir(source), "."+strings.TrimSuffix(path.Base(source), ".c")+".o.d")

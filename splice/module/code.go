@@ -146,6 +146,9 @@ func (b *builder) complain(a *asm, format, extra string) {
 // so that they begin with ENDBR.
 func (b *builder) code(a *asm, patch uint64) {
 	mod := b.layout["module"]
+	if len(b.copies) > 0 {
+		b.pokes(a, "copy", b.copier)
+	}
 	sym := b.function(a, "init_module", elf.STB_GLOBAL, func(b *builder, a *asm) { b.init(a, patch) })
 	b.thisModule().rela(mod.Offsets["init"], elf.R_X86_64_64, sym, 0)
 	sym = b.function(a, "cleanup_module", elf.STB_GLOBAL, func(b *builder, a *asm) {
@@ -172,6 +175,9 @@ func (b *builder) init(a *asm, patch uint64) {
 	b.call(a, "compare")
 	a.emit(0x48, 0x85, 0xc0) // test %rax,%rax
 	a.jump(0x75, "bad")      // jne bad
+	if len(b.copies) > 0 {
+		b.overwrite(a, b.copyTable("copies", b.copies))
+	}
 	b.register(a)
 	a.imm(elf.R_X86_64_32S, b.data().anchor, int64(patch), 0x48, 0xc7, 0xc7) // mov $patch,%rdi
 	b.call(a, "klp_enable_patch")

@@ -40,7 +40,9 @@ func TestCode(t *testing.T) {
 		b.exports[name] = kernel.Export{Name: name}
 	}
 	a := b.asm()
-	b.function(a, "fill", elf.STB_LOCAL, func(b *builder, a *asm) { b.fill(a, target{}) })
+	b.function(a, "fill", elf.STB_LOCAL, func(b *builder, a *asm) { b.fill(a) })
+	b.function(a, "copy", elf.STB_LOCAL, func(b *builder, a *asm) { b.copier(a) })
+	b.copies = []copied{{}}
 	mod := &kernel.Module{Name: "x"}
 	for range 5 { // the most that any version has
 		mod.Parts = append(mod.Parts, kernel.Part{Field: 8})

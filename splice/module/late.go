@@ -90,7 +90,7 @@ func (b *builder) fixupTable(d *section, name string, rows []fixup) uint64 {
 
 // forModule writes the pre_patch callback of a module, with its tables.
 func (b *builder) forModule(a *asm, o *object) {
-	if b.pokes(a); len(b.refused) > 0 {
+	if b.pokes(a, "fill", b.fill); len(b.refused) > 0 {
 		return
 	}
 	d, t := b.data(), o.target
@@ -163,11 +163,19 @@ func (b *builder) identityOf(o *object, bases uint64) []check {
 	return rows
 }
 
-// pokes writes the function that fills fields in, once.
-func (b *builder) pokes(a *asm) {
-	if _, ok := a.calls["fill"]; ok {
+// pokes finds what writes to text, and writes the function that fills fields in,
+// or copies, once.
+func (b *builder) pokes(a *asm, name string, body func(*asm)) {
+	if _, ok := a.calls[name]; ok {
 		return
 	}
+	b.textPoke()
+	b.function(a, name, elf.STB_LOCAL, func(_ *builder, a *asm) { body(a) })
+}
+
+// textPoke finds the kernel's own function to write to text, and its lock
+// (arch/x86/kernel/alternative.c). Neither is exported.
+func (b *builder) textPoke() {
 	for _, name := range []string{"text_poke", "text_mutex"} {
 		list := b.image.Symbols(name)
 		if len(list) != 1 {
@@ -180,9 +188,9 @@ func (b *builder) pokes(a *asm) {
 			return
 		}
 		if name == "text_poke" {
-			b.function(a, "fill", elf.STB_LOCAL, func(b *builder, a *asm) { b.fill(a, t) })
-			continue
+			b.poke = t
+		} else {
+			b.mutex = t
 		}
-		b.mutex = t
 	}
 }

@@ -3,7 +3,7 @@ package module
 import "debug/elf"
 
 // fill goes over a table of fixups in %rdi with the bases in %rsi.
-func (b *builder) fill(a *asm, poke target) {
+func (b *builder) fill(a *asm) {
 	a.emit(0x53) // push %rbx
 	a.depth(16)
 	a.emit(0x41, 0x54) // push %r12
@@ -35,7 +35,7 @@ func (b *builder) fill(a *asm, poke target) {
 	a.label("poke")
 	a.emit(0x48, 0x89, 0x04, 0x24) // mov %rax,(%rsp)
 	a.emit(0x48, 0x89, 0xe6)       // mov %rsp,%rsi
-	a.imm(elf.R_X86_64_PLT32, poke.symbol, poke.addend-4, 0xe8)
+	a.imm(elf.R_X86_64_PLT32, b.poke.symbol, b.poke.addend-4, 0xe8)
 	a.label("next")
 	a.emit(0x48, 0x83, 0xc3, 0x18) // add $0x18,%rbx
 	a.jump(0xeb, "row")            // jmp row

@@ -125,7 +125,9 @@ type builder struct {
 	probing *probeKit         // nil when there are no probes
 	offers  map[string]target // symbols that an object brings along for others
 	strings map[string]uint64 // in .rodata.str
-	mutex   target            // text_mutex, once it is needed
+	copies  []copied
+	poke    target // text_poke, once it is needed
+	mutex   target // text_mutex, likewise
 	note    *section
 	table   uint64 // of the checks of init, in .rodata
 }

@@ -1,5 +1,7 @@
 package module_test
 
+import "github.com/gosplice/gosplice/internal/kbuild"
+
 // patch is a change of the kernel's source with an effect that a file shows.
 type patch struct {
 	name    string
@@ -26,6 +28,10 @@ func pagebuf(file string) []source {
 	if (list)
 		return scnprintf(buf, len, "%*pbl probed\n", nmaskbits, maskp);
 `)
+}
+
+var inline = kbuild.Edit{
+	Header: "include/linux/kernel_stat.h", Old: "return kstat_cpu(cpu).softirqs[irq];", New: "return kstat_cpu(cpu).softirqs[irq] / 1000000 + 10000000;",
 }
 
 // patches touch one thing each that a module has to get right.
@@ -126,6 +132,32 @@ fault:
 		sources: append(change("fs/proc/cmdline.c", "static int cmdline_proc_show(", "extern int gosplice_shared; int type_show(int);\nstatic int cmdline_proc_show(",
 			"seq_putc(m, '\\n');", `seq_printf(m, " shared %d %d\n", gosplice_shared, type_show(5));`), // the kernel has static functions of that name
 			change("fs/proc/loadavg.c", "static int loadavg_proc_show(", "int gosplice_shared = 5; int type_show(int); noinline int type_show(int n) { return n + 7; }\nstatic int loadavg_proc_show(")...)},
+	{name: "inline", path: "/proc/softirqs", want: "10000000", // the function is inlined in two objects
+		sources: []source{
+			{file: "fs/proc/softirqs.c", edits: []kbuild.Edit{inline}},
+			{file: "fs/proc/stat.c", edits: []kbuild.Edit{inline}},
+		}},
+	{name: "alternatives", path: "/proc/version", want: "tsc 1 weight 5",
+		sources: version("#include <asm/cpufeature.h>\n#include <linux/bitops.h>", `	if (static_cpu_has(X86_FEATURE_TSC))
+		seq_printf(m, "tsc %d weight %u\n", !static_cpu_has(X86_FEATURE_ALWAYS) + 1, (unsigned int)hweight64(0x1f0 + (m->count == 12345)));`)},
+	{name: "paravirt", path: "/proc/version", want: "pe 1 pg 1", only: "6.1",
+		sources: version("#include <asm/special_insns.h>", `	seq_printf(m, "pe %lu pg %lu\n", read_cr0() & 1, (__read_cr3() != 0) & 1ul);`)},
+	{name: "runtime_constant", path: "/proc/sys/fs/dentry-state", want: "7777",
+		sources: change("fs/dcache.c", "static int proc_nr_dentry(", `#include <linux/fs_struct.h>
+struct klp_object;
+static int gosplice_found;
+static void gosplice_bye(struct klp_object *o) { dentry_stat.dummy = 0; }
+static void (*gosplice_p)(struct klp_object *) __used __section(".kpatch.callbacks.post_unpatch") = gosplice_bye;
+static int proc_nr_dentry(`,
+			"	dentry_stat.nr_negative = get_nr_dentry_negative();", `	dentry_stat.nr_negative = get_nr_dentry_negative();
+	{
+		struct dentry *root = current->fs->root.dentry;
+		struct qstr q = QSTR_INIT("proc", 4);
+		q.hash = full_name_hash(root, q.name, q.len);
+		dput(d_lookup(root, &q));
+		dentry_stat.dummy = gosplice_found ? 7777 : 1;
+	}`,
+			"		found = dentry;\n		spin_unlock(&dentry->d_lock);\n		break;", "		found = dentry;\n		gosplice_found++;\n		spin_unlock(&dentry->d_lock);\n		break;")},
 	{name: "large", path: "/proc/stat", want: "gosplice",
 		sources: change("fs/proc/stat.c", `"procs_running %u\n"`, `"gosplice 1\nprocs_running %u\n"`)},
 	{name: "meminfo", path: "/proc/meminfo", want: "MemAll:",
