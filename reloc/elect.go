@@ -49,12 +49,12 @@ func (m *matcher) elect(props []proposal) {
 			m.judge(&props[i], tallies)
 		}
 	}
+	m.rejectPlaces(props)
 	for i := range props {
 		if p := &props[i]; !p.lost && m.funcs[p.fn].open {
 			m.commit(p)
 		}
 	}
-	m.verifyPlaces(props)
 }
 
 // contested reports whether two proposals contradict each other. It is quick,
@@ -255,25 +255,33 @@ func (v *value) witness(from elfdiff.AtomID) {
 	}
 }
 
-// verifyPlaces checks the references into the middle of functions that were
-// taken in the same round as those who refer to them.
-func (m *matcher) verifyPlaces(props []proposal) {
+// rejectPlaces drops proposals that refer into the middle of functions which the
+// same round proposes, to other places than those have there. It comes before
+// anything is taken, so that what fails leaves nothing behind.
+func (m *matcher) rejectPlaces(props []proposal) {
+	round := make(map[int32]*trial, len(props))
+	for i := range props {
+		if p := &props[i]; !p.lost {
+			round[p.fn] = p.t
+		}
+	}
 	for i := range props {
 		p := &props[i]
-		f := &m.funcs[p.fn]
-		if f.done != p.t {
+		if p.lost {
 			continue
 		}
 		for _, b := range p.binds {
 			if b.soft || b.key.space != inAtom || b.key.off == 0 {
 				continue
 			}
-			g := m.fnOf[b.key.id]
-			if g < 0 || m.funcs[g].done == nil {
+			g := round[m.fnOf[b.key.id]]
+			if g == nil {
 				continue
 			}
-			if want := m.funcs[g].done.at(b.key.off); want != b.value {
-				f.state, f.fail, f.done = Mismatch, p.t, nil
+			if want := g.at(b.key.off); want != b.value {
+				f := &m.funcs[p.fn]
+				p.lost = true
+				f.state, f.fail, f.open = Mismatch, p.t, false
 				f.err = p.t.fail(ReasonConflict, b.ref, p.t.at(int64(b.ref))-p.t.addr, "leads to %#x, and %s is %#x", b.value, m.keyName(b.key), want)
 				break
 			}

@@ -69,14 +69,11 @@ func (m *matcher) byOrder() bool {
 				last = anchors[k+1]
 				limit = m.funcs[chain[last]].done.addr
 			}
-			reached := m.forward(chain, at, last, limit, &changed)
-			if k+1 < len(anchors) && reached == last {
-				continue // all of the gap is accounted for
-			}
 			if k == 0 {
 				m.backward(chain, at, 0, 0, &changed)
 			}
-			if k+1 < len(anchors) {
+			reached := m.forward(chain, at, last, limit, &changed)
+			if k+1 < len(anchors) && reached < last {
 				m.backward(chain, last, reached, m.end(chain[at]), &changed)
 			}
 		}

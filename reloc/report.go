@@ -48,6 +48,7 @@ func (m *matcher) verdict(f *fn) FuncResult {
 	case f.done != nil:
 		out.Verdict, out.By, out.Address, out.Size, out.Shifts = Matched, f.by, f.done.addr, f.done.size, f.done.shifts
 		out.Patches = m.patchesOf(f.done)
+		out.RunName, out.SymPos = m.position(f.atom.Name, f.done.addr)
 	case f.open && (len(f.remain) > 0 || f.small && len(f.cands) == 0):
 		out.Verdict, out.Candidates, out.More = Ambiguous, slices.Clone(f.remain), f.more || f.small
 	case f.err != nil && !m.chance(f):
@@ -61,6 +62,31 @@ func (m *matcher) verdict(f *fn) FuncResult {
 	}
 	m.log.Debug("verdict", "function", f.atom.Name, "verdict", out.Verdict)
 	return out
+}
+
+// position returns the symbol of run at an address, the one of the name that it
+// has in pre if there is one, and its position among those of that name.
+func (m *matcher) position(name string, addr uint64) (string, uint64) {
+	if m.opt.NoSymbols {
+		return "", 0
+	}
+	var found *Symbol
+	list := m.img.symbolsAt(addr)
+	for i := range list {
+		s := &list[i]
+		if s.Name == name {
+			found = s
+			break
+		}
+		if found == nil && s.IsFunc() && s.Type != elf.STT_NOTYPE {
+			found = s
+		}
+	}
+	if found == nil {
+		return "", 0
+	}
+	pos, _ := m.img.SymPos(*found)
+	return found.Name, pos
 }
 
 // chance reports whether the place where a function was found to differ may

@@ -72,6 +72,11 @@ type FuncResult struct {
 	// Shifts map offsets in pre to offsets in run, by Pre, when they are not
 	// the same; see RunOffset. Nil means that they are the same throughout.
 	Shifts []Shift
+	// RunName and SymPos are the symbol of Matched code in run, by which
+	// livepatch finds it: 0 when the name is unique, else the position from 1
+	// (see [Image.SymPos]). RunName is "" where run has no symbol there.
+	RunName string
+	SymPos  uint64
 	// Mismatch is set exactly when the verdict is Mismatch.
 	Mismatch *MismatchError
 	// Candidates are the addresses that remain, of Ambiguous, in ascending

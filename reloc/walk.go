@@ -207,8 +207,20 @@ func (w *walker) solve(k, j int) *MismatchError {
 func (w *walker) branch(pin, rin amd64.Inst) {
 	w.branches = append(w.branches, branch{
 		at: w.i, runAt: w.j,
-		to: relative(pin, w.pre, w.i), runTo: relative(rin, w.run, w.j),
+		to: relative(pin, w.pre, w.i), runTo: w.uncounted(rin, relative(rin, w.run, w.j)),
 	})
+}
+
+// uncounted takes back what call depth tracking does to a call of the function
+// itself; see matcher.uncount.
+func (w *walker) uncounted(rin amd64.Inst, to int) int {
+	if rin.Class != amd64.Call || !w.m.rewritten(w.t.addr) {
+		return to
+	}
+	if b, err := w.m.view.bytes(w.t.addr+uint64(to), depthCount); err == nil && counts(b) {
+		to += depthCount
+	}
+	return to
 }
 
 // relative returns where the PC-relative field of the instruction at off leads,
