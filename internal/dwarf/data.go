@@ -2,6 +2,7 @@ package dwarf
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
 )
@@ -19,12 +20,20 @@ type Data struct {
 // lazy is a value that is made when it is first asked for.
 type lazy[T any] struct {
 	once sync.Once
+	done atomic.Bool
 	v    T
 	err  error
 }
 
+// ready reports whether the value is there, which most often it is: then no
+// function value has to be made for get.
+func (l *lazy[T]) ready() bool { return l.done.Load() }
+
 func (l *lazy[T]) get(make func() (T, error)) (T, error) {
-	l.once.Do(func() { l.v, l.err = make() })
+	l.once.Do(func() {
+		l.v, l.err = make()
+		l.done.Store(true)
+	})
 	return l.v, l.err
 }
 

@@ -8,11 +8,11 @@ import (
 // Index lists what the units of an object consist of.
 type Index struct {
 	d *Data
-	// Types are the named structures and unions, and all enumerations, that are
-	// not inside others, in the order of the file, without declarations.
-	// Variables and Functions likewise; declarations and abstract functions are
-	// among them.
-	Types, Variables, Functions []uint64
+	// Types are the named structures, unions and enumerations that are not inside
+	// others, in the order of the file, without declarations. Enums are the
+	// enumerations without a name. Variables and Functions likewise; declarations
+	// and abstract functions are among them.
+	Types, Enums, Typedefs, Variables, Functions []uint64
 
 	code []codeRange // of concrete functions, by place
 }
@@ -43,7 +43,7 @@ func (d *Data) readIndex() (*Index, error) {
 }
 
 // outermost are the tags that matter to the index.
-var outermost = tagSet(TagNull, TagNamespace, TagStructure, TagClass, TagUnion, TagEnumeration, TagVariable, TagSubprogram)
+var outermost = tagSet(TagNull, TagNamespace, TagStructure, TagClass, TagUnion, TagEnumeration, TagTypedef, TagVariable, TagSubprogram)
 
 func (x *Index) unit(u *Unit) error {
 	var e Entry
@@ -57,9 +57,15 @@ func (x *Index) unit(u *Unit) error {
 		case TagNull, TagNamespace:
 			continue
 		case TagStructure, TagClass, TagUnion, TagEnumeration:
-			if (e.Has(AttrName) || e.Tag == TagEnumeration) && !e.Has(AttrDeclaration) {
+			switch {
+			case e.Has(AttrDeclaration):
+			case e.Has(AttrName):
 				x.Types = append(x.Types, e.Offset)
+			case e.Tag == TagEnumeration:
+				x.Enums = append(x.Enums, e.Offset)
 			}
+		case TagTypedef:
+			x.Typedefs = append(x.Typedefs, e.Offset)
 		case TagVariable:
 			x.Variables = append(x.Variables, e.Offset)
 		case TagSubprogram:

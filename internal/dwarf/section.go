@@ -36,6 +36,9 @@ type section struct {
 
 // bytes returns the content without relocations: their fields hold zeros.
 func (s *section) bytes() ([]byte, error) {
+	if s.data.ready() {
+		return s.data.v, s.data.err
+	}
 	return s.data.get(func() ([]byte, error) {
 		if s.sec == nil {
 			return nil, ErrNone
@@ -64,6 +67,9 @@ const (
 )
 
 func (s *section) relocs() (*relocs, error) {
+	if s.rels.ready() {
+		return s.rels.v, s.rels.err
+	}
 	return s.rels.get(func() (*relocs, error) {
 		data, err := s.bytes()
 		if err != nil {
@@ -179,6 +185,11 @@ func (s *section) field(off uint64, size int) (a Addr, ok bool) {
 	if err != nil {
 		return Addr{}, false
 	}
+	return r.field(data, off, size)
+}
+
+// field reads a number that is within data.
+func (r *relocs) field(data []byte, off uint64, size int) (a Addr, ok bool) {
 	e := r.at(off)
 	if e == nil {
 		return Addr{Offset: fixed(data[off:], size)}, true

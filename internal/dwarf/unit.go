@@ -9,6 +9,8 @@ type Unit struct {
 	version uint16
 	abbrevs *abbrevs
 	data    []byte // .debug_info up to end
+	relocs  *relocs
+	text    []byte // .debug_str
 
 	low          Addr // what ranges are relative to
 	strOffsets   uint64
@@ -24,11 +26,24 @@ const maxLength = 0xfffffff0 // of a unit; larger ones announce 64-bit DWARF
 
 // Units returns the compilation units in the order of .debug_info. After an
 // error, which is returned too, the rest is missing.
-func (d *Data) Units() ([]*Unit, error) { return d.units.get(d.readUnits) }
+func (d *Data) Units() ([]*Unit, error) {
+	if d.units.ready() {
+		return d.units.v, d.units.err
+	}
+	return d.units.get(d.readUnits)
+}
 
 func (d *Data) readUnits() ([]*Unit, error) {
 	data, err := d.info.bytes()
 	if err != nil {
+		return nil, err
+	}
+	rels, err := d.info.relocs()
+	if err != nil {
+		return nil, err
+	}
+	text, err := d.str.bytes()
+	if err != nil && d.str.sec != nil {
 		return nil, err
 	}
 	var list []*Unit
@@ -38,9 +53,14 @@ func (d *Data) readUnits() ([]*Unit, error) {
 		if err != nil {
 			return list, err
 		}
-		if u != nil {
-			list = append(list, u)
+		if u == nil {
+			continue
 		}
+		u.relocs, u.text = rels, text
+		if err := u.readRoot(); err != nil {
+			return list, err
+		}
+		list = append(list, u)
 	}
 	return list, c.err()
 }
@@ -86,7 +106,7 @@ func (d *Data) readUnit(c *cursor) (*Unit, error) {
 		return nil, err
 	}
 	u.abbrevs = t
-	return u, u.readRoot()
+	return u, nil
 }
 
 // readRoot reads the attributes of the unit itself that its other entries

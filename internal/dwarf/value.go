@@ -35,7 +35,8 @@ func (e *Entry) Ref(a Attr) (off uint64, ok bool) {
 	case formRef1, formRef2, formRef4, formRef8, formRefUdata:
 		return e.value[a], true
 	case formRefAddr:
-		return e.unit.d.info.word(e.value[a])
+		at, ok := e.unit.field(e.value[a], 4)
+		return at.Offset, ok
 	}
 	return 0, false
 }
@@ -66,12 +67,12 @@ func (e *Entry) Text(a Attr) []byte {
 	case formString:
 		b, _ = cut(e.unit.data[v:])
 	case formStrp:
-		if at, ok := d.info.word(v); ok {
-			b, _ = d.str.text(at)
+		if at, ok := e.unit.field(v, 4); ok && at.Offset < uint64(len(e.unit.text)) {
+			b, _ = cut(e.unit.text[at.Offset:])
 		}
 	case formLineStrp:
-		if at, ok := d.info.word(v); ok {
-			b, _ = d.lineStr.text(at)
+		if at, ok := e.unit.field(v, 4); ok {
+			b, _ = d.lineStr.text(at.Offset)
 		}
 	case formStrx, formStrx1, formStrx2, formStrx3, formStrx4:
 		if at, ok := d.strOffsets.word(indexed(e.unit.strOffsets, v, 4)); ok {
@@ -80,6 +81,10 @@ func (e *Entry) Text(a Attr) []byte {
 	}
 	return b
 }
+
+// field reads a field of an entry, which is within the unit, with its
+// relocation.
+func (u *Unit) field(off uint64, size int) (Addr, bool) { return u.relocs.field(u.data, off, size) }
 
 // Name returns the name, or "".
 func (e *Entry) Name() string { return string(e.Text(AttrName)) }
@@ -99,7 +104,7 @@ func (e *Entry) Addr(a Attr) (Addr, bool) {
 	}
 	switch e.form[a] {
 	case formAddr:
-		return e.unit.d.info.field(e.value[a], 8)
+		return e.unit.field(e.value[a], 8)
 	case formAddrx, formAddrx1, formAddrx2, formAddrx3, formAddrx4:
 		return e.unit.addrAt(e.value[a])
 	}
@@ -116,7 +121,8 @@ func (e *Entry) offset(a Attr) (uint64, bool) {
 	if !e.Has(a) || e.form[a] != formSecOffset {
 		return 0, false
 	}
-	return e.unit.d.info.word(e.value[a])
+	at, ok := e.unit.field(e.value[a], 4)
+	return at.Offset, ok
 }
 
 // Operations of expressions that are an address alone, section 7.7.1.
@@ -135,7 +141,7 @@ func (e *Entry) Place() (Addr, bool) {
 	switch b[0] {
 	case opAddr:
 		if len(b) == 9 {
-			return e.unit.d.info.field(off+1, 8)
+			return e.unit.field(off+1, 8)
 		}
 	case opAddrx:
 		if i, n := uleb(b[1:]); n == len(b)-1 {
@@ -143,4 +149,26 @@ func (e *Entry) Place() (Addr, bool) {
 		}
 	}
 	return Addr{}, false
+}
+
+// StringOffset returns where in [Data.Strings] a string is. ok is false when it
+// stands somewhere else, or there is none.
+func (e *Entry) StringOffset(a Attr) (off uint64, ok bool) {
+	if !e.Has(a) {
+		return 0, false
+	}
+	switch e.form[a] {
+	case formStrp:
+		at, ok := e.unit.field(e.value[a], 4)
+		return at.Offset, ok
+	case formStrx, formStrx1, formStrx2, formStrx3, formStrx4:
+		return e.unit.d.strOffsets.word(indexed(e.unit.strOffsets, e.value[a], 4))
+	}
+	return 0, false
+}
+
+// Strings returns .debug_str.
+func (d *Data) Strings() []byte {
+	b, _ := d.str.bytes()
+	return b
 }

@@ -1,0 +1,169 @@
+package elfdiff
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrNoTypes is returned by [Diff.Types] when pre or post has no debug
+// information about types.
+var ErrNoTypes = errors.New("no debug information about types")
+
+// TypeChangeKind says in one stable word what sort of meaning changed.
+type TypeChangeKind string
+
+// The kinds of changed meaning.
+const (
+	LayoutChanged    TypeChangeKind = "layout"    // a structure or union: its size, or a member of it
+	EnumChanged      TypeChangeKind = "enum"      // an enumeration: constants have other values
+	SignatureChanged TypeChangeKind = "signature" // a function: its parameters or its result
+	ConstantChanged  TypeChangeKind = "constant"  // a named constant that is not in memory
+)
+
+// MemberWhat says in one stable word what happened to a member.
+type MemberWhat string
+
+// What can happen to a member, an enumeration constant or a parameter.
+const (
+	MemberAdded   MemberWhat = "added"
+	MemberRemoved MemberWhat = "removed"
+	MemberMoved   MemberWhat = "moved"   // another offset, or another value of a constant
+	MemberRetyped MemberWhat = "retyped" // another type; it may have moved as well
+	MemberRenamed MemberWhat = "renamed" // the same place and type
+)
+
+// TypeMember is a member of a structure or union, a constant of an
+// enumeration, or a parameter. Members of anonymous structures and unions count
+// as members of what these are in.
+type TypeMember struct {
+	Name string `json:"name"`
+	Type string `json:"type,omitempty"` // as C writes it, without the name
+	// Offset and Size are in bytes. Of a bit-field, Offset is that of the byte
+	// in which it begins, at bit Bit, and Bits is its width.
+	Offset uint64 `json:"offset"`
+	Size   uint64 `json:"size,omitempty"`
+	Bit    uint8  `json:"bit,omitempty"`
+	Bits   uint64 `json:"bits,omitempty"`
+	// Value is that of an enumeration constant.
+	Value int64 `json:"value,omitempty"`
+}
+
+// place shows where a member is: +0x10, or +0x10:3-5 for a bit-field.
+func (m *TypeMember) place() string {
+	if m.Bits > 0 {
+		return fmt.Sprintf("+%#x:%d-%d", m.Offset, m.Bit, uint64(m.Bit)+m.Bits-1)
+	}
+	return fmt.Sprintf("+%#x", m.Offset)
+}
+
+// TypeLayout is how one side has the type.
+type TypeLayout struct {
+	Size    uint64       `json:"size"` // bytes; 0 for a function
+	Members []TypeMember `json:"members"`
+}
+
+// MemberChange is what happened to one member.
+type MemberChange struct {
+	What MemberWhat  `json:"what"`
+	Pre  *TypeMember `json:"pre,omitempty"`  // nil when it was added
+	Post *TypeMember `json:"post,omitempty"` // nil when it was removed
+}
+
+// TypeUse is a changed function or data object that a changed type matters to.
+type TypeUse struct {
+	Symbol string `json:"symbol"`
+	Pre    AtomID `json:"-"`
+	Post   AtomID `json:"-"`
+	// Via is an expression that leads from a variable, a parameter or the
+	// result of the function to the type, as C has it: sk->sk_prot. "" for its
+	// own signature.
+	Via string `json:"via,omitempty"`
+	// Hops is the number of pointers that the expression follows.
+	Hops int `json:"hops"`
+	// Touched is set when the code has the offset of a member that differs, or
+	// the value of a constant, as an operand in pre and in post. It is a hint:
+	// small numbers are frequent.
+	Touched bool `json:"touched"`
+
+	base uint64 // of the type in what Via's last pointer points to, bytes
+}
+
+// TypeChange is a change of what data means: of a type, a constant or a
+// function's signature. Data that exists already has the meaning of pre, and
+// so has the code that is not replaced.
+type TypeChange struct {
+	Kind    TypeChangeKind `json:"kind"`
+	Name    string         `json:"name"` // struct foo, enum bar, foo_t, or the name of a function or constant
+	Pre     TypeLayout     `json:"pre"`
+	Post    TypeLayout     `json:"post"`
+	Members []MemberChange `json:"changes"`
+	// Because names the type that is a member of this one, and whose size is the
+	// reason for all that differs; "" when there is none.
+	Because string `json:"because,omitempty"`
+	// Local is set for the signature of a function that only this object's code
+	// can name: who calls it was compiled with it.
+	Local bool `json:"local,omitempty"`
+	// Uses are the changed functions and data objects that it matters to, those
+	// with the fewest hops first. When there is none, the change is no more than
+	// a note.
+	Uses []TypeUse `json:"uses"`
+}
+
+// nearHops is how many pointers a function is thought to follow from its
+// variables without a trace in debug information: p->q.
+const nearHops = 2
+
+// Matters reports whether code or data of pre and changed code of post would
+// understand the same thing differently: the type is changed in more than names,
+// and a changed function or data object uses it, by a variable that leads to it
+// in a few steps, or further away with its offsets in the code.
+func (t *TypeChange) Matters() bool {
+	if t.Local || !t.differs() {
+		return false
+	}
+	for i := range t.Uses {
+		if u := &t.Uses[i]; u.Hops <= nearHops || u.Touched {
+			return true
+		}
+	}
+	return false
+}
+
+// differs reports whether more than names changed, and constants that are new.
+func (t *TypeChange) differs() bool {
+	if t.Pre.Size != t.Post.Size {
+		return true
+	}
+	for i := range t.Members {
+		if w := t.Members[i].What; w != MemberRenamed && (w != MemberAdded || t.Kind != EnumChanged) {
+			return true
+		}
+	}
+	return false
+}
+
+// String returns the change on one line.
+func (t *TypeChange) String() string {
+	var b strings.Builder
+	b.WriteString(t.Name)
+	b.WriteString(": ")
+	sep := ""
+	if t.Pre.Size != t.Post.Size {
+		fmt.Fprintf(&b, "size %d -> %d", t.Pre.Size, t.Post.Size)
+		sep = "; "
+	}
+	if t.Because != "" {
+		b.WriteString(" because of " + t.Because)
+		return b.String()
+	}
+	shown := t.Members[:min(len(t.Members), maxMembersShown)]
+	for i := range shown {
+		b.WriteString(sep + t.memberText(&shown[i]))
+		sep = "; "
+	}
+	if n := len(t.Members) - len(shown); n > 0 {
+		fmt.Fprintf(&b, "; and %d more", n)
+	}
+	return b.String()
+}

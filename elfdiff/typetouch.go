@@ -1,0 +1,189 @@
+package elfdiff
+
+import (
+	"debug/elf"
+	"encoding/binary"
+
+	"github.com/gosplice/gosplice/internal/dwarf"
+)
+
+// isStatic reports whether only this object can name a function, or a variant
+// of it.
+func (o *Object) isStatic(name string) bool {
+	found := false
+	for i := range o.symbols {
+		s := &o.symbols[i]
+		if base, _ := variant(s.Name); base != name || s.Type() == elf.STT_SECTION || s.Type() == elf.STT_FILE {
+			continue
+		}
+		if s.Bind() != elf.STB_LOCAL {
+			return false
+		}
+		found = true
+	}
+	return found
+}
+
+// because finds the types that differ in nothing but what the size of another
+// one, which is a member of them, brings about.
+func (f *typeFinder) because() {
+	byEntry := map[uint64]*foundType{}
+	for i := range f.list {
+		if t := &f.list[i]; t.Pre.Size != t.Post.Size && t.Kind == LayoutChanged {
+			byEntry[t.entry[0]] = t
+		}
+	}
+	for i := range f.list {
+		t := &f.list[i]
+		if t.Kind != LayoutChanged || t.Pre.Size == t.Post.Size {
+			continue
+		}
+		first := t.Pre.Size
+		for _, m := range t.Members {
+			if m.What != MemberMoved || m.Post.Offset < m.Pre.Offset {
+				first = 0
+				break
+			}
+			first = min(first, m.Pre.Offset)
+		}
+		for k := range t.members {
+			m := &t.members[k]
+			if m.Offset >= first {
+				break
+			}
+			if inner := byEntry[f.c.side[0].element(m.typ)]; inner != nil && inner != t {
+				t.Because = inner.Name
+				break
+			}
+		}
+	}
+}
+
+// element returns the entry of a type without typedefs, or of the elements when
+// it is an array.
+func (s *typeSide) element(off uint64) uint64 {
+	var t resolved
+	for range maxTypeDepth {
+		if !s.resolve(&t, off) || t.Tag == dwarf.TagNull {
+			return 0
+		}
+		if t.Tag != dwarf.TagArray {
+			return t.Offset
+		}
+		off = typeOf(&t.Entry)
+	}
+	return 0
+}
+
+// operands are the numbers in the instructions of a function: displacements and
+// immediates that no relocation fills in.
+type operands map[int64]bool
+
+func (o *Object) operands(a *Atom) operands {
+	set := operands{}
+	if a == nil || a.Kind != Func {
+		return set
+	}
+	k := cursor{o: o, a: a}
+	for {
+		ok, err := k.load()
+		if !ok || err != nil {
+			return set
+		}
+		b := k.bytes()
+		for _, f := range [...][2]uint8{{k.in.DispOff, k.in.DispLen}, {k.in.ImmOff, k.in.ImmLen}} {
+			if f[1] > 0 && !k.relocates(f[0]) && !k.in.IsBranch() {
+				set[signed(b[f[0]:f[0]+f[1]])] = true
+			}
+		}
+		k.advance()
+	}
+}
+
+// relocates reports whether a relocation fills in the field at an offset of the
+// instruction.
+func (k *cursor) relocates(field uint8) bool {
+	for i := range k.refs {
+		if k.refs[i].Offset-k.off == uint64(field) {
+			return true
+		}
+	}
+	return false
+}
+
+// signed reads a little-endian number of up to eight bytes.
+func signed(b []byte) int64 {
+	var v [8]byte
+	if copy(v[:], b); len(b) > 0 && len(b) < len(v) && b[len(b)-1]&0x80 != 0 {
+		for i := len(b); i < len(v); i++ {
+			v[i] = 0xff
+		}
+	}
+	return int64(binary.LittleEndian.Uint64(v[:]))
+}
+
+// touched looks for the numbers that changed in the code of the functions.
+func (f *typeFinder) touched() {
+	cache := [2]map[AtomID]operands{{}, {}}
+	of := func(side int, id AtomID) operands {
+		if id == NoAtom {
+			return nil
+		}
+		set, ok := cache[side][id]
+		if !ok {
+			o := f.c.side[side].o
+			set = o.operands(&o.Atoms[id])
+			cache[side][id] = set
+		}
+		return set
+	}
+	for i := range f.list {
+		t := &f.list[i]
+		if t.Kind == ConstantChanged {
+			f.constantUses(t, of)
+		}
+		for k := range t.Uses {
+			u := &t.Uses[k]
+			u.Touched = u.Touched || t.touches(of(0, u.Pre), of(1, u.Post), u.base)
+		}
+	}
+}
+
+// constantUses finds the functions that have a constant in their code: nothing
+// else says who uses it.
+func (f *typeFinder) constantUses(t *foundType, of func(side int, id AtomID) operands) {
+	for i := range f.d.Functions {
+		ch := &f.d.Functions[i]
+		if ch.Status != Changed {
+			continue
+		}
+		p, q := of(0, ch.Pre), of(1, ch.Post)
+		a, b := t.Pre.Members[0].Value, t.Post.Members[0].Value
+		if p[a] && q[b] && (!p[b] || !q[a]) {
+			t.Uses = append(t.Uses, TypeUse{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post, Touched: true})
+		}
+	}
+}
+
+// touches reports whether a member that differs is among the operands, when the
+// type begins at base of what the code points to. Offset 0 is in no operand.
+func (t *TypeChange) touches(pre, post operands, base uint64) bool {
+	for i := range t.Members {
+		m := &t.Members[i]
+		if m.What == MemberRenamed || t.Kind == SignatureChanged {
+			continue
+		}
+		if (m.Pre == nil || pre[m.Pre.number(t.Kind, base)]) && (m.Post == nil || post[m.Post.number(t.Kind, base)]) {
+			return true
+		}
+	}
+	return false
+}
+
+// number is what code has as an operand to reach a member.
+func (m *TypeMember) number(kind TypeChangeKind, base uint64) int64 {
+	if kind == LayoutChanged {
+		return int64(base + m.Offset)
+	}
+	return m.Value
+}
