@@ -17,6 +17,7 @@ const (
 	CodeEdgeReference    Code = "edge-reference"     // a reference that could mean either of two neighbours
 	CodeInnerReference   Code = "inner-reference"    // a reference into the middle of a function whose layout differs
 	CodeInitReference    Code = "init-reference"     // a reference to memory that is freed after start
+	CodeTypeHash         Code = "type-hash"          // a hash of its type in front of a changed function
 	CodeShortBranch      Code = "short-branch"       // a one-byte branch out of a changed function, with no room for a jump where it leads
 	CodeEntryPoints      Code = "entry-points"       // a changed function that can be entered in the middle
 	CodeIndirectFunction Code = "indirect-function"  // a changed IFUNC resolver
@@ -70,6 +71,7 @@ var codes = map[Code]codeRow{
 	CodeEdgeReference:    {Refused, "compile pre and post with -fdata-sections", ""},
 	CodeInnerReference:   {Refused, "compile pre and post with -ffunction-sections", ""},
 	CodeInitReference:    {Refused, "change what uses its result instead: it ran at the start, and its memory is used for something else now", ""},
+	CodeTypeHash:         {Refused, "build the kernel without CONFIG_CFI_CLANG", ""},
 	CodeShortBranch:      {Refused, "compile pre and post with -ffunction-sections", ""},
 	CodeEntryPoints:      {Refused, "leave this assembly alone", ""},
 	CodeIndirectFunction: {Refused, "change the implementations instead of the resolver", ""},

@@ -276,6 +276,9 @@ func (j *judge) removed(a *Atom) {
 		j.bygone(j.Pre, a.ID, r, "gone")
 		return
 	}
+	if isRoom(a) {
+		return
+	}
 	if a.Kind == Data {
 		j.report(j.Pre.finding(CodeUnreferencedState, a.ID, 0, "post has no such variable"))
 		return

@@ -55,7 +55,7 @@ func (in *includer) add(id AtomID) {
 // replaced includes a function that is not the same, unless it has run already.
 // One that is new, and known to others, may be for another object of the update.
 func (in *includer) replaced(ch *Change) {
-	if in.past(in.Post, ch.Post) != nil {
+	if ch.Post == NoAtom || in.past(in.Post, ch.Post) != nil || isRoom(&in.Post.Atoms[ch.Post]) {
 		return
 	}
 	switch {
@@ -115,6 +115,7 @@ func (in *includer) function(a *Atom) {
 			in.report(in.Post.finding(CodeEntryPoints, a.ID, sym.Value-a.Offset, "%s is a second entry", sym.Name))
 		}
 	}
+	in.hashed(a)
 	if a.Opaque || !decodes(a.Bytes) {
 		in.report(in.Post.finding(CodeOpaqueCode, a.ID, 0, "its code does not decode to its end"))
 	}

@@ -63,6 +63,9 @@ func (j *judge) sameTable(pre, post elfobj.SectionIndex) bool {
 // table reports a table that differs.
 func (j *judge) table(o *Object, s *elfobj.Section) {
 	rule := ruleOf(s.Name)
+	if j.carriesTables && rule != nil && rule.drop && rule.differs == "" {
+		return // what travels has none of it, and what stays keeps its own
+	}
 	code := CodeTableDiffers
 	if rule != nil {
 		code = cmp.Or(rule.differs, code)
