@@ -28,6 +28,8 @@ type verdict struct {
 	Findings []elfdiff.Finding `json:"findings"` // of the comparison
 	Reasons  []reason          `json:"reasons"`  // why it is not carried, or what has to be accepted
 	module   *module.Module
+	pair     module.Pair
+	together int // objects
 }
 
 // reason is one refusal, of any stage.
@@ -97,14 +99,18 @@ func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *option
 	for i := range d.Refusals {
 		v.Reasons = append(v.Reasons, reasonOf(&d.Refusals[i].Finding))
 	}
-	if v.Outcome != elfdiff.OutcomeCarried {
+	if v.Outcome != elfdiff.OutcomeCarried && v.Outcome != elfdiff.OutcomeIgnored {
 		return v, nil
 	}
 	match, err := reloc.Match(ctx, pre, k.Run(), reloc.Options{})
 	if err != nil {
 		return nil, err
 	}
-	m, err := module.Build(k, module.Options{Name: moduleName(p.Source), Description: p.Source, Probes: opt.probes}, module.Pair{Diff: d, Match: match})
+	v.pair = module.Pair{Diff: d, Match: match}
+	if v.Outcome == elfdiff.OutcomeIgnored {
+		return v, nil
+	}
+	m, err := module.Build(k, module.Options{Name: moduleName(p.Source), Description: p.Source, Probes: opt.probes}, v.pair)
 	if err != nil {
 		v.Outcome = elfdiff.OutcomeRefused
 		v.Reasons = append(v.Reasons, refusals(err)...)
@@ -112,6 +118,30 @@ func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *option
 	}
 	v.module, v.Replaced = m, len(m.Functions)
 	return v, nil
+}
+
+// together makes one module of all pairs, as a cumulative update is: what one object
+// brings along, others find. Left out are those that a person has to judge, and
+// those that were refused for another reason than that they miss something.
+func (j *judged) together(k *module.Kernel) {
+	all := verdict{Source: "all together", Outcome: elfdiff.OutcomeCarried, Findings: []elfdiff.Finding{}, Reasons: []reason{}}
+	var pairs []module.Pair
+	for i := range j.Pairs {
+		v := &j.Pairs[i]
+		missing := !slices.ContainsFunc(v.Reasons, func(r reason) bool { return r.Code != string(splice.CodeNotLocated) })
+		if v.pair.Diff != nil && (v.Outcome != elfdiff.OutcomeRefused || missing) {
+			pairs = append(pairs, v.pair)
+			all.Changed += v.Changed
+		}
+	}
+	m, err := module.Build(k, module.Options{Name: "fix_all", Description: fmt.Sprintf("%d objects", len(pairs)), Probes: true}, pairs...)
+	if err != nil {
+		all.Outcome, all.Reasons = elfdiff.OutcomeRefused, refusals(err)
+	} else {
+		all.module, all.Replaced = m, len(m.Functions)
+	}
+	all.Source, all.together = fmt.Sprintf("%d objects together", len(pairs)), len(pairs)
+	j.Pairs = append(j.Pairs, all)
 }
 
 // moduleName makes the name of a module of that of a source: the end, since a
@@ -160,17 +190,26 @@ func refusals(err error) []reason {
 }
 
 // differing counts the pairs that have changes at all.
-func (j *judged) differing() int { return len(j.Pairs) - j.Outcomes[elfdiff.OutcomeSame] }
+func (j *judged) differing() int { return j.count() - j.Outcomes[elfdiff.OutcomeSame] }
+
+// count counts the pairs, without what was made of all of them.
+func (j *judged) count() int {
+	n := 0
+	for _, of := range j.Outcomes {
+		n += of
+	}
+	return n
+}
 
 // print writes a stage for people: a line for each pair that is not simply
 // carried, and the counts.
 func (j *judged) print(w io.Writer, all bool) {
 	for i := range j.Pairs {
 		v := &j.Pairs[i]
-		if !all && (v.Outcome == elfdiff.OutcomeSame || v.Outcome == elfdiff.OutcomeCarried) {
+		if !all && v.together == 0 && (v.Outcome == elfdiff.OutcomeSame || v.Outcome == elfdiff.OutcomeCarried) {
 			continue
 		}
-		fmt.Fprintf(w, "%-8s %s: %d functions changed\n", v.Outcome, v.Source, v.Changed)
+		fmt.Fprintf(w, "%-8s %s: %d functions changed, %d replaced\n", v.Outcome, v.Source, v.Changed, v.Replaced)
 		for _, r := range v.Reasons {
 			fmt.Fprintf(w, "           %s %s: %s: %s\n", r.Severity, r.Code, r.Symbol, r.Message)
 		}
@@ -178,7 +217,7 @@ func (j *judged) print(w io.Writer, all bool) {
 			fmt.Fprintf(w, "           %s %s\n", v.Findings[k].Severity, &v.Findings[k])
 		}
 	}
-	fmt.Fprintf(w, "%s: %d pairs, %d with differences:", j.Stage, len(j.Pairs), j.differing())
+	fmt.Fprintf(w, "%s: %d pairs, %d with differences:", j.Stage, j.count(), j.differing())
 	for _, o := range []elfdiff.Outcome{elfdiff.OutcomeCarried, elfdiff.OutcomeIgnored, elfdiff.OutcomeJudge, elfdiff.OutcomeRefused} {
 		fmt.Fprintf(w, " %d %s", j.Outcomes[o], o)
 		if n := j.differing(); n > 0 {

@@ -4,7 +4,7 @@
 //
 //	corpus [-from RELEASE] [-to RELEASE] [-objtool] STAGE...
 //	corpus -time [-reverse] STAGE...
-//	corpus -judge [-accept CODE,...] [-probes] [-in-place] [-only TEXT] [-reverse] [-load] [-json] [-all] STAGE...
+//	corpus -judge [-accept CODE,...] [-probes] [-in-place] [-together] [-only TEXT] [-reverse] [-load] [-json] [-all] STAGE...
 //
 // It prints the folder of each stage. Stages are pre and post, the old and the
 // new file in the old tree; raw, pre without objtool; tree, the new file in the
@@ -48,6 +48,7 @@ type options struct {
 	json, all, reverse bool
 	inPlace, probes    bool
 	only               string
+	together           bool
 	accept             []elfdiff.Code
 	stages             []corpus.Stage
 }
@@ -83,6 +84,7 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&opt.reverse, "reverse", false, "take the stage for what runs, and pre for the patch")
 	f.BoolVar(&opt.inPlace, "in-place", false, "have changed constants overwritten")
 	f.BoolVar(&opt.probes, "probes", false, "accept several functions in one module that are not traced")
+	f.BoolVar(&opt.together, "together", false, "make one module of all pairs too")
 	f.StringVar(&opt.only, "only", "", "judge only the sources with this `text` in their names")
 	f.Func("accept", "`codes` that a person accepts, with commas between", func(s string) error {
 		for _, name := range strings.Split(s, ",") {
@@ -164,6 +166,9 @@ func judgeAll(ctx context.Context, c *corpus.Corpus, finish func(context.Context
 			return err
 		}
 		j.Stage = s.Name
+		if opt.together {
+			j.together(k)
+		}
 		if opt.load {
 			if err := load(ctx, runs, j); err != nil {
 				return err
