@@ -128,8 +128,8 @@ func (l *lister) verdict(a, b *row) Mark {
 	}
 	i, ok1 := rowAt(l.side[0], a.target)
 	j, ok2 := rowAt(l.side[1], b.target)
-	if ok1 && ok2 && l.match[i] == j {
-		return LineSame
+	if ok1 && ok2 && (l.match[i] == j || i > 0 && j > 0 && l.match[i-1] == j-1) {
+		return LineSame // also where what differs begins at the same place
 	}
 	return LineChanged
 }

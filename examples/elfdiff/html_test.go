@@ -182,6 +182,31 @@ func TestHTMLHostile(t *testing.T) {
 	}
 }
 
+// FuzzHTML wants a page without a fault of whatever can be compared.
+func FuzzHTML(f *testing.F) {
+	var seeds [][]byte
+	for _, name := range []string{"pre.o", "post.o", "debug.o"} {
+		b, err := os.ReadFile(objects + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		seeds = append(seeds, b)
+	}
+	for _, s := range seeds {
+		f.Add(seeds[0], s)
+	}
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		pre, err1 := elfdiff.NewObject(bytes.NewReader(a))
+		post, err2 := elfdiff.NewObject(bytes.NewReader(b))
+		if err1 != nil || err2 != nil {
+			return
+		}
+		if d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: pre.IsKernel()}); err == nil {
+			checkPage(t, pageText(t, d, options{}))
+		}
+	})
+}
+
 // TestHTMLBounded leaves out what would make the page too large, and says so.
 func TestHTMLBounded(t *testing.T) {
 	p := newPage(diffOf(t, "pre.o", "post.o", nil), options{})
