@@ -125,10 +125,10 @@ func checkSameConstants(t *testing.T, full, img *Image) {
 		t.Error("that is too much")
 	}
 	for name, want := range map[string]Region{
-		"schedule":          {Read: true, Exec: true},
+		"schedule":          {Read: true, Exec: true, Volatile: true},
 		"linux_banner":      {Read: true},
 		"jiffies":           {Read: true, Write: true, Volatile: true},
-		"rest_init":         {Read: true, Exec: true},
+		"rest_init":         {Read: true, Exec: true, Volatile: true},
 		"start_kernel":      {Volatile: true, Freed: true},
 		"system_state":      {Read: true, Write: true, Volatile: true},
 		"__jump_table":      {},

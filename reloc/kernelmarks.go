@@ -44,7 +44,7 @@ var kernelAreas = [...]struct {
 	from, to string
 	region   Region
 }{
-	{"_text", "_etext", Region{Read: true, Exec: true}},
+	{"_text", "_etext", Region{Read: true, Exec: true, Volatile: true}}, // the kernel rewrites it
 	{"__start_rodata", "__start_ro_after_init", Region{Read: true}},
 	{"__start_ro_after_init", "__end_ro_after_init", Region{Read: true, Volatile: true}},
 	{"__end_ro_after_init", "__end_rodata", Region{Read: true}},

@@ -103,16 +103,16 @@ var sectionRules = [...]struct {
 	{prefix: ".init", skip: true},
 	{prefix: ".symtab", skip: true},
 	{prefix: ".strtab", skip: true},
-	{prefix: ".text", region: Region{Read: true, Exec: true}},
-	{prefix: ".exit.text", region: Region{Read: true, Exec: true}},
-	{prefix: ".noinstr.text", region: Region{Read: true, Exec: true}},
-	{prefix: ".kprobes.text", region: Region{Read: true, Exec: true}},
-	{prefix: ".ref.text", region: Region{Read: true, Exec: true}},
-	{prefix: ".sched.text", region: Region{Read: true, Exec: true}},
-	{prefix: ".spinlock.text", region: Region{Read: true, Exec: true}},
-	{prefix: ".static_call.text", region: Region{Read: true, Exec: true}},
-	{prefix: ".altinstr_aux", region: Region{Read: true, Exec: true}},
-	{prefix: ".altinstr_replacement", region: Region{Read: true, Exec: true}},
+	{prefix: ".text", region: Region{Read: true, Exec: true, Volatile: true}},
+	{prefix: ".exit.text", region: Region{Read: true, Exec: true, Volatile: true}},
+	{prefix: ".noinstr.text", region: Region{Read: true, Exec: true, Volatile: true}},
+	{prefix: ".kprobes.text", region: Region{Read: true, Exec: true, Volatile: true}},
+	{prefix: ".ref.text", region: Region{Read: true, Exec: true, Volatile: true}},
+	{prefix: ".sched.text", region: Region{Read: true, Exec: true, Volatile: true}},
+	{prefix: ".spinlock.text", region: Region{Read: true, Exec: true, Volatile: true}},
+	{prefix: ".static_call.text", region: Region{Read: true, Exec: true, Volatile: true}},
+	{prefix: ".altinstr_aux", region: Region{Read: true, Exec: true, Volatile: true}},
+	{prefix: ".altinstr_replacement", region: Region{Read: true, Exec: true, Volatile: true}},
 	{prefix: ".data..ro_after_init", region: Region{Read: true, Volatile: true}},
 	{prefix: "__jump_table", region: Region{Read: true, Volatile: true}},
 	{prefix: ".data", region: Region{Read: true, Write: true, Volatile: true}},
@@ -176,7 +176,7 @@ func (p *procModule) regions(sections map[string]uint64, symbols []uint64, modul
 			r.End = limit
 		default:
 			r.End = min(partEnd(r.Start, limit, symbols), limit)
-			if !r.Write && !r.Exec && !r.Volatile {
+			if !r.Volatile {
 				constants = r
 			}
 			left -= min(left, alignUp(r.End, modulePage)-part)

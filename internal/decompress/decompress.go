@@ -88,6 +88,24 @@ func Detect(data []byte) (Format, bool) {
 	return Format{}, false
 }
 
+// Head unpacks the first n bytes, or fewer when there are no more, of data that
+// may be cut.
+func (f Format) Head(data []byte, n int) ([]byte, error) {
+	if f.open == nil {
+		return nil, fmt.Errorf("compressed with %s: %w", f.Name, errors.ErrUnsupported)
+	}
+	r, err := f.open(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	b := make([]byte, n)
+	got, err := io.ReadFull(r, b)
+	if got == 0 && err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	return b[:got], nil
+}
+
 // Bytes unpacks data, which may be followed by something else in the formats
 // that say where they end. hint is how much is expected, 0 when that is not
 // known; what is allocated grows with what comes out. More than limit bytes are

@@ -63,6 +63,9 @@ func TestTools(t *testing.T) {
 			if _, err := f.Bytes(packed[:len(packed)/2], 0, n); err == nil {
 				t.Error("half of it was taken")
 			}
+			if got, err := f.Head(packed, 100); err != nil || !bytes.Equal(got, want[:100]) {
+				t.Errorf("head: %q, %v", got, err)
+			}
 			if tool.ends {
 				if got, err := f.Bytes(append(packed, "and more"...), 0, n); err != nil || !bytes.Equal(got, want) {
 					t.Errorf("with something behind it: %d bytes, %v", len(got), err)

@@ -1,0 +1,335 @@
+package reloc
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+const fakeSlide = 0x12000000
+
+// fakeKallsyms has the symbols of a small kernel at run addresses, and those of a
+// module.
+const fakeKallsyms = `0000000000000000 A __per_cpu_start
+0000000000000040 A a_percpu_variable
+0000000000001000 A __per_cpu_end
+ffffffff93000000 T _text
+ffffffff93000000 T _stext
+ffffffff93000010 T schedule
+ffffffff93000800 T _etext
+ffffffff93001000 D __start_rodata
+ffffffff93001100 D __start_notes
+ffffffff93001140 D __stop_notes
+ffffffff93001200 D __start_ro_after_init
+ffffffff93001300 D __end_ro_after_init
+ffffffff93002000 D __end_rodata
+ffffffff93002000 D _sdata
+ffffffff93002010 d variable
+ffffffff93003000 D __init_begin
+ffffffff93003008 t init_it
+ffffffff93004000 D __init_end
+ffffffff93005000 B _end
+ffffffffc0400000 t mod_static	[mod]
+ffffffffc0400080 T mod_export	[mod]
+ffffffffc0404010 d mod_data	[mod]
+ffffffffc0700000 t bpf_prog_1	[bpf]
+ffffffffc0800000 t gone	[gone]
+`
+
+const fakeInfo = "OSRELEASE=6.1.0-test\nBUILD-ID=000102030405060708090a0b0c0d0e0f10111213\nSYMBOL(_stext)=ffffffff93000000\nKERNELOFFSET=12000000\n"
+
+func note(name string, typ uint32, desc []byte) []byte {
+	le := binary.LittleEndian
+	b := le.AppendUint32(nil, uint32(len(name)+1))
+	b = le.AppendUint32(b, uint32(len(desc)))
+	b = le.AppendUint32(b, typ)
+	pad := func() {
+		for len(b)%4 != 0 {
+			b = append(b, 0)
+		}
+	}
+	b = append(append(b, name...), 0)
+	pad()
+	b = append(b, desc...)
+	pad()
+	return b
+}
+
+var fakeID = []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}
+
+// fakeKcore makes a core with 0x5000 bytes of the kernel, a module's memory and
+// notes.
+func fakeKcore(info string) []byte {
+	notes := append(note("CORE", 1, make([]byte, 30)), note("VMCOREINFO", 0, []byte(info))...)
+	image := make([]byte, 0x5000)
+	copy(image[0x10:], "code of schedule")
+	copy(image[0x1100:], note("GNU", 3, fakeID))
+	var b bytes.Buffer
+	le := binary.LittleEndian
+	const head = 64 + 3*56
+	h := elf.Header64{Type: uint16(elf.ET_CORE), Machine: uint16(elf.EM_X86_64), Version: 1, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 3}
+	copy(h.Ident[:], "\x7fELF\x02\x01\x01")
+	binary.Write(&b, le, h)
+	binary.Write(&b, le, elf.Prog64{Type: uint32(elf.PT_NOTE), Off: head, Filesz: uint64(len(notes))})
+	binary.Write(&b, le, elf.Prog64{Type: uint32(elf.PT_LOAD), Off: head + uint64(len(notes)), Vaddr: 0xffffffff93000000, Filesz: 0x5000, Memsz: 0x5000, Flags: 7})
+	binary.Write(&b, le, elf.Prog64{Type: uint32(elf.PT_LOAD), Off: head + uint64(len(notes)) + 0x5000, Vaddr: 0xffffffffc0400000, Filesz: 0x6000, Memsz: 0x6000, Flags: 7})
+	b.Write(notes)
+	b.Write(image)
+	b.Write(bytes.Repeat([]byte{0x90}, 0x6000))
+	return b.Bytes()
+}
+
+func fakeRoot() fstest.MapFS {
+	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
+	return fstest.MapFS{
+		"proc/kcore":    file(string(fakeKcore(fakeInfo))),
+		"proc/kallsyms": file(fakeKallsyms),
+		"proc/modules": file("mod 24576 0 - Live 0xffffffffc0400000 (OE)\n" +
+			"gone 8192 0 - Live 0xffffffffc0800000\nleaving 8192 1 mod, Unloading 0xffffffffc0900000\n"),
+		"sys/module/mod/sections/.text":              file("0xffffffffc0400000\n"),
+		"sys/module/mod/sections/.init.text":         file("0xffffffffc0700000\n"),
+		"sys/module/mod/sections/.rodata":            file("0xffffffffc0402000\n"),
+		"sys/module/mod/sections/__jump_table":       file("0xffffffffc0403000\n"),
+		"sys/module/mod/sections/.data":              file("0xffffffffc0404000\n"),
+		"sys/module/mod/notes/.note.gnu.build-id":    file(string(note("GNU", 3, fakeID[:8]))),
+		"sys/module/leaving/sections/.text":          file("0xffffffffc0900000\n"),
+		"sys/module/other_thing/sections/unreadable": file("x"),
+	}
+}
+
+func TestNewRunning(t *testing.T) {
+	img, err := NewRunning(fakeRoot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer img.Close()
+	if len(img.Modules()) != 2 {
+		t.Fatalf("modules %+v", img.Modules())
+	}
+	k, m := img.Modules()[0], img.Modules()[1]
+	if k.Name != "vmlinux" || k.Bias != fakeSlide || !bytes.Equal(k.BuildID, fakeID) || k.Start != 0xffffffff93000000 || k.End != 0xffffffff93005000 {
+		t.Errorf("kernel %+v", k)
+	}
+	if m.Name != "mod" || !bytes.Equal(m.BuildID, fakeID[:8]) || m.Start != 0xffffffffc0400000 || m.End != 0xffffffffc0406000 {
+		t.Errorf("module %+v", m)
+	}
+	for _, tt := range []struct {
+		addr uint64
+		want Region
+	}{
+		{0xffffffff93000010, Region{Start: 0xffffffff93000000, End: 0xffffffff93000800, Read: true, Exec: true, Volatile: true}},
+		{0xffffffff93001100, Region{Start: 0xffffffff93001000, End: 0xffffffff93001200, Read: true}},
+		{0xffffffff93001200, Region{Start: 0xffffffff93001200, End: 0xffffffff93001300, Read: true, Volatile: true}},
+		{0xffffffff93002010, Region{Start: 0xffffffff93002000, End: 0xffffffff93003000, Read: true, Write: true, Volatile: true}},
+		{0xffffffff93003008, Region{Start: 0xffffffff93003000, End: 0xffffffff93004000, Volatile: true, Freed: true}},
+		{0x40, Region{Start: 0, End: 0x1000, Write: true, Volatile: true}},
+		{0xffffffffc0400000, Region{Start: 0xffffffffc0400000, End: 0xffffffffc0402000, Read: true, Exec: true, Volatile: true, Module: 1}},
+		{0xffffffffc0402000, Region{Start: 0xffffffffc0402000, End: 0xffffffffc0403000, Read: true, Module: 1}},
+		{0xffffffffc0404010, Region{Start: 0xffffffffc0404000, End: 0xffffffffc0406000, Read: true, Write: true, Volatile: true, Module: 1}},
+		{0xffffffffc0700000, Region{Start: 0xffffffffc0406000, End: 0xffffffffff000000, Write: true, Exec: true, Volatile: true, Unknown: true, Module: NoModule}},
+	} {
+		if r := img.RegionAt(tt.addr); r == nil || *r != tt.want {
+			t.Errorf("%#x is in %+v, want %+v", tt.addr, r, tt.want)
+		}
+	}
+	if r := img.RegionAt(0xffffffff93000900); r != nil {
+		t.Errorf("filler is in %+v", r)
+	}
+	b := make([]byte, 16)
+	if err := img.ReadAddr(b, one(t, img, "schedule").Addr); err != nil || string(b) != "code of schedule" {
+		t.Errorf("schedule: %q, %v", b, err)
+	}
+	if s := one(t, img, "schedule"); s.Size != 0x7f0 || s.Type != elf.STT_FUNC || s.Module != 0 {
+		t.Errorf("%+v", s)
+	}
+	if s := one(t, img, "mod_static"); s.Module != 1 || !s.Local || s.Size != 0x80 {
+		t.Errorf("%+v", s)
+	}
+	if s := one(t, img, "bpf_prog_1"); s.Module != NoModule {
+		t.Errorf("%+v", s)
+	}
+	if list := img.Lookup("gone"); len(list) != 0 {
+		t.Errorf("a module that is gone: %+v", list)
+	}
+}
+
+// TestNewRunningErrors: what contradicts itself, or is hidden, is no image.
+func TestNewRunningErrors(t *testing.T) {
+	set := func(name, from, to string) func(fstest.MapFS) {
+		return func(root fstest.MapFS) {
+			b := root[name].Data
+			if !bytes.Contains(b, []byte(from)) {
+				t.Fatalf("%s has no %q", name, from)
+			}
+			root[name] = &fstest.MapFile{Data: bytes.ReplaceAll(b, []byte(from), []byte(to))}
+		}
+	}
+	info := func(from, to string) func(fstest.MapFS) {
+		return func(root fstest.MapFS) {
+			root["proc/kcore"] = &fstest.MapFile{Data: fakeKcore(strings.ReplaceAll(fakeInfo, from, to))}
+		}
+	}
+	hidden := func(root fstest.MapFS) {
+		var b []byte
+		for line := range strings.Lines(fakeKallsyms) {
+			b = append(append(b, "0000000000000000"...), line[16:]...)
+		}
+		root["proc/kallsyms"] = &fstest.MapFile{Data: b}
+	}
+	remove := func(name string) func(fstest.MapFS) { return func(root fstest.MapFS) { delete(root, name) } }
+	for _, tt := range []struct {
+		name   string
+		change func(fstest.MapFS)
+		is     error
+		text   string
+	}{
+		{"no kcore", remove("proc/kcore"), fs.ErrNotExist, "kcore"},
+		{"no kallsyms", remove("proc/kallsyms"), fs.ErrNotExist, "kallsyms"},
+		{"hidden", hidden, ErrHidden, "kptr_restrict"},
+		{"module hidden", set("proc/modules", "0xffffffffc0400000", "0x0000000000000000"), ErrHidden, "mod"},
+		{"empty kallsyms", func(root fstest.MapFS) { root["proc/kallsyms"] = &fstest.MapFile{} }, nil, "CONFIG_KALLSYMS"},
+		{"no data symbols", set("proc/kallsyms", "__start_rodata", "x"), nil, "CONFIG_KALLSYMS_ALL"},
+		{"no VMCOREINFO", set("proc/kcore", "VMCOREINFO", "XMCOREINFO"), errors.ErrUnsupported, "VMCOREINFO"},
+		{"no offset", info("KERNELOFFSET", "X"), nil, "KERNELOFFSET"},
+		{"bad offset", info("=12000000", "=zz"), nil, "KERNELOFFSET"},
+		{"odd offset", info("=12000000", "=12001000"), nil, "do not go together"},
+		{"huge offset", info("=12000000", "=92000000"), nil, "do not go together"},
+		{"other _stext", info("_stext)=ffffffff93", "_stext)=ffffffff94"), nil, "in VMCOREINFO, at 0xffffffff93000000 in kallsyms"},
+		{"other build-id", info("BUILD-ID=00", "BUILD-ID=01"), nil, "in memory"},
+		{"bad build-id", info("BUILD-ID=00", "BUILD-ID=0"), nil, "BUILD-ID"},
+		{"upside down", set("proc/kallsyms", "ffffffff93000800 T _etext", "ffffffff92000800 T _etext"), nil, "behind"},
+		{"overlap", set("proc/kallsyms", "ffffffff93000800 T _etext", "ffffffff93001800 T _etext"), nil, "overlaps"},
+		{"bad modules", set("proc/modules", "24576", "x"), nil, "/proc/modules, line 1"},
+		{"short modules", set("proc/modules", " 0 - Live", ""), nil, "fields"},
+		{"bad name", set("proc/modules", "mod 2", "../x 2"), nil, "no name"},
+		{"bad section", set("sys/module/mod/sections/.data", "0x", "x"), nil, ".data"},
+		{"no core", func(root fstest.MapFS) {
+			b, _ := os.ReadFile("testdata/tiny.elf")
+			root["proc/kcore"] = &fstest.MapFile{Data: b}
+		}, errors.ErrUnsupported, "no core"},
+	} {
+		root := fakeRoot()
+		tt.change(root)
+		_, err := NewRunning(root)
+		if err == nil || tt.is != nil && !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.text) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// TestOpenDump opens the same kernel's memory as a file, with the symbols of files
+// that say where it was linked or where it ran.
+func TestOpenDump(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, b []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	core := fakeKcore(fakeInfo)
+	memory := core[len(core)-0x6000-0x5000:][:0x4800] // not all of it
+	dump := write("dump", memory)
+	linked := strings.NewReplacer("ffffffff93", "ffffffff81").Replace(fakeKallsyms)
+	for _, tt := range []struct {
+		symbols string
+		bias    uint64
+	}{{linked, fakeSlide}, {fakeKallsyms, 0}} {
+		img, err := OpenDump(dump, Dump{Base: 0xffffffff93000000, Symbols: write("symbols", []byte(tt.symbols))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer img.Close()
+		if k := img.Modules()[0]; k.Bias != tt.bias || !bytes.Equal(k.BuildID, fakeID) {
+			t.Errorf("%+v", k)
+		}
+		if a := one(t, img, "schedule").Addr; a != 0xffffffff93000010 {
+			t.Errorf("schedule at %#x", a)
+		}
+		if a := one(t, img, "a_percpu_variable").Addr; a != 0x40 {
+			t.Errorf("per-CPU variable at %#x", a)
+		}
+		if r := img.RegionAt(0xffffffff93004900); r == nil || r.Read {
+			t.Errorf("behind the dump: %+v", r)
+		}
+	}
+	if _, err := OpenDump(dump, Dump{Base: 0xffffffff93001000, Symbols: write("symbols", []byte(linked))}); !errors.Is(err, ErrNoKernel) {
+		t.Errorf("at another base: %v", err)
+	}
+	if _, err := OpenDump(dump, Dump{Base: 0xffffffff93000000}); err == nil {
+		t.Error("without symbols, and none in it")
+	}
+	if _, err := OpenDump(dump, Dump{Base: ^uint64(0) - 100, Symbols: write("symbols", []byte(linked))}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("over the end: %v", err)
+	}
+	if _, err := OpenDump(dump, Dump{Base: 0xffffffff93000000, Symbols: write("symbols", []byte("0 T x\n"))}); err == nil || !strings.Contains(err.Error(), "there is no symbol") {
+		t.Errorf("symbols of something else: %v", err)
+	}
+}
+
+// TestModuleParts: where the parts of a module end.
+func TestModuleParts(t *testing.T) {
+	type span struct{ start, end uint64 }
+	const base = 0xffffffffc0400000
+	for _, tt := range []struct {
+		name     string
+		p        procModule
+		sections map[string]uint64
+		symbols  []uint64
+		want     []span
+	}{
+		{"one piece", procModule{size: 0x5000, base: base},
+			map[string]uint64{".text": base, ".rodata": base + 0x2000, ".data": base + 0x4000}, nil,
+			[]span{{base, base + 0x2000}, {base + 0x2000, base + 0x4000}, {base + 0x4000, base + 0x5000}}},
+		{"parts", procModule{size: 0x2000 + 0x3000 + 0x1000, base: base},
+			map[string]uint64{".text": base, ".exit.text": base + 0x1800, ".rodata": base + 0x10000, "__ksymtab": base + 0x11000, ".data": base + 0x20000},
+			[]uint64{base + 0x1810, base + 0x10008, base + 0x20010},
+			[]span{{base, base + 0x2000}, {base + 0x10000, base + 0x13000}, {base + 0x20000, base + 0x21000}}},
+		{"nothing", procModule{size: 0x1000, base: base}, map[string]uint64{".init.text": base, ".text": 0x1000}, nil, nil},
+	} {
+		var got []span
+		for _, r := range tt.p.regions(tt.sections, tt.symbols, 3) {
+			got = append(got, span{r.Start, r.End})
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %#x, want %#x", tt.name, got, tt.want)
+		}
+	}
+}
+
+// FuzzRunning opens any files as a running kernel. What opens has regions in
+// order, and all of its marks.
+func FuzzRunning(f *testing.F) {
+	root := fakeRoot()
+	f.Add(root["proc/kcore"].Data, root["proc/kallsyms"].Data, root["proc/modules"].Data, "0xffffffffc0400000\n")
+	f.Fuzz(func(t *testing.T, kcore, kallsyms, modules []byte, section string) {
+		root := fakeRoot()
+		root["proc/kcore"] = &fstest.MapFile{Data: kcore}
+		root["proc/kallsyms"] = &fstest.MapFile{Data: kallsyms}
+		root["proc/modules"] = &fstest.MapFile{Data: modules}
+		root["sys/module/mod/sections/.text"] = &fstest.MapFile{Data: []byte(section)}
+		img, err := NewRunning(root)
+		if err != nil {
+			return
+		}
+		for i, r := range img.Regions() {
+			if r.End <= r.Start || i > 0 && img.Regions()[i-1].End > r.Start {
+				t.Errorf("region %+v", r)
+			}
+		}
+		if len(img.Lookup("_text")) == 0 || img.Modules()[0].Name != kernelName {
+			t.Errorf("%+v", img.Modules())
+		}
+		_ = fmt.Sprint(img.Symbols())
+	})
+}
