@@ -60,3 +60,60 @@ func ExampleMatch() {
 	// choose.cold match at 0x4000f0, by reference
 	// state is at 0x400458
 }
+
+// A module of the kernel is laid out and linked as the loader would do it, with
+// the kernel that it is for.
+func ExampleOpenModule() {
+	kernel, err := reloc.OpenKernel("/boot/vmlinuz")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer kernel.Close()
+	img, err := reloc.OpenModule("/lib/modules/dummy.ko", reloc.ModuleOptions{Kernel: kernel})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, s := range img.Lookup("dummy_xmit") {
+		position, _ := img.SymPos(s)
+		fmt.Printf("%s at %#x is number %d of its name for livepatch\n", s.Name, s.Addr, position)
+	}
+}
+
+// What a file is, is seen by its content.
+func ExampleOpen() {
+	img, err := reloc.Open("testdata/tiny.elf", reloc.ModuleOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer img.Close()
+	for _, m := range img.Modules() {
+		fmt.Printf("%s from %#x to %#x\n", m.Name, m.Start, m.End)
+	}
+	// Output: tiny.elf from 0x400000 to 0x400460
+}
+
+// The kernel that runs here, as root.
+func ExampleOpenRunning() {
+	img, err := reloc.OpenRunning()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer img.Close()
+	kernel := img.Modules()[0]
+	fmt.Printf("%s with build-id %x, moved by %#x\n", kernel.Name, kernel.BuildID, kernel.Bias)
+}
+
+// A guest that QEMU runs with -gdb unix:/run/guest.gdb,server=on,wait=off.
+func ExampleOpenGDB() {
+	img, err := reloc.OpenGDB(context.Background(), "unix:/run/guest.gdb", "/boot/vmlinuz")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer img.Close() // the guest runs on
+	for _, s := range img.Lookup("schedule") {
+		code := make([]byte, s.Size)
+		if err := img.ReadAddr(code, s.Addr); err != nil {
+			log.Fatal(err)
+		}
+	}
+}

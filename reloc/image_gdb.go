@@ -26,6 +26,9 @@ func OpenGDB(ctx context.Context, address, symbols string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := f.marks(); err != nil { // before a guest is stopped for it
+		return nil, fmt.Errorf("%s: %w", symbols, err)
+	}
 	c, err := gdbserial.Dial(ctx, address)
 	if err != nil {
 		return nil, err

@@ -58,13 +58,10 @@ func sniff(fd *os.File) (fileKind, error) {
 		return aKernel, nil
 	}
 	if format, ok := decompress.Detect(head); ok {
-		if head, err = format.Head(head, 64); err != nil {
-			return 0, err
-		}
-		if elfType(head) == elf.ET_REL {
+		if head, err = format.Head(head, 64); err == nil && elfType(head) == elf.ET_REL {
 			return aModule, nil
 		}
-		return aKernel, nil // it is the only other thing that is packed
+		return aKernel, nil // the only other thing that is packed; or it says what is wrong
 	}
 	st, err := fd.Stat()
 	if err != nil {

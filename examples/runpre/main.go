@@ -1,7 +1,19 @@
-// Runpre matches relocatable objects against the code that runs: a linked file
-// or a live process.
+// Runpre matches relocatable objects against the code that runs: a linked file,
+// a live process, a kernel.
 //
-//	runpre [-json] [-v] [-module NAME] [-search] -run IMAGE|pid:N PRE.o...
+//	runpre [-json] [-v] [-module NAME] [-search] -run WHAT PRE.o...
+//
+// WHAT is one of
+//
+//	FILE              a program, a library, a vmlinux or vmlinuz, a module of the
+//	                  kernel (with -kernel FILE its references have names)
+//	pid:N             a live process
+//	kernel:           the kernel that runs here; kernel:DIR if /proc and /sys are
+//	                  below DIR
+//	dump:FILE@ADDR    a kernel's memory from an address on (needs no -symbols
+//	                  if the kernel's own are in it)
+//	gdb:ADDRESS       a guest, through the port for debuggers of its machine:
+//	                  unix:PATH or HOST:PORT (needs -symbols)
 //
 // It exits with 0 when every function matched, 2 when one did not, 1 on an
 // error, and 64 when it was called wrongly.
@@ -16,8 +28,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -44,10 +54,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("runpre", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: runpre [flags] -run IMAGE|pid:N PRE.o...")
+		fmt.Fprintln(stderr, "usage: runpre [flags] -run WHAT PRE.o...")
 		flags.PrintDefaults()
 	}
-	where := flags.String("run", "", "what runs: an ELF `file`, or pid:N for a live process")
+	where := flags.String("run", "", "`what` runs: a file, pid:N, kernel:, dump:FILE@ADDR or gdb:ADDRESS")
+	var src source
+	flags.StringVar(&src.kernel, "kernel", "", "of a module: the vmlinux or vmlinuz `file` of its kernel")
+	flags.StringVar(&src.symbols, "symbols", "", "of dump: and gdb: the vmlinux, vmlinuz or System.map `file` of the kernel")
 	asJSON := flags.Bool("json", false, "print one JSON object")
 	verbose := flags.Bool("v", false, "show both sides of a mismatch, all symbols, and what decided")
 	module := flags.String("module", "", "only match code of this module (name or path), such as libfoo.so.1")
@@ -63,7 +76,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if *verbose {
 		opt.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	report, err := match(ctx, *where, flags.Args(), opt)
+	src.where = *where
+	report, err := match(ctx, src, flags.Args(), opt)
 	if err != nil {
 		fmt.Fprintln(stderr, "runpre:", err)
 		return exitError
@@ -83,27 +97,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitMismatch
 }
 
-// open opens what -run names.
-func open(where string) (*reloc.Image, error) {
-	pid, ok := strings.CutPrefix(where, "pid:")
-	if !ok {
-		return reloc.OpenELF(where)
-	}
-	n, err := strconv.Atoi(pid)
-	if err != nil || n <= 0 {
-		return nil, fmt.Errorf("-run %s: no process id", where)
-	}
-	return reloc.OpenProcess(n)
-}
-
 // match matches each object with the image, several at a time.
-func match(ctx context.Context, where string, paths []string, opt reloc.Options) (*report, error) {
-	img, err := open(where)
+func match(ctx context.Context, src source, paths []string, opt reloc.Options) (*report, error) {
+	img, err := src.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer img.Close()
-	r := &report{run: where, objects: make([]object, len(paths))}
+	r := &report{run: src.where, objects: make([]object, len(paths))}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, path := range paths {

@@ -54,6 +54,13 @@ func TestRun(t *testing.T) {
 		{"no such image", []string{"-run", "nothing", tinyObject}, 1, "", "nothing"},
 		{"object as image", []string{"-run", tinyObject, tinyObject}, 1, "", "tiny.o"},
 		{"no pid", []string{"-run", "pid:x", tinyObject}, 1, "", "pid:x"},
+		{"no kernel there", []string{"-run", "kernel:testdata", tinyObject}, 1, "", "proc/kcore"},
+		{"no address", []string{"-run", "dump:" + tinyImage, tinyObject}, 1, "", "dump:FILE@ADDR"},
+		{"no number", []string{"-run", "dump:" + tinyImage + "@x", tinyObject}, 1, "", "address"},
+		{"no kernel in it", []string{"-run", "dump:" + tinyImage + "@0x1000", tinyObject}, 1, "", "kallsyms"},
+		{"no symbols", []string{"-run", "gdb:unix:/nothing", tinyObject}, 1, "", "-symbols"},
+		{"no symbols there", []string{"-symbols", tinyImage, "-run", "gdb:unix:/nothing", tinyObject}, 1, "", "no symbol"},
+		{"no such kernel", []string{"-kernel", "nothing", "-run", tinyImage, tinyObject}, 1, "", "nothing"},
 		{"no such module", []string{"-module", "libx.so", "-run", tinyImage, tinyObject}, 1, "", "libx.so"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
