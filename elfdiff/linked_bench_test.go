@@ -78,8 +78,32 @@ func BenchmarkLinked(b *testing.B) {
 				p.run(b, &w)
 			}
 			runtime.ReadMemStats(&after)
+			b.ReportMetric(held(b, p)/float64(size), "held/byte")
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(2*n), "ns/section")
 			b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/float64(b.N)/float64(size), "allocated/byte")
 		})
 	}
+}
+
+// held returns how many bytes both objects and their difference keep in memory.
+func held(b *testing.B, p pair) float64 {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	pre, err := elfdiff.Open(p.pre)
+	if err != nil {
+		b.Fatal(err)
+	}
+	post, err := elfdiff.Open(p.post)
+	if err != nil {
+		b.Fatal(err)
+	}
+	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(d)
+	return float64(after.HeapAlloc) - float64(before.HeapAlloc)
 }

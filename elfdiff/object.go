@@ -27,6 +27,8 @@ type Object struct {
 
 	entriesOnce sync.Once
 	entries     *entryIndex
+	moduleOnce  sync.Once
+	module      bool // see isModule
 	debug       debugInfo
 	inliners    inliners
 }

@@ -1,6 +1,11 @@
 package elfdiff
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
 
 // pastRule is one row of the table of kernel sections whose content has no
 // bearing on a kernel that runs: it was read or executed at the start, or is for
@@ -61,12 +66,10 @@ var moduleNames = map[string]bool{"init_module": true, "cleanup_module": true, "
 // isModule reports whether an object is for a loadable module. Not every object
 // of a module can be told.
 func (o *Object) isModule() bool {
-	for i := range o.symbols {
-		if moduleNames[o.symbols[i].Name] {
-			return true
-		}
-	}
-	return false
+	o.moduleOnce.Do(func() {
+		o.module = slices.ContainsFunc(o.symbols, func(s elfobj.Symbol) bool { return moduleNames[s.Name] })
+	})
+	return o.module
 }
 
 // bygone reports a difference in something that has no bearing on what runs.
