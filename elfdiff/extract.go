@@ -87,10 +87,11 @@ type extraction struct {
 	fdes  []*Atom
 	err   error // a reference that leads nowhere
 	// anchors are the section symbols of what layout placed.
-	anchors map[elfobj.SectionIndex]elfobj.SymbolIndex
-	over    []DataUpdate
-	shifts  []RuntimeShift
-	known   map[string]elfobj.SymbolIndex // global names of pre; made when needed
+	anchors   map[elfobj.SectionIndex]elfobj.SymbolIndex
+	over      []DataUpdate
+	shifts    []RuntimeShift
+	known     map[string]elfobj.SymbolIndex // global names of pre; made when needed
+	variables map[string]elfobj.SymbolIndex // of runtime constants, by name
 }
 
 type placed struct {

@@ -99,6 +99,9 @@ func isShift(code []byte, off int64) bool {
 func (d *Diff) constantSites() (list []constantSite, bad *constantSite) {
 	for i := range d.Post.Atoms {
 		a := &d.Post.Atoms[i]
+		if a.Kind != Special {
+			continue
+		}
 		name := d.Post.sectionName(a.Section)
 		variable, found := strings.CutPrefix(name, runtimePtr)
 		shift := false
@@ -106,7 +109,7 @@ func (d *Diff) constantSites() (list []constantSite, bad *constantSite) {
 			variable, found = strings.CutPrefix(name, runtimeShift)
 			shift = found
 		}
-		if !found || a.Kind != Special {
+		if !found {
 			continue
 		}
 		for k := range a.Refs {
@@ -161,9 +164,21 @@ func (x *extraction) constants() {
 // variable returns the symbol for a variable of the running program by its
 // name: one that this object defines, or another does.
 func (x *extraction) variable(name string) elfobj.SymbolIndex {
-	for i, s := range x.Pre.Symbols() {
-		if s.Name == name && s.IsDefined() && x.Pre.AtomOf(elfobj.SymbolIndex(i)) != NoAtom {
-			return x.outside(x.Pre.AtomOf(elfobj.SymbolIndex(i)), nil)
+	if i, ok := x.variables[name]; ok {
+		return i
+	}
+	i := x.findVariable(name)
+	if x.variables == nil {
+		x.variables = map[string]elfobj.SymbolIndex{}
+	}
+	x.variables[name] = i
+	return i
+}
+
+func (x *extraction) findVariable(name string) elfobj.SymbolIndex {
+	for i := range x.Pre.symbols {
+		if s := &x.Pre.symbols[i]; s.Name == name && s.IsDefined() && x.Pre.bySymbol[i] != NoAtom {
+			return x.outside(x.Pre.bySymbol[i], nil)
 		}
 	}
 	return x.outside(NoAtom, &elfobj.Symbol{Name: name, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_OBJECT)})
