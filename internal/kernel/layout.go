@@ -24,8 +24,9 @@ type member struct {
 }
 
 // needed lists the structures that a livepatch module contains
-// (include/linux/module.h, include/linux/livepatch.h), and orc_entry
-// (arch/x86/include/asm/orc_types.h).
+// (include/linux/module.h, include/linux/livepatch.h), orc_entry
+// (arch/x86/include/asm/orc_types.h), and what leads to the stacks of all tasks
+// (include/linux/sched.h, include/linux/sched/signal.h).
 var needed = []member{
 	{name: "module", members: []string{"name", "init", "exit", "percpu"}},
 	{name: "module_layout", members: []string{"base", "text_size", "ro_size", "ro_after_init_size"}, optional: true}, // until Linux 6.3
@@ -35,6 +36,11 @@ var needed = []member{
 	{name: "klp_patch", members: []string{"mod", "objs", "states", "replace"}},
 	{name: "klp_callbacks", members: []string{"pre_patch", "post_patch", "pre_unpatch", "post_unpatch"}},
 	{name: "orc_entry", members: []string{"sp_offset", "bp_offset", "sp_reg", "bp_reg", "type"}},
+	{name: "klp_state", members: []string{"id", "version", "data"}, optional: true},
+	{name: "task_struct", members: []string{"tasks", "thread_node", "signal", "stack", "thread", "comm", "pid"}, optional: true},
+	{name: "signal_struct", members: []string{"thread_head"}, optional: true},
+	{name: "thread_struct", members: []string{"sp"}, optional: true},
+	{name: "pt_regs", optional: true},
 	{name: "alt_instr", members: []string{"instr_offset", "repl_offset", "instrlen", "replacementlen"}},
 }
 

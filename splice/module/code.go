@@ -153,6 +153,13 @@ func (b *builder) code(a *asm, patch uint64) {
 	b.thisModule().rela(mod.Offsets["init"], elf.R_X86_64_64, sym, 0)
 	sym = b.function(a, "cleanup_module", elf.STB_GLOBAL, func(b *builder, a *asm) {
 		a.emit(endbr...)
+		if b.jumper != nil {
+			a.emit(0x50) // push %rax              aligns the stack
+			a.depth(16)
+			b.call(a, "leave")
+			a.emit(0x58) // pop %rax
+			a.depth(8)
+		}
 		b.leave(a)
 		b.ret(a)
 	})
@@ -182,6 +189,9 @@ func (b *builder) init(a *asm, patch uint64) {
 	a.imm(elf.R_X86_64_32S, b.data().anchor, int64(patch), 0x48, 0xc7, 0xc7) // mov $patch,%rdi
 	b.call(a, "klp_enable_patch")
 	b.unregister(a)
+	if b.jumper != nil {
+		b.jumper.settle(a)
+	}
 	a.label("out")
 	a.emit(0x5b) // pop %rbx
 	a.depth(8)

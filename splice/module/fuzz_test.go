@@ -36,7 +36,7 @@ func TestCode(t *testing.T) {
 		Kernel: &Kernel{layout: kernel.Layout{}, exports: map[string]kernel.Export{}}, secs: map[string]*section{}, strings: map[string]uint64{},
 		imports: map[string]elfobj.SymbolIndex{}, crcs: map[string]uint32{}, refs: map[Reference]bool{},
 	}
-	for _, name := range []string{anchor, "klp_enable_patch", "mutex_lock", "mutex_unlock"} {
+	for _, name := range []string{anchor, "klp_enable_patch", "mutex_lock", "mutex_unlock", "cpus_read_lock", "cpus_read_unlock", "msleep", "__module_get"} {
 		b.exports[name] = kernel.Export{Name: name}
 	}
 	a := b.asm()
@@ -49,7 +49,18 @@ func TestCode(t *testing.T) {
 	}
 	cb := callback{object: &object{target: &Target{mod: mod}}, late: 1, user: &target{}}
 	b.function(a, "pre_patch", elf.STB_LOCAL, cb.write)
+	j := &jumper{user: map[string]target{"pre_patch": {}, "post_unpatch": {}}, stack: stackLayout{16384, 168}}
+	for _, to := range []*kernel.Struct{&j.task, &j.signal, &j.thread} {
+		to.Offsets = map[string]uint64{}
+	}
+	j.write(b, a)
+	b.jumper = j
 	b.function(a, "init_module", elf.STB_GLOBAL, func(b *builder, a *asm) { b.init(a, 0) })
+	for at, to := range a.jumps {
+		if d := int64(a.labels[to]) - int64(at) - 1; d != int64(int8(d)) {
+			t.Errorf("the jump to %s is too far: %d", to, d)
+		}
+	}
 	if !a.link() {
 		t.Error("a jump is too far")
 	}
@@ -73,7 +84,7 @@ func TestCode(t *testing.T) {
 			t.Errorf("an unwinding row begins at %#x, between instructions", r.off)
 		}
 	}
-	for _, name := range []string{"pre_patch", "init_module"} { // called through pointers
+	for _, name := range []string{"pre_patch", "init_module", "gate", "jump_pre", "jump_post"} { // called through pointers
 		if at := b.out.Symbol(a.calls[name]).Value; string(a.data[at:at+4]) != "\xf3\x0f\x1e\xfa" {
 			t.Errorf("%s does not begin with endbr64", name)
 		}

@@ -100,6 +100,7 @@ type linker struct {
 	homes    []home   // of the object's sections
 	syms     []target // of the object's symbols
 	external map[elfobj.SymbolIndex]bool
+	inner    map[elfdiff.AtomID][]uint64 // see entries; nil until it is asked for
 }
 
 type home struct {
@@ -254,42 +255,34 @@ func (l *linker) replace(r *elfdiff.Replacement) {
 		l.refused.add(err)
 		return
 	}
-	if l.twice(f.Address) {
+	if l.obj.replaces(f.Address) || l.isProbed(f.Address) {
 		l.refused.add(refuse(CodeTwice, r.Name, "", f.Address, "two objects replace it"))
 		return
 	}
 	out := patched{to: l.syms[r.New]}
-	out.Function = Function{Name: name, Module: l.obj.name(), Position: pos, Addr: f.Address, By: f.By.String()}
-	l.expect(&out.Function, r.Pre, f)
-	pre := l.pair.Diff.Pre
-	for i := range pre.Atoms {
-		if a := &pre.Atoms[i]; a.Kind == elfdiff.Func && a.Owner == r.Pre {
-			if cold, ok := l.matched(a.ID); ok {
-				l.expect(&out.Function, a.ID, cold)
-			}
-		}
-	}
+	out.Function = Function{Name: name, Module: l.obj.name(), Position: pos, Addr: f.Address, By: f.By.String(), Method: MethodFtrace}
 	if _, traced := l.obj.sitesOf(l.builder).Fentry(f.Address, f.Address+f.Size); !traced {
-		out.Probe = true
-		l.probe(probed{Function: out.Function, to: out.to})
+		l.untraced(&out, r, f)
 		return
 	}
+	l.old(&out.Function, r, f, func(string, *reloc.FuncResult) {})
 	l.obj.patched = append(l.obj.patched, out)
 }
 
-// twice reports whether a function of the object is replaced already.
-func (l *linker) twice(addr uint64) bool {
-	for i := range l.obj.patched {
-		if l.obj.patched[i].Addr == addr {
-			return true
+// old adds the checks of a function and of its cold parts, and tells each about
+// them.
+func (l *linker) old(f *Function, r *elfdiff.Replacement, m *reloc.FuncResult, each func(string, *reloc.FuncResult)) {
+	pre := l.pair.Diff.Pre
+	l.expect(f, r.Pre, m)
+	each(r.Name, m)
+	for i := range pre.Atoms {
+		if a := &pre.Atoms[i]; a.Kind == elfdiff.Func && a.Owner == r.Pre {
+			if cold, ok := l.matched(a.ID); ok {
+				l.expect(f, a.ID, cold)
+				each(a.Name, cold)
+			}
 		}
 	}
-	for i := range l.probes {
-		if l.probes[i].Addr == addr {
-			return true
-		}
-	}
-	return false
 }
 
 // matched returns what run-pre matching found, which has to be a match.

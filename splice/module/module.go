@@ -25,11 +25,13 @@ type Options struct {
 	// Replace has it take the place of all livepatches that are active
 	// (Documentation/livepatch/cumulative-patches.rst).
 	Replace bool
-	// Probes allows more than one function that is not traced, and so taken over by
-	// a kprobe instead of livepatch. Nothing makes a task run the old or the new
+	// Probes allows a function that is not traced, and taken over by a kprobe
+	// instead of livepatch or a jump, beside others that are not traced. Nothing makes a task run the old or the new
 	// version of all of them: a person has to say that they do not depend on each
 	// other. One alone needs no such word.
 	Probes bool
+	// NoJumps has no function taken over by a jump, see [MethodJump].
+	NoJumps bool
 }
 
 // A Pair is the change of one object: pre and post compared with
@@ -49,8 +51,8 @@ type Function struct {
 	Addr     uint64 `json:"addr"`     // link address; of a module's function one that was made up
 	Size     uint64 `json:"size"`     // bytes that are verified, with cold parts
 	Masked   uint64 `json:"masked"`   // bytes of those that the kernel rewrites on its own
-	Probe    bool   `json:"probe"`    // a kprobe takes it over, since it is not traced
 	By       string `json:"by"`       // what singled it out
+	Method   string `json:"method"`   // [MethodFtrace], [MethodJump] or [MethodProbe]
 }
 
 // A Reference says how the module reaches something in the kernel.
@@ -129,7 +131,8 @@ type builder struct {
 	poke    target // text_poke, once it is needed
 	mutex   target // text_mutex, likewise
 	note    *section
-	table   uint64 // of the checks of init, in .rodata
+	table   uint64  // of the checks of init, in .rodata
+	jumper  *jumper // nil when there are no jumps
 }
 
 // something refuses an update that does nothing.
@@ -138,7 +141,7 @@ func (b *builder) something() {
 		return
 	}
 	for _, o := range b.objects {
-		if len(o.patched) > 0 {
+		if len(o.patched)+len(o.jumps) > 0 {
 			return
 		}
 	}
@@ -212,6 +215,9 @@ func (b *builder) finish() (*Module, error) {
 	for _, o := range b.objects {
 		for _, p := range o.patched {
 			m.Functions = append(m.Functions, p.Function)
+		}
+		for _, j := range o.jumps {
+			m.Functions = append(m.Functions, j.Function)
 		}
 	}
 	for _, p := range b.probes {

@@ -10,6 +10,7 @@ import (
 type object struct {
 	target  *Target // nil for the kernel itself
 	patched []patched
+	jumps   []jump // that livepatch can't replace
 	checks  []check
 	hooks   map[string]target // callbacks by name
 	fixups  []fixup           // references to the module
@@ -36,6 +37,21 @@ func (b *builder) objectOf(t *Target) *object {
 		b.objects = append(b.objects, o)
 	}
 	return o
+}
+
+// replaces reports whether the function at an address is replaced already.
+func (o *object) replaces(addr uint64) bool {
+	for i := range o.patched {
+		if o.patched[i].Addr == addr {
+			return true
+		}
+	}
+	for i := range o.jumps {
+		if o.jumps[i].Addr == addr {
+			return true
+		}
+	}
+	return false
 }
 
 // name returns the name of the module, "" for the kernel itself.

@@ -21,6 +21,7 @@ func (b *builder) patch() {
 	fn, obj, patch := b.layout["klp_func"], b.layout["klp_object"], b.layout["klp_patch"]
 	d := b.data()
 	a := b.asm()
+	b.jumps(a)
 	b.probeCode(a)
 	objs := d.append(8, make([]byte, obj.Size*uint64(len(b.objects)+1)))
 	b.define("objs", elf.STT_OBJECT, d, objs, obj.Size*uint64(len(b.objects)+1))

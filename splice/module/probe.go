@@ -2,6 +2,7 @@ package module
 
 import (
 	"debug/elf"
+	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/kernel"
@@ -90,27 +91,33 @@ func (b *builder) probeable(name string, addr uint64) (stack int, why string) {
 	}
 }
 
-// probe notes a function that livepatch can't take over, for a kprobe.
-func (l *linker) probe(p probed) {
-	why := "it is in a module"
-	if l.obj.target == nil {
-		p.stack, why = l.probeable(p.Name, p.Addr)
+// probe prepares a kprobe for a function that livepatch can't take over, or says why
+// there can't be one.
+func (l *linker) probe(p *probed) (why string) {
+	if l.obj.target != nil {
+		return "it is in a module"
 	}
-	if why != "" {
-		l.refused.add(refuse(CodeNoFentry, p.Name, "", p.Addr, "it does not begin with a call of the function tracer, and %s", why))
-		return
-	}
-	l.probes = append(l.probes, p)
+	p.stack, why = l.probeable(p.Name, p.Addr)
+	return why
+}
+
+// isProbed reports whether a kprobe takes the function at an address over already.
+func (b *builder) isProbed(addr uint64) bool {
+	return slices.ContainsFunc(b.probes, func(p probed) bool { return p.Addr == addr })
 }
 
 // checkProbes refuses several probes that were not asked for.
 func (b *builder) checkProbes() {
-	if len(b.probes) < 2 || b.opt.Probes {
+	others := len(b.probes) - 1
+	for _, o := range b.objects {
+		others += len(o.jumps)
+	}
+	if len(b.probes) == 0 || others == 0 || b.opt.Probes {
 		return
 	}
 	for i := range b.probes {
 		p := &b.probes[i]
-		b.refused.add(refuse(CodeSeveralProbes, p.Name, "", p.Addr, "%d functions are not traced: nothing makes a task run the old or the new of all of them", len(b.probes)))
+		b.refused.add(refuse(CodeSeveralProbes, p.Name, "", p.Addr, "%d functions are not traced: nothing makes a task run the old or the new of all of them", others+1))
 	}
 }
 

@@ -29,6 +29,8 @@ const (
 	CodeInPlace       splice.Code = "in-place"        // data to be overwritten, where that is not offered
 	CodeModuleKey     splice.Code = "module-key"      // a static branch on a key in a module that is patched
 	CodeModuleRef     splice.Code = "module-table"    // a table that has to be right before the module is there
+	CodeNoJump        splice.Code = "no-jump"         // a function in which no jump can be written
+	CodeJumpSite      splice.Code = "jump-site"       // the kernel rewrites the bytes where a jump would be
 )
 
 var hints = map[splice.Code]string{
@@ -50,6 +52,8 @@ var hints = map[splice.Code]string{
 	CodeInPlace:            "leave elfdiff.Options.InPlace out",
 	CodeModuleKey:          "ask for the state of the key instead, with static_key_enabled(), or leave the tracepoint out",
 	CodeModuleRef:          "reach it from ordinary code or data",
+	CodeNoJump:             "change its callers instead",
+	CodeJumpSite:           "change its callers instead",
 	CodeLicense:            "use GPL or a dual licence",
 	splice.CodeNotMatched:  "compile pre from the very source, with the very compiler and options, of the kernel",
 	splice.CodeNotLocated:  "no matched function refers to it, and its name is not unique: have the patch reach it in another way",

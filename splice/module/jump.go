@@ -1,0 +1,258 @@
+package module
+
+import (
+	"debug/elf"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// How a function is taken over.
+const (
+	// MethodFtrace has the kernel's livepatch do it, task by task, where the
+	// function calls the function tracer.
+	MethodFtrace = "ftrace"
+	// MethodJump writes a jump at the beginning of the function, for all tasks
+	// at once, while all processors stand still.
+	MethodJump = "jump"
+	// MethodProbe has a kprobe do it, where no jump can be written.
+	MethodProbe = "probe"
+)
+
+// A jump is a function that is taken over without the function tracer.
+type jump struct {
+	Function
+	to     target      // the new one
+	at     target      // of the jump
+	was    []byte      // what is there
+	ranges []codeRange // the old code
+}
+
+// leftAlone are parts of the kernel's text in which nothing is to be written,
+// by the symbols around them (include/asm-generic/vmlinux.lds.h): code of entries
+// and exceptions, some of which handles the very traps by which code is changed,
+// and runs where no stack can be looked at.
+var leftAlone = []struct{ name, start, end string }{
+	{".noinstr.text", "__noinstr_text_start", "__noinstr_text_end"},
+	{".entry.text", "__entry_text_start", "__entry_text_end"},
+	{".kprobes.text", "__kprobes_text_start", "__kprobes_text_end"},
+	{".cpuidle.text", "__cpuidle_text_start", "__cpuidle_text_end"},
+	{".static_call.text", "__static_call_text_start", "__static_call_text_end"},
+}
+
+// jump plans the jump for a function that the function tracer can't take over.
+func (l *linker) jump(out *patched, r *elfdiff.Replacement, f *reloc.FuncResult) (jump, error) {
+	j := jump{Function: out.Function, to: out.to}
+	j.Method = MethodJump
+	if l.obj.target != nil || l.opt.NoJumps {
+		return j, refuse(CodeNoJump, r.Name, l.obj.name(), f.Address, "jumps are for the kernel itself, where they are allowed")
+	}
+	for _, p := range leftAlone {
+		lo, errLo := l.image.Symbol(p.start)
+		hi, errHi := l.image.Symbol(p.end)
+		if errLo == nil && errHi == nil && f.Address < hi.Addr && f.Address+f.Size > lo.Addr {
+			return j, refuse(CodeNoJump, r.Name, p.name, f.Address, "nothing can be written there safely")
+		}
+	}
+	code, err := l.image.Read(f.Address, f.Size)
+	if err != nil {
+		x := refuse(splice.CodeNotMatched, r.Name, "", f.Address, "its code can't be read")
+		x.Err = err
+		return j, x
+	}
+	t, err := splice.Plan(splice.Function{Name: r.Name, Addr: f.Address, Code: code, Entries: l.entries(r.Pre, f)}, f.Address)
+	if err != nil {
+		return j, err
+	}
+	skip := t.At - f.Address
+	if t.Form != splice.JmpRel32 || skip+jumpSize > f.Size {
+		return j, refuse(splice.CodeTooShort, r.Name, "", f.Address, "%v does not fit", t.Form)
+	}
+	if off, ok := returnsInto(code, skip); ok {
+		return j, refuse(splice.CodeBranchTarget, r.Name, "", f.Address+off, "a call in the bytes of the jump returns to +%#x", off)
+	}
+	if s := l.sites.In(t.At, t.At+jumpSize); len(s) > 0 {
+		return j, refuse(CodeJumpSite, r.Name, s[0].Table, s[0].Addr, "the kernel rewrites %d bytes at +%#x, where the jump would be", s[0].Size, s[0].Addr-f.Address)
+	}
+	j.was = code[skip : skip+jumpSize]
+	j.at, _, err = l.reach(r.Name, t.At)
+	return j, err
+}
+
+// returnsInto looks for a call among the instructions that a jump at skip
+// overwrites, whose return address is inside.
+func returnsInto(code []byte, skip uint64) (uint64, bool) {
+	for off := skip; off < skip+jumpSize; {
+		in, err := amd64.Decode(code[off:])
+		if err != nil {
+			return off, true // Plan has seen all of it
+		}
+		off += uint64(in.Len)
+		if (in.Class == amd64.Call || in.Class == amd64.CallInd) && off < skip+jumpSize {
+			return off, true
+		}
+	}
+	return 0, false
+}
+
+// entries lists the offsets in run at which anything leads into a function: its
+// jump tables, its cold part, tables of exceptions and of static branches.
+func (l *linker) entries(pre elfdiff.AtomID, f *reloc.FuncResult) []uint64 {
+	if l.inner == nil {
+		l.inner = l.innerRefs()
+	}
+	var list []uint64
+	for _, off := range l.inner[pre] {
+		list = append(list, f.RunOffset(off))
+	}
+	return list
+}
+
+// describing are sections that refer to places in code and do not lead there.
+var describing = []string{".orc_unwind", ".discard.", ".eh_frame"}
+
+func (l *linker) innerRefs() map[elfdiff.AtomID][]uint64 {
+	pre, out := l.pair.Diff.Pre, map[elfdiff.AtomID][]uint64{}
+	for i := range pre.Atoms {
+		a := &pre.Atoms[i]
+		if a.Kind == elfdiff.Unwind || a.Kind == elfdiff.Meta || describes(pre.File.Sections[a.Section].Name) {
+			continue
+		}
+		for k := range a.Refs {
+			r := &a.Refs[k]
+			if r.Target != elfdiff.NoAtom && r.TargetOff > 0 && pre.Atom(r.Target).Kind == elfdiff.Func {
+				out[r.Target] = append(out[r.Target], uint64(r.TargetOff))
+			}
+		}
+	}
+	return out
+}
+
+func describes(section string) bool {
+	for _, prefix := range describing {
+		if strings.HasPrefix(section, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// untraced is replace for a function that the function tracer can't take over: by
+// a jump, or where none can be written by a kprobe. Where neither can be, both
+// reasons are told.
+func (l *linker) untraced(out *patched, r *elfdiff.Replacement, f *reloc.FuncResult) {
+	j, err := l.jump(out, r, f)
+	if err == nil {
+		l.old(&j.Function, r, f, func(name string, m *reloc.FuncResult) { j.covers(l, name, m) })
+		l.obj.jumps = append(l.obj.jumps, j)
+		return
+	}
+	p := probed{Function: out.Function, to: out.to}
+	p.Method = MethodProbe
+	if why := l.probe(&p); why != "" {
+		x := refuse(CodeNoFentry, r.Name, l.obj.name(), f.Address, "it does not begin with a call of the function tracer, and %s", why)
+		x.Err = err
+		l.refused.add(x)
+		return
+	}
+	l.old(&p.Function, r, f, func(string, *reloc.FuncResult) {})
+	l.probes = append(l.probes, p)
+}
+
+// covers notes old code.
+func (j *jump) covers(l *linker, name string, m *reloc.FuncResult) {
+	at, _, err := l.reach(name, m.Address)
+	if err != nil {
+		l.refused.add(err)
+		return
+	}
+	j.ranges = append(j.ranges, codeRange{name, at, m.Address, m.Size})
+}
+
+// What the log is told about jumps; KERN_ERR is SOH and 3, KERN_WARNING SOH and 4.
+const (
+	busyFormat    = "\x013%s: %s is in use by %s (%d); nothing was patched\n"
+	changedFormat = "\x013%s: %s is not what this update was made for; nothing was patched\n"
+	inUseFormat   = "\x014%s: %s is in use by %s (%d); this module has to stay loaded\n"
+	foreignFormat = "\x013%s: somebody else has changed %s; it stays as it is, and so does this module\n"
+	waitFormat    = "\x014%s: %s is in use by %s (%d); waiting\n"
+)
+
+// jumps writes the code and the tables for the jumps of the kernel itself.
+func (b *builder) jumps(a *asm) {
+	if len(b.objects) == 0 || len(b.objects[0].jumps) == 0 || len(b.refused) > 0 {
+		return
+	}
+	o := b.objects[0]
+	j := b.newJumper()
+	if len(b.refused) > 0 {
+		return
+	}
+	b.jumper = j
+	j.table(b, o.jumps)
+	old := b.hidden()
+	hidden := len(old)
+	for i := range o.jumps {
+		old = append(old, o.jumps[i].ranges...)
+	}
+	j.old = b.ranges("jump_old", old)
+	own := b.out.Symbol(a.calls["compare"]).Value // what is carried is in front of it
+	carried := codeRange{name: "its new code", at: target{symbol: a.anchor}, size: own}
+	j.new = b.ranges("jump_new", append(old[:hidden:hidden], carried))
+	j.this = target{symbol: b.thisModule().anchor}
+	for _, name := range []string{"pre_patch", "post_unpatch"} {
+		if t, ok := o.hooks[name]; ok {
+			j.user[name] = t
+		}
+	}
+	j.write(b, a)
+	for name, fn := range map[string]string{"pre_patch": "jump_pre", "post_unpatch": "jump_post"} {
+		o.hooks[name] = target{symbol: a.calls[fn]}
+	}
+}
+
+// write writes the functions, those that are called first.
+func (j *jumper) write(b *builder, a *asm) {
+	for _, f := range []struct {
+		name string
+		body func(*builder, *asm)
+	}{
+		{"words", words}, {"walk", j.walk}, {"idle", j.idle}, {"blame", j.blame}, {"scan", j.scan}, {"differs", differs},
+		{"apply", j.apply}, {"revert", j.revert}, {"gate", j.gate},
+	} {
+		b.function(a, f.name, elf.STB_LOCAL, f.body)
+	}
+	j.gateAt = target{symbol: a.calls["gate"]}
+	for _, f := range []struct {
+		name string
+		body func(*builder, *asm)
+	}{
+		{"stop", j.stop}, {"retry", j.retry}, {"jump_pre", j.pre}, {"jump_post", j.post}, {"leave", j.leave},
+	} {
+		b.function(a, f.name, elf.STB_LOCAL, f.body)
+	}
+}
+
+// text32 returns where a string is.
+func (b *builder) text32(s string) target {
+	r, at := b.string(s)
+	return target{symbol: r.anchor, addend: int64(at)}
+}
+
+// abs emits an instruction whose last four bytes are an address.
+func (a *asm) abs(t target, opcode ...byte) { a.imm(elf.R_X86_64_32S, t.symbol, t.addend, opcode...) }
+
+// far emits a call of something that is not a function of the module's own.
+func (a *asm) far(t target) { a.imm(elf.R_X86_64_PLT32, t.symbol, t.addend-4, 0xe8) }
+
+// settle follows the call that enables the patch, with its result in %eax. When
+// that failed, but the new code is in use already, the module must not go.
+func (j *jumper) settle(a *asm) {
+	a.abs(j.block, 0x48, 0xc7, 0xc1)     // mov $block,%rcx
+	a.emit(0x83, 0x79, blockStays, 0x00) // cmpl $0x0,0x2c(%rcx)
+	a.jump(0x74, "out")                  // je out
+	a.emit(0x31, 0xc0)                   // xor %eax,%eax
+}

@@ -1,0 +1,172 @@
+package module
+
+// gate is what stop_machine calls on every processor. The first to come waits for
+// the others, does the work, and lets them go; so it is known where all of them
+// are. Each passes an instruction that serializes before it goes on, as code that
+// was changed needs (Intel SDM volume 3, section 9.1.3).
+func (j *jumper) gate(b *builder, a *asm) {
+	a.emit(endbr...)
+	a.emit(0x53) // push %rbx
+	a.depth(16)
+	a.emit(0x41, 0x54) // push %r12
+	a.depth(24)
+	a.abs(j.block, 0x48, 0xc7, 0xc3)     // mov $j.block,%rbx
+	a.emit(0x45, 0x31, 0xe4)             // xor %r12d,%r12d
+	a.emit(0xb8, 0x01, 0x00, 0x00, 0x00) // mov $0x1,%eax
+	a.emit(0xf0, 0x0f, 0xc1, 0x03)       // lock xadd %eax,(%rbx)
+	a.emit(0x85, 0xc0)                   // test %eax,%eax
+	a.jump(0x75, "wait")                 // jne wait
+	a.label("all")
+	a.abs(j.online, 0x8b, 0x04, 0x25) // mov j.online,%eax
+	a.emit(0x3b, 0x03)                // cmp (%rbx),%eax
+	a.jump(0x74, "work")              // je work
+	a.emit(0xf3, 0x90)                // pause
+	a.jump(0xeb, "all")               // jmp all
+	a.label("work")
+	a.emit(0x83, 0x7b, 0x08, 0x00) // cmpl $0x0,0x8(%rbx)
+	a.jump(0x75, "revert")         // jne revert
+	b.call(a, "apply")
+	a.jump(0xeb, "over") // jmp over
+	a.label("revert")
+	b.call(a, "revert")
+	a.label("over")
+	a.emit(0x41, 0x89, 0xc4)                         // mov %eax,%r12d
+	a.emit(0xc7, 0x43, 0x04, 0x01, 0x00, 0x00, 0x00) // movl $0x1,0x4(%rbx)
+	a.label("wait")
+	a.emit(0xf3, 0x90)             // pause
+	a.emit(0x83, 0x7b, 0x04, 0x00) // cmpl $0x0,0x4(%rbx)
+	a.jump(0x74, "wait")           // je wait
+	a.emit(0x31, 0xc0)             // xor %eax,%eax
+	a.emit(0x31, 0xc9)             // xor %ecx,%ecx
+	a.emit(0x0f, 0xa2)             // cpuid
+	a.emit(0x44, 0x89, 0xe0)       // mov %r12d,%eax
+	a.emit(0x41, 0x5c)             // pop %r12
+	a.depth(16)
+	a.emit(0x5b) // pop %rbx
+	a.depth(8)
+	b.ret(a)
+}
+
+// apply writes all jumps, or none. %rbx is the control block.
+func (j *jumper) apply(b *builder, a *asm) {
+	a.emit(0x41, 0x54) // push %r12
+	a.depth(16)
+	a.abs(j.old, 0x48, 0xc7, 0xc7) // mov $j.old,%rdi
+	b.call(a, "scan")
+	a.emit(0x85, 0xc0)              // test %eax,%eax
+	a.jump(0x75, "out")             // jne out
+	a.abs(j.rows, 0x49, 0xc7, 0xc4) // mov $j.rows,%r12
+	a.label("check")
+	a.emit(0x49, 0x8b, 0x3c, 0x24)       // mov (%r12),%rdi
+	a.emit(0x48, 0x85, 0xff)             // test %rdi,%rdi
+	a.jump(0x74, "all")                  // je all
+	a.emit(0x49, 0x8d, 0x74, 0x24, 0x28) // lea 0x28(%r12),%rsi
+	b.call(a, "differs")
+	a.emit(0x85, 0xc0)             // test %eax,%eax
+	a.jump(0x75, "other")          // jne other
+	a.emit(0x49, 0x83, 0xc4, 0x40) // add $0x40,%r12
+	a.jump(0xeb, "check")          // jmp check
+	a.label("other")
+	a.emit(0x49, 0x8b, 0x54, 0x24, 0x18) // mov 0x18(%r12),%rdx
+	a.emit(0x48, 0x89, 0x53, 0x10)       // mov %rdx,0x10(%rbx)
+	a.emit(0xb8, 0xea, 0xff, 0xff, 0xff) // mov $0xffffffea,%eax  -EINVAL
+	a.label("out")
+	a.emit(0x41, 0x5c) // pop %r12
+	a.depth(8)
+	b.ret(a)
+	a.depth(16)
+	a.label("all")
+	a.abs(j.rows, 0x49, 0xc7, 0xc4) // mov $j.rows,%r12
+	a.label("row")
+	a.emit(0x49, 0x8b, 0x3c, 0x24)             // mov (%r12),%rdi
+	a.emit(0x31, 0xc0)                         // xor %eax,%eax
+	a.emit(0x48, 0x85, 0xff)                   // test %rdi,%rdi
+	a.jump(0x74, "done")                       // je done
+	a.emit(0x49, 0x8b, 0x44, 0x24, 0x10)       // mov 0x10(%r12),%rax
+	a.emit(0x48, 0x29, 0xf8)                   // sub %rdi,%rax
+	a.emit(0x48, 0x83, 0xe8, 0x05)             // sub $0x5,%rax
+	a.emit(0x41, 0xc6, 0x44, 0x24, 0x20, 0xe9) // movb $0xe9,0x20(%r12)
+	a.emit(0x41, 0x89, 0x44, 0x24, 0x21)       // mov %eax,0x21(%r12)
+	a.emit(0x49, 0x8d, 0x74, 0x24, 0x20)       // lea 0x20(%r12),%rsi
+	a.emit(0xba, 0x05, 0x00, 0x00, 0x00)       // mov $0x5,%edx
+	a.far(j.poke)
+	a.emit(0x41, 0xc6, 0x44, 0x24, 0x38, 0x01) // movb $0x1,0x38(%r12)
+	a.emit(0x49, 0x8b, 0x44, 0x24, 0x30)       // mov 0x30(%r12),%rax
+	a.emit(0x48, 0x85, 0xc0)                   // test %rax,%rax
+	a.jump(0x74, "next")                       // je next
+	a.emit(0xc6, 0x40, 0x38, 0x00)             // movb $0x0,0x38(%rax)
+	a.label("next")
+	a.emit(0x49, 0x83, 0xc4, 0x40) // add $0x40,%r12
+	a.jump(0xeb, "row")            // jmp row
+	a.label("done")
+	a.emit(0xc7, 0x43, 0x0c, 0x01, 0x00, 0x00, 0x00) // movl $0x1,0xc(%rbx)
+	a.jump(0xeb, "out")                              // jmp out
+}
+
+// revert puts back what the jumps have replaced: all, or nothing when one of them
+// is not what was written. It returns -EBUSY when the new code is in use. %rbx is
+// the control block.
+func (j *jumper) revert(b *builder, a *asm) {
+	a.emit(0x41, 0x54) // push %r12
+	a.depth(16)
+	a.emit(0x4c, 0x8b, 0x63, 0x30) // mov 0x30(%rbx),%r12
+	a.label("check")
+	a.emit(0x49, 0x8b, 0x3c, 0x24)             // mov (%r12),%rdi
+	a.emit(0x48, 0x85, 0xff)                   // test %rdi,%rdi
+	a.jump(0x74, "all")                        // je all
+	a.emit(0x41, 0x80, 0x7c, 0x24, 0x38, 0x00) // cmpb $0x0,0x38(%r12)
+	a.jump(0x74, "fine")                       // je fine
+	a.emit(0x49, 0x8d, 0x74, 0x24, 0x20)       // lea 0x20(%r12),%rsi
+	b.call(a, "differs")
+	a.emit(0x85, 0xc0)    // test %eax,%eax
+	a.jump(0x75, "other") // jne other
+	a.label("fine")
+	a.emit(0x49, 0x83, 0xc4, 0x40) // add $0x40,%r12
+	a.jump(0xeb, "check")          // jmp check
+	a.label("all")
+	a.emit(0x4c, 0x8b, 0x63, 0x30) // mov 0x30(%rbx),%r12
+	a.label("row")
+	a.emit(0x49, 0x8b, 0x3c, 0x24)             // mov (%r12),%rdi
+	a.emit(0x48, 0x85, 0xff)                   // test %rdi,%rdi
+	a.jump(0x74, "done")                       // je done
+	a.emit(0x41, 0x80, 0x7c, 0x24, 0x38, 0x00) // cmpb $0x0,0x38(%r12)
+	a.jump(0x74, "next")                       // je next
+	a.emit(0x49, 0x8d, 0x74, 0x24, 0x28)       // lea 0x28(%r12),%rsi
+	a.emit(0xba, 0x05, 0x00, 0x00, 0x00)       // mov $0x5,%edx
+	a.far(j.poke)
+	a.emit(0x41, 0xc6, 0x44, 0x24, 0x38, 0x00) // movb $0x0,0x38(%r12)
+	a.emit(0x49, 0x8b, 0x44, 0x24, 0x30)       // mov 0x30(%r12),%rax
+	a.emit(0x48, 0x85, 0xc0)                   // test %rax,%rax
+	a.jump(0x74, "next")                       // je next
+	a.emit(0xc6, 0x40, 0x38, 0x01)             // movb $0x1,0x38(%rax)
+	a.label("next")
+	a.emit(0x49, 0x83, 0xc4, 0x40) // add $0x40,%r12
+	a.jump(0xeb, "row")            // jmp row
+	a.label("done")
+	a.emit(0x31, 0xc0)             // xor %eax,%eax
+	a.emit(0x83, 0x7b, 0x08, 0x02) // cmpl $0x2,0x8(%rbx)
+	a.jump(0x74, "out")            // je out
+	a.abs(j.new, 0x48, 0xc7, 0xc7) // mov $j.new,%rdi
+	b.call(a, "scan")
+	a.jump(0xeb, "out") // jmp out
+	a.label("other")
+	a.emit(0x49, 0x8b, 0x54, 0x24, 0x18) // mov 0x18(%r12),%rdx
+	a.emit(0x48, 0x89, 0x53, 0x10)       // mov %rdx,0x10(%rbx)
+	a.emit(0xb8, 0xea, 0xff, 0xff, 0xff) // mov $0xffffffea,%eax  -EINVAL
+	a.label("out")
+	a.emit(0x41, 0x5c) // pop %r12
+	a.depth(8)
+	b.ret(a)
+}
+
+// differs compares the five bytes at %rdi and %rsi, and returns 0 when they are
+// the same.
+func differs(b *builder, a *asm) {
+	a.emit(0x8b, 0x07)       // mov (%rdi),%eax
+	a.emit(0x33, 0x06)       // xor (%rsi),%eax
+	a.emit(0x8a, 0x57, 0x04) // mov 0x4(%rdi),%dl
+	a.emit(0x32, 0x56, 0x04) // xor 0x4(%rsi),%dl
+	a.emit(0x0f, 0xb6, 0xd2) // movzbl %dl,%edx
+	a.emit(0x09, 0xd0)       // or %edx,%eax
+	b.ret(a)
+}
