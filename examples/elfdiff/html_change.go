@@ -42,7 +42,11 @@ func (s *section) count(lines []elfdiff.Line) {
 }
 
 // because is what in the source is behind a change; Short is for the index.
-type because struct{ Short, Text, Where string }
+type because struct {
+	Short string
+	Text  []part
+	Where string
+}
 
 // why is one reason, with the places.
 type why struct {
@@ -50,7 +54,7 @@ type why struct {
 	Pre, Post     []part
 	PreAt, PostAt string
 	PreHref, Href string
-	Detail        string
+	Detail        []part
 }
 
 // sourceBlock is what differs in one file.
@@ -91,7 +95,7 @@ func (p *pageBuilder) section(id string, ch *elfdiff.Change) section {
 		s.Why = append(s.Why, p.why(&ch.Reasons[i]))
 	}
 	for _, e := range p.d.Explain(ch) {
-		b := because{Short: visible(string(e.Code)+": "+e.Symbol, maxName), Text: visible(e.Text, maxText)}
+		b := because{Short: visible(string(e.Code)+": "+e.Symbol, maxName), Text: p.linked(e.Text)}
 		if e.File != "" && !strings.Contains(e.Text, e.File) {
 			b.Where = visible(fmt.Sprintf("%s:%d", e.File, e.Line), maxName)
 		}
@@ -143,7 +147,7 @@ func (p *pageBuilder) body(s *section, ch *elfdiff.Change) {
 
 // why shows one reason.
 func (p *pageBuilder) why(r *elfdiff.Reason) why {
-	w := why{Code: string(r.Code), Text: reasonTexts[r.Code], Detail: visible(r.Detail, maxText)}
+	w := why{Code: string(r.Code), Text: reasonTexts[r.Code], Detail: p.linked(r.Detail)}
 	if r.PreText == "" && r.PostText == "" {
 		return w
 	}

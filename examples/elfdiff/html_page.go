@@ -54,12 +54,13 @@ type number struct {
 
 // finding is what a person should know, or why the change can't be carried.
 type finding struct {
-	ID, Class, Severity  string
-	Code, Symbol, Href   string
-	Place, Message, Hint string
-	HintWord             string
-	Accept, Comes        string // the option, and what comes of it
-	Accepted             bool
+	ID, Class, Severity string
+	Code, Symbol, Href  string
+	Place, Hint         string
+	Message             []part
+	HintWord            string
+	Accept, Comes       string // the option, and what comes of it
+	Accepted            bool
 }
 
 // cargo is a group of what travels.
@@ -100,11 +101,12 @@ type pageBuilder struct {
 	anchors   anchors
 	// ids are the sections of changed functions and objects, by the atoms of
 	// pre and post.
-	ids [2]map[elfdiff.AtomID]string
+	ids   [2]map[elfdiff.AtomID]string
+	names map[string]string // links to the sections by name
 }
 
 func newPage(d *elfdiff.Diff, opt options) *pageBuilder {
-	p := &pageBuilder{d: d, opt: opt, src: newSources(opt.src, opt.postSrc), room: maxRows, anchors: anchors{}}
+	p := &pageBuilder{d: d, opt: opt, src: newSources(opt.src, opt.postSrc), room: maxRows, anchors: anchors{}, names: map[string]string{}}
 	for i, o := range [2]*elfdiff.Object{d.Pre, d.Post} {
 		p.positions[i], _ = o.Positions() // without them there is no source
 		p.ids[i] = map[elfdiff.AtomID]string{}
@@ -173,6 +175,9 @@ func (p *pageBuilder) changes(g *page) []change {
 			c := change{p.anchors.make(prefix, ch.Name), ch}
 			out = append(out, c)
 			p.ids[0][ch.Pre], p.ids[1][ch.Post] = c.id, c.id
+			if _, ok := p.names[ch.Name]; !ok {
+				p.names[ch.Name] = "#" + c.id
+			}
 		}
 	}
 	for i := range p.ids {
@@ -186,6 +191,15 @@ func order(ch *elfdiff.Change) int {
 		return 1
 	}
 	return 0
+}
+
+// linked is a sentence with links to the sections that it names.
+func (p *pageBuilder) linked(text string) []part {
+	list := tokenize(visible(text, maxText))
+	for i := range list {
+		list[i].class, list[i].href = "", p.names[list[i].text]
+	}
+	return join(list)
 }
 
 // refName names what a reference means, and the section that shows it.

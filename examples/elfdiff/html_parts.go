@@ -19,10 +19,6 @@ var severities = []struct {
 
 // findings lists the gravest first.
 func (p *pageBuilder) findings(g *page) {
-	byName := map[string]string{}
-	for i := range g.Sections {
-		byName[g.Sections[i].Name] = g.Sections[i].Href
-	}
 	add := func(i int, f *elfdiff.Finding) {
 		s := &severities[i]
 		if f.Severity != s.severity {
@@ -34,7 +30,7 @@ func (p *pageBuilder) findings(g *page) {
 			return
 		}
 		v := p.finding(f)
-		v.Class, v.Severity, v.Href = s.class, s.word, byName[v.Symbol]
+		v.Class, v.Severity, v.Href = s.class, s.word, p.names[f.Symbol]
 		g.Findings = append(g.Findings, v)
 	}
 	g.Severities = make([]int, len(severities))
@@ -51,7 +47,7 @@ func (p *pageBuilder) findings(g *page) {
 func (p *pageBuilder) finding(f *elfdiff.Finding) finding {
 	v := finding{
 		ID: p.anchors.make("x-", string(f.Code)), Code: string(f.Code), Symbol: visible(f.Symbol, maxName),
-		Message: visible(f.Message, maxText), Hint: visible(hintOf(f), maxText), Accepted: f.Accepted,
+		Message: p.linked(f.Message), Hint: visible(hintOf(f), maxText), Accepted: f.Accepted,
 	}
 	if f.Section != "" {
 		v.Place = fmt.Sprintf("%s+%#x", visible(f.Section, maxName), f.Offset)
