@@ -6,10 +6,13 @@ import "github.com/gosplice/gosplice/internal/kbuild"
 type patch struct {
 	name    string
 	sources []source
-	path    string // of the file
-	want    string // what it holds once the patch is active, and only then
-	only    string // the series that the edit is for, "" for all
-	not     bool   // want is what it holds only without the patch
+	path    string    // of the file
+	want    string    // what it holds once the patch is active, and only then
+	only    string    // the series that the edit is for, "" for all
+	not     bool      // want is what it holds only without the patch
+	write   [3]string // a file, and what is written to it while the patch is active, and behind
+	shows   [2]string // another file, and what it holds then
+	logged  string    // what the kernel log holds then
 }
 
 // version changes what /proc/version shows: code in front of the function, and
@@ -100,10 +103,16 @@ fault:
 		seq_printf(m, "mine %d\n", *p);
 		put_cpu_var(gosplice_n);
 	}`)},
-	{name: "dynamic_debug", path: "/proc/version", want: "silent",
+	{name: "dynamic_debug", path: "/proc/version", want: "silent", logged: "gosplice speaks",
+		write:   [3]string{"/proc/dynamic_debug/control", "func version_proc_show +p", "func version_proc_show -p"},
 		sources: version("", `	pr_debug("gosplice speaks\n"); seq_puts(m, "silent\n");`)},
-	{name: "tracepoint", path: "/proc/version", want: "traced",
-		sources: version("#include <trace/events/sched.h>", `	trace_sched_process_wait(task_pid(current)); seq_puts(m, "traced\n");`)},
+	{name: "tracepoint", path: "/proc/version", want: "traced", shows: [2]string{"/sys/kernel/tracing/trace", "cpu=7777"},
+		write:   [3]string{"/sys/kernel/tracing/events/sched/sched_wake_idle_without_ipi/enable", "1", "0"},
+		sources: version("#include <trace/events/sched.h>", `	trace_sched_wake_idle_without_ipi(7777); seq_puts(m, "traced\n");`)},
+	{name: "warning", path: "/proc/version", want: "went on", logged: "gosplice warns of 1",
+		sources: version("", `	WARN(m->count, "gosplice warns of %d\n", m->count > 0); seq_puts(m, "went on\n");`)},
+	{name: "printk", path: "/proc/version", want: "told", logged: "gosplice tells 7",
+		sources: version("", `	pr_info("gosplice tells %d\n", 7); seq_puts(m, "told\n");`)},
 	{name: "exported", path: "/proc/consoles", want: "#",
 		sources: change("fs/seq_file.c", "	if (c)\n		seq_putc(m, c);\n}\nEXPORT_SYMBOL(seq_pad);", "	seq_putc(m, '#');\n	if (c)\n		seq_putc(m, c);\n}\nEXPORT_SYMBOL(seq_pad);")},
 	{name: "duplicate", path: "/proc/consoles", want: "ttyS0", not: true,

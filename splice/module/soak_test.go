@@ -2,9 +2,12 @@ package module_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/vm"
@@ -15,21 +18,26 @@ import (
 // the soak test. With it TestSetups tries more processors, too.
 const soakEnv = "GOSPLICE_SOAK"
 
-// testSoak loads and unloads one module again and again while the file that it
-// changes is read, and looks for what stays behind.
+// testSoak loads and unloads one module again and again, and a module that it
+// changes too, while the files that it changes are read, and looks for what stays
+// behind.
 func testSoak(t *testing.T, b *bench, m *vm.Machine) {
 	cycles := 3
 	if n, err := strconv.Atoi(os.Getenv(soakEnv)); err == nil {
 		cycles = n
 	}
-	mod := b.build(t, module.Options{Name: "fix"}, append(greeting[:1:1], version("", `	WARN_ON_ONCE(m->count == 54321); cond_resched();`)...)...)
+	sources := append(vlan(), greeting...)
+	sources = append(sources, version("", `	WARN_ON_ONCE(m->count == 54321); cond_resched();`)...)
+	mod := b.build(t, module.Options{Name: "fix_soak"}, sources...)
+	stop := load(t, m, "/proc/cmdline", "/proc/version", vlanConfig)
+	defer stop()
 	var slab, areas int
 	for i := range cycles {
 		apply(t, m, mod)
-		if err := shows(t.Context(), m, "/proc/cmdline", "patched", true); err != nil {
-			t.Fatal(err)
-		}
-		if err := unload(t.Context(), m, mod.Name); err != nil {
+		err := errors.Join(m.Modprobe(t.Context(), "8021q", ""),
+			shows(t.Context(), m, "/proc/cmdline", "patched", true), shows(t.Context(), m, vlanConfig, "patched", true),
+			unload(t.Context(), m, mod.Name), shows(t.Context(), m, vlanConfig, "patched", false), m.Unload(t.Context(), "8021q"))
+		if err != nil {
 			t.Fatal(err)
 		}
 		if i == 1 { // caches are warm
@@ -41,6 +49,20 @@ func testSoak(t *testing.T, b *bench, m *vm.Machine) {
 	if a > areas+1 || s > slab+512+cycles {
 		t.Error("something stays behind")
 	}
+}
+
+// load reads files until it is stopped. They may be absent.
+func load(t *testing.T, m *vm.Machine, paths ...string) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for _, p := range paths {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = m.ReadFile(ctx, p)
+			}
+		})
+	}
+	return func() { cancel(); wg.Wait() }
 }
 
 // usage returns the size of the slab in KiB, and the number of vmalloc areas.

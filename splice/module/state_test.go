@@ -30,7 +30,7 @@ func TestState(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *bench, *vm.Machine)
-	}{{"static local", testStaticLocal}, {"system call", testSyscall}, {"cumulative", testCumulative}, {"callbacks", testCallbacks}, {"proof", testProof}, {"soak", testSoak}} {
+	}{{"static local", testStaticLocal}, {"system call", testSyscall}, {"cumulative", testCumulative}, {"callbacks", testCallbacks}, {"proof", testProof}} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
 	}
 }

@@ -41,12 +41,13 @@ func TestTargets(t *testing.T) {
 			b := newBench(t, series)
 			m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: cpus[series], Log: vm.Policy{
 				Taint: "OEK",
-				Allow: []string{`livepatch: failed to enable patch 'fix_other'`, `livepatch: pre-patch callback failed for object '8021q'`, `livepatch: patch 'fix_other' failed for module '8021q', refusing`},
+				Allow: []string{`disagrees about version of symbol`, `no symbol version for`, `version magic`, `Unknown symbol`,
+					`livepatch: failed to enable patch 'fix_other'`, `livepatch: pre-patch callback failed for object '8021q'`, `livepatch: patch 'fix_other' failed for module '8021q', refusing`},
 			}})
 			for _, c := range []struct {
 				name string
 				test func(*testing.T, *bench, *vm.Machine)
-			}{{"layout", testLayout}, {"reload", testReload}, {"two modules", testTwoModules}, {"another build", testOtherModule}, {"signatures", testEnforce}} {
+			}{{"layout", testLayout}, {"reload", testReload}, {"two modules", testTwoModules}, {"another build", testOtherModule}, {"strangers", testStrangers}, {"soak", testSoak}, {"signatures", testEnforce}} {
 				t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
 			}
 		})
@@ -206,6 +207,27 @@ func testOtherModule(t *testing.T, b *bench, m *vm.Machine) {
 		err := errors.Join(m.Modprobe(ctx, "8021q", ""), shows(ctx, m, vlanConfig, "patched", true), unload(ctx, m, mod.Name), m.Unload(ctx, "8021q"))
 		if err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// testStrangers loads what is not for this kernel: a module for another version,
+// and one without a CRC.
+func testStrangers(t *testing.T, b *bench, m *vm.Machine) {
+	other := "6.12"
+	if !strings.HasPrefix(b.stock.Release, "6.1.") {
+		other = "6.1"
+	}
+	version := newBench(t, other).build(t, module.Options{Name: "fix_version"}, greeting...).Bytes()
+	mine := b.build(t, module.Options{Name: "fix_crc"}, greeting...).Bytes()
+	entry := append([]byte("klp_enable_patch"), 0) // in __versions it is the first
+	crc := bytes.Replace(mine, entry, append([]byte("klp_enable_petch"), 0), 1)
+	for name, image := range map[string][]byte{"version": version, "CRC": crc} {
+		if err := m.Load(t.Context(), image, ""); !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOEXEC) {
+			t.Errorf("%s: %v, want EINVAL or ENOEXEC", name, err)
+		}
+		if err := shows(t.Context(), m, "/proc/cmdline", "patched", false); err != nil {
+			t.Error(err)
 		}
 	}
 }

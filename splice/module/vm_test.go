@@ -2,6 +2,8 @@ package module_test
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/vm"
@@ -20,7 +22,9 @@ func TestPatches(t *testing.T) {
 		t.Run(series, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, series)
-			m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: cpus[series], Log: vm.Policy{Taint: "OEK"}})
+			m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: cpus[series], Log: vm.Policy{
+				Taint: "OEKW", Allow: []string{`version_proc_show\+.*\[fix_warning\]`}, // what that one shows
+			}})
 			for _, p := range patches {
 				if p.only == "" || p.only == series {
 					t.Run(p.name, func(t *testing.T) { p.test(t, b, m) })
@@ -39,9 +43,22 @@ func (p *patch) test(t *testing.T, b *bench, m *vm.Machine) {
 	if err := m.Load(ctx, mod.Bytes(), ""); err != nil {
 		t.Fatal(err)
 	}
-	err := errors.Join(settle(ctx, m, mod.Name), shows(ctx, m, p.path, p.want, !p.not), shows(ctx, m, p.path, p.want, !p.not))
+	err := settle(ctx, m, mod.Name)
+	if p.write[0] != "" {
+		err = errors.Join(err, m.WriteFile(ctx, p.write[0], []byte(p.write[1])))
+	}
+	err = errors.Join(err, shows(ctx, m, p.path, p.want, !p.not), shows(ctx, m, p.path, p.want, !p.not))
+	if p.shows[0] != "" {
+		err = errors.Join(err, shows(ctx, m, p.shows[0], p.shows[1], true))
+	}
+	if p.write[0] != "" {
+		err = errors.Join(err, m.WriteFile(ctx, p.write[0], []byte(p.write[2])))
+	}
 	if err != nil {
 		t.Error(err)
+	}
+	if log, err := m.Log(ctx); err != nil || !slices.ContainsFunc(log, func(r vm.Record) bool { return strings.Contains(r.Text, p.logged) }) {
+		t.Errorf("the log does not say %q, %v", p.logged, err)
 	}
 	if err := unload(ctx, m, mod.Name); err != nil {
 		t.Fatal(err)
