@@ -167,10 +167,29 @@ func (img *Image) sortSymbols() {
 		}
 		return 0
 	}
-	slices.SortStableFunc(img.symbols, func(a, b Symbol) int {
-		return cmp.Or(cmp.Compare(tls(&a), tls(&b)), cmp.Compare(a.Addr, b.Addr),
-			cmp.Compare(a.Module, b.Module), strings.Compare(a.Name, b.Name))
+	// Symbols are large, and many: what is sorted is a list of places.
+	list := img.symbols
+	order := make([]int32, len(list))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(i, j int32) int {
+		a, b := &list[i], &list[j]
+		if c := cmp.Compare(tls(a), tls(b)); c != 0 {
+			return c
+		}
+		if a.Addr != b.Addr {
+			return cmp.Compare(a.Addr, b.Addr)
+		}
+		if c := cmp.Or(cmp.Compare(a.Module, b.Module), strings.Compare(a.Name, b.Name)); c != 0 {
+			return c
+		}
+		return cmp.Compare(i, j)
 	})
+	img.symbols = make([]Symbol, len(list))
+	for i, k := range order {
+		img.symbols[i] = list[k]
+	}
 	img.symbols = slices.CompactFunc(img.symbols, func(a, b Symbol) bool {
 		return a.Name == b.Name && a.Addr == b.Addr && a.Module == b.Module && tls(&a) == tls(&b) && (a.Index == 0 || b.Index == 0)
 	})
@@ -178,8 +197,14 @@ func (img *Image) sortSymbols() {
 	symbols := img.symbols
 	img.byName = sync.OnceValue(func() map[string][]int32 {
 		names := make(map[string][]int32, len(symbols))
+		one := make([]int32, len(symbols)) // most names are there once
 		for i := range symbols {
-			names[symbols[i].Name] = append(names[symbols[i].Name], int32(i))
+			one[i] = int32(i)
+			if list, ok := names[symbols[i].Name]; ok {
+				names[symbols[i].Name] = append(list, int32(i))
+			} else {
+				names[symbols[i].Name] = one[i : i+1 : i+1]
+			}
 		}
 		return names
 	})

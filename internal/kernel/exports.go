@@ -21,6 +21,7 @@ const ksymtabEntry = 12
 // Exports reads __ksymtab and __ksymtab_gpl with the CRCs beside them.
 func (k *Image) Exports() (map[string]Export, error) {
 	out := map[string]Export{}
+	read := k.chunks()
 	for _, suffix := range []string{"", "_gpl"} {
 		span, err := k.span("__start___ksymtab"+suffix, "__stop___ksymtab"+suffix)
 		if err != nil {
@@ -37,11 +38,11 @@ func (k *Image) Exports() (map[string]Export, error) {
 				return span[0] + uint64(i+field) + uint64(int64(int32(binary.LittleEndian.Uint32(tab[i+field:]))))
 			}
 			e.Addr = at(0)
-			if e.Name, err = k.text(at(4)); err != nil {
+			if e.Name, err = k.text(read, at(4)); err != nil {
 				return nil, err
 			}
 			if binary.LittleEndian.Uint32(tab[i+8:]) != 0 {
-				if e.Namespace, err = k.text(at(8)); err != nil {
+				if e.Namespace, err = k.text(read, at(8)); err != nil {
 					return nil, err
 				}
 			}

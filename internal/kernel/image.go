@@ -94,16 +94,10 @@ func (k *Image) read() error {
 		return err
 	}
 	k.symbols = make([]Symbol, 0, len(syms))
-	k.byName = make(map[string][]int32, len(syms))
 	for i := range syms {
 		k.addSymbol(&syms[i])
 	}
-	slices.SortStableFunc(k.symbols, func(a, b Symbol) int {
-		return cmp.Or(cmp.Compare(a.Addr, b.Addr), strings.Compare(a.Name, b.Name))
-	})
-	for i := range k.symbols {
-		k.byName[k.symbols[i].Name] = append(k.byName[k.symbols[i].Name], int32(i))
-	}
+	k.sort()
 	for _, r := range []struct {
 		lo, hi string
 		to     *[2]uint64
@@ -113,6 +107,35 @@ func (k *Image) read() error {
 		}
 	}
 	return nil
+}
+
+// sort brings the symbols in order, and lists them by name. They are large, and
+// many: what is sorted is a list of places.
+func (k *Image) sort() {
+	list := k.symbols
+	order := make([]int32, len(list))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(i, j int32) int {
+		a, b := &list[i], &list[j]
+		if a.Addr != b.Addr {
+			return cmp.Compare(a.Addr, b.Addr)
+		}
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(i, j))
+	})
+	k.symbols = make([]Symbol, len(list))
+	k.byName = make(map[string][]int32, len(list))
+	for i, n := range order {
+		s := &k.symbols[i]
+		*s = list[n]
+		order[i] = int32(i) // most names are there once
+		if list, ok := k.byName[s.Name]; ok {
+			k.byName[s.Name] = append(list, int32(i))
+		} else {
+			k.byName[s.Name] = order[i : i+1 : i+1]
+		}
+	}
 }
 
 // slides names symbols that the linker put into the per-CPU section although
@@ -194,11 +217,11 @@ func (k *Image) Read(addr, size uint64) ([]byte, error) {
 }
 
 // text reads a NUL-terminated string.
-func (k *Image) text(addr uint64) (string, error) {
-	for n := uint64(64); ; n *= 4 {
-		b, err := k.Read(addr, n)
-		if err != nil {
-			return "", err
+func (k *Image) text(read func(b []byte, addr uint64) error, addr uint64) (string, error) {
+	for n := 64; ; n *= 4 {
+		b := make([]byte, n)
+		if err := read(b, addr); err != nil {
+			return "", &Error{Image: k.Path, What: fmt.Sprintf("address %#x", addr), Msg: "can't be read", Err: err}
 		}
 		if i := slices.Index(b, 0); i >= 0 {
 			return string(b[:i]), nil
@@ -216,7 +239,7 @@ func (k *Image) Vermagic() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return k.text(s.Addr)
+	return k.text(k.chunks(), s.Addr)
 }
 
 // BuildID returns the content of the note NT_GNU_BUILD_ID, and its address:

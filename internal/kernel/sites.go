@@ -81,10 +81,7 @@ func instruction(t *siteReader, _ []byte, addr uint64) uint64 {
 // Sites reads the tables of the image. A table that the image does not have is
 // one that its version does not know.
 func (k *Image) Sites(l Layout) (*Sites, error) {
-	r := &siteReader{alt: l["alt_instr"], read: func(b []byte, addr uint64) error {
-		_, err := k.File.ReadAddr(b, addr)
-		return err
-	}}
+	r := &siteReader{alt: l["alt_instr"], read: k.chunks()}
 	out := &Sites{}
 	for i := range siteTables {
 		row := &siteTables[i]
@@ -126,6 +123,29 @@ func (k *Image) Sites(l Layout) (*Sites, error) {
 	return out, nil
 }
 
+// chunks returns a function that reads linked bytes in order, more or less, and
+// does not ask the file for each.
+func (k *Image) chunks() func(b []byte, addr uint64) error {
+	const size = 1 << 16
+	seen := map[uint64][]byte{}
+	return func(b []byte, addr uint64) error {
+		at := addr &^ (size - 1)
+		c, ok := seen[at]
+		if !ok {
+			c = make([]byte, size)
+			n, _ := k.File.ReadAddr(c, at)
+			c = c[:n]
+			seen[at] = c
+		}
+		if off := addr - at; off+uint64(len(b)) <= uint64(len(c)) {
+			copy(b, c[off:])
+			return nil
+		}
+		_, err := k.File.ReadAddr(b, addr)
+		return err
+	}
+}
+
 // Sites reads the tables of a module, whose relocated bytes read returns for
 // addresses as in [Module.Addresses].
 func (m *Module) Sites(l Layout, read func(b []byte, addr uint64) error) (*Sites, error) {
@@ -151,7 +171,10 @@ func (m *Module) Sites(l Layout, read func(b []byte, addr uint64) error) (*Sites
 
 func (s *Sites) sort() {
 	slices.SortFunc(s.list, func(a, b Site) int {
-		return cmp.Or(cmp.Compare(a.Addr, b.Addr), cmp.Compare(a.Size, b.Size), strings.Compare(a.Table, b.Table))
+		if a.Addr != b.Addr {
+			return cmp.Compare(a.Addr, b.Addr)
+		}
+		return cmp.Or(cmp.Compare(a.Size, b.Size), strings.Compare(a.Table, b.Table))
 	})
 	slices.Sort(s.fentry)
 }

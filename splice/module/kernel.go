@@ -1,8 +1,11 @@
 package module
 
 import (
+	"errors"
 	"fmt"
 	"io"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc"
@@ -28,19 +31,26 @@ type Kernel struct {
 // parts are documented at their users; an image that lacks one is an error that
 // names it.
 func OpenKernel(path string) (*Kernel, error) {
-	img, err := kernel.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	k := &Kernel{image: img}
-	if err := k.read(path); err != nil {
+	k := &Kernel{}
+	var g errgroup.Group
+	g.Go(func() (err error) { // what to match against needs nothing of the rest
+		k.run, err = reloc.OpenELF(path)
+		return err
+	})
+	g.Go(func() (err error) {
+		if k.image, err = kernel.Open(path); err != nil {
+			return err
+		}
+		return k.read()
+	})
+	if err := g.Wait(); err != nil {
 		k.Close()
 		return nil, fmt.Errorf("open kernel: %w", err)
 	}
 	return k, nil
 }
 
-func (k *Kernel) read(path string) (err error) {
+func (k *Kernel) read() (err error) {
 	if k.layout, err = k.image.Layout(); err != nil {
 		return err
 	}
@@ -53,10 +63,7 @@ func (k *Kernel) read(path string) (err error) {
 	if k.magic, err = k.image.Vermagic(); err != nil {
 		return err
 	}
-	if k.id, k.idAddr, err = k.image.BuildID(); err != nil {
-		return err
-	}
-	k.run, err = reloc.OpenELF(path)
+	k.id, k.idAddr, err = k.image.BuildID()
 	return err
 }
 
@@ -82,8 +89,12 @@ func (k *Kernel) Vermagic() string { return k.magic }
 
 // Close closes the files.
 func (k *Kernel) Close() error {
+	var errs []error
 	if k.run != nil {
-		k.run.Close()
+		errs = append(errs, k.run.Close())
 	}
-	return k.image.Close()
+	if k.image != nil {
+		errs = append(errs, k.image.Close())
+	}
+	return errors.Join(errs...)
 }
