@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -45,6 +46,9 @@ func runFolders(opt options, w io.Writer, term cli.Terminal) (int, error) {
 	if len(pairs) == 0 {
 		return exitError, fmt.Errorf("no object has the same path below %s and %s", opt.pre, opt.post)
 	}
+	// what is read of a pair is garbage as soon as it is compared: less of the time
+	// goes into looking for it
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range pairs {
@@ -145,6 +149,8 @@ func (r *pairResult) compare(opt options) error {
 		r.report = report{Outcome: outcomeError, Functions: []verdict{}, Data: []verdict{}, Findings: []elfdiff.Finding{}, Refusals: []elfdiff.Refusal{}}
 		return nil
 	}
+	defer d.Pre.Close()
+	defer d.Post.Close()
 	r.report = reportOf(d, opt.all)
 	if opt.html == "" {
 		return nil
