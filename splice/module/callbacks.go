@@ -51,3 +51,45 @@ func (b *builder) setCallbacks(d *section, off uint64, hooks map[string]target) 
 		}
 	}
 }
+
+// own has a callback of the kernel itself do something for the module, in front of
+// what the patch brings for it.
+func (b *builder) own(name string, part func(a *asm)) {
+	if b.parts == nil {
+		b.parts = map[string][]func(a *asm){}
+	}
+	b.parts[name] = append(b.parts[name], part)
+}
+
+// ownCallbacks writes these callbacks. Each part may use %rbx.
+func (b *builder) ownCallbacks(a *asm) {
+	for _, name := range callbacks {
+		parts := b.parts[name]
+		if len(parts) == 0 {
+			continue
+		}
+		hooks := b.objectOf(nil).hooks
+		user, chained := hooks[name]
+		hooks[name] = target{symbol: b.function(a, name, elf.STB_LOCAL, func(b *builder, a *asm) {
+			a.emit(endbr...)
+			a.emit(0x53) // push %rbx
+			a.depth(16)
+			a.emit(0x41, 0x54) // push %r12
+			a.depth(24)
+			a.emit(0x49, 0x89, 0xfc) // mov %rdi,%r12
+			for _, part := range parts {
+				part(a)
+			}
+			a.emit(0x31, 0xc0) // xor %eax,%eax
+			if chained {
+				a.emit(0x4c, 0x89, 0xe7) // mov %r12,%rdi
+				a.imm(elf.R_X86_64_PLT32, user.symbol, user.addend-4, 0xe8)
+			}
+			a.emit(0x41, 0x5c) // pop %r12
+			a.depth(16)
+			a.emit(0x5b) // pop %rbx
+			a.depth(8)
+			b.ret(a)
+		})}
+	}
+}

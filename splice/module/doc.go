@@ -53,6 +53,20 @@
 // the loader has to know the key before the module is there. Static calls of it
 // go through their trampolines.
 //
+// # Functions that are not traced
+//
+// Livepatch takes over what begins with a call of the function tracer. What does
+// not (inline functions that exist nevertheless, lib, kernel/trace) is taken over
+// by a kprobe, once the transition is over, and until before it is undone. A call
+// out of the handler of another kprobe still runs the old function. Several such
+// functions in one update have to be asked for ([Options].Probes).
+//
+// # Constants
+//
+// Where a pair was compared with elfdiff.Options.InPlace, changed constants are
+// overwritten after the transition, in aligned words, and restored before it is
+// undone. When another update replaces this one (Replace), what was written stays.
+//
 // # Limits
 //
 // What can't be done safely is refused with a [splice.Refusal]: see the codes of

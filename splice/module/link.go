@@ -38,6 +38,7 @@ func (b *builder) link(pairs []Pair) {
 	}
 	for _, l := range all {
 		l.relocations()
+		l.overwrites()
 		l.shifts()
 		for i := range l.carried.Replacements {
 			l.replace(&l.carried.Replacements[i])
@@ -82,9 +83,6 @@ func (b *builder) extract(p *Pair) *linker {
 		}
 		b.refused.add(err)
 		return nil
-	}
-	for i := range x.InPlace {
-		b.refused.add(refuse(CodeInPlace, x.InPlace[i].Name, "", 0, "it would have to be overwritten where it is"))
 	}
 	return &linker{builder: b, pair: p, obj: b.objectOf(p.Target), carried: x, spec: x.Spec, object: p.Diff.Post.Name()}
 }

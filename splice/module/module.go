@@ -124,20 +124,23 @@ type builder struct {
 	depends map[string]bool // modules that export what is used
 	objects []*object
 	probes  []probed
-	probing *probeKit         // nil when there are no probes
-	offers  map[string]target // symbols that an object brings along for others
-	strings map[string]uint64 // in .rodata.str
-	copies  []copied
-	poke    target // text_poke, once it is needed
-	mutex   target // text_mutex, likewise
-	note    *section
-	table   uint64  // of the checks of init, in .rodata
-	jumper  *jumper // nil when there are no jumps
+	// saves, writes and restores are about constants that are overwritten.
+	saves, writes, restores []copied
+	parts                   map[string][]func(a *asm) // of callbacks
+	probing                 *probeKit                 // nil when there are no probes
+	offers                  map[string]target         // symbols that an object brings along for others
+	strings                 map[string]uint64         // in .rodata.str
+	copies                  []copied
+	poke                    target // text_poke, once it is needed
+	mutex                   target // text_mutex, likewise
+	note                    *section
+	table                   uint64  // of the checks of init, in .rodata
+	jumper                  *jumper // nil when there are no jumps
 }
 
 // something refuses an update that does nothing.
 func (b *builder) something() {
-	if len(b.refused) > 0 || len(b.probes) > 0 {
+	if len(b.refused) > 0 || len(b.probes) > 0 || len(b.writes) > 0 {
 		return
 	}
 	for _, o := range b.objects {

@@ -23,6 +23,11 @@ func (b *builder) patch() {
 	a := b.asm()
 	b.jumps(a)
 	b.probeCode(a)
+	b.planOverwrites()
+	if len(b.copies) > 0 {
+		b.pokes(a, "copy", b.copier)
+	}
+	b.ownCallbacks(a)
 	objs := d.append(8, make([]byte, obj.Size*uint64(len(b.objects)+1)))
 	b.define("objs", elf.STT_OBJECT, d, objs, obj.Size*uint64(len(b.objects)+1))
 	for i, o := range b.objects {

@@ -193,8 +193,8 @@ func (b *builder) probeCode(a *asm) {
 		d.rela(p.probe+k.probe.Offsets["post_handler"], elf.R_X86_64_64, after, 0)
 		d.rela(p.probe+k.probe.Size, elf.R_X86_64_64, stub, 0)
 	}
-	b.probeCallback(a, "post_patch", "enable_kprobe")
-	b.probeCallback(a, "pre_unpatch", "disable_kprobe")
+	b.own("post_patch", func(a *asm) { b.eachProbe(a, "enable_kprobe") })
+	b.own("pre_unpatch", func(a *asm) { b.eachProbe(a, "disable_kprobe") })
 }
 
 // handler has execution go on at the stub.
@@ -238,25 +238,12 @@ func (a *asm) word(v uint64) { a.emit(byte(v), byte(v>>8), byte(v>>16), byte(v>>
 // SOH and 3.
 const notRedirected = "\x013%s: %s failed for the probe at %pS\n"
 
-// probeCallback writes a callback of livepatch that calls a function for every
-// probe.
-func (b *builder) probeCallback(a *asm, callback, fn string) {
-	hooks := b.objectOf(nil).hooks
-	if _, twice := hooks[callback]; twice {
-		b.refused.add(refuse(CodeTwice, callback, "", 0, "the probes of functions that are not traced need this callback"))
-	}
-	sym := b.function(a, callback, elf.STB_LOCAL, func(b *builder, a *asm) { b.eachProbe(a, fn) })
-	hooks[callback] = target{symbol: sym}
-}
-
+// eachProbe calls a function for every probe. It is part of a callback.
 func (b *builder) eachProbe(a *asm, fn string) {
 	r := b.rodata()
 	_, format := b.string(notRedirected)
 	_, name := b.string(b.opt.Name)
 	_, what := b.string(fn)
-	a.emit(endbr...)
-	a.emit(0x53) // push %rbx
-	a.depth(16)
 	a.imm(elf.R_X86_64_32S, b.data().anchor, int64(b.probing.list), 0x48, 0xc7, 0xc3) // mov $list,%rbx
 	a.label("probe")
 	a.emit(0x48, 0x8b, 0x3b) // mov (%rbx),%rdi
@@ -277,9 +264,6 @@ func (b *builder) eachProbe(a *asm, fn string) {
 	a.emit(0x48, 0x83, 0xc3, 0x08) // add $8,%rbx
 	a.jump(0xeb, "probe")          // jmp probe
 	a.label("end")
-	a.emit(0x5b) // pop %rbx
-	a.depth(8)
-	b.ret(a)
 }
 
 // allProbes calls register_kprobes or unregister_kprobes.

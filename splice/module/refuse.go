@@ -49,7 +49,7 @@ var hints = map[splice.Code]string{
 	CodeNoObjtool:          "run the kernel's own objtool on pre and post",
 	CodeTwice:              "give each object once",
 	CodeOtherBuild:         "give the module that belongs to this build of the kernel, as it is shipped",
-	CodeInPlace:            "leave elfdiff.Options.InPlace out",
+	CodeInPlace:            "leave elfdiff.Options.InPlace out, and the constant as it is",
 	CodeModuleKey:          "ask for the state of the key instead, with static_key_enabled(), or leave the tracepoint out",
 	CodeModuleRef:          "reach it from ordinary code or data",
 	CodeNoJump:             "change its callers instead",

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -30,7 +31,7 @@ func TestState(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *bench, *vm.Machine)
-	}{{"static local", testStaticLocal}, {"system call", testSyscall}, {"cumulative", testCumulative}, {"callbacks", testCallbacks}, {"proof", testProof}} {
+	}{{"static local", testStaticLocal}, {"system call", testSyscall}, {"cumulative", testCumulative}, {"callbacks", testCallbacks}, {"in place", testInPlace}, {"proof", testProof}} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
 	}
 }
@@ -44,6 +45,39 @@ func testStaticLocal(t *testing.T, b *bench, m *vm.Machine) {
 		t.Fatal(err)
 	}
 	mod := b.build(t, module.Options{Name: "fix_boot_id"}, change("drivers/char/random.c", `"%pU", uuid);`, `"%pUB", uuid);`)...)
+	apply(t, m, mod)
+	if err := shows(t.Context(), m, path, strings.ToUpper(string(before)), true); err != nil {
+		t.Error(err)
+	}
+	if err := unload(t.Context(), m, mod.Name); err != nil {
+		t.Fatal(err)
+	}
+	if err := shows(t.Context(), m, path, string(before), true); err != nil {
+		t.Error(err)
+	}
+}
+
+// testInPlace overwrites a constant that the whole kernel uses.
+func testInPlace(t *testing.T, b *bench, m *vm.Machine) {
+	const path = "/proc/sys/kernel/random/boot_id"
+	before, err := m.ReadFile(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := b.pair(t, change("lib/hexdump.c", `hex_asc[] = "0123456789abcdef"`, `hex_asc[] = "0123456789ABCDEF"`)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := p.Diff.Outcome(); o != elfdiff.OutcomeJudge {
+		t.Errorf("%s without a word", o)
+	}
+	if p.Diff, err = elfdiff.Compare(p.Diff.Pre, p.Diff.Post, elfdiff.Options{Tables: true, InPlace: true}); err != nil {
+		t.Fatal(err)
+	}
+	mod, err := module.Build(b.kernel, module.Options{Name: "fix_in_place"}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
 	apply(t, m, mod)
 	if err := shows(t.Context(), m, path, strings.ToUpper(string(before)), true); err != nil {
 		t.Error(err)
@@ -106,7 +140,7 @@ func testCumulative(t *testing.T, b *bench, m *vm.Machine) {
 
 // testCallbacks has livepatch call functions of the patch around the transition.
 func testCallbacks(t *testing.T, b *bench, m *vm.Machine) {
-	mod := b.build(t, module.Options{Name: "fix_callbacks"}, version(`
+	mod := b.build(t, module.Options{Name: "fix_callbacks"}, append(version(`
 struct klp_object;
 static int stage;
 static int before(struct klp_object *o) { stage = 10; return 0; }
@@ -115,9 +149,13 @@ static void bye(struct klp_object *o) { pr_info("gosplice: callback at stage %d\
 static int (*p1)(struct klp_object *) __used __section(".kpatch.callbacks.pre_patch") = before;
 static void (*p2)(struct klp_object *) __used __section(".kpatch.callbacks.post_patch") = after;
 static void (*p3)(struct klp_object *) __used __section(".kpatch.callbacks.post_unpatch") = bye;
-`, `	seq_printf(m, "stage %d\n", stage);`)...)
+`, `	seq_printf(m, "stage %d\n", stage);`), pagebuf("lib/bitmap.c")...)...)
 	apply(t, m, mod)
 	if err := shows(t.Context(), m, "/proc/version", "stage 11", true); err != nil {
+		t.Error(err)
+	}
+	// a function that is not traced takes callbacks too: these come after its
+	if err := shows(t.Context(), m, "/sys/devices/system/cpu/online", "probed", true); err != nil {
 		t.Error(err)
 	}
 	if err := unload(t.Context(), m, mod.Name); err != nil {

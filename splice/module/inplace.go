@@ -1,0 +1,160 @@
+package module
+
+import (
+	"bytes"
+	"debug/elf"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// Constants that are overwritten in place (elfdiff.Options.InPlace): what differs is
+// written when the transition of livepatch is over, as text is, and what stood
+// there, which init has saved, before it is undone. Only what differs is written, in
+// aligned words, so that who reads one finds the old or the new. When another update
+// replaces this one, what was written stays: so it may lead to nothing that is part
+// of the module.
+
+// inPlaceUnit is the unit of what is written, bytes; inPlaceMost bounds a row, which
+// must not cross more than one page (text_poke of arch/x86/kernel/alternative.c).
+const (
+	inPlaceUnit = 8
+	inPlaceMost = 256
+)
+
+// overwrites plans the constants that are overwritten.
+func (l *linker) overwrites() {
+	for i := range l.carried.InPlace {
+		u := &l.carried.InPlace[i]
+		addr, ok := l.constant(u)
+		switch {
+		case l.obj.target != nil:
+			l.refused.add(refuse(CodeInPlace, u.Name, "", 0, "it is in a module"))
+		case !ok:
+			l.refused.add(refuse(splice.CodeNotLocated, u.Name, l.object, 0, "run-pre matching does not say where it is, and its name does not either"))
+		case l.image.IsInit(addr):
+			l.refused.add(refuse(CodeInit, u.Name, "", addr, "it is freed after boot"))
+		case l.leadsHere(u):
+		default:
+			l.overwriteConst(u, addr)
+		}
+	}
+}
+
+// constant returns where a constant is: as run-pre matching says, or, when nothing
+// that was matched refers to it, at the only symbol of its name, where its content
+// has to stand.
+func (l *linker) constant(u *elfdiff.DataUpdate) (uint64, bool) {
+	if addr, ok := l.pair.Match.AtomAddr(u.Pre); ok {
+		return addr, true
+	}
+	list := l.image.Symbols(u.Name)
+	if len(list) != 1 || strings.Contains(u.Name, ".") {
+		return 0, false
+	}
+	b, err := l.image.Read(list[0].Addr, uint64(len(u.Old)))
+	if err != nil {
+		return 0, false
+	}
+	mask := l.maskOf(u)
+	for i := range b {
+		if (b[i]^u.Old[i])&mask[i] != 0 {
+			return 0, false
+		}
+	}
+	return list[0].Addr, true
+}
+
+// maskOf says which bytes of a constant hold no reference.
+func (l *linker) maskOf(u *elfdiff.DataUpdate) []byte {
+	mask := bytes.Repeat([]byte{0xff}, len(u.Old))
+	for _, r := range l.pair.Diff.Pre.Atom(u.Pre).Refs {
+		clear(mask[min(r.Offset, uint64(len(mask))):min(r.Offset+relocations[r.Type], uint64(len(mask)))])
+	}
+	return mask
+}
+
+// leadsHere refuses a constant whose new content leads to the module.
+func (l *linker) leadsHere(u *elfdiff.DataUpdate) bool {
+	for _, r := range u.Relas {
+		if !l.external[r.Sym] {
+			l.refused.add(refuse(CodeInPlace, u.Name, "", r.Offset, "its new content leads to what is part of the update"))
+			return true
+		}
+	}
+	return false
+}
+
+// overwriteConst checks one, and notes the rows that save, write and restore it.
+func (l *linker) overwriteConst(u *elfdiff.DataUpdate, addr uint64) {
+	where, err := l.at(u.Name, addr)
+	if err != nil {
+		l.refused.add(err)
+		return
+	}
+	c := newCheck(u.Name, where, u.Old)
+	c.mask = l.maskOf(u)
+	l.obj.checks = append(l.obj.checks, c)
+	r, d := l.rodata(), l.data()
+	fresh, saved := r.append(inPlaceUnit, u.New), d.append(inPlaceUnit, make([]byte, len(u.New)))
+	l.builder.define("new_"+u.Name, elf.STT_OBJECT, r, fresh, uint64(len(u.New)))
+	l.builder.define("old_"+u.Name, elf.STT_OBJECT, d, saved, uint64(len(u.New)))
+	for _, rela := range u.Relas {
+		if _, ok := relocations[rela.Type]; !ok {
+			l.refused.add(refuse(CodeRelocation, u.Name, "", rela.Offset, "%v", elf.R_X86_64(rela.Type)))
+			continue
+		}
+		t := l.syms[rela.Sym].final()
+		r.rela(fresh+rela.Offset, elf.R_X86_64(rela.Type), t.symbol, t.addend+rela.Addend)
+	}
+	for _, s := range stretches(u) {
+		run := target{symbol: where.symbol, addend: where.addend + int64(s[0])}
+		keep := target{symbol: d.anchor, addend: int64(saved + s[0])}
+		l.saves = append(l.saves, copied{keep, run, s[1] - s[0]})
+		l.writes = append(l.writes, copied{run, target{symbol: r.anchor, addend: int64(fresh + s[0])}, s[1] - s[0]})
+		l.restores = append(l.restores, copied{run, keep, s[1] - s[0]})
+	}
+}
+
+// stretches returns the parts of a constant that differ, or may: half-open.
+func stretches(u *elfdiff.DataUpdate) [][2]uint64 {
+	var out [][2]uint64
+	size := uint64(len(u.New))
+	for lo := uint64(0); lo < size; lo += inPlaceUnit {
+		hi := min(lo+inPlaceUnit, size)
+		if bytes.Equal(u.Old[lo:hi], u.New[lo:hi]) && !touched(u.Relas, lo, hi) {
+			continue
+		}
+		if n := len(out); n > 0 && out[n-1][1] == lo && hi-out[n-1][0] <= inPlaceMost {
+			out[n-1][1] = hi
+			continue
+		}
+		out = append(out, [2]uint64{lo, hi})
+	}
+	return out
+}
+
+func touched(relas []elfobj.Rela, lo, hi uint64) bool {
+	for _, r := range relas {
+		if r.Offset < hi && r.Offset+relocations[r.Type] > lo {
+			return true
+		}
+	}
+	return false
+}
+
+// planOverwrites has callbacks write and restore.
+func (b *builder) planOverwrites() {
+	if len(b.writes) == 0 {
+		return
+	}
+	for _, p := range []struct {
+		callback, table string
+		rows            []copied
+	}{{"post_patch", "writes", b.writes}, {"pre_unpatch", "restores", b.restores}} {
+		b.own(p.callback, func(a *asm) { b.overwrite(a, b.copyTable(p.table, p.rows)) })
+	}
+	b.copies = append(b.copies, b.saves...)
+}
