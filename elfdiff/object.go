@@ -31,6 +31,7 @@ type Object struct {
 	module      bool // see isModule
 	debug       debugInfo
 	inliners    inliners
+	types       typeInfo
 }
 
 type atomRange struct{ lo, hi AtomID }

@@ -44,10 +44,9 @@ func (d *Diff) Types() ([]TypeChange, error) {
 func (d *Diff) typeComparer() (*typeComparer, error) {
 	c := &typeComparer{cache: make([]typePair, typeCache)}
 	for i, o := range []*Object{d.Pre, d.Post} {
-		s := &typeSide{o: o, d: o.dwarf()}
-		var err error
-		if s.x, err = s.d.Index(); err != nil {
-			return nil, noTypes(o, err)
+		s, err := o.typeSide()
+		if err != nil {
+			return nil, err
 		}
 		c.side[i] = s
 		c.names.text[i] = s.d.Strings()

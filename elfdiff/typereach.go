@@ -224,7 +224,7 @@ func (r *reach) find(entry uint64, best map[*Change]TypeUse) {
 // reach reads what all changed functions and data objects lead to.
 func (f *typeFinder) reach(side int, s *typeSide) *reach {
 	r := &reach{g: typeGraph{s: s, index: map[uint64]int32{}}}
-	v := &variables{s: s}
+	v := s.o.variables()
 	for _, list := range [][]Change{f.d.Functions, f.d.Data} {
 		for i := range list {
 			ch := &list[i]

@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"debug/elf"
+	"sync"
 
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
@@ -9,39 +10,113 @@ import (
 // variables finds the variables that atoms use, by debug information.
 type variables struct {
 	s *typeSide
-	// byPlace and byName hold the entries of variables: of those in this object,
-	// and of those that it declares.
+	// byPlace and byName hold the entries of the outermost variables: of those in
+	// this object, and of those that it declares.
 	byPlace map[dwarf.Addr]uint64
 	byName  map[string]uint64
+	// statics are the variables inside functions, read when they are asked for.
+	once    sync.Once
+	statics map[dwarf.Addr]uint64
 }
 
-// read indexes the outermost variables.
-func (v *variables) read() {
-	if v.byPlace != nil {
+// typeInfo is what an object's debug information says about types and variables.
+type typeInfo struct {
+	once sync.Once
+	s    *typeSide
+	err  error
+
+	varsOnce sync.Once
+	vars     *variables
+}
+
+// typeSide returns the types of the object.
+func (o *Object) typeSide() (*typeSide, error) {
+	t := &o.types
+	t.once.Do(func() {
+		t.s = &typeSide{o: o, d: o.dwarf()}
+		if t.s.x, t.err = t.s.d.Index(); t.err != nil {
+			t.err = noTypes(o, t.err)
+		}
+	})
+	return t.s, t.err
+}
+
+// variables returns the variables of an object whose types can be read.
+func (o *Object) variables() *variables {
+	o.types.varsOnce.Do(func() {
+		v := &variables{s: o.types.s, byPlace: map[dwarf.Addr]uint64{}, byName: map[string]uint64{}}
+		var e dwarf.Entry
+		for _, off := range v.s.x.Variables {
+			if !v.s.d.Entry(&e, off) {
+				continue
+			}
+			if at, ok := e.Place(); ok {
+				v.byPlace[at] = off
+			}
+			if name := e.Name(); name != "" {
+				v.byName[name] = off
+			}
+		}
+		o.types.vars = v
+	})
+	return o.types.vars
+}
+
+// at returns the entry of the variable at a place, which may be one inside a
+// function.
+func (v *variables) at(place dwarf.Addr) (entry uint64, ok bool) {
+	if entry, ok = v.byPlace[place]; ok {
+		return entry, true
+	}
+	v.once.Do(func() {
+		v.statics = map[dwarf.Addr]uint64{}
+		for _, f := range v.s.x.Functions {
+			v.readStatics(f)
+		}
+	})
+	entry, ok = v.statics[place]
+	return entry, ok
+}
+
+// readStatics finds the static variables of a function.
+func (v *variables) readStatics(f uint64) {
+	var e dwarf.Entry
+	if !v.s.d.Entry(&e, f) {
 		return
 	}
-	v.byPlace, v.byName = map[dwarf.Addr]uint64{}, map[string]uint64{}
-	var e dwarf.Entry
-	for _, off := range v.s.x.Variables {
-		if !v.s.d.Entry(&e, off) {
+	r := dwarf.ChildrenOf(&e)
+	for depth := 1; depth > 0 && r.Next(&e); {
+		switch e.Tag {
+		case dwarf.TagNull:
+			depth--
 			continue
+		case dwarf.TagVariable:
+			if at, ok := e.Place(); ok {
+				v.statics[at] = e.Offset
+			}
 		}
-		if at, ok := e.Place(); ok {
-			v.byPlace[at] = off
-		}
-		if name := e.Name(); name != "" {
-			v.byName[name] = off
+		switch {
+		case !e.Children:
+		case e.Tag == dwarf.TagLexicalBlock || e.Tag == dwarf.TagInlined:
+			depth++
+		default:
+			r.Skip(&e)
 		}
 	}
+}
+
+// typ returns the type of a variable.
+func (v *variables) typ(entry uint64) (typ uint64) {
+	v.variable(entry, func(_ string, t uint64) { typ = t })
+	return typ
 }
 
 // roots yields the names and types of the variables and parameters of a
 // function, of its result, and of the variables that it refers to. For a
 // variable it yields its own type.
 func (v *variables) roots(a *Atom, yield func(name string, typ uint64)) {
-	v.read()
 	if a.Kind != Func {
-		if off, ok := v.byPlace[addr(a, 0)]; ok {
+		if off, ok := v.at(addr(a, 0)); ok {
 			v.variable(off, yield)
 		}
 		return
@@ -52,7 +127,9 @@ func (v *variables) roots(a *Atom, yield func(name string, typ uint64)) {
 		r := &a.Refs[i]
 		off := uint64(0)
 		if r.Target != NoAtom {
-			off = v.byPlace[addr(&v.s.o.Atoms[r.Target], 0)]
+			if t := &v.s.o.Atoms[r.Target]; t.Kind != Func && t.Name != "" {
+				off, _ = v.at(addr(t, 0))
+			}
 		} else if sym := &v.s.o.symbols[r.Sym]; sym.Type() != elf.STT_FUNC {
 			off = v.byName[sym.Name]
 		}

@@ -1,0 +1,159 @@
+package elfdiff
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/dwarf"
+)
+
+// maxMemberDepth bounds how deep members are in each other.
+const maxMemberDepth = 32
+
+// MemberAt names what is at an offset, in bytes, of a variable, as C has it
+// behind the name of the variable: .open, [3].name, .u.number. It is "" for a
+// variable that is no structure, union or array, for padding, and when debug
+// information does not say. Of the members of a union it names the first.
+func (o *Object) MemberAt(id AtomID, off uint64) string {
+	m, _ := o.memberAtBit(id, off*8)
+	return m.path
+}
+
+// memberPlace is a member of a variable.
+type memberPlace struct {
+	path   string
+	off    uint64 // from the start of the variable, bytes
+	size   uint64 // bytes; of a bit-field all that it is in
+	signed bool   // it is a signed number
+	bits   bitRange
+}
+
+// end returns the first bit behind the member.
+func (m *memberPlace) end() uint64 {
+	if m.bits.width > 0 {
+		return m.bits.at + m.bits.width
+	}
+	return (m.off + m.size) * 8
+}
+
+// memberAtBit finds the innermost member at a bit of a variable.
+func (o *Object) memberAtBit(id AtomID, bit uint64) (m memberPlace, ok bool) {
+	a := o.Atom(id)
+	if a == nil || a.Kind == Func || bit/8 >= a.Size {
+		return m, false
+	}
+	s, err := o.typeSide()
+	if err != nil {
+		return m, false
+	}
+	entry, ok := o.variables().at(addr(a, 0))
+	if !ok {
+		return m, false
+	}
+	typ := o.variables().typ(entry)
+	if typ == 0 {
+		return m, false
+	}
+	return s.memberAtBit(typ, bit)
+}
+
+// memberAtBit goes down to the member at a bit of a type.
+func (s *typeSide) memberAtBit(typ, bit uint64) (m memberPlace, ok bool) {
+	var path strings.Builder
+	start := uint64(0) // of what is looked at, bytes
+	var t resolved
+	for range maxMemberDepth {
+		if !s.resolve(&t, typ) {
+			return m, false
+		}
+		switch t.Tag {
+		case dwarf.TagArray:
+			typ = typeOf(&t.Entry)
+			size := s.size(typ, 0)
+			index, ok := arrayIndex(&t.Entry, size, bit/8-start)
+			if !ok {
+				return m, false
+			}
+			path.WriteString(index)
+			start += (bit/8 - start) / size * size
+		case dwarf.TagStructure, dwarf.TagClass, dwarf.TagUnion:
+			x, ok := s.covering(&t.Entry, bit-start*8)
+			if !ok {
+				return m, false
+			}
+			if name := x.Text(dwarf.AttrName); len(name) > 0 {
+				fmt.Fprintf(&path, ".%s", name)
+			}
+			b := bitPlace(&x)
+			if b.width > 0 {
+				b.at += start * 8
+				return memberPlace{path: path.String(), off: b.at / 8, size: (b.at%8 + b.width + 7) / 8, bits: b}, true
+			}
+			typ = typeOf(&x)
+			start += b.at / 8
+		default:
+			enc, _ := t.Int(dwarf.AttrEncoding)
+			signed := t.Tag == dwarf.TagBaseType && (enc == encSigned || enc == encSignedChar)
+			return memberPlace{path: path.String(), off: start, size: s.size(typ, 0), signed: signed}, true
+		}
+	}
+	return m, false
+}
+
+// Encodings of base types, DWARF 5, section 7.8.
+const (
+	encSigned     = 5
+	encSignedChar = 6
+)
+
+// arrayIndex writes the indices of the element at an offset.
+func arrayIndex(e *dwarf.Entry, size, off uint64) (string, bool) {
+	if size == 0 {
+		return "", false
+	}
+	var dims []int64
+	r := dwarf.ChildrenOf(e)
+	var x dwarf.Entry
+	for nextOf(&r, &x, dwarf.TagSubrange) {
+		dims = append(dims, elements(&x))
+	}
+	n := off / size
+	out := ""
+	for i := len(dims) - 1; i > 0; i-- { // of the first dimension what is left
+		if dims[i] <= 0 {
+			return "", false
+		}
+		out = fmt.Sprintf("[%d]", n%uint64(dims[i])) + out
+		n /= uint64(dims[i])
+	}
+	return fmt.Sprintf("[%d]", n) + out, len(dims) > 0
+}
+
+// covering returns the first member that has a bit.
+func (s *typeSide) covering(e *dwarf.Entry, bit uint64) (x dwarf.Entry, ok bool) {
+	r := dwarf.ChildrenOf(e)
+	for nextOf(&r, &x, dwarf.TagMember) {
+		b := bitPlace(&x)
+		if b.width == 0 {
+			b.width = 8 * s.size(typeOf(&x), 0)
+			if b.width == 0 && s.isFlexible(typeOf(&x)) {
+				b.width = 1 << 62
+			}
+		}
+		if bit >= b.at && bit-b.at < b.width {
+			return x, true
+		}
+	}
+	return x, false
+}
+
+// isFlexible reports whether a type is an array without a bound.
+func (s *typeSide) isFlexible(off uint64) bool {
+	var t resolved
+	if !s.resolve(&t, off) || t.Tag != dwarf.TagArray {
+		return false
+	}
+	r := dwarf.ChildrenOf(&t.Entry)
+	var x dwarf.Entry
+	return !nextOf(&r, &x, dwarf.TagSubrange) || elements(&x) < 0
+}
