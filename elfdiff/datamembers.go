@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -57,7 +58,7 @@ func (d *Diff) DataMembers(ch *Change) []DataMember {
 			continue
 		}
 		m, ok := d.Post.memberAtBit(ch.Post, bit)
-		if !ok || m.size == 0 || m.size > maxShown || m.end() <= bit || m.off+m.size > end/8 {
+		if !ok || m.size == 0 || m.size > maxShown && !m.text || m.end() <= bit || m.off+m.size > end/8 {
 			m = memberPlace{path: m.path, off: off, size: min(max(stride(x), stride(y)), end/8-off)}
 		}
 		list = append(list, DataMember{m.path, m.off, m.size, d.Pre.valueText(a, &m), d.Post.valueText(b, &m)})
@@ -107,6 +108,13 @@ func (m *memberPlace) value(a *Atom) uint64 {
 func (o *Object) valueText(a *Atom, m *memberPlace) string {
 	if r := a.refAt(m.off); r != nil {
 		return o.refText(r)
+	}
+	if m.text {
+		b := make([]byte, m.size)
+		for i := range b {
+			b[i] = a.byteAt(m.off + uint64(i))
+		}
+		return quote(bytes.TrimRight(b, "\x00"))
 	}
 	if m.size > 8 || m.size == 3 || m.size > 4 && m.size < 8 {
 		b := make([]byte, m.size)

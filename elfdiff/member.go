@@ -25,6 +25,7 @@ type memberPlace struct {
 	off    uint64 // from the start of the variable, bytes
 	size   uint64 // bytes; of a bit-field all that it is in
 	signed bool   // it is a signed number
+	text   bool   // it is an array of characters
 	bits   bitRange
 }
 
@@ -70,6 +71,9 @@ func (s *typeSide) memberAtBit(typ, bit uint64) (m memberPlace, ok bool) {
 		case dwarf.TagArray:
 			typ = typeOf(&t.Entry)
 			size := s.size(typ, 0)
+			if n := s.size(t.Offset, 0); n > 0 && n <= maxQuoted && s.isChar(typ) {
+				return memberPlace{path: path.String(), off: start, size: n, text: true}, true
+			}
 			index, ok := arrayIndex(&t.Entry, size, bit/8-start)
 			if !ok {
 				return m, false
@@ -102,9 +106,27 @@ func (s *typeSide) memberAtBit(typ, bit uint64) (m memberPlace, ok bool) {
 
 // Encodings of base types, DWARF 5, section 7.8.
 const (
-	encSigned     = 5
-	encSignedChar = 6
+	encSigned       = 5
+	encSignedChar   = 6
+	encUnsignedChar = 8
 )
+
+// isChar reports whether a type is that of characters, and not a number of one
+// byte by the name of a typedef.
+func (s *typeSide) isChar(off uint64) bool {
+	var e dwarf.Entry
+	for range maxTypedefs {
+		if off == 0 || !s.d.Entry(&e, off) || e.Tag == dwarf.TagTypedef {
+			return false
+		}
+		if e.Tag == dwarf.TagBaseType {
+			enc, _ := e.Int(dwarf.AttrEncoding)
+			return enc == encSignedChar || enc == encUnsignedChar && e.Name() == "char"
+		}
+		off = typeOf(&e)
+	}
+	return false
+}
 
 // arrayIndex writes the indices of the element at an offset.
 func arrayIndex(e *dwarf.Entry, size, off uint64) (string, bool) {

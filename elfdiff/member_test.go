@@ -37,7 +37,7 @@ func TestMembers(t *testing.T) {
 	want := map[string][]string{
 		"ops": {
 			`.name: "one" -> "two"`, ".open: first -> second", ".number: 1 -> 7",
-			".in[0][0].hi: 3 -> 4", ".in[0][1].a: 0 -> 5", ".text[2]: 120 -> 110",
+			".in[0][0].hi: 3 -> 4", ".in[0][1].a: 0 -> 5", `.text: "text" -> "tent"`,
 		},
 		"table":   {"[1].open: second -> first", "[1].number: 0 -> -1"},
 		"grid":    {"[1][1]: 5 -> 50"},
