@@ -27,6 +27,10 @@ const (
 	CodeTableDiffers     Code = "table-differs"      // a table about code differs, for functions that do not
 	CodeLayoutAmbiguous  Code = "layout-ambiguous"   // objects share a section whose layout changed
 	CodeExitCode         Code = "exit-code"          // code or data that runs when a module is removed
+	CodeTypeLayout       Code = "type-layout"        // a structure that changed code uses has another layout
+	CodeTypeEnum         Code = "type-enum"          // constants of an enumeration that changed code uses have other values
+	CodeTypeSignature    Code = "type-signature"     // a function has other parameters, or another result
+	CodeTypeConstant     Code = "type-constant"      // a constant in changed code has another value
 )
 
 // What is left out without loss, and what is worth knowing.
@@ -43,6 +47,7 @@ const (
 	CodeFreshState        Code = "fresh-state"        // a static variable that only messages depend on starts anew
 	CodeSymbols           Code = "symbols"            // an alias or the binding of a symbol differs
 	CodeInPlace           Code = "in-place"           // a constant that the target has to overwrite
+	CodeNoTypes           Code = "no-types"           // without debug information, types were not compared
 )
 
 // codeRow is what is known about a code.
@@ -54,6 +59,7 @@ type codeRow struct {
 
 const (
 	runningData  = "the running program keeps the value that the variable has now"
+	oldMeaning   = "what exists already, and code that is not replaced, have the old meaning"
 	runningConst = "who reads the running program's constant reads the old one, and changed code does too"
 )
 
@@ -82,6 +88,11 @@ var codes = map[Code]codeRow{
 	CodeLayoutAmbiguous:  {Carried, "compile pre and post with -fdata-sections to be certain", ""},
 	CodeExitCode:         {NeedsJudgement, "have the patch do the cleaning up elsewhere", "the old code runs when the module is removed"},
 
+	CodeTypeLayout:    {NeedsJudgement, "keep the layout, and put what is new into an object of its own that the structure's address leads to (a shadow variable)", oldMeaning},
+	CodeTypeEnum:      {NeedsJudgement, "give new constants values that no other has", oldMeaning},
+	CodeTypeSignature: {NeedsJudgement, "give the new function a new name, and keep the old one", "callers that are not in this object go on with the old parameters"},
+	CodeTypeConstant:  {NeedsJudgement, "make sure that nothing that lives on was made with the old value", oldMeaning},
+
 	CodeRemoved:           {Ignored, "nothing calls it any more once the update is applied; code that kept its address still can", ""},
 	CodeConstructor:       {Ignored, "what the constructor would do must be done by other means", ""},
 	CodeInitCode:          {Ignored, "what it would do otherwise must be done by other means, such as a callback of the patch", ""},
@@ -93,6 +104,7 @@ var codes = map[Code]codeRow{
 	CodeUnreferencedState: {Ignored, "the running program keeps it; nothing new uses it", ""},
 	CodeFreshState:        {Carried, "a message that is shown once may be shown once more", ""},
 	CodeSymbols:           {Ignored, "code that is linked later finds the names of the running program, not those of post", ""},
+	CodeNoTypes:           {Carried, "compile pre and post with -g to have layouts compared", ""},
 	CodeInPlace:           {Carried, "the target overwrites it when the update is applied, and restores it when that is reverted", ""},
 }
 

@@ -27,6 +27,10 @@ type Options struct {
 	// functions of this object can see, overwritten where they are: see
 	// [Extracted].InPlace. The target must be able to do so.
 	InPlace bool
+	// Types has the types compared that changed code uses, by debug information:
+	// a layout, a constant or a signature that changed needs judgement. See
+	// [Diff.Types].
+	Types bool
 }
 
 // Compare decides for every function and data object of post whether it is
@@ -56,6 +60,9 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 	j.tables()
 	j.bygones()
 	j.include()
+	if opt.Types {
+		j.meaning()
+	}
 	return d, nil
 }
 

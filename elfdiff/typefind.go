@@ -40,6 +40,10 @@ func (d *Diff) Types() ([]TypeChange, error) {
 	return out, nil
 }
 
+// HasTypes reports whether the object has debug information that may be about
+// types.
+func (o *Object) HasTypes() bool { return o.dwarf().HasEntries() }
+
 // typeComparer reads which types both sides have.
 func (d *Diff) typeComparer() (*typeComparer, error) {
 	c := &typeComparer{cache: make([]typePair, typeCache)}

@@ -179,7 +179,10 @@ func compareFiles(preName, postName string, opt options) (*elfdiff.Diff, error) 
 	if err != nil {
 		return nil, err
 	}
-	return elfdiff.Compare(pre, post, elfdiff.Options{Tables: pre.IsKernel(), Accept: opt.accept, InPlace: opt.inPlace})
+	return elfdiff.Compare(pre, post, elfdiff.Options{
+		Tables: pre.IsKernel(), Accept: opt.accept, InPlace: opt.inPlace,
+		Types: pre.HasTypes() && post.HasTypes(),
+	})
 }
 
 func statusOf(d *elfdiff.Diff) int {

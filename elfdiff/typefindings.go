@@ -1,0 +1,44 @@
+package elfdiff
+
+// typeCodes are the codes for the kinds of changed meaning.
+var typeCodes = map[TypeChangeKind]Code{
+	LayoutChanged:    CodeTypeLayout,
+	EnumChanged:      CodeTypeEnum,
+	SignatureChanged: CodeTypeSignature,
+	ConstantChanged:  CodeTypeConstant,
+}
+
+// Finding returns what is to be said about a change of a type: it needs
+// judgement when the change matters, and is something to know otherwise. The
+// symbol is the name of the type.
+func (t *TypeChange) Finding() Finding {
+	f := newFinding(typeCodes[t.Kind])
+	f.Symbol = t.Name
+	f.Message = t.String()[len(t.Name)+len(": "):]
+	if !t.Matters() {
+		f.Severity, f.Accept = Ignored, ""
+	}
+	if len(t.Uses) > 0 {
+		f.Message += ", used by " + t.Uses[0].Symbol
+		if via := t.Uses[0].Via; via != "" {
+			f.Message += " (" + via + ")"
+		}
+	}
+	return f
+}
+
+// meaning reports the types that changed in a way that matters.
+func (j *judge) meaning() {
+	list, err := j.Types()
+	if err != nil {
+		f := newFinding(CodeNoTypes)
+		f.Message = err.Error()
+		j.report(f)
+		return
+	}
+	for i := range list {
+		if list[i].Matters() {
+			j.report(list[i].Finding())
+		}
+	}
+}
