@@ -151,7 +151,7 @@ func (r *pairResult) compare(opt options) error {
 	}
 	defer d.Pre.Close()
 	defer d.Post.Close()
-	r.report = reportOf(d, opt.all)
+	r.report = reportOf(d, opt)
 	if opt.html == "" {
 		return nil
 	}

@@ -1,7 +1,7 @@
 (function () {
   "use strict";
   document.documentElement.classList.add("js");
-  var stops = Array.prototype.slice.call(document.querySelectorAll(".finding, .change, .part"));
+  var stops = Array.prototype.slice.call(document.querySelectorAll(".finding, .type, .change, .part"));
   function here() {
     var at = -1;
     stops.forEach(function (s, i) { at = s.getBoundingClientRect().top > 80 ? at : i; });

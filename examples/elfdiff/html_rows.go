@@ -84,11 +84,18 @@ func fold(rows []row, what string) []block {
 }
 
 func foldSummary(rows []row, what string) string {
-	n := 0
+	n, moved := 0, 0
 	for i := range rows {
-		if !strings.HasPrefix(rows[i].Class, "s") {
-			n++
+		switch rows[i].Class {
+		case "s": // lines of source
+			continue
+		case "v":
+			moved++
 		}
+		n++
+	}
+	if moved > 0 {
+		return fmt.Sprintf("%s, %d moved", plural(n, what), moved)
 	}
 	return plural(n, what)
 }

@@ -9,6 +9,8 @@ type report struct {
 	Data      []verdict         `json:"data"`
 	Findings  []elfdiff.Finding `json:"findings"`
 	Refusals  []elfdiff.Refusal `json:"refusals"`
+	// Types are those that mean something else in post; with -explain only.
+	Types []elfdiff.TypeChange `json:"types,omitempty"`
 }
 
 // verdict is what was found about one function or data object.
@@ -19,8 +21,8 @@ type verdict struct {
 	Reasons    []reason       `json:"reasons"`
 	Incidental []reason       `json:"incidental"`
 	// Explanations say what in the source is behind it, where that is not the
-	// function's own source.
-	Explanations []elfdiff.Explanation `json:"explanations"`
+	// function's own source; with -explain only.
+	Explanations []elfdiff.Explanation `json:"explanations,omitempty"`
 }
 
 // reason is one difference. Offsets are in bytes from the starts of the
@@ -34,24 +36,40 @@ type reason struct {
 	Detail     string             `json:"detail"`
 }
 
-func reportOf(d *elfdiff.Diff, all bool) report {
-	return report{
+func reportOf(d *elfdiff.Diff, opt options) report {
+	r := report{
 		Outcome:   d.Outcome(),
-		Functions: verdicts(d, d.Functions, all),
-		Data:      verdicts(d, d.Data, all),
+		Functions: verdicts(d.Functions, opt.all),
+		Data:      verdicts(d.Data, opt.all),
 		Findings:  append([]elfdiff.Finding{}, d.Findings...),
 		Refusals:  append([]elfdiff.Refusal{}, d.Refusals...),
 	}
+	if opt.explain {
+		r.explain(d, opt.all)
+	}
+	return r
 }
 
-func verdicts(d *elfdiff.Diff, list []elfdiff.Change, all bool) []verdict {
+// explain adds what debug information tells. It is read for nothing else, so
+// that a pipeline asks for it.
+func (r *report) explain(d *elfdiff.Diff, all bool) {
+	r.Types, _ = d.Types() // without debug information there are none
+	i := 0
+	for k := range d.Functions {
+		if ch := &d.Functions[k]; all || ch.Status != elfdiff.Same {
+			r.Functions[i].Explanations = d.Explain(ch)
+			i++
+		}
+	}
+}
+
+func verdicts(list []elfdiff.Change, all bool) []verdict {
 	out := []verdict{}
 	for i := range list {
 		if ch := &list[i]; all || ch.Status != elfdiff.Same {
 			out = append(out, verdict{
 				Name: ch.Name, Kind: ch.Kind.String(), Status: ch.Status,
 				Reasons: reasons(ch.Reasons), Incidental: reasons(ch.Incidental),
-				Explanations: append([]elfdiff.Explanation{}, d.Explain(ch)...),
 			})
 		}
 	}

@@ -1,7 +1,7 @@
 // Elfdiff shows what really differs between two builds of one object, and
 // writes an object with just that.
 //
-//	elfdiff [-json] [-all] [-v] [-accept CODE,...] [-in-place] [-o OUT.o]
+//	elfdiff [-json [-explain]] [-all] [-v] [-accept CODE,...] [-in-place] [-o OUT.o]
 //	        [-html FILE [-src DIR [-post-src DIR]]] PRE.o POST.o
 //	elfdiff [-json] [-html DIR ...] PRE_DIR POST_DIR
 //
@@ -31,7 +31,7 @@ const (
 	exitNoChange = 3
 )
 
-const usage = `usage: elfdiff [-json] [-all] [-v] [-accept CODE,...] [-in-place] [-o OUT.o]
+const usage = `usage: elfdiff [-json [-explain]] [-all] [-v] [-accept CODE,...] [-in-place] [-o OUT.o]
                [-html FILE [-src DIR [-post-src DIR]]] PRE.o POST.o
        elfdiff [-json] [-html DIR ...] PRE_DIR POST_DIR
 
@@ -39,6 +39,8 @@ Shows what really differs between two builds of one relocatable object, or of al
 that have the same path in two folders.
 
   -json     print one JSON object
+  -explain  in JSON too, say what in the source is behind each change, and which
+            types mean something else, by the debug information
   -all      list what is the same too
   -v        show incidental differences: padding, jump widths, line numbers
   -o OUT.o  write an object with just the changes
@@ -63,6 +65,7 @@ Exit status: 0 changes, all of them can be carried; 1 error; 2 refused;
 
 type options struct {
 	json, all, verbose bool
+	explain            bool
 	inPlace            bool
 	accept             []elfdiff.Code
 	out                string
@@ -95,6 +98,7 @@ func parse(args []string) (options, error) {
 	f.BoolVar(&opt.json, "json", false, "")
 	f.BoolVar(&opt.all, "all", false, "")
 	f.BoolVar(&opt.verbose, "v", false, "")
+	f.BoolVar(&opt.explain, "explain", false, "")
 	f.StringVar(&opt.out, "o", "", "")
 	f.StringVar(&opt.html, "html", "", "")
 	f.StringVar(&opt.src, "src", "", "")
@@ -160,7 +164,7 @@ func run(opt options, w io.Writer, term cli.Terminal) (int, error) {
 		}
 	}
 	if opt.json {
-		err = cli.WriteJSON(w, reportOf(d, opt.all))
+		err = cli.WriteJSON(w, reportOf(d, opt))
 	} else {
 		err = printDiff(w, d, opt, term)
 	}

@@ -129,6 +129,9 @@ func TestJSON(t *testing.T) {
 	if d, text := decode("-all", "pre.o", "pre.o"); len(d.Functions) != 2 || d.Functions[0].Status != "same" || d.Findings == nil || d.Refusals == nil {
 		t.Errorf("-all:\n%s", text)
 	}
+	if _, text := decode("-explain", "pre.o", "post.o"); !strings.Contains(text, "functions") {
+		t.Errorf("-explain:\n%s", text)
+	}
 	d, text = decode("pre.o", "data.o")
 	if len(d.Refusals) != 1 {
 		t.Fatalf("refusals of\n%s", text)

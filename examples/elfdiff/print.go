@@ -28,6 +28,7 @@ func printDiff(w io.Writer, d *elfdiff.Diff, opt options, term cli.Terminal) err
 	for i := range d.Findings {
 		p.finding(d.Findings[i].Severity.String(), cli.Yellow, &d.Findings[i])
 	}
+	p.types()
 	for _, list := range [][]elfdiff.Change{d.Functions, d.Data} {
 		for i := range list {
 			if err := p.change(&list[i]); err != nil {
@@ -76,6 +77,35 @@ func counts(list []elfdiff.Change) string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// types lists the types that mean something else to changed code.
+func (p *printer) types() {
+	list, err := p.d.Types()
+	if err != nil {
+		return // no debug information: nothing is known
+	}
+	for i := range list {
+		t := &list[i]
+		if !t.Matters() && !p.opt.verbose {
+			continue
+		}
+		fmt.Fprintf(p, "\n%s %s\n", p.term.Paint(cli.Yellow, "type"), t)
+		for k, u := range t.Uses {
+			if k == maxUsesPrinted {
+				fmt.Fprintf(p, "    and %d more\n", len(t.Uses)-k)
+				break
+			}
+			fmt.Fprintf(p, "    used by %s", u.Symbol)
+			if u.Via != "" {
+				fmt.Fprintf(p, ", by %s", u.Via)
+			}
+			fmt.Fprintln(p)
+		}
+	}
+}
+
+// maxUsesPrinted bounds the uses of one type.
+const maxUsesPrinted = 8
 
 // refusal shows what has to be accepted apart from what can't be.
 func (p *printer) refusal(f *elfdiff.Finding) {

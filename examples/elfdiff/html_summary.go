@@ -1,0 +1,161 @@
+package main
+
+import (
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// outcome sums up what was found.
+func (p *pageBuilder) outcome(g *page) outcome {
+	final, judge := 0, 0
+	for i := range p.d.Refusals {
+		if p.d.Refusals[i].Severity == elfdiff.NeedsJudgement {
+			judge++
+		} else {
+			final++
+		}
+	}
+	switch p.d.Outcome() {
+	case elfdiff.OutcomeRefused:
+		return outcome{"refused", "Refused", plural(final, "reason") + " why the changes can't be carried as they are."}
+	case elfdiff.OutcomeJudge:
+		return outcome{"judge", "Needs judgement", "A person has to look at " + plural(judge, "difference") + ", and accept what comes of leaving them out."}
+	case elfdiff.OutcomeIgnored:
+		return outcome{"same", "Nothing to carry", "What differs has no bearing on what runs."}
+	case elfdiff.OutcomeSame:
+		return outcome{"same", "No change", "Nothing that runs differs; no update is needed."}
+	}
+	o := outcome{"carried", "Carried", "All changes can be carried"}
+	if n := len(p.d.Findings); n > 0 {
+		o.Text += "; " + plural(n, "finding") + " to read"
+	}
+	if n := len(g.Types); n > 0 {
+		o.Class = "judge"
+		o.Text += "; but " + plural(n, "type") + " changed that changed code uses: judge whether it is right for the data that exists"
+	}
+	o.Text += "."
+	return o
+}
+
+func (p *pageBuilder) facts() []fact {
+	var out []fact
+	add := func(name string, of func(o *elfdiff.Object) string) {
+		a, b := visible(of(p.d.Pre), maxText), visible(of(p.d.Post), maxText)
+		if a == b {
+			b = ""
+		}
+		if a != "" || b != "" {
+			out = append(out, fact{name, a, b})
+		}
+	}
+	add("object", func(o *elfdiff.Object) string { return o.Name() })
+	add("SHA-256", func(o *elfdiff.Object) string { return digest(o.Name()) })
+	add("compiler", compilerOf)
+	text := "no debug information: no source is shown"
+	if p.positions[0] != nil || p.positions[1] != nil {
+		text = fmt.Sprintf("%s found, %d not", plural(p.src.found, "file"), p.src.missing)
+		if p.src.found+p.src.missing == 0 {
+			text = ""
+		}
+	}
+	if text != "" {
+		out = append(out, fact{"source", text, ""})
+	}
+	return out
+}
+
+// digest identifies an object that was read from a file.
+func digest(name string) string {
+	f, err := os.Open(name)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return ""
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// compilerOf returns what the compilers left in .comment, each once.
+func compilerOf(o *elfdiff.Object) string {
+	var out []string
+	seen := map[string]bool{}
+	for s := range o.File.SectionsNamed(".comment") {
+		b, err := s.Data()
+		if err != nil || s.Type != elf.SHT_PROGBITS {
+			continue
+		}
+		for _, part := range strings.Split(string(b[:min(len(b), 4<<10)]), "\x00") {
+			if part != "" && !seen[part] {
+				seen[part] = true
+				out = append(out, part)
+			}
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func (p *pageBuilder) tiles(g *page) []tile {
+	out := []tile{
+		{"functions", "#changes", countsOf(p.d.Functions)},
+		{"data", "#changes", countsOf(p.d.Data)},
+	}
+	n := tile{Label: "findings", Href: "#findings"}
+	for i, k := range g.Severities {
+		if k > 0 {
+			n.Numbers = append(n.Numbers, number{thousands(k), severities[i].short, severities[i].class})
+		}
+	}
+	if len(n.Numbers) == 0 {
+		n.Numbers = []number{{"0", "", "zero"}}
+	}
+	out = append(out, n)
+	n = tile{Label: "travels", Href: "#travels"}
+	for _, c := range g.Travels {
+		n.Numbers = append(n.Numbers, number{thousands(c.Count), c.Kind, ""})
+	}
+	if len(n.Numbers) == 0 {
+		n.Numbers = []number{{"0", "pieces", "zero"}}
+	}
+	out = append(out, n)
+	if k := len(g.Types); k > 0 {
+		out = append(out, tile{"types", "#types", []number{{thousands(k), "matter", "judge"}}})
+	}
+	there := map[string]bool{"#changes": len(g.Sections) > 0, "#findings": len(g.Findings) > 0, "#travels": len(g.Travels) > 0, "#types": true}
+	for i := range out {
+		if !there[out[i].Href] {
+			out[i].Href = ""
+		}
+	}
+	return out
+}
+
+func classIf(ok bool, class string) string {
+	if ok {
+		return class
+	}
+	return "zero"
+}
+
+func countsOf(list []elfdiff.Change) []number {
+	n := map[elfdiff.Status]int{}
+	for i := range list {
+		n[list[i].Status]++
+	}
+	var out []number
+	for _, s := range []elfdiff.Status{elfdiff.Changed, elfdiff.New, elfdiff.Removed, elfdiff.Same} {
+		if n[s] > 0 || s == elfdiff.Changed || s == elfdiff.Same {
+			out = append(out, number{thousands(n[s]), s.String(), classIf(n[s] > 0, s.String())})
+		}
+	}
+	return out
+}

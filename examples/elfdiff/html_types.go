@@ -1,0 +1,183 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/align"
+)
+
+// typeView is a type that means something else in post.
+type typeView struct {
+	ID, Kind, Name string
+	Sizes          string
+	Uses           []useView
+	More           int // uses that are not shown
+	Blocks         []block
+}
+
+// useView is a changed function or object that the type matters to.
+type useView struct {
+	Href, Symbol, Via string
+	Touched           bool
+}
+
+// typeKinds say in words what changed.
+var typeKinds = map[elfdiff.TypeChangeKind]string{
+	elfdiff.LayoutChanged:    "layout",
+	elfdiff.EnumChanged:      "enumeration",
+	elfdiff.SignatureChanged: "signature",
+	elfdiff.ConstantChanged:  "constant",
+}
+
+// Bounds of what is shown of types.
+const (
+	maxTypes = 200
+	maxUses  = 40
+)
+
+// types lists what means something else, that which matters to changed code
+// first.
+func (p *pageBuilder) types(g *page) {
+	list, err := p.d.Types()
+	if err != nil {
+		g.TypesNote = "Whether types mean something else in post is not known: " + visible(err.Error(), maxText)
+		return
+	}
+	for _, matters := range []bool{true, false} {
+		for i := range list {
+			t := &list[i]
+			switch {
+			case t.Matters() != matters:
+			case len(g.Types)+len(g.Aside) >= maxTypes || p.room <= 0:
+				g.TypesMore++
+			case matters:
+				g.Types = append(g.Types, p.typeView(t))
+			default:
+				g.Aside = append(g.Aside, p.typeView(t))
+			}
+		}
+	}
+}
+
+func (p *pageBuilder) typeView(t *elfdiff.TypeChange) typeView {
+	v := typeView{ID: p.anchors.make("t-", t.Name), Kind: typeKinds[t.Kind], Name: visible(t.Name, maxName)}
+	switch {
+	case t.Pre.Size != t.Post.Size:
+		v.Sizes = fmt.Sprintf("%d → %d bytes", t.Pre.Size, t.Post.Size)
+	case t.Pre.Size > 0:
+		v.Sizes = plural(int(t.Pre.Size), "byte")
+	}
+	for i := range t.Uses {
+		if i == maxUses {
+			v.More = len(t.Uses) - i
+			break
+		}
+		u := &t.Uses[i]
+		v.Uses = append(v.Uses, useView{p.names[u.Symbol], visible(u.Symbol, maxName), visible(u.Via, maxName), u.Touched})
+	}
+	rows := layoutRows(t)
+	if n := cost(rows); n <= p.room {
+		p.room -= n
+		v.Blocks = fold(rows, "other member")
+	}
+	return v
+}
+
+// layoutRows puts the members of both sides beside each other. What was only
+// moved along with what is in front of it is marked, but not kept in sight.
+func layoutRows(t *elfdiff.TypeChange) []row {
+	what := map[*elfdiff.TypeMember]elfdiff.MemberWhat{} // by pre's
+	names := [2]map[*elfdiff.TypeMember]string{{}, {}}
+	for i := range t.Members {
+		if m := &t.Members[i]; m.Pre != nil && m.Post != nil {
+			what[m.Pre] = m.What
+			names[1][m.Post] = m.Pre.Name // what was renamed goes beside what it was
+		}
+	}
+	ids := map[string]int32{}
+	number := func(side int, list []elfdiff.TypeMember) []int32 {
+		out := make([]int32, len(list))
+		for i := range list {
+			name, ok := names[side][&list[i]]
+			if !ok {
+				name = list[i].Name
+			}
+			if ids[name] == 0 {
+				ids[name] = int32(len(ids) + 1)
+			}
+			out[i] = ids[name]
+		}
+		return out
+	}
+	pre, post := t.Pre.Members, t.Post.Members
+	var rows []row
+	i, j := 0, 0
+	upTo := func(p, q int) {
+		for ; i < p; i++ {
+			rows = append(rows, row{Class: "l", Mark: "<", Left: memberCell(t, &pre[i]), differs: true})
+		}
+		for ; j < q; j++ {
+			rows = append(rows, row{Class: "r", Mark: ">", Right: memberCell(t, &post[j]), differs: true})
+		}
+	}
+	align.Sequences(number(0, pre), number(1, post), func(p, q int) {
+		upTo(p, q)
+		rows = append(rows, memberRow(t, &pre[p], &post[q], what[&pre[p]]))
+		i, j = p+1, q+1
+	})
+	upTo(len(pre), len(post))
+	for k := range rows { // the first of those that moved together
+		if rows[k].Class == "v" && (k == 0 || rows[k-1].Class == "") {
+			rows[k].differs = true
+		}
+	}
+	return rows
+}
+
+func memberRow(t *elfdiff.TypeChange, a, b *elfdiff.TypeMember, what elfdiff.MemberWhat) row {
+	r := row{Left: memberCell(t, a), Right: memberCell(t, b)}
+	switch what {
+	case "":
+		return r
+	case elfdiff.MemberMoved:
+		r.Class, r.Mark, r.Title = "v", "↕", "moved"
+		r.differs = t.Kind != elfdiff.LayoutChanged
+		if !r.differs {
+			return r
+		}
+	}
+	r.Class, r.Mark, r.Title, r.differs = "c", "|", string(what), true
+	x, y := tokenize(plainText(r.Left.Parts)), tokenize(plainText(r.Right.Parts))
+	differLines(x, y)
+	r.Left.Parts, r.Right.Parts = join(x), join(y)
+	return r
+}
+
+func plainText(list []part) string {
+	s := ""
+	for i := range list {
+		s += list[i].Text
+	}
+	return s
+}
+
+// memberCell shows a member, a constant of an enumeration or a parameter.
+func memberCell(t *elfdiff.TypeChange, m *elfdiff.TypeMember) cell {
+	name, typ := visible(m.Name, maxName), visible(m.Type, maxName)
+	switch t.Kind {
+	case elfdiff.EnumChanged, elfdiff.ConstantChanged:
+		return cell{Parts: []part{{Text: fmt.Sprintf("%s = %d", name, m.Value)}}}
+	case elfdiff.SignatureChanged:
+		if name != "" {
+			typ += " "
+		}
+		return cell{Parts: []part{{Text: typ + name}}}
+	}
+	c := cell{Off: fmt.Sprintf("%x", m.Offset), Parts: []part{{Text: typ + " " + name}}}
+	if m.Bits > 0 {
+		c.Off += fmt.Sprintf(":%d", m.Bit)
+		c.Parts[0].Text += fmt.Sprintf(" : %d", m.Bits)
+	}
+	return c
+}
