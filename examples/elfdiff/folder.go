@@ -35,6 +35,7 @@ type pairResult struct {
 	report
 
 	pre, post string
+	types     int // that matter to changed code, when there is a page
 }
 
 // runFolders compares the objects that have the same path in two folders.
@@ -160,7 +161,9 @@ func (r *pairResult) compare(opt options) error {
 		return err
 	}
 	opt.up = strings.Repeat("../", strings.Count(filepath.ToSlash(r.Path), "/")) + indexName
-	return writeHTML(name, d, opt)
+	g := newPage(d, opt).page()
+	r.types = len(g.Types)
+	return writePage(name, render("page", g))
 }
 
 // isFolder reports whether both paths are folders; one alone is an error.
@@ -226,13 +229,17 @@ func (r *pairResult) summary() string {
 	return strings.Join(parts, ": ")
 }
 
-// codes lists the codes of what can't be carried, each once.
+// codes lists the codes of what can't be carried, each once, and the number of
+// types to judge.
 func (r *pairResult) codes() []string {
 	var out []string
 	for i := range r.Refusals {
 		if c := string(r.Refusals[i].Code); !slices.Contains(out, c) {
 			out = append(out, c)
 		}
+	}
+	if r.types > 0 {
+		out = append(out, plural(r.types, "type"))
 	}
 	return out
 }
