@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -111,8 +110,10 @@ type imageParts struct {
 // a debugger's target, a test. Regions must not overlap. Modules may be nil;
 // there is one then, which spans all. The arguments are not kept but for mem.
 func NewImage(mem Memory, regions []Region, modules []Module, symbols []Symbol) (*Image, error) {
-	return newImage(imageParts{mem: mem, regions: regions, modules: modules, symbols: symbols})
+	return newImage(imageParts{mem: mem, regions: regions, modules: modules, symbols: slices.Clone(symbols)})
 }
+
+// newImage takes the parts over.
 
 func newImage(p imageParts) (*Image, error) {
 	if p.mem == nil {
@@ -123,7 +124,7 @@ func newImage(p imageParts) (*Image, error) {
 		live:    p.live,
 		regions: slices.Clone(p.regions),
 		modules: slices.Clone(p.modules),
-		symbols: slices.Clone(p.symbols),
+		symbols: p.symbols,
 		tables:  p.tables,
 		closers: p.closers,
 	}
@@ -161,53 +162,13 @@ func newImage(p imageParts) (*Image, error) {
 // .dynsym repeats a part of .symtab. What one table has twice stays, as livepatch
 // counts it.
 func (img *Image) sortSymbols() {
-	tls := func(s *Symbol) int {
-		if s.Type == elf.STT_TLS {
-			return 1
-		}
-		return 0
-	}
-	// Symbols are large, and many: what is sorted is a list of places.
-	list := img.symbols
-	order := make([]int32, len(list))
-	for i := range order {
-		order[i] = int32(i)
-	}
-	slices.SortFunc(order, func(i, j int32) int {
-		a, b := &list[i], &list[j]
-		if c := cmp.Compare(tls(a), tls(b)); c != 0 {
-			return c
-		}
-		if a.Addr != b.Addr {
-			return cmp.Compare(a.Addr, b.Addr)
-		}
-		if c := cmp.Or(cmp.Compare(a.Module, b.Module), strings.Compare(a.Name, b.Name)); c != 0 {
-			return c
-		}
-		return cmp.Compare(i, j)
-	})
-	img.symbols = make([]Symbol, len(list))
-	for i, k := range order {
-		img.symbols[i] = list[k]
-	}
+	orderSymbols(img.symbols)
 	img.symbols = slices.CompactFunc(img.symbols, func(a, b Symbol) bool {
-		return a.Name == b.Name && a.Addr == b.Addr && a.Module == b.Module && tls(&a) == tls(&b) && (a.Index == 0 || b.Index == 0)
+		return a.Name == b.Name && a.Addr == b.Addr && a.Module == b.Module && isTLS(&a) == isTLS(&b) && (a.Index == 0 || b.Index == 0)
 	})
-	img.static, _ = slices.BinarySearchFunc(img.symbols, 1, func(s Symbol, want int) int { return cmp.Compare(tls(&s), want) })
+	img.static, _ = slices.BinarySearchFunc(img.symbols, 1, func(s Symbol, want int) int { return cmp.Compare(isTLS(&s), want) })
 	symbols := img.symbols
-	img.byName = sync.OnceValue(func() map[string][]int32 {
-		names := make(map[string][]int32, len(symbols))
-		one := make([]int32, len(symbols)) // most names are there once
-		for i := range symbols {
-			one[i] = int32(i)
-			if list, ok := names[symbols[i].Name]; ok {
-				names[symbols[i].Name] = append(list, int32(i))
-			} else {
-				names[symbols[i].Name] = one[i : i+1 : i+1]
-			}
-		}
-		return names
-	})
+	img.byName = sync.OnceValue(func() map[string][]int32 { return indexNames(symbols) })
 }
 
 // ReadAddr reads run memory, whole or not at all; it makes an Image a

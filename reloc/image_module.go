@@ -113,7 +113,12 @@ func newModule(f *elfobj.File, path string, opt ModuleOptions) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &moduleLinker{file: f, layout: layout, kernel: opt.Kernel, others: opt.Modules}
+	l := &moduleLinker{file: f, layout: layout, kernel: opt.Kernel}
+	for _, img := range append([]*Image{opt.Kernel}, opt.Modules...) {
+		if img != nil {
+			l.images = append(l.images, img)
+		}
+	}
 	if err := l.link(); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,7 +25,7 @@ type moduleLinker struct {
 	file         *elfobj.File
 	layout       *moduleLayout
 	kernel       *Image
-	others       []*Image
+	images       []*Image // the kernel and other modules
 	syms         []elfobj.Symbol
 	values       []uint64 // by symbol
 	placeholders placeholders
@@ -86,10 +87,8 @@ func (l *moduleLinker) value(s *elfobj.Symbol, i int) (uint64, error) {
 // that an entry of __ksymtab exports.
 func (l *moduleLinker) exported(name string) (uint64, bool, error) {
 	var found []uint64
-	for _, img := range append([]*Image{l.kernel}, l.others...) {
-		if img != nil {
-			found = img.ksymbols(found, name)
-		}
+	for _, img := range l.images {
+		found = img.ksymbols(found, name)
 	}
 	switch len(found) {
 	case 0:
@@ -106,25 +105,24 @@ const ksymtab = "__ksymtab_"
 
 // ksymbols appends the addresses of the symbols that modules may mean by a name.
 func (img *Image) ksymbols(found []uint64, name string) []uint64 {
-	var global, entry []uint64
 	names := img.byName()
+	first := len(found)
+	for _, i := range names[name] {
+		if s := &img.symbols[i]; !s.Local && s.Module != NoModule {
+			found = append(found, s.Addr)
+		}
+	}
+	if len(found) <= first+1 {
+		return found
+	}
+	found = found[:first]
 	for _, i := range names[name] {
 		s := &img.symbols[i]
-		if s.Local || s.Module == NoModule {
-			continue
-		}
-		global = append(global, s.Addr)
-		for _, j := range names[ksymtab+name] {
-			if img.symbols[j].Module == s.Module {
-				entry = append(entry, s.Addr)
-				break
-			}
+		if !s.Local && slices.ContainsFunc(names[ksymtab+name], func(j int32) bool { return img.symbols[j].Module == s.Module }) {
+			found = append(found, s.Addr)
 		}
 	}
-	if len(global) > 1 {
-		global = entry
-	}
-	return append(found, global...)
+	return found
 }
 
 // livepatchSymbol finds what livepatch would put in the place of a symbol that is
@@ -141,10 +139,7 @@ func (l *moduleLinker) livepatchSymbol(full string) uint64 {
 	if err != nil {
 		return l.placeholders.of(full)
 	}
-	for _, img := range append([]*Image{l.kernel}, l.others...) {
-		if img == nil {
-			continue
-		}
+	for _, img := range l.images {
 		if s, ok := img.bySymPos(object, rest[:comma], pos); ok {
 			return s.Addr
 		}

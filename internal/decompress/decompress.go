@@ -33,6 +33,9 @@ type Format struct {
 	// open makes a reader of what the packed bytes stand for. It is nil when
 	// the format is only recognised.
 	open func(io.Reader) (io.Reader, error)
+	// whole, when there is one, unpacks everything in less memory: what came
+	// out serves as the window.
+	whole func(data, dst []byte, limit uint64) ([]byte, error)
 }
 
 // formats are those that lib/decompress.c of Linux 6.12 knows, by its magic
@@ -45,26 +48,41 @@ func formats() []Format {
 				z.Multistream(false) // what follows is the kernel's own
 			}
 			return z, err
-		}},
+		}, nil},
 		{"xz", "\xfd7zXZ\x00", func(r io.Reader) (io.Reader, error) {
 			z, err := xz.NewReader(r, maxWindow)
 			if err == nil {
 				z.Multistream(false)
 			}
 			return z, err
-		}},
+		}, nil},
 		{"zstd", "\x28\xb5\x2f\xfd", func(r io.Reader) (io.Reader, error) {
 			z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
 			if err != nil {
 				return nil, err
 			}
 			return zstdReader{z}, nil
-		}},
-		{"lz4", "\x02\x21\x4c\x18", func(r io.Reader) (io.Reader, error) { return lz4.NewReader(r), nil }},
-		{"bzip2", "BZh", func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }},
-		{"lzma", "\x5d\x00\x00", nil},
-		{"lzo", "\x89LZO", nil},
+		}, wholeZstd},
+		{"lz4", "\x02\x21\x4c\x18", func(r io.Reader) (io.Reader, error) { return lz4.NewReader(r), nil }, nil},
+		{"bzip2", "BZh", func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }, nil},
+		{"lzma", "\x5d\x00\x00", nil, nil},
+		{"lzo", "\x89LZO", nil, nil},
 	}
+}
+
+// wholeZstd unpacks into dst, and beyond its capacity if need be. What comes out may
+// have the size of a window, since that is what a frame may ask for.
+func wholeZstd(data, dst []byte, limit uint64) ([]byte, error) {
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(max(limit, maxWindow)), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	b, err := z.DecodeAll(data, dst)
+	if errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
+	}
+	return b, err
 }
 
 // zstdReader gives the decoder's memory back at the end of the stream.
@@ -115,13 +133,24 @@ func (f Format) Bytes(data []byte, hint, limit uint64) ([]byte, error) {
 	if f.open == nil {
 		return nil, fmt.Errorf("compressed with %s: %w", f.Name, errors.ErrUnsupported)
 	}
+	// A hint is only believed as far as the format could keep it.
+	room := int(min(hint, limit, uint64(len(data))*16)) + bytes.MinRead
+	if f.whole != nil {
+		b, err := f.whole(data, make([]byte, 0, room), limit)
+		if err == nil && uint64(len(b)) > limit {
+			err = ErrTooLarge
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s, after %d bytes: %w", f.Name, len(b), err)
+		}
+		return b, nil
+	}
 	r, err := f.open(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
-	// A hint is only believed as far as the format could keep it.
 	var b bytes.Buffer
-	b.Grow(int(min(hint, limit, uint64(len(data))*16)) + bytes.MinRead)
+	b.Grow(room)
 	n, err := io.Copy(&b, io.LimitReader(r, int64(limit)+1))
 	switch {
 	case err != nil:

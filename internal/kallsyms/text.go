@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 )
 
 // Parse reads the text of /proc/kallsyms or of a System.map: lines of an address
@@ -44,41 +43,86 @@ type textParser struct {
 	modules map[string]string // each once
 }
 
+// fields cuts a line at white space, and tells how many fields it has: the first
+// four are in the array. It is bytes.Fields without the allocation, which matters
+// for hundreds of thousands of lines.
+func fields(b []byte) (f [4][]byte, n int) {
+	for i := 0; i < len(b); {
+		if isSpace(b[i]) {
+			i++
+			continue
+		}
+		from := i
+		for i < len(b) && !isSpace(b[i]) {
+			i++
+		}
+		if n < len(f) {
+			f[n] = b[from:i]
+		}
+		n++
+	}
+	return f, n
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
+// parseHex reads a number of up to 16 hexadecimal digits.
+func parseHex(b []byte) (v uint64, ok bool) {
+	for _, c := range b {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			c = c | 0x20 - 'a' + 10
+		default:
+			return 0, false
+		}
+		v = v<<4 | uint64(c)
+	}
+	return v, len(b) > 0 && len(b) <= 16
+}
+
 // line takes one line, and returns what is wrong with it.
 func (p *textParser) line(b []byte) string {
-	fields := bytes.Fields(b)
+	f, n := fields(b)
 	switch {
-	case len(fields) == 0:
+	case n == 0:
 		return ""
-	case len(fields) < 3 || len(fields) > 4:
-		return fmt.Sprintf("%d fields, want address, type, name and perhaps [module]", len(fields))
-	case len(fields[1]) != 1 || !isType(fields[1][0]):
-		return fmt.Sprintf("%q is no type of a symbol", clip(fields[1]))
-	case len(fields[2]) > maxName:
-		return fmt.Sprintf("a name of %d bytes", len(fields[2]))
+	case n < 3 || n > 4:
+		return fmt.Sprintf("%d fields, want address, type, name and perhaps [module]", n)
+	case len(f[1]) != 1 || !isType(f[1][0]):
+		return fmt.Sprintf("%q is no type of a symbol", clip(f[1]))
+	case len(f[2]) > maxName:
+		return fmt.Sprintf("a name of %d bytes", len(f[2]))
 	}
-	addr, err := strconv.ParseUint(string(fields[0]), 16, 64)
-	if err != nil {
-		return fmt.Sprintf("%q is no address", clip(fields[0]))
+	addr, ok := parseHex(f[0])
+	if !ok {
+		return fmt.Sprintf("%q is no address", clip(f[0]))
 	}
-	s := Symbol{Addr: addr, Type: fields[1][0]}
-	if len(fields) == 4 {
-		m := fields[3]
-		if len(m) < 3 || len(m) > 256 || m[0] != '[' || m[len(m)-1] != ']' {
-			return fmt.Sprintf("%q is no module", clip(m))
+	s := Symbol{Addr: addr, Type: f[1][0]}
+	if n == 4 {
+		if s.Module, ok = p.module(f[3]); !ok {
+			return fmt.Sprintf("%q is no module", clip(f[3]))
 		}
-		m = m[1 : len(m)-1]
-		name, ok := p.modules[string(m)]
-		if !ok {
-			name = string(m)
-			p.modules[name] = name
-		}
-		s.Module = name
 	}
 	p.symbols = append(p.symbols, s)
-	p.text = append(p.text, fields[2]...)
+	p.text = append(p.text, f[2]...)
 	p.ends = append(p.ends, len(p.text))
 	return ""
+}
+
+// module takes the name of a module out of its brackets.
+func (p *textParser) module(b []byte) (string, bool) {
+	if len(b) < 3 || len(b) > 256 || b[0] != '[' || b[len(b)-1] != ']' {
+		return "", false
+	}
+	b = b[1 : len(b)-1]
+	name, ok := p.modules[string(b)]
+	if !ok {
+		name = string(b)
+		p.modules[name] = name
+	}
+	return name, true
 }
 
 func isType(c byte) bool {
