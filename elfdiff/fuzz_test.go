@@ -35,8 +35,8 @@ func seeds(f *testing.F) [][]byte {
 // memoryFactor and memoryBase bound what an object may cost: so many bytes per
 // byte of input, and so many at all.
 const (
-	memoryFactor = 400
-	memoryBase   = 4 << 20
+	memoryFactor = 200
+	memoryBase   = 1 << 20
 )
 
 func allocated(do func()) uint64 {
