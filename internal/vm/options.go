@@ -33,8 +33,8 @@ type Options struct {
 // at least a warning: the line is slow, and the whole log arrives by another way.
 // A panic must end the machine, so that those who wait for it hear of it. On a
 // host that has too much to do, an emulated timer may look broken to the kernel,
-// which would give up then.
-const baseCmdline = "console=ttyS0 quiet panic=-1 no_timer_check"
+// which would give up then, and processors may seem to be stuck.
+const baseCmdline = "console=ttyS0 quiet panic=-1 no_timer_check watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=150"
 
 // Descriptors which QEMU inherits: the first of exec.Cmd.ExtraFiles is 3.
 const (
