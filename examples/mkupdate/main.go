@@ -52,6 +52,11 @@ Makes a livepatch module of what differs between builds of the kernel's objects.
                     the codes shown
   -key FILE         sign the module with this key (PEM)
   -cert FILE        and this certificate (PEM or DER), which the kernel knows
+  -in-place         overwrite changed constants of the same size that other objects
+                    see, while the module is active
+  -probes           allow several functions that only a kprobe can take over, which
+                    do not depend on each other
+  -no-jumps         have no function taken over by a jump
   -objtool PATH     run the kernel's objtool on copies of the objects first
   -dry-run          write nothing
   -json             print one JSON object
@@ -64,7 +69,7 @@ type options struct {
 	key, cert                  string
 	module                     module.Options
 	accept                     []elfdiff.Code
-	dry, json                  bool
+	dry, json, inPlace         bool
 	targets                    []targetFile
 	objects                    []string // pre and post in turn
 }
@@ -131,6 +136,9 @@ func parse(args []string) (options, error) {
 		return nil
 	})
 	f.BoolVar(&opt.module.Replace, "replace", false, "")
+	f.BoolVar(&opt.inPlace, "in-place", false, "")
+	f.BoolVar(&opt.module.Probes, "probes", false, "")
+	f.BoolVar(&opt.module.NoJumps, "no-jumps", false, "")
 	f.BoolVar(&opt.dry, "dry-run", false, "")
 	f.BoolVar(&opt.json, "json", false, "")
 	if err := f.Parse(args); err != nil {

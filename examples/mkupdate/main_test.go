@@ -68,6 +68,8 @@ func TestRun(t *testing.T) {
 	vlanPre, vlanPost := compileFile(vlanFile, vlanText, vlanText), compileFile(vlanFile, vlanText, `"VLAN Dev name\n"`)
 	pre := compile("seq_putc", "seq_putc")
 	post := compile("seq_putc(m, '\\n');", `seq_puts(m, " patched\n");`)
+	const hex, digits = "lib/hexdump.c", `hex_asc[] = "0123456789abcdef"`
+	hexPre, hexPost := compileFile(hex, digits, digits), compileFile(hex, digits, `hex_asc[] = "0123456789ABCDEF"`)
 	odd := compile("seq_putc(m, '\\n');", `{ static int n __section(".gosplice"); if (n++) seq_putc(m, '\n'); }`)
 	init := compile(`proc_create_single("cmdline", 0,`, `proc_create_single("cmdline", 0400,`)
 	keyFile, certFile := writeKey(t)
@@ -93,6 +95,8 @@ func TestRun(t *testing.T) {
 		{"wrong name", []string{"-target", "zram=" + vlan, pre, post}, exitError, "", false},
 		{"signed", []string{"-key", keyFile, "-cert", certFile, pre, post}, exitMade, "bytes, signed", true},
 		{"no key", []string{"-key", certFile, "-cert", certFile, pre, post}, exitError, "", false},
+		{"in place", []string{"-in-place", hexPre, hexPost}, exitMade, "overwrites hex_asc", true},
+		{"not in place", []string{hexPre, hexPost}, exitRefused, "judge const-shared", false},
 		{"json", []string{"-json", pre, post}, exitMade, `"by": "anchor"`, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

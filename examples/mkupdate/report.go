@@ -154,8 +154,15 @@ func (r *report) printModule(b *strings.Builder, term cli.Terminal) {
 		if f.Module != "" {
 			where, when = "in "+f.Module, "whenever that is loaded"
 		}
-		fmt.Fprintf(b, "  replaces %s %s, found by %s: %d bytes verified here and again %s, %d that the kernel rewrites\n",
-			term.Paint(cli.Cyan, name), where, f.By, f.Size-f.Masked, when, f.Masked)
+		how := ""
+		if f.Method != module.MethodFtrace {
+			how = " by a " + f.Method
+		}
+		fmt.Fprintf(b, "  replaces %s %s%s, found by %s: %d bytes verified here and again %s, %d that the kernel rewrites\n",
+			term.Paint(cli.Cyan, name), where, how, f.By, f.Size-f.Masked, when, f.Masked)
+	}
+	for _, d := range r.Module.Data {
+		fmt.Fprintf(b, "  overwrites %s at %#x: %s verified at load, restored when it is disabled\n", term.Paint(cli.Cyan, d.Name), d.Addr, count(int(d.Size), "byte"))
 	}
 	by := map[string]int{}
 	for _, x := range r.Module.References {

@@ -67,6 +67,12 @@
 // overwritten after the transition, in aligned words, and restored before it is
 // undone. When another update replaces this one (Replace), what was written stays.
 //
+// # Signatures
+//
+// [Module.Sign] signs as the kernel's build does. The kernel must have the
+// certificate in a keyring that its module loader asks: one of the distribution,
+// or one that the owner of the machine has enrolled (MOK).
+//
 // # Limits
 //
 // What can't be done safely is refused with a [splice.Refusal]: see the codes of

@@ -130,22 +130,23 @@ func (b *bench) pair(t testing.TB, s source) (module.Pair, error) {
 		return o
 	}
 	pre, post := open(), open(s.edits...)
+	opt := elfdiff.Options{Tables: true}
 	if s.module != "" {
-		return b.compareIn(t.Context(), b.target(t, s.module), pre, post)
+		return b.compareIn(t.Context(), b.target(t, s.module), pre, post, opt)
 	}
-	return b.compare(t.Context(), pre, post)
+	return b.compareIn(t.Context(), nil, pre, post, opt)
 }
 
 func (b *bench) compare(ctx context.Context, pre, post *elfdiff.Object) (module.Pair, error) {
-	return b.compareIn(ctx, nil, pre, post)
+	return b.compareIn(ctx, nil, pre, post, elfdiff.Options{Tables: true})
 }
 
-func (b *bench) compareIn(ctx context.Context, to *module.Target, pre, post *elfdiff.Object) (module.Pair, error) {
+func (b *bench) compareIn(ctx context.Context, to *module.Target, pre, post *elfdiff.Object, opt elfdiff.Options) (module.Pair, error) {
 	run := b.kernel.Run()
 	if to != nil {
 		run = to.Run()
 	}
-	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
+	d, err := elfdiff.Compare(pre, post, opt)
 	if err != nil {
 		return module.Pair{}, err
 	}
@@ -173,11 +174,14 @@ func (b *bench) build(t testing.TB, opt module.Options, sources ...source) *modu
 	return m
 }
 
+// patience is for hosts that have too much to do.
+const patience = 5 * time.Minute
+
 const livepatch = "/sys/kernel/livepatch/"
 
 // settle waits until a transition is over.
 func settle(ctx context.Context, m *vm.Machine, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return m.WaitFile(ctx, livepatch+name+"/transition", "0")
 }
@@ -187,7 +191,7 @@ func unload(ctx context.Context, m *vm.Machine, name string) error {
 	if err := m.WriteFile(ctx, livepatch+name+"/enabled", []byte("0")); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(patience); ; {
 		err := m.Unload(ctx, name)
 		if err == nil || time.Now().After(deadline) {
 			return err

@@ -24,6 +24,13 @@ const (
 	inPlaceMost = 256
 )
 
+// Data is a constant that the module overwrites where it is.
+type Data struct {
+	Name string `json:"name"`
+	Addr uint64 `json:"addr"` // link address
+	Size uint64 `json:"size"` // bytes that are verified, but for references in them
+}
+
 // overwrites plans the constants that are overwritten.
 func (l *linker) overwrites() {
 	for i := range l.carried.InPlace {
@@ -109,6 +116,7 @@ func (l *linker) overwriteConst(u *elfdiff.DataUpdate, addr uint64) {
 		t := l.syms[rela.Sym].final()
 		r.rela(fresh+rela.Offset, elf.R_X86_64(rela.Type), t.symbol, t.addend+rela.Addend)
 	}
+	l.overwritten = append(l.overwritten, Data{u.Name, addr, uint64(len(u.New))})
 	for _, s := range stretches(u) {
 		run := target{symbol: where.symbol, addend: where.addend + int64(s[0])}
 		keep := target{symbol: d.anchor, addend: int64(saved + s[0])}

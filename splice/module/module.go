@@ -67,6 +67,7 @@ type Reference struct {
 type Module struct {
 	Name       string      `json:"name"`
 	Functions  []Function  `json:"functions"`
+	Data       []Data      `json:"data"` // constants that are overwritten
 	References []Reference `json:"references"`
 	ID         string      `json:"id"`     // digest of everything in it, hexadecimal
 	Signed     bool        `json:"signed"` // a signature is behind it
@@ -131,6 +132,7 @@ type builder struct {
 	offers                  map[string]target         // symbols that an object brings along for others
 	strings                 map[string]uint64         // in .rodata.str
 	copies                  []copied
+	overwritten             []Data
 	poke                    target // text_poke, once it is needed
 	mutex                   target // text_mutex, likewise
 	note                    *section
@@ -226,6 +228,6 @@ func (b *builder) finish() (*Module, error) {
 	for _, p := range b.probes {
 		m.Functions = append(m.Functions, p.Function)
 	}
-	m.References = b.sortedRefs()
+	m.References, m.Data = b.sortedRefs(), append([]Data{}, b.overwritten...)
 	return m, nil
 }

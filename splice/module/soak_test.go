@@ -43,6 +43,9 @@ func testSoak(t *testing.T, b *bench, m *vm.Machine) {
 		if i == 1 { // caches are warm
 			slab, areas = usage(t, m)
 		}
+		if i%20 == 19 {
+			t.Logf("%d cycles", i+1)
+		}
 	}
 	s, a := usage(t, m)
 	t.Logf("%d cycles: slab %d -> %d KiB, %d -> %d areas", cycles, slab, s, areas, a)
