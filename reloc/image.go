@@ -93,6 +93,9 @@ type Image struct {
 	full    []bool           // by module: .symtab is known, local symbols and all
 	byName  func() map[string][]int32
 	closers []io.Closer
+	// livepatches holds the functions that are replaced, by address; none when
+	// that can't be found out.
+	livepatches func() map[uint64]Livepatch
 }
 
 // imageParts is everything that an image can be made of.
@@ -155,6 +158,10 @@ func newImage(p imageParts) (*Image, error) {
 		}
 	}
 	img.sortSymbols()
+	img.livepatches = sync.OnceValue(func() map[uint64]Livepatch {
+		list, _ := img.Livepatches() // who wants to know the reason asks for it
+		return list
+	})
 	return img, nil
 }
 

@@ -42,7 +42,9 @@ type matcher struct {
 	watch  map[key][]int32 // functions that wait for a value
 	dirty  []int32         // functions to look at again
 	queued []bool
-	chains [][]int32
+	// following says that code is compared that is live elsewhere.
+	following bool
+	chains    [][]int32
 	// described are the functions that unwinding records of pre describe.
 	described map[elfdiff.AtomID]bool
 }

@@ -45,7 +45,7 @@ func (m *matcher) implausible(a *elfdiff.Atom, addr uint64, module int) string {
 	if r.Freed || r.Unknown {
 		return ""
 	}
-	if r.Module != module && r.Module != NoModule {
+	if r.Module != module && r.Module != NoModule && !m.mayBeCopied(a) {
 		return "what the object defines lies in its own module"
 	}
 	if a.Aside {

@@ -244,7 +244,7 @@ func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
 		u.bind(inAtom, int32(g.ID), base, true)
 		return nil
 	}
-	if why := m.implausible(g, base, m.moduleOf(u.t.addr)); why != "" {
+	if why := m.implausible(g, base, m.moduleFor(u.t)); why != "" {
 		return u.fail(ReasonImplausible, "%s would be at %#x: %s", m.label(g.ID), base, why)
 	}
 	if g.Kind.IsLiteral() {

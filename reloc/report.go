@@ -55,6 +55,9 @@ func (m *matcher) verdict(f *fn) FuncResult {
 		out.Verdict, out.Address = Mismatch, f.err.Addr
 		out.Mismatch = m.explain(f)
 	}
+	if out.Verdict == Matched || out.Verdict == Mismatch {
+		out.Redirect = m.redirectOf(f, &out)
+	}
 	if out.Verdict != Matched {
 		if other, ok := m.replacement(f); ok {
 			out.Verdict, out.Candidates, out.More, out.Replacement = Absent, nil, false, other

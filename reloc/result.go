@@ -86,6 +86,9 @@ type FuncResult struct {
 	// Patches are the places of Matched where someone has put something else
 	// while it runs, by offset.
 	Patches []Patch
+	// Redirect says where calls of it lead instead, of Matched and Mismatch;
+	// nil when they lead into its own code.
+	Redirect *Redirect
 	// Freed says that it is one of the functions that only starting needs, so
 	// that a running kernel has it no more. Its verdict is Absent.
 	Freed bool

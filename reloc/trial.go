@@ -58,6 +58,9 @@ type trial struct {
 	patches []Patch
 	err     *MismatchError
 
+	// away says that it is code that is live elsewhere, for which the places of
+	// constants are not those of pre's module; see follow.
+	away bool
 	// alive says that all constants that it leads to are known to be equal.
 	alive bool
 	// committed says that its bindings are among the values.

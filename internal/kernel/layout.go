@@ -31,7 +31,8 @@ var needed = []member{
 	{name: "module", members: []string{"name", "init", "exit", "percpu"}},
 	{name: "module_layout", members: []string{"base", "text_size", "ro_size", "ro_after_init_size"}, optional: true}, // until Linux 6.3
 	{name: "module_memory", members: []string{"base", "size"}, optional: true},                                       // from Linux 6.4 on
-	{name: "klp_func", members: []string{"old_name", "new_func", "old_sympos", "old_func"}},
+	{name: "klp_func", members: []string{"old_name", "new_func", "old_sympos", "old_func", "stack_node"}},
+	{name: "klp_ops", members: []string{"node", "func_stack"}},
 	{name: "klp_object", members: []string{"name", "funcs", "callbacks", "mod"}},
 	{name: "klp_patch", members: []string{"mod", "objs", "states", "replace"}},
 	{name: "klp_callbacks", members: []string{"pre_patch", "post_patch", "pre_unpatch", "post_unpatch"}},

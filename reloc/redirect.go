@@ -1,0 +1,109 @@
+package reloc
+
+import (
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// A Redirect is where calls of a function lead instead of into its own code,
+// because a livepatch or a jump at its start says so.
+type Redirect struct {
+	Kind PatchKind // PatchLivepatch or PatchJump
+	At   uint64    // run address of what leads away
+	To   uint64    // run address of the code that is live
+	Name string    // what run's symbols say about To, "" when they don't
+	// Verdict says whether the code that is live is that of pre: Matched or
+	// Mismatch. The function's own verdict is about its own code.
+	Verdict  Verdict
+	Size     uint64         // bytes of the code that is live, of Matched
+	Mismatch *MismatchError // of Mismatch
+}
+
+// redirectOf returns where a function leads, nil when it does not lead away.
+func (m *matcher) redirectOf(f *fn, out *FuncResult) *Redirect {
+	if e := out.Mismatch; e != nil && e.Reason == ReasonRedirected && e.Target != 0 {
+		return m.follow(f, &Redirect{Kind: PatchJump, At: e.Addr + e.RunOffset, To: e.Target})
+	}
+	if !m.img.running || out.Address == 0 {
+		return nil
+	}
+	p, ok := m.img.livepatches()[out.Address]
+	if !ok {
+		return nil
+	}
+	for i := range out.Patches {
+		if q := &out.Patches[i]; q.Kind == PatchTraced {
+			q.Kind, q.Target = PatchLivepatch, p.New
+			q.Name, _, _ = m.symbolize(p.New)
+			return m.follow(f, &Redirect{Kind: PatchLivepatch, At: q.Address, To: p.New})
+		}
+	}
+	return m.follow(f, &Redirect{Kind: PatchLivepatch, At: out.Address, To: p.New})
+}
+
+// follow compares a function with the code that is live. What that refers to is
+// the same as ever: data of the module that the function itself is in, functions
+// there or others that are redirected as well; only constants may be copies.
+func (m *matcher) follow(f *fn, r *Redirect) *Redirect {
+	r.Name, _, _ = m.symbolize(r.To)
+	m.following = true
+	defer func() { m.following = false }()
+	t := &trial{node: node{f.atom.ID, r.To}, away: true}
+	t.err = m.compareCode(t, f.atom)
+	if t.err == nil {
+		t.err = m.astray(t)
+	}
+	if t.err != nil {
+		e := *t.err
+		e.Func = f.atom.Name
+		r.Verdict, r.Mismatch = Mismatch, &e
+		return r
+	}
+	r.Verdict, r.Size = Matched, t.size
+	return r
+}
+
+// astray returns why what code elsewhere refers to can't be what the function
+// refers to.
+func (m *matcher) astray(t *trial) *MismatchError {
+	for _, i := range t.consts {
+		b := &t.binds[i]
+		c := &trial{node: node{elfdiff.AtomID(b.key.id), b.value}, away: true}
+		if e := m.compareData(c, m.pre.Atom(c.atom)); e != nil {
+			return m.inherit(t, b, c).err
+		}
+	}
+	for i := range t.binds {
+		b := &t.binds[i]
+		if b.soft || b.key.space != inAtom {
+			continue
+		}
+		id := elfdiff.AtomID(b.key.id)
+		if id == t.atom || m.pre.Atom(id).Kind == elfdiff.Const {
+			continue
+		}
+		if g := m.fnOf[id]; g >= 0 && m.funcs[g].done != nil {
+			if at := m.funcs[g].done.at(b.key.off); b.value == at || b.key.off == 0 && m.img.livepatches()[at].New == b.value {
+				continue
+			}
+		} else if v := m.known(b.key); v == nil || v.value == b.value {
+			continue
+		}
+		return t.fail(ReasonConflict, b.ref, t.at(int64(b.ref))-t.addr, "%s is %#x in the code that is live, and elsewhere something else", m.keyName(b.key), b.value)
+	}
+	return nil
+}
+
+// moduleFor returns the module in which what a trial refers to has to lie.
+func (m *matcher) moduleFor(t *trial) int {
+	if t.away {
+		return m.home
+	}
+	return m.moduleOf(t.addr)
+}
+
+// mayBeCopied reports whether something that an object defines may lie in
+// another module of a running kernel: livepatches bring constants and functions
+// along.
+func (m *matcher) mayBeCopied(a *elfdiff.Atom) bool {
+	return m.img.running && m.following && (a.Kind == elfdiff.Const || a.Kind == elfdiff.Func || a.Kind.IsLiteral())
+}
