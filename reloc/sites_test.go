@@ -140,7 +140,7 @@ func kernelImage(t *testing.T, f []byte, running bool) *Image {
 	}
 	regions := []Region{
 		{Start: kernelText, End: kernelText + 0x4000, Read: true, Exec: true, Volatile: running},
-		{Start: moduleArea[0], End: moduleArea[1], Exec: true, Volatile: running},
+		{Start: modulesStart, End: kernelEnd, Exec: true, Volatile: running},
 	}
 	var symbols []Symbol
 	for name, at := range kernelNames {
