@@ -64,6 +64,7 @@ type Symbol struct {
 	Size   uint64 // bytes, 0 when not known
 	Type   elf.SymType
 	Local  bool
+	Weak   bool   // another definition could have replaced it
 	Index  uint32 // from 1: place in the .symtab of its file, or in kallsyms; else 0
 	File   string // of local symbols the STT_FILE symbol in front of it, if any
 	Module int

@@ -110,10 +110,10 @@ func (o *kernelOracle) slide(v, bias uint64) uint64 {
 
 // A tally of one or many objects.
 type kernelScore struct {
-	objects, functions, matched, weak, absent, freed int
-	values, fields, narrowed, wrong, missing         int
-	by                                               [8]int
-	log                                              []string
+	objects, functions, matched, weak, absent, freed, undecided int
+	values, fields, narrowed, wrong, missing                    int
+	by                                                          [8]int
+	log                                                         []string
 }
 
 func (s *kernelScore) add(o *kernelScore) {
@@ -123,6 +123,7 @@ func (s *kernelScore) add(o *kernelScore) {
 	s.weak += o.weak
 	s.absent += o.absent
 	s.freed += o.freed
+	s.undecided += o.undecided
 	s.values += o.values
 	s.fields += o.fields
 	s.narrowed += o.narrowed
@@ -135,8 +136,8 @@ func (s *kernelScore) add(o *kernelScore) {
 }
 
 func (s *kernelScore) String() string {
-	return fmt.Sprintf("%d objects, %d functions: %d matched %v, %d weak and replaced, %d not in the kernel, %d freed, %d unresolved; %d values and %d fields compared (%d in shortened jumps), %d wrong",
-		s.objects, s.functions, s.matched, s.by, s.weak, s.absent, s.freed, s.missing, s.values, s.fields, s.narrowed, s.wrong)
+	return fmt.Sprintf("%d objects, %d functions: %d matched %v, %d weak and replaced, %d not in the kernel, %d freed, %d undecided copies, %d unresolved; %d values and %d fields compared (%d in shortened jumps), %d wrong",
+		s.objects, s.functions, s.matched, s.by, s.weak, s.absent, s.freed, s.undecided, s.missing, s.values, s.fields, s.narrowed, s.wrong)
 }
 
 func (s *kernelScore) complain(format string, args ...any) {
@@ -172,6 +173,8 @@ func (o *kernelOracle) judge(pre *elfdiff.Object, r *Result, bias uint64) *kerne
 			s.weak++
 		case f.Verdict == Absent && o.isFreed(f.Name, bias):
 			s.freed++
+		case o.running && f.Verdict == Ambiguous && len(o.names[f.Name]) > 1 && slices.ContainsFunc(f.Candidates, func(a uint64) bool { return has(f.Name, a) }):
+			s.undecided++ // copies, whose file kallsyms does not tell
 		case len(o.names[f.Name]) == 0 && f.Verdict == Absent:
 			s.absent++
 			s.complain("%s: %s is not in the kernel", where, f.Name)

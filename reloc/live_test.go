@@ -97,6 +97,7 @@ type liveBench struct {
 	stock  *vm.Kernel
 	paths  []string
 	oracle *kernelOracle
+	image  string // path of the vmlinux
 }
 
 func newLiveBench(t *testing.T, series string) *liveBench {
@@ -117,7 +118,7 @@ func newLiveBench(t *testing.T, series string) *liveBench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.oracle = openOracle(t, path)
+	b.oracle, b.image = openOracle(t, path), path
 	b.oracle.running = true
 	return b
 }
@@ -159,6 +160,7 @@ func (b *liveBench) states(t *testing.T, m *vm.Machine) {
 		t.Helper()
 		img := mustRunning(t, m)
 		judgeAll(t, "", b.paths, img, b.oracle, Options{})
+		b.audit(t, img, want)
 		if got := patchesIn(t, b.paths, img); strings.Join(got, "; ") != strings.Join(want, "; ") {
 			t.Errorf("%s: patches %q, want %q", name, got, want)
 		}
@@ -188,6 +190,35 @@ func (b *liveBench) states(t *testing.T, m *vm.Machine) {
 	check("static key")
 	write("/proc/sys/kernel/sched_schedstats", "0")
 	check("idle again")
+}
+
+// audit compares the whole kernel with its file.
+func (b *liveBench) audit(t *testing.T, img *Image, want []string) {
+	t.Helper()
+	begin := time.Now()
+	a, err := AuditKernel(t.Context(), b.image, img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range a.Findings[:min(len(a.Findings), 20)] {
+		t.Error(&a.Findings[i])
+	}
+	t.Logf("audit, %v: %d bytes, %d fields moved, %d sites, %d of them by their place only, %d patches, %d findings",
+		time.Since(begin), a.Bytes, a.Moved, a.Sites, a.Opaque, len(a.Patches), len(a.Findings))
+	var got []string
+	for _, p := range a.Patches {
+		got = append(got, fmt.Sprintf("%s+%#x %v", nameAt(img, p.Address), p.Offset, p.Kind))
+	}
+	if strings.Join(got, "; ") != strings.Join(want, "; ") {
+		t.Errorf("audit: patches %q, want %q", got, want)
+	}
+}
+
+func nameAt(img *Image, addr uint64) string {
+	if s, _, ok := img.SymbolAt(addr); ok {
+		return s.Name
+	}
+	return ""
 }
 
 // patchesIn lists the patches of all functions.

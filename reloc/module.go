@@ -99,7 +99,7 @@ func (l *loaded) fileSymbols(syms []elfobj.Symbol, index int) []Symbol {
 			continue
 		}
 		sym := l.symbol(unversioned(s.Name), s.Value, s.Size, s.Type(), s.Section == elfobj.SecAbs, index)
-		sym.Index = uint32(i)
+		sym.Index, sym.Weak = uint32(i), isWeak(s)
 		if sym.Local = s.Bind() == elf.STB_LOCAL; sym.Local {
 			sym.File = file
 		}

@@ -293,8 +293,8 @@ func (m *matcher) replacement(f *fn) (uint64, bool) {
 	if !f.weak {
 		return 0, false
 	}
-	if list := m.atomPlaces(f.atom.ID); len(list) > 0 {
-		return list[0].addr, true
+	for _, p := range m.atomPlaces(f.atom.ID) {
+		return p.addr, !m.isWeakAt(f.atom.Name, p.addr)
 	}
 	for _, i := range f.atom.Symbols {
 		if s := m.sym(i); s.Value == f.atom.Offset && isWeak(s) {
@@ -304,4 +304,15 @@ func (m *matcher) replacement(f *fn) (uint64, bool) {
 		}
 	}
 	return 0, false
+}
+
+// isWeakAt reports whether run has a weak symbol of a name at an address: what a
+// weak definition was linked to, and not what replaced it.
+func (m *matcher) isWeakAt(name string, addr uint64) bool {
+	for _, s := range m.img.symbolsAt(addr) {
+		if s.Name == name && s.Weak {
+			return true
+		}
+	}
+	return false
 }

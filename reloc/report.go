@@ -3,6 +3,7 @@ package reloc
 import (
 	"cmp"
 	"debug/elf"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -51,6 +52,7 @@ func (m *matcher) verdict(f *fn) FuncResult {
 		out.RunName, out.SymPos = m.position(f.atom.Name, f.done.addr)
 	case f.open && (len(f.remain) > 0 || f.small && len(f.cands) == 0):
 		out.Verdict, out.Candidates, out.More = Ambiguous, slices.Clone(f.remain), f.more || f.small
+		out.Undecided = m.whatDecides(f)
 	case f.err != nil && !m.chance(f):
 		out.Verdict, out.Address = Mismatch, f.err.Addr
 		out.Mismatch = m.explain(f)
@@ -65,6 +67,30 @@ func (m *matcher) verdict(f *fn) FuncResult {
 	}
 	m.log.Debug("verdict", "function", f.atom.Name, "verdict", out.Verdict)
 	return out
+}
+
+// whatDecides says what would decide about a function that matches at several
+// places, or that is too small to be searched for.
+func (m *matcher) whatDecides(f *fn) string {
+	what := []string{"a match of something that refers to it"}
+	if m.opt.NoSymbols || len(m.atomPlaces(f.atom.ID)) == 0 {
+		what = append(what, "a symbol")
+	} else if !slices.ContainsFunc(m.img.Lookup(f.atom.Name), func(s Symbol) bool { return s.File != "" }) {
+		what = append(what, "symbols with the names of their files, as .symtab has them")
+	}
+	if m.img.kernel {
+		what = append(what, "a match of the function next to it in "+chainOf(m.pre.File.Sections[f.atom.Section].Name))
+	}
+	why := fmt.Sprintf("%d places hold the same code", len(f.remain))
+	switch {
+	case len(f.remain) == 0:
+		why = fmt.Sprintf("%d bytes without references are too few to search for", f.fixed)
+	case f.more:
+		why = "more places hold the same code than are looked at"
+	case len(f.remain) == 1:
+		why = fmt.Sprintf("one place holds the same code, but %d bytes may well be there by chance", f.fixed)
+	}
+	return why + "; it takes " + strings.Join(what, ", or ")
 }
 
 // position returns the symbol of run at an address, the one of the name that it
@@ -97,7 +123,7 @@ func (m *matcher) position(name string, addr uint64) (string, uint64) {
 // that replaced a weak one.
 func (m *matcher) chance(f *fn) bool {
 	if f.weak {
-		return true
+		return !m.isWeakAt(f.atom.Name, f.err.Addr)
 	}
 	for _, c := range f.cands {
 		if c.by != BySearch {

@@ -83,6 +83,8 @@ type FuncResult struct {
 	// order. More says that there are too many to list.
 	Candidates []uint64
 	More       bool
+	// Undecided says in words, of Ambiguous, what would decide between them.
+	Undecided string
 	// Patches are the places of Matched where someone has put something else
 	// while it runs, by offset.
 	Patches []Patch

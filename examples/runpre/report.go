@@ -49,9 +49,31 @@ type (
 		Size       uint64        `json:"size,omitempty"`
 		By         string        `json:"by,omitempty"`
 		Weak       bool          `json:"weak,omitempty"`
+		Freed      bool          `json:"freed,omitempty"`
+		RunName    string        `json:"runName,omitempty"`
+		SymPos     uint64        `json:"sympos,omitempty"`
+		Replaced   string        `json:"replacedBy,omitempty"`
+		Undecided  string        `json:"undecided,omitempty"`
+		Patches    []jsonPatch   `json:"patches,omitempty"`
+		Redirect   *jsonRedirect `json:"redirect,omitempty"`
 		Mismatch   *jsonMismatch `json:"mismatch,omitempty"`
 		Candidates []string      `json:"candidates,omitempty"`
 		More       bool          `json:"more,omitempty"`
+	}
+	jsonPatch struct {
+		Kind   string `json:"kind"`
+		Offset string `json:"offset"`
+		At     string `json:"at"`
+		Target string `json:"target,omitempty"`
+		Name   string `json:"name,omitempty"`
+	}
+	jsonRedirect struct {
+		Kind    string `json:"kind"`
+		At      string `json:"at"`
+		To      string `json:"to"`
+		Name    string `json:"name,omitempty"`
+		Verdict string `json:"verdict"` // of the code that is live
+		Message string `json:"message,omitempty"`
 	}
 	jsonMismatch struct {
 		Reason    string `json:"reason"`
@@ -93,7 +115,19 @@ func (r *report) writeJSON(w io.Writer) error {
 }
 
 func functionJSON(f *reloc.FuncResult) jsonFunction {
-	j := jsonFunction{Name: f.Name, Verdict: f.Verdict.String(), Weak: f.Weak, More: f.More}
+	j := jsonFunction{Name: f.Name, Verdict: f.Verdict.String(), Weak: f.Weak, Freed: f.Freed, More: f.More, RunName: f.RunName, SymPos: f.SymPos, Undecided: f.Undecided}
+	if f.Replacement != 0 {
+		j.Replaced = hex(f.Replacement)
+	}
+	for i := range f.Patches {
+		j.Patches = append(j.Patches, patchJSON(&f.Patches[i]))
+	}
+	if r := f.Redirect; r != nil {
+		j.Redirect = &jsonRedirect{Kind: r.Kind.String(), At: hex(r.At), To: hex(r.To), Name: r.Name, Verdict: r.Verdict.String()}
+		if r.Mismatch != nil {
+			j.Redirect.Message = r.Mismatch.Error()
+		}
+	}
 	for _, c := range f.Candidates {
 		j.Candidates = append(j.Candidates, hex(c))
 	}
@@ -111,6 +145,14 @@ func functionJSON(f *reloc.FuncResult) jsonFunction {
 		if m.Target != 0 {
 			j.Mismatch.Target = hex(m.Target)
 		}
+	}
+	return j
+}
+
+func patchJSON(p *reloc.Patch) jsonPatch {
+	j := jsonPatch{Kind: p.Kind.String(), Offset: hex(p.Offset), At: hex(p.Address), Name: p.Name}
+	if p.Target != 0 {
+		j.Target = hex(p.Target)
 	}
 	return j
 }
@@ -203,7 +245,7 @@ func remark(f *reloc.FuncResult) string {
 		return f.Mismatch.Error()
 	case reloc.Ambiguous:
 		if len(f.Candidates) == 0 {
-			return "too small to be searched for, and nothing refers to it"
+			return f.Undecided
 		}
 		var at []string
 		for _, c := range f.Candidates {
@@ -212,7 +254,13 @@ func remark(f *reloc.FuncResult) string {
 		if f.More {
 			at = append(at, "and more")
 		}
-		return "could be at " + strings.Join(at, ", ")
+		return "could be at " + strings.Join(at, ", ") + ": " + f.Undecided
+	}
+	if f.Freed {
+		return "only needed while the kernel starts, and freed then"
+	}
+	if f.Replacement != 0 {
+		return "a weak definition, replaced by the one at " + hex(f.Replacement)
 	}
 	if f.Weak {
 		return "a weak definition, which another one may have replaced"

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/gosplice/gosplice/reloc"
+)
+
+// excused reports whether a function that did not match is one that a running
+// kernel does not have.
+func excused(f *reloc.FuncResult) bool {
+	return f.Verdict == reloc.Absent && (f.Freed || f.Replacement != 0)
+}
+
+// writeAudit writes what does not match, and what was patched, one line each. It
+// reports whether everything that can match does.
+func (r *report) writeAudit(w io.Writer, verbose bool) (bool, error) {
+	var b strings.Builder
+	matched, other, patched, redirected, skipped := 0, 0, 0, 0, 0
+	bytes := uint64(0)
+	for _, o := range r.objects {
+		for i := range o.result.Functions {
+			f := &o.result.Functions[i]
+			switch {
+			case f.Verdict == reloc.Matched:
+				matched++
+				bytes += f.Size
+			case excused(f):
+				skipped++
+			default:
+				other++
+				fmt.Fprintf(&b, "%-9s %s: %s: %s\n", f.Verdict, o.path, nameOf(f), remark(f))
+				if verbose && f.Mismatch != nil {
+					fmt.Fprintf(&b, "%+v\n", f.Mismatch)
+				}
+			}
+			for j := range f.Patches {
+				patched++
+				writePatch(&b, nameOf(f), &f.Patches[j])
+			}
+			if f.Redirect != nil {
+				redirected++
+				fmt.Fprintf(&b, "%-9s %s\n", "redirect", redirectText(f))
+			}
+		}
+	}
+	fmt.Fprintf(&b, "%s: %d objects, %d functions match (%d bytes), %d do not, %d are not in a running kernel; %d patches, %d redirected\n",
+		r.run, len(r.objects), matched, bytes, other, skipped, patched, redirected)
+	_, err := io.WriteString(w, b.String())
+	return other == 0, err
+}
+
+func writePatch(b *strings.Builder, name string, p *reloc.Patch) {
+	fmt.Fprintf(b, "%-9s %s+%#x at %#x: %s", "patched", name, p.Offset, p.Address, p.Kind)
+	if p.Target != 0 {
+		fmt.Fprintf(b, " to %#x %s", p.Target, p.Name)
+	}
+	b.WriteString("\n")
+}
+
+// redirectText says where calls of a function lead.
+func redirectText(f *reloc.FuncResult) string {
+	r := f.Redirect
+	s := fmt.Sprintf("%s: a %s at %#x leads to %#x %s, ", nameOf(f), r.Kind, r.At, r.To, r.Name)
+	if r.Verdict == reloc.Matched {
+		return s + "which is the code of the object"
+	}
+	return s + "which is not the code of the object: " + r.Mismatch.Error()
+}
+
+// jsonAudit is the JSON form of the audit of a whole kernel.
+type jsonAudit struct {
+	Run      string        `json:"run"`
+	Matched  bool          `json:"matched"`
+	Bytes    uint64        `json:"bytes"`
+	Moved    int           `json:"moved"`
+	Sites    int           `json:"sites"`
+	Opaque   int           `json:"opaque"`
+	Patches  []jsonPatch   `json:"patches"`
+	Findings []jsonFinding `json:"findings"`
+}
+
+type jsonFinding struct {
+	At     string `json:"at"`
+	Symbol string `json:"symbol,omitempty"`
+	Offset string `json:"offset"`
+	Linked string `json:"linked"`
+	Run    string `json:"run"`
+}
+
+// auditKernel compares a whole running kernel with its vmlinux.
+func auditKernel(ctx context.Context, src source, asJSON bool, stdout, stderr io.Writer) int {
+	a, err := audited(ctx, src)
+	if err == nil && asJSON {
+		err = writeAuditJSON(stdout, src.where, a)
+	} else if err == nil {
+		err = writeAuditText(stdout, src.where, a)
+	}
+	switch {
+	case err != nil:
+		fmt.Fprintln(stderr, "runpre:", err)
+		return exitError
+	case len(a.Findings) > 0:
+		return exitMismatch
+	}
+	return exitMatched
+}
+
+func audited(ctx context.Context, src source) (*reloc.Audit, error) {
+	img, err := src.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer img.Close()
+	return reloc.AuditKernel(ctx, src.kernel, img)
+}
+
+func writeAuditText(w io.Writer, where string, a *reloc.Audit) error {
+	var b strings.Builder
+	for i := range a.Findings {
+		fmt.Fprintf(&b, "%-9s %v\n", "mismatch", &a.Findings[i])
+	}
+	for i := range a.Patches {
+		p := &a.Patches[i]
+		writePatch(&b, "code", p)
+	}
+	fmt.Fprintf(&b, "%s: %d bytes compared; %d addresses moved with the kernel, %d places rewritten (%d of them known by their place only), %d patches, %d differences that nothing explains\n",
+		where, a.Bytes, a.Moved, a.Sites, a.Opaque, len(a.Patches), len(a.Findings))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeAuditJSON(w io.Writer, where string, a *reloc.Audit) error {
+	out := jsonAudit{
+		Run: where, Matched: len(a.Findings) == 0, Bytes: a.Bytes, Moved: a.Moved, Sites: a.Sites, Opaque: a.Opaque,
+		Patches: []jsonPatch{}, Findings: []jsonFinding{},
+	}
+	for i := range a.Patches {
+		out.Patches = append(out.Patches, patchJSON(&a.Patches[i]))
+	}
+	for i := range a.Findings {
+		f := &a.Findings[i]
+		out.Findings = append(out.Findings, jsonFinding{hex(f.Addr), f.Symbol, hex(f.Offset), fmt.Sprintf("% x", f.Linked), fmt.Sprintf("% x", f.Run)})
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(out)
+}

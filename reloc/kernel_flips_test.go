@@ -1,0 +1,138 @@
+package reloc
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// flipsEnv is the number of changes of the long run.
+const flipsEnv = "GOSPLICE_FLIPS"
+
+// withFlip is an image with one byte changed, which shares everything else.
+func withFlip(img *Image, addr uint64, mask byte) *Image {
+	out := *img
+	out.mem = &flipped{img.mem, addr, mask}
+	return &out
+}
+
+// TestKernelFlips changes single bytes of the code of a kernel. Outside of
+// relocation fields and of what is rewritten each has to be found, at its function
+// and its instruction, and nowhere else. In relocation fields it is found, or
+// nothing else says anything about where that leads.
+func TestKernelFlips(t *testing.T) {
+	dir, path := os.Getenv(objectsEnv), os.Getenv(vmlinuxEnv)
+	count, _ := strconv.Atoi(os.Getenv(flipsEnv))
+	if dir == "" || path == "" || count == 0 {
+		t.Skipf("changes $%s bytes of $%s, which the objects in $%s are matched with", flipsEnv, vmlinuxEnv, objectsEnv)
+	}
+	flipObjects(t, objectsIn(t, dir), mustImage(t, path), count)
+}
+
+// flipObjects spreads changes over objects: as many outside of relocation fields
+// as inside.
+func flipObjects(t *testing.T, paths []string, img *Image, count int) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(3, 4))
+	rng.Shuffle(len(paths), func(i, j int) { paths[i], paths[j] = paths[j], paths[i] })
+	each := (count + len(paths) - 1) / len(paths)
+	var s flipScore
+	for _, path := range paths {
+		pre := mustOpen(t, path)
+		clean := mustMatch(t, pre, img, Options{})
+		if len(clean.Functions) == 0 {
+			continue
+		}
+		for n := 0; n < each && s.outside < count; n++ {
+			s.flip(t, rng, pre, clean, img, false)
+		}
+		for n := 0; n < each && s.found+s.harmless < count; n++ {
+			s.flip(t, rng, pre, clean, img, true)
+		}
+	}
+	t.Logf("outside of fields %d changes, all found; in fields %d found, %d harmless", s.outside, s.found, s.harmless)
+}
+
+type flipScore struct{ outside, found, harmless int }
+
+// flip changes one byte of a random matched function.
+func (s *flipScore) flip(t *testing.T, rng *rand.Rand, pre *elfdiff.Object, clean *Result, img *Image, field bool) {
+	t.Helper()
+	sites := findSites(pre)
+	for range 200 {
+		i := rng.IntN(len(clean.Functions))
+		f := &clean.Functions[i]
+		a := pre.Atom(f.Atom)
+		if f.Verdict != Matched || len(f.Shifts) > 0 || a.Size == 0 {
+			continue
+		}
+		off := rng.Uint64N(a.Size)
+		hole := holeAt(a, off)
+		if field != (hole >= 0) || inSites(sites, f.Atom, off) {
+			continue
+		}
+		mask := byte(1) << rng.IntN(8)
+		bad, err := Match(context.Background(), pre, withFlip(img, f.Address+off, mask), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case !field:
+			s.outside++
+			checkKernelFlip(t, pre, clean, bad, f, a, off)
+		case bad.Functions[i].Verdict == Mismatch:
+			s.found++
+		case bad.Functions[i].Verdict == Matched && s.isHarmless(pre, clean, bad, &a.Refs[hole]):
+			s.harmless++
+		default:
+			t.Errorf("%s: %s+%#x: a change of a field of type %d was not found: %v", pre.Name(), f.Name, off, a.Refs[hole].Type, bad.Functions[i].Verdict)
+		}
+		return
+	}
+}
+
+// isHarmless reports whether a changed field leads to what is as good, or what
+// nothing else in the object mentions, so that no value contradicts it.
+func (s *flipScore) isHarmless(pre *elfdiff.Object, clean, bad *Result, r *elfdiff.Ref) bool {
+	g := pre.Atom(r.Target)
+	if g == nil {
+		return false
+	}
+	if g.Kind.IsLiteral() || g.Kind == elfdiff.Const {
+		return true // compared by content
+	}
+	was, _ := clean.AtomAddr(g.ID)
+	is, _ := bad.AtomAddr(g.ID)
+	return was != is && g.Anonymous()
+}
+
+func inSites(sites []site, id elfdiff.AtomID, off uint64) bool {
+	for i := range sites {
+		if s := &sites[i]; s.atom == id && s.off <= off && off < s.end() {
+			return true
+		}
+	}
+	return false
+}
+
+// checkKernelFlip: one function differs, at the instruction that was changed.
+func checkKernelFlip(t *testing.T, pre *elfdiff.Object, clean, bad *Result, f *FuncResult, a *elfdiff.Atom, off uint64) {
+	t.Helper()
+	lo, hi := instruction(t, a.Bytes, off)
+	for i := range bad.Functions {
+		g, c := &bad.Functions[i], &clean.Functions[i]
+		switch {
+		case g.Atom != f.Atom && (g.Verdict != c.Verdict || g.Address != c.Address):
+			t.Errorf("%s: change at %s+%#x: %s is %v at %#x, %v", pre.Name(), f.Name, off, g.Name, g.Verdict, g.Address, g.Mismatch)
+		case g.Atom != f.Atom:
+		case g.Verdict != Mismatch || g.Address != f.Address:
+			t.Errorf("%s: change at %s+%#x: %v at %#x", pre.Name(), f.Name, off, g.Verdict, g.Address)
+		case g.Mismatch.Offset < lo || g.Mismatch.Offset >= hi:
+			t.Errorf("%s: change at %s+%#x (instruction %#x-%#x): %v", pre.Name(), f.Name, off, lo, hi, g.Mismatch)
+		}
+	}
+}
