@@ -96,15 +96,19 @@ func number(ids map[string]int32, rows []row, key func(*row) string) []int32 {
 	return seq
 }
 
+func (r *row) lineSide() LineSide {
+	return LineSide{Size: r.size, Refs: r.refs, Branch: r.target, Member: r.member}
+}
+
 func line(m Mark, a, b *row) Line {
 	n := Line{Mark: m, PreSide: LineSide{Branch: -1}, PostSide: LineSide{Branch: -1}}
 	quiet := true
 	if a != nil {
-		n.Pre, n.PreOffset, n.PreSide = a.text, a.off, LineSide{a.size, a.refs, a.target}
+		n.Pre, n.PreOffset, n.PreSide = a.text, a.off, a.lineSide()
 		quiet, n.Why = a.quiet != "", a.quiet
 	}
 	if b != nil {
-		n.Post, n.PostOffset, n.PostSide = b.text, b.off, LineSide{b.size, b.refs, b.target}
+		n.Post, n.PostOffset, n.PostSide = b.text, b.off, b.lineSide()
 		quiet, n.Why = quiet && b.quiet != "", b.quiet
 	}
 	if quiet && m != LineSame {

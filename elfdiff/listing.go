@@ -54,6 +54,9 @@ type LineSide struct {
 	// Branch is where a branch inside the function leads, in bytes from its
 	// start; -1 for everything else.
 	Branch int64
+	// Member names what it is in a variable: a member, as [Object.MemberAt] has
+	// it, or a symbol inside it; "" where that is not known.
+	Member string
 }
 
 // Listing aligns pre and post of a function or data object. What is new or
@@ -90,6 +93,7 @@ type row struct {
 	off    uint64
 	size   uint64
 	text   string
+	member string
 	kind   string // rows that may stand side by side as different have the same
 	key    string // rows that may stand side by side as equal have the same
 	refs   []Ref
@@ -106,7 +110,7 @@ func (l *lister) rows(o *Object, a *Atom, side int) []row {
 	case a.Kind == Func:
 		return l.code(o, a, side)
 	}
-	return l.bytes(o, a, side)
+	return newDataLister(l, o, a, side).rows()
 }
 
 func (l *lister) code(o *Object, a *Atom, side int) []row {
@@ -115,7 +119,7 @@ func (l *lister) code(o *Object, a *Atom, side int) []row {
 	for {
 		ok, err := k.load()
 		if err != nil { // what follows can't be read as instructions
-			return append(rows, l.raw(a, k.off, min(k.off+16, uint64(len(a.Bytes))))...)
+			return append(rows, rawRow(a, k.off, min(k.off+bytesPerLine, uint64(len(a.Bytes))), ""))
 		}
 		if !ok {
 			return rows
@@ -129,41 +133,6 @@ func (l *lister) code(o *Object, a *Atom, side int) []row {
 		rows = append(rows, r)
 		k.advance()
 	}
-}
-
-// bytes shows data: its references one by one, and what is between them as
-// hexadecimal bytes.
-func (l *lister) bytes(o *Object, a *Atom, side int) []row {
-	if a.NoBits {
-		text := fmt.Sprintf("zeros, %d bytes", a.Size)
-		return []row{{size: a.Size, text: text, key: text, target: -1}}
-	}
-	var rows []row
-	off, end := uint64(0), uint64(len(a.Bytes))
-	for i := range a.Refs {
-		r := &a.Refs[i]
-		if r.Offset < off || r.Offset >= end {
-			continue
-		}
-		rows = append(rows, l.raw(a, off, r.Offset)...)
-		n := uint64(fieldSize(r.Type))
-		rows = append(rows, row{off: r.Offset, size: n, text: o.refText(r), kind: "ref", key: "ref " + l.refKey(side, r), refs: a.Refs[i : i+1], target: -1})
-		off = r.Offset + n
-	}
-	return append(rows, l.raw(a, off, end)...)
-}
-
-const bytesPerLine = 16
-
-func (l *lister) raw(a *Atom, off, end uint64) []row {
-	var rows []row
-	for end = min(end, uint64(len(a.Bytes))); off < end; {
-		next := min(end, (off/bytesPerLine+1)*bytesPerLine)
-		text := fmt.Sprintf("% x", a.Bytes[off:next])
-		rows = append(rows, row{off: off, size: next - off, text: text, kind: "raw", key: text, target: -1})
-		off = next
-	}
-	return rows
 }
 
 // refKey names what a reference means so that the same thing has one name in

@@ -15,6 +15,7 @@ type section struct {
 	Pairing                string // how it was paired, when not by name
 	Why                    []why
 	Because                []because
+	Members                []memberView // of data, with another initial value
 	Notes                  []string
 	Source                 []sourceBlock
 	Code                   []block
@@ -46,6 +47,26 @@ type because struct {
 	Short string
 	Text  []part
 	Where string
+}
+
+// memberView is a member of a variable with both values.
+type memberView struct {
+	Off, Name string
+	Pre, Post []part
+}
+
+// members lists the members of a variable that differ. Where elements were put in
+// between, the listing tells more.
+func (p *pageBuilder) members(ch *elfdiff.Change) (list []memberView) {
+	if a, b := p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post); a == nil || b == nil || a.Size != b.Size {
+		return nil
+	}
+	for _, m := range p.d.DataMembers(ch) {
+		list = append(list, memberView{
+			Off: fmt.Sprintf("+%#x", m.Offset), Name: visible(m.Name, maxName), Pre: p.linked(m.Pre), Post: p.linked(m.Post),
+		})
+	}
+	return list
 }
 
 // why is one reason, with the places.
@@ -94,6 +115,7 @@ func (p *pageBuilder) section(id string, ch *elfdiff.Change) section {
 	for i := range ch.Reasons {
 		s.Why = append(s.Why, p.why(&ch.Reasons[i]))
 	}
+	s.Members = p.members(ch)
 	for _, e := range p.d.Explain(ch) {
 		b := because{Short: visible(string(e.Code)+": "+e.Symbol, maxName), Text: p.linked(e.Text)}
 		if e.File != "" && !strings.Contains(e.Text, e.File) {

@@ -124,7 +124,7 @@ func (p *pageBuilder) page() *page {
 	p.findings(g)
 	p.travels(g)
 	p.quiet(g)
-	g.Outcome = p.outcome(g)
+	g.Outcome = p.outcome()
 	g.Facts = p.facts()
 	g.Tiles = p.tiles(g)
 	return g

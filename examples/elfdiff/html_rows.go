@@ -222,7 +222,7 @@ func (l *listing) anchor(side int, off uint64) string {
 
 func (l *listing) tokens(side int, text string, off uint64, s *elfdiff.LineSide) []token {
 	if l.isRaw(side, off, s) {
-		return rawTokens(l.atoms[side].Bytes[off : off+s.Size])
+		return rawTokens(l.atoms[side].Bytes[off:off+s.Size], visible(s.Member, maxName))
 	}
 	list := tokenize(visible(text, maxText))
 	o := [2]*elfdiff.Object{l.p.d.Pre, l.p.d.Post}[side]
@@ -247,16 +247,27 @@ func (l *listing) isRaw(side int, off uint64, s *elfdiff.LineSide) bool {
 	return a != nil && a.Kind != elfdiff.Func && len(s.Refs) == 0 && s.Size > 0 && s.Size <= 16 && off+s.Size <= uint64(len(a.Bytes))
 }
 
-const partASCII = "t"
+const (
+	partASCII  = "t"
+	partMember = "m"
+)
 
-// rawTokens shows bytes in hexadecimal, and as text.
-func rawTokens(b []byte) []token {
+// rawTokens shows bytes in hexadecimal, and what they are: the name of a member,
+// or text.
+func rawTokens(b []byte, member string) []token {
 	var out []token
 	for _, c := range b {
 		out = append(out, token{text: fmt.Sprintf("%02x ", c)})
 	}
-	for range 16 - len(b) {
+	width := 16
+	if member != "" && len(b) <= 8 {
+		width = 8
+	}
+	for range width - len(b) {
 		out = append(out, token{text: "   "})
+	}
+	if member != "" {
+		return append(out, token{text: " " + member, class: partMember})
 	}
 	for _, c := range b {
 		if c < ' ' || c > '~' {
@@ -269,7 +280,7 @@ func rawTokens(b []byte) []token {
 
 func differBytes(a, b []token) {
 	for i := range min(len(a), len(b)) {
-		if strings.TrimSpace(a[i].text) != strings.TrimSpace(b[i].text) {
+		if a[i].class != partMember && b[i].class != partMember && strings.TrimSpace(a[i].text) != strings.TrimSpace(b[i].text) {
 			a[i].differ, b[i].differ = true, true
 		}
 	}

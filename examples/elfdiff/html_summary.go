@@ -13,7 +13,7 @@ import (
 )
 
 // outcome sums up what was found.
-func (p *pageBuilder) outcome(g *page) outcome {
+func (p *pageBuilder) outcome() outcome {
 	final, judge := 0, 0
 	for i := range p.d.Refusals {
 		if p.d.Refusals[i].Severity == elfdiff.NeedsJudgement {
@@ -35,10 +35,6 @@ func (p *pageBuilder) outcome(g *page) outcome {
 	o := outcome{"carried", "Carried", "All changes can be carried"}
 	if n := len(p.d.Findings); n > 0 {
 		o.Text += "; " + plural(n, "finding") + " to read"
-	}
-	if n := len(g.Types); n > 0 {
-		o.Class = "judge"
-		o.Text += "; but " + plural(n, "type") + " changed that changed code uses: judge whether it is right for the data that exists"
 	}
 	o.Text += "."
 	return o

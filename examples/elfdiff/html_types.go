@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/align"
 )
 
 // typeView is a type that means something else in post.
@@ -62,6 +61,9 @@ func (p *pageBuilder) types(g *page) {
 
 func (p *pageBuilder) typeView(t *elfdiff.TypeChange) typeView {
 	v := typeView{ID: p.anchors.make("t-", t.Name), Kind: typeKinds[t.Kind], Name: visible(t.Name, maxName)}
+	if p.names[t.Name] == "" {
+		p.names[t.Name] = "#" + v.ID
+	}
 	switch {
 	case t.Pre.Size != t.Post.Size:
 		v.Sizes = fmt.Sprintf("%d → %d bytes", t.Pre.Size, t.Post.Size)
@@ -87,46 +89,18 @@ func (p *pageBuilder) typeView(t *elfdiff.TypeChange) typeView {
 // layoutRows puts the members of both sides beside each other. What was only
 // moved along with what is in front of it is marked, but not kept in sight.
 func layoutRows(t *elfdiff.TypeChange) []row {
-	what := map[*elfdiff.TypeMember]elfdiff.MemberWhat{} // by pre's
-	names := [2]map[*elfdiff.TypeMember]string{{}, {}}
-	for i := range t.Members {
-		if m := &t.Members[i]; m.Pre != nil && m.Post != nil {
-			what[m.Pre] = m.What
-			names[1][m.Post] = m.Pre.Name // what was renamed goes beside what it was
-		}
-	}
-	ids := map[string]int32{}
-	number := func(side int, list []elfdiff.TypeMember) []int32 {
-		out := make([]int32, len(list))
-		for i := range list {
-			name, ok := names[side][&list[i]]
-			if !ok {
-				name = list[i].Name
-			}
-			if ids[name] == 0 {
-				ids[name] = int32(len(ids) + 1)
-			}
-			out[i] = ids[name]
-		}
-		return out
-	}
-	pre, post := t.Pre.Members, t.Post.Members
 	var rows []row
-	i, j := 0, 0
-	upTo := func(p, q int) {
-		for ; i < p; i++ {
-			rows = append(rows, row{Class: "l", Mark: "<", Left: memberCell(t, &pre[i]), differs: true})
-		}
-		for ; j < q; j++ {
-			rows = append(rows, row{Class: "r", Mark: ">", Right: memberCell(t, &post[j]), differs: true})
+	for _, m := range t.Rows() {
+		switch {
+		case m.Pre == nil && m.Post == nil:
+		case m.Pre == nil:
+			rows = append(rows, row{Class: "r", Mark: ">", Right: memberCell(t, m.Post), differs: true})
+		case m.Post == nil:
+			rows = append(rows, row{Class: "l", Mark: "<", Left: memberCell(t, m.Pre), differs: true})
+		default:
+			rows = append(rows, memberRow(t, m.Pre, m.Post, m.What))
 		}
 	}
-	align.Sequences(number(0, pre), number(1, post), func(p, q int) {
-		upTo(p, q)
-		rows = append(rows, memberRow(t, &pre[p], &post[q], what[&pre[p]]))
-		i, j = p+1, q+1
-	})
-	upTo(len(pre), len(post))
 	for k := range rows { // the first of those that moved together
 		if rows[k].Class == "v" && (k == 0 || rows[k-1].Class == "") {
 			rows[k].differs = true

@@ -28,7 +28,6 @@ func printDiff(w io.Writer, d *elfdiff.Diff, opt options, term cli.Terminal) err
 	for i := range d.Findings {
 		p.finding(d.Findings[i].Severity.String(), cli.Yellow, &d.Findings[i])
 	}
-	p.types()
 	for _, list := range [][]elfdiff.Change{d.Functions, d.Data} {
 		for i := range list {
 			if err := p.change(&list[i]); err != nil {
@@ -78,35 +77,6 @@ func counts(list []elfdiff.Change) string {
 	return strings.Join(parts, ", ")
 }
 
-// types lists the types that mean something else to changed code.
-func (p *printer) types() {
-	list, err := p.d.Types()
-	if err != nil {
-		return // no debug information: nothing is known
-	}
-	for i := range list {
-		t := &list[i]
-		if !t.Matters() && !p.opt.verbose {
-			continue
-		}
-		fmt.Fprintf(p, "\n%s %s\n", p.term.Paint(cli.Yellow, "type"), t)
-		for k, u := range t.Uses {
-			if k == maxUsesPrinted {
-				fmt.Fprintf(p, "    and %d more\n", len(t.Uses)-k)
-				break
-			}
-			fmt.Fprintf(p, "    used by %s", u.Symbol)
-			if u.Via != "" {
-				fmt.Fprintf(p, ", by %s", u.Via)
-			}
-			fmt.Fprintln(p)
-		}
-	}
-}
-
-// maxUsesPrinted bounds the uses of one type.
-const maxUsesPrinted = 8
-
 // refusal shows what has to be accepted apart from what can't be.
 func (p *printer) refusal(f *elfdiff.Finding) {
 	if f.Severity == elfdiff.NeedsJudgement {
@@ -128,6 +98,9 @@ func hintOf(f *elfdiff.Finding) string {
 	return strings.ReplaceAll(f.Hint, "Options.InPlace", "-in-place")
 }
 
+// maxMembersPrinted bounds the members of one variable.
+const maxMembersPrinted = 12
+
 var statusStyles = map[elfdiff.Status]cli.Style{elfdiff.Changed: cli.Yellow, elfdiff.New: cli.Green, elfdiff.Removed: cli.Red}
 
 // change writes one verdict; what is the same only on request.
@@ -143,6 +116,13 @@ func (p *printer) change(ch *elfdiff.Change) error {
 	fmt.Fprintf(p, "\n%s %s %s  %s\n", status, ch.Kind, p.term.Paint(cli.Bold, ch.Name), p.term.Paint(cli.Dim, strings.Replace(sizes(p.d, ch), "→", "->", 1)))
 	for _, r := range ch.Reasons {
 		p.reason("why", r)
+	}
+	for i, m := range p.d.DataMembers(ch) {
+		if i == maxMembersPrinted {
+			fmt.Fprintln(p, "    and other members")
+			break
+		}
+		fmt.Fprintf(p, "    member %s\n", m)
 	}
 	for _, e := range p.d.Explain(ch) {
 		fmt.Fprintf(p, "    because: %s\n", e)
