@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -28,6 +29,9 @@ type jump struct {
 	to     target      // the new one
 	at     target      // of the jump
 	was    []byte      // what is there
+	mask   []byte      // bits of that which have to be there
+	lock   uint64      // offset of a lock prefix in it and 1, or 0
+	ret    uint64      // of a return that the kernel has rewritten, likewise
 	ranges []codeRange // the old code
 }
 
@@ -74,12 +78,36 @@ func (l *linker) jump(out *patched, r *elfdiff.Replacement, f *reloc.FuncResult)
 	if off, ok := returnsInto(code, skip); ok {
 		return j, refuse(splice.CodeBranchTarget, r.Name, "", f.Address+off, "a call in the bytes of the jump returns to +%#x", off)
 	}
-	if s := l.sites.In(t.At, t.At+jumpSize); len(s) > 0 {
-		return j, refuse(CodeJumpSite, r.Name, s[0].Table, s[0].Addr, "the kernel rewrites %d bytes at +%#x, where the jump would be", s[0].Size, s[0].Addr-f.Address)
+	j.was, j.mask = code[skip:skip+jumpSize], []byte{0xff, 0xff, 0xff, 0xff, 0xff}
+	for _, s := range l.sites.In(t.At, t.At+jumpSize) {
+		if !j.tolerates(&s, s.Addr-t.At) {
+			return j, refuse(CodeJumpSite, r.Name, s.Table, s.Addr, "the kernel rewrites %d bytes at +%#x, where the jump would be", s.Size, s.Addr-f.Address)
+		}
 	}
-	j.was = code[skip : skip+jumpSize]
 	j.at, _, err = l.reach(r.Name, t.At)
 	return j, err
+}
+
+// tolerates reports whether a jump can stand over a site that is off bytes behind
+// its first, and notes what to expect there.
+func (j *jump) tolerates(s *kernel.Site, off uint64) bool {
+	switch {
+	case s.Table == ".call_sites" && off < jumpSize: // while it boots, if at all
+		for i := off + 1; i < min(off+s.Size, jumpSize); i++ {
+			j.mask[i] = 0
+		}
+		return true
+	case s.Table == ".return_sites" && off < jumpSize && j.ret == 0: // likewise
+		for i := off; i < jumpSize; i++ {
+			j.mask[i] = 0
+		}
+		j.ret = off + 1
+		return true
+	case s.Table == ".smp_locks" && off < jumpSize && j.lock == 0: // see apply
+		j.lock = off + 1
+		return true
+	}
+	return false
 }
 
 // returnsInto looks for a call among the instructions that a jump at skip
@@ -111,8 +139,12 @@ func (l *linker) entries(pre elfdiff.AtomID, f *reloc.FuncResult) []uint64 {
 	return list
 }
 
-// describing are sections that refer to places in code and do not lead there.
-var describing = []string{".orc_unwind", ".discard.", ".eh_frame"}
+// describing are sections that refer to places in code and do not lead there: those
+// of sites, which are looked for in the image, and others.
+var describing = []string{
+	".orc_unwind", ".discard.", ".eh_frame", "__bug_table", "__mcount_loc", "__patchable_function_entries",
+	".return_sites", ".call_sites", ".retpoline_sites", ".ibt_endbr_seal", ".smp_locks", ".altinstructions", ".parainstructions", ".static_call_sites",
+}
 
 func (l *linker) innerRefs() map[elfdiff.AtomID][]uint64 {
 	pre, out := l.pair.Diff.Pre, map[elfdiff.AtomID][]uint64{}
@@ -150,7 +182,7 @@ func (l *linker) untraced(out *patched, r *elfdiff.Replacement, f *reloc.FuncRes
 		l.obj.jumps = append(l.obj.jumps, j)
 		return
 	}
-	p := probed{Function: out.Function, to: out.to}
+	p := probed{Function: out.Function, to: out.to, noJump: err}
 	p.Method = MethodProbe
 	if why := l.probe(&p); why != "" {
 		x := refuse(CodeNoFentry, r.Name, l.obj.name(), f.Address, "it does not begin with a call of the function tracer, and %s", why)
@@ -220,7 +252,7 @@ func (j *jumper) write(b *builder, a *asm) {
 		name string
 		body func(*builder, *asm)
 	}{
-		{"words", words}, {"walk", j.walk}, {"idle", j.idle}, {"blame", j.blame}, {"scan", j.scan}, {"differs", differs},
+		{"words", words}, {"walk", j.walk}, {"idle", j.idle}, {"blame", j.blame}, {"scan", j.scan}, {"differs", differs}, {"look", look},
 		{"apply", j.apply}, {"revert", j.revert}, {"gate", j.gate},
 	} {
 		b.function(a, f.name, elf.STB_LOCAL, f.body)

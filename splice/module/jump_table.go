@@ -24,13 +24,16 @@ import (
 // A row for each jump, in .data:
 //
 //	 0  u64  where it is, 0 behind the last
-//	 8  [8]  what the kernel has there: 5 bytes
+//	 8  [5]  what the kernel has there
+//	14  u8   offset of a lock prefix in it and 1, or 0
+//	15  u8   offset of an instruction that is masked and 1, or 0
 //	16  u64  where it leads
 //	24  u64  name of the function
-//	32  [8]  the jump
-//	40  [8]  what was there before
-//	48  u64  the row of an update whose place it took
-//	56  u64  1 while it is in place
+//	32  [5]  the jump
+//	40  [5]  what was there before
+//	48  u64  the row of an update whose place it takes, or 0
+//	56  u8   1 while it is in place
+//	57  [5]  mask of what has to be there
 //
 // The tables of ranges that no stack may lead to, in .rodata: start, end and
 // name of each, with a range around all in front, and zeros behind them.
@@ -198,6 +201,7 @@ func (j *jumper) table(b *builder, jumps []jump) {
 		copy(d.data[row+8:], p.was)
 		d.rela(row+16, elf.R_X86_64_64, p.to.symbol, p.to.addend)
 		d.rela(row+24, elf.R_X86_64_64, text.anchor, int64(name))
-		copy(d.data[row+40:], p.was)
+		d.data[row+14], d.data[row+15] = byte(p.lock), byte(p.ret)
+		copy(d.data[row+57:], p.mask)
 	}
 }

@@ -36,9 +36,10 @@ import (
 // probed is a function that a kprobe takes over.
 type probed struct {
 	Function
-	to    target
-	stack int    // eightbytes of arguments on the stack
-	probe uint64 // its struct kprobe, in .data
+	to     target
+	stack  int    // eightbytes of arguments on the stack
+	probe  uint64 // its struct kprobe, in .data
+	noJump error  // why it is not a jump
 }
 
 // probeKit is what the code needs to know about the kernel.
@@ -117,7 +118,7 @@ func (b *builder) checkProbes() {
 	}
 	for i := range b.probes {
 		p := &b.probes[i]
-		b.refused.add(refuse(CodeSeveralProbes, p.Name, "", p.Addr, "%d functions are not traced: nothing makes a task run the old or the new of all of them", others+1))
+		b.refused.add(refuse(CodeSeveralProbes, p.Name, "", p.Addr, "%d functions are not traced (%v): nothing makes a task run the old or the new of all of them", others+1, p.noJump))
 	}
 }
 
