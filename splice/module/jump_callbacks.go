@@ -31,15 +31,15 @@ func (j *jumper) stop(b *builder, a *asm) {
 	b.ret(a)
 }
 
-// retry does the work in %edi until it is not in anybody's way: 100 times, with
-// 20 ms in between, since it was seen that sleepers are short.
+// retry does the work in %edi until nobody is in the way, for 3 seconds at most: 30
+// times, with 100 ms in between, since each stops the machine.
 func (j *jumper) retry(b *builder, a *asm) {
 	a.emit(0x53) // push %rbx
 	a.depth(16)
 	a.emit(0x41, 0x54) // push %r12
 	a.depth(24)
 	a.emit(0x41, 0x89, 0xfc)             // mov %edi,%r12d
-	a.emit(0xbb, 0x64, 0x00, 0x00, 0x00) // mov $0x64,%ebx
+	a.emit(0xbb, 0x1e, 0x00, 0x00, 0x00) // mov $0x1e,%ebx
 	a.label("again")
 	a.emit(0x44, 0x89, 0xe7) // mov %r12d,%edi
 	b.call(a, "stop")
@@ -47,7 +47,7 @@ func (j *jumper) retry(b *builder, a *asm) {
 	a.jump(0x75, "out")                  // jne out
 	a.emit(0xff, 0xcb)                   // dec %ebx
 	a.jump(0x74, "out")                  // je out
-	a.emit(0xbf, 0x14, 0x00, 0x00, 0x00) // mov $0x14,%edi
+	a.emit(0xbf, 0x64, 0x00, 0x00, 0x00) // mov $0x64,%edi
 	b.call(a, "msleep")
 	a.jump(0xeb, "again") // jmp again
 	a.label("out")

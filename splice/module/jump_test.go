@@ -3,7 +3,13 @@ package module_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
@@ -16,21 +22,51 @@ func TestJumps(t *testing.T) {
 		t.Run(series, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, series)
-			m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: cpus[series], Log: vm.Policy{Taint: "OEK"}})
+			m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: cpus[series], Log: vm.Policy{Taint: "OEK", Allow: []string{
+				`^livepatch: pre-patch callback failed for object 'vmlinux'`, `^livepatch: failed to enable patch 'fix_(busy|returns)'`,
+			}}})
+			reader, err := vm.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/reader")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Put(t.Context(), "/bin/reader", reader, 0o755); err != nil {
+				t.Fatal(err)
+			}
 			for _, c := range []struct {
 				name string
 				test func(*testing.T, *bench, *vm.Machine)
-			}{{"effect", testJumpEffect}} {
+			}{
+				{"effect", testJumpEffect}, {"callbacks", testJumpCallbacks}, {"busy", testJumpBusy},
+				{"foreign", testJumpForeign}, {"in use", testJumpInUse}, {"returns", testJumpReturns},
+			} {
 				t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
 			}
 		})
 	}
 }
 
-const tracing = "/sys/kernel/tracing/"
+const (
+	tracing = "/sys/kernel/tracing/"
+	clock   = tracing + "trace_clock"
+	pipe    = tracing + "trace_pipe"
+)
 
-// clocks changes what a file of tracefs shows.
+// clocks changes what a file of tracefs shows, by a function that is not traced.
 var clocks = change("kernel/trace/trace.c", `			i == tr->clock_id ? "[" : "", trace_clocks[i].name,`, `			i == tr->clock_id ? "<" : "", trace_clocks[i].name,`)
+
+// clocksAndPipe changes a function too in which readers sleep.
+func clocksAndPipe() []source {
+	s := clocks[0]
+	const front = `tracing_read_pipe(struct file *filp, char __user *ubuf,
+		  size_t cnt, loff_t *ppos)
+{
+	struct trace_iterator *iter = filp->private_data;
+	ssize_t sret;
+`
+	more := change(s.file, front, front+"\n	if (cnt == 7777)\n		return -ENOTTY;\n")
+	s.edits = append(s.edits[:len(s.edits):len(s.edits)], more[0].edits...)
+	return []source{s}
+}
 
 // methods counts the functions of a module by how they are taken over.
 func methods(m *module.Module) map[string]int {
@@ -41,25 +77,229 @@ func methods(m *module.Module) map[string]int {
 	return n
 }
 
-// testJumpEffect patches functions of both kinds, and shows the effect, and its end.
+// testJumpEffect patches functions of both kinds, and shows the effect, and its end,
+// again and again.
 func testJumpEffect(t *testing.T, b *bench, m *vm.Machine) {
 	ctx := t.Context()
+	cycles := 3
+	if n, err := strconv.Atoi(os.Getenv(soakEnv)); err == nil {
+		cycles = n
+	}
 	mod := b.build(t, module.Options{Name: "fix_jump"}, append(clocks[:1:1], greeting...)...)
 	if n := methods(mod); n[module.MethodFtrace] != 1 || n[module.MethodJump] != 1 {
 		t.Fatalf("%+v", mod.Functions)
 	}
-	for range 3 {
-		if err := state(ctx, m, false); err != nil {
+	active := func(ctx context.Context, yes bool) error {
+		return errors.Join(shows(ctx, m, clock, "<", yes), shows(ctx, m, "/proc/cmdline", "patched", yes))
+	}
+	var slab, areas int
+	for i := range cycles {
+		if err := active(ctx, false); err != nil {
 			t.Fatal(err)
 		}
 		apply(t, m, mod)
-		if err := errors.Join(state(ctx, m, true), unload(ctx, m, mod.Name), state(ctx, m, false)); err != nil {
+		if err := errors.Join(active(ctx, true), unload(ctx, m, mod.Name), active(ctx, false)); err != nil {
 			t.Fatal(err)
+		}
+		if i == 1 {
+			slab, areas = usage(t, m)
+		}
+	}
+	s, a := usage(t, m)
+	t.Logf("%d cycles: slab %d -> %d KiB, %d -> %d areas", cycles, slab, s, areas, a)
+	if a > areas+1 || s > slab+512+cycles {
+		t.Error("something stays behind")
+	}
+}
+
+// testJumpCallbacks has the callbacks of a patch run around the jumps.
+func testJumpCallbacks(t *testing.T, b *bench, m *vm.Machine) {
+	ctx := t.Context()
+	src := clocks[0]
+	more := change(src.file, "static int tracing_clock_show(struct seq_file *m, void *v)\n{", `struct klp_object;
+static int stage;
+static int before(struct klp_object *o) { stage = 10; return 0; }
+static void bye(struct klp_object *o) { pr_info("gosplice: clocks at stage %d\n", stage); }
+static int (*p1)(struct klp_object *) __used __section(".kpatch.callbacks.pre_patch") = before;
+static void (*p3)(struct klp_object *) __used __section(".kpatch.callbacks.post_unpatch") = bye;
+static int tracing_clock_show(struct seq_file *m, void *v)
+{
+	stage++;`)
+	src.edits = append(src.edits[:1:1], more[0].edits...)
+	mod := b.build(t, module.Options{Name: "fix_jump_callbacks"}, src)
+	apply(t, m, mod)
+	err := errors.Join(shows(ctx, m, clock, "<", true), unload(ctx, m, mod.Name), shows(ctx, m, clock, "<", false), logs(ctx, m, "gosplice: clocks at stage 11"))
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// logs checks that the kernel has logged something by now.
+func logs(ctx context.Context, m *vm.Machine, want string) error {
+	log, err := m.Log(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range log {
+		if strings.Contains(r.Text, want) {
+			return nil
+		}
+	}
+	return fmt.Errorf("the log does not say %q", want)
+}
+
+// sleeper has a program sleep in a read of a file, and returns its number and what
+// ends it.
+func sleeper(t *testing.T, m *vm.Machine, path string) (pid int, end func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		_, _ = m.Run(ctx, vm.Command{Path: "/bin/reader", Args: []string{path}})
+	}()
+	for deadline := time.Now().Add(time.Minute); pid == 0; time.Sleep(50 * time.Millisecond) {
+		if pid = find(t, m); pid == 0 && time.Now().After(deadline) {
+			t.Fatal("the reader does not sleep")
+		}
+	}
+	return pid, func() {
+		cancel()
+		<-done
+		for { // the guest kills it in its own time
+			if _, err := m.ReadFile(t.Context(), fmt.Sprintf("/proc/%d/stat", pid)); err != nil {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
 		}
 	}
 }
 
-// state checks whether both patches of testJumpEffect are active.
-func state(ctx context.Context, m *vm.Machine, active bool) error {
-	return errors.Join(shows(ctx, m, tracing+"trace_clock", "<", active), shows(ctx, m, "/proc/cmdline", "patched", active))
+// find returns the number of the reader that sleeps in its system call.
+func find(t *testing.T, m *vm.Machine) int {
+	t.Helper()
+	all, err := m.ReadDir(t.Context(), "/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range all {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		stat, _ := m.ReadFile(t.Context(), "/proc/"+name+"/stat")
+		call, _ := m.ReadFile(t.Context(), "/proc/"+name+"/syscall")
+		if strings.Contains(string(stat), "(reader) S") && strings.HasPrefix(string(call), "0 ") {
+			return pid
+		}
+	}
+	return 0
+}
+
+// testJumpBusy has a task sleep in the old function: nothing is patched, and the log
+// names the function and the task.
+func testJumpBusy(t *testing.T, b *bench, m *vm.Machine) {
+	ctx := t.Context()
+	mod := b.build(t, module.Options{Name: "fix_busy"}, append(clocksAndPipe(), greeting...)...)
+	pid, end := sleeper(t, m, pipe)
+	err := m.Load(ctx, mod.Bytes(), "")
+	want := fmt.Sprintf("fix_busy: tracing_read_pipe is in use by reader (%d); nothing was patched", pid)
+	if !errors.Is(err, syscall.EBUSY) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want EBUSY and %q", err, want)
+	}
+	if err := errors.Join(shows(ctx, m, clock, "<", false), shows(ctx, m, "/proc/cmdline", "patched", false)); err != nil {
+		t.Error(err)
+	}
+	end()
+	apply(t, m, mod)
+	err = errors.Join(shows(ctx, m, clock, "<", true), unload(ctx, m, mod.Name), shows(ctx, m, clock, "<", false))
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// testJumpReturns traces returns, which hides where a task will go on.
+func testJumpReturns(t *testing.T, b *bench, m *vm.Machine) {
+	ctx := t.Context()
+	const graph = "current_tracer"
+	mod := b.build(t, module.Options{Name: "fix_returns"}, change("kernel/trace/trace.c", `seq_printf(m, "no%s\n", trace_options[i]);`, `seq_printf(m, "non%s\n", trace_options[i]);`)...)
+	err := errors.Join(m.WriteFile(ctx, tracing+"set_ftrace_filter", []byte("vfs_read")), m.WriteFile(ctx, tracing+graph, []byte("function_graph")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, end := sleeper(t, m, "/dev/console")
+	err = m.Load(ctx, mod.Bytes(), "")
+	if !errors.Is(err, syscall.EBUSY) || !strings.Contains(err.Error(), "a return that is traced (return_to_handler) is in use by") {
+		t.Errorf("%v, want EBUSY", err)
+	}
+	end()
+	if err := m.WriteFile(ctx, tracing+graph, []byte("nop")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// testJumpForeign has somebody else write over a jump: it stays, and so does the
+// module, until somebody else has put it back.
+func testJumpForeign(t *testing.T, b *bench, m *vm.Machine) {
+	ctx := t.Context()
+	mod := b.build(t, module.Options{Name: "fix_overwritten"}, clocks...)
+	other := b.build(t, module.Options{Name: "fix_foreign"}, change("fs/proc/version.c",
+		"static int version_proc_show(", `#include <linux/kprobes.h>
+static int nothing(struct kprobe *p, struct pt_regs *r) { return 0; }
+static struct kprobe stranger = { .symbol_name = "tracing_clock_show", .pre_handler = nothing };
+static bool there;
+static int version_proc_show(`,
+		"		utsname()->version);\n", `		utsname()->version);
+	if (there)
+		unregister_kprobe(&stranger);
+	there = !there && !register_kprobe(&stranger);
+	seq_printf(m, "probe %d\n", there);
+`)...)
+	apply(t, m, mod)
+	apply(t, m, other)
+	err := errors.Join(shows(ctx, m, "/proc/version", "probe 1", true), shows(ctx, m, clock, "<", true),
+		m.WriteFile(ctx, livepatch+mod.Name+"/enabled", []byte("0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "fix_overwritten: somebody else has changed tracing_clock_show; it stays as it is, and so does this module"
+	for deadline := time.Now().Add(time.Minute); logs(ctx, m, want) != nil; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is logged")
+		}
+	}
+	if err := shows(ctx, m, clock, "<", true); err != nil {
+		t.Error(err)
+	}
+	if err := m.Unload(ctx, mod.Name); err == nil {
+		t.Fatal("the module is gone, and a jump leads to it")
+	}
+	err = errors.Join(shows(ctx, m, "/proc/version", "probe 0", true), shows(ctx, m, clock, "<", true), unload(ctx, m, other.Name))
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// testJumpInUse has a task sleep in the new function when the update is disabled:
+// the functions are as before, and the module stays.
+func testJumpInUse(t *testing.T, b *bench, m *vm.Machine) {
+	ctx := t.Context()
+	pipes := clocksAndPipe()
+	pipes[0].edits = pipes[0].edits[1:] // the clocks are taken
+	mod := b.build(t, module.Options{Name: "fix_in_use"}, pipes...)
+	apply(t, m, mod)
+	pid, end := sleeper(t, m, pipe)
+	if err := m.WriteFile(ctx, livepatch+mod.Name+"/enabled", []byte("0")); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("fix_in_use: its new code is in use by reader (%d); this module has to stay loaded", pid)
+	for deadline := time.Now().Add(time.Minute); logs(ctx, m, want) != nil; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is logged")
+		}
+	}
+	end()
+	if err := m.Unload(ctx, mod.Name); err == nil {
+		t.Error("the module is gone")
+	}
 }
