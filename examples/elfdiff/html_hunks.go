@@ -19,14 +19,20 @@ func (d *sourceDiff) touched(a, b *reach) []span {
 // rows shows differences with the lines around them.
 func (d *sourceDiff) rows(list []span) []row {
 	var rows []row
-	a := 0 // lines of pre before it are shown
+	a, last := 0, "" // lines of pre before a are shown
 	for k, h := range list {
 		lo := h.a0
 		for lo > max(a, h.a0-context) && d.match[lo-1] == lo-1+h.b0-h.a0 {
 			lo--
 		}
 		if k > 0 && lo > a || k == 0 && lo > 0 {
-			rows = append(rows, row{Class: "g", Wide: true, Left: cell{Parts: []part{{Text: "⋯ " + d.inside(lo)}}}, differs: true})
+			name := d.inside(lo)
+			if name == last {
+				name = ""
+			} else {
+				last = name
+			}
+			rows = append(rows, row{Class: "g", Wide: true, Left: cell{Parts: []part{{Text: strings.TrimSpace("⋯ " + name)}}}, differs: true})
 		}
 		rows = d.equal(rows, lo, h.a0, h.b0-(h.a0-lo))
 		rows = d.hunk(rows, h)

@@ -160,7 +160,7 @@ func (p *pageBuilder) changes(g *page) []change {
 			}
 		}
 		slices.SortStableFunc(shown, func(a, b *elfdiff.Change) int {
-			return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(order(a), order(b)))
+			return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(p.order(a), p.order(b)))
 		})
 		for _, ch := range shown {
 			if len(out) >= maxSections {
@@ -185,8 +185,13 @@ func (p *pageBuilder) changes(g *page) []change {
 	return out
 }
 
-func order(ch *elfdiff.Change) int {
-	if follows(ch) {
+// order puts cold parts behind the functions that they belong to.
+func (p *pageBuilder) order(ch *elfdiff.Change) int {
+	a := p.d.Post.Atom(ch.Post)
+	switch {
+	case follows(ch):
+		return 2
+	case a != nil && a.Kind == elfdiff.Func && a.Owner != elfdiff.NoAtom:
 		return 1
 	}
 	return 0

@@ -26,7 +26,7 @@ func (p *pageBuilder) outcome() outcome {
 	case elfdiff.OutcomeRefused:
 		return outcome{"refused", "Refused", plural(final, "reason") + " why the changes can't be carried as they are."}
 	case elfdiff.OutcomeJudge:
-		return outcome{"judge", "Needs judgement", "A person has to look at " + plural(judge, "difference") + ", and accept what comes of leaving them out."}
+		return outcome{"judge", "Needs judgement", "A person has to look at " + plural(judge, "finding") + ", and accept what comes of it."}
 	case elfdiff.OutcomeIgnored:
 		return outcome{"same", "Nothing to carry", "What differs has no bearing on what runs."}
 	case elfdiff.OutcomeSame:

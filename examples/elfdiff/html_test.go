@@ -352,3 +352,15 @@ func TestReadSource(t *testing.T) {
 }
 
 var testTerminal = cli.Terminal{Width: 80}
+
+func BenchmarkHTML(b *testing.B) {
+	d, err := compareFiles(objects+"pre.o", objects+"post.o", options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if r := renderHTML(d, options{}); r.err != nil {
+			b.Fatal(r.err)
+		}
+	}
+}
