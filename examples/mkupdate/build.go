@@ -13,28 +13,15 @@ import (
 	"github.com/gosplice/gosplice/splice/module"
 )
 
-// patience is how long the tool is silent.
-const patience = time.Second
-
-// progress says what takes long, once for each step.
-type progress struct {
-	w     io.Writer
-	start time.Time
-}
-
-func (p *progress) step(format string, args ...any) {
-	if time.Since(p.start) > patience {
-		fmt.Fprintf(p.w, "mkupdate: "+format+"\n", args...)
-	}
-}
-
 // build makes the module. It is nil when there is nothing to do, or refused.
 func build(ctx context.Context, opt *options, stderr io.Writer) (*report, *module.Module, error) {
-	p := &progress{stderr, time.Now()}
+	p := &progress{w: stderr, start: time.Now()}
+	defer p.stop()
 	sign, err := openSigner(opt)
 	if err != nil {
 		return nil, nil, err
 	}
+	p.step("opening %s", opt.run)
 	k, err := openKernel(opt)
 	if err != nil {
 		return nil, nil, err

@@ -120,6 +120,29 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestProgress has a step that takes long, and one that does not.
+func TestProgress(t *testing.T) {
+	var out bytes.Buffer
+	p := &progress{w: &out, start: time.Now()}
+	p.step("%s", "quick")
+	p.stop()
+	p.start = p.start.Add(-patience)
+	p.step("%s", "long")
+	for range 500 {
+		time.Sleep(10 * time.Millisecond)
+		p.mu.Lock()
+		n := out.Len()
+		p.mu.Unlock()
+		if n > 0 {
+			break
+		}
+	}
+	p.stop()
+	if got := out.String(); got != "mkupdate: long\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 // writeKey makes a key and its certificate.
 func writeKey(t *testing.T) (key, cert string) {
 	t.Helper()

@@ -47,7 +47,12 @@ func OpenModule(path string, l Layout) (*Module, error) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
+	return parseModule(path, b, l)
+}
+
+func parseModule(path string, b []byte, l Layout) (*Module, error) {
 	m := &Module{Path: path}
+	var err error
 	if m.File, err = elfobj.Parse(b); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -148,6 +153,16 @@ func (m *Module) Lookup(name string) []elfobj.Symbol {
 		out = append(out, m.syms[i])
 	}
 	return out
+}
+
+// Imports reports whether the module has an undefined symbol of that name.
+func (m *Module) Imports(name string) bool {
+	for i := range m.syms {
+		if s := &m.syms[i]; s.Name == name && s.Section == elfobj.SecUndef {
+			return true
+		}
+	}
+	return false
 }
 
 // Function returns the symbol of the code at a place, a global one if there are

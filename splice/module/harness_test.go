@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -64,7 +65,19 @@ func opener(series string) func() (*module.Kernel, error) {
 		if err != nil {
 			return nil, err
 		}
-		return module.OpenKernel(path)
+		m, err := module.OpenKernel(path)
+		if err != nil {
+			return nil, err
+		}
+		if path, err = k.Symvers(context.Background()); err != nil { // it has the exports of modules
+			return nil, err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return m, m.UseSymvers(f)
 	}
 }
 

@@ -68,6 +68,10 @@ func TestRefusals(t *testing.T) {
 		{"no change", module.Options{Name: "a"}, nil, splice.CodeNothing},
 		{"init", module.Options{Name: "a"}, change("fs/proc/cmdline.c", `proc_create_single("cmdline", 0,`, `proc_create_single("cmdline", 0400,`), splice.CodeNothing},
 		{"section", module.Options{Name: "a"}, version("static int gosplice_n __section(\".gosplice\") = 7;", `seq_printf(m, "%d\n", gosplice_n++);`), module.CodeSection},
+		{"key of a module", module.Options{Name: "a"}, changeIn("nf_tables", "net/netfilter/nf_tables_core.c",
+			"if (static_branch_unlikely(&nft_counters_enabled))", "if (static_branch_unlikely(&nft_counters_enabled) && basechain)"), module.CodeModuleKey},
+		{"init of a module", module.Options{Name: "a"}, changeIn("8021q", "net/8021q/vlan.c",
+			`pr_info("%s v%s\n", vlan_fullname, vlan_version);`, `pr_info("%s %s\n", vlan_fullname, vlan_version);`), splice.CodeNothing},
 		{"twice", module.Options{Name: "a"}, append(greeting[:1:1], greeting...), module.CodeTwice},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -111,6 +111,9 @@ func (l *linker) resolveIn(t *Target, undefined map[string]elfobj.SymbolIndex, n
 	if x, ok := l.symvers[name]; ok && x.Module != "" {
 		return l.foreign(name, &x)
 	}
+	if t.mod.Imports(name) {
+		return target{}, refuse(CodeNoCRC, name, "Module.symvers", 0, "another module exports it, which only a Module.symvers says")
+	}
 	return l.unique(name, l.object)
 }
 

@@ -150,8 +150,13 @@ static int vlan_ioctl_handler(struct net *net, void __user *arg)
 	sources = append(sources, changeIn("zram", "drivers/block/zram/zram_drv.c",
 		"static DEVICE_ATTR_RO(initstate);", "static DEVICE_ATTR_RO(initstate); ",
 		"val = init_done(zram);\n", "val = init_done(zram) + 40 + !!zram_major;\n")...)
+	sources = append(sources, changeIn("8021q", "net/8021q/vlan_gvrp.c", // what garp exports
+		"	return garp_request_join(vlan->real_dev,", "	cond_resched();\n	return garp_request_join(vlan->real_dev,")...)
 	sources = append(sources, greeting...)
 	mod := b.build(t, module.Options{Name: "fix_many"}, sources...)
+	if info, err := vm.ModInfo(mod.Bytes()); err != nil || info["depends"] != "garp" {
+		t.Errorf("it depends on %q, %v", info["depends"], err)
+	}
 	state := func(patched bool) error {
 		return errors.Join(shows(ctx, m, vlanConfig, "patched", patched), shows(ctx, m, "/sys/block/zram0/initstate", "41", patched),
 			shows(ctx, m, "/proc/cmdline", "patched", patched))
