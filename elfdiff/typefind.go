@@ -66,7 +66,9 @@ const pairsPerEntry = 1 << 10
 // foundType is a changed type, with its entries.
 type foundType struct {
 	TypeChange
-	entry   [2]uint64
+	// entries are those of pre and post: objects that were linked together have
+	// one for each file that defines the type.
+	entries [2][]uint64
 	members []layoutMember // of pre
 }
 
@@ -81,7 +83,7 @@ func (c *typeComparer) changes() []foundType {
 func (c *typeComparer) inOrder() []foundType {
 	pre, post := c.side[0].typeNames(), c.side[1].typeNames()
 	var list []foundType
-	reported := map[string]bool{}
+	reported := map[string]int{} // index in list + 1
 	var p, q resolved
 	var byName map[string][]uint64
 	j := 0
@@ -109,13 +111,19 @@ func (c *typeComparer) inOrder() []foundType {
 				break
 			}
 		}
-		if t, ok := c.changed(&p, twins); ok && !reported[name] {
-			reported[name] = true
+		if n := reported[name]; n > 0 && len(list[n-1].entries[0]) < maxCopies {
+			t := &list[n-1]
+			t.entries[0] = append(t.entries[0], p.Offset)
+		} else if t, ok := c.changed(&p, twins); ok && n == 0 {
 			list = append(list, t)
+			reported[name] = len(list)
 		}
 	}
 	return list
 }
+
+// maxCopies bounds how many definitions of one changed type are kept.
+const maxCopies = 1 << 12
 
 // maxAhead bounds how far the twin of a type is looked for in the order of post.
 const maxAhead = 64
@@ -136,7 +144,7 @@ func (c *typeComparer) changed(p *resolved, twins []uint64) (t foundType, ok boo
 	if first == 0 || !c.side[1].resolve(&q, first) {
 		return t, false
 	}
-	t = foundType{entry: [2]uint64{p.Offset, q.Offset}}
+	t = foundType{entries: [2][]uint64{{p.Offset}, twins}}
 	t.Name, t.Kind = p.text(), LayoutChanged
 	if p.Tag == dwarf.TagEnumeration {
 		t.Kind = EnumChanged
@@ -259,6 +267,8 @@ type typeFinder struct {
 	c    *typeComparer
 	d    *Diff
 	list []foundType
+	// visits counts the work done to find uses.
+	visits int
 }
 
 // signatures compares the signatures of the changed functions, and of what they

@@ -78,15 +78,18 @@ func (g *typeGraph) read(root int32) {
 // far is the distance of what does not lead to a type.
 const far = 1 << 20
 
-// distances returns for each node how many pointers lead from it to one.
-func (g *typeGraph) distances(to int32) []int32 {
+// distances returns for each node how many pointers lead from it to the nearest
+// of some others.
+func (g *typeGraph) distances(to []int32) []int32 {
 	dist := make([]int32, len(g.nodes))
 	for i := range dist {
 		dist[i] = far
 	}
-	dist[to] = 0
+	for _, n := range to {
+		dist[n] = 0
+	}
 	// nodes at one distance before those at the next, since an edge is 0 or 1
-	for now, next := []int32{to}, []int32(nil); len(now) > 0; now, next = next, nil {
+	for now, next := slices.Clone(to), []int32(nil); len(now) > 0; now, next = next, nil {
 		for len(now) > 0 {
 			n := now[len(now)-1]
 			now = now[:len(now)-1]
@@ -120,12 +123,12 @@ const maxPath = 64
 
 // path writes the expression that leads from a variable to a type, and returns
 // where the type is in what the last pointer points to, in bytes.
-func (g *typeGraph) path(root string, n, to int32, dist []int32) (text string, base uint64) {
+func (g *typeGraph) path(root string, n int32, to []int32, dist []int32) (text string, base uint64) {
 	var b strings.Builder
 	b.WriteString(root)
 	sep := "."
 	var x dwarf.Entry
-	for step := 0; n != to && step < maxPath && b.Len() < maxTypeText; step++ {
+	for step := 0; !slices.Contains(to, n) && step < maxPath && b.Len() < maxTypeText; step++ {
 		left := dist[n] - g.weight(n)
 		i := slices.IndexFunc(g.nodes[n].to, func(e typeEdge) bool { return dist[e.node] == left })
 		if i < 0 {
@@ -170,7 +173,7 @@ type typeRoot struct {
 func (f *typeFinder) uses() {
 	need := false
 	for i := range f.list {
-		need = need || f.list[i].entry[0] != 0
+		need = need || len(f.list[i].entries[0]) > 0
 	}
 	if !need {
 		return
@@ -181,12 +184,17 @@ func (f *typeFinder) uses() {
 	}
 	for i := range f.list {
 		t := &f.list[i]
-		if t.entry[0] == 0 {
+		if len(t.entries[0]) == 0 {
 			continue
 		}
+		if f.visits > maxVisits {
+			t.Uses = f.anybody()
+			continue
+		}
+		f.visits += len(sides[0].g.nodes) + len(sides[1].g.nodes)
 		best := map[*Change]TypeUse{}
 		for k, r := range sides {
-			r.find(t.entry[k], best)
+			r.find(f.nodes(&r.g, t.entries[k]), best)
 		}
 		for _, u := range best {
 			t.Uses = append(t.Uses, u)
@@ -197,10 +205,38 @@ func (f *typeFinder) uses() {
 	}
 }
 
+// maxVisits bounds the work that is done to find uses: changed types times types.
+const maxVisits = 1 << 28
+
+// anybody is what is said about a type whose uses were not looked for: the first
+// changed function may be one.
+func (f *typeFinder) anybody() []TypeUse {
+	for i := range f.d.Functions {
+		if ch := &f.d.Functions[i]; ch.Status != Same {
+			return []TypeUse{{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post}}
+		}
+	}
+	return nil
+}
+
+// nodes returns the nodes of a type: an entry may be a typedef of one without a
+// tag.
+func (f *typeFinder) nodes(g *typeGraph, entries []uint64) (list []int32) {
+	var t resolved
+	for _, e := range entries[:min(len(entries), maxCopies)] {
+		if !g.s.resolve(&t, e) {
+			continue
+		}
+		if n, ok := g.index[t.Offset]; ok {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
 // find looks for the nearest root of each changed function.
-func (r *reach) find(entry uint64, best map[*Change]TypeUse) {
-	to, ok := r.g.index[entry]
-	if !ok {
+func (r *reach) find(to []int32, best map[*Change]TypeUse) {
+	if len(to) == 0 {
 		return
 	}
 	dist := r.g.distances(to)

@@ -30,7 +30,9 @@ func (f *typeFinder) because() {
 	byEntry := map[uint64]*foundType{}
 	for i := range f.list {
 		if t := &f.list[i]; t.Pre.Size != t.Post.Size && t.Kind == LayoutChanged {
-			byEntry[t.entry[0]] = t
+			for _, e := range t.entries[0] {
+				byEntry[e] = t
+			}
 		}
 	}
 	for i := range f.list {
