@@ -33,6 +33,7 @@ func (d *Diff) Types() ([]TypeChange, error) {
 	f.signatures()
 	f.uses()
 	f.touched()
+	f.private()
 	out := make([]TypeChange, len(f.list))
 	for i := range f.list {
 		out[i] = f.list[i].TypeChange
@@ -211,7 +212,8 @@ func (s *typeSide) named(all []uint64) map[string][]uint64 {
 // variables of which debug information has the value, since they take no
 // memory.
 func (c *typeComparer) constants() []foundType {
-	pre, post := c.side[0].numbers(), c.side[1].numbers()
+	enums := !c.sameEnums()
+	pre, post := c.side[0].numbers(enums), c.side[1].numbers(enums)
 	names := map[string]int64{}
 	for _, m := range post {
 		names[m.Name] = m.Value
@@ -234,13 +236,29 @@ func (c *typeComparer) constants() []foundType {
 	return list
 }
 
-// numbers lists the constants that stand for themselves. Names that two have
-// are left out.
-func (s *typeSide) numbers() []TypeMember {
+// sameEnums reports whether the enumerations without a name are the same, in the
+// same order, as they are most often.
+func (c *typeComparer) sameEnums() bool {
+	a, b := c.side[0].x.Enums, c.side[1].x.Enums
+	if len(a) != len(b) {
+		return false
+	}
+	var p, q dwarf.Entry
+	for i := range a {
+		if !c.side[0].d.Entry(&p, a[i]) || !c.side[1].d.Entry(&q, b[i]) || !c.sameBody(&p, &q, 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// numbers lists the constants that stand for themselves, with those of
+// enumerations on demand. Names that two have are left out.
+func (s *typeSide) numbers(enums bool) []TypeMember {
 	var list []TypeMember
 	var e dwarf.Entry
 	for _, off := range s.x.Enums {
-		if !s.d.Entry(&e, off) {
+		if !enums || !s.d.Entry(&e, off) {
 			continue
 		}
 		for _, m := range s.enumerators(&e) {
@@ -254,6 +272,9 @@ func (s *typeSide) numbers() []TypeMember {
 		if v, ok := e.Int(dwarf.AttrConstValue); ok && e.Has(dwarf.AttrName) {
 			list = append(list, TypeMember{Name: e.Name(), Type: s.typeText(typeOf(&e)), Value: v})
 		}
+	}
+	if len(list) == 0 {
+		return nil
 	}
 	seen := map[string]int{}
 	for i := range list {

@@ -24,6 +24,9 @@ func (t *TypeChange) Finding() Finding {
 			f.Message += " (" + via + ")"
 		}
 	}
+	if t.Private {
+		f.Message += "; every function that uses it has changed"
+	}
 	return f
 }
 

@@ -107,13 +107,14 @@ func (s *typeSide) size(off uint64, depth int) uint64 {
 }
 
 // change compares two layouts member by member. Members are the same by name,
-// parameters by position.
+// and so are parameters, unless a declaration has none: then by position.
 func (c *typeComparer) change(t *TypeChange, pre, post []layoutMember) {
 	t.Pre.Members, t.Post.Members = plainMembers(pre), plainMembers(post)
 	twin := make([]int, len(post)) // in pre, or -1
 	gone := make([]bool, len(pre))
 	c.pairMembers(t.Kind, pre, post, twin, gone)
-	next := 0 // of pre that is not yet reported as removed
+	furthest := 0 // of pre that has a twin
+	next := 0     // of pre that is not yet reported as removed
 	for j := range post {
 		i := twin[j]
 		for ; i >= 0 && next < i; next++ {
@@ -126,7 +127,12 @@ func (c *typeComparer) change(t *TypeChange, pre, post []layoutMember) {
 			t.Members = append(t.Members, MemberChange{What: MemberAdded, Post: &t.Post.Members[j]})
 			continue
 		}
-		if what, differs := c.memberDiffers(t.Kind, &pre[i], &post[j]); differs {
+		what, differs := c.memberDiffers(t.Kind, &pre[i], &post[j])
+		if t.Kind == SignatureChanged && !differs && i < furthest {
+			what, differs = MemberMoved, true
+		}
+		furthest = max(furthest, i)
+		if differs {
 			t.Members = append(t.Members, MemberChange{what, &t.Pre.Members[i], &t.Post.Members[j]})
 		}
 	}
@@ -153,10 +159,17 @@ func (c *typeComparer) pairMembers(kind TypeChangeKind, pre, post []layoutMember
 		gone[i] = true
 		byName[pre[i].Name] = i
 	}
+	common := 0
+	for j := range post {
+		if _, ok := byName[post[j].Name]; ok {
+			common++
+		}
+	}
+	byPosition := kind == SignatureChanged && common < min(len(pre), len(post))
 	for j := range post {
 		twin[j] = -1
 		i, ok := byName[post[j].Name]
-		if kind == SignatureChanged {
+		if byPosition {
 			i, ok = j, j < len(pre)
 		}
 		if ok && gone[i] {

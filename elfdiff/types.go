@@ -51,6 +51,9 @@ type TypeMember struct {
 
 // place shows where a member is: +0x10, or +0x10:3-5 for a bit-field.
 func (m *TypeMember) place() string {
+	if m.Bits == 1 {
+		return fmt.Sprintf("+%#x:%d", m.Offset, m.Bit)
+	}
 	if m.Bits > 0 {
 		return fmt.Sprintf("+%#x:%d-%d", m.Offset, m.Bit, uint64(m.Bit)+m.Bits-1)
 	}
@@ -101,6 +104,10 @@ type TypeChange struct {
 	// Because names the type that is a member of this one, and whose size is the
 	// reason for all that differs; "" when there is none.
 	Because string `json:"because,omitempty"`
+	// Private is set for a type that the source itself defines, not a header, and
+	// that no function uses which has not changed: old code and new do not meet
+	// over it, only data that exists already can.
+	Private bool `json:"private,omitempty"`
 	// Local is set for the signature of a function that only this object's code
 	// can name: who calls it was compiled with it.
 	Local bool `json:"local,omitempty"`

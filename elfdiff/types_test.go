@@ -246,3 +246,38 @@ func BenchmarkTypes(b *testing.B) {
 		}
 	}
 }
+
+// TestTypePrivate tells types that only changed functions use from those that
+// others use, or that stay in memory.
+func TestTypePrivate(t *testing.T) {
+	testenv.Need(t, "gcc")
+	const source = `
+struct context { int a; FIELD int b; };
+struct kept { int a; FIELD int b; };
+struct shared { int a; FIELD int b; };
+static struct kept *list;
+int other(struct shared *s) { return s->a; }
+static __attribute__((noinline)) int help(struct context *c) { return c->b + NUMBER; }
+int f(struct shared *s) { struct context c = { 1 }; asm volatile("" : : "r"(&c) : "memory"); return help(&c) + list->b + s->b + NUMBER; }
+`
+	for _, b := range typesBuilds {
+		t.Run(b.String(), func(t *testing.T) {
+			testenv.Need(t, b.cc)
+			dir := t.TempDir()
+			d := mustCompare(t,
+				b.compile(t, filepath.Join(dir, "pre"), "unit.c", strings.NewReplacer("FIELD", "", "NUMBER", "1000").Replace(source)),
+				b.compile(t, filepath.Join(dir, "post"), "unit.c", strings.NewReplacer("FIELD", "long c;", "NUMBER", "2000").Replace(source)))
+			list, err := d.Types()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]bool{}
+			for i := range list {
+				got[list[i].Name] = list[i].Private
+			}
+			if diff := cmp.Diff(map[string]bool{"struct context": true, "struct kept": false, "struct shared": false}, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

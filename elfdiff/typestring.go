@@ -34,6 +34,8 @@ func (m *MemberChange) parameterText() string {
 		return fmt.Sprintf("%s added: %s", m.Post.Name, m.Post.Type)
 	case MemberRemoved:
 		return fmt.Sprintf("%s removed: %s", m.Pre.Name, m.Pre.Type)
+	case MemberMoved:
+		return m.Post.Name + " in another place"
 	}
 	return fmt.Sprintf("%s: %s -> %s", m.Post.Name, m.Pre.Type, m.Post.Type)
 }

@@ -1,17 +1,20 @@
 package dwarf
 
 import (
+	"bytes"
 	stddwarf "debug/dwarf"
 	"debug/elf"
 	"encoding/binary"
 	"io"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/testenv"
 )
 
 // linearised is an object whose sections have addresses, for debug/dwarf.
@@ -134,6 +137,34 @@ func TestOracle(t *testing.T) {
 			compareLines(t, d, want, f)
 			compareCalls(t, d, want, f)
 		})
+	}
+}
+
+// TestFixtures builds the checked-in objects again: they are what their source
+// and the documented compilers give.
+func TestFixtures(t *testing.T) {
+	testenv.Need(t, "gcc", "clang-14", "ld")
+	version, err := exec.Command("gcc", "-dumpfullversion").Output()
+	if err != nil || string(version) != "12.2.0\n" {
+		testenv.Skip(t, "needs gcc 12.2.0, not %s (%v)", version, err)
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("testdata/build.sh", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	built, err := filepath.Glob(filepath.Join(dir, "*.o"))
+	if err != nil || len(built) == 0 {
+		t.Fatalf("nothing was built: %v", err)
+	}
+	for _, path := range built {
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join("testdata", filepath.Base(path)))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not what its source gives (%v); run testdata/build.sh", filepath.Base(path), err)
+		}
 	}
 }
 

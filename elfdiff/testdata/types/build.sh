@@ -9,3 +9,5 @@ for side in pre post; do
 	gcc $flags -g -c -o "$out/gcc-$side.o" $side.c
 	clang-14 $flags -g -c -o "$out/clang-$side.o" $side.c
 done
+gcc $flags -g -DFACTOR=333 -DHANDLER=first -c -o "$out/inlined-pre.o" inlined.c
+gcc $flags -g -DFACTOR=777 -DHANDLER=second -c -o "$out/inlined-post.o" inlined.c

@@ -1,0 +1,80 @@
+package elfdiff
+
+import "github.com/gosplice/gosplice/internal/dwarf"
+
+// private finds the changed types that only changed functions use.
+func (f *typeFinder) private() {
+	owners := map[uint64]*foundType{} // by the entry of pre
+	for i := range f.list {
+		t := &f.list[i]
+		if t.Kind == LayoutChanged && len(t.entries[0]) == 1 && len(t.Uses) > 0 && f.c.side[0].ownSource(t.entries[0][0]) {
+			t.Private = true
+			owners[t.entries[0][0]] = t
+		}
+	}
+	if len(owners) == 0 {
+		return
+	}
+	s := f.c.side[0]
+	f.members(s, owners)
+	v := s.o.variables()
+	seen := func(_ string, typ uint64) {
+		if t := owners[s.pointedTo(typ)]; t != nil {
+			t.Private = false
+		}
+	}
+	for i := range f.d.Functions {
+		if ch := &f.d.Functions[i]; ch.Status == Same && ch.Pre != NoAtom {
+			v.locals(&s.o.Atoms[ch.Pre], seen)
+		}
+	}
+	for _, entry := range s.x.Variables { // what stays in memory
+		v.variable(entry, seen)
+	}
+}
+
+// members drops the types that are in others, or that others point to.
+func (f *typeFinder) members(s *typeSide, owners map[uint64]*foundType) {
+	var e, x dwarf.Entry
+	for _, entry := range s.x.Types {
+		if !s.d.Entry(&e, entry) || e.Tag == dwarf.TagEnumeration {
+			continue
+		}
+		for r := dwarf.ChildrenOf(&e); nextOf(&r, &x, dwarf.TagMember); {
+			if t := owners[s.pointedTo(typeOf(&x))]; t != nil {
+				t.Private = false
+			}
+		}
+	}
+}
+
+// ownSource reports whether a type is defined in the source that the compiler
+// was given.
+func (s *typeSide) ownSource(entry uint64) bool {
+	var e dwarf.Entry
+	if !s.d.Entry(&e, entry) {
+		return false
+	}
+	root := e.Unit().Root()
+	file := e.File(dwarf.AttrDeclFile)
+	return file != "" && file == root.Name()
+}
+
+// pointedTo returns the entry of a type without typedefs, pointers and arrays.
+func (s *typeSide) pointedTo(off uint64) uint64 {
+	var t resolved
+	for range maxTypeDepth {
+		if !s.resolve(&t, off) {
+			return 0
+		}
+		switch t.Tag {
+		case dwarf.TagArray, dwarf.TagPointer, dwarf.TagReference, dwarf.TagRvalueReference:
+			off = typeOf(&t.Entry)
+		case dwarf.TagNull:
+			return 0
+		default:
+			return t.Offset
+		}
+	}
+	return 0
+}
