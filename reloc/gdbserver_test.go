@@ -3,6 +3,7 @@ package reloc
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -11,8 +12,10 @@ import (
 )
 
 // serveMemory serves an image to debuggers like QEMU does, as far as reading goes,
-// and returns the address.
-func serveMemory(t testing.TB, img *Image) string {
+// and returns the address. The guest's two processors run programs without the
+// kernel's memory until they have been let run that many times; then the second is
+// in the kernel.
+func serveMemory(t testing.TB, img *Image, user int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "gdb")
 	l, err := net.Listen("unix", path)
@@ -28,54 +31,78 @@ func serveMemory(t testing.TB, img *Image) string {
 			}
 			go func() {
 				defer conn.Close()
-				serveGDB(conn, img)
+				(&gdbServer{conn: conn, img: img, user: user}).serve()
 			}()
 		}
 	}()
 	return "unix:" + path
 }
 
-func serveGDB(conn net.Conn, img *Image) {
-	in := bufio.NewReader(conn)
-	reply := func(s string) {
-		sum := byte(0)
-		for _, c := range []byte(s) {
-			sum += c
-		}
-		fmt.Fprintf(conn, "+$%s#%02x", s, sum)
+// gdbServer is a connection with a debugger.
+type gdbServer struct {
+	conn   net.Conn
+	img    *Image
+	user   int // how often it has to run
+	thread string
+}
+
+func (g *gdbServer) reply(s string) {
+	sum := byte(0)
+	for _, c := range []byte(s) {
+		sum += c
 	}
+	fmt.Fprintf(g.conn, "$%s#%02x", s, sum)
+}
+
+func (g *gdbServer) serve() {
+	in := bufio.NewReader(g.conn)
+	g.reply("T02thread:01;") // unasked, as QEMU does
 	for {
-		if _, err := in.ReadString('$'); err != nil {
+		c, err := in.ReadByte()
+		switch {
+		case err != nil:
+			return
+		case c == 3:
+			g.user--
+			g.reply("T02thread:01;")
+		case c == '$':
+			request, err := in.ReadString('#')
+			if err != nil {
+				return
+			}
+			g.answer(strings.TrimSuffix(request, "#"))
+		}
+	}
+}
+
+func (g *gdbServer) answer(request string) {
+	switch {
+	case request == "c":
+	case strings.HasPrefix(request, "qSupported"):
+		g.reply("PacketSize=1000;QStartNoAckMode+")
+	case strings.HasPrefix(request, "Hg"):
+		g.thread = request[2:]
+		g.reply("OK")
+	case request == "QStartNoAckMode", request == "D":
+		g.reply("OK")
+	case request == "qfThreadInfo":
+		g.reply("m01,02")
+	case request == "qsThreadInfo":
+		g.reply("l")
+	case strings.HasPrefix(request, "m"):
+		var addr, n uint64
+		if _, err := fmt.Sscanf(request, "m%x,%x", &addr, &n); err != nil || n > 0x1000 {
+			g.reply("E22")
 			return
 		}
-		request, err := in.ReadString('#')
-		if err != nil {
+		p := make([]byte, n)
+		if g.user > 0 || g.thread != "02" || g.img.ReadAddr(p, addr) != nil {
+			g.reply("E14")
 			return
 		}
-		switch request = strings.TrimSuffix(request, "#"); {
-		case strings.HasPrefix(request, "qSupported"):
-			reply("PacketSize=1000;QStartNoAckMode+")
-		case request == "QStartNoAckMode", strings.HasPrefix(request, "Hg"), request == "D":
-			reply("OK")
-		case request == "qfThreadInfo":
-			reply("m01")
-		case request == "qsThreadInfo":
-			reply("l")
-		case strings.HasPrefix(request, "m"):
-			var addr, n uint64
-			if _, err := fmt.Sscanf(request, "m%x,%x", &addr, &n); err != nil || n > 0x1000 {
-				reply("E22")
-				continue
-			}
-			p := make([]byte, n)
-			if img.ReadAddr(p, addr) != nil {
-				reply("E14")
-				continue
-			}
-			reply(fmt.Sprintf("%x", p))
-		default:
-			reply("")
-		}
+		g.reply(fmt.Sprintf("%x", p))
+	default:
+		g.reply("")
 	}
 }
 
@@ -88,7 +115,7 @@ func TestOpenGDB(t *testing.T) {
 	}
 	symbols := filepath.Join(t.TempDir(), "System.map")
 	writeFile(t, symbols, strings.NewReplacer("ffffffff93", "ffffffff81").Replace(fakeKallsyms))
-	gdb, err := OpenGDB(t.Context(), serveMemory(t, img), symbols)
+	gdb, err := OpenGDB(t.Context(), serveMemory(t, img, 2), symbols)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +132,10 @@ func TestOpenGDB(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := OpenGDB(ctx, serveMemory(t, img), symbols); err == nil {
+	if _, err := OpenGDB(ctx, serveMemory(t, img, 0), symbols); err == nil {
 		t.Error("opened although the context is done")
+	}
+	if _, err := OpenGDB(t.Context(), serveMemory(t, img, 1<<30), symbols); !errors.Is(err, ErrNoKernel) {
+		t.Errorf("a guest that never enters the kernel: %v", err)
 	}
 }

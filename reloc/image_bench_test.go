@@ -83,7 +83,7 @@ func BenchmarkReadImage(b *testing.B) {
 	dump, base := benchDump(b, b.TempDir(), k.Image)
 	root := benchRoot(b, k.Image)
 	packed := mustKernel(b, k.Image)
-	port := serveMemory(b, packed)
+	port := serveMemory(b, packed, 0)
 	for _, kind := range []struct {
 		name string
 		open func() (*Image, error)

@@ -186,14 +186,35 @@ func (r *runningOpener) addModules() error {
 		if len(regions) == 0 {
 			continue
 		}
-		mod := Module{Name: p.name, Start: regions[0].Start, End: regions[len(regions)-1].End}
+		mod := Module{Name: p.name}
 		mod.BuildID = noteFile(r.root, "sys/module/"+p.name+"/notes/.note.gnu.build-id")
 		r.modules[p.name] = index
 		r.parts.modules = append(r.parts.modules, mod)
 		r.parts.regions = append(r.parts.regions, regions...)
 	}
+	r.clip()
 	r.parts.regions = append(r.parts.regions, gaps(r.parts.regions, modulesStart, kernelEnd)...)
 	return nil
+}
+
+// clip ends the regions of modules where another one's begins: beginnings are
+// known, ends are not. Then it is known where modules are.
+func (r *runningOpener) clip() {
+	list := r.parts.regions
+	slices.SortFunc(list, func(a, b Region) int { return cmp.Compare(a.Start, b.Start) })
+	for i := range list {
+		if i+1 < len(list) && list[i].Module > 0 {
+			list[i].End = min(list[i].End, list[i+1].Start)
+		}
+		if m := list[i].Module; m > 0 {
+			mod := &r.parts.modules[m]
+			if mod.Start == 0 {
+				mod.Start = list[i].Start
+			}
+			mod.End = max(mod.End, list[i].End)
+		}
+	}
+	r.parts.regions = slices.DeleteFunc(list, func(r Region) bool { return r.Start >= r.End })
 }
 
 // lastSymbols returns the addresses of a module's symbols, ascending.

@@ -233,6 +233,27 @@ func TestNewRunningErrors(t *testing.T) {
 	}
 }
 
+// TestModulesBetween: where a module ends is guessed, where another one begins is
+// known.
+func TestModulesBetween(t *testing.T) {
+	root := fakeRoot()
+	root["proc/modules"] = &fstest.MapFile{Data: []byte("mod 65536 0 - Live 0xffffffffc0400000\nlate 8192 0 - Live 0xffffffffc0403000\n")}
+	root["sys/module/mod/sections/.data"] = &fstest.MapFile{Data: []byte("0xffffffffc0420000")}
+	root["sys/module/late/sections/.text"] = &fstest.MapFile{Data: []byte("0xffffffffc0403800")}
+	img, err := NewRunning(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for addr, want := range map[uint64]int{0xffffffffc04037ff: 1, 0xffffffffc0403800: 2, 0xffffffffc0420000: 1} {
+		if _, m := img.ModuleAt(addr); m != want {
+			t.Errorf("%#x is in module %d, want %d", addr, m, want)
+		}
+	}
+	if m := img.Modules()[1]; m.Start != 0xffffffffc0400000 || m.End <= 0xffffffffc0420000 {
+		t.Errorf("%+v", m)
+	}
+}
+
 // TestOpenDump opens the same kernel's memory as a file, with the symbols of files
 // that say where it was linked or where it ran.
 func TestOpenDump(t *testing.T) {

@@ -63,7 +63,11 @@ func readBuildID(mem Memory, addr, size uint64) []byte {
 func (l *loaded) readSymbols(index int) ([]Symbol, error) {
 	var out []Symbol
 	if l.file != nil {
-		syms, err := l.file.Symbols()
+		f, err := l.file.Fresh() // a kernel's table has megabytes, of which only names are kept
+		if err != nil {
+			return nil, err
+		}
+		syms, err := f.Symbols()
 		if err != nil {
 			return nil, err
 		}

@@ -5,12 +5,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/gosplice/gosplice/internal/testenv"
 )
 
 // kernel makes a bzImage around a payload.
@@ -59,6 +62,29 @@ func TestUnpack(t *testing.T) {
 		got, err := h.Unpack(bytes.NewReader(b))
 		if err != nil || !bytes.Equal(got, vmlinux) {
 			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+	}
+}
+
+// TestTools packs as the kernel's build does it: the size stands behind all but
+// gzip's.
+func TestTools(t *testing.T) {
+	for _, line := range []string{"xz --check=crc32 --x86 --lzma2=dict=32MiB", "lz4 -l -9 -q", "zstd -q --ultra -22", "bzip2 -9"} {
+		args := strings.Fields(line)
+		testenv.Need(t, args[0])
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Stdin = bytes.NewReader(vmlinux)
+		packed, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := kernel(binary.LittleEndian.AppendUint32(packed, uint32(len(vmlinux))))
+		h, err := ReadHeader(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := h.Unpack(bytes.NewReader(b)); err != nil || h.Format.Name != args[0] || !bytes.Equal(got, vmlinux) {
+			t.Errorf("%s: %s, %d bytes, %v", line, h.Format.Name, len(got), err)
 		}
 	}
 }

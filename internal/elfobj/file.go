@@ -102,3 +102,8 @@ func newFile(name string, src source) (*File, error) {
 	}
 	return f, nil
 }
+
+// Fresh returns the same file with nothing read but the headers. What is asked of
+// it, such as a large symbol table that is needed once, is not kept by f. It lasts
+// as long as f is open.
+func (f *File) Fresh() (*File, error) { return newFile(f.Name, f.src) }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -186,4 +187,24 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestFresh: what one file has read, the other has not, and both are the same.
+func TestFresh(t *testing.T) {
+	f, err := Parse(sound(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := f.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := f.Fresh()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := g.Symbols()
+	if err != nil || !slices.Equal(got, want) || len(got) > 0 && &got[0] == &want[0] {
+		t.Errorf("%d symbols, want %d others: %v", len(got), len(want), err)
+	}
 }
