@@ -22,11 +22,14 @@ type claim struct {
 // one of both was inlined by. A value that is only near such a line, or that
 // moved as the code did, proves nothing.
 //
-// Without debug information on either side it has to be the argument of a
-// function that is known to take a line.
+// Without debug information on either side the bug tables have to say it, or it has
+// to be the argument of a function that is known to take a line.
 func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
 	pre, post := w.c.pre.lines(), w.c.post.lines()
 	if pre == nil && post == nil {
+		if proof, ok := w.lineOfBug(cl); ok {
+			return proof, true
+		}
 		return w.lineArgument(cl)
 	}
 	if pre == nil || post == nil {
@@ -88,6 +91,8 @@ func callAfter(o *Object, a *Atom, off uint64, text bool) (cursor, bool) {
 			return k, false
 		case k.in.Class == amd64.Call || k.in.Class == amd64.CallInd:
 			return k, true
+		case k.in.Class == amd64.Jump && len(k.refs) == 1: // a call in the end
+			return k, true
 		case k.in.Class == amd64.Jump && len(k.refs) == 0: // calls with equal ends share one
 			to, _ := k.in.Target(k.bytes(), k.off)
 			if to >= a.Size {
@@ -106,42 +111,6 @@ func callAfter(o *Object, a *Atom, off uint64, text bool) (cursor, bool) {
 // maxArguments bounds the instructions between the load of an argument and the
 // call.
 const maxArguments = 64
-
-// lineSinks are functions that take a line number, and the register that it
-// is passed in (psABI section 3.2.3).
-var lineSinks = map[string]struct{ reg byte }{
-	"__assert_fail":          {regDX}, // glibc assert.h: expression, file, line, function
-	"__assert":               {regDX}, // expression, file, line
-	"__assert_rtn":           {regDX}, // function, file, line, expression
-	"__might_sleep":          {regSI}, // Linux kernel/sched/core.c: file, line
-	"__might_resched":        {regSI},
-	"__might_fault":          {regSI},
-	"__warn":                 {regSI},
-	"lockdep_rcu_suspicious": {regSI},
-}
-
-// Register numbers as they stand in the opcode of mov $imm32,%r32.
-const (
-	opMovImm32 = 0xb8
-	regDX      = 2
-	regSI      = 6
-)
-
-// lineArgument accepts a claim when the instruction loads the line argument of
-// the next call, and that call goes to a known function.
-func (w *walk) lineArgument(cl *claim) (string, bool) {
-	k, ok := callAfter(w.pre.o, w.pre.a, cl.at.pre, false)
-	if !ok || len(k.refs) != 1 || cl.text {
-		return "", false
-	}
-	load := cursor{o: k.o, a: k.a, off: cl.at.pre}
-	if _, err := load.load(); err != nil {
-		return "", false
-	}
-	name := k.o.refText(&k.refs[0])
-	sink, known := lineSinks[name]
-	return "the line argument of " + name, known && sink.reg == load.bytes()[load.in.OpOff]&7
-}
 
 // lineInText returns the claim that two strings differ in nothing but a line
 // number, as those made of __FILE__ and __LINE__ do.
