@@ -69,6 +69,19 @@ func hasNumber(name string) bool {
 	return false
 }
 
+// promotion stands between the name of a static symbol and the number that tells
+// it from others, where ThinLTO of LLVM made it known to other modules
+// (foo.llvm.1234567). The number is a digest of the module.
+const promotion = ".llvm."
+
+// unpromoted returns the name that the source has for a symbol.
+func unpromoted(name string) string {
+	if i := strings.LastIndex(name, promotion); i > 0 && isNumber(name[i+len(promotion):]) {
+		return name[:i]
+	}
+	return name
+}
+
 // uniquePrefix starts the names that the Linux kernel makes of a counter
 // (include/linux/compiler.h, __UNIQUE_ID): __UNIQUE_ID_ddebug594.26.
 const uniquePrefix = "__UNIQUE_ID_"

@@ -209,7 +209,7 @@ func (im *image) mean(addr uint64) string {
 			s.ReadAt(b, int64(y.Value-s.Addr))
 			return fmt.Sprintf("%q", b)
 		}
-		return fmt.Sprintf("%s+%#x", stem(y.Name), addr-y.Value)
+		return fmt.Sprintf("%s+%#x", stem(unpromoted(y.Name)), addr-y.Value)
 	}
 	switch {
 	case s == nil:

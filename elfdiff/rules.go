@@ -138,10 +138,11 @@ func traitsOf(o *Object) []traits {
 			count[a.Section]++
 			t.place = count[a.Section]
 		}
-		t.class, t.name, t.stem = class, a.Name, stem(a.Name)
+		t.class, t.name = class, unpromoted(a.Name)
+		t.stem = stem(t.name)
 		t.number = t.name != t.stem
 		t.section = stem(o.sectionName(a.Section))
-		t.global = t.place == 0
+		t.global = t.place == 0 && t.name == a.Name
 		for _, s := range a.Symbols {
 			if sym := &o.symbols[s]; sym.Name == a.Name && sym.Bind() == elf.STB_LOCAL {
 				t.global, t.file = false, files.scope(o.symbols, s)

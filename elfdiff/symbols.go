@@ -34,10 +34,12 @@ const maxAliases = 64
 
 func (o *Object) global(i elfobj.SymbolIndex) bool { return o.symbols[i].Bind() != elf.STB_LOCAL }
 
+// globals lists the names of an atom that others can link to; what ThinLTO made
+// known is for one link only.
 func (o *Object) globals(a *Atom) []string {
 	var names []string
 	for _, i := range a.Symbols[:min(len(a.Symbols), maxAliases)] {
-		if o.global(i) {
+		if name := o.symbols[i].Name; o.global(i) && unpromoted(name) == name {
 			names = append(names, o.symbols[i].Name)
 		}
 	}
