@@ -238,7 +238,8 @@ func (r *pairResult) codes() []string {
 			out = append(out, c)
 		}
 	}
-	if r.types > 0 {
+	isType := func(code string) bool { return strings.HasPrefix(code, "type-") }
+	if r.types > 0 && !slices.ContainsFunc(out, isType) {
 		out = append(out, plural(r.types, "type"))
 	}
 	return out

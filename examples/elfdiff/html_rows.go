@@ -119,8 +119,7 @@ type listing struct {
 	p       *pageBuilder
 	id      string // of its section
 	atoms   [2]*elfdiff.Atom
-	home    string    // the file that its own code is from
-	files   [2]string // of the last source row
+	home    string // the file that its own code is from
 	last    [2]elfdiff.Position
 	targets [2]map[uint64]bool // where branches lead
 }
