@@ -49,8 +49,9 @@ func TestCode(t *testing.T) {
 	}
 	cb := callback{object: &object{target: &Target{mod: mod}}, late: 1, user: &target{}}
 	b.function(a, "pre_patch", elf.STB_LOCAL, cb.write)
-	j := &jumper{user: map[string]target{"pre_patch": {}, "post_unpatch": {}}, stack: stackLayout{16384, 168}}
-	for _, to := range []*kernel.Struct{&j.task, &j.signal, &j.thread} {
+	b.opt.Replace = true // so that there is all the code
+	j := &jumper{user: map[string]target{"pre_patch": {}, "post_patch": {}, "post_unpatch": {}}, stack: stackLayout{16384, 168}}
+	for _, to := range []*kernel.Struct{&j.task, &j.signal, &j.thread, &j.patch, &j.state} {
 		to.Offsets = map[string]uint64{}
 	}
 	j.write(b, a)

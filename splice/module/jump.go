@@ -31,6 +31,7 @@ type jump struct {
 	was    []byte      // what is there
 	mask   []byte      // bits of that which have to be there
 	lock   uint64      // offset of a lock prefix in it and 1, or 0
+	skip   uint64      // offset of the jump in the function
 	ret    uint64      // of a return that the kernel has rewritten, likewise
 	ranges []codeRange // the old code
 }
@@ -78,6 +79,7 @@ func (l *linker) jump(out *patched, r *elfdiff.Replacement, f *reloc.FuncResult)
 	if off, ok := returnsInto(code, skip); ok {
 		return j, refuse(splice.CodeBranchTarget, r.Name, "", f.Address+off, "a call in the bytes of the jump returns to +%#x", off)
 	}
+	j.skip = skip
 	j.was, j.mask = code[skip:skip+jumpSize], []byte{0xff, 0xff, 0xff, 0xff, 0xff}
 	for _, s := range l.sites.In(t.At, t.At+jumpSize) {
 		if !j.tolerates(&s, s.Addr-t.At) {
@@ -178,7 +180,11 @@ func describes(section string) bool {
 func (l *linker) untraced(out *patched, r *elfdiff.Replacement, f *reloc.FuncResult) {
 	j, err := l.jump(out, r, f)
 	if err == nil {
+		first := len(l.obj.checks)
 		l.old(&j.Function, r, f, func(name string, m *reloc.FuncResult) { j.covers(l, name, m) })
+		if l.opt.Replace && len(l.obj.checks) > first { // there may be the jump of another update: see look
+			clear(l.obj.checks[first].mask[j.skip : j.skip+jumpSize])
+		}
 		l.obj.jumps = append(l.obj.jumps, j)
 		return
 	}
@@ -235,13 +241,17 @@ func (b *builder) jumps(a *asm) {
 	carried := codeRange{name: "its new code", at: target{symbol: a.anchor}, size: own}
 	j.new = b.ranges("jump_new", append(old[:hidden:hidden], carried))
 	j.this = target{symbol: b.thisModule().anchor}
-	for _, name := range []string{"pre_patch", "post_unpatch"} {
+	ours := map[string]string{"pre_patch": "jump_pre", "post_unpatch": "jump_post"}
+	if b.opt.Replace {
+		ours["post_patch"] = "jump_done"
+	}
+	for name := range ours {
 		if t, ok := o.hooks[name]; ok {
 			j.user[name] = t
 		}
 	}
 	j.write(b, a)
-	for name, fn := range map[string]string{"pre_patch": "jump_pre", "post_unpatch": "jump_post"} {
+	for name, fn := range ours {
 		o.hooks[name] = target{symbol: a.calls[fn]}
 	}
 }
@@ -262,7 +272,8 @@ func (j *jumper) write(b *builder, a *asm) {
 		name string
 		body func(*builder, *asm)
 	}{
-		{"stop", j.stop}, {"retry", j.retry}, {"jump_pre", j.pre}, {"jump_post", j.post}, {"leave", j.leave},
+		{"stop", j.stop}, {"retry", j.retry}, {"adopt", j.adopt}, {"put_back", j.putBack}, {"others", j.others}, {"jump_done", j.done},
+		{"jump_pre", j.pre}, {"jump_post", j.post}, {"leave", j.leave},
 	} {
 		b.function(a, f.name, elf.STB_LOCAL, f.body)
 	}

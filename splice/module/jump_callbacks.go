@@ -59,15 +59,14 @@ func (j *jumper) retry(b *builder, a *asm) {
 }
 
 // say tells the log about a failure in %eax, which it returns: -EBUSY or another.
-func (j *jumper) say(b *builder, a *asm, busy, other string) {
-	a.depth(24)
+func (j *jumper) say(b *builder, a *asm, depth uint16, busy, other string) {
 	a.emit(0x83, 0xf8, 0xf0)                 // cmp $0xfffffff0,%eax  -EBUSY
 	a.abs(b.text32(busy), 0x48, 0xc7, 0xc7)  // mov $b.text32(busy),%rdi
 	a.jump(0x74, "asked")                    // je asked
 	a.abs(b.text32(other), 0x48, 0xc7, 0xc7) // mov $b.text32(other),%rdi
 	a.label("asked")
 	a.emit(0x50) // push %rax
-	a.depth(32)
+	a.depth(depth + 8)
 	a.abs(j.block, 0x48, 0xc7, 0xc0)              // mov $j.block,%rax
 	a.abs(b.text32(b.opt.Name), 0x48, 0xc7, 0xc6) // mov $b.text32(b.opt.Name),%rsi
 	a.emit(0x48, 0x8b, 0x50, 0x10)                // mov 0x10(%rax),%rdx
@@ -76,7 +75,7 @@ func (j *jumper) say(b *builder, a *asm, busy, other string) {
 	a.emit(0x31, 0xc0)                            // xor %eax,%eax
 	b.call(a, "_printk")
 	a.emit(0x58) // pop %rax
-	a.depth(24)
+	a.depth(depth)
 }
 
 // pre is the pre_patch callback of the kernel itself: first that of the patch, so
@@ -93,11 +92,15 @@ func (j *jumper) pre(b *builder, a *asm) {
 		a.emit(0x85, 0xc0)  // test %eax,%eax
 		a.jump(0x75, "out") // jne out
 	}
+	if b.opt.Replace {
+		a.emit(0x31, 0xff) // xor %edi,%edi
+		b.call(a, "others")
+	}
 	a.emit(0x31, 0xff) // xor %edi,%edi
 	b.call(a, "retry")
 	a.emit(0x85, 0xc0)  // test %eax,%eax
 	a.jump(0x74, "out") // je out
-	j.say(b, a, busyFormat, changedFormat)
+	j.say(b, a, 24, busyFormat, changedFormat)
 	if user, ok := j.user["post_unpatch"]; ok {
 		a.emit(0x41, 0x89, 0xc4) // mov %eax,%r12d
 		a.emit(0x48, 0x89, 0xdf) // mov %rbx,%rdi
@@ -144,7 +147,7 @@ func (j *jumper) post(b *builder, a *asm) {
 	a.depth(24)
 	a.label("stay")
 	a.emit(0x41, 0xc7, 0x44, 0x24, 0x2c, 0x01, 0x00, 0x00, 0x00) // movl $0x1,0x2c(%r12)
-	j.say(b, a, inUseFormat, foreignFormat)
+	j.say(b, a, 24, inUseFormat, foreignFormat)
 	a.abs(j.this, 0x48, 0xc7, 0xc7) // mov $j.this,%rdi
 	b.call(a, "__module_get")
 	a.jump(0xeb, "clean") // jmp clean
@@ -171,7 +174,7 @@ func (j *jumper) leave(b *builder, a *asm) {
 	a.jump(0x74, "out")  // je out
 	a.emit(0x85, 0xdb)   // test %ebx,%ebx
 	a.jump(0x75, "told") // jne told
-	j.say(b, a, waitFormat, foreignFormat)
+	j.say(b, a, 24, waitFormat, foreignFormat)
 	a.emit(0xbb, 0x01, 0x00, 0x00, 0x00) // mov $0x1,%ebx
 	a.label("told")
 	a.emit(0xbf, 0xe8, 0x03, 0x00, 0x00) // mov $0x3e8,%edi

@@ -45,6 +45,8 @@ type jumper struct {
 	// Of the kernel.
 	initTask, cpus, possible, offsets, idleThreads target
 	online, onlineMask, poke, mutex, stopMachine   target
+	patches                                        target // klp_patches
+	patch, state                                   kernel.Struct
 	task, signal, thread                           kernel.Struct
 	stack                                          stackLayout
 }
@@ -85,6 +87,7 @@ func (b *builder) newJumper() *jumper {
 		{"init_task", &j.initTask}, {"nr_cpu_ids", &j.cpus}, {"__cpu_possible_mask", &j.possible}, {"__per_cpu_offset", &j.offsets},
 		{"idle_threads", &j.idleThreads}, {"__num_online_cpus", &j.online}, {"__cpu_online_mask", &j.onlineMask},
 		{"text_poke", &j.poke}, {"text_mutex", &j.mutex}, {"stop_machine_cpuslocked", &j.stopMachine},
+		{"klp_patches", &j.patches},
 	} {
 		*s.to = b.kernelSymbol(s.name)
 	}
@@ -95,6 +98,7 @@ func (b *builder) newJumper() *jumper {
 	}{
 		{"task_struct", []string{"tasks", "thread_node", "signal", "stack", "thread", "comm", "pid"}, &j.task},
 		{"signal_struct", []string{"thread_head"}, &j.signal}, {"thread_struct", []string{"sp"}, &j.thread},
+		{"klp_patch", []string{"list", "states"}, &j.patch}, {"klp_state", []string{"id", "version", "data"}, &j.state},
 	} {
 		*s.to = b.layout[s.name]
 		for _, m := range s.members {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gosplice/gosplice/internal/kbuild"
 	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -36,7 +37,7 @@ func TestJumps(t *testing.T) {
 				name string
 				test func(*testing.T, *bench, *vm.Machine)
 			}{
-				{"effect", testJumpEffect}, {"callbacks", testJumpCallbacks}, {"busy", testJumpBusy},
+				{"effect", testJumpEffect}, {"callbacks", testJumpCallbacks}, {"cumulative", testJumpCumulative}, {"busy", testJumpBusy},
 				{"foreign", testJumpForeign}, {"in use", testJumpInUse}, {"returns", testJumpReturns},
 			} {
 				t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
@@ -130,6 +131,42 @@ static int tracing_clock_show(struct seq_file *m, void *v)
 	apply(t, m, mod)
 	err := errors.Join(shows(ctx, m, clock, "<", true), unload(ctx, m, mod.Name), shows(ctx, m, clock, "<", false), logs(ctx, m, "gosplice: clocks at stage 11"))
 	if err != nil {
+		t.Error(err)
+	}
+}
+
+// testJumpCumulative has an update take over the jumps of an earlier one, whose
+// module can be removed then: one that is in both, and one that the later leaves out.
+// One that knows nothing of jumps is refused by the kernel.
+func testJumpCumulative(t *testing.T, b *bench, m *vm.Machine) {
+	ctx := t.Context()
+	options := change(clocks[0].file, `seq_printf(m, "no%s\n", trace_options[i]);`, `seq_printf(m, "non%s\n", trace_options[i]);`)
+	both := clocks[0]
+	both.edits = append(both.edits[:1:1], options[0].edits...)
+	later := clocks[0]
+	later.edits = []kbuild.Edit{{Old: clocks[0].edits[0].Old, New: strings.Replace(clocks[0].edits[0].New, "<", "{", 1)}}
+	first := b.build(t, module.Options{Name: "fix_first"}, both)
+	second := b.build(t, module.Options{Name: "fix_second", Replace: true}, later)
+	without := b.build(t, module.Options{Name: "fix_without", Replace: true}, greeting...)
+	const list = tracing + "trace_options"
+	if err := shows(ctx, m, list, "nonsym-offset", false); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, m, first)
+	if err := m.Load(ctx, without.Bytes(), ""); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("an update without jumps: %v, want EINVAL", err)
+	}
+	if err := errors.Join(shows(ctx, m, clock, "<", true), shows(ctx, m, list, "nonsym-offset", true)); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, m, second)
+	err := errors.Join(shows(ctx, m, clock, "{", true), shows(ctx, m, list, "nonsym-offset", false), m.Unload(ctx, first.Name),
+		shows(ctx, m, clock, "{", true), unload(ctx, m, second.Name), shows(ctx, m, clock, "{", false), shows(ctx, m, clock, "<", false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply(t, m, first) // what is there is the kernel's own again
+	if err := errors.Join(shows(ctx, m, clock, "<", true), unload(ctx, m, first.Name), shows(ctx, m, clock, "<", false)); err != nil {
 		t.Error(err)
 	}
 }

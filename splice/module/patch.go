@@ -44,6 +44,9 @@ func (b *builder) patch() {
 	b.define("patch", elf.STT_OBJECT, d, at, patch.Size)
 	d.rela(at+patch.Offsets["mod"], elf.R_X86_64_64, b.thisModule().anchor, 0)
 	d.rela(at+patch.Offsets["objs"], elf.R_X86_64_64, d.anchor, int64(objs))
+	if b.jumper != nil {
+		d.rela(at+patch.Offsets["states"], elf.R_X86_64_64, d.anchor, int64(b.jumper.states(b)))
+	}
 	if b.opt.Replace {
 		d.data[at+patch.Offsets["replace"]] = 1
 	}
