@@ -161,6 +161,9 @@ func (r *report) printModule(b *strings.Builder, term cli.Terminal) {
 		fmt.Fprintf(b, "  replaces %s %s%s, found by %s: %d bytes verified here and again %s, %d that the kernel rewrites\n",
 			term.Paint(cli.Cyan, name), where, how, f.By, f.Size-f.Masked, when, f.Masked)
 	}
+	for _, f := range r.Module.Findings {
+		fmt.Fprintf(b, "  %s %s\n", f.Severity, f)
+	}
 	for _, d := range r.Module.Data {
 		fmt.Fprintf(b, "  overwrites %s at %#x: %s verified at load, restored when it is disabled\n", term.Paint(cli.Cyan, d.Name), d.Addr, count(int(d.Size), "byte"))
 	}

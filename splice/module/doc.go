@@ -55,11 +55,43 @@
 //
 // # Functions that are not traced
 //
-// Livepatch takes over what begins with a call of the function tracer. What does
-// not (inline functions that exist nevertheless, lib, kernel/trace) is taken over
-// by a kprobe, once the transition is over, and until before it is undone. A call
-// out of the handler of another kprobe still runs the old function. Several such
-// functions in one update have to be asked for ([Options].Probes).
+// Livepatch takes over what begins with a call of the function tracer. Code of the
+// kernel itself that does not (kernel/trace, lib, inline functions that exist
+// nevertheless) is taken over by a jump at its beginning, behind an ENDBR64
+// ([MethodJump]). The jumps are written by the pre_patch callback, and undone by
+// post_unpatch: the first step of an update, and the last of its end, each for all
+// functions and all tasks at once. All processors are stopped for it, and wait in the
+// module's own code. Then the stacks of all tasks, idle ones too, are looked at, word
+// by word: nothing is written while one of them leads to the old code. When that lasts
+// 3 seconds, the update is not loaded (EBUSY), and the kernel log names the function
+// and the task. What stands where a jump goes is compared again first.
+//
+// When the update is disabled, a stack that leads to the new code keeps the module
+// loaded, for ever, and so does a jump that somebody else has changed: nothing is
+// written then. The log says it. A cumulative update of this package takes the jumps
+// of earlier ones over; they carry a state (klp_state) for it, by which the kernel
+// refuses cumulative updates that know nothing of jumps (EINVAL).
+//
+// A jump is refused, with a code, where the function has no room for it, where
+// something leads into its bytes or the kernel rewrites them while it runs, and in
+// code of entries, exceptions and probes (.noinstr.text and others). A kprobe takes
+// over what a jump can't ([MethodProbe]), once the transition is over, and until
+// before it is undone. A call out of the handler of another kprobe still runs the old
+// function. Nothing makes a task run the old or the new version of all of them, so
+// that one beside others has to be asked for ([Options].Probes).
+//
+// What jumps can't do:
+//
+//   - NMIs are not stopped. One that runs through the five bytes while they are
+//     written can meet a half of them: think before changing what NMI handlers call,
+//     such as the ring buffer while something traces in NMIs.
+//   - While returns are traced (function_graph, kretprobes), return addresses are not
+//     on the stacks. A stack with such a frame counts as one in the way, also after
+//     the tracer is gone, until that task returns.
+//   - Words of a stack that only look like return addresses are taken for some, so
+//     that an update may be refused without need, or its module stay.
+//   - Where a task that ends has left the list of tasks, its stack is not looked at;
+//     livepatch does not either.
 //
 // # Constants
 //
@@ -76,5 +108,5 @@
 // # Limits
 //
 // What can't be done safely is refused with a [splice.Refusal]: see the codes of
-// this package. States of an update (klp_state) are not offered.
+// this package. States of an update of its own (klp_state) are not offered.
 package module

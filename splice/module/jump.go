@@ -256,6 +256,24 @@ func (b *builder) jumps(a *asm) {
 	}
 }
 
+// FindingJump is the code of the finding about a function that a jump takes over.
+const FindingJump elfdiff.Code = "jump"
+
+// jumpFindings says what is different about jumps.
+func (b *builder) jumpFindings() []elfdiff.Finding {
+	out := []elfdiff.Finding{}
+	for _, o := range b.objects {
+		for i := range o.jumps {
+			out = append(out, elfdiff.Finding{
+				Code: FindingJump, Severity: elfdiff.Carried, Symbol: o.jumps[i].Name, Offset: o.jumps[i].skip,
+				Message: "it is not traced: a jump takes it over, for all tasks at once, while all processors but for their NMIs are stopped",
+				Hint:    "see whether NMIs get to it; load the update when no task sleeps in it",
+			})
+		}
+	}
+	return out
+}
+
 // write writes the functions, those that are called first.
 func (j *jumper) write(b *builder, a *asm) {
 	for _, f := range []struct {

@@ -69,8 +69,10 @@ type Module struct {
 	Functions  []Function  `json:"functions"`
 	Data       []Data      `json:"data"` // constants that are overwritten
 	References []Reference `json:"references"`
-	ID         string      `json:"id"`     // digest of everything in it, hexadecimal
-	Signed     bool        `json:"signed"` // a signature is behind it
+	// Findings are what to know about how it works; none is in the way.
+	Findings []elfdiff.Finding `json:"findings"`
+	ID       string            `json:"id"`     // digest of everything in it, hexadecimal
+	Signed   bool              `json:"signed"` // a signature is behind it
 
 	image []byte
 }
@@ -229,5 +231,6 @@ func (b *builder) finish() (*Module, error) {
 		m.Functions = append(m.Functions, p.Function)
 	}
 	m.References, m.Data = b.sortedRefs(), append([]Data{}, b.overwritten...)
+	m.Findings = b.jumpFindings()
 	return m, nil
 }
