@@ -43,7 +43,8 @@ func (e Explanation) String() string { return e.Text }
 // gone. It lists none when the function's own source explains it, and when
 // there is no debug information.
 //
-// It takes about as long as [Diff.Listing], and is safe for concurrent use.
+// It reads the debug information about the function, and is safe for concurrent
+// use.
 func (d *Diff) Explain(ch *Change) []Explanation {
 	if ch.Kind != Func || ch.Status == Same {
 		return nil
@@ -151,14 +152,7 @@ func (d *Diff) attribute(ch *Change, pre, post *inlineMap, name string) (total, 
 			of++
 		}
 	}
-	for _, l := range d.Listing(ch) {
-		switch l.Mark {
-		case LinePost, LineChanged:
-			count(post, l.PostOffset)
-		case LinePre:
-			count(pre, l.PreOffset)
-		}
-	}
+	d.differing(ch, func(side int, off uint64) { count([2]*inlineMap{pre, post}[side], off) })
 	return total, own, of
 }
 
