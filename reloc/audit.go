@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -124,8 +125,18 @@ func (a *auditor) prepare() error {
 		return s.Addr
 	}
 	a.text = [2]uint64{at("_text"), at("_etext")}
-	a.spans = [][2]uint64{
+	wide := [][2]uint64{
 		a.text, {at("__start_rodata"), at("__start_ro_after_init")}, {at("__end_ro_after_init"), at("__end_rodata")},
+	}
+	for _, s := range a.file.File.Sections {
+		if s.Flags&elf.SHF_ALLOC == 0 || s.Type == elf.SHT_NOBITS || s.Size == 0 {
+			continue // what is between sections is padding of some kind
+		}
+		for _, w := range wide {
+			if lo, hi := max(w[0], s.Addr), min(w[1], s.Addr+s.Size); lo < hi {
+				a.spans = append(a.spans, [2]uint64{lo, hi})
+			}
+		}
 	}
 	return err
 }
@@ -150,7 +161,7 @@ const auditMargin = 256
 // compare compares one piece, by link addresses.
 func (a *auditor) compare(lo, hi uint64) (*Audit, error) {
 	from, to := lo-min(auditMargin, lo-a.spanOf(lo)[0]), hi+min(auditMargin, a.spanOf(lo)[1]-hi)
-	linked, err := a.linked(from, to-from)
+	linked, err := a.file.Read(from, to-from)
 	if err != nil {
 		return nil, err
 	}
@@ -168,10 +179,6 @@ func (a *auditor) compare(lo, hi uint64) (*Audit, error) {
 	}
 	return p.out, nil
 }
-
-// linked reads bytes of the file. What is between its sections is zeros there,
-// and padding of some kind in memory.
-func (a *auditor) linked(addr, n uint64) ([]byte, error) { return a.file.Read(addr, n) }
 
 func (a *auditor) spanOf(addr uint64) [2]uint64 {
 	for _, s := range a.spans {
@@ -293,13 +300,20 @@ func (p *auditPart) moved(i int) int {
 		was, is := le32(p.linked[w:]), le32(p.run[w:])
 		at := p.base + uint64(w)
 		switch {
-		case is-was == uint32(p.bias) && p.file.IsMapped(uint64(int64(int32(was)))):
+		case is-was == uint32(p.bias) && p.isAddress(was):
 			return 4 - back
 		case was-is == uint32(p.bias) && p.nearPerCPU(at+4+uint64(int64(int32(was)))):
 			return 4 - back
 		}
 	}
 	return 0
+}
+
+// isAddress reports whether 32 bits are an address of the kernel, sign-extended,
+// or counted from where the kernel's mapping starts, as physical addresses are,
+// or from its first byte, which is the distance it moved.
+func (p *auditPart) isAddress(v uint32) bool {
+	return v == 0 || p.file.IsMapped(uint64(int64(int32(v)))) || p.file.IsMapped(kernelStart+uint64(v))
 }
 
 // nearPerCPU reports whether a distance leads to a per-CPU variable: it counts

@@ -23,11 +23,29 @@ func (m *matcher) compareCode(t *trial, a *elfdiff.Atom) *MismatchError {
 			if t.size = a.Size; e != nil {
 				return e
 			}
+			if e := m.goesOn(t, a); e != nil {
+				return e
+			}
 			return m.compareTables(t, a)
 		}
 		t.binds, t.consts, t.patches = t.binds[:0], t.consts[:0], t.patches[:0]
 	}
 	return m.walk(t, a)
+}
+
+// goesOn reports code behind the end of a function of pre that belongs to it in
+// run, as far as run's symbols tell.
+func (m *matcher) goesOn(t *trial, a *elfdiff.Atom) *MismatchError {
+	if !m.img.kernel || m.opt.NoSymbols {
+		return nil
+	}
+	for _, s := range m.img.symbolsAt(t.addr) {
+		if s.Name != a.Name || s.Spread || s.Size <= t.size || m.isFilled(t.addr+t.size, t.addr+s.Size) {
+			continue
+		}
+		return t.fail(ReasonBytes, a.Size, t.size, "%s has %d bytes more", s.Name, s.Size-t.size)
+	}
+	return nil
 }
 
 // solveAll solves the references of a function whose bytes outside of holes and

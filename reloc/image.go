@@ -65,6 +65,7 @@ type Symbol struct {
 	Type   elf.SymType
 	Local  bool
 	Weak   bool   // another definition could have replaced it
+	Spread bool   // Size is the distance to the next symbol, with what fills the gap
 	Index  uint32 // from 1: place in the .symtab of its file, or in kallsyms; else 0
 	File   string // of local symbols the STT_FILE symbol in front of it, if any
 	Module int

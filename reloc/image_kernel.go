@@ -209,7 +209,7 @@ func sizeByDistance(list []Symbol) {
 		}
 		if next < len(order) {
 			if n := &list[order[next]]; n.Module == s.Module && n.Addr-s.Addr < maxDistance {
-				s.Size = n.Addr - s.Addr
+				s.Size, s.Spread = n.Addr-s.Addr, true
 			}
 		}
 	}

@@ -182,7 +182,7 @@ func (m *matcher) alignOf(f *fn) uint64 {
 // fitsAt reports whether a function matches at an address, with nothing but
 // padding between it and cursor, and in front of limit.
 func (m *matcher) fitsAt(f *fn, start, cursor, limit uint64) (*trial, bool) {
-	if start >= limit || start-cursor > 4096 || !m.inHome(start) || !m.isFilled(cursor, start) {
+	if start >= limit || start-cursor > 4096 || !m.inHome(start) || !m.isFilled(cursor, start) || !m.mayStandAt(f, start) {
 		return nil, false
 	}
 	t := m.check(f.atom.ID, start)
@@ -259,7 +259,7 @@ func (m *matcher) inFront(f *fn, same bool, offset, limit, floor uint64) (uint64
 		if start < floor || start >= limit {
 			return 0, false
 		}
-		if t := m.check(f.atom.ID, start); t.err == nil && start+t.size <= limit && m.inHome(start) && m.isFilled(start+t.size, limit) && m.contradiction(f, t) == nil {
+		if t := m.check(f.atom.ID, start); t.err == nil && m.mayStandAt(f, start) && start+t.size <= limit && m.inHome(start) && m.isFilled(start+t.size, limit) && m.contradiction(f, t) == nil {
 			return start, true
 		}
 		start += max(align, 16)
@@ -277,6 +277,12 @@ func (m *matcher) settleAt(i int32, addr uint64) bool {
 	f.cands, f.more, f.small = []cand{{addr: addr, by: ByLayout}}, false, false
 	m.queue(i)
 	return true
+}
+
+// mayStandAt reports whether run's symbols allow that a function is at an
+// address: they know a weak one where its replacement is.
+func (m *matcher) mayStandAt(f *fn, addr uint64) bool {
+	return f.weak || m.mayBe(f.atom.ID, addr)
 }
 
 // isReplaced reports whether a weak function, whose code stands at an address, is

@@ -59,6 +59,9 @@ func (m *matcher) walk(t *trial, a *elfdiff.Atom) *MismatchError {
 	if e := w.checkBranches(); e != nil {
 		return e
 	}
+	if e := m.goesOn(t, a); e != nil {
+		return e
+	}
 	return m.compareTables(t, a)
 }
 

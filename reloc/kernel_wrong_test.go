@@ -1,0 +1,141 @@
+package reloc
+
+import (
+	"bytes"
+	"debug/elf"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// otherEnv names the vmlinux of another version, with symbols and relocations.
+const otherEnv = "GOSPLICE_OTHER"
+
+// linkedCode is the code of a vmlinux by function, with the fields that the
+// linker filled in set to zero: what two versions of a function have in common
+// when it is the same.
+type linkedCode struct {
+	*kernelOracle
+	file *elf.File
+	syms map[string][]elf.Symbol
+}
+
+func openCode(t *testing.T, path string) *linkedCode {
+	t.Helper()
+	c := &linkedCode{kernelOracle: openOracle(t, path), syms: make(map[string][]elf.Symbol)}
+	var err error
+	if c.file, err = elf.Open(path); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.file.Close() })
+	syms, err := c.file.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range syms {
+		if elf.ST_TYPE(s.Info) == elf.STT_FUNC && s.Size > 0 {
+			c.syms[s.Name] = append(c.syms[s.Name], s)
+		}
+	}
+	return c
+}
+
+// code returns the masked bytes of the function at an address, nil when there is
+// none.
+func (c *linkedCode) code(t *testing.T, name string, addr uint64) []byte {
+	t.Helper()
+	for _, s := range c.syms[name] {
+		if s.Value != addr {
+			continue
+		}
+		sec := c.file.Sections[s.Section]
+		b := make([]byte, s.Size)
+		if _, err := sec.ReadAt(b, int64(addr-sec.Addr)); err != nil {
+			t.Fatal(err)
+		}
+		i, _ := slices.BinarySearchFunc(c.relas, addr, func(r applied, a uint64) int {
+			if r.at < a {
+				return -1
+			}
+			return 1
+		})
+		for ; i < len(c.relas) && c.relas[i].at < addr+s.Size; i++ {
+			off := c.relas[i].at - addr
+			clear(b[off:min(off+4, s.Size)])
+		}
+		maskLeaving(b)
+		return b
+	}
+	return nil
+}
+
+// maskLeaving clears the distances of branches out of a function, for which there
+// is no relocation where they lead into the same file.
+func maskLeaving(b []byte) {
+	for off := 0; off < len(b); {
+		in, err := amd64.Decode(b[off:])
+		if err != nil {
+			off++
+			continue
+		}
+		if to := relativeIn(in, b, off); in.IsBranch() && (to < 0 || to >= len(b)) {
+			clear(b[off+int(in.PCRelOff) : off+int(in.PCRelOff)+int(in.PCRelLen)])
+		}
+		off += int(in.Len)
+	}
+}
+
+func relativeIn(in amd64.Inst, b []byte, off int) int {
+	if !in.IsBranch() {
+		return 0
+	}
+	return relative(in, b, off)
+}
+
+// TestOtherKernel matches objects with another version of their kernel. What was
+// compiled to other bytes has to be reported, and nothing else but functions that
+// mention something else, or something that changed.
+func TestOtherKernel(t *testing.T) {
+	dir, path, other := os.Getenv(objectsEnv), os.Getenv(vmlinuxEnv), os.Getenv(otherEnv)
+	if dir == "" || path == "" || other == "" {
+		t.Skipf("matches the objects in $%s, of $%s, with $%s", objectsEnv, vmlinuxEnv, otherEnv)
+	}
+	own, alien := openCode(t, path), openCode(t, other)
+	img, wrong := mustImage(t, path), mustImage(t, other)
+	same, differ, meaning, gone, missed, false_ := 0, 0, 0, 0, 0, 0
+	for _, o := range objectsIn(t, dir) {
+		pre := mustOpen(t, o)
+		right, bad := mustMatch(t, pre, img, Options{}), mustMatch(t, pre, wrong, Options{})
+		for i := range right.Functions {
+			f, g := &right.Functions[i], &bad.Functions[i]
+			if f.Verdict != Matched || f.Name == "" || len(alien.syms[f.Name]) == 0 {
+				gone++
+				continue
+			}
+			a := own.code(t, f.Name, f.Address)
+			equal := slices.ContainsFunc(alien.syms[f.Name], func(s elf.Symbol) bool {
+				return bytes.Equal(a, alien.code(t, f.Name, s.Value))
+			})
+			switch {
+			case g.Verdict == Matched && equal:
+				same++
+			case g.Verdict == Matched && (len(f.Shifts) > 0 || len(g.Shifts) > 0):
+				same++ // jumps of another width, which the masked bytes show
+			case g.Verdict == Matched:
+				missed++
+				t.Errorf("%s: %s matched at %#x, where other bytes are", where(pre), f.Name, g.Address)
+			case !equal:
+				differ++
+			case g.Verdict == Mismatch && g.Mismatch.Reason != ReasonBytes && g.Mismatch.Reason != ReasonBranch:
+				meaning++ // the same bytes, but a string or a variable that changed
+			default:
+				false_++
+				t.Errorf("%s: %s has the same bytes, and is %v: %v", where(pre), f.Name, g.Verdict, g.Mismatch)
+			}
+		}
+	}
+	t.Logf("%d functions are the same and match, %d differ and are reported, %d refer to something that differs, %d are in one of the two only; %d missed, %d reported for nothing",
+		same, differ, meaning, gone, missed, false_)
+}
