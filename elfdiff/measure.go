@@ -31,9 +31,10 @@ func (c *cutter) measure() {
 				continue
 			}
 			list := c.within(s.Index, a.Offset, a.End())
-			if len(parts) > 1 {
+			switch quick := quickDistances(a, list); {
+			case len(parts) > 1 && (!quick || amd64.MayLeave(a.Bytes)):
 				decodeRefs(a, list, &implicit)
-			} else if !quickDistances(a, list) {
+			case !quick:
 				decodeRefs(a, list, nil)
 			}
 		}

@@ -58,7 +58,15 @@ func timePairs(ctx context.Context, pairs []corpus.Pair, opt *options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	best, err := timeEach(pairs, dir, opt)
+	if err := timeWith(ctx, pairs, dir, opt, elfdiff.Options{Tables: true, Accept: opt.accept, InPlace: opt.inPlace}); err != nil {
+		return err
+	}
+	fmt.Println("  with the types that changed code uses, by debug information:")
+	return timeWith(ctx, pairs, dir, opt, elfdiff.Options{Tables: true, Accept: opt.accept, InPlace: opt.inPlace, Types: true})
+}
+
+func timeWith(ctx context.Context, pairs []corpus.Pair, dir string, opt *options, with elfdiff.Options) error {
+	best, err := timeEach(pairs, dir, opt, with)
 	if err != nil {
 		return err
 	}
@@ -70,7 +78,7 @@ func timePairs(ctx context.Context, pairs []corpus.Pair, opt *options) error {
 	at := func(part int) time.Duration { return best[(len(best)-1)*part/100].Round(time.Microsecond) }
 	fmt.Printf("  a pair on one processor: median %v, mean %v, nine of ten below %v, worst %v\n",
 		at(50), (sum / time.Duration(len(best))).Round(time.Microsecond), at(90), at(100))
-	all, err := timeTogether(ctx, pairs, dir, opt)
+	all, err := timeTogether(ctx, pairs, dir, opt, with)
 	if err != nil {
 		return err
 	}
@@ -95,14 +103,14 @@ func hashAll(pairs []corpus.Pair) (size int, took time.Duration, err error) {
 }
 
 // timeEach returns the best time of each pair on one processor.
-func timeEach(pairs []corpus.Pair, dir string, opt *options) ([]time.Duration, error) {
+func timeEach(pairs []corpus.Pair, dir string, opt *options, with elfdiff.Options) ([]time.Duration, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	best := make([]time.Duration, len(pairs))
 	out := filepath.Join(dir, "0.o")
 	for range runs {
 		for i, p := range pairs {
 			start := time.Now()
-			if err := carry(p, opt, out); err != nil {
+			if err := carry(p, out, opt.reverse, with); err != nil {
 				return nil, fmt.Errorf("%s: %w", p.Source, err)
 			}
 			if t := time.Since(start); best[i] == 0 || t < best[i] {
@@ -114,7 +122,7 @@ func timeEach(pairs []corpus.Pair, dir string, opt *options) ([]time.Duration, e
 }
 
 // timeTogether returns the best time of all pairs on all processors.
-func timeTogether(ctx context.Context, pairs []corpus.Pair, dir string, opt *options) (best time.Duration, err error) {
+func timeTogether(ctx context.Context, pairs []corpus.Pair, dir string, opt *options, with elfdiff.Options) (best time.Duration, err error) {
 	for range runs {
 		start := time.Now()
 		g, ctx := errgroup.WithContext(ctx)
@@ -127,7 +135,7 @@ func timeTogether(ctx context.Context, pairs []corpus.Pair, dir string, opt *opt
 					if i >= len(pairs) || ctx.Err() != nil {
 						return ctx.Err()
 					}
-					if err := carry(pairs[i], opt, out); err != nil {
+					if err := carry(pairs[i], out, opt.reverse, with); err != nil {
 						return fmt.Errorf("%s: %w", pairs[i].Source, err)
 					}
 				}
@@ -145,7 +153,7 @@ func timeTogether(ctx context.Context, pairs []corpus.Pair, dir string, opt *opt
 
 // carry compares a pair, and writes what differs to a file where it can be
 // carried.
-func carry(p corpus.Pair, opt *options, out string) error {
+func carry(p corpus.Pair, out string, reverse bool, with elfdiff.Options) error {
 	pre, err := elfdiff.Open(p.Pre)
 	if err != nil {
 		return err
@@ -156,10 +164,10 @@ func carry(p corpus.Pair, opt *options, out string) error {
 		return err
 	}
 	defer post.Close()
-	if opt.reverse {
+	if reverse {
 		pre, post = post, pre
 	}
-	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true, Accept: opt.accept, InPlace: opt.inPlace})
+	d, err := elfdiff.Compare(pre, post, with)
 	if err != nil {
 		return err
 	}

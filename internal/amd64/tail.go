@@ -102,3 +102,65 @@ func vectorBefore(back func(int) byte) bool {
 	}
 	return back(5) == 0xc4 || back(5) == 0x8f || back(6) == 0x62
 }
+
+// fieldBehind says what PC-relative field may start behind a byte of code.
+type fieldBehind uint8
+
+const (
+	fieldNone    fieldBehind = iota
+	fieldRel8                // an opcode with a displacement of one byte
+	fieldRel32               // an opcode with one of four
+	fieldJcc                 // the same when 0F stands in front
+	fieldXbegin              // the same when C7 stands in front
+	fieldOperand             // ModRM with mod 0 and r/m 5, in every map
+)
+
+// fieldsBehind is by the byte in front of the field.
+var fieldsBehind = func() (t [256]fieldBehind) {
+	for b := range t {
+		switch {
+		case b&0xf0 == 0x70 || b&0xfc == 0xe0 || b == 0xeb:
+			t[b] = fieldRel8
+		case b == 0xe8 || b == 0xe9:
+			t[b] = fieldRel32
+		case b&0xf0 == 0x80:
+			t[b] = fieldJcc
+		case b == 0xf8:
+			t[b] = fieldXbegin
+		case b&0xc7 == 0x05:
+			t[b] = fieldOperand
+		}
+	}
+	return t
+}()
+
+// MayLeave reports whether any PC-relative field in code leads out of it, as it
+// stands there. It does not know where instructions start, and takes every byte
+// for one that may be in front of a field: false is certain, true is not.
+func MayLeave(code []byte) bool {
+	const maxImm = 4 // bytes between a RIP-relative field and the end of its instruction
+	n := int64(len(code))
+	for i, b := range code {
+		kind := fieldsBehind[b]
+		if kind == fieldNone {
+			continue
+		}
+		at := int64(i) + 1 // of the field
+		if kind == fieldRel8 {
+			if at < n {
+				if to := at + 1 + int64(int8(code[at])); to < 0 || to >= n {
+					return true
+				}
+			}
+			continue
+		}
+		if at+4 > n || kind == fieldJcc && (i == 0 || code[i-1] != 0x0f) || kind == fieldXbegin && (i == 0 || code[i-1] != 0xc7) {
+			continue
+		}
+		to := at + 4 + int64(int32(le32(code[at:])))
+		if to < 0 || to >= n || kind == fieldOperand && to+maxImm >= n {
+			return true
+		}
+	}
+	return false
+}

@@ -2,6 +2,7 @@ package amd64
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -58,5 +59,42 @@ func TestPCRelTail(t *testing.T) {
 		if _, ok := PCRelTail([]byte{0x05, 0x05}, off); ok {
 			t.Errorf("told from nothing at %d", off)
 		}
+	}
+}
+
+// TestMayLeave decodes random code from every offset: whatever leads out of it has
+// to be announced.
+func TestMayLeave(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	leads, quiet := 0, 0
+	for range 200_000 {
+		code := make([]byte, 1+rnd.IntN(40))
+		for i := range code {
+			code[i] = byte(rnd.Uint32())
+			if rnd.IntN(3) == 0 { // small displacements
+				code[i] = 0
+			}
+		}
+		out := false
+		for at := range code {
+			in, err := Decode(code[at:])
+			if err != nil || in.PCRelLen == 0 {
+				continue
+			}
+			to := in.pcrel(code[at:], uint64(at))
+			out = out || to >= uint64(len(code))
+		}
+		may := MayLeave(code)
+		if out && !may {
+			t.Fatalf("% x leads out of itself", code)
+		}
+		if out {
+			leads++
+		} else if !may {
+			quiet++
+		}
+	}
+	if leads < 1000 || quiet < 1000 {
+		t.Errorf("%d lead out, of %d it is known that they don't", leads, quiet)
 	}
 }
