@@ -63,7 +63,7 @@ func formats() []Format {
 			}
 			return zstdReader{z}, nil
 		}, wholeZstd},
-		{"lz4", "\x02\x21\x4c\x18", func(r io.Reader) (io.Reader, error) { return lz4.NewReader(r), nil }, nil},
+		{"lz4", "\x02\x21\x4c\x18", func(r io.Reader) (io.Reader, error) { return lz4.NewReader(r), nil }, wholeLZ4},
 		{"bzip2", "BZh", func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }, nil},
 		{"lzma", "\x5d\x00\x00", nil, nil},
 		{"lzo", "\x89LZO", nil, nil},
