@@ -55,7 +55,7 @@ var hints = map[splice.Code]string{
 	CodeNoJump:             "change its callers instead",
 	CodeJumpSite:           "change its callers instead",
 	CodeLicense:            "use GPL or a dual licence",
-	splice.CodeNotMatched:  "compile pre from the very source, with the very compiler and options, of the kernel",
+	splice.CodeNotMatched:  "compile pre from the very source, with the very compiler and options, of what runs, and name the module that it is part of",
 	splice.CodeNotLocated:  "no matched function refers to it, and its name is not unique: have the patch reach it in another way",
 	splice.CodeNothing:     "change a function that the kernel has",
 	splice.CodeUnsupported: "leave it out",

@@ -54,17 +54,19 @@ func testSoak(t *testing.T, b *bench, m *vm.Machine) {
 	}
 }
 
-// load reads files until it is stopped. They may be absent.
+// load has a program of the guest read files until it is stopped.
 func load(t *testing.T, m *vm.Machine, paths ...string) (stop func()) {
+	t.Helper()
+	exe, err := vm.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/reader")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Put(t.Context(), "/bin/reader", exe, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	for _, p := range paths {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				_, _ = m.ReadFile(ctx, p)
-			}
-		})
-	}
+	wg.Go(func() { _, _ = m.Run(ctx, vm.Command{Path: "/bin/reader", Args: paths}) })
 	return func() { cancel(); wg.Wait() }
 }
 
