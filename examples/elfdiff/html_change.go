@@ -226,6 +226,11 @@ func (p *pageBuilder) sourceOf(s *section, ch *elfdiff.Change, lines []elfdiff.L
 		}
 		reaches[side] = reachOf(p.positions[side], a, offsets)
 	}
+	for side, a := range [2]*elfdiff.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)} {
+		if len(reaches[side]) > 0 {
+			p.checkSource(s, side, a.Name, reaches[side][0])
+		}
+	}
 	switch {
 	case len(reaches[0]) > 0 && len(reaches[1]) > 0:
 		p.sourceChanges(s, reaches)
@@ -234,6 +239,16 @@ func (p *pageBuilder) sourceOf(s *section, ch *elfdiff.Change, lines []elfdiff.L
 	case len(reaches[0]) > 0:
 		p.sourceBody(s, 0, reaches[0][0])
 	}
+}
+
+// checkSource notes when the text that was found is not what was compiled.
+func (p *pageBuilder) checkSource(s *section, side int, name string, r *reach) {
+	f := p.src.file(side, r.pos)
+	if f == nil || f.begins(name, r.lo) {
+		return
+	}
+	s.Notes = append(s.Notes, fmt.Sprintf("%s seems to be another version than the one that %s was compiled from: %s does not begin in line %d. What is shown as source may be wrong.",
+		visible(f.path, maxName), [2]string{"pre", "post"}[side], visible(name, maxName), r.lo))
 }
 
 // sourceChanges shows the differences in all files that lent a function code.

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -238,4 +239,22 @@ func reachOf(p *elfdiff.Positions, a *elfdiff.Atom, offsets []uint64) []*reach {
 		r.lines = slices.Compact(r.lines)
 	}
 	return out
+}
+
+// macroCall finds what may define a function without its name: SYSCALL_DEFINE3(
+var macroCall = regexp.MustCompile(`\b[A-Z][A-Z0-9_]{2,}\w*\(`)
+
+// begins reports whether a function can begin at a line of the text: its name is
+// near, or a macro that may make it. Otherwise the text is likely another
+// version than the one that was compiled.
+func (f *sourceFile) begins(name string, line int) bool {
+	if line > len(f.lines) {
+		return false
+	}
+	name, suffix, _ := strings.Cut(name, ".")
+	if strings.HasPrefix(suffix, "cold") {
+		return true // it begins in the middle
+	}
+	near := strings.Join(f.lines[max(line-1-maxHead, 0):min(line+1, len(f.lines))], "\n")
+	return strings.Contains(near, name) || macroCall.MatchString(near)
 }

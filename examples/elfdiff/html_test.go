@@ -364,3 +364,25 @@ func BenchmarkHTML(b *testing.B) {
 		}
 	}
 }
+
+// TestSourceBegins tells the text that was compiled from another version.
+func TestSourceBegins(t *testing.T) {
+	f := &sourceFile{lines: strings.Split("int a;\n\nstatic int\nparse(int x)\n{\n\treturn x;\n}\n"+strings.Repeat("\n", 20)+"SYSCALL_DEFINE1(close, int, fd)\n{\n}\n"+strings.Repeat("int x;\n", 20), "\n")}
+	for _, c := range []struct {
+		name string
+		line int
+		want bool
+	}{
+		{"parse", 4, true},
+		{"parse.isra.0", 5, true},
+		{"parse", 25, false},
+		{"parse.cold", 25, true},
+		{"__do_sys_close", 29, true},
+		{"other", 5, false},
+		{"parse", 1000, false},
+	} {
+		if got := f.begins(c.name, c.line); got != c.want {
+			t.Errorf("%s in line %d: %v", c.name, c.line, got)
+		}
+	}
+}
