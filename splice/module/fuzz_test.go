@@ -80,6 +80,7 @@ func TestCode(t *testing.T) {
 			t.Errorf("the jump at %#x leads to %#x, between instructions", off, to)
 		}
 	}
+	disassembled(t, a.data)
 	for _, r := range a.orc {
 		if r.off < a.len() && !starts[r.off] {
 			t.Errorf("an unwinding row begins at %#x, between instructions", r.off)
