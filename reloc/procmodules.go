@@ -130,7 +130,7 @@ var sectionRules = [...]struct {
 	{prefix: "__syscalls_metadata", region: Region{Read: true, Write: true, Volatile: true}},
 }
 
-// tracepointStrings begins like __tracepoints but is read-only.
+// readOnlySections begin like __tracepoints but are read-only.
 var readOnlySections = map[string]bool{"__tracepoints_ptrs": true, "__tracepoints_strings": true, "__tracepoint_ptrs": true}
 
 func sectionRegion(name string) (r Region, skip bool) {
