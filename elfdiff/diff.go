@@ -113,6 +113,7 @@ type Diff struct {
 	// are replaced.
 	byCallers map[AtomID]bool
 	functions functionIndex
+	types     typeChanges
 }
 
 // Changes returns the number of functions and data objects that are not the

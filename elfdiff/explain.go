@@ -20,13 +20,15 @@ const (
 	// ExplainRenamed: the compiler made a variant of the function, or no longer
 	// does, which shows in its name.
 	ExplainRenamed ExplanationCode = "renamed"
+	// ExplainLayout: the code uses a member of a structure that was moved.
+	ExplainLayout ExplanationCode = "layout"
 )
 
 // Explanation says what in the source is behind a change of the code, as far
 // as debug information and names tell.
 type Explanation struct {
 	Code ExplanationCode `json:"code"`
-	// Symbol is the function of the source that it is about.
+	// Symbol is the function of the source that it is about, or the type.
 	Symbol string `json:"symbol"`
 	// File and Line are where that function is declared; "" and 0 when this is
 	// not known.
@@ -58,6 +60,9 @@ func (d *Diff) Explain(ch *Change) []Explanation {
 	}
 	if ch = d.coldOf(ch); ch == nil {
 		return list
+	}
+	if e, ok := d.layout(ch); ok {
+		list = append(list, e)
 	}
 	pre, post := d.Pre.inlineMap(d.Pre.Atom(ch.Pre)), d.Post.inlineMap(d.Post.Atom(ch.Post))
 	if pre == nil || post == nil {

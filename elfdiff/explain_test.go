@@ -51,6 +51,13 @@ var explainCases = []struct {
 		function: "f",
 	},
 	{
+		name:     "layout",
+		pre:      "struct s { long a, b; };\nlong f(struct s *p) { return p->b; }\n",
+		post:     "struct s { long a, new[40], b; };\nlong f(struct s *p) { return p->b; }\n",
+		function: "f",
+		want:     []string{"layout struct s"},
+	},
+	{
 		name:     "isra",
 		pre:      "struct s { int a, b; };\nstatic __attribute__((noinline)) int help(struct s *p) { return p->a * 7; }\nint f(struct s *p) { return help(p) + 1; }\n",
 		post:     "struct s { int a, b; };\nstatic __attribute__((noinline)) int help(struct s *p) { return p->a * 7 + (p->b++ > 4); }\nint f(struct s *p) { return help(p) + 1; }\n",

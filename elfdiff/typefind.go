@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"cmp"
 	"slices"
+	"sync"
 
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
@@ -20,10 +21,24 @@ import (
 // When nothing changed there is nothing to compare, and the list is empty. When
 // one side has no debug information about types, or it is damaged, the error is
 // [ErrNoTypes].
+//
+// The comparison is made once; the list must not be changed.
 func (d *Diff) Types() ([]TypeChange, error) {
 	if d.Changes() == 0 {
 		return nil, nil
 	}
+	d.types.once.Do(func() { d.types.list, d.types.err = d.compareTypes() })
+	return d.types.list, d.types.err
+}
+
+// typeChanges are the changed types, once they were asked for.
+type typeChanges struct {
+	once sync.Once
+	list []TypeChange
+	err  error
+}
+
+func (d *Diff) compareTypes() ([]TypeChange, error) {
 	c, err := d.typeComparer()
 	if err != nil {
 		return nil, err

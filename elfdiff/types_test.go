@@ -240,7 +240,7 @@ func BenchmarkTypes(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		d.Pre.debug, d.Post.debug = debugInfo{}, debugInfo{}
-		d.Pre.types, d.Post.types = typeInfo{}, typeInfo{}
+		d.Pre.types, d.Post.types, d.types = typeInfo{}, typeInfo{}, typeChanges{}
 		if _, err := d.Types(); err != nil {
 			b.Fatal(err)
 		}

@@ -1,0 +1,64 @@
+package elfdiff
+
+import "fmt"
+
+// layout explains a first difference that is nothing but the offset of a member
+// that was moved.
+func (d *Diff) layout(ch *Change) (Explanation, bool) {
+	if len(ch.Reasons) == 0 || ch.Reasons[0].Code != ReasonInstruction || !d.Pre.HasTypes() || !d.Post.HasTypes() {
+		return Explanation{}, false
+	}
+	r := &ch.Reasons[0]
+	a, ok1 := d.Pre.displacement(ch.Pre, r.PreOffset)
+	b, ok2 := d.Post.displacement(ch.Post, r.PostOffset)
+	if !ok1 || !ok2 || a == b {
+		return Explanation{}, false
+	}
+	list, err := d.Types()
+	if err != nil {
+		return Explanation{}, false
+	}
+	for i := range list {
+		t := &list[i]
+		if t.Kind != LayoutChanged {
+			continue
+		}
+		for k := range t.Uses {
+			u := &t.Uses[k]
+			if u.Pre != ch.Pre || u.Post != ch.Post {
+				continue
+			}
+			if m := t.movedBetween(u.base, a, b); m != nil {
+				text := fmt.Sprintf("%s of %s, which it uses, moved from %s to %s", m.Post.Name, t.Name, m.Pre.place(), m.Post.place())
+				return Explanation{Code: ExplainLayout, Symbol: t.Name, Text: text}, true
+			}
+		}
+	}
+	return Explanation{}, false
+}
+
+// movedBetween returns the member that has one offset in pre and another in
+// post, when the type begins at base, or nil.
+func (t *TypeChange) movedBetween(base uint64, pre, post int64) *MemberChange {
+	for i := range t.Members {
+		m := &t.Members[i]
+		if m.Pre != nil && m.Post != nil && m.Pre.number(t.Kind, base) == pre && m.Post.number(t.Kind, base) == post {
+			return m
+		}
+	}
+	return nil
+}
+
+// displacement returns that of the instruction at an offset, when no relocation
+// fills it in. Where there is none it is 0.
+func (o *Object) displacement(f AtomID, off uint64) (int64, bool) {
+	k := cursor{o: o, a: o.Atom(f), off: off}
+	if ok, err := k.load(); !ok || err != nil || k.in.IsBranch() {
+		return 0, false
+	}
+	if k.in.DispLen == 0 {
+		return 0, true
+	}
+	b := k.bytes()[k.in.DispOff : k.in.DispOff+k.in.DispLen]
+	return signed(b), !k.relocates(k.in.DispOff)
+}
