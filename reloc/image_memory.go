@@ -179,7 +179,9 @@ const maxDumpSearch = 1 << 30
 // OpenDump opens a file with nothing but the bytes of a kernel's memory from
 // d.Base on: what QEMU's memsave writes. How far KASLR moved the kernel is found
 // out by its build-id, which therefore has to be in the dump, as has what is to
-// be matched. The error wraps [ErrNoKernel] when it is not there.
+// be matched; the error wraps [ErrNoKernel] when it is not there. The module's Bias
+// is the distance from the addresses of the symbols: 0 when those are where the
+// kernel ran.
 //
 // Memory of something else than a kernel is for [NewImage].
 func OpenDump(path string, d Dump) (*Image, error) {
