@@ -213,7 +213,11 @@ type auditPart struct {
 // has dealt with.
 func (p *auditPart) explain(i int) int {
 	addr := p.base + uint64(i)
-	for _, s := range p.sites.In(addr, addr+1) {
+	sites := p.sites.In(addr, addr+1)
+	slices.SortStableFunc(sites, func(a, b kernel.Site) int { // calls of tracers are listed as calls, too
+		return cmp.Compare(weightOf(a.Table), weightOf(b.Table))
+	})
+	for _, s := range sites {
 		if lo, n := int(s.Addr)-int(p.base), int(s.Size); lo >= 0 && lo+n <= len(p.run) && p.legal(&s, p.run[lo:lo+n], p.linked[lo:lo+n]) {
 			p.out.Sites++
 			return lo + n - i
@@ -229,6 +233,16 @@ func (p *auditPart) explain(i int) int {
 	return p.finding(i)
 }
 
+// tracerTable is the table of calls of the function tracer.
+const tracerTable = "__start_mcount_loc"
+
+func weightOf(table string) int {
+	if table == tracerTable {
+		return 0
+	}
+	return 1
+}
+
 // legal reports whether a site holds one of its forms.
 func (p *auditPart) legal(s *kernel.Site, run, linked []byte) bool {
 	at := s.Addr + p.bias
@@ -236,7 +250,7 @@ func (p *auditPart) legal(s *kernel.Site, run, linked []byte) bool {
 	switch s.Table {
 	case ".return_sites":
 		return returns(x, nil, run, at) || bytes.Equal(run, linked)
-	case "__start_mcount_loc":
+	case tracerTable:
 		st := &site{}
 		if !traced(x, st, run, at) {
 			return false
