@@ -43,12 +43,27 @@
 // a mismatch is a table of rows with a reason each (rules.go): padding, the
 // width of jumps, and instructions that linkers rewrite.
 //
+// # What a kernel rewrites
+//
+// A kernel rewrites its code when it starts, and when something is switched on or
+// off. Tables of the object say where; what may stand there is a table with a row
+// for each kind (sites_table.go): calls of tracers, endbr64, kCFI, call depth,
+// paravirt, retpolines, returns, alternatives (alternatives.go), lock prefixes,
+// jump labels, static calls, runtime constants. Where objtool did not see the
+// object, as with IBT, branches to thunks stand for its tables. Such a place says
+// what a symbol is only where it holds what pre has there.
+//
+// What someone else put there is reported beside a match ([FuncResult.Patches]):
+// tracers, probes, livepatches. Of a function that is replaced,
+// [FuncResult.Redirect] says where the code is that is live, and whether that is
+// the code of pre. [AuditKernel] compares all of a running kernel with its file.
+//
 // # How a place is decided
 //
 // Candidates come from symbols, from references of functions already matched,
 // and from a search of the executable bytes. Only bytes and references decide;
-// weaker hints (the scope of a source file, the layout of a section) are used
-// last, and only between places that match to the byte. [FuncResult.By] says
+// weaker hints (the scope of a source file, the layout of a section, in kernels the
+// order of the functions of a file) are used last, and only between places that match to the byte. [FuncResult.By] says
 // what decided. What nothing decides is reported as [Ambiguous].
 //
 // # Security
