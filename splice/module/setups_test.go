@@ -36,12 +36,15 @@ func TestSetups(t *testing.T) {
 					sources = append(sources, p.sources...)
 				}
 			}
+			sources = append(sources, clocks...)
 			mod := b.build(t, module.Options{Name: "fix"}, sources...)
 			apply(t, m, mod)
 			err := errors.Join(
 				shows(t.Context(), m, "/proc/version", "fault caught", true),
 				shows(t.Context(), m, "/proc/meminfo", "MemAll:", true),
+				shows(t.Context(), m, clock, "<", true),
 				unload(t.Context(), m, mod.Name),
+				shows(t.Context(), m, clock, "<", false),
 				shows(t.Context(), m, "/proc/meminfo", "MemAll:", false))
 			if err != nil {
 				t.Error(err)
