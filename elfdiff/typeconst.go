@@ -1,0 +1,82 @@
+package elfdiff
+
+import (
+	"slices"
+
+	"github.com/gosplice/gosplice/internal/dwarf"
+)
+
+// constants compares the constants of enumerations without any name, and
+// variables of which debug information has the value, since they take no
+// memory.
+func (c *typeComparer) constants() []foundType {
+	enums := !c.sameEnums()
+	pre, post := c.side[0].numbers(enums), c.side[1].numbers(enums)
+	names := map[string]int64{}
+	for _, m := range post {
+		names[m.Name] = m.Value
+	}
+	var list []foundType
+	for _, m := range pre {
+		v, ok := names[m.Name]
+		if !ok || v == m.Value {
+			continue
+		}
+		delete(names, m.Name)
+		n := m
+		n.Value = v
+		t := foundType{}
+		t.Kind, t.Name = ConstantChanged, m.Name
+		t.Pre.Members, t.Post.Members = []TypeMember{m}, []TypeMember{n}
+		t.Members = []MemberChange{{MemberMoved, &t.Pre.Members[0], &t.Post.Members[0]}}
+		list = append(list, t)
+	}
+	return list
+}
+
+// sameEnums reports whether the enumerations without a name are the same, in the
+// same order, as they are most often.
+func (c *typeComparer) sameEnums() bool {
+	a, b := c.side[0].x.Enums, c.side[1].x.Enums
+	if len(a) != len(b) {
+		return false
+	}
+	var p, q dwarf.Entry
+	for i := range a {
+		if !c.side[0].d.Entry(&p, a[i]) || !c.side[1].d.Entry(&q, b[i]) || !c.sameBody(&p, &q, 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// numbers lists the constants that stand for themselves, with those of
+// enumerations on demand. Names that two have are left out.
+func (s *typeSide) numbers(enums bool) []TypeMember {
+	var list []TypeMember
+	var e dwarf.Entry
+	for _, off := range s.x.Enums {
+		if !enums || !s.d.Entry(&e, off) {
+			continue
+		}
+		for _, m := range s.enumerators(&e) {
+			list = append(list, m.TypeMember)
+		}
+	}
+	for _, off := range s.x.Variables {
+		if !s.d.Entry(&e, off) {
+			continue
+		}
+		if v, ok := e.Int(dwarf.AttrConstValue); ok && e.Has(dwarf.AttrName) {
+			list = append(list, TypeMember{Name: e.Name(), Type: s.typeText(typeOf(&e)), Value: v})
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	seen := map[string]int{}
+	for i := range list {
+		seen[list[i].Name]++
+	}
+	return slices.DeleteFunc(list, func(m TypeMember) bool { return seen[m.Name] > 1 })
+}

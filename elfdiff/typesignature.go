@@ -1,0 +1,97 @@
+package elfdiff
+
+import (
+	"github.com/gosplice/gosplice/internal/dwarf"
+)
+
+// signatures compares the signatures of the changed functions, and of what they
+// call.
+func (f *typeFinder) signatures() {
+	var names [2]map[string]uint64
+	checked := map[string]int{} // index in list + 1
+	for i := range f.d.Functions {
+		ch := &f.d.Functions[i]
+		if ch.Status != Changed {
+			continue
+		}
+		if names[0] == nil {
+			names = [2]map[string]uint64{f.c.side[0].functions(), f.c.side[1].functions()}
+		}
+		for _, name := range f.called(ch) {
+			n, known := checked[name]
+			if !known {
+				n = f.signature(name, names)
+				checked[name] = n
+			}
+			if n > 0 {
+				t := &f.list[n-1]
+				t.Uses = append(t.Uses, TypeUse{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post})
+			}
+		}
+	}
+}
+
+// called lists the names of a function and of those that pre and post of it
+// both refer to.
+func (f *typeFinder) called(ch *Change) []string {
+	base, _ := variant(ch.Name)
+	names := []string{base}
+	pre := map[string]bool{}
+	for i := range f.d.Pre.Atoms[ch.Pre].Refs {
+		pre[f.d.Pre.calleeOf(&f.d.Pre.Atoms[ch.Pre].Refs[i])] = true
+	}
+	for i := range f.d.Post.Atoms[ch.Post].Refs {
+		if name := f.d.Post.calleeOf(&f.d.Post.Atoms[ch.Post].Refs[i]); name != "" && pre[name] {
+			names = append(names, name)
+			delete(pre, name)
+		}
+	}
+	return names
+}
+
+// calleeOf names the function that a reference may be to, as the source does.
+func (o *Object) calleeOf(r *Ref) string {
+	name := ""
+	if r.Target == NoAtom {
+		name = o.symbols[r.Sym].Name
+	} else if a := &o.Atoms[r.Target]; a.Kind == Func {
+		name = a.Name
+	}
+	base, _ := variant(name)
+	return base
+}
+
+// functions lists the entries of functions by name, definitions rather than
+// declarations.
+func (s *typeSide) functions() map[string]uint64 {
+	m := make(map[string]uint64, len(s.x.Functions))
+	var e dwarf.Entry
+	for _, off := range s.x.Functions {
+		if !s.d.Entry(&e, off) || !e.Has(dwarf.AttrName) {
+			continue // a concrete instance of one that has
+		}
+		name := e.Name()
+		if _, ok := m[name]; !ok || !e.Has(dwarf.AttrDeclaration) {
+			m[name] = off
+		}
+	}
+	return m
+}
+
+// signature compares the signature of one function, and returns its index in
+// the list + 1 when it differs, otherwise 0.
+func (f *typeFinder) signature(name string, names [2]map[string]uint64) int {
+	var p, q dwarf.Entry
+	a, b := names[0][name], names[1][name]
+	if a == 0 || b == 0 || !f.c.side[0].d.Entry(&p, a) || !f.c.side[1].d.Entry(&q, b) || f.c.sameSignature(&p, &q, 0) {
+		return 0
+	}
+	t := foundType{}
+	t.Kind, t.Name, t.Local = SignatureChanged, name, f.d.Pre.isStatic(name)
+	f.c.change(&t.TypeChange, f.c.side[0].signature(&p), f.c.side[1].signature(&q))
+	if len(t.Members) == 0 {
+		return 0
+	}
+	f.list = append(f.list, t)
+	return len(f.list)
+}
