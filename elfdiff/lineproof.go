@@ -55,7 +55,7 @@ func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
 			}
 		}
 	}
-	return "", false
+	return w.lineOfMacro(cl, places)
 }
 
 // are reports whether the values are the lines p and q, which moved.

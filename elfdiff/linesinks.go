@@ -91,6 +91,35 @@ func loaded(k *cursor) byte {
 	return reg
 }
 
+// maxMacro bounds the lines that the use of a macro is spread over.
+const maxMacro = 16
+
+// lineOfMacro decides where a macro is used on several lines, of which clang takes
+// __LINE__ for the last and the line table has the first. The bug tables have to say
+// it, or a known function takes it and it is as far from the line of the call in
+// both.
+func (w *walk) lineOfMacro(cl *claim, places []step) (string, bool) {
+	if proof, ok := w.lineOfBug(cl); ok {
+		return proof, true
+	}
+	proof, ok := w.lineArgument(cl)
+	if !ok {
+		return "", false
+	}
+	for _, at := range places {
+		p, ok1 := w.c.pre.lines().At(addr(w.pre.a, at.pre))
+		q, ok2 := w.c.post.lines().At(addr(w.post.a, at.post))
+		if !ok1 || !ok2 || p.Base() != q.Base() {
+			continue
+		}
+		n := int64(cl.pre) - int64(p.Line)
+		if n > 0 && n < maxMacro && int64(cl.post)-int64(q.Line) == n {
+			return fmt.Sprintf("%s, %d lines behind its first", proof, n), true
+		}
+	}
+	return "", false
+}
+
 // lineOfBug accepts a claim when the call that the instruction loads an argument of
 // is that of a warning: what follows it is an instruction that traps, for which the
 // bug tables of both objects give these very lines.
