@@ -350,6 +350,10 @@ func (p *auditPart) other(i int) int {
 			return 5 - int(off)
 		}
 	}
+	if s, off, ok := p.auditor.run.SymbolAt(at); ok && tracerCalls[s.Name] && off < 5 {
+		p.out.Sites++
+		return 5 - int(off)
+	}
 	if counts(run) && canonicalNops(p.linked[i:min(i+depthCount, len(p.linked))]) == depthCount {
 		p.out.Sites++
 		return depthCount
@@ -367,6 +371,10 @@ func (p *auditPart) other(i int) int {
 	}
 	return 0
 }
+
+// tracerCalls are the calls in the tracer's own code that it rewrites when a
+// tracer is on (ftrace_update_ftrace_func of arch/x86/kernel/ftrace.c, Linux 6.1).
+var tracerCalls = map[string]bool{"ftrace_call": true, "ftrace_regs_call": true, "ftrace_graph_call": true}
 
 // finding notes a difference that nothing explains, up to where eight bytes are
 // equal again.

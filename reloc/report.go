@@ -246,6 +246,12 @@ func (m *matcher) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 			}
 		}
 	}
+	if v.Atom != elfdiff.NoAtom && v.Has&UseAddress != 0 && isWeak(s) {
+		// A weak alias may have been replaced where the function was not.
+		if list := m.places(s); len(list) > 0 && !m.knownAt(list, addr, NoModule) {
+			addr = list[0].addr
+		}
+	}
 	if v.Has == 0 && v.Atom == elfdiff.NoAtom {
 		if addr, hasAddr = m.byNameAlone(idx); hasAddr {
 			v.Has |= UseAddress
