@@ -9,10 +9,7 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // qemu is the name of the emulator.
@@ -46,7 +43,7 @@ func startProcess(ctx context.Context, args []string, initrd []byte) (*process, 
 	cmd.ExtraFiles = []*os.File{image, theirs} // initrdFD, portFD
 	cmd.Stdout, cmd.Stderr = p.console, p.console
 	cmd.WaitDelay = 5 * time.Second
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = dieWithParent()
 	started := make(chan error)
 	go func() {
 		// The signal is sent when the thread that started the child ends:
@@ -71,36 +68,6 @@ func startProcess(ctx context.Context, args []string, initrd []byte) (*process, 
 		return nil, nil, fmt.Errorf("start %s: %w", qemu, err)
 	}
 	return p, cancel, nil
-}
-
-// memFile returns an anonymous file with that content.
-func memFile(name string, content []byte) (*os.File, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("memfd_create: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), name)
-	if _, err := f.Write(content); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-// socketPair returns both ends of a connection: ours, and the one to inherit.
-func socketPair() (net.Conn, *os.File, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, fmt.Errorf("socketpair: %w", err)
-	}
-	ours, theirs := os.NewFile(uintptr(fds[0]), "port"), os.NewFile(uintptr(fds[1]), "port of "+qemu)
-	conn, err := net.FileConn(ours) // a duplicate
-	ours.Close()
-	if err != nil {
-		theirs.Close()
-		return nil, nil, err
-	}
-	return conn, theirs, nil
 }
 
 // tail keeps the last bytes that were written to it.
