@@ -26,11 +26,11 @@ func TestJumps(t *testing.T) {
 			m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: cpus[series], Log: vm.Policy{Taint: "OEK", Allow: []string{
 				`^livepatch: pre-patch callback failed for object 'vmlinux'`, `^livepatch: failed to enable patch 'fix_(busy|returns)'`,
 			}}})
-			reader, err := vm.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/reader")
+			exe, err := vm.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/sleeper")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := m.Put(t.Context(), "/bin/reader", reader, 0o755); err != nil {
+			if err := m.Put(t.Context(), "/bin/sleeper", exe, 0o755); err != nil {
 				t.Fatal(err)
 			}
 			for _, c := range []struct {
@@ -193,11 +193,11 @@ func sleeper(t *testing.T, m *vm.Machine, path string) (pid int, end func()) {
 	done := make(chan bool)
 	go func() {
 		defer close(done)
-		_, _ = m.Run(ctx, vm.Command{Path: "/bin/reader", Args: []string{path}})
+		_, _ = m.Run(ctx, vm.Command{Path: "/bin/sleeper", Args: []string{path}})
 	}()
 	for deadline := time.Now().Add(time.Minute); pid == 0; time.Sleep(50 * time.Millisecond) {
 		if pid = find(t, m); pid == 0 && time.Now().After(deadline) {
-			t.Fatal("the reader does not sleep")
+			t.Fatal("the sleeper does not sleep")
 		}
 	}
 	return pid, func() {
@@ -212,7 +212,7 @@ func sleeper(t *testing.T, m *vm.Machine, path string) (pid int, end func()) {
 	}
 }
 
-// find returns the number of the reader that sleeps in its system call.
+// find returns the number of the sleeper that sleeps in its system call.
 func find(t *testing.T, m *vm.Machine) int {
 	t.Helper()
 	all, err := m.ReadDir(t.Context(), "/proc")
@@ -226,7 +226,7 @@ func find(t *testing.T, m *vm.Machine) int {
 		}
 		stat, _ := m.ReadFile(t.Context(), "/proc/"+name+"/stat")
 		call, _ := m.ReadFile(t.Context(), "/proc/"+name+"/syscall")
-		if strings.Contains(string(stat), "(reader) S") && strings.HasPrefix(string(call), "0 ") {
+		if strings.Contains(string(stat), "(sleeper) S") && strings.HasPrefix(string(call), "0 ") {
 			return pid
 		}
 	}
@@ -240,7 +240,7 @@ func testJumpBusy(t *testing.T, b *bench, m *vm.Machine) {
 	mod := b.build(t, module.Options{Name: "fix_busy"}, append(clocksAndPipe(), greeting...)...)
 	pid, end := sleeper(t, m, pipe)
 	err := m.Load(ctx, mod.Bytes(), "")
-	want := fmt.Sprintf("fix_busy: tracing_read_pipe is in use by reader (%d); nothing was patched", pid)
+	want := fmt.Sprintf("fix_busy: tracing_read_pipe is in use by sleeper (%d); nothing was patched", pid)
 	if !errors.Is(err, syscall.EBUSY) || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want EBUSY and %q", err, want)
 	}
@@ -329,7 +329,7 @@ func testJumpInUse(t *testing.T, b *bench, m *vm.Machine) {
 	if err := m.WriteFile(ctx, livepatch+mod.Name+"/enabled", []byte("0")); err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf("fix_in_use: its new code is in use by reader (%d); this module has to stay loaded", pid)
+	want := fmt.Sprintf("fix_in_use: its new code is in use by sleeper (%d); this module has to stay loaded", pid)
 	for deadline := time.Now().Add(time.Minute); logs(ctx, m, want) != nil; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing is logged")
