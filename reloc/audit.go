@@ -233,8 +233,8 @@ func (p *auditPart) explain(i int) int {
 	return p.finding(i)
 }
 
-// tracerTable is the table of calls of the function tracer.
-const tracerTable = "__start_mcount_loc"
+// tracerTable is the table of calls of the function tracer, see kernel.Site.
+const tracerTable = "__mcount_loc"
 
 func weightOf(table string) int {
 	if table == tracerTable {
@@ -243,7 +243,9 @@ func weightOf(table string) int {
 	return 1
 }
 
-// legal reports whether a site holds one of its forms.
+// legal reports whether a site holds one of its forms. Tables go by the names of
+// the sections that objects have them in, also where vmlinux has merged them: see
+// kernel.Site.
 func (p *auditPart) legal(s *kernel.Site, run, linked []byte) bool {
 	at := s.Addr + p.bias
 	x := &siteMatch{m: &matcher{img: p.auditor.run, view: p.view}, live: true}
@@ -261,16 +263,23 @@ func (p *auditPart) legal(s *kernel.Site, run, linked []byte) bool {
 		return run[0] == 0x3e && linked[0] == 0xf0
 	case ".ibt_endbr_seal":
 		return sealed(x, nil, run, at)
-	case "__start_static_call_sites":
+	case ".static_call_sites":
 		return (run[0] == 0xe8 || run[0] == 0xe9) && x.exec(target(run, at, 5)) || bytes.Equal(run, nop5) || bytes.Equal(run, ret5) || string(run) == nothing0[0]
-	case "__start___jump_table":
+	case "__jump_table":
 		return isLabelForm(run)
 	case ".call_sites":
 		return run[0] == 0xe8 && x.exec(target(run, at, 5))
 	}
+	if !opaqueTables[s.Table] && !strings.HasPrefix(s.Table, "runtime_") {
+		return false // of a table that nobody has looked at
+	}
 	p.out.Opaque++
 	return true
 }
+
+// opaqueTables list sites of which the linked bytes alone do not tell what may
+// stand there: that depends on replacements, or on the processor.
+var opaqueTables = map[string]bool{".altinstructions": true, ".parainstructions": true, ".retpoline_sites": true}
 
 func (p *auditPart) patches(list []Patch) {
 	for _, q := range list {

@@ -12,7 +12,7 @@ import (
 // A Site is a place in code that the kernel rewrites while it boots or runs.
 type Site struct {
 	Addr, Size uint64 // link address, bytes
-	Table      string // the section or symbol of the table that lists it
+	Table      string // the section that lists it in an object, also where vmlinux has merged that with others
 }
 
 // siteTable is one row of the list of tables that describe such places.
