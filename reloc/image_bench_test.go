@@ -36,6 +36,7 @@ func BenchmarkOpenImage(b *testing.B) {
 			b.Fatal(err)
 		}
 		kernel := mustKernel(b, k.Image)
+		port := serveMemory(b, kernel, 0)
 		for _, kind := range []struct {
 			name string
 			open func() (*Image, error)
@@ -45,6 +46,7 @@ func BenchmarkOpenImage(b *testing.B) {
 			{"module", func() (*Image, error) { return OpenModule(module, ModuleOptions{Kernel: kernel}) }},
 			{"kcore", func() (*Image, error) { return NewRunning(root) }},
 			{"dump", func() (*Image, error) { return OpenDump(dump, Dump{Base: base, Symbols: vmlinux}) }},
+			{"gdb", func() (*Image, error) { return OpenGDB(b.Context(), port, vmlinux) }},
 		} {
 			b.Run(release+"/"+kind.name, func(b *testing.B) { benchOpen(b, kind.open) })
 		}

@@ -12,7 +12,7 @@ import (
 
 // start runs a program until the test ends, and waits for its first lines, so
 // that it is past the dynamic linker.
-func start(t *testing.T, path string, args ...string) int {
+func start(t testing.TB, path string, args ...string) int {
 	t.Helper()
 	if runtime.GOOS != "linux" {
 		t.Skip("needs Linux")
