@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,7 +164,7 @@ func (b *liveBench) states(t *testing.T, m *vm.Machine) {
 		t.Helper()
 		img := mustRunning(t, m)
 		judgeAll(t, "", b.paths, img, b.oracle, Options{})
-		b.audit(t, img, want)
+		b.audit(t, img, enabledFunctions(t, m), want)
 		if got := patchesIn(t, b.paths, img); strings.Join(got, "; ") != strings.Join(want, "; ") {
 			t.Errorf("%s: patches %q, want %q", name, got, want)
 		}
@@ -195,8 +196,26 @@ func (b *liveBench) states(t *testing.T, m *vm.Machine) {
 	check("idle again")
 }
 
-// audit compares the whole kernel with its file.
-func (b *liveBench) audit(t *testing.T, img *Image, want []string) {
+// enabledFunctions lists the functions of which the kernel itself says that they
+// are traced.
+func enabledFunctions(t *testing.T, m *vm.Machine) []string {
+	t.Helper()
+	list, err := m.ReadFile(t.Context(), tracing+"enabled_functions")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for line := range strings.Lines(string(list)) {
+		if f := strings.Fields(line); len(f) > 0 {
+			out = append(out, f[0])
+		}
+	}
+	return out
+}
+
+// audit compares the whole kernel with its file. It has to find the functions
+// that are traced, and of the patches that are wanted all others.
+func (b *liveBench) audit(t *testing.T, img *Image, traced, want []string) {
 	t.Helper()
 	begin := time.Now()
 	a, err := AuditKernel(t.Context(), b.image, img)
@@ -208,11 +227,22 @@ func (b *liveBench) audit(t *testing.T, img *Image, want []string) {
 	}
 	t.Logf("audit, %v: %d bytes, %d fields moved, %d sites, %d of them by their place only, %d patches, %d findings",
 		time.Since(begin), a.Bytes, a.Moved, a.Sites, a.Opaque, len(a.Patches), len(a.Findings))
-	var got []string
+	var calls, got []string
 	for _, p := range a.Patches {
-		got = append(got, fmt.Sprintf("%s+%#x %v", nameAt(img, p.Address), p.Offset, p.Kind))
+		text := fmt.Sprintf("%s+%#x %v", nameAt(img, p.Address), p.Offset, p.Kind)
+		if p.Kind == PatchTraced {
+			calls = append(calls, nameAt(img, p.Address))
+		}
+		if p.Kind != PatchTraced || slices.Contains(want, text) {
+			got = append(got, text)
+		}
 	}
-	if strings.Join(got, "; ") != strings.Join(want, "; ") {
+	slices.Sort(calls)
+	slices.Sort(traced)
+	if !slices.Equal(calls, traced) {
+		t.Errorf("audit: %q are traced, the kernel says %q", calls, traced)
+	}
+	if !slices.Equal(got, want) {
 		t.Errorf("audit: patches %q, want %q", got, want)
 	}
 }
