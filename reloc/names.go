@@ -172,7 +172,11 @@ func (m *matcher) symbolize(addr uint64) (string, uint64, bool) {
 	if m.opt.NoSymbols {
 		return "", 0, false
 	}
-	if s, off, ok := m.img.SymbolAt(addr); ok {
+	return m.img.symbolize(addr)
+}
+
+func (img *Image) symbolize(addr uint64) (string, uint64, bool) {
+	if s, off, ok := img.SymbolAt(addr); ok {
 		return s.Name, off, true
 	}
 	return "", 0, false

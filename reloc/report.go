@@ -1,6 +1,7 @@
 package reloc
 
 import (
+	"bytes"
 	"cmp"
 	"debug/elf"
 	"fmt"
@@ -18,12 +19,11 @@ func (m *matcher) result() *Result {
 		Functions: make([]FuncResult, len(m.funcs)),
 		atoms:     make([]uint64, len(m.pre.Atoms)),
 		located:   make([]bool, len(m.pre.Atoms)),
-		bySymbol:  make(map[elfobj.SymbolIndex]int),
-		funcs:     make(map[elfdiff.AtomID]int, len(m.funcs)),
+		bySymbol:  make([]int32, len(m.pre.Symbols())),
+		funcs:     m.fnOf,
 	}
 	for i := range m.funcs {
 		r.Functions[i] = m.verdict(&m.funcs[i])
-		r.funcs[m.funcs[i].atom.ID] = i
 	}
 	for id := range m.pre.Atoms {
 		if i := m.fnOf[id]; i >= 0 {
@@ -39,7 +39,36 @@ func (m *matcher) result() *Result {
 		}
 	}
 	m.values2symbols(r)
+	r.ownNames()
 	return r
+}
+
+// ownNames copies the names: those of pre share the memory of its file, all of
+// which a result would keep.
+func (r *Result) ownNames() {
+	n := 0
+	for i := range r.Functions {
+		n += len(r.Functions[i].Name)
+	}
+	for i := range r.Symbols {
+		n += len(r.Symbols[i].Name)
+	}
+	var b strings.Builder
+	b.Grow(n)
+	for i := range r.Functions {
+		b.WriteString(r.Functions[i].Name)
+	}
+	for i := range r.Symbols {
+		b.WriteString(r.Symbols[i].Name)
+	}
+	all := b.String()
+	own := func(name *string) { *name, all = all[:len(*name)], all[len(*name):] }
+	for i := range r.Functions {
+		own(&r.Functions[i].Name)
+	}
+	for i := range r.Symbols {
+		own(&r.Symbols[i].Name)
+	}
 }
 
 // verdict makes the result of one function.
@@ -136,7 +165,8 @@ func (m *matcher) chance(f *fn) bool {
 	return len(f.cands) != 1 || f.fixed < tiers[1]
 }
 
-// explain completes an error with the instructions around the place.
+// explain completes an error with the instructions around the place. It copies
+// them, so that the error keeps neither pre nor what was read of run.
 func (m *matcher) explain(f *fn) *MismatchError {
 	e := *f.err
 	e.Func = f.atom.Name
@@ -145,8 +175,12 @@ func (m *matcher) explain(f *fn) *MismatchError {
 	}
 	pre := f.atom.Bytes
 	e.pre = around(pre, 0, e.Offset, nil)
+	sym := m.img.symbolize
+	if m.opt.NoSymbols {
+		sym = nil
+	}
 	if run, err := m.view.upTo(e.Addr, uint64(len(pre))*2+64); err == nil {
-		e.run = around(run, e.Addr, e.RunOffset, m.symbolize)
+		e.run = around(run, e.Addr, e.RunOffset, sym)
 		if e.Reason != ReasonContent && len(e.Run) == 0 {
 			e.Run = instAt(run, int(min(e.RunOffset, uint64(len(run)))))
 		}
@@ -154,6 +188,7 @@ func (m *matcher) explain(f *fn) *MismatchError {
 	if e.Reason != ReasonContent && len(e.Pre) == 0 {
 		e.Pre = instAt(pre, int(min(e.Offset, uint64(len(pre)))))
 	}
+	e.Pre, e.Run = bytes.Clone(e.Pre), bytes.Clone(e.Run)
 	return &e
 }
 
@@ -182,7 +217,7 @@ func around(code []byte, base, off uint64, sym func(uint64) (string, uint64, boo
 	if len(starts) > 0 {
 		lo = starts[max(0, i-before)]
 	}
-	return listing{code: code[lo:at], base: base + lo, off: lo, mark: mark, sym: sym}
+	return listing{code: bytes.Clone(code[lo:at]), base: base + lo, off: lo, mark: mark, sym: sym}
 }
 
 // values2symbols lists the values of the symbols.
@@ -200,11 +235,12 @@ func (m *matcher) values2symbols(r *Result) {
 	if v := m.known(key{space: inTLSSlot, id: 0}); v != nil {
 		r.TLSBlock = v.value
 	}
+	r.Symbols = slices.Clone(r.Symbols) // a result may be one of thousands
 	slices.SortFunc(r.Symbols, func(a, b Value) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Atom, b.Atom), cmp.Compare(a.Symbol, b.Symbol))
 	})
 	for i := range r.Symbols {
-		r.bySymbol[r.Symbols[i].Symbol] = i
+		r.bySymbol[r.Symbols[i].Symbol] = int32(i) + 1
 	}
 }
 

@@ -166,8 +166,8 @@ type Result struct {
 
 	atoms    []uint64 // by atom: its run address
 	located  []bool
-	bySymbol map[elfobj.SymbolIndex]int // into Symbols
-	funcs    map[elfdiff.AtomID]int     // into Functions
+	bySymbol []int32 // by symbol of pre: from 1 into Symbols, 0 for none
+	funcs    []int32 // by atom: into Functions, -1 for none
 }
 
 // AllMatched reports whether every function is Matched.
@@ -182,10 +182,10 @@ func (r *Result) AllMatched() bool {
 
 // Func returns the result for the function with the given atom, or nil.
 func (r *Result) Func(id elfdiff.AtomID) *FuncResult {
-	if i, ok := r.funcs[id]; ok {
-		return &r.Functions[i]
+	if id < 0 || int(id) >= len(r.funcs) || r.funcs[id] < 0 {
+		return nil
 	}
-	return nil
+	return &r.Functions[r.funcs[id]]
 }
 
 // AtomAddr returns the run address of a pre atom that was located: a function
@@ -201,11 +201,10 @@ func (r *Result) AtomAddr(id elfdiff.AtomID) (uint64, bool) {
 
 // SymbolValue returns what is known about a symbol of pre, defined or not.
 func (r *Result) SymbolValue(i elfobj.SymbolIndex) (Value, bool) {
-	j, ok := r.bySymbol[i]
-	if !ok {
+	if int(i) >= len(r.bySymbol) || r.bySymbol[i] == 0 {
 		return Value{}, false
 	}
-	return r.Symbols[j], true
+	return r.Symbols[r.bySymbol[i]-1], true
 }
 
 // isWeak reports whether a symbol may be overridden by another definition.
