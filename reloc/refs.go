@@ -240,6 +240,9 @@ func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
 		if r := m.view.regionAt(u.s); r == nil {
 			return u.fail(ReasonImplausible, "%s would be at %#x: nothing is mapped there", m.label(g.ID), base)
 		}
+		if known := m.symbolPlaces(u.r.Sym); m.img.kernel && !u.r.Implicit && len(known) > 0 && !m.knownAt(known, u.s, NoModule) {
+			return u.fail(ReasonSymbol, "leads to %s, where pre has the weak %s, which is at %#x", m.runName(u.s), m.sym(u.r.Sym).Name, known[0].addr)
+		}
 		u.bind(inAddress, int32(u.r.Sym), u.s, true)
 		u.bind(inAtom, int32(g.ID), base, true)
 		return nil
