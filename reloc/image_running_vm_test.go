@@ -23,6 +23,7 @@ var loadedModules = []string{"dummy", "overlay", "nf_conntrack", "veth"}
 // TestRunningKernel boots kernels where KASLR puts them and opens each through
 // /proc/kcore, through the port for debuggers and as a dump.
 func TestRunningKernel(t *testing.T) {
+	vm.Long(t)
 	for _, release := range stockKernels {
 		t.Run(release, func(t *testing.T) {
 			k := vm.Need(t, release)

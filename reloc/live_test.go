@@ -127,6 +127,7 @@ func newLiveBench(t *testing.T, series string) *liveBench {
 // TestLive matches a sample with kernels that run: as they boot with different
 // processors and mitigations, and then with what people do to them.
 func TestLive(t *testing.T) {
+	vm.Long(t)
 	for _, series := range stockKernels {
 		t.Run(series, func(t *testing.T) {
 			b := newLiveBench(t, series)

@@ -25,6 +25,16 @@ func Need(t testing.TB, release string) *Kernel {
 	return k
 }
 
+// Long skips a test that boots kernels in runs that are to be short, as those with
+// the race detector are: what runs side by side in them is the business of this
+// package, whose own tests are not skipped.
+func Long(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("boots kernels")
+	}
+}
+
 // New boots a machine for a test and closes it when the test ends. The test
 // fails if it cannot be booted, if it is gone by then, and if [Machine.Check]
 // finds something that o.Log does not allow.

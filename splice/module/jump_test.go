@@ -18,6 +18,7 @@ import (
 
 // TestJumps takes over functions that are not traced.
 func TestJumps(t *testing.T) {
+	vm.Long(t)
 	t.Parallel()
 	for _, series := range []string{"6.1", "6.12"} {
 		t.Run(series, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 // TestRedirected matches with a kernel in which a livepatch is active: the old
 // code is recognised as replaced, and what is live is that of post, not of pre.
 func TestRedirected(t *testing.T) {
+	vm.Long(t)
 	for _, series := range []string{"6.1", "6.12"} {
 		t.Run(series, func(t *testing.T) {
 			b := newBench(t, series)

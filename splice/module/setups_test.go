@@ -13,6 +13,7 @@ import (
 // TestSetups has one module meet processors and mitigations for which the kernel
 // rewrites itself in other ways. The proof must hold on all of them.
 func TestSetups(t *testing.T) {
+	vm.Long(t)
 	t.Parallel()
 	for _, c := range []struct {
 		series, cpu, cmdline string

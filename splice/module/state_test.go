@@ -25,6 +25,7 @@ func apply(t *testing.T, m *vm.Machine, mod *module.Module) {
 // TestState shows what survives a patch, what several patches do to one another,
 // what a kernel is like that a patch is not for, and what stays behind.
 func TestState(t *testing.T) {
+	vm.Long(t)
 	t.Parallel()
 	b := newBench(t, "6.1")
 	m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: 2, Log: vm.Policy{Taint: "OEK"}})

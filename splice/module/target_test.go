@@ -34,6 +34,7 @@ static int vlan_seq_show(struct seq_file *seq, void *v)
 
 // TestTargets patches modules.
 func TestTargets(t *testing.T) {
+	vm.Long(t)
 	t.Parallel()
 	for _, series := range []string{"6.1", "6.12"} {
 		t.Run(series, func(t *testing.T) {

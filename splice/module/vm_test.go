@@ -17,6 +17,7 @@ var cpus = map[string]int{"6.1": 2, "6.12": 1}
 
 // TestPatches loads each patch into a stock kernel, and removes it.
 func TestPatches(t *testing.T) {
+	vm.Long(t)
 	t.Parallel()
 	for _, series := range []string{"6.1", "6.12"} {
 		t.Run(series, func(t *testing.T) {
