@@ -13,9 +13,9 @@ import (
 // cpus is the number of processors of the machines. With two, an emulated kernel
 // can hang when the function tracer's calls are switched often: QEMU 7.2 goes on
 // with a translation of the breakpoint that the kernel's own code patching had
-// there, while memory has the nop again, as a debugger at QEMU's port shows. It was
-// seen after 40 to 140 loads under load with 6.1, and at once with 6.12. Long soaks
-// are for one processor.
+// there, while memory has the nop again, as a debugger at QEMU's port showed. With 6.1
+// three soaks under load hung after 40 to 140 cycles, of which one was looked into; a
+// 6.12 was seen to trap on such a breakpoint. Long soaks are for one processor.
 var cpus = map[string]int{"6.1": 2, "6.12": 1}
 
 // TestPatches loads each patch into a stock kernel, and removes it.
