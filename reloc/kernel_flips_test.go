@@ -54,7 +54,7 @@ func flipObjects(t *testing.T, paths []string, img *Image, count int) {
 			s.flip(t, rng, pre, clean, img, true)
 		}
 	}
-	t.Logf("outside of fields %d changes, all found; in fields %d found, %d harmless", s.outside, s.found, s.harmless)
+	t.Logf("outside of fields %d changes, those not found are errors above; in fields %d found, %d harmless", s.outside, s.found, s.harmless)
 }
 
 type flipScore struct{ outside, found, harmless int }
