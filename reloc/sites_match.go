@@ -195,6 +195,10 @@ func (x *siteMatch) mayMean(r *elfdiff.Ref, field []byte, p uint64) bool {
 	if err != nil {
 		return false
 	}
+	if u := (use{t: x.t, a: x.a, r: r, h: h, p: p, s: s}); x.live && h.PCRel && h.Size == 4 {
+		x.m.uncount(&u)
+		s = u.s
+	}
 	switch g := x.m.pre.Atom(r.Target); {
 	case g == nil:
 		return !x.named(r) || x.m.knownAt(x.m.symbolPlaces(r.Sym), s, NoModule)

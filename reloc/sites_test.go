@@ -285,6 +285,11 @@ var siteCases = []siteCase{
 		legal:  []string{"e8 @slow c3", "e8 @fast c3"}, wrong: []string{"e8 @func c3", "e9 @fast c3"},
 	},
 	{
+		name: "alternative of a call that is counted", pre: "e8 00000000 c3", relos: []relo{{1, plt, "slow", -4}},
+		tables: alternative(14, 0, 5, "e800000000", []relo{{1, plt, "counted", -4}}, "0000"),
+		legal:  []string{"e8 @slow c3", "e8 @counted c3", "e8 @counted-9 c3"}, wrong: []string{"e8 @func-9 c3", "e9 @counted-9 c3"},
+	},
+	{
 		name: "alternative of a jump that became short", pre: "9090909090 c3",
 		tables: alternative(12, 0, 5, "e900000000", []relo{{1, plt, "near", -4}}, ""),
 		legal:  []string{"eb3e 0f1f00 c3", "eb3e cccccc c3", "e9 @near c3", "0f1f440000 c3"}, wrong: []string{"eb3d 0f1f00 c3", "eb3e 0f1f01 c3"},
@@ -318,6 +323,11 @@ var siteCases = []siteCase{
 	{
 		name: "runtime pointer", pre: "48b8 efcdab8967452301 c3", tables: []table{{name: "runtime_ptr_USER_PTR_MAX", bytes: "00000000", relos: entry(2)}},
 		legal: []string{"48b8 00f0ffffff7f0000 c3", "48b8 efcdab8967452301 c3"}, wrong: []string{"48b9 00f0ffffff7f0000 c3"},
+	},
+	{
+		name: "runtime pointer behind a jump of another width", pre: "e9 00000000 48b8 efcdab8967452301 c3", relos: []relo{{1, plt, "near", -4}},
+		tables: []table{{name: "runtime_ptr_USER_PTR_MAX", bytes: "00000000", relos: entry(7)}},
+		legal:  []string{"eb3e 48b8 00f0ffffff7f0000 c3", "e9 @near 48b8 00f0ffffff7f0000 c3"}, wrong: []string{"eb3e 48b9 00f0ffffff7f0000 c3"},
 	},
 	{
 		name: "runtime pointers that differ", pre: "48b8 efcdab8967452301 48b8 efcdab8967452301 c3",

@@ -82,6 +82,9 @@ func (w *walker) step() *MismatchError {
 	if done, e := w.same(pin, rin); done {
 		return e
 	}
+	if done, e := w.constant(pin, rin); done {
+		return e
+	}
 	for k := range rules {
 		n, o, ok := rules[k].try(w, pin, rin)
 		if !ok {
@@ -126,6 +129,29 @@ func (w *walker) site() (done bool, e *MismatchError) {
 	w.skipRefs(int(end) - w.i)
 	w.i, w.j, w.sites = int(end), w.j+size, w.sites[n:]
 	return true, nil
+}
+
+// constant compares an instruction whose operand is a site, as those of runtime
+// constants are. done is false when it has none, or nothing legal.
+func (w *walker) constant(pin, rin amd64.Inst) (done bool, e *MismatchError) {
+	n := int(pin.Len)
+	if len(w.sites) == 0 || w.sites[0].end() > uint64(w.i+n) || int(rin.Len) != n || len(w.refs(n)) > 0 {
+		return false, nil
+	}
+	s := &w.sites[0]
+	lo, hi := int(s.off)-w.i, int(s.end())-w.i
+	if lo <= 0 || len(w.sites) > 1 && w.sites[1].off < s.end() {
+		return false, nil
+	}
+	pre, run := w.pre[w.i:w.i+n], w.run[w.j:w.j+n]
+	x := &w.m.cluster
+	if !bytes.Equal(pre[:lo], run[:lo]) || !bytes.Equal(pre[hi:], run[hi:]) ||
+		!w.m.matchSites(x, w.t, w.a, w.sites[:1], s.end(), run[lo:], w.t.addr+uint64(w.j+lo)) {
+		return false, nil
+	}
+	e = x.applyEffects(w)
+	w.i, w.j = w.i+n, w.j+n
+	return true, e
 }
 
 // stepByte compares one byte of what is no code: data between instructions.
