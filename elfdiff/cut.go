@@ -327,7 +327,8 @@ func isPadding(b []byte) bool {
 }
 
 // bestName picks the name of an atom: of the symbols at its start a global
-// one, else a sized one, else any; of several the first by name.
+// one, and no weak one that another definition may have replaced, else a sized
+// one, else any; of several the first by name.
 func (c *cutter) bestName(list []elfobj.SymbolIndex, start uint64) string {
 	best, name := -1, ""
 	for _, i := range list {
@@ -339,8 +340,12 @@ func (c *cutter) bestName(list []elfobj.SymbolIndex, start uint64) string {
 			continue
 		}
 		rank := 0
-		if s.Bind() != elf.STB_LOCAL {
+		switch s.Bind() {
+		case elf.STB_LOCAL:
+		case elf.STB_WEAK:
 			rank += 4
+		default:
+			rank += 8
 		}
 		if t := s.Type(); t == elf.STT_FUNC || t == elf.STT_OBJECT || t == elf.STT_TLS || t == elf.STT_GNU_IFUNC {
 			rank += 2

@@ -207,8 +207,43 @@ func (m *matcher) compareData(t *trial, a *elfdiff.Atom) *MismatchError {
 		}
 		from = r.Offset + fieldSize(r)
 	}
-	return m.differ(t, a, run, from, a.Size)
+	if e := m.differ(t, a, run, from, a.Size); e != nil && !m.paddedLess(t, a, e.Offset) {
+		return e
+	}
+	return nil
 }
+
+// paddedLess reports whether a constant without a symbol, whose end only the next
+// one tells, differs from run in nothing but how much padding follows it: from
+// off on it is zero, and at the place that the next one's alignment gives it run
+// has that. Where a constant starts depends on those in front of it.
+func (m *matcher) paddedLess(t *trial, a *elfdiff.Atom, off uint64) bool {
+	if !a.Anonymous() || int(a.ID)+1 >= len(m.pre.Atoms) {
+		return false
+	}
+	next := m.pre.Atom(a.ID + 1)
+	if next.Section != a.Section || next.Offset != a.Offset+a.Size ||
+		next.NoBits || len(next.Refs) > 0 || next.Size < minNext {
+		return false
+	}
+	zero := a.Size
+	for zero > 0 && a.Bytes[zero-1] == 0 {
+		zero--
+	}
+	align := min(next.Offset&-next.Offset, m.pre.File.Sections[a.Section].Addralign)
+	if align == 0 || align&(align-1) != 0 {
+		return false
+	}
+	start := (t.addr + a.Size - 1) &^ (align - 1) // less than that much padding is gone
+	if start < t.addr+zero || start > t.addr+off {
+		return false
+	}
+	run, err := m.view.bytes(start, next.Size)
+	return err == nil && bytes.Equal(run, next.Bytes)
+}
+
+// minNext is the number of bytes that show that a constant begins somewhere.
+const minNext = 8
 
 // isTypeID reports whether a constant is the number of a type, or a set of them:
 // zero until the kernel is linked (include/linux/btf_ids.h, and resolve_btfids,

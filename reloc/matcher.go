@@ -3,6 +3,7 @@ package reloc
 import (
 	"cmp"
 	"context"
+	"debug/elf"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -27,6 +28,7 @@ type matcher struct {
 	cluster     siteMatch
 	atomNames   map[elfdiff.AtomID][]place
 	symbolNames map[elfobj.SymbolIndex][]place
+	files       []elfobj.SymbolIndex // the STT_FILE symbols of pre, behind a 0
 	trials      map[node]*trial
 
 	funcs []fn
@@ -45,6 +47,7 @@ type matcher struct {
 	// following says that code is compared that is live elsewhere.
 	following bool
 	chains    [][]int32
+	link      []link // by function: its place in the chains
 	// described are the functions that unwinding records of pre describe.
 	described map[elfdiff.AtomID]bool
 }
@@ -160,13 +163,19 @@ func fixedBytes(a *elfdiff.Atom) int {
 	return max(n, 0)
 }
 
+// isWeakAtom reports whether another definition may have replaced an atom: it
+// has a weak name, and no other that the linker knew.
 func (m *matcher) isWeakAtom(a *elfdiff.Atom) bool {
+	weak := false
 	for _, i := range a.Symbols {
-		if s := m.sym(i); s.Value == a.Offset && isWeak(s) {
-			return true
+		if s := m.sym(i); s.Value != a.Offset || s.Bind() == elf.STB_LOCAL {
+			continue
+		} else if !isWeak(s) {
+			return false
 		}
+		weak = true
 	}
-	return false
+	return weak
 }
 
 var noSymbol elfobj.Symbol

@@ -3,6 +3,7 @@ package reloc
 import (
 	"debug/elf"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
@@ -13,23 +14,33 @@ import (
 type place struct {
 	addr   uint64
 	module int
+	file   string // of a local symbol, where run tells
 }
 
 // atomPlaces returns where run has symbols with the names of an atom: none when
-// the image's symbols tell nothing about it.
+// the image's symbols tell nothing about it. A weak name, which may mean another
+// definition, only counts where no other name tells anything.
 func (m *matcher) atomPlaces(id elfdiff.AtomID) []place {
 	if p, ok := m.atomNames[id]; ok {
 		return p
 	}
-	var out []place
+	var strong, weak []place
 	a := m.pre.Atom(id)
 	for _, i := range a.Symbols {
-		if sym := m.sym(i); sym.Value == a.Offset && !strings.HasPrefix(sym.Name, ".L") {
-			out = append(out, m.places(sym)...)
+		sym := m.sym(i)
+		switch {
+		case sym.Value != a.Offset || strings.HasPrefix(sym.Name, ".L"):
+		case isWeak(sym):
+			weak = append(weak, m.places(sym)...)
+		default:
+			strong = append(strong, m.ofFile(i, m.places(sym))...)
 		}
 	}
-	m.atomNames[id] = out
-	return out
+	if len(strong) == 0 {
+		strong = weak
+	}
+	m.atomNames[id] = strong
+	return strong
 }
 
 // symbolPlaces returns where run has symbols with the name of one that pre
@@ -59,9 +70,45 @@ func (m *matcher) places(sym *elfobj.Symbol) []place {
 		if s.Type == elf.STT_TLS || sym.Bind() == elf.STB_LOCAL && !s.Local || !m.inScope(s.Module) && sym.IsDefined() {
 			continue
 		}
-		out = append(out, place{s.Addr, s.Module})
+		out = append(out, place{s.Addr, s.Module, s.File})
 	}
 	return out
+}
+
+// ofFile drops the places of a local symbol that are in the scope of another
+// source file than the symbol is in pre: a static function, of which others have
+// a copy to the byte. It drops none where run has the name in no such file.
+func (m *matcher) ofFile(i elfobj.SymbolIndex, list []place) []place {
+	if len(list) < 2 || m.sym(i).Bind() != elf.STB_LOCAL {
+		return list
+	}
+	file := m.fileOf(i)
+	if file == "" {
+		return list
+	}
+	own := slices.DeleteFunc(slices.Clone(list), func(p place) bool { return p.file != file })
+	if len(own) == 0 {
+		return list
+	}
+	return own
+}
+
+// fileOf returns the name of the source file in whose scope a local symbol of pre
+// is: that of the STT_FILE symbol in front of it (gABI, chapter 4).
+func (m *matcher) fileOf(i elfobj.SymbolIndex) string {
+	if m.files == nil {
+		m.files = []elfobj.SymbolIndex{0}
+		for k := range m.pre.Symbols() {
+			if j := elfobj.SymbolIndex(k); m.sym(j).Type() == elf.STT_FILE {
+				m.files = append(m.files, j)
+			}
+		}
+	}
+	k, found := slices.BinarySearch(m.files, i)
+	if !found {
+		k--
+	}
+	return m.sym(m.files[k]).Name
 }
 
 // resolves reports whether run's symbols allow that an IFUNC has its resolver at

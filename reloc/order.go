@@ -3,6 +3,8 @@ package reloc
 import (
 	"slices"
 	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
 )
 
 // A compiler puts the functions of a file one behind the other, with or without
@@ -14,17 +16,23 @@ import (
 // The order holds for each output section on its own: cold parts of all files
 // are gathered in one place, and so is code that only starting needs.
 
-// chainOf returns the name of the chain that a section of code belongs to.
+// chainOf returns the name of the chain that a section of code belongs to. Behind
+// .text.. are names of the kernel's own, which linker scripts place one by one.
 func chainOf(section string) string {
 	for _, class := range [...]string{".text.unlikely", ".text.hot", ".text.startup", ".text.exit"} {
 		if rest, ok := strings.CutPrefix(section, class); ok && (rest == "" || rest[0] == '.') {
 			return class
 		}
 	}
-	if strings.HasPrefix(section, ".text") {
+	if strings.HasPrefix(section, ".text") && !strings.HasPrefix(section, ".text..") {
 		return ".text"
 	}
 	return section
+}
+
+// chainName returns the name of the chain that an atom belongs to.
+func (m *matcher) chainName(a *elfdiff.Atom) string {
+	return chainOf(m.pre.File.Sections[a.Section].Name)
 }
 
 // makeChains returns the functions of pre by chain, in file order.
@@ -33,6 +41,7 @@ func (m *matcher) makeChains() [][]int32 {
 		index := make(map[string]int)
 		bySection := make(map[int]int)
 		m.chains = [][]int32{}
+		m.link = make([]link, len(m.funcs))
 		for i := range m.funcs {
 			s := int(m.funcs[i].atom.Section)
 			k, ok := bySection[s]
@@ -45,6 +54,7 @@ func (m *matcher) makeChains() [][]int32 {
 				}
 				bySection[s] = k
 			}
+			m.link[i] = link{int32(k), int32(len(m.chains[k]))}
 			m.chains[k] = append(m.chains[k], int32(i))
 		}
 	}

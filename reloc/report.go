@@ -108,7 +108,7 @@ func (m *matcher) whatDecides(f *fn) string {
 		what = append(what, "symbols with the names of their files, as .symtab has them")
 	}
 	if m.img.kernel {
-		what = append(what, "a match of the function next to it in "+chainOf(m.pre.File.Sections[f.atom.Section].Name))
+		what = append(what, "a match of the function next to it in "+m.chainName(f.atom))
 	}
 	why := fmt.Sprintf("%d places hold the same code", len(f.remain))
 	switch {

@@ -3,6 +3,7 @@ package reloc
 import (
 	"bytes"
 
+	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -99,14 +100,21 @@ func jumpWidth(w *walker, pin, rin amd64.Inst) (int, int, bool) {
 			return 0, 0, false // no change of widths takes a target that far
 		}
 		w.branch(pin, rin)
-		w.tolerated = tolerated{w.i, w.j, w.i + int(pin.Len), w.j + int(rin.Len)}
-	case len(refs) == 1 && int(refs[0].Offset) == w.i+int(pin.PCRelOff):
+	case len(refs) == 1 && int(refs[0].Offset) == w.i+int(pin.PCRelOff) && w.m.mayShorten(w.a, refs[0].Target):
 		w.lookAt(w.ref, w.j+int(rin.PCRelOff), w.t.addr+uint64(relative(rin, w.run, w.j)))
 	default:
 		return 0, 0, false
 	}
+	w.tolerated = tolerated{w.i, w.j, w.i + int(pin.Len), w.j + int(rin.Len)}
 	w.ref += len(refs)
 	return int(pin.Len), int(rin.Len), true
+}
+
+// mayShorten reports whether the assembler, without -ffunction-sections, knew how
+// far it is from one atom to another: they are in one section then.
+func (m *matcher) mayShorten(from *elfdiff.Atom, to elfdiff.AtomID) bool {
+	g := m.pre.Atom(to)
+	return g != nil && m.chainName(from) == m.chainName(g)
 }
 
 // lookAt takes it that reference k means the run address to, whatever its field

@@ -138,10 +138,23 @@ var ruleTests = []struct {
 	{"initial exec to local exec, add", "48 03 05 00 00 00 00 c3", []relo{{3, elf.R_X86_64_GOTTPOFF, "x", -4}}, "48 8d 80 f8 ff ff ff c3", ^uint64(7), UseTPOff},
 	{"initial exec to local exec, add rsp", "48 03 25 00 00 00 00 c3", []relo{{3, elf.R_X86_64_GOTTPOFF, "x", -4}}, "48 81 c4 f8 ff ff ff c3", ^uint64(7), UseTPOff},
 	{"descriptor to local exec", "48 8d 05 00 00 00 00 ff 10 c3", []relo{{3, elf.R_X86_64_GOTPC32_TLSDESC, "x", -4}, {7, elf.R_X86_64_TLSDESC_CALL, "x", 0}}, "48 c7 c0 f8 ff ff ff 66 90 c3", ^uint64(7), UseTPOff},
-	{"jump shortened", "85 ff 0f 84 01 00 00 00 90 c3 e9 00 00 00 00", []relo{{11, elf.R_X86_64_PLT32, "x", -4}}, "85 ff 74 01 90 c3 eb 08", 0x401010, UseAddress},
+	{"jump shortened", "85 ff 0f 84 01 00 00 00 90 c3 e9 00 00 00 00", []relo{{11, elf.R_X86_64_PLT32, "local", -4}}, "85 ff 74 01 90 c3 eb 08 90 90 90 90 90 90 90 90 c3", 0x401010, UseAddress},
+	{"jump out of the file shortened", "85 ff 0f 84 01 00 00 00 90 c3 e9 00 00 00 00", []relo{{11, elf.R_X86_64_PLT32, "x", -4}}, "85 ff 74 01 90 c3 eb 08 90 90 90 90 90 90 90 90 c3", 0, 0},
 	{"jump widened", "85 ff 74 03 90 90 90 e8 00 00 00 00 c3", []relo{{8, elf.R_X86_64_PLT32, "x", -4}}, "85 ff 0f 84 03 00 00 00 90 90 90 e8 00 00 00 00 c3", 0x401010, UseAddress},
 	{"jump elsewhere", "85 ff 0f 84 01 00 00 00 90 e8 00 00 00 00 c3", []relo{{10, elf.R_X86_64_PLT32, "x", -4}}, "85 ff 74 00 90 e8 06 00 00 00 c3", 0, 0},
 	{"other padding in the same place", "85 ff 66 90 e8 00 00 00 00 c3", []relo{{5, elf.R_X86_64_PLT32, "x", -4}}, "85 ff 90 90 e8 06 00 00 00 c3", 0, 0},
+}
+
+// symbolNamed returns the symbol of an object with a name.
+func symbolNamed(t *testing.T, o *elfdiff.Object, name string) elfobj.SymbolIndex {
+	t.Helper()
+	for i := range o.Symbols() {
+		if k := elfobj.SymbolIndex(i); o.Symbol(k).Name == name {
+			return k
+		}
+	}
+	t.Fatalf("no symbol %q", name)
+	return 0
 }
 
 func TestRules(t *testing.T) {
@@ -149,7 +162,7 @@ func TestRules(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			pre := object(t, hexes(tt.pre), tt.relo...)
 			r := mustMatch(t, pre, image(t, hexes(tt.run)), Options{})
-			f := r.Functions[0]
+			f := r.Func(pre.AtomOf(symbolNamed(t, pre, "f")))
 			if tt.want == 0 {
 				if f.Verdict != Mismatch {
 					t.Errorf("%v, want a mismatch", f.Verdict)
@@ -159,11 +172,11 @@ func TestRules(t *testing.T) {
 			if f.Verdict != Matched {
 				t.Fatalf("%v: %+v", f.Verdict, f.Mismatch)
 			}
-			if n := uint64(len(hexes(tt.run))); f.Size != n {
+			if n := uint64(len(hexes(tt.run))); f.Size != n && tt.relo[0].sym != "local" {
 				t.Errorf("size %d, want %d", f.Size, n)
 			}
 			for _, v := range r.Symbols {
-				if v.Name != "x" {
+				if v.Name != tt.relo[0].sym {
 					continue
 				}
 				got := map[Use]uint64{UseAddress: v.Address, UseTPOff: uint64(v.TPOff), UseTLSSlot: v.TLSSlot}[tt.value]

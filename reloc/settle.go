@@ -75,6 +75,10 @@ func (m *matcher) propose(i int32, tier int) (proposal, bool) {
 		f.remain = append(f.remain, c.addr)
 	}
 	if len(viable) == 1 && !tooWeak(f, viable[0], tier) {
+		if m.isContested(f, viable[0]) && m.outOfOrder(i, viable[0].addr) {
+			m.misplaced(i, viable[0])
+			return proposal{}, false
+		}
 		return m.proposal(i, viable[0]), true
 	}
 	for _, c := range viable {
@@ -96,6 +100,30 @@ func tooWeak(f *fn, c cand, tier int) bool {
 	}
 	last := tier == len(tiers)-1
 	return f.more || f.fixed < tiers[tier] && !(last && c.start)
+}
+
+// isContested reports whether nothing but a name that others have too, or its bytes,
+// tells that a function is at a place.
+func (m *matcher) isContested(f *fn, c cand) bool {
+	return c.by == BySearch || c.by == BySymbol && len(f.cands) > 1
+}
+
+// misplaced drops the only place that is left of a function, since its neighbours
+// in pre have others in run. The function differs, where that is known.
+func (m *matcher) misplaced(i int32, c cand) {
+	f := &m.funcs[i]
+	f.remain = f.remain[:0]
+	f.cands = slices.DeleteFunc(f.cands, func(x cand) bool { return x == c })
+	f.err, f.fail = nil, nil
+	for _, x := range f.cands {
+		if t := m.check(f.atom.ID, x.addr); t.err != nil && !m.outOfOrder(i, x.addr) && m.inHome(x.addr) {
+			f.err, f.fail = t.err, t
+			return
+		}
+	}
+	t := m.check(f.atom.ID, c.addr)
+	f.fail = t
+	f.err = t.fail(ReasonConflict, 0, 0, "these bytes are not between those of its neighbours in pre")
 }
 
 func (m *matcher) proposal(i int32, c cand) proposal {
