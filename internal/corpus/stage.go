@@ -2,13 +2,15 @@ package corpus
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strconv"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/gosplice/gosplice/internal/kbuild"
 )
@@ -66,8 +68,9 @@ const clang = "clang-14"
 // Stages lists them by name.
 var Stages = []Stage{Pre, Raw, Post, Tree, Lines, Top, End, Order, All, Clang, ClangLines, ClangEnd}
 
-// Build makes the objects of a stage, once, and returns their folder. A file that
-// does not compile has none. finish, where it is not nil, is called for each
+// Build makes the objects of a stage, once, and returns their folder. What is
+// interrupted goes on from there in the next call. A file that does not compile
+// has no object. finish, where it is not nil, is called for each
 // object before it counts as made: it may change the file.
 func (c *Corpus) Build(ctx context.Context, s Stage, finish func(ctx context.Context, object string) error) (string, error) {
 	name := filepath.Join("corpus", c.From.Release+"_"+c.To.Release, s.Name)
@@ -94,54 +97,113 @@ func (c *Corpus) Build(ctx context.Context, s Stage, finish func(ctx context.Con
 	return dir, nil
 }
 
-// build compiles in a copy of the tree that shares its files: changed sources are
-// written anew, so that the tree itself stays as it is.
+// build compiles in a copy of the tree, and collects the objects. The copy stays
+// when it is interrupted, with the objects that were made, so that the next call
+// goes on from there.
 func (c *Corpus) build(ctx context.Context, s Stage, dir string, files []string, finish func(context.Context, string) error) error {
 	t := c.from
 	if s.NewTree {
 		t = c.to
 	}
-	work := dir + ".tree"
-	if err := os.RemoveAll(work); err != nil {
-		return err
-	}
-	defer os.RemoveAll(work)
-	if out, err := exec.CommandContext(ctx, "cp", "-al", t.Dir, work).CombinedOutput(); err != nil {
-		return fmt.Errorf("copy of the tree: %w: %s", err, out)
-	}
-	if s.Text != nil {
-		for _, name := range files {
-			if err := c.rewrite(s, name, work); err != nil {
-				return err
-			}
+	work := strings.TrimSuffix(dir, ".tmp") + "." + filepath.Base(t.Dir)
+	if !exists(work) {
+		if err := c.copyTree(ctx, s, t, work, files); err != nil {
+			return err
 		}
 	}
 	args := []string{strings.TrimSpace(kbuild.Flags + " " + s.Flags)}
 	if s.CC != "" {
 		args = append(args, "CC="+s.CC)
-		if said, err := makeIn(ctx, work, append(args, "olddefconfig", "modules_prepare")...); err != nil {
+		if said, err := t.Make(ctx, work, append(args, "olddefconfig", "modules_prepare")...); err != nil {
 			return fmt.Errorf("configure for %s: %w: %s", s.CC, err, said[max(0, len(said)-2000):])
 		}
 	}
-	if err := compile(ctx, work, args, files); err != nil {
+	if err := compile(ctx, t, work, args, files); err != nil {
 		return err
 	}
+	if s.NoObjtool {
+		finish = nil
+	}
+	if err := collect(ctx, work, dir, files, finish); err != nil {
+		return err
+	}
+	return os.RemoveAll(work)
+}
+
+// copyTree makes the copy that a stage is compiled in.
+func (c *Corpus) copyTree(ctx context.Context, s Stage, t *kbuild.Tree, work string, files []string) error {
+	tmp := work + ".tmp"
+	if err := os.RemoveAll(tmp); err != nil {
+		return err
+	}
+	if err := share(ctx, t.Dir, tmp); err != nil {
+		return errors.Join(err, os.RemoveAll(tmp))
+	}
+	if s.Text != nil {
+		for _, name := range files {
+			if err := c.rewrite(s, name, tmp); err != nil {
+				return errors.Join(err, os.RemoveAll(tmp))
+			}
+		}
+	}
+	return os.Rename(tmp, work)
+}
+
+// share copies a prepared tree. The copy shares its files, but for those that make
+// writes anew without removing them first: what has a command beside it, which
+// says how it was made.
+func share(ctx context.Context, tree, to string) error {
+	if out, err := exec.CommandContext(ctx, "cp", "-al", tree, to).CombinedOutput(); err != nil {
+		return fmt.Errorf("copy of the tree: %w: %s", err, out)
+	}
+	return filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasPrefix(d.Name(), ".") || !strings.HasSuffix(d.Name(), ".cmd") {
+			return err
+		}
+		made := filepath.Join(filepath.Dir(path), strings.TrimSuffix(d.Name()[1:], ".cmd"))
+		if !exists(made) {
+			return separate(path)
+		}
+		return errors.Join(separate(path), separate(made))
+	})
+}
+
+// separate makes a file one of its own, and keeps its mode and time.
+func separate(path string) error {
+	st, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	own := path + ".own"
+	if err := os.WriteFile(own, text, st.Mode().Perm()); err != nil {
+		return err
+	}
+	return errors.Join(os.Chtimes(own, time.Time{}, st.ModTime()), os.Rename(own, path))
+}
+
+// collect has finish complete the objects, and puts them into a folder.
+func collect(ctx context.Context, work, dir string, files []string, finish func(context.Context, string) error) error {
 	for _, name := range files {
 		object := strings.TrimSuffix(name, ".c") + ".o"
 		from, to := filepath.Join(work, object), filepath.Join(dir, object)
 		if !exists(from) {
 			continue
 		}
-		if finish != nil && !s.NoObjtool {
-			if err := finish(ctx, from); err != nil {
-				return err
-			}
-		}
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
-		if err := os.Rename(from, to); err != nil {
+		// The object in the copy of the tree stays as make left it.
+		if err := os.Link(from, to); err != nil {
 			return err
+		}
+		if finish != nil {
+			if err := finish(ctx, to); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -165,26 +227,23 @@ func (c *Corpus) rewrite(s Stage, name, work string) error {
 }
 
 // compile has one make compile all files, as far as they compile.
-func compile(ctx context.Context, work string, args, files []string) error {
-	args = append(args, "-k")
-	for _, name := range files {
-		args = append(args, strings.TrimSuffix(name, ".c")+".o")
+func compile(ctx context.Context, t *kbuild.Tree, work string, args, files []string) error {
+	objects := make([]string, len(files))
+	for i, name := range files {
+		objects[i] = strings.TrimSuffix(name, ".c") + ".o"
 	}
-	said, err := makeIn(ctx, work, args...)
+	goals, err := t.Goals(objects...)
+	if err != nil {
+		return err
+	}
+	said, err := t.Make(ctx, work, slices.Concat(args, []string{"-k"}, goals)...)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	for _, name := range files {
-		if exists(filepath.Join(work, strings.TrimSuffix(name, ".c")+".o")) {
+	for _, object := range objects {
+		if exists(filepath.Join(work, object)) {
 			return nil // what does not compile is no pair
 		}
 	}
 	return fmt.Errorf("make made nothing: %w: %s", err, said[max(0, len(said)-2000):])
-}
-
-func makeIn(ctx context.Context, work string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "make", append([]string{"-s", "-j" + strconv.Itoa(runtime.NumCPU())}, args...)...)
-	cmd.Dir = work
-	cmd.Env = append(os.Environ(), "KBUILD_BUILD_TIMESTAMP=1970-01-01", "LC_ALL=C")
-	return cmd.CombinedOutput()
 }

@@ -111,7 +111,11 @@ func (t *Tree) command(ctx context.Context, source string) (string, error) {
 	object := strings.TrimSuffix(source, ".c") + ".o"
 	name := filepath.Join("kcmd", filepath.Base(t.Dir), strings.ReplaceAll(source, "/", "-"))
 	dir, err := t.cache.Make(ctx, name, func(dir string) error {
-		all, err := output(ctx, t.Dir, "make", "-n", Flags, object)
+		goals, err := t.Goals(object)
+		if err != nil {
+			return err
+		}
+		all, err := output(ctx, t.Dir, "make", slices.Concat([]string{"-n", Flags}, t.args, goals)...)
 		if err != nil {
 			return err
 		}
@@ -129,13 +133,13 @@ func (t *Tree) command(ctx context.Context, source string) (string, error) {
 }
 
 // pick finds the compiler's command among what make would run, and objtool's
-// when it follows.
+// when it follows. There must be one: see [Tree.Goals].
 func pick(commands, source string) (string, error) {
 	obj := regexp.QuoteMeta(strings.TrimSuffix(source, ".c") + ".o")
-	re := regexp.MustCompile(`(gcc -Wp,-MMD,[^\n]*? -c -o ` + obj + " " + regexp.QuoteMeta(source) + `) *(;[ ]*\./tools/objtool/objtool [^;\n]*` + obj + `)?`)
-	m := re.FindString(commands)
-	if m == "" {
-		return "", fmt.Errorf("make names no command for %s", source)
+	re := regexp.MustCompile(`(\S*gcc\S* -Wp,-MMD,[^\n]*? -c -o ` + obj + " " + regexp.QuoteMeta(source) + `) *(;[ ]*\./tools/objtool/objtool [^;\n]*` + obj + `)?`)
+	m := re.FindAllString(commands, -1)
+	if len(m) != 1 {
+		return "", fmt.Errorf("make names %d commands for %s", len(m), source)
 	}
-	return m + " ", nil
+	return m[0] + " ", nil
 }

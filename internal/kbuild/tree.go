@@ -14,8 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,6 +33,7 @@ type Tree struct {
 	Dir    string // its root; must not be written to
 	Kernel *vm.Kernel
 	cache  *deb.Cache
+	args   []string // make's, about the kernel's identity
 }
 
 // Need returns the tree for a stock kernel, or skips the test when the source or
@@ -57,15 +57,28 @@ func Prepare(ctx context.Context, k *vm.Kernel) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := "kbuild/" + k.Release + "_" + strings.NewReplacer("/", "_", ":", "_").Replace(k.Package.Version)
-	dir, err := cache.Make(ctx, name, func(dir string) error { return prepare(ctx, k, dir) })
+	config, err := os.ReadFile(k.Config)
 	if err != nil {
+		return nil, err
+	}
+	t := &Tree{Kernel: k, cache: cache}
+	if t.args, err = identity(k, config); err != nil {
+		return nil, err
+	}
+	version := strings.NewReplacer("/", "_", ":", "_").Replace(k.Package.Version)
+	name := "kbuild/" + k.Release + "_" + version + "." + layout
+	if t.Dir, err = cache.Make(ctx, name, func(dir string) error { return t.prepare(ctx, dir, config) }); err != nil {
 		return nil, fmt.Errorf("source of %s: %w", k.Release, err)
 	}
-	return &Tree{Dir: dir, Kernel: k, cache: cache}, nil
+	return t, nil
 }
 
-func prepare(ctx context.Context, k *vm.Kernel, dir string) error {
+// layout is part of the names of trees in the cache. It changes with what prepare
+// does, so that no tree is used that was prepared otherwise.
+const layout = "2"
+
+func (t *Tree) prepare(ctx context.Context, dir string, config []byte) error {
+	k := t.Kernel
 	archive, err := k.Source(ctx)
 	if err != nil {
 		return err
@@ -73,16 +86,15 @@ func prepare(ctx context.Context, k *vm.Kernel, dir string) error {
 	if err := run(ctx, dir, "tar", "--strip-components=1", "-xf", archive); err != nil {
 		return err
 	}
-	config, err := os.ReadFile(k.Config)
-	if err != nil {
-		return err
-	}
+	// The packaged configuration lacks the text that tells builds apart, which
+	// becomes a note of the image.
+	config = append(slices.Clip(config), "CONFIG_BUILD_SALT=\""+k.Release+"\"\n"...)
 	if err := os.WriteFile(filepath.Join(dir, ".config"), config, 0o644); err != nil {
 		return err
 	}
 	for _, target := range []string{"olddefconfig", "modules_prepare"} {
-		if err := run(ctx, dir, "make", "-s", "-j"+strconv.Itoa(runtime.NumCPU()), target); err != nil {
-			return err
+		if said, err := t.Make(ctx, dir, target); err != nil {
+			return fmt.Errorf("make %s: %w: %s", target, err, said[max(0, len(said)-2000):])
 		}
 	}
 	return nil
@@ -98,7 +110,7 @@ func run(ctx context.Context, dir, name string, args ...string) error {
 func output(ctx context.Context, dir, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "KBUILD_BUILD_TIMESTAMP=1970-01-01", "LC_ALL=C")
+	cmd.Env = environ()
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()
