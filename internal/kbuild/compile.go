@@ -136,10 +136,15 @@ func (t *Tree) command(ctx context.Context, source string) (string, error) {
 // when it follows. There must be one: see [Tree.Goals].
 func pick(commands, source string) (string, error) {
 	obj := regexp.QuoteMeta(strings.TrimSuffix(source, ".c") + ".o")
-	re := regexp.MustCompile(`(\S*gcc\S* -Wp,-MMD,[^\n]*? -c -o ` + obj + " " + regexp.QuoteMeta(source) + `) *(;[ ]*\./tools/objtool/objtool [^;\n]*` + obj + `)?`)
-	m := re.FindAllString(commands, -1)
-	if len(m) != 1 {
-		return "", fmt.Errorf("make names %d commands for %s", len(m), source)
+	re := regexp.MustCompile(`(')?(\S*gcc\S* -Wp,-MMD,[^\n]*? -c -o ` + obj + " " + regexp.QuoteMeta(source) + `) *(;[ ]*\./tools/objtool/objtool [^;\n]*` + obj + `)?`)
+	var found []string
+	for _, m := range re.FindAllStringSubmatch(commands, -1) {
+		if m[1] == "" { // quoted it is a word of fixdep's, which writes it down
+			found = append(found, m[2]+m[3])
+		}
 	}
-	return m[0] + " ", nil
+	if len(found) != 1 {
+		return "", fmt.Errorf("make names %d commands for %s", len(found), source)
+	}
+	return found[0] + " ", nil
 }

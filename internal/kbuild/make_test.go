@@ -140,9 +140,10 @@ func TestGoals(t *testing.T) {
 }
 
 func TestPick(t *testing.T) {
-	const one = "set -e;   gcc-12 -Wp,-MMD,fs/.a.o.d -O2  -c -o fs/a.o fs/a.c  ; ./tools/objtool/objtool --orc fs/a.o; printf x > fs/.a.o.cmd\n"
+	const one = "set -e;   gcc-12 -Wp,-MMD,fs/.a.o.d -O2  -c -o fs/a.o fs/a.c; ./tools/objtool/objtool --orc fs/a.o; " +
+		"scripts/basic/fixdep fs/.a.o.d fs/a.o 'gcc-12 -Wp,-MMD,fs/.a.o.d -O2  -c -o fs/a.o fs/a.c ; ./tools/objtool/objtool --orc fs/a.o' > fs/.a.o.cmd\n"
 	for _, c := range []struct{ commands, want string }{
-		{one, "gcc-12 -Wp,-MMD,fs/.a.o.d -O2  -c -o fs/a.o fs/a.c  ; ./tools/objtool/objtool --orc fs/a.o "},
+		{one, "gcc-12 -Wp,-MMD,fs/.a.o.d -O2  -c -o fs/a.o fs/a.c; ./tools/objtool/objtool --orc fs/a.o "},
 		{"  gcc -Wp,-MMD,fs/.a.o.d -c -o fs/a.o fs/a.c\n", "gcc -Wp,-MMD,fs/.a.o.d -c -o fs/a.o fs/a.c "},
 		{one + one, ""},
 		{strings.ReplaceAll(one, "fs/a", "fs/b"), ""},
