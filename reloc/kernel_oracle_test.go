@@ -16,11 +16,12 @@ import (
 // and the relocations that it applied (CONFIG_X86_NEED_RELOCS keeps them). It is
 // read with the standard library, so that it shares no code with what it judges.
 type kernelOracle struct {
-	names   map[string][]uint64
-	relas   []applied // by address
-	percpu  [2]uint64
-	init    [2]uint64
-	running bool // what is judged runs
+	names    map[string][]uint64
+	relas    []applied // by address
+	percpu   [2]uint64
+	init     [2]uint64
+	running  bool // what is judged runs
+	fileless bool // it has symbols that say nothing about source files
 }
 
 // applied is a relocation that the linker applied: S + A at an address.
@@ -173,7 +174,7 @@ func (o *kernelOracle) judge(pre *elfdiff.Object, r *Result, bias uint64) *kerne
 			s.weak++
 		case f.Verdict == Absent && o.isFreed(f.Name, bias):
 			s.freed++
-		case o.running && f.Verdict == Ambiguous && len(o.names[f.Name]) > 1 && slices.ContainsFunc(f.Candidates, func(a uint64) bool { return has(f.Name, a) }):
+		case (o.running || o.fileless) && f.Verdict == Ambiguous && len(o.names[f.Name]) > 1 && slices.ContainsFunc(f.Candidates, func(a uint64) bool { return has(f.Name, a) }):
 			s.undecided++ // copies, whose file kallsyms does not tell
 		case len(o.names[f.Name]) == 0 && f.Verdict == Absent:
 			s.absent++

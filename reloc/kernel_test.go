@@ -2,6 +2,7 @@ package reloc
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -9,10 +10,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/kbuild"
+	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/vm"
 )
 
 // objectsIn lists the objects below a folder.
@@ -61,29 +67,85 @@ func matchAll(t testing.TB, paths []string, img *Image, o *kernelOracle, bias ui
 	return sum
 }
 
-// Environment variables of the long run: a folder of objects, and the vmlinux
-// with symbols and relocations that they were linked into.
+// Environment variables of the long run: a folder of objects, the vmlinux with
+// symbols and relocations that they were linked into, and its vmlinuz.
 const (
 	objectsEnv = "GOSPLICE_OBJECTS"
 	vmlinuxEnv = "GOSPLICE_VMLINUX"
+	vmlinuzEnv = "GOSPLICE_VMLINUZ"
 )
 
 // TestObjects matches all objects of a folder with a vmlinux, with its symbols
-// and without.
+// and without, and where there is one with the vmlinuz.
 func TestObjects(t *testing.T) {
 	dir, path := os.Getenv(objectsEnv), os.Getenv(vmlinuxEnv)
 	if dir == "" || path == "" {
-		t.Skipf("matches the objects in $%s with the image $%s", objectsEnv, vmlinuxEnv)
+		t.Skipf("matches the objects in $%s with the image $%s, and with $%s", objectsEnv, vmlinuxEnv, vmlinuzEnv)
 	}
-	paths, img, o := objectsIn(t, dir), mustImage(t, path), openOracle(t, path)
-	for _, opt := range []Options{{}, {NoSymbols: true}} {
-		s := matchAll(t, paths, img, o, 0, opt)
-		for _, line := range s.log {
-			t.Log(line)
+	matchStock(t, objectsIn(t, dir), path, os.Getenv(vmlinuzEnv))
+}
+
+// stockSources are a sample of what is built into every kernel: core code with
+// every kind of site, code that has in it which kernel it is, and a file that has
+// flags of its own, in a folder that kbuild enters twice.
+var stockSources = slices.Concat(liveSources, []string{
+	"kernel/sys.c", "lib/dump_stack.c", "init/do_mounts.c", "arch/x86/lib/cmdline.c",
+})
+
+// TestStockObjects matches a sample of objects with stock kernels: vmlinux, with
+// its symbols and without, and vmlinuz.
+func TestStockObjects(t *testing.T) {
+	for _, series := range stockKernels {
+		t.Run(series, func(t *testing.T) {
+			k := vm.Need(t, series)
+			tree := kbuild.Need(t, k)
+			vmlinux, err := k.Vmlinux(t.Context())
+			if errors.Is(err, deb.ErrUnavailable) {
+				testenv.Skip(t, "%v", err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			paths := make([]string, len(stockSources))
+			for i, source := range stockSources {
+				if paths[i], err = tree.Compile(t.Context(), source); err != nil {
+					t.Fatal(err)
+				}
+			}
+			matchStock(t, paths, vmlinux, k.Image)
+		})
+	}
+}
+
+// matchStock matches objects with each image of their kernel, in each way, and has
+// vmlinux's symbols and relocations judge.
+func matchStock(t *testing.T, paths []string, vmlinux, vmlinuz string) {
+	full := openOracle(t, vmlinux)
+	packed := *full
+	packed.fileless = true
+	for _, v := range []struct {
+		name, path string
+		o          *kernelOracle
+		opt        Options
+	}{
+		{"vmlinux", vmlinux, full, Options{}},
+		{"vmlinux search", vmlinux, full, Options{NoSymbols: true}},
+		{"vmlinuz", vmlinuz, &packed, Options{}},
+		{"vmlinuz search", vmlinuz, full, Options{NoSymbols: true}},
+	} {
+		if v.path == "" {
+			continue
 		}
-		t.Log(s)
-		if s.wrong+s.missing > 0 {
-			t.Errorf("search %v: %d wrong, %d unresolved", opt.NoSymbols, s.wrong, s.missing)
-		}
+		t.Run(v.name, func(t *testing.T) {
+			begin := time.Now()
+			s := matchAll(t, paths, mustKernel(t, v.path), v.o, 0, v.opt)
+			for _, line := range s.log {
+				t.Log(line)
+			}
+			t.Logf("%v: %v", time.Since(begin).Round(time.Millisecond), s)
+			if s.wrong+s.missing > 0 {
+				t.Errorf("%d wrong, %d unresolved", s.wrong, s.missing)
+			}
+		})
 	}
 }
