@@ -5,12 +5,12 @@ import (
 	"cmp"
 	"context"
 	"debug/elf"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -22,7 +22,7 @@ type Audit struct {
 	Bytes    uint64 // of code and constants that were compared
 	Moved    int    // fields that hold an address, and moved by as much as the kernel did
 	Sites    int    // places that the kernel rewrites and has rewritten, in a form that is known
-	Opaque   int    // those among them of which only the place is checked: alternatives
+	Opaque   int    // those among them of which only the place is checked, see below
 	Patches  []Patch
 	Findings []AuditFinding // what nothing explains, by address
 }
@@ -45,15 +45,22 @@ func (f *AuditFinding) String() string {
 // of the vmlinux say what the kernel rewrites. The error is about what can't be
 // compared at all, such as another build.
 //
+// What stands at a site has to be what the kernel would write there: the
+// replacement of an alternative as it is copied, the function that pv_ops or the
+// key of a static call has at present, the target of a jump label, the value of a
+// runtime constant. Of a site is only the place checked where the vmlinux lacks
+// the symbol that says so.
+//
 // Variables are not compared, nor what is only constant once the kernel has
-// started (.data..ro_after_init).
+// started (.data..ro_after_init). Who can write to these can lead calls through
+// them elsewhere, without a change of code.
 func AuditKernel(ctx context.Context, vmlinux string, run *Image) (*Audit, error) {
 	file, err := kernel.Open(vmlinux)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	a := &auditor{file: file, run: run}
+	a := &auditor{file: file, run: run, looks: look{view: newView(run)}}
 	if err := a.prepare(); err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
@@ -83,7 +90,59 @@ func AuditKernel(ctx context.Context, vmlinux string, run *Image) (*Audit, error
 		sum.Patches = append(sum.Patches, p.Patches...)
 		sum.Findings = append(sum.Findings, p.Findings...)
 	}
+	if err := a.confirm(ctx, sum); err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
 	return sum, nil
+}
+
+// Code that is being rewritten has int3 for its first byte for a moment, and what
+// a site should hold may have changed between two reads: see text_poke_bp of
+// arch/x86/kernel/alternative.c, Linux 6.1.
+const (
+	confirmTimes = 3
+	confirmDelay = 20 * time.Millisecond
+	confirmMost  = 4096 // differences: more are no coincidence
+)
+
+// confirm looks again at what nothing explains, and at breakpoints, and keeps what
+// is still there.
+func (a *auditor) confirm(ctx context.Context, sum *Audit) error {
+	for range confirmTimes {
+		again := &Audit{Patches: sum.Patches[:0:0]}
+		var places [][2]uint64
+		for i := range sum.Findings {
+			f := &sum.Findings[i]
+			places = append(places, [2]uint64{f.Addr, f.Addr + uint64(len(f.Run))})
+		}
+		for _, p := range sum.Patches {
+			if p.Kind == PatchBreakpoint {
+				places = append(places, [2]uint64{p.Address, p.Address + 1})
+			} else {
+				again.Patches = append(again.Patches, p)
+			}
+		}
+		if len(places) == 0 || len(places) > confirmMost {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(confirmDelay):
+		}
+		a.looks.view = newView(a.run)
+		for _, p := range places {
+			part, err := a.compare(p[0]-a.bias, p[1]-a.bias)
+			if err != nil {
+				return err
+			}
+			again.Patches = append(again.Patches, part.Patches...)
+			again.Findings = append(again.Findings, part.Findings...)
+		}
+		sum.Patches, sum.Findings = again.Patches, again.Findings
+	}
+	slices.SortStableFunc(sum.Patches, func(x, y Patch) int { return cmp.Compare(x.Address, y.Address) })
+	return nil
 }
 
 // auditor compares one kernel.
@@ -94,6 +153,31 @@ type auditor struct {
 	bias  uint64
 	spans [][2]uint64 // link addresses of what is compared
 	text  [2]uint64
+	marks auditMarks
+	looks look
+}
+
+// look is a view for what sites refer to, which pieces share: a running kernel
+// may be far away, and is read once.
+type look struct {
+	mu   sync.Mutex
+	view *view
+}
+
+// bytes returns n bytes of run.
+func (l *look) bytes(addr, n uint64) ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.view.bytes(addr, n)
+}
+
+// word returns 8 bytes of run.
+func (l *look) word(addr uint64) (uint64, bool) {
+	b, err := l.bytes(addr, 8)
+	if err != nil {
+		return 0, false
+	}
+	return le64(b), true
 }
 
 // prepare makes sure that the two are one build, and finds what to compare.
@@ -115,6 +199,9 @@ func (a *auditor) prepare() error {
 		return err
 	}
 	if a.sites, err = a.file.Sites(layout); err != nil {
+		return err
+	}
+	if err := a.readMarks(); err != nil {
 		return err
 	}
 	at := func(name string) (addr uint64) {
@@ -156,7 +243,7 @@ func (a *auditor) pieces() [][2]uint64 {
 
 // auditMargin is how far what covers a difference may begin before it, and end
 // behind it.
-const auditMargin = 256
+const auditMargin = 1024
 
 // compare compares one piece, by link addresses.
 func (a *auditor) compare(lo, hi uint64) (*Audit, error) {
@@ -169,7 +256,7 @@ func (a *auditor) compare(lo, hi uint64) (*Audit, error) {
 	if err := a.run.ReadAddr(run, from+a.bias); err != nil {
 		return nil, err
 	}
-	p := &auditPart{auditor: a, out: &Audit{Bytes: hi - lo}, base: from, linked: linked, run: run, view: newView(a.run)}
+	p := &auditPart{auditor: a, out: &Audit{Bytes: hi - lo}, base: from, linked: linked, run: run}
 	for i := int(lo - from); i < int(hi-from); {
 		if n := equalPrefix(linked[i:], run[i:]); n > 0 {
 			i += n
@@ -198,207 +285,4 @@ func equalPrefix(a, b []byte) int {
 	for ; i < n && a[i] == b[i]; i++ {
 	}
 	return i
-}
-
-// auditPart is a piece that is being compared.
-type auditPart struct {
-	*auditor
-	out         *Audit
-	base        uint64 // link address of the first byte
-	linked, run []byte
-	view        *view
-}
-
-// explain looks at the difference at an offset, and returns how many bytes it
-// has dealt with.
-func (p *auditPart) explain(i int) int {
-	addr := p.base + uint64(i)
-	sites := p.sites.In(addr, addr+1)
-	slices.SortStableFunc(sites, func(a, b kernel.Site) int { // calls of tracers are listed as calls, too
-		return cmp.Compare(weightOf(a.Table), weightOf(b.Table))
-	})
-	for _, s := range sites {
-		if lo, n := int(s.Addr)-int(p.base), int(s.Size); lo >= 0 && lo+n <= len(p.run) && p.legal(&s, p.run[lo:lo+n], p.linked[lo:lo+n]) {
-			p.out.Sites++
-			return lo + n - i
-		}
-	}
-	if n := p.moved(i); n > 0 {
-		p.out.Moved++
-		return n
-	}
-	if n := p.other(i); n > 0 {
-		return n
-	}
-	return p.finding(i)
-}
-
-// tracerTable is the table of calls of the function tracer, see kernel.Site.
-const tracerTable = "__mcount_loc"
-
-func weightOf(table string) int {
-	if table == tracerTable {
-		return 0
-	}
-	return 1
-}
-
-// legal reports whether a site holds one of its forms. Tables go by the names of
-// the sections that objects have them in, also where vmlinux has merged them: see
-// kernel.Site.
-func (p *auditPart) legal(s *kernel.Site, run, linked []byte) bool {
-	at := s.Addr + p.bias
-	x := &siteMatch{m: &matcher{img: p.auditor.run, view: p.view}, live: true}
-	switch s.Table {
-	case ".return_sites":
-		return returns(x, nil, run, at) || bytes.Equal(run, linked)
-	case tracerTable:
-		st := &site{}
-		if !traced(x, st, run, at) {
-			return false
-		}
-		p.patches(x.patches)
-		return true
-	case ".smp_locks":
-		return run[0] == 0x3e && linked[0] == 0xf0
-	case ".ibt_endbr_seal":
-		return sealed(x, nil, run, at)
-	case ".static_call_sites":
-		return (run[0] == 0xe8 || run[0] == 0xe9) && x.exec(target(run, at, 5)) || bytes.Equal(run, nop5) || bytes.Equal(run, ret5) || string(run) == nothing0[0]
-	case "__jump_table":
-		return isLabelForm(run)
-	case ".call_sites":
-		return run[0] == 0xe8 && x.exec(target(run, at, 5))
-	}
-	if !opaqueTables[s.Table] && !strings.HasPrefix(s.Table, "runtime_") {
-		return false // of a table that nobody has looked at
-	}
-	p.out.Opaque++
-	return true
-}
-
-// opaqueTables list sites of which the linked bytes alone do not tell what may
-// stand there: that depends on replacements, or on the processor.
-var opaqueTables = map[string]bool{".altinstructions": true, ".parainstructions": true, ".retpoline_sites": true}
-
-func (p *auditPart) patches(list []Patch) {
-	for _, q := range list {
-		q.Name = p.name(q.Target)
-		if s, off, ok := p.auditor.run.SymbolAt(q.Address); ok {
-			q.Offset = off
-			if l, ok := p.auditor.run.livepatches()[s.Addr]; ok {
-				q.Kind, q.Target, q.Name = PatchLivepatch, l.New, p.name(l.New)
-			}
-		}
-		p.out.Patches = append(p.out.Patches, q)
-	}
-}
-
-func (p *auditPart) name(addr uint64) string {
-	if s, _, ok := p.auditor.run.SymbolAt(addr); ok {
-		return s.Name
-	}
-	return ""
-}
-
-// moved reports whether a field around an offset holds an address of the kernel,
-// and moved with it: it returns how many bytes from there are a part of it. The
-// kernel moves by multiples of 2 MiB, so that the third or fourth byte of a field
-// is the first to change.
-func (p *auditPart) moved(i int) int {
-	for _, back := range [...]int{2, 3} {
-		w := i - back
-		if w < 0 {
-			break
-		}
-		if w+8 <= len(p.run) {
-			was, is := binary.LittleEndian.Uint64(p.linked[w:]), binary.LittleEndian.Uint64(p.run[w:])
-			if is-was == p.bias && p.file.IsMapped(was) {
-				return 8 - back
-			}
-		}
-		if w+4 > len(p.run) {
-			continue
-		}
-		was, is := le32(p.linked[w:]), le32(p.run[w:])
-		at := p.base + uint64(w)
-		switch {
-		case is-was == uint32(p.bias) && p.isAddress(was):
-			return 4 - back
-		case was-is == uint32(p.bias) && p.nearPerCPU(at+4+uint64(int64(int32(was)))):
-			return 4 - back
-		}
-	}
-	return 0
-}
-
-// isAddress reports whether 32 bits are an address of the kernel, sign-extended,
-// or counted from where the kernel's mapping starts, as physical addresses are,
-// or from its first byte, which is the distance it moved.
-func (p *auditPart) isAddress(v uint32) bool {
-	return v == 0 || p.file.IsMapped(uint64(int64(int32(v)))) || p.file.IsMapped(kernelStart+uint64(v))
-}
-
-// nearPerCPU reports whether a distance leads to a per-CPU variable: it counts
-// from the end of the instruction, behind which there may be an immediate, and
-// may mean a place a little beside the variable.
-func (p *auditPart) nearPerCPU(to uint64) bool {
-	const slack = 4096
-	return p.file.IsPerCPU(to) || p.file.IsPerCPU(to+slack) || p.file.IsPerCPU(to-slack)
-}
-
-// other explains what no table lists: trampolines of static calls, the padding
-// that counts calls, and probes.
-func (p *auditPart) other(i int) int {
-	at := p.base + uint64(i) + p.bias
-	run := p.run[i:]
-	if s, off, ok := p.auditor.run.SymbolAt(at); ok && strings.HasPrefix(s.Name, "__SCT__") && off < 5 && uint64(i) >= off {
-		head := p.run[uint64(i)-off:]
-		if len(head) >= 8 && string(head[5:8]) == "\x0f\xb9\xcc" {
-			p.out.Sites++
-			return 5 - int(off)
-		}
-	}
-	if s, off, ok := p.auditor.run.SymbolAt(at); ok && tracerCalls[s.Name] && off < 5 {
-		p.out.Sites++
-		return 5 - int(off)
-	}
-	if counts(run) && canonicalNops(p.linked[i:min(i+depthCount, len(p.linked))]) == depthCount {
-		p.out.Sites++
-		return depthCount
-	}
-	if at < p.text[0]+p.bias || at >= p.text[1]+p.bias {
-		return 0
-	}
-	switch {
-	case run[0] == 0xcc:
-		p.patches([]Patch{{Kind: PatchBreakpoint, Address: at}})
-		return 1
-	case run[0] == 0xe9 && len(run) >= 5 && strings.HasPrefix(p.name(target(run, at, 5)), probePage):
-		p.patches([]Patch{{Kind: PatchProbeJump, Address: at, Target: target(run, at, 5)}})
-		return 5
-	}
-	return 0
-}
-
-// tracerCalls are the calls in the tracer's own code that it rewrites when a
-// tracer is on (ftrace_update_ftrace_func of arch/x86/kernel/ftrace.c, Linux 6.1).
-var tracerCalls = map[string]bool{"ftrace_call": true, "ftrace_regs_call": true, "ftrace_graph_call": true}
-
-// finding notes a difference that nothing explains, up to where eight bytes are
-// equal again.
-func (p *auditPart) finding(i int) int {
-	n := 1
-	for i+n < len(p.run) && n < 64 && !bytes.Equal(p.linked[i+n:min(i+n+8, len(p.linked))], p.run[i+n:min(i+n+8, len(p.run))]) {
-		n++
-	}
-	for n > 1 && p.linked[i+n-1] == p.run[i+n-1] {
-		n--
-	}
-	f := AuditFinding{Addr: p.base + uint64(i) + p.bias, Linked: slices.Clone(p.linked[i : i+n]), Run: slices.Clone(p.run[i : i+n])}
-	if s, off, ok := p.auditor.run.SymbolAt(f.Addr); ok {
-		f.Symbol, f.Offset = s.Name, off
-	}
-	p.out.Findings = append(p.out.Findings, f)
-	return n
 }

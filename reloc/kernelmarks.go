@@ -19,6 +19,7 @@ var markNames = map[string]bool{
 	"__init_begin": true, "__init_end": true,
 	"__per_cpu_start": true, "__per_cpu_end": true,
 	"__start_notes": true, "__stop_notes": true,
+	"__init_scratch_begin": true, "__init_scratch_end": true,
 }
 
 // optionalMarks may be missing: a kernel for one processor has no per-CPU area,
@@ -26,6 +27,7 @@ var markNames = map[string]bool{
 var optionalMarks = map[string]bool{
 	"__per_cpu_start": true, "__per_cpu_end": true, "__start_notes": true, "__stop_notes": true,
 	"__start_ro_after_init": true, "__end_ro_after_init": true,
+	"__init_scratch_begin": true, "__init_scratch_end": true,
 }
 
 // complete returns an error when a symbol is missing.
@@ -53,6 +55,8 @@ var kernelAreas = [...]struct {
 	// something else now.
 	{"__init_begin", "__init_end", Region{Volatile: true, Freed: true}},
 	{"__init_end", "_end", Region{Read: true, Write: true, Volatile: true}},
+	// Room behind the kernel that it only uses before it is mapped as a whole.
+	{"__init_scratch_begin", "__init_scratch_end", Region{Volatile: true, Freed: true}},
 	// Offsets in the area of each processor, which is elsewhere.
 	{"__per_cpu_start", "__per_cpu_end", Region{Write: true, Volatile: true}},
 }

@@ -228,3 +228,10 @@ func (img *Image) symbolize(addr uint64) (string, uint64, bool) {
 	}
 	return "", 0, false
 }
+
+// omitted reports whether a kernel's list of symbols leaves a name out: those of
+// the list itself are not in it (is_ignored_symbol of scripts/kallsyms.c,
+// Linux 6.1).
+func omitted(img *Image, name string) bool {
+	return img.kernel && strings.HasPrefix(name, "kallsyms_") && len(img.byName()[name]) == 0
+}

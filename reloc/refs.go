@@ -220,7 +220,7 @@ func (m *matcher) bindSymbol(u *use) *MismatchError {
 	if known := m.symbolPlaces(u.r.Sym); len(known) > 0 && !m.knownAt(known, u.s, NoModule) {
 		return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which is at %#x", m.runName(u.s), sym.Name, known[0].addr)
 	}
-	if i := m.moduleOf(u.s); i != NoModule && m.img.full[i] && !m.opt.NoSymbols && !m.img.namesAt(sym.Name, u.s) {
+	if i := m.moduleOf(u.s); i != NoModule && m.img.full[i] && !m.opt.NoSymbols && !m.img.namesAt(sym.Name, u.s) && !omitted(m.img, sym.Name) {
 		return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which the module's symbols don't know there", m.runName(u.s), sym.Name)
 	}
 	u.bind(inAddress, int32(u.r.Sym), u.s, false)

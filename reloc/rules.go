@@ -62,7 +62,7 @@ var nopForms = [...][]byte{
 }
 
 // canonicalNops returns the length of the nops at the start of b, of the forms
-// that tools emit, behind any number of 66 and 2e prefixes.
+// that tools emit, behind any number of 66 prefixes, the longest also behind 2e.
 func canonicalNops(b []byte) int {
 	n := 0
 	for n < len(b) {
@@ -76,7 +76,7 @@ func canonicalNops(b []byte) int {
 				size = len(form)
 			}
 		}
-		if size == 0 {
+		if size == 0 || size < 8 && bytes.IndexByte(b[n:k], 0x2e) >= 0 {
 			break
 		}
 		n = k + size

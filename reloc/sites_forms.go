@@ -13,6 +13,7 @@ import (
 var (
 	nop5 = []byte{0x0f, 0x1f, 0x44, 0x00, 0x00}
 	ret5 = []byte{0xc3, 0xcc, 0xcc, 0xcc, 0xcc}
+	int3 = ret5[1:2]
 )
 
 // nopsFill reports whether n bytes of run are filled with nothing: nops of any
@@ -39,7 +40,7 @@ func nopsFill(run []byte, n int) bool {
 	default:
 		return false
 	}
-	return len(bytes.Trim(rest, "\xcc")) == 0
+	return bytes.Count(rest, int3) == len(rest)
 }
 
 // traced: a call of a tracer that is switched off, or of some tracer.
@@ -147,9 +148,15 @@ func retpoline(x *siteMatch, s *site, run []byte, p uint64) bool {
 	if reg < 0 {
 		return false
 	}
-	op := pre[cs]
+	return bareBranch(pre[cs:], reg, run)
+}
+
+// bareBranch reports whether run is the indirect branch that the branch to a thunk
+// for a register stands for.
+func bareBranch(pre []byte, reg int, run []byte) bool {
+	op := pre[0]
 	if op == 0x0f { // jcc
-		if run[0] != 0x70|pre[cs+1]&15^1 || int(run[1]) != len(run)-2 {
+		if len(run) < 2 || run[0] != 0x70|pre[1]&15^1 || int(run[1]) != len(run)-2 {
 			return false
 		}
 		op, run = 0xe9, run[2:]

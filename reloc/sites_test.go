@@ -277,7 +277,7 @@ var siteCases = []siteCase{
 			"0f0b 660f1f440000 0f1f840000000000 c3", "0f0b eb0c" + strings.Repeat("cc", 12) + "c3", "c3 eb0d" + strings.Repeat("cc", 13) + "c3",
 			"c3 0f1f8400 00000000 0f1f8000000000 c3",
 		},
-		wrong: []string{"0f0b eb0b" + strings.Repeat("cc", 12) + "c3", "0f0b eb0c" + strings.Repeat("cc", 11) + "90c3"},
+		wrong: []string{"0f0b eb0b" + strings.Repeat("cc", 12) + "c3", "0f0b eb0c" + strings.Repeat("cc", 11) + "90c3", "0f0b eb0c af" + strings.Repeat("cc", 11) + "c3"},
 	},
 	{
 		name: "alternative of a call", pre: "e8 00000000 c3", relos: []relo{{1, plt, "slow", -4}},

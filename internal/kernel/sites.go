@@ -13,6 +13,7 @@ import (
 type Site struct {
 	Addr, Size uint64 // link address, bytes
 	Table      string // the section that lists it in an object, also where vmlinux has merged that with others
+	Entry      uint64 // link address of its entry in the table; see [Sites.Entry]
 }
 
 // siteTable is one row of the list of tables that describe such places.
@@ -52,8 +53,28 @@ var runtimeTables = map[string]uint64{"runtime_ptr_": 8, "runtime_shift_": 1}
 
 // Sites holds all places of an image that the kernel rewrites.
 type Sites struct {
-	list   []Site // by address
+	list   []Site // by address, then size, then table, then the order there
 	fentry []uint64
+	tables []table
+}
+
+// table is the content of one table.
+type table struct {
+	addr, entry uint64
+	data        []byte
+}
+
+// Entry returns the bytes of the entry that describes a site, nil for a site of
+// another kernel. What is relative in it counts from s.Entry. It must not be
+// changed.
+func (s *Sites) Entry(x *Site) []byte {
+	for i := range s.tables {
+		t := &s.tables[i]
+		if off := x.Entry - t.addr; x.Entry >= t.addr && off+t.entry <= uint64(len(t.data)) {
+			return t.data[off : off+t.entry : off+t.entry]
+		}
+	}
+	return nil
 }
 
 type siteReader struct {
@@ -174,7 +195,7 @@ func (s *Sites) sort() {
 		if a.Addr != b.Addr {
 			return cmp.Compare(a.Addr, b.Addr)
 		}
-		return cmp.Or(cmp.Compare(a.Size, b.Size), strings.Compare(a.Table, b.Table))
+		return cmp.Or(cmp.Compare(a.Size, b.Size), strings.Compare(a.Table, b.Table), cmp.Compare(a.Entry, b.Entry))
 	})
 	slices.Sort(s.fentry)
 }
@@ -185,9 +206,10 @@ func (s *Sites) add(r *siteReader, row *siteTable, b []byte, addr uint64) {
 	if n < 4 {
 		return
 	}
+	s.tables = append(s.tables, table{addr, n, b})
 	for off := uint64(0); off+n <= uint64(len(b)); off += n {
 		e := b[off : off+n]
-		site := Site{Table: row.section}
+		site := Site{Table: row.section, Entry: addr + off}
 		if row.abs {
 			site.Addr = binary.LittleEndian.Uint64(e)
 		} else {

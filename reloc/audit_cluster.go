@@ -1,0 +1,196 @@
+package reloc
+
+import (
+	"bytes"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kernel"
+)
+
+// auditCluster is a stretch of code with sites that overlap: it is looked at as a
+// whole, since one was rewritten over another.
+type auditCluster struct {
+	*auditPart
+	lo, hi uint64 // link addresses
+	sites  []kernel.Site
+	run    []byte // from lo
+	linked []byte
+	dead   []bool // by offset from lo: nothing is legal from there
+
+	found  []Patch
+	opaque int           // sites of which only the place was checked
+	chosen []kernel.Site // alternatives that were found in their places
+}
+
+// clusterAt returns the sites around an address, nil when there are none or the
+// piece does not hold all of them.
+func (p *auditPart) clusterAt(addr uint64) *auditCluster {
+	c := &auditCluster{auditPart: p, lo: addr, hi: addr + 1}
+	for {
+		c.sites = p.sites.In(c.lo, c.hi)
+		lo, hi := c.lo, c.hi
+		for i := range c.sites {
+			s := &c.sites[i]
+			c.lo, c.hi = min(c.lo, s.Addr), max(c.hi, s.Addr+s.Size)
+		}
+		if c.hi-c.lo > maxCluster {
+			return nil
+		}
+		if lo == c.lo && hi == c.hi {
+			break
+		}
+	}
+	if len(c.sites) == 0 || c.lo < p.base || c.hi > p.base+uint64(len(p.run)) {
+		return nil
+	}
+	c.run, c.linked = p.run[c.lo-p.base:c.hi-p.base], p.linked[c.lo-p.base:c.hi-p.base]
+	c.dead = make([]bool, len(c.run))
+	return c
+}
+
+// holds reports whether the whole cluster is what the kernel makes of it.
+func (c *auditCluster) holds() bool { return c.from(c.lo) }
+
+// from compares everything from a link address to the end of the cluster: what was
+// written at sites, what was linked, what replaced it.
+func (c *auditCluster) from(at uint64) bool {
+	if at == c.hi {
+		return true
+	}
+	if at > c.hi || c.dead[at-c.lo] {
+		return false
+	}
+	found, opaque, chosen := len(c.found), c.opaque, len(c.chosen)
+	next := func(ok bool, to uint64) bool {
+		if ok && c.from(to) {
+			return true
+		}
+		c.found, c.opaque, c.chosen = c.found[:found], opaque, c.chosen[:chosen]
+		return false
+	}
+	for i := range c.sites {
+		if s := &c.sites[i]; s.Addr == at && s.Table != alternativeTable && next(c.written(s, c.linkedAt(at), c.runAt(at), at+c.bias), at+s.Size) {
+			return true
+		}
+	}
+	n := c.plain(at)
+	if next(n > 0, at+n) {
+		return true
+	}
+	for i := len(c.sites) - 1; i >= 0; i-- { // a later one is written over an earlier one
+		s := &c.sites[i]
+		if s.Addr != at || s.Table != alternativeTable {
+			continue
+		}
+		for _, size := range [...]uint64{s.Size, c.raised(s)} {
+			if next(c.replaced(s, size), at+size) {
+				return true
+			}
+		}
+	}
+	c.dead[at-c.lo] = true
+	return false
+}
+
+// linkedAt and runAt return the bytes from a link address to the cluster's end.
+func (c *auditCluster) linkedAt(at uint64) []byte { return c.linked[at-c.lo:] }
+func (c *auditCluster) runAt(at uint64) []byte    { return c.run[at-c.lo:] }
+
+// raised returns the length of the longest alternative at a place: since 6.9 all
+// have that.
+func (c *auditCluster) raised(s *kernel.Site) uint64 {
+	n := s.Size
+	for i := range c.sites {
+		if x := &c.sites[i]; x.Addr == s.Addr && x.Table == alternativeTable {
+			n = max(n, x.Size)
+		}
+	}
+	return n
+}
+
+// plain compares an instruction as it was linked, or the nops there. It returns
+// the length, 0 when run has something else.
+func (c *auditCluster) plain(at uint64) uint64 {
+	stop := c.hi
+	for i := range c.sites {
+		if s := &c.sites[i]; s.Addr > at {
+			stop = min(stop, s.Addr)
+		}
+	}
+	linked, run := c.linkedAt(at)[:stop-at], c.runAt(at)[:stop-at]
+	if canonicalNops(linked) > 0 {
+		return c.nops(at, linked, run)
+	}
+	n := len(linked)
+	if i, err := amd64.Decode(linked); err == nil {
+		n = int(i.Len)
+	}
+	if !c.same(linked[:n], at, run[:n], at+c.bias) {
+		return 0
+	}
+	return uint64(n)
+}
+
+// nops compares nops that were linked: in alternatives they become others, up to
+// the end of one of them. It returns how many, 0 when run has something else.
+func (c *auditCluster) nops(at uint64, linked, run []byte) uint64 {
+	most := 0
+	for i := range c.sites {
+		s := &c.sites[i]
+		if s.Addr > at || s.Addr+s.Size <= at || s.Table != alternativeTable {
+			continue
+		}
+		room := min(s.Addr+s.Size-at, uint64(len(linked)))
+		if n := canonicalNops(linked[:room]); nopsFill(run, n) {
+			most = max(most, n)
+		}
+	}
+	if n := canonicalNops(linked); most == 0 && bytes.Equal(linked[:n], run[:n]) {
+		most = n
+	}
+	return uint64(most)
+}
+
+// same compares one instruction with what was linked elsewhere, or here: what it
+// refers to has to be the same.
+func (c *auditCluster) same(code []byte, from uint64, run []byte, at uint64) bool {
+	in, err := amd64.Decode(code)
+	if err != nil || int(in.Len) != len(code) || in.PCRelLen == 0 {
+		return c.slid(code, run)
+	}
+	f, k := int(in.PCRelOff), int(in.PCRelLen)
+	if !bytes.Equal(code[:f], run[:f]) || !bytes.Equal(code[f+k:], run[f+k:]) {
+		return false
+	}
+	to, runTo := from+uint64(relative(in, code, 0)), at+uint64(relative(in, run, 0))
+	switch {
+	case runTo == to+c.bias:
+		return true
+	case runTo == to:
+		return c.nearPerCPU(to)
+	}
+	return in.Class == amd64.Call && c.leads(runTo, to+c.bias)
+}
+
+// slid compares code that may have the address of something for an operand.
+func (c *auditCluster) slid(code, run []byte) bool {
+	if bytes.Equal(code, run) {
+		return true
+	}
+	for w := 0; w+4 <= len(code); w++ {
+		if was := le32(code[w:]); le32(run[w:])-was == uint32(c.bias) && c.isAddress(was) {
+			return bytes.Equal(code[:w], run[:w]) && bytes.Equal(code[w+4:], run[w+4:])
+		}
+	}
+	return false
+}
+
+// leads reports whether a call to an address means a function, which may be
+// counted in front of it.
+func (p *auditPart) leads(to, want uint64) bool {
+	if to == want {
+		return true
+	}
+	b, err := p.looks.bytes(to, depthCount)
+	return err == nil && to+depthCount == want && p.counted(b, to)
+}

@@ -1,0 +1,161 @@
+package reloc
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/vm"
+)
+
+// TestLiveAudit compares all of a kernel with its file in each set-up, and then
+// changes bytes at places that the kernel has rewritten: each change is found.
+func TestLiveAudit(t *testing.T) {
+	vm.Long(t)
+	for _, series := range stockKernels {
+		k := vm.Need(t, series)
+		path, err := k.Vmlinux(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range setups {
+			if s.long && !full {
+				continue
+			}
+			t.Run(series+"/"+s.name, func(t *testing.T) {
+				s.opt.Kernel = k
+				if series == "6.12" {
+					s.opt.CPUs = 1 // see TestLive
+				}
+				img := snapshot(t, mustRunning(t, vm.New(t, s.opt)))
+				begin := time.Now()
+				a, err := AuditKernel(t.Context(), path, img)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range a.Findings[:min(len(a.Findings), 20)] {
+					t.Error(&a.Findings[i])
+				}
+				t.Logf("audit, %v: %d bytes, %d fields moved, %d sites, %d of them by their place only, %d patches",
+					time.Since(begin), a.Bytes, a.Moved, a.Sites, a.Opaque, len(a.Patches))
+				if a.Opaque > 0 || len(a.Patches) > 0 {
+					t.Errorf("%d sites by their place only, patches %+v", a.Opaque, a.Patches)
+				}
+				flipSites(t, path, img)
+			})
+		}
+	}
+}
+
+// snapshot copies what can be read of a kernel that stands still, so that it can
+// be changed.
+func snapshot(t *testing.T, img *Image) *Image {
+	t.Helper()
+	var parts []Segment
+	for _, r := range img.Regions() {
+		if r.Module != 0 || !r.Read {
+			continue
+		}
+		b := make([]byte, r.End-r.Start)
+		if err := img.ReadAddr(b, r.Start); err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, Segment{r.Start, b})
+	}
+	mem, err := NewSegments(parts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := NewImage(mem, img.Regions(), img.Modules(), img.Symbols())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// siteFlips is how many bytes are changed in each set-up.
+const siteFlips = 10000
+
+// flipSites changes single bytes of sites that are not as they were linked, and
+// has the neighbourhood of each audited.
+func flipSites(t *testing.T, path string, img *Image) {
+	t.Helper()
+	file, err := kernel.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	a := &auditor{file: file, run: img, looks: look{view: newView(img)}}
+	if err := a.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	sites := rewrittenSites(t, a)
+	rng := rand.New(rand.NewPCG(1, uint64(len(sites))))
+	missed, undone, tables := 0, 0, make(map[string]int)
+	for range siteFlips {
+		s := sites[rng.IntN(len(sites))]
+		tables[s.Table]++
+		at := s.Addr + rng.Uint64N(s.Size) + a.bias
+		seg := img.mem.(Segments).at(at)
+		b := &seg.Data[at-seg.Addr]
+		was := *b
+		*b ^= byte(1 + rng.IntN(255))
+		is := *b
+		a.looks.view = newView(img)
+		span := a.spanOf(at - a.bias)
+		part, err := a.compare(max(span[0], s.Addr-min(s.Addr, 64)), min(span[1], s.Addr+s.Size+64))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lo := s.Addr + a.bias - seg.Addr
+		back := string(seg.Data[lo:lo+s.Size]) == string(linkedAt(t, a, &s))
+		*b = was
+		switch {
+		case len(part.Findings)+len(part.Patches) > 0:
+			continue
+		case back: // as it was linked, which is what it is before it is rewritten
+			undone++
+			continue
+		}
+		if missed++; missed <= 20 {
+			t.Logf("%s at %#x (%s), byte +%d from %#x to %#x: is taken for legal: % x", s.Table, s.Addr+a.bias, nameAt(img, at), at-a.bias-s.Addr, was, is, seg.Data[lo:lo+s.Size])
+		}
+	}
+	t.Logf("%d bytes changed in sites, %d of them back to what was linked, %d more not found; sites by table: %v", siteFlips, undone, missed, tables)
+	if missed > 0 || undone > siteFlips/100 {
+		t.Errorf("%d changes were not found, %d were back to what was linked", missed, undone)
+	}
+}
+
+func linkedAt(t *testing.T, a *auditor, s *kernel.Site) []byte {
+	t.Helper()
+	b, err := a.file.Read(s.Addr, s.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// rewrittenSites returns the sites that are not as they were linked.
+func rewrittenSites(t *testing.T, a *auditor) []kernel.Site {
+	t.Helper()
+	var out []kernel.Site
+	for _, span := range a.spans {
+		linked, err := a.file.Read(span[0], span[1]-span[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := make([]byte, len(linked))
+		if err := a.run.ReadAddr(run, span[0]+a.bias); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range a.sites.In(span[0], span[1]) {
+			lo, hi := s.Addr-span[0], s.Addr-span[0]+s.Size
+			if s.Addr >= span[0] && hi <= uint64(len(linked)) && string(linked[lo:hi]) != string(run[lo:hi]) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}

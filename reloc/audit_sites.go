@@ -1,0 +1,235 @@
+package reloc
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/kernel"
+)
+
+// A siteForm reports whether run, at an address, holds what the kernel writes at a
+// site with the linked bytes that are given. Both are at least as long as the site.
+type siteForm func(c *auditCluster, s *kernel.Site, linked, run []byte, at uint64) bool
+
+// siteForms has a row for each table whose sites are looked at by themselves; the
+// forms are those of siteRows, and what they may hold is read from the kernel.
+var siteForms = map[string]siteForm{
+	tracerTable:          (*auditCluster).tracer,
+	".ibt_endbr_seal":    (*auditCluster).sealed,
+	".parainstructions":  (*auditCluster).pvCall,
+	".retpoline_sites":   (*auditCluster).retpoline,
+	".return_sites":      (*auditCluster).returned,
+	".call_sites":        (*auditCluster).countedCall,
+	".smp_locks":         (*auditCluster).unlocked,
+	"__jump_table":       (*auditCluster).label,
+	".static_call_sites": (*auditCluster).staticCall,
+}
+
+// written reports whether a site holds one of its forms. Tables go by the names of
+// the sections that objects have them in, also where vmlinux has merged them: see
+// kernel.Site.
+func (c *auditCluster) written(s *kernel.Site, linked, run []byte, at uint64) bool {
+	form := siteForms[s.Table]
+	if form == nil && strings.HasPrefix(s.Table, "runtime_") {
+		form = (*auditCluster).constant
+	}
+	if form == nil || uint64(len(run)) < s.Size || uint64(len(linked)) < s.Size {
+		return false // of a table that nobody has looked at
+	}
+	return form(c, s, linked[:s.Size], run[:s.Size], at)
+}
+
+// site0 is the matcher's view of a site, for the forms that need no more.
+func (c *auditCluster) site0() *siteMatch {
+	return &siteMatch{m: &matcher{img: c.auditor.run, view: newView(c.auditor.run)}, live: true}
+}
+
+func (c *auditCluster) tracer(_ *kernel.Site, _, run []byte, at uint64) bool {
+	x := c.site0()
+	if !traced(x, &site{}, run, at) {
+		return false
+	}
+	c.found = append(c.found, x.patches...)
+	return true
+}
+
+func (c *auditCluster) sealed(_ *kernel.Site, _, run []byte, _ uint64) bool {
+	return sealed(nil, nil, run, 0)
+}
+
+func (c *auditCluster) unlocked(_ *kernel.Site, linked, run []byte, _ uint64) bool {
+	return run[0] == 0x3e && linked[0] == 0xf0
+}
+
+// returned: a return, or a jump to what x86_return_thunk says.
+func (c *auditCluster) returned(_ *kernel.Site, _, run []byte, at uint64) bool {
+	if bytes.Equal(run, ret5) {
+		return true
+	}
+	if thunk, ok := c.wordAt(c.marks.returns); ok {
+		return run[0] == 0xe9 && target(run, at, 5) == thunk
+	}
+	return c.site0().returnThunk(run, at)
+}
+
+// wordAt reads a word of the running kernel at a link address, which is none when
+// it is 0.
+func (p *auditPart) wordAt(addr uint64) (uint64, bool) {
+	if addr == 0 {
+		return 0, false
+	}
+	return p.looks.word(addr + p.bias)
+}
+
+// pvCall: a direct call of what a slot of pv_ops holds, or nothing when that does
+// nothing.
+func (c *auditCluster) pvCall(s *kernel.Site, linked, run []byte, at uint64) bool {
+	if len(linked) < 6 || linked[0] != 0xff || linked[1] != 0x15 {
+		return false
+	}
+	fn, ok := c.wordAt(target(linked[:6], s.Addr, 6))
+	if !ok {
+		return false
+	}
+	for i := range c.marks.nops {
+		if nop := c.marks.nops[i]; nop != 0 && fn == nop+c.bias {
+			return nopsFill(run, len(run))
+		}
+	}
+	if len(run) < 5 || run[0] != 0xe8 || !nopsFill(run[5:], len(run)-5) {
+		return false
+	}
+	to := target(run, at, 5)
+	if fn == 0 {
+		return to == c.marks.bugs[0]+c.bias || to == c.marks.bugs[1]+c.bias
+	}
+	return c.leads(to, fn)
+}
+
+// retpoline: the indirect branch itself, or a branch to another thunk for the same
+// register.
+func (c *auditCluster) retpoline(s *kernel.Site, linked, run []byte, at uint64) bool {
+	cs := 0
+	if linked[0] == 0x2e {
+		cs = 1
+	}
+	n := len(linked)
+	if n < cs+5 {
+		return false
+	}
+	reg, ok := c.marks.thunks[target(linked, s.Addr, n)]
+	if !ok {
+		return false
+	}
+	if bytes.Equal(run[:n-4], linked[:n-4]) {
+		return c.thunkOf(reg, linked[cs], target(run, at, n))
+	}
+	return bareBranch(linked[cs:], reg, run)
+}
+
+// thunkOf reports whether a thunk branches to what a register holds: one that
+// counts, or one that is nothing but the branch, as those against indirect target
+// selection are (its_init_thunk of arch/x86/kernel/alternative.c).
+func (c *auditCluster) thunkOf(reg int, op byte, to uint64) bool {
+	which := 1
+	if op == 0xe8 {
+		which = 0
+	}
+	if base := c.marks.counting[which]; base != 0 && to == base+32*uint64(reg)+c.bias {
+		return true
+	}
+	b, err := c.looks.bytes(to, 4)
+	if err != nil || !c.isExec(to) {
+		return false
+	}
+	if reg >= 8 {
+		if b[0] != 0x41 {
+			return false
+		}
+		b = b[1:]
+	}
+	return b[0] == 0xff && b[1] == 0xe0|byte(reg&7)
+}
+
+func (p *auditPart) isExec(addr uint64) bool {
+	r := p.auditor.run.RegionAt(addr)
+	return r != nil && r.Exec
+}
+
+// countedCall: a call of the same function, which is counted in front of it.
+func (c *auditCluster) countedCall(s *kernel.Site, linked, run []byte, at uint64) bool {
+	return linked[0] == 0xe8 && run[0] == 0xe8 && c.leads(target(run, at, 5), target(linked, s.Addr, 5)+c.bias)
+}
+
+// label: a nop, or a jump to the target of the entry, as the key says.
+func (c *auditCluster) label(s *kernel.Site, _, run []byte, at uint64) bool {
+	e := c.sites0().Entry(s)
+	if len(e) < 16 || len(run) != 2 && len(run) != 5 {
+		return false
+	}
+	key := binary.LittleEndian.Uint64(e[8:])
+	on, known := c.isOn(s.Entry + 8 + key&^3)
+	jumps := on != (key&1 != 0)
+	isNop := bytes.Equal(run, nop5) || run[0] == 0x66 && run[1] == 0x90 && len(run) == 2
+	if isNop {
+		return !known || !jumps
+	}
+	to := relative32(s, e, 4) + c.bias
+	isJump := run[0] == 0xe9 && len(run) == 5 && target(run, at, 5) == to || run[0] == 0xeb && len(run) == 2 && at+2+uint64(int64(int8(run[1]))) == to
+	return isJump && (!known || jumps)
+}
+
+// isOn reports whether a static key, by link address, is on. It is not known of one
+// that is being switched, and of one in memory that was freed (struct static_key of
+// include/linux/jump_label.h: a count first).
+func (p *auditPart) isOn(addr uint64) (on, known bool) {
+	if p.file.IsInit(addr) {
+		return false, false
+	}
+	b, err := p.looks.bytes(addr+p.bias, 4)
+	if err != nil {
+		return false, false
+	}
+	n := int32(le32(b))
+	return n > 0, n >= 0
+}
+
+// staticCall: a call of the function that the key has (struct static_call_key of
+// include/linux/static_call_types.h: the function first), or what stands for none.
+func (c *auditCluster) staticCall(s *kernel.Site, linked, run []byte, at uint64) bool {
+	e := c.sites0().Entry(s)
+	if len(e) < 8 {
+		return false
+	}
+	return c.calls(relative32(s, e, 4)&^3, linked[0], run, at)
+}
+
+// calls reports whether run calls, or jumps to, what a static call leads to.
+func (c *auditCluster) calls(key uint64, op byte, run []byte, at uint64) bool {
+	fn, ok := c.wordAt(key)
+	if !ok || c.file.IsInit(key) {
+		return false
+	}
+	switch {
+	case fn == 0 && op == 0xe8:
+		return bytes.Equal(run, nop5)
+	case fn == 0:
+		return c.returned(nil, nil, run, at)
+	case op == 0xe8 && c.marks.return0 != 0 && fn == c.marks.return0+c.bias && run[0] != 0xe8:
+		return string(run) == nothing0[0] || string(run) == nothing0[1]
+	}
+	return run[0] == op && c.leads(target(run, at, 5), fn)
+}
+
+// constant: what the variable holds that the table is named after.
+func (c *auditCluster) constant(s *kernel.Site, _, run []byte, _ uint64) bool {
+	_, name, ok := strings.Cut(strings.TrimPrefix(s.Table, "runtime_"), "_")
+	list := c.file.Symbols(name)
+	if !ok || len(list) != 1 || len(run) > 8 {
+		c.opaque++
+		return true
+	}
+	b, err := c.looks.bytes(list[0].Addr+c.bias, uint64(len(run)))
+	return err == nil && bytes.Equal(b, run)
+}
