@@ -66,11 +66,11 @@ func AuditKernel(ctx context.Context, vmlinux string, run *Image) (*Audit, error
 	}
 	pieces := a.pieces()
 	parts := make([]*Audit, len(pieces))
-	g, ctx := errgroup.WithContext(ctx)
+	g, some := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, p := range pieces {
 		g.Go(func() error {
-			if err := ctx.Err(); err != nil {
+			if err := some.Err(); err != nil {
 				return err
 			}
 			var err error

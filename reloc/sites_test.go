@@ -325,9 +325,9 @@ var siteCases = []siteCase{
 		legal: []string{"48b8 00f0ffffff7f0000 c3", "48b8 efcdab8967452301 c3"}, wrong: []string{"48b9 00f0ffffff7f0000 c3"},
 	},
 	{
-		name: "runtime pointer behind a jump of another width", pre: "e9 00000000 48b8 efcdab8967452301 c3", relos: []relo{{1, plt, "near", -4}},
+		name: "runtime pointer behind a jump of another width", pre: "e9 0a000000 48b8 efcdab8967452301 c3",
 		tables: []table{{name: "runtime_ptr_USER_PTR_MAX", bytes: "00000000", relos: entry(7)}},
-		legal:  []string{"eb3e 48b8 00f0ffffff7f0000 c3", "e9 @near 48b8 00f0ffffff7f0000 c3"}, wrong: []string{"eb3e 48b9 00f0ffffff7f0000 c3"},
+		legal:  []string{"eb0a 48b8 00f0ffffff7f0000 c3", "e9 0a000000 48b8 00f0ffffff7f0000 c3"}, wrong: []string{"eb0a 48b9 00f0ffffff7f0000 c3"},
 	},
 	{
 		name: "runtime pointers that differ", pre: "48b8 efcdab8967452301 48b8 efcdab8967452301 c3",
