@@ -88,6 +88,7 @@ type Image struct {
 	kernel  bool // of a kernel or its modules
 	running bool // of a kernel that runs: its code may have been rewritten
 	regions []Region
+	pieces  *pieces // what was read of a file; nil when it may change
 	modules []Module
 	symbols []Symbol         // by address, then name; thread-local ones at the end
 	static  int              // number of symbols that have an address
@@ -109,6 +110,7 @@ type imageParts struct {
 	symbols []Symbol
 	tables  []func() *tables
 	closers []io.Closer
+	size    uint64 // of a file that nothing writes to, in bytes; else 0
 }
 
 // NewImage makes an image of memory that the caller knows how to read: a dump,
@@ -142,6 +144,7 @@ func newImage(p imageParts) (*Image, error) {
 			return nil, fmt.Errorf("region %#x-%#x: there is no module %d", r.Start, r.End, r.Module)
 		}
 	}
+	img.pieces = newPieces(img.regions, p.size)
 	img.kernel = isKernel(img.regions)
 	img.running = img.kernel && slices.ContainsFunc(img.regions, func(r Region) bool { return r.Exec && r.Volatile })
 	img.tables = append(img.tables, make([]func() *tables, max(1, len(img.modules))-len(img.tables))...)
@@ -219,14 +222,26 @@ func (img *Image) Lookup(name string) []Symbol {
 
 // RegionAt returns the region that addr lies in, or nil.
 func (img *Image) RegionAt(addr uint64) *Region {
-	i, found := slices.BinarySearchFunc(img.regions, addr, func(r Region, a uint64) int { return cmp.Compare(r.Start, a) })
-	if !found {
-		i--
+	if i := img.regionIndex(addr); i >= 0 {
+		return &img.regions[i]
 	}
-	if i < 0 || addr >= img.regions[i].End {
-		return nil
+	return nil
+}
+
+// regionIndex returns the index of the region that addr lies in, or -1.
+func (img *Image) regionIndex(addr uint64) int {
+	lo, hi := 0, len(img.regions) // the first that starts behind addr
+	for lo < hi {
+		if mid := int(uint(lo+hi) / 2); img.regions[mid].Start <= addr {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
 	}
-	return &img.regions[i]
+	if lo == 0 || addr >= img.regions[lo-1].End {
+		return -1
+	}
+	return lo - 1
 }
 
 // ModuleAt returns the module that addr lies in, and its number; nil and

@@ -61,7 +61,7 @@ func newELF(f *elfobj.File, path string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts := imageParts{mem: mem, regions: regions, modules: []Module{l.mod}, symbols: symbols}
+	parts := imageParts{mem: mem, regions: regions, modules: []Module{l.mod}, symbols: symbols, size: f.Size()}
 	parts.tables = append(parts.tables, l.lazyTables())
 	parts.closers = append(parts.closers, f)
 	return newImage(parts)

@@ -129,7 +129,7 @@ func newKernel(f *elfobj.File, path string) (*Image, error) {
 		}
 		symbols = kallsymsSymbols(tables.Symbols, map[string]int{"": 0})
 	}
-	return newImage(imageParts{mem: l.mem, regions: regions, modules: []Module{l.mod}, symbols: symbols})
+	return newImage(imageParts{mem: l.mem, regions: regions, modules: []Module{l.mod}, symbols: symbols, size: f.Size()})
 }
 
 // hasCode refuses a file that has its code elsewhere: objcopy

@@ -16,7 +16,7 @@ const flipsEnv = "GOSPLICE_FLIPS"
 // withFlip is an image with one byte changed, which shares everything else.
 func withFlip(img *Image, addr uint64, mask byte) *Image {
 	out := *img
-	out.mem = &flipped{img.mem, addr, mask}
+	out.mem, out.pieces = &flipped{img.mem, addr, mask}, nil
 	return &out
 }
 

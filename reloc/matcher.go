@@ -26,8 +26,9 @@ type matcher struct {
 	sites       []site
 	siteAt      []int32 // by atom: where its sites start
 	cluster     siteMatch
-	atomNames   map[elfdiff.AtomID][]place
-	symbolNames map[elfobj.SymbolIndex][]place
+	linked      bool                 // a dynamic linker links run
+	atomNames   [][]place            // by atom, nil for what was not looked up
+	symbolNames [][]place            // by symbol, likewise
 	files       []elfobj.SymbolIndex // the STT_FILE symbols of pre, behind a 0
 	trials      map[node]*trial
 
@@ -104,8 +105,9 @@ func newMatcher(ctx context.Context, pre *elfdiff.Object, img *Image, opt Option
 		view:        newView(img),
 		stubs:       make(map[uint64]stub),
 		sites:       findSites(pre),
-		atomNames:   make(map[elfdiff.AtomID][]place),
-		symbolNames: make(map[elfobj.SymbolIndex][]place),
+		atomNames:   make([][]place, len(pre.Atoms)),
+		symbolNames: make([][]place, len(pre.Symbols())),
+		linked:      slices.ContainsFunc(img.tables, func(f func() *tables) bool { return f != nil }),
 		trials:      make(map[node]*trial),
 		values:      make(map[key]*value),
 		watch:       make(map[key][]int32),

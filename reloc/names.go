@@ -21,7 +21,7 @@ type place struct {
 // the image's symbols tell nothing about it. A weak name, which may mean another
 // definition, only counts where no other name tells anything.
 func (m *matcher) atomPlaces(id elfdiff.AtomID) []place {
-	if p, ok := m.atomNames[id]; ok {
+	if p := m.atomNames[id]; p != nil {
 		return p
 	}
 	var strong, weak []place
@@ -39,6 +39,9 @@ func (m *matcher) atomPlaces(id elfdiff.AtomID) []place {
 	if len(strong) == 0 {
 		strong = weak
 	}
+	if strong == nil {
+		strong = []place{}
+	}
 	m.atomNames[id] = strong
 	return strong
 }
@@ -46,10 +49,16 @@ func (m *matcher) atomPlaces(id elfdiff.AtomID) []place {
 // symbolPlaces returns where run has symbols with the name of one that pre
 // doesn't define.
 func (m *matcher) symbolPlaces(i elfobj.SymbolIndex) []place {
-	if p, ok := m.symbolNames[i]; ok {
+	if int(i) >= len(m.symbolNames) {
+		return nil
+	}
+	if p := m.symbolNames[i]; p != nil {
 		return p
 	}
 	p := m.places(m.sym(i))
+	if p == nil {
+		p = []place{}
+	}
 	m.symbolNames[i] = p
 	return p
 }

@@ -20,6 +20,9 @@ type stub struct {
 // the same, so that the slot has to be one that the dynamic linker fills in
 // with the address of a function.
 func (m *matcher) stubAt(addr uint64) stub {
+	if !m.linked {
+		return stub{} // there is no dynamic linker
+	}
 	if s, ok := m.stubs[addr]; ok {
 		return s
 	}

@@ -88,6 +88,9 @@ func NewFile(r io.ReaderAt, size int64) (*File, error) {
 	return newFile("", source{r: r, size: uint64(size)})
 }
 
+// Size returns the size of the file in bytes.
+func (f *File) Size() uint64 { return f.src.size }
+
 func newFile(name string, src source) (*File, error) {
 	f := &File{Name: name, src: src}
 	h, err := f.readHeader()
