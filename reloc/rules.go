@@ -32,12 +32,16 @@ var rules = [...]rule{
 	{"padding", "when jumps have another width, alignment takes another number of nops", padding},
 }
 
-// padding skips nops. Unless something in front was of another length, there is
-// no reason for other nops than those of pre, so that padding of the same
-// length at the same place has to be equal.
+// padding skips nops. Unless something in front was of another length, or the
+// function begins at another distance from where its section is aligned to, which
+// is the most that anything in it is, there is no reason for other nops than those
+// of pre: padding has to be equal then.
 func padding(w *walker, _, _ amd64.Inst) (int, int, bool) {
 	n, o := canonicalNops(w.pre[w.i:]), canonicalNops(w.run[w.j:])
 	if n == o && (n == 0 || w.i == w.j) || len(w.refs(n)) > 0 {
+		return 0, 0, false
+	}
+	if align := max(1, w.m.pre.File.Sections[w.a.Section].Addralign); w.tolerated == (tolerated{}) && w.t.addr%align == w.a.Offset%align {
 		return 0, 0, false
 	}
 	w.tolerated = tolerated{w.i, w.j, w.i + n, w.j + o}

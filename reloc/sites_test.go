@@ -2,6 +2,7 @@ package reloc
 
 import (
 	"bytes"
+	"cmp"
 	"debug/elf"
 	"encoding/binary"
 	"encoding/hex"
@@ -82,6 +83,12 @@ type table struct {
 // functions in front of f, by name, in the section of f.
 func kernelObject(t *testing.T, pre string, relos []relo, tables ...table) *elfdiff.Object {
 	t.Helper()
+	return namedObject(t, "f", pre, relos, tables...)
+}
+
+// namedObject is kernelObject with another name for f.
+func namedObject(t *testing.T, name, pre string, relos []relo, tables ...table) *elfdiff.Object {
+	t.Helper()
 	b := new(elfobj.Builder)
 	flags := elf.SHF_ALLOC | elf.SHF_EXECINSTR
 	text := unhex(pre)
@@ -98,7 +105,7 @@ func kernelObject(t *testing.T, pre string, relos []relo, tables ...table) *elfd
 	for name, s := range sections {
 		syms[name] = b.AddSymbol(elfobj.Symbol{Info: byte(elf.STT_SECTION), Section: s})
 	}
-	syms["f"] = b.AddSymbol(elfobj.Symbol{Name: "f", Info: byte(elf.STB_GLOBAL)<<4 | byte(elf.STT_FUNC), Size: uint64(len(text)), Section: sections[".text.f"]})
+	syms["f"] = b.AddSymbol(elfobj.Symbol{Name: name, Info: byte(elf.STB_GLOBAL)<<4 | byte(elf.STT_FUNC), Size: uint64(len(text)), Section: sections[".text.f"]})
 	if s, ok := sections[".text.unlikely.f"]; ok {
 		syms["cold"] = b.AddSymbol(elfobj.Symbol{Name: "cold", Info: byte(elf.STT_FUNC), Size: 1, Section: s})
 	}
@@ -130,6 +137,12 @@ func kernelObject(t *testing.T, pre string, relos []relo, tables ...table) *elfd
 // kernelImage makes a kernel that runs, or the file of one, with f as given.
 func kernelImage(t *testing.T, f []byte, running bool) *Image {
 	t.Helper()
+	return kernelImageWith(t, "f", f, running)
+}
+
+// kernelImageWith is kernelImage with another name for f.
+func kernelImageWith(t *testing.T, subject string, f []byte, running bool) *Image {
+	t.Helper()
 	text := make([]byte, 0x4000)
 	copy(text, f)
 	text[0x800] = 0xc3
@@ -144,8 +157,11 @@ func kernelImage(t *testing.T, f []byte, running bool) *Image {
 	}
 	var symbols []Symbol
 	for name, at := range kernelNames {
-		if name == "buffer" {
+		switch name {
+		case "buffer":
 			name = probePage
+		case "f":
+			name = subject
 		}
 		symbols = append(symbols, Symbol{Name: name, Addr: at, Type: elf.STT_FUNC, Local: name == "cold"})
 	}
@@ -190,6 +206,22 @@ type siteCase struct {
 	legal  []string
 	wrong  []string
 	file   []string // legal in the file of a kernel as well
+	as     string   // the name of the function, when that is what makes it a site
+}
+
+// subject returns the name of the function that is looked at.
+func (c *siteCase) subject() string { return cmp.Or(c.as, "f") }
+
+// object makes the object of a case.
+func (c *siteCase) object(t *testing.T) *elfdiff.Object {
+	t.Helper()
+	return namedObject(t, c.subject(), c.pre, c.relos, c.tables...)
+}
+
+// image makes a kernel with the function of a case.
+func (c *siteCase) image(t *testing.T, f string, running bool) *Image {
+	t.Helper()
+	return kernelImageWith(t, c.subject(), code(t, f, kernelText), running)
 }
 
 var siteCases = []siteCase{
@@ -348,6 +380,26 @@ var siteCases = []siteCase{
 		wrong: []string{"41bb55667788 450353f1 7402 0f0b c3", "eb0d11223344 450353f1 7402 0f0b c3"},
 	},
 	{
+		name: "kcfi prefix", as: "__cfi_g", pre: "b811223344" + strings.Repeat("90", 11),
+		legal: []string{"b855667788" + strings.Repeat("90", 11), "f30f1efa 4181ea55667788 7402 0f0b 90"},
+		wrong: []string{"b955667788" + strings.Repeat("90", 11), "b855667788" + strings.Repeat("90", 10) + "cc", "f30f1efa 4181ea55667788 7502 0f0b 90", "f30f1efa 4181ea55667788 7402 0f0b cc"},
+	},
+	{
+		name: "kcfi prefix behind padding", as: "__cfi_g", pre: strings.Repeat("90", 11) + "b811223344",
+		legal: []string{strings.Repeat("90", 11) + "b855667788", "f30f1efa 4181ea55667788 7403 0f0b 90"},
+		wrong: []string{"cc" + strings.Repeat("90", 10) + "b855667788", strings.Repeat("90", 11) + "ba55667788"},
+	},
+	{
+		name: "call depth padding", as: "__pfx_g", pre: strings.Repeat("90", 16),
+		legal: []string{strings.Repeat("90", 16), strings.Repeat("90", 7) + "6548c13d 44332211 05", "0f1f8000000000 6548c13d 44332211 05"},
+		wrong: []string{strings.Repeat("90", 7) + "6548c13d 44332211 06", strings.Repeat("90", 7) + "6548c12d 44332211 05", "cccccccccccccc 6548c13d 44332211 05"},
+	},
+	{
+		name: "static call trampoline", as: "__SCT__y", pre: "e9 00000000 0fb9cc", relos: []relo{{1, plt, "func", -4}},
+		legal: []string{"e9 @func 0fb9cc", "e9 @slow 0fb9cc", "e9 @retbleed_return_thunk 0fb9cc", "c3cccccccc 0fb9cc"},
+		wrong: []string{"e8 @slow 0fb9cc", "c390909090 0fb9cc", "e9 @slow 0fb9cd", "e9 0000007f 0fb9cc"},
+	},
+	{
 		name: "breakpoint", pre: "4889f8 90 c3", legal: []string{"cc89f8 90 c3", "4889f8 90 cc"}, wrong: []string{"48ccf8 90 c3", "cc89f9 90 c3"},
 	},
 	{
@@ -360,12 +412,12 @@ func TestSiteRows(t *testing.T) {
 	for i := range siteCases {
 		c := &siteCases[i]
 		t.Run(c.name, func(t *testing.T) {
-			pre := kernelObject(t, c.pre, c.relos, c.tables...)
+			pre := c.object(t)
 			check := func(run string, running bool, want Verdict) {
 				t.Helper()
-				r := mustMatch(t, pre, kernelImage(t, code(t, run, kernelText), running), Options{})
+				r := mustMatch(t, pre, c.image(t, run, running), Options{})
 				for _, f := range r.Functions {
-					if f.Name == "f" && f.Verdict != want {
+					if f.Name == c.subject() && f.Verdict != want {
 						t.Errorf("%s: %v, want %v: %v", run, f.Verdict, want, f.Mismatch)
 					}
 				}
@@ -380,6 +432,21 @@ func TestSiteRows(t *testing.T) {
 				check(run, false, Matched)
 			}
 		})
+	}
+}
+
+// TestSiteRowsCovered: each kind of site has a case, in which it is looked at.
+func TestSiteRowsCovered(t *testing.T) {
+	seen := make(map[string]bool)
+	for i := range siteCases {
+		for _, s := range findSites(siteCases[i].object(t)) {
+			seen[s.row.name] = true
+		}
+	}
+	for i := range siteRows {
+		if row := &siteRows[i]; !seen[row.name] {
+			t.Errorf("no case has a site of the row %q", row.name)
+		}
 	}
 }
 

@@ -1,0 +1,55 @@
+package reloc
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/vm"
+)
+
+// TestLiveModules matches modules that are loaded with their own files, as the
+// kernel counts calls in the padding of their functions and as it does not.
+func TestLiveModules(t *testing.T) {
+	vm.Long(t)
+	for _, series := range stockKernels {
+		k := vm.Need(t, series)
+		for _, s := range setups {
+			if s.name != "depth" && !(full || s.name == "off") {
+				continue
+			}
+			t.Run(series+"/"+s.name, func(t *testing.T) {
+				s.opt.Kernel, s.opt.Modules = k, loadedModules
+				img := mustRunning(t, vm.New(t, s.opt))
+				for _, name := range loadedModules {
+					b, err := k.Module(name)
+					if err != nil {
+						t.Fatal(err)
+					}
+					pre, err := elfdiff.NewObject(bytes.NewReader(b))
+					if err != nil {
+						t.Fatal(err)
+					}
+					rows := map[string]int{}
+					for _, x := range findSites(pre) {
+						rows[x.row.name]++
+					}
+					r := mustMatch(t, pre, img, Options{Module: name})
+					matched, rest := 0, 0
+					for i := range r.Functions {
+						f := &r.Functions[i]
+						switch {
+						case f.Verdict == Matched && (f.Name == "" || img.namesAt(f.Name, f.Address)):
+							matched++
+						case f.Verdict == Absent && f.Freed:
+						default:
+							rest++
+							t.Errorf("%s: %s is %v: %v", name, f.Name, f.Verdict, f.Mismatch)
+						}
+					}
+					t.Logf("%s: %d functions match, %d do not, sites: %v", name, matched, rest, rows)
+				}
+			})
+		}
+	}
+}
