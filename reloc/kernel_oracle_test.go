@@ -13,11 +13,14 @@ import (
 )
 
 // A kernelOracle is what the linker of a kernel left behind: its symbol table,
-// and the relocations that it applied (CONFIG_X86_NEED_RELOCS keeps them). It is
-// read with the standard library, so that it shares no code with what it judges.
+// and the relocations that it applied (CONFIG_X86_NEED_RELOCS keeps them). Where
+// those of code were stripped, as in 6.12, what it made of a field is read there.
+// It is read with the standard library, so that it shares no code with what it
+// judges.
 type kernelOracle struct {
 	names    map[string][]uint64
-	relas    []applied // by address
+	relas    []applied      // by address
+	code     []*elf.Section // to be read, when it has no relocations
 	percpu   [2]uint64
 	init     [2]uint64
 	running  bool // what is judged runs
@@ -41,7 +44,7 @@ func openOracle(t testing.TB, path string) *kernelOracle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	t.Cleanup(func() { f.Close() })
 	syms, err := f.Symbols()
 	if err != nil {
 		t.Fatal(err)
@@ -60,10 +63,15 @@ func openOracle(t testing.TB, path string) *kernelOracle {
 	if a, b := o.names["__init_begin"], o.names["__init_end"]; len(a) == 1 && len(b) == 1 {
 		o.init = [2]uint64{a[0], b[0]}
 	}
+	kept := false
 	for _, s := range f.Sections {
+		if s.Flags&elf.SHF_EXECINSTR != 0 {
+			o.code = append(o.code, s)
+		}
 		if s.Type != elf.SHT_RELA || int(s.Info) >= len(f.Sections) || f.Sections[s.Info].Flags&elf.SHF_ALLOC == 0 || sortedAtBuild[s.Name] {
 			continue
 		}
+		kept = kept || f.Sections[s.Info].Flags&elf.SHF_EXECINSTR != 0
 		b, err := s.Data()
 		if err != nil {
 			t.Fatal(err)
@@ -76,6 +84,9 @@ func openOracle(t testing.TB, path string) *kernelOracle {
 			sym := &syms[elf.R_SYM64(info)-1]
 			o.relas = append(o.relas, applied{binary.LittleEndian.Uint64(b), sym.Value + binary.LittleEndian.Uint64(b[16:]), sym.Name, o.slide(sym.Value, 1) == sym.Value})
 		}
+	}
+	if kept {
+		o.code = nil
 	}
 	slices.SortStableFunc(o.relas, func(a, b applied) int { return cmp.Compare(a.at, b.at) })
 	return o
@@ -138,7 +149,7 @@ func (s *kernelScore) add(o *kernelScore) {
 }
 
 func (s *kernelScore) String() string {
-	return fmt.Sprintf("%d objects, %d functions: %d matched %v, %d weak and replaced, %d not in the kernel, %d freed, %d undecided copies, %d unresolved; %d values and %d fields compared (%d in shortened jumps), %d wrong",
+	return fmt.Sprintf("%d objects, %d functions: %d matched %v, %d weak and replaced, %d not in the kernel, %d freed, %d undecided copies, %d unresolved; %d values and %d fields compared (%d in shortened jumps or what is rewritten), %d wrong",
 		s.objects, s.functions, s.matched, s.by, s.weak, s.absent, s.freed, s.undecided, s.missing, s.values, s.fields, s.narrowed, s.wrong)
 }
 
@@ -149,6 +160,10 @@ func (s *kernelScore) complain(format string, args ...any) {
 // judge compares a result with the oracle.
 func (o *kernelOracle) judge(pre *elfdiff.Object, r *Result, bias uint64) *kernelScore {
 	s := &kernelScore{objects: 1, functions: len(r.Functions)}
+	var sites []site
+	if len(o.code) > 0 {
+		sites = findSites(pre)
+	}
 	where := pre.Name()
 	has := func(name string, v uint64) bool {
 		for _, x := range o.names[name] {
@@ -170,7 +185,7 @@ func (o *kernelOracle) judge(pre *elfdiff.Object, r *Result, bias uint64) *kerne
 				s.wrong++
 				s.complain("%s: %s matched at %#x by %v, vmlinux has it at %#x", where, f.Name, f.Address, f.By, o.names[f.Name])
 			}
-			o.judgeFields(s, pre, r, f, bias)
+			o.judgeFields(s, pre, r, f, bias, sites)
 		case f.Weak && f.Verdict == Absent && has(f.Name, f.Replacement):
 			s.weak++
 		case f.Verdict == Absent && o.isFreed(f.Name, bias):
@@ -197,56 +212,6 @@ func (o *kernelOracle) judge(pre *elfdiff.Object, r *Result, bias uint64) *kerne
 		}
 	}
 	return s
-}
-
-// judgeFields compares the place that each reference of a matched function was
-// found to mean with what the linker computed for the same field.
-func (o *kernelOracle) judgeFields(s *kernelScore, pre *elfdiff.Object, r *Result, f *FuncResult, bias uint64) {
-	a := pre.Atom(f.Atom)
-	for i := range a.Refs {
-		ref := &a.Refs[i]
-		g := pre.Atom(ref.Target)
-		if ref.Implicit || g != nil && (g.Kind.IsLiteral() || g.Aside) {
-			continue
-		}
-		name := pre.Symbol(ref.Sym).Name
-		place, dist, known := uint64(0), int64(0), false
-		if g != nil {
-			name = g.Name
-			var base uint64
-			base, known = r.AtomAddr(g.ID)
-			if h := r.Func(g.ID); h != nil && known {
-				base += h.RunOffset(uint64(max(ref.TargetOff, 0))) - uint64(ref.TargetOff)
-			}
-			place = base + uint64(ref.TargetOff)
-			dist = int64(g.Offset) + ref.TargetOff - int64(pre.Symbol(ref.Sym).Value) - ref.Addend
-			if v, ok := r.SymbolValue(ref.Sym); ok && isWeak(pre.Symbol(ref.Sym)) {
-				place, known = v.Address+uint64(ref.TargetOff), v.Has&UseAddress != 0
-			}
-		} else if v, ok := r.SymbolValue(ref.Sym); ok && v.Has&UseAddress != 0 {
-			place, known = v.Address+uint64(ref.TargetOff), true
-			dist = ref.TargetOff - ref.Addend
-		}
-		at := f.Address - bias + f.RunOffset(ref.Offset)
-		was, ok := o.at(at)
-		switch {
-		case !known && (len(o.names[name]) > 0 || ok):
-			s.missing++
-			s.complain("%s: %s+%#x refers to %q, without a value; the linker has %#x", where(pre), f.Name, ref.Offset, name, was.value)
-		case !ok:
-			s.narrowed++ // a jump within a section, which the assembler made
-		default:
-			s.fields++
-			want := was.value + uint64(dist)
-			if !was.fixed {
-				want += bias
-			}
-			if want != place {
-				s.wrong++
-				s.complain("%s: %s+%#x means %#x (%s), the linker made it %#x (%s)", where(pre), f.Name, ref.Offset, place, name, want, was.sym)
-			}
-		}
-	}
 }
 
 func where(pre *elfdiff.Object) string {
