@@ -98,4 +98,3 @@ func (o *kernelOracle) field(f *FuncResult, ref *elfdiff.Ref, at uint64, sites [
 	}
 	return applied{}, false
 }
-
