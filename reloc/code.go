@@ -128,7 +128,8 @@ func (m *matcher) equalOutside(a *elfdiff.Atom, run []byte) bool {
 }
 
 // compareTables checks that the jump tables of a function lead to the
-// corresponding places in run. It comes last, since these are known only then.
+// corresponding places in run, and what the kernel's tables say about it. It comes
+// last, since these are known only then.
 func (m *matcher) compareTables(t *trial, a *elfdiff.Atom) *MismatchError {
 	for i := range t.binds {
 		b := t.binds[i]
@@ -143,7 +144,7 @@ func (m *matcher) compareTables(t *trial, a *elfdiff.Atom) *MismatchError {
 			return e
 		}
 	}
-	return nil
+	return m.compareRows(t, a)
 }
 
 func (m *matcher) compareTable(t *trial, a, g *elfdiff.Atom, b *binding) *MismatchError {

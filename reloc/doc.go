@@ -39,7 +39,9 @@
 // strings and constants by content, tables of constants with the references in
 // them, jump tables by the places that they lead to, everything else by
 // agreement and by the kind of memory it lies in. Writable data only has
-// addresses: its content belongs to the program. What may differ without being
+// addresses: its content belongs to the program. What the kernel's tables say about
+// a function (bugs, and what faults do) has to be the same but for lines, rows.go;
+// those of its modules are not looked at. What may differ without being
 // a mismatch is a table of rows with a reason each (rules.go): padding, the
 // width of jumps, and instructions that linkers rewrite.
 //
@@ -56,7 +58,8 @@
 // What someone else put there is reported beside a match ([FuncResult.Patches]):
 // tracers, probes, livepatches. Of a function that is replaced,
 // [FuncResult.Redirect] says where the code is that is live, and whether that is
-// the code of pre. [AuditKernel] compares all of a running kernel with its file.
+// the code of pre. [AuditKernel] compares all of a running kernel with its file,
+// with each place that it rewrote (audit_sites.go).
 //
 // # How a place is decided
 //

@@ -99,6 +99,8 @@ type Image struct {
 	// livepatches holds the functions that are replaced, by address; none when
 	// that can't be found out.
 	livepatches func() map[uint64]Livepatch
+	// rows are those of the kernel's tables about places in code.
+	rows func() *runRows
 }
 
 // imageParts is everything that an image can be made of.
@@ -167,6 +169,7 @@ func newImage(p imageParts) (*Image, error) {
 		list, _ := img.Livepatches() // who wants to know the reason asks for it
 		return list
 	})
+	img.rows = sync.OnceValue(img.readRows)
 	return img, nil
 }
 

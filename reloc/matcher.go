@@ -25,6 +25,7 @@ type matcher struct {
 	stubs       map[uint64]stub
 	sites       []site
 	siteAt      []int32 // by atom: where its sites start
+	rows        map[elfdiff.AtomID][]codeRow
 	cluster     siteMatch
 	linked      bool                 // a dynamic linker links run
 	atomNames   [][]place            // by atom, nil for what was not looked up
@@ -105,6 +106,7 @@ func newMatcher(ctx context.Context, pre *elfdiff.Object, img *Image, opt Option
 		view:        newView(img),
 		stubs:       make(map[uint64]stub),
 		sites:       findSites(pre),
+		rows:        findRows(pre),
 		atomNames:   make([][]place, len(pre.Atoms)),
 		symbolNames: make([][]place, len(pre.Symbols())),
 		linked:      slices.ContainsFunc(img.tables, func(f func() *tables) bool { return f != nil }),

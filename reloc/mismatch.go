@@ -23,11 +23,12 @@ const (
 	ReasonBreakpoint                // a breakpoint (int3) stands where pre has an instruction
 	ReasonUnreadable                // run memory can't be read
 	ReasonUnsupported               // a relocation of a type that can't be solved
+	ReasonTable                     // a table of the kernel says something else about a place (bugs, faults)
 )
 
 var reasonNames = [...]string{
 	"bytes", "branch", "content", "implausible", "symbol",
-	"conflict", "redirected", "breakpoint", "unreadable", "unsupported",
+	"conflict", "redirected", "breakpoint", "unreadable", "unsupported", "table",
 }
 
 // String returns the name of the reason.

@@ -72,10 +72,11 @@ func code(t *testing.T, s string, at uint64) []byte {
 
 // table is a section of a hand-made object.
 type table struct {
-	name  string
-	bytes string
-	relos []relo
-	exec  bool
+	name    string
+	bytes   string
+	relos   []relo
+	exec    bool
+	strings bool // which the linker merges
 }
 
 // kernelObject makes an object with the function f, and tables. Relocations
@@ -96,8 +97,11 @@ func namedObject(t *testing.T, name, pre string, relos []relo, tables ...table) 
 	sections[".text.f"] = b.AddSection(elfobj.SectionHeader{Name: ".text.f", Type: elf.SHT_PROGBITS, Flags: flags, Addralign: 16}, text)
 	for _, x := range tables {
 		h := elfobj.SectionHeader{Name: x.name, Type: elf.SHT_PROGBITS, Flags: elf.SHF_ALLOC, Addralign: 1}
-		if x.exec {
+		switch {
+		case x.exec:
 			h.Flags = flags
+		case x.strings:
+			h.Flags, h.Entsize = elf.SHF_ALLOC|elf.SHF_MERGE|elf.SHF_STRINGS, 1
 		}
 		sections[x.name] = b.AddSection(h, unhex(x.bytes))
 	}

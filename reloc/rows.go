@@ -1,0 +1,218 @@
+package reloc
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// A rowTable is a table of the kernel whose rows describe places in code, which
+// the code does not refer to. A row has 12 bytes in pre and in run: two distances
+// from their own fields to what they mean, and a word of data.
+type rowTable struct {
+	section     string // in objects
+	start, stop string // symbols around it in the kernel
+	// sameData compares the data of two rows.
+	sameData func(pre, run uint32) bool
+	// sameSecond compares what the second distance leads to.
+	sameSecond func(m *matcher, t *trial, a *elfdiff.Atom, r *codeRow, to uint64) *MismatchError
+	why        string
+}
+
+const (
+	rowSize  = 12
+	rowKinds = 2
+)
+
+// rowTables has a row for each. The bug table of older kernels, or without
+// CONFIG_DEBUG_BUGVERBOSE, has other rows, and is not looked at.
+var rowTables = [rowKinds]rowTable{
+	{
+		section: "__bug_table", start: "__start___bug_table", stop: "__stop___bug_table",
+		sameData: sameBug, sameSecond: (*matcher).sameFile,
+		why: "struct bug_entry: the ud2, the name of the file, the line and flags (include/asm-generic/bug.h of Linux 6.1)",
+	},
+	{
+		section: "__ex_table", start: "__start___ex_table", stop: "__stop___ex_table",
+		sameData: func(pre, run uint32) bool { return pre == run }, sameSecond: (*matcher).sameFixup,
+		why: "struct exception_table_entry: the instruction that may fault, where to go on, and how (arch/x86/include/asm/extable.h of Linux 6.1)",
+	},
+}
+
+// codeRow is a row of pre about a place in a function.
+type codeRow struct {
+	table  uint8
+	off    uint64 // in the function
+	second *elfdiff.Ref
+	data   uint32
+}
+
+// findRows reads the tables of pre, by the function that their rows are about.
+func findRows(pre *elfdiff.Object) map[elfdiff.AtomID][]codeRow {
+	out := make(map[elfdiff.AtomID][]codeRow)
+	for k := range rowTables {
+		for s := range pre.File.SectionsNamed(rowTables[k].section) {
+			if s.Size%rowSize != 0 {
+				continue
+			}
+			for _, a := range pre.SectionAtoms(s.Index) {
+				entries(a, rowSize, 0, func(e []byte, refs []elfdiff.Ref, r *elfdiff.Ref) {
+					g := pre.Atom(r.Target)
+					if g == nil || g.Kind != elfdiff.Func || r.Edge || len(refs) != 2 || refs[1].Offset != r.Offset+4 {
+						return
+					}
+					out[g.ID] = append(out[g.ID], codeRow{uint8(k), uint64(r.TargetOff), &refs[1], le32(e[8:])})
+				})
+			}
+		}
+	}
+	return out
+}
+
+// runRow is a row of run: two run addresses and a word.
+type runRow struct {
+	at, second uint64
+	data       uint32
+}
+
+// runRows are the rows of a kernel by address, by table; nil of a table that it
+// does not have, or not in this form.
+type runRows [rowKinds][]runRow
+
+// readRows reads the tables of the kernel itself. Those of its modules have no
+// symbols around them.
+func (img *Image) readRows() *runRows {
+	var out runRows
+	for k := range rowTables {
+		lo, hi := img.Lookup(rowTables[k].start), img.Lookup(rowTables[k].stop)
+		const most = 16 << 20
+		if !img.kernel || len(lo) != 1 || len(hi) != 1 || hi[0].Addr <= lo[0].Addr || hi[0].Addr-lo[0].Addr > most || (hi[0].Addr-lo[0].Addr)%rowSize != 0 {
+			continue
+		}
+		b := make([]byte, hi[0].Addr-lo[0].Addr)
+		if img.ReadAddr(b, lo[0].Addr) != nil {
+			continue
+		}
+		out[k] = img.parseRows(b, lo[0].Addr)
+	}
+	return &out
+}
+
+// parseRows reads rows that stand at an address; nil when one is not about code.
+func (img *Image) parseRows(b []byte, addr uint64) []runRow {
+	out := make([]runRow, 0, len(b)/rowSize)
+	from := func(off int) uint64 { return addr + uint64(off) + uint64(int64(int32(le32(b[off:])))) }
+	for off := 0; off < len(b); off += rowSize {
+		r := runRow{from(off), from(off + 4), le32(b[off+8:])}
+		if x := img.RegionAt(r.at); x == nil || !x.Exec && !x.Freed {
+			return nil
+		}
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b runRow) int { return cmp.Compare(a.at, b.at) })
+	return out
+}
+
+// compareRows compares what the tables say about a function that was found to be
+// equal: both have rows about the same places, which mean the same.
+func (m *matcher) compareRows(t *trial, a *elfdiff.Atom) *MismatchError {
+	if m.opt.NoSymbols || t.away || m.moduleOf(t.addr) != 0 {
+		return nil
+	}
+	rows := m.rows[a.ID]
+	for k, all := range m.img.rows() {
+		if all == nil {
+			continue
+		}
+		run := rowsIn(all, t.addr, t.addr+t.size)
+		for i := range rows {
+			if int(rows[i].table) != k {
+				continue
+			}
+			if e := m.compareRow(t, a, &rows[i], run); e != nil {
+				return e
+			}
+		}
+		for i := range run {
+			if at := run[i].at; !slices.ContainsFunc(rows, func(r codeRow) bool { return int(r.table) == k && t.at(int64(r.off)) == at }) {
+				return t.fail(ReasonTable, 0, at-t.addr, "run has a row in %s about +%#x, which pre has not", rowTables[k].section, at-t.addr)
+			}
+		}
+	}
+	return nil
+}
+
+// rowsIn returns the rows about [lo, hi).
+func rowsIn(rows []runRow, lo, hi uint64) []runRow {
+	find := func(addr uint64) int {
+		i, _ := slices.BinarySearchFunc(rows, addr, func(r runRow, a uint64) int { return cmp.Compare(r.at, a) })
+		return i
+	}
+	return rows[find(lo):find(hi)]
+}
+
+func (m *matcher) compareRow(t *trial, a *elfdiff.Atom, r *codeRow, run []runRow) *MismatchError {
+	row, at := &rowTables[r.table], t.at(int64(r.off))
+	i := slices.IndexFunc(run, func(x runRow) bool { return x.at == at })
+	switch {
+	case i < 0:
+		return t.fail(ReasonTable, r.off, at-t.addr, "pre has a row in %s about it, which run has not", row.section)
+	case !row.sameData(r.data, run[i].data):
+		return t.fail(ReasonTable, r.off, at-t.addr, "the row in %s has %#x, in pre %#x", row.section, run[i].data, r.data)
+	}
+	return row.sameSecond(m, t, a, r, run[i].second)
+}
+
+// bugDone is set by the kernel once a warning that is given once was given
+// (BUGFLAG_DONE of include/asm-generic/bug.h, Linux 6.1).
+const bugDone = 1 << 2
+
+// sameBug compares flags: lines are the lower half, and incidental.
+func sameBug(pre, run uint32) bool { return (pre>>16)&^bugDone == (run>>16)&^bugDone }
+
+// sameFile compares the name of the file of a bug.
+func (m *matcher) sameFile(t *trial, _ *elfdiff.Atom, r *codeRow, to uint64) *MismatchError {
+	g := m.pre.Atom(r.second.Target)
+	if g == nil || !g.Kind.IsLiteral() || r.second.TargetOff < 0 || r.second.TargetOff >= int64(len(g.Bytes)) {
+		return nil
+	}
+	want := g.Bytes[r.second.TargetOff:]
+	run, err := m.view.bytes(to, uint64(len(want)))
+	if err == nil && bytes.Equal(run, want) {
+		return nil
+	}
+	e := t.fail(ReasonTable, r.off, t.at(int64(r.off))-t.addr, "the row in __bug_table has file %q, in pre %q", cString(run), cString(want))
+	e.Target, e.Err = to, err
+	return e
+}
+
+// cString cuts text at its NUL.
+func cString(b []byte) string {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	return string(b)
+}
+
+// sameFixup compares where a fault goes on: at a place of the function, or of
+// another one, about which it is as good as a branch.
+func (m *matcher) sameFixup(t *trial, a *elfdiff.Atom, r *codeRow, to uint64) *MismatchError {
+	g := m.pre.Atom(r.second.Target)
+	if g == nil || g.Kind != elfdiff.Func || r.second.Edge {
+		return nil
+	}
+	if g.ID != a.ID {
+		if r.second.TargetOff > 0 {
+			t.bind(binding{key: key{inAtom, int32(g.ID), r.second.TargetOff}, value: to, ref: r.off})
+		}
+		return nil
+	}
+	if want := t.at(r.second.TargetOff); to != want {
+		e := t.fail(ReasonTable, r.off, t.at(int64(r.off))-t.addr, "the row in __ex_table goes on at +%#x, in pre at +%#x", to-t.addr, r.second.TargetOff)
+		e.Target = to
+		return e
+	}
+	return nil
+}

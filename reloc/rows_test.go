@@ -1,0 +1,196 @@
+package reloc
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/kbuild"
+	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/vm"
+)
+
+// rowsKernel makes a kernel that has f, and tables with the rows that are given:
+// two addresses and a word each.
+func rowsKernel(t *testing.T, f string, bugs, faults []runRow) *Image {
+	t.Helper()
+	const rodata, file = kernelText + 0x10000, kernelText + 0x12000
+	text, data := make([]byte, 0x4000), make([]byte, 0x3000)
+	copy(text, code(t, f, kernelText))
+	copy(data[file-rodata:], "mm/file.c\x00mm/other.c\x00")
+	symbols := []Symbol{
+		{Name: "f", Addr: kernelText, Type: elf.STT_FUNC, Size: uint64(len(code(t, f, kernelText)))},
+		{Name: "near", Addr: kernelText + 0x40, Type: elf.STT_FUNC, Local: true},
+	}
+	at := uint64(rodata)
+	for k, rows := range [rowKinds][]runRow{bugs, faults} {
+		symbols = append(symbols, Symbol{Name: rowTables[k].start, Addr: at})
+		for _, r := range rows {
+			e := data[at-rodata:]
+			binary.LittleEndian.PutUint32(e, uint32(r.at-at))
+			binary.LittleEndian.PutUint32(e[4:], uint32(r.second-at-4))
+			binary.LittleEndian.PutUint32(e[8:], r.data)
+			at += rowSize
+		}
+		symbols = append(symbols, Symbol{Name: rowTables[k].stop, Addr: at})
+		at += 16
+	}
+	mem, err := NewSegments(Segment{kernelText, text}, Segment{rodata, data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := NewImage(mem, []Region{
+		{Start: kernelText, End: kernelText + 0x4000, Read: true, Exec: true, Volatile: true},
+		{Start: rodata, End: rodata + 0x3000, Read: true},
+	}, nil, symbols)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+// TestRows compares rows about bugs and faults with those of a kernel: lines and
+// what was given once may differ, and nothing else.
+func TestRows(t *testing.T) {
+	const file, other = kernelText + 0x12000, kernelText + 0x1200a
+	const code = "0f0b 90 8b07 c3 31c0 c3" // ud2; nop; mov (%rdi),%eax; ret; xor %eax,%eax; ret
+	pre := kernelObject(t, code, nil,
+		table{name: ".rodata.str1.1", bytes: "6d6d2f66696c652e6300", strings: true},
+		table{name: "__bug_table", bytes: "0000000000000000 2a00 0309", relos: []relo{{0, pc32, ".text.f", 0}, {4, pc32, ".rodata.str1.1", 0}}},
+		table{name: "__ex_table", bytes: "0000000000000000 03000000", relos: []relo{{0, pc32, ".text.f", 3}, {4, pc32, ".text.f", 6}}},
+	)
+	bug, fault := runRow{kernelText, file, 0x0903_002a}, runRow{kernelText + 3, kernelText + 6, 3}
+	for _, tt := range []struct {
+		name          string
+		bugs, faults  []runRow
+		want          Verdict
+		off, inRunOff uint64
+	}{
+		{"as in pre", []runRow{bug}, []runRow{fault}, Matched, 0, 0},
+		{"among others", []runRow{{kernelText + 0x100, other, 1}, bug, {kernelText + 0x48, other, 1}}, []runRow{fault}, Matched, 0, 0},
+		{"another line", []runRow{{bug.at, file, 0x0903_0077}}, []runRow{fault}, Matched, 0, 0},
+		{"given once", []runRow{{bug.at, file, 0x0907_002a}}, []runRow{fault}, Matched, 0, 0},
+		{"other flags", []runRow{{bug.at, file, 0x0901_002a}}, []runRow{fault}, Mismatch, 0, 0},
+		{"another file", []runRow{{bug.at, other, bug.data}}, []runRow{fault}, Mismatch, 0, 0},
+		{"no file", []runRow{{bug.at, 0x1000, bug.data}}, []runRow{fault}, Mismatch, 0, 0},
+		{"no bug", []runRow{{kernelText + 0x48, file, 1}}, []runRow{fault}, Mismatch, 0, 0},
+		{"one bug more", []runRow{bug, {kernelText + 2, file, 1}}, []runRow{fault}, Mismatch, 0, 2},
+		{"no fault", []runRow{bug}, []runRow{{kernelText + 0x48, kernelText + 0x49, 3}}, Mismatch, 3, 3},
+		{"another fixup", []runRow{bug}, []runRow{{fault.at, kernelText + 5, 3}}, Mismatch, 3, 3},
+		{"another way to go on", []runRow{bug}, []runRow{{fault.at, fault.second, 4}}, Mismatch, 3, 3},
+		{"no tables", nil, nil, Matched, 0, 0},
+		{"a table of something else", []runRow{bug, {0x1000, file, 1}}, []runRow{fault}, Matched, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := mustMatch(t, pre, rowsKernel(t, code, tt.bugs, tt.faults), Options{}).Functions[0]
+			if f.Verdict != tt.want {
+				t.Fatalf("%v, want %v: %v", f.Verdict, tt.want, f.Mismatch)
+			}
+			if e := f.Mismatch; e != nil && (e.Reason != ReasonTable || e.Offset != tt.off || e.RunOffset != tt.inRunOff) {
+				t.Errorf("%v at +%#x, in run +%#x, want %v at +%#x, +%#x: %v", e.Reason, e.Offset, e.RunOffset, ReasonTable, tt.off, tt.inRunOff, e)
+			}
+		})
+	}
+}
+
+// changed is memory in which four bytes are others.
+type changed struct {
+	Memory
+	at uint64
+	is uint32
+}
+
+func (c *changed) ReadAddr(p []byte, addr uint64) error {
+	if err := c.Memory.ReadAddr(p, addr); err != nil {
+		return err
+	}
+	for i := range uint64(4) {
+		if off := c.at + i - addr; off < uint64(len(p)) {
+			p[off] = byte(c.is >> (8 * i))
+		}
+	}
+	return nil
+}
+
+// TestStockRows changes rows of a stock kernel: functions of real objects no longer
+// match when what a row says is another thing, and still do when it is the line.
+func TestStockRows(t *testing.T) {
+	for _, series := range stockKernels {
+		t.Run(series, func(t *testing.T) {
+			k := vm.Need(t, series)
+			vmlinux, err := k.Vmlinux(t.Context())
+			if errors.Is(err, deb.ErrUnavailable) {
+				testenv.Skip(t, "%v", err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			img, checked := mustKernel(t, vmlinux), [rowKinds]int{}
+			for _, source := range []string{"mm/memory.c", "kernel/signal.c"} {
+				path, err := kbuild.Need(t, k).Compile(t.Context(), source)
+				if err != nil {
+					t.Fatal(err)
+				}
+				pre := mustOpen(t, path)
+				r := mustMatch(t, pre, img, Options{})
+				rows := findRows(pre)
+				for id := range pre.Functions() {
+					f := r.Func(id)
+					if f == nil || f.Verdict != Matched {
+						continue
+					}
+					for i, row := range rows[id] {
+						if checked[row.table]++; i == 0 && checked[row.table] <= 4 { // the others are only counted
+							flipRow(t, pre, img, f, row)
+						}
+					}
+				}
+			}
+			t.Logf("%d rows about bugs and %d about faults compared", checked[0], checked[1])
+			if checked[0] == 0 || checked[1] == 0 {
+				t.Error("that is too few")
+			}
+		})
+	}
+}
+
+// flipRow changes each part of the row of run that is about the same place.
+func flipRow(t *testing.T, pre *elfdiff.Object, img *Image, f *FuncResult, row codeRow) {
+	t.Helper()
+	at, start := f.Address+f.RunOffset(row.off), one(t, img, rowTables[row.table].start).Addr
+	end := one(t, img, rowTables[row.table].stop).Addr
+	b := make([]byte, end-start)
+	if err := img.ReadAddr(b, start); err != nil {
+		t.Fatal(err)
+	}
+	for off := 0; off < len(b); off += rowSize {
+		if start+uint64(off)+uint64(int64(int32(le32(b[off:])))) != at {
+			continue
+		}
+		for _, c := range []struct {
+			field  int
+			by     uint32
+			wanted Verdict
+			bug    bool // of bugs only
+		}{{0, 1, Mismatch, false}, {4, 1, Mismatch, false}, {8, 1 << 17, Mismatch, false}, {8, 1, Matched, true}, {8, bugDone << 16, Matched, true}} {
+			if c.bug && row.table != 0 {
+				continue
+			}
+			place := off + c.field
+			mem := &changed{img.mem, start + uint64(place), le32(b[place:]) ^ c.by}
+			other, err := NewImage(mem, img.Regions(), img.Modules(), img.Symbols())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := mustMatch(t, pre, other, Options{}).Func(f.Atom)
+			if got.Verdict != c.wanted || got.Verdict == Mismatch && got.Mismatch.Reason != ReasonTable {
+				t.Errorf("%s+%#x, %s: field %d changed by %#x: %v, want %v: %v", f.Name, row.off, rowTables[row.table].section, c.field, c.by, got.Verdict, c.wanted, got.Mismatch)
+			}
+		}
+		return
+	}
+	t.Errorf("%s+%#x has no row in %s", f.Name, row.off, rowTables[row.table].section)
+}
