@@ -11,15 +11,37 @@ import (
 // but those in holes are equal, and no instruction has to be decoded; only when
 // they are not, both sides are walked instruction by instruction.
 func (m *matcher) compareCode(t *trial, a *elfdiff.Atom) *MismatchError {
-	if r := m.view.regionAt(t.addr); r == nil || !r.Exec {
+	r := m.view.regionAt(t.addr)
+	if r == nil || !r.Exec {
 		return t.fail(ReasonImplausible, 0, 0, "%s at %#x: code lies in executable memory", a.Name, t.addr)
 	}
-	if err := m.wellFormed(t, a); err != nil {
-		return err
+	pl := m.planOf(a.ID)
+	if t.away || t.addr+a.Size > r.End {
+		pl = nil // what others found out does not hold there
+	}
+	if pl == nil {
+		if err := m.wellFormed(t, a); err != nil {
+			return err
+		}
 	}
 	run, err := m.view.bytes(t.addr, a.Size)
+	if err == nil && pl != nil && (pl.plain && !m.rewritten(t.addr) || len(m.sitesOf(a.ID)) == 0) {
+		m.newComparison(r)
+		if m.comparePlain(t, a, pl, run) {
+			t.size = a.Size
+			if e := m.goesOn(t, a); e != nil {
+				return e
+			}
+			if !pl.jumps {
+				return m.compareRows(t, a)
+			}
+			return m.compareTables(t, a)
+		}
+		t.binds, t.consts = t.binds[:0], t.consts[:0]
+	}
 	if err == nil && m.equalOutside(a, run) {
-		if ok, e := m.solveAll(t, a, run); ok {
+		m.newComparison(r)
+		if ok, e := m.solveAll(t, a, pl, run); ok {
 			if t.size = a.Size; e != nil {
 				return e
 			}
@@ -39,8 +61,9 @@ func (m *matcher) goesOn(t *trial, a *elfdiff.Atom) *MismatchError {
 	if !m.img.kernel || m.opt.NoSymbols {
 		return nil
 	}
-	for _, s := range m.img.symbolsAt(t.addr) {
-		if s.Name != a.Name || s.Spread || s.Size <= t.size || m.isFilled(t.addr+t.size, t.addr+s.Size) {
+	for _, i := range m.namesakes(a) {
+		s := &m.img.symbols[i]
+		if s.Addr != t.addr || int(i) >= m.img.static || s.Spread || s.Size <= t.size || m.isFilled(t.addr+t.size, t.addr+s.Size) {
 			continue
 		}
 		return t.fail(ReasonBytes, a.Size, t.size, "%s has %d bytes more", s.Name, s.Size-t.size)
@@ -50,12 +73,18 @@ func (m *matcher) goesOn(t *trial, a *elfdiff.Atom) *MismatchError {
 
 // solveAll solves the references of a function whose bytes outside of holes and
 // sites are equal. ok is false when a site holds nothing that is legal.
-func (m *matcher) solveAll(t *trial, a *elfdiff.Atom, run []byte) (ok bool, e *MismatchError) {
+func (m *matcher) solveAll(t *trial, a *elfdiff.Atom, pl *plan, run []byte) (ok bool, e *MismatchError) {
 	sites := m.sitesOf(a.ID)
 	for i := 0; i < len(a.Refs) || len(sites) > 0; {
 		if len(sites) == 0 || i < len(a.Refs) && a.Refs[i].Offset < sites[0].off {
 			off := a.Refs[i].Offset
-			if e := m.solve(t, a, i, run[off:], t.addr+off); e != nil {
+			var e *MismatchError
+			if pl != nil {
+				e = m.solveClass(t, a, &pl.holes[i], i, run[off:], t.addr+off)
+			} else {
+				e = m.solve(t, a, i, run[off:], t.addr+off)
+			}
+			if e != nil {
 				return true, e
 			}
 			i++

@@ -98,7 +98,7 @@ func (m *matcher) count(props []proposal) map[key]*tally {
 				t = new(tally)
 				tallies[b.key] = t
 			}
-			t.add(b.value, m.weight(p, b.own))
+			t.add(b.value, m.weight(p, b.own)*(1+int(b.more)))
 		}
 	}
 	return tallies
@@ -192,7 +192,7 @@ func (m *matcher) commitConsts(t *trial) {
 		t, work = work[len(work)-1], work[:len(work)-1]
 		for _, i := range t.consts {
 			b := &t.binds[i]
-			if c := m.trials[node{elfdiff.AtomID(b.key.id), b.value}]; c != nil && !c.committed {
+			if c := m.trials.of(node{elfdiff.AtomID(b.key.id), b.value}); c != nil && !c.committed {
 				c.committed = true
 				work = append(work, c)
 			}

@@ -31,7 +31,20 @@ type matcher struct {
 	atomNames   [][]place            // by atom, nil for what was not looked up
 	symbolNames [][]place            // by symbol, likewise
 	files       []elfobj.SymbolIndex // the STT_FILE symbols of pre, behind a 0
-	trials      map[node]*trial
+	trials      trials
+	spareUse    *use
+	spareBinds  []binding // for the trial that is being made
+	spareConsts []int32
+	bindSlab    []binding // what trials that succeeded share
+
+	plans      []plan // of funcs
+	classes    []class
+	classBinds []binding // what the classes mean
+	// epoch counts the changes of what classModule and classVolatile say of
+	// the region that the classes hold for, serial the comparisons.
+	epoch, serial uint32
+	classModule   int
+	classVolatile bool
 
 	funcs []fn
 	fnOf  []int32 // by atom: index into funcs, -1 for what is no function
@@ -78,10 +91,11 @@ type fn struct {
 	by    Evidence
 	weak  bool
 	open  bool
-	freed bool   // a running kernel has it no more
-	fixed int    // bytes outside of holes
-	done  *trial // when matched
-	fail  *trial // the failed trial that got furthest
+	freed bool    // a running kernel has it no more
+	fixed int     // bytes outside of holes
+	named []int32 // see namesakes
+	done  *trial  // when matched
+	fail  *trial  // the failed trial that got furthest
 	err   *MismatchError
 	// places are the run addresses of places inside the function that others
 	// refer to.
@@ -110,7 +124,7 @@ func newMatcher(ctx context.Context, pre *elfdiff.Object, img *Image, opt Option
 		atomNames:   make([][]place, len(pre.Atoms)),
 		symbolNames: make([][]place, len(pre.Symbols())),
 		linked:      slices.ContainsFunc(img.tables, func(f func() *tables) bool { return f != nil }),
-		trials:      make(map[node]*trial),
+		trials:      trials{byAtom: make([]*trial, len(pre.Atoms))},
 		values:      make(map[key]*value),
 		watch:       make(map[key][]int32),
 	}
@@ -135,6 +149,7 @@ func newMatcher(ctx context.Context, pre *elfdiff.Object, img *Image, opt Option
 		m.fnOf[id] = int32(len(m.funcs))
 		m.funcs = append(m.funcs, fn{atom: a, open: true, fixed: fixedBytes(a), weak: m.isWeakAtom(a)})
 	}
+	m.makePlans()
 	m.queued = make([]bool, len(m.funcs))
 	m.atomAt = make([]*value, len(pre.Atoms))
 	m.claims = make([]claim, len(pre.Atoms))

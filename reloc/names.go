@@ -46,6 +46,21 @@ func (m *matcher) atomPlaces(id elfdiff.AtomID) []place {
 	return strong
 }
 
+// namesakes returns the symbols of run that have the name of a function, by index.
+func (m *matcher) namesakes(a *elfdiff.Atom) []int32 {
+	i := m.fnOf[a.ID]
+	if i < 0 {
+		return nil // an empty section
+	}
+	f := &m.funcs[i]
+	if f.named == nil {
+		if f.named = m.img.byName()[a.Name]; f.named == nil {
+			f.named = []int32{}
+		}
+	}
+	return f.named
+}
+
 // symbolPlaces returns where run has symbols with the name of one that pre
 // doesn't define.
 func (m *matcher) symbolPlaces(i elfobj.SymbolIndex) []place {

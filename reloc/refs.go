@@ -32,7 +32,7 @@ func (u *use) bind(space space, id int32, value uint64, soft bool) {
 
 // solvers has a row for each expression that a field can hold. Expressions
 // without one occur in the large code model only, which counts from the GOT.
-var solvers = map[amd64.Expr]func(*matcher, *use) *MismatchError{
+var solvers = [...]func(*matcher, *use) *MismatchError{
 	amd64.ExprNone:     func(*matcher, *use) *MismatchError { return nil },
 	amd64.ExprAbs:      (*matcher).solvePlace,
 	amd64.ExprPC:       (*matcher).solvePlace,
@@ -48,6 +48,14 @@ var solvers = map[amd64.Expr]func(*matcher, *use) *MismatchError{
 	amd64.ExprSize:     (*matcher).solveSize,
 }
 
+// solverOf returns the row of an expression, or nil.
+func solverOf(e amd64.Expr) func(*matcher, *use) *MismatchError {
+	if int(e) < len(solvers) {
+		return solvers[e]
+	}
+	return nil
+}
+
 // solve turns one relocation around: field is what run has at address p.
 func (m *matcher) solve(t *trial, a *elfdiff.Atom, i int, field []byte, p uint64) *MismatchError {
 	return m.solveRef(t, a, &a.Refs[i], field, p)
@@ -56,29 +64,40 @@ func (m *matcher) solve(t *trial, a *elfdiff.Atom, i int, field []byte, p uint64
 // solveRef is solve for a reference that may be one of another atom's, which the
 // atom has taken over.
 func (m *matcher) solveRef(t *trial, a *elfdiff.Atom, r *elfdiff.Ref, field []byte, p uint64) *MismatchError {
-	u := use{t: t, a: a, r: r, p: p}
+	u := m.spareUse
+	if m.spareUse = nil; u == nil {
+		u = new(use)
+	}
+	*u = use{t: t, a: a, r: r, p: p}
+	e := m.solveUse(u, field)
+	m.spareUse = u
+	return e
+}
+
+func (m *matcher) solveUse(u *use, field []byte) *MismatchError {
+	r := u.r
 	var ok bool
 	if u.h, ok = amd64.HowtoOf(r.Type); !ok {
 		return u.fail(ReasonUnsupported, "relocation type %d", r.Type)
 	}
-	fn := solvers[u.h.Expr]
+	fn := solverOf(u.h.Expr)
 	if fn == nil {
 		return u.fail(ReasonUnsupported, "%s", u.h.Name)
 	}
 	if u.h.Size == 0 {
 		return nil
 	}
-	s, err := u.h.Solve(field, r.Addend, p)
+	s, err := u.h.Solve(field, r.Addend, u.p)
 	if err != nil {
 		e := u.fail(ReasonUnsupported, "%s", u.h.Name)
 		e.Err = err
 		return e
 	}
 	u.s = s
-	if u.h.PCRel && u.h.Size == 4 && m.rewritten(p) {
-		m.uncount(&u)
+	if u.h.PCRel && u.h.Size == 4 && m.rewritten(u.p) {
+		m.uncount(u)
 	}
-	return fn(m, &u)
+	return fn(m, u)
 }
 
 // uncount takes back what call depth tracking does to calls: they lead to the
@@ -217,8 +236,12 @@ func (m *matcher) bindSymbol(u *use) *MismatchError {
 	if u.h.Expr == amd64.ExprPLT && (r == nil || !r.Exec && !r.Freed) {
 		return u.fail(ReasonImplausible, "%s would be at %#x, where nothing can execute", sym.Name, u.s)
 	}
-	if known := m.symbolPlaces(u.r.Sym); len(known) > 0 && !m.knownAt(known, u.s, NoModule) {
-		return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which is at %#x", m.runName(u.s), sym.Name, known[0].addr)
+	if known := m.symbolPlaces(u.r.Sym); len(known) > 0 {
+		if !m.knownAt(known, u.s, NoModule) {
+			return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which is at %#x", m.runName(u.s), sym.Name, known[0].addr)
+		}
+		u.bind(inAddress, int32(u.r.Sym), u.s, false)
+		return nil
 	}
 	if i := m.moduleOf(u.s); i != NoModule && m.img.full[i] && !m.opt.NoSymbols && !m.img.namesAt(sym.Name, u.s) && !omitted(m.img, sym.Name) {
 		return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which the module's symbols don't know there", m.runName(u.s), sym.Name)

@@ -144,5 +144,5 @@ func (w *walker) solveAs(k, j int, typ uint32, addend int64) {
 		return
 	}
 	u.s = s
-	w.t.err = solvers[h.Expr](w.m, &u)
+	w.t.err = solverOf(h.Expr)(w.m, &u)
 }

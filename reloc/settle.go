@@ -260,7 +260,7 @@ func (m *matcher) closure(t *trial) []binding {
 			if own {
 				ref = b.ref
 			}
-			if c := m.trials[n]; c != nil && !seen[n] && !c.committed {
+			if c := m.trials.of(n); c != nil && !seen[n] && !c.committed {
 				seen[n] = true
 				work = append(work, item{c, ref})
 			}

@@ -171,6 +171,9 @@ func (x *siteMatch) asPre(s *site, run []byte, p uint64) bool {
 // agrees reports whether run's symbols have the symbol of a reference where its
 // field leads.
 func (x *siteMatch) agrees(r *elfdiff.Ref, field []byte, p uint64) bool {
+	if r.Target == elfdiff.NoAtom && len(field) >= 4 && x.m.knownAt(x.m.symbolPlaces(r.Sym), p+4+uint64(int64(int32(le32(field)))), NoModule) {
+		return true
+	}
 	name := x.m.sym(r.Sym).Name
 	return name != "" && !x.m.opt.NoSymbols && len(field) >= 4 && x.m.img.namesAt(name, p+4+uint64(int64(int32(le32(field)))))
 }

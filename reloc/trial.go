@@ -2,6 +2,7 @@ package reloc
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
 )
@@ -35,6 +36,7 @@ type binding struct {
 	key   key
 	value uint64
 	ref   uint64
+	more  uint32 // how many more references of that atom say the same
 	// soft says that the value is a hint only: the reference may have been
 	// preempted, or the literal it leads to has no identity.
 	soft bool
@@ -57,6 +59,9 @@ type trial struct {
 	consts  []int32 // indices into binds of constants whose content is a part of this
 	patches []Patch
 	err     *MismatchError
+
+	next  *trial // of the same atom, tried before
+	count int32  // of those
 
 	// away says that it is code that is live elsewhere, for which the places of
 	// constants are not those of pre's module; see follow.
@@ -94,18 +99,83 @@ func (t *trial) fail(r Reason, off, runOff uint64, format string, args ...any) *
 // try compares an atom with run at an address, once.
 func (m *matcher) try(id elfdiff.AtomID, addr uint64) *trial {
 	n := node{id, addr}
-	if t, ok := m.trials[n]; ok {
+	if t := m.trials.of(n); t != nil {
 		return t
 	}
-	t := &trial{node: n}
-	m.trials[n] = t
+	t := m.trials.add(n)
+	binds, consts := m.spareBinds, m.spareConsts
+	m.spareBinds, m.spareConsts = nil, nil
+	t.binds, t.consts = binds[:0], consts[:0]
 	if a := m.pre.Atom(id); a.Kind == elfdiff.Func {
 		t.err = m.compareCode(t, a)
 	} else {
 		t.err = m.compareData(t, a)
 	}
+	m.spareBinds, m.spareConsts = t.binds, t.consts
 	if t.err != nil {
 		t.binds, t.consts, t.patches = nil, nil, nil
+		return t
+	}
+	t.binds, t.consts = m.keepBinds(t.binds), slices.Clone(t.consts)
+	return t
+}
+
+// bindSlab is how many bindings are made room for at a time.
+const bindSlab = 512
+
+// keepBinds copies what a trial has found to where it stays.
+func (m *matcher) keepBinds(list []binding) []binding {
+	n := len(list)
+	if n > cap(m.bindSlab)-len(m.bindSlab) {
+		m.bindSlab = make([]binding, 0, max(n, min(bindSlab, 16+2*cap(m.bindSlab))))
+	}
+	at := len(m.bindSlab)
+	m.bindSlab = append(m.bindSlab, list...)
+	return m.bindSlab[at : at+n : at+n]
+}
+
+// trials are those of one matching. Most atoms are tried at few places.
+type trials struct {
+	byAtom []*trial // the latest of each atom
+	more   map[node]*trial
+	slab   []trial
+}
+
+// maxListed is how many trials of an atom are looked through one by one.
+const maxListed = 8
+
+// of returns the trial of an atom at an address, nil when there was none.
+func (l *trials) of(n node) *trial {
+	t := l.byAtom[n.atom]
+	for k := 0; t != nil; t, k = t.next, k+1 {
+		if t.addr == n.addr {
+			return t
+		}
+		if k == maxListed {
+			return l.more[n]
+		}
+	}
+	return nil
+}
+
+// add makes a trial.
+func (l *trials) add(n node) *trial {
+	if len(l.slab) == cap(l.slab) {
+		l.slab = make([]trial, 0, min(8+2*cap(l.slab), 128))
+	}
+	l.slab = append(l.slab, trial{node: n, next: l.byAtom[n.atom]})
+	t := &l.slab[len(l.slab)-1]
+	l.byAtom[n.atom] = t
+	if t.next != nil {
+		t.count = t.next.count + 1
+	}
+	if t.count >= maxListed {
+		if l.more == nil {
+			l.more = make(map[node]*trial)
+		}
+		for x := t; x != nil && (t.count == maxListed || x == t); x = x.next {
+			l.more[x.node] = x
+		}
 	}
 	return t
 }

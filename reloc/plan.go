@@ -1,0 +1,386 @@
+package reloc
+
+import (
+	"encoding/binary"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// A plan is what of comparing a function does not depend on where it is tried. It
+// is made once, since a function may be tried at many places, and one pass over
+// small records is quicker than one over all that is known of a reference.
+type plan struct {
+	holes []hole // one for each reference
+	// ok says that the holes are in order and inside, and of types that this
+	// package knows; otherwise there is no plan.
+	ok bool
+	// plain says that all sites may be compared like other code, where nothing
+	// has been rewritten: when their bytes are those of pre, and what the
+	// holes in them mean is what it may mean, they hold what pre has there.
+	plain bool
+	// jumps says that it refers to jump tables.
+	jumps bool
+}
+
+// hole is a field that a reference owns.
+type hole struct {
+	off   uint32
+	class int32 // index into matcher.classes, -1: each is looked at on its own
+	// s is the field, with its sign or without, and this, and the run address
+	// of the field when it is relative.
+	adj   uint64
+	form  form
+	size  uint8
+	flags uint8
+}
+
+// form says how a field is read.
+type form uint8
+
+const (
+	formNone   form = iota // none, or one that is left to Howto.Solve
+	formRel32              // 4 bytes, signed, relative
+	formSigned             // 4 bytes, signed
+	formZero               // 4 bytes, unsigned
+	formWord               // 8 bytes
+)
+
+// Flags of a hole.
+const (
+	holeLoose   = 1 << iota // in a site whose branch may lead elsewhere; see siteRow.loose
+	holeGuarded             // in code that an alternative may stand for; see siteMatch.mayMean
+)
+
+// class stands for all references that mean the same, so that what one of them was
+// found to mean, and was found to be possible, need not be looked at again. What a
+// reference means depends on its class, what its field holds, and the region that
+// holds it, of which only the module and whether code is rewritten there matter.
+type class struct {
+	s      uint64 // what was solved, by the latest that was looked at
+	epoch  uint32 // of s; see matcher.epoch
+	serial uint32 // the comparison that it was met in last
+	at     int32  // its first binding in that trial
+	from   int32  // its bindings, in matcher.classBinds
+	n      uint8  // their number
+	konst  int8   // which of them is of a constant whose content is a part of the trial, or -1
+}
+
+// classKey is what makes a class. Classes of the same target are in a list.
+type classKey struct {
+	sym    elfobj.SymbolIndex
+	target elfdiff.AtomID
+	off    int64
+	expr   amd64.Expr
+	flags  uint8
+	next   int32
+}
+
+// maxClasses bounds the classes that are looked at for one more reference to a
+// target. One that is referred to in more ways has classes that are there twice.
+const maxClasses = 16
+
+// planner makes the plans of all functions.
+type planner struct {
+	m        *matcher
+	byAtom   []int32 // by target: its latest class, from 1
+	bySymbol []int32 // by symbol, of those that pre does not define
+	keys     []classKey
+	slab     []hole
+}
+
+func (m *matcher) makePlans() {
+	n := 0
+	for i := range m.funcs {
+		n += len(m.funcs[i].atom.Refs)
+	}
+	p := &planner{m: m, byAtom: make([]int32, len(m.pre.Atoms)), bySymbol: make([]int32, len(m.pre.Symbols())), slab: make([]hole, 0, n)}
+	m.plans = make([]plan, len(m.funcs))
+	for i := range m.funcs {
+		m.plans[i] = p.plan(m.funcs[i].atom)
+	}
+	m.classes = make([]class, len(p.keys))
+	m.epoch = 1
+}
+
+// planOf returns the plan of a function, nil when there is none.
+func (m *matcher) planOf(id elfdiff.AtomID) *plan {
+	i := m.fnOf[id]
+	if i < 0 || !m.plans[i].ok {
+		return nil
+	}
+	return &m.plans[i]
+}
+
+func (p *planner) plan(a *elfdiff.Atom) plan {
+	if a.NoBits || uint64(len(a.Bytes)) != a.Size || a.Size >= 1<<31 {
+		return plan{}
+	}
+	first := len(p.slab)
+	out := plan{ok: true, plain: true}
+	sites := p.m.sitesOf(a.ID)
+	end, siteEnd, flags := uint64(0), uint64(0), uint8(0)
+	for i := range a.Refs {
+		r := &a.Refs[i]
+		h, ok := amd64.HowtoOf(r.Type)
+		if !ok || solverOf(h.Expr) == nil || r.Offset < end || r.Offset+uint64(h.Size) > a.Size || r.Offset+uint64(h.Size) < r.Offset {
+			p.slab = p.slab[:first]
+			return plan{}
+		}
+		end = r.Offset + uint64(h.Size)
+		for len(sites) > 0 && sites[0].off <= r.Offset {
+			var n int
+			siteEnd, n = cluster(sites)
+			flags, ok = plainFlags(a, sites[:n], siteEnd)
+			out.plain = out.plain && ok
+			sites = sites[n:]
+		}
+		x := hole{off: uint32(r.Offset), class: -1, size: h.Size}
+		if r.Offset < siteEnd {
+			x.flags = flags
+			out.plain = out.plain && end <= siteEnd && (x.flags&holeLoose == 0 || h.PCRel && h.Size == 4 && r.Addend == -4)
+		}
+		p.classify(&x, r, h)
+		if r.Target != elfdiff.NoAtom && p.m.pre.Atom(r.Target).Jumps {
+			out.jumps = true
+		}
+		p.slab = append(p.slab, x)
+	}
+	for len(sites) > 0 {
+		n := 0
+		siteEnd, n = cluster(sites)
+		_, ok := plainFlags(a, sites[:n], siteEnd)
+		out.plain = out.plain && ok
+		sites = sites[n:]
+	}
+	out.holes = p.slab[first:len(p.slab):len(p.slab)]
+	return out
+}
+
+// plainFlags returns the flags of holes in a cluster of sites. ok is false when it
+// has to be looked at by the rows of its sites even if it holds what pre has.
+func plainFlags(a *elfdiff.Atom, sites []site, end uint64) (flags uint8, ok bool) {
+	if end-sites[0].off > maxCluster {
+		return 0, false
+	}
+	for i := range sites {
+		s := &sites[i]
+		if s.row.whole && (len(sites) > 1 || !isLabelNop(a.Bytes[s.off:s.end()]) || len(refsIn(a.Refs, s.off, s.end())) > 0) {
+			return 0, false
+		}
+		if s.row.loose {
+			flags |= holeLoose
+		}
+		if s.row.legal == nil {
+			flags |= holeGuarded
+		}
+	}
+	return flags, true
+}
+
+// isLabelNop reports whether code is a jump label that is off.
+func isLabelNop(b []byte) bool {
+	return isLabelForm(b) && b[0] != 0xe9 && b[0] != 0xeb
+}
+
+// classify finds the class of a reference, if what it means depends on nothing but
+// that.
+func (p *planner) classify(x *hole, r *elfdiff.Ref, h *amd64.Howto) {
+	switch h.Expr {
+	case amd64.ExprPC, amd64.ExprPLT:
+		if h.Size == 4 {
+			x.form = formRel32
+		}
+	case amd64.ExprAbs:
+		switch {
+		case h.Size == 4 && h.Overflow == amd64.Signed:
+			x.form = formSigned
+		case h.Size == 4:
+			x.form = formZero
+		case h.Size == 8 && !p.m.linked: // else the place tells, too: solveSlotWord
+			x.form = formWord
+		}
+	}
+	if x.form == formNone {
+		return
+	}
+	x.adj = -uint64(r.Addend)
+	k := classKey{sym: r.Sym, target: r.Target, off: r.TargetOff, expr: h.Expr, flags: x.flags << 4}
+	if r.Implicit {
+		k.flags |= 1
+	}
+	if r.Edge {
+		k.flags |= 2
+	}
+	if x.form == formWord {
+		k.flags |= 4
+	}
+	head := &p.bySymbol[r.Sym]
+	if r.Target != elfdiff.NoAtom {
+		head = &p.byAtom[r.Target]
+	}
+	n := 0
+	for i := *head; i != 0 && n < maxClasses; i, n = p.keys[i-1].next, n+1 {
+		if k.next = p.keys[i-1].next; p.keys[i-1] == k {
+			x.class = i - 1
+			return
+		}
+	}
+	k.next = *head
+	p.keys = append(p.keys, k)
+	*head = int32(len(p.keys))
+	x.class = *head - 1
+}
+
+// newComparison starts one in a region: what classes were found to mean in a
+// module does not hold in another.
+func (m *matcher) newComparison(r *Region) {
+	m.serial++
+	if r.Module != m.classModule || r.Volatile != m.classVolatile {
+		m.classModule, m.classVolatile = r.Module, r.Volatile
+		m.epoch++
+	}
+}
+
+// comparePlain compares a function with run as if it had no sites. ok is false when
+// it finds anything that is not as it should be: what that is, is for others to
+// tell. Nothing of it is left in the trial then.
+func (m *matcher) comparePlain(t *trial, a *elfdiff.Atom, pl *plan, run []byte) (ok bool) {
+	pre := a.Bytes
+	n := len(pre)
+	run = run[:n]
+	from := 0
+	for i := range pl.holes {
+		h := &pl.holes[i]
+		off := int(h.off)
+		if !equalGap(pre, run, from, off) {
+			return false
+		}
+		from = off + int(h.size)
+		p := t.addr + uint64(off)
+		s := h.adj
+		switch h.form {
+		case formRel32:
+			s += uint64(int64(int32(binary.LittleEndian.Uint32(run[off:])))) + p
+		case formSigned:
+			s += uint64(int64(int32(binary.LittleEndian.Uint32(run[off:]))))
+		default:
+			if !m.solveHole(t, a, h, i, run[off:], p) {
+				return false
+			}
+			continue
+		}
+		if c := &m.classes[h.class]; c.s == s && c.epoch == m.epoch {
+			if c.serial == m.serial {
+				m.again(t, c)
+			} else {
+				m.take(t, c, uint64(off))
+			}
+		} else if !m.solveHole(t, a, h, i, run[off:], p) {
+			return false
+		}
+	}
+	return equalGap(pre, run, from, n)
+}
+
+// equalGap reports whether [lo, hi) is equal: mostly a few bytes between two holes.
+func equalGap(pre, run []byte, lo, hi int) bool {
+	switch n := hi - lo; {
+	case n <= 0:
+		return true
+	case n <= 8 && lo+8 <= len(pre) && lo+8 <= len(run):
+		return (binary.LittleEndian.Uint64(pre[lo:])^binary.LittleEndian.Uint64(run[lo:]))<<(uint(8-n)*8&63) == 0
+	case n > 8 && n <= 16:
+		return binary.LittleEndian.Uint64(pre[lo:]) == binary.LittleEndian.Uint64(run[lo:]) &&
+			binary.LittleEndian.Uint64(pre[hi-8:]) == binary.LittleEndian.Uint64(run[hi-8:])
+	}
+	return string(pre[lo:hi]) == string(run[lo:hi])
+}
+
+// value reads a field.
+func (h *hole) value(field []byte, p uint64) uint64 {
+	switch h.form {
+	case formRel32:
+		return h.adj + p + uint64(int64(int32(le32(field))))
+	case formSigned:
+		return h.adj + uint64(int64(int32(le32(field))))
+	case formZero:
+		return h.adj + uint64(le32(field))
+	}
+	return h.adj + le64(field)
+}
+
+// solveHole solves reference i where its site, if it is in one, may hold what pre
+// has.
+func (m *matcher) solveHole(t *trial, a *elfdiff.Atom, h *hole, i int, field []byte, p uint64) bool {
+	if h.flags != 0 {
+		r := &a.Refs[i]
+		x := &m.cluster
+		x.m, x.t, x.a, x.live = m, t, a, false
+		if h.flags&holeLoose != 0 && x.named(r) && !x.agrees(r, field, p) {
+			return false
+		}
+		if h.flags&holeGuarded != 0 && !x.mayMean(r, field, p) {
+			return false
+		}
+	}
+	return m.solveClass(t, a, h, i, field, p) == nil
+}
+
+// solveClass solves reference i, unless others of its class were found to mean the
+// same.
+func (m *matcher) solveClass(t *trial, a *elfdiff.Atom, h *hole, i int, field []byte, p uint64) *MismatchError {
+	if h.class < 0 || len(field) < int(h.size) {
+		return m.solve(t, a, i, field, p)
+	}
+	s, c := h.value(field, p), &m.classes[h.class]
+	switch {
+	case c.s != s || c.epoch != m.epoch:
+	case c.serial == m.serial:
+		m.again(t, c)
+		return nil
+	default:
+		m.take(t, c, a.Refs[i].Offset)
+		return nil
+	}
+	nb, nc := len(t.binds), len(t.consts)
+	if e := m.solve(t, a, i, field, p); e != nil {
+		return e
+	}
+	binds := t.binds[nb:]
+	if len(binds) > 8 || len(t.consts) > nc+1 {
+		return nil // none has as many
+	}
+	from := c.from
+	if len(binds) <= int(c.n) {
+		copy(m.classBinds[from:], binds)
+	} else {
+		from = int32(len(m.classBinds))
+		m.classBinds = append(m.classBinds, binds...)
+	}
+	*c = class{s: s, epoch: m.epoch, serial: m.serial, at: int32(nb), from: from, n: uint8(len(binds)), konst: -1}
+	if len(t.consts) > nc {
+		c.konst = int8(t.consts[nc] - int32(nb))
+	}
+	return nil
+}
+
+// take adds what a class means to a trial, by the reference at an offset.
+func (m *matcher) take(t *trial, c *class, off uint64) {
+	c.serial, c.at = m.serial, int32(len(t.binds))
+	for _, b := range m.classBinds[c.from : c.from+int32(c.n)] {
+		b.ref = off
+		t.binds = append(t.binds, b)
+	}
+	if c.konst >= 0 {
+		t.consts = append(t.consts, c.at+int32(c.konst))
+	}
+}
+
+// again counts one more reference of a class that a trial has met.
+func (m *matcher) again(t *trial, c *class) {
+	for i := range t.binds[c.at : c.at+int32(c.n)] {
+		t.binds[int(c.at)+i].more++
+	}
+}
