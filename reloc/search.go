@@ -23,6 +23,7 @@ const (
 // index is the set of windows that one pass over the text looks for.
 type index struct {
 	m      *matcher
+	text   *textIndex // of the whole image, or nil
 	wide   map[uint64][]anchor
 	narrow map[uint32][]anchor
 	bloom  [1 << 13]uint64 // of wide windows, by hash
@@ -44,10 +45,16 @@ func (m *matcher) search() error {
 		}
 		if freq == nil {
 			freq = m.frequencies()
+			defer m.img.text.giveBack(freq)
+			ix.text = m.img.textIndex()
 		}
 		f.small = !ix.add(int32(i), f.atom, freq)
 	}
 	if len(ix.wide)+len(ix.narrow) == 0 {
+		return nil
+	}
+	if ix.text != nil {
+		ix.text.lookUp(ix)
 		return nil
 	}
 	for i := range m.img.regions {
@@ -72,7 +79,7 @@ func (m *matcher) search() error {
 // frequencies counts how often windows occur in pre, by hash: one that is
 // common in pre (a prologue) will be common in run.
 func (m *matcher) frequencies() []uint16 {
-	freq := make([]uint16, 1<<19)
+	freq := m.img.text.counters()
 	for i := range m.funcs {
 		b := m.funcs[i].atom.Bytes
 		for ; len(b) >= wide; b = b[1:] {
@@ -203,8 +210,11 @@ func (ix *index) hit(list []anchor, b []byte, i int, addr uint64) (full bool) {
 		}
 		full = false
 		at := addr + uint64(i) - uint64(w.off)
-		if start := i - int(w.off-w.lo); start >= 0 && start+int(w.hi-w.lo) <= len(b) &&
-			!bytes.Equal(b[start:start+int(w.hi-w.lo)], f.atom.Bytes[w.lo:w.hi]) {
+		if start := i - int(w.off-w.lo); start >= 0 && start+int(w.hi-w.lo) <= len(b) {
+			if !bytes.Equal(b[start:start+int(w.hi-w.lo)], f.atom.Bytes[w.lo:w.hi]) {
+				continue
+			}
+		} else if !ix.m.stretchAt(f.atom, &w, at) {
 			continue
 		}
 		if ok, start := ix.m.mayStart(f.atom, at); ok {
@@ -212,6 +222,13 @@ func (ix *index) hit(list []anchor, b []byte, i int, addr uint64) (full bool) {
 		}
 	}
 	return full
+}
+
+// stretchAt reports whether the stretch of an anchor stands where it would with the
+// function at an address.
+func (m *matcher) stretchAt(a *elfdiff.Atom, w *anchor, addr uint64) bool {
+	b, err := m.view.bytes(addr+uint64(w.lo), uint64(w.hi-w.lo))
+	return err == nil && bytes.Equal(b, a.Bytes[w.lo:w.hi])
 }
 
 // mayStart reports whether a function may start at an address that was found
