@@ -94,7 +94,8 @@ func (o *kernelOracle) field(f *FuncResult, ref *elfdiff.Ref, at uint64, sites [
 		default:
 			return applied{}, false
 		}
-		return applied{at: at, value: value, sym: "a field"}, true
+		symbol := value - uint64(ref.Addend)
+		return applied{at: at, value: value, sym: "a field", fixed: o.slide(symbol, 1) == symbol}, true
 	}
 	return applied{}, false
 }

@@ -30,11 +30,12 @@ func TestLiveModules(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					rows := map[string]int{}
-					for _, x := range findSites(pre) {
-						rows[x.row.name]++
-					}
 					r := mustMatch(t, pre, img, Options{Module: name})
+					rows := make(map[string]int)
+					rewrittenRows(t, pre, r, img, nil, rows)
+					if s.name == "depth" && series == "6.12" && name == "overlay" && rows["call depth"] == 0 {
+						t.Errorf("%s: no padding counts calls", name)
+					}
 					matched, rest := 0, 0
 					for i := range r.Functions {
 						f := &r.Functions[i]
@@ -47,7 +48,7 @@ func TestLiveModules(t *testing.T) {
 							t.Errorf("%s: %s is %v: %v", name, f.Name, f.Verdict, f.Mismatch)
 						}
 					}
-					t.Logf("%s: %d functions match, %d do not, sites: %v", name, matched, rest, rows)
+					t.Logf("%s: %d functions match, %d do not; sites other than in pre: %v", name, matched, rest, rows)
 				}
 			})
 		}
