@@ -44,6 +44,9 @@ func BenchmarkOpenImage(b *testing.B) {
 			{"vmlinux", func() (*Image, error) { return OpenKernel(vmlinux) }},
 			{"vmlinuz", func() (*Image, error) { return OpenKernel(k.Image) }},
 			{"module", func() (*Image, error) { return OpenModule(module, ModuleOptions{Kernel: kernel}) }},
+			{"loaded module", func() (*Image, error) {
+				return OpenModule(module, ModuleOptions{Kernel: kernel, Sections: benchSections(b, image)})
+			}},
 			{"kcore", func() (*Image, error) { return NewRunning(root) }},
 			{"dump", func() (*Image, error) { return OpenDump(dump, Dump{Base: base, Symbols: vmlinux}) }},
 			{"gdb", func() (*Image, error) { return OpenGDB(b.Context(), port, vmlinux) }},
@@ -51,6 +54,29 @@ func BenchmarkOpenImage(b *testing.B) {
 			b.Run(release+"/"+kind.name, func(b *testing.B) { benchOpen(b, kind.open) })
 		}
 	}
+}
+
+// benchSections says where the sections of a module are, as the kernel does of one
+// that is loaded.
+func benchSections(b *testing.B, module []byte) map[string]uint64 {
+	b.Helper()
+	f, err := elf.NewFile(bytes.NewReader(module))
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, at := make(map[string]uint64), uint64(0xffffffffc0300000)
+	for _, pass := range []elf.SectionFlag{elf.SHF_EXECINSTR, 0, elf.SHF_WRITE} { // kinds are apart
+		for _, s := range f.Sections {
+			if s.Flags&elf.SHF_ALLOC == 0 || s.Flags&(elf.SHF_EXECINSTR|elf.SHF_WRITE) != pass || s.Size == 0 {
+				continue
+			}
+			at = (at + 63) &^ 63
+			out[s.Name] = at
+			at += s.Size
+		}
+		at = (at + 0xfff) &^ 0xfff
+	}
+	return out
 }
 
 func benchOpen(b *testing.B, open func() (*Image, error)) {
