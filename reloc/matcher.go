@@ -26,6 +26,7 @@ type matcher struct {
 	sites       []site
 	siteAt      []int32 // by atom: where its sites start
 	rows        map[elfdiff.AtomID][]codeRow
+	rowHints    [rowKinds]int
 	cluster     siteMatch
 	linked      bool                 // a dynamic linker links run
 	atomNames   [][]place            // by atom, nil for what was not looked up

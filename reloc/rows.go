@@ -126,7 +126,7 @@ func (m *matcher) compareRows(t *trial, a *elfdiff.Atom) *MismatchError {
 		if all == nil {
 			continue
 		}
-		run := rowsIn(all, t.addr, t.addr+t.size)
+		run := rowsIn(all, t.addr, t.addr+t.size, &m.rowHints[k])
 		for i := range rows {
 			if int(rows[i].table) != k {
 				continue
@@ -144,13 +144,29 @@ func (m *matcher) compareRows(t *trial, a *elfdiff.Atom) *MismatchError {
 	return nil
 }
 
-// rowsIn returns the rows about [lo, hi).
-func rowsIn(rows []runRow, lo, hi uint64) []runRow {
-	find := func(addr uint64) int {
-		i, _ := slices.BinarySearchFunc(rows, addr, func(r runRow, a uint64) int { return cmp.Compare(r.at, a) })
-		return i
+// rowsIn returns the rows about [lo, hi). hint is where those of the latest
+// function were: the functions of an object are near each other.
+func rowsIn(rows []runRow, lo, hi uint64, hint *int) []runRow {
+	i := *hint
+	if i > 0 && rows[i-1].at >= lo || i+4 < len(rows) && rows[i+4].at < lo {
+		j := len(rows)
+		for i = 0; i < j; {
+			if mid := int(uint(i+j) / 2); rows[mid].at < lo {
+				i = mid + 1
+			} else {
+				j = mid
+			}
+		}
 	}
-	return rows[find(lo):find(hi)]
+	for i < len(rows) && rows[i].at < lo {
+		i++
+	}
+	*hint = i
+	j := i
+	for j < len(rows) && rows[j].at < hi {
+		j++
+	}
+	return rows[i:j]
 }
 
 func (m *matcher) compareRow(t *trial, a *elfdiff.Atom, r *codeRow, run []runRow) *MismatchError {

@@ -9,8 +9,7 @@ import (
 )
 
 // TestTextIndex searches with passes over the memory and with an index of it: the
-// results are the same, also of functions that are there many times, and whose
-// windows lie on the borders of chunks.
+// results are the same, also of functions that are there many times.
 func TestTextIndex(t *testing.T) {
 	testenv.Need(t, "gcc")
 	p := build(t, config{opt: "-O2", link: "pie"}, victims...)
