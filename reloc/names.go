@@ -254,8 +254,9 @@ func (img *Image) symbolize(addr uint64) (string, uint64, bool) {
 }
 
 // omitted reports whether a kernel's list of symbols leaves a name out: those of
-// the list itself are not in it (is_ignored_symbol of scripts/kallsyms.c,
-// Linux 6.1).
+// the list itself are not in it (is_ignored_symbol of scripts/kallsyms.c of
+// Linux 6.1), and what the linker script adds for starting processors was not seen
+// in that of 6.12.
 func omitted(img *Image, name string) bool {
-	return img.kernel && strings.HasPrefix(name, "kallsyms_") && len(img.byName()[name]) == 0
+	return img.kernel && (strings.HasPrefix(name, "kallsyms_") || strings.HasPrefix(name, "init_per_cpu__")) && len(img.byName()[name]) == 0
 }

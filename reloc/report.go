@@ -228,7 +228,11 @@ func (m *matcher) values2symbols(r *Result) {
 		if s.Name == "" || strings.HasPrefix(s.Name, ".L") || s.Type() == elf.STT_FILE || s.Type() == elf.STT_SECTION {
 			continue
 		}
-		if v := m.symbolValue(idx, s); v.Has != 0 {
+		v := m.symbolValue(idx, s)
+		if v.Has&UseAddress != 0 && v.Atom != elfdiff.NoAtom && !r.located[v.Atom] && m.isVariable(v.Atom, s) {
+			r.atoms[v.Atom], r.located[v.Atom] = v.Address, true
+		}
+		if v.Has != 0 {
 			r.Symbols = append(r.Symbols, v)
 		}
 	}
@@ -288,7 +292,7 @@ func (m *matcher) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 			addr = list[0].addr
 		}
 	}
-	if v.Has == 0 && v.Atom == elfdiff.NoAtom {
+	if v.Has == 0 && (v.Atom == elfdiff.NoAtom || m.isVariable(v.Atom, s)) {
 		if addr, hasAddr = m.byNameAlone(idx); hasAddr {
 			v.Has |= UseAddress
 		}
@@ -311,11 +315,17 @@ func (m *matcher) unsure(id elfdiff.AtomID, s *elfobj.Symbol) bool {
 	return isWeak(s) && i >= 0 && m.funcs[i].done != nil && m.funcs[i].by != BySymbol
 }
 
-// byNameAlone returns the address of a symbol that pre doesn't define, and that
-// no matched code tells, since all that refers to it was rewritten: the one
-// global symbol of that name.
+// isVariable reports whether a symbol is that of a variable of pre which no other
+// definition can have replaced: pv_ops, which all that refers to is rewritten.
+func (m *matcher) isVariable(id elfdiff.AtomID, s *elfobj.Symbol) bool {
+	a := m.pre.Atom(id)
+	return a.Kind == elfdiff.Data && s.Bind() == elf.STB_GLOBAL && s.Value == a.Offset
+}
+
+// byNameAlone returns the address of a symbol that no matched code tells, since all
+// that refers to it was rewritten: the one global symbol of that name.
 func (m *matcher) byNameAlone(i elfobj.SymbolIndex) (uint64, bool) {
-	if s := m.sym(i); !m.img.kernel || s.Section != elfobj.SecUndef || s.Bind() == elf.STB_LOCAL {
+	if s := m.sym(i); !m.img.kernel || s.Bind() == elf.STB_LOCAL {
 		return 0, false
 	}
 	list := m.symbolPlaces(i)
