@@ -8,9 +8,8 @@ import (
 
 // kinds of memory that a place of pre may have come to lie in.
 type plausibility struct {
-	what elfdiff.Kind
-	ok   func(r *Region, writable bool) bool // writable: the section in pre has SHF_WRITE
-	why  string
+	ok  func(r *Region, writable bool) bool // writable: the section in pre has SHF_WRITE
+	why string
 	// kernel replaces ok in images of kernels, which mix what is written with
 	// what is not: .rodata holds .data..ro_after_init, .init.data holds
 	// .init.rodata (include/asm-generic/vmlinux.lds.h of Linux 6.1).
@@ -23,15 +22,15 @@ func noCode(r *Region, _ bool) bool { return !r.Exec }
 // address that fails its row was not put there by a linker that had this
 // object in its hands.
 var plausible = [...]plausibility{
-	{elfdiff.Func, func(r *Region, _ bool) bool { return r.Exec }, "code lies in executable memory", nil},
-	{elfdiff.Data, func(r *Region, _ bool) bool { return r.Write }, "variables lie in writable memory", noCode},
-	{elfdiff.Const, func(r *Region, w bool) bool { return r.Read && (w || !r.Write) }, "constants lie in memory that can't be written, but for .data.rel.ro of programs linked without -z relro", noCode},
-	{elfdiff.String, func(r *Region, w bool) bool { return r.Read && (w || !r.Write) }, "literals lie in memory that can't be written", noCode},
-	{elfdiff.Merge, func(r *Region, w bool) bool { return r.Read && (w || !r.Write) }, "literals lie in memory that can't be written", noCode},
-	{elfdiff.LSDA, func(r *Region, _ bool) bool { return r.Read }, "exception tables are read by the unwinder", nil},
-	{elfdiff.Unwind, func(r *Region, _ bool) bool { return r.Read }, "unwinding records are read by the unwinder", nil},
-	{elfdiff.Special, func(r *Region, _ bool) bool { return r.Read }, "tables are read by the program", nil},
-	{elfdiff.Meta, func(*Region, bool) bool { return false }, "notes and debug information are not loaded", nil},
+	elfdiff.Func:    {func(r *Region, _ bool) bool { return r.Exec }, "code lies in executable memory", nil},
+	elfdiff.Data:    {func(r *Region, _ bool) bool { return r.Write }, "variables lie in writable memory", noCode},
+	elfdiff.Const:   {func(r *Region, w bool) bool { return r.Read && (w || !r.Write) }, "constants lie in memory that can't be written, but for .data.rel.ro of programs linked without -z relro", noCode},
+	elfdiff.String:  {func(r *Region, w bool) bool { return r.Read && (w || !r.Write) }, "literals lie in memory that can't be written", noCode},
+	elfdiff.Merge:   {func(r *Region, w bool) bool { return r.Read && (w || !r.Write) }, "literals lie in memory that can't be written", noCode},
+	elfdiff.LSDA:    {func(r *Region, _ bool) bool { return r.Read }, "exception tables are read by the unwinder", nil},
+	elfdiff.Unwind:  {func(r *Region, _ bool) bool { return r.Read }, "unwinding records are read by the unwinder", nil},
+	elfdiff.Special: {func(r *Region, _ bool) bool { return r.Read }, "tables are read by the program", nil},
+	elfdiff.Meta:    {func(*Region, bool) bool { return false }, "notes and debug information are not loaded", nil},
 }
 
 // implausible returns why an atom can't begin at addr, when a reference from
@@ -55,20 +54,19 @@ func (m *matcher) implausible(a *elfdiff.Atom, addr uint64, module int) string {
 		return ""
 	}
 	writable := m.pre.File.Sections[a.Section].Flags&elf.SHF_WRITE != 0
-	for i := range plausible {
-		if p := &plausible[i]; p.what == a.Kind {
-			ok := p.ok
-			if p.kernel != nil && m.img.kernel {
-				ok = p.kernel
-			}
-			if !ok(r, writable) {
-				return p.why
-			}
-			if a.Size > 0 && addr+a.Size-1 >= r.End && m.view.regionAt(addr+a.Size-1) == nil {
-				return "it would reach beyond what is mapped"
-			}
-			return ""
-		}
+	if int(a.Kind) >= len(plausible) || plausible[a.Kind].ok == nil {
+		return ""
+	}
+	p := &plausible[a.Kind]
+	ok := p.ok
+	if p.kernel != nil && m.img.kernel {
+		ok = p.kernel
+	}
+	if !ok(r, writable) {
+		return p.why
+	}
+	if a.Size > 0 && addr+a.Size-1 >= r.End && m.view.regionAt(addr+a.Size-1) == nil {
+		return "it would reach beyond what is mapped"
 	}
 	return ""
 }
