@@ -67,7 +67,7 @@ func TestLiveObjects(t *testing.T) {
 				s.opt.CPUs = 1 // see TestLive
 			}
 			m := vm.New(t, s.opt)
-			img := mustRunning(t, m)
+			img := snapshot(t, mustRunning(t, m)) // the whole kernel is looked at, by each object
 			opts := []Options{{}}
 			if os.Getenv(searchEnv) != "" {
 				opts = append(opts, Options{NoSymbols: true})
@@ -189,6 +189,9 @@ func (b *liveBench) states(t *testing.T, m *vm.Machine) {
 	check := func(name string, want ...string) {
 		t.Helper()
 		img := mustRunning(t, m)
+		if b.dir != "" {
+			img = snapshot(t, img)
+		}
 		judgeAll(t, b.dir, b.paths, img, b.oracle, Options{})
 		b.audit(t, img, enabledFunctions(t, m), want)
 		if got := patchesIn(t, b.paths, img, want); strings.Join(got, "; ") != strings.Join(want, "; ") {
