@@ -327,8 +327,9 @@ func isPadding(b []byte) bool {
 }
 
 // bestName picks the name of an atom: of the symbols at its start a global
-// one, and no weak one that another definition may have replaced, else a sized
-// one, else any; of several the first by name.
+// one, else one with a type, else a sized one, else any; of several the first by
+// name. A weak one comes behind all that are as good, since another definition may
+// have replaced it.
 func (c *cutter) bestName(list []elfobj.SymbolIndex, start uint64) string {
 	best, name := -1, ""
 	for _, i := range list {
@@ -341,17 +342,17 @@ func (c *cutter) bestName(list []elfobj.SymbolIndex, start uint64) string {
 		}
 		rank := 0
 		switch s.Bind() {
-		case elf.STB_LOCAL:
 		case elf.STB_WEAK:
-			rank += 4
+		case elf.STB_LOCAL:
+			rank++
 		default:
 			rank += 8
 		}
 		if t := s.Type(); t == elf.STT_FUNC || t == elf.STT_OBJECT || t == elf.STT_TLS || t == elf.STT_GNU_IFUNC {
-			rank += 2
+			rank += 4
 		}
 		if s.Size > 0 {
-			rank++
+			rank += 2
 		}
 		if rank > best || rank == best && s.Name < name { // not by their order, which is the assembler's
 			best, name = rank, s.Name

@@ -78,8 +78,9 @@ func (m *matcher) room(size uint64, i int32) uint64 {
 }
 
 // isAnchor reports whether a function stands where its file was linked: it is
-// matched, and no weak one that another definition has replaced.
+// matched, and no weak one that another definition may have replaced, which can be
+// anywhere.
 func (m *matcher) isAnchor(i int32) bool {
 	f := &m.funcs[i]
-	return f.done != nil && !f.weak
+	return f.done != nil && (!f.weak || f.by == ByLayout || m.isWeakAt(f.atom.Name, f.done.addr))
 }

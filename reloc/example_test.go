@@ -56,7 +56,7 @@ func ExampleMatch() {
 	// twice       match at 0x400100, by reference
 	// word        match at 0x400110, by reference
 	// choose      match at 0x400130, by search
-	// start       match at 0x4001c0, by search
+	// start       match at 0x4001c0, by layout
 	// choose.cold match at 0x4000f0, by reference
 	// state is at 0x400458
 }

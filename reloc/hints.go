@@ -206,7 +206,7 @@ func (m *matcher) sectionBases() map[elfobj.SectionIndex]uint64 {
 	var bad []elfobj.SectionIndex
 	for i := range m.funcs {
 		f := &m.funcs[i]
-		if f.done == nil {
+		if f.done == nil || m.img.kernel && !m.isAnchor(int32(i)) {
 			continue
 		}
 		base := f.done.addr - f.atom.Offset

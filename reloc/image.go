@@ -88,8 +88,8 @@ type Image struct {
 	kernel  bool // of a kernel or its modules
 	running bool // of a kernel that runs: its code may have been rewritten
 	regions []Region
-	text    *textSearches
-	pieces  *pieces // what was read of a file; nil when it may change
+	pieces  *pieces  // what was read of a file; nil when it may change
+	samples *samples // of a file, for searching; else nil
 	modules []Module
 	symbols []Symbol         // by address, then name; thread-local ones at the end
 	static  int              // number of symbols that have an address
@@ -147,7 +147,9 @@ func newImage(p imageParts) (*Image, error) {
 			return nil, fmt.Errorf("region %#x-%#x: there is no module %d", r.Start, r.End, r.Module)
 		}
 	}
-	img.pieces, img.text = newPieces(img.regions, p.size), new(textSearches)
+	if img.pieces = newPieces(img.regions, p.size); img.pieces != nil {
+		img.samples = newSamples(img)
+	}
 	img.kernel = isKernel(img.regions)
 	img.running = img.kernel && slices.ContainsFunc(img.regions, func(r Region) bool { return r.Exec && r.Volatile })
 	img.tables = append(img.tables, make([]func() *tables, max(1, len(img.modules))-len(img.tables))...)

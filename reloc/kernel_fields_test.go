@@ -38,6 +38,8 @@ func (o *kernelOracle) judgeFields(s *kernelScore, pre *elfdiff.Object, r *Resul
 		at := f.Address - bias + f.RunOffset(ref.Offset)
 		was, ok := o.field(f, ref, at, sites)
 		switch {
+		case !known && g != nil && r.Func(g.ID) != nil && r.Func(g.ID).Replacement != 0:
+			s.weak++ // code that nothing uses any more, since another definition replaced it
 		case !known && (len(o.names[name]) > 0 || ok):
 			s.missing++
 			s.complain("%s: %s+%#x refers to %q, without a value; the linker has %#x", where(pre), f.Name, ref.Offset, name, was.value)

@@ -16,7 +16,7 @@ const flipsEnv = "GOSPLICE_FLIPS"
 // withFlip is an image with one byte changed, which shares everything else.
 func withFlip(img *Image, addr uint64, mask byte) *Image {
 	out := *img
-	out.mem, out.pieces = &flipped{img.mem, addr, mask}, nil
+	out.mem, out.pieces, out.samples = &flipped{img.mem, addr, mask}, nil, nil
 	return &out
 }
 

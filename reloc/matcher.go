@@ -64,6 +64,7 @@ type matcher struct {
 	following bool
 	chains    [][]int32
 	link      []link // by function: its place in the chains
+	told      *facts // what other objects say; see MatchAll
 	// described are the functions that unwinding records of pre describe.
 	described map[elfdiff.AtomID]bool
 }
@@ -103,6 +104,7 @@ type fn struct {
 	places []binding
 	remain []uint64 // candidates that match, while it is open
 	small  bool     // too small to be searched for
+	pinned bool     // other objects leave one place for it
 }
 
 // cand is a place where a function may be.
@@ -184,16 +186,17 @@ func fixedBytes(a *elfdiff.Atom) int {
 }
 
 // isWeakAtom reports whether another definition may have replaced an atom: it
-// has a weak name, and no other that the linker knew.
+// has a weak name, and no other that the linker knew, or that run knows.
 func (m *matcher) isWeakAtom(a *elfdiff.Atom) bool {
 	weak := false
 	for _, i := range a.Symbols {
-		if s := m.sym(i); s.Value != a.Offset || s.Bind() == elf.STB_LOCAL {
-			continue
-		} else if !isWeak(s) {
+		switch s := m.sym(i); {
+		case s.Value != a.Offset:
+		case isWeak(s):
+			weak = true
+		case s.Bind() != elf.STB_LOCAL, s.Type() == elf.STT_FUNC && len(m.places(s)) > 0:
 			return false
 		}
-		weak = true
 	}
 	return weak
 }
@@ -209,19 +212,39 @@ func (m *matcher) sym(i elfobj.SymbolIndex) *elfobj.Symbol {
 }
 
 // run reads like the method: what symbols say, then what bytes say, then weaker
-// and weaker hints, each time as far as it goes.
+// and weaker hints, each time as far as it goes. What is too small to be found at
+// once is searched for last, where it is not known by then.
 func (m *matcher) run() (*Result, error) {
 	m.seedSymbols()
 	if err := m.settle(0); err != nil {
 		return nil, err
 	}
-	if err := m.search(); err != nil {
-		return nil, err
+	for _, look := range []func() error{m.search, m.scanRest} {
+		if err := look(); err != nil {
+			return nil, err
+		}
+		if err := m.solveAllTiers(); err != nil {
+			return nil, err
+		}
 	}
+	return m.result(), nil
+}
+
+// scanRest scans for what the samples of a file do not tell, unless other objects
+// may tell it.
+func (m *matcher) scanRest() error {
+	if m.img.samples == nil || m.told != nil && m.told.early {
+		return nil
+	}
+	return m.scan()
+}
+
+// solveAllTiers settles what can be, with all hints.
+func (m *matcher) solveAllTiers() error {
 	for tier := range tiers {
 		for more := true; more; {
 			if err := m.settle(tier); err != nil {
-				return nil, err
+				return err
 			}
 			more = m.byOrder() // before little is made of a few bytes
 		}
@@ -230,18 +253,18 @@ func (m *matcher) run() (*Result, error) {
 		progress := false
 		for _, hint := range []func() bool{m.byCallees, m.byOrder, m.byPointers, m.byFile, m.byLayout} {
 			if err := m.ctx.Err(); err != nil {
-				return nil, err
+				return err
 			}
 			if hint() {
 				if err := m.settle(len(tiers) - 1); err != nil {
-					return nil, err
+					return err
 				}
 				progress = true
 				break
 			}
 		}
 		if !progress {
-			return m.result(), nil
+			return nil
 		}
 	}
 }
@@ -250,6 +273,10 @@ func (m *matcher) run() (*Result, error) {
 func (m *matcher) seedSymbols() {
 	for i := range m.funcs {
 		f := &m.funcs[i]
+		if f.pinned {
+			m.queue(int32(i))
+			continue
+		}
 		list := m.atomPlaces(f.atom.ID)
 		for _, p := range list {
 			if m.inScope(p.module) && !m.isFreed(p.addr) {

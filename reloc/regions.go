@@ -93,5 +93,12 @@ func (m *matcher) wasFreed(f *fn, places []place) bool {
 // symbol of a linker script: the start or the end of something.
 func (m *matcher) mayBound(addr uint64) bool {
 	regions := m.img.regions
-	return m.img.kernel && addr >= kernelStart && regions[0].Start <= addr && addr <= regions[len(regions)-1].End
+	if !m.img.kernel || addr < regions[0].Start {
+		return false
+	}
+	if addr >= kernelStart {
+		return addr <= regions[len(regions)-1].End
+	}
+	r := m.view.regionAt(addr - 1) // per-CPU variables
+	return r != nil && r.End == addr
 }

@@ -79,7 +79,7 @@ func (m *matcher) verdict(f *fn) FuncResult {
 		out.Verdict, out.By, out.Address, out.Size, out.Shifts = Matched, f.by, f.done.addr, f.done.size, f.done.shifts
 		out.Patches = m.patchesOf(f.done)
 		out.RunName, out.SymPos = m.position(f.atom.Name, f.done.addr)
-	case f.open && (len(f.remain) > 0 || f.small && len(f.cands) == 0):
+	case f.open && (len(f.remain) > 0 || f.small && len(f.cands) == 0 || f.more):
 		out.Verdict, out.Candidates, out.More = Ambiguous, slices.Clone(f.remain), f.more || f.small
 		out.Undecided = m.whatDecides(f)
 	case f.err != nil && !m.chance(f):

@@ -12,18 +12,20 @@ type anchor struct {
 	fn     int32
 	off    uint32 // of the window
 	lo, hi uint32 // of the stretch around it that is compared first
+	rigid  bool   // all of the function is compared; see isRigid
 }
 
 const (
 	wide    = 8   // bytes of a window
 	narrow4 = 4   // of the window of a function that has no wide one
 	stretch = 128 // most bytes that are compared first
+
+	maxRigid = 256 // bytes of a function that is compared as a whole
 )
 
 // index is the set of windows that one pass over the text looks for.
 type index struct {
 	m      *matcher
-	text   *textIndex // of the whole image, or nil
 	wide   map[uint64][]anchor
 	narrow map[uint32][]anchor
 	bloom  [1 << 13]uint64 // of wide windows, by hash
@@ -33,9 +35,36 @@ type index struct {
 func hash64(x uint64) uint32 { return uint32(x * 0x9e3779b97f4a7c15 >> 45) } // 19 bits
 func hash32(x uint32) uint32 { return x * 0x9e3779b1 >> 13 }
 
-// search looks for the functions of which no symbol tells anything: one pass
-// over the executable memory for all of them.
+// search looks for the functions of which no symbol tells anything, by the samples
+// of a file. Those that have none are left: what is found tells where most of them
+// are.
 func (m *matcher) search() error {
+	if m.img.samples == nil {
+		return m.scan()
+	}
+	for i := range m.funcs {
+		f := &m.funcs[i]
+		if !f.open || len(f.cands) > 0 {
+			continue
+		}
+		if err := m.img.samples.take(m.ctx, m.view); err != nil {
+			return err
+		}
+		if f.small = !m.isSearchable(f.atom) || !m.lookUp(int32(i)); !f.small {
+			m.queue(int32(i))
+		}
+	}
+	return nil
+}
+
+// isSearchable reports whether a function has bytes to search for.
+func (m *matcher) isSearchable(a *elfdiff.Atom) bool {
+	return uint64(len(a.Bytes)) == a.Size && canonicalNops(a.Bytes) != len(a.Bytes) && m.wellFormed(&trial{}, a) == nil
+}
+
+// scan looks for the functions that still have no place: one pass over the
+// executable memory for all of them.
+func (m *matcher) scan() error {
 	ix := &index{m: m, wide: make(map[uint64][]anchor), narrow: make(map[uint32][]anchor)}
 	var freq []uint16
 	for i := range m.funcs {
@@ -45,16 +74,11 @@ func (m *matcher) search() error {
 		}
 		if freq == nil {
 			freq = m.frequencies()
-			defer m.img.text.giveBack(freq)
-			ix.text = m.img.textIndex()
 		}
 		f.small = !ix.add(int32(i), f.atom, freq)
+		m.queue(int32(i))
 	}
 	if len(ix.wide)+len(ix.narrow) == 0 {
-		return nil
-	}
-	if ix.text != nil {
-		ix.text.lookUp(ix)
 		return nil
 	}
 	for i := range m.img.regions {
@@ -79,7 +103,7 @@ func (m *matcher) search() error {
 // frequencies counts how often windows occur in pre, by hash: one that is
 // common in pre (a prologue) will be common in run.
 func (m *matcher) frequencies() []uint16 {
-	freq := m.img.text.counters()
+	freq := make([]uint16, 1<<19)
 	for i := range m.funcs {
 		b := m.funcs[i].atom.Bytes
 		for ; len(b) >= wide; b = b[1:] {
@@ -134,7 +158,7 @@ var relaxed = map[uint32]struct{ before, after uint64 }{
 // add picks the rarest window of a function. It returns false when there is
 // none.
 func (ix *index) add(i int32, a *elfdiff.Atom, freq []uint16) bool {
-	if uint64(len(a.Bytes)) != a.Size || canonicalNops(a.Bytes) == len(a.Bytes) || ix.m.wellFormed(&trial{}, a) != nil {
+	if !ix.m.isSearchable(a) {
 		return false
 	}
 	best, count := anchor{}, -1
@@ -146,13 +170,15 @@ func (ix *index) add(i int32, a *elfdiff.Atom, freq []uint16) bool {
 				c += 2 // a redirection or a breakpoint would stand there
 			}
 			if count < 0 || c < count {
-				best, count = anchor{i, uint32(off), uint32(max(lo, off-min(off, stretch/2))), uint32(min(hi, off+stretch/2))}, c
+				best, count = anchor{fn: i, off: uint32(off), lo: uint32(max(lo, off-min(off, stretch/2))), hi: uint32(min(hi, off+stretch/2))}, c
 			}
 		}
 		if hi-lo >= narrow4 && short.hi == 0 {
-			short = anchor{i, uint32(lo), uint32(lo), uint32(hi)}
+			short = anchor{fn: i, off: uint32(lo), lo: uint32(lo), hi: uint32(hi)}
 		}
 	})
+	best.rigid = a.Size <= maxRigid && ix.m.isRigid(a)
+	short.rigid = best.rigid
 	switch {
 	case count >= 0:
 		k := le64(a.Bytes[best.off:])
@@ -215,6 +241,9 @@ func (ix *index) hit(list []anchor, b []byte, i int, addr uint64) (full bool) {
 				continue
 			}
 		} else if !ix.m.stretchAt(f.atom, &w, at) {
+			continue
+		}
+		if first := i - int(w.off); w.rigid && first >= 0 && first+int(f.atom.Size) <= len(b) && !ix.m.equalOutside(f.atom, b[first:first+int(f.atom.Size)]) {
 			continue
 		}
 		if ok, start := ix.m.mayStart(f.atom, at); ok {

@@ -74,7 +74,7 @@ func (m *matcher) propose(i int32, tier int) (proposal, bool) {
 	for _, c := range viable {
 		f.remain = append(f.remain, c.addr)
 	}
-	if len(viable) == 1 && !tooWeak(f, viable[0], tier) {
+	if len(viable) == 1 && !tooWeak(f, viable[0], tier) && !m.doubtful(f, viable[0], tier) {
 		if m.isContested(f, viable[0]) && m.outOfOrder(i, viable[0].addr) {
 			m.misplaced(i, viable[0])
 			return proposal{}, false
@@ -126,6 +126,13 @@ func (m *matcher) misplaced(i int32, c cand) {
 	f.err = t.fail(ReasonConflict, 0, 0, "these bytes are not between those of its neighbours in pre")
 }
 
+// doubtful reports whether a place that only its bytes speak for leads to functions
+// of pre that are not there: one that looks alike, and calls others, in a kernel,
+// where its neighbours may know better.
+func (m *matcher) doubtful(f *fn, c cand, tier int) bool {
+	return m.img.kernel && c.by == BySearch && tier < len(tiers)-1 && !m.calleesMatch(m.check(f.atom.ID, c.addr))
+}
+
 func (m *matcher) proposal(i int32, c cand) proposal {
 	id := m.funcs[i].atom.ID
 	p := proposal{fn: i, t: m.check(id, c.addr), by: c.by}
@@ -168,6 +175,12 @@ func (m *matcher) viable(f *fn) []cand {
 		}
 		if best == nil || err.Offset > f.err.Offset {
 			best, f.err = t, err
+		}
+	}
+	if v := m.atomAt[f.atom.ID]; v != nil && v.soft && f.weak && len(out) > 1 {
+		// Of copies a weak function is the one that its name leads to.
+		if k := slices.IndexFunc(out, func(c cand) bool { return c.addr == v.value }); k >= 0 {
+			out = []cand{{addr: v.value, by: ByReference}}
 		}
 	}
 	if len(out) == 0 && best != nil {

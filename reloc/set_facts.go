@@ -1,0 +1,188 @@
+package reloc
+
+import (
+	"cmp"
+	"debug/elf"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// finding is what the match of one object says to the others of a set. It keeps
+// nothing of the object.
+type finding struct {
+	home    int
+	values  []named           // of global symbols
+	extents map[string]span   // by chain: from the first matched function to the last
+	claims  []span            // of matched functions
+	chains  []string          // those of which nothing is matched
+	fits    map[string][]span // where these may be
+	open    int               // functions without a place
+	matched int
+}
+
+// progress grows with what is known.
+func (f *finding) progress() int { return f.matched + len(f.fits) }
+
+type named struct {
+	name  string
+	value uint64
+}
+
+// span is the addresses from lo up to hi.
+type span struct{ lo, hi uint64 }
+
+// facts is what an object is told of what the others say.
+type facts struct {
+	values map[string]uint64 // of global symbols
+	free   map[string][]span // by chain: where it may be; nil when that is not asked yet
+	pins   map[string]uint64 // by chain: where its first function is
+	early  bool              // there is more to come, so that nothing is scanned for
+}
+
+// hear takes over what other objects say.
+func (m *matcher) hear(f *facts) {
+	m.told = f
+	for i := range m.pre.Symbols() {
+		idx := elfobj.SymbolIndex(i)
+		s := m.sym(idx)
+		v, ok := f.values[s.Name]
+		if !ok || s.Name == "" || s.Bind() == elf.STB_LOCAL || s.Type() == elf.STT_TLS || s.Type() == elf.STT_GNU_IFUNC {
+			continue
+		}
+		id := m.pre.AtomOf(idx)
+		switch {
+		case s.Section == elfobj.SecUndef:
+			m.set(key{space: inAddress, id: int32(idx)}, &value{value: v})
+		case id == elfdiff.NoAtom:
+		case isWeak(s):
+			m.set(key{space: inAddress, id: int32(idx)}, &value{value: v, soft: true})
+			if m.atomAt[id] == nil {
+				m.atomAt[id] = &value{value: v - (s.Value - m.pre.Atom(id).Offset), soft: true}
+			}
+		default:
+			m.atomAt[id] = &value{value: v - (s.Value - m.pre.Atom(id).Offset)}
+		}
+	}
+	for name, start := range f.pins {
+		m.pin(name, start)
+	}
+}
+
+// pin places a chain as a whole.
+func (m *matcher) pin(name string, start uint64) {
+	for _, chain := range m.makeChains() {
+		if m.chainName(m.funcs[chain[0]].atom) != name {
+			continue
+		}
+		u := m.fit(chain, start, ^uint64(0))
+		for k, t := range u {
+			if f := &m.funcs[chain[k]]; f.open && !m.isReplaced(f, t.addr) {
+				f.cands, f.pinned = []cand{{addr: t.addr, by: ByLayout}}, true
+			}
+		}
+	}
+}
+
+// findings gathers what a match says to others.
+func (m *matcher) findings(r *Result) *finding {
+	f := &finding{home: m.home, extents: make(map[string]span), fits: make(map[string][]span)}
+	for i := range r.Symbols {
+		v := &r.Symbols[i]
+		s := m.sym(v.Symbol)
+		if v.Symbol == 0 || v.Has&UseAddress == 0 || s.Bind() != elf.STB_GLOBAL || s.Type() == elf.STT_TLS || s.Type() == elf.STT_GNU_IFUNC {
+			continue
+		}
+		if k := m.known(key{space: inAddress, id: int32(v.Symbol)}); s.Section == elfobj.SecUndef && (k == nil || k.soft) {
+			continue
+		}
+		f.values = append(f.values, named{v.Name, v.Address})
+	}
+	for i := range m.funcs {
+		g := &m.funcs[i]
+		if v := r.Functions[i].Verdict; g.done == nil {
+			if v == Ambiguous || v == Absent && !g.freed && r.Functions[i].Replacement == 0 {
+				f.open++
+			}
+			continue
+		}
+		f.matched++
+		f.claims = append(f.claims, span{g.done.addr, g.done.addr + g.done.size})
+		if g.weak {
+			continue
+		}
+		name := strings.Clone(m.chainName(g.atom))
+		e, ok := f.extents[name]
+		if !ok {
+			e = span{^uint64(0), 0}
+		}
+		f.extents[name] = span{min(e.lo, g.done.addr), max(e.hi, g.done.addr+g.done.size)}
+	}
+	m.findFits(f)
+	return f
+}
+
+// names returns the global symbols by module, those that have one value; under
+// NoModule those that have one in all modules together.
+func (s *set) names() map[int]map[string]uint64 {
+	out := map[int]map[string]uint64{NoModule: {}}
+	all, several := out[NoModule], make(map[string]bool)
+	for home, claimed := range s.claimed() {
+		names := make(map[string]uint64, len(claimed))
+		for name, c := range claimed {
+			if v, ok := all[name]; len(c) > 1 || ok && v != c[0].Address {
+				several[name] = true
+			}
+			if len(c) == 1 {
+				names[name], all[name] = c[0].Address, c[0].Address
+			}
+		}
+		if home != NoModule {
+			out[home] = names
+		}
+	}
+	maps.DeleteFunc(all, func(name string, _ uint64) bool { return several[name] })
+	return out
+}
+
+// claimed returns what is said of each global symbol, by module.
+func (s *set) claimed() map[int]map[string][]Claim {
+	out := make(map[int]map[string][]Claim)
+	for i, f := range s.found {
+		names := out[f.home]
+		if names == nil {
+			names = make(map[string][]Claim)
+			out[f.home] = names
+		}
+		for _, v := range f.values {
+			list := names[v.name]
+			k := slices.IndexFunc(list, func(c Claim) bool { return c.Address == v.value })
+			if k < 0 {
+				k = len(list)
+				list = append(list, Claim{Address: v.value, Object: i})
+			}
+			list[k].Objects++
+			names[v.name] = list
+		}
+	}
+	return out
+}
+
+// conflicts returns the symbols of which different things are said.
+func (s *set) conflicts() []Conflict {
+	var out []Conflict
+	all := s.claimed()
+	for _, home := range slices.Sorted(maps.Keys(all)) {
+		for name, c := range all[home] {
+			if len(c) > 1 {
+				slices.SortFunc(c, func(a, b Claim) int { return cmp.Compare(a.Address, b.Address) })
+				out = append(out, Conflict{name, c})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Conflict) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}

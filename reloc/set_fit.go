@@ -1,0 +1,193 @@
+package reloc
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// Bounds of looking for the places of a chain.
+const (
+	maxFits   = 64      // places that are told of
+	maxStarts = 1 << 20 // places that are looked at
+)
+
+// findFits finds the places of the chains none of whose functions is matched, in
+// memory that no other object claims.
+func (m *matcher) findFits(f *finding) {
+	for _, chain := range m.makeChains() {
+		if len(chain) == 0 || !m.isOpen(chain) {
+			continue
+		}
+		name := strings.Clone(m.chainName(m.funcs[chain[0]].atom))
+		f.chains = append(f.chains, name)
+		if m.told == nil || m.told.free == nil {
+			continue
+		}
+		if list := m.fits(chain, m.told.free[name]); len(list) > 0 {
+			f.fits[name] = list
+		}
+	}
+}
+
+// isOpen reports whether nothing of a chain is where it was linked, and nothing of
+// it is known to differ.
+func (m *matcher) isOpen(chain []int32) bool {
+	open := false
+	for _, i := range chain {
+		f := &m.funcs[i]
+		if m.isAnchor(i) || f.state == Mismatch || f.freed {
+			return false
+		}
+		open = open || f.open
+	}
+	return open
+}
+
+// fits returns the places at which all functions of a chain fit, one behind the
+// other: where the first one starts, and where the last one ends.
+func (m *matcher) fits(chain []int32, spans []span) []span {
+	var out []span
+	first := m.funcs[chain[0]].atom
+	align := m.alignOf(&m.funcs[chain[0]])
+	leads := m.leading(chain)
+	tries := 0
+	for _, s := range spans {
+		for at := (s.lo-first.Offset+align-1)&^(align-1) + first.Offset; at < s.hi; at += align {
+			if tries++; tries > maxStarts || len(out) == maxFits {
+				return out
+			}
+			if !leads(at) {
+				continue
+			}
+			if u := m.fit(chain, at, s.hi); u != nil {
+				last := u[len(u)-1]
+				out = append(out, span{at, last.addr + last.size})
+			}
+		}
+	}
+	return out
+}
+
+// lead returns the stretches of a function, in front of its first jump, that are
+// the same in run.
+func (m *matcher) lead(a *elfdiff.Atom) []span {
+	end := uint64(0)
+	for end < a.Size {
+		in, err := amd64.Decode(a.Bytes[end:])
+		if err != nil || in.Class == amd64.Jump || in.Class == amd64.Jcc {
+			break
+		}
+		end += uint64(in.Len)
+	}
+	var out []span
+	m.solid(a, func(lo, hi uint64) {
+		if hi = min(hi, end); lo < hi {
+			out = append(out, span{lo, hi})
+		}
+	})
+	return out
+}
+
+// leads reports whether run has the given stretches of a function at an address.
+func (m *matcher) leads(a *elfdiff.Atom, lead []span, addr uint64) bool {
+	if len(lead) == 0 {
+		return true
+	}
+	b, err := m.view.bytes(addr, lead[len(lead)-1].hi)
+	if err != nil {
+		return false
+	}
+	for _, s := range lead {
+		if !bytes.Equal(b[s.lo:s.hi], a.Bytes[s.lo:s.hi]) {
+			return false
+		}
+	}
+	return true
+}
+
+// leading returns what tells quickly that a chain does not start at an address: how
+// its first function begins, and the second one where it is known how far behind
+// that is.
+func (m *matcher) leading(chain []int32) func(at uint64) bool {
+	f := &m.funcs[chain[0]]
+	lead := m.lead(f.atom)
+	if len(chain) == 1 || !m.isRigid(f.atom) {
+		return func(at uint64) bool { return m.leads(f.atom, lead, at) }
+	}
+	g := &m.funcs[chain[1]]
+	next := m.lead(g.atom)
+	return func(at uint64) bool {
+		return m.leads(f.atom, lead, at) &&
+			m.leads(g.atom, next, m.behind(f.atom.Section == g.atom.Section, f.atom.End(), g, at+f.atom.Size))
+	}
+}
+
+// isRigid reports whether nothing of a function is of another length in run, so that
+// all its bytes outside of holes and sites are the same there.
+func (m *matcher) isRigid(a *elfdiff.Atom) bool {
+	for b := a.Bytes; len(b) > 0; {
+		in, err := amd64.Decode(b)
+		if err != nil || in.Class == amd64.Jump || in.Class == amd64.Jcc {
+			return false
+		}
+		b = b[in.Len:]
+	}
+	for i := range a.Refs {
+		if _, ok := relaxed[a.Refs[i].Type]; ok {
+			return false
+		}
+	}
+	return true
+}
+
+// fit places the functions of a chain from start on, with nothing but padding
+// between them, in front of limit. It returns nil where one doesn't fit, or where
+// what they refer to contradicts that.
+func (m *matcher) fit(chain []int32, start, limit uint64) []*trial {
+	out := make([]*trial, 0, len(chain))
+	cursor := start
+	for k, i := range chain {
+		f := &m.funcs[i]
+		at := start
+		if k > 0 {
+			before := m.funcs[chain[k-1]].atom
+			at = m.behind(before.Section == f.atom.Section, before.End(), f, cursor)
+		}
+		t, ok := m.fitsAt(f, at, cursor, limit)
+		if !ok {
+			return nil
+		}
+		out = append(out, t)
+		cursor = at + t.size
+	}
+	if !m.agree(chain, out) {
+		return nil
+	}
+	return out
+}
+
+// agree reports whether functions at given places refer to each other there, and
+// to one place of everything else.
+func (m *matcher) agree(chain []int32, list []*trial) bool {
+	values := make(map[key]uint64)
+	for k, t := range list {
+		if f := &m.funcs[chain[k]]; !f.weak {
+			values[key{space: inAtom, id: int32(f.atom.ID)}] = t.addr
+		}
+	}
+	for _, t := range list {
+		for _, b := range m.closure(t) {
+			if b.soft {
+				continue
+			}
+			if v, ok := values[b.key]; ok && v != b.value {
+				return false
+			}
+			values[b.key] = b.value
+		}
+	}
+	return true
+}
