@@ -129,7 +129,8 @@ func benchCompare(b *testing.B, paths []string, img *Image) {
 func (m *matcher) forget() {
 	clear(m.trials.byAtom)
 	clear(m.trials.more)
-	m.trials.slab, m.bindSlab, m.classBinds = nil, nil, nil
+	m.trials.slab, m.classBinds = nil, nil
+	m.binds, m.consts = slab[binding]{}, slab[int32]{}
 	clear(m.classes)
 	clear(m.stubs)
 	m.epoch++

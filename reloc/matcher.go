@@ -34,9 +34,8 @@ type matcher struct {
 	files       []elfobj.SymbolIndex // the STT_FILE symbols of pre, behind a 0
 	trials      trials
 	spareUse    *use
-	spareBinds  []binding // for the trial that is being made
-	spareConsts []int32
-	bindSlab    []binding // what trials that succeeded share
+	binds       slab[binding] // what trials have found
+	consts      slab[int32]
 
 	plans      []plan // of funcs
 	classes    []class

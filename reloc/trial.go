@@ -2,7 +2,6 @@ package reloc
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
 )
@@ -102,37 +101,55 @@ func (m *matcher) try(id elfdiff.AtomID, addr uint64) *trial {
 	if t := m.trials.of(n); t != nil {
 		return t
 	}
-	t := m.trials.add(n)
-	binds, consts := m.spareBinds, m.spareConsts
-	m.spareBinds, m.spareConsts = nil, nil
-	t.binds, t.consts = binds[:0], consts[:0]
-	if a := m.pre.Atom(id); a.Kind == elfdiff.Func {
+	t, a := m.trials.add(n), m.pre.Atom(id)
+	t.binds, t.consts = m.binds.take(len(a.Refs)), m.consts.take(minConsts)
+	if a.Kind == elfdiff.Func {
 		t.err = m.compareCode(t, a)
 	} else {
 		t.err = m.compareData(t, a)
 	}
-	m.spareBinds, m.spareConsts = t.binds, t.consts
 	if t.err != nil {
+		m.binds.drop(t.binds)
+		m.consts.drop(t.consts)
 		t.binds, t.consts, t.patches = nil, nil, nil
 		return t
 	}
-	t.binds, t.consts = m.keepBinds(t.binds), slices.Clone(t.consts)
+	t.binds, t.consts = m.binds.keep(t.binds), m.consts.keep(t.consts)
 	return t
 }
 
-// bindSlab is how many bindings are made room for at a time.
-const bindSlab = 512
+// minConsts is how many constants a trial has room for at first.
+const minConsts = 4
 
-// keepBinds copies what a trial has found to where it stays.
-func (m *matcher) keepBinds(list []binding) []binding {
-	n := len(list)
-	if n > cap(m.bindSlab)-len(m.bindSlab) {
-		m.bindSlab = make([]binding, 0, max(n, min(bindSlab, 16+2*cap(m.bindSlab))))
-	}
-	at := len(m.bindSlab)
-	m.bindSlab = append(m.bindSlab, list...)
-	return m.bindSlab[at : at+n : at+n]
+// slab is memory that trials share: each appends to what is left, and leaves what
+// it doesn't need. A trial that is made in the middle of another gets new memory.
+type slab[T any] struct {
+	left []T // of length 0
+	size int // how many the latest memory had room for
 }
+
+// maxSlab is how many are made room for at a time.
+const maxSlab = 512
+
+// take returns an empty list with room for n.
+func (s *slab[T]) take(n int) []T {
+	left := s.left
+	if s.left = nil; cap(left) >= n {
+		return left
+	}
+	s.size = min(maxSlab, 16+2*s.size)
+	return make([]T, 0, max(n, s.size))
+}
+
+// keep returns a list, to which nothing can be appended in place.
+func (s *slab[T]) keep(list []T) []T {
+	n := len(list)
+	s.left = list[n:n]
+	return list[:n:n]
+}
+
+// drop gives back a list that nobody needs.
+func (s *slab[T]) drop(list []T) { s.left = list[:0] }
 
 // trials are those of one matching. Most atoms are tried at few places.
 type trials struct {
