@@ -131,7 +131,9 @@ func (m *matcher) forget() {
 	clear(m.trials.more)
 	m.trials.slab, m.classBinds = nil, nil
 	m.binds, m.consts = slab[binding]{}, slab[int32]{}
-	clear(m.classes)
+	for i := range m.classes {
+		m.classes[i].found = found{}
+	}
 	clear(m.stubs)
 	m.epoch++
 }

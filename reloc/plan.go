@@ -58,12 +58,19 @@ const (
 // reference means depends on its class, what its field holds, and the region that
 // holds it, of which only the module and whether code is rewritten there matter.
 type class struct {
+	glance glance
+	found
+}
+
+// found is what a class was found to mean.
+type found struct {
 	s      uint64 // what was solved, by the latest that was looked at
 	epoch  uint32 // of s; see matcher.epoch
 	serial uint32 // the comparison that it was met in last
 	at     int32  // its first binding in that trial
 	from   int32  // its bindings, in matcher.classBinds
-	n      uint8  // their number
+	room   uint8  // for how many there is room
+	n      uint8  // their number, 0 when it is the one that the glance says
 	konst  int8   // which of them is of a constant whose content is a part of the trial, or -1
 }
 
@@ -87,6 +94,7 @@ type planner struct {
 	byAtom   []int32 // by target: its latest class, from 1
 	bySymbol []int32 // by symbol, of those that pre does not define
 	keys     []classKey
+	classes  []class
 	slab     []hole
 }
 
@@ -100,7 +108,7 @@ func (m *matcher) makePlans() {
 	for i := range m.funcs {
 		m.plans[i] = p.plan(m.funcs[i].atom)
 	}
-	m.classes = make([]class, len(p.keys))
+	m.classes = p.classes
 	m.epoch = 1
 }
 
@@ -229,6 +237,7 @@ func (p *planner) classify(x *hole, r *elfdiff.Ref, h *amd64.Howto) {
 	}
 	k.next = *head
 	p.keys = append(p.keys, k)
+	p.classes = append(p.classes, class{glance: p.glance(r, h)})
 	*head = int32(len(p.keys))
 	x.class = *head - 1
 }
@@ -344,22 +353,30 @@ func (m *matcher) solveClass(t *trial, a *elfdiff.Atom, h *hole, i int, field []
 		m.take(t, c, a.Refs[i].Offset)
 		return nil
 	}
+	if m.holds(&c.glance, s) {
+		c.s, c.epoch, c.n, c.konst = s, m.epoch, 0, -1
+		if c.glance.flags&glanceConst != 0 {
+			c.konst = 0
+		}
+		m.take(t, c, a.Refs[i].Offset)
+		return nil
+	}
 	nb, nc := len(t.binds), len(t.consts)
 	if e := m.solve(t, a, i, field, p); e != nil {
 		return e
 	}
 	binds := t.binds[nb:]
-	if len(binds) > 8 || len(t.consts) > nc+1 {
+	if len(binds) == 0 && c.glance.kind != glanceNone || len(binds) > 8 || len(t.consts) > nc+1 {
 		return nil // none has as many
 	}
-	from := c.from
-	if len(binds) <= int(c.n) {
+	from, room := c.from, c.room
+	if len(binds) <= int(room) {
 		copy(m.classBinds[from:], binds)
 	} else {
-		from = int32(len(m.classBinds))
+		from, room = int32(len(m.classBinds)), uint8(len(binds))
 		m.classBinds = append(m.classBinds, binds...)
 	}
-	*c = class{s: s, epoch: m.epoch, serial: m.serial, at: int32(nb), from: from, n: uint8(len(binds)), konst: -1}
+	c.found = found{s: s, epoch: m.epoch, serial: m.serial, at: int32(nb), from: from, room: room, n: uint8(len(binds)), konst: -1}
 	if len(t.consts) > nc {
 		c.konst = int8(t.consts[nc] - int32(nb))
 	}
@@ -369,6 +386,10 @@ func (m *matcher) solveClass(t *trial, a *elfdiff.Atom, h *hole, i int, field []
 // take adds what a class means to a trial, by the reference at an offset.
 func (m *matcher) take(t *trial, c *class, off uint64) {
 	c.serial, c.at = m.serial, int32(len(t.binds))
+	if l := &c.glance; c.n == 0 && l.kind != glanceNone {
+		value := c.s + l.delta + uint64(l.key.off)
+		t.binds = append(t.binds, binding{key: l.key, value: value, ref: off, soft: l.flags&glanceSoft != 0})
+	}
 	for _, b := range m.classBinds[c.from : c.from+int32(c.n)] {
 		b.ref = off
 		t.binds = append(t.binds, b)
@@ -380,7 +401,11 @@ func (m *matcher) take(t *trial, c *class, off uint64) {
 
 // again counts one more reference of a class that a trial has met.
 func (m *matcher) again(t *trial, c *class) {
-	for i := range t.binds[c.at : c.at+int32(c.n)] {
+	n := int(c.n)
+	if n == 0 && c.glance.kind != glanceNone {
+		n = 1
+	}
+	for i := range t.binds[c.at:][:n] {
 		t.binds[int(c.at)+i].more++
 	}
 }
