@@ -1,18 +1,14 @@
 package reloc
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/deb"
@@ -38,36 +34,7 @@ func objectsIn(t testing.TB, dir string) []string {
 	return out
 }
 
-// matchAll matches objects and has the oracle judge the results.
-func matchAll(t testing.TB, paths []string, img *Image, o *kernelOracle, bias uint64, opt Options) *kernelScore {
-	t.Helper()
-	scores := make([]*kernelScore, len(paths))
-	g, ctx := errgroup.WithContext(context.Background())
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, path := range paths {
-		g.Go(func() error {
-			pre, err := elfdiff.Open(path)
-			if err != nil {
-				return err
-			}
-			r, err := Match(ctx, pre, img, opt)
-			if err == nil {
-				scores[i] = o.judge(pre, r, bias)
-			}
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	sum := &kernelScore{}
-	for _, s := range scores {
-		sum.add(s)
-	}
-	return sum
-}
-
-// matchSet is matchAll for objects that help each other.
+// matchSet matches objects as a set and has the oracle judge the results.
 func matchSet(t testing.TB, paths []string, img *Image, o *kernelOracle, bias uint64, opt Options) *kernelScore {
 	t.Helper()
 	open := func(i int) (*elfdiff.Object, error) { return elfdiff.Open(paths[i]) }

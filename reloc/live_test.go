@@ -87,7 +87,7 @@ func TestLiveObjects(t *testing.T) {
 func judgeAll(t *testing.T, dir string, paths []string, img *Image, o *kernelOracle, opt Options) {
 	t.Helper()
 	begin := time.Now()
-	s := matchAll(t, paths, img, o, img.modules[0].Bias, opt)
+	s := matchSet(t, paths, img, o, img.modules[0].Bias, opt)
 	for _, line := range s.log {
 		t.Log(strings.TrimPrefix(line, dir))
 	}

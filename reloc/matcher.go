@@ -282,8 +282,8 @@ func (m *matcher) seedSymbols() {
 				m.addCand(f, cand{addr: p.addr, by: BySymbol})
 			}
 		}
-		if len(f.cands) == 0 && m.wasFreed(f, list) {
-			f.open, f.freed = false, true
+		if m.wasFreed(f, list) {
+			f.cands, f.open, f.freed = nil, false, true
 			continue
 		}
 		m.queue(int32(i))

@@ -77,16 +77,22 @@ func (m *matcher) isFreed(addr uint64) bool {
 var startSections = []string{".init.", ".exit.", ".meminit.", ".cpuinit."}
 
 // wasFreed reports whether a running kernel has freed a function, by where run's
-// symbols have it, or by its section.
+// symbols have it, or by its section. Of one that only starting needs, what is
+// left of its name is another file's.
 func (m *matcher) wasFreed(f *fn, places []place) bool {
 	if !m.img.kernel || !m.img.running {
 		return false
 	}
-	if len(places) > 0 {
-		return true // none is left
-	}
 	name := m.pre.File.Sections[f.atom.Section].Name
-	return slices.ContainsFunc(startSections, func(p string) bool { return strings.HasPrefix(name, p) })
+	starts := slices.ContainsFunc(startSections, func(p string) bool { return strings.HasPrefix(name, p) })
+	freed := slices.ContainsFunc(places, func(p place) bool { return m.isFreed(p.addr) })
+	switch {
+	case starts && (freed || len(places) == 0):
+		return true
+	case len(places) == 0:
+		return false
+	}
+	return len(f.cands) == 0 // none is left
 }
 
 // mayBound reports whether an address where nothing is mapped may be that of a

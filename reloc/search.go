@@ -40,6 +40,9 @@ func hash32(x uint32) uint32 { return x * 0x9e3779b1 >> 13 }
 // are.
 func (m *matcher) search() error {
 	if m.img.samples == nil {
+		if m.told != nil && m.told.early && !m.opt.NoSymbols {
+			return nil // others may tell
+		}
 		return m.scan()
 	}
 	for i := range m.funcs {

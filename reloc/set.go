@@ -41,8 +41,8 @@ type Claim struct {
 //
 // open opens object i of n. It is called more than once for an object that is not
 // decided at once, from several goroutines, and the objects are not kept. The
-// result does not depend on their order. The first error ends it; it wraps that
-// of open, or of [Match].
+// result does not depend on their order. The first error ends it: that of open, or
+// one of [Match] with the name of the object.
 func MatchAll(ctx context.Context, n int, open func(i int) (*elfdiff.Object, error), img *Image, opt Options) (*Set, error) {
 	s := &set{open: open, img: img, opt: opt, results: make([]*Result, n), found: make([]*finding, n), pins: make([]map[string]uint64, n)}
 	todo := make([]int, n)
@@ -93,10 +93,7 @@ func (s *set) match(ctx context.Context, todo []int) (progress bool, err error) 
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, i := range todo {
 		g.Go(func() error {
-			if err := s.matchOne(ctx, i); err != nil {
-				return fmt.Errorf("object %d: %w", i, err)
-			}
-			return nil
+			return s.matchOne(ctx, i)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -115,12 +112,12 @@ func (s *set) matchOne(ctx context.Context, i int) error {
 	}
 	m, err := newMatcher(ctx, pre, s.img, s.opt)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", pre.Name(), err)
 	}
 	m.hear(s.told[i])
 	r, err := m.run()
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", pre.Name(), err)
 	}
 	s.results[i], s.found[i] = r, m.findings(r)
 	return nil

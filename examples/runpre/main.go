@@ -37,10 +37,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/reloc"
@@ -147,7 +144,7 @@ func objectsOf(args []string) ([]string, error) {
 	return out, nil
 }
 
-// match matches each object with the image, several at a time.
+// match matches the objects with the image, as a set.
 func match(ctx context.Context, src source, paths []string, opt reloc.Options) (*report, error) {
 	paths, err := objectsOf(paths)
 	if err != nil {
@@ -158,25 +155,14 @@ func match(ctx context.Context, src source, paths []string, opt reloc.Options) (
 		return nil, err
 	}
 	defer img.Close()
-	r := &report{run: src.where, objects: make([]object, len(paths))}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, path := range paths {
-		g.Go(func() error {
-			pre, err := elfdiff.Open(path)
-			if err != nil {
-				return err
-			}
-			result, err := reloc.Match(ctx, pre, img, opt)
-			if err != nil {
-				return fmt.Errorf("%s: %w", path, err)
-			}
-			r.objects[i] = object{path, result}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+	open := func(i int) (*elfdiff.Object, error) { return elfdiff.Open(paths[i]) }
+	set, err := reloc.MatchAll(ctx, len(paths), open, img, opt)
+	if err != nil {
 		return nil, err
+	}
+	r := &report{run: src.where, conflicts: set.Conflicts, objects: make([]object, len(paths))}
+	for i, path := range paths {
+		r.objects[i] = object{path, set.Results[i]}
 	}
 	return r, nil
 }

@@ -12,8 +12,9 @@ import (
 
 // report is what was found out about all objects.
 type report struct {
-	run     string
-	objects []object
+	run       string
+	objects   []object
+	conflicts []reloc.Conflict
 }
 
 type object struct {
@@ -27,7 +28,20 @@ func (r *report) matched() bool {
 			return false
 		}
 	}
-	return true
+	return len(r.conflicts) == 0
+}
+
+// writeConflicts writes a line for each value of a symbol that has several.
+func (r *report) writeConflicts(b *strings.Builder) {
+	for _, c := range r.conflicts {
+		for _, x := range c.Claims {
+			fmt.Fprintf(b, "%-9s %s: %#x, says %s", "conflict", c.Name, x.Address, r.objects[x.Object].path)
+			if x.Objects > 1 {
+				fmt.Fprintf(b, " and %d more", x.Objects-1)
+			}
+			b.WriteString("\n")
+		}
+	}
 }
 
 // The JSON form. Addresses are strings, since JSON numbers lose precision.
@@ -36,6 +50,17 @@ type (
 		Run     string       `json:"run"`
 		Matched bool         `json:"matched"`
 		Objects []jsonObject `json:"objects"`
+		// Conflicts are the global symbols of which objects say different things.
+		Conflicts []jsonConflict `json:"conflicts,omitempty"`
+	}
+	jsonConflict struct {
+		Name   string      `json:"name"`
+		Claims []jsonClaim `json:"claims"`
+	}
+	jsonClaim struct {
+		Address string `json:"address"`
+		Object  string `json:"object"`  // the first that says so
+		Objects int    `json:"objects"` // how many do
 	}
 	jsonObject struct {
 		Path      string         `json:"path"`
@@ -108,6 +133,13 @@ func (r *report) writeJSON(w io.Writer) error {
 			j.Symbols = append(j.Symbols, symbolJSON(&o.result.Symbols[i]))
 		}
 		out.Objects = append(out.Objects, j)
+	}
+	for _, c := range r.conflicts {
+		j := jsonConflict{Name: c.Name}
+		for _, x := range c.Claims {
+			j.Claims = append(j.Claims, jsonClaim{hex(x.Address), r.objects[x.Object].path, x.Objects})
+		}
+		out.Conflicts = append(out.Conflicts, j)
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
@@ -217,6 +249,10 @@ func (r *report) writeText(w io.Writer, all bool) error {
 		if all {
 			writeSymbols(&b, o.result.Symbols)
 		}
+	}
+	if len(r.conflicts) > 0 {
+		b.WriteString("\n")
+		r.writeConflicts(&b)
 	}
 	fmt.Fprintf(&b, "\n%s: %d of %d functions match", r.run, counts[reloc.Matched], functions)
 	for _, v := range []reloc.Verdict{reloc.Mismatch, reloc.Ambiguous, reloc.Absent} {
