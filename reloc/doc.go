@@ -64,10 +64,18 @@
 // # How a place is decided
 //
 // Candidates come from symbols, from references of functions already matched,
-// and from a search of the executable bytes. Only bytes and references decide;
-// weaker hints (the scope of a source file, the layout of a section, in kernels the
-// order of the functions of a file) are used last, and only between places that match to the byte. [FuncResult.By] says
-// what decided. What nothing decides is reported as [Ambiguous].
+// and from a search of the executable bytes, by samples of a file's text or by a
+// pass over it. Only bytes and references decide; weaker hints (the scope of a source
+// file, the layout of a section, in kernels the order of the functions of a file)
+// are used last, and only between places that match to the byte. A static function
+// counts under its own file's name only, and where nothing but its bytes or a name
+// that others have too speaks for a place, it has to be next to its neighbours in
+// pre. [FuncResult.By] says what decided. What nothing decides is reported as
+// [Ambiguous].
+//
+// Objects that are linked together decide more as a set than one by one
+// ([MatchAll]): by what the others say of global symbols, and by the memory that
+// they leave. Of a whole kernel that tells all functions, without any symbol of run.
 //
 // # Security
 //

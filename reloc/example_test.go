@@ -61,6 +61,29 @@ func ExampleMatch() {
 	// state is at 0x400458
 }
 
+// Objects that are linked together tell where each other's functions and variables
+// are.
+func ExampleMatchAll() {
+	img, err := reloc.OpenELF("testdata/tiny.elf")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer img.Close()
+	paths := []string{"testdata/tiny.o"}
+	open := func(i int) (*elfdiff.Object, error) { return elfdiff.Open(paths[i]) }
+	set, err := reloc.MatchAll(context.Background(), len(paths), open, img, reloc.Options{NoSymbols: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for i, r := range set.Results {
+		fmt.Printf("%s: all match: %v, %d functions\n", paths[i], r.AllMatched(), len(r.Functions))
+	}
+	fmt.Println("conflicts:", len(set.Conflicts))
+	// Output:
+	// testdata/tiny.o: all match: true, 5 functions
+	// conflicts: 0
+}
+
 // A module of the kernel is laid out and linked as the loader would do it, with
 // the kernel that it is for.
 func ExampleOpenModule() {

@@ -94,15 +94,12 @@ func openOracle(t testing.TB, path string) *kernelOracle {
 
 // isFreed reports whether all functions of a name are in memory that is freed
 // once the kernel has started.
-func (o *kernelOracle) isFreed(name string, bias uint64) bool {
-	list := o.names[name]
-	for _, v := range list {
-		if !o.running || v < o.init[0] || v >= o.init[1] {
-			return false
-		}
-	}
-	return len(list) > 0
+func (o *kernelOracle) isFreed(name string) bool {
+	return len(o.names[name]) > 0 && !slices.ContainsFunc(o.names[name], func(v uint64) bool { return !o.starts(v) })
 }
+
+// starts reports whether an address is in such memory, of a kernel that runs.
+func (o *kernelOracle) starts(v uint64) bool { return o.running && o.init[0] <= v && v < o.init[1] }
 
 // at returns what the linker put at an address.
 func (o *kernelOracle) at(addr uint64) (applied, bool) {
@@ -188,7 +185,7 @@ func (o *kernelOracle) judge(pre *elfdiff.Object, r *Result, bias uint64) *kerne
 			o.judgeFields(s, pre, r, f, bias, sites)
 		case f.Weak && f.Verdict == Absent && has(f.Name, f.Replacement):
 			s.weak++
-		case f.Verdict == Absent && o.isFreed(f.Name, bias):
+		case f.Verdict == Absent && (o.isFreed(f.Name) || f.Freed && slices.ContainsFunc(o.names[f.Name], o.starts)):
 			s.freed++
 		case (o.running || o.fileless) && f.Verdict == Ambiguous && len(o.names[f.Name]) > 1 && slices.ContainsFunc(f.Candidates, func(a uint64) bool { return has(f.Name, a) }):
 			s.undecided++ // copies, whose file kallsyms does not tell

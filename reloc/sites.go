@@ -83,8 +83,8 @@ func (r *siteRow) describes(section string) bool {
 	return r.section == section && section != ""
 }
 
-// bySymbols finds the sites of rows that have no table in this object: objtool
-// makes these, and where the kernel is built with IBT it looks at the whole
+// bySymbols finds the sites of rows that have no table in this object, and those of
+// functions that a table need not list: objtool makes these, and where the kernel is built with IBT it looks at the whole
 // kernel only, not at its objects (scripts/Makefile.lib of Linux 6.12,
 // delay-objtool).
 func (f *siteFinder) bySymbols(has map[*siteRow]bool) {
@@ -100,10 +100,20 @@ func (f *siteFinder) bySymbols(has map[*siteRow]bool) {
 			}
 		}
 	}
+	type start struct {
+		row  *siteRow
+		atom elfdiff.AtomID
+	}
+	listed := make(map[start]bool)
+	for i := range f.out {
+		if s := &f.out[i]; s.row.own != nil && s.off == 0 {
+			listed[start{s.row, s.atom}] = true
+		}
+	}
 	for _, a := range f.pre.Functions() {
 		for k := range siteRows {
 			row := &siteRows[k]
-			if row.own != nil && !has[row] {
+			if row.own != nil && !listed[start{row, a.ID}] {
 				f.rank = uint8(k)
 				row.own(f, row, a)
 			}
