@@ -41,23 +41,28 @@ func flipObjects(t *testing.T, paths []string, img *Image, count int) {
 	rng.Shuffle(len(paths), func(i, j int) { paths[i], paths[j] = paths[j], paths[i] })
 	each := (count + len(paths) - 1) / len(paths)
 	var s flipScore
-	for _, path := range paths {
-		pre := mustOpen(t, path)
-		clean := mustMatch(t, pre, img, Options{})
-		if len(clean.Functions) == 0 {
-			continue
-		}
-		for n := 0; n < each && s.outside < count; n++ {
-			s.flip(t, rng, pre, clean, img, false)
-		}
-		for n := 0; n < each && s.found+s.harmless < count; n++ {
-			s.flip(t, rng, pre, clean, img, true)
+	for before := -1; s.done() < 2*count && s.done() > before; {
+		before = s.done()
+		for _, path := range paths {
+			pre := mustOpen(t, path)
+			clean := mustMatch(t, pre, img, Options{})
+			if len(clean.Functions) == 0 {
+				continue
+			}
+			for n := 0; n < each && s.outside < count; n++ {
+				s.flip(t, rng, pre, clean, img, false)
+			}
+			for n := 0; n < each && s.inside < count; n++ {
+				s.flip(t, rng, pre, clean, img, true)
+			}
 		}
 	}
 	t.Logf("outside of fields %d changes, those not found are errors above; in fields %d found, %d harmless", s.outside, s.found, s.harmless)
 }
 
-type flipScore struct{ outside, found, harmless int }
+type flipScore struct{ outside, inside, found, harmless int }
+
+func (s *flipScore) done() int { return s.outside + s.inside }
 
 // flip changes one byte of a random matched function.
 func (s *flipScore) flip(t *testing.T, rng *rand.Rand, pre *elfdiff.Object, clean *Result, img *Image, field bool) {
@@ -79,6 +84,9 @@ func (s *flipScore) flip(t *testing.T, rng *rand.Rand, pre *elfdiff.Object, clea
 		bad, err := Match(context.Background(), pre, withFlip(img, f.Address+off, mask), Options{})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if field {
+			s.inside++
 		}
 		switch {
 		case !field:
