@@ -90,10 +90,10 @@ func benchCompare(b *testing.B, paths []string, img *Image) {
 	const never = time.Duration(1<<63 - 1)
 	compare, memcmp, plan := never, never, never
 	for b.Loop() {
-		round, start := time.Duration(0), time.Now()
+		round := time.Duration(0)
 		for _, c := range list {
 			c.m.forget()
-			start = time.Now()
+			start := time.Now()
 			for _, n := range c.funcs {
 				if t := c.m.try(n.atom, n.addr); t.err != nil {
 					b.Fatal(t.err)
@@ -102,7 +102,7 @@ func benchCompare(b *testing.B, paths []string, img *Image) {
 			round += time.Since(start)
 		}
 		compare = min(compare, round)
-		start = time.Now()
+		start := time.Now()
 		for _, c := range list {
 			for i := range c.pre {
 				if !bytes.Equal(c.pre[i], c.twin[i]) {
