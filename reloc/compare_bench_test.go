@@ -127,10 +127,8 @@ func benchCompare(b *testing.B, paths []string, img *Image) {
 
 // forget drops what was compared, and what was found out by that.
 func (m *matcher) forget() {
-	clear(m.trials.byAtom)
-	clear(m.trials.more)
-	m.trials.slab, m.classBinds = nil, nil
-	m.binds, m.consts = slab[binding]{}, slab[int32]{}
+	m.forgetTrials()
+	m.classBinds = nil
 	for i := range m.classes {
 		m.classes[i].found = found{}
 	}

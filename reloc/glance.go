@@ -18,7 +18,7 @@ type glance struct {
 	// from what was solved.
 	key   key
 	delta uint64
-	size  uint64 // of an atom
+	size  uint32 // of an atom
 	kind  glanceKind
 	row   uint8 // of plausible, for an atom
 	flags uint8
@@ -66,11 +66,11 @@ func (p *planner) glance(r *elfdiff.Ref, h *amd64.Howto) glance {
 		return l
 	}
 	g := m.pre.Atom(r.Target)
-	if g.Aside || int(g.Kind) >= len(plausible) || plausible[g.Kind].ok == nil || !r.Implicit && isWeak(sym) {
+	if g.Aside || g.Size >= 1<<32 || int(g.Kind) >= len(plausible) || plausible[g.Kind].ok == nil || !r.Implicit && isWeak(sym) {
 		return glance{}
 	}
 	l.kind, l.key = glanceAtom, key{space: inAtom, id: int32(g.ID)}
-	l.size, l.row = g.Size, uint8(g.Kind)
+	l.size, l.row = uint32(g.Size), uint8(g.Kind)
 	if l.delta = -uint64(r.TargetOff); !r.Implicit {
 		l.delta = -m.symbolOff(r)
 	}
@@ -138,5 +138,5 @@ func (m *matcher) mayLie(l *glance, addr uint64) bool {
 	if p.kernel != nil && m.img.kernel {
 		ok = p.kernel
 	}
-	return ok(r, l.flags&glanceWritable != 0) && (l.size == 0 || addr+l.size-1 < r.End)
+	return ok(r, l.flags&glanceWritable != 0) && (l.size == 0 || addr+uint64(l.size)-1 < r.End)
 }

@@ -152,6 +152,7 @@ func newMatcher(ctx context.Context, pre *elfdiff.Object, img *Image, opt Option
 		m.funcs = append(m.funcs, fn{atom: a, open: true, fixed: fixedBytes(a), weak: m.isWeakAtom(a)})
 	}
 	m.makePlans()
+	m.forgetTrials()
 	m.queued = make([]bool, len(m.funcs))
 	m.atomAt = make([]*value, len(pre.Atoms))
 	m.claims = make([]claim, len(pre.Atoms))

@@ -22,6 +22,8 @@ type plan struct {
 	plain bool
 	// jumps says that it refers to jump tables.
 	jumps bool
+	// values is how many values its references tell, as far as that can be known.
+	values int
 }
 
 // hole is a field that a reference owns.
@@ -96,6 +98,7 @@ type planner struct {
 	keys     []classKey
 	classes  []class
 	slab     []hole
+	serial   uint32 // of the function
 }
 
 func (m *matcher) makePlans() {
@@ -109,7 +112,7 @@ func (m *matcher) makePlans() {
 		m.plans[i] = p.plan(m.funcs[i].atom)
 	}
 	m.classes = p.classes
-	m.epoch = 1
+	m.epoch, m.serial = 1, p.serial
 }
 
 // planOf returns the plan of a function, nil when there is none.
@@ -125,6 +128,7 @@ func (p *planner) plan(a *elfdiff.Atom) plan {
 	if a.NoBits || uint64(len(a.Bytes)) != a.Size || a.Size >= 1<<31 {
 		return plan{}
 	}
+	p.serial++
 	first := len(p.slab)
 	out := plan{ok: true, plain: true}
 	sites := p.m.sitesOf(a.ID)
@@ -149,7 +153,12 @@ func (p *planner) plan(a *elfdiff.Atom) plan {
 			x.flags = flags
 			out.plain = out.plain && end <= siteEnd && (x.flags&holeLoose == 0 || h.PCRel && h.Size == 4 && r.Addend == -4)
 		}
-		p.classify(&x, r, h)
+		if p.classify(&x, r, h); x.class < 0 {
+			out.values++
+		} else if c := &p.classes[x.class]; c.serial != p.serial {
+			c.serial = p.serial
+			out.values++
+		}
 		if r.Target != elfdiff.NoAtom && p.m.pre.Atom(r.Target).Jumps {
 			out.jumps = true
 		}

@@ -102,15 +102,19 @@ func (m *matcher) try(id elfdiff.AtomID, addr uint64) *trial {
 		return t
 	}
 	t, a := m.trials.add(n), m.pre.Atom(id)
-	t.binds, t.consts = m.binds.take(len(a.Refs)), m.consts.take(minConsts)
+	room := len(a.Refs)
+	if pl := m.planOf(id); pl != nil {
+		room = pl.values
+	}
+	t.binds, t.consts = m.binds.take(room), m.consts.take(minConsts)
 	if a.Kind == elfdiff.Func {
 		t.err = m.compareCode(t, a)
 	} else {
 		t.err = m.compareData(t, a)
 	}
 	if t.err != nil {
-		m.binds.drop(t.binds)
-		m.consts.drop(t.consts)
+		m.binds.give(t.binds)
+		m.consts.give(t.consts)
 		t.binds, t.consts, t.patches = nil, nil, nil
 		return t
 	}
@@ -122,10 +126,14 @@ func (m *matcher) try(id elfdiff.AtomID, addr uint64) *trial {
 const minConsts = 4
 
 // slab is memory that trials share: each appends to what is left, and leaves what
-// it doesn't need. A trial that is made in the middle of another gets new memory.
+// it doesn't need.
 type slab[T any] struct {
 	left []T // of length 0
+	want int // how many are expected that there is no memory for yet
 	size int // how many the latest memory had room for
+	// busy is how many trials are being made: a trial in the middle of another
+	// gets memory of its own.
+	busy int
 }
 
 // maxSlab is how many are made room for at a time.
@@ -133,29 +141,52 @@ const maxSlab = 512
 
 // take returns an empty list with room for n.
 func (s *slab[T]) take(n int) []T {
-	left := s.left
-	if s.left = nil; cap(left) >= n {
-		return left
+	if s.busy++; s.busy > 1 {
+		return make([]T, 0, n)
 	}
-	s.size = min(maxSlab, 16+2*s.size)
-	return make([]T, 0, max(n, s.size))
+	if cap(s.left) >= n {
+		return s.left
+	}
+	if s.want > 0 {
+		s.size = min(maxSlab, s.want)
+	} else {
+		s.size = min(maxSlab, 16+2*s.size)
+	}
+	s.size = max(n, s.size)
+	s.want -= s.size
+	return make([]T, 0, s.size)
 }
 
 // keep returns a list, to which nothing can be appended in place.
 func (s *slab[T]) keep(list []T) []T {
 	n := len(list)
-	s.left = list[n:n]
+	s.give(list[n:n])
 	return list[:n:n]
 }
 
-// drop gives back a list that nobody needs.
-func (s *slab[T]) drop(list []T) { s.left = list[:0] }
+// give takes back memory that nobody needs.
+func (s *slab[T]) give(left []T) {
+	if s.busy--; s.busy == 0 {
+		s.left = left[:0]
+	}
+}
 
 // trials are those of one matching. Most atoms are tried at few places.
 type trials struct {
 	byAtom []*trial // the latest of each atom
 	more   map[node]*trial
 	slab   []trial
+	want   int // how many are expected that there is no memory for yet
+}
+
+// forgetTrials drops all trials, and makes ready for as many as are expected.
+func (m *matcher) forgetTrials() {
+	clear(m.trials.byAtom)
+	m.trials = trials{byAtom: m.trials.byAtom, want: len(m.funcs)}
+	m.binds, m.consts = slab[binding]{}, slab[int32]{}
+	for i := range m.plans {
+		m.binds.want += m.plans[i].values
+	}
 }
 
 // maxListed is how many trials of an atom are looked through one by one.
@@ -178,7 +209,12 @@ func (l *trials) of(n node) *trial {
 // add makes a trial.
 func (l *trials) add(n node) *trial {
 	if len(l.slab) == cap(l.slab) {
-		l.slab = make([]trial, 0, min(8+2*cap(l.slab), 128))
+		n := min(8+2*cap(l.slab), 128)
+		if l.want > 0 {
+			n = min(l.want, 128)
+		}
+		l.want -= n
+		l.slab = make([]trial, 0, n)
 	}
 	l.slab = append(l.slab, trial{node: n, next: l.byAtom[n.atom]})
 	t := &l.slab[len(l.slab)-1]
