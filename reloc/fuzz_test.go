@@ -83,7 +83,7 @@ func checkResult(t *testing.T, pre *elfdiff.Object, img *Image, r *Result) {
 }
 
 // TestHostile damages an object and an image byte by byte. There must be no
-// panic, and no error of Match that is not the caller's: what can't be matched
+// panic, and no error of Match or MatchAll that is not the caller's: what can't be matched
 // is a verdict.
 func TestHostile(t *testing.T) {
 	obj, err := os.ReadFile("testdata/tiny.o")
@@ -94,7 +94,7 @@ func TestHostile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	try := func(obj, exe []byte) {
+	try := func(obj, exe []byte, set bool) {
 		pre, err := elfdiff.NewObject(bytes.NewReader(obj))
 		if err != nil {
 			return
@@ -113,16 +113,24 @@ func TestHostile(t *testing.T) {
 			return
 		}
 		checkResult(t, pre, img, r)
+		if !set {
+			return
+		}
+		img.kernel = true // so that the order of objects counts
+		again := func(int) (*elfdiff.Object, error) { return elfdiff.NewObject(bytes.NewReader(obj)) }
+		if _, err := MatchAll(context.Background(), 2, again, img, Options{NoSymbols: true}); err != nil {
+			t.Error(err)
+		}
 	}
 	for i := range obj {
 		bad := bytes.Clone(obj)
 		bad[i] ^= 0xff
-		try(bad, exe)
+		try(bad, exe, i%8 == 0)
 	}
 	for i := range exe {
 		bad := bytes.Clone(exe)
 		bad[i] ^= 0xff
-		try(obj, bad)
+		try(obj, bad, i%8 == 0)
 	}
 }
 
