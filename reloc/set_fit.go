@@ -12,6 +12,7 @@ import (
 const (
 	maxFits   = 64      // places that are told of
 	maxStarts = 1 << 20 // places that are looked at
+	maxTrials = 64      // of these, whose outcome is kept
 )
 
 // findFits finds the places of the chains none of whose functions is matched, in
@@ -53,7 +54,8 @@ func (m *matcher) fits(chain []int32, spans []span) []span {
 	first := m.funcs[chain[0]].atom
 	align := m.alignOf(&m.funcs[chain[0]])
 	leads := m.leading(chain)
-	tries := 0
+	tries, looked, kept := 0, 0, m.trials
+	defer func() { m.trials = kept }() // thousands that nobody asks for again
 	for _, s := range spans {
 		for at := (s.lo-first.Offset+align-1)&^(align-1) + first.Offset; at < s.hi; at += align {
 			if tries++; tries > maxStarts || len(out) == maxFits {
@@ -61,6 +63,9 @@ func (m *matcher) fits(chain []int32, spans []span) []span {
 			}
 			if !leads(at) {
 				continue
+			}
+			if looked++; looked%maxTrials == 1 {
+				m.trials = trials{byAtom: make([]*trial, len(m.pre.Atoms))}
 			}
 			if u := m.fit(chain, at, s.hi); u != nil {
 				last := u[len(u)-1]
