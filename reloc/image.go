@@ -69,6 +69,8 @@ type Symbol struct {
 	Index  uint32 // from 1: place in the .symtab of its file, or in kallsyms; else 0
 	File   string // of local symbols the STT_FILE symbol in front of it, if any
 	Module int
+
+	unbound bool // kallsyms does not tell whether it is local: a per-CPU variable
 }
 
 // End returns the address behind the symbol.

@@ -182,7 +182,7 @@ func kallsymsSymbols(list []kallsyms.Symbol, modules map[string]int) []Symbol {
 			continue
 		}
 		// Of a per-CPU variable the list does not say whether it is local.
-		out = append(out, Symbol{Name: s.Name, Addr: s.Addr, Type: s.ELFType(), Local: s.IsLocal() || s.Type == 'A', Weak: s.Type|0x20 == 'w' || s.Type|0x20 == 'v', Index: uint32(i) + 1, Module: module})
+		out = append(out, Symbol{Name: s.Name, Addr: s.Addr, Type: s.ELFType(), Local: s.IsLocal(), unbound: s.Type == 'A', Weak: s.Type|0x20 == 'w' || s.Type|0x20 == 'v', Index: uint32(i) + 1, Module: module})
 	}
 	sizeByDistance(out)
 	return out

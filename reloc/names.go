@@ -91,7 +91,7 @@ func (m *matcher) places(sym *elfobj.Symbol) []place {
 		if s.Type == elf.STT_GNU_IFUNC {
 			return nil
 		}
-		if s.Type == elf.STT_TLS || sym.Bind() == elf.STB_LOCAL && !s.Local || !m.inScope(s.Module) && sym.IsDefined() {
+		if s.Type == elf.STT_TLS || sym.Bind() == elf.STB_LOCAL && !s.Local && !s.unbound || !m.inScope(s.Module) && sym.IsDefined() {
 			continue
 		}
 		out = append(out, place{s.Addr, s.Module, s.File})
