@@ -41,10 +41,11 @@ type matcher struct {
 	classes    []class
 	classBinds []binding // what the classes mean
 	// epoch counts the changes of what classModule and classVolatile say of
-	// the region that the classes hold for, serial the comparisons.
-	epoch, serial uint32
-	classModule   int
-	classVolatile bool
+	// the region that the classes hold for, serials the comparisons, of which
+	// serial is the one that is being made.
+	epoch, serial, serials uint32
+	classModule            int
+	classVolatile          bool
 
 	funcs []fn
 	fnOf  []int32 // by atom: index into funcs, -1 for what is no function

@@ -112,7 +112,7 @@ func (m *matcher) makePlans() {
 		m.plans[i] = p.plan(m.funcs[i].atom)
 	}
 	m.classes = p.classes
-	m.epoch, m.serial = 1, p.serial
+	m.epoch, m.serials = 1, p.serial
 }
 
 // planOf returns the plan of a function, nil when there is none.
@@ -254,9 +254,15 @@ func (p *planner) classify(x *hole, r *elfdiff.Ref, h *amd64.Howto) {
 // newComparison starts one in a region: what classes were found to mean in a
 // module does not hold in another.
 func (m *matcher) newComparison(r *Region) {
-	m.serial++
-	if r.Module != m.classModule || r.Volatile != m.classVolatile {
-		m.classModule, m.classVolatile = r.Module, r.Volatile
+	m.serials++
+	m.serial = m.serials
+	m.enterClasses(r.Module, r.Volatile)
+}
+
+// enterClasses makes what the classes were found to mean hold for a region.
+func (m *matcher) enterClasses(module int, volatile bool) {
+	if module != m.classModule || volatile != m.classVolatile {
+		m.classModule, m.classVolatile = module, volatile
 		m.epoch++
 	}
 }

@@ -102,8 +102,18 @@ func (m *matcher) try(id elfdiff.AtomID, addr uint64) *trial {
 		return t
 	}
 	t, a := m.trials.add(n), m.pre.Atom(id)
+	if m.binds.busy > 0 {
+		m.compareInside(t, a)
+	} else {
+		m.compare(t, a)
+	}
+	return t
+}
+
+// compare makes a trial what it is to be.
+func (m *matcher) compare(t *trial, a *elfdiff.Atom) {
 	room := len(a.Refs)
-	if pl := m.planOf(id); pl != nil {
+	if pl := m.planOf(a.ID); pl != nil {
 		room = pl.values
 	}
 	t.binds, t.consts = m.binds.take(room), m.consts.take(minConsts)
@@ -116,10 +126,20 @@ func (m *matcher) try(id elfdiff.AtomID, addr uint64) *trial {
 		m.binds.give(t.binds)
 		m.consts.give(t.consts)
 		t.binds, t.consts, t.patches = nil, nil, nil
-		return t
+		return
 	}
 	t.binds, t.consts = m.binds.keep(t.binds), m.consts.keep(t.consts)
-	return t
+}
+
+// compareInside is compare in the middle of another trial, which finds the matcher
+// as it was: the sites that it is at, and which classes it has met. What those mean
+// in another region does not hold in its own.
+func (m *matcher) compareInside(t *trial, a *elfdiff.Atom) {
+	cluster, serial, module, volatile := m.cluster, m.serial, m.classModule, m.classVolatile
+	m.cluster = siteMatch{}
+	m.compare(t, a)
+	m.cluster, m.serial = cluster, serial
+	m.enterClasses(module, volatile)
 }
 
 // minConsts is how many constants a trial has room for at first.

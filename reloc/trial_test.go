@@ -1,0 +1,64 @@
+package reloc
+
+import (
+	"context"
+	"os"
+	"slices"
+	"testing"
+)
+
+// TestTrialOrder checks that what a trial finds out does not depend on the trials
+// before it, nor on whether others are made in the middle of it: the functions of
+// all objects are compared in one order, and in reverse behind all that was
+// compared on the way.
+func TestTrialOrder(t *testing.T) {
+	dir, path := os.Getenv(objectsEnv), os.Getenv(vmlinuxEnv)
+	if dir == "" || path == "" {
+		t.Skipf("compares the objects in $%s with the image $%s", objectsEnv, vmlinuxEnv)
+	}
+	img := mustKernel(t, path)
+	trials := 0
+	for _, path := range objectsIn(t, dir) {
+		m, err := newMatcher(context.Background(), mustOpen(t, path), img, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := m.run()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var funcs []node
+		for i := range r.Functions {
+			if f := &r.Functions[i]; f.Verdict == Matched {
+				funcs = append(funcs, node{f.Atom, f.Address})
+			}
+		}
+		first := m.tryAll(funcs)
+		for _, t := range m.trials.byAtom {
+			for ; t != nil; t = t.next {
+				if first[t.node] == nil {
+					funcs = append(funcs, t.node)
+					first[t.node] = t
+				}
+			}
+		}
+		slices.Reverse(funcs)
+		for n, want := range m.tryAll(funcs) {
+			trials++
+			if got := first[n]; (got.err == nil) != (want.err == nil) || !slices.Equal(got.binds, want.binds) || !slices.Equal(got.consts, want.consts) {
+				t.Errorf("%s: %s at %#x: %v in order, and %v in reverse", path, m.label(n.atom), n.addr, got.binds, want.binds)
+			}
+		}
+	}
+	t.Logf("%d trials", trials)
+}
+
+// tryAll compares functions as if nothing had been compared before.
+func (m *matcher) tryAll(list []node) map[node]*trial {
+	m.forget()
+	out := make(map[node]*trial, len(list))
+	for _, n := range list {
+		out[n] = m.try(n.atom, n.addr)
+	}
+	return out
+}
