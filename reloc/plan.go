@@ -106,7 +106,10 @@ func (m *matcher) makePlans() {
 	for i := range m.funcs {
 		n += len(m.funcs[i].atom.Refs)
 	}
-	p := &planner{m: m, byAtom: make([]int32, len(m.pre.Atoms)), bySymbol: make([]int32, len(m.pre.Symbols())), slab: make([]hole, 0, n)}
+	p := &planner{
+		m: m, byAtom: make([]int32, len(m.pre.Atoms)), bySymbol: make([]int32, len(m.pre.Symbols())),
+		slab: make([]hole, 0, n), keys: make([]classKey, 0, n/2), classes: make([]class, 0, n/2), // about as many
+	}
 	m.plans = make([]plan, len(m.funcs))
 	for i := range m.funcs {
 		m.plans[i] = p.plan(m.funcs[i].atom)
