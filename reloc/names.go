@@ -39,6 +39,9 @@ func (m *matcher) atomPlaces(id elfdiff.AtomID) []place {
 	if len(strong) == 0 {
 		strong = weak
 	}
+	if len(strong) > 1 && strings.HasPrefix(a.Name, padPrefix) {
+		strong = m.inFrontOf(a, strong)
+	}
 	if strong == nil {
 		strong = []place{}
 	}
@@ -59,6 +62,29 @@ func (m *matcher) namesakes(a *elfdiff.Atom) []int32 {
 		}
 	}
 	return f.named
+}
+
+// padPrefix starts the names of the padding in front of functions, which objtool
+// makes behind all files, so that no symbol tells which file it is of
+// (tools/objtool/elf.c of Linux 6.12, elf_create_prefix_symbol).
+const padPrefix = "__pfx_"
+
+// inFrontOf keeps the places of padding that are in front of one of the function
+// that it is of, in pre; all where there is none.
+func (m *matcher) inFrontOf(pad *elfdiff.Atom, list []place) []place {
+	if int(pad.ID)+1 >= len(m.pre.Atoms) {
+		return list
+	}
+	next := m.pre.Atom(pad.ID + 1)
+	if next.Kind != elfdiff.Func || next.Section != pad.Section || next.Offset != pad.End() || next.Name != pad.Name[len(padPrefix):] {
+		return list
+	}
+	own := m.atomPlaces(next.ID)
+	out := slices.DeleteFunc(slices.Clone(list), func(p place) bool { return !m.knownAt(own, p.addr+pad.Size, p.module) })
+	if len(out) == 0 {
+		return list
+	}
+	return out
 }
 
 // symbolPlaces returns where run has symbols with the name of one that pre

@@ -70,6 +70,11 @@ func (m *matcher) propose(i int32, tier int) (proposal, bool) {
 		f.open = false
 		return proposal{}, false
 	}
+	if tier == len(tiers)-1 && len(viable) > 1 {
+		if viable = m.inOrder(i, viable); len(viable) == 0 {
+			return proposal{}, false
+		}
+	}
 	f.remain = f.remain[:0]
 	for _, c := range viable {
 		f.remain = append(f.remain, c.addr)
@@ -106,6 +111,22 @@ func tooWeak(f *fn, c cand, tier int) bool {
 // tells that a function is at a place.
 func (m *matcher) isContested(f *fn, c cand) bool {
 	return c.by == BySearch || c.by == BySymbol && len(f.cands) > 1
+}
+
+// inOrder drops the places of several that contradict the neighbours, for all of
+// which nothing but their bytes or a shared name speaks.
+func (m *matcher) inOrder(i int32, viable []cand) []cand {
+	f := &m.funcs[i]
+	if slices.ContainsFunc(viable, func(c cand) bool { return !m.isContested(f, c) }) {
+		return viable
+	}
+	out := slices.DeleteFunc(slices.Clone(viable), func(c cand) bool { return m.outOfOrder(i, c.addr) })
+	if len(out) == 0 {
+		for _, c := range viable {
+			m.misplaced(i, c)
+		}
+	}
+	return out
 }
 
 // misplaced drops the only place that is left of a function, since its neighbours
