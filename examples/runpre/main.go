@@ -52,7 +52,7 @@ const (
 )
 
 func main() {
-	debug.SetGCPercent(50) // of thousands of objects, memory is dearer than time
+	debug.SetGCPercent(30) // of thousands of objects, memory is dearer than time
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
