@@ -20,6 +20,7 @@ type finding struct {
 	claims  []span            // of matched functions
 	chains  []string          // those of which nothing is matched
 	fits    map[string][]span // where these may be
+	sparse  map[string]bool   // those with too few bytes to be taken where they fit once
 	open    int               // functions without a place
 	matched int
 }
@@ -89,7 +90,7 @@ func (m *matcher) pin(name string, start uint64) {
 
 // findings gathers what a match says to others.
 func (m *matcher) findings(r *Result) *finding {
-	f := &finding{home: m.home, extents: make(map[string]span), fits: make(map[string][]span)}
+	f := &finding{home: m.home, extents: make(map[string]span), fits: make(map[string][]span), sparse: make(map[string]bool)}
 	for i := range r.Symbols {
 		v := &r.Symbols[i]
 		s := m.sym(v.Symbol)

@@ -28,9 +28,20 @@ func (m *matcher) findFits(f *finding) {
 			continue
 		}
 		if list := m.fits(chain, m.told.free[name]); len(list) > 0 {
-			f.fits[name] = list
+			f.fits[name], f.sparse[name] = list, m.fixedIn(chain) < tiers[len(tiers)-1]
 		}
 	}
+}
+
+// fixedIn counts the bytes of a chain that no hole owns, and that are no padding.
+func (m *matcher) fixedIn(chain []int32) int {
+	n := 0
+	for _, i := range chain {
+		if f := &m.funcs[i]; canonicalNops(f.atom.Bytes) != len(f.atom.Bytes) {
+			n += f.fixed
+		}
+	}
+	return n
 }
 
 // isOpen reports whether nothing of a chain is where it was linked, and nothing of

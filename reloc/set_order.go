@@ -233,19 +233,35 @@ func (o *setOrder) settle() {
 	}
 }
 
-// single pins chains that fit at one place, which is no other's only place.
+// single pins chains that fit at one place, which is no other's only place. Where
+// they have so few bytes that they may fit there by chance, that others leave no
+// other place only says something when others claim most of the code.
 func (o *setOrder) single(name string, objects []int) {
-	users := make(map[uint64]int)
+	users, most := make(map[uint64]int), o.claimsMost()
 	for _, i := range objects {
 		if fits := o.s.found[i].fits[name]; len(fits) == 1 {
 			users[fits[0].lo]++
 		}
 	}
 	for _, i := range objects {
-		if fits := o.s.found[i].fits[name]; len(fits) == 1 && users[fits[0].lo] == 1 {
+		if fits := o.s.found[i].fits[name]; len(fits) == 1 && users[fits[0].lo] == 1 && (most || !o.s.found[i].sparse[name]) {
 			o.s.pin(i, name, fits[0].lo)
 		}
 	}
+}
+
+// claimsMost reports whether the objects claim most of the code there is.
+func (o *setOrder) claimsMost() bool {
+	claimed, left := uint64(0), uint64(0)
+	for _, f := range o.s.found {
+		for _, c := range f.claims {
+			claimed += c.hi - c.lo
+		}
+	}
+	for _, l := range o.left {
+		left += l.hi - l.lo
+	}
+	return left < claimed
 }
 
 func (s *set) pin(i int, name string, start uint64) {
