@@ -13,6 +13,7 @@ type auditPart struct {
 	out         *Audit
 	base        uint64 // link address of the first byte
 	linked, run []byte
+	forms       *siteMatch // see auditCluster.site0
 }
 
 // explain looks at the difference at an offset, and returns how many bytes it

@@ -40,9 +40,14 @@ func (c *auditCluster) written(s *kernel.Site, linked, run []byte, at uint64) bo
 	return form(c, s, linked[:s.Size], run[:s.Size], at)
 }
 
-// site0 is the matcher's view of a site, for the forms that need no more.
+// site0 is the matcher's view of a site, for the forms that need no more. It is
+// made once for a piece.
 func (c *auditCluster) site0() *siteMatch {
-	return &siteMatch{m: &matcher{img: c.auditor.run, view: newView(c.auditor.run)}, live: true}
+	if c.forms == nil {
+		c.forms = &siteMatch{m: &matcher{img: c.auditor.run, view: newView(c.auditor.run)}, live: true}
+	}
+	c.forms.patches = c.forms.patches[:0]
+	return c.forms
 }
 
 func (c *auditCluster) tracer(_ *kernel.Site, _, run []byte, at uint64) bool {

@@ -50,37 +50,23 @@ func (m *matcher) between(i int32) (lo, hi uint64, ok bool) {
 	at := m.link[i]
 	chain := chains[at.chain]
 	hi = ^uint64(0)
-	span := uint64(0)
+	taken := uint64(0) // by what is between
 	for k := at.pos - 1; k >= max(0, at.pos-neighbours); k-- {
 		if m.isAnchor(chain[k]) {
 			lo = m.end(chain[k])
-			hi = lo + span + m.room(0, chain[k]) + 1
+			hi = lo + taken + m.room(0, chain[k]) + 1
 			break
 		}
-		span += m.room(m.funcs[chain[k]].atom.Size, chain[k])
+		taken += m.room(m.funcs[chain[k]].atom.Size, chain[k])
 	}
-	span = m.room(m.funcs[i].atom.Size, i)
+	taken = m.room(m.funcs[i].atom.Size, i)
 	for k := at.pos + 1; k < min(int32(len(chain)), at.pos+neighbours); k++ {
 		if m.isAnchor(chain[k]) {
 			end := m.funcs[chain[k]].done.addr
-			lo, hi = max(lo, end-min(span, end)), min(hi, end)
+			lo, hi = max(lo, end-min(taken, end)), min(hi, end)
 			break
 		}
-		span += m.room(m.funcs[chain[k]].atom.Size, chain[k])
+		taken += m.room(m.funcs[chain[k]].atom.Size, chain[k])
 	}
 	return lo, hi, lo <= hi
-}
-
-// room returns the most bytes that code of a size takes up in run, with the padding
-// next to it: jumps may be wider.
-func (m *matcher) room(size uint64, i int32) uint64 {
-	return 2*size + 64 + m.alignOf(&m.funcs[i])
-}
-
-// isAnchor reports whether a function stands where its file was linked: it is
-// matched, and no weak one that another definition may have replaced, which can be
-// anywhere.
-func (m *matcher) isAnchor(i int32) bool {
-	f := &m.funcs[i]
-	return f.done != nil && (!f.weak || f.by == ByLayout || m.isWeakAt(f.atom.Name, f.done.addr))
 }

@@ -3,7 +3,6 @@ package reloc
 import (
 	"bytes"
 	"context"
-	"os"
 	"testing"
 	"time"
 
@@ -66,10 +65,7 @@ func BenchmarkCompare(b *testing.B) {
 		benchCompare(b, paths, mustKernel(b, k.Image))
 	})
 	b.Run("objects", func(b *testing.B) {
-		dir, path := os.Getenv(objectsEnv), os.Getenv(vmlinuxEnv)
-		if dir == "" || path == "" {
-			b.Skipf("compares the objects in $%s with the image $%s", objectsEnv, vmlinuxEnv)
-		}
+		dir, path, _ := longRun(b, "compares objects with a vmlinux")
 		benchCompare(b, objectsIn(b, dir), mustKernel(b, path))
 	})
 }

@@ -17,10 +17,7 @@ import (
 // Besides time on all processors it tells the processor time, and the most memory
 // that the process has had so far, as a multiple of the objects.
 func BenchmarkKernel(b *testing.B) {
-	dir, path := os.Getenv(objectsEnv), os.Getenv(vmlinuxEnv)
-	if dir == "" || path == "" {
-		b.Skipf("matches the objects in $%s with the image $%s", objectsEnv, vmlinuxEnv)
-	}
+	dir, path, _ := longRun(b, "matches objects with a vmlinux")
 	paths := objectsIn(b, dir)
 	files := int64(0)
 	for _, p := range paths {

@@ -3,7 +3,6 @@ package reloc
 import (
 	"context"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"testing"
 
@@ -25,10 +24,10 @@ func withFlip(img *Image, addr uint64, mask byte) *Image {
 // and its instruction, and nowhere else. In relocation fields it is found, or
 // nothing else says anything about where that leads.
 func TestKernelFlips(t *testing.T) {
-	dir, path := os.Getenv(objectsEnv), os.Getenv(vmlinuxEnv)
-	count, _ := strconv.Atoi(os.Getenv(flipsEnv))
-	if dir == "" || path == "" || count == 0 {
-		t.Skipf("changes $%s bytes of $%s, which the objects in $%s are matched with", flipsEnv, vmlinuxEnv, objectsEnv)
+	dir, path, rest := longRun(t, "changes so many bytes of a vmlinux that objects are matched with", flipsEnv)
+	count, err := strconv.Atoi(rest[0])
+	if err != nil {
+		t.Fatal(err)
 	}
 	flipObjects(t, objectsIn(t, dir), mustImage(t, path), count)
 }

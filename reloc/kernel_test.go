@@ -61,13 +61,25 @@ const (
 	vmlinuzEnv = "GOSPLICE_VMLINUZ"
 )
 
+// longRun returns what a long run works on: the folder of objects, the vmlinux, and
+// what more variables say. Where one of them is not set, it is left out: what says
+// what it does.
+func longRun(t testing.TB, what string, more ...string) (dir, vmlinux string, rest []string) {
+	t.Helper()
+	names := append([]string{objectsEnv, vmlinuxEnv}, more...)
+	values := make([]string, len(names))
+	for i, name := range names {
+		if values[i] = os.Getenv(name); values[i] == "" {
+			t.Skipf("%s: set $%s", what, strings.Join(names, ", $"))
+		}
+	}
+	return values[0], values[1], values[2:]
+}
+
 // TestObjects matches all objects of a folder with a vmlinux, with its symbols
 // and without, and where there is one with the vmlinuz.
 func TestObjects(t *testing.T) {
-	dir, path := os.Getenv(objectsEnv), os.Getenv(vmlinuxEnv)
-	if dir == "" || path == "" {
-		t.Skipf("matches the objects in $%s with the image $%s, and with $%s", objectsEnv, vmlinuxEnv, vmlinuzEnv)
-	}
+	dir, path, _ := longRun(t, "matches objects with a vmlinux, and with $"+vmlinuzEnv)
 	matchStock(t, objectsIn(t, dir), path, os.Getenv(vmlinuzEnv))
 }
 

@@ -3,7 +3,6 @@ package reloc
 import (
 	"bytes"
 	"debug/elf"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -126,10 +125,8 @@ func relativeIn(in amd64.Inst, b []byte, off int) int {
 // compiled to other bytes has to be reported, and nothing else but functions that
 // mention something else, or something that changed.
 func TestOtherKernel(t *testing.T) {
-	dir, path, other := os.Getenv(objectsEnv), os.Getenv(vmlinuxEnv), os.Getenv(otherEnv)
-	if dir == "" || path == "" || other == "" {
-		t.Skipf("matches the objects in $%s, of $%s, with $%s", objectsEnv, vmlinuxEnv, otherEnv)
-	}
+	dir, path, rest := longRun(t, "matches objects of one kernel with another", otherEnv)
+	other := rest[0]
 	own, alien := openCode(t, path), openCode(t, other)
 	img, wrong := mustImage(t, path), mustImage(t, other)
 	same, differ, meaning, gone, replaced, missed, false_ := 0, 0, 0, 0, 0, 0, 0

@@ -54,10 +54,8 @@ func mustRunning(t testing.TB, m *vm.Machine) *Image {
 // kernel in each set-up, and in each state. Those of a whole kernel, or of the
 // files of TestLive, have the functions that are traced and probed.
 func TestLiveObjects(t *testing.T) {
-	dir, path, release := os.Getenv(objectsEnv), os.Getenv(vmlinuxEnv), os.Getenv(releaseEnv)
-	if dir == "" || path == "" || release == "" {
-		t.Skipf("boots $%s, and matches the objects in $%s with it, by the vmlinux $%s", releaseEnv, objectsEnv, vmlinuxEnv)
-	}
+	dir, path, rest := longRun(t, "boots a release, and matches objects with it", releaseEnv)
+	release := rest[0]
 	b := &liveBench{stock: vm.Need(t, release), paths: objectsIn(t, dir), oracle: openOracle(t, path), image: path, dir: dir}
 	b.oracle.running = true
 	for _, s := range setups {

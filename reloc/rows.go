@@ -127,6 +127,7 @@ func (m *matcher) compareRows(t *trial, a *elfdiff.Atom) *MismatchError {
 			continue
 		}
 		run := rowsIn(all, t.addr, t.addr+t.size, &m.rowHints[k])
+		var known []uint64
 		for i := range rows {
 			if int(rows[i].table) != k {
 				continue
@@ -134,9 +135,12 @@ func (m *matcher) compareRows(t *trial, a *elfdiff.Atom) *MismatchError {
 			if e := m.compareRow(t, a, &rows[i], run); e != nil {
 				return e
 			}
+			known = append(known, t.at(int64(rows[i].off)))
 		}
+		slices.Sort(known)
 		for i := range run {
-			if at := run[i].at; !slices.ContainsFunc(rows, func(r codeRow) bool { return int(r.table) == k && t.at(int64(r.off)) == at }) {
+			at := run[i].at
+			if _, ok := slices.BinarySearch(known, at); !ok {
 				return t.fail(ReasonTable, 0, at-t.addr, "run has a row in %s about +%#x, which pre has not", rowTables[k].section, at-t.addr)
 			}
 		}
@@ -149,14 +153,7 @@ func (m *matcher) compareRows(t *trial, a *elfdiff.Atom) *MismatchError {
 func rowsIn(rows []runRow, lo, hi uint64, hint *int) []runRow {
 	i := *hint
 	if i > 0 && rows[i-1].at >= lo || i+4 < len(rows) && rows[i+4].at < lo {
-		j := len(rows)
-		for i = 0; i < j; {
-			if mid := int(uint(i+j) / 2); rows[mid].at < lo {
-				i = mid + 1
-			} else {
-				j = mid
-			}
-		}
+		i, _ = findRow(rows, lo)
 	}
 	for i < len(rows) && rows[i].at < lo {
 		i++
@@ -169,11 +166,16 @@ func rowsIn(rows []runRow, lo, hi uint64, hint *int) []runRow {
 	return rows[i:j]
 }
 
+// findRow returns the first row about an address, or where it would be.
+func findRow(rows []runRow, at uint64) (int, bool) {
+	return slices.BinarySearchFunc(rows, at, func(r runRow, at uint64) int { return cmp.Compare(r.at, at) })
+}
+
 func (m *matcher) compareRow(t *trial, a *elfdiff.Atom, r *codeRow, run []runRow) *MismatchError {
 	row, at := &rowTables[r.table], t.at(int64(r.off))
-	i := slices.IndexFunc(run, func(x runRow) bool { return x.at == at })
+	i, ok := findRow(run, at)
 	switch {
-	case i < 0:
+	case !ok:
 		return t.fail(ReasonTable, r.off, at-t.addr, "pre has a row in %s about it, which run has not", row.section)
 	case !row.sameData(r.data, run[i].data):
 		return t.fail(ReasonTable, r.off, at-t.addr, "the row in %s has %#x, in pre %#x", row.section, run[i].data, r.data)

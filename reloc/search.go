@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/amd64"
 )
 
 // anchor is the part of a function that is searched for: a window of a few
@@ -144,6 +145,24 @@ func (m *matcher) solid(a *elfdiff.Atom, yield func(lo, hi uint64)) {
 		gap(s.off, s.off+s.size)
 	}
 	gap(a.Size, a.Size)
+}
+
+// isRigid reports whether nothing of a function is of another length in run, so that
+// all its bytes outside of holes and sites are the same there.
+func (m *matcher) isRigid(a *elfdiff.Atom) bool {
+	for b := a.Bytes; len(b) > 0; {
+		in, err := amd64.Decode(b)
+		if err != nil || in.Class == amd64.Jump || in.Class == amd64.Jcc {
+			return false
+		}
+		b = b[in.Len:]
+	}
+	for i := range a.Refs {
+		if _, ok := relaxed[a.Refs[i].Type]; ok {
+			return false
+		}
+	}
+	return true
 }
 
 // relaxed tells how many bytes around a field linkers may rewrite.

@@ -44,13 +44,13 @@ type Claim struct {
 // result does not depend on their order. The first error ends it: that of open, or
 // one of [Match] with the name of the object.
 func MatchAll(ctx context.Context, n int, open func(i int) (*elfdiff.Object, error), img *Image, opt Options) (*Set, error) {
-	s := &set{open: open, img: img, opt: opt, results: make([]*Result, n), found: make([]*finding, n), pins: make([]map[string]uint64, n)}
+	s := &set{open: open, img: img, opt: opt, results: make([]*Result, n), found: make([]*finding, n), pins: make([]map[string]uint64, n), padding: make(map[span]bool)}
 	todo := make([]int, n)
 	for i := range todo {
 		todo[i] = i
 	}
 	s.tellAll()
-	for at, rounds := byValues, 0; at <= byScan && rounds < maxRounds; rounds++ {
+	for at, rounds := stageValues, 0; at <= stageScan; {
 		progress, err := s.match(ctx, todo)
 		if err != nil {
 			return nil, err
@@ -58,15 +58,15 @@ func MatchAll(ctx context.Context, n int, open func(i int) (*elfdiff.Object, err
 		if todo = s.undecided(); len(todo) == 0 {
 			break
 		}
-		if !progress {
-			at++
+		if rounds++; !progress || rounds == maxRounds {
+			at, rounds = at+1, 0
 		}
 		s.learn(todo, at)
 	}
 	return &Set{Results: s.results, Conflicts: s.conflicts()}, nil
 }
 
-// maxRounds bounds how often an object is matched.
+// maxRounds bounds how often an object is matched in one stage.
 const maxRounds = 16
 
 // set is one run of MatchAll.
@@ -78,6 +78,7 @@ type set struct {
 	found   []*finding          // by object
 	told    []*facts            // by object, what the others say
 	pins    []map[string]uint64 // by object and chain: where it starts
+	padding map[span]bool       // memory that no function claims, and that holds none
 }
 
 // match matches objects with what is known by now. It reports whether more
@@ -92,9 +93,7 @@ func (s *set) match(ctx context.Context, todo []int) (progress bool, err error) 
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, i := range todo {
-		g.Go(func() error {
-			return s.matchOne(ctx, i)
-		})
+		g.Go(func() error { return s.matchOne(ctx, i) })
 	}
 	if err := g.Wait(); err != nil {
 		return false, err
@@ -146,20 +145,20 @@ func (s *set) tellAll() {
 type stage uint8
 
 const (
-	byValues stage = iota // symbols of others
-	byOrder               // and what other objects leave
-	byScan                // and a pass over the text for what is too small for samples
+	stageValues stage = iota // symbols of others
+	stageOrder               // and what other objects leave
+	stageScan                // and a pass over the text for what is too small for samples
 )
 
 // learn prepares what the objects are told when they are matched again.
 func (s *set) learn(todo []int, at stage) {
 	names := s.names()
 	var order *setOrder
-	if at >= byOrder {
+	if at >= stageOrder {
 		order = s.order()
 	}
 	for _, i := range todo {
-		s.told[i] = &facts{values: names[s.found[i].home], pins: s.pins[i], early: at < byScan}
+		s.told[i] = &facts{values: names[s.found[i].home], pins: s.pins[i], early: at < stageScan}
 		if order != nil {
 			s.told[i].free = order.free(i)
 		}

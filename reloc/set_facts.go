@@ -111,19 +111,27 @@ func (m *matcher) findings(r *Result) *finding {
 			continue
 		}
 		f.matched++
-		f.claims = append(f.claims, span{g.done.addr, g.done.addr + g.done.size})
-		if g.weak {
-			continue
+		f.claims = append(f.claims, span{g.done.addr, m.end(int32(i))})
+	}
+	for _, chain := range m.makeChains() {
+		if e, ok := m.extent(chain); ok {
+			f.extents[strings.Clone(m.chainName(m.funcs[chain[0]].atom))] = e
 		}
-		name := strings.Clone(m.chainName(g.atom))
-		e, ok := f.extents[name]
-		if !ok {
-			e = span{^uint64(0), 0}
-		}
-		f.extents[name] = span{min(e.lo, g.done.addr), max(e.hi, g.done.addr+g.done.size)}
 	}
 	m.findFits(f)
 	return f
+}
+
+// extent returns the memory from the first matched function of a chain to the last,
+// but for weak ones, which may be another file's.
+func (m *matcher) extent(chain []int32) (e span, ok bool) {
+	e.lo = ^uint64(0)
+	for _, i := range chain {
+		if f := &m.funcs[i]; f.done != nil && !f.weak {
+			e, ok = span{min(e.lo, f.done.addr), max(e.hi, m.end(i))}, true
+		}
+	}
+	return e, ok
 }
 
 // names returns the global symbols by module, those that have one value; under

@@ -19,14 +19,11 @@ const (
 // memory that no other object claims.
 func (m *matcher) findFits(f *finding) {
 	for _, chain := range m.makeChains() {
-		if len(chain) == 0 || !m.isOpen(chain) {
+		if !m.isOpen(chain) {
 			continue
 		}
 		name := strings.Clone(m.chainName(m.funcs[chain[0]].atom))
 		f.chains = append(f.chains, name)
-		if m.told == nil || m.told.free == nil {
-			continue
-		}
 		if list := m.fits(chain, m.told.free[name]); len(list) > 0 {
 			f.fits[name], f.sparse[name] = list, m.fixedIn(chain) < tiers[len(tiers)-1]
 		}
@@ -139,24 +136,6 @@ func (m *matcher) leading(chain []int32) func(at uint64) bool {
 		return m.leads(f.atom, lead, at) &&
 			m.leads(g.atom, next, m.behind(f.atom.Section == g.atom.Section, f.atom.End(), g, at+f.atom.Size))
 	}
-}
-
-// isRigid reports whether nothing of a function is of another length in run, so that
-// all its bytes outside of holes and sites are the same there.
-func (m *matcher) isRigid(a *elfdiff.Atom) bool {
-	for b := a.Bytes; len(b) > 0; {
-		in, err := amd64.Decode(b)
-		if err != nil || in.Class == amd64.Jump || in.Class == amd64.Jcc {
-			return false
-		}
-		b = b[in.Len:]
-	}
-	for i := range a.Refs {
-		if _, ok := relaxed[a.Refs[i].Type]; ok {
-			return false
-		}
-	}
-	return true
 }
 
 // fit places the functions of a chain from start on, with nothing but padding

@@ -137,6 +137,16 @@ func (s *set) unclaimed() []span {
 	slices.SortFunc(claims, func(a, b span) int { return cmp.Compare(a.lo, b.lo) })
 	v := newView(s.img)
 	var out []span
+	leave := func(gap span) {
+		if gap.lo >= gap.hi || s.padding[gap] {
+			return
+		}
+		if v.isFilled(gap.lo, gap.hi) {
+			s.padding[gap] = true // nearly all: they are looked at once
+			return
+		}
+		out = append(out, gap)
+	}
 	for i := range s.img.regions {
 		r := &s.img.regions[i]
 		if !r.Exec || !r.Read {
@@ -145,14 +155,10 @@ func (s *set) unclaimed() []span {
 		at := r.Start
 		k := sort.Search(len(claims), func(k int) bool { return claims[k].lo >= r.Start })
 		for ; k < len(claims) && claims[k].lo < r.End; k++ {
-			if claims[k].lo > at && !v.isFilled(at, claims[k].lo) {
-				out = append(out, span{at, claims[k].lo})
-			}
+			leave(span{at, claims[k].lo})
 			at = max(at, claims[k].hi)
 		}
-		if at < r.End && !v.isFilled(at, r.End) {
-			out = append(out, span{at, r.End})
-		}
+		leave(span{at, r.End})
 	}
 	return out
 }

@@ -2,7 +2,6 @@ package reloc
 
 import (
 	"context"
-	"os"
 	"slices"
 	"testing"
 )
@@ -12,10 +11,7 @@ import (
 // all objects are compared in one order, and in reverse behind all that was
 // compared on the way.
 func TestTrialOrder(t *testing.T) {
-	dir, path := os.Getenv(objectsEnv), os.Getenv(vmlinuxEnv)
-	if dir == "" || path == "" {
-		t.Skipf("compares the objects in $%s with the image $%s", objectsEnv, vmlinuxEnv)
-	}
+	dir, path, _ := longRun(t, "compares objects with a vmlinux")
 	img := mustKernel(t, path)
 	trials := 0
 	for _, path := range objectsIn(t, dir) {
