@@ -70,8 +70,9 @@ var Stages = []Stage{Pre, Raw, Post, Tree, Lines, Top, End, Order, All, Clang, C
 
 // Build makes the objects of a stage, once, and returns their folder. What is
 // interrupted goes on from there in the next call. A file that does not compile
-// has no object. finish, where it is not nil, is called for each
-// object before it counts as made: it may change the file.
+// has no object. finish, where it is not nil, is called for each object before it
+// counts as made: it may put another file in its place, and must not write to it,
+// since the copy of the tree shares it.
 func (c *Corpus) Build(ctx context.Context, s Stage, finish func(ctx context.Context, object string) error) (string, error) {
 	name := filepath.Join("corpus", c.From.Release+"_"+c.To.Release, s.Name)
 	files := c.Files
