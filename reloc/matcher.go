@@ -27,6 +27,7 @@ type matcher struct {
 	siteAt      []int32 // by atom: where its sites start
 	rows        map[elfdiff.AtomID][]codeRow
 	rowHints    [rowKinds]int
+	rowPlaces   []uint64 // room for what the rows of a function are about
 	cluster     siteMatch
 	linked      bool                 // a dynamic linker links run
 	atomNames   [][]place            // by atom, nil for what was not looked up

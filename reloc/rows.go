@@ -127,7 +127,7 @@ func (m *matcher) compareRows(t *trial, a *elfdiff.Atom) *MismatchError {
 			continue
 		}
 		run := rowsIn(all, t.addr, t.addr+t.size, &m.rowHints[k])
-		var known []uint64
+		known := m.rowPlaces[:0]
 		for i := range rows {
 			if int(rows[i].table) != k {
 				continue
@@ -138,6 +138,7 @@ func (m *matcher) compareRows(t *trial, a *elfdiff.Atom) *MismatchError {
 			known = append(known, t.at(int64(rows[i].off)))
 		}
 		slices.Sort(known)
+		m.rowPlaces = known
 		for i := range run {
 			at := run[i].at
 			if _, ok := slices.BinarySearch(known, at); !ok {
