@@ -1,5 +1,10 @@
 package elfdiff
 
+import (
+	"slices"
+	"strings"
+)
+
 // Code names a kind of finding or refusal. Codes are stable.
 type Code string
 
@@ -109,5 +114,28 @@ var codes = map[Code]codeRow{
 }
 
 // CanAccept reports whether a person can accept what a code stands for, with
-// [Options].Accept.
-func (c Code) CanAccept() bool { return codes[c].accept != "" }
+// [Options].Accept. It takes CODE:SYMBOL too.
+func (c Code) CanAccept() bool {
+	code, symbol, narrow := strings.Cut(string(c), ":")
+	return codes[Code(code)].accept != "" && narrow == (symbol != "")
+}
+
+// accepts reports whether what a person wrote, CODE or CODE:SYMBOL, accepts a
+// finding.
+func (c Code) accepts(f *Finding) bool {
+	if c == f.Code {
+		return true
+	}
+	code, symbol, narrow := strings.Cut(string(c), ":")
+	return narrow && Code(code) == f.Code && symbol == f.Symbol
+}
+
+// AcceptedBy takes responsibility for a finding that needs judgement, where one of
+// the codes is about it, as [Options].Accept does. It reports whether the finding
+// stands in no update's way.
+func (f *Finding) AcceptedBy(accept []Code) bool {
+	if f.Severity == NeedsJudgement && slices.ContainsFunc(accept, func(c Code) bool { return c.accepts(f) }) {
+		f.Accepted = true
+	}
+	return f.Severity < NeedsJudgement || f.Accepted
+}

@@ -20,8 +20,9 @@ type Options struct {
 	// only is over, see [CodeInitCode].
 	Tables bool
 	// Accept lists what a person has looked at, and takes responsibility for:
-	// refusals of these codes become findings. What comes of each is in
-	// [Finding].Accept; codes that have none can't be accepted.
+	// refusals of these codes become findings. CODE:SYMBOL accepts only what is
+	// about one symbol, or type, as [Finding].Symbol has it. What comes of each is
+	// in [Finding].Accept; codes that have none can't be accepted.
 	Accept []Code
 	// InPlace has changed constants of the same size, that others than the
 	// functions of this object can see, overwritten where they are: see
@@ -61,6 +62,7 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 	j.bygones()
 	j.include()
 	if opt.Types {
+		d.typed = true
 		j.meaning()
 	}
 	return d, nil

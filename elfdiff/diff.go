@@ -108,6 +108,7 @@ type Diff struct {
 	included []bool // of post's atoms: what travels
 	// carriesTables is Options.Tables.
 	carriesTables bool
+	typed         bool // Options.Types
 	inPlace       []inPlace
 	// byCallers are functions of post that take effect by their callers, which
 	// are replaced.

@@ -3,7 +3,6 @@ package elfdiff
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -101,13 +100,9 @@ func (j *judge) report(f Finding) {
 		return
 	}
 	j.reported[key] = true
-	switch {
-	case f.Severity < NeedsJudgement:
+	if f.AcceptedBy(j.accept) {
 		j.Findings = append(j.Findings, f)
-	case f.Severity == NeedsJudgement && slices.Contains(j.accept, f.Code):
-		f.Accepted = true
-		j.Findings = append(j.Findings, f)
-	default:
+	} else {
 		j.Refusals = append(j.Refusals, Refusal{f})
 	}
 }

@@ -32,16 +32,33 @@ func (t *TypeChange) Finding() Finding {
 
 // meaning reports the types that changed in a way that matters.
 func (j *judge) meaning() {
-	list, err := j.Types()
+	for _, f := range j.typeFindings() {
+		j.report(f)
+	}
+}
+
+func (d *Diff) typeFindings() []Finding {
+	list, err := d.Types()
 	if err != nil {
 		f := newFinding(CodeNoTypes)
 		f.Message = err.Error()
-		j.report(f)
-		return
+		return []Finding{f}
 	}
+	var out []Finding
 	for i := range list {
 		if list[i].Matters() {
-			j.report(list[i].Finding())
+			out = append(out, list[i].Finding())
 		}
 	}
+	return out
+}
+
+// TypeFindings returns what [Options].Types would have reported, for a target that
+// has to know it: nothing when the comparison had that option, since its findings
+// and refusals are in the diff.
+func (d *Diff) TypeFindings() []Finding {
+	if d.typed {
+		return nil
+	}
+	return d.typeFindings()
 }

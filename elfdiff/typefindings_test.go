@@ -51,3 +51,53 @@ func TestTypeFindings(t *testing.T) {
 		t.Errorf("nothing says that types were not compared: %v", d.Findings)
 	}
 }
+
+// TestAcceptSymbol accepts one changed type, and not those beside it.
+func TestAcceptSymbol(t *testing.T) {
+	pre, post := mustOpen(t, "testdata/types/gcc-pre.o"), mustOpen(t, "testdata/types/gcc-post.o")
+	const symbol = "struct far_away"
+	d, err := Compare(pre, post, Options{Types: true, Accept: []Code{CodeTypeLayout + ":" + symbol, CodeTypeEnum + ":" + symbol}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range d.Refusals {
+		if r.Symbol == symbol {
+			t.Errorf("accepted, and refused: %v", r)
+		}
+	}
+	if !slices.ContainsFunc(d.Findings, func(f Finding) bool { return f.Symbol == symbol && f.Accepted }) || len(d.Refusals) == 0 {
+		t.Errorf("findings %v, refusals %v", d.Findings, d.Refusals)
+	}
+	if d.TypeFindings() != nil {
+		t.Error("what the comparison has reported comes again")
+	}
+	for code, want := range map[Code]bool{
+		CodeTypeLayout: true, CodeTypeLayout + ":" + symbol: true, CodeTypeLayout + ":": false, "nonsense:" + symbol: false, CodeTLSChanged + ":x": false,
+	} {
+		if code.CanAccept() != want {
+			t.Errorf("%q can be accepted: want %v", code, want)
+		}
+	}
+}
+
+// TestTypeFindingsLater asks a comparison that had no types for what they mean.
+func TestTypeFindingsLater(t *testing.T) {
+	pre, post := mustOpen(t, "testdata/types/gcc-pre.o"), mustOpen(t, "testdata/types/gcc-post.o")
+	with, err := Compare(pre, post, Options{Types: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, err := Compare(pre, post, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := without.TypeFindings()
+	for i := range list {
+		if !slices.ContainsFunc(with.Refusals, func(r Refusal) bool { return r.Finding == list[i] }) {
+			t.Errorf("not reported with types: %v", list[i])
+		}
+	}
+	if len(list) == 0 {
+		t.Error("no findings")
+	}
+}

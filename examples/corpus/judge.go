@@ -86,7 +86,7 @@ func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *option
 	if err != nil {
 		return nil, err
 	}
-	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true, Accept: opt.accept, InPlace: opt.inPlace})
+	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true, Accept: opt.accept, InPlace: opt.inPlace, Types: true})
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *option
 	if v.Outcome == elfdiff.OutcomeIgnored {
 		return v, nil
 	}
-	m, err := module.Build(k, module.Options{Name: moduleName(p.Source), Description: p.Source, Probes: opt.probes}, v.pair)
+	m, err := module.Build(k, module.Options{Name: moduleName(p.Source), Description: p.Source, Probes: opt.probes, Accept: opt.accept}, v.pair)
 	if err != nil {
 		v.Outcome = elfdiff.OutcomeRefused
 		v.Reasons = append(v.Reasons, refusals(err)...)
@@ -123,7 +123,7 @@ func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *option
 // together makes one module of all pairs, as a cumulative update is: what one object
 // brings along, others find. Left out are those that a person has to judge, and
 // those that were refused for another reason than that they miss something.
-func (j *judged) together(k *module.Kernel) {
+func (j *judged) together(k *module.Kernel, opt *options) {
 	all := verdict{Source: "all together", Outcome: elfdiff.OutcomeCarried, Findings: []elfdiff.Finding{}, Reasons: []reason{}}
 	var pairs []module.Pair
 	for i := range j.Pairs {
@@ -134,7 +134,7 @@ func (j *judged) together(k *module.Kernel) {
 			all.Changed += v.Changed
 		}
 	}
-	m, err := module.Build(k, module.Options{Name: "fix_all", Description: fmt.Sprintf("%d objects", len(pairs)), Probes: true}, pairs...)
+	m, err := module.Build(k, module.Options{Name: "fix_all", Description: fmt.Sprintf("%d objects", len(pairs)), Probes: true, Accept: opt.accept}, pairs...)
 	if err != nil {
 		all.Outcome, all.Reasons = elfdiff.OutcomeRefused, refusals(err)
 	} else {

@@ -4,7 +4,7 @@
 //
 //	corpus [-from RELEASE] [-to RELEASE] [-objtool] STAGE...
 //	corpus -time [-reverse] STAGE...
-//	corpus -judge [-accept CODE,...] [-probes] [-in-place] [-together] [-only TEXT] [-reverse] [-load] [-json] [-all] STAGE...
+//	corpus -judge [-accept CODE,...] [-probes] [-in-place] [-types=false] [-together] [-only TEXT] [-reverse] [-load] [-json] [-all] STAGE...
 //
 // It prints the folder of each stage. Stages are pre and post, the old and the
 // new file in the old tree; raw, pre without objtool; tree, the new file in the
@@ -16,7 +16,8 @@
 // With -judge, each stage is compared with pre, and each pair is carried, ignored
 // (what differs has no bearing on what runs), to be judged by a person, or
 // refused. Carried means that a module was made of it: compared, matched with the
-// image of the running kernel, and linked. -reverse takes the stage for what runs,
+// image of the running kernel, and linked. Types that mean something else are judged
+// too; -types=false leaves them out. -reverse takes the stage for what runs,
 // and pre for the patch. -load boots the kernel, and loads and removes each module.
 //
 // With -time, it says how long all pairs take from opening the files to the
@@ -48,7 +49,7 @@ type options struct {
 	json, all, reverse bool
 	inPlace, probes    bool
 	only               string
-	together           bool
+	together, types    bool
 	accept             []elfdiff.Code
 	stages             []corpus.Stage
 }
@@ -85,6 +86,7 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&opt.inPlace, "in-place", false, "have changed constants overwritten")
 	f.BoolVar(&opt.probes, "probes", false, "accept several functions in one module that are not traced")
 	f.BoolVar(&opt.together, "together", false, "make one module of all pairs too")
+	f.BoolVar(&opt.types, "types", true, "have changed types judged, as what writes modules does")
 	f.StringVar(&opt.only, "only", "", "judge only the sources with this `text` in their names")
 	f.Func("accept", "`codes` that a person accepts, with commas between", func(s string) error {
 		for _, name := range strings.Split(s, ",") {
@@ -98,6 +100,9 @@ func parse(args []string) (*options, error) {
 	})
 	if err := f.Parse(args); err != nil {
 		return nil, err
+	}
+	if !opt.types {
+		opt.accept = append(opt.accept, elfdiff.CodeTypeLayout, elfdiff.CodeTypeEnum, elfdiff.CodeTypeSignature, elfdiff.CodeTypeConstant)
 	}
 	for _, name := range f.Args() {
 		i := slices.IndexFunc(corpus.Stages, func(s corpus.Stage) bool { return s.Name == name })
@@ -167,7 +172,7 @@ func judgeAll(ctx context.Context, c *corpus.Corpus, finish func(context.Context
 		}
 		j.Stage = s.Name
 		if opt.together {
-			j.together(k)
+			j.together(k, opt)
 		}
 		if opt.load {
 			if err := load(ctx, runs, j); err != nil {

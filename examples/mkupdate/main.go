@@ -49,7 +49,7 @@ Makes a livepatch module of what differs between builds of the kernel's objects.
   -fixes TEXT       what it fixes, such as a CVE number; may be repeated
   -replace          take the place of all active livepatches
   -accept CODE,...  take responsibility for what needs a person's judgement, by
-                    the codes shown
+                    the codes shown; CODE:SYMBOL for what is about one symbol
   -key FILE         sign the module with this key (PEM)
   -cert FILE        and this certificate (PEM or DER), which the kernel knows
   -in-place         overwrite changed constants of the same size that other objects
@@ -68,7 +68,6 @@ type options struct {
 	run, symvers, out, objtool string
 	key, cert                  string
 	module                     module.Options
-	accept                     []elfdiff.Code
 	dry, json, inPlace         bool
 	targets                    []targetFile
 	objects                    []string // pre and post in turn
@@ -131,7 +130,7 @@ func parse(args []string) (options, error) {
 			if !elfdiff.Code(name).CanAccept() {
 				return fmt.Errorf("%q is no code that can be accepted", name)
 			}
-			opt.accept = append(opt.accept, elfdiff.Code(name))
+			opt.module.Accept = append(opt.module.Accept, elfdiff.Code(name))
 		}
 		return nil
 	})

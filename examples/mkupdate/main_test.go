@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -51,13 +52,17 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compileFile := func(file, old, text string) string {
+	compileEdits := func(file string, edits ...kbuild.Edit) string {
 		t.Helper()
-		path, err := tree.Compile(t.Context(), file, kbuild.Edit{Old: old, New: text})
+		path, err := tree.Compile(t.Context(), file, edits...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return path
+	}
+	compileFile := func(file, old, text string) string {
+		t.Helper()
+		return compileEdits(file, kbuild.Edit{Old: old, New: text})
 	}
 	compile := func(old, text string) string { return compileFile("fs/proc/cmdline.c", old, text) }
 	vlan, err := k.ModulePath("8021q")
@@ -71,6 +76,12 @@ func TestRun(t *testing.T) {
 	const hex, digits = "lib/hexdump.c", `hex_asc[] = "0123456789abcdef"`
 	hexPre, hexPost := compileFile(hex, digits, digits), compileFile(hex, digits, `hex_asc[] = "0123456789ABCDEF"`)
 	odd := compile("seq_putc(m, '\\n');", `{ static int n __section(".gosplice"); if (n++) seq_putc(m, '\n'); }`)
+	// a function that another file defines has one more parameter
+	const caller, header, prototype = "kernel/auditsc.c", "include/linux/mm.h", "int get_cmdline(struct task_struct *task, char *buffer, int buflen"
+	wide := kbuild.Edit{Header: header, Old: prototype, New: prototype + ", int more"}
+	callerPre := compileEdits(caller)
+	callerPost := compileEdits(caller, wide, kbuild.Edit{Old: "get_cmdline(current, buf, MAX_PROCTITLE_AUDIT_LEN", New: "get_cmdline(current, buf, MAX_PROCTITLE_AUDIT_LEN, 1"})
+	plainPre, plainPost := withoutDebug(t, pre), withoutDebug(t, post)
 	init := compile(`proc_create_single("cmdline", 0,`, `proc_create_single("cmdline", 0400,`)
 	keyFile, certFile := writeKey(t)
 	ko := filepath.Join(t.TempDir(), "fix.ko")
@@ -97,6 +108,10 @@ func TestRun(t *testing.T) {
 		{"no key", []string{"-key", certFile, "-cert", certFile, pre, post}, exitError, "", false},
 		{"in place", []string{"-in-place", hexPre, hexPost}, exitMade, "overwrites hex_asc", true},
 		{"not in place", []string{hexPre, hexPost}, exitRefused, "judge const-shared", false},
+		{"signature", []string{callerPre, callerPost}, exitRefused, "judge type-signature: get_cmdline: parameter 4 added: int", false},
+		{"signature, other accepted", []string{"-accept", "type-signature:get_task_comm", callerPre, callerPost}, exitRefused, "judge type-signature", false},
+		{"signature accepted", []string{"-accept", "type-signature:get_cmdline", callerPre, callerPost}, exitMade, "used by audit_log_exit [accepted]", true},
+		{"no debug information", []string{plainPre, plainPost}, exitMade, "carried no-types", true},
 		{"json", []string{"-json", pre, post}, exitMade, `"by": "anchor"`, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -166,4 +181,14 @@ func writeKey(t *testing.T) (key, cert string) {
 		}
 	}
 	return key, cert
+}
+
+// withoutDebug returns an object without debug information.
+func withoutDebug(t *testing.T, path string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), filepath.Base(path))
+	if b, err := exec.Command("objcopy", "--strip-debug", path, out).CombinedOutput(); err != nil {
+		t.Fatalf("objcopy: %v: %s", err, b)
+	}
+	return out
 }

@@ -32,6 +32,9 @@ type Options struct {
 	Probes bool
 	// NoJumps has no function taken over by a jump, see [MethodJump].
 	NoJumps bool
+	// Accept lists what a person takes responsibility for among what Build itself
+	// finds, as elfdiff.Options.Accept does for a comparison: CODE or CODE:SYMBOL.
+	Accept []elfdiff.Code
 }
 
 // A Pair is the change of one object: pre and post compared with
@@ -87,13 +90,15 @@ func (m *Module) WriteTo(w io.Writer) (int64, error) {
 func (m *Module) Bytes() []byte { return m.image }
 
 // Build makes the module that carries the changes of all pairs. The same input
-// gives the same bytes. The error joins all refusals, each a [*splice.Refusal]
+// gives the same bytes. What elfdiff.Options.Types judges is judged here where the
+// comparison did not have it. The error joins all refusals, each a [*splice.Refusal]
 // or an [*elfdiff.RefusedError].
 func Build(k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 	b, err := newBuilder(k, opt)
 	if err != nil {
 		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
 	}
+	b.meaning(pairs)
 	b.link(pairs)
 	b.checkProbes()
 	b.something()
@@ -117,6 +122,7 @@ type builder struct {
 	knownTypes
 	opt     Options
 	refused refusals
+	found   []elfdiff.Finding // that is in nothing's way
 	out     elfobj.Builder
 	secs    map[string]*section
 	order   []*section
@@ -231,6 +237,6 @@ func (b *builder) finish() (*Module, error) {
 		m.Functions = append(m.Functions, p.Function)
 	}
 	m.References, m.Data = b.sortedRefs(), append([]Data{}, b.overwritten...)
-	m.Findings = b.jumpFindings()
+	m.Findings = append(b.jumpFindings(), b.found...)
 	return m, nil
 }

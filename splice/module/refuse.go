@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -64,6 +65,16 @@ var hints = map[splice.Code]string{
 // refuse makes a refusal with this package's hint.
 func refuse(code splice.Code, symbol, section string, off uint64, format string, args ...any) *splice.Refusal {
 	return &splice.Refusal{Code: code, Symbol: symbol, Section: section, Offset: off, Message: fmt.Sprintf(format, args...), Hint: hints[code]}
+}
+
+// report notes a finding. One that needs judgement refuses the module, unless
+// [Options].Accept has it.
+func (b *builder) report(f elfdiff.Finding) {
+	if f.AcceptedBy(b.opt.Accept) {
+		b.found = append(b.found, f)
+	} else {
+		b.refused.add(&elfdiff.RefusedError{Refusals: []elfdiff.Refusal{{Finding: f}}})
+	}
 }
 
 // refusals collects them, so that one run tells all.
