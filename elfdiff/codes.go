@@ -53,6 +53,7 @@ const (
 	CodeSymbols           Code = "symbols"            // an alias or the binding of a symbol differs
 	CodeInPlace           Code = "in-place"           // a constant that the target has to overwrite
 	CodeNoTypes           Code = "no-types"           // without debug information, types were not compared
+	CodeNoDebug           Code = "no-debug-info"      // compressed debug information beyond the bound counts as missing
 )
 
 // codeRow is what is known about a code.
@@ -110,6 +111,7 @@ var codes = map[Code]codeRow{
 	CodeFreshState:        {Carried, "a message that is shown once may be shown once more", ""},
 	CodeSymbols:           {Ignored, "code that is linked later finds the names of the running program, not those of post", ""},
 	CodeNoTypes:           {Carried, "compile pre and post with -g to have layouts compared", ""},
+	CodeNoDebug:           {Carried, "uncompress it (objcopy --decompress-debug-sections), or compile without -gz", ""},
 	CodeInPlace:           {Carried, "the target overwrites it when the update is applied, and restores it when that is reverted", ""},
 }
 

@@ -58,6 +58,7 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 	j.others()
 	j.symbols()
 	j.compilers()
+	j.debugInfo()
 	j.tables()
 	j.bygones()
 	j.include()
@@ -301,6 +302,17 @@ func (j *judge) compilers() {
 	if !bytes.Equal(a, b) {
 		clean := func(s []byte) []byte { return bytes.Trim(bytes.ReplaceAll(s, []byte{0}, []byte{' '}), " ") }
 		j.report(j.Post.finding(CodeCompiler, NoAtom, 0, "pre was made by %q, post by %q", clean(a), clean(b)))
+	}
+}
+
+// debugInfo reports debug information that is not read because of its size:
+// what it would prove, such as that a number is a line, is then not proven.
+func (j *judge) debugInfo() {
+	for i, o := range []*Object{j.Pre, j.Post} {
+		if err := o.File.CheckCompressed(); err != nil {
+			j.report(o.finding(CodeNoDebug, NoAtom, 0, "the debug information of %s counts as missing: %v", [2]string{"pre", "post"}[i], err))
+			return
+		}
 	}
 }
 

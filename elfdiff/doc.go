@@ -41,6 +41,8 @@
 // # Security
 //
 // Objects may be hostile: the outcome is an error or a verdict, without a panic,
-// in memory bounded by a small multiple of the input. Nothing here says who made
-// an object: an update does what post says.
+// in at most 64 MB and eight times the size of both objects. Compressed debug
+// information that would grow beyond 8 MiB and twice the size of its file counts
+// as missing, see [CodeNoDebug]. Nothing here says who made an object: an update
+// does what post says.
 package elfdiff

@@ -22,6 +22,18 @@ const (
 	firstChunk   = 64 << 10
 )
 
+// Limits of what all compressed sections of a file can yield together. What gcc
+// and clang write stays below the size of the file: relocations, which are not
+// compressed, take as much as what they apply to.
+const (
+	plainRatio = 2
+	plainSlack = 8 << 20
+)
+
+// ErrTooLarge is wrapped by the error for compressed sections that would grow
+// beyond all proportion to their file: [Section.Uncompressed] says the bound.
+var ErrTooLarge = errors.New("the compressed sections grow beyond all proportion")
+
 var errNotCompressed = errors.New("not compressed")
 
 // Uncompressed returns the data of the section, uncompressed if need be: with
@@ -29,13 +41,50 @@ var errNotCompressed = errors.New("not compressed")
 // form, where the name begins with .zdebug_. Otherwise it is Data.
 //
 // The bytes are made once and shared; they must not be changed. Content that
-// is damaged, of another size than its header says, or that would grow beyond
-// all proportion is a [*FormatError].
+// is damaged, or of another size than its header says, is a [*FormatError]. So
+// is every compressed section of a file whose compressed sections would yield
+// more than 8 MiB and twice the size of the file together: [ErrTooLarge].
 func (s *Section) Uncompressed() ([]byte, error) {
-	if s.Flags&elf.SHF_COMPRESSED == 0 && !strings.HasPrefix(s.Name, ".zdebug_") {
+	if !s.mayBeCompressed() {
 		return s.Data()
 	}
 	return s.cached().plain.get(s.uncompress)
+}
+
+func (s *Section) mayBeCompressed() bool {
+	return s.Flags&elf.SHF_COMPRESSED != 0 || strings.HasPrefix(s.Name, ".zdebug_")
+}
+
+// CheckCompressed reports whether the compressed sections of the file stay within
+// the bound that [Section.Uncompressed] states, by what their headers say. The
+// error is a [*FormatError] that wraps [ErrTooLarge].
+func (f *File) CheckCompressed() error {
+	_, err := f.plainSize.get(f.sumPlain)
+	return err
+}
+
+// sumPlain adds up what compressed sections say that they yield. A header that
+// can't be read counts for nothing: neither can its section.
+func (f *File) sumPlain() (uint64, error) {
+	total, limit := uint64(0), plainRatio*f.src.size+plainSlack
+	for _, s := range f.Sections {
+		if !s.mayBeCompressed() || !s.hasBytes() {
+			continue
+		}
+		var head [chdrSize]byte
+		n := min(s.Size, chdrSize)
+		if f.src.readFull(head[:n], s.Offset) != nil {
+			continue
+		}
+		c, err := s.stream(head[:n])
+		if err != nil {
+			continue
+		}
+		if total += min(c.size, limit+1); total > limit {
+			return total, f.wrap(ErrTooLarge, s, s.Offset, "%#x bytes of debug information in a file of %#x bytes", c.size, f.src.size)
+		}
+	}
+	return total, nil
 }
 
 // A stream is a compressed section taken apart.
@@ -48,6 +97,9 @@ type stream struct {
 func (s *Section) uncompress() ([]byte, error) {
 	if s.Type == elf.SHT_NOBITS || s.Flags&elf.SHF_ALLOC != 0 {
 		return nil, s.file.fail(s, s.Offset, "compressed, but of type %v with flags %v", s.Type, s.Flags)
+	}
+	if err := s.file.CheckCompressed(); err != nil {
+		return nil, err
 	}
 	raw, err := s.Data()
 	if err != nil {
@@ -107,7 +159,7 @@ func (c *stream) inflate() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := make([]byte, 0, min(c.size+1, firstChunk)) // one more, to meet the end
+	b := make([]byte, 0, min(c.size+1, max(firstChunk, 8*uint64(len(c.data))))) // one more, to meet the end
 	for {
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]
@@ -146,7 +198,7 @@ func (c *stream) unzstd() ([]byte, error) {
 		return nil, err
 	}
 	defer d.Close()
-	b, err := d.DecodeAll(c.data, nil)
+	b, err := d.DecodeAll(c.data, make([]byte, 0, c.size))
 	if err != nil {
 		return nil, err
 	}

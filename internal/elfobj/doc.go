@@ -22,6 +22,7 @@
 // Input may be hostile. Every count is compared with the size of the file
 // before anything is allocated for it, sections whose bytes overlap are not
 // read (so that all sections together are no larger than the file), and the
-// time needed grows with the size of the file, not with its square. Errors in
+// time needed grows with the size of the file, not with its square. Compressed
+// sections yield at most 8 MiB and twice the size of the file. Errors in
 // a file are of type [*FormatError].
 package elfobj

@@ -56,17 +56,18 @@ type File struct {
 	extendedShnum    bool         // the number of sections is in section 0
 	extendedShstrndx bool         // the index of the name table is in section 0
 
-	unique   lazy[map[elf.SectionType]pair]
-	overlaps lazy[map[SectionIndex]SectionIndex]
-	byName   lazy[nameIndex]
-	searches atomic.Int32
-	symbols  lazy[[]Symbol]
-	dynamic  lazy[[]Symbol]
-	relas    lazy[*relaIndex]
-	groups   lazy[[]Group]
-	loads    lazy[[]Prog]
-	closing  sync.Once
-	closeErr error
+	unique    lazy[map[elf.SectionType]pair]
+	overlaps  lazy[map[SectionIndex]SectionIndex]
+	byName    lazy[nameIndex]
+	searches  atomic.Int32
+	symbols   lazy[[]Symbol]
+	dynamic   lazy[[]Symbol]
+	relas     lazy[*relaIndex]
+	groups    lazy[[]Group]
+	loads     lazy[[]Prog]
+	plainSize lazy[uint64] // of all compressed sections
+	closing   sync.Once
+	closeErr  error
 }
 
 // Parse reads a file that is in memory. Everything is sliced from b, which

@@ -147,7 +147,7 @@ var hostile = []struct {
 	{"bomb", func(v *victim) {
 		v.header(secDebug)[shFlags+1] = byte(elf.SHF_COMPRESSED >> 8)
 		le.PutUint64(v.entry(secDebug, 8), 1<<50)
-	}, "the compressed bytes can't yield that many"},
+	}, "grow beyond all proportion"},
 	{"compressed text", func(v *victim) { v.header(secText)[shFlags+1] = byte(elf.SHF_COMPRESSED >> 8) }, "section .text: offset 0x50: compressed, but"},
 }
 
