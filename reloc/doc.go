@@ -80,6 +80,8 @@
 // # Security
 //
 // Objects and images may be hostile: the outcome is an error or a verdict,
-// without a panic, in memory bounded by a small multiple of the input. A match
+// without a panic, in at most 64 MB and eight times the size of the input. Names
+// share the memory of their table; where names overlap and have more than 4,096
+// bytes each on average, the file is an error. A match
 // proves that bytes are equal; it does not prove where they came from.
 package reloc

@@ -1,7 +1,6 @@
 package reloc
 
 import (
-	"bytes"
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
@@ -39,7 +38,7 @@ type dynamic struct {
 	lo, hi uint64 // addresses of the module
 	limit  uint64 // bytes that its segments have in the file, a bound for every table
 	tags   map[elf.DynTag]uint64
-	strtab []byte
+	names  *elfobj.Strings
 }
 
 // maxDynamic bounds the dynamic section: 4,096 entries.
@@ -84,8 +83,8 @@ func openDynamic(mem Memory, progs []elfobj.Prog, bias uint64) (*dynamic, error)
 			d.tags[tag] = binary.LittleEndian.Uint64(b[8:])
 		}
 	}
-	var err error
-	d.strtab, err = d.table("string table", elf.DT_STRTAB, d.tags[elf.DT_STRSZ])
+	names, err := d.table("string table", elf.DT_STRTAB, d.tags[elf.DT_STRSZ])
+	d.names = elfobj.NewStrings(names)
 	return d, err
 }
 
@@ -164,12 +163,7 @@ func (d *dynamic) decodeSym(b []byte) dynSym {
 		value:   binary.LittleEndian.Uint64(b[8:]),
 		size:    binary.LittleEndian.Uint64(b[16:]),
 	}
-	if off := uint64(binary.LittleEndian.Uint32(b)); off < uint64(len(d.strtab)) {
-		name := d.strtab[off:]
-		if end := bytes.IndexByte(name, 0); end >= 0 {
-			s.name = string(name[:end])
-		}
-	}
+	s.name, _ = d.names.At(uint64(binary.LittleEndian.Uint32(b)))
 	return s
 }
 
@@ -184,9 +178,14 @@ func (d *dynamic) symbols() ([]dynSym, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := make([]dynSym, 0, len(b)/symSize)
+	list, total := make([]dynSym, 0, len(b)/symSize), uint64(0)
 	for ; len(b) >= symSize; b = b[symSize:] {
-		list = append(list, d.decodeSym(b))
+		s := d.decodeSym(b)
+		total += uint64(len(s.name))
+		list = append(list, s)
+	}
+	if total > d.names.Budget(len(list)) {
+		return nil, fmt.Errorf("dynamic symbol table: %d names have %#x bytes together", len(list), total)
 	}
 	return list, nil
 }

@@ -40,6 +40,21 @@ func (t *strtab) at(off uint64) (string, bool) {
 	return unsafe.String(&t.data[off], t.ends[block]-off), true
 }
 
+// Strings cuts strings out of a string table that is not a section, such as that
+// of a dynamic section in memory. The strings share the memory of the table.
+type Strings struct{ t strtab }
+
+// NewStrings returns the strings of a table, which must not be changed any more.
+func NewStrings(table []byte) *Strings { return &Strings{strtab{data: table}} }
+
+// At returns the string at an offset in bytes; ok is false when that is out of
+// range, or the string does not end within the table.
+func (s *Strings) At(off uint64) (name string, ok bool) { return s.t.at(off) }
+
+// Budget returns how many bytes n names of the table may have together. Names
+// that overlap would take quadratic time otherwise.
+func (s *Strings) Budget(n int) uint64 { return s.t.nameBudget(n) }
+
 func (t *strtab) index() {
 	size := uint64(len(t.data))
 	t.ends = make([]uint64, (size+strBlock-1)/strBlock)
