@@ -2,24 +2,57 @@ package splice
 
 import (
 	"cmp"
+	"debug/elf"
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
 // Check reports whether the parts of the update fit together: whether indices
-// exist, no symbol has two values, and no two redirects replace the same code.
+// exist, no symbol has two values, no two redirects replace the same code, and the
+// objects have the bytes that their headers speak of. The error wraps
+// [ErrUpdateFormat] or [ErrUpdateDamaged].
 func (u *Update) Check() error {
 	if u.Format != UpdateFormat {
-		return fmt.Errorf("update %q: format %d, not %d", u.Name, u.Format, UpdateFormat)
+		return fmt.Errorf("update %q: %w", u.Name, formatError(&u.Format))
 	}
+	damaged := func(err error) error { return fmt.Errorf("update %q: %w: %w", u.Name, ErrUpdateDamaged, err) }
 	for i := range u.Objects {
-		if err := u.checkObject(&u.Objects[i]); err != nil {
-			return fmt.Errorf("update %q: object %q: %w", u.Name, u.Objects[i].Name, err)
+		o := &u.Objects[i]
+		err := u.checkObject(o)
+		if err == nil {
+			err = checkELF(o.ELF)
+		}
+		if err != nil {
+			return damaged(fmt.Errorf("object %q: %w", o.Name, err))
 		}
 	}
 	if err := u.checkOverlap(); err != nil {
-		return fmt.Errorf("update %q: %w", u.Name, err)
+		return damaged(err)
+	}
+	return nil
+}
+
+// checkELF checks that an object is relocatable, and has the bytes of its
+// sections: nothing will be allocated for what it does not have.
+func checkELF(b []byte) error {
+	f, err := elfobj.Parse(b)
+	if err != nil {
+		return err
+	}
+	if f.Type != elf.ET_REL {
+		return fmt.Errorf("%w: it is %v", elfdiff.ErrNotRelocatable, f.Type)
+	}
+	for _, s := range f.Sections {
+		if s.Flags&elf.SHF_ALLOC == 0 {
+			continue
+		}
+		if _, err := s.Data(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

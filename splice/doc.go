@@ -15,6 +15,15 @@
 // target verifies again, at the last moment, what Build verified: an update
 // says which bytes it expects, not which it hopes for.
 //
+// # Bounds
+//
+// To read, check and link an update takes at most 64 MB and eight times the size
+// of its JSON, in time that grows with it. [ReadUpdate] refuses what would take
+// more: objects whose headers speak of bytes that they do not have, parts that
+// have no content, more than [MaxUpdate] bytes. Sections with a content take at most
+// four times the bytes of the file, and 1 MiB, in memory; see [Linker.Size] for what
+// the target needs.
+//
 // # Trust
 //
 // An update is code: whoever makes one decides what the target runs. Building

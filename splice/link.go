@@ -42,6 +42,7 @@ type Linker struct {
 	slots  int    // upper bound
 	abs32  bool   // something holds addresses of 31 bits
 	zero   uint64 // alignment of areaZero
+	input  uint64 // bytes that the sections so far have in the file
 	global map[string]symbolRef
 	twice  map[string]bool // global symbols that several objects define
 }
@@ -164,6 +165,15 @@ func (r symbolRef) weak() bool { return r.obj.syms[r.sym].Bind() == elf.STB_WEAK
 // needs more can't be near to what it replaces.
 const maxTotal = 1 << 30
 
+const (
+	// maxPadded bounds the memory for sections with a content, by the bytes that
+	// they have in the file: small sections with a large alignment take more.
+	maxPadded  = 4
+	paddedFree = 1 << 20 // bytes
+	// sectionHeader is what a section has in the file beside its content, in bytes.
+	sectionHeader = 64
+)
+
 // section gives a section its place in an area.
 func (l *Linker) section(o *linkObject, s *elfobj.Section) error {
 	if s.Flags&elf.SHF_ALLOC == 0 || s.Type != elf.SHT_PROGBITS && s.Type != elf.SHT_NOBITS {
@@ -190,8 +200,15 @@ func (l *Linker) section(o *linkObject, s *elfobj.Section) error {
 	off := (l.size[a] + align - 1) &^ (align - 1)
 	o.place[s.Index] = sectionPlace{area: a, off: off, used: true}
 	l.size[a] = off + s.Size
-	if l.size[areaConst]+l.size[areaCode]+l.size[areaData]+l.size[areaZero] > maxTotal {
+	if a != areaZero {
+		l.input += s.Size
+	}
+	filled := l.size[areaConst] + l.size[areaCode] + l.size[areaData]
+	if filled+l.size[areaZero] > maxTotal {
 		return Refuse(CodeUnsupported, "", s.Name, 0, "the update has more than %#x bytes", uint64(maxTotal))
+	}
+	if l.input += sectionHeader; filled > l.input*maxPadded+paddedFree {
+		return Refuse(CodeUnsupported, "", s.Name, 0, "with what aligns them, the sections of %#x bytes take %#x", l.input, filled)
 	}
 	relas, err := o.file.Relas(s.Index)
 	if err != nil {

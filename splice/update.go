@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 )
@@ -120,22 +119,4 @@ func (u *Update) WriteTo(w io.Writer) (int64, error) {
 	}
 	n, err := w.Write(append(b, '\n'))
 	return int64(n), err
-}
-
-// ReadUpdate reads what WriteTo wrote. It checks that the parts fit together,
-// not that the code in it is good.
-func ReadUpdate(r io.Reader) (*Update, error) {
-	u := new(Update)
-	d := json.NewDecoder(r)
-	d.DisallowUnknownFields()
-	if err := d.Decode(u); err != nil {
-		return nil, fmt.Errorf("read update: %w", err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("read update: something follows it")
-	}
-	if err := u.Check(); err != nil {
-		return nil, err
-	}
-	return u, nil
 }
