@@ -161,7 +161,7 @@ func (o *Object) describe(id AtomID, off int64) string {
 	if name == "" {
 		name, off = o.sectionName(a.Section), off+int64(a.Offset)
 	}
-	return place(name, off)
+	return place(clip(name), off)
 }
 
 func place(name string, off int64) string {

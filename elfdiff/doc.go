@@ -43,6 +43,8 @@
 // Objects may be hostile: the outcome is an error or a verdict, without a panic,
 // in at most 64 MB and eight times the size of both objects. Compressed debug
 // information that would grow beyond 8 MiB and twice the size of its file counts
-// as missing, see [CodeNoDebug]. Nothing here says who made an object: an update
+// as missing, see [CodeNoDebug]. Listings have at most 16,384 lines of each side, see
+// [Diff.Listing], and names in the text of an instruction are cut at 256 bytes, so
+// that text grows with the input too. Nothing here says who made an object: an update
 // does what post says.
 package elfdiff

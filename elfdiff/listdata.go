@@ -52,10 +52,10 @@ func (d *dataLister) rows() []row {
 		return []row{{size: a.Size, text: text, key: text, target: -1}}
 	}
 	var rows []row
-	off, end := uint64(0), uint64(len(a.Bytes))
+	off, end := d.l.dataStart(a, d.side), uint64(len(a.Bytes))
 	for i := range a.Refs {
 		r := &a.Refs[i]
-		if r.Offset < off || r.Offset >= end {
+		if r.Offset < off || r.Offset >= end || len(rows) >= maxListed {
 			continue
 		}
 		rows = d.plain(rows, off, r.Offset)
@@ -71,7 +71,7 @@ func (d *dataLister) rows() []row {
 // plain appends bytes without references, in lines that end at multiples of
 // their length, and where something with a name begins or ends.
 func (d *dataLister) plain(rows []row, off, end uint64) []row {
-	for end = min(end, uint64(len(d.a.Bytes))); off < end; {
+	for end = min(end, uint64(len(d.a.Bytes))); off < end && len(rows) < maxListed; {
 		next := min(end, (off/bytesPerLine+1)*bytesPerLine)
 		name := d.labels[off]
 		if m, ok := d.memberAt(off); ok {

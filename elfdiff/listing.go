@@ -18,12 +18,14 @@ const (
 	LineChanged                // different
 	LinePre                    // only in pre
 	LinePost                   // only in post
+	LineCut                    // no line, but a note about those that are left out
 )
 
-var markSigns = [...]string{" ", "~", "|", "<", ">"}
+var markSigns = [...]string{" ", "~", "|", "<", ">", "."}
 
 // String returns the sign of the mark, one column wide, as diff -y has it:
-// "|" changed, "<" only in pre, ">" only in post; "~" for what is incidental.
+// "|" changed, "<" only in pre, ">" only in post; "~" for what is incidental, "."
+// for what is left out.
 func (m Mark) String() string {
 	if int(m) < len(markSigns) {
 		return markSigns[m]
@@ -50,7 +52,9 @@ type Line struct {
 // LineSide is what stands on one side of a [Line].
 type LineSide struct {
 	Size uint64 // in bytes; 0 on the side that has nothing
-	Refs []Ref  // its references; their offsets are from the start of the atom
+	// Refs are its references, 8 at most; their offsets are from the start of the
+	// atom.
+	Refs []Ref
 	// Branch is where a branch inside the function leads, in bytes from its
 	// start; -1 for everything else.
 	Branch int64
@@ -65,24 +69,31 @@ type LineSide struct {
 //
 // Time and memory grow with the size of the functions times the number of
 // differences, which is bounded: when there are too many the alignment is not
-// the shortest one.
+// the shortest one. A listing has at most 16,384 lines of each side, from some way
+// before the first difference on; lines with the mark [LineCut] say what is left
+// out.
 func (d *Diff) Listing(ch *Change) []Line {
 	l := &lister{
 		c: newComparer(d.Pre, d.Post, d.twins),
 	}
 	a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
+	if len(ch.Reasons) > 0 {
+		l.first = [2]uint64{ch.Reasons[0].PreOffset, ch.Reasons[0].PostOffset}
+	}
 	l.side[0], l.side[1] = l.rows(d.Pre, a, 0), l.rows(d.Post, b, 1)
 	l.align()
 	for i := range ch.Incidental {
 		l.incidental(&ch.Incidental[i])
 	}
-	return l.lines()
+	return l.withCuts(l.lines(), [2]*Atom{a, b})
 }
 
 // lister makes one listing.
 type lister struct {
 	c    *comparer
 	side [2][]row
+	// first is where the first difference is on both sides, in bytes.
+	first [2]uint64
 	// match holds for each row of pre the row of post beside it, or -1.
 	match []int
 	other []int // likewise for post
@@ -115,8 +126,8 @@ func (l *lister) rows(o *Object, a *Atom, side int) []row {
 
 func (l *lister) code(o *Object, a *Atom, side int) []row {
 	var rows []row
-	k := cursor{o: o, a: a}
-	for {
+	k := cursor{o: o, a: a, off: l.codeStart(o, a, side)}
+	for len(rows) < maxListed {
 		ok, err := k.load()
 		if err != nil { // what follows can't be read as instructions
 			return append(rows, rawRow(a, k.off, min(k.off+bytesPerLine, uint64(len(a.Bytes))), ""))
@@ -124,15 +135,21 @@ func (l *lister) code(o *Object, a *Atom, side int) []row {
 		if !ok {
 			return rows
 		}
-		r := row{off: k.off, size: uint64(k.in.Len), text: k.text(), refs: k.refs, target: -1}
-		r.kind, _, _ = strings.Cut(r.text, " ")
-		r.key = k.shape(func(ref *Ref) string { return l.refKey(side, ref) })
-		if to, ok := pcrelTarget(k.in, k.bytes(), k.off); ok && len(k.refs) == 0 {
-			r.target = int64(to)
-		}
-		rows = append(rows, r)
+		rows = append(rows, l.codeRow(&k, side))
 		k.advance()
 	}
+	return rows
+}
+
+// codeRow makes a row of the instruction at the cursor.
+func (l *lister) codeRow(k *cursor, side int) row {
+	r := row{off: k.off, size: uint64(k.in.Len), text: k.text(), refs: k.refs, target: -1}
+	r.kind, _, _ = strings.Cut(r.text, " ")
+	r.key = k.shape(func(ref *Ref) string { return l.refKey(side, ref) })
+	if to, ok := pcrelTarget(k.in, k.bytes(), k.off); ok && len(k.refs) == 0 {
+		r.target = int64(to)
+	}
+	return r
 }
 
 // refKey names what a reference means so that the same thing has one name in
@@ -163,11 +180,7 @@ func (l *lister) refKey(side int, r *Ref) string {
 // of references, which refKey gives instead.
 func (k *cursor) shape(refKey func(*Ref) string) string {
 	if k.in.IsBranch() {
-		s := fmt.Sprint(k.in.Class, k.in.Cond, k.in.Prefixes)
-		for i := range k.refs {
-			s += " " + refKey(&k.refs[i])
-		}
-		return s
+		return fmt.Sprint(k.in.Class, k.in.Cond, k.in.Prefixes) + k.refKeys(refKey)
 	}
 	b := slices.Clone(k.bytes())
 	for i := range k.refs {
@@ -178,9 +191,17 @@ func (k *cursor) shape(refKey func(*Ref) string) string {
 	if k.in.Class == amd64.Nop {
 		return "nop"
 	}
-	s := string(b)
-	for i := range k.refs {
+	return string(b) + k.refKeys(refKey)
+}
+
+// refKeys joins what refKey says about the references of the instruction.
+func (k *cursor) refKeys(refKey func(*Ref) string) string {
+	s := ""
+	for i := range k.refs[:min(len(k.refs), maxRefsShown)] {
 		s += " " + refKey(&k.refs[i])
+	}
+	if n := len(k.refs) - maxRefsShown; n > 0 {
+		s += fmt.Sprint(" and ", n)
 	}
 	return s
 }

@@ -78,8 +78,8 @@ func visible(lines []Line, context int) []bool {
 }
 
 func writeLine(w *bufio.Writer, l *Line, column int, opt ListingOptions) {
-	left := side(l.Pre, l.PreOffset, l.Mark == LinePost, column)
-	right := side(l.Post, l.PostOffset, l.Mark == LinePre, column)
+	left := side(l.Pre, l.PreOffset, l.Mark == LinePost || l.Mark == LineCut && l.Pre == "", column)
+	right := side(l.Post, l.PostOffset, l.Mark == LinePre || l.Mark == LineCut && l.Post == "", column)
 	on, off := "", ""
 	if opt.Color && int(l.Mark) < len(markColors) && markColors[l.Mark] != "" {
 		on, off = "\x1b["+markColors[l.Mark]+"m", "\x1b[0m"

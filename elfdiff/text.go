@@ -33,12 +33,15 @@ func (k *cursor) text() string {
 	}
 	b := append([]byte(nil), k.bytes()...)
 	var names, rest []string
-	for i := range k.refs {
+	for i := range k.refs[:min(len(k.refs), maxRefsShown)] {
 		if k.stamp(b, &k.refs[i], len(names)) {
 			names = append(names, k.o.operandText(&k.refs[i]))
 		} else {
 			rest = append(rest, " <"+k.o.operandText(&k.refs[i])+">")
 		}
+	}
+	if n := len(k.refs) - maxRefsShown; n > 0 {
+		rest = append(rest, fmt.Sprintf(" <and %d more references>", n))
 	}
 	s := amd64.Disasm(b, k.off, nil)
 	for i, name := range names {
@@ -127,13 +130,22 @@ func (o *Object) refText(r *Ref) string {
 		if s := o.Symbol(r.Sym); name == "" && s.Type() == elf.STT_SECTION {
 			name = o.sectionName(s.Section)
 		}
-		return place(name, r.TargetOff)
+		return place(clip(name), r.TargetOff)
 	}
 	t := &o.Atoms[r.Target]
 	if s, ok := literalText(t, r.TargetOff); ok {
 		return s
 	}
 	return o.describe(r.Target, r.TargetOff)
+}
+
+// clip bounds the length of a name that may stand in every line of a listing.
+func clip(s string) string {
+	if len(s) <= maxNameShown {
+		return s
+	}
+	const tail = 32 // where a number is, of what a compiler made
+	return strings.ToValidUTF8(s[:maxNameShown-tail], "") + "…" + strings.ToValidUTF8(s[len(s)-tail:], "")
 }
 
 // literalText shows an anonymous constant by its content: strings also where
@@ -167,6 +179,8 @@ func isText(a *Atom) bool {
 const (
 	maxShown  = 16 // bytes of a constant
 	maxQuoted = 60 // bytes of a string
+	// maxNameShown bounds the name of a symbol in an instruction, in bytes.
+	maxNameShown = 256
 )
 
 // printable returns the string at the start of b, without its terminator, and

@@ -35,7 +35,7 @@ type block struct {
 // rowClasses are the looks of the marks.
 var rowClasses = [...]string{
 	elfdiff.LineSame: "", elfdiff.LineIncidental: "i", elfdiff.LineChanged: "c",
-	elfdiff.LinePre: "l", elfdiff.LinePost: "r",
+	elfdiff.LinePre: "l", elfdiff.LinePost: "r", elfdiff.LineCut: "g",
 }
 
 var incidentalTitles = map[elfdiff.ReasonCode]string{
@@ -189,6 +189,10 @@ func sidesOf(l *elfdiff.Line) [2]*elfdiff.LineSide {
 // row shows an instruction, or a piece of data.
 func (l *listing) row(n *elfdiff.Line) row {
 	r := row{Class: rowClasses[n.Mark], Mark: strings.TrimSpace(n.Mark.String()), differs: n.Mark != elfdiff.LineSame}
+	if n.Mark == elfdiff.LineCut {
+		r.Left, r.Right = cutCell(n.Pre, n.PreOffset), cutCell(n.Post, n.PostOffset)
+		return r
+	}
 	if n.Mark == elfdiff.LineIncidental {
 		r.Title = incidentalTitles[n.Why]
 	}
@@ -207,6 +211,14 @@ func (l *listing) row(n *elfdiff.Line) row {
 		r.Right = cell{l.anchor(1, n.PostOffset), fmt.Sprintf("%x", n.PostOffset), join(b)}
 	}
 	return r
+}
+
+// cutCell shows what one side leaves out, if it does.
+func cutCell(text string, off uint64) cell {
+	if text == "" {
+		return cell{}
+	}
+	return cell{Off: fmt.Sprintf("%x", off), Parts: []part{{Text: text}}}
 }
 
 var sideLetters = [2]string{"a", "b"}
