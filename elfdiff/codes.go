@@ -36,6 +36,7 @@ const (
 	CodeTypeEnum         Code = "type-enum"          // constants of an enumeration that changed code uses have other values
 	CodeTypeSignature    Code = "type-signature"     // a function has other parameters, or another result
 	CodeTypeConstant     Code = "type-constant"      // a constant in changed code has another value
+	CodeNotGiven         Code = "not-given"          // code of what runs that a changed type or signature matters to, of objects that are not given
 )
 
 // What is left out without loss, and what is worth knowing.
@@ -98,6 +99,7 @@ var codes = map[Code]codeRow{
 	CodeTypeEnum:      {NeedsJudgement, "give new constants values that no other has", oldMeaning},
 	CodeTypeSignature: {NeedsJudgement, "give the new function a new name, and keep the old one", "callers that are not in this object go on with the old parameters"},
 	CodeTypeConstant:  {NeedsJudgement, "make sure that nothing that lives on was made with the old value", oldMeaning},
+	CodeNotGiven:      {NeedsJudgement, "give the objects of these files too, compiled without the patch and with it", "what is not given goes on with the old meaning"},
 
 	CodeRemoved:           {Ignored, "nothing calls it any more once the update is applied; code that kept its address still can", ""},
 	CodeConstructor:       {Ignored, "what the constructor would do must be done by other means", ""},

@@ -80,6 +80,14 @@ func (o *Object) finding(code Code, id AtomID, off uint64, format string, args .
 	return f
 }
 
+// NewFinding makes a finding of a target's own about a symbol, with the severity, the
+// hint and what comes of accepting it that the code has.
+func NewFinding(code Code, symbol, message string) Finding {
+	f := newFinding(code)
+	f.Symbol, f.Message = symbol, message
+	return f
+}
+
 // newFinding fills in what the table of codes says.
 func newFinding(code Code) Finding {
 	row := codes[code]

@@ -102,7 +102,7 @@ func parse(args []string) (*options, error) {
 		return nil, err
 	}
 	if !opt.types {
-		opt.accept = append(opt.accept, elfdiff.CodeTypeLayout, elfdiff.CodeTypeEnum, elfdiff.CodeTypeSignature, elfdiff.CodeTypeConstant)
+		opt.accept = append(opt.accept, elfdiff.CodeTypeLayout, elfdiff.CodeTypeEnum, elfdiff.CodeTypeSignature, elfdiff.CodeTypeConstant, elfdiff.CodeNotGiven)
 	}
 	for _, name := range f.Args() {
 		i := slices.IndexFunc(corpus.Stages, func(s corpus.Stage) bool { return s.Name == name })

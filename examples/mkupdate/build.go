@@ -46,9 +46,7 @@ func build(ctx context.Context, opt *options, stderr io.Writer) (*report, *modul
 			return nil, nil, err
 		}
 		r.add(opt.objects[i], &pair)
-		if pair.Diff.Changes() > 0 { // what it has alone may be for another object
-			pairs = append(pairs, pair)
-		}
+		pairs = append(pairs, pair) // what it has alone may be for another object
 		o := pair.Diff.Outcome()
 		matters = matters || o != elfdiff.OutcomeSame && o != elfdiff.OutcomeIgnored
 	}
@@ -56,7 +54,7 @@ func build(ctx context.Context, opt *options, stderr io.Writer) (*report, *modul
 		return r, nil, nil
 	}
 	p.step("building")
-	m, err := module.Build(k, opt.module, pairs...)
+	m, err := module.BuildContext(ctx, k, opt.module, pairs...)
 	if errors.Is(err, splice.ErrRefused) || errors.Is(err, elfdiff.ErrRefused) {
 		r.refuse(err)
 		return r, nil, nil

@@ -110,7 +110,9 @@ func TestRun(t *testing.T) {
 		{"not in place", []string{hexPre, hexPost}, exitRefused, "judge const-shared", false},
 		{"signature", []string{callerPre, callerPost}, exitRefused, "judge type-signature: get_cmdline: parameter 4 added: int", false},
 		{"signature, other accepted", []string{"-accept", "type-signature:get_task_comm", callerPre, callerPost}, exitRefused, "judge type-signature", false},
-		{"signature accepted", []string{"-accept", "type-signature:get_cmdline", callerPre, callerPost}, exitMade, "used by audit_log_exit [accepted]", true},
+		{"others not given", []string{"-accept", "type-signature:get_cmdline", callerPre, callerPost}, exitRefused, "judge not-given: get_cmdline: it is defined in mm/util.c", false},
+		{"others in JSON", []string{"-json", callerPre, callerPost}, exitRefused, `"kstrdup_quotable_cmdline (lib/string_helpers.c)"`, false},
+		{"signature accepted", []string{"-accept", "type-signature:get_cmdline,not-given:get_cmdline", callerPre, callerPost}, exitMade, "used by audit_log_exit [accepted]", true},
 		{"no debug information", []string{plainPre, plainPost}, exitMade, "carried no-types", true},
 		{"json", []string{"-json", pre, post}, exitMade, `"by": "anchor"`, true},
 	} {

@@ -22,6 +22,8 @@ type report struct {
 	Module   *module.Module `json:"module"` // null when there is none
 	Size     int            `json:"size"`   // of the module, bytes
 	Refusals []refusal      `json:"refusals"`
+	// Affected is all that changed types matter to and is not given.
+	Affected []module.Affected `json:"affected"`
 }
 
 // object is what differs in one pair.
@@ -53,7 +55,7 @@ type refusal struct {
 func newReport(opt *options, k *module.Kernel) *report {
 	return &report{
 		Name: opt.module.Name, Kernel: strings.TrimSpace(k.Vermagic()), BuildID: fmt.Sprintf("%x", k.BuildID()),
-		Objects: []object{}, Refusals: []refusal{},
+		Objects: []object{}, Refusals: []refusal{}, Affected: []module.Affected{},
 	}
 }
 
@@ -81,6 +83,9 @@ func (r *report) made(m *module.Module) { r.Module, r.Size = m, len(m.Bytes()) }
 // refuse lists what an error joins.
 func (r *report) refuse(err error) {
 	switch e := err.(type) {
+	case *module.AffectedError:
+		r.Affected = append(r.Affected, e.Affected)
+		r.refuse(&e.Refusal)
 	case *splice.Refusal:
 		text := e.Message
 		if e.Err != nil {

@@ -51,27 +51,33 @@ func (d *Data) table(off uint64) (*abbrevs, error) {
 	if t := c.tables[off]; t != nil {
 		return t, nil
 	}
-	data, err := d.abbrev.bytes()
-	if err != nil {
-		return nil, err
-	}
-	if off > uint64(len(data)) {
-		return nil, d.abbrev.fail(off, "a unit has its abbreviations there, behind the end")
-	}
-	if c.read > 2*uint64(len(data)) {
+	if c.read > 2*d.abbrev.size() {
 		return nil, d.abbrev.fail(off, "tables overlap")
 	}
-	r := &cursor{s: &d.abbrev, b: data, off: off}
-	t, err := readAbbrevs(r)
+	t, n, err := d.freshTable(off)
 	if err != nil {
 		return nil, err
 	}
-	c.read += r.off - off
+	c.read += n
 	if c.tables == nil {
 		c.tables = map[uint64]*abbrevs{}
 	}
 	c.tables[off] = t
 	return t, nil
+}
+
+// freshTable reads the table at off, and returns how many bytes it has.
+func (d *Data) freshTable(off uint64) (t *abbrevs, size uint64, err error) {
+	data, err := d.abbrev.bytes()
+	if err != nil {
+		return nil, 0, err
+	}
+	if off > uint64(len(data)) {
+		return nil, 0, d.abbrev.fail(off, "a unit has its abbreviations there, behind the end")
+	}
+	r := &cursor{s: &d.abbrev, b: data, off: off}
+	t, err = readAbbrevs(r)
+	return t, r.off - off, err
 }
 
 func readAbbrevs(c *cursor) (*abbrevs, error) {

@@ -7,6 +7,8 @@ type cursor struct {
 	b   []byte // of the section, up to where this part ends
 	off uint64 // from the start of the section
 	bad string
+	// plain says that fields hold their values already, see [NewLinked].
+	plain bool
 }
 
 func (c *cursor) err() error {
@@ -55,6 +57,9 @@ func (c *cursor) relocated(size int) Addr {
 	if uint64(size) > c.left() {
 		c.fail(truncated)
 		return Addr{}
+	}
+	if c.plain {
+		return Addr{Offset: c.fixed(size)}
 	}
 	a, ok := c.s.field(c.off, size)
 	if !ok {

@@ -11,6 +11,7 @@ import (
 type Data struct {
 	info, abbrev, line, str, lineStr, strOffsets, addr, rnglists, ranges section
 
+	linked   bool // see NewLinked
 	units    lazy[[]*Unit]
 	tables   abbrevTables
 	programs lazy[*Lines]
@@ -60,6 +61,19 @@ func New(f *elfobj.File) *Data {
 		if known := names[name]; known != nil && known.sec == nil {
 			known.sec = s
 		}
+	}
+	return d
+}
+
+// NewLinked is New for a file that a linker has made: fields hold their values, and
+// relocations that the linker has left beside them are not applied. A place has its
+// address as the offset, and no section. [Data.EachUnit] and [Data.UnitsWith] read it
+// unit by unit.
+func NewLinked(f *elfobj.File) *Data {
+	d := New(f)
+	d.linked = true
+	for _, s := range []*section{&d.info, &d.line, &d.strOffsets, &d.addr, &d.rnglists, &d.ranges} {
+		s.rels.get(func() (*relocs, error) { return &relocs{}, nil })
 	}
 	return d
 }

@@ -14,7 +14,9 @@
 //     read by the first question about them.
 //   - Time and memory are linear in the size of the sections.
 //
-// Non-goals: linked programs, location lists, call frames, macros, split and
+// Of linked files, which can be large, units are read one at a time ([NewLinked]).
+//
+// Non-goals: location lists, call frames, macros, split and
 // 64-bit DWARF, type units.
 //
 // Input may be hostile: everything is bounded by its size, and errors are typed.

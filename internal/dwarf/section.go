@@ -51,6 +51,12 @@ func (s *section) bytes() ([]byte, error) {
 	})
 }
 
+// size is that of the content, 0 when it can't be read.
+func (s *section) size() uint64 {
+	b, _ := s.bytes()
+	return uint64(len(b))
+}
+
 // relocs are the relocations of a section as they stand in the file, by
 // offset.
 type relocs struct {

@@ -49,7 +49,7 @@ func (d *Data) readUnits() ([]*Unit, error) {
 	var list []*Unit
 	c := &cursor{s: &d.info, b: data}
 	for c.left() > 0 {
-		u, err := d.readUnit(c)
+		u, err := d.readUnit(c, d.table)
 		if err != nil {
 			return list, err
 		}
@@ -66,8 +66,9 @@ func (d *Data) readUnits() ([]*Unit, error) {
 }
 
 // readUnit reads the header at the cursor (section 7.5.1.1), and moves behind
-// the unit. It returns nil for units that are skipped.
-func (d *Data) readUnit(c *cursor) (*Unit, error) {
+// the unit. It returns nil for units that are skipped. The abbreviations come from
+// tables.
+func (d *Data) readUnit(c *cursor, tables func(off uint64) (*abbrevs, error)) (*Unit, error) {
 	u := &Unit{d: d, off: c.off}
 	length := c.fixed(4)
 	if length >= maxLength {
@@ -101,7 +102,7 @@ func (d *Data) readUnit(c *cursor) (*Unit, error) {
 		return nil, nil
 	}
 	u.data = c.b[:u.end]
-	t, err := d.table(table)
+	t, err := tables(table)
 	if err != nil {
 		return nil, err
 	}

@@ -113,6 +113,20 @@ func (s *Section) Data() ([]byte, error) {
 	return s.cached().data.get(s.read)
 }
 
+// ReadPart fills p with the bytes of the section from off on, as [Section.Data] has
+// them, without keeping any. A part that is not in the section or not in the file
+// is a [*FormatError].
+func (s *Section) ReadPart(p []byte, off uint64) error {
+	n := uint64(len(p))
+	if !s.hasBytes() || off > s.Size || n > s.Size-off || !s.file.src.has(s.Offset, s.Size) {
+		return s.file.wrap(errTruncated, s, s.Offset, "%#x bytes at %#x of %#x bytes", n, off, s.Size)
+	}
+	if err := s.file.src.readFull(p, s.Offset+off); err != nil {
+		return s.file.wrap(err, s, s.Offset, "read %#x bytes at %#x", n, off)
+	}
+	return nil
+}
+
 func (s *Section) read() ([]byte, error) {
 	f := s.file
 	if !f.src.has(s.Offset, s.Size) {

@@ -126,3 +126,60 @@ func stackWords(proto *btf.FuncProto) (int, bool) {
 	}
 	return words, true
 }
+
+// Takers returns the functions that take a structure, union or enumeration of a name
+// as an argument, or a pointer to it, or return it.
+func (t *Types) Takers(name string) []string {
+	var out []string
+	for typ, err := range t.spec.All() {
+		if err != nil {
+			break
+		}
+		f, ok := typ.(*btf.Func)
+		if !ok {
+			continue
+		}
+		if proto, ok := f.Type.(*btf.FuncProto); ok && takes(proto, name) {
+			out = append(out, f.Name)
+		}
+	}
+	return out
+}
+
+func takes(proto *btf.FuncProto, name string) bool {
+	if leadsTo(proto.Return, name) {
+		return true
+	}
+	for _, p := range proto.Params {
+		if leadsTo(p.Type, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// leadsTo goes through pointers, qualifiers and typedefs.
+func leadsTo(t btf.Type, name string) bool {
+	for range maxDepth {
+		if t != nil && t.TypeName() == name {
+			return true
+		}
+		switch x := t.(type) {
+		case *btf.Pointer:
+			t = x.Target
+		case *btf.Array:
+			t = x.Type
+		case *btf.Const:
+			t = x.Type
+		case *btf.Volatile:
+			t = x.Type
+		case *btf.Restrict:
+			t = x.Type
+		case *btf.Typedef:
+			t = x.Type
+		default:
+			return false
+		}
+	}
+	return false
+}

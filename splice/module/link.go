@@ -23,6 +23,9 @@ var relocations = map[uint32]uint64{
 func (b *builder) link(pairs []Pair) {
 	var all []*linker
 	for i := range pairs {
+		if pairs[i].Diff.Changes() == 0 {
+			continue // it only counts as given
+		}
 		if l := b.extract(&pairs[i]); l != nil {
 			all = append(all, l)
 			b.offer(l)

@@ -2,6 +2,7 @@ package module
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -91,14 +92,23 @@ func (m *Module) Bytes() []byte { return m.image }
 
 // Build makes the module that carries the changes of all pairs. The same input
 // gives the same bytes. What elfdiff.Options.Types judges is judged here where the
-// comparison did not have it. The error joins all refusals, each a [*splice.Refusal]
+// comparison did not have it, and so is what changed types matter to and is not given
+// (an [*AffectedError]). Give pairs that have no difference too: it counts as given. The error joins all refusals, each a [*splice.Refusal]
 // or an [*elfdiff.RefusedError].
 func Build(k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
+	return BuildContext(context.Background(), k, opt, pairs...)
+}
+
+// BuildContext is Build with a context, which ends the search for what changed types
+// affect: see [Kernel.Affected].
+func BuildContext(ctx context.Context, k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 	b, err := newBuilder(k, opt)
 	if err != nil {
 		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
 	}
-	b.meaning(pairs)
+	if err := b.meaning(ctx, pairs); err != nil {
+		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
+	}
 	b.link(pairs)
 	b.checkProbes()
 	b.something()

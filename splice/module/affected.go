@@ -1,0 +1,215 @@
+package module
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/reloc"
+)
+
+// Affected is what a type or a signature that means something else in post matters
+// to beside the objects that are given: code of the running kernel that goes on with
+// the old meaning.
+type Affected struct {
+	Name string                 `json:"name"` // as in elfdiff.TypeChange
+	Kind elfdiff.TypeChangeKind `json:"kind"`
+	// Files are the sources that know the type, as the debug information of the
+	// kernel names them. Where it names none, Functions are those that take it.
+	Files     []string `json:"files"`
+	Functions []string `json:"functions"`
+	// Places are where the function is referred to, as SYMBOL+0xOFFSET with the
+	// source where that is known, and DefinedIn the source that it is in, when that
+	// is not given.
+	Places    []string `json:"places"`
+	DefinedIn string   `json:"defined_in"`
+	// Exported says that modules can call the function.
+	Exported bool `json:"exported"`
+	// Unknown says of which module nothing can be told, "" when there is none.
+	Unknown string `json:"unknown"`
+}
+
+// An AffectedError refuses a module because of what is affected and not given. It is
+// an [elfdiff.ErrRefused].
+type AffectedError struct {
+	Affected
+	Refusal elfdiff.RefusedError // of one finding
+}
+
+// Error returns the finding on one line.
+func (e *AffectedError) Error() string { return e.Refusal.Error() }
+
+// Unwrap returns the refusal.
+func (e *AffectedError) Unwrap() error { return &e.Refusal }
+
+// Affected looks for what the changed types and signatures of some pairs matter to
+// beside the objects of these pairs: files of the kernel that know a type, by the
+// debug information of the image, or by its BTF where it has no other; code that
+// calls a function or takes its address, by the running code. Pairs without a
+// difference count as given.
+//
+// It costs nothing when no type changed in a way that matters, and some tenths of a
+// second otherwise: .debug_info is read once, a unit at a time.
+func (k *Kernel) Affected(ctx context.Context, pairs ...Pair) ([]Affected, error) {
+	f := &affectedFinder{k: k, given: map[*Target]*spans{}}
+	if f.changes(pairs); len(f.list) == 0 {
+		return nil, nil
+	}
+	f.give(pairs)
+	if err := f.types(ctx); err != nil {
+		return nil, fmt.Errorf("find what changed types are used by: %w", err)
+	}
+	if err := f.signatures(ctx); err != nil {
+		return nil, fmt.Errorf("find the callers of changed functions: %w", err)
+	}
+	return slices.DeleteFunc(f.affected(), func(a Affected) bool { return a.nothing() }), nil
+}
+
+// nothing reports whether nothing is affected, as far as that can be told.
+func (a *Affected) nothing() bool {
+	return len(a.Files)+len(a.Functions)+len(a.Places) == 0 && a.DefinedIn == "" && !a.Exported && a.Unknown == ""
+}
+
+// affectedFinder looks for users of what changed.
+type affectedFinder struct {
+	k     *Kernel
+	list  []*affectedChange
+	given map[*Target]*spans // code of the objects that are given; nil is the kernel itself
+}
+
+// affectedChange is a change that matters, and what it affects.
+type affectedChange struct {
+	Affected
+	size    uint64    // of the type in pre, bytes
+	targets []*Target // that the objects are part of
+}
+
+// changes lists what changed in a way that matters, each once.
+func (f *affectedFinder) changes(pairs []Pair) {
+	known := map[string]*affectedChange{}
+	for i := range pairs {
+		list, _ := pairs[i].Diff.Types() // without debug information there is none
+		for j := range list {
+			t := &list[j]
+			if !t.Matters() || t.Private {
+				continue
+			}
+			key := string(t.Kind) + " " + t.Name
+			c := known[key]
+			if c == nil {
+				c = &affectedChange{size: t.Pre.Size}
+				c.Name, c.Kind = t.Name, t.Kind
+				known[key], f.list = c, append(f.list, c)
+			}
+			if !slices.Contains(c.targets, pairs[i].Target) {
+				c.targets = append(c.targets, pairs[i].Target)
+			}
+		}
+	}
+}
+
+// give notes the code of all objects that are given.
+func (f *affectedFinder) give(pairs []Pair) {
+	f.given[nil] = &spans{}
+	for i := range pairs {
+		p := &pairs[i]
+		if f.given[p.Target] == nil {
+			f.given[p.Target] = &spans{}
+		}
+		for j := range p.Match.Functions {
+			if r := &p.Match.Functions[j]; r.Verdict == reloc.Matched {
+				f.given[p.Target].add(r.Address, r.Size)
+			}
+		}
+	}
+	for _, s := range f.given {
+		s.sort()
+	}
+}
+
+func (f *affectedFinder) affected() []Affected {
+	var out []Affected
+	for _, c := range f.list {
+		for _, list := range []*[]string{&c.Files, &c.Functions, &c.Places} {
+			slices.Sort(*list)
+			if *list = slices.Compact(*list); *list == nil {
+				*list = []string{}
+			}
+		}
+		out = append(out, c.Affected)
+	}
+	return out
+}
+
+// affected reports what is affected and not given.
+func (b *builder) affected(ctx context.Context, pairs []Pair) error {
+	list, err := b.Kernel.Affected(ctx, pairs...)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		f := list[i].Finding()
+		if f.AcceptedBy(b.opt.Accept) {
+			b.found = append(b.found, f)
+			continue
+		}
+		b.refused.add(&AffectedError{list[i], elfdiff.RefusedError{Refusals: []elfdiff.Refusal{{Finding: f}}}})
+	}
+	return nil
+}
+
+// Finding returns what is to be said about it: it needs judgement, or is something to
+// know where nothing is known.
+func (a *Affected) Finding() elfdiff.Finding {
+	f := elfdiff.NewFinding(elfdiff.CodeNotGiven, a.Name, a.text())
+	if len(a.Files)+len(a.Functions)+len(a.Places) == 0 && a.DefinedIn == "" && !a.Exported {
+		f.Severity, f.Accept = elfdiff.Carried, ""
+	}
+	return f
+}
+
+func (a *Affected) text() string {
+	var parts []string
+	if a.DefinedIn != "" {
+		parts = append(parts, "it is defined in "+a.DefinedIn+", which is not given")
+	}
+	for _, x := range []struct {
+		list      []string
+		one, many string
+	}{
+		{a.Files, "1 file that is not given knows it", "%d files that are not given know it"},
+		{a.Functions, "1 function of what is not given takes it", "%d functions of what is not given take it"},
+		{a.Places, "1 place that is not given refers to it", "%d places that are not given refer to it"},
+	} {
+		if text := some(x.list, x.one, x.many); text != "" {
+			parts = append(parts, text)
+		}
+	}
+	if a.Exported {
+		parts = append(parts, "it is exported, and modules may call it")
+	}
+	if a.Unknown != "" {
+		parts = append(parts, fmt.Sprintf("which other files of %s know it can't be told, since it has no debug information", a.Unknown))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// shownAffected is how many names a message has; the others are in JSON.
+const shownAffected = 5
+
+func some(list []string, one, many string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	text := one
+	if len(list) > 1 {
+		text = fmt.Sprintf(many, len(list))
+	}
+	text += ": " + strings.Join(list[:min(len(list), shownAffected)], ", ")
+	if n := len(list) - shownAffected; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
+}

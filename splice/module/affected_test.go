@@ -1,0 +1,119 @@
+package module_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/kbuild"
+	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module"
+)
+
+// A function of mm/util.c that has one more parameter, and who calls it.
+const cmdlinePrototype = "int get_cmdline(struct task_struct *task, char *buffer, int buflen"
+
+func widened(file string, edits ...string) source {
+	s := change(file, edits...)[0]
+	s.edits = append(s.edits, kbuild.Edit{Header: "include/linux/mm.h", Old: cmdlinePrototype, New: cmdlinePrototype + ", int more"})
+	return s
+}
+
+var (
+	cmdlineCaller  = widened("kernel/auditsc.c", "get_cmdline(current, buf, MAX_PROCTITLE_AUDIT_LEN", "get_cmdline(current, buf, MAX_PROCTITLE_AUDIT_LEN, 1")
+	cmdlineCaller2 = widened("lib/string_helpers.c", "get_cmdline(task, buffer, PAGE_SIZE - 1", "get_cmdline(task, buffer, PAGE_SIZE - 1, 2")
+	cmdlineItself  = widened("mm/util.c", cmdlinePrototype+")\n{\n\tint res = 0;", cmdlinePrototype+", int more)\n{\n\tint res = more ? 0 : -1;")
+	// a structure of a header that several files know
+	seqBuf = source{file: "lib/seq_buf.c", edits: []kbuild.Edit{{Header: "include/linux/seq_buf.h",
+		Old: "struct seq_buf {\n", New: "struct seq_buf {\n\tunsigned long\t\tgosplice;\n"}}}
+)
+
+// TestAffected finds what changed types and signatures matter to beside what is given.
+func TestAffected(t *testing.T) {
+	b := newBench(t, "6.1")
+	same := source{file: cmdlineCaller2.file}
+	for _, c := range []struct {
+		name    string
+		sources []source
+		says    string // in the text of what is affected; "" for nothing
+		not     string
+	}{
+		{"nothing", greeting, "", ""},
+		{"caller", []source{cmdlineCaller}, "it is defined in mm/util.c, which is not given; 1 place that is not given refers to it: kstrdup_quotable_cmdline (lib/string_helpers.c)", "audit_log"},
+		{"function", []source{cmdlineItself}, "2 places that are not given refer to it: audit_log_exit (kernel/auditsc.c), kstrdup_quotable_cmdline (lib/string_helpers.c)", "defined"},
+		{"all", []source{cmdlineItself, cmdlineCaller, cmdlineCaller2}, "", ""},
+		{"one without a difference", []source{cmdlineItself, cmdlineCaller, same}, "", ""},
+		{"structure", []source{seqBuf}, "kernel/trace/trace_seq.c", "lib/seq_buf.c"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var pairs []module.Pair
+			for _, s := range c.sources {
+				p, err := b.pair(t, s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				pairs = append(pairs, p)
+			}
+			list, err := b.kernel.Affected(t.Context(), pairs...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := ""
+			for i := range list {
+				f := list[i].Finding()
+				text += f.String() + "\n" + strings.Join(list[i].Files, " ")
+				if f.Severity != elfdiff.NeedsJudgement || f.Hint == "" || f.Accept == "" {
+					t.Errorf("%+v", f)
+				}
+			}
+			if !strings.Contains(text, c.says) || c.not != "" && strings.Contains(text, c.not) || c.says == "" && text != "" {
+				t.Errorf("%q, want %q and not %q", text, c.says, c.not)
+			}
+			if c.says != "" {
+				wantRefused(t, b, pairs)
+			}
+		})
+	}
+}
+
+// wantRefused builds what is affected, until a person accepts it.
+func wantRefused(t *testing.T, b *bench, pairs []module.Pair) {
+	t.Helper()
+	types := []elfdiff.Code{elfdiff.CodeTypeSignature, elfdiff.CodeTypeLayout}
+	_, err := module.Build(b.kernel, module.Options{Name: "a", Accept: types, Probes: true}, pairs...)
+	var affected *module.AffectedError
+	if !errors.As(err, &affected) || !errors.Is(err, elfdiff.ErrRefused) || affected.Name == "" {
+		t.Errorf("not refused: %v", err)
+	}
+	m, err := module.Build(b.kernel, module.Options{Name: "a", Accept: append(types, elfdiff.CodeNotGiven), Probes: true}, pairs...)
+	if errors.Is(err, splice.ErrRefused) {
+		return // for another reason
+	}
+	if err != nil || !slices.ContainsFunc(m.Findings, func(f elfdiff.Finding) bool { return f.Code == elfdiff.CodeNotGiven && f.Accepted }) {
+		t.Errorf("accepted: %v", err)
+	}
+}
+
+// TestTakers asks BTF for functions that take a type.
+func TestTakers(t *testing.T) {
+	b := newBench(t, "6.1")
+	path, err := b.stock.Vmlinux(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := kernel.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	types, err := k.Types()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list := types.Takers("seq_file"); !slices.Contains(list, "cmdline_proc_show") || slices.Contains(list, "get_cmdline") {
+		t.Errorf("%d functions take struct seq_file: %.300v", len(list), list)
+	}
+}
