@@ -67,7 +67,7 @@ func (s *spread) callers(a *Atom) {
 
 // onlyCalled reports whether nothing but direct calls, and tables that describe
 // the function's own code, refer to it.
-func (s *spread) onlyCalled(o *Object, id AtomID) bool {
+func (j *judge) onlyCalled(o *Object, id AtomID) bool {
 	for _, u := range o.users.of(id) {
 		b := &o.Atoms[u]
 		switch {

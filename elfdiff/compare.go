@@ -57,6 +57,7 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 	j.propagate()
 	j.others()
 	j.symbols()
+	j.splits()
 	j.compilers()
 	j.debugInfo()
 	j.tables()

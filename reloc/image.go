@@ -303,6 +303,10 @@ func (img *Image) SymbolAt(addr uint64) (sym *Symbol, off uint64, ok bool) {
 	return sym, addr - start, true
 }
 
+// SymbolsAt returns the symbols that start at addr, by module and name. The slice is
+// shared and must not be changed.
+func (img *Image) SymbolsAt(addr uint64) []Symbol { return img.symbolsAt(addr) }
+
 // symbolsAt returns the symbols that start at addr.
 func (img *Image) symbolsAt(addr uint64) []Symbol {
 	list := img.symbols[:img.static]

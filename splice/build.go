@@ -30,6 +30,11 @@ type Part struct {
 // has them, an [*elfdiff.RefusedError].
 func Build(name string, parts ...Part) (*Update, error) {
 	b := &builder{update: &Update{Format: UpdateFormat, Name: name, Modules: []Module{}, Objects: []Object{}}}
+	var all []*Part
+	for i := range parts {
+		all = append(all, &parts[i])
+	}
+	b.names = NewNames(all)
 	for i := range parts {
 		if err := b.part(&parts[i]); err != nil {
 			return nil, fmt.Errorf("build %s: %w", name, err)
@@ -43,6 +48,7 @@ func Build(name string, parts ...Part) (*Update, error) {
 
 type builder struct {
 	update  *Update
+	names   *Names
 	refused []error
 }
 
@@ -118,6 +124,12 @@ func (m *matched) redirect(r *elfdiff.Replacement) (Redirect, bool) {
 	}
 	f := m.Match.Func(r.Pre)
 	out.By = f.By.String()
+	if again, err := m.names.Check(m.Part, r.Pre); again || err != nil {
+		if err != nil {
+			m.refuse(err)
+		}
+		return out, false
+	}
 	body.Bytes = append(body.Bytes, m.padding(r.Pre, f)...)
 	out.Old = append(out.Old, body)
 	for _, id := range m.cold[r.Pre] {

@@ -14,51 +14,53 @@ type Code string
 
 // The refusals of this package and of its targets.
 const (
-	CodeTooShort     Code = "too-short"      // the function has no room for a jump
-	CodeBranchTarget Code = "branch-target"  // something leads into the bytes that a jump would overwrite
-	CodeOutOfReach   Code = "out-of-reach"   // no jump, or no reference, gets from here to there
-	CodeUndecodable  Code = "undecodable"    // code that does not decode
-	CodeNotMatched   Code = "not-matched"    // run-pre matching did not prove the function
-	CodeNotLocated   Code = "not-located"    // run-pre matching gave no value for a symbol
-	CodeNoModule     Code = "no-module"      // code that belongs to no file, or to none that is mapped now
-	CodeUnresolved   Code = "unresolved"     // no library defines the symbol, or too many do
-	CodeIndirect     Code = "indirect"       // an IFUNC symbol whose choice is not known
-	CodeTLSModel     Code = "tls-model"      // thread-local data accessed in a way that needs the dynamic linker
-	CodeUnsupported  Code = "unsupported"    // a relocation that can't be applied after the link
-	CodeUnwinding    Code = "unwinding"      // code that exceptions have to unwind
-	CodeMoved        Code = "moved"          // an instruction that can't be moved
-	CodePageCrossing Code = "page-crossing"  // a jump that could be written in halves
-	CodeChanged      Code = "changed"        // run bytes are not those that were matched
-	CodeRedirected   Code = "redirected"     // someone else redirected the function
-	CodeBusy         Code = "busy"           // threads stand in the code that would change
-	CodeNotApplied   Code = "not-applied"    // there is nothing to revert
-	CodeDamaged      Code = "damaged-record" // what the process holds about an update makes no sense
-	CodeNothing      Code = "nothing-to-do"  // the update redirects no function
-	CodeApplied      Code = "already-applied"
+	CodeTooShort      Code = "too-short"      // the function has no room for a jump
+	CodeBranchTarget  Code = "branch-target"  // something leads into the bytes that a jump would overwrite
+	CodeOutOfReach    Code = "out-of-reach"   // no jump, or no reference, gets from here to there
+	CodeUndecodable   Code = "undecodable"    // code that does not decode
+	CodeSharedAddress Code = "shared-address" // something that post wants otherwise has the same address in run
+	CodeNotMatched    Code = "not-matched"    // run-pre matching did not prove the function
+	CodeNotLocated    Code = "not-located"    // run-pre matching gave no value for a symbol
+	CodeNoModule      Code = "no-module"      // code that belongs to no file, or to none that is mapped now
+	CodeUnresolved    Code = "unresolved"     // no library defines the symbol, or too many do
+	CodeIndirect      Code = "indirect"       // an IFUNC symbol whose choice is not known
+	CodeTLSModel      Code = "tls-model"      // thread-local data accessed in a way that needs the dynamic linker
+	CodeUnsupported   Code = "unsupported"    // a relocation that can't be applied after the link
+	CodeUnwinding     Code = "unwinding"      // code that exceptions have to unwind
+	CodeMoved         Code = "moved"          // an instruction that can't be moved
+	CodePageCrossing  Code = "page-crossing"  // a jump that could be written in halves
+	CodeChanged       Code = "changed"        // run bytes are not those that were matched
+	CodeRedirected    Code = "redirected"     // someone else redirected the function
+	CodeBusy          Code = "busy"           // threads stand in the code that would change
+	CodeNotApplied    Code = "not-applied"    // there is nothing to revert
+	CodeDamaged       Code = "damaged-record" // what the process holds about an update makes no sense
+	CodeNothing       Code = "nothing-to-do"  // the update redirects no function
+	CodeApplied       Code = "already-applied"
 )
 
 var hints = map[Code]string{
-	CodeTooShort:     "change a caller instead, or make the function larger in a later release",
-	CodeBranchTarget: "change a caller of this function instead",
-	CodeOutOfReach:   "make one update for each module, free address space near it, or compile the patch with -fPIC",
-	CodeUndecodable:  "leave this code alone",
-	CodeNotMatched:   "compile pre from the very source, with the very compiler and options, of what runs",
-	CodeNotLocated:   "no matched function refers to it; have the patch reach it in another way",
-	CodeNoModule:     "apply the update to a process that maps the same files, by build-id",
-	CodeUnresolved:   "use only symbols that a mapped library exports",
-	CodeIndirect:     "use a function that the program, or a library in it, calls already",
-	CodeTLSModel:     "compile the patch with the options of the program (-fPIE, not -fPIC)",
-	CodeUnsupported:  "compile the patch with the default code model",
-	CodeUnwinding:    "keep exceptions out of the changed functions",
-	CodeMoved:        "apply functions one at a time",
-	CodePageCrossing: "change a caller of this function instead",
-	CodeChanged:      "match again: the process is not what the update was built for",
-	CodeRedirected:   "revert what redirects it first",
-	CodeBusy:         "try again when the program is idle, or patch a function that returns",
-	CodeNotApplied:   "ask for the status to see what is applied",
-	CodeDamaged:      "restart the program",
-	CodeNothing:      "change a function that the program has",
-	CodeApplied:      "revert it first to apply it again",
+	CodeTooShort:      "change a caller instead, or make the function larger in a later release",
+	CodeBranchTarget:  "change a caller of this function instead",
+	CodeOutOfReach:    "make one update for each module, free address space near it, or compile the patch with -fPIC",
+	CodeUndecodable:   "leave this code alone",
+	CodeSharedAddress: "link without identical code folding (--icf=none), or change its callers instead",
+	CodeNotMatched:    "compile pre from the very source, with the very compiler and options, of what runs",
+	CodeNotLocated:    "no matched function refers to it; have the patch reach it in another way",
+	CodeNoModule:      "apply the update to a process that maps the same files, by build-id",
+	CodeUnresolved:    "use only symbols that a mapped library exports",
+	CodeIndirect:      "use a function that the program, or a library in it, calls already",
+	CodeTLSModel:      "compile the patch with the options of the program (-fPIE, not -fPIC)",
+	CodeUnsupported:   "compile the patch with the default code model",
+	CodeUnwinding:     "keep exceptions out of the changed functions",
+	CodeMoved:         "apply functions one at a time",
+	CodePageCrossing:  "change a caller of this function instead",
+	CodeChanged:       "match again: the process is not what the update was built for",
+	CodeRedirected:    "revert what redirects it first",
+	CodeBusy:          "try again when the program is idle, or patch a function that returns",
+	CodeNotApplied:    "ask for the status to see what is applied",
+	CodeDamaged:       "restart the program",
+	CodeNothing:       "change a function that the program has",
+	CodeApplied:       "revert it first to apply it again",
 }
 
 // A Refusal says why an update can't be built, linked, applied or reverted

@@ -22,6 +22,7 @@ var relocations = map[uint32]uint64{
 // can use.
 func (b *builder) link(pairs []Pair) {
 	var all []*linker
+	var names []*splice.Part
 	for i := range pairs {
 		if pairs[i].Diff.Changes() == 0 {
 			continue // it only counts as given
@@ -29,8 +30,10 @@ func (b *builder) link(pairs []Pair) {
 		if l := b.extract(&pairs[i]); l != nil {
 			all = append(all, l)
 			b.offer(l)
+			names = append(names, &l.part)
 		}
 	}
+	b.names = splice.NewNames(names)
 	for _, l := range all {
 		l.externals()
 	}
@@ -87,13 +90,18 @@ func (b *builder) extract(p *Pair) *linker {
 		b.refused.add(err)
 		return nil
 	}
-	return &linker{builder: b, pair: p, obj: b.objectOf(p.Target), carried: x, spec: x.Spec, object: p.Diff.Post.Name()}
+	part := splice.Part{Diff: p.Diff, Match: p.Match, Image: b.run}
+	if p.Target != nil {
+		part.Image = p.Target.run
+	}
+	return &linker{builder: b, pair: p, part: part, obj: b.objectOf(p.Target), carried: x, spec: x.Spec, object: p.Diff.Post.Name()}
 }
 
 // linker links one extracted object.
 type linker struct {
 	*builder
 	pair     *Pair
+	part     splice.Part
 	obj      *object
 	carried  *elfdiff.Extracted
 	spec     *elfobj.Spec
@@ -249,6 +257,12 @@ func (l *linker) relocations() {
 func (l *linker) replace(r *elfdiff.Replacement) {
 	f, ok := l.matched(r.Pre)
 	if !ok {
+		return
+	}
+	if again, err := l.names.Check(&l.part, r.Pre); again || err != nil {
+		if err != nil {
+			l.refused.add(err)
+		}
 		return
 	}
 	name, pos, err := l.obj.identify(l.builder, r.Name, f.Address)

@@ -146,9 +146,10 @@ type builder struct {
 	// saves, writes and restores are about constants that are overwritten.
 	saves, writes, restores []copied
 	parts                   map[string][]func(a *asm) // of callbacks
-	probing                 *probeKit                 // nil when there are no probes
-	offers                  map[string]target         // symbols that an object brings along for others
-	strings                 map[string]uint64         // in .rodata.str
+	names                   *splice.Names
+	probing                 *probeKit         // nil when there are no probes
+	offers                  map[string]target // symbols that an object brings along for others
+	strings                 map[string]uint64 // in .rodata.str
 	copies                  []copied
 	overwritten             []Data
 	poke                    target // text_poke, once it is needed

@@ -1,0 +1,196 @@
+package elfdiff
+
+import (
+	"debug/elf"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// splits judges names that share a place on one side only: aliases, and functions
+// or objects that the compiler folded (gcc -fipa-icf). What is redirected is an
+// address, with all names that stand there: a name that leads to one thing in the
+// running program, and to another than its twin in post, can't have what post wants.
+func (j *judge) splits() {
+	s := &splitter{judge: j}
+	for i := range j.Pre.Atoms {
+		a := &j.Pre.Atoms[i]
+		if classOf(a) == 0 || isLiteral(a) || isRoom(a) || s.alone(a) {
+			continue
+		}
+		for _, n := range a.Symbols {
+			if j.Pre.names(a, n) {
+				s.name(a, n)
+			}
+		}
+	}
+}
+
+// splitter is the state of splits.
+type splitter struct {
+	*judge
+	post *nameIndex // of post; made when needed
+	twin *nameIndex // of pre, likewise
+}
+
+// alone reports whether an atom and its twin have one name, which is the same.
+func (s *splitter) alone(a *Atom) bool {
+	twin := s.twins.post[a.ID]
+	if twin == NoAtom || len(a.Symbols) != 1 {
+		return false
+	}
+	b := &s.Post.Atoms[twin]
+	return len(b.Symbols) == 1 && s.Pre.symbols[a.Symbols[0]].Name == s.Post.symbols[b.Symbols[0]].Name
+}
+
+// names reports whether a symbol names the whole of an atom, by a name of the
+// source: numbers of the compiler's are not the same in pre and post.
+func (o *Object) names(a *Atom, i elfobj.SymbolIndex) bool {
+	s := &o.symbols[i]
+	if s.Value != a.Offset || isLocalLabel(s.Name) || isNumbered(s.Name) || unpromoted(s.Name) != s.Name {
+		return false
+	}
+	return s.Type() != elf.STT_NOTYPE || s.Bind() != elf.STB_LOCAL
+}
+
+// name compares what one name of an atom of pre is in post.
+func (s *splitter) name(a *Atom, n elfobj.SymbolIndex) {
+	m, ok := s.inPost(n)
+	if !ok {
+		return // it is gone from post, and nothing there can mean it
+	}
+	twin := s.twins.post[a.ID]
+	b := s.Post.Atom(s.Post.bySymbol[m])
+	switch {
+	case b == nil && (twin == NoAtom || s.same(twin)), s.isPast(a, b):
+		return
+	case b != nil && (b.ID == twin && s.Post.symbols[m].Value == b.Offset || classOf(b) != classOf(a)):
+		return
+	case b != nil && s.harmless(a, n, b, twin):
+		return
+	}
+	s.report(s.Pre.finding(CodeSharedAddress, a.ID, 0, "%s", s.tell(s.Pre.symbols[n].Name, a, b, twin)))
+}
+
+// tell says what a name shares its place with, and on which side.
+func (s *splitter) tell(name string, a, b *Atom, twin AtomID) string {
+	other, side, elsewhere := s.other(s.Pre, a, name), "pre", "post has it elsewhere"
+	switch {
+	case b == nil:
+		elsewhere = "post has it in another object"
+	case other == "" || twin == NoAtom:
+		other, side, elsewhere = s.other(s.Post, b, name), "post", "pre has it elsewhere, with another content"
+	}
+	return name + " is another name for " + other + " in " + side + ", and " + elsewhere
+}
+
+// other returns another name of an atom than the one given, or "".
+func (s *splitter) other(o *Object, a *Atom, name string) string {
+	for _, i := range a.Symbols {
+		if n := o.symbols[i].Name; n != name && o.symbols[i].Value == a.Offset && !isLocalLabel(n) {
+			return n
+		}
+	}
+	return ""
+}
+
+func (s *splitter) isPast(a, b *Atom) bool {
+	return s.past(s.Pre, a.ID) != nil || b != nil && s.past(s.Post, b.ID) != nil
+}
+
+// same reports whether nothing changes about an atom of post that has a twin.
+func (s *splitter) same(post AtomID) bool {
+	i := s.index[post]
+	return i >= 0 && s.list[i].Status == Same
+}
+
+// harmless reports whether whoever uses a name of a gets what b of post has: since
+// both are the same and what is at the name's place stays, or since only direct
+// calls of functions lead there, which count as changed.
+func (s *splitter) harmless(a *Atom, n elfobj.SymbolIndex, b *Atom, twin AtomID) bool {
+	local := !s.Pre.global(n)
+	switch {
+	case a.Kind == Func && b.Kind == Func:
+		stays := twin == NoAtom || s.same(twin)
+		return local && s.onlyCalled(s.Pre, a.ID) || stays && s.sameCode(a, b)
+	case a.Kind == Const && b.Kind == Const:
+		return local || (twin == NoAtom || s.same(twin)) && s.c.data(a, b) == nil
+	}
+	return false
+}
+
+// sameCode compares two functions that are no twins.
+func (s *splitter) sameCode(a, b *Atom) bool {
+	r, _ := s.c.function(a, b)
+	return r == nil
+}
+
+// inPost returns the symbol of post that has the name of a symbol of pre, in the
+// scope of the same file where it is local and there are several.
+func (s *splitter) inPost(n elfobj.SymbolIndex) (elfobj.SymbolIndex, bool) {
+	if s.post == nil {
+		s.post, s.twin = indexOf(s.Post), indexOf(s.Pre)
+	}
+	name := s.Pre.symbols[n].Name
+	if m, ok := s.post.single[name]; ok && m != 0 {
+		_, twice := s.twin.single[name]
+		return m, twice && s.twin.single[name] != 0
+	}
+	if s.Pre.global(n) {
+		return 0, false
+	}
+	m, ok := s.post.scoped[scopedName{name, s.twin.files.scope(s.Pre.symbols, n)}]
+	return m, ok && m != 0
+}
+
+// A nameIndex finds the symbols of an object by their names: 0 stands for several.
+type nameIndex struct {
+	single map[string]elfobj.SymbolIndex
+	scoped map[scopedName]elfobj.SymbolIndex // local ones, by the file they are of
+	files  fileList
+}
+
+type scopedName struct{ name, file string }
+
+func indexOf(o *Object) *nameIndex {
+	x := &nameIndex{map[string]elfobj.SymbolIndex{}, map[scopedName]elfobj.SymbolIndex{}, fileSymbols(o.symbols)}
+	for i := range o.symbols {
+		s, n := &o.symbols[i], elfobj.SymbolIndex(i)
+		if s.Name == "" || s.Type() == elf.STT_FILE || s.Type() == elf.STT_SECTION || isLocalLabel(s.Name) {
+			continue
+		}
+		put(x.single, s.Name, n)
+		if s.Bind() == elf.STB_LOCAL {
+			put(x.scoped, scopedName{s.Name, x.files.scope(o.symbols, n)}, n)
+		}
+	}
+	return x
+}
+
+// put enters a symbol, or that there are several.
+func put[K comparable](m map[K]elfobj.SymbolIndex, key K, n elfobj.SymbolIndex) {
+	if _, twice := m[key]; twice {
+		n = 0
+	}
+	m[key] = n
+}
+
+// SameCode reports whether two functions of post do the same, by code that is equal
+// but for what [Compare] takes for no change. Functions with cold parts, and those
+// that call themselves, never are.
+func (d *Diff) SameCode(a, b AtomID) bool {
+	if a < 0 || b < 0 || a == b {
+		return a == b && a >= 0
+	}
+	x, y := &d.Post.Atoms[a], &d.Post.Atoms[b]
+	for _, f := range d.Post.Functions() {
+		if f.Owner == a || f.Owner == b {
+			return false
+		}
+	}
+	self := twins{post: make([]AtomID, len(d.Post.Atoms)), pre: make([]AtomID, len(d.Post.Atoms))}
+	for i := range self.post {
+		self.post[i], self.pre[i] = AtomID(i), AtomID(i)
+	}
+	r, incidental := newComparer(d.Post, d.Post, self).function(x, y)
+	return r == nil && len(incidental) == 0
+}
