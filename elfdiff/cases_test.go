@@ -75,7 +75,7 @@ func testCase(t *testing.T, f fixture, b build) {
 func verdicts(d *Diff) []string {
 	var got []string
 	add := func(format string, args ...any) {
-		if s := fmt.Sprintf(format, args...); !slices.Contains(got, s) {
+		if s := strings.TrimSpace(fmt.Sprintf(format, args...)); !slices.Contains(got, s) {
 			got = append(got, s)
 		}
 	}
@@ -107,6 +107,7 @@ func checkExpectations(t *testing.T, f fixture, b build, d *Diff) {
 	for line := range strings.Lines(f.parts["expect"]) {
 		want, conds, _ := strings.Cut(strings.TrimSpace(line), " [")
 		want, optional := strings.CutSuffix(strings.TrimSpace(want), "?")
+		want = strings.TrimSpace(want) // what has no name
 		conds = strings.TrimSuffix(conds, "]")
 		if want == "" || strings.HasPrefix(want, "#") {
 			continue

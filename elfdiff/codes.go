@@ -33,6 +33,8 @@ const (
 	CodeTableDiffers     Code = "table-differs"      // a table about code differs, for functions that do not
 	CodeLayoutAmbiguous  Code = "layout-ambiguous"   // objects share a section whose layout changed
 	CodeExitCode         Code = "exit-code"          // code or data that runs when a module is removed
+	CodeUnnamed          Code = "unnamed-content"    // memory that no symbol names, and nothing that is compared refers to, differs
+	CodeTableEntry       Code = "table-entry"        // a table that the linker puts together has another entry
 	CodeTypeLayout       Code = "type-layout"        // a structure that changed code uses has another layout
 	CodeTypeEnum         Code = "type-enum"          // constants of an enumeration that changed code uses have other values
 	CodeTypeSignature    Code = "type-signature"     // a function has other parameters, or another result
@@ -48,6 +50,7 @@ const (
 	CodeExport            Code = "export"             // what modules that are loaded later could link to
 	CodeParameter         Code = "parameter"          // a module parameter, read at the start
 	CodeModuleInfo        Code = "module-info"        // what tools read from the file of a module
+	CodeNote              Code = "note"               // a note about the file
 	CodeUnused            Code = "unused"             // new, and nothing in this object uses it
 	CodeException         Code = "exception-table"    // a changed function can be unwound by exceptions
 	CodeUnreferencedState Code = "unreferenced-state" // static data in pre that post has no twin of
@@ -96,6 +99,8 @@ var codes = map[Code]codeRow{
 	CodeTableDiffers:     {NeedsJudgement, "look at the functions the table describes", "the running program keeps the table that it has"},
 	CodeLayoutAmbiguous:  {Carried, "compile pre and post with -fdata-sections to be certain", ""},
 	CodeExitCode:         {NeedsJudgement, "have the patch do the cleaning up elsewhere", "the old code runs when the module is removed"},
+	CodeUnnamed:          {NeedsJudgement, "find out who reads this section: code between its __start_ and __stop_ symbols, a loader, or nobody", "the running program keeps the content that it has"},
+	CodeTableEntry:       {NeedsJudgement, "register in a function of the patch what the entry is about", "who goes through the table finds the entries that it had when the program was linked"},
 
 	CodeTypeLayout:    {NeedsJudgement, "keep the layout, and put what is new into an object of its own that the structure's address leads to (a shadow variable)", oldMeaning},
 	CodeTypeEnum:      {NeedsJudgement, "give new constants values that no other has", oldMeaning},
@@ -108,6 +113,7 @@ var codes = map[Code]codeRow{
 	CodeInitCode:          {Ignored, "what it would do otherwise must be done by other means, such as a callback of the patch", ""},
 	CodeExport:            {Ignored, "modules that are loaded later find the exports that the running kernel has", ""},
 	CodeParameter:         {Ignored, "it keeps its default; set the variable in a callback of the patch where that is not right", ""},
+	CodeNote:              {Ignored, "it is for tools that read the file", ""},
 	CodeModuleInfo:        {Ignored, "it is for tools that read the file", ""},
 	CodeUnused:            {Carried, "another object of the update may refer to it", ""},
 	CodeException:         {Carried, "targets that can't register unwinding tables will refuse this function", ""},

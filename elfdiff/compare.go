@@ -60,9 +60,12 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 	j.splits()
 	j.compilers()
 	j.debugInfo()
+	j.unwinds()
 	j.tables()
 	j.bygones()
 	j.include()
+	j.tableEntries()
+	j.leftovers()
 	if opt.Types {
 		d.typed = true
 		j.meaning()
@@ -80,7 +83,8 @@ type judge struct {
 	// reported holds the codes and places of the findings so far.
 	reported map[Finding]bool
 	accept   []Code
-	updates  bool // Options.InPlace
+	unnamed  map[string]bool // sections that a rest was reported of
+	updates  bool            // Options.InPlace
 }
 
 // pairs compares all twins.
@@ -263,7 +267,7 @@ func (j *judge) others() {
 			if a.Name == "" {
 				ch.Name = j.Pre.describe(a.ID, 0)
 			}
-			if a.Name != "" || ch.Status != Same {
+			if a.Name != "" || ch.Status != Same || len(ch.Incidental) > 0 {
 				put(ch)
 			}
 			i++

@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
@@ -58,3 +59,7 @@ func (k *cursor) skipNops() (skipped bool, err error) {
 		skipped = true
 	}
 }
+
+// prefixes returns what stands before the opcode, without the escape that only long
+// jumps have.
+func (k *cursor) prefixes() []byte { return bytes.TrimSuffix(k.bytes()[:k.in.OpOff], []byte{0x0f}) }

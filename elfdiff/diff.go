@@ -50,7 +50,8 @@ const (
 	ReasonException   ReasonCode = "exception"   // its exception table
 
 	ReasonLine    ReasonCode = "line"    // incidental: a line number
-	ReasonPadding ReasonCode = "padding" // incidental: nops
+	ReasonPadding ReasonCode = "padding" // incidental: more or fewer bytes of nops
+	ReasonNops    ReasonCode = "nops"    // incidental: as many bytes of other nops
 	ReasonJump    ReasonCode = "jump"    // incidental: a short jump for a near one, or the reverse
 )
 
@@ -113,6 +114,7 @@ type Diff struct {
 	// byCallers are functions of post that take effect by their callers, which
 	// are replaced.
 	byCallers map[AtomID]bool
+	aside     []Aside // of records without a verdict of their own
 	functions functionIndex
 	types     typeChanges
 }

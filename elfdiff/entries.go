@@ -54,10 +54,11 @@ var entryRules = []entryRule{
 	// struct exception_table_entry in arch/x86/include/asm/extable.h
 	{section: "__ex_table", sizes: []uint64{12}, why: "a fault in user memory would be fatal"},
 	// struct orc_entry in arch/x86/include/asm/orc_types.h: addresses apart from their rows
-	{section: orcAddresses, sizes: []uint64{4}, rows: ".orc_unwind", rowSize: orcRow, why: "stacks with it could not be unwound"},
+	{section: orcAddresses, sizes: []uint64{4}, rows: orcRows, rowSize: orcRow, why: "stacks with it could not be unwound"},
 }
 
 const (
+	orcRows      = ".orc_unwind"
 	orcAddresses = ".orc_unwind_ip"
 	orcRow       = 6 // sizeof(struct orc_entry)
 )

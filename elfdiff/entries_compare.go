@@ -2,6 +2,8 @@ package elfdiff
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -36,10 +38,31 @@ func (j *judge) entries() {
 		if where == "" && !slices.Equal(consts[0][ch.Pre], consts[1][ch.Post]) {
 			where = "a table of runtime constants"
 		}
-		if where != "" {
+		if where == "" {
+			ch.Incidental = append(ch.Incidental, bugLines(entriesOf(a, entryRuleOf(bugTable)), entriesOf(b, entryRuleOf(bugTable)))...)
+		} else {
 			j.changed(ch.Post, Reason{Code: ReasonTable, Detail: "what " + where + " says about it differs"})
 		}
 	}
+}
+
+// bugLines lists the line numbers that differ in entries of __bug_table which are
+// the same otherwise.
+func bugLines(a, b []entry) []Reason {
+	var list []Reason
+	for i := range min(len(a), len(b), maxIncidental) {
+		if len(a[i].bytes) < bugLineEnd {
+			break
+		}
+		p, q := binary.LittleEndian.Uint16(a[i].bytes[bugLine:]), binary.LittleEndian.Uint16(b[i].bytes[bugLine:])
+		if p != q {
+			list = append(list, Reason{
+				Code: ReasonLine, PreOffset: uint64(max(a[i].site().TargetOff, 0)), PostOffset: uint64(max(b[i].site().TargetOff, 0)),
+				PreText: fmt.Sprint("line ", p), PostText: fmt.Sprint("line ", q), Detail: "an entry of " + bugTable,
+			})
+		}
+	}
+	return list
 }
 
 // entries compares the entries about one function, and returns the first table
@@ -97,7 +120,7 @@ func (c *comparer) sameEntry(a, b *entry) bool {
 		}
 		ta, alo, ahi, oka := c.pre.textOf(a, x)
 		tb, blo, bhi, okb := c.post.textOf(b, y)
-		if oka != okb {
+		if oka != okb || typeClass(x.Type) != typeClass(y.Type) {
 			return false
 		}
 		if oka && !c.sameText(ta, tb, alo, ahi, blo, bhi) || !oka && c.isolated(x, y) != "" {
@@ -170,5 +193,12 @@ func (a *Atom) refsIn(lo, hi uint64) []Ref {
 // is nothing to say about it as a whole.
 func (j *judge) byEntries(section string) bool {
 	return j.carriesTables && (entryRuleOf(section) != nil || section == altReplacement ||
-		strings.HasPrefix(section, ".orc_unwind") || strings.HasPrefix(section, runtimeConst))
+		strings.HasPrefix(section, orcRows) || strings.HasPrefix(section, runtimeConst) || isSiteList(section))
+}
+
+// isSiteList reports whether a table is a list of addresses that code which travels
+// does without: what it says about other functions is compared, in any order.
+func isSiteList(section string) bool {
+	r := ruleOf(section)
+	return r != nil && r.drop && r.differs == ""
 }

@@ -36,6 +36,9 @@ func (c *cutter) eachMark(yield func(sec elfobj.SectionIndex, off uint64)) {
 		of := c.relasOf(elfobj.SectionIndex(i))
 		for j := range of.refs {
 			r := &of.refs[j]
+			if c.kinds[i].IsLiteral() { // so that something holds the field
+				yield(elfobj.SectionIndex(i), r.Offset)
+			}
 			sec, off, ok := c.place(r, of.notes[j], elfobj.SectionIndex(i))
 			if !ok || off < 0 || int(sec) >= len(c.kinds) {
 				continue

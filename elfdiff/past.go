@@ -34,6 +34,7 @@ var pastRules = []pastRule{
 	{".export_symbol", CodeExport, "it is in the list of exports"},
 	{"__param", CodeParameter, "it is in the list of parameters, which is read at the start"},
 	{"__modver", CodeModuleInfo, "it is a version for sysfs, made at the start"},
+	{".printk_index", CodeModuleInfo, "it is in the index of messages"},
 	{".modinfo", CodeModuleInfo, "it is information about a module"},
 }
 

@@ -35,12 +35,9 @@ var sectionRules = []sectionRule{
 	{".dtors*", Special, "destructors", true, CodeConstructor},
 	{".initcall*", Special, "initcalls: run at boot only", true, CodeConstructor},
 	{".con_initcall*", Special, "initcalls: run at boot only", true, CodeConstructor},
-	{".note*", Meta, "notes", false, ""},
-	{".comment", Meta, "compiler identification", false, ""},
-	{".debug_*", Meta, "debug information", false, ""},
-	{".stab*", Meta, "debug information", false, ""},
-	{".gnu.lto_*", Meta, "compiler intermediate code", false, ""},
-	{".llvm_addrsig", Meta, "linker hints", false, ""},
+	{".note.gnu.*", Special, "what the compiler says about the file", true, CodeNote},
+	{".note.Linux", Special, "the version of the kernel", true, CodeNote},
+	{".note*", Special, "a note", true, CodeUnnamed},
 	{".altinstructions", Special, "alternatives", false, ""},
 	{".altinstr_replacement", Special, "alternatives", false, ""},
 	{".altinstr_aux", Const, "the slow ways of alternatives: pieces of code without an identity", false, ""},
@@ -59,11 +56,14 @@ var sectionRules = []sectionRule{
 	{"__bug_table", Special, "BUG and WARN sites", false, ""},
 	{"__ex_table", Special, "exception fix-ups", false, ""},
 	{".orc_unwind*", Special, "ORC unwinding", false, ""},
-	{".orc_header", Meta, "ORC format hash", false, ""},
-	{".discard*", Meta, "build-time annotations", false, ""},
+	{".orc_header", Special, "ORC format hash", true, CodeUnnamed},
+	{discard + "*", Special, "build-time annotations", true, CodeUnnamed},
 	{"runtime_ptr_*", Special, "runtime constants", false, ""},
 	{"runtime_shift_*", Special, "runtime constants", false, ""},
 }
+
+// discard begins the names of sections that the kernel's linker scripts leave out.
+const discard = ".discard"
 
 // ruleOf returns the row that names the section, or nil.
 func ruleOf(name string) *sectionRule {
@@ -112,17 +112,30 @@ func kindOfSection(s *elfobj.Section) Kind {
 // assemblers give .eh_frame.
 const shtX8664Unwind = 0x70000001
 
+// typeKinds lists the types of sections that say more than the flags do (gABI
+// chapter 4, sh_type). What an unknown type holds is memory like any other.
+var typeKinds = map[elf.SectionType]Kind{
+	elf.SHT_INIT_ARRAY:    Special,
+	elf.SHT_FINI_ARRAY:    Special,
+	elf.SHT_PREINIT_ARRAY: Special,
+	elf.SHT_NOTE:          Special,
+	shtX8664Unwind:        Unwind,
+
+	// they are read with the sections that they are about
+	elf.SHT_RELA:         Meta,
+	elf.SHT_REL:          Meta,
+	elf.SHT_SYMTAB:       Meta,
+	elf.SHT_STRTAB:       Meta,
+	elf.SHT_SYMTAB_SHNDX: Meta,
+	elf.SHT_GROUP:        Meta,
+}
+
 func kindOfFlags(s *elfobj.Section) Kind {
 	const mergeStrings = elf.SHF_MERGE | elf.SHF_STRINGS
+	if k, ok := typeKinds[s.Type]; ok {
+		return k
+	}
 	switch f := s.Flags; {
-	case s.Type != elf.SHT_PROGBITS && s.Type != elf.SHT_NOBITS:
-		if s.Type == elf.SHT_INIT_ARRAY || s.Type == elf.SHT_FINI_ARRAY || s.Type == elf.SHT_PREINIT_ARRAY {
-			return Special
-		}
-		if s.Type == shtX8664Unwind {
-			return Unwind
-		}
-		return Meta
 	case f&elf.SHF_EXECINSTR != 0:
 		return Func
 	case f&elf.SHF_TLS != 0:

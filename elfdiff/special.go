@@ -63,8 +63,8 @@ func (j *judge) sameTable(pre, post elfobj.SectionIndex) bool {
 // table reports a table that differs.
 func (j *judge) table(o *Object, s *elfobj.Section) {
 	rule := ruleOf(s.Name)
-	if j.carriesTables && rule != nil && rule.drop && rule.differs == "" {
-		return // what travels has none of it, and what stays keeps its own
+	if j.carriesTables && strings.HasPrefix(s.Name, discard) {
+		return // the linker drops it
 	}
 	code := CodeTableDiffers
 	if rule != nil {
@@ -74,7 +74,7 @@ func (j *judge) table(o *Object, s *elfobj.Section) {
 	f.Section, f.Message = s.Name, "pre and post differ in it"
 	if rule != nil {
 		f.Message += " (" + rule.reason + ")"
-		if rule.drop {
+		if rule.drop && rule.differs == "" {
 			f.Severity, f.Accept = Ignored, ""
 		}
 	}

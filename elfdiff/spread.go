@@ -152,7 +152,8 @@ func (o *Object) mayMean(user, n, neighbour AtomID) bool {
 }
 
 // exposures finds the constants that others than functions of the object can
-// see: by their names, through data, or through such a constant.
+// see: by their names or as entries of a table, through data, or through such a
+// constant.
 func (o *Object) exposures() []bool {
 	out := make([]bool, len(o.Atoms))
 	var work []AtomID
@@ -162,7 +163,7 @@ func (o *Object) exposures() []bool {
 		case Func, Unwind, Meta:
 			continue
 		case Const, String, Merge:
-			if isLiteral(a) || o.isLocal(a) {
+			if isLiteral(a) || o.isLocal(a) && !isWalked(o.sectionName(a.Section)) {
 				continue
 			}
 			out[i] = true

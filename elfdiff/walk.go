@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"sort"
@@ -114,6 +115,9 @@ func (w *walk) run() *Reason {
 		if !w.maps(j.to.pre, j.to.post) {
 			return w.reasonAt(j.from, ReasonTarget, "they lead to other places")
 		}
+		if len(w.incidental) == 0 && !w.starts(j.to.pre, j.to.post) {
+			w.note(func() Reason { return *w.reasonAt(j.from, ReasonNops, "they lead to nops at other places") })
+		}
 	}
 	return nil
 }
@@ -127,18 +131,21 @@ func (w *walk) padding() *Reason {
 	if _, err := w.post.skipNops(); err != nil {
 		return w.reason(ReasonInstruction, err.Error())
 	}
-	if n, m := w.pre.off-p, w.post.off-q; n != m {
-		w.note(func() Reason {
-			return Reason{
-				Code: ReasonPadding, PreOffset: p, PostOffset: q,
-				PreText: fmt.Sprintf("%d bytes of nops", n), PostText: fmt.Sprintf("%d", m),
-			}
-		})
+	if x, y := w.pre.a.Bytes[p:w.pre.off], w.post.a.Bytes[q:w.post.off]; !bytes.Equal(x, y) {
+		w.note(func() Reason { return nopsReason(p, q, x, y) })
 	}
 	if w.pre.off > p {
 		w.steps = append(w.steps, step{p, q})
 	}
 	return nil
+}
+
+func nopsReason(p, q uint64, x, y []byte) Reason {
+	r := Reason{Code: ReasonPadding, PreOffset: p, PostOffset: q, PreText: fmt.Sprintf("%d bytes of nops", len(x)), PostText: fmt.Sprintf("%d", len(y))}
+	if len(x) == len(y) {
+		r.Code, r.PreText, r.PostText = ReasonNops, plainBytes(x), plainBytes(y)
+	}
+	return r
 }
 
 // maxIncidental bounds what is noted about one function.
@@ -155,20 +162,22 @@ func (w *walk) note(r func() Reason) {
 // instructions that were compared with each other. A branch to padding is as
 // good as one behind it.
 func (w *walk) maps(pre, post uint64) bool {
-	i := sort.Search(len(w.steps), func(i int) bool { return w.steps[i].pre >= pre })
-	for ; i < len(w.steps) && w.steps[i].pre == pre; i++ {
-		if w.steps[i].post == post {
-			return true
-		}
+	if w.starts(pre, post) {
+		return true
 	}
 	p, ok1 := w.behind(&w.pre, pre)
 	q, ok2 := w.behind(&w.post, post)
 	if !ok1 || !ok2 || p == pre && q == post {
 		return false
 	}
-	i = sort.Search(len(w.steps), func(i int) bool { return w.steps[i].pre >= p })
-	for ; i < len(w.steps) && w.steps[i].pre == p; i++ {
-		if w.steps[i].post == q {
+	return w.starts(p, q)
+}
+
+// starts reports whether two offsets are those of one step.
+func (w *walk) starts(pre, post uint64) bool {
+	i := sort.Search(len(w.steps), func(i int) bool { return w.steps[i].pre >= pre })
+	for ; i < len(w.steps) && w.steps[i].pre == pre; i++ {
+		if w.steps[i].post == post {
 			return true
 		}
 	}
@@ -270,7 +279,7 @@ func (w *walk) branch() *Reason {
 	if len(p.refs) != len(q.refs) {
 		return w.reason(ReasonTarget, "")
 	}
-	if p.in.Prefixes != q.in.Prefixes {
+	if !bytes.Equal(p.prefixes(), q.prefixes()) { // also those without a meaning
 		return w.reason(ReasonInstruction, "")
 	}
 	if len(p.refs) == 0 {

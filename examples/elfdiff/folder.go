@@ -147,7 +147,7 @@ func (r *pairResult) compare(opt options) error {
 	d, err := compareFiles(r.pre, r.post, opt)
 	if err != nil {
 		r.Error = err.Error()
-		r.report = report{Outcome: outcomeError, Functions: []verdict{}, Data: []verdict{}, Findings: []elfdiff.Finding{}, Refusals: []elfdiff.Refusal{}}
+		r.report = report{Outcome: outcomeError, Functions: []verdict{}, Data: []verdict{}, Findings: []elfdiff.Finding{}, Refusals: []elfdiff.Refusal{}, SetAside: []aside{}}
 		return nil
 	}
 	defer d.Pre.Close()

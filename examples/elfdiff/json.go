@@ -9,6 +9,8 @@ type report struct {
 	Data      []verdict         `json:"data"`
 	Findings  []elfdiff.Finding `json:"findings"`
 	Refusals  []elfdiff.Refusal `json:"refusals"`
+	// SetAside are line numbers that differ in what is the same otherwise.
+	SetAside []aside `json:"set_aside"`
 	// Types are those that mean something else in post; with -explain only.
 	Types []elfdiff.TypeChange `json:"types,omitempty"`
 }
@@ -36,6 +38,20 @@ type reason struct {
 	Detail     string             `json:"detail"`
 }
 
+// aside is a line number that was set aside, and where it is.
+type aside struct {
+	Symbol string `json:"symbol"`
+	reason
+}
+
+func asides(list []elfdiff.Aside) []aside {
+	out := []aside{}
+	for _, a := range list {
+		out = append(out, aside{a.Symbol, reasons([]elfdiff.Reason{a.Reason})[0]})
+	}
+	return out
+}
+
 func reportOf(d *elfdiff.Diff, opt options) report {
 	r := report{
 		Outcome:   d.Outcome(),
@@ -43,6 +59,7 @@ func reportOf(d *elfdiff.Diff, opt options) report {
 		Data:      verdicts(d.Data, opt.all),
 		Findings:  append([]elfdiff.Finding{}, d.Findings...),
 		Refusals:  append([]elfdiff.Refusal{}, d.Refusals...),
+		SetAside:  asides(d.SetAside()),
 	}
 	if opt.explain {
 		r.explain(d, opt.all)

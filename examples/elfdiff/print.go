@@ -35,6 +35,11 @@ func printDiff(w io.Writer, d *elfdiff.Diff, opt options, term cli.Terminal) err
 			}
 		}
 	}
+	if p.opt.verbose {
+		for _, a := range p.d.SetAside() {
+			fmt.Fprintf(p, "\nset aside %s\n", a)
+		}
+	}
 	if p.opt.html != "" {
 		fmt.Fprintf(p, "\nthe listings are in %s\n", p.opt.html)
 	}
@@ -46,6 +51,9 @@ func (p *printer) summary() {
 	fmt.Fprintf(p, "%s: %s\n", p.term.Paint(cli.Bold, "data"), counts(p.d.Data))
 	if text := loadText(p.d); text != "" {
 		fmt.Fprintf(p, "%s: %s\n", p.term.Paint(cli.Bold, "travels"), text)
+	}
+	if n := len(p.d.SetAside()); n > 0 {
+		fmt.Fprintf(p, "%s: %s\n", p.term.Paint(cli.Bold, "set aside"), plural(n, "line number"))
 	}
 	switch p.d.Outcome() {
 	case elfdiff.OutcomeRefused:

@@ -32,6 +32,8 @@ type object struct {
 	Module   string            `json:"module"` // that it is part of, "" for the kernel itself
 	Changes  []change          `json:"changes"`
 	Findings []elfdiff.Finding `json:"findings"`
+	// SetAside are line numbers that differ in what is the same otherwise.
+	SetAside []string `json:"set_aside"`
 }
 
 type change struct {
@@ -61,7 +63,10 @@ func newReport(opt *options, k *module.Kernel) *report {
 
 func (r *report) add(path string, p *module.Pair) {
 	d := p.Diff
-	o := object{Path: path, Module: targetName(p.Target), Changes: []change{}, Findings: append([]elfdiff.Finding{}, d.Findings...)}
+	o := object{Path: path, Module: targetName(p.Target), Changes: []change{}, Findings: append([]elfdiff.Finding{}, d.Findings...), SetAside: []string{}}
+	for _, a := range d.SetAside() {
+		o.SetAside = append(o.SetAside, a.String())
+	}
 	for _, list := range [][]elfdiff.Change{d.Functions, d.Data} {
 		for i := range list {
 			ch := &list[i]
@@ -126,6 +131,9 @@ func (r *report) print(w io.Writer, term cli.Terminal) error {
 				fmt.Fprintf(&b, "  [%s]", c.Why)
 			}
 			fmt.Fprintln(&b)
+		}
+		if n := len(o.SetAside); n > 0 {
+			fmt.Fprintf(&b, "  set aside: %s\n", count(n, "line number"))
 		}
 		for _, f := range o.Findings {
 			fmt.Fprintf(&b, "  %s %s\n", term.Paint(cli.Yellow, f.Severity.String()), f)

@@ -1,0 +1,160 @@
+package elfdiff
+
+import (
+	"bytes"
+	"debug/elf"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// A rest is a stretch of memory that no verdict is about: no symbol names it, and
+// nothing that is compared leads to it. Whoever reads it goes by its section: a
+// table between the symbols __start_ and __stop_ that a linker makes (GNU ld,
+// "Input section example"), or a note.
+type rest struct {
+	section elfobj.SectionIndex
+	off     uint64 // in the section, bytes
+	bytes   []byte
+	refs    []Ref // offsets are from off
+}
+
+// coverage finds the atoms that verdicts are about, directly or by a reference of
+// what they are about. from holds for strings the first byte that is meant.
+type coverage struct {
+	o    *Object
+	seen []bool
+	from []int64
+	work []AtomID
+}
+
+// covered marks what verdicts are about: what is paired or has a name, and what
+// that leads to.
+func (o *Object) covered(twin []AtomID) *coverage {
+	r := &coverage{o: o, seen: make([]bool, len(o.Atoms)), from: make([]int64, len(o.Atoms))}
+	for i := range o.Atoms {
+		a := &o.Atoms[i]
+		r.from[i] = int64(a.Size)
+		if twin[i] != NoAtom || classOf(a) != 0 && !a.Anonymous() && !isLiteral(a) || a.Kind == Special || a.Kind == Unwind {
+			r.add(a.ID)
+		}
+	}
+	for len(r.work) > 0 {
+		id := r.work[len(r.work)-1]
+		r.work = r.work[:len(r.work)-1]
+		for k := range o.Atoms[id].Refs {
+			if ref := &o.Atoms[id].Refs[k]; ref.Target != NoAtom {
+				r.from[ref.Target] = min(r.from[ref.Target], max(ref.TargetOff, 0))
+				r.add(ref.Target)
+			}
+		}
+	}
+	return r
+}
+
+func (r *coverage) add(id AtomID) {
+	if !r.seen[id] {
+		r.seen[id] = true
+		r.work = append(r.work, id)
+	}
+}
+
+// rests lists the rests of an object, by section and offset.
+func (j *judge) rests(o *Object, twin []AtomID) []rest {
+	r := o.covered(twin)
+	var list []rest
+	for i, s := range o.File.Sections {
+		switch o.kinds[i] {
+		case Meta:
+		case Special:
+			if j.byEntries(s.Name) {
+				list = j.unowned(list, o, s)
+			}
+		case Unwind:
+			list = o.strayRecords(list, s.Index)
+		case Func:
+			for _, a := range o.SectionAtoms(s.Index) {
+				if !r.seen[a.ID] {
+					list = append(list, restOf(a, 0, a.Size))
+				}
+			}
+		default:
+			list = r.data(list, s)
+		}
+	}
+	return list
+}
+
+// restOf is the part [lo, hi) of an atom.
+func restOf(a *Atom, lo, hi uint64) rest {
+	x := rest{section: a.Section, off: a.Offset + lo, bytes: a.Bytes[min(lo, uint64(len(a.Bytes))):min(hi, uint64(len(a.Bytes)))]}
+	for _, r := range a.Refs {
+		if r.Offset >= lo && r.Offset < hi {
+			r.Offset -= lo
+			x.refs = append(x.refs, r)
+		}
+	}
+	return x
+}
+
+// data appends the rests of a section of data: atoms that nothing leads to, the
+// beginnings of strings of which only the end is meant, and what lies between.
+func (r *coverage) data(list []rest, s *elfobj.Section) []rest {
+	if s.Type == elf.SHT_NOBITS || s.Size == 0 {
+		return list
+	}
+	data, err := s.Data()
+	if err != nil {
+		return list
+	}
+	end := uint64(0)
+	for id, a := range r.o.SectionAtoms(s.Index) {
+		list = r.between(list, s, data, end, a.Offset)
+		end = a.End()
+		switch {
+		case !r.seen[id]:
+			list = append(list, restOf(a, 0, a.Size))
+		case a.Kind == String && r.from[id] > 0:
+			list = append(list, restOf(a, 0, uint64(min(r.from[id], int64(a.Size)))))
+		}
+	}
+	return r.between(list, s, data, end, s.Size)
+}
+
+// between appends what lies between atoms. Zeros fill objects up to the next
+// boundary; in a section that is a table by itself more of them are an entry.
+func (r *coverage) between(list []rest, s *elfobj.Section, data []byte, lo, hi uint64) []rest {
+	if lo >= hi {
+		return list
+	}
+	part := data[lo:hi]
+	kind := r.o.kinds[s.Index]
+	if len(bytes.Trim(part, "\x00")) == 0 && (isPlain(s.Name) || kind.IsLiteral() || hi-lo < s.Addralign) {
+		return list
+	}
+	if kind != String {
+		return append(list, rest{section: s.Index, off: lo, bytes: part})
+	}
+	for off := lo; off < hi; { // each string for itself, since linkers put them in order
+		stop := min(stringEnd(data, off, s.Entsize), hi)
+		list = append(list, rest{section: s.Index, off: off, bytes: data[off:stop]})
+		off = stop
+	}
+	return list
+}
+
+// strayRecords appends the records of .eh_frame that are neither about a function
+// nor the head of one that is.
+func (o *Object) strayRecords(list []rest, s elfobj.SectionIndex) []rest {
+	heads := map[AtomID]bool{}
+	for _, a := range o.SectionAtoms(s) {
+		if a.Owner != NoAtom {
+			heads[o.cieOf(a)] = true
+		}
+	}
+	for id, a := range o.SectionAtoms(s) {
+		if a.Owner == NoAtom && !heads[id] {
+			list = append(list, restOf(a, 0, a.Size))
+		}
+	}
+	return list
+}

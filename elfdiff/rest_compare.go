@@ -1,0 +1,174 @@
+package elfdiff
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+)
+
+// leftovers compares what no verdict is about. Rests of sections of one name
+// correspond by their content; in which order they stand is the linker's affair.
+func (j *judge) leftovers() {
+	r := restMatcher{judge: j, seed: maphash.MakeSeed()}
+	pre, post := j.rests(j.Pre, j.twins.post), j.rests(j.Post, j.twins.pre)
+	if len(pre)+len(post) == 0 {
+		return
+	}
+	found := map[uint64][]int{}
+	for i := range pre {
+		if k, ok := r.key(0, &pre[i]); ok {
+			found[k] = append(found[k], i)
+		}
+	}
+	same := make([]bool, len(pre))
+	for i := range post {
+		k, ok := r.key(1, &post[i])
+		if !ok {
+			continue
+		}
+		list := found[k]
+		n := slices.IndexFunc(list[:min(len(list), maxAlike)], func(p int) bool { return r.same(&pre[p], &post[i]) })
+		if n < 0 {
+			j.leftover(j.Post, &post[i])
+			continue
+		}
+		same[list[n]] = true
+		list[n] = list[0]
+		found[k] = list[1:]
+	}
+	for i := range pre {
+		if _, ok := r.key(0, &pre[i]); ok && !same[i] {
+			j.leftover(j.Pre, &pre[i])
+		}
+	}
+}
+
+// maxAlike bounds how many rests of one key one is compared with.
+const maxAlike = 16
+
+// leftover reports a rest that only one of both has; for a section once.
+func (j *judge) leftover(o *Object, x *rest) {
+	f := newFinding(CodeUnnamed)
+	f.Section, f.Offset = o.sectionName(x.section), x.off
+	for i := range x.refs {
+		if t := o.Atom(x.refs[i].Target); t != nil && t.Kind == Func {
+			f.Symbol = t.Name
+			break
+		}
+	}
+	side := "pre"
+	if o == j.Post {
+		side = "post"
+	}
+	f.Message = "only " + side + " has " + plainBytes(x.bytes) + " there, which no symbol names"
+	if j.unnamed == nil {
+		j.unnamed = map[string]bool{}
+	}
+	if !j.unnamed[f.Section] {
+		j.unnamed[f.Section] = true
+		j.report(f)
+	}
+}
+
+// restMatcher makes keys of rests that are equal where these are the same.
+type restMatcher struct {
+	*judge
+	seed maphash.Seed
+}
+
+// key digests a rest. ok is false for an entry about a function that is not the
+// same: with that it is judged.
+func (r *restMatcher) key(side int, x *rest) (uint64, bool) {
+	o, twin := r.Pre, r.twins.post
+	if side == 1 {
+		o, twin = r.Post, r.twins.pre
+	}
+	section := o.sectionName(x.section)
+	about := r.byEntries(section)
+	var h maphash.Hash
+	h.SetSeed(r.seed)
+	h.WriteString(stem(section))
+	h.WriteByte(0)
+	from := 0
+	content := x.bytes
+	if isPlain(section) && !o.kinds[x.section].IsLiteral() && len(x.refs) == 0 {
+		content = []byte(strings.TrimRight(string(content), "\x00")) // what fills up to the next object
+	}
+	for i := range x.refs {
+		ref := &x.refs[i]
+		lo := min(int(ref.Offset), len(content))
+		h.Write(content[min(from, lo):lo])
+		from = max(from, lo+fieldSize(ref.Type))
+		if about && ref.Target != NoAtom && o.Atoms[ref.Target].Kind == Func && !r.unchanged(side, ref.Target) {
+			return 0, false
+		}
+		r.target(&h, o, twin, ref)
+	}
+	h.Write(content[min(from, len(content)):])
+	return h.Sum64(), true
+}
+
+// target adds what a reference means, as far as that is the same on both sides.
+func (r *restMatcher) target(h *maphash.Hash, o *Object, twin []AtomID, ref *Ref) {
+	var b [20]byte
+	binary.LittleEndian.PutUint64(b[:], ref.Offset)
+	binary.LittleEndian.PutUint32(b[8:], typeClass(ref.Type))
+	if ref.Target == NoAtom {
+		h.Write(b[:])
+		h.WriteString(o.Symbol(ref.Sym).Name)
+		return
+	}
+	t := &o.Atoms[ref.Target]
+	id := twin[t.ID]
+	if o == r.Post && id != NoAtom {
+		id = t.ID
+	}
+	binary.LittleEndian.PutUint32(b[12:], uint32(id))
+	if s, ok := tail(t, ref.TargetOff); ok && t.Kind == String {
+		h.Write(s)
+	}
+	h.Write(b[:])
+}
+
+// unchanged reports whether a function has a twin and is the same.
+func (r *restMatcher) unchanged(side int, id AtomID) bool {
+	post := id
+	if side == 0 {
+		post = r.twins.post[id]
+	}
+	if post == NoAtom || r.index[post] < 0 {
+		return false
+	}
+	return r.list[r.index[post]].Status == Same
+}
+
+// same compares two rests of one key. Of a function that travels the places move,
+// which unknown and special report.
+func (r *restMatcher) same(a, b *rest) bool {
+	if len(a.refs) != len(b.refs) {
+		return false
+	}
+	for i := range a.refs {
+		x, y := &a.refs[i], &b.refs[i]
+		if x.Target != NoAtom && y.Target != NoAtom && r.twins.post[x.Target] == y.Target && r.Post.Atoms[y.Target].Kind == Func && !r.unchanged(1, y.Target) {
+			continue
+		}
+		if x.Offset != y.Offset || r.c.isolated(x, y) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// plainBytes shows the first bytes of a rest.
+func plainBytes(b []byte) string {
+	if s, ok := printable(b); ok {
+		return quote(s)
+	}
+	if len(b) > maxShown {
+		return fmt.Sprintf("% x...", b[:maxShown])
+	}
+	return fmt.Sprintf("% x", b)
+}

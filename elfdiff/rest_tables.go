@@ -1,0 +1,211 @@
+package elfdiff
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// unowned appends what a table that is compared entry by entry holds beside the
+// entries about functions, which the verdicts on these include.
+func (j *judge) unowned(list []rest, o *Object, s *elfobj.Section) []rest {
+	for _, a := range o.SectionAtoms(s.Index) {
+		switch rule := entryRuleOf(s.Name); {
+		case s.Name == altReplacement:
+			list = o.unusedText(list, a)
+		case s.Name == orcRows:
+			if len(o.indexEntries().orc) == 0 {
+				list = append(list, restOf(a, 0, a.Size))
+			}
+		case rule == nil:
+			list = byRefs(list, a)
+		case slices.Contains(o.indexEntries().damaged, a):
+			list = append(list, restOf(a, 0, a.Size))
+		default:
+			size, _ := entrySize(a, rule)
+			cutTable(a, rule, size, func(e entry) {
+				if t := e.site().Target; t == NoAtom || o.Atoms[t].Kind != Func {
+					list = append(list, restOf(a, e.off, e.off+size))
+				}
+			})
+		}
+	}
+	return list
+}
+
+// byRefs cuts a list of addresses at its references.
+func byRefs(list []rest, a *Atom) []rest {
+	if len(a.Refs) == 0 || a.Refs[0].Offset > 0 {
+		end := a.Size
+		if len(a.Refs) > 0 {
+			end = a.Refs[0].Offset
+		}
+		list = append(list, restOf(a, 0, end))
+	}
+	for i := range a.Refs {
+		end := a.Size
+		if i+1 < len(a.Refs) {
+			end = a.Refs[i+1].Offset
+		}
+		if end > a.Refs[i].Offset {
+			list = append(list, restOf(a, a.Refs[i].Offset, end))
+		}
+	}
+	return list
+}
+
+// unusedText appends the code for alternatives that no entry brings along.
+func (o *Object) unusedText(list []rest, a *Atom) []rest {
+	var used []span
+	x := o.indexEntries()
+	for i := range x.entries {
+		e := &x.entries[i]
+		for k := range e.refs {
+			if t, lo, hi, ok := o.textOf(e, &e.refs[k]); ok && t == a {
+				used = append(used, span{int32(lo), int32(hi)})
+			}
+		}
+	}
+	slices.SortFunc(used, func(x, y span) int { return cmp.Compare(x.lo, y.lo) })
+	end := int32(0)
+	for _, u := range append(used, span{int32(a.Size), int32(a.Size)}) {
+		if u.lo > end && !(isPadding(a.Bytes[end:u.lo]) && len(a.refsIn(uint64(end), uint64(u.lo))) == 0) {
+			list = append(list, restOf(a, uint64(end), uint64(u.lo)))
+		}
+		end = max(end, u.hi)
+	}
+	return list
+}
+
+// orcRowOf is a row about a function, by its offset there.
+type orcRowOf struct {
+	off   int64
+	field uint32 // type of the relocation of its address
+	row   []byte
+}
+
+// orcByFunction maps functions to the rows about them and about the padding behind
+// them, in order.
+func (o *Object) orcByFunction() map[AtomID][]orcRowOf {
+	m := map[AtomID][]orcRowOf{}
+	for _, src := range o.indexEntries().orc {
+		i := uint64(0)
+		cutTable(src.addrs, src.rule, src.rule.sizes[0], func(e entry) {
+			row := src.rows[i*src.rule.rowSize:][:src.rule.rowSize]
+			i++
+			if t := e.site().Target; t != NoAtom {
+				m[t] = append(m[t], orcRowOf{e.site().TargetOff, typeClass(e.site().Type), row})
+			}
+		})
+	}
+	for _, rows := range m {
+		slices.SortStableFunc(rows, func(a, b orcRowOf) int { return cmp.Compare(a.off, b.off) })
+	}
+	return m
+}
+
+// unwinds compares the rows for unwinding about functions that are the same:
+// ORC, and the records of .eh_frame.
+func (j *judge) unwinds() {
+	if j.carriesTables && len(j.Pre.indexEntries().orc)+len(j.Post.indexEntries().orc) > 0 {
+		pre, post := j.Pre.orcByFunction(), j.Post.orcByFunction()
+		for i := range j.list {
+			ch := &j.list[i]
+			if ch.Kind == Func && ch.Status == Same && !j.sameOrc(ch, pre[ch.Pre], post[ch.Post]) {
+				j.unwindDiffers(ch, orcRows)
+			}
+		}
+	}
+	pre, post := j.Pre.records(), j.Post.records()
+	for i := range j.list {
+		ch := &j.list[i]
+		if ch.Kind == Func && ch.Status == Same && !j.shifted(ch) && !j.sameRecords(pre[ch.Pre], post[ch.Post]) {
+			j.unwindDiffers(ch, ".eh_frame")
+		}
+	}
+}
+
+func (j *judge) unwindDiffers(ch *Change, table string) {
+	f := j.Post.finding(CodeTableDiffers, ch.Post, 0, "what %s says about it differs, and its code does not", table)
+	j.report(f)
+}
+
+// shifted reports whether places in an unchanged function have other offsets in
+// post.
+func (j *judge) shifted(ch *Change) bool {
+	return slices.ContainsFunc(ch.Incidental, func(r Reason) bool { return r.Code == ReasonPadding || r.Code == ReasonJump })
+}
+
+func (j *judge) sameOrc(ch *Change, a, b []orcRowOf) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	size := [2]int64{int64(j.Pre.Atoms[ch.Pre].Size), int64(j.Post.Atoms[ch.Post].Size)}
+	for i := range a {
+		behind := a[i].off >= size[0] && b[i].off >= size[1]
+		if !bytes.Equal(a[i].row, b[i].row) || a[i].field != b[i].field || !behind && a[i].off != b[i].off && !j.shifted(ch) {
+			return false
+		}
+	}
+	return true
+}
+
+// records maps functions to the records of .eh_frame about them.
+func (o *Object) records() map[AtomID][]*Atom {
+	m := map[AtomID][]*Atom{}
+	for i := range o.Atoms {
+		if a := &o.Atoms[i]; a.Kind == Unwind && a.Owner != NoAtom {
+			m[a.Owner] = append(m[a.Owner], a)
+		}
+	}
+	return m
+}
+
+func (j *judge) sameRecords(a, b []*Atom) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		p, q := j.Pre.cieOf(a[i]), j.Post.cieOf(b[i])
+		if !j.sameRecord(a[i], b[i]) || (p == NoAtom) != (q == NoAtom) {
+			return false
+		}
+		if p != NoAtom && !j.sameRecord(&j.Pre.Atoms[p], &j.Post.Atoms[q]) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameRecord compares two records, without their lengths: the last of a section is
+// filled up with DW_CFA_nop, which is zero (DWARF 5, section 6.4.1). The second word
+// of those that have an owner says how far their head is before them.
+func (j *judge) sameRecord(a, b *Atom) bool {
+	if len(a.Refs) != len(b.Refs) || !bytes.Equal(a.instructions(), b.instructions()) {
+		return false
+	}
+	for i := range a.Refs {
+		if a.Refs[i].Offset != b.Refs[i].Offset || j.c.isolated(&a.Refs[i], &b.Refs[i]) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// instructions returns what a record says: its bytes, without fields of references,
+// lengths, distances and what fills it up.
+func (a *Atom) instructions() []byte {
+	b := slices.Clone(a.Bytes)
+	clearFields(b, a)
+	n := 4
+	switch size := uint64(len(b)); {
+	case size < 4 || uint64(binary.LittleEndian.Uint32(b)) != size-4:
+		n = 0 // damaged
+	case a.Owner != NoAtom:
+		n = 8
+	}
+	return bytes.TrimRight(b[min(n, len(b)):], "\x00")
+}

@@ -1,0 +1,36 @@
+package elfdiff
+
+import "fmt"
+
+// Aside is a place in the source that differs, and was set aside: a number that was
+// proven to be a line, and has no other meaning.
+type Aside struct {
+	// Symbol is the function or object that holds it; of data without a name the
+	// section and offset.
+	Symbol string `json:"symbol"`
+	// Reason has both numbers, their places, and the proof.
+	Reason Reason `json:"-"`
+}
+
+// String returns it on one line.
+func (a Aside) String() string { return fmt.Sprintf("%s: %s", a.Symbol, a.Reason) }
+
+// SetAside lists the lines that differ in what is called the same. What travels
+// takes its lines along.
+func (d *Diff) SetAside() []Aside {
+	var list []Aside
+	for _, changes := range [][]Change{d.Functions, d.Data} {
+		for i := range changes {
+			ch := &changes[i]
+			if ch.Status != Same {
+				continue
+			}
+			for _, r := range ch.Incidental {
+				if r.Code == ReasonLine {
+					list = append(list, Aside{ch.Name, r})
+				}
+			}
+		}
+	}
+	return append(list, d.aside...)
+}
