@@ -42,6 +42,14 @@ const (
 	CodeNotGiven         Code = "not-given"          // code of what runs that a changed type or signature matters to, of objects that are not given
 )
 
+// What targets find about functions that are to be replaced in a kernel.
+const (
+	CodeSleepingStack Code = "sleeping-stack" // it is on the stacks of tasks whenever they sleep
+	CodeThreadLoop    Code = "thread-loop"    // a kernel thread leaves it only when it ends
+	CodeNMI           Code = "nmi"            // NMIs, or exceptions like them, run it
+	CodeHotProbe      Code = "hot-probe"      // a kprobe would take over what is called often
+)
+
 // What is left out without loss, and what is worth knowing.
 const (
 	CodeRemoved           Code = "removed"            // gone from post; it stays in the running program
@@ -71,6 +79,7 @@ type codeRow struct {
 const (
 	runningData  = "the running program keeps the value that the variable has now"
 	oldMeaning   = "what exists already, and code that is not replaced, have the old meaning"
+	neverEnds    = "until the last of these tasks has left it, the old code runs, and the transition goes on; a jump is not written at all (EBUSY)"
 	runningConst = "who reads the running program's constant reads the old one, and changed code does too"
 )
 
@@ -107,6 +116,11 @@ var codes = map[Code]codeRow{
 	CodeTypeSignature: {NeedsJudgement, "give the new function a new name, and keep the old one", "callers that are not in this object go on with the old parameters"},
 	CodeTypeConstant:  {NeedsJudgement, "make sure that nothing that lives on was made with the old value", oldMeaning},
 	CodeNotGiven:      {NeedsJudgement, "give the objects of these files too, compiled without the patch and with it", "what is not given goes on with the old meaning"},
+
+	CodeSleepingStack: {NeedsJudgement, "change a function that it calls, or one that the tasks leave before they sleep; or start the fixed kernel", neverEnds},
+	CodeThreadLoop:    {NeedsJudgement, "change a function that the loop calls; or have the thread end while the update is loaded, by whatever started it (unload its driver, unmount, switch the feature off and on)", neverEnds},
+	CodeNMI:           {NeedsJudgement, "change what its callers do outside of NMIs; or apply it while nothing makes any: kernel.nmi_watchdog=0, no perf", "an NMI can come while the function is half taken over"},
+	CodeHotProbe:      {NeedsJudgement, "change its callers instead, so that livepatch or a jump takes them over", "each call takes a breakpoint exception, and calls out of handlers of other kprobes run the old function"},
 
 	CodeRemoved:           {Ignored, "nothing calls it any more once the update is applied; code that kept its address still can", ""},
 	CodeConstructor:       {Ignored, "what the constructor would do must be done by other means", ""},

@@ -83,8 +83,8 @@
 // What jumps can't do:
 //
 //   - NMIs are not stopped. One that runs through the five bytes while they are
-//     written can meet a half of them: think before changing what NMI handlers call,
-//     such as the ring buffer while something traces in NMIs.
+//     written can meet a half of them: see below. What programs have attached (BPF)
+//     and tracers that run in NMIs are not seen there, such as the ring buffer's users.
 //   - While returns are traced (function_graph, kretprobes), return addresses are not
 //     on the stacks. A stack with such a frame counts as one in the way, also after
 //     the tracer is gone, until that task returns.
@@ -92,6 +92,24 @@
 //     that an update may be refused without need, or its module stay.
 //   - Where a task that ends has left the list of tasks, its stack is not looked at;
 //     livepatch does not either.
+//
+// # What a person has to judge
+//
+// Build knows the call graph of the kernel, and of each module that is changed: it
+// decodes all code once for a [Kernel] (0.5 s for 6.1), and follows direct calls and
+// jumps. With it, and before anything is written, it finds, as findings that need
+// judgement ([Options].Accept):
+//
+//	sleeping-stack  on the stack of tasks whenever they sleep: schedule() and what
+//	                kernel threads wait by; or tasks were seen in it, see Tasks
+//	thread-loop     a kernel thread leaves it only when it ends: it is handed over to
+//	                kthread_create() or the like, or never returns, and sleeps in a loop
+//	nmi             NMIs, machine checks, double faults and debug exceptions run it
+//	                while a jump or a probe would be written, or nothing else runs it
+//	hot-probe       a kprobe would take over what is called from many places
+//
+// Functions in which tasks of programs may sleep for long, such as poll(), are not
+// among them: livepatch wakes these by a signal, and they leave the kernel.
 //
 // # Constants
 //

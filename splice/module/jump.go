@@ -267,7 +267,7 @@ func (b *builder) jumpFindings() []elfdiff.Finding {
 			out = append(out, elfdiff.Finding{
 				Code: FindingJump, Severity: elfdiff.Carried, Symbol: o.jumps[i].Name, Offset: o.jumps[i].skip,
 				Message: "it is not traced: a jump takes it over, for all tasks at once, while all processors but for their NMIs are stopped",
-				Hint:    "see whether NMIs get to it; load the update when no task sleeps in it",
+				Hint:    "load the update when no task sleeps in it",
 			})
 		}
 	}

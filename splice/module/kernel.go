@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,6 +25,9 @@ type Kernel struct {
 	magic   string
 	id      []byte // build-id
 	idAddr  uint64 // link address of its bytes
+
+	graphing sync.Mutex
+	calls    *callInfo // nil until an update is built
 }
 
 // OpenKernel opens the vmlinux of a build, with symbols: the one in a

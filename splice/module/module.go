@@ -111,6 +111,7 @@ func BuildContext(ctx context.Context, k *Kernel, opt Options, pairs ...Pair) (*
 	}
 	b.link(pairs)
 	b.checkProbes()
+	b.stuck()
 	b.something()
 	b.checks()
 	b.patch()

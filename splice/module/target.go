@@ -2,6 +2,7 @@ package module
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
 	"github.com/gosplice/gosplice/internal/kernel"
@@ -17,6 +18,9 @@ type Target struct {
 	mod    *kernel.Module
 	run    *reloc.Image
 	sites  *kernel.Sites
+
+	graphing sync.Mutex
+	calls    *callInfo // nil until an update is built
 }
 
 // OpenModule opens the file of a module of this kernel, as it is shipped: .ko,

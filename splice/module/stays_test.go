@@ -1,0 +1,162 @@
+package module
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/vm"
+)
+
+// openStock opens the image of a stock kernel.
+func openStock(t *testing.T, series string) *Kernel {
+	t.Helper()
+	path, err := vm.Need(t, series).Vmlinux(t.Context())
+	if errors.Is(err, deb.ErrUnavailable) {
+		testenv.Skip(t, "%v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := OpenKernel(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { k.Close() })
+	return k
+}
+
+// staying are functions of all versions that are judged, and others that are not
+// although they sleep, or loop, or end tasks.
+var staying = map[string]elfdiff.Code{
+	"__schedule": elfdiff.CodeSleepingStack, "schedule": elfdiff.CodeSleepingStack, "kthread": elfdiff.CodeSleepingStack,
+	"ret_from_fork": elfdiff.CodeSleepingStack, "schedule_timeout": elfdiff.CodeSleepingStack,
+	"kthreadd": elfdiff.CodeThreadLoop, "kswapd": elfdiff.CodeThreadLoop, "worker_thread": elfdiff.CodeThreadLoop,
+	"rescuer_thread": elfdiff.CodeThreadLoop, "smpboot_thread_fn": elfdiff.CodeThreadLoop, "kthread_worker_fn": elfdiff.CodeThreadLoop,
+	"rcu_gp_kthread": elfdiff.CodeThreadLoop, "oom_reaper": elfdiff.CodeThreadLoop, "kauditd_thread": elfdiff.CodeThreadLoop,
+	"cpu_startup_entry": elfdiff.CodeThreadLoop, "kcompactd": elfdiff.CodeThreadLoop, "khugepaged": elfdiff.CodeThreadLoop,
+	"irq_thread": elfdiff.CodeThreadLoop, "io_sq_thread": elfdiff.CodeThreadLoop, "kjournald2": elfdiff.CodeThreadLoop,
+
+	"vfs_read": "", "do_sys_poll": "", "futex_wait": "", "do_epoll_wait": "", "inet_csk_accept": "", "wait_for_completion": "",
+	"mutex_lock": "", "io_schedule": "", "do_exit": "", "kthread_exit": "", "panic": "", "balance_pgdat": "", "process_one_work": "",
+	"run_ksoftirqd": "", "kernel_init": "", "do_wait": "", "schedule_idle": "", "do_nanosleep": "", "tcp_recvmsg": "", "msleep": "",
+	"ping_hash": "", "call_usermodehelper_exec_async": "", "jbd2_journal_commit_transaction": "", "wb_workfn": "", "exc_page_fault": "",
+}
+
+// TestStays asks the images of stock kernels what stays on stacks: little, and what
+// is known to.
+func TestStays(t *testing.T) {
+	for _, series := range []string{"6.1", "6.12"} {
+		c, err := openStock(t, series).callsOf(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, code := range staying {
+			list := c.named(name)
+			if len(list) == 0 {
+				t.Logf("%s has no %s", series, name)
+			}
+			for _, fn := range list {
+				if got := c.stays[fn]; got.code != code || (code != "") != (got.why != "") {
+					t.Errorf("%s: %s: %v, want %q", series, name, got, code)
+				}
+			}
+		}
+		count := map[elfdiff.Code]int{}
+		for _, s := range c.stays {
+			count[s.code]++
+		}
+		t.Logf("%s: of %d functions %v", series, c.graph.Len(), count)
+		if count[elfdiff.CodeThreadLoop] > 60 || count[elfdiff.CodeSleepingStack] > 12 {
+			t.Errorf("%s: too many stay: %v", series, count)
+		}
+	}
+}
+
+// TestNMI asks them what NMIs run.
+func TestNMI(t *testing.T) {
+	for _, series := range []string{"6.1", "6.12"} {
+		k := openStock(t, series)
+		c, err := k.callsOf(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]string{ // by methods: j jump, f ftrace
+			"unknown_nmi_error": "jf", "default_do_nmi": "jf", "perf_event_nmi_handler": "jf", "ghes_notify_nmi": "jf", "nmi_cpu_backtrace_handler": "jf",
+			"intel_pmu_handle_irq": "jf", "vsnprintf": "j", "perf_event_overflow": "j", "vprintk_store": "j", "irq_work_queue": "j",
+			"vfs_read": "", "schedule": "", "kmalloc_trace": "", "trace_clock_local": "", "kfree": "", "do_exit": "",
+			"exc_page_fault": "", "sysvec_apic_timer_interrupt": "", "cpumap_print_to_pagebuf": "", "__alloc_pages": "",
+		} {
+			for _, fn := range c.named(name) {
+				got := ""
+				if c.inNMI(fn, MethodJump) != "" {
+					got += "j"
+				}
+				if c.inNMI(fn, MethodFtrace) != "" {
+					got += "f"
+				}
+				if got != want {
+					t.Errorf("%s: %s: %q, want %q: %s", series, name, got, want, c.inNMI(fn, MethodJump))
+				}
+			}
+		}
+		traced, others := 0, 0
+		for fn := range c.graph.Len() {
+			f := c.graph.Func(fn)
+			_, is := k.sites.Fentry(f.Addr, f.Addr+f.Size)
+			if is && c.inNMI(fn, MethodFtrace) != "" {
+				traced++
+			} else if !is && c.inNMI(fn, MethodJump) != "" {
+				others++
+			}
+		}
+		t.Logf("%s: of %d functions %d that are traced, %d others", series, c.graph.Len(), traced, others)
+		if traced > 60 || others > 400 {
+			t.Errorf("%s: too many: %d and %d", series, traced, others)
+		}
+	}
+}
+
+// TestHot asks which functions a kprobe is too much for.
+func TestHot(t *testing.T) {
+	c, err := openStock(t, "6.1").callsOf(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, hot := range map[string]bool{
+		"copy_page": true, "clear_page_orig": true, "memset_orig": true, "strcmp": true, "rb_next": true,
+		"bitmap_print_to_pagebuf": false, "cpumap_print_bitmask_to_buf": false, "lockref_mark_dead": false, "trace_clock_jiffies": false,
+	} {
+		for _, fn := range c.named(name) {
+			if why := c.hot(fn); (why != "") != hot {
+				t.Errorf("%s: %q, want %v", name, why, hot)
+			}
+		}
+	}
+}
+
+// BenchmarkCallGraph is what building the first update of a kernel takes.
+func BenchmarkCallGraph(b *testing.B) {
+	stock, err := vm.Stock(b.Context(), "6.1")
+	if err != nil {
+		b.Skip(err)
+	}
+	path, err := stock.Vmlinux(b.Context())
+	if err != nil {
+		b.Skip(err)
+	}
+	k, err := OpenKernel(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer k.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		k.calls = nil
+		if _, err := k.callsOf(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
