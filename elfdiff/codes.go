@@ -35,6 +35,7 @@ const (
 	CodeExitCode         Code = "exit-code"          // code or data that runs when a module is removed
 	CodeUnnamed          Code = "unnamed-content"    // memory that no symbol names, and nothing that is compared refers to, differs
 	CodeTableEntry       Code = "table-entry"        // a table that the linker puts together has another entry
+	CodeException        Code = "exception-table"    // a changed function handles exceptions, or cleans up when they pass
 	CodeTypeLayout       Code = "type-layout"        // a structure that changed code uses has another layout
 	CodeTypeEnum         Code = "type-enum"          // constants of an enumeration that changed code uses have other values
 	CodeTypeSignature    Code = "type-signature"     // a function has other parameters, or another result
@@ -60,7 +61,6 @@ const (
 	CodeModuleInfo        Code = "module-info"        // what tools read from the file of a module
 	CodeNote              Code = "note"               // a note about the file
 	CodeUnused            Code = "unused"             // new, and nothing in this object uses it
-	CodeException         Code = "exception-table"    // a changed function can be unwound by exceptions
 	CodeUnreferencedState Code = "unreferenced-state" // static data in pre that post has no twin of
 	CodeFreshState        Code = "fresh-state"        // a static variable that only messages depend on starts anew
 	CodeSymbols           Code = "symbols"            // an alias or the binding of a symbol differs
@@ -110,6 +110,7 @@ var codes = map[Code]codeRow{
 	CodeExitCode:         {NeedsJudgement, "have the patch do the cleaning up elsewhere", "the old code runs when the module is removed"},
 	CodeUnnamed:          {NeedsJudgement, "find out who reads this section: code between its __start_ and __stop_ symbols, a loader, or nobody", "the running program keeps the content that it has"},
 	CodeTableEntry:       {NeedsJudgement, "register in a function of the patch what the entry is about", "who goes through the table finds the entries that it had when the program was linked"},
+	CodeException:        {NeedsJudgement, "make the change in a function without try, catch and destructors, or restart the program with the fix", "an exception that reaches the new code ends the program: its unwinder does not know the new code"},
 
 	CodeTypeLayout:    {NeedsJudgement, "keep the layout, and put what is new into an object of its own that the structure's address leads to (a shadow variable)", oldMeaning},
 	CodeTypeEnum:      {NeedsJudgement, "give new constants values that no other has", oldMeaning},
@@ -130,7 +131,6 @@ var codes = map[Code]codeRow{
 	CodeNote:              {Ignored, "it is for tools that read the file", ""},
 	CodeModuleInfo:        {Ignored, "it is for tools that read the file", ""},
 	CodeUnused:            {Carried, "another object of the update may refer to it", ""},
-	CodeException:         {Carried, "targets that can't register unwinding tables will refuse this function", ""},
 	CodeUnreferencedState: {Ignored, "the running program keeps it; nothing new uses it", ""},
 	CodeFreshState:        {Carried, "a message that is shown once may be shown once more", ""},
 	CodeSymbols:           {Ignored, "code that is linked later finds the names of the running program, not those of post", ""},

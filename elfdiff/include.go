@@ -281,11 +281,20 @@ func (in *includer) unwinding() {
 		}
 		for _, r := range a.Refs {
 			if r.Target != NoAtom && in.Post.Atoms[r.Target].Kind == LSDA {
-				in.report(in.Post.finding(CodeException, a.Owner, 0, "it catches exceptions, or has destructors to run for them"))
+				in.report(in.Post.finding(CodeException, in.parentOf(a.Owner), 0, "it catches exceptions, or has destructors to run for them"))
 			}
 		}
 	}
 	in.drain()
+}
+
+// parentOf returns the function that a cold part belongs to, or the function
+// itself.
+func (in *includer) parentOf(id AtomID) AtomID {
+	if p := in.Post.Atoms[id].Owner; p != NoAtom {
+		return p
+	}
+	return id
 }
 
 // drain visits what was included, and what that includes.

@@ -19,6 +19,7 @@ type export struct {
 	addr  uint64 // run address; of an IFUNC that of its resolver
 	ifunc bool
 	weak  bool
+	typ   elf.SymType
 }
 
 // versymHidden marks a symbol version that is not the default one, which only
@@ -47,7 +48,7 @@ func (l *loaded) exports() map[string]export {
 		if s.section != elf.SHN_ABS {
 			addr += l.mod.Bias
 		}
-		out[s.name] = export{addr: addr, ifunc: s.typ == elf.STT_GNU_IFUNC, weak: s.bind == elf.STB_WEAK}
+		out[s.name] = export{addr: addr, ifunc: s.typ == elf.STT_GNU_IFUNC, weak: s.bind == elf.STB_WEAK, typ: s.typ}
 	}
 	return out
 }

@@ -51,7 +51,7 @@ var hints = map[Code]string{
 	CodeIndirect:      "use a function that the program, or a library in it, calls already",
 	CodeTLSModel:      "compile the patch with the options of the program (-fPIE, not -fPIC)",
 	CodeUnsupported:   "compile the patch with the default code model",
-	CodeUnwinding:     "keep exceptions out of the changed functions",
+	CodeUnwinding:     "make the change in a function that calls nothing that may throw, restart the program with the fix, or, when no exception passes there, say so (Options.NoExceptions; hotpatch -no-exceptions)",
 	CodeMoved:         "apply functions one at a time",
 	CodePageCrossing:  "change a caller of this function instead",
 	CodeChanged:       "match again: the process is not what the update was built for",

@@ -25,7 +25,7 @@ func (c *command) build(ctx context.Context) (*splice.Update, error) {
 	defer img.Close()
 	var parts []splice.Part
 	for i := range c.pre {
-		d, err := diff(c.pre[i], c.post[i])
+		d, err := c.diff(c.pre[i], c.post[i])
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +44,7 @@ func (c *command) build(ctx context.Context) (*splice.Update, error) {
 	return splice.Build(c.name, parts...)
 }
 
-func diff(pre, post string) (*elfdiff.Diff, error) {
+func (c *command) diff(pre, post string) (*elfdiff.Diff, error) {
 	a, err := elfdiff.Open(pre)
 	if err != nil {
 		return nil, err
@@ -53,7 +53,11 @@ func diff(pre, post string) (*elfdiff.Diff, error) {
 	if err != nil {
 		return nil, err
 	}
-	return elfdiff.Compare(a, b, elfdiff.Options{})
+	var opt elfdiff.Options
+	if c.noExceptions {
+		opt.Accept = append(opt.Accept, elfdiff.CodeException)
+	}
+	return elfdiff.Compare(a, b, opt)
 }
 
 func (c *command) apply(ctx context.Context) error {
@@ -61,7 +65,7 @@ func (c *command) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := process.Apply(ctx, c.pid, u, process.Options{DryRun: c.dry})
+	r, err := process.Apply(ctx, c.pid, u, process.Options{DryRun: c.dry, NoExceptions: c.noExceptions})
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,7 @@
 // Hotpatch patches a program while it runs.
 //
 //	hotpatch
-//	hotpatch -pid N [-pre PRE.o -post POST.o]... [-name NAME] [-dry-run] [-json]
+//	hotpatch -pid N [-pre PRE.o -post POST.o]... [-name NAME] [-no-exceptions] [-dry-run] [-json]
 //	hotpatch -pid N -status [-json]
 //	hotpatch -pid N -revert [-id ID] [-json]
 //
@@ -73,6 +73,7 @@ type command struct {
 	name, id       string
 	status, revert bool
 	dry, asJSON    bool
+	noExceptions   bool
 }
 
 // list is a flag that may be given several times.
@@ -93,6 +94,7 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 	flags.BoolVar(&c.status, "status", false, "list the updates in the process")
 	flags.BoolVar(&c.revert, "revert", false, "undo an update")
 	flags.BoolVar(&c.dry, "dry-run", false, "do all but touch the process")
+	flags.BoolVar(&c.noExceptions, "no-exceptions", false, "no exception passes through what is changed: don't refuse it for that")
 	flags.BoolVar(&c.asJSON, "json", false, "print one JSON object")
 	if err := flags.Parse(args); err != nil {
 		return nil, err

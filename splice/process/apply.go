@@ -75,11 +75,18 @@ func (a *applier) prepare(u *splice.Update) error {
 	if a.plan, err = newPlan(u, a.image); err != nil {
 		return err
 	}
+	tables := unwindTables(a.pid, a.image)
+	if !a.opt.NoExceptions {
+		x := &exceptions{plan: a.plan, tables: tables, mem: imageMem{a.image}, imports: map[int][]string{}}
+		if err := x.check(); err != nil {
+			return err
+		}
+	}
 	var areas []area
 	for _, s := range a.plan.spans {
 		areas = append(areas, area{s.name, s.addr, s.addr + uint64(len(s.bytes))})
 	}
-	a.stacks = newStacks(a.pid, a.image, records, areas)
+	a.stacks = newStacks(tables, a.image, records, areas)
 	return a.place()
 }
 

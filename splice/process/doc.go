@@ -40,12 +40,18 @@
 //
 // Only the stacks of threads are checked. Execution states that a program
 // keeps elsewhere (makecontext, coroutines, a longjmp to a frame of a replaced
-// function) are not seen. The code of an update is not registered with the
-// program's own unwinder, so that exceptions can't pass through it and
-// backtraces end there: functions that catch exceptions, or have destructors to
-// run for them, are refused (splice.CodeUnwinding), but a changed function
-// that an exception only passes through is not noticed, and the program ends
-// then. For C++ that means: change functions that nothing throws through.
+// function) are not seen.
+//
+// The code of an update is not registered with the program's own unwinder, so
+// that backtraces end there, and an exception that reaches it ends the program.
+// What an exception may pass through is refused before anything is touched
+// (splice.CodeUnwinding): functions that handle exceptions, and functions that
+// call what may throw, in a program where somebody above may handle it. What
+// calls nothing, or nothing but the C library, is not concerned, nor is a program
+// in C, but for pthread_cancel where it was compiled with -fexceptions and has
+// cleanups. In programs that were linked statically, cancelling a thread is not
+// noticed: it leaves out the cleanups above new code. Options.NoExceptions says
+// that nothing throws there.
 //
 // A library that an update calls into must not be unmapped (dlclose) while the
 // update is applied. Pointers to the memory of an update that are not aligned,

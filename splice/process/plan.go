@@ -65,9 +65,6 @@ func newPlan(u *splice.Update, img *reloc.Image) (*plan, error) {
 	if p.linker, err = splice.NewLinker(u); err != nil {
 		return nil, err
 	}
-	if p.linker.HasSection(".gcc_except_table") {
-		return nil, splice.Refuse(splice.CodeUnwinding, "", ".gcc_except_table", 0, "a changed function catches exceptions or has destructors to run for them")
-	}
 	if err := p.bind(); err != nil {
 		return nil, err
 	}

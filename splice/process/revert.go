@@ -77,7 +77,7 @@ func (v *reverter) prepare(id string) error {
 		return foreign(d)
 	}
 	v.records = records
-	v.stacks = newStacks(v.pid, v.image, records, v.rec.areas())
+	v.stacks = newStacks(unwindTables(v.pid, v.image), v.image, records, v.rec.areas())
 	v.out = v.rec.report(v.pid, Applied)
 	return nil
 }

@@ -89,16 +89,21 @@ type stacks struct {
 	restorers map[uint64]bool
 }
 
-// newStacks prepares a check. Unwind tables are opened before the process is
-// stopped, and read when a stack leads to them.
-func newStacks(pid int, img *reloc.Image, records []*record, areas []area) *stacks {
-	s := &stacks{areas: areas, restorers: map[uint64]bool{}}
+// unwindTables opens the unwind tables of all modules; nil for those without one,
+// whose frames are scanned.
+func unwindTables(pid int, img *reloc.Image) []*ehframe.Table {
 	tables := make([]*ehframe.Table, len(img.Modules()))
 	for i, m := range img.Modules() {
 		if tables[i], _ = moduleTable(img, &m); tables[i] == nil {
-			tables[i], _ = fileTable(pid, &m) // without one, its frames are scanned
+			tables[i], _ = fileTable(pid, &m)
 		}
 	}
+	return tables
+}
+
+// newStacks prepares a check, by the unwind tables of the image's modules.
+func newStacks(tables []*ehframe.Table, img *reloc.Image, records []*record, areas []area) *stacks {
+	s := &stacks{areas: areas, restorers: map[uint64]bool{}}
 	owns := recordTables(img, records)
 	s.find = func(pc uint64) *ehframe.Table {
 		if _, i := img.ModuleAt(pc); i != reloc.NoModule && tables[i] != nil {

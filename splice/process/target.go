@@ -24,6 +24,11 @@ type Options struct {
 	StopTimeout time.Duration
 	// DryRun does all that can be done without stopping the process.
 	DryRun bool
+	// NoExceptions says that no exception, and no cancellation of a thread,
+	// passes through the new code, which the program's unwinder does not know:
+	// it would end the program. Without it, what may be passed is refused
+	// ([splice.CodeUnwinding]).
+	NoExceptions bool
 	// Logger, when set, is told at level Debug what is done.
 	Logger *slog.Logger
 }

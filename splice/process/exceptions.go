@@ -1,0 +1,218 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"path"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/ehframe"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// exceptions tells whether an exception can pass through the code of an update,
+// of which the program's unwinder knows nothing: it would find no handler, and
+// end the program, or leave out what is to be done on the way.
+//
+// That takes somebody above who handles exceptions, and somebody below who may
+// throw one. Above are the module that is patched, and those that call into it.
+// Below is whatever the new code calls, but for the C library's functions, as
+// long as they do not call back.
+type exceptions struct {
+	*plan
+	tables  []*ehframe.Table
+	mem     readerAt
+	imports map[int][]string
+	cancels *bool
+}
+
+// check refuses an update that an exception may pass through.
+func (x *exceptions) check() error {
+	if x.linker.HasSection(".gcc_except_table") {
+		return splice.Refuse(splice.CodeUnwinding, "", ".gcc_except_table", 0, "a changed function catches exceptions, or has destructors to run for them")
+	}
+	calls, err := x.linker.Calls()
+	if err != nil {
+		return err
+	}
+	for i := range calls {
+		c := &calls[i]
+		if x.quiet(c) {
+			continue
+		}
+		above, err := x.above()
+		if err != nil || above == "" {
+			return err
+		}
+		what := "through a pointer"
+		if c.Symbol != "" {
+			what = c.Symbol
+		}
+		return splice.Refuse(splice.CodeUnwinding, c.Function, c.Section, c.Offset,
+			"it calls %s, an exception may come from there, %s handles exceptions, and its unwinder would not know the new code", what, above)
+	}
+	return nil
+}
+
+// above returns the name of a module that handles exceptions and is, or calls,
+// one that is patched; "" when there is none.
+func (x *exceptions) above() (string, error) {
+	done := map[int]bool{}
+	for _, m := range x.modules {
+		for _, c := range x.callers(m) {
+			if done[c] {
+				continue
+			}
+			done[c] = true
+			handles, err := x.handles(c)
+			if handles || err != nil {
+				return x.image.Modules()[c].Name, err
+			}
+		}
+	}
+	return "", nil
+}
+
+// callers returns a module and all that may call it: those that take a function
+// from it, and those that take one from these. A library that nobody takes
+// anything from was opened by name, so that anybody may.
+func (x *exceptions) callers(module int) []int {
+	list := []int{module}
+	in := map[int]bool{module: true}
+	for i := 0; i < len(list); i++ {
+		for m := range x.image.Modules() {
+			if !in[m] && !x.isRuntime(m) && x.takes(m, list[i]) {
+				in[m], list = true, append(list, m)
+			}
+		}
+	}
+	if len(list) > 1 || x.image.Modules()[module].Main {
+		return list
+	}
+	for m := range x.image.Modules() {
+		if m != module && !x.isRuntime(m) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// takes reports whether module m takes a function from another.
+func (x *exceptions) takes(m, from int) bool {
+	for _, name := range x.importsOf(m) {
+		if x.image.Exports(from, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *exceptions) importsOf(m int) []string {
+	list, ok := x.imports[m]
+	if !ok {
+		list = x.image.Imports(m)
+		x.imports[m] = list
+	}
+	return list
+}
+
+// handles reports whether a module handles exceptions: it catches some, or has
+// something to do when one passes and threads can be cancelled, which unwinds
+// their stacks too. Without unwind information it is not passed by any.
+func (x *exceptions) handles(m int) (bool, error) {
+	t := x.tables[m]
+	if t == nil {
+		return false, nil
+	}
+	h, err := t.Handlers(x.mem)
+	if err != nil || h.Catch {
+		return true, nil // a damaged table proves nothing
+	}
+	return h.Cleanup && x.canCancel(), nil
+}
+
+// canCancel reports whether some module ends threads in a way that unwinds their
+// stacks (pthreads(7), pthread_cancel(3)). Of a program that was linked statically
+// nothing tells: the C library brings these functions in any case.
+func (x *exceptions) canCancel() bool {
+	if x.cancels != nil {
+		return *x.cancels
+	}
+	can := false
+	for m := range x.image.Modules() {
+		if x.isRuntime(m) {
+			continue
+		}
+		for _, name := range x.importsOf(m) {
+			can = can || unwinds[name]
+		}
+	}
+	x.cancels = &can
+	return can
+}
+
+// unwinds are functions that unwind a stack without an exception.
+var unwinds = map[string]bool{"pthread_cancel": true, "pthread_exit": true, "thrd_exit": true}
+
+// runtimes begin the names of the libraries that the language brings: none of
+// their functions calls into a program but through what the program gave them,
+// and what that throws passes.
+var runtimes = []string{"libc.so", "libc-", "libm.so", "libm-", "libpthread", "libdl", "librt", "ld-linux", "ld-musl", "libc.musl", "libstdc++", "libgcc_s", "libc++", "libunwind", "linux-vdso", "[vdso]"}
+
+// cLibrary begins the names of the libraries of which nothing throws.
+var cLibrary = runtimes[:10]
+
+func (x *exceptions) isRuntime(m int) bool { return x.isOf(m, runtimes) }
+
+func (x *exceptions) isOf(m int, names []string) bool {
+	if m == reloc.NoModule {
+		return false
+	}
+	base := path.Base(x.image.Modules()[m].Name)
+	for _, n := range names {
+		if strings.HasPrefix(base, n) {
+			return true
+		}
+	}
+	return false
+}
+
+// quiet reports whether no exception can come out of a call: it is to a function
+// of the C library that does not call back. What cancels a thread may come out of
+// those too.
+func (x *exceptions) quiet(c *splice.Call) bool {
+	if neverThrow[c.Symbol] {
+		return true
+	}
+	if c.Import == nil || callBack[c.Symbol] || x.canCancel() {
+		return false
+	}
+	if c.Import.Address != nil {
+		return x.isOf(x.modules[c.Import.Address.Module], cLibrary)
+	}
+	addr, err := x.image.Resolve(x.modules[0], c.Symbol)
+	if err != nil {
+		return false
+	}
+	_, m := x.image.ModuleAt(addr)
+	return x.isOf(m, cLibrary)
+}
+
+// neverThrow are functions that every program has, wherever it has them.
+var neverThrow = set("__stack_chk_fail", "memcpy", "memmove", "memset", "memcmp", "memchr", "strlen", "strcmp", "strncmp", "strcpy",
+	"strncpy", "strchr", "strrchr", "strstr", "malloc", "calloc", "realloc", "free", "abort", "__errno_location")
+
+// callBack are the functions of the C library that call what they are given, or
+// what was registered.
+var callBack = set("qsort", "qsort_r", "bsearch", "lfind", "lsearch", "tsearch", "tfind", "tdelete", "twalk", "twalk_r", "tdestroy",
+	"ftw", "ftw64", "nftw", "nftw64", "glob", "glob64", "scandir", "scandir64", "scandirat", "scandirat64", "pthread_once", "call_once",
+	"dl_iterate_phdr", "dlopen", "dlmopen", "dlclose", "exit", "quick_exit", "argp_parse", "pthread_exit", "thrd_exit", "raise", "swapcontext")
+
+func set(names ...string) map[string]bool {
+	out := make(map[string]bool, len(names))
+	for _, n := range names {
+		out[n] = true
+	}
+	return out
+}
