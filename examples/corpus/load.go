@@ -19,12 +19,32 @@ type loaded struct {
 // patience bounds how long a transition may take.
 const patience = 2 * time.Minute
 
+// guest is a booted kernel in which files, sockets and more are open all the time.
+type guest struct {
+	*vm.Machine
+	held *vm.Held
+}
+
+func boot(ctx context.Context, k *vm.Kernel) (*guest, error) {
+	m, err := vm.Start(ctx, vm.Options{Kernel: k, CPUs: 1})
+	if err != nil {
+		return nil, err
+	}
+	held, err := m.Hold(ctx)
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	return &guest{m, held}, nil
+}
+
 // load boots the kernel once, and for each carried pair loads its module, waits
 // until the transition is over, disables it and removes it, with a log that says
-// nothing bad.
+// nothing bad. What was opened before, and what is while the update is active, is
+// used all the way, and also when the module is gone.
 func load(ctx context.Context, k *vm.Kernel, j *judged) error {
 	j.Loaded = []loaded{}
-	m, err := vm.Start(ctx, vm.Options{Kernel: k, CPUs: 1})
+	m, err := boot(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -39,7 +59,7 @@ func load(ctx context.Context, k *vm.Kernel, j *judged) error {
 			l.Err = err.Error()
 			fmt.Fprintf(os.Stderr, "%s: %v\n", v.Source, err)
 			m.Close() // what one module left behind is not for the next
-			if m, err = vm.Start(ctx, vm.Options{Kernel: k, CPUs: 1}); err != nil {
+			if m, err = boot(ctx, k); err != nil {
 				return err
 			}
 		}
@@ -49,7 +69,7 @@ func load(ctx context.Context, k *vm.Kernel, j *judged) error {
 }
 
 // through has one module go all the way.
-func through(ctx context.Context, m *vm.Machine, v *verdict) error {
+func through(ctx context.Context, m *guest, v *verdict) error {
 	const livepatch = "/sys/kernel/livepatch/"
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -59,6 +79,13 @@ func through(ctx context.Context, m *vm.Machine, v *verdict) error {
 	}
 	if err := m.WaitFile(ctx, livepatch+name+"/transition", "0"); err != nil {
 		return fmt.Errorf("transition: %w", err)
+	}
+	if err := m.held.Use(ctx); err != nil {
+		return err
+	}
+	patched, err := m.Hold(ctx)
+	if err != nil {
+		return err
 	}
 	if err := m.WriteFile(ctx, livepatch+name+"/enabled", []byte("0")); err != nil {
 		return fmt.Errorf("disable: %w", err)
@@ -73,6 +100,9 @@ func through(ctx context.Context, m *vm.Machine, v *verdict) error {
 			return fmt.Errorf("unload: %w", err)
 		case <-time.After(20 * time.Millisecond):
 		}
+	}
+	if err := errors.Join(m.held.Touch(ctx), patched.Use(ctx), patched.Release(ctx)); err != nil {
+		return errors.Join(err, m.Check(ctx, policy))
 	}
 	return m.Check(ctx, policy)
 }

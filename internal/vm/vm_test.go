@@ -37,7 +37,7 @@ func TestMachine(t *testing.T) {
 			}{
 				{"options", testOptions}, {"modules", testModules}, {"files", testFiles},
 				{"programs", testPrograms}, {"parallel", testParallel}, {"log", testLog},
-				{"rewritten", testRewritten},
+				{"rewritten", testRewritten}, {"held", testHeld},
 			} {
 				t.Run(c.name, func(t *testing.T) { c.test(t, m) })
 			}
@@ -72,6 +72,26 @@ func testOptions(t *testing.T, m *vm.Machine) {
 		} else if !strings.Contains(string(b), want) {
 			t.Errorf("%s holds %q, want %q", path, b, want)
 		}
+	}
+}
+
+// testHeld keeps things of many kinds open: used again, they do the same.
+func testHeld(t *testing.T, m *vm.Machine) {
+	h, err := m.Hold(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := h.Touch(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Logf("%d things are open", h.Len())
+	if h.Len() < 200 {
+		t.Errorf("%d things are open", h.Len())
+	}
+	if err := h.Release(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -33,6 +33,9 @@ var operations = map[wire.Op]struct {
 	wire.Sync:      {0, (*guest).sync},
 	wire.PowerOff:  {0, (*guest).powerOff},
 	wire.ReadAt:    {3, (*guest).readAt},
+	wire.Hold:      {0, (*guest).hold},
+	wire.Touch:     {1, (*guest).touch},
+	wire.Release:   {1, (*guest).release},
 }
 
 func (g *guest) load(_ context.Context, f [][]byte) ([][]byte, error) {

@@ -31,10 +31,12 @@ type guest struct {
 	mu      sync.Mutex
 	cancels map[uint32]context.CancelFunc // of the running requests
 	kids    map[int]bool                  // processes for which somebody waits
+	held    map[int][]held                // sets of what stays open
+	sets    int                           // how many were made
 }
 
 func newGuest(p *port) *guest {
-	return &guest{port: p, cancels: map[uint32]context.CancelFunc{}, kids: map[int]bool{}}
+	return &guest{port: p, cancels: map[uint32]context.CancelFunc{}, kids: map[int]bool{}, held: map[int][]held{}}
 }
 
 func (g *guest) hello() error {

@@ -43,6 +43,9 @@ const (
 	Sync                     // → value of /proc/sys/kernel/tainted, after every log record up to now
 	PowerOff                 // → none; the machine goes off
 	ReadAt                   // path, offset, length → content, shorter at the end of the file; size of the file
+	Hold                     // → number of a set: files, sockets and more of many kinds, which stay open
+	Touch                    // number of a set → what came of using each, one line for each
+	Release                  // number of a set → none; closes it
 )
 
 // Message is one message.
