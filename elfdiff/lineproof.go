@@ -13,6 +13,7 @@ type claim struct {
 	at        step
 	pre, post uint64
 	text      bool // the number stands in a string
+	place     bool // behind the name of a source file
 	reason    Reason
 }
 
@@ -32,7 +33,7 @@ func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
 		}
 		return w.lineArgument(cl)
 	}
-	if pre == nil || post == nil {
+	if pre == nil || post == nil || !w.isSunk(cl) {
 		return "", false
 	}
 	call, isArgument := w.nextCall(cl)
@@ -58,6 +59,24 @@ func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
 	return w.lineOfMacro(cl, places)
 }
 
+// isSunk reports whether a number goes where lines go: it is an argument of a
+// function that is known to take one, or of a call that takes the name of the file
+// or of the function with it; or it stands in a text behind the name of a file. What
+// is returned, stored or compared is no line, whatever line it happens to be on.
+func (w *walk) isSunk(cl *claim) bool {
+	if cl.text && cl.place {
+		return true
+	}
+	f, ok := w.flowAt(w.pre.o, w.pre.a, cl.at.pre, cl.text)
+	if !ok {
+		return false
+	}
+	if sink, known := lineSinks[f.callee]; known && sink == f.reg && !cl.text {
+		return true
+	}
+	return f.place != ""
+}
+
 // are reports whether the values are the lines p and q, which moved.
 func (cl *claim) are(p, q int) bool {
 	return p != q && cl.pre == uint64(p) && cl.post == uint64(q)
@@ -67,45 +86,47 @@ func (cl *claim) are(p, q int) bool {
 // of: the next ones, with no branch and no other load of that register before
 // them.
 func (w *walk) nextCall(cl *claim) (call step, ok bool) {
-	p, ok1 := callAfter(w.pre.o, w.pre.a, cl.at.pre, cl.text)
-	q, ok2 := callAfter(w.post.o, w.post.a, cl.at.post, cl.text)
+	p, _, ok1 := callAfter(w.pre.o, w.pre.a, cl.at.pre, cl.text)
+	q, _, ok2 := callAfter(w.post.o, w.post.a, cl.at.post, cl.text)
 	return step{p.off, q.off}, ok1 && ok2
 }
 
 // callAfter returns a cursor at the call that the mov $imm32,%r32 at off loads
 // an argument of; with text set, any instruction that loads an address.
-func callAfter(o *Object, a *Atom, off uint64, text bool) (cursor, bool) {
-	k := cursor{o: o, a: a, off: off}
+func callAfter(o *Object, a *Atom, off uint64, text bool) (k cursor, seen []Ref, ok bool) {
+	k = cursor{o: o, a: a, off: off}
 	if ok, err := k.load(); !ok || err != nil {
-		return k, false
+		return k, nil, false
 	}
 	op := k.bytes()[k.in.OpOff]
-	if !text && (k.in.ImmLen != 4 || op&^7 != opMovImm32) {
-		return k, false
+	if _, argument := argumentOf(&k); !text && !argument {
+		return k, nil, false
 	}
+	move := !text && op&^7 == opMovImm32
 	k.advance()
 	for range maxArguments {
 		ok, err := k.load()
 		switch {
 		case !ok || err != nil:
-			return k, false
+			return k, nil, false
 		case k.in.Class == amd64.Call || k.in.Class == amd64.CallInd:
-			return k, true
+			return k, seen, true
 		case k.in.Class == amd64.Jump && len(k.refs) == 1: // a call in the end
-			return k, true
+			return k, seen, true
 		case k.in.Class == amd64.Jump && len(k.refs) == 0: // calls with equal ends share one
 			to, _ := k.in.Target(k.bytes(), k.off)
 			if to >= a.Size {
-				return k, false
+				return k, nil, false
 			}
 			k = cursor{o: o, a: a, off: to}
 			continue
-		case k.in.EndsFlow() || k.in.IsBranch() || !text && k.bytes()[k.in.OpOff] == op && k.in.ImmLen == 4:
-			return k, false
+		case k.in.EndsFlow() || k.in.IsBranch() || move && k.bytes()[k.in.OpOff] == op && k.in.ImmLen == 4:
+			return k, nil, false
 		}
+		seen = append(seen, k.refs...)
 		k.advance()
 	}
-	return k, false
+	return k, nil, false
 }
 
 // maxArguments bounds the instructions between the load of an argument and the
@@ -114,14 +135,14 @@ const maxArguments = 64
 
 // lineInText returns the claim that two strings differ in nothing but a line
 // number, as those made of __FILE__ and __LINE__ do.
-func (c *comparer) lineInText(a, b *Ref) (pre, post uint64, ok bool) {
+func (c *comparer) lineInText(a, b *Ref) (pre, post uint64, place, ok bool) {
 	if a.Target == NoAtom || b.Target == NoAtom {
-		return 0, 0, false
+		return 0, 0, false, false
 	}
 	x, okx := tail(&c.pre.Atoms[a.Target], a.TargetOff)
 	y, oky := tail(&c.post.Atoms[b.Target], b.TargetOff)
 	if !okx || !oky {
-		return 0, 0, false
+		return 0, 0, false, false
 	}
 	i := 0
 	for i < len(x) && i < len(y) && x[i] == y[i] {
@@ -132,7 +153,21 @@ func (c *comparer) lineInText(a, b *Ref) (pre, post uint64, ok bool) {
 	}
 	p, n := leadingNumber(x[i:])
 	q, m := leadingNumber(y[i:])
-	return p, q, n > 0 && m > 0 && bytes.Equal(x[i+n:], y[i+m:])
+	return p, q, endsInSourceName(x[:i]), n > 0 && m > 0 && bytes.Equal(x[i+n:], y[i+m:])
+}
+
+// endsInSourceName reports whether a text ends in the name of a source file and one
+// character that separates it from a line.
+func endsInSourceName(s []byte) bool {
+	s = bytes.TrimRight(s, " ")
+	if len(s) < 2 || !bytes.ContainsAny(s[len(s)-1:], ":(,@#") {
+		return false
+	}
+	s = s[:len(s)-1]
+	if i := bytes.LastIndexAny(s, " \t("); i >= 0 {
+		s = s[i+1:]
+	}
+	return isSourceName(s)
 }
 
 func isDigit(b byte) bool { return b >= '0' && b <= '9' }

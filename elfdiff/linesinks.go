@@ -68,7 +68,7 @@ var lineSinks = map[string]byte{
 // lineArgument accepts a claim when the instruction loads the line argument of
 // the next call, and that call goes to a known function.
 func (w *walk) lineArgument(cl *claim) (string, bool) {
-	k, ok := callAfter(w.pre.o, w.pre.a, cl.at.pre, false)
+	k, _, ok := callAfter(w.pre.o, w.pre.a, cl.at.pre, false)
 	if !ok || len(k.refs) != 1 || cl.text {
 		return "", false
 	}
@@ -135,7 +135,7 @@ func (w *walk) lineOfBug(cl *claim) (string, bool) {
 // bugAfter returns the line that the bug table gives for the instruction behind the
 // call that the one at off loads an argument of.
 func bugAfter(o *Object, a *Atom, off uint64, text bool) (line uint16, at uint64, ok bool) {
-	k, ok := callAfter(o, a, off, text)
+	k, _, ok := callAfter(o, a, off, text)
 	if !ok || k.in.Class != amd64.Call {
 		return 0, 0, false
 	}

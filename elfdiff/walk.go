@@ -263,8 +263,8 @@ func (w *walk) references() *Reason {
 		if code == "" {
 			continue
 		}
-		if p, q, ok := w.c.lineInText(x, y); ok && code == ReasonString {
-			w.claims = append(w.claims, claim{step{w.pre.off, w.post.off}, p, q, true, *w.reason(code, "")})
+		if p, q, place, ok := w.c.lineInText(x, y); ok && code == ReasonString {
+			w.claims = append(w.claims, claim{step{w.pre.off, w.post.off}, p, q, true, place, *w.reason(code, "")})
 			continue
 		}
 		return w.reason(code, "")
@@ -329,7 +329,7 @@ func (w *walk) immediate(hole [amd64.MaxLen]bool) *Reason {
 		}
 	}
 	a, b := immediateOf(p.in, x), immediateOf(q.in, y)
-	w.claims = append(w.claims, claim{step{p.off, q.off}, a, b, false, *w.reason(ReasonInstruction, "")})
+	w.claims = append(w.claims, claim{step{p.off, q.off}, a, b, false, false, *w.reason(ReasonInstruction, "")})
 	return nil
 }
 
