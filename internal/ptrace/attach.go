@@ -15,7 +15,7 @@ import (
 )
 
 // inspect refuses, before anything is touched, what can't be traced.
-func inspect(pid int, opt Options) error {
+func inspect(pid int) error {
 	refuse := func(code Code, msg, hint string) error {
 		return &Refusal{Code: code, PID: pid, Msg: msg, Hint: hint}
 	}
@@ -43,14 +43,7 @@ func inspect(pid int, opt Options) error {
 	case st.TracerPid != 0:
 		return tracedError(pid, 0, st.TracerPid)
 	}
-	if err := inspectProgram(pid); err != nil {
-		return err
-	}
-	if st.Seccomp != procfs.SeccompDisabled && !opt.SuspendSeccomp && allConfined(pid, tasks) {
-		return refuse(Seccomp, "all threads have seccomp filters, which may kill the process for a system call that it does not make itself",
-			"allow the filters to be suspended")
-	}
-	return nil
+	return inspectProgram(pid)
 }
 
 // inspectProgram refuses programs that are not 64-bit x86-64, the x32 ABI
@@ -74,16 +67,6 @@ func inspectProgram(pid int) error {
 		return &Refusal{Code: Foreign, PID: pid, Msg: "is not a 64-bit x86-64 program"}
 	}
 	return nil
-}
-
-func allConfined(pid int, tids []int) bool {
-	for _, tid := range tids {
-		st, err := procfs.ReadTaskStatus(pid, tid)
-		if err == nil && st.Seccomp == procfs.SeccompDisabled {
-			return false
-		}
-	}
-	return true
 }
 
 func tracedError(pid, tid, tracer int) error {

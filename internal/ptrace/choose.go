@@ -57,12 +57,13 @@ func rank(r *Regs) int {
 	return rankBlocked
 }
 
-// choose returns the stopped thread that suits best to make a system call.
-// Without any the error is a [*Refusal] that says why for each.
-func (t *tracer) choose() (*thread, error) {
+// choose returns the stopped thread that suits best to make a system call, and
+// whether its seccomp filters have to be suspended for it. Without any the error
+// is a [*Refusal] that says why for each.
+func (t *tracer) choose(c *sysCall) (th *thread, suspend bool, err error) {
 	maps, err := procfs.Maps(t.id.PID)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	list := make([]*thread, 0, len(t.threads))
 	for _, th := range t.threads {
@@ -75,20 +76,30 @@ func (t *tracer) choose() (*thread, error) {
 	})
 	// All threads of a large process need not be looked at more closely.
 	var why []reason
+	var second *thread
 	for _, th := range list {
-		code, text := t.unfit(th, maps)
-		if text == "" {
-			return th, nil
+		how, no := t.unfit(th, maps, c)
+		switch {
+		case no != nil:
+			no.text = fmt.Sprintf("thread %d %s", th.tid, no.text)
+			why = append(why, *no)
+		case how == consentFree:
+			return th, false, nil
+		case second == nil:
+			second = th
 		}
-		why = append(why, reason{code, fmt.Sprintf("thread %d %s", th.tid, text)})
 	}
-	return nil, t.noThread(why)
+	if second != nil {
+		return second, true, nil
+	}
+	return nil, false, t.noThread(why)
 }
 
 // A reason is why one thread may not make a system call.
 type reason struct {
 	code Code
 	text string
+	hint string // for one that lasts
 }
 
 // noThread composes the refusal.
@@ -106,35 +117,42 @@ func (t *tracer) noThread(why []reason) *Refusal {
 	r.Msg = "no thread can make a system call now: " + strings.Join(texts, "; ")
 	// A lasting reason that all threads share is the process's.
 	for _, code := range []Code{Seccomp, ShadowStack} {
-		if !slices.ContainsFunc(why, func(w reason) bool { return w.code != code }) {
-			r.Code, r.Hint = code, ""
+		if len(why) > 0 && !slices.ContainsFunc(why, func(w reason) bool { return w.code != code }) {
+			r.Code, r.Hint = code, why[0].hint
 		}
 	}
 	return r
 }
 
-// unfit returns why a thread may not make a system call, or "".
-func (t *tracer) unfit(th *thread, maps []procfs.Mapping) (Code, string) {
+// hintShadowStack is what helps against a shadow stack.
+const hintShadowStack = "restart it with the fix, or without a shadow stack (GLIBC_TUNABLES=glibc.cpu.x86_shstk=off)"
+
+// unfit returns why a thread may not make a system call, or nil and how it gets
+// past its seccomp filters.
+func (t *tracer) unfit(th *thread, maps []procfs.Mapping, c *sysCall) (consent, *reason) {
+	busy := func(text string) (consent, *reason) { return consentNone, &reason{NoThread, text, ""} }
 	st, err := procfs.ReadTaskStatus(t.id.PID, th.tid)
 	switch {
 	case err != nil:
-		return NoThread, err.Error()
-	case st.Seccomp != procfs.SeccompDisabled && !t.opt.SuspendSeccomp:
-		return Seccomp, "has seccomp filters"
+		return busy(err.Error())
 	case st.HasFeature("shstk"):
-		return ShadowStack, "has a shadow stack"
+		return consentNone, &reason{ShadowStack, "has a shadow stack", hintShadowStack}
 	case th.regs.Eflags&flagTrap != 0:
-		return NoThread, "steps through its own code"
+		return busy("steps through its own code")
 	case rank(&th.regs) == rankMask && st.Pending != 0:
-		return NoThread, "is about to handle a signal"
+		return busy("is about to handle a signal")
+	}
+	how, no := t.consents(th, st.Seccomp, c)
+	if no != nil {
+		return how, no
 	}
 	if text := t.stackTrouble(th, maps); text != "" {
-		return NoThread, text
+		return busy(text)
 	}
 	if t.inRseq(th) {
-		return NoThread, "is in a restartable sequence"
+		return busy("is in a restartable sequence")
 	}
-	return "", ""
+	return how, nil
 }
 
 // stackNeed is the room below rsp that a thread must have: for the frame, which

@@ -32,6 +32,20 @@
 //
 // Only memory that the call itself allocated is left behind.
 //
+// A call needs syscall; ret, and code that makes rt_sigreturn. Where a program
+// has none, which is so for small ones that are linked statically, it is lent
+// some, at its entry: that was executed once, and is not again.
+//
+// # Seccomp
+//
+// A thread's seccomp filters are asked before it makes a call, by interpreting
+// them. Where they forbid it they are suspended (PTRACE_O_SUSPEND_SECCOMP), from
+// the moment in which the thread stands before the call until it stands behind
+// it. Should the tracer die in the few microseconds between the two requests that
+// turn an allowed call into the wanted one and let it begin, the filters would be
+// asked. Both need CAP_SYS_ADMIN in the first user namespace and a tracer without
+// filters.
+//
 // # Limits
 //
 // A process must not wait for a child ([os/exec.Cmd.Wait]) while it traces it:

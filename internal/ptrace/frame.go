@@ -56,17 +56,19 @@ type frame struct {
 }
 
 // buildFrame composes the signal frame from which rt_sigreturn restores the
-// thread. sigreturn is the address of code that calls rt_sigreturn.
-func buildFrame(r *Regs, mask, sigreturn uint64, xstate []byte) frame {
+// thread. words lead from the call to rt_sigreturn, see [way].
+func buildFrame(r *Regs, mask uint64, words []uint64, xstate []byte) frame {
 	top := r.Rsp - redZone
 	fp := (top - uint64(len(xstate))) &^ (fpAlign - 1)
 	addr := (fp-frameSize)&^15 - 8 // as after a call, like the kernel's own
-	f := frame{addr: addr, bytes: make([]byte, top-addr)}
-	copy(f.bytes[fp-addr:], xstate)
-
+	below := uint64(len(words)-1) * 8
+	f := frame{addr: addr - below, bytes: make([]byte, top-addr+below)}
 	le := binary.LittleEndian
-	b := f.bytes
-	le.PutUint64(b[offPretcode:], sigreturn)
+	for i, w := range words {
+		le.PutUint64(f.bytes[offPretcode+8*i:], w)
+	}
+	b := f.bytes[below:]
+	copy(b[fp-addr:], xstate)
 	flags := uint64(ucSigcontextSS | ucStrictRestoreSS)
 	if len(xstate) > fxsaveSize {
 		flags |= ucFpXstate

@@ -8,13 +8,17 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gosplice/gosplice/internal/procfs"
 )
 
-// The code that a system call in the process needs. Almost every program has
-// it, because its signal handlers return through it.
+// The code that a system call in the process needs. Programs whose signal
+// handlers return through it have it; pop %rax; ret occurs inside of other
+// instructions, and sets the number of rt_sigreturn as well.
 var (
 	codeSyscall   = []byte{0x0f, 0x05, 0xc3} // syscall; ret
+	codePopRax    = []byte{0x58, 0xc3}       // pop %rax; ret
 	codeSigreturn = [][]byte{
 		{0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05},             // mov $15,%eax; syscall
 		{0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05}, // mov $15,%rax; syscall
@@ -26,7 +30,18 @@ const longestGadget = 9
 // gadgets are addresses of such code in the process.
 type gadgets struct {
 	syscall   uint64   // 0 when there is none
+	popRax    uint64   // likewise
 	sigreturn []uint64 // all, ascending: one of them is on the stack below each signal handler
+}
+
+// A way leads a thread through a system call and back: it enters at call, and
+// behind the call returns through the words that begin its stack, the last of
+// which is where a signal frame has its return address.
+type way struct {
+	call  uint64
+	words []uint64
+	back  uint64 // behind the instruction that makes rt_sigreturn
+	lent  *lent  // code that has to be written for it, or nil
 }
 
 // findGadgets reads the executable mappings of the process.
@@ -65,6 +80,9 @@ func (t *tracer) scan(ctx context.Context, m *procfs.Mapping, g *gadgets) error 
 		if i := bytes.Index(b, codeSyscall); i >= 0 && g.syscall == 0 {
 			g.syscall = at + uint64(i)
 		}
+		if i := bytes.Index(b, codePopRax); i >= 0 && g.popRax == 0 {
+			g.popRax = at + uint64(i)
+		}
 		for _, code := range codeSigreturn {
 			for off := 0; ; {
 				i := bytes.Index(b[off:], code)
@@ -79,35 +97,46 @@ func (t *tracer) scan(ctx context.Context, m *procfs.Mapping, g *gadgets) error 
 	return nil
 }
 
-// checkGadgets makes sure that the code is still where it was found. Libraries
-// come and go while the process runs.
-func (t *tracer) checkGadgets(ctx context.Context) (syscall, sigreturn uint64, err error) {
-	for try := 0; ; try++ {
-		if syscall, sigreturn = t.validGadgets(); syscall != 0 && sigreturn != 0 {
-			return syscall, sigreturn, nil
+// findWay returns a way that is there now: libraries come and go while the
+// process runs. Where the process has no such code, it is lent some.
+func (t *tracer) findWay(ctx context.Context) (*way, error) {
+	for try := range 2 {
+		if w := t.ownWay(); w != nil {
+			return w, nil
 		}
-		if try == 1 {
-			return 0, 0, &Refusal{Code: NoGadget, PID: t.id.PID,
-				Msg: fmt.Sprintf("no code for a system call that restores the thread (syscall;ret at %#x, rt_sigreturn at %#x)", syscall, sigreturn)}
+		if try > 0 {
+			break
 		}
 		if err := t.findGadgets(ctx); err != nil {
-			return 0, 0, err
+			return nil, err
 		}
 	}
+	l, err := t.findLent()
+	if err != nil {
+		return nil, &Refusal{Code: NoGadget, PID: t.id.PID, Err: err,
+			Msg:  fmt.Sprintf("no code for a system call that restores the thread (syscall;ret at %#x), and no place for any", t.gadgets.syscall),
+			Hint: "restart it with the fix, linked with a C library: its signal handlers return through such code"}
+	}
+	return &way{call: l.addr, words: []uint64{l.addr + uint64(len(codeSyscall))}, back: l.addr + uint64(len(lentCode)), lent: l}, nil
 }
 
-func (t *tracer) validGadgets() (syscall, sigreturn uint64) {
-	if t.holds(t.gadgets.syscall, codeSyscall) {
-		syscall = t.gadgets.syscall
+// ownWay returns a way through code that the process has, or nil.
+func (t *tracer) ownWay() *way {
+	call := t.gadgets.syscall
+	if !t.holds(call, codeSyscall) {
+		return nil
 	}
 	for _, addr := range t.gadgets.sigreturn {
 		for _, code := range codeSigreturn {
 			if t.holds(addr, code) {
-				return syscall, addr
+				return &way{call: call, words: []uint64{addr}, back: addr + uint64(len(code))}
 			}
 		}
 	}
-	return syscall, 0
+	if t.holds(t.gadgets.popRax, codePopRax) {
+		return &way{call: call, words: []uint64{t.gadgets.popRax, unix.SYS_RT_SIGRETURN, call}, back: call + syscallInsnLen}
+	}
+	return nil
 }
 
 func (t *tracer) holds(addr uint64, code []byte) bool {

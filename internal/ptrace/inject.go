@@ -44,19 +44,19 @@ func (t *tracer) syscall(ctx context.Context, nr uint64, args []uint64) (uint64,
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	th, err := t.choose()
+	w, err := t.findWay(ctx)
 	if err != nil {
 		return 0, err
 	}
-	code, sigreturn, err := t.checkGadgets(ctx)
-	if err != nil {
+	c := &call{t: t, sysCall: sysCall{nr: nr, way: w}}
+	copy(c.args[:], args)
+	if c.th, c.suspend, err = t.choose(&c.sysCall); err != nil {
 		return 0, err
 	}
-	c := &call{t: t, th: th, nr: nr}
-	if err := c.prepare(sigreturn); err != nil {
+	if err := c.prepare(); err != nil {
 		return 0, t.lost(err)
 	}
-	if err := c.commit(code, args); err != nil {
+	if err := c.commit(); err != nil {
 		return 0, c.abandon(err)
 	}
 	ret, err := c.run(ctx)
@@ -86,17 +86,18 @@ const (
 
 // A call is one system call of a thread.
 type call struct {
-	t     *tracer
-	th    *thread
-	nr    uint64
-	mask  uint64 // the thread's own
-	frame frame
-	old   []byte // what was where frame is
+	sysCall
+	t       *tracer
+	th      *thread
+	suspend bool   // its seccomp filters
+	mask    uint64 // the thread's own
+	frame   frame
+	old     []byte // what was where frame is
 }
 
 // prepare writes the frame. The memory below the red zone is nobody's, so that
 // the thread is as before if this is as far as it gets.
-func (c *call) prepare(sigreturn uint64) error {
+func (c *call) prepare() error {
 	var err error
 	if c.mask, err = getSigmask(c.th.tid); err != nil {
 		return err
@@ -105,7 +106,7 @@ func (c *call) prepare(sigreturn uint64) error {
 	if err != nil {
 		return err
 	}
-	c.frame = buildFrame(&c.th.regs, c.mask, sigreturn, xstate)
+	c.frame = buildFrame(&c.th.regs, c.mask, c.way.words, xstate)
 	c.old = make([]byte, len(c.frame.bytes))
 	if _, err := c.t.mem.ReadAddr(c.old, c.frame.addr); err != nil {
 		return err
@@ -113,28 +114,26 @@ func (c *call) prepare(sigreturn uint64) error {
 	if _, err = c.t.write(c.frame.bytes, c.frame.addr); err != nil {
 		return err
 	}
-	c.t.opt.reached(stepFrame)
-	if c.t.opt.SuspendSeccomp {
-		return c.suspendSeccomp()
+	if err := c.t.lend(c.way.lent); err != nil {
+		return err
 	}
+	c.t.opt.reached(stepFrame)
 	return nil
 }
 
 // commit sends the thread to the gadget. From here on it makes the call and
 // restores itself, with us or without us. Only then are signals blocked: the
-// frame unblocks them.
-func (c *call) commit(code uint64, args []uint64) error {
+// frame unblocks them. A thread whose filters have to be suspended is sent to
+// rt_sigreturn right away, see [call.swap].
+func (c *call) commit() error {
 	r := c.th.regs
 	r.Orig_rax = noSyscall
-	r.Rax = c.nr
-	r.Rip = code
-	r.Rsp = c.frame.addr
+	r.Rip = c.way.call
 	r.Eflags &^= flagDirection
-	for i, reg := range []*uint64{&r.Rdi, &r.Rsi, &r.Rdx, &r.R10, &r.R8, &r.R9} {
-		*reg = 0
-		if i < len(args) {
-			*reg = args[i]
-		}
+	r.Rax, r.Rsp = c.nr, c.frame.addr
+	c.arguments(&r)
+	if c.suspend {
+		r.Rax, r.Rsp = unix.SYS_RT_SIGRETURN, c.frame.addr+8*uint64(len(c.way.words))
 	}
 	if err := setRegs(c.th.tid, &r); err != nil {
 		return err
@@ -143,19 +142,6 @@ func (c *call) commit(code uint64, args []uint64) error {
 	err := setSigmask(c.th.tid, ^uint64(0))
 	c.t.opt.reached(stepMasked)
 	return err
-}
-
-// suspendSeccomp suspends the filters of the thread, if it has any.
-func (c *call) suspendSeccomp() error {
-	st, err := procfs.ReadTaskStatus(c.t.id.PID, c.th.tid)
-	if err != nil || st.Seccomp == procfs.SeccompDisabled {
-		return err
-	}
-	if err := setOptions(c.th.tid, optsBase|unix.PTRACE_O_SUSPEND_SECCOMP); err != nil {
-		return &Refusal{Code: Seccomp, PID: c.t.id.PID, TID: c.th.tid, Err: err,
-			Msg: "its seccomp filters can't be suspended", Hint: "CAP_SYS_ADMIN is needed, and no filters of our own"}
-	}
-	return nil
 }
 
 var errSyscallTimeout = errors.New("timed out")
@@ -188,6 +174,11 @@ func (c *call) run(ctx context.Context) (ret uint64, err error) {
 		case got == syscallTrap && phase == entering:
 			phase = leaving
 			c.t.opt.reached(stepEntered)
+			if c.suspend {
+				if err := c.swap(); err != nil {
+					return 0, err
+				}
+			}
 		case got == syscallTrap && phase == leaving:
 			var r Regs
 			if err := getRegs(tid, &r); err != nil {
@@ -196,6 +187,11 @@ func (c *call) run(ctx context.Context) (ret uint64, err error) {
 			if ret = r.Rax; interrupted(&r) {
 				phase = entering // the kernel begins the call again
 				continue
+			}
+			if c.suspend {
+				if err := setOptions(tid, optsBase); err != nil {
+					return 0, threadError(tid, "PTRACE_SETOPTIONS", err)
+				}
 			}
 			// Arm a stop, so that it comes before any instruction.
 			if err := interrupt(tid); err != nil {
@@ -242,11 +238,6 @@ func (c *call) await(ctx context.Context, deadline time.Time) (event, error) {
 // it; the registers take the thread off the frame, and only then may the frame
 // go.
 func (c *call) restore() error {
-	if c.t.opt.SuspendSeccomp {
-		if err := threadError(c.th.tid, "PTRACE_SETOPTIONS", setOptions(c.th.tid, optsBase)); err != nil {
-			return err
-		}
-	}
 	if err := setSigmask(c.th.tid, c.mask); err != nil {
 		return err
 	}
@@ -256,7 +247,7 @@ func (c *call) restore() error {
 	}
 	c.t.opt.reached(stepRestored)
 	_, err := c.t.write(c.old, c.frame.addr)
-	return err
+	return errors.Join(err, c.t.takeBack(c.way.lent))
 }
 
 // abandon ends the session and leaves the thread to its frame.

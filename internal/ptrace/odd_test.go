@@ -170,66 +170,6 @@ int main() { pthread_t t; pthread_create(&t, 0, spawn, 0); up(); end(); }`)
 	v.finish()
 }
 
-const confine = `
-static void confine(void) {
-	struct sock_filter f[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog p = {4, f};
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p)) _exit(4);
-}
-`
-
-// TestSeccomp refuses, or suspends, filters that kill for mmap.
-func TestSeccomp(t *testing.T) {
-	ctx := context.Background()
-	v := startOdd(t, confine+`int main() { setvbuf(stdout, malloc(4096), _IOFBF, 4096); confine(); up(); end(); }`)
-	_, err := Seize(ctx, v.pid, Options{})
-	wantCode(t, err, Seccomp)
-
-	s := seizeT(t, v.pid, Options{SuspendSeccomp: true})
-	space, err := ReadSpace(v.pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Stop(ctx); err != nil {
-		t.Fatal(err)
-	}
-	addr, err := space.Free(space.Maps[0].Start, 4096, 1<<31)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = s.Mmap(ctx, addr, 4096, unix.PROT_READ)
-	var r *Refusal
-	if errors.As(err, &r) && r.Code == Seccomp {
-		t.Skipf("filters can't be suspended here: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Detach()
-	v.finish()
-}
-
-// TestSeccompThread takes the thread that has no filter.
-func TestSeccompThread(t *testing.T) {
-	ctx := context.Background()
-	v := startOdd(t, confine+`
-static void *other(void *a) { for (;;) pause(); }
-int main() { pthread_t t; pthread_create(&t, 0, other, 0); usleep(10000);
-	setvbuf(stdout, malloc(4096), _IOFBF, 4096); confine(); up(); end(); }`)
-	s := seizeT(t, v.pid, Options{})
-	if err := cycle(ctx, s); err != nil {
-		t.Fatal(err)
-	}
-	s.Detach()
-	v.finish()
-}
-
 // TestNotAStack refuses threads whose stack pointer is where something else may
 // lie below it.
 func TestNotAStack(t *testing.T) {

@@ -20,14 +20,6 @@ type Options struct {
 	// last one. 0 means 250 ms.
 	StopTimeout time.Duration
 
-	// SuspendSeccomp allows system calls by threads that have seccomp
-	// filters, by suspending the filters for the time of the call
-	// (PTRACE_O_SUSPEND_SECCOMP, needs CAP_SYS_ADMIN).
-	//
-	// It gives up one promise: if the tracer dies in that time, the filter
-	// is in force again before the call, and may kill the process for it.
-	SuspendSeccomp bool
-
 	// step is told how far a system call got, for tests that end there.
 	step func(name string)
 }
@@ -77,7 +69,7 @@ func Seize(ctx context.Context, pid int, opt Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := inspect(pid, opt); err != nil {
+	if err := inspect(pid); err != nil {
 		return nil, err
 	}
 	s := &Session{id: id, calls: make(chan func(*tracer)), done: make(chan struct{})}

@@ -36,6 +36,16 @@
 // So does the memory of an update that takes the address of a new function: a
 // signal handler is in the kernel, and what setjmp and atexit store is encoded.
 //
+// # Seccomp
+//
+// The threads of the process make the system calls that map and unmap memory. What
+// their seccomp filters say to these is found out before; where they forbid them
+// they are suspended for the time of the call, and the filter never sees it. Both
+// need CAP_SYS_ADMIN on the host, and a tool without seccomp filters. Otherwise,
+// or when the filters forbid rt_sigreturn as well, the process is refused
+// (CodeSeccomp). Only if the tool is killed in the microseconds in which a thread
+// enters the kernel with suspended filters, they are asked after all.
+//
 // # Limits
 //
 // Only the stacks of threads are checked. Execution states that a program

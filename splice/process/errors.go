@@ -21,6 +21,10 @@ const (
 	CodeExec         splice.Code = "exec"          // it executed another program meanwhile
 	CodeTraced       splice.Code = "traced"        // another tracer has it
 	CodeSeccomp      splice.Code = "seccomp"       // a filter may kill it for our system calls
+	CodeShadowStack  splice.Code = "shadow-stack"  // its threads return only to where they were called
+	CodeNoGadget     splice.Code = "no-gadget"     // it has no code for a system call, and no place for any
+	CodeZombie       splice.Code = "zombie"        // it has exited, and waits to be reaped
+	CodeCoreDumping  splice.Code = "core-dumping"  // it is writing its core
 	CodeForeignArch  splice.Code = "foreign-arch"  // not a 64-bit x86-64 program
 	CodeKernelThread splice.Code = "kernel-thread" // it has no memory of its own
 	CodeNotAProcess  splice.Code = "not-a-process" // the ID is that of a thread

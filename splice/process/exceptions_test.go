@@ -38,9 +38,14 @@ var throwCases = []struct {
 	{name: "nobody catches", step: "-x c++", main: "main.cc -DQUIET", link: "-lstdc++", before: "3:106|2:104", ask: "3:506|2:504"},
 	{name: "C with a C++ library", main: "main.c", link: "-Wl,--no-as-needed -lstdc++", before: "3:106", ask: "3:506"},
 	{name: "static C", main: "main.c", link: "-static", before: "3:106", ask: "3:506"},
+	{name: "static, with musl", step: "-DLEAF " + muslSpecs, main: "main.c " + muslSpecs, link: "-static", before: "3:109", ask: "3:509"},
+	{name: "static and position independent", step: "-fPIE -DLEAF", main: "main.c -fPIE", link: "-static-pie", before: "3:109", ask: "3:509"},
 	{name: "cancelled", main: "main.c -DCANCEL", link: "-pthread", before: "3:106|0:0", ask: "3:506|0:0"},
 	{name: "cancelled with cleanups", step: "-fexceptions", main: "main.c -DCANCEL -fexceptions", link: "-pthread", want: splice.CodeUnwinding, before: "3:106"},
 }
+
+// muslSpecs are what musl-gcc gives gcc.
+const muslSpecs = "-specs=/usr/lib/x86_64-linux-musl/musl-gcc.specs"
 
 func TestExceptions(t *testing.T) {
 	testenv.Need(t, "gcc", "g++")
@@ -50,6 +55,9 @@ func TestExceptions(t *testing.T) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			if strings.Contains(c.main, muslSpecs) {
+				testenv.Need(t, "musl-gcc")
+			}
 			dir := "throw-" + strings.ReplaceAll(c.name, " ", "-")
 			b := throwProgram(t, dir, c.step, c.main, c.link, c.shared)
 			v := start(t, b.program)
