@@ -53,6 +53,12 @@ func build(ctx context.Context, opt *options, stderr io.Writer) (*report, *modul
 	if !matters {
 		return r, nil, nil
 	}
+	if opt.tasks {
+		p.step("looking at tasks")
+		if opt.module.Tasks, err = k.ReadTasks(ctx, os.DirFS("/"), looks, time.Second); err != nil {
+			return nil, nil, err
+		}
+	}
 	p.step("building")
 	m, err := module.BuildContext(ctx, k, opt.module, pairs...)
 	if errors.Is(err, splice.ErrRefused) || errors.Is(err, elfdiff.ErrRefused) {
@@ -68,6 +74,9 @@ func build(ctx context.Context, opt *options, stderr io.Writer) (*report, *modul
 	r.made(m)
 	return r, m, nil
 }
+
+// looks is how often the stacks of tasks are looked at.
+const looks = 3
 
 func openKernel(opt *options) (*module.Kernel, error) {
 	k, err := module.OpenKernel(opt.run)

@@ -57,6 +57,8 @@ Makes a livepatch module of what differs between builds of the kernel's objects.
   -probes           allow several functions that only a kprobe can take over, which
                     do not depend on each other
   -no-jumps         have no function taken over by a jump
+  -tasks            look at the tasks of this machine, which runs that kernel, for what
+                    stays in the functions; needs root
   -objtool PATH     run the kernel's objtool on copies of the objects first
   -dry-run          write nothing
   -json             print one JSON object
@@ -68,7 +70,7 @@ type options struct {
 	run, symvers, out, objtool string
 	key, cert                  string
 	module                     module.Options
-	dry, json, inPlace         bool
+	dry, json, inPlace, tasks  bool
 	targets                    []targetFile
 	objects                    []string // pre and post in turn
 }
@@ -138,6 +140,7 @@ func parse(args []string) (options, error) {
 	f.BoolVar(&opt.inPlace, "in-place", false, "")
 	f.BoolVar(&opt.module.Probes, "probes", false, "")
 	f.BoolVar(&opt.module.NoJumps, "no-jumps", false, "")
+	f.BoolVar(&opt.tasks, "tasks", false, "")
 	f.BoolVar(&opt.dry, "dry-run", false, "")
 	f.BoolVar(&opt.json, "json", false, "")
 	if err := f.Parse(args); err != nil {

@@ -229,9 +229,9 @@ func (c *callInfo) oneOf(names []string) func(int) bool {
 }
 
 // callsOf returns the call graph of what an object is.
-func (b *builder) callsOf(o *object) (*callInfo, error) {
+func (b *builder) callsOf(ctx context.Context, o *object) (*callInfo, error) {
 	if o.target != nil {
-		return o.target.callsOf(context.Background())
+		return o.target.callsOf(ctx)
 	}
-	return b.Kernel.callsOf(context.Background())
+	return b.Kernel.callsOf(ctx)
 }

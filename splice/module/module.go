@@ -36,6 +36,9 @@ type Options struct {
 	// Accept lists what a person takes responsibility for among what Build itself
 	// finds, as elfdiff.Options.Accept does for a comparison: CODE or CODE:SYMBOL.
 	Accept []elfdiff.Code
+	// Tasks, when not nil, says which tasks of the running kernel stay in which
+	// functions, see [Kernel.ReadTasks]: what the update waits for is known then.
+	Tasks *Tasks
 }
 
 // A Pair is the change of one object: pre and post compared with
@@ -100,7 +103,7 @@ func Build(k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 }
 
 // BuildContext is Build with a context, which ends the search for what changed types
-// affect: see [Kernel.Affected].
+// affect, see [Kernel.Affected], and the making of the call graph.
 func BuildContext(ctx context.Context, k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 	b, err := newBuilder(k, opt)
 	if err != nil {
@@ -111,7 +114,9 @@ func BuildContext(ctx context.Context, k *Kernel, opt Options, pairs ...Pair) (*
 	}
 	b.link(pairs)
 	b.checkProbes()
-	b.stuck()
+	if err := b.stuck(ctx); err != nil {
+		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
+	}
 	b.something()
 	b.checks()
 	b.patch()

@@ -1,19 +1,20 @@
 package module
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
 )
 
 // stuck reports what can't be taken over in time, or not safely, before anything is
-// written: see [elfdiff.CodeSleepingStack] and those behind it.
-func (b *builder) stuck() {
+// written: see [elfdiff.CodeSleepingStack] and those behind it. The error is that of
+// the context.
+func (b *builder) stuck(ctx context.Context) error {
 	for _, o := range b.objects {
-		c, err := b.callsOf(o)
+		c, err := b.callsOf(ctx, o)
 		if err != nil {
-			b.refused.add(err)
-			return
+			return err
 		}
 		for i := range o.patched {
 			b.stuckIn(c, &o.patched[i].Function)
@@ -27,6 +28,7 @@ func (b *builder) stuck() {
 			}
 		}
 	}
+	return nil
 }
 
 // stuckIn looks at one function.
@@ -35,7 +37,12 @@ func (b *builder) stuckIn(c *callInfo, f *Function) {
 	if !ok {
 		return
 	}
-	if s, ok := c.stays[fn]; ok && f.Method != MethodProbe {
+	s, stays := c.stays[fn]
+	switch {
+	case f.Method == MethodProbe: // a call runs the old or the new function, whoever is in the old
+	case b.opt.Tasks != nil:
+		b.inUse(f, s)
+	case stays:
 		b.judgeFunction(s.code, f, s.why)
 	}
 	if why := c.inNMI(fn, f.Method); why != "" {
