@@ -34,6 +34,9 @@ const (
 	CodeLayoutAmbiguous  Code = "layout-ambiguous"   // objects share a section whose layout changed
 	CodeExitCode         Code = "exit-code"          // code or data that runs when a module is removed
 	CodeUnnamed          Code = "unnamed-content"    // memory that no symbol names, and nothing that is compared refers to, differs
+	CodeIntermediate     Code = "intermediate-code"  // there is no machine code yet, but what a compiler makes it of when it links
+	CodeNoSymbols        Code = "no-symbols"         // nothing names the code or the data
+	CodeNoCode           Code = "no-code"            // there is nothing to compare
 	CodeTableEntry       Code = "table-entry"        // a table that the linker puts together has another entry
 	CodeException        Code = "exception-table"    // a changed function handles exceptions, or cleans up when they pass
 	CodeTypeLayout       Code = "type-layout"        // a structure that changed code uses has another layout
@@ -109,6 +112,9 @@ var codes = map[Code]codeRow{
 	CodeLayoutAmbiguous:  {Carried, "compile pre and post with -fdata-sections to be certain", ""},
 	CodeExitCode:         {NeedsJudgement, "have the patch do the cleaning up elsewhere", "the old code runs when the module is removed"},
 	CodeUnnamed:          {NeedsJudgement, "find out who reads this section: code between its __start_ and __stop_ symbols, a loader, or nobody", "the running program keeps the content that it has"},
+	CodeIntermediate:     {Refused, "compile both without -flto, or with -ffat-lto-objects", ""},
+	CodeNoSymbols:        {Refused, "use the objects as the compiler made them, before strip", ""},
+	CodeNoCode:           {Refused, "look whether both are the objects that were meant, compiled with the same configuration", ""},
 	CodeTableEntry:       {NeedsJudgement, "register in a function of the patch what the entry is about", "who goes through the table finds the entries that it had when the program was linked"},
 	CodeException:        {NeedsJudgement, "make the change in a function without try, catch and destructors, or restart the program with the fix", "an exception that reaches the new code ends the program: its unwinder does not know the new code"},
 

@@ -51,6 +51,7 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 	d := &Diff{Pre: pre, Post: post, twins: correlate(pre, post), included: make([]bool, len(post.Atoms)), carriesTables: opt.Tables}
 	j := &judge{Diff: d, reported: map[Finding]bool{}, accept: opt.Accept, updates: opt.InPlace, c: newComparer(pre, post, d.twins)}
 	j.index = slices.Repeat([]int32{-1}, len(post.Atoms))
+	j.missing()
 	j.pairs()
 	j.exceptions()
 	j.entries()

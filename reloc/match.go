@@ -2,6 +2,7 @@ package reloc
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/gosplice/gosplice/elfdiff"
@@ -22,11 +23,25 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Match finds pre in run.
+// Match finds pre in run. It fails with an error that is [elfdiff.ErrRefused] when
+// pre holds intermediate code of a compiler instead of machine code, or its symbols
+// were stripped. An object without code has no functions to be found; see
+// [Result.AllMatched].
 func Match(ctx context.Context, pre *elfdiff.Object, img *Image, opt Options) (*Result, error) {
 	m, err := newMatcher(ctx, pre, img, opt)
 	if err != nil {
 		return nil, err
 	}
 	return m.run()
+}
+
+// missing refuses objects that have nothing to match. Of a set, some may have no
+// code.
+func missing(pre *elfdiff.Object) error {
+	err := pre.Missing()
+	var r *elfdiff.RefusedError
+	if errors.As(err, &r) && r.Refusals[0].Code == elfdiff.CodeNoCode {
+		return nil
+	}
+	return err
 }

@@ -119,6 +119,9 @@ type cand struct {
 const maxCands = 256
 
 func newMatcher(ctx context.Context, pre *elfdiff.Object, img *Image, opt Options) (*matcher, error) {
+	if err := missing(pre); err != nil {
+		return nil, err
+	}
 	m := &matcher{
 		ctx: ctx, pre: pre, img: img, opt: opt, log: opt.Logger, only: NoModule, home: NoModule,
 		view:        newView(img),

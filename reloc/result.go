@@ -170,8 +170,12 @@ type Result struct {
 	funcs    []int32 // by atom: into Functions, -1 for none
 }
 
-// AllMatched reports whether every function is Matched.
+// AllMatched reports whether every function is Matched, of which there has to be
+// one.
 func (r *Result) AllMatched() bool {
+	if len(r.Functions) == 0 {
+		return false
+	}
 	for i := range r.Functions {
 		if r.Functions[i].Verdict != Matched {
 			return false

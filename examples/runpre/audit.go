@@ -52,7 +52,7 @@ func (r *report) writeAudit(w io.Writer, verbose bool) (bool, error) {
 	fmt.Fprintf(&b, "%s: %d objects, %d functions match (%d bytes), %d do not, %d are not in a running kernel; %d patches, %d redirected\n",
 		r.run, len(r.objects), matched, bytes, other, skipped, patched, redirected)
 	_, err := io.WriteString(w, b.String())
-	return other == 0 && len(r.conflicts) == 0, err
+	return other == 0 && matched+skipped > 0 && len(r.conflicts) == 0, err
 }
 
 func writePatch(b *strings.Builder, name string, p *reloc.Patch) {

@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"debug/elf"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
 const (
@@ -34,8 +37,25 @@ func damaged(t *testing.T) string {
 	return path
 }
 
+// dataObject writes an object with a variable, and no code.
+func dataObject(t *testing.T) string {
+	t.Helper()
+	var b elfobj.Builder
+	sec := b.AddSection(elfobj.SectionHeader{Name: ".data", Type: elf.SHT_PROGBITS, Flags: elf.SHF_ALLOC | elf.SHF_WRITE, Addralign: 4}, []byte{1, 2, 3, 4})
+	b.AddSymbol(elfobj.Symbol{Name: "x", Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_OBJECT), Section: sec, Size: 4})
+	spec, err := b.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "data.o")
+	if err := elfobj.WriteFile(path, spec); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestRun(t *testing.T) {
-	bad := damaged(t)
+	bad, data := damaged(t), dataObject(t)
 	for _, tt := range []struct {
 		name   string
 		args   []string
@@ -50,6 +70,9 @@ func TestRun(t *testing.T) {
 		{"audit", []string{"-audit", "-run", tinyImage, tinyObject}, 0, "1 objects, 5 functions match", ""},
 		{"audit of a folder", []string{"-audit", "-run", tinyImage, filepath.Dir(tinyObject)}, 0, "1 objects, 5 functions match", ""},
 		{"audit finds", []string{"-audit", "-run", bad, tinyObject}, 2, "mismatch  " + tinyObject + ": word: word+0x5: bytes", ""},
+		{"data alone", []string{"-run", tinyImage, data}, 2, "0 of 0 functions match", ""},
+		{"audit of data", []string{"-audit", "-run", tinyImage, data}, 2, "0 functions match", ""},
+		{"data and code", []string{"-run", tinyImage, data, tinyObject}, 0, "5 of 5 functions match", ""},
 		{"audit of no kernel", []string{"-audit", "-run", tinyImage, "-kernel", tinyImage}, 1, "", "no"},
 		{"audit of nothing", []string{"-audit", "-run", tinyImage}, 64, "", "usage"},
 		{"empty folder", []string{"-run", tinyImage, t.TempDir()}, 1, "", "no objects"},

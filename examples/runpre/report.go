@@ -22,13 +22,17 @@ type object struct {
 	result *reloc.Result
 }
 
+// matched reports whether all functions match, of which there has to be one: among
+// several objects some may hold data alone.
 func (r *report) matched() bool {
+	functions := 0
 	for _, o := range r.objects {
-		if !o.result.AllMatched() {
+		functions += len(o.result.Functions)
+		if len(o.result.Functions) > 0 && !o.result.AllMatched() {
 			return false
 		}
 	}
-	return len(r.conflicts) == 0
+	return functions > 0 && len(r.conflicts) == 0
 }
 
 // writeConflicts writes a line for each value of a symbol that has several.

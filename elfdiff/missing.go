@@ -1,0 +1,91 @@
+package elfdiff
+
+import (
+	"debug/elf"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// lacking names what there is nothing to compare without.
+type lacking struct {
+	code Code
+	why  string
+}
+
+// Missing returns a [*RefusedError] when an object holds nothing by which its code
+// could be compared or found: since it is no machine code yet (GCC's -flto without
+// -ffat-lto-objects), or its symbols were stripped, or it takes no memory. An object
+// with data alone has what it takes.
+func (o *Object) Missing() error {
+	l, ok := o.lacks()
+	if !ok {
+		return nil
+	}
+	f := newFinding(l.code)
+	f.Message = l.why
+	return &RefusedError{Refusals: []Refusal{{f}}}
+}
+
+func (o *Object) lacks() (lacking, bool) {
+	memory := slices.ContainsFunc(o.File.Sections, o.takesMemory) || slices.ContainsFunc(o.symbols, isCommon)
+	named := slices.ContainsFunc(o.symbols, func(s elfobj.Symbol) bool { return labels(&s) || isCommon(s) })
+	switch {
+	case o.isIntermediate() && !o.hasCode():
+		return lacking{CodeIntermediate, "it holds the compiler's intermediate code, and no machine code"}, true
+	case !memory:
+		return lacking{CodeNoCode, "it has neither code nor data"}, true
+	case !named && (o.hasCode() || !o.hasSymtab()):
+		return lacking{CodeNoSymbols, "no symbol names its code or data"}, true
+	}
+	return lacking{}, false
+}
+
+// takesMemory reports whether a section is more than a note about the file.
+func (o *Object) takesMemory(s *elfobj.Section) bool {
+	r := ruleOf(s.Name)
+	return s.Size > 0 && o.kinds[s.Index] != Meta && (r == nil || r.differs != CodeNote) && !strings.HasPrefix(s.Name, discard)
+}
+
+func isCommon(s elfobj.Symbol) bool { return s.Section == elfobj.SecCommon }
+
+// hasCode reports whether any section holds instructions.
+func (o *Object) hasCode() bool {
+	return slices.ContainsFunc(o.File.Sections, func(s *elfobj.Section) bool {
+		return s.Size > 0 && s.Flags&elf.SHF_EXECINSTR != 0 && s.Flags&elf.SHF_ALLOC != 0
+	})
+}
+
+// isIntermediate reports whether GCC wrote its intermediate code into the object
+// (GCC internals manual, "LTO file sections").
+func (o *Object) isIntermediate() bool {
+	return slices.ContainsFunc(o.File.Sections, func(s *elfobj.Section) bool { return strings.HasPrefix(s.Name, ".gnu.lto_") })
+}
+
+func (o *Object) hasSymtab() bool {
+	return slices.ContainsFunc(o.File.Sections, func(s *elfobj.Section) bool { return s.Type == elf.SHT_SYMTAB })
+}
+
+// missing refuses objects of which one has nothing to compare. That both lack what
+// is compared is no sign that they are the same.
+func (j *judge) missing() {
+	for i, o := range [2]*Object{j.Pre, j.Post} {
+		side := [2]string{"pre", "post"}[i]
+		if l, ok := o.lacks(); ok {
+			f := newFinding(l.code)
+			f.Message = fmt.Sprintf("%s: %s", side, l.why)
+			j.report(f)
+			return
+		}
+	}
+	if a, b := j.Pre.hasCode(), j.Post.hasCode(); a != b {
+		f := newFinding(CodeNoCode)
+		f.Message = "pre has code, and post has none"
+		if b {
+			f.Message = "post has code, and pre has none"
+		}
+		j.report(f)
+	}
+}
