@@ -233,3 +233,22 @@ func BenchmarkParseMaps(b *testing.B) {
 		}
 	}
 }
+
+func TestParseTaskCall(t *testing.T) {
+	for _, c := range []struct {
+		text   string
+		sp, pc uint64
+		bad    bool
+	}{
+		{"running\n", 0, 0, false},
+		{"-1 0x7ffc10 0x401000\n", 0x7ffc10, 0x401000, false},
+		{"0 0x0 0x1 0x2 0x3 0x4 0x5 0x7ffc20 0x7f00\n", 0x7ffc20, 0x7f00, false},
+		{"", 0, 0, true},
+		{"0 0x0 0x1 0x2 0x3 0x4 0x5 sp 0x7f00\n", 0, 0, true},
+	} {
+		got, err := parseTaskCall([]byte(c.text))
+		if (err != nil) != c.bad || got.SP != c.sp || got.PC != c.pc {
+			t.Errorf("%q: %+v, %v", c.text, got, err)
+		}
+	}
+}

@@ -10,7 +10,8 @@
 //
 // A stop is like SIGSTOP and SIGCONT without the signals: system calls that
 // were interrupted are begun again by the kernel. Waits with a relative time
-// limit may wait for their whole time again. The few calls that the kernel ends
+// limit may wait for their whole time again; so do others by threads whose seccomp
+// filters forbid restart_syscall. The few calls that the kernel ends
 // with EINTR even then, such as epoll_wait (signal(7), "Interruption of system
 // calls and library functions by stop signals"), are begun again by Stop.
 //

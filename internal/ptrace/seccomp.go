@@ -118,6 +118,25 @@ func getFilter(tid int, index uintptr, buf []byte) (int, error) {
 	return int(n), nil
 }
 
+// forbidsRestart reports whether a thread's filters may forbid restart_syscall,
+// which the kernel makes for a thread that was taken out of a wait with a time
+// limit.
+func (t *tracer) forbidsRestart(tid int, r *Regs) bool {
+	switch _, err := getFilter(tid, 0, nil); {
+	case errors.Is(err, unix.EINVAL):
+		return false // it has none
+	case err != nil:
+		st, err := procfs.ReadTaskStatus(t.id.PID, tid)
+		return err != nil || st.Seccomp != procfs.SeccompDisabled
+	}
+	filters, err := t.filters(tid, procfs.SeccompFilter)
+	if err != nil {
+		return true
+	}
+	ok, err := passes(filters, procfs.SeccompFilter, &sysCall{nr: restartSyscall}, r.Rip)
+	return err != nil || !ok
+}
+
 // maySuspend tries whether the filters of a stopped thread can be suspended.
 func maySuspend(tid int) error {
 	if err := setOptions(tid, optsBase|unix.PTRACE_O_SUSPEND_SECCOMP); err != nil {

@@ -43,6 +43,25 @@ static void quit(void) { char c; while (read(0, &c, 1) > 0) ; said("ok\n"); sysc
 
 const alone = `int main() { confine(); said("up\n"); quit(); }`
 
+// sleeper is in waits that the kernel goes on with by restart_syscall, which its
+// filter forbids.
+const sleeper = `
+#include <fcntl.h>
+#include <errno.h>
+#include <time.h>
+int main() {
+	char c;
+	fcntl(0, F_SETFL, O_NONBLOCK);
+	confine();
+	said("up\n");
+	for (;;) {
+		struct timespec t = {0, 30000000};
+		if (syscall(SYS_nanosleep, &t, 0)) said("eint");
+		if (read(0, &c, 1) == 0) break;
+	}
+	quit();
+}`
+
 // seccompCases say what becomes of calls by threads with filters.
 var seccompCases = []struct {
 	name, only, rest string
@@ -56,6 +75,8 @@ var seccompCases = []struct {
 	{name: "logs", only: "P(read)", rest: "SECCOMP_RET_LOG", source: alone},
 	{name: "two filters", only: "KILL(munmap)", rest: "SECCOMP_RET_ALLOW", source: `int main() { confine(); confine(); said("up\n"); quit(); }`},
 	{name: "strict", source: alone},
+	{name: "sleeps", only: "P(nanosleep) P(read) P(write) P(exit) P(rt_sigreturn)", source: sleeper},
+	{name: "sleeps, and mmap passes", only: "P(mmap) P(munmap) P(nanosleep) P(read) P(write) P(exit) P(rt_sigreturn)", source: sleeper},
 	{name: "no way back", only: "P(read) P(write) P(exit)", source: alone, want: Seccomp},
 	{name: "another thread", only: "P(read) P(write) P(exit)", source: `
 static void *other(void *a) { for (;;) pause(); }

@@ -72,6 +72,9 @@ func Seize(ctx context.Context, pid int, opt Options) (*Session, error) {
 	if err := inspect(pid); err != nil {
 		return nil, err
 	}
+	if err := foreseeThreads(pid); err != nil {
+		return nil, err
+	}
 	s := &Session{id: id, calls: make(chan func(*tracer)), done: make(chan struct{})}
 	if s.mem, err = openMem(s); err != nil {
 		return nil, permissionError(pid, 0, err)

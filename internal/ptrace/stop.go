@@ -169,7 +169,10 @@ func (t *tracer) timeoutError(cause error) error {
 
 // letAllRun undoes a stop that failed half-way.
 func (t *tracer) letAllRun() {
-	for tid := range t.threads {
+	for tid, th := range t.threads {
+		if th.stopped && !th.haveRegs {
+			t.mendNow(tid)
+		}
 		t.letRun(tid)
 	}
 	t.endPause()
@@ -226,19 +229,40 @@ func (t *tracer) readAllRegs() (killed *thread, err error) {
 		} else if err != nil {
 			return nil, err
 		}
-		r := &th.regs
-		if _, listed := endedByStop[r.Orig_rax]; listed && int64(r.Rax) == -int64(unix.EINTR) {
-			fixed := *r
-			fixed.Rax = negative(errRestartNoHand)
-			if err := setRegs(th.tid, &fixed); errors.Is(err, unix.ESRCH) {
-				return th, nil
-			} else if err != nil {
-				return nil, err
-			}
-			th.regs = fixed
+		if err := t.mend(th.tid, &th.regs); errors.Is(err, unix.ESRCH) {
+			return th, nil
+		} else if err != nil {
+			return nil, err
 		}
 	}
 	return nil, nil
+}
+
+// mend makes the kernel begin again the call that a thread was taken out of, where
+// it would end it, or go on with it by restart_syscall although the thread's
+// filters forbid that.
+func (t *tracer) mend(tid int, r *Regs) error {
+	_, ended := endedByStop[r.Orig_rax]
+	ended = ended && int64(r.Rax) == -int64(unix.EINTR)
+	if !ended && (!interrupted(r) || -int64(r.Rax) != errRestartBlock || !t.forbidsRestart(tid, r)) {
+		return nil
+	}
+	fixed := *r
+	fixed.Rax = negative(errRestartNoHand)
+	err := setRegs(tid, &fixed)
+	if err == nil {
+		*r = fixed
+	}
+	return err
+}
+
+// mendNow is mend for a stopped thread whose registers are not known: nothing but
+// its filters matters then.
+func (t *tracer) mendNow(tid int) {
+	var r Regs
+	if getRegs(tid, &r) == nil && interrupted(&r) {
+		_ = t.mend(tid, &r) // it is gone
+	}
 }
 
 func (t *tracer) readRegs(th *thread) error {

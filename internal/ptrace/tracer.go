@@ -186,7 +186,9 @@ func (t *tracer) handle(ev event) {
 	default:
 		// A signal on its way to the thread. Its handler's frame is made
 		// before the stop that was asked for.
+		// A signal that is ignored interrupts the thread too while it is traced.
 		t.stats.Signals++
+		t.mendNow(ev.tid)
 		cont(ev.tid, sig)
 	}
 }

@@ -28,7 +28,11 @@ func Apply(ctx context.Context, pid int, u *splice.Update, opt Options) (*Report
 	defer a.close()
 	state := Staged
 	err := a.prepare(u)
-	if err == nil && !opt.DryRun {
+	switch {
+	case err != nil:
+	case opt.DryRun:
+		err = foresee(ctx, pid, &a.opt, a.stacks, imageMem{a.image})
+	default:
 		state, err = Applied, a.run(ctx)
 	}
 	if err != nil {
@@ -76,11 +80,14 @@ func (a *applier) prepare(u *splice.Update) error {
 		return err
 	}
 	tables := unwindTables(a.pid, a.image)
+	x := &exceptions{plan: a.plan, tables: tables, mem: imageMem{a.image}, imports: map[int][]string{}}
 	if !a.opt.NoExceptions {
-		x := &exceptions{plan: a.plan, tables: tables, mem: imageMem{a.image}, imports: map[int][]string{}}
 		if err := x.check(); err != nil {
 			return err
 		}
+	}
+	if a.plan.sealed, err = x.sealed(); err != nil {
+		return err
 	}
 	var areas []area
 	for _, s := range a.plan.spans {

@@ -18,6 +18,9 @@ import (
 // impatient gives up early.
 var impatient = Options{Attempts: 3, Backoff: time.Millisecond}
 
+// foreseeing touches nothing.
+var foreseeing = Options{Attempts: 3, Backoff: time.Millisecond, DryRun: true}
+
 // parkings are requests at which a thread of testdata/odd.c stands where an
 // update of slow() can't be applied.
 var parkings = []struct {
@@ -55,7 +58,9 @@ func TestBusy(t *testing.T) {
 				u := v.update(b)
 				code, layout := v.code(), v.layout()
 				v.goPark(p.request)
-				_, err := Apply(context.Background(), v.pid, u, impatient)
+				_, err := Apply(context.Background(), v.pid, u, foreseeing)
+				checkBusy(t, v, err, p.function, scanned)
+				_, err = Apply(context.Background(), v.pid, u, impatient)
 				checkBusy(t, v, err, p.function, scanned)
 				if v.layout() != layout || !maps.Equal(code, v.code()) {
 					t.Error("a refusal left something behind")
@@ -64,8 +69,10 @@ func TestBusy(t *testing.T) {
 				v.expect("after", "7:207")
 
 				v.goPark(p.request)
-				_, err = Revert(context.Background(), v.pid, "", impatient)
-				checkBusy(t, v, err, p.function, scanned)
+				for _, opt := range []Options{foreseeing, impatient} {
+					_, err = Revert(context.Background(), v.pid, "", opt)
+					checkBusy(t, v, err, p.function, scanned)
+				}
 				v.leaveWhile(p.new, func(o Options) (*Report, error) { return Revert(context.Background(), v.pid, "", o) })
 				v.expect("reverted", "7:107")
 				if !maps.Equal(code, v.code()) {

@@ -33,8 +33,11 @@
 // A revert unmaps that memory when nothing points to it any more: no register,
 // no aligned word of writable memory, no frame of a thread. Where it can't be
 // sure the memory stays, and the report says why; a later Revert looks again.
-// So does the memory of an update that takes the address of a new function: a
+// The memory of an update that takes the address of a new function stays: a
 // signal handler is in the kernel, and what setjmp and atexit store is encoded.
+// An update whose code and data hand out no address of their own memory, and that
+// calls nothing but the C library, needs no search beyond registers and stacks,
+// however much memory the program has.
 //
 // # Seccomp
 //

@@ -4,6 +4,7 @@ package process
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/ehframe"
@@ -182,10 +183,16 @@ func (x *exceptions) isOf(m int, names []string) bool {
 // of the C library that does not call back. What cancels a thread may come out of
 // those too.
 func (x *exceptions) quiet(c *splice.Call) bool {
+	return neverThrow[c.Symbol] || !x.canCancel() && x.returns(c)
+}
+
+// returns reports whether a call is to a function of the C library that calls
+// nothing of the program's, and returns on the stack that it was called on.
+func (x *exceptions) returns(c *splice.Call) bool {
 	if neverThrow[c.Symbol] {
 		return true
 	}
-	if c.Import == nil || callBack[c.Symbol] || x.canCancel() {
+	if c.Import == nil || callBack[c.Symbol] {
 		return false
 	}
 	if c.Import.Address != nil {
@@ -199,6 +206,21 @@ func (x *exceptions) quiet(c *splice.Call) bool {
 	return x.isOf(m, cLibrary)
 }
 
+// sealed reports whether no pointer to the memory of the update can be anywhere
+// but in registers and on the stacks of threads: it hands out no address of its
+// own, and the return addresses of its calls are on the stack that they were made
+// on.
+func (x *exceptions) sealed() (bool, error) {
+	if by, err := x.linker.Takes(); by != "" || err != nil {
+		return false, err
+	}
+	calls, err := x.linker.Calls()
+	if err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(calls, func(c splice.Call) bool { return !x.returns(&c) }), nil
+}
+
 // neverThrow are functions that every program has, wherever it has them.
 var neverThrow = set("__stack_chk_fail", "memcpy", "memmove", "memset", "memcmp", "memchr", "strlen", "strcmp", "strncmp", "strcpy",
 	"strncpy", "strchr", "strrchr", "strstr", "malloc", "calloc", "realloc", "free", "abort", "__errno_location")
@@ -207,7 +229,8 @@ var neverThrow = set("__stack_chk_fail", "memcpy", "memmove", "memset", "memcmp"
 // what was registered.
 var callBack = set("qsort", "qsort_r", "bsearch", "lfind", "lsearch", "tsearch", "tfind", "tdelete", "twalk", "twalk_r", "tdestroy",
 	"ftw", "ftw64", "nftw", "nftw64", "glob", "glob64", "scandir", "scandir64", "scandirat", "scandirat64", "pthread_once", "call_once",
-	"dl_iterate_phdr", "dlopen", "dlmopen", "dlclose", "exit", "quick_exit", "argp_parse", "pthread_exit", "thrd_exit", "raise", "swapcontext")
+	"dl_iterate_phdr", "dlopen", "dlmopen", "dlclose", "exit", "quick_exit", "argp_parse", "pthread_exit", "thrd_exit", "raise", "swapcontext",
+	"setcontext", "makecontext", "longjmp", "_longjmp", "siglongjmp", "__longjmp_chk", "vfork", "clone")
 
 func set(names ...string) map[string]bool {
 	out := make(map[string]bool, len(names))

@@ -150,3 +150,42 @@ func TestExceptionTable(t *testing.T) {
 		}
 	}
 }
+
+// TestBigHeap reverts in a process with more memory than can be searched: what
+// hands out no address of its own needs no search.
+func TestBigHeap(t *testing.T) {
+	for _, c := range []struct {
+		name, step string
+		heap       string // MiB
+		kept       bool
+	}{
+		{"calls nothing", "-DLEAF", "1", false},
+		{"calls nothing, much memory", "-DLEAF", "300", false},
+		{"a string, little memory", "-DLIBC", "1", false},
+		{"a string, much memory", "-DLIBC", "300", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := throwProgram(t, "heap-"+strings.ReplaceAll(c.name, " ", "-"), c.step, "main.c -DHEAP="+c.heap, "", false)
+			v := start(t, b.program)
+			v.ask(1)
+			layout := v.layout()
+			v.apply(v.update(b))
+			v.ask(1)
+			r := v.revert()
+			for range 5 { // a word of a stack that goes away
+				if r.State != Kept || c.kept {
+					break
+				}
+				v.ask(2)
+				r = v.revert()
+			}
+			if (r.State == Kept) != c.kept {
+				t.Fatalf("%+v", r)
+			}
+			if !c.kept && v.layout() != layout {
+				t.Errorf("mappings were\n%sand are\n%s", layout, v.layout())
+			}
+			t.Logf("stopped for %v", r.Pause)
+		})
+	}
+}

@@ -76,14 +76,19 @@ func runPatch(t *testing.T, c config, p patch) {
 		t.Fatal(err)
 	}
 	code, layout := v.code(), v.layout()
+	dry, dryErr := Apply(context.Background(), v.pid, u, Options{DryRun: true})
 	r, err := Apply(context.Background(), v.pid, u, Options{})
 	if want := refused[c.name+"/"+p.name]; want != "" {
 		checkRefusal(t, err, want)
+		checkRefusal(t, dryErr, want)
 		v.expect("after the refusal", p.before)
 		return
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	if dryErr != nil || dry.State != Staged {
+		t.Errorf("dry run: %+v, %v", dry, dryErr)
 	}
 	if r.State != Applied || r.Threads != 4 || len(r.Redirects) != u.Redirects() || r.Pause <= 0 || r.Pause > time.Second {
 		t.Errorf("report: %+v", r)

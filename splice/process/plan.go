@@ -26,6 +26,7 @@ type plan struct {
 	size    splice.Size
 	head    uint64 // bytes for the record
 	stubs   uint64 // bytes for stubs and displaced code
+	sealed  bool   // see record.Sealed
 
 	linked *splice.Linked
 	rec    record
@@ -268,6 +269,7 @@ func (p *plan) link() error {
 		Format: recordFormat, Name: p.update.Name, ID: p.update.ID(), Time: time.Now().UnixNano(),
 		Start: p.at.start, End: p.at.end, Code: extent{p.at.code, p.at.data}, Frames: list[extent]{}, Entries: p.linked.Functions(), Redirects: list[recordRedirect]{},
 	}
+	p.rec.Sealed = p.sealed
 	if e := p.linked.Escapes; len(e) > 0 {
 		p.rec.Escape = e[0][:min(len(e[0]), maxEscape)]
 	}

@@ -88,6 +88,9 @@ func (v *reverter) inUse() (string, error) {
 			return fmt.Sprintf("a register of thread %d points to it", list[i].TID), nil
 		}
 	}
+	if v.rec.Sealed {
+		return "", nil // the stacks were checked, and there is nowhere else to look
+	}
 	var total uint64
 	look := liveMemory(v.stacks.maps, list, v.rec, v.stacks.scans == 0)
 	for _, m := range look {

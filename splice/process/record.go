@@ -40,6 +40,9 @@ type record struct {
 	// Escape is a new function whose address the update takes, so that
 	// pointers to it may be where no search finds them; "" when there is none.
 	Escape string `json:"escape,omitempty"`
+	// Sealed says that the update hands out no address of its own, so that a
+	// pointer to it can only be in registers and on the stacks of threads.
+	Sealed bool `json:"sealed,omitempty"`
 }
 
 // recordRedirect is one redirection, with all the forms that its trampoline

@@ -28,7 +28,11 @@ func Revert(ctx context.Context, pid int, id string, opt Options) (*Report, erro
 	v := &reverter{pid: pid, opt: opt}
 	defer v.close()
 	err := v.prepare(id)
-	if err == nil && !opt.DryRun {
+	switch {
+	case err != nil:
+	case opt.DryRun:
+		err = foresee(ctx, pid, &v.opt, v.stacks, imageMem{v.image})
+	default:
 		err = v.run(ctx)
 	}
 	if err != nil {

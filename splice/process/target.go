@@ -22,7 +22,9 @@ type Options struct {
 	// StopTimeout bounds how long the first stopped thread waits for the last.
 	// 0 means 250 ms.
 	StopTimeout time.Duration
-	// DryRun does all that can be done without stopping the process.
+	// DryRun does all that can be done without stopping the process, and
+	// refuses what can be known to be refused: also threads that wait in code
+	// that would change, at every look.
 	DryRun bool
 	// NoExceptions says that no exception, and no cancellation of a thread,
 	// passes through the new code, which the program's unwinder does not know:

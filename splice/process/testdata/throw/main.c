@@ -2,7 +2,10 @@
 // the answer is what its cleanup left.
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+char *heap;
 int step(int);
 static int left;
 static void clean(int *p) { left += *p; }
@@ -19,6 +22,10 @@ static void *work(void *arg) {
 int main(void) {
 	char line[64];
 	setvbuf(stdout, NULL, _IOLBF, 0);
+#ifdef HEAP
+	heap = malloc(HEAP << 20);
+	memset(heap, 1, HEAP << 20);
+#endif
 	while (fgets(line, sizeof line, stdin)) {
 		int n = 0;
 		sscanf(line, "%d", &n);

@@ -1,0 +1,74 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gosplice/gosplice/internal/ehframe"
+	"github.com/gosplice/gosplice/internal/procfs"
+	"github.com/gosplice/gosplice/internal/ptrace"
+)
+
+// foresee reports what would keep a process from being patched, as far as that
+// shows without stopping it: who traces it, what its threads can't do, and which
+// of them wait in code that would change, time after time. A thread that runs at
+// the moment is not known to stand anywhere.
+func foresee(ctx context.Context, pid int, opt *Options, s *stacks, mem readerAt) error {
+	if err := ptrace.Foresee(ctx, pid); err != nil {
+		return err
+	}
+	return retry(ctx, opt, new(int), func() ([]Blocker, error) { return s.glance(pid, mem) })
+}
+
+// glance returns the threads that wait in the kernel with a frame in the areas.
+func (s *stacks) glance(pid int, mem readerAt) ([]Blocker, error) {
+	tids, err := procfs.Tasks(pid)
+	if err != nil {
+		return nil, err
+	}
+	if s.maps, err = procfs.Maps(pid); err != nil {
+		return nil, err
+	}
+	var blockers []Blocker
+	for _, tid := range tids {
+		before, ok, err := procfs.ReadTaskCall(pid, tid)
+		if err != nil || !ok {
+			continue // it has ended, or runs
+		}
+		s.mem = newPageCache(mem)
+		b := s.waiting(tid, &before)
+		if b == nil {
+			continue
+		}
+		if after, ok, err := procfs.ReadTaskCall(pid, tid); err == nil && ok && after == before {
+			blockers = append(blockers, *b)
+		}
+	}
+	return blockers, nil
+}
+
+// waiting unwinds the stack of a thread that waits in the kernel, of which only
+// the stack pointer and the program counter are known. Where another register is
+// needed, nothing more is known; where there are no unwind tables it is scanned,
+// as it would be when the thread is stopped.
+func (s *stacks) waiting(tid int, c *procfs.TaskCall) *Blocker {
+	t := &ptrace.Thread{TID: tid}
+	t.Regs.Rsp, t.Regs.Rip = c.SP, c.PC
+	regs := dwarfRegs(&t.Regs)
+	regs.Undefined = ^uint32(0) &^ (1<<ehframe.RSP | 1<<ehframe.RA)
+	for f, err := range ehframe.Walk(s.mem, regs, s.find, 0) {
+		if errors.Is(err, ehframe.NoTable) || errors.Is(err, ehframe.NoFDE) {
+			b, _ := s.scan(t, f.SP)
+			return b
+		}
+		if err != nil {
+			return nil
+		}
+		if a := s.at(f.PC, f.Exact); a != nil {
+			return &Blocker{TID: tid, Function: a.name, Addr: f.PC, Frame: f.N}
+		}
+	}
+	return nil
+}
