@@ -28,6 +28,7 @@ const (
 	CodeIndirectFunction Code = "indirect-function"  // a changed IFUNC resolver
 	CodeRelocation       Code = "unknown-relocation" // a relocation type that we can't apply
 	CodeSharedAddress    Code = "shared-address"     // names share an address on one side only: what is redirected is the address
+	CodeAlignment        Code = "alignment"          // thread-local data that post aligns more than pre
 	CodeOrphanCold       Code = "orphan-cold"        // a changed cold part whose parent is not known
 	CodeCompiler         Code = "compiler"           // pre and post name different compilers
 	CodeTableDiffers     Code = "table-differs"      // a table about code differs, for functions that do not
@@ -106,6 +107,7 @@ var codes = map[Code]codeRow{
 	CodeIndirectFunction: {Refused, "change the implementations instead of the resolver", ""},
 	CodeRelocation:       {Refused, "compile without what makes this relocation", ""},
 	CodeSharedAddress:    {Refused, "keep the names together, or apart, as pre has them; put what is new into a function of its own, and have its callers call that", ""},
+	CodeAlignment:        {Refused, "keep the alignment of the object; put what needs more into one of its own", ""},
 	CodeOrphanCold:       {Refused, "compile with -fno-reorder-blocks-and-partition", ""},
 	CodeCompiler:         {NeedsJudgement, "use one compiler and one set of options for both, or the differences mean nothing", "what the other compiler did otherwise travels as a change"},
 	CodeTableDiffers:     {NeedsJudgement, "look at the functions the table describes", "the running program keeps the table that it has"},

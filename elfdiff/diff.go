@@ -111,6 +111,7 @@ type Diff struct {
 	carriesTables bool
 	typed         bool // Options.Types
 	inPlace       []inPlace
+	aligned       []aligned
 	// byCallers are functions of post that take effect by their callers, which
 	// are replaced.
 	byCallers map[AtomID]bool

@@ -26,6 +26,8 @@ type Extracted struct {
 	// InPlace are the constants that the target has to overwrite, see
 	// [Options].InPlace.
 	InPlace []DataUpdate
+	// Alignments are what the target has to check of the addresses of Externals.
+	Alignments []Alignment
 }
 
 // A Replacement says which function of pre a function of the extracted object
@@ -245,6 +247,7 @@ func (x *extraction) finish() (*Extracted, error) {
 		}
 	}
 	out.InPlace = x.over
+	out.Alignments = x.alignments(final)
 	for _, s := range x.shifts {
 		s.Variable = final[s.Variable]
 		out.Shifts = append(out.Shifts, s)

@@ -31,6 +31,7 @@ func (j *judge) include() {
 	in.special()
 	in.unknown()
 	in.sharedLayout()
+	in.alignments()
 }
 
 type includer struct {

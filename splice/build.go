@@ -74,6 +74,9 @@ func (b *builder) part(p *Part) error {
 	for i := range x.Externals {
 		o.Imports = append(o.Imports, m.importOf(&x.Externals[i]))
 	}
+	for i := range x.Alignments {
+		m.aligned(o.Imports, &x.Alignments[i])
+	}
 	b.update.Objects = append(b.update.Objects, o)
 	return nil
 }

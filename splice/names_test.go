@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,32 +65,41 @@ func TestNames(t *testing.T) {
 	for _, c := range nameCases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
-			object := func(name, text string, flags ...string) string {
-				src, out := filepath.Join(dir, name+".c"), filepath.Join(dir, name+".o")
-				if err := os.WriteFile(src, []byte(text), 0o666); err != nil {
-					t.Fatal(err)
-				}
-				command(t, "gcc", append(flags, "-O1", "-ffunction-sections", "-fno-ipa-icf", "-fno-inline", "-c", "-o", out, src)...)
-				return out
-			}
-			f := files{image: filepath.Join(dir, "prog"), pre: object("pre", "#define P(x)\n"+c.unit), post: object("post", "#define P(x) x\n"+c.unit)}
-			command(t, "clang-14", "--ld-path="+lld, "-Wl,--icf=all", "-o", f.image, object("main", namesMain), f.pre, object("other", c.other))
+			f, objects := parts(t, c.unit, c.other, "-O1", "-ffunction-sections", "-fno-ipa-icf", "-fno-inline")
+			command(t, "clang-14", append(objects, "--ld-path="+lld, "-Wl,--icf=all", "-o", f.image)...)
 			u, err := f.build(t, openELF(t, f.image))
-			if c.code == "" {
-				if err != nil {
-					t.Fatal(err)
-				}
-				if u.Redirects() != c.redirects {
-					t.Errorf("%d redirects", u.Redirects())
-				}
-				return
-			}
-			var r *splice.Refusal
-			if !errors.As(err, &r) || r.Code != c.code || r.Hint == "" {
-				t.Errorf("%v", err)
+			if checkCode(t, err, c.code); err == nil && u.Redirects() != c.redirects {
+				t.Errorf("%d redirects", u.Redirects())
 			}
 		})
+	}
+}
+
+// parts compiles a unit twice, the second time with PATCHED and P, which keeps what
+// it is given; and the objects that the program is linked of, pre among them.
+func parts(t *testing.T, unit, other string, flags ...string) (files, []string) {
+	t.Helper()
+	dir := t.TempDir()
+	object := func(name, text string) string {
+		src, out := filepath.Join(dir, name+".c"), filepath.Join(dir, name+".o")
+		if err := os.WriteFile(src, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		command(t, "gcc", append(slices.Clone(flags), "-c", "-o", out, src)...)
+		return out
+	}
+	f := files{image: filepath.Join(dir, "prog"), pre: object("pre", "#define P(x)\n"+unit), post: object("post", "#define PATCHED\n#define P(x) x\n"+unit)}
+	return f, []string{object("main", namesMain), object("other", other), f.pre}
+}
+
+// checkCode demands a refusal with a code and a hint, or none.
+func checkCode(t *testing.T, err error, code splice.Code) {
+	t.Helper()
+	var r *splice.Refusal
+	switch {
+	case code == "" && err == nil:
+	case code == "" || !errors.As(err, &r) || r.Code != code || r.Hint == "":
+		t.Errorf("not %q: %v", code, err)
 	}
 }
 

@@ -19,6 +19,7 @@ const (
 	CodeOutOfReach    Code = "out-of-reach"   // no jump, or no reference, gets from here to there
 	CodeUndecodable   Code = "undecodable"    // code that does not decode
 	CodeSharedAddress Code = "shared-address" // something that post wants otherwise has the same address in run
+	CodeAlignment     Code = "alignment"      // new code assumes more of an address than run has
 	CodeNotMatched    Code = "not-matched"    // run-pre matching did not prove the function
 	CodeNotLocated    Code = "not-located"    // run-pre matching gave no value for a symbol
 	CodeNoModule      Code = "no-module"      // code that belongs to no file, or to none that is mapped now
@@ -44,6 +45,7 @@ var hints = map[Code]string{
 	CodeOutOfReach:    "make one update for each module, free address space near it, or compile the patch with -fPIC",
 	CodeUndecodable:   "leave this code alone",
 	CodeSharedAddress: "link without identical code folding (--icf=none), or change its callers instead",
+	CodeAlignment:     "keep the alignment of the object as pre has it; put what needs more into one of its own",
 	CodeNotMatched:    "compile pre from the very source, with the very compiler and options, of what runs",
 	CodeNotLocated:    "no matched function refers to it; have the patch reach it in another way",
 	CodeNoModule:      "apply the update to a process that maps the same files, by build-id",

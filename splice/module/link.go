@@ -191,6 +191,9 @@ func (l *linker) externals() {
 		}
 		l.external[e.Symbol], l.syms[e.Symbol] = true, t
 	}
+	for i := range l.carried.Alignments {
+		l.aligned(undefined, &l.carried.Alignments[i])
+	}
 }
 
 // symbols defines those of the object. All become local: nothing is exported.

@@ -1,0 +1,215 @@
+package elfdiff
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// An Alignment is what code that travels assumes of the address of something that
+// stays where it is: a compiler relies on the alignment that it gave an object, but
+// the running program has the object as pre was aligned. The target has to check it.
+type Alignment struct {
+	Symbol elfobj.SymbolIndex // in the extracted object: one of Externals
+	Offset int64              // from the symbol, in bytes
+	Align  uint64             // in bytes, a power of two
+	// Function is the name of the code that assumes it, At the offset there; ""
+	// and 0 where it is the object as a whole that is aligned so in post.
+	Function string
+	At       uint64
+}
+
+// placement is how an object of post is aligned, and that of pre.
+type placement struct {
+	has, sure, may uint64 // the alignment of pre, and the least and the most of post
+	size           uint64
+	told           bool
+}
+
+// aligned is an Alignment on its way.
+type aligned struct {
+	pre      AtomID
+	name     string // of what pre does not define
+	off      int64
+	align    uint64
+	function string
+	at       uint64
+}
+
+// alignments finds what the code that travels assumes of objects that stay.
+func (in *includer) alignments() {
+	seen := map[AtomID]*placement{}
+	for i := range in.Post.Atoms {
+		a := &in.Post.Atoms[i]
+		if !in.included[i] || a.Kind != Func || len(a.Refs) == 0 {
+			continue
+		}
+		uses := usesOf(a)
+		for k := range a.Refs {
+			in.aligns(a, &a.Refs[k], &uses, seen)
+		}
+	}
+}
+
+// aligns notes what one reference of code assumes.
+func (in *includer) aligns(a *Atom, r *Ref, uses *alignedUses, seen map[AtomID]*placement) {
+	n := aligned{pre: NoAtom, off: r.TargetOff, align: uses.at[r.Offset], function: a.Name, at: r.Offset}
+	if r.Target == NoAtom {
+		if n.name = in.Post.Symbol(r.Sym).Name; n.align > 1 && !r.Implicit {
+			in.aligned = append(in.aligned, n)
+		}
+		return
+	}
+	t := &in.Post.Atoms[r.Target]
+	if n.pre = in.twins.pre[t.ID]; n.pre == NoAtom || in.included[t.ID] || t.Kind == Func || isLiteral(t) {
+		return
+	}
+	if n.align > 1 && t.Kind != TLS {
+		in.aligned = append(in.aligned, n)
+	}
+	p := seen[t.ID]
+	if p == nil {
+		p = &placement{size: t.Size}
+		_, p.has = in.Pre.alignment(&in.Pre.Atoms[n.pre])
+		p.sure, p.may = in.Post.alignment(t)
+		seen[t.ID] = p
+	}
+	in.assumes(t, n.pre, p, uses)
+}
+
+// assumes notes, once, that code may assume more of an object than it has.
+func (in *includer) assumes(t *Atom, pre AtomID, p *placement, uses *alignedUses) {
+	need := p.needs(uses)
+	if need <= p.has || p.told {
+		return
+	}
+	p.told = true
+	if t.Kind == TLS {
+		in.report(in.Post.finding(CodeAlignment, t.ID, 0, "post aligns it to %d bytes, and the running program as pre does", need))
+		return
+	}
+	in.aligned = append(in.aligned, aligned{pre: pre, align: need})
+}
+
+// needs returns the alignment that code may rely on for an object: what post shows it
+// to have, or, where its place may have it by chance, what the code demands of any
+// object through a register. Nothing larger than the object is accessed there.
+func (p *placement) needs(uses *alignedUses) uint64 {
+	if p.sure > p.has {
+		return p.sure
+	}
+	if p.size == 0 {
+		return 1
+	}
+	return min(p.may, uses.most, uint64(1)<<(bits.Len64(p.size)-1))
+}
+
+// alignment returns the alignment that an object was given: at least the first, which
+// the padding in front of it shows, and at most the second, which its place has. Both
+// are the same where it has a section of its own.
+func (o *Object) alignment(a *Atom) (least, most uint64) {
+	all := o.bySection[a.Section]
+	most = alignAt(o.File.Sections[a.Section].Addralign, a.Offset)
+	if all.hi-all.lo == 1 || o.onlyAligned(a, most) {
+		return most, most
+	}
+	end := uint64(0)
+	if a.ID > all.lo {
+		end = o.Atoms[a.ID-1].End()
+	}
+	if end >= a.Offset {
+		return 1, most
+	}
+	least = uint64(1) << bits.Len64(a.Offset-end-1)
+	for least < most && (end+least-1)&^(least-1) != a.Offset {
+		least <<= 1
+	}
+	if (end+least-1)&^(least-1) != a.Offset {
+		return 1, most // no alignment makes that gap
+	}
+	return least, most
+}
+
+// onlyAligned reports whether an object is the first in its section, and no other
+// stands where it would have the section's alignment.
+func (o *Object) onlyAligned(a *Atom, align uint64) bool {
+	all := o.bySection[a.Section]
+	if a.ID != all.lo || align != o.File.Sections[a.Section].Addralign {
+		return false
+	}
+	return !slices.ContainsFunc(o.Atoms[all.lo+1:all.hi], func(b Atom) bool { return b.Offset%max(align, 1) == 0 })
+}
+
+// alignedUses are the accesses of a function that fault where memory is not aligned.
+type alignedUses struct {
+	at   map[uint64]uint64 // by offset of the field that names the place
+	most uint64            // through a register that is not the stack's
+}
+
+// usesOf decodes a function. Where it has a frame, %rbp is the stack's.
+func usesOf(a *Atom) (u alignedUses) {
+	u.most = 1
+	frame := hasFrame(a.Bytes)
+	next := 0
+	for off := uint64(0); off < uint64(len(a.Bytes)); {
+		in, err := amd64.Decode(a.Bytes[off:])
+		if err != nil {
+			break // it is refused
+		}
+		end := off + uint64(in.Len)
+		named := false
+		align := in.MemAlign(a.Bytes[off:])
+		for ; next < len(a.Refs) && a.Refs[next].Offset < end; next++ {
+			if align > 1 && a.Refs[next].Offset == off+uint64(in.DispOff) && in.DispLen > 0 {
+				if u.at == nil {
+					u.at = map[uint64]uint64{}
+				}
+				u.at[a.Refs[next].Offset], named = align, true
+			}
+		}
+		if base, ok := in.Base(a.Bytes[off:]); ok && align > u.most && !named && base != 4 && (base != 5 || !frame) {
+			u.most = align
+		}
+		off = end
+	}
+	return u
+}
+
+// hasFrame reports whether a function begins with the making of a frame: push %rbp;
+// mov %rsp,%rbp, in one of its two encodings.
+func hasFrame(code []byte) bool {
+	for off, pushed := 0, false; off < min(len(code), 48); {
+		in, err := amd64.Decode(code[off:])
+		if err != nil {
+			return false
+		}
+		b := code[off : off+int(in.Len)]
+		switch {
+		case len(b) == 1 && b[0] == 0x55:
+			pushed = true
+		case pushed && len(b) == 3 && b[0] == 0x48 && (b[1] == 0x89 && b[2] == 0xe5 || b[1] == 0x8b && b[2] == 0xec):
+			return true
+		}
+		off += int(in.Len)
+	}
+	return false
+}
+
+// alignments turns what was found into symbols of the extracted object, those of pre
+// by their atoms.
+func (x *extraction) alignments(final []elfobj.SymbolIndex) []Alignment {
+	var list []Alignment
+	for _, n := range x.aligned {
+		key := externalKey{pre: n.pre, name: n.name}
+		if sym, ok := x.ext[key]; ok {
+			list = append(list, Alignment{final[sym], n.off, n.align, n.function, n.at})
+		}
+	}
+	slices.SortFunc(list, func(a, b Alignment) int {
+		return cmp.Or(cmp.Compare(a.Symbol, b.Symbol), cmp.Compare(a.Function, b.Function), cmp.Compare(a.At, b.At))
+	})
+	return list
+}

@@ -1,0 +1,33 @@
+package splice
+
+import (
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// Misaligned refuses what code that travels assumes of an address, where that is
+// another: it is nil where addr, of what the symbol of the alignment stands for, is
+// as aligned as it assumes. Where the file of the address is loaded may differ by
+// pages, so that nothing larger can be told.
+func Misaligned(n *elfdiff.Alignment, name string, addr uint64) *Refusal {
+	at := addr + uint64(n.Offset)
+	if n.Align <= PageSize && at%n.Align == 0 {
+		return nil
+	}
+	if n.Function == "" {
+		return Refuse(CodeAlignment, name, "", addr, "post aligns it to %d bytes, and code that travels may rely on it; it stays where it is, at %#x", n.Align, at)
+	}
+	return Refuse(CodeAlignment, name, "", addr, "an instruction of %s, at +%#x, needs it aligned to %d bytes; it stays where it is, at %#x", n.Function, n.At, n.Align, at)
+}
+
+// aligned checks what the code assumes of an import.
+func (m *matched) aligned(imports []Import, n *elfdiff.Alignment) {
+	for i := range imports {
+		im := &imports[i]
+		if im.Symbol != uint32(n.Symbol) || im.Address == nil {
+			continue
+		}
+		if r := Misaligned(n, im.Name, im.Address.Addr); r != nil {
+			m.refuse(r)
+		}
+	}
+}
