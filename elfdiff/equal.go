@@ -100,7 +100,6 @@ func (c *comparer) isolated(a, b *Ref) ReasonCode {
 func (c *comparer) sameSymbol(a, b *Ref) bool {
 	x, y := c.pre.Symbol(a.Sym), c.post.Symbol(b.Sym)
 	if x.Section.IsReserved() || y.Section.IsReserved() {
-		// of a common symbol, Value is the alignment
 		if x.Section != y.Section || x.Value != y.Value || x.Size != y.Size {
 			return false
 		}

@@ -92,7 +92,6 @@ type extraction struct {
 	anchors   map[elfobj.SectionIndex]elfobj.SymbolIndex
 	over      []DataUpdate
 	shifts    []RuntimeShift
-	known     map[string]elfobj.SymbolIndex // global names of pre; made when needed
 	variables map[string]elfobj.SymbolIndex // of runtime constants, by name
 }
 

@@ -35,7 +35,7 @@ func (x *extraction) relocate() {
 // says what r means.
 func (x *extraction) symbolFor(a *Atom, r *Ref) (elfobj.SymbolIndex, int64) {
 	if r.Target == NoAtom {
-		return x.foreign(x.Post.Symbol(r.Sym)), r.Addend
+		return x.outside(NoAtom, x.Post.Symbol(r.Sym)), r.Addend
 	}
 	t := &x.Post.Atoms[r.Target]
 	addend := r.Addend - int64(t.Offset)
@@ -58,32 +58,6 @@ func (x *extraction) symbolFor(a *Atom, r *Ref) (elfobj.SymbolIndex, int64) {
 		addend += int64(h.off)
 	}
 	return h.symbol, addend
-}
-
-// foreign returns the symbol that stands for one that post does not define.
-// A common symbol, for which a linker would make room anew, is one of the
-// running program when pre knows that name.
-func (x *extraction) foreign(s *elfobj.Symbol) elfobj.SymbolIndex {
-	if s.Section != elfobj.SecCommon {
-		return x.outside(NoAtom, s)
-	}
-	if x.known == nil {
-		x.known = map[string]elfobj.SymbolIndex{}
-		for i, p := range x.Pre.Symbols() {
-			if p.Bind() != elf.STB_LOCAL {
-				x.known[p.Name] = elfobj.SymbolIndex(i)
-			}
-		}
-	}
-	i, ok := x.known[s.Name]
-	switch {
-	case !ok:
-		return x.outside(NoAtom, s)
-	case x.Pre.AtomOf(i) != NoAtom:
-		return x.outside(x.Pre.AtomOf(i), nil)
-	}
-	there := elfobj.Symbol{Name: s.Name, Info: elf.ST_INFO(s.Bind(), elf.STT_OBJECT), Other: s.Other}
-	return x.outside(NoAtom, &there)
 }
 
 // takesIdentity reports whether r takes the address of the function t, instead

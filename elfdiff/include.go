@@ -83,6 +83,8 @@ func (in *includer) object(ch *Change) {
 		// refused where it is used
 	case ch.Status == New && in.isHook(ch.Post):
 		in.add(ch.Post)
+	case ch.Status == New && in.Post.IsCommon(&in.Post.Atoms[ch.Post]):
+		// who uses it has one too
 	case ch.Status == New && !in.Post.isLocal(&in.Post.Atoms[ch.Post]):
 		in.foreign(ch)
 	case ch.Status == Changed && in.updates:

@@ -67,6 +67,7 @@ func newObject(f *elfobj.File) (*Object, error) {
 		syms = make([]elfobj.Symbol, 1) // a stripped object without relocations
 	}
 	o := &Object{File: f, symbols: syms}
+	o.allocateCommons()
 	c := newCutter(o)
 	c.classify()
 	o.kinds = c.kinds

@@ -307,6 +307,12 @@ func (img *Image) SymbolAt(addr uint64) (sym *Symbol, off uint64, ok bool) {
 // shared and must not be changed.
 func (img *Image) SymbolsAt(addr uint64) []Symbol { return img.symbolsAt(addr) }
 
+// HasAllSymbols reports whether the symbol table of a module is known, with its local
+// symbols: it was not stripped.
+func (img *Image) HasAllSymbols(module int) bool {
+	return module >= 0 && module < len(img.full) && img.full[module]
+}
+
 // symbolsAt returns the symbols that start at addr.
 func (img *Image) symbolsAt(addr uint64) []Symbol {
 	list := img.symbols[:img.static]

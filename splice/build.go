@@ -40,6 +40,9 @@ func Build(name string, parts ...Part) (*Update, error) {
 			return nil, fmt.Errorf("build %s: %w", name, err)
 		}
 	}
+	if err := twice(b.update); err != nil {
+		b.refused = append(b.refused, err)
+	}
 	if len(b.refused) > 0 {
 		return nil, fmt.Errorf("build %s: %w", name, errors.Join(b.refused...))
 	}
@@ -76,6 +79,9 @@ func (b *builder) part(p *Part) error {
 	}
 	for i := range x.Alignments {
 		m.aligned(o.Imports, &x.Alignments[i])
+	}
+	for _, r := range p.Defined() {
+		b.refuse(r)
 	}
 	b.update.Objects = append(b.update.Objects, o)
 	return nil

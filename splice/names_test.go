@@ -52,6 +52,17 @@ var nameCases = []struct {
 	{name: "a weak function", redirects: 1, unit: `
 		__attribute__((weak)) int one(int x) { return x * 3 + 7 P(+ 1); }
 		int f(int x) { return one(x); }`},
+	{name: "a new common variable", redirects: 1, unit: `
+		int count;
+		P(int fresh;)
+		int f(int x) { return count += x P(+ fresh++); }`},
+	{name: "a new common variable that another object has", code: splice.CodeDefined, other: "int fresh = 7;", unit: `
+		int count;
+		P(int fresh;)
+		int f(int x) { return count += x P(+ fresh++); }`},
+	{name: "a new weak function that another object has", code: splice.CodeDefined, other: "int help(int x) { return x * 5; }", unit: `
+		P(__attribute__((weak)) int help(int x) { return x + 1; })
+		int f(int x) { return x P(+ help(x)); }`},
 	{name: "an alias", redirects: 1, unit: `
 		int one(int x) { return x * 3 + 7 P(+ 1); }
 		int two(int) __attribute__((alias("one")));
@@ -65,7 +76,7 @@ func TestNames(t *testing.T) {
 	for _, c := range nameCases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f, objects := parts(t, c.unit, c.other, "-O1", "-ffunction-sections", "-fno-ipa-icf", "-fno-inline")
+			f, objects := parts(t, c.unit, c.other, "-O1", "-ffunction-sections", "-fno-ipa-icf", "-fno-inline", "-fcommon")
 			command(t, "clang-14", append(objects, "--ld-path="+lld, "-Wl,--icf=all", "-o", f.image)...)
 			u, err := f.build(t, openELF(t, f.image))
 			if checkCode(t, err, c.code); err == nil && u.Redirects() != c.redirects {

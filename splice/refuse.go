@@ -14,28 +14,29 @@ type Code string
 
 // The refusals of this package and of its targets.
 const (
-	CodeTooShort      Code = "too-short"      // the function has no room for a jump
-	CodeBranchTarget  Code = "branch-target"  // something leads into the bytes that a jump would overwrite
-	CodeOutOfReach    Code = "out-of-reach"   // no jump, or no reference, gets from here to there
-	CodeUndecodable   Code = "undecodable"    // code that does not decode
-	CodeSharedAddress Code = "shared-address" // something that post wants otherwise has the same address in run
-	CodeAlignment     Code = "alignment"      // new code assumes more of an address than run has
-	CodeNotMatched    Code = "not-matched"    // run-pre matching did not prove the function
-	CodeNotLocated    Code = "not-located"    // run-pre matching gave no value for a symbol
-	CodeNoModule      Code = "no-module"      // code that belongs to no file, or to none that is mapped now
-	CodeUnresolved    Code = "unresolved"     // no library defines the symbol, or too many do
-	CodeIndirect      Code = "indirect"       // an IFUNC symbol whose choice is not known
-	CodeTLSModel      Code = "tls-model"      // thread-local data accessed in a way that needs the dynamic linker
-	CodeUnsupported   Code = "unsupported"    // a relocation that can't be applied after the link
-	CodeUnwinding     Code = "unwinding"      // code that exceptions have to unwind
-	CodeMoved         Code = "moved"          // an instruction that can't be moved
-	CodePageCrossing  Code = "page-crossing"  // a jump that could be written in halves
-	CodeChanged       Code = "changed"        // run bytes are not those that were matched
-	CodeRedirected    Code = "redirected"     // someone else redirected the function
-	CodeBusy          Code = "busy"           // threads stand in the code that would change
-	CodeNotApplied    Code = "not-applied"    // there is nothing to revert
-	CodeDamaged       Code = "damaged-record" // what the process holds about an update makes no sense
-	CodeNothing       Code = "nothing-to-do"  // the update redirects no function
+	CodeTooShort      Code = "too-short"       // the function has no room for a jump
+	CodeBranchTarget  Code = "branch-target"   // something leads into the bytes that a jump would overwrite
+	CodeOutOfReach    Code = "out-of-reach"    // no jump, or no reference, gets from here to there
+	CodeUndecodable   Code = "undecodable"     // code that does not decode
+	CodeSharedAddress Code = "shared-address"  // something that post wants otherwise has the same address in run
+	CodeAlignment     Code = "alignment"       // new code assumes more of an address than run has
+	CodeDefined       Code = "defined-already" // a new variable, or weak function, of which there is one
+	CodeNotMatched    Code = "not-matched"     // run-pre matching did not prove the function
+	CodeNotLocated    Code = "not-located"     // run-pre matching gave no value for a symbol
+	CodeNoModule      Code = "no-module"       // code that belongs to no file, or to none that is mapped now
+	CodeUnresolved    Code = "unresolved"      // no library defines the symbol, or too many do
+	CodeIndirect      Code = "indirect"        // an IFUNC symbol whose choice is not known
+	CodeTLSModel      Code = "tls-model"       // thread-local data accessed in a way that needs the dynamic linker
+	CodeUnsupported   Code = "unsupported"     // a relocation that can't be applied after the link
+	CodeUnwinding     Code = "unwinding"       // code that exceptions have to unwind
+	CodeMoved         Code = "moved"           // an instruction that can't be moved
+	CodePageCrossing  Code = "page-crossing"   // a jump that could be written in halves
+	CodeChanged       Code = "changed"         // run bytes are not those that were matched
+	CodeRedirected    Code = "redirected"      // someone else redirected the function
+	CodeBusy          Code = "busy"            // threads stand in the code that would change
+	CodeNotApplied    Code = "not-applied"     // there is nothing to revert
+	CodeDamaged       Code = "damaged-record"  // what the process holds about an update makes no sense
+	CodeNothing       Code = "nothing-to-do"   // the update redirects no function
 	CodeApplied       Code = "already-applied"
 )
 
@@ -46,6 +47,7 @@ var hints = map[Code]string{
 	CodeUndecodable:   "leave this code alone",
 	CodeSharedAddress: "link without identical code folding (--icf=none), or change its callers instead",
 	CodeAlignment:     "keep the alignment of the object as pre has it; put what needs more into one of its own",
+	CodeDefined:       "declare it extern where another object defines it, compile with -fno-common, or give it another name",
 	CodeNotMatched:    "compile pre from the very source, with the very compiler and options, of what runs",
 	CodeNotLocated:    "no matched function refers to it; have the patch reach it in another way",
 	CodeNoModule:      "apply the update to a process that maps the same files, by build-id",

@@ -191,6 +191,9 @@ func (l *linker) externals() {
 		}
 		l.external[e.Symbol], l.syms[e.Symbol] = true, t
 	}
+	for _, r := range l.part.Defined() {
+		l.refused.add(r)
+	}
 	for i := range l.carried.Alignments {
 		l.aligned(undefined, &l.carried.Alignments[i])
 	}

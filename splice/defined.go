@@ -1,0 +1,83 @@
+package splice
+
+import (
+	"debug/elf"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// Defined refuses what a part brings along under a name that the running program has
+// already: a variable of another object, which it would be a second copy of, or a
+// function that a weak one of post yields to. Linked from the source, both are one.
+func (p *Part) Defined() []*Refusal {
+	var list []*Refusal
+	d := p.Diff
+	for _, changes := range [][]elfdiff.Change{d.Functions, d.Data} {
+		for i := range changes {
+			if ch := &changes[i]; ch.Status == elfdiff.New && d.Included(ch.Post) {
+				list = p.defined(list, d.Post.Atom(ch.Post))
+			}
+		}
+	}
+	return list
+}
+
+func (p *Part) defined(list []*Refusal, a *elfdiff.Atom) []*Refusal {
+	for _, i := range a.Symbols {
+		s := p.Diff.Post.Symbol(i)
+		if s.Bind() == elf.STB_LOCAL || a.Kind == elfdiff.Func && !isWeak(s) {
+			continue
+		}
+		section := p.Diff.Post.File.Sections[a.Section].Name
+		switch there, all := p.global(s.Name); {
+		case there:
+			list = append(list, Refuse(CodeDefined, s.Name, section, 0, "it is new in post, and the running program has it from another object"))
+		case !all && p.Diff.Post.IsCommon(a):
+			list = append(list, Refuse(CodeDefined, s.Name, section, 0, "it is a common symbol, and the running program has no symbols that tell whether another object defines it"))
+		}
+	}
+	return list
+}
+
+// global reports whether the module that the part was matched in has a global symbol
+// of a name, and whether it has all its symbols.
+func (p *Part) global(name string) (there, all bool) {
+	module := -1
+	for i := range p.Match.Functions {
+		if f := &p.Match.Functions[i]; f.Address != 0 && f.Size > 0 {
+			_, module = p.Image.ModuleAt(f.Address)
+			break
+		}
+	}
+	for _, s := range p.Image.Lookup(name) {
+		there = there || s.Module == module && !s.Local
+	}
+	return there, p.Image.HasAllSymbols(module)
+}
+
+// twice refuses global variables that several objects of an update bring along.
+func twice(u *Update) error {
+	from := map[string]string{}
+	for i := range u.Objects {
+		f, err := elfobj.Parse(u.Objects[i].ELF)
+		if err != nil {
+			return err
+		}
+		syms, err := f.Symbols()
+		if err != nil {
+			return err
+		}
+		for k := range syms {
+			s := &syms[k]
+			if s.Bind() == elf.STB_LOCAL || !s.IsDefined() || s.Type() != elf.STT_OBJECT {
+				continue
+			}
+			if other, met := from[s.Name]; met && other != u.Objects[i].Name {
+				return Refuse(CodeDefined, s.Name, u.Objects[i].Name, 0, "%s of the update has it too, and both would have a copy", other)
+			}
+			from[s.Name] = u.Objects[i].Name
+		}
+	}
+	return nil
+}
