@@ -7,8 +7,8 @@ import (
 	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
-// commonSection is what linkers call the place where they put common symbols.
-const commonSection = "COMMON"
+// commonSection is what objdump calls the place of common symbols.
+const commonSection = "*COM*"
 
 // allocateCommons gives each common symbol (gABI chapter 4, SHN_COMMON: tentative
 // definitions of C with -fcommon) a section of its own, as a linker makes room for

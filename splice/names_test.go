@@ -62,7 +62,7 @@ var nameCases = []struct {
 		int f(int x) { return count += x P(+ fresh++); }`},
 	{name: "a new weak function that another object has", code: splice.CodeDefined, other: "int help(int x) { return x * 5; }", unit: `
 		P(__attribute__((weak)) int help(int x) { return x + 1; })
-		int f(int x) { return x P(+ help(x)); }`},
+		int f(int x) { return x * 7 + 1 P(+ help(x)); }`},
 	{name: "an alias", redirects: 1, unit: `
 		int one(int x) { return x * 3 + 7 P(+ 1); }
 		int two(int) __attribute__((alias("one")));
