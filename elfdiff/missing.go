@@ -30,8 +30,8 @@ func (o *Object) Missing() error {
 }
 
 func (o *Object) lacks() (lacking, bool) {
-	memory := slices.ContainsFunc(o.File.Sections, o.takesMemory) || slices.ContainsFunc(o.symbols, isCommon)
-	named := slices.ContainsFunc(o.symbols, func(s elfobj.Symbol) bool { return labels(&s) || isCommon(s) })
+	memory := slices.ContainsFunc(o.File.Sections, o.takesMemory)
+	named := slices.ContainsFunc(o.symbols, func(s elfobj.Symbol) bool { return labels(&s) })
 	switch {
 	case o.isIntermediate() && !o.hasCode():
 		return lacking{CodeIntermediate, "it holds the compiler's intermediate code, and no machine code"}, true
@@ -48,8 +48,6 @@ func (o *Object) takesMemory(s *elfobj.Section) bool {
 	r := ruleOf(s.Name)
 	return s.Size > 0 && o.kinds[s.Index] != Meta && (r == nil || r.differs != CodeNote) && !strings.HasPrefix(s.Name, discard)
 }
-
-func isCommon(s elfobj.Symbol) bool { return s.Section == elfobj.SecCommon }
 
 // hasCode reports whether any section holds instructions.
 func (o *Object) hasCode() bool {
