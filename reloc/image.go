@@ -121,6 +121,14 @@ type imageParts struct {
 // NewImage makes an image of memory that the caller knows how to read: a dump,
 // a debugger's target, a test. Regions must not overlap. Modules may be nil;
 // there is one then, which spans all. The arguments are not kept but for mem.
+//
+// What the dynamic linker has filled in is read from mem, by the headers at the
+// start of each module; [ReadModule] describes one. Memory that has regions which
+// are writable and volatile is that of a process, in which it has done its work.
+// A module whose headers are not in mem is one of which nothing is known but its
+// symbols, so that code which calls through its PLT does not match. Of a core dump
+// that means: file-backed memory has to be in it (bits 2 and 4 of
+// /proc/PID/coredump_filter), or be read from the files.
 func NewImage(mem Memory, regions []Region, modules []Module, symbols []Symbol) (*Image, error) {
 	return newImage(imageParts{mem: mem, regions: regions, modules: modules, symbols: slices.Clone(symbols)})
 }
@@ -170,6 +178,7 @@ func newImage(p imageParts) (*Image, error) {
 		}
 	}
 	img.sortSymbols()
+	img.ownTables()
 	img.livepatches = sync.OnceValue(func() map[uint64]Livepatch {
 		list, _ := img.Livepatches() // who wants to know the reason asks for it
 		return list

@@ -16,6 +16,7 @@ type loaded struct {
 	file  *elfobj.File // nil when only memory is at hand
 	mem   Memory       // holds the module at its run addresses
 	dyn   *dynamic
+	iplt  [2]uint64 // of a static program without a file: its relocations, or zero
 }
 
 // describe fills in what the program headers say.
@@ -148,6 +149,8 @@ func (l *loaded) lazyTables() func() *tables {
 			_ = l.dyn.relocations(add)
 		} else if l.file != nil {
 			staticRelocations(l.file, l.mod.Bias, add)
+		} else {
+			l.memoryRelocations(add)
 		}
 		for i := range l.progs {
 			if p := &l.progs[i]; p.Type == elf.PT_GNU_EH_FRAME {
