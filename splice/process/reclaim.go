@@ -41,6 +41,10 @@ const reclaimTries = 6
 // reclaimLater tries again what was not possible in the stop that put the old
 // code back.
 func (v *reverter) reclaimLater(ctx context.Context) {
+	if v.large {
+		v.reclaimTracked(ctx)
+		return
+	}
 	wait := v.opt.Backoff
 	for i := 0; i < reclaimTries && v.out.State == Kept && v.rec.Escape == ""; i++ {
 		select {
@@ -82,11 +86,8 @@ func (v *reverter) inUse() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for i := range list {
-		regs := dwarfRegs(&list[i].Regs)
-		if slices.ContainsFunc(regs.R[:], v.rec.contains) {
-			return fmt.Sprintf("a register of thread %d points to it", list[i].TID), nil
-		}
+	if why := v.registers(list); why != "" {
+		return why, nil
 	}
 	if v.rec.Sealed {
 		return "", nil // the stacks were checked, and there is nowhere else to look
@@ -100,10 +101,22 @@ func (v *reverter) inUse() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if min(total, resident) > maxLook {
-		return fmt.Sprintf("%d MiB of writable memory are too much to search for pointers to it", min(total, resident)>>20), nil
+	if n := min(total, resident); n > maxLook {
+		v.large = true
+		return fmt.Sprintf("%d MiB of writable memory are too much to search for pointers to it while the process stands still", n>>20), nil
 	}
 	return searchPointers(v.pid, v.session.Mem(), look, v.rec)
+}
+
+// registers says which thread has a pointer to the update in a register.
+func (v *reverter) registers(list []ptrace.Thread) string {
+	for i := range list {
+		regs := dwarfRegs(&list[i].Regs)
+		if slices.ContainsFunc(regs.R[:], v.rec.contains) {
+			return fmt.Sprintf("a register of thread %d points to it", list[i].TID)
+		}
+	}
+	return ""
 }
 
 // contains reports whether w points into the memory of the update.
@@ -122,7 +135,8 @@ func (r *record) pointsTo(w uint64) bool {
 // live is memory that a program can get a pointer from.
 type live struct {
 	procfs.Mapping
-	stack bool // of threads whose frames were all unwound
+	stack   bool // of threads whose frames were all unwound
+	threads bool // a thread stands on it
 }
 
 // searchPointers looks for aligned words in memory that point into the update.
@@ -182,15 +196,15 @@ func liveMemory(maps []procfs.Mapping, threads []ptrace.Thread, rec *record, unw
 			continue
 		}
 		guarded := m.Path == "[stack]" || i > 0 && maps[i-1].End == m.Start && maps[i-1].Perm == 0
-		stack := false
+		stack, stood := false, false
 		for t := range threads {
 			if sp := threads[t].Regs.Rsp; guarded && m.Contains(sp) {
 				m.Start = max(m.Start, (sp-redZone)&^7) // no longer the start of a page
-				stack = unwound
+				stack, stood = unwound, true
 			}
 		}
 		for _, m := range without(m, extent{rec.Start, rec.End}) {
-			out = append(out, live{m, stack})
+			out = append(out, live{m, stack, stood})
 		}
 	}
 	return out

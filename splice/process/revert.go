@@ -21,8 +21,8 @@ import (
 //
 // It refuses when someone else changed a redirected function since. The memory
 // of the update is unmapped, unless something in the process still points to
-// it, or the process has too much memory to look through while it is stopped:
-// then Report.Kept says so, and the state is [Kept].
+// it, or that can't be found out: then Report.Kept says so, and the state is
+// [Kept].
 func Revert(ctx context.Context, pid int, id string, opt Options) (*Report, error) {
 	opt.defaults()
 	v := &reverter{pid: pid, opt: opt}
@@ -51,6 +51,7 @@ type reverter struct {
 	session  *ptrace.Session
 	out      *Report
 	attempts int
+	large    bool // it has too much memory to be searched in a stop
 }
 
 func (v *reverter) close() {

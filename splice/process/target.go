@@ -71,7 +71,7 @@ type Report struct {
 	Threads   int         `json:"threads"`  // at the decisive moment
 	Attempts  int         `json:"attempts"` // stops it took to find it
 	Scans     int         `json:"scans"`    // stacks that could only be scanned, not unwound
-	Pause     Nanoseconds `json:"pause_ns"` // of the decisive stop
+	Pause     Nanoseconds `json:"pause_ns"` // of the decisive stop; of a revert the longest since then
 	Kept      string      `json:"kept"`     // of a revert: why memory stays mapped, or ""
 }
 

@@ -13,6 +13,16 @@ extern int (*hook)(int);
 #define PLUS 100
 #endif
 
+#ifdef WORDS
+__attribute__((noinline)) const char *words(void) {
+#ifdef PATCHED
+	return "new words";
+#else
+	return "old words";
+#endif
+}
+#endif
+
 __attribute__((noinline)) int step(int n) {
 #if defined(LEAF)
 	return n * 3 + PLUS;

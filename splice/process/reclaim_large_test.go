@@ -1,0 +1,81 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestBigHeap reverts in a process with more memory than can be searched: what
+// hands out no address of its own needs no search.
+func TestBigHeap(t *testing.T) {
+	for _, c := range []struct {
+		name, step string
+		heap       string // MiB
+		kept       bool
+	}{
+		{"calls nothing", "-DLEAF", "1", false},
+		{"calls nothing, much memory", "-DLEAF", "300", false},
+		{"a string, little memory", "-DLIBC", "1", false},
+		{"a string, much memory", "-DLIBC", "300", false},
+		{"a string, very much memory", "-DLIBC", "1000", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := throwProgram(t, "heap-"+strings.ReplaceAll(c.name, " ", "-"), c.step, "main.c -DHEAP="+c.heap, "", false)
+			v := start(t, b.program)
+			v.ask(1)
+			layout := v.layout()
+			v.apply(v.update(b))
+			v.ask(1)
+			r := v.revert()
+			for range 5 { // a word of a stack that goes away
+				if r.State != Kept || c.kept {
+					break
+				}
+				v.ask(2)
+				r = v.revert()
+			}
+			if (r.State == Kept) != c.kept {
+				t.Fatalf("%+v", r)
+			}
+			if !c.kept && v.layout() != layout {
+				t.Errorf("mappings were\n%sand are\n%s", layout, v.layout())
+			}
+			t.Logf("stopped for %v", r.Pause)
+		})
+	}
+}
+
+// TestMovingPointer never unmaps what a program points to, although the pointer is
+// moved about in a large heap while that is searched.
+func TestMovingPointer(t *testing.T) {
+	b := throwProgram(t, "moving", "-DWORDS", "main.c -DMOVE -DHEAP=200", "-pthread", false)
+	v := start(t, b.program)
+	v.ask(1)
+	v.apply(v.update(b))
+	v.expect("applied", "100:moving|101:new words")
+	tries := 6
+	if testing.Short() {
+		tries = 2
+	}
+	for range tries {
+		if r := v.revert(); r.State != Kept {
+			t.Fatalf("%+v", r)
+		}
+		v.expect("kept", "101:new words")
+	}
+	v.expect("dropped", "102:dropped")
+	r := v.revert()
+	for range 5 {
+		if r.State != Kept {
+			break
+		}
+		v.ask(2)
+		r = v.revert()
+	}
+	if r.State == Kept {
+		t.Errorf("%+v", r)
+	}
+	v.expect("reverted", "100:moving|101:old words|102:dropped")
+}
