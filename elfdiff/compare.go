@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"debug/elf"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -48,11 +47,10 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 	if a, b := pre.File.Machine, post.File.Machine; a != b {
 		return nil, fmt.Errorf("compare: pre is for %v, post for %v", a, b)
 	}
-	d := &Diff{Pre: pre, Post: post, twins: correlate(pre, post), included: make([]bool, len(post.Atoms)), carriesTables: opt.Tables}
-	j := &judge{Diff: d, reported: map[Finding]bool{}, accept: opt.Accept, updates: opt.InPlace, c: newComparer(pre, post, d.twins)}
-	j.index = slices.Repeat([]int32{-1}, len(post.Atoms))
+	d := &Diff{Pre: pre, Post: post, included: make([]bool, len(post.Atoms)), carriesTables: opt.Tables}
+	j := &judge{Diff: d, reported: map[Finding]bool{}, accept: opt.Accept, updates: opt.InPlace}
 	j.missing()
-	j.pairs()
+	j.correlated()
 	j.exceptions()
 	j.entries()
 	j.propagate()

@@ -27,12 +27,19 @@ type correlation struct {
 	single [2][]AtomID
 	// tables are what tables say is used, made when needed.
 	tables [2]*tableUses
+	// scopes are what debug information says of static variables, likewise.
+	scopes [2]map[AtomID]scope
+	// apart are objects whose pairs turned out to be guesses.
+	apart [2]map[AtomID]bool
+	// several are objects of pre that were paired beside others of their stem.
+	several map[AtomID]bool
 }
 
 // correlate pairs what is the same thing in pre and post. Literals stay
 // single, since they are compared by content.
-func correlate(pre, post *Object) twins {
+func correlate(pre, post *Object, apart [2]map[AtomID]bool) *correlation {
 	c := &correlation{
+		apart: apart, several: map[AtomID]bool{},
 		o:    [2]*Object{pre, post},
 		t:    [2][]traits{traitsOf(pre), traitsOf(post)},
 		seed: maphash.MakeSeed(),
@@ -42,16 +49,19 @@ func correlate(pre, post *Object) twins {
 			rule: make([]Rule, len(pre.Atoms)),
 		},
 	}
+	c.numberMates()
 	for _, r := range ladder {
 		c.climb(r)
 	}
 	c.byAlias()
+	c.byScope()
 	c.byUse()
+	c.byFamily()
 	for _, r := range lateLadder {
 		c.climb(r)
 	}
 	c.byOrder()
-	return c.twins
+	return c
 }
 
 func single(n int) []AtomID {
@@ -63,6 +73,9 @@ func single(n int) []AtomID {
 }
 
 func (c *correlation) pair(pre, post AtomID, r Rule) {
+	if c.apart[0][pre] || c.apart[1][post] {
+		return
+	}
 	c.post[pre], c.pre[post], c.rule[pre] = post, pre, r
 }
 
@@ -154,12 +167,17 @@ func (c *correlation) consistent(pre, post AtomID) bool {
 	if !c.t[0][pre].number && !c.t[1][post].number || a.Kind != Data && a.Kind != TLS {
 		return true
 	}
-	users := map[AtomID]bool{}
+	if p, q, ok := c.bothScopes(pre, post); ok {
+		return p == q
+	}
+	users, families := map[AtomID]bool{}, map[string]bool{}
 	for _, u := range c.usedBy(1, post) {
-		users[c.o[1].Atoms[u].root()] = true
+		root := c.o[1].Atoms[u].root()
+		users[root], families[c.family(1, root)] = true, true
 	}
 	for _, u := range c.usedBy(0, pre) {
-		if twin := c.post[c.o[0].Atoms[u].root()]; twin != NoAtom && users[twin] {
+		root := c.o[0].Atoms[u].root()
+		if twin := c.post[root]; twin != NoAtom && users[twin] || families[c.family(0, root)] {
 			return true
 		}
 	}
@@ -292,8 +310,10 @@ func (c *correlation) pairUses(used [2][]AtomID, one bool) {
 			continue
 		}
 		for i := range pre {
-			if c.o[0].Atoms[pre[i]].Size == c.o[1].Atoms[post[i]].Size || one {
+			p, q, known := c.bothScopes(pre[i], post[i])
+			if (c.o[0].Atoms[pre[i]].Size == c.o[1].Atoms[post[i]].Size || one) && (!known || p == q) {
 				c.pair(pre[i], post[i], RuleUse)
+				c.several[pre[i]] = !one
 			}
 		}
 	}

@@ -18,6 +18,7 @@ type Rule string
 //	file      parse (static), which moved to another section
 //	local     parse (static) in a file that was renamed
 //	stem      count.0 and count.3: the only one of that stem in the file
+//	scope     key.1 and key.3: the only ones of that type in one function, by debug information
 //	use       key.1 and key.2 in two functions: paired by who uses them
 //	content   table.0 and table.1: the only ones with that content
 //	place     data without a name: by its place among the nameless of a section
@@ -29,6 +30,7 @@ const (
 	RuleFile    Rule = "file"
 	RuleLocal   Rule = "local"
 	RuleStem    Rule = "stem"
+	RuleScope   Rule = "scope"
 	RuleUse     Rule = "use"
 	RuleContent Rule = "content"
 	RulePlace   Rule = "place"

@@ -63,6 +63,8 @@ func (s *splitter) name(a *Atom, n elfobj.SymbolIndex) {
 	switch {
 	case b == nil && (twin == NoAtom || s.same(twin)), s.isPast(a, b):
 		return
+	case b != nil && s.other(s.Pre, a, s.Pre.symbols[n].Name) == "" && s.other(s.Post, b, s.Pre.symbols[n].Name) == "":
+		return // it shares its place with nothing
 	case b != nil && (b.ID == twin && s.Post.symbols[m].Value == b.Offset || classOf(b) != classOf(a)):
 		return
 	case b != nil && s.harmless(a, n, b, twin):

@@ -17,6 +17,7 @@ type variables struct {
 	// statics are the variables inside functions, read when they are asked for.
 	once    sync.Once
 	statics map[dwarf.Addr]uint64
+	owners  map[uint64]string // the functions that they are in, by their entries
 }
 
 // typeInfo is what an object's debug information says about types and variables.
@@ -69,7 +70,7 @@ func (v *variables) at(place dwarf.Addr) (entry uint64, ok bool) {
 		return entry, true
 	}
 	v.once.Do(func() {
-		v.statics = map[dwarf.Addr]uint64{}
+		v.statics, v.owners = map[dwarf.Addr]uint64{}, map[uint64]string{}
 		for _, f := range v.s.x.Functions {
 			v.readStatics(f)
 		}
@@ -78,27 +79,35 @@ func (v *variables) at(place dwarf.Addr) (entry uint64, ok bool) {
 	return entry, ok
 }
 
-// readStatics finds the static variables of a function.
+// readStatics finds the static variables of a function, and of those that are inlined
+// into it.
 func (v *variables) readStatics(f uint64) {
 	var e dwarf.Entry
 	if !v.s.d.Entry(&e, f) {
 		return
 	}
 	r := dwarf.ChildrenOf(&e)
-	for depth := 1; depth > 0 && r.Next(&e); {
+	of := []uint64{f} // the function that each open list of children is in
+	for len(of) > 0 && r.Next(&e) {
+		inner := of[len(of)-1]
 		switch e.Tag {
 		case dwarf.TagNull:
-			depth--
+			of = of[:len(of)-1]
 			continue
 		case dwarf.TagVariable:
 			if at, ok := e.Place(); ok {
 				v.statics[at] = e.Offset
+				v.owners[e.Offset] = v.s.d.Function(inner).Name
+			}
+		case dwarf.TagInlined:
+			if origin, ok := e.Ref(dwarf.AttrOrigin); ok {
+				inner = origin
 			}
 		}
 		switch {
 		case !e.Children:
 		case e.Tag == dwarf.TagLexicalBlock || e.Tag == dwarf.TagInlined:
-			depth++
+			of = append(of, inner)
 		default:
 			r.Skip(&e)
 		}

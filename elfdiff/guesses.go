@@ -1,0 +1,230 @@
+package elfdiff
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// maxGuesses bounds how often pairs that turned out to be guesses are taken apart.
+const maxGuesses = 4
+
+// correlated pairs the atoms, and compares the pairs. Where a variable was paired with
+// one of several by how functions use it, and nothing that was compared then bears it
+// out, it is left alone: its state must not become that of another.
+func (j *judge) correlated() {
+	apart := [2]map[AtomID]bool{{}, {}}
+	for range maxGuesses {
+		c := correlate(j.Pre, j.Post, apart)
+		j.twins, j.c = c.twins, newComparer(j.Pre, j.Post, c.twins)
+		j.list, j.index = nil, slices.Repeat([]int32{-1}, len(j.Post.Atoms))
+		j.pairs()
+		g := guesser{judge: j, cor: c}
+		if !g.find() {
+			return
+		}
+		for _, id := range g.list {
+			apart[0][id], apart[1][c.post[id]] = true, true
+		}
+	}
+}
+
+// guesser finds pairs of variables that are guesses.
+type guesser struct {
+	*judge
+	cor      *correlation
+	groups   map[rungKey]*numberedGroup // made when needed
+	families [2]map[string]bool         // likewise
+	list     []AtomID
+}
+
+// numberedGroup is the variables of one stem.
+type numberedGroup struct {
+	n    [2]int
+	left [2][]AtomID // those that have no twin
+	// doubt are pairs beside others that no equal function bears out.
+	doubt []AtomID
+}
+
+// find fills the list, and reports whether there is one.
+func (g *guesser) find() bool {
+	for id := range g.Pre.Atoms {
+		if g.cor.rule[id] == RuleUse && g.cor.isState(0, AtomID(id)) && !g.proven(AtomID(id)) {
+			g.group(0, AtomID(id)).doubt = append(g.group(0, AtomID(id)).doubt, AtomID(id))
+		}
+	}
+	for _, group := range g.groups {
+		g.decide(group)
+	}
+	slices.Sort(g.list)
+	return len(g.list) > 0
+}
+
+// proven reports whether a function that uses a variable is the same with it.
+func (g *guesser) proven(pre AtomID) bool {
+	return slices.ContainsFunc(g.cor.usedBy(0, pre), func(u AtomID) bool {
+		twin := g.twins.post[u]
+		return g.Pre.Atoms[u].Kind == Func && twin != NoAtom && g.verdictOn(twin).Status == Same
+	})
+}
+
+func (g *guesser) verdictOn(post AtomID) *Change { return &g.judge.list[g.index[post]] }
+
+// group returns the variables of the stem of one.
+func (g *guesser) group(side int, id AtomID) *numberedGroup {
+	if g.groups == nil {
+		g.groups = map[rungKey]*numberedGroup{}
+		for side := range g.cor.o {
+			of := [2][]AtomID{g.twins.post, g.twins.pre}[side]
+			for i := range g.cor.t[side] {
+				if id := AtomID(i); g.cor.isState(side, id) {
+					x := g.group(side, id)
+					if x.n[side]++; of[id] == NoAtom {
+						x.left[side] = append(x.left[side], id)
+					}
+				}
+			}
+		}
+	}
+	t := &g.cor.t[side][id]
+	key := rungKey{class: t.class, name: t.stem, file: t.file}
+	if g.groups[key] == nil {
+		g.groups[key] = &numberedGroup{}
+	}
+	return g.groups[key]
+}
+
+// maxDoubts bounds how many variables of one stem are looked at.
+const maxDoubts = 64
+
+// decide decides about the doubtful pairs of one stem. Of several in one function all
+// but one have to be used as before. One alone is another where functions are gone, or
+// new, whose variable it may be: what is inlined brings its variables along.
+func (g *guesser) decide(x *numberedGroup) {
+	var several, differ []AtomID
+	for _, id := range x.doubt {
+		switch {
+		case g.cor.several[id]:
+			several = append(several, id)
+		case x.n[0] != x.n[1] && !g.told(id) && g.mayBeInlined(x, id):
+			g.list = append(g.list, id)
+		}
+	}
+	for _, id := range several[:min(len(several), maxDoubts)] {
+		if !slices.Equal(g.cor.instructionsOf(0, id), g.cor.instructionsOf(1, g.twins.post[id])) {
+			differ = append(differ, id)
+		}
+	}
+	if len(differ) > 1 || len(several) > maxDoubts {
+		g.list = append(g.list, several...)
+	}
+}
+
+// told reports whether debug information tells in which function both are.
+func (g *guesser) told(pre AtomID) bool {
+	_, _, known := g.cor.bothScopes(pre, g.twins.post[pre])
+	return known
+}
+
+// mayBeInlined reports whether a variable that has no twin, and begins as one of a pair
+// does, is of static functions that only one side has.
+func (g *guesser) mayBeInlined(x *numberedGroup, pre AtomID) bool {
+	pair := [2]*Atom{&g.Post.Atoms[g.twins.post[pre]], &g.Pre.Atoms[pre]} // of the other side
+	for side := range x.left {
+		for _, id := range x.left[side] {
+			if a := &g.cor.o[side].Atoms[id]; a.Size == pair[side].Size && bytes.Equal(a.Bytes, pair[side].Bytes) && g.onlyIn(side, id) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// onlyIn reports whether only one side has the functions that use a variable, which
+// are static.
+func (g *guesser) onlyIn(side int, id AtomID) bool {
+	any := false
+	for _, u := range g.cor.usedBy(side, id) {
+		f := &g.cor.o[side].Atoms[g.cor.o[side].Atoms[u].root()]
+		if f.Kind != Func {
+			continue
+		}
+		if any = true; !g.cor.o[side].isLocal(f) || g.hasFamily(1-side, g.cor.family(side, f.ID)) {
+			return false
+		}
+	}
+	return any
+}
+
+func (g *guesser) hasFamily(side int, f string) bool {
+	if g.families[side] == nil {
+		g.families[side] = map[string]bool{}
+		for id := range g.cor.o[side].Functions() {
+			g.families[side][g.cor.family(side, id)] = true
+		}
+	}
+	return g.families[side][f]
+}
+
+// instructionsOf lists what the code does with a variable, in order of the text: the
+// operations around each place that names it, without registers.
+func (c *correlation) instructionsOf(side int, id AtomID) []string {
+	var list []string
+	for _, u := range c.usedBy(side, id) {
+		if a := &c.o[side].Atoms[u]; a.Kind == Func {
+			list = appendUses(list, a, id)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// appendUses appends the operations that name a variable, each with the one before it
+// and the two behind it, up to a branch: between them is what becomes of the value.
+func appendUses(list []string, a *Atom, id AtomID) []string {
+	k := cursor{a: a}
+	before := ""
+	open := 0 // how many of the last in the list are not complete
+	left := []int{}
+	for {
+		if ok, err := k.load(); !ok || err != nil {
+			return list
+		}
+		op := operation(&k)
+		for i := range left[:open] {
+			list[len(list)-1-i] += op
+			left[i]--
+		}
+		for open > 0 && left[open-1] <= 0 {
+			open--
+		}
+		if slices.ContainsFunc(k.refs, func(r Ref) bool { return r.Target == id }) {
+			list = append(list, before+op)
+			left = slices.Insert(left[:open], 0, 2)
+			open++
+		}
+		if before = op; op == "" {
+			open = 0
+		}
+		k.advance()
+	}
+}
+
+// operation is an instruction without its operands but immediates; "" for those that
+// end a stretch of code.
+func operation(k *cursor) string {
+	if k.in.Class != amd64.Other || k.in.IsBranch() {
+		return ""
+	}
+	imm := ""
+	if len(k.refs) == 0 {
+		imm = string(k.bytes()[k.in.ImmOff : k.in.ImmOff+k.in.ImmLen])
+	}
+	reg := byte(0) // of groups, in which it says what is done
+	if k.in.ModRMOff > 0 && k.in.ImmLen > 0 {
+		reg = k.bytes()[k.in.ModRMOff] >> 3 & 7
+	}
+	return fmt.Sprintf("%x/%d %x;", k.in.Opcode, reg, imm)
+}

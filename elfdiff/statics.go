@@ -1,0 +1,175 @@
+package elfdiff
+
+import (
+	"slices"
+	"strings"
+)
+
+// A scope is where the source has a static variable, as debug information says.
+type scope struct{ function, typ string }
+
+// numberMates has names count as numbered that only look as if they were not: clang
+// calls the first static variable last of a function f f.last, and others f.last.1, in
+// their order, so that one which is new in front takes the name.
+func (c *correlation) numberMates() {
+	stems := map[string]bool{}
+	for side := range c.t {
+		for i := range c.t[side] {
+			if t := &c.t[side][i]; t.number && t.class != classFunc && t.class != 0 && strings.Contains(t.stem, ".") {
+				stems[t.stem] = true
+			}
+		}
+	}
+	if len(stems) == 0 {
+		return
+	}
+	for side := range c.t {
+		for i := range c.t[side] {
+			if t := &c.t[side][i]; t.class != classFunc && stems[t.name] && !t.global {
+				t.number = true
+			}
+		}
+	}
+}
+
+// family is the function that a function was made of, as one name: parts that were
+// split off, and copies for some arguments, are of one family.
+func (c *correlation) family(side int, f AtomID) string {
+	a := &c.o[side].Atoms[f]
+	if a.Kind != Func {
+		return ""
+	}
+	base, _ := variant(a.Name)
+	return base
+}
+
+// isState reports whether an atom is a numbered variable whose state is more than
+// that of a message.
+func (c *correlation) isState(side int, id AtomID) bool {
+	a, t := &c.o[side].Atoms[id], &c.t[side][id]
+	if !t.number || a.Kind != Data && a.Kind != TLS {
+		return false
+	}
+	_, fresh := freshStems[t.stem]
+	return !fresh && c.o[side].sectionName(a.Section) != onceSection
+}
+
+// bothScopes returns the scopes of a variable of pre and of one of post, where debug
+// information tells both.
+func (c *correlation) bothScopes(pre, post AtomID) (p, q scope, known bool) {
+	if !c.isState(0, pre) || !c.isState(1, post) {
+		return p, q, false
+	}
+	p, ok0 := c.scopeOf(0, pre)
+	q, ok1 := c.scopeOf(1, post)
+	return p, q, ok0 && ok1
+}
+
+// scopeOf returns the scope of a variable; ok is false where it is not told.
+func (c *correlation) scopeOf(side int, id AtomID) (sc scope, ok bool) {
+	if c.scopes[side] == nil {
+		c.scopes[side] = map[AtomID]scope{}
+	}
+	if sc, ok = c.scopes[side][id]; !ok {
+		sc = c.o[side].scopeOf(id)
+		c.scopes[side][id] = sc
+	}
+	return sc, sc.function != "" && sc.typ != ""
+}
+
+func (o *Object) scopeOf(id AtomID) (sc scope) {
+	s, err := o.typeSide()
+	if err != nil {
+		return sc
+	}
+	v := o.variables()
+	entry, ok := v.at(addr(&o.Atoms[id], 0))
+	if !ok {
+		return sc
+	}
+	return scope{v.owners[entry], s.typeText(v.typ(entry))}
+}
+
+// byScope pairs numbered variables that are the only ones of their name and type in
+// one function, by debug information.
+func (c *correlation) byScope() {
+	type scoped struct {
+		rungKey
+		scope
+	}
+	found := map[scoped]candidate{}
+	for side := range c.o {
+		for _, id := range c.alone(side) {
+			if !c.isState(side, id) {
+				continue
+			}
+			sc, ok := c.scopeOf(side, id)
+			if !ok {
+				continue
+			}
+			t := &c.t[side][id]
+			key := scoped{rungKey{class: t.class, name: t.stem, file: t.file}, sc}
+			k := found[key]
+			k.n[side]++
+			k.id[side] = id
+			found[key] = k
+		}
+	}
+	for _, k := range found {
+		if k.n == [2]int32{1, 1} {
+			c.pair(k.id[0], k.id[1], RuleScope)
+		}
+	}
+}
+
+// byFamily pairs numbered variables that are the only ones of their stem that the
+// functions of one family use, where a part was split off on one side.
+func (c *correlation) byFamily() {
+	type used struct {
+		rungKey
+		family string
+	}
+	found := map[used]candidate{}
+	for side := range c.o {
+		for _, id := range c.alone(side) {
+			t := &c.t[side][id]
+			if !c.isState(side, id) {
+				continue
+			}
+			for _, f := range c.familiesOf(side, id) {
+				key := used{rungKey{class: t.class, name: t.stem, file: t.file}, f}
+				k := found[key]
+				k.n[side]++
+				k.id[side] = id
+				found[key] = k
+			}
+		}
+	}
+	var pairs [][2]AtomID
+	var often [2]map[AtomID]int
+	often[0], often[1] = map[AtomID]int{}, map[AtomID]int{}
+	for _, k := range found {
+		if k.n == [2]int32{1, 1} && !slices.Contains(pairs, k.id) {
+			pairs = append(pairs, k.id)
+			often[0][k.id[0]]++
+			often[1][k.id[1]]++
+		}
+	}
+	for _, p := range pairs {
+		if a, b, known := c.bothScopes(p[0], p[1]); often[0][p[0]] == 1 && often[1][p[1]] == 1 && (!known || a == b) {
+			c.pair(p[0], p[1], RuleUse)
+		}
+	}
+}
+
+// familiesOf lists the families of the functions that use a variable.
+func (c *correlation) familiesOf(side int, id AtomID) []string {
+	var list []string
+	for _, u := range c.usedBy(side, id) {
+		if f := c.family(side, c.o[side].Atoms[u].root()); f != "" {
+			list = append(list, f)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
