@@ -80,8 +80,8 @@ func (c *command) undo(ctx context.Context) error {
 	return c.show(r)
 }
 
-func (c *command) showStatus() error {
-	list, err := process.Status(c.pid)
+func (c *command) showStatus(ctx context.Context) error {
+	list, err := process.Status(ctx, c.pid)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, term cli.
 	case c.pid == 0:
 		err = demo(ctx, stdout, term)
 	case c.status:
-		err = c.showStatus()
+		err = c.showStatus(ctx)
 	case c.revert:
 		err = c.undo(ctx)
 	default:

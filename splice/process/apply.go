@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/internal/ptrace"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
@@ -27,7 +28,7 @@ func Apply(ctx context.Context, pid int, u *splice.Update, opt Options) (*Report
 	a := &applier{pid: pid, opt: opt}
 	defer a.close()
 	state := Staged
-	err := a.prepare(u)
+	err := a.prepare(ctx, u)
 	switch {
 	case err != nil:
 	case opt.DryRun:
@@ -44,6 +45,7 @@ func Apply(ctx context.Context, pid int, u *splice.Update, opt Options) (*Report
 // applier is the state of one Apply.
 type applier struct {
 	pid     int
+	id      procfs.ID // of the process that was looked at first
 	opt     Options
 	image   *reloc.Image
 	plan    *plan
@@ -64,12 +66,15 @@ func (a *applier) close() {
 }
 
 // prepare does what needs no stop.
-func (a *applier) prepare(u *splice.Update) error {
+func (a *applier) prepare(ctx context.Context, u *splice.Update) error {
 	var err error
+	if a.id, err = procfs.Identify(a.pid); err != nil {
+		return err
+	}
 	if a.image, err = reloc.OpenProcess(a.pid); err != nil {
 		return err
 	}
-	records, err := findRecords(a.pid, imageMem{a.image})
+	records, err := findRecords(ctx, a.pid, imageMem{a.image})
 	if err != nil {
 		return err
 	}
@@ -104,7 +109,7 @@ func inUseAlready(records []*record, mem readerAt, id string) error {
 		if r.ID != id {
 			continue
 		}
-		switch st, _ := r.state(mem, records); st {
+		switch st, _ := r.state(mem); st {
 		case Applied, Staged:
 			return splice.Refuse(splice.CodeApplied, "", "", r.Start, "the process has it in state %q", st)
 		}
@@ -126,7 +131,7 @@ func (a *applier) place() error {
 
 // run attaches, maps, writes, and commits.
 func (a *applier) run(ctx context.Context) (err error) {
-	a.session, err = ptrace.Seize(ctx, a.pid, ptrace.Options{StopTimeout: a.opt.StopTimeout})
+	a.session, err = seize(ctx, a.id, &a.opt)
 	if err != nil {
 		return err
 	}
@@ -318,7 +323,7 @@ func (a *applier) unmap() error {
 			return nil, err
 		}
 		defer a.session.Resume()
-		if st, d := a.plan.rec.state(a.session.Mem(), nil); st == Applied || st == Staged {
+		if st, d := a.plan.rec.state(a.session.Mem()); st == Applied || st == Staged {
 			return nil, fmt.Errorf("redirections lead to it (%s)", st)
 		} else if st == Foreign {
 			a.opt.Logger.Debug("changed meanwhile", "function", d.Function)

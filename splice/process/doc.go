@@ -79,6 +79,16 @@
 // large enough for a jump of 14 bytes: make one update for the program and one
 // for each library. 64-bit programs on Linux x86-64 only.
 //
+// # Bounds
+//
+// What a process says about itself is read with the context of the call: records
+// of updates have 64 MiB together at most, one has 16, and they are looked for in
+// 16 GiB of private, anonymous, read-only memory at most, page by page. A process
+// that has more is refused with splice.CodeDamaged. Time is linear in these, and
+// memory is at most 64 MB and eight times what is read. Between the moment at which
+// a process is looked at and that at which it is stopped it may end, and another
+// one get its ID: the start time tells, and the other is refused with [CodeGone].
+//
 // # Trust
 //
 // Whoever may trace a process may already do everything to it; the package

@@ -48,7 +48,7 @@ func ExampleApply() {
 // List what a process holds, and undo the update that was applied last.
 func ExampleRevert() {
 	const pid = 1 << 22 // more than the kernel gives
-	list, err := process.Status(pid)
+	list, err := process.Status(context.Background(), pid)
 	if err != nil {
 		fmt.Println(errors.Is(err, splice.ErrRefused))
 		return

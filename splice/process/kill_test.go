@@ -86,7 +86,7 @@ func TestKill(t *testing.T) {
 		if strings.HasPrefix(line, "old") {
 			old++
 		}
-		st, err := Status(v.pid)
+		st, err := Status(context.Background(), v.pid)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +97,7 @@ func TestKill(t *testing.T) {
 			if r, err := Revert(context.Background(), v.pid, "", Options{}); err != nil || i > 20 {
 				t.Fatalf("kill %d: %+v, %v", n, r, err)
 			}
-			if st, err = Status(v.pid); err != nil {
+			if st, err = Status(context.Background(), v.pid); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -94,7 +94,7 @@ func runPatch(t *testing.T, c config, p patch) {
 		t.Errorf("report: %+v", r)
 	}
 	v.expect("after", p.after)
-	if st, err := Status(v.pid); err != nil || len(st) != 1 || st[0].State != Applied || st[0].ID != u.ID() {
+	if st, err := Status(context.Background(), v.pid); err != nil || len(st) != 1 || st[0].State != Applied || st[0].ID != u.ID() {
 		t.Errorf("status: %+v, %v", st, err)
 	}
 	back := v.revert()

@@ -60,7 +60,7 @@ func TestForeign(t *testing.T) {
 	code, layout := v.code(), v.layout()
 	_, err = Revert(context.Background(), v.pid, "", Options{})
 	checkRefusal(t, err, splice.CodeRedirected)
-	if st, err := Status(v.pid); err != nil || len(st) != 1 || st[0].State != Foreign {
+	if st, err := Status(context.Background(), v.pid); err != nil || len(st) != 1 || st[0].State != Foreign {
 		t.Errorf("status %+v, %v", st, err)
 	}
 	if v.layout() != layout || !maps.Equal(code, v.code()) {
@@ -121,7 +121,7 @@ func TestKeptAndAgain(t *testing.T) {
 	}
 	v.expect("reverted", "2:sum 16")
 	v.apply(u)
-	st, err := Status(v.pid)
+	st, err := Status(context.Background(), v.pid)
 	if err != nil || len(st) != 4 {
 		t.Fatalf("%+v, %v", st, err)
 	}
@@ -177,7 +177,7 @@ func TestEnds(t *testing.T) {
 			checkRefusal(t, err, tt.want)
 		})
 	}
-	_, err := Status(1 << 22)
+	_, err := Status(context.Background(), 1<<22)
 	checkRefusal(t, err, CodeGone)
 }
 

@@ -43,6 +43,8 @@ type record struct {
 	// Sealed says that the update hands out no address of its own, so that a
 	// pointer to it can only be in registers and on the stacks of threads.
 	Sealed bool `json:"sealed,omitempty"`
+
+	jumps jumpTable // of all records of the process; nil for one of our own
 }
 
 // recordRedirect is one redirection, with all the forms that its trampoline
@@ -97,6 +99,8 @@ const (
 	recordHead   = 16 + 8 + sha256.Size
 	// maxRecord bounds what is read of a process on its own word.
 	maxRecord = 16 << 20
+	// maxRecords bounds that for all records of a process together.
+	maxRecords = 4 * maxRecord
 	// maxEscape bounds a name, in bytes.
 	maxEscape = 256
 )
@@ -119,8 +123,8 @@ type readerAt interface {
 }
 
 // readRecord reads the record at addr, which has to lie in a mapping that ends
-// at limit. ok is false when there is none.
-func readRecord(mem readerAt, addr, limit uint64) (r *record, ok bool, err error) {
+// at limit. ok is false when there is none. Its bytes are taken from room.
+func readRecord(mem readerAt, addr, limit uint64, room *uint64) (r *record, ok bool, err error) {
 	var head [recordHead]byte
 	if limit-addr < recordHead {
 		return nil, false, nil
@@ -135,6 +139,10 @@ func readRecord(mem readerAt, addr, limit uint64) (r *record, ok bool, err error
 	if n > maxRecord || n > limit-addr-recordHead {
 		return nil, false, damaged("a record of %#x bytes in a mapping of %#x", n, limit-addr)
 	}
+	if n > *room {
+		return nil, false, damaged("what looks like records of updates has more than %d bytes", maxRecords)
+	}
+	*room -= n
 	body := make([]byte, n)
 	if _, err := mem.ReadAddr(body, addr+recordHead); err != nil {
 		return nil, false, damaged("%v", err)
@@ -251,43 +259,4 @@ func (r *record) checkMaps(maps []procfs.Mapping) error {
 		last = end
 	}
 	return nil
-}
-
-// maxProbe bounds the pages of one mapping that are looked at.
-const maxProbe = 1 << 20
-
-// findRecords returns the records in a process, in ascending order of their
-// addresses. They stand at the start of a page of private, anonymous,
-// read-only memory.
-func findRecords(pid int, mem readerAt) ([]*record, error) {
-	maps, err := procfs.Maps(pid)
-	if err != nil {
-		return nil, err
-	}
-	var found []*record
-	for i := range maps {
-		m := &maps[i]
-		if m.IsFile() || m.Path != "" || m.Perm != procfs.Read {
-			continue
-		}
-		end := min(m.End, m.Start+maxProbe*splice.PageSize)
-		for at := m.Start; at < end; {
-			r, ok, err := readRecord(mem, at, m.End)
-			if ok {
-				if bad := r.checkMaps(maps); bad != nil {
-					r, err = nil, splice.Refuse(splice.CodeDamaged, "", "", at, "%v", bad)
-				}
-			}
-			if err != nil {
-				return nil, err
-			}
-			if r == nil {
-				at += splice.PageSize
-				continue
-			}
-			found = append(found, r)
-			at = max(at+splice.PageSize, min(r.End, m.End))
-		}
-	}
-	return found, nil
 }

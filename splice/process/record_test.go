@@ -141,7 +141,7 @@ func TestForgedRecord(t *testing.T) {
 			began := time.Now()
 			_, err = Revert(context.Background(), v.pid, "", Options{})
 			checkRefusal(t, err, tt.want)
-			if _, err := Status(v.pid); err != nil && !errors.Is(err, splice.ErrRefused) {
+			if _, err := Status(context.Background(), v.pid); err != nil && !errors.Is(err, splice.ErrRefused) {
 				t.Error(err)
 			}
 			if d := time.Since(began); d > 5*time.Second {
@@ -185,14 +185,15 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"redirects":[{},{},{}]}`))
 	f.Add([]byte(`{"format":1,"start":4096,"end":8192,"frames":[[0,18446744073709551615]]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		mem := memoryAt{4096, sealed(body)}
-		r, ok, err := readRecord(mem, 4096, 4096+uint64(len(mem.bytes)))
+		mem, room := memoryAt{4096, sealed(body)}, uint64(maxRecords)
+		r, ok, err := readRecord(mem, 4096, 4096+uint64(len(mem.bytes)), &room)
 		if ok != (r != nil) || ok && err != nil {
 			t.Fatalf("%v %v %v", r, ok, err)
 		}
 		if ok {
 			r.report(1, Applied)
-			r.state(mem, []*record{r})
+			r.jumps = newJumpTable([]*record{r})
+			r.state(mem)
 			r.checkMaps(nil)
 		}
 	})

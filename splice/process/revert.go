@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/internal/ptrace"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
@@ -27,7 +28,7 @@ func Revert(ctx context.Context, pid int, id string, opt Options) (*Report, erro
 	opt.defaults()
 	v := &reverter{pid: pid, opt: opt}
 	defer v.close()
-	err := v.prepare(id)
+	err := v.prepare(ctx, id)
 	switch {
 	case err != nil:
 	case opt.DryRun:
@@ -43,6 +44,7 @@ func Revert(ctx context.Context, pid int, id string, opt Options) (*Report, erro
 
 type reverter struct {
 	pid      int
+	id       procfs.ID // of the process that was looked at first
 	opt      Options
 	image    *reloc.Image
 	rec      *record
@@ -65,20 +67,23 @@ func (v *reverter) close() {
 
 // prepare finds the record, and checks what can be checked while the process
 // runs.
-func (v *reverter) prepare(id string) error {
+func (v *reverter) prepare(ctx context.Context, id string) error {
 	var err error
+	if v.id, err = procfs.Identify(v.pid); err != nil {
+		return err
+	}
 	if v.image, err = reloc.OpenProcess(v.pid); err != nil {
 		return err
 	}
 	mem := imageMem{v.image}
-	records, err := findRecords(v.pid, mem)
+	records, err := findRecords(ctx, v.pid, mem)
 	if err != nil {
 		return err
 	}
 	if v.rec, err = pick(records, mem, id); err != nil {
 		return err
 	}
-	if st, d := v.rec.state(mem, records); st == Foreign {
+	if st, d := v.rec.state(mem); st == Foreign {
 		return foreign(d)
 	}
 	v.records = records
@@ -117,7 +122,7 @@ func pick(records []*record, mem readerAt, id string) (*record, error) {
 		if id != "" && r.ID != id && (len(id) < 8 || !strings.HasPrefix(r.ID, id)) {
 			continue
 		}
-		st, _ := r.state(mem, records)
+		st, _ := r.state(mem)
 		if n := ranks[st]; n > rank || n == rank && r.Time >= best.Time {
 			best, rank = r, n
 		}
@@ -133,7 +138,7 @@ func foreign(d *recordRedirect) error {
 }
 
 func (v *reverter) run(ctx context.Context) (err error) {
-	v.session, err = ptrace.Seize(ctx, v.pid, ptrace.Options{StopTimeout: v.opt.StopTimeout})
+	v.session, err = seize(ctx, v.id, &v.opt)
 	if err != nil {
 		return err
 	}
@@ -151,7 +156,7 @@ func (v *reverter) try(ctx context.Context) ([]Blocker, error) {
 	}
 	defer func() { v.session.Resume(); v.out.Pause = v.session.Stats().LastPause }()
 	mem := v.session.Mem()
-	st, d := v.rec.state(mem, v.records)
+	st, d := v.rec.state(mem)
 	if st == Foreign {
 		return nil, foreign(d)
 	}
@@ -190,7 +195,7 @@ func restore(mem *ptrace.Mem, r *record, st State) error {
 // state reads off the redirected functions what became of the update; of
 // Foreign it returns the first that someone else changed. Another update of
 // ours may redirect a function now, when this one was reverted before.
-func (r *record) state(mem readerAt, all []*record) (State, *recordRedirect) {
+func (r *record) state(mem readerAt) (State, *recordRedirect) {
 	applied, old := 0, 0
 	for i := range r.Redirects {
 		d := &r.Redirects[i]
@@ -199,7 +204,7 @@ func (r *record) state(mem readerAt, all []*record) (State, *recordRedirect) {
 			return Foreign, d
 		}
 		switch {
-		case bytes.Equal(b, d.Orig), r.superseded(d, b, all):
+		case bytes.Equal(b, d.Orig), r.superseded(d, b):
 			old++
 		case bytes.Equal(b, d.Direct):
 			applied++
@@ -218,21 +223,4 @@ func (r *record) state(mem readerAt, all []*record) (State, *recordRedirect) {
 		return Kept, nil
 	}
 	return Staged, nil
-}
-
-// superseded reports whether b, which stands where d was, is the redirection of
-// another update: that one was applied when this one was reverted.
-func (r *record) superseded(d *recordRedirect, b []byte, all []*record) bool {
-	for _, o := range all {
-		if o == r {
-			continue
-		}
-		for i := range o.Redirects {
-			e := &o.Redirects[i]
-			if e.At == d.At && bytes.Equal(e.Orig, d.Orig) && (bytes.Equal(b, e.Direct) || bytes.Equal(b, e.Staged)) {
-				return true
-			}
-		}
-	}
-	return false
 }

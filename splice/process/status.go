@@ -4,6 +4,7 @@ package process
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -13,22 +14,26 @@ import (
 )
 
 // Status lists the updates that a process holds, by the time they were
-// applied.
-func Status(pid int) ([]Report, error) {
+// applied. It takes time that is linear in the process's private, anonymous,
+// read-only memory, where the records of updates are, and stops when ctx is done.
+//
+// A process in which these are damaged, or that has more than 16 GiB of such memory
+// or 64 MiB of records, is refused with [splice.CodeDamaged].
+func Status(ctx context.Context, pid int) ([]Report, error) {
 	img, err := reloc.OpenProcess(pid)
 	if err != nil {
 		return nil, fmt.Errorf("status of process %d: %w", pid, explain(err))
 	}
 	defer img.Close()
 	mem := imageMem{img}
-	records, err := findRecords(pid, mem)
+	records, err := findRecords(ctx, pid, mem)
 	if err != nil {
 		return nil, fmt.Errorf("status of process %d: %w", pid, explain(err))
 	}
 	slices.SortFunc(records, func(a, b *record) int { return cmp.Compare(a.Time, b.Time) })
 	out := make([]Report, 0, len(records))
 	for _, r := range records {
-		st, _ := r.state(mem, records)
+		st, _ := r.state(mem)
 		out = append(out, *r.report(pid, st))
 	}
 	return out, nil

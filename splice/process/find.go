@@ -1,0 +1,136 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"context"
+
+	"github.com/gosplice/gosplice/internal/procfs"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// maxProbe bounds the pages of a process that are looked at: 16 GiB of private,
+// anonymous, read-only memory, which takes a few seconds.
+const maxProbe = 4 << 20
+
+// probesPerCheck is how many pages are looked at between two looks at the context.
+const probesPerCheck = 1 << 12
+
+// findRecords returns the records in a process, in ascending order of their
+// addresses. They stand at the start of a page of private, anonymous,
+// read-only memory.
+//
+// Time is linear in such memory. A process that has more of it than maxProbe, or
+// more bytes of records than maxRecords, is refused with [splice.CodeDamaged].
+func findRecords(ctx context.Context, pid int, mem readerAt) ([]*record, error) {
+	maps, err := procfs.Maps(pid)
+	if err != nil {
+		return nil, err
+	}
+	f := &finder{ctx: ctx, mem: mem, maps: maps, room: maxRecords, probes: maxProbe}
+	for i := range maps {
+		m := &maps[i]
+		if m.IsFile() || m.Path != "" || m.Perm != procfs.Read {
+			continue
+		}
+		if err := f.mapping(m); err != nil {
+			return nil, err
+		}
+	}
+	jumps := newJumpTable(f.found)
+	for _, r := range f.found {
+		r.jumps = jumps
+	}
+	return f.found, nil
+}
+
+// finder looks for records.
+type finder struct {
+	ctx    context.Context
+	mem    readerAt
+	maps   []procfs.Mapping
+	room   uint64 // bytes of records that may still be read
+	probes int    // pages that may still be looked at
+	found  []*record
+}
+
+// mapping looks at each page of one mapping.
+func (f *finder) mapping(m *procfs.Mapping) error {
+	for at := m.Start; at < m.End; {
+		if f.probes--; f.probes < 0 {
+			return splice.Refuse(splice.CodeDamaged, "", "", at, "more than %d pages of read-only memory may hold records of updates", maxProbe)
+		}
+		if f.probes%probesPerCheck == 0 {
+			if err := f.ctx.Err(); err != nil {
+				return err
+			}
+		}
+		r, err := f.record(m, at)
+		if err != nil {
+			return err
+		}
+		if r == nil {
+			at += splice.PageSize
+			continue
+		}
+		f.found = append(f.found, r)
+		at = max(at+splice.PageSize, min(r.End, m.End))
+	}
+	return nil
+}
+
+// record reads the record at a page, or nil.
+func (f *finder) record(m *procfs.Mapping, at uint64) (*record, error) {
+	before := f.room
+	r, ok, err := readRecord(f.mem, at, m.End, &f.room)
+	if f.room != before { // megabytes were read
+		if err := f.ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	if err != nil || !ok {
+		return nil, err
+	}
+	if err := r.checkMaps(f.maps); err != nil {
+		return nil, splice.Refuse(splice.CodeDamaged, "", "", at, "%v", err)
+	}
+	return r, nil
+}
+
+// A jumpTable says which records write which bytes over what.
+type jumpTable map[jumpKey][]*record
+
+// jumpKey is a redirection as it stands in the code.
+type jumpKey struct {
+	at         uint64
+	orig, code string
+}
+
+// newJumpTable notes the jumps of all records: for each no more than two, which is
+// what it takes to tell whether another one has it.
+func newJumpTable(records []*record) jumpTable {
+	t := jumpTable{}
+	for _, r := range records {
+		for i := range r.Redirects {
+			d := &r.Redirects[i]
+			for _, code := range [][]byte{d.Direct, d.Staged} {
+				k := jumpKey{d.At, string(d.Orig), string(code)}
+				if list := t[k]; len(list) == 0 || len(list) == 1 && list[0] != r {
+					t[k] = append(list, r)
+				}
+			}
+		}
+	}
+	return t
+}
+
+// superseded reports whether b, which stands where d was, is the redirection of
+// another update: that one was applied when this one was reverted.
+func (r *record) superseded(d *recordRedirect, b []byte) bool {
+	for _, o := range r.jumps[jumpKey{d.At, string(d.Orig), string(b)}] {
+		if o != r {
+			return true
+		}
+	}
+	return false
+}
