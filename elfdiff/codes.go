@@ -5,8 +5,12 @@ import (
 	"strings"
 )
 
-// Code names a kind of finding or refusal. Codes are stable.
+// Code names a kind of finding or refusal. Codes are stable. A code is an error, so
+// that errors.Is finds it in a refusal.
 type Code string
+
+// Error returns the code itself.
+func (c Code) Error() string { return string(c) }
 
 // What can't be carried. Those of severity [NeedsJudgement] can be accepted.
 const (

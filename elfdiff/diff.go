@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/visible"
 )
 
 // Status is the verdict on one function or data object.
@@ -77,7 +78,7 @@ func (r Reason) String() string {
 	if r.Detail != "" {
 		s += ": " + r.Detail
 	}
-	return s
+	return visible.Text(s)
 }
 
 // Change is the verdict on one function or data object.

@@ -51,7 +51,7 @@ type External struct {
 func (x *Extracted) WriteTo(w io.Writer) (int64, error) { return x.Spec.WriteTo(w) }
 
 // Extract makes the object that carries the changes of d. It fails with a
-// [*RefusedError] when d has refusals.
+// [*RefusedError] when d has refusals, and with [ErrDamaged] where post makes no sense.
 //
 // A call from carried code to a changed function goes to the new one. The
 // address of a changed function, where it is not called, stays that of the old
@@ -257,7 +257,7 @@ func (x *extraction) finish() (*Extracted, error) {
 	}
 	spec, err := x.b.Spec()
 	if err != nil {
-		return nil, fmt.Errorf("extract: %w", err)
+		return nil, nameError(fmt.Errorf("extract: %w", err))
 	}
 	out.Spec = spec
 	slices.SortFunc(out.Externals, func(a, b External) int { return cmp.Compare(a.Symbol, b.Symbol) })

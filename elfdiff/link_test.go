@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/testenv"
 )
 
@@ -53,7 +53,7 @@ func testLinked(t *testing.T, f fixture, b build) {
 		t.Skip(err) // by design for some options
 	}
 	out, open := filepath.Join(dir, "out.o"), filepath.Join(dir, "open.o")
-	if err := elfobj.WriteFile(out, x); err != nil {
+	if err := files.Write(out, x); err != nil {
 		t.Fatal(err)
 	}
 	// the statics of pre become visible, as a splice target makes them

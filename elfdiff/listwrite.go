@@ -2,9 +2,12 @@ package elfdiff
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"unicode/utf8"
+
+	"github.com/gosplice/gosplice/internal/visible"
 )
 
 // ListingOptions adjusts how a listing is written. The zero value writes all
@@ -15,7 +18,10 @@ type ListingOptions struct {
 	// means all lines; -1 means none.
 	Context int
 	Color   bool // mark differences with ANSI escapes as well as signs
-	Indent  string
+	// Escape is what these escapes begin with; "" means ESC. Text that is not the
+	// listing's own has none: control characters in names are made visible.
+	Escape string
+	Indent string
 }
 
 const (
@@ -45,7 +51,7 @@ func WriteLines(w io.Writer, lines []Line, opt ListingOptions) error {
 	}
 	column := (max(width, minWidth) - utf8.RuneCountInString(opt.Indent) - 3) / 2
 	out := bufio.NewWriter(w)
-	shown := visible(lines, opt.Context)
+	shown := inContext(lines, opt.Context)
 	for i := 0; i < len(lines); i++ {
 		if !shown[i] {
 			n := i
@@ -61,8 +67,8 @@ func WriteLines(w io.Writer, lines []Line, opt ListingOptions) error {
 	return out.Flush()
 }
 
-// visible says which lines are within the context of a difference.
-func visible(lines []Line, context int) []bool {
+// inContext says which lines are within the context of a difference.
+func inContext(lines []Line, context int) []bool {
 	shown := make([]bool, len(lines))
 	next := 0 // lines before it are decided
 	for i := range lines {
@@ -82,7 +88,8 @@ func writeLine(w *bufio.Writer, l *Line, column int, opt ListingOptions) {
 	right := side(l.Post, l.PostOffset, l.Mark == LinePre || l.Mark == LineCut && l.Post == "", column)
 	on, off := "", ""
 	if opt.Color && int(l.Mark) < len(markColors) && markColors[l.Mark] != "" {
-		on, off = "\x1b["+markColors[l.Mark]+"m", "\x1b[0m"
+		esc := cmp.Or(opt.Escape, "\x1b")
+		on, off = esc+"["+markColors[l.Mark]+"m", esc+"[0m"
 	}
 	pad := column - utf8.RuneCountInString(left)
 	line := fmt.Sprintf("%s%s%*s %s %s", opt.Indent, left, pad, "", l.Mark, right)
@@ -97,7 +104,7 @@ func side(text string, off uint64, empty bool, column int) string {
 	if empty {
 		return ""
 	}
-	s := fmt.Sprintf("%*x %s", offsetWidth, off, text)
+	s := fmt.Sprintf("%*x %s", offsetWidth, off, visible.Text(text))
 	if utf8.RuneCountInString(s) <= column {
 		return s
 	}

@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"bytes"
 	"debug/elf"
+	"errors"
 	"fmt"
 	"io"
 
@@ -14,12 +15,16 @@ import (
 func Open(path string) (*Object, error) {
 	f, err := elfobj.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nameError(err)
 	}
 	o, err := newObject(f)
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		var says *FormatError // the path
+		if !errors.As(err, &says) {
+			err = fmt.Errorf("%s: %w", path, err)
+		}
+		return nil, nameError(err)
 	}
 	o.name = path
 	return o, nil
@@ -27,9 +32,9 @@ func Open(path string) (*Object, error) {
 
 // NewObject reads a relocatable object (ET_REL for x86-64, gABI chapter 4)
 // from r, to its end. The memory it takes is bounded by a small multiple of
-// what r yields. It fails with an error that wraps an elfobj.FormatError when
-// the object is damaged, and with [ErrNotRelocatable] when it is a program or
-// a library.
+// what r yields. An error about what it says is [ErrNotELF], [ErrMachine],
+// [ErrDamaged], or, for a program or a library, [ErrNotRelocatable]. A [*FormatError]
+// has the place.
 func NewObject(r io.ReaderAt) (*Object, error) {
 	b, err := readAll(r)
 	if err != nil {
@@ -37,9 +42,10 @@ func NewObject(r io.ReaderAt) (*Object, error) {
 	}
 	f, err := elfobj.Parse(b)
 	if err != nil {
-		return nil, err
+		return nil, nameError(err)
 	}
-	return newObject(f)
+	o, err := newObject(f)
+	return o, nameError(err)
 }
 
 // readAll reads r to its end, in one go when it is in memory.
@@ -55,9 +61,23 @@ func readAll(r io.ReaderAt) ([]byte, error) {
 	return b, nil
 }
 
+// checkAlignment checks that sections in memory are aligned to a power of two (gABI
+// "Section Header", sh_addralign).
+func checkAlignment(f *elfobj.File) error {
+	for _, s := range f.Sections {
+		if n := s.Addralign; s.Flags&elf.SHF_ALLOC != 0 && n&(n-1) != 0 {
+			return &FormatError{File: f.Name, Section: s.Name, Offset: s.Offset, Msg: fmt.Sprintf("alignment %#x is not a power of two", n)}
+		}
+	}
+	return nil
+}
+
 func newObject(f *elfobj.File) (*Object, error) {
 	if f.Type != elf.ET_REL {
 		return nil, fmt.Errorf("%w: it is %v", ErrNotRelocatable, f.Type)
+	}
+	if err := checkAlignment(f); err != nil {
+		return nil, err
 	}
 	syms, err := f.Symbols()
 	if err != nil {

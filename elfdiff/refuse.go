@@ -3,15 +3,14 @@ package elfdiff
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/visible"
 )
 
-// ErrNotRelocatable is returned for an ELF file that a linker has finished
-// with: only relocatable objects (.o) can be compared.
-var ErrNotRelocatable = errors.New("not a relocatable object")
-
 // ErrRefused is what [Extract] returns, wrapped in a [*RefusedError], when a
-// change can't be carried.
+// change can't be carried. It is the one of package splice too.
 var ErrRefused = errors.New("refused")
 
 // A Finding is something that a person should know about a diff.
@@ -30,7 +29,8 @@ type Finding struct {
 	Accepted bool `json:"accepted"`
 }
 
-// String returns the finding on one line, without the hint.
+// String returns the finding on one line, without the hint. Control characters are
+// made visible.
 func (f Finding) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: ", f.Code)
@@ -44,7 +44,7 @@ func (f Finding) String() string {
 	if f.Accepted {
 		b.WriteString(" [accepted]")
 	}
-	return b.String()
+	return visible.Text(b.String())
 }
 
 // A Refusal is a reason why a change can't be carried: not at all, or not until
@@ -53,6 +53,9 @@ type Refusal struct{ Finding }
 
 // Error returns the refusal on one line.
 func (r *Refusal) Error() string { return r.String() }
+
+// Is makes the refusal an [ErrRefused], and its [Code].
+func (r *Refusal) Is(target error) bool { return target == ErrRefused || target == r.Code }
 
 // RefusedError lists all the refusals of a diff. It is [ErrRefused].
 type RefusedError struct{ Refusals []Refusal }
@@ -66,8 +69,10 @@ func (e *RefusedError) Error() string {
 	return s
 }
 
-// Is makes the error an [ErrRefused].
-func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
+// Is makes the error an [ErrRefused], and the [Code] of each of its refusals.
+func (e *RefusedError) Is(target error) bool {
+	return target == ErrRefused || slices.ContainsFunc(e.Refusals, func(r Refusal) bool { return target == r.Code })
+}
 
 // finding makes a finding about a place in an atom of the object.
 func (o *Object) finding(code Code, id AtomID, off uint64, format string, args ...any) Finding {

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gosplice/gosplice/internal/errname"
 	"github.com/gosplice/gosplice/internal/kernel"
 )
 
@@ -191,7 +192,7 @@ func (a *auditor) prepare() error {
 	}
 	main := &a.run.modules[0]
 	if main.BuildID != nil && !bytes.Equal(id, main.BuildID) {
-		return fmt.Errorf("the kernel that runs has build-id %x, and %s has %x", main.BuildID, a.file.Path, id)
+		return errname.As(fmt.Errorf("the kernel that runs has build-id %x, and %s has %x", main.BuildID, a.file.Path, id), ErrOtherBuild)
 	}
 	a.bias = main.Bias
 	layout, err := a.file.Layout()

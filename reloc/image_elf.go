@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/errname"
 )
 
 // OpenELF opens an executable or a shared object (ET_EXEC, ET_DYN) at its link
@@ -19,24 +20,33 @@ import (
 // against symbols that the file defines itself.
 //
 // Relocatable objects have no addresses; for them, and for files that are
-// damaged, the error wraps *elfobj.FormatError or errors.ErrUnsupported and
-// names the file.
+// damaged, the error wraps errors.ErrUnsupported or one of those that package elfdiff
+// has for files, and names the file.
 func OpenELF(path string) (*Image, error) {
 	f, err := elfobj.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nameError(err)
 	}
 	img, err := newELF(f, path)
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nameError(withPath(path, err))
 	}
 	return img, nil
 }
 
+// withPath adds the path of a file to an error that does not say it.
+func withPath(path string, err error) error {
+	var says *elfobj.FormatError
+	if errors.As(err, &says) && says.File != "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
 func newELF(f *elfobj.File, path string) (*Image, error) {
 	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
-		return nil, fmt.Errorf("%v is no image: %w", f.Type, errors.ErrUnsupported)
+		return nil, errname.As(fmt.Errorf("%v is no image", f.Type), errors.ErrUnsupported)
 	}
 	if err := hasCode(f); err != nil {
 		return nil, err

@@ -12,6 +12,8 @@ import (
 	"github.com/gosplice/gosplice/internal/bzimage"
 	"github.com/gosplice/gosplice/internal/decompress"
 	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/errname"
+	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/kallsyms"
 )
 
@@ -28,17 +30,17 @@ import (
 // Symbols of kallsyms have the distance to the next address as size, filler
 // included, and labels in code look like functions.
 //
-// A file of another kind is an error that wraps errors.ErrUnsupported,
-// *elfobj.FormatError or *bzimage.Error.
+// A file of another kind is an error that wraps [ErrNotKernel],
+// errors.ErrUnsupported or one of those that package elfdiff has for files.
 func OpenKernel(path string) (*Image, error) {
-	fd, err := os.Open(path)
+	fd, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	img, err := openKernelFile(fd, path)
 	if err != nil {
 		fd.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nameError(withPath(path, err))
 	}
 	return img, nil
 }
@@ -48,9 +50,6 @@ func openKernelFile(fd *os.File, path string) (*Image, error) {
 	st, err := fd.Stat()
 	if err != nil {
 		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("not a regular file: %w", errors.ErrUnsupported)
 	}
 	f, packed, err := kernelFile(fd, st.Size())
 	if err != nil {
@@ -106,7 +105,7 @@ func kernelFile(r io.ReaderAt, size int64) (f *elfobj.File, packed bool, err err
 // newKernel makes an image of a vmlinux.
 func newKernel(f *elfobj.File, path string) (*Image, error) {
 	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
-		return nil, fmt.Errorf("%v is no kernel: %w", f.Type, errors.ErrUnsupported)
+		return nil, errname.As(fmt.Errorf("%v is no kernel", f.Type), ErrNotKernel)
 	}
 	if err := hasCode(f); err != nil {
 		return nil, err
@@ -137,7 +136,7 @@ func newKernel(f *elfobj.File, path string) (*Image, error) {
 func hasCode(f *elfobj.File) error {
 	for _, s := range f.Sections {
 		if s.Type == elf.SHT_NOBITS && s.Flags&elf.SHF_EXECINSTR != 0 && s.Size > 0 {
-			return fmt.Errorf("section %s: its code is not in the file, which holds debug information only: %w", s.Name, errors.ErrUnsupported)
+			return errname.As(fmt.Errorf("section %s: its code is not in the file, which holds debug information only", s.Name), errors.ErrUnsupported)
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/bzimage"
 	"github.com/gosplice/gosplice/internal/decompress"
+	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/kallsyms"
 )
 
@@ -26,7 +27,7 @@ type symbolFile struct {
 // readSymbolFile reads the symbols of a kernel from its vmlinux or vmlinuz, or
 // from a text like System.map or /proc/kallsyms. Modules in a text are left out.
 func readSymbolFile(path string) (*symbolFile, error) {
-	fd, err := os.Open(path)
+	fd, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -185,14 +186,14 @@ const maxDumpSearch = 1 << 30
 //
 // Memory of something else than a kernel is for [NewImage].
 func OpenDump(path string, d Dump) (*Image, error) {
-	fd, err := os.Open(path)
+	fd, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	img, err := openDump(fd, path, d)
 	if err != nil {
 		fd.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nameError(withPath(path, err))
 	}
 	img.closers = append(img.closers, fd)
 	return img, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/decompress"
 	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/files"
 )
 
 // DefaultModuleBase is where [OpenModule] lays out a module that was given no
@@ -49,17 +50,17 @@ type ModuleOptions struct {
 // keep the order of the module's symbol table in [Symbol.Index], which is what
 // livepatch counts (see [Image.SymPos]).
 //
-// Errors about the file wrap *elfobj.FormatError or errors.ErrUnsupported, and
-// name the file.
+// Errors about the file wrap errors.ErrUnsupported or one of those that package
+// elfdiff has for files, and name the file.
 func OpenModule(path string, opt ModuleOptions) (*Image, error) {
 	f, closer, err := openModuleFile(path)
 	if err != nil {
-		return nil, err
+		return nil, nameError(err)
 	}
 	defer closer.Close()
 	img, err := newModule(f, path, opt)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nameError(withPath(path, err))
 	}
 	return img, nil
 }
@@ -71,7 +72,7 @@ const maxModule = 512 << 20
 // openModuleFile opens an object, compressed or not. What is not compressed is
 // read as far as it is used.
 func openModuleFile(path string) (*elfobj.File, io.Closer, error) {
-	fd, err := os.Open(path)
+	fd, err := files.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -44,7 +44,7 @@ func NewRunning(root fs.FS) (*Image, error) {
 		if r.closer != nil {
 			r.closer.Close()
 		}
-		return nil, err
+		return nil, nameError(err)
 	}
 	return img, nil
 }

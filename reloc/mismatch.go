@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/visible"
 )
 
 // Reason says in which way run differs from pre.
@@ -85,7 +86,7 @@ func (e *MismatchError) Error() string {
 	if e.Err != nil {
 		b.WriteString(": " + e.Err.Error())
 	}
-	return b.String()
+	return visible.Text(b.String())
 }
 
 // Unwrap returns Err.

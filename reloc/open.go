@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/internal/bzimage"
 	"github.com/gosplice/gosplice/internal/decompress"
 	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/files"
 )
 
 // Open opens a file, which is recognised by its content: a kernel as [OpenKernel]
@@ -19,14 +20,14 @@ import (
 // A relocatable object that is no module has no addresses, and is an error like
 // that of OpenELF.
 func Open(path string, opt ModuleOptions) (*Image, error) {
-	fd, err := os.Open(path)
+	fd, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer fd.Close()
 	kind, err := sniff(fd)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nameError(fmt.Errorf("%s: %w", path, err))
 	}
 	switch kind {
 	case aKernel:

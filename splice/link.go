@@ -2,11 +2,13 @@ package splice
 
 import (
 	"debug/elf"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/errname"
 )
 
 // A Resolved is the value of an import in the target: [Import] with run
@@ -84,7 +86,16 @@ type symbolRef struct {
 	sym elfobj.SymbolIndex
 }
 
-// NewLinker parses the objects of an update.
+// damagedUnlessRefused names the errors about an update that makes no sense.
+func damagedUnlessRefused(err error) error {
+	if err == nil || errors.Is(err, ErrRefused) {
+		return err
+	}
+	return errname.As(err, ErrUpdateDamaged)
+}
+
+// NewLinker parses the objects of an update. The error is or wraps a [*Refusal] or
+// [ErrUpdateDamaged].
 func NewLinker(u *Update) (*Linker, error) {
 	if err := u.Check(); err != nil {
 		return nil, err
@@ -92,7 +103,7 @@ func NewLinker(u *Update) (*Linker, error) {
 	l := &Linker{update: u, zero: 1, global: map[string]symbolRef{}, twice: map[string]bool{}}
 	for i := range u.Objects {
 		if err := l.object(&u.Objects[i]); err != nil {
-			return nil, fmt.Errorf("update %q: object %q: %w", u.Name, u.Objects[i].Name, err)
+			return nil, fmt.Errorf("update %q: object %q: %w", u.Name, u.Objects[i].Name, damagedUnlessRefused(err))
 		}
 	}
 	return l, nil
@@ -317,7 +328,7 @@ func (l *Linker) Link(at Layout, resolve func(*Import) (Resolved, error)) (*Link
 	}
 	for _, o := range l.objs {
 		if err := k.copySections(o); err != nil {
-			return nil, err
+			return nil, damagedUnlessRefused(err)
 		}
 	}
 	for _, o := range l.objs {

@@ -1,16 +1,23 @@
 package splice
 
 import (
-	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/visible"
 )
 
-// ErrRefused is what every [*Refusal] is.
-var ErrRefused = errors.New("refused")
+// ErrRefused is what every [*Refusal] is. It is that of package elfdiff, so that one
+// question is enough.
+var ErrRefused = elfdiff.ErrRefused
 
-// Code names a kind of refusal. Codes are stable.
+// Code names a kind of refusal. Codes are stable. A code is an error, so that
+// errors.Is finds it in a refusal.
 type Code string
+
+// Error returns the code itself.
+func (c Code) Error() string { return string(c) }
 
 // The refusals of this package and of its targets.
 const (
@@ -95,14 +102,15 @@ func (r *Refusal) Error() string {
 	if r.Section != "" {
 		fmt.Fprintf(&b, " (%s, %#x)", r.Section, r.Offset)
 	}
+	text := visible.Text(b.String())
 	if r.Err != nil {
-		fmt.Fprintf(&b, ": %v", r.Err)
+		text += fmt.Sprintf(": %v", r.Err)
 	}
-	return b.String()
+	return text
 }
 
-// Is makes the refusal an [ErrRefused].
-func (r *Refusal) Is(target error) bool { return target == ErrRefused }
+// Is makes the refusal an [ErrRefused], and its [Code].
+func (r *Refusal) Is(target error) bool { return target == ErrRefused || target == r.Code }
 
 // Unwrap returns the cause.
 func (r *Refusal) Unwrap() error { return r.Err }

@@ -60,13 +60,13 @@ func main() {
 		return
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "corpus:", err)
+		fmt.Fprintln(cli.Stderr(), "corpus:", err)
 		os.Exit(cli.ExitUsage)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, opt); err != nil {
-		fmt.Fprintln(os.Stderr, "corpus:", err)
+		fmt.Fprintln(cli.Stderr(), "corpus:", err)
 		os.Exit(1)
 	}
 }
@@ -180,9 +180,9 @@ func judgeAll(ctx context.Context, c *corpus.Corpus, finish func(context.Context
 			}
 		}
 		if opt.json {
-			err = j.json(os.Stdout)
+			err = j.json(cli.Stdout())
 		} else {
-			j.print(os.Stdout, opt.all)
+			j.print(cli.Stdout(), opt.all)
 		}
 		if err != nil {
 			return err

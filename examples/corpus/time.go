@@ -16,7 +16,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/corpus"
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/files"
 )
 
 // runs is how often each pair is compared; the best time counts, as the others
@@ -178,5 +178,5 @@ func carry(p corpus.Pair, out string, reverse bool, with elfdiff.Options) error 
 	if err != nil {
 		return err
 	}
-	return elfobj.WriteFile(out, x)
+	return files.Write(out, x)
 }

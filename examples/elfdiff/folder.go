@@ -17,6 +17,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
+	safe "github.com/gosplice/gosplice/internal/visible"
 )
 
 // outcomeError is the outcome of a pair that can't be read or compared.
@@ -163,7 +164,7 @@ func (r *pairResult) compare(opt options) error {
 	opt.up = strings.Repeat("../", strings.Count(filepath.ToSlash(r.Path), "/")) + indexName
 	g := newPage(d, opt).page()
 	r.types = len(g.Types)
-	return writePage(name, render("page", g))
+	return writePage(name, render("page", g), opt.pre, opt.post)
 }
 
 // isFolder reports whether both paths are folders; one alone is an error.
@@ -193,10 +194,10 @@ func printFolders(w io.Writer, pairs []pairResult, alone []string, opt options, 
 		if r.Outcome == elfdiff.OutcomeSame && !opt.all {
 			continue
 		}
-		fmt.Fprintf(&b, "%s %s  %s\n", term.Paint(outcomeStyles[r.Outcome], fmt.Sprintf("%-8s", r.Outcome)), r.Path, r.summary())
+		fmt.Fprintf(&b, "%s %s  %s\n", term.Paint(outcomeStyles[r.Outcome], fmt.Sprintf("%-8s", r.Outcome)), safe.Text(r.Path), r.summary())
 	}
 	for _, name := range alone {
-		fmt.Fprintf(&b, "%-8s %s\n", "alone", name)
+		fmt.Fprintf(&b, "%-8s %s\n", "alone", safe.Text(name))
 	}
 	fmt.Fprintf(&b, "\n%s: ", plural(len(pairs), "pair"))
 	var parts []string

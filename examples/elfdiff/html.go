@@ -9,7 +9,7 @@ import (
 	"html/template"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/files"
 )
 
 // The page is one file: style and script stand in it, and nothing is fetched.
@@ -25,14 +25,14 @@ var (
 // writeHTML writes the diff as a page for reviewers. The file is there as a
 // whole, or not at all.
 func writeHTML(name string, d *elfdiff.Diff, opt options) error {
-	return writePage(name, renderHTML(d, opt))
+	return writePage(name, renderHTML(d, opt), opt.pre, opt.post)
 }
 
-func writePage(name string, r *rendered) error {
+func writePage(name string, r *rendered, inputs ...string) error {
 	if r.err != nil {
 		return fmt.Errorf("write %s: %w", name, r.err)
 	}
-	return elfobj.WriteFile(name, r)
+	return files.Write(name, r, inputs...)
 }
 
 // renderHTML returns the page, the same bytes for the same objects and sources.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/align"
+	"github.com/gosplice/gosplice/internal/files"
 )
 
 // sources finds the text of what pre and post were compiled from.
@@ -98,7 +99,7 @@ func readSource(name string) *sourceFile {
 	if st, err := os.Stat(name); err != nil || !st.Mode().IsRegular() {
 		return nil
 	}
-	f, err := os.Open(name)
+	f, err := files.Open(name)
 	if err != nil {
 		return nil
 	}

@@ -6,10 +6,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/files"
 )
 
 // outcome sums up what was found.
@@ -69,7 +69,7 @@ func (p *pageBuilder) facts() []fact {
 
 // digest identifies an object that was read from a file.
 func digest(name string) string {
-	f, err := os.Open(name)
+	f, err := files.Open(name)
 	if err != nil {
 		return ""
 	}

@@ -16,11 +16,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/files"
 )
 
 // The exit statuses.
@@ -75,18 +76,19 @@ type options struct {
 }
 
 func main() {
+	stdout, stderr := cli.Stdout(), cli.Stderr()
 	opt, err := parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Print(usage)
 		return
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "elfdiff: %v\n%s", err, usage)
+		fmt.Fprintf(stderr, "elfdiff: %v\n%s", err, usage)
 		os.Exit(cli.ExitUsage)
 	}
-	status, err := run(opt, os.Stdout, cli.TerminalOf(os.Stdout))
+	status, err := run(opt, stdout, stdout.Terminal)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "elfdiff: %v\n", err)
+		fmt.Fprintf(stderr, "elfdiff: %v\n", err)
 	}
 	os.Exit(status)
 }
@@ -138,6 +140,9 @@ func run(opt options, w io.Writer, term cli.Terminal) (int, error) {
 	case folders:
 		return runFolders(opt, w, term)
 	}
+	if err := opt.checkOutputs(); err != nil {
+		return exitError, err
+	}
 	d, err := compareFiles(opt.pre, opt.post, opt)
 	if err != nil {
 		return exitError, err
@@ -154,7 +159,7 @@ func run(opt options, w io.Writer, term cli.Terminal) (int, error) {
 		if len(x.InPlace) > 0 {
 			return exitError, fmt.Errorf("%s: an object can't say what has to be overwritten, such as %s: build the update from both", opt.out, x.InPlace[0].Name)
 		}
-		if err := elfobj.WriteFile(opt.out, x); err != nil {
+		if err := files.Write(opt.out, x, opt.pre, opt.post); err != nil {
 			return exitError, err
 		}
 	}
@@ -172,6 +177,22 @@ func run(opt options, w io.Writer, term cli.Terminal) (int, error) {
 		return exitError, err
 	}
 	return status, nil
+}
+
+// checkOutputs refuses, before anything is done, what would overwrite an input.
+func (opt *options) checkOutputs() error {
+	for _, name := range []string{opt.out, opt.html} {
+		if name == "" {
+			continue
+		}
+		if err := files.Output(name, opt.pre, opt.post); err != nil {
+			return err
+		}
+	}
+	if opt.out != "" && filepath.Clean(opt.out) == filepath.Clean(opt.html) {
+		return fmt.Errorf("-o and -html both name %s", opt.out)
+	}
+	return nil
 }
 
 func compareFiles(preName, postName string, opt options) (*elfdiff.Diff, error) {

@@ -143,7 +143,7 @@ func (p *printer) change(ch *elfdiff.Change) error {
 	if ch.Status != elfdiff.Changed || p.opt.html != "" {
 		return nil
 	}
-	return p.d.WriteListing(p, ch, elfdiff.ListingOptions{Width: p.term.Width, Context: 3, Color: p.term.Color, Indent: "  "})
+	return p.d.WriteListing(p, ch, elfdiff.ListingOptions{Width: p.term.Width, Context: 3, Color: p.term.Color, Escape: p.term.Escape(), Indent: "  "})
 }
 
 func (p *printer) reason(word string, r elfdiff.Reason) {

@@ -98,7 +98,7 @@ func (d *show) diff(context.Context) error {
 	for i := range d.changes.Functions {
 		if ch := &d.changes.Functions[i]; ch.Status == elfdiff.Changed {
 			d.say("\n   %s: pre on the left, post on the right", ch.Name)
-			if err := d.changes.WriteListing(d.w, ch, elfdiff.ListingOptions{Width: min(d.term.Width, listingWidth), Color: d.term.Color, Context: 2, Indent: "   "}); err != nil {
+			if err := d.changes.WriteListing(d.w, ch, elfdiff.ListingOptions{Width: min(d.term.Width, listingWidth), Color: d.term.Color, Escape: d.term.Escape(), Context: 2, Indent: "   "}); err != nil {
 				return err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
+	"github.com/gosplice/gosplice/internal/visible"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/process"
@@ -114,9 +115,9 @@ func (c *command) text(r *process.Report) {
 	if state == "" {
 		state = "removed"
 	}
-	fmt.Fprintf(c.out, "%s %.12s: %s in process %d, %#x-%#x\n", r.Name, r.ID, state, r.PID, r.Start, r.End)
+	fmt.Fprintf(c.out, "%s %.12s: %s in process %d, %#x-%#x\n", visible.Text(r.Name), visible.Text(r.ID), state, r.PID, r.Start, r.End)
 	for _, d := range r.Redirects {
-		fmt.Fprintf(c.out, "  %s (%s)  %s\n", d.Function, d.Module, d.Trampoline)
+		fmt.Fprintf(c.out, "  %s (%s)  %s\n", visible.Text(d.Function), visible.Text(d.Module), d.Trampoline)
 	}
 	if r.Kept != "" {
 		fmt.Fprintf(c.out, "  memory stays mapped: %s\n", r.Kept)

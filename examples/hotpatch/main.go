@@ -42,7 +42,8 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, cli.TerminalOf(os.Stdout)))
+	stdout := cli.Stdout()
+	os.Exit(run(ctx, os.Args[1:], stdout, cli.Stderr(), stdout.Terminal))
 }
 
 // run is main without the process around it.

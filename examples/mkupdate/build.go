@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -83,7 +84,7 @@ func openKernel(opt *options) (*module.Kernel, error) {
 	if err != nil || opt.symvers == "" {
 		return k, err
 	}
-	f, err := os.Open(opt.symvers)
+	f, err := files.Open(opt.symvers)
 	if err == nil {
 		err = k.UseSymvers(f)
 		f.Close()

@@ -23,7 +23,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
@@ -95,20 +95,21 @@ func (o *options) addTarget(s string) error {
 }
 
 func main() {
+	stdout, stderr := cli.Stdout(), cli.Stderr()
 	opt, err := parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Print(usage)
 		return
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "mkupdate: %v\n%s", err, usage)
+		fmt.Fprintf(stderr, "mkupdate: %v\n%s", err, usage)
 		os.Exit(cli.ExitUsage)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	status, err := run(ctx, &opt, os.Stdout, os.Stderr, cli.TerminalOf(os.Stdout))
+	status, err := run(ctx, &opt, stdout, stderr, stdout.Terminal)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "mkupdate: %v\n", err)
+		fmt.Fprintf(stderr, "mkupdate: %v\n", err)
 	}
 	os.Exit(status)
 }
@@ -166,15 +167,31 @@ func parse(args []string) (options, error) {
 	return opt, nil
 }
 
+// inputs are the files that the module is made from.
+func (o *options) inputs() []string {
+	list := []string{o.run, o.symvers, o.key, o.cert}
+	for _, t := range o.targets {
+		list = append(list, t.path)
+	}
+	for _, name := range o.objects {
+		_, behind, _ := strings.Cut(name, ":") // of MODULE:PRE.o
+		list = append(list, name, behind)
+	}
+	return list
+}
+
 // run makes the module and prints the report. The status is exitError only with
 // an error.
 func run(ctx context.Context, opt *options, stdout, stderr io.Writer, term cli.Terminal) (int, error) {
+	if err := files.Output(opt.out, opt.inputs()...); err != nil && !opt.dry {
+		return exitError, err
+	}
 	r, made, err := build(ctx, opt, stderr)
 	if err != nil {
 		return exitError, err
 	}
 	if made != nil && !opt.dry {
-		if err := elfobj.WriteFile(opt.out, made); err != nil {
+		if err := files.Write(opt.out, made, opt.inputs()...); err != nil {
 			return exitError, err
 		}
 		r.Written = opt.out

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/gosplice/gosplice/internal/visible"
 	"github.com/gosplice/gosplice/reloc"
 )
 
@@ -33,7 +34,7 @@ func (r *report) writeAudit(w io.Writer, verbose bool) (bool, error) {
 				skipped++
 			default:
 				other++
-				fmt.Fprintf(&b, "%-9s %s: %s: %s\n", f.Verdict, o.path, nameOf(f), remark(f))
+				fmt.Fprintf(&b, "%-9s %s: %s: %s\n", f.Verdict, visible.Text(o.path), nameOf(f), remark(f))
 				if verbose && f.Mismatch != nil {
 					fmt.Fprintf(&b, "%+v\n", f.Mismatch)
 				}

@@ -40,6 +40,7 @@ import (
 	"runtime/debug"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/reloc"
 )
 
@@ -55,7 +56,7 @@ func main() {
 	debug.SetGCPercent(30) // of thousands of objects, memory is dearer than time
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], cli.Stdout(), cli.Stderr()))
 }
 
 // run is main without the process around it.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/gosplice/gosplice/internal/visible"
 	"github.com/gosplice/gosplice/reloc"
 )
 
@@ -39,7 +40,7 @@ func (r *report) matched() bool {
 func (r *report) writeConflicts(b *strings.Builder) {
 	for _, c := range r.conflicts {
 		for _, x := range c.Claims {
-			fmt.Fprintf(b, "%-9s %s: %#x, says %s", "conflict", c.Name, x.Address, r.objects[x.Object].path)
+			fmt.Fprintf(b, "%-9s %s: %#x, says %s", "conflict", visible.Text(c.Name), x.Address, visible.Text(r.objects[x.Object].path))
 			if x.Objects > 1 {
 				fmt.Fprintf(b, " and %d more", x.Objects-1)
 			}
@@ -235,7 +236,7 @@ func (r *report) writeText(w io.Writer, all bool) error {
 		if i > 0 {
 			b.WriteString("\n")
 		}
-		fmt.Fprintf(&b, "%s\n", o.path)
+		fmt.Fprintf(&b, "%s\n", visible.Text(o.path))
 		tw := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 		for j := range o.result.Functions {
 			f := &o.result.Functions[j]
@@ -273,7 +274,7 @@ func nameOf(f *reloc.FuncResult) string {
 	if f.Name == "" {
 		return "(no name)"
 	}
-	return f.Name
+	return visible.Text(f.Name)
 }
 
 // remark says in a few words what there is to say about a function.
@@ -313,7 +314,7 @@ func writeSymbols(b *strings.Builder, list []reloc.Value) {
 	fmt.Fprintln(b)
 	for i := range list {
 		value, kind := primary(&list[i])
-		fmt.Fprintf(tw, "  %s\t%s\t%s\n", value, kind, list[i].Name)
+		fmt.Fprintf(tw, "  %s\t%s\t%s\n", value, kind, visible.Text(list[i].Name))
 	}
 	tw.Flush()
 }

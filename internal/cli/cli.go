@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosplice/gosplice/internal/visible"
 )
 
 // ExitUsage is the exit status for a command line that makes no sense, EX_USAGE
@@ -33,7 +35,15 @@ const (
 type Terminal struct {
 	Color bool
 	Width int // columns
+
+	key string // tells the colours of an Output from those that others bring
 }
+
+// escape begins a sequence that a terminal obeys (ECMA-48, section 5.4).
+const escape = "\x1b"
+
+// Escape returns what begins the terminal's colours: an [Output] lets no other pass.
+func (t Terminal) Escape() string { return escape + t.key }
 
 // DefaultWidth is that of an output that is no terminal.
 const DefaultWidth = 120
@@ -54,12 +64,14 @@ func TerminalOf(f *os.File) Terminal {
 	return t
 }
 
-// Paint returns the text in a style, or as it is where there is no colour.
+// Paint returns the text, which is one line, in a style, or without one where there
+// is no colour. Line feeds in it are made visible, since they may be in a name.
 func (t Terminal) Paint(s Style, text string) string {
+	text = visible.Text(text)
 	if !t.Color || text == "" {
 		return text
 	}
-	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
+	return t.Escape() + "[" + string(s) + "m" + text + t.Escape() + "[0m"
 }
 
 // WriteJSON writes v as indented JSON, without escaping what only HTML needs

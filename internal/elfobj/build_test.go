@@ -5,7 +5,6 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/testenv"
 )
 
@@ -46,7 +46,7 @@ func livepatch() *Builder {
 func TestLivepatchModule(t *testing.T) {
 	testenv.Need(t, "readelf", "ld")
 	file := filepath.Join(t.TempDir(), "livepatch.ko")
-	if err := WriteFile(file, livepatch()); err != nil {
+	if err := files.Write(file, livepatch()); err != nil {
 		t.Fatal(err)
 	}
 	f, err := Open(file)
@@ -101,7 +101,7 @@ func TestBuilderRuns(t *testing.T) {
 		answer := b.AddSymbol(Symbol{Name: "answer", Info: elf.ST_INFO(elf.STB_LOCAL, elf.STT_OBJECT), Section: data, Size: 4})
 		b.AddRela(text, Rela{Offset: 2, Addend: -4, Sym: answer, Type: uint32(elf.R_X86_64_PC32)})
 		dir := t.TempDir()
-		if err := WriteFile(filepath.Join(dir, "main.o"), b); err != nil {
+		if err := files.Write(filepath.Join(dir, "main.o"), b); err != nil {
 			t.Fatal(err)
 		}
 		exe := filepath.Join(dir, "main")
@@ -228,44 +228,5 @@ func TestAppend(t *testing.T) {
 	}
 	if syms, _ := f.Symbols(); len(syms) != 3 || syms[2].Name != "f" {
 		t.Errorf("the file has changed: %v", syms)
-	}
-}
-
-// TestWriteFile replaces files, and leaves nothing behind when that fails.
-func TestWriteFile(t *testing.T) {
-	dir := t.TempDir()
-	name := filepath.Join(dir, "a.o")
-	check := func(what string, err error, mode os.FileMode, entries int) {
-		t.Helper()
-		if err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
-		st, err := os.Stat(name)
-		if err != nil || st.Mode().Perm() != mode {
-			t.Errorf("%s: mode %v (%v), want %v", what, st.Mode(), err, mode)
-		}
-		if list, _ := os.ReadDir(dir); len(list) != entries {
-			t.Errorf("%s: %d files in the folder: %v", what, len(list), list)
-		}
-	}
-	check("new", WriteFile(name, livepatch()), 0o644, 1)
-	os.Chmod(name, 0o664)
-	os.Symlink("a.o", filepath.Join(dir, "link"))
-	check("by link", WriteFile(filepath.Join(dir, "link"), livepatch()), 0o664, 2)
-	bad := new(Builder)
-	bad.AddRela(7)
-	var se *SpecError
-	if err := WriteFile(name, bad); !errors.As(err, &se) {
-		t.Errorf("bad content: %v", err)
-	}
-	check("after an error", nil, 0o664, 2)
-	if err := WriteFile(dir, livepatch()); err == nil || !strings.Contains(err.Error(), "not a regular file") {
-		t.Errorf("folder: %v", err)
-	}
-	if err := WriteFile(os.DevNull, livepatch()); err == nil {
-		t.Errorf("%s was replaced", os.DevNull)
-	}
-	if err := WriteFile(filepath.Join(dir, "no", "a.o"), livepatch()); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("no folder: %v", err)
 	}
 }

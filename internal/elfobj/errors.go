@@ -3,19 +3,35 @@ package elfobj
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/errname"
+	"github.com/gosplice/gosplice/internal/visible"
 )
 
 // ErrNotELF is wrapped by the error of [Parse], [NewFile] and [Open] for input
 // that does not begin with the ELF magic number.
 var ErrNotELF = errors.New("not an ELF file")
 
+// ErrTruncated is wrapped by errors for files that end too early.
+var ErrTruncated = io.ErrUnexpectedEOF
+
+// ErrMachine is wrapped by the error for ELF files that are not for x86-64: of
+// another class, byte order, machine, version or type. It is an
+// [errors.ErrUnsupported] too.
+var ErrMachine = errname.New("not ELF64 for x86-64", errors.ErrUnsupported)
+
+// ErrDamaged is what every [*FormatError] is, but for those that are [ErrNotELF] or
+// [ErrMachine], which may be sound files of another kind.
+var ErrDamaged = errors.New("damaged ELF file")
+
 // FormatError says what is wrong with a file, and where. Every error about the
 // content of a file is or wraps one.
 //
-// Files that are sound but of a kind that this package doesn't read (another
-// class, byte order or machine) have an Err that is [errors.ErrUnsupported].
-// Files that end too early have an Err that is [io.ErrUnexpectedEOF].
+// Files that are sound but of a kind that this package doesn't read have an Err
+// that is [errors.ErrUnsupported], [ErrMachine] or [ErrNotELF]; all others are
+// [ErrDamaged]. Files that end too early have an Err that is [ErrTruncated].
 type FormatError struct {
 	File    string // as given to Open; empty otherwise
 	Section string // name, or "#" and the index when it has no name; empty outside of sections
@@ -36,10 +52,16 @@ func (e *FormatError) Error() string {
 	if e.Err != nil {
 		fmt.Fprintf(&b, ": %v", e.Err)
 	}
-	return b.String()
+	return visible.Text(b.String())
 }
 
+// Unwrap returns the cause.
 func (e *FormatError) Unwrap() error { return e.Err }
+
+// Is makes the error an [ErrDamaged] unless the file may be sound.
+func (e *FormatError) Is(target error) bool {
+	return target == ErrDamaged && !errors.Is(e.Err, ErrNotELF) && !errors.Is(e.Err, errors.ErrUnsupported)
+}
 
 // fail makes the error for the field at the file offset off. The section may
 // be nil.

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 )
 
-var errTruncated = io.ErrUnexpectedEOF
+var errTruncated = ErrTruncated
 
 // Sizes of the structures of ELF64 in bytes (gABI, chapter "Object Files").
 const (

@@ -2,7 +2,6 @@ package elfobj
 
 import (
 	"debug/elf"
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -64,7 +63,7 @@ func (f *File) readHeader() (*tables, error) {
 		{typ >= elf.ET_REL && typ <= elf.ET_CORE, 16, typ, "ET_REL, ET_EXEC, ET_DYN or ET_CORE"},
 	} {
 		if !c.ok {
-			return nil, f.wrap(errors.ErrUnsupported, nil, c.off, "found %v (machine %v), want %v", c.found, machine, c.want)
+			return nil, f.wrap(ErrMachine, nil, c.off, "found %v (machine %v), want %v", c.found, machine, c.want)
 		}
 	}
 	f.Header = Header{

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/files"
 )
 
 // Open opens a file by name. Of a relocatable object all but the debug
@@ -18,7 +20,7 @@ import (
 // A file that is written to after it was opened gives an error when more of it
 // is read, not a mixture.
 func Open(name string) (*File, error) {
-	fd, err := os.Open(name)
+	fd, err := files.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -33,9 +35,6 @@ func openFile(name string, fd *os.File) (*File, error) {
 	st, err := fd.Stat()
 	if err != nil {
 		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, &FormatError{File: name, Msg: "not a regular file", Err: errors.ErrUnsupported}
 	}
 	src := source{r: fd, size: uint64(st.Size())}
 	var typ [18]byte

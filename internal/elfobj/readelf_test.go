@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/testenv"
 )
 
@@ -252,7 +253,7 @@ func checkRewrite(t testing.TB, f *File, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteFile(again, spec); err != nil {
+	if err := files.Write(again, spec); err != nil {
 		t.Fatal(err)
 	}
 	for _, what := range []string{"-hSrsW", "-gW"} {

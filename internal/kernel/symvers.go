@@ -2,17 +2,41 @@ package kernel
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strconv"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/errname"
 )
+
+// ErrSymvers is wrapped by the error for a text that is no Module.symvers.
+var ErrSymvers = errors.New("no Module.symvers")
+
+// maxSymvers bounds the text, in bytes: those of distributions have two megabytes. A
+// line takes up to sixteen times its memory.
+const maxSymvers = 8 << 20
 
 // ReadSymvers reads a Module.symvers, which lists the exports of a kernel and
 // its modules (Documentation/kbuild/modules.rst, section "Symbols From the
 // Kernel"): CRC, symbol, module, kind of export and namespace, with tabs
-// between them. Errors name the line.
+// between them. Errors name the line, and wrap [ErrSymvers] or are those of r.
 func ReadSymvers(r io.Reader) (map[string]Export, error) {
+	limited := &io.LimitedReader{R: r, N: maxSymvers + 1}
+	out, err := readSymvers(limited)
+	if err == nil && limited.N == 0 {
+		err = fmt.Errorf("symvers: more than %d bytes", maxSymvers)
+	}
+	var system *fs.PathError
+	if err == nil || errors.As(err, &system) {
+		return out, err
+	}
+	return nil, errname.As(err, ErrSymvers)
+}
+
+func readSymvers(r io.Reader) (map[string]Export, error) {
 	out := map[string]Export{}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<16)
