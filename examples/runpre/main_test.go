@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/files"
 )
 
 const (
@@ -48,7 +49,7 @@ func dataObject(t *testing.T) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "data.o")
-	if err := elfobj.WriteFile(path, spec); err != nil {
+	if err := files.Write(path, spec); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -27,6 +27,11 @@ func findRecords(ctx context.Context, pid int, mem readerAt) ([]*record, error) 
 	if err != nil {
 		return nil, err
 	}
+	return recordsIn(ctx, maps, mem)
+}
+
+// recordsIn is findRecords for memory that is mapped so.
+func recordsIn(ctx context.Context, maps []procfs.Mapping, mem readerAt) ([]*record, error) {
 	f := &finder{ctx: ctx, mem: mem, maps: maps, room: maxRecords, probes: maxProbe}
 	for i := range maps {
 		m := &maps[i]

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -30,13 +31,50 @@ func Status(ctx context.Context, pid int) ([]Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("status of process %d: %w", pid, explain(err))
 	}
+	return reports(pid, records, mem), nil
+}
+
+// StatusOf is [Status] for an image of a process that the caller has made, such as
+// of a core dump: regions of no module that can only be read are looked through,
+// and code that is redirected has to be in a module.
+func StatusOf(ctx context.Context, img *reloc.Image) ([]Report, error) {
+	mem := imageMem{img}
+	records, err := recordsIn(ctx, mappingsOf(img), mem)
+	if err != nil {
+		return nil, fmt.Errorf("status of an image: %w", explain(err))
+	}
+	return reports(0, records, mem), nil
+}
+
+// mappingsOf says how the memory of an image is mapped.
+func mappingsOf(img *reloc.Image) []procfs.Mapping {
+	var maps []procfs.Mapping
+	for _, r := range img.Regions() {
+		m := procfs.Mapping{Start: r.Start, End: r.End}
+		for _, p := range []struct {
+			has  bool
+			perm procfs.Perm
+		}{{r.Read, procfs.Read}, {r.Write, procfs.Write}, {r.Exec, procfs.Exec}} {
+			if p.has {
+				m.Perm |= p.perm
+			}
+		}
+		if r.Module != reloc.NoModule {
+			m.Inode = 1 // it is of a file
+		}
+		maps = append(maps, m)
+	}
+	return maps
+}
+
+func reports(pid int, records []*record, mem readerAt) []Report {
 	slices.SortFunc(records, func(a, b *record) int { return cmp.Compare(a.Time, b.Time) })
 	out := make([]Report, 0, len(records))
 	for _, r := range records {
 		st, _ := r.state(mem)
 		out = append(out, *r.report(pid, st))
 	}
-	return out, nil
+	return out
 }
 
 // report describes a record.
