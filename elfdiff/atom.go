@@ -58,6 +58,7 @@ type Atom struct {
 	NoBits  bool   // occupies no bytes in the file (.bss)
 	Jumps   bool   // a jump table: each entry leads into one function
 	Opaque  bool   // code that was found not to decode to its end; most is not looked at
+	Place   bool   // a record about a place in the source, for messages: compared by content wherever it is used
 	Aside   bool   // a piece of code out of line that belongs to the places that refer to it
 	Name    string // its best symbol; "" for anonymous data
 	Section elfobj.SectionIndex

@@ -65,6 +65,7 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 	j.include()
 	j.tableEntries()
 	j.leftovers()
+	j.asides()
 	if opt.Types {
 		d.typed = true
 		j.meaning()
@@ -103,8 +104,8 @@ func (j *judge) pairs() {
 			}
 		} else if r := j.c.data(a, b); r != nil {
 			ch.Status, ch.Reasons = Changed, []Reason{*r}
-		} else if p, q, ok := j.c.lineOnly(a, b); ok && p != q {
-			ch.Incidental = []Reason{{Code: ReasonLine, PreText: fmt.Sprint("line ", p), PostText: fmt.Sprint("line ", q)}}
+		} else {
+			ch.Incidental = j.c.setAside(a, b)
 		}
 		j.index[twin] = int32(len(j.list))
 		j.list = append(j.list, ch)
@@ -136,10 +137,8 @@ func (c *comparer) data(a, b *Atom) *Reason {
 			return c.refReason(code, a, b, i)
 		}
 	}
-	if !sameOutside(a.Bytes, b.Bytes, a.Refs) {
-		if _, _, ok := c.lineOnly(a, b); !ok {
-			return bytesReason(a, b)
-		}
+	if x, y := c.placeless(a, b); !sameOutside(x.Bytes, y.Bytes, a.Refs) {
+		return bytesReason(x, y)
 	}
 	return c.settle(nil)
 }

@@ -105,7 +105,8 @@ func (c *comparer) conclude(nodes []pairNode) bool {
 // content compares two constants but for the constants they refer to, which it
 // returns as pairs.
 func (c *comparer) content(a, b *Atom) (next [][2]AtomID, same bool) {
-	if a.NoBits != b.NoBits || len(a.Refs) != len(b.Refs) || !sameButPadding(a, b) {
+	x, y := c.placeless(a, b)
+	if a.NoBits != b.NoBits || len(a.Refs) != len(b.Refs) || !sameButPadding(x, y) {
 		return nil, false
 	}
 	for i := range a.Refs {
@@ -118,6 +119,9 @@ func (c *comparer) content(a, b *Atom) (next [][2]AtomID, same bool) {
 		} else if c.refs(x, y) != "" {
 			return nil, false
 		}
+	}
+	if list := c.setAside(a, b); len(list) > 0 {
+		c.aside[b.ID] = list
 	}
 	return next, true
 }

@@ -11,15 +11,17 @@ import (
 type comparer struct {
 	pre, post *Object
 	twins     twins
-	literals  map[[2]AtomID]bool // verdicts on pairs of constants
-	budget    int                // pairs of constants that may still be compared
-	pending   []interior         // of the function being compared
+	literals  map[[2]AtomID]bool  // verdicts on pairs of constants
+	budget    int                 // pairs of constants that may still be compared
+	pending   []interior          // of the function being compared
+	aside     map[AtomID][]Reason // places of literals of post that differ
 }
 
 func newComparer(pre, post *Object, t twins) *comparer {
 	return &comparer{
 		pre: pre, post: post, twins: t,
 		literals: map[[2]AtomID]bool{},
+		aside:    map[AtomID][]Reason{},
 		budget:   pairsPerAtom * (len(pre.Atoms) + len(post.Atoms) + 1),
 	}
 }

@@ -24,6 +24,7 @@ type Object struct {
 	// bySymbol maps each symbol to the atom that it is defined in.
 	bySymbol []AtomID
 	users    userLists
+	places   map[AtomID][]placeField // of records about places in the source
 
 	entriesOnce sync.Once
 	entries     *entryIndex

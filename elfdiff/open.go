@@ -102,5 +102,6 @@ func newObject(f *elfobj.File) (*Object, error) {
 	c.number()
 	c.resolve()
 	c.own()
+	o.findPlaces()
 	return o, nil
 }

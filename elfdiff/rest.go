@@ -38,17 +38,33 @@ func (o *Object) covered(twin []AtomID) *coverage {
 			r.add(a.ID)
 		}
 	}
+	r.follow()
+	for i := range o.Atoms { // what leads to other content stands for that
+		if !r.seen[i] && len(o.users.of(AtomID(i))) == 0 {
+			r.targets(AtomID(i))
+		}
+	}
+	r.follow()
+	return r
+}
+
+// follow marks what the marked lead to.
+func (r *coverage) follow() {
 	for len(r.work) > 0 {
 		id := r.work[len(r.work)-1]
 		r.work = r.work[:len(r.work)-1]
-		for k := range o.Atoms[id].Refs {
-			if ref := &o.Atoms[id].Refs[k]; ref.Target != NoAtom {
-				r.from[ref.Target] = min(r.from[ref.Target], max(ref.TargetOff, 0))
-				r.add(ref.Target)
-			}
+		r.targets(id)
+	}
+}
+
+func (r *coverage) targets(id AtomID) {
+	refs := r.o.Atoms[id].Refs
+	for k := range refs {
+		if t := refs[k].Target; t != NoAtom {
+			r.from[t] = min(r.from[t], max(refs[k].TargetOff, 0))
+			r.add(t)
 		}
 	}
-	return r
 }
 
 func (r *coverage) add(id AtomID) {
@@ -112,7 +128,7 @@ func (r *coverage) data(list []rest, s *elfobj.Section) []rest {
 		end = a.End()
 		switch {
 		case !r.seen[id]:
-			list = append(list, restOf(a, 0, a.Size))
+			list = append(list, restOf(r.o.withoutPlaces(a, r.o.places[id]), 0, a.Size))
 		case a.Kind == String && r.from[id] > 0:
 			list = append(list, restOf(a, 0, uint64(min(r.from[id], int64(a.Size)))))
 		}

@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
@@ -51,6 +52,9 @@ const maxAlike = 16
 // leftover reports a rest that only one of both has; for a section once.
 func (j *judge) leftover(o *Object, x *rest) {
 	f := newFinding(CodeUnnamed)
+	if r := pastRuleOf(o.sectionName(x.section)); r != nil && j.carriesTables {
+		f = newFinding(r.code)
+	}
 	f.Section, f.Offset = o.sectionName(x.section), x.off
 	for i := range x.refs {
 		if t := o.Atom(x.refs[i].Target); t != nil && t.Kind == Func {
@@ -126,10 +130,33 @@ func (r *restMatcher) target(h *maphash.Hash, o *Object, twin []AtomID, ref *Ref
 		id = t.ID
 	}
 	binary.LittleEndian.PutUint32(b[12:], uint32(id))
-	if s, ok := tail(t, ref.TargetOff); ok && t.Kind == String {
-		h.Write(s)
-	}
 	h.Write(b[:])
+	r.literal(h, o, t, ref.TargetOff, maxDepth)
+}
+
+const (
+	maxDepth  = 2   // how far the key of a rest follows literals
+	maxDigest = 256 // bytes of each that it depends on
+)
+
+// literal adds the content of a literal, and of those that it leads to.
+func (r *restMatcher) literal(h *maphash.Hash, o *Object, t *Atom, off int64, depth int) {
+	if !isLiteral(t) {
+		return
+	}
+	if t.Kind != String {
+		t = o.withoutPlaces(t, o.places[t.ID])
+		content := bytes.Clone(t.Bytes[:min(len(t.Bytes), maxDigest)])
+		clearFields(content, t)
+		h.Write(bytes.TrimRight(content, "\x00"))
+	} else if s, ok := tail(t, off); ok {
+		h.Write(s[:min(len(s), maxDigest)])
+	}
+	for i := range t.Refs[:min(len(t.Refs), maxShown)] {
+		if next := o.Atom(t.Refs[i].Target); next != nil && depth > 0 {
+			r.literal(h, o, next, t.Refs[i].TargetOff, depth-1)
+		}
+	}
 }
 
 // unchanged reports whether a function has a twin and is the same.

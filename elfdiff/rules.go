@@ -184,5 +184,5 @@ func (l fileList) scope(syms []elfobj.Symbol, local elfobj.SymbolIndex) string {
 // isLiteral reports whether an atom is compared by content wherever it is
 // used, instead of being paired.
 func isLiteral(a *Atom) bool {
-	return a.Kind.IsLiteral() || a.Kind == Const && (a.Anonymous() || isLiteralName(a.Name))
+	return a.Kind.IsLiteral() || a.Place || a.Kind == Const && (a.Anonymous() || isLiteralName(a.Name))
 }

@@ -1,6 +1,10 @@
 package elfdiff
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // Aside is a place in the source that differs, and was set aside: a number that was
 // proven to be a line, and has no other meaning.
@@ -33,4 +37,16 @@ func (d *Diff) SetAside() []Aside {
 		}
 	}
 	return append(list, d.aside...)
+}
+
+// asides lists the places of records without a name that stay as they are.
+func (j *judge) asides() {
+	for _, id := range slices.Sorted(maps.Keys(j.c.aside)) {
+		if j.included[id] {
+			continue
+		}
+		for _, r := range j.c.aside[id] {
+			j.aside = append(j.aside, Aside{j.Post.describe(id, 0), r})
+		}
+	}
 }

@@ -1,9 +1,7 @@
 package elfdiff
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/binary"
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
@@ -114,34 +112,4 @@ func (in *includer) special() {
 			}
 		}
 	}
-}
-
-// lineField is where the entries of a section keep a line number: a word of
-// four bytes, and the bits of it.
-type lineField struct {
-	section string
-	offset  int
-	mask    uint32
-}
-
-// lineFields lists data that is about a place in the source. Nothing but
-// messages show it, so that a difference there is incidental.
-var lineFields = []lineField{
-	{"__dyndbg", 32, 1<<18 - 1}, // struct _ddebug, include/linux/dynamic_debug.h of Linux 6.1
-}
-
-// lineOnly reports whether two data objects differ in nothing but the line
-// number that such a section keeps.
-func (c *comparer) lineOnly(a, b *Atom) (pre, post uint32, ok bool) {
-	for _, f := range lineFields {
-		if len(a.Bytes) != len(b.Bytes) || len(a.Bytes) < f.offset+4 || c.pre.sectionName(a.Section) != f.section || c.post.sectionName(b.Section) != f.section {
-			continue
-		}
-		x, y := binary.LittleEndian.Uint32(a.Bytes[f.offset:]), binary.LittleEndian.Uint32(b.Bytes[f.offset:])
-		same := bytes.Equal(a.Bytes[:f.offset], b.Bytes[:f.offset]) && bytes.Equal(a.Bytes[f.offset+4:], b.Bytes[f.offset+4:])
-		if same && x&^f.mask == y&^f.mask {
-			return x & f.mask, y & f.mask, true
-		}
-	}
-	return 0, 0, false
 }

@@ -1,0 +1,324 @@
+package elfdiff
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// A placeField is a part of a record that says where in the source something is: a
+// line, or a line and a column. Nothing but messages shows it.
+type placeField struct {
+	off  uint64 // in the record, bytes
+	mask uint64 // of the eight bytes there, or of those that the record still has
+}
+
+const (
+	wholeLine     = 1<<32 - 1
+	lineAndColumn = 1<<64 - 1
+)
+
+// recordField is where the records of a section keep a line.
+type recordField struct {
+	section string // or the beginning of its name
+	field   placeField
+}
+
+// recordFields lists the sections of the Linux kernel that hold records about places.
+var recordFields = []recordField{
+	// struct _ddebug, include/linux/dynamic_debug.h: four pointers, then bits of which
+	// the lowest 18 are the line; what follows, and whether there is a key, differs.
+	// The section is called __verbose up to 5.8.
+	{"__dyndbg", placeField{32, 1<<18 - 1}},
+	{"__verbose", placeField{32, 1<<18 - 1}},
+	// struct codetag, include/linux/codetag.h of Linux 6.10 and later
+	{"alloc_tags", placeField{4, wholeLine}},
+	// struct ftrace_branch_data, include/linux/compiler_types.h: two pointers, the line
+	{"_ftrace_annotated_branch", placeField{16, wholeLine}},
+	{"_ftrace_branch", placeField{16, wholeLine}},
+}
+
+// printkIndex holds pointers to struct pi_entry (include/linux/printk.h of Linux 5.15
+// and later): format, function, file, line.
+const printkIndex = ".printk_index"
+
+var printkLine = []placeField{{24, wholeLine}}
+
+// ubsanHandler begins the names of the functions that take a record about undefined
+// behaviour. Each record begins with the place: the name of the file, line and
+// column (struct SourceLocation, compiler-rt/lib/ubsan/ubsan_value.h;
+// struct source_location, lib/ubsan.h of Linux).
+const ubsanHandler = "__ubsan_handle_"
+
+// ubsanPlaces lists the handlers whose records have places elsewhere: the offsets of
+// the names of the files, in bytes.
+var ubsanPlaces = map[string][]uint64{
+	"nonnull_arg":          {0, 16},
+	"nullability_arg":      {0, 16},
+	"alignment_assumption": {0, 16},
+	"cfi_check_fail":       {8},
+}
+
+// findPlaces finds the records about places. What such a record is, its form and who
+// refers to it say.
+func (o *Object) findPlaces() {
+	o.places = map[AtomID][]placeField{}
+	for i, s := range o.File.Sections {
+		for _, r := range recordFields {
+			if o.kinds[i] == Data && strings.HasPrefix(s.Name, r.section) {
+				for id := range o.SectionAtoms(s.Index) {
+					o.places[id] = []placeField{r.field}
+				}
+			}
+		}
+		if s.Name == printkIndex {
+			o.findPrintk(s.Index)
+		}
+	}
+	o.findUbsan()
+	for i := range o.Atoms {
+		if a := &o.Atoms[i]; o.isPanicLocation(a) {
+			o.places[a.ID] = []placeField{{16, lineAndColumn}}
+		}
+	}
+}
+
+// findPrintk marks the entries of the index of messages. Neither they nor the
+// pointers to them have an identity.
+func (o *Object) findPrintk(s elfobj.SectionIndex) {
+	for _, a := range o.SectionAtoms(s) {
+		if !o.isLocal(a) {
+			continue
+		}
+		a.Place = a.Kind == Data || a.Kind == Const
+		for i := range a.Refs {
+			if t := o.Atom(a.Refs[i].Target); t != nil && t.Kind == Const && o.isLocal(t) && a.Refs[i].TargetOff == 0 && len(t.Bytes) >= 28 {
+				t.Place = true
+				o.places[t.ID] = printkLine
+			}
+		}
+	}
+}
+
+// findUbsan marks the records that code passes to handlers of undefined behaviour,
+// and the descriptions of types that these name.
+func (o *Object) findUbsan() {
+	if !slices.ContainsFunc(o.symbols, func(s elfobj.Symbol) bool { return strings.HasPrefix(s.Name, ubsanHandler) }) {
+		return
+	}
+	var records []*Atom
+	for _, f := range o.Functions() {
+		k := cursor{o: o, a: f}
+		for ok, err := k.load(); ok && err == nil; ok, err = k.load() {
+			for i := range k.refs {
+				t := o.Atom(k.refs[i].Target)
+				if t == nil || t.Kind != Data && t.Kind != Const || !t.Anonymous() || k.refs[i].TargetOff != 0 || k.in.Class == amd64.Call {
+					continue
+				}
+				if handler, ok := o.handlerOf(f, k.off); ok && o.isUbsan(t, handler) {
+					records = append(records, t)
+				}
+			}
+			k.advance()
+		}
+	}
+	for i := range o.Atoms {
+		if t := &o.Atoms[i]; t.Kind == Data && t.Anonymous() && len(o.users.of(t.ID)) == 0 && t.refAt(0) != nil && o.namesSource(t.refAt(0)) && o.isUbsan(t, "") {
+			records = append(records, t)
+		}
+	}
+	for n := 0; n < len(records); n++ { // it grows
+		t := records[n]
+		for i := range t.Refs {
+			if d := o.Atom(t.Refs[i].Target); d != nil && !d.Place && d.isUbsanType() && o.onlyFrom(d) {
+				d.Place = true
+				o.places[d.ID] = o.unusedPlaces(d, nil)
+				records = append(records, d)
+			}
+		}
+	}
+}
+
+// handlerOf returns the name of the handler that the instruction at an offset loads an
+// argument of, without its prefix and version.
+func (o *Object) handlerOf(f *Atom, off uint64) (string, bool) {
+	k, _, ok := callAfter(o, f, off, true)
+	if !ok || len(k.refs) != 1 {
+		return "", false
+	}
+	name, ok := strings.CutPrefix(o.Symbol(k.refs[0].Sym).Name, ubsanHandler)
+	name = strings.TrimSuffix(name, "_abort")
+	if i := strings.LastIndex(name, "_v"); i > 0 && isNumber(name[i+2:]) {
+		name = name[:i]
+	}
+	return name, ok && !k.refs[0].Implicit
+}
+
+// isUbsan marks a record that has the form of those of the handler, and is used by
+// code only.
+func (o *Object) isUbsan(t *Atom, handler string) bool {
+	if o.places[t.ID] != nil {
+		return false // it was marked before
+	}
+	for _, u := range o.users.of(t.ID) {
+		if o.Atoms[u].Kind != Func {
+			return false
+		}
+	}
+	at := ubsanPlaces[handler]
+	if at == nil {
+		at = []uint64{0}
+	}
+	var fields []placeField
+	for _, off := range at {
+		if r := t.refAt(off); r != nil && o.isFileName(r) && off+16 <= uint64(len(t.Bytes)) {
+			fields = append(fields, placeField{off + 8, lineAndColumn})
+		}
+	}
+	if fields == nil {
+		return false
+	}
+	t.Place, o.places[t.ID] = true, o.unusedPlaces(t, fields)
+	return true
+}
+
+// unusedPlaces adds the places of records that stand behind one, or behind the
+// description of a type, and that nothing uses: without optimisation some are left.
+func (o *Object) unusedPlaces(t *Atom, fields []placeField) []placeField {
+	for i := range t.Refs {
+		off := t.Refs[i].Offset
+		known := slices.ContainsFunc(fields, func(f placeField) bool { return f.off == off+8 })
+		if off > 0 && !known && len(fields) < maxShown && off+16 <= uint64(len(t.Bytes)) && o.isFileName(&t.Refs[i]) && o.namesSource(&t.Refs[i]) {
+			fields = append(fields, placeField{off + 8, lineAndColumn})
+		}
+	}
+	return fields
+}
+
+// namesSource reports whether a reference means the name of a source file.
+func (o *Object) namesSource(r *Ref) bool {
+	if r.Target == NoAtom {
+		return false
+	}
+	b, ok := tail(&o.Atoms[r.Target], r.TargetOff)
+	name, _, terminated := bytes.Cut(b, []byte{0})
+	return ok && terminated && isSourceName(name)
+}
+
+// isFileName reports whether a reference is an address of a text.
+func (o *Object) isFileName(r *Ref) bool {
+	t := o.Atom(r.Target)
+	if t == nil || r.Type != uint32(elf.R_X86_64_64) || !isLiteral(t) || len(t.Refs) > 0 {
+		return false
+	}
+	b, ok := tail(t, r.TargetOff)
+	if !ok {
+		return false
+	}
+	_, ok = printable(b)
+	return ok
+}
+
+// isUbsanType reports whether an object describes a type for messages: a kind, its
+// size, and a name in quotes (struct type_descriptor, lib/ubsan.h).
+func (a *Atom) isUbsanType() bool {
+	if a.Kind != Data && a.Kind != Const || !a.Anonymous() || len(a.Bytes) < 7 {
+		return false
+	}
+	name, ok := printable(a.Bytes[4:])
+	return ok && name[0] == '\'' && (len(a.Refs) == 0 || a.Refs[0].Offset >= uint64(4+len(name)))
+}
+
+// onlyFrom reports whether nothing but records about places refers to an object.
+func (o *Object) onlyFrom(a *Atom) bool {
+	for _, u := range o.users.of(a.ID) {
+		if !o.Atoms[u].Place && u != a.ID {
+			return false
+		}
+	}
+	return true
+}
+
+// isPanicLocation reports whether a constant has the form of a place that Rust's
+// panics show (core::panic::Location): address and length of the name of a source
+// file, line and column. Code alone refers to it.
+func (o *Object) isPanicLocation(a *Atom) bool {
+	if a.Kind != Const || !a.Anonymous() || len(a.Bytes) != 24 || len(a.Refs) != 1 || a.Refs[0].Offset != 0 || a.Refs[0].Type != uint32(elf.R_X86_64_64) {
+		return false
+	}
+	t := o.Atom(a.Refs[0].Target)
+	if t == nil || !isLiteral(t) || len(t.Refs) > 0 {
+		return false
+	}
+	b, ok := tail(t, a.Refs[0].TargetOff)
+	n := binary.LittleEndian.Uint64(a.Bytes[8:])
+	if !ok || n > uint64(len(b)) || !bytes.HasSuffix(b[:n], []byte(".rs")) || !isSourceName(b[:n]) {
+		return false
+	}
+	for _, u := range o.users.of(a.ID) {
+		if o.Atoms[u].Kind != Func {
+			return false
+		}
+	}
+	return binary.LittleEndian.Uint32(a.Bytes[16:]) > 0 && binary.LittleEndian.Uint32(a.Bytes[20:]) > 0
+}
+
+// withoutPlaces returns an atom whose places are zero.
+func (o *Object) withoutPlaces(a *Atom, fields []placeField) *Atom {
+	if len(fields) == 0 || a.NoBits {
+		return a
+	}
+	b := *a
+	b.Bytes = bytes.Clone(a.Bytes)
+	for _, f := range fields {
+		for n := range uint64(8) {
+			if f.off+n < uint64(len(b.Bytes)) {
+				b.Bytes[f.off+n] &^= byte(f.mask >> (8 * n))
+			}
+		}
+	}
+	return &b
+}
+
+// placeless returns both atoms without the places that records of their form keep.
+func (c *comparer) placeless(a, b *Atom) (x, y *Atom) {
+	p, q := c.pre.places[a.ID], c.post.places[b.ID]
+	if !slices.Equal(p, q) {
+		return a, b
+	}
+	return c.pre.withoutPlaces(a, p), c.post.withoutPlaces(b, q)
+}
+
+// setAside notes the places in which two records differ that are the same otherwise.
+func (c *comparer) setAside(a, b *Atom) []Reason {
+	fields := c.post.places[b.ID]
+	if len(fields) == 0 || !slices.Equal(c.pre.places[a.ID], fields) {
+		return nil
+	}
+	var list []Reason
+	for _, f := range fields {
+		p, q := placeText(a, f), placeText(b, f)
+		if p != q {
+			list = append(list, Reason{Code: ReasonLine, PreOffset: f.off, PostOffset: f.off, PreText: p, PostText: q, Detail: "a record about a place in the source"})
+		}
+	}
+	return list
+}
+
+func placeText(a *Atom, f placeField) string {
+	var v [8]byte
+	if f.off < uint64(len(a.Bytes)) {
+		copy(v[:], a.Bytes[f.off:])
+	}
+	n := binary.LittleEndian.Uint64(v[:]) & f.mask
+	if f.mask == lineAndColumn {
+		return fmt.Sprintf("line %d, column %d", n&wholeLine, n>>32)
+	}
+	return fmt.Sprint("line ", n)
+}
