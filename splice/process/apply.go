@@ -85,7 +85,7 @@ func (a *applier) prepare(ctx context.Context, u *splice.Update) error {
 		return err
 	}
 	tables := unwindTables(a.pid, a.image)
-	x := &exceptions{plan: a.plan, tables: tables, mem: imageMem{a.image}, imports: map[int][]string{}}
+	x := &exceptions{plan: a.plan, tables: tables, mem: imageMem{a.image}}
 	if !a.opt.NoExceptions {
 		if err := x.check(); err != nil {
 			return err

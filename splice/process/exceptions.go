@@ -24,7 +24,8 @@ type exceptions struct {
 	*plan
 	tables  []*ehframe.Table
 	mem     readerAt
-	imports map[int][]string
+	byName  map[string][]int // see importers
+	foreign map[int]bool     // see throws
 	cancels *bool
 }
 
@@ -76,46 +77,72 @@ func (x *exceptions) above() (string, error) {
 }
 
 // callers returns a module and all that may call it: those that take a function
-// from it, and those that take one from these. A library that nobody takes
-// anything from was opened by name, so that anybody may.
+// from it, and those that take one from these. If one of them was written in a
+// language with exceptions, that is all modules: it may have given anybody
+// something to call back. A library that nobody takes anything from was opened by
+// name, so that anybody may call it, too.
 func (x *exceptions) callers(module int) []int {
 	list := []int{module}
 	in := map[int]bool{module: true}
 	for i := 0; i < len(list); i++ {
-		for m := range x.image.Modules() {
-			if !in[m] && !x.isRuntime(m) && x.takes(m, list[i]) {
-				in[m], list = true, append(list, m)
+		for name, by := range x.importers() {
+			if !x.image.Exports(list[i], name) {
+				continue
+			}
+			for _, m := range by {
+				if !in[m] && !x.isRuntime(m) {
+					in[m], list = true, append(list, m)
+				}
 			}
 		}
 	}
-	if len(list) > 1 || x.image.Modules()[module].Main {
+	known := len(list) > 1 || x.image.Modules()[module].Main
+	if known && !slices.ContainsFunc(list, x.throws) {
 		return list
 	}
 	for m := range x.image.Modules() {
-		if m != module && !x.isRuntime(m) {
+		if !in[m] && !x.isRuntime(m) {
 			list = append(list, m)
 		}
 	}
 	return list
 }
 
-// takes reports whether module m takes a function from another.
-func (x *exceptions) takes(m, from int) bool {
-	for _, name := range x.importsOf(m) {
-		if x.image.Exports(from, name) {
-			return true
+// throws reports whether a module was written in a language with exceptions: it
+// refers to what these need, or has mangled names (Itanium C++ ABI, 5.1; Rust's
+// legacy names are of the same form).
+func (x *exceptions) throws(m int) bool {
+	if x.foreign == nil {
+		x.foreign = map[int]bool{}
+		for name, by := range x.importers() {
+			for _, m := range by {
+				x.foreign[m] = x.foreign[m] || isExceptional(name)
+			}
+		}
+		for _, s := range x.image.Symbols() {
+			if isExceptional(s.Name) {
+				x.foreign[s.Module] = true
+			}
 		}
 	}
-	return false
+	return x.foreign[m]
 }
 
-func (x *exceptions) importsOf(m int) []string {
-	list, ok := x.imports[m]
-	if !ok {
-		list = x.image.Imports(m)
-		x.imports[m] = list
+func isExceptional(name string) bool {
+	return strings.HasPrefix(name, "_Z") || strings.HasPrefix(name, "_Unwind_") || name == "__cxa_throw" || name == "__cxa_begin_catch" || name == "__gxx_personality_v0"
+}
+
+// importers returns the modules that take a symbol from others, by its name.
+func (x *exceptions) importers() map[string][]int {
+	if x.byName == nil {
+		x.byName = map[string][]int{}
+		for m := range x.image.Modules() {
+			for _, name := range x.image.Imports(m) {
+				x.byName[name] = append(x.byName[name], m)
+			}
+		}
 	}
-	return list
+	return x.byName
 }
 
 // handles reports whether a module handles exceptions: it catches some, or has
@@ -141,13 +168,8 @@ func (x *exceptions) canCancel() bool {
 		return *x.cancels
 	}
 	can := false
-	for m := range x.image.Modules() {
-		if x.isRuntime(m) {
-			continue
-		}
-		for _, name := range x.importsOf(m) {
-			can = can || unwinds[name]
-		}
+	for name := range unwinds {
+		can = can || slices.ContainsFunc(x.importers()[name], func(m int) bool { return !x.isRuntime(m) })
 	}
 	x.cancels = &can
 	return can

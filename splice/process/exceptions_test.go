@@ -32,6 +32,7 @@ var throwCases = []struct {
 	{name: "at -O0", step: "-x c++ -O0 -fPIC", main: "main.cc", link: "-lstdc++", want: splice.CodeUnwinding, before: "3:106|2:-1"},
 	{name: "static C++", step: "-x c++", main: "main.cc", link: "-static -lstdc++", want: splice.CodeUnwinding, before: "3:106|2:-1"},
 	{name: "a C library", step: "-fPIC", main: "main.cc", link: "-lstdc++ -rdynamic", shared: true, want: splice.CodeUnwinding, before: "3:106|2:-1"},
+	{name: "a library catches", step: "-x c++", main: "main.cc -DFRAMEWORK", link: "-lstdc++", want: splice.CodeUnwinding, before: "3:106|2:-1"},
 	{name: "calls nothing", step: "-x c++ -DLEAF", main: "main.cc", link: "-lstdc++", before: "3:109|2:106", ask: "3:509|2:506"},
 	{name: "only jumps", step: "-x c++ -DTAIL", main: "main.cc", link: "-lstdc++", before: "3:206|2:-1", ask: "3:1006|2:-1"},
 	{name: "calls the C library", step: "-x c++ -DLIBC", main: "main.cc", link: "-lstdc++", before: "3:103", ask: "3:503"},
@@ -98,6 +99,10 @@ func throwProgram(t testing.TB, dir, step, main, link string, shared bool) built
 	b := built{pre: must("step.o", append(flags, "-c", source)...), post: must("post.o", append(flags, "-DPATCHED", "-c", source)...)}
 	mainSource, mainFlags, _ := strings.Cut(main, " ")
 	args := append(strings.Fields("-O2 "+mainFlags), filepath.Join("testdata", "throw", mainSource))
+	if strings.Contains(main, "FRAMEWORK") {
+		lib := must("libframework.so", "-shared", "-fPIC", "-O2", filepath.Join("testdata", "throw", "framework.cc"))
+		args = append(args, lib, "-Wl,-rpath,"+filepath.Dir(lib))
+	}
 	if shared {
 		lib := must("libstep.so", "-shared", b.pre)
 		args = append(args, lib, "-Wl,-rpath,"+filepath.Dir(lib))

@@ -15,6 +15,9 @@ int (*hook)(int) = risky;
 static int guarded(int n) {
 #ifdef QUIET
 	return step(n);
+#elif defined(FRAMEWORK)
+	int call(int (*)(int), int);
+	return call(step, n);
 #else
 	try {
 		return step(n);
