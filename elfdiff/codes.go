@@ -69,6 +69,7 @@ const (
 	CodeModuleInfo        Code = "module-info"        // what tools read from the file of a module
 	CodeNote              Code = "note"               // a note about the file
 	CodeUnused            Code = "unused"             // new, and nothing in this object uses it
+	CodeExceptionPath     Code = "exception-path"     // a changed function of C++ calls others, so that an exception may pass through it
 	CodeUnreferencedState Code = "unreferenced-state" // static data in pre that post has no twin of
 	CodeFreshState        Code = "fresh-state"        // a static variable that only messages depend on starts anew
 	CodeSymbols           Code = "symbols"            // an alias or the binding of a symbol differs
@@ -143,6 +144,7 @@ var codes = map[Code]codeRow{
 	CodeNote:              {Ignored, "it is for tools that read the file", ""},
 	CodeModuleInfo:        {Ignored, "it is for tools that read the file", ""},
 	CodeUnused:            {Carried, "another object of the update may refer to it", ""},
+	CodeExceptionPath:     {Carried, "a process in which somebody above it handles exceptions refuses it; restart such a program with the fix, unless nothing throws there (hotpatch -no-exceptions)", ""},
 	CodeUnreferencedState: {Ignored, "the running program keeps it; nothing new uses it", ""},
 	CodeFreshState:        {Carried, "a message that is shown once may be shown once more", ""},
 	CodeSymbols:           {Ignored, "code that is linked later finds the names of the running program, not those of post", ""},

@@ -270,36 +270,6 @@ func (in *includer) sharedLayout() {
 	}
 }
 
-// unwinding includes the records that describe included functions, with what
-// these refer to.
-func (in *includer) unwinding() {
-	for i := range in.Post.Atoms {
-		a := &in.Post.Atoms[i]
-		if a.Kind != Unwind || a.Owner == NoAtom || !in.included[a.Owner] {
-			continue
-		}
-		in.add(a.ID)
-		if cie := in.Post.cieOf(a); cie != NoAtom {
-			in.add(cie)
-		}
-		for _, r := range a.Refs {
-			if r.Target != NoAtom && in.Post.Atoms[r.Target].Kind == LSDA {
-				in.report(in.Post.finding(CodeException, in.parentOf(a.Owner), 0, "it catches exceptions, or has destructors to run for them"))
-			}
-		}
-	}
-	in.drain()
-}
-
-// parentOf returns the function that a cold part belongs to, or the function
-// itself.
-func (in *includer) parentOf(id AtomID) AtomID {
-	if p := in.Post.Atoms[id].Owner; p != NoAtom {
-		return p
-	}
-	return id
-}
-
 // drain visits what was included, and what that includes.
 func (in *includer) drain() {
 	for len(in.work) > 0 {
