@@ -74,6 +74,7 @@ const (
 	CodeFreshState        Code = "fresh-state"        // a static variable that only messages depend on starts anew
 	CodeSymbols           Code = "symbols"            // an alias or the binding of a symbol differs
 	CodeInPlace           Code = "in-place"           // a constant that the target has to overwrite
+	CodeInitials          Code = "initials"           // a variable of which the target has to set members that still hold their initial value
 	CodeNoTypes           Code = "no-types"           // without debug information, types were not compared
 	CodeNoDebug           Code = "no-debug-info"      // compressed debug information beyond the bound counts as missing
 )
@@ -94,7 +95,7 @@ const (
 
 // codes is the table of all codes.
 var codes = map[Code]codeRow{
-	CodeDataChanged:      {NeedsJudgement, "leave the initialiser as it is, and set the value in a function of the patch", runningData},
+	CodeDataChanged:      {NeedsJudgement, "have members that still hold their old initial value set (Options.Initials); or leave the initialiser as it is, and set the value in a function of the patch", runningData},
 	CodeDataResized:      {NeedsJudgement, "keep the size; put what is new into an object of its own", "the running program keeps the object that it has; no changed function uses it"},
 	CodeKindChanged:      {NeedsJudgement, "keep the constness of the object", "the running program keeps the object where it is, with its content"},
 	CodeConstShared:      {NeedsJudgement, "copy the table under a new name, and change the functions that use it; or have it overwritten (Options.InPlace)", runningConst},
@@ -150,6 +151,7 @@ var codes = map[Code]codeRow{
 	CodeSymbols:           {Ignored, "code that is linked later finds the names of the running program, not those of post", ""},
 	CodeNoTypes:           {Carried, "compile pre and post with -g to have layouts compared", ""},
 	CodeNoDebug:           {Carried, "uncompress it (objcopy --decompress-debug-sections), or compile without -gz", ""},
+	CodeInitials:          {Carried, "what holds something else is left alone, and what was set goes back when the update is reverted; the log says both", ""},
 	CodeInPlace:           {Carried, "the target overwrites it when the update is applied, and restores it when that is reverted", ""},
 }
 

@@ -27,6 +27,11 @@ type Options struct {
 	// functions of this object can see, overwritten where they are: see
 	// [Extracted].InPlace. The target must be able to do so.
 	InPlace bool
+	// Initials has members of writable variables whose initial value differs set, where
+	// they still hold the old one when the update is applied: see
+	// [Extracted].Initials. The target must be able to do so. Without it, such a
+	// variable needs judgement, see [CodeDataChanged].
+	Initials bool
 	// Types has the types compared that changed code uses, by debug information:
 	// a layout, a constant or a signature that changed needs judgement. See
 	// [Diff.Types].
@@ -48,7 +53,7 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 		return nil, fmt.Errorf("compare: pre is for %v, post for %v", a, b)
 	}
 	d := &Diff{Pre: pre, Post: post, included: make([]bool, len(post.Atoms)), carriesTables: opt.Tables}
-	j := &judge{Diff: d, reported: map[Finding]bool{}, accept: opt.Accept, updates: opt.InPlace}
+	j := &judge{Diff: d, reported: map[Finding]bool{}, accept: opt.Accept, updates: opt.InPlace, sets: opt.Initials}
 	j.missing()
 	j.correlated()
 	j.exceptions()
@@ -85,6 +90,7 @@ type judge struct {
 	accept   []Code
 	unnamed  map[string]bool // sections that a rest was reported of
 	updates  bool            // Options.InPlace
+	sets     bool            // Options.Initials
 }
 
 // pairs compares all twins.

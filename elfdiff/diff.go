@@ -113,6 +113,7 @@ type Diff struct {
 	typed         bool // Options.Types
 	inPlace       []inPlace
 	aligned       []aligned
+	initials      []initial
 	// byCallers are functions of post that take effect by their callers, which
 	// are replaced.
 	byCallers map[AtomID]bool

@@ -28,6 +28,9 @@ type Extracted struct {
 	InPlace []DataUpdate
 	// Alignments are what the target has to check of the addresses of Externals.
 	Alignments []Alignment
+	// Initials are the variables of which the target has to set members, see
+	// [Options].Initials.
+	Initials []InitialUpdate
 }
 
 // A Replacement says which function of pre a function of the extracted object
@@ -74,7 +77,7 @@ func Extract(d *Diff) (*Extracted, error) {
 	x.relocate()
 	x.tables()
 	x.constants()
-	x.over = x.updates()
+	x.over, x.sets = x.updates(), x.initialUpdates()
 	return x.finish()
 }
 
@@ -91,6 +94,7 @@ type extraction struct {
 	// anchors are the section symbols of what layout placed.
 	anchors   map[elfobj.SectionIndex]elfobj.SymbolIndex
 	over      []DataUpdate
+	sets      []InitialUpdate
 	shifts    []RuntimeShift
 	variables map[string]elfobj.SymbolIndex // of runtime constants, by name
 }
@@ -245,7 +249,12 @@ func (x *extraction) finish() (*Extracted, error) {
 			x.over[i].Relas[k].Sym = final[x.over[i].Relas[k].Sym]
 		}
 	}
-	out.InPlace = x.over
+	for i := range x.sets {
+		for k := range x.sets[i].Relas {
+			x.sets[i].Relas[k].Sym = final[x.sets[i].Relas[k].Sym]
+		}
+	}
+	out.InPlace, out.Initials = x.over, x.sets
 	out.Alignments = x.alignments(final)
 	for _, s := range x.shifts {
 		s.Variable = final[s.Variable]

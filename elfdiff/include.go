@@ -10,7 +10,7 @@ import (
 // include finds what travels: the changed functions, and what they refer to
 // that the running program does not have. What can't travel is refused.
 func (j *judge) include() {
-	in := &includer{judge: j, lost: map[string]bool{}, copied: map[AtomID]bool{}, kept: map[AtomID]bool{}}
+	in := &includer{judge: j, lost: map[string]bool{}, copied: map[AtomID]bool{}, kept: map[AtomID]bool{}, isSet: map[AtomID]bool{}, unset: map[AtomID]string{}}
 	for _, id := range j.carry {
 		in.copied[id] = true
 	}
@@ -44,6 +44,10 @@ type includer struct {
 	// copied are changed constants that travel where something that travels
 	// uses them; kept are objects of post that it uses in the running program.
 	copied, kept map[AtomID]bool
+	// isSet are the changed variables whose members are set; unset says why those of
+	// others can't be.
+	isSet map[AtomID]bool
+	unset map[AtomID]string
 }
 
 func (in *includer) add(id AtomID) {
@@ -87,8 +91,13 @@ func (in *includer) object(ch *Change) {
 		// who uses it has one too
 	case ch.Status == New && !in.Post.isLocal(&in.Post.Atoms[ch.Post]):
 		in.foreign(ch)
-	case ch.Status == Changed && in.updates:
-		in.overwrite(ch)
+	case ch.Status == Changed:
+		if in.updates {
+			in.overwrite(ch)
+		}
+		if in.sets {
+			in.initialise(ch)
+		}
 	}
 }
 

@@ -77,5 +77,5 @@ func (d *Diff) carries() bool {
 			return true
 		}
 	}
-	return len(d.inPlace) > 0
+	return len(d.inPlace)+len(d.initials) > 0
 }

@@ -31,7 +31,7 @@ func (in *includer) left() {
 			in.report(in.unread(ch))
 			continue
 		}
-		if !in.isOverwritten(ch.Post) {
+		if !in.isOverwritten(ch.Post) && !in.isSet[ch.Post] {
 			in.report(in.leftBehind(ch))
 		}
 	}
@@ -48,6 +48,9 @@ func (in *includer) unread(ch *Change) Finding {
 func (in *includer) leftBehind(ch *Change) Finding {
 	why := ch.Reasons[0]
 	f := in.Pre.finding(dataCode(ch), ch.Pre, why.PreOffset, "%s", why)
+	if no := in.unset[ch.Post]; no != "" {
+		f.Message += ": it can't be set: " + no
+	}
 	used := in.kept[ch.Post]
 	switch {
 	case f.Code == CodeKindChanged && ch.Kind == Const && in.sameContent(ch):

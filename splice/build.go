@@ -62,6 +62,7 @@ func (b *builder) part(p *Part) error {
 	if err != nil {
 		return err
 	}
+	b.written(x)
 	var elf bytes.Buffer
 	if _, err := x.WriteTo(&elf); err != nil {
 		return err
@@ -85,6 +86,16 @@ func (b *builder) part(p *Part) error {
 	}
 	b.update.Objects = append(b.update.Objects, o)
 	return nil
+}
+
+// written refuses what only a kernel module writes to.
+func (b *builder) written(x *elfdiff.Extracted) {
+	for i := range x.InPlace {
+		b.refuse(Refuse(CodeNotWritten, x.InPlace[i].Name, "", 0, "an update of a process overwrites no constants, as elfdiff.Options.InPlace asks for"))
+	}
+	for i := range x.Initials {
+		b.refuse(Refuse(CodeNotWritten, x.Initials[i].Name, "", 0, "an update of a process sets no variables, as elfdiff.Options.Initials asks for"))
+	}
 }
 
 // matched answers questions about one part.

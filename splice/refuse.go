@@ -36,6 +36,7 @@ const (
 	CodeTLSModel      Code = "tls-model"       // thread-local data accessed in a way that needs the dynamic linker
 	CodeUnsupported   Code = "unsupported"     // a relocation that can't be applied after the link
 	CodeUnwinding     Code = "unwinding"       // code that exceptions have to unwind
+	CodeNotWritten    Code = "not-written"     // data that the target would have to write to, which it does not do
 	CodeMoved         Code = "moved"           // an instruction that can't be moved
 	CodePageCrossing  Code = "page-crossing"   // a jump that could be written in halves
 	CodeChanged       Code = "changed"         // run bytes are not those that were matched
@@ -63,6 +64,7 @@ var hints = map[Code]string{
 	CodeTLSModel:      "compile the patch with the options of the program (-fPIE, not -fPIC)",
 	CodeUnsupported:   "compile the patch with the default code model",
 	CodeUnwinding:     "make the change in a function that calls nothing that may throw, restart the program with the fix, or, when no exception passes there, say so (Options.NoExceptions; hotpatch -no-exceptions)",
+	CodeNotWritten:    "compare without the option, and judge what it means that the program keeps what it has; or set the value in a function of the patch",
 	CodeMoved:         "apply functions one at a time",
 	CodePageCrossing:  "change a caller of this function instead",
 	CodeChanged:       "match again: the process is not what the update was built for",

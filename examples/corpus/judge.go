@@ -86,7 +86,7 @@ func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *option
 	if err != nil {
 		return nil, err
 	}
-	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true, Accept: opt.accept, InPlace: opt.inPlace, Types: true})
+	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true, Accept: opt.accept, InPlace: opt.inPlace, Initials: opt.initials, Types: true})
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,7 @@
 //
 //	corpus [-from RELEASE] [-to RELEASE] [-objtool] STAGE...
 //	corpus -time [-reverse] STAGE...
-//	corpus -judge [-accept CODE,...] [-probes] [-in-place] [-types=false] [-together] [-only TEXT] [-reverse] [-load] [-json] [-all] STAGE...
+//	corpus -judge [-accept CODE,...] [-probes] [-in-place] [-initials] [-types=false] [-together] [-only TEXT] [-reverse] [-load] [-json] [-all] STAGE...
 //
 // It prints the folder of each stage. Stages are pre and post, the old and the
 // new file in the old tree; raw, pre without objtool; tree, the new file in the
@@ -48,6 +48,7 @@ type options struct {
 	judge, load, time  bool
 	json, all, reverse bool
 	inPlace, probes    bool
+	initials           bool
 	only               string
 	together, types    bool
 	accept             []elfdiff.Code
@@ -84,6 +85,7 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&opt.all, "all", false, "show the pairs that are carried too")
 	f.BoolVar(&opt.reverse, "reverse", false, "take the stage for what runs, and pre for the patch")
 	f.BoolVar(&opt.inPlace, "in-place", false, "have changed constants overwritten")
+	f.BoolVar(&opt.initials, "initials", false, "have members of variables set whose initial value differs")
 	f.BoolVar(&opt.probes, "probes", false, "accept several functions in one module that are not traced")
 	f.BoolVar(&opt.together, "together", false, "make one module of all pairs too")
 	f.BoolVar(&opt.types, "types", true, "have changed types judged, as what writes modules does")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/cli"
 )
 
 // severities are the looks and names of findings, the gravest first.
@@ -47,7 +48,7 @@ func (p *pageBuilder) findings(g *page) {
 func (p *pageBuilder) finding(f *elfdiff.Finding) finding {
 	v := finding{
 		ID: p.anchors.make("x-", string(f.Code)), Code: string(f.Code), Symbol: visible(f.Symbol, maxName),
-		Message: p.linked(f.Message), Hint: visible(hintOf(f), maxText), Accepted: f.Accepted,
+		Message: p.linked(f.Message), Hint: visible(cli.Hint(f.Hint), maxText), Accepted: f.Accepted,
 	}
 	if f.Section != "" {
 		v.Place = fmt.Sprintf("%s+%#x", visible(f.Section, maxName), f.Offset)

@@ -1,7 +1,7 @@
 // Elfdiff shows what really differs between two builds of one object, and
 // writes an object with just that.
 //
-//	elfdiff [-json [-explain]] [-all] [-v] [-accept CODE,...] [-in-place] [-o OUT.o]
+//	elfdiff [-json [-explain]] [-all] [-v] [-accept CODE,...] [-in-place] [-initials] [-o OUT.o]
 //	        [-html FILE [-src DIR [-post-src DIR]]] PRE.o POST.o
 //	elfdiff [-json] [-html DIR ...] PRE_DIR POST_DIR
 //
@@ -32,7 +32,7 @@ const (
 	exitNoChange = 3
 )
 
-const usage = `usage: elfdiff [-json [-explain]] [-all] [-v] [-accept CODE,...] [-in-place] [-o OUT.o]
+const usage = `usage: elfdiff [-json [-explain]] [-all] [-v] [-accept CODE,...] [-in-place] [-initials] [-o OUT.o]
                [-html FILE [-src DIR [-post-src DIR]]] PRE.o POST.o
        elfdiff [-json] [-html DIR ...] PRE_DIR POST_DIR
 
@@ -56,6 +56,8 @@ that have the same path in two folders.
   -accept CODE,...
             leave out what needs a person's judgement, by the codes shown
   -in-place have changed constants of the same size overwritten
+  -initials have members of variables set whose initial value differs, where they
+            still hold the old one
 
 Objects of the Linux kernel are known by their tables about code, which travel
 with the functions then.
@@ -67,7 +69,7 @@ Exit status: 0 changes, all of them can be carried; 1 error; 2 refused;
 type options struct {
 	json, all, verbose bool
 	explain            bool
-	inPlace            bool
+	inPlace, initials  bool
 	accept             []elfdiff.Code
 	out                string
 	html, src, postSrc string
@@ -106,6 +108,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&opt.src, "src", "", "")
 	f.StringVar(&opt.postSrc, "post-src", "", "")
 	f.BoolVar(&opt.inPlace, "in-place", false, "")
+	f.BoolVar(&opt.initials, "initials", false, "")
 	f.Func("accept", "", func(s string) error {
 		for _, name := range strings.Split(s, ",") {
 			code := elfdiff.Code(name)
@@ -159,6 +162,9 @@ func run(opt options, w io.Writer, term cli.Terminal) (int, error) {
 		if len(x.InPlace) > 0 {
 			return exitError, fmt.Errorf("%s: an object can't say what has to be overwritten, such as %s: build the update from both", opt.out, x.InPlace[0].Name)
 		}
+		if len(x.Initials) > 0 {
+			return exitError, fmt.Errorf("%s: an object can't say what has to be set, such as %s: build the update from both", opt.out, x.Initials[0].Name)
+		}
 		if err := files.Write(opt.out, x, opt.pre, opt.post); err != nil {
 			return exitError, err
 		}
@@ -205,7 +211,7 @@ func compareFiles(preName, postName string, opt options) (*elfdiff.Diff, error) 
 		return nil, err
 	}
 	return elfdiff.Compare(pre, post, elfdiff.Options{
-		Tables: pre.IsKernel(), Accept: opt.accept, InPlace: opt.inPlace,
+		Tables: pre.IsKernel(), Accept: opt.accept, InPlace: opt.inPlace, Initials: opt.initials,
 		Types: pre.HasTypes() && post.HasTypes(),
 	})
 }

@@ -97,13 +97,7 @@ func (p *printer) refusal(f *elfdiff.Finding) {
 
 func (p *printer) finding(word string, s cli.Style, f *elfdiff.Finding) {
 	fmt.Fprintf(p, "\n%s %s\n", p.term.Paint(s, word), f)
-	fmt.Fprintf(p, "    hint: %s\n", hintOf(f))
-}
-
-// hintOf returns the hint with the options of this command in place of those of
-// the library.
-func hintOf(f *elfdiff.Finding) string {
-	return strings.ReplaceAll(f.Hint, "Options.InPlace", "-in-place")
+	fmt.Fprintf(p, "    hint: %s\n", cli.Hint(f.Hint))
 }
 
 // maxMembersPrinted bounds the members of one variable.

@@ -106,7 +106,7 @@ func comparePair(ctx context.Context, opt *options, k *module.Kernel, runs []can
 	if err != nil {
 		return module.Pair{}, err
 	}
-	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true, Accept: opt.module.Accept, InPlace: opt.inPlace, Types: true})
+	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true, Accept: opt.module.Accept, InPlace: opt.inPlace, Initials: opt.initials, Types: true})
 	if err != nil {
 		return module.Pair{}, err
 	}

@@ -54,6 +54,8 @@ Makes a livepatch module of what differs between builds of the kernel's objects.
   -cert FILE        and this certificate (PEM or DER), which the kernel knows
   -in-place         overwrite changed constants of the same size that other objects
                     see, while the module is active
+  -initials         set members of variables whose initial value differs, where they
+                    still hold the old one, while the module is active
   -probes           allow several functions that only a kprobe can take over, which
                     do not depend on each other
   -no-jumps         have no function taken over by a jump
@@ -70,7 +72,8 @@ type options struct {
 	run, symvers, out, objtool string
 	key, cert                  string
 	module                     module.Options
-	dry, json, inPlace, tasks  bool
+	dry, json, tasks           bool
+	inPlace, initials          bool
 	targets                    []targetFile
 	objects                    []string // pre and post in turn
 }
@@ -139,6 +142,7 @@ func parse(args []string) (options, error) {
 	})
 	f.BoolVar(&opt.module.Replace, "replace", false, "")
 	f.BoolVar(&opt.inPlace, "in-place", false, "")
+	f.BoolVar(&opt.initials, "initials", false, "")
 	f.BoolVar(&opt.module.Probes, "probes", false, "")
 	f.BoolVar(&opt.module.NoJumps, "no-jumps", false, "")
 	f.BoolVar(&opt.tasks, "tasks", false, "")

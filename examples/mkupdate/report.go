@@ -146,7 +146,7 @@ func (r *report) print(w io.Writer, term cli.Terminal) error {
 		}
 		fmt.Fprintf(&b, "%s %s: %s: %s\n", word, x.Code, strings.TrimSpace(x.Symbol+" "+x.Section), x.Message)
 		if x.Hint != "" {
-			fmt.Fprintf(&b, "  %s\n", x.Hint)
+			fmt.Fprintf(&b, "  %s\n", cli.Hint(x.Hint))
 		}
 	}
 	if r.Module != nil {
@@ -179,6 +179,13 @@ func (r *report) printModule(b *strings.Builder, term cli.Terminal) {
 	}
 	for _, d := range r.Module.Data {
 		fmt.Fprintf(b, "  overwrites %s at %#x: %s verified at load, restored when it is disabled\n", term.Paint(cli.Cyan, d.Name), d.Addr, count(int(d.Size), "byte"))
+	}
+	for _, n := range r.Module.Initials {
+		pins := ""
+		if n.Pins {
+			pins = "; once it was set, the module stays loaded"
+		}
+		fmt.Fprintf(b, "  sets %s at %#x where it holds its old initial value, until it is disabled%s\n", term.Paint(cli.Cyan, n.Name), n.Addr, pins)
 	}
 	by := map[string]int{}
 	for _, x := range r.Module.References {

@@ -197,6 +197,17 @@ func (k *Image) span(lo, hi string) ([2]uint64, error) {
 // IsInit reports whether an address is in memory that is freed after boot.
 func (k *Image) IsInit(addr uint64) bool { return k.init[0] <= addr && addr < k.init[1] }
 
+// IsReadOnly reports whether an address is in memory that can't be written to once the
+// kernel has started: constants, and .data..ro_after_init (include/linux/cache.h).
+func (k *Image) IsReadOnly(addr uint64) bool {
+	for _, r := range [][2]string{{"__start_rodata", "__end_rodata"}, {"__start_ro_after_init", "__end_ro_after_init"}} {
+		if span, err := k.span(r[0], r[1]); err == nil && span[0] <= addr && addr < span[1] {
+			return true
+		}
+	}
+	return false
+}
+
 // IsPerCPU reports whether an address is an offset in a processor's area.
 func (k *Image) IsPerCPU(addr uint64) bool { return k.percpu[0] <= addr && addr < k.percpu[1] }
 

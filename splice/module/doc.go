@@ -117,6 +117,16 @@
 // overwritten after the transition, in aligned words, and restored before it is
 // undone. When another update replaces this one (Replace), what was written stays.
 //
+// # Initial values
+//
+// Where a pair was compared with elfdiff.Options.Initials, members of variables whose
+// initial value differs are set: words of 1, 2, 4 or 8 bytes, compared and written in
+// one step, after the transition. One that does not hold what the kernel was linked
+// with belongs to somebody, and is left alone. Before the transition is undone, what
+// was set and still stands there goes back. The kernel log says what became of each.
+// A value that leads to code or data of the module keeps it loaded from then on, since
+// somebody may have read it: it can be disabled, and not be removed.
+//
 // # Signatures
 //
 // [Module.Sign] signs as the kernel's build does. The kernel must have the

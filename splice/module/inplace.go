@@ -75,9 +75,12 @@ func (l *linker) constant(u *elfdiff.DataUpdate) (uint64, bool) {
 }
 
 // maskOf says which bytes of a constant hold no reference.
-func (l *linker) maskOf(u *elfdiff.DataUpdate) []byte {
-	mask := bytes.Repeat([]byte{0xff}, len(u.Old))
-	for _, r := range l.pair.Diff.Pre.Atom(u.Pre).Refs {
+func (l *linker) maskOf(u *elfdiff.DataUpdate) []byte { return l.without(u.Pre, len(u.Old)) }
+
+// without returns a mask of the bytes of an object of pre that hold no reference.
+func (l *linker) without(pre elfdiff.AtomID, size int) []byte {
+	mask := bytes.Repeat([]byte{0xff}, size)
+	for _, r := range l.pair.Diff.Pre.Atom(pre).Refs {
 		clear(mask[min(r.Offset, uint64(len(mask))):min(r.Offset+relocations[r.Type], uint64(len(mask)))])
 	}
 	return mask

@@ -45,6 +45,7 @@ func (b *builder) link(pairs []Pair) {
 	for _, l := range all {
 		l.relocations()
 		l.overwrites()
+		l.initials()
 		l.shifts()
 		for i := range l.carried.Replacements {
 			l.replace(&l.carried.Replacements[i])

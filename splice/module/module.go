@@ -74,7 +74,8 @@ type Reference struct {
 type Module struct {
 	Name       string      `json:"name"`
 	Functions  []Function  `json:"functions"`
-	Data       []Data      `json:"data"` // constants that are overwritten
+	Data       []Data      `json:"data"`     // constants that are overwritten
+	Initials   []Initial   `json:"initials"` // members of variables that are set
 	References []Reference `json:"references"`
 	// Findings are what to know about how it works; none is in the way.
 	Findings []elfdiff.Finding `json:"findings"`
@@ -158,8 +159,9 @@ type builder struct {
 	strings                 map[string]uint64 // in .rodata.str
 	copies                  []copied
 	overwritten             []Data
-	poke                    target // text_poke, once it is needed
-	mutex                   target // text_mutex, likewise
+	settings                []setting // members of variables that are set
+	poke                    target    // text_poke, once it is needed
+	mutex                   target    // text_mutex, likewise
 	note                    *section
 	table                   uint64  // of the checks of init, in .rodata
 	jumper                  *jumper // nil when there are no jumps
@@ -167,7 +169,7 @@ type builder struct {
 
 // something refuses an update that does nothing.
 func (b *builder) something() {
-	if len(b.refused) > 0 || len(b.probes) > 0 || len(b.writes) > 0 {
+	if len(b.refused) > 0 || len(b.probes)+len(b.writes)+len(b.settings) > 0 {
 		return
 	}
 	for _, o := range b.objects {
@@ -252,6 +254,10 @@ func (b *builder) finish() (*Module, error) {
 	}
 	for _, p := range b.probes {
 		m.Functions = append(m.Functions, p.Function)
+	}
+	m.Initials = []Initial{}
+	for i := range b.settings {
+		m.Initials = append(m.Initials, b.settings[i].Initial)
 	}
 	m.References, m.Data = b.sortedRefs(), append([]Data{}, b.overwritten...)
 	m.Findings = append(b.jumpFindings(), b.found...)

@@ -24,6 +24,7 @@ func (b *builder) patch() {
 	b.jumps(a)
 	b.probeCode(a)
 	b.planOverwrites()
+	b.planInitials(a)
 	if len(b.copies) > 0 {
 		b.pokes(a, "copy", b.copier)
 	}

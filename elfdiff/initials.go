@@ -1,0 +1,204 @@
+package elfdiff
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// An InitialUpdate is a writable variable of pre whose initial value differs in post,
+// with the members that differ: those that still hold what they held at the start
+// get the new value.
+type InitialUpdate struct {
+	Name string
+	Pre  AtomID
+	// Old and New are its initial content before and after, with the fields of
+	// references zero.
+	Old, New []byte
+	// Relas are the references of New inside Members, to symbols of the extracted
+	// object. Offsets are from the start of the variable.
+	Relas   []elfobj.Rela
+	Members []InitialMember
+}
+
+// An InitialMember is an aligned word of a variable that is compared and written as a
+// whole.
+type InitialMember struct {
+	Name   string // as C has it: variable[2].mode; variable+0x10 where that is not known
+	Offset uint64 // from the start of the variable, bytes
+	Size   uint64 // 1, 2, 4 or 8 bytes
+}
+
+// initial is a variable whose members are set.
+type initial struct {
+	pre, post AtomID
+	members   []InitialMember
+}
+
+// initialise notes a variable whose members can be set, and includes what their new
+// values refer to. Otherwise it says why they can't.
+func (in *includer) initialise(ch *Change) {
+	a, b := &in.Pre.Atoms[ch.Pre], &in.Post.Atoms[ch.Post]
+	if a.Kind != Data || b.Kind != Data || a.Size != b.Size {
+		return
+	}
+	members, why := in.initialMembers(ch, a, b)
+	if why != "" {
+		in.unset[ch.Post] = why
+		return
+	}
+	in.initials = append(in.initials, initial{a.ID, b.ID, members})
+	in.isSet[ch.Post] = true
+	in.report(in.Post.finding(CodeInitials, b.ID, ch.Reasons[0].PostOffset, "%s", in.initialText(ch)))
+	for i := range b.Refs {
+		if covered(members, &b.Refs[i]) {
+			in.reference(b, &b.Refs[i])
+		}
+	}
+}
+
+// initialText lists the members with both values.
+func (in *includer) initialText(ch *Change) string {
+	const shown = 4
+	list := in.DataMembers(ch)
+	var parts []string
+	for i := range list[:min(len(list), shown)] {
+		parts = append(parts, strings.TrimPrefix(list[i].String(), ": "))
+	}
+	if n := len(list) - shown; n > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", n))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// initialMembers lists the words of a variable that differ, or says why they can't be
+// set one by one.
+func (in *includer) initialMembers(ch *Change, a, b *Atom) (list []InitialMember, why string) {
+	if strings.HasPrefix(in.Post.sectionName(b.Section), perCPUSection) {
+		return nil, "each processor has its own"
+	}
+	members := in.DataMembers(ch)
+	if len(members) >= maxDataMembers {
+		return nil, fmt.Sprintf("more than %d members differ", maxDataMembers-1)
+	}
+	align := min(in.Pre.alignOf(a), in.Post.alignOf(b), maxWord)
+	for i := range members {
+		w, ok := wordOf(a.Size, &members[i], align)
+		if !ok {
+			return nil, fmt.Sprintf("%s is no aligned word", ch.Name+members[i].Name)
+		}
+		if w.Name = ch.Name + members[i].Name; members[i].Name == "" && w.Size != a.Size {
+			if w.Name = place(ch.Name, int64(w.Offset)); in.adjoins(list, &w, b) {
+				return nil, fmt.Sprintf("without debug information, what belongs together at %s is not known", w.Name)
+			}
+		}
+		list = joined(list, w)
+	}
+	return list, in.halves(list, a, b)
+}
+
+// adjoins reports whether a word of which nothing is known goes on where the one
+// before it ends, without an address in it that sets it apart.
+func (in *includer) adjoins(list []InitialMember, w *InitialMember, b *Atom) bool {
+	n := len(list)
+	return n > 0 && list[n-1].Offset+list[n-1].Size == w.Offset && len(b.refsIn(w.Offset, w.Offset+w.Size)) == 0
+}
+
+// joined appends a word. Aligned words that overlap are one in the other: several
+// bit-fields are in one.
+func joined(list []InitialMember, w InitialMember) []InitialMember {
+	for len(list) > 0 {
+		last := &list[len(list)-1]
+		if w.Offset >= last.Offset+last.Size {
+			break
+		}
+		if w.Name != last.Name {
+			w.Name = last.Name + ", " + w.Name
+		}
+		if last.Size >= w.Size {
+			last.Name = w.Name
+			return list
+		}
+		list = list[:len(list)-1]
+	}
+	return append(list, w)
+}
+
+// halves finds a reference that is partly in a word.
+func (in *includer) halves(list []InitialMember, a, b *Atom) string {
+	for _, x := range []*Atom{a, b} {
+		for i := range x.Refs {
+			r := &x.Refs[i]
+			for k := range list {
+				lo, hi := list[k].Offset, list[k].Offset+list[k].Size
+				if end := r.Offset + stride(r); r.Offset < hi && end > lo && (r.Offset < lo || end > hi) {
+					return fmt.Sprintf("a reference at +%#x is partly in %s", r.Offset, list[k].Name)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+const (
+	maxWord       = 8 // bytes that are written at once
+	perCPUSection = ".data..percpu"
+)
+
+// wordOf returns the smallest aligned word that a member is in; the largest one where
+// it is not known what member that is.
+func wordOf(size uint64, m *DataMember, align uint64) (w InitialMember, ok bool) {
+	for n := uint64(1); n <= align; n *= 2 {
+		off := m.Offset &^ (n - 1)
+		if off+n < m.Offset+m.Size || off+n > size {
+			continue
+		}
+		w, ok = InitialMember{Offset: off, Size: n}, true
+		if m.Name != "" {
+			break
+		}
+	}
+	return w, ok
+}
+
+// alignOf returns the alignment of an atom's address that is certain, bytes.
+func (o *Object) alignOf(a *Atom) uint64 {
+	return alignAt(o.File.Sections[a.Section].Addralign, a.Offset)
+}
+
+// covered reports whether a reference is in one of the words.
+func covered(members []InitialMember, r *Ref) bool {
+	for i := range members {
+		if m := &members[i]; r.Offset >= m.Offset && r.Offset < m.Offset+m.Size {
+			return true
+		}
+	}
+	return false
+}
+
+// initialUpdates lists the variables whose members are set.
+func (x *extraction) initialUpdates() []InitialUpdate {
+	var list []InitialUpdate
+	for i := range x.initials {
+		n := &x.initials[i]
+		a, b := &x.Pre.Atoms[n.pre], &x.Post.Atoms[n.post]
+		u := InitialUpdate{Name: b.Name, Pre: n.pre, Old: content(a), New: content(b), Members: n.members}
+		for k := range b.Refs {
+			if r := &b.Refs[k]; covered(n.members, r) {
+				sym, addend := x.symbolFor(b, r)
+				u.Relas = append(u.Relas, elfobj.Rela{Offset: r.Offset, Addend: addend, Sym: sym, Type: r.Type})
+			}
+		}
+		list = append(list, u)
+	}
+	return list
+}
+
+// content returns a copy of the initial content of an atom.
+func content(a *Atom) []byte {
+	b := make([]byte, a.Size)
+	copy(b, a.Bytes)
+	clearFields(b, a)
+	return b
+}

@@ -1,0 +1,238 @@
+package module
+
+import (
+	"debug/elf"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// Variables whose initial values differ (elfdiff.Options.Initials): each member that
+// differs is a word. When the transition of livepatch is over, a word that still holds
+// what the kernel was linked with gets the new value, in one step; before the
+// transition is undone, one that was set, and still holds that, gets the old value
+// back. What holds something else belongs to somebody, and is left alone. The log says
+// what became of each. When another update replaces this one, what was set stays.
+
+// Initial is a member of a variable that the module sets.
+type Initial struct {
+	Name string `json:"name"` // as C has it: variable[2].mode
+	Addr uint64 `json:"addr"` // link address of the word
+	Size uint64 `json:"size"` // 1, 2, 4 or 8 bytes
+	// Pins says that its new value leads to code or data of the module: the module
+	// stays loaded once it was set.
+	Pins bool `json:"pins"`
+}
+
+// setting is a row of the table that says what is set.
+type setting struct {
+	Initial
+	place    target
+	old, new word
+	readOnly bool // since the kernel has started: written to as text is
+}
+
+// word is a value of up to eight bytes, with the addresses in it.
+type word struct {
+	bytes  [8]byte
+	fields []field
+}
+
+// initials plans the members that are set.
+func (l *linker) initials() {
+	for i := range l.carried.Initials {
+		u := &l.carried.Initials[i]
+		addr, err := l.variable(u)
+		if err != nil {
+			l.refused.add(err)
+			continue
+		}
+		for k := range u.Members {
+			l.initial(u, &u.Members[k], addr)
+		}
+	}
+}
+
+// variable returns where a variable is: as run-pre matching says, or at the only
+// symbol of its name. The image has to hold there what pre has.
+func (l *linker) variable(u *elfdiff.InitialUpdate) (uint64, error) {
+	if l.obj.target != nil {
+		return 0, refuse(CodeInitials, u.Name, l.obj.target.Name(), 0, "it is in a module")
+	}
+	addr, ok := l.pair.Match.AtomAddr(u.Pre)
+	if !ok {
+		list := l.image.Symbols(u.Name)
+		if len(list) != 1 || strings.Contains(u.Name, ".") || list[0].Size != uint64(len(u.Old)) {
+			return 0, refuse(splice.CodeNotLocated, u.Name, l.object, 0, "run-pre matching does not say where it is, and its name does not either")
+		}
+		addr = list[0].Addr
+	}
+	if l.image.IsInit(addr) {
+		return 0, refuse(CodeInit, u.Name, "", addr, "it is freed after boot")
+	}
+	if !l.linkedAs(u, addr) {
+		return 0, refuse(splice.CodeNotMatched, u.Name, "", addr, "the image holds another initial value there than pre")
+	}
+	return addr, nil
+}
+
+// linkedAs reports whether the image holds the initial content of pre, but for its
+// references.
+func (l *linker) linkedAs(u *elfdiff.InitialUpdate, addr uint64) bool {
+	b, err := l.image.Read(addr, uint64(len(u.Old)))
+	if err != nil {
+		return false
+	}
+	mask := l.without(u.Pre, len(u.Old))
+	for i := range b {
+		if (b[i]^u.Old[i])&mask[i] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// initial notes one member.
+func (l *linker) initial(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, addr uint64) {
+	s := setting{Initial: Initial{Name: m.Name, Addr: addr + m.Offset, Size: m.Size}}
+	s.readOnly = l.image.IsReadOnly(s.Addr)
+	var err error
+	switch {
+	case s.Addr%m.Size != 0:
+		err = refuse(CodeInitials, m.Name, "", s.Addr, "it is not aligned")
+	default:
+		s.place, _, err = l.reach(m.Name, s.Addr)
+	}
+	if err == nil {
+		s.old, err = l.linkedWord(u, m, addr)
+	}
+	if err == nil {
+		s.new, err = l.newWord(u, m, &s)
+	}
+	if err != nil {
+		l.refused.add(err)
+		return
+	}
+	l.settings = append(l.settings, s)
+}
+
+// linkedWord is what the image has there. Addresses in it are as KASLR moves them.
+func (l *linker) linkedWord(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, addr uint64) (w word, err error) {
+	b, err := l.image.Read(addr+m.Offset, m.Size)
+	if err != nil {
+		r := refuse(splice.CodeNotMatched, m.Name, "", addr+m.Offset, "the image can't be read there")
+		r.Err = err
+		return w, r
+	}
+	copy(w.bytes[:], b)
+	for _, r := range l.pair.Diff.Pre.Atom(u.Pre).Refs {
+		if r.Offset < m.Offset || r.Offset >= m.Offset+m.Size {
+			continue
+		}
+		h, ok := amd64.HowtoOf(r.Type)
+		if !ok || relocations[r.Type] == 0 {
+			return w, refuse(CodeInitials, m.Name, "", r.Offset, "its old value has a reference of type %v", elf.R_X86_64(r.Type))
+		}
+		off := r.Offset - m.Offset
+		in := w.bytes[off : off+relocations[r.Type]]
+		s, err := h.Solve(in, r.Addend, addr+r.Offset)
+		if err != nil || h.PCRel && l.image.IsPerCPU(s) {
+			return w, refuse(CodeInitials, m.Name, "", r.Offset, "its old value is not known before the kernel runs")
+		}
+		if h.PCRel || !l.image.IsMapped(s) {
+			continue // the same wherever the kernel is
+		}
+		to, _, err := l.reach(m.Name, s)
+		if err != nil {
+			return w, err
+		}
+		clear(in)
+		w.fields = append(w.fields, field{off, r.Type, to, r.Addend})
+	}
+	return w, nil
+}
+
+// newWord is the value of post, and says whether it leads to the module.
+func (l *linker) newWord(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, s *setting) (w word, err error) {
+	copy(w.bytes[:], u.New[m.Offset:m.Offset+m.Size])
+	for _, r := range u.Relas {
+		if r.Offset < m.Offset || r.Offset >= m.Offset+m.Size {
+			continue
+		}
+		h, ok := amd64.HowtoOf(r.Type)
+		if !ok || h.PCRel || relocations[r.Type] == 0 {
+			return w, refuse(CodeInitials, m.Name, "", r.Offset, "its new value has a reference of type %v", elf.R_X86_64(r.Type))
+		}
+		t := l.syms[r.Sym].final()
+		if !l.external[r.Sym] || l.syms[r.Sym].from != nil {
+			s.Pins = true
+		}
+		w.fields = append(w.fields, field{r.Offset - m.Offset, r.Type, t, r.Addend})
+	}
+	return w, nil
+}
+
+// A row of the table of settings, bytes: the place, the name for the log, the old and
+// the new value, the size, whether it was set, and flags.
+const (
+	settingSize  = 40
+	settingName  = 8
+	settingOld   = 16
+	settingNew   = 24
+	settingBytes = 32
+	settingDone  = 33
+	settingFlags = 34
+
+	flagPins     = 1
+	flagReadOnly = 2
+)
+
+// settingTable writes the rows, and one of zeros behind them.
+func (b *builder) settingTable() uint64 {
+	d := b.data()
+	table := d.append(8, make([]byte, settingSize*(len(b.settings)+1)))
+	b.define("initials", elf.STT_OBJECT, d, table, uint64(settingSize*(len(b.settings)+1)))
+	for i := range b.settings {
+		s := &b.settings[i]
+		at := table + uint64(i*settingSize)
+		text, name := b.string(s.Name)
+		d.rela(at, elf.R_X86_64_64, s.place.symbol, s.place.addend)
+		d.rela(at+settingName, elf.R_X86_64_64, text.anchor, int64(name))
+		b.word(d, at+settingOld, &s.old)
+		b.word(d, at+settingNew, &s.new)
+		d.data[at+settingBytes] = byte(s.Size)
+		if s.Pins {
+			d.data[at+settingFlags] |= flagPins
+		}
+		if s.readOnly {
+			d.data[at+settingFlags] |= flagReadOnly
+		}
+	}
+	return table
+}
+
+func (b *builder) word(d *section, at uint64, w *word) {
+	copy(d.data[at:], w.bytes[:])
+	for _, f := range w.fields {
+		d.rela(at+f.off, elf.R_X86_64(f.typ), f.to.symbol, f.to.addend+f.addend)
+	}
+}
+
+// planInitials has callbacks set the members, and undo it.
+func (b *builder) planInitials(a *asm) {
+	if len(b.settings) == 0 {
+		return
+	}
+	b.textPoke()
+	b.function(a, "set", elf.STB_LOCAL, func(b *builder, a *asm) { b.setter(a) })
+	table := b.settingTable()
+	for i, name := range []string{"post_patch", "pre_unpatch"} {
+		b.own(name, func(a *asm) {
+			a.emit(0xbe, byte(i), 0, 0, 0)                                           // mov $i,%esi
+			a.imm(elf.R_X86_64_32S, b.data().anchor, int64(table), 0x48, 0xc7, 0xc7) // mov $table,%rdi
+			b.call(a, "set")
+		})
+	}
+}
