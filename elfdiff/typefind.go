@@ -49,6 +49,7 @@ func (d *Diff) compareTypes() ([]TypeChange, error) {
 	f.uses()
 	f.touched()
 	f.private()
+	f.onStacks()
 	out := make([]TypeChange, len(f.list))
 	for i := range f.list {
 		out[i] = f.list[i].TypeChange

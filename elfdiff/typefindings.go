@@ -15,8 +15,11 @@ func (t *TypeChange) Finding() Finding {
 	f := newFinding(typeCodes[t.Kind])
 	f.Symbol = t.Name
 	f.Message = t.String()[len(t.Name)+len(": "):]
-	if !t.Matters() {
+	switch {
+	case !t.Matters():
 		f.Severity, f.Accept = Ignored, ""
+	case t.OnStack:
+		f.Severity, f.Accept, f.Hint = Carried, "", ""
 	}
 	if len(t.Uses) > 0 {
 		f.Message += ", used by " + t.Uses[0].Symbol
@@ -24,7 +27,9 @@ func (t *TypeChange) Finding() Finding {
 			f.Message += " (" + via + ")"
 		}
 	}
-	if t.Private {
+	if t.OnStack {
+		f.Message += "; it lives on stacks only, and every function with a variable of it is replaced"
+	} else if t.Private {
 		f.Message += "; every function that uses it has changed"
 	}
 	return f

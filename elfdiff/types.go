@@ -108,6 +108,11 @@ type TypeChange struct {
 	// that no function uses which has not changed: old code and new do not meet
 	// over it, only data that exists already can.
 	Private bool `json:"private,omitempty"`
+	// OnStack is set for a type of which it is proven that it lives on stacks only,
+	// in variables of functions that all are replaced together: old code and new
+	// never meet over one. It holds for targets that replace functions while none of
+	// them is on a stack, all at once or task by task.
+	OnStack bool `json:"on_stack,omitempty"`
 	// Local is set for the signature of a function that only this object's code
 	// can name: who calls it was compiled with it.
 	Local bool `json:"local,omitempty"`

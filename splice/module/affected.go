@@ -93,7 +93,7 @@ func (f *affectedFinder) changes(pairs []Pair) {
 		list, _ := pairs[i].Diff.Types() // without debug information there is none
 		for j := range list {
 			t := &list[j]
-			if !t.Matters() || t.Private {
+			if !t.Matters() || t.Private || t.OnStack {
 				continue
 			}
 			key := string(t.Kind) + " " + t.Name

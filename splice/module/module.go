@@ -115,6 +115,7 @@ func BuildContext(ctx context.Context, k *Kernel, opt Options, pairs ...Pair) (*
 	}
 	b.link(pairs)
 	b.checkProbes()
+	b.onStacks(pairs)
 	if err := b.stuck(ctx); err != nil {
 		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
 	}

@@ -2,6 +2,7 @@ package module_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,4 +91,29 @@ func judged(t *testing.T, err error, code elfdiff.Code, symbol string) elfdiff.F
 	}
 	t.Fatalf("%v: want %s", err, code)
 	return elfdiff.Finding{}
+}
+
+// TestOnStacks builds a change of a structure that lives on stacks only, and one of a
+// structure that others find by a list.
+func TestOnStacks(t *testing.T) {
+	b := newBench(t, "6.1")
+	const lives = "lives on stacks only"
+	p, err := b.pair(t, change("fs/ext4/namei.c", "struct ext4_renament {\n", "struct ext4_renament {\n	unsigned long more;\n")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := module.Build(b.kernel, module.Options{Name: "fix"}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Functions) < 3 || !slices.ContainsFunc(m.Findings, func(f elfdiff.Finding) bool {
+		return f.Code == elfdiff.CodeTypeLayout && f.Severity == elfdiff.Carried && strings.Contains(f.Message, lives)
+	}) {
+		t.Errorf("%d functions, %v", len(m.Functions), m.Findings)
+	}
+	if p, err = b.pair(t, change("kernel/locking/semaphore.c", "struct semaphore_waiter {\n", "struct semaphore_waiter {\n	unsigned long more;\n")[0]); err != nil {
+		t.Fatal(err)
+	}
+	_, err = module.Build(b.kernel, module.Options{Name: "fix"}, p)
+	judged(t, err, elfdiff.CodeTypeLayout, "struct semaphore_waiter")
 }

@@ -1,0 +1,148 @@
+package elfdiff
+
+import (
+	"maps"
+
+	"github.com/gosplice/gosplice/internal/dwarf"
+)
+
+// declared rules out what stays in memory, what functions return or take by value, and
+// what a variable that is no parameter points to: where that comes from is not known.
+func (p *stackProof) declared(s *typeSide) {
+	v := s.o.variables()
+	rule := func(typ uint64, from int) {
+		c, pointers := p.find(s, typ)
+		if c == nil {
+			p.nameless(s, typ)
+		} else if pointers >= from {
+			c.out = true
+		}
+	}
+	for _, entry := range s.x.Variables {
+		v.variable(entry, func(_ string, typ uint64) { rule(typ, 0) })
+	}
+	var e dwarf.Entry
+	for _, entry := range s.x.Functions {
+		if !s.d.Entry(&e, entry) {
+			continue
+		}
+		rule(typeOf(&e), 0)
+		s.eachLocal(&e, func(x *dwarf.Entry, depth int) {
+			v.variable(x.Offset, func(_ string, typ uint64) {
+				switch {
+				case x.Tag == dwarf.TagFormalParameter && depth == 1 && p.isValue(s, typ):
+					rule(typ, 0) // who calls it has one without a name
+				case x.Tag == dwarf.TagFormalParameter:
+					rule(typ, 2)
+				case v.isStatic(x):
+					rule(typ, 0)
+				default:
+					rule(typ, 1)
+				}
+			})
+		})
+	}
+}
+
+// isValue reports whether a type is a candidate itself.
+func (p *stackProof) isValue(s *typeSide, typ uint64) bool {
+	c, pointers := p.find(s, typ)
+	return c != nil && pointers == 0
+}
+
+// eachLocal yields the parameters and variables of a function, and of what is inlined
+// into it; depth is 1 for its own parameters.
+func (s *typeSide) eachLocal(f *dwarf.Entry, yield func(x *dwarf.Entry, depth int)) {
+	r := dwarf.ChildrenOf(f)
+	var e dwarf.Entry
+	for depth := 1; depth > 0 && r.Next(&e); {
+		switch e.Tag {
+		case dwarf.TagNull:
+			depth--
+			continue
+		case dwarf.TagVariable, dwarf.TagFormalParameter:
+			yield(&e, depth)
+		}
+		switch {
+		case !e.Children:
+		case e.Tag == dwarf.TagLexicalBlock || e.Tag == dwarf.TagInlined:
+			depth++
+		default:
+			r.Skip(&e)
+		}
+	}
+}
+
+// isStatic reports whether a variable of a function has a place of its own in memory:
+// it is declared elsewhere, or its location does not begin with one in a register or a
+// frame (DWARF 5 section 7.7.1, table 7.9).
+func (v *variables) isStatic(x *dwarf.Entry) bool {
+	if x.Flag(dwarf.AttrExternal) || x.Flag(dwarf.AttrDeclaration) {
+		return true
+	}
+	b, _, ok := x.Block(dwarf.AttrLocation)
+	if !ok || len(b) == 0 {
+		return false
+	}
+	const lit0, reg0, bregLast, fbreg, piece, implicit, entryValue, gnuEntryValue = 0x30, 0x50, 0x8f, 0x91, 0x93, 0x9e, 0xa3, 0xf3
+	op := b[0]
+	return !(op >= lit0 && op <= bregLast || op == fbreg || op == piece || op == implicit || op == entryValue || op == gnuEntryValue)
+}
+
+// functions notes which functions of pre have a variable of each type, or a pointer.
+func (p *stackProof) functions() {
+	s := p.f.c.side[0]
+	v := s.o.variables()
+	for i := range p.f.d.Functions {
+		ch := &p.f.d.Functions[i]
+		a := s.o.Atom(ch.Pre)
+		if a == nil || a.Owner != NoAtom {
+			continue
+		}
+		p.locals(s, v, a, func(c *stackType, x *dwarf.Entry, pointers, depth int) {
+			switch {
+			case pointers == 0:
+				c.owners[a.ID] = true
+			case depth == 1:
+				c.takers[a.ID] = true
+			case x.Has(dwarf.AttrConstValue): // no pointer to one: a null
+			default:
+				c.inlines[a.ID] = true
+			}
+		})
+	}
+}
+
+// parts gives what is in other types the functions of these.
+func (p *stackProof) parts() {
+	for range maxTypeDepth {
+		more := false
+		for _, c := range p.types {
+			for _, h := range c.hosts {
+				n := len(c.owners) + len(c.takers)
+				maps.Copy(c.owners, h.owners)
+				maps.Copy(c.takers, h.takers)
+				more = more || len(c.owners)+len(c.takers) > n
+			}
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// locals yields what a function has of the candidates.
+func (p *stackProof) locals(s *typeSide, v *variables, a *Atom, yield func(c *stackType, x *dwarf.Entry, pointers, depth int)) {
+	f, ok := s.x.FunctionAt(addr(a, 0))
+	var e dwarf.Entry
+	if !ok || !s.d.Entry(&e, f) {
+		return
+	}
+	s.eachLocal(&e, func(x *dwarf.Entry, depth int) {
+		v.variable(x.Offset, func(_ string, typ uint64) {
+			if c, pointers := p.find(s, typ); c != nil {
+				yield(c, x, pointers, depth)
+			}
+		})
+	})
+}
