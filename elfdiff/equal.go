@@ -117,7 +117,7 @@ func (c *comparer) literal(a, b *Atom, ao, bo int64) ReasonCode {
 		sa, oka := tail(a, ao)
 		sb, okb := tail(b, bo)
 		same := oka && okb
-		if !oka && !okb { // behind the section: equal when all is
+		if !oka && !okb { // in front of it or at its end: equal when all is
 			sa, sb, same = a.Bytes, b.Bytes, ao == bo
 		}
 		if !same || !bytes.Equal(sa, sb) {
@@ -148,8 +148,9 @@ func (c *comparer) stringAgainstConst(a, b *Atom, ao, bo int64) ReasonCode {
 	return ReasonString
 }
 
+// tail returns what is from an offset on; false where that is outside.
 func tail(a *Atom, off int64) ([]byte, bool) {
-	if a.NoBits || off < 0 || off > int64(len(a.Bytes)) {
+	if a.NoBits || off < 0 || off >= int64(len(a.Bytes)) {
 		return nil, false
 	}
 	return a.Bytes[off:], true

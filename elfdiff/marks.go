@@ -8,7 +8,8 @@ import (
 )
 
 // mark notes the places in data that are meant through section symbols, where
-// anonymous data has to be cut.
+// anonymous data has to be cut. A place that a named label means is the label's,
+// whatever is added to it: a loop over a string may begin one byte in front of it.
 func (c *cutter) mark() {
 	c.eachMark(func(sec elfobj.SectionIndex, _ uint64) { c.markAt[sec].hi++ })
 	c.marks = make([]uint64, layOut(c.markAt))
@@ -40,17 +41,16 @@ func (c *cutter) eachMark(yield func(sec elfobj.SectionIndex, off uint64)) {
 				yield(elfobj.SectionIndex(i), r.Offset)
 			}
 			sec, off, ok := c.place(r, of.notes[j], elfobj.SectionIndex(i))
-			if !ok || off < 0 || int(sec) >= len(c.kinds) {
+			if !ok || int(sec) >= len(c.kinds) || off < 0 && c.obj.Symbol(r.Sym).Type() == elf.STT_SECTION {
 				continue
 			}
-			s := c.obj.Symbol(r.Sym)
+			s, section := c.obj.Symbol(r.Sym), c.obj.Symbol(r.Sym).Type() == elf.STT_SECTION
 			switch {
-			case c.kinds[sec].IsLiteral():
+			case c.kinds[sec].IsLiteral() && section:
 				yield(sec, uint64(off))
-				if v := int64(s.Value); v < off { // the object that is meant may start before
-					yield(sec, uint64(max(v, 0)))
-				}
-			case cutAtMarks(c.kinds[sec]) && (s.Type() == elf.STT_SECTION || isLocalLabel(s.Name)):
+			case c.kinds[sec].IsLiteral(): // the symbol's, wherever the addend leads
+				yield(sec, s.Value)
+			case cutAtMarks(c.kinds[sec]) && section:
 				yield(sec, uint64(off))
 			}
 		}

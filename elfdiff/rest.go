@@ -61,7 +61,11 @@ func (r *coverage) targets(id AtomID) {
 	refs := r.o.Atoms[id].Refs
 	for k := range refs {
 		if t := refs[k].Target; t != NoAtom {
-			r.from[t] = min(r.from[t], max(refs[k].TargetOff, 0))
+			from := refs[k].TargetOff
+			if from < 0 || from >= int64(r.o.Atoms[t].Size) {
+				from = 0 // what is near the whole of it, see comparer.literal
+			}
+			r.from[t] = min(r.from[t], from)
 			r.add(t)
 		}
 	}
