@@ -322,6 +322,16 @@ func (img *Image) HasAllSymbols(module int) bool {
 	return module >= 0 && module < len(img.full) && img.full[module]
 }
 
+// NextSymbol returns the first address at or behind addr where a symbol starts.
+func (img *Image) NextSymbol(addr uint64) (uint64, bool) {
+	list := img.symbols[:img.static]
+	i, _ := slices.BinarySearchFunc(list, addr, func(s Symbol, a uint64) int { return cmp.Compare(s.Addr, a) })
+	if i == len(list) {
+		return 0, false
+	}
+	return list[i].Addr, true
+}
+
 // symbolsAt returns the symbols that start at addr.
 func (img *Image) symbolsAt(addr uint64) []Symbol {
 	list := img.symbols[:img.static]

@@ -193,10 +193,25 @@ func (m *matched) span(pre elfdiff.AtomID) (Span, bool) {
 	return Span{Place: place, Bytes: code}, true
 }
 
-// padding returns the nops behind a function in run: room for a jump that is
-// longer than the function. Pre proves that they are nothing else, by having
-// the start of another function right behind them.
+// padding returns the bytes behind a function in run that are room for a jump. Pre
+// proves that they are nothing else, by having the start of another function right
+// behind them, or else the symbols of run do.
 func (m *matched) padding(pre elfdiff.AtomID, f *reloc.FuncResult) []byte {
+	if b := m.between(pre, f); len(b) > 0 {
+		return b
+	}
+	if f.Size >= forms[JmpAbs64].size+endbrSize {
+		return nil // there is room
+	}
+	return m.Padding(f.Address+f.Size, 0)
+}
+
+// endbrSize is the length of ENDBR64.
+const endbrSize = 4
+
+// between returns the nops between two functions that follow each other in pre and
+// in run.
+func (m *matched) between(pre elfdiff.AtomID, f *reloc.FuncResult) []byte {
 	atoms := m.Diff.Pre.Atoms
 	if int(pre)+1 >= len(atoms) {
 		return nil
@@ -215,9 +230,6 @@ func (m *matched) padding(pre elfdiff.AtomID, f *reloc.FuncResult) []byte {
 	}
 	return b
 }
-
-// maxPadding bounds how far functions are aligned, in bytes.
-const maxPadding = 64
 
 func notMatched(a *elfdiff.Atom, f *reloc.FuncResult) *Refusal {
 	if f == nil {

@@ -86,7 +86,7 @@ type Function struct {
 	Name   string
 	Module string // for messages
 	Addr   uint64 // run address of its entry
-	Code   []byte // its bytes in run
+	Code   []byte // its bytes in run, with filling behind it that is room
 	// Entries are offsets at which code or data from elsewhere leads into it,
 	// such as those of its jump tables and of its cold part.
 	Entries []uint64
@@ -127,7 +127,7 @@ func Plan(f Function, to uint64) (*Trampoline, error) {
 // starts with, or 0, and the offsets that lead into it.
 func (f *Function) scan() (skip uint64, targets []uint64, err error) {
 	targets = slices.Clone(f.Entries)
-	for off := uint64(0); off < uint64(len(f.Code)); {
+	for off := uint64(0); off < uint64(len(f.Code)) && !(off > 0 && isZero(f.Code[off:])); {
 		in, err := amd64.Decode(f.Code[off:])
 		if err != nil {
 			r := Refuse(CodeUndecodable, f.Name, f.Module, f.Addr+off, "at +%#x", off)

@@ -68,12 +68,15 @@ func (l *linker) jump(out *patched, r *elfdiff.Replacement, f *reloc.FuncResult)
 		x.Err = err
 		return j, x
 	}
+	if f.Size < jumpSize+uint64(len(endbr)) {
+		code = append(code, l.part.Padding(f.Address+f.Size, uint64(l.image.Padding()))...)
+	}
 	t, err := splice.Plan(splice.Function{Name: r.Name, Addr: f.Address, Code: code, Entries: l.entries(r.Pre, f)}, f.Address)
 	if err != nil {
 		return j, err
 	}
 	skip := t.At - f.Address
-	if t.Form != splice.JmpRel32 || skip+jumpSize > f.Size {
+	if t.Form != splice.JmpRel32 || skip+jumpSize > uint64(len(code)) {
 		return j, refuse(splice.CodeTooShort, r.Name, "", f.Address, "%v does not fit", t.Form)
 	}
 	if off, ok := returnsInto(code, skip); ok {
@@ -115,7 +118,7 @@ func (j *jump) tolerates(s *kernel.Site, off uint64) bool {
 // returnsInto looks for a call among the instructions that a jump at skip
 // overwrites, whose return address is inside.
 func returnsInto(code []byte, skip uint64) (uint64, bool) {
-	for off := skip; off < skip+jumpSize; {
+	for off := skip; off < min(skip+jumpSize, uint64(len(code))); {
 		in, err := amd64.Decode(code[off:])
 		if err != nil {
 			return off, true // Plan has seen all of it
@@ -183,7 +186,8 @@ func (l *linker) untraced(out *patched, r *elfdiff.Replacement, f *reloc.FuncRes
 		first := len(l.obj.checks)
 		l.old(&j.Function, r, f, func(name string, m *reloc.FuncResult) { j.covers(l, name, m) })
 		if l.opt.Replace && len(l.obj.checks) > first { // there may be the jump of another update: see look
-			clear(l.obj.checks[first].mask[j.skip : j.skip+jumpSize])
+			mask := l.obj.checks[first].mask
+			clear(mask[min(j.skip, uint64(len(mask))):min(j.skip+jumpSize, uint64(len(mask)))])
 		}
 		l.obj.jumps = append(l.obj.jumps, j)
 		return

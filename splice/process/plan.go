@@ -362,20 +362,19 @@ func (p *plan) displace(d *recordRedirect, f *splice.Function, skip, n uint64) e
 // reach into it, moved to an address, with a jump back.
 func movedPrologue(f *splice.Function, skip, n, to uint64) ([]byte, error) {
 	var b []byte
-	var in amd64.Inst
 	off := skip
 	for off < skip+n {
-		var err error
-		if in, err = amd64.Decode(f.Code[off:]); err != nil {
+		in, err := amd64.Decode(f.Code[off:])
+		if err != nil {
 			return nil, err
 		}
 		if b, err = amd64.Relocate(b, f.Code[off:], f.Addr+off, to+uint64(len(b))); err != nil {
 			return nil, err
 		}
+		if in.EndsFlow() { // nothing leads to what is behind it: see splice.Plan
+			return b, nil
+		}
 		off += uint64(in.Len)
-	}
-	if in.EndsFlow() {
-		return b, nil
 	}
 	back, err := amd64.JmpRel32(to+uint64(len(b)), f.Addr+off)
 	var reach *amd64.ReachError
