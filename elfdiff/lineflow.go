@@ -19,15 +19,6 @@ type flow struct {
 	place string
 }
 
-const (
-	onStack = 0xff
-	regDI   = 7
-	reg9    = 9
-)
-
-// argumentRegisters are those that pass arguments (psABI section 3.2.3).
-var argumentRegisters = map[byte]bool{regDI: true, regSI: true, regDX: true, regCX: true, reg8: true, reg9: true, onStack: true}
-
 // flowAt follows what the instruction at off loads to the next call, along one
 // path, with no branch on it. ok is false when it is no argument, so that it may be
 // returned, stored or compared.
@@ -61,7 +52,7 @@ func argumentOf(k *cursor) (reg byte, ok bool) {
 	switch op := b[k.in.OpOff]; {
 	case op&^7 == opMovImm32 && k.in.ImmLen == 4:
 		reg = loaded(k)
-		return reg, argumentRegisters[reg]
+		return reg, slices.Contains(argumentRegisters[:], reg)
 	case op == opPushImm8 || op == opPushImm32:
 		return onStack, true
 	case op == opMovMemImm && int(k.in.OpOff)+2 < len(b):
@@ -69,6 +60,11 @@ func argumentOf(k *cursor) (reg byte, ok bool) {
 		return onStack, modrm&0xc0 != 0xc0 && modrm&7 == 4 && sib&7 == 4
 	}
 	return 0, false
+}
+
+// loadsConstant reports whether an instruction is mov $imm32 to a register.
+func loadsConstant(k *cursor, reg byte) bool {
+	return k.in.ImmLen == 4 && k.bytes()[k.in.OpOff]&^7 == opMovImm32 && loaded(k) == reg
 }
 
 const (
@@ -105,7 +101,7 @@ func (w *walk) before(o *Object, a *Atom, off uint64) []Ref {
 func (o *Object) placeIn(a *Atom, refs []Ref) string {
 	for i := range refs {
 		t := o.Atom(refs[i].Target)
-		if t == nil || !isLiteral(t) {
+		if t == nil || t.Kind != Const && !t.Kind.IsLiteral() || !isLiteral(t) && !functionNames[t.Name] {
 			continue
 		}
 		b, ok := tail(t, refs[i].TargetOff)
@@ -124,8 +120,9 @@ func (o *Object) placeIn(a *Atom, refs []Ref) string {
 	return ""
 }
 
-// functionNames are the stems of constants that hold the name of a function.
-var functionNames = map[string]bool{"__func__": true, "__FUNCTION__": true, "__PRETTY_FUNCTION__": true}
+// functionNames are the stems of constants that hold the name of a function, or of
+// the file (ACPICA).
+var functionNames = map[string]bool{"__func__": true, "__FUNCTION__": true, "__PRETTY_FUNCTION__": true, "_acpi_module_name": true}
 
 // sourceNames are the ends of the names of source files.
 var sourceNames = map[string]bool{

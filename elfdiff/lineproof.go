@@ -71,7 +71,7 @@ func (w *walk) isSunk(cl *claim) bool {
 	if !ok {
 		return false
 	}
-	if sink, known := lineSinks[f.callee]; known && sink == f.reg && !cl.text {
+	if !cl.text && isLineSink(f.callee, f.reg) {
 		return true
 	}
 	return f.place != ""
@@ -98,11 +98,10 @@ func callAfter(o *Object, a *Atom, off uint64, text bool) (k cursor, seen []Ref,
 	if ok, err := k.load(); !ok || err != nil {
 		return k, nil, false
 	}
-	op := k.bytes()[k.in.OpOff]
-	if _, argument := argumentOf(&k); !text && !argument {
+	reg, argument := argumentOf(&k)
+	if !text && !argument {
 		return k, nil, false
 	}
-	move := !text && op&^7 == opMovImm32
 	k.advance()
 	for range maxArguments {
 		ok, err := k.load()
@@ -120,7 +119,7 @@ func callAfter(o *Object, a *Atom, off uint64, text bool) (k cursor, seen []Ref,
 			}
 			k = cursor{o: o, a: a, off: to}
 			continue
-		case k.in.EndsFlow() || k.in.IsBranch() || move && k.bytes()[k.in.OpOff] == op && k.in.ImmLen == 4:
+		case k.in.EndsFlow() || k.in.IsBranch() || !text && reg != onStack && loadsConstant(&k, reg):
 			return k, nil, false
 		}
 		seen = append(seen, k.refs...)

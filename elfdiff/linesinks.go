@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -14,55 +15,106 @@ const (
 	regCX      = 1
 	regDX      = 2
 	regSI      = 6
+	regDI      = 7
 	reg8       = 8
+	reg9       = 9
+	onStack    = 0xff // no register
 )
 
-// lineSinks are functions that take a line number, and the register that it is
-// passed in (psABI section 3.2.3): the second argument in SI, the third in DX, the
-// fourth in CX, the fifth in R8. They are asked only where neither object has debug
-// information, and no bug table says the line.
-var lineSinks = map[string]byte{
-	"__assert_fail": regDX, // glibc assert.h: expression, file, line, function
-	"__assert":      regDX, // expression, file, line
-	"__assert_rtn":  regDX, // function, file, line, expression
+// argumentRegisters are those that pass arguments, in order (psABI section 3.2.3);
+// others are on the stack.
+var argumentRegisters = [...]byte{regDI, regSI, regDX, regCX, reg8, reg9}
 
-	"__might_sleep":          regSI, // Linux kernel/sched/core.c: file, line
-	"__might_resched":        regSI,
-	"__might_fault":          regSI,
-	"__cant_sleep":           regSI,
-	"__cant_migrate":         regSI,
-	"__warn":                 regSI, // kernel/panic.c: file, line
-	"warn_slowpath_fmt":      regSI,
-	"lockdep_rcu_suspicious": regSI, // kernel/locking/lockdep.c: file, line
+// lineSinks are functions that take a line number, with the numbers of the arguments
+// that it may be, from 0: they differ between versions. They are asked where no
+// name of a file or function goes with the line, and where neither object has debug
+// information and no bug table says it.
+var lineSinks = map[string][]int{
+	"__assert_fail": {2}, // glibc assert.h: expression, file, line, function
+	"__assert":      {2}, // expression, file, line
+	"__assert_rtn":  {2}, // function, file, line, expression
 
-	// fs/ext4/ext4.h, ext4_jbd2.h, xattr.c and extents.c of Linux 6.1 and 6.12
-	"__ext4_journal_get_write_access":  regSI,
-	"__ext4_journal_get_create_access": regSI,
-	"__ext4_forget":                    regSI,
-	"__ext4_handle_dirty_metadata":     regSI,
-	"__ext4_journal_stop":              regSI,
-	"__ext4_journal_start_sb":          regSI,
-	"__ext4_journal_start_reserved":    regSI,
-	"__ext4_ext_dirty":                 regSI,
-	"__ext4_ext_check":                 regSI,
-	"__read_extent_tree_block":         regSI,
-	"__ext4_grp_locked_error":          regSI,
-	"__ext4_error":                     regDX,
-	"__ext4_error_inode":               regDX,
-	"__ext4_error_file":                regDX,
-	"__ext4_std_error":                 regDX,
-	"__ext4_abort":                     regDX,
-	"__ext4_warning":                   regDX,
-	"__ext4_warning_inode":             regDX,
-	"__ext4_mark_inode_dirty":          regCX,
-	"__ext4_xattr_check_block":         regCX,
-	"__ext4_iget":                      reg8,
+	"__might_sleep":          {1}, // Linux kernel/sched/core.c: file, line
+	"__might_resched":        {1},
+	"__might_fault":          {1},
+	"__cant_sleep":           {1},
+	"__cant_migrate":         {1},
+	"__warn":                 {1}, // kernel/panic.c: file, line
+	"warn_slowpath_fmt":      {1},
+	"lockdep_rcu_suspicious": {1}, // kernel/locking/lockdep.c: file, line
+	"__invalid_creds":        {2}, // kernel/cred.c: credentials, file, line
+
+	// fs/ext4 and fs/jbd2 of Linux 6.1 and 6.12
+	"__ext4_journal_get_write_access":  {1},
+	"__ext4_journal_get_create_access": {1},
+	"__ext4_forget":                    {1},
+	"__ext4_handle_dirty_metadata":     {1},
+	"__ext4_journal_stop":              {1},
+	"__ext4_journal_start":             {1},
+	"__ext4_journal_start_sb":          {1, 2},
+	"__ext4_journal_start_reserved":    {1},
+	"__ext4_ext_dirty":                 {1},
+	"__ext4_ext_check":                 {1},
+	"__read_extent_tree_block":         {1},
+	"__ext4_grp_locked_error":          {1},
+	"__ext4_check_dir_entry":           {1},
+	"ext4_journal_abort_handle":        {1},
+	"ext4_check_blockref":              {1},
+	"__check_block_validity":           {2},
+	"__ext4_error":                     {2},
+	"__ext4_error_inode":               {2},
+	"__ext4_error_file":                {2},
+	"__ext4_std_error":                 {2},
+	"__ext4_abort":                     {2},
+	"__ext4_warning":                   {2},
+	"__ext4_warning_inode":             {2},
+	"__warn_no_space_for_csum":         {2},
+	"__ext4_mark_inode_dirty":          {3},
+	"__ext4_xattr_check_block":         {3},
+	"check_igot_inode":                 {3},
+	"__ext4_iget":                      {4},
+	"__ext4_read_dirblock":             {4},
+	"__xattr_check_inode":              {4},
+	"ext4_handle_error":                {6},
+	"check_xattrs":                     {6},
+	"__ext4_new_inode":                 {9},
+	"jbd2_journal_start_reserved":      {2},
+	"jbd2__journal_start":              {6},
 
 	// fs/btrfs/messages.h of Linux 6.12, ctree.h of 6.1: file system or transaction,
 	// function, line
-	"__btrfs_handle_fs_error":   regDX,
-	"__btrfs_abort_transaction": regDX,
-	"__btrfs_panic":             regDX,
+	"__btrfs_handle_fs_error":   {2},
+	"__btrfs_abort_transaction": {2},
+	"__btrfs_panic":             {2},
+	"assertfail":                {2},
+
+	// drivers/acpi/acpica: name of the module, line
+	"acpi_error":                         {1},
+	"acpi_exception":                     {1},
+	"acpi_warning":                       {1},
+	"acpi_info":                          {1},
+	"acpi_bios_error":                    {1},
+	"acpi_bios_exception":                {1},
+	"acpi_bios_warning":                  {1},
+	"acpi_ut_create_internal_object_dbg": {1},
+	"acpi_ut_allocate_object_desc_dbg":   {1},
+	"acpi_ut_method_error":               {1},
+	"acpi_ut_namespace_error":            {1},
+	"acpi_ut_prefixed_namespace_error":   {1},
+	"acpi_ut_predefined_warning":         {1},
+	"acpi_ut_predefined_info":            {1},
+	"acpi_ut_predefined_bios_error":      {1},
+}
+
+// isLineSink reports whether a function is known to take a line in a register, or on
+// the stack.
+func isLineSink(name string, reg byte) bool {
+	return slices.ContainsFunc(lineSinks[name], func(n int) bool {
+		if n < len(argumentRegisters) {
+			return argumentRegisters[n] == reg
+		}
+		return reg == onStack
+	})
 }
 
 // lineArgument accepts a claim when the instruction loads the line argument of
@@ -72,13 +124,13 @@ func (w *walk) lineArgument(cl *claim) (string, bool) {
 	if !ok || len(k.refs) != 1 || cl.text {
 		return "", false
 	}
-	load := cursor{o: k.o, a: k.a, off: cl.at.pre}
+	load := cursor{o: w.pre.o, a: w.pre.a, off: cl.at.pre}
 	if _, err := load.load(); err != nil {
 		return "", false
 	}
 	name := k.o.refText(&k.refs[0])
-	sink, known := lineSinks[name]
-	return "the line argument of " + name, known && sink == loaded(&load)
+	reg, _ := argumentOf(&load) // callAfter has seen that it is one
+	return "the line argument of " + name, isLineSink(name, reg)
 }
 
 // loaded returns the register that mov $imm32,%r32 loads.

@@ -116,6 +116,30 @@ func restOf(a *Atom, lo, hi uint64) rest {
 	return x
 }
 
+// maxPeriod bounds the references of one entry of a table whose form is inferred.
+const maxPeriod = 8
+
+// appendEntries appends an atom, in pieces where its references show that it is a
+// table: they repeat from its first entry to its last.
+func appendEntries(list []rest, a *Atom) []rest {
+	for n := 1; n <= maxPeriod && n < len(a.Refs); n++ {
+		size := a.Refs[n].Offset - a.Refs[0].Offset
+		if size == 0 || size > maxEntry || a.Size%size != 0 || !repeats(a, n, size) {
+			continue
+		}
+		for i := uint64(0); i < a.Size/size; i++ {
+			x := rest{section: a.Section, off: a.Offset + i*size, bytes: a.Bytes[i*size : (i+1)*size]}
+			for _, r := range a.Refs[i*uint64(n) : (i+1)*uint64(n)] {
+				r.Offset -= i * size
+				x.refs = append(x.refs, r)
+			}
+			list = append(list, x)
+		}
+		return list
+	}
+	return append(list, restOf(a, 0, a.Size))
+}
+
 // data appends the rests of a section of data: atoms that nothing leads to, the
 // beginnings of strings of which only the end is meant, and what lies between.
 func (r *coverage) data(list []rest, s *elfobj.Section) []rest {
@@ -132,7 +156,7 @@ func (r *coverage) data(list []rest, s *elfobj.Section) []rest {
 		end = a.End()
 		switch {
 		case !r.seen[id]:
-			list = append(list, restOf(r.o.withoutPlaces(a, r.o.places[id]), 0, a.Size))
+			list = appendEntries(list, r.o.withoutPlaces(a, r.o.places[id]))
 		case a.Kind == String && r.from[id] > 0:
 			list = append(list, restOf(a, 0, uint64(min(r.from[id], int64(a.Size)))))
 		}
