@@ -106,7 +106,9 @@ func (r *Refusal) Error() string {
 	}
 	text := visible.Text(b.String())
 	if r.Err != nil {
-		text += fmt.Sprintf(": %v", r.Err)
+		if cause := r.Err.Error(); cause != "" {
+			text += ": " + cause
+		}
 	}
 	return text
 }

@@ -111,8 +111,8 @@ func access(op string, p []byte, addr uint64, do func([]byte, int64) (int, error
 		return n, nil // ReadAt and WriteAt may add io.EOF
 	}
 	switch {
-	case errors.Is(err, io.EOF):
-		// The kernel returns 0 bytes when the address space is gone.
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		// The kernel reads or writes 0 bytes when the address space is gone.
 		err = ErrGone
 	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.EFAULT):
 		err = errNotMapped

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"syscall"
@@ -44,7 +45,7 @@ func explain(err error) error {
 		return err
 	case errors.As(err, &trace):
 		r := splice.Refuse(splice.Code(trace.Code), "", "", 0, "%s", trace.Msg)
-		r.Hint, r.Err = trace.Hint, err
+		r.Hint, r.Err = cmp.Or(trace.Hint, traceHints[trace.Code]), &said{err, trace.Err}
 		return r
 	}
 	for _, e := range explanations {
@@ -57,6 +58,28 @@ func explain(err error) error {
 	return err
 }
 
+// traceHints are what helps where the tracer does not say it.
+var traceHints = map[ptrace.Code]string{
+	ptrace.NotLeader:    "give the ID of the process",
+	ptrace.KernelThread: "update the kernel instead (mkupdate)",
+	ptrace.Zombie:       "give the ID of a process that runs",
+	ptrace.CoreDumping:  "wait until it has ended, and give the ID of the one that is started in its place",
+	ptrace.Foreign:      "restart it with the fix: only 64-bit programs can be patched",
+	ptrace.NoRange:      "make one update for each module, or restart the program with the fix",
+}
+
+// said is an error whose text a refusal has: only its cause is added.
+type said struct{ err, cause error }
+
+func (s *said) Error() string {
+	if s.cause == nil {
+		return ""
+	}
+	return s.cause.Error()
+}
+
+func (s *said) Unwrap() error { return s.err }
+
 // explanations are tried in their order.
 var explanations = []struct {
 	is            error
@@ -64,7 +87,7 @@ var explanations = []struct {
 	message, hint string
 }{
 	{ptrace.Exec, CodeExec, "it has executed another program", "match again: it is another program now"},
-	{procfs.ErrGone, CodeGone, "there is no such process any more", ""},
+	{procfs.ErrGone, CodeGone, "there is no such process any more", "give the ID of a process that runs"},
 	{syscall.ENOMEM, CodeNoMemory, "the kernel gives it no memory", "see RLIMIT_AS, vm.max_map_count and vm.overcommit_memory"},
 	{os.ErrPermission, CodePermission, "the kernel does not permit it", "run as the user of the process or as root; see kernel.yama.ptrace_scope and security modules"},
 }

@@ -4,6 +4,8 @@ package process
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/ptrace"
@@ -29,4 +31,17 @@ func TestForeseeTraced(t *testing.T) {
 		t.Error(err)
 	}
 	v.expect("afterwards", "1:price 10")
+}
+
+// TestSaidOnce: what a tracer refuses is told once, with its cause and a hint.
+func TestSaidOnce(t *testing.T) {
+	cause := &ptrace.Refusal{Code: ptrace.NotLeader, Msg: "the id is that of a thread", Err: errors.New("because")}
+	err := explain(fmt.Errorf("mmap: %w", cause))
+	checkRefusal(t, err, CodeNotAProcess)
+	if got := err.Error(); got != "refused (not-a-process): the id is that of a thread: because" {
+		t.Error(got)
+	}
+	if !errors.Is(err, ptrace.NotLeader) {
+		t.Error("the tracer's refusal is not found in it")
+	}
 }
