@@ -36,6 +36,7 @@ var configs = []config{
 	{"O1-library-cf", "-O1 -fPIC -fcf-protection=full", "-no-pie -s", true},
 	{"O2-static", "-O2 -fno-pie", "-static", false},
 	{"O2-static-pie", "-O2 -fPIE", "-static-pie", false},
+	{"O2-musl-static", "-O2 -fno-pie " + muslSpecs, "-static " + muslSpecs, false},
 }
 
 func configNamed(name string) config {
@@ -99,6 +100,9 @@ func (b *builder) gcc(out string, args ...string) (string, error) {
 func program(t testing.TB, c config, name string) built {
 	t.Helper()
 	testenv.Need(t, "gcc")
+	if strings.Contains(c.cflags, muslSpecs) {
+		testenv.Need(t, "musl-gcc")
+	}
 	must := func(path string, err error) string {
 		t.Helper()
 		if err != nil {

@@ -55,7 +55,9 @@
 //
 // # Limits
 //
-// Only the stacks of threads are checked. Execution states that a program
+// Where a stack can't be unwound by tables, as in musl's functions, it is by the
+// code, if symbols tell where functions are; otherwise it is scanned, and a stale
+// word may look like a return address. Only the stacks of threads are checked. Execution states that a program
 // keeps elsewhere (makecontext, coroutines, a longjmp to a frame of a replaced
 // function) are not seen.
 //

@@ -58,17 +58,15 @@ func (s *stacks) waiting(tid int, c *procfs.TaskCall) *Blocker {
 	t.Regs.Rsp, t.Regs.Rip = c.SP, c.PC
 	regs := dwarfRegs(&t.Regs)
 	regs.Undefined = ^uint32(0) &^ (1<<ehframe.RSP | 1<<ehframe.RA)
-	for f, err := range ehframe.Walk(s.mem, regs, s.find, 0) {
-		if errors.Is(err, ehframe.NoTable) || errors.Is(err, ehframe.NoFDE) {
-			b, _ := s.scan(t, f.SP)
-			return b
-		}
-		if err != nil {
-			return nil
-		}
+	var found *Blocker
+	sp, err := s.walk(regs, func(f ehframe.Frame) bool {
 		if a := s.at(f.PC, f.Exact); a != nil {
-			return &Blocker{TID: tid, Function: a.name, Addr: f.PC, Frame: f.N}
+			found = &Blocker{TID: tid, Function: a.name, Addr: f.PC, Frame: f.N}
 		}
+		return found == nil
+	})
+	if errors.Is(err, ehframe.NoTable) || errors.Is(err, ehframe.NoFDE) {
+		found, _ = s.scan(t, sp)
 	}
-	return nil
+	return found
 }

@@ -44,6 +44,7 @@ var patches = []patch{
 var refused = map[string]splice.Code{
 	"O2-static/newcall":         splice.CodeUnresolved, // what was not linked is not there
 	"O2-static-pie/newcall":     splice.CodeUnresolved,
+	"O2-musl-static/newcall":    splice.CodeUnresolved,
 	"O3-noplt-sections/padding": splice.CodeTooShort, // what is behind a section is not known
 }
 
@@ -107,9 +108,11 @@ func runPatch(t *testing.T, c config, p patch) {
 		}
 		back = v.revert()
 	}
-	if c.name == "O0-pie" && strings.HasPrefix(back.Kept, "the word at") {
-		// Without optimisation the frames of the threads have room that
-		// nobody writes to, where a stale word stays for ever.
+	musl := strings.Contains(c.cflags, muslSpecs) // without unwind tables
+	if (c.name == "O0-pie" || musl) && strings.HasPrefix(back.Kept, "the word at") {
+		// Without optimisation, and in musl's functions for input, the frames of
+		// the threads have room that nobody writes to, where a stale word stays
+		// for ever.
 		t.Log(back.Kept)
 		p.keeps = true
 	}
@@ -122,7 +125,7 @@ func runPatch(t *testing.T, c config, p patch) {
 	if now := v.layout(); !p.keeps && now != layout {
 		t.Errorf("mappings were\n%sand are\n%s", layout, now)
 	}
-	if r.Scans > 0 {
+	if r.Scans > 0 && !musl {
 		t.Errorf("%d stacks could only be scanned", r.Scans)
 	}
 }

@@ -83,7 +83,9 @@ type stacks struct {
 	maps  []procfs.Mapping
 	areas []area
 	find  func(pc uint64) *ehframe.Table
-	scans int
+	// function returns the function that an address lies in, by symbols.
+	function func(pc uint64) (start, end uint64, ok bool)
+	scans    int
 	// restorers are addresses that were looked at for code that returns from
 	// signal handlers.
 	restorers map[uint64]bool
@@ -103,7 +105,7 @@ func unwindTables(pid int, img *reloc.Image) []*ehframe.Table {
 
 // newStacks prepares a check, by the unwind tables of the image's modules.
 func newStacks(tables []*ehframe.Table, img *reloc.Image, records []*record, areas []area) *stacks {
-	s := &stacks{areas: areas, restorers: map[uint64]bool{}}
+	s := &stacks{areas: areas, restorers: map[uint64]bool{}, function: functionAt(img)}
 	owns := recordTables(img, records)
 	s.find = func(pc uint64) *ehframe.Table {
 		if _, i := img.ModuleAt(pc); i != reloc.NoModule && tables[i] != nil {
@@ -239,16 +241,18 @@ func (s *stacks) check(session *ptrace.Session) (blockers []Blocker, threads int
 
 // thread unwinds one stack; from the frame on where that fails, it scans it.
 func (s *stacks) thread(t *ptrace.Thread) (*Blocker, error) {
-	for f, err := range ehframe.Walk(s.mem, dwarfRegs(&t.Regs), s.find, 0) {
-		if err != nil {
-			s.scans++
-			return s.scan(t, f.SP)
-		}
+	var found *Blocker
+	sp, err := s.walk(dwarfRegs(&t.Regs), func(f ehframe.Frame) bool {
 		if a := s.at(f.PC, f.Exact); a != nil {
-			return &Blocker{TID: t.TID, Function: a.name, Addr: f.PC, Frame: f.N}, nil
+			found = &Blocker{TID: t.TID, Function: a.name, Addr: f.PC, Frame: f.N}
 		}
+		return found == nil
+	})
+	if err != nil {
+		s.scans++
+		return s.scan(t, sp)
 	}
-	return nil, nil
+	return found, nil
 }
 
 func (s *stacks) at(pc uint64, exact bool) *area {

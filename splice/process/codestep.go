@@ -1,0 +1,350 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"encoding/binary"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/ehframe"
+	"github.com/gosplice/gosplice/reloc"
+)
+
+// codeStepper finds the caller of a function without unwind information, such as
+// those of musl, by its code: on any way from the program counter to a return the
+// stack pointer moves by the same distance, since a function has one frame. What
+// stands there is believed when it is behind a call of this very function.
+type codeStepper struct {
+	mem readerAt
+	// function returns the function that an address lies in, by symbols.
+	function func(pc uint64) (start, end uint64, ok bool)
+}
+
+// Registers by their DWARF numbers (psABI figure 3.36).
+const (
+	dwRBX, dwRBP, dwRSP = 3, 6, 7
+	dwR12, dwR15        = 12, 15
+)
+
+// dwarfOf maps the register numbers of instructions to those of DWARF.
+var dwarfOf = [16]int{0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15}
+
+// codeState is the stack on the way to a return.
+type codeState struct {
+	ip    uint64
+	sp    uint64
+	saved [16]uint64 // where callee-saved registers are, by DWARF number, or 0
+}
+
+const (
+	maxWay      = 2000     // instructions
+	maxAsmFunc  = 512      // bytes, of a function whose size no symbol tells
+	maxCodeFunc = 64 << 10 // bytes, of any
+)
+
+// step returns the registers of the caller. exact says that the program counter
+// is the next instruction, and no return address.
+func (c *codeStepper) step(regs *ehframe.Regs, exact bool) (caller ehframe.Regs, ok bool) {
+	pc := regs.R[ehframe.RA]
+	at := pc
+	if !exact {
+		at--
+	}
+	start, end, ok := c.function(at)
+	if !ok || regs.Undefined&(1<<dwRSP) != 0 || pc >= end {
+		return caller, false
+	}
+	code := make([]byte, end-start)
+	if _, err := c.mem.ReadAddr(code, start); err != nil {
+		return caller, false
+	}
+	st, ok := wayOut(code, start, codeState{ip: pc, sp: regs.R[dwRSP]}, regs)
+	if !ok {
+		return caller, false
+	}
+	ra, ok := c.word(st.sp)
+	if !ok || !c.calls(ra, start) {
+		return caller, false
+	}
+	return c.callerOf(regs, &st, ra)
+}
+
+func (c *codeStepper) word(addr uint64) (uint64, bool) {
+	var b [8]byte
+	_, err := c.mem.ReadAddr(b[:], addr)
+	return binary.LittleEndian.Uint64(b[:]), err == nil
+}
+
+// callerOf composes the caller's registers. Those that a function has to preserve,
+// and does not take from the stack on its way out, are what they are.
+func (c *codeStepper) callerOf(regs *ehframe.Regs, st *codeState, ra uint64) (ehframe.Regs, bool) {
+	out := *regs
+	out.R[ehframe.RA], out.R[dwRSP] = ra, st.sp+8
+	for r := range 16 {
+		preserved := r == dwRBX || r == dwRBP || r >= dwR12 && r <= dwR15
+		switch {
+		case r == dwRSP:
+		case !preserved:
+			out.Undefined |= 1 << r
+		case st.saved[r] != 0:
+			v, ok := c.word(st.saved[r])
+			if !ok {
+				return out, false
+			}
+			out.R[r] = v
+			out.Undefined &^= 1 << r
+		}
+	}
+	return out, true
+}
+
+// wayOut follows the code to a return, or to a jump out of the function. Where a
+// branch leads does not matter, so that the one that goes on is tried first.
+func wayOut(code []byte, start uint64, st codeState, regs *ehframe.Regs) (codeState, bool) {
+	todo, seen := []codeState{st}, map[uint64]bool{}
+	for len(todo) > 0 {
+		st, todo = todo[len(todo)-1], todo[:len(todo)-1]
+		for st.ip >= start && st.ip-start < uint64(len(code)) && !seen[st.ip] && len(seen) < maxWay {
+			seen[st.ip] = true
+			b := code[st.ip-start:]
+			in, err := amd64.Decode(b)
+			if err != nil || in.Class == amd64.Trap {
+				break
+			}
+			if in.Class == amd64.Ret {
+				return st, true
+			}
+			if in.Class == amd64.JumpInd || in.Class == amd64.TxBegin || !st.move(&in, b, regs) {
+				break
+			}
+			to, branch := in.Target(b, st.ip)
+			st.ip += uint64(in.Len)
+			if !branch || in.Class == amd64.Call {
+				continue
+			}
+			if outside := to-start >= uint64(len(code)); outside && in.Class == amd64.Jump {
+				return st, true // what is jumped to returns to our caller
+			} else if in.Class == amd64.Jump {
+				st.ip = to
+			} else if !outside {
+				taken := st
+				taken.ip = to
+				todo = append(todo, taken)
+			}
+		}
+	}
+	return st, false
+}
+
+// move moves the stack pointer as an instruction does. It is false for one that
+// moves it by what is not known.
+func (s *codeState) move(in *amd64.Inst, b []byte, regs *ehframe.Regs) bool {
+	op := in.Opcode
+	if op.Map() != amd64.MapOne {
+		return true
+	}
+	rex := byte(0)
+	if in.Prefixes.Has(amd64.PrefixREX) && in.OpOff > 0 {
+		rex = b[in.OpOff-1]
+	}
+	code := op.Byte()
+	switch {
+	case code >= 0x50 && code <= 0x57, code == 0x68, code == 0x6a: // push
+		s.sp -= 8
+		return true
+	case code >= 0x58 && code <= 0x5f: // pop
+		return s.pop(dwarfOf[code&7|rex&1<<3])
+	case code == 0xc9: // leave
+		return s.fromRBP(0, regs) && s.pop(dwRBP)
+	}
+	if in.ModRMOff == 0 {
+		return true
+	}
+	return s.moveByModRM(in, b, rex, regs)
+}
+
+func (s *codeState) pop(r int) bool {
+	if r == dwRSP {
+		return false
+	}
+	if s.saved[r] == 0 {
+		s.saved[r] = s.sp
+	}
+	s.sp += 8
+	return true
+}
+
+// fromRBP sets the stack pointer to a distance from the frame pointer.
+func (s *codeState) fromRBP(off int64, regs *ehframe.Regs) bool {
+	if regs.Undefined&(1<<dwRBP) != 0 || s.saved[dwRBP] != 0 {
+		return false
+	}
+	s.sp = regs.R[dwRBP] + uint64(off)
+	return true
+}
+
+// moveByModRM handles the instructions whose operands a ModRM byte tells.
+func (s *codeState) moveByModRM(in *amd64.Inst, b []byte, rex byte, regs *ehframe.Regs) bool {
+	m := b[in.ModRMOff]
+	mod, reg, rm := m>>6, m>>3&7|rex>>2&1<<3, m&7|rex&1<<3
+	const rsp, rbp = 4, 5
+	code := in.Opcode.Byte()
+	switch {
+	case code == 0x8d && reg == rsp: // lea d(%rsp or %rbp),%rsp
+		base := rm
+		if rm&7 == rsp && mod != 3 {
+			base = b[in.ModRMOff+1]&7 | rex&1<<3
+			if b[in.ModRMOff+1]>>3&7 != rsp || rex&2 != 0 { // an index
+				return false
+			}
+		}
+		off := signed(b[in.DispOff:], in.DispLen)
+		if base == rsp {
+			s.sp += uint64(off)
+			return true
+		}
+		return base == rbp && mod != 0 && s.fromRBP(off, regs)
+	case (code == 0x81 || code == 0x83) && mod == 3 && rm == rsp:
+		n := uint64(signed(b[in.ImmOff:], in.ImmLen))
+		switch m >> 3 & 7 {
+		case 0: // add
+			s.sp += n
+		case 5: // sub
+			s.sp -= n
+		case 7: // cmp
+		default:
+			return false
+		}
+	case code == 0x89 && mod == 3 && rm == rsp: // mov reg,%rsp
+		return reg == rbp && s.fromRBP(0, regs)
+	case code == 0x8b && reg == rsp: // mov r/m,%rsp
+		return mod == 3 && rm == rbp && s.fromRBP(0, regs)
+	case code == 0x8f: // pop m
+		s.sp += 8
+	case code == 0xff && m>>3&7 == 6: // push m
+		s.sp -= 8
+	case mod == 3 && rm == rsp && !readsOnly[code], reg == rsp && writesReg[code]:
+		return false
+	}
+	return true
+}
+
+// readsOnly are the instructions that do not write their r/m operand; writesReg
+// those that write the register that the ModRM byte names.
+var (
+	readsOnly = map[byte]bool{0x03: true, 0x2b: true, 0x39: true, 0x3b: true, 0x84: true, 0x85: true, 0x8b: true, 0x63: true, 0x33: true, 0x0b: true, 0x23: true}
+	writesReg = map[byte]bool{0x03: true, 0x0b: true, 0x13: true, 0x1b: true, 0x23: true, 0x2b: true, 0x33: true, 0x63: true, 0x69: true, 0x6b: true, 0x87: true, 0x8d: true}
+)
+
+// signed reads a displacement or an immediate of at most 4 bytes.
+func signed(b []byte, n uint8) int64 {
+	switch n {
+	case 1:
+		return int64(int8(b[0]))
+	case 4:
+		return int64(int32(binary.LittleEndian.Uint32(b)))
+	}
+	return 0
+}
+
+// functionAt returns a function to walk, by the symbols of an image.
+func functionAt(img *reloc.Image) func(pc uint64) (start, end uint64, ok bool) {
+	return func(pc uint64) (start, end uint64, ok bool) {
+		s, _, ok := img.SymbolAt(pc)
+		if !ok || !s.IsFunc() {
+			return 0, 0, false
+		}
+		if r := img.RegionAt(pc); s.Size == 0 && r != nil {
+			return s.Addr, min(s.Addr+maxAsmFunc, r.End), pc-s.Addr < maxAsmFunc
+		}
+		return s.Addr, s.End(), s.Size <= maxCodeFunc
+	}
+}
+
+// walk goes over the frames of a stack like [ehframe.Walk], and steps by the code
+// where unwind tables do not help. When that fails as well the error is that of the
+// tables, and sp where the stack has to be scanned from.
+func (s *stacks) walk(regs ehframe.Regs, visit func(ehframe.Frame) bool) (sp uint64, err error) {
+	exact := true
+	codes := &codeStepper{mem: s.mem, function: s.function}
+	for n := 0; n < ehframe.DefaultFrames; n++ {
+		f := ehframe.Frame{N: n, PC: regs.R[ehframe.RA], SP: regs.R[ehframe.RSP], Exact: exact}
+		if !visit(f) {
+			return f.SP, nil
+		}
+		caller, signal, done, err := s.caller(&regs, exact)
+		if err != nil {
+			var ok bool
+			if caller, ok = codes.step(&regs, exact); !ok {
+				return f.SP, err
+			}
+			signal, done = false, false
+		}
+		if done {
+			return f.SP, nil
+		}
+		// A signal may switch stacks; a call never does.
+		if !signal && caller.R[ehframe.RSP] <= f.SP {
+			return f.SP, ehframe.NotGrowing
+		}
+		regs, exact = caller, signal
+	}
+	return regs.R[ehframe.RSP], ehframe.TooManyDeep
+}
+
+// caller unwinds one frame by the tables.
+func (s *stacks) caller(regs *ehframe.Regs, exact bool) (caller ehframe.Regs, signal, done bool, err error) {
+	pc := regs.R[ehframe.RA]
+	if !exact {
+		pc--
+	}
+	t := s.find(pc)
+	if t == nil {
+		return caller, false, false, ehframe.NoTable
+	}
+	return t.Unwind(s.mem, regs, exact)
+}
+
+// calls reports whether a return address is behind a call of the function at
+// start: directly, of a function that jumps there, or through a pointer.
+func (c *codeStepper) calls(ra, start uint64) bool {
+	const longest = 7
+	var b [longest]byte
+	if _, err := c.mem.ReadAddr(b[:], ra-longest); err != nil {
+		return false
+	}
+	if b[2] == 0xe8 {
+		to := ra + uint64(int64(int32(binary.LittleEndian.Uint32(b[3:]))))
+		return to == start || c.jumpsTo(to, start)
+	}
+	for n := 2; n <= longest; n++ { // ff /2, with or without prefixes
+		in, err := amd64.Decode(b[longest-n:])
+		if err == nil && in.Class == amd64.CallInd && int(in.Len) == n {
+			return true
+		}
+	}
+	return false
+}
+
+// jumpsTo reports whether the function at an address ends in a jump to another.
+func (c *codeStepper) jumpsTo(at, to uint64) bool {
+	start, end, ok := c.function(at)
+	if !ok || start != at {
+		return false
+	}
+	code := make([]byte, end-start)
+	if _, err := c.mem.ReadAddr(code, start); err != nil {
+		return false
+	}
+	for off := 0; off < len(code); {
+		in, err := amd64.Decode(code[off:])
+		if err != nil {
+			return false
+		}
+		if target, ok := in.Target(code[off:], start+uint64(off)); ok && in.Class == amd64.Jump && target == to {
+			return true
+		}
+		off += int(in.Len)
+	}
+	return false
+}
