@@ -17,7 +17,7 @@ const (
 	CodeDataChanged      Code = "data-changed"       // the initial value of writable data
 	CodeDataResized      Code = "data-resized"       // the size of an existing object
 	CodeKindChanged      Code = "kind-changed"       // writable data became constant, or the reverse
-	CodeConstShared      Code = "const-shared"       // a changed constant that others than this object's functions can see
+	CodeConstShared      Code = "const-shared"       // a changed constant that others know by its address: it has one identity
 	CodeTLSChanged       Code = "tls-changed"        // new or changed thread-local data
 	CodeAmbiguousStatic  Code = "ambiguous-static"   // static data that can't be paired, so that its state would be lost
 	CodeSpecialSection   Code = "special-section"    // an entry of a table about a changed function that is not carried
@@ -73,6 +73,7 @@ const (
 	CodeUnreferencedState Code = "unreferenced-state" // static data in pre that post has no twin of
 	CodeFreshState        Code = "fresh-state"        // a static variable that only messages depend on starts anew
 	CodeSymbols           Code = "symbols"            // an alias or the binding of a symbol differs
+	CodeAddressKept       Code = "address-kept"       // something new whose address others may know when the update is gone
 	CodeInPlace           Code = "in-place"           // a constant that the target has to overwrite
 	CodeInitials          Code = "initials"           // a variable of which the target has to set members that still hold their initial value
 	CodeNoTypes           Code = "no-types"           // without debug information, types were not compared
@@ -98,7 +99,7 @@ var codes = map[Code]codeRow{
 	CodeDataChanged:      {NeedsJudgement, "have members that still hold their old initial value set (Options.Initials); or leave the initialiser as it is, and set the value in a function of the patch", runningData},
 	CodeDataResized:      {NeedsJudgement, "keep the size; put what is new into an object of its own", "the running program keeps the object that it has; no changed function uses it"},
 	CodeKindChanged:      {NeedsJudgement, "keep the constness of the object", "the running program keeps the object where it is, with its content"},
-	CodeConstShared:      {NeedsJudgement, "copy the table under a new name, and change the functions that use it; or have it overwritten (Options.InPlace)", runningConst},
+	CodeConstShared:      {NeedsJudgement, "keep its size, and have it overwritten where it is (mkupdate -in-place; Options.InPlace)", runningConst},
 	CodeTLSChanged:       {Refused, "use a map keyed by thread, or restart the program", ""},
 	CodeAmbiguousStatic:  {NeedsJudgement, "give the static variables distinct names in both sources", "changed functions get a variable of their own, with its initial value"},
 	CodeSpecialSection:   {Refused, "leave the function without what makes this entry, or build without it", ""},
@@ -152,6 +153,7 @@ var codes = map[Code]codeRow{
 	CodeNoTypes:           {Carried, "compile pre and post with -g to have layouts compared", ""},
 	CodeNoDebug:           {Carried, "uncompress it (objcopy --decompress-debug-sections), or compile without -gz", ""},
 	CodeInitials:          {Carried, "what holds something else is left alone, and what was set goes back when the update is reverted; the log says both", ""},
+	CodeAddressKept:       {Carried, "the module can be disabled, but stays loaded; where a callback of the patch takes the address back, say so (mkupdate -unpin)", ""},
 	CodeInPlace:           {Carried, "the target overwrites it when the update is applied, and restores it when that is reverted", ""},
 }
 

@@ -53,7 +53,7 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 		return nil, fmt.Errorf("compare: pre is for %v, post for %v", a, b)
 	}
 	d := &Diff{Pre: pre, Post: post, included: make([]bool, len(post.Atoms)), carriesTables: opt.Tables}
-	j := &judge{Diff: d, reported: map[Finding]bool{}, accept: opt.Accept, updates: opt.InPlace, sets: opt.Initials}
+	j := &judge{Diff: d, reported: map[Finding]bool{}, shown: map[AtomID]string{}, accept: opt.Accept, updates: opt.InPlace, sets: opt.Initials}
 	j.missing()
 	j.correlated()
 	j.exceptions()
@@ -85,6 +85,8 @@ type judge struct {
 	list  []Change // verdicts on the pairs, by pre's id
 	index []int32  // into list, by post's id
 	carry []AtomID // changed constants that travel as copies
+	// shown says what gives a changed constant of post its identity.
+	shown map[AtomID]string
 	// reported holds the codes and places of the findings so far.
 	reported map[Finding]bool
 	accept   []Code

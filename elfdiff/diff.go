@@ -114,6 +114,7 @@ type Diff struct {
 	inPlace       []inPlace
 	aligned       []aligned
 	initials      []initial
+	keeps         []Kept
 	// byCallers are functions of post that take effect by their callers, which
 	// are replaced.
 	byCallers map[AtomID]bool

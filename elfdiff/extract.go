@@ -31,6 +31,15 @@ type Extracted struct {
 	// Initials are the variables of which the target has to set members, see
 	// [Options].Initials.
 	Initials []InitialUpdate
+	// Originals are literals that pre has too, and whose address others may keep: where
+	// the target knows the address in what runs, it does for the section's start.
+	Originals []Original
+}
+
+// An Original is a literal of pre that is the same as one that travels.
+type Original struct {
+	Section elfobj.SectionIndex // of the extracted object; nothing else is in it
+	Pre     AtomID
 }
 
 // A Replacement says which function of pre a function of the extracted object
@@ -254,7 +263,7 @@ func (x *extraction) finish() (*Extracted, error) {
 			x.sets[i].Relas[k].Sym = final[x.sets[i].Relas[k].Sym]
 		}
 	}
-	out.InPlace, out.Initials = x.over, x.sets
+	out.InPlace, out.Initials, out.Originals = x.over, x.sets, x.originals()
 	out.Alignments = x.alignments(final)
 	for _, s := range x.shifts {
 		s.Variable = final[s.Variable]
@@ -292,4 +301,18 @@ func (x *extraction) renumbering() []elfobj.SymbolIndex {
 		}
 	}
 	return final
+}
+
+// originals lists the literals that need not be copies.
+func (x *extraction) originals() (list []Original) {
+	for i := range x.keeps {
+		k := &x.keeps[i]
+		if k.Pre == NoAtom || k.Post == NoAtom {
+			continue
+		}
+		if h := x.home[k.Post]; h.sec != 0 && h.off == 0 {
+			list = append(list, Original{h.sec, k.Pre})
+		}
+	}
+	return list
 }

@@ -32,6 +32,7 @@ func (j *judge) include() {
 	in.unknown()
 	in.sharedLayout()
 	in.alignments()
+	in.keep()
 }
 
 type includer struct {

@@ -16,11 +16,11 @@ func (j *judge) changed(post AtomID, r Reason) bool {
 // spread carries changes on to what has to travel with them.
 type spread struct {
 	*judge
-	work    []AtomID
-	cold    map[AtomID][]AtomID // of each function
-	exposed []bool              // constants that others than functions of the object can see
-	traced  map[AtomID]bool     // of pre: functions that can be taken over when they are entered
-	tainted map[AtomID]bool     // literals that lead to a changed constant
+	work     []AtomID
+	cold     map[AtomID][]AtomID // of each function
+	identity [2]*identities      // of the constants of pre and post; made when needed
+	traced   map[AtomID]bool     // of pre: functions that can be taken over when they are entered
+	tainted  map[AtomID]bool     // literals that lead to a changed constant
 }
 
 // propagate spreads changes until nothing is added: between a function and its
@@ -86,15 +86,12 @@ func (s *spread) function(a *Atom) {
 }
 
 // constant makes a changed constant travel as a copy, and with it all that
-// leads to it, up to the functions. When others than functions of this object
-// can see it, include refuses it.
+// leads to it, up to the functions. When its address is known to others, or used for
+// more than to read it, the copy would be another constant: include refuses it.
 func (s *spread) constant(a *Atom) {
-	if s.exposed == nil {
-		s.exposed = s.Post.exposures()
-	}
 	pre := s.twins.pre[a.ID]
 	users := s.Post.usersOf(a)
-	if s.exposed[a.ID] || len(users) == 0 || pre != NoAtom && s.Pre.Atoms[pre].Kind != Const {
+	if len(users) == 0 || pre != NoAtom && s.Pre.Atoms[pre].Kind != Const || s.hasIdentity(pre, a.ID) {
 		return
 	}
 	if !isLiteral(a) {

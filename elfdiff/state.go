@@ -52,6 +52,9 @@ func (in *includer) leftBehind(ch *Change) Finding {
 		f.Message += ": it can't be set: " + no
 	}
 	used := in.kept[ch.Post]
+	if how := in.shown[ch.Post]; f.Code == CodeConstShared && how != "" {
+		f.Message += "; " + how
+	}
 	switch {
 	case f.Code == CodeKindChanged && ch.Kind == Const && in.sameContent(ch):
 		f.Severity, f.Accept = Ignored, "" // it is writable, and nobody writes to it

@@ -1,0 +1,422 @@
+package elfdiff
+
+import (
+	"math/bits"
+	"slices"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// This file and those named flow* follow addresses through the code of a function:
+// what is done with the address of a table, a string, a variable? Is nothing but
+// its content read, or is the address stored, returned, compared, passed on? It is
+// an analysis of one function with its cold parts, over decoded instructions, that
+// takes what it can't follow for the worst. Registers are followed along every path,
+// the stack as one whole.
+
+// marks says whose address a value may be, or may be made of.
+type marks struct {
+	// addr has the bit of each thing whose address it is, or a place inside.
+	addr uint64
+	// inner has the bit of each thing that it was read from: it may be one of the
+	// addresses in there. deep has it of those that it was read from in more steps.
+	inner, deep uint64
+}
+
+func (m marks) or(n marks) marks { return marks{m.addr | n.addr, m.inner | n.inner, m.deep | n.deep} }
+func (m marks) all() uint64      { return m.addr | m.inner | m.deep }
+func (m marks) empty() bool      { return m.all() == 0 }
+
+const (
+	stackBit = uint64(1) << 63 // of addr: the address is one in the frame
+	// switchBit marks what jump tables of the function are made of, of addr and inner.
+	switchBit = uint64(1) << 62
+	maxBits   = 62 // things that are followed at once
+)
+
+// flowRegs are the general registers, and one for what was pushed since the last call.
+const (
+	flowRegs = 17
+	pushed   = 16
+)
+
+type flowState struct {
+	reg [flowRegs]marks
+	// fresh are the registers that nothing was read through since they were set.
+	fresh uint32
+	// sp and bp are where these registers lead in the frame.
+	sp, bp frame
+}
+
+// join adds what s may hold to t, and reports whether that was new.
+func (t *flowState) join(s *flowState) bool {
+	before := *t
+	for i := range t.reg {
+		t.reg[i] = t.reg[i].or(s.reg[i])
+	}
+	t.fresh |= s.fresh
+	if t.sp != s.sp {
+		t.sp = frame{}
+	}
+	if t.bp != s.bp {
+		t.bp = frame{}
+	}
+	return *t != before
+}
+
+// An escape is one way in which an address leaves the code that has it.
+type escape struct {
+	at  flowPlace
+	how string // "is stored", and the like
+}
+
+// flowPlace is an instruction.
+type flowPlace struct {
+	atom AtomID
+	off  uint64
+}
+
+// fate is what becomes of an address. Reads of the content are not in it.
+type fate struct {
+	kept     *escape // it is, or may be, where it can be found later
+	compared *escape // it is compared with another address
+}
+
+func (f *fate) add(e escape, compared bool) {
+	p := &f.kept
+	if compared {
+		p = &f.compared
+	}
+	if *p == nil {
+		*p = &e
+	}
+}
+
+// any returns one way in which the address is more than a way to its content.
+func (f *fate) any() *escape {
+	if f == nil {
+		return nil
+	}
+	if f.kept != nil {
+		return f.kept
+	}
+	return f.compared
+}
+
+// addrFlow follows up to 62 things through one function.
+type addrFlow struct {
+	*flows
+	root AtomID
+	unit []AtomID // the function, and its cold parts
+	bits map[AtomID]int
+	syms map[string]int // likewise of symbols that the object does not define
+	// words are the things that hold addresses of 8 bytes, and halves of 4.
+	words, halves uint64
+	args          int         // how many arguments are followed instead
+	tabled        []flowPlace // where jump tables of the function lead
+	// travels reports whether an atom is a part of the update; nil where that is
+	// not the question.
+	travels func(AtomID) bool
+	blocks  []block
+	index   map[flowPlace]int // of blocks, by their starts
+	edges   map[flowPlace][]flowPlace
+	work    []int
+	any     flowState // all that is possible somewhere
+
+	stack  marks           // what the frame may hold
+	slots  map[int32]marks // by the place in it
+	wild   marks           // at a place that is not known
+	vector marks           // what vector registers may hold
+	grown  int             // how often one of these grew
+
+	frameOut *escape
+	out      flowResult
+}
+
+// flowResult says what becomes of the address of each thing, and of what it holds.
+type flowResult struct {
+	addr, inner, deep [maxBits]fate
+	returned          marks            // what the function returns
+	into              map[AtomID]marks // what is stored in things that travel
+}
+
+// block is a stretch of instructions that is entered at its start only.
+type block struct {
+	at      flowPlace
+	state   flowState
+	reached bool
+	queued  bool
+}
+
+const (
+	maxFlowCode   = 1 << 19 // bytes of a function that is followed
+	maxFlowBlocks = 1 << 14
+	flowRounds    = 64 // how often an instruction is looked at, on average
+)
+
+// run follows the marks of start through the function until nothing is new.
+// It is false when the function can't be followed.
+func (f *addrFlow) run(start flowState) bool {
+	if !f.cut() {
+		return false
+	}
+	start.reg[rSP].addr |= stackBit
+	start.sp, f.slots = frame{0, true}, map[int32]marks{}
+	f.enter(f.index[flowPlace{f.root, 0}], &start)
+	budget := flowRounds * f.size()
+	if !f.drain(&budget) {
+		return false
+	}
+	for i := range f.blocks { // what no path leads to that is known
+		if !f.blocks[i].reached {
+			f.enter(i, &f.any)
+			if !f.drain(&budget) {
+				return false
+			}
+		}
+	}
+	if f.frameOut != nil {
+		f.escapes(f.stack, *f.frameOut, false)
+	}
+	return true
+}
+
+func (f *addrFlow) size() int {
+	n := 64
+	for _, id := range f.unit {
+		n += int(f.o.Atoms[id].Size)
+	}
+	return n
+}
+
+func (f *addrFlow) enter(i int, s *flowState) {
+	b := &f.blocks[i]
+	switch {
+	case !b.reached:
+		b.reached, b.state = true, *s
+	case !b.state.join(s):
+		return
+	}
+	if !b.queued {
+		b.queued = true
+		f.work = append(f.work, i)
+	}
+}
+
+// drain goes over blocks until no state grows. What the frame and the vector
+// registers hold is kept for all of the function: when that grows, all starts anew.
+func (f *addrFlow) drain(budget *int) bool {
+	for len(f.work) > 0 {
+		i := f.work[len(f.work)-1]
+		f.work = f.work[:len(f.work)-1]
+		f.blocks[i].queued = false
+		grown := f.grown
+		if !f.block(i, budget) {
+			return false
+		}
+		if grown == f.grown {
+			continue
+		}
+		for k := range f.blocks {
+			if b := &f.blocks[k]; b.reached && !b.queued {
+				b.queued = true
+				f.work = append(f.work, k)
+			}
+		}
+	}
+	return true
+}
+
+// block goes over one block, and enters those behind it.
+func (f *addrFlow) block(i int, budget *int) bool {
+	s := f.blocks[i].state
+	k := cursor{o: f.o, a: &f.o.Atoms[f.blocks[i].at.atom], off: f.blocks[i].at.off}
+	for {
+		if *budget--; *budget < 0 {
+			return false
+		}
+		f.any.join(&s)
+		ok, err := k.load()
+		if err != nil {
+			return false
+		}
+		if !ok {
+			return true
+		}
+		here := flowPlace{k.a.ID, k.off}
+		for _, to := range f.edges[here] {
+			f.enter(f.index[to], &s)
+		}
+		f.step(&k, &s)
+		f.branch(&k, &s)
+		if k.in.EndsFlow() {
+			return true
+		}
+		k.advance()
+		if n, ok := f.index[flowPlace{k.a.ID, k.off}]; ok {
+			f.enter(n, &s)
+			return true
+		}
+	}
+}
+
+// branch enters where the instruction may lead.
+func (f *addrFlow) branch(k *cursor, s *flowState) {
+	for _, to := range f.targets(k) {
+		f.enter(f.index[to], s)
+	}
+}
+
+// escapes notes what becomes of the marks of a value.
+func (f *addrFlow) escapes(m marks, e escape, compared bool) {
+	if m.addr&stackBit != 0 && f.frameOut == nil && !compared {
+		f.frameOut = &e
+	}
+	for b := m.addr &^ (stackBit | switchBit); b != 0; b &= b - 1 {
+		f.out.addr[bits.TrailingZeros64(b)].add(e, compared)
+	}
+	for b := m.inner &^ switchBit; b != 0; b &= b - 1 {
+		f.out.inner[bits.TrailingZeros64(b)].add(e, compared)
+	}
+	for b := m.deep &^ switchBit; b != 0; b &= b - 1 {
+		f.out.deep[bits.TrailingZeros64(b)].add(e, compared)
+	}
+}
+
+// lost is what becomes of everything in a function that can't be followed.
+func (f *addrFlow) lost() {
+	e := escape{flowPlace{f.root, 0}, "is used by code that can't be followed"}
+	all := uint64(1)<<f.count() - 1
+	f.escapes(marks{all, all, all}, e, false)
+	f.escapes(marks{all, all, all}, e, true)
+	f.out.returned = marks{}
+}
+
+func (f *addrFlow) count() int { return max(len(f.bits)+len(f.syms), f.args) }
+
+// at says that something happens to an address at an instruction.
+func (k *cursor) at(how string) escape { return escape{flowPlace{k.a.ID, k.off}, how} }
+
+// cut finds the blocks.
+func (f *addrFlow) cut() bool {
+	if f.size() > maxFlowCode+64 {
+		return false
+	}
+	starts := map[flowPlace]bool{{f.root, 0}: true}
+	for _, id := range f.unit {
+		if !f.cutAtom(&f.o.Atoms[id], starts) {
+			return false
+		}
+	}
+	f.described(starts)
+	if len(starts) > maxFlowBlocks {
+		return false
+	}
+	f.blocks, f.index = make([]block, 0, len(starts)), make(map[flowPlace]int, len(starts))
+	for at := range starts {
+		f.blocks = append(f.blocks, block{at: at})
+	}
+	slices.SortFunc(f.blocks, func(a, b block) int { return a.at.compare(b.at) })
+	for i := range f.blocks {
+		f.index[f.blocks[i].at] = i
+	}
+	return true
+}
+
+func (p flowPlace) compare(q flowPlace) int {
+	if p.atom != q.atom {
+		return int(p.atom) - int(q.atom)
+	}
+	return int(int64(p.off) - int64(q.off))
+}
+
+func (f *addrFlow) cutAtom(a *Atom, starts map[flowPlace]bool) bool {
+	k := cursor{o: f.o, a: a}
+	for {
+		ok, err := k.load()
+		if err != nil || len(starts) > maxFlowBlocks {
+			return false
+		}
+		if !ok {
+			return true
+		}
+		for _, to := range f.targets(&k) {
+			starts[to] = true
+		}
+		ends := k.in.EndsFlow()
+		if k.advance(); ends && k.off < a.Size {
+			starts[flowPlace{a.ID, k.off}] = true
+		}
+	}
+}
+
+// targets are the places in the function that an instruction may go to, beside the
+// next one.
+func (f *addrFlow) targets(k *cursor) []flowPlace {
+	switch {
+	case k.in.Class == amd64.Jump || k.in.Class == amd64.Jcc || k.in.Class == amd64.LoopCC || k.in.Class == amd64.TxBegin:
+		if len(k.refs) == 0 {
+			to, ok := k.in.Target(k.bytes(), k.off)
+			return f.inside(nil, k.a.ID, int64(to), ok)
+		}
+		if t := k.refs[0].Target; t != NoAtom && f.o.Atoms[t].Kind != Func { // code of alternatives: it comes back
+			return f.placesIn(t)
+		}
+		if f.isIndirect(k) {
+			return f.tabled
+		}
+		return f.inside(nil, k.refs[0].Target, k.refs[0].TargetOff, true)
+	case k.in.Class == amd64.JumpInd:
+		return f.tabled
+	}
+	return nil
+}
+
+// inside appends a place when it is in the function.
+func (f *addrFlow) inside(list []flowPlace, id AtomID, off int64, ok bool) []flowPlace {
+	if !ok || id == NoAtom || off < 0 || uint64(off) >= f.o.Atoms[id].Size || !slices.Contains(f.unit, id) {
+		return list
+	}
+	return append(list, flowPlace{id, uint64(off)})
+}
+
+// placesIn lists the places in the function that an atom refers to.
+func (f *addrFlow) placesIn(id AtomID) (list []flowPlace) {
+	for i := range f.o.Atoms[id].Refs {
+		r := &f.o.Atoms[id].Refs[i]
+		list = f.inside(list, r.Target, r.TargetOff, true)
+	}
+	return list
+}
+
+// described adds the places that tables lead to: switches, static branches, fix-ups.
+func (f *addrFlow) described(starts map[flowPlace]bool) {
+	for _, to := range f.tabled {
+		starts[to] = true
+	}
+	f.edges = map[flowPlace][]flowPlace{}
+	for _, id := range f.unit {
+		list := f.o.indexEntries().of(id)
+		for i := range list {
+			f.describedBy(&list[i], starts)
+		}
+	}
+}
+
+// leads are the tables whose entries lead from a place in the code to another.
+var leads = map[string]bool{jumpTable: true, "__ex_table": true}
+
+func (f *addrFlow) describedBy(e *entry, starts map[flowPlace]bool) {
+	if !leads[e.rule.section] {
+		return
+	}
+	from := f.inside(nil, e.site().Target, e.site().TargetOff, true)
+	for i := range e.refs {
+		to := f.inside(nil, e.refs[i].Target, e.refs[i].TargetOff, i != e.owner)
+		if len(from) == 0 || len(to) == 0 {
+			continue
+		}
+		starts[from[0]], starts[to[0]] = true, true
+		f.edges[from[0]] = append(f.edges[from[0]], to[0])
+	}
+}

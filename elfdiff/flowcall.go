@@ -1,0 +1,309 @@
+package elfdiff
+
+import (
+	"debug/elf"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// argRegs pass arguments, and callClobbers are what a function need not restore
+// (psABI section 3.2.1).
+var (
+	argRegs      = [6]int{rDI, rSI, rDX, rCX, 8, 9}
+	callClobbers = [9]int{rAX, rCX, rDX, rSI, rDI, 8, 9, 10, 11}
+)
+
+// flows follows addresses through the functions of one object.
+type flows struct {
+	o    *Object
+	cold map[AtomID][]AtomID
+	// jumps are the jump tables of each function.
+	jumps     map[AtomID][]AtomID
+	summaries map[AtomID]*summary // of functions; nil while it is made
+	results   map[AtomID]resultSize
+	depth     int
+}
+
+// summary is what a function does with its arguments.
+type summary struct {
+	addr, inner, deep [len(argRegs)]fate
+	returned          marks
+}
+
+const maxFollowed = 16 // of calls that are followed
+
+func newFlows(o *Object) *flows {
+	f := &flows{o: o, cold: map[AtomID][]AtomID{}, jumps: map[AtomID][]AtomID{}, summaries: map[AtomID]*summary{}}
+	for i := range o.Atoms {
+		a := &o.Atoms[i]
+		switch {
+		case a.Owner == NoAtom:
+		case a.Kind == Func:
+			f.cold[a.Owner] = append(f.cold[a.Owner], a.ID)
+		case a.Jumps:
+			f.jumps[a.Owner] = append(f.jumps[a.Owner], a.ID)
+		}
+	}
+	return f
+}
+
+// of prepares to follow things through a function.
+func (f *flows) of(root AtomID) *addrFlow {
+	p := &addrFlow{flows: f, root: root, unit: append([]AtomID{root}, f.cold[root]...)}
+	for _, t := range f.jumps[root] {
+		p.tabled = append(p.tabled, p.placesIn(t)...)
+	}
+	return p
+}
+
+// summaryOf follows the arguments of a function, once. It is nil when that can't be
+// said.
+func (f *flows) summaryOf(root AtomID) *summary {
+	if s, ok := f.summaries[root]; ok {
+		return s
+	}
+	if f.depth >= maxFollowed {
+		return nil
+	}
+	f.summaries[root] = nil // it may call itself
+	f.depth++
+	defer func() { f.depth-- }()
+	p := f.of(root)
+	p.args, p.words, p.halves = len(argRegs), 1<<len(argRegs)-1, 1<<len(argRegs)-1
+	var start flowState
+	for i, n := range argRegs {
+		start.reg[n].addr = 1 << i
+	}
+	if !p.run(start) {
+		return nil
+	}
+	s := &summary{returned: p.out.returned}
+	copy(s.addr[:], p.out.addr[:])
+	copy(s.inner[:], p.out.inner[:])
+	copy(s.deep[:], p.out.deep[:])
+	f.summaries[root] = s
+	return s
+}
+
+// transfer does what calls, jumps and returns do.
+func (f *addrFlow) transfer(o *touched) {
+	switch o.in.Class {
+	case amd64.Ret:
+		f.returns(o)
+	case amd64.Syscall:
+		f.passes(o, "is passed to the system")
+	case amd64.Call:
+		f.calls(o)
+	case amd64.CallInd:
+		f.throughPointer(o)
+	case amd64.Jump:
+		f.jump(o)
+	case amd64.JumpInd:
+		if t := o.reg(o.RM).or(f.operandMarks(o)); t.all()&switchBit == 0 {
+			f.throughPointer(o)
+			f.returns(o)
+		}
+	}
+}
+
+func (f *addrFlow) operandMarks(o *touched) marks {
+	if !o.Memory {
+		return marks{}
+	}
+	return f.read(o)
+}
+
+// jump may lead out of the function.
+func (f *addrFlow) jump(o *touched) {
+	switch {
+	case len(o.refs) == 0:
+	case f.calleeName(o) == returnThunk:
+		f.returns(o)
+	case f.isIndirect(o.cursor):
+		if m := f.thunked(o); m.all()&switchBit == 0 {
+			f.throughPointer(o)
+			f.returns(o)
+		}
+	case len(f.targets(o.cursor)) == 0:
+		f.calls(o)
+		f.returns(o)
+	}
+}
+
+const (
+	returnThunk   = "__x86_return_thunk"    // arch/x86/lib/retpoline.S
+	indirectThunk = "__x86_indirect_thunk_" // likewise, with the register's name behind it
+)
+
+// isIndirect reports whether a branch goes through a thunk to where a register leads.
+func (f *addrFlow) isIndirect(k *cursor) bool {
+	return len(k.refs) > 0 && k.refs[0].Target == NoAtom && strings.HasPrefix(f.o.Symbol(k.refs[0].Sym).Name, indirectThunk)
+}
+
+var thunkRegs = []string{"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"}
+
+// thunked returns the marks of the register that a thunk goes through.
+func (f *addrFlow) thunked(o *touched) marks {
+	return o.reg(slices.Index(thunkRegs, strings.TrimPrefix(f.calleeName(o), indirectThunk)))
+}
+
+func (f *addrFlow) calleeName(o *touched) string {
+	r := &o.refs[0]
+	if r.Target != NoAtom {
+		return f.o.Atoms[r.Target].Name
+	}
+	return f.o.Symbol(r.Sym).Name
+}
+
+// returns is the end of the function. DX is a part of the result when something was
+// put there for that.
+func (f *addrFlow) returns(o *touched) {
+	m := o.s.reg[rAX]
+	if o.s.fresh>>rDX&1 != 0 {
+		m = m.or(o.s.reg[rDX])
+	}
+	m.addr &^= stackBit
+	if m.empty() {
+		return
+	}
+	switch n := f.resultOf(f.root); {
+	case n <= halfResult:
+		return
+	case n <= 8:
+		m = o.s.reg[rAX]
+		m.addr &^= stackBit
+	}
+	if f.args > 0 {
+		f.out.returned = f.out.returned.or(m)
+		return
+	}
+	f.escapes(m, o.at("is returned"), false)
+}
+
+func (f *addrFlow) calls(o *touched) {
+	if len(o.refs) == 0 {
+		f.passes(o, "is used by code that can't be followed")
+		f.clobber(o, marks{})
+		return
+	}
+	name := f.calleeName(o)
+	if rule := calleeOf(name); rule != nil {
+		f.knownCall(o, name, rule)
+		return
+	}
+	if f.isIndirect(o.cursor) {
+		f.throughPointer(o)
+		return
+	}
+	if t := o.refs[0].Target; t != NoAtom && f.o.Atoms[t].Kind == Func && o.refs[0].TargetOff == 0 && !f.o.isWeak(&f.o.Atoms[t]) {
+		if s := f.summaryOf(f.o.Atoms[t].root()); s != nil {
+			f.localCall(o, name, s)
+			return
+		}
+	}
+	f.passes(o, "is passed to "+name)
+	f.clobber(o, marks{})
+}
+
+// isWeak reports whether another definition may take the place of this one.
+func (o *Object) isWeak(a *Atom) bool {
+	return slices.ContainsFunc(a.Symbols, func(s elfobj.SymbolIndex) bool { return o.symbols[s].Bind() == elf.STB_WEAK })
+}
+
+// passes notes that everything in registers for arguments, and on the stack for them,
+// leaves the function.
+func (f *addrFlow) passes(o *touched, how string) {
+	for i, n := range argRegs {
+		if m := o.s.reg[n]; !m.empty() {
+			f.escapes(m, o.at(fmt.Sprintf("%s as argument %d", how, i+1)), false)
+		}
+	}
+	f.escapes(f.outgoing(o), o.at(how+" on the stack"), false)
+}
+
+// paravirt is a table of functions that are called as instructions are executed: they
+// keep nothing, and restore all registers (arch/x86/include/asm/paravirt_types.h).
+const paravirt = "pv_ops"
+
+func (f *addrFlow) throughPointer(o *touched) {
+	if o.mem != nil && o.mem.Target == NoAtom && f.o.Symbol(o.mem.Sym).Name == paravirt {
+		return
+	}
+	f.passes(o, "is passed to a function through a pointer")
+	f.clobber(o, marks{})
+}
+
+// clobber forgets what a call does not leave in place. Result is what it returns.
+func (f *addrFlow) clobber(o *touched, result marks) {
+	for _, n := range callClobbers {
+		o.s.reg[n] = marks{}
+		o.s.fresh &^= 1 << n
+	}
+	o.s.reg[pushed] = marks{}
+	o.set(rAX, result)
+}
+
+// knownCall calls a function that the table of callees has.
+func (f *addrFlow) knownCall(o *touched, name string, rule *callee) {
+	var result marks
+	if rule.does&returnsArgument != 0 {
+		for _, n := range argRegs {
+			result = result.or(o.s.reg[n])
+		}
+	}
+	if rule.does&copiesContent != 0 {
+		m := f.load(o.s.reg[rSI])
+		if to := o.s.reg[rDI]; to.addr == stackBit && to.inner == 0 {
+			f.put(frame{}, m)
+		} else {
+			f.escapes(m, o.at("is copied by "+name), false)
+		}
+	}
+	if rule.does&copiesFirst != 0 {
+		f.escapes(f.load(o.s.reg[rDI]), o.at("is copied by "+name), false)
+	}
+	if rule.does&preservesAll == 0 {
+		f.clobber(o, result)
+	}
+}
+
+// localCall calls a function of the object.
+func (f *addrFlow) localCall(o *touched, name string, s *summary) {
+	var result marks
+	for i, n := range argRegs {
+		m := o.s.reg[n]
+		if m.empty() {
+			continue
+		}
+		in := f.load(m)
+		how := o.at(fmt.Sprintf("is passed to %s as argument %d, where it ", name, i+1))
+		f.goesOn(m, how, &s.addr[i])
+		f.goesOn(in, how, &s.inner[i])
+		f.goesOn(f.load(in), how, &s.deep[i])
+		if s.returned.addr>>i&1 != 0 {
+			result = result.or(m)
+		}
+		if s.returned.inner>>i&1 != 0 {
+			result = result.or(in)
+		}
+		if s.returned.deep>>i&1 != 0 {
+			result = result.or(f.load(in))
+		}
+	}
+	f.escapes(f.outgoing(o), o.at("is passed to "+name+" on the stack"), false)
+	f.clobber(o, result)
+}
+
+// goesOn has marks escape as a callee has them.
+func (f *addrFlow) goesOn(m marks, how escape, there *fate) {
+	if there.kept != nil {
+		f.escapes(m, escape{how.at, how.how + there.kept.how}, false)
+	}
+	if there.compared != nil {
+		f.escapes(m, escape{how.at, how.how + there.compared.how}, true)
+	}
+}

@@ -1,0 +1,68 @@
+package elfdiff
+
+import "github.com/gosplice/gosplice/internal/dwarf"
+
+// resultSize is how a function returns: in how many bytes of general registers.
+type resultSize uint64
+
+const (
+	noResult   resultSize = 0
+	halfResult resultSize = 4  // no address fits
+	anyResult  resultSize = 16 // AX and DX
+)
+
+// resultOf asks the debug information how many bytes of AX and DX a function returns.
+// Without any, both count (psABI section 3.2.3, returning of values).
+func (f *flows) resultOf(root AtomID) resultSize {
+	if n, ok := f.results[root]; ok {
+		return n
+	}
+	if f.results == nil {
+		f.results = map[AtomID]resultSize{}
+	}
+	n := f.o.resultSize(&f.o.Atoms[root])
+	f.results[root] = n
+	return n
+}
+
+func (o *Object) resultSize(a *Atom) resultSize {
+	s, err := o.typeSide()
+	if err != nil {
+		return anyResult
+	}
+	off, ok := s.x.FunctionAt(addr(a, 0))
+	var e dwarf.Entry
+	for range maxNesting {
+		if !ok || !s.d.Entry(&e, off) {
+			return anyResult
+		}
+		if t, typed := e.Ref(dwarf.AttrType); typed {
+			return s.registers(t)
+		}
+		if off, ok = e.Ref(dwarf.AttrOrigin); ok {
+			continue
+		}
+		if off, ok = e.Ref(dwarf.AttrSpecification); !ok {
+			return noResult
+		}
+	}
+	return anyResult
+}
+
+// encodingFloat is DW_ATE_float, of numbers that are returned in a vector register.
+const encodingFloat = 4
+
+// registers returns how many bytes of general registers a value of a type takes.
+func (s *typeSide) registers(off uint64) resultSize {
+	var t resolved
+	if !s.resolve(&t, off) {
+		return anyResult
+	}
+	if enc, ok := t.Int(dwarf.AttrEncoding); ok && enc == encodingFloat {
+		return noResult
+	}
+	if n := s.size(off, 0); n > 0 {
+		return resultSize(min(n, uint64(anyResult)))
+	}
+	return anyResult
+}

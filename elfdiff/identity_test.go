@@ -1,0 +1,143 @@
+package elfdiff
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/internal/testenv"
+)
+
+// identityFront is in front of all cases. Whoever is
+// called through a pointer, or is not here, may do anything.
+const identityFront = `
+typedef unsigned long size_t;
+struct ops { int (*f)(int); long n; const struct ops *next; };
+struct object { const struct ops *ops; int id; };
+extern int elsewhere(const void *p, ...);
+extern int (*through)(const void *p);
+extern void *memcpy(void *, const void *, size_t);
+extern int memcmp(const void *, const void *, size_t);
+extern int printf(const char *, ...);
+int one(int x);
+int two(int x);
+#define noinline __attribute__((noinline))
+`
+
+// identityTables are those that differ.
+var identityTables = []struct{ name, text string }{
+	{"T", "static const struct ops T = { VALUE, 7, 0 };\n"},
+	{"N", "static const int N[8] = { 1, 2, 3, 4, 5, 6, 7, VALUE == two };\n"},
+	{"D", "static const double D[4] = { 1.5, 2.5, 3.5, VALUE == two ? 4.5 : 5.5 };\n"},
+}
+
+// identityCases use T, N or D. one says that it has an identity.
+var identityCases = []struct {
+	name, code string
+	one        bool
+	typed      bool // without debug information its result may be an address
+}{
+	{"stored", `void f(struct object *o) { o->ops = &T; }`, true, false},
+	{"stored in data", `struct object here; void f(void) { here.ops = &T; }`, true, false},
+	{"in data", `struct object here = { &T, 1 };`, true, false},
+	{"in a constant that others see", `const struct object here = { &T, 1 };`, true, false},
+	{"returned", `const struct ops *f(int i) { return i ? &T : 0; }`, true, false},
+	{"returned inside", `const long *f(void) { return &T.n; }`, true, false},
+	{"compared", `int f(struct object *o) { return o->ops == &T; }`, true, false},
+	{"compared in a branch", `int f(struct object *o, int x) { if (o->ops != &T) return elsewhere(o); return x; }`, true, false},
+	{"compared in a loop", `int f(struct object *o, int n) { int s = 0; for (int i = 0; i < n; i++) if (o[i].ops == &T) s++; return s; }`, true, false},
+	{"passed", `int f(void) { return elsewhere(&T); }`, true, false},
+	{"passed second", `int f(int x) { return elsewhere("x", x, &T); }`, true, false},
+	{"passed on the stack", `int f(int x) { return elsewhere("x", 1, 2, 3, 4, 5, &T, x); }`, true, false},
+	{"passed through a pointer", `int f(void) { return through(&T); }`, true, false},
+	{"passed at the end", `int f(int x) { if (x) return 1; return elsewhere(&T, x); }`, true, false},
+	{"passed in a structure", `int f(void) { struct object o = { &T, 1 }; return elsewhere(&o); }`, true, false},
+	{"passed to one that stores it", `static noinline void set(struct object *o, const struct ops *p) { o->ops = p; o->id++; } void f(struct object *o) { set(o, &T); }`, true, false},
+	{"passed to one that passes it", `static noinline int on(int x, const struct ops *p) { return x + elsewhere(p); } int f(int x) { return on(x, &T); }`, true, false},
+	{"passed to one that calls itself", `static noinline int on(int x, const struct ops *p) { return x ? on(x - 1, p) + on(x / 2, p) : elsewhere(p); } int f(int x) { return on(x, &T); }`, true, false},
+	{"stored after a choice", `void f(struct object *o, int x, const struct ops *p) { if (x > 3) p = &T; elsewhere(o); o->ops = p; }`, true, false},
+	{"stored behind a call", `void f(struct object *o) { const struct ops *p = &T; int n = elsewhere(o) + p->n; elsewhere(o + n); o->ops = p; }`, true, false},
+	{"in assembly", `void f(void) { asm volatile("crc32q %%rax, %0" :: "r"(&T) : "rax"); }`, true, false},
+	{"in a switch", `const void *f(int x) { switch (x) { case 0: return "a"; case 1: return through; case 2: return &T; case 3: return &through; case 4: return "e"; case 5: elsewhere("x"); return 0; } return "x"; }`, true, false},
+	{"stored by the vector", `void f(struct object *o, const struct ops **q) { q[0] = &T; q[1] = &T; }`, true, false},
+	{"exchanged", `const struct ops *f(struct object *o) { return __atomic_exchange_n(&o->ops, &T, 5); }`, true, false},
+	{"read from a table and stored", `static const struct object tab[2] = { { &T, 1 }, { 0, 2 } }; void f(struct object *o, int i) { o->ops = tab[i & 1].ops; }`, true, false},
+	{"a table of it is passed", `static const struct object tab[2] = { { &T, 1 }, { 0, 2 } }; int f(void) { return elsewhere(tab); }`, true, false},
+	{"element returned", `const int *f(int i) { return &N[i & 7]; }`, true, false},
+	{"difference stored", `long f(const int *p) { return p - N; }`, true, false},
+
+	{"read", `long f(void) { return T.n; }`, false, false},
+	{"read twice", `long f(int x) { long n = T.n; elsewhere("x"); return n + T.n * x; }`, false, false},
+	{"called", `int f(int x) { return T.f(x); }`, false, false},
+	{"indexed", `int f(int i) { return N[i & 7]; }`, false, false},
+	{"indexed in a loop", `int f(int n) { int s = 0; for (int i = 0; i < n; i++) s += N[i & 7] * i; return s; }`, false, false},
+	{"walked over", `int f(void) { int s = 0; for (const int *p = N; p < N + 8; p++) s = s * 3 + *p; return s; }`, false, true},
+	{"searched", `int f(int x) { for (int i = 0; i < 8; i++) if (N[i] == x) return i; return -1; }`, false, false},
+	{"searched over calls", `int f(int x) { int s = 0; for (int i = 0; i < 8; i++) s += elsewhere("x", N[i], x); return s; }`, false, false},
+	{"doubles", `double f(int i) { return D[i & 3] * 2; }`, false, true},
+	{"copied", `void f(int *to) { memcpy(to, N, sizeof N); }`, false, false},
+	{"a part is compared", `int f(const void *p) { return memcmp(p, N, sizeof N); }`, false, false},
+	{"printed", `void f(void) { printf("%p\n", (const void *)N); }`, false, false},
+	{"read by one of the object", `static noinline int sum(const int *p, int n) { int s = 0; while (n--) s = s * 5 + *p++; return s; } int f(void) { return sum(N, 8); }`, false, true},
+	{"a part of it is read by another", `static noinline long get(const struct ops *p, int x) { return p->n + x; } long f(int x) { return get(&T, x); }`, false, false},
+	{"a number of a table with addresses", `static const struct object tab[2] = { { &T, 1 }, { 0, 2 } }; int f(int i) { return tab[i & 1].id + tab[1].ops->n; }`, false, false},
+	{"read through a table", `static const struct object tab[2] = { { &T, 1 }, { &T, 2 } }; long f(int i) { return tab[i & 1].ops->n; }`, false, false},
+	{"tested", `static noinline int sum(const int *p) { return p ? *p : 0; } int f(void) { return sum(N); }`, false, false},
+}
+
+// TestIdentity has a constant change that is used in many ways: a copy of it travels
+// only where nothing but its content is read.
+func TestIdentity(t *testing.T) {
+	testenv.Need(t, "gcc")
+	list := builds()
+	if testing.Short() {
+		list = list[:1]
+	}
+	for _, b := range list {
+		for _, c := range identityCases {
+			t.Run(fmt.Sprintf("%s/%s", b, c.name), func(t *testing.T) {
+				t.Parallel()
+				d := compareIdentity(t, b, c.code)
+				judged := false
+				for _, r := range d.Refusals {
+					judged = judged || r.Code == CodeConstShared
+				}
+				if judged != c.one && (c.one || !b.has("O0") && (!c.typed || b.has("g"))) { // without optimisation the frame has it
+					t.Errorf("const-shared: %v, want %v: %v", judged, c.one, d.Refusals)
+				}
+				if c.one && len(d.carry()) > 0 {
+					t.Errorf("copies: %v", d.carry())
+				}
+			})
+		}
+	}
+}
+
+// carry lists the constants that pre has, and that travel.
+func (d *Diff) carry() (list []string) {
+	for i := range d.Post.Atoms {
+		if a := &d.Post.Atoms[i]; a.Kind == Const && d.Included(a.ID) && d.PreOf(a.ID) != NoAtom {
+			list = append(list, a.Name)
+		}
+	}
+	return list
+}
+
+func compareIdentity(t *testing.T, b build, code string) *Diff {
+	t.Helper()
+	dir := t.TempDir()
+	var obj [2]string
+	for i, value := range []string{"one", "two"} {
+		text := identityFront
+		for _, table := range identityTables {
+			if strings.Contains(code, table.name) {
+				text += table.text
+			}
+		}
+		text = strings.ReplaceAll(text, "VALUE == two", []string{"0", "1"}[i])
+		text = strings.ReplaceAll(text, "VALUE", value)
+		obj[i] = b.compile(t, filepath.Join(dir, value), "a.c", text+code)
+	}
+	return mustCompare(t, obj[0], obj[1])
+}

@@ -1,0 +1,214 @@
+package elfdiff
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// Kept is something that travels, and whose address gets where others can find it
+// when the update is gone: stored in an object that lives on, passed to a function
+// that may keep it, returned, or reachable from what that happened to.
+type Kept struct {
+	// Post is what travels; NoAtom when it is Symbol, which post does not define:
+	// then it matters if another object of the update brings that along.
+	Post   AtomID
+	Symbol string
+	Name   string // of it, for people
+	// Where and Offset are the instruction, or the field of a constant that is
+	// overwritten, in post.
+	Where  AtomID
+	Offset uint64
+	How    string // what happens there: "is passed to add_timer as argument 1"
+	// Pre is a literal of pre with the same content, or NoAtom. The address that it
+	// has in what runs serves as well, and stays.
+	Pre AtomID
+}
+
+// String returns what is kept, and how.
+func (k *Kept) String() string { return k.Name + " " + k.How }
+
+// Kept lists what travels and whose address others may keep, by the places where they
+// get it. It is empty without [Options].Tables: for a kernel, memory that is gone must
+// not be known to anybody; for a process, a revert looks for such addresses.
+func (d *Diff) Kept() []Kept { return d.keeps }
+
+// keeping finds what others may keep the address of.
+type keeping struct {
+	*includer
+	t       *traced
+	foreign map[string]bool
+	seen    map[AtomID]bool
+	seenSym map[string]bool
+	pre     map[string]AtomID // literals by content; made when needed
+}
+
+// keep finds what travels and whose address may be known when the update is gone.
+func (in *includer) keep() {
+	if !in.carriesTables {
+		return
+	}
+	k := &keeping{includer: in, foreign: in.foreignSymbols(), seen: map[AtomID]bool{}, seenSym: map[string]bool{}}
+	k.t = newFlows(in.Post).trace(&traceQuery{
+		functions: func(a *Atom) bool { return in.included[a.ID] },
+		atoms:     func(a *Atom) bool { return k.moves(a.ID) },
+		symbols:   k.foreign,
+		travels:   k.moves,
+	})
+	for _, p := range in.inPlace {
+		b := &in.Post.Atoms[p.post]
+		for i := range b.Refs {
+			k.means(&b.Refs[i], &escape{flowPlace{b.ID, b.Refs[i].Offset}, "is written into " + in.Post.describe(b.ID, 0) + ", which others know"})
+		}
+	}
+	for i := range in.Post.Atoms {
+		k.atom(AtomID(i))
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.t.syms)) {
+		k.symbol(name, k.t.syms[name].kept)
+	}
+	k.conclude()
+}
+
+// moves reports whether an atom travels, and has no address but there.
+func (k *keeping) moves(id AtomID) bool {
+	a := &k.Post.Atoms[id]
+	switch a.Kind {
+	case Func:
+		return k.included[id] && k.twins.pre[id] == NoAtom && a.Owner == NoAtom
+	case Data, Const, String, Merge, TLS:
+		return k.included[id] && !a.Jumps && !a.Aside
+	}
+	return false
+}
+
+// foreignSymbols are those that post does not define, and pre does not know: another
+// object of the update may bring them along.
+func (in *includer) foreignSymbols() map[string]bool {
+	known := map[string]bool{}
+	for i := range in.Pre.symbols {
+		known[in.Pre.symbols[i].Name] = true
+	}
+	out := map[string]bool{}
+	for i := range in.Post.symbols {
+		if s := &in.Post.symbols[i]; s.Section == elfobj.SecUndef && s.Name != "" && !known[s.Name] {
+			out[s.Name] = true
+		}
+	}
+	return out
+}
+
+// atom notes what becomes of the address of one, and of what it holds.
+func (k *keeping) atom(id AtomID) {
+	if f := k.t.addr[id]; f != nil && k.moves(id) {
+		k.add(id, f.kept)
+	}
+	if f := k.t.inner[id]; f != nil && f.kept != nil {
+		k.holds(id, f.kept)
+	}
+	f := k.t.deep[id]
+	if f == nil || f.kept == nil {
+		return
+	}
+	met := map[AtomID]bool{id: true}
+	for work := k.led(id); len(work) > 0; {
+		next := work[len(work)-1]
+		work = work[:len(work)-1]
+		if !met[next] {
+			met[next] = true
+			k.holds(next, f.kept)
+			work = append(work, k.led(next)...)
+		}
+	}
+}
+
+// holds notes the escape of what an atom holds.
+func (k *keeping) holds(id AtomID, e *escape) {
+	a := &k.Post.Atoms[id]
+	for i := range a.Refs {
+		k.means(&a.Refs[i], e)
+	}
+	for _, to := range k.t.into[id] {
+		k.add(to, e)
+	}
+	for _, name := range k.t.intoSyms[id] {
+		k.symbol(name, e)
+	}
+}
+
+// led lists what travels and an atom leads to.
+func (k *keeping) led(id AtomID) (list []AtomID) {
+	for _, r := range k.Post.Atoms[id].Refs {
+		if r.Target != NoAtom && k.moves(r.Target) {
+			list = append(list, r.Target)
+		}
+	}
+	return append(list, k.t.into[id]...)
+}
+
+// means notes the escape of what a reference means.
+func (k *keeping) means(r *Ref, e *escape) {
+	switch {
+	case r.Target != NoAtom:
+		k.add(r.Target, e)
+	case !r.Implicit:
+		k.symbol(k.Post.Symbol(r.Sym).Name, e)
+	}
+}
+
+func (k *keeping) add(id AtomID, e *escape) {
+	if e == nil || k.seen[id] || !k.moves(id) {
+		return
+	}
+	k.seen[id] = true
+	name := k.Post.refText(&Ref{Target: id})
+	k.keeps = append(k.keeps, Kept{Post: id, Name: name, Where: e.at.atom, Offset: e.at.off, How: e.how, Pre: k.original(id)})
+}
+
+func (k *keeping) symbol(name string, e *escape) {
+	if e == nil || k.seenSym[name] || !k.foreign[name] {
+		return
+	}
+	k.seenSym[name] = true
+	k.keeps = append(k.keeps, Kept{Post: NoAtom, Symbol: name, Name: name, Where: e.at.atom, Offset: e.at.off, How: e.how, Pre: NoAtom})
+}
+
+// original returns a literal of pre with the content of one of post.
+func (k *keeping) original(id AtomID) AtomID {
+	if !isOriginal(&k.Post.Atoms[id]) {
+		return NoAtom
+	}
+	if k.pre == nil {
+		k.pre = map[string]AtomID{}
+		for i := range k.Pre.Atoms {
+			if a := &k.Pre.Atoms[i]; isOriginal(a) {
+				k.pre[string(a.Bytes)] = a.ID
+			}
+		}
+	}
+	if pre, ok := k.pre[string(k.Post.Atoms[id].Bytes)]; ok {
+		return pre
+	}
+	return NoAtom
+}
+
+// isOriginal reports whether another literal with the same content is as good: texts,
+// as compilers make them of literals and of names of functions.
+func isOriginal(a *Atom) bool {
+	return isLiteral(a) && (a.Kind == String || a.Kind == Const && !a.Anonymous()) && len(a.Refs) == 0 && !a.NoBits && !a.Aside
+}
+
+// conclude sorts what is kept, and reports what has no address that stays.
+func (k *keeping) conclude() {
+	slices.SortFunc(k.keeps, func(a, b Kept) int {
+		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Post, b.Post), strings.Compare(a.Symbol, b.Symbol))
+	})
+	for i := range k.keeps {
+		if x := &k.keeps[i]; x.Post != NoAtom && x.Pre == NoAtom {
+			k.report(k.Post.finding(CodeAddressKept, x.Where, x.Offset, "%s", x))
+		}
+	}
+}
