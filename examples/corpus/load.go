@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/splice/module"
 )
 
 // loaded is what the kernel made of a module.
@@ -70,7 +72,6 @@ func load(ctx context.Context, k *vm.Kernel, j *judged) error {
 
 // through has one module go all the way.
 func through(ctx context.Context, m *guest, v *verdict) error {
-	const livepatch = "/sys/kernel/livepatch/"
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	name := v.module.Name
@@ -90,10 +91,26 @@ func through(ctx context.Context, m *guest, v *verdict) error {
 	if err := m.WriteFile(ctx, livepatch+name+"/enabled", []byte("0")); err != nil {
 		return fmt.Errorf("disable: %w", err)
 	}
+	if err := m.remove(ctx, v.module); err != nil {
+		return err
+	}
+	if err := errors.Join(m.held.Touch(ctx), patched.Use(ctx), patched.Release(ctx)); err != nil {
+		return errors.Join(err, m.Check(ctx, policy))
+	}
+	return m.Check(ctx, policy)
+}
+
+// remove removes a module that was disabled. One that is pinned must refuse that, once
+// it is disabled for good.
+func (m *guest) remove(ctx context.Context, mod *module.Module) error {
 	for {
-		err := m.Unload(ctx, name)
-		if err == nil {
-			break
+		err := m.Unload(ctx, mod.Name)
+		_, enabled := m.ReadFile(ctx, livepatch+mod.Name+"/enabled")
+		switch {
+		case err == nil && mod.Pinned:
+			return errors.New("unload: it is pinned, and was removed")
+		case err == nil, mod.Pinned && enabled != nil && errors.Is(err, syscall.EBUSY):
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -101,11 +118,9 @@ func through(ctx context.Context, m *guest, v *verdict) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	if err := errors.Join(m.held.Touch(ctx), patched.Use(ctx), patched.Release(ctx)); err != nil {
-		return errors.Join(err, m.Check(ctx, policy))
-	}
-	return m.Check(ctx, policy)
 }
+
+const livepatch = "/sys/kernel/livepatch/"
 
 // policy is what may be found in the kernel's log: the taints of a livepatch that
 // is not signed.

@@ -56,6 +56,8 @@ Makes a livepatch module of what differs between builds of the kernel's objects.
                     see, while the module is active
   -initials         set members of variables whose initial value differs, where they
                     still hold the old one, while the module is active
+  -unpin REASON     let the module be removed although addresses of what it brings along
+                    are kept, since callbacks of the patch take them back
   -probes           allow several functions that only a kprobe can take over, which
                     do not depend on each other
   -no-jumps         have no function taken over by a jump
@@ -140,6 +142,7 @@ func parse(args []string) (options, error) {
 		}
 		return nil
 	})
+	f.StringVar(&opt.module.Unpin, "unpin", "", "")
 	f.BoolVar(&opt.module.Replace, "replace", false, "")
 	f.BoolVar(&opt.inPlace, "in-place", false, "")
 	f.BoolVar(&opt.initials, "initials", false, "")

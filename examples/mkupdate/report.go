@@ -177,6 +177,7 @@ func (r *report) printModule(b *strings.Builder, term cli.Terminal) {
 	for _, f := range r.Module.Findings {
 		fmt.Fprintf(b, "  %s %s\n", f.Severity, f)
 	}
+	r.printPins(b, term)
 	for _, d := range r.Module.Data {
 		fmt.Fprintf(b, "  overwrites %s at %#x: %s verified at load, restored when it is disabled\n", term.Paint(cli.Cyan, d.Name), d.Addr, count(int(d.Size), "byte"))
 	}
@@ -222,4 +223,16 @@ func count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// printPins says why the module stays once it is loaded.
+func (r *report) printPins(b *strings.Builder, term cli.Terminal) {
+	m := r.Module
+	if !m.Pinned {
+		return
+	}
+	fmt.Fprintf(b, "  %s: it can be disabled, but not removed (EBUSY), nor loaded again until the next start\n", term.Paint(cli.Yellow, "stays loaded"))
+	for i := range m.Pins {
+		fmt.Fprintf(b, "    %s\n", &m.Pins[i])
+	}
 }

@@ -151,7 +151,19 @@ func (b *builder) code(a *asm, patch uint64) {
 	}
 	sym := b.function(a, "init_module", elf.STB_GLOBAL, func(b *builder, a *asm) { b.init(a, patch) })
 	b.thisModule().rela(mod.Offsets["init"], elf.R_X86_64_64, sym, 0)
-	sym = b.function(a, "cleanup_module", elf.STB_GLOBAL, func(b *builder, a *asm) {
+	if !b.isPinned() {
+		b.cleanup(a)
+	}
+	if !a.link() {
+		b.refused.add(refuse(CodeKernel, "", "struct module", 0, "it has too many parts"))
+	}
+	b.unwinding(a)
+}
+
+// cleanup writes cleanup_module. The kernel removes no module that has an init function
+// and none for the end (delete_module of kernel/module/main.c).
+func (b *builder) cleanup(a *asm) {
+	sym := b.function(a, "cleanup_module", elf.STB_GLOBAL, func(b *builder, a *asm) {
 		a.emit(endbr...)
 		if b.jumper != nil {
 			a.emit(0x50) // push %rax              aligns the stack
@@ -163,11 +175,7 @@ func (b *builder) code(a *asm, patch uint64) {
 		b.leave(a)
 		b.ret(a)
 	})
-	b.thisModule().rela(mod.Offsets["exit"], elf.R_X86_64_64, sym, 0)
-	if !a.link() {
-		b.refused.add(refuse(CodeKernel, "", "struct module", 0, "it has too many parts"))
-	}
-	b.unwinding(a)
+	b.thisModule().rela(b.layout["module"].Offsets["exit"], elf.R_X86_64_64, sym, 0)
 }
 
 // endbr is endbr64, where indirect calls have to land.

@@ -54,6 +54,32 @@ func (b *builder) overwrite(a *asm, table uint64) {
 	b.call(a, "mutex_unlock")
 }
 
+// overwriteStopped is overwrite while all other processors stand still: how many bytes
+// text_poke writes at once is not said, and who reads a pointer must not find a half of
+// another.
+func (b *builder) overwriteStopped(a *asm, table uint64) {
+	a.imm(elf.R_X86_64_32S, b.mutex.symbol, b.mutex.addend, 0x48, 0xc7, 0xc7) // mov $text_mutex,%rdi
+	b.call(a, "mutex_lock")
+	a.imm(elf.R_X86_64_32S, a.calls["copy_stopped"], 0, 0x48, 0xc7, 0xc7)      // mov $copy_stopped,%rdi
+	a.imm(elf.R_X86_64_32S, b.rodata().anchor, int64(table), 0x48, 0xc7, 0xc6) // mov $table,%rsi
+	a.emit(0x31, 0xd2)                                                         // xor %edx,%edx          any processor
+	b.call(a, "stop_machine")
+	a.imm(elf.R_X86_64_32S, b.mutex.symbol, b.mutex.addend, 0x48, 0xc7, 0xc7) // mov $text_mutex,%rdi
+	b.call(a, "mutex_unlock")
+}
+
+// copyStopped is what stop_machine calls: copy, which returns nothing.
+func (b *builder) copyStopped(a *asm) {
+	a.emit(endbr...)
+	a.emit(0x50) // push %rax              aligns the stack
+	a.depth(16)
+	b.call(a, "copy")
+	a.emit(0x31, 0xc0) // xor %eax,%eax
+	a.emit(0x59)       // pop %rcx
+	a.depth(8)
+	b.ret(a)
+}
+
 // copier goes over a table of copies in %rdi.
 func (b *builder) copier(a *asm) {
 	a.emit(0x53) // push %rbx

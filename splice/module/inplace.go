@@ -3,6 +3,7 @@ package module
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
@@ -11,11 +12,11 @@ import (
 )
 
 // Constants that are overwritten in place (elfdiff.Options.InPlace): what differs is
-// written when the transition of livepatch is over, as text is, and what stood
-// there, which init has saved, before it is undone. Only what differs is written, in
-// aligned words, so that who reads one finds the old or the new. When another update
-// replaces this one, what was written stays: so it may lead to nothing that is part
-// of the module.
+// written when the transition of livepatch is over, while all other processors stand
+// still, and what stood there, which init has saved, before it is undone. Only what
+// differs is written, in aligned words: who reads one finds the old or the new. When another update
+// replaces this one, what was written stays: where it leads to what is part of the
+// module, that is pinned.
 
 // inPlaceUnit is the unit of what is written, bytes; inPlaceMost bounds a row, which
 // must not cross more than one page (text_poke of arch/x86/kernel/alternative.c).
@@ -43,7 +44,6 @@ func (l *linker) overwrites() {
 			l.refused.add(refuse(splice.CodeNotLocated, u.Name, l.object, 0, "run-pre matching does not say where it is, and its name does not either"))
 		case l.image.IsInit(addr):
 			l.refused.add(refuse(CodeInit, u.Name, "", addr, "it is freed after boot"))
-		case l.leadsHere(u):
 		default:
 			l.overwriteConst(u, addr)
 		}
@@ -86,17 +86,6 @@ func (l *linker) without(pre elfdiff.AtomID, size int) []byte {
 	return mask
 }
 
-// leadsHere refuses a constant whose new content leads to the module.
-func (l *linker) leadsHere(u *elfdiff.DataUpdate) bool {
-	for _, r := range u.Relas {
-		if !l.external[r.Sym] {
-			l.refused.add(refuse(CodeInPlace, u.Name, "", r.Offset, "its new content leads to what is part of the update"))
-			return true
-		}
-	}
-	return false
-}
-
 // overwriteConst checks one, and notes the rows that save, write and restore it.
 func (l *linker) overwriteConst(u *elfdiff.DataUpdate, addr uint64) {
 	where, err := l.at(u.Name, addr)
@@ -106,6 +95,7 @@ func (l *linker) overwriteConst(u *elfdiff.DataUpdate, addr uint64) {
 	}
 	c := newCheck(u.Name, where, u.Old)
 	c.mask = l.maskOf(u)
+	l.expectAddresses(&c, u, addr)
 	l.obj.checks = append(l.obj.checks, c)
 	r, d := l.rodata(), l.data()
 	fresh, saved := r.append(inPlaceUnit, u.New), d.append(inPlaceUnit, make([]byte, len(u.New)))
@@ -126,6 +116,30 @@ func (l *linker) overwriteConst(u *elfdiff.DataUpdate, addr uint64) {
 		l.saves = append(l.saves, copied{keep, run, s[1] - s[0]})
 		l.writes = append(l.writes, copied{run, target{symbol: r.anchor, addend: int64(fresh + s[0])}, s[1] - s[0]})
 		l.restores = append(l.restores, copied{run, keep, s[1] - s[0]})
+	}
+}
+
+// expectAddresses adds the addresses that a constant holds in the image to its check:
+// what another update has written there is not what is expected.
+func (l *linker) expectAddresses(c *check, u *elfdiff.DataUpdate, addr uint64) {
+	b, err := l.image.Read(addr, uint64(len(u.Old)))
+	if err != nil {
+		return // it has no bytes in the file
+	}
+	for _, r := range l.pair.Diff.Pre.Atom(u.Pre).Refs {
+		if relocations[r.Type] != 8 || r.Type != uint32(elf.R_X86_64_64) || r.Offset+8 > uint64(len(b)) {
+			continue
+		}
+		v := binary.LittleEndian.Uint64(b[r.Offset:])
+		if !l.image.IsMapped(v) || l.image.IsInit(v) {
+			continue
+		}
+		if to, _, err := l.reach(u.Name, v); err == nil {
+			for i := range uint64(8) {
+				c.mask[r.Offset+i] = 0xff
+			}
+			c.fields = append(c.fields, field{r.Offset, r.Type, to, 0})
+		}
 	}
 }
 
@@ -165,7 +179,7 @@ func (b *builder) planOverwrites() {
 		callback, table string
 		rows            []copied
 	}{{"post_patch", "writes", b.writes}, {"pre_unpatch", "restores", b.restores}} {
-		b.own(p.callback, func(a *asm) { b.overwrite(a, b.copyTable(p.table, p.rows)) })
+		b.own(p.callback, func(a *asm) { b.overwriteStopped(a, b.copyTable(p.table, p.rows)) })
 	}
 	b.copies = append(b.copies, b.saves...)
 }

@@ -39,9 +39,11 @@ func (b *builder) link(pairs []Pair) {
 	}
 	for _, l := range all {
 		l.withoutModule()
+		l.originals()
 		l.sections()
 		l.symbols()
 	}
+	b.keeps(all)
 	for _, l := range all {
 		l.relocations()
 		l.overwrites()
@@ -51,6 +53,7 @@ func (b *builder) link(pairs []Pair) {
 			l.replace(&l.carried.Replacements[i])
 		}
 	}
+	b.checkUnpin()
 }
 
 // offer notes the symbols that an object of the update brings along for others:
@@ -110,7 +113,8 @@ type linker struct {
 	homes    []home   // of the object's sections
 	syms     []target // of the object's symbols
 	external map[elfobj.SymbolIndex]bool
-	inner    map[elfdiff.AtomID][]uint64 // see entries; nil until it is asked for
+	there    map[elfobj.SectionIndex]target // sections that the running kernel has, see originals
+	inner    map[elfdiff.AtomID][]uint64    // see entries; nil until it is asked for
 }
 
 type home struct {
@@ -128,6 +132,9 @@ func (l *linker) sections() {
 		}
 		if _, ok := callbackOf(s.Name); ok {
 			continue // see relocations
+		}
+		if _, ok := l.there[elfobj.SectionIndex(i)]; ok {
+			continue // the running kernel has it
 		}
 		p := placeOf(s.Name)
 		if p == nil || s.Type == elf.SHT_NOBITS && p.flags&elf.SHF_WRITE == 0 {
@@ -212,6 +219,11 @@ func (l *linker) symbols() {
 func (l *linker) define(i int, s *elfobj.Symbol) {
 	if s.Section == elfobj.SecAbs {
 		l.syms[i] = l.absolute(s.Name, s.Value)
+		return
+	}
+	if to, ok := l.there[s.Section]; ok {
+		to.addend += int64(s.Value)
+		l.syms[i] = to
 		return
 	}
 	if s.Section == elfobj.SecUndef || int(s.Section) >= len(l.homes) || l.homes[s.Section].sec == nil {

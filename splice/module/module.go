@@ -33,6 +33,10 @@ type Options struct {
 	Probes bool
 	// NoJumps has no function taken over by a jump, see [MethodJump].
 	NoJumps bool
+	// Unpin says why the module can be removed although addresses of what it brings
+	// along are kept, see [Module].Pinned: its callbacks take them back. It is taken from a patch
+	// that has a callback for the end.
+	Unpin string
 	// Accept lists what a person takes responsibility for among what Build itself
 	// finds, as elfdiff.Options.Accept does for a comparison: CODE or CODE:SYMBOL.
 	Accept []elfdiff.Code
@@ -79,8 +83,12 @@ type Module struct {
 	References []Reference `json:"references"`
 	// Findings are what to know about how it works; none is in the way.
 	Findings []elfdiff.Finding `json:"findings"`
-	ID       string            `json:"id"`     // digest of everything in it, hexadecimal
-	Signed   bool              `json:"signed"` // a signature is behind it
+	// Pinned is set when the module can be disabled, but not removed: others may have
+	// an address of what it brings along. Pins says which.
+	Pinned bool   `json:"pinned"`
+	Pins   []Pin  `json:"pins"`
+	ID     string `json:"id"`     // digest of everything in it, hexadecimal
+	Signed bool   `json:"signed"` // a signature is behind it
 
 	image []byte
 }
@@ -166,6 +174,8 @@ type builder struct {
 	note                    *section
 	table                   uint64  // of the checks of init, in .rodata
 	jumper                  *jumper // nil when there are no jumps
+	pinned                  []Pin
+	pinnedFast              bool // also by what nobody can take back
 }
 
 // something refuses an update that does nothing.
@@ -244,7 +254,7 @@ func (b *builder) finish() (*Module, error) {
 	if _, err := b.out.WriteTo(&second); err != nil {
 		return nil, err
 	}
-	m := &Module{Name: b.opt.Name, ID: fmt.Sprintf("%x", sum[:buildIDSize]), image: second.Bytes()}
+	m := &Module{Name: b.opt.Name, ID: fmt.Sprintf("%x", sum[:buildIDSize]), image: second.Bytes(), Pinned: b.isPinned(), Pins: append([]Pin{}, b.pinned...)}
 	for _, o := range b.objects {
 		for _, p := range o.patched {
 			m.Functions = append(m.Functions, p.Function)

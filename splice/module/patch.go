@@ -28,6 +28,9 @@ func (b *builder) patch() {
 	if len(b.copies) > 0 {
 		b.pokes(a, "copy", b.copier)
 	}
+	if len(b.writes) > 0 {
+		b.pokes(a, "copy_stopped", b.copyStopped)
+	}
 	b.ownCallbacks(a)
 	objs := d.append(8, make([]byte, obj.Size*uint64(len(b.objects)+1)))
 	b.define("objs", elf.STT_OBJECT, d, objs, obj.Size*uint64(len(b.objects)+1))

@@ -29,6 +29,7 @@ const (
 	CodeOtherBuild    splice.Code = "other-build"     // a module that is not of the kernel's build
 	CodeInPlace       splice.Code = "in-place"        // data to be overwritten, where that is not offered
 	CodeInitials      splice.Code = "initials"        // a member that can't be set, where that was asked for
+	CodePinned        splice.Code = "pinned"          // a word against a pin that can't be taken
 	CodeModuleKey     splice.Code = "module-key"      // a static branch on a key in a module that is patched
 	CodeModuleRef     splice.Code = "module-table"    // a table that has to be right before the module is there
 	CodeNoJump        splice.Code = "no-jump"         // a function in which no jump can be written
@@ -53,6 +54,7 @@ var hints = map[splice.Code]string{
 	CodeOtherBuild:         "give the module that belongs to this build of the kernel, as it is shipped",
 	CodeInPlace:            "leave elfdiff.Options.InPlace out, and the constant as it is",
 	CodeInitials:           "leave elfdiff.Options.Initials out, and judge what it means that the variable keeps its value",
+	CodePinned:             "leave Options.Unpin out: the module can be disabled, and stays",
 	CodeModuleKey:          "ask for the state of the key instead, with static_key_enabled(), or leave the tracepoint out",
 	CodeModuleRef:          "reach it from ordinary code or data",
 	CodeNoJump:             "change its callers instead",

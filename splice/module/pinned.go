@@ -1,0 +1,104 @@
+package module
+
+import (
+	"fmt"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// What an update brings along is gone when its module is. Where somebody else may know
+// an address of it then, in an object that lives on, in a list of the kernel, in a
+// constant that was overwritten, the module is pinned: it has no exit function, so that
+// the kernel refuses to remove it (EBUSY, delete_module of kernel/module/main.c). It can
+// be disabled like any other. The kernel takes back by itself what it reads from the
+// tables of a module (static branches and calls, bugs, dynamic debug, tracepoints).
+
+// originals finds the literals of the running kernel that are as good as those that
+// travel, by the sections of these.
+func (l *linker) originals() {
+	l.there = map[elfobj.SectionIndex]target{}
+	for _, o := range l.carried.Originals {
+		addr, ok := l.pair.Match.AtomAddr(o.Pre)
+		if !ok {
+			continue
+		}
+		name := l.pair.Diff.Pre.Atom(o.Pre).Name
+		if t := l.obj.target; t != nil {
+			if to, in := t.at(addr); in && t.mod.Parts[to.part-firstPart].Field >= 0 {
+				l.there[o.Section] = to
+			}
+			continue
+		}
+		if to, _, err := l.reach(name, addr); err == nil && !l.image.IsPerCPU(addr) {
+			l.there[o.Section] = to
+		}
+	}
+}
+
+// keeps collects what pins the module.
+func (b *builder) keeps(all []*linker) {
+	for _, l := range all {
+		found := map[elfdiff.AtomID]bool{}
+		for _, o := range l.carried.Originals {
+			_, ok := l.there[o.Section]
+			found[o.Pre] = ok
+		}
+		list := l.pair.Diff.Kept()
+		for i := range list {
+			k := &list[i]
+			switch _, offered := b.offers[k.Symbol]; {
+			case k.Post == elfdiff.NoAtom && !offered:
+			case k.Post != elfdiff.NoAtom && found[k.Pre]:
+			default:
+				b.keep(l, k)
+			}
+		}
+	}
+}
+
+func (b *builder) keep(l *linker, k *elfdiff.Kept) {
+	post := l.pair.Diff.Post
+	a := post.Atom(k.Where)
+	if a.Kind != elfdiff.Func {
+		b.pinnedFast = true
+	}
+	b.pinned = append(b.pinned, Pin{Object: l.object, Name: k.Name, Where: a.Name, Offset: k.Offset, How: k.How})
+}
+
+// A Pin is a reason why a module can't be removed: an address of what it brings along
+// that others may have.
+type Pin struct {
+	Object string `json:"object"` // the object file
+	Name   string `json:"name"`   // of what the address is of
+	Where  string `json:"where"`  // the function, or the constant that is overwritten
+	Offset uint64 `json:"offset"` // in it, in bytes
+	How    string `json:"how"`    // what happens there
+}
+
+// String returns the reason on one line.
+func (p *Pin) String() string {
+	return fmt.Sprintf("%s %s, at %s+%#x", p.Name, p.How, p.Where, p.Offset)
+}
+
+// checkUnpin looks whether somebody's word against pins can be taken.
+func (b *builder) checkUnpin() {
+	if b.opt.Unpin == "" || len(b.pinned) == 0 {
+		return
+	}
+	if b.pinnedFast {
+		b.refused.add(refuse(CodePinned, b.pinned[0].Name, "", 0, "a constant that is overwritten leads to it, and stays so when another update replaces this one"))
+		return
+	}
+	for _, o := range b.objects {
+		for _, name := range []string{"pre_unpatch", "post_unpatch"} {
+			if _, ok := o.hooks[name]; ok {
+				return
+			}
+		}
+	}
+	b.refused.add(refuse(CodePinned, b.pinned[0].Name, "", 0, "no callback of the patch takes its address back"))
+}
+
+// isPinned reports whether the module has to stay once it is loaded.
+func (b *builder) isPinned() bool { return len(b.pinned) > 0 && b.opt.Unpin == "" }
