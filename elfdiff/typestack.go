@@ -52,6 +52,8 @@ type stackType struct {
 	// functions of pre: owners have a variable, takers a pointer as a parameter,
 	// inlines only one of a function that was inlined.
 	owners, takers, inlines map[AtomID]bool
+	// registers are those in which takers get it, as in callees.foreign.
+	registers map[AtomID]uint8
 }
 
 // maxStackTypes bounds of how many types it is proven, since each is looked for in all
@@ -65,7 +67,7 @@ func (f *typeFinder) onStacks() {
 	for i := range f.list {
 		t := &f.list[i]
 		if len(p.types) < maxStackTypes && t.Kind == LayoutChanged && len(t.entries[0]) == 1 && len(t.Uses) > 0 && s.ownSource(t.entries[0][0]) && s.inC(t.entries[0][0]) {
-			p.types[t.entries[0][0]] = &stackType{t: t, owners: map[AtomID]bool{}, takers: map[AtomID]bool{}, inlines: map[AtomID]bool{}}
+			p.types[t.entries[0][0]] = &stackType{t: t, owners: map[AtomID]bool{}, takers: map[AtomID]bool{}, inlines: map[AtomID]bool{}, registers: map[AtomID]uint8{}}
 		}
 	}
 	if len(p.types) == 0 {
@@ -228,7 +230,7 @@ func (p *stackProof) newOwners() map[string]bool {
 			continue
 		}
 		q.locals(s, v, a, func(c *stackType, _ *dwarf.Entry, pointers, _ int) {
-			if pointers == 0 {
+			if c != nil && pointers == 0 {
 				out[c.t.Name] = true
 			}
 		})
@@ -237,7 +239,10 @@ func (p *stackProof) newOwners() map[string]bool {
 }
 
 // fromOwners reports whether pointers come from variables of owners: those who take
-// one are only called directly, by functions that have to do with the type.
+// one are only called directly, by functions that have to do with the type, and with
+// nothing for it that was just read from memory or returned. Variants of a function
+// have their parameters elsewhere; those of the name isra may have what their callers
+// read by the pointer instead of it.
 func (p *stackProof) fromOwners(c *stackType) bool {
 	changed := p.changed()
 	for f := range c.inlines { // what is the same does the same with any layout
@@ -248,7 +253,8 @@ func (p *stackProof) fromOwners(c *stackType) bool {
 	o := p.f.c.side[0].o
 	for f := range c.takers {
 		base, _ := variant(o.Atoms[f].Name)
-		if !o.isStatic(base) || p.calls.taken[f] {
+		name := o.Atoms[f].Name
+		if !o.isStatic(base) || p.calls.taken[f] || strings.Contains(name, ".isra.") || base == name && p.calls.foreign[f]&c.registers[f] != 0 {
 			return false
 		}
 		for _, caller := range p.calls.of[f] {

@@ -85,6 +85,16 @@ void start(void) { keep = malloc(sizeof(struct ctx)); }`},
 static __attribute__((noinline)) long step(struct ctx *c) { MORE_SET((*c)); return outside(c->a); }
 long entry(long a) { struct ctx c = { .a = a }; MORE_SET(c); hide(&c); return step(&c) + step(keep); }
 void start(void) { keep = malloc(sizeof(struct ctx)); }`},
+	{"somebody else's", false, `
+static __attribute__((noinline)) long step(long n, struct ctx *c) { MORE_SET((*c)); return outside(c->a + n); }
+long entry(long a) { struct ctx c = { .a = a }; MORE_SET(c); hide(&c); long r = step(3, &c); return keep ? step(r, keep) : r; }`},
+	{"what another returned", false, `
+void *find(long);
+static __attribute__((noinline)) long step(struct ctx *c) { MORE_SET((*c)); return outside(c->a); }
+long entry(long a) { struct ctx c = { .a = a }; MORE_SET(c); hide(&c); return step(&c) + step(find(a)); }`},
+	{"many parameters", true, `
+static __attribute__((noinline)) long step(long *x, struct ctx *c, long y) { MORE_SET((*c)); c->b += y; return outside(c->a + *x); }
+long entry(long *a) { struct ctx c = { .a = *a }; MORE_SET(c); hide(&c); return step(keep, &c, *a) + step(a, &c, a[3]); }`},
 	{"of each task", false, `
 struct task { void *data; }; extern struct task *me;
 static inline long step(struct ctx *c) { MORE_SET((*c)); return outside(c->a); }
@@ -161,19 +171,24 @@ func stackDiff(t *testing.T, b build, text string) *Diff {
 		b.compile(t, filepath.Join(dir, "post"), "unit.c", "#define POST\n#define MORE long more;\n#define MORE_SET(x) (x).more = (x).a * 3 + 1\n"+stackFront+text))
 }
 
+// stackBuilds are ways to compile them; a short run has the first.
+var stackBuilds = []build{
+	{"gcc", append([]string{"-O2", "-g"}, sectionFlags...)},
+	{"gcc", append([]string{"-O0", "-g"}, sectionFlags...)},
+	{"gcc", []string{"-Os", "-gdwarf-4", "-fPIC"}},
+	{"clang-14", append([]string{"-O2", "-g"}, sectionFlags...)},
+}
+
 // TestOnStack proves that a structure is on stacks only, and does not where it is not.
+// What is proven is in no update's way.
 func TestOnStack(t *testing.T) {
 	testenv.Need(t, "gcc")
-	for _, b := range []build{
-		{"gcc", append([]string{"-O2", "-g"}, sectionFlags...)},
-		{"gcc", append([]string{"-O0", "-g"}, sectionFlags...)},
-		{"gcc", []string{"-Os", "-gdwarf-4", "-fPIC"}},
-		{"gcc", append([]string{"-O3", "-g"}, sectionFlags...)},
-		{"gcc", append([]string{"-O1", "-g"}, sectionFlags...)},
-		{"clang-14", append([]string{"-O2", "-g"}, sectionFlags...)},
-		{"clang-14", append([]string{"-O0", "-gdwarf-4"}, sectionFlags...)},
-	} {
+	for i, b := range stackBuilds {
+		if i > 0 && testing.Short() {
+			break
+		}
 		t.Run(b.String(), func(t *testing.T) {
+			t.Parallel()
 			testenv.Need(t, b.cc)
 			for _, c := range stackSources {
 				list, err := stackDiff(t, b, c.text).Types()
@@ -182,11 +197,16 @@ func TestOnStack(t *testing.T) {
 				}
 				matters, proven := 0, 0
 				for i := range list {
-					if list[i].Matters() {
-						matters++
-						if list[i].OnStack {
-							proven++
-						}
+					if !list[i].Matters() {
+						continue
+					}
+					matters++
+					if list[i].OnStack {
+						proven++
+					}
+					f := list[i].Finding()
+					if (f.Severity == Carried && f.Accept == "") != list[i].OnStack || strings.Contains(f.Message, "lives on stacks only") != list[i].OnStack {
+						t.Errorf("%s: %+v", c.name, f)
 					}
 				}
 				if matters == 0 && c.proven || (matters > 0 && proven == matters) != c.proven {
@@ -194,19 +214,5 @@ func TestOnStack(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestOnStackFinding sees that what is proven is in no update's way.
-func TestOnStackFinding(t *testing.T) {
-	testenv.Need(t, "gcc")
-	for _, c := range stackSources {
-		d := stackDiff(t, build{"gcc", append([]string{"-O2", "-g"}, sectionFlags...)}, c.text)
-		for _, f := range d.TypeFindings() {
-			carried := f.Severity == Carried && f.Accept == ""
-			if f.Code == CodeTypeLayout && carried != strings.Contains(f.Message, "lives on stacks only") || c.proven && !carried {
-				t.Errorf("%s: %+v", c.name, f)
-			}
-		}
 	}
 }

@@ -11,11 +11,14 @@ import (
 type callees struct {
 	of    map[AtomID][]AtomID // the callers of each function; of a cold part its owner
 	taken map[AtomID]bool     // functions whose address is taken
+	// foreign are the registers for arguments, a bit for each in their order, that
+	// held what came from memory or from another function at a call of each.
+	foreign map[AtomID]uint8
 }
 
 // callees reads all references to functions.
 func (o *Object) callees() *callees {
-	c := &callees{of: map[AtomID][]AtomID{}, taken: map[AtomID]bool{}}
+	c := &callees{of: map[AtomID][]AtomID{}, taken: map[AtomID]bool{}, foreign: map[AtomID]uint8{}}
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
 		switch a.Kind {
@@ -45,6 +48,7 @@ func (c *callees) code(o *Object, a *Atom) {
 		self = a.Owner
 	}
 	branch := map[uint64]bool{}
+	var held origins
 	for k := (cursor{o: o, a: a}); ; k.advance() {
 		if ok, err := k.load(); !ok || err != nil {
 			break
@@ -52,8 +56,10 @@ func (c *callees) code(o *Object, a *Atom) {
 		for i := range k.refs {
 			if k.in.IsBranch() {
 				branch[k.refs[i].Offset] = true
+				c.foreign[k.refs[i].Target] |= held.arguments()
 			}
 		}
+		held.step(&k)
 	}
 	for k := range a.Refs {
 		r := &a.Refs[k]
@@ -155,4 +161,66 @@ func (k *cursor) calleeName() string {
 		}
 	}
 	return ""
+}
+
+// origins says which registers hold what was read from memory, but for the stack, or
+// what another function returned: it is followed from one instruction to the next.
+type origins [16]bool
+
+// argumentOrder are those of the psABI, section 3.2.3: %rdi, %rsi, %rdx, %rcx, %r8, %r9.
+var argumentOrder = [...]uint8{7, 6, 2, 1, 8, 9}
+
+func (h *origins) arguments() (mask uint8) {
+	for i, r := range argumentOrder {
+		if h[r] {
+			mask |= 1 << i
+		}
+	}
+	return mask
+}
+
+// step follows mov (89, 8b), lea (8d), xor of a register with itself (31, 33), mov of a
+// number (b8+r), and calls. What else is done to a register leaves what is known of it.
+func (h *origins) step(k *cursor) {
+	if k.in.Class == amd64.Call || k.in.Class == amd64.CallInd {
+		*h = origins{0: true} // %rax
+		return
+	}
+	b := k.bytes()
+	op, rex := b[k.in.OpOff], uint8(0)
+	if k.in.OpOff > 0 && b[k.in.OpOff-1]&0xf0 == 0x40 {
+		rex = b[k.in.OpOff-1]
+	}
+	if op >= 0xb8 && op <= 0xbf {
+		h[op&7|rex&1<<3] = false
+		return
+	}
+	if k.in.ModRMOff == 0 || k.in.ModRMOff != k.in.OpOff+1 {
+		return
+	}
+	m := b[k.in.ModRMOff]
+	reg, rm, direct := m>>3&7|rex&4<<1, m&7|rex&1<<3, m>>6 == 3
+	switch {
+	case op == 0x89 && direct:
+		h[rm] = h[reg]
+	case op == 0x8b && direct:
+		h[reg] = h[rm]
+	case op == 0x8b:
+		h[reg] = !onFrame(m, b[k.in.ModRMOff:])
+	case op == 0x8d:
+		h[reg] = !onFrame(m, b[k.in.ModRMOff:]) && m&7 != 4 && h[rm]
+	case (op == 0x31 || op == 0x33) && direct && reg == rm:
+		h[reg] = false
+	}
+}
+
+// onFrame reports whether an operand in memory is addressed by %rsp or %rbp.
+func onFrame(m byte, b []byte) bool {
+	switch {
+	case m&7 == 4: // a SIB byte follows
+		return len(b) > 1 && b[1]&7 == 4
+	case m&7 == 5:
+		return m>>6 != 0
+	}
+	return false
 }

@@ -99,12 +99,20 @@ func (p *stackProof) functions() {
 		if a == nil || a.Owner != NoAtom {
 			continue
 		}
+		position := 0
 		p.locals(s, v, a, func(c *stackType, x *dwarf.Entry, pointers, depth int) {
+			if x.Tag == dwarf.TagFormalParameter && depth == 1 {
+				position++
+			}
 			switch {
+			case c == nil:
 			case pointers == 0:
 				c.owners[a.ID] = true
 			case depth == 1:
 				c.takers[a.ID] = true
+				if position <= len(argumentOrder) {
+					c.registers[a.ID] |= 1 << (position - 1)
+				}
 			case x.Has(dwarf.AttrConstValue): // no pointer to one: a null
 			default:
 				c.inlines[a.ID] = true
@@ -131,7 +139,8 @@ func (p *stackProof) parts() {
 	}
 }
 
-// locals yields what a function has of the candidates.
+// locals yields what a function has of the candidates, and with nil what is of another
+// type.
 func (p *stackProof) locals(s *typeSide, v *variables, a *Atom, yield func(c *stackType, x *dwarf.Entry, pointers, depth int)) {
 	f, ok := s.x.FunctionAt(addr(a, 0))
 	var e dwarf.Entry
@@ -140,9 +149,8 @@ func (p *stackProof) locals(s *typeSide, v *variables, a *Atom, yield func(c *st
 	}
 	s.eachLocal(&e, func(x *dwarf.Entry, depth int) {
 		v.variable(x.Offset, func(_ string, typ uint64) {
-			if c, pointers := p.find(s, typ); c != nil {
-				yield(c, x, pointers, depth)
-			}
+			c, pointers := p.find(s, typ)
+			yield(c, x, pointers, depth)
 		})
 	})
 }
