@@ -48,9 +48,17 @@ func TestBigHeap(t *testing.T) {
 }
 
 // TestMovingPointer never unmaps what a program points to, although the pointer is
-// moved about in a large heap while that is searched.
+// moved about in a large heap while that is searched, in small pages and in huge
+// ones.
 func TestMovingPointer(t *testing.T) {
-	b := throwProgram(t, "moving", "-DWORDS", "main.c -DMOVE -DHEAP=200", "-pthread", false)
+	for name, flags := range map[string]string{"small": "", "huge": " -DHUGE"} {
+		t.Run(name, func(t *testing.T) {
+			movePointer(t, throwProgram(t, "moving-"+name, "-DWORDS", "main.c -DMOVE -DHEAP=200"+flags, "-pthread", false))
+		})
+	}
+}
+
+func movePointer(t *testing.T, b built) {
 	v := start(t, b.program)
 	v.ask(1)
 	v.apply(v.update(b))

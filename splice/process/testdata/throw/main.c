@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 char *heap;
 int step(int);
@@ -73,6 +74,9 @@ int main(void) {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 #ifdef HEAP
 	heap = malloc(HEAP << 20);
+#ifdef HUGE
+	madvise((void *)((unsigned long)heap + 4095 & -4096), (HEAP << 20) - 8192, MADV_HUGEPAGE);
+#endif
 	memset(heap, 1, HEAP << 20);
 #endif
 	while (fgets(line, sizeof line, stdin)) {
