@@ -164,6 +164,9 @@ func (c *call) run(ctx context.Context) (ret uint64, err error) {
 		if err := resume(tid, sig); err != nil {
 			return 0, threadError(tid, "PTRACE_SYSCALL", err)
 		}
+		if phase != done {
+			resume = toSyscall
+		}
 		ev, err := c.await(ctx, deadline)
 		if err != nil {
 			return 0, err
@@ -178,6 +181,7 @@ func (c *call) run(ctx context.Context) (ret uint64, err error) {
 				if err := c.swap(); err != nil {
 					return 0, err
 				}
+				resume = started // swap has let it go on
 			}
 		case got == syscallTrap && phase == leaving:
 			var r Regs

@@ -146,7 +146,8 @@ func maySuspend(tid int) error {
 }
 
 // swap turns the call that a thread is about to enter into the one that is
-// wanted, with its filters suspended: they are asked only after the tracer. The
+// wanted, with its filters suspended, and lets it go on: they are asked only after
+// the tracer. The
 // thread came as far as this by rt_sigreturn, which restores it wherever the
 // tracer dies before. From here until the kernel has begun the call, which takes
 // microseconds, the tracer must not die: the filters would be asked.
@@ -160,8 +161,15 @@ func (c *call) swap() error {
 	if err := threadError(c.th.tid, "PTRACE_SETOPTIONS", setOptions(c.th.tid, optsBase|unix.PTRACE_O_SUSPEND_SECCOMP)); err != nil {
 		return err
 	}
-	return setRegs(c.th.tid, &r)
+	// Nothing may come between these two.
+	if err := setRegs(c.th.tid, &r); err != nil {
+		return err
+	}
+	return threadError(c.th.tid, "PTRACE_SYSCALL", toSyscall(c.th.tid, 0))
 }
+
+// started stands for the request that lets a thread go on, when that was made.
+func started(tid, sig int) error { return nil }
 
 // arguments puts the arguments of the call into registers (psABI section A.2.1).
 func (c *call) arguments(r *Regs) {
