@@ -26,7 +26,7 @@ func (c *command) build(ctx context.Context) (*splice.Update, error) {
 	defer img.Close()
 	var parts []splice.Part
 	for i := range c.pre {
-		d, err := c.diff(c.pre[i], c.post[i])
+		d, err := diff(c.pre[i], c.post[i])
 		if err != nil {
 			return nil, err
 		}
@@ -45,7 +45,7 @@ func (c *command) build(ctx context.Context) (*splice.Update, error) {
 	return splice.Build(c.name, parts...)
 }
 
-func (c *command) diff(pre, post string) (*elfdiff.Diff, error) {
+func diff(pre, post string) (*elfdiff.Diff, error) {
 	a, err := elfdiff.Open(pre)
 	if err != nil {
 		return nil, err
@@ -54,11 +54,7 @@ func (c *command) diff(pre, post string) (*elfdiff.Diff, error) {
 	if err != nil {
 		return nil, err
 	}
-	var opt elfdiff.Options
-	if c.noExceptions {
-		opt.Accept = append(opt.Accept, elfdiff.CodeException)
-	}
-	return elfdiff.Compare(a, b, opt)
+	return elfdiff.Compare(a, b, elfdiff.Options{})
 }
 
 func (c *command) apply(ctx context.Context) error {
