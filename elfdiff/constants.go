@@ -67,10 +67,10 @@ func (c *comparer) graph(root [2]AtomID) bool {
 	return c.conclude(nodes)
 }
 
-// movedInside reports whether a claim made since is about different offsets.
+// movedInside reports whether a claim made since is about different places.
 func (c *comparer) movedInside(since int) bool {
 	for _, p := range c.pending[since:] {
-		if p.preOff != p.postOff {
+		if !c.corresponds(&p) {
 			return true
 		}
 	}

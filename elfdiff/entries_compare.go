@@ -35,7 +35,7 @@ func (j *judge) entries() {
 		}
 		a, b := pre.of(ch.Pre), post.of(ch.Post)
 		where := j.c.entries(a, b)
-		if where == "" && !slices.Equal(consts[0][ch.Pre], consts[1][ch.Post]) {
+		if where == "" && !j.sameConstantUses(ch, consts[0][ch.Pre], consts[1][ch.Post]) {
 			where = "a table of runtime constants"
 		}
 		if where == "" {
@@ -44,6 +44,15 @@ func (j *judge) entries() {
 			j.changed(ch.Post, Reason{Code: ReasonTable, Detail: "what " + where + " says about it differs"})
 		}
 	}
+}
+
+// sameConstantUses compares the places of runtime constants in a function.
+func (j *judge) sameConstantUses(ch *Change, a, b []constantUse) bool {
+	return slices.EqualFunc(a, b, func(x, y constantUse) bool {
+		// the place is inside an instruction, which maps knows by its start
+		at := interior{ch.Pre, ch.Post, x.off, y.off}
+		return x.table == y.table && (x.off == y.off || j.shifted(ch) && j.c.inside(&at))
+	})
 }
 
 // bugLines lists the line numbers that differ in entries of __bug_table which are

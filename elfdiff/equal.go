@@ -13,6 +13,7 @@ type comparer struct {
 	twins     twins
 	literals  map[[2]AtomID]bool  // verdicts on pairs of constants
 	budget    int                 // pairs of constants that may still be compared
+	layouts   map[AtomID]*walk    // of pairs of functions, by pre's id, see layout
 	pending   []interior          // of the function being compared
 	aside     map[AtomID][]Reason // places of literals of post that differ
 }
@@ -21,6 +22,7 @@ func newComparer(pre, post *Object, t twins) *comparer {
 	return &comparer{
 		pre: pre, post: post, twins: t,
 		literals: map[[2]AtomID]bool{},
+		layouts:  map[AtomID]*walk{},
 		aside:    map[AtomID][]Reason{},
 		budget:   pairsPerAtom * (len(pre.Atoms) + len(post.Atoms) + 1),
 	}

@@ -251,7 +251,7 @@ func TestFlipsOfCorpus(t *testing.T) {
 					t.Fatal(err)
 				}
 				f := newFlipper(t, filepath.Base(p.pre), file)
-				f.run(1)
+				f.run(1 + 2/every)
 				for k, v := range f.asked {
 					asked[k] += v
 				}

@@ -74,12 +74,14 @@ func (c *comparer) plain(a, b *Atom) bool {
 }
 
 // settle checks the claims about places inside functions: inside this one by
-// the steps of the walk, inside others they have to be the same place.
+// the steps of the walk, inside others by those of theirs.
 func (c *comparer) settle(w *walk) *Reason {
 	for _, p := range c.pending {
-		same := p.preOff == p.postOff
+		same := false
 		if w != nil && p.pre == w.pre.a.ID {
 			same = w.maps(uint64(p.preOff), uint64(p.postOff))
+		} else {
+			same = c.corresponds(&p)
 		}
 		if !same {
 			return &Reason{
