@@ -54,7 +54,7 @@ func newELF(f *elfobj.File, path string) (*Image, error) {
 	mem := &linkedMemory{file: f}
 	l := &loaded{mod: Module{Name: filepath.Base(path), Path: path, Main: !isLibrary(f)}, progs: f.Progs, file: f, mem: mem}
 	l.describe()
-	regions, err := fileRegions(f.Progs)
+	regions, err := fileRegions(f.Progs, f.Size())
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,13 @@ func isLibrary(f *elfobj.File) bool {
 
 // fileRegions makes regions of the PT_LOADs. What the dynamic linker makes
 // read-only after it has relocated it (PT_GNU_RELRO) is read-only.
-func fileRegions(progs []elfobj.Prog) ([]Region, error) {
+//
+// A segment that the file does not hold as a whole, or segments that share much of
+// what it holds, are an error: to look at all of them could take for ever.
+func fileRegions(progs []elfobj.Prog, size uint64) ([]Region, error) {
+	if err := checkSegments(progs, size); err != nil {
+		return nil, err
+	}
 	var out []Region
 	var lo, hi uint64
 	for i := range progs {
@@ -141,6 +147,29 @@ func (m fileMemory) ReadAddr(p []byte, addr uint64) error {
 	n, err := m.f.ReadAddr(p, addr)
 	if err != nil {
 		return &AddrError{Addr: addr + uint64(n), Len: len(p) - n, Err: err}
+	}
+	return nil
+}
+
+// sharedSlack is how many bytes of a file segments may have in common, beside as many
+// as the file has: linkers let neighbours share a page.
+const sharedSlack = 1 << 20
+
+// checkSegments checks that the file has the bytes of its segments.
+func checkSegments(progs []elfobj.Prog, size uint64) error {
+	total := uint64(0)
+	for i := range progs {
+		p := &progs[i]
+		if p.Type != elf.PT_LOAD || p.Memsz == 0 {
+			continue
+		}
+		n := min(p.Filesz, p.Memsz)
+		if p.Off > size || n > size-p.Off {
+			return fmt.Errorf("segment at %#x: %#x bytes at %#x in a file of %#x bytes: %w", p.Vaddr, n, p.Off, size, elfobj.ErrTruncated)
+		}
+		if total += n; total > 2*size+sharedSlack {
+			return fmt.Errorf("segments have %#x bytes together, and more, in a file of %#x bytes", total, size)
+		}
 	}
 	return nil
 }

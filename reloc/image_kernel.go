@@ -112,7 +112,7 @@ func newKernel(f *elfobj.File, path string) (*Image, error) {
 	}
 	l := &loaded{mod: Module{Name: kernelName, Path: path, Main: true}, progs: f.Progs, file: f, mem: fileMemory{f}}
 	l.describe()
-	regions, err := fileRegions(f.Progs)
+	regions, err := fileRegions(f.Progs, f.Size())
 	if err != nil {
 		return nil, err
 	}

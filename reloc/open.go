@@ -91,7 +91,7 @@ func kindOfELF(f *elfobj.File) fileKind {
 		}
 		return aProgram
 	}
-	regions, err := fileRegions(f.Progs)
+	regions, err := fileRegions(f.Progs, f.Size())
 	if err == nil && isKernel(regions) {
 		return aKernel
 	}

@@ -38,6 +38,9 @@ func newPieces(regions []Region, size uint64) *pieces {
 // chunk returns chunk k of region i, nil when it can't be read as a whole.
 func (p *pieces) chunk(img *Image, i int, k uint64) []byte {
 	r := &img.regions[i]
+	if r.zero { // a list of its chunks could be far larger than the file
+		return nil
+	}
 	list := p.regions[i].Load()
 	if list == nil {
 		fresh := make(chunks, (r.End-r.Start+chunkSize-1)/chunkSize)
@@ -59,9 +62,6 @@ func (p *pieces) chunk(img *Image, i int, k uint64) []byte {
 // readChunk reads the chunk of a region that starts at an address. What a file
 // only claims to have is not kept.
 func (img *Image) readChunk(r *Region, start uint64) []byte {
-	if r.zero {
-		return nil
-	}
 	c := make([]byte, min(chunkSize, r.End-start))
 	if img.ReadAddr(c, start) != nil {
 		return nil

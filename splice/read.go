@@ -48,6 +48,7 @@ func ReadUpdate(r io.Reader) (*Update, error) {
 	return u, nil
 }
 
+// parseUpdate reads JSON.
 func parseUpdate(b []byte) (*Update, error) {
 	if len(b) > MaxUpdate {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrUpdateDamaged, MaxUpdate)
@@ -60,18 +61,21 @@ func parseUpdate(b []byte) (*Update, error) {
 		Format *int `json:"format"`
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
-		return nil, errors.Join(ErrUpdateDamaged, err)
+		return nil, fmt.Errorf("%w: %w", ErrUpdateDamaged, err)
 	}
 	if head.Format == nil || *head.Format != UpdateFormat {
 		return nil, formatError(head.Format)
 	}
-	u := new(Update)
+	u := storedUpdate{Update: new(Update)}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	if err := d.Decode(u); err != nil {
-		return nil, errors.Join(ErrUpdateDamaged, err)
+	if err := d.Decode(&u); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUpdateDamaged, err)
 	}
-	return u, nil
+	if is := u.Update.ID(); u.ID != "" && u.ID != is {
+		return nil, fmt.Errorf("%w: its ID is %s, and it says %.64q", ErrUpdateDamaged, is, u.ID)
+	}
+	return u.Update, nil
 }
 
 func formatError(format *int) error {

@@ -1,8 +1,6 @@
 package splice
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -91,17 +89,6 @@ type Span struct {
 	Bytes []byte `json:"bytes"`
 }
 
-// ID returns a digest of the update that identifies it: the SHA-256 of its
-// JSON, in hexadecimal.
-func (u *Update) ID() string {
-	b, err := json.Marshal(u)
-	if err != nil {
-		panic("splice: an Update is always JSON: " + err.Error()) // plain data
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
-
 // Redirects returns the number of functions that the update replaces.
 func (u *Update) Redirects() int {
 	n := 0
@@ -111,9 +98,9 @@ func (u *Update) Redirects() int {
 	return n
 }
 
-// WriteTo writes the update as JSON.
+// WriteTo writes the update as JSON, with its ID.
 func (u *Update) WriteTo(w io.Writer) (int64, error) {
-	b, err := json.MarshalIndent(u, "", "\t")
+	b, err := json.MarshalIndent(storedUpdate{u.ID(), u}, "", "\t")
 	if err != nil {
 		return 0, fmt.Errorf("write update: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -129,11 +130,11 @@ func (m *maker) update() error {
 	if err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	if _, err := u.WriteTo(&b); err != nil {
+	b, err := json.MarshalIndent(u, "", "\t") // without the ID, which would find every change
+	if err != nil {
 		return err
 	}
-	return m.add("update", b.Bytes(), nil)
+	return m.add("update", b, nil)
 }
 
 func (m *maker) record() error {

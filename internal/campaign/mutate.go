@@ -120,6 +120,9 @@ func changeField(rng *rand.Rand, b []byte) bool {
 // mutateText changes words and lines.
 func mutateText(rng *rand.Rand, b []byte) []byte {
 	for range 1 + rng.IntN(maxChanges) {
+		if len(b) > maxInput {
+			break
+		}
 		lines := bytes.Split(b, []byte("\n"))
 		i := rng.IntN(len(lines))
 		switch rng.IntN(5) {
@@ -135,7 +138,7 @@ func mutateText(rng *rand.Rand, b []byte) []byte {
 			f[rng.IntN(len(f))] = strconv.AppendUint([]byte("0x"), numbers[rng.IntN(len(numbers))], 16)
 			lines[i] = bytes.Join(f, []byte("\t"))
 		case 4:
-			lines[i] = bytes.Repeat(lines[i], 1+rng.IntN(1<<rng.IntN(12)))
+			lines[i] = bytes.Repeat(lines[i][:min(len(lines[i]), 1<<10)], 1+rng.IntN(1<<rng.IntN(12)))
 		}
 		b = bytes.Join(lines, []byte("\n"))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -46,6 +47,17 @@ type input struct {
 	rng            *rand.Rand
 }
 
+// decide makes the choices of a trial depend on the input alone, so that a saved one
+// can be tried again.
+func (in *input) decide() {
+	h := fnv.New64a()
+	h.Write(in.changed)
+	in.rng = rand.New(rand.NewPCG(h.Sum64(), uint64(in.size())))
+}
+
+// maxInput bounds an input, in bytes.
+const maxInput = 4 << 20
+
 func (in *input) size() int { return len(in.changed) + len(in.other) }
 
 // inputOf makes an input, which its number and the seed decide.
@@ -55,7 +67,7 @@ func inputOf(opt *options, i uint64) (*kind, *input) {
 	k := list[rng.IntN(len(list))]
 	seeds := opt.cache.of(opt.seeds, k)
 	base := seeds[rng.IntN(len(seeds))]
-	in := &input{other: base.other, swap: rng.IntN(2) == 0, rng: rng}
+	in := &input{other: base.other, swap: rng.IntN(2) == 0}
 	b := append([]byte(nil), base.data...)
 	if in.swap && in.other != nil {
 		b, in.other = append([]byte(nil), base.other...), base.data
@@ -64,6 +76,8 @@ func inputOf(opt *options, i uint64) (*kind, *input) {
 	if rng.IntN(soundEvery) > 0 {
 		in.changed = k.mutate(rng, b)
 	}
+	in.changed = in.changed[:min(len(in.changed), maxInput)]
+	in.decide()
 	return k, in
 }
 
@@ -141,7 +155,7 @@ func tryOne(opt *options) error {
 		if k.name != opt.kind {
 			continue
 		}
-		in := &input{rng: rand.New(rand.NewPCG(1, 1))}
+		in := &input{}
 		var err error
 		if in.changed, err = os.ReadFile(opt.one); err != nil {
 			return err
@@ -149,6 +163,7 @@ func tryOne(opt *options) error {
 		in.other, _ = os.ReadFile(opt.one + ".other")
 		_, err = os.Stat(opt.one + ".swap")
 		in.swap = err == nil
+		in.decide()
 		fmt.Println(k.run(in))
 		return nil
 	}
