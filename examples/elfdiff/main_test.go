@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/testenv"
@@ -47,6 +48,9 @@ func tool(t *testing.T) (exe, dir string) {
 
 func TestExitStatus(t *testing.T) {
 	exe, dir := tool(t)
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name   string
 		args   []string
@@ -63,6 +67,15 @@ func TestExitStatus(t *testing.T) {
 		{"damaged", []string{"pre.o", "bad.o"}, 1, "", "bad.o", false},
 		{"missing", []string{"pre.o", "none.o"}, 1, "", "none.o", false},
 		{"unwritable", []string{"-o", "none/out.o", "pre.o", "post.o"}, 1, "", "none", false},
+		{"over pre", []string{"-o", "pre.o", "pre.o", "post.o"}, 1, "", "it is an input", false},
+		{"over post by another name", []string{"-o", "../" + filepath.Base(dir) + "/post.o", "pre.o", "post.o"}, 1, "", "it is an input", false},
+		{"a page over pre", []string{"-html", "pre.o", "pre.o", "post.o"}, 1, "", "it is an input", false},
+		{"a page and an object", []string{"-html", "out.o", "-o", "./out.o", "pre.o", "post.o"}, 1, "", "both name", false},
+		{"a pipe", []string{"pipe", "post.o"}, 1, "", "not a regular file, but a pipe", false},
+		{"a device", []string{"pre.o", "/dev/zero"}, 1, "", "not a regular file, but a device", false},
+		{"into a device", []string{"-o", "/dev/full", "pre.o", "post.o"}, 1, "", "not a regular file", false},
+		{"a file and a folder", []string{"pre.o", "."}, 1, "", "folder", false},
+		{"a name that a terminal obeys", []string{"pre.o", "none\x1b[2J.o"}, 1, "", `none\u001b[2J.o`, false},
 		{"one argument", []string{"pre.o"}, 64, "", "usage:", false},
 		{"unknown flag", []string{"-what", "pre.o", "post.o"}, 64, "", "usage:", false},
 		{"help", []string{"-h"}, 0, "usage:", "", false},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
+	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/visible"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
@@ -57,8 +58,25 @@ func diff(pre, post string) (*elfdiff.Diff, error) {
 	return elfdiff.Compare(a, b, elfdiff.Options{})
 }
 
-func (c *command) apply(ctx context.Context) error {
+// update makes the update, or reads it.
+func (c *command) update(ctx context.Context) (*splice.Update, error) {
+	if c.stored != "" {
+		return readUpdate(c.stored)
+	}
+	if c.outFile != "" {
+		if err := files.Output(c.outFile, c.inputs()...); err != nil {
+			return nil, err
+		}
+	}
 	u, err := c.build(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return u, c.store(u)
+}
+
+func (c *command) apply(ctx context.Context) error {
+	u, err := c.update(ctx)
 	if err != nil {
 		return err
 	}

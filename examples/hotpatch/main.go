@@ -3,14 +3,19 @@
 // Hotpatch patches a program while it runs.
 //
 //	hotpatch
-//	hotpatch -pid N [-pre PRE.o -post POST.o]... [-name NAME] [-no-exceptions] [-dry-run] [-json]
+//	hotpatch -pid N [-pre PRE.o -post POST.o]... [-name NAME] [-o UPDATE] [-no-exceptions] [-dry-run] [-json]
+//	hotpatch -pid N -update UPDATE [-no-exceptions] [-dry-run] [-json]
+//	hotpatch -canonical UPDATE
 //	hotpatch -pid N -status [-json]
 //	hotpatch -pid N -revert [-id ID] [-json]
 //
 // Without arguments it shows itself: it starts a small server, keeps it busy,
 // fixes a bug in it, and undoes the fix. With a process it does the same there,
 // given the objects that the program was linked from (pre) and those with the
-// fix (post).
+// fix (post). With -o it stores the update as JSON, with -update it takes a stored
+// one. The ID of an update is the SHA-256 of what -canonical prints:
+//
+//	hotpatch -canonical UPDATE | sha256sum
 //
 // It exits with 0 when it is done, 1 on an error, 2 when it is refused, 3 when
 // post has no changes, and 64 when it was called wrongly.
@@ -52,8 +57,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, term cli.
 	if err != nil {
 		return exitUsage
 	}
-	c.out = stdout
+	c.out, c.raw = stdout, stdout
+	if o, ok := stdout.(*cli.Output); ok {
+		c.raw = o.Raw()
+	}
 	switch {
+	case c.canonical != "":
+		err = c.printCanonical()
 	case c.pid == 0:
 		err = demo(ctx, stdout, term)
 	case c.status:
@@ -69,6 +79,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, term cli.
 // command is what the flags say.
 type command struct {
 	out            io.Writer
+	raw            io.Writer // the same, for what is to be read byte by byte
+	outFile        string
+	stored         string
+	canonical      string
 	pid            int
 	pre, post      list
 	name, id       string
@@ -92,6 +106,9 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 	flags.Var(&c.post, "post", "the same `object` with the fix, as often as -pre")
 	flags.StringVar(&c.name, "name", "hotpatch", "`name` of the update")
 	flags.StringVar(&c.id, "id", "", "with -revert: the update with this `digest`, or its start, instead of the last")
+	flags.StringVar(&c.outFile, "o", "", "store the update in this `file`")
+	flags.StringVar(&c.stored, "update", "", "apply the update that is stored in this `file`")
+	flags.StringVar(&c.canonical, "canonical", "", "print the canonical form of the update in this `file`, of which the ID is the SHA-256")
 	flags.BoolVar(&c.status, "status", false, "list the updates in the process")
 	flags.BoolVar(&c.revert, "revert", false, "undo an update")
 	flags.BoolVar(&c.dry, "dry-run", false, "do all but touch the process")
@@ -100,14 +117,25 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
-	applies := c.pid != 0 && !c.status && !c.revert
-	if flags.NArg() > 0 || c.pid < 0 || c.status && c.revert || len(c.pre) != len(c.post) ||
-		applies != (len(c.pre) > 0) || c.pid == 0 && (c.status || c.revert) {
-		fmt.Fprintln(stderr, "usage: hotpatch [-pid N (-pre PRE.o -post POST.o)... | -pid N -status | -pid N -revert]")
+	if flags.NArg() > 0 || !c.makesSense() {
+		fmt.Fprintln(stderr, "usage: hotpatch [-pid N (-pre PRE.o -post POST.o)... | -pid N -update UPDATE | -pid N -status | -pid N -revert | -canonical UPDATE]")
 		flags.PrintDefaults()
 		return nil, flag.ErrHelp
 	}
 	return c, nil
+}
+
+// makesSense reports whether the flags go together.
+func (c *command) makesSense() bool {
+	applies := c.pid != 0 && !c.status && !c.revert
+	made, stored := len(c.pre) > 0, c.stored != ""
+	switch {
+	case c.canonical != "":
+		return c.pid == 0 && !c.status && !c.revert && !made && !stored && c.outFile == ""
+	case c.pid < 0, c.status && c.revert, len(c.pre) != len(c.post), c.pid == 0 && (c.status || c.revert):
+		return false
+	}
+	return applies == (made != stored) && !(made && stored) && (c.outFile == "" || made)
 }
 
 var errNoChange = errors.New("pre and post do not differ")

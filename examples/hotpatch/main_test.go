@@ -125,3 +125,35 @@ func TestVictim(t *testing.T) {
 		}
 	}
 }
+
+// TestStored stores an update, checks its ID as a reviewer would, and applies it.
+func TestStored(t *testing.T) {
+	testenv.Need(t, "sha256sum")
+	pre, post := objects(t)
+	s, err := startShop(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	pid := strconv.Itoa(s.cmd.Process.Pid)
+	stored := filepath.Join(t.TempDir(), "update.json")
+	first := hotpatch(t, exitDone, "-pid", pid, "-pre", pre, "-post", post, "-o", stored, "-dry-run", "-json")
+	var form, errs bytes.Buffer
+	if code := run(t.Context(), []string{"-canonical", stored}, cli.NewOutput(&form, cli.Terminal{}), &errs, cli.Terminal{}); code != exitDone {
+		t.Fatalf("exit %d: %s", code, &errs)
+	}
+	sum := exec.Command("sha256sum")
+	sum.Stdin = &form
+	out, err := sum.Output()
+	if err != nil || !strings.HasPrefix(string(out), first["id"].(string)) {
+		t.Errorf("sha256sum says %s (%v), the update %v", out, err, first["id"])
+	}
+	then := hotpatch(t, exitDone, "-pid", pid, "-update", stored, "-json")
+	if then["id"] != first["id"] || then["state"] != "applied" {
+		t.Errorf("%v, then %v", first, then)
+	}
+	hotpatch(t, exitDone, "-pid", pid, "-revert", "-id", first["id"].(string), "-json")
+	hotpatch(t, exitError, "-pid", pid, "-pre", pre, "-post", post, "-o", pre)
+	hotpatch(t, exitUsage, "-pid", pid, "-pre", pre, "-post", post, "-update", stored)
+	hotpatch(t, exitUsage, "-canonical", stored, "-pid", pid)
+}

@@ -65,6 +65,9 @@ func (o *Output) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
+// Raw returns what the output writes to, for content that is no text for people.
+func (o *Output) Raw() io.Writer { return o.w }
+
 // isPart reports whether more may follow that belongs to what rest is.
 func (o *Output) isPart(rest []byte) bool {
 	if o.key != "" && len(rest) < len(o.Escape()) && bytes.HasPrefix([]byte(o.Escape()), rest) {
