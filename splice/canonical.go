@@ -27,13 +27,12 @@ func (u *Update) ID() string {
 // It is the JSON of the update on one line that ends with a line feed, without
 // spaces between tokens, fields in the order of the structures, and these empty:
 //
-//   - the name of the update, and those of the objects it was made from
+//   - the names of the objects it was made from
 //   - the paths of the modules; their names, and which is the program, where they
 //     have a build-id
 //   - what singled out the functions in run
 func (u *Update) WriteCanonical(w io.Writer) error {
 	c := *u
-	c.Name = ""
 	c.Modules = make([]Module, len(u.Modules))
 	for i, m := range u.Modules {
 		if m.Path = ""; m.BuildID != "" {

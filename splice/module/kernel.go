@@ -32,8 +32,8 @@ type Kernel struct {
 
 // OpenKernel opens the vmlinux of a build, with symbols: the one in a
 // distribution's package of debug information, or in a build's folder. Its
-// parts are documented at their users; an image that lacks one is an error that
-// names it.
+// parts are documented at their users; an image that lacks one is an [ErrNotKernel]
+// that names it.
 func OpenKernel(path string) (*Kernel, error) {
 	k := &Kernel{}
 	var g errgroup.Group
@@ -49,7 +49,7 @@ func OpenKernel(path string) (*Kernel, error) {
 	})
 	if err := g.Wait(); err != nil {
 		k.Close()
-		return nil, fmt.Errorf("open kernel: %w", err)
+		return nil, fmt.Errorf("open kernel: %w", nameError(err, ErrNotKernel))
 	}
 	return k, nil
 }

@@ -28,11 +28,11 @@ type Target struct {
 func (k *Kernel) OpenModule(path string) (*Target, error) {
 	m, err := kernel.OpenModule(path, k.layout)
 	if err != nil {
-		return nil, fmt.Errorf("open module: %w", err)
+		return nil, fmt.Errorf("open module: %w", nameError(err, ErrNotModule))
 	}
 	t := &Target{kernel: k, mod: m}
 	if err := t.read(); err != nil {
-		return nil, fmt.Errorf("open module: %w", err)
+		return nil, fmt.Errorf("open module: %w", nameError(err, ErrNotModule))
 	}
 	return t, nil
 }

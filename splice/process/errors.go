@@ -33,6 +33,16 @@ const (
 	CodeNoMemory     splice.Code = "no-memory"     // a limit of the process or of the system
 )
 
+// Errors that errors.Is finds in what this package returns, beside the codes.
+var (
+	ErrGone     = procfs.ErrGone     // the process has ended
+	ErrRecycled = procfs.ErrRecycled // another process has its ID now; it is an ErrGone
+	// ErrPermission is for what the kernel does not let us do: fs.ErrPermission.
+	ErrPermission = os.ErrPermission
+	// ErrRecord is for a record of an update, in the process, that is damaged.
+	ErrRecord error = splice.CodeDamaged
+)
+
 // explain turns an error of the kernel or of the tracer into a refusal that
 // says what can be done about it. Refusals, and what it does not know, stay.
 func explain(err error) error {
@@ -87,6 +97,7 @@ var explanations = []struct {
 	message, hint string
 }{
 	{ptrace.Exec, CodeExec, "it has executed another program", "match again: it is another program now"},
+	{procfs.ErrRecycled, CodeGone, "it has ended, and another process has its ID now", "give the ID of the process that runs"},
 	{procfs.ErrGone, CodeGone, "there is no such process any more", "give the ID of a process that runs"},
 	{syscall.ENOMEM, CodeNoMemory, "the kernel gives it no memory", "see RLIMIT_AS, vm.max_map_count and vm.overcommit_memory"},
 	{os.ErrPermission, CodePermission, "the kernel does not permit it", "run as the user of the process or as root; see kernel.yama.ptrace_scope and security modules"},
