@@ -167,9 +167,6 @@ func (c *correlation) consistent(pre, post AtomID) bool {
 	if !c.t[0][pre].number && !c.t[1][post].number || a.Kind != Data && a.Kind != TLS {
 		return true
 	}
-	if p, q, ok := c.bothScopes(pre, post); ok {
-		return p == q
-	}
 	users, families := map[AtomID]bool{}, map[string]bool{}
 	for _, u := range c.usedBy(1, post) {
 		root := c.o[1].Atoms[u].root()
@@ -180,6 +177,9 @@ func (c *correlation) consistent(pre, post AtomID) bool {
 		if twin := c.post[root]; twin != NoAtom && users[twin] || families[c.family(0, root)] {
 			return true
 		}
+	}
+	if p, q, ok := c.bothScopes(pre, post); ok {
+		return p == q
 	}
 	return len(users) == 0 && len(c.o[0].users.of(pre)) == 0
 }

@@ -50,9 +50,15 @@ type numberedGroup struct {
 
 // find fills the list, and reports whether there is one.
 func (g *guesser) find() bool {
-	for id := range g.Pre.Atoms {
-		if g.cor.rule[id] == RuleUse && g.cor.isState(0, AtomID(id)) && !g.proven(AtomID(id)) {
-			g.group(0, AtomID(id)).doubt = append(g.group(0, AtomID(id)).doubt, AtomID(id))
+	for i, rule := range g.cor.rule {
+		id := AtomID(i)
+		if rule != RuleUse && rule != RuleStem || !g.cor.isState(0, id) || g.proven(id) {
+			continue
+		}
+		if p, q, known := g.cor.bothScopes(id, g.twins.post[id]); known && p.function != q.function {
+			g.list = append(g.list, id)
+		} else if rule == RuleUse {
+			g.group(0, id).doubt = append(g.group(0, id).doubt, id)
 		}
 	}
 	for _, group := range g.groups {

@@ -1,6 +1,7 @@
 package module
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/elfobj"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/testenv"
 	"github.com/gosplice/gosplice/internal/vm"
@@ -60,6 +62,7 @@ func TestJumpPlan(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := &linker{builder: b, obj: &object{}, inner: map[elfdiff.AtomID][]uint64{}}
+		l.part = splice.Part{Diff: &elfdiff.Diff{Pre: blank(t)}, Image: k.run}
 		s, err := k.image.Symbol(c.name)
 		if err != nil {
 			t.Fatal(err)
@@ -162,4 +165,18 @@ func disassembled(t *testing.T, code []byte) {
 		}
 		off += int(in.Len)
 	}
+}
+
+// blank is an object with nothing in it.
+func blank(t *testing.T) *elfdiff.Object {
+	t.Helper()
+	var b bytes.Buffer
+	if _, err := new(elfobj.Builder).WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	o, err := elfdiff.NewObject(bytes.NewReader(b.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
