@@ -121,6 +121,7 @@ type Diff struct {
 	aside     []Aside // of records without a verdict of their own
 	functions functionIndex
 	types     typeChanges
+	alike     alike
 }
 
 // Changes returns the number of functions and data objects that are not the

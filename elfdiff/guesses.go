@@ -46,6 +46,9 @@ type numberedGroup struct {
 	left [2][]AtomID // those that have no twin
 	// doubt are pairs beside others that no equal function bears out.
 	doubt []AtomID
+	// single are those of left that only one side has the functions of.
+	single []*Atom
+	asked  bool
 }
 
 // find fills the list, and reports whether there is one.
@@ -137,16 +140,25 @@ func (g *guesser) told(pre AtomID) bool {
 // mayBeInlined reports whether a variable that has no twin, and begins as one of a pair
 // does, is of static functions that only one side has.
 func (g *guesser) mayBeInlined(x *numberedGroup, pre AtomID) bool {
-	pair := [2]*Atom{&g.Post.Atoms[g.twins.post[pre]], &g.Pre.Atoms[pre]} // of the other side
-	for side := range x.left {
-		for _, id := range x.left[side] {
-			if a := &g.cor.o[side].Atoms[id]; a.Size == pair[side].Size && bytes.Equal(a.Bytes, pair[side].Bytes) && g.onlyIn(side, id) {
-				return true
+	if len(x.left[0])+len(x.left[1]) > maxDoubts {
+		return true
+	}
+	if !x.asked {
+		x.asked = true
+		for side := range x.left {
+			for _, id := range x.left[side] {
+				if g.onlyIn(side, id) {
+					x.single = append(x.single, &g.cor.o[side].Atoms[id])
+				}
 			}
 		}
 	}
-	return false
+	a, b := &g.Pre.Atoms[pre], &g.Post.Atoms[g.twins.post[pre]]
+	return slices.ContainsFunc(x.single, func(s *Atom) bool { return alikeAtStart(s, a) || alikeAtStart(s, b) })
 }
+
+// alikeAtStart reports whether two variables begin with the same content.
+func alikeAtStart(a, b *Atom) bool { return a.Size == b.Size && bytes.Equal(a.Bytes, b.Bytes) }
 
 // onlyIn reports whether only one side has the functions that use a variable, which
 // are static.

@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"debug/elf"
+	"sync"
 
 	"github.com/gosplice/gosplice/internal/elfobj"
 )
@@ -17,6 +18,7 @@ func (j *judge) splits() {
 		if classOf(a) == 0 || isLiteral(a) || isRoom(a) || s.alone(a) {
 			continue
 		}
+		s.called, s.compared = nil, 0
 		for _, n := range a.Symbols {
 			if j.Pre.names(a, n) {
 				s.name(a, n)
@@ -30,6 +32,10 @@ type splitter struct {
 	*judge
 	post *nameIndex // of post; made when needed
 	twin *nameIndex // of pre, likewise
+	// called says whether only direct calls lead to the present atom of pre, and
+	// compared how often its code was compared with that of others.
+	called   *bool
+	compared int
 }
 
 // alone reports whether an atom and its twin have one name, which is the same.
@@ -87,7 +93,7 @@ func (s *splitter) tell(name string, a, b *Atom, twin AtomID) string {
 
 // other returns another name of an atom than the one given, or "".
 func (s *splitter) other(o *Object, a *Atom, name string) string {
-	for _, i := range a.Symbols {
+	for _, i := range a.Symbols[:min(len(a.Symbols), maxAliases)] {
 		if n := o.symbols[i].Name; n != name && o.symbols[i].Value == a.Offset && !isLocalLabel(n) {
 			return n
 		}
@@ -113,15 +119,27 @@ func (s *splitter) harmless(a *Atom, n elfobj.SymbolIndex, b *Atom, twin AtomID)
 	switch {
 	case a.Kind == Func && b.Kind == Func:
 		stays := twin == NoAtom || s.same(twin)
-		return local && s.onlyCalled(s.Pre, a.ID) || stays && s.sameCode(a, b)
+		return local && s.isCalled(a) || stays && s.sameCode(a, b)
 	case a.Kind == Const && b.Kind == Const:
 		return local || (twin == NoAtom || s.same(twin)) && s.c.data(a, b) == nil
 	}
 	return false
 }
 
+// isCalled reports whether only direct calls lead to the present atom of pre.
+func (s *splitter) isCalled(a *Atom) bool {
+	if s.called == nil {
+		only := s.onlyCalled(s.Pre, a.ID)
+		s.called = &only
+	}
+	return *s.called
+}
+
 // sameCode compares two functions that are no twins.
 func (s *splitter) sameCode(a, b *Atom) bool {
+	if s.compared++; s.compared > maxAliases {
+		return false
+	}
 	r, _ := s.c.function(a, b)
 	return r == nil
 }
@@ -183,16 +201,32 @@ func (d *Diff) SameCode(a, b AtomID) bool {
 	if a < 0 || b < 0 || a == b {
 		return a == b && a >= 0
 	}
+	d.alike.once.Do(d.prepareAlike)
+	if d.alike.cold[a] || d.alike.cold[b] {
+		return false
+	}
 	x, y := &d.Post.Atoms[a], &d.Post.Atoms[b]
+	r, incidental := newComparer(d.Post, d.Post, d.alike.self).function(x, y)
+	return r == nil && len(incidental) == 0
+}
+
+// alike is what [Diff.SameCode] needs, once it was asked.
+type alike struct {
+	once sync.Once
+	self twins           // each atom of post is its own
+	cold map[AtomID]bool // functions that have cold parts
+}
+
+func (d *Diff) prepareAlike() {
+	n := len(d.Post.Atoms)
+	d.alike.self = twins{post: make([]AtomID, n), pre: make([]AtomID, n)}
+	for i := range n {
+		d.alike.self.post[i], d.alike.self.pre[i] = AtomID(i), AtomID(i)
+	}
+	d.alike.cold = map[AtomID]bool{}
 	for _, f := range d.Post.Functions() {
-		if f.Owner == a || f.Owner == b {
-			return false
+		if f.Owner != NoAtom {
+			d.alike.cold[f.Owner] = true
 		}
 	}
-	self := twins{post: make([]AtomID, len(d.Post.Atoms)), pre: make([]AtomID, len(d.Post.Atoms))}
-	for i := range self.post {
-		self.post[i], self.pre[i] = AtomID(i), AtomID(i)
-	}
-	r, incidental := newComparer(d.Post, d.Post, self).function(x, y)
-	return r == nil && len(incidental) == 0
 }

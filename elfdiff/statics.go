@@ -148,8 +148,10 @@ func (c *correlation) byFamily() {
 	var pairs [][2]AtomID
 	var often [2]map[AtomID]int
 	often[0], often[1] = map[AtomID]int{}, map[AtomID]int{}
+	met := map[[2]AtomID]bool{}
 	for _, k := range found {
-		if k.n == [2]int32{1, 1} && !slices.Contains(pairs, k.id) {
+		if k.n == [2]int32{1, 1} && !met[k.id] {
+			met[k.id] = true
 			pairs = append(pairs, k.id)
 			often[0][k.id[0]]++
 			often[1][k.id[1]]++

@@ -19,14 +19,18 @@ func Misaligned(n *elfdiff.Alignment, name string, addr uint64) *Refusal {
 	return Refuse(CodeAlignment, name, "", addr, "an instruction of %s, at +%#x, needs it aligned to %d bytes; it stays where it is, at %#x", n.Function, n.At, n.Align, at)
 }
 
-// aligned checks what the code assumes of an import.
-func (m *matched) aligned(imports []Import, n *elfdiff.Alignment) {
+// aligned checks what the code assumes of the imports.
+func (m *matched) aligned(imports []Import, all []elfdiff.Alignment) {
+	at := make(map[uint32]*Import, len(imports))
 	for i := range imports {
-		im := &imports[i]
-		if im.Symbol != uint32(n.Symbol) || im.Address == nil {
+		at[imports[i].Symbol] = &imports[i]
+	}
+	for i := range all {
+		im := at[uint32(all[i].Symbol)]
+		if im == nil || im.Address == nil {
 			continue
 		}
-		if r := Misaligned(n, im.Name, im.Address.Addr); r != nil {
+		if r := Misaligned(&all[i], im.Name, im.Address.Addr); r != nil {
 			m.refuse(r)
 		}
 	}

@@ -78,9 +78,7 @@ func (b *builder) part(p *Part) error {
 	for i := range x.Externals {
 		o.Imports = append(o.Imports, m.importOf(&x.Externals[i]))
 	}
-	for i := range x.Alignments {
-		m.aligned(o.Imports, &x.Alignments[i])
-	}
+	m.aligned(o.Imports, x.Alignments)
 	for _, r := range p.Defined() {
 		b.refuse(r)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/reloc"
 )
 
 // Defined refuses what a part brings along under a name that the running program has
@@ -12,25 +13,25 @@ import (
 // function that a weak one of post yields to. Linked from the source, both are one.
 func (p *Part) Defined() []*Refusal {
 	var list []*Refusal
-	d := p.Diff
+	d, module := p.Diff, p.module()
 	for _, changes := range [][]elfdiff.Change{d.Functions, d.Data} {
 		for i := range changes {
 			if ch := &changes[i]; ch.Status == elfdiff.New && d.Included(ch.Post) {
-				list = p.defined(list, d.Post.Atom(ch.Post))
+				list = p.defined(list, d.Post.Atom(ch.Post), module)
 			}
 		}
 	}
 	return list
 }
 
-func (p *Part) defined(list []*Refusal, a *elfdiff.Atom) []*Refusal {
+func (p *Part) defined(list []*Refusal, a *elfdiff.Atom, module int) []*Refusal {
 	for _, i := range a.Symbols {
 		s := p.Diff.Post.Symbol(i)
 		if s.Bind() == elf.STB_LOCAL || a.Kind == elfdiff.Func && !isWeak(s) {
 			continue
 		}
 		section := p.Diff.Post.File.Sections[a.Section].Name
-		switch there, all := p.global(s.Name); {
+		switch there, all := p.global(s.Name, module); {
 		case there:
 			list = append(list, Refuse(CodeDefined, s.Name, section, 0, "it is new in post, and the running program has it from another object"))
 		case !all && p.Diff.Post.IsCommon(a):
@@ -40,16 +41,20 @@ func (p *Part) defined(list []*Refusal, a *elfdiff.Atom) []*Refusal {
 	return list
 }
 
-// global reports whether the module that the part was matched in has a global symbol
-// of a name, and whether it has all its symbols.
-func (p *Part) global(name string) (there, all bool) {
-	module := -1
+// module returns the number of the module that the part was matched in.
+func (p *Part) module() int {
 	for i := range p.Match.Functions {
-		if f := &p.Match.Functions[i]; f.Address != 0 && f.Size > 0 {
-			_, module = p.Image.ModuleAt(f.Address)
-			break
+		if f := &p.Match.Functions[i]; f.Verdict == reloc.Matched {
+			_, module := p.Image.ModuleAt(f.Address)
+			return module
 		}
 	}
+	return reloc.NoModule
+}
+
+// global reports whether a module has a global symbol of a name, and whether all its
+// symbols are known.
+func (p *Part) global(name string, module int) (there, all bool) {
 	for _, s := range p.Image.Lookup(name) {
 		there = there || s.Module == module && !s.Local
 	}

@@ -30,6 +30,9 @@ type holder struct {
 	pre  elfdiff.AtomID
 }
 
+// maxHolders bounds how many functions at one address are compared.
+const maxHolders = 64
+
 // NewNames indexes the matched functions of all parts of an update.
 func NewNames(parts []*Part) *Names {
 	n := &Names{parts: parts, at: map[namedPlace][]holder{}}
@@ -59,9 +62,13 @@ func (p *Part) placeOf(addr uint64) namedPlace {
 func (n *Names) Check(p *Part, pre elfdiff.AtomID) (again bool, refused *Refusal) {
 	f := p.Match.Func(pre)
 	own := holder{p, pre}
-	for i, h := range n.at[p.placeOf(f.Address)] {
-		if h == own {
-			continue
+	all := n.at[p.placeOf(f.Address)]
+	if len(all) > maxHolders {
+		return false, Refuse(CodeSharedAddress, p.Diff.Pre.Atom(pre).Name, "", f.Address, "%d functions are at its address", len(all))
+	}
+	for i, h := range all {
+		if h == own || h.pre == pre && h.part.Diff.Pre.Name() == p.Diff.Pre.Name() {
+			continue // also of an object that was given twice, which is refused as such
 		}
 		if !h.becomes(own) {
 			name := p.Diff.Pre.Atom(pre).Name
@@ -70,7 +77,7 @@ func (n *Names) Check(p *Part, pre elfdiff.AtomID) (again bool, refused *Refusal
 		}
 		again = again || i == 0
 	}
-	return again, p.strangers(pre, f, n.at[p.placeOf(f.Address)])
+	return again, p.strangers(pre, f, all)
 }
 
 // becomes reports whether two functions of pre are one in post.

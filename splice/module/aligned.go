@@ -1,6 +1,7 @@
 package module
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
@@ -13,8 +14,8 @@ import (
 // stays. KASLR moves the kernel by 2 MiB, and the loader lays the parts of a module
 // out by their alignment from the start of a page, as the made-up addresses are.
 func (l *linker) aligned(undefined map[string]elfobj.SymbolIndex, n *elfdiff.Alignment) {
-	i := slices.IndexFunc(l.carried.Externals, func(e elfdiff.External) bool { return e.Symbol == n.Symbol })
-	if i < 0 {
+	i, ok := slices.BinarySearchFunc(l.carried.Externals, n.Symbol, func(e elfdiff.External, s elfobj.SymbolIndex) int { return cmp.Compare(e.Symbol, s) })
+	if !ok {
 		return
 	}
 	e := &l.carried.Externals[i]
