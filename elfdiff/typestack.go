@@ -54,6 +54,10 @@ type stackType struct {
 	owners, takers, inlines map[AtomID]bool
 	// registers are those in which takers get it, as in callees.foreign.
 	registers map[AtomID]uint8
+	// callbacks are functions that have a pointer in a variable of their own, and
+	// pointers the entries of those that were not found yet.
+	callbacks map[AtomID]bool
+	pointers  map[uint64]bool
 }
 
 // maxStackTypes bounds of how many types it is proven, since each is looked for in all
@@ -67,7 +71,7 @@ func (f *typeFinder) onStacks() {
 	for i := range f.list {
 		t := &f.list[i]
 		if len(p.types) < maxStackTypes && t.Kind == LayoutChanged && len(t.entries[0]) == 1 && len(t.Uses) > 0 && s.ownSource(t.entries[0][0]) && s.inC(t.entries[0][0]) {
-			p.types[t.entries[0][0]] = &stackType{t: t, owners: map[AtomID]bool{}, takers: map[AtomID]bool{}, inlines: map[AtomID]bool{}, registers: map[AtomID]uint8{}}
+			p.types[t.entries[0][0]] = &stackType{t: t, owners: map[AtomID]bool{}, takers: map[AtomID]bool{}, inlines: map[AtomID]bool{}, registers: map[AtomID]uint8{}, callbacks: map[AtomID]bool{}, pointers: map[uint64]bool{}}
 		}
 	}
 	if len(p.types) == 0 {
@@ -76,6 +80,7 @@ func (f *typeFinder) onStacks() {
 	p.members(s)
 	p.declared(s)
 	p.functions()
+	p.strays()
 	p.parts()
 	p.calls = s.o.callees()
 	p.readHanded()
@@ -246,7 +251,7 @@ func (p *stackProof) newOwners() map[string]bool {
 func (p *stackProof) fromOwners(c *stackType) bool {
 	changed := p.changed()
 	for f := range c.inlines { // what is the same does the same with any layout
-		if !c.owners[f] && !c.takers[f] && changed[f] {
+		if !c.owners[f] && !c.takers[f] && !c.callbacks[f] && changed[f] {
 			return false
 		}
 	}
@@ -258,9 +263,14 @@ func (p *stackProof) fromOwners(c *stackType) bool {
 			return false
 		}
 		for _, caller := range p.calls.of[f] {
-			if !c.owners[caller] && !c.takers[caller] {
+			if !c.owners[caller] && !c.takers[caller] && !c.callbacks[caller] {
 				return false
 			}
+		}
+	}
+	for f := range c.callbacks {
+		if !p.calls.passedOnly(o, f, c.owners) {
+			return false
 		}
 	}
 	return true
@@ -320,7 +330,7 @@ func (p *stackProof) readHanded() {
 func (p *stackProof) unnamed(c *stackType) bool {
 	for i := range p.f.d.Functions {
 		ch := &p.f.d.Functions[i]
-		if ch.Status != Changed || c.owners[ch.Pre] || c.takers[ch.Pre] {
+		if ch.Status != Changed || c.owners[ch.Pre] || c.takers[ch.Pre] || c.callbacks[ch.Pre] {
 			continue
 		}
 		if a, b := p.f.d.Pre.Atom(ch.Pre), p.f.d.Post.Atom(ch.Post); a.Owner == NoAtom && c.t.movesIn(p.operands(0, a), p.operands(1, b)) {

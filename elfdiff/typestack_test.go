@@ -131,6 +131,31 @@ long entry(long a) { struct node c = { .a = a }; MORE_SET(c); hide(&c); struct c
 	{"callback", false, `
 static int call(void *data) { struct ctx *c = data; MORE_SET((*c)); return outside(c->a) + c->b; }
 long entry(long a) { struct ctx c = { .a = a }; MORE_SET(c); later(call, &c); return c.a; }`},
+	{"callback of a walk", true, `
+static int call(void *data) { struct ctx *c = data; MORE_SET((*c)); c->b++; return outside(c->a) + c->b; }
+long entry(long a) { struct ctx c = { .a = a }; MORE_SET(c); walk_tree(call, &c); return c.a; }`},
+	{"callback of a table that is walked", true, `
+static int call(void *data) { struct ctx *c = data; MORE_SET((*c)); c->b++; return outside(c->a) + c->b; }
+static const struct ops { int (*call)(void *); } ops = { call };
+long entry(long a) { struct ctx c = { .a = a }; MORE_SET(c); walk_by(&ops, &c); return c.a; }`},
+	{"callback of a walk, and of others", false, `
+static int call(void *data) { struct ctx *c = data; MORE_SET((*c)); c->b++; return outside(c->a) + c->b; }
+long entry(long a) { struct ctx c = { .a = a }; MORE_SET(c); walk_tree(call, &c); later(call, keep); return c.a; }`},
+	{"callback of a walk by another", false, `
+static int call(void *data) { struct ctx *c = data; MORE_SET((*c)); c->b++; return outside(c->a) + c->b; }
+long other(void) { return walk_tree(call, keep); }
+long entry(long a) { struct ctx c = { .a = a }; MORE_SET(c); walk_tree(call, &c); return c.a; }`},
+	{"callback of a walk over the heap", false, `
+static int call(void *data) { struct ctx *c = data; MORE_SET((*c)); c->b++; return outside(c->a) + c->b; }
+long entry(long a) { struct ctx c = { .a = a }; MORE_SET(c); hide(&c); return walk_tree(call, keep) + c.a; }`},
+	{"callback of a table in memory", false, `
+static int call(void *data) { struct ctx *c = data; MORE_SET((*c)); c->b++; return outside(c->a) + c->b; }
+static struct ops { int (*call)(void *); } ops = { call };
+long entry(long a) { struct ctx c = { .a = a }; MORE_SET(c); walk_by(&ops, &c); return c.a; }`},
+	{"callback called", false, `
+static __attribute__((noinline)) int call(void *data) { struct ctx *c = data; MORE_SET((*c)); c->b++; return outside(c->a) + c->b; }
+long other(void) { return call(keep); }
+long entry(long a) { struct ctx c = { .a = a }; MORE_SET(c); walk_tree(call, &c); return c.a; }`},
 	{"callback of the type", false, `
 static int call(struct ctx *c) { MORE_SET((*c)); return outside(c->a) + c->b; }
 long entry(long a) { struct ctx c = { .a = a }; MORE_SET(c); later((int (*)(void *))call, &c); return c.a; }`},
@@ -158,7 +183,7 @@ long entry(long a) { struct ctx c = { .a = a }; MORE_SET(c); hide(&c); return st
 
 // stackFront is common to all, and in pre and post.
 const stackFront = `
-typedef unsigned long size_t; void *malloc(size_t), free(void *), hide(void *), fill(void *, int), *keep; long outside(long); int later(int (*)(void *), void *); void *memset(void *, int, size_t), copy(void *, const void *, size_t);
+typedef unsigned long size_t; void *malloc(size_t), free(void *), hide(void *), fill(void *, int), *keep; long outside(long); int later(int (*)(void *), void *); void *memset(void *, int, size_t), copy(void *, const void *, size_t); int walk_tree(int (*)(void *), void *), walk_by(const void *, void *);
 struct ctx { long a; MORE long b; };
 `
 
@@ -195,6 +220,7 @@ func TestOnStack(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				want := c.proven && !(b.has("O0") && strings.HasPrefix(c.name, "callback")) // it moves addresses about
 				matters, proven := 0, 0
 				for i := range list {
 					if !list[i].Matters() {
@@ -209,8 +235,8 @@ func TestOnStack(t *testing.T) {
 						t.Errorf("%s: %+v", c.name, f)
 					}
 				}
-				if matters == 0 && c.proven || (matters > 0 && proven == matters) != c.proven {
-					t.Errorf("%s: of %d that matter, %d are on stacks only; want %v: %v", c.name, matters, proven, c.proven, list)
+				if matters == 0 && want || (matters > 0 && proven == matters) != want {
+					t.Errorf("%s: of %d that matter, %d are on stacks only; want %v: %v", c.name, matters, proven, want, list)
 				}
 			}
 		})

@@ -14,11 +14,52 @@ type callees struct {
 	// foreign are the registers for arguments, a bit for each in their order, that
 	// held what came from memory or from another function at a call of each.
 	foreign map[AtomID]uint8
+	// uses are where code takes the address of a function, or of a constant, and
+	// tables the constants that have that of a function.
+	uses   map[AtomID][]addressUse
+	tables map[AtomID][]AtomID
+}
+
+// addressUse is a place where an address is taken.
+type addressUse struct {
+	by AtomID
+	// walks is set where the address goes, with one on the stack, to a function
+	// that calls it before it returns.
+	walks bool
+}
+
+// onItsWay is an address that was loaded, and a call has not come yet.
+type onItsWay struct {
+	to       AtomID
+	reg      uint8
+	argument bool // it is in a register for arguments, and went nowhere else
+}
+
+// walkers are parts of the names of functions that call what they are given for each of
+// many things, and return behind the last: by convention, in the kernel and elsewhere.
+var walkers = []string{"_walk", "walk_", "for_each", "foreach", "iterate"}
+
+func walks(name string) bool {
+	return slices.ContainsFunc(walkers, func(part string) bool { return strings.Contains(name, part) })
+}
+
+// passedOnly reports whether a function is called in no other way than by what walks,
+// for some owners, which give it one of their variables.
+func (c *callees) passedOnly(o *Object, f AtomID, owners map[AtomID]bool) bool {
+	uses := c.uses[f]
+	for _, table := range c.tables[f] {
+		a := &o.Atoms[table]
+		if a.Kind != Const || a.Anonymous() || !o.isStatic(a.Name) || c.taken[table] || len(c.uses[table]) == 0 {
+			return false
+		}
+		uses = append(uses, c.uses[table]...)
+	}
+	return len(c.of[f]) == 0 && len(uses) > 0 && !slices.ContainsFunc(uses, func(u addressUse) bool { return !u.walks || !owners[u.by] })
 }
 
 // callees reads all references to functions.
 func (o *Object) callees() *callees {
-	c := &callees{of: map[AtomID][]AtomID{}, taken: map[AtomID]bool{}, foreign: map[AtomID]uint8{}}
+	c := &callees{of: map[AtomID][]AtomID{}, taken: map[AtomID]bool{}, foreign: map[AtomID]uint8{}, uses: map[AtomID][]addressUse{}, tables: map[AtomID][]AtomID{}}
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
 		switch a.Kind {
@@ -28,6 +69,7 @@ func (o *Object) callees() *callees {
 			if !a.Jumps {
 				for k := range a.Refs {
 					c.take(a.Refs[k].Target)
+					c.tables[a.Refs[k].Target] = append(c.tables[a.Refs[k].Target], a.ID)
 				}
 			}
 		}
@@ -49,6 +91,14 @@ func (c *callees) code(o *Object, a *Atom) {
 	}
 	branch := map[uint64]bool{}
 	var held origins
+	var pending []onItsWay
+	flush := func(walks bool) {
+		for _, w := range pending {
+			c.uses[w.to] = append(c.uses[w.to], addressUse{self, walks && w.argument})
+		}
+		pending = pending[:0]
+	}
+	defer flush(false)
 	for k := (cursor{o: o, a: a}); ; k.advance() {
 		if ok, err := k.load(); !ok || err != nil {
 			break
@@ -57,7 +107,18 @@ func (c *callees) code(o *Object, a *Atom) {
 			if k.in.IsBranch() {
 				branch[k.refs[i].Offset] = true
 				c.foreign[k.refs[i].Target] |= held.arguments()
+			} else if id := k.refs[i].Target; id != NoAtom {
+				reg, ok := held.loads(&k)
+				pending = append(pending, onItsWay{id, reg, ok})
 			}
+		}
+		for i := range pending {
+			if w := &pending[i]; len(k.refs) == 0 && held.reads(&k, w.reg) || k.in.IsBranch() && k.in.Class != amd64.Call {
+				w.argument = false // where the branch leads, another call may take it
+			}
+		}
+		if call := k.in.Class == amd64.Call; call || k.in.Class == amd64.CallInd || k.in.EndsFlow() {
+			flush(call && walks(k.calleeName()) && held.passesStack())
 		}
 		held.step(&k)
 	}
@@ -165,53 +226,114 @@ func (k *cursor) calleeName() string {
 
 // origins says which registers hold what was read from memory, but for the stack, or
 // what another function returned: it is followed from one instruction to the next.
-type origins [16]bool
+type origins struct {
+	foreign [16]bool
+	frame   [16]bool // an address on the stack
+}
 
 // argumentOrder are those of the psABI, section 3.2.3: %rdi, %rsi, %rdx, %rcx, %r8, %r9.
 var argumentOrder = [...]uint8{7, 6, 2, 1, 8, 9}
 
 func (h *origins) arguments() (mask uint8) {
 	for i, r := range argumentOrder {
-		if h[r] {
+		if h.foreign[r] {
 			mask |= 1 << i
 		}
 	}
 	return mask
 }
 
+// operandsOf returns the opcode and the registers of an instruction with a ModRM byte
+// behind it, and whether its operand is a register too.
+func operandsOf(k *cursor) (op, reg, rm uint8, direct, ok bool) {
+	b := k.bytes()
+	op = b[k.in.OpOff]
+	if k.in.ModRMOff == 0 || k.in.ModRMOff != k.in.OpOff+1 {
+		return op, 0, op&7 | rexOf(k)&1<<3, false, false
+	}
+	m := b[k.in.ModRMOff]
+	return op, m>>3&7 | rexOf(k)&4<<1, m&7 | rexOf(k)&1<<3, m>>6 == 3, true
+}
+
+func rexOf(k *cursor) uint8 {
+	if b := k.bytes(); k.in.OpOff > 0 && b[k.in.OpOff-1]&0xf0 == 0x40 {
+		return b[k.in.OpOff-1]
+	}
+	return 0
+}
+
+// loads returns the register for an argument that an instruction loads an address into:
+// lea (8d), or mov of a number (b8+r, c7 /0).
+func (h *origins) loads(k *cursor) (reg uint8, ok bool) {
+	op, reg, rm, direct, modrm := operandsOf(k)
+	switch {
+	case op >= 0xb8 && op <= 0xbf && !modrm, op == 0xc7 && modrm && direct:
+		reg = rm
+	case op != 0x8d || !modrm:
+		return 0, false
+	}
+	return reg, slices.Contains(argumentOrder[:], reg)
+}
+
+// reads reports whether an instruction may have a register go somewhere else: any but
+// those that load another one with an address or a number.
+func (h *origins) reads(k *cursor, r uint8) bool {
+	op, reg, rm, direct, modrm := operandsOf(k)
+	switch {
+	case k.in.Class == amd64.Call || k.in.Class == amd64.CallInd || k.in.Class == amd64.Nop:
+		return false
+	case !modrm:
+		return op >= 0x50 && op <= 0x57 && rm == r // push
+	case op == 0x8b || op == 0x8d:
+		return rm == r
+	case op == 0x89:
+		return reg == r
+	case op == 0xc7:
+		return !direct && rm == r
+	}
+	return reg == r || rm == r
+}
+
 // step follows mov (89, 8b), lea (8d), xor of a register with itself (31, 33), mov of a
 // number (b8+r), and calls. What else is done to a register leaves what is known of it.
 func (h *origins) step(k *cursor) {
 	if k.in.Class == amd64.Call || k.in.Class == amd64.CallInd {
-		*h = origins{0: true} // %rax
+		*h = origins{}
+		h.foreign[0] = true // %rax
+		return
+	}
+	op, reg, rm, direct, modrm := operandsOf(k)
+	if op >= 0xb8 && op <= 0xbf && !modrm {
+		h.set(rm, false, false)
+	}
+	if !modrm {
 		return
 	}
 	b := k.bytes()
-	op, rex := b[k.in.OpOff], uint8(0)
-	if k.in.OpOff > 0 && b[k.in.OpOff-1]&0xf0 == 0x40 {
-		rex = b[k.in.OpOff-1]
-	}
-	if op >= 0xb8 && op <= 0xbf {
-		h[op&7|rex&1<<3] = false
-		return
-	}
-	if k.in.ModRMOff == 0 || k.in.ModRMOff != k.in.OpOff+1 {
-		return
-	}
 	m := b[k.in.ModRMOff]
-	reg, rm, direct := m>>3&7|rex&4<<1, m&7|rex&1<<3, m>>6 == 3
 	switch {
 	case op == 0x89 && direct:
-		h[rm] = h[reg]
+		h.set(rm, h.foreign[reg], h.frame[reg] || reg == regSP)
 	case op == 0x8b && direct:
-		h[reg] = h[rm]
+		h.set(reg, h.foreign[rm], h.frame[rm] || rm == regSP)
 	case op == 0x8b:
-		h[reg] = !onFrame(m, b[k.in.ModRMOff:])
+		h.set(reg, !onFrame(m, b[k.in.ModRMOff:]), false)
 	case op == 0x8d:
-		h[reg] = !onFrame(m, b[k.in.ModRMOff:]) && m&7 != 4 && h[rm]
+		onStack := onFrame(m, b[k.in.ModRMOff:])
+		h.set(reg, !onStack && m&7 != 4 && h.foreign[rm], onStack)
 	case (op == 0x31 || op == 0x33) && direct && reg == rm:
-		h[reg] = false
+		h.set(reg, false, false)
 	}
+}
+
+// regSP is the number of %rsp.
+const regSP = 4
+
+func (h *origins) set(reg uint8, foreign, frame bool) { h.foreign[reg], h.frame[reg] = foreign, frame }
+
+// passesStack reports whether an argument is an address on the stack.
+func (h *origins) passesStack() bool {
+	return slices.ContainsFunc(argumentOrder[:], func(r uint8) bool { return h.frame[r] })
 }
 
 // onFrame reports whether an operand in memory is addressed by %rsp or %rbp.

@@ -36,12 +36,24 @@ func (p *stackProof) declared(s *typeSide) {
 					rule(typ, 2)
 				case v.isStatic(x):
 					rule(typ, 0)
+				case p.isPointer(s, typ, entry, &e): // a callback's, perhaps
 				default:
 					rule(typ, 1)
 				}
 			})
 		})
 	}
+}
+
+// isPointer notes a function with code of its own that has a pointer to a candidate in
+// a variable: it may be a callback, which has it from what it is given.
+func (p *stackProof) isPointer(s *typeSide, typ, entry uint64, f *dwarf.Entry) bool {
+	c, pointers := p.find(s, typ)
+	if c == nil || pointers != 1 || !f.Has(dwarf.AttrLowPC) {
+		return false
+	}
+	c.pointers[entry] = true
+	return true
 }
 
 // isValue reports whether a type is a candidate itself.
@@ -100,12 +112,21 @@ func (p *stackProof) functions() {
 			continue
 		}
 		position := 0
+		if f, ok := s.x.FunctionAt(addr(a, 0)); ok {
+			for _, c := range p.types {
+				if c.pointers[f] {
+					c.callbacks[a.ID] = true
+					delete(c.pointers, f)
+				}
+			}
+		}
 		p.locals(s, v, a, func(c *stackType, x *dwarf.Entry, pointers, depth int) {
 			if x.Tag == dwarf.TagFormalParameter && depth == 1 {
 				position++
 			}
 			switch {
 			case c == nil:
+			case pointers == 1 && x.Tag == dwarf.TagVariable: // of a callback
 			case pointers == 0:
 				c.owners[a.ID] = true
 			case depth == 1:
@@ -118,6 +139,13 @@ func (p *stackProof) functions() {
 				c.inlines[a.ID] = true
 			}
 		})
+	}
+}
+
+// strays rules out what functions without code that was found have pointers to.
+func (p *stackProof) strays() {
+	for _, c := range p.types {
+		c.out = c.out || len(c.pointers) > 0
 	}
 }
 
