@@ -61,9 +61,11 @@ func load(ctx context.Context, k *vm.Kernel, j *judged) error {
 			l.Err = err.Error()
 			fmt.Fprintf(os.Stderr, "%s: %v\n", v.Source, err)
 			m.Close() // what one module left behind is not for the next
-			if m, err = boot(ctx, k); err != nil {
+			next, err := boot(ctx, k)
+			if err != nil {
 				return err
 			}
+			m = next
 		}
 		j.Loaded = append(j.Loaded, l)
 	}
