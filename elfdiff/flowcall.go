@@ -21,8 +21,10 @@ var (
 type flows struct {
 	o    *Object
 	cold map[AtomID][]AtomID
-	// jumps are the jump tables of each function.
+	// jumps are the jump tables and the tables of labels of each function, and jumper
+	// is the function of each.
 	jumps     map[AtomID][]AtomID
+	jumper    map[AtomID]AtomID
 	summaries map[AtomID]*summary // of functions; nil while it is made
 	results   map[AtomID]resultSize
 	depth     int
@@ -37,18 +39,43 @@ type summary struct {
 const maxFollowed = 16 // of calls that are followed
 
 func newFlows(o *Object) *flows {
-	f := &flows{o: o, cold: map[AtomID][]AtomID{}, jumps: map[AtomID][]AtomID{}, summaries: map[AtomID]*summary{}}
+	f := &flows{o: o, cold: map[AtomID][]AtomID{}, jumps: map[AtomID][]AtomID{}, jumper: map[AtomID]AtomID{}, summaries: map[AtomID]*summary{}}
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
-		switch {
-		case a.Owner == NoAtom:
-		case a.Kind == Func:
+		if a.Kind == Func && a.Owner != NoAtom {
 			f.cold[a.Owner] = append(f.cold[a.Owner], a.ID)
-		case a.Jumps:
-			f.jumps[a.Owner] = append(f.jumps[a.Owner], a.ID)
+		}
+		if root := o.jumperOf(a); root != NoAtom {
+			f.jumper[a.ID] = root
+			f.jumps[root] = append(f.jumps[root], a.ID)
 		}
 	}
 	return f
+}
+
+// jumperOf returns the function of a jump table, or of a table that holds places inside
+// of one function and nothing else, as static void *labels[] = {&&a, &&b} does; NoAtom
+// of everything else.
+func (o *Object) jumperOf(a *Atom) AtomID {
+	if a.Jumps {
+		return a.Owner
+	}
+	root := NoAtom
+	if a.Kind != Const || len(a.Refs) == 0 {
+		return NoAtom
+	}
+	for i := range a.Refs {
+		r := &a.Refs[i]
+		if r.Target == NoAtom || r.TargetOff <= 0 || o.Atoms[r.Target].Kind != Func {
+			return NoAtom
+		}
+		if to := o.Atoms[r.Target].root(); root == NoAtom || root == to {
+			root = to
+		} else {
+			return NoAtom
+		}
+	}
+	return root
 }
 
 // of prepares to follow things through a function.

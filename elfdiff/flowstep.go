@@ -69,13 +69,14 @@ func isGOT(t uint32) bool { return typeClass(t) == uint32(elf.R_X86_64_GOTPCREL)
 // marksOf returns the marks of what a reference means.
 func (f *addrFlow) marksOf(r *Ref) marks {
 	if r.Target != NoAtom {
+		var m marks
+		if root, ok := f.jumper[r.Target]; ok && root == f.root {
+			m.addr |= switchBit
+		}
 		if i, ok := f.bits[r.Target]; ok {
-			return marks{addr: 1 << i}
+			m.addr |= 1 << i
 		}
-		if t := &f.o.Atoms[r.Target]; t.Jumps && t.Owner == f.root {
-			return marks{addr: switchBit}
-		}
-		return marks{}
+		return m
 	}
 	if len(f.syms) > 0 && !r.Implicit {
 		if i, ok := f.syms[f.o.Symbol(r.Sym).Name]; ok {
