@@ -23,8 +23,8 @@ type Options struct {
 	// about one symbol, or type, as [Finding].Symbol has it. What comes of each is
 	// in [Finding].Accept; codes that have none can't be accepted.
 	Accept []Code
-	// InPlace has changed constants of the same size, that others than the
-	// functions of this object can see, overwritten where they are: see
+	// InPlace has changed constants of the same size, that others know by their
+	// address, overwritten where they are: see
 	// [Extracted].InPlace. The target must be able to do so.
 	InPlace bool
 	// Initials has members of writable variables whose initial value differs set, where

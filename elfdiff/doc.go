@@ -27,6 +27,15 @@
 // as changed; what can't be carried for certain is refused, with a stable [Code],
 // the place, and what to do about it.
 //
+// # Identity
+//
+// A constant whose address is stored, returned, compared, passed on, or read from where
+// that happens has one identity: a copy of it would be another one. This is found by
+// following addresses through the code of all functions of both objects, which takes
+// what it can't follow for the worst; see the code const-shared, and [Options].InPlace.
+// Of anything else a copy is as good. For a kernel, the same is asked of all that is new:
+// see [Diff.Kept].
+//
 // # Cost
 //
 // Time and memory grow with the size of the objects, whatever the number of

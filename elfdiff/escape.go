@@ -82,8 +82,7 @@ func (t *traced) function(f *flows, root AtomID, q *traceQuery) {
 	first := f.of(root)
 	atoms, syms := t.wanted(first, q)
 	for len(atoms)+len(syms) > 0 {
-		p := f.of(root)
-		p.travels = q.travels
+		p := &addrFlow{flows: f, root: root, unit: first.unit, tabled: first.tabled, travels: q.travels}
 		n := min(len(atoms), maxBits)
 		m := min(len(syms), maxBits-n)
 		p.follow(atoms[:n], syms[:m])

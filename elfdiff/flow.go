@@ -130,6 +130,7 @@ type addrFlow struct {
 	grown  int             // how often one of these grew
 
 	frameOut *escape
+	broken   bool // a branch leads to where no block starts
 	out      flowResult
 }
 
@@ -151,7 +152,8 @@ type block struct {
 const (
 	maxFlowCode   = 1 << 19 // bytes of a function that is followed
 	maxFlowBlocks = 1 << 14
-	flowRounds    = 64 // how often an instruction is looked at, on average
+	flowRounds    = 16 // how many instructions are looked at for a byte of an object's code
+	flowFloor     = 1 << 16
 )
 
 // run follows the marks of start through the function until nothing is new.
@@ -163,14 +165,13 @@ func (f *addrFlow) run(start flowState) bool {
 	start.reg[rSP].addr |= stackBit
 	start.sp, f.slots = frame{0, true}, map[int32]marks{}
 	f.enter(f.index[flowPlace{f.root, 0}], &start)
-	budget := flowRounds * f.size()
-	if !f.drain(&budget) {
+	if !f.drain() {
 		return false
 	}
 	for i := range f.blocks { // what no path leads to that is known
 		if !f.blocks[i].reached {
 			f.enter(i, &f.any)
-			if !f.drain(&budget) {
+			if !f.drain() {
 				return false
 			}
 		}
@@ -205,13 +206,13 @@ func (f *addrFlow) enter(i int, s *flowState) {
 
 // drain goes over blocks until no state grows. What the frame and the vector
 // registers hold is kept for all of the function: when that grows, all starts anew.
-func (f *addrFlow) drain(budget *int) bool {
+func (f *addrFlow) drain() bool {
 	for len(f.work) > 0 {
 		i := f.work[len(f.work)-1]
 		f.work = f.work[:len(f.work)-1]
 		f.blocks[i].queued = false
 		grown := f.grown
-		if !f.block(i, budget) {
+		if !f.block(i) || f.broken {
 			return false
 		}
 		if grown == f.grown {
@@ -228,11 +229,11 @@ func (f *addrFlow) drain(budget *int) bool {
 }
 
 // block goes over one block, and enters those behind it.
-func (f *addrFlow) block(i int, budget *int) bool {
+func (f *addrFlow) block(i int) bool {
 	s := f.blocks[i].state
 	k := cursor{o: f.o, a: &f.o.Atoms[f.blocks[i].at.atom], off: f.blocks[i].at.off}
 	for {
-		if *budget--; *budget < 0 {
+		if f.budget--; f.budget < 0 {
 			return false
 		}
 		f.any.join(&s)
@@ -245,7 +246,7 @@ func (f *addrFlow) block(i int, budget *int) bool {
 		}
 		here := flowPlace{k.a.ID, k.off}
 		for _, to := range f.edges[here] {
-			f.enter(f.index[to], &s)
+			f.goTo(to, &s)
 		}
 		f.step(&k, &s)
 		f.branch(&k, &s)
@@ -263,7 +264,17 @@ func (f *addrFlow) block(i int, budget *int) bool {
 // branch enters where the instruction may lead.
 func (f *addrFlow) branch(k *cursor, s *flowState) {
 	for _, to := range f.targets(k) {
-		f.enter(f.index[to], s)
+		f.goTo(to, s)
+	}
+}
+
+// goTo enters the block at a place. Where none starts, as behind code that was read
+// from the middle of an instruction, the function can't be followed.
+func (f *addrFlow) goTo(to flowPlace, s *flowState) {
+	if i, ok := f.index[to]; ok {
+		f.enter(i, s)
+	} else {
+		f.broken = true
 	}
 }
 
@@ -374,7 +385,7 @@ func (f *addrFlow) targets(k *cursor) []flowPlace {
 
 // inside appends a place when it is in the function.
 func (f *addrFlow) inside(list []flowPlace, id AtomID, off int64, ok bool) []flowPlace {
-	if !ok || id == NoAtom || off < 0 || uint64(off) >= f.o.Atoms[id].Size || !slices.Contains(f.unit, id) {
+	if !ok || id == NoAtom || off < 0 || uint64(off) >= f.o.Atoms[id].Size || f.o.Atoms[id].Kind != Func || f.o.Atoms[id].root() != f.root {
 		return list
 	}
 	return append(list, flowPlace{id, uint64(off)})

@@ -28,6 +28,7 @@ type flows struct {
 	summaries map[AtomID]*summary // of functions; nil while it is made
 	results   map[AtomID]resultSize
 	depth     int
+	budget    int // instructions that may still be looked at
 }
 
 // summary is what a function does with its arguments.
@@ -39,9 +40,12 @@ type summary struct {
 const maxFollowed = 16 // of calls that are followed
 
 func newFlows(o *Object) *flows {
-	f := &flows{o: o, cold: map[AtomID][]AtomID{}, jumps: map[AtomID][]AtomID{}, jumper: map[AtomID]AtomID{}, summaries: map[AtomID]*summary{}}
+	f := &flows{o: o, cold: map[AtomID][]AtomID{}, jumps: map[AtomID][]AtomID{}, jumper: map[AtomID]AtomID{}, summaries: map[AtomID]*summary{}, budget: flowFloor}
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
+		if a.Kind == Func {
+			f.budget += flowRounds * len(a.Bytes)
+		}
 		if a.Kind == Func && a.Owner != NoAtom {
 			f.cold[a.Owner] = append(f.cold[a.Owner], a.ID)
 		}

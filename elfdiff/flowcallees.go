@@ -55,7 +55,7 @@ var keepsNothing = []callee{
 	{"btrfs_printk", 0}, {"_btrfs_printk", 0}, {"btrfs_handle_fs_error", 0}, {"__btrfs_handle_fs_error", 0}, {"__btrfs_panic", 0}, {"f2fs_printk", 0}, {"_fat_msg", 0}, {"__fat_fs_error", 0}, {"xfs_printk_level", 0},
 	{"errorf", 0}, {"logfc", 0}, {"audit_log_format", 0}, {"audit_log_untrustedstring", 0}, {"audit_log_n_untrustedstring", 0}, {"audit_log_d_path", 0}, {"audit_log_n_hex", 0}, {"audit_log", 0},
 	{"bpf_log", 0}, {"bpf_verifier_log_write", 0}, {"drm_printf", 0}, {"__drm_err", 0}, {"__drm_dev_dbg", 0}, {"drm_dev_printk", 0}, {"___drm_dbg", 0}, {"sdev_prefix_printk", 0}, {"scmd_printk", 0}, {"ata_dev_printk", 0}, {"ata_port_printk", 0}, {"ata_link_printk", 0},
-	{"acpi_error", 0}, {"acpi_warning", 0}, {"acpi_info", 0}, {"acpi_exception", 0}, {"acpi_debug_print", 0}, {"acpi_handle_printk", 0}, {"pnp_dbg", 0}, {"lockdep_rcu_suspicious", 0},
+	{"acpi_error", 0}, {"acpi_warning", 0}, {"acpi_info", 0}, {"acpi_exception", 0}, {"acpi_debug_print", 0}, {"acpi_handle_printk", 0}, {"__acpi_handle_debug", 0}, {"acpi_ut_predefined_*", 0}, {"pnp_dbg", 0}, {"lockdep_rcu_suspicious", 0},
 	{"__might_sleep", 0}, {"__might_fault", 0}, {"__might_resched", 0}, {"__cant_sleep", 0}, {"__cant_migrate", 0}, {"__stack_chk_fail", 0}, {"fortify_panic", 0}, {"__fortify_panic", 0}, {"__fortify_report", 0}, {"usercopy_abort", 0}, {"__check_object_size", 0}, {"__check_heap_object", 0},
 	{"__ubsan_handle_*", 0}, {"copy_overflow", 0}, {"__copy_overflow", 0}, {"__bad_copy_to", 0}, {"do_trace_*", 0},
 	{"__assert_fail", 0}, {"abort", 0}, {"exit", 0}, {"_exit", 0},
@@ -71,7 +71,7 @@ var keepsNothing = []callee{
 	// static keys and calls: kernel/jump_label.c forgets those of a module when it is removed
 	{"static_key_enable*", 0}, {"static_key_disable*", 0}, {"static_key_slow_*", 0}, {"static_key_count", 0}, {"static_key_fast_inc_not_disabled", 0},
 	// what calls back only before it returns: lib, drivers/base, kernel
-	{"btf_id_set_contains", 0}, {"btf_id_set8_contains", 0}, {"sort", 0}, {"sort_r", 0}, {"list_sort", 0}, {"qsort", 0}, {"bsearch", returnsArgument}, {"bus_for_each_dev", 0}, {"bus_for_each_drv", 0}, {"bus_find_device", 0}, {"class_for_each_device", 0}, {"class_find_device", 0}, {"driver_for_each_device", 0}, {"driver_find_device", 0}, {"device_for_each_child*", 0}, {"device_find_child*", 0}, {"idr_for_each", 0}, {"iterate_fd", 0}, {"iterate_supers*", 0},
+	{"btf_id_set_contains", 0}, {"btf_id_set8_contains", 0}, {"sort", 0}, {"sort_r", 0}, {"list_sort", 0}, {"qsort", 0}, {"bsearch", returnsArgument}, {"bus_for_each_dev", 0}, {"bus_for_each_drv", 0}, {"bus_find_device", 0}, {"class_for_each_device", 0}, {"class_find_device", 0}, {"driver_for_each_device", 0}, {"driver_find_device", 0}, {"device_for_each_child*", 0}, {"device_find_child*", 0}, {"idr_for_each", 0}, {"xfrm_state_walk", 0}, {"iterate_fd", 0}, {"iterate_supers*", 0},
 	{"stop_machine", 0}, {"stop_machine_cpuslocked", 0}, {"work_on_cpu", 0}, {"work_on_cpu_safe", 0}, {"dev_get_by_name*", 0}, {"__dev_get_by_name", 0}, {"filp_open", 0}, {"kernel_read", 0}, {"kernel_write", 0}, {"lookup_one_len", 0}, {"request_firmware*", 0}, {"request_module", 0}, {"__request_module", 0}, {"crypto_alloc_*", 0},
 	// numbers and bits: lib
 	{"find_*_bit*", 0}, {"_find_*", 0}, {"__bitmap_*", 0}, {"bitmap_*", 0}, {"hweight*", preservesAll}, {"crc32*", 0}, {"__crc32*", 0}, {"crc16", 0}, {"jhash", 0}, {"get_random_bytes", 0}, {"cpumask_next*", 0}, {"num_to_str", 0}, {"int_sqrt", 0}, {"prandom_*", 0}, {"ktime_get*", 0},

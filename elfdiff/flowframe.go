@@ -9,7 +9,13 @@ type frame struct {
 	ok  bool
 }
 
-func (p frame) plus(n int32) frame { return frame{p.off + n, p.ok} }
+// plus is a place n bytes on.
+func (p frame) plus(n int32) frame {
+	if !p.ok {
+		return frame{}
+	}
+	return frame{p.off + n, true}
+}
 
 // maxSlots bounds the places that are told apart.
 const maxSlots = 1 << 10

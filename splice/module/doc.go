@@ -113,9 +113,24 @@
 //
 // # Constants
 //
-// Where a pair was compared with elfdiff.Options.InPlace, changed constants are
-// overwritten after the transition, in aligned words, and restored before it is
-// undone. When another update replaces this one (Replace), what was written stays.
+// A changed constant travels as a copy only where nothing but its content is read.
+// Where its address is known to others, as those of tables of operations are, it has one
+// identity: where a pair was compared with elfdiff.Options.InPlace, it is overwritten
+// after the transition, while all other processors stand still, and restored before that
+// is undone; objects that are open follow at once, for all tasks. It is compared before,
+// with the addresses in it. When another update replaces this one (Replace), what was
+// written stays.
+//
+// # What stays
+//
+// Where others may keep an address of what the update brings along (a callback, a timer,
+// work, a list, operations in objects that are open, a new literal), its module is
+// pinned ([Module].Pinned): it can be disabled, but not removed (EBUSY), nor loaded again
+// under its name. The finding address-kept names each such place. Literals that the
+// running kernel has are used there instead of copies. What the kernel takes back by
+// itself when a module goes (static branches and calls, bugs, dynamic debug) pins
+// nothing, nor do functions that are known to keep nothing (printk, locks, sort, ...).
+// [Options].Unpin takes a person's word that the callbacks of the patch take it back.
 //
 // # Initial values
 //

@@ -1,0 +1,36 @@
+package elfdiff
+
+import (
+	"bytes"
+	"testing"
+)
+
+// FuzzFlow follows addresses through damaged code, in a kernel's way too.
+func FuzzFlow(f *testing.F) {
+	for _, b := range seeds(f) {
+		f.Add(b, uint32(70), byte(1))
+		f.Add(b, uint32(0x140), byte(9))
+	}
+	f.Fuzz(func(t *testing.T, b []byte, at uint32, x byte) {
+		c := bytes.Clone(b)
+		if len(c) > 0 {
+			c[at%uint32(len(c))] ^= x
+		}
+		o, err := NewObject(bytes.NewReader(c))
+		if err != nil {
+			return
+		}
+		q := &traceQuery{functions: func(*Atom) bool { return true }, atoms: func(a *Atom) bool { return a.Kind != Meta }}
+		n := allocated(func() { newFlows(o).trace(q) })
+		if limit := uint64(memoryFactor*memoryFactor*len(b) + memoryBase); n > limit {
+			t.Errorf("%d bytes allocated for %d", n, len(b))
+		}
+		pre, err := NewObject(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		if d, err := Compare(pre, o, Options{Tables: true, InPlace: true}); err == nil {
+			Extract(d)
+		}
+	})
+}
