@@ -2,13 +2,16 @@ package reloc
 
 import (
 	"bytes"
+	"compress/gzip"
 	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/decompress"
 	"github.com/gosplice/gosplice/internal/elfobj"
 	"github.com/gosplice/gosplice/internal/testenv"
 )
@@ -162,5 +165,36 @@ func openAndMatch(t *testing.T, name string, b []byte, pre *elfdiff.Object, want
 		if _, err := Match(t.Context(), pre, img, Options{NoSymbols: search}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestPackedBombs opens small files that unpack to hundreds of megabytes.
+func TestPackedBombs(t *testing.T) {
+	object, err := os.ReadFile("testdata/tiny.o")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	w.Write(object)
+	for range 300 {
+		w.Write(make([]byte, 1<<20))
+	}
+	w.Close()
+	name := filepath.Join(t.TempDir(), "bomb.ko.gz")
+	if err := os.WriteFile(name, packed.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for what, open := range map[string]func() error{
+		"module": func() error { _, err := OpenModule(name, ModuleOptions{}); return err },
+		"kernel": func() error { _, err := OpenKernel(name); return err },
+		"file":   func() error { _, err := Open(name, ModuleOptions{}); return err },
+	} {
+		// A buffer that doubles allocates three times what it holds at the end.
+		testenv.Bounded(t, packed.Len()+(64<<20)/8, func() {
+			if err := open(); !errors.Is(err, elfdiff.ErrDamaged) || !errors.Is(err, decompress.ErrTooLarge) {
+				t.Errorf("%s: %v", what, err)
+			}
+		})
 	}
 }

@@ -91,7 +91,7 @@ func kernelFile(r io.ReaderAt, size int64) (f *elfobj.File, packed bool, err err
 		if b, err = io.ReadAll(io.NewSectionReader(r, 0, min(size, maxKernel))); err != nil {
 			return nil, false, err
 		}
-		if b, err = format.Bytes(b, 0, maxKernel); err != nil {
+		if b, err = format.Bytes(b, 0, decompress.Most(uint64(len(b)), maxKernel)); err != nil {
 			return nil, false, err
 		}
 	} else {

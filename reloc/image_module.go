@@ -102,7 +102,7 @@ func parseModuleFile(fd *os.File) (*elfobj.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b, err = format.Bytes(b, 0, maxModule); err != nil {
+	if b, err = format.Bytes(b, 0, decompress.Most(uint64(len(b)), maxModule)); err != nil {
 		return nil, err
 	}
 	return elfobj.Parse(b)

@@ -162,7 +162,7 @@ func (h *Header) Unpack(r io.ReaderAt) ([]byte, error) {
 	if got, err := io.Copy(&packed, io.NewSectionReader(r, int64(h.Payload), int64(n))); err != nil || uint64(got) < n {
 		return nil, &Error{h.Payload, fmt.Sprintf("%#x bytes of %#x could be read", got, n), err}
 	}
-	b, err := h.Format.Bytes(packed.Bytes(), uint64(h.Size), uint64(h.Size))
+	b, err := h.Format.Bytes(packed.Bytes(), uint64(h.Size), decompress.Most(n, uint64(h.Size)))
 	if err != nil {
 		return nil, &Error{h.Payload, "unpack", err}
 	}

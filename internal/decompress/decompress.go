@@ -26,6 +26,16 @@ const maxWindow = 128 << 20
 // ErrTooLarge says that more came out than the caller allowed.
 var ErrTooLarge = errors.New("larger than allowed")
 
+// Kernels and modules shrink to a fifth at most.
+const (
+	mostRatio = 7
+	mostSlack = 32 << 20
+)
+
+// Most returns how many bytes may come out of so many packed ones, and no more than
+// limit: seven times as many, and 32 MiB. What says more is a bomb.
+func Most(packed, limit uint64) uint64 { return min(limit, mostRatio*packed+mostSlack) }
+
 // A Format is a way of compression.
 type Format struct {
 	Name  string // as in CONFIG_KERNEL_*, lower case: "gzip"

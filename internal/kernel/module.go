@@ -43,7 +43,7 @@ func OpenModule(path string, l Layout) (*Module, error) {
 		return nil, err
 	}
 	if format, packed := decompress.Detect(b); packed {
-		if b, err = format.Bytes(b, 0, maxModule); err != nil {
+		if b, err = format.Bytes(b, 0, decompress.Most(uint64(len(b)), maxModule)); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}

@@ -62,6 +62,9 @@ func explain(err error) error {
 		if errors.Is(err, e.is) {
 			r := splice.Refuse(e.code, "", "", 0, "%s", e.message)
 			r.Hint, r.Err = e.hint, err
+			if isGone(err) { // which the message says
+				r.Err = &said{err, nil}
+			}
 			return r
 		}
 	}
