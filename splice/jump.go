@@ -130,7 +130,7 @@ func (f *Function) scan() (skip uint64, targets []uint64, err error) {
 	for off := uint64(0); off < uint64(len(f.Code)) && !(off > 0 && isZero(f.Code[off:])); {
 		in, err := amd64.Decode(f.Code[off:])
 		if err != nil {
-			r := Refuse(CodeUndecodable, f.Name, f.Module, f.Addr+off, "at +%#x", off)
+			r := Refuse(CodeUndecodable, f.Name, f.Module, f.Addr+off, "its code does not decode at +%#x", off)
 			r.Err = err
 			return 0, nil, r
 		}

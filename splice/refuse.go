@@ -62,7 +62,7 @@ var hints = map[Code]string{
 	CodeUnresolved:    "use only symbols that a mapped library exports",
 	CodeIndirect:      "use a function that the program, or a library in it, calls already",
 	CodeTLSModel:      "compile the patch with the options of the program (-fPIE, not -fPIC)",
-	CodeUnsupported:   "compile the patch with the default code model",
+	CodeUnsupported:   "compile the patch with the default code model, and keep it small",
 	CodeUnwinding:     "make the change in a function that calls nothing that may throw, restart the program with the fix, or, when no exception passes there, say so (Options.NoExceptions; hotpatch -no-exceptions)",
 	CodeNotWritten:    "compare without the option, and judge what it means that the program keeps what it has; or set the value in a function of the patch",
 	CodeMoved:         "apply functions one at a time",
@@ -106,11 +106,31 @@ func (r *Refusal) Error() string {
 	}
 	text := visible.Text(b.String())
 	if r.Err != nil {
-		if cause := r.Err.Error(); cause != "" {
+		if cause := causeText(r.Err); cause != "" {
 			text += ": " + cause
 		}
 	}
 	return text
+}
+
+// Text returns the message with its cause, for those who show the code, the symbol
+// and the place beside it.
+func (r *Refusal) Text() string {
+	if r.Err != nil {
+		if cause := causeText(r.Err); cause != "" {
+			return r.Message + ": " + cause
+		}
+	}
+	return r.Message
+}
+
+// causeText is the text of a cause. One that is a refusal too has its code and symbol
+// left out: that it is refused is said already.
+func causeText(err error) string {
+	if r, ok := err.(*Refusal); ok {
+		return r.Text()
+	}
+	return err.Error()
 }
 
 // Is makes the refusal an [ErrRefused], and its [Code].

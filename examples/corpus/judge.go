@@ -128,7 +128,7 @@ func (j *judged) together(k *module.Kernel, opt *options) {
 	var pairs []module.Pair
 	for i := range j.Pairs {
 		v := &j.Pairs[i]
-		missing := !slices.ContainsFunc(v.Reasons, func(r reason) bool { return r.Code != string(splice.CodeNotLocated) })
+		missing := !slices.ContainsFunc(v.Reasons, func(r reason) bool { return r.Code != string(splice.CodeNotLocated) && r.Code != string(module.CodeUndefined) })
 		if v.pair.Diff != nil && (v.Outcome != elfdiff.OutcomeRefused || missing) {
 			pairs = append(pairs, v.pair)
 			all.Changed += v.Changed
@@ -170,11 +170,7 @@ func refusals(err error) []reason {
 		return out
 	}
 	if r, ok := err.(*splice.Refusal); ok {
-		message := r.Message
-		if r.Err != nil {
-			message += ": " + r.Err.Error()
-		}
-		return []reason{{string(r.Code), elfdiff.Refused.String(), r.Symbol, r.Section, r.Offset, message, r.Hint}}
+		return []reason{{string(r.Code), elfdiff.Refused.String(), r.Symbol, r.Section, r.Offset, r.Text(), r.Hint}}
 	}
 	if r, ok := err.(*elfdiff.RefusedError); ok {
 		var out []reason

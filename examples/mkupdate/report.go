@@ -92,11 +92,7 @@ func (r *report) refuse(err error) {
 		r.Affected = append(r.Affected, e.Affected)
 		r.refuse(&e.Refusal)
 	case *splice.Refusal:
-		text := e.Message
-		if e.Err != nil {
-			text += ": " + e.Err.Error()
-		}
-		r.Refusals = append(r.Refusals, refusal{string(e.Code), false, e.Symbol, e.Section, e.Offset, text, e.Hint})
+		r.Refusals = append(r.Refusals, refusal{string(e.Code), false, e.Symbol, e.Section, e.Offset, e.Text(), e.Hint})
 	case *elfdiff.RefusedError:
 		for _, x := range e.Refusals {
 			r.Refusals = append(r.Refusals, refusal{string(x.Code), x.Severity == elfdiff.NeedsJudgement, x.Symbol, x.Section, x.Offset, judged(&x.Finding), x.Hint})

@@ -34,9 +34,9 @@ func (l *linker) callback(name, section string, typ uint32, t target) {
 	_, twice := l.obj.hooks[name]
 	switch {
 	case !known || typ != uint32(elf.R_X86_64_64):
-		l.refused.add(refuse(CodeSection, name, section, 0, "livepatch has no such callback"))
+		l.refused.add(refuse(CodeCallback, name, section, 0, "livepatch has no such callback"))
 	case twice:
-		l.refused.add(refuse(CodeTwice, name, section, 0, "there is one callback of each kind"))
+		l.refused.add(refuse(CodeCallback, name, section, 0, "there is one callback of each kind"))
 	default:
 		l.obj.hooks[name] = t
 	}

@@ -155,7 +155,7 @@ func (b *builder) code(a *asm, patch uint64) {
 		b.cleanup(a)
 	}
 	if !a.link() {
-		b.refused.add(refuse(CodeKernel, "", "struct module", 0, "it has too many parts"))
+		b.refused.add(refuse(CodeTooLarge, "", "struct module", 0, "its own code has jumps that are too long"))
 	}
 	b.unwinding(a)
 }

@@ -117,7 +117,7 @@ func (b *builder) logSetting(a *asm) {
 	a.emit(0x45, 0x85, 0xe4)           // test %r12d,%r12d
 	a.jump(0x75, "log")                // jne log
 	a.emit(0xc6, 0x43, settingDone, 1) // movb $1,done(%rbx)
-	b.pin(a)
+	b.holdFor(a)
 	format(setFormat)
 	a.jump(0xeb, "log") // jmp log
 	a.label("other")
@@ -136,9 +136,9 @@ func (b *builder) logSetting(a *asm) {
 	a.emit(byte(back), byte(back>>8), byte(back>>16), byte(back>>24))
 }
 
-// pin keeps the module loaded where the value in the row that was set leads to it:
+// holdFor keeps the module loaded where the value in the row that was set leads to it:
 // who has read it may use it at any time.
-func (b *builder) pin(a *asm) {
+func (b *builder) holdFor(a *asm) {
 	for i := range b.settings {
 		if !b.settings[i].Pins {
 			continue

@@ -103,7 +103,7 @@ func (l *linker) overwriteConst(u *elfdiff.DataUpdate, addr uint64) {
 	l.builder.define("old_"+u.Name, elf.STT_OBJECT, d, saved, uint64(len(u.New)))
 	for _, rela := range u.Relas {
 		if _, ok := relocations[rela.Type]; !ok {
-			l.refused.add(refuse(CodeRelocation, u.Name, "", rela.Offset, "%v", elf.R_X86_64(rela.Type)))
+			l.refused.add(refuse(CodeRelocation, u.Name, "", rela.Offset, "the module loader does not apply %v", elf.R_X86_64(rela.Type)))
 			continue
 		}
 		t := l.syms[rela.Sym].final()

@@ -3,6 +3,7 @@ package module
 import (
 	"debug/elf"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
@@ -71,7 +72,7 @@ func (b *builder) offer(l *linker) {
 			continue
 		}
 		if _, twice := b.offers[s.Name]; twice {
-			b.refused.add(refuse(CodeTwice, s.Name, l.object, 0, "two objects bring it along"))
+			b.refused.add(refuse(CodeDuplicate, s.Name, l.object, 0, "two objects bring it along"))
 		}
 		b.offers[s.Name] = target{from: l, index: i}
 	}
@@ -259,7 +260,7 @@ func (l *linker) relocations() {
 		h := l.homes[s.Info]
 		for _, r := range s.Relas {
 			if _, ok := relocations[r.Type]; !ok {
-				l.refused.add(refuse(CodeRelocation, "", l.spec.Sections[s.Info].Name, r.Offset, "%v", elf.R_X86_64(r.Type)))
+				l.refused.add(refuse(CodeRelocation, "", l.spec.Sections[s.Info].Name, r.Offset, "the module loader does not apply %v", elf.R_X86_64(r.Type)))
 				continue
 			}
 			t := l.syms[r.Sym].final()
@@ -330,12 +331,24 @@ func (l *linker) matched(id elfdiff.AtomID) (*reloc.FuncResult, bool) {
 		l.refused.add(refuse(splice.CodeNotMatched, name, "", 0, "it was not looked for"))
 		return nil, false
 	}
-	r := refuse(splice.CodeNotMatched, name, "", f.Address, "run-pre matching says %s", f.Verdict)
-	if f.Mismatch != nil {
-		r.Err = f.Mismatch
-	}
-	l.refused.add(r)
+	l.refused.add(unmatched(name, f))
 	return nil, false
+}
+
+// unmatched says why run-pre matching did not find a function, and what helps.
+func unmatched(name string, f *reloc.FuncResult) *splice.Refusal {
+	r := refuse(splice.CodeNotMatched, name, "", f.Address, "run-pre matching says %s", f.Verdict)
+	switch {
+	case f.Mismatch != nil:
+		r.Err = f.Mismatch
+	case f.Verdict == reloc.Ambiguous:
+		r.Message = fmt.Sprintf("its code stands at %d places, and nothing tells which is meant", len(f.Candidates))
+		if f.Undecided != "" {
+			r.Message += ": " + f.Undecided
+		}
+		r.Hint = "change its callers instead, which are found by what they call"
+	}
+	return r
 }
 
 // objtools lists tables that objtool makes. An object of code that has none,

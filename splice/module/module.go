@@ -234,7 +234,7 @@ func checkOptions(opt *Options) error {
 	}
 	for _, s := range append([]string{opt.Description}, opt.Fixes...) {
 		if strings.ContainsAny(s, "\x00\n") {
-			return refuse(CodeName, opt.Name, ".modinfo", 0, "%q is not one line", s)
+			return refuse(CodeNotOneLine, opt.Name, ".modinfo", 0, "%q is not one line", s)
 		}
 	}
 	return nil

@@ -80,7 +80,7 @@ func (o *object) identify(b *builder, name string, addr uint64) (string, uint64,
 	}
 	sym, ok := b.image.FunctionAt(addr)
 	if !ok {
-		return "", 0, refuse(splice.CodeNotLocated, name, "", addr, "the image has no symbol there")
+		return "", 0, refuse(CodeNoSymbol, name, "", addr, "the image has no symbol there")
 	}
 	pos, _ := b.image.Position(sym.Name, sym.Addr)
 	return sym.Name, pos, nil
@@ -92,15 +92,15 @@ func (t *Target) identify(name string, addr uint64) (string, uint64, error) {
 		return "", 0, refuse(CodeInit, name, t.Name(), addr, "it is freed once the module is loaded")
 	}
 	if !ok {
-		return "", 0, refuse(splice.CodeNotLocated, name, t.Name(), addr, "it is not in the module")
+		return "", 0, refuse(splice.CodeNotMatched, name, t.Name(), addr, "it is not in the module")
 	}
 	sym, ok := t.mod.Function(part, off)
 	if !ok {
-		return "", 0, refuse(splice.CodeNotLocated, name, t.Name(), addr, "the module has no symbol there")
+		return "", 0, refuse(CodeNoSymbol, name, t.Name(), addr, "the module has no symbol there")
 	}
 	pos, err := t.mod.Position(sym.Name, part, off)
 	if err != nil {
-		r := refuse(CodeName, sym.Name, t.Name(), addr, "livepatch can't find it")
+		r := refuse(CodeNoSymbol, sym.Name, t.Name(), addr, "livepatch can't find it")
 		r.Err = err
 		return "", 0, r
 	}

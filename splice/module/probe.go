@@ -2,10 +2,12 @@ package module
 
 import (
 	"debug/elf"
+	"errors"
 	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/splice"
 )
 
 // Functions that are not traced (declared inline or notrace, or in a folder that is
@@ -118,8 +120,17 @@ func (b *builder) checkProbes() {
 	}
 	for i := range b.probes {
 		p := &b.probes[i]
-		b.refused.add(refuse(CodeSeveralProbes, p.Name, "", p.Addr, "%d functions are not traced (%v): nothing makes a task run the old or the new of all of them", others+1, p.noJump))
+		b.refused.add(refuse(CodeSeveralProbes, p.Name, "", p.Addr, "%d functions are not traced (%s): nothing makes a task run the old or the new of all of them", others+1, causeText(p.noJump)))
 	}
+}
+
+// causeText is the text of a reason, which is a refusal as a rule.
+func causeText(err error) string {
+	var r *splice.Refusal
+	if errors.As(err, &r) {
+		return r.Text()
+	}
+	return err.Error()
 }
 
 // kit reads the layouts, and lays out the probes.

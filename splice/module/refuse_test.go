@@ -64,7 +64,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"name", module.Options{Name: "a-b"}, greeting, module.CodeName},
 		{"licence", module.Options{Name: "a", License: "Proprietary"}, greeting, module.CodeLicense},
-		{"lines", module.Options{Name: "a", Description: "a\nlicense=x"}, greeting, module.CodeName},
+		{"lines", module.Options{Name: "a", Description: "a\nlicense=x"}, greeting, module.CodeNotOneLine},
 		{"no change", module.Options{Name: "a"}, nil, splice.CodeNothing},
 		{"init", module.Options{Name: "a"}, change("fs/proc/cmdline.c", `proc_create_single("cmdline", 0,`, `proc_create_single("cmdline", 0400,`), splice.CodeNothing},
 		{"section", module.Options{Name: "a"}, version("static int gosplice_n __section(\".gosplice\") = 7;", `seq_printf(m, "%d\n", gosplice_n++);`), module.CodeSection},
@@ -72,6 +72,8 @@ func TestRefusals(t *testing.T) {
 			"if (static_branch_unlikely(&nft_counters_enabled))", "if (static_branch_unlikely(&nft_counters_enabled) && basechain)"), module.CodeModuleKey},
 		{"init of a module", module.Options{Name: "a"}, changeIn("8021q", "net/8021q/vlan.c",
 			`pr_info("%s v%s\n", vlan_fullname, vlan_version);`, `pr_info("%s %s\n", vlan_fullname, vlan_version);`), splice.CodeNothing},
+		{"export of a module", module.Options{Name: "a"}, change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `{ extern int llc_sap_find(int); seq_printf(m, "%d\n", llc_sap_find(1)); }`), module.CodeModuleExport},
+		{"undefined", module.Options{Name: "a"}, change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `{ extern int gosplice_nowhere(int); seq_printf(m, "%d\n", gosplice_nowhere(1)); }`), module.CodeUndefined},
 		{"twice", module.Options{Name: "a"}, append(greeting[:1:1], greeting...), module.CodeTwice},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -80,7 +80,7 @@ func (b *builder) hasCRCs() bool { return strings.Contains(b.magic, "modversions
 // image has the same, unless they are of two builds.
 func (b *builder) crc(name string, e *kernel.Export) error {
 	if len(name) >= crcName {
-		return refuse(CodeName, name, "__versions", 0, "no room for names of %d bytes", len(name))
+		return refuse(CodeLongName, name, "__versions", 0, "no room for names of %d bytes", len(name))
 	}
 	if b.symvers == nil {
 		if !e.HasCRC {
@@ -126,7 +126,7 @@ func (b *builder) reach(name string, addr uint64) (to target, by string, err err
 		sym, err := b.export(anchor)
 		return target{symbol: sym, addend: int64(addr - b.exports[anchor].Addr)}, "anchor", err
 	}
-	return target{}, "", refuse(splice.CodeNotLocated, name, "", addr, "it is not in the image")
+	return target{}, "", refuse(splice.CodeNotMatched, name, "", addr, "it is not in the image")
 }
 
 // percpu returns an exported per-CPU variable, and its offset.
@@ -159,7 +159,7 @@ func (b *builder) absolute(name string, value uint64) target {
 // has to be loaded before: the loader takes a reference to it.
 func (b *builder) foreign(name string, e *kernel.Export) (target, error) {
 	if len(name) >= crcName {
-		return target{}, refuse(CodeName, name, "__versions", 0, "no room for names of %d bytes", len(name))
+		return target{}, refuse(CodeLongName, name, "__versions", 0, "no room for names of %d bytes", len(name))
 	}
 	owner := strings.ReplaceAll(path.Base(e.Module), "-", "_")
 	b.refs[Reference{Name: name, By: "export", Module: owner}] = true
@@ -212,13 +212,26 @@ func (l *linker) resolve(undefined map[string]elfobj.SymbolIndex, e *elfdiff.Ext
 // of the compiler's do not count: they mean something else in each build.
 func (b *builder) unique(name, object string) (target, error) {
 	list := b.image.Symbols(name)
-	if len(list) != 1 || strings.Contains(name, ".") {
-		return target{}, refuse(splice.CodeNotLocated, name, object, 0, "run-pre matching gave no value, and the image has %d symbols of that name", len(list))
+	switch {
+	case strings.Contains(name, "."):
+		return target{}, refuse(splice.CodeNotLocated, name, object, 0, "no function that was matched refers to it, and a name with a number of the compiler's says nothing")
+	case len(list) == 0:
+		return target{}, b.missing(name, object)
+	case len(list) > 1:
+		return target{}, refuse(splice.CodeNotLocated, name, object, 0, "no function that was matched refers to it, and the image has %d symbols of that name", len(list))
 	}
 	if list[0].Abs {
 		return b.absolute(name, list[0].Addr), nil
 	}
 	return b.at(name, list[0].Addr)
+}
+
+// missing says of a name that the image does not have where it is, if anything does.
+func (b *builder) missing(name, object string) *splice.Refusal {
+	if x, ok := b.symvers[name]; ok && x.Module != "" {
+		return refuse(CodeModuleExport, name, object, 0, "module %s exports it, which need not be loaded when the kernel's own code runs", path.Base(x.Module))
+	}
+	return refuse(CodeUndefined, name, object, 0, "neither the kernel nor another object of the update has it")
 }
 
 func (b *builder) sortedRefs() []Reference {

@@ -46,7 +46,7 @@ func (t *Target) read() error {
 		return refuse(CodeOtherBuild, m.Name, ".note.gnu.build-id", 0, "it has no build-id to be known by")
 	}
 	if len(m.Lookup("__this_module")) != 1 {
-		return refuse(CodeKernel, m.Name, ".symtab", 0, "it has no symbol __this_module")
+		return refuse(CodeOtherBuild, m.Name, ".symtab", 0, "it has no symbol __this_module")
 	}
 	at, err := m.Addresses()
 	if err != nil {
@@ -107,7 +107,7 @@ func (l *linker) resolveIn(t *Target, undefined map[string]elfobj.SymbolIndex, n
 		}
 	}
 	if len(list) > 1 {
-		return target{}, refuse(splice.CodeNotLocated, name, t.Name(), 0, "run-pre matching gave no value, and the module has %d symbols of that name", len(list))
+		return target{}, refuse(splice.CodeNotLocated, name, t.Name(), 0, "no function that was matched refers to it, and the module has %d symbols of that name", len(list))
 	}
 	if x, ok := l.exports[name]; ok {
 		return l.at(name, x.Addr)
