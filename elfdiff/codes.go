@@ -88,6 +88,7 @@ type codeRow struct {
 }
 
 const (
+	ownFunction  = "leave the initialiser as it is, and set the value in a function of the patch"
 	runningData  = "the running program keeps the value that the variable has now"
 	oldMeaning   = "what exists already, and code that is not replaced, have the old meaning"
 	neverEnds    = "until the last of these tasks has left it, the old code runs, and the transition goes on; a jump is not written at all (EBUSY)"
@@ -96,7 +97,7 @@ const (
 
 // codes is the table of all codes.
 var codes = map[Code]codeRow{
-	CodeDataChanged:      {NeedsJudgement, "have members that still hold their old initial value set (Options.Initials); or leave the initialiser as it is, and set the value in a function of the patch", runningData},
+	CodeDataChanged:      {NeedsJudgement, "have members that still hold their old initial value set (Options.Initials); or " + ownFunction, runningData},
 	CodeDataResized:      {NeedsJudgement, "keep the size; put what is new into an object of its own", "the running program keeps the object that it has; no changed function uses it"},
 	CodeKindChanged:      {NeedsJudgement, "keep the constness of the object", "the running program keeps the object where it is, with its content"},
 	CodeConstShared:      {NeedsJudgement, "keep its size, and have it overwritten where it is (mkupdate -in-place; Options.InPlace)", runningConst},

@@ -64,7 +64,11 @@ func (in *includer) initialText(ch *Change) string {
 	list := in.DataMembers(ch)
 	var parts []string
 	for i := range list[:min(len(list), shown)] {
-		parts = append(parts, strings.TrimPrefix(list[i].String(), ": "))
+		text := list[i].String()
+		if list[i].Name == "" && list[i].Offset == 0 { // the variable itself
+			_, text, _ = strings.Cut(text, ": ")
+		}
+		parts = append(parts, text)
 	}
 	if n := len(list) - shown; n > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", n))
@@ -85,6 +89,9 @@ func (in *includer) initialMembers(ch *Change, a, b *Atom) (list []InitialMember
 	align := min(in.Pre.alignOf(a), in.Post.alignOf(b), maxWord)
 	for i := range members {
 		w, ok := wordOf(a.Size, &members[i], align)
+		if at, _ := in.Post.memberAtBit(ch.Post, members[i].Offset*8); at.letter {
+			return nil, fmt.Sprintf("%s is a part of a text", ch.Name+members[i].Name)
+		}
 		if !ok {
 			return nil, fmt.Sprintf("%s is no aligned word", ch.Name+members[i].Name)
 		}

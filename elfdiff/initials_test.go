@@ -34,6 +34,8 @@ var initialsCases = []struct {
 	{name: "no function", text: "int f(void); struct { int a; int (*p)(void); } x = { 1, V };", a: "f", b: "0", want: []string{"x.p+8:8"}, plain: []string{"x+0x8+8:8"}},
 	{name: "text elsewhere", text: "char *name = V;", a: `"old"`, b: `"new"`, want: []string{"name+0:8"}, plain: []string{"name+0:8"}},
 	{name: "text", text: "char name[20] = V;", a: `"old"`, b: `"new"`, why: "name is no aligned word"},
+	{name: "long text", text: "char name[200] = V;", a: `"/bin/old"`, b: `"/bin/new"`, why: "name[5] is a part of a text"},
+	{name: "bytes", text: "typedef unsigned char u8; u8 n[4] = { 1, V, V, 4 };", a: "2", b: "3", want: []string{"n[1]+1:1", "n[2]+2:1"}, plain: []string{}, why: "what belongs together at n+0x2 is not known"},
 	{name: "much", text: "int n[400] = { [0 ... 399] = V };", a: "1", b: "2", why: "more than 255 members differ"},
 	{name: "per processor", text: "int n PUT(\".data..percpu\") = V;", a: "1", b: "2", why: "each processor has its own"},
 	{name: "another size", text: "int n[] = { 1, V };", a: "2", b: "2, 3", why: "size"},

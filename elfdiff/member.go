@@ -26,6 +26,7 @@ type memberPlace struct {
 	size   uint64 // bytes; of a bit-field all that it is in
 	signed bool   // it is a signed number
 	text   bool   // it is an array of characters
+	letter bool   // it is one of an array of characters
 	bits   bitRange
 }
 
@@ -62,6 +63,7 @@ func (o *Object) memberAtBit(id AtomID, bit uint64) (m memberPlace, ok bool) {
 func (s *typeSide) memberAtBit(typ, bit uint64) (m memberPlace, ok bool) {
 	var path strings.Builder
 	start := uint64(0) // of what is looked at, bytes
+	letter := false
 	var t resolved
 	for range maxMemberDepth {
 		if !s.resolve(&t, typ) {
@@ -74,6 +76,7 @@ func (s *typeSide) memberAtBit(typ, bit uint64) (m memberPlace, ok bool) {
 			if n := s.size(t.Offset, 0); n > 0 && n <= maxQuoted && s.isChar(typ) {
 				return memberPlace{path: path.String(), off: start, size: n, text: true}, true
 			}
+			letter = s.isChar(typ)
 			index, ok := arrayIndex(&t.Entry, size, bit/8-start)
 			if !ok {
 				return m, false
@@ -98,7 +101,7 @@ func (s *typeSide) memberAtBit(typ, bit uint64) (m memberPlace, ok bool) {
 		default:
 			enc, _ := t.Int(dwarf.AttrEncoding)
 			signed := t.Tag == dwarf.TagBaseType && (enc == encSigned || enc == encSignedChar)
-			return memberPlace{path: path.String(), off: start, size: s.size(typ, 0), signed: signed}, true
+			return memberPlace{path: path.String(), off: start, size: s.size(typ, 0), signed: signed, letter: letter}, true
 		}
 	}
 	return m, false

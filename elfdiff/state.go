@@ -50,6 +50,7 @@ func (in *includer) leftBehind(ch *Change) Finding {
 	f := in.Pre.finding(dataCode(ch), ch.Pre, why.PreOffset, "%s", why)
 	if no := in.unset[ch.Post]; no != "" {
 		f.Message += ": it can't be set: " + no
+		f.Hint = ownFunction
 	}
 	used := in.kept[ch.Post]
 	if how := in.shown[ch.Post]; f.Code == CodeConstShared && how != "" {

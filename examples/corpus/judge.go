@@ -128,7 +128,9 @@ func (j *judged) together(k *module.Kernel, opt *options) {
 	var pairs []module.Pair
 	for i := range j.Pairs {
 		v := &j.Pairs[i]
-		missing := !slices.ContainsFunc(v.Reasons, func(r reason) bool { return r.Code != string(splice.CodeNotLocated) && r.Code != string(module.CodeUndefined) })
+		missing := !slices.ContainsFunc(v.Reasons, func(r reason) bool {
+			return r.Code != string(splice.CodeNotLocated) && r.Code != string(module.CodeUndefined)
+		})
 		if v.pair.Diff != nil && (v.Outcome != elfdiff.OutcomeRefused || missing) {
 			pairs = append(pairs, v.pair)
 			all.Changed += v.Changed
