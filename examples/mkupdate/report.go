@@ -178,11 +178,7 @@ func (r *report) printModule(b *strings.Builder, term cli.Terminal) {
 		fmt.Fprintf(b, "  overwrites %s at %#x: %s verified at load, restored when it is disabled\n", term.Paint(cli.Cyan, d.Name), d.Addr, count(int(d.Size), "byte"))
 	}
 	for _, n := range r.Module.Initials {
-		pins := ""
-		if n.Pins {
-			pins = "; once it was set, the module stays loaded"
-		}
-		fmt.Fprintf(b, "  sets %s at %#x where it holds its old initial value, until it is disabled%s\n", term.Paint(cli.Cyan, n.Name), n.Addr, pins)
+		fmt.Fprintf(b, "  sets %s at %#x where it holds its old initial value, until it is disabled\n", term.Paint(cli.Cyan, n.Name), n.Addr)
 	}
 	by := map[string]int{}
 	for _, x := range r.Module.References {

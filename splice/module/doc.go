@@ -139,8 +139,8 @@
 // one step, after the transition. One that does not hold what the kernel was linked
 // with belongs to somebody, and is left alone. Before the transition is undone, what
 // was set and still stands there goes back. The kernel log says what became of each.
-// A value that leads to code or data of the module keeps it loaded from then on, since
-// somebody may have read it: it can be disabled, and not be removed.
+// A value that leads to code or data of the module pins it, since somebody may have read
+// it: it can be disabled, and not be removed.
 //
 // # Signatures
 //

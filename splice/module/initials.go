@@ -21,8 +21,8 @@ type Initial struct {
 	Name string `json:"name"` // as C has it: variable[2].mode
 	Addr uint64 `json:"addr"` // link address of the word
 	Size uint64 `json:"size"` // 1, 2, 4 or 8 bytes
-	// Pins says that its new value leads to code or data of the module: the module
-	// stays loaded once it was set.
+	// Pins says that its new value leads to code or data of the module, which is
+	// pinned by that: see [Module].Pinned.
 	Pins bool `json:"pins"`
 }
 
@@ -116,6 +116,9 @@ func (l *linker) initial(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, add
 		return
 	}
 	l.settings = append(l.settings, s)
+	if s.Pins { // also when another update replaces this one: what was set stays
+		l.pinned, l.pinnedFast = append(l.pinned, Pin{Object: l.object, Name: m.Name, Where: u.Name, Offset: m.Offset, How: "leads to the update once it is set"}), true
+	}
 }
 
 // linkedWord is what the image has there. Addresses in it are as KASLR moves them.
@@ -185,8 +188,7 @@ const (
 	settingDone  = 33
 	settingFlags = 34
 
-	flagPins     = 1
-	flagReadOnly = 2
+	flagReadOnly = 1
 )
 
 // settingTable writes the rows, and one of zeros behind them.
@@ -203,9 +205,6 @@ func (b *builder) settingTable() uint64 {
 		b.word(d, at+settingOld, &s.old)
 		b.word(d, at+settingNew, &s.new)
 		d.data[at+settingBytes] = byte(s.Size)
-		if s.Pins {
-			d.data[at+settingFlags] |= flagPins
-		}
 		if s.readOnly {
 			d.data[at+settingFlags] |= flagReadOnly
 		}

@@ -117,7 +117,6 @@ func (b *builder) logSetting(a *asm) {
 	a.emit(0x45, 0x85, 0xe4)           // test %r12d,%r12d
 	a.jump(0x75, "log")                // jne log
 	a.emit(0xc6, 0x43, settingDone, 1) // movb $1,done(%rbx)
-	b.holdFor(a)
 	format(setFormat)
 	a.jump(0xeb, "log") // jmp log
 	a.label("other")
@@ -134,20 +133,4 @@ func (b *builder) logSetting(a *asm) {
 	a.emit(0xe9)                                                     // jmp row
 	back := int64(a.labels[a.scope+"row"]) - int64(a.len()) - 4
 	a.emit(byte(back), byte(back>>8), byte(back>>16), byte(back>>24))
-}
-
-// holdFor keeps the module loaded where the value in the row that was set leads to it:
-// who has read it may use it at any time.
-func (b *builder) holdFor(a *asm) {
-	for i := range b.settings {
-		if !b.settings[i].Pins {
-			continue
-		}
-		a.emit(0xf6, 0x43, settingFlags, flagPins)                          // testb $pins,flags(%rbx)
-		a.jump(0x74, "free")                                                // je free
-		a.imm(elf.R_X86_64_32S, b.thisModule().anchor, 0, 0x48, 0xc7, 0xc7) // mov $__this_module,%rdi
-		b.call(a, "__module_get")
-		a.label("free")
-		return
-	}
 }
