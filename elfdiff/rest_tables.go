@@ -145,9 +145,14 @@ func (j *judge) sameOrc(ch *Change, a, b []orcRowOf) bool {
 	}
 	size := [2]int64{int64(j.Pre.Atoms[ch.Pre].Size), int64(j.Post.Atoms[ch.Post].Size)}
 	for i := range a {
-		behind := a[i].off >= size[0] && b[i].off >= size[1]
+		if !bytes.Equal(a[i].row, b[i].row) || a[i].field != b[i].field {
+			return false
+		}
 		at := interior{ch.Pre, ch.Post, a[i].off, b[i].off}
-		if !bytes.Equal(a[i].row, b[i].row) || a[i].field != b[i].field || !behind && !j.c.corresponds(&at) && !j.c.between(&at) {
+		if behind := a[i].off - size[0]; behind >= 0 && behind == b[i].off-size[1] {
+			continue
+		}
+		if !j.c.corresponds(&at) && !j.c.between(&at) {
 			return false
 		}
 	}
