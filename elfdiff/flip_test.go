@@ -329,6 +329,6 @@ func TestFlipsOfCorpus(t *testing.T) {
 				objects++
 			}
 		}
+		t.Logf("up to %s: %d objects, flips %v; %d in padding, %d that mean a literal alike", c.name, objects, asked, padding, alike)
 	}
-	t.Logf("%d objects, flips %v; %d in padding, %d that mean a literal alike", objects, asked, padding, alike)
 }
