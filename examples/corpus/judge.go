@@ -112,8 +112,8 @@ func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *option
 	}
 	m, err := module.Build(k, module.Options{Name: moduleName(p.Source), Description: p.Source, Probes: opt.probes, Accept: opt.accept}, v.pair)
 	if err != nil {
-		v.Outcome = elfdiff.OutcomeRefused
 		v.Reasons = append(v.Reasons, refusals(err)...)
+		v.Outcome = outcomeOf(v.Reasons)
 		return v, nil
 	}
 	v.module, v.Replaced = m, len(m.Functions)
@@ -138,7 +138,8 @@ func (j *judged) together(k *module.Kernel, opt *options) {
 	}
 	m, err := module.Build(k, module.Options{Name: "fix_all", Description: fmt.Sprintf("%d objects", len(pairs)), Probes: true, Accept: opt.accept}, pairs...)
 	if err != nil {
-		all.Outcome, all.Reasons = elfdiff.OutcomeRefused, refusals(err)
+		all.Reasons = refusals(err)
+		all.Outcome = outcomeOf(all.Reasons)
 	} else {
 		all.module, all.Replaced = m, len(m.Functions)
 	}
@@ -156,6 +157,15 @@ func moduleName(source string) string {
 		return '_'
 	}, strings.TrimSuffix(source, ".c"))
 	return name[max(0, len(name)-55):]
+}
+
+// outcomeOf sums up why no module was made: when a person can accept every reason, that
+// is what it needs.
+func outcomeOf(why []reason) elfdiff.Outcome {
+	if slices.ContainsFunc(why, func(r reason) bool { return r.Severity == elfdiff.Refused.String() }) {
+		return elfdiff.OutcomeRefused
+	}
+	return elfdiff.OutcomeJudge
 }
 
 func reasonOf(f *elfdiff.Finding) reason {
@@ -199,6 +209,17 @@ func (j *judged) count() int {
 	return n
 }
 
+// pinned counts the modules whose addresses others may keep.
+func (j *judged) pinned() int {
+	n := 0
+	for i := range j.Pairs {
+		if m := j.Pairs[i].module; m != nil && m.Pinned {
+			n++
+		}
+	}
+	return n
+}
+
 // print writes a stage for people: a line for each pair that is not simply
 // carried, and the counts.
 func (j *judged) print(w io.Writer, all bool) {
@@ -223,6 +244,9 @@ func (j *judged) print(w io.Writer, all bool) {
 		}
 	}
 	fmt.Fprintln(w)
+	if n := j.pinned(); n > 0 {
+		fmt.Fprintf(w, "%d of the modules can be disabled, but not removed\n", n)
+	}
 	if j.Loaded != nil {
 		bad := 0
 		for _, l := range j.Loaded {
@@ -231,7 +255,7 @@ func (j *judged) print(w io.Writer, all bool) {
 				fmt.Fprintf(w, "not loaded: %s: %s\n", l.Source, l.Err)
 			}
 		}
-		fmt.Fprintf(w, "%d of %d modules loaded, took effect, and were removed\n", len(j.Loaded)-bad, len(j.Loaded))
+		fmt.Fprintf(w, "%d of %d modules loaded, took effect, and were disabled, and removed unless they are pinned\n", len(j.Loaded)-bad, len(j.Loaded))
 	}
 	codes := slices.SortedFunc(maps.Keys(j.Codes), func(a, b string) int {
 		return cmp.Or(cmp.Compare(j.Codes[b], j.Codes[a]), strings.Compare(a, b))
