@@ -36,6 +36,11 @@
 // Of anything else a copy is as good. For a kernel, the same is asked of all that is new:
 // see [Diff.Kept].
 //
+// Static variables whose names are numbers are paired by debug information, by the
+// functions that use them, and by what these do with them; the number decides nothing.
+// What is paired by use alone has to be borne out by code that is the same, else it is
+// [CodeAmbiguousStatic]. Common symbols are variables.
+//
 // # Cost
 //
 // Time and memory grow with the size of the objects, whatever the number of

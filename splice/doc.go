@@ -24,6 +24,19 @@
 // four times the bytes of the file, and 1 MiB, in memory; see [Linker.Size] for what
 // the target needs.
 //
+// # What shares an address
+//
+// A redirection is of an address: of all functions that a linker put there (identical
+// code folding), and of all names that lead there (aliases, and weak functions that
+// another definition replaced). [Build] refuses it where post wants one of them
+// otherwise ([CodeSharedAddress]): by the matches of all parts, and by the symbols of
+// run. In a program that was stripped, functions of objects that are not part of the
+// update are not seen.
+//
+// Objects that stay have the alignment of pre. What new code assumes beyond it is
+// checked at the address that run has ([CodeAlignment]), but not what it assumes of
+// another object's data through a register.
+//
 // # Trust
 //
 // An update is code: whoever makes one decides what the target runs. Building
