@@ -25,17 +25,20 @@ func (p *Part) Defined() []*Refusal {
 }
 
 func (p *Part) defined(list []*Refusal, a *elfdiff.Atom, module int) []*Refusal {
+	home := p.Diff.Post.File.Sections[a.Section]
+	if home.Flags&elf.SHF_GROUP != 0 && a.Kind != elfdiff.Data && a.Kind != elfdiff.TLS {
+		return list // of C++, where all definitions are the same (ISO C++, basic.def.odr)
+	}
 	for _, i := range a.Symbols {
 		s := p.Diff.Post.Symbol(i)
 		if s.Bind() == elf.STB_LOCAL || a.Kind == elfdiff.Func && !isWeak(s) {
 			continue
 		}
-		section := p.Diff.Post.File.Sections[a.Section].Name
 		switch there, all := p.global(s.Name, module); {
 		case there:
-			list = append(list, Refuse(CodeDefined, s.Name, section, 0, "it is new in post, and the running program has it from another object"))
+			list = append(list, Refuse(CodeDefined, s.Name, home.Name, 0, "it is new in post, and the running program has it from another object"))
 		case !all && p.Diff.Post.IsCommon(a):
-			list = append(list, Refuse(CodeDefined, s.Name, section, 0, "it is a common symbol, and the running program has no symbols that tell whether another object defines it"))
+			list = append(list, Refuse(CodeDefined, s.Name, home.Name, 0, "it is a common symbol, and the running program has no symbols that tell whether another object defines it"))
 		}
 	}
 	return list
