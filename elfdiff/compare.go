@@ -91,8 +91,10 @@ type judge struct {
 	reported map[Finding]bool
 	accept   []Code
 	unnamed  map[string]bool // sections that a rest was reported of
-	updates  bool            // Options.InPlace
-	sets     bool            // Options.Initials
+	// usedTexts are the pieces of code that entries of tables bring along.
+	usedTexts map[*Object]map[AtomID][]span
+	updates   bool // Options.InPlace
+	sets      bool // Options.Initials
 }
 
 // pairs compares all twins.

@@ -15,7 +15,13 @@ func (j *judge) unowned(list []rest, o *Object, s *elfobj.Section) []rest {
 	for _, a := range o.SectionAtoms(s.Index) {
 		switch rule := entryRuleOf(s.Name); {
 		case s.Name == altReplacement:
-			list = o.unusedText(list, a)
+			if j.usedTexts == nil {
+				j.usedTexts = map[*Object]map[AtomID][]span{}
+			}
+			if j.usedTexts[o] == nil {
+				j.usedTexts[o] = o.usedText()
+			}
+			list = unusedText(list, a, j.usedTexts[o][a.ID])
 		case s.Name == orcRows:
 			if len(o.indexEntries().orc) == 0 {
 				list = append(list, restOf(a, 0, a.Size))
@@ -57,18 +63,24 @@ func byRefs(list []rest, a *Atom) []rest {
 	return list
 }
 
-// unusedText appends the code for alternatives that no entry brings along.
-func (o *Object) unusedText(list []rest, a *Atom) []rest {
-	var used []span
+// usedText maps the sections of code for alternatives to the pieces that entries
+// bring along.
+func (o *Object) usedText() map[AtomID][]span {
+	used := map[AtomID][]span{}
 	x := o.indexEntries()
 	for i := range x.entries {
 		e := &x.entries[i]
 		for k := range e.refs {
-			if t, lo, hi, ok := o.textOf(e, &e.refs[k]); ok && t == a {
-				used = append(used, span{int32(lo), int32(hi)})
+			if t, lo, hi, ok := o.textOf(e, &e.refs[k]); ok {
+				used[t.ID] = append(used[t.ID], span{int32(lo), int32(hi)})
 			}
 		}
 	}
+	return used
+}
+
+// unusedText appends the code for alternatives that no entry brings along.
+func unusedText(list []rest, a *Atom, used []span) []rest {
 	slices.SortFunc(used, func(x, y span) int { return cmp.Compare(x.lo, y.lo) })
 	end := int32(0)
 	for _, u := range append(used, span{int32(a.Size), int32(a.Size)}) {
