@@ -19,7 +19,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -118,5 +117,3 @@ func self(opt *options, more ...string) (*exec.Cmd, error) {
 	}
 	return exec.Command(name, append(args, more...)...), nil
 }
-
-var errFailed = errors.New("it failed")

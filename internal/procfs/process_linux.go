@@ -188,3 +188,11 @@ func (id ID) Check() error {
 func (id ID) String() string {
 	return fmt.Sprintf("pid %d (started at tick %d)", id.PID, id.Start)
 }
+
+// ReadTaskCall reads where a thread waits in the kernel, from
+// /proc/PID/task/TID/syscall (proc_pid_syscall(5)). ok is false when it runs, and
+// when the kernel does not tell.
+func ReadTaskCall(pid, tid int) (c TaskCall, ok bool, err error) {
+	c, err = parsed(taskPath(pid, tid, "syscall"), parseTaskCall)
+	return c, c.SP != 0, err
+}

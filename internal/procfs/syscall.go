@@ -13,14 +13,6 @@ type TaskCall struct {
 
 var errBadCall = errors.New("neither a system call nor -1")
 
-// ReadTaskCall reads where a thread waits in the kernel, from
-// /proc/PID/task/TID/syscall (proc_pid_syscall(5)). ok is false when it runs, and
-// when the kernel does not tell.
-func ReadTaskCall(pid, tid int) (c TaskCall, ok bool, err error) {
-	c, err = parsed(taskPath(pid, tid, "syscall"), parseTaskCall)
-	return c, c.SP != 0, err
-}
-
 // parseTaskCall parses "running", "-1 SP PC", or "NR ARG... SP PC" with six
 // arguments.
 func parseTaskCall(b []byte) (TaskCall, error) {
