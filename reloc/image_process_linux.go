@@ -2,7 +2,6 @@ package reloc
 
 import (
 	"debug/elf"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -122,37 +121,6 @@ func (p *processOpener) moduleAt(m *procfs.Mapping) *loaded {
 		}
 	}
 	return &loaded{mod: Module{Name: filepath.Base(m.Path), Path: m.Path, Bias: bias, End: hi + bias}, progs: progs, mem: p.mem}
-}
-
-// readProgs reads the program headers of an ELF file that is mapped at addr
-// (gABI "ELF Header", "Program Header"); nil when there is no such file.
-func readProgs(mem Memory, addr uint64) []elfobj.Prog {
-	const ehdr, phdr = 64, 56
-	var h [ehdr]byte
-	if mem.ReadAddr(h[:], addr) != nil || string(h[:4]) != elf.ELFMAG || h[4] != byte(elf.ELFCLASS64) {
-		return nil
-	}
-	le := binary.LittleEndian
-	if t := elf.Type(le.Uint16(h[16:])); t != elf.ET_EXEC && t != elf.ET_DYN {
-		return nil
-	}
-	off, size, n := le.Uint64(h[32:]), le.Uint16(h[54:]), int(le.Uint16(h[56:]))
-	if size != phdr {
-		return nil
-	}
-	b := make([]byte, n*phdr)
-	if mem.ReadAddr(b, addr+off) != nil {
-		return nil
-	}
-	progs := make([]elfobj.Prog, n)
-	for i := range progs {
-		e := b[i*phdr:]
-		progs[i] = elfobj.Prog{
-			Type: elf.ProgType(le.Uint32(e)), Flags: elf.ProgFlag(le.Uint32(e[4:])), Off: le.Uint64(e[8:]), Vaddr: le.Uint64(e[16:]),
-			Paddr: le.Uint64(e[24:]), Filesz: le.Uint64(e[32:]), Memsz: le.Uint64(e[40:]), Align: le.Uint64(e[48:]),
-		}
-	}
-	return progs
 }
 
 // add opens the module's file and reads its symbols.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
 // ErrNoModule is the error of [ReadModule] for memory that holds no ELF file.
@@ -47,6 +49,37 @@ func loadedAt(mem Memory, start uint64) *loaded {
 	}
 	bias := start - lo&^modulePageMask
 	return &loaded{mod: Module{Bias: bias, Start: lo + bias, End: hi + bias}, progs: progs, mem: mem}
+}
+
+// readProgs reads the program headers of an ELF file that is mapped at addr
+// (gABI "ELF Header", "Program Header"); nil when there is no such file.
+func readProgs(mem Memory, addr uint64) []elfobj.Prog {
+	const ehdr, phdr = 64, 56
+	var h [ehdr]byte
+	if mem.ReadAddr(h[:], addr) != nil || string(h[:4]) != elf.ELFMAG || h[4] != byte(elf.ELFCLASS64) {
+		return nil
+	}
+	le := binary.LittleEndian
+	if t := elf.Type(le.Uint16(h[16:])); t != elf.ET_EXEC && t != elf.ET_DYN {
+		return nil
+	}
+	off, size, n := le.Uint64(h[32:]), le.Uint16(h[54:]), int(le.Uint16(h[56:]))
+	if size != phdr {
+		return nil
+	}
+	b := make([]byte, n*phdr)
+	if mem.ReadAddr(b, addr+off) != nil {
+		return nil
+	}
+	progs := make([]elfobj.Prog, n)
+	for i := range progs {
+		e := b[i*phdr:]
+		progs[i] = elfobj.Prog{
+			Type: elf.ProgType(le.Uint32(e)), Flags: elf.ProgFlag(le.Uint32(e[4:])), Off: le.Uint64(e[8:]), Vaddr: le.Uint64(e[16:]),
+			Paddr: le.Uint64(e[24:]), Filesz: le.Uint64(e[32:]), Memsz: le.Uint64(e[40:]), Align: le.Uint64(e[48:]),
+		}
+	}
+	return progs
 }
 
 // ownTables gives the modules of an image that was not opened here the tables that
