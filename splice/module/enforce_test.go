@@ -41,7 +41,7 @@ func testEnforce(t *testing.T, b *bench, m *vm.Machine) {
 		t.Helper()
 		err := m.Load(ctx, image, "")
 		if want == nil && err == nil {
-			err = errors.Join(settle(ctx, m, plain.Name), shows(ctx, m, "/proc/cmdline", "patched", true), unload(ctx, m, plain.Name))
+			err = errors.Join(settle(ctx, m, plain.Name), shows(ctx, m, "/proc/cmdline", "patched", true), unload(ctx, m, plain))
 		}
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", what, err, want)
@@ -110,7 +110,7 @@ extern struct key *secondary_trusted_keys;`,
 	}
 `)...)
 	apply(t, m, mod)
-	if err := errors.Join(shows(t.Context(), m, "/proc/version", "enrolled 0", true), unload(t.Context(), m, mod.Name)); err != nil {
+	if err := errors.Join(shows(t.Context(), m, "/proc/version", "enrolled 0", true), unload(t.Context(), m, mod)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -199,14 +200,25 @@ func settle(ctx context.Context, m *vm.Machine, name string) error {
 	return m.WaitFile(ctx, livepatch+name+"/transition", "0")
 }
 
-// unload disables a livepatch and removes its module.
-func unload(ctx context.Context, m *vm.Machine, name string) error {
+// unload disables an update, and removes its module, or is refused that when it is
+// pinned.
+func unload(ctx context.Context, m *vm.Machine, mod *module.Module) error {
+	return remove(ctx, m, mod.Name, mod.Pinned)
+}
+
+func remove(ctx context.Context, m *vm.Machine, name string, pinned bool) error {
 	if err := m.WriteFile(ctx, livepatch+name+"/enabled", []byte("0")); err != nil {
 		return err
 	}
 	for deadline := time.Now().Add(patience); ; {
+		_, enabled := m.ReadFile(ctx, livepatch+name+"/enabled")
 		err := m.Unload(ctx, name)
-		if err == nil || time.Now().After(deadline) {
+		switch {
+		case err == nil && pinned:
+			return fmt.Errorf("%s is pinned, and was removed", name)
+		case err == nil, pinned && enabled != nil && errors.Is(err, syscall.EBUSY):
+			return nil
+		case time.Now().After(deadline):
 			return err
 		}
 		time.Sleep(50 * time.Millisecond)

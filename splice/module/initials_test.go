@@ -66,7 +66,7 @@ func TestInitials(t *testing.T) {
 	g.holds(size, "2097152")
 	g.holds(soft, "4711")
 	g.holds(hard, "4711") // which shows the other variable now
-	if err := unload(t.Context(), m, mod.Name); err != nil {
+	if err := unload(t.Context(), m, mod); err != nil {
 		t.Fatal(err)
 	}
 	g.holds(size, "1048576")
@@ -84,7 +84,7 @@ func TestInitials(t *testing.T) {
 	g.holds(soft, "12345")
 	g.holds(size, "2097152")
 	g.write(size, "4194304") // while it is active
-	if err := unload(t.Context(), m, mod.Name); err != nil {
+	if err := unload(t.Context(), m, mod); err != nil {
 		t.Fatal(err)
 	}
 	g.logged("fix_pipe: pipe_max_size was changed since it was set, and is left alone", true)

@@ -100,7 +100,7 @@ func testJumpEffect(t *testing.T, b *bench, m *vm.Machine) {
 			t.Fatal(err)
 		}
 		apply(t, m, mod)
-		if err := errors.Join(active(ctx, true), unload(ctx, m, mod.Name), active(ctx, false)); err != nil {
+		if err := errors.Join(active(ctx, true), unload(ctx, m, mod), active(ctx, false)); err != nil {
 			t.Fatal(err)
 		}
 		if i == 1 {
@@ -130,7 +130,7 @@ static int tracing_clock_show(struct seq_file *m, void *v)
 	src.edits = append(src.edits[:1:1], more[0].edits...)
 	mod := b.build(t, module.Options{Name: "fix_jump_callbacks"}, src)
 	apply(t, m, mod)
-	err := errors.Join(shows(ctx, m, clock, "<", true), unload(ctx, m, mod.Name), shows(ctx, m, clock, "<", false), logs(ctx, m, "gosplice: clocks at stage 11"))
+	err := errors.Join(shows(ctx, m, clock, "<", true), unload(ctx, m, mod), shows(ctx, m, clock, "<", false), logs(ctx, m, "gosplice: clocks at stage 11"))
 	if err != nil {
 		t.Error(err)
 	}
@@ -162,12 +162,12 @@ func testJumpCumulative(t *testing.T, b *bench, m *vm.Machine) {
 	}
 	apply(t, m, second)
 	err := errors.Join(shows(ctx, m, clock, "{", true), shows(ctx, m, list, "nonsym-offset", false), m.Unload(ctx, first.Name),
-		shows(ctx, m, clock, "{", true), unload(ctx, m, second.Name), shows(ctx, m, clock, "{", false), shows(ctx, m, clock, "<", false))
+		shows(ctx, m, clock, "{", true), unload(ctx, m, second), shows(ctx, m, clock, "{", false), shows(ctx, m, clock, "<", false))
 	if err != nil {
 		t.Fatal(err)
 	}
 	apply(t, m, first) // what is there is the kernel's own again
-	if err := errors.Join(shows(ctx, m, clock, "<", true), unload(ctx, m, first.Name), shows(ctx, m, clock, "<", false)); err != nil {
+	if err := errors.Join(shows(ctx, m, clock, "<", true), unload(ctx, m, first), shows(ctx, m, clock, "<", false)); err != nil {
 		t.Error(err)
 	}
 }
@@ -250,7 +250,7 @@ func testJumpBusy(t *testing.T, b *bench, m *vm.Machine) {
 	}
 	end()
 	apply(t, m, mod)
-	err = errors.Join(shows(ctx, m, clock, "<", true), unload(ctx, m, mod.Name), shows(ctx, m, clock, "<", false))
+	err = errors.Join(shows(ctx, m, clock, "<", true), unload(ctx, m, mod), shows(ctx, m, clock, "<", false))
 	if err != nil {
 		t.Error(err)
 	}
@@ -312,7 +312,7 @@ static int version_proc_show(`,
 	if err := m.Unload(ctx, mod.Name); err == nil {
 		t.Fatal("the module is gone, and a jump leads to it")
 	}
-	err = errors.Join(shows(ctx, m, "/proc/version", "probe 0", true), shows(ctx, m, clock, "<", true), unload(ctx, m, other.Name))
+	err = errors.Join(shows(ctx, m, "/proc/version", "probe 0", true), shows(ctx, m, clock, "<", true), unload(ctx, m, other))
 	if err != nil {
 		t.Error(err)
 	}

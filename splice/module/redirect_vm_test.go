@@ -39,7 +39,7 @@ func TestRedirected(t *testing.T) {
 			defer run.Close()
 			checkRedirect(t, pair.Diff.Pre, run, reloc.Matched, reloc.Mismatch)
 			checkRedirect(t, pair.Diff.Post, run, reloc.Mismatch, reloc.Matched)
-			if err := unload(t.Context(), m, mod.Name); err != nil {
+			if err := unload(t.Context(), m, mod); err != nil {
 				t.Fatal(err)
 			}
 		})

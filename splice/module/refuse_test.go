@@ -48,7 +48,7 @@ func testProof(t *testing.T, b *bench, m *vm.Machine) {
 		}
 	}
 	apply(t, m, mod) // and now it fits
-	if err := unload(ctx, m, mod.Name); err != nil {
+	if err := unload(ctx, m, mod); err != nil {
 		t.Error(err)
 	}
 }

@@ -44,7 +44,7 @@ func TestSetups(t *testing.T) {
 				shows(t.Context(), m, "/proc/version", "fault caught", true),
 				shows(t.Context(), m, "/proc/meminfo", "MemAll:", true),
 				shows(t.Context(), m, clock, "<", true),
-				unload(t.Context(), m, mod.Name),
+				unload(t.Context(), m, mod),
 				shows(t.Context(), m, clock, "<", false),
 				shows(t.Context(), m, "/proc/meminfo", "MemAll:", false))
 			if err != nil {

@@ -36,7 +36,7 @@ func testSoak(t *testing.T, b *bench, m *vm.Machine) {
 		apply(t, m, mod)
 		err := errors.Join(m.Modprobe(t.Context(), "8021q", ""),
 			shows(t.Context(), m, "/proc/cmdline", "patched", true), shows(t.Context(), m, vlanConfig, "patched", true),
-			unload(t.Context(), m, mod.Name), shows(t.Context(), m, vlanConfig, "patched", false), m.Unload(t.Context(), "8021q"))
+			unload(t.Context(), m, mod), shows(t.Context(), m, vlanConfig, "patched", false), m.Unload(t.Context(), "8021q"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -50,7 +50,7 @@ func testStaticLocal(t *testing.T, b *bench, m *vm.Machine) {
 	if err := shows(t.Context(), m, path, strings.ToUpper(string(before)), true); err != nil {
 		t.Error(err)
 	}
-	if err := unload(t.Context(), m, mod.Name); err != nil {
+	if err := unload(t.Context(), m, mod); err != nil {
 		t.Fatal(err)
 	}
 	if err := shows(t.Context(), m, path, string(before), true); err != nil {
@@ -83,7 +83,7 @@ func testInPlace(t *testing.T, b *bench, m *vm.Machine) {
 	if err := shows(t.Context(), m, path, strings.ToUpper(string(before)), true); err != nil {
 		t.Error(err)
 	}
-	if err := unload(t.Context(), m, mod.Name); err != nil {
+	if err := unload(t.Context(), m, mod); err != nil {
 		t.Fatal(err)
 	}
 	if err := shows(t.Context(), m, path, string(before), true); err != nil {
@@ -113,7 +113,7 @@ func testSyscall(t *testing.T, b *bench, m *vm.Machine) {
 	machine("x86_64")
 	apply(t, m, mod)
 	machine("patched")
-	if err := unload(t.Context(), m, mod.Name); err != nil {
+	if err := unload(t.Context(), m, mod); err != nil {
 		t.Fatal(err)
 	}
 	machine("x86_64")
@@ -132,7 +132,7 @@ func testCumulative(t *testing.T, b *bench, m *vm.Machine) {
 		shows(t.Context(), m, "/proc/version", "one", false),
 		shows(t.Context(), m, "/proc/version", "two", true),
 		m.Unload(t.Context(), first.Name),
-		unload(t.Context(), m, second.Name),
+		unload(t.Context(), m, second),
 		shows(t.Context(), m, "/proc/version", "two", false))
 	if err != nil {
 		t.Error(err)
@@ -159,7 +159,7 @@ static void (*p3)(struct klp_object *) __used __section(".kpatch.callbacks.post_
 	if err := shows(t.Context(), m, "/sys/devices/system/cpu/online", "probed", true); err != nil {
 		t.Error(err)
 	}
-	if err := unload(t.Context(), m, mod.Name); err != nil {
+	if err := unload(t.Context(), m, mod); err != nil {
 		t.Fatal(err)
 	}
 	log, err := m.Log(t.Context())

@@ -49,11 +49,11 @@ func TestStuckTransition(t *testing.T) {
 	if err := stays(ctx, m, thread.Name, 25*time.Second); err != nil { // livepatch's signals come after 15 s
 		t.Error(err)
 	}
-	if err := unload(ctx, m, thread.Name); err != nil {
+	if err := unload(ctx, m, thread); err != nil {
 		t.Errorf("taken back: %v", err)
 	}
 	apply(t, m, b.build(t, module.Options{Name: "fix_other", Tasks: tasks}, greeting...))
-	if err := unload(ctx, m, "fix_other"); err != nil {
+	if err := remove(ctx, m, "fix_other", false); err != nil {
 		t.Error(err)
 	}
 }

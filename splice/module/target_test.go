@@ -122,12 +122,12 @@ func testReload(t *testing.T, b *bench, m *vm.Machine) {
 	if err := m.Modprobe(ctx, "8021q", ""); err != nil {
 		t.Fatal(err)
 	}
-	err := errors.Join(unload(ctx, m, mod.Name), shows(ctx, m, vlanConfig, "patched", false))
+	err := errors.Join(unload(ctx, m, mod), shows(ctx, m, vlanConfig, "patched", false))
 	if err != nil {
 		t.Fatal(err)
 	}
 	apply(t, m, mod)
-	err = errors.Join(shows(ctx, m, vlanConfig, "patched", true), unload(ctx, m, mod.Name), shows(ctx, m, vlanConfig, "patched", false))
+	err = errors.Join(shows(ctx, m, vlanConfig, "patched", true), unload(ctx, m, mod), shows(ctx, m, vlanConfig, "patched", false))
 	if err != nil {
 		t.Error(err)
 	}
@@ -166,7 +166,7 @@ static int vlan_ioctl_handler(struct net *net, void __user *arg)
 		t.Fatal(err)
 	}
 	apply(t, m, mod)
-	err := errors.Join(state(true), m.Unload(ctx, "zram"), m.Modprobe(ctx, "zram", ""), state(true), unload(ctx, m, mod.Name), state(false))
+	err := errors.Join(state(true), m.Unload(ctx, "zram"), m.Modprobe(ctx, "zram", ""), state(true), unload(ctx, m, mod), state(false))
 	if err != nil {
 		t.Error(err)
 	}
@@ -210,7 +210,7 @@ func testOtherModule(t *testing.T, b *bench, m *vm.Machine) {
 		if err := m.Load(ctx, bad, ""); !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: the module says %v, want EINVAL and %q", c.name, err, c.says)
 		}
-		err := errors.Join(m.Modprobe(ctx, "8021q", ""), shows(ctx, m, vlanConfig, "patched", true), unload(ctx, m, mod.Name), m.Unload(ctx, "8021q"))
+		err := errors.Join(m.Modprobe(ctx, "8021q", ""), shows(ctx, m, vlanConfig, "patched", true), unload(ctx, m, mod), m.Unload(ctx, "8021q"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -64,7 +64,7 @@ func (p *patch) test(t *testing.T, b *bench, m *vm.Machine) {
 	if log, err := m.Log(ctx); err != nil || !slices.ContainsFunc(log, func(r vm.Record) bool { return strings.Contains(r.Text, p.logged) }) {
 		t.Errorf("the log does not say %q, %v", p.logged, err)
 	}
-	if err := unload(ctx, m, mod.Name); err != nil {
+	if err := unload(ctx, m, mod); err != nil {
 		t.Fatal(err)
 	}
 	if err := shows(ctx, m, p.path, p.want, p.not); err != nil {
