@@ -22,6 +22,7 @@ var pastRules = []pastRule{
 	{".init.", CodeInitCode, "it is for the start, and its memory is freed after it"},
 	{".head.text", CodeInitCode, "it is for the start"},
 	{".exit.", CodeExitCode, "it is for the removal of a module"},
+	{".exitcall", CodeExitCode, "it is for the removal of a module"},
 	{".x86_cpu_dev.init", CodeInitCode, "it is a list that the start goes through"},
 	{"__earlycon_table", CodeInitCode, "it is a list that the start goes through"},
 	{".lsm_info.init", CodeInitCode, "it is a list that the start goes through"},

@@ -113,10 +113,29 @@ func (o *Object) orcByFunction() map[AtomID][]orcRowOf {
 			}
 		})
 	}
-	for _, rows := range m {
-		slices.SortStableFunc(rows, func(a, b orcRowOf) int { return cmp.Compare(a.off, b.off) })
+	sections := map[elfobj.SectionIndex]*orcTable{}
+	for id, a := range o.Functions() {
+		slices.SortStableFunc(m[id], func(a, b orcRowOf) int { return cmp.Compare(a.off, b.off) })
+		sections[a.Section] = &orcTable{}
+	}
+	o.orcTables(sections)
+	for id, a := range o.Functions() {
+		m[id] = sections[a.Section].fromStart(m[id], a)
 	}
 	return m
+}
+
+// fromStart puts the row that holds where a function starts in front of its own. It has
+// none there when the code in front of it ends with the same one.
+func (t *orcTable) fromStart(own []orcRowOf, a *Atom) []orcRowOf {
+	if len(own) > 0 && own[0].off <= 0 {
+		return own
+	}
+	holds := t.within(a.Offset, a.End())
+	if len(holds) == 0 || holds[0].off != 0 {
+		return own
+	}
+	return append([]orcRowOf{{0, relPC32, holds[0].row}}, own...)
 }
 
 // unwinds compares the rows for unwinding about functions that are the same:
@@ -142,6 +161,9 @@ func (j *judge) unwinds() {
 
 func (j *judge) unwindDiffers(ch *Change, table string) {
 	f := j.Post.finding(CodeTableDiffers, ch.Post, 0, "what %s says about it differs, and its code does not", table)
+	if j.past(j.Post, ch.Post) != nil { // nothing runs it any more
+		f.Severity, f.Accept = Ignored, ""
+	}
 	j.report(f)
 }
 
@@ -151,24 +173,40 @@ func (j *judge) shifted(ch *Change) bool {
 	return slices.ContainsFunc(ch.Incidental, func(r Reason) bool { return r.Code == ReasonPadding || r.Code == ReasonJump })
 }
 
+// sameOrc compares the rows about a function. Those about the padding behind it are
+// there only where no other function follows at once, and are compared where both sides
+// have them.
 func (j *judge) sameOrc(ch *Change, a, b []orcRowOf) bool {
-	if len(a) != len(b) {
+	size := [2]int64{int64(j.Pre.Atoms[ch.Pre].Size), int64(j.Post.Atoms[ch.Post].Size)}
+	inside := [2]int{rowsWithin(a, size[0]), rowsWithin(b, size[1])}
+	if inside[0] != inside[1] {
 		return false
 	}
-	size := [2]int64{int64(j.Pre.Atoms[ch.Pre].Size), int64(j.Post.Atoms[ch.Post].Size)}
+	if len(a) != len(b) {
+		a, b = a[:inside[0]], b[:inside[1]]
+	}
 	for i := range a {
 		if !bytes.Equal(a[i].row, b[i].row) || a[i].field != b[i].field {
 			return false
 		}
-		at := interior{ch.Pre, ch.Post, a[i].off, b[i].off}
-		if behind := a[i].off - size[0]; behind >= 0 && behind == b[i].off-size[1] {
+		if i >= inside[0] {
+			if a[i].off-size[0] != b[i].off-size[1] {
+				return false
+			}
 			continue
 		}
+		at := interior{ch.Pre, ch.Post, a[i].off, b[i].off}
 		if !j.c.corresponds(&at) && !j.c.between(&at) {
 			return false
 		}
 	}
 	return true
+}
+
+// rowsWithin counts the rows, which are in order, about a function of a size.
+func rowsWithin(rows []orcRowOf, size int64) int {
+	n, _ := slices.BinarySearchFunc(rows, size, func(r orcRowOf, size int64) int { return cmp.Compare(r.off, size) })
+	return n
 }
 
 // records maps functions to the records of .eh_frame about them.
