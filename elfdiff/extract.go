@@ -241,12 +241,28 @@ func (x *extraction) define(a *Atom, sec elfobj.SectionIndex, off uint64) {
 	}
 }
 
+// startOf returns the symbol at the start of a function. One without a name starts
+// behind the islands that stand before it, where its section's symbol does not.
+func (x *extraction) startOf(a *Atom) elfobj.SymbolIndex {
+	h := &x.home[a.ID]
+	if h.off != 0 && x.b.Symbol(h.symbol).Type() == elf.STT_SECTION {
+		h.symbol = x.within(h, 0, symbolType(a))
+	}
+	return h.symbol
+}
+
+// within adds a local symbol for a place in what was laid out.
+func (x *extraction) within(h *placed, off uint64, t elf.SymType) elfobj.SymbolIndex {
+	name := fmt.Sprintf(".Lat%d+%#x", h.sec, h.off+off)
+	return x.add(elfobj.Symbol{Name: name, Info: elf.ST_INFO(elf.STB_LOCAL, t), Section: h.sec, Value: h.off + off})
+}
+
 // finish lists the replacements and renumbers everything.
 func (x *extraction) finish() (*Extracted, error) {
 	out := &Extracted{}
 	for _, ch := range x.Functions {
 		if a := x.Post.Atom(ch.Post); ch.Status == Changed && x.included[ch.Post] && a.Owner == NoAtom && !x.byCallers[ch.Post] {
-			out.Replacements = append(out.Replacements, Replacement{Name: ch.Name, Pre: ch.Pre, New: x.home[ch.Post].symbol})
+			out.Replacements = append(out.Replacements, Replacement{Name: ch.Name, Pre: ch.Pre, New: x.startOf(a)})
 		}
 	}
 	final := x.renumbering()

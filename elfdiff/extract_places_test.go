@@ -1,0 +1,47 @@
+package elfdiff
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/gosplice/gosplice/internal/files"
+	"github.com/gosplice/gosplice/internal/testenv"
+)
+
+// extractOf compiles two versions, and opens what Extract makes of them.
+func extractOf(t *testing.T, b build, name, pre, post string) (*Diff, *Extracted, *Object) {
+	t.Helper()
+	testenv.Need(t, b.cc)
+	dir := t.TempDir()
+	d := mustCompare(t, b.compile(t, filepath.Join(dir, "pre"), name, pre), b.compile(t, filepath.Join(dir, "post"), name, post))
+	x, err := Extract(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "out.o")
+	if err := files.Write(out, x); err != nil {
+		t.Fatal(err)
+	}
+	return d, x, mustOpen(t, out)
+}
+
+// TestReplacementStart demands that the symbol of a replacement leads to its code,
+// not to an island of a short branch that stands before it.
+func TestReplacementStart(t *testing.T) {
+	const text = "\t.text\n\t.globl f\n\t.type f,@function\nf:\ttest %edi,%edi\n\tjs .Laway\n.Lback:\tadd %edi,%eax\n\tadd %edi,%eax\n\tret\n\t.size f,.-f\n"
+	for _, name := range []string{"", "\t.type out,@function\nout:"} {
+		side := func(n string) string { return text + name + "\n.Laway:\tadd $" + n + ",%eax\n\tjmp .Lback\n" }
+		d, x, o := extractOf(t, build{cc: "gcc"}, "unit.s", side("5"), side("6"))
+		if len(x.Replacements) != 1 {
+			t.Fatalf("%d replacements:\n%s", len(x.Replacements), report(d))
+		}
+		s := o.Symbol(x.Replacements[0].New)
+		data, err := o.File.Sections[s.Section].Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if data[s.Value] != 0x83 {
+			t.Errorf("%q starts at %#x with %#x, want add", name, s.Value, data[s.Value:])
+		}
+	}
+}
