@@ -281,6 +281,10 @@ func (f *addrFlow) clobber(o *touched, result marks) {
 // knownCall calls a function that the table of callees has.
 func (f *addrFlow) knownCall(o *touched, name string, rule *callee) {
 	var result marks
+	if rule.does&keepsOthers != 0 {
+		o.s.reg[rDI] = marks{}
+		f.passes(o, "is passed to "+name)
+	}
 	if rule.does&returnsArgument != 0 {
 		for _, n := range argRegs {
 			result = result.or(o.s.reg[n])

@@ -23,6 +23,13 @@ var pinCases = []struct {
 	{"dynamic debug", "", `	pr_debug("gosplice %zu\n", m->count);`, false},
 	{"literal of the kernel", "", `	WRITE_ONCE(m->private, (void *)"version");`, false},
 
+	{"copied name", "#include <linux/device.h>\n#include <linux/slab.h>\n#include <linux/string.h>", `	{ struct device *d = m->private; dev_set_name(d, "gosplice"); m->private = (void *)kstrdup_const("gosplice b", GFP_KERNEL); m->private = kmem_cache_create("gosplice c", 24, 0, 0, NULL); }`, false},
+	{"constructor", "#include <linux/slab.h>\nstatic void ctor(void *p) { *(int *)p = 1; }", `	m->private = kmem_cache_create("gosplice", 24, 0, 0, ctor);`, true},
+	{"firmware", "#include <linux/firmware.h>", `	{ const struct firmware *f; if (!request_firmware(&f, "gosplice.bin", m->private)) release_firmware(f); }`, false},
+	{"firmware later", "#include <linux/firmware.h>\nstatic void got(const struct firmware *f, void *c) { pr_info(\"got\\n\"); }", `	request_firmware_nowait(NULL, true, "gosplice.bin", m->private, GFP_KERNEL, m, got);`, true},
+	{"place in what strsep is given", "#include <linux/string.h>\nstatic char words[] = \"gosplice a\";", `	{ char *p = words; m->private = strsep(&p, " "); }`, true},
+	{"place behind a number", "#include <linux/kernel.h>\nstatic char words[] = \"12 a\";", `	{ char *p; simple_strtoul(words, &p, 0); m->private = p; }`, true},
+	{"place behind an option", "#include <linux/kernel.h>\nstatic char words[] = \"12,a\";", `	{ int n; char *p = words; get_option(&p, &n); m->private = p; }`, true},
 	{"new literal", "", `	WRITE_ONCE(m->private, (void *)"gosplice");`, true},
 	{"timer", "#include <linux/timer.h>\nstatic void tick(struct timer_list *t) { pr_info(\"tick\\n\"); }\nstatic struct timer_list timer;", `	if (!timer.function) timer_setup(&timer, tick, 0); mod_timer(&timer, jiffies + 1);`, true},
 	{"work", "#include <linux/workqueue.h>\nstatic void job(struct work_struct *w) { pr_info(\"job\\n\"); }\nstatic DECLARE_WORK(work, job);", `	schedule_work(&work);`, true},
