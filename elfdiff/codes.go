@@ -16,7 +16,7 @@ func (c Code) Error() string { return string(c) }
 const (
 	CodeDataChanged      Code = "data-changed"       // the initial value of writable data
 	CodeDataResized      Code = "data-resized"       // the size of an existing object
-	CodeKindChanged      Code = "kind-changed"       // writable data became constant, or the reverse
+	CodeKindChanged      Code = "kind-changed"       // writable data became constant, or per-CPU, or read-only after the start; or the reverse
 	CodeConstShared      Code = "const-shared"       // a changed constant that others know by its address: it has one identity
 	CodeTLSChanged       Code = "tls-changed"        // new or changed thread-local data
 	CodeAmbiguousStatic  Code = "ambiguous-static"   // static data that can't be paired, so that its state would be lost
@@ -90,6 +90,7 @@ type codeRow struct {
 const (
 	ownFunction  = "leave the initialiser as it is, and set the value in a function of the patch"
 	runningData  = "the running program keeps the value that the variable has now"
+	anotherName  = "give the variable of the new kind another name: a module can have a plain variable of its own"
 	oldMeaning   = "what exists already, and code that is not replaced, have the old meaning"
 	neverEnds    = "until the last of these tasks has left it, the old code runs, and the transition goes on; a jump is not written at all (EBUSY)"
 	runningConst = "who reads the running program's constant reads the old one, and changed code does too"

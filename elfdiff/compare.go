@@ -127,6 +127,15 @@ func (c *comparer) data(a, b *Atom) *Reason {
 	switch {
 	case a.Kind != b.Kind:
 		return &Reason{Code: ReasonKind, PreText: a.Kind.String(), PostText: b.Kind.String()}
+	case c.pre.storageOf(a) != c.post.storageOf(b):
+		return &Reason{Code: ReasonKind, PreText: c.pre.storageOf(a).String(), PostText: c.post.storageOf(b).String()}
+	}
+	return c.held(a, b)
+}
+
+// held compares what two data objects hold.
+func (c *comparer) held(a, b *Atom) *Reason {
+	switch {
 	case a.Size != b.Size:
 		return &Reason{Code: ReasonSize, PreText: fmt.Sprintf("%d bytes", a.Size), PostText: fmt.Sprintf("%d bytes", b.Size)}
 	case a.NoBits || b.NoBits:

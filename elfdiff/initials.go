@@ -40,7 +40,7 @@ type initial struct {
 // values refer to. Otherwise it says why they can't.
 func (in *includer) initialise(ch *Change) {
 	a, b := &in.Pre.Atoms[ch.Pre], &in.Post.Atoms[ch.Post]
-	if a.Kind != Data || b.Kind != Data || a.Size != b.Size {
+	if a.Kind != Data || b.Kind != Data || a.Size != b.Size || ch.Reasons[0].Code == ReasonKind {
 		return
 	}
 	members, why := in.initialMembers(ch, a, b)

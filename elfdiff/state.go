@@ -52,14 +52,17 @@ func (in *includer) leftBehind(ch *Change) Finding {
 		f.Message += ": it can't be set: " + no
 		f.Hint = ownFunction
 	}
+	if f.Code == CodeKindChanged && in.Pre.storageOf(&in.Pre.Atoms[ch.Pre]) != in.Post.storageOf(&in.Post.Atoms[ch.Post]) {
+		f.Hint = anotherName
+	}
 	used := in.kept[ch.Post]
 	if how := in.shown[ch.Post]; f.Code == CodeConstShared && how != "" {
 		f.Message += "; " + how
 	}
 	switch {
-	case f.Code == CodeKindChanged && ch.Kind == Const && in.sameContent(ch):
+	case f.Code == CodeKindChanged && in.becameReadOnly(ch) && in.sameContent(ch):
 		f.Severity, f.Accept = Ignored, "" // it is writable, and nobody writes to it
-	case used && (why.Code == ReasonSize || f.Code == CodeKindChanged && ch.Kind == Data):
+	case used && (why.Code == ReasonSize || f.Code == CodeKindChanged && (ch.Kind == Data || in.isPerCPU(ch))):
 		f.Message += ", and code that travels uses it"
 		f = f.firmly()
 	}
@@ -68,9 +71,7 @@ func (in *includer) leftBehind(ch *Change) Finding {
 
 // sameContent reports whether two objects of different kinds hold the same.
 func (in *includer) sameContent(ch *Change) bool {
-	a, b := in.Pre.Atoms[ch.Pre], &in.Post.Atoms[ch.Post]
-	a.Kind = b.Kind
-	return in.c.data(&a, b) == nil
+	return in.c.held(&in.Pre.Atoms[ch.Pre], &in.Post.Atoms[ch.Post]) == nil
 }
 
 // dataCode tells the findings about changed data apart.

@@ -1,0 +1,55 @@
+package elfdiff
+
+import "strings"
+
+// storage says how code reaches a writable variable of the kernel, and until when it
+// may write to it: what the section decides beside the [Kind].
+type storage uint8
+
+const (
+	plainStorage    storage = iota
+	perCPUStorage           // its address is an offset in the area of each processor
+	readOnlyStorage         // nobody can write to it once the kernel has started
+)
+
+// storages are the sections that make a storage other than the plain one, by the
+// beginnings of their names (include/linux/percpu-defs.h, include/linux/cache.h).
+var storages = []struct {
+	section string
+	storage storage
+}{
+	{perCPUSection, perCPUStorage},
+	{".data..ro_after_init", readOnlyStorage},
+}
+
+var storageNames = [...]string{"data", "per-CPU data", "data that is read-only after the start"}
+
+func (s storage) String() string { return storageNames[s] }
+
+// storageOf returns the storage of data; that of constants and the like is plain.
+func (o *Object) storageOf(a *Atom) storage {
+	if a.Kind != Data {
+		return plainStorage
+	}
+	name := o.sectionName(a.Section)
+	for i := range storages {
+		if strings.HasPrefix(name, storages[i].section) {
+			return storages[i].storage
+		}
+	}
+	return plainStorage
+}
+
+// becameReadOnly reports whether post may not write to what pre may: the running
+// program's variable serves such code as it is.
+func (in *includer) becameReadOnly(ch *Change) bool {
+	if in.isPerCPU(ch) {
+		return false
+	}
+	return ch.Kind == Const || in.Post.storageOf(&in.Post.Atoms[ch.Post]) == readOnlyStorage
+}
+
+// isPerCPU reports whether pre or post has an object in each processor's area.
+func (in *includer) isPerCPU(ch *Change) bool {
+	return in.Pre.storageOf(&in.Pre.Atoms[ch.Pre]) == perCPUStorage || in.Post.storageOf(&in.Post.Atoms[ch.Post]) == perCPUStorage
+}
