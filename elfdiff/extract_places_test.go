@@ -45,3 +45,31 @@ func TestReplacementStart(t *testing.T) {
 		}
 	}
 }
+
+const slotSource = `__asm__(".globl row1\n.set row1,rows+8"); extern long row1; `
+
+// TestSlotInside demands that code that reads an address from the GOT reads it from
+// the symbol's own slot, or is refused: an addend would lead beside the slot.
+func TestSlotInside(t *testing.T) {
+	b := build{cc: "gcc", flags: []string{"-O2", "-fPIC"}}
+	const before, after = "long rows[2] = {1, 2}; long f(void) { return 1; }", slotSource + "long rows[2] = {1, 2}; long f(void) { return row1; }"
+	_, _, o := extractOf(t, b, "unit.c", "long f(void) { return 1; }", after)
+	slots := 0
+	for i := range o.Atoms {
+		for _, r := range o.Atoms[i].Refs {
+			if s := o.Symbol(r.Sym); bySlot(&r) {
+				if slots++; r.Addend != -4 || s.Value != 8 {
+					t.Errorf("slot of %s+%#x with addend %d, want 0x8 and -4", s.Name, s.Value, r.Addend)
+				}
+			}
+		}
+	}
+	if slots != 1 {
+		t.Errorf("%d slots, want 1", slots)
+	}
+	dir := t.TempDir()
+	d := mustCompare(t, b.compile(t, filepath.Join(dir, "pre"), "unit.c", before), b.compile(t, filepath.Join(dir, "post"), "unit.c", after))
+	if len(d.Refusals) != 1 || d.Refusals[0].Code != CodeInnerReference || d.Refusals[0].Symbol != "f" {
+		t.Errorf("want inner-reference of f:\n%s", report(d))
+	}
+}

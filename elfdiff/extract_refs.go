@@ -38,6 +38,9 @@ func (x *extraction) symbolFor(a *Atom, r *Ref) (elfobj.SymbolIndex, int64) {
 		return x.outside(NoAtom, x.Post.Symbol(r.Sym)), r.Addend
 	}
 	t := &x.Post.Atoms[r.Target]
+	if bySlot(r) {
+		return x.slotSymbol(r, t), r.Addend
+	}
 	addend := r.Addend - int64(t.Offset)
 	switch {
 	case r.Implicit:
@@ -59,6 +62,39 @@ func (x *extraction) symbolFor(a *Atom, r *Ref) (elfobj.SymbolIndex, int64) {
 	}
 	return h.symbol, addend
 }
+
+// slotSymbol returns the symbol whose address the linker puts into the slot that r
+// reads. What r adds counts from the slot, not from the symbol, so that a place
+// inside an atom needs a symbol of its own.
+func (x *extraction) slotSymbol(r *Ref, t *Atom) elfobj.SymbolIndex {
+	h, inside := x.home[t.ID], x.Post.inside(r, t)
+	if pre := x.twins.pre[t.ID]; pre != NoAtom && (!x.included[t.ID] || t.Kind == Func && t.Owner == NoAtom) && inside == 0 {
+		return x.outside(pre, nil)
+	}
+	if h.symbol == 0 || inside < 0 || uint64(inside) > t.Size { // include should have refused it
+		x.err = fmt.Errorf("extract: %s has no place for a slot", x.Post.refText(r))
+		return 0
+	}
+	if off := h.off + uint64(inside); off != x.b.Symbol(h.symbol).Value || x.b.Symbol(h.symbol).Type() == elf.STT_SECTION {
+		return x.within(&h, uint64(inside), symbolType(t))
+	}
+	return h.symbol
+}
+
+// slotTypes lists the relocations whose addend counts from a slot of the GOT that
+// the linker makes for the symbol (psABI section 4.4.1, G + GOT + A - P; ELF
+// Handling For Thread-Local Storage, section 4.4.6). GOTPCREL stands for those that
+// typeClass takes for it.
+var slotTypes = map[elf.R_X86_64]bool{
+	elf.R_X86_64_GOTPCREL: true, elf.R_X86_64_GOT32: true, elf.R_X86_64_GOT64: true, elf.R_X86_64_GOTPCREL64: true,
+	elf.R_X86_64_GOTTPOFF: true, elf.R_X86_64_TLSGD: true, elf.R_X86_64_TLSLD: true, elf.R_X86_64_GOTPC32_TLSDESC: true,
+}
+
+// bySlot reports whether r reads a slot that holds the address of its symbol.
+func bySlot(r *Ref) bool { return !r.Implicit && slotTypes[elf.R_X86_64(typeClass(r.Type))] }
+
+// inside returns where in t the symbol of r stands.
+func (o *Object) inside(r *Ref, t *Atom) int64 { return int64(o.Symbol(r.Sym).Value - t.Offset) }
 
 // takesIdentity reports whether r takes the address of the function t, instead
 // of leading into its code: for a call, for what describes code, and for

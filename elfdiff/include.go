@@ -179,6 +179,7 @@ func (in *includer) reference(a *Atom, r *Ref) {
 	if r.Edge {
 		in.edge(a, r)
 	}
+	in.slot(a, r, t)
 	switch {
 	case t.Kind == Special || t.Kind == Unwind || t.Kind == Meta:
 		in.report(in.Post.finding(CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.sectionName(t.Section)))
@@ -199,6 +200,24 @@ func (in *includer) reference(a *Atom, r *Ref) {
 		in.add(t.ID)
 	}
 }
+
+// slot refuses what reads the address of a place inside of t from a slot, where no
+// symbol of the extracted object can stand for the place: t stays where it is, or
+// the place is outside of it.
+func (in *includer) slot(a *Atom, r *Ref, t *Atom) {
+	if !bySlot(r) || in.Post.inside(r, t) == 0 {
+		return
+	}
+	outside := in.Post.inside(r, t) < 0 || uint64(in.Post.inside(r, t)) > t.Size
+	travels := in.included[t.ID] || in.copied[t.ID] || isLiteral(t) || in.twins.pre[t.ID] == NoAtom
+	if outside || !travels {
+		f := in.Post.finding(CodeInnerReference, a.ID, r.Offset, "it reads the address of %s from a slot", in.Post.refText(r))
+		f.Hint = slotHint
+		in.report(f)
+	}
+}
+
+const slotHint = "give what the name stands for an object of its own, or compile pre and post with -fno-pic"
 
 // fresh includes a new variable that may be the continuation of one that pre
 // has, and says so.
