@@ -43,6 +43,7 @@ const (
 	CodeNoSymbols        Code = "no-symbols"         // nothing names the code or the data
 	CodeNoCode           Code = "no-code"            // there is nothing to compare
 	CodeTableEntry       Code = "table-entry"        // a table that the linker puts together has another entry
+	CodeExported         Code = "exported-symbol"    // a name that other objects can use has another place, value or binding
 	CodeException        Code = "exception-table"    // a changed function handles exceptions, or cleans up when they pass
 	CodeTypeLayout       Code = "type-layout"        // a structure that changed code uses has another layout
 	CodeTypeEnum         Code = "type-enum"          // constants of an enumeration that changed code uses have other values
@@ -127,6 +128,7 @@ var codes = map[Code]codeRow{
 	CodeNoSymbols:        {Refused, "use the objects as the compiler made them, before strip", ""},
 	CodeNoCode:           {Refused, "look whether both are the objects that were meant, compiled with the same configuration", ""},
 	CodeTableEntry:       {NeedsJudgement, "register in a function of the patch what the entry is about", "who goes through the table finds the entries that it had when the program was linked"},
+	CodeExported:         {NeedsJudgement, "keep the place, the value and the binding of the symbol, and give what is new another name", "other objects go on with what the name means in the running program"},
 	CodeException:        {NeedsJudgement, "make the change in a function without try, catch and destructors, or restart the program with the fix", "an exception that reaches the new code ends the program: its unwinder does not know the new code"},
 
 	CodeTypeLayout:    {NeedsJudgement, "keep the layout, and put what is new into an object of its own that the structure's address leads to (a shadow variable)", oldMeaning},

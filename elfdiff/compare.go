@@ -61,6 +61,7 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 	j.propagate()
 	j.others()
 	j.symbols()
+	j.exports()
 	j.splits()
 	j.compilers()
 	j.debugInfo()
