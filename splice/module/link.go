@@ -116,6 +116,7 @@ type linker struct {
 	external map[elfobj.SymbolIndex]bool
 	there    map[elfobj.SectionIndex]target // sections that the running kernel has, see originals
 	inner    map[elfdiff.AtomID][]uint64    // see entries; nil until it is asked for
+	stores   *stores                        // of pre; nil until they are asked for
 }
 
 type home struct {
@@ -232,13 +233,13 @@ func (l *linker) define(i int, s *elfobj.Symbol) {
 	}
 	h := l.homes[s.Section]
 	if s.Type() == elf.STT_SECTION {
-		l.syms[i] = target{symbol: h.sec.anchor, addend: int64(h.off)}
+		l.syms[i] = target{symbol: h.sec.anchor, addend: int64(h.off), memory: h.sec.memory()}
 		return
 	}
 	out := *s
 	out.Info = elf.ST_INFO(elf.STB_LOCAL, s.Type())
 	out.Section, out.Value = h.sec.index, h.off+s.Value
-	l.syms[i] = target{symbol: l.out.AddSymbol(out)}
+	l.syms[i] = target{symbol: l.out.AddSymbol(out), memory: h.sec.memory()}
 }
 
 // relocations copies those of what is carried.
@@ -258,6 +259,9 @@ func (l *linker) relocations() {
 			continue
 		}
 		h := l.homes[s.Info]
+		if h.sec.flags&elf.SHF_EXECINSTR != 0 {
+			l.accesses(&l.spec.Sections[s.Info], s.Relas)
+		}
 		for _, r := range s.Relas {
 			if _, ok := relocations[r.Type]; !ok {
 				l.refused.add(refuse(CodeRelocation, "", l.spec.Sections[s.Info].Name, r.Offset, "the module loader does not apply %v", elf.R_X86_64(r.Type)))

@@ -37,6 +37,8 @@ const (
 	CodePinned        splice.Code = "pinned"         // a word against a pin that can't be taken
 	CodeModuleKey     splice.Code = "module-key"     // a static branch on a key in a module that is patched
 	CodeModuleRef     splice.Code = "module-table"   // a table that has to be right before the module is there
+	CodePerCPU        splice.Code = "per-cpu"        // an instruction that reaches a per-CPU variable as one with an address, or the reverse
+	CodeReadOnly      splice.Code = "read-only"      // a store to what nobody can write to
 	CodeNoJump        splice.Code = "no-jump"        // a function in which no jump can be written
 	CodeJumpSite      splice.Code = "jump-site"      // the kernel rewrites the bytes where a jump would be
 )
@@ -69,6 +71,8 @@ var hints = map[splice.Code]string{
 	CodePinned:            "leave Options.Unpin out: the module can be disabled, and stays",
 	CodeModuleKey:         "ask for the state of the key instead, with static_key_enabled(), or leave the tracepoint out",
 	CodeModuleRef:         "reach it from ordinary code or data",
+	CodePerCPU:            "declare it in the source as the running kernel defines it, or use a variable of another name",
+	CodeReadOnly:          "keep what changes in a variable of the patch: .data..ro_after_init and .rodata stay as they are",
 	CodeNoJump:            "change its callers instead; of the kernel itself, allow jumps where they were left out (Options.NoJumps)",
 	CodeJumpSite:          "change its callers instead",
 	CodeLicense:           "use GPL or a dual licence",

@@ -74,6 +74,11 @@ func TestRefusals(t *testing.T) {
 			`pr_info("%s v%s\n", vlan_fullname, vlan_version);`, `pr_info("%s %s\n", vlan_fullname, vlan_version);`), splice.CodeNothing},
 		{"export of a module", module.Options{Name: "a"}, change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `{ extern int llc_sap_find(int); seq_printf(m, "%d\n", llc_sap_find(1)); }`), module.CodeModuleExport},
 		{"undefined", module.Options{Name: "a"}, change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `{ extern int gosplice_nowhere(int); seq_printf(m, "%d\n", gosplice_nowhere(1)); }`), module.CodeUndefined},
+		{"no per-CPU variable", module.Options{Name: "a"}, version("extern unsigned long volatile jiffies;",
+			`{ unsigned long n; asm volatile("mov %%gs:%1, %0" : "=r" (n) : "m" (jiffies)); seq_printf(m, "%lu\n", n); }`), module.CodePerCPU},
+		{"per-CPU variable by its address", module.Options{Name: "a"}, version("extern unsigned long this_cpu_off;", `seq_printf(m, "%lx\n", this_cpu_off);`), module.CodePerCPU},
+		{"constant written to", module.Options{Name: "a"}, version("extern char linux_banner_[] asm(\"linux_proc_banner\");", `linux_banner_[0] = m->count;`), module.CodeReadOnly},
+		{"written to after the start", module.Options{Name: "a"}, change("fs/seq_file.c", "	file->private_data = p;\n", "	file->private_data = p; if (!file->f_op) seq_file_cache = NULL;\n"), module.CodeReadOnly},
 		{"twice", module.Options{Name: "a"}, append(greeting[:1:1], greeting...), module.CodeTwice},
 	} {
 		t.Run(c.name, func(t *testing.T) {

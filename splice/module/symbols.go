@@ -32,6 +32,7 @@ type target struct {
 	symbol elfobj.SymbolIndex
 	part   int // 0 for a symbol
 	addend int64
+	memory memory
 	// from is set for what another object of the update defines, by the index
 	// of the symbol there, until that one is placed.
 	from  *linker
@@ -104,9 +105,10 @@ func (b *builder) crc(name string, e *kernel.Export) error {
 func (b *builder) at(name string, addr uint64) (target, error) {
 	if e, ok := b.exports[name]; ok && e.Addr == addr && len(name) < crcName {
 		sym, err := b.export(name)
-		return target{symbol: sym}, err
+		return target{symbol: sym, memory: b.memoryOf(addr)}, err
 	}
 	t, by, err := b.reach(name, addr)
+	t.memory = b.memoryOf(addr)
 	if err == nil {
 		b.refs[Reference{Name: name, Addr: addr, By: by}] = true
 	}

@@ -1,0 +1,134 @@
+package module
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// memory says how the running kernel has what a reference leads to.
+type memory uint8
+
+const (
+	memoryUnknown  memory = iota // of a module, or a number
+	memoryPlain                  // code reaches it by its address
+	memoryReadOnly               // likewise, and nobody can write to it
+	memoryPerCPU                 // its address is an offset in the area of each processor
+)
+
+// memoryOf returns what a link address leads to.
+func (b *builder) memoryOf(addr uint64) memory {
+	switch {
+	case b.image.IsPerCPU(addr):
+		return memoryPerCPU
+	case b.image.IsReadOnly(addr):
+		return memoryReadOnly
+	}
+	return memoryPlain
+}
+
+// memory returns what a section of the module is, once it is loaded.
+func (s *section) memory() memory {
+	if s.name == ".data..percpu" {
+		return memoryPerCPU
+	}
+	return memoryPlain
+}
+
+// accesses checks how the instructions of a section of the object reach memory. Where
+// that contradicts what is there, the kernel would fault, or write over something
+// else. Addresses that an instruction only computes, or passes on to a function that
+// writes there, are not followed.
+func (l *linker) accesses(s *elfobj.SpecSection, relas []elfobj.Rela) {
+	relas = slices.Clone(relas)
+	slices.SortFunc(relas, func(a, b elfobj.Rela) int { return cmp.Compare(a.Offset, b.Offset) })
+	for off := uint64(0); off < uint64(len(s.Data)) && len(relas) > 0; {
+		in, err := amd64.Decode(s.Data[off:])
+		if err != nil {
+			return // elfdiff says what does not decode
+		}
+		for len(relas) > 0 && relas[0].Offset < off+uint64(in.Len) {
+			if relas[0].Offset == off+uint64(in.DispOff) && in.DispLen > 0 {
+				l.access(s, off, in, relas[0].Sym)
+			}
+			relas = relas[1:]
+		}
+		off += uint64(in.Len)
+	}
+}
+
+// access checks one instruction whose memory operand names a symbol.
+func (l *linker) access(s *elfobj.SpecSection, off uint64, in amd64.Inst, sym elfobj.SymbolIndex) {
+	b := s.Data[off : off+uint64(in.Len)]
+	o := in.Operands(b)
+	if in.Class == amd64.Nop || in.Opcode.Map() == amd64.MapOne && in.Opcode.Byte() == 0x8d { // lea
+		return
+	}
+	name, direct := l.spec.Symbols[sym].Name, o.Base == amd64.NoReg && o.Index == amd64.NoReg
+	gs := in.Prefixes.Has(amd64.PrefixSegGS)
+	switch m := l.syms[sym].final().memory; {
+	case gs && (m == memoryPlain || m == memoryReadOnly):
+		l.refused.add(refuse(CodePerCPU, name, s.Name, off, "code takes it for a per-CPU variable, and it has one address"))
+	case !gs && direct && m == memoryPerCPU:
+		l.refused.add(refuse(CodePerCPU, name, s.Name, off, "code takes it for a variable with one address, and it is a per-CPU variable"))
+	case m == memoryReadOnly && in.StoresTo(b) && !l.wrote(sym):
+		l.refused.add(refuse(CodeReadOnly, name, s.Name, off, "code writes to it, and nobody can since the kernel has started"))
+	}
+}
+
+// wrote reports whether code of pre that runs after the start has a store to the
+// symbol too: it knows when it may.
+func (l *linker) wrote(sym elfobj.SymbolIndex) bool {
+	if l.stores == nil {
+		l.stores = storesOf(l.pair.Diff.Pre)
+		for i := range l.carried.Externals {
+			e := &l.carried.Externals[i]
+			if l.stores.atoms[e.Pre] || e.Pre == elfdiff.NoAtom && l.stores.names[e.Name] {
+				l.stores.symbols[e.Symbol] = true
+			}
+		}
+	}
+	return l.stores.symbols[sym]
+}
+
+// stores are the things that an object's code writes to by their names.
+type stores struct {
+	atoms   map[elfdiff.AtomID]bool
+	names   map[string]bool
+	symbols map[elfobj.SymbolIndex]bool // of the extracted object
+}
+
+func storesOf(o *elfdiff.Object) *stores {
+	st := &stores{map[elfdiff.AtomID]bool{}, map[string]bool{}, map[elfobj.SymbolIndex]bool{}}
+	for i := range o.Atoms {
+		if a := &o.Atoms[i]; a.Kind == elfdiff.Func && !strings.HasPrefix(o.File.Section(a.Section).Name, ".init") {
+			st.add(o, a)
+		}
+	}
+	return st
+}
+
+func (st *stores) add(o *elfdiff.Object, a *elfdiff.Atom) {
+	refs := a.Refs
+	for off := uint64(0); off < uint64(len(a.Bytes)) && len(refs) > 0; {
+		in, err := amd64.Decode(a.Bytes[off:])
+		if err != nil {
+			return
+		}
+		for len(refs) > 0 && refs[0].Offset < off+uint64(in.Len) {
+			if r := &refs[0]; in.DispLen > 0 && r.Offset == off+uint64(in.DispOff) && in.StoresTo(a.Bytes[off:]) {
+				if r.Target != elfdiff.NoAtom {
+					st.atoms[r.Target] = true
+				} else {
+					st.names[o.Symbol(r.Sym).Name] = true
+				}
+			}
+			refs = refs[1:]
+		}
+		off += uint64(in.Len)
+	}
+}
