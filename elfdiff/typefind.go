@@ -47,6 +47,7 @@ func (d *Diff) compareTypes() ([]TypeChange, error) {
 	f.because()
 	f.signatures()
 	f.uses()
+	f.variables()
 	f.touched()
 	f.private()
 	f.onStacks()

@@ -1,0 +1,88 @@
+package elfdiff
+
+import "github.com/gosplice/gosplice/internal/dwarf"
+
+// variables finds writable variables of which changed functions take what is in memory
+// for another type than it was made as. Those of another size are told on their own.
+func (f *typeFinder) variables() {
+	changed := map[AtomID]*Change{}
+	for i := range f.d.Functions {
+		if ch := &f.d.Functions[i]; ch.Status == Changed {
+			changed[ch.Post] = ch
+		}
+	}
+	for id := range f.d.Post.Atoms {
+		q := &f.d.Post.Atoms[id]
+		twin := f.d.twins.pre[id]
+		if q.Kind != Data || twin == NoAtom || q.Name == "" || f.d.Pre.Atoms[twin].Size != q.Size {
+			continue
+		}
+		if uses := f.usesOf(q.ID, changed); len(uses) > 0 {
+			f.variable(&f.d.Pre.Atoms[twin], q, uses)
+		}
+	}
+}
+
+// usesOf lists the changed functions that use an object of post.
+func (f *typeFinder) usesOf(id AtomID, changed map[AtomID]*Change) (uses []TypeUse) {
+	for _, u := range f.d.Post.users.of(id) {
+		if ch := changed[u]; ch != nil {
+			uses = append(uses, TypeUse{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post})
+		}
+	}
+	return uses
+}
+
+// variable compares the types of one variable.
+func (f *typeFinder) variable(a, b *Atom, uses []TypeUse) {
+	s, t := f.c.side[0], f.c.side[1]
+	v, w := s.o.variables(), t.o.variables()
+	x, ok1 := v.at(addr(a, 0))
+	y, ok2 := w.at(addr(b, 0))
+	if !ok1 || !ok2 {
+		return
+	}
+	p, q := v.typ(x), w.typ(y)
+	if p == 0 || q == 0 || f.c.sameContent(p, q, 0) {
+		return
+	}
+	c := foundType{}
+	c.Kind, c.Name, c.Uses = LayoutChanged, a.Name, uses
+	c.Pre = TypeLayout{a.Size, []TypeMember{{Name: a.Name, Type: s.typeText(p), Size: a.Size}}}
+	c.Post = TypeLayout{b.Size, []TypeMember{{Name: b.Name, Type: t.typeText(q), Size: b.Size}}}
+	c.Members = []MemberChange{{MemberRetyped, &c.Pre.Members[0], &c.Post.Members[0]}}
+	f.list = append(f.list, c)
+}
+
+// sameContent reports whether memory of one type means the same as one of another:
+// numbers of one size do, whatever their signs, and so do structures that have the same
+// in them.
+func (c *typeComparer) sameContent(a, b uint64, depth int) bool {
+	if c.same(a, b, 0) {
+		return true
+	}
+	var p, q resolved
+	if depth > maxTypeDepth || !c.side[0].resolve(&p, a) || !c.side[1].resolve(&q, b) {
+		return false
+	}
+	switch {
+	case isArithmetic(p.Tag) && isArithmetic(q.Tag):
+		return sameInt(&p.Entry, &q.Entry, dwarf.AttrByteSize) && isFloat(&p.Entry) == isFloat(&q.Entry)
+	case p.Tag == dwarf.TagArray && q.Tag == dwarf.TagArray:
+		return sameDimensions(&p.Entry, &q.Entry) && c.sameContent(typeOf(&p.Entry), typeOf(&q.Entry), depth+1)
+	case p.Tag == dwarf.TagPointer && q.Tag == dwarf.TagPointer:
+		x, y := typeOf(&p.Entry), typeOf(&q.Entry)
+		return x == 0 || y == 0 || c.sameContent(x, y, depth+1)
+	case p.Tag == q.Tag && (isClass(p.Tag) || p.Tag == dwarf.TagUnion):
+		return c.sameBody(&p.Entry, &q.Entry, 0)
+	}
+	return false
+}
+
+func isArithmetic(t dwarf.Tag) bool { return t == dwarf.TagBaseType || t == dwarf.TagEnumeration }
+
+// isFloat goes by DW_ATE_complex_float and DW_ATE_float (DWARF 5, section 7.8).
+func isFloat(e *dwarf.Entry) bool {
+	v, _ := e.Int(dwarf.AttrEncoding)
+	return v == 3 || v == 4
+}
