@@ -31,12 +31,25 @@ func (j *judge) tableEntries() {
 	for i := range j.Data {
 		ch := &j.Data[i]
 		switch {
+		case ch.Status == New && j.carriesTables && strings.HasPrefix(j.Post.sectionName(j.Post.Atoms[ch.Post].Section), probeless):
+			j.probeless(ch)
 		case ch.Status == New && j.isEntry(j.Post, ch.Post) && !j.isHook(ch.Post):
 			j.report(j.Post.finding(CodeTableEntry, ch.Post, 0, "it is new in a table that goes by its section"))
 		case ch.Status == Removed && j.isEntry(j.Pre, ch.Pre):
 			j.report(j.Pre.finding(CodeTableEntry, ch.Pre, 0, "post has no such entry in a table that goes by its section"))
 		}
 	}
+}
+
+// probeless is the list of functions that no kprobe may be put on (include/asm-generic/
+// kprobes.h).
+const probeless = "_kprobe_blacklist"
+
+// probeless says that the mark of a new function is not carried.
+func (j *judge) probeless(ch *Change) {
+	f := j.Post.finding(CodeTableEntry, ch.Post, 0, "it is not carried, so that kprobes can be put on the function that it is about")
+	f.Severity, f.Accept = Ignored, ""
+	j.report(f)
 }
 
 // isEntry reports whether an object seems to be in memory as an entry of a table:
