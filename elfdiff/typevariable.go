@@ -61,6 +61,9 @@ func (c *typeComparer) sameContent(a, b uint64, depth int) bool {
 	if c.same(a, b, 0) {
 		return true
 	}
+	if c.budget--; a == 0 || b == 0 || c.budget < 0 {
+		return false
+	}
 	var p, q resolved
 	if depth > maxTypeDepth || !c.side[0].resolve(&p, a) || !c.side[1].resolve(&q, b) {
 		return false
@@ -73,11 +76,26 @@ func (c *typeComparer) sameContent(a, b uint64, depth int) bool {
 	case p.Tag == dwarf.TagPointer && q.Tag == dwarf.TagPointer:
 		x, y := typeOf(&p.Entry), typeOf(&q.Entry)
 		return x == 0 || y == 0 || c.sameContent(x, y, depth+1)
-	case p.Tag == q.Tag && (isClass(p.Tag) || p.Tag == dwarf.TagUnion):
-		return c.sameBody(&p.Entry, &q.Entry, 0)
+	case isStruct(p.Tag) && isStruct(q.Tag):
+		return p.Tag == q.Tag && c.sameBody(&p.Entry, &q.Entry, 0) ||
+			sameInt(&p.Entry, &q.Entry, dwarf.AttrByteSize) && (c.sameContent(c.side[0].wrapped(&p.Entry), b, depth+1) || c.sameContent(a, c.side[1].wrapped(&q.Entry), depth+1))
 	}
 	return false
 }
+
+// wrapped returns the first structure in one that may be all of it, as a spinlock_t is
+// a raw_spinlock_t; 0 when there is none.
+func (s *typeSide) wrapped(e *dwarf.Entry) uint64 {
+	r := dwarf.ChildrenOf(e)
+	var x dwarf.Entry
+	var t resolved
+	if !nextOf(&r, &x, dwarf.TagMember) || !s.resolve(&t, typeOf(&x)) || !isStruct(t.Tag) || !sameInt(&t.Entry, e, dwarf.AttrByteSize) {
+		return 0
+	}
+	return typeOf(&x)
+}
+
+func isStruct(t dwarf.Tag) bool { return isClass(t) || t == dwarf.TagUnion }
 
 func isArithmetic(t dwarf.Tag) bool { return t == dwarf.TagBaseType || t == dwarf.TagEnumeration }
 
