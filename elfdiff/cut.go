@@ -277,6 +277,9 @@ func (c *cutter) cutSymbols(parts []Atom, s *elfobj.Section, kind Kind, data []b
 		a := piece(s, kind, data, start, stop)
 		a.Symbols = list[i:j:j]
 		a.Name = c.bestName(a.Symbols, start)
+		if kind == Func && c.isObject(a.Symbols) {
+			a.Kind = Const
+		}
 		parts = append(parts, a)
 		i, end = j, stop
 	}

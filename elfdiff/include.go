@@ -65,6 +65,8 @@ func (in *includer) replaced(ch *Change) {
 		return
 	}
 	switch {
+	case ch.Status == Changed && (in.Pre.isReadOnly(ch.Pre) || in.Post.isReadOnly(ch.Post)):
+		in.report(in.Post.finding(CodeOpaqueCode, ch.Post, 0, "code reads it, and no branch leads to it: it is data"))
 	case ch.Status == Changed:
 		in.add(ch.Post)
 	case ch.Status == New && !in.Post.isLocal(&in.Post.Atoms[ch.Post]):

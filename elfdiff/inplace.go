@@ -26,7 +26,8 @@ type DataUpdate struct {
 // content refers to.
 func (in *includer) overwrite(ch *Change) {
 	a, b := &in.Pre.Atoms[ch.Pre], &in.Post.Atoms[ch.Post]
-	if a.Kind != Const || b.Kind != Const || a.Size != b.Size || a.NoBits || b.NoBits || in.copied[ch.Post] {
+	if a.Kind != Const || b.Kind != Const || a.Size != b.Size || a.NoBits || b.NoBits || in.copied[ch.Post] ||
+		in.Pre.inCode(a) || in.Post.inCode(b) {
 		return
 	}
 	in.inPlace = append(in.inPlace, inPlace{a.ID, b.ID})

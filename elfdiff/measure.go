@@ -27,7 +27,7 @@ func (c *cutter) measure() {
 		parts := c.cut[c.parts[i].lo:c.parts[i].hi]
 		for j := range parts {
 			a := &parts[j]
-			if a.NoBits {
+			if a.NoBits || a.Kind != Func {
 				continue
 			}
 			list := c.within(s.Index, a.Offset, a.End())

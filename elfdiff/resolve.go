@@ -145,7 +145,7 @@ func (c *cutter) own() {
 	}
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
-		if a.Kind == Const && o.File.Sections[a.Section].Flags&elf.SHF_EXECINSTR != 0 {
+		if a.Kind == Const && c.kinds[a.Section] == Const && o.File.Sections[a.Section].Flags&elf.SHF_EXECINSTR != 0 {
 			a.Aside = true
 			continue
 		}

@@ -1,0 +1,85 @@
+package elfdiff
+
+import (
+	"debug/elf"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// Sections of code hold data too: tables that assembly puts beside the code that
+// reads them. A jump that is written over data is read as data.
+
+// isObject reports whether the symbols of a piece of a section of code say that it
+// is data: one does, and none says that it is a function (gABI "Symbol Table",
+// STT_OBJECT).
+func (c *cutter) isObject(list []elfobj.SymbolIndex) bool {
+	object := false
+	for _, i := range list {
+		switch c.obj.Symbol(i).Type() {
+		case elf.STT_OBJECT:
+			object = true
+		case elf.STT_FUNC, elf.STT_GNU_IFUNC:
+			return false
+		}
+	}
+	return object
+}
+
+// inCode reports whether an atom stands in a section of code.
+func (o *Object) inCode(a *Atom) bool {
+	return o.File.Sections[a.Section].Flags&elf.SHF_EXECINSTR != 0
+}
+
+// isReadOnly reports whether code without a type is data: instructions have it as
+// an operand, and none branches to it. Where they just take its address, or do not
+// name it here, what it is made of tells: code does not run out of its end.
+func (o *Object) isReadOnly(id AtomID) bool {
+	a := &o.Atoms[id]
+	for _, i := range a.Symbols {
+		if t := o.Symbol(i).Type(); t == elf.STT_FUNC || t == elf.STT_GNU_IFUNC {
+			return false
+		}
+	}
+	read := false
+	for _, u := range o.users.of(id) {
+		user := &o.Atoms[u]
+		if user.Kind != Func || u == id {
+			continue
+		}
+		for k := range user.Refs {
+			switch r := &user.Refs[k]; {
+			case r.Target != id:
+			case isCall(user, r):
+				return false
+			case isAccess(user, r):
+				read = true
+			}
+		}
+	}
+	return read || !ends(a.Bytes)
+}
+
+// isAccess reports whether a reference is an operand in memory relative to RIP,
+// other than that of lea.
+func isAccess(a *Atom, r *Ref) bool {
+	f, ok := amd64.PCRelTail(a.Bytes, int(r.Offset))
+	return ok && typeClass(r.Type) == relPC32 && f.Operand && f.Op != opLea
+}
+
+// ends reports whether code decodes, and does not go on behind its end: what is
+// before its padding leaves it.
+func ends(code []byte) bool {
+	last := amd64.Other
+	for len(code) > 0 {
+		in, err := amd64.Decode(code)
+		if err != nil {
+			return false
+		}
+		if in.Class != amd64.Nop {
+			last = in.Class
+		}
+		code = code[in.Len:]
+	}
+	return last == amd64.Jump || last == amd64.JumpInd || last == amd64.Ret || last == amd64.Trap || last == amd64.Call
+}
