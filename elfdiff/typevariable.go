@@ -78,21 +78,28 @@ func (c *typeComparer) sameContent(a, b uint64, depth int) bool {
 		return x == 0 || y == 0 || c.sameContent(x, y, depth+1)
 	case isStruct(p.Tag) && isStruct(q.Tag):
 		return p.Tag == q.Tag && c.sameBody(&p.Entry, &q.Entry, 0) ||
-			sameInt(&p.Entry, &q.Entry, dwarf.AttrByteSize) && (c.sameContent(c.side[0].wrapped(&p.Entry), b, depth+1) || c.sameContent(a, c.side[1].wrapped(&q.Entry), depth+1))
+			sameInt(&p.Entry, &q.Entry, dwarf.AttrByteSize) && (c.same(c.side[0].wrapped(p.Entry), b, 0) || c.same(a, c.side[1].wrapped(q.Entry), 0))
 	}
 	return false
 }
 
-// wrapped returns the first structure in one that may be all of it, as a spinlock_t is
-// a raw_spinlock_t; 0 when there is none.
-func (s *typeSide) wrapped(e *dwarf.Entry) uint64 {
-	r := dwarf.ChildrenOf(e)
+// wrapped returns the first structure with a name in one that may be all of it, as a
+// spinlock_t is a raw_spinlock_t; 0 when there is none. It looks no further: locks are
+// numbers in the end.
+func (s *typeSide) wrapped(e dwarf.Entry) uint64 {
 	var x dwarf.Entry
 	var t resolved
-	if !nextOf(&r, &x, dwarf.TagMember) || !s.resolve(&t, typeOf(&x)) || !isStruct(t.Tag) || !sameInt(&t.Entry, e, dwarf.AttrByteSize) {
-		return 0
+	for range maxTypeDepth {
+		r := dwarf.ChildrenOf(&e)
+		if !nextOf(&r, &x, dwarf.TagMember) || !s.resolve(&t, typeOf(&x)) || !isStruct(t.Tag) || !sameInt(&t.Entry, &e, dwarf.AttrByteSize) {
+			return 0
+		}
+		if t.named() {
+			return typeOf(&x)
+		}
+		e = t.Entry
 	}
-	return typeOf(&x)
+	return 0
 }
 
 func isStruct(t dwarf.Tag) bool { return isClass(t) || t == dwarf.TagUnion }

@@ -10,7 +10,7 @@ import (
 // TestVariableTypes gives a variable another type of the same size.
 func TestVariableTypes(t *testing.T) {
 	testenv.Need(t, "gcc")
-	const head = "struct a { int n; }; struct b { int v; }; typedef int num; struct p { int x, y; }; struct w { union { struct a i; }; };\n"
+	const head = "struct a { int n; }; struct b { int v; }; typedef int num; struct p { int x, y; }; struct w { union { struct a i; }; }; struct ww { struct w o; };\n"
 	for _, c := range []struct {
 		name, pre, post, use, reuse string
 		judged                      bool
@@ -21,6 +21,7 @@ func TestVariableTypes(t *testing.T) {
 		{"pointers", "struct p *", "struct a *", "v->x++", "v->n += 2", true},
 		{"array", "int __attribute__((vector_size(8)))", "struct p", "v[0]++", "v.x += 2", true},
 		{"wrapped", "struct w", "struct a", "v.i.n++", "v.n += 2", false},
+		{"wrapped twice", "struct ww", "struct a", "v.o.i.n++", "v.n += 2", true},
 		{"sign", "int", "unsigned", "v++", "v += 2", false},
 		{"typedef", "int", "volatile num", "v++", "v += 2", false},
 		{"void", "void *", "struct p *", "v = 0", "v = (void *)8", false},
