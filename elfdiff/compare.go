@@ -70,6 +70,7 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 	j.bygones()
 	j.include()
 	j.tableEntries()
+	j.members()
 	j.leftovers()
 	j.asides()
 	if opt.Types {

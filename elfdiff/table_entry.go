@@ -1,6 +1,9 @@
 package elfdiff
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // isWalked reports whether a section is a table that code can go through: for one
 // whose name is an identifier in C, linkers make the symbols __start_NAME and
@@ -60,12 +63,13 @@ func (j *judge) isEntry(o *Object, id AtomID) bool {
 	if isPlain(section) || a.Kind == TLS || a.Size == 0 || j.past(o, id) != nil {
 		return false
 	}
-	if j.carriesTables {
-		for _, t := range kernelTables {
-			if strings.HasPrefix(section, t) {
-				return false
-			}
-		}
+	if j.carriesTables && isKernelTable(section) {
+		return false
 	}
 	return isWalked(section) || o.isLocal(a) && len(o.users.of(id)) == 0
+}
+
+// isKernelTable reports whether a section is in the list of kernelTables.
+func isKernelTable(section string) bool {
+	return slices.ContainsFunc(kernelTables, func(t string) bool { return strings.HasPrefix(section, t) })
 }

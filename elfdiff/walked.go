@@ -1,0 +1,108 @@
+package elfdiff
+
+import (
+	"slices"
+
+	"github.com/gosplice/gosplice/internal/elfobj"
+)
+
+// walkedName reports whether code may go through a section from its start to its end,
+// so that it matters what is in it, and where. Tables that nothing is known of are
+// such; those that have a rule are compared by that.
+func (j *judge) walkedName(section string) bool {
+	if !isWalked(section) || ruleOf(section) != nil {
+		return false
+	}
+	return !j.carriesTables || pastRuleOf(section) == nil && !isKernelTable(section)
+}
+
+// members reports twins that only one side has in a table that goes by its section,
+// and entries that stand elsewhere in it. The kernel goes through its tables in any
+// order.
+func (j *judge) members() {
+	moved := map[string]bool{}
+	pre, post := j.Pre.walkedPlaces(j), j.Post.walkedPlaces(j)
+	for i := range j.list {
+		ch := &j.list[i]
+		p, q := j.Pre.sectionName(j.Pre.Atoms[ch.Pre].Section), j.Post.sectionName(j.Post.Atoms[ch.Post].Section)
+		if p != q && (j.walkedName(p) || j.walkedName(q)) {
+			moved[p], moved[q] = true, true
+			j.report(j.Post.finding(CodeTableEntry, ch.Post, 0, "it is in %s, and in pre in %s: who goes through a table goes by the section", clip(q), clip(p)))
+		}
+	}
+	for i := range j.list {
+		ch := &j.list[i]
+		x, y := pre[ch.Pre], post[ch.Post]
+		q := j.Post.sectionName(j.Post.Atoms[ch.Post].Section)
+		if x != y && !j.carriesTables && j.Post.Atoms[ch.Post].Kind != Func && !moved[q] {
+			moved[q] = true
+			j.report(j.Post.finding(CodeTableEntry, ch.Post, 0, "it stands at another place in a table that goes by its section: %#x in pre, %#x in post", x, y))
+		}
+	}
+	j.extents(moved)
+}
+
+// walkedPlaces maps what is in such tables to its place: the sections of one name
+// stand one behind the other.
+func (o *Object) walkedPlaces(j *judge) map[AtomID]uint64 {
+	m := map[AtomID]uint64{}
+	ends := map[string]uint64{}
+	for i, s := range o.File.Sections {
+		if o.kinds[i] == Meta || !j.walkedName(s.Name) {
+			continue
+		}
+		start := ends[s.Name]
+		for id, a := range o.SectionAtoms(s.Index) {
+			m[id] = start + a.Offset
+		}
+		ends[s.Name] = start + s.Size
+	}
+	return m
+}
+
+// extent is the size of a table, and the boundary that it starts at, in bytes.
+type extent struct {
+	size, align uint64
+	section     *elfobj.Section
+}
+
+// extents reports tables of data that have another size or boundary, though nothing
+// in them moved.
+func (j *judge) extents(moved map[string]bool) {
+	if j.carriesTables {
+		return
+	}
+	pre, post := j.Pre.extents(j), j.Post.extents(j)
+	names := make([]string, 0, len(pre))
+	for name := range pre {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		p, q := pre[name], post[name]
+		if q.section == nil || moved[name] || p.size == q.size && p.align == q.align || j.judged(name) {
+			continue
+		}
+		f := newFinding(CodeTableEntry)
+		f.Section, f.Offset = name, min(p.size, q.size)
+		f.Message = "a table that goes by its section has another size, or starts at another boundary"
+		j.report(f)
+	}
+}
+
+// judged reports whether something in a section was found to matter.
+func (j *judge) judged(section string) bool {
+	return slices.ContainsFunc(j.Refusals, func(r Refusal) bool { return r.Section == section }) ||
+		slices.ContainsFunc(j.Findings, func(f Finding) bool { return f.Section == section && f.Accepted })
+}
+
+func (o *Object) extents(j *judge) map[string]extent {
+	m := map[string]extent{}
+	for i, s := range o.File.Sections {
+		if k := o.kinds[i]; k != Meta && k != Func && j.walkedName(s.Name) {
+			e := m[s.Name]
+			m[s.Name] = extent{e.size + s.Size, max(e.align, s.Addralign), s}
+		}
+	}
+	return m
+}
