@@ -63,7 +63,7 @@ const (
 // What is left out without loss, and what is worth knowing.
 const (
 	CodeRemoved           Code = "removed"            // gone from post; it stays in the running program
-	CodeConstructor       Code = "constructor"        // a constructor changed; it ran long ago
+	CodeConstructor       Code = "constructor"        // a constructor changed or is new; those of the program ran long ago
 	CodeInitCode          Code = "init-code"          // code or data of the start, which is over
 	CodeExport            Code = "export"             // what modules that are loaded later could link to
 	CodeParameter         Code = "parameter"          // a module parameter, read at the start
@@ -143,7 +143,7 @@ var codes = map[Code]codeRow{
 	CodeHotProbe:      {NeedsJudgement, "change its callers instead, so that livepatch or a jump takes them over", "each call takes a breakpoint exception, and calls out of handlers of other kprobes run the old function"},
 
 	CodeRemoved:           {Ignored, "nothing calls it any more once the update is applied; code that kept its address still can", ""},
-	CodeConstructor:       {Ignored, "what the constructor would do must be done by other means", ""},
+	CodeConstructor:       {NeedsJudgement, "do what the constructor would do by other means, such as a function of the patch that is called anyway", "what constructors set stays as it is in the running program"},
 	CodeInitCode:          {Ignored, "what it would do otherwise must be done by other means, such as a callback of the patch", ""},
 	CodeExport:            {Ignored, "modules that are loaded later find the exports that the running kernel has", ""},
 	CodeParameter:         {Ignored, "it keeps its default; set the variable in a callback of the patch where that is not right", ""},

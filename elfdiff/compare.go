@@ -69,6 +69,7 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 	j.tables()
 	j.bygones()
 	j.include()
+	j.constructors()
 	j.tableEntries()
 	j.members()
 	j.leftovers()

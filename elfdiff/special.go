@@ -69,6 +69,9 @@ func (j *judge) table(o *Object, s *elfobj.Section) {
 		code = cmp.Or(rule.differs, code)
 	}
 	f := newFinding(code)
+	if code == CodeConstructor && (j.carriesTables || !isStart(s.Name)) {
+		f.Severity, f.Accept = Ignored, ""
+	}
 	f.Section, f.Message = s.Name, "pre and post differ in it"
 	if rule != nil {
 		f.Message += " (" + rule.reason + ")"
