@@ -36,6 +36,9 @@ func (j *judge) members() {
 		q := j.Post.sectionName(j.Post.Atoms[ch.Post].Section)
 		if x != y && !j.carriesTables && j.Post.Atoms[ch.Post].Kind != Func && !moved[q] {
 			moved[q] = true
+			if j.judged(q, CodeTableEntry) {
+				continue // what is new or gone moved it
+			}
 			j.report(j.Post.finding(CodeTableEntry, ch.Post, 0, "it stands at another place in a table that goes by its section: %#x in pre, %#x in post", x, y))
 		}
 	}
@@ -80,7 +83,7 @@ func (j *judge) extents(moved map[string]bool) {
 	slices.Sort(names)
 	for _, name := range names {
 		p, q := pre[name], post[name]
-		if q.section == nil || moved[name] || p.size == q.size && p.align == q.align || j.judged(name) {
+		if q.section == nil || moved[name] || p.size == q.size && p.align == q.align || j.judged(name, "") {
 			continue
 		}
 		f := newFinding(CodeTableEntry)
@@ -90,10 +93,11 @@ func (j *judge) extents(moved map[string]bool) {
 	}
 }
 
-// judged reports whether something in a section was found to matter.
-func (j *judge) judged(section string) bool {
-	return slices.ContainsFunc(j.Refusals, func(r Refusal) bool { return r.Section == section }) ||
-		slices.ContainsFunc(j.Findings, func(f Finding) bool { return f.Section == section && f.Accepted })
+// judged reports whether something in a section was found to matter, by a code; "" is any.
+func (j *judge) judged(section string, code Code) bool {
+	of := func(f *Finding) bool { return f.Section == section && (code == "" || f.Code == code) }
+	return slices.ContainsFunc(j.Refusals, func(r Refusal) bool { return of(&r.Finding) }) ||
+		slices.ContainsFunc(j.Findings, func(f Finding) bool { return f.Accepted && of(&f) })
 }
 
 func (o *Object) extents(j *judge) map[string]extent {
