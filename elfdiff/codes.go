@@ -102,7 +102,7 @@ var codes = map[Code]codeRow{
 	CodeDataChanged:      {NeedsJudgement, "have members that still hold their old initial value set (Options.Initials); or " + ownFunction, runningData},
 	CodeDataResized:      {NeedsJudgement, "keep the size; put what is new into an object of its own", "the running program keeps the object that it has; no changed function uses it"},
 	CodeKindChanged:      {NeedsJudgement, "keep the constness of the object", "the running program keeps the object where it is, with its content"},
-	CodeConstShared:      {NeedsJudgement, "keep its size, and have it overwritten where it is (mkupdate -in-place; Options.InPlace)", runningConst},
+	CodeConstShared:      {NeedsJudgement, "keep its size, and have it overwritten where it is (Options.InPlace)", runningConst},
 	CodeTLSChanged:       {Refused, "use a map keyed by thread, or restart the program", ""},
 	CodeAmbiguousStatic:  {NeedsJudgement, "give the static variables distinct names in both sources", "changed functions get a variable of their own, with its initial value"},
 	CodeSpecialSection:   {Refused, "leave the function without what makes this entry, or build without it", ""},
