@@ -27,7 +27,7 @@ func (c *cutter) measure() {
 		parts := c.cut[c.parts[i].lo:c.parts[i].hi]
 		for j := range parts {
 			a := &parts[j]
-			if a.NoBits || a.Kind != Func {
+			if a.NoBits || a.Kind != c.kinds[s.Index] { // data in a section of code
 				continue
 			}
 			list := c.within(s.Index, a.Offset, a.End())

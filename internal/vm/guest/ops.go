@@ -71,7 +71,14 @@ func loadFile(name, params string, flags int) error {
 		return err
 	}
 	defer f.Close()
-	if err := unix.FinitModule(int(f.Fd()), params, flags); err != nil {
+	for range 100 {
+		// A program that is just started has what was open for writing until it runs.
+		if err = unix.FinitModule(int(f.Fd()), params, flags); err != unix.ETXTBSY {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil {
 		return fmt.Errorf("finit_module: %w", err)
 	}
 	return nil
