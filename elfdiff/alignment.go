@@ -5,8 +5,8 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
-	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
 // An Alignment is what code that travels assumes of the address of something that

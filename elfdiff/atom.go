@@ -3,7 +3,7 @@ package elfdiff
 import (
 	"fmt"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // AtomID numbers the atoms of one [Object] in the order of their sections and

@@ -10,8 +10,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // bomb is an object whose debug information grows to size bytes of zeros.

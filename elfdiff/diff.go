@@ -3,7 +3,7 @@ package elfdiff
 import (
 	"fmt"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/visible"
 )
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // FuzzTables compares damaged objects that have tables about code, and extracts

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // unwinding includes the records that describe included functions, with what

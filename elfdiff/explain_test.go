@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // explainCases are changes of which something else than the function itself is

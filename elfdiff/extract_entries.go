@@ -3,7 +3,7 @@ package elfdiff
 import (
 	"debug/elf"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/files"
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // extractOf compiles two versions, and opens what Extract makes of them.

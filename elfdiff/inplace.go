@@ -1,7 +1,7 @@
 package elfdiff
 
 import (
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // inPlace is a constant that is overwritten.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // Kept is something that travels, and whose address gets where others can find it

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/files"
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 const linkMain = `

@@ -3,8 +3,8 @@ package elfdiff
 import (
 	"debug/elf"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
-	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
 // opLea is the opcode of lea, which takes an address without looking at what

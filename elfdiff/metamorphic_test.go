@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // blank is what moves every line of a source.

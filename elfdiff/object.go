@@ -4,7 +4,7 @@ import (
 	"iter"
 	"sync"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // Object is a relocatable object, cut into atoms. It is immutable, and safe

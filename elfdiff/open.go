@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // Open reads the relocatable object at path. Its debug information is read when

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // pastRule is one row of the table of kernel sections whose content has no

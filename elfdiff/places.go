@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
-	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
 // A placeField is a part of a record that says where in the source something is: a

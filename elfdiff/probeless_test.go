@@ -3,7 +3,7 @@ package elfdiff
 import (
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // TestProbeless adds a function that no kprobe may be put on.

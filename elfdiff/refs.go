@@ -5,7 +5,7 @@ import (
 	"debug/elf"
 	"slices"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // relas are the relocations of one section on their way to becoming Refs, by

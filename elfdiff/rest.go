@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // A rest is a stretch of memory that no verdict is about: no symbol names it, and

@@ -5,7 +5,7 @@ import (
 	"hash/maphash"
 	"sort"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // Rule says by which rung of the ladder two atoms were paired.

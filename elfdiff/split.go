@@ -4,7 +4,7 @@ import (
 	"debug/elf"
 	"sync"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // splits judges names that share a place on one side only: aliases, and functions

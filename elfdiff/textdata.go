@@ -3,8 +3,8 @@ package elfdiff
 import (
 	"debug/elf"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
-	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
 // Sections of code hold data too: tables that assembly puts beside the code that

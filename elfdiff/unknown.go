@@ -3,7 +3,7 @@ package elfdiff
 import (
 	"strings"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // plainSections begin the names of sections that hold objects of the source, and

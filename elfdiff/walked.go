@@ -3,7 +3,7 @@ package elfdiff
 import (
 	"slices"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // walkedName reports whether code may go through a section from its start to its end,

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // compile makes an object from C source.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/kernel"
-	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/internal/lab/vm"
 )
 
 // TestLiveAudit compares all of a kernel with its file in each set-up, and then

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gosplice/gosplice/internal/kbuild"
-	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/internal/lab/kbuild"
+	"github.com/gosplice/gosplice/internal/lab/vm"
 )
 
 // compared is a matched object, and what comparing its functions takes.

@@ -12,7 +12,7 @@ import (
 	"sort"
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // core is a core dump as a [Memory].

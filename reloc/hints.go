@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // The hints choose between places that match to the byte, or tell where to

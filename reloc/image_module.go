@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/decompress"
-	"github.com/gosplice/gosplice/internal/elfobj"
 	"github.com/gosplice/gosplice/internal/files"
 )
 

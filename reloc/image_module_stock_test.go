@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
-	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/lab/vm"
 )
 
 // TestStockModules opens all modules of a kernel, and of another one some: what

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/deb"
-	"github.com/gosplice/gosplice/internal/kbuild"
-	"github.com/gosplice/gosplice/internal/testenv"
-	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/internal/lab/deb"
+	"github.com/gosplice/gosplice/internal/lab/kbuild"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/lab/vm"
 )
 
 // objectsIn lists the objects below a folder.

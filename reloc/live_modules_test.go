@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/internal/lab/vm"
 )
 
 // TestLiveModules matches modules that are loaded with their own files, as the

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // loaded is a module while it is opened.

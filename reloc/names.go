@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // place is where run has a symbol.

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/internal/lab/vm"
 )
 
 // programImages opens what is no kernel as a whole: a program, a process that

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // Verdict is what matching found out about one function.

@@ -7,10 +7,10 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/deb"
-	"github.com/gosplice/gosplice/internal/kbuild"
-	"github.com/gosplice/gosplice/internal/testenv"
-	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/internal/lab/deb"
+	"github.com/gosplice/gosplice/internal/lab/kbuild"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/lab/vm"
 )
 
 // rowsKernel makes a kernel that has f, and tables with the rows that are given:

@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/elfobj"
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // relo is a relocation of a hand-made function.

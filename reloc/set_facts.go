@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // finding is what the match of one object says to the others of a set. It keeps

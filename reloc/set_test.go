@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // family is a file like two others: the same code, about other variables.

@@ -3,7 +3,7 @@ package splice_test
 import (
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/splice"
 )
 

@@ -7,8 +7,8 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
-	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
 // A Call is a call that the code of an update makes to code outside of it.

@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // Check reports whether the parts of the update fit together: whether indices

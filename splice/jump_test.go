@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 func code(t testing.TB, text string) []byte {

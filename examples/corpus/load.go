@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 

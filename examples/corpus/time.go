@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/corpus"
 	"github.com/gosplice/gosplice/internal/files"
+	"github.com/gosplice/gosplice/internal/lab/corpus"
 )
 
 // runs is how often each pair is compared; the best time counts, as the others

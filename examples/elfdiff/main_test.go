@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 const (

@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/cli"
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // TestDemo runs the example as it is run without arguments.

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gosplice/gosplice/internal/cpio"
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 type file struct {
@@ -60,7 +60,7 @@ func TestHeader(t *testing.T) {
 }
 
 // TestCpio asks the cpio program what it sees. The kernel is asked in
-// internal/vm, whose guest starts from such an archive.
+// internal/lab/vm, whose guest starts from such an archive.
 func TestCpio(t *testing.T) {
 	testenv.Need(t, "cpio")
 	dir := t.TempDir()

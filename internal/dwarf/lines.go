@@ -6,7 +6,7 @@ import (
 	"path"
 	"slices"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // Lines are the line tables of all units of an object.

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 var le = binary.LittleEndian

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // record frames the body of a CIE or FDE: length, then the body padded to 4.

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // libraries are shared objects that most systems have, each with something of

@@ -9,7 +9,7 @@ import (
 	"sort"
 	"sync"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // A Section is the content of a section at its link address.

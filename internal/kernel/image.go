@@ -19,7 +19,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // An Error says what an image lacks.

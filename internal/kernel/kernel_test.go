@@ -7,11 +7,11 @@ import (
 	"testing"
 
 	"errors"
-	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/lab/deb"
 
 	"github.com/gosplice/gosplice/internal/kernel"
-	"github.com/gosplice/gosplice/internal/testenv"
-	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/lab/vm"
 )
 
 // TestImage asks a distribution's image, with its package's Module.symvers and

@@ -9,8 +9,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/decompress"
-	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
 // A Module is the file of a kernel module, and where the loader puts its parts.

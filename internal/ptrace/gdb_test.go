@@ -15,10 +15,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/ehframe"
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/procfs"
-	"github.com/gosplice/gosplice/internal/testenv"
 )
 
 // TestGDB walks the stacks of a process and compares them with gdb's.

@@ -20,8 +20,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/procfs"
-	"github.com/gosplice/gosplice/internal/testenv"
 )
 
 // roleVar makes the test binary play another part than running tests.

@@ -15,8 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/procfs"
-	"github.com/gosplice/gosplice/internal/testenv"
 )
 
 // state returns the state letter of a thread.

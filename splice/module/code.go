@@ -3,7 +3,7 @@ package module
 import (
 	"debug/elf"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // An asm collects machine code in .text. Labels are offsets in the section.

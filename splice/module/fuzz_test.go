@@ -4,8 +4,8 @@ import (
 	"debug/elf"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
-	"github.com/gosplice/gosplice/internal/elfobj"
 	"github.com/gosplice/gosplice/internal/kernel"
 )
 

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gosplice/gosplice/internal/kbuild"
-	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/internal/lab/kbuild"
+	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 

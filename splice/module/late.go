@@ -3,8 +3,8 @@ package module
 import (
 	"debug/elf"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
-	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
 // A module that is patched may be loaded after the update, and again and again.

@@ -3,7 +3,7 @@ package module
 import (
 	"debug/elf"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // optionalTables are tables whose entries can be left out where they would refer

@@ -2,7 +2,7 @@ package module_test
 
 import (
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/kbuild"
+	"github.com/gosplice/gosplice/internal/lab/kbuild"
 )
 
 // patch is a change of the kernel's source with an effect that a file shows.

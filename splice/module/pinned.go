@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // What an update brings along is gone when its module is. Where somebody else may know

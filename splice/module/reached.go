@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
-	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
 // memory says how the running kernel has what a reference leads to.

@@ -4,7 +4,7 @@ import (
 	"debug/elf"
 	"strings"
 
-	"github.com/gosplice/gosplice/internal/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // A section of the module, as it grows.

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 func certify(t *testing.T, key crypto.Signer) *x509.Certificate {

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 

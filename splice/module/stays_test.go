@@ -5,9 +5,9 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/deb"
-	"github.com/gosplice/gosplice/internal/testenv"
-	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/internal/lab/deb"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/lab/vm"
 )
 
 // openStock opens the image of a stock kernel.

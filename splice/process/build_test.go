@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/testenv"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // config is one way to build a victim.

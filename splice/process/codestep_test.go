@@ -6,9 +6,9 @@ import (
 	"os"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/ehframe"
-	"github.com/gosplice/gosplice/internal/elfobj"
 )
 
 // TestWayOut compares where code that is followed to its return has the return

@@ -8,8 +8,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/procfs"
-	"github.com/gosplice/gosplice/internal/testenv"
 	"github.com/gosplice/gosplice/splice"
 )
 

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/procfs"
-	"github.com/gosplice/gosplice/internal/testenv"
 	"github.com/gosplice/gosplice/splice"
 )
 
