@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 )
 
@@ -20,7 +21,7 @@ func TestLiveAudit(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range setups {
-			if s.long && !full {
+			if s.long && !testenv.Asked(testenv.Long) {
 				continue
 			}
 			t.Run(series+"/"+s.name, func(t *testing.T) {

@@ -3,7 +3,6 @@ package reloc
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -266,6 +265,3 @@ func mustMatch(t testing.TB, pre *elfdiff.Object, img *Image, opt Options) *Resu
 	}
 	return r
 }
-
-// full asks for the whole matrix instead of a part that covers all pairs.
-var full = os.Getenv("GOSPLICE_FULL") != ""
