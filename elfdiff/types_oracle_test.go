@@ -4,11 +4,10 @@ import (
 	"debug/dwarf"
 	"debug/elf"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
-
-	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // TestLayoutOracle compares the layouts of all structures and unions with those
@@ -18,7 +17,7 @@ func TestLayoutOracle(t *testing.T) {
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no objects: %v", err)
 	}
-	if dir := testenv.Value(testenv.Shifted); dir != "" {
+	if dir := os.Getenv(objectsDir); dir != "" {
 		more, _ := filepath.Glob(filepath.Join(dir, "base", "*.o"))
 		paths = append(paths, more...)
 	}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/errname"
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // An Audit is what comparing a whole running kernel with its file found out.
@@ -55,13 +57,13 @@ func (f *AuditFinding) String() string {
 // Variables are not compared, nor what is only constant once the kernel has
 // started (.data..ro_after_init). Who can write to these can lead calls through
 // them elsewhere, without a change of code.
-func AuditKernel(ctx context.Context, vmlinux string, run *Image) (*Audit, error) {
+func AuditKernel(ctx context.Context, vmlinux string, run *image.Image) (*Audit, error) {
 	file, err := kernel.Open(vmlinux)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	a := &auditor{file: file, run: run, looks: look{view: newView(run)}}
+	a := &auditor{file: file, run: run, looks: look{view: image.NewView(run)}}
 	if err := a.prepare(); err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
@@ -131,7 +133,7 @@ func (a *auditor) confirm(ctx context.Context, sum *Audit) error {
 			return ctx.Err()
 		case <-time.After(confirmDelay):
 		}
-		a.looks.view = newView(a.run)
+		a.looks.view = image.NewView(a.run)
 		for _, p := range places {
 			part, err := a.compare(p[0]-a.bias, p[1]-a.bias)
 			if err != nil {
@@ -149,7 +151,7 @@ func (a *auditor) confirm(ctx context.Context, sum *Audit) error {
 // auditor compares one kernel.
 type auditor struct {
 	file  *kernel.Image
-	run   *Image
+	run   *image.Image
 	sites *kernel.Sites
 	bias  uint64
 	spans [][2]uint64 // link addresses of what is compared
@@ -162,14 +164,14 @@ type auditor struct {
 // may be far away, and is read once.
 type look struct {
 	mu   sync.Mutex
-	view *view
+	view *image.View
 }
 
 // bytes returns n bytes of run.
 func (l *look) bytes(addr, n uint64) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.view.bytes(addr, n)
+	return l.view.Bytes(addr, n)
 }
 
 // word returns 8 bytes of run.
@@ -178,21 +180,21 @@ func (l *look) word(addr uint64) (uint64, bool) {
 	if err != nil {
 		return 0, false
 	}
-	return le64(b), true
+	return binary.LittleEndian.Uint64(b), true
 }
 
 // prepare makes sure that the two are one build, and finds what to compare.
 func (a *auditor) prepare() error {
-	if !a.run.running {
+	if !a.run.IsRunning() {
 		return errors.New("what runs is no running kernel")
 	}
 	id, _, err := a.file.BuildID()
 	if err != nil {
 		return err
 	}
-	main := &a.run.modules[0]
+	main := &a.run.Modules()[0]
 	if main.BuildID != nil && !bytes.Equal(id, main.BuildID) {
-		return errname.As(fmt.Errorf("the kernel that runs has build-id %x, and %s has %x", main.BuildID, a.file.Path, id), ErrOtherBuild)
+		return errname.As(fmt.Errorf("the kernel that runs has build-id %x, and %s has %x", main.BuildID, a.file.Path, id), image.ErrOtherBuild)
 	}
 	a.bias = main.Bias
 	layout, err := a.file.Layout()

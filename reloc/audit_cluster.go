@@ -2,6 +2,7 @@ package reloc
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kernel"
@@ -178,7 +179,7 @@ func (c *auditCluster) slid(code, run []byte) bool {
 		return true
 	}
 	for w := 0; w+4 <= len(code); w++ {
-		if was := le32(code[w:]); le32(run[w:])-was == uint32(c.bias) && c.isAddress(was) {
+		if was := binary.LittleEndian.Uint32(code[w:]); binary.LittleEndian.Uint32(run[w:])-was == uint32(c.bias) && c.isAddress(was) {
 			return bytes.Equal(code[:w], run[:w]) && bytes.Equal(code[w+4:], run[w+4:])
 		}
 	}

@@ -2,26 +2,27 @@ package reloc
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/gosplice/gosplice/internal/kernel"
-	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // TestLiveAudit compares all of a kernel with its file in each set-up, and then
 // changes bytes at places that the kernel has rewritten: each change is found.
 func TestLiveAudit(t *testing.T) {
 	vm.Long(t)
-	for _, series := range stockKernels {
+	for _, series := range vm.Releases() {
 		k := vm.Need(t, series)
 		path, err := k.Vmlinux(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range setups {
-			if s.long && !testenv.Asked(testenv.Long) {
+			if s.long && !full {
 				continue
 			}
 			t.Run(series+"/"+s.name, func(t *testing.T) {
@@ -29,7 +30,7 @@ func TestLiveAudit(t *testing.T) {
 				if series == "6.12" {
 					s.opt.CPUs = 1 // see TestLive
 				}
-				img := snapshot(t, mustRunning(t, vm.New(t, s.opt)))
+				img, parts := snapshot(t, mustRunning(t, vm.New(t, s.opt)))
 				begin := time.Now()
 				a, err := AuditKernel(t.Context(), path, img)
 				if err != nil {
@@ -43,7 +44,7 @@ func TestLiveAudit(t *testing.T) {
 				if a.Opaque > 0 || len(a.Patches) > 0 {
 					t.Errorf("%d sites by their place only, patches %+v", a.Opaque, a.Patches)
 				}
-				flipSites(t, path, img)
+				flipSites(t, path, img, parts)
 			})
 		}
 	}
@@ -51,9 +52,9 @@ func TestLiveAudit(t *testing.T) {
 
 // snapshot copies what can be read of a kernel that stands still, so that it can
 // be changed.
-func snapshot(t *testing.T, img *Image) *Image {
+func snapshot(t *testing.T, img *image.Image) (*image.Image, image.Segments) {
 	t.Helper()
-	var parts []Segment
+	var parts []image.Segment
 	for _, r := range img.Regions() {
 		if r.Module != 0 || !r.Read {
 			continue
@@ -62,17 +63,22 @@ func snapshot(t *testing.T, img *Image) *Image {
 		if err := img.ReadAddr(b, r.Start); err != nil {
 			t.Fatal(err)
 		}
-		parts = append(parts, Segment{r.Start, b})
+		parts = append(parts, image.Segment{Addr: r.Start, Data: b})
 	}
-	mem, err := NewSegments(parts...)
+	mem, err := image.NewSegments(parts...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := NewImage(mem, img.Regions(), img.Modules(), img.Symbols())
+	out, err := image.NewImage(mem, img.Regions(), img.Modules(), img.Symbols())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out
+	return out, mem
+}
+
+// segmentAt returns the index of the part that an address is in.
+func segmentAt(parts image.Segments, addr uint64) int {
+	return slices.IndexFunc(parts, func(s image.Segment) bool { return addr-s.Addr < uint64(len(s.Data)) })
 }
 
 // siteFlips is how many bytes are changed in each set-up.
@@ -80,14 +86,14 @@ const siteFlips = 10000
 
 // flipSites changes single bytes of sites that are not as they were linked, and
 // has the neighbourhood of each audited.
-func flipSites(t *testing.T, path string, img *Image) {
+func flipSites(t *testing.T, path string, img *image.Image, parts image.Segments) {
 	t.Helper()
 	file, err := kernel.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	a := &auditor{file: file, run: img, looks: look{view: newView(img)}}
+	a := &auditor{file: file, run: img, looks: look{view: image.NewView(img)}}
 	if err := a.prepare(); err != nil {
 		t.Fatal(err)
 	}
@@ -98,12 +104,12 @@ func flipSites(t *testing.T, path string, img *Image) {
 		s := sites[rng.IntN(len(sites))]
 		tables[s.Table]++
 		at := s.Addr + rng.Uint64N(s.Size) + a.bias
-		seg := img.mem.(Segments).at(at)
+		seg := parts[segmentAt(parts, at)]
 		b := &seg.Data[at-seg.Addr]
 		was := *b
 		*b ^= byte(1 + rng.IntN(255))
 		is := *b
-		a.looks.view = newView(img)
+		a.looks.view = image.NewView(img)
 		span := a.spanOf(at - a.bias)
 		part, err := a.compare(max(span[0], s.Addr-min(s.Addr, 64)), min(span[1], s.Addr+s.Size+64))
 		if err != nil {

@@ -3,6 +3,7 @@ package reloc
 import (
 	"bytes"
 	"encoding/binary"
+	"github.com/gosplice/gosplice/reloc/image"
 	"slices"
 	"strings"
 )
@@ -59,7 +60,7 @@ func (p *auditPart) patches(list []Patch) {
 		q.Name = p.name(q.Target)
 		if s, off, ok := p.auditor.run.SymbolAt(q.Address); ok {
 			q.Offset = off
-			if l, ok := p.auditor.run.livepatches()[s.Addr]; ok {
+			if l, ok := p.auditor.run.LivepatchAt(s.Addr); ok {
 				q.Kind, q.Target, q.Name = PatchLivepatch, l.New, p.name(l.New)
 			}
 		}
@@ -93,7 +94,7 @@ func (p *auditPart) moved(i int) int {
 		if w+4 > len(p.run) {
 			continue
 		}
-		was, is := le32(p.linked[w:]), le32(p.run[w:])
+		was, is := binary.LittleEndian.Uint32(p.linked[w:]), binary.LittleEndian.Uint32(p.run[w:])
 		at := p.base + uint64(w)
 		switch {
 		case is-was == uint32(p.bias) && p.isAddress(was):
@@ -109,7 +110,7 @@ func (p *auditPart) moved(i int) int {
 // or counted from where the kernel's mapping starts, as physical addresses are,
 // or from its first byte, which is the distance it moved.
 func (p *auditPart) isAddress(v uint32) bool {
-	return v == 0 || p.file.IsMapped(uint64(int64(int32(v)))) || p.file.IsMapped(kernelStart+uint64(v))
+	return v == 0 || p.file.IsMapped(uint64(int64(int32(v)))) || p.file.IsMapped(image.KernelStart+uint64(v))
 }
 
 // nearPerCPU reports whether a distance leads to a per-CPU variable: it counts
@@ -155,7 +156,7 @@ func (p *auditPart) counted(run []byte, at uint64) bool {
 	if !counts(run) {
 		return false
 	}
-	to := at + depthCount + uint64(int64(int32(le32(run[4:]))))
+	to := at + depthCount + uint64(int64(int32(binary.LittleEndian.Uint32(run[4:]))))
 	if hot := p.marks.hot; hot[0] < hot[1] {
 		return hot[0] <= to && to < hot[1]
 	}
@@ -185,7 +186,7 @@ func (p *auditPart) named(i int, at uint64) int {
 	if !tracerCalls[s.Name] {
 		return 0
 	}
-	if bytes.Equal(run[:5], nop5) || run[0] == linked[0] && len(p.auditor.run.symbolsAt(target(run[:5], s.Addr, 5))) > 0 {
+	if bytes.Equal(run[:5], nop5) || run[0] == linked[0] && len(p.auditor.run.SymbolsAt(target(run[:5], s.Addr, 5))) > 0 {
 		return 5 - int(off)
 	}
 	return 0

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // A siteForm reports whether run, at an address, holds what the kernel writes at a
@@ -44,7 +45,7 @@ func (c *auditCluster) written(s *kernel.Site, linked, run []byte, at uint64) bo
 // made once for a piece.
 func (c *auditCluster) site0() *siteMatch {
 	if c.forms == nil {
-		c.forms = &siteMatch{m: &matcher{img: c.auditor.run, view: newView(c.auditor.run)}, live: true}
+		c.forms = &siteMatch{m: &matcher{img: c.auditor.run, view: image.NewView(c.auditor.run)}, live: true}
 	}
 	c.forms.patches = c.forms.patches[:0]
 	return c.forms
@@ -196,7 +197,7 @@ func (p *auditPart) isOn(addr uint64) (on, known bool) {
 	if err != nil {
 		return false, false
 	}
-	n := int32(le32(b))
+	n := int32(binary.LittleEndian.Uint32(b))
 	return n > 0, n >= 0
 }
 

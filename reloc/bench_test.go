@@ -3,6 +3,7 @@ package reloc
 import (
 	"context"
 	"fmt"
+	"github.com/gosplice/gosplice/reloc/image"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,7 +104,7 @@ func BenchmarkOpenELF(b *testing.B) {
 	big := bigProgram(b, 2000)
 	b.ReportAllocs()
 	for b.Loop() {
-		img, err := OpenELF(big.image)
+		img, err := image.OpenELF(big.image)
 		if err != nil {
 			b.Fatal(err)
 		}

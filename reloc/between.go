@@ -10,7 +10,7 @@ const neighbours = 64
 // that stands in front of it in pre, or behind one that stands behind it: a copy
 // to the byte, that belongs to another file.
 func (m *matcher) outOfOrder(i int32, addr uint64) bool {
-	if !m.img.kernel {
+	if !m.img.IsKernel() {
 		return false
 	}
 	lo, hi, ok := m.between(i)

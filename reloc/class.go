@@ -4,6 +4,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // class stands for all references that mean the same, so that what one of them was
@@ -93,7 +94,7 @@ func (p *planner) classify(x *hole, r *elfdiff.Ref, h *amd64.Howto) {
 
 // newComparison starts one in a region: what classes were found to mean in a
 // module does not hold in another.
-func (m *matcher) newComparison(r *Region) {
+func (m *matcher) newComparison(r *image.Region) {
 	m.serials++
 	m.serial = m.serials
 	m.enterClasses(r.Module, r.Volatile)

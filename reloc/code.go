@@ -2,6 +2,8 @@ package reloc
 
 import (
 	"bytes"
+	"debug/elf"
+	"encoding/binary"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -11,7 +13,7 @@ import (
 // but those in holes are equal, and no instruction has to be decoded; only when
 // they are not, both sides are walked instruction by instruction.
 func (m *matcher) compareCode(t *trial, a *elfdiff.Atom) *MismatchError {
-	r := m.view.regionAt(t.addr)
+	r := m.view.RegionAt(t.addr)
 	if r == nil || !r.Exec {
 		return t.fail(ReasonImplausible, 0, 0, "%s at %#x: code lies in executable memory", a.Name, t.addr)
 	}
@@ -24,7 +26,7 @@ func (m *matcher) compareCode(t *trial, a *elfdiff.Atom) *MismatchError {
 			return err
 		}
 	}
-	run, err := m.view.bytes(t.addr, a.Size)
+	run, err := m.view.Bytes(t.addr, a.Size)
 	if err == nil && pl != nil && (pl.plain && !m.rewritten(t.addr) || len(m.sitesOf(a.ID)) == 0) {
 		m.newComparison(r)
 		if m.comparePlain(t, a, pl, run) {
@@ -58,12 +60,12 @@ func (m *matcher) compareCode(t *trial, a *elfdiff.Atom) *MismatchError {
 // goesOn reports code behind the end of a function of pre that belongs to it in
 // run, as far as run's symbols tell.
 func (m *matcher) goesOn(t *trial, a *elfdiff.Atom) *MismatchError {
-	if !m.img.kernel || m.opt.NoSymbols {
+	if !m.img.IsKernel() || m.opt.NoSymbols {
 		return nil
 	}
 	for _, i := range m.namesakes(a) {
-		s := &m.img.symbols[i]
-		if s.Addr != t.addr || int(i) >= m.img.static || s.Spread || s.Size <= t.size || m.isFilled(t.addr+t.size, t.addr+s.Size) {
+		s := &m.img.Symbols()[i]
+		if s.Addr != t.addr || s.Type == elf.STT_TLS || s.Spread || s.Size <= t.size || m.isFilled(t.addr+t.size, t.addr+s.Size) {
 			continue
 		}
 		return t.fail(ReasonBytes, a.Size, t.size, "%s has %d bytes more", s.Name, s.Size-t.size)
@@ -178,7 +180,7 @@ func (m *matcher) compareTables(t *trial, a *elfdiff.Atom) *MismatchError {
 
 func (m *matcher) compareTable(t *trial, a, g *elfdiff.Atom, b *binding) *MismatchError {
 	runOff := t.at(int64(b.ref)) - t.addr
-	run, err := m.view.bytes(b.value, g.Size)
+	run, err := m.view.Bytes(b.value, g.Size)
 	if err != nil {
 		e := t.fail(ReasonUnreadable, b.ref, runOff, "jump table")
 		e.Err = err
@@ -192,9 +194,9 @@ func (m *matcher) compareTable(t *trial, a, g *elfdiff.Atom, b *binding) *Mismat
 		}
 		to := b.value
 		if n == 8 {
-			to = le64(run[r.Offset:])
+			to = binary.LittleEndian.Uint64(run[r.Offset:])
 		} else {
-			to += uint64(int64(int32(le32(run[r.Offset:]))))
+			to += uint64(int64(int32(binary.LittleEndian.Uint32(run[r.Offset:]))))
 			if h, _ := amd64.HowtoOf(r.Type); !h.PCRel {
 				to -= b.value
 			}
@@ -220,7 +222,7 @@ func (m *matcher) compareData(t *trial, a *elfdiff.Atom) *MismatchError {
 	if err := m.wellFormed(t, a); err != nil {
 		return err
 	}
-	run, err := m.view.bytes(t.addr, a.Size)
+	run, err := m.view.Bytes(t.addr, a.Size)
 	if err != nil {
 		e := t.fail(ReasonUnreadable, 0, 0, "%s", m.label(a.ID))
 		e.Err = err
@@ -268,7 +270,7 @@ func (m *matcher) paddedLess(t *trial, a *elfdiff.Atom, off uint64) bool {
 	if start < t.addr+zero || start > t.addr+off {
 		return false
 	}
-	run, err := m.view.bytes(start, next.Size)
+	run, err := m.view.Bytes(start, next.Size)
 	return err == nil && bytes.Equal(run, next.Bytes)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // compared is a matched object, and what comparing its functions takes.
@@ -19,7 +20,7 @@ type compared struct {
 }
 
 // compareBench matches an object, so that everything that is read is read.
-func compareBench(b *testing.B, path string, img *Image) *compared {
+func compareBench(b *testing.B, path string, img *image.Image) *compared {
 	b.Helper()
 	m, err := newMatcher(context.Background(), mustOpen(b, path), img, Options{})
 	if err != nil {
@@ -62,15 +63,15 @@ func BenchmarkCompare(b *testing.B) {
 			}
 			paths = append(paths, path)
 		}
-		benchCompare(b, paths, mustKernel(b, k.Image))
+		benchCompare(b, paths, mustOpenKernel(b, k.Image))
 	})
 	b.Run("objects", func(b *testing.B) {
 		dir, path, _ := longRun(b, "compares objects with a vmlinux")
-		benchCompare(b, objectsIn(b, dir), mustKernel(b, path))
+		benchCompare(b, objectsIn(b, dir), mustOpenKernel(b, path))
 	})
 }
 
-func benchCompare(b *testing.B, paths []string, img *Image) {
+func benchCompare(b *testing.B, paths []string, img *image.Image) {
 	var list []*compared
 	size, refs := 0, 0
 	for _, path := range paths {

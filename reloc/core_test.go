@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // core is a core dump as a [Memory].
@@ -25,12 +26,12 @@ func (c *core) ReadAddr(p []byte, addr uint64) error {
 	for len(p) > 0 {
 		i := sort.Search(len(c.segs), func(i int) bool { return c.segs[i].Vaddr+c.segs[i].Filesz > addr })
 		if i == len(c.segs) || c.segs[i].Vaddr > addr {
-			return &AddrError{Addr: addr, Len: len(p), Err: ErrUnmapped}
+			return &image.AddrError{Addr: addr, Len: len(p), Err: image.ErrUnmapped}
 		}
 		s := c.segs[i]
 		n := min(uint64(len(p)), s.Vaddr+s.Filesz-addr)
 		if _, err := s.ReadAt(p[:n], int64(addr-s.Vaddr)); err != nil {
-			return &AddrError{Addr: addr, Len: int(n), Err: err}
+			return &image.AddrError{Addr: addr, Len: int(n), Err: err}
 		}
 		p, addr = p[n:], addr+n
 	}
@@ -69,27 +70,27 @@ func (c *core) mapped() (start []uint64, names []string) {
 }
 
 // openCore makes an image of a core dump, with what is in it and nothing else.
-func openCore(path, main string) (*Image, error) {
+func openCore(path, main string) (*image.Image, error) {
 	f, err := elf.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	c := &core{f: f}
-	var regions []Region
+	var regions []image.Region
 	for _, p := range f.Progs {
 		if p.Type != elf.PT_LOAD || p.Filesz == 0 {
 			continue
 		}
 		c.segs = append(c.segs, p)
 		w := p.Flags&elf.PF_W != 0
-		regions = append(regions, Region{Start: p.Vaddr, End: p.Vaddr + p.Filesz, Read: p.Flags&elf.PF_R != 0, Write: w, Exec: p.Flags&elf.PF_X != 0, Volatile: w, Module: NoModule})
+		regions = append(regions, image.Region{Start: p.Vaddr, End: p.Vaddr + p.Filesz, Read: p.Flags&elf.PF_R != 0, Write: w, Exec: p.Flags&elf.PF_X != 0, Volatile: w, Module: image.NoModule})
 	}
-	var modules []Module
-	var symbols []Symbol
+	var modules []image.Module
+	var symbols []image.Symbol
 	starts, names := c.mapped()
 	for i, at := range starts {
-		m, syms, err := ReadModule(c, at, names[i], len(modules))
-		if errors.Is(err, ErrNoModule) {
+		m, syms, err := image.ReadModule(c, at, names[i], len(modules))
+		if errors.Is(err, image.ErrNoModule) {
 			continue
 		}
 		if err != nil {
@@ -103,7 +104,7 @@ func openCore(path, main string) (*Image, error) {
 		}
 		modules, symbols = append(modules, m), append(symbols, syms...)
 	}
-	return NewImage(c, regions, modules, symbols)
+	return image.NewImage(c, regions, modules, symbols)
 }
 
 // TestCore matches core dumps of processes, through a reader that is not ours: what

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // tally counts who says what about one key in a round.
@@ -151,7 +152,7 @@ func (m *matcher) judge(p *proposal, tallies map[key]*tally) {
 // findHome finds the module that the object is linked into: the one where most
 // of the first functions are that have only one place.
 func (m *matcher) findHome(props []proposal) {
-	if m.home != NoModule || len(props) == 0 {
+	if m.home != image.NoModule || len(props) == 0 {
 		return
 	}
 	count := make(map[int]int)
@@ -159,7 +160,7 @@ func (m *matcher) findHome(props []proposal) {
 		count[m.moduleOf(props[i].t.addr)]++
 	}
 	for module, n := range count {
-		if m.home == NoModule || n > count[m.home] || n == count[m.home] && module < m.home {
+		if m.home == image.NoModule || n > count[m.home] || n == count[m.home] && module < m.home {
 			m.home = module
 		}
 	}

@@ -7,10 +7,11 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 func ExampleOpenELF() {
-	img, err := reloc.OpenELF("testdata/tiny.elf")
+	img, err := image.OpenELF("testdata/tiny.elf")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -35,7 +36,7 @@ func ExampleMatch() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	img, err := reloc.OpenELF("testdata/tiny.elf")
+	img, err := image.OpenELF("testdata/tiny.elf")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func ExampleMatch() {
 // Objects that are linked together tell where each other's functions and variables
 // are.
 func ExampleMatchAll() {
-	img, err := reloc.OpenELF("testdata/tiny.elf")
+	img, err := image.OpenELF("testdata/tiny.elf")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -87,12 +88,12 @@ func ExampleMatchAll() {
 // A module of the kernel is laid out and linked as the loader would do it, with
 // the kernel that it is for.
 func ExampleOpenModule() {
-	kernel, err := reloc.OpenKernel("/boot/vmlinuz")
+	kernel, err := image.OpenKernel("/boot/vmlinuz")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer kernel.Close()
-	img, err := reloc.OpenModule("/lib/modules/dummy.ko", reloc.ModuleOptions{Kernel: kernel})
+	img, err := image.OpenModule("/lib/modules/dummy.ko", image.ModuleOptions{Kernel: kernel})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func ExampleOpenModule() {
 
 // What a file is, is seen by its content.
 func ExampleOpen() {
-	img, err := reloc.Open("testdata/tiny.elf", reloc.ModuleOptions{})
+	img, err := image.Open("testdata/tiny.elf", image.ModuleOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -117,26 +118,11 @@ func ExampleOpen() {
 
 // The kernel that runs here, as root.
 func ExampleOpenRunning() {
-	img, err := reloc.OpenRunning()
+	img, err := image.OpenRunning()
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer img.Close()
 	kernel := img.Modules()[0]
 	fmt.Printf("%s with build-id %x, moved by %#x\n", kernel.Name, kernel.BuildID, kernel.Bias)
-}
-
-// A guest that QEMU runs with -gdb unix:/run/guest.gdb,server=on,wait=off.
-func ExampleOpenGDB() {
-	img, err := reloc.OpenGDB(context.Background(), "unix:/run/guest.gdb", "/boot/vmlinuz")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer img.Close() // the guest runs on
-	for _, s := range img.Lookup("schedule") {
-		code := make([]byte, s.Size)
-		if err := img.ReadAddr(code, s.Addr); err != nil {
-			log.Fatal(err)
-		}
-	}
 }

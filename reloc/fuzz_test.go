@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // FuzzMatch matches objects with images, both of any bytes. Whatever comes of
@@ -35,7 +37,7 @@ func FuzzMatch(f *testing.F) {
 		if err != nil {
 			return
 		}
-		img, err := newELF(file, "fuzz")
+		img, err := image.NewELF(file, "fuzz")
 		if err != nil {
 			return
 		}
@@ -57,7 +59,7 @@ func FuzzMatch(f *testing.F) {
 }
 
 // checkResult checks what holds for every result.
-func checkResult(t *testing.T, pre *elfdiff.Object, img *Image, r *Result) {
+func checkResult(t *testing.T, pre *elfdiff.Object, img *image.Image, r *Result) {
 	t.Helper()
 	for i := range r.Functions {
 		f := &r.Functions[i]
@@ -103,7 +105,7 @@ func TestHostile(t *testing.T) {
 		if err != nil {
 			return
 		}
-		img, err := newELF(file, "hostile")
+		img, err := image.NewELF(file, "hostile")
 		if err != nil {
 			return
 		}
@@ -116,9 +118,9 @@ func TestHostile(t *testing.T) {
 		if !set {
 			return
 		}
-		img.kernel = true // so that the order of objects counts
+		kernel := asKernel(t, img)
 		again := func(int) (*elfdiff.Object, error) { return elfdiff.NewObject(bytes.NewReader(obj)) }
-		if _, err := MatchAll(context.Background(), 2, again, img, Options{NoSymbols: true}); err != nil {
+		if _, err := MatchAll(context.Background(), 2, again, kernel, Options{NoSymbols: true}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -132,6 +134,32 @@ func TestHostile(t *testing.T) {
 		bad[i] ^= 0xff
 		try(obj, bad, i%8 == 0)
 	}
+}
+
+// raised is memory at higher addresses.
+type raised struct {
+	image.Memory
+	by uint64
+}
+
+func (m raised) ReadAddr(p []byte, addr uint64) error { return m.Memory.ReadAddr(p, addr-m.by) }
+
+// asKernel is the image where kernels are, so that the order of objects counts.
+func asKernel(t testing.TB, img *image.Image) *image.Image {
+	t.Helper()
+	const by = 0xffffffff80000000
+	regions := slices.Clone(img.Regions())
+	for i := range regions {
+		if regions[i].End >= 1<<30 {
+			return img
+		}
+		regions[i].Start, regions[i].End = regions[i].Start+by, regions[i].End+by
+	}
+	out, err := image.NewImage(raised{img, by}, regions, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // TestCancel checks that matching stops when it is told to.

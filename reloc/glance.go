@@ -6,6 +6,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // glance is what of the first look at a value of a class does not depend on the
@@ -94,15 +95,15 @@ func (p *planner) glance(r *elfdiff.Ref, h *amd64.Howto) glance {
 // holds reports whether a reference in code of the module classModule means what
 // the glance says, if its field gives s.
 func (m *matcher) holds(l *glance, s uint64) bool {
-	if l.kind == glanceNone || l.flags&glancePCRel != 0 && m.classVolatile && m.img.kernel {
+	if l.kind == glanceNone || l.flags&glancePCRel != 0 && m.classVolatile && m.img.IsKernel() {
 		return false
 	}
 	if l.kind == glanceSymbol {
 		known := m.symbolNames[l.key.id]
-		if len(known) == 0 || s == 0 || known[0].addr != s && !m.knownAt(known, s, NoModule) {
+		if len(known) == 0 || s == 0 || known[0].addr != s && !m.knownAt(known, s, image.NoModule) {
 			return false
 		}
-		r := m.view.regionAt(s)
+		r := m.view.RegionAt(s)
 		return r != nil && (l.flags&glanceCall == 0 || r.Exec || r.Freed)
 	}
 	base := s + l.delta
@@ -115,7 +116,7 @@ func (m *matcher) holds(l *glance, s uint64) bool {
 		return true
 	case glanceEqual:
 		g := m.pre.Atom(id)
-		run, err := m.view.bytes(base, uint64(len(g.Bytes)))
+		run, err := m.view.Bytes(base, uint64(len(g.Bytes)))
 		return err == nil && string(run) == string(g.Bytes)
 	}
 	if known := m.atomNames[id]; len(known) > 0 && known[0].addr == base {
@@ -126,8 +127,8 @@ func (m *matcher) holds(l *glance, s uint64) bool {
 
 // mayLie is implausible, for what is not.
 func (m *matcher) mayLie(l *glance, addr uint64) bool {
-	r := m.view.regionAt(addr)
-	if r == nil || r.Module != m.classModule && r.Module != NoModule {
+	r := m.view.RegionAt(addr)
+	if r == nil || r.Module != m.classModule && r.Module != image.NoModule {
 		return false
 	}
 	if r.Freed || r.Unknown {
@@ -135,7 +136,7 @@ func (m *matcher) mayLie(l *glance, addr uint64) bool {
 	}
 	p := &plausible[l.row]
 	ok := p.ok
-	if p.kernel != nil && m.img.kernel {
+	if p.kernel != nil && m.img.IsKernel() {
 		ok = p.kernel
 	}
 	return ok(r, l.flags&glanceWritable != 0) && (l.size == 0 || addr+uint64(l.size)-1 < r.End)

@@ -3,6 +3,7 @@ package reloc
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // victims are the sources of the program that most tests match.
@@ -247,9 +249,9 @@ func mustOpen(t testing.TB, path string) *elfdiff.Object {
 	return o
 }
 
-func mustImage(t testing.TB, path string) *Image {
+func mustImage(t testing.TB, path string) *image.Image {
 	t.Helper()
-	img, err := OpenELF(path)
+	img, err := image.OpenELF(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +259,17 @@ func mustImage(t testing.TB, path string) *Image {
 	return img
 }
 
-func mustMatch(t testing.TB, pre *elfdiff.Object, img *Image, opt Options) *Result {
+func mustOpenKernel(t testing.TB, path string) *image.Image {
+	t.Helper()
+	img, err := image.OpenKernel(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { img.Close() })
+	return img
+}
+
+func mustMatch(t testing.TB, pre *elfdiff.Object, img *image.Image, opt Options) *Result {
 	t.Helper()
 	r, err := Match(context.Background(), pre, img, opt)
 	if err != nil {
@@ -265,3 +277,6 @@ func mustMatch(t testing.TB, pre *elfdiff.Object, img *Image, opt Options) *Resu
 	}
 	return r
 }
+
+// full asks for the whole matrix instead of a part that covers all pairs.
+var full = os.Getenv("GOSPLICE_FULL") != ""

@@ -94,7 +94,7 @@ func (m *matcher) byPointers() bool {
 			continue
 		}
 		t := m.pointers(a, v.value)
-		r := m.view.regionAt(v.value)
+		r := m.view.RegionAt(v.value)
 		for _, b := range t.binds {
 			if b.key.space == inAtom && !b.soft && b.key.off == 0 {
 				found = append(found, pointer{elfdiff.AtomID(b.key.id), b.value, r != nil && !r.Volatile})
@@ -130,7 +130,7 @@ func (m *matcher) chosen(i int32) bool {
 // pointers solves the references in data at an address, those that can be.
 func (m *matcher) pointers(a *elfdiff.Atom, addr uint64) *trial {
 	t := &trial{node: node{a.ID, addr}}
-	run, err := m.view.bytes(addr, a.Size)
+	run, err := m.view.Bytes(addr, a.Size)
 	if err != nil || m.wellFormed(t, a) != nil {
 		return t
 	}
@@ -190,7 +190,7 @@ func (m *matcher) byLayout() bool {
 		case len(f.remain) > 0 && !m.chosen(int32(i)):
 			changed = m.narrow(int32(i), ByLayout, func(addr uint64) bool { return addr == want }) || changed
 		case len(f.cands) == 0:
-			if r := m.view.regionAt(want); r != nil && r.Exec {
+			if r := m.view.RegionAt(want); r != nil && r.Exec {
 				changed = m.addCand(f, cand{addr: want, by: ByLayout}) || changed
 				m.queue(int32(i))
 			}
@@ -206,7 +206,7 @@ func (m *matcher) sectionBases() map[elfobj.SectionIndex]uint64 {
 	var bad []elfobj.SectionIndex
 	for i := range m.funcs {
 		f := &m.funcs[i]
-		if f.done == nil || m.img.kernel && !m.isAnchor(int32(i)) {
+		if f.done == nil || m.img.IsKernel() && !m.isAnchor(int32(i)) {
 			continue
 		}
 		base := f.done.addr - f.atom.Offset

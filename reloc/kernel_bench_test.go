@@ -1,5 +1,3 @@
-//go:build unix
-
 package reloc
 
 import (
@@ -12,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // BenchmarkKernel opens a vmlinux and matches all objects of a folder with it, as
@@ -53,7 +52,7 @@ func BenchmarkKernel(b *testing.B) {
 // matchFiles matches objects with a kernel, and returns the number of bytes of
 // code that match.
 func matchFiles(b *testing.B, kernel string, paths []string, opt Options) int64 {
-	img, err := OpenKernel(kernel) // which is garbage after each round
+	img, err := image.OpenKernel(kernel) // which is garbage after each round
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -3,17 +3,19 @@ package reloc
 import (
 	"context"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
+// flipsEnv is the number of changes of the long run.
+const flipsEnv = "GOSPLICE_FLIPS"
+
 // withFlip is an image with one byte changed, which shares everything else.
-func withFlip(img *Image, addr uint64, mask byte) *Image {
-	out := *img
-	out.mem, out.pieces, out.samples = &flipped{img.mem, addr, mask}, nil, nil
-	return &out
+func withFlip(img *image.Image, addr uint64, mask byte) *image.Image {
+	return img.WithMemory(&flipped{img, addr, mask})
 }
 
 // TestKernelFlips changes single bytes of the code of a kernel. Outside of
@@ -21,13 +23,17 @@ func withFlip(img *Image, addr uint64, mask byte) *Image {
 // and its instruction, and nowhere else. In relocation fields it is found, or
 // nothing else says anything about where that leads.
 func TestKernelFlips(t *testing.T) {
-	dir, path, _ := longRun(t, "changes so many bytes of a vmlinux that objects are matched with", testenv.Flips)
-	flipObjects(t, objectsIn(t, dir), mustImage(t, path), testenv.Number(t, testenv.Flips, 0))
+	dir, path, rest := longRun(t, "changes so many bytes of a vmlinux that objects are matched with", flipsEnv)
+	count, err := strconv.Atoi(rest[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipObjects(t, objectsIn(t, dir), mustImage(t, path), count)
 }
 
 // flipObjects spreads changes over objects: as many outside of relocation fields
 // as inside.
-func flipObjects(t *testing.T, paths []string, img *Image, count int) {
+func flipObjects(t *testing.T, paths []string, img *image.Image, count int) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(3, 4))
 	rng.Shuffle(len(paths), func(i, j int) { paths[i], paths[j] = paths[j], paths[i] })
@@ -57,7 +63,7 @@ type flipScore struct{ outside, inside, found, harmless int }
 func (s *flipScore) done() int { return s.outside + s.inside }
 
 // flip changes one byte of a random matched function.
-func (s *flipScore) flip(t *testing.T, rng *rand.Rand, pre *elfdiff.Object, clean *Result, img *Image, field bool) {
+func (s *flipScore) flip(t *testing.T, rng *rand.Rand, pre *elfdiff.Object, clean *Result, img *image.Image, field bool) {
 	t.Helper()
 	sites := findSites(pre)
 	for range 200 {

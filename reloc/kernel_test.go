@@ -3,6 +3,7 @@ package reloc
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // objectsIn lists the objects below a folder.
@@ -34,7 +36,7 @@ func objectsIn(t testing.TB, dir string) []string {
 }
 
 // matchSet matches objects as a set and has the oracle judge the results.
-func matchSet(t testing.TB, paths []string, img *Image, o *kernelOracle, bias uint64, opt Options) *kernelScore {
+func matchSet(t testing.TB, paths []string, img *image.Image, o *kernelOracle, bias uint64, opt Options) *kernelScore {
 	t.Helper()
 	open := func(i int) (*elfdiff.Object, error) { return elfdiff.Open(paths[i]) }
 	set, err := MatchAll(t.Context(), len(paths), open, img, opt)
@@ -52,20 +54,34 @@ func matchSet(t testing.TB, paths []string, img *Image, o *kernelOracle, bias ui
 	return sum
 }
 
-// longRun returns what a long run works on: the folder of objects, the vmlinux with
-// symbols and relocations that they were linked into, and what more words say. Where
-// one of them is not given, the run is left out: what says what it does.
-func longRun(t testing.TB, what string, more ...testenv.Word) (dir, vmlinux string, rest []string) {
+// Environment variables of the long run: a folder of objects, the vmlinux with
+// symbols and relocations that they were linked into, and its vmlinuz.
+const (
+	objectsEnv = "GOSPLICE_OBJECTS"
+	vmlinuxEnv = "GOSPLICE_VMLINUX"
+	vmlinuzEnv = "GOSPLICE_VMLINUZ"
+)
+
+// longRun returns what a long run works on: the folder of objects, the vmlinux, and
+// what more variables say. Where one of them is not set, it is left out: what says
+// what it does.
+func longRun(t testing.TB, what string, more ...string) (dir, vmlinux string, rest []string) {
 	t.Helper()
-	values := testenv.NeedValues(t, what, append([]testenv.Word{testenv.Objects, testenv.Vmlinux}, more...)...)
+	names := append([]string{objectsEnv, vmlinuxEnv}, more...)
+	values := make([]string, len(names))
+	for i, name := range names {
+		if values[i] = os.Getenv(name); values[i] == "" {
+			t.Skipf("%s: set $%s", what, strings.Join(names, ", $"))
+		}
+	}
 	return values[0], values[1], values[2:]
 }
 
 // TestObjects matches all objects of a folder with a vmlinux, with its symbols
 // and without, and where there is one with the vmlinuz.
 func TestObjects(t *testing.T) {
-	dir, path, _ := longRun(t, "matches objects with a vmlinux, and with a vmlinuz that is given")
-	matchStock(t, objectsIn(t, dir), path, testenv.Value(testenv.Vmlinuz))
+	dir, path, _ := longRun(t, "matches objects with a vmlinux, and with $"+vmlinuzEnv)
+	matchStock(t, objectsIn(t, dir), path, os.Getenv(vmlinuzEnv))
 }
 
 // stockSources are a sample of what is built into every kernel: core code with
@@ -78,7 +94,7 @@ var stockSources = slices.Concat(liveSources, []string{
 // TestStockObjects matches a sample of objects with stock kernels: vmlinux, with
 // its symbols and without, and vmlinuz.
 func TestStockObjects(t *testing.T) {
-	for _, series := range stockKernels {
+	for _, series := range vm.Releases() {
 		t.Run(series, func(t *testing.T) {
 			k := vm.Need(t, series)
 			tree := kbuild.Need(t, k)
@@ -121,7 +137,7 @@ func matchStock(t *testing.T, paths []string, vmlinux, vmlinuz string) {
 		}
 		t.Run(v.name, func(t *testing.T) {
 			begin := time.Now()
-			s := matchSet(t, paths, mustKernel(t, v.path), v.o, 0, v.opt)
+			s := matchSet(t, paths, mustOpenKernel(t, v.path), v.o, 0, v.opt)
 			for _, line := range s.log {
 				t.Log(line)
 			}

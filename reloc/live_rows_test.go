@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // unseenRows are kinds of sites that no kernel at hand has in the objects that it
@@ -21,7 +22,7 @@ var unseenRows = map[string]string{
 // rewrittenRows counts the sites of functions that match by their row: those that
 // run has not as they were linked. Code outside of the kernel is looked at as it is
 // in pre.
-func rewrittenRows(t *testing.T, pre *elfdiff.Object, r *Result, img *Image, file *kernel.Image, seen map[string]int) {
+func rewrittenRows(t *testing.T, pre *elfdiff.Object, r *Result, img *image.Image, file *kernel.Image, seen map[string]int) {
 	t.Helper()
 	for _, s := range findSites(pre) {
 		f := r.Func(s.atom)
@@ -36,7 +37,7 @@ func rewrittenRows(t *testing.T, pre *elfdiff.Object, r *Result, img *Image, fil
 		linked := pre.Atom(s.atom).Bytes[s.off:s.end()]
 		if file != nil {
 			var err error
-			if linked, err = file.Read(at-img.modules[0].Bias, s.size); err != nil {
+			if linked, err = file.Read(at-img.Modules()[0].Bias, s.size); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -47,7 +48,7 @@ func rewrittenRows(t *testing.T, pre *elfdiff.Object, r *Result, img *Image, fil
 }
 
 // countRows adds what a running kernel has rewritten.
-func (b *liveBench) countRows(t *testing.T, img *Image, seen map[string]int) {
+func (b *liveBench) countRows(t *testing.T, img *image.Image, seen map[string]int) {
 	t.Helper()
 	file, err := kernel.Open(b.image)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,14 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/reloc/image"
+)
+
+// releaseEnv names the kernel of the long run against running kernels, and
+// searchEnv asks to do it without symbols as well.
+const (
+	releaseEnv = "GOSPLICE_RELEASE"
+	searchEnv  = "GOSPLICE_SEARCH"
 )
 
 // setups are ways to boot, for which the kernel rewrites itself in other ways.
@@ -32,9 +41,9 @@ var setups = []struct {
 }
 
 // mustRunning opens the kernel of a machine.
-func mustRunning(t testing.TB, m *vm.Machine) *Image {
+func mustRunning(t testing.TB, m *vm.Machine) *image.Image {
 	t.Helper()
-	img, err := NewRunning(m.FS(t.Context()))
+	img, err := image.NewRunning(m.FS(t.Context()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,10 +52,10 @@ func mustRunning(t testing.TB, m *vm.Machine) *Image {
 }
 
 // TestLiveObjects matches the objects of a folder with the memory of a running
-// kernel in each set-up, and in each state; in long runs without symbols as well. Those of a whole kernel, or of the
+// kernel in each set-up, and in each state. Those of a whole kernel, or of the
 // files of TestLive, have the functions that are traced and probed.
 func TestLiveObjects(t *testing.T) {
-	dir, path, rest := longRun(t, "boots a release, and matches objects with it", testenv.Release)
+	dir, path, rest := longRun(t, "boots a release, and matches objects with it", releaseEnv)
 	release := rest[0]
 	b := &liveBench{stock: vm.Need(t, release), paths: objectsIn(t, dir), oracle: openOracle(t, path), image: path, dir: dir}
 	b.oracle.running = true
@@ -57,9 +66,9 @@ func TestLiveObjects(t *testing.T) {
 				s.opt.CPUs = 1 // see TestLive
 			}
 			m := vm.New(t, s.opt)
-			img := snapshot(t, mustRunning(t, m)) // the whole kernel is looked at, by each object
+			img, _ := snapshot(t, mustRunning(t, m)) // the whole kernel is looked at, by each object
 			opts := []Options{{}}
-			if testenv.Asked(testenv.Long) {
+			if os.Getenv(searchEnv) != "" {
 				opts = append(opts, Options{NoSymbols: true})
 			}
 			for _, opt := range opts {
@@ -74,14 +83,14 @@ func TestLiveObjects(t *testing.T) {
 
 // judgeAll matches objects with a running kernel and complains about what the
 // oracle does.
-func judgeAll(t *testing.T, dir string, paths []string, img *Image, o *kernelOracle, opt Options) {
+func judgeAll(t *testing.T, dir string, paths []string, img *image.Image, o *kernelOracle, opt Options) {
 	t.Helper()
 	begin := time.Now()
-	s := matchSet(t, paths, img, o, img.modules[0].Bias, opt)
+	s := matchSet(t, paths, img, o, img.Modules()[0].Bias, opt)
 	for _, line := range s.log {
 		t.Log(strings.TrimPrefix(line, dir))
 	}
-	t.Logf("moved by %#x, %v: %v", img.modules[0].Bias, time.Since(begin), s)
+	t.Logf("moved by %#x, %v: %v", img.Modules()[0].Bias, time.Since(begin), s)
 	if s.wrong+s.missing > 0 {
 		t.Errorf("search %v: %d wrong, %d unresolved", opt.NoSymbols, s.wrong, s.missing)
 	}
@@ -128,12 +137,12 @@ func newLiveBench(t *testing.T, series string) *liveBench {
 func TestLive(t *testing.T) {
 	vm.Long(t)
 	seen := make(map[string]int)
-	for _, series := range stockKernels {
+	for _, series := range vm.Releases() {
 		t.Run(series, func(t *testing.T) {
 			b := newLiveBench(t, series)
 			b.seen = seen
 			for _, s := range setups {
-				if s.long && !testenv.Asked(testenv.Long) {
+				if s.long && !full {
 					continue
 				}
 				t.Run(s.name, func(t *testing.T) {
@@ -180,7 +189,7 @@ func (b *liveBench) states(t *testing.T, m *vm.Machine) {
 		t.Helper()
 		img := mustRunning(t, m)
 		if b.dir != "" {
-			img = snapshot(t, img)
+			img, _ = snapshot(t, img)
 		}
 		judgeAll(t, b.dir, b.paths, img, b.oracle, Options{})
 		b.audit(t, img, enabledFunctions(t, m), want)
@@ -237,7 +246,7 @@ func enabledFunctions(t *testing.T, m *vm.Machine) []string {
 
 // audit compares the whole kernel with its file. It has to find the functions
 // that are traced, and of the patches that are wanted all others.
-func (b *liveBench) audit(t *testing.T, img *Image, traced, want []string) {
+func (b *liveBench) audit(t *testing.T, img *image.Image, traced, want []string) {
 	t.Helper()
 	begin := time.Now()
 	a, err := AuditKernel(t.Context(), b.image, img)
@@ -269,7 +278,7 @@ func (b *liveBench) audit(t *testing.T, img *Image, traced, want []string) {
 	}
 }
 
-func nameAt(img *Image, addr uint64) string {
+func nameAt(img *image.Image, addr uint64) string {
 	if s, _, ok := img.SymbolAt(addr); ok {
 		return s.Name
 	}
@@ -278,7 +287,7 @@ func nameAt(img *Image, addr uint64) string {
 
 // patchesIn lists the patches of all functions, but for the calls of tracers that
 // are not wanted: the machine itself may trace something.
-func patchesIn(t *testing.T, paths []string, img *Image, want []string) []string {
+func patchesIn(t *testing.T, paths []string, img *image.Image, want []string) []string {
 	t.Helper()
 	var out []string
 	for _, path := range paths {

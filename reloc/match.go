@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // Options directs Match. The zero value matches against everything in the
@@ -27,7 +28,7 @@ type Options struct {
 // pre holds intermediate code of a compiler instead of machine code, or its symbols
 // were stripped. An object without code has no functions to be found; see
 // [Result.AllMatched].
-func Match(ctx context.Context, pre *elfdiff.Object, img *Image, opt Options) (*Result, error) {
+func Match(ctx context.Context, pre *elfdiff.Object, img *image.Image, opt Options) (*Result, error) {
 	m, err := newMatcher(ctx, pre, img, opt)
 	if err != nil {
 		return nil, err

@@ -10,22 +10,24 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // matcher is one run of Match.
 type matcher struct {
 	ctx  context.Context
 	pre  *elfdiff.Object
-	img  *Image
+	img  *image.Image
 	opt  Options
 	log  *slog.Logger
 	only int // the module that Options.Module names, or NoModule
 
-	view        *view
+	view        *image.View
 	stubs       map[uint64]stub
 	sites       []site
 	siteAt      []int32 // by atom: where its sites start
 	rows        map[elfdiff.AtomID][]codeRow
+	runRows     *[rowKinds][]image.Row
 	rowHints    [rowKinds]int
 	rowPlaces   []uint64 // room for what the rows of a function are about
 	cluster     siteMatch
@@ -118,19 +120,19 @@ type cand struct {
 // maxCands bounds the places at which one function is tried.
 const maxCands = 256
 
-func newMatcher(ctx context.Context, pre *elfdiff.Object, img *Image, opt Options) (*matcher, error) {
+func newMatcher(ctx context.Context, pre *elfdiff.Object, img *image.Image, opt Options) (*matcher, error) {
 	if err := missing(pre); err != nil {
 		return nil, err
 	}
 	m := &matcher{
-		ctx: ctx, pre: pre, img: img, opt: opt, log: opt.Logger, only: NoModule, home: NoModule,
-		view:        newView(img),
+		ctx: ctx, pre: pre, img: img, opt: opt, log: opt.Logger, only: image.NoModule, home: image.NoModule,
+		view:        image.NewView(img),
 		stubs:       make(map[uint64]stub),
 		sites:       findSites(pre),
 		rows:        findRows(pre),
 		atomNames:   make([][]place, len(pre.Atoms)),
 		symbolNames: make([][]place, len(pre.Symbols())),
-		linked:      slices.ContainsFunc(img.tables, func(f func() *tables) bool { return f != nil }),
+		linked:      img.IsLinked(),
 		trials:      trials{byAtom: make([]*trial, len(pre.Atoms))},
 		values:      make(map[key]*value),
 		watch:       make(map[key][]int32),
@@ -139,7 +141,7 @@ func newMatcher(ctx context.Context, pre *elfdiff.Object, img *Image, opt Option
 		m.log = slog.New(slog.DiscardHandler)
 	}
 	if opt.Module != "" {
-		m.only = slices.IndexFunc(img.modules, func(x Module) bool { return x.Name == opt.Module || x.Path == opt.Module })
+		m.only = slices.IndexFunc(img.Modules(), func(x image.Module) bool { return x.Name == opt.Module || x.Path == opt.Module })
 		if m.only < 0 {
 			return nil, fmt.Errorf("module %q: the image has no such module", opt.Module)
 		}
@@ -238,7 +240,7 @@ func (m *matcher) run() (*Result, error) {
 // scanRest scans for what the samples of a file do not tell, unless other objects
 // may tell it.
 func (m *matcher) scanRest() error {
-	if m.img.samples == nil || m.told != nil && m.told.early {
+	if m.img.Samples() == nil || m.told != nil && m.told.early {
 		return nil
 	}
 	return m.scan()

@@ -6,12 +6,12 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
-	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // flipped is memory with one byte changed.
 type flipped struct {
-	Memory
+	image.Memory
 	addr uint64
 	mask byte
 }
@@ -25,16 +25,9 @@ func (m *flipped) ReadAddr(p []byte, addr uint64) error {
 }
 
 // flip returns the image with one byte changed.
-func flip(t testing.TB, img *Image, addr uint64, mask byte) *Image {
+func flip(t testing.TB, img *image.Image, addr uint64, mask byte) *image.Image {
 	t.Helper()
-	out, err := newImage(imageParts{
-		mem: &flipped{img.mem, addr, mask}, live: img.live,
-		regions: img.regions, modules: img.modules, symbols: img.symbols, tables: img.tables,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return img.WithMemory(&flipped{img, addr, mask})
 }
 
 // instruction returns the bounds of the instruction that covers off.
@@ -66,7 +59,7 @@ func holeAt(a *elfdiff.Atom, off uint64) int {
 // anything about where its target is.
 func TestFlips(t *testing.T) {
 	count := 120
-	if testenv.Asked(testenv.Long) {
+	if full {
 		count = 10000
 	}
 	for _, c := range []config{

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // place is where run has a symbol.
@@ -57,7 +58,7 @@ func (m *matcher) namesakes(a *elfdiff.Atom) []int32 {
 	}
 	f := &m.funcs[i]
 	if f.named == nil {
-		if f.named = m.img.byName()[a.Name]; f.named == nil {
+		if f.named = m.img.Named(a.Name); f.named == nil {
 			f.named = []int32{}
 		}
 	}
@@ -112,12 +113,12 @@ func (m *matcher) places(sym *elfobj.Symbol) []place {
 		return nil
 	}
 	var out []place
-	for _, i := range m.img.byName()[sym.Name] {
-		s := &m.img.symbols[i]
+	for _, i := range m.img.Named(sym.Name) {
+		s := &m.img.Symbols()[i]
 		if s.Type == elf.STT_GNU_IFUNC {
 			return nil
 		}
-		if s.Type == elf.STT_TLS || sym.Bind() == elf.STB_LOCAL && !s.Local && !s.unbound || !m.inScope(s.Module) && sym.IsDefined() {
+		if s.Type == elf.STT_TLS || sym.Bind() == elf.STB_LOCAL && !s.Local && !s.BindingUnknown || !m.inScope(s.Module) && sym.IsDefined() {
 			continue
 		}
 		out = append(out, place{s.Addr, s.Module, s.File})
@@ -165,8 +166,8 @@ func (m *matcher) fileOf(i elfobj.SymbolIndex) string {
 // addr: an IFUNC's symbol has the value of its resolver.
 func (m *matcher) resolves(name string, addr uint64) bool {
 	known := false
-	for _, i := range m.img.byName()[name] {
-		if s := &m.img.symbols[i]; s.Type == elf.STT_GNU_IFUNC && s.Module == m.moduleOf(addr) {
+	for _, i := range m.img.Named(name) {
+		if s := &m.img.Symbols()[i]; s.Type == elf.STT_GNU_IFUNC && s.Module == m.moduleOf(addr) {
 			if s.Addr == addr {
 				return true
 			}
@@ -180,7 +181,7 @@ func (m *matcher) resolves(name string, addr uint64) bool {
 // NoModule only places in that module count.
 func (m *matcher) knownAt(list []place, addr uint64, module int) bool {
 	for _, p := range list {
-		if p.addr == addr && (module == NoModule || p.module == module) {
+		if p.addr == addr && (module == image.NoModule || p.module == module) {
 			return true
 		}
 	}
@@ -208,11 +209,11 @@ func (m *matcher) mayBe(id elfdiff.AtomID, addr uint64) bool {
 // same: link time optimisation renumbers.
 func (m *matcher) mayBear(id elfdiff.AtomID, addr uint64, module int) bool {
 	name := m.pre.Atom(id).Name
-	if name == "" || module == NoModule || !m.img.full[module] || m.opt.NoSymbols {
+	if name == "" || module == image.NoModule || !m.img.HasAllSymbols(module) || m.opt.NoSymbols {
 		return true
 	}
 	other := false
-	for _, s := range m.img.symbolsAt(addr) {
+	for _, s := range m.img.SymbolsAt(addr) {
 		if s.Type == elf.STT_NOTYPE || s.Module != module {
 			continue // the start of a section, an end label
 		}
@@ -235,13 +236,13 @@ func stem(name string) string {
 }
 
 // inScope reports whether candidates may lie in a module.
-func (m *matcher) inScope(module int) bool { return m.only == NoModule || module == m.only }
+func (m *matcher) inScope(module int) bool { return m.only == image.NoModule || module == m.only }
 
 func (m *matcher) moduleOf(addr uint64) int {
-	if r := m.view.regionAt(addr); r != nil {
+	if r := m.view.RegionAt(addr); r != nil {
 		return r.Module
 	}
-	return NoModule
+	return image.NoModule
 }
 
 // elsewhere says in a message where run has an atom.
@@ -269,10 +270,11 @@ func (m *matcher) symbolize(addr uint64) (string, uint64, bool) {
 	if m.opt.NoSymbols {
 		return "", 0, false
 	}
-	return m.img.symbolize(addr)
+	return symbolize(m.img, addr)
 }
 
-func (img *Image) symbolize(addr uint64) (string, uint64, bool) {
+// symbolize names what lies at an address.
+func symbolize(img *image.Image, addr uint64) (string, uint64, bool) {
 	if s, off, ok := img.SymbolAt(addr); ok {
 		return s.Name, off, true
 	}
@@ -283,6 +285,6 @@ func (img *Image) symbolize(addr uint64) (string, uint64, bool) {
 // the list itself are not in it (is_ignored_symbol of scripts/kallsyms.c of
 // Linux 6.1), and what the linker script adds for starting processors was not seen
 // in that of 6.12.
-func omitted(img *Image, name string) bool {
-	return img.kernel && (strings.HasPrefix(name, "kallsyms_") || strings.HasPrefix(name, "init_per_cpu__")) && len(img.byName()[name]) == 0
+func omitted(img *image.Image, name string) bool {
+	return img.IsKernel() && (strings.HasPrefix(name, "kallsyms_") || strings.HasPrefix(name, "init_per_cpu__")) && len(img.Named(name)) == 0
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // A compiler puts the functions of a file one behind the other, with or without
@@ -63,7 +64,7 @@ func (m *matcher) makeChains() [][]int32 {
 // byOrder places functions behind and in front of those of the same chain that
 // are matched.
 func (m *matcher) byOrder() bool {
-	if !m.img.kernel {
+	if !m.img.IsKernel() {
 		return false // linkers may drop or sort sections
 	}
 	changed := false
@@ -167,18 +168,18 @@ func (m *matcher) fitsAt(f *fn, start, cursor, limit uint64) (*trial, bool) {
 // maxFilled bounds what is taken for padding.
 const maxFilled = 1 << 20
 
-func (m *matcher) isFilled(lo, hi uint64) bool { return m.view.isFilled(lo, hi) }
+func (m *matcher) isFilled(lo, hi uint64) bool { return isFilled(m.view, lo, hi) }
 
 // isFilled reports whether nothing but padding stands in [lo, hi): nops, and
 // int3, with which x86 kernels fill (arch/x86/kernel/vmlinux.lds.S).
-func (v *view) isFilled(lo, hi uint64) bool {
+func isFilled(v *image.View, lo, hi uint64) bool {
 	if lo == hi {
 		return true
 	}
 	if lo > hi || hi-lo > maxFilled {
 		return false
 	}
-	b, err := v.bytes(lo, hi-lo)
+	b, err := v.Bytes(lo, hi-lo)
 	if err != nil {
 		return false
 	}
@@ -298,7 +299,7 @@ func (m *matcher) isWeakAt(name string, addr uint64) bool {
 	if m.opt.NoSymbols {
 		return false
 	}
-	for _, s := range m.img.symbolsAt(addr) {
+	for _, s := range m.img.SymbolsAt(addr) {
 		if s.Name == name && s.Weak {
 			return true
 		}

@@ -227,13 +227,13 @@ func equalGap(pre, run []byte, lo, hi int) bool {
 func (h *hole) value(field []byte, p uint64) uint64 {
 	switch h.form {
 	case formRel32:
-		return h.adj + p + uint64(int64(int32(le32(field))))
+		return h.adj + p + uint64(int64(int32(binary.LittleEndian.Uint32(field))))
 	case formSigned:
-		return h.adj + uint64(int64(int32(le32(field))))
+		return h.adj + uint64(int64(int32(binary.LittleEndian.Uint32(field))))
 	case formZero:
-		return h.adj + uint64(le32(field))
+		return h.adj + uint64(binary.LittleEndian.Uint32(field))
 	}
-	return h.adj + le64(field)
+	return h.adj + binary.LittleEndian.Uint64(field)
 }
 
 // solveHole solves reference i where its site, if it is in one, may hold what pre

@@ -4,47 +4,48 @@ import (
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // kinds of memory that a place of pre may have come to lie in.
 type plausibility struct {
-	ok  func(r *Region, writable bool) bool // writable: the section in pre has SHF_WRITE
+	ok  func(r *image.Region, writable bool) bool // writable: the section in pre has SHF_WRITE
 	why string
 	// kernel replaces ok in images of kernels, which mix what is written with
 	// what is not: .rodata holds .data..ro_after_init, .init.data holds
 	// .init.rodata (include/asm-generic/vmlinux.lds.h of Linux 6.1).
-	kernel func(r *Region, writable bool) bool
+	kernel func(r *image.Region, writable bool) bool
 }
 
-func noCode(r *Region, _ bool) bool { return !r.Exec }
+func noCode(r *image.Region, _ bool) bool { return !r.Exec }
 
 // plausible has a row for each kind of atom that references lead to. An
 // address that fails its row was not put there by a linker that had this
 // object in its hands.
 var plausible = [...]plausibility{
-	elfdiff.Func:    {func(r *Region, _ bool) bool { return r.Exec }, "code lies in executable memory", nil},
-	elfdiff.Data:    {func(r *Region, _ bool) bool { return r.Write }, "variables lie in writable memory", noCode},
-	elfdiff.Const:   {func(r *Region, w bool) bool { return r.Read && (w || !r.Write) }, "constants lie in memory that can't be written, but for .data.rel.ro of programs linked without -z relro", noCode},
-	elfdiff.String:  {func(r *Region, w bool) bool { return r.Read && (w || !r.Write) }, "literals lie in memory that can't be written", noCode},
-	elfdiff.Merge:   {func(r *Region, w bool) bool { return r.Read && (w || !r.Write) }, "literals lie in memory that can't be written", noCode},
-	elfdiff.LSDA:    {func(r *Region, _ bool) bool { return r.Read }, "exception tables are read by the unwinder", nil},
-	elfdiff.Unwind:  {func(r *Region, _ bool) bool { return r.Read }, "unwinding records are read by the unwinder", nil},
-	elfdiff.Special: {func(r *Region, _ bool) bool { return r.Read }, "tables are read by the program", nil},
-	elfdiff.Meta:    {func(*Region, bool) bool { return false }, "notes and debug information are not loaded", nil},
+	elfdiff.Func:    {func(r *image.Region, _ bool) bool { return r.Exec }, "code lies in executable memory", nil},
+	elfdiff.Data:    {func(r *image.Region, _ bool) bool { return r.Write }, "variables lie in writable memory", noCode},
+	elfdiff.Const:   {func(r *image.Region, w bool) bool { return r.Read && (w || !r.Write) }, "constants lie in memory that can't be written, but for .data.rel.ro of programs linked without -z relro", noCode},
+	elfdiff.String:  {func(r *image.Region, w bool) bool { return r.Read && (w || !r.Write) }, "literals lie in memory that can't be written", noCode},
+	elfdiff.Merge:   {func(r *image.Region, w bool) bool { return r.Read && (w || !r.Write) }, "literals lie in memory that can't be written", noCode},
+	elfdiff.LSDA:    {func(r *image.Region, _ bool) bool { return r.Read }, "exception tables are read by the unwinder", nil},
+	elfdiff.Unwind:  {func(r *image.Region, _ bool) bool { return r.Read }, "unwinding records are read by the unwinder", nil},
+	elfdiff.Special: {func(r *image.Region, _ bool) bool { return r.Read }, "tables are read by the program", nil},
+	elfdiff.Meta:    {func(*image.Region, bool) bool { return false }, "notes and debug information are not loaded", nil},
 }
 
 // implausible returns why an atom can't begin at addr, when a reference from
 // module says so; "" when it can. A reference to the end of an array or to the
 // place before it is not wrong: off is what the reference means.
 func (m *matcher) implausible(a *elfdiff.Atom, addr uint64, module int) string {
-	r := m.view.regionAt(addr)
+	r := m.view.RegionAt(addr)
 	if r == nil {
 		return "nothing is mapped there"
 	}
 	if r.Freed || r.Unknown {
 		return ""
 	}
-	if r.Module != module && r.Module != NoModule && !m.mayBeCopied(a) {
+	if r.Module != module && r.Module != image.NoModule && !m.mayBeCopied(a) {
 		return "what the object defines lies in its own module"
 	}
 	if a.Aside {
@@ -59,13 +60,13 @@ func (m *matcher) implausible(a *elfdiff.Atom, addr uint64, module int) string {
 	}
 	p := &plausible[a.Kind]
 	ok := p.ok
-	if p.kernel != nil && m.img.kernel {
+	if p.kernel != nil && m.img.IsKernel() {
 		ok = p.kernel
 	}
 	if !ok(r, writable) {
 		return p.why
 	}
-	if a.Size > 0 && addr+a.Size-1 >= r.End && m.view.regionAt(addr+a.Size-1) == nil {
+	if a.Size > 0 && addr+a.Size-1 >= r.End && m.view.RegionAt(addr+a.Size-1) == nil {
 		return "it would reach beyond what is mapped"
 	}
 	return ""

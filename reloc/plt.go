@@ -1,6 +1,10 @@
 package reloc
 
-import "debug/elf"
+import (
+	"debug/elf"
+	"encoding/binary"
+	"github.com/gosplice/gosplice/reloc/image"
+)
 
 // A stub is an entry of a procedure linkage table: code that jumps to the
 // address in a GOT slot. The forms differ by linker and by options; what they
@@ -11,8 +15,8 @@ import "debug/elf"
 //	f2 ff 25 d32             bnd jmp *slot(%rip)       .plt.sec, .plt.bnd
 //	f3 0f 1e fa [f2] ff 25   endbr64; jmp *slot(%rip)  .plt.sec, .plt with -z ibtplt
 type stub struct {
-	slot uint64 // address of the GOT slot
-	desc slot   // the dynamic relocation that fills it
+	slot uint64     // address of the GOT slot
+	desc image.Slot // the dynamic relocation that fills it
 	ok   bool
 }
 
@@ -32,11 +36,11 @@ func (m *matcher) stubAt(addr uint64) stub {
 }
 
 func (m *matcher) decodeStub(addr uint64) stub {
-	r := m.view.regionAt(addr)
+	r := m.view.RegionAt(addr)
 	if r == nil || !r.Exec || addr%8 != 0 { // entries have 8 or 16 bytes
 		return stub{}
 	}
-	b, err := m.view.upTo(addr, 16)
+	b, err := m.view.UpTo(addr, 16)
 	if err != nil {
 		return stub{}
 	}
@@ -51,9 +55,9 @@ func (m *matcher) decodeStub(addr uint64) stub {
 	if len(b) < 6 || b[0] != 0xff || b[1] != 0x25 {
 		return stub{}
 	}
-	s := stub{slot: at + 6 + uint64(int64(int32(le32(b[2:]))))}
+	s := stub{slot: at + 6 + uint64(int64(int32(binary.LittleEndian.Uint32(b[2:]))))}
 	s.desc, s.ok = m.slotAt(s.slot)
-	s.ok = s.ok && addressSlots[s.desc.typ]
+	s.ok = s.ok && addressSlots[s.desc.Type]
 	return s
 }
 
@@ -67,34 +71,29 @@ var addressSlots = map[elf.R_X86_64]bool{
 }
 
 // slotAt returns the dynamic relocation for the word at addr.
-func (m *matcher) slotAt(addr uint64) (slot, bool) {
-	_, i := m.img.ModuleAt(addr)
-	if i == NoModule || m.img.tables[i] == nil {
-		return slot{}, false
-	}
-	s, ok := m.img.tables[i]().slots[addr]
-	return s, ok
+func (m *matcher) slotAt(addr uint64) (image.Slot, bool) {
+	return m.img.SlotAt(addr)
 }
 
 // bound returns the final address in a GOT slot, when it is known: a slot of a
 // file holds nothing yet unless the file defines the symbol, and one that is
 // bound lazily leads back into the PLT until the first call.
-func (m *matcher) bound(at uint64, s slot) (uint64, bool) {
-	v, ok := m.view.word(at)
+func (m *matcher) bound(at uint64, s image.Slot) (uint64, bool) {
+	v, ok := m.view.Word(at)
 	if !ok || v == 0 {
 		return 0, false
 	}
-	r := m.view.regionAt(v)
+	r := m.view.RegionAt(v)
 	if r == nil {
 		return 0, false
 	}
-	if s.ifunc && m.isFile(at) {
+	if s.IFunc && m.isFile(at) {
 		return 0, false // holds the resolver at best
 	}
-	if s.typ == elf.R_X86_64_JMP_SLOT && !s.defined && m.isFile(at) {
+	if s.Type == elf.R_X86_64_JMP_SLOT && !s.Defined && m.isFile(at) {
 		return 0, false
 	}
-	if s.typ == elf.R_X86_64_JMP_SLOT && m.isLazy(v) {
+	if s.Type == elf.R_X86_64_JMP_SLOT && m.isLazy(v) {
 		return 0, false
 	}
 	return v, true
@@ -102,7 +101,7 @@ func (m *matcher) bound(at uint64, s slot) (uint64, bool) {
 
 // isFile reports whether the word at addr is as it was linked, not as the
 // dynamic linker left it.
-func (m *matcher) isFile(addr uint64) bool { return !m.img.live }
+func (m *matcher) isFile(addr uint64) bool { return !m.img.IsLive() }
 
 // isLazy reports whether v is the second half of a lazy PLT entry: it pushes
 // the relocation's index and jumps to the resolver.
@@ -110,7 +109,7 @@ func (m *matcher) isFile(addr uint64) bool { return !m.img.live }
 //	68 i32 e9 d32                            push $i; jmp PLT0
 //	f3 0f 1e fa 68 i32 [f2] e9 d32           endbr64; push $i; jmp PLT0
 func (m *matcher) isLazy(v uint64) bool {
-	b, err := m.view.upTo(v, 16)
+	b, err := m.view.UpTo(v, 16)
 	if err != nil {
 		return false
 	}
@@ -121,9 +120,4 @@ func (m *matcher) isLazy(v uint64) bool {
 		return false
 	}
 	return b[5] == 0xe9 || b[5] == 0xf2 && b[6] == 0xe9
-}
-
-func le32(b []byte) uint32 {
-	_ = b[3]
-	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
 }

@@ -3,6 +3,7 @@ package reloc
 import (
 	"bufio"
 	"debug/elf"
+	"github.com/gosplice/gosplice/reloc/image"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,9 +36,9 @@ func start(t testing.TB, path string, args ...string) int {
 	return cmd.Process.Pid
 }
 
-func mustProcess(t *testing.T, pid int) *Image {
+func mustProcess(t *testing.T, pid int) *image.Image {
 	t.Helper()
-	img, err := OpenProcess(pid)
+	img, err := image.OpenProcess(pid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func mustProcess(t *testing.T, pid int) *Image {
 }
 
 // mainModule returns the main program's module.
-func mainModule(t *testing.T, img *Image) *Module {
+func mainModule(t *testing.T, img *image.Image) *image.Module {
 	t.Helper()
 	for i := range img.Modules() {
 		if img.Modules()[i].Main {
@@ -107,7 +108,7 @@ func TestProcess(t *testing.T) {
 
 // checkLibrary checks the final addresses of functions of the C library
 // against the library's own symbols.
-func checkLibrary(t *testing.T, img *Image, r *Result) {
+func checkLibrary(t *testing.T, img *image.Image, r *Result) {
 	t.Helper()
 	for _, v := range r.Symbols {
 		if v.Has&UsePLT == 0 || v.Has&UseAddress == 0 {

@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // programImages opens what is no kernel as a whole: a program, a process that
@@ -15,8 +17,8 @@ func programImages(b *testing.B) []namedImage {
 	p := build(b, config{opt: "-O2", link: "pie"}, victims...)
 	pid := start(b, p.image, "x", "y")
 	list := []namedImage{
-		{"program", func() (*Image, error) { return OpenELF(p.image) }},
-		{"process", func() (*Image, error) { return OpenProcess(pid) }},
+		{"program", func() (*image.Image, error) { return image.OpenELF(p.image) }},
+		{"process", func() (*image.Image, error) { return image.OpenProcess(pid) }},
 	}
 	k := vm.Need(b, "6.1")
 	text, err := k.Module("nf_tables")
@@ -27,20 +29,22 @@ func programImages(b *testing.B) []namedImage {
 	if err := os.WriteFile(module, text, 0o600); err != nil {
 		b.Fatal(err)
 	}
-	kernel := mustKernel(b, k.Image)
-	return append(list, namedImage{"module", func() (*Image, error) { return OpenModule(module, ModuleOptions{Kernel: kernel}) }})
+	kernel := mustOpenKernel(b, k.Image)
+	return append(list, namedImage{"module", func() (*image.Image, error) { return image.OpenModule(module, image.ModuleOptions{Kernel: kernel}) }})
 }
 
 // namedImage is one kind of image.
 type namedImage struct {
 	name string
-	open func() (*Image, error)
+	open func() (*image.Image, error)
 }
 
 // BenchmarkOpenProgram is BenchmarkOpenImage for them.
 func BenchmarkOpenProgram(b *testing.B) {
 	for _, kind := range programImages(b) {
-		b.Run(kind.name, func(b *testing.B) { benchOpen(b, kind.open) })
+		b.Run(kind.name, func(b *testing.B) {
+			testenv.Kept(b, kind.open, func(img *image.Image) (float64, string) { return float64(len(img.Symbols())), "symbols" })
+		})
 	}
 }
 
@@ -53,7 +57,7 @@ func BenchmarkReadProgram(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer img.Close()
-			var code []Region
+			var code []image.Region
 			size := uint64(0)
 			for _, r := range img.Regions() {
 				if r.Exec && r.Read {
@@ -62,11 +66,11 @@ func BenchmarkReadProgram(b *testing.B) {
 				}
 			}
 			b.SetBytes(int64(size))
-			p := make([]byte, chunkSize)
+			p := make([]byte, image.ChunkSize)
 			for b.Loop() {
 				for _, r := range code {
-					for at := r.Start; at < r.End; at += chunkSize {
-						if err := img.ReadAddr(p[:min(chunkSize, r.End-at)], at); err != nil {
+					for at := r.Start; at < r.End; at += image.ChunkSize {
+						if err := img.ReadAddr(p[:min(image.ChunkSize, r.End-at)], at); err != nil {
 							b.Fatal(err)
 						}
 					}
@@ -82,8 +86,8 @@ func BenchmarkMatchProgram(b *testing.B) {
 	p := build(b, config{opt: "-O2", link: "pie"}, victims...)
 	pid := start(b, p.image, "x", "y")
 	for _, kind := range []namedImage{
-		{"program", func() (*Image, error) { return OpenELF(p.image) }},
-		{"process", func() (*Image, error) { return OpenProcess(pid) }},
+		{"program", func() (*image.Image, error) { return image.OpenELF(p.image) }},
+		{"process", func() (*image.Image, error) { return image.OpenProcess(pid) }},
 	} {
 		b.Run(kind.name, func(b *testing.B) {
 			img, err := kind.open()

@@ -23,10 +23,10 @@ func (m *matcher) redirectOf(f *fn, out *FuncResult) *Redirect {
 	if e := out.Mismatch; e != nil && e.Reason == ReasonRedirected && e.Target != 0 {
 		return m.follow(f, &Redirect{Kind: PatchJump, At: e.Addr + e.RunOffset, To: e.Target})
 	}
-	if !m.img.running || out.Address == 0 {
+	if !m.img.IsRunning() || out.Address == 0 {
 		return nil
 	}
-	p, ok := m.img.livepatches()[out.Address]
+	p, ok := m.img.LivepatchAt(out.Address)
 	if !ok {
 		return nil
 	}
@@ -82,7 +82,7 @@ func (m *matcher) astray(t *trial) *MismatchError {
 			continue
 		}
 		if g := m.fnOf[id]; g >= 0 && m.funcs[g].done != nil {
-			if at := m.funcs[g].done.at(b.key.off); b.value == at || b.key.off == 0 && m.img.livepatches()[at].New == b.value {
+			if at := m.funcs[g].done.at(b.key.off); b.value == at || b.key.off == 0 && m.isReplacement(at, b.value) {
 				continue
 			}
 		} else if v := m.known(b.key); v == nil || v.value == b.value {
@@ -91,6 +91,12 @@ func (m *matcher) astray(t *trial) *MismatchError {
 		return t.fail(ReasonConflict, b.ref, t.at(int64(b.ref))-t.addr, "%s is %#x in the code that is live, and elsewhere something else", m.keyName(b.key), b.value)
 	}
 	return nil
+}
+
+// isReplacement reports whether a livepatch leads from a function to an address.
+func (m *matcher) isReplacement(old, addr uint64) bool {
+	p, ok := m.img.LivepatchAt(old)
+	return ok && p.New == addr
 }
 
 // moduleFor returns the module in which what a trial refers to has to lie.
@@ -105,5 +111,5 @@ func (m *matcher) moduleFor(t *trial) int {
 // another module of a running kernel: livepatches bring constants and functions
 // along.
 func (m *matcher) mayBeCopied(a *elfdiff.Atom) bool {
-	return m.img.running && m.following && (a.Kind == elfdiff.Const || a.Kind == elfdiff.Func || a.Kind.IsLiteral())
+	return m.img.IsRunning() && m.following && (a.Kind == elfdiff.Const || a.Kind == elfdiff.Func || a.Kind.IsLiteral())
 }

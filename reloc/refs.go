@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // use is one reference of an atom that is being tried, and the field that run
@@ -104,7 +105,7 @@ func (m *matcher) solveUse(u *use, field []byte) *MismatchError {
 // end of the padding in front of the function, which counts them.
 func (m *matcher) uncount(u *use) {
 	to := u.s + m.placeOff(u.r)
-	if b, err := m.view.bytes(to, depthCount); err == nil && counts(b) {
+	if b, err := m.view.Bytes(to, depthCount); err == nil && counts(b) {
 		u.s += depthCount
 	}
 }
@@ -140,17 +141,17 @@ func (m *matcher) solvePlace(u *use) *MismatchError {
 }
 
 // solveSlotWord handles a word of data that the dynamic linker fills in.
-func (m *matcher) solveSlotWord(u *use, desc slot) *MismatchError {
-	if sym := m.sym(u.r.Sym); desc.name != "" && sym.Name != "" && desc.name != sym.Name && u.r.Target == elfdiff.NoAtom {
-		return u.fail(ReasonSymbol, "the dynamic linker puts %s there, where pre has %s", desc.name, sym.Name)
+func (m *matcher) solveSlotWord(u *use, desc image.Slot) *MismatchError {
+	if sym := m.sym(u.r.Sym); desc.Name != "" && sym.Name != "" && desc.Name != sym.Name && u.r.Target == elfdiff.NoAtom {
+		return u.fail(ReasonSymbol, "the dynamic linker puts %s there, where pre has %s", desc.Name, sym.Name)
 	}
-	if desc.ifunc || !m.img.live && !desc.defined {
+	if desc.IFunc || !m.img.IsLive() && !desc.Defined {
 		return nil // nothing there yet
 	}
 	if u.r.Target == elfdiff.NoAtom {
 		return m.bindSymbol(u)
 	}
-	return m.bindAtom(u, desc.name != "")
+	return m.bindAtom(u, desc.Name != "")
 }
 
 // viaPLT reports whether a reference to a function that pre defines may have
@@ -172,11 +173,11 @@ func (m *matcher) viaPLT(u *use) bool {
 func (m *matcher) bindStub(u *use) *MismatchError {
 	st := m.stubAt(u.s)
 	sym := m.sym(u.r.Sym)
-	if st.desc.name != "" && st.desc.name != sym.Name {
-		return u.fail(ReasonSymbol, "leads to the PLT entry of %s, where pre has %s", st.desc.name, sym.Name)
+	if st.desc.Name != "" && st.desc.Name != sym.Name {
+		return u.fail(ReasonSymbol, "leads to the PLT entry of %s, where pre has %s", st.desc.Name, sym.Name)
 	}
-	if st.desc.typ == elf.R_X86_64_IRELATIVE && !m.resolves(sym.Name, uint64(st.desc.addend)) {
-		return u.fail(ReasonSymbol, "leads to a PLT entry that %s resolves, where pre has %s", m.runName(uint64(st.desc.addend)), sym.Name)
+	if st.desc.Type == elf.R_X86_64_IRELATIVE && !m.resolves(sym.Name, uint64(st.desc.Addend)) {
+		return u.fail(ReasonSymbol, "leads to a PLT entry that %s resolves, where pre has %s", m.runName(uint64(st.desc.Addend)), sym.Name)
 	}
 	u.bind(inPLT, int32(u.r.Sym), u.s, false)
 	final, ok := m.bound(st.slot, st.desc)
@@ -226,8 +227,8 @@ func (m *matcher) bindSymbol(u *use) *MismatchError {
 		u.bind(inAddress, int32(u.r.Sym), 0, false)
 		return nil
 	}
-	r := m.view.regionAt(u.s)
-	if r == nil && !m.knownAt(m.symbolPlaces(u.r.Sym), u.s, NoModule) && !m.mayBound(u.s) {
+	r := m.view.RegionAt(u.s)
+	if r == nil && !m.knownAt(m.symbolPlaces(u.r.Sym), u.s, image.NoModule) && !m.img.MayBound(u.s) {
 		return u.fail(ReasonImplausible, "%s would be at %#x: nothing is mapped there", sym.Name, u.s)
 	}
 	if r != nil && r.Exec && m.stubAt(u.s).ok {
@@ -237,13 +238,13 @@ func (m *matcher) bindSymbol(u *use) *MismatchError {
 		return u.fail(ReasonImplausible, "%s would be at %#x, where nothing can execute", sym.Name, u.s)
 	}
 	if known := m.symbolPlaces(u.r.Sym); len(known) > 0 {
-		if !m.knownAt(known, u.s, NoModule) {
+		if !m.knownAt(known, u.s, image.NoModule) {
 			return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which is at %#x", m.runName(u.s), sym.Name, known[0].addr)
 		}
 		u.bind(inAddress, int32(u.r.Sym), u.s, false)
 		return nil
 	}
-	if i := m.moduleOf(u.s); i != NoModule && m.img.full[i] && !m.opt.NoSymbols && !m.img.namesAt(sym.Name, u.s) && !omitted(m.img, sym.Name) {
+	if i := m.moduleOf(u.s); i != image.NoModule && m.img.HasAllSymbols(i) && !m.opt.NoSymbols && !m.img.HasNameAt(sym.Name, u.s) && !omitted(m.img, sym.Name) {
 		return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which the module's symbols don't know there", m.runName(u.s), sym.Name)
 	}
 	u.bind(inAddress, int32(u.r.Sym), u.s, false)
@@ -260,10 +261,10 @@ func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
 		soft = soft || isWeak(m.sym(u.r.Sym))
 	}
 	if soft {
-		if r := m.view.regionAt(u.s); r == nil {
+		if r := m.view.RegionAt(u.s); r == nil {
 			return u.fail(ReasonImplausible, "%s would be at %#x: nothing is mapped there", m.label(g.ID), base)
 		}
-		if known := m.symbolPlaces(u.r.Sym); m.img.kernel && !u.r.Implicit && len(known) > 0 && !m.knownAt(known, u.s, NoModule) {
+		if known := m.symbolPlaces(u.r.Sym); m.img.IsKernel() && !u.r.Implicit && len(known) > 0 && !m.knownAt(known, u.s, image.NoModule) {
 			return u.fail(ReasonSymbol, "leads to %s, where pre has the weak %s, which is at %#x", m.runName(u.s), m.sym(u.r.Sym).Name, known[0].addr)
 		}
 		u.bind(inAddress, int32(u.r.Sym), u.s, true)
@@ -298,7 +299,7 @@ func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
 // compareLiteral compares a string or a mergeable constant, of which the linker
 // keeps one copy or many.
 func (m *matcher) compareLiteral(u *use, g *elfdiff.Atom, base uint64) *MismatchError {
-	run, err := m.view.bytes(base, uint64(len(g.Bytes)))
+	run, err := m.view.Bytes(base, uint64(len(g.Bytes)))
 	if m.isFreed(base) {
 		return nil
 	}
@@ -323,15 +324,15 @@ func (m *matcher) solveGOT(u *use) *MismatchError {
 		return u.fail(ReasonImplausible, "the GOT slot of %s would be at %#x: %s", sym.Name, at, why)
 	}
 	desc, dynamic := m.slotAt(at)
-	if desc.name != "" && sym.Name != "" && desc.name != sym.Name {
-		return u.fail(ReasonSymbol, "leads to the GOT slot of %s, where pre has %s", desc.name, sym.Name)
+	if desc.Name != "" && sym.Name != "" && desc.Name != sym.Name {
+		return u.fail(ReasonSymbol, "leads to the GOT slot of %s, where pre has %s", desc.Name, sym.Name)
 	}
-	if dynamic && !addressSlots[desc.typ] {
-		return u.fail(ReasonImplausible, "the GOT slot of %s would be at %#x, which the dynamic linker fills with something else (%v)", sym.Name, at, desc.typ)
+	if dynamic && !addressSlots[desc.Type] {
+		return u.fail(ReasonImplausible, "the GOT slot of %s would be at %#x, which the dynamic linker fills with something else (%v)", sym.Name, at, desc.Type)
 	}
 	u.bind(inGOT, int32(u.r.Sym), at, false)
 	if !dynamic && m.hasTables(at) { // the linker knew the address
-		if u.s, _ = m.view.word(at); u.r.Target != elfdiff.NoAtom {
+		if u.s, _ = m.view.Word(at); u.r.Target != elfdiff.NoAtom {
 			return m.bindAtom(u, false)
 		}
 		return m.bindSymbol(u)
@@ -358,7 +359,7 @@ func (m *matcher) solveGOT(u *use) *MismatchError {
 
 // noSlot returns why there can't be a GOT slot at an address, "" when there can.
 func (m *matcher) noSlot(at uint64) string {
-	switch r := m.view.regionAt(at); {
+	switch r := m.view.RegionAt(at); {
 	case r == nil || !r.Read:
 		return "nothing is mapped there"
 	case at%8 != 0:
@@ -370,8 +371,7 @@ func (m *matcher) noSlot(at uint64) string {
 // hasTables reports whether the dynamic relocations of the module at addr are
 // known.
 func (m *matcher) hasTables(addr uint64) bool {
-	i := m.moduleOf(addr)
-	return i != NoModule && m.img.tables[i] != nil
+	return m.img.HasTables(m.moduleOf(addr))
 }
 
 // solveSize handles R_X86_64_SIZE*: what a symbol's size is can be checked for

@@ -11,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // result makes the Result of what is settled.
@@ -104,10 +105,10 @@ func (m *matcher) whatDecides(f *fn) string {
 	what := []string{"a match of something that refers to it"}
 	if m.opt.NoSymbols || len(m.atomPlaces(f.atom.ID)) == 0 {
 		what = append(what, "a symbol")
-	} else if !slices.ContainsFunc(m.img.Lookup(f.atom.Name), func(s Symbol) bool { return s.File != "" }) {
+	} else if !slices.ContainsFunc(m.img.Lookup(f.atom.Name), func(s image.Symbol) bool { return s.File != "" }) {
 		what = append(what, "symbols with the names of their files, as .symtab has them")
 	}
-	if m.img.kernel {
+	if m.img.IsKernel() {
 		what = append(what, "a match of the function next to it in "+m.chainName(f.atom))
 	}
 	why := fmt.Sprintf("%d places hold the same code", len(f.remain))
@@ -128,8 +129,8 @@ func (m *matcher) position(name string, addr uint64) (string, uint64) {
 	if m.opt.NoSymbols {
 		return "", 0
 	}
-	var found *Symbol
-	list := m.img.symbolsAt(addr)
+	var found *image.Symbol
+	list := m.img.SymbolsAt(addr)
 	for i := range list {
 		s := &list[i]
 		if s.Name == name {
@@ -175,11 +176,11 @@ func (m *matcher) explain(f *fn) *MismatchError {
 	}
 	pre := f.atom.Bytes
 	e.pre = around(pre, 0, e.Offset, nil)
-	sym := m.img.symbolize
+	sym := func(addr uint64) (string, uint64, bool) { return symbolize(m.img, addr) }
 	if m.opt.NoSymbols {
 		sym = nil
 	}
-	if run, err := m.view.upTo(e.Addr, uint64(len(pre))*2+64); err == nil {
+	if run, err := m.view.UpTo(e.Addr, uint64(len(pre))*2+64); err == nil {
 		e.run = around(run, e.Addr, e.RunOffset, sym)
 		if e.Reason != ReasonContent && len(e.Run) == 0 {
 			e.Run = instAt(run, int(min(e.RunOffset, uint64(len(run)))))
@@ -288,7 +289,7 @@ func (m *matcher) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 	}
 	if v.Atom != elfdiff.NoAtom && v.Has&UseAddress != 0 && isWeak(s) {
 		// A weak alias may have been replaced where the function was not.
-		if list := m.places(s); len(list) > 0 && !m.knownAt(list, addr, NoModule) {
+		if list := m.places(s); len(list) > 0 && !m.knownAt(list, addr, image.NoModule) {
 			addr = list[0].addr
 		}
 	}
@@ -325,14 +326,14 @@ func (m *matcher) isVariable(id elfdiff.AtomID, s *elfobj.Symbol) bool {
 // byNameAlone returns the address of a symbol that no matched code tells, since all
 // that refers to it was rewritten: the one global symbol of that name.
 func (m *matcher) byNameAlone(i elfobj.SymbolIndex) (uint64, bool) {
-	if s := m.sym(i); !m.img.kernel || s.Bind() == elf.STB_LOCAL {
+	if s := m.sym(i); !m.img.IsKernel() || s.Bind() == elf.STB_LOCAL {
 		return 0, false
 	}
 	list := m.symbolPlaces(i)
 	if len(list) != 1 {
 		return 0, false
 	}
-	for _, s := range m.img.symbolsAt(list[0].addr) {
+	for _, s := range m.img.SymbolsAt(list[0].addr) {
 		if s.Name == m.sym(i).Name && !s.Local {
 			return list[0].addr, true
 		}

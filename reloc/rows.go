@@ -3,9 +3,11 @@ package reloc
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // A rowTable is a table of the kernel whose rows describe places in code, which
@@ -21,10 +23,7 @@ type rowTable struct {
 	why        string
 }
 
-const (
-	rowSize  = 12
-	rowKinds = 2
-)
+const rowKinds = 2
 
 // rowTables has a row for each. The bug table of older kernels, or without
 // CONFIG_DEBUG_BUGVERBOSE, has other rows, and is not looked at.
@@ -54,64 +53,20 @@ func findRows(pre *elfdiff.Object) map[elfdiff.AtomID][]codeRow {
 	out := make(map[elfdiff.AtomID][]codeRow)
 	for k := range rowTables {
 		for s := range pre.File.SectionsNamed(rowTables[k].section) {
-			if s.Size%rowSize != 0 {
+			if s.Size%image.RowSize != 0 {
 				continue
 			}
 			for _, a := range pre.SectionAtoms(s.Index) {
-				entries(a, rowSize, 0, func(e []byte, refs []elfdiff.Ref, r *elfdiff.Ref) {
+				entries(a, image.RowSize, 0, func(e []byte, refs []elfdiff.Ref, r *elfdiff.Ref) {
 					g := pre.Atom(r.Target)
 					if g == nil || g.Kind != elfdiff.Func || r.Edge || len(refs) != 2 || refs[1].Offset != r.Offset+4 {
 						return
 					}
-					out[g.ID] = append(out[g.ID], codeRow{uint8(k), uint64(r.TargetOff), &refs[1], le32(e[8:])})
+					out[g.ID] = append(out[g.ID], codeRow{uint8(k), uint64(r.TargetOff), &refs[1], binary.LittleEndian.Uint32(e[8:])})
 				})
 			}
 		}
 	}
-	return out
-}
-
-// runRow is a row of run: two run addresses and a word.
-type runRow struct {
-	at, second uint64
-	data       uint32
-}
-
-// runRows are the rows of a kernel by address, by table; nil of a table that it
-// does not have, or not in this form.
-type runRows [rowKinds][]runRow
-
-// readRows reads the tables of the kernel itself. Those of its modules have no
-// symbols around them.
-func (img *Image) readRows() *runRows {
-	var out runRows
-	for k := range rowTables {
-		lo, hi := img.Lookup(rowTables[k].start), img.Lookup(rowTables[k].stop)
-		const most = 16 << 20
-		if !img.kernel || len(lo) != 1 || len(hi) != 1 || hi[0].Addr <= lo[0].Addr || hi[0].Addr-lo[0].Addr > most || (hi[0].Addr-lo[0].Addr)%rowSize != 0 {
-			continue
-		}
-		b := make([]byte, hi[0].Addr-lo[0].Addr)
-		if img.ReadAddr(b, lo[0].Addr) != nil {
-			continue
-		}
-		out[k] = img.parseRows(b, lo[0].Addr)
-	}
-	return &out
-}
-
-// parseRows reads rows that stand at an address; nil when one is not about code.
-func (img *Image) parseRows(b []byte, addr uint64) []runRow {
-	out := make([]runRow, 0, len(b)/rowSize)
-	from := func(off int) uint64 { return addr + uint64(off) + uint64(int64(int32(le32(b[off:])))) }
-	for off := 0; off < len(b); off += rowSize {
-		r := runRow{from(off), from(off + 4), le32(b[off+8:])}
-		if x := img.RegionAt(r.at); x == nil || !x.Exec && !x.Freed {
-			return nil
-		}
-		out = append(out, r)
-	}
-	slices.SortFunc(out, func(a, b runRow) int { return cmp.Compare(a.at, b.at) })
 	return out
 }
 
@@ -122,7 +77,7 @@ func (m *matcher) compareRows(t *trial, a *elfdiff.Atom) *MismatchError {
 		return nil
 	}
 	rows := m.rows[a.ID]
-	for k, all := range m.img.rows() {
+	for k, all := range m.rowsOfRun() {
 		if all == nil {
 			continue
 		}
@@ -140,7 +95,7 @@ func (m *matcher) compareRows(t *trial, a *elfdiff.Atom) *MismatchError {
 		slices.Sort(known)
 		m.rowPlaces = known
 		for i := range run {
-			at := run[i].at
+			at := run[i].At
 			if _, ok := slices.BinarySearch(known, at); !ok {
 				return t.fail(ReasonTable, 0, at-t.addr, "run has a row in %s about +%#x, which pre has not", rowTables[k].section, at-t.addr)
 			}
@@ -149,39 +104,51 @@ func (m *matcher) compareRows(t *trial, a *elfdiff.Atom) *MismatchError {
 	return nil
 }
 
+// rowsOfRun returns the rows of the kernel, by table; nil for one that it does not have, or
+// not in this form.
+func (m *matcher) rowsOfRun() *[rowKinds][]image.Row {
+	if m.runRows == nil {
+		m.runRows = new([rowKinds][]image.Row)
+		for k := range rowTables {
+			m.runRows[k] = m.img.Rows(rowTables[k].start, rowTables[k].stop)
+		}
+	}
+	return m.runRows
+}
+
 // rowsIn returns the rows about [lo, hi). hint is where those of the latest
 // function were: the functions of an object are near each other.
-func rowsIn(rows []runRow, lo, hi uint64, hint *int) []runRow {
+func rowsIn(rows []image.Row, lo, hi uint64, hint *int) []image.Row {
 	i := *hint
-	if i > 0 && rows[i-1].at >= lo || i+4 < len(rows) && rows[i+4].at < lo {
+	if i > 0 && rows[i-1].At >= lo || i+4 < len(rows) && rows[i+4].At < lo {
 		i, _ = findRow(rows, lo)
 	}
-	for i < len(rows) && rows[i].at < lo {
+	for i < len(rows) && rows[i].At < lo {
 		i++
 	}
 	*hint = i
 	j := i
-	for j < len(rows) && rows[j].at < hi {
+	for j < len(rows) && rows[j].At < hi {
 		j++
 	}
 	return rows[i:j]
 }
 
 // findRow returns the first row about an address, or where it would be.
-func findRow(rows []runRow, at uint64) (int, bool) {
-	return slices.BinarySearchFunc(rows, at, func(r runRow, at uint64) int { return cmp.Compare(r.at, at) })
+func findRow(rows []image.Row, at uint64) (int, bool) {
+	return slices.BinarySearchFunc(rows, at, func(r image.Row, at uint64) int { return cmp.Compare(r.At, at) })
 }
 
-func (m *matcher) compareRow(t *trial, a *elfdiff.Atom, r *codeRow, run []runRow) *MismatchError {
+func (m *matcher) compareRow(t *trial, a *elfdiff.Atom, r *codeRow, run []image.Row) *MismatchError {
 	row, at := &rowTables[r.table], t.at(int64(r.off))
 	i, ok := findRow(run, at)
 	switch {
 	case !ok:
 		return t.fail(ReasonTable, r.off, at-t.addr, "pre has a row in %s about it, which run has not", row.section)
-	case !row.sameData(r.data, run[i].data):
-		return t.fail(ReasonTable, r.off, at-t.addr, "the row in %s has %#x, in pre %#x", row.section, run[i].data, r.data)
+	case !row.sameData(r.data, run[i].Data):
+		return t.fail(ReasonTable, r.off, at-t.addr, "the row in %s has %#x, in pre %#x", row.section, run[i].Data, r.data)
 	}
-	return row.sameSecond(m, t, a, r, run[i].second)
+	return row.sameSecond(m, t, a, r, run[i].Second)
 }
 
 // bugDone is set by the kernel once a warning that is given once was given
@@ -198,7 +165,7 @@ func (m *matcher) sameFile(t *trial, _ *elfdiff.Atom, r *codeRow, to uint64) *Mi
 		return nil
 	}
 	want := g.Bytes[r.second.TargetOff:]
-	run, err := m.view.bytes(to, uint64(len(want)))
+	run, err := m.view.Bytes(to, uint64(len(want)))
 	if err == nil && bytes.Equal(run, want) {
 		return nil
 	}

@@ -11,38 +11,39 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // rowsKernel makes a kernel that has f, and tables with the rows that are given:
 // two addresses and a word each.
-func rowsKernel(t *testing.T, f string, bugs, faults []runRow) *Image {
+func rowsKernel(t *testing.T, f string, bugs, faults []image.Row) *image.Image {
 	t.Helper()
 	const rodata, file = kernelText + 0x10000, kernelText + 0x12000
 	text, data := make([]byte, 0x4000), make([]byte, 0x3000)
 	copy(text, code(t, f, kernelText))
 	copy(data[file-rodata:], "mm/file.c\x00mm/other.c\x00")
-	symbols := []Symbol{
+	symbols := []image.Symbol{
 		{Name: "f", Addr: kernelText, Type: elf.STT_FUNC, Size: uint64(len(code(t, f, kernelText)))},
 		{Name: "near", Addr: kernelText + 0x40, Type: elf.STT_FUNC, Local: true},
 	}
 	at := uint64(rodata)
-	for k, rows := range [rowKinds][]runRow{bugs, faults} {
-		symbols = append(symbols, Symbol{Name: rowTables[k].start, Addr: at})
+	for k, rows := range [rowKinds][]image.Row{bugs, faults} {
+		symbols = append(symbols, image.Symbol{Name: rowTables[k].start, Addr: at})
 		for _, r := range rows {
 			e := data[at-rodata:]
-			binary.LittleEndian.PutUint32(e, uint32(r.at-at))
-			binary.LittleEndian.PutUint32(e[4:], uint32(r.second-at-4))
-			binary.LittleEndian.PutUint32(e[8:], r.data)
-			at += rowSize
+			binary.LittleEndian.PutUint32(e, uint32(r.At-at))
+			binary.LittleEndian.PutUint32(e[4:], uint32(r.Second-at-4))
+			binary.LittleEndian.PutUint32(e[8:], r.Data)
+			at += image.RowSize
 		}
-		symbols = append(symbols, Symbol{Name: rowTables[k].stop, Addr: at})
+		symbols = append(symbols, image.Symbol{Name: rowTables[k].stop, Addr: at})
 		at += 16
 	}
-	mem, err := NewSegments(Segment{kernelText, text}, Segment{rodata, data})
+	mem, err := image.NewSegments(image.Segment{Addr: kernelText, Data: text}, image.Segment{Addr: rodata, Data: data})
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := NewImage(mem, []Region{
+	img, err := image.NewImage(mem, []image.Region{
 		{Start: kernelText, End: kernelText + 0x4000, Read: true, Exec: true, Volatile: true},
 		{Start: rodata, End: rodata + 0x3000, Read: true},
 	}, nil, symbols)
@@ -50,6 +51,10 @@ func rowsKernel(t *testing.T, f string, bugs, faults []runRow) *Image {
 		t.Fatal(err)
 	}
 	return img
+}
+
+func row(at, second uint64, data uint32) image.Row {
+	return image.Row{At: at, Second: second, Data: data}
 }
 
 // TestRows compares rows about bugs and faults with those of a kernel: lines and
@@ -62,27 +67,27 @@ func TestRows(t *testing.T) {
 		table{name: "__bug_table", bytes: "0000000000000000 2a00 0309", relos: []relo{{0, pc32, ".text.f", 0}, {4, pc32, ".rodata.str1.1", 0}}},
 		table{name: "__ex_table", bytes: "0000000000000000 03000000", relos: []relo{{0, pc32, ".text.f", 3}, {4, pc32, ".text.f", 6}}},
 	)
-	bug, fault := runRow{kernelText, file, 0x0903_002a}, runRow{kernelText + 3, kernelText + 6, 3}
+	bug, fault := row(kernelText, file, 0x0903_002a), row(kernelText+3, kernelText+6, 3)
 	for _, tt := range []struct {
 		name          string
-		bugs, faults  []runRow
+		bugs, faults  []image.Row
 		want          Verdict
 		off, inRunOff uint64
 	}{
-		{"as in pre", []runRow{bug}, []runRow{fault}, Matched, 0, 0},
-		{"among others", []runRow{{kernelText + 0x100, other, 1}, bug, {kernelText + 0x48, other, 1}}, []runRow{fault}, Matched, 0, 0},
-		{"another line", []runRow{{bug.at, file, 0x0903_0077}}, []runRow{fault}, Matched, 0, 0},
-		{"given once", []runRow{{bug.at, file, 0x0907_002a}}, []runRow{fault}, Matched, 0, 0},
-		{"other flags", []runRow{{bug.at, file, 0x0901_002a}}, []runRow{fault}, Mismatch, 0, 0},
-		{"another file", []runRow{{bug.at, other, bug.data}}, []runRow{fault}, Mismatch, 0, 0},
-		{"no file", []runRow{{bug.at, 0x1000, bug.data}}, []runRow{fault}, Mismatch, 0, 0},
-		{"no bug", []runRow{{kernelText + 0x48, file, 1}}, []runRow{fault}, Mismatch, 0, 0},
-		{"one bug more", []runRow{bug, {kernelText + 2, file, 1}}, []runRow{fault}, Mismatch, 0, 2},
-		{"no fault", []runRow{bug}, []runRow{{kernelText + 0x48, kernelText + 0x49, 3}}, Mismatch, 3, 3},
-		{"another fixup", []runRow{bug}, []runRow{{fault.at, kernelText + 5, 3}}, Mismatch, 3, 3},
-		{"another way to go on", []runRow{bug}, []runRow{{fault.at, fault.second, 4}}, Mismatch, 3, 3},
+		{"as in pre", []image.Row{bug}, []image.Row{fault}, Matched, 0, 0},
+		{"among others", []image.Row{row(kernelText+0x100, other, 1), bug, row(kernelText+0x48, other, 1)}, []image.Row{fault}, Matched, 0, 0},
+		{"another line", []image.Row{row(bug.At, file, 0x0903_0077)}, []image.Row{fault}, Matched, 0, 0},
+		{"given once", []image.Row{row(bug.At, file, 0x0907_002a)}, []image.Row{fault}, Matched, 0, 0},
+		{"other flags", []image.Row{row(bug.At, file, 0x0901_002a)}, []image.Row{fault}, Mismatch, 0, 0},
+		{"another file", []image.Row{row(bug.At, other, bug.Data)}, []image.Row{fault}, Mismatch, 0, 0},
+		{"no file", []image.Row{row(bug.At, 0x1000, bug.Data)}, []image.Row{fault}, Mismatch, 0, 0},
+		{"no bug", []image.Row{row(kernelText+0x48, file, 1)}, []image.Row{fault}, Mismatch, 0, 0},
+		{"one bug more", []image.Row{bug, row(kernelText+2, file, 1)}, []image.Row{fault}, Mismatch, 0, 2},
+		{"no fault", []image.Row{bug}, []image.Row{row(kernelText+0x48, kernelText+0x49, 3)}, Mismatch, 3, 3},
+		{"another fixup", []image.Row{bug}, []image.Row{row(fault.At, kernelText+5, 3)}, Mismatch, 3, 3},
+		{"another way to go on", []image.Row{bug}, []image.Row{row(fault.At, fault.Second, 4)}, Mismatch, 3, 3},
 		{"no tables", nil, nil, Matched, 0, 0},
-		{"a table of something else", []runRow{bug, {0x1000, file, 1}}, []runRow{fault}, Matched, 0, 0},
+		{"a table of something else", []image.Row{bug, row(0x1000, file, 1)}, []image.Row{fault}, Matched, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := mustMatch(t, pre, rowsKernel(t, code, tt.bugs, tt.faults), Options{}).Functions[0]
@@ -98,7 +103,7 @@ func TestRows(t *testing.T) {
 
 // changed is memory in which four bytes are others.
 type changed struct {
-	Memory
+	image.Memory
 	at uint64
 	is uint32
 }
@@ -118,7 +123,7 @@ func (c *changed) ReadAddr(p []byte, addr uint64) error {
 // TestStockRows changes rows of a stock kernel: functions of real objects no longer
 // match when what a row says is another thing, and still do when it is the line.
 func TestStockRows(t *testing.T) {
-	for _, series := range stockKernels {
+	for _, series := range vm.Releases() {
 		t.Run(series, func(t *testing.T) {
 			k := vm.Need(t, series)
 			vmlinux, err := k.Vmlinux(t.Context())
@@ -128,7 +133,7 @@ func TestStockRows(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			img, checked := mustKernel(t, vmlinux), [rowKinds]int{}
+			img, checked := mustOpenKernel(t, vmlinux), [rowKinds]int{}
 			for _, source := range []string{"mm/memory.c", "kernel/signal.c"} {
 				path, err := kbuild.Need(t, k).Compile(t.Context(), source)
 				if err != nil {
@@ -158,16 +163,16 @@ func TestStockRows(t *testing.T) {
 }
 
 // flipRow changes each part of the row of run that is about the same place.
-func flipRow(t *testing.T, pre *elfdiff.Object, img *Image, f *FuncResult, row codeRow) {
+func flipRow(t *testing.T, pre *elfdiff.Object, img *image.Image, f *FuncResult, row codeRow) {
 	t.Helper()
-	at, start := f.Address+f.RunOffset(row.off), one(t, img, rowTables[row.table].start).Addr
-	end := one(t, img, rowTables[row.table].stop).Addr
+	at, start := f.Address+f.RunOffset(row.off), img.Lookup(rowTables[row.table].start)[0].Addr
+	end := img.Lookup(rowTables[row.table].stop)[0].Addr
 	b := make([]byte, end-start)
 	if err := img.ReadAddr(b, start); err != nil {
 		t.Fatal(err)
 	}
-	for off := 0; off < len(b); off += rowSize {
-		if start+uint64(off)+uint64(int64(int32(le32(b[off:])))) != at {
+	for off := 0; off < len(b); off += image.RowSize {
+		if start+uint64(off)+uint64(int64(int32(binary.LittleEndian.Uint32(b[off:])))) != at {
 			continue
 		}
 		for _, c := range []struct {
@@ -180,8 +185,8 @@ func flipRow(t *testing.T, pre *elfdiff.Object, img *Image, f *FuncResult, row c
 				continue
 			}
 			place := off + c.field
-			mem := &changed{img.mem, start + uint64(place), le32(b[place:]) ^ c.by}
-			other, err := NewImage(mem, img.Regions(), img.Modules(), img.Symbols())
+			mem := &changed{img, start + uint64(place), binary.LittleEndian.Uint32(b[place:]) ^ c.by}
+			other, err := image.NewImage(mem, img.Regions(), img.Modules(), img.Symbols())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // relo is a relocation of a hand-made function.
@@ -65,19 +66,19 @@ const (
 	dataAt = 0x404000
 )
 
-// image makes run: code at textAt, 16 words of data at dataAt, and the symbol f.
-func image(t *testing.T, code []byte) *Image {
+// testImage makes run: code at textAt, 16 words of data at dataAt, and the symbol f.
+func testImage(t *testing.T, code []byte) *image.Image {
 	t.Helper()
 	text := make([]byte, 0x1000)
 	copy(text, code)
-	mem, err := NewSegments(Segment{textAt, text}, Segment{dataAt, make([]byte, 0x1000)})
+	mem, err := image.NewSegments(image.Segment{Addr: textAt, Data: text}, image.Segment{Addr: dataAt, Data: make([]byte, 0x1000)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := NewImage(mem, []Region{
+	img, err := image.NewImage(mem, []image.Region{
 		{Start: textAt, End: textAt + 0x1000, Read: true, Exec: true},
 		{Start: dataAt, End: dataAt + 0x1000, Read: true, Write: true},
-	}, nil, []Symbol{{Name: "f", Addr: textAt, Type: elf.STT_FUNC, Size: uint64(len(code))}})
+	}, nil, []image.Symbol{{Name: "f", Addr: textAt, Type: elf.STT_FUNC, Size: uint64(len(code))}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +162,7 @@ func TestRules(t *testing.T) {
 	for _, tt := range ruleTests {
 		t.Run(tt.name, func(t *testing.T) {
 			pre := object(t, hexes(tt.pre), tt.relo...)
-			r := mustMatch(t, pre, image(t, hexes(tt.run)), Options{})
+			r := mustMatch(t, pre, testImage(t, hexes(tt.run)), Options{})
 			f := r.Func(pre.AtomOf(symbolNamed(t, pre, "f")))
 			if tt.want == 0 {
 				if f.Verdict != Mismatch {
@@ -197,7 +198,7 @@ func TestAlignment(t *testing.T) {
 	pre := cat(hexes("85 ff 0f 84 0b 00 00 00"), nop3, hexes("ff c7 83 ff 07 75 f9 c3"), hexes("e9 f3 ff ff ff"))
 	run := cat(hexes("85 ff 74 0f"), nop5, nop2, hexes("ff c7 83 ff 07 75 f9 c3"), hexes("eb f6"))
 	// jz leads to the last jump, +0x13 in both: 8 + 0xb and 4 + 0xf.
-	r := mustMatch(t, object(t, pre), image(t, run), Options{})
+	r := mustMatch(t, object(t, pre), testImage(t, run), Options{})
 	f := r.Functions[0]
 	if f.Verdict != Matched {
 		t.Fatalf("%v: %+v", f.Verdict, f.Mismatch)
@@ -229,7 +230,7 @@ func TestRedirected(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			run := append(bytes.Clone(pre), make([]byte, 16)...)
 			copy(run[tt.at:], hexes(tt.run))
-			f := mustMatch(t, object(t, pre), image(t, run), Options{}).Functions[0]
+			f := mustMatch(t, object(t, pre), testImage(t, run), Options{}).Functions[0]
 			if f.Verdict != Mismatch || f.Mismatch.Reason != tt.reason || f.Mismatch.Target != tt.target || f.Mismatch.Offset != uint64(tt.at) {
 				t.Errorf("%v: %+v", f.Verdict, f.Mismatch)
 			}

@@ -2,9 +2,12 @@ package reloc
 
 import (
 	"bytes"
+	"encoding/binary"
+	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // anchor is the part of a function that is searched for: a window of a few
@@ -17,7 +20,6 @@ type anchor struct {
 }
 
 const (
-	wide    = 8   // bytes of a window
 	narrow4 = 4   // of the window of a function that has no wide one
 	stretch = 128 // most bytes that are compared first
 
@@ -40,7 +42,7 @@ func hash32(x uint32) uint32 { return x * 0x9e3779b1 >> 13 }
 // of a file. Those that have none are left: what is found tells where most of them
 // are.
 func (m *matcher) search() error {
-	if m.img.samples == nil {
+	if m.img.Samples() == nil {
 		if m.told != nil && m.told.early && !m.opt.NoSymbols {
 			return nil // others may tell
 		}
@@ -51,7 +53,7 @@ func (m *matcher) search() error {
 		if !f.open || len(f.cands) > 0 {
 			continue
 		}
-		if err := m.img.samples.take(m.ctx, m.view); err != nil {
+		if err := m.img.Samples().Take(m.ctx, m.view); err != nil {
 			return err
 		}
 		if f.small = !m.isSearchable(f.atom) || !m.lookUp(int32(i)); !f.small {
@@ -85,18 +87,18 @@ func (m *matcher) scan() error {
 	if len(ix.wide)+len(ix.narrow) == 0 {
 		return nil
 	}
-	for i := range m.img.regions {
-		r := &m.img.regions[i]
+	for i := range m.img.Regions() {
+		r := &m.img.Regions()[i]
 		if !r.Exec || !r.Read || !m.inHome(r.Start) {
 			continue
 		}
-		for at, more := r.Start, true; more; at += chunkSize {
-			more = r.End-at > chunkSize
+		for at, more := r.Start, true; more; at += image.ChunkSize {
+			more = r.End-at > image.ChunkSize
 			if err := m.ctx.Err(); err != nil {
 				return err
 			}
-			n := min(uint64(chunkSize+wide-1), r.End-at)
-			if b, err := m.view.bytes(at, n); err == nil {
+			n := min(uint64(image.ChunkSize+image.SampleSize-1), r.End-at)
+			if b, err := m.view.Bytes(at, n); err == nil {
 				ix.scan(b, at, n == r.End-at)
 			}
 		}
@@ -110,8 +112,8 @@ func (m *matcher) frequencies() []uint16 {
 	freq := make([]uint16, 1<<19)
 	for i := range m.funcs {
 		b := m.funcs[i].atom.Bytes
-		for ; len(b) >= wide; b = b[1:] {
-			if h := hash64(le64(b)); freq[h] < 1<<16-1 {
+		for ; len(b) >= image.SampleSize; b = b[1:] {
+			if h := hash64(binary.LittleEndian.Uint64(b)); freq[h] < 1<<16-1 {
 				freq[h]++
 			}
 		}
@@ -186,8 +188,8 @@ func (ix *index) add(i int32, a *elfdiff.Atom, freq []uint16) bool {
 	best, count := anchor{}, -1
 	short := anchor{}
 	ix.m.solid(a, func(lo, hi uint64) {
-		for off := lo; off+wide <= hi; off++ {
-			c := int(freq[hash64(le64(a.Bytes[off:]))])
+		for off := lo; off+image.SampleSize <= hi; off++ {
+			c := int(freq[hash64(binary.LittleEndian.Uint64(a.Bytes[off:]))])
 			if off < 16 {
 				c += 2 // a redirection or a breakpoint would stand there
 			}
@@ -203,12 +205,12 @@ func (ix *index) add(i int32, a *elfdiff.Atom, freq []uint16) bool {
 	short.rigid = best.rigid
 	switch {
 	case count >= 0:
-		k := le64(a.Bytes[best.off:])
+		k := binary.LittleEndian.Uint64(a.Bytes[best.off:])
 		ix.wide[k] = append(ix.wide[k], best)
 		h := hash64(k)
 		ix.bloom[h>>6] |= 1 << (h & 63)
 	case short.hi > 0:
-		k := le32(a.Bytes[short.off:])
+		k := binary.LittleEndian.Uint32(a.Bytes[short.off:])
 		ix.narrow[k] = append(ix.narrow[k], short)
 		h := hash32(k)
 		ix.bloom4[h>>6] |= 1 << (h & 63)
@@ -223,11 +225,11 @@ func (ix *index) add(i int32, a *elfdiff.Atom, freq []uint16) bool {
 func (ix *index) scan(b []byte, addr uint64, last bool) {
 	n := len(b)
 	if !last {
-		n -= wide - 1
+		n -= image.SampleSize - 1
 	}
 	if len(ix.wide) > 0 {
-		for i := 0; i < n && i+wide <= len(b); i++ {
-			x := le64(b[i:])
+		for i := 0; i < n && i+image.SampleSize <= len(b); i++ {
+			x := binary.LittleEndian.Uint64(b[i:])
 			if h := hash64(x); ix.bloom[h>>6]>>(h&63)&1 != 0 {
 				if list, ok := ix.wide[x]; ok && ix.hit(list, b, i, addr) {
 					delete(ix.wide, x)
@@ -237,7 +239,7 @@ func (ix *index) scan(b []byte, addr uint64, last bool) {
 	}
 	if len(ix.narrow) > 0 {
 		for i := 0; i < n && i+narrow4 <= len(b); i++ {
-			x := le32(b[i:])
+			x := binary.LittleEndian.Uint32(b[i:])
 			if h := hash32(x); ix.bloom4[h>>6]>>(h&63)&1 != 0 {
 				if list, ok := ix.narrow[x]; ok && ix.hit(list, b, i, addr) {
 					delete(ix.narrow, x)
@@ -278,7 +280,7 @@ func (ix *index) hit(list []anchor, b []byte, i int, addr uint64) (full bool) {
 // stretchAt reports whether the stretch of an anchor stands where it would with the
 // function at an address.
 func (m *matcher) stretchAt(a *elfdiff.Atom, w *anchor, addr uint64) bool {
-	b, err := m.view.bytes(addr+uint64(w.lo), uint64(w.hi-w.lo))
+	b, err := m.view.Bytes(addr+uint64(w.lo), uint64(w.hi-w.lo))
 	return err == nil && bytes.Equal(b, a.Bytes[w.lo:w.hi])
 }
 
@@ -290,17 +292,18 @@ func (m *matcher) mayStart(a *elfdiff.Atom, addr uint64) (ok, start bool) {
 		return false, false
 	}
 	_, i := m.img.ModuleAt(addr)
-	if i == NoModule {
+	if i == image.NoModule {
 		return false, false
 	}
-	if m.img.tables[i] == nil || !m.unwindable()[a.ID] {
+	if !m.img.HasTables(i) || !m.unwindable()[a.ID] {
 		return true, false
 	}
-	starts := m.img.tables[i]().starts
+	starts := m.img.UnwindStarts(i)
 	if len(starts) == 0 {
 		return true, false
 	}
-	return startsAt(starts, addr), true
+	_, start = slices.BinarySearch(starts, addr)
+	return start, true
 }
 
 // unwindable returns the functions of pre that unwinding records describe.

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // A Set is what matching found out about objects that are linked together.
@@ -43,7 +44,7 @@ type Claim struct {
 // decided at once, from several goroutines, and the objects are not kept. The
 // result does not depend on their order. The first error ends it: that of open, or
 // one of [Match] with the name of the object.
-func MatchAll(ctx context.Context, n int, open func(i int) (*elfdiff.Object, error), img *Image, opt Options) (*Set, error) {
+func MatchAll(ctx context.Context, n int, open func(i int) (*elfdiff.Object, error), img *image.Image, opt Options) (*Set, error) {
 	s := &set{open: open, img: img, opt: opt, results: make([]*Result, n), found: make([]*finding, n), pins: make([]map[string]uint64, n), padding: make(map[span]bool)}
 	todo := make([]int, n)
 	for i := range todo {
@@ -72,7 +73,7 @@ const maxRounds = 16
 // set is one run of MatchAll.
 type set struct {
 	open    func(i int) (*elfdiff.Object, error)
-	img     *Image
+	img     *image.Image
 	opt     Options
 	results []*Result
 	found   []*finding          // by object

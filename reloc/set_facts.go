@@ -9,6 +9,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // finding is what the match of one object says to the others of a set. It keeps
@@ -137,8 +138,8 @@ func (m *matcher) extent(chain []int32) (e span, ok bool) {
 // names returns the global symbols by module, those that have one value; under
 // NoModule those that have one in all modules together.
 func (s *set) names() map[int]map[string]uint64 {
-	out := map[int]map[string]uint64{NoModule: {}}
-	all, several := out[NoModule], make(map[string]bool)
+	out := map[int]map[string]uint64{image.NoModule: {}}
+	all, several := out[image.NoModule], make(map[string]bool)
 	for home, claimed := range s.claimed() {
 		names := make(map[string]uint64, len(claimed))
 		for name, c := range claimed {
@@ -149,7 +150,7 @@ func (s *set) names() map[int]map[string]uint64 {
 				names[name], all[name] = c[0].Address, c[0].Address
 			}
 		}
-		if home != NoModule {
+		if home != image.NoModule {
 			out[home] = names
 		}
 	}

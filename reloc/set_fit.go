@@ -109,7 +109,7 @@ func (m *matcher) leads(a *elfdiff.Atom, lead []span, addr uint64) bool {
 	if len(lead) == 0 {
 		return true
 	}
-	b, err := m.view.bytes(addr, lead[len(lead)-1].hi)
+	b, err := m.view.Bytes(addr, lead[len(lead)-1].hi)
 	if err != nil {
 		return false
 	}

@@ -2,6 +2,7 @@ package reloc
 
 import (
 	"cmp"
+	"github.com/gosplice/gosplice/reloc/image"
 	"maps"
 	"slices"
 	"sort"
@@ -36,7 +37,7 @@ const mainChain = ".text"
 // so that there is none.
 func (s *set) order() *setOrder {
 	o := &setOrder{s: s, chains: make(map[string][]part), index: make([]position, len(s.found))}
-	if !s.img.kernel {
+	if !s.img.IsKernel() {
 		return o
 	}
 	for i, f := range s.found {
@@ -135,20 +136,20 @@ func (s *set) unclaimed() []span {
 		claims = append(claims, f.claims...)
 	}
 	slices.SortFunc(claims, func(a, b span) int { return cmp.Compare(a.lo, b.lo) })
-	v := newView(s.img)
+	v := image.NewView(s.img)
 	var out []span
 	leave := func(gap span) {
 		if gap.lo >= gap.hi || s.padding[gap] {
 			return
 		}
-		if v.isFilled(gap.lo, gap.hi) {
+		if isFilled(v, gap.lo, gap.hi) {
 			s.padding[gap] = true // nearly all: they are looked at once
 			return
 		}
 		out = append(out, gap)
 	}
-	for i := range s.img.regions {
-		r := &s.img.regions[i]
+	for i := range s.img.Regions() {
+		r := &s.img.Regions()[i]
 		if !r.Exec || !r.Read {
 			continue
 		}
@@ -207,7 +208,7 @@ func (o *setOrder) regions(name string) span {
 
 // free returns the memory that each chain of an object may be in.
 func (o *setOrder) free(i int) map[string][]span {
-	if !o.s.img.kernel {
+	if !o.s.img.IsKernel() {
 		return nil
 	}
 	out := make(map[string][]span)
@@ -232,7 +233,7 @@ func (o *setOrder) settle() {
 			open[name] = append(open[name], i)
 		}
 	}
-	v := newView(o.s.img)
+	v := image.NewView(o.s.img)
 	for _, name := range slices.Sorted(maps.Keys(open)) {
 		o.single(name, open[name])
 		o.rows(name, open[name], v)
@@ -280,7 +281,7 @@ func (s *set) pin(i int, name string, start uint64) {
 // rows pins the chains of objects that follow each other, where these, one behind
 // the other and with nothing but padding between them, fill what is between the
 // parts of the object in front and the one behind.
-func (o *setOrder) rows(name string, objects []int, v *view) {
+func (o *setOrder) rows(name string, objects []int, v *image.View) {
 	groups := make(map[span][]int)
 	for _, i := range objects {
 		if r := o.index[i]; r.known && r.lo == r.hi {
@@ -296,14 +297,14 @@ func (o *setOrder) rows(name string, objects []int, v *view) {
 		starts := make([]uint64, len(group))
 		cursor, ok := limits.lo, true
 		for k, i := range group {
-			j := slices.IndexFunc(o.s.found[i].fits[name], func(f span) bool { return f.lo >= cursor && v.isFilled(cursor, f.lo) })
+			j := slices.IndexFunc(o.s.found[i].fits[name], func(f span) bool { return f.lo >= cursor && isFilled(v, cursor, f.lo) })
 			if ok = j >= 0; !ok {
 				break
 			}
 			f := o.s.found[i].fits[name][j]
 			starts[k], cursor = f.lo, f.hi
 		}
-		if !ok || cursor > limits.hi || !v.isFilled(cursor, limits.hi) {
+		if !ok || cursor > limits.hi || !isFilled(v, cursor, limits.hi) {
 			continue
 		}
 		for k, i := range group {

@@ -1,6 +1,7 @@
 package reloc
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // family is a file like two others: the same code, about other variables.
@@ -44,7 +46,7 @@ int main_all(int x)
 `
 
 // setObjects compiles the files of a little kernel and links them.
-func setObjects(t *testing.T) (objects []string, img *Image) {
+func setObjects(t *testing.T) (objects []string, img *image.Image) {
 	t.Helper()
 	testenv.Need(t, "gcc")
 	dir := t.TempDir()
@@ -149,7 +151,7 @@ func TestSetConflict(t *testing.T) {
 		if err := img.ReadAddr(field[:], at); err != nil {
 			t.Fatal(err)
 		}
-		was := le32(field[:])
+		was := binary.LittleEndian.Uint32(field[:])
 		for i := range field {
 			img = withFlip(img, at+uint64(i), byte(was>>(8*i))^byte((was+uint32(to-from))>>(8*i)))
 		}
@@ -185,37 +187,21 @@ func TestSetErrors(t *testing.T) {
 
 // TestSamples searches for functions by the samples of a file and by a pass over
 // its text: what is found is the same.
-func TestSamples(t *testing.T) {
+func TestSearchBySamples(t *testing.T) {
 	testenv.Need(t, "gcc")
 	b := build(t, config{opt: "-O2", link: "pie"}, victims...)
 	img := mustImage(t, b.stripped)
-	passes := *img
-	passes.samples = nil
+	passes := img.WithMemory(img)
 	for _, path := range b.objects {
 		pre := mustOpen(t, path)
 		var found [2][]string
-		for k, img := range []*Image{img, &passes} {
+		for k, img := range []*image.Image{img, passes} {
 			for _, f := range mustMatch(t, pre, img, Options{NoSymbols: true}).Functions {
 				found[k] = append(found[k], fmt.Sprintf("%s %v %#x %#x", f.Name, f.Verdict, f.Address, f.Candidates))
 			}
 		}
 		if !slices.Equal(found[0], found[1]) {
 			t.Errorf("%s: by samples\n%v\nby passes\n%v", path, found[0], found[1])
-		}
-	}
-	s := img.samples
-	if !s.taken {
-		t.Fatal("no samples were taken")
-	}
-	for h := range s.starts[:len(s.starts)-1] {
-		for _, at := range s.at[s.starts[h]:s.starts[h+1]] {
-			var b [wide]byte
-			if err := img.ReadAddr(b[:], s.addr(at)); err != nil {
-				t.Fatal(err)
-			}
-			if got, ok := sampled(le64(b[:])); !ok || got != uint32(h) {
-				t.Fatalf("%#x: %x is not of hash %#x", s.addr(at), b, h)
-			}
 		}
 	}
 }

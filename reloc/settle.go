@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // tiers are the numbers of fixed bytes that a function which was found by
@@ -151,7 +152,7 @@ func (m *matcher) misplaced(i int32, c cand) {
 // of pre that are not there: one that looks alike, and calls others, in a kernel,
 // where its neighbours may know better.
 func (m *matcher) doubtful(f *fn, c cand, tier int) bool {
-	return m.img.kernel && c.by == BySearch && tier < len(tiers)-1 && !m.calleesMatch(m.check(f.atom.ID, c.addr))
+	return m.img.IsKernel() && c.by == BySearch && tier < len(tiers)-1 && !m.calleesMatch(m.check(f.atom.ID, c.addr))
 }
 
 func (m *matcher) proposal(i int32, c cand) proposal {
@@ -218,7 +219,7 @@ func (m *matcher) viable(f *fn) []cand {
 // inHome reports whether an address lies in the module that the object is
 // linked into, as far as that is known.
 func (m *matcher) inHome(addr uint64) bool {
-	return m.home == NoModule && m.inScope(m.moduleOf(addr)) || m.home != NoModule && m.moduleOf(addr) == m.home
+	return m.home == image.NoModule && m.inScope(m.moduleOf(addr)) || m.home != image.NoModule && m.moduleOf(addr) == m.home
 }
 
 // watchFor has f looked at again when a value becomes known that one of its

@@ -2,6 +2,7 @@ package reloc
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
@@ -35,7 +36,7 @@ func nopsFill(run []byte, n int) bool {
 	switch {
 	case n >= 2 && run[0] == 0xeb && int(run[1]) == n-2 && n < 128+2:
 		rest = run[2:]
-	case n >= 5 && run[0] == 0xe9 && int(int32(le32(run[1:]))) == n-5:
+	case n >= 5 && run[0] == 0xe9 && int(int32(binary.LittleEndian.Uint32(run[1:]))) == n-5:
 		rest = run[5:]
 	default:
 		return false
@@ -201,10 +202,10 @@ func (x *siteMatch) returnThunk(run []byte, p uint64) bool {
 	if !x.exec(to) {
 		return false
 	}
-	if x.m.opt.NoSymbols || !x.m.img.hasSymbols(x.m.moduleOf(to)) {
+	if x.m.opt.NoSymbols || !x.m.img.HasAllSymbols(x.m.moduleOf(to)) {
 		return true
 	}
-	for _, s := range x.m.img.symbolsAt(to) {
+	for _, s := range x.m.img.SymbolsAt(to) {
 		if strings.Contains(s.Name, "return_thunk") {
 			return true
 		}
@@ -317,7 +318,7 @@ func trampoline(x *siteMatch, _ *site, run []byte, p uint64) bool {
 
 // runtimePointer: some value, the same at all sites.
 func runtimePointer(x *siteMatch, s *site, run []byte, _ uint64) bool {
-	x.effects = append(x.effects, effect{kind: effectBind, key: key{space: inRuntime, id: int32(s.aux)}, place: le64(run)})
+	x.effects = append(x.effects, effect{kind: effectBind, key: key{space: inRuntime, id: int32(s.aux)}, place: binary.LittleEndian.Uint64(run)})
 	return true
 }
 

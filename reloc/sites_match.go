@@ -2,9 +2,11 @@ package reloc
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // An effect is what follows from the bytes of a site in run, to be taken when
@@ -69,8 +71,8 @@ func (m *matcher) matchSites(x *siteMatch, t *trial, a *elfdiff.Atom, sites []si
 
 // rewritten reports whether code at an address may differ from what was linked.
 func (m *matcher) rewritten(addr uint64) bool {
-	r := m.view.regionAt(addr)
-	return m.img.kernel && r != nil && r.Volatile
+	r := m.view.RegionAt(addr)
+	return m.img.IsKernel() && r != nil && r.Volatile
 }
 
 // single compares one site that overlaps no other.
@@ -171,11 +173,11 @@ func (x *siteMatch) asPre(s *site, run []byte, p uint64) bool {
 // agrees reports whether run's symbols have the symbol of a reference where its
 // field leads.
 func (x *siteMatch) agrees(r *elfdiff.Ref, field []byte, p uint64) bool {
-	if r.Target == elfdiff.NoAtom && len(field) >= 4 && x.m.knownAt(x.m.symbolPlaces(r.Sym), p+4+uint64(int64(int32(le32(field)))), NoModule) {
+	if r.Target == elfdiff.NoAtom && len(field) >= 4 && x.m.knownAt(x.m.symbolPlaces(r.Sym), p+4+uint64(int64(int32(binary.LittleEndian.Uint32(field)))), image.NoModule) {
 		return true
 	}
 	name := x.m.sym(r.Sym).Name
-	return name != "" && !x.m.opt.NoSymbols && len(field) >= 4 && x.m.img.namesAt(name, p+4+uint64(int64(int32(le32(field)))))
+	return name != "" && !x.m.opt.NoSymbols && len(field) >= 4 && x.m.img.HasNameAt(name, p+4+uint64(int64(int32(binary.LittleEndian.Uint32(field)))))
 }
 
 // named reports whether run's symbols know the symbol of a reference.
@@ -204,7 +206,7 @@ func (x *siteMatch) mayMean(r *elfdiff.Ref, field []byte, p uint64) bool {
 	}
 	switch g := x.m.pre.Atom(r.Target); {
 	case g == nil:
-		return !x.named(r) || x.m.knownAt(x.m.symbolPlaces(r.Sym), s, NoModule)
+		return !x.named(r) || x.m.knownAt(x.m.symbolPlaces(r.Sym), s, image.NoModule)
 	case g.Aside: // the slow way of a static_cpu_has
 		return x.m.try(g.ID, s+x.m.placeOff(r)).err == nil
 	case g.Kind == elfdiff.Func && r.TargetOff == 0:
@@ -306,12 +308,12 @@ func (x *siteMatch) apply(e *effect, w *walker) *MismatchError {
 
 // exec reports whether code may be at an address.
 func (x *siteMatch) exec(addr uint64) bool {
-	r := x.m.view.regionAt(addr)
+	r := x.m.view.RegionAt(addr)
 	return r != nil && r.Exec
 }
 
 // target returns where the 4-byte displacement at the end of an instruction
 // leads, which ends at p+n.
 func target(run []byte, p uint64, n int) uint64 {
-	return p + uint64(n) + uint64(int64(int32(le32(run[n-4:]))))
+	return p + uint64(n) + uint64(int64(int32(binary.LittleEndian.Uint32(run[n-4:]))))
 }

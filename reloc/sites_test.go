@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // kernelText is where the hand-made kernel has f, and kernelNames what else it
@@ -139,27 +140,27 @@ func namedObject(t *testing.T, name, pre string, relos []relo, tables ...table) 
 }
 
 // kernelImage makes a kernel that runs, or the file of one, with f as given.
-func kernelImage(t *testing.T, f []byte, running bool) *Image {
+func kernelImage(t *testing.T, f []byte, running bool) *image.Image {
 	t.Helper()
 	return kernelImageWith(t, "f", f, running)
 }
 
 // kernelImageWith is kernelImage with another name for f.
-func kernelImageWith(t *testing.T, subject string, f []byte, running bool) *Image {
+func kernelImageWith(t *testing.T, subject string, f []byte, running bool) *image.Image {
 	t.Helper()
 	text := make([]byte, 0x4000)
 	copy(text, f)
 	text[0x800] = 0xc3
 	copy(text[0x1180-9:], unhex("65 48 c1 3d 00 00 00 00 05"))
-	mem, err := NewSegments(Segment{kernelText, text})
+	mem, err := image.NewSegments(image.Segment{Addr: kernelText, Data: text})
 	if err != nil {
 		t.Fatal(err)
 	}
-	regions := []Region{
+	regions := []image.Region{
 		{Start: kernelText, End: kernelText + 0x4000, Read: true, Exec: true, Volatile: running},
-		{Start: modulesStart, End: kernelEnd, Exec: true, Volatile: running},
+		{Start: 0xffffffffc0000000, End: 0xffffffffff000000, Exec: true, Volatile: running},
 	}
-	var symbols []Symbol
+	var symbols []image.Symbol
 	for name, at := range kernelNames {
 		switch name {
 		case "buffer":
@@ -167,9 +168,9 @@ func kernelImageWith(t *testing.T, subject string, f []byte, running bool) *Imag
 		case "f":
 			name = subject
 		}
-		symbols = append(symbols, Symbol{Name: name, Addr: at, Type: elf.STT_FUNC, Local: name == "cold"})
+		symbols = append(symbols, image.Symbol{Name: name, Addr: at, Type: elf.STT_FUNC, Local: name == "cold"})
 	}
-	img, err := NewImage(mem, regions, nil, symbols)
+	img, err := image.NewImage(mem, regions, nil, symbols)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +224,7 @@ func (c *siteCase) object(t *testing.T) *elfdiff.Object {
 }
 
 // image makes a kernel with the function of a case.
-func (c *siteCase) image(t *testing.T, f string, running bool) *Image {
+func (c *siteCase) image(t *testing.T, f string, running bool) *image.Image {
 	t.Helper()
 	return kernelImageWith(t, c.subject(), code(t, f, kernelText), running)
 }

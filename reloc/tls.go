@@ -5,6 +5,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // solveTP handles an offset from the thread pointer.
@@ -31,8 +32,8 @@ func (m *matcher) solveTLS(u *use) *MismatchError {
 	if int64(u.s) < 0 && (m.isMain(u.t.addr) || !m.hasTables(u.t.addr)) {
 		return m.solveTP(u)
 	}
-	if _, i := m.img.ModuleAt(u.t.addr); i != NoModule && u.s >= max(m.img.modules[i].TLSSize, 1) && m.hasTables(u.t.addr) {
-		return u.fail(ReasonImplausible, "%s would be at %#x of a TLS block of %#x bytes", m.sym(u.r.Sym).Name, u.s, m.img.modules[i].TLSSize)
+	if _, i := m.img.ModuleAt(u.t.addr); i != image.NoModule && u.s >= max(m.img.Modules()[i].TLSSize, 1) && m.hasTables(u.t.addr) {
+		return u.fail(ReasonImplausible, "%s would be at %#x of a TLS block of %#x bytes", m.sym(u.r.Sym).Name, u.s, m.img.Modules()[i].TLSSize)
 	}
 	if e := m.checkTLS(u, u.s); e != nil {
 		return e
@@ -58,8 +59,8 @@ func (m *matcher) checkTLS(u *use, off uint64) *MismatchError {
 	module := m.moduleOf(u.t.addr)
 	local := u.r.Target != elfdiff.NoAtom && m.isLocal(u.r.Target)
 	known := false
-	for _, i := range m.img.byName()[name] {
-		s := &m.img.symbols[i]
+	for _, i := range m.img.Named(name) {
+		s := &m.img.Symbols()[i]
 		if s.Type != elf.STT_TLS || s.Module != module || local && !s.Local {
 			continue
 		}
@@ -93,10 +94,10 @@ func (m *matcher) isMain(addr uint64) bool {
 // tlsOffset turns a thread pointer offset into one in the TLS block of the main
 // program, which ends at the thread pointer (ELF TLS ABI, section 3.4.6).
 func (m *matcher) tlsOffset(tp int64, module int) (uint64, bool) {
-	if module == NoModule {
+	if module == image.NoModule {
 		return 0, false
 	}
-	mod := &m.img.modules[module]
+	mod := &m.img.Modules()[module]
 	align := max(mod.TLSAlign, 1)
 	if mod.TLSSize > 1<<40 || align > 1<<40 {
 		return 0, false
@@ -126,13 +127,13 @@ func (m *matcher) solveTLSSlot(u *use) *MismatchError {
 		return u.fail(ReasonImplausible, "the TLS slot of %s would be at %#x: %s", sym.Name, at, why)
 	}
 	desc, ok := m.slotAt(at)
-	if want := tlsSlots[u.h.Expr]; m.hasTables(at) && (ok || u.h.Expr != amd64.ExprTPSlot) && desc.typ != want {
+	if want := tlsSlots[u.h.Expr]; m.hasTables(at) && (ok || u.h.Expr != amd64.ExprTPSlot) && desc.Type != want {
 		return u.fail(ReasonImplausible, "the TLS slot of %s would be at %#x, which no %v fills", sym.Name, at, want)
 	}
 	if u.h.Expr == amd64.ExprTLSLD {
 		id = 0 // the slot is the module's, whatever symbol asks for it
-	} else if desc.name != "" && sym.Name != "" && desc.name != sym.Name {
-		return u.fail(ReasonSymbol, "leads to the TLS slot of %s, where pre has %s", desc.name, sym.Name)
+	} else if desc.Name != "" && sym.Name != "" && desc.Name != sym.Name {
+		return u.fail(ReasonSymbol, "leads to the TLS slot of %s, where pre has %s", desc.Name, sym.Name)
 	}
 	u.bind(inTLSSlot, id, at, false)
 	switch u.h.Expr {
@@ -140,29 +141,29 @@ func (m *matcher) solveTLSSlot(u *use) *MismatchError {
 		return m.readTPSlot(u, desc, ok)
 	case amd64.ExprTLSGD:
 		second, ok := m.slotAt(at + 8)
-		v, read := m.view.word(at + 8)
-		if read && (!ok || m.img.live) {
+		v, read := m.view.Word(at + 8)
+		if read && (!ok || m.img.IsLive()) {
 			u.bind(inTLS, id, v, true)
-		} else if ok && second.defined {
-			u.bind(inTLS, id, second.value+uint64(second.addend), true)
+		} else if ok && second.Defined {
+			u.bind(inTLS, id, second.Value+uint64(second.Addend), true)
 		}
 	}
 	return nil
 }
 
 // readTPSlot takes the offset from the thread pointer that a slot holds.
-func (m *matcher) readTPSlot(u *use, desc slot, dynamic bool) *MismatchError {
-	if dynamic && !m.img.live {
-		if desc.defined {
-			u.bind(inTLS, int32(u.r.Sym), desc.value+uint64(desc.addend), true)
+func (m *matcher) readTPSlot(u *use, desc image.Slot, dynamic bool) *MismatchError {
+	if dynamic && !m.img.IsLive() {
+		if desc.Defined {
+			u.bind(inTLS, int32(u.r.Sym), desc.Value+uint64(desc.Addend), true)
 		}
 		return nil
 	}
-	v, read := m.view.word(u.s)
+	v, read := m.view.Word(u.s)
 	if !read {
 		return nil
 	}
-	if u.s = v; dynamic && desc.name != "" && !desc.defined { // another module's
+	if u.s = v; dynamic && desc.Name != "" && !desc.Defined { // another module's
 		u.bind(inTPOff, int32(u.r.Sym), v, true)
 		return nil
 	}

@@ -2,6 +2,7 @@ package reloc
 
 import (
 	"debug/elf"
+	"github.com/gosplice/gosplice/reloc/image"
 	"slices"
 	"testing"
 )
@@ -36,17 +37,17 @@ func TestNothingBehind(t *testing.T) {
 		{"no names", nil, Matched, one},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var symbols []Symbol
+			var symbols []image.Symbol
 			for name, list := range tt.names {
 				for _, at := range list {
-					symbols = append(symbols, Symbol{Name: name, Addr: at, Size: 16, Type: elf.STT_FUNC})
+					symbols = append(symbols, image.Symbol{Name: name, Addr: at, Size: 16, Type: elf.STT_FUNC})
 				}
 			}
-			mem, err := NewSegments(Segment{kernelText, text})
+			mem, err := image.NewSegments(image.Segment{Addr: kernelText, Data: text})
 			if err != nil {
 				t.Fatal(err)
 			}
-			img, err := NewImage(mem, []Region{{Start: kernelText, End: kernelText + 0x1000, Read: true, Exec: true, Volatile: true}}, nil, symbols)
+			img, err := image.NewImage(mem, []image.Region{{Start: kernelText, End: kernelText + 0x1000, Read: true, Exec: true, Volatile: true}}, nil, symbols)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,7 +12,7 @@ import (
 // compared on the way.
 func TestTrialOrder(t *testing.T) {
 	dir, path, _ := longRun(t, "compares objects with a vmlinux")
-	img := mustKernel(t, path)
+	img := mustOpenKernel(t, path)
 	trials := 0
 	for _, path := range objectsIn(t, dir) {
 		m, err := newMatcher(context.Background(), mustOpen(t, path), img, Options{})

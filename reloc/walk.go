@@ -2,6 +2,7 @@ package reloc
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
@@ -38,7 +39,7 @@ type branch struct {
 
 // walk compares a function whose bytes are not all equal.
 func (m *matcher) walk(t *trial, a *elfdiff.Atom) *MismatchError {
-	run, err := m.view.upTo(t.addr, 2*a.Size+64)
+	run, err := m.view.UpTo(t.addr, 2*a.Size+64)
 	if err != nil {
 		e := t.fail(ReasonUnreadable, 0, 0, "")
 		e.Err = err
@@ -246,7 +247,7 @@ func (w *walker) uncounted(rin amd64.Inst, to int) int {
 	if rin.Class != amd64.Call || !w.m.rewritten(w.t.addr) {
 		return to
 	}
-	if b, err := w.m.view.bytes(w.t.addr+uint64(to), depthCount); err == nil && counts(b) {
+	if b, err := w.m.view.Bytes(w.t.addr+uint64(to), depthCount); err == nil && counts(b) {
 		to += depthCount
 	}
 	return to
@@ -260,7 +261,7 @@ func relative(in amd64.Inst, code []byte, off int) int {
 	if in.PCRelLen == 1 {
 		return end + int(int8(f[0]))
 	}
-	return end + int(int32(le32(f)))
+	return end + int(int32(binary.LittleEndian.Uint32(f)))
 }
 
 // fault is an error that a rule came across when it had matched the bytes.
@@ -335,7 +336,7 @@ func (w *walker) redirected(e *MismatchError, rin amd64.Inst) {
 		e.Target = w.t.addr + uint64(to)
 	case amd64.JumpInd:
 		if slot, ok := rin.Operand(w.run[w.j:], at); ok {
-			e.Target, _ = w.m.view.word(slot)
+			e.Target, _ = w.m.view.Word(slot)
 		}
 	default:
 		return

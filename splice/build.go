@@ -12,6 +12,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // A Part is one object of an update: what changed in it, and where pre is in
@@ -19,7 +20,7 @@ import (
 type Part struct {
 	Diff  *elfdiff.Diff
 	Match *reloc.Result
-	Image *reloc.Image
+	Image *image.Image
 }
 
 // Build makes an update of the changes in parts, all of which were matched

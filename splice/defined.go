@@ -6,6 +6,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // Defined refuses what a part brings along under a name that the running program has
@@ -52,7 +53,7 @@ func (p *Part) module() int {
 			return module
 		}
 	}
-	return reloc.NoModule
+	return image.NoModule
 }
 
 // global reports whether a module has a global symbol of a name, and whether all its

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // The layout of the tests: code and data near to run, which is at 0x400000, and
@@ -140,7 +140,7 @@ func resolveTest(im *Import) (Resolved, error) {
 		return r, nil
 	}
 	r := Refuse(CodeUnresolved, im.Name, "", 0, "unknown")
-	r.Err = reloc.ErrUndefined
+	r.Err = image.ErrUndefined
 	return Resolved{}, r
 }
 

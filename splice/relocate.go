@@ -8,7 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // linking is the state of one Link.
@@ -171,7 +171,7 @@ func (k *linking) resolved(u *use) (*Resolved, error) {
 		return r, nil
 	}
 	r, err := k.ask(im)
-	if err != nil && (u.sym.Bind() != elf.STB_WEAK || !errors.Is(err, reloc.ErrUndefined)) {
+	if err != nil && (u.sym.Bind() != elf.STB_WEAK || !errors.Is(err, image.ErrUndefined)) {
 		return nil, err
 	}
 	k.value[im] = &r

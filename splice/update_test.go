@@ -16,6 +16,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -41,7 +42,7 @@ func compile(t testing.TB, flags ...string) files {
 }
 
 // build makes the update for an image.
-func (f files) build(t testing.TB, img *reloc.Image) (*splice.Update, error) {
+func (f files) build(t testing.TB, img *image.Image) (*splice.Update, error) {
 	t.Helper()
 	pre, err1 := elfdiff.Open(f.pre)
 	post, err2 := elfdiff.Open(f.post)
@@ -56,9 +57,9 @@ func (f files) build(t testing.TB, img *reloc.Image) (*splice.Update, error) {
 	return splice.Build("shop", splice.Part{Diff: d, Match: m, Image: img})
 }
 
-func openELF(t testing.TB, path string) *reloc.Image {
+func openELF(t testing.TB, path string) *image.Image {
 	t.Helper()
-	img, err := reloc.OpenELF(path)
+	img, err := image.OpenELF(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,11 +180,11 @@ func ExampleBuild() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	image, preName, postName := filepath.Join(dir, "shop"), filepath.Join(dir, "pre.o"), filepath.Join(dir, "post.o")
+	exe, preName, postName := filepath.Join(dir, "shop"), filepath.Join(dir, "pre.o"), filepath.Join(dir, "post.o")
 	for _, args := range [][]string{
 		{"-c", "-o", preName, "testdata/shop.c"},
 		{"-c", "-DPATCHED", "-o", postName, "testdata/shop.c"},
-		{"-o", image, preName},
+		{"-o", exe, preName},
 	} {
 		if exec.Command("gcc", append(args, "-O2")...).Run() != nil {
 			fmt.Println("shop: replaces price") // there is no compiler
@@ -193,7 +194,7 @@ func ExampleBuild() {
 	pre, _ := elfdiff.Open(preName)
 	post, _ := elfdiff.Open(postName)
 	diff, _ := elfdiff.Compare(pre, post, elfdiff.Options{})
-	img, _ := reloc.OpenELF(image)
+	img, _ := image.OpenELF(exe)
 	defer img.Close()
 	match, _ := reloc.Match(context.Background(), pre, img, reloc.Options{})
 

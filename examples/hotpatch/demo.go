@@ -1,3 +1,5 @@
+//go:build linux && amd64
+
 package main
 
 import (
@@ -11,6 +13,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/process"
 )
@@ -105,7 +108,7 @@ func (d *show) diff(context.Context) error {
 }
 
 func (d *show) match(ctx context.Context) error {
-	img, err := reloc.OpenProcess(d.pid)
+	img, err := image.OpenProcess(d.pid)
 	if err != nil {
 		return err
 	}

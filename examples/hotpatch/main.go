@@ -1,3 +1,5 @@
+//go:build linux && amd64
+
 // Hotpatch patches a program while it runs.
 //
 //	hotpatch

@@ -7,13 +7,14 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
 // A candidate is what an object can be part of: the kernel itself, or a module.
 type candidate struct {
 	target *module.Target // nil for the kernel itself
-	image  *reloc.Image
+	image  *image.Image
 }
 
 func targetName(t *module.Target) string {

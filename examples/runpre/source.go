@@ -7,7 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/image/gdb"
 )
 
 // source is what runs, and where the symbols come from that it has not itself.
@@ -18,7 +19,7 @@ type source struct {
 }
 
 // schemes are the forms of -run that are no files, by what they begin with.
-var schemes = map[string]func(ctx context.Context, s source, rest string) (*reloc.Image, error){
+var schemes = map[string]func(ctx context.Context, s source, rest string) (*image.Image, error){
 	"pid":    openPID,
 	"kernel": openRunning,
 	"dump":   openDump,
@@ -26,39 +27,39 @@ var schemes = map[string]func(ctx context.Context, s source, rest string) (*relo
 }
 
 // open opens what -run names.
-func (s source) open(ctx context.Context) (*reloc.Image, error) {
+func (s source) open(ctx context.Context) (*image.Image, error) {
 	scheme, rest, found := strings.Cut(s.where, ":")
 	if fn := schemes[scheme]; found && fn != nil {
 		return fn(ctx, s, rest)
 	}
-	var opt reloc.ModuleOptions
+	var opt image.ModuleOptions
 	if s.kernel != "" {
-		k, err := reloc.OpenKernel(s.kernel)
+		k, err := image.OpenKernel(s.kernel)
 		if err != nil {
 			return nil, err
 		}
 		defer k.Close() // what it lent are addresses
 		opt.Kernel = k
 	}
-	return reloc.Open(s.where, opt)
+	return image.Open(s.where, opt)
 }
 
-func openPID(_ context.Context, s source, rest string) (*reloc.Image, error) {
+func openPID(_ context.Context, s source, rest string) (*image.Image, error) {
 	n, err := strconv.Atoi(rest)
 	if err != nil || n <= 0 {
 		return nil, fmt.Errorf("-run %s: no process id", s.where)
 	}
-	return reloc.OpenProcess(n)
+	return image.OpenProcess(n)
 }
 
-func openRunning(_ context.Context, _ source, rest string) (*reloc.Image, error) {
+func openRunning(_ context.Context, _ source, rest string) (*image.Image, error) {
 	if rest == "" {
-		return reloc.OpenRunning()
+		return image.OpenRunning()
 	}
-	return reloc.NewRunning(os.DirFS(rest))
+	return image.NewRunning(os.DirFS(rest))
 }
 
-func openDump(_ context.Context, s source, rest string) (*reloc.Image, error) {
+func openDump(_ context.Context, s source, rest string) (*image.Image, error) {
 	i := strings.LastIndexByte(rest, '@')
 	if i < 0 {
 		return nil, fmt.Errorf("-run %s: want dump:FILE@ADDR", s.where)
@@ -67,12 +68,12 @@ func openDump(_ context.Context, s source, rest string) (*reloc.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-run %s: address: %w", s.where, err)
 	}
-	return reloc.OpenDump(rest[:i], reloc.Dump{Base: base, Symbols: s.symbols})
+	return image.OpenDump(rest[:i], image.Dump{Base: base, Symbols: s.symbols})
 }
 
-func openGDB(ctx context.Context, s source, rest string) (*reloc.Image, error) {
+func openGDB(ctx context.Context, s source, rest string) (*image.Image, error) {
 	if s.symbols == "" {
 		return nil, fmt.Errorf("-run %s: needs -symbols with the kernel's vmlinux, vmlinuz or System.map", s.where)
 	}
-	return reloc.OpenGDB(ctx, rest, s.symbols)
+	return gdb.Open(ctx, rest, s.symbols)
 }

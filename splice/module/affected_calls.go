@@ -10,7 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/dwarf"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // A caller is a place in an image that refers to a function.
@@ -50,7 +50,7 @@ func (f *affectedFinder) signatures(ctx context.Context) error {
 	return f.name(ctx, all)
 }
 
-func (f *affectedFinder) run(t *Target) *reloc.Image {
+func (f *affectedFinder) run(t *Target) *image.Image {
 	if t != nil {
 		return t.run
 	}
@@ -58,14 +58,14 @@ func (f *affectedFinder) run(t *Target) *reloc.Image {
 }
 
 // functionsNamed returns the functions of a name, the global one if there is one.
-func functionsNamed(img *reloc.Image, name string) []reloc.Symbol {
-	var list []reloc.Symbol
+func functionsNamed(img *image.Image, name string) []image.Symbol {
+	var list []image.Symbol
 	for _, s := range img.Lookup(name) {
 		if s.Type == elf.STT_FUNC {
 			list = append(list, s)
 		}
 	}
-	if i := slices.IndexFunc(list, func(s reloc.Symbol) bool { return !s.Local }); i >= 0 {
+	if i := slices.IndexFunc(list, func(s image.Symbol) bool { return !s.Local }); i >= 0 {
 		return list[i : i+1]
 	}
 	return list

@@ -8,13 +8,13 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/callgraph"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // What a call graph says about the code of the kernel, or of a module of it. It is
 // made when the first update is built, since nothing else needs it.
 type callInfo struct {
-	img    *reloc.Image
+	img    *image.Image
 	graph  *callgraph.Graph
 	sleeps []bool       // functions that may lead to the scheduler, other than by preemption
 	stays  map[int]stay // functions that stay on stacks
@@ -183,7 +183,7 @@ func (c *callInfo) decode(ctx context.Context, opt callgraph.Options) (err error
 
 // window reads code that is asked for in the order of its addresses, in pieces.
 type window struct {
-	img   *reloc.Image
+	img   *image.Image
 	start uint64
 	data  []byte
 }

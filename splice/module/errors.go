@@ -6,7 +6,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/errname"
 	"github.com/gosplice/gosplice/internal/kernel"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // Errors that errors.Is finds in what this package returns, beside the codes of
@@ -14,7 +14,7 @@ import (
 var (
 	// ErrNotKernel is for an image that lacks what a kernel has: symbols, BTF, a
 	// version.
-	ErrNotKernel = reloc.ErrNotKernel
+	ErrNotKernel = image.ErrNotKernel
 	// ErrNotModule is for a file that is no module of a kernel.
 	ErrNotModule = errname.New("not a module of a kernel", errors.ErrUnsupported)
 	// ErrSymvers is for a text that is no Module.symvers.

@@ -1,5 +1,3 @@
-//go:build unix
-
 package module_test
 
 import (
@@ -12,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -57,10 +55,10 @@ func TestErrorsHaveNames(t *testing.T) {
 	files := badFiles(t)
 	open := map[string]func(path string) error{
 		"elfdiff.Open":      func(p string) error { _, err := elfdiff.Open(p); return err },
-		"reloc.Open":        func(p string) error { _, err := reloc.Open(p, reloc.ModuleOptions{}); return err },
-		"reloc.OpenELF":     func(p string) error { _, err := reloc.OpenELF(p); return err },
-		"reloc.OpenKernel":  func(p string) error { _, err := reloc.OpenKernel(p); return err },
-		"reloc.OpenModule":  func(p string) error { _, err := reloc.OpenModule(p, reloc.ModuleOptions{}); return err },
+		"reloc.Open":        func(p string) error { _, err := image.Open(p, image.ModuleOptions{}); return err },
+		"reloc.OpenELF":     func(p string) error { _, err := image.OpenELF(p); return err },
+		"reloc.OpenKernel":  func(p string) error { _, err := image.OpenKernel(p); return err },
+		"reloc.OpenModule":  func(p string) error { _, err := image.OpenModule(p, image.ModuleOptions{}); return err },
 		"module.OpenKernel": func(p string) error { _, err := module.OpenKernel(p); return err },
 	}
 	every := func(err error, files ...string) map[string]error {
@@ -79,7 +77,7 @@ func TestErrorsHaveNames(t *testing.T) {
 		"elfdiff.Open":      every(elfdiff.ErrNotRelocatable, "program"),
 		"reloc.Open":        every(errors.ErrUnsupported, "object"),
 		"reloc.OpenELF":     every(errors.ErrUnsupported, "object"),
-		"reloc.OpenKernel":  every(reloc.ErrNotKernel, "object"),
+		"reloc.OpenKernel":  every(image.ErrNotKernel, "object"),
 		"reloc.OpenModule":  every(errors.ErrUnsupported, "program"),
 		"module.OpenKernel": every(module.ErrNotKernel, "program"),
 	}

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gosplice/gosplice/internal/kernel"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // A Kernel is one build of Linux: what a module for it has to know. It is
@@ -17,7 +17,7 @@ import (
 // use.
 type Kernel struct {
 	image   *kernel.Image
-	run     *reloc.Image
+	run     *image.Image
 	layout  kernel.Layout
 	sites   *kernel.Sites
 	exports map[string]kernel.Export
@@ -38,7 +38,7 @@ func OpenKernel(path string) (*Kernel, error) {
 	k := &Kernel{}
 	var g errgroup.Group
 	g.Go(func() (err error) { // what to match against needs nothing of the rest
-		k.run, err = reloc.OpenELF(path)
+		k.run, err = image.OpenELF(path)
 		return err
 	})
 	g.Go(func() (err error) {
@@ -83,7 +83,7 @@ func (k *Kernel) UseSymvers(r io.Reader) error {
 
 // Run returns the image to match against: vmlinux as linked, which is what runs
 // but for the places that the module masks when it checks.
-func (k *Kernel) Run() *reloc.Image { return k.run }
+func (k *Kernel) Run() *image.Image { return k.run }
 
 // BuildID returns the build-id of the image, as in /sys/kernel/notes.
 func (k *Kernel) BuildID() []byte { return k.id }

@@ -6,6 +6,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
@@ -32,7 +33,7 @@ func TestRedirected(t *testing.T) {
 			if err := settle(t.Context(), m, mod.Name); err != nil {
 				t.Fatal(err)
 			}
-			run, err := reloc.NewRunning(m.FS(t.Context()))
+			run, err := image.NewRunning(m.FS(t.Context()))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,7 +49,7 @@ func TestRedirected(t *testing.T) {
 
 // checkRedirect matches an object of which the function's own code is old or not,
 // and the code that is live is or is not.
-func checkRedirect(t *testing.T, o *elfdiff.Object, run *reloc.Image, own, live reloc.Verdict) {
+func checkRedirect(t *testing.T, o *elfdiff.Object, run *image.Image, own, live reloc.Verdict) {
 	t.Helper()
 	r, err := reloc.Match(t.Context(), o, run, reloc.Options{Module: "vmlinux"}) // not the patch itself
 	if err != nil {

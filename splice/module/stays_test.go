@@ -139,7 +139,11 @@ func TestHot(t *testing.T) {
 
 // BenchmarkCallGraph is what building the first update of a kernel takes.
 func BenchmarkCallGraph(b *testing.B) {
-	path, err := vm.Need(b, "6.1").Vmlinux(b.Context())
+	stock, err := vm.Stock(b.Context(), "6.1")
+	if err != nil {
+		b.Skip(err)
+	}
+	path, err := stock.Vmlinux(b.Context())
 	if err != nil {
 		b.Skip(err)
 	}

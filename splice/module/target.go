@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -16,7 +17,7 @@ import (
 type Target struct {
 	kernel *Kernel
 	mod    *kernel.Module
-	run    *reloc.Image
+	run    *image.Image
 	sites  *kernel.Sites
 
 	graphing sync.Mutex
@@ -52,7 +53,7 @@ func (t *Target) read() error {
 	if err != nil {
 		return err
 	}
-	t.run, err = reloc.OpenModule(m.Path, reloc.ModuleOptions{Sections: at, PerCPU: kernel.PerCPUBase})
+	t.run, err = image.OpenModule(m.Path, image.ModuleOptions{Sections: at, PerCPU: kernel.PerCPUBase})
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (t *Target) Name() string { return t.mod.Name }
 
 // Run returns the image to match against: the module as the loader would have
 // it before it rewrites code, at addresses that are made up.
-func (t *Target) Run() *reloc.Image { return t.run }
+func (t *Target) Run() *image.Image { return t.run }
 
 // BuildID returns the build-id of the module, as in
 // /sys/module/NAME/notes/.note.gnu.build-id.

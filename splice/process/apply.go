@@ -15,7 +15,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/internal/ptrace"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -47,7 +47,7 @@ type applier struct {
 	pid     int
 	id      procfs.ID // of the process that was looked at first
 	opt     Options
-	image   *reloc.Image
+	image   *image.Image
 	plan    *plan
 	stacks  *stacks
 	session *ptrace.Session
@@ -71,7 +71,7 @@ func (a *applier) prepare(ctx context.Context, u *splice.Update) error {
 	if a.id, err = procfs.Identify(a.pid); err != nil {
 		return err
 	}
-	if a.image, err = reloc.OpenProcess(a.pid); err != nil {
+	if a.image, err = image.OpenProcess(a.pid); err != nil {
 		return err
 	}
 	records, err := findRecords(ctx, a.pid, imageMem{a.image})

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/ehframe"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // codeStepper finds the caller of a function without unwind information, such as
@@ -248,7 +248,7 @@ func signed(b []byte, n uint8) int64 {
 }
 
 // functionAt returns a function to walk, by the symbols of an image.
-func functionAt(img *reloc.Image) func(pc uint64) (start, end uint64, ok bool) {
+func functionAt(img *image.Image) func(pc uint64) (start, end uint64, ok bool) {
 	return func(pc uint64) (start, end uint64, ok bool) {
 		s, _, ok := img.SymbolAt(pc)
 		if !ok || !s.IsFunc() {

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/ehframe"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -189,7 +189,7 @@ var cLibrary = runtimes[:10]
 func (x *exceptions) isRuntime(m int) bool { return x.isOf(m, runtimes) }
 
 func (x *exceptions) isOf(m int, names []string) bool {
-	if m == reloc.NoModule {
+	if m == image.NoModule {
 		return false
 	}
 	base := path.Base(x.image.Modules()[m].Name)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/ptrace"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -20,7 +20,7 @@ import (
 // written, and everything that has to hold when it is.
 type plan struct {
 	update  *splice.Update
-	image   *reloc.Image
+	image   *image.Image
 	modules []int // of the image, by the update's module index
 	linker  *splice.Linker
 	size    splice.Size
@@ -60,7 +60,7 @@ const (
 const maxRedirects = splice.PageSize / 8
 
 // newPlan does all that needs no address yet.
-func newPlan(u *splice.Update, img *reloc.Image) (*plan, error) {
+func newPlan(u *splice.Update, img *image.Image) (*plan, error) {
 	p := &plan{update: u, image: img}
 	var err error
 	if p.linker, err = splice.NewLinker(u); err != nil {
@@ -105,7 +105,7 @@ func (p *plan) bind() error {
 	return nil
 }
 
-func sameModule(want *splice.Module, m *reloc.Module) bool {
+func sameModule(want *splice.Module, m *image.Module) bool {
 	if want.BuildID != "" {
 		return hex.EncodeToString(m.BuildID) == want.BuildID
 	}

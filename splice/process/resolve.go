@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -72,13 +72,13 @@ func (r *resolver) resolve(im *splice.Import) (splice.Resolved, error) {
 
 // lookup finds a symbol as a module would.
 func (r *resolver) lookup(module int, name string) (uint64, error) {
-	if module == reloc.NoModule {
+	if module == image.NoModule {
 		return 0, splice.Refuse(splice.CodeUnresolved, name, "", 0, "no module to look it up for")
 	}
 	addr, err := r.image.Resolve(module, name)
 	if err != nil {
 		code := splice.CodeUnresolved
-		if errors.Is(err, reloc.ErrIndirect) {
+		if errors.Is(err, image.ErrIndirect) {
 			code = splice.CodeIndirect
 		}
 		ref := splice.Refuse(code, name, r.image.Modules()[module].Name, 0, "it can't be resolved")

@@ -13,7 +13,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/internal/ptrace"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -46,7 +46,7 @@ type reverter struct {
 	pid      int
 	id       procfs.ID // of the process that was looked at first
 	opt      Options
-	image    *reloc.Image
+	image    *image.Image
 	rec      *record
 	records  []*record
 	stacks   *stacks
@@ -72,7 +72,7 @@ func (v *reverter) prepare(ctx context.Context, id string) error {
 	if v.id, err = procfs.Identify(v.pid); err != nil {
 		return err
 	}
-	if v.image, err = reloc.OpenProcess(v.pid); err != nil {
+	if v.image, err = image.OpenProcess(v.pid); err != nil {
 		return err
 	}
 	mem := imageMem{v.image}

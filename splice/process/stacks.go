@@ -7,14 +7,59 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/ehframe"
 	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/internal/ptrace"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/splice"
 )
+
+// A Blocker is a thread that stands in code that would change.
+type Blocker struct {
+	TID      int
+	Function string
+	Addr     uint64 // in run: the next instruction, or where a call returns to
+	Frame    int    // 0 is the innermost; -1 when the stack was scanned
+}
+
+// String returns e.g. "thread 12 returns to serve at 0x55d0 (frame 3)".
+func (b Blocker) String() string {
+	switch b.Frame {
+	case 0:
+		return fmt.Sprintf("thread %d stands in %s at %#x", b.TID, b.Function, b.Addr)
+	case -1:
+		return fmt.Sprintf("thread %d may return to %s at %#x (found by a scan of its stack)", b.TID, b.Function, b.Addr)
+	}
+	return fmt.Sprintf("thread %d returns to %s at %#x (frame %d)", b.TID, b.Function, b.Addr, b.Frame)
+}
+
+// BusyError says which threads stood in the way at the last attempt. It wraps
+// the refusal.
+type BusyError struct {
+	Refusal  *splice.Refusal
+	Blockers []Blocker
+}
+
+// Error names the first few threads.
+func (e *BusyError) Error() string {
+	var list []string
+	for i, b := range e.Blockers {
+		if i == 4 {
+			list = append(list, fmt.Sprintf("and %d more", len(e.Blockers)-i))
+			break
+		}
+		list = append(list, b.String())
+	}
+	return e.Refusal.Error() + ": " + strings.Join(list, "; ")
+}
+
+// Unwrap returns the refusal.
+func (e *BusyError) Unwrap() error { return e.Refusal }
 
 // area is code that no thread may be in.
 type area struct {
@@ -48,7 +93,7 @@ type stacks struct {
 
 // unwindTables opens the unwind tables of all modules; nil for those without one,
 // whose frames are scanned.
-func unwindTables(pid int, img *reloc.Image) []*ehframe.Table {
+func unwindTables(pid int, img *image.Image) []*ehframe.Table {
 	tables := make([]*ehframe.Table, len(img.Modules()))
 	for i, m := range img.Modules() {
 		if tables[i], _ = moduleTable(img, &m); tables[i] == nil {
@@ -59,11 +104,11 @@ func unwindTables(pid int, img *reloc.Image) []*ehframe.Table {
 }
 
 // newStacks prepares a check, by the unwind tables of the image's modules.
-func newStacks(tables []*ehframe.Table, img *reloc.Image, records []*record, areas []area) *stacks {
+func newStacks(tables []*ehframe.Table, img *image.Image, records []*record, areas []area) *stacks {
 	s := &stacks{areas: areas, restorers: map[uint64]bool{}, function: functionAt(img)}
 	owns := recordTables(img, records)
 	s.find = func(pc uint64) *ehframe.Table {
-		if _, i := img.ModuleAt(pc); i != reloc.NoModule && tables[i] != nil {
+		if _, i := img.ModuleAt(pc); i != image.NoModule && tables[i] != nil {
 			return tables[i]
 		}
 		for _, o := range owns {
@@ -86,7 +131,7 @@ type ownTable struct {
 }
 
 // recordTables opens the unwind tables that updates brought with them.
-func recordTables(img *reloc.Image, records []*record) []ownTable {
+func recordTables(img *image.Image, records []*record) []ownTable {
 	var list []ownTable
 	for _, r := range records {
 		for _, f := range r.Frames {
@@ -104,7 +149,7 @@ func recordTables(img *reloc.Image, records []*record) []ownTable {
 
 // moduleTable opens the unwind table of a module by the program headers that
 // are mapped at its start.
-func moduleTable(img *reloc.Image, m *reloc.Module) (*ehframe.Table, error) {
+func moduleTable(img *image.Image, m *image.Module) (*ehframe.Table, error) {
 	var head elf.Header64
 	b := make([]byte, binary.Size(head))
 	if err := img.ReadAddr(b, m.Start); err != nil {
@@ -133,7 +178,7 @@ func moduleTable(img *reloc.Image, m *reloc.Module) (*ehframe.Table, error) {
 
 // fileTable opens the unwind table of a module by the sections of its file:
 // static programs have no program header for it.
-func fileTable(pid int, m *reloc.Module) (*ehframe.Table, error) {
+func fileTable(pid int, m *image.Module) (*ehframe.Table, error) {
 	maps, err := procfs.Maps(pid)
 	if err != nil {
 		return nil, err
@@ -160,7 +205,7 @@ func fileTable(pid int, m *reloc.Module) (*ehframe.Table, error) {
 
 // biased is an image by link addresses.
 type biased struct {
-	img  *reloc.Image
+	img  *image.Image
 	bias uint64
 }
 

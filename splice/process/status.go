@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/procfs"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -21,7 +21,7 @@ import (
 // A process in which these are damaged, or that has more than 16 GiB of such memory
 // or 64 MiB of records, is refused with [splice.CodeDamaged].
 func Status(ctx context.Context, pid int) ([]Report, error) {
-	img, err := reloc.OpenProcess(pid)
+	img, err := image.OpenProcess(pid)
 	if err != nil {
 		return nil, fmt.Errorf("status of process %d: %w", pid, explain(err))
 	}
@@ -37,7 +37,7 @@ func Status(ctx context.Context, pid int) ([]Report, error) {
 // StatusOf is [Status] for an image of a process that the caller has made, such as
 // of a core dump: regions of no module that can only be read are looked through,
 // and code that is redirected has to be in a module.
-func StatusOf(ctx context.Context, img *reloc.Image) ([]Report, error) {
+func StatusOf(ctx context.Context, img *image.Image) ([]Report, error) {
 	mem := imageMem{img}
 	records, err := recordsIn(ctx, mappingsOf(img), mem)
 	if err != nil {
@@ -47,7 +47,7 @@ func StatusOf(ctx context.Context, img *reloc.Image) ([]Report, error) {
 }
 
 // mappingsOf says how the memory of an image is mapped.
-func mappingsOf(img *reloc.Image) []procfs.Mapping {
+func mappingsOf(img *image.Image) []procfs.Mapping {
 	var maps []procfs.Mapping
 	for _, r := range img.Regions() {
 		m := procfs.Mapping{Start: r.Start, End: r.End}
@@ -59,7 +59,7 @@ func mappingsOf(img *reloc.Image) []procfs.Mapping {
 				m.Perm |= p.perm
 			}
 		}
-		if r.Module != reloc.NoModule {
+		if r.Module != image.NoModule {
 			m.Inode = 1 // it is of a file
 		}
 		maps = append(maps, m)

@@ -17,6 +17,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -140,7 +141,7 @@ func updateFor(pid int, pre, post string) (*splice.Update, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := reloc.OpenProcess(pid)
+	img, err := image.OpenProcess(pid)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	splicing "github.com/gosplice/gosplice/splice"
 )
 
@@ -113,7 +114,7 @@ func bzImage(payload []byte) []byte {
 func (m *maker) update() error {
 	pre, err1 := elfdiff.Open(filepath.Join(m.work, "object0.pre.o"))
 	post, err2 := elfdiff.Open(filepath.Join(m.work, "object0.post.o"))
-	img, err3 := reloc.OpenELF(filepath.Join(m.work, "program0"))
+	img, err3 := image.OpenELF(filepath.Join(m.work, "program0"))
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	splicing "github.com/gosplice/gosplice/splice"
 )
 
@@ -70,7 +71,7 @@ var names = []struct {
 	{"truncated", elfdiff.ErrTruncated},
 	{"damaged", elfdiff.ErrDamaged},
 	{"unsupported", errors.ErrUnsupported},
-	{"not a kernel", reloc.ErrNotKernel},
+	{"not a kernel", image.ErrNotKernel},
 	{"symvers", kernel.ErrSymvers},
 }
 
@@ -143,7 +144,7 @@ func runImage(in *input) string {
 		return "BROKEN " + err.Error()
 	}
 	f.Close()
-	img, err := reloc.Open(f.Name(), reloc.ModuleOptions{})
+	img, err := image.Open(f.Name(), image.ModuleOptions{})
 	if err != nil {
 		return outcomeOf(err)
 	}

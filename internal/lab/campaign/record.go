@@ -7,7 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 	splicing "github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/process"
 )
@@ -57,7 +57,7 @@ func (m *processMemory) ReadAddr(p []byte, addr uint64) error {
 			return nil
 		}
 	}
-	return &reloc.AddrError{Addr: addr, Len: len(p), Err: reloc.ErrUnmapped}
+	return &image.AddrError{Addr: addr, Len: len(p), Err: image.ErrUnmapped}
 }
 
 // runRecord puts the record into a process, and asks for the updates in it.
@@ -73,9 +73,9 @@ func runRecord(in *input) string {
 	old := make([]byte, splicing.PageSize)
 	copy(old[oldFunction-oldCode:], []byte{0x55, 0x48, 0x89, 0xe5, 0x90})
 	mem := &processMemory{parts: []part{{recordStart, page[:4*splicing.PageSize]}, {recordCode, make([]byte, splicing.PageSize)}, {recordData, make([]byte, splicing.PageSize)}, {oldCode, old}}}
-	var regions []reloc.Region
+	var regions []image.Region
 	for i, p := range mem.parts {
-		r := reloc.Region{Start: p.start, End: p.start + uint64(len(p.b)), Read: true, Exec: i == 1 || i == 3, Write: i == 2, Module: reloc.NoModule}
+		r := image.Region{Start: p.start, End: p.start + uint64(len(p.b)), Read: true, Exec: i == 1 || i == 3, Write: i == 2, Module: image.NoModule}
 		if i == 3 {
 			r.Module = 0
 		}
@@ -85,7 +85,7 @@ func runRecord(in *input) string {
 		mem.parts[0].b, regions[0].End = page, recordStart+uint64(len(page))
 		mem.parts, regions = mem.parts[:1], regions[:1]
 	}
-	img, err := reloc.NewImage(mem, regions, []reloc.Module{{Name: "m", Start: oldCode, End: oldCode + splicing.PageSize, Main: true}}, nil)
+	img, err := image.NewImage(mem, regions, []image.Module{{Name: "m", Start: oldCode, End: oldCode + splicing.PageSize, Main: true}}, nil)
 	if err != nil {
 		return "BROKEN " + err.Error()
 	}

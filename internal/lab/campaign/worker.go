@@ -9,6 +9,9 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
@@ -18,7 +21,8 @@ const maxAddressSpace = 8 << 30
 
 // work tries every input that is this worker's.
 func work(opt *options) error {
-	if err := limitAddressSpace(maxAddressSpace); err != nil {
+	limit := unix.Rlimit{Cur: maxAddressSpace, Max: maxAddressSpace}
+	if err := unix.Setrlimit(unix.RLIMIT_AS, &limit); err != nil {
 		return err
 	}
 	for i := opt.from; i < opt.from+opt.n; i += uint64(opt.workers) {
@@ -136,7 +140,7 @@ func alone(opt *options, k *kind, i uint64, in *input) string {
 	if err != nil {
 		return "CRASH alone: " + err.Error()
 	}
-	if peak := peakMemory(cmd.ProcessState); peak > testenv.Memory(in.size()) {
+	if peak := uint64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) << 10; peak > testenv.Memory(in.size()) {
 		return fmt.Sprintf("MEMORY %d bytes at the peak for %d bytes of input", peak, in.size())
 	}
 	for _, more := range []string{"", ".other", ".swap"} {

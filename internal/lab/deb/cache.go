@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // CacheEnv is the environment variable that names the cache folder, for those
@@ -165,11 +167,11 @@ func Lock(ctx context.Context, name string) (unlock func(), err error) {
 		return nil, err
 	}
 	for {
-		locked, err := tryLock(f)
-		if locked {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
 			return func() { f.Close() }, nil
 		}
-		if err != nil {
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			f.Close()
 			return nil, fmt.Errorf("lock %s: %w", name, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gosplice/gosplice/internal/lab/vm"
@@ -144,7 +145,8 @@ func (t *Tree) Make(ctx context.Context, dir string, args ...string) ([]byte, er
 	cmd := exec.CommandContext(ctx, "make", args...)
 	cmd.Dir, cmd.Env = dir, environ()
 	// What make started is to end with it, and to leave no half of an object.
-	endTogether(cmd)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	said, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {

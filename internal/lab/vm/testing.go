@@ -10,11 +10,10 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
-// Need returns a stock kernel (see [Stock]), or skips the test when nobody asked for
-// kernels, or there is no emulator, no apt, or no such kernel.
+// Need returns a stock kernel (see [Stock]), or skips the test when there is no
+// emulator, no apt, or no such kernel.
 func Need(t testing.TB, release string) *Kernel {
 	t.Helper()
-	testenv.NeedKernels(t)
 	testenv.Need(t, qemu, "apt-get", "apt-cache", "dpkg-deb", "go")
 	k, err := Stock(t.Context(), release)
 	if errors.Is(err, deb.ErrUnavailable) {
@@ -26,12 +25,11 @@ func Need(t testing.TB, release string) *Kernel {
 	return k
 }
 
-// Long skips a test that boots kernels when nobody asked for them, and in runs that are
-// to be short, as those with the race detector are: what runs side by side in them is
-// the business of this package, whose own tests are not skipped.
+// Long skips a test that boots kernels in runs that are to be short, as those with
+// the race detector are: what runs side by side in them is the business of this
+// package, whose own tests are not skipped.
 func Long(t testing.TB) {
 	t.Helper()
-	testenv.NeedKernels(t)
 	if testing.Short() {
 		t.Skip("boots kernels")
 	}
@@ -62,3 +60,6 @@ func New(t testing.TB, o Options) *Machine {
 	})
 	return m
 }
+
+// Releases returns the releases of the stock kernels that tests try, for [Need].
+func Releases() []string { return []string{"6.1", "6.12"} }

@@ -1,0 +1,81 @@
+package elfdiff
+
+import "fmt"
+
+// Severity says what a finding means for the update.
+type Severity uint8
+
+// The severities, from harmless to final.
+const (
+	// Carried is something to know about what travels.
+	Carried Severity = iota
+	// Ignored is a difference that is left out without loss: what it is about
+	// has run already, or nothing that runs asks for it.
+	Ignored
+	// NeedsJudgement is a difference that is left out, where only a person can
+	// say that the update is right without it: by [Options].Accept.
+	NeedsJudgement
+	// Refused can't be carried, and not be left out either.
+	Refused
+)
+
+var severityNames = [...]string{"carried", "ignored", "judge", "refused"}
+
+// String returns "carried", "ignored", "judge" or "refused".
+func (s Severity) String() string {
+	if int(s) < len(severityNames) {
+		return severityNames[s]
+	}
+	return fmt.Sprintf("severity(%d)", uint8(s))
+}
+
+// MarshalText makes a Severity a word in JSON.
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Outcome is the verdict on a pair of objects as a whole.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeSame    Outcome = "same"    // nothing but incidental differences
+	OutcomeCarried Outcome = "carried" // there is something to carry, and all of it can be
+	OutcomeIgnored Outcome = "ignored" // what differs has no bearing on what runs
+	OutcomeJudge   Outcome = "judge"   // a person has to accept something first
+	OutcomeRefused Outcome = "refused"
+)
+
+// Outcome sums up the findings and refusals.
+func (d *Diff) Outcome() Outcome {
+	judge := false
+	for i := range d.Refusals {
+		if d.Refusals[i].Severity != NeedsJudgement {
+			return OutcomeRefused
+		}
+		judge = true
+	}
+	switch {
+	case judge:
+		return OutcomeJudge
+	case d.carries():
+		return OutcomeCarried
+	case d.Changes() > 0 || len(d.Findings) > 0:
+		return OutcomeIgnored
+	}
+	return OutcomeSame
+}
+
+// carries reports whether anything in the running program is replaced.
+func (d *Diff) carries() bool {
+	for i := range d.Functions {
+		if ch := &d.Functions[i]; ch.Status == Changed && d.Included(ch.Post) {
+			return true
+		}
+	}
+	for i := range d.Data {
+		ch := &d.Data[i]
+		if ch.Status == New && d.Included(ch.Post) && d.isHook(ch.Post) {
+			return true
+		}
+	}
+	return len(d.inPlace)+len(d.initials) > 0
+}

@@ -1,0 +1,216 @@
+package image
+
+import (
+	"cmp"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/bzimage"
+	"github.com/gosplice/gosplice/internal/decompress"
+	"github.com/gosplice/gosplice/internal/errname"
+	"github.com/gosplice/gosplice/internal/files"
+	"github.com/gosplice/gosplice/internal/kallsyms"
+)
+
+// OpenKernel opens the file of a kernel, which is recognised by its content:
+//
+//   - a vmlinux (ELF), also one that was packed as a whole, at its link addresses
+//     with the symbols of .symtab; without a .symtab with those of the tables
+//     that /proc/kallsyms is made from;
+//   - a vmlinuz (bzImage), of which the vmlinux is unpacked into memory.
+//
+// The kernel is one module, called "vmlinux". Of a vmlinux only headers and
+// symbols are read before something is matched.
+//
+// Symbols of kallsyms have the distance to the next address as size, filler
+// included, and labels in code look like functions.
+//
+// A file of another kind is an error that wraps [ErrNotKernel],
+// errors.ErrUnsupported or one of those that package elfdiff has for files.
+func OpenKernel(path string) (*Image, error) {
+	fd, err := files.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	img, err := openKernelFile(fd, path)
+	if err != nil {
+		fd.Close()
+		return nil, nameError(withPath(path, err))
+	}
+	return img, nil
+}
+
+// openKernelFile takes the file over when there is no error.
+func openKernelFile(fd *os.File, path string) (*Image, error) {
+	st, err := fd.Stat()
+	if err != nil {
+		return nil, err
+	}
+	f, packed, err := kernelFile(fd, st.Size())
+	if err != nil {
+		return nil, err
+	}
+	img, err := newKernel(f, path)
+	if err != nil {
+		return nil, err
+	}
+	if packed {
+		return img, fd.Close()
+	}
+	img.closers = append(img.closers, fd)
+	return img, nil
+}
+
+// maxKernel bounds a vmlinux that was packed as a whole, debug information and
+// all.
+const maxKernel = 2 << 30
+
+// kernelFile returns the vmlinux that a file is or holds. It is in memory if it
+// was packed.
+func kernelFile(r io.ReaderAt, size int64) (f *elfobj.File, packed bool, err error) {
+	var head [1024]byte
+	n, err := r.ReadAt(head[:], 0)
+	if err != nil && err != io.EOF {
+		return nil, false, err
+	}
+	var b []byte
+	if bzimage.Is(head[:n]) {
+		h, err := bzimage.ReadHeader(r, size)
+		if err != nil {
+			return nil, false, err
+		}
+		if b, err = h.Unpack(r); err != nil {
+			return nil, false, err
+		}
+	} else if format, ok := decompress.Detect(head[:n]); ok {
+		if b, err = io.ReadAll(io.NewSectionReader(r, 0, min(size, maxKernel))); err != nil {
+			return nil, false, err
+		}
+		if b, err = format.Bytes(b, 0, decompress.Most(uint64(len(b)), maxKernel)); err != nil {
+			return nil, false, err
+		}
+	} else {
+		f, err = elfobj.NewFile(r, size)
+		return f, false, err
+	}
+	f, err = elfobj.Parse(b)
+	return f, true, err
+}
+
+// newKernel makes an image of a vmlinux.
+func newKernel(f *elfobj.File, path string) (*Image, error) {
+	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
+		return nil, errname.As(fmt.Errorf("%v is no kernel", f.Type), ErrNotKernel)
+	}
+	if err := hasCode(f); err != nil {
+		return nil, err
+	}
+	l := &loaded{mod: Module{Name: kernelName, Path: path, Main: true}, progs: f.Progs, file: f, mem: fileMemory{f}}
+	l.describe()
+	regions, err := fileRegions(f.Progs, f.Size())
+	if err != nil {
+		return nil, err
+	}
+	regions = bySections(regions, f.Sections)
+	symbols, err := l.readSymbols(0)
+	if err != nil {
+		return nil, err
+	}
+	if len(symbols) == 0 {
+		tables, err := fileKallsyms(f)
+		if err != nil {
+			return nil, err
+		}
+		symbols = kallsymsSymbols(tables.Symbols, map[string]int{"": 0})
+	}
+	return newImage(imageParts{mem: l.mem, regions: regions, modules: []Module{l.mod}, symbols: symbols, size: f.Size()})
+}
+
+// hasCode refuses a file that has its code elsewhere: objcopy
+// --only-keep-debug leaves headers of sections without content.
+func hasCode(f *elfobj.File) error {
+	for _, s := range f.Sections {
+		if s.Type == elf.SHT_NOBITS && s.Flags&elf.SHF_EXECINSTR != 0 && s.Size > 0 {
+			return errname.As(fmt.Errorf("section %s: its code is not in the file, which holds debug information only", s.Name), errors.ErrUnsupported)
+		}
+	}
+	return nil
+}
+
+// fileKallsyms finds the symbols that a vmlinux carries along, in .rodata, or
+// without sections in what is loaded.
+func fileKallsyms(f *elfobj.File) (*kallsyms.Tables, error) {
+	for s := range f.SectionsNamed(".rodata") {
+		b, err := s.Data()
+		if err != nil {
+			return nil, err
+		}
+		if t, err := kallsyms.Find(b, s.Addr); !errors.Is(err, kallsyms.ErrNotFound) {
+			return t, err
+		}
+	}
+	for i := range f.Progs {
+		p := &f.Progs[i]
+		if p.Type != elf.PT_LOAD || len(f.Sections) > 0 {
+			continue
+		}
+		b, err := readGrowing(fileMemory{f}, p.Vaddr, min(p.Filesz, p.Memsz))
+		if err != nil {
+			return nil, err
+		}
+		if t, err := kallsyms.Find(b, p.Vaddr); !errors.Is(err, kallsyms.ErrNotFound) {
+			return t, err
+		}
+	}
+	return nil, kallsyms.ErrNotFound
+}
+
+// kallsymsSymbols gives the symbols sizes, and their modules numbers. Symbols of
+// modules that have none are left out.
+func kallsymsSymbols(list []kallsyms.Symbol, modules map[string]int) []Symbol {
+	out := make([]Symbol, 0, len(list))
+	for i := range list {
+		s := &list[i]
+		module, ok := modules[s.Module]
+		if !ok {
+			continue
+		}
+		// Of a per-CPU variable the list does not say whether it is local.
+		out = append(out, Symbol{Name: s.Name, Addr: s.Addr, Type: s.ELFType(), Local: s.IsLocal(), BindingUnknown: s.Type == 'A', Weak: s.Type|0x20 == 'w' || s.Type|0x20 == 'v', Index: uint32(i) + 1, Module: module})
+	}
+	sizeByDistance(out)
+	return out
+}
+
+// maxDistance is above the size of any symbol, and below the distance from the
+// last per-CPU variable to the kernel, or from there to the first module.
+const maxDistance = 256 << 20
+
+// sizeByDistance sets the size of each symbol to the distance to the next address
+// that one of its module has; the last one's stays 0.
+func sizeByDistance(list []Symbol) {
+	order := make([]int32, len(list))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(list[a].Module, list[b].Module), cmp.Compare(list[a].Addr, list[b].Addr))
+	})
+	next := len(order)
+	for i := len(order) - 1; i >= 0; i-- {
+		s := &list[order[i]]
+		if i+1 < len(order) && list[order[i+1]].Addr != s.Addr {
+			next = i + 1
+		}
+		if next < len(order) {
+			if n := &list[order[next]]; n.Module == s.Module && n.Addr-s.Addr < maxDistance {
+				s.Size, s.Spread = n.Addr-s.Addr, true
+			}
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package image
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/gosplice/gosplice/internal/kernel"
+)
+
+// A Livepatch is a function that a running kernel has replaced.
+type Livepatch struct {
+	Old uint64 // run address of the function
+	New uint64 // run address of what is called instead
+}
+
+// Livepatches returns the functions that livepatches have replaced at present, by
+// the address of the old one: of several patches for one function the latest
+// counts. It follows the list klp_ops (kernel/livepatch/patch.c of Linux 6.1)
+// through memory, by the structures that the kernel's own BTF describes. The
+// result is empty for a kernel that has none, and for whatever is no running
+// kernel.
+func (img *Image) Livepatches() (map[uint64]Livepatch, error) {
+	if !img.running {
+		return nil, nil
+	}
+	var head uint64
+	for _, s := range img.Lookup("klp_ops") {
+		head = s.Addr
+	}
+	if head == 0 {
+		return nil, nil // built without livepatch
+	}
+	r := listReader{img: img}
+	first := r.word(head)
+	if first == head || first == 0 || r.err != nil {
+		return nil, r.err
+	}
+	l, err := img.layout()
+	if err != nil {
+		return nil, fmt.Errorf("livepatches: %w", err)
+	}
+	out := make(map[uint64]Livepatch)
+	fn, ops := l["klp_func"].Offsets, l["klp_ops"].Offsets
+	for node, n := first, 0; node != head; node, n = r.word(node), n+1 {
+		if n >= maxLivepatches {
+			return nil, fmt.Errorf("livepatches: more than %d, or a list without an end", maxLivepatches)
+		}
+		top := r.word(node - ops["node"] + ops["func_stack"]) // the latest is first
+		f := top - fn["stack_node"]
+		p := Livepatch{Old: r.word(f + fn["old_func"]), New: r.word(f + fn["new_func"])}
+		if r.err != nil {
+			return nil, fmt.Errorf("livepatches: %w", r.err)
+		}
+		if x := img.RegionAt(p.Old); x == nil || !x.Exec {
+			return nil, fmt.Errorf("livepatches: %#x is no code", p.Old)
+		}
+		out[p.Old] = p
+	}
+	return out, nil
+}
+
+// LivepatchAt returns what has replaced the function at an address, as [Image.Livepatches]
+// had it when this was asked first; false when nothing has, or that can't be found out.
+func (img *Image) LivepatchAt(addr uint64) (Livepatch, bool) {
+	p, ok := img.livepatches()[addr]
+	return p, ok
+}
+
+// maxLivepatches bounds a list that is damaged, or changes while it is read.
+const maxLivepatches = 1 << 16
+
+// listReader reads words, until one can't be read.
+type listReader struct {
+	img *Image
+	err error
+}
+
+func (r *listReader) word(addr uint64) uint64 {
+	var b [8]byte
+	if r.err == nil {
+		r.err = r.img.ReadAddr(b[:], addr)
+	}
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// layout reads the structures of a kernel from the BTF that it maps.
+func (img *Image) layout() (kernel.Layout, error) {
+	lo, hi := img.Lookup("__start_BTF"), img.Lookup("__stop_BTF")
+	const most = 64 << 20
+	if len(lo) != 1 || len(hi) != 1 || hi[0].Addr < lo[0].Addr || hi[0].Addr-lo[0].Addr > most {
+		return nil, errors.New("the kernel has no BTF, or its symbols don't say where")
+	}
+	b := make([]byte, hi[0].Addr-lo[0].Addr)
+	if err := img.ReadAddr(b, lo[0].Addr); err != nil {
+		return nil, err
+	}
+	return kernel.ReadLayout(b)
+}

@@ -1,0 +1,126 @@
+package image
+
+import "encoding/binary"
+
+// A View reads an image in chunks and keeps them, so that what was read is looked at in
+// place, and nothing is read twice. It is not safe for concurrent use: each goroutine has
+// its own, and those of a file share what was read.
+type View struct {
+	img *Image
+	// region is that of the latest access, index its place, before the one of
+	// the access before it: code and what it refers to take turns.
+	region, before      *Region
+	index, beforeIndex  int
+	last, lastBefore    uint64 // addresses of chunks: the latest two
+	latest, latestOther []byte
+	// pieces are those of the image, or nil: what runs may change, so that
+	// each view has its own.
+	pieces *pieces
+	own    map[uint64][]byte
+}
+
+// NewView returns a view of an image, which has read nothing yet. Of memory that may
+// change it shows what was there when it was read first.
+func NewView(img *Image) *View {
+	v := &View{img: img, pieces: img.pieces}
+	if v.pieces == nil {
+		v.own = make(map[uint64][]byte)
+	}
+	return v
+}
+
+// RegionAt is [Image.RegionAt], quick for accesses that take turns in two regions.
+func (v *View) RegionAt(addr uint64) *Region {
+	if r := v.region; r != nil && addr-r.Start < r.End-r.Start {
+		return r
+	}
+	return v.otherRegion(addr)
+}
+
+func (v *View) otherRegion(addr uint64) *Region {
+	if r := v.before; r != nil && addr-r.Start < r.End-r.Start {
+		v.region, v.before = v.before, v.region
+		v.index, v.beforeIndex = v.beforeIndex, v.index
+		return r
+	}
+	i := v.img.regionIndex(addr)
+	if i < 0 {
+		return nil
+	}
+	v.before, v.beforeIndex = v.region, v.index
+	v.region, v.index = &v.img.regions[i], i
+	return v.region
+}
+
+// Bytes returns n bytes at addr, which must not be changed. It copies only what crosses
+// the border of a chunk. The error is or wraps an [*AddrError].
+func (v *View) Bytes(addr, n uint64) ([]byte, error) {
+	r := v.RegionAt(addr)
+	if r == nil || !r.Read || addr+n < addr {
+		return nil, unmapped(addr, n)
+	}
+	off := (addr - r.Start) % ChunkSize
+	if c := v.chunk(r, addr-off); off+n <= uint64(len(c)) && off+n >= off {
+		return c[off : off+n : off+n], nil
+	}
+	if addr+n > r.End && v.RegionAt(addr+n-1) == nil {
+		return nil, unmapped(addr, n)
+	}
+	b := make([]byte, n)
+	if err := v.img.ReadAddr(b, addr); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func unmapped(addr, n uint64) error {
+	return &AddrError{Addr: addr, Len: int(min(n, 1<<31)), Err: ErrUnmapped}
+}
+
+// UpTo returns at most n bytes at addr: fewer where the region ends.
+func (v *View) UpTo(addr, n uint64) ([]byte, error) {
+	if r := v.RegionAt(addr); r != nil {
+		n = min(n, r.End-addr)
+	}
+	return v.Bytes(addr, n)
+}
+
+// chunk returns the chunk that starts at an address of the latest region, nil
+// when it can't be read as a whole.
+func (v *View) chunk(r *Region, start uint64) []byte {
+	switch {
+	case start == v.last && v.latest != nil:
+		return v.latest
+	case start == v.lastBefore && v.latestOther != nil:
+		v.last, v.lastBefore = v.lastBefore, v.last
+		v.latest, v.latestOther = v.latestOther, v.latest
+		return v.latest
+	}
+	var c []byte
+	if v.pieces != nil {
+		c = v.pieces.chunk(v.img, v.index, (start-r.Start)/ChunkSize)
+	} else {
+		c = v.ownChunk(r, start)
+	}
+	v.lastBefore, v.latestOther = v.last, v.latest
+	v.last, v.latest = start, c
+	return c
+}
+
+func (v *View) ownChunk(r *Region, start uint64) []byte {
+	c, ok := v.own[start]
+	if !ok {
+		c = v.img.readChunk(r, start)
+		v.own[start] = c
+	}
+	return c
+}
+
+// Word reads 8 bytes at addr, little-endian.
+func (v *View) Word(addr uint64) (uint64, bool) {
+	b, err := v.Bytes(addr, 8)
+	if err != nil {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(b), true
+}
