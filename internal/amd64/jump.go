@@ -10,15 +10,13 @@ import (
 //
 //	e9 d32    jmp to
 func JmpRel32(from, to uint64) ([5]byte, error) {
-	return branch5(0xe9, "jmp", from, to)
-}
-
-// CallRel32 returns the near call that, standing at from, calls to, or a
-// [ReachError] when that is further than 2 GiB away:
-//
-//	e8 d32    call to
-func CallRel32(from, to uint64) ([5]byte, error) {
-	return branch5(0xe8, "call", from, to)
+	d, ok := rel32(from+5, to)
+	if !ok {
+		return [5]byte{}, &ReachError{What: "jmp", From: from, To: to}
+	}
+	b := [5]byte{0xe9}
+	binary.LittleEndian.PutUint32(b[1:], d)
+	return b, nil
 }
 
 // JmpAbs64 returns a jump that reaches every address from everywhere and
@@ -30,16 +28,6 @@ func JmpAbs64(to uint64) [14]byte {
 	b := [14]byte{0xff, 0x25}
 	binary.LittleEndian.PutUint64(b[6:], to)
 	return b
-}
-
-func branch5(op byte, what string, from, to uint64) ([5]byte, error) {
-	d, ok := rel32(from+5, to)
-	if !ok {
-		return [5]byte{}, &ReachError{What: what, From: from, To: to}
-	}
-	b := [5]byte{op}
-	binary.LittleEndian.PutUint32(b[1:], d)
-	return b, nil
 }
 
 // rel32 returns the displacement from the end of an instruction to its target.

@@ -58,34 +58,3 @@ func isNopLea(in Inst, b []byte) bool {
 	}
 	return reg == base
 }
-
-// nops has the recommended NOP of each length (Intel SDM, volume 2, NOP, table
-// 4-12, and from 9 bytes on with the 2E and 66 prefixes that gas uses).
-var nops = [...]string{
-	1:  "\x90",                                     // nop
-	2:  "\x66\x90",                                 // xchg %ax,%ax
-	3:  "\x0f\x1f\x00",                             // nopl (%rax)
-	4:  "\x0f\x1f\x40\x00",                         // nopl 0x0(%rax)
-	5:  "\x0f\x1f\x44\x00\x00",                     // nopl 0x0(%rax,%rax,1)
-	6:  "\x66\x0f\x1f\x44\x00\x00",                 // nopw 0x0(%rax,%rax,1)
-	7:  "\x0f\x1f\x80\x00\x00\x00\x00",             // nopl 0x0(%rax)
-	8:  "\x0f\x1f\x84\x00\x00\x00\x00\x00",         // nopl 0x0(%rax,%rax,1)
-	9:  "\x66\x0f\x1f\x84\x00\x00\x00\x00\x00",     // nopw 0x0(%rax,%rax,1)
-	10: "\x66\x2e\x0f\x1f\x84\x00\x00\x00\x00\x00", // cs nopw 0x0(%rax,%rax,1)
-	11: "\x66\x66\x2e\x0f\x1f\x84\x00\x00\x00\x00\x00",
-}
-
-// Nops returns n bytes of NOP instructions, as few as possible, none longer
-// than 11 bytes: more than three prefixes are slow to decode on some
-// processors. n below 1 gives an empty slice.
-func Nops(n int) []byte {
-	const longest = len(nops) - 1
-	b := make([]byte, 0, max(n, 0))
-	for ; n > longest; n -= longest {
-		b = append(b, nops[longest]...)
-	}
-	if n > 0 {
-		b = append(b, nops[n]...)
-	}
-	return b
-}

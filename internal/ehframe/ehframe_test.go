@@ -240,7 +240,7 @@ func TestSearch(t *testing.T) {
 		start uint64 // 0 for none
 	}{{0, 0}, {0xfff, 0}, {0x1000, 0x1000}, {0x10ff, 0x1000}, {0x1100, 0}, {0x2050, 0x2000}, {0x30ff, 0x3000}, {0x3100, 0}, {^uint64(0), 0}} {
 		for name, tab := range map[string]*Table{"index": plain, "search": fast} {
-			f, err := tab.Lookup(c.pc + tab.Bias())
+			f, err := tab.Lookup(c.pc + tab.bias)
 			if c.start == 0 && err != NoFDE || c.start != 0 && (err != nil || f.Start != c.start) {
 				t.Errorf("%s: Lookup(%#x) = %#x, %v; want %#x", name, c.pc, f.Start, err, c.start)
 			}

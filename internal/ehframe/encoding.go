@@ -31,22 +31,6 @@ const (
 func (e Encoding) format() Encoding { return e & 0x0f }
 func (e Encoding) base() Encoding   { return e & 0x70 }
 
-// Size returns the length of the field in bytes, 0 when it varies or is absent.
-func (e Encoding) Size() int {
-	if e == PEOmit {
-		return 0
-	}
-	switch e.format() {
-	case PEAbsptr, PEUdata8, PESdata8:
-		return 8
-	case PEUdata4, PESdata4:
-		return 4
-	case PEUdata2, PESdata2:
-		return 2
-	}
-	return 0
-}
-
 // raw reads a field without what it is relative to.
 func (c *cursor) raw(e Encoding) uint64 {
 	switch e.format() {

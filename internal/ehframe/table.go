@@ -182,9 +182,6 @@ func readChunks(mem Memory, addr, size uint64) ([]byte, error) {
 	return b, nil
 }
 
-// Bias returns what is added to link addresses to get run addresses.
-func (t *Table) Bias() uint64 { return t.bias }
-
 // Lookup returns the FDE of the code at a run address. The FDE's own addresses
 // are link addresses. The error is [NoFDE], or a [*FormatError].
 func (t *Table) Lookup(pc uint64) (FDE, error) {
