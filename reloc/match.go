@@ -22,6 +22,10 @@ type Options struct {
 	// Logger, when set, is told at level Debug what decides about each
 	// function.
 	Logger *slog.Logger
+	// Progress, when set, is told by [MatchAll] when a stage begins, and whenever
+	// an object of it is done. The stages are "match", and "match again" with those
+	// that are undecided, as often as that decides something. Calls do not overlap.
+	Progress func(stage string, done, total int)
 }
 
 // Match finds pre in run. It fails with an error that is [elfdiff.ErrRefused] when

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/progress"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -52,14 +53,14 @@ func MatchAll(ctx context.Context, n int, open func(i int) (*elfdiff.Object, err
 	}
 	s.tellAll()
 	for at, rounds := stageValues, 0; at <= stageScan; {
-		progress, err := s.match(ctx, todo)
+		more, err := s.match(ctx, todo)
 		if err != nil {
 			return nil, err
 		}
 		if todo = s.undecided(); len(todo) == 0 {
 			break
 		}
-		if rounds++; !progress || rounds == maxRounds {
+		if rounds++; !more || rounds == maxRounds {
 			at, rounds = at+1, 0
 		}
 		s.learn(todo, at)
@@ -80,29 +81,38 @@ type set struct {
 	told    []*facts            // by object, what the others say
 	pins    []map[string]uint64 // by object and chain: where it starts
 	padding map[span]bool       // memory that no function claims, and that holds none
+	again   bool                // all were matched once
 }
+
+// stageNames are the stages of [Options].Progress: the first round, and the others.
+var stageNames = map[bool]string{false: "match", true: "match again"}
 
 // match matches objects with what is known by now. It reports whether more
 // functions are matched than before, or there is more to say about the others.
-func (s *set) match(ctx context.Context, todo []int) (progress bool, err error) {
+func (s *set) match(ctx context.Context, todo []int) (more bool, err error) {
 	before := make([]int, len(todo))
 	for k, i := range todo {
 		if s.found[i] != nil {
 			before[k] = s.found[i].progress()
 		}
 	}
+	count := progress.Func(s.opt.Progress).Begin(stageNames[s.again], len(todo))
+	s.again = true
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, i := range todo {
-		g.Go(func() error { return s.matchOne(ctx, i) })
+		g.Go(func() error {
+			defer count.Done()
+			return s.matchOne(ctx, i)
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return false, err
 	}
 	for k, i := range todo {
-		progress = progress || s.found[i].progress() > before[k]
+		more = more || s.found[i].progress() > before[k]
 	}
-	return progress, nil
+	return more, nil
 }
 
 func (s *set) matchOne(ctx context.Context, i int) error {

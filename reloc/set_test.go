@@ -185,6 +185,26 @@ func TestSetErrors(t *testing.T) {
 	}
 }
 
+// TestSetProgress tells of every object of every round once.
+func TestSetProgress(t *testing.T) {
+	objects, img := setObjects(t)
+	var told []string
+	opt := Options{NoSymbols: true, Progress: func(stage string, done, total int) {
+		if done == 0 {
+			told = append(told, stage)
+		}
+		if last := told[len(told)-1]; last != stage || done > total || len(told) == 1 && total != len(objects) {
+			t.Errorf("%s: %d of %d, in %s", stage, done, total, last)
+		}
+	}}
+	if _, err := MatchAll(t.Context(), len(objects), opener(objects), img, opt); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) < 2 || told[0] != "match" || told[1] != "match again" {
+		t.Errorf("stages %v", told)
+	}
+}
+
 // TestSamples searches for functions by the samples of a file and by a pass over
 // its text: what is found is the same.
 func TestSearchBySamples(t *testing.T) {

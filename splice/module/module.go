@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/progress"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -43,6 +44,10 @@ type Options struct {
 	// Tasks, when not nil, says which tasks of the running kernel stay in which
 	// functions, see [Kernel.ReadTasks]: what the update waits for is known then.
 	Tasks *Tasks
+	// Progress, when set, is told when a stage begins, and whenever a part of it is
+	// done: "types", what changed types matter to; "link", the objects; "calls", who
+	// calls what in the kernel; "write", the module. Calls do not overlap.
+	Progress func(stage string, done, total int)
 }
 
 // A Pair is the change of one object: pre and post compared with
@@ -115,31 +120,43 @@ func Build(k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 // affect, see [Kernel.Affected], and the making of the call graph.
 func BuildContext(ctx context.Context, k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 	b, err := newBuilder(k, opt)
+	var m *Module
+	if err == nil {
+		m, err = b.build(ctx, pairs)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
 	}
+	return m, nil
+}
+
+func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
+	tell := progress.Func(b.opt.Progress)
+	stage := tell.Begin("types", 1)
 	if err := b.meaning(ctx, pairs); err != nil {
-		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
+		return nil, err
 	}
+	stage.Done()
+	stage = tell.Begin("link", 1)
 	b.link(pairs)
 	b.checkProbes()
 	b.onStacks(pairs)
+	stage.Done()
 	if err := b.stuck(ctx); err != nil {
-		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
+		return nil, err
 	}
+	stage = tell.Begin("write", 1)
 	b.something()
 	b.checks()
 	b.patch()
 	b.control()
 	b.identity()
 	if err := b.refused.err(); err != nil {
-		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
+		return nil, err
 	}
 	m, err := b.finish()
-	if err != nil {
-		return nil, fmt.Errorf("build module %s: %w", opt.Name, err)
-	}
-	return m, nil
+	stage.Done()
+	return m, err
 }
 
 // builder is a module that grows.

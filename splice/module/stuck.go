@@ -5,12 +5,14 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/progress"
 )
 
 // stuck reports what can't be taken over in time, or not safely, before anything is
 // written: see [elfdiff.CodeSleepingStack] and those behind it. The error is that of
 // the context.
 func (b *builder) stuck(ctx context.Context) error {
+	count := progress.Func(b.opt.Progress).Begin("calls", len(b.objects))
 	for _, o := range b.objects {
 		c, err := b.callsOf(ctx, o)
 		if err != nil {
@@ -27,6 +29,7 @@ func (b *builder) stuck(ctx context.Context) error {
 				b.stuckIn(c, &b.probes[i].Function)
 			}
 		}
+		count.Done()
 	}
 	return nil
 }

@@ -102,9 +102,17 @@ func TestOnStacks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := module.Build(b.kernel, module.Options{Name: "fix"}, p)
+	var stages []string
+	m, err := module.Build(b.kernel, module.Options{Name: "fix", Progress: func(stage string, done, total int) {
+		if done == total {
+			stages = append(stages, stage)
+		}
+	}}, p)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if want := []string{"types", "link", "calls", "write"}; !slices.Equal(stages, want) {
+		t.Errorf("stages %v, want %v", stages, want)
 	}
 	if len(m.Functions) < 3 || !slices.ContainsFunc(m.Findings, func(f elfdiff.Finding) bool {
 		return f.Code == elfdiff.CodeTypeLayout && f.Severity == elfdiff.Carried && strings.Contains(f.Message, lives)
