@@ -6,13 +6,15 @@ import (
 	"io"
 	"os"
 	"testing"
+
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
-// benchmarkObjects returns a pair of the size of kernel objects: those named by
-// GOSPLICE_BENCH_PRE and GOSPLICE_BENCH_POST, or generated ones.
+// benchmarkObjects returns a pair of the size of kernel objects: those that are
+// given, or generated ones.
 func benchmarkObjects(b *testing.B) (pre, post []byte) {
 	b.Helper()
-	if p, q := os.Getenv("GOSPLICE_BENCH_PRE"), os.Getenv("GOSPLICE_BENCH_POST"); p != "" && q != "" {
+	if p, q := testenv.Value(testenv.Pre), testenv.Value(testenv.Post); p != "" && q != "" {
 		var err error
 		if pre, err = os.ReadFile(p); err != nil {
 			b.Fatal(err)

@@ -13,23 +13,24 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // pair is the object of one source without a patch and with it.
 type pair struct{ pre, post string }
 
 // corpusDir is the folder of real kernel patches that examples/corpus built, one
-// folder in it for each stage: what GOSPLICE_CORPUS names, or where that command
+// folder in it for each stage: what is given, or where that command
 // leaves them. Nothing is built here.
 func corpusDir(b *testing.B) string {
 	b.Helper()
-	if dir := os.Getenv("GOSPLICE_CORPUS"); dir != "" {
+	if dir := testenv.Value(testenv.Corpus); dir != "" {
 		return dir
 	}
 	cache, _ := os.UserCacheDir()
 	found, _ := filepath.Glob(filepath.Join(cache, "gosplice", "corpus", "6.1.*_6.1.*"))
 	if len(found) == 0 {
-		b.Skip("no corpus: run go run ./examples/corpus pre post, or set GOSPLICE_CORPUS")
+		b.Skip("no corpus: run go run ./examples/corpus pre post")
 	}
 	return found[0]
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // sample takes each n-th pair of a corpus; 1 takes all.
@@ -20,9 +21,10 @@ type aCorpus struct{ name, dir string }
 // corpora lists what is there, and builds nothing: go run ./examples/corpus does.
 func corpora(t testing.TB) []aCorpus {
 	t.Helper()
+	testenv.NeedKernels(t)
 	cache, _ := os.UserCacheDir()
 	found, _ := filepath.Glob(filepath.Join(cache, "gosplice", "corpus", "*_*"))
-	if dir := os.Getenv("GOSPLICE_CORPUS"); dir != "" {
+	if dir := testenv.Value(testenv.Corpus); dir != "" {
 		found = []string{dir}
 	}
 	var list []aCorpus

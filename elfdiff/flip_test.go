@@ -279,11 +279,11 @@ var flipBuilds = [][]string{
 }
 
 // TestFlips changes each byte and each relocation of memory, one at a time: nothing
-// that is in memory is outside the comparison. Without GOSPLICE_MATRIX it samples.
+// that is in memory is outside the comparison. Unless [testenv.Long] is asked for it samples.
 func TestFlips(t *testing.T) {
 	testenv.Need(t, "gcc")
 	n := 10
-	if os.Getenv("GOSPLICE_MATRIX") != "" {
+	if testenv.Asked(testenv.Long) {
 		n = 0
 	}
 	objects := map[string][]byte{"kernel tables": tableFile(t)}

@@ -83,13 +83,10 @@ func (b build) has(what string) bool {
 	return strings.TrimSuffix(b.cc, "-14") == what || slices.Contains(b.flags, "-"+what)
 }
 
-// fullMatrix is the environment variable that asks for every combination of
-// options instead of a selection in which each pair of options occurs.
-const fullMatrix = "GOSPLICE_MATRIX"
-
 var sectionFlags = []string{"-ffunction-sections", "-fdata-sections"}
 
-// builds returns the matrix of compilers and options.
+// builds returns the matrix of compilers and options: a selection in which each pair
+// of options occurs, or all when [testenv.Long] is asked for.
 func builds() []build {
 	var all []build
 	for _, cc := range []string{"gcc", "clang-14"} {
@@ -102,7 +99,7 @@ func builds() []build {
 				for _, cf := range []string{"-fcf-protection=none", "-fcf-protection=full"} {
 					for _, pic := range []string{"-fPIC", "-fno-pic"} {
 						for _, g := range []string{"-g0", "-g"} {
-							if n++; os.Getenv(fullMatrix) == "" && !selected(n, cc) {
+							if n++; !testenv.Asked(testenv.Long) && !selected(n, cc) {
 								continue
 							}
 							all = append(all, build{cc, append([]string{opt, cf, pic, g}, sections...)})

@@ -28,7 +28,7 @@ func TestMetamorphic(t *testing.T) {
 	for n, name := range slices.Sorted(maps.Keys(sources)) {
 		src := sources[name]
 		for i, b := range builds() {
-			if os.Getenv(fullMatrix) == "" && (n+i)%3 != 0 {
+			if !testenv.Asked(testenv.Long) && (n+i)%3 != 0 {
 				continue // each source with a third of the builds
 			}
 			t.Run(name+"/"+b.String(), func(t *testing.T) {
@@ -115,7 +115,7 @@ func sameFile(t *testing.T, a, b string) bool {
 
 // mutations returns how many programs are mutated for each build.
 func mutations() int {
-	if os.Getenv(fullMatrix) == "" {
+	if !testenv.Asked(testenv.Long) {
 		return 3
 	}
 	return 10

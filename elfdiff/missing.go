@@ -26,7 +26,7 @@ func (o *Object) Missing() error {
 	}
 	f := newFinding(l.code)
 	f.Message = l.why
-	return &RefusedError{Refusals: []Refusal{{f}}}
+	return &RefusedError{Refusals: []Refusal{{Finding: f}}}
 }
 
 func (o *Object) lacks() (lacking, bool) {

@@ -1,22 +1,17 @@
 package elfdiff
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
-// objectsDir is the environment variable that names a folder with real
-// objects, such as some of a kernel: each base/X.o was built from a source,
-// and shift/X.o from that source with blank lines added at its top.
-const objectsDir = "GOSPLICE_OBJECTS"
-
-// TestObjects compares real objects with themselves and with shifted ones.
+// TestObjects compares real objects, such as some of a kernel, with themselves and
+// with shifted ones: each base/X.o was built from a source, and shift/X.o from that
+// source with blank lines added at its top.
 func TestObjects(t *testing.T) {
-	dir := os.Getenv(objectsDir)
-	if dir == "" {
-		t.Skip("needs " + objectsDir + ", a folder with base/*.o and shift/*.o")
-	}
+	dir := testenv.NeedValues(t, "compares objects", testenv.Shifted)[0]
 	paths, err := filepath.Glob(filepath.Join(dir, "base", "*.o"))
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no objects in %s: %v", dir, err)

@@ -1,5 +1,7 @@
 package elfdiff
 
+import "github.com/gosplice/gosplice/elfdiff/finding"
+
 // onceSection holds flags of messages that are shown once (include/linux/
 // once.h of Linux 6.1; 6.12 calls it .data..once).
 const onceSection = ".data.once"
@@ -50,10 +52,10 @@ func (in *includer) leftBehind(ch *Change) Finding {
 	f := in.Pre.finding(dataCode(ch), ch.Pre, why.PreOffset, "%s", why)
 	if no := in.unset[ch.Post]; no != "" {
 		f.Message += ": it can't be set: " + no
-		f.Hint = ownFunction
+		f.Hint = finding.HintOwnFunction
 	}
 	if f.Code == CodeKindChanged && in.Pre.storageOf(&in.Pre.Atoms[ch.Pre]) != in.Post.storageOf(&in.Post.Atoms[ch.Post]) {
-		f.Hint = anotherName
+		f.Hint = finding.HintAnotherName
 	}
 	used := in.kept[ch.Post]
 	if how := in.shown[ch.Post]; f.Code == CodeConstShared && how != "" {
@@ -64,7 +66,7 @@ func (in *includer) leftBehind(ch *Change) Finding {
 		f.Severity, f.Accept = Ignored, "" // it is writable, and nobody writes to it
 	case used && (why.Code == ReasonSize || f.Code == CodeKindChanged && (ch.Kind == Data || in.isPerCPU(ch))):
 		f.Message += ", and code that travels uses it"
-		f = f.firmly()
+		f = firmly(f)
 	}
 	return f
 }

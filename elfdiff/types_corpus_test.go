@@ -6,11 +6,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // TestTypesCorpus compares all types of kernel objects whose sources have the
 // same ones: nothing may differ. It uses what examples/corpus made.
 func TestTypesCorpus(t *testing.T) {
+	testenv.NeedKernels(t)
 	cache, _ := os.UserCacheDir()
 	dirs, _ := filepath.Glob(filepath.Join(cache, "gosplice", "corpus", "*_*"))
 	n := 0
@@ -25,8 +28,8 @@ func TestTypesCorpus(t *testing.T) {
 	t.Logf("%d pairs", n)
 }
 
-// sampledPairs is how many pairs of a corpus are compared at most; with
-// GOSPLICE_MATRIX all are.
+// sampledPairs is how many pairs of a corpus are compared at most, unless
+// [testenv.Long] is asked for.
 const sampledPairs = 12
 
 func sameTypes(t *testing.T, pre, post string) (n int) {
@@ -39,7 +42,7 @@ func sameTypes(t *testing.T, pre, post string) (n int) {
 		if _, err := os.Stat(other); err != nil {
 			return nil
 		}
-		if total++; os.Getenv(fullMatrix) == "" && (total%10 != 1 || n >= sampledPairs) {
+		if total++; !testenv.Asked(testenv.Long) && (total%10 != 1 || n >= sampledPairs) {
 			return nil
 		}
 		n++

@@ -4,10 +4,11 @@ import (
 	"debug/dwarf"
 	"debug/elf"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // TestLayoutOracle compares the layouts of all structures and unions with those
@@ -17,7 +18,7 @@ func TestLayoutOracle(t *testing.T) {
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no objects: %v", err)
 	}
-	if dir := os.Getenv(objectsDir); dir != "" {
+	if dir := testenv.Value(testenv.Shifted); dir != "" {
 		more, _ := filepath.Glob(filepath.Join(dir, "base", "*.o"))
 		paths = append(paths, more...)
 	}

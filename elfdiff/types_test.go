@@ -233,7 +233,7 @@ func TestNoTypes(t *testing.T) {
 // information.
 func BenchmarkTypes(b *testing.B) {
 	paths := []string{"testdata/types/gcc-pre.o", "testdata/types/gcc-post.o"}
-	if p, q := os.Getenv("GOSPLICE_BENCH_PRE"), os.Getenv("GOSPLICE_BENCH_POST"); p != "" && q != "" {
+	if p, q := testenv.Value(testenv.Pre), testenv.Value(testenv.Post); p != "" && q != "" {
 		paths = []string{p, q}
 	}
 	d := mustCompare(b, paths[0], paths[1])

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -22,7 +23,7 @@ func TestLiveAudit(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range setups {
-			if s.long && !full {
+			if s.long && !testenv.Asked(testenv.Long) {
 				continue
 			}
 			t.Run(series+"/"+s.name, func(t *testing.T) {

@@ -3,7 +3,6 @@ package reloc
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -277,6 +276,3 @@ func mustMatch(t testing.TB, pre *elfdiff.Object, img *image.Image, opt Options)
 	}
 	return r
 }
-
-// full asks for the whole matrix instead of a part that covers all pairs.
-var full = os.Getenv("GOSPLICE_FULL") != ""

@@ -3,15 +3,12 @@ package reloc
 import (
 	"context"
 	"math/rand/v2"
-	"strconv"
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/reloc/image"
 )
-
-// flipsEnv is the number of changes of the long run.
-const flipsEnv = "GOSPLICE_FLIPS"
 
 // withFlip is an image with one byte changed, which shares everything else.
 func withFlip(img *image.Image, addr uint64, mask byte) *image.Image {
@@ -23,12 +20,8 @@ func withFlip(img *image.Image, addr uint64, mask byte) *image.Image {
 // and its instruction, and nowhere else. In relocation fields it is found, or
 // nothing else says anything about where that leads.
 func TestKernelFlips(t *testing.T) {
-	dir, path, rest := longRun(t, "changes so many bytes of a vmlinux that objects are matched with", flipsEnv)
-	count, err := strconv.Atoi(rest[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	flipObjects(t, objectsIn(t, dir), mustImage(t, path), count)
+	dir, path, _ := longRun(t, "changes so many bytes of a vmlinux that objects are matched with", testenv.Flips)
+	flipObjects(t, objectsIn(t, dir), mustImage(t, path), testenv.Number(t, testenv.Flips, 0))
 }
 
 // flipObjects spreads changes over objects: as many outside of relocation fields

@@ -3,7 +3,6 @@ package reloc
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -54,34 +53,20 @@ func matchSet(t testing.TB, paths []string, img *image.Image, o *kernelOracle, b
 	return sum
 }
 
-// Environment variables of the long run: a folder of objects, the vmlinux with
-// symbols and relocations that they were linked into, and its vmlinuz.
-const (
-	objectsEnv = "GOSPLICE_OBJECTS"
-	vmlinuxEnv = "GOSPLICE_VMLINUX"
-	vmlinuzEnv = "GOSPLICE_VMLINUZ"
-)
-
-// longRun returns what a long run works on: the folder of objects, the vmlinux, and
-// what more variables say. Where one of them is not set, it is left out: what says
-// what it does.
-func longRun(t testing.TB, what string, more ...string) (dir, vmlinux string, rest []string) {
+// longRun returns what a long run works on: the folder of objects, the vmlinux with
+// symbols and relocations that they were linked into, and what more words say. Where
+// one of them is not given, the run is left out: what says what it does.
+func longRun(t testing.TB, what string, more ...testenv.Word) (dir, vmlinux string, rest []string) {
 	t.Helper()
-	names := append([]string{objectsEnv, vmlinuxEnv}, more...)
-	values := make([]string, len(names))
-	for i, name := range names {
-		if values[i] = os.Getenv(name); values[i] == "" {
-			t.Skipf("%s: set $%s", what, strings.Join(names, ", $"))
-		}
-	}
+	values := testenv.NeedValues(t, what, append([]testenv.Word{testenv.Objects, testenv.Vmlinux}, more...)...)
 	return values[0], values[1], values[2:]
 }
 
 // TestObjects matches all objects of a folder with a vmlinux, with its symbols
 // and without, and where there is one with the vmlinuz.
 func TestObjects(t *testing.T) {
-	dir, path, _ := longRun(t, "matches objects with a vmlinux, and with $"+vmlinuzEnv)
-	matchStock(t, objectsIn(t, dir), path, os.Getenv(vmlinuzEnv))
+	dir, path, _ := longRun(t, "matches objects with a vmlinux, and with a vmlinuz that is given")
+	matchStock(t, objectsIn(t, dir), path, testenv.Value(testenv.Vmlinuz))
 }
 
 // stockSources are a sample of what is built into every kernel: core code with

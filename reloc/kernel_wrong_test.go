@@ -9,10 +9,8 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
-
-// otherEnv names the vmlinux of another version, with symbols and relocations.
-const otherEnv = "GOSPLICE_OTHER"
 
 // linkedCode is the code of a vmlinux by function, with the fields that the
 // linker filled in set to zero: what two versions of a function have in common
@@ -125,7 +123,7 @@ func relativeIn(in amd64.Inst, b []byte, off int) int {
 // compiled to other bytes has to be reported, and nothing else but functions that
 // mention something else, or something that changed.
 func TestOtherKernel(t *testing.T) {
-	dir, path, rest := longRun(t, "matches objects of one kernel with another", otherEnv)
+	dir, path, rest := longRun(t, "matches objects of one kernel with another", testenv.Other)
 	other := rest[0]
 	own, alien := openCode(t, path), openCode(t, other)
 	img, wrong := mustImage(t, path), mustImage(t, other)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 )
 
@@ -18,7 +19,7 @@ func TestLiveModules(t *testing.T) {
 	for _, series := range vm.Releases() {
 		k := vm.Need(t, series)
 		for _, s := range setups {
-			if s.name != "depth" && !(full || s.name == "off") {
+			if s.name != "depth" && !(testenv.Asked(testenv.Long) || s.name == "off") {
 				continue
 			}
 			t.Run(series+"/"+s.name, func(t *testing.T) {

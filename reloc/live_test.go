@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -16,13 +15,6 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/reloc/image"
-)
-
-// releaseEnv names the kernel of the long run against running kernels, and
-// searchEnv asks to do it without symbols as well.
-const (
-	releaseEnv = "GOSPLICE_RELEASE"
-	searchEnv  = "GOSPLICE_SEARCH"
 )
 
 // setups are ways to boot, for which the kernel rewrites itself in other ways.
@@ -52,10 +44,10 @@ func mustRunning(t testing.TB, m *vm.Machine) *image.Image {
 }
 
 // TestLiveObjects matches the objects of a folder with the memory of a running
-// kernel in each set-up, and in each state. Those of a whole kernel, or of the
+// kernel in each set-up, and in each state; in long runs without symbols as well. Those of a whole kernel, or of the
 // files of TestLive, have the functions that are traced and probed.
 func TestLiveObjects(t *testing.T) {
-	dir, path, rest := longRun(t, "boots a release, and matches objects with it", releaseEnv)
+	dir, path, rest := longRun(t, "boots a release, and matches objects with it", testenv.Release)
 	release := rest[0]
 	b := &liveBench{stock: vm.Need(t, release), paths: objectsIn(t, dir), oracle: openOracle(t, path), image: path, dir: dir}
 	b.oracle.running = true
@@ -68,7 +60,7 @@ func TestLiveObjects(t *testing.T) {
 			m := vm.New(t, s.opt)
 			img, _ := snapshot(t, mustRunning(t, m)) // the whole kernel is looked at, by each object
 			opts := []Options{{}}
-			if os.Getenv(searchEnv) != "" {
+			if testenv.Asked(testenv.Long) {
 				opts = append(opts, Options{NoSymbols: true})
 			}
 			for _, opt := range opts {
@@ -142,7 +134,7 @@ func TestLive(t *testing.T) {
 			b := newLiveBench(t, series)
 			b.seen = seen
 			for _, s := range setups {
-				if s.long && !full {
+				if s.long && !testenv.Asked(testenv.Long) {
 					continue
 				}
 				t.Run(s.name, func(t *testing.T) {

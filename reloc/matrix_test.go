@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os/exec"
 	"testing"
+
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
-// matrix lists the ways to build. Without full, it is a part of them in which
-// every option occurs with every other.
+// matrix lists the ways to build. Unless [testenv.Long] is asked for, it is a
+// part of them in which every option occurs with every other.
 func matrix() []config {
 	var out []config
 	n := 0
@@ -16,7 +18,7 @@ func matrix() []config {
 			for bits := range 8 {
 				c := config{opt: opt, link: link, sections: bits&1 != 0, cf: bits&2 != 0, noPLT: bits&4 != 0}
 				n++
-				if full || n%9 == 0 || bits == 0 && opt == "-O2" {
+				if testenv.Asked(testenv.Long) || n%9 == 0 || bits == 0 && opt == "-O2" {
 					out = append(out, c)
 				}
 			}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -59,7 +60,7 @@ func holeAt(a *elfdiff.Atom, off uint64) int {
 // anything about where its target is.
 func TestFlips(t *testing.T) {
 	count := 120
-	if full {
+	if testenv.Asked(testenv.Long) {
 		count = 10000
 	}
 	for _, c := range []config{

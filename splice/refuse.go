@@ -1,23 +1,19 @@
 package splice
 
-import (
-	"fmt"
-	"strings"
+import "github.com/gosplice/gosplice/elfdiff/finding"
 
-	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/visible"
-)
-
-// ErrRefused is what every [*Refusal] is. It is that of package elfdiff, so that one
+// ErrRefused is what every [*Refusal] is. It is that of all packages, so that one
 // question is enough.
-var ErrRefused = elfdiff.ErrRefused
+var ErrRefused = finding.ErrRefused
 
-// Code names a kind of refusal. Codes are stable. A code is an error, so that
-// errors.Is finds it in a refusal.
-type Code string
-
-// Error returns the code itself.
-func (c Code) Error() string { return string(c) }
+// What is refused, as package finding has it.
+type (
+	// Refusal says why an update can't be built, linked, applied or reverted safely.
+	// Nothing was changed when it is returned.
+	Refusal = finding.Refusal
+	// Code names a kind of refusal.
+	Code = finding.Code
+)
 
 // The refusals of this package and of its targets.
 const (
@@ -76,65 +72,11 @@ var hints = map[Code]string{
 	CodeApplied:       "revert it first to apply it again",
 }
 
-// A Refusal says why an update can't be built, linked, applied or reverted
-// safely. Nothing was changed when it is returned.
-type Refusal struct {
-	Code    Code   `json:"code"`
-	Symbol  string `json:"symbol"`  // function or object, "" when none is concerned
-	Section string `json:"section"` // module that it lies in, or section of the carried object
-	Offset  uint64 `json:"offset"`  // run or link address, or offset in the section
-	Message string `json:"message"`
-	Hint    string `json:"hint"` // what the user can do
-	Err     error  `json:"-"`    // the cause, or nil
-}
-
 // Refuse makes a refusal with the hint of its code.
 func Refuse(code Code, symbol, section string, offset uint64, format string, args ...any) *Refusal {
-	return &Refusal{Code: code, Symbol: symbol, Section: section, Offset: offset, Message: fmt.Sprintf(format, args...), Hint: hints[code]}
+	r := finding.Refuse(code, symbol, section, offset, format, args...)
+	if hint, ok := hints[code]; ok {
+		r.Hint = hint
+	}
+	return r
 }
-
-// Error returns the refusal on one line, without the hint.
-func (r *Refusal) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "refused (%s): ", r.Code)
-	if r.Symbol != "" {
-		fmt.Fprintf(&b, "%s: ", r.Symbol)
-	}
-	b.WriteString(r.Message)
-	if r.Section != "" {
-		fmt.Fprintf(&b, " (%s, %#x)", r.Section, r.Offset)
-	}
-	text := visible.Text(b.String())
-	if r.Err != nil {
-		if cause := causeText(r.Err); cause != "" {
-			text += ": " + cause
-		}
-	}
-	return text
-}
-
-// Text returns the message with its cause, for those who show the code, the symbol
-// and the place beside it.
-func (r *Refusal) Text() string {
-	if r.Err != nil {
-		if cause := causeText(r.Err); cause != "" {
-			return r.Message + ": " + cause
-		}
-	}
-	return r.Message
-}
-
-// causeText is the text of a cause. One that is a refusal too has its code and symbol
-// left out: that it is refused is said already.
-func causeText(err error) string {
-	if r, ok := err.(*Refusal); ok {
-		return r.Text()
-	}
-	return err.Error()
-}
-
-// Is makes the refusal an [ErrRefused], and its [Code].
-func (r *Refusal) Is(target error) bool { return target == ErrRefused || target == r.Code }
-
-// Unwrap returns the cause.
-func (r *Refusal) Unwrap() error { return r.Err }

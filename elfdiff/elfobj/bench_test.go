@@ -4,12 +4,14 @@ import (
 	"io"
 	"os"
 	"testing"
+
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
-// benchmarkObject is the file that GOSPLICE_BENCH names, such as a large
+// benchmarkObject is the file that is given, such as a large
 // kernel module, or a small one that gcc makes.
 func benchmarkObject(b *testing.B) []byte {
-	name := os.Getenv("GOSPLICE_BENCH")
+	name := testenv.Value(testenv.Pre)
 	if name == "" {
 		_, files := fixtures(b)
 		name = files["gcc-O2-g"]

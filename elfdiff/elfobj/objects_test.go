@@ -14,23 +14,16 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
-// objectsEnv names a folder of object files for TestObjects: a kernel's build
-// tree, or the unpacked modules of a distribution, such as
+// TestObjects compares every .o and .ko file below a folder with readelf, rewrites it
+// and compares again, and lets ld -r take both. Files that are not ELF64 for x86-64
+// are counted and passed over. The folder is a kernel's build tree, or the unpacked
+// modules of a distribution, such as
 //
 //	apt-get download linux-image-6.1.0-50-cloud-amd64
 //	dpkg -x linux-image-6.1.0-50-cloud-amd64_*.deb modules
-//	GOSPLICE_OBJECTS=$PWD/modules go test -run TestObjects -timeout 1h
-const objectsEnv = "GOSPLICE_OBJECTS"
-
-// TestObjects compares every .o and .ko file below the folder that
-// GOSPLICE_OBJECTS names with readelf, rewrites it and compares again, and
-// lets ld -r take both. Files that are not ELF64 for x86-64 are counted and
-// passed over.
+//	GOSPLICE_TEST=objects=$PWD/modules go test -run TestObjects -timeout 1h
 func TestObjects(t *testing.T) {
-	dir := os.Getenv(objectsEnv)
-	if dir == "" {
-		t.Skipf("%s names no folder", objectsEnv)
-	}
+	dir := testenv.NeedValues(t, "reads objects", testenv.Objects)[0]
 	testenv.Need(t, "readelf", "ld")
 	var total struct{ files, other, sections, symbols, relas, bytes int }
 	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {

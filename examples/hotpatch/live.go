@@ -1,5 +1,3 @@
-//go:build linux && amd64
-
 package main
 
 import (
@@ -10,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/visible"
@@ -143,15 +142,9 @@ func (c *command) printJSON(v any) error { return cli.WriteJSON(c.out, v) }
 
 // refused prints why something was refused, and what can be done about it.
 func (c *command) refused(err error, stderr io.Writer) {
-	var all []any
-	for _, r := range refusals(err) {
-		all = append(all, r)
-		switch r := r.(type) {
-		case *splice.Refusal:
-			fmt.Fprintf(stderr, "hotpatch: %v\n  hint: %s\n", r, r.Hint)
-		case *elfdiff.Refusal:
-			fmt.Fprintf(stderr, "hotpatch: refused (%v)\n  hint: %s\n", r, r.Hint)
-		}
+	all := finding.Refusals(err)
+	for _, r := range all {
+		fmt.Fprintf(stderr, "hotpatch: %v\n  hint: %s\n", r, r.Hint)
 	}
 	var busy *process.BusyError
 	if errors.As(err, &busy) {
@@ -162,31 +155,4 @@ func (c *command) refused(err error, stderr io.Writer) {
 	if c.asJSON {
 		_ = c.printJSON(map[string]any{"pid": c.pid, "refusals": all})
 	}
-}
-
-// refusals returns all refusals in a tree of errors.
-func refusals(err error) []error {
-	var diff *elfdiff.RefusedError
-	switch e := err.(type) {
-	case *splice.Refusal:
-		return []error{e}
-	case interface{ Unwrap() []error }:
-		var out []error
-		for _, x := range e.Unwrap() {
-			out = append(out, refusals(x)...)
-		}
-		return out
-	case interface{ Unwrap() error }:
-		if !errors.As(err, &diff) {
-			return refusals(e.Unwrap())
-		}
-	}
-	if errors.As(err, &diff) {
-		var out []error
-		for i := range diff.Refusals {
-			out = append(out, &diff.Refusals[i])
-		}
-		return out
-	}
-	return nil
 }

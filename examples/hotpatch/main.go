@@ -1,5 +1,3 @@
-//go:build linux && amd64
-
 // Hotpatch patches a program while it runs.
 //
 //	hotpatch

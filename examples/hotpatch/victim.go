@@ -1,5 +1,3 @@
-//go:build linux && amd64
-
 package main
 
 import (
@@ -15,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 )
 
 //go:generate ./victim/build.sh
@@ -61,11 +58,10 @@ func startShop(threads int) (_ *shop, err error) {
 	}
 	cmd := exec.Command(path)
 	for range threads {
-		pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+		ours, theirs, err := socketPair()
 		if err != nil {
 			return nil, err
 		}
-		ours, theirs := os.NewFile(uintptr(pair[0]), "load"), os.NewFile(uintptr(pair[1]), "shop")
 		s.ends = append(s.ends, theirs)
 		conn, err := net.FileConn(ours)
 		ours.Close()

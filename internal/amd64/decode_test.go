@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // checkDecode has what holds for every input.
@@ -168,14 +170,14 @@ func TestEndsFlow(t *testing.T) {
 	}
 }
 
-// text returns the .text of a program to measure with: the first of those in
-// GOSPLICE_VMLINUX, or the test itself.
+// text returns the .text of a program to measure with: the first vmlinux
+// that is given, or the test itself.
 func text(b *testing.B) []byte {
 	name, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
-	if list := filepath.SplitList(os.Getenv(vmlinuxEnv)); len(list) > 0 {
+	if list := filepath.SplitList(testenv.Value(testenv.Vmlinux)); len(list) > 0 {
 		name = list[0]
 	}
 	f, err := elf.Open(name)

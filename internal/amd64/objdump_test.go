@@ -179,18 +179,12 @@ func TestObjdump(t *testing.T) {
 	}
 }
 
-// vmlinuxEnv names files to compare completely, separated by colons: kernels
-// (stripped ones will do), libraries, programs.
-const vmlinuxEnv = "GOSPLICE_VMLINUX"
-
-// TestObjdumpVmlinux compares every instruction of whole files:
+// TestObjdumpVmlinux compares every instruction of whole files, a minute each:
+// kernels (stripped ones will do), libraries, programs.
 //
-//	GOSPLICE_VMLINUX=/usr/lib/debug/boot/vmlinux-6.1.0-50-cloud-amd64 go test -v -run TestObjdumpVmlinux ./internal/amd64
+//	GOSPLICE_TEST=vmlinux=/usr/lib/debug/boot/vmlinux-6.1.0-50-cloud-amd64 go test -v -run TestObjdumpVmlinux ./internal/amd64
 func TestObjdumpVmlinux(t *testing.T) {
-	list := os.Getenv(vmlinuxEnv)
-	if list == "" {
-		t.Skip("set " + vmlinuxEnv + " to compare whole kernels, a minute each")
-	}
+	list := testenv.NeedValues(t, "compares whole kernels", testenv.Vmlinux)[0]
 	testenv.Need(t, "objdump")
 	for _, name := range filepath.SplitList(list) {
 		t.Run(filepath.Base(name), func(t *testing.T) {

@@ -5,11 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-)
 
-// allEnv makes TestObjdumpOpcodeSpace go through all ModRM bytes that can
-// matter, half a minute, instead of a sample.
-const allEnv = "GOSPLICE_OPCODES"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
+)
 
 // slot is the room for each probe: nothing that a probe starts is longer, and
 // the NOPs behind it bring objdump back into step.
@@ -25,7 +23,7 @@ type probe struct {
 // TestObjdumpOpcodeSpace compares the maps with objdump over the opcode space:
 // every opcode of every map, with every mandatory prefix and REX.W or VEX.W,
 // every vector length, and ModRM bytes for memory, RIP-relative and register
-// operands. It asks for the same length and class where objdump decodes, and
+// operands; in long runs, with all ModRM bytes that can matter. It asks for the same length and class where objdump decodes, and
 // for an error where objdump decodes with no W and no vector length.
 func TestObjdumpOpcodeSpace(t *testing.T) {
 	for _, s := range opcodeSpaces {
@@ -34,7 +32,7 @@ func TestObjdumpOpcodeSpace(t *testing.T) {
 			if len(s.name) <= 4 { // the legacy maps have more that depends on it
 				modrms = append(modrms, 0xc0, 0xfa)
 			}
-			if os.Getenv(allEnv) != "" {
+			if testenv.Asked(testenv.Long) {
 				modrms = nil
 				for m := range 256 {
 					if m < 0xc0 && m&7 != 0 && m&7 != 5 || m >= 0x40 && m < 0xc0 {

@@ -8,7 +8,7 @@ import (
 	"os"
 	"strconv"
 
-	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
 	"github.com/gosplice/gosplice/internal/visible"
 )
@@ -52,10 +52,10 @@ const DefaultWidth = 120
 // not set NO_COLOR (no-color.org). COLUMNS overrides the width.
 func TerminalOf(f *os.File) Terminal {
 	t := Terminal{Width: DefaultWidth}
-	if ws, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil {
+	if fd := int(f.Fd()); term.IsTerminal(fd) {
 		t.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-		if ws.Col > 0 {
-			t.Width = int(ws.Col)
+		if columns, _, err := term.GetSize(fd); err == nil && columns > 0 {
+			t.Width = columns
 		}
 	}
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {

@@ -4,14 +4,13 @@ import (
 	"cmp"
 	stddwarf "debug/dwarf"
 	"io"
-	"os"
 	"testing"
+
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
-// benchVar names the object to measure with.
-const benchVar = "GOSPLICE_BENCH_PRE"
-
-func benchObject() string { return cmp.Or(os.Getenv(benchVar), "testdata/gcc.o") }
+// benchObject is the object to measure with.
+func benchObject() string { return cmp.Or(testenv.Value(testenv.Pre), "testdata/gcc.o") }
 
 // BenchmarkLines reads the line table, and asks for one line.
 func BenchmarkLines(b *testing.B) {

@@ -91,17 +91,14 @@ func linearise(t testing.TB, f *elfobj.File) *linearised {
 	return l
 }
 
-// objectsVar names a folder with real objects to test against debug/dwarf.
-const objectsVar = "GOSPLICE_DWARF_OBJECTS"
-
-// testObjects returns checked-in objects, and those of the folder.
+// testObjects returns checked-in objects, and those of the folder that is given.
 func testObjects(t testing.TB) []string {
 	t.Helper()
 	list, err := filepath.Glob("testdata/*.o")
 	if err != nil || len(list) == 0 {
 		t.Fatalf("no objects: %v", err)
 	}
-	if dir := os.Getenv(objectsVar); dir != "" {
+	if dir := testenv.Value(testenv.Objects); dir != "" {
 		err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
 			if err == nil && filepath.Ext(path) == ".o" {
 				list = append(list, path)

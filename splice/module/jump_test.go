@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -83,10 +83,7 @@ func methods(m *module.Module) map[string]int {
 // again and again.
 func testJumpEffect(t *testing.T, b *bench, m *vm.Machine) {
 	ctx := t.Context()
-	cycles := 3
-	if n, err := strconv.Atoi(os.Getenv(soakEnv)); err == nil {
-		cycles = n
-	}
+	cycles := testenv.Number(t, testenv.Cycles, 3)
 	mod := b.build(t, module.Options{Name: "fix_jump"}, append(clocks[:1:1], greeting...)...)
 	if n := methods(mod); n[module.MethodFtrace] != 1 || n[module.MethodJump] != 1 {
 		t.Fatalf("%+v", mod.Functions)

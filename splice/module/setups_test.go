@@ -2,10 +2,10 @@ package module_test
 
 import (
 	"errors"
-	"os"
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -25,7 +25,7 @@ func TestSetups(t *testing.T) {
 		{"6.12", "max", "", true},
 		{"6.12", "Skylake-Server", "retbleed=stuff", false},
 	} {
-		if c.long && os.Getenv(soakEnv) == "" {
+		if c.long && !testenv.Asked(testenv.Long) {
 			continue
 		}
 		t.Run(strings.ReplaceAll(c.series+" "+c.cpu+" "+c.cmdline, " ", "_"), func(t *testing.T) {

@@ -5,27 +5,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
 	"sync"
 	"testing"
 
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
-
-// soakEnv is the environment variable for long runs: the number of cycles of
-// the soak test. With it TestSetups tries more processors, too.
-const soakEnv = "GOSPLICE_SOAK"
 
 // testSoak loads and unloads one module again and again, and a module that it
 // changes too, while the files that it changes are read, and looks for what stays
 // behind.
 func testSoak(t *testing.T, b *bench, m *vm.Machine) {
-	cycles := 3
-	if n, err := strconv.Atoi(os.Getenv(soakEnv)); err == nil {
-		cycles = n
-	}
+	cycles := testenv.Number(t, testenv.Cycles, 3)
 	sources := append(vlan(), greeting...)
 	sources = append(sources, version("", `	WARN_ON_ONCE(m->count == 54321); cond_resched();`)...)
 	mod := b.build(t, module.Options{Name: "fix_soak"}, sources...)

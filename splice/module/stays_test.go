@@ -139,11 +139,7 @@ func TestHot(t *testing.T) {
 
 // BenchmarkCallGraph is what building the first update of a kernel takes.
 func BenchmarkCallGraph(b *testing.B) {
-	stock, err := vm.Stock(b.Context(), "6.1")
-	if err != nil {
-		b.Skip(err)
-	}
-	path, err := stock.Vmlinux(b.Context())
+	path, err := vm.Need(b, "6.1").Vmlinux(b.Context())
 	if err != nil {
 		b.Skip(err)
 	}

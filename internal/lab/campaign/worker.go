@@ -9,9 +9,6 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"strings"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
@@ -21,8 +18,7 @@ const maxAddressSpace = 8 << 30
 
 // work tries every input that is this worker's.
 func work(opt *options) error {
-	limit := unix.Rlimit{Cur: maxAddressSpace, Max: maxAddressSpace}
-	if err := unix.Setrlimit(unix.RLIMIT_AS, &limit); err != nil {
+	if err := limitAddressSpace(maxAddressSpace); err != nil {
 		return err
 	}
 	for i := opt.from; i < opt.from+opt.n; i += uint64(opt.workers) {
@@ -140,7 +136,7 @@ func alone(opt *options, k *kind, i uint64, in *input) string {
 	if err != nil {
 		return "CRASH alone: " + err.Error()
 	}
-	if peak := uint64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) << 10; peak > testenv.Memory(in.size()) {
+	if peak := peakMemory(cmd.ProcessState); peak > testenv.Memory(in.size()) {
 		return fmt.Sprintf("MEMORY %d bytes at the peak for %d bytes of input", peak, in.size())
 	}
 	for _, more := range []string{"", ".other", ".swap"} {

@@ -112,6 +112,7 @@ linux |  6.1.199-1 | http://mirror.example/debian bookworm/main Sources
 
 // TestTree fetches one of the smallest packages there are.
 func TestTree(t *testing.T) {
+	testenv.NeedKernels(t)
 	testenv.Need(t, "apt-get", "apt-cache", "dpkg-deb")
 	c := newCache(t)
 	pkgs, err := c.Find(t.Context(), "hello")
@@ -145,6 +146,7 @@ func TestTree(t *testing.T) {
 }
 
 func TestUnavailable(t *testing.T) {
+	testenv.NeedKernels(t)
 	testenv.Need(t, "apt-get", "apt-cache")
 	c := newCache(t)
 	if _, err := c.Find(t.Context(), "no-such-package-[0-9]+"); !errors.Is(err, ErrUnavailable) {

@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/gosplice/gosplice/internal/lab/vm"
@@ -145,8 +144,7 @@ func (t *Tree) Make(ctx context.Context, dir string, args ...string) ([]byte, er
 	cmd := exec.CommandContext(ctx, "make", args...)
 	cmd.Dir, cmd.Env = dir, environ()
 	// What make started is to end with it, and to leave no half of an object.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	endTogether(cmd)
 	cmd.WaitDelay = 10 * time.Second
 	said, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {

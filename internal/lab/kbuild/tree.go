@@ -40,6 +40,7 @@ type Tree struct {
 // the tools to build it are missing. The first call on a machine takes minutes.
 func Need(t testing.TB, k *vm.Kernel) *Tree {
 	t.Helper()
+	testenv.NeedKernels(t)
 	testenv.Need(t, "gcc", "make", "tar", "xz", "flex", "bison", "bc")
 	tree, err := Prepare(t.Context(), k)
 	if errors.Is(err, deb.ErrUnavailable) {

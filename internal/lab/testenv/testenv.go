@@ -1,8 +1,35 @@
 // Package testenv decides whether a test that needs more than Go can run.
 //
-// On a developer's machine such a test is skipped with a reason. In CI, where
-// everything is installed, a skip would hide a hole, so that the environment
-// variable [CI] turns it into a failure.
+// "go test ./..." fetches nothing, compiles no kernel, boots no guest, and ends
+// within minutes. A test that needs a compiler, a debugger or root is skipped with a
+// reason where there is none. What takes more is asked for by one environment
+// variable, GOSPLICE_TEST ([Env]): words with commas between them.
+//
+//	GOSPLICE_TEST=kernel,strict go test ./...
+//
+// These words ask for tests, and are what CI sets:
+//
+//	kernel         fetch Debian's kernels, compile some of their source, boot them
+//	strict         fail where a test would be skipped for want of something
+//	long           every combination where a sample would do, which takes hours
+//
+// These say what to work on, for those who have kernels and objects of their own:
+//
+//	objects=DIR    objects, such as those of one kernel
+//	vmlinux=FILE   the vmlinux of these objects, with symbols; more with colons between
+//	vmlinuz=FILE   the vmlinuz of these objects
+//	other=FILE     the vmlinux of another version
+//	release=NAME   the release to boot of which these objects are
+//	flips=N        how many bytes of that vmlinux to change, one at a time
+//	cycles=N       how often to load and unload a module
+//	shifted=DIR    base/X.o and shift/X.o: with blank lines on top of its source
+//	corpus=DIR     what examples/corpus built, instead of all that it did
+//	pre=FILE       the object that benchmarks work on
+//	post=FILE      the object that they compare it with
+//
+// Kernels and what is made of them are kept in the folder that GOSPLICE_CACHE names,
+// or in "gosplice" in the user's cache folder: 20 GB and an hour the first time, and
+// minutes afterwards. Short tests (go test -short) boot nothing even so.
 package testenv
 
 import (
@@ -11,15 +38,12 @@ import (
 	"testing"
 )
 
-// CI is the environment variable that turns a skip into a failure when it is
-// set to anything but the empty string.
-const CI = "GOSPLICE_CI"
-
-// Skip skips the test with a reason, or fails it in CI.
+// Skip skips the test for want of something, or fails it when [Strict] is asked for:
+// in CI, where everything is installed, a skip would hide a hole.
 func Skip(t testing.TB, format string, args ...any) {
 	t.Helper()
-	if os.Getenv(CI) != "" {
-		t.Fatalf(CI+" is set, so that this may not be skipped: "+format, args...)
+	if Asked(Strict) {
+		t.Fatalf(Env+" says "+string(Strict)+", so that this may not be skipped: "+format, args...)
 	}
 	t.Skipf(format, args...)
 }

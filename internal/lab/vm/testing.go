@@ -10,10 +10,11 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
-// Need returns a stock kernel (see [Stock]), or skips the test when there is no
-// emulator, no apt, or no such kernel.
+// Need returns a stock kernel (see [Stock]), or skips the test when nobody asked for
+// kernels, or there is no emulator, no apt, or no such kernel.
 func Need(t testing.TB, release string) *Kernel {
 	t.Helper()
+	testenv.NeedKernels(t)
 	testenv.Need(t, qemu, "apt-get", "apt-cache", "dpkg-deb", "go")
 	k, err := Stock(t.Context(), release)
 	if errors.Is(err, deb.ErrUnavailable) {
@@ -25,11 +26,12 @@ func Need(t testing.TB, release string) *Kernel {
 	return k
 }
 
-// Long skips a test that boots kernels in runs that are to be short, as those with
-// the race detector are: what runs side by side in them is the business of this
-// package, whose own tests are not skipped.
+// Long skips a test that boots kernels when nobody asked for them, and in runs that are
+// to be short, as those with the race detector are: what runs side by side in them is
+// the business of this package, whose own tests are not skipped.
 func Long(t testing.TB) {
 	t.Helper()
+	testenv.NeedKernels(t)
 	if testing.Short() {
 		t.Skip("boots kernels")
 	}

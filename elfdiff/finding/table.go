@@ -1,0 +1,96 @@
+package finding
+
+import (
+	"maps"
+	"slices"
+)
+
+// codeRow is what is known about a code.
+type codeRow struct {
+	severity Severity
+	hint     string // what the user can do
+	accept   string // what comes of accepting it; "" for what can't be accepted
+}
+
+// Hints for special cases of a code.
+const (
+	// HintOwnFunction is for [CodeDataChanged], of a variable that can't be set.
+	HintOwnFunction = "leave the initialiser as it is, and set the value in a function of the patch"
+	// HintAnotherName is for [CodeKindChanged], where the variable became per-CPU, or the reverse.
+	HintAnotherName = "give the variable of the new kind another name: a module can have a plain variable of its own"
+)
+
+const (
+	runningData  = "the running program keeps the value that the variable has now"
+	oldMeaning   = "what exists already, and code that is not replaced, have the old meaning"
+	neverEnds    = "until the last of these tasks has left it, the old code runs, and the transition goes on; a jump is not written at all (EBUSY)"
+	runningConst = "who reads the running program's constant reads the old one, and changed code does too"
+)
+
+// codes is the table of all codes.
+var codes = map[Code]codeRow{
+	CodeDataChanged:      {NeedsJudgement, "have members that still hold their old initial value set (Options.Initials); or " + HintOwnFunction, runningData},
+	CodeDataResized:      {NeedsJudgement, "keep the size; put what is new into an object of its own", "the running program keeps the object that it has; no changed function uses it"},
+	CodeKindChanged:      {NeedsJudgement, "keep the constness of the object", "the running program keeps the object where it is, with its content"},
+	CodeConstShared:      {NeedsJudgement, "keep its size, and have it overwritten where it is (Options.InPlace)", runningConst},
+	CodeTLSChanged:       {Refused, "use a map keyed by thread, or restart the program", ""},
+	CodeAmbiguousStatic:  {NeedsJudgement, "give the static variables distinct names in both sources", "changed functions get a variable of their own, with its initial value"},
+	CodeSpecialSection:   {Refused, "leave the function without what makes this entry, or build without it", ""},
+	CodeUnknownSection:   {NeedsJudgement, "find out who reads this table, and whether it matters for the function", "the changed function has no entry in the table"},
+	CodeOpaqueCode:       {Refused, "move data out of the code, or leave this assembly alone", ""},
+	CodeEdgeReference:    {Refused, "compile pre and post with -fdata-sections", ""},
+	CodeInnerReference:   {Refused, "compile pre and post with -ffunction-sections", ""},
+	CodeInitReference:    {Refused, "change what uses its result instead: it ran at the start, and its memory is used for something else now", ""},
+	CodeTypeHash:         {Refused, "build the kernel without CONFIG_CFI_CLANG", ""},
+	CodeShortBranch:      {Refused, "compile pre and post with -ffunction-sections", ""},
+	CodeEntryPoints:      {Refused, "leave this assembly alone", ""},
+	CodeIndirectFunction: {Refused, "change the implementations instead of the resolver", ""},
+	CodeRelocation:       {Refused, "compile without what makes this relocation", ""},
+	CodeSharedAddress:    {Refused, "keep the names together, or apart, as pre has them; put what is new into a function of its own, and have its callers call that", ""},
+	CodeAlignment:        {Refused, "keep the alignment of the object; put what needs more into one of its own", ""},
+	CodeOrphanCold:       {Refused, "compile with -fno-reorder-blocks-and-partition", ""},
+	CodeCompiler:         {NeedsJudgement, "use one compiler and one set of options for both, or the differences mean nothing", "what the other compiler did otherwise travels as a change"},
+	CodeTableDiffers:     {NeedsJudgement, "look at the functions the table describes", "the running program keeps the table that it has"},
+	CodeLayoutAmbiguous:  {Carried, "compile pre and post with -fdata-sections to be certain", ""},
+	CodeExitCode:         {NeedsJudgement, "have the patch do the cleaning up elsewhere", "the old code runs when the module is removed"},
+	CodeUnnamed:          {NeedsJudgement, "find out who reads this section: code between its __start_ and __stop_ symbols, a loader, or nobody", "the running program keeps the content that it has"},
+	CodeIntermediate:     {Refused, "compile both without -flto, or with -ffat-lto-objects", ""},
+	CodeNoSymbols:        {Refused, "use the objects as the compiler made them, before strip", ""},
+	CodeNoCode:           {Refused, "look whether both are the objects that were meant, compiled with the same configuration", ""},
+	CodeTableEntry:       {NeedsJudgement, "register in a function of the patch what the entry is about", "who goes through the table finds the entries that it had when the program was linked"},
+	CodeExported:         {NeedsJudgement, "keep the place, the value and the binding of the symbol, and give what is new another name", "other objects go on with what the name means in the running program"},
+	CodeException:        {NeedsJudgement, "make the change in a function without try, catch and destructors, or restart the program with the fix", "an exception that reaches the new code ends the program: its unwinder does not know the new code"},
+
+	CodeTypeLayout:    {NeedsJudgement, "keep the layout, and put what is new into an object of its own that the structure's address leads to (a shadow variable)", oldMeaning},
+	CodeTypeEnum:      {NeedsJudgement, "give new constants values that no other has", oldMeaning},
+	CodeTypeSignature: {NeedsJudgement, "give the new function a new name, and keep the old one", "callers that are not in this object go on with the old parameters"},
+	CodeTypeConstant:  {NeedsJudgement, "make sure that nothing that lives on was made with the old value", oldMeaning},
+	CodeNotGiven:      {NeedsJudgement, "give the objects of these files too, compiled without the patch and with it", "what is not given goes on with the old meaning"},
+
+	CodeSleepingStack: {NeedsJudgement, "change a function that it calls, or one that the tasks leave before they sleep; or start the fixed kernel", neverEnds},
+	CodeThreadLoop:    {NeedsJudgement, "change a function that the loop calls; or have the thread end while the update is loaded, by whatever started it (unload its driver, unmount, switch the feature off and on)", neverEnds},
+	CodeNMI:           {NeedsJudgement, "change what its callers do outside of NMIs; or apply it while nothing makes any: kernel.nmi_watchdog=0, no perf", "an NMI can come while the function is half taken over"},
+	CodeHotProbe:      {NeedsJudgement, "change its callers instead, so that livepatch or a jump takes them over", "each call takes a breakpoint exception, and calls out of handlers of other kprobes run the old function"},
+
+	CodeRemoved:           {Ignored, "nothing calls it any more once the update is applied; code that kept its address still can", ""},
+	CodeConstructor:       {NeedsJudgement, "do what the constructor would do by other means, such as a function of the patch that is called anyway", "what constructors set stays as it is in the running program"},
+	CodeInitCode:          {Ignored, "what it would do otherwise must be done by other means, such as a callback of the patch", ""},
+	CodeExport:            {Ignored, "modules that are loaded later find the exports that the running kernel has", ""},
+	CodeParameter:         {Ignored, "it keeps its default; set the variable in a callback of the patch where that is not right", ""},
+	CodeNote:              {Ignored, "it is for tools that read the file", ""},
+	CodeModuleInfo:        {Ignored, "it is for tools that read the file", ""},
+	CodeUnused:            {Carried, "another object of the update may refer to it", ""},
+	CodeExceptionPath:     {Carried, "a process in which somebody above it handles exceptions refuses it; restart such a program with the fix, unless nothing throws there (hotpatch -no-exceptions)", ""},
+	CodeUnreferencedState: {Ignored, "the running program keeps it; nothing new uses it", ""},
+	CodeFreshState:        {Carried, "a message that is shown once may be shown once more", ""},
+	CodeSymbols:           {Ignored, "code that is linked later finds the names of the running program, not those of post", ""},
+	CodeNoTypes:           {Carried, "compile pre and post with -g to have layouts compared", ""},
+	CodeNoDebug:           {Carried, "uncompress it (objcopy --decompress-debug-sections), or compile without -gz", ""},
+	CodeInitials:          {Carried, "what holds something else is left alone, and what was set goes back when the update is reverted; the log says both", ""},
+	CodeAddressKept:       {Carried, "the module can be disabled, but stays loaded; where a callback of the patch takes the address back, say so (mkupdate -unpin)", ""},
+	CodeInPlace:           {Carried, "the target overwrites it when the update is applied, and restores it when that is reverted", ""},
+}
+
+// Codes returns all codes that package elfdiff, and what is built on it, has a row of the
+// table for, sorted.
+func Codes() []Code { return slices.Sorted(maps.Keys(codes)) }

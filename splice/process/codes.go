@@ -1,0 +1,37 @@
+package process
+
+import (
+	"os"
+
+	"github.com/gosplice/gosplice/internal/procfs"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// The refusals that are about a process and not about an update. They are
+// codes of a [*splice.Refusal], next to those of package splice.
+const (
+	CodePermission   splice.Code = "permission"    // the kernel does not let us do it
+	CodeGone         splice.Code = "gone"          // the process has ended
+	CodeExec         splice.Code = "exec"          // it executed another program meanwhile
+	CodeTraced       splice.Code = "traced"        // another tracer has it
+	CodeSeccomp      splice.Code = "seccomp"       // a filter may kill it for our system calls
+	CodeShadowStack  splice.Code = "shadow-stack"  // its threads return only to where they were called
+	CodeNoGadget     splice.Code = "no-gadget"     // it has no code for a system call, and no place for any
+	CodeZombie       splice.Code = "zombie"        // it has exited, and waits to be reaped
+	CodeCoreDumping  splice.Code = "core-dumping"  // it is writing its core
+	CodeForeignArch  splice.Code = "foreign-arch"  // not a 64-bit x86-64 program
+	CodeKernelThread splice.Code = "kernel-thread" // it has no memory of its own
+	CodeNotAProcess  splice.Code = "not-a-process" // the ID is that of a thread
+	CodeNoRange      splice.Code = "no-free-range" // no room for a mapping
+	CodeNoMemory     splice.Code = "no-memory"     // a limit of the process or of the system
+)
+
+// Errors that errors.Is finds in what this package returns, beside the codes.
+var (
+	ErrGone     = procfs.ErrGone     // the process has ended
+	ErrRecycled = procfs.ErrRecycled // another process has its ID now; it is an ErrGone
+	// ErrPermission is for what the kernel does not let us do: fs.ErrPermission.
+	ErrPermission = os.ErrPermission
+	// ErrRecord is for a record of an update, in the process, that is damaged.
+	ErrRecord error = splice.CodeDamaged
+)

@@ -1,0 +1,40 @@
+//go:build !(linux && amd64)
+
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// errPlatform is what everything answers where processes can't be patched.
+var errPlatform = fmt.Errorf("processes on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)
+
+// Apply needs Linux on x86-64; elsewhere it returns an error that wraps
+// errors.ErrUnsupported.
+func Apply(_ context.Context, pid int, u *splice.Update, _ Options) (*Report, error) {
+	return nil, fmt.Errorf("apply %s to process %d: %w", u.Name, pid, errPlatform)
+}
+
+// Revert needs Linux on x86-64; elsewhere it returns an error that wraps
+// errors.ErrUnsupported.
+func Revert(_ context.Context, pid int, _ string, _ Options) (*Report, error) {
+	return nil, fmt.Errorf("revert in process %d: %w", pid, errPlatform)
+}
+
+// Status needs Linux on x86-64; elsewhere it returns an error that wraps
+// errors.ErrUnsupported.
+func Status(_ context.Context, pid int) ([]Report, error) {
+	return nil, fmt.Errorf("status of process %d: %w", pid, errPlatform)
+}
+
+// StatusOf needs Linux on x86-64; elsewhere it returns an error that wraps
+// errors.ErrUnsupported.
+func StatusOf(context.Context, *reloc.Image) ([]Report, error) {
+	return nil, fmt.Errorf("status of an image: %w", errPlatform)
+}
