@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/words"
 )
 
 // AtomID numbers the atoms of one [Object] in the order of their sections and
@@ -41,6 +42,12 @@ func (k Kind) String() string {
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
+
+// MarshalText makes a Kind a word in JSON.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads the word of a Kind.
+func (k *Kind) UnmarshalText(b []byte) error { return words.Parse(k, b, kindNames[:], "kind") }
 
 // IsLiteral reports whether atoms of this kind have no identity: a copy with
 // the same content is as good as the original, since no correct program can

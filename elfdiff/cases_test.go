@@ -64,6 +64,7 @@ func testCase(t *testing.T, f fixture, b build) {
 	checkExpectations(t, f, b, d)
 	checkOracle(t, d, obj[0], obj[1])
 	checkExtract(t, d, dir)
+	checkJSON(t, d)
 	for _, list := range [][]Change{d.Functions, d.Data} {
 		for i := range list {
 			checkListing(t, d, &list[i])

@@ -1,10 +1,12 @@
 package elfdiff
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/visible"
+	"github.com/gosplice/gosplice/internal/words"
 )
 
 // Status is the verdict on one function or data object.
@@ -30,6 +32,9 @@ func (s Status) String() string {
 
 // MarshalText makes a Status a word in JSON.
 func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the word of a Status.
+func (s *Status) UnmarshalText(b []byte) error { return words.Parse(s, b, statusNames[:], "status") }
 
 // ReasonCode says in one stable word why something counts as changed, or what
 // differs without being a change.
@@ -58,15 +63,17 @@ const (
 
 // Reason explains a verdict by the first place at which pre and post differ.
 type Reason struct {
-	Code ReasonCode
+	Code ReasonCode `json:"code"`
 	// PreOffset and PostOffset are the places, in bytes from the starts of the
 	// atoms.
-	PreOffset, PostOffset uint64
+	PreOffset  uint64 `json:"pre_offset"`
+	PostOffset uint64 `json:"post_offset"`
 	// PreText and PostText show what stands there: an instruction with its
 	// references by name, a string, bytes.
-	PreText, PostText string
+	PreText  string `json:"pre"`
+	PostText string `json:"post"`
 	// Detail says more where the texts do not.
-	Detail string
+	Detail string `json:"detail"`
 }
 
 // String returns the reason on one line.
@@ -83,14 +90,28 @@ func (r Reason) String() string {
 
 // Change is the verdict on one function or data object.
 type Change struct {
-	Name      string
-	Kind      Kind
-	Pre, Post AtomID // NoAtom for what is new or removed
-	Status    Status
-	Rule      Rule     // by which pre and post were paired
-	Reasons   []Reason // of a change; the first is the first difference
+	Name    string   `json:"name"`
+	Kind    Kind     `json:"kind"`
+	Pre     AtomID   `json:"pre"`  // [NoAtom] for what is new
+	Post    AtomID   `json:"post"` // [NoAtom] for what was removed
+	Status  Status   `json:"status"`
+	Rule    Rule     `json:"rule"`    // by which pre and post were paired
+	Reasons []Reason `json:"reasons"` // of a change; the first is the first difference
 	// Incidental lists differences that were found, and proven to be none.
-	Incidental []Reason
+	Incidental []Reason `json:"incidental"`
+}
+
+// MarshalJSON writes the change with lists that are never null.
+func (ch Change) MarshalJSON() ([]byte, error) {
+	type plain Change
+	p := plain(ch)
+	if p.Reasons == nil {
+		p.Reasons = []Reason{}
+	}
+	if p.Incidental == nil {
+		p.Incidental = []Reason{}
+	}
+	return json.Marshal(p)
 }
 
 // Diff is what really differs between two objects. It is immutable.

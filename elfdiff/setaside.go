@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,8 +13,26 @@ type Aside struct {
 	// Symbol is the function or object that holds it; of data without a name the
 	// section and offset.
 	Symbol string `json:"symbol"`
-	// Reason has both numbers, their places, and the proof.
+	// Reason has both numbers, their places, and the proof. In JSON, its keys stand
+	// beside the symbol.
 	Reason Reason `json:"-"`
+}
+
+// asideJSON is an Aside in JSON.
+type asideJSON struct {
+	Symbol string `json:"symbol"`
+	Reason
+}
+
+// MarshalJSON writes the symbol and the reason in one object.
+func (a Aside) MarshalJSON() ([]byte, error) { return json.Marshal(asideJSON{a.Symbol, a.Reason}) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (a *Aside) UnmarshalJSON(b []byte) error {
+	var j asideJSON
+	err := json.Unmarshal(b, &j)
+	*a = Aside{j.Symbol, j.Reason}
+	return err
 }
 
 // String returns it on one line.

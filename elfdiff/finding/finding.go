@@ -12,6 +12,9 @@
 //		}
 //	}
 //
+// All of it comes back from JSON as it was, but for names that are no UTF-8, whose bytes
+// encoding/json replaces, and for the causes of refusals, of which the text comes back.
+//
 // Package elfdiff and package splice have the same types under the same names.
 package finding
 

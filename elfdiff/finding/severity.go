@@ -2,7 +2,8 @@ package finding
 
 import (
 	"fmt"
-	"slices"
+
+	"github.com/gosplice/gosplice/internal/words"
 )
 
 // Severity says what a finding means for the update.
@@ -37,10 +38,5 @@ func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil
 
 // UnmarshalText reads the word that [Severity.MarshalText] writes.
 func (s *Severity) UnmarshalText(b []byte) error {
-	i := slices.Index(severityNames[:], string(b))
-	if i < 0 {
-		return fmt.Errorf("no severity: %q", b)
-	}
-	*s = Severity(i)
-	return nil
+	return words.Parse(s, b, severityNames[:], "severity")
 }

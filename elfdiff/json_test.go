@@ -1,0 +1,78 @@
+package elfdiff
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// TestEnumText has every value of every enumeration written as a word and read again.
+func TestEnumText(t *testing.T) {
+	for k := Meta; k <= Special; k++ {
+		enumText(t, k, new(Kind))
+	}
+	for s := Same; s <= Removed; s++ {
+		enumText(t, s, new(Status))
+	}
+	for m := LineSame; m <= LineCut; m++ {
+		enumText(t, m, new(Mark))
+	}
+	for s := Carried; s <= Refused; s++ {
+		enumText(t, s, new(Severity))
+	}
+}
+
+func enumText[T comparable](t *testing.T, v T, back *T) {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(text, back)
+	}
+	if err != nil || *back != v || len(text) < 4 || text[0] != '"' {
+		t.Errorf("%T %v: %s, %v, %v", v, v, text, *back, err)
+	}
+	for _, bad := range []string{`"nonsense"`, `""`, `[]`} {
+		if err := json.Unmarshal([]byte(bad), back); err == nil || *back != v {
+			t.Errorf("%T: %s is %v", v, bad, *back)
+		}
+	}
+}
+
+// TestChangeJSON has a change with all that it can hold, and the form of it.
+func TestChangeJSON(t *testing.T) {
+	why := Reason{ReasonInstruction, 1, 1 << 63, "jle +0x36", "jg ü", "why"}
+	roundTrip(t, Change{Name: "f", Kind: Func, Pre: NoAtom, Post: 3, Status: New, Rule: RuleStem, Reasons: []Reason{why}, Incidental: []Reason{{Code: ReasonLine}}})
+	text, err := json.Marshal([]any{Change{Name: "f", Kind: Func}, Aside{"g", Reason{Code: ReasonLine, PreText: "3"}}})
+	const want = `[{"name":"f","kind":"function","pre":0,"post":0,"status":"same","rule":"","reasons":[],"incidental":[]},` +
+		`{"symbol":"g","code":"line","pre_offset":0,"post_offset":0,"pre":"3","post":"","detail":""}]`
+	if err != nil || string(text) != want {
+		t.Errorf("%s %v", text, err)
+	}
+}
+
+// checkJSON has what a comparison says written as JSON and read again.
+func checkJSON(t *testing.T, d *Diff) {
+	t.Helper()
+	roundTrip(t, d.Functions)
+	roundTrip(t, d.Data)
+	roundTrip(t, d.Findings)
+	roundTrip(t, d.Refusals)
+	roundTrip(t, d.SetAside())
+}
+
+func roundTrip[T any](t *testing.T, v T) {
+	t.Helper()
+	text, err := json.Marshal(v)
+	var back T
+	if err == nil {
+		err = json.Unmarshal(text, &back)
+	}
+	if err != nil {
+		t.Fatalf("%T: %v\n%s", v, err, text)
+	}
+	if diff := cmp.Diff(v, back, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("%T (-want +got):\n%s", v, diff)
+	}
+}
