@@ -1,6 +1,10 @@
 package kernel
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/gosplice/gosplice/internal/kerneltab"
+)
 
 // An Export is a symbol that modules may use.
 type Export struct {
@@ -13,17 +17,14 @@ type Export struct {
 	Module    string // that exports it, "" for vmlinux
 }
 
-// ksymtabEntry is sizeof(struct kernel_symbol) with
-// CONFIG_HAVE_ARCH_PREL32_RELOCATIONS: value, name and namespace, each
-// relative to itself (include/linux/export.h).
-const ksymtabEntry = 12
-
 // Exports reads __ksymtab and __ksymtab_gpl with the CRCs beside them.
 func (k *Image) Exports() (map[string]Export, error) {
 	out := map[string]Export{}
 	read := k.chunks()
-	for _, suffix := range []string{"", "_gpl"} {
-		span, err := k.span("__start___ksymtab"+suffix, "__stop___ksymtab"+suffix)
+	row := kerneltab.Named(kerneltab.KSymTab)
+	form, size := row.Usual(), int(row.Entry())
+	for _, suffix := range []string{"", kerneltab.GPL} {
+		span, err := k.span(row.Bounds.Start+suffix, row.Bounds.Stop+suffix)
 		if err != nil {
 			return nil, err
 		}
@@ -31,23 +32,21 @@ func (k *Image) Exports() (map[string]Export, error) {
 		if err != nil {
 			return nil, err
 		}
-		crcs := k.crcs(suffix, len(tab)/ksymtabEntry)
-		for i := 0; i+ksymtabEntry <= len(tab); i += ksymtabEntry {
-			e := Export{GPL: suffix != ""}
-			at := func(field int) uint64 {
-				return span[0] + uint64(i+field) + uint64(int64(int32(binary.LittleEndian.Uint32(tab[i+field:]))))
-			}
-			e.Addr = at(0)
-			if e.Name, err = k.text(read, at(4)); err != nil {
+		crcs := k.crcs(suffix, len(tab)/size)
+		for i := 0; i+size <= len(tab); i += size {
+			e, entry := Export{GPL: suffix != ""}, tab[i:i+size]
+			at := func(role kerneltab.Role) uint64 { return fieldTarget(entry, &form.Fields[role], span[0]+uint64(i)) }
+			e.Addr = at(kerneltab.Value)
+			if e.Name, err = k.text(read, at(kerneltab.Name)); err != nil {
 				return nil, err
 			}
-			if binary.LittleEndian.Uint32(tab[i+8:]) != 0 {
-				if e.Namespace, err = k.text(read, at(8)); err != nil {
+			if binary.LittleEndian.Uint32(entry[form.Fields[kerneltab.Namespace].Offset:]) != 0 {
+				if e.Namespace, err = k.text(read, at(kerneltab.Namespace)); err != nil {
 					return nil, err
 				}
 			}
 			if crcs != nil {
-				e.CRC, e.HasCRC = binary.LittleEndian.Uint32(crcs[i/ksymtabEntry*4:]), true
+				e.CRC, e.HasCRC = binary.LittleEndian.Uint32(crcs[i/size*4:]), true
 			}
 			out[e.Name] = e
 		}
@@ -57,7 +56,7 @@ func (k *Image) Exports() (map[string]Export, error) {
 
 // crcs reads the CRCs beside a table of n exports, nil when there are none.
 func (k *Image) crcs(suffix string, n int) []byte {
-	start, err := k.Symbol("__start___kcrctab" + suffix)
+	start, err := k.Symbol(kerneltab.Named(kerneltab.KCRCTab).Bounds.Start + suffix)
 	if err != nil {
 		return nil
 	}

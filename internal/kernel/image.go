@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // An Error says what an image lacks.
@@ -101,7 +102,10 @@ func (k *Image) read() error {
 	for _, r := range []struct {
 		lo, hi string
 		to     *[2]uint64
-	}{{"_text", "_end", &k.image}, {"__init_begin", "__init_end", &k.init}, {"__per_cpu_start", "__per_cpu_end", &k.percpu}} {
+	}{{kerneltab.ImageStart, kerneltab.ImageEnd, &k.image},
+		{kerneltab.InitStart, kerneltab.InitEnd, &k.init},
+		{kerneltab.PerCPUStart, kerneltab.PerCPUEnd, &k.percpu},
+	} {
 		if *r.to, err = k.span(r.lo, r.hi); err != nil {
 			return err
 		}
@@ -141,7 +145,7 @@ func (k *Image) sort() {
 // slides names symbols that the linker put into the per-CPU section although
 // they are addresses like any other: those of include/asm-generic/vmlinux.lds.h.
 func slides(name string) bool {
-	return name == "__init_begin" || name == "__per_cpu_load" || strings.HasPrefix(name, "init_per_cpu__")
+	return name == kerneltab.InitStart || name == "__per_cpu_load" || strings.HasPrefix(name, "init_per_cpu__")
 }
 
 func (k *Image) addSymbol(s *elfobj.Symbol) {
@@ -151,7 +155,7 @@ func (k *Image) addSymbol(s *elfobj.Symbol) {
 	}
 	out := Symbol{Name: s.Name, Addr: s.Value, Size: s.Size, Type: t, Local: s.Bind() == elf.STB_LOCAL, Abs: s.Section == elfobj.SecAbs}
 	if !s.Section.IsReserved() && int(s.Section) < len(k.File.Sections) && !slides(s.Name) {
-		out.PerCPU = strings.HasPrefix(k.File.Sections[s.Section].Name, ".data..percpu")
+		out.PerCPU = strings.HasPrefix(k.File.Sections[s.Section].Name, kerneltab.PerCPU)
 	}
 	k.symbols = append(k.symbols, out)
 }
@@ -194,13 +198,20 @@ func (k *Image) span(lo, hi string) ([2]uint64, error) {
 	return [2]uint64{a.Addr, b.Addr}, nil
 }
 
+// Bounds returns the stretch that a section takes in the image, by the symbols around
+// it; ok is false when the image does not have both.
+func (k *Image) Bounds(row *kerneltab.Section) (span [2]uint64, ok bool) {
+	span, err := k.span(row.Bounds.Start, row.Bounds.Stop)
+	return span, err == nil
+}
+
 // IsInit reports whether an address is in memory that is freed after boot.
 func (k *Image) IsInit(addr uint64) bool { return k.init[0] <= addr && addr < k.init[1] }
 
 // IsReadOnly reports whether an address is in memory that can't be written to once the
 // kernel has started: constants, and .data..ro_after_init (include/linux/cache.h).
 func (k *Image) IsReadOnly(addr uint64) bool {
-	for _, r := range [][2]string{{"__start_rodata", "__end_rodata"}, {"__start_ro_after_init", "__end_ro_after_init"}} {
+	for _, r := range [][2]string{{kerneltab.RodataStart, kerneltab.RodataEnd}, {kerneltab.ROAfterInitStart, kerneltab.ROAfterInitEnd}} {
 		if span, err := k.span(r[0], r[1]); err == nil && span[0] <= addr && addr < span[1] {
 			return true
 		}
@@ -256,7 +267,7 @@ func (k *Image) Vermagic() (string, error) {
 // BuildID returns the content of the note NT_GNU_BUILD_ID, and its address:
 // notes are mapped while the kernel runs.
 func (k *Image) BuildID() (id []byte, addr uint64, err error) {
-	span, err := k.span("__start_notes", "__stop_notes")
+	span, err := k.span(kerneltab.NotesStart, kerneltab.NotesEnd)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -276,7 +287,7 @@ func (k *Image) BuildID() (id []byte, addr uint64, err error) {
 		}
 		off = int(desc + (descsz+3)&^3)
 	}
-	return nil, 0, k.fail(".notes", "no build-id")
+	return nil, 0, k.fail(kerneltab.ImageNotes, "no build-id")
 }
 
 // Position returns the name and the position by which livepatch finds what is

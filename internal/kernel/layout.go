@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // A Struct is the layout of one structure.
@@ -53,18 +55,18 @@ type Layout map[string]Struct
 
 // Layout reads the structures from the image's .BTF.
 func (k *Image) Layout() (Layout, error) {
-	for s := range k.File.SectionsNamed(".BTF") {
+	for s := range k.File.SectionsNamed(kerneltab.BTF) {
 		b, err := s.Data()
 		if err != nil {
 			return nil, err
 		}
 		l, err := ReadLayout(b)
 		if err != nil {
-			return nil, &Error{Image: k.Path, What: ".BTF", Msg: "structures", Err: err}
+			return nil, &Error{Image: k.Path, What: kerneltab.BTF, Msg: "structures", Err: err}
 		}
 		return l, nil
 	}
-	return nil, k.fail(".BTF", "no such section: the kernel was built without CONFIG_DEBUG_INFO_BTF")
+	return nil, k.fail(kerneltab.BTF, "no such section: the kernel was built without CONFIG_DEBUG_INFO_BTF")
 }
 
 // ReadLayout reads the structures from BTF, as in a vmlinux's .BTF or in

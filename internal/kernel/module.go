@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/decompress"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // A Module is the file of a kernel module, and where the loader puts its parts.
@@ -103,7 +104,7 @@ func (m *Module) read(l Layout) error {
 
 // modinfo reads what .modinfo says.
 func (m *Module) modinfo() error {
-	for s := range m.File.SectionsNamed(".modinfo") {
+	for s := range m.File.SectionsNamed(kerneltab.Modinfo) {
 		b, err := s.Data()
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.Path, err)
@@ -119,7 +120,7 @@ func (m *Module) modinfo() error {
 		}
 	}
 	if m.Name == "" || m.Magic == "" {
-		return m.fail(".modinfo", "no name or no vermagic: this is no module that was linked for loading")
+		return m.fail(kerneltab.Modinfo, "no name or no vermagic: this is no module that was linked for loading")
 	}
 	return nil
 }
@@ -127,7 +128,7 @@ func (m *Module) modinfo() error {
 // buildID finds the note NT_GNU_BUILD_ID (gABI chapter 5, "Note Section").
 func (m *Module) buildID() error {
 	const head = 16 // three words, and "GNU"
-	for s := range m.File.SectionsNamed(".note.gnu.build-id") {
+	for s := range m.File.SectionsNamed(kerneltab.BuildIDNote) {
 		b, err := s.Data()
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.Path, err)

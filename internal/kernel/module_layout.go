@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // A Part is a piece of memory of a module that is allocated as a whole.
@@ -46,7 +47,6 @@ const (
 	// PerCPUBase is the made-up offset of a module's per-CPU variables, behind
 	// those of any kernel.
 	PerCPUBase = 1 << 24
-	percpu     = ".data..percpu"
 )
 
 // partRow is a kind of memory, and masks the flags of the sections that go
@@ -65,11 +65,12 @@ var partRows = []partRow{
 	{name: "data", kind: "MOD_DATA", has: elf.SHF_ALLOC | elf.SHF_WRITE},
 }
 
-// roAfterInit are sections that become read-only (layout_and_allocate).
-func roAfterInit(name string) bool { return name == ".data..ro_after_init" || name == "__jump_table" }
-
-// unloaded are sections that the loader reads and drops (rewrite_section_headers).
-func unloaded(name string) bool { return name == ".modinfo" || name == "__versions" }
+// is reports whether the loader puts a section into a kind of memory by its exact name
+// (layout_and_allocate, rewrite_section_headers).
+func is(name string, m kerneltab.Memory) bool {
+	row := kerneltab.Named(name)
+	return row != nil && row.Module.Memory == m
+}
 
 // lay gives each section its place. Until Linux 6.3 all parts are one piece of
 // memory (struct module_layout), since then each is its own (struct
@@ -108,8 +109,8 @@ func (m *Module) lay(l Layout) error {
 			p.Sizes = append(p.Sizes, Word{core + old.Offsets[row.size], uint32(p.Size)})
 		}
 	}
-	m.Parts = append(m.Parts, Part{Name: percpu, Field: int64(mod.Offsets["percpu"])})
-	m.fill(&partRow{name: percpu}, done, false)
+	m.Parts = append(m.Parts, Part{Name: kerneltab.PerCPU, Field: int64(mod.Offsets["percpu"])})
+	m.fill(&partRow{name: kerneltab.PerCPU}, done, false)
 	m.Parts = append(m.Parts, Part{Name: "init", Field: -1, Init: true})
 	for i := range partRows {
 		p := m.fill(&partRows[i], done, true)
@@ -117,7 +118,7 @@ func (m *Module) lay(l Layout) error {
 	}
 	for i := range m.Parts {
 		p := &m.Parts[i]
-		if p.Base = moduleBase + uint64(i)*partSpace; p.Name == percpu {
+		if p.Base = moduleBase + uint64(i)*partSpace; p.Name == kerneltab.PerCPU {
 			p.Base = PerCPUBase
 		}
 		if p.Size > partSpace {
@@ -132,11 +133,11 @@ func (m *Module) fill(row *partRow, done []bool, init bool) *Part {
 	n := len(m.Parts) - 1
 	p := &m.Parts[n]
 	for i, s := range m.File.Sections {
-		cpu := s.Name == percpu
-		if done[i] || s.Type == elf.SHT_NULL || s.Flags&elf.SHF_ALLOC == 0 || unloaded(s.Name) || cpu != (row.name == percpu) {
+		cpu := s.Name == kerneltab.PerCPU
+		if done[i] || s.Type == elf.SHT_NULL || s.Flags&elf.SHF_ALLOC == 0 || is(s.Name, kerneltab.MemoryUnloaded) || cpu != (row.name == kerneltab.PerCPU) {
 			continue
 		}
-		if s.Flags&row.has != row.has || s.Flags&row.not != 0 || row.roAfter && !roAfterInit(s.Name) || strings.HasPrefix(s.Name, ".init") != init {
+		if s.Flags&row.has != row.has || s.Flags&row.not != 0 || row.roAfter && !is(s.Name, kerneltab.MemoryAfterInit) || strings.HasPrefix(s.Name, kerneltab.Init) != init {
 			continue
 		}
 		done[i] = true

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // A Site is a place in code that the kernel rewrites while it boots or runs.
@@ -16,40 +17,24 @@ type Site struct {
 	Entry      uint64 // link address of its entry in the table; see [Sites.Entry]
 }
 
-// siteTable is one row of the list of tables that describe such places.
+// siteTable is a table that describes such places, as this kernel has it.
 type siteTable struct {
-	// section holds the table. In vmlinux, which has merged some, start and
-	// stop are the symbols around it where they are given.
-	section, start, stop string
-	entry                uint64 // size of an entry, bytes; 0: sizeof(struct alt_instr)
-	abs                  bool   // the address is absolute, else relative to its field
-	size                 func(t *siteReader, entry []byte, addr uint64) uint64
+	name       string // of the section
+	entry      uint64 // size of an entry, bytes
+	at, length kerneltab.Field
+	site       *kerneltab.Site
 }
 
-func fixed(n uint64) func(*siteReader, []byte, uint64) uint64 {
-	return func(*siteReader, []byte, uint64) uint64 { return n }
+// siteTableOf returns how this kernel has the entries of a table: as BTF says, or else
+// as all kernels do.
+func siteTableOf(row *kerneltab.Section, name string, l Layout) *siteTable {
+	form := row.Usual()
+	t := &siteTable{name, form.Size, form.Fields[kerneltab.At], form.Fields[kerneltab.Length], row.Site}
+	if s, ok := l[form.Struct]; ok {
+		t.entry, t.at.Offset, t.length.Offset = s.Size, s.Offsets[t.at.Member], s.Offsets[t.length.Member]
+	}
+	return t
 }
-
-// siteTables lists everything that arch/x86/kernel/alternative.c, jump_label.c,
-// static_call.c, ftrace.c and callthunks.c of Linux 6.1 to 6.12 write to.
-var siteTables = []siteTable{
-	{section: ".altinstructions", size: altLength},
-	{section: ".parainstructions", entry: 16, abs: true, size: func(_ *siteReader, e []byte, _ uint64) uint64 { return uint64(e[9]) }},
-	{section: ".retpoline_sites", entry: 4, size: instruction},
-	{section: ".return_sites", entry: 4, size: fixed(5)},
-	{section: ".call_sites", entry: 4, size: fixed(5)},
-	{section: ".ibt_endbr_seal", entry: 4, size: fixed(4)},
-	{section: ".smp_locks", entry: 4, size: fixed(1)},
-	{section: "__jump_table", start: "__start___jump_table", stop: "__stop___jump_table", entry: 16, size: instruction},
-	{section: ".static_call_sites", start: "__start_static_call_sites", stop: "__stop_static_call_sites", entry: 8, size: fixed(5)},
-	{section: mcount, start: "__start_mcount_loc", stop: "__stop_mcount_loc", entry: 8, abs: true, size: fixed(5)},
-}
-
-const mcount = "__mcount_loc"
-
-// runtimeTables are sections by prefix: immediates that boot code fills in
-// (arch/x86/include/asm/runtime-const.h of Linux 6.12).
-var runtimeTables = map[string]uint64{"runtime_ptr_": 8, "runtime_shift_": 1}
 
 // Sites holds all places of an image that the kernel rewrites.
 type Sites struct {
@@ -79,19 +64,24 @@ func (s *Sites) Entry(x *Site) []byte {
 
 type siteReader struct {
 	read func(b []byte, addr uint64) error
-	alt  Struct
 }
 
-// altLength is the length of the original instructions of an alternative.
-func altLength(t *siteReader, e []byte, _ uint64) uint64 {
-	return uint64(e[t.alt.Offsets["instrlen"]])
+// size returns how many bytes of a site at an address are rewritten.
+func (r *siteReader) size(t *siteTable, entry []byte, addr uint64) uint64 {
+	switch {
+	case t.site.Size > 0:
+		return t.site.Size
+	case t.length.Size > 0:
+		return uint64(entry[t.length.Offset])
+	}
+	return r.instruction(addr)
 }
 
 // instruction is the length of the instruction at a site; 6 at least where it
 // does not decode, which is the longest that is rewritten.
-func instruction(t *siteReader, _ []byte, addr uint64) uint64 {
+func (r *siteReader) instruction(addr uint64) uint64 {
 	var b [16]byte
-	if t.read(b[:], addr) == nil {
+	if r.read(b[:], addr) == nil {
 		if in, err := amd64.Decode(b[:]); err == nil {
 			return uint64(in.Len)
 		}
@@ -102,43 +92,32 @@ func instruction(t *siteReader, _ []byte, addr uint64) uint64 {
 // Sites reads the tables of the image. A table that the image does not have is
 // one that its version does not know.
 func (k *Image) Sites(l Layout) (*Sites, error) {
-	r := &siteReader{alt: l["alt_instr"], read: k.chunks()}
+	r := &siteReader{read: k.chunks()}
 	out := &Sites{}
-	for i := range siteTables {
-		row := &siteTables[i]
-		if row.start != "" {
-			if len(k.byName[row.start]) == 0 {
-				continue
-			}
-			span, err := k.span(row.start, row.stop)
-			if err != nil {
-				return nil, err
-			}
-			b, err := k.Read(span[0], span[1]-span[0])
-			if err != nil {
-				return nil, err
-			}
-			out.add(r, row, b, span[0])
+	for row := range kerneltab.All() {
+		if row.Site == nil || row.Site.Unseen || row.Bounds.Start == "" || len(k.byName[row.Bounds.Start]) == 0 {
 			continue
 		}
-		for s := range k.File.SectionsNamed(row.section) {
-			b, err := s.Data()
-			if err != nil {
-				return nil, err
-			}
-			out.add(r, row, b, s.Addr)
+		span, err := k.span(row.Bounds.Start, row.Bounds.Stop)
+		if err != nil {
+			return nil, err
 		}
+		b, err := k.Read(span[0], span[1]-span[0])
+		if err != nil {
+			return nil, err
+		}
+		out.add(r, siteTableOf(row, row.Name, l), b, span[0])
 	}
 	for _, s := range k.File.Sections {
-		for prefix, n := range runtimeTables {
-			if strings.HasPrefix(s.Name, prefix) {
-				b, err := s.Data()
-				if err != nil {
-					return nil, err
-				}
-				out.add(r, &siteTable{section: s.Name, entry: 4, size: fixed(n)}, b, s.Addr)
-			}
+		row := kerneltab.Of(s.Name)
+		if row == nil || row.Site == nil || row.Site.Unseen || row.Bounds.Start != "" {
+			continue
 		}
+		b, err := s.Data()
+		if err != nil {
+			return nil, err
+		}
+		out.add(r, siteTableOf(row, s.Name, l), b, s.Addr)
 	}
 	out.sort()
 	return out, nil
@@ -168,23 +147,24 @@ func (k *Image) chunks() func(b []byte, addr uint64) error {
 }
 
 // Sites reads the tables of a module, whose relocated bytes read returns for
-// addresses as in [Module.Addresses].
+// addresses as in [Module.Addresses]. Nobody writes the values of variables into it.
 func (m *Module) Sites(l Layout, read func(b []byte, addr uint64) error) (*Sites, error) {
-	r := &siteReader{alt: l["alt_instr"], read: read}
+	r := &siteReader{read: read}
 	out := &Sites{}
-	for i := range siteTables {
-		row := &siteTables[i]
-		for s := range m.File.SectionsNamed(row.section) {
-			addr, ok := m.Addr(s.Index, 0)
-			if !ok || s.Size == 0 {
-				continue
-			}
-			b := make([]byte, s.Size) // what the file has, see OpenModule
-			if err := read(b, addr); err != nil {
-				return nil, err
-			}
-			out.add(r, row, b, addr)
+	for _, s := range m.File.Sections {
+		row := kerneltab.Of(s.Name)
+		if row == nil || row.Site == nil || row.Site.Unseen || row.Site.Variable {
+			continue
 		}
+		addr, ok := m.Addr(s.Index, 0)
+		if !ok || s.Size == 0 {
+			continue
+		}
+		b := make([]byte, s.Size) // what the file has, see OpenModule
+		if err := read(b, addr); err != nil {
+			return nil, err
+		}
+		out.add(r, siteTableOf(row, s.Name, l), b, addr)
 	}
 	out.sort()
 	return out, nil
@@ -201,26 +181,29 @@ func (s *Sites) sort() {
 }
 
 // add reads one table, whose first byte stands at addr.
-func (s *Sites) add(r *siteReader, row *siteTable, b []byte, addr uint64) {
-	n := cmp.Or(row.entry, r.alt.Size)
-	if n < 4 {
+func (s *Sites) add(r *siteReader, t *siteTable, b []byte, addr uint64) {
+	if t.entry < 4 || t.at.End() > t.entry || t.length.End() > t.entry {
 		return
 	}
-	s.tables = append(s.tables, table{addr, n, b})
-	for off := uint64(0); off+n <= uint64(len(b)); off += n {
-		e := b[off : off+n]
-		site := Site{Table: row.section, Entry: addr + off}
-		if row.abs {
-			site.Addr = binary.LittleEndian.Uint64(e)
-		} else {
-			site.Addr = addr + off + uint64(int64(int32(binary.LittleEndian.Uint32(e))))
-		}
-		site.Size = row.size(r, e, site.Addr)
+	s.tables = append(s.tables, table{addr, t.entry, b})
+	for off := uint64(0); off+t.entry <= uint64(len(b)); off += t.entry {
+		e := b[off : off+t.entry]
+		site := Site{Table: t.name, Entry: addr + off, Addr: fieldTarget(e, &t.at, addr+off)}
+		site.Size = r.size(t, e, site.Addr)
 		s.list = append(s.list, site)
-		if row.section == mcount {
+		if t.name == kerneltab.McountLoc {
 			s.fentry = append(s.fentry, site.Addr)
 		}
 	}
+}
+
+// fieldTarget returns where a field of an entry leads that stands at an address.
+func fieldTarget(entry []byte, f *kerneltab.Field, at uint64) uint64 {
+	b := entry[f.Offset:]
+	if f.Ref == kerneltab.Absolute {
+		return binary.LittleEndian.Uint64(b)
+	}
+	return at + f.Offset + uint64(int64(int32(binary.LittleEndian.Uint32(b))))
 }
 
 // maxSite is more than any site is long.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // Types finds the numbers of types in an image's BTF.
@@ -12,18 +14,18 @@ type Types struct{ spec *btf.Spec }
 
 // Types reads the image's .BTF.
 func (k *Image) Types() (*Types, error) {
-	for s := range k.File.SectionsNamed(".BTF") {
+	for s := range k.File.SectionsNamed(kerneltab.BTF) {
 		b, err := s.Data()
 		if err != nil {
 			return nil, err
 		}
 		spec, err := btf.LoadSpecFromReader(bytes.NewReader(b))
 		if err != nil {
-			return nil, &Error{Image: k.Path, What: ".BTF", Msg: "types", Err: err}
+			return nil, &Error{Image: k.Path, What: kerneltab.BTF, Msg: "types", Err: err}
 		}
 		return &Types{spec}, nil
 	}
-	return nil, k.fail(".BTF", "no such section: the kernel was built without CONFIG_DEBUG_INFO_BTF")
+	return nil, k.fail(kerneltab.BTF, "no such section: the kernel was built without CONFIG_DEBUG_INFO_BTF")
 }
 
 // typeKinds are the kinds of types by the words that the kernel's source has for

@@ -75,3 +75,14 @@ func Carried(name string) *Section {
 	}
 	return s
 }
+
+// With yields the rows that have all the given traits.
+func With(t Traits) iter.Seq[*Section] {
+	return func(yield func(*Section) bool) {
+		for s := range All() {
+			if s.Has(t) && !yield(s) {
+				return
+			}
+		}
+	}
+}

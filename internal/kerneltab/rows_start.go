@@ -55,7 +55,7 @@ var startSections = []Section{
 	{
 		Name: KSymTab, Prefix: true, Source: "struct kernel_symbol of kernel/module/internal.h", Reader: "find_module_sections",
 		Class: Export, Why: whyExport, Traits: Telling, Layouts: exports,
-		Bounds: Bounds{"__start___ksymtab", "__stop___ksymtab"}, // the list for GPL modules has _gpl behind all three names
+		Bounds: Bounds{"__start___ksymtab", "__stop___ksymtab"}, // see GPL
 	},
 	{Name: "___kcrctab", Prefix: true, Source: "include/linux/export.h", Reader: "the linker makes " + KCRCTab + " of them", Class: Export, Why: whyExport},
 	{
@@ -83,6 +83,6 @@ var startSections = []Section{
 	{Name: ".note.gnu.", Prefix: true, Source: "gABI, \"Note Section\"", Kind: Table, What: "what the compiler says about the file", Class: Note, Traits: Expendable},
 	{Name: BuildIDNote, Source: "ld --build-id", Reader: "add_notes_attrs shows it in sysfs", Kind: Table, What: "what the compiler says about the file", Class: Note, Traits: Expendable},
 	{Name: ".note.Linux", Source: "include/linux/elfnote.h", Kind: Table, What: "the version of the kernel", Class: Note, Traits: Expendable},
-	{Name: ImageNotes, Source: listed, Kind: Table, What: "a note", Class: Unread, Traits: Expendable, Bounds: Bounds{"__start_notes", "__stop_notes"}},
+	{Name: ImageNotes, Source: listed, Kind: Table, What: "a note", Class: Unread, Traits: Expendable, Bounds: Bounds{NotesStart, NotesEnd}},
 	{Name: ".note", Prefix: true, Source: "gABI, \"Note Section\"", Kind: Table, What: "a note", Class: Unread, Traits: Expendable},
 }

@@ -24,12 +24,12 @@ var textSections = []Section{
 	{
 		Name: PerCPU, Prefix: true, Source: "include/linux/percpu-defs.h", Reader: "find_pcpusec: the loader makes room for each processor",
 		Traits: Plain, Module: Module{To: PerCPU, Flags: flagsWA, Memory: MemoryPerCPU},
-		Bounds: Bounds{"__per_cpu_start", "__per_cpu_end"},
+		Bounds: Bounds{PerCPUStart, PerCPUEnd},
 	},
 	{
 		Name: ROAfterInit, Prefix: true, Source: "include/linux/cache.h", Reader: "module_enable_ro",
 		Traits: Plain, Module: Module{To: Data, Flags: flagsWA, Memory: MemoryAfterInit},
-		Bounds: Bounds{"__start_ro_after_init", "__end_ro_after_init"},
+		Bounds: Bounds{ROAfterInitStart, ROAfterInitEnd},
 	},
 	{
 		Name: ".data.once", Versions: "up to 6.12, where it becomes .data..once", Source: "include/linux/once.h",

@@ -8,12 +8,11 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
-// typeIDs is the section of numbers of types, which are zero in an object. The
-// kernel's build fills them in when it links the image (include/linux/btf_ids.h,
-// tools/bpf/resolve_btfids); for new ones, this does.
-const typeIDs = ".BTF_ids"
+// The numbers of types in the section [kerneltab.TypeIDs] are zero in an object. The
+// kernel's build fills them in when it links the image; for new ones, this does.
 
 // A typeID is a symbol of that section: __BTF_ID__struct__file__4711 is the number
 // of a type, __BTF_ID__set__name and __BTF_ID__set8__name are sets of them.
@@ -72,7 +71,7 @@ func (l *linker) typeID(id typeID) (uint32, error) {
 	}
 	n, ok := types.ID(id.kind, id.name)
 	if !ok {
-		return 0, refuse(CodeTypeID, id.name, typeIDs, id.off, "this kernel's BTF has no %s of that name", id.kind)
+		return 0, refuse(CodeTypeID, id.name, kerneltab.TypeIDs, id.off, "this kernel's BTF has no %s of that name", id.kind)
 	}
 	return n, nil
 }

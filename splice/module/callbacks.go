@@ -3,21 +3,20 @@ package module
 import (
 	"debug/elf"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
-// callbackSection begins the names of sections with pointers to callbacks, as
-// kpatch's macros make them. Livepatch calls them around the transition
-// (Documentation/livepatch/callbacks.rst); each exists once for each object
-// that is patched, which are vmlinux and each module.
-const callbackSection = ".kpatch.callbacks."
-
-// callbacks are the members of struct klp_callbacks.
+// callbacks are the members of struct klp_callbacks. Livepatch calls them around the
+// transition (Documentation/livepatch/callbacks.rst); each exists once for each object
+// that is patched, which are vmlinux and each module. An object has pointers to them in
+// sections of their own, as kpatch's macros make them: [kerneltab.CallbackHooks].
 var callbacks = []string{"pre_patch", "post_patch", "pre_unpatch", "post_unpatch"}
 
 // callbackOf returns which callback a section holds a pointer to. The names of
 // extracted sections end in that of the pointer.
 func callbackOf(section string) (string, bool) {
-	rest, ok := strings.CutPrefix(section, callbackSection)
+	rest, ok := strings.CutPrefix(section, kerneltab.CallbackHooks)
 	if !ok {
 		return "", false
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/callgraph"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -71,21 +72,23 @@ func (k *Kernel) callsOf(ctx context.Context) (*callInfo, error) {
 // handler of traps has (lib/bug.c): those of WARN() have a flag, and go on.
 func (k *Kernel) bugs() map[uint64]bool {
 	const warning = 1 // BUGFLAG_WARNING
-	entry, ok := k.layout["bug_entry"]
-	lo, errLo := k.image.Symbol("__start___bug_table")
-	hi, errHi := k.image.Symbol("__stop___bug_table")
-	if !ok || entry.Size == 0 || errLo != nil || errHi != nil || hi.Addr < lo.Addr {
+	row := kerneltab.Named(kerneltab.BugTable)
+	form := row.Usual()
+	entry, ok := k.layout[form.Struct]
+	span, bounded := k.image.Bounds(row)
+	if !ok || entry.Size == 0 || !bounded {
 		return nil
 	}
-	table, err := k.image.Read(lo.Addr, hi.Addr-lo.Addr)
+	table, err := k.image.Read(span[0], span[1]-span[0])
 	if err != nil {
 		return nil
 	}
 	out := map[uint64]bool{}
+	trap, flags := entry.Offsets[form.Fields[kerneltab.At].Member], entry.Offsets[form.Fields[kerneltab.Flags].Member]
 	for at := uint64(0); at+entry.Size <= uint64(len(table)); at += entry.Size {
-		if binary.LittleEndian.Uint16(table[at+entry.Offsets["flags"]:])&warning == 0 {
-			disp := int32(binary.LittleEndian.Uint32(table[at+entry.Offsets["bug_addr_disp"]:]))
-			out[lo.Addr+at+entry.Offsets["bug_addr_disp"]+uint64(int64(disp))] = true
+		if binary.LittleEndian.Uint16(table[at+flags:])&warning == 0 {
+			disp := int32(binary.LittleEndian.Uint32(table[at+trap:]))
+			out[span[0]+at+trap+uint64(int64(disp))] = true
 		}
 	}
 	return out

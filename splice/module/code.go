@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // An asm collects machine code in .text. Labels are offsets in the section.
@@ -213,7 +214,7 @@ func (b *builder) init(a *asm, patch uint64) {
 // ret returns as the compiler does for this kernel: through the return thunk,
 // listed for the loader to rewrite, where there is one.
 func (b *builder) ret(a *asm) {
-	const thunk = "__x86_return_thunk"
+	const thunk = kerneltab.ReturnThunk
 	if _, ok := b.exports[thunk]; !ok {
 		a.emit(0xc3, 0xcc) // ret; int3
 		return
@@ -222,35 +223,29 @@ func (b *builder) ret(a *asm) {
 	if err != nil {
 		b.refused.add(err)
 	}
-	s := b.section(".return_sites", elf.SHT_PROGBITS, flagsA, 1)
+	s := b.section(kerneltab.ReturnSites, elf.SHT_PROGBITS, flagsA, 1)
 	s.rela(s.append(1, make([]byte, 4)), elf.R_X86_64_PC32, a.anchor, int64(a.len()))
 	a.imm(elf.R_X86_64_PLT32, sym, -4, 0xe9) // jmp __x86_return_thunk
 	a.emit(0xcc)                             // int3: no speculation behind it
 }
 
-// The ORC format (arch/x86/include/asm/orc_types.h): registers, and the type of
-// an ordinary frame by the width of the field, which says the version.
-const orcSP = 5
-
-var orcCall = map[uint64]uint16{2: 0, 3: 2}
-
 // unwinding writes ORC rows for the module's own code: an insmod that sleeps in
 // klp_enable_patch must have a reliable stack, or the transition waits for it.
 func (b *builder) unwinding(a *asm) {
 	orc := b.layout["orc_entry"]
-	call, ok := orcCall[orc.Bits["type"]]
+	form, ok := kerneltab.ORCOf(orc.Bits["type"])
 	if !ok || orc.Size != 6 || orc.Offsets["sp_offset"] != 0 {
-		b.refused.add(refuse(CodeKernel, "", ".orc_unwind", 0, "struct orc_entry is of an unknown version: %d bits of type", orc.Bits["type"]))
+		b.refused.add(refuse(CodeKernel, "", kerneltab.ORCRows, 0, "struct orc_entry is of an unknown version: %d bits of type", orc.Bits["type"]))
 		return
 	}
-	ip := b.section(".orc_unwind_ip", elf.SHT_PROGBITS, flagsA, 4)
-	rows := b.section(".orc_unwind", elf.SHT_PROGBITS, flagsA, 2)
+	ip := b.section(kerneltab.ORCAddresses, elf.SHT_PROGBITS, flagsA, 4)
+	rows := b.section(kerneltab.ORCRows, elf.SHT_PROGBITS, flagsA, 2)
 	for _, r := range a.orc {
 		ip.rela(ip.append(1, make([]byte, 4)), elf.R_X86_64_PC32, a.anchor, int64(r.off))
 		row := make([]byte, 6)
 		if r.depth > 0 {
 			row[0], row[1] = byte(r.depth), byte(r.depth>>8)
-			bits := orcSP | call<<8
+			bits := form.SP | form.Call<<8
 			row[4], row[5] = byte(bits), byte(bits>>8)
 		}
 		rows.append(1, row)

@@ -2,11 +2,11 @@ package module
 
 import (
 	"debug/elf"
-	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -36,18 +36,6 @@ type jump struct {
 	ranges []codeRange // the old code
 }
 
-// leftAlone are parts of the kernel's text in which nothing is to be written,
-// by the symbols around them (include/asm-generic/vmlinux.lds.h): code of entries
-// and exceptions, some of which handles the very traps by which code is changed,
-// and runs where no stack can be looked at.
-var leftAlone = []struct{ name, start, end string }{
-	{".noinstr.text", "__noinstr_text_start", "__noinstr_text_end"},
-	{".entry.text", "__entry_text_start", "__entry_text_end"},
-	{".kprobes.text", "__kprobes_text_start", "__kprobes_text_end"},
-	{".cpuidle.text", "__cpuidle_text_start", "__cpuidle_text_end"},
-	{".static_call.text", "__static_call_text_start", "__static_call_text_end"},
-}
-
 // jump plans the jump for a function that the function tracer can't take over.
 func (l *linker) jump(out *patched, r *elfdiff.Replacement, f *reloc.FuncResult) (jump, error) {
 	j := jump{Function: out.Function, to: out.to}
@@ -55,11 +43,9 @@ func (l *linker) jump(out *patched, r *elfdiff.Replacement, f *reloc.FuncResult)
 	if l.obj.target != nil || l.opt.NoJumps {
 		return j, refuse(CodeNoJump, r.Name, l.obj.name(), f.Address, "jumps are for the kernel itself, where they are allowed")
 	}
-	for _, p := range leftAlone {
-		lo, errLo := l.image.Symbol(p.start)
-		hi, errHi := l.image.Symbol(p.end)
-		if errLo == nil && errHi == nil && f.Address < hi.Addr && f.Address+f.Size > lo.Addr {
-			return j, refuse(CodeNoJump, r.Name, p.name, f.Address, "nothing can be written there safely")
+	for row := range kerneltab.With(kerneltab.Unpatched) {
+		if span, ok := l.image.Bounds(row); ok && f.Address < span[1] && f.Address+f.Size > span[0] {
+			return j, refuse(CodeNoJump, r.Name, row.Name, f.Address, "nothing can be written there safely")
 		}
 	}
 	code, err := l.image.Read(f.Address, f.Size)
@@ -97,18 +83,18 @@ func (l *linker) jump(out *patched, r *elfdiff.Replacement, f *reloc.FuncResult)
 // its first, and notes what to expect there.
 func (j *jump) tolerates(s *kernel.Site, off uint64) bool {
 	switch {
-	case s.Table == ".call_sites" && off < jumpSize: // while it boots, if at all
+	case s.Table == kerneltab.CallSites && off < jumpSize: // while it boots, if at all
 		for i := off + 1; i < min(off+s.Size, jumpSize); i++ {
 			j.mask[i] = 0
 		}
 		return true
-	case s.Table == ".return_sites" && off < jumpSize && j.ret == 0: // likewise
+	case s.Table == kerneltab.ReturnSites && off < jumpSize && j.ret == 0: // likewise
 		for i := off; i < jumpSize; i++ {
 			j.mask[i] = 0
 		}
 		j.ret = off + 1
 		return true
-	case s.Table == ".smp_locks" && off < jumpSize && j.lock == 0: // see apply
+	case s.Table == kerneltab.SMPLocks && off < jumpSize && j.lock == 0: // see apply
 		j.lock = off + 1
 		return true
 	}
@@ -144,18 +130,13 @@ func (l *linker) entries(pre elfdiff.AtomID, f *reloc.FuncResult) []uint64 {
 	return list
 }
 
-// describing are sections that refer to places in code and do not lead there: those
-// of sites, which are looked for in the image, and others.
-var describing = []string{
-	".orc_unwind", ".discard.", ".eh_frame", "__bug_table", "__mcount_loc", "__patchable_function_entries",
-	".return_sites", ".call_sites", ".retpoline_sites", ".ibt_endbr_seal", ".smp_locks", ".altinstructions", ".parainstructions", ".static_call_sites",
-}
-
+// innerRefs maps functions to the places in them that something leads to. Tables that
+// only describe places do not.
 func (l *linker) innerRefs() map[elfdiff.AtomID][]uint64 {
 	pre, out := l.pair.Diff.Pre, map[elfdiff.AtomID][]uint64{}
 	for i := range pre.Atoms {
 		a := &pre.Atoms[i]
-		if a.Kind == elfdiff.Unwind || a.Kind == elfdiff.Meta || describes(pre.File.Sections[a.Section].Name) {
+		if a.Kind == elfdiff.Unwind || a.Kind == elfdiff.Meta || kerneltab.Of(pre.File.Sections[a.Section].Name).Has(kerneltab.Describing) {
 			continue
 		}
 		for k := range a.Refs {
@@ -166,15 +147,6 @@ func (l *linker) innerRefs() map[elfdiff.AtomID][]uint64 {
 		}
 	}
 	return out
-}
-
-func describes(section string) bool {
-	for _, prefix := range describing {
-		if strings.HasPrefix(section, prefix) {
-			return true
-		}
-	}
-	return false
 }
 
 // untraced is replace for a function that the function tracer can't take over: by

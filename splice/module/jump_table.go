@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // A jumper writes what a module needs to take functions over by jumps: its own
@@ -103,7 +104,7 @@ func (b *builder) newJumper() *jumper {
 		*s.to = b.layout[s.name]
 		for _, m := range s.members {
 			if _, ok := s.to.Offsets[m]; !ok {
-				b.refused.add(refuse(CodeKernel, s.name, ".BTF", 0, "it has no member %s", m))
+				b.refused.add(refuse(CodeKernel, s.name, kerneltab.BTF, 0, "it has no member %s", m))
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // A module that is patched may be loaded after the update, and again and again.
@@ -37,10 +38,7 @@ type fixup struct {
 	text   bool   // the field is in memory that can't be written to
 }
 
-const (
-	fixupSize = 24
-	tableText = ".text"
-)
+const fixupSize = 24
 
 // late notes a reference to a module of something that is carried.
 func (l *linker) late(sec *section, off uint64, r *elfobj.Rela, to target) {
@@ -50,10 +48,10 @@ func (l *linker) late(sec *section, off uint64, r *elfobj.Rela, to target) {
 	}
 	name, t := "", l.obj.target.Name()
 	switch sec.name {
-	case "__jump_table":
+	case kerneltab.JumpTable:
 		l.refused.add(refuse(CodeModuleKey, name, sec.name, off, "a static branch of %s", t))
 		return
-	case tableText, ".rodata", ".data":
+	case kerneltab.Text, kerneltab.Rodata, kerneltab.Data:
 	default:
 		l.refused.add(refuse(CodeModuleRef, name, sec.name, off, "it refers to %s", t))
 		return

@@ -4,36 +4,20 @@ import (
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
-// optionalTables are tables whose entries can be left out where they would refer
-// to a module that is patched. The loader reads them before the module is there.
-var optionalTables = []struct {
-	name  string
-	entry uint64
-	// field is where the reference to the module is in an entry. Without one
-	// it is the call that the entry is about.
-	field int64
-}{
-	// What is left is a call of the trampoline, which leads to the same function
-	// (include/linux/static_call.h).
-	{".static_call_sites", 8, 4},
-	// Accounting of the depth of calls, for one call less.
-	{".call_sites", 4, -1},
-}
-
 // withoutModule prepares tables of an object of a module, before anything of it
-// gets a place.
+// gets a place: the loader reads them before the module is there. Entries that can
+// be left out are, where they would refer to it.
 func (l *linker) withoutModule() {
 	if l.obj.target == nil {
 		return
 	}
 	inside := l.moduleFields()
-	for _, t := range optionalTables {
-		for i := range l.spec.Sections {
-			if l.spec.Sections[i].Name == t.name {
-				l.filter(elfobj.SectionIndex(i), t.entry, t.field, inside)
-			}
+	for i := range l.spec.Sections {
+		if row := kerneltab.Named(l.spec.Sections[i].Name); row.Has(kerneltab.Optional) {
+			l.filter(elfobj.SectionIndex(i), row.Usual(), inside)
 		}
 	}
 	l.alternatives(inside)
@@ -78,18 +62,19 @@ func (l *linker) leads(r *elfobj.Rela) spot {
 	return spot{s.Section, s.Value + uint64(r.Addend)}
 }
 
-// filter drops the entries of a table that need the module.
-func (l *linker) filter(sec elfobj.SectionIndex, entry uint64, field int64, inside map[spot]uint64) {
+// filter drops the entries of a table that need the module: by their keys, and where
+// they have none by the calls that they are about.
+func (l *linker) filter(sec elfobj.SectionIndex, layout *kerneltab.Layout, inside map[spot]uint64) {
 	s, rela := &l.spec.Sections[sec], l.relasOf(sec)
 	if rela == nil || len(inside) == 0 {
 		return
 	}
-	drop := map[uint64]bool{}
+	entry, drop := layout.Size, map[uint64]bool{}
 	for i := range rela.Relas {
 		r := &rela.Relas[i]
 		at := r.Offset / entry * entry
 		_, key := inside[spot{sec, r.Offset}]
-		if field < 0 {
+		if !layout.Has(kerneltab.Key) {
 			call := l.leads(r)
 			_, key = inside[spot{call.sec, call.off + 1}]
 		}
@@ -121,7 +106,7 @@ func (l *linker) alternatives(inside map[spot]uint64) {
 	alt := l.layout["alt_instr"]
 	for i := range l.spec.Sections {
 		s, rela := &l.spec.Sections[i], l.relasOf(elfobj.SectionIndex(i))
-		if s.Name != ".altinstructions" || rela == nil || alt.Size == 0 {
+		if s.Name != kerneltab.AltInstructions || rela == nil || alt.Size == 0 {
 			continue
 		}
 		for k := range rela.Relas {

@@ -4,10 +4,10 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -129,7 +129,7 @@ func (l *linker) sections() {
 	l.homes = make([]home, len(l.spec.Sections))
 	for i := 1; i < len(l.spec.Sections); i++ {
 		s := &l.spec.Sections[i]
-		if s.Flags&elf.SHF_ALLOC == 0 || s.Name == ".eh_frame" || s.Type != elf.SHT_PROGBITS && s.Type != elf.SHT_NOBITS {
+		if s.Flags&elf.SHF_ALLOC == 0 || s.Name == kerneltab.EhFrame || s.Type != elf.SHT_PROGBITS && s.Type != elf.SHT_NOBITS {
 			continue
 		}
 		if _, ok := callbackOf(s.Name); ok {
@@ -138,31 +138,31 @@ func (l *linker) sections() {
 		if _, ok := l.there[elfobj.SectionIndex(i)]; ok {
 			continue // the running kernel has it
 		}
-		p := placeOf(s.Name)
-		if p == nil || s.Type == elf.SHT_NOBITS && p.flags&elf.SHF_WRITE == 0 {
+		row := kerneltab.Carried(s.Name)
+		if row == nil || s.Type == elf.SHT_NOBITS && row.Module.Flags&elf.SHF_WRITE == 0 {
 			l.refused.add(refuse(CodeSection, "", s.Name, 0, "%s has something in it that would have to travel", l.object))
 			continue
 		}
 		if s.Type == elf.SHT_NOBITS {
-			out := l.section(".bss", elf.SHT_NOBITS, flagsWA, 1)
+			out := l.section(kerneltab.Bss, elf.SHT_NOBITS, flagsWA, 1)
 			out.pad(max(s.Addralign, 1))
 			l.homes[i] = home{out, out.size}
 			out.size += s.Size
 			continue
 		}
-		to, flags := p.to, p.flags
-		if to == ".bss" {
-			to, flags = ".data", flagsWA
+		to, flags := row.Module.To, row.Module.Flags
+		if to == kerneltab.Bss {
+			to, flags = kerneltab.Data, flagsWA
 		}
 		out := l.section(to, elf.SHT_PROGBITS, flags, 1)
-		if to == ".text" {
+		if to == kerneltab.Text {
 			l.prefix(out, s.Addralign)
 		}
-		if to != ".text" && to != ".rodata" && to != ".data" {
+		if to != kerneltab.Text && to != kerneltab.Rodata && to != kerneltab.Data {
 			out.ent = s.Entsize
 		}
 		data := s.Data
-		if strings.HasPrefix(s.Name, typeIDs) {
+		if row.Name == kerneltab.TypeIDs {
 			data = l.fillTypeIDs(i)
 		}
 		l.homes[i] = home{out, out.append(max(s.Addralign, 1), data)}
@@ -357,7 +357,7 @@ func unmatched(name string, f *reloc.FuncResult) *splice.Refusal {
 
 // objtools lists tables that objtool makes. An object of code that has none,
 // for a kernel that has them, was never shown to it.
-var objtools = []string{".orc_unwind_ip", ".return_sites"}
+var objtools = []string{kerneltab.ORCAddresses, kerneltab.ReturnSites}
 
 // finished refuses an object that objtool has not seen: its code would have no
 // reliable stack, and its returns no place in the loader's list.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/internal/progress"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
@@ -251,7 +252,7 @@ func checkOptions(opt *Options) error {
 	}
 	for _, s := range append([]string{opt.Description}, opt.Fixes...) {
 		if strings.ContainsAny(s, "\x00\n") {
-			return refuse(CodeNotOneLine, opt.Name, ".modinfo", 0, "%q is not one line", s)
+			return refuse(CodeNotOneLine, opt.Name, kerneltab.Modinfo, 0, "%q is not one line", s)
 		}
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // objtoolFlags are what the kernel's build has objtool do with the objects of a
@@ -19,10 +21,10 @@ var objtoolFlags = []struct {
 	table string // a section of vmlinux; "" means always
 }{
 	{[]string{"--hacks=jump_label", "--hacks=noinstr", "--orc", "--static-call", "--uaccess", "--sls", "--link", "--module"}, ""},
-	{[]string{"--retpoline"}, ".retpoline_sites"},
-	{[]string{"--rethunk"}, ".return_sites"},
-	{[]string{"--ibt"}, ".ibt_endbr_seal"},
-	{[]string{"--hacks=skylake"}, ".call_sites"},
+	{[]string{"--retpoline"}, kerneltab.RetpolineSites},
+	{[]string{"--rethunk"}, kerneltab.ReturnSites},
+	{[]string{"--ibt"}, kerneltab.EndbrSeal},
+	{[]string{"--hacks=skylake"}, kerneltab.CallSites},
 }
 
 // Objtool runs the kernel's own objtool on a copy of an object, as the kernel's

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 func put64(b []byte, v uint64) { binary.LittleEndian.PutUint64(b, v) }
@@ -84,7 +85,7 @@ func joined(name, object string) string {
 
 // thisModule is the section with struct module, which the loader fills in.
 func (b *builder) thisModule() *section {
-	return b.section(".gnu.linkonce.this_module", elf.SHT_PROGBITS, flagsWA, 64)
+	return b.section(kerneltab.ThisModule, elf.SHT_PROGBITS, flagsWA, 64)
 }
 
 // control writes what the loader reads before anything else: struct module,
@@ -96,7 +97,7 @@ func (b *builder) control() {
 	b.out.AddSymbol(elfobj.Symbol{Name: "__this_module", Size: m.Size, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_OBJECT), Section: s.index})
 	b.modinfo()
 	if b.hasCRCs() {
-		v := b.section("__versions", elf.SHT_PROGBITS, flagsA, 32)
+		v := b.section(kerneltab.Versions, elf.SHT_PROGBITS, flagsA, 32)
 		names := slices.Sorted(maps.Keys(b.crcs))
 		for _, name := range names {
 			at := v.append(1, make([]byte, 8+crcName)) // struct modversion_info
@@ -109,7 +110,7 @@ func (b *builder) control() {
 // modinfo writes .modinfo (Documentation/kbuild/modules.rst; the keys are those
 // that kernel/module/main.c asks for).
 func (b *builder) modinfo() {
-	s := b.section(".modinfo", elf.SHT_PROGBITS, flagsA, 1)
+	s := b.section(kerneltab.Modinfo, elf.SHT_PROGBITS, flagsA, 1)
 	put := func(key, value string) { s.append(1, append([]byte(key+"="+value), 0)) }
 	put("license", b.opt.License)
 	if b.opt.Description != "" {
@@ -147,6 +148,6 @@ func (b *builder) identity() {
 		s.append(4, desc)
 		return s
 	}
-	b.note = note(".note.gnu.build-id", "GNU", 3, make([]byte, buildIDSize))
+	b.note = note(kerneltab.BuildIDNote, "GNU", 3, make([]byte, buildIDSize))
 	note(".note.gosplice.kernel", "gosplice", 1, b.id)
 }

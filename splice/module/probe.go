@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -51,13 +52,6 @@ type probeKit struct {
 	list        uint64 // of pointers to the probes, in .data; ends in a null
 }
 
-// unprobed names the stretches of code where the kernel allows no kprobe
-// (kernel/kprobes.c, arch/x86/kernel/kprobes/core.c).
-var unprobed = [][2]string{
-	{"__noinstr_text_start", "__noinstr_text_end"}, {"__kprobes_text_start", "__kprobes_text_end"},
-	{"__entry_text_start", "__entry_text_end"},
-}
-
 // maxStack bounds the arguments on the stack, in eightbytes.
 const maxStack = 15 // so that 8*n is a signed byte
 
@@ -67,13 +61,8 @@ func (b *builder) probeable(name string, addr uint64) (stack int, why string) {
 	if _, ok := b.exports["register_kprobes"]; !ok {
 		return 0, "the kernel has no kprobes"
 	}
-	for _, s := range unprobed {
-		lo, err := b.image.Symbol(s[0])
-		if err != nil {
-			continue
-		}
-		hi, err := b.image.Symbol(s[1])
-		if err == nil && lo.Addr <= addr && addr < hi.Addr {
+	for row := range kerneltab.With(kerneltab.Unprobed) { // kernel/kprobes.c, arch/x86/kernel/kprobes/core.c
+		if span, ok := b.image.Bounds(row); ok && span[0] <= addr && addr < span[1] {
 			return 0, "it lies where the kernel allows no probe"
 		}
 	}
@@ -148,7 +137,7 @@ func (b *builder) kit() *probeKit {
 	mod, errs[2] = types.Struct("module", "refcnt")
 	for _, err := range errs {
 		if err != nil {
-			b.refused.add(refuse(CodeKernel, "", ".BTF", 0, "%v", err))
+			b.refused.add(refuse(CodeKernel, "", kerneltab.BTF, 0, "%v", err))
 			return nil
 		}
 	}

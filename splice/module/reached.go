@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // memory says how the running kernel has what a reference leads to.
@@ -33,7 +34,7 @@ func (b *builder) memoryOf(addr uint64) memory {
 
 // memory returns what a section of the module is, once it is loaded.
 func (s *section) memory() memory {
-	if s.name == ".data..percpu" {
+	if s.name == kerneltab.PerCPU {
 		return memoryPerCPU
 	}
 	return memoryPlain
@@ -105,7 +106,7 @@ type stores struct {
 func storesOf(o *elfdiff.Object) *stores {
 	st := &stores{map[elfdiff.AtomID]bool{}, map[string]bool{}, map[elfobj.SymbolIndex]bool{}}
 	for i := range o.Atoms {
-		if a := &o.Atoms[i]; a.Kind == elfdiff.Func && !strings.HasPrefix(o.File.Section(a.Section).Name, ".init") {
+		if a := &o.Atoms[i]; a.Kind == elfdiff.Func && !strings.HasPrefix(o.File.Section(a.Section).Name, kerneltab.Init) {
 			st.add(o, a)
 		}
 	}

@@ -2,9 +2,9 @@ package module
 
 import (
 	"debug/elf"
-	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // A section of the module, as it grows.
@@ -63,66 +63,6 @@ const (
 	flagsWA = elf.SHF_ALLOC | elf.SHF_WRITE
 )
 
-// A place says where a section of an object goes in the module.
-type place struct {
-	name  string // of the section, or the beginning of it when it ends in '*'
-	to    string
-	flags elf.SectionFlag
-}
-
-// places lists all that a module can carry. The loader finds tables by their
-// exact names (find_module_sections in kernel/module/main.c, module_finalize in
-// arch/x86/kernel/module.c of Linux 6.1), each once; code must be in .text for
-// lock prefixes to be handled. Tables that are sorted or flagged in place stay
-// writable, as kbuild has them.
-var places = []place{
-	{".text", ".text", flagsAX},
-	{".text.*", ".text", flagsAX},
-	{".sched.text*", ".text", flagsAX}, // what profiles and wait channels leave out
-	{".ref.text*", ".text", flagsAX},   // only builds look at it
-	{".meminit.text*", ".text", flagsAX},
-	{".cpuidle.text*", ".text", flagsAX},
-	{".spinlock.text*", ".text", flagsAX},
-	{".irqentry.text*", ".text", flagsAX},
-	{".softirqentry.text*", ".text", flagsAX},
-	{".altinstr_aux", ".text", flagsAX},
-	{".rodata", ".rodata", flagsA},
-	{".rodata.*", ".rodata", flagsA},
-	{typeIDs + "*", ".rodata", flagsA},
-	{".data..percpu*", ".data..percpu", flagsWA}, // of new variables: the loader makes room for each processor
-	{".data", ".data", flagsWA},
-	{".data.*", ".data", flagsWA},
-	{".bss", ".bss", flagsWA},
-	{".bss.*", ".bss", flagsWA},
-	{"__mcount_loc", "__mcount_loc", flagsA},
-	{".altinstructions", ".altinstructions", flagsA},
-	{".altinstr_replacement", ".altinstr_replacement", flagsAX},
-	{".parainstructions", ".parainstructions", flagsA},
-	{".smp_locks", ".smp_locks", flagsA},
-	{".retpoline_sites", ".retpoline_sites", flagsA},
-	{".return_sites", ".return_sites", flagsA},
-	{".call_sites", ".call_sites", flagsA},
-	{".static_call_sites", ".static_call_sites", flagsWA},
-	{"__jump_table", "__jump_table", flagsWA},
-	{"__bug_table", "__bug_table", flagsWA},
-	{"__ex_table", "__ex_table", flagsA},
-	{".orc_unwind_ip", ".orc_unwind_ip", flagsA},
-	{".orc_unwind", ".orc_unwind", flagsA},
-	{"__dyndbg", "__dyndbg", flagsWA},
-	{"__dyndbg.*", "__dyndbg", flagsWA},
-}
-
-// placeOf returns the row for a section, or nil when a module can't carry it.
-func placeOf(name string) *place {
-	for i := range places {
-		p := &places[i]
-		if prefix, ok := strings.CutSuffix(p.name, "*"); name == p.name || ok && strings.HasPrefix(name, prefix) {
-			return p
-		}
-	}
-	return nil
-}
-
 // section returns the module's section of a name, and makes it if need be.
 func (b *builder) section(name string, typ elf.SectionType, flags elf.SectionFlag, align uint64) *section {
 	if s := b.secs[name]; s != nil {
@@ -137,9 +77,9 @@ func (b *builder) section(name string, typ elf.SectionType, flags elf.SectionFla
 	return s
 }
 
-func (b *builder) text() *section   { return b.section(".text", elf.SHT_PROGBITS, flagsAX, 16) }
-func (b *builder) rodata() *section { return b.section(".rodata", elf.SHT_PROGBITS, flagsA, 8) }
-func (b *builder) data() *section   { return b.section(".data", elf.SHT_PROGBITS, flagsWA, 8) }
+func (b *builder) text() *section   { return b.section(kerneltab.Text, elf.SHT_PROGBITS, flagsAX, 16) }
+func (b *builder) rodata() *section { return b.section(kerneltab.Rodata, elf.SHT_PROGBITS, flagsA, 8) }
+func (b *builder) data() *section   { return b.section(kerneltab.Data, elf.SHT_PROGBITS, flagsWA, 8) }
 
 // string puts a string into read-only data, once.
 func (b *builder) string(s string) (*section, uint64) {

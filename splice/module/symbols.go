@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -54,7 +55,7 @@ func (b *builder) export(name string) (elfobj.SymbolIndex, error) {
 	}
 	e, ok := b.exports[name]
 	if !ok && name != "module_layout" {
-		return 0, refuse(CodeNoAnchor, name, "__ksymtab", 0, "the kernel does not export it")
+		return 0, refuse(CodeNoAnchor, name, kerneltab.KSymTab, 0, "the kernel does not export it")
 	}
 	if b.hasCRCs() {
 		if err := b.crc(name, &e); err != nil {
@@ -81,11 +82,11 @@ func (b *builder) hasCRCs() bool { return strings.Contains(b.magic, "modversions
 // image has the same, unless they are of two builds.
 func (b *builder) crc(name string, e *kernel.Export) error {
 	if len(name) >= crcName {
-		return refuse(CodeLongName, name, "__versions", 0, "no room for names of %d bytes", len(name))
+		return refuse(CodeLongName, name, kerneltab.Versions, 0, "no room for names of %d bytes", len(name))
 	}
 	if b.symvers == nil {
 		if !e.HasCRC {
-			return refuse(CodeNoCRC, name, "__kcrctab", 0, "the image has no CRC for it")
+			return refuse(CodeNoCRC, name, kerneltab.KCRCTab, 0, "the image has no CRC for it")
 		}
 		return nil
 	}
@@ -142,7 +143,7 @@ func (b *builder) percpu() (elfobj.SymbolIndex, uint64, error) {
 			}
 		}
 		if len(all) == 0 {
-			return 0, 0, refuse(CodeNoAnchor, name, "__ksymtab", 0, "no per-CPU variable is exported")
+			return 0, 0, refuse(CodeNoAnchor, name, kerneltab.KSymTab, 0, "no per-CPU variable is exported")
 		}
 		name = slices.Min(all)
 	}
@@ -161,7 +162,7 @@ func (b *builder) absolute(name string, value uint64) target {
 // has to be loaded before: the loader takes a reference to it.
 func (b *builder) foreign(name string, e *kernel.Export) (target, error) {
 	if len(name) >= crcName {
-		return target{}, refuse(CodeLongName, name, "__versions", 0, "no room for names of %d bytes", len(name))
+		return target{}, refuse(CodeLongName, name, kerneltab.Versions, 0, "no room for names of %d bytes", len(name))
 	}
 	owner := strings.ReplaceAll(path.Base(e.Module), "-", "_")
 	b.refs[Reference{Name: name, By: "export", Module: owner}] = true

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
@@ -41,13 +42,13 @@ func (k *Kernel) OpenModule(path string) (*Target, error) {
 func (t *Target) read() error {
 	m := t.mod
 	if m.Magic != t.kernel.magic {
-		return refuse(CodeOtherBuild, m.Name, ".modinfo", 0, "it is for %q", m.Magic)
+		return refuse(CodeOtherBuild, m.Name, kerneltab.Modinfo, 0, "it is for %q", m.Magic)
 	}
 	if m.BuildID == nil {
-		return refuse(CodeOtherBuild, m.Name, ".note.gnu.build-id", 0, "it has no build-id to be known by")
+		return refuse(CodeOtherBuild, m.Name, kerneltab.BuildIDNote, 0, "it has no build-id to be known by")
 	}
 	if len(m.Lookup("__this_module")) != 1 {
-		return refuse(CodeOtherBuild, m.Name, ".symtab", 0, "it has no symbol __this_module")
+		return refuse(CodeOtherBuild, m.Name, kerneltab.SymTab, 0, "it has no symbol __this_module")
 	}
 	at, err := m.Addresses()
 	if err != nil {
