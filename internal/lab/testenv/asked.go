@@ -19,6 +19,7 @@ type Word string
 // The words that ask for tests.
 const (
 	Kernel Word = "kernel" // fetch, compile and boot kernels
+	More   Word = "more"   // a larger sample of the combinations
 	Strict Word = "strict" // a test may not be skipped for want of something
 	Long   Word = "long"   // every combination instead of a sample
 )
@@ -39,7 +40,7 @@ const (
 )
 
 var (
-	flags  = []Word{Kernel, Strict, Long}
+	flags  = []Word{Kernel, More, Strict, Long}
 	values = []Word{Objects, Vmlinux, Vmlinuz, Other, Release, Flips, Cycles, Shifted, Corpus, Pre, Post}
 )
 
@@ -116,4 +117,24 @@ func NeedKernels(t testing.TB) {
 	if !Asked(Kernel) {
 		t.Skipf("fetches, compiles or boots kernels: asked for by %s=%s", Env, Kernel)
 	}
+}
+
+// Sample returns what of a list the nth test of many works on: all when [More] or
+// [Long] is asked for, and in short runs, whose lists are short. Otherwise it is every
+// third, and at least one, so that together the tests work on all of the list.
+func Sample[T any](n int, list []T) []T {
+	if Asked(More) || Asked(Long) || testing.Short() {
+		return list
+	}
+	return third(n, list)
+}
+
+func third[T any](n int, list []T) (out []T) {
+	every := min(len(list), 3)
+	for i := range list {
+		if (n+i)%every == 0 {
+			out = append(out, list[i])
+		}
+	}
+	return out
 }

@@ -32,6 +32,28 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestThird: each part of a list is somebody's, and nobody has nothing.
+func TestThird(t *testing.T) {
+	for size := 1; size < 10; size++ {
+		list, seen := make([]int, size), map[int]bool{}
+		for i := range list {
+			list[i] = i
+		}
+		for n := range 2 * size * 3 {
+			got := third(n, list)
+			if len(got) == 0 || len(got) > (size+2)/3 {
+				t.Errorf("test %d of a list of %d: %v", n, size, got)
+			}
+			for _, i := range got {
+				seen[i] = true
+			}
+		}
+		if len(seen) != size {
+			t.Errorf("of %d only %v", size, seen)
+		}
+	}
+}
+
 // TestDocumented: the package's comment explains each word, and no other.
 func TestDocumented(t *testing.T) {
 	f, err := parser.ParseFile(token.NewFileSet(), "testenv.go", nil, parser.ParseComments|parser.PackageClauseOnly)

@@ -5,11 +5,12 @@
 // reason where there is none. What takes more is asked for by one environment
 // variable, GOSPLICE_TEST ([Env]): words with commas between them.
 //
-//	GOSPLICE_TEST=kernel,strict go test ./...
+//	GOSPLICE_TEST=kernel,more,strict go test ./...
 //
-// These words ask for tests, and are what CI sets:
+// These words ask for tests. The first three are what CI sets:
 //
 //	kernel         fetch Debian's kernels, compile some of their source, boot them
+//	more           each case with more compilers and options, some minutes
 //	strict         fail where a test would be skipped for want of something
 //	long           every combination where a sample would do, which takes hours
 //
