@@ -176,7 +176,8 @@ func (m *matcher) explain(f *fn) *MismatchError {
 	}
 	pre := f.atom.Bytes
 	e.pre = around(pre, 0, e.Offset, nil)
-	sym := func(addr uint64) (string, uint64, bool) { return symbolize(m.img, addr) }
+	img := m.img // the error is not to keep more than that
+	sym := func(addr uint64) (string, uint64, bool) { return symbolize(img, addr) }
 	if m.opt.NoSymbols {
 		sym = nil
 	}
