@@ -57,6 +57,7 @@ type MismatchError struct {
 	Err    error  // of ReasonUnreadable and ReasonUnsupported
 
 	pre, run listing
+	read     *said // its texts, of one that was read
 }
 
 // listing is code to disassemble for %+v.
@@ -70,6 +71,9 @@ type listing struct {
 
 // Error implements error.
 func (e *MismatchError) Error() string {
+	if e.read != nil {
+		return e.read.line
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s+%#x: ", e.Func, e.Offset)
 	switch e.Reason {
@@ -94,6 +98,10 @@ func (e *MismatchError) Unwrap() error { return e.Err }
 
 // Format implements fmt.Formatter; see [MismatchError].
 func (e *MismatchError) Format(f fmt.State, verb rune) {
+	if e.read != nil && verb == 'v' && f.Flag('+') {
+		io.WriteString(f, e.read.full)
+		return
+	}
 	io.WriteString(f, e.Error())
 	if verb == 'v' && f.Flag('+') {
 		for _, side := range []struct {

@@ -168,6 +168,7 @@ type Result struct {
 	located  []bool
 	bySymbol []int32 // by symbol of pre: from 1 into Symbols, 0 for none
 	funcs    []int32 // by atom: into Functions, -1 for none
+	read     *tables // instead of these, of a result that was read
 }
 
 // AllMatched reports whether every function is Matched, of which there has to be
@@ -186,6 +187,12 @@ func (r *Result) AllMatched() bool {
 
 // Func returns the result for the function with the given atom, or nil.
 func (r *Result) Func(id elfdiff.AtomID) *FuncResult {
+	if r.read != nil {
+		if i, ok := r.read.funcs[id]; ok {
+			return &r.Functions[i]
+		}
+		return nil
+	}
 	if id < 0 || int(id) >= len(r.funcs) || r.funcs[id] < 0 {
 		return nil
 	}
@@ -197,6 +204,10 @@ func (r *Result) Func(id elfdiff.AtomID) *FuncResult {
 // and mergeable constants, of which there may be several copies, it is the
 // lowest address that they were found at.
 func (r *Result) AtomAddr(id elfdiff.AtomID) (uint64, bool) {
+	if r.read != nil {
+		addr, ok := r.read.atoms[id]
+		return addr, ok
+	}
 	if id < 0 || int(id) >= len(r.atoms) || !r.located[id] {
 		return 0, false
 	}
@@ -205,6 +216,13 @@ func (r *Result) AtomAddr(id elfdiff.AtomID) (uint64, bool) {
 
 // SymbolValue returns what is known about a symbol of pre, defined or not.
 func (r *Result) SymbolValue(i elfobj.SymbolIndex) (Value, bool) {
+	if r.read != nil {
+		k, ok := r.read.symbols[i]
+		if !ok {
+			return Value{}, false
+		}
+		return r.Symbols[k], true
+	}
 	if int(i) >= len(r.bySymbol) || r.bySymbol[i] == 0 {
 		return Value{}, false
 	}

@@ -82,7 +82,7 @@ type jsonAudit struct {
 	Moved    int           `json:"moved"`
 	Sites    int           `json:"sites"`
 	Opaque   int           `json:"opaque"`
-	Patches  []jsonPatch   `json:"patches"`
+	Patches  []reloc.Patch `json:"patches"`
 	Findings []jsonFinding `json:"findings"`
 }
 
@@ -139,10 +139,10 @@ func writeAuditText(w io.Writer, where string, a *reloc.Audit) error {
 func writeAuditJSON(w io.Writer, where string, a *reloc.Audit) error {
 	out := jsonAudit{
 		Run: where, Matched: len(a.Findings) == 0, Bytes: a.Bytes, Moved: a.Moved, Sites: a.Sites, Opaque: a.Opaque,
-		Patches: []jsonPatch{}, Findings: []jsonFinding{},
+		Patches: []reloc.Patch{}, Findings: []jsonFinding{},
 	}
 	for i := range a.Patches {
-		out.Patches = append(out.Patches, patchJSON(&a.Patches[i]))
+		out.Patches = append(out.Patches, a.Patches[i])
 	}
 	for i := range a.Findings {
 		f := &a.Findings[i]

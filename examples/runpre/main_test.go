@@ -113,11 +113,22 @@ func TestJSON(t *testing.T) {
 	if got := run(context.Background(), []string{"-json", "-run", damaged(t), tinyObject}, &out, &errs); got != 2 {
 		t.Fatalf("status %d: %s", got, errs.String())
 	}
-	var r jsonReport
+	var r struct {
+		Schema  int
+		Matched bool
+		Objects []struct {
+			Path      string
+			Functions []struct {
+				Name, Verdict, Address string
+				Mismatch               *struct{ Offset, Reason string }
+			}
+			Symbols []struct{ Name, Value string }
+		}
+	}
 	if err := json.Unmarshal([]byte(out.String()), &r); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Objects) != 1 || r.Objects[0].Path != tinyObject || r.Matched {
+	if len(r.Objects) != 1 || r.Objects[0].Path != tinyObject || r.Matched || r.Schema != 1 {
 		t.Fatalf("report %+v", r)
 	}
 	want := map[string][2]string{

@@ -49,9 +49,11 @@ func (r *report) writeConflicts(b *strings.Builder) {
 	}
 }
 
-// The JSON form. Addresses are strings, since JSON numbers lose precision.
+// The JSON form: what package reloc has for functions and symbols, and of which run and
+// objects they are. Addresses are strings, since JSON numbers lose precision.
 type (
 	jsonReport struct {
+		Schema  int          `json:"schema"`
 		Run     string       `json:"run"`
 		Matched bool         `json:"matched"`
 		Objects []jsonObject `json:"objects"`
@@ -68,76 +70,18 @@ type (
 		Objects int    `json:"objects"` // how many do
 	}
 	jsonObject struct {
-		Path      string         `json:"path"`
-		Functions []jsonFunction `json:"functions"`
-		Symbols   []jsonSymbol   `json:"symbols"`
-	}
-	jsonFunction struct {
-		Name       string        `json:"name"`
-		Verdict    string        `json:"verdict"`
-		Address    string        `json:"address,omitempty"`
-		Size       uint64        `json:"size,omitempty"`
-		By         string        `json:"by,omitempty"`
-		Weak       bool          `json:"weak,omitempty"`
-		Freed      bool          `json:"freed,omitempty"`
-		RunName    string        `json:"runName,omitempty"`
-		SymPos     uint64        `json:"sympos,omitempty"`
-		Replaced   string        `json:"replacedBy,omitempty"`
-		Undecided  string        `json:"undecided,omitempty"`
-		Patches    []jsonPatch   `json:"patches,omitempty"`
-		Redirect   *jsonRedirect `json:"redirect,omitempty"`
-		Mismatch   *jsonMismatch `json:"mismatch,omitempty"`
-		Candidates []string      `json:"candidates,omitempty"`
-		More       bool          `json:"more,omitempty"`
-	}
-	jsonPatch struct {
-		Kind   string `json:"kind"`
-		Offset string `json:"offset"`
-		At     string `json:"at"`
-		Target string `json:"target,omitempty"`
-		Name   string `json:"name,omitempty"`
-	}
-	jsonRedirect struct {
-		Kind    string `json:"kind"`
-		At      string `json:"at"`
-		To      string `json:"to"`
-		Name    string `json:"name,omitempty"`
-		Verdict string `json:"verdict"` // of the code that is live
-		Message string `json:"message,omitempty"`
-	}
-	jsonMismatch struct {
-		Reason    string `json:"reason"`
-		Offset    string `json:"offset"`
-		RunOffset string `json:"runOffset"`
-		Pre       string `json:"pre"`
-		Run       string `json:"run"`
-		Target    string `json:"target,omitempty"`
-		Message   string `json:"message"`
-		Detail    string `json:"detail"`
-	}
-	jsonSymbol struct {
-		Name  string `json:"name"`
-		Value string `json:"value"`
-		Kind  string `json:"kind"` // what value is: address, plt, got, tls, tpoff, tlsslot
-		PLT   string `json:"plt,omitempty"`
-		GOT   string `json:"got,omitempty"`
-		TPOff string `json:"tpoff,omitempty"`
+		Path      string             `json:"path"`
+		Functions []reloc.FuncResult `json:"functions"`
+		Symbols   []reloc.Value      `json:"symbols"`
 	}
 )
 
 func hex(v uint64) string { return fmt.Sprintf("%#x", v) }
 
 func (r *report) writeJSON(w io.Writer) error {
-	out := jsonReport{Run: r.run, Matched: r.matched(), Objects: []jsonObject{}}
+	out := jsonReport{Schema: reloc.ResultSchema, Run: r.run, Matched: r.matched(), Objects: []jsonObject{}}
 	for _, o := range r.objects {
-		j := jsonObject{Path: o.path, Functions: []jsonFunction{}, Symbols: []jsonSymbol{}}
-		for i := range o.result.Functions {
-			j.Functions = append(j.Functions, functionJSON(&o.result.Functions[i]))
-		}
-		for i := range o.result.Symbols {
-			j.Symbols = append(j.Symbols, symbolJSON(&o.result.Symbols[i]))
-		}
-		out.Objects = append(out.Objects, j)
+		out.Objects = append(out.Objects, jsonObject{o.path, append([]reloc.FuncResult{}, o.result.Functions...), append([]reloc.Value{}, o.result.Symbols...)})
 	}
 	for _, c := range r.conflicts {
 		j := jsonConflict{Name: c.Name}
@@ -149,81 +93,6 @@ func (r *report) writeJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(out)
-}
-
-func functionJSON(f *reloc.FuncResult) jsonFunction {
-	j := jsonFunction{Name: f.Name, Verdict: f.Verdict.String(), Weak: f.Weak, Freed: f.Freed, More: f.More, RunName: f.RunName, SymPos: f.SymPos, Undecided: f.Undecided}
-	if f.Replacement != 0 {
-		j.Replaced = hex(f.Replacement)
-	}
-	for i := range f.Patches {
-		j.Patches = append(j.Patches, patchJSON(&f.Patches[i]))
-	}
-	if r := f.Redirect; r != nil {
-		j.Redirect = &jsonRedirect{Kind: r.Kind.String(), At: hex(r.At), To: hex(r.To), Name: r.Name, Verdict: r.Verdict.String()}
-		if r.Mismatch != nil {
-			j.Redirect.Message = r.Mismatch.Error()
-		}
-	}
-	for _, c := range f.Candidates {
-		j.Candidates = append(j.Candidates, hex(c))
-	}
-	switch f.Verdict {
-	case reloc.Matched:
-		j.Address, j.Size, j.By = hex(f.Address), f.Size, f.By.String()
-	case reloc.Mismatch:
-		m := f.Mismatch
-		j.Address = hex(f.Address)
-		j.Mismatch = &jsonMismatch{
-			Reason: m.Reason.String(), Offset: hex(m.Offset), RunOffset: hex(m.RunOffset),
-			Pre: fmt.Sprintf("% x", m.Pre), Run: fmt.Sprintf("% x", m.Run),
-			Message: m.Error(), Detail: fmt.Sprintf("%+v", m),
-		}
-		if m.Target != 0 {
-			j.Mismatch.Target = hex(m.Target)
-		}
-	}
-	return j
-}
-
-func patchJSON(p *reloc.Patch) jsonPatch {
-	j := jsonPatch{Kind: p.Kind.String(), Offset: hex(p.Offset), At: hex(p.Address), Name: p.Name}
-	if p.Target != 0 {
-		j.Target = hex(p.Target)
-	}
-	return j
-}
-
-func symbolJSON(v *reloc.Value) jsonSymbol {
-	j := jsonSymbol{Name: v.Name}
-	j.Value, j.Kind = primary(v)
-	if v.Has&reloc.UsePLT != 0 {
-		j.PLT = hex(v.PLT)
-	}
-	if v.Has&reloc.UseGOT != 0 {
-		j.GOT = hex(v.GOT)
-	}
-	if v.Has&reloc.UseTPOff != 0 {
-		j.TPOff = fmt.Sprint(v.TPOff)
-	}
-	return j
-}
-
-// primary returns the value that says most about a symbol, and what it is.
-func primary(v *reloc.Value) (value, kind string) {
-	switch {
-	case v.Has&reloc.UseTLS != 0:
-		return hex(v.TLS), "tls"
-	case v.Has&reloc.UseTPOff != 0:
-		return hex(uint64(v.TPOff)), "tpoff"
-	case v.Has&reloc.UseAddress != 0:
-		return hex(v.Address), "address"
-	case v.Has&reloc.UsePLT != 0:
-		return hex(v.PLT), "plt"
-	case v.Has&reloc.UseGOT != 0:
-		return hex(v.GOT), "got"
-	}
-	return hex(v.TLSSlot), "tlsslot"
 }
 
 // writeText writes for people: what did not match, and a summary; with all,
@@ -313,8 +182,8 @@ func writeSymbols(b *strings.Builder, list []reloc.Value) {
 	tw := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(b)
 	for i := range list {
-		value, kind := primary(&list[i])
-		fmt.Fprintf(tw, "  %s\t%s\t%s\n", value, kind, visible.Text(list[i].Name))
+		value, kind := list[i].Primary()
+		fmt.Fprintf(tw, "  %#x\t%s\t%s\n", value, kind, visible.Text(list[i].Name))
 	}
 	tw.Flush()
 }
