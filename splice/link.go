@@ -63,8 +63,7 @@ const (
 // PageSize is the unit of protections.
 const PageSize = 4096
 
-// thunkSize is the room for one jump through a GOT slot: ff 25 d32, and two
-// bytes of filling.
+// thunkSize is the room for one jump through a GOT slot (amd64.JmpSlot), with filling.
 const thunkSize = 8
 
 type linkObject struct {

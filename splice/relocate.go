@@ -328,10 +328,8 @@ func (k *linking) slotFor(v uint64) uint64 {
 	return a
 }
 
-// thunkTo returns the address of a jump to a function that is too far away:
-//
-//	ff 25 d32    jmp *slot(%rip)
-//	cc cc        filling
+// thunkTo returns the address of a jump through a slot to a function that is too far
+// away.
 func (k *linking) thunkTo(v uint64) uint64 {
 	if a, ok := k.thunk[v]; ok {
 		return a
@@ -339,12 +337,15 @@ func (k *linking) thunkTo(v uint64) uint64 {
 	slot := k.slotFor(v)
 	m := k.mem[areaCode]
 	for len(m)%thunkSize != 0 {
-		m = append(m, 0xcc)
+		m = append(m, amd64.FillInt3)
 	}
 	a := k.base[areaCode] + uint64(len(m))
-	m = append(m, 0xff, 0x25)
-	m = binary.LittleEndian.AppendUint32(m, uint32(slot-(a+6)))
-	k.mem[areaCode] = append(m, 0xcc, 0xcc)
+	jump := amd64.JmpSlot(a, slot)
+	m = append(m, jump[:]...)
+	for len(m)%thunkSize != 0 {
+		m = append(m, amd64.FillInt3)
+	}
+	k.mem[areaCode] = m
 	k.thunk[v] = a
 	return a
 }

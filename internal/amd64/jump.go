@@ -5,6 +5,16 @@ import (
 	"math"
 )
 
+// Instructions of one byte that fill room: FillNop is for where execution passes, FillInt3 for
+// where it must not.
+const (
+	FillNop  = 0x90
+	FillInt3 = 0xcc
+)
+
+// EndbrSize is the size of ENDBR64, bytes.
+const EndbrSize = 4
+
 // JmpRel32 returns the near jump that, standing at from, goes to to, or a
 // [ReachError] when that is further than 2 GiB away:
 //
@@ -17,6 +27,19 @@ func JmpRel32(from, to uint64) ([5]byte, error) {
 	b := [5]byte{0xe9}
 	binary.LittleEndian.PutUint32(b[1:], d)
 	return b, nil
+}
+
+// JmpSlotSize is the size of [JmpSlot], bytes.
+const JmpSlotSize = 6
+
+// JmpSlot returns the jump that, standing at from, goes to the address that is kept in
+// slot, which has to be within 2 GiB:
+//
+//	ff 25 d32    jmp *slot(%rip)
+func JmpSlot(from, slot uint64) [JmpSlotSize]byte {
+	b := [JmpSlotSize]byte{0xff, 0x25}
+	binary.LittleEndian.PutUint32(b[2:], uint32(slot-from-JmpSlotSize))
+	return b
 }
 
 // JmpAbs64 returns a jump that reaches every address from everywhere and

@@ -187,4 +187,9 @@ func TestJumps(t *testing.T) {
 	if err != nil || in.Class != JumpInd || slot != 0x1006 || binary.LittleEndian.Uint64(far[6:]) != 0x1122334455667788 {
 		t.Errorf("% x: %v, slot %#x, %v", far, in.Class, slot, err)
 	}
+	by := JmpSlot(0x1000, 0x2000)
+	in, err = Decode(by[:])
+	if slot, _ = in.Operand(by[:], 0x1000); err != nil || in.Class != JumpInd || slot != 0x2000 {
+		t.Errorf("% x: %v, slot %#x, %v", by, in.Class, slot, err)
+	}
 }

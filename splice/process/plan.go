@@ -49,7 +49,7 @@ type region struct {
 }
 
 const (
-	stubSize = 16 // ff 25 d32, and filling
+	stubSize = 16 // a jump through a slot, and filling
 	// displacedSize is the room for the first instructions of a function,
 	// moved: at most 14 bytes and the rest of an instruction, each at most 7
 	// bytes longer, and a jump back.
@@ -328,18 +328,16 @@ func (p *plan) redirect(r *splice.Redirect, to uint64) (recordRedirect, error) {
 
 // displace appends the stub and the displaced code of a redirection:
 //
-//	stub:  ff 25 d32    jmp *slot(%rip)
-//	old:   ...          the instructions that the trampoline overwrites
-//	       e9 d32       jmp behind them
+//	stub:  jmp *slot(%rip)
+//	old:   ...             the instructions that the trampoline overwrites
+//	       jmp             behind them
 //
 // When a single function is redirected the old path is not needed, and left
 // out when an instruction can't be moved.
 func (p *plan) displace(d *recordRedirect, f *splice.Function, skip, n uint64) error {
 	stub := p.at.stubs + uint64(len(p.stub))
-	b := binary.LittleEndian.AppendUint32([]byte{0xff, 0x25}, uint32(d.Slot-(stub+6)))
-	for len(b) < stubSize {
-		b = append(b, 0xcc)
-	}
+	jump := amd64.JmpSlot(stub, d.Slot)
+	b := filled(jump[:])
 	old, err := movedPrologue(f, skip, n, stub+stubSize)
 	switch {
 	case err == nil:
@@ -349,13 +347,17 @@ func (p *plan) displace(d *recordRedirect, f *splice.Function, skip, n uint64) e
 		r.Err = err
 		return r
 	}
-	b = append(b, old...)
-	for len(b)%stubSize != 0 {
-		b = append(b, 0xcc)
-	}
-	p.stub = append(p.stub, b...)
+	p.stub = append(p.stub, filled(append(b, old...))...)
 	p.slots = binary.LittleEndian.AppendUint64(p.slots, d.OldPath)
 	return nil
+}
+
+// filled adds what nothing runs into up to a multiple of the size of a stub.
+func filled(b []byte) []byte {
+	for len(b)%stubSize != 0 {
+		b = append(b, amd64.FillInt3)
+	}
+	return b
 }
 
 // movedPrologue returns the instructions of f at [skip, skip+n), and those that
