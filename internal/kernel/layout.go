@@ -44,8 +44,9 @@ var needed = []member{
 	{name: "signal_struct", members: []string{"thread_head"}, optional: true},
 	{name: "thread_struct", members: []string{"sp"}, optional: true},
 	{name: "pt_regs", optional: true},
-	{name: "nmiaction", members: []string{"handler"}, optional: true},                // arch/x86/include/asm/nmi.h
-	{name: "bug_entry", members: []string{"bug_addr_disp", "flags"}, optional: true}, // include/asm-generic/bug.h
+	{name: "kprobe", members: []string{"addr", "pre_handler", "post_handler", "flags"}, optional: true}, // include/linux/kprobes.h
+	{name: "nmiaction", members: []string{"handler"}, optional: true},                                   // arch/x86/include/asm/nmi.h
+	{name: "bug_entry", members: []string{"bug_addr_disp", "flags"}, optional: true},                    // include/asm-generic/bug.h
 	{name: "alt_instr", members: []string{"instr_offset", "repl_offset", "instrlen", "replacementlen"}},
 }
 

@@ -128,14 +128,16 @@ var exceptions = []Layout{
 // macros, so that BTF does not tell them.
 type ORC struct {
 	TypeBits uint64 // width of the member type, by which generations are told apart
-	SP       uint16 // ORC_REG_SP, for the member sp_reg
+	PrevSP   uint16 // ORC_REG_PREV_SP: the frame itself, for the member bp_reg
+	BP       uint16 // ORC_REG_BP, for the member sp_reg
+	SP       uint16 // ORC_REG_SP, likewise
 	Call     uint16 // the type of an ordinary frame, a value of the member type
 	Versions string
 }
 
 var orcs = [...]ORC{
-	{TypeBits: 2, SP: 5, Call: 0, Versions: "5.10, 6.1"},
-	{TypeBits: 3, SP: 5, Call: 2, Versions: "6.12"},
+	{TypeBits: 2, PrevSP: 1, BP: 4, SP: 5, Call: 0, Versions: "5.10, 6.1"},
+	{TypeBits: 3, PrevSP: 1, BP: 4, SP: 5, Call: 2, Versions: "6.12"},
 }
 
 // ORCOf returns the generation of struct orc_entry whose member type has that many

@@ -51,44 +51,35 @@ func (b *builder) setCallbacks(d *section, off uint64, hooks map[string]target) 
 	}
 }
 
-// own has a callback of the kernel itself do something for the module, in front of
-// what the patch brings for it.
-func (b *builder) own(name string, part func(a *asm)) {
-	if b.parts == nil {
-		b.parts = map[string][]func(a *asm){}
+// chained returns the callbacks that the patch itself brings for an object, by the names
+// under which the module's own ones call them.
+func (o *object) chained() map[string]target {
+	own := map[string]target{}
+	for name, t := range o.hooks {
+		own["patch_"+name] = t
 	}
-	b.parts[name] = append(b.parts[name], part)
+	return own
 }
 
-// ownCallbacks writes these callbacks. Each part may use %rbx.
-func (b *builder) ownCallbacks(a *asm) {
-	for _, name := range callbacks {
-		parts := b.parts[name]
-		if len(parts) == 0 {
-			continue
-		}
-		hooks := b.objectOf(nil).hooks
-		user, chained := hooks[name]
-		hooks[name] = target{symbol: b.function(a, name, elf.STB_LOCAL, func(b *builder, a *asm) {
-			a.emit(endbr...)
-			a.emit(0x53) // push %rbx
-			a.depth(16)
-			a.emit(0x41, 0x54) // push %r12
-			a.depth(24)
-			a.emit(0x49, 0x89, 0xfc) // mov %rdi,%r12
-			for _, part := range parts {
-				part(a)
-			}
-			a.emit(0x31, 0xc0) // xor %eax,%eax
-			if chained {
-				a.emit(0x4c, 0x89, 0xe7) // mov %r12,%rdi
-				a.imm(elf.R_X86_64_PLT32, user.symbol, user.addend-4, 0xe8)
-			}
-			a.emit(0x41, 0x5c) // pop %r12
-			a.depth(16)
-			a.emit(0x5b) // pop %rbx
-			a.depth(8)
-			b.ret(a)
-		})}
+// ownCallbacks has callbacks of the kernel itself do what belongs to the module, and call
+// those of the patch.
+func (b *builder) ownCallbacks() {
+	follows := len(b.probes)+len(b.writes)+len(b.settings) > 0
+	jumps := b.hasJumps()
+	if !follows && !jumps {
+		return
+	}
+	o := b.objectOf(nil)
+	own := o.chained()
+	if jumps {
+		b.addCode("jump", "", own)
+		o.hooks["pre_patch"], o.hooks["post_unpatch"] = b.code.symbols["jump_pre"], b.code.symbols["jump_post"]
+	}
+	if follows || b.opt.Replace {
+		b.addCode("callbacks", "", own)
+		o.hooks["post_patch"] = b.code.symbols["post_patch"]
+	}
+	if follows {
+		o.hooks["pre_unpatch"] = b.code.symbols["pre_unpatch"]
 	}
 }

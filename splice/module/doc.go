@@ -13,7 +13,8 @@
 // The changed functions with their data and with the entries of the tables that
 // describe them, in the sections where the kernel's module loader looks for
 // them; the structures of livepatch, laid out as the BTF of the very kernel
-// says; the code of init and exit.
+// says; and code of the module's own, which is written in C, compiled ahead, and
+// linked as the patch is: see internal/kcode.
 //
 // # References
 //

@@ -177,39 +177,20 @@ func (l *linker) newWord(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, s *
 	return w, nil
 }
 
-// A row of the table of settings, bytes: the place, the name for the log, the old and
-// the new value, the size, whether it was set, and flags.
-const (
-	settingSize  = 40
-	settingName  = 8
-	settingOld   = 16
-	settingNew   = 24
-	settingBytes = 32
-	settingDone  = 33
-	settingFlags = 34
-
-	flagReadOnly = 1
-)
-
-// settingTable writes the rows, and one of zeros behind them.
-func (b *builder) settingTable() uint64 {
-	d := b.data()
-	table := d.append(8, make([]byte, settingSize*(len(b.settings)+1)))
-	b.define("initials", elf.STT_OBJECT, d, table, uint64(settingSize*(len(b.settings)+1)))
+// settingTable writes the rows.
+func (b *builder) settingTable() {
+	t := b.rows(b.data(), "initials", "setting", len(b.settings)+1)
 	for i := range b.settings {
 		s := &b.settings[i]
-		at := table + uint64(i*settingSize)
-		text, name := b.string(s.Name)
-		d.rela(at, elf.R_X86_64_64, s.place.symbol, s.place.addend)
-		d.rela(at+settingName, elf.R_X86_64_64, text.anchor, int64(name))
-		b.word(d, at+settingOld, &s.old)
-		b.word(d, at+settingNew, &s.new)
-		d.data[at+settingBytes] = byte(s.Size)
+		t.refer(i, "at", s.place)
+		t.refer(i, "name", b.literal(s.Name))
+		b.word(t.sec, t.off(i, "old"), &s.old)
+		b.word(t.sec, t.off(i, "new"), &s.new)
+		t.put(i, "size", byte(s.Size))
 		if s.readOnly {
-			d.data[at+settingFlags] |= flagReadOnly
+			t.put(i, "read_only", 1)
 		}
 	}
-	return table
 }
 
 func (b *builder) word(d *section, at uint64, w *word) {
@@ -220,18 +201,9 @@ func (b *builder) word(d *section, at uint64, w *word) {
 }
 
 // planInitials has callbacks set the members, and undo it.
-func (b *builder) planInitials(a *asm) {
-	if len(b.settings) == 0 {
-		return
-	}
-	b.textPoke()
-	b.function(a, "set", elf.STB_LOCAL, func(b *builder, a *asm) { b.setter(a) })
-	table := b.settingTable()
-	for i, name := range []string{"post_patch", "pre_unpatch"} {
-		b.own(name, func(a *asm) {
-			a.emit(0xbe, byte(i), 0, 0, 0)                                           // mov $i,%esi
-			a.imm(elf.R_X86_64_32S, b.data().anchor, int64(table), 0x48, 0xc7, 0xc7) // mov $table,%rdi
-			b.call(a, "set")
-		})
+func (b *builder) planInitials() {
+	if len(b.settings) > 0 {
+		b.settingTable()
+		b.addCode("initials", "", nil)
 	}
 }

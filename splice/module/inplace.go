@@ -175,11 +175,8 @@ func (b *builder) planOverwrites() {
 	if len(b.writes) == 0 {
 		return
 	}
-	for _, p := range []struct {
-		callback, table string
-		rows            []copied
-	}{{"post_patch", "writes", b.writes}, {"pre_unpatch", "restores", b.restores}} {
-		b.own(p.callback, func(a *asm) { b.overwriteStopped(a, b.copyTable(p.table, p.rows)) })
-	}
+	b.copyTable("writes", b.writes)
+	b.copyTable("restores", b.restores)
+	b.addCode("constants", "", nil)
 	b.copies = append(b.copies, b.saves...)
 }

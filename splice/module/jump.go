@@ -1,8 +1,6 @@
 package module
 
 import (
-	"debug/elf"
-
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kernel"
@@ -54,7 +52,7 @@ func (l *linker) jump(out *patched, r *elfdiff.Replacement, f *reloc.FuncResult)
 		x.Err = err
 		return j, x
 	}
-	if f.Size < jumpSize+uint64(len(endbr)) {
+	if f.Size < jumpSize+amd64.EndbrSize {
 		code = append(code, l.part.Padding(f.Address+f.Size, uint64(l.image.Padding()))...)
 	}
 	t, err := splice.Plan(splice.Function{Name: r.Name, Addr: f.Address, Code: code, Entries: l.entries(r.Pre, f)}, f.Address)
@@ -186,52 +184,6 @@ func (j *jump) covers(l *linker, name string, m *reloc.FuncResult) {
 	j.ranges = append(j.ranges, codeRange{name, at, m.Address, m.Size})
 }
 
-// What the log is told about jumps; KERN_ERR is SOH and 3, KERN_WARNING SOH and 4.
-const (
-	busyFormat    = "\x013%s: %s is in use by %s (%d); nothing was patched\n"
-	changedFormat = "\x013%s: %s is not what this update was made for; nothing was patched\n"
-	inUseFormat   = "\x014%s: %s is in use by %s (%d); this module has to stay loaded\n"
-	foreignFormat = "\x013%s: somebody else has changed %s; it stays as it is, and so does this module\n"
-	waitFormat    = "\x014%s: %s is in use by %s (%d); waiting\n"
-)
-
-// jumps writes the code and the tables for the jumps of the kernel itself.
-func (b *builder) jumps(a *asm) {
-	if len(b.objects) == 0 || len(b.objects[0].jumps) == 0 || len(b.refused) > 0 {
-		return
-	}
-	o := b.objects[0]
-	j := b.newJumper()
-	if len(b.refused) > 0 {
-		return
-	}
-	b.jumper = j
-	j.table(b, o.jumps)
-	old := b.hidden()
-	hidden := len(old)
-	for i := range o.jumps {
-		old = append(old, o.jumps[i].ranges...)
-	}
-	j.old = b.ranges("jump_old", old)
-	own := b.out.Symbol(a.calls["compare"]).Value // what is carried is in front of it
-	carried := codeRange{name: "its new code", at: target{symbol: a.anchor}, size: own}
-	j.new = b.ranges("jump_new", append(old[:hidden:hidden], carried))
-	j.this = target{symbol: b.thisModule().anchor}
-	ours := map[string]string{"pre_patch": "jump_pre", "post_unpatch": "jump_post"}
-	if b.opt.Replace {
-		ours["post_patch"] = "jump_done"
-	}
-	for name := range ours {
-		if t, ok := o.hooks[name]; ok {
-			j.user[name] = t
-		}
-	}
-	j.write(b, a)
-	for name, fn := range ours {
-		o.hooks[name] = target{symbol: a.calls[fn]}
-	}
-}
-
 // FindingJump is the code of the finding about a function that a jump takes over.
 const FindingJump elfdiff.Code = "jump"
 
@@ -248,48 +200,4 @@ func (b *builder) jumpFindings() []elfdiff.Finding {
 		}
 	}
 	return out
-}
-
-// write writes the functions, those that are called first.
-func (j *jumper) write(b *builder, a *asm) {
-	for _, f := range []struct {
-		name string
-		body func(*builder, *asm)
-	}{
-		{"words", words}, {"walk", j.walk}, {"idle", j.idle}, {"blame", j.blame}, {"scan", j.scan}, {"differs", differs}, {"look", look},
-		{"apply", j.apply}, {"revert", j.revert}, {"gate", j.gate},
-	} {
-		b.function(a, f.name, elf.STB_LOCAL, f.body)
-	}
-	j.gateAt = target{symbol: a.calls["gate"]}
-	for _, f := range []struct {
-		name string
-		body func(*builder, *asm)
-	}{
-		{"stop", j.stop}, {"retry", j.retry}, {"adopt", j.adopt}, {"put_back", j.putBack}, {"others", j.others}, {"jump_done", j.done},
-		{"jump_pre", j.pre}, {"jump_post", j.post}, {"leave", j.leave},
-	} {
-		b.function(a, f.name, elf.STB_LOCAL, f.body)
-	}
-}
-
-// text32 returns where a string is.
-func (b *builder) text32(s string) target {
-	r, at := b.string(s)
-	return target{symbol: r.anchor, addend: int64(at)}
-}
-
-// abs emits an instruction whose last four bytes are an address.
-func (a *asm) abs(t target, opcode ...byte) { a.imm(elf.R_X86_64_32S, t.symbol, t.addend, opcode...) }
-
-// far emits a call of something that is not a function of the module's own.
-func (a *asm) far(t target) { a.imm(elf.R_X86_64_PLT32, t.symbol, t.addend-4, 0xe8) }
-
-// settle follows the call that enables the patch, with its result in %eax. When
-// that failed, but the new code is in use already, the module must not go.
-func (j *jumper) settle(a *asm) {
-	a.abs(j.block, 0x48, 0xc7, 0xc1)     // mov $block,%rcx
-	a.emit(0x83, 0x79, blockStays, 0x00) // cmpl $0x0,0x2c(%rcx)
-	a.jump(0x74, "out")                  // je out
-	a.emit(0x31, 0xc0)                   // xor %eax,%eax
 }

@@ -3,16 +3,10 @@ package module
 import (
 	"bytes"
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
-	"strconv"
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
-	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/lab/deb"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
@@ -61,7 +55,7 @@ func TestJumpPlan(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := &linker{builder: b, obj: &object{}, inner: map[elfdiff.AtomID][]uint64{}}
+		l := &linker{placing: placing{builder: b}, obj: &object{}, inner: map[elfdiff.AtomID][]uint64{}}
 		l.part = splice.Part{Diff: &elfdiff.Diff{Pre: blank(t)}, Image: k.run}
 		s, err := k.image.Symbol(c.name)
 		if err != nil {
@@ -127,43 +121,6 @@ func TestReturnsInto(t *testing.T) {
 		if _, ok := returnsInto([]byte(c.code), c.skip); ok != c.into {
 			t.Errorf("%x at %d: %v", c.code, c.skip, ok)
 		}
-	}
-}
-
-// objdumpLine is an instruction in objdump's words: its offset is what counts.
-var objdumpLine = regexp.MustCompile(`(?m)^ +([0-9a-f]+):\t(.*)$`)
-
-// disassembled has objdump look at machine code, and compares where it sees
-// instructions.
-func disassembled(t *testing.T, code []byte) {
-	t.Helper()
-	tool, err := exec.LookPath("objdump")
-	if err != nil {
-		testenv.Skip(t, "%v", err)
-	}
-	name := filepath.Join(t.TempDir(), "code")
-	if err := os.WriteFile(name, code, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.CommandContext(t.Context(), tool, "-D", "-b", "binary", "-m", "i386:x86-64", "--no-show-raw-insn", name).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	starts := map[uint64]bool{}
-	bad := regexp.MustCompile(`\(bad\)`)
-	for _, m := range objdumpLine.FindAllSubmatch(out, -1) {
-		at, err := strconv.ParseUint(string(m[1]), 16, 64)
-		if err != nil || bad.Match(m[2]) {
-			t.Errorf("objdump: %s", m[0])
-		}
-		starts[at] = true
-	}
-	for off := 0; off < len(code); {
-		in, err := amd64.Decode(code[off:])
-		if err != nil || !starts[uint64(off)] {
-			t.Fatalf("objdump sees no instruction at %#x: %v", off, err)
-		}
-		off += int(in.Len)
 	}
 }
 

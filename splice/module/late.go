@@ -18,7 +18,7 @@ import (
 // unique, and would come too late for the proof.
 //
 // The callback has a table of bases: numbers that are added to and subtracted
-// from what a row says.
+// from what a row says (enum base of the module's own code).
 const (
 	baseZero  = 0 // 0
 	basePlace = 1 // the address of the field itself
@@ -37,8 +37,6 @@ type fixup struct {
 	less   uint64 // and what
 	text   bool   // the field is in memory that can't be written to
 }
-
-const fixupSize = 24
 
 // late notes a reference to a module of something that is carried.
 func (l *linker) late(sec *section, off uint64, r *elfobj.Rela, to target) {
@@ -63,69 +61,91 @@ func (l *linker) late(sec *section, off uint64, r *elfobj.Rela, to target) {
 	l.obj.fixups = append(l.obj.fixups, f)
 }
 
-// fixupTable writes rows, and one of zeros behind them: where, what to add, the
-// bases to add and to subtract, the size, and whether the text is poked.
-func (b *builder) fixupTable(d *section, name string, rows []fixup) uint64 {
-	table := d.append(8, make([]byte, fixupSize*(len(rows)+1)))
-	b.define(name, elf.STT_OBJECT, d, table, uint64(fixupSize*(len(rows)+1)))
-	for i := range rows {
-		f := &rows[i]
-		at := table + uint64(i*fixupSize)
-		d.rela(at, elf.R_X86_64_64, f.sec.anchor, int64(f.off))
+// fixupTable writes the rows.
+func (b *builder) fixupTable(d *section, name string, list []fixup) rows {
+	t := b.rows(d, name, "fixup", len(list)+1)
+	for i := range list {
+		f := &list[i]
+		t.refer(i, "at", target{symbol: f.sec.anchor, addend: int64(f.off)})
 		add := f.to.addend + f.addend - int64(f.less)
 		if f.to.part == 0 && f.to.symbol != 0 {
-			d.rela(at+8, elf.R_X86_64_64, f.to.symbol, add)
+			t.refer(i, "value", target{symbol: f.to.symbol, addend: add})
 		} else {
-			put64(d.data[at+8:], uint64(add))
+			t.put64(i, "value", uint64(add))
 		}
-		d.data[at+16], d.data[at+17], d.data[at+18] = byte(f.to.part), byte(f.minus), byte(f.size)
+		t.put(i, "plus", byte(f.to.part))
+		t.put(i, "minus", byte(f.minus))
+		t.put(i, "size", byte(f.size))
 		if f.text {
-			d.data[at+19] = 1
+			t.put(i, "text", 1)
 		}
 	}
-	return table
+	return t
 }
 
-// forModule writes the pre_patch callback of a module, with its tables.
-func (b *builder) forModule(a *asm, o *object) {
-	if b.pokes(a, "fill", b.fill); len(b.refused) > 0 {
+// forModule links the pre_patch callback of a module, with its tables.
+func (b *builder) forModule(o *object) {
+	if len(b.refused) > 0 {
 		return
 	}
 	d, t := b.data(), o.target
-	parts := t.mod.Parts
-	bases := d.append(8, make([]byte, 8*(firstPart+len(parts))))
-	b.define(joined("bases", t.Name()), elf.STT_OBJECT, d, bases, uint64(8*(firstPart+len(parts))))
-	rows := b.identityOf(o, bases)
-	rows = append(rows, o.checks...)
-	checks, wants := b.checkTable(d, joined("checks", t.Name()), rows)
-	var early []fixup
-	for i := range rows {
-		c := &rows[i]
-		at := checks + uint64(i*checkSize)
+	bases, parts := b.basesOf(t)
+	list := append(b.identityOf(o, bases), o.checks...)
+	checks, wants := b.checkTable(d, joined("checks", t.Name()), list)
+	expected := b.fixupTable(d, joined("expected", t.Name()), early(list, &checks, wants))
+	name := joined("target", t.Name())
+	desc := b.rows(d, name, "target", 1)
+	desc.refer(0, "name", b.literal(t.Name()))
+	desc.refer(0, "bases", target{symbol: d.anchor, addend: int64(bases)})
+	desc.refer(0, "parts", target{symbol: d.anchor, addend: int64(parts)})
+	desc.put64(0, "part_count", uint64(len(t.mod.Parts)))
+	desc.refer(0, "expected", expected.target(0))
+	desc.refer(0, "checks", checks.target(0))
+	if len(o.fixups) > 0 {
+		late := b.fixupTable(d, joined("fixups", t.Name()), o.fixups)
+		desc.refer(0, "fixups", late.target(0))
+	}
+	own := o.chained()
+	own["target"] = desc.target(0)
+	if !b.code.has("target") {
+		b.addCode("target", "", nil)
+	}
+	o.hooks["pre_patch"] = b.addCode("target_callback", t.Name(), own).symbol("target_pre_patch")
+}
+
+// basesOf makes room for the bases of a module, and writes where struct module has them.
+func (b *builder) basesOf(t *Target) (bases, parts uint64) {
+	d, list := b.data(), t.mod.Parts
+	bases = d.append(8, make([]byte, 8*(firstPart+len(list))))
+	b.define(joined("bases", t.Name()), elf.STT_OBJECT, d, bases, uint64(8*(firstPart+len(list))))
+	parts = d.append(8, make([]byte, 8*len(list)))
+	b.define(joined("parts", t.Name()), elf.STT_OBJECT, d, parts, uint64(8*len(list)))
+	for i := range list {
+		put64(d.data[parts+uint64(8*i):], uint64(list[i].Field))
+	}
+	return bases, parts
+}
+
+// early returns the fields that are filled in before a module is compared: where to look
+// in it, and the addresses in what is expected there.
+func early(list []check, checks *rows, wants []uint64) []fixup {
+	var out []fixup
+	for i := range list {
+		c := &list[i]
 		if c.at.part == 0 {
-			d.rela(at, elf.R_X86_64_64, c.at.symbol, c.at.addend)
+			checks.refer(i, "at", c.at)
 		} else {
-			early = append(early, fixup{sec: d, off: at, size: 8, to: c.at})
+			out = append(out, fixup{sec: checks.sec, off: checks.off(i, "at"), size: 8, to: c.at})
 		}
 		for _, x := range c.fields {
-			f := fixup{sec: d, off: wants[i] + x.off, size: relocations[x.typ], to: x.to, addend: x.addend}
+			f := fixup{sec: checks.sec, off: wants[i] + x.off, size: relocations[x.typ], to: x.to, addend: x.addend}
 			if h, ok := amd64.HowtoOf(x.typ); ok && h.PCRel {
 				f.minus, f.less = c.at.part, uint64(c.at.addend)+x.off
 			}
-			early = append(early, f)
+			out = append(out, f)
 		}
 	}
-	cb := callback{
-		object: o, bases: bases, checks: checks, early: b.fixupTable(d, joined("expected", t.Name()), early),
-	}
-	if len(o.fixups) > 0 {
-		cb.late = b.fixupTable(d, joined("fixups", t.Name()), o.fixups)
-	}
-	if user, ok := o.hooks["pre_patch"]; ok {
-		cb.user = &user
-	}
-	sym := b.function(a, joined("pre_patch", t.Name()), elf.STB_LOCAL, cb.write)
-	o.hooks["pre_patch"] = target{symbol: sym}
+	return out
 }
 
 // identityOf returns the checks that show that the module is the one whose file
@@ -159,36 +179,4 @@ func (b *builder) identityOf(o *object, bases uint64) []check {
 		}
 	}
 	return rows
-}
-
-// pokes finds what writes to text, and writes the function that fills fields in,
-// or copies, once.
-func (b *builder) pokes(a *asm, name string, body func(*asm)) {
-	if _, ok := a.calls[name]; ok {
-		return
-	}
-	b.textPoke()
-	b.function(a, name, elf.STB_LOCAL, func(_ *builder, a *asm) { body(a) })
-}
-
-// textPoke finds the kernel's own function to write to text, and its lock
-// (arch/x86/kernel/alternative.c). Neither is exported.
-func (b *builder) textPoke() {
-	for _, name := range []string{"text_poke", "text_mutex"} {
-		list := b.image.Symbols(name)
-		if len(list) != 1 {
-			b.refused.add(refuse(CodeKernel, name, "", 0, "the image has %d symbols of that name", len(list)))
-			return
-		}
-		t, err := b.at(name, list[0].Addr)
-		if err != nil {
-			b.refused.add(err)
-			return
-		}
-		if name == "text_poke" {
-			b.poke = t
-		} else {
-			b.mutex = t
-		}
-	}
 }

@@ -99,29 +99,23 @@ func (b *builder) extract(p *Pair) *linker {
 	if p.Target != nil {
 		part.Image = p.Target.run
 	}
-	return &linker{builder: b, pair: p, part: part, obj: b.objectOf(p.Target), carried: x, spec: x.Spec, object: p.Diff.Post.Name()}
+	return &linker{
+		placing: placing{builder: b, spec: x.Spec, object: p.Diff.Post.Name(), padding: uint64(b.image.Padding())},
+		pair:    p, part: part, obj: b.objectOf(p.Target), carried: x,
+	}
 }
 
 // linker links one extracted object.
 type linker struct {
-	*builder
+	placing
 	pair     *Pair
 	part     splice.Part
 	obj      *object
 	carried  *elfdiff.Extracted
-	spec     *elfobj.Spec
-	object   string   // its name
-	homes    []home   // of the object's sections
-	syms     []target // of the object's symbols
 	external map[elfobj.SymbolIndex]bool
 	there    map[elfobj.SectionIndex]target // sections that the running kernel has, see originals
 	inner    map[elfdiff.AtomID][]uint64    // see entries; nil until it is asked for
 	stores   *stores                        // of pre; nil until they are asked for
-}
-
-type home struct {
-	sec *section // nil for what is not carried
-	off uint64
 }
 
 // sections gives each section of the object its place.
@@ -129,7 +123,7 @@ func (l *linker) sections() {
 	l.homes = make([]home, len(l.spec.Sections))
 	for i := 1; i < len(l.spec.Sections); i++ {
 		s := &l.spec.Sections[i]
-		if s.Flags&elf.SHF_ALLOC == 0 || s.Name == kerneltab.EhFrame || s.Type != elf.SHT_PROGBITS && s.Type != elf.SHT_NOBITS {
+		if !travels(s) {
 			continue
 		}
 		if _, ok := callbackOf(s.Name); ok {
@@ -138,48 +132,11 @@ func (l *linker) sections() {
 		if _, ok := l.there[elfobj.SectionIndex(i)]; ok {
 			continue // the running kernel has it
 		}
-		row := kerneltab.Carried(s.Name)
-		if row == nil || s.Type == elf.SHT_NOBITS && row.Module.Flags&elf.SHF_WRITE == 0 {
-			l.refused.add(refuse(CodeSection, "", s.Name, 0, "%s has something in it that would have to travel", l.object))
-			continue
-		}
-		if s.Type == elf.SHT_NOBITS {
-			out := l.section(kerneltab.Bss, elf.SHT_NOBITS, flagsWA, 1)
-			out.pad(max(s.Addralign, 1))
-			l.homes[i] = home{out, out.size}
-			out.size += s.Size
-			continue
-		}
-		to, flags := row.Module.To, row.Module.Flags
-		if to == kerneltab.Bss {
-			to, flags = kerneltab.Data, flagsWA
-		}
-		out := l.section(to, elf.SHT_PROGBITS, flags, 1)
-		if to == kerneltab.Text {
-			l.prefix(out, s.Addralign)
-		}
-		if to != kerneltab.Text && to != kerneltab.Rodata && to != kerneltab.Data {
-			out.ent = s.Entsize
-		}
 		data := s.Data
-		if row.Name == kerneltab.TypeIDs {
+		if row := kerneltab.Carried(s.Name); row != nil && row.Name == kerneltab.TypeIDs {
 			data = l.fillTypeIDs(i)
 		}
-		l.homes[i] = home{out, out.append(max(s.Addralign, 1), data)}
-	}
-}
-
-// prefix makes room in front of a function, as this kernel's functions have it:
-// for call depth tracking, which writes there (arch/x86/kernel/callthunks.c).
-func (l *linker) prefix(out *section, align uint64) {
-	n := uint64(l.image.Padding())
-	if n == 0 {
-		return
-	}
-	align = max(align, 1)
-	out.pad(align)
-	for room := (n + align - 1) / align * align; room > 0; room-- {
-		out.data = append(out.data, 0x90)
+		l.place(i, data)
 	}
 }
 
@@ -272,7 +229,7 @@ func (l *linker) relocations() {
 				l.late(h.sec, h.off+r.Offset, &r, t)
 				continue
 			}
-			h.sec.rela(h.off+r.Offset, elf.R_X86_64(r.Type), t.symbol, t.addend+r.Addend)
+			h.carry(&r, t)
 		}
 	}
 }

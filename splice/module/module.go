@@ -148,6 +148,7 @@ func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
 	}
 	stage = tell.Begin("write", 1)
 	b.something()
+	b.beginCode()
 	b.checks()
 	b.patch()
 	b.control()
@@ -179,19 +180,14 @@ type builder struct {
 	probes  []probed
 	// saves, writes and restores are about constants that are overwritten.
 	saves, writes, restores []copied
-	parts                   map[string][]func(a *asm) // of callbacks
 	names                   *splice.Names
-	probing                 *probeKit         // nil when there are no probes
 	offers                  map[string]target // symbols that an object brings along for others
 	strings                 map[string]uint64 // in .rodata.str
 	copies                  []copied
 	overwritten             []Data
 	settings                []setting // members of variables that are set
-	poke                    target    // text_poke, once it is needed
-	mutex                   target    // text_mutex, likewise
 	note                    *section
-	table                   uint64  // of the checks of init, in .rodata
-	jumper                  *jumper // nil when there are no jumps
+	code                    ownCode
 	pinned                  []Pin
 	pinnedFast              bool // also by what nobody can take back
 }
@@ -219,6 +215,7 @@ func newBuilder(k *Kernel, opt Options) (*builder, error) {
 	b := &builder{
 		Kernel: k, opt: opt, secs: map[string]*section{}, imports: map[string]elfobj.SymbolIndex{}, crcs: map[string]uint32{},
 		spaces: map[string]bool{}, refs: map[Reference]bool{}, strings: map[string]uint64{}, depends: map[string]bool{}, offers: map[string]target{},
+		code: ownCode{symbols: map[string]target{}},
 	}
 	for _, name := range []string{"module_layout", anchor} {
 		if _, err := b.export(name); err != nil {

@@ -14,6 +14,7 @@ import (
 
 func put64(b []byte, v uint64) { binary.LittleEndian.PutUint64(b, v) }
 func put32(b []byte, v uint32) { binary.LittleEndian.PutUint32(b, v) }
+func put16(b []byte, v uint16) { binary.LittleEndian.PutUint16(b, v) }
 
 // patch writes struct klp_patch with its objects and functions
 // (include/linux/livepatch.h), in the layout of this kernel. What is not set
@@ -21,18 +22,12 @@ func put32(b []byte, v uint32) { binary.LittleEndian.PutUint32(b, v) }
 func (b *builder) patch() {
 	fn, obj, patch := b.layout["klp_func"], b.layout["klp_object"], b.layout["klp_patch"]
 	d := b.data()
-	a := b.asm()
-	b.jumps(a)
-	b.probeCode(a)
+	b.jumps()
+	b.probeCode()
 	b.planOverwrites()
-	b.planInitials(a)
-	if len(b.copies) > 0 {
-		b.pokes(a, "copy", b.copier)
-	}
-	if len(b.writes) > 0 {
-		b.pokes(a, "copy_stopped", b.copyStopped)
-	}
-	b.ownCallbacks(a)
+	b.planInitials()
+	b.copyCode()
+	b.ownCallbacks()
 	objs := d.append(8, make([]byte, obj.Size*uint64(len(b.objects)+1)))
 	b.define("objs", elf.STT_OBJECT, d, objs, obj.Size*uint64(len(b.objects)+1))
 	for i, o := range b.objects {
@@ -41,7 +36,7 @@ func (b *builder) patch() {
 		if o.target != nil {
 			s, name := b.string(o.name())
 			d.rela(at+obj.Offsets["name"], elf.R_X86_64_64, s.anchor, int64(name))
-			b.forModule(a, o)
+			b.forModule(o)
 		}
 		b.setCallbacks(d, at, o.hooks)
 	}
@@ -49,13 +44,26 @@ func (b *builder) patch() {
 	b.define("patch", elf.STT_OBJECT, d, at, patch.Size)
 	d.rela(at+patch.Offsets["mod"], elf.R_X86_64_64, b.thisModule().anchor, 0)
 	d.rela(at+patch.Offsets["objs"], elf.R_X86_64_64, d.anchor, int64(objs))
-	if b.jumper != nil {
-		d.rela(at+patch.Offsets["states"], elf.R_X86_64_64, d.anchor, int64(b.jumper.states(b)))
+	if b.hasJumps() {
+		d.rela(at+patch.Offsets["states"], elf.R_X86_64_64, d.anchor, int64(b.states()))
 	}
 	if b.opt.Replace {
 		d.data[at+patch.Offsets["replace"]] = 1
 	}
-	b.code(a, at)
+	b.startAndEnd()
+	b.finishCode()
+}
+
+// startAndEnd links init_module and cleanup_module. The kernel removes no module that has
+// the one and not the other (delete_module of kernel/module/main.c).
+func (b *builder) startAndEnd() {
+	mod, this := b.layout["module"], b.thisModule()
+	b.addCode("init", "", nil)
+	this.rela(mod.Offsets["init"], elf.R_X86_64_64, b.code.symbols["init_module"].symbol, 0)
+	if !b.isPinned() {
+		b.addCode("exit", "", nil)
+		this.rela(mod.Offsets["exit"], elf.R_X86_64_64, b.code.symbols["cleanup_module"].symbol, 0)
+	}
 }
 
 // functions writes the array of struct klp_func of an object.

@@ -29,7 +29,6 @@ const (
 	CodeNoSymbol      splice.Code = "no-symbol"      // a function without a symbol, by which livepatch finds it
 	CodeLongName      splice.Code = "long-name"      // an export whose name has no room in the table of versions
 	CodeNotOneLine    splice.Code = "not-one-line"   // a text for .modinfo that is not one line
-	CodeTooLarge      splice.Code = "too-large"      // more callbacks than the module's own code can be made for
 	CodeLicense       splice.Code = "license"        // a licence with which livepatch can't be used
 	CodeOtherBuild    splice.Code = "other-build"    // a module that is not of the kernel's build
 	CodeInPlace       splice.Code = "in-place"       // data to be overwritten, where that is not offered
@@ -64,7 +63,6 @@ var hints = map[splice.Code]string{
 	CodeNoSymbol:          "give the vmlinux, or the module, with all its symbols: livepatch finds functions by them",
 	CodeLongName:          "call a function of the kernel that calls it",
 	CodeNotOneLine:        "leave line breaks and NUL characters out",
-	CodeTooLarge:          "make several updates",
 	CodeOtherBuild:        "give the vmlinux of the kernel that runs, and modules of that very build, as they are shipped",
 	CodeInPlace:           "compare without elfdiff.Options.InPlace, and accept const-shared where the old constant may stay",
 	CodeInitials:          "compare without elfdiff.Options.Initials, and accept data-changed where the variable may keep its value",

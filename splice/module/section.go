@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
@@ -37,7 +38,7 @@ func (s *section) pad(align uint64) {
 	}
 	fill := byte(0)
 	if s.flags&elf.SHF_EXECINSTR != 0 {
-		fill = 0xcc
+		fill = amd64.FillInt3
 	}
 	for range n {
 		s.data = append(s.data, fill)
@@ -90,6 +91,12 @@ func (b *builder) string(s string) (*section, uint64) {
 		b.strings[s] = at
 	}
 	return r, at
+}
+
+// literal returns how to reach a string.
+func (b *builder) literal(s string) target {
+	r, at := b.string(s)
+	return target{symbol: r.anchor, addend: int64(at)}
 }
 
 // flush hands the sections over to the ELF builder.

@@ -170,10 +170,6 @@ func (l *linker) lookIn(id elfdiff.AtomID, m *reloc.FuncResult) (check, error) {
 	return c, nil
 }
 
-// checkSize is the size of a row of the tables that compare goes over: where to
-// look, what to find, the mask, how many bytes, and the name for the log.
-const checkSize = 40
-
 // checks writes the table for init: first the identity of the kernel, then the
 // functions of the kernel itself.
 func (b *builder) checks() {
@@ -189,39 +185,34 @@ func (b *builder) checks() {
 			rows = append(rows, o.checks...)
 		}
 	}
-	r := b.rodata()
-	var wants []uint64
-	b.table, wants = b.checkTable(r, "checks", rows)
+	t, wants := b.checkTable(b.rodata(), "checks", rows)
 	for i := range rows {
-		r.rela(b.table+uint64(i*checkSize), elf.R_X86_64_64, rows[i].at.symbol, rows[i].at.addend)
+		t.refer(i, "at", rows[i].at)
 		for _, f := range rows[i].fields {
-			r.rela(wants[i]+f.off, elf.R_X86_64(f.typ), f.to.symbol, f.to.addend+f.addend)
+			t.sec.rela(wants[i]+f.off, elf.R_X86_64(f.typ), f.to.symbol, f.to.addend+f.addend)
 		}
 	}
 }
 
-// checkTable writes a table of checks into s, and a row of zeros behind it, and
-// returns where it is, and where the bytes of each row are. Where to look is not
-// in it yet.
-func (b *builder) checkTable(s *section, name string, rows []check) (table uint64, wants []uint64) {
-	table = s.append(8, make([]byte, checkSize*(len(rows)+1)))
-	b.define(name, elf.STT_OBJECT, s, table, uint64(checkSize*(len(rows)+1)))
-	for i := range rows {
-		c := &rows[i]
-		at := table + uint64(i*checkSize)
-		want := s.append(16, c.want)
-		mask := s.append(16, c.mask)
-		text, name := b.string(c.name)
-		s.rela(at+8, elf.R_X86_64_64, s.anchor, int64(want))
-		s.rela(at+16, elf.R_X86_64_64, s.anchor, int64(mask))
-		put64(s.data[at+24:], uint64(len(c.want)))
-		s.rela(at+32, elf.R_X86_64_64, text.anchor, int64(name))
+// checkTable writes a table of checks into s, and returns it, and where the bytes of each
+// row are. Where to look is not in it yet.
+func (b *builder) checkTable(s *section, name string, list []check) (t rows, wants []uint64) {
+	t = b.rows(s, name, "check", len(list)+1)
+	for i := range list {
+		c := &list[i]
+		want, mask := s.append(16, c.want), s.append(16, c.mask)
+		t.refer(i, "want", target{symbol: s.anchor, addend: int64(want)})
+		t.refer(i, "mask", target{symbol: s.anchor, addend: int64(mask)})
+		t.put64(i, "size", uint64(len(c.want)))
+		t.refer(i, "name", b.literal(c.name))
 		wants = append(wants, want)
 	}
-	return table, wants
+	return t, wants
 }
 
-// define adds a local symbol.
+// define adds a local symbol, and has the module's own code find it by its name.
 func (b *builder) define(name string, typ elf.SymType, s *section, off, size uint64) elfobj.SymbolIndex {
-	return b.out.AddSymbol(elfobj.Symbol{Name: b.opt.Name + "_" + name, Value: off, Size: size, Info: elf.ST_INFO(elf.STB_LOCAL, typ), Section: s.index})
+	i := b.out.AddSymbol(elfobj.Symbol{Name: b.opt.Name + "_" + name, Value: off, Size: size, Info: elf.ST_INFO(elf.STB_LOCAL, typ), Section: s.index})
+	b.code.symbols[name] = target{symbol: i}
+	return i
 }

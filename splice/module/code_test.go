@@ -1,0 +1,183 @@
+package module
+
+import (
+	"bytes"
+	"debug/elf"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/splice/module/internal/kcode"
+)
+
+// madeUp is the structures of a kernel that is made up.
+var madeUp = map[string][]string{
+	"module": {"name", "init", "exit", "refcnt"}, "klp_object": {"mod"}, "klp_patch": {"list", "states"}, "klp_state": {"id", "version", "data"},
+	"task_struct":   {"tasks", "thread_node", "signal", "stack", "thread", "comm", "pid"},
+	"signal_struct": {"thread_head"}, "thread_struct": {"sp"}, "pt_regs": {"ip"}, "kprobe": {"addr", "pre_handler", "post_handler", "flags"},
+}
+
+// ownBuilder is the builder of an update for that kernel, which exports all that the code
+// refers to.
+func ownBuilder(t *testing.T, thunk bool) *builder {
+	t.Helper()
+	k := &Kernel{layout: kernel.Layout{"orc_entry": {Size: 6, Offsets: map[string]uint64{"sp_offset": 0, "bp_offset": 2}, Bits: map[string]uint64{"type": 3}}}}
+	k.image, k.exports = &kernel.Image{File: &elfobj.File{}}, map[string]kernel.Export{}
+	for name, members := range madeUp {
+		s := kernel.Struct{Name: name, Size: 4096, Offsets: map[string]uint64{}}
+		for i, m := range members {
+			s.Offsets[m] = uint64(16 * (i + 1))
+		}
+		k.layout[name] = s
+	}
+	b, err := newBuilder(k, Options{Name: "own", NoJumps: true})
+	if err == nil {
+		t.Fatal("a kernel without exports is enough")
+	}
+	for _, name := range strings.Fields(`_printk __cpu_online_mask __cpu_possible_mask __module_get __num_online_cpus __per_cpu_offset
+		cpus_read_lock cpus_read_unlock disable_kprobe enable_kprobe idle_threads init_task klp_enable_patch klp_patches
+		msleep mutex_lock mutex_unlock nr_cpu_ids register_kprobes stop_machine stop_machine_cpuslocked
+		synchronize_rcu_tasks text_mutex text_poke unregister_kprobes`) {
+		k.exports[name] = kernel.Export{Name: name}
+	}
+	if thunk {
+		k.exports[kerneltab.ReturnThunk] = kernel.Export{Name: kerneltab.ReturnThunk}
+	}
+	if b, err = newBuilder(k, Options{Name: "own"}); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// linkAll links everything.
+func linkAll(t *testing.T, b *builder) {
+	t.Helper()
+	b.beginCode()
+	for _, name := range []string{"checks", "copies", "writes", "restores"} {
+		b.define(name, elf.STT_OBJECT, b.rodata(), 0, 0)
+	}
+	for _, name := range []string{"patch", "initials", "jump_rows", "jump_old", "jump_new", "probe_list"} {
+		b.define(name, elf.STT_OBJECT, b.data(), 0, 0)
+	}
+	for _, name := range []string{"stack_size", "stack_unused", "probe_count"} {
+		b.number(name, 1)
+	}
+	for _, name := range []string{"jump", "stacks", "replace", "callbacks", "copy", "constants", "initials", "target", "probe", "init", "exit"} {
+		b.addCode(name, "", nil)
+	}
+	desc := target{symbol: b.data().anchor, addend: 64}
+	b.addCode("target_callback", "x", map[string]target{"target": desc})
+	b.addCode("target_callback", "y", map[string]target{"target": desc, "patch_pre_patch": {symbol: b.text().anchor, addend: 8}})
+	b.stub(&probed{Function: Function{Name: "f"}, to: target{symbol: b.text().anchor, addend: 16}, stack: 3})
+	b.finishCode()
+	if err := b.refused.err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOwnCode links all of the module's own code, and looks at the object: nothing is
+// undefined but exports, each return is listed where there is a thunk for it, and
+// functions that an update has take the place of those that do nothing.
+func TestOwnCode(t *testing.T) {
+	for _, thunk := range []bool{false, true} {
+		b := ownBuilder(t, thunk)
+		linkAll(t, b)
+		b.flush()
+		var out bytes.Buffer
+		if _, err := b.out.WriteTo(&out); err != nil {
+			t.Fatal(err)
+		}
+		f, err := elfobj.Parse(out.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec, err := f.Spec()
+		if err != nil {
+			t.Fatal(err)
+		}
+		returns := 0
+		for i := range spec.Sections {
+			s := &spec.Sections[i]
+			for _, r := range s.Relas {
+				to := &spec.Symbols[r.Sym]
+				if r.Sym == 0 || !to.IsDefined() && b.exports[to.Name].Name == "" {
+					t.Errorf("%s+%#x leads to %q", s.Name, r.Offset, to.Name)
+				}
+				if to.Name == kerneltab.ReturnThunk && s.Name == ".rela.text" {
+					returns++
+				}
+			}
+		}
+		listed := 0
+		if s := b.secs[kerneltab.ReturnSites]; s != nil {
+			listed = len(s.data) / 4
+		}
+		if thunk != (listed > 20) || thunk && listed != returns {
+			t.Errorf("%d returns by a thunk, %d are listed", returns, listed)
+		}
+		leads(t, b, spec, "init_module", "own_add_probes", "own_copy_at_load", "own_drop_probes", "own_keep_module")
+		leads(t, b, spec, "own_post_patch", "own_enable_probes", "own_write_constants", "own_set_initials", "own_take_over_jumps")
+		leads(t, b, spec, "own_jump_pre", "own_adopt_others")
+		leads(t, b, spec, "cleanup_module", "own_leave_jumps", "own_leave_probes")
+	}
+}
+
+// leads checks that a function calls, or jumps to, the definition that counts: the one
+// that the linker would give others.
+func leads(t *testing.T, b *builder, spec *elfobj.Spec, from string, to ...string) {
+	t.Helper()
+	i := slices.IndexFunc(spec.Symbols, func(s elfobj.Symbol) bool { return s.Name == from })
+	if i < 0 {
+		t.Fatalf("no %s", from)
+	}
+	fn := spec.Symbols[i]
+	for _, name := range to {
+		strong := b.out.Symbol(b.code.symbols[strings.TrimPrefix(name, "own_")].symbol).Value
+		found := false
+		for _, r := range b.text().relas {
+			s := b.out.Symbol(r.Sym)
+			found = found || r.Offset >= fn.Value && r.Offset < fn.Value+fn.Size && s.Name == name && s.Value == strong
+		}
+		if !found {
+			t.Errorf("%s does not lead to the %s at %#x", from, name, strong)
+		}
+	}
+}
+
+// TestOwnNumbers compares the numbers that this package and the code have.
+func TestOwnNumbers(t *testing.T) {
+	l, err := kcode.ReadLayout()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]uint64{
+		"BASE_ZERO": baseZero, "BASE_FIELD": basePlace, "BASE_MODULE": baseMod, "BASE_PART": firstPart, "JUMP_SIZE": jumpSize,
+	} {
+		if got := l.Number(name); got != want {
+			t.Errorf("%s is %d in the code, and %d here", name, got, want)
+		}
+	}
+}
+
+// TestOrcEntry encodes rows for both versions of the format.
+func TestOrcEntry(t *testing.T) {
+	for _, c := range []struct {
+		row  kcode.UnwindRow
+		bits uint64
+		want string
+	}{
+		{kcode.UnwindRow{Base: kcode.BaseSP, Frame: 8}, 2, "\x08\x00\x00\x00\x05\x00"},
+		{kcode.UnwindRow{Base: kcode.BaseSP, Frame: 8}, 3, "\x08\x00\x00\x00\x05\x02"},
+		{kcode.UnwindRow{Base: kcode.BaseSP, Frame: 24, SavedBP: -16}, 3, "\x18\x00\xf0\xff\x15\x02"},
+		{kcode.UnwindRow{Base: kcode.BaseBP, Frame: 16, SavedBP: -16}, 2, "\x10\x00\xf0\xff\x14\x00"},
+		{kcode.UnwindRow{Offset: 64}, 3, "\x00\x00\x00\x00\x00\x00"},
+	} {
+		form, ok := kerneltab.ORCOf(c.bits)
+		if got := orcEntry(&c.row, &form); !ok || string(got) != c.want {
+			t.Errorf("%+v with %d bits: %x", c.row, c.bits, got)
+		}
+	}
+}

@@ -1,0 +1,140 @@
+/* What the code uses of the kernel. Nothing here depends on a version: the linker
+ * fills in where each symbol is, and the offsets of members by the kernel's BTF. */
+#ifndef KERNEL_H
+#define KERNEL_H
+
+typedef _Bool bool;
+typedef signed long long s64;
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+#define NULL ((void *)0)
+#define ASSERT(condition) _Static_assert(condition, #condition)
+
+/* Errors (include/uapi/asm-generic/errno-base.h). */
+#define EBUSY 16
+#define EINVAL 22
+
+/* Levels of messages (include/linux/kern_levels.h). */
+#define KERN_ERR "\001" "3"
+#define KERN_WARNING "\001" "4"
+#define KERN_NOTICE "\001" "5"
+
+/* KERNEL_MEMBER(s, m, type) declares s_m(p), which leads to the member m of the
+ * kernel's struct s. Its offset is the value of the symbol "s.m". */
+#define KERNEL_MEMBER(s, m, type)                                            \
+	extern const char offset_##s##_##m[] asm(#s "." #m);                 \
+	static inline type *s##_##m(const struct s *p)                       \
+	{                                                                    \
+		return (type *)((u64)p + (u64)offset_##s##_##m);             \
+	}
+
+/* KERNEL_OFFSET(s, m) is that offset, and KERNEL_SIZE(s) the size of the struct: the
+ * value of the symbol "sizeof.s", which KERNEL_SIZED declares. */
+#define KERNEL_OFFSET(s, m) ((u64)offset_##s##_##m)
+#define KERNEL_SIZED(s) extern const char sizeof_##s[] asm("sizeof." #s)
+#define KERNEL_SIZE(s) ((u64)sizeof_##s)
+
+#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+
+static inline void cpu_relax(void)
+{
+	asm volatile("pause" ::: "memory");
+}
+
+/* sync_core serializes, as a processor has to before it runs code that another one
+ * has changed (Intel SDM volume 3, section 9.1.3). */
+static inline void sync_core(void)
+{
+	u32 leaf = 0, count = 0;
+
+	asm volatile("cpuid" : "+a"(leaf), "+c"(count) : : "ebx", "edx", "memory");
+}
+
+static inline const u64 *stack_pointer(void)
+{
+	const u64 *sp;
+
+	asm volatile("mov %%rsp, %0" : "=r"(sp));
+	return sp;
+}
+
+/* Lists (include/linux/list.h). */
+struct list_head {
+	struct list_head *next;
+};
+
+/* Modules (kernel/module/main.c). */
+struct module;
+KERNEL_MEMBER(module, refcnt, u32)
+extern struct module __this_module;
+void __module_get(struct module *module);
+
+/* Livepatch (include/linux/livepatch.h). */
+struct klp_patch;
+KERNEL_MEMBER(klp_patch, list, struct list_head)
+KERNEL_MEMBER(klp_patch, states, struct klp_state *)
+struct klp_object;
+KERNEL_MEMBER(klp_object, mod, struct module *)
+struct klp_state;
+KERNEL_SIZED(klp_state);
+KERNEL_MEMBER(klp_state, id, u64)
+KERNEL_MEMBER(klp_state, data, void *)
+extern struct list_head klp_patches;
+int klp_enable_patch(struct klp_patch *patch);
+
+/* Tasks (include/linux/sched.h). */
+struct thread_struct;
+KERNEL_MEMBER(thread_struct, sp, u64)
+struct signal_struct;
+KERNEL_MEMBER(signal_struct, thread_head, struct list_head)
+struct task_struct;
+KERNEL_MEMBER(task_struct, tasks, struct list_head)
+KERNEL_MEMBER(task_struct, thread_node, struct list_head)
+KERNEL_MEMBER(task_struct, signal, struct signal_struct *)
+KERNEL_MEMBER(task_struct, stack, void *)
+KERNEL_MEMBER(task_struct, thread, struct thread_struct)
+KERNEL_MEMBER(task_struct, comm, char)
+KERNEL_MEMBER(task_struct, pid, u32)
+#define TASK_COMM_LEN 16
+extern struct task_struct init_task;
+
+/* Processors (kernel/cpu.c, kernel/smp.c, kernel/smpboot.c). */
+struct cpumask;
+extern u32 nr_cpu_ids;
+extern u32 __num_online_cpus;
+extern const u64 __cpu_possible_mask[];
+extern const struct cpumask __cpu_online_mask;
+extern const u64 __per_cpu_offset[];
+extern struct task_struct *idle_threads; /* per processor */
+void cpus_read_lock(void);
+void cpus_read_unlock(void);
+int stop_machine(int (*fn)(void *), void *data, const struct cpumask *cpus);
+int stop_machine_cpuslocked(int (*fn)(void *), void *data, const struct cpumask *cpus);
+
+/* Code (arch/x86/kernel/alternative.c, kernel/extable.c). */
+struct mutex;
+extern struct mutex text_mutex;
+void *text_poke(void *at, const void *bytes, u64 size);
+
+/* Probes (include/linux/kprobes.h). */
+struct kprobe;
+KERNEL_SIZED(kprobe);
+KERNEL_MEMBER(kprobe, addr, void *)
+struct pt_regs;
+KERNEL_MEMBER(pt_regs, ip, u64)
+int register_kprobes(struct kprobe **list, int count);
+void unregister_kprobes(struct kprobe **list, int count);
+int enable_kprobe(struct kprobe *probe);
+int disable_kprobe(struct kprobe *probe);
+void synchronize_rcu_tasks(void);
+
+void mutex_lock(struct mutex *lock);
+void mutex_unlock(struct mutex *lock);
+void msleep(u32 milliseconds);
+__attribute__((format(printf, 1, 2))) int _printk(const char *format, ...);
+
+#endif

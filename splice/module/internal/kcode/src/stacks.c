@@ -1,0 +1,105 @@
+/* Does anybody use this code? All processors stand still while the stacks of all tasks
+ * are looked at, word by word. */
+#include "update.h"
+
+/* words returns the range that a word of a stack lies in, or NULL. */
+static const struct range *words(const struct range *table, const u64 *sp, const u64 *top)
+{
+	const struct range *all = table, *r;
+
+	for (; sp < top; sp++) {
+		if (*sp < all->start || *sp >= all->end)
+			continue;
+		for (r = table + 1; r->start; r++)
+			if (*sp >= r->start && *sp < r->end)
+				return r;
+	}
+	return NULL;
+}
+
+/* own_stack looks at the stack that this runs on. */
+static const struct range *own_stack(const struct range *table)
+{
+	const u64 *sp = stack_pointer();
+	u64 end = ((u64)sp | (STACK_SIZE - 1)) + 1;
+
+	return words(table, sp, (const u64 *)(end - STACK_UNUSED));
+}
+
+/* stack_of looks at a task's stack, from where it was switched out. */
+static const struct range *stack_of(const struct range *table, const struct task_struct *task)
+{
+	u64 stack = (u64)*task_struct_stack(task);
+	u64 sp = *thread_struct_sp(task_struct_thread(task));
+
+	if (!stack)
+		return NULL; /* of a task that is no more */
+	if (sp - stack >= STACK_SIZE)
+		sp = stack; /* should never be: all of it */
+	return words(table, (const u64 *)sp, (const u64 *)(stack + STACK_SIZE - STACK_UNUSED));
+}
+
+/* blame notes what is in the way, and the task, if it is one of a list. */
+static int blame(const struct range *r, const struct task_struct *task)
+{
+	jump_block.name = r->name;
+	__builtin_memset(jump_block.comm, 0, TASK_COMM_LEN);
+	jump_block.pid = 0;
+	if (task) {
+		__builtin_memcpy(jump_block.comm, task_struct_comm(task), TASK_COMM_LEN);
+		jump_block.pid = *task_struct_pid(task);
+	}
+	return -EBUSY;
+}
+
+/* threads looks at all threads of a process. */
+static int threads(const struct range *table, const struct task_struct *leader)
+{
+	struct list_head *head = signal_struct_thread_head(*task_struct_signal(leader));
+
+	for (struct list_head *l = head->next; l != head; l = l->next) {
+		struct task_struct *task = (void *)((u64)l - KERNEL_OFFSET(task_struct, thread_node));
+		const struct range *r = stack_of(table, task);
+
+		if (r)
+			return blame(r, task);
+	}
+	return 0;
+}
+
+/* idle_tasks looks at those that are in no list: one for each processor. */
+static int idle_tasks(const struct range *table)
+{
+	for (u64 cpu = 0; cpu < nr_cpu_ids; cpu++) {
+		const struct task_struct *task;
+		const struct range *r;
+
+		if (!(__cpu_possible_mask[cpu / 64] >> cpu % 64 & 1))
+			continue;
+		task = *(struct task_struct **)((u64)&idle_threads + __per_cpu_offset[cpu]);
+		if (!task)
+			continue;
+		r = stack_of(table, task);
+		if (r)
+			return blame(r, task);
+	}
+	return 0;
+}
+
+/* scan returns -EBUSY when a stack leads to one of the ranges, and notes which. */
+int scan(const struct range *table)
+{
+	const struct range *r = own_stack(table);
+	const struct task_struct *leader = &init_task;
+
+	if (r)
+		return blame(r, NULL);
+	do {
+		int err = threads(table, leader);
+
+		if (err)
+			return err;
+		leader = (void *)((u64)task_struct_tasks(leader)->next - KERNEL_OFFSET(task_struct, tasks));
+	} while (leader != &init_task);
+	return idle_tasks(table);
+}

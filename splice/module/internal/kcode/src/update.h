@@ -1,0 +1,185 @@
+/* What the linker writes for each update, and what the files have of each other.
+ * Every table ends with a row of zeros. layout.c tells the linker where members are. */
+#ifndef UPDATE_H
+#define UPDATE_H
+
+#include "kernel.h"
+
+extern const char module_name[];
+extern struct klp_patch patch;
+
+/* A check is a stretch of the running kernel that is compared before anything is
+ * changed. */
+struct check {
+	const u8 *at;
+	const u8 *want;
+	const u8 *mask; /* bits that have to be as wanted */
+	u64 size;
+	const char *name; /* for the log */
+};
+
+extern const struct check checks[]; /* of the kernel itself */
+
+/* compare returns the first row that does not hold, and the offset of the byte, or
+ * NULL. */
+const struct check *compare(const struct check *row, u64 *offset);
+
+/* A copy is a stretch of memory to write, and what to write there. */
+struct copy {
+	void *to;
+	const void *from;
+	u64 size;
+};
+
+extern const struct copy copies[];   /* at load */
+extern const struct copy writes[];   /* constants, once the transition is over */
+extern const struct copy restores[]; /* and what they were */
+void copy(const struct copy *row);
+
+/* A setting is a member of a variable. */
+struct setting {
+	void *at;
+	const char *name;
+	u64 old;
+	u64 new;
+	u8 size; /* 1, 2, 4 or 8 */
+	u8 done; /* it holds the new value */
+	u8 read_only;
+};
+
+extern struct setting initials[];
+
+/* A fixup is a field that depends on where a patched module is: value, plus one base,
+ * minus another. */
+struct fixup {
+	void *at;
+	u64 value;
+	u8 plus;
+	u8 minus;
+	u8 size; /* 4 or 8; 0 ends the table */
+	u8 text; /* memory that can't be written to */
+};
+
+enum base {
+	BASE_ZERO,
+	BASE_FIELD, /* the address of the field itself */
+	BASE_MODULE, /* struct module */
+	BASE_PART, /* the first part of the module's memory, and more behind */
+};
+
+/* A target is a module that is patched. */
+struct target {
+	const char *name;
+	u64 *bases;
+	const s64 *parts; /* offset in struct module of the pointer to each part, or -1 */
+	u64 part_count;
+	const struct fixup *expected; /* fields of checks */
+	const struct check *checks;
+	const struct fixup *fixups; /* fields of the new code, or NULL */
+};
+
+int prepare(const struct target *target, struct klp_object *object);
+
+#define JUMP_SIZE 5
+
+/* A jump is one that takes a function over. Updates of other versions of this package
+ * go over the rows, see STATE_VERSION: the layout must not change. */
+struct jump {
+	u8 *at;
+	u8 expected[JUMP_SIZE];
+	u8 unused;
+	u8 lock; /* offset of a lock prefix in it and 1, or 0 */
+	u8 ret;  /* of a return that the kernel has rewritten, likewise */
+	void *to;
+	const char *name;
+	u8 bytes[8];  /* the jump */
+	u8 before[8]; /* what was there */
+	struct jump *earlier; /* of another update, whose place it takes, or NULL */
+	u8 active;
+	u8 mask[JUMP_SIZE]; /* bits of expected that have to be there */
+};
+
+/* A klp_state with this id ("gospjump") leads to the rows of an update. */
+#define STATE_ID 0x706d756a70736f67
+#define STATE_VERSION 1
+
+extern struct jump jump_rows[];
+
+enum work {
+	WORK_APPLY,
+	WORK_REVERT,
+	WORK_PUT_BACK, /* revert the jumps of another update, whose code may be in use */
+};
+
+/* The state of the jumps. */
+struct block {
+	u32 arrived; /* processors */
+	u32 done;
+	enum work work;
+	u32 applied;
+	const char *name; /* what was in the way */
+	char comm[TASK_COMM_LEN]; /* and the task that uses it */
+	u32 pid;
+	u32 stays; /* the module has to stay loaded */
+	struct jump *rows; /* to revert */
+};
+
+extern struct block jump_block;
+
+int stop(enum work work);
+/* say tells the log what was in the way. Formats take the module, what it was, the
+ * task and its number. */
+void say(const char *format);
+void adopt_others(void);
+void put_back_others(void);
+
+/* A range is code that no stack may lead to. The first row of a table is a range
+ * around all others. */
+struct range {
+	u64 start;
+	u64 end;
+	const char *name;
+};
+
+extern const struct range jump_old[]; /* the code that jumps replace */
+extern const struct range jump_new[]; /* and the new code */
+
+/* The size of a stack, and how much at its end the kernel itself does not use: the
+ * registers of user mode, which can hold anything. */
+extern const char stack_size[], stack_unused[];
+#define STACK_SIZE ((u64)stack_size)
+#define STACK_UNUSED ((u64)stack_unused)
+
+int scan(const struct range *table);
+
+/* The kprobes. Behind each stands the address of its stub. */
+extern struct kprobe *probe_list[];
+extern const char probe_count[];
+#define PROBE_COUNT ((int)(u64)probe_count)
+
+/* What is part of some updates only. Where it is not, the weak definition beside the
+ * call does nothing. */
+#define WEAK __attribute__((weak))
+#define UNUSED __attribute__((unused))
+
+void copy_at_load(void);
+void write_constants(void);
+void restore_constants(void);
+void set_initials(void);
+void unset_initials(void);
+int add_probes(void);
+void drop_probes(void);
+void enable_probes(void);
+void disable_probes(void);
+void leave_probes(void);
+void take_over_jumps(void);
+void leave_jumps(void);
+int keep_module(int err);
+
+/* The callbacks of the patch itself (Documentation/livepatch/callbacks.rst). */
+int patch_pre_patch(struct klp_object *object);
+void patch_post_patch(struct klp_object *object);
+void patch_pre_unpatch(struct klp_object *object);
+void patch_post_unpatch(struct klp_object *object);
+
+#endif

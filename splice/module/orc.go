@@ -1,0 +1,57 @@
+package module
+
+import (
+	"debug/elf"
+
+	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/splice/module/internal/kcode"
+)
+
+// unwinding writes ORC entries for an object of the module's own code: an insmod that
+// sleeps in klp_enable_patch must have a reliable stack, or the transition waits for it.
+func (b *builder) unwinding(o *codeObject) {
+	orc := b.layout["orc_entry"]
+	form, ok := kerneltab.ORCOf(orc.Bits["type"])
+	if !ok || orc.Size != 6 || orc.Offsets["sp_offset"] != 0 || orc.Offsets["bp_offset"] != 2 {
+		b.refused.add(refuse(CodeKernel, "", kerneltab.ORCRows, 0, "struct orc_entry is of an unknown version: %d bits of type", orc.Bits["type"]))
+		return
+	}
+	list, err := kcode.Unwind(o.spec)
+	if err != nil {
+		b.refused.add(err)
+		return
+	}
+	var code home
+	for i := range o.spec.Sections {
+		if o.spec.Sections[i].Name == kerneltab.Text {
+			code = o.homes[i]
+		}
+	}
+	ip := b.section(kerneltab.ORCAddresses, elf.SHT_PROGBITS, flagsA, 4)
+	rows := b.section(kerneltab.ORCRows, elf.SHT_PROGBITS, flagsA, 2)
+	for i := range list {
+		ip.rela(ip.append(1, make([]byte, 4)), elf.R_X86_64_PC32, code.sec.anchor, int64(code.off+list[i].Offset))
+		rows.append(1, orcEntry(&list[i], &form))
+	}
+}
+
+// orcEntry returns struct orc_entry (arch/x86/include/asm/orc_types.h) for a row, all
+// zeros at the end of a function. It has two offsets, and bits, of which the first four
+// are sp_reg, the next four bp_reg, and those from the ninth on the type.
+func orcEntry(r *kcode.UnwindRow, form *kerneltab.ORC) []byte {
+	e := make([]byte, 6)
+	if r.Base == kcode.NoBase {
+		return e
+	}
+	bits := form.SP | form.Call<<8
+	if r.Base == kcode.BaseBP {
+		bits = form.BP | form.Call<<8
+	}
+	if r.SavedBP != 0 {
+		bits |= form.PrevSP << 4
+	}
+	put16(e, uint16(r.Frame))
+	put16(e[2:], uint16(r.SavedBP))
+	put16(e[4:], bits)
+	return e
+}

@@ -1,0 +1,79 @@
+package module
+
+import (
+	"debug/elf"
+
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
+)
+
+// A placing puts the sections of one object into those of the module: an object that a
+// patch was extracted from, or one of the module's own code.
+type placing struct {
+	*builder
+	spec    *elfobj.Spec
+	object  string // its name
+	padding uint64 // room in front of each function, bytes
+	homes   []home // of the object's sections
+	syms    []target
+}
+
+// A home is where a section of an object went.
+type home struct {
+	sec *section // nil for what is not carried
+	off uint64
+}
+
+// carry copies a relocation of what has its home there, to a symbol that leads to t.
+func (h home) carry(r *elfobj.Rela, t target) {
+	h.sec.rela(h.off+r.Offset, elf.R_X86_64(r.Type), t.symbol, t.addend+r.Addend)
+}
+
+// travels reports whether a section has something in it that a module would carry.
+// Tables for unwinding by .eh_frame are for debuggers.
+func travels(s *elfobj.SpecSection) bool {
+	return s.Flags&elf.SHF_ALLOC != 0 && s.Name != kerneltab.EhFrame && (s.Type == elf.SHT_PROGBITS || s.Type == elf.SHT_NOBITS)
+}
+
+// place gives section i its place, with the given content.
+func (p *placing) place(i int, data []byte) {
+	s := &p.spec.Sections[i]
+	row := kerneltab.Carried(s.Name)
+	if row == nil || s.Type == elf.SHT_NOBITS && row.Module.Flags&elf.SHF_WRITE == 0 {
+		p.refused.add(refuse(CodeSection, "", s.Name, 0, "%s has something in it that would have to travel", p.object))
+		return
+	}
+	if s.Type == elf.SHT_NOBITS {
+		out := p.section(kerneltab.Bss, elf.SHT_NOBITS, flagsWA, 1)
+		out.pad(max(s.Addralign, 1))
+		p.homes[i] = home{out, out.size}
+		out.size += s.Size
+		return
+	}
+	to, flags := row.Module.To, row.Module.Flags
+	if to == kerneltab.Bss {
+		to, flags = kerneltab.Data, flagsWA
+	}
+	out := p.section(to, elf.SHT_PROGBITS, flags, 1)
+	if to == kerneltab.Text {
+		p.prefix(out, s.Addralign)
+	}
+	if to != kerneltab.Text && to != kerneltab.Rodata && to != kerneltab.Data {
+		out.ent = s.Entsize
+	}
+	p.homes[i] = home{out, out.append(max(s.Addralign, 1), data)}
+}
+
+// prefix makes room in front of a function, as this kernel's functions have it:
+// for call depth tracking, which writes there (arch/x86/kernel/callthunks.c).
+func (p *placing) prefix(out *section, align uint64) {
+	if p.padding == 0 {
+		return
+	}
+	align = max(align, 1)
+	out.pad(align)
+	for room := (p.padding + align - 1) / align * align; room > 0; room-- {
+		out.data = append(out.data, amd64.FillNop)
+	}
+}
