@@ -17,6 +17,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/errname"
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -214,9 +215,9 @@ func (a *auditor) prepare() error {
 		}
 		return s.Addr
 	}
-	a.text = [2]uint64{at("_text"), at("_etext")}
+	a.text = [2]uint64{at(kerneltab.ImageStart), at(kerneltab.TextEnd)}
 	wide := [][2]uint64{
-		a.text, {at("__start_rodata"), at("__start_ro_after_init")}, {at("__end_ro_after_init"), at("__end_rodata")},
+		a.text, {at(kerneltab.RodataStart), at(kerneltab.ROAfterInitStart)}, {at(kerneltab.ROAfterInitEnd), at(kerneltab.RodataEnd)},
 	}
 	for _, s := range a.file.File.Sections {
 		if s.Flags&elf.SHF_ALLOC == 0 || s.Type == elf.SHT_NOBITS || s.Size == 0 {

@@ -6,25 +6,24 @@ import (
 
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
-
-const alternativeTable = ".altinstructions"
 
 // replaced reports whether run holds the replacement of an alternative, as the
 // kernel copies it to the site: see siteMatch.replaced.
 func (c *auditCluster) replaced(s *kernel.Site, size uint64) bool {
 	e := c.sites0().Entry(s)
-	l, ok := altLayouts[uint64(len(e))]
-	if !ok || s.Addr+size > c.hi {
+	l := kerneltab.Named(kerneltab.AltInstructions).Layout(uint64(len(e)))
+	if l == nil || s.Addr+size > c.hi {
 		return false
 	}
-	from, n := relative32(s, e, 4), uint64(e[l.repllen])
+	from, n := relative32(s, e, l.Fields[kerneltab.Replacement].Offset), uint64(e[l.Fields[kerneltab.ReplacementLength].Offset])
 	code, ok := c.marks.replacement(from, n)
 	if n > size || n > 0 && !ok {
 		return false
 	}
 	run := c.runAt(s.Addr)[:size]
-	if l.flags >= 0 && binary.LittleEndian.Uint16(e[l.flags:])&altDirectCall != 0 && n == 5 && code[0] == 0xe8 {
+	if l.Has(kerneltab.Flags) && binary.LittleEndian.Uint16(e[l.Fields[kerneltab.Flags].Offset:])&altDirectCall != 0 && n == 5 && code[0] == 0xe8 {
 		ok = c.pvCall(s, c.linkedAt(s.Addr), run, s.Addr+c.bias)
 	} else {
 		ok = c.copied(code, from, run, s.Addr+c.bias)
@@ -89,7 +88,7 @@ func (c *auditCluster) moved1(code []byte, in amd64.Inst, from uint64, run []byt
 // was rewritten before it was copied. It returns its length, 0 when there is none.
 func (c *auditCluster) writtenInside(addr uint64, linked, run []byte, at uint64) int {
 	for _, s := range c.sites0().In(addr, addr+1) {
-		if s.Addr == addr && (s.Table == ".return_sites" || s.Table == ".retpoline_sites") && int(s.Size) <= len(linked) && c.written(&s, linked, run, at) {
+		if s.Addr == addr && (s.Table == kerneltab.ReturnSites || s.Table == kerneltab.RetpolineSites) && int(s.Size) <= len(linked) && c.written(&s, linked, run, at) {
 			return int(s.Size)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // auditCluster is a stretch of code with sites that overlap: it is looked at as a
@@ -70,7 +71,7 @@ func (c *auditCluster) from(at uint64) bool {
 		return false
 	}
 	for i := range c.sites {
-		if s := &c.sites[i]; s.Addr == at && s.Table != alternativeTable && next(c.written(s, c.linkedAt(at), c.runAt(at), at+c.bias), at+s.Size) {
+		if s := &c.sites[i]; s.Addr == at && s.Table != kerneltab.AltInstructions && next(c.written(s, c.linkedAt(at), c.runAt(at), at+c.bias), at+s.Size) {
 			return true
 		}
 	}
@@ -80,7 +81,7 @@ func (c *auditCluster) from(at uint64) bool {
 	}
 	for i := len(c.sites) - 1; i >= 0; i-- { // a later one is written over an earlier one
 		s := &c.sites[i]
-		if s.Addr != at || s.Table != alternativeTable {
+		if s.Addr != at || s.Table != kerneltab.AltInstructions {
 			continue
 		}
 		for _, size := range [...]uint64{s.Size, c.raised(s)} {
@@ -102,7 +103,7 @@ func (c *auditCluster) runAt(at uint64) []byte    { return c.run[at-c.lo:] }
 func (c *auditCluster) raised(s *kernel.Site) uint64 {
 	n := s.Size
 	for i := range c.sites {
-		if x := &c.sites[i]; x.Addr == s.Addr && x.Table == alternativeTable {
+		if x := &c.sites[i]; x.Addr == s.Addr && x.Table == kerneltab.AltInstructions {
 			n = max(n, x.Size)
 		}
 	}
@@ -138,7 +139,7 @@ func (c *auditCluster) nops(at uint64, linked, run []byte) uint64 {
 	most := 0
 	for i := range c.sites {
 		s := &c.sites[i]
-		if s.Addr > at || s.Addr+s.Size <= at || s.Table != alternativeTable {
+		if s.Addr > at || s.Addr+s.Size <= at || s.Table != kerneltab.AltInstructions {
 			continue
 		}
 		room := min(s.Addr+s.Size-at, uint64(len(linked)))

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // auditMarks are the places of a vmlinux that say what the kernel writes at its
@@ -45,7 +46,7 @@ func (a *auditor) readMarks() error {
 	for _, s := range a.file.Symbols("pcpu_hot") {
 		m.hot = [2]uint64{s.Addr, s.Addr + s.Size}
 	}
-	for s := range a.file.File.SectionsNamed(".altinstr_replacement") {
+	for s := range a.file.File.SectionsNamed(kerneltab.AltReplacement) {
 		b, err := s.Data()
 		if err != nil {
 			return err
@@ -65,6 +66,6 @@ func (m *auditMarks) replacement(addr, n uint64) ([]byte, bool) {
 }
 
 // relative32 returns where a field of an entry leads that counts from itself.
-func relative32(s *kernel.Site, e []byte, off int) uint64 {
-	return s.Entry + uint64(off) + uint64(int64(int32(binary.LittleEndian.Uint32(e[off:]))))
+func relative32(s *kernel.Site, e []byte, off uint64) uint64 {
+	return s.Entry + off + uint64(int64(int32(binary.LittleEndian.Uint32(e[off:]))))
 }

@@ -3,6 +3,7 @@ package reloc
 import (
 	"bytes"
 	"encoding/binary"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
 	"slices"
 	"strings"
@@ -51,9 +52,6 @@ func (c *auditCluster) rewritten() int {
 	}
 	return n
 }
-
-// tracerTable is the table of calls of the function tracer, see kernel.Site.
-const tracerTable = "__mcount_loc"
 
 func (p *auditPart) patches(list []Patch) {
 	for _, q := range list {
@@ -176,9 +174,9 @@ func (p *auditPart) named(i int, at uint64) int {
 		return 0
 	}
 	run, linked := p.run[i-int(off):], p.linked[i-int(off):]
-	if name, ok := strings.CutPrefix(s.Name, "__SCT__"); ok && string(run[5:8]) == "\x0f\xb9\xcc" {
+	if name, ok := strings.CutPrefix(s.Name, kerneltab.StaticCallTrampoline); ok && string(run[5:8]) == "\x0f\xb9\xcc" {
 		c := &auditCluster{auditPart: p}
-		if list := p.file.Symbols("__SCK__" + name); len(list) != 1 || !c.calls(list[0].Addr, 0xe9, run[:5], s.Addr) {
+		if list := p.file.Symbols(kerneltab.StaticCallKey + name); len(list) != 1 || !c.calls(list[0].Addr, 0xe9, run[:5], s.Addr) {
 			return 0
 		}
 		return 5 - int(off)

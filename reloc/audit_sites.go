@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -16,15 +17,15 @@ type siteForm func(c *auditCluster, s *kernel.Site, linked, run []byte, at uint6
 // siteForms has a row for each table whose sites are looked at by themselves; the
 // forms are those of siteRows, and what they may hold is read from the kernel.
 var siteForms = map[string]siteForm{
-	tracerTable:          (*auditCluster).tracer,
-	".ibt_endbr_seal":    (*auditCluster).sealed,
-	".parainstructions":  (*auditCluster).pvCall,
-	".retpoline_sites":   (*auditCluster).retpoline,
-	".return_sites":      (*auditCluster).returned,
-	".call_sites":        (*auditCluster).countedCall,
-	".smp_locks":         (*auditCluster).unlocked,
-	"__jump_table":       (*auditCluster).label,
-	".static_call_sites": (*auditCluster).staticCall,
+	kerneltab.McountLoc:       (*auditCluster).tracer,
+	kerneltab.EndbrSeal:       (*auditCluster).sealed,
+	kerneltab.ParaSites:       (*auditCluster).pvCall,
+	kerneltab.RetpolineSites:  (*auditCluster).retpoline,
+	kerneltab.ReturnSites:     (*auditCluster).returned,
+	kerneltab.CallSites:       (*auditCluster).countedCall,
+	kerneltab.SMPLocks:        (*auditCluster).unlocked,
+	kerneltab.JumpTable:       (*auditCluster).label,
+	kerneltab.StaticCallSites: (*auditCluster).staticCall,
 }
 
 // written reports whether a site holds one of its forms. Tables go by the names of
@@ -32,7 +33,7 @@ var siteForms = map[string]siteForm{
 // kernel.Site.
 func (c *auditCluster) written(s *kernel.Site, linked, run []byte, at uint64) bool {
 	form := siteForms[s.Table]
-	if form == nil && strings.HasPrefix(s.Table, "runtime_") {
+	if row := kerneltab.Of(s.Table); form == nil && row != nil && row.Site != nil && row.Site.Variable {
 		form = (*auditCluster).constant
 	}
 	if form == nil || uint64(len(run)) < s.Size || uint64(len(linked)) < s.Size {
@@ -170,18 +171,19 @@ func (c *auditCluster) countedCall(s *kernel.Site, linked, run []byte, at uint64
 
 // label: a nop, or a jump to the target of the entry, as the key says.
 func (c *auditCluster) label(s *kernel.Site, _, run []byte, at uint64) bool {
-	e := c.sites0().Entry(s)
-	if len(e) < 16 || len(run) != 2 && len(run) != 5 {
+	l, e := kerneltab.Named(kerneltab.JumpTable).Usual(), c.sites0().Entry(s)
+	if uint64(len(e)) < l.Size || len(run) != 2 && len(run) != 5 {
 		return false
 	}
-	key := binary.LittleEndian.Uint64(e[8:])
-	on, known := c.isOn(s.Entry + 8 + key&^3)
+	field := &l.Fields[kerneltab.Key]
+	key := binary.LittleEndian.Uint64(e[field.Offset:])
+	on, known := c.isOn(s.Entry + field.Offset + key&field.Bits())
 	jumps := on != (key&1 != 0)
 	isNop := bytes.Equal(run, nop5) || run[0] == 0x66 && run[1] == 0x90 && len(run) == 2
 	if isNop {
 		return !known || !jumps
 	}
-	to := relative32(s, e, 4) + c.bias
+	to := relative32(s, e, l.Fields[kerneltab.Target].Offset) + c.bias
 	isJump := run[0] == 0xe9 && len(run) == 5 && target(run, at, 5) == to || run[0] == 0xeb && len(run) == 2 && at+2+uint64(int64(int8(run[1]))) == to
 	return isJump && (!known || jumps)
 }
@@ -204,11 +206,11 @@ func (p *auditPart) isOn(addr uint64) (on, known bool) {
 // staticCall: a call of the function that the key has (struct static_call_key of
 // include/linux/static_call_types.h: the function first), or what stands for none.
 func (c *auditCluster) staticCall(s *kernel.Site, linked, run []byte, at uint64) bool {
-	e := c.sites0().Entry(s)
-	if len(e) < 8 {
+	l, e := kerneltab.Named(kerneltab.StaticCallSites).Usual(), c.sites0().Entry(s)
+	if uint64(len(e)) < l.Size {
 		return false
 	}
-	return c.calls(relative32(s, e, 4)&^3, linked[0], run, at)
+	return c.calls(relative32(s, e, l.Fields[kerneltab.Key].Offset)&^3, linked[0], run, at)
 }
 
 // calls reports whether run calls, or jumps to, what a static call leads to.
@@ -230,9 +232,8 @@ func (c *auditCluster) calls(key uint64, op byte, run []byte, at uint64) bool {
 
 // constant: what the variable holds that the table is named after.
 func (c *auditCluster) constant(s *kernel.Site, _, run []byte, _ uint64) bool {
-	_, name, ok := strings.Cut(strings.TrimPrefix(s.Table, "runtime_"), "_")
-	list := c.file.Symbols(name)
-	if !ok || len(list) != 1 || len(run) > 8 {
+	list := c.file.Symbols(strings.TrimPrefix(s.Table, kerneltab.Of(s.Table).Name))
+	if len(list) != 1 || len(run) > 8 {
 		c.opaque++
 		return true
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // compareCode compares a function with run at t.addr. Nearly always all bytes
@@ -281,7 +282,7 @@ const minNext = 8
 // zero until the kernel is linked (include/linux/btf_ids.h, and resolve_btfids,
 // which also sorts sets).
 func (m *matcher) isTypeID(a *elfdiff.Atom) bool {
-	return m.pre.File.Sections[a.Section].Name == ".BTF_ids"
+	return m.pre.File.Sections[a.Section].Name == kerneltab.TypeIDs
 }
 
 // differ compares [lo, hi) of a constant.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -68,7 +69,7 @@ func (m *matcher) namesakes(a *elfdiff.Atom) []int32 {
 // padPrefix starts the names of the padding in front of functions, which objtool
 // makes behind all files, so that no symbol tells which file it is of
 // (tools/objtool/elf.c of Linux 6.12, elf_create_prefix_symbol).
-const padPrefix = "__pfx_"
+const padPrefix = kerneltab.Padding
 
 // inFrontOf keeps the places of padding that are in front of one of the function
 // that it is of, in pre; all where there is none.

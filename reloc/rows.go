@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -14,8 +15,7 @@ import (
 // the code does not refer to. A row has 12 bytes in pre and in run: two distances
 // from their own fields to what they mean, and a word of data.
 type rowTable struct {
-	section     string // in objects
-	start, stop string // symbols around it in the kernel
+	table *kerneltab.Section
 	// sameData compares the data of two rows.
 	sameData func(pre, run uint32) bool
 	// sameSecond compares what the second distance leads to.
@@ -29,13 +29,11 @@ const rowKinds = 2
 // CONFIG_DEBUG_BUGVERBOSE, has other rows, and is not looked at.
 var rowTables = [rowKinds]rowTable{
 	{
-		section: "__bug_table", start: "__start___bug_table", stop: "__stop___bug_table",
-		sameData: sameBug, sameSecond: (*matcher).sameFile,
+		table: kerneltab.Named(kerneltab.BugTable), sameData: sameBug, sameSecond: (*matcher).sameFile,
 		why: "struct bug_entry: the ud2, the name of the file, the line and flags (include/asm-generic/bug.h of Linux 6.1)",
 	},
 	{
-		section: "__ex_table", start: "__start___ex_table", stop: "__stop___ex_table",
-		sameData: func(pre, run uint32) bool { return pre == run }, sameSecond: (*matcher).sameFixup,
+		table: kerneltab.Named(kerneltab.ExTable), sameData: func(pre, run uint32) bool { return pre == run }, sameSecond: (*matcher).sameFixup,
 		why: "struct exception_table_entry: the instruction that may fault, where to go on, and how (arch/x86/include/asm/extable.h of Linux 6.1)",
 	},
 }
@@ -52,7 +50,7 @@ type codeRow struct {
 func findRows(pre *elfdiff.Object) map[elfdiff.AtomID][]codeRow {
 	out := make(map[elfdiff.AtomID][]codeRow)
 	for k := range rowTables {
-		for s := range pre.File.SectionsNamed(rowTables[k].section) {
+		for s := range pre.File.SectionsNamed(rowTables[k].table.Name) {
 			if s.Size%image.RowSize != 0 {
 				continue
 			}
@@ -97,7 +95,7 @@ func (m *matcher) compareRows(t *trial, a *elfdiff.Atom) *MismatchError {
 		for i := range run {
 			at := run[i].At
 			if _, ok := slices.BinarySearch(known, at); !ok {
-				return t.fail(ReasonTable, 0, at-t.addr, "run has a row in %s about +%#x, which pre has not", rowTables[k].section, at-t.addr)
+				return t.fail(ReasonTable, 0, at-t.addr, "run has a row in %s about +%#x, which pre has not", rowTables[k].table.Name, at-t.addr)
 			}
 		}
 	}
@@ -110,7 +108,7 @@ func (m *matcher) rowsOfRun() *[rowKinds][]image.Row {
 	if m.runRows == nil {
 		m.runRows = new([rowKinds][]image.Row)
 		for k := range rowTables {
-			m.runRows[k] = m.img.Rows(rowTables[k].start, rowTables[k].stop)
+			m.runRows[k] = m.img.Rows(rowTables[k].table.Bounds.Start, rowTables[k].table.Bounds.Stop)
 		}
 	}
 	return m.runRows
@@ -144,9 +142,9 @@ func (m *matcher) compareRow(t *trial, a *elfdiff.Atom, r *codeRow, run []image.
 	i, ok := findRow(run, at)
 	switch {
 	case !ok:
-		return t.fail(ReasonTable, r.off, at-t.addr, "pre has a row in %s about it, which run has not", row.section)
+		return t.fail(ReasonTable, r.off, at-t.addr, "pre has a row in %s about it, which run has not", row.table.Name)
 	case !row.sameData(r.data, run[i].Data):
-		return t.fail(ReasonTable, r.off, at-t.addr, "the row in %s has %#x, in pre %#x", row.section, run[i].Data, r.data)
+		return t.fail(ReasonTable, r.off, at-t.addr, "the row in %s has %#x, in pre %#x", row.table.Name, run[i].Data, r.data)
 	}
 	return row.sameSecond(m, t, a, r, run[i].Second)
 }

@@ -28,7 +28,7 @@ func rowsKernel(t *testing.T, f string, bugs, faults []image.Row) *image.Image {
 	}
 	at := uint64(rodata)
 	for k, rows := range [rowKinds][]image.Row{bugs, faults} {
-		symbols = append(symbols, image.Symbol{Name: rowTables[k].start, Addr: at})
+		symbols = append(symbols, image.Symbol{Name: rowTables[k].table.Bounds.Start, Addr: at})
 		for _, r := range rows {
 			e := data[at-rodata:]
 			binary.LittleEndian.PutUint32(e, uint32(r.At-at))
@@ -36,7 +36,7 @@ func rowsKernel(t *testing.T, f string, bugs, faults []image.Row) *image.Image {
 			binary.LittleEndian.PutUint32(e[8:], r.Data)
 			at += image.RowSize
 		}
-		symbols = append(symbols, image.Symbol{Name: rowTables[k].stop, Addr: at})
+		symbols = append(symbols, image.Symbol{Name: rowTables[k].table.Bounds.Stop, Addr: at})
 		at += 16
 	}
 	mem, err := image.NewSegments(image.Segment{Addr: kernelText, Data: text}, image.Segment{Addr: rodata, Data: data})
@@ -165,8 +165,8 @@ func TestStockRows(t *testing.T) {
 // flipRow changes each part of the row of run that is about the same place.
 func flipRow(t *testing.T, pre *elfdiff.Object, img *image.Image, f *FuncResult, row codeRow) {
 	t.Helper()
-	at, start := f.Address+f.RunOffset(row.off), img.Lookup(rowTables[row.table].start)[0].Addr
-	end := img.Lookup(rowTables[row.table].stop)[0].Addr
+	at, start := f.Address+f.RunOffset(row.off), img.Lookup(rowTables[row.table].table.Bounds.Start)[0].Addr
+	end := img.Lookup(rowTables[row.table].table.Bounds.Stop)[0].Addr
 	b := make([]byte, end-start)
 	if err := img.ReadAddr(b, start); err != nil {
 		t.Fatal(err)
@@ -192,10 +192,10 @@ func flipRow(t *testing.T, pre *elfdiff.Object, img *image.Image, f *FuncResult,
 			}
 			got := mustMatch(t, pre, other, Options{}).Func(f.Atom)
 			if got.Verdict != c.wanted || got.Verdict == Mismatch && got.Mismatch.Reason != ReasonTable {
-				t.Errorf("%s+%#x, %s: field %d changed by %#x: %v, want %v: %v", f.Name, row.off, rowTables[row.table].section, c.field, c.by, got.Verdict, c.wanted, got.Mismatch)
+				t.Errorf("%s+%#x, %s: field %d changed by %#x: %v, want %v: %v", f.Name, row.off, rowTables[row.table].table.Name, c.field, c.by, got.Verdict, c.wanted, got.Mismatch)
 			}
 		}
 		return
 	}
-	t.Errorf("%s+%#x has no row in %s", f.Name, row.off, rowTables[row.table].section)
+	t.Errorf("%s+%#x has no row in %s", f.Name, row.off, rowTables[row.table].table.Name)
 }

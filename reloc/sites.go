@@ -9,6 +9,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // A site is a range of code that something rewrites after it was compiled: the
@@ -57,15 +58,14 @@ func findSites(pre *elfdiff.Object) []site {
 	f := &siteFinder{pre: pre, thunks: make(map[elfobj.SymbolIndex]uint8)}
 	has := make(map[*siteRow]bool)
 	for i, s := range pre.File.Sections {
-		for k := range siteRows {
-			row := &siteRows[k]
-			if !row.describes(s.Name) {
-				continue
-			}
-			has[row], f.rank = true, uint8(k)
-			for _, a := range pre.SectionAtoms(elfobj.SectionIndex(i)) {
-				row.read(f, row, a)
-			}
+		k, ok := siteRowOf[kerneltab.Of(s.Name)]
+		if !ok {
+			continue
+		}
+		row := &siteRows[k]
+		has[row], f.rank = true, uint8(k)
+		for _, a := range pre.SectionAtoms(elfobj.SectionIndex(i)) {
+			row.read(f, row, a)
 		}
 	}
 	f.bySymbols(has)
@@ -73,14 +73,6 @@ func findSites(pre *elfdiff.Object) []site {
 		return cmp.Or(cmp.Compare(a.atom, b.atom), cmp.Compare(a.off, b.off), cmp.Compare(b.size, a.size), cmp.Compare(a.rank, b.rank))
 	})
 	return f.out
-}
-
-// describes reports whether the row's table is in a section of that name.
-func (r *siteRow) describes(section string) bool {
-	if prefix, ok := strings.CutSuffix(r.section, "*"); ok {
-		return prefix != "" && strings.HasPrefix(section, prefix)
-	}
-	return r.section == section && section != ""
 }
 
 // bySymbols finds the sites of rows that have no table in this object, and those of
@@ -95,7 +87,7 @@ func (f *siteFinder) bySymbols(has map[*siteRow]bool) {
 			continue
 		}
 		for k := range siteRows {
-			if row := &siteRows[k]; row.thunk != "" && strings.HasPrefix(name, row.thunk) && !has[row] {
+			if row := &siteRows[k]; row.thunk() != "" && strings.HasPrefix(name, row.thunk()) && !has[row] {
 				f.thunks[elfobj.SymbolIndex(i)] = uint8(k)
 			}
 		}
@@ -178,18 +170,28 @@ func entries(a *elfdiff.Atom, size, field uint64, fn func(e []byte, refs []elfdi
 	}
 }
 
-// fixedEntries is the reader of a table that says nothing but where sites are,
-// all of one size; 0 means the length of the instruction there.
-func fixedEntries(entry, size uint64) func(*siteFinder, *siteRow, *elfdiff.Atom) {
-	return func(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
-		entries(a, entry, 0, func(_ []byte, _ []elfdiff.Ref, r *elfdiff.Ref) {
-			n := size
-			if n == 0 {
-				n = f.instructionAt(r.Target, uint64(r.TargetOff))
-			}
-			f.add(site{atom: r.Target, off: uint64(r.TargetOff), size: n, row: row, aux: elfdiff.NoAtom})
-		})
+// readPlaces reads a table whose entries say where sites are, and perhaps how long.
+// All sites of a table that is named after a variable hold one value, that of the
+// variable when the kernel had started.
+func readPlaces(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+	form, kind := row.table.Usual(), row.table.Site
+	aux := elfdiff.NoAtom
+	if kind.Variable {
+		aux = a.ID
 	}
+	entries(a, form.Size, form.Fields[kerneltab.At].Offset, func(e []byte, _ []elfdiff.Ref, r *elfdiff.Ref) {
+		off, n := uint64(r.TargetOff), kind.Size
+		switch {
+		case off < kind.Back:
+			return
+		case n > 0:
+		case form.Has(kerneltab.Length):
+			n = uint64(e[form.Fields[kerneltab.Length].Offset])
+		default:
+			n = f.instructionAt(r.Target, off)
+		}
+		f.add(site{atom: r.Target, off: off - kind.Back, size: n, row: row, aux: aux})
+	})
 }
 
 // instructionAt returns the length of an instruction of pre, 0 when there is
@@ -206,15 +208,6 @@ func (f *siteFinder) instructionAt(id elfdiff.AtomID, off uint64) uint64 {
 	return uint64(in.Len)
 }
 
-// Layouts of struct alt_instr (arch/x86/include/asm/alternative.h), by their
-// size: 12 bytes since 5.17 or so, with a byte of padding length before that,
-// and with flags since 6.3.
-var altLayouts = map[uint64]struct{ flags, instrlen, repllen int }{
-	12: {-1, 10, 11},
-	13: {-1, 10, 11},
-	14: {10, 12, 13},
-}
-
 // altDirectCall says that the replacement is a call of what a pointer holds
 // (ALT_FLAG_DIRECT_CALL of Linux 6.12).
 const altDirectCall = 2
@@ -226,8 +219,8 @@ func readAlternatives(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
 	if len(a.Refs) >= 3 {
 		size = a.Refs[2].Offset - a.Refs[0].Offset
 	}
-	l, ok := altLayouts[size]
-	if !ok || size > a.Size || uint64(len(a.Bytes)) != a.Size {
+	l := row.table.Layout(size)
+	if l == nil || size > a.Size || uint64(len(a.Bytes)) != a.Size {
 		return
 	}
 	for off := uint64(0); off+size <= a.Size; off += size {
@@ -236,12 +229,12 @@ func readAlternatives(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
 		if i >= len(a.Refs) || a.Refs[i].Offset != off {
 			continue
 		}
-		s := site{atom: a.Refs[i].Target, off: uint64(a.Refs[i].TargetOff), size: uint64(e[l.instrlen]), row: row, aux: elfdiff.NoAtom, auxSize: uint64(e[l.repllen])}
-		if i+1 < len(a.Refs) && a.Refs[i+1].Offset == off+4 {
+		s := site{atom: a.Refs[i].Target, off: uint64(a.Refs[i].TargetOff), size: uint64(e[l.Fields[kerneltab.Length].Offset]), row: row, aux: elfdiff.NoAtom, auxSize: uint64(e[l.Fields[kerneltab.ReplacementLength].Offset])}
+		if i+1 < len(a.Refs) && a.Refs[i+1].Offset == off+l.Fields[kerneltab.Replacement].Offset {
 			s.aux, s.auxOff = a.Refs[i+1].Target, a.Refs[i+1].TargetOff
 		}
-		if l.flags >= 0 {
-			s.flags = binary.LittleEndian.Uint16(e[l.flags:])
+		if l.Has(kerneltab.Flags) {
+			s.flags = binary.LittleEndian.Uint16(e[l.Fields[kerneltab.Flags].Offset:])
 		}
 		if s.auxSize > 0 && s.aux == elfdiff.NoAtom {
 			continue // a replacement that is nowhere
@@ -250,20 +243,12 @@ func readAlternatives(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
 	}
 }
 
-// readParavirt reads .parainstructions: the address of a site, its kind and its
-// length (struct paravirt_patch_site, arch/x86/include/asm/paravirt_types.h of
-// Linux 6.1).
-func readParavirt(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
-	entries(a, 16, 0, func(e []byte, _ []elfdiff.Ref, r *elfdiff.Ref) {
-		f.add(site{atom: r.Target, off: uint64(r.TargetOff), size: uint64(e[9]), row: row, aux: elfdiff.NoAtom})
-	})
-}
-
 // readJumpLabels reads __jump_table: the site, where it jumps to, and the key
 // (struct jump_entry, include/linux/jump_label.h).
 func readJumpLabels(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
-	entries(a, 16, 0, func(_ []byte, refs []elfdiff.Ref, r *elfdiff.Ref) {
-		if len(refs) < 2 || refs[1].Offset != r.Offset+4 || refs[1].TargetOff < 0 {
+	form := row.table.Usual()
+	entries(a, form.Size, form.Fields[kerneltab.At].Offset, func(_ []byte, refs []elfdiff.Ref, r *elfdiff.Ref) {
+		if len(refs) < 2 || refs[1].Offset != r.Offset+form.Fields[kerneltab.Target].Offset || refs[1].TargetOff < 0 {
 			return
 		}
 		n := f.instructionAt(r.Target, uint64(r.TargetOff))
@@ -271,26 +256,6 @@ func readJumpLabels(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
 			return
 		}
 		f.add(site{atom: r.Target, off: uint64(r.TargetOff), size: n, row: row, aux: refs[1].Target, auxOff: refs[1].TargetOff})
-	})
-}
-
-// readConstants reads runtime_ptr_* and runtime_shift_*: all sites of a section
-// hold one value, that of a variable when the kernel had started.
-func readConstants(size uint64) func(*siteFinder, *siteRow, *elfdiff.Atom) {
-	return func(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
-		entries(a, 4, 0, func(_ []byte, _ []elfdiff.Ref, r *elfdiff.Ref) {
-			f.add(site{atom: r.Target, off: uint64(r.TargetOff), size: size, row: row, aux: a.ID})
-		})
-	}
-}
-
-// readTraps reads .kcfi_traps, which lists the ud2 at the end of the check that
-// clang puts in front of an indirect call.
-func readTraps(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
-	entries(a, 4, 0, func(_ []byte, _ []elfdiff.Ref, r *elfdiff.Ref) {
-		if off := uint64(r.TargetOff); off >= kcfiCheck-2 {
-			f.add(site{atom: r.Target, off: off - (kcfiCheck - 2), size: kcfiCheck, row: row, aux: elfdiff.NoAtom})
-		}
 	})
 }
 

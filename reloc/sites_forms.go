@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // The forms that the rows of siteRows allow. Each function is told the bytes of
@@ -118,7 +119,7 @@ func paravirt(x *siteMatch, _ *site, run []byte, p uint64) bool {
 // registers are those of the retpolines, in the order of their numbers.
 var registers = [...]string{"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"}
 
-const thunkPrefix = "__x86_indirect_thunk_"
+const thunkPrefix = kerneltab.IndirectThunk
 
 // retpoline: the indirect branch itself, with or without lfence, or a branch to
 // another thunk.
@@ -302,7 +303,7 @@ func staticCall(x *siteMatch, s *site, run []byte, p uint64) bool {
 //	e9 d32            jmp func
 //	0f b9 cc          ud1 %esp,%ecx
 func ownTrampoline(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
-	if strings.HasPrefix(a.Name, "__SCT__") && a.Size == 8 && len(a.Bytes) == 8 && string(a.Bytes[5:]) == "\x0f\xb9\xcc" {
+	if strings.HasPrefix(a.Name, kerneltab.StaticCallTrampoline) && a.Size == 8 && len(a.Bytes) == 8 && string(a.Bytes[5:]) == "\x0f\xb9\xcc" {
 		f.add(site{atom: a.ID, size: 5, row: row, aux: elfdiff.NoAtom})
 	}
 }

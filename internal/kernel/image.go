@@ -334,7 +334,7 @@ func (k *Image) Has(section string) bool {
 // function for prefixes: 16 with CONFIG_PREFIX_SYMBOLS, which are then called
 // __pfx_ and the name of the function, else 0.
 func (k *Image) Padding() int {
-	if list := k.Symbols("__pfx_" + "ksys_read"); len(list) > 0 {
+	if list := k.Symbols(kerneltab.Padding + "ksys_read"); len(list) > 0 {
 		return int(list[0].Size)
 	}
 	return 0

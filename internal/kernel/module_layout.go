@@ -65,13 +65,6 @@ var partRows = []partRow{
 	{name: "data", kind: "MOD_DATA", has: elf.SHF_ALLOC | elf.SHF_WRITE},
 }
 
-// is reports whether the loader puts a section into a kind of memory by its exact name
-// (layout_and_allocate, rewrite_section_headers).
-func is(name string, m kerneltab.Memory) bool {
-	row := kerneltab.Named(name)
-	return row != nil && row.Module.Memory == m
-}
-
 // lay gives each section its place. Until Linux 6.3 all parts are one piece of
 // memory (struct module_layout), since then each is its own (struct
 // module_memory); what is freed after the module's init is apart in both.
@@ -134,10 +127,10 @@ func (m *Module) fill(row *partRow, done []bool, init bool) *Part {
 	p := &m.Parts[n]
 	for i, s := range m.File.Sections {
 		cpu := s.Name == kerneltab.PerCPU
-		if done[i] || s.Type == elf.SHT_NULL || s.Flags&elf.SHF_ALLOC == 0 || is(s.Name, kerneltab.MemoryUnloaded) || cpu != (row.name == kerneltab.PerCPU) {
+		if done[i] || s.Type == elf.SHT_NULL || s.Flags&elf.SHF_ALLOC == 0 || kerneltab.MemoryOf(s.Name) == kerneltab.MemoryUnloaded || cpu != (row.name == kerneltab.PerCPU) {
 			continue
 		}
-		if s.Flags&row.has != row.has || s.Flags&row.not != 0 || row.roAfter && !is(s.Name, kerneltab.MemoryAfterInit) || strings.HasPrefix(s.Name, kerneltab.Init) != init {
+		if s.Flags&row.has != row.has || s.Flags&row.not != 0 || row.roAfter && kerneltab.MemoryOf(s.Name) != kerneltab.MemoryAfterInit || strings.HasPrefix(s.Name, kerneltab.Init) != init {
 			continue
 		}
 		done[i] = true

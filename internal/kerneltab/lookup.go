@@ -86,3 +86,11 @@ func With(t Traits) iter.Seq[*Section] {
 		}
 	}
 }
+
+// MemoryOf returns where the loader of modules puts a section because of its exact name.
+func MemoryOf(name string) Memory {
+	if s := Named(name); s != nil {
+		return s.Module.Memory
+	}
+	return MemoryUnknown
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/gosplice/gosplice/internal/decompress"
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/kallsyms"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // ErrNoKernel says that memory does not hold the kernel that the symbols are of,
@@ -111,14 +112,14 @@ func (f *KernelSymbols) slid(slide uint64) []Symbol {
 // findSlide finds where KASLR put the kernel, by its build-id: notes are mapped
 // while it runs. Without a known build-id, any counts that is in its place.
 func findSlide(mem Memory, m kernelMarks, want []byte) (slide uint64, buildID []byte, err error) {
-	notes, size := m["__start_notes"], m["__stop_notes"]-m["__start_notes"]
-	if m["__stop_notes"] == 0 || m["__stop_notes"] < notes {
+	notes, size := m[kerneltab.NotesStart], m[kerneltab.NotesEnd]-m[kerneltab.NotesStart]
+	if m[kerneltab.NotesEnd] == 0 || m[kerneltab.NotesEnd] < notes {
 		return 0, nil, fmt.Errorf("without notes nothing tells where the kernel is: %w", errors.ErrUnsupported)
 	}
 	found := 0
 	for at := uint64(0); at < kernelSpace; at += kaslrAlign {
 		delta := at
-		if m["_text"]+at >= KernelStart+kernelSpace { // the symbols are of run addresses themselves
+		if m[kerneltab.ImageStart]+at >= KernelStart+kernelSpace { // the symbols are of run addresses themselves
 			delta = at - kernelSpace
 		}
 		id := readBuildID(mem, notes+delta, size)
@@ -160,7 +161,7 @@ func newKernelMemory(mem Memory, f *KernelSymbols, path string, limit []Region) 
 	if limit != nil {
 		regions = within(regions, limit)
 	}
-	mod := Module{Name: kernelName, Path: path, BuildID: id, Bias: slide, Start: m["_text"], End: m["_end"], Main: true}
+	mod := Module{Name: kernelName, Path: path, BuildID: id, Bias: slide, Start: m[kerneltab.ImageStart], End: m[kerneltab.ImageEnd], Main: true}
 	regions = append(regions, gaps(regions, modulesStart, kernelEnd)...)
 	return newImage(imageParts{mem: mem, live: true, regions: regions, modules: []Module{mod}, symbols: f.slid(slide)})
 }

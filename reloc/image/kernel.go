@@ -15,6 +15,7 @@ import (
 	"github.com/gosplice/gosplice/internal/errname"
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/kallsyms"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // OpenKernel opens the file of a kernel, which is recognised by its content:
@@ -145,7 +146,7 @@ func hasCode(f *elfobj.File) error {
 // fileKallsyms finds the symbols that a vmlinux carries along, in .rodata, or
 // without sections in what is loaded.
 func fileKallsyms(f *elfobj.File) (*kallsyms.Tables, error) {
-	for s := range f.SectionsNamed(".rodata") {
+	for s := range f.SectionsNamed(kerneltab.Rodata) {
 		b, err := s.Data()
 		if err != nil {
 			return nil, err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // kernelMarks are run addresses of the symbols that the linker script of the
@@ -13,21 +15,23 @@ type kernelMarks map[string]uint64
 
 // markNames are the symbols that are looked for.
 var markNames = map[string]bool{
-	"_text": true, "_stext": true, "_etext": true, "_end": true, "_sdata": true,
-	"__start_rodata": true, "__end_rodata": true,
-	"__start_ro_after_init": true, "__end_ro_after_init": true,
-	"__init_begin": true, "__init_end": true,
-	"__per_cpu_start": true, "__per_cpu_end": true,
-	"__start_notes": true, "__stop_notes": true,
-	"__init_scratch_begin": true, "__init_scratch_end": true,
+	kerneltab.ImageStart: true, kerneltab.ImageEnd: true,
+	kerneltab.TextStart: true, kerneltab.TextEnd: true, kerneltab.DataStart: true,
+	kerneltab.RodataStart: true, kerneltab.RodataEnd: true,
+	kerneltab.ROAfterInitStart: true, kerneltab.ROAfterInitEnd: true,
+	kerneltab.InitStart: true, kerneltab.InitEnd: true,
+	kerneltab.PerCPUStart: true, kerneltab.PerCPUEnd: true,
+	kerneltab.NotesStart: true, kerneltab.NotesEnd: true,
+	kerneltab.ScratchStart: true, kerneltab.ScratchEnd: true,
 }
 
 // optionalMarks may be missing: a kernel for one processor has no per-CPU area,
 // one without build-id no notes.
 var optionalMarks = map[string]bool{
-	"__per_cpu_start": true, "__per_cpu_end": true, "__start_notes": true, "__stop_notes": true,
-	"__start_ro_after_init": true, "__end_ro_after_init": true,
-	"__init_scratch_begin": true, "__init_scratch_end": true,
+	kerneltab.PerCPUStart: true, kerneltab.PerCPUEnd: true,
+	kerneltab.NotesStart: true, kerneltab.NotesEnd: true,
+	kerneltab.ROAfterInitStart: true, kerneltab.ROAfterInitEnd: true,
+	kerneltab.ScratchStart: true, kerneltab.ScratchEnd: true,
 }
 
 // complete returns an error when a symbol is missing.
@@ -46,25 +50,25 @@ var kernelAreas = [...]struct {
 	from, to string
 	region   Region
 }{
-	{"_text", "_etext", Region{Read: true, Exec: true, Volatile: true}}, // the kernel rewrites it
-	{"__start_rodata", "__start_ro_after_init", Region{Read: true}},
-	{"__start_ro_after_init", "__end_ro_after_init", Region{Read: true, Volatile: true}},
-	{"__end_ro_after_init", "__end_rodata", Region{Read: true}},
-	{"_sdata", "__init_begin", Region{Read: true, Write: true, Volatile: true}},
+	{kerneltab.ImageStart, kerneltab.TextEnd, Region{Read: true, Exec: true, Volatile: true}}, // the kernel rewrites it
+	{kerneltab.RodataStart, kerneltab.ROAfterInitStart, Region{Read: true}},
+	{kerneltab.ROAfterInitStart, kerneltab.ROAfterInitEnd, Region{Read: true, Volatile: true}},
+	{kerneltab.ROAfterInitEnd, kerneltab.RodataEnd, Region{Read: true}},
+	{kerneltab.DataStart, kerneltab.InitStart, Region{Read: true, Write: true, Volatile: true}},
 	// Freed after boot: there may be code or data with an address here, and
 	// something else now.
-	{"__init_begin", "__init_end", Region{Volatile: true, Freed: true}},
-	{"__init_end", "_end", Region{Read: true, Write: true, Volatile: true}},
+	{kerneltab.InitStart, kerneltab.InitEnd, Region{Volatile: true, Freed: true}},
+	{kerneltab.InitEnd, kerneltab.ImageEnd, Region{Read: true, Write: true, Volatile: true}},
 	// Room behind the kernel that it only uses before it is mapped as a whole.
-	{"__init_scratch_begin", "__init_scratch_end", Region{Volatile: true, Freed: true}},
+	{kerneltab.ScratchStart, kerneltab.ScratchEnd, Region{Volatile: true, Freed: true}},
 	// Offsets in the area of each processor, which is elsewhere.
-	{"__per_cpu_start", "__per_cpu_end", Region{Write: true, Volatile: true}},
+	{kerneltab.PerCPUStart, kerneltab.PerCPUEnd, Region{Write: true, Volatile: true}},
 }
 
 // regions returns the regions of the kernel, for module 0.
 func (m kernelMarks) regions() ([]Region, error) {
-	if m["__start_ro_after_init"] == 0 { // nothing of that kind
-		m["__start_ro_after_init"], m["__end_ro_after_init"] = m["__end_rodata"], m["__end_rodata"]
+	if m[kerneltab.ROAfterInitStart] == 0 { // nothing of that kind
+		m[kerneltab.ROAfterInitStart], m[kerneltab.ROAfterInitEnd] = m[kerneltab.RodataEnd], m[kerneltab.RodataEnd]
 	}
 	var out []Region
 	for _, a := range kernelAreas {

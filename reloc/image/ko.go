@@ -11,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/decompress"
 	"github.com/gosplice/gosplice/internal/files"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // DefaultModuleBase is where [OpenModule] lays out a module that was given no
@@ -141,7 +142,7 @@ func newModule(f *elfobj.File, path string, opt ModuleOptions) (*Image, error) {
 // moduleName returns the name that the kernel knows a module by: that of
 // .modinfo, or of the file with '_' for '-'.
 func moduleName(f *elfobj.File, path string) string {
-	for s := range f.SectionsNamed(".modinfo") {
+	for s := range f.SectionsNamed(kerneltab.Modinfo) {
 		b, err := s.Data()
 		if err != nil {
 			continue

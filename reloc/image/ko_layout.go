@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 const (
@@ -20,7 +21,6 @@ const (
 	// defaultPerCPU is where a module's per-CPU variables lie when nothing is
 	// known of the kernel: behind those of any kernel seen.
 	defaultPerCPU = 0x100000
-	percpuSection = ".data..percpu"
 )
 
 // moduleSection is a section that has memory, at its run address.
@@ -42,7 +42,7 @@ type moduleSection struct {
 // layout_sections (6.1) and __layout_sections (6.12) in kernel/module/main.c.
 var sectionKinds = [...]struct {
 	has, not elf.SectionFlag
-	roAfter  bool // of the names in roAfterInit
+	roAfter  bool // that become read-only when the module is initialised
 	region   Region
 }{
 	{has: elf.SHF_ALLOC | elf.SHF_EXECINSTR, region: Region{Read: true, Exec: true}},
@@ -53,19 +53,13 @@ var sectionKinds = [...]struct {
 	{has: elf.SHF_ALLOC | elf.SHF_WRITE, region: Region{Read: true, Write: true}},
 }
 
-// roAfterInit names the sections that become read-only when the module is
-// initialised (module_mark_ro_after_init of kernel/module/main.c, 6.12).
-var roAfterInit = map[string]bool{".data..ro_after_init": true, "__jump_table": true}
-
-// unloaded names the sections that the loader uses and drops (setup_load_info
-// and rewrite_section_headers of kernel/module/main.c).
-var unloaded = map[string]bool{".modinfo": true, "__versions": true, "__version_ext_crcs": true, "__version_ext_names": true}
-
-// kindOf returns the group of a section.
+// kindOf returns the group of a section. By its name the loader tells what becomes
+// read-only (module_mark_ro_after_init of kernel/module/main.c, 6.12), and what it uses
+// and drops (setup_load_info and rewrite_section_headers).
 func kindOf(s *elfobj.Section) int {
 	for i := range sectionKinds {
 		k := &sectionKinds[i]
-		if s.Flags&k.has == k.has && s.Flags&k.not == 0 && (!k.roAfter || roAfterInit[s.Name]) {
+		if s.Flags&k.has == k.has && s.Flags&k.not == 0 && (!k.roAfter || kerneltab.MemoryOf(s.Name) == kerneltab.MemoryAfterInit) {
 			return i
 		}
 	}
@@ -90,7 +84,7 @@ func layoutModule(f *elfobj.File, opt ModuleOptions) (*moduleLayout, error) {
 	l := &moduleLayout{byIndex: make(map[elfobj.SectionIndex]*moduleSection)}
 	all := make([]moduleSection, 0, len(f.Sections))
 	for _, s := range f.Sections {
-		if s.Flags&elf.SHF_ALLOC == 0 || s.Type == elf.SHT_NULL || unloaded[s.Name] {
+		if s.Flags&elf.SHF_ALLOC == 0 || s.Type == elf.SHT_NULL || kerneltab.MemoryOf(s.Name) == kerneltab.MemoryUnloaded {
 			continue
 		}
 		if s.Size > moduleSpace {
@@ -99,7 +93,7 @@ func layoutModule(f *elfobj.File, opt ModuleOptions) (*moduleLayout, error) {
 		if s.Addralign > modulePage || bits.OnesCount64(s.Addralign) > 1 {
 			return nil, fmt.Errorf("section %s: aligned to %#x: %w", s.Name, s.Addralign, errors.ErrUnsupported)
 		}
-		m := moduleSection{name: s.Name, index: s.Index, size: s.Size, align: s.Addralign, init: strings.HasPrefix(s.Name, ".init"), percpu: s.Name == percpuSection, kind: kindOf(s)}
+		m := moduleSection{name: s.Name, index: s.Index, size: s.Size, align: s.Addralign, init: strings.HasPrefix(s.Name, kerneltab.Init), percpu: s.Name == kerneltab.PerCPU, kind: kindOf(s)}
 		if s.Type != elf.SHT_NOBITS {
 			b, err := s.Data()
 			if err != nil {
@@ -170,11 +164,11 @@ func placeAt(all []moduleSection, opt ModuleOptions) error {
 
 func placePerCPU(all []moduleSection, opt ModuleOptions) error {
 	at := opt.PerCPU
-	if v, ok := opt.Sections[percpuSection]; ok && at == 0 {
+	if v, ok := opt.Sections[kerneltab.PerCPU]; ok && at == 0 {
 		at = v
 	}
 	if at == 0 && opt.Kernel != nil {
-		for _, s := range opt.Kernel.Lookup("__per_cpu_end") {
+		for _, s := range opt.Kernel.Lookup(kerneltab.PerCPUEnd) {
 			at = s.Addr
 		}
 	}

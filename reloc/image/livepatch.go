@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // A Livepatch is a function that a running kernel has replaced.
@@ -86,7 +87,8 @@ func (r *listReader) word(addr uint64) uint64 {
 
 // layout reads the structures of a kernel from the BTF that it maps.
 func (img *Image) layout() (kernel.Layout, error) {
-	lo, hi := img.Lookup("__start_BTF"), img.Lookup("__stop_BTF")
+	bounds := kerneltab.Named(kerneltab.BTF).Bounds
+	lo, hi := img.Lookup(bounds.Start), img.Lookup(bounds.Stop)
 	const most = 64 << 20
 	if len(lo) != 1 || len(hi) != 1 || hi[0].Addr < lo[0].Addr || hi[0].Addr-lo[0].Addr > most {
 		return nil, errors.New("the kernel has no BTF, or its symbols don't say where")

@@ -11,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/internal/bzimage"
 	"github.com/gosplice/gosplice/internal/decompress"
 	"github.com/gosplice/gosplice/internal/files"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // Open opens a file, which is recognised by its content: a kernel as [OpenKernel]
@@ -86,7 +87,7 @@ func elfType(head []byte) elf.Type {
 // that becomes its struct module.
 func kindOfELF(f *elfobj.File) fileKind {
 	if f.Type == elf.ET_REL {
-		for range f.SectionsNamed(".gnu.linkonce.this_module") {
+		for range f.SectionsNamed(kerneltab.ThisModule) {
 			return aModule
 		}
 		return aProgram

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // procModule is a line of /proc/modules.
@@ -93,56 +95,28 @@ func readSections(root fs.FS, name string) (map[string]uint64, error) {
 	return out, nil
 }
 
-// sectionRule says what may be done with sections whose names begin so: sysfs
-// does not tell. The first rule that fits counts; what none fits is read-only.
-var sectionRules = [...]struct {
-	prefix string
-	skip   bool // freed, or not at that address any more
-	region Region
-}{
-	{prefix: ".init", skip: true},
-	{prefix: ".symtab", skip: true},
-	{prefix: ".strtab", skip: true},
-	{prefix: ".text", region: Region{Read: true, Exec: true, Volatile: true}},
-	{prefix: ".exit.text", region: Region{Read: true, Exec: true, Volatile: true}},
-	{prefix: ".noinstr.text", region: Region{Read: true, Exec: true, Volatile: true}},
-	{prefix: ".kprobes.text", region: Region{Read: true, Exec: true, Volatile: true}},
-	{prefix: ".ref.text", region: Region{Read: true, Exec: true, Volatile: true}},
-	{prefix: ".sched.text", region: Region{Read: true, Exec: true, Volatile: true}},
-	{prefix: ".spinlock.text", region: Region{Read: true, Exec: true, Volatile: true}},
-	{prefix: ".static_call.text", region: Region{Read: true, Exec: true, Volatile: true}},
-	{prefix: ".altinstr_aux", region: Region{Read: true, Exec: true, Volatile: true}},
-	{prefix: ".altinstr_replacement", region: Region{Read: true, Exec: true, Volatile: true}},
-	{prefix: ".data..ro_after_init", region: Region{Read: true, Volatile: true}},
-	{prefix: "__jump_table", region: Region{Read: true, Volatile: true}},
-	{prefix: ".data", region: Region{Read: true, Write: true, Volatile: true}},
-	{prefix: ".bss", region: Region{Read: true, Write: true, Volatile: true}},
-	{prefix: ".ref.data", region: Region{Read: true, Write: true, Volatile: true}},
-	{prefix: ".exit.data", region: Region{Read: true, Write: true, Volatile: true}},
-	{prefix: ".static_call_sites", region: Region{Read: true, Write: true, Volatile: true}},
-	{prefix: ".gnu.linkonce.this_module", region: Region{Read: true, Write: true, Volatile: true}},
-	{prefix: "__bug_table", region: Region{Read: true, Write: true, Volatile: true}},
-	{prefix: "__dyndbg", region: Region{Read: true, Write: true, Volatile: true}},
-	{prefix: "__tracepoints", region: Region{Read: true, Write: true, Volatile: true}},
-	{prefix: "_ftrace", region: Region{Read: true, Write: true, Volatile: true}},
-	{prefix: "__bpf_raw_tp_map", region: Region{Read: true, Write: true, Volatile: true}},
-	{prefix: "__patchable_function_entries", region: Region{Read: true, Write: true, Volatile: true}},
-	{prefix: "__syscalls_metadata", region: Region{Read: true, Write: true, Volatile: true}},
+// memoryRegions says what may be done with each kind of memory of a module that is
+// loaded. Where the name of a section does not tell, and sysfs does not either, it
+// is read-only.
+var memoryRegions = [...]Region{
+	kerneltab.MemoryUnknown:   {Read: true},
+	kerneltab.MemoryText:      {Read: true, Exec: true, Volatile: true},
+	kerneltab.MemoryReadOnly:  {Read: true},
+	kerneltab.MemoryAfterInit: {Read: true, Volatile: true},
+	kerneltab.MemoryData:      {Read: true, Write: true, Volatile: true},
+	kerneltab.MemoryPerCPU:    {Read: true, Write: true, Volatile: true},
+	kerneltab.MemoryFreed:     {},
+	kerneltab.MemoryUnloaded:  {Read: true},
 }
 
-// readOnlySections begin like __tracepoints but are read-only.
-var readOnlySections = map[string]bool{"__tracepoints_ptrs": true, "__tracepoints_strings": true, "__tracepoint_ptrs": true}
-
+// sectionRegion returns what may be done with a section. skip is true for one that is
+// freed, or not at its address any more.
 func sectionRegion(name string) (r Region, skip bool) {
-	if readOnlySections[name] {
-		return Region{Read: true}, false
+	memory := kerneltab.MemoryUnknown
+	if row := kerneltab.Of(name); row != nil {
+		memory = row.Module.Memory
 	}
-	for i := range sectionRules {
-		if rule := &sectionRules[i]; strings.HasPrefix(name, rule.prefix) {
-			return rule.region, rule.skip
-		}
-	}
-	return Region{Read: true}, false
+	return memoryRegions[memory], memory == kerneltab.MemoryFreed
 }
 
 // regions returns the regions of a module that is loaded. Where its sections

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kallsyms"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // ErrHidden says that the kernel does not show addresses to this process.
@@ -150,10 +151,10 @@ func (r *runningOpener) addKernel() error {
 	if err != nil {
 		return err
 	}
-	mod := Module{Name: kernelName, Path: "/" + kcorePath, Bias: slide, Start: m["_text"], End: m["_end"], Main: true}
-	mod.BuildID = readBuildID(r.parts.mem, m["__start_notes"], m["__stop_notes"]-m["__start_notes"])
+	mod := Module{Name: kernelName, Path: "/" + kcorePath, Bias: slide, Start: m[kerneltab.ImageStart], End: m[kerneltab.ImageEnd], Main: true}
+	mod.BuildID = readBuildID(r.parts.mem, m[kerneltab.NotesStart], m[kerneltab.NotesEnd]-m[kerneltab.NotesStart])
 	switch want := r.info.buildID; {
-	case m["__stop_notes"] == 0:
+	case m[kerneltab.NotesEnd] == 0:
 		mod.BuildID = want
 	case want != nil && !bytes.Equal(want, mod.BuildID):
 		return fmt.Errorf("build-id %x in VMCOREINFO, %x in memory", want, mod.BuildID)

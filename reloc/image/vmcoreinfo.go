@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // vmcoreinfo is what a kernel says about itself in a core
@@ -100,12 +101,12 @@ const kaslrAlign = 2 << 20
 // slide returns the distance from link to run addresses, and checks it with the
 // symbols.
 func (v *vmcoreinfo) slide(m kernelMarks) (uint64, error) {
-	link := m["_text"] - v.offset
+	link := m[kerneltab.ImageStart] - v.offset
 	switch {
-	case v.stext != m["_stext"]:
-		return 0, fmt.Errorf("_stext is at %#x in VMCOREINFO, at %#x in kallsyms", v.stext, m["_stext"])
+	case v.stext != m[kerneltab.TextStart]:
+		return 0, fmt.Errorf("_stext is at %#x in VMCOREINFO, at %#x in kallsyms", v.stext, m[kerneltab.TextStart])
 	case v.offset%kaslrAlign != 0, link < KernelStart, link >= KernelStart+kernelSpace:
-		return 0, fmt.Errorf("_text at %#x and a KERNELOFFSET of %#x do not go together", m["_text"], v.offset)
+		return 0, fmt.Errorf("_text at %#x and a KERNELOFFSET of %#x do not go together", m[kerneltab.ImageStart], v.offset)
 	}
 	return v.offset, nil
 }
