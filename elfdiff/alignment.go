@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -31,7 +32,7 @@ type placement struct {
 
 // aligned is an Alignment on its way.
 type aligned struct {
-	pre      AtomID
+	pre      object.AtomID
 	name     string // of what pre does not define
 	off      int64
 	align    uint64
@@ -41,10 +42,10 @@ type aligned struct {
 
 // alignments finds what the code that travels assumes of objects that stay.
 func (in *includer) alignments() {
-	seen := map[AtomID]*placement{}
+	seen := map[object.AtomID]*placement{}
 	for i := range in.Post.Atoms {
 		a := &in.Post.Atoms[i]
-		if !in.included[i] || a.Kind != Func || len(a.Refs) == 0 {
+		if !in.included[i] || a.Kind != object.Func || len(a.Refs) == 0 {
 			continue
 		}
 		uses := usesOf(a)
@@ -55,40 +56,40 @@ func (in *includer) alignments() {
 }
 
 // aligns notes what one reference of code assumes.
-func (in *includer) aligns(a *Atom, r *Ref, uses *alignedUses, seen map[AtomID]*placement) {
-	n := aligned{pre: NoAtom, off: r.TargetOff, align: uses.at[r.Offset], function: a.Name, at: r.Offset}
-	if r.Target == NoAtom {
+func (in *includer) aligns(a *object.Atom, r *object.Ref, uses *alignedUses, seen map[object.AtomID]*placement) {
+	n := aligned{pre: object.NoAtom, off: r.TargetOff, align: uses.at[r.Offset], function: a.Name, at: r.Offset}
+	if r.Target == object.NoAtom {
 		if n.name = in.Post.Symbol(r.Sym).Name; n.align > 1 && !r.Implicit {
 			in.aligned = append(in.aligned, n)
 		}
 		return
 	}
 	t := &in.Post.Atoms[r.Target]
-	if n.pre = in.twins.pre[t.ID]; n.pre == NoAtom || in.included[t.ID] || t.Kind == Func || isLiteral(t) {
+	if n.pre = in.twins.pre[t.ID]; n.pre == object.NoAtom || in.included[t.ID] || t.Kind == object.Func || t.IsLiteral() {
 		return
 	}
-	if n.align > 1 && t.Kind != TLS {
+	if n.align > 1 && t.Kind != object.TLS {
 		in.aligned = append(in.aligned, n)
 	}
 	p := seen[t.ID]
 	if p == nil {
 		p = &placement{size: t.Size}
-		_, p.has = in.Pre.alignment(&in.Pre.Atoms[n.pre])
-		p.sure, p.may = in.Post.alignment(t)
+		_, p.has = alignment(in.Pre, &in.Pre.Atoms[n.pre])
+		p.sure, p.may = alignment(in.Post, t)
 		seen[t.ID] = p
 	}
 	in.assumes(t, n.pre, p, uses)
 }
 
 // assumes notes, once, that code may assume more of an object than it has.
-func (in *includer) assumes(t *Atom, pre AtomID, p *placement, uses *alignedUses) {
+func (in *includer) assumes(t *object.Atom, pre object.AtomID, p *placement, uses *alignedUses) {
 	need := p.needs(uses)
 	if need <= p.has || p.told {
 		return
 	}
 	p.told = true
-	if t.Kind == TLS {
-		in.report(in.Post.finding(CodeAlignment, t.ID, 0, "post aligns it to %d bytes, and the running program as pre does", need))
+	if t.Kind == object.TLS {
+		in.report(findingAt(in.Post, CodeAlignment, t.ID, 0, "post aligns it to %d bytes, and the running program as pre does", need))
 		return
 	}
 	in.aligned = append(in.aligned, aligned{pre: pre, align: need})
@@ -110,14 +111,14 @@ func (p *placement) needs(uses *alignedUses) uint64 {
 // alignment returns the alignment that an object was given: at least the first, which
 // the padding in front of it shows, and at most the second, which its place has. Both
 // are the same where it has a section of its own.
-func (o *Object) alignment(a *Atom) (least, most uint64) {
-	all := o.bySection[a.Section]
+func alignment(o *object.Object, a *object.Atom) (least, most uint64) {
+	all := o.SectionRange(a.Section)
 	most = alignAt(o.File.Sections[a.Section].Addralign, a.Offset)
-	if all.hi-all.lo == 1 || o.onlyAligned(a, most) {
+	if all.Hi-all.Lo == 1 || onlyAligned(o, a, most) {
 		return most, most
 	}
 	end := uint64(0)
-	if a.ID > all.lo {
+	if a.ID > all.Lo {
 		end = o.Atoms[a.ID-1].End()
 	}
 	if end >= a.Offset {
@@ -135,12 +136,12 @@ func (o *Object) alignment(a *Atom) (least, most uint64) {
 
 // onlyAligned reports whether an object is the first in its section, and no other
 // stands where it would have the section's alignment.
-func (o *Object) onlyAligned(a *Atom, align uint64) bool {
-	all := o.bySection[a.Section]
-	if a.ID != all.lo || align != o.File.Sections[a.Section].Addralign {
+func onlyAligned(o *object.Object, a *object.Atom, align uint64) bool {
+	all := o.SectionRange(a.Section)
+	if a.ID != all.Lo || align != o.File.Sections[a.Section].Addralign {
 		return false
 	}
-	return !slices.ContainsFunc(o.Atoms[all.lo+1:all.hi], func(b Atom) bool { return b.Offset%max(align, 1) == 0 })
+	return !slices.ContainsFunc(o.Atoms[all.Lo+1:all.Hi], func(b object.Atom) bool { return b.Offset%max(align, 1) == 0 })
 }
 
 // alignedUses are the accesses of a function that fault where memory is not aligned.
@@ -150,7 +151,7 @@ type alignedUses struct {
 }
 
 // usesOf decodes a function. Where it has a frame, %rbp is the stack's.
-func usesOf(a *Atom) (u alignedUses) {
+func usesOf(a *object.Atom) (u alignedUses) {
 	u.most = 1
 	frame := hasFrame(a.Bytes)
 	next := 0

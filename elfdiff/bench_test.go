@@ -7,6 +7,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -27,7 +28,7 @@ func benchmarkObjects(b *testing.B) (pre, post []byte) {
 	return many(2000, 1)(), many(2000, 2)()
 }
 
-func mustRead(b *testing.B, data []byte) *Object {
+func mustRead(b *testing.B, data []byte) *object.Object {
 	b.Helper()
 	o, err := NewObject(bytes.NewReader(data))
 	if err != nil {

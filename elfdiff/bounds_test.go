@@ -8,10 +8,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/klauspost/compress/zstd"
 )
 
 // bomb is an object whose debug information grows to size bytes of zeros.

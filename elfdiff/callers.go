@@ -1,6 +1,10 @@
 package elfdiff
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+)
 
 // ReasonCallee says that a function goes with one that it calls.
 const ReasonCallee ReasonCode = "callee"
@@ -11,16 +15,16 @@ const mcountLoc = "__mcount_loc"
 
 // traceable returns the functions of an object that have an entry in
 // __mcount_loc; nil when the object has no such table.
-func (o *Object) traceable() map[AtomID]bool {
-	var out map[AtomID]bool
+func traceable(o *object.Object) map[object.AtomID]bool {
+	var out map[object.AtomID]bool
 	for s := range o.File.SectionsNamed(mcountLoc) {
 		if out == nil {
-			out = map[AtomID]bool{}
+			out = map[object.AtomID]bool{}
 		}
-		r := o.bySection[s.Index]
-		for id := r.lo; id < r.hi; id++ {
+		r := o.SectionRange(s.Index)
+		for id := r.Lo; id < r.Hi; id++ {
 			for k := range o.Atoms[id].Refs {
-				if t := o.Atoms[id].Refs[k].Target; t != NoAtom {
+				if t := o.Atoms[id].Refs[k].Target; t != object.NoAtom {
 					out[t] = true
 				}
 			}
@@ -36,48 +40,48 @@ func (o *Object) traceable() map[AtomID]bool {
 // target may have other ways to take over the rest. All that leads to it
 // must be direct calls in this object, so that nothing reaches the old one once
 // the callers are replaced.
-func (s *spread) callers(a *Atom) {
+func (s *spread) callers(a *object.Atom) {
 	pre := s.twins.pre[a.ID]
-	if !s.carriesTables || pre == NoAtom || a.Owner != NoAtom || !s.Post.isLocal(a) {
+	if !s.carriesTables || pre == object.NoAtom || a.Owner != object.NoAtom || !s.Post.IsLocal(a) {
 		return
 	}
 	if s.traced == nil {
-		s.traced = s.Pre.traceable()
+		s.traced = traceable(s.Pre)
 	}
 	if s.traced == nil && !strings.Contains(a.Name, ".") || s.traced[pre] || !s.onlyCalled(s.Pre, pre) || !s.onlyCalled(s.Post, a.ID) {
 		return
 	}
-	for _, u := range s.Post.users.of(a.ID) {
-		if b := &s.Post.Atoms[u]; b.Kind == Func && s.twins.pre[u] != NoAtom {
+	for _, u := range s.Post.Users(a.ID) {
+		if b := &s.Post.Atoms[u]; b.Kind == object.Func && s.twins.pre[u] != object.NoAtom {
 			s.add(u, Reason{Code: ReasonCallee, Detail: "it calls " + a.Name + ", which changed and can't be taken over itself"})
 		}
 	}
 	// A caller that only pre has is gone from post; the running one would go on
 	// calling the old function, so that this one has to be refused.
-	for _, u := range s.Pre.users.of(pre) {
-		if s.Pre.Atoms[u].Kind == Func && s.twins.post[u] == NoAtom {
+	for _, u := range s.Pre.Users(pre) {
+		if s.Pre.Atoms[u].Kind == object.Func && s.twins.post[u] == object.NoAtom {
 			return
 		}
 	}
 	if s.byCallers == nil {
-		s.byCallers = map[AtomID]bool{}
+		s.byCallers = map[object.AtomID]bool{}
 	}
 	s.byCallers[a.ID] = true
 }
 
 // onlyCalled reports whether nothing but direct calls, and tables that describe
 // the function's own code, refer to it.
-func (j *judge) onlyCalled(o *Object, id AtomID) bool {
-	for _, u := range o.users.of(id) {
+func (j *judge) onlyCalled(o *object.Object, id object.AtomID) bool {
+	for _, u := range o.Users(id) {
 		b := &o.Atoms[u]
 		switch {
-		case b.Kind == Special || b.Kind == Unwind || b.root() == id:
+		case b.Kind == object.Special || b.Kind == object.Unwind || b.Root() == id:
 			continue
-		case b.Kind != Func:
+		case b.Kind != object.Func:
 			return false
 		}
 		for i := range b.Refs {
-			if r := &b.Refs[i]; r.Target == id && (r.TargetOff != 0 || !isCall(b, r)) {
+			if r := &b.Refs[i]; r.Target == id && (r.TargetOff != 0 || !object.IsCall(b, r)) {
 				return false
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // TestCases compiles every fixture with every set of options. The part
@@ -80,21 +81,21 @@ func verdicts(d *Diff) []string {
 	}
 	for i := range d.Functions {
 		ch := &d.Functions[i]
-		_, cold := coldParent(ch.Name)
+		_, cold := symname.ColdParent(ch.Name)
 		if ch.Status != Same && !cold {
-			add("%s %s", ch.Status, stem(ch.Name))
+			add("%s %s", ch.Status, symname.Stem(ch.Name))
 		}
 	}
 	for _, ch := range d.Data {
 		if ch.Status != Same {
-			add("%s-data %s", ch.Status, stem(ch.Name))
+			add("%s-data %s", ch.Status, symname.Stem(ch.Name))
 		}
 	}
 	for _, r := range d.Refusals {
-		add("refused %s %s", r.Code, stem(r.Symbol))
+		add("refused %s %s", r.Code, symname.Stem(r.Symbol))
 	}
 	for _, r := range d.Findings {
-		add("finding %s %s", r.Code, stem(r.Symbol))
+		add("finding %s %s", r.Code, symname.Stem(r.Symbol))
 	}
 	return got
 }

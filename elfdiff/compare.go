@@ -2,9 +2,11 @@ package elfdiff
 
 import (
 	"bytes"
-	"debug/elf"
 	"fmt"
 	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // Options adjusts a comparison. The zero value is strict.
@@ -48,12 +50,14 @@ type Options struct {
 // a section symbol instead of a symbol, merged string offsets, renumbered
 // static locals and compiler-made suffixes, padding, the width of jumps, and
 // line numbers, where the debug information of both objects proves them.
-func Compare(pre, post *Object, opt Options) (*Diff, error) {
+func Compare(pre, post *object.Object, opt Options) (*Diff, error) {
 	if a, b := pre.File.Machine, post.File.Machine; a != b {
 		return nil, fmt.Errorf("compare: pre is for %v, post for %v", a, b)
 	}
+	recordsOf(pre) // which says what is a literal
+	recordsOf(post)
 	d := &Diff{Pre: pre, Post: post, included: make([]bool, len(post.Atoms)), carriesTables: opt.Tables}
-	j := &judge{Diff: d, reported: map[Finding]bool{}, shown: map[AtomID]string{}, accept: opt.Accept, updates: opt.InPlace, sets: opt.Initials}
+	j := &judge{Diff: d, reported: map[Finding]bool{}, shown: map[object.AtomID]string{}, accept: opt.Accept, updates: opt.InPlace, sets: opt.Initials}
 	j.missing()
 	j.correlated()
 	j.exceptions()
@@ -85,17 +89,17 @@ func Compare(pre, post *Object, opt Options) (*Diff, error) {
 type judge struct {
 	*Diff
 	c     *comparer
-	list  []Change // verdicts on the pairs, by pre's id
-	index []int32  // into list, by post's id
-	carry []AtomID // changed constants that travel as copies
+	list  []Change        // verdicts on the pairs, by pre's id
+	index []int32         // into list, by post's id
+	carry []object.AtomID // changed constants that travel as copies
 	// shown says what gives a changed constant of post its identity.
-	shown map[AtomID]string
+	shown map[object.AtomID]string
 	// reported holds the codes and places of the findings so far.
 	reported map[Finding]bool
 	accept   []Code
 	unnamed  map[string]bool // sections that a rest was reported of
 	// usedTexts are the pieces of code that entries of tables bring along.
-	usedTexts map[*Object]map[AtomID][]span
+	usedTexts map[*object.Object]map[object.AtomID][]codeRange
 	updates   bool // Options.InPlace
 	sets      bool // Options.Initials
 }
@@ -104,12 +108,12 @@ type judge struct {
 func (j *judge) pairs() {
 	for id := range j.Pre.Atoms {
 		twin := j.twins.post[id]
-		if twin == NoAtom {
+		if twin == object.NoAtom {
 			continue
 		}
 		a, b := &j.Pre.Atoms[id], &j.Post.Atoms[twin]
 		ch := Change{Name: a.Name, Kind: b.Kind, Pre: a.ID, Post: b.ID, Rule: j.twins.rule[id]}
-		if a.Kind == Func {
+		if a.Kind == object.Func {
 			r, incidental := j.c.function(a, b)
 			ch.Incidental = incidental
 			if r != nil {
@@ -126,18 +130,18 @@ func (j *judge) pairs() {
 }
 
 // data compares two data objects.
-func (c *comparer) data(a, b *Atom) *Reason {
+func (c *comparer) data(a, b *object.Atom) *Reason {
 	switch {
 	case a.Kind != b.Kind:
 		return &Reason{Code: ReasonKind, PreText: a.Kind.String(), PostText: b.Kind.String()}
-	case c.pre.storageOf(a) != c.post.storageOf(b):
-		return &Reason{Code: ReasonKind, PreText: c.pre.storageOf(a).String(), PostText: c.post.storageOf(b).String()}
+	case storageOf(c.pre, a) != storageOf(c.post, b):
+		return &Reason{Code: ReasonKind, PreText: storageOf(c.pre, a).String(), PostText: storageOf(c.post, b).String()}
 	}
 	return c.held(a, b)
 }
 
 // held compares what two data objects hold.
-func (c *comparer) held(a, b *Atom) *Reason {
+func (c *comparer) held(a, b *object.Atom) *Reason {
 	switch {
 	case a.Size != b.Size:
 		return &Reason{Code: ReasonSize, PreText: fmt.Sprintf("%d bytes", a.Size), PostText: fmt.Sprintf("%d bytes", b.Size)}
@@ -167,12 +171,12 @@ func (c *comparer) held(a, b *Atom) *Reason {
 
 // typeSet compares the names of the types that a set of type numbers has: the
 // numbers themselves are zero until the kernel is linked.
-func (c *comparer) typeSet(a, b *Atom) *Reason {
-	if !strings.HasPrefix(a.Name, btfPrefix) {
+func (c *comparer) typeSet(a, b *object.Atom) *Reason {
+	if !strings.HasPrefix(a.Name, symname.BTFPrefix) {
 		return nil
 	}
 	for i := range max(len(a.Symbols), len(b.Symbols)) {
-		p, q := c.pre.member(a, i), c.post.member(b, i)
+		p, q := memberAt(c.pre, a, i), memberAt(c.post, b, i)
 		if p != q {
 			return &Reason{Code: ReasonReference, PreOffset: p.off, PostOffset: q.off, PreText: p.name, PostText: q.name}
 		}
@@ -186,38 +190,38 @@ type member struct {
 	off  uint64
 }
 
-func (o *Object) member(a *Atom, i int) member {
+func memberAt(o *object.Object, a *object.Atom, i int) member {
 	if i >= len(a.Symbols) {
 		return member{"no type", 0}
 	}
 	s := o.Symbol(a.Symbols[i])
-	return member{stem(s.Name), s.Value - a.Offset}
+	return member{symname.Stem(s.Name), s.Value - a.Offset}
 }
 
-func isZero(a *Atom) bool {
+func isZero(a *object.Atom) bool {
 	return len(a.Refs) == 0 && (a.NoBits || len(bytes.Trim(a.Bytes, "\x00")) == 0)
 }
 
-func (c *comparer) refReason(code ReasonCode, a, b *Atom, i int) *Reason {
+func (c *comparer) refReason(code ReasonCode, a, b *object.Atom, i int) *Reason {
 	x, y := &a.Refs[i], &b.Refs[i]
-	return &Reason{Code: code, PreOffset: x.Offset, PostOffset: y.Offset, PreText: c.pre.refText(x), PostText: c.post.refText(y)}
+	return &Reason{Code: code, PreOffset: x.Offset, PostOffset: y.Offset, PreText: refText(c.pre, x), PostText: refText(c.post, y)}
 }
 
 // firstRef explains that one side has a reference where the other has none.
-func (c *comparer) firstRef(a, b *Atom, i int) *Reason {
+func (c *comparer) firstRef(a, b *object.Atom, i int) *Reason {
 	r := &Reason{Code: ReasonReference, PreText: "no reference", PostText: "no reference"}
 	if i < len(a.Refs) && (i >= len(b.Refs) || a.Refs[i].Offset < b.Refs[i].Offset) {
-		r.PreOffset, r.PreText = a.Refs[i].Offset, c.pre.refText(&a.Refs[i])
+		r.PreOffset, r.PreText = a.Refs[i].Offset, refText(c.pre, &a.Refs[i])
 		r.PostOffset = r.PreOffset
 	} else {
-		r.PostOffset, r.PostText = b.Refs[i].Offset, c.post.refText(&b.Refs[i])
+		r.PostOffset, r.PostText = b.Refs[i].Offset, refText(c.post, &b.Refs[i])
 		r.PreOffset = r.PostOffset
 	}
 	return r
 }
 
 // bytesReason shows the first bytes that differ.
-func bytesReason(a, b *Atom) *Reason {
+func bytesReason(a, b *object.Atom) *Reason {
 	i := 0
 	for i < len(a.Bytes) && i < len(b.Bytes) && a.Bytes[i] == b.Bytes[i] {
 		i++
@@ -229,11 +233,11 @@ func bytesReason(a, b *Atom) *Reason {
 // exceptions compares the exception tables of functions: .eh_frame leads from
 // the code to its LSDA.
 func (j *judge) exceptions() {
-	pre, post := j.Pre.lsdas(), j.Post.lsdas()
+	pre, post := lsdas(j.Pre), lsdas(j.Post)
 	for i := range j.list {
 		ch := &j.list[i]
 		a, b := pre[ch.Pre], post[ch.Post]
-		if ch.Kind != Func || ch.Status == Changed || a == nil && b == nil {
+		if ch.Kind != object.Func || ch.Status == Changed || a == nil && b == nil {
 			continue
 		}
 		if a == nil || b == nil || j.c.isolated(a, b) != "" {
@@ -243,15 +247,15 @@ func (j *judge) exceptions() {
 }
 
 // lsdas maps functions to the references to their exception tables.
-func (o *Object) lsdas() map[AtomID]*Ref {
-	m := map[AtomID]*Ref{}
+func lsdas(o *object.Object) map[object.AtomID]*object.Ref {
+	m := map[object.AtomID]*object.Ref{}
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
-		if a.Kind != Unwind || a.Owner == NoAtom {
+		if a.Kind != object.Unwind || a.Owner == object.NoAtom {
 			continue
 		}
 		for k := range a.Refs {
-			if t := a.Refs[k].Target; t != NoAtom && o.Atoms[t].Kind == LSDA {
+			if t := a.Refs[k].Target; t != object.NoAtom && o.Atoms[t].Kind == object.LSDA {
 				m[a.Owner] = &a.Refs[k]
 			}
 		}
@@ -259,21 +263,11 @@ func (o *Object) lsdas() map[AtomID]*Ref {
 	return m
 }
 
-// isLocal reports whether only this object can name the atom.
-func (o *Object) isLocal(a *Atom) bool {
-	for _, s := range a.Symbols {
-		if o.symbols[s].Bind() != elf.STB_LOCAL {
-			return false
-		}
-	}
-	return true
-}
-
 // others adds the verdicts on what has no twin, and sorts all into Functions
 // and Data.
 func (j *judge) others() {
 	put := func(ch Change) {
-		if ch.Kind == Func {
+		if ch.Kind == object.Func {
 			j.Functions = append(j.Functions, ch)
 		} else {
 			j.Data = append(j.Data, ch)
@@ -282,10 +276,10 @@ func (j *judge) others() {
 	i := 0
 	for id := range j.Pre.Atoms {
 		a := &j.Pre.Atoms[id]
-		if i < len(j.list) && j.list[i].Pre == AtomID(id) {
+		if i < len(j.list) && j.list[i].Pre == object.AtomID(id) {
 			ch := j.list[i]
 			if a.Name == "" {
-				ch.Name = j.Pre.describe(a.ID, 0)
+				ch.Name = describe(j.Pre, a.ID, 0)
 			}
 			if a.Name != "" || ch.Status != Same || len(ch.Incidental) > 0 {
 				put(ch)
@@ -293,20 +287,20 @@ func (j *judge) others() {
 			i++
 			continue
 		}
-		if classOf(a) != 0 && a.Name != "" && !isLiteral(a) {
-			put(Change{Name: a.Name, Kind: a.Kind, Pre: a.ID, Post: NoAtom, Status: Removed})
+		if classOf(a) != 0 && a.Name != "" && !a.IsLiteral() {
+			put(Change{Name: a.Name, Kind: a.Kind, Pre: a.ID, Post: object.NoAtom, Status: Removed})
 			j.removed(a)
 		}
 	}
 	for id := range j.Post.Atoms {
 		a := &j.Post.Atoms[id]
-		if j.twins.pre[id] == NoAtom && classOf(a) != 0 && a.Name != "" && !isLiteral(a) {
-			put(Change{Name: a.Name, Kind: a.Kind, Pre: NoAtom, Post: a.ID, Status: New})
+		if j.twins.pre[id] == object.NoAtom && classOf(a) != 0 && a.Name != "" && !a.IsLiteral() {
+			put(Change{Name: a.Name, Kind: a.Kind, Pre: object.NoAtom, Post: a.ID, Status: New})
 		}
 	}
 }
 
-func (j *judge) removed(a *Atom) {
+func (j *judge) removed(a *object.Atom) {
 	if r := j.past(j.Pre, a.ID); r != nil {
 		j.bygone(j.Pre, a.ID, r, "gone")
 		return
@@ -314,34 +308,34 @@ func (j *judge) removed(a *Atom) {
 	if isRoom(a) {
 		return
 	}
-	if a.Kind == Data {
-		j.report(j.Pre.finding(CodeUnreferencedState, a.ID, 0, "post has no such variable"))
+	if a.Kind == object.Data {
+		j.report(findingAt(j.Pre, CodeUnreferencedState, a.ID, 0, "post has no such variable"))
 		return
 	}
-	j.report(j.Pre.finding(CodeRemoved, a.ID, 0, "post has no such %s", a.Kind))
+	j.report(findingAt(j.Pre, CodeRemoved, a.ID, 0, "post has no such %s", a.Kind))
 }
 
 // compilers compares what the compilers left in .comment.
 func (j *judge) compilers() {
-	a, b := j.Pre.comment(), j.Post.comment()
+	a, b := comment(j.Pre), comment(j.Post)
 	if !bytes.Equal(a, b) {
 		clean := func(s []byte) []byte { return bytes.Trim(bytes.ReplaceAll(s, []byte{0}, []byte{' '}), " ") }
-		j.report(j.Post.finding(CodeCompiler, NoAtom, 0, "pre was made by %q, post by %q", clean(a), clean(b)))
+		j.report(findingAt(j.Post, CodeCompiler, object.NoAtom, 0, "pre was made by %q, post by %q", clean(a), clean(b)))
 	}
 }
 
 // debugInfo reports debug information that is not read because of its size:
 // what it would prove, such as that a number is a line, is then not proven.
 func (j *judge) debugInfo() {
-	for i, o := range []*Object{j.Pre, j.Post} {
+	for i, o := range []*object.Object{j.Pre, j.Post} {
 		if err := o.File.CheckCompressed(); err != nil {
-			j.report(o.finding(CodeNoDebug, NoAtom, 0, "the debug information of %s counts as missing: %v", [2]string{"pre", "post"}[i], err))
+			j.report(findingAt(o, CodeNoDebug, object.NoAtom, 0, "the debug information of %s counts as missing: %v", [2]string{"pre", "post"}[i], err))
 			return
 		}
 	}
 }
 
-func (o *Object) comment() []byte {
+func comment(o *object.Object) []byte {
 	for s := range o.File.SectionsNamed(".comment") {
 		if b, err := s.Data(); err == nil {
 			return b

@@ -1,13 +1,18 @@
 package elfdiff
 
+import (
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
 // constants compares two constants without identity, following their
 // references to others of that sort.
 //
 // References to places inside functions are kept as claims of the function
 // that is being compared when the constant itself holds them, as jump tables
 // do. Constants further away have to hold the same places.
-func (c *comparer) constants(a, b *Atom) bool {
-	key := [2]AtomID{a.ID, b.ID}
+func (c *comparer) constants(a, b *object.Atom) bool {
+	key := [2]object.AtomID{a.ID, b.ID}
 	if v, ok := c.literals[key]; ok {
 		return v
 	}
@@ -26,7 +31,7 @@ func (c *comparer) constants(a, b *Atom) bool {
 
 // pairNode is one pair of constants in a graph of them.
 type pairNode struct {
-	key     [2]AtomID
+	key     [2]object.AtomID
 	differs bool
 	parents []int
 }
@@ -34,13 +39,13 @@ type pairNode struct {
 // graph decides a pair and all that it leads to. A pair differs when its own
 // content does, or when a pair that it leads to differs; that leaves pairs on
 // a cycle equal. The verdicts are kept, so that each pair is looked at once.
-func (c *comparer) graph(root [2]AtomID) bool {
+func (c *comparer) graph(root [2]object.AtomID) bool {
 	if v, ok := c.literals[root]; ok {
 		return v
 	}
 	pending := len(c.pending)
 	nodes := []pairNode{{key: root}}
-	index := map[[2]AtomID]int{root: 0}
+	index := map[[2]object.AtomID]int{root: 0}
 	for i := 0; i < len(nodes); i++ {
 		a, b := &c.pre.Atoms[nodes[i].key[0]], &c.post.Atoms[nodes[i].key[1]]
 		if c.budget--; c.budget < 0 {
@@ -104,7 +109,7 @@ func (c *comparer) conclude(nodes []pairNode) bool {
 
 // content compares two constants but for the constants they refer to, which it
 // returns as pairs.
-func (c *comparer) content(a, b *Atom) (next [][2]AtomID, same bool) {
+func (c *comparer) content(a, b *object.Atom) (next [][2]object.AtomID, same bool) {
 	x, y := c.placeless(a, b)
 	if a.NoBits != b.NoBits || len(a.Refs) != len(b.Refs) || !sameButPadding(x, y) {
 		return nil, false
@@ -128,13 +133,13 @@ func (c *comparer) content(a, b *Atom) (next [][2]AtomID, same bool) {
 
 // chained returns the pair that two references lead to when it has to be
 // compared as constants are.
-func (c *comparer) chained(x, y *Ref) ([2]AtomID, bool) {
-	if x.Target == NoAtom || y.Target == NoAtom || x.TargetOff != y.TargetOff || typeClass(x.Type) != typeClass(y.Type) {
-		return [2]AtomID{}, false
+func (c *comparer) chained(x, y *object.Ref) ([2]object.AtomID, bool) {
+	if x.Target == object.NoAtom || y.Target == object.NoAtom || x.TargetOff != y.TargetOff || amd64.TypeClass(x.Type) != amd64.TypeClass(y.Type) {
+		return [2]object.AtomID{}, false
 	}
 	a, b := &c.pre.Atoms[x.Target], &c.post.Atoms[y.Target]
-	if a.Kind == String || b.Kind == String {
-		return [2]AtomID{}, false
+	if a.Kind == object.String || b.Kind == object.String {
+		return [2]object.AtomID{}, false
 	}
-	return [2]AtomID{a.ID, b.ID}, isLiteral(a) && isLiteral(b) || a.Kind == LSDA && b.Kind == LSDA
+	return [2]object.AtomID{a.ID, b.ID}, a.IsLiteral() && b.IsLiteral() || a.Kind == object.LSDA && b.Kind == object.LSDA
 }

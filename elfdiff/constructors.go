@@ -1,6 +1,10 @@
 package elfdiff
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+)
 
 // starts are the beginnings of the names of sections with the addresses of functions
 // that run before main only (gABI, "Initialization and Termination Functions").
@@ -23,25 +27,25 @@ func (j *judge) constructors() {
 	if j.carriesTables {
 		return
 	}
-	was, is := j.Pre.startOnly(), j.Post.startOnly()
+	was, is := startOnly(j.Pre), startOnly(j.Post)
 	for i := range j.Functions {
 		ch := &j.Functions[i]
-		if ch.Post == NoAtom || j.Post.Atoms[ch.Post].Owner != NoAtom {
+		if ch.Post == object.NoAtom || j.Post.Atoms[ch.Post].Owner != object.NoAtom {
 			continue
 		}
 		if ch.Status == Changed && (is[ch.Post] || was[ch.Pre]) {
-			j.report(j.Post.finding(CodeConstructor, ch.Post, 0, "it runs before main only, and that is over: what it sets stays as it is"))
+			j.report(findingAt(j.Post, CodeConstructor, ch.Post, 0, "it runs before main only, and that is over: what it sets stays as it is"))
 		}
 	}
 }
 
 // startOnly marks the functions that a table of such functions names, and those that
 // only these call.
-func (o *Object) startOnly() map[AtomID]bool {
-	var work []AtomID
-	only := map[AtomID]bool{}
-	add := func(id AtomID) {
-		if id != NoAtom && o.Atoms[id].Kind == Func && !only[id] {
+func startOnly(o *object.Object) map[object.AtomID]bool {
+	var work []object.AtomID
+	only := map[object.AtomID]bool{}
+	add := func(id object.AtomID) {
+		if id != object.NoAtom && o.Atoms[id].Kind == object.Func && !only[id] {
 			only[id] = true
 			work = append(work, id)
 		}
@@ -59,12 +63,12 @@ func (o *Object) startOnly() map[AtomID]bool {
 	if len(work) == 0 {
 		return only
 	}
-	left := o.callerCounts()
+	left := callerCounts(o)
 	for len(work) > 0 {
 		a := &o.Atoms[work[len(work)-1]]
 		work = work[:len(work)-1]
-		for t := range o.functionsOf(a) {
-			if left[t]--; left[t] == 0 && o.isLocal(&o.Atoms[t]) {
+		for t := range functionsOf(o, a) {
+			if left[t]--; left[t] == 0 && o.IsLocal(&o.Atoms[t]) {
 				add(t)
 			}
 		}
@@ -73,11 +77,11 @@ func (o *Object) startOnly() map[AtomID]bool {
 }
 
 // callerCounts counts the functions and variables that refer to each function.
-func (o *Object) callerCounts() map[AtomID]int {
-	n := map[AtomID]int{}
+func callerCounts(o *object.Object) map[object.AtomID]int {
+	n := map[object.AtomID]int{}
 	for i := range o.Atoms {
 		if a := &o.Atoms[i]; classOf(a) != 0 {
-			for t := range o.functionsOf(a) {
+			for t := range functionsOf(o, a) {
 				n[t]++
 			}
 		}
@@ -86,10 +90,10 @@ func (o *Object) callerCounts() map[AtomID]int {
 }
 
 // functionsOf is the set of other functions that an atom refers to.
-func (o *Object) functionsOf(a *Atom) map[AtomID]bool {
-	set := map[AtomID]bool{}
+func functionsOf(o *object.Object, a *object.Atom) map[object.AtomID]bool {
+	set := map[object.AtomID]bool{}
 	for i := range a.Refs {
-		if t := a.Refs[i].Target; t != NoAtom && t != a.ID && o.Atoms[t].Kind == Func {
+		if t := a.Refs[i].Target; t != object.NoAtom && t != a.ID && o.Atoms[t].Kind == object.Func {
 			set[t] = true
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -52,19 +53,19 @@ func judgeByOracle(t *testing.T, d *elfdiff.Diff, o [2]*oracle, name string) (fu
 	for _, list := range [][]elfdiff.Change{d.Functions, d.Data} {
 		for i := range list {
 			ch := &list[i]
-			if ch.Status == elfdiff.Changed && ch.Kind == elfdiff.Func {
+			if ch.Status == elfdiff.Changed && ch.Kind == object.Func {
 				if own[ch.Reasons[0].Code] && !reallyChanged(d, ch, o) {
 					t.Errorf("%s: %s is called changed, %s, but the tools show no difference", name, ch.Name, ch.Reasons[0])
 				}
 				continue
 			}
-			if ch.Status != elfdiff.Same || ch.Pre == elfdiff.NoAtom {
+			if ch.Status != elfdiff.Same || ch.Pre == object.NoAtom {
 				continue
 			}
 			a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
 			lines := slices.ContainsFunc(ch.Incidental, func(r elfdiff.Reason) bool { return r.Code == elfdiff.ReasonLine })
 			var p, q []string
-			if ch.Kind == elfdiff.Func {
+			if ch.Kind == object.Func {
 				functions++
 				p, q = o[0].function(int(a.Section), a.Offset, a.Size), o[1].function(int(b.Section), b.Offset, b.Size)
 			} else {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -119,7 +120,7 @@ func differences(t *testing.T, p pair, added bool) string {
 			if ch.Status == elfdiff.Same || added && ch.Status == elfdiff.New && strings.HasSuffix(ch.Name, "gosplice_unused") {
 				continue
 			}
-			if ch.Status == elfdiff.Changed && ch.Kind == elfdiff.Func && added {
+			if ch.Status == elfdiff.Changed && ch.Kind == object.Func && added {
 				if tools[0] == nil {
 					tools = [2]*oracle{newOracle(t, p.pre), newOracle(t, p.post)}
 				}

@@ -5,42 +5,44 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // twins pairs the atoms of pre and post. Both directions are kept.
 type twins struct {
-	post []AtomID // by pre's id
-	pre  []AtomID // by post's id
-	rule []Rule   // by pre's id
+	post []object.AtomID // by pre's id
+	pre  []object.AtomID // by post's id
+	rule []Rule          // by pre's id
 }
 
 // correlation is the state of pairing.
 type correlation struct {
 	twins
-	o [2]*Object
+	o [2]*object.Object
 	t [2][]traits
 	// seed makes digests that hostile input can't make collide. Only equality
 	// of digests is used, never their order.
 	seed maphash.Seed
 	// single holds on each side what can be paired and was not when alone was
 	// last asked.
-	single [2][]AtomID
+	single [2][]object.AtomID
 	// tables are what tables say is used, made when needed.
 	tables [2]*tableUses
 	// scopes are what debug information says of static variables, likewise.
-	scopes [2]map[AtomID]scope
+	scopes [2]map[object.AtomID]scope
 	// apart are objects whose pairs turned out to be guesses.
-	apart [2]map[AtomID]bool
+	apart [2]map[object.AtomID]bool
 	// several are objects of pre that were paired beside others of their stem.
-	several map[AtomID]bool
+	several map[object.AtomID]bool
 }
 
 // correlate pairs what is the same thing in pre and post. Literals stay
 // single, since they are compared by content.
-func correlate(pre, post *Object, apart [2]map[AtomID]bool) *correlation {
+func correlate(pre, post *object.Object, apart [2]map[object.AtomID]bool) *correlation {
 	c := &correlation{
-		apart: apart, several: map[AtomID]bool{},
-		o:    [2]*Object{pre, post},
+		apart: apart, several: map[object.AtomID]bool{},
+		o:    [2]*object.Object{pre, post},
 		t:    [2][]traits{traitsOf(pre), traitsOf(post)},
 		seed: maphash.MakeSeed(),
 		twins: twins{
@@ -64,15 +66,15 @@ func correlate(pre, post *Object, apart [2]map[AtomID]bool) *correlation {
 	return c
 }
 
-func single(n int) []AtomID {
-	s := make([]AtomID, n)
+func single(n int) []object.AtomID {
+	s := make([]object.AtomID, n)
 	for i := range s {
-		s[i] = NoAtom
+		s[i] = object.NoAtom
 	}
 	return s
 }
 
-func (c *correlation) pair(pre, post AtomID, r Rule) {
+func (c *correlation) pair(pre, post object.AtomID, r Rule) {
 	if c.apart[0][pre] || c.apart[1][post] {
 		return
 	}
@@ -81,17 +83,17 @@ func (c *correlation) pair(pre, post AtomID, r Rule) {
 
 // alone returns the ids on one side (0 pre, 1 post) that can be paired and are
 // not. The list is valid until it is asked for again.
-func (c *correlation) alone(side int) []AtomID {
-	of := [2][]AtomID{c.post, c.pre}[side]
+func (c *correlation) alone(side int) []object.AtomID {
+	of := [2][]object.AtomID{c.post, c.pre}[side]
 	ids := c.single[side]
 	if ids == nil {
 		for i := range c.t[side] {
 			if c.t[side][i].class != 0 {
-				ids = append(ids, AtomID(i))
+				ids = append(ids, object.AtomID(i))
 			}
 		}
 	}
-	ids = slices.DeleteFunc(ids, func(id AtomID) bool { return of[id] != NoAtom })
+	ids = slices.DeleteFunc(ids, func(id object.AtomID) bool { return of[id] != object.NoAtom })
 	c.single[side] = ids
 	return ids
 }
@@ -99,12 +101,12 @@ func (c *correlation) alone(side int) []AtomID {
 // candidate is what one key has on both sides.
 type candidate struct {
 	n  [2]int32
-	id [2]AtomID // the last one
+	id [2]object.AtomID // the last one
 }
 
 // climb pairs by one rung.
 func (c *correlation) climb(r rung) {
-	alone := [2][]AtomID{c.alone(0), c.alone(1)}
+	alone := [2][]object.AtomID{c.alone(0), c.alone(1)}
 	if len(alone[0]) == 0 || len(alone[1]) == 0 {
 		return
 	}
@@ -134,12 +136,12 @@ func (c *correlation) climb(r rung) {
 // byAlias pairs what has any global name in common: which of its names an atom
 // goes by depends on the others.
 func (c *correlation) byAlias() {
-	var names map[string]AtomID
+	var names map[string]object.AtomID
 	for _, id := range c.alone(1) {
 		a := &c.o[1].Atoms[id]
-		for _, name := range c.o[1].globals(a) {
+		for _, name := range c.o[1].Globals(a) {
 			if names == nil {
-				names = map[string]AtomID{}
+				names = map[string]object.AtomID{}
 			}
 			names[name] = id
 		}
@@ -148,9 +150,9 @@ func (c *correlation) byAlias() {
 		return
 	}
 	for _, id := range c.alone(0) {
-		for _, name := range c.o[0].globals(&c.o[0].Atoms[id]) {
+		for _, name := range c.o[0].Globals(&c.o[0].Atoms[id]) {
 			twin, ok := names[name]
-			if ok && c.pre[twin] == NoAtom && c.t[0][id].class == c.t[1][twin].class {
+			if ok && c.pre[twin] == object.NoAtom && c.t[0][id].class == c.t[1][twin].class {
 				c.pair(id, twin, RuleGlobal)
 				break
 			}
@@ -162,26 +164,26 @@ func (c *correlation) byAlias() {
 // their stem may be one: when their state has to survive, some function that
 // uses the one has to be the twin of one that uses the other. A counter that
 // went away in one function is not the counter that is new in another.
-func (c *correlation) consistent(pre, post AtomID) bool {
+func (c *correlation) consistent(pre, post object.AtomID) bool {
 	a := &c.o[0].Atoms[pre]
-	if !c.t[0][pre].number && !c.t[1][post].number || a.Kind != Data && a.Kind != TLS {
+	if !c.t[0][pre].number && !c.t[1][post].number || a.Kind != object.Data && a.Kind != object.TLS {
 		return true
 	}
-	users, families := map[AtomID]bool{}, map[string]bool{}
+	users, families := map[object.AtomID]bool{}, map[string]bool{}
 	for _, u := range c.usedBy(1, post) {
-		root := c.o[1].Atoms[u].root()
+		root := c.o[1].Atoms[u].Root()
 		users[root], families[c.family(1, root)] = true, true
 	}
 	for _, u := range c.usedBy(0, pre) {
-		root := c.o[0].Atoms[u].root()
-		if twin := c.post[root]; twin != NoAtom && users[twin] || families[c.family(0, root)] {
+		root := c.o[0].Atoms[u].Root()
+		if twin := c.post[root]; twin != object.NoAtom && users[twin] || families[c.family(0, root)] {
 			return true
 		}
 	}
 	if p, q, ok := c.bothScopes(pre, post); ok {
 		return p == q
 	}
-	return len(users) == 0 && len(c.o[0].users.of(pre)) == 0
+	return len(users) == 0 && len(c.o[0].Users(pre)) == 0
 }
 
 // byUse pairs numbered objects by the functions that use them: a static local
@@ -191,7 +193,7 @@ func (c *correlation) consistent(pre, post AtomID) bool {
 func (c *correlation) byUse() {
 	for _, one := range []bool{true, false} {
 		for _, id := range c.usersOfNumbered() {
-			used := [2][]AtomID{c.uses(0, id), c.uses(1, c.post[id])}
+			used := [2][]object.AtomID{c.uses(0, id), c.uses(1, c.post[id])}
 			if len(used[0]) > 0 && len(used[1]) > 0 {
 				c.pairUses(used, one)
 			}
@@ -201,14 +203,14 @@ func (c *correlation) byUse() {
 
 // usersOfNumbered lists the functions of pre that have a twin and refer to single
 // numbered objects, in order.
-func (c *correlation) usersOfNumbered() []AtomID {
-	var list []AtomID
+func (c *correlation) usersOfNumbered() []object.AtomID {
+	var list []object.AtomID
 	for _, id := range c.alone(0) {
 		if !c.t[0][id].number {
 			continue
 		}
 		for _, u := range c.usedBy(0, id) {
-			if c.o[0].Atoms[u].Kind == Func && c.post[u] != NoAtom {
+			if c.o[0].Atoms[u].Kind == object.Func && c.post[u] != object.NoAtom {
 				list = append(list, u)
 			}
 		}
@@ -219,17 +221,17 @@ func (c *correlation) usersOfNumbered() []AtomID {
 
 // uses lists the single numbered atoms that a function refers to, in the order
 // of the first reference.
-func (c *correlation) uses(side int, f AtomID) []AtomID {
-	of := [2][]AtomID{c.post, c.pre}[side]
-	var out []AtomID
-	var seen map[AtomID]bool
-	add := func(target AtomID) {
-		if target == NoAtom || of[target] != NoAtom {
+func (c *correlation) uses(side int, f object.AtomID) []object.AtomID {
+	of := [2][]object.AtomID{c.post, c.pre}[side]
+	var out []object.AtomID
+	var seen map[object.AtomID]bool
+	add := func(target object.AtomID) {
+		if target == object.NoAtom || of[target] != object.NoAtom {
 			return
 		}
 		if t := &c.t[side][target]; t.class != 0 && t.number && !seen[target] {
 			if seen == nil {
-				seen = map[AtomID]bool{}
+				seen = map[object.AtomID]bool{}
 			}
 			seen[target] = true
 			out = append(out, target)
@@ -247,8 +249,8 @@ func (c *correlation) uses(side int, f AtomID) []AtomID {
 // tableUses is what functions use through the tables that describe them: the
 // key of a static branch stands in __jump_table only.
 type tableUses struct {
-	of map[AtomID][]AtomID // atoms, by function
-	by map[AtomID][]AtomID // functions, by atom
+	of map[object.AtomID][]object.AtomID // atoms, by function
+	by map[object.AtomID][]object.AtomID // functions, by atom
 }
 
 // tabled reads the tables of one side, when the first question is asked.
@@ -256,12 +258,12 @@ func (c *correlation) tabled(side int) *tableUses {
 	if c.tables[side] != nil {
 		return c.tables[side]
 	}
-	u := &tableUses{map[AtomID][]AtomID{}, map[AtomID][]AtomID{}}
+	u := &tableUses{map[object.AtomID][]object.AtomID{}, map[object.AtomID][]object.AtomID{}}
 	c.tables[side] = u
-	for s := range c.o[side].File.SectionsNamed(jumpTable) {
-		r := c.o[side].bySection[s.Index]
-		for id := r.lo; id < r.hi; id++ {
-			list, _ := c.o[side].entriesIn(&c.o[side].Atoms[id], entryRuleOf(jumpTable))
+	for s := range c.o[side].File.SectionsNamed(object.JumpTable) {
+		r := c.o[side].SectionRange(s.Index)
+		for id := r.Lo; id < r.Hi; id++ {
+			list, _ := entriesIn(c.o[side], &c.o[side].Atoms[id], entryRuleOf(object.JumpTable))
 			for i := range list {
 				u.add(&list[i])
 			}
@@ -272,11 +274,11 @@ func (c *correlation) tabled(side int) *tableUses {
 
 func (u *tableUses) add(e *entry) {
 	f := e.site().Target
-	if f == NoAtom {
+	if f == object.NoAtom {
 		return
 	}
 	for i := range e.refs {
-		if t := e.refs[i].Target; t != NoAtom && t != f {
+		if t := e.refs[i].Target; t != object.NoAtom && t != f {
 			u.of[f] = append(u.of[f], t)
 			u.by[t] = append(u.by[t], f)
 		}
@@ -285,18 +287,18 @@ func (u *tableUses) add(e *entry) {
 
 // usedBy lists the atoms that refer to one, and the functions that do so in a
 // table.
-func (c *correlation) usedBy(side int, id AtomID) []AtomID {
-	users := c.o[side].users.of(id)
+func (c *correlation) usedBy(side int, id object.AtomID) []object.AtomID {
+	users := c.o[side].Users(id)
 	for _, u := range users {
-		if a := &c.o[side].Atoms[u]; a.Kind == Special && c.o[side].sectionName(a.Section) == jumpTable {
+		if a := &c.o[side].Atoms[u]; a.Kind == object.Special && c.o[side].SectionName(a.Section) == object.JumpTable {
 			return append(slices.Clip(users), c.tabled(side).by[id]...)
 		}
 	}
 	return users
 }
 
-func (c *correlation) pairUses(used [2][]AtomID, one bool) {
-	byStem := [2]map[rungKey][]AtomID{{}, {}}
+func (c *correlation) pairUses(used [2][]object.AtomID, one bool) {
+	byStem := [2]map[rungKey][]object.AtomID{{}, {}}
 	for side, list := range used {
 		for _, id := range list {
 			t := &c.t[side][id]
@@ -323,7 +325,7 @@ func (c *correlation) pairUses(used [2][]AtomID, one bool) {
 // down alike. A compiler numbers the objects of one function in the order of
 // their declarations: when the order of use and that of the numbers disagree,
 // code was moved, and neither says which object is which.
-func (c *correlation) sameNumbering(pre, post []AtomID) bool {
+func (c *correlation) sameNumbering(pre, post []object.AtomID) bool {
 	for i := 1; i < len(pre); i++ {
 		if c.compareNumbers(0, pre[i-1], pre[i]) != c.compareNumbers(1, post[i-1], post[i]) {
 			return false
@@ -332,7 +334,7 @@ func (c *correlation) sameNumbering(pre, post []AtomID) bool {
 	return true
 }
 
-func (c *correlation) compareNumbers(side int, a, b AtomID) int {
+func (c *correlation) compareNumbers(side int, a, b object.AtomID) int {
 	x, y := c.t[side][a].name, c.t[side][b].name
 	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y))
 }
@@ -342,12 +344,12 @@ func (c *correlation) compareNumbers(side int, a, b AtomID) int {
 // so that whoever uses it counts as changed too. Writable data is never paired
 // by order alone, since a wrong pair would confuse two states.
 func (c *correlation) byOrder() {
-	var left [2]map[rungKey][]AtomID
+	var left [2]map[rungKey][]object.AtomID
 	for side := range c.o {
-		left[side] = map[rungKey][]AtomID{}
+		left[side] = map[rungKey][]object.AtomID{}
 		for _, id := range c.alone(side) {
 			t := &c.t[side][id]
-			if c.o[side].Atoms[id].Kind == Data || t.class == classTLS || t.place > 0 {
+			if c.o[side].Atoms[id].Kind == object.Data || t.class == classTLS || t.place > 0 {
 				continue
 			}
 			key := rungKey{class: t.class, name: t.stem, file: t.file}

@@ -5,17 +5,18 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
 // cursor reads the instructions of one function.
 type cursor struct {
-	o    *Object
-	a    *Atom
+	o    *object.Object
+	a    *object.Atom
 	off  uint64
 	next int // into a.Refs
 	in   amd64.Inst
-	refs []Ref // of the instruction
+	refs []object.Ref // of the instruction
 }
 
 // load decodes the instruction at the cursor. It is false at the end.
@@ -31,7 +32,7 @@ func (k *cursor) load() (bool, error) {
 	k.in = in
 	first := k.next
 	if first == 0 { // also where a cursor starts in the middle
-		first, _ = slices.BinarySearchFunc(k.a.Refs, k.off, func(r Ref, off uint64) int { return cmp.Compare(r.Offset, off) })
+		first, _ = slices.BinarySearchFunc(k.a.Refs, k.off, func(r object.Ref, off uint64) int { return cmp.Compare(r.Offset, off) })
 	}
 	for first < len(k.a.Refs) && k.a.Refs[first].Offset < k.off {
 		first++
@@ -63,3 +64,14 @@ func (k *cursor) skipNops() (skipped bool, err error) {
 // prefixes returns what stands before the opcode, without the escape that only long
 // jumps have.
 func (k *cursor) prefixes() []byte { return bytes.TrimSuffix(k.bytes()[:k.in.OpOff], []byte{0x0f}) }
+
+// relocates reports whether a relocation fills in the field at an offset of the
+// instruction.
+func (k *cursor) relocates(field uint8) bool {
+	for i := range k.refs {
+		if k.refs[i].Offset-k.off == uint64(field) {
+			return true
+		}
+	}
+	return false
+}

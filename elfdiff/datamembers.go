@@ -5,6 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
 )
 
 // DataMember is a member of a variable whose initial value differs.
@@ -37,7 +40,7 @@ const maxDataMembers = 1 << 8
 // its size changed, or its type, names are those of post.
 func (d *Diff) DataMembers(ch *Change) []DataMember {
 	a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
-	if ch.Kind == Func || a == nil || b == nil {
+	if ch.Kind == object.Func || a == nil || b == nil {
 		return nil
 	}
 	c := newComparer(d.Pre, d.Post, d.twins)
@@ -45,9 +48,9 @@ func (d *Diff) DataMembers(ch *Change) []DataMember {
 	end := min(a.Size, b.Size) * 8
 	for bit := uint64(0); bit < end && len(list) < maxDataMembers; {
 		off := bit / 8
-		x, y := a.refAt(off), b.refAt(off)
+		x, y := a.RefAt(off), b.RefAt(off)
 		if x == nil && y == nil {
-			differs := (a.byteAt(off) ^ b.byteAt(off)) >> (bit % 8)
+			differs := (a.ByteAt(off) ^ b.ByteAt(off)) >> (bit % 8)
 			if differs == 0 {
 				bit = (off + 1) * 8
 				continue
@@ -57,45 +60,29 @@ func (d *Diff) DataMembers(ch *Change) []DataMember {
 			bit = (off + stride(x)) * 8
 			continue
 		}
-		m, ok := d.Post.memberAtBit(ch.Post, bit)
+		m, ok := memberAtBit(d.Post, ch.Post, bit)
 		if !ok || m.size == 0 || m.size > maxShown && !m.text || m.end() <= bit || m.off+m.size > end/8 {
 			m = memberPlace{path: m.path, off: off, size: min(max(stride(x), stride(y)), end/8-off)}
 		}
-		list = append(list, DataMember{m.path, m.off, m.size, d.Pre.valueText(a, &m), d.Post.valueText(b, &m)})
+		list = append(list, DataMember{m.path, m.off, m.size, valueText(d.Pre, a, &m), valueText(d.Post, b, &m)})
 		bit = m.end()
 	}
 	return list
 }
 
 // stride is how far a reference reaches, in bytes; a byte without one.
-func stride(r *Ref) uint64 {
+func stride(r *object.Ref) uint64 {
 	if r == nil {
 		return 1
 	}
-	return uint64(max(fieldSize(r.Type), 1))
-}
-
-// refAt returns the reference whose field begins at an offset, or nil.
-func (a *Atom) refAt(off uint64) *Ref {
-	if list := a.refsIn(off, off+1); len(list) > 0 {
-		return &list[0]
-	}
-	return nil
-}
-
-// byteAt returns the byte at an offset; what has no bytes is zero.
-func (a *Atom) byteAt(off uint64) byte {
-	if off < uint64(len(a.Bytes)) {
-		return a.Bytes[off]
-	}
-	return 0
+	return uint64(max(amd64.FieldSize(r.Type), 1))
 }
 
 // value reads a member as a number.
-func (m *memberPlace) value(a *Atom) uint64 {
+func (m *memberPlace) value(a *object.Atom) uint64 {
 	var v [8]byte
 	for i := range min(m.size, 8) {
-		v[i] = a.byteAt(m.off + i)
+		v[i] = a.ByteAt(m.off + i)
 	}
 	n := binary.LittleEndian.Uint64(v[:])
 	if m.bits.width > 0 && m.bits.width < 64 {
@@ -105,21 +92,21 @@ func (m *memberPlace) value(a *Atom) uint64 {
 }
 
 // valueText shows the initial value of a member.
-func (o *Object) valueText(a *Atom, m *memberPlace) string {
-	if r := a.refAt(m.off); r != nil {
-		return o.refText(r)
+func valueText(o *object.Object, a *object.Atom, m *memberPlace) string {
+	if r := a.RefAt(m.off); r != nil {
+		return refText(o, r)
 	}
 	if m.text {
 		b := make([]byte, m.size)
 		for i := range b {
-			b[i] = a.byteAt(m.off + uint64(i))
+			b[i] = a.ByteAt(m.off + uint64(i))
 		}
 		return quote(bytes.TrimRight(b, "\x00"))
 	}
 	if m.size > 8 || m.size == 3 || m.size > 4 && m.size < 8 {
 		b := make([]byte, m.size)
 		for i := range b {
-			b[i] = a.byteAt(m.off + uint64(i))
+			b[i] = a.ByteAt(m.off + uint64(i))
 		}
 		return fmt.Sprintf("% x", b)
 	}

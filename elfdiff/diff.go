@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/visible"
 	"github.com/gosplice/gosplice/internal/words"
 )
@@ -90,13 +90,13 @@ func (r Reason) String() string {
 
 // Change is the verdict on one function or data object.
 type Change struct {
-	Name    string   `json:"name"`
-	Kind    Kind     `json:"kind"`
-	Pre     AtomID   `json:"pre"`  // [NoAtom] for what is new
-	Post    AtomID   `json:"post"` // [NoAtom] for what was removed
-	Status  Status   `json:"status"`
-	Rule    Rule     `json:"rule"`    // by which pre and post were paired
-	Reasons []Reason `json:"reasons"` // of a change; the first is the first difference
+	Name    string        `json:"name"`
+	Kind    object.Kind   `json:"kind"`
+	Pre     object.AtomID `json:"pre"`  // [NoAtom] for what is new
+	Post    object.AtomID `json:"post"` // [NoAtom] for what was removed
+	Status  Status        `json:"status"`
+	Rule    Rule          `json:"rule"`    // by which pre and post were paired
+	Reasons []Reason      `json:"reasons"` // of a change; the first is the first difference
 	// Incidental lists differences that were found, and proven to be none.
 	Incidental []Reason `json:"incidental"`
 }
@@ -116,7 +116,7 @@ func (ch Change) MarshalJSON() ([]byte, error) {
 
 // Diff is what really differs between two objects. It is immutable.
 type Diff struct {
-	Pre, Post *Object
+	Pre, Post *object.Object
 	// Functions and Data hold a verdict for every function and data object:
 	// those of pre in file order, then the new ones of post.
 	Functions, Data []Change
@@ -138,7 +138,7 @@ type Diff struct {
 	keeps         []Kept
 	// byCallers are functions of post that take effect by their callers, which
 	// are replaced.
-	byCallers map[AtomID]bool
+	byCallers map[object.AtomID]bool
 	aside     []Aside // of records without a verdict of their own
 	functions functionIndex
 	types     typeChanges
@@ -160,51 +160,20 @@ func (d *Diff) Changes() int {
 }
 
 // PostOf returns the twin in post of an atom of pre, or NoAtom.
-func (d *Diff) PostOf(pre AtomID) AtomID {
+func (d *Diff) PostOf(pre object.AtomID) object.AtomID {
 	if pre < 0 {
-		return NoAtom
+		return object.NoAtom
 	}
 	return d.twins.post[pre]
 }
 
 // PreOf returns the twin in pre of an atom of post, or NoAtom.
-func (d *Diff) PreOf(post AtomID) AtomID {
+func (d *Diff) PreOf(post object.AtomID) object.AtomID {
 	if post < 0 {
-		return NoAtom
+		return object.NoAtom
 	}
 	return d.twins.pre[post]
 }
 
 // Included reports whether an atom of post travels in the update.
-func (d *Diff) Included(post AtomID) bool { return post >= 0 && d.included[post] }
-
-// describe names a place for a person: foo+0x12, or .rodata+0x40 where there
-// is no name.
-func (o *Object) describe(id AtomID, off int64) string {
-	if id == NoAtom {
-		return fmt.Sprintf("?+%#x", off)
-	}
-	a := &o.Atoms[id]
-	name := a.Name
-	if name == "" {
-		name, off = o.sectionName(a.Section), off+int64(a.Offset)
-	}
-	return place(clip(name), off)
-}
-
-func place(name string, off int64) string {
-	switch {
-	case off > 0:
-		return fmt.Sprintf("%s+%#x", name, off)
-	case off < 0:
-		return fmt.Sprintf("%s-%#x", name, -off)
-	}
-	return name
-}
-
-func (o *Object) sectionName(s elfobj.SectionIndex) string {
-	if int(s) < len(o.File.Sections) {
-		return o.File.Sections[s].Name
-	}
-	return "?"
-}
+func (d *Diff) Included(post object.AtomID) bool { return post >= 0 && d.included[post] }

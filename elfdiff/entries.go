@@ -3,6 +3,8 @@ package elfdiff
 import (
 	"cmp"
 	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // entryRule is one row of the table of sections whose entries travel one by
@@ -28,10 +30,7 @@ type entryRule struct {
 	why string
 }
 
-const (
-	altReplacement = ".altinstr_replacement"
-	jumpTable      = "__jump_table"
-)
+const altReplacement = ".altinstr_replacement"
 
 var entryRules = []entryRule{
 	// kernel/trace/ftrace.c: addresses of calls of __fentry__
@@ -48,7 +47,7 @@ var entryRules = []entryRule{
 	{section: ".call_sites", sizes: []uint64{4}, why: "its calls would not be counted"},
 	{section: ".static_call_sites", sizes: []uint64{8}, why: "its static calls would go through trampolines"},
 	// struct jump_entry in include/linux/jump_label.h: site, target, key
-	{section: jumpTable, sizes: []uint64{16}, why: "its static branches would never change"},
+	{section: object.JumpTable, sizes: []uint64{16}, why: "its static branches would never change"},
 	// struct bug_entry in include/asm-generic/bug.h
 	{section: "__bug_table", sizes: []uint64{12}, why: "a warning would be fatal"},
 	// struct exception_table_entry in arch/x86/include/asm/extable.h
@@ -75,26 +74,26 @@ func entryRuleOf(section string) *entryRule {
 
 // An entry is one entry of a table that describes code.
 type entry struct {
-	table *Atom
+	table *object.Atom
 	rule  *entryRule
 	off   uint64 // from the start of the table, bytes
 	bytes []byte
-	refs  []Ref // offsets are from the start of the table
-	owner int   // index in refs of the reference to the place
+	refs  []object.Ref // offsets are from the start of the table
+	owner int          // index in refs of the reference to the place
 }
 
 // site returns the reference to the place that the entry describes.
-func (e *entry) site() *Ref { return &e.refs[e.owner] }
+func (e *entry) site() *object.Ref { return &e.refs[e.owner] }
 
 // textOf returns where in the section of replacements the code of an entry is.
 // ok is false when it has none, or lies out of bounds.
-func (o *Object) textOf(e *entry, r *Ref) (t *Atom, lo, hi uint64, ok bool) {
-	if e.rule.text == "" || r.Offset != e.off+e.rule.textAt || r.Target == NoAtom {
+func textOf(o *object.Object, e *entry, r *object.Ref) (t *object.Atom, lo, hi uint64, ok bool) {
+	if e.rule.text == "" || r.Offset != e.off+e.rule.textAt || r.Target == object.NoAtom {
 		return nil, 0, 0, false
 	}
 	t = &o.Atoms[r.Target]
 	n := uint64(e.bytes[len(e.bytes)-1])
-	if o.sectionName(t.Section) != e.rule.text || r.TargetOff < 0 || uint64(r.TargetOff) > t.Size || n > t.Size-uint64(r.TargetOff) {
+	if o.SectionName(t.Section) != e.rule.text || r.TargetOff < 0 || uint64(r.TargetOff) > t.Size || n > t.Size-uint64(r.TargetOff) {
 		return nil, 0, 0, false
 	}
 	return t, uint64(r.TargetOff), uint64(r.TargetOff) + n, true
@@ -102,7 +101,7 @@ func (o *Object) textOf(e *entry, r *Ref) (t *Atom, lo, hi uint64, ok bool) {
 
 // entriesIn cuts a table into entries. ok is false when its relocations do not
 // fit any size that entries can have.
-func (o *Object) entriesIn(a *Atom, rule *entryRule) (list []entry, ok bool) {
+func entriesIn(o *object.Object, a *object.Atom, rule *entryRule) (list []entry, ok bool) {
 	size, ok := entrySize(a, rule)
 	if !ok {
 		return nil, false
@@ -114,7 +113,7 @@ func (o *Object) entriesIn(a *Atom, rule *entryRule) (list []entry, ok bool) {
 
 // entrySize returns the first size of the rule's that fits a table: each entry
 // has a reference to a place. When none does, the relocations may show another.
-func entrySize(a *Atom, rule *entryRule) (size uint64, ok bool) {
+func entrySize(a *object.Atom, rule *entryRule) (size uint64, ok bool) {
 	for _, size := range rule.sizes {
 		if uint64(len(a.Bytes)) != a.Size || a.Size%size != 0 {
 			continue
@@ -133,7 +132,7 @@ const maxEntry = 256
 
 // inferSize finds the size of entries by the relocations: the smallest distance
 // after which those of a table repeat, from its first entry to its last.
-func inferSize(a *Atom, rule *entryRule) (uint64, bool) {
+func inferSize(a *object.Atom, rule *entryRule) (uint64, bool) {
 	if len(a.Refs) == 0 || uint64(len(a.Bytes)) != a.Size {
 		return 0, false
 	}
@@ -143,7 +142,7 @@ func inferSize(a *Atom, rule *entryRule) (uint64, bool) {
 			return 0, false
 		}
 		if a.Size%size == 0 && repeats(a, n, size) {
-			return size, rule.rows == "" && slices.ContainsFunc(a.Refs[:n], func(r Ref) bool { return r.Offset == rule.owner })
+			return size, rule.rows == "" && slices.ContainsFunc(a.Refs[:n], func(r object.Ref) bool { return r.Offset == rule.owner })
 		}
 	}
 	return 0, false
@@ -151,7 +150,7 @@ func inferSize(a *Atom, rule *entryRule) (uint64, bool) {
 
 // repeats reports whether each n relocations are like the n before, size bytes
 // on.
-func repeats(a *Atom, n int, size uint64) bool {
+func repeats(a *object.Atom, n int, size uint64) bool {
 	if len(a.Refs)%n != 0 || uint64(len(a.Refs)/n) != a.Size/size {
 		return false
 	}
@@ -165,7 +164,7 @@ func repeats(a *Atom, n int, size uint64) bool {
 
 // cutTable yields the entries of a table, up to one without a reference to a
 // place.
-func cutTable(a *Atom, rule *entryRule, size uint64, yield func(entry)) {
+func cutTable(a *object.Atom, rule *entryRule, size uint64, yield func(entry)) {
 	next := 0
 	for off := uint64(0); off < a.Size; off += size {
 		first := next
@@ -188,21 +187,20 @@ type entryIndex struct {
 	entries []entry // by owner, then by table and offset
 	first   []int32 // by atom and one more: its first entry
 	orc     []orcSource
-	damaged []*Atom // tables that no rule fits
+	damaged []*object.Atom // tables that no rule fits
 }
 
 // of returns the entries about a function, those of one table together.
-func (x *entryIndex) of(id AtomID) []entry { return x.entries[x.first[id]:x.first[id+1]] }
+func (x *entryIndex) of(id object.AtomID) []entry { return x.entries[x.first[id]:x.first[id+1]] }
 
 // indexEntries reads the tables of an object when it is called first.
-func (o *Object) indexEntries() *entryIndex {
-	o.entriesOnce.Do(func() { o.entries = o.readEntries() })
-	return o.entries
+func indexEntries(o *object.Object) *entryIndex {
+	return object.Memo(o, func(o *object.Object) *entryIndex { return readEntries(o) })
 }
 
 // ruledTable is a table whose entries have a known size.
 type ruledTable struct {
-	atom *Atom
+	atom *object.Atom
 	rule *entryRule
 	size uint64
 }
@@ -222,80 +220,45 @@ func sortByRule(tables []ruledTable) {
 }
 
 // readEntries counts the entries of each owner, and then puts them in place.
-func (o *Object) readEntries() *entryIndex {
+func readEntries(o *object.Object) *entryIndex {
 	x := &entryIndex{first: make([]int32, len(o.Atoms)+1)}
 	var tables []ruledTable
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
-		if a.Kind != Special {
+		if a.Kind != object.Special {
 			continue
 		}
-		rule := entryRuleOf(o.sectionName(a.Section))
+		rule := entryRuleOf(o.SectionName(a.Section))
 		if rule == nil {
 			continue
 		}
 		size, ok := entrySize(a, rule)
 		switch {
-		case !ok || rule.rows != "" && !o.addOrc(x, a, rule, size):
+		case !ok || rule.rows != "" && !addOrc(o, x, a, rule, size):
 			x.damaged = append(x.damaged, a)
 		case rule.rows == "":
 			tables = append(tables, ruledTable{a, rule, size})
 		}
 	}
 	sortByRule(tables)
-	owned := func(do func(e *entry, owner AtomID)) {
+	owned := func(do func(e *entry, owner object.AtomID)) {
 		for _, t := range tables {
 			cutTable(t.atom, t.rule, t.size, func(e entry) {
-				if id := e.site().Target; id != NoAtom {
+				if id := e.site().Target; id != object.NoAtom {
 					do(&e, id)
 				}
 			})
 		}
 	}
-	owned(func(_ *entry, id AtomID) { x.first[id+1]++ })
+	owned(func(_ *entry, id object.AtomID) { x.first[id+1]++ })
 	for i := 1; i < len(x.first); i++ {
 		x.first[i] += x.first[i-1]
 	}
 	x.entries = make([]entry, x.first[len(o.Atoms)])
 	next := slices.Clone(x.first)
-	owned(func(e *entry, id AtomID) {
+	owned(func(e *entry, id object.AtomID) {
 		x.entries[next[id]] = *e
 		next[id]++
 	})
 	return x
-}
-
-// described includes what the entries about an included function refer to.
-func (in *includer) described(f *Atom) {
-	if !in.carriesTables {
-		return
-	}
-	if in.tableIndex == nil {
-		in.tableIndex = in.Post.indexEntries()
-		for _, a := range in.tableIndex.damaged {
-			in.report(in.Post.finding(CodeSpecialSection, a.ID, 0, "its entries do not have the size that they have in any known kernel"))
-		}
-	}
-	for _, e := range in.tableIndex.of(f.ID) {
-		for k := range e.refs {
-			if k == e.owner {
-				continue
-			}
-			r := &e.refs[k]
-			if e.rule.text == "" || r.Offset != e.off+e.rule.textAt {
-				in.reference(e.table, r)
-				continue
-			}
-			t, lo, hi, ok := in.Post.textOf(&e, r)
-			if !ok {
-				in.report(in.Post.finding(CodeSpecialSection, e.table.ID, e.off, "the entry about %s names no replacement", f.Name))
-				continue
-			}
-			for i := range t.Refs {
-				if q := &t.Refs[i]; q.Offset >= lo && q.Offset < hi {
-					in.reference(t, q)
-				}
-			}
-		}
-	}
 }

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
 )
 
 // ReasonTable says that an entry of a table that describes the function
@@ -26,11 +29,11 @@ func (j *judge) entries() {
 	if !j.carriesTables {
 		return
 	}
-	pre, post := j.Pre.indexEntries(), j.Post.indexEntries()
-	consts := [2]map[AtomID][]constantUse{j.Pre.constantUses(), j.Post.constantUses()}
+	pre, post := indexEntries(j.Pre), indexEntries(j.Post)
+	consts := [2]map[object.AtomID][]constantUse{constantUses(j.Pre), constantUses(j.Post)}
 	for i := range j.list {
 		ch := &j.list[i]
-		if ch.Kind != Func || ch.Status == Changed {
+		if ch.Kind != object.Func || ch.Status == Changed {
 			continue
 		}
 		a, b := pre.of(ch.Pre), post.of(ch.Post)
@@ -124,12 +127,12 @@ func (c *comparer) sameEntry(a, b *entry) bool {
 	}
 	for i := range a.refs {
 		x, y := &a.refs[i], &b.refs[i]
-		if x.Offset-a.off != y.Offset-b.off || fieldSize(x.Type) != fieldSize(y.Type) {
+		if x.Offset-a.off != y.Offset-b.off || amd64.FieldSize(x.Type) != amd64.FieldSize(y.Type) {
 			return false
 		}
-		ta, alo, ahi, oka := c.pre.textOf(a, x)
-		tb, blo, bhi, okb := c.post.textOf(b, y)
-		if oka != okb || typeClass(x.Type) != typeClass(y.Type) {
+		ta, alo, ahi, oka := textOf(c.pre, a, x)
+		tb, blo, bhi, okb := textOf(c.post, b, y)
+		if oka != okb || amd64.TypeClass(x.Type) != amd64.TypeClass(y.Type) {
 			return false
 		}
 		if oka && !c.sameText(ta, tb, alo, ahi, blo, bhi) || !oka && c.isolated(x, y) != "" {
@@ -158,7 +161,7 @@ func (e *entry) masked(at uint64) bool {
 		return true
 	}
 	for i := range e.refs {
-		if r := &e.refs[i]; at-(r.Offset-e.off) < uint64(fieldSize(r.Type)) {
+		if r := &e.refs[i]; at-(r.Offset-e.off) < uint64(amd64.FieldSize(r.Type)) {
 			return true
 		}
 	}
@@ -166,12 +169,12 @@ func (e *entry) masked(at uint64) bool {
 }
 
 // sameText compares code that entries bring along.
-func (c *comparer) sameText(a, b *Atom, alo, ahi, blo, bhi uint64) bool {
+func (c *comparer) sameText(a, b *object.Atom, alo, ahi, blo, bhi uint64) bool {
 	if ahi-alo != bhi-blo {
 		return false
 	}
 	x, y := bytes.Clone(a.Bytes[alo:ahi]), bytes.Clone(b.Bytes[blo:bhi])
-	p, q := a.refsIn(alo, ahi), b.refsIn(blo, bhi)
+	p, q := a.RefsIn(alo, ahi), b.RefsIn(blo, bhi)
 	if len(p) != len(q) {
 		return false
 	}
@@ -180,22 +183,11 @@ func (c *comparer) sameText(a, b *Atom, alo, ahi, blo, bhi uint64) bool {
 		if q[i].Offset-blo != at || c.isolated(&p[i], &q[i]) != "" {
 			return false
 		}
-		n := uint64(fieldSize(p[i].Type))
+		n := uint64(amd64.FieldSize(p[i].Type))
 		clear(x[at:min(at+n, uint64(len(x)))])
 		clear(y[at:min(at+n, uint64(len(y)))])
 	}
 	return bytes.Equal(x, y)
-}
-
-// refsIn returns the references whose fields start in [lo, hi).
-func (a *Atom) refsIn(lo, hi uint64) []Ref {
-	var out []Ref
-	for i := range a.Refs {
-		if r := &a.Refs[i]; r.Offset >= lo && r.Offset < hi {
-			out = append(out, *r)
-		}
-	}
-	return out
 }
 
 // byEntries reports whether a table is compared entry by entry, so that there
@@ -208,6 +200,6 @@ func (j *judge) byEntries(section string) bool {
 // isSiteList reports whether a table is a list of addresses that code which travels
 // does without: what it says about other functions is compared, in any order.
 func isSiteList(section string) bool {
-	r := ruleOf(section)
-	return r != nil && r.drop && r.differs == ""
+	r := object.SectionRuleOf(section)
+	return r != nil && r.Drop && r.Role == object.CodeTable
 }

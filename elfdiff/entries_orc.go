@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // An orcTable holds the unwinding rows about one section of code, by offset. A
@@ -19,17 +20,17 @@ type orcRowAt struct {
 
 // An orcSource is a table of addresses and the rows that belong to them.
 type orcSource struct {
-	addrs *Atom
+	addrs *object.Atom
 	rows  []byte
 	rule  *entryRule
 }
 
 // addOrc finds the rows that belong to .orc_unwind_ip. It is false when they
 // don't fit.
-func (o *Object) addOrc(x *entryIndex, a *Atom, rule *entryRule, size uint64) bool {
-	var rows *Atom
+func addOrc(o *object.Object, x *entryIndex, a *object.Atom, rule *entryRule, size uint64) bool {
+	var rows *object.Atom
 	for s := range o.File.SectionsNamed(rule.rows) {
-		for id := o.bySection[s.Index].lo; id < o.bySection[s.Index].hi; id++ {
+		for id := o.SectionRange(s.Index).Lo; id < o.SectionRange(s.Index).Hi; id++ {
 			if rows != nil {
 				return false
 			}
@@ -44,14 +45,14 @@ func (o *Object) addOrc(x *entryIndex, a *Atom, rule *entryRule, size uint64) bo
 }
 
 // orcTables reads the rows about the given sections.
-func (o *Object) orcTables(wanted map[elfobj.SectionIndex]*orcTable) {
-	for _, src := range o.indexEntries().orc {
+func orcTables(o *object.Object, wanted map[elfobj.SectionIndex]*orcTable) {
+	for _, src := range indexEntries(o).orc {
 		i := uint64(0)
 		cutTable(src.addrs, src.rule, src.rule.sizes[0], func(e entry) {
 			row := src.rows[i*src.rule.rowSize:][:src.rule.rowSize]
 			i++
 			r := e.site()
-			if r.Target == NoAtom {
+			if r.Target == object.NoAtom {
 				return
 			}
 			t := &o.Atoms[r.Target]
@@ -80,38 +81,4 @@ func (t *orcTable) within(lo, hi uint64) []orcRowAt {
 		return nil
 	}
 	return append(out, orcRowAt{hi - lo, make([]byte, orcRow)})
-}
-
-// orc writes the unwinding rows of the functions that travel.
-func (x *extraction) orc() {
-	if len(x.Post.indexEntries().orc) == 0 {
-		return
-	}
-	tables := map[elfobj.SectionIndex]*orcTable{}
-	var functions []AtomID
-	for i := range x.Post.Atoms {
-		if a := &x.Post.Atoms[i]; x.included[i] && a.Kind == Func {
-			functions = append(functions, a.ID)
-			tables[a.Section] = &orcTable{}
-		}
-	}
-	x.Post.orcTables(tables)
-	var rows []byte
-	var addrs []elfobj.Rela
-	for _, i := range functions {
-		a := &x.Post.Atoms[i]
-		h := x.home[i]
-		sym, base := x.anchors[h.sec], int64(h.off)
-		for _, r := range tables[a.Section].within(a.Offset, a.End()) {
-			addrs = append(addrs, elfobj.Rela{Offset: uint64(len(addrs)) * 4, Type: relPC32, Sym: sym, Addend: base + int64(r.off)})
-			rows = append(rows, r.row...)
-		}
-	}
-	if len(addrs) == 0 {
-		return
-	}
-	h := elfobj.SectionHeader{Name: orcAddresses, Type: shtProgbits, Flags: shfAlloc, Addralign: 4, Entsize: 4}
-	x.b.AddRela(x.b.AddSection(h, make([]byte, 4*len(addrs))), addrs...)
-	h.Name, h.Addralign, h.Entsize = ".orc_unwind", 2, orcRow
-	x.b.AddSection(h, rows)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -85,7 +86,7 @@ func TestTables(t *testing.T) {
 	}
 }
 
-func tableObject(t *testing.T, flags ...string) *elfdiff.Object {
+func tableObject(t *testing.T, flags ...string) *object.Object {
 	t.Helper()
 	o, err := elfdiff.NewObject(bytes.NewReader(tableFile(t, flags...)))
 	if err != nil {

@@ -60,7 +60,7 @@ func ExampleDiff_Explain() {
 }
 
 // Debug information names the members of a variable.
-func ExampleObject_MemberAt() {
+func ExampleMemberAt() {
 	o, err := elfdiff.Open("testdata/types/inlined-post.o")
 	if err != nil {
 		fmt.Println(err)
@@ -68,7 +68,7 @@ func ExampleObject_MemberAt() {
 	}
 	for i := range o.Atoms {
 		if a := &o.Atoms[i]; a.Name == "handlers" {
-			fmt.Println(o.MemberAt(a.ID, 0), o.MemberAt(a.ID, 24))
+			fmt.Println(elfdiff.MemberAt(o, a.ID, 0), elfdiff.MemberAt(o, a.ID, 24))
 		}
 	}
 	d := openPair("testdata/types/inlined-pre.o", "testdata/types/inlined-post.o")

@@ -5,25 +5,26 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // unwinding includes the records that describe included functions, with what
 // these refer to.
 func (in *includer) unwinding() {
-	handles := map[AtomID]bool{}
+	handles := map[object.AtomID]bool{}
 	for i := range in.Post.Atoms {
 		a := &in.Post.Atoms[i]
-		if a.Kind != Unwind || a.Owner == NoAtom || !in.included[a.Owner] {
+		if a.Kind != object.Unwind || a.Owner == object.NoAtom || !in.included[a.Owner] {
 			continue
 		}
 		in.add(a.ID)
-		if cie := in.Post.cieOf(a); cie != NoAtom {
+		if cie := cieOf(in.Post, a); cie != object.NoAtom {
 			in.add(cie)
 		}
 		for _, r := range a.Refs {
-			if r.Target != NoAtom && in.Post.Atoms[r.Target].Kind == LSDA {
+			if r.Target != object.NoAtom && in.Post.Atoms[r.Target].Kind == object.LSDA {
 				handles[in.parentOf(a.Owner)] = true
-				in.report(in.Post.finding(CodeException, in.parentOf(a.Owner), 0, "it catches exceptions, or has destructors to run for them"))
+				in.report(findingAt(in.Post, CodeException, in.parentOf(a.Owner), 0, "it catches exceptions, or has destructors to run for them"))
 			}
 		}
 	}
@@ -33,28 +34,28 @@ func (in *includer) unwinding() {
 
 // exceptionPaths notes the changed functions of C++ that call something, and have
 // no exception table: what their callees throw passes through them.
-func (in *includer) exceptionPaths(handles map[AtomID]bool) {
+func (in *includer) exceptionPaths(handles map[object.AtomID]bool) {
 	cxx := slices.ContainsFunc(in.Post.Symbols(), func(s elfobj.Symbol) bool { return strings.HasPrefix(s.Name, "_Z") })
 	for i := range in.Post.Atoms {
 		a := &in.Post.Atoms[i]
-		if cxx && a.Kind == Func && in.included[a.ID] && !handles[in.parentOf(a.ID)] && in.callsOut(a) {
-			in.report(in.Post.finding(CodeExceptionPath, in.parentOf(a.ID), 0, "an exception may pass through it, from what it calls"))
+		if cxx && a.Kind == object.Func && in.included[a.ID] && !handles[in.parentOf(a.ID)] && in.callsOut(a) {
+			in.report(findingAt(in.Post, CodeExceptionPath, in.parentOf(a.ID), 0, "an exception may pass through it, from what it calls"))
 		}
 	}
 }
 
 // callsOut reports whether a function calls what is not carried.
-func (in *includer) callsOut(a *Atom) bool {
+func (in *includer) callsOut(a *object.Atom) bool {
 	const call = 0xe8
-	return slices.ContainsFunc(a.Refs, func(r Ref) bool {
-		return r.Offset > 0 && r.Offset <= uint64(len(a.Bytes)) && a.Bytes[r.Offset-1] == call && (r.Target == NoAtom || !in.included[r.Target])
+	return slices.ContainsFunc(a.Refs, func(r object.Ref) bool {
+		return r.Offset > 0 && r.Offset <= uint64(len(a.Bytes)) && a.Bytes[r.Offset-1] == call && (r.Target == object.NoAtom || !in.included[r.Target])
 	})
 }
 
 // parentOf returns the function that a cold part belongs to, or the function
 // itself.
-func (in *includer) parentOf(id AtomID) AtomID {
-	if p := in.Post.Atoms[id].Owner; p != NoAtom {
+func (in *includer) parentOf(id object.AtomID) object.AtomID {
+	if p := in.Post.Atoms[id].Owner; p != object.NoAtom {
 		return p
 	}
 	return id

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -48,7 +49,7 @@ func (e Explanation) String() string { return e.Text }
 // It reads the debug information about the function, and is safe for concurrent
 // use.
 func (d *Diff) Explain(ch *Change) []Explanation {
-	if ch.Kind != Func || ch.Status == Same {
+	if ch.Kind != object.Func || ch.Status == Same {
 		return nil
 	}
 	var list []Explanation
@@ -64,7 +65,7 @@ func (d *Diff) Explain(ch *Change) []Explanation {
 	if e, ok := d.layout(ch); ok {
 		list = append(list, e)
 	}
-	pre, post := d.Pre.inlineMap(d.Pre.Atom(ch.Pre)), d.Post.inlineMap(d.Post.Atom(ch.Post))
+	pre, post := inlineMapOf(d.Pre, d.Pre.Atom(ch.Pre)), inlineMapOf(d.Post, d.Post.Atom(ch.Post))
 	if pre == nil || post == nil {
 		return list
 	}
@@ -83,7 +84,7 @@ func (d *Diff) coldOf(ch *Change) *Change {
 	}
 	base, _ := variant(ch.Name)
 	for _, c := range d.index().byBase[base] {
-		if a := d.Post.Atom(c.Post); c.Status == Changed && a != nil && a.Owner == ch.Post && c.Pre != NoAtom {
+		if a := d.Post.Atom(c.Post); c.Status == Changed && a != nil && a.Owner == ch.Post && c.Pre != object.NoAtom {
 			return c
 		}
 	}
@@ -167,7 +168,7 @@ func (d *Diff) attribute(ch *Change, pre, post *inlineMap, name string) (total, 
 func (d *Diff) bodyOf(name string) (text string, same bool) {
 	x := d.index()
 	for _, ch := range x.byBase[name] {
-		if ch.Pre == NoAtom || ch.Post == NoAtom {
+		if ch.Pre == object.NoAtom || ch.Post == object.NoAtom {
 			continue
 		}
 		if ch.Status == Changed {
@@ -175,7 +176,7 @@ func (d *Diff) bodyOf(name string) (text string, same bool) {
 		}
 		return "the copy of it that is called has not changed", true
 	}
-	list := d.Post.inlinersOf(name)
+	list := inlinersOf(d.Post, name)
 	for _, id := range list {
 		if ch := x.byPost[id]; ch != nil && ch.Status == Same {
 			return fmt.Sprintf("it is inlined into %s as well, which has not changed", d.Post.Atoms[id].Name), true
@@ -191,17 +192,17 @@ func (d *Diff) bodyOf(name string) (text string, same bool) {
 // explanation is asked for.
 type functionIndex struct {
 	once   sync.Once
-	byPost map[AtomID]*Change
+	byPost map[object.AtomID]*Change
 	byBase map[string][]*Change // by the name without what the compiler added
 }
 
 func (d *Diff) index() *functionIndex {
 	x := &d.functions
 	x.once.Do(func() {
-		x.byPost, x.byBase = map[AtomID]*Change{}, map[string][]*Change{}
+		x.byPost, x.byBase = map[object.AtomID]*Change{}, map[string][]*Change{}
 		for i := range d.Functions {
 			ch := &d.Functions[i]
-			if ch.Post != NoAtom {
+			if ch.Post != object.NoAtom {
 				x.byPost[ch.Post] = ch
 			}
 			base, _ := variant(ch.Name)
@@ -217,14 +218,14 @@ func (d *Diff) inlining(ch *Change, pre, post *inlineMap) []Explanation {
 	var list []Explanation
 	for _, f := range post.notIn(p) {
 		text := "post inlines " + f.Name
-		if d.Pre.mentions(ch.Pre, f.Name) {
+		if mentions(d.Pre, ch.Pre, f.Name) {
 			text += ", which pre calls"
 		}
 		list = append(list, inliningOf(f, text))
 	}
 	for _, f := range pre.notIn(q) {
 		text := fmt.Sprintf("pre inlines %s, post does not have it", f.Name)
-		if d.Post.mentions(ch.Post, f.Name) {
+		if mentions(d.Post, ch.Post, f.Name) {
 			text = fmt.Sprintf("post calls %s, which pre inlines", f.Name)
 		}
 		list = append(list, inliningOf(f, text))
@@ -263,14 +264,14 @@ func (m *inlineMap) notIn(names map[string]bool) []dwarf.Function {
 
 // mentions reports whether a function refers to one with a name, or to a
 // variant of it.
-func (o *Object) mentions(f AtomID, name string) bool {
+func mentions(o *object.Object, f object.AtomID, name string) bool {
 	for i := range o.Atoms[f].Refs {
 		r := &o.Atoms[f].Refs[i]
 		text := ""
-		if r.Target != NoAtom {
+		if r.Target != object.NoAtom {
 			text = o.Atoms[r.Target].Name
 		} else {
-			text = o.symbols[r.Sym].Name
+			text = o.Symbols()[r.Sym].Name
 		}
 		if base, _ := variant(text); base == name {
 			return true

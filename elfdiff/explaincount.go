@@ -5,13 +5,15 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/align"
+	"github.com/gosplice/gosplice/internal/amd64"
 )
 
 // instruction is one instruction of a function, for counting.
 type instruction struct {
 	off    uint64
-	refs   []Ref
+	refs   []object.Ref
 	target int64 // of a branch inside the function; -1 for others
 	twin   int   // index of the one on the other side that is equal, or -1
 }
@@ -59,7 +61,7 @@ func leading(list []instruction) int {
 
 // read lists the instructions of a function, up to one that can't be decoded,
 // and numbers them: equal ones have equal numbers.
-func (n *counter) read(side int, o *Object, a *Atom) []int32 {
+func (n *counter) read(side int, o *object.Object, a *object.Atom) []int32 {
 	var numbers []int32
 	k := cursor{o: o, a: a}
 	for {
@@ -67,7 +69,7 @@ func (n *counter) read(side int, o *Object, a *Atom) []int32 {
 			return numbers
 		}
 		r := instruction{off: k.off, refs: k.refs, target: -1, twin: -1}
-		if to, ok := pcrelTarget(k.in, k.bytes(), k.off); ok && len(k.refs) == 0 {
+		if to, ok := amd64.PCRelTarget(k.in, k.bytes(), k.off); ok && len(k.refs) == 0 {
 			r.target = int64(to)
 		}
 		n.shape(side, &k)
@@ -92,7 +94,7 @@ func (n *counter) shape(side int, k *cursor) {
 		n.key = append(n.key, k.bytes()...)
 		for i := range k.refs {
 			off := k.refs[i].Offset - k.off
-			end := min(off+uint64(fieldSize(k.refs[i].Type)), uint64(k.in.Len))
+			end := min(off+uint64(amd64.FieldSize(k.refs[i].Type)), uint64(k.in.Len))
 			clear(n.key[min(off, end):end])
 		}
 	}
@@ -103,15 +105,15 @@ func (n *counter) shape(side int, k *cursor) {
 
 // reference adds what a reference means, so that the same thing is the same on
 // both sides. Constants are compared later.
-func (n *counter) reference(side int, r *Ref) {
-	o := [2]*Object{n.c.pre, n.c.post}[side]
+func (n *counter) reference(side int, r *object.Ref) {
+	o := [2]*object.Object{n.c.pre, n.c.post}[side]
 	switch id := r.Target; {
-	case id == NoAtom:
-		n.key = append(append(n.key, 'n'), o.symbols[r.Sym].Name...)
-	case isLiteral(&o.Atoms[id]):
+	case id == object.NoAtom:
+		n.key = append(append(n.key, 'n'), o.Symbols()[r.Sym].Name...)
+	case o.Atoms[id].IsLiteral():
 		n.key = append(n.key, 'l')
 		return
-	case side == 1 && n.c.twins.pre[id] == NoAtom:
+	case side == 1 && n.c.twins.pre[id] == object.NoAtom:
 		n.key = append(append(n.key, 'p'), o.Atoms[id].Name...)
 	case side == 1:
 		n.key = binary.LittleEndian.AppendUint32(append(n.key, 't'), uint32(n.c.twins.pre[id]))

@@ -1,16 +1,20 @@
 package elfdiff
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+)
 
 // layout explains a first difference that is nothing but the offset of a member
 // that was moved.
 func (d *Diff) layout(ch *Change) (Explanation, bool) {
-	if len(ch.Reasons) == 0 || ch.Reasons[0].Code != ReasonInstruction || !d.Pre.HasTypes() || !d.Post.HasTypes() {
+	if len(ch.Reasons) == 0 || ch.Reasons[0].Code != ReasonInstruction || !HasTypes(d.Pre) || !HasTypes(d.Post) {
 		return Explanation{}, false
 	}
 	r := &ch.Reasons[0]
-	a, ok1 := d.Pre.displacement(ch.Pre, r.PreOffset)
-	b, ok2 := d.Post.displacement(ch.Post, r.PostOffset)
+	a, ok1 := displacement(d.Pre, ch.Pre, r.PreOffset)
+	b, ok2 := displacement(d.Post, ch.Post, r.PostOffset)
 	if !ok1 || !ok2 || a == b {
 		return Explanation{}, false
 	}
@@ -51,7 +55,7 @@ func (t *TypeChange) movedBetween(base uint64, pre, post int64) *MemberChange {
 
 // displacement returns that of the instruction at an offset, when no relocation
 // fills it in. Where there is none it is 0.
-func (o *Object) displacement(f AtomID, off uint64) (int64, bool) {
+func displacement(o *object.Object, f object.AtomID, off uint64) (int64, bool) {
 	k := cursor{o: o, a: o.Atom(f), off: off}
 	if ok, err := k.load(); !ok || err != nil || k.in.IsBranch() {
 		return 0, false

@@ -9,6 +9,9 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // Extracted is a relocatable object with just what an update carries: the
@@ -39,14 +42,14 @@ type Extracted struct {
 // An Original is a literal of pre that is the same as one that travels.
 type Original struct {
 	Section elfobj.SectionIndex // of the extracted object; nothing else is in it
-	Pre     AtomID
+	Pre     object.AtomID
 }
 
 // A Replacement says which function of pre a function of the extracted object
 // replaces.
 type Replacement struct {
 	Name string
-	Pre  AtomID
+	Pre  object.AtomID
 	New  elfobj.SymbolIndex // in the extracted object
 }
 
@@ -56,7 +59,7 @@ type Replacement struct {
 type External struct {
 	Symbol elfobj.SymbolIndex // in the extracted object
 	Name   string             // in pre or post; the symbol may have another to be unique
-	Pre    AtomID
+	Pre    object.AtomID
 }
 
 // WriteTo writes the object, the same bytes for the same diff.
@@ -98,7 +101,7 @@ type extraction struct {
 	ext   map[externalKey]elfobj.SymbolIndex
 	exts  []External
 	names map[string]int // of symbols outside, with how often each was used
-	fdes  []*Atom
+	fdes  []*object.Atom
 	err   error // a reference that leads nowhere
 	// anchors are the section symbols of what layout placed.
 	anchors   map[elfobj.SectionIndex]elfobj.SymbolIndex
@@ -115,14 +118,14 @@ type placed struct {
 }
 
 type externalKey struct {
-	pre  AtomID
+	pre  object.AtomID
 	name string
 }
 
 // layout gives each included atom a section: its own, or one with the
 // anonymous constants that touch it.
 func (x *extraction) layout() {
-	var chunk []*Atom
+	var chunk []*object.Atom
 	flush := func() {
 		if len(chunk) > 0 {
 			x.chunk(chunk)
@@ -131,7 +134,7 @@ func (x *extraction) layout() {
 	}
 	for i := range x.Post.Atoms {
 		a := &x.Post.Atoms[i]
-		if !x.included[i] || a.Kind == Unwind {
+		if !x.included[i] || a.Kind == object.Unwind {
 			continue
 		}
 		if n := len(chunk); n > 0 {
@@ -147,10 +150,12 @@ func (x *extraction) layout() {
 	flush()
 }
 
-func mayTouch(a *Atom) bool { return a.Kind == Const && a.Anonymous() && !a.Jumps && !a.Aside }
+func mayTouch(a *object.Atom) bool {
+	return a.Kind == object.Const && a.Anonymous() && !a.Jumps && !a.Aside
+}
 
 // chunk adds a section for atoms that stay together.
-func (x *extraction) chunk(atoms []*Atom) {
+func (x *extraction) chunk(atoms []*object.Atom) {
 	first := atoms[0]
 	from := x.Post.File.Sections[first.Section]
 	h := elfobj.SectionHeader{
@@ -189,7 +194,7 @@ func (x *extraction) chunk(atoms []*Atom) {
 
 // chunkName keeps the name of a section that holds one atom, and makes one as
 // -ffunction-sections and -fdata-sections would otherwise.
-func chunkName(section string, a *Atom) string {
+func chunkName(section string, a *object.Atom) string {
 	if a.Name == "" {
 		return section
 	}
@@ -213,23 +218,23 @@ func alignAt(align, off uint64) uint64 {
 // clearFields zeroes the fields of references: the addend stands in the
 // relocation (psABI section 4.4: RELA), and kernels demand that the field is
 // zero before (arch/x86/kernel/module.c).
-func clearFields(b []byte, a *Atom) {
+func clearFields(b []byte, a *object.Atom) {
 	for i := range a.Refs {
-		if isShort(&a.Refs[i]) {
+		if object.IsShort(&a.Refs[i]) {
 			continue
 		}
 		off := a.Refs[i].Offset
-		if n := uint64(fieldSize(a.Refs[i].Type)); off+n <= uint64(len(b)) {
+		if n := uint64(amd64.FieldSize(a.Refs[i].Type)); off+n <= uint64(len(b)) {
 			clear(b[off : off+n])
 		}
 	}
 }
 
 // define adds the symbols of an atom.
-func (x *extraction) define(a *Atom, sec elfobj.SectionIndex, off uint64) {
+func (x *extraction) define(a *object.Atom, sec elfobj.SectionIndex, off uint64) {
 	for _, i := range a.Symbols {
 		s := *x.Post.Symbol(i)
-		if isLocalLabel(s.Name) {
+		if symname.IsLocalLabel(s.Name) {
 			continue
 		}
 		s.Section, s.Value = sec, s.Value-a.Offset+off
@@ -243,7 +248,7 @@ func (x *extraction) define(a *Atom, sec elfobj.SectionIndex, off uint64) {
 
 // startOf returns the symbol at the start of a function. One without a name starts
 // behind the islands that stand before it, where its section's symbol does not.
-func (x *extraction) startOf(a *Atom) elfobj.SymbolIndex {
+func (x *extraction) startOf(a *object.Atom) elfobj.SymbolIndex {
 	h := &x.home[a.ID]
 	if h.off != 0 && x.b.Symbol(h.symbol).Type() == elf.STT_SECTION {
 		h.symbol = x.within(h, 0, symbolType(a))
@@ -261,7 +266,7 @@ func (x *extraction) within(h *placed, off uint64, t elf.SymType) elfobj.SymbolI
 func (x *extraction) finish() (*Extracted, error) {
 	out := &Extracted{}
 	for _, ch := range x.Functions {
-		if a := x.Post.Atom(ch.Post); ch.Status == Changed && x.included[ch.Post] && a.Owner == NoAtom && !x.byCallers[ch.Post] {
+		if a := x.Post.Atom(ch.Post); ch.Status == Changed && x.included[ch.Post] && a.Owner == object.NoAtom && !x.byCallers[ch.Post] {
 			out.Replacements = append(out.Replacements, Replacement{Name: ch.Name, Pre: ch.Pre, New: x.startOf(a)})
 		}
 	}
@@ -291,7 +296,7 @@ func (x *extraction) finish() (*Extracted, error) {
 	}
 	spec, err := x.b.Spec()
 	if err != nil {
-		return nil, nameError(fmt.Errorf("extract: %w", err))
+		return nil, object.NameError(fmt.Errorf("extract: %w", err))
 	}
 	out.Spec = spec
 	slices.SortFunc(out.Externals, func(a, b External) int { return cmp.Compare(a.Symbol, b.Symbol) })
@@ -323,7 +328,7 @@ func (x *extraction) renumbering() []elfobj.SymbolIndex {
 func (x *extraction) originals() (list []Original) {
 	for i := range x.keeps {
 		k := &x.keeps[i]
-		if k.Pre == NoAtom || k.Post == NoAtom {
+		if k.Pre == object.NoAtom || k.Post == object.NoAtom {
 			continue
 		}
 		if h := x.home[k.Post]; h.sec != 0 && h.off == 0 {

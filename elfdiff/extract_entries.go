@@ -4,6 +4,8 @@ import (
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
 )
 
 const (
@@ -17,16 +19,16 @@ func (x *extraction) tables() {
 	if !x.carriesTables {
 		return
 	}
-	index := x.Post.indexEntries()
+	index := indexEntries(x.Post)
 	x.orc()
 	out := map[*entryRule]*tableOut{}
 	texts := map[string]*tableOut{}
 	var order []*tableOut
 	for i := range x.Post.Atoms {
-		if !x.included[i] || x.Post.Atoms[i].Kind != Func {
+		if !x.included[i] || x.Post.Atoms[i].Kind != object.Func {
 			continue
 		}
-		for _, e := range index.of(AtomID(i)) {
+		for _, e := range index.of(object.AtomID(i)) {
 			t := out[e.rule]
 			if t == nil {
 				t = x.tableLike(e.table)
@@ -52,7 +54,7 @@ type tableOut struct {
 	relas  []elfobj.Rela
 }
 
-func (x *extraction) tableLike(a *Atom) *tableOut {
+func (x *extraction) tableLike(a *object.Atom) *tableOut {
 	from := x.Post.File.Sections[a.Section]
 	t := &tableOut{sec: x.b.AddSection(elfobj.SectionHeader{
 		Name: from.Name, Type: from.Type, Flags: from.Flags &^ (elf.SHF_GROUP | elf.SHF_LINK_ORDER), Addralign: from.Addralign, Entsize: from.Entsize,
@@ -74,8 +76,8 @@ func (x *extraction) entry(t *tableOut, texts map[string]*tableOut, e *entry) {
 	for k := range e.refs {
 		r := &e.refs[k]
 		field := at + r.Offset - e.off
-		clear(t.data[field:min(field+uint64(fieldSize(r.Type)), uint64(len(t.data)))])
-		if text, lo, hi, ok := x.Post.textOf(e, r); ok {
+		clear(t.data[field:min(field+uint64(amd64.FieldSize(r.Type)), uint64(len(t.data)))])
+		if text, lo, hi, ok := textOf(x.Post, e, r); ok {
 			out := texts[e.rule.text]
 			if out == nil {
 				out = x.tableLike(text)
@@ -92,7 +94,7 @@ func (x *extraction) entry(t *tableOut, texts map[string]*tableOut, e *entry) {
 
 // text copies the code [lo, hi) that an entry brings along, and returns where
 // it went.
-func (x *extraction) text(out *tableOut, from *Atom, lo, hi uint64) uint64 {
+func (x *extraction) text(out *tableOut, from *object.Atom, lo, hi uint64) uint64 {
 	at := uint64(len(out.data))
 	out.data = append(out.data, from.Bytes[lo:hi]...)
 	for i := range from.Refs {
@@ -101,7 +103,7 @@ func (x *extraction) text(out *tableOut, from *Atom, lo, hi uint64) uint64 {
 			continue
 		}
 		field := at + r.Offset - lo
-		clear(out.data[field:min(field+uint64(fieldSize(r.Type)), uint64(len(out.data)))])
+		clear(out.data[field:min(field+uint64(amd64.FieldSize(r.Type)), uint64(len(out.data)))])
 		sym, addend := x.describedBy(from, r)
 		out.relas = append(out.relas, elfobj.Rela{Offset: field, Type: r.Type, Sym: sym, Addend: addend})
 	}
@@ -110,11 +112,45 @@ func (x *extraction) text(out *tableOut, from *Atom, lo, hi uint64) uint64 {
 
 // describedBy is symbolFor for what is about code: it always means the code
 // that travels, never the identity of the function that is replaced.
-func (x *extraction) describedBy(a *Atom, r *Ref) (elfobj.SymbolIndex, int64) {
-	if r.Target == NoAtom || x.Post.Atoms[r.Target].Kind != Func || !x.included[r.Target] {
+func (x *extraction) describedBy(a *object.Atom, r *object.Ref) (elfobj.SymbolIndex, int64) {
+	if r.Target == object.NoAtom || x.Post.Atoms[r.Target].Kind != object.Func || !x.included[r.Target] {
 		return x.symbolFor(a, r)
 	}
 	h := x.home[r.Target]
 	off := int64(x.Post.Symbol(r.Sym).Value) + r.Addend - int64(x.Post.Atoms[r.Target].Offset)
 	return x.anchors[h.sec], off + int64(h.off)
+}
+
+// orc writes the unwinding rows of the functions that travel.
+func (x *extraction) orc() {
+	if len(indexEntries(x.Post).orc) == 0 {
+		return
+	}
+	tables := map[elfobj.SectionIndex]*orcTable{}
+	var functions []object.AtomID
+	for i := range x.Post.Atoms {
+		if a := &x.Post.Atoms[i]; x.included[i] && a.Kind == object.Func {
+			functions = append(functions, a.ID)
+			tables[a.Section] = &orcTable{}
+		}
+	}
+	orcTables(x.Post, tables)
+	var rows []byte
+	var addrs []elfobj.Rela
+	for _, i := range functions {
+		a := &x.Post.Atoms[i]
+		h := x.home[i]
+		sym, base := x.anchors[h.sec], int64(h.off)
+		for _, r := range tables[a.Section].within(a.Offset, a.End()) {
+			addrs = append(addrs, elfobj.Rela{Offset: uint64(len(addrs)) * 4, Type: object.RelPC32, Sym: sym, Addend: base + int64(r.off)})
+			rows = append(rows, r.row...)
+		}
+	}
+	if len(addrs) == 0 {
+		return
+	}
+	h := elfobj.SectionHeader{Name: orcAddresses, Type: shtProgbits, Flags: shfAlloc, Addralign: 4, Entsize: 4}
+	x.b.AddRela(x.b.AddSection(h, make([]byte, 4*len(addrs))), addrs...)
+	h.Name, h.Addralign, h.Entsize = ".orc_unwind", 2, orcRow
+	x.b.AddSection(h, rows)
 }

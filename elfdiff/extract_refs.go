@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
 )
 
 // relocate writes the relocations of all that travels.
@@ -17,7 +19,7 @@ func (x *extraction) relocate() {
 		}
 		for k := range a.Refs {
 			r := &a.Refs[k]
-			if isShort(r) {
+			if object.IsShort(r) {
 				continue // it leads to an island
 			}
 			sym, addend := x.symbolFor(a, r)
@@ -26,16 +28,16 @@ func (x *extraction) relocate() {
 		list, _ := islandsOf(a)
 		for _, is := range list {
 			sym, addend := x.symbolFor(a, &is.jump)
-			x.b.AddRela(h.sec, elfobj.Rela{Offset: uint64(int64(h.off) + is.at + 1), Addend: addend, Sym: sym, Type: relPC32})
+			x.b.AddRela(h.sec, elfobj.Rela{Offset: uint64(int64(h.off) + is.at + 1), Addend: addend, Sym: sym, Type: object.RelPC32})
 		}
 	}
 }
 
 // symbolFor returns the symbol and the addend by which the extracted object
 // says what r means.
-func (x *extraction) symbolFor(a *Atom, r *Ref) (elfobj.SymbolIndex, int64) {
-	if r.Target == NoAtom {
-		return x.outside(NoAtom, x.Post.Symbol(r.Sym)), r.Addend
+func (x *extraction) symbolFor(a *object.Atom, r *object.Ref) (elfobj.SymbolIndex, int64) {
+	if r.Target == object.NoAtom {
+		return x.outside(object.NoAtom, x.Post.Symbol(r.Sym)), r.Addend
 	}
 	t := &x.Post.Atoms[r.Target]
 	if bySlot(r) {
@@ -50,11 +52,11 @@ func (x *extraction) symbolFor(a *Atom, r *Ref) (elfobj.SymbolIndex, int64) {
 	}
 	pre := x.twins.pre[t.ID]
 	h := x.home[t.ID]
-	if pre != NoAtom && (!x.included[t.ID] || takesIdentity(a, r, t)) {
+	if pre != object.NoAtom && (!x.included[t.ID] || takesIdentity(a, r, t)) {
 		return x.outside(pre, nil), addend
 	}
 	if h.symbol == 0 { // include should have refused it
-		x.err = fmt.Errorf("extract: %s refers to %s, which has no place", x.Post.describe(a.ID, int64(r.Offset)), x.Post.refText(r))
+		x.err = fmt.Errorf("extract: %s refers to %s, which has no place", describe(x.Post, a.ID, int64(r.Offset)), refText(x.Post, r))
 		return 0, addend
 	}
 	if x.b.Symbol(h.symbol).Type() == elf.STT_SECTION {
@@ -66,13 +68,13 @@ func (x *extraction) symbolFor(a *Atom, r *Ref) (elfobj.SymbolIndex, int64) {
 // slotSymbol returns the symbol whose address the linker puts into the slot that r
 // reads. What r adds counts from the slot, not from the symbol, so that a place
 // inside an atom needs a symbol of its own.
-func (x *extraction) slotSymbol(r *Ref, t *Atom) elfobj.SymbolIndex {
-	h, inside := x.home[t.ID], x.Post.inside(r, t)
-	if pre := x.twins.pre[t.ID]; pre != NoAtom && (!x.included[t.ID] || t.Kind == Func && t.Owner == NoAtom) && inside == 0 {
+func (x *extraction) slotSymbol(r *object.Ref, t *object.Atom) elfobj.SymbolIndex {
+	h, inside := x.home[t.ID], inside(x.Post, r, t)
+	if pre := x.twins.pre[t.ID]; pre != object.NoAtom && (!x.included[t.ID] || t.Kind == object.Func && t.Owner == object.NoAtom) && inside == 0 {
 		return x.outside(pre, nil)
 	}
 	if h.symbol == 0 || inside < 0 || uint64(inside) > t.Size { // include should have refused it
-		x.err = fmt.Errorf("extract: %s has no place for a slot", x.Post.refText(r))
+		x.err = fmt.Errorf("extract: %s has no place for a slot", refText(x.Post, r))
 		return 0
 	}
 	if off := h.off + uint64(inside); off != x.b.Symbol(h.symbol).Value || x.b.Symbol(h.symbol).Type() == elf.STT_SECTION {
@@ -91,45 +93,32 @@ var slotTypes = map[elf.R_X86_64]bool{
 }
 
 // bySlot reports whether r reads a slot that holds the address of its symbol.
-func bySlot(r *Ref) bool { return !r.Implicit && slotTypes[elf.R_X86_64(typeClass(r.Type))] }
+func bySlot(r *object.Ref) bool {
+	return !r.Implicit && slotTypes[elf.R_X86_64(amd64.TypeClass(r.Type))]
+}
 
 // inside returns where in t the symbol of r stands.
-func (o *Object) inside(r *Ref, t *Atom) int64 { return int64(o.Symbol(r.Sym).Value - t.Offset) }
+func inside(o *object.Object, r *object.Ref, t *object.Atom) int64 {
+	return int64(o.Symbol(r.Sym).Value - t.Offset)
+}
 
 // takesIdentity reports whether r takes the address of the function t, instead
 // of leading into its code: for a call, for what describes code, and for
 // places inside, the code that travels is meant.
-func takesIdentity(a *Atom, r *Ref, t *Atom) bool {
-	return t.Kind == Func && t.Owner == NoAtom && r.TargetOff == 0 && !a.Jumps && a.Kind != Unwind && a.Kind != LSDA && !isCall(a, r)
-}
-
-// isCall reports whether the reference is the displacement of a direct call or
-// jump: RIP-relative operands have a ModRM byte before the field that no
-// branch opcode equals.
-func isCall(a *Atom, r *Ref) bool {
-	if a.Kind != Func || r.Offset == 0 {
-		return false
-	}
-	if isShort(r) {
-		return true
-	}
-	if typeClass(r.Type) != relPC32 {
-		return false
-	}
-	b := a.Bytes[r.Offset-1]
-	return b == 0xe8 || b == 0xe9 || r.Offset > 1 && a.Bytes[r.Offset-2] == 0x0f && b&0xf0 == 0x80
+func takesIdentity(a *object.Atom, r *object.Ref, t *object.Atom) bool {
+	return t.Kind == object.Func && t.Owner == object.NoAtom && r.TargetOff == 0 && !a.Jumps && a.Kind != object.Unwind && a.Kind != object.LSDA && !object.IsCall(a, r)
 }
 
 // outside returns the undefined symbol that stands for an atom of pre, or for
 // a symbol that pre does not define either.
-func (x *extraction) outside(pre AtomID, s *elfobj.Symbol) elfobj.SymbolIndex {
+func (x *extraction) outside(pre object.AtomID, s *elfobj.Symbol) elfobj.SymbolIndex {
 	var sym elfobj.Symbol
 	key := externalKey{pre: pre}
-	if pre != NoAtom {
+	if pre != object.NoAtom {
 		p := &x.Pre.Atoms[pre]
 		sym = elfobj.Symbol{Name: p.Name, Info: elf.ST_INFO(elf.STB_GLOBAL, symbolType(p))}
 		if sym.Name == "" {
-			sym.Name = fmt.Sprintf("%s+%#x", x.Pre.sectionName(p.Section), p.Offset)
+			sym.Name = fmt.Sprintf("%s+%#x", x.Pre.SectionName(p.Section), p.Offset)
 		}
 	} else {
 		sym = *s
@@ -148,11 +137,11 @@ func (x *extraction) outside(pre AtomID, s *elfobj.Symbol) elfobj.SymbolIndex {
 	return i
 }
 
-func symbolType(a *Atom) elf.SymType {
+func symbolType(a *object.Atom) elf.SymType {
 	switch a.Kind {
-	case Func:
+	case object.Func:
 		return elf.STT_FUNC
-	case TLS:
+	case object.TLS:
 		return elf.STT_TLS
 	}
 	return elf.STT_OBJECT

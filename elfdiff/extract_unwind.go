@@ -5,12 +5,13 @@ import (
 	"encoding/binary"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // unwind writes .eh_frame: each CIE once, before the FDEs that point to it.
 func (x *extraction) unwind() {
 	for i := range x.Post.Atoms {
-		if a := &x.Post.Atoms[i]; x.included[i] && a.Kind == Unwind && a.Owner != NoAtom {
+		if a := &x.Post.Atoms[i]; x.included[i] && a.Kind == object.Unwind && a.Owner != object.NoAtom {
 			x.fdes = append(x.fdes, a)
 		}
 	}
@@ -20,17 +21,17 @@ func (x *extraction) unwind() {
 	from := x.Post.File.Sections[x.fdes[0].Section]
 	sec := x.b.AddSection(elfobj.SectionHeader{Name: ".eh_frame", Type: elf.SHT_PROGBITS, Flags: elf.SHF_ALLOC, Addralign: max(from.Addralign, 8)}, nil)
 	var data []byte
-	put := func(a *Atom) uint64 {
+	put := func(a *object.Atom) uint64 {
 		off := uint64(len(data))
 		data = append(data, a.Bytes...)
 		clearFields(data[off:], a)
 		x.home[a.ID] = placed{sec: sec, off: off}
 		return off
 	}
-	cies := map[AtomID]uint64{}
+	cies := map[object.AtomID]uint64{}
 	for _, f := range x.fdes {
-		cie := x.Post.cieOf(f)
-		if cie == NoAtom {
+		cie := cieOf(x.Post, f)
+		if cie == object.NoAtom {
 			continue
 		}
 		if _, ok := cies[cie]; !ok {
@@ -46,17 +47,17 @@ func (x *extraction) unwind() {
 
 // cieOf returns the CIE of an FDE: the record that starts as many bytes before
 // its second word as that word says (LSB Core 5.0, section 10.6.1.2).
-func (o *Object) cieOf(f *Atom) AtomID {
+func cieOf(o *object.Object, f *object.Atom) object.AtomID {
 	if len(f.Bytes) < 8 {
-		return NoAtom
+		return object.NoAtom
 	}
 	back := uint64(binary.LittleEndian.Uint32(f.Bytes[4:]))
 	if back > f.Offset+4 {
-		return NoAtom
+		return object.NoAtom
 	}
 	id := o.AtomAt(f.Section, f.Offset+4-back)
-	if id == NoAtom || o.Atoms[id].Offset != f.Offset+4-back {
-		return NoAtom
+	if id == object.NoAtom || o.Atoms[id].Offset != f.Offset+4-back {
+		return object.NoAtom
 	}
 	return id
 }

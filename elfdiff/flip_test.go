@@ -12,6 +12,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
@@ -23,7 +24,7 @@ type flip struct {
 	new  []byte
 	what string
 	// padding is a byte between functions that was padding, and is padding still.
-	padding func(post *elfdiff.Object) bool
+	padding func(post *object.Object) bool
 	alike   func() bool // the reference means as much at its new place
 }
 
@@ -32,7 +33,7 @@ type flipper struct {
 	t       *testing.T
 	name    string
 	file    []byte
-	pre     *elfdiff.Object
+	pre     *object.Object
 	opt     elfdiff.Options
 	asked   map[string]int
 	missed  map[string]int
@@ -119,8 +120,8 @@ func (f *flipper) bytesOf(s *elfobj.Section, rnd *rand.Rand) []flip {
 		}
 		at := s.Offset + off
 		x := flip{at: at, old: []byte{f.file[at]}, new: []byte{f.file[at] ^ 1<<rnd.IntN(8)}, what: fmt.Sprintf("byte %s+%#x %02x", s.Name, off, f.file[at])}
-		if s.Flags&elf.SHF_EXECINSTR != 0 && f.pre.AtomAt(s.Index, off) == elfdiff.NoAtom {
-			x.padding = func(post *elfdiff.Object) bool { return post.AtomAt(s.Index, off) == elfdiff.NoAtom }
+		if s.Flags&elf.SHF_EXECINSTR != 0 && f.pre.AtomAt(s.Index, off) == object.NoAtom {
+			x.padding = func(post *object.Object) bool { return post.AtomAt(s.Index, off) == object.NoAtom }
 		}
 		list = append(list, x)
 	}

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -72,7 +73,7 @@ type escape struct {
 
 // flowPlace is an instruction.
 type flowPlace struct {
-	atom AtomID
+	atom object.AtomID
 	off  uint64
 }
 
@@ -106,9 +107,9 @@ func (f *fate) any() *escape {
 // addrFlow follows up to 62 things through one function.
 type addrFlow struct {
 	*flows
-	root AtomID
-	unit []AtomID // the function, and its cold parts
-	bits map[AtomID]int
+	root object.AtomID
+	unit []object.AtomID // the function, and its cold parts
+	bits map[object.AtomID]int
 	syms map[string]int // likewise of symbols that the object does not define
 	// words are the things that hold addresses of 8 bytes, and halves of 4.
 	words, halves uint64
@@ -116,7 +117,7 @@ type addrFlow struct {
 	tabled        []flowPlace // where jump tables of the function lead
 	// travels reports whether an atom is a part of the update; nil where that is
 	// not the question.
-	travels func(AtomID) bool
+	travels func(object.AtomID) bool
 	blocks  []block
 	index   map[flowPlace]int // of blocks, by their starts
 	edges   map[flowPlace][]flowPlace
@@ -137,8 +138,8 @@ type addrFlow struct {
 // flowResult says what becomes of the address of each thing, and of what it holds.
 type flowResult struct {
 	addr, inner, deep [maxBits]fate
-	returned          marks            // what the function returns
-	into              map[AtomID]marks // what is stored in things that travel
+	returned          marks                   // what the function returns
+	into              map[object.AtomID]marks // what is stored in things that travel
 }
 
 // block is a stretch of instructions that is entered at its start only.
@@ -341,7 +342,7 @@ func (p flowPlace) compare(q flowPlace) int {
 	return int(int64(p.off) - int64(q.off))
 }
 
-func (f *addrFlow) cutAtom(a *Atom, starts map[flowPlace]bool) bool {
+func (f *addrFlow) cutAtom(a *object.Atom, starts map[flowPlace]bool) bool {
 	k := cursor{o: f.o, a: a}
 	for {
 		ok, err := k.load()
@@ -370,7 +371,7 @@ func (f *addrFlow) targets(k *cursor) []flowPlace {
 			to, ok := k.in.Target(k.bytes(), k.off)
 			return f.inside(nil, k.a.ID, int64(to), ok)
 		}
-		if t := k.refs[0].Target; t != NoAtom && f.o.Atoms[t].Kind != Func { // code of alternatives: it comes back
+		if t := k.refs[0].Target; t != object.NoAtom && f.o.Atoms[t].Kind != object.Func { // code of alternatives: it comes back
 			return f.placesIn(t)
 		}
 		if f.isIndirect(k) {
@@ -384,15 +385,15 @@ func (f *addrFlow) targets(k *cursor) []flowPlace {
 }
 
 // inside appends a place when it is in the function.
-func (f *addrFlow) inside(list []flowPlace, id AtomID, off int64, ok bool) []flowPlace {
-	if !ok || id == NoAtom || off < 0 || uint64(off) >= f.o.Atoms[id].Size || f.o.Atoms[id].Kind != Func || f.o.Atoms[id].root() != f.root {
+func (f *addrFlow) inside(list []flowPlace, id object.AtomID, off int64, ok bool) []flowPlace {
+	if !ok || id == object.NoAtom || off < 0 || uint64(off) >= f.o.Atoms[id].Size || f.o.Atoms[id].Kind != object.Func || f.o.Atoms[id].Root() != f.root {
 		return list
 	}
 	return append(list, flowPlace{id, uint64(off)})
 }
 
 // placesIn lists the places in the function that an atom refers to.
-func (f *addrFlow) placesIn(id AtomID) (list []flowPlace) {
+func (f *addrFlow) placesIn(id object.AtomID) (list []flowPlace) {
 	for i := range f.o.Atoms[id].Refs {
 		r := &f.o.Atoms[id].Refs[i]
 		list = f.inside(list, r.Target, r.TargetOff, true)
@@ -407,7 +408,7 @@ func (f *addrFlow) described(starts map[flowPlace]bool) {
 	}
 	f.edges = map[flowPlace][]flowPlace{}
 	for _, id := range f.unit {
-		list := f.o.indexEntries().of(id)
+		list := indexEntries(f.o).of(id)
 		for i := range list {
 			f.describedBy(&list[i], starts)
 		}
@@ -415,7 +416,7 @@ func (f *addrFlow) described(starts map[flowPlace]bool) {
 }
 
 // leads are the tables whose entries lead from a place in the code to another.
-var leads = map[string]bool{jumpTable: true, "__ex_table": true}
+var leads = map[string]bool{object.JumpTable: true, "__ex_table": true}
 
 func (f *addrFlow) describedBy(e *entry, starts map[flowPlace]bool) {
 	if !leads[e.rule.section] {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -19,14 +20,14 @@ var (
 
 // flows follows addresses through the functions of one object.
 type flows struct {
-	o    *Object
-	cold map[AtomID][]AtomID
+	o    *object.Object
+	cold map[object.AtomID][]object.AtomID
 	// jumps are the jump tables and the tables of labels of each function, and jumper
 	// is the function of each.
-	jumps     map[AtomID][]AtomID
-	jumper    map[AtomID]AtomID
-	summaries map[AtomID]*summary // of functions; nil while it is made
-	results   map[AtomID]resultSize
+	jumps     map[object.AtomID][]object.AtomID
+	jumper    map[object.AtomID]object.AtomID
+	summaries map[object.AtomID]*summary // of functions; nil while it is made
+	results   map[object.AtomID]resultSize
 	depth     int
 	budget    int // instructions that may still be looked at
 }
@@ -39,17 +40,17 @@ type summary struct {
 
 const maxFollowed = 16 // of calls that are followed
 
-func newFlows(o *Object) *flows {
-	f := &flows{o: o, cold: map[AtomID][]AtomID{}, jumps: map[AtomID][]AtomID{}, jumper: map[AtomID]AtomID{}, summaries: map[AtomID]*summary{}, budget: flowFloor}
+func newFlows(o *object.Object) *flows {
+	f := &flows{o: o, cold: map[object.AtomID][]object.AtomID{}, jumps: map[object.AtomID][]object.AtomID{}, jumper: map[object.AtomID]object.AtomID{}, summaries: map[object.AtomID]*summary{}, budget: flowFloor}
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
-		if a.Kind == Func {
+		if a.Kind == object.Func {
 			f.budget += flowRounds * len(a.Bytes)
 		}
-		if a.Kind == Func && a.Owner != NoAtom {
+		if a.Kind == object.Func && a.Owner != object.NoAtom {
 			f.cold[a.Owner] = append(f.cold[a.Owner], a.ID)
 		}
-		if root := o.jumperOf(a); root != NoAtom {
+		if root := jumperOf(o, a); root != object.NoAtom {
 			f.jumper[a.ID] = root
 			f.jumps[root] = append(f.jumps[root], a.ID)
 		}
@@ -60,31 +61,31 @@ func newFlows(o *Object) *flows {
 // jumperOf returns the function of a jump table, or of a table that holds places inside
 // of one function and nothing else, as static void *labels[] = {&&a, &&b} does; NoAtom
 // of everything else.
-func (o *Object) jumperOf(a *Atom) AtomID {
+func jumperOf(o *object.Object, a *object.Atom) object.AtomID {
 	if a.Jumps {
 		return a.Owner
 	}
-	root := NoAtom
-	if a.Kind != Const || len(a.Refs) == 0 {
-		return NoAtom
+	root := object.NoAtom
+	if a.Kind != object.Const || len(a.Refs) == 0 {
+		return object.NoAtom
 	}
 	for i := range a.Refs {
 		r := &a.Refs[i]
-		if r.Target == NoAtom || r.TargetOff <= 0 || o.Atoms[r.Target].Kind != Func {
-			return NoAtom
+		if r.Target == object.NoAtom || r.TargetOff <= 0 || o.Atoms[r.Target].Kind != object.Func {
+			return object.NoAtom
 		}
-		if to := o.Atoms[r.Target].root(); root == NoAtom || root == to {
+		if to := o.Atoms[r.Target].Root(); root == object.NoAtom || root == to {
 			root = to
 		} else {
-			return NoAtom
+			return object.NoAtom
 		}
 	}
 	return root
 }
 
 // of prepares to follow things through a function.
-func (f *flows) of(root AtomID) *addrFlow {
-	p := &addrFlow{flows: f, root: root, unit: append([]AtomID{root}, f.cold[root]...)}
+func (f *flows) of(root object.AtomID) *addrFlow {
+	p := &addrFlow{flows: f, root: root, unit: append([]object.AtomID{root}, f.cold[root]...)}
 	for _, t := range f.jumps[root] {
 		p.tabled = append(p.tabled, p.placesIn(t)...)
 	}
@@ -93,7 +94,7 @@ func (f *flows) of(root AtomID) *addrFlow {
 
 // summaryOf follows the arguments of a function, once. It is nil when that can't be
 // said.
-func (f *flows) summaryOf(root AtomID) *summary {
+func (f *flows) summaryOf(root object.AtomID) *summary {
 	if s, ok := f.summaries[root]; ok {
 		return s
 	}
@@ -172,7 +173,7 @@ const (
 
 // isIndirect reports whether a branch goes through a thunk to where a register leads.
 func (f *addrFlow) isIndirect(k *cursor) bool {
-	return len(k.refs) > 0 && k.refs[0].Target == NoAtom && strings.HasPrefix(f.o.Symbol(k.refs[0].Sym).Name, indirectThunk)
+	return len(k.refs) > 0 && k.refs[0].Target == object.NoAtom && strings.HasPrefix(f.o.Symbol(k.refs[0].Sym).Name, indirectThunk)
 }
 
 var thunkRegs = []string{"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"}
@@ -184,7 +185,7 @@ func (f *addrFlow) thunked(o *touched) marks {
 
 func (f *addrFlow) calleeName(o *touched) string {
 	r := &o.refs[0]
-	if r.Target != NoAtom {
+	if r.Target != object.NoAtom {
 		return f.o.Atoms[r.Target].Name
 	}
 	return f.o.Symbol(r.Sym).Name
@@ -230,8 +231,8 @@ func (f *addrFlow) calls(o *touched) {
 		f.throughPointer(o)
 		return
 	}
-	if t := o.refs[0].Target; t != NoAtom && f.o.Atoms[t].Kind == Func && o.refs[0].TargetOff == 0 && !f.o.isWeak(&f.o.Atoms[t]) {
-		if s := f.summaryOf(f.o.Atoms[t].root()); s != nil {
+	if t := o.refs[0].Target; t != object.NoAtom && f.o.Atoms[t].Kind == object.Func && o.refs[0].TargetOff == 0 && !isWeak(f.o, &f.o.Atoms[t]) {
+		if s := f.summaryOf(f.o.Atoms[t].Root()); s != nil {
 			f.localCall(o, name, s)
 			return
 		}
@@ -241,8 +242,8 @@ func (f *addrFlow) calls(o *touched) {
 }
 
 // isWeak reports whether another definition may take the place of this one.
-func (o *Object) isWeak(a *Atom) bool {
-	return slices.ContainsFunc(a.Symbols, func(s elfobj.SymbolIndex) bool { return o.symbols[s].Bind() == elf.STB_WEAK })
+func isWeak(o *object.Object, a *object.Atom) bool {
+	return slices.ContainsFunc(a.Symbols, func(s elfobj.SymbolIndex) bool { return o.Symbols()[s].Bind() == elf.STB_WEAK })
 }
 
 // passes notes that everything in registers for arguments, and on the stack for them,
@@ -261,7 +262,7 @@ func (f *addrFlow) passes(o *touched, how string) {
 const paravirt = "pv_ops"
 
 func (f *addrFlow) throughPointer(o *touched) {
-	if o.mem != nil && o.mem.Target == NoAtom && f.o.Symbol(o.mem.Sym).Name == paravirt {
+	if o.mem != nil && o.mem.Target == object.NoAtom && f.o.Symbol(o.mem.Sym).Name == paravirt {
 		return
 	}
 	f.passes(o, "is passed to a function through a pointer")

@@ -1,6 +1,9 @@
 package elfdiff
 
-import "github.com/gosplice/gosplice/internal/dwarf"
+import (
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/dwarf"
+)
 
 // resultSize is how a function returns: in how many bytes of general registers.
 type resultSize uint64
@@ -13,20 +16,20 @@ const (
 
 // resultOf asks the debug information how many bytes of AX and DX a function returns.
 // Without any, both count (psABI section 3.2.3, returning of values).
-func (f *flows) resultOf(root AtomID) resultSize {
+func (f *flows) resultOf(root object.AtomID) resultSize {
 	if n, ok := f.results[root]; ok {
 		return n
 	}
 	if f.results == nil {
-		f.results = map[AtomID]resultSize{}
+		f.results = map[object.AtomID]resultSize{}
 	}
-	n := f.o.resultSize(&f.o.Atoms[root])
+	n := resultSizeOf(f.o, &f.o.Atoms[root])
 	f.results[root] = n
 	return n
 }
 
-func (o *Object) resultSize(a *Atom) resultSize {
-	s, err := o.typeSide()
+func resultSizeOf(o *object.Object, a *object.Atom) resultSize {
+	s, err := typesOf(o)
 	if err != nil {
 		return anyResult
 	}

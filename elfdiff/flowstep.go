@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"debug/elf"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -23,11 +24,11 @@ type touched struct {
 	*cursor
 	amd64.Operands
 	s        *flowState
-	mem, imm *Ref  // of the memory operand, and of the immediate
-	memM     marks // of the thing that the memory operand's reference means
-	immM     marks // likewise of the immediate
-	wide     bool  // the operand has 4 or 8 bytes
-	got      bool  // the memory operand holds the address that memM is about
+	mem, imm *object.Ref // of the memory operand, and of the immediate
+	memM     marks       // of the thing that the memory operand's reference means
+	immM     marks       // likewise of the immediate
+	wide     bool        // the operand has 4 or 8 bytes
+	got      bool        // the memory operand holds the address that memM is about
 }
 
 // step does to the state what the instruction does.
@@ -64,11 +65,11 @@ func (f *addrFlow) references(o *touched) {
 	}
 }
 
-func isGOT(t uint32) bool { return typeClass(t) == uint32(elf.R_X86_64_GOTPCREL) }
+func isGOT(t uint32) bool { return amd64.TypeClass(t) == uint32(elf.R_X86_64_GOTPCREL) }
 
 // marksOf returns the marks of what a reference means.
-func (f *addrFlow) marksOf(r *Ref) marks {
-	if r.Target != NoAtom {
+func (f *addrFlow) marksOf(r *object.Ref) marks {
+	if r.Target != object.NoAtom {
 		var m marks
 		if root, ok := f.jumper[r.Target]; ok && root == f.root {
 			m.addr |= switchBit
@@ -181,7 +182,7 @@ func (f *addrFlow) write(o *touched, m marks) {
 // store notes that a value is stored: in the frame, in something that travels, or
 // where others find it. ref is the place by its name, mem its marks, and base are
 // those of a register that leads there.
-func (f *addrFlow) store(o *touched, ref *Ref, mem, base, m marks) {
+func (f *addrFlow) store(o *touched, ref *object.Ref, mem, base, m marks) {
 	e := o.at("is stored")
 	to := mem.or(base)
 	if to.addr&stackBit != 0 {
@@ -192,7 +193,7 @@ func (f *addrFlow) store(o *touched, ref *Ref, mem, base, m marks) {
 			f.intoAtom(id, m)
 		}
 	}
-	named := ref != nil && ref.Target != NoAtom && f.travels != nil && f.travels(ref.Target)
+	named := ref != nil && ref.Target != object.NoAtom && f.travels != nil && f.travels(ref.Target)
 	if named {
 		f.intoAtom(ref.Target, m)
 	}
@@ -201,9 +202,9 @@ func (f *addrFlow) store(o *touched, ref *Ref, mem, base, m marks) {
 	}
 }
 
-func (f *addrFlow) intoAtom(id AtomID, m marks) {
+func (f *addrFlow) intoAtom(id object.AtomID, m marks) {
 	if f.out.into == nil {
-		f.out.into = map[AtomID]marks{}
+		f.out.into = map[object.AtomID]marks{}
 	}
 	f.out.into[id] = f.out.into[id].or(m)
 }
@@ -254,7 +255,7 @@ var effects = [...]func(f *addrFlow, o *touched){
 	},
 	fxMovR: func(f *addrFlow, o *touched) {
 		m := f.read(o)
-		if f.o.isNarrow(o) {
+		if isNarrow(f.o, o) {
 			m = o.reg(o.Reg).or(m)
 		}
 		at := o.frameOf(o.RM)
@@ -318,7 +319,7 @@ var effects = [...]func(f *addrFlow, o *touched){
 }
 
 // isNarrow reports whether a load leaves a part of the register as it was.
-func (o *Object) isNarrow(p *touched) bool {
+func isNarrow(o *object.Object, p *touched) bool {
 	return p.in.Opcode.Map() == amd64.MapOne && !p.wide && p.in.Opcode.Byte() != 0x63
 }
 

@@ -3,6 +3,8 @@ package elfdiff
 import (
 	"bytes"
 	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // FuzzFlow follows addresses through damaged code, in a kernel's way too.
@@ -20,7 +22,7 @@ func FuzzFlow(f *testing.F) {
 		if err != nil {
 			return
 		}
-		q := &traceQuery{functions: func(*Atom) bool { return true }, atoms: func(a *Atom) bool { return a.Kind != Meta }}
+		q := &traceQuery{functions: func(*object.Atom) bool { return true }, atoms: func(a *object.Atom) bool { return a.Kind != object.Meta }}
 		n := allocated(func() { newFlows(o).trace(q) })
 		if limit := uint64(memoryFactor*memoryFactor*len(b) + memoryBase); n > limit {
 			t.Errorf("%d bytes allocated for %d", n, len(b))

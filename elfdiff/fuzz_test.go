@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // seeds returns objects to start from: compiled ones when there is a compiler,
@@ -67,7 +69,7 @@ func FuzzObject(f *testing.F) {
 }
 
 // checkObject demands what all else relies on.
-func checkObject(t *testing.T, o *Object) {
+func checkObject(t *testing.T, o *object.Object) {
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
 		if i > 0 && o.Atoms[i-1].Section == a.Section && o.Atoms[i-1].End() > a.Offset {
@@ -80,7 +82,7 @@ func checkObject(t *testing.T, o *Object) {
 			if r.Offset >= a.Size || k > 0 && r.Offset < a.Refs[k-1].Offset {
 				t.Fatalf("reference %d of atom %d is out of place", k, i)
 			}
-			if r.Target != NoAtom && (r.Target < 0 || int(r.Target) >= len(o.Atoms)) {
+			if r.Target != object.NoAtom && (r.Target < 0 || int(r.Target) >= len(o.Atoms)) {
 				t.Fatalf("reference %d of atom %d leads to %d", k, i, r.Target)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -15,7 +16,7 @@ const maxGuesses = 4
 // one of several by how functions use it, and nothing that was compared then bears it
 // out, it is left alone: its state must not become that of another.
 func (j *judge) correlated() {
-	apart := [2]map[AtomID]bool{{}, {}}
+	apart := [2]map[object.AtomID]bool{{}, {}}
 	for range maxGuesses {
 		c := correlate(j.Pre, j.Post, apart)
 		j.twins, j.c = c.twins, newComparer(j.Pre, j.Post, c.twins)
@@ -37,24 +38,24 @@ type guesser struct {
 	cor      *correlation
 	groups   map[rungKey]*numberedGroup // made when needed
 	families [2]map[string]bool         // likewise
-	list     []AtomID
+	list     []object.AtomID
 }
 
 // numberedGroup is the variables of one stem.
 type numberedGroup struct {
 	n    [2]int
-	left [2][]AtomID // those that have no twin
+	left [2][]object.AtomID // those that have no twin
 	// doubt are pairs beside others that no equal function bears out.
-	doubt []AtomID
+	doubt []object.AtomID
 	// single are those of left that only one side has the functions of.
-	single []*Atom
+	single []*object.Atom
 	asked  bool
 }
 
 // find fills the list, and reports whether there is one.
 func (g *guesser) find() bool {
 	for i, rule := range g.cor.rule {
-		id := AtomID(i)
+		id := object.AtomID(i)
 		if rule != RuleUse && rule != RuleStem || !g.cor.isState(0, id) || g.proven(id) {
 			continue
 		}
@@ -72,25 +73,25 @@ func (g *guesser) find() bool {
 }
 
 // proven reports whether a function that uses a variable is the same with it.
-func (g *guesser) proven(pre AtomID) bool {
-	return slices.ContainsFunc(g.cor.usedBy(0, pre), func(u AtomID) bool {
+func (g *guesser) proven(pre object.AtomID) bool {
+	return slices.ContainsFunc(g.cor.usedBy(0, pre), func(u object.AtomID) bool {
 		twin := g.twins.post[u]
-		return g.Pre.Atoms[u].Kind == Func && twin != NoAtom && g.verdictOn(twin).Status == Same
+		return g.Pre.Atoms[u].Kind == object.Func && twin != object.NoAtom && g.verdictOn(twin).Status == Same
 	})
 }
 
-func (g *guesser) verdictOn(post AtomID) *Change { return &g.judge.list[g.index[post]] }
+func (g *guesser) verdictOn(post object.AtomID) *Change { return &g.judge.list[g.index[post]] }
 
 // group returns the variables of the stem of one.
-func (g *guesser) group(side int, id AtomID) *numberedGroup {
+func (g *guesser) group(side int, id object.AtomID) *numberedGroup {
 	if g.groups == nil {
 		g.groups = map[rungKey]*numberedGroup{}
 		for side := range g.cor.o {
-			of := [2][]AtomID{g.twins.post, g.twins.pre}[side]
+			of := [2][]object.AtomID{g.twins.post, g.twins.pre}[side]
 			for i := range g.cor.t[side] {
-				if id := AtomID(i); g.cor.isState(side, id) {
+				if id := object.AtomID(i); g.cor.isState(side, id) {
 					x := g.group(side, id)
-					if x.n[side]++; of[id] == NoAtom {
+					if x.n[side]++; of[id] == object.NoAtom {
 						x.left[side] = append(x.left[side], id)
 					}
 				}
@@ -112,7 +113,7 @@ const maxDoubts = 64
 // but one have to be used as before. One alone is another where functions are gone, or
 // new, whose variable it may be: what is inlined brings its variables along.
 func (g *guesser) decide(x *numberedGroup) {
-	var several, differ []AtomID
+	var several, differ []object.AtomID
 	for _, id := range x.doubt {
 		switch {
 		case g.cor.several[id]:
@@ -132,14 +133,14 @@ func (g *guesser) decide(x *numberedGroup) {
 }
 
 // told reports whether debug information tells in which function both are.
-func (g *guesser) told(pre AtomID) bool {
+func (g *guesser) told(pre object.AtomID) bool {
 	_, _, known := g.cor.bothScopes(pre, g.twins.post[pre])
 	return known
 }
 
 // mayBeInlined reports whether a variable that has no twin, and begins as one of a pair
 // does, is of static functions that only one side has.
-func (g *guesser) mayBeInlined(x *numberedGroup, pre AtomID) bool {
+func (g *guesser) mayBeInlined(x *numberedGroup, pre object.AtomID) bool {
 	if len(x.left[0])+len(x.left[1]) > maxDoubts {
 		return true
 	}
@@ -154,22 +155,22 @@ func (g *guesser) mayBeInlined(x *numberedGroup, pre AtomID) bool {
 		}
 	}
 	a, b := &g.Pre.Atoms[pre], &g.Post.Atoms[g.twins.post[pre]]
-	return slices.ContainsFunc(x.single, func(s *Atom) bool { return alikeAtStart(s, a) || alikeAtStart(s, b) })
+	return slices.ContainsFunc(x.single, func(s *object.Atom) bool { return alikeAtStart(s, a) || alikeAtStart(s, b) })
 }
 
 // alikeAtStart reports whether two variables begin with the same content.
-func alikeAtStart(a, b *Atom) bool { return a.Size == b.Size && bytes.Equal(a.Bytes, b.Bytes) }
+func alikeAtStart(a, b *object.Atom) bool { return a.Size == b.Size && bytes.Equal(a.Bytes, b.Bytes) }
 
 // onlyIn reports whether only one side has the functions that use a variable, which
 // are static.
-func (g *guesser) onlyIn(side int, id AtomID) bool {
+func (g *guesser) onlyIn(side int, id object.AtomID) bool {
 	any := false
 	for _, u := range g.cor.usedBy(side, id) {
-		f := &g.cor.o[side].Atoms[g.cor.o[side].Atoms[u].root()]
-		if f.Kind != Func {
+		f := &g.cor.o[side].Atoms[g.cor.o[side].Atoms[u].Root()]
+		if f.Kind != object.Func {
 			continue
 		}
-		if any = true; !g.cor.o[side].isLocal(f) || g.hasFamily(1-side, g.cor.family(side, f.ID)) {
+		if any = true; !g.cor.o[side].IsLocal(f) || g.hasFamily(1-side, g.cor.family(side, f.ID)) {
 			return false
 		}
 	}
@@ -188,10 +189,10 @@ func (g *guesser) hasFamily(side int, f string) bool {
 
 // instructionsOf lists what the code does with a variable, in order of the text: the
 // operations around each place that names it, without registers.
-func (c *correlation) instructionsOf(side int, id AtomID) []string {
+func (c *correlation) instructionsOf(side int, id object.AtomID) []string {
 	var list []string
 	for _, u := range c.usedBy(side, id) {
-		if a := &c.o[side].Atoms[u]; a.Kind == Func {
+		if a := &c.o[side].Atoms[u]; a.Kind == object.Func {
 			list = appendUses(list, a, id)
 		}
 	}
@@ -201,7 +202,7 @@ func (c *correlation) instructionsOf(side int, id AtomID) []string {
 
 // appendUses appends the operations that name a variable, each with the one before it
 // and the two behind it, up to a branch: between them is what becomes of the value.
-func appendUses(list []string, a *Atom, id AtomID) []string {
+func appendUses(list []string, a *object.Atom, id object.AtomID) []string {
 	k := cursor{a: a}
 	before := ""
 	open := 0 // how many of the last in the list are not complete
@@ -218,7 +219,7 @@ func appendUses(list []string, a *Atom, id AtomID) []string {
 		for open > 0 && left[open-1] <= 0 {
 			open--
 		}
-		if slices.ContainsFunc(k.refs, func(r Ref) bool { return r.Target == id }) {
+		if slices.ContainsFunc(k.refs, func(r object.Ref) bool { return r.Target == id }) {
 			list = append(list, before+op)
 			left = slices.Insert(left[:open], 0, 2)
 			open++

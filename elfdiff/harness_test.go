@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -147,7 +148,7 @@ func (b build) compile(t testing.TB, dir, name, text string) string {
 	return obj
 }
 
-func mustOpen(t testing.TB, path string) *Object {
+func mustOpen(t testing.TB, path string) *object.Object {
 	t.Helper()
 	o, err := Open(path)
 	if err != nil {

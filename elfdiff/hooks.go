@@ -1,6 +1,10 @@
 package elfdiff
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+)
 
 // hookSection begins the names of sections with pointers to functions of an
 // update that its target calls, as the macros of kpatch make them
@@ -8,6 +12,6 @@ import "strings"
 const hookSection = ".kpatch.callbacks."
 
 // isHook reports whether an object of post is such a pointer.
-func (d *Diff) isHook(id AtomID) bool {
-	return d.carriesTables && id != NoAtom && strings.HasPrefix(d.Post.sectionName(d.Post.Atoms[id].Section), hookSection)
+func (d *Diff) isHook(id object.AtomID) bool {
+	return d.carriesTables && id != object.NoAtom && strings.HasPrefix(d.Post.SectionName(d.Post.Atoms[id].Section), hookSection)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // hostile is an object that no compiler makes.
@@ -88,7 +89,7 @@ func chain(n int, v byte, cyclic bool) func() []byte {
 		data[16*n-8] = v
 		ro := m.section(".rodata", elf.SHF_ALLOC, data)
 		sec := m.symbol("", ro, 0, 0, elf.STT_SECTION)
-		m.AddRela(text, elfobj.Rela{Offset: 3, Sym: sec, Addend: -4, Type: relPC32})
+		m.AddRela(text, elfobj.Rela{Offset: 3, Sym: sec, Addend: -4, Type: object.RelPC32})
 		for i := range n {
 			next := int64(i+1) * 16
 			if i == n-1 {
@@ -155,13 +156,13 @@ func hostileObjects() []hostile {
 		}), post: simple(2, func(m *maker, text elfobj.SectionIndex, _ elfobj.SymbolIndex) {
 			m.symbol("g", text, 3, 100, elf.STT_FUNC)
 		}), refused: CodeEntryPoints},
-		{name: "relocation behind the section", build: simple(1, relaAt(1<<40, relPC32))},
-		{name: "relocation across the end", build: simple(1, relaAt(4, relPC32)), post: simple(2, relaAt(4, relPC32)), changes: 1},
-		{name: "relocation at the last address", build: simple(1, relaAt(1<<64-1, relPC32))},
+		{name: "relocation behind the section", build: simple(1, relaAt(1<<40, object.RelPC32))},
+		{name: "relocation across the end", build: simple(1, relaAt(4, object.RelPC32)), post: simple(2, relaAt(4, object.RelPC32)), changes: 1},
+		{name: "relocation at the last address", build: simple(1, relaAt(1<<64-1, object.RelPC32))},
 		{name: "two relocations of one field", build: simple(1, func(m *maker, text elfobj.SectionIndex, f elfobj.SymbolIndex) {
-			relaAt(1, relPC32)(m, text, f)
-			relaAt(1, relPC32)(m, text, f)
-			relaAt(2, relPC32)(m, text, f)
+			relaAt(1, object.RelPC32)(m, text, f)
+			relaAt(1, object.RelPC32)(m, text, f)
+			relaAt(2, object.RelPC32)(m, text, f)
 		})},
 		{name: "unknown relocation type", build: simple(1, nil), post: simple(1, relaAt(1, 200)), refused: CodeRelocation},
 		{name: "code that does not decode", build: simple(1, nil), post: func() []byte {
@@ -264,7 +265,7 @@ func TestHostile(t *testing.T) {
 func TestNotRelocatable(t *testing.T) {
 	b := simple(1, nil)()
 	b[16] = byte(elf.ET_DYN)
-	if _, err := NewObject(bytes.NewReader(b)); !errors.Is(err, ErrNotRelocatable) {
+	if _, err := NewObject(bytes.NewReader(b)); !errors.Is(err, object.ErrNotRelocatable) {
 		t.Errorf("error %v", err)
 	}
 }

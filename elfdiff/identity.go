@@ -1,20 +1,22 @@
 package elfdiff
 
+import "github.com/gosplice/gosplice/elfdiff/object"
+
 // identities are the constants of an object whose address is more than a way to their
 // content, as far as its own code and data tell: stored, returned, compared, passed to
 // what may keep it, or read from where that happens. A copy of such a constant is
 // another one; of any other it is as good as the original.
 type identities struct {
-	o       *Object
+	o       *object.Object
 	exposed []bool
-	by      map[AtomID]*escape // why; nil for those that exposed says it of
+	by      map[object.AtomID]*escape // why; nil for those that exposed says it of
 	done    bool
 }
 
-func newIdentities(o *Object) *identities { return &identities{o: o, exposed: o.exposures()} }
+func newIdentities(o *object.Object) *identities { return &identities{o: o, exposed: exposures(o)} }
 
 // of reports whether a constant has an identity, and what in the code gives it one.
-func (i *identities) of(id AtomID) (*escape, bool) {
+func (i *identities) of(id object.AtomID) (*escape, bool) {
 	if i.exposed[id] {
 		return nil, true
 	}
@@ -27,64 +29,64 @@ func (i *identities) of(id AtomID) (*escape, bool) {
 
 // hasAddresses reports whether an atom is a constant that is followed: it has an
 // identity in the source, or leads to what may have one.
-func hasAddresses(a *Atom) bool {
-	return (a.Kind == Const || a.Kind == Merge) && !a.Jumps && !a.Aside && (!isLiteral(a) || len(a.Refs) > 0)
+func hasAddresses(a *object.Atom) bool {
+	return (a.Kind == object.Const || a.Kind == object.Merge) && !a.Jumps && !a.Aside && (!a.IsLiteral() || len(a.Refs) > 0)
 }
 
 // find follows the constants through all functions, and what they lead to.
-func (i *identities) find() map[AtomID]*escape {
-	t := newFlows(i.o).trace(&traceQuery{functions: func(*Atom) bool { return true }, atoms: hasAddresses})
-	by := map[AtomID]*escape{}
-	var work []AtomID
-	add := func(id AtomID, e *escape) {
+func (i *identities) find() map[object.AtomID]*escape {
+	t := newFlows(i.o).trace(&traceQuery{functions: func(*object.Atom) bool { return true }, atoms: hasAddresses})
+	by := map[object.AtomID]*escape{}
+	var work []object.AtomID
+	add := func(id object.AtomID, e *escape) {
 		if e != nil && by[id] == nil {
 			by[id] = e
 			work = append(work, id)
 		}
 	}
 	for k := range i.o.Atoms { // in order
-		id := AtomID(k)
+		id := object.AtomID(k)
 		add(id, t.addr[id].any())
-		i.led(id, func(to AtomID) {
+		i.led(id, func(to object.AtomID) {
 			add(to, t.inner[id].any())
 			if e := t.deep[id].any(); e != nil {
-				i.led(to, func(next AtomID) { add(next, e) })
+				i.led(to, func(next object.AtomID) { add(next, e) })
 			}
 		})
 	}
 	for len(work) > 0 {
 		id := work[len(work)-1]
 		work = work[:len(work)-1]
-		i.led(id, func(to AtomID) { add(to, by[id]) })
+		i.led(id, func(to object.AtomID) { add(to, by[id]) })
 	}
 	return by
 }
 
 // led yields the constants that an atom leads to.
-func (i *identities) led(id AtomID, yield func(AtomID)) {
+func (i *identities) led(id object.AtomID, yield func(object.AtomID)) {
 	a := &i.o.Atoms[id]
 	if !hasAddresses(a) {
 		return
 	}
 	for _, r := range a.Refs {
-		if r.Target != NoAtom && hasAddresses(&i.o.Atoms[r.Target]) {
+		if r.Target != object.NoAtom && hasAddresses(&i.o.Atoms[r.Target]) {
 			yield(r.Target)
 		}
 	}
 }
 
 // hasIdentity reports whether a pair of constants is one thing to others.
-func (s *spread) hasIdentity(pre, post AtomID) bool {
+func (s *spread) hasIdentity(pre, post object.AtomID) bool {
 	if s.identity[0] == nil {
 		s.identity = [2]*identities{newIdentities(s.Pre), newIdentities(s.Post)}
 	}
-	for side, id := range [2]AtomID{pre, post} {
-		if id == NoAtom {
+	for side, id := range [2]object.AtomID{pre, post} {
+		if id == object.NoAtom {
 			continue
 		}
 		if e, ok := s.identity[side].of(id); ok {
 			if e != nil {
-				s.shown[post] = [2]*Object{s.Pre, s.Post}[side].describeEscape(e)
+				s.shown[post] = describeEscape([2]*object.Object{s.Pre, s.Post}[side], e)
 			}
 			return true
 		}
@@ -93,6 +95,6 @@ func (s *spread) hasIdentity(pre, post AtomID) bool {
 }
 
 // describeEscape says what happens to an address, and where.
-func (o *Object) describeEscape(e *escape) string {
-	return "its address " + e.how + ", at " + o.describe(e.at.atom, int64(e.at.off))
+func describeEscape(o *object.Object, e *escape) string {
+	return "its address " + e.how + ", at " + describe(o, e.at.atom, int64(e.at.off))
 }

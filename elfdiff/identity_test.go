@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -139,7 +140,7 @@ func TestIdentity(t *testing.T) {
 // carry lists the constants that pre has, and that travel.
 func (d *Diff) carry() (list []string) {
 	for i := range d.Post.Atoms {
-		if a := &d.Post.Atoms[i]; a.Kind == Const && d.Included(a.ID) && d.PreOf(a.ID) != NoAtom {
+		if a := &d.Post.Atoms[i]; a.Kind == object.Const && d.Included(a.ID) && d.PreOf(a.ID) != object.NoAtom {
 			list = append(list, a.Name)
 		}
 	}

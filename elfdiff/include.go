@@ -4,19 +4,21 @@ import (
 	"debug/elf"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // include finds what travels: the changed functions, and what they refer to
 // that the running program does not have. What can't travel is refused.
 func (j *judge) include() {
-	in := &includer{judge: j, lost: map[string]bool{}, copied: map[AtomID]bool{}, kept: map[AtomID]bool{}, isSet: map[AtomID]bool{}, unset: map[AtomID]string{}}
+	in := &includer{judge: j, lost: map[string]bool{}, copied: map[object.AtomID]bool{}, kept: map[object.AtomID]bool{}, isSet: map[object.AtomID]bool{}, unset: map[object.AtomID]string{}}
 	for _, id := range j.carry {
 		in.copied[id] = true
 	}
 	for i := range j.Pre.Atoms {
-		if a := &j.Pre.Atoms[i]; a.Kind == Data && j.twins.post[i] == NoAtom && a.Size > 0 {
-			in.lost[stem(a.Name)] = true // "" for data without a name
+		if a := &j.Pre.Atoms[i]; a.Kind == object.Data && j.twins.post[i] == object.NoAtom && a.Size > 0 {
+			in.lost[symname.Stem(a.Name)] = true // "" for data without a name
 		}
 	}
 	for i := range j.Functions {
@@ -37,21 +39,21 @@ func (j *judge) include() {
 
 type includer struct {
 	*judge
-	work       []AtomID
-	shared     []AtomID    // objects that carried code names through a section symbol
-	tableIndex *entryIndex // of post; made when needed
+	work       []object.AtomID
+	shared     []object.AtomID // objects that carried code names through a section symbol
+	tableIndex *entryIndex     // of post; made when needed
 	// lost holds the stems of writable data that only pre has.
 	lost map[string]bool
 	// copied are changed constants that travel where something that travels
 	// uses them; kept are objects of post that it uses in the running program.
-	copied, kept map[AtomID]bool
+	copied, kept map[object.AtomID]bool
 	// isSet are the changed variables whose members are set; unset says why those of
 	// others can't be.
-	isSet map[AtomID]bool
-	unset map[AtomID]string
+	isSet map[object.AtomID]bool
+	unset map[object.AtomID]string
 }
 
-func (in *includer) add(id AtomID) {
+func (in *includer) add(id object.AtomID) {
 	if !in.included[id] {
 		in.included[id] = true
 		in.work = append(in.work, id)
@@ -61,15 +63,15 @@ func (in *includer) add(id AtomID) {
 // replaced includes a function that is not the same, unless it has run already.
 // One that is new, and known to others, may be for another object of the update.
 func (in *includer) replaced(ch *Change) {
-	if ch.Post == NoAtom || in.past(in.Post, ch.Post) != nil || isRoom(&in.Post.Atoms[ch.Post]) {
+	if ch.Post == object.NoAtom || in.past(in.Post, ch.Post) != nil || isRoom(&in.Post.Atoms[ch.Post]) {
 		return
 	}
 	switch {
-	case ch.Status == Changed && (in.Pre.isReadOnly(ch.Pre) || in.Post.isReadOnly(ch.Post)):
-		in.report(in.Post.finding(CodeOpaqueCode, ch.Post, 0, "code reads it, and no branch leads to it: it is data"))
+	case ch.Status == Changed && (in.Pre.IsReadOnly(ch.Pre) || in.Post.IsReadOnly(ch.Post)):
+		in.report(findingAt(in.Post, CodeOpaqueCode, ch.Post, 0, "code reads it, and no branch leads to it: it is data"))
 	case ch.Status == Changed:
 		in.add(ch.Post)
-	case ch.Status == New && !in.Post.isLocal(&in.Post.Atoms[ch.Post]):
+	case ch.Status == New && !in.Post.IsLocal(&in.Post.Atoms[ch.Post]):
 		in.foreign(ch)
 	}
 }
@@ -77,8 +79,8 @@ func (in *includer) replaced(ch *Change) {
 // foreign includes what is new and may be for another object of the update.
 func (in *includer) foreign(ch *Change) {
 	in.add(ch.Post)
-	if !slices.ContainsFunc(in.Post.users.of(ch.Post), func(u AtomID) bool { return classOf(&in.Post.Atoms[u]) != 0 }) {
-		in.report(in.Post.finding(CodeUnused, ch.Post, 0, "it is new, and nothing in this object uses it"))
+	if !slices.ContainsFunc(in.Post.Users(ch.Post), func(u object.AtomID) bool { return classOf(&in.Post.Atoms[u]) != 0 }) {
+		in.report(findingAt(in.Post, CodeUnused, ch.Post, 0, "it is new, and nothing in this object uses it"))
 	}
 }
 
@@ -86,13 +88,13 @@ func (in *includer) foreign(ch *Change) {
 func (in *includer) object(ch *Change) {
 	switch {
 	case in.past(in.Post, ch.Post) != nil:
-	case ch.Status == New && ch.Kind == TLS:
+	case ch.Status == New && ch.Kind == object.TLS:
 		// refused where it is used
 	case ch.Status == New && in.isHook(ch.Post):
 		in.add(ch.Post)
 	case ch.Status == New && in.Post.IsCommon(&in.Post.Atoms[ch.Post]):
 		// who uses it has one too
-	case ch.Status == New && !in.Post.isLocal(&in.Post.Atoms[ch.Post]):
+	case ch.Status == New && !in.Post.IsLocal(&in.Post.Atoms[ch.Post]):
 		in.foreign(ch)
 	case ch.Status == Changed:
 		if in.updates {
@@ -105,8 +107,8 @@ func (in *includer) object(ch *Change) {
 }
 
 // visit includes what an included atom needs.
-func (in *includer) visit(a *Atom) {
-	if a.Kind == Func {
+func (in *includer) visit(a *object.Atom) {
+	if a.Kind == object.Func {
 		in.function(a)
 		in.described(a)
 	}
@@ -119,33 +121,33 @@ func (in *includer) visit(a *Atom) {
 }
 
 // function checks that a function can be replaced, and includes its cold part.
-func (in *includer) function(a *Atom) {
+func (in *includer) function(a *object.Atom) {
 	for _, s := range a.Symbols {
 		sym := in.Post.Symbol(s)
 		inner := sym.Value != a.Offset
 		switch t := sym.Type(); {
-		case t == elf.STT_GNU_IFUNC && in.twins.pre[a.ID] != NoAtom:
-			in.report(in.Post.finding(CodeIndirectFunction, a.ID, 0, "%s chooses an implementation when the program starts", sym.Name))
-		case inner && in.twins.pre[a.ID] != NoAtom && (t == elf.STT_FUNC || sym.Bind() != elf.STB_LOCAL):
-			in.report(in.Post.finding(CodeEntryPoints, a.ID, sym.Value-a.Offset, "%s is a second entry", sym.Name))
+		case t == elf.STT_GNU_IFUNC && in.twins.pre[a.ID] != object.NoAtom:
+			in.report(findingAt(in.Post, CodeIndirectFunction, a.ID, 0, "%s chooses an implementation when the program starts", sym.Name))
+		case inner && in.twins.pre[a.ID] != object.NoAtom && (t == elf.STT_FUNC || sym.Bind() != elf.STB_LOCAL):
+			in.report(findingAt(in.Post, CodeEntryPoints, a.ID, sym.Value-a.Offset, "%s is a second entry", sym.Name))
 		}
 	}
 	in.hashed(a)
-	if a.Opaque || !decodes(a.Bytes) {
-		in.report(in.Post.finding(CodeOpaqueCode, a.ID, 0, "its code does not decode to its end"))
+	if a.Opaque || !amd64.Decodes(a.Bytes) {
+		in.report(findingAt(in.Post, CodeOpaqueCode, a.ID, 0, "its code does not decode to its end"))
 	}
 	if _, ok := islandsOf(a); !ok {
-		in.report(in.Post.finding(CodeShortBranch, a.ID, 0, "it has short jumps to other functions"))
+		in.report(findingAt(in.Post, CodeShortBranch, a.ID, 0, "it has short jumps to other functions"))
 	}
-	parent, cold := coldParent(a.Name)
+	parent, cold := symname.ColdParent(a.Name)
 	switch {
-	case cold && a.Owner == NoAtom:
-		in.report(in.Post.finding(CodeOrphanCold, a.ID, 0, "its parent %s does not refer to it", parent))
+	case cold && a.Owner == object.NoAtom:
+		in.report(findingAt(in.Post, CodeOrphanCold, a.ID, 0, "its parent %s does not refer to it", parent))
 	case cold:
 		in.add(a.Owner)
 	}
 	for _, u := range a.Refs {
-		if u.Target != NoAtom && in.Post.Atoms[u.Target].Owner == a.ID && in.Post.Atoms[u.Target].Kind == Func {
+		if u.Target != object.NoAtom && in.Post.Atoms[u.Target].Owner == a.ID && in.Post.Atoms[u.Target].Kind == object.Func {
 			in.add(u.Target)
 		}
 	}
@@ -153,10 +155,10 @@ func (in *includer) function(a *Atom) {
 
 // neighbours includes the anonymous constants that touch a: what seems to be
 // several may be one object that is referred to in several places.
-func (in *includer) neighbours(a *Atom) {
-	atoms := in.Post.bySection[a.Section]
-	for _, id := range [2]AtomID{a.ID - 1, a.ID + 1} {
-		if id < atoms.lo || id >= atoms.hi {
+func (in *includer) neighbours(a *object.Atom) {
+	atoms := in.Post.SectionRange(a.Section)
+	for _, id := range [2]object.AtomID{a.ID - 1, a.ID + 1} {
+		if id < atoms.Lo || id >= atoms.Hi {
 			continue
 		}
 		b := &in.Post.Atoms[id]
@@ -167,13 +169,13 @@ func (in *includer) neighbours(a *Atom) {
 }
 
 // reference follows one reference of an included atom.
-func (in *includer) reference(a *Atom, r *Ref) {
+func (in *includer) reference(a *object.Atom, r *object.Ref) {
 	if _, ok := amd64.HowtoOf(r.Type); !ok {
-		in.report(in.Post.finding(CodeRelocation, a.ID, r.Offset, "relocation type %d", r.Type))
+		in.report(findingAt(in.Post, CodeRelocation, a.ID, r.Offset, "relocation type %d", r.Type))
 	}
-	if r.Target == NoAtom {
+	if r.Target == object.NoAtom {
 		if s := in.Post.Symbol(r.Sym); !r.Implicit && s.IsDefined() && !s.Section.IsReserved() {
-			in.report(in.Post.finding(CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.sectionName(s.Section)))
+			in.report(findingAt(in.Post, CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.SectionName(s.Section)))
 		}
 		return
 	}
@@ -183,20 +185,20 @@ func (in *includer) reference(a *Atom, r *Ref) {
 	}
 	in.slot(a, r, t)
 	switch {
-	case t.Kind == Special || t.Kind == Unwind || t.Kind == Meta:
-		in.report(in.Post.finding(CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.sectionName(t.Section)))
+	case t.Kind == object.Special || t.Kind == object.Unwind || t.Kind == object.Meta:
+		in.report(findingAt(in.Post, CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.SectionName(t.Section)))
 	case in.included[t.ID]:
-	case in.past(in.Post, t.ID) != nil && a.Kind != Special:
-		in.report(in.Post.finding(CodeInitReference, a.ID, r.Offset, "it refers to %s", in.Post.refText(r)))
+	case in.past(in.Post, t.ID) != nil && a.Kind != object.Special:
+		in.report(findingAt(in.Post, CodeInitReference, a.ID, r.Offset, "it refers to %s", refText(in.Post, r)))
 	case in.copied[t.ID]:
 		in.add(t.ID)
-	case isLiteral(t) || t.Kind == LSDA:
+	case t.IsLiteral() || t.Kind == object.LSDA:
 		in.add(t.ID)
-	case in.twins.pre[t.ID] != NoAtom:
+	case in.twins.pre[t.ID] != object.NoAtom:
 		in.existing(a, r, t)
-	case t.Kind == TLS:
-		in.report(in.Post.finding(CodeTLSChanged, a.ID, r.Offset, "%s is new thread-local data", t.Name))
-	case t.Kind == Data && in.lost[stem(t.Name)]:
+	case t.Kind == object.TLS:
+		in.report(findingAt(in.Post, CodeTLSChanged, a.ID, r.Offset, "%s is new thread-local data", t.Name))
+	case t.Kind == object.Data && in.lost[symname.Stem(t.Name)]:
 		in.fresh(t)
 	default:
 		in.add(t.ID)
@@ -206,14 +208,14 @@ func (in *includer) reference(a *Atom, r *Ref) {
 // slot refuses what reads the address of a place inside of t from a slot, where no
 // symbol of the extracted object can stand for the place: t stays where it is, or
 // the place is outside of it.
-func (in *includer) slot(a *Atom, r *Ref, t *Atom) {
-	if !bySlot(r) || in.Post.inside(r, t) == 0 {
+func (in *includer) slot(a *object.Atom, r *object.Ref, t *object.Atom) {
+	if !bySlot(r) || inside(in.Post, r, t) == 0 {
 		return
 	}
-	outside := in.Post.inside(r, t) < 0 || uint64(in.Post.inside(r, t)) > t.Size
-	travels := in.included[t.ID] || in.copied[t.ID] || isLiteral(t) || in.twins.pre[t.ID] == NoAtom
+	outside := inside(in.Post, r, t) < 0 || uint64(inside(in.Post, r, t)) > t.Size
+	travels := in.included[t.ID] || in.copied[t.ID] || t.IsLiteral() || in.twins.pre[t.ID] == object.NoAtom
 	if outside || !travels {
-		f := in.Post.finding(CodeInnerReference, a.ID, r.Offset, "it reads the address of %s from a slot", in.Post.refText(r))
+		f := findingAt(in.Post, CodeInnerReference, a.ID, r.Offset, "it reads the address of %s from a slot", refText(in.Post, r))
 		f.Hint = slotHint
 		in.report(f)
 	}
@@ -223,29 +225,29 @@ const slotHint = "give what the name stands for an object of its own, or compile
 
 // fresh includes a new variable that may be the continuation of one that pre
 // has, and says so.
-func (in *includer) fresh(t *Atom) {
-	f := in.Post.finding(CodeAmbiguousStatic, t.ID, 0, "pre has several static variables that it could be")
-	if why, ok := freshStems[stem(t.Name)]; ok || in.Post.sectionName(t.Section) == onceSection {
-		f = in.Post.finding(CodeFreshState, t.ID, 0, "pre has several that it could be (%s)", why)
+func (in *includer) fresh(t *object.Atom) {
+	f := findingAt(in.Post, CodeAmbiguousStatic, t.ID, 0, "pre has several static variables that it could be")
+	if why, ok := object.FreshStem(symname.Stem(t.Name)); ok || in.Post.SectionName(t.Section) == onceSection {
+		f = findingAt(in.Post, CodeFreshState, t.ID, 0, "pre has several that it could be (%s)", why)
 	}
 	in.report(f)
 	in.add(t.ID)
 }
 
 // existing checks a reference to what stays in the running program.
-func (in *includer) existing(a *Atom, r *Ref, t *Atom) {
-	if t.Kind == Func && r.TargetOff != 0 && !in.sameLayout(t.ID) {
-		in.report(in.Post.finding(CodeInnerReference, a.ID, r.Offset, "it refers to %s", in.Post.refText(r)))
+func (in *includer) existing(a *object.Atom, r *object.Ref, t *object.Atom) {
+	if t.Kind == object.Func && r.TargetOff != 0 && !in.sameLayout(t.ID) {
+		in.report(findingAt(in.Post, CodeInnerReference, a.ID, r.Offset, "it refers to %s", refText(in.Post, r)))
 	}
 	in.kept[t.ID] = true
-	if !r.Implicit && in.Post.Symbol(r.Sym).Type() == elf.STT_SECTION && (t.Kind == Data || t.Kind == Const) {
+	if !r.Implicit && in.Post.Symbol(r.Sym).Type() == elf.STT_SECTION && (t.Kind == object.Data || t.Kind == object.Const) {
 		in.shared = append(in.shared, t.ID)
 	}
 }
 
 // sameLayout reports whether an unchanged function is the same byte by byte,
 // so that an offset in post is one in the running program.
-func (in *includer) sameLayout(post AtomID) bool {
+func (in *includer) sameLayout(post object.AtomID) bool {
 	i := in.index[post]
 	return i >= 0 && in.list[i].Status == Same && !slices.ContainsFunc(in.list[i].Incidental, func(r Reason) bool {
 		return r.Code == ReasonPadding || r.Code == ReasonJump
@@ -254,47 +256,47 @@ func (in *includer) sameLayout(post AtomID) bool {
 
 // edge checks a reference to the border of two objects: either reading gives
 // the same address only when the running program has the same neighbours.
-func (in *includer) edge(a *Atom, r *Ref) {
+func (in *includer) edge(a *object.Atom, r *object.Ref) {
 	t := &in.Post.Atoms[r.Target]
 	other := t.ID - 1
 	if r.TargetOff != 0 {
 		other = t.ID + 1
 	}
-	atoms := in.Post.bySection[t.Section]
-	if other < atoms.lo || other >= atoms.hi || r.TargetOff < 0 {
+	atoms := in.Post.SectionRange(t.Section)
+	if other < atoms.Lo || other >= atoms.Hi || r.TargetOff < 0 {
 		return
 	}
 	p, q := in.twins.pre[t.ID], in.twins.pre[other]
-	if p != NoAtom && q != NoAtom && !in.included[t.ID] && !in.included[other] {
+	if p != object.NoAtom && q != object.NoAtom && !in.included[t.ID] && !in.included[other] {
 		x, y := &in.Pre.Atoms[p], &in.Pre.Atoms[q]
 		if x.Section == y.Section && y.Offset-x.Offset == in.Post.Atoms[other].Offset-t.Offset {
 			return
 		}
 	}
-	in.report(in.Post.finding(CodeEdgeReference, a.ID, r.Offset, "it refers to the border of %s and %s",
-		in.Post.describe(t.ID, 0), in.Post.describe(other, 0)))
+	in.report(findingAt(in.Post, CodeEdgeReference, a.ID, r.Offset, "it refers to the border of %s and %s",
+		describe(in.Post, t.ID, 0), describe(in.Post, other, 0)))
 }
 
 // sharedLayout warns about objects in one section that carried code names by
 // their offsets in it, when these are others than in pre: an address in front
 // of an object (of arr[i-1]) would be taken for one in its neighbour.
 func (in *includer) sharedLayout() {
-	seen := map[AtomID]bool{}
+	seen := map[object.AtomID]bool{}
 	for _, id := range in.shared {
 		t := &in.Post.Atoms[id]
-		r := in.Post.bySection[t.Section]
-		if seen[r.lo] || r.hi-r.lo < 2 {
+		r := in.Post.SectionRange(t.Section)
+		if seen[r.Lo] || r.Hi-r.Lo < 2 {
 			continue
 		}
-		seen[r.lo] = true
+		seen[r.Lo] = true
 		home := &in.Pre.Atoms[in.twins.pre[id]]
-		for k := r.lo; k < r.hi; k++ {
+		for k := r.Lo; k < r.Hi; k++ {
 			b, p := &in.Post.Atoms[k], in.twins.pre[k]
-			if isLiteral(b) || b.Size == 0 {
+			if b.IsLiteral() || b.Size == 0 {
 				continue
 			}
-			if p == NoAtom || int64(in.Pre.Atoms[p].Offset-home.Offset) != int64(b.Offset-t.Offset) {
-				in.report(in.Post.finding(CodeLayoutAmbiguous, k, 0, "%s has another layout than in pre, and changed code refers to it by offsets", in.Post.sectionName(t.Section)))
+			if p == object.NoAtom || int64(in.Pre.Atoms[p].Offset-home.Offset) != int64(b.Offset-t.Offset) {
+				in.report(findingAt(in.Post, CodeLayoutAmbiguous, k, 0, "%s has another layout than in pre, and changed code refers to it by offsets", in.Post.SectionName(t.Section)))
 				break
 			}
 		}
@@ -308,4 +310,65 @@ func (in *includer) drain() {
 		in.work = in.work[1:]
 		in.visit(&in.Post.Atoms[id])
 	}
+}
+
+// described includes what the entries about an included function refer to.
+func (in *includer) described(f *object.Atom) {
+	if !in.carriesTables {
+		return
+	}
+	if in.tableIndex == nil {
+		in.tableIndex = indexEntries(in.Post)
+		for _, a := range in.tableIndex.damaged {
+			in.report(findingAt(in.Post, CodeSpecialSection, a.ID, 0, "its entries do not have the size that they have in any known kernel"))
+		}
+	}
+	for _, e := range in.tableIndex.of(f.ID) {
+		for k := range e.refs {
+			if k == e.owner {
+				continue
+			}
+			r := &e.refs[k]
+			if e.rule.text == "" || r.Offset != e.off+e.rule.textAt {
+				in.reference(e.table, r)
+				continue
+			}
+			t, lo, hi, ok := textOf(in.Post, &e, r)
+			if !ok {
+				in.report(findingAt(in.Post, CodeSpecialSection, e.table.ID, e.off, "the entry about %s names no replacement", f.Name))
+				continue
+			}
+			for i := range t.Refs {
+				if q := &t.Refs[i]; q.Offset >= lo && q.Offset < hi {
+					in.reference(t, q)
+				}
+			}
+		}
+	}
+}
+
+// hashed refuses a function with the hash of its type in front of it: callers
+// through a pointer compare it, and it does not travel.
+func (in *includer) hashed(a *object.Atom) {
+	r := in.Post.SectionRange(a.Section)
+	if a.ID == r.Lo {
+		return
+	}
+	if before := &in.Post.Atoms[a.ID-1]; before.Name == hashPrefix+a.Name {
+		in.report(findingAt(in.Post, CodeTypeHash, a.ID, 0, "%s in front of it is not carried", before.Name))
+	}
+}
+
+// becameReadOnly reports whether post may not write to what pre may: the running
+// program's variable serves such code as it is.
+func (in *includer) becameReadOnly(ch *Change) bool {
+	if in.isPerCPU(ch) {
+		return false
+	}
+	return ch.Kind == object.Const || storageOf(in.Post, &in.Post.Atoms[ch.Post]) == readOnlyStorage
+}
+
+// isPerCPU reports whether pre or post has an object in each processor's area.
+func (in *includer) isPerCPU(ch *Change) bool {
+	return storageOf(in.Pre, &in.Pre.Atoms[ch.Pre]) == perCPUStorage || storageOf(in.Post, &in.Post.Atoms[ch.Post]) == perCPUStorage
 }

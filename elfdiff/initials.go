@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // An InitialUpdate is a writable variable of pre whose initial value differs in post,
@@ -12,7 +13,7 @@ import (
 // get the new value.
 type InitialUpdate struct {
 	Name string
-	Pre  AtomID
+	Pre  object.AtomID
 	// Old and New are its initial content before and after, with the fields of
 	// references zero.
 	Old, New []byte
@@ -32,7 +33,7 @@ type InitialMember struct {
 
 // initial is a variable whose members are set.
 type initial struct {
-	pre, post AtomID
+	pre, post object.AtomID
 	members   []InitialMember
 }
 
@@ -40,7 +41,7 @@ type initial struct {
 // values refer to. Otherwise it says why they can't.
 func (in *includer) initialise(ch *Change) {
 	a, b := &in.Pre.Atoms[ch.Pre], &in.Post.Atoms[ch.Post]
-	if a.Kind != Data || b.Kind != Data || a.Size != b.Size || ch.Reasons[0].Code == ReasonKind {
+	if a.Kind != object.Data || b.Kind != object.Data || a.Size != b.Size || ch.Reasons[0].Code == ReasonKind {
 		return
 	}
 	members, why := in.initialMembers(ch, a, b)
@@ -50,7 +51,7 @@ func (in *includer) initialise(ch *Change) {
 	}
 	in.initials = append(in.initials, initial{a.ID, b.ID, members})
 	in.isSet[ch.Post] = true
-	in.report(in.Post.finding(CodeInitials, b.ID, ch.Reasons[0].PostOffset, "%s", in.initialText(ch)))
+	in.report(findingAt(in.Post, CodeInitials, b.ID, ch.Reasons[0].PostOffset, "%s", in.initialText(ch)))
 	for i := range b.Refs {
 		if covered(members, &b.Refs[i]) {
 			in.reference(b, &b.Refs[i])
@@ -78,18 +79,18 @@ func (in *includer) initialText(ch *Change) string {
 
 // initialMembers lists the words of a variable that differ, or says why they can't be
 // set one by one.
-func (in *includer) initialMembers(ch *Change, a, b *Atom) (list []InitialMember, why string) {
-	if strings.HasPrefix(in.Post.sectionName(b.Section), perCPUSection) {
+func (in *includer) initialMembers(ch *Change, a, b *object.Atom) (list []InitialMember, why string) {
+	if strings.HasPrefix(in.Post.SectionName(b.Section), perCPUSection) {
 		return nil, "each processor has its own"
 	}
 	members := in.DataMembers(ch)
 	if len(members) >= maxDataMembers {
 		return nil, fmt.Sprintf("more than %d members differ", maxDataMembers-1)
 	}
-	align := min(in.Pre.alignOf(a), in.Post.alignOf(b), maxWord)
+	align := min(alignOf(in.Pre, a), alignOf(in.Post, b), maxWord)
 	for i := range members {
 		w, ok := wordOf(a.Size, &members[i], align)
-		if at, _ := in.Post.memberAtBit(ch.Post, members[i].Offset*8); at.letter {
+		if at, _ := memberAtBit(in.Post, ch.Post, members[i].Offset*8); at.letter {
 			return nil, fmt.Sprintf("%s is a part of a text", ch.Name+members[i].Name)
 		}
 		if !ok {
@@ -107,9 +108,9 @@ func (in *includer) initialMembers(ch *Change, a, b *Atom) (list []InitialMember
 
 // adjoins reports whether a word of which nothing is known goes on where the one
 // before it ends, without an address in it that sets it apart.
-func (in *includer) adjoins(list []InitialMember, w *InitialMember, b *Atom) bool {
+func (in *includer) adjoins(list []InitialMember, w *InitialMember, b *object.Atom) bool {
 	n := len(list)
-	return n > 0 && list[n-1].Offset+list[n-1].Size == w.Offset && len(b.refsIn(w.Offset, w.Offset+w.Size)) == 0
+	return n > 0 && list[n-1].Offset+list[n-1].Size == w.Offset && len(b.RefsIn(w.Offset, w.Offset+w.Size)) == 0
 }
 
 // joined appends a word. Aligned words that overlap are one in the other: several
@@ -133,8 +134,8 @@ func joined(list []InitialMember, w InitialMember) []InitialMember {
 }
 
 // halves finds a reference that is partly in a word.
-func (in *includer) halves(list []InitialMember, a, b *Atom) string {
-	for _, x := range []*Atom{a, b} {
+func (in *includer) halves(list []InitialMember, a, b *object.Atom) string {
+	for _, x := range []*object.Atom{a, b} {
 		for i := range x.Refs {
 			r := &x.Refs[i]
 			for k := range list {
@@ -147,11 +148,6 @@ func (in *includer) halves(list []InitialMember, a, b *Atom) string {
 	}
 	return ""
 }
-
-const (
-	maxWord       = 8 // bytes that are written at once
-	perCPUSection = ".data..percpu"
-)
 
 // wordOf returns the smallest aligned word that a member is in; the largest one where
 // it is not known what member that is.
@@ -170,12 +166,12 @@ func wordOf(size uint64, m *DataMember, align uint64) (w InitialMember, ok bool)
 }
 
 // alignOf returns the alignment of an atom's address that is certain, bytes.
-func (o *Object) alignOf(a *Atom) uint64 {
+func alignOf(o *object.Object, a *object.Atom) uint64 {
 	return alignAt(o.File.Sections[a.Section].Addralign, a.Offset)
 }
 
 // covered reports whether a reference is in one of the words.
-func covered(members []InitialMember, r *Ref) bool {
+func covered(members []InitialMember, r *object.Ref) bool {
 	for i := range members {
 		if m := &members[i]; r.Offset >= m.Offset && r.Offset < m.Offset+m.Size {
 			return true
@@ -203,7 +199,7 @@ func (x *extraction) initialUpdates() []InitialUpdate {
 }
 
 // content returns a copy of the initial content of an atom.
-func content(a *Atom) []byte {
+func content(a *object.Atom) []byte {
 	b := make([]byte, a.Size)
 	copy(b, a.Bytes)
 	clearFields(b, a)

@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -78,7 +78,7 @@ type build struct {
 }
 
 // initials compiles a case with V. ok is false without the compiler.
-func (b build) initials(t *testing.T, text, v string) (o *elfdiff.Object, ok bool) {
+func (b build) initials(t *testing.T, text, v string) (o *object.Object, ok bool) {
 	t.Helper()
 	if _, err := exec.LookPath(b.cc); err != nil {
 		return nil, false
@@ -99,7 +99,7 @@ func (b build) initials(t *testing.T, text, v string) (o *elfdiff.Object, ok boo
 	return o, true
 }
 
-func checkInitials(t *testing.T, what string, pre, post *elfdiff.Object, want []string, why string) {
+func checkInitials(t *testing.T, what string, pre, post *object.Object, want []string, why string) {
 	t.Helper()
 	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
 	if err != nil {

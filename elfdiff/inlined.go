@@ -3,8 +3,8 @@ package elfdiff
 import (
 	"cmp"
 	"slices"
-	"sync"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -41,10 +41,10 @@ const ownCode = -1
 // at some dozens.
 const maxNesting = 1 << 10
 
-// inlineMap reads which parts of a function were inlined. It is nil when there
+// inlineMapOf reads which parts of a function were inlined. It is nil when there
 // is no debug information about the function.
-func (o *Object) inlineMap(f *Atom) *inlineMap {
-	d := o.dwarf()
+func inlineMapOf(o *object.Object, f *object.Atom) *inlineMap {
+	d := dwarfOf(o)
 	x, _ := d.Index()
 	if x == nil {
 		return nil
@@ -162,39 +162,38 @@ func (m *inlineMap) at(off uint64) int {
 
 // inliners lists for each function of the source, by name, the functions of an
 // object that it is inlined into.
-type inliners struct {
-	once sync.Once
-	of   map[string][]AtomID
-}
+type inliners map[string][]object.AtomID
 
 // inlinersOf returns the functions that a function of the source is inlined
 // into, in the order of their atoms.
-func (o *Object) inlinersOf(name string) []AtomID {
-	o.inliners.once.Do(func() {
-		o.inliners.of = map[string][]AtomID{}
-		d := o.dwarf()
-		x, _ := d.Index()
-		if x == nil {
-			return
+func inlinersOf(o *object.Object, name string) []object.AtomID {
+	return object.Memo(o, findInliners)[name]
+}
+
+func findInliners(o *object.Object) inliners {
+	of := inliners{}
+	d := dwarfOf(o)
+	x, _ := d.Index()
+	if x == nil {
+		return nil
+	}
+	names := map[uint64]string{}
+	for id, a := range o.Functions() {
+		entry, ok := x.FunctionAt(addr(a, 0))
+		if !ok {
+			continue
 		}
-		names := map[uint64]string{}
-		for id, a := range o.Functions() {
-			entry, ok := x.FunctionAt(addr(a, 0))
-			if !ok {
-				continue
+		_ = d.Inlined(entry, func(e *dwarf.Entry, _ int) bool { // what can't be read is not listed
+			origin, _ := e.Ref(dwarf.AttrOrigin)
+			if _, ok := names[origin]; !ok {
+				names[origin] = d.Function(origin).Name
 			}
-			_ = d.Inlined(entry, func(e *dwarf.Entry, _ int) bool { // what can't be read is not listed
-				origin, _ := e.Ref(dwarf.AttrOrigin)
-				if _, ok := names[origin]; !ok {
-					names[origin] = d.Function(origin).Name
-				}
-				name := names[origin]
-				if list := o.inliners.of[name]; len(list) == 0 || list[len(list)-1] != id {
-					o.inliners.of[name] = append(list, id)
-				}
-				return true
-			})
-		}
-	})
-	return o.inliners.of[name]
+			name := names[origin]
+			if list := of[name]; len(list) == 0 || list[len(list)-1] != id {
+				of[name] = append(list, id)
+			}
+			return true
+		})
+	}
+	return of
 }

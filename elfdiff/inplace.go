@@ -2,10 +2,11 @@ package elfdiff
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // inPlace is a constant that is overwritten.
-type inPlace struct{ pre, post AtomID }
+type inPlace struct{ pre, post object.AtomID }
 
 // A DataUpdate is a constant of pre that gets the content that it has in post:
 // of the same size, at the same place. Nothing but the object's own references
@@ -13,7 +14,7 @@ type inPlace struct{ pre, post AtomID }
 // for tables whose entries are independent of each other.
 type DataUpdate struct {
 	Name string
-	Pre  AtomID
+	Pre  object.AtomID
 	// Old and New are its content before and after, with the fields of references
 	// zero.
 	Old, New []byte
@@ -26,19 +27,19 @@ type DataUpdate struct {
 // content refers to.
 func (in *includer) overwrite(ch *Change) {
 	a, b := &in.Pre.Atoms[ch.Pre], &in.Post.Atoms[ch.Post]
-	if a.Kind != Const || b.Kind != Const || a.Size != b.Size || a.NoBits || b.NoBits || in.copied[ch.Post] ||
-		in.Pre.inCode(a) || in.Post.inCode(b) {
+	if a.Kind != object.Const || b.Kind != object.Const || a.Size != b.Size || a.NoBits || b.NoBits || in.copied[ch.Post] ||
+		in.Pre.InCode(a) || in.Post.InCode(b) {
 		return
 	}
 	in.inPlace = append(in.inPlace, inPlace{a.ID, b.ID})
-	in.report(in.Post.finding(CodeInPlace, b.ID, ch.Reasons[0].PostOffset, "%s", ch.Reasons[0]))
+	in.report(findingAt(in.Post, CodeInPlace, b.ID, ch.Reasons[0].PostOffset, "%s", ch.Reasons[0]))
 	for i := range b.Refs {
 		in.reference(b, &b.Refs[i])
 	}
 }
 
 // isOverwritten reports whether an object of post is written over that of pre.
-func (d *Diff) isOverwritten(post AtomID) bool {
+func (d *Diff) isOverwritten(post object.AtomID) bool {
 	for _, p := range d.inPlace {
 		if p.post == post {
 			return true

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // A short branch out of a function reaches 127 bytes, and has no relocation:
@@ -13,24 +15,20 @@ import (
 
 // island is a jump outside of a function's own bytes.
 type island struct {
-	at   int64 // from the start of the function
-	jump Ref   // what it leads to
+	at   int64      // from the start of the function
+	jump object.Ref // what it leads to
 }
 
 // islandLen is the length of jmp rel32.
 const islandLen = 5
 
-// isShort reports whether a reference is a branch of one byte that leaves the
-// function without a relocation.
-func isShort(r *Ref) bool { return r.Implicit && r.Type == relPC8 }
-
 // islandsOf returns the islands that a function needs, by place. It is false
 // when they don't fit: on the function itself, or on each other.
-func islandsOf(a *Atom) ([]island, bool) {
+func islandsOf(a *object.Atom) ([]island, bool) {
 	var list []island
 	for i := range a.Refs {
 		r := &a.Refs[i]
-		if !isShort(r) || r.Offset >= uint64(len(a.Bytes)) {
+		if !object.IsShort(r) || r.Offset >= uint64(len(a.Bytes)) {
 			continue
 		}
 		at := int64(r.Offset) + 1 + int64(int8(a.Bytes[r.Offset]))
@@ -55,7 +53,7 @@ func islandsOf(a *Atom) ([]island, bool) {
 
 // withIslands adds the islands of a function to its bytes, and returns where
 // the function starts then. What is between is int3.
-func withIslands(code []byte, a *Atom, align uint64) ([]byte, uint64) {
+func withIslands(code []byte, a *object.Atom, align uint64) ([]byte, uint64) {
 	list, _ := islandsOf(a)
 	if len(list) == 0 {
 		return code, 0

@@ -6,12 +6,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // TestEnumText has every value of every enumeration written as a word and read again.
 func TestEnumText(t *testing.T) {
-	for k := Meta; k <= Special; k++ {
-		enumText(t, k, new(Kind))
+	for k := object.Meta; k <= object.Special; k++ {
+		enumText(t, k, new(object.Kind))
 	}
 	for s := Same; s <= Removed; s++ {
 		enumText(t, s, new(Status))
@@ -43,8 +44,8 @@ func enumText[T comparable](t *testing.T, v T, back *T) {
 // TestChangeJSON has a change with all that it can hold, and the form of it.
 func TestChangeJSON(t *testing.T) {
 	why := Reason{ReasonInstruction, 1, 1 << 63, "jle +0x36", "jg ü", "why"}
-	roundTrip(t, Change{Name: "f", Kind: Func, Pre: NoAtom, Post: 3, Status: New, Rule: RuleStem, Reasons: []Reason{why}, Incidental: []Reason{{Code: ReasonLine}}})
-	text, err := json.Marshal([]any{Change{Name: "f", Kind: Func}, Aside{"g", Reason{Code: ReasonLine, PreText: "3"}}})
+	roundTrip(t, Change{Name: "f", Kind: object.Func, Pre: object.NoAtom, Post: 3, Status: New, Rule: RuleStem, Reasons: []Reason{why}, Incidental: []Reason{{Code: ReasonLine}}})
+	text, err := json.Marshal([]any{Change{Name: "f", Kind: object.Func}, Aside{"g", Reason{Code: ReasonLine, PreText: "3"}}})
 	const want = `[{"name":"f","kind":"function","pre":0,"post":0,"status":"same","rule":"","reasons":[],"incidental":[]},` +
 		`{"symbol":"g","code":"line","pre_offset":0,"post_offset":0,"pre":"3","post":"","detail":""}]`
 	if err != nil || string(text) != want {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // Kept is something that travels, and whose address gets where others can find it
@@ -15,17 +16,17 @@ import (
 type Kept struct {
 	// Post is what travels; NoAtom when it is Symbol, which post does not define:
 	// then it matters if another object of the update brings that along.
-	Post   AtomID
+	Post   object.AtomID
 	Symbol string
 	Name   string // of it, for people
 	// Where and Offset are the instruction, or the field of a constant that is
 	// overwritten, in post.
-	Where  AtomID
+	Where  object.AtomID
 	Offset uint64
 	How    string // what happens there: "is passed to add_timer as argument 1"
 	// Pre is a literal of pre with the same content, or NoAtom. The address that it
 	// has in what runs serves as well, and stays.
-	Pre AtomID
+	Pre object.AtomID
 }
 
 // String returns what is kept, and how.
@@ -41,9 +42,9 @@ type keeping struct {
 	*includer
 	t       *traced
 	foreign map[string]bool
-	seen    map[AtomID]bool
+	seen    map[object.AtomID]bool
 	seenSym map[string]bool
-	pre     map[string]AtomID // literals by content; made when needed
+	pre     map[string]object.AtomID // literals by content; made when needed
 }
 
 // keep finds what travels and whose address may be known when the update is gone.
@@ -51,21 +52,21 @@ func (in *includer) keep() {
 	if !in.carriesTables {
 		return
 	}
-	k := &keeping{includer: in, foreign: in.foreignSymbols(), seen: map[AtomID]bool{}, seenSym: map[string]bool{}}
+	k := &keeping{includer: in, foreign: in.foreignSymbols(), seen: map[object.AtomID]bool{}, seenSym: map[string]bool{}}
 	k.t = newFlows(in.Post).trace(&traceQuery{
-		functions: func(a *Atom) bool { return in.included[a.ID] },
-		atoms:     func(a *Atom) bool { return k.moves(a.ID) },
+		functions: func(a *object.Atom) bool { return in.included[a.ID] },
+		atoms:     func(a *object.Atom) bool { return k.moves(a.ID) },
 		symbols:   k.foreign,
 		travels:   k.moves,
 	})
 	for _, p := range in.inPlace {
 		b := &in.Post.Atoms[p.post]
 		for i := range b.Refs {
-			k.means(&b.Refs[i], &escape{flowPlace{b.ID, b.Refs[i].Offset}, "is written into " + in.Post.describe(b.ID, 0) + ", which others know"})
+			k.means(&b.Refs[i], &escape{flowPlace{b.ID, b.Refs[i].Offset}, "is written into " + describe(in.Post, b.ID, 0) + ", which others know"})
 		}
 	}
 	for i := range in.Post.Atoms {
-		k.atom(AtomID(i))
+		k.atom(object.AtomID(i))
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.t.syms)) {
 		k.symbol(name, k.t.syms[name].kept)
@@ -74,12 +75,12 @@ func (in *includer) keep() {
 }
 
 // moves reports whether an atom travels, and has no address but there.
-func (k *keeping) moves(id AtomID) bool {
+func (k *keeping) moves(id object.AtomID) bool {
 	a := &k.Post.Atoms[id]
 	switch a.Kind {
-	case Func:
-		return k.included[id] && k.twins.pre[id] == NoAtom && a.Owner == NoAtom
-	case Data, Const, String, Merge, TLS:
+	case object.Func:
+		return k.included[id] && k.twins.pre[id] == object.NoAtom && a.Owner == object.NoAtom
+	case object.Data, object.Const, object.String, object.Merge, object.TLS:
 		return k.included[id] && !a.Jumps && !a.Aside
 	}
 	return false
@@ -89,12 +90,12 @@ func (k *keeping) moves(id AtomID) bool {
 // object of the update may bring them along.
 func (in *includer) foreignSymbols() map[string]bool {
 	known := map[string]bool{}
-	for i := range in.Pre.symbols {
-		known[in.Pre.symbols[i].Name] = true
+	for i := range in.Pre.Symbols() {
+		known[in.Pre.Symbols()[i].Name] = true
 	}
 	out := map[string]bool{}
-	for i := range in.Post.symbols {
-		if s := &in.Post.symbols[i]; s.Section == elfobj.SecUndef && s.Name != "" && !known[s.Name] {
+	for i := range in.Post.Symbols() {
+		if s := &in.Post.Symbols()[i]; s.Section == elfobj.SecUndef && s.Name != "" && !known[s.Name] {
 			out[s.Name] = true
 		}
 	}
@@ -102,7 +103,7 @@ func (in *includer) foreignSymbols() map[string]bool {
 }
 
 // atom notes what becomes of the address of one, and of what it holds.
-func (k *keeping) atom(id AtomID) {
+func (k *keeping) atom(id object.AtomID) {
 	if f := k.t.addr[id]; f != nil && k.moves(id) {
 		k.add(id, f.kept)
 	}
@@ -113,7 +114,7 @@ func (k *keeping) atom(id AtomID) {
 	if f == nil || f.kept == nil {
 		return
 	}
-	met := map[AtomID]bool{id: true}
+	met := map[object.AtomID]bool{id: true}
 	for work := k.led(id); len(work) > 0; {
 		next := work[len(work)-1]
 		work = work[:len(work)-1]
@@ -126,7 +127,7 @@ func (k *keeping) atom(id AtomID) {
 }
 
 // holds notes the escape of what an atom holds.
-func (k *keeping) holds(id AtomID, e *escape) {
+func (k *keeping) holds(id object.AtomID, e *escape) {
 	a := &k.Post.Atoms[id]
 	for i := range a.Refs {
 		k.means(&a.Refs[i], e)
@@ -140,9 +141,9 @@ func (k *keeping) holds(id AtomID, e *escape) {
 }
 
 // led lists what travels and an atom leads to.
-func (k *keeping) led(id AtomID) (list []AtomID) {
+func (k *keeping) led(id object.AtomID) (list []object.AtomID) {
 	for _, r := range k.Post.Atoms[id].Refs {
-		if r.Target != NoAtom && k.moves(r.Target) {
+		if r.Target != object.NoAtom && k.moves(r.Target) {
 			list = append(list, r.Target)
 		}
 	}
@@ -150,21 +151,21 @@ func (k *keeping) led(id AtomID) (list []AtomID) {
 }
 
 // means notes the escape of what a reference means.
-func (k *keeping) means(r *Ref, e *escape) {
+func (k *keeping) means(r *object.Ref, e *escape) {
 	switch {
-	case r.Target != NoAtom:
+	case r.Target != object.NoAtom:
 		k.add(r.Target, e)
 	case !r.Implicit:
 		k.symbol(k.Post.Symbol(r.Sym).Name, e)
 	}
 }
 
-func (k *keeping) add(id AtomID, e *escape) {
+func (k *keeping) add(id object.AtomID, e *escape) {
 	if e == nil || k.seen[id] || !k.moves(id) {
 		return
 	}
 	k.seen[id] = true
-	name := k.Post.refText(&Ref{Target: id})
+	name := refText(k.Post, &object.Ref{Target: id})
 	k.keeps = append(k.keeps, Kept{Post: id, Name: name, Where: e.at.atom, Offset: e.at.off, How: e.how, Pre: k.original(id)})
 }
 
@@ -173,16 +174,16 @@ func (k *keeping) symbol(name string, e *escape) {
 		return
 	}
 	k.seenSym[name] = true
-	k.keeps = append(k.keeps, Kept{Post: NoAtom, Symbol: name, Name: name, Where: e.at.atom, Offset: e.at.off, How: e.how, Pre: NoAtom})
+	k.keeps = append(k.keeps, Kept{Post: object.NoAtom, Symbol: name, Name: name, Where: e.at.atom, Offset: e.at.off, How: e.how, Pre: object.NoAtom})
 }
 
 // original returns a literal of pre with the content of one of post.
-func (k *keeping) original(id AtomID) AtomID {
+func (k *keeping) original(id object.AtomID) object.AtomID {
 	if !isOriginal(&k.Post.Atoms[id]) {
-		return NoAtom
+		return object.NoAtom
 	}
 	if k.pre == nil {
-		k.pre = map[string]AtomID{}
+		k.pre = map[string]object.AtomID{}
 		for i := range k.Pre.Atoms {
 			if a := &k.Pre.Atoms[i]; isOriginal(a) {
 				k.pre[string(a.Bytes)] = a.ID
@@ -192,13 +193,13 @@ func (k *keeping) original(id AtomID) AtomID {
 	if pre, ok := k.pre[string(k.Post.Atoms[id].Bytes)]; ok {
 		return pre
 	}
-	return NoAtom
+	return object.NoAtom
 }
 
 // isOriginal reports whether another literal with the same content is as good: texts,
 // as compilers make them of literals and of names of functions.
-func isOriginal(a *Atom) bool {
-	return isLiteral(a) && (a.Kind == String || a.Kind == Const && !a.Anonymous()) && len(a.Refs) == 0 && !a.NoBits && !a.Aside
+func isOriginal(a *object.Atom) bool {
+	return a.IsLiteral() && (a.Kind == object.String || a.Kind == object.Const && !a.Anonymous()) && len(a.Refs) == 0 && !a.NoBits && !a.Aside
 }
 
 // conclude sorts what is kept, and reports what has no address that stays.
@@ -207,8 +208,8 @@ func (k *keeping) conclude() {
 		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Post, b.Post), strings.Compare(a.Symbol, b.Symbol))
 	})
 	for i := range k.keeps {
-		if x := &k.keeps[i]; x.Post != NoAtom && x.Pre == NoAtom {
-			k.report(k.Post.finding(CodeAddressKept, x.Where, x.Offset, "%s", x))
+		if x := &k.keeps[i]; x.Post != object.NoAtom && x.Pre == object.NoAtom {
+			k.report(findingAt(k.Post, CodeAddressKept, x.Where, x.Offset, "%s", x))
 		}
 	}
 }

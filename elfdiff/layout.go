@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"sort"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // corresponds reports whether two places inside a pair of functions are the same one:
@@ -25,7 +27,7 @@ func (w *walk) shifts() bool {
 
 // layout returns the walk over two functions that are the same but not byte by byte,
 // or nil. It is made when it is asked for first.
-func (c *comparer) layout(pre, post AtomID) *walk {
+func (c *comparer) layout(pre, post object.AtomID) *walk {
 	w, ok := c.layouts[pre]
 	if !ok {
 		w = c.walkOf(&c.pre.Atoms[pre], &c.post.Atoms[post])
@@ -34,8 +36,8 @@ func (c *comparer) layout(pre, post AtomID) *walk {
 	return w
 }
 
-func (c *comparer) walkOf(a, b *Atom) *walk {
-	if a.Kind != Func || b.Kind != Func || len(a.Bytes) == len(b.Bytes) && sameOutside(a.Bytes, b.Bytes, a.Refs) {
+func (c *comparer) walkOf(a, b *object.Atom) *walk {
+	if a.Kind != object.Func || b.Kind != object.Func || len(a.Bytes) == len(b.Bytes) && sameOutside(a.Bytes, b.Bytes, a.Refs) {
 		return nil
 	}
 	n := len(c.pending)

@@ -1,10 +1,12 @@
 package elfdiff
 
+import "github.com/gosplice/gosplice/elfdiff/object"
+
 // callLines returns the lines of the calls that the code at an offset of the
 // atom was inlined by, the innermost first: what __LINE__ is when it is an
 // argument of an inline function.
-func (o *Object) callLines(a *Atom, off uint64) []int {
-	calls, _ := o.dwarf().CallsAt(addr(a, off)) // what was read still proves something
+func callLines(o *object.Object, a *object.Atom, off uint64) []int {
+	calls, _ := dwarfOf(o).CallsAt(addr(a, off)) // what was read still proves something
 	var lines []int
 	for _, c := range calls {
 		if c.Line > 0 {

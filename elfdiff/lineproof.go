@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // claim is an immediate that differs, and may be a line number. Whether it is
@@ -26,7 +26,7 @@ type claim struct {
 // Without debug information on either side the bug tables have to say it, or it has
 // to be the argument of a function that is known to take a line.
 func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
-	pre, post := w.c.pre.lines(), w.c.post.lines()
+	pre, post := linesOf(w.c.pre), linesOf(w.c.post)
 	if pre == nil && post == nil {
 		if proof, ok := w.lineOfBug(cl); ok {
 			return proof, true
@@ -49,7 +49,7 @@ func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
 		}
 	}
 	for _, at := range places {
-		p, q := w.c.pre.callLines(w.pre.a, at.pre), w.c.post.callLines(w.post.a, at.post)
+		p, q := callLines(w.c.pre, w.pre.a, at.pre), callLines(w.c.post, w.post.a, at.post)
 		for i := range min(len(p), len(q)) {
 			if cl.are(p[i], q[i]) {
 				return fmt.Sprintf("+%#x was inlined by a call in line %d, and +%#x by one in line %d", at.pre, p[i], at.post, q[i]), true
@@ -91,55 +91,14 @@ func (w *walk) nextCall(cl *claim) (call step, ok bool) {
 	return step{p.off, q.off}, ok1 && ok2
 }
 
-// callAfter returns a cursor at the call that the mov $imm32,%r32 at off loads
-// an argument of; with text set, any instruction that loads an address.
-func callAfter(o *Object, a *Atom, off uint64, text bool) (k cursor, seen []Ref, ok bool) {
-	k = cursor{o: o, a: a, off: off}
-	if ok, err := k.load(); !ok || err != nil {
-		return k, nil, false
-	}
-	reg, argument := argumentOf(&k)
-	if !text && !argument {
-		return k, nil, false
-	}
-	k.advance()
-	for range maxArguments {
-		ok, err := k.load()
-		switch {
-		case !ok || err != nil:
-			return k, nil, false
-		case k.in.Class == amd64.Call || k.in.Class == amd64.CallInd:
-			return k, seen, true
-		case k.in.Class == amd64.Jump && len(k.refs) == 1: // a call in the end
-			return k, seen, true
-		case k.in.Class == amd64.Jump && len(k.refs) == 0: // calls with equal ends share one
-			to, _ := k.in.Target(k.bytes(), k.off)
-			if to >= a.Size {
-				return k, nil, false
-			}
-			k = cursor{o: o, a: a, off: to}
-			continue
-		case k.in.EndsFlow() || k.in.IsBranch() || !text && reg != onStack && loadsConstant(&k, reg):
-			return k, nil, false
-		}
-		seen = append(seen, k.refs...)
-		k.advance()
-	}
-	return k, nil, false
-}
-
-// maxArguments bounds the instructions between the load of an argument and the
-// call.
-const maxArguments = 64
-
 // lineInText returns the claim that two strings differ in nothing but a line
 // number, as those made of __FILE__ and __LINE__ do.
-func (c *comparer) lineInText(a, b *Ref) (pre, post uint64, place, ok bool) {
-	if a.Target == NoAtom || b.Target == NoAtom {
+func (c *comparer) lineInText(a, b *object.Ref) (pre, post uint64, place, ok bool) {
+	if a.Target == object.NoAtom || b.Target == object.NoAtom {
 		return 0, 0, false, false
 	}
-	x, okx := tail(&c.pre.Atoms[a.Target], a.TargetOff)
-	y, oky := tail(&c.post.Atoms[b.Target], b.TargetOff)
+	x, okx := object.Tail(&c.pre.Atoms[a.Target], a.TargetOff)
+	y, oky := object.Tail(&c.post.Atoms[b.Target], b.TargetOff)
 	if !okx || !oky {
 		return 0, 0, false, false
 	}

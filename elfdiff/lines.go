@@ -1,28 +1,20 @@
 package elfdiff
 
 import (
-	"sync"
-
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
-// debugInfo is the DWARF of an object, which is looked at when the first
-// question is asked: most pairs of objects never need it.
-type debugInfo struct {
-	once sync.Once
-	d    *dwarf.Data
+// dwarfOf returns the debug information, which is looked at when the first question is
+// asked: most pairs of objects never need it. It is never nil, but may be empty.
+func dwarfOf(o *object.Object) *dwarf.Data {
+	return object.Memo(o, func(o *object.Object) *dwarf.Data { return dwarf.New(o.File) })
 }
 
-// dwarf returns the debug information. It is never nil, but may be empty.
-func (o *Object) dwarf() *dwarf.Data {
-	o.debug.once.Do(func() { o.debug.d = dwarf.New(o.File) })
-	return o.debug.d
-}
-
-// lines returns the line table, or nil when the object has none that can be
+// linesOf returns the line table, or nil when the object has none that can be
 // read.
-func (o *Object) lines() *dwarf.Lines {
-	l, err := o.dwarf().Lines()
+func linesOf(o *object.Object) *dwarf.Lines {
+	l, err := dwarfOf(o).Lines()
 	if err != nil || l.Empty() {
 		return nil
 	}
@@ -30,6 +22,6 @@ func (o *Object) lines() *dwarf.Lines {
 }
 
 // addr is an offset of an atom as debug information has it.
-func addr(a *Atom, off uint64) dwarf.Addr {
+func addr(a *object.Atom, off uint64) dwarf.Addr {
 	return dwarf.Addr{Section: a.Section, Offset: a.Offset + off}
 }

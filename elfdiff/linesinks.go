@@ -5,25 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
-
-// Register numbers as they stand in the opcode of mov $imm32,%r32, with the bit of
-// a REX prefix.
-const (
-	opMovImm32 = 0xb8
-	regCX      = 1
-	regDX      = 2
-	regSI      = 6
-	regDI      = 7
-	reg8       = 8
-	reg9       = 9
-	onStack    = 0xff // no register
-)
-
-// argumentRegisters are those that pass arguments, in order (psABI section 3.2.3);
-// others are on the stack.
-var argumentRegisters = [...]byte{regDI, regSI, regDX, regCX, reg8, reg9}
 
 // lineSinks are functions that take a line number, with the numbers of the arguments
 // that it may be, from 0: they differ between versions. They are asked where no
@@ -128,19 +112,9 @@ func (w *walk) lineArgument(cl *claim) (string, bool) {
 	if _, err := load.load(); err != nil {
 		return "", false
 	}
-	name := k.o.refText(&k.refs[0])
+	name := refText(k.o, &k.refs[0])
 	reg, _ := argumentOf(&load) // callAfter has seen that it is one
 	return "the line argument of " + name, isLineSink(name, reg)
-}
-
-// loaded returns the register that mov $imm32,%r32 loads.
-func loaded(k *cursor) byte {
-	b := k.bytes()
-	reg := b[k.in.OpOff] & 7
-	if at := int(k.in.OpOff) - 1; at >= 0 && b[at]&0xf1 == 0x41 { // REX.B
-		reg |= 8
-	}
-	return reg
 }
 
 // maxMacro bounds the lines that the use of a macro is spread over.
@@ -159,8 +133,8 @@ func (w *walk) lineOfMacro(cl *claim, places []step) (string, bool) {
 		return "", false
 	}
 	for _, at := range places {
-		p, ok1 := w.c.pre.lines().At(addr(w.pre.a, at.pre))
-		q, ok2 := w.c.post.lines().At(addr(w.post.a, at.post))
+		p, ok1 := linesOf(w.c.pre).At(addr(w.pre.a, at.pre))
+		q, ok2 := linesOf(w.c.post).At(addr(w.post.a, at.post))
 		if !ok1 || !ok2 || p.Base() != q.Base() {
 			continue
 		}
@@ -186,13 +160,13 @@ func (w *walk) lineOfBug(cl *claim) (string, bool) {
 
 // bugAfter returns the line that the bug table gives for the instruction behind the
 // call that the one at off loads an argument of.
-func bugAfter(o *Object, a *Atom, off uint64, text bool) (line uint16, at uint64, ok bool) {
+func bugAfter(o *object.Object, a *object.Atom, off uint64, text bool) (line uint16, at uint64, ok bool) {
 	k, _, ok := callAfter(o, a, off, text)
 	if !ok || k.in.Class != amd64.Call {
 		return 0, 0, false
 	}
 	k.advance()
-	for _, e := range entriesOf(o.indexEntries().of(a.ID), entryRuleOf(bugTable)) {
+	for _, e := range entriesOf(indexEntries(o).of(a.ID), entryRuleOf(bugTable)) {
 		if s := e.site(); s.TargetOff == int64(k.off) && len(e.bytes) >= bugLineEnd {
 			return binary.LittleEndian.Uint16(e.bytes[bugLine:]), k.off, true
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -37,7 +38,7 @@ func TestLineWithoutDebug(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			var o [2]*elfdiff.Object
+			var o [2]*object.Object
 			for i := range o {
 				text := strings.NewReplacer("NUMBER", c.number[i], "LINE", c.line[i], "CALLEE", c.callee).Replace(warning)
 				o[i] = compileKernel(t, dir, text, []string{"pre.o", "post.o"}[i])

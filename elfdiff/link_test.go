@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
@@ -59,7 +60,7 @@ func testLinked(t *testing.T, f fixture, b build) {
 	// the statics of pre become visible, as a splice target makes them
 	args := []string{}
 	for _, e := range x.Externals {
-		if e.Pre != NoAtom {
+		if e.Pre != object.NoAtom {
 			args = append(args, "--globalize-symbol="+e.Name)
 		}
 	}

@@ -1,6 +1,10 @@
 package elfdiff
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+)
 
 const (
 	// maxListed bounds the lines of one side of a listing. The largest functions
@@ -9,14 +13,11 @@ const (
 	// maxBefore is how many lines before the first difference are shown where not
 	// all are.
 	maxBefore = 1 << 10
-	// maxRefsShown bounds the references of one instruction that are shown; no
-	// compiler makes more than two.
-	maxRefsShown = 8
 )
 
 // codeStart returns the offset of the instruction that the listing of a function
 // begins with: 0, but for functions that have too many.
-func (l *lister) codeStart(o *Object, a *Atom, side int) uint64 {
+func (l *lister) codeStart(o *object.Object, a *object.Atom, side int) uint64 {
 	if len(a.Bytes) <= maxListed {
 		return 0
 	}
@@ -44,7 +45,7 @@ func (l *lister) codeStart(o *Object, a *Atom, side int) uint64 {
 }
 
 // dataStart is codeStart for data: a line has 16 bytes at most.
-func (l *lister) dataStart(a *Atom, side int) uint64 {
+func (l *lister) dataStart(a *object.Atom, side int) uint64 {
 	if len(a.Bytes) <= maxListed || l.first[side] <= maxBefore {
 		return 0
 	}
@@ -52,7 +53,7 @@ func (l *lister) dataStart(a *Atom, side int) uint64 {
 }
 
 // withCuts adds the notes about what is left out.
-func (l *lister) withCuts(lines []Line, atoms [2]*Atom) []Line {
+func (l *lister) withCuts(lines []Line, atoms [2]*object.Atom) []Line {
 	var before, behind Line
 	cut := [2]bool{}
 	for s, a := range atoms {

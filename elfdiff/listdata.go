@@ -3,14 +3,18 @@ package elfdiff
 import (
 	"fmt"
 	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // dataLister shows data: references and members of structures one by one, and
 // what is between them as hexadecimal bytes.
 type dataLister struct {
 	l    *lister
-	o    *Object
-	a    *Atom
+	o    *object.Object
+	a    *object.Atom
 	side int
 	// lookups is how many members may still be looked for; 0 when debug
 	// information does not have the type of the variable.
@@ -28,17 +32,17 @@ const (
 	maxLabels = 1 << 12
 )
 
-func newDataLister(l *lister, o *Object, a *Atom, side int) *dataLister {
+func newDataLister(l *lister, o *object.Object, a *object.Atom, side int) *dataLister {
 	d := &dataLister{l: l, o: o, a: a, side: side, labels: map[uint64]string{}}
 	if a.Size <= maxTyped && !a.NoBits {
-		if _, err := o.typeSide(); err == nil {
-			if _, ok := o.variables().at(addr(a, 0)); ok {
+		if _, err := typesOf(o); err == nil {
+			if _, ok := variablesOf(o).at(addr(a, 0)); ok {
 				d.lookups = maxLookups
 			}
 		}
 	}
 	for _, i := range a.Symbols[:min(len(a.Symbols), maxLabels)] {
-		if s := &o.symbols[i]; s.Name != a.Name && s.Value >= a.Offset {
+		if s := &o.Symbols()[i]; s.Name != a.Name && s.Value >= a.Offset {
 			d.labels[s.Value-a.Offset] = s.Name
 		}
 	}
@@ -60,7 +64,7 @@ func (d *dataLister) rows() []row {
 		}
 		rows = d.plain(rows, off, r.Offset)
 		name := d.nameAt(r.Offset)
-		x := row{off: r.Offset, size: uint64(fieldSize(r.Type)), text: d.o.refText(r), refs: a.Refs[i : i+1], target: -1}
+		x := row{off: r.Offset, size: uint64(amd64.FieldSize(r.Type)), text: refText(d.o, r), refs: a.Refs[i : i+1], target: -1}
 		x.key = "ref " + d.l.refKey(d.side, r)
 		rows = append(rows, x.named(name, "ref"))
 		off = r.Offset + x.size
@@ -99,7 +103,7 @@ func (d *dataLister) memberAt(off uint64) (m memberPlace, ok bool) {
 		return m, false
 	}
 	d.lookups--
-	m, ok = d.o.memberAtBit(d.a.ID, off*8)
+	m, ok = memberAtBit(d.o, d.a.ID, off*8)
 	return m, ok && strings.Contains(m.path, ".") && m.off <= off && off < m.off+m.size
 }
 
@@ -111,7 +115,7 @@ func (d *dataLister) nameAt(off uint64) string {
 	return m.path
 }
 
-func rawRow(a *Atom, off, end uint64, name string) row {
+func rawRow(a *object.Atom, off, end uint64, name string) row {
 	text := fmt.Sprintf("% x", a.Bytes[off:end])
 	r := row{off: off, size: end - off, text: text, key: text, target: -1}
 	return r.named(name, "raw")
@@ -125,7 +129,7 @@ func (r row) named(name, kind string) row {
 		return r
 	}
 	r.text = fmt.Sprintf("%-23s  %s", r.text, name)
-	generic := stem(withoutIndices(name))
+	generic := symname.Stem(withoutIndices(name))
 	r.kind += " " + generic
 	r.key += " " + generic
 	return r

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -54,7 +55,7 @@ type LineSide struct {
 	Size uint64 // in bytes; 0 on the side that has nothing
 	// Refs are its references, 8 at most; their offsets are from the start of the
 	// atom.
-	Refs []Ref
+	Refs []object.Ref
 	// Branch is where a branch inside the function leads, in bytes from its
 	// start; -1 for everything else.
 	Branch int64
@@ -85,7 +86,7 @@ func (d *Diff) Listing(ch *Change) []Line {
 	for i := range ch.Incidental {
 		l.incidental(&ch.Incidental[i])
 	}
-	return l.withCuts(l.lines(), [2]*Atom{a, b})
+	return l.withCuts(l.lines(), [2]*object.Atom{a, b})
 }
 
 // lister makes one listing.
@@ -107,24 +108,24 @@ type row struct {
 	member string
 	kind   string // rows that may stand side by side as different have the same
 	key    string // rows that may stand side by side as equal have the same
-	refs   []Ref
+	refs   []object.Ref
 	target int64 // of a branch inside the function; -1 for others
 	// quiet is the code of an incidental difference that starts here.
 	quiet ReasonCode
 }
 
 // rows reads one atom.
-func (l *lister) rows(o *Object, a *Atom, side int) []row {
+func (l *lister) rows(o *object.Object, a *object.Atom, side int) []row {
 	switch {
 	case a == nil:
 		return nil
-	case a.Kind == Func:
+	case a.Kind == object.Func:
 		return l.code(o, a, side)
 	}
 	return newDataLister(l, o, a, side).rows()
 }
 
-func (l *lister) code(o *Object, a *Atom, side int) []row {
+func (l *lister) code(o *object.Object, a *object.Atom, side int) []row {
 	var rows []row
 	k := cursor{o: o, a: a, off: l.codeStart(o, a, side)}
 	for len(rows) < maxListed {
@@ -145,8 +146,8 @@ func (l *lister) code(o *Object, a *Atom, side int) []row {
 func (l *lister) codeRow(k *cursor, side int) row {
 	r := row{off: k.off, size: uint64(k.in.Len), text: k.text(), refs: k.refs, target: -1}
 	r.kind, _, _ = strings.Cut(r.text, " ")
-	r.key = k.shape(func(ref *Ref) string { return l.refKey(side, ref) })
-	if to, ok := pcrelTarget(k.in, k.bytes(), k.off); ok && len(k.refs) == 0 {
+	r.key = k.shape(func(ref *object.Ref) string { return l.refKey(side, ref) })
+	if to, ok := amd64.PCRelTarget(k.in, k.bytes(), k.off); ok && len(k.refs) == 0 {
 		r.target = int64(to)
 	}
 	return r
@@ -154,10 +155,10 @@ func (l *lister) codeRow(k *cursor, side int) row {
 
 // refKey names what a reference means so that the same thing has one name in
 // pre and post.
-func (l *lister) refKey(side int, r *Ref) string {
-	o := [2]*Object{l.c.pre, l.c.post}[side]
-	if r.Target == NoAtom {
-		return o.refText(r)
+func (l *lister) refKey(side int, r *object.Ref) string {
+	o := [2]*object.Object{l.c.pre, l.c.post}[side]
+	if r.Target == object.NoAtom {
+		return refText(o, r)
 	}
 	t := &o.Atoms[r.Target]
 	twin := r.Target
@@ -165,12 +166,12 @@ func (l *lister) refKey(side int, r *Ref) string {
 		twin = l.c.twins.pre[r.Target]
 	}
 	switch {
-	case t.Kind == String:
-		return o.refText(r)
-	case isLiteral(t):
+	case t.Kind == object.String:
+		return refText(o, r)
+	case t.IsLiteral():
 		return "literal" // compared when the rows are aligned
-	case twin == NoAtom:
-		return "new " + o.refText(r)
+	case twin == object.NoAtom:
+		return "new " + refText(o, r)
 	}
 	return fmt.Sprintf("%d%+d", twin, r.TargetOff)
 }
@@ -178,14 +179,14 @@ func (l *lister) refKey(side int, r *Ref) string {
 // shape returns the text of the instruction without what padding and
 // placement change: the target of a branch inside the function, and the names
 // of references, which refKey gives instead.
-func (k *cursor) shape(refKey func(*Ref) string) string {
+func (k *cursor) shape(refKey func(*object.Ref) string) string {
 	if k.in.IsBranch() {
 		return fmt.Sprint(k.in.Class, k.in.Cond, k.in.Prefixes) + k.refKeys(refKey)
 	}
 	b := slices.Clone(k.bytes())
 	for i := range k.refs {
 		off := k.refs[i].Offset - k.off
-		n := min(off+uint64(fieldSize(k.refs[i].Type)), uint64(len(b)))
+		n := min(off+uint64(amd64.FieldSize(k.refs[i].Type)), uint64(len(b)))
 		clear(b[min(off, n):n])
 	}
 	if k.in.Class == amd64.Nop {
@@ -195,7 +196,7 @@ func (k *cursor) shape(refKey func(*Ref) string) string {
 }
 
 // refKeys joins what refKey says about the references of the instruction.
-func (k *cursor) refKeys(refKey func(*Ref) string) string {
+func (k *cursor) refKeys(refKey func(*object.Ref) string) string {
 	s := ""
 	for i := range k.refs[:min(len(k.refs), maxRefsShown)] {
 		s += " " + refKey(&k.refs[i])

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -59,7 +60,7 @@ func TestLiteralsBySymbol(t *testing.T) {
 			}
 		}
 		for i := range d.Post.Atoms {
-			if a := &d.Post.Atoms[i]; a.Kind == String && d.Included(a.ID) {
+			if a := &d.Post.Atoms[i]; a.Kind == object.String && d.Included(a.ID) {
 				travels = append(travels, strings.TrimRight(string(a.Bytes), "\x00"))
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -14,8 +15,8 @@ const maxMemberDepth = 32
 // behind the name of the variable: .open, [3].name, .u.number. It is "" for a
 // variable that is no structure, union or array, for padding, and when debug
 // information does not say. Of the members of a union it names the first.
-func (o *Object) MemberAt(id AtomID, off uint64) string {
-	m, _ := o.memberAtBit(id, off*8)
+func MemberAt(o *object.Object, id object.AtomID, off uint64) string {
+	m, _ := memberAtBit(o, id, off*8)
 	return m.path
 }
 
@@ -39,20 +40,20 @@ func (m *memberPlace) end() uint64 {
 }
 
 // memberAtBit finds the innermost member at a bit of a variable.
-func (o *Object) memberAtBit(id AtomID, bit uint64) (m memberPlace, ok bool) {
+func memberAtBit(o *object.Object, id object.AtomID, bit uint64) (m memberPlace, ok bool) {
 	a := o.Atom(id)
-	if a == nil || a.Kind == Func || bit/8 >= a.Size {
+	if a == nil || a.Kind == object.Func || bit/8 >= a.Size {
 		return m, false
 	}
-	s, err := o.typeSide()
+	s, err := typesOf(o)
 	if err != nil {
 		return m, false
 	}
-	entry, ok := o.variables().at(addr(a, 0))
+	entry, ok := variablesOf(o).at(addr(a, 0))
 	if !ok {
 		return m, false
 	}
-	typ := o.variables().typ(entry)
+	typ := variablesOf(o).typ(entry)
 	if typ == 0 {
 		return m, false
 	}

@@ -68,7 +68,7 @@ func TestMembers(t *testing.T) {
 				var got []string
 				for _, m := range d.DataMembers(ch) {
 					got = append(got, m.String())
-					if name := d.Post.MemberAt(ch.Post, m.Offset); m.Size > 1 && name != m.Name && m.Name != ".in[0][0].hi" {
+					if name := MemberAt(d.Post, ch.Post, m.Offset); m.Size > 1 && name != m.Name && m.Name != ".in[0][0].hi" {
 						t.Errorf("%s+%#x is %q, and in the list %q", ch.Name, m.Offset, name, m.Name)
 					}
 				}

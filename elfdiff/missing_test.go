@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -36,7 +37,7 @@ func TestMissing(t *testing.T) {
 		{"common data", "int x;", "int x;", [2]string{"-fcommon", "-fcommon"}, false, "", elfdiff.OutcomeSame},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var o [2]*elfdiff.Object
+			var o [2]*object.Object
 			for i, text := range []string{c.pre, c.post} {
 				flags := []string{"gcc", c.flags[i]}
 				if c.flags[i] == "-ffat-lto-objects" {

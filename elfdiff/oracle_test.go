@@ -14,7 +14,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // checkOracle asks two tools that know nothing of this package what differs:
@@ -48,7 +50,7 @@ func checkOracle(t *testing.T, d *Diff, preObj, postObj string) {
 }
 
 // undefinedNames numbers what the objects need from elsewhere.
-func undefinedNames(objs ...*Object) []string {
+func undefinedNames(objs ...*object.Object) []string {
 	var names []string
 	for _, o := range objs {
 		for _, s := range o.Symbols()[1:] {
@@ -201,15 +203,15 @@ func (im *image) mean(addr uint64) string {
 	i := sort.Search(len(im.syms), func(i int) bool { return im.syms[i].Value > addr })
 	for k := i - 1; k >= 0 && k > i-8; k-- {
 		y := im.syms[k]
-		if addr >= y.Value+max(y.Size, 1) || isLocalLabel(y.Name) {
+		if addr >= y.Value+max(y.Size, 1) || symname.IsLocalLabel(y.Name) {
 			continue
 		}
-		if s != nil && isLiteralName(y.Name) {
+		if s != nil && object.IsLiteralName(y.Name) {
 			b := make([]byte, y.Size)
 			s.ReadAt(b, int64(y.Value-s.Addr))
 			return fmt.Sprintf("%q", b)
 		}
-		return fmt.Sprintf("%s+%#x", stem(unpromoted(y.Name)), addr-y.Value)
+		return fmt.Sprintf("%s+%#x", symname.Stem(symname.Unpromoted(y.Name)), addr-y.Value)
 	}
 	switch {
 	case s == nil:

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // pastRule is one row of the table of kernel sections whose content has no
@@ -41,15 +42,15 @@ var pastRules = []pastRule{
 
 // past returns the row for an atom that has no bearing on a kernel that runs, or
 // nil. It goes by the section of the atom, or of the function it belongs to.
-func (d *Diff) past(o *Object, id AtomID) *pastRule {
-	if !d.carriesTables || id == NoAtom {
+func (d *Diff) past(o *object.Object, id object.AtomID) *pastRule {
+	if !d.carriesTables || id == object.NoAtom {
 		return nil
 	}
 	a := &o.Atoms[id]
-	if r := pastRuleOf(o.sectionName(a.Section)); r != nil || a.Owner == NoAtom {
+	if r := pastRuleOf(o.SectionName(a.Section)); r != nil || a.Owner == object.NoAtom {
 		return r
 	}
-	return pastRuleOf(o.sectionName(o.Atoms[a.Owner].Section))
+	return pastRuleOf(o.SectionName(o.Atoms[a.Owner].Section))
 }
 
 func pastRuleOf(section string) *pastRule {
@@ -67,17 +68,19 @@ var moduleNames = map[string]bool{"init_module": true, "cleanup_module": true, "
 
 // isModule reports whether an object is for a loadable module. Not every object
 // of a module can be told.
-func (o *Object) isModule() bool {
-	o.moduleOnce.Do(func() {
-		o.module = slices.ContainsFunc(o.symbols, func(s elfobj.Symbol) bool { return moduleNames[s.Name] })
-	})
-	return o.module
+func isModule(o *object.Object) bool {
+	return bool(object.Memo(o, func(o *object.Object) ofModule {
+		return ofModule(slices.ContainsFunc(o.Symbols(), func(s elfobj.Symbol) bool { return moduleNames[s.Name] }))
+	}))
 }
 
+// ofModule is what isModule says of an object.
+type ofModule bool
+
 // bygone reports a difference in something that has no bearing on what runs.
-func (j *judge) bygone(o *Object, id AtomID, r *pastRule, what string) {
-	f := o.finding(r.code, id, 0, "%s: %s", what, r.why)
-	if r.code == CodeExitCode && !j.Pre.isModule() {
+func (j *judge) bygone(o *object.Object, id object.AtomID, r *pastRule, what string) {
+	f := findingAt(o, r.code, id, 0, "%s: %s", what, r.why)
+	if r.code == CodeExitCode && !isModule(j.Pre) {
 		f.Severity, f.Accept = Ignored, "" // the linker drops it from the image
 	}
 	j.report(f)

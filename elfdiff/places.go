@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // A placeField is a part of a record that says where in the source something is: a
@@ -65,13 +66,27 @@ var ubsanPlaces = map[string][]uint64{
 	"cfi_check_fail":       {8},
 }
 
+// placeRecords are the records about places of an object, and what they keep of them.
+type placeRecords map[object.AtomID][]placeField
+
+// recordsOf returns the records about places of an object. It is called first when the
+// object is opened, and marks what is such a record by Atom.Place: nothing may ask
+// before.
+func recordsOf(o *object.Object) placeRecords { return object.Memo(o, findPlaces) }
+
+// placeFinder finds the records about places.
+type placeFinder struct {
+	*object.Object
+	places placeRecords
+}
+
 // findPlaces finds the records about places. What such a record is, its form and who
 // refers to it say.
-func (o *Object) findPlaces() {
-	o.places = map[AtomID][]placeField{}
+func findPlaces(obj *object.Object) placeRecords {
+	o := placeFinder{obj, placeRecords{}}
 	for i, s := range o.File.Sections {
 		for _, r := range recordFields {
-			if o.kinds[i] == Data && strings.HasPrefix(s.Name, r.section) {
+			if o.KindOf(elfobj.SectionIndex(i)) == object.Data && strings.HasPrefix(s.Name, r.section) {
 				for id := range o.SectionAtoms(s.Index) {
 					o.places[id] = []placeField{r.field}
 				}
@@ -83,22 +98,23 @@ func (o *Object) findPlaces() {
 	}
 	o.findUbsan()
 	for i := range o.Atoms {
-		if a := &o.Atoms[i]; o.isPanicLocation(a) {
+		if a := &o.Atoms[i]; isPanicLocation(o.Object, a) {
 			o.places[a.ID] = []placeField{{16, lineAndColumn}}
 		}
 	}
+	return o.places
 }
 
 // findPrintk marks the entries of the index of messages. Neither they nor the
 // pointers to them have an identity.
-func (o *Object) findPrintk(s elfobj.SectionIndex) {
+func (o placeFinder) findPrintk(s elfobj.SectionIndex) {
 	for _, a := range o.SectionAtoms(s) {
-		if !o.isLocal(a) {
+		if !o.IsLocal(a) {
 			continue
 		}
-		a.Place = a.Kind == Data || a.Kind == Const
+		a.Place = a.Kind == object.Data || a.Kind == object.Const
 		for i := range a.Refs {
-			if t := o.Atom(a.Refs[i].Target); t != nil && t.Kind == Const && o.isLocal(t) && a.Refs[i].TargetOff == 0 && len(t.Bytes) >= 28 {
+			if t := o.Atom(a.Refs[i].Target); t != nil && t.Kind == object.Const && o.IsLocal(t) && a.Refs[i].TargetOff == 0 && len(t.Bytes) >= 28 {
 				t.Place = true
 				o.places[t.ID] = printkLine
 			}
@@ -108,20 +124,20 @@ func (o *Object) findPrintk(s elfobj.SectionIndex) {
 
 // findUbsan marks the records that code passes to handlers of undefined behaviour,
 // and the descriptions of types that these name.
-func (o *Object) findUbsan() {
-	if !slices.ContainsFunc(o.symbols, func(s elfobj.Symbol) bool { return strings.HasPrefix(s.Name, ubsanHandler) }) {
+func (o placeFinder) findUbsan() {
+	if !slices.ContainsFunc(o.Symbols(), func(s elfobj.Symbol) bool { return strings.HasPrefix(s.Name, ubsanHandler) }) {
 		return
 	}
-	var records []*Atom
+	var records []*object.Atom
 	for _, f := range o.Functions() {
-		k := cursor{o: o, a: f}
+		k := cursor{o: o.Object, a: f}
 		for ok, err := k.load(); ok && err == nil; ok, err = k.load() {
 			for i := range k.refs {
 				t := o.Atom(k.refs[i].Target)
-				if t == nil || t.Kind != Data && t.Kind != Const || !t.Anonymous() || k.refs[i].TargetOff != 0 || k.in.Class == amd64.Call {
+				if t == nil || t.Kind != object.Data && t.Kind != object.Const || !t.Anonymous() || k.refs[i].TargetOff != 0 || k.in.Class == amd64.Call {
 					continue
 				}
-				if handler, ok := o.handlerOf(f, k.off); ok && o.isUbsan(t, handler) {
+				if handler, ok := handlerOf(o.Object, f, k.off); ok && o.isUbsan(t, handler) {
 					records = append(records, t)
 				}
 			}
@@ -129,16 +145,16 @@ func (o *Object) findUbsan() {
 		}
 	}
 	for i := range o.Atoms {
-		if t := &o.Atoms[i]; t.Kind == Data && t.Anonymous() && len(o.users.of(t.ID)) == 0 && t.refAt(0) != nil && o.namesSource(t.refAt(0)) && o.isUbsan(t, "") {
+		if t := &o.Atoms[i]; t.Kind == object.Data && t.Anonymous() && len(o.Users(t.ID)) == 0 && t.RefAt(0) != nil && namesSource(o.Object, t.RefAt(0)) && o.isUbsan(t, "") {
 			records = append(records, t)
 		}
 	}
 	for n := 0; n < len(records); n++ { // it grows
 		t := records[n]
 		for i := range t.Refs {
-			if d := o.Atom(t.Refs[i].Target); d != nil && !d.Place && d.isUbsanType() && o.onlyFrom(d) {
+			if d := o.Atom(t.Refs[i].Target); d != nil && !d.Place && isUbsanType(d) && onlyFrom(o.Object, d) {
 				d.Place = true
-				o.places[d.ID] = o.unusedPlaces(d, nil)
+				o.places[d.ID] = unusedPlaces(o.Object, d, nil)
 				records = append(records, d)
 			}
 		}
@@ -147,14 +163,14 @@ func (o *Object) findUbsan() {
 
 // handlerOf returns the name of the handler that the instruction at an offset loads an
 // argument of, without its prefix and version.
-func (o *Object) handlerOf(f *Atom, off uint64) (string, bool) {
+func handlerOf(o *object.Object, f *object.Atom, off uint64) (string, bool) {
 	k, _, ok := callAfter(o, f, off, true)
 	if !ok || len(k.refs) != 1 {
 		return "", false
 	}
 	name, ok := strings.CutPrefix(o.Symbol(k.refs[0].Sym).Name, ubsanHandler)
 	name = strings.TrimSuffix(name, "_abort")
-	if i := strings.LastIndex(name, "_v"); i > 0 && isNumber(name[i+2:]) {
+	if i := strings.LastIndex(name, "_v"); i > 0 && symname.IsNumber(name[i+2:]) {
 		name = name[:i]
 	}
 	return name, ok && !k.refs[0].Implicit
@@ -162,12 +178,12 @@ func (o *Object) handlerOf(f *Atom, off uint64) (string, bool) {
 
 // isUbsan marks a record that has the form of those of the handler, and is used by
 // code only.
-func (o *Object) isUbsan(t *Atom, handler string) bool {
+func (o placeFinder) isUbsan(t *object.Atom, handler string) bool {
 	if o.places[t.ID] != nil {
 		return false // it was marked before
 	}
-	for _, u := range o.users.of(t.ID) {
-		if o.Atoms[u].Kind != Func {
+	for _, u := range o.Users(t.ID) {
+		if o.Atoms[u].Kind != object.Func {
 			return false
 		}
 	}
@@ -177,24 +193,24 @@ func (o *Object) isUbsan(t *Atom, handler string) bool {
 	}
 	var fields []placeField
 	for _, off := range at {
-		if r := t.refAt(off); r != nil && o.isFileName(r) && off+16 <= uint64(len(t.Bytes)) {
+		if r := t.RefAt(off); r != nil && isFileName(o.Object, r) && off+16 <= uint64(len(t.Bytes)) {
 			fields = append(fields, placeField{off + 8, lineAndColumn})
 		}
 	}
 	if fields == nil {
 		return false
 	}
-	t.Place, o.places[t.ID] = true, o.unusedPlaces(t, fields)
+	t.Place, o.places[t.ID] = true, unusedPlaces(o.Object, t, fields)
 	return true
 }
 
 // unusedPlaces adds the places of records that stand behind one, or behind the
 // description of a type, and that nothing uses: without optimisation some are left.
-func (o *Object) unusedPlaces(t *Atom, fields []placeField) []placeField {
+func unusedPlaces(o *object.Object, t *object.Atom, fields []placeField) []placeField {
 	for i := range t.Refs {
 		off := t.Refs[i].Offset
 		known := slices.ContainsFunc(fields, func(f placeField) bool { return f.off == off+8 })
-		if off > 0 && !known && len(fields) < maxShown && off+16 <= uint64(len(t.Bytes)) && o.isFileName(&t.Refs[i]) && o.namesSource(&t.Refs[i]) {
+		if off > 0 && !known && len(fields) < maxShown && off+16 <= uint64(len(t.Bytes)) && isFileName(o, &t.Refs[i]) && namesSource(o, &t.Refs[i]) {
 			fields = append(fields, placeField{off + 8, lineAndColumn})
 		}
 	}
@@ -202,22 +218,22 @@ func (o *Object) unusedPlaces(t *Atom, fields []placeField) []placeField {
 }
 
 // namesSource reports whether a reference means the name of a source file.
-func (o *Object) namesSource(r *Ref) bool {
-	if r.Target == NoAtom {
+func namesSource(o *object.Object, r *object.Ref) bool {
+	if r.Target == object.NoAtom {
 		return false
 	}
-	b, ok := tail(&o.Atoms[r.Target], r.TargetOff)
+	b, ok := object.Tail(&o.Atoms[r.Target], r.TargetOff)
 	name, _, terminated := bytes.Cut(b, []byte{0})
 	return ok && terminated && isSourceName(name)
 }
 
 // isFileName reports whether a reference is an address of a text.
-func (o *Object) isFileName(r *Ref) bool {
+func isFileName(o *object.Object, r *object.Ref) bool {
 	t := o.Atom(r.Target)
-	if t == nil || r.Type != uint32(elf.R_X86_64_64) || !isLiteral(t) || len(t.Refs) > 0 {
+	if t == nil || r.Type != uint32(elf.R_X86_64_64) || !t.IsLiteral() || len(t.Refs) > 0 {
 		return false
 	}
-	b, ok := tail(t, r.TargetOff)
+	b, ok := object.Tail(t, r.TargetOff)
 	if !ok {
 		return false
 	}
@@ -227,8 +243,8 @@ func (o *Object) isFileName(r *Ref) bool {
 
 // isUbsanType reports whether an object describes a type for messages: a kind, its
 // size, and a name in quotes (struct type_descriptor, lib/ubsan.h).
-func (a *Atom) isUbsanType() bool {
-	if a.Kind != Data && a.Kind != Const || !a.Anonymous() || len(a.Bytes) < 7 {
+func isUbsanType(a *object.Atom) bool {
+	if a.Kind != object.Data && a.Kind != object.Const || !a.Anonymous() || len(a.Bytes) < 7 {
 		return false
 	}
 	name, ok := printable(a.Bytes[4:])
@@ -236,8 +252,8 @@ func (a *Atom) isUbsanType() bool {
 }
 
 // onlyFrom reports whether nothing but records about places refers to an object.
-func (o *Object) onlyFrom(a *Atom) bool {
-	for _, u := range o.users.of(a.ID) {
+func onlyFrom(o *object.Object, a *object.Atom) bool {
+	for _, u := range o.Users(a.ID) {
 		if !o.Atoms[u].Place && u != a.ID {
 			return false
 		}
@@ -248,21 +264,21 @@ func (o *Object) onlyFrom(a *Atom) bool {
 // isPanicLocation reports whether a constant has the form of a place that Rust's
 // panics show (core::panic::Location): address and length of the name of a source
 // file, line and column. Code alone refers to it.
-func (o *Object) isPanicLocation(a *Atom) bool {
-	if a.Kind != Const || !a.Anonymous() || len(a.Bytes) != 24 || len(a.Refs) != 1 || a.Refs[0].Offset != 0 || a.Refs[0].Type != uint32(elf.R_X86_64_64) {
+func isPanicLocation(o *object.Object, a *object.Atom) bool {
+	if a.Kind != object.Const || !a.Anonymous() || len(a.Bytes) != 24 || len(a.Refs) != 1 || a.Refs[0].Offset != 0 || a.Refs[0].Type != uint32(elf.R_X86_64_64) {
 		return false
 	}
 	t := o.Atom(a.Refs[0].Target)
-	if t == nil || !isLiteral(t) || len(t.Refs) > 0 {
+	if t == nil || !t.IsLiteral() || len(t.Refs) > 0 {
 		return false
 	}
-	b, ok := tail(t, a.Refs[0].TargetOff)
+	b, ok := object.Tail(t, a.Refs[0].TargetOff)
 	n := binary.LittleEndian.Uint64(a.Bytes[8:])
 	if !ok || n > uint64(len(b)) || !bytes.HasSuffix(b[:n], []byte(".rs")) || !isSourceName(b[:n]) {
 		return false
 	}
-	for _, u := range o.users.of(a.ID) {
-		if o.Atoms[u].Kind != Func {
+	for _, u := range o.Users(a.ID) {
+		if o.Atoms[u].Kind != object.Func {
 			return false
 		}
 	}
@@ -270,7 +286,7 @@ func (o *Object) isPanicLocation(a *Atom) bool {
 }
 
 // withoutPlaces returns an atom whose places are zero.
-func (o *Object) withoutPlaces(a *Atom, fields []placeField) *Atom {
+func withoutPlaces(o *object.Object, a *object.Atom, fields []placeField) *object.Atom {
 	if len(fields) == 0 || a.NoBits {
 		return a
 	}
@@ -284,41 +300,4 @@ func (o *Object) withoutPlaces(a *Atom, fields []placeField) *Atom {
 		}
 	}
 	return &b
-}
-
-// placeless returns both atoms without the places that records of their form keep.
-func (c *comparer) placeless(a, b *Atom) (x, y *Atom) {
-	p, q := c.pre.places[a.ID], c.post.places[b.ID]
-	if !slices.Equal(p, q) {
-		return a, b
-	}
-	return c.pre.withoutPlaces(a, p), c.post.withoutPlaces(b, q)
-}
-
-// setAside notes the places in which two records differ that are the same otherwise.
-func (c *comparer) setAside(a, b *Atom) []Reason {
-	fields := c.post.places[b.ID]
-	if len(fields) == 0 || !slices.Equal(c.pre.places[a.ID], fields) {
-		return nil
-	}
-	var list []Reason
-	for _, f := range fields {
-		p, q := placeText(a, f), placeText(b, f)
-		if p != q {
-			list = append(list, Reason{Code: ReasonLine, PreOffset: f.off, PostOffset: f.off, PreText: p, PostText: q, Detail: "a record about a place in the source"})
-		}
-	}
-	return list
-}
-
-func placeText(a *Atom, f placeField) string {
-	var v [8]byte
-	if f.off < uint64(len(a.Bytes)) {
-		copy(v[:], a.Bytes[f.off:])
-	}
-	n := binary.LittleEndian.Uint64(v[:]) & f.mask
-	if f.mask == lineAndColumn {
-		return fmt.Sprintf("line %d, column %d", n&wholeLine, n>>32)
-	}
-	return fmt.Sprint("line ", n)
 }

@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -33,19 +34,19 @@ func (p Position) Name() string {
 // Positions finds the source of an object's code by its DWARF line table
 // (DWARF 5, section 6.2). It is safe for concurrent use.
 type Positions struct {
-	o     *Object
+	o     *object.Object
 	lines *dwarf.Lines
 }
 
-// Positions reads the object's line table. It fails when there is none, or
+// PositionsOf reads the object's line table. It fails when there is none, or
 // when it is damaged.
-func (o *Object) Positions() (*Positions, error) {
-	l, err := o.dwarf().Lines()
+func PositionsOf(o *object.Object) (*Positions, error) {
+	l, err := dwarfOf(o).Lines()
 	if err == nil && l.Empty() {
 		err = dwarf.ErrNone
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.name, err)
+		return nil, fmt.Errorf("%s: %w", o.Name(), err)
 	}
 	return &Positions{o, l}, nil
 }
@@ -53,7 +54,7 @@ func (o *Object) Positions() (*Positions, error) {
 // At returns the position of the instruction at offset off, in bytes, of a
 // function: for inlined code that in the inlined function. It is false for code
 // that no line is recorded for.
-func (p *Positions) At(a *Atom, off uint64) (Position, bool) {
+func (p *Positions) At(a *object.Atom, off uint64) (Position, bool) {
 	l, ok := p.lines.At(addr(a, off))
 	if !ok {
 		return Position{}, false
@@ -75,11 +76,11 @@ func position(l dwarf.Line) (Position, bool) {
 
 // Own reports whether the code at offset off of a function was compiled from
 // its own lines, and not from those of a function that was inlined into it.
-func (p *Positions) Own(a *Atom, off uint64) bool { return len(p.o.callLines(a, off)) == 0 }
+func (p *Positions) Own(a *object.Atom, off uint64) bool { return len(callLines(p.o, a, off)) == 0 }
 
 // Rows returns the positions that a function's code was made from, in the order
 // of its addresses, each once as often as it follows another.
-func (p *Positions) Rows(a *Atom) []Position {
+func (p *Positions) Rows(a *object.Atom) []Position {
 	var out []Position
 	for _, l := range p.lines.Rows(dwarf.Range{Addr: addr(a, 0), Size: a.Size}) {
 		if pos, ok := position(l); ok && (len(out) == 0 || out[len(out)-1] != pos) {

@@ -19,7 +19,7 @@ func TestPositions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := o.Positions()
+	p, err := PositionsOf(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestNoPositions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := o.Positions(); err == nil || p != nil {
+	if p, err := PositionsOf(o); err == nil || p != nil {
 		t.Errorf("positions %v, error %v", p, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // ErrRefused is what [Extract] returns, wrapped in a [*RefusedError], when a
@@ -34,12 +35,12 @@ const (
 )
 
 // finding makes a finding about a place in an atom of the object.
-func (o *Object) finding(code Code, id AtomID, off uint64, format string, args ...any) Finding {
+func findingAt(o *object.Object, code Code, id object.AtomID, off uint64, format string, args ...any) Finding {
 	f := newFinding(code)
 	f.Message = fmt.Sprintf(format, args...)
-	if id != NoAtom {
+	if id != object.NoAtom {
 		a := &o.Atoms[id]
-		f.Symbol, f.Section, f.Offset = a.Name, o.sectionName(a.Section), a.Offset+off
+		f.Symbol, f.Section, f.Offset = a.Name, o.SectionName(a.Section), a.Offset+off
 	}
 	return f
 }

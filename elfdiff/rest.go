@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // A rest is a stretch of memory that no verdict is about: no symbol names it, and
@@ -15,33 +16,33 @@ type rest struct {
 	section elfobj.SectionIndex
 	off     uint64 // in the section, bytes
 	bytes   []byte
-	refs    []Ref // offsets are from off
+	refs    []object.Ref // offsets are from off
 }
 
 // coverage finds the atoms that verdicts are about, directly or by a reference of
 // what they are about. from holds for strings the first byte that is meant.
 type coverage struct {
-	o    *Object
+	o    *object.Object
 	seen []bool
 	from []int64
-	work []AtomID
+	work []object.AtomID
 }
 
-// covered marks what verdicts are about: what is paired or has a name, and what
+// coveredIn marks what verdicts are about: what is paired or has a name, and what
 // that leads to.
-func (o *Object) covered(twin []AtomID) *coverage {
+func coveredIn(o *object.Object, twin []object.AtomID) *coverage {
 	r := &coverage{o: o, seen: make([]bool, len(o.Atoms)), from: make([]int64, len(o.Atoms))}
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
 		r.from[i] = int64(a.Size)
-		if twin[i] != NoAtom || classOf(a) != 0 && !a.Anonymous() && !isLiteral(a) || a.Kind == Special || a.Kind == Unwind {
+		if twin[i] != object.NoAtom || classOf(a) != 0 && !a.Anonymous() && !a.IsLiteral() || a.Kind == object.Special || a.Kind == object.Unwind {
 			r.add(a.ID)
 		}
 	}
 	r.follow()
 	for i := range o.Atoms { // what leads to other content stands for that
-		if !r.seen[i] && len(o.users.of(AtomID(i))) == 0 {
-			r.targets(AtomID(i))
+		if !r.seen[i] && len(o.Users(object.AtomID(i))) == 0 {
+			r.targets(object.AtomID(i))
 		}
 	}
 	r.follow()
@@ -57,10 +58,10 @@ func (r *coverage) follow() {
 	}
 }
 
-func (r *coverage) targets(id AtomID) {
+func (r *coverage) targets(id object.AtomID) {
 	refs := r.o.Atoms[id].Refs
 	for k := range refs {
-		if t := refs[k].Target; t != NoAtom {
+		if t := refs[k].Target; t != object.NoAtom {
 			from := refs[k].TargetOff
 			if from < 0 || from >= int64(r.o.Atoms[t].Size) {
 				from = 0 // what is near the whole of it, see comparer.literal
@@ -71,7 +72,7 @@ func (r *coverage) targets(id AtomID) {
 	}
 }
 
-func (r *coverage) add(id AtomID) {
+func (r *coverage) add(id object.AtomID) {
 	if !r.seen[id] {
 		r.seen[id] = true
 		r.work = append(r.work, id)
@@ -79,19 +80,19 @@ func (r *coverage) add(id AtomID) {
 }
 
 // rests lists the rests of an object, by section and offset.
-func (j *judge) rests(o *Object, twin []AtomID) []rest {
-	r := o.covered(twin)
+func (j *judge) rests(o *object.Object, twin []object.AtomID) []rest {
+	r := coveredIn(o, twin)
 	var list []rest
 	for i, s := range o.File.Sections {
-		switch o.kinds[i] {
-		case Meta:
-		case Special:
+		switch o.KindOf(elfobj.SectionIndex(i)) {
+		case object.Meta:
+		case object.Special:
 			if j.byEntries(s.Name) {
 				list = j.unowned(list, o, s)
 			}
-		case Unwind:
-			list = o.strayRecords(list, s.Index)
-		case Func:
+		case object.Unwind:
+			list = strayRecords(o, list, s.Index)
+		case object.Func:
 			for _, a := range o.SectionAtoms(s.Index) {
 				if !r.seen[a.ID] {
 					list = append(list, restOf(a, 0, a.Size))
@@ -105,7 +106,7 @@ func (j *judge) rests(o *Object, twin []AtomID) []rest {
 }
 
 // restOf is the part [lo, hi) of an atom.
-func restOf(a *Atom, lo, hi uint64) rest {
+func restOf(a *object.Atom, lo, hi uint64) rest {
 	x := rest{section: a.Section, off: a.Offset + lo, bytes: a.Bytes[min(lo, uint64(len(a.Bytes))):min(hi, uint64(len(a.Bytes)))]}
 	for _, r := range a.Refs {
 		if r.Offset >= lo && r.Offset < hi {
@@ -121,7 +122,7 @@ const maxPeriod = 8
 
 // appendEntries appends an atom, in pieces where its references show that it is a
 // table: they repeat from its first entry to its last.
-func appendEntries(list []rest, a *Atom) []rest {
+func appendEntries(list []rest, a *object.Atom) []rest {
 	for n := 1; n <= maxPeriod && n < len(a.Refs); n++ {
 		size := a.Refs[n].Offset - a.Refs[0].Offset
 		if size == 0 || size > maxEntry || a.Size%size != 0 || !repeats(a, n, size) {
@@ -156,8 +157,8 @@ func (r *coverage) data(list []rest, s *elfobj.Section) []rest {
 		end = a.End()
 		switch {
 		case !r.seen[id]:
-			list = appendEntries(list, r.o.withoutPlaces(a, r.o.places[id]))
-		case a.Kind == String && r.from[id] > 0:
+			list = appendEntries(list, withoutPlaces(r.o, a, recordsOf(r.o)[id]))
+		case a.Kind == object.String && r.from[id] > 0:
 			list = append(list, restOf(a, 0, uint64(min(r.from[id], int64(a.Size)))))
 		}
 	}
@@ -171,15 +172,15 @@ func (r *coverage) between(list []rest, s *elfobj.Section, data []byte, lo, hi u
 		return list
 	}
 	part := data[lo:hi]
-	kind := r.o.kinds[s.Index]
+	kind := r.o.KindOf(s.Index)
 	if len(bytes.Trim(part, "\x00")) == 0 && (isPlain(s.Name) || kind.IsLiteral() || hi-lo < s.Addralign) {
 		return list
 	}
-	if kind != String {
+	if kind != object.String {
 		return append(list, rest{section: s.Index, off: lo, bytes: part})
 	}
 	for off := lo; off < hi; { // each string for itself, since linkers put them in order
-		stop := min(stringEnd(data, off, s.Entsize), hi)
+		stop := min(elfobj.StringEnd(data, off, s.Entsize), hi)
 		list = append(list, rest{section: s.Index, off: off, bytes: data[off:stop]})
 		off = stop
 	}
@@ -188,15 +189,15 @@ func (r *coverage) between(list []rest, s *elfobj.Section, data []byte, lo, hi u
 
 // strayRecords appends the records of .eh_frame that are neither about a function
 // nor the head of one that is.
-func (o *Object) strayRecords(list []rest, s elfobj.SectionIndex) []rest {
-	heads := map[AtomID]bool{}
+func strayRecords(o *object.Object, list []rest, s elfobj.SectionIndex) []rest {
+	heads := map[object.AtomID]bool{}
 	for _, a := range o.SectionAtoms(s) {
-		if a.Owner != NoAtom {
-			heads[o.cieOf(a)] = true
+		if a.Owner != object.NoAtom {
+			heads[cieOf(o, a)] = true
 		}
 	}
 	for id, a := range o.SectionAtoms(s) {
-		if a.Owner == NoAtom && !heads[id] {
+		if a.Owner == object.NoAtom && !heads[id] {
 			list = append(list, restOf(a, 0, a.Size))
 		}
 	}

@@ -7,6 +7,10 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // leftovers compares what no verdict is about. Rests of sections of one name
@@ -50,14 +54,14 @@ func (j *judge) leftovers() {
 const maxAlike = 16
 
 // leftover reports a rest that only one of both has; for a section once.
-func (j *judge) leftover(o *Object, x *rest) {
+func (j *judge) leftover(o *object.Object, x *rest) {
 	f := newFinding(CodeUnnamed)
-	if r := pastRuleOf(o.sectionName(x.section)); r != nil && j.carriesTables {
+	if r := pastRuleOf(o.SectionName(x.section)); r != nil && j.carriesTables {
 		f = newFinding(r.code)
 	}
-	f.Section, f.Offset = o.sectionName(x.section), x.off
+	f.Section, f.Offset = o.SectionName(x.section), x.off
 	for i := range x.refs {
-		if t := o.Atom(x.refs[i].Target); t != nil && t.Kind == Func {
+		if t := o.Atom(x.refs[i].Target); t != nil && t.Kind == object.Func {
 			f.Symbol = t.Name
 			break
 		}
@@ -89,23 +93,23 @@ func (r *restMatcher) key(side int, x *rest) (uint64, bool) {
 	if side == 1 {
 		o, twin = r.Post, r.twins.pre
 	}
-	section := o.sectionName(x.section)
+	section := o.SectionName(x.section)
 	about := r.byEntries(section)
 	var h maphash.Hash
 	h.SetSeed(r.seed)
-	h.WriteString(stem(section))
+	h.WriteString(symname.Stem(section))
 	h.WriteByte(0)
 	from := 0
 	content := x.bytes
-	if isPlain(section) && !o.kinds[x.section].IsLiteral() && len(x.refs) == 0 {
+	if isPlain(section) && !o.KindOf(x.section).IsLiteral() && len(x.refs) == 0 {
 		content = []byte(strings.TrimRight(string(content), "\x00")) // what fills up to the next object
 	}
 	for i := range x.refs {
 		ref := &x.refs[i]
 		lo := min(int(ref.Offset), len(content))
 		h.Write(content[min(from, lo):lo])
-		from = max(from, lo+fieldSize(ref.Type))
-		if about && ref.Target != NoAtom && o.Atoms[ref.Target].Kind == Func && !r.unchanged(side, ref.Target) {
+		from = max(from, lo+amd64.FieldSize(ref.Type))
+		if about && ref.Target != object.NoAtom && o.Atoms[ref.Target].Kind == object.Func && !r.unchanged(side, ref.Target) {
 			return 0, false
 		}
 		r.target(&h, o, twin, ref)
@@ -115,18 +119,18 @@ func (r *restMatcher) key(side int, x *rest) (uint64, bool) {
 }
 
 // target adds what a reference means, as far as that is the same on both sides.
-func (r *restMatcher) target(h *maphash.Hash, o *Object, twin []AtomID, ref *Ref) {
+func (r *restMatcher) target(h *maphash.Hash, o *object.Object, twin []object.AtomID, ref *object.Ref) {
 	var b [20]byte
 	binary.LittleEndian.PutUint64(b[:], ref.Offset)
-	binary.LittleEndian.PutUint32(b[8:], typeClass(ref.Type))
-	if ref.Target == NoAtom {
+	binary.LittleEndian.PutUint32(b[8:], amd64.TypeClass(ref.Type))
+	if ref.Target == object.NoAtom {
 		h.Write(b[:])
 		h.WriteString(o.Symbol(ref.Sym).Name)
 		return
 	}
 	t := &o.Atoms[ref.Target]
 	id := twin[t.ID]
-	if o == r.Post && id != NoAtom {
+	if o == r.Post && id != object.NoAtom {
 		id = t.ID
 	}
 	binary.LittleEndian.PutUint32(b[12:], uint32(id))
@@ -140,16 +144,16 @@ const (
 )
 
 // literal adds the content of a literal, and of those that it leads to.
-func (r *restMatcher) literal(h *maphash.Hash, o *Object, t *Atom, off int64, depth int) {
-	if !isLiteral(t) {
+func (r *restMatcher) literal(h *maphash.Hash, o *object.Object, t *object.Atom, off int64, depth int) {
+	if !t.IsLiteral() {
 		return
 	}
-	if t.Kind != String {
-		t = o.withoutPlaces(t, o.places[t.ID])
+	if t.Kind != object.String {
+		t = withoutPlaces(o, t, recordsOf(o)[t.ID])
 		content := bytes.Clone(t.Bytes[:min(len(t.Bytes), maxDigest)])
 		clearFields(content, t)
 		h.Write(bytes.TrimRight(content, "\x00"))
-	} else if s, ok := tail(t, off); ok {
+	} else if s, ok := object.Tail(t, off); ok {
 		h.Write(s[:min(len(s), maxDigest)])
 	}
 	for i := range t.Refs[:min(len(t.Refs), maxShown)] {
@@ -160,12 +164,12 @@ func (r *restMatcher) literal(h *maphash.Hash, o *Object, t *Atom, off int64, de
 }
 
 // unchanged reports whether a function has a twin and is the same.
-func (r *restMatcher) unchanged(side int, id AtomID) bool {
+func (r *restMatcher) unchanged(side int, id object.AtomID) bool {
 	post := id
 	if side == 0 {
 		post = r.twins.post[id]
 	}
-	if post == NoAtom || r.index[post] < 0 {
+	if post == object.NoAtom || r.index[post] < 0 {
 		return false
 	}
 	return r.list[r.index[post]].Status == Same
@@ -179,7 +183,7 @@ func (r *restMatcher) same(a, b *rest) bool {
 	}
 	for i := range a.refs {
 		x, y := &a.refs[i], &b.refs[i]
-		if x.Target != NoAtom && y.Target != NoAtom && r.twins.post[x.Target] == y.Target && r.Post.Atoms[y.Target].Kind == Func && !r.unchanged(1, y.Target) {
+		if x.Target != object.NoAtom && y.Target != object.NoAtom && r.twins.post[x.Target] == y.Target && r.Post.Atoms[y.Target].Kind == object.Func && !r.unchanged(1, y.Target) {
 			continue
 		}
 		if x.Offset != y.Offset || r.c.isolated(x, y) != "" {

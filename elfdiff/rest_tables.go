@@ -7,33 +7,35 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
 )
 
 // unowned appends what a table that is compared entry by entry holds beside the
 // entries about functions, which the verdicts on these include.
-func (j *judge) unowned(list []rest, o *Object, s *elfobj.Section) []rest {
+func (j *judge) unowned(list []rest, o *object.Object, s *elfobj.Section) []rest {
 	for _, a := range o.SectionAtoms(s.Index) {
 		switch rule := entryRuleOf(s.Name); {
 		case s.Name == altReplacement:
 			if j.usedTexts == nil {
-				j.usedTexts = map[*Object]map[AtomID][]span{}
+				j.usedTexts = map[*object.Object]map[object.AtomID][]codeRange{}
 			}
 			if j.usedTexts[o] == nil {
-				j.usedTexts[o] = o.usedText()
+				j.usedTexts[o] = usedText(o)
 			}
 			list = unusedText(list, a, j.usedTexts[o][a.ID])
 		case s.Name == orcRows:
-			if len(o.indexEntries().orc) == 0 {
+			if len(indexEntries(o).orc) == 0 {
 				list = append(list, restOf(a, 0, a.Size))
 			}
 		case rule == nil:
 			list = byRefs(list, a)
-		case slices.Contains(o.indexEntries().damaged, a):
+		case slices.Contains(indexEntries(o).damaged, a):
 			list = append(list, restOf(a, 0, a.Size))
 		default:
 			size, _ := entrySize(a, rule)
 			cutTable(a, rule, size, func(e entry) {
-				if t := e.site().Target; t == NoAtom || o.Atoms[t].Kind != Func {
+				if t := e.site().Target; t == object.NoAtom || o.Atoms[t].Kind != object.Func {
 					list = append(list, restOf(a, e.off, e.off+size))
 				}
 			})
@@ -43,7 +45,7 @@ func (j *judge) unowned(list []rest, o *Object, s *elfobj.Section) []rest {
 }
 
 // byRefs cuts a list of addresses at its references.
-func byRefs(list []rest, a *Atom) []rest {
+func byRefs(list []rest, a *object.Atom) []rest {
 	if len(a.Refs) == 0 || a.Refs[0].Offset > 0 {
 		end := a.Size
 		if len(a.Refs) > 0 {
@@ -63,16 +65,19 @@ func byRefs(list []rest, a *Atom) []rest {
 	return list
 }
 
+// codeRange is a piece of a section of code, in bytes from its start.
+type codeRange struct{ lo, hi int32 }
+
 // usedText maps the sections of code for alternatives to the pieces that entries
 // bring along.
-func (o *Object) usedText() map[AtomID][]span {
-	used := map[AtomID][]span{}
-	x := o.indexEntries()
+func usedText(o *object.Object) map[object.AtomID][]codeRange {
+	used := map[object.AtomID][]codeRange{}
+	x := indexEntries(o)
 	for i := range x.entries {
 		e := &x.entries[i]
 		for k := range e.refs {
-			if t, lo, hi, ok := o.textOf(e, &e.refs[k]); ok {
-				used[t.ID] = append(used[t.ID], span{int32(lo), int32(hi)})
+			if t, lo, hi, ok := textOf(o, e, &e.refs[k]); ok {
+				used[t.ID] = append(used[t.ID], codeRange{int32(lo), int32(hi)})
 			}
 		}
 	}
@@ -80,11 +85,11 @@ func (o *Object) usedText() map[AtomID][]span {
 }
 
 // unusedText appends the code for alternatives that no entry brings along.
-func unusedText(list []rest, a *Atom, used []span) []rest {
-	slices.SortFunc(used, func(x, y span) int { return cmp.Compare(x.lo, y.lo) })
+func unusedText(list []rest, a *object.Atom, used []codeRange) []rest {
+	slices.SortFunc(used, func(x, y codeRange) int { return cmp.Compare(x.lo, y.lo) })
 	end := int32(0)
-	for _, u := range append(used, span{int32(a.Size), int32(a.Size)}) {
-		if u.lo > end && !(isPadding(a.Bytes[end:u.lo]) && len(a.refsIn(uint64(end), uint64(u.lo))) == 0) {
+	for _, u := range append(used, codeRange{int32(a.Size), int32(a.Size)}) {
+		if u.lo > end && !(amd64.IsPadding(a.Bytes[end:u.lo]) && len(a.RefsIn(uint64(end), uint64(u.lo))) == 0) {
 			list = append(list, restOf(a, uint64(end), uint64(u.lo)))
 		}
 		end = max(end, u.hi)
@@ -101,15 +106,15 @@ type orcRowOf struct {
 
 // orcByFunction maps functions to the rows about them and about the padding behind
 // them, in order.
-func (o *Object) orcByFunction() map[AtomID][]orcRowOf {
-	m := map[AtomID][]orcRowOf{}
-	for _, src := range o.indexEntries().orc {
+func orcByFunction(o *object.Object) map[object.AtomID][]orcRowOf {
+	m := map[object.AtomID][]orcRowOf{}
+	for _, src := range indexEntries(o).orc {
 		i := uint64(0)
 		cutTable(src.addrs, src.rule, src.rule.sizes[0], func(e entry) {
 			row := src.rows[i*src.rule.rowSize:][:src.rule.rowSize]
 			i++
-			if t := e.site().Target; t != NoAtom {
-				m[t] = append(m[t], orcRowOf{e.site().TargetOff, typeClass(e.site().Type), row})
+			if t := e.site().Target; t != object.NoAtom {
+				m[t] = append(m[t], orcRowOf{e.site().TargetOff, amd64.TypeClass(e.site().Type), row})
 			}
 		})
 	}
@@ -118,7 +123,7 @@ func (o *Object) orcByFunction() map[AtomID][]orcRowOf {
 		slices.SortStableFunc(m[id], func(a, b orcRowOf) int { return cmp.Compare(a.off, b.off) })
 		sections[a.Section] = &orcTable{}
 	}
-	o.orcTables(sections)
+	orcTables(o, sections)
 	for id, a := range o.Functions() {
 		m[id] = sections[a.Section].fromStart(m[id], a)
 	}
@@ -127,7 +132,7 @@ func (o *Object) orcByFunction() map[AtomID][]orcRowOf {
 
 // fromStart puts the row that holds where a function starts in front of its own. It has
 // none there when the code in front of it ends with the same one.
-func (t *orcTable) fromStart(own []orcRowOf, a *Atom) []orcRowOf {
+func (t *orcTable) fromStart(own []orcRowOf, a *object.Atom) []orcRowOf {
 	if len(own) > 0 && own[0].off <= 0 {
 		return own
 	}
@@ -135,32 +140,32 @@ func (t *orcTable) fromStart(own []orcRowOf, a *Atom) []orcRowOf {
 	if len(holds) == 0 || holds[0].off != 0 {
 		return own
 	}
-	return append([]orcRowOf{{0, relPC32, holds[0].row}}, own...)
+	return append([]orcRowOf{{0, object.RelPC32, holds[0].row}}, own...)
 }
 
 // unwinds compares the rows for unwinding about functions that are the same:
 // ORC, and the records of .eh_frame.
 func (j *judge) unwinds() {
-	if j.carriesTables && len(j.Pre.indexEntries().orc)+len(j.Post.indexEntries().orc) > 0 {
-		pre, post := j.Pre.orcByFunction(), j.Post.orcByFunction()
+	if j.carriesTables && len(indexEntries(j.Pre).orc)+len(indexEntries(j.Post).orc) > 0 {
+		pre, post := orcByFunction(j.Pre), orcByFunction(j.Post)
 		for i := range j.list {
 			ch := &j.list[i]
-			if ch.Kind == Func && ch.Status == Same && !j.sameOrc(ch, pre[ch.Pre], post[ch.Post]) {
+			if ch.Kind == object.Func && ch.Status == Same && !j.sameOrc(ch, pre[ch.Pre], post[ch.Post]) {
 				j.unwindDiffers(ch, orcRows)
 			}
 		}
 	}
-	pre, post := j.Pre.records(), j.Post.records()
+	pre, post := recordsIn(j.Pre), recordsIn(j.Post)
 	for i := range j.list {
 		ch := &j.list[i]
-		if ch.Kind == Func && ch.Status == Same && !j.shifted(ch) && !j.sameRecords(pre[ch.Pre], post[ch.Post]) {
+		if ch.Kind == object.Func && ch.Status == Same && !j.shifted(ch) && !j.sameRecords(pre[ch.Pre], post[ch.Post]) {
 			j.unwindDiffers(ch, ".eh_frame")
 		}
 	}
 }
 
 func (j *judge) unwindDiffers(ch *Change, table string) {
-	f := j.Post.finding(CodeTableDiffers, ch.Post, 0, "what %s says about it differs, and its code does not", table)
+	f := findingAt(j.Post, CodeTableDiffers, ch.Post, 0, "what %s says about it differs, and its code does not", table)
 	if j.past(j.Post, ch.Post) != nil { // nothing runs it any more
 		f.Severity, f.Accept = Ignored, ""
 	}
@@ -209,27 +214,27 @@ func rowsWithin(rows []orcRowOf, size int64) int {
 	return n
 }
 
-// records maps functions to the records of .eh_frame about them.
-func (o *Object) records() map[AtomID][]*Atom {
-	m := map[AtomID][]*Atom{}
+// recordsIn maps functions to the records of .eh_frame about them.
+func recordsIn(o *object.Object) map[object.AtomID][]*object.Atom {
+	m := map[object.AtomID][]*object.Atom{}
 	for i := range o.Atoms {
-		if a := &o.Atoms[i]; a.Kind == Unwind && a.Owner != NoAtom {
+		if a := &o.Atoms[i]; a.Kind == object.Unwind && a.Owner != object.NoAtom {
 			m[a.Owner] = append(m[a.Owner], a)
 		}
 	}
 	return m
 }
 
-func (j *judge) sameRecords(a, b []*Atom) bool {
+func (j *judge) sameRecords(a, b []*object.Atom) bool {
 	if len(a) != len(b) {
 		return false
 	}
 	for i := range a {
-		p, q := j.Pre.cieOf(a[i]), j.Post.cieOf(b[i])
-		if !j.sameRecord(a[i], b[i]) || (p == NoAtom) != (q == NoAtom) {
+		p, q := cieOf(j.Pre, a[i]), cieOf(j.Post, b[i])
+		if !j.sameRecord(a[i], b[i]) || (p == object.NoAtom) != (q == object.NoAtom) {
 			return false
 		}
-		if p != NoAtom && !j.sameRecord(&j.Pre.Atoms[p], &j.Post.Atoms[q]) {
+		if p != object.NoAtom && !j.sameRecord(&j.Pre.Atoms[p], &j.Post.Atoms[q]) {
 			return false
 		}
 	}
@@ -239,8 +244,8 @@ func (j *judge) sameRecords(a, b []*Atom) bool {
 // sameRecord compares two records, without their lengths: the last of a section is
 // filled up with DW_CFA_nop, which is zero (DWARF 5, section 6.4.1). The second word
 // of those that have an owner says how far their head is before them.
-func (j *judge) sameRecord(a, b *Atom) bool {
-	if len(a.Refs) != len(b.Refs) || !bytes.Equal(a.instructions(), b.instructions()) {
+func (j *judge) sameRecord(a, b *object.Atom) bool {
+	if len(a.Refs) != len(b.Refs) || !bytes.Equal(instructionsOf(a), instructionsOf(b)) {
 		return false
 	}
 	for i := range a.Refs {
@@ -251,16 +256,16 @@ func (j *judge) sameRecord(a, b *Atom) bool {
 	return true
 }
 
-// instructions returns what a record says: its bytes, without fields of references,
+// instructionsOf returns what a record says: its bytes, without fields of references,
 // lengths, distances and what fills it up.
-func (a *Atom) instructions() []byte {
+func instructionsOf(a *object.Atom) []byte {
 	b := slices.Clone(a.Bytes)
 	clearFields(b, a)
 	n := 4
 	switch size := uint64(len(b)); {
 	case size < 4 || uint64(binary.LittleEndian.Uint32(b)) != size-4:
 		n = 0 // damaged
-	case a.Owner != NoAtom:
+	case a.Owner != object.NoAtom:
 		n = 8
 	}
 	return bytes.TrimRight(b[min(n, len(b)):], "\x00")

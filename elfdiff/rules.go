@@ -6,6 +6,8 @@ import (
 	"sort"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // Rule says by which rung of the ladder two atoms were paired.
@@ -57,7 +59,7 @@ type rung struct {
 	rule Rule
 	weak bool // numbered variables need a user in common, see consistent
 	// key is false when the rule does not apply.
-	key func(c *correlation, o *Object, id AtomID, t *traits) (rungKey, bool)
+	key func(c *correlation, o *object.Object, id object.AtomID, t *traits) (rungKey, bool)
 }
 
 // A rungKey is what two atoms have to have in common for one rung.
@@ -68,32 +70,32 @@ type rungKey struct {
 }
 
 var ladder = []rung{
-	{RuleGlobal, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) (rungKey, bool) {
+	{RuleGlobal, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
 		return rungKey{class: t.class, name: t.name}, t.global
 	}},
-	{RuleSection, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) (rungKey, bool) {
+	{RuleSection, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
 		return rungKey{class: t.class, name: t.name, file: t.file, section: t.section}, !t.number && t.place == 0
 	}},
-	{RuleFile, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) (rungKey, bool) {
+	{RuleFile, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
 		return rungKey{class: t.class, name: t.name, file: t.file}, !t.number && t.place == 0
 	}},
-	{RuleLocal, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) (rungKey, bool) {
+	{RuleLocal, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
 		return rungKey{class: t.class, name: t.name}, !t.number && t.place == 0
 	}},
-	{RuleStem, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) (rungKey, bool) {
+	{RuleStem, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
 		return rungKey{name: t.stem, file: t.file}, t.place == 0 && t.class == classFunc
 	}},
-	{RuleStem, true, func(_ *correlation, _ *Object, _ AtomID, t *traits) (rungKey, bool) {
+	{RuleStem, true, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
 		return rungKey{class: t.class, name: t.stem, file: t.file}, t.place == 0 && t.class != classFunc
 	}},
-	{RulePlace, false, func(_ *correlation, _ *Object, _ AtomID, t *traits) (rungKey, bool) {
+	{RulePlace, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
 		return rungKey{class: t.class, section: t.section, numbers: [2]uint64{uint64(t.place), uint64(t.of)}}, t.place > 0
 	}},
 }
 
 // lateLadder runs when the uses are exhausted.
 var lateLadder = []rung{
-	{RuleContent, true, func(c *correlation, o *Object, id AtomID, t *traits) (rungKey, bool) {
+	{RuleContent, true, func(c *correlation, o *object.Object, id object.AtomID, t *traits) (rungKey, bool) {
 		if t.class == classFunc || t.place > 0 {
 			return rungKey{}, false
 		}
@@ -111,13 +113,13 @@ const (
 	classTLS    = 't'
 )
 
-func classOf(a *Atom) byte {
+func classOf(a *object.Atom) byte {
 	switch a.Kind {
-	case Func:
+	case object.Func:
 		return classFunc
-	case Data, Const:
+	case object.Data, object.Const:
 		return classObject
-	case TLS:
+	case object.TLS:
 		return classTLS
 	}
 	return 0
@@ -125,14 +127,14 @@ func classOf(a *Atom) byte {
 
 // traitsOf computes the traits of all atoms that are paired by name. Others
 // keep class 0.
-func traitsOf(o *Object) []traits {
-	files := fileSymbols(o.symbols)
+func traitsOf(o *object.Object) []traits {
+	files := fileSymbols(o.Symbols())
 	out := make([]traits, len(o.Atoms))
-	count := make([]int32, len(o.bySection)) // of nameless atoms
+	count := make([]int32, len(o.File.Sections)) // of nameless atoms
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
 		class := classOf(a)
-		if class == 0 || isLiteral(a) {
+		if class == 0 || a.IsLiteral() {
 			continue
 		}
 		t := &out[i]
@@ -140,14 +142,14 @@ func traitsOf(o *Object) []traits {
 			count[a.Section]++
 			t.place = count[a.Section]
 		}
-		t.class, t.name = class, unpromoted(a.Name)
-		t.stem = stem(t.name)
+		t.class, t.name = class, symname.Unpromoted(a.Name)
+		t.stem = symname.Stem(t.name)
 		t.number = t.name != t.stem
-		t.section = stem(o.sectionName(a.Section))
+		t.section = symname.Stem(o.SectionName(a.Section))
 		t.global = t.place == 0 && t.name == a.Name
 		for _, s := range a.Symbols {
-			if sym := &o.symbols[s]; sym.Name == a.Name && sym.Bind() == elf.STB_LOCAL {
-				t.global, t.file = false, files.scope(o.symbols, s)
+			if sym := &o.Symbols()[s]; sym.Name == a.Name && sym.Bind() == elf.STB_LOCAL {
+				t.global, t.file = false, files.scope(o.Symbols(), s)
 			}
 		}
 	}
@@ -179,10 +181,4 @@ func (l fileList) scope(syms []elfobj.Symbol, local elfobj.SymbolIndex) string {
 		return ""
 	}
 	return syms[l[i-1]].Name
-}
-
-// isLiteral reports whether an atom is compared by content wherever it is
-// used, instead of being paired.
-func isLiteral(a *Atom) bool {
-	return a.Kind.IsLiteral() || a.Place || a.Kind == Const && (a.Anonymous() || isLiteralName(a.Name))
 }

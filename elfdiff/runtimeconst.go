@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // runtimePtr begins the names of tables of runtime constants
@@ -30,18 +31,18 @@ type constantUse struct {
 }
 
 // constantUses lists the runtime constants of all functions.
-func (o *Object) constantUses() map[AtomID][]constantUse {
-	var out map[AtomID][]constantUse
+func constantUses(o *object.Object) map[object.AtomID][]constantUse {
+	var out map[object.AtomID][]constantUse
 	for i, s := range o.File.Sections {
-		if o.kinds[i] != Special || !strings.HasPrefix(s.Name, runtimeConst) {
+		if o.KindOf(elfobj.SectionIndex(i)) != object.Special || !strings.HasPrefix(s.Name, runtimeConst) {
 			continue
 		}
 		if out == nil {
-			out = map[AtomID][]constantUse{}
+			out = map[object.AtomID][]constantUse{}
 		}
 		for _, a := range o.SectionAtoms(s.Index) {
 			for k := range a.Refs {
-				if t := a.Refs[k].Target; t != NoAtom {
+				if t := a.Refs[k].Target; t != object.NoAtom {
 					out[t] = append(out[t], constantUse{s.Name, a.Refs[k].TargetOff})
 				}
 			}
@@ -73,8 +74,8 @@ func constantLoad(code []byte) (load [10]byte, ok bool) {
 // constantSite is a place in a function that a table of runtime constants
 // lists: the instruction's offset in the function.
 type constantSite struct {
-	table    *Atom
-	owner    AtomID
+	table    *object.Atom
+	owner    object.AtomID
 	off      uint64
 	variable string
 	shift    bool // off is that of the byte
@@ -99,10 +100,10 @@ func isShift(code []byte, off int64) bool {
 func (d *Diff) constantSites() (list []constantSite, bad *constantSite) {
 	for i := range d.Post.Atoms {
 		a := &d.Post.Atoms[i]
-		if a.Kind != Special {
+		if a.Kind != object.Special {
 			continue
 		}
-		name := d.Post.sectionName(a.Section)
+		name := d.Post.SectionName(a.Section)
 		variable, found := strings.CutPrefix(name, runtimePtr)
 		shift := false
 		if !found {
@@ -114,7 +115,7 @@ func (d *Diff) constantSites() (list []constantSite, bad *constantSite) {
 		}
 		for k := range a.Refs {
 			r := &a.Refs[k]
-			if r.Target == NoAtom || !d.included[r.Target] || d.Post.Atoms[r.Target].Kind != Func {
+			if r.Target == object.NoAtom || !d.included[r.Target] || d.Post.Atoms[r.Target].Kind != object.Func {
 				continue
 			}
 			s := constantSite{a, r.Target, uint64(r.TargetOff - 2), variable, shift}
@@ -157,7 +158,7 @@ func (x *extraction) constants() {
 			continue
 		}
 		copy(data, load[:])
-		x.b.AddRela(h.sec, elfobj.Rela{Offset: h.off + s.off + 3, Type: relPC32, Sym: x.variable(s.variable), Addend: -4})
+		x.b.AddRela(h.sec, elfobj.Rela{Offset: h.off + s.off + 3, Type: object.RelPC32, Sym: x.variable(s.variable), Addend: -4})
 	}
 }
 
@@ -176,10 +177,10 @@ func (x *extraction) variable(name string) elfobj.SymbolIndex {
 }
 
 func (x *extraction) findVariable(name string) elfobj.SymbolIndex {
-	for i := range x.Pre.symbols {
-		if s := &x.Pre.symbols[i]; s.Name == name && s.IsDefined() && x.Pre.bySymbol[i] != NoAtom {
-			return x.outside(x.Pre.bySymbol[i], nil)
+	for i := range x.Pre.Symbols() {
+		if s := &x.Pre.Symbols()[i]; s.Name == name && s.IsDefined() && x.Pre.AtomOf(elfobj.SymbolIndex(i)) != object.NoAtom {
+			return x.outside(x.Pre.AtomOf(elfobj.SymbolIndex(i)), nil)
 		}
 	}
-	return x.outside(NoAtom, &elfobj.Symbol{Name: name, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_OBJECT)})
+	return x.outside(object.NoAtom, &elfobj.Symbol{Name: name, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_OBJECT)})
 }

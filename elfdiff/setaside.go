@@ -1,10 +1,13 @@
 package elfdiff
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // Aside is a place in the source that differs, and was set aside: a number that was
@@ -65,7 +68,44 @@ func (j *judge) asides() {
 			continue
 		}
 		for _, r := range j.c.aside[id] {
-			j.aside = append(j.aside, Aside{j.Post.describe(id, 0), r})
+			j.aside = append(j.aside, Aside{describe(j.Post, id, 0), r})
 		}
 	}
+}
+
+// placeless returns both atoms without the places that records of their form keep.
+func (c *comparer) placeless(a, b *object.Atom) (x, y *object.Atom) {
+	p, q := c.prePlaces[a.ID], c.postPlaces[b.ID]
+	if !slices.Equal(p, q) {
+		return a, b
+	}
+	return withoutPlaces(c.pre, a, p), withoutPlaces(c.post, b, q)
+}
+
+// setAside notes the places in which two records differ that are the same otherwise.
+func (c *comparer) setAside(a, b *object.Atom) []Reason {
+	fields := c.postPlaces[b.ID]
+	if len(fields) == 0 || !slices.Equal(c.prePlaces[a.ID], fields) {
+		return nil
+	}
+	var list []Reason
+	for _, f := range fields {
+		p, q := placeText(a, f), placeText(b, f)
+		if p != q {
+			list = append(list, Reason{Code: ReasonLine, PreOffset: f.off, PostOffset: f.off, PreText: p, PostText: q, Detail: "a record about a place in the source"})
+		}
+	}
+	return list
+}
+
+func placeText(a *object.Atom, f placeField) string {
+	var v [8]byte
+	if f.off < uint64(len(a.Bytes)) {
+		copy(v[:], a.Bytes[f.off:])
+	}
+	n := binary.LittleEndian.Uint64(v[:]) & f.mask
+	if f.mask == lineAndColumn {
+		return fmt.Sprintf("line %d, column %d", n&wholeLine, n>>32)
+	}
+	return fmt.Sprint("line ", n)
 }

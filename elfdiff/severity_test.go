@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -32,7 +32,7 @@ int work(int x) {
 `
 
 // compileKernel compiles C as a kernel's build would, with POST defined or not.
-func compileKernel(t *testing.T, dir, text, name string, flags ...string) *elfdiff.Object {
+func compileKernel(t *testing.T, dir, text, name string, flags ...string) *object.Object {
 	t.Helper()
 	src, out := filepath.Join(dir, "unit.c"), filepath.Join(dir, name)
 	if err := os.WriteFile(src, []byte(kernelSource+text), 0o666); err != nil {

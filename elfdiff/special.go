@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // tables compares the sections that describe code as wholes, and reports those
@@ -13,13 +14,13 @@ import (
 func (j *judge) tables() {
 	post := map[string][]*elfobj.Section{}
 	for i, s := range j.Post.File.Sections {
-		if j.Post.kinds[i] == Special {
+		if j.Post.KindOf(elfobj.SectionIndex(i)) == object.Special {
 			post[s.Name] = append(post[s.Name], s)
 		}
 	}
 	matched := map[elfobj.SectionIndex]bool{}
 	for i, s := range j.Pre.File.Sections {
-		if j.Pre.kinds[i] != Special || j.byEntries(s.Name) {
+		if j.Pre.KindOf(elfobj.SectionIndex(i)) != object.Special || j.byEntries(s.Name) {
 			continue
 		}
 		if list := post[s.Name]; len(list) > 0 {
@@ -32,7 +33,7 @@ func (j *judge) tables() {
 		j.table(j.Pre, s)
 	}
 	for i, s := range j.Post.File.Sections {
-		if j.Post.kinds[i] == Special && !matched[s.Index] && !j.byEntries(s.Name) {
+		if j.Post.KindOf(elfobj.SectionIndex(i)) == object.Special && !matched[s.Index] && !j.byEntries(s.Name) {
 			j.table(j.Post, s)
 		}
 	}
@@ -40,12 +41,12 @@ func (j *judge) tables() {
 
 // sameTable compares two tables entry by entry.
 func (j *judge) sameTable(pre, post elfobj.SectionIndex) bool {
-	p, q := j.Pre.bySection[pre], j.Post.bySection[post]
-	if p.hi-p.lo != q.hi-q.lo {
+	p, q := j.Pre.SectionRange(pre), j.Post.SectionRange(post)
+	if p.Hi-p.Lo != q.Hi-q.Lo {
 		return false
 	}
-	for k := range p.hi - p.lo {
-		a, b := &j.Pre.Atoms[p.lo+k], &j.Post.Atoms[q.lo+k]
+	for k := range p.Hi - p.Lo {
+		a, b := &j.Pre.Atoms[p.Lo+k], &j.Post.Atoms[q.Lo+k]
 		if a.NoBits != b.NoBits || len(a.Bytes) != len(b.Bytes) || len(a.Refs) != len(b.Refs) || !sameOutside(a.Bytes, b.Bytes, a.Refs) {
 			return false
 		}
@@ -59,14 +60,14 @@ func (j *judge) sameTable(pre, post elfobj.SectionIndex) bool {
 }
 
 // table reports a table that differs.
-func (j *judge) table(o *Object, s *elfobj.Section) {
-	rule := ruleOf(s.Name)
-	if j.carriesTables && strings.HasPrefix(s.Name, discard) {
+func (j *judge) table(o *object.Object, s *elfobj.Section) {
+	rule := object.SectionRuleOf(s.Name)
+	if j.carriesTables && strings.HasPrefix(s.Name, object.Discard) {
 		return // the linker drops it
 	}
 	code := CodeTableDiffers
 	if rule != nil {
-		code = cmp.Or(rule.differs, code)
+		code = cmp.Or(roleCodes[rule.Role], code)
 	}
 	f := newFinding(code)
 	if code == CodeConstructor && (j.carriesTables || !isStart(s.Name)) {
@@ -74,14 +75,14 @@ func (j *judge) table(o *Object, s *elfobj.Section) {
 	}
 	f.Section, f.Message = s.Name, "pre and post differ in it"
 	if rule != nil {
-		f.Message += " (" + rule.reason + ")"
-		if rule.drop && rule.differs == "" {
+		f.Message += " (" + rule.Reason + ")"
+		if rule.Drop && rule.Role == object.CodeTable {
 			f.Severity, f.Accept = Ignored, ""
 		}
 	}
-	if r := o.bySection[s.Index]; r.lo < r.hi && len(o.Atoms[r.lo].Refs) > 0 {
-		ref := &o.Atoms[r.lo].Refs[0]
-		f.Symbol, f.Offset = o.refText(ref), ref.Offset
+	if r := o.SectionRange(s.Index); r.Lo < r.Hi && len(o.Atoms[r.Lo].Refs) > 0 {
+		ref := &o.Atoms[r.Lo].Refs[0]
+		f.Symbol, f.Offset = refText(o, ref), ref.Offset
 	}
 	j.report(f)
 }
@@ -92,27 +93,31 @@ func (j *judge) table(o *Object, s *elfobj.Section) {
 // constructors ran long ago.
 func (in *includer) special() {
 	if _, bad := in.constantSites(); bad != nil && in.carriesTables {
-		in.report(in.Post.finding(CodeSpecialSection, bad.owner, bad.off, "the runtime constant %s is not used by a movabs or a shr", bad.variable))
+		in.report(findingAt(in.Post, CodeSpecialSection, bad.owner, bad.off, "the runtime constant %s is not used by a movabs or a shr", bad.variable))
 	}
 	for i := range in.Post.Atoms {
 		a := &in.Post.Atoms[i]
-		if a.Kind != Special {
+		if a.Kind != object.Special {
 			continue
 		}
-		name := in.Post.sectionName(a.Section)
-		if rule := ruleOf(name); rule != nil && rule.drop {
+		name := in.Post.SectionName(a.Section)
+		if rule := object.SectionRuleOf(name); rule != nil && rule.Drop {
 			continue
 		}
 		if in.carriesTables && (entryRuleOf(name) != nil || name == altReplacement || strings.HasPrefix(name, runtimePtr) || strings.HasPrefix(name, runtimeShift)) {
 			continue // see described, and constants
 		}
-		seen := map[AtomID]bool{}
+		seen := map[object.AtomID]bool{}
 		for k := range a.Refs {
 			t := a.Refs[k].Target
-			if t != NoAtom && in.included[t] && in.Post.Atoms[t].Kind == Func && !seen[t] {
+			if t != object.NoAtom && in.included[t] && in.Post.Atoms[t].Kind == object.Func && !seen[t] {
 				seen[t] = true // once for each function and table
-				in.report(in.Post.finding(CodeSpecialSection, t, uint64(max(a.Refs[k].TargetOff, 0)), "it has an entry in %s", name))
+				in.report(findingAt(in.Post, CodeSpecialSection, t, uint64(max(a.Refs[k].TargetOff, 0)), "it has an entry in %s", name))
 			}
 		}
 	}
 }
+
+// roleCodes has the finding when sections with a role differ between pre and post;
+// that of tables is CodeTableDiffers.
+var roleCodes = map[object.Role]Code{object.StartList: CodeConstructor, object.FileNote: CodeNote, object.Unread: CodeUnnamed}

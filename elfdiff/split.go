@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // splits judges names that share a place on one side only: aliases, and functions
@@ -15,12 +17,12 @@ func (j *judge) splits() {
 	s := &splitter{judge: j}
 	for i := range j.Pre.Atoms {
 		a := &j.Pre.Atoms[i]
-		if classOf(a) == 0 || isLiteral(a) || isRoom(a) || s.alone(a) {
+		if classOf(a) == 0 || a.IsLiteral() || isRoom(a) || s.alone(a) {
 			continue
 		}
 		s.called, s.compared = nil, 0
 		for _, n := range a.Symbols {
-			if j.Pre.names(a, n) {
+			if nameIs(j.Pre, a, n) {
 				s.name(a, n)
 			}
 		}
@@ -39,74 +41,74 @@ type splitter struct {
 }
 
 // alone reports whether an atom and its twin have one name, which is the same.
-func (s *splitter) alone(a *Atom) bool {
+func (s *splitter) alone(a *object.Atom) bool {
 	twin := s.twins.post[a.ID]
-	if twin == NoAtom || len(a.Symbols) != 1 {
+	if twin == object.NoAtom || len(a.Symbols) != 1 {
 		return false
 	}
 	b := &s.Post.Atoms[twin]
-	return len(b.Symbols) == 1 && s.Pre.symbols[a.Symbols[0]].Name == s.Post.symbols[b.Symbols[0]].Name
+	return len(b.Symbols) == 1 && s.Pre.Symbols()[a.Symbols[0]].Name == s.Post.Symbols()[b.Symbols[0]].Name
 }
 
-// names reports whether a symbol names the whole of an atom, by a name of the
+// nameIs reports whether a symbol names the whole of an atom, by a name of the
 // source: numbers of the compiler's are not the same in pre and post.
-func (o *Object) names(a *Atom, i elfobj.SymbolIndex) bool {
-	s := &o.symbols[i]
-	if s.Value != a.Offset || isLocalLabel(s.Name) || isNumbered(s.Name) || unpromoted(s.Name) != s.Name {
+func nameIs(o *object.Object, a *object.Atom, i elfobj.SymbolIndex) bool {
+	s := &o.Symbols()[i]
+	if s.Value != a.Offset || symname.IsLocalLabel(s.Name) || symname.IsNumbered(s.Name) || symname.Unpromoted(s.Name) != s.Name {
 		return false
 	}
 	return s.Type() != elf.STT_NOTYPE || s.Bind() != elf.STB_LOCAL
 }
 
 // name compares what one name of an atom of pre is in post.
-func (s *splitter) name(a *Atom, n elfobj.SymbolIndex) {
+func (s *splitter) name(a *object.Atom, n elfobj.SymbolIndex) {
 	m, ok := s.inPost(n)
 	if !ok {
 		return // it is gone from post, and nothing there can mean it
 	}
 	twin := s.twins.post[a.ID]
-	b := s.Post.Atom(s.Post.bySymbol[m])
+	b := s.Post.Atom(s.Post.AtomOf(m))
 	switch {
-	case b == nil && (twin == NoAtom || s.same(twin)), s.isPast(a, b):
+	case b == nil && (twin == object.NoAtom || s.same(twin)), s.isPast(a, b):
 		return
-	case b != nil && s.other(s.Pre, a, s.Pre.symbols[n].Name) == "" && s.other(s.Post, b, s.Pre.symbols[n].Name) == "":
+	case b != nil && s.other(s.Pre, a, s.Pre.Symbols()[n].Name) == "" && s.other(s.Post, b, s.Pre.Symbols()[n].Name) == "":
 		return // it shares its place with nothing
-	case b != nil && (b.ID == twin && s.Post.symbols[m].Value == b.Offset || classOf(b) != classOf(a)):
+	case b != nil && (b.ID == twin && s.Post.Symbols()[m].Value == b.Offset || classOf(b) != classOf(a)):
 		return
 	case b != nil && s.harmless(a, n, b, twin):
 		return
 	}
-	s.report(s.Pre.finding(CodeSharedAddress, a.ID, 0, "%s", s.tell(s.Pre.symbols[n].Name, a, b, twin)))
+	s.report(findingAt(s.Pre, CodeSharedAddress, a.ID, 0, "%s", s.tell(s.Pre.Symbols()[n].Name, a, b, twin)))
 }
 
 // tell says what a name shares its place with, and on which side.
-func (s *splitter) tell(name string, a, b *Atom, twin AtomID) string {
+func (s *splitter) tell(name string, a, b *object.Atom, twin object.AtomID) string {
 	other, side, elsewhere := s.other(s.Pre, a, name), "pre", "post has it elsewhere"
 	switch {
 	case b == nil:
 		elsewhere = "post has it in another object"
-	case other == "" || twin == NoAtom:
+	case other == "" || twin == object.NoAtom:
 		other, side, elsewhere = s.other(s.Post, b, name), "post", "pre has it elsewhere, with another content"
 	}
 	return name + " is another name for " + other + " in " + side + ", and " + elsewhere
 }
 
 // other returns another name of an atom than the one given, or "".
-func (s *splitter) other(o *Object, a *Atom, name string) string {
-	for _, i := range a.Symbols[:min(len(a.Symbols), maxAliases)] {
-		if n := o.symbols[i].Name; n != name && o.symbols[i].Value == a.Offset && !isLocalLabel(n) {
+func (s *splitter) other(o *object.Object, a *object.Atom, name string) string {
+	for _, i := range a.Symbols[:min(len(a.Symbols), object.MaxAliases)] {
+		if n := o.Symbols()[i].Name; n != name && o.Symbols()[i].Value == a.Offset && !symname.IsLocalLabel(n) {
 			return n
 		}
 	}
 	return ""
 }
 
-func (s *splitter) isPast(a, b *Atom) bool {
+func (s *splitter) isPast(a, b *object.Atom) bool {
 	return s.past(s.Pre, a.ID) != nil || b != nil && s.past(s.Post, b.ID) != nil
 }
 
 // same reports whether nothing changes about an atom of post that has a twin.
-func (s *splitter) same(post AtomID) bool {
+func (s *splitter) same(post object.AtomID) bool {
 	i := s.index[post]
 	return i >= 0 && s.list[i].Status == Same
 }
@@ -114,20 +116,20 @@ func (s *splitter) same(post AtomID) bool {
 // harmless reports whether whoever uses a name of a gets what b of post has: since
 // both are the same and what is at the name's place stays, or since only direct
 // calls of functions lead there, which count as changed.
-func (s *splitter) harmless(a *Atom, n elfobj.SymbolIndex, b *Atom, twin AtomID) bool {
-	local := !s.Pre.global(n)
+func (s *splitter) harmless(a *object.Atom, n elfobj.SymbolIndex, b *object.Atom, twin object.AtomID) bool {
+	local := !s.Pre.IsGlobal(n)
 	switch {
-	case a.Kind == Func && b.Kind == Func:
-		stays := twin == NoAtom || s.same(twin)
+	case a.Kind == object.Func && b.Kind == object.Func:
+		stays := twin == object.NoAtom || s.same(twin)
 		return local && s.isCalled(a) || stays && s.sameCode(a, b)
-	case a.Kind == Const && b.Kind == Const:
-		return local || (twin == NoAtom || s.same(twin)) && s.c.data(a, b) == nil
+	case a.Kind == object.Const && b.Kind == object.Const:
+		return local || (twin == object.NoAtom || s.same(twin)) && s.c.data(a, b) == nil
 	}
 	return false
 }
 
 // isCalled reports whether only direct calls lead to the present atom of pre.
-func (s *splitter) isCalled(a *Atom) bool {
+func (s *splitter) isCalled(a *object.Atom) bool {
 	if s.called == nil {
 		only := s.onlyCalled(s.Pre, a.ID)
 		s.called = &only
@@ -136,8 +138,8 @@ func (s *splitter) isCalled(a *Atom) bool {
 }
 
 // sameCode compares two functions that are no twins.
-func (s *splitter) sameCode(a, b *Atom) bool {
-	if s.compared++; s.compared > maxAliases {
+func (s *splitter) sameCode(a, b *object.Atom) bool {
+	if s.compared++; s.compared > object.MaxAliases {
 		return false
 	}
 	r, _ := s.c.function(a, b)
@@ -150,15 +152,15 @@ func (s *splitter) inPost(n elfobj.SymbolIndex) (elfobj.SymbolIndex, bool) {
 	if s.post == nil {
 		s.post, s.twin = indexOf(s.Post), indexOf(s.Pre)
 	}
-	name := s.Pre.symbols[n].Name
+	name := s.Pre.Symbols()[n].Name
 	if m, ok := s.post.single[name]; ok && m != 0 {
 		_, twice := s.twin.single[name]
 		return m, twice && s.twin.single[name] != 0
 	}
-	if s.Pre.global(n) {
+	if s.Pre.IsGlobal(n) {
 		return 0, false
 	}
-	m, ok := s.post.scoped[scopedName{name, s.twin.files.scope(s.Pre.symbols, n)}]
+	m, ok := s.post.scoped[scopedName{name, s.twin.files.scope(s.Pre.Symbols(), n)}]
 	return m, ok && m != 0
 }
 
@@ -171,16 +173,16 @@ type nameIndex struct {
 
 type scopedName struct{ name, file string }
 
-func indexOf(o *Object) *nameIndex {
-	x := &nameIndex{map[string]elfobj.SymbolIndex{}, map[scopedName]elfobj.SymbolIndex{}, fileSymbols(o.symbols)}
-	for i := range o.symbols {
-		s, n := &o.symbols[i], elfobj.SymbolIndex(i)
-		if s.Name == "" || s.Type() == elf.STT_FILE || s.Type() == elf.STT_SECTION || isLocalLabel(s.Name) {
+func indexOf(o *object.Object) *nameIndex {
+	x := &nameIndex{map[string]elfobj.SymbolIndex{}, map[scopedName]elfobj.SymbolIndex{}, fileSymbols(o.Symbols())}
+	for i := range o.Symbols() {
+		s, n := &o.Symbols()[i], elfobj.SymbolIndex(i)
+		if s.Name == "" || s.Type() == elf.STT_FILE || s.Type() == elf.STT_SECTION || symname.IsLocalLabel(s.Name) {
 			continue
 		}
 		put(x.single, s.Name, n)
 		if s.Bind() == elf.STB_LOCAL {
-			put(x.scoped, scopedName{s.Name, x.files.scope(o.symbols, n)}, n)
+			put(x.scoped, scopedName{s.Name, x.files.scope(o.Symbols(), n)}, n)
 		}
 	}
 	return x
@@ -197,7 +199,7 @@ func put[K comparable](m map[K]elfobj.SymbolIndex, key K, n elfobj.SymbolIndex) 
 // SameCode reports whether two functions of post do the same, by code that is equal
 // but for what [Compare] takes for no change. Functions with cold parts, and those
 // that call themselves, never are.
-func (d *Diff) SameCode(a, b AtomID) bool {
+func (d *Diff) SameCode(a, b object.AtomID) bool {
 	if a < 0 || b < 0 || a == b {
 		return a == b && a >= 0
 	}
@@ -213,19 +215,19 @@ func (d *Diff) SameCode(a, b AtomID) bool {
 // alike is what [Diff.SameCode] needs, once it was asked.
 type alike struct {
 	once sync.Once
-	self twins           // each atom of post is its own
-	cold map[AtomID]bool // functions that have cold parts
+	self twins                  // each atom of post is its own
+	cold map[object.AtomID]bool // functions that have cold parts
 }
 
 func (d *Diff) prepareAlike() {
 	n := len(d.Post.Atoms)
-	d.alike.self = twins{post: make([]AtomID, n), pre: make([]AtomID, n)}
+	d.alike.self = twins{post: make([]object.AtomID, n), pre: make([]object.AtomID, n)}
 	for i := range n {
-		d.alike.self.post[i], d.alike.self.pre[i] = AtomID(i), AtomID(i)
+		d.alike.self.post[i], d.alike.self.pre[i] = object.AtomID(i), object.AtomID(i)
 	}
-	d.alike.cold = map[AtomID]bool{}
+	d.alike.cold = map[object.AtomID]bool{}
 	for _, f := range d.Post.Functions() {
-		if f.Owner != NoAtom {
+		if f.Owner != object.NoAtom {
 			d.alike.cold[f.Owner] = true
 		}
 	}

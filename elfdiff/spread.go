@@ -1,9 +1,13 @@
 package elfdiff
 
-import "debug/elf"
+import (
+	"debug/elf"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+)
 
 // changed turns the verdict on a pair, and reports whether it was new.
-func (j *judge) changed(post AtomID, r Reason) bool {
+func (j *judge) changed(post object.AtomID, r Reason) bool {
 	i := j.index[post]
 	if i < 0 || j.list[i].Status == Changed {
 		return false
@@ -16,18 +20,18 @@ func (j *judge) changed(post AtomID, r Reason) bool {
 // spread carries changes on to what has to travel with them.
 type spread struct {
 	*judge
-	work     []AtomID
-	cold     map[AtomID][]AtomID // of each function
-	identity [2]*identities      // of the constants of pre and post; made when needed
-	traced   map[AtomID]bool     // of pre: functions that can be taken over when they are entered
-	tainted  map[AtomID]bool     // literals that lead to a changed constant
+	work     []object.AtomID
+	cold     map[object.AtomID][]object.AtomID // of each function
+	identity [2]*identities                    // of the constants of pre and post; made when needed
+	traced   map[object.AtomID]bool            // of pre: functions that can be taken over when they are entered
+	tainted  map[object.AtomID]bool            // literals that lead to a changed constant
 }
 
 // propagate spreads changes until nothing is added: between a function and its
 // cold part, from a function to what holds places inside it, and from a
 // constant to what uses it, which needs the copy that travels.
 func (j *judge) propagate() {
-	s := &spread{judge: j, cold: map[AtomID][]AtomID{}, tainted: map[AtomID]bool{}}
+	s := &spread{judge: j, cold: map[object.AtomID][]object.AtomID{}, tainted: map[object.AtomID]bool{}}
 	for i := range j.list {
 		if j.list[i].Status == Changed {
 			s.work = append(s.work, j.list[i].Post)
@@ -37,7 +41,7 @@ func (j *judge) propagate() {
 		return
 	}
 	for id, a := range j.Post.Functions() {
-		if a.Owner != NoAtom {
+		if a.Owner != object.NoAtom {
 			s.cold[a.Owner] = append(s.cold[a.Owner], id)
 		}
 	}
@@ -46,38 +50,38 @@ func (j *judge) propagate() {
 		s.work = s.work[1:]
 		switch {
 		case j.past(j.Post, a.ID) != nil: // nothing runs it any more
-		case a.Kind == Func:
+		case a.Kind == object.Func:
 			s.function(a)
-		case a.Kind == Const || isLiteral(a):
+		case a.Kind == object.Const || a.IsLiteral():
 			s.constant(a)
 		}
 	}
 }
 
-func (s *spread) add(id AtomID, r Reason) {
+func (s *spread) add(id object.AtomID, r Reason) {
 	if s.changed(id, r) {
 		s.work = append(s.work, id)
 	}
 }
 
-func (s *spread) function(a *Atom) {
+func (s *spread) function(a *object.Atom) {
 	s.callers(a)
-	if a.Owner != NoAtom {
+	if a.Owner != object.NoAtom {
 		s.add(a.Owner, Reason{Code: ReasonCold, Detail: a.Name + " changed"})
 	}
 	for _, c := range s.cold[a.ID] {
 		s.add(c, Reason{Code: ReasonParent, Detail: a.Name + " changed"})
 	}
-	for _, u := range s.Post.users.of(a.ID) {
+	for _, u := range s.Post.Users(a.ID) {
 		b := &s.Post.Atoms[u]
-		if isLiteral(b) || b.Kind == Unwind || b.Kind == LSDA || b.Kind == Special || b.root() == a.root() {
+		if b.IsLiteral() || b.Kind == object.Unwind || b.Kind == object.LSDA || b.Kind == object.Special || b.Root() == a.Root() {
 			continue
 		}
 		for i := range b.Refs {
 			if r := &b.Refs[i]; r.Target == a.ID && r.TargetOff != 0 {
 				s.add(u, Reason{
 					Code: ReasonTarget, PreOffset: r.Offset, PostOffset: r.Offset,
-					Detail: "it refers to " + s.Post.refText(r) + ", inside a function that changed",
+					Detail: "it refers to " + refText(s.Post, r) + ", inside a function that changed",
 				})
 				break
 			}
@@ -88,21 +92,21 @@ func (s *spread) function(a *Atom) {
 // constant makes a changed constant travel as a copy, and with it all that
 // leads to it, up to the functions. When its address is known to others, or used for
 // more than to read it, the copy would be another constant: include refuses it.
-func (s *spread) constant(a *Atom) {
+func (s *spread) constant(a *object.Atom) {
 	pre := s.twins.pre[a.ID]
-	users := s.Post.usersOf(a)
-	if len(users) == 0 || pre != NoAtom && s.Pre.Atoms[pre].Kind != Const || s.hasIdentity(pre, a.ID) {
+	users := usersOf(s.Post, a)
+	if len(users) == 0 || pre != object.NoAtom && s.Pre.Atoms[pre].Kind != object.Const || s.hasIdentity(pre, a.ID) {
 		return
 	}
-	if !isLiteral(a) {
+	if !a.IsLiteral() {
 		s.carry = append(s.carry, a.ID)
 	}
 	for _, u := range users {
 		b := &s.Post.Atoms[u]
 		switch {
-		case b.Kind == Unwind || b.Kind == Meta:
-		case !isLiteral(b):
-			s.add(u, Reason{Code: ReasonConstant, Detail: "it uses " + s.Post.describe(a.ID, 0) + ", which changed"})
+		case b.Kind == object.Unwind || b.Kind == object.Meta:
+		case !b.IsLiteral():
+			s.add(u, Reason{Code: ReasonConstant, Detail: "it uses " + describe(s.Post, a.ID, 0) + ", which changed"})
 		case !s.tainted[u]:
 			s.tainted[u] = true
 			s.work = append(s.work, u)
@@ -113,19 +117,19 @@ func (s *spread) constant(a *Atom) {
 // usersOf lists what refers to a constant, and what may: in a section of
 // several objects the address of arr[i-1] looks like one in the object before,
 // and the end of arr like the start of the next.
-func (o *Object) usersOf(a *Atom) []AtomID {
-	users := o.users.of(a.ID)
-	r := o.bySection[a.Section]
-	if r.hi-r.lo == 1 || a.Anonymous() {
+func usersOf(o *object.Object, a *object.Atom) []object.AtomID {
+	users := o.Users(a.ID)
+	r := o.SectionRange(a.Section)
+	if r.Hi-r.Lo == 1 || a.Anonymous() {
 		return users
 	}
-	users = append([]AtomID(nil), users...)
-	for _, n := range [2]AtomID{a.ID - 1, a.ID + 1} {
-		if n < r.lo || n >= r.hi {
+	users = append([]object.AtomID(nil), users...)
+	for _, n := range [2]object.AtomID{a.ID - 1, a.ID + 1} {
+		if n < r.Lo || n >= r.Hi {
 			continue
 		}
-		for _, u := range o.users.of(n) {
-			if o.mayMean(u, n, a.ID) {
+		for _, u := range o.Users(n) {
+			if mayMean(o, u, n, a.ID) {
 				users = append(users, u)
 			}
 		}
@@ -135,10 +139,10 @@ func (o *Object) usersOf(a *Atom) []AtomID {
 
 // mayMean reports whether a reference of user to the atom n through a section
 // symbol may mean its neighbour instead.
-func (o *Object) mayMean(user, n, neighbour AtomID) bool {
+func mayMean(o *object.Object, user, n, neighbour object.AtomID) bool {
 	for i := range o.Atoms[user].Refs {
 		r := &o.Atoms[user].Refs[i]
-		if r.Target != n || r.Implicit || o.symbols[r.Sym].Type() != elf.STT_SECTION {
+		if r.Target != n || r.Implicit || o.Symbols()[r.Sym].Type() != elf.STT_SECTION {
 			continue
 		}
 		if n < neighbour && r.TargetOff > 0 || n > neighbour && (r.Edge || r.TargetOff < 0) {
@@ -151,16 +155,16 @@ func (o *Object) mayMean(user, n, neighbour AtomID) bool {
 // exposures finds the constants that others than functions of the object can
 // see: by their names or as entries of a table, through data, or through such a
 // constant.
-func (o *Object) exposures() []bool {
+func exposures(o *object.Object) []bool {
 	out := make([]bool, len(o.Atoms))
-	var work []AtomID
+	var work []object.AtomID
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
 		switch a.Kind {
-		case Func, Unwind, Meta:
+		case object.Func, object.Unwind, object.Meta:
 			continue
-		case Const, String, Merge:
-			if isLiteral(a) || o.isLocal(a) && !isWalked(o.sectionName(a.Section)) {
+		case object.Const, object.String, object.Merge:
+			if a.IsLiteral() || o.IsLocal(a) && !isWalked(o.SectionName(a.Section)) {
 				continue
 			}
 			out[i] = true
@@ -172,10 +176,10 @@ func (o *Object) exposures() []bool {
 		work = work[:len(work)-1]
 		for i := range a.Refs {
 			t := a.Refs[i].Target
-			if t == NoAtom || out[t] {
+			if t == object.NoAtom || out[t] {
 				continue
 			}
-			if k := o.Atoms[t].Kind; k == Const || k.IsLiteral() {
+			if k := o.Atoms[t].Kind; k == object.Const || k.IsLiteral() {
 				out[t] = true
 				work = append(work, t)
 			}

@@ -1,26 +1,13 @@
 package elfdiff
 
-import "github.com/gosplice/gosplice/elfdiff/finding"
+import (
+	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/elfdiff/object"
+)
 
 // onceSection holds flags of messages that are shown once (include/linux/
 // once.h of Linux 6.1; 6.12 calls it .data..once).
 const onceSection = ".data.once"
-
-// freshStems names static variables of the kernel whose state matters for
-// messages and for debugging only: a second one, with its initial value, does no
-// harm.
-var freshStems = map[string]string{
-	"descriptor":                "a message of dynamic debug",
-	"__UNIQUE_ID_ddebug":        "a message of dynamic debug",
-	"__already_done":            "a message that is shown once",
-	"__warned":                  "a message that is shown once",
-	"__print_once":              "a message that is shown once",
-	"__key":                     "a class of locks",
-	"_rs":                       "the rate of a message",
-	"___tp_str":                 "a name for tracing",
-	"__tpstrtab_":               "a name for tracing",
-	"__UNIQUE_ID___addressable": "it keeps a symbol from being dropped",
-}
 
 // left judges the data objects that are not the same, and do not travel.
 func (in *includer) left() {
@@ -42,19 +29,19 @@ func (in *includer) left() {
 // unread explains why a changed constant does not travel: nothing that travels
 // uses it, since those who do have run.
 func (in *includer) unread(ch *Change) Finding {
-	return in.Post.finding(CodeInitCode, ch.Post, ch.Reasons[0].PostOffset, "changed: %s: only code of the start uses it", ch.Reasons[0])
+	return findingAt(in.Post, CodeInitCode, ch.Post, ch.Reasons[0].PostOffset, "changed: %s: only code of the start uses it", ch.Reasons[0])
 }
 
 // leftBehind says what it means that a changed object stays as it is in the
 // running program.
 func (in *includer) leftBehind(ch *Change) Finding {
 	why := ch.Reasons[0]
-	f := in.Pre.finding(dataCode(ch), ch.Pre, why.PreOffset, "%s", why)
+	f := findingAt(in.Pre, dataCode(ch), ch.Pre, why.PreOffset, "%s", why)
 	if no := in.unset[ch.Post]; no != "" {
 		f.Message += ": it can't be set: " + no
 		f.Hint = finding.HintOwnFunction
 	}
-	if f.Code == CodeKindChanged && in.Pre.storageOf(&in.Pre.Atoms[ch.Pre]) != in.Post.storageOf(&in.Post.Atoms[ch.Post]) {
+	if f.Code == CodeKindChanged && storageOf(in.Pre, &in.Pre.Atoms[ch.Pre]) != storageOf(in.Post, &in.Post.Atoms[ch.Post]) {
 		f.Hint = finding.HintAnotherName
 	}
 	used := in.kept[ch.Post]
@@ -64,7 +51,7 @@ func (in *includer) leftBehind(ch *Change) Finding {
 	switch {
 	case f.Code == CodeKindChanged && in.becameReadOnly(ch) && in.sameContent(ch):
 		f.Severity, f.Accept = Ignored, "" // it is writable, and nobody writes to it
-	case used && (why.Code == ReasonSize || f.Code == CodeKindChanged && (ch.Kind == Data || in.isPerCPU(ch))):
+	case used && (why.Code == ReasonSize || f.Code == CodeKindChanged && (ch.Kind == object.Data || in.isPerCPU(ch))):
 		f.Message += ", and code that travels uses it"
 		f = firmly(f)
 	}
@@ -79,11 +66,11 @@ func (in *includer) sameContent(ch *Change) bool {
 // dataCode tells the findings about changed data apart.
 func dataCode(ch *Change) Code {
 	switch {
-	case ch.Kind == TLS:
+	case ch.Kind == object.TLS:
 		return CodeTLSChanged
 	case ch.Reasons[0].Code == ReasonKind:
 		return CodeKindChanged
-	case ch.Kind == Const:
+	case ch.Kind == object.Const:
 		return CodeConstShared
 	case ch.Reasons[0].Code == ReasonSize:
 		return CodeDataResized

@@ -3,6 +3,8 @@ package elfdiff
 import (
 	"slices"
 	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // A scope is where the source has a static variable, as debug information says.
@@ -34,9 +36,9 @@ func (c *correlation) numberMates() {
 
 // family is the function that a function was made of, as one name: parts that were
 // split off, and copies for some arguments, are of one family.
-func (c *correlation) family(side int, f AtomID) string {
+func (c *correlation) family(side int, f object.AtomID) string {
 	a := &c.o[side].Atoms[f]
-	if a.Kind != Func {
+	if a.Kind != object.Func {
 		return ""
 	}
 	base, _ := variant(a.Name)
@@ -45,18 +47,18 @@ func (c *correlation) family(side int, f AtomID) string {
 
 // isState reports whether an atom is a numbered variable whose state is more than
 // that of a message.
-func (c *correlation) isState(side int, id AtomID) bool {
+func (c *correlation) isState(side int, id object.AtomID) bool {
 	a, t := &c.o[side].Atoms[id], &c.t[side][id]
-	if !t.number || a.Kind != Data && a.Kind != TLS {
+	if !t.number || a.Kind != object.Data && a.Kind != object.TLS {
 		return false
 	}
-	_, fresh := freshStems[t.stem]
-	return !fresh && c.o[side].sectionName(a.Section) != onceSection
+	_, fresh := object.FreshStem(t.stem)
+	return !fresh && c.o[side].SectionName(a.Section) != onceSection
 }
 
 // bothScopes returns the scopes of a variable of pre and of one of post, where debug
 // information tells both.
-func (c *correlation) bothScopes(pre, post AtomID) (p, q scope, known bool) {
+func (c *correlation) bothScopes(pre, post object.AtomID) (p, q scope, known bool) {
 	if !c.isState(0, pre) || !c.isState(1, post) {
 		return p, q, false
 	}
@@ -66,23 +68,23 @@ func (c *correlation) bothScopes(pre, post AtomID) (p, q scope, known bool) {
 }
 
 // scopeOf returns the scope of a variable; ok is false where it is not told.
-func (c *correlation) scopeOf(side int, id AtomID) (sc scope, ok bool) {
+func (c *correlation) scopeOf(side int, id object.AtomID) (sc scope, ok bool) {
 	if c.scopes[side] == nil {
-		c.scopes[side] = map[AtomID]scope{}
+		c.scopes[side] = map[object.AtomID]scope{}
 	}
 	if sc, ok = c.scopes[side][id]; !ok {
-		sc = c.o[side].scopeOf(id)
+		sc = scopeOf(c.o[side], id)
 		c.scopes[side][id] = sc
 	}
 	return sc, sc.function != "" && sc.typ != ""
 }
 
-func (o *Object) scopeOf(id AtomID) (sc scope) {
-	s, err := o.typeSide()
+func scopeOf(o *object.Object, id object.AtomID) (sc scope) {
+	s, err := typesOf(o)
 	if err != nil {
 		return sc
 	}
-	v := o.variables()
+	v := variablesOf(o)
 	entry, ok := v.at(addr(&o.Atoms[id], 0))
 	if !ok {
 		return sc
@@ -145,10 +147,10 @@ func (c *correlation) byFamily() {
 			}
 		}
 	}
-	var pairs [][2]AtomID
-	var often [2]map[AtomID]int
-	often[0], often[1] = map[AtomID]int{}, map[AtomID]int{}
-	met := map[[2]AtomID]bool{}
+	var pairs [][2]object.AtomID
+	var often [2]map[object.AtomID]int
+	often[0], often[1] = map[object.AtomID]int{}, map[object.AtomID]int{}
+	met := map[[2]object.AtomID]bool{}
 	for _, k := range found {
 		if k.n == [2]int32{1, 1} && !met[k.id] {
 			met[k.id] = true
@@ -165,10 +167,10 @@ func (c *correlation) byFamily() {
 }
 
 // familiesOf lists the families of the functions that use a variable.
-func (c *correlation) familiesOf(side int, id AtomID) []string {
+func (c *correlation) familiesOf(side int, id object.AtomID) []string {
 	var list []string
 	for _, u := range c.usedBy(side, id) {
-		if f := c.family(side, c.o[side].Atoms[u].root()); f != "" {
+		if f := c.family(side, c.o[side].Atoms[u].Root()); f != "" {
 			list = append(list, f)
 		}
 	}

@@ -1,6 +1,10 @@
 package elfdiff
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+)
 
 // storage says how code reaches a writable variable of the kernel, and until when it
 // may write to it: what the section decides beside the [Kind].
@@ -27,11 +31,11 @@ var storageNames = [...]string{"data", "per-CPU data", "data that is read-only a
 func (s storage) String() string { return storageNames[s] }
 
 // storageOf returns the storage of data; that of constants and the like is plain.
-func (o *Object) storageOf(a *Atom) storage {
-	if a.Kind != Data {
+func storageOf(o *object.Object, a *object.Atom) storage {
+	if a.Kind != object.Data {
 		return plainStorage
 	}
-	name := o.sectionName(a.Section)
+	name := o.SectionName(a.Section)
 	for i := range storages {
 		if strings.HasPrefix(name, storages[i].section) {
 			return storages[i].storage
@@ -40,16 +44,7 @@ func (o *Object) storageOf(a *Atom) storage {
 	return plainStorage
 }
 
-// becameReadOnly reports whether post may not write to what pre may: the running
-// program's variable serves such code as it is.
-func (in *includer) becameReadOnly(ch *Change) bool {
-	if in.isPerCPU(ch) {
-		return false
-	}
-	return ch.Kind == Const || in.Post.storageOf(&in.Post.Atoms[ch.Post]) == readOnlyStorage
-}
-
-// isPerCPU reports whether pre or post has an object in each processor's area.
-func (in *includer) isPerCPU(ch *Change) bool {
-	return in.Pre.storageOf(&in.Pre.Atoms[ch.Pre]) == perCPUStorage || in.Post.storageOf(&in.Post.Atoms[ch.Post]) == perCPUStorage
-}
+const (
+	maxWord       = 8 // bytes that are written at once
+	perCPUSection = ".data..percpu"
+)

@@ -3,6 +3,8 @@ package elfdiff
 import (
 	"slices"
 	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // isWalked reports whether a section is a table that code can go through: for one
@@ -34,12 +36,12 @@ func (j *judge) tableEntries() {
 	for i := range j.Data {
 		ch := &j.Data[i]
 		switch {
-		case ch.Status == New && j.carriesTables && strings.HasPrefix(j.Post.sectionName(j.Post.Atoms[ch.Post].Section), probeless):
+		case ch.Status == New && j.carriesTables && strings.HasPrefix(j.Post.SectionName(j.Post.Atoms[ch.Post].Section), probeless):
 			j.probeless(ch)
 		case ch.Status == New && j.isEntry(j.Post, ch.Post) && !j.isHook(ch.Post):
-			j.report(j.Post.finding(CodeTableEntry, ch.Post, 0, "it is new in a table that goes by its section"))
+			j.report(findingAt(j.Post, CodeTableEntry, ch.Post, 0, "it is new in a table that goes by its section"))
 		case ch.Status == Removed && j.isEntry(j.Pre, ch.Pre):
-			j.report(j.Pre.finding(CodeTableEntry, ch.Pre, 0, "post has no such entry in a table that goes by its section"))
+			j.report(findingAt(j.Pre, CodeTableEntry, ch.Pre, 0, "post has no such entry in a table that goes by its section"))
 		}
 	}
 }
@@ -50,23 +52,23 @@ const probeless = "_kprobe_blacklist"
 
 // probeless says that the mark of a new function is not carried.
 func (j *judge) probeless(ch *Change) {
-	f := j.Post.finding(CodeTableEntry, ch.Post, 0, "it is not carried, so that kprobes can be put on the function that it is about")
+	f := findingAt(j.Post, CodeTableEntry, ch.Post, 0, "it is not carried, so that kprobes can be put on the function that it is about")
 	f.Severity, f.Accept = Ignored, ""
 	j.report(f)
 }
 
 // isEntry reports whether an object seems to be in memory as an entry of a table:
 // by the name of its section, or since nothing else tells where it is.
-func (j *judge) isEntry(o *Object, id AtomID) bool {
+func (j *judge) isEntry(o *object.Object, id object.AtomID) bool {
 	a := &o.Atoms[id]
-	section := o.sectionName(a.Section)
-	if isPlain(section) || a.Kind == TLS || a.Size == 0 || j.past(o, id) != nil {
+	section := o.SectionName(a.Section)
+	if isPlain(section) || a.Kind == object.TLS || a.Size == 0 || j.past(o, id) != nil {
 		return false
 	}
 	if j.carriesTables && isKernelTable(section) {
 		return false
 	}
-	return isWalked(section) || o.isLocal(a) && len(o.users.of(id)) == 0
+	return isWalked(section) || o.IsLocal(a) && len(o.Users(id)) == 0
 }
 
 // isKernelTable reports whether a section is in the list of kernelTables.

@@ -5,10 +5,12 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
+	"path"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -35,9 +37,9 @@ func (k *cursor) text() string {
 	var names, rest []string
 	for i := range k.refs[:min(len(k.refs), maxRefsShown)] {
 		if k.stamp(b, &k.refs[i], len(names)) {
-			names = append(names, k.o.operandText(&k.refs[i]))
+			names = append(names, operandText(k.o, &k.refs[i]))
 		} else {
-			rest = append(rest, " <"+k.o.operandText(&k.refs[i])+">")
+			rest = append(rest, " <"+operandText(k.o, &k.refs[i])+">")
 		}
 	}
 	if n := len(k.refs) - maxRefsShown; n > 0 {
@@ -62,8 +64,8 @@ const stampBase = 0x5ba1e0d0
 
 // stamp writes the i-th stamp into the field of a reference, and reports
 // whether the field is an operand of four or eight bytes that will show.
-func (k *cursor) stamp(b []byte, r *Ref, i int) bool {
-	off, n := r.Offset-k.off, fieldSize(r.Type)
+func (k *cursor) stamp(b []byte, r *object.Ref, i int) bool {
+	off, n := r.Offset-k.off, amd64.FieldSize(r.Type)
 	field := uint8(off)
 	if i > 8 || n < 4 || off+uint64(n) > uint64(len(b)) {
 		return false
@@ -120,15 +122,17 @@ var operandForms = map[elf.R_X86_64]string{
 }
 
 // operandText is refText with the form of the relocation.
-func (o *Object) operandText(r *Ref) string { return o.refText(r) + operandForms[elf.R_X86_64(r.Type)] }
+func operandText(o *object.Object, r *object.Ref) string {
+	return refText(o, r) + operandForms[elf.R_X86_64(r.Type)]
+}
 
 // refText names what a reference means, for a person: a symbol and an offset,
 // a quoted string, the bytes of a small constant.
-func (o *Object) refText(r *Ref) string {
-	if r.Target == NoAtom {
+func refText(o *object.Object, r *object.Ref) string {
+	if r.Target == object.NoAtom {
 		name := o.Symbol(r.Sym).Name
 		if s := o.Symbol(r.Sym); name == "" && s.Type() == elf.STT_SECTION {
-			name = o.sectionName(s.Section)
+			name = o.SectionName(s.Section)
 		}
 		return place(clip(name), r.TargetOff)
 	}
@@ -136,7 +140,7 @@ func (o *Object) refText(r *Ref) string {
 	if s, ok := literalText(t, r.TargetOff); ok {
 		return s
 	}
-	return o.describe(r.Target, r.TargetOff)
+	return describe(o, r.Target, r.TargetOff)
 }
 
 // clip bounds the length of a name that may stand in every line of a listing.
@@ -150,26 +154,26 @@ func clip(s string) string {
 
 // literalText shows an anonymous constant by its content: strings also where
 // they do not stand in a string section, as without optimisation.
-func literalText(t *Atom, off int64) (string, bool) {
-	if !isLiteral(t) || !t.Anonymous() || len(t.Refs) > 0 {
+func literalText(t *object.Atom, off int64) (string, bool) {
+	if !t.IsLiteral() || !t.Anonymous() || len(t.Refs) > 0 {
 		return "", false
 	}
-	b, ok := tail(t, off)
+	b, ok := object.Tail(t, off)
 	if !ok || len(b) == 0 {
 		return "", false
 	}
-	if t.Kind == Merge {
+	if t.Kind == object.Merge {
 		return fmt.Sprintf("{% x}", b), len(b) <= 2*maxShown
 	}
-	if s, ok := printable(b); ok || t.Kind == String {
+	if s, ok := printable(b); ok || t.Kind == object.String {
 		return quote(s), true
 	}
 	return "", false
 }
 
 // isText reports whether an anonymous constant reads as a string.
-func isText(a *Atom) bool {
-	if !a.Anonymous() || len(a.Refs) > 0 || a.Kind == Merge {
+func isText(a *object.Atom) bool {
+	if !a.Anonymous() || len(a.Refs) > 0 || a.Kind == object.Merge {
 		return false
 	}
 	_, ok := printable(a.Bytes)
@@ -179,6 +183,9 @@ func isText(a *Atom) bool {
 const (
 	maxShown  = 16 // bytes of a constant
 	maxQuoted = 60 // bytes of a string
+	// maxRefsShown bounds the references of one instruction that are shown; no
+	// compiler makes more than two.
+	maxRefsShown = 8
 	// maxNameShown bounds the name of a symbol in an instruction, in bytes.
 	maxNameShown = 256
 )
@@ -207,4 +214,39 @@ func quote(s []byte) string {
 		return fmt.Sprintf("%q...", s[:maxQuoted])
 	}
 	return fmt.Sprintf("%q", s)
+}
+
+// describe names a place for a person: foo+0x12, or .rodata+0x40 where there
+// is no name.
+func describe(o *object.Object, id object.AtomID, off int64) string {
+	if id == object.NoAtom {
+		return fmt.Sprintf("?+%#x", off)
+	}
+	a := &o.Atoms[id]
+	name := a.Name
+	if name == "" {
+		name, off = o.SectionName(a.Section), off+int64(a.Offset)
+	}
+	return place(clip(name), off)
+}
+
+func place(name string, off int64) string {
+	switch {
+	case off > 0:
+		return fmt.Sprintf("%s+%#x", name, off)
+	case off < 0:
+		return fmt.Sprintf("%s-%#x", name, -off)
+	}
+	return name
+}
+
+// sourceNames are the ends of the names of source files.
+var sourceNames = map[string]bool{
+	".c": true, ".h": true, ".cc": true, ".cpp": true, ".cxx": true, ".C": true, ".hh": true, ".hpp": true, ".hxx": true,
+	".inl": true, ".inc": true, ".ipp": true, ".tcc": true, ".m": true, ".mm": true, ".S": true, ".s": true, ".rs": true, ".y": true, ".l": true,
+}
+
+// isSourceName reports whether a text is the name of a source file, as __FILE__ is.
+func isSourceName(s []byte) bool {
+	return len(s) < 4096 && sourceNames[path.Ext(string(s))] && !bytes.ContainsAny(s, " \t\n%")
 }

@@ -3,12 +3,13 @@ package elfdiff
 import (
 	"bytes"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
 // typeSide is the debug information of pre or post about types.
 type typeSide struct {
-	o *Object
+	o *object.Object
 	d *dwarf.Data
 	x *dwarf.Index
 }

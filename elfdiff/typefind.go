@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -60,13 +61,13 @@ func (d *Diff) compareTypes() ([]TypeChange, error) {
 
 // HasTypes reports whether the object has debug information that may be about
 // types.
-func (o *Object) HasTypes() bool { return o.dwarf().HasEntries() }
+func HasTypes(o *object.Object) bool { return dwarfOf(o).HasEntries() }
 
 // typeComparer reads which types both sides have.
 func (d *Diff) typeComparer() (*typeComparer, error) {
 	c := &typeComparer{cache: make([]typePair, typeCache)}
-	for i, o := range []*Object{d.Pre, d.Post} {
-		s, err := o.typeSide()
+	for i, o := range []*object.Object{d.Pre, d.Post} {
+		s, err := typesOf(o)
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,9 @@
 package elfdiff
 
-import "github.com/gosplice/gosplice/internal/dwarf"
+import (
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/dwarf"
+)
 
 // private finds the changed types that only changed functions use.
 func (f *typeFinder) private() {
@@ -17,14 +20,14 @@ func (f *typeFinder) private() {
 	}
 	s := f.c.side[0]
 	f.members(s, owners)
-	v := s.o.variables()
+	v := variablesOf(s.o)
 	seen := func(_ string, typ uint64) {
 		if t := owners[s.pointedTo(typ)]; t != nil {
 			t.Private = false
 		}
 	}
 	for i := range f.d.Functions {
-		if ch := &f.d.Functions[i]; ch.Status == Same && ch.Pre != NoAtom {
+		if ch := &f.d.Functions[i]; ch.Status == Same && ch.Pre != object.NoAtom {
 			v.locals(&s.o.Atoms[ch.Pre], seen)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -260,11 +261,11 @@ func (r *reach) find(to []int32, best map[*Change]TypeUse) {
 // reach reads what all changed functions and data objects lead to.
 func (f *typeFinder) reach(side int, s *typeSide) *reach {
 	r := &reach{g: typeGraph{s: s, index: map[uint64]int32{}}}
-	v := s.o.variables()
+	v := variablesOf(s.o)
 	for _, list := range [][]Change{f.d.Functions, f.d.Data} {
 		for i := range list {
 			ch := &list[i]
-			a := s.o.Atom([2]AtomID{ch.Pre, ch.Post}[side])
+			a := s.o.Atom([2]object.AtomID{ch.Pre, ch.Post}[side])
 			if ch.Status == Same || a == nil {
 				continue
 			}

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"sync"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -20,32 +21,29 @@ type variables struct {
 	owners  map[uint64]string // the functions that they are in, by their entries
 }
 
-// typeInfo is what an object's debug information says about types and variables.
+// typeInfo is what an object's debug information says about types.
 type typeInfo struct {
-	once sync.Once
-	s    *typeSide
-	err  error
-
-	varsOnce sync.Once
-	vars     *variables
+	s   *typeSide
+	err error
 }
 
-// typeSide returns the types of the object.
-func (o *Object) typeSide() (*typeSide, error) {
-	t := &o.types
-	t.once.Do(func() {
-		t.s = &typeSide{o: o, d: o.dwarf()}
+// typesOf returns the types of the object.
+func typesOf(o *object.Object) (*typeSide, error) {
+	t := object.Memo(o, func(o *object.Object) (t typeInfo) {
+		t.s = &typeSide{o: o, d: dwarfOf(o)}
 		if t.s.x, t.err = t.s.d.Index(); t.err != nil {
 			t.err = noTypes(o, t.err)
 		}
+		return t
 	})
 	return t.s, t.err
 }
 
-// variables returns the variables of an object whose types can be read.
-func (o *Object) variables() *variables {
-	o.types.varsOnce.Do(func() {
-		v := &variables{s: o.types.s, byPlace: map[dwarf.Addr]uint64{}, byName: map[string]uint64{}}
+// variablesOf returns the variables of an object whose types can be read.
+func variablesOf(o *object.Object) *variables {
+	return object.Memo(o, func(o *object.Object) *variables {
+		s, _ := typesOf(o)
+		v := &variables{s: s, byPlace: map[dwarf.Addr]uint64{}, byName: map[string]uint64{}}
 		var e dwarf.Entry
 		for _, off := range v.s.x.Variables {
 			if !v.s.d.Entry(&e, off) {
@@ -58,9 +56,8 @@ func (o *Object) variables() *variables {
 				v.byName[name] = off
 			}
 		}
-		o.types.vars = v
+		return v
 	})
-	return o.types.vars
 }
 
 // at returns the entry of the variable at a place, which may be one inside a
@@ -123,8 +120,8 @@ func (v *variables) typ(entry uint64) (typ uint64) {
 // roots yields the names and types of the variables and parameters of a
 // function, of its result, and of the variables that it refers to. For a
 // variable it yields its own type.
-func (v *variables) roots(a *Atom, yield func(name string, typ uint64)) {
-	if a.Kind != Func {
+func (v *variables) roots(a *object.Atom, yield func(name string, typ uint64)) {
+	if a.Kind != object.Func {
 		if off, ok := v.at(addr(a, 0)); ok {
 			v.variable(off, yield)
 		}
@@ -135,11 +132,11 @@ func (v *variables) roots(a *Atom, yield func(name string, typ uint64)) {
 	for i := range a.Refs {
 		r := &a.Refs[i]
 		off := uint64(0)
-		if r.Target != NoAtom {
-			if t := &v.s.o.Atoms[r.Target]; t.Kind != Func && t.Name != "" {
+		if r.Target != object.NoAtom {
+			if t := &v.s.o.Atoms[r.Target]; t.Kind != object.Func && t.Name != "" {
 				off, _ = v.at(addr(t, 0))
 			}
-		} else if sym := &v.s.o.symbols[r.Sym]; sym.Type() != elf.STT_FUNC {
+		} else if sym := &v.s.o.Symbols()[r.Sym]; sym.Type() != elf.STT_FUNC {
 			off = v.byName[sym.Name]
 		}
 		if off != 0 && !seen[off] {
@@ -179,7 +176,7 @@ func (v *variables) variable(off uint64, yield func(name string, typ uint64)) {
 }
 
 // locals yields what is declared in a function and in what is inlined into it.
-func (v *variables) locals(a *Atom, yield func(name string, typ uint64)) {
+func (v *variables) locals(a *object.Atom, yield func(name string, typ uint64)) {
 	f, ok := v.s.x.FunctionAt(addr(a, 0))
 	if !ok {
 		return
@@ -216,7 +213,7 @@ func (v *variables) locals(a *Atom, yield func(name string, typ uint64)) {
 }
 
 // noTypes is the error for an object without types.
-func noTypes(o *Object, err error) error { return &noTypesError{o.name, err} }
+func noTypes(o *object.Object, err error) error { return &noTypesError{o.Name(), err} }
 
 type noTypesError struct {
 	name string

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // ErrNoTypes is returned by [Diff.Types] when pre or post has no debug
@@ -75,9 +77,9 @@ type MemberChange struct {
 
 // TypeUse is a changed function or data object that a changed type matters to.
 type TypeUse struct {
-	Symbol string `json:"symbol"`
-	Pre    AtomID `json:"-"`
-	Post   AtomID `json:"-"`
+	Symbol string        `json:"symbol"`
+	Pre    object.AtomID `json:"-"`
+	Post   object.AtomID `json:"-"`
 	// Via is an expression that leads from a variable, a parameter or the
 	// result of the function to the type, as C has it: sk->sk_prot. "" for its
 	// own signature.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // FuzzTypes compares the types of arbitrary objects, explains what changed, and
@@ -29,13 +31,13 @@ func FuzzTypes(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, pair := range [][2]*Object{{p, q}, {q, p}, {p, p}} {
+		for _, pair := range [][2]*object.Object{{p, q}, {q, p}, {p, p}} {
 			askTypes(pair[0], pair[1])
 		}
 	})
 }
 
-func askTypes(p, q *Object) {
+func askTypes(p, q *object.Object) {
 	d, err := Compare(p, q, Options{Types: true})
 	if err != nil {
 		return
@@ -52,7 +54,7 @@ func askTypes(p, q *Object) {
 		d.DataMembers(&d.Data[i])
 	}
 	for i := range q.Atoms {
-		q.MemberAt(AtomID(i), q.Atoms[i].Size/2)
+		MemberAt(q, object.AtomID(i), q.Atoms[i].Size/2)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -121,7 +121,7 @@ func TestTypesBuilds(t *testing.T) {
 }
 
 // allTypes compares all types of two objects, whether code changed or not.
-func allTypes(t testing.TB, pre, post *Object) []foundType {
+func allTypes(t testing.TB, pre, post *object.Object) []foundType {
 	t.Helper()
 	d := &Diff{Pre: pre, Post: post}
 	c, err := d.typeComparer()
@@ -236,11 +236,12 @@ func BenchmarkTypes(b *testing.B) {
 	if p, q := testenv.Value(testenv.Pre), testenv.Value(testenv.Post); p != "" && q != "" {
 		paths = []string{p, q}
 	}
-	d := mustCompare(b, paths[0], paths[1])
+	var d *Diff
 	b.ReportAllocs()
 	for b.Loop() {
-		d.Pre.debug, d.Post.debug = debugInfo{}, debugInfo{}
-		d.Pre.types, d.Post.types, d.types = typeInfo{}, typeInfo{}, typeChanges{}
+		b.StopTimer()
+		d = mustCompare(b, paths[0], paths[1])
+		b.StartTimer()
 		if _, err := d.Types(); err != nil {
 			b.Fatal(err)
 		}

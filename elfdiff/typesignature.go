@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -38,10 +39,10 @@ func (f *typeFinder) called(ch *Change) []string {
 	names := []string{base}
 	pre := map[string]bool{}
 	for i := range f.d.Pre.Atoms[ch.Pre].Refs {
-		pre[f.d.Pre.calleeOf(&f.d.Pre.Atoms[ch.Pre].Refs[i])] = true
+		pre[calleeAt(f.d.Pre, &f.d.Pre.Atoms[ch.Pre].Refs[i])] = true
 	}
 	for i := range f.d.Post.Atoms[ch.Post].Refs {
-		if name := f.d.Post.calleeOf(&f.d.Post.Atoms[ch.Post].Refs[i]); name != "" && pre[name] {
+		if name := calleeAt(f.d.Post, &f.d.Post.Atoms[ch.Post].Refs[i]); name != "" && pre[name] {
 			names = append(names, name)
 			delete(pre, name)
 		}
@@ -49,12 +50,12 @@ func (f *typeFinder) called(ch *Change) []string {
 	return names
 }
 
-// calleeOf names the function that a reference may be to, as the source does.
-func (o *Object) calleeOf(r *Ref) string {
+// calleeAt names the function that a reference may be to, as the source does.
+func calleeAt(o *object.Object, r *object.Ref) string {
 	name := ""
-	if r.Target == NoAtom {
-		name = o.symbols[r.Sym].Name
-	} else if a := &o.Atoms[r.Target]; a.Kind == Func {
+	if r.Target == object.NoAtom {
+		name = o.Symbols()[r.Sym].Name
+	} else if a := &o.Atoms[r.Target]; a.Kind == object.Func {
 		name = a.Name
 	}
 	base, _ := variant(name)
@@ -87,7 +88,7 @@ func (f *typeFinder) signature(name string, names [2]map[string]uint64) int {
 		return 0
 	}
 	t := foundType{}
-	t.Kind, t.Name, t.Local = SignatureChanged, name, f.d.Pre.isStatic(name)
+	t.Kind, t.Name, t.Local = SignatureChanged, name, isStatic(f.d.Pre, name)
 	f.c.change(&t.TypeChange, f.c.side[0].signature(&p), f.c.side[1].signature(&q))
 	if len(t.Members) == 0 {
 		return 0

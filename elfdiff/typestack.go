@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -26,19 +27,19 @@ type stackProof struct {
 	calls *callees
 	// listed are the types with names, and seen the others that were looked at.
 	listed, seen map[uint64]bool
-	linked       map[uint64]bool        // see isLinked
-	numbers      [2]map[AtomID]operands // in code
-	handed       map[AtomID]*handed
+	linked       map[uint64]bool               // see isLinked
+	numbers      [2]map[object.AtomID]operands // in code
+	handed       map[object.AtomID]*handed
 }
 
 // operands returns the numbers in a function's code.
-func (p *stackProof) operands(side int, a *Atom) operands {
+func (p *stackProof) operands(side int, a *object.Atom) operands {
 	if p.numbers[side] == nil {
-		p.numbers[side] = map[AtomID]operands{}
+		p.numbers[side] = map[object.AtomID]operands{}
 	}
 	set, ok := p.numbers[side][a.ID]
 	if !ok {
-		set = p.f.c.side[side].o.operands(a)
+		set = operandsAt(p.f.c.side[side].o, a)
 		p.numbers[side][a.ID] = set
 	}
 	return set
@@ -51,12 +52,12 @@ type stackType struct {
 	hosts []*stackType // types that have it for a member
 	// functions of pre: owners have a variable, takers a pointer as a parameter,
 	// inlines only one of a function that was inlined.
-	owners, takers, inlines map[AtomID]bool
+	owners, takers, inlines map[object.AtomID]bool
 	// registers are those in which takers get it, as in callees.foreign.
-	registers map[AtomID]uint8
+	registers map[object.AtomID]uint8
 	// callbacks are functions that have a pointer in a variable of their own, and
 	// pointers the entries of those that were not found yet.
-	callbacks map[AtomID]bool
+	callbacks map[object.AtomID]bool
 	pointers  map[uint64]bool
 }
 
@@ -71,7 +72,7 @@ func (f *typeFinder) onStacks() {
 	for i := range f.list {
 		t := &f.list[i]
 		if len(p.types) < maxStackTypes && t.Kind == LayoutChanged && len(t.entries[0]) == 1 && len(t.Uses) > 0 && s.ownSource(t.entries[0][0]) && s.inC(t.entries[0][0]) {
-			p.types[t.entries[0][0]] = &stackType{t: t, owners: map[AtomID]bool{}, takers: map[AtomID]bool{}, inlines: map[AtomID]bool{}, registers: map[AtomID]uint8{}, callbacks: map[AtomID]bool{}, pointers: map[uint64]bool{}}
+			p.types[t.entries[0][0]] = &stackType{t: t, owners: map[object.AtomID]bool{}, takers: map[object.AtomID]bool{}, inlines: map[object.AtomID]bool{}, registers: map[object.AtomID]uint8{}, callbacks: map[object.AtomID]bool{}, pointers: map[uint64]bool{}}
 		}
 	}
 	if len(p.types) == 0 {
@@ -82,7 +83,7 @@ func (f *typeFinder) onStacks() {
 	p.functions()
 	p.strays()
 	p.parts()
-	p.calls = s.o.callees()
+	p.calls = calleesOf(s.o)
 	p.readHanded()
 	p.judge()
 	p.spread()
@@ -210,7 +211,7 @@ func (p *stackProof) judge() {
 func (p *stackProof) replaced(c *stackType) bool {
 	for i := range p.f.d.Functions {
 		ch := &p.f.d.Functions[i]
-		if ch.Pre != NoAtom && c.owners[ch.Pre] && (ch.Status != Changed || p.f.d.byCallers[ch.Post]) {
+		if ch.Pre != object.NoAtom && c.owners[ch.Pre] && (ch.Status != Changed || p.f.d.byCallers[ch.Post]) {
 			return false
 		}
 	}
@@ -227,11 +228,11 @@ func (p *stackProof) newOwners() map[string]bool {
 			q.types[e] = c
 		}
 	}
-	out, v := map[string]bool{}, s.o.variables()
+	out, v := map[string]bool{}, variablesOf(s.o)
 	for i := range p.f.d.Functions {
 		ch := &p.f.d.Functions[i]
 		a := s.o.Atom(ch.Post)
-		if a == nil || a.Owner != NoAtom || ch.Status == Changed && !p.f.d.byCallers[ch.Post] {
+		if a == nil || a.Owner != object.NoAtom || ch.Status == Changed && !p.f.d.byCallers[ch.Post] {
 			continue
 		}
 		q.locals(s, v, a, func(c *stackType, _ *dwarf.Entry, pointers, _ int) {
@@ -259,7 +260,7 @@ func (p *stackProof) fromOwners(c *stackType) bool {
 	for f := range c.takers {
 		base, _ := variant(o.Atoms[f].Name)
 		name := o.Atoms[f].Name
-		if !o.isStatic(base) || p.calls.taken[f] || strings.Contains(name, ".isra.") || base == name && p.calls.foreign[f]&c.registers[f] != 0 {
+		if !isStatic(o, base) || p.calls.taken[f] || strings.Contains(name, ".isra.") || base == name && p.calls.foreign[f]&c.registers[f] != 0 {
 			return false
 		}
 		for _, caller := range p.calls.of[f] {
@@ -277,12 +278,12 @@ func (p *stackProof) fromOwners(c *stackType) bool {
 }
 
 // changed returns the functions of pre that are not the same, by themselves or by a part.
-func (p *stackProof) changed() map[AtomID]bool {
-	out := map[AtomID]bool{}
+func (p *stackProof) changed() map[object.AtomID]bool {
+	out := map[object.AtomID]bool{}
 	for i := range p.f.d.Functions {
-		if ch := &p.f.d.Functions[i]; ch.Pre != NoAtom && ch.Status != Same {
+		if ch := &p.f.d.Functions[i]; ch.Pre != object.NoAtom && ch.Status != Same {
 			out[ch.Pre] = true
-			if owner := p.f.d.Pre.Atom(ch.Pre).Owner; owner != NoAtom {
+			if owner := p.f.d.Pre.Atom(ch.Pre).Owner; owner != object.NoAtom {
 				out[owner] = true
 			}
 		}
@@ -306,15 +307,15 @@ func (p *stackProof) stored(c *stackType) bool {
 // readHanded reads the numbers that functions of pre hand over; those of a cold part
 // are its owner's.
 func (p *stackProof) readHanded() {
-	p.handed = map[AtomID]*handed{}
+	p.handed = map[object.AtomID]*handed{}
 	pre := p.f.d.Pre
 	for i := range pre.Atoms {
 		a := &pre.Atoms[i]
-		if a.Kind != Func {
+		if a.Kind != object.Func {
 			continue
 		}
 		self := a.ID
-		if a.Owner != NoAtom {
+		if a.Owner != object.NoAtom {
 			self = a.Owner
 		}
 		if p.handed[self] == nil {
@@ -333,7 +334,7 @@ func (p *stackProof) unnamed(c *stackType) bool {
 		if ch.Status != Changed || c.owners[ch.Pre] || c.takers[ch.Pre] || c.callbacks[ch.Pre] {
 			continue
 		}
-		if a, b := p.f.d.Pre.Atom(ch.Pre), p.f.d.Post.Atom(ch.Post); a.Owner == NoAtom && c.t.movesIn(p.operands(0, a), p.operands(1, b)) {
+		if a, b := p.f.d.Pre.Atom(ch.Pre), p.f.d.Post.Atom(ch.Post); a.Owner == object.NoAtom && c.t.movesIn(p.operands(0, a), p.operands(1, b)) {
 			return true
 		}
 	}

@@ -4,25 +4,26 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
 // callees is who calls whom in an object.
 type callees struct {
-	of    map[AtomID][]AtomID // the callers of each function; of a cold part its owner
-	taken map[AtomID]bool     // functions whose address is taken
+	of    map[object.AtomID][]object.AtomID // the callers of each function; of a cold part its owner
+	taken map[object.AtomID]bool            // functions whose address is taken
 	// foreign are the registers for arguments, a bit for each in their order, that
 	// held what came from memory or from another function at a call of each.
-	foreign map[AtomID]uint8
+	foreign map[object.AtomID]uint8
 	// uses are where code takes the address of a function, or of a constant, and
 	// tables the constants that have that of a function.
-	uses   map[AtomID][]addressUse
-	tables map[AtomID][]AtomID
+	uses   map[object.AtomID][]addressUse
+	tables map[object.AtomID][]object.AtomID
 }
 
 // addressUse is a place where an address is taken.
 type addressUse struct {
-	by AtomID
+	by object.AtomID
 	// walks is set where the address goes, with one on the stack, to a function
 	// that calls it before it returns.
 	walks bool
@@ -30,7 +31,7 @@ type addressUse struct {
 
 // onItsWay is an address that was loaded, and a call has not come yet.
 type onItsWay struct {
-	to       AtomID
+	to       object.AtomID
 	reg      uint8
 	argument bool // it is in a register for arguments, and went nowhere else
 }
@@ -45,11 +46,11 @@ func walks(name string) bool {
 
 // passedOnly reports whether a function is called in no other way than by what walks,
 // for some owners, which give it one of their variables.
-func (c *callees) passedOnly(o *Object, f AtomID, owners map[AtomID]bool) bool {
+func (c *callees) passedOnly(o *object.Object, f object.AtomID, owners map[object.AtomID]bool) bool {
 	uses := c.uses[f]
 	for _, table := range c.tables[f] {
 		a := &o.Atoms[table]
-		if a.Kind != Const || a.Anonymous() || !o.isStatic(a.Name) || c.taken[table] || len(c.uses[table]) == 0 {
+		if a.Kind != object.Const || a.Anonymous() || !isStatic(o, a.Name) || c.taken[table] || len(c.uses[table]) == 0 {
 			return false
 		}
 		uses = append(uses, c.uses[table]...)
@@ -57,15 +58,15 @@ func (c *callees) passedOnly(o *Object, f AtomID, owners map[AtomID]bool) bool {
 	return len(c.of[f]) == 0 && len(uses) > 0 && !slices.ContainsFunc(uses, func(u addressUse) bool { return !u.walks || !owners[u.by] })
 }
 
-// callees reads all references to functions.
-func (o *Object) callees() *callees {
-	c := &callees{of: map[AtomID][]AtomID{}, taken: map[AtomID]bool{}, foreign: map[AtomID]uint8{}, uses: map[AtomID][]addressUse{}, tables: map[AtomID][]AtomID{}}
+// calleesOf reads all references to functions.
+func calleesOf(o *object.Object) *callees {
+	c := &callees{of: map[object.AtomID][]object.AtomID{}, taken: map[object.AtomID]bool{}, foreign: map[object.AtomID]uint8{}, uses: map[object.AtomID][]addressUse{}, tables: map[object.AtomID][]object.AtomID{}}
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
 		switch a.Kind {
-		case Func:
+		case object.Func:
 			c.code(o, a)
-		case Data, Const, TLS, Merge:
+		case object.Data, object.Const, object.TLS, object.Merge:
 			if !a.Jumps {
 				for k := range a.Refs {
 					c.take(a.Refs[k].Target)
@@ -77,16 +78,16 @@ func (o *Object) callees() *callees {
 	return c
 }
 
-func (c *callees) take(id AtomID) {
-	if id != NoAtom {
+func (c *callees) take(id object.AtomID) {
+	if id != object.NoAtom {
 		c.taken[id] = true
 	}
 }
 
 // code reads those of one function. What does not decode takes all that it refers to.
-func (c *callees) code(o *Object, a *Atom) {
+func (c *callees) code(o *object.Object, a *object.Atom) {
 	self := a.ID
-	if a.Owner != NoAtom {
+	if a.Owner != object.NoAtom {
 		self = a.Owner
 	}
 	branch := map[uint64]bool{}
@@ -107,7 +108,7 @@ func (c *callees) code(o *Object, a *Atom) {
 			if k.in.IsBranch() {
 				branch[k.refs[i].Offset] = true
 				c.foreign[k.refs[i].Target] |= held.arguments()
-			} else if id := k.refs[i].Target; id != NoAtom {
+			} else if id := k.refs[i].Target; id != object.NoAtom {
 				reg, ok := held.loads(&k)
 				pending = append(pending, onItsWay{id, reg, ok})
 			}
@@ -125,7 +126,7 @@ func (c *callees) code(o *Object, a *Atom) {
 	for k := range a.Refs {
 		r := &a.Refs[k]
 		switch {
-		case r.Target == NoAtom || o.Atoms[r.Target].Kind != Func:
+		case r.Target == object.NoAtom || o.Atoms[r.Target].Kind != object.Func:
 		case branch[r.Offset]:
 			c.of[r.Target] = append(c.of[r.Target], self)
 		default:
@@ -157,7 +158,7 @@ type handed struct {
 const maxHanded = 16
 
 // read adds those of a piece of code.
-func (h *handed) read(o *Object, a *Atom) {
+func (h *handed) read(o *object.Object, a *object.Atom) {
 	var plain, sums []int64
 	for k := (cursor{o: o, a: a}); ; k.advance() {
 		if ok, err := k.load(); !ok || err != nil {
@@ -215,10 +216,10 @@ func (k *cursor) number() (n int64, sum, ok bool) {
 // calleeName names what the branch leads to, "" where nobody knows.
 func (k *cursor) calleeName() string {
 	for i := range k.refs {
-		if r := &k.refs[i]; r.Target != NoAtom {
+		if r := &k.refs[i]; r.Target != object.NoAtom {
 			return k.o.Atoms[r.Target].Name
 		} else {
-			return k.o.symbols[r.Sym].Name
+			return k.o.Symbols()[r.Sym].Name
 		}
 	}
 	return ""

@@ -3,13 +3,14 @@ package elfdiff
 import (
 	"maps"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
 // declared rules out what stays in memory, what functions return or take by value, and
 // what a variable that is no parameter points to: where that comes from is not known.
 func (p *stackProof) declared(s *typeSide) {
-	v := s.o.variables()
+	v := variablesOf(s.o)
 	rule := func(typ uint64, from int) {
 		c, pointers := p.find(s, typ)
 		if c == nil {
@@ -104,11 +105,11 @@ func (v *variables) isStatic(x *dwarf.Entry) bool {
 // functions notes which functions of pre have a variable of each type, or a pointer.
 func (p *stackProof) functions() {
 	s := p.f.c.side[0]
-	v := s.o.variables()
+	v := variablesOf(s.o)
 	for i := range p.f.d.Functions {
 		ch := &p.f.d.Functions[i]
 		a := s.o.Atom(ch.Pre)
-		if a == nil || a.Owner != NoAtom {
+		if a == nil || a.Owner != object.NoAtom {
 			continue
 		}
 		position := 0
@@ -169,7 +170,7 @@ func (p *stackProof) parts() {
 
 // locals yields what a function has of the candidates, and with nil what is of another
 // type.
-func (p *stackProof) locals(s *typeSide, v *variables, a *Atom, yield func(c *stackType, x *dwarf.Entry, pointers, depth int)) {
+func (p *stackProof) locals(s *typeSide, v *variables, a *object.Atom, yield func(c *stackType, x *dwarf.Entry, pointers, depth int)) {
 	f, ok := s.x.FunctionAt(addr(a, 0))
 	var e dwarf.Entry
 	if !ok || !s.d.Entry(&e, f) {

@@ -4,15 +4,16 @@ import (
 	"debug/elf"
 	"encoding/binary"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
 // isStatic reports whether only this object can name a function, or a variant
 // of it.
-func (o *Object) isStatic(name string) bool {
+func isStatic(o *object.Object, name string) bool {
 	found := false
-	for i := range o.symbols {
-		s := &o.symbols[i]
+	for i := range o.Symbols() {
+		s := &o.Symbols()[i]
 		if base, _ := variant(s.Name); base != name || s.Type() == elf.STT_SECTION || s.Type() == elf.STT_FILE {
 			continue
 		}
@@ -81,9 +82,9 @@ func (s *typeSide) element(off uint64) uint64 {
 // immediates that no relocation fills in.
 type operands map[int64]bool
 
-func (o *Object) operands(a *Atom) operands {
+func operandsAt(o *object.Object, a *object.Atom) operands {
 	set := operands{}
-	if a == nil || a.Kind != Func {
+	if a == nil || a.Kind != object.Func {
 		return set
 	}
 	k := cursor{o: o, a: a}
@@ -102,17 +103,6 @@ func (o *Object) operands(a *Atom) operands {
 	}
 }
 
-// relocates reports whether a relocation fills in the field at an offset of the
-// instruction.
-func (k *cursor) relocates(field uint8) bool {
-	for i := range k.refs {
-		if k.refs[i].Offset-k.off == uint64(field) {
-			return true
-		}
-	}
-	return false
-}
-
 // signed reads a little-endian number of up to eight bytes.
 func signed(b []byte) int64 {
 	var v [8]byte
@@ -126,15 +116,15 @@ func signed(b []byte) int64 {
 
 // touched looks for the numbers that changed in the code of the functions.
 func (f *typeFinder) touched() {
-	cache := [2]map[AtomID]operands{{}, {}}
-	of := func(side int, id AtomID) operands {
-		if id == NoAtom {
+	cache := [2]map[object.AtomID]operands{{}, {}}
+	of := func(side int, id object.AtomID) operands {
+		if id == object.NoAtom {
 			return nil
 		}
 		set, ok := cache[side][id]
 		if !ok {
 			o := f.c.side[side].o
-			set = o.operands(&o.Atoms[id])
+			set = operandsAt(o, &o.Atoms[id])
 			cache[side][id] = set
 		}
 		return set
@@ -153,7 +143,7 @@ func (f *typeFinder) touched() {
 
 // constantUses finds the functions that have a constant in their code: nothing
 // else says who uses it.
-func (f *typeFinder) constantUses(t *foundType, of func(side int, id AtomID) operands) {
+func (f *typeFinder) constantUses(t *foundType, of func(side int, id object.AtomID) operands) {
 	for i := range f.d.Functions {
 		ch := &f.d.Functions[i]
 		if ch.Status != Changed {

@@ -1,11 +1,14 @@
 package elfdiff
 
-import "github.com/gosplice/gosplice/internal/dwarf"
+import (
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/dwarf"
+)
 
 // variables finds writable variables of which changed functions take what is in memory
 // for another type than it was made as. Those of another size are told on their own.
 func (f *typeFinder) variables() {
-	changed := map[AtomID]*Change{}
+	changed := map[object.AtomID]*Change{}
 	for i := range f.d.Functions {
 		if ch := &f.d.Functions[i]; ch.Status == Changed {
 			changed[ch.Post] = ch
@@ -14,7 +17,7 @@ func (f *typeFinder) variables() {
 	for id := range f.d.Post.Atoms {
 		q := &f.d.Post.Atoms[id]
 		twin := f.d.twins.pre[id]
-		if q.Kind != Data || twin == NoAtom || q.Name == "" || f.d.Pre.Atoms[twin].Size != q.Size {
+		if q.Kind != object.Data || twin == object.NoAtom || q.Name == "" || f.d.Pre.Atoms[twin].Size != q.Size {
 			continue
 		}
 		if uses := f.usesOf(q.ID, changed); len(uses) > 0 {
@@ -24,8 +27,8 @@ func (f *typeFinder) variables() {
 }
 
 // usesOf lists the changed functions that use an object of post.
-func (f *typeFinder) usesOf(id AtomID, changed map[AtomID]*Change) (uses []TypeUse) {
-	for _, u := range f.d.Post.users.of(id) {
+func (f *typeFinder) usesOf(id object.AtomID, changed map[object.AtomID]*Change) (uses []TypeUse) {
+	for _, u := range f.d.Post.Users(id) {
 		if ch := changed[u]; ch != nil {
 			uses = append(uses, TypeUse{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post})
 		}
@@ -34,9 +37,9 @@ func (f *typeFinder) usesOf(id AtomID, changed map[AtomID]*Change) (uses []TypeU
 }
 
 // variable compares the types of one variable.
-func (f *typeFinder) variable(a, b *Atom, uses []TypeUse) {
+func (f *typeFinder) variable(a, b *object.Atom, uses []TypeUse) {
 	s, t := f.c.side[0], f.c.side[1]
-	v, w := s.o.variables(), t.o.variables()
+	v, w := variablesOf(s.o), variablesOf(t.o)
 	x, ok1 := v.at(addr(a, 0))
 	y, ok2 := w.at(addr(b, 0))
 	if !ok1 || !ok2 {

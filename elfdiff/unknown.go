@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // plainSections begin the names of sections that hold objects of the source, and
@@ -16,11 +17,11 @@ var plainSections = []string{".data", ".rodata", ".bss", ".ldata", ".lrodata", "
 // functions that travel.
 func (in *includer) unknown() {
 	for i, s := range in.Post.File.Sections {
-		k := in.Post.kinds[i]
-		if k != Data && k != Const || isPlain(s.Name) || in.carriesTables && pastRuleOf(s.Name) != nil {
+		k := in.Post.KindOf(elfobj.SectionIndex(i))
+		if k != object.Data && k != object.Const || isPlain(s.Name) || in.carriesTables && pastRuleOf(s.Name) != nil {
 			continue
 		}
-		if in.Post.describesCode(s.Index) {
+		if describesCode(in.Post, s.Index) {
 			in.sites(s)
 		}
 	}
@@ -36,10 +37,10 @@ func isPlain(section string) bool {
 }
 
 // describesCode reports whether anything in a section leads inside a function.
-func (o *Object) describesCode(s elfobj.SectionIndex) bool {
+func describesCode(o *object.Object, s elfobj.SectionIndex) bool {
 	for _, a := range o.SectionAtoms(s) {
 		for i := range a.Refs {
-			if r := &a.Refs[i]; r.Target != NoAtom && r.TargetOff != 0 && o.Atoms[r.Target].Kind == Func {
+			if r := &a.Refs[i]; r.Target != object.NoAtom && r.TargetOff != 0 && o.Atoms[r.Target].Kind == object.Func {
 				return true
 			}
 		}
@@ -49,15 +50,15 @@ func (o *Object) describesCode(s elfobj.SectionIndex) bool {
 
 // sites reports the functions that travel and that a section is about, each once.
 func (in *includer) sites(s *elfobj.Section) {
-	seen := map[AtomID]bool{}
+	seen := map[object.AtomID]bool{}
 	for _, a := range in.Post.SectionAtoms(s.Index) {
 		for i := range a.Refs {
 			t := a.Refs[i].Target
-			if t == NoAtom || !in.included[t] || seen[t] || in.Post.Atoms[t].Kind != Func || in.included[a.ID] {
+			if t == object.NoAtom || !in.included[t] || seen[t] || in.Post.Atoms[t].Kind != object.Func || in.included[a.ID] {
 				continue
 			}
 			seen[t] = true
-			in.report(in.Post.finding(CodeUnknownSection, t, uint64(max(a.Refs[i].TargetOff, 0)), "%s seems to be a table about code, and has an entry about it", s.Name))
+			in.report(findingAt(in.Post, CodeUnknownSection, t, uint64(max(a.Refs[i].TargetOff, 0)), "%s seems to be a table about code, and has an entry about it", s.Name))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sort"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -27,7 +28,7 @@ type jump struct{ from, to step }
 
 // function compares two functions; nil means that nothing but incidental
 // differences were found, which are returned.
-func (c *comparer) function(a, b *Atom) (change *Reason, incidental []Reason) {
+func (c *comparer) function(a, b *object.Atom) (change *Reason, incidental []Reason) {
 	c.pending = c.pending[:0]
 	if len(a.Bytes) == len(b.Bytes) && c.plain(a, b) {
 		return c.settle(nil), nil
@@ -60,13 +61,13 @@ func (w *walk) prove() *Reason {
 }
 
 // plain compares byte by byte.
-func (c *comparer) plain(a, b *Atom) bool {
+func (c *comparer) plain(a, b *object.Atom) bool {
 	if len(a.Refs) != len(b.Refs) || !sameOutside(a.Bytes, b.Bytes, a.Refs) {
 		return false
 	}
 	for i := range a.Refs {
 		x, y := &a.Refs[i], &b.Refs[i]
-		if x.Offset != y.Offset || fieldSize(x.Type) != fieldSize(y.Type) || c.refs(x, y) != "" {
+		if x.Offset != y.Offset || amd64.FieldSize(x.Type) != amd64.FieldSize(y.Type) || c.refs(x, y) != "" {
 			return false
 		}
 	}
@@ -86,7 +87,7 @@ func (c *comparer) settle(w *walk) *Reason {
 		if !same {
 			return &Reason{
 				Code: ReasonTarget, PreOffset: uint64(p.preOff), PostOffset: uint64(p.postOff),
-				PreText: c.pre.describe(p.pre, p.preOff), PostText: c.post.describe(p.post, p.postOff),
+				PreText: describe(c.pre, p.pre, p.preOff), PostText: describe(c.post, p.post, p.postOff),
 				Detail: "a jump table or a label leads to another place",
 			}
 		}
@@ -235,7 +236,7 @@ func (w *walk) instruction() *Reason {
 	hole := [amd64.MaxLen]bool{}
 	for i := range p.refs {
 		off := p.refs[i].Offset - p.off
-		for n := 0; n < fieldSize(p.refs[i].Type) && off+uint64(n) < uint64(len(hole)); n++ {
+		for n := 0; n < amd64.FieldSize(p.refs[i].Type) && off+uint64(n) < uint64(len(hole)); n++ {
 			hole[off+uint64(n)] = true
 		}
 	}
@@ -304,9 +305,9 @@ func (w *walk) branch() *Reason {
 
 // branchType is the type of a reference without what the assembler chose when
 // both ends were in one section.
-func branchType(r *Ref) uint32 {
+func branchType(r *object.Ref) uint32 {
 	if r.Implicit {
-		return relPC32
+		return object.RelPC32
 	}
 	return r.Type
 }
@@ -314,8 +315,8 @@ func branchType(r *Ref) uint32 {
 // inner notes the places that two PC-relative fields without a relocation lead
 // to, to be checked at the end.
 func (w *walk) inner() {
-	t, _ := pcrelTarget(w.pre.in, w.pre.bytes(), w.pre.off)
-	u, _ := pcrelTarget(w.post.in, w.post.bytes(), w.post.off)
+	t, _ := amd64.PCRelTarget(w.pre.in, w.pre.bytes(), w.pre.off)
+	u, _ := amd64.PCRelTarget(w.post.in, w.post.bytes(), w.post.off)
 	w.jumps = append(w.jumps, jump{step{w.pre.off, w.post.off}, step{t, u}})
 }
 

@@ -4,13 +4,14 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // walkedName reports whether code may go through a section from its start to its end,
 // so that it matters what is in it, and where. Tables that nothing is known of are
 // such; those that have a rule are compared by that.
 func (j *judge) walkedName(section string) bool {
-	if !isWalked(section) || ruleOf(section) != nil {
+	if !isWalked(section) || object.SectionRuleOf(section) != nil {
 		return false
 	}
 	return !j.carriesTables || pastRuleOf(section) == nil && !isKernelTable(section)
@@ -21,25 +22,25 @@ func (j *judge) walkedName(section string) bool {
 // order.
 func (j *judge) members() {
 	moved := map[string]bool{}
-	pre, post := j.Pre.walkedPlaces(j), j.Post.walkedPlaces(j)
+	pre, post := walkedPlaces(j.Pre, j), walkedPlaces(j.Post, j)
 	for i := range j.list {
 		ch := &j.list[i]
-		p, q := j.Pre.sectionName(j.Pre.Atoms[ch.Pre].Section), j.Post.sectionName(j.Post.Atoms[ch.Post].Section)
+		p, q := j.Pre.SectionName(j.Pre.Atoms[ch.Pre].Section), j.Post.SectionName(j.Post.Atoms[ch.Post].Section)
 		if p != q && (j.walkedName(p) || j.walkedName(q)) {
 			moved[p], moved[q] = true, true
-			j.report(j.Post.finding(CodeTableEntry, ch.Post, 0, "it is in %s, and in pre in %s: who goes through a table goes by the section", clip(q), clip(p)))
+			j.report(findingAt(j.Post, CodeTableEntry, ch.Post, 0, "it is in %s, and in pre in %s: who goes through a table goes by the section", clip(q), clip(p)))
 		}
 	}
 	for i := range j.list {
 		ch := &j.list[i]
 		x, y := pre[ch.Pre], post[ch.Post]
-		q := j.Post.sectionName(j.Post.Atoms[ch.Post].Section)
-		if x != y && !j.carriesTables && j.Post.Atoms[ch.Post].Kind != Func && !moved[q] {
+		q := j.Post.SectionName(j.Post.Atoms[ch.Post].Section)
+		if x != y && !j.carriesTables && j.Post.Atoms[ch.Post].Kind != object.Func && !moved[q] {
 			moved[q] = true
 			if j.judged(q, CodeTableEntry) {
 				continue // what is new or gone moved it
 			}
-			j.report(j.Post.finding(CodeTableEntry, ch.Post, 0, "it stands at another place in a table that goes by its section: %#x in pre, %#x in post", x, y))
+			j.report(findingAt(j.Post, CodeTableEntry, ch.Post, 0, "it stands at another place in a table that goes by its section: %#x in pre, %#x in post", x, y))
 		}
 	}
 	j.extents(moved)
@@ -47,11 +48,11 @@ func (j *judge) members() {
 
 // walkedPlaces maps what is in such tables to its place: the sections of one name
 // stand one behind the other.
-func (o *Object) walkedPlaces(j *judge) map[AtomID]uint64 {
-	m := map[AtomID]uint64{}
+func walkedPlaces(o *object.Object, j *judge) map[object.AtomID]uint64 {
+	m := map[object.AtomID]uint64{}
 	ends := map[string]uint64{}
 	for i, s := range o.File.Sections {
-		if o.kinds[i] == Meta || !j.walkedName(s.Name) {
+		if o.KindOf(elfobj.SectionIndex(i)) == object.Meta || !j.walkedName(s.Name) {
 			continue
 		}
 		start := ends[s.Name]
@@ -75,7 +76,7 @@ func (j *judge) extents(moved map[string]bool) {
 	if j.carriesTables {
 		return
 	}
-	pre, post := j.Pre.extents(j), j.Post.extents(j)
+	pre, post := extents(j.Pre, j), extents(j.Post, j)
 	names := make([]string, 0, len(pre))
 	for name := range pre {
 		names = append(names, name)
@@ -100,10 +101,10 @@ func (j *judge) judged(section string, code Code) bool {
 		slices.ContainsFunc(j.Findings, func(f Finding) bool { return f.Accepted && of(&f) })
 }
 
-func (o *Object) extents(j *judge) map[string]extent {
+func extents(o *object.Object, j *judge) map[string]extent {
 	m := map[string]extent{}
 	for i, s := range o.File.Sections {
-		if k := o.kinds[i]; k != Meta && k != Func && j.walkedName(s.Name) {
+		if k := o.KindOf(elfobj.SectionIndex(i)); k != object.Meta && k != object.Func && j.walkedName(s.Name) {
 			e := m[s.Name]
 			m[s.Name] = extent{e.size + s.Size, max(e.align, s.Addralign), s}
 		}

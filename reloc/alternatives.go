@@ -3,7 +3,7 @@ package reloc
 import (
 	"bytes"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -16,7 +16,7 @@ func (x *siteMatch) replaced(s *site, run []byte, p uint64) bool {
 		return false
 	}
 	var code []byte
-	var refs []elfdiff.Ref
+	var refs []object.Ref
 	if s.auxSize > 0 {
 		g := x.m.pre.Atom(s.aux)
 		lo, hi := uint64(s.auxOff), uint64(s.auxOff)+s.auxSize
@@ -55,7 +55,7 @@ func (x *siteMatch) replaced(s *site, run []byte, p uint64) bool {
 }
 
 // refsWithin returns the references in n bytes from lo, and drops those before.
-func refsWithin(refs *[]elfdiff.Ref, lo uint64, n int) []elfdiff.Ref {
+func refsWithin(refs *[]object.Ref, lo uint64, n int) []object.Ref {
 	for len(*refs) > 0 && (*refs)[0].Offset < lo {
 		*refs = (*refs)[1:]
 	}
@@ -67,7 +67,7 @@ func refsWithin(refs *[]elfdiff.Ref, lo uint64, n int) []elfdiff.Ref {
 }
 
 // copied compares one instruction of a replacement, which stands at lo there.
-func (x *siteMatch) copied(s *site, code []byte, refs []elfdiff.Ref, lo uint64, run []byte, p uint64) bool {
+func (x *siteMatch) copied(s *site, code []byte, refs []object.Ref, lo uint64, run []byte, p uint64) bool {
 	if len(refs) == 1 && len(code) == 5 && code[0] == 0xe9 && run[0] == 0xeb && shortJumpFill(run[2:]) {
 		to := p + 2 + uint64(int64(int8(run[1])))
 		return x.refer(s, &refs[0], effect{kind: effectPlace, p: p + 1, place: to})
@@ -101,7 +101,7 @@ func shortJumpFill(b []byte) bool {
 
 // refer adds the effect of a reference of a replacement, as one of the site. It
 // returns false when the reference can't be meant.
-func (x *siteMatch) refer(s *site, r *elfdiff.Ref, e effect) bool {
+func (x *siteMatch) refer(s *site, r *object.Ref, e effect) bool {
 	if r.Target == x.a.ID && (e.kind == effectPlace || len(e.field) == 4) { // a branch back into the function
 		if e.kind == effectSolve {
 			e.place = target(e.field, e.p, 4)

@@ -8,8 +8,8 @@ import (
 	"os"
 	"testing"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -64,7 +64,7 @@ func TestSegmentBounds(t *testing.T) {
 // errAny stands for any error, or none.
 var errAny = errors.New("any")
 
-func openAndMatch(t *testing.T, name string, b []byte, pre *elfdiff.Object, want error) {
+func openAndMatch(t *testing.T, name string, b []byte, pre *object.Object, want error) {
 	t.Helper()
 	f, err := elfobj.Parse(b)
 	if err != nil {

@@ -1,8 +1,8 @@
 package reloc
 
 import (
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -31,7 +31,7 @@ type found struct {
 // classKey is what makes a class. Classes of the same target are in a list.
 type classKey struct {
 	sym    elfobj.SymbolIndex
-	target elfdiff.AtomID
+	target object.AtomID
 	off    int64
 	expr   amd64.Expr
 	flags  uint8
@@ -44,7 +44,7 @@ const maxClasses = 16
 
 // classify finds the class of a reference, if what it means depends on nothing but
 // that.
-func (p *planner) classify(x *hole, r *elfdiff.Ref, h *amd64.Howto) {
+func (p *planner) classify(x *hole, r *object.Ref, h *amd64.Howto) {
 	switch h.Expr {
 	case amd64.ExprPC, amd64.ExprPLT:
 		if h.Size == 4 {
@@ -75,7 +75,7 @@ func (p *planner) classify(x *hole, r *elfdiff.Ref, h *amd64.Howto) {
 		k.flags |= 4
 	}
 	head := &p.bySymbol[r.Sym]
-	if r.Target != elfdiff.NoAtom {
+	if r.Target != object.NoAtom {
 		head = &p.byAtom[r.Target]
 	}
 	n := 0
@@ -110,7 +110,7 @@ func (m *matcher) enterClasses(module int, volatile bool) {
 
 // solveClass solves reference i, unless others of its class were found to mean the
 // same.
-func (m *matcher) solveClass(t *trial, a *elfdiff.Atom, h *hole, i int, field []byte, p uint64) *MismatchError {
+func (m *matcher) solveClass(t *trial, a *object.Atom, h *hole, i int, field []byte, p uint64) *MismatchError {
 	if h.class < 0 || len(field) < int(h.size) {
 		return m.solve(t, a, i, field, p)
 	}

@@ -5,7 +5,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
@@ -13,7 +13,7 @@ import (
 // compareCode compares a function with run at t.addr. Nearly always all bytes
 // but those in holes are equal, and no instruction has to be decoded; only when
 // they are not, both sides are walked instruction by instruction.
-func (m *matcher) compareCode(t *trial, a *elfdiff.Atom) *MismatchError {
+func (m *matcher) compareCode(t *trial, a *object.Atom) *MismatchError {
 	r := m.view.RegionAt(t.addr)
 	if r == nil || !r.Exec {
 		return t.fail(ReasonImplausible, 0, 0, "%s at %#x: code lies in executable memory", a.Name, t.addr)
@@ -60,7 +60,7 @@ func (m *matcher) compareCode(t *trial, a *elfdiff.Atom) *MismatchError {
 
 // goesOn reports code behind the end of a function of pre that belongs to it in
 // run, as far as run's symbols tell.
-func (m *matcher) goesOn(t *trial, a *elfdiff.Atom) *MismatchError {
+func (m *matcher) goesOn(t *trial, a *object.Atom) *MismatchError {
 	if !m.img.IsKernel() || m.opt.NoSymbols {
 		return nil
 	}
@@ -76,7 +76,7 @@ func (m *matcher) goesOn(t *trial, a *elfdiff.Atom) *MismatchError {
 
 // solveAll solves the references of a function whose bytes outside of holes and
 // sites are equal. ok is false when a site holds nothing that is legal.
-func (m *matcher) solveAll(t *trial, a *elfdiff.Atom, pl *plan, run []byte) (ok bool, e *MismatchError) {
+func (m *matcher) solveAll(t *trial, a *object.Atom, pl *plan, run []byte) (ok bool, e *MismatchError) {
 	sites := m.sitesOf(a.ID)
 	for i := 0; i < len(a.Refs) || len(sites) > 0; {
 		if len(sites) == 0 || i < len(a.Refs) && a.Refs[i].Offset < sites[0].off {
@@ -110,7 +110,7 @@ func (m *matcher) solveAll(t *trial, a *elfdiff.Atom, pl *plan, run []byte) (ok 
 }
 
 // wellFormed checks that the holes of an atom are in order and inside.
-func (m *matcher) wellFormed(t *trial, a *elfdiff.Atom) *MismatchError {
+func (m *matcher) wellFormed(t *trial, a *object.Atom) *MismatchError {
 	if a.NoBits || uint64(len(a.Bytes)) != a.Size {
 		return t.fail(ReasonUnsupported, 0, 0, "%s has no bytes in pre", m.label(a.ID))
 	}
@@ -127,7 +127,7 @@ func (m *matcher) wellFormed(t *trial, a *elfdiff.Atom) *MismatchError {
 }
 
 // fieldSize returns the number of bytes of the hole that r owns.
-func fieldSize(r *elfdiff.Ref) uint64 {
+func fieldSize(r *object.Ref) uint64 {
 	if h, ok := amd64.HowtoOf(r.Type); ok {
 		return uint64(h.Size)
 	}
@@ -135,7 +135,7 @@ func fieldSize(r *elfdiff.Ref) uint64 {
 }
 
 // equalOutside compares everything but the holes and the sites.
-func (m *matcher) equalOutside(a *elfdiff.Atom, run []byte) bool {
+func (m *matcher) equalOutside(a *object.Atom, run []byte) bool {
 	sites := m.sitesOf(a.ID)
 	from := uint64(0)
 	for i := 0; i < len(a.Refs) || len(sites) > 0; {
@@ -162,13 +162,13 @@ func (m *matcher) equalOutside(a *elfdiff.Atom, run []byte) bool {
 // compareTables checks that the jump tables of a function lead to the
 // corresponding places in run, and what the kernel's tables say about it. It comes
 // last, since these are known only then.
-func (m *matcher) compareTables(t *trial, a *elfdiff.Atom) *MismatchError {
+func (m *matcher) compareTables(t *trial, a *object.Atom) *MismatchError {
 	for i := range t.binds {
 		b := t.binds[i]
 		if b.key.space != inAtom || b.soft {
 			continue
 		}
-		g := m.pre.Atom(elfdiff.AtomID(b.key.id))
+		g := m.pre.Atom(object.AtomID(b.key.id))
 		if !g.Jumps || g.NoBits {
 			continue
 		}
@@ -179,7 +179,7 @@ func (m *matcher) compareTables(t *trial, a *elfdiff.Atom) *MismatchError {
 	return m.compareRows(t, a)
 }
 
-func (m *matcher) compareTable(t *trial, a, g *elfdiff.Atom, b *binding) *MismatchError {
+func (m *matcher) compareTable(t *trial, a, g *object.Atom, b *binding) *MismatchError {
 	runOff := t.at(int64(b.ref)) - t.addr
 	run, err := m.view.Bytes(b.value, g.Size)
 	if err != nil {
@@ -190,7 +190,7 @@ func (m *matcher) compareTable(t *trial, a, g *elfdiff.Atom, b *binding) *Mismat
 	for j := range g.Refs {
 		r := &g.Refs[j]
 		n := fieldSize(r)
-		if n != 4 && n != 8 || r.Offset+n > g.Size || r.Target == elfdiff.NoAtom {
+		if n != 4 && n != 8 || r.Offset+n > g.Size || r.Target == object.NoAtom {
 			return t.fail(ReasonUnsupported, b.ref, runOff, "jump table with an entry that is not 4 or 8 bytes wide")
 		}
 		to := b.value
@@ -215,9 +215,9 @@ func (m *matcher) compareTable(t *trial, a, g *elfdiff.Atom, b *binding) *Mismat
 
 // compareData compares a constant with run at t.addr; variables only have an
 // address. Jump tables are compared by the functions that use them.
-func (m *matcher) compareData(t *trial, a *elfdiff.Atom) *MismatchError {
+func (m *matcher) compareData(t *trial, a *object.Atom) *MismatchError {
 	t.size = a.Size
-	if a.Kind != elfdiff.Const || a.NoBits || a.Jumps || m.isTypeID(a) || m.isFreed(t.addr) {
+	if a.Kind != object.Const || a.NoBits || a.Jumps || m.isTypeID(a) || m.isFreed(t.addr) {
 		return nil
 	}
 	if err := m.wellFormed(t, a); err != nil {
@@ -250,7 +250,7 @@ func (m *matcher) compareData(t *trial, a *elfdiff.Atom) *MismatchError {
 // one tells, differs from run in nothing but how much padding follows it: from
 // off on it is zero, and at the place that the next one's alignment gives it run
 // has that. Where a constant starts depends on those in front of it.
-func (m *matcher) paddedLess(t *trial, a *elfdiff.Atom, off uint64) bool {
+func (m *matcher) paddedLess(t *trial, a *object.Atom, off uint64) bool {
 	if !a.Anonymous() || int(a.ID)+1 >= len(m.pre.Atoms) {
 		return false
 	}
@@ -281,12 +281,12 @@ const minNext = 8
 // isTypeID reports whether a constant is the number of a type, or a set of them:
 // zero until the kernel is linked (include/linux/btf_ids.h, and resolve_btfids,
 // which also sorts sets).
-func (m *matcher) isTypeID(a *elfdiff.Atom) bool {
+func (m *matcher) isTypeID(a *object.Atom) bool {
 	return m.pre.File.Sections[a.Section].Name == kerneltab.TypeIDs
 }
 
 // differ compares [lo, hi) of a constant.
-func (m *matcher) differ(t *trial, a *elfdiff.Atom, run []byte, lo, hi uint64) *MismatchError {
+func (m *matcher) differ(t *trial, a *object.Atom, run []byte, lo, hi uint64) *MismatchError {
 	if bytes.Equal(a.Bytes[lo:hi], run[lo:hi]) {
 		return nil
 	}

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -193,7 +193,7 @@ func (m *matcher) commitConsts(t *trial) {
 		t, work = work[len(work)-1], work[:len(work)-1]
 		for _, i := range t.consts {
 			b := &t.binds[i]
-			if c := m.trials.of(node{elfdiff.AtomID(b.key.id), b.value}); c != nil && !c.committed {
+			if c := m.trials.of(node{object.AtomID(b.key.id), b.value}); c != nil && !c.committed {
 				c.committed = true
 				work = append(work, c)
 			}
@@ -202,7 +202,7 @@ func (m *matcher) commitConsts(t *trial) {
 }
 
 // learn adds a value, or a witness for one, and wakes those who wait for it.
-func (m *matcher) learn(b binding, from elfdiff.AtomID) {
+func (m *matcher) learn(b binding, from object.AtomID) {
 	v := m.known(b.key)
 	switch {
 	case v == nil:
@@ -245,8 +245,8 @@ func (m *matcher) suggest(i int32, b binding) {
 }
 
 // witness notes who determined a value, the first in file order.
-func (v *value) witness(from elfdiff.AtomID) {
-	i, found := slices.BinarySearchFunc(v.from, from, cmp.Compare[elfdiff.AtomID])
+func (v *value) witness(from object.AtomID) {
+	i, found := slices.BinarySearchFunc(v.from, from, cmp.Compare[object.AtomID])
 	if found || i >= maxFrom {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"log"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -71,7 +72,7 @@ func ExampleMatchAll() {
 	}
 	defer img.Close()
 	paths := []string{"testdata/tiny.o"}
-	open := func(i int) (*elfdiff.Object, error) { return elfdiff.Open(paths[i]) }
+	open := func(i int) (*object.Object, error) { return elfdiff.Open(paths[i]) }
 	set, err := reloc.MatchAll(context.Background(), len(paths), open, img, reloc.Options{NoSymbols: true})
 	if err != nil {
 		log.Fatal(err)

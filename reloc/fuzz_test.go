@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -59,7 +60,7 @@ func FuzzMatch(f *testing.F) {
 }
 
 // checkResult checks what holds for every result.
-func checkResult(t *testing.T, pre *elfdiff.Object, img *image.Image, r *Result) {
+func checkResult(t *testing.T, pre *object.Object, img *image.Image, r *Result) {
 	t.Helper()
 	for i := range r.Functions {
 		f := &r.Functions[i]
@@ -78,7 +79,7 @@ func checkResult(t *testing.T, pre *elfdiff.Object, img *image.Image, r *Result)
 		if err := img.ReadAddr(make([]byte, f.Size), f.Address); err != nil {
 			t.Errorf("%s: matched %d bytes at %#x: %v", f.Name, f.Size, f.Address, err)
 		}
-		if pre.Atom(f.Atom).Kind != elfdiff.Func {
+		if pre.Atom(f.Atom).Kind != object.Func {
 			t.Errorf("%s: atom %d is no function", f.Name, f.Atom)
 		}
 	}
@@ -119,7 +120,7 @@ func TestHostile(t *testing.T) {
 			return
 		}
 		kernel := asKernel(t, img)
-		again := func(int) (*elfdiff.Object, error) { return elfdiff.NewObject(bytes.NewReader(obj)) }
+		again := func(int) (*object.Object, error) { return elfdiff.NewObject(bytes.NewReader(obj)) }
 		if _, err := MatchAll(context.Background(), 2, again, kernel, Options{NoSymbols: true}); err != nil {
 			t.Error(err)
 		}

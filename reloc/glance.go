@@ -3,8 +3,8 @@ package reloc
 import (
 	"debug/elf"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -46,7 +46,7 @@ const (
 )
 
 // glance finds out how references of a class are looked at.
-func (p *planner) glance(r *elfdiff.Ref, h *amd64.Howto) glance {
+func (p *planner) glance(r *object.Ref, h *amd64.Howto) glance {
 	m := p.m
 	if m.linked {
 		return glance{}
@@ -56,7 +56,7 @@ func (p *planner) glance(r *elfdiff.Ref, h *amd64.Howto) glance {
 		l.flags |= glancePCRel
 	}
 	sym := m.sym(r.Sym)
-	if r.Target == elfdiff.NoAtom {
+	if r.Target == object.NoAtom {
 		if sym.Section == elfobj.SecAbs || r.Sym == 0 {
 			return glance{}
 		}
@@ -82,11 +82,11 @@ func (p *planner) glance(r *elfdiff.Ref, h *amd64.Howto) glance {
 	case g.Kind.IsLiteral():
 		l.kind = glanceEqual
 		l.flags |= glanceSoft
-	case g.Kind == elfdiff.Func:
+	case g.Kind == object.Func:
 		if l.key.off = r.TargetOff; r.TargetOff != 0 {
 			l.kind = glancePlace
 		}
-	case g.Kind == elfdiff.Const && !r.Edge && !g.Jumps:
+	case g.Kind == object.Const && !r.Edge && !g.Jumps:
 		l.flags |= glanceConst
 	}
 	return l
@@ -110,7 +110,7 @@ func (m *matcher) holds(l *glance, s uint64) bool {
 	if !m.mayLie(l, base) {
 		return false
 	}
-	id := elfdiff.AtomID(l.key.id)
+	id := object.AtomID(l.key.id)
 	switch l.kind {
 	case glancePlace:
 		return true

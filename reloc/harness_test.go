@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -239,7 +240,7 @@ func judge(r *Result, o *oracle, file string, bias uint64) score {
 	return s
 }
 
-func mustOpen(t testing.TB, path string) *elfdiff.Object {
+func mustOpen(t testing.TB, path string) *object.Object {
 	t.Helper()
 	o, err := elfdiff.Open(path)
 	if err != nil {
@@ -268,7 +269,7 @@ func mustOpenKernel(t testing.TB, path string) *image.Image {
 	return img
 }
 
-func mustMatch(t testing.TB, pre *elfdiff.Object, img *image.Image, opt Options) *Result {
+func mustMatch(t testing.TB, pre *object.Object, img *image.Image, opt Options) *Result {
 	t.Helper()
 	r, err := Match(context.Background(), pre, img, opt)
 	if err != nil {

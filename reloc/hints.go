@@ -4,8 +4,8 @@ import (
 	"debug/elf"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // The hints choose between places that match to the byte, or tell where to
@@ -69,7 +69,7 @@ func (m *matcher) calleesMatch(t *trial) bool {
 		if b.soft || b.key.space != inAtom || b.key.off != 0 {
 			continue
 		}
-		id := elfdiff.AtomID(b.key.id)
+		id := object.AtomID(b.key.id)
 		if i := m.fnOf[id]; i >= 0 && m.funcs[i].open && id != t.atom && m.check(id, b.value).err != nil {
 			return false
 		}
@@ -82,7 +82,7 @@ func (m *matcher) calleesMatch(t *trial) bool {
 // to look.
 func (m *matcher) byPointers() bool {
 	type pointer struct {
-		to   elfdiff.AtomID
+		to   object.AtomID
 		addr uint64
 		firm bool
 	}
@@ -90,14 +90,14 @@ func (m *matcher) byPointers() bool {
 	for id := range m.pre.Atoms {
 		a := &m.pre.Atoms[id]
 		v := m.known(key{space: inAtom, id: int32(id)})
-		if v == nil || a.NoBits || len(a.Refs) == 0 || a.Kind != elfdiff.Data {
+		if v == nil || a.NoBits || len(a.Refs) == 0 || a.Kind != object.Data {
 			continue
 		}
 		t := m.pointers(a, v.value)
 		r := m.view.RegionAt(v.value)
 		for _, b := range t.binds {
 			if b.key.space == inAtom && !b.soft && b.key.off == 0 {
-				found = append(found, pointer{elfdiff.AtomID(b.key.id), b.value, r != nil && !r.Volatile})
+				found = append(found, pointer{object.AtomID(b.key.id), b.value, r != nil && !r.Volatile})
 			}
 		}
 	}
@@ -128,7 +128,7 @@ func (m *matcher) chosen(i int32) bool {
 }
 
 // pointers solves the references in data at an address, those that can be.
-func (m *matcher) pointers(a *elfdiff.Atom, addr uint64) *trial {
+func (m *matcher) pointers(a *object.Atom, addr uint64) *trial {
 	t := &trial{node: node{a.ID, addr}}
 	run, err := m.view.Bytes(addr, a.Size)
 	if err != nil || m.wellFormed(t, a) != nil {

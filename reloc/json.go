@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // ResultSchema is the version of the JSON of a [Result]. Keys may be added to a version.
@@ -25,12 +25,12 @@ type (
 	}
 	// locatedJSON is an atom of pre that has an address.
 	locatedJSON struct {
-		Atom    elfdiff.AtomID `json:"atom"`
+		Atom    object.AtomID `json:"atom"`
 		Address address        `json:"address"`
 	}
 	funcJSON struct {
 		Name        string         `json:"name"`
-		Atom        elfdiff.AtomID `json:"atom"`
+		Atom        object.AtomID `json:"atom"`
 		Verdict     Verdict        `json:"verdict"`
 		Address     address        `json:"address,omitzero"`
 		Size        uint64         `json:"size,omitempty"`
@@ -84,7 +84,7 @@ type (
 		Value   address            `json:"value"` // the one that says most
 		Kind    Use                `json:"kind"`  // which that is
 		Symbol  elfobj.SymbolIndex `json:"symbol,omitempty"`
-		Atom    elfdiff.AtomID     `json:"atom"`
+		Atom    object.AtomID     `json:"atom"`
 		Has     Use                `json:"has"`
 		Address address            `json:"address,omitzero"`
 		PLT     address            `json:"plt,omitzero"`
@@ -92,7 +92,7 @@ type (
 		TPOff   int64              `json:"tpoff,omitempty,string"`
 		TLS     address            `json:"tls,omitzero"`
 		TLSSlot address            `json:"tlsslot,omitzero"`
-		From    []elfdiff.AtomID   `json:"from,omitempty"`
+		From    []object.AtomID   `json:"from,omitempty"`
 	}
 )
 

@@ -6,8 +6,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // MarshalJSON writes the result, see [ResultSchema]: what runpre -json prints of an object,
@@ -22,7 +22,7 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 	}
 	for id, ok := range r.located {
 		if ok {
-			j.Located = append(j.Located, locatedJSON{elfdiff.AtomID(id), address(r.atoms[id])})
+			j.Located = append(j.Located, locatedJSON{object.AtomID(id), address(r.atoms[id])})
 		}
 	}
 	if r.read != nil {
@@ -51,13 +51,13 @@ func (r *Result) UnmarshalJSON(b []byte) error {
 // tables are what the methods of a result that was read look things up in. They are maps,
 // since indices in JSON may be any.
 type tables struct {
-	atoms   map[elfdiff.AtomID]uint64
-	funcs   map[elfdiff.AtomID]int32
+	atoms   map[object.AtomID]uint64
+	funcs   map[object.AtomID]int32
 	symbols map[elfobj.SymbolIndex]int32
 }
 
 func readTables(j *resultJSON) *tables {
-	t := &tables{map[elfdiff.AtomID]uint64{}, map[elfdiff.AtomID]int32{}, map[elfobj.SymbolIndex]int32{}}
+	t := &tables{map[object.AtomID]uint64{}, map[object.AtomID]int32{}, map[elfobj.SymbolIndex]int32{}}
 	for _, l := range j.Located {
 		t.atoms[l.Atom] = uint64(l.Address)
 	}

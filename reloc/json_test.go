@@ -11,9 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -38,7 +38,7 @@ func full() *reloc.Result {
 				Redirect: &reloc.Redirect{Kind: reloc.PatchLivepatch, At: 1, To: 2, Name: "new", Verdict: reloc.Mismatch, Size: 3, Mismatch: bad}},
 		},
 		Symbols: []reloc.Value{
-			{Name: "x", Symbol: 3, Atom: elfdiff.NoAtom, Has: reloc.UsePLT | reloc.UseTPOff | reloc.UseTLSSlot, PLT: 1, TPOff: -8, TLSSlot: 5, From: []elfdiff.AtomID{1, 2}},
+			{Name: "x", Symbol: 3, Atom: object.NoAtom, Has: reloc.UsePLT | reloc.UseTPOff | reloc.UseTLSSlot, PLT: 1, TPOff: -8, TLSSlot: 5, From: []object.AtomID{1, 2}},
 			{Name: "y", Atom: 7, Has: reloc.UseAddress | reloc.UseGOT | reloc.UseTLS, Address: 1<<64 - 1, GOT: 2, TLS: 4},
 		},
 		TLSBlock: 0x1000,
@@ -62,7 +62,7 @@ func TestResultJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	back := checkResult(t, r)
-	for id := range elfdiff.AtomID(100) {
+	for id := range object.AtomID(100) {
 		a, ok := r.AtomAddr(id)
 		if b, same := back.AtomAddr(id); a != b || ok != same || (r.Func(id) == nil) != (back.Func(id) == nil) {
 			t.Errorf("atom %d: %#x %v, %#x %v", id, a, ok, b, same)

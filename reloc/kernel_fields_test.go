@@ -4,12 +4,12 @@ import (
 	"debug/elf"
 	"encoding/binary"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // judgeFields compares the place that each reference of a matched function was
 // found to mean with what the linker computed for the same field.
-func (o *kernelOracle) judgeFields(s *kernelScore, pre *elfdiff.Object, r *Result, f *FuncResult, bias uint64, sites []site) {
+func (o *kernelOracle) judgeFields(s *kernelScore, pre *object.Object, r *Result, f *FuncResult, bias uint64, sites []site) {
 	a := pre.Atom(f.Atom)
 	for i := range a.Refs {
 		ref := &a.Refs[i]
@@ -62,7 +62,7 @@ func (o *kernelOracle) judgeFields(s *kernelScore, pre *elfdiff.Object, r *Resul
 // field returns what the linker made of the field of a relocation: S + A, for an
 // addend as the object has it. Fields in what is rewritten, and of jumps that the
 // assembler or objtool made short, hold something else.
-func (o *kernelOracle) field(f *FuncResult, ref *elfdiff.Ref, at uint64, sites []site) (applied, bool) {
+func (o *kernelOracle) field(f *FuncResult, ref *object.Ref, at uint64, sites []site) (applied, bool) {
 	if len(o.code) == 0 {
 		return o.at(at)
 	}

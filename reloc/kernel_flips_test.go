@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -56,7 +56,7 @@ type flipScore struct{ outside, inside, found, harmless int }
 func (s *flipScore) done() int { return s.outside + s.inside }
 
 // flip changes one byte of a random matched function.
-func (s *flipScore) flip(t *testing.T, rng *rand.Rand, pre *elfdiff.Object, clean *Result, img *image.Image, field bool) {
+func (s *flipScore) flip(t *testing.T, rng *rand.Rand, pre *object.Object, clean *Result, img *image.Image, field bool) {
 	t.Helper()
 	sites := findSites(pre)
 	for range 200 {
@@ -96,12 +96,12 @@ func (s *flipScore) flip(t *testing.T, rng *rand.Rand, pre *elfdiff.Object, clea
 
 // isHarmless reports whether a changed field leads to what is as good, or what
 // nothing else in the object mentions, so that no value contradicts it.
-func (s *flipScore) isHarmless(pre *elfdiff.Object, clean, bad *Result, r *elfdiff.Ref) bool {
+func (s *flipScore) isHarmless(pre *object.Object, clean, bad *Result, r *object.Ref) bool {
 	g := pre.Atom(r.Target)
 	if g == nil {
 		return false
 	}
-	if g.Kind.IsLiteral() || g.Kind == elfdiff.Const {
+	if g.Kind.IsLiteral() || g.Kind == object.Const {
 		return true // compared by content
 	}
 	was, _ := clean.AtomAddr(g.ID)
@@ -109,7 +109,7 @@ func (s *flipScore) isHarmless(pre *elfdiff.Object, clean, bad *Result, r *elfdi
 	return was != is && g.Anonymous()
 }
 
-func inSites(sites []site, id elfdiff.AtomID, off uint64) bool {
+func inSites(sites []site, id object.AtomID, off uint64) bool {
 	for i := range sites {
 		if s := &sites[i]; s.atom == id && s.off <= off && off < s.end() {
 			return true
@@ -119,7 +119,7 @@ func inSites(sites []site, id elfdiff.AtomID, off uint64) bool {
 }
 
 // checkKernelFlip: one function differs, at the instruction that was changed.
-func checkKernelFlip(t *testing.T, pre *elfdiff.Object, clean, bad *Result, f *FuncResult, a *elfdiff.Atom, off uint64) {
+func checkKernelFlip(t *testing.T, pre *object.Object, clean, bad *Result, f *FuncResult, a *object.Atom, off uint64) {
 	t.Helper()
 	lo, hi := instruction(t, a.Bytes, off)
 	for i := range bad.Functions {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // A kernelOracle is what the linker of a kernel left behind: its symbol table,
@@ -155,7 +155,7 @@ func (s *kernelScore) complain(format string, args ...any) {
 }
 
 // judge compares a result with the oracle.
-func (o *kernelOracle) judge(pre *elfdiff.Object, r *Result, bias uint64) *kernelScore {
+func (o *kernelOracle) judge(pre *object.Object, r *Result, bias uint64) *kernelScore {
 	s := &kernelScore{objects: 1, functions: len(r.Functions)}
 	var sites []site
 	if len(o.code) > 0 {
@@ -211,7 +211,7 @@ func (o *kernelOracle) judge(pre *elfdiff.Object, r *Result, bias uint64) *kerne
 	return s
 }
 
-func where(pre *elfdiff.Object) string {
+func where(pre *object.Object) string {
 	_, name, ok := strings.Cut(pre.Name(), "/pre/")
 	if !ok {
 		return pre.Name()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/deb"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
@@ -37,7 +38,7 @@ func objectsIn(t testing.TB, dir string) []string {
 // matchSet matches objects as a set and has the oracle judge the results.
 func matchSet(t testing.TB, paths []string, img *image.Image, o *kernelOracle, bias uint64, opt Options) *kernelScore {
 	t.Helper()
-	open := func(i int) (*elfdiff.Object, error) { return elfdiff.Open(paths[i]) }
+	open := func(i int) (*object.Object, error) { return elfdiff.Open(paths[i]) }
 	set, err := MatchAll(t.Context(), len(paths), open, img, opt)
 	if err != nil {
 		t.Fatal(err)

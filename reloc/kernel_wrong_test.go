@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
@@ -77,7 +77,7 @@ func (c *linkedCode) code(t *testing.T, name string, addr uint64, fields [][2]ui
 }
 
 // fieldsOf returns where the fields of a matched function begin and end in run.
-func fieldsOf(pre *elfdiff.Object, f *FuncResult) (out [][2]uint64) {
+func fieldsOf(pre *object.Object, f *FuncResult) (out [][2]uint64) {
 	a := pre.Atom(f.Atom)
 	for i := range a.Refs {
 		size := uint64(4)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -22,7 +22,7 @@ var unseenRows = map[string]string{
 // rewrittenRows counts the sites of functions that match by their row: those that
 // run has not as they were linked. Code outside of the kernel is looked at as it is
 // in pre.
-func rewrittenRows(t *testing.T, pre *elfdiff.Object, r *Result, img *image.Image, file *kernel.Image, seen map[string]int) {
+func rewrittenRows(t *testing.T, pre *object.Object, r *Result, img *image.Image, file *kernel.Image, seen map[string]int) {
 	t.Helper()
 	for _, s := range findSites(pre) {
 		f := r.Func(s.atom)

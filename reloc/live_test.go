@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/deb"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
@@ -308,7 +308,7 @@ func (b *liveBench) behindFentry(t *testing.T, name string) uint64 {
 	return off + 5
 }
 
-func (b *liveBench) find(t *testing.T, name string) (*elfdiff.Atom, uint64) {
+func (b *liveBench) find(t *testing.T, name string) (*object.Atom, uint64) {
 	t.Helper()
 	for _, path := range b.paths {
 		pre := mustOpen(t, path)

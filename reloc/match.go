@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -32,7 +33,7 @@ type Options struct {
 // pre holds intermediate code of a compiler instead of machine code, or its symbols
 // were stripped. An object without code has no functions to be found; see
 // [Result.AllMatched].
-func Match(ctx context.Context, pre *elfdiff.Object, img *image.Image, opt Options) (*Result, error) {
+func Match(ctx context.Context, pre *object.Object, img *image.Image, opt Options) (*Result, error) {
 	m, err := newMatcher(ctx, pre, img, opt)
 	if err != nil {
 		return nil, err
@@ -42,8 +43,8 @@ func Match(ctx context.Context, pre *elfdiff.Object, img *image.Image, opt Optio
 
 // missing refuses objects that have nothing to match. Of a set, some may have no
 // code.
-func missing(pre *elfdiff.Object) error {
-	err := pre.Missing()
+func missing(pre *object.Object) error {
+	err := elfdiff.Missing(pre)
 	var r *elfdiff.RefusedError
 	if errors.As(err, &r) && r.Refusals[0].Code == elfdiff.CodeNoCode {
 		return nil

@@ -8,15 +8,15 @@ import (
 	"log/slog"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // matcher is one run of Match.
 type matcher struct {
 	ctx  context.Context
-	pre  *elfdiff.Object
+	pre  *object.Object
 	img  *image.Image
 	opt  Options
 	log  *slog.Logger
@@ -26,7 +26,7 @@ type matcher struct {
 	stubs       map[uint64]stub
 	sites       []site
 	siteAt      []int32 // by atom: where its sites start
-	rows        map[elfdiff.AtomID][]codeRow
+	rows        map[object.AtomID][]codeRow
 	runRows     *[rowKinds][]image.Row
 	rowHints    [rowKinds]int
 	rowPlaces   []uint64 // room for what the rows of a function are about
@@ -69,14 +69,14 @@ type matcher struct {
 	link      []link // by function: its place in the chains
 	told      *facts // what other objects say; see MatchAll
 	// described are the functions that unwinding records of pre describe.
-	described map[elfdiff.AtomID]bool
+	described map[object.AtomID]bool
 }
 
 // value is what a key turned out to be.
 type value struct {
 	value uint64
 	soft  bool
-	from  []elfdiff.AtomID // ascending, at most maxFrom
+	from  []object.AtomID // ascending, at most maxFrom
 }
 
 // claim is where a proposal has an atom, in one round.
@@ -89,7 +89,7 @@ const maxFrom = 8
 
 // fn is a function on its way to a verdict.
 type fn struct {
-	atom  *elfdiff.Atom
+	atom  *object.Atom
 	cands []cand // by address
 	more  bool   // there are more candidates than can be tried
 	state Verdict
@@ -120,7 +120,7 @@ type cand struct {
 // maxCands bounds the places at which one function is tried.
 const maxCands = 256
 
-func newMatcher(ctx context.Context, pre *elfdiff.Object, img *image.Image, opt Options) (*matcher, error) {
+func newMatcher(ctx context.Context, pre *object.Object, img *image.Image, opt Options) (*matcher, error) {
 	if err := missing(pre); err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func (m *matcher) set(k key, v *value) {
 }
 
 // fixedBytes counts the bytes of an atom that no hole owns.
-func fixedBytes(a *elfdiff.Atom) int {
+func fixedBytes(a *object.Atom) int {
 	n := len(a.Bytes)
 	for i := range a.Refs {
 		n -= int(fieldSize(&a.Refs[i]))
@@ -194,7 +194,7 @@ func fixedBytes(a *elfdiff.Atom) int {
 
 // isWeakAtom reports whether another definition may have replaced an atom: it
 // has a weak name, and no other that the linker knew, or that run knows.
-func (m *matcher) isWeakAtom(a *elfdiff.Atom) bool {
+func (m *matcher) isWeakAtom(a *object.Atom) bool {
 	weak := false
 	for _, i := range a.Symbols {
 		switch s := m.sym(i); {

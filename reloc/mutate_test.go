@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -45,7 +45,7 @@ func instruction(t testing.TB, code []byte, off uint64) (lo, hi uint64) {
 }
 
 // holeAt returns the index of the reference whose field covers off, or -1.
-func holeAt(a *elfdiff.Atom, off uint64) int {
+func holeAt(a *object.Atom, off uint64) int {
 	for i := range a.Refs {
 		if r := &a.Refs[i]; off >= r.Offset && off < r.Offset+fieldSize(r) {
 			return i
@@ -101,12 +101,12 @@ func TestFlips(t *testing.T) {
 
 // anonymous reports whether nothing but the reference tells where its target
 // is: writable data without a symbol.
-func anonymous(pre *elfdiff.Object, r *elfdiff.Ref) bool {
+func anonymous(pre *object.Object, r *object.Ref) bool {
 	g := pre.Atom(r.Target)
-	return g != nil && g.Kind == elfdiff.Data && g.Anonymous()
+	return g != nil && g.Kind == object.Data && g.Anonymous()
 }
 
-func checkFlip(t *testing.T, clean, bad *Result, f *FuncResult, a *elfdiff.Atom, off uint64) {
+func checkFlip(t *testing.T, clean, bad *Result, f *FuncResult, a *object.Atom, off uint64) {
 	t.Helper()
 	lo, hi := instruction(t, a.Bytes, off)
 	for i := range bad.Functions {

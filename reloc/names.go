@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -22,7 +22,7 @@ type place struct {
 // atomPlaces returns where run has symbols with the names of an atom: none when
 // the image's symbols tell nothing about it. A weak name, which may mean another
 // definition, only counts where no other name tells anything.
-func (m *matcher) atomPlaces(id elfdiff.AtomID) []place {
+func (m *matcher) atomPlaces(id object.AtomID) []place {
 	if p := m.atomNames[id]; p != nil {
 		return p
 	}
@@ -52,7 +52,7 @@ func (m *matcher) atomPlaces(id elfdiff.AtomID) []place {
 }
 
 // namesakes returns the symbols of run that have the name of a function, by index.
-func (m *matcher) namesakes(a *elfdiff.Atom) []int32 {
+func (m *matcher) namesakes(a *object.Atom) []int32 {
 	i := m.fnOf[a.ID]
 	if i < 0 {
 		return nil // an empty section
@@ -73,12 +73,12 @@ const padPrefix = kerneltab.Padding
 
 // inFrontOf keeps the places of padding that are in front of one of the function
 // that it is of, in pre; all where there is none.
-func (m *matcher) inFrontOf(pad *elfdiff.Atom, list []place) []place {
+func (m *matcher) inFrontOf(pad *object.Atom, list []place) []place {
 	if int(pad.ID)+1 >= len(m.pre.Atoms) {
 		return list
 	}
 	next := m.pre.Atom(pad.ID + 1)
-	if next.Kind != elfdiff.Func || next.Section != pad.Section || next.Offset != pad.End() || next.Name != pad.Name[len(padPrefix):] {
+	if next.Kind != object.Func || next.Section != pad.Section || next.Offset != pad.End() || next.Name != pad.Name[len(padPrefix):] {
 		return list
 	}
 	own := m.atomPlaces(next.ID)
@@ -192,7 +192,7 @@ func (m *matcher) knownAt(list []place, addr uint64, module int) bool {
 // mayBe reports whether run's symbols allow that an atom is at addr: they know
 // it there, or they don't know it in that module. In a module with all its
 // symbols, what is known there must not be something else.
-func (m *matcher) mayBe(id elfdiff.AtomID, addr uint64) bool {
+func (m *matcher) mayBe(id object.AtomID, addr uint64) bool {
 	list := m.atomPlaces(id)
 	module := m.moduleOf(addr)
 	here := false
@@ -208,7 +208,7 @@ func (m *matcher) mayBe(id elfdiff.AtomID, addr uint64) bool {
 // mayBear reports whether something that run doesn't know by its name in pre
 // may be at addr. Names that only differ in a number of the compiler's are the
 // same: link time optimisation renumbers.
-func (m *matcher) mayBear(id elfdiff.AtomID, addr uint64, module int) bool {
+func (m *matcher) mayBear(id object.AtomID, addr uint64, module int) bool {
 	name := m.pre.Atom(id).Name
 	if name == "" || module == image.NoModule || !m.img.HasAllSymbols(module) || m.opt.NoSymbols {
 		return true
@@ -247,7 +247,7 @@ func (m *matcher) moduleOf(addr uint64) int {
 }
 
 // elsewhere says in a message where run has an atom.
-func (m *matcher) elsewhere(id elfdiff.AtomID) string {
+func (m *matcher) elsewhere(id object.AtomID) string {
 	if list := m.atomPlaces(id); len(list) > 0 {
 		return fmt.Sprintf(", which is at %#x", list[0].addr)
 	}

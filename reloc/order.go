@@ -3,7 +3,7 @@ package reloc
 import (
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -31,7 +31,7 @@ func chainOf(section string) string {
 }
 
 // chainName returns the name of the chain that an atom belongs to.
-func (m *matcher) chainName(a *elfdiff.Atom) string {
+func (m *matcher) chainName(a *object.Atom) string {
 	return chainOf(m.pre.File.Sections[a.Section].Name)
 }
 

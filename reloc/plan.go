@@ -3,7 +3,7 @@ package reloc
 import (
 	"encoding/binary"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -83,7 +83,7 @@ func (m *matcher) makePlans() {
 }
 
 // planOf returns the plan of a function, nil when there is none.
-func (m *matcher) planOf(id elfdiff.AtomID) *plan {
+func (m *matcher) planOf(id object.AtomID) *plan {
 	i := m.fnOf[id]
 	if i < 0 || !m.plans[i].ok {
 		return nil
@@ -91,7 +91,7 @@ func (m *matcher) planOf(id elfdiff.AtomID) *plan {
 	return &m.plans[i]
 }
 
-func (p *planner) plan(a *elfdiff.Atom) plan {
+func (p *planner) plan(a *object.Atom) plan {
 	if a.NoBits || uint64(len(a.Bytes)) != a.Size || a.Size >= 1<<31 {
 		return plan{}
 	}
@@ -126,7 +126,7 @@ func (p *planner) plan(a *elfdiff.Atom) plan {
 			c.serial = p.serial
 			out.values++
 		}
-		if r.Target != elfdiff.NoAtom && p.m.pre.Atom(r.Target).Jumps {
+		if r.Target != object.NoAtom && p.m.pre.Atom(r.Target).Jumps {
 			out.jumps = true
 		}
 		p.slab = append(p.slab, x)
@@ -144,7 +144,7 @@ func (p *planner) plan(a *elfdiff.Atom) plan {
 
 // plainFlags returns the flags of holes in a cluster of sites. ok is false when it
 // has to be looked at by the rows of its sites even if it holds what pre has.
-func plainFlags(a *elfdiff.Atom, sites []site, end uint64) (flags uint8, ok bool) {
+func plainFlags(a *object.Atom, sites []site, end uint64) (flags uint8, ok bool) {
 	if end-sites[0].off > maxCluster {
 		return 0, false
 	}
@@ -171,7 +171,7 @@ func isLabelNop(b []byte) bool {
 // comparePlain compares a function with run as if it had no sites. ok is false when
 // it finds anything that is not as it should be: what that is, is for others to
 // tell. Nothing of it is left in the trial then.
-func (m *matcher) comparePlain(t *trial, a *elfdiff.Atom, pl *plan, run []byte) (ok bool) {
+func (m *matcher) comparePlain(t *trial, a *object.Atom, pl *plan, run []byte) (ok bool) {
 	pre := a.Bytes
 	n := len(pre)
 	run = run[:n]
@@ -238,7 +238,7 @@ func (h *hole) value(field []byte, p uint64) uint64 {
 
 // solveHole solves reference i where its site, if it is in one, may hold what pre
 // has.
-func (m *matcher) solveHole(t *trial, a *elfdiff.Atom, h *hole, i int, field []byte, p uint64) bool {
+func (m *matcher) solveHole(t *trial, a *object.Atom, h *hole, i int, field []byte, p uint64) bool {
 	if h.flags != 0 {
 		r := &a.Refs[i]
 		x := &m.cluster

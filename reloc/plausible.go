@@ -3,7 +3,7 @@ package reloc
 import (
 	"debug/elf"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -23,21 +23,21 @@ func noCode(r *image.Region, _ bool) bool { return !r.Exec }
 // address that fails its row was not put there by a linker that had this
 // object in its hands.
 var plausible = [...]plausibility{
-	elfdiff.Func:    {func(r *image.Region, _ bool) bool { return r.Exec }, "code lies in executable memory", nil},
-	elfdiff.Data:    {func(r *image.Region, _ bool) bool { return r.Write }, "variables lie in writable memory", noCode},
-	elfdiff.Const:   {func(r *image.Region, w bool) bool { return r.Read && (w || !r.Write) }, "constants lie in memory that can't be written, but for .data.rel.ro of programs linked without -z relro", noCode},
-	elfdiff.String:  {func(r *image.Region, w bool) bool { return r.Read && (w || !r.Write) }, "literals lie in memory that can't be written", noCode},
-	elfdiff.Merge:   {func(r *image.Region, w bool) bool { return r.Read && (w || !r.Write) }, "literals lie in memory that can't be written", noCode},
-	elfdiff.LSDA:    {func(r *image.Region, _ bool) bool { return r.Read }, "exception tables are read by the unwinder", nil},
-	elfdiff.Unwind:  {func(r *image.Region, _ bool) bool { return r.Read }, "unwinding records are read by the unwinder", nil},
-	elfdiff.Special: {func(r *image.Region, _ bool) bool { return r.Read }, "tables are read by the program", nil},
-	elfdiff.Meta:    {func(*image.Region, bool) bool { return false }, "notes and debug information are not loaded", nil},
+	object.Func:    {func(r *image.Region, _ bool) bool { return r.Exec }, "code lies in executable memory", nil},
+	object.Data:    {func(r *image.Region, _ bool) bool { return r.Write }, "variables lie in writable memory", noCode},
+	object.Const:   {func(r *image.Region, w bool) bool { return r.Read && (w || !r.Write) }, "constants lie in memory that can't be written, but for .data.rel.ro of programs linked without -z relro", noCode},
+	object.String:  {func(r *image.Region, w bool) bool { return r.Read && (w || !r.Write) }, "literals lie in memory that can't be written", noCode},
+	object.Merge:   {func(r *image.Region, w bool) bool { return r.Read && (w || !r.Write) }, "literals lie in memory that can't be written", noCode},
+	object.LSDA:    {func(r *image.Region, _ bool) bool { return r.Read }, "exception tables are read by the unwinder", nil},
+	object.Unwind:  {func(r *image.Region, _ bool) bool { return r.Read }, "unwinding records are read by the unwinder", nil},
+	object.Special: {func(r *image.Region, _ bool) bool { return r.Read }, "tables are read by the program", nil},
+	object.Meta:    {func(*image.Region, bool) bool { return false }, "notes and debug information are not loaded", nil},
 }
 
 // implausible returns why an atom can't begin at addr, when a reference from
 // module says so; "" when it can. A reference to the end of an array or to the
 // place before it is not wrong: off is what the reference means.
-func (m *matcher) implausible(a *elfdiff.Atom, addr uint64, module int) string {
+func (m *matcher) implausible(a *object.Atom, addr uint64, module int) string {
 	r := m.view.RegionAt(addr)
 	if r == nil {
 		return "nothing is mapped there"

@@ -1,7 +1,7 @@
 package reloc
 
 import (
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // A Redirect is where calls of a function lead instead of into its own code,
@@ -67,7 +67,7 @@ func (m *matcher) follow(f *fn, r *Redirect) *Redirect {
 func (m *matcher) astray(t *trial) *MismatchError {
 	for _, i := range t.consts {
 		b := &t.binds[i]
-		c := &trial{node: node{elfdiff.AtomID(b.key.id), b.value}, away: true}
+		c := &trial{node: node{object.AtomID(b.key.id), b.value}, away: true}
 		if e := m.compareData(c, m.pre.Atom(c.atom)); e != nil {
 			return m.inherit(t, b, c).err
 		}
@@ -77,8 +77,8 @@ func (m *matcher) astray(t *trial) *MismatchError {
 		if b.soft || b.key.space != inAtom {
 			continue
 		}
-		id := elfdiff.AtomID(b.key.id)
-		if id == t.atom || m.pre.Atom(id).Kind == elfdiff.Const {
+		id := object.AtomID(b.key.id)
+		if id == t.atom || m.pre.Atom(id).Kind == object.Const {
 			continue
 		}
 		if g := m.fnOf[id]; g >= 0 && m.funcs[g].done != nil {
@@ -110,6 +110,6 @@ func (m *matcher) moduleFor(t *trial) int {
 // mayBeCopied reports whether something that an object defines may lie in
 // another module of a running kernel: livepatches bring constants and functions
 // along.
-func (m *matcher) mayBeCopied(a *elfdiff.Atom) bool {
-	return m.img.IsRunning() && m.following && (a.Kind == elfdiff.Const || a.Kind == elfdiff.Func || a.Kind.IsLiteral())
+func (m *matcher) mayBeCopied(a *object.Atom) bool {
+	return m.img.IsRunning() && m.following && (a.Kind == object.Const || a.Kind == object.Func || a.Kind.IsLiteral())
 }

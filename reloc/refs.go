@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"debug/elf"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -14,8 +14,8 @@ import (
 // has in its place.
 type use struct {
 	t *trial
-	a *elfdiff.Atom
-	r *elfdiff.Ref
+	a *object.Atom
+	r *object.Ref
 	h *amd64.Howto
 	p uint64 // run address of the field
 	s uint64 // solved, in the meaning of h.Expr
@@ -58,13 +58,13 @@ func solverOf(e amd64.Expr) func(*matcher, *use) *MismatchError {
 }
 
 // solve turns one relocation around: field is what run has at address p.
-func (m *matcher) solve(t *trial, a *elfdiff.Atom, i int, field []byte, p uint64) *MismatchError {
+func (m *matcher) solve(t *trial, a *object.Atom, i int, field []byte, p uint64) *MismatchError {
 	return m.solveRef(t, a, &a.Refs[i], field, p)
 }
 
 // solveRef is solve for a reference that may be one of another atom's, which the
 // atom has taken over.
-func (m *matcher) solveRef(t *trial, a *elfdiff.Atom, r *elfdiff.Ref, field []byte, p uint64) *MismatchError {
+func (m *matcher) solveRef(t *trial, a *object.Atom, r *object.Ref, field []byte, p uint64) *MismatchError {
 	u := m.spareUse
 	if m.spareUse = nil; u == nil {
 		u = new(use)
@@ -112,7 +112,7 @@ func (m *matcher) uncount(u *use) {
 
 // solveAt takes it that a reference whose field is at p means the run address
 // to, whatever the field looks like.
-func (m *matcher) solveAt(t *trial, a *elfdiff.Atom, r *elfdiff.Ref, p, to uint64) *MismatchError {
+func (m *matcher) solveAt(t *trial, a *object.Atom, r *object.Ref, p, to uint64) *MismatchError {
 	h, ok := amd64.HowtoOf(r.Type)
 	if !ok {
 		return nil
@@ -131,7 +131,7 @@ func (m *matcher) solvePlace(u *use) *MismatchError {
 			return m.solveSlotWord(u, desc)
 		}
 	}
-	if u.r.Target == elfdiff.NoAtom {
+	if u.r.Target == object.NoAtom {
 		return m.bindSymbol(u)
 	}
 	if m.viaPLT(u) {
@@ -142,13 +142,13 @@ func (m *matcher) solvePlace(u *use) *MismatchError {
 
 // solveSlotWord handles a word of data that the dynamic linker fills in.
 func (m *matcher) solveSlotWord(u *use, desc image.Slot) *MismatchError {
-	if sym := m.sym(u.r.Sym); desc.Name != "" && sym.Name != "" && desc.Name != sym.Name && u.r.Target == elfdiff.NoAtom {
+	if sym := m.sym(u.r.Sym); desc.Name != "" && sym.Name != "" && desc.Name != sym.Name && u.r.Target == object.NoAtom {
 		return u.fail(ReasonSymbol, "the dynamic linker puts %s there, where pre has %s", desc.Name, sym.Name)
 	}
 	if desc.IFunc || !m.img.IsLive() && !desc.Defined {
 		return nil // nothing there yet
 	}
-	if u.r.Target == elfdiff.NoAtom {
+	if u.r.Target == object.NoAtom {
 		return m.bindSymbol(u)
 	}
 	return m.bindAtom(u, desc.Name != "")
@@ -162,7 +162,7 @@ func (m *matcher) viaPLT(u *use) bool {
 	if u.r.Implicit || sym.Bind() == elf.STB_LOCAL && sym.Type() != elf.STT_GNU_IFUNC {
 		return false
 	}
-	if m.pre.Atom(u.r.Target).Kind != elfdiff.Func || u.h.Expr != amd64.ExprPLT && sym.Type() != elf.STT_GNU_IFUNC {
+	if m.pre.Atom(u.r.Target).Kind != object.Func || u.h.Expr != amd64.ExprPLT && sym.Type() != elf.STT_GNU_IFUNC {
 		return false
 	}
 	return m.stubAt(u.s).ok
@@ -190,7 +190,7 @@ func (m *matcher) bindStub(u *use) *MismatchError {
 		}
 	}
 	u.bind(inAddress, int32(u.r.Sym), final, true)
-	if u.r.Target != elfdiff.NoAtom {
+	if u.r.Target != object.NoAtom {
 		u.bind(inAtom, int32(u.r.Target), final-m.symbolOff(u.r), true)
 	}
 	return nil
@@ -198,17 +198,17 @@ func (m *matcher) bindStub(u *use) *MismatchError {
 
 // symbolOff returns the distance of the reference's symbol from the start of
 // its target.
-func (m *matcher) symbolOff(r *elfdiff.Ref) uint64 {
+func (m *matcher) symbolOff(r *object.Ref) uint64 {
 	return m.sym(r.Sym).Value - m.pre.Atom(r.Target).Offset
 }
 
 // placeOff returns the distance of the place that r means from the value that
 // solving it gives.
-func (m *matcher) placeOff(r *elfdiff.Ref) uint64 {
+func (m *matcher) placeOff(r *object.Ref) uint64 {
 	switch {
 	case r.Implicit:
 		return 0
-	case r.Target == elfdiff.NoAtom:
+	case r.Target == object.NoAtom:
 		return uint64(r.TargetOff)
 	}
 	return uint64(r.TargetOff) - m.symbolOff(r)
@@ -278,7 +278,7 @@ func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
 		u.bind(inAtom, int32(g.ID), base, true)
 		return m.compareLiteral(u, g, base)
 	}
-	if g.Kind == elfdiff.Func {
+	if g.Kind == object.Func {
 		place := base + uint64(u.r.TargetOff)
 		if u.r.TargetOff == 0 && !m.mayBe(g.ID, base) {
 			return u.fail(ReasonSymbol, "leads to %s, where pre has %s%s", m.runName(base), g.Name, m.elsewhere(g.ID))
@@ -289,7 +289,7 @@ func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
 	if !m.mayBe(g.ID, base) {
 		return u.fail(ReasonSymbol, "leads to %s, where pre has %s%s", m.runName(base), g.Name, m.elsewhere(g.ID))
 	}
-	if g.Kind == elfdiff.Const && !u.r.Edge && !g.Jumps {
+	if g.Kind == object.Const && !u.r.Edge && !g.Jumps {
 		u.t.consts = append(u.t.consts, int32(len(u.t.binds)))
 	}
 	u.bind(inAtom, int32(g.ID), base, false)
@@ -298,7 +298,7 @@ func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
 
 // compareLiteral compares a string or a mergeable constant, of which the linker
 // keeps one copy or many.
-func (m *matcher) compareLiteral(u *use, g *elfdiff.Atom, base uint64) *MismatchError {
+func (m *matcher) compareLiteral(u *use, g *object.Atom, base uint64) *MismatchError {
 	run, err := m.view.Bytes(base, uint64(len(g.Bytes)))
 	if m.isFreed(base) {
 		return nil
@@ -332,7 +332,7 @@ func (m *matcher) solveGOT(u *use) *MismatchError {
 	}
 	u.bind(inGOT, int32(u.r.Sym), at, false)
 	if !dynamic && m.hasTables(at) { // the linker knew the address
-		if u.s, _ = m.view.Word(at); u.r.Target != elfdiff.NoAtom {
+		if u.s, _ = m.view.Word(at); u.r.Target != object.NoAtom {
 			return m.bindAtom(u, false)
 		}
 		return m.bindSymbol(u)
@@ -347,7 +347,7 @@ func (m *matcher) solveGOT(u *use) *MismatchError {
 		}
 	}
 	u.s = final
-	if u.r.Target != elfdiff.NoAtom {
+	if u.r.Target != object.NoAtom {
 		return m.bindAtom(u, dynamic)
 	}
 	if dynamic {
@@ -377,7 +377,7 @@ func (m *matcher) hasTables(addr uint64) bool {
 // solveSize handles R_X86_64_SIZE*: what a symbol's size is can be checked for
 // what pre defines.
 func (m *matcher) solveSize(u *use) *MismatchError {
-	if sym := m.sym(u.r.Sym); u.r.Target != elfdiff.NoAtom && u.s != sym.Size {
+	if sym := m.sym(u.r.Sym); u.r.Target != object.NoAtom && u.s != sym.Size {
 		return u.fail(ReasonSymbol, "%s has %d bytes, in pre %d", sym.Name, u.s, sym.Size)
 	}
 	return nil

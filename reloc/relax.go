@@ -4,7 +4,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -25,7 +25,7 @@ const (
 
 // got returns the reference of an instruction that reads a GOT slot, if it is
 // one that may be relaxed.
-func (w *walker) got(pin amd64.Inst) (*elfdiff.Ref, bool) {
+func (w *walker) got(pin amd64.Inst) (*object.Ref, bool) {
 	refs := w.refs(int(pin.Len))
 	if len(refs) != 1 || int(refs[0].Offset) != w.i+int(pin.DispOff) || pin.DispLen != 4 || !pin.IsRIPRelative() {
 		return nil, false

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -231,7 +231,7 @@ func (m *matcher) values2symbols(r *Result) {
 			continue
 		}
 		v := m.symbolValue(idx, s)
-		if v.Has&UseAddress != 0 && v.Atom != elfdiff.NoAtom && !r.located[v.Atom] && m.isVariable(v.Atom, s) {
+		if v.Has&UseAddress != 0 && v.Atom != object.NoAtom && !r.located[v.Atom] && m.isVariable(v.Atom, s) {
 			r.atoms[v.Atom], r.located[v.Atom] = v.Address, true
 		}
 		if v.Has != 0 {
@@ -273,7 +273,7 @@ func (m *matcher) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 	tp, hasTP := take(inTPOff, id, UseTPOff)
 	tls, hasTLS := take(inTLS, id, UseTLS)
 	addr, hasAddr := take(inAddress, id, UseAddress)
-	if v.Atom != elfdiff.NoAtom {
+	if v.Atom != object.NoAtom {
 		off := s.Value - m.pre.Atom(v.Atom).Offset
 		if x, ok := take(inTPAtom, int32(v.Atom), UseTPOff); ok {
 			tp, hasTP = x+off, true
@@ -288,13 +288,13 @@ func (m *matcher) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 			}
 		}
 	}
-	if v.Atom != elfdiff.NoAtom && v.Has&UseAddress != 0 && isWeak(s) {
+	if v.Atom != object.NoAtom && v.Has&UseAddress != 0 && isWeak(s) {
 		// A weak alias may have been replaced where the function was not.
 		if list := m.places(s); len(list) > 0 && !m.knownAt(list, addr, image.NoModule) {
 			addr = list[0].addr
 		}
 	}
-	if v.Has == 0 && (v.Atom == elfdiff.NoAtom || m.isVariable(v.Atom, s)) {
+	if v.Has == 0 && (v.Atom == object.NoAtom || m.isVariable(v.Atom, s)) {
 		if addr, hasAddr = m.byNameAlone(idx); hasAddr {
 			v.Has |= UseAddress
 		}
@@ -312,16 +312,16 @@ func (m *matcher) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 
 // unsure reports whether nothing but its bytes tells where a weak function is:
 // they stand there even when another definition has replaced it.
-func (m *matcher) unsure(id elfdiff.AtomID, s *elfobj.Symbol) bool {
+func (m *matcher) unsure(id object.AtomID, s *elfobj.Symbol) bool {
 	i := m.fnOf[id]
 	return isWeak(s) && i >= 0 && m.funcs[i].done != nil && m.funcs[i].by != BySymbol
 }
 
 // isVariable reports whether a symbol is that of a variable of pre which no other
 // definition can have replaced: pv_ops, which all that refers to is rewritten.
-func (m *matcher) isVariable(id elfdiff.AtomID, s *elfobj.Symbol) bool {
+func (m *matcher) isVariable(id object.AtomID, s *elfobj.Symbol) bool {
 	a := m.pre.Atom(id)
-	return a.Kind == elfdiff.Data && s.Bind() == elf.STB_GLOBAL && s.Value == a.Offset
+	return a.Kind == object.Data && s.Bind() == elf.STB_GLOBAL && s.Value == a.Offset
 }
 
 // byNameAlone returns the address of a symbol that no matched code tells, since all
@@ -343,7 +343,7 @@ func (m *matcher) byNameAlone(i elfobj.SymbolIndex) (uint64, bool) {
 }
 
 // atomAddr returns the run address of an offset in a pre atom, when it is known.
-func (m *matcher) atomAddr(id elfdiff.AtomID, off uint64) (uint64, bool) {
+func (m *matcher) atomAddr(id object.AtomID, off uint64) (uint64, bool) {
 	if i := m.fnOf[id]; i >= 0 && m.funcs[i].done != nil {
 		return m.funcs[i].done.at(int64(off)), true
 	}

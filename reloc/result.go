@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // Verdict is what matching found out about one function.
@@ -63,7 +63,7 @@ type Shift struct{ Pre, Run uint64 }
 
 // FuncResult is what matching found out about one function of pre.
 type FuncResult struct {
-	Atom    elfdiff.AtomID
+	Atom    object.AtomID
 	Name    string // "" for code without a symbol
 	Verdict Verdict
 	By      Evidence // of Matched
@@ -134,7 +134,7 @@ type Value struct {
 	// Symbol is the symbol in pre, 0 when it was found through its atom alone
 	// (section symbols); Atom is the atom that it is defined by, or NoAtom.
 	Symbol elfobj.SymbolIndex
-	Atom   elfdiff.AtomID
+	Atom   object.AtomID
 	Has    Use // which of the following are set
 	// Address is the run address: of functions reached through a PLT or GOT
 	// the final one, known when the slot is bound.
@@ -147,7 +147,7 @@ type Value struct {
 	// From lists the functions whose references determined or confirmed it,
 	// in ascending order, up to eight. It is empty when only run's symbols
 	// tell: all that refers to it was rewritten when the kernel started.
-	From []elfdiff.AtomID
+	From []object.AtomID
 }
 
 // Result is the outcome of Match. It is deterministic: the same pre and run
@@ -186,7 +186,7 @@ func (r *Result) AllMatched() bool {
 }
 
 // Func returns the result for the function with the given atom, or nil.
-func (r *Result) Func(id elfdiff.AtomID) *FuncResult {
+func (r *Result) Func(id object.AtomID) *FuncResult {
 	if r.read != nil {
 		if i, ok := r.read.funcs[id]; ok {
 			return &r.Functions[i]
@@ -203,7 +203,7 @@ func (r *Result) Func(id elfdiff.AtomID) *FuncResult {
 // that matched, data or constants that matched functions refer to. For strings
 // and mergeable constants, of which there may be several copies, it is the
 // lowest address that they were found at.
-func (r *Result) AtomAddr(id elfdiff.AtomID) (uint64, bool) {
+func (r *Result) AtomAddr(id object.AtomID) (uint64, bool) {
 	if r.read != nil {
 		addr, ok := r.read.atoms[id]
 		return addr, ok

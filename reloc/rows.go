@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -19,7 +19,7 @@ type rowTable struct {
 	// sameData compares the data of two rows.
 	sameData func(pre, run uint32) bool
 	// sameSecond compares what the second distance leads to.
-	sameSecond func(m *matcher, t *trial, a *elfdiff.Atom, r *codeRow, to uint64) *MismatchError
+	sameSecond func(m *matcher, t *trial, a *object.Atom, r *codeRow, to uint64) *MismatchError
 	why        string
 }
 
@@ -42,22 +42,22 @@ var rowTables = [rowKinds]rowTable{
 type codeRow struct {
 	table  uint8
 	off    uint64 // in the function
-	second *elfdiff.Ref
+	second *object.Ref
 	data   uint32
 }
 
 // findRows reads the tables of pre, by the function that their rows are about.
-func findRows(pre *elfdiff.Object) map[elfdiff.AtomID][]codeRow {
-	out := make(map[elfdiff.AtomID][]codeRow)
+func findRows(pre *object.Object) map[object.AtomID][]codeRow {
+	out := make(map[object.AtomID][]codeRow)
 	for k := range rowTables {
 		for s := range pre.File.SectionsNamed(rowTables[k].table.Name) {
 			if s.Size%image.RowSize != 0 {
 				continue
 			}
 			for _, a := range pre.SectionAtoms(s.Index) {
-				entries(a, image.RowSize, 0, func(e []byte, refs []elfdiff.Ref, r *elfdiff.Ref) {
+				entries(a, image.RowSize, 0, func(e []byte, refs []object.Ref, r *object.Ref) {
 					g := pre.Atom(r.Target)
-					if g == nil || g.Kind != elfdiff.Func || r.Edge || len(refs) != 2 || refs[1].Offset != r.Offset+4 {
+					if g == nil || g.Kind != object.Func || r.Edge || len(refs) != 2 || refs[1].Offset != r.Offset+4 {
 						return
 					}
 					out[g.ID] = append(out[g.ID], codeRow{uint8(k), uint64(r.TargetOff), &refs[1], binary.LittleEndian.Uint32(e[8:])})
@@ -70,7 +70,7 @@ func findRows(pre *elfdiff.Object) map[elfdiff.AtomID][]codeRow {
 
 // compareRows compares what the tables say about a function that was found to be
 // equal: both have rows about the same places, which mean the same.
-func (m *matcher) compareRows(t *trial, a *elfdiff.Atom) *MismatchError {
+func (m *matcher) compareRows(t *trial, a *object.Atom) *MismatchError {
 	if m.opt.NoSymbols || t.away || m.moduleOf(t.addr) != 0 {
 		return nil
 	}
@@ -137,7 +137,7 @@ func findRow(rows []image.Row, at uint64) (int, bool) {
 	return slices.BinarySearchFunc(rows, at, func(r image.Row, at uint64) int { return cmp.Compare(r.At, at) })
 }
 
-func (m *matcher) compareRow(t *trial, a *elfdiff.Atom, r *codeRow, run []image.Row) *MismatchError {
+func (m *matcher) compareRow(t *trial, a *object.Atom, r *codeRow, run []image.Row) *MismatchError {
 	row, at := &rowTables[r.table], t.at(int64(r.off))
 	i, ok := findRow(run, at)
 	switch {
@@ -157,7 +157,7 @@ const bugDone = 1 << 2
 func sameBug(pre, run uint32) bool { return (pre>>16)&^bugDone == (run>>16)&^bugDone }
 
 // sameFile compares the name of the file of a bug.
-func (m *matcher) sameFile(t *trial, _ *elfdiff.Atom, r *codeRow, to uint64) *MismatchError {
+func (m *matcher) sameFile(t *trial, _ *object.Atom, r *codeRow, to uint64) *MismatchError {
 	g := m.pre.Atom(r.second.Target)
 	if g == nil || !g.Kind.IsLiteral() || r.second.TargetOff < 0 || r.second.TargetOff >= int64(len(g.Bytes)) {
 		return nil
@@ -182,9 +182,9 @@ func cString(b []byte) string {
 
 // sameFixup compares where a fault goes on: at a place of the function, or of
 // another one, about which it is as good as a branch.
-func (m *matcher) sameFixup(t *trial, a *elfdiff.Atom, r *codeRow, to uint64) *MismatchError {
+func (m *matcher) sameFixup(t *trial, a *object.Atom, r *codeRow, to uint64) *MismatchError {
 	g := m.pre.Atom(r.second.Target)
-	if g == nil || g.Kind != elfdiff.Func || r.second.Edge {
+	if g == nil || g.Kind != object.Func || r.second.Edge {
 		return nil
 	}
 	if g.ID != a.ID {

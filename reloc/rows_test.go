@@ -6,7 +6,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/deb"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
@@ -163,7 +163,7 @@ func TestStockRows(t *testing.T) {
 }
 
 // flipRow changes each part of the row of run that is about the same place.
-func flipRow(t *testing.T, pre *elfdiff.Object, img *image.Image, f *FuncResult, row codeRow) {
+func flipRow(t *testing.T, pre *object.Object, img *image.Image, f *FuncResult, row codeRow) {
 	t.Helper()
 	at, start := f.Address+f.RunOffset(row.off), img.Lookup(rowTables[row.table].table.Bounds.Start)[0].Addr
 	end := img.Lookup(rowTables[row.table].table.Bounds.Stop)[0].Addr

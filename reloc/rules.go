@@ -3,7 +3,7 @@ package reloc
 import (
 	"bytes"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -116,7 +116,7 @@ func jumpWidth(w *walker, pin, rin amd64.Inst) (int, int, bool) {
 
 // mayShorten reports whether the assembler, without -ffunction-sections, knew how
 // far it is from one atom to another: they are in one section then.
-func (m *matcher) mayShorten(from *elfdiff.Atom, to elfdiff.AtomID) bool {
+func (m *matcher) mayShorten(from *object.Atom, to object.AtomID) bool {
 	g := m.pre.Atom(to)
 	return g != nil && m.chainName(from) == m.chainName(g)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -25,7 +26,7 @@ type relo struct {
 
 // object makes an object with one function f of the given code, and behind it a
 // local function "local" that is just ret.
-func object(t *testing.T, code []byte, relos ...relo) *elfdiff.Object {
+func openObject(t *testing.T, code []byte, relos ...relo) *object.Object {
 	t.Helper()
 	b := new(elfobj.Builder)
 	text := bytes.Clone(code)
@@ -147,7 +148,7 @@ var ruleTests = []struct {
 }
 
 // symbolNamed returns the symbol of an object with a name.
-func symbolNamed(t *testing.T, o *elfdiff.Object, name string) elfobj.SymbolIndex {
+func symbolNamed(t *testing.T, o *object.Object, name string) elfobj.SymbolIndex {
 	t.Helper()
 	for i := range o.Symbols() {
 		if k := elfobj.SymbolIndex(i); o.Symbol(k).Name == name {
@@ -161,7 +162,7 @@ func symbolNamed(t *testing.T, o *elfdiff.Object, name string) elfobj.SymbolInde
 func TestRules(t *testing.T) {
 	for _, tt := range ruleTests {
 		t.Run(tt.name, func(t *testing.T) {
-			pre := object(t, hexes(tt.pre), tt.relo...)
+			pre := openObject(t, hexes(tt.pre), tt.relo...)
 			r := mustMatch(t, pre, testImage(t, hexes(tt.run)), Options{})
 			f := r.Func(pre.AtomOf(symbolNamed(t, pre, "f")))
 			if tt.want == 0 {
@@ -198,7 +199,7 @@ func TestAlignment(t *testing.T) {
 	pre := cat(hexes("85 ff 0f 84 0b 00 00 00"), nop3, hexes("ff c7 83 ff 07 75 f9 c3"), hexes("e9 f3 ff ff ff"))
 	run := cat(hexes("85 ff 74 0f"), nop5, nop2, hexes("ff c7 83 ff 07 75 f9 c3"), hexes("eb f6"))
 	// jz leads to the last jump, +0x13 in both: 8 + 0xb and 4 + 0xf.
-	r := mustMatch(t, object(t, pre), testImage(t, run), Options{})
+	r := mustMatch(t, openObject(t, pre), testImage(t, run), Options{})
 	f := r.Functions[0]
 	if f.Verdict != Matched {
 		t.Fatalf("%v: %+v", f.Verdict, f.Mismatch)
@@ -230,7 +231,7 @@ func TestRedirected(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			run := append(bytes.Clone(pre), make([]byte, 16)...)
 			copy(run[tt.at:], hexes(tt.run))
-			f := mustMatch(t, object(t, pre), testImage(t, run), Options{}).Functions[0]
+			f := mustMatch(t, openObject(t, pre), testImage(t, run), Options{}).Functions[0]
 			if f.Verdict != Mismatch || f.Mismatch.Reason != tt.reason || f.Mismatch.Target != tt.target || f.Mismatch.Offset != uint64(tt.at) {
 				t.Errorf("%v: %+v", f.Verdict, f.Mismatch)
 			}

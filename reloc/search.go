@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -64,7 +64,7 @@ func (m *matcher) search() error {
 }
 
 // isSearchable reports whether a function has bytes to search for.
-func (m *matcher) isSearchable(a *elfdiff.Atom) bool {
+func (m *matcher) isSearchable(a *object.Atom) bool {
 	return uint64(len(a.Bytes)) == a.Size && canonicalNops(a.Bytes) != len(a.Bytes) && m.wellFormed(&trial{}, a) == nil
 }
 
@@ -122,7 +122,7 @@ func (m *matcher) frequencies() []uint16 {
 }
 
 // solid yields the stretches of an atom in which linkers change nothing.
-func (m *matcher) solid(a *elfdiff.Atom, yield func(lo, hi uint64)) {
+func (m *matcher) solid(a *object.Atom, yield func(lo, hi uint64)) {
 	from := uint64(0)
 	gap := func(lo, hi uint64) {
 		if lo > from {
@@ -151,7 +151,7 @@ func (m *matcher) solid(a *elfdiff.Atom, yield func(lo, hi uint64)) {
 
 // isRigid reports whether nothing of a function is of another length in run, so that
 // all its bytes outside of holes and sites are the same there.
-func (m *matcher) isRigid(a *elfdiff.Atom) bool {
+func (m *matcher) isRigid(a *object.Atom) bool {
 	for b := a.Bytes; len(b) > 0; {
 		in, err := amd64.Decode(b)
 		if err != nil || in.Class == amd64.Jump || in.Class == amd64.Jcc {
@@ -181,7 +181,7 @@ var relaxed = map[uint32]struct{ before, after uint64 }{
 
 // add picks the rarest window of a function. It returns false when there is
 // none.
-func (ix *index) add(i int32, a *elfdiff.Atom, freq []uint16) bool {
+func (ix *index) add(i int32, a *object.Atom, freq []uint16) bool {
 	if !ix.m.isSearchable(a) {
 		return false
 	}
@@ -279,7 +279,7 @@ func (ix *index) hit(list []anchor, b []byte, i int, addr uint64) (full bool) {
 
 // stretchAt reports whether the stretch of an anchor stands where it would with the
 // function at an address.
-func (m *matcher) stretchAt(a *elfdiff.Atom, w *anchor, addr uint64) bool {
+func (m *matcher) stretchAt(a *object.Atom, w *anchor, addr uint64) bool {
 	b, err := m.view.Bytes(addr+uint64(w.lo), uint64(w.hi-w.lo))
 	return err == nil && bytes.Equal(b, a.Bytes[w.lo:w.hi])
 }
@@ -287,7 +287,7 @@ func (m *matcher) stretchAt(a *elfdiff.Atom, w *anchor, addr uint64) bool {
 // mayStart reports whether a function may start at an address that was found
 // by search: it must be aligned as its section demands, and when both sides
 // have unwinding records, one must start there. start says that one does.
-func (m *matcher) mayStart(a *elfdiff.Atom, addr uint64) (ok, start bool) {
+func (m *matcher) mayStart(a *object.Atom, addr uint64) (ok, start bool) {
 	if align := m.pre.File.Sections[a.Section].Addralign; align > 1 && align&(align-1) == 0 && (addr-a.Offset)&(align-1) != 0 {
 		return false, false
 	}
@@ -307,11 +307,11 @@ func (m *matcher) mayStart(a *elfdiff.Atom, addr uint64) (ok, start bool) {
 }
 
 // unwindable returns the functions of pre that unwinding records describe.
-func (m *matcher) unwindable() map[elfdiff.AtomID]bool {
+func (m *matcher) unwindable() map[object.AtomID]bool {
 	if m.described == nil {
-		m.described = make(map[elfdiff.AtomID]bool)
+		m.described = make(map[object.AtomID]bool)
 		for i := range m.pre.Atoms {
-			if a := &m.pre.Atoms[i]; a.Kind == elfdiff.Unwind && a.Owner != elfdiff.NoAtom {
+			if a := &m.pre.Atoms[i]; a.Kind == object.Unwind && a.Owner != object.NoAtom {
 				m.described[a.Owner] = true
 			}
 		}

@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"runtime"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/progress"
 	"github.com/gosplice/gosplice/reloc/image"
+	"golang.org/x/sync/errgroup"
 )
 
 // A Set is what matching found out about objects that are linked together.
@@ -45,7 +44,7 @@ type Claim struct {
 // decided at once, from several goroutines, and the objects are not kept. The
 // result does not depend on their order. The first error ends it: that of open, or
 // one of [Match] with the name of the object.
-func MatchAll(ctx context.Context, n int, open func(i int) (*elfdiff.Object, error), img *image.Image, opt Options) (*Set, error) {
+func MatchAll(ctx context.Context, n int, open func(i int) (*object.Object, error), img *image.Image, opt Options) (*Set, error) {
 	s := &set{open: open, img: img, opt: opt, results: make([]*Result, n), found: make([]*finding, n), pins: make([]map[string]uint64, n), padding: make(map[span]bool)}
 	todo := make([]int, n)
 	for i := range todo {
@@ -73,7 +72,7 @@ const maxRounds = 16
 
 // set is one run of MatchAll.
 type set struct {
-	open    func(i int) (*elfdiff.Object, error)
+	open    func(i int) (*object.Object, error)
 	img     *image.Image
 	opt     Options
 	results []*Result

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -59,7 +59,7 @@ func (m *matcher) hear(f *facts) {
 		switch {
 		case s.Section == elfobj.SecUndef:
 			m.set(key{space: inAddress, id: int32(idx)}, &value{value: v})
-		case id == elfdiff.NoAtom:
+		case id == object.NoAtom:
 		case isWeak(s):
 			m.set(key{space: inAddress, id: int32(idx)}, &value{value: v, soft: true})
 			if m.atomAt[id] == nil {

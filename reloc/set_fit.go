@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -86,7 +86,7 @@ func (m *matcher) fits(chain []int32, spans []span) []span {
 
 // lead returns the stretches of a function, in front of its first jump, that are
 // the same in run.
-func (m *matcher) lead(a *elfdiff.Atom) []span {
+func (m *matcher) lead(a *object.Atom) []span {
 	end := uint64(0)
 	for end < a.Size {
 		in, err := amd64.Decode(a.Bytes[end:])
@@ -105,7 +105,7 @@ func (m *matcher) lead(a *elfdiff.Atom) []span {
 }
 
 // leads reports whether run has the given stretches of a function at an address.
-func (m *matcher) leads(a *elfdiff.Atom, lead []span, addr uint64) bool {
+func (m *matcher) leads(a *object.Atom, lead []span, addr uint64) bool {
 	if len(lead) == 0 {
 		return true
 	}

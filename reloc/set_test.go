@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -66,8 +67,8 @@ func setObjects(t *testing.T) (objects []string, img *image.Image) {
 }
 
 // opener opens objects by their places in a list.
-func opener(paths []string) func(int) (*elfdiff.Object, error) {
-	return func(i int) (*elfdiff.Object, error) { return elfdiff.Open(paths[i]) }
+func opener(paths []string) func(int) (*object.Object, error) {
+	return func(i int) (*object.Object, error) { return elfdiff.Open(paths[i]) }
 }
 
 // verdictsOf returns a line for each function of a set, in order.
@@ -175,7 +176,7 @@ func TestSetConflict(t *testing.T) {
 func TestSetErrors(t *testing.T) {
 	_, img := setObjects(t)
 	broken := errors.New("broken")
-	_, err := MatchAll(t.Context(), 3, func(int) (*elfdiff.Object, error) { return nil, broken }, img, Options{})
+	_, err := MatchAll(t.Context(), 3, func(int) (*object.Object, error) { return nil, broken }, img, Options{})
 	if !errors.Is(err, broken) {
 		t.Errorf("%v, want %v", err, broken)
 	}

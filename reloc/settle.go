@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -291,7 +291,7 @@ func (m *matcher) closure(t *trial) []binding {
 	follow := func(from *trial, ref uint64, own bool) {
 		for _, i := range from.consts {
 			b := &from.binds[i]
-			n := node{elfdiff.AtomID(b.key.id), b.value}
+			n := node{object.AtomID(b.key.id), b.value}
 			if own {
 				ref = b.ref
 			}
@@ -318,7 +318,7 @@ func (m *matcher) closure(t *trial) []binding {
 func (m *matcher) keyName(k key) string {
 	switch k.space {
 	case inAtom, inTPAtom, inTLSAtom, inRuntime:
-		name := m.label(elfdiff.AtomID(k.id))
+		name := m.label(object.AtomID(k.id))
 		if k.off != 0 {
 			name += fmt.Sprintf("+%#x", k.off)
 		}

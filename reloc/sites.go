@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
@@ -16,12 +16,12 @@ import (
 // kernel's build, its boot code, or whoever switches something on while it runs.
 // Its bytes may be those of pre, or one of the forms that its row allows.
 type site struct {
-	atom      elfdiff.AtomID
+	atom      object.AtomID
 	off, size uint64 // from the start of the function
 	row       *siteRow
 	// aux is what the entry says beyond that: the replacement of an
 	// alternative, the target of a jump label, the section of a constant.
-	aux     elfdiff.AtomID
+	aux     object.AtomID
 	auxOff  int64
 	auxSize uint64
 	flags   uint16
@@ -33,7 +33,7 @@ func (s *site) end() uint64 { return s.off + s.size }
 
 // siteFinder collects the sites of an object.
 type siteFinder struct {
-	pre  *elfdiff.Object
+	pre  *object.Object
 	out  []site
 	rank uint8 // of the row that is looked at
 	// thunks says by symbol which row describes branches to it, where no
@@ -44,7 +44,7 @@ type siteFinder struct {
 // add notes a site, unless it is not inside a function.
 func (f *siteFinder) add(s site) {
 	g := f.pre.Atom(s.atom)
-	if g == nil || g.Kind != elfdiff.Func || s.size == 0 || s.off > g.Size || s.size > g.Size-s.off || uint64(len(g.Bytes)) != g.Size {
+	if g == nil || g.Kind != object.Func || s.size == 0 || s.off > g.Size || s.size > g.Size-s.off || uint64(len(g.Bytes)) != g.Size {
 		return // it describes nothing that is compared here
 	}
 	s.rank = f.rank
@@ -54,7 +54,7 @@ func (f *siteFinder) add(s site) {
 // findSites reads the tables of pre, and finds the sites that follow from its
 // symbols. The result is by atom, then offset, then the order in which the
 // kernel rewrites them.
-func findSites(pre *elfdiff.Object) []site {
+func findSites(pre *object.Object) []site {
 	f := &siteFinder{pre: pre, thunks: make(map[elfobj.SymbolIndex]uint8)}
 	has := make(map[*siteRow]bool)
 	for i, s := range pre.File.Sections {
@@ -94,7 +94,7 @@ func (f *siteFinder) bySymbols(has map[*siteRow]bool) {
 	}
 	type start struct {
 		row  *siteRow
-		atom elfdiff.AtomID
+		atom object.AtomID
 	}
 	listed := make(map[start]bool)
 	for i := range f.out {
@@ -120,7 +120,7 @@ func (f *siteFinder) bySymbols(has map[*siteRow]bool) {
 			}
 			if off, size, ok := branchAt(a.Bytes, a.Refs[i].Offset); ok {
 				f.rank = k
-				f.add(site{atom: a.ID, off: off, size: size, row: &siteRows[k], aux: elfdiff.NoAtom})
+				f.add(site{atom: a.ID, off: off, size: size, row: &siteRows[k], aux: object.NoAtom})
 			}
 		}
 	}
@@ -148,7 +148,7 @@ func branchAt(code []byte, field uint64) (off, size uint64, ok bool) {
 
 // entries calls fn for each entry of a table whose reference at field leads into
 // a function, with the bytes of the entry and its references.
-func entries(a *elfdiff.Atom, size, field uint64, fn func(e []byte, refs []elfdiff.Ref, r *elfdiff.Ref)) {
+func entries(a *object.Atom, size, field uint64, fn func(e []byte, refs []object.Ref, r *object.Ref)) {
 	for i := range a.Refs {
 		r := &a.Refs[i]
 		at := a.Offset + r.Offset
@@ -173,13 +173,13 @@ func entries(a *elfdiff.Atom, size, field uint64, fn func(e []byte, refs []elfdi
 // readPlaces reads a table whose entries say where sites are, and perhaps how long.
 // All sites of a table that is named after a variable hold one value, that of the
 // variable when the kernel had started.
-func readPlaces(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+func readPlaces(f *siteFinder, row *siteRow, a *object.Atom) {
 	form, kind := row.table.Usual(), row.table.Site
-	aux := elfdiff.NoAtom
+	aux := object.NoAtom
 	if kind.Variable {
 		aux = a.ID
 	}
-	entries(a, form.Size, form.Fields[kerneltab.At].Offset, func(e []byte, _ []elfdiff.Ref, r *elfdiff.Ref) {
+	entries(a, form.Size, form.Fields[kerneltab.At].Offset, func(e []byte, _ []object.Ref, r *object.Ref) {
 		off, n := uint64(r.TargetOff), kind.Size
 		switch {
 		case off < kind.Back:
@@ -196,7 +196,7 @@ func readPlaces(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
 
 // instructionAt returns the length of an instruction of pre, 0 when there is
 // none.
-func (f *siteFinder) instructionAt(id elfdiff.AtomID, off uint64) uint64 {
+func (f *siteFinder) instructionAt(id object.AtomID, off uint64) uint64 {
 	g := f.pre.Atom(id)
 	if g == nil || off >= uint64(len(g.Bytes)) {
 		return 0
@@ -214,7 +214,7 @@ const altDirectCall = 2
 
 // readAlternatives reads .altinstructions. The size of an entry is the distance
 // between the references to two sites.
-func readAlternatives(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+func readAlternatives(f *siteFinder, row *siteRow, a *object.Atom) {
 	size := a.Size
 	if len(a.Refs) >= 3 {
 		size = a.Refs[2].Offset - a.Refs[0].Offset
@@ -225,18 +225,18 @@ func readAlternatives(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
 	}
 	for off := uint64(0); off+size <= a.Size; off += size {
 		e := a.Bytes[off : off+size]
-		i, _ := slices.BinarySearchFunc(a.Refs, off, func(r elfdiff.Ref, o uint64) int { return cmp.Compare(r.Offset, o) })
+		i, _ := slices.BinarySearchFunc(a.Refs, off, func(r object.Ref, o uint64) int { return cmp.Compare(r.Offset, o) })
 		if i >= len(a.Refs) || a.Refs[i].Offset != off {
 			continue
 		}
-		s := site{atom: a.Refs[i].Target, off: uint64(a.Refs[i].TargetOff), size: uint64(e[l.Fields[kerneltab.Length].Offset]), row: row, aux: elfdiff.NoAtom, auxSize: uint64(e[l.Fields[kerneltab.ReplacementLength].Offset])}
+		s := site{atom: a.Refs[i].Target, off: uint64(a.Refs[i].TargetOff), size: uint64(e[l.Fields[kerneltab.Length].Offset]), row: row, aux: object.NoAtom, auxSize: uint64(e[l.Fields[kerneltab.ReplacementLength].Offset])}
 		if i+1 < len(a.Refs) && a.Refs[i+1].Offset == off+l.Fields[kerneltab.Replacement].Offset {
 			s.aux, s.auxOff = a.Refs[i+1].Target, a.Refs[i+1].TargetOff
 		}
 		if l.Has(kerneltab.Flags) {
 			s.flags = binary.LittleEndian.Uint16(e[l.Fields[kerneltab.Flags].Offset:])
 		}
-		if s.auxSize > 0 && s.aux == elfdiff.NoAtom {
+		if s.auxSize > 0 && s.aux == object.NoAtom {
 			continue // a replacement that is nowhere
 		}
 		f.add(s)
@@ -245,9 +245,9 @@ func readAlternatives(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
 
 // readJumpLabels reads __jump_table: the site, where it jumps to, and the key
 // (struct jump_entry, include/linux/jump_label.h).
-func readJumpLabels(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+func readJumpLabels(f *siteFinder, row *siteRow, a *object.Atom) {
 	form := row.table.Usual()
-	entries(a, form.Size, form.Fields[kerneltab.At].Offset, func(_ []byte, refs []elfdiff.Ref, r *elfdiff.Ref) {
+	entries(a, form.Size, form.Fields[kerneltab.At].Offset, func(_ []byte, refs []object.Ref, r *object.Ref) {
 		if len(refs) < 2 || refs[1].Offset != r.Offset+form.Fields[kerneltab.Target].Offset || refs[1].TargetOff < 0 {
 			return
 		}
@@ -260,7 +260,7 @@ func readJumpLabels(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
 }
 
 // sitesOf returns the sites of a function.
-func (m *matcher) sitesOf(id elfdiff.AtomID) []site {
+func (m *matcher) sitesOf(id object.AtomID) []site {
 	if int(id) >= len(m.siteAt)-1 {
 		return nil
 	}

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
@@ -64,9 +64,9 @@ func traced(x *siteMatch, s *site, run []byte, p uint64) bool {
 
 // ownEndbr finds the endbr64 at the start of a function. Which of them objtool
 // lists to be sealed, only the whole kernel tells.
-func ownEndbr(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+func ownEndbr(f *siteFinder, row *siteRow, a *object.Atom) {
 	if bytes.HasPrefix(a.Bytes, endbr64) {
-		f.add(site{atom: a.ID, size: 4, row: row, aux: elfdiff.NoAtom})
+		f.add(site{atom: a.ID, size: 4, row: row, aux: object.NoAtom})
 	}
 }
 
@@ -80,10 +80,10 @@ func sealed(x *siteMatch, _ *site, run []byte, _ uint64) bool {
 
 // ownPrefix returns what finds functions that are nothing but the room in front
 // of another one, by the beginning of their names.
-func ownPrefix(prefix string) func(*siteFinder, *siteRow, *elfdiff.Atom) {
-	return func(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+func ownPrefix(prefix string) func(*siteFinder, *siteRow, *object.Atom) {
+	return func(f *siteFinder, row *siteRow, a *object.Atom) {
 		if strings.HasPrefix(a.Name, prefix) && a.Size <= 32 {
-			f.add(site{atom: a.ID, size: a.Size, row: row, aux: elfdiff.NoAtom})
+			f.add(site{atom: a.ID, size: a.Size, row: row, aux: object.NoAtom})
 		}
 	}
 }
@@ -256,7 +256,7 @@ func wideJumpLabel(x *siteMatch, s *site, run []byte, p uint64) (int, bool) {
 	switch g := x.m.pre.Atom(s.aux); {
 	case s.aux == x.a.ID:
 		x.effects = append(x.effects, effect{kind: effectBranch, p: p, to: s.auxOff, place: to})
-	case g != nil && g.Kind == elfdiff.Func:
+	case g != nil && g.Kind == object.Func:
 		x.effects = append(x.effects, effect{kind: effectBind, key: key{inAtom, int32(s.aux), s.auxOff}, place: to})
 	default:
 		return 0, false
@@ -302,9 +302,9 @@ func staticCall(x *siteMatch, s *site, run []byte, p uint64) bool {
 //
 //	e9 d32            jmp func
 //	0f b9 cc          ud1 %esp,%ecx
-func ownTrampoline(f *siteFinder, row *siteRow, a *elfdiff.Atom) {
+func ownTrampoline(f *siteFinder, row *siteRow, a *object.Atom) {
 	if strings.HasPrefix(a.Name, kerneltab.StaticCallTrampoline) && a.Size == 8 && len(a.Bytes) == 8 && string(a.Bytes[5:]) == "\x0f\xb9\xcc" {
-		f.add(site{atom: a.ID, size: 5, row: row, aux: elfdiff.NoAtom})
+		f.add(site{atom: a.ID, size: 5, row: row, aux: object.NoAtom})
 	}
 }
 

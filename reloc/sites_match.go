@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -13,7 +13,7 @@ import (
 // all of the site was found to be legal.
 type effect struct {
 	kind  effectKind
-	ref   *elfdiff.Ref
+	ref   *object.Ref
 	p     uint64 // run address of the field, or of the instruction
 	field []byte
 	place uint64 // run address that is meant
@@ -34,7 +34,7 @@ const (
 type siteMatch struct {
 	m     *matcher
 	t     *trial
-	a     *elfdiff.Atom
+	a     *object.Atom
 	sites []site // of the cluster
 	off   uint64 // of the cluster
 	end   uint64
@@ -53,7 +53,7 @@ const maxCluster = 4096
 
 // matchSites compares the sites of a cluster with run, whose bytes from the
 // start of the cluster are given.
-func (m *matcher) matchSites(x *siteMatch, t *trial, a *elfdiff.Atom, sites []site, end uint64, run []byte, p uint64) bool {
+func (m *matcher) matchSites(x *siteMatch, t *trial, a *object.Atom, sites []site, end uint64, run []byte, p uint64) bool {
 	*x = siteMatch{m: m, t: t, a: a, sites: sites, off: sites[0].off, end: end, run: run, p: p, live: m.rewritten(p), effects: x.effects[:0], patches: x.patches[:0], dead: x.dead[:0]}
 	n := end - x.off
 	if uint64(len(run)) < n || n > maxCluster {
@@ -128,7 +128,7 @@ func (x *siteMatch) from(off uint64) bool {
 }
 
 // refsIn returns the references whose fields start in [lo, hi) of the function.
-func refsIn(refs []elfdiff.Ref, lo, hi uint64) []elfdiff.Ref {
+func refsIn(refs []object.Ref, lo, hi uint64) []object.Ref {
 	i, j := 0, len(refs)
 	for i < j { // binary search, without a closure
 		if h := (i + j) / 2; refs[h].Offset < lo {
@@ -172,8 +172,8 @@ func (x *siteMatch) asPre(s *site, run []byte, p uint64) bool {
 
 // agrees reports whether run's symbols have the symbol of a reference where its
 // field leads.
-func (x *siteMatch) agrees(r *elfdiff.Ref, field []byte, p uint64) bool {
-	if r.Target == elfdiff.NoAtom && len(field) >= 4 && x.m.knownAt(x.m.symbolPlaces(r.Sym), p+4+uint64(int64(int32(binary.LittleEndian.Uint32(field)))), image.NoModule) {
+func (x *siteMatch) agrees(r *object.Ref, field []byte, p uint64) bool {
+	if r.Target == object.NoAtom && len(field) >= 4 && x.m.knownAt(x.m.symbolPlaces(r.Sym), p+4+uint64(int64(int32(binary.LittleEndian.Uint32(field)))), image.NoModule) {
 		return true
 	}
 	name := x.m.sym(r.Sym).Name
@@ -181,8 +181,8 @@ func (x *siteMatch) agrees(r *elfdiff.Ref, field []byte, p uint64) bool {
 }
 
 // named reports whether run's symbols know the symbol of a reference.
-func (x *siteMatch) named(r *elfdiff.Ref) bool {
-	if r.Target != elfdiff.NoAtom {
+func (x *siteMatch) named(r *object.Ref) bool {
+	if r.Target != object.NoAtom {
 		return len(x.m.atomPlaces(r.Target)) > 0
 	}
 	return len(x.m.symbolPlaces(r.Sym)) > 0
@@ -191,7 +191,7 @@ func (x *siteMatch) named(r *elfdiff.Ref) bool {
 // mayMean reports whether a reference may lead where the field of an instruction
 // does that may stand for another one: the call of an alternative looks like
 // that of the original.
-func (x *siteMatch) mayMean(r *elfdiff.Ref, field []byte, p uint64) bool {
+func (x *siteMatch) mayMean(r *object.Ref, field []byte, p uint64) bool {
 	h, ok := amd64.HowtoOf(r.Type)
 	if !ok {
 		return false
@@ -209,7 +209,7 @@ func (x *siteMatch) mayMean(r *elfdiff.Ref, field []byte, p uint64) bool {
 		return !x.named(r) || x.m.knownAt(x.m.symbolPlaces(r.Sym), s, image.NoModule)
 	case g.Aside: // the slow way of a static_cpu_has
 		return x.m.try(g.ID, s+x.m.placeOff(r)).err == nil
-	case g.Kind == elfdiff.Func && r.TargetOff == 0:
+	case g.Kind == object.Func && r.TargetOff == 0:
 		return x.m.mayBe(g.ID, s+x.m.placeOff(r))
 	}
 	return true

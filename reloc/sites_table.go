@@ -1,7 +1,7 @@
 package reloc
 
 import (
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
@@ -11,9 +11,9 @@ type siteRow struct {
 	// table describes the sites; nil when no table does.
 	table *kerneltab.Section
 	// read reads the table.
-	read func(f *siteFinder, row *siteRow, a *elfdiff.Atom)
+	read func(f *siteFinder, row *siteRow, a *object.Atom)
 	// own finds sites that follow from the function itself, likewise.
-	own func(f *siteFinder, row *siteRow, a *elfdiff.Atom)
+	own func(f *siteFinder, row *siteRow, a *object.Atom)
 	// legal looks at the bytes of a site in run, at address p, and reports
 	// whether they are one of the forms other than that of pre; with whole,
 	// that of pre included.

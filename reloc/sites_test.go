@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -83,13 +84,13 @@ type table struct {
 // kernelObject makes an object with the function f, and tables. Relocations
 // refer to sections by ".name", to f as "f", and else to symbols. own are further
 // functions in front of f, by name, in the section of f.
-func kernelObject(t *testing.T, pre string, relos []relo, tables ...table) *elfdiff.Object {
+func kernelObject(t *testing.T, pre string, relos []relo, tables ...table) *object.Object {
 	t.Helper()
 	return namedObject(t, "f", pre, relos, tables...)
 }
 
 // namedObject is kernelObject with another name for f.
-func namedObject(t *testing.T, name, pre string, relos []relo, tables ...table) *elfdiff.Object {
+func namedObject(t *testing.T, name, pre string, relos []relo, tables ...table) *object.Object {
 	t.Helper()
 	b := new(elfobj.Builder)
 	flags := elf.SHF_ALLOC | elf.SHF_EXECINSTR
@@ -218,7 +219,7 @@ type siteCase struct {
 func (c *siteCase) subject() string { return cmp.Or(c.as, "f") }
 
 // object makes the object of a case.
-func (c *siteCase) object(t *testing.T) *elfdiff.Object {
+func (c *siteCase) openObject(t *testing.T) *object.Object {
 	t.Helper()
 	return namedObject(t, c.subject(), c.pre, c.relos, c.tables...)
 }
@@ -417,7 +418,7 @@ func TestSiteRows(t *testing.T) {
 	for i := range siteCases {
 		c := &siteCases[i]
 		t.Run(c.name, func(t *testing.T) {
-			pre := c.object(t)
+			pre := c.openObject(t)
 			check := func(run string, running bool, want Verdict) {
 				t.Helper()
 				r := mustMatch(t, pre, c.image(t, run, running), Options{})
@@ -444,7 +445,7 @@ func TestSiteRows(t *testing.T) {
 func TestSiteRowsCovered(t *testing.T) {
 	seen := make(map[string]bool)
 	for i := range siteCases {
-		for _, s := range findSites(siteCases[i].object(t)) {
+		for _, s := range findSites(siteCases[i].openObject(t)) {
 			seen[s.row.name] = true
 		}
 	}

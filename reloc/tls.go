@@ -3,7 +3,7 @@ package reloc
 import (
 	"debug/elf"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -17,7 +17,7 @@ func (m *matcher) solveTP(u *use) *MismatchError {
 	} else if m.isMain(u.t.addr) {
 		return u.fail(ReasonImplausible, "%s would be at %#x from the thread pointer, outside of the program's block", m.sym(u.r.Sym).Name, int64(u.s))
 	}
-	if u.r.Target != elfdiff.NoAtom {
+	if u.r.Target != object.NoAtom {
 		u.bind(inTPAtom, int32(u.r.Target), u.s-m.symbolOff(u.r), false)
 		return nil
 	}
@@ -38,7 +38,7 @@ func (m *matcher) solveTLS(u *use) *MismatchError {
 	if e := m.checkTLS(u, u.s); e != nil {
 		return e
 	}
-	if u.r.Target != elfdiff.NoAtom {
+	if u.r.Target != object.NoAtom {
 		u.bind(inTLSAtom, int32(u.r.Target), u.s-m.symbolOff(u.r), false)
 		return nil
 	}
@@ -57,7 +57,7 @@ func (m *matcher) checkTLS(u *use, off uint64) *MismatchError {
 		return nil
 	}
 	module := m.moduleOf(u.t.addr)
-	local := u.r.Target != elfdiff.NoAtom && m.isLocal(u.r.Target)
+	local := u.r.Target != object.NoAtom && m.isLocal(u.r.Target)
 	known := false
 	for _, i := range m.img.Named(name) {
 		s := &m.img.Symbols()[i]
@@ -76,7 +76,7 @@ func (m *matcher) checkTLS(u *use, off uint64) *MismatchError {
 }
 
 // isLocal reports whether all names of an atom are local symbols.
-func (m *matcher) isLocal(id elfdiff.AtomID) bool {
+func (m *matcher) isLocal(id object.AtomID) bool {
 	for _, i := range m.pre.Atom(id).Symbols {
 		if m.sym(i).Bind() != elf.STB_LOCAL {
 			return false

@@ -3,7 +3,7 @@ package reloc
 import (
 	"fmt"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // space is what kind of value a key names.
@@ -43,7 +43,7 @@ type binding struct {
 
 // node is an atom tried at an address.
 type node struct {
-	atom elfdiff.AtomID
+	atom object.AtomID
 	addr uint64
 }
 
@@ -96,7 +96,7 @@ func (t *trial) fail(r Reason, off, runOff uint64, format string, args ...any) *
 }
 
 // try compares an atom with run at an address, once.
-func (m *matcher) try(id elfdiff.AtomID, addr uint64) *trial {
+func (m *matcher) try(id object.AtomID, addr uint64) *trial {
 	n := node{id, addr}
 	if t := m.trials.of(n); t != nil {
 		return t
@@ -111,13 +111,13 @@ func (m *matcher) try(id elfdiff.AtomID, addr uint64) *trial {
 }
 
 // compare makes a trial what it is to be.
-func (m *matcher) compare(t *trial, a *elfdiff.Atom) {
+func (m *matcher) compare(t *trial, a *object.Atom) {
 	room := len(a.Refs)
 	if pl := m.planOf(a.ID); pl != nil {
 		room = pl.values
 	}
 	t.binds, t.consts = m.binds.take(room), m.consts.take(minConsts)
-	if a.Kind == elfdiff.Func {
+	if a.Kind == object.Func {
 		t.err = m.compareCode(t, a)
 	} else {
 		t.err = m.compareData(t, a)
@@ -134,7 +134,7 @@ func (m *matcher) compare(t *trial, a *elfdiff.Atom) {
 // compareInside is compare in the middle of another trial, which finds the matcher
 // as it was: the sites that it is at, and which classes it has met. What those mean
 // in another region does not hold in its own.
-func (m *matcher) compareInside(t *trial, a *elfdiff.Atom) {
+func (m *matcher) compareInside(t *trial, a *object.Atom) {
 	cluster, serial, module, volatile := m.cluster, m.serial, m.classModule, m.classVolatile
 	m.cluster = siteMatch{}
 	m.compare(t, a)
@@ -255,7 +255,7 @@ func (l *trials) add(n node) *trial {
 
 // check is try, and that all constants that the atom leads to are equal too,
 // and those that these lead to.
-func (m *matcher) check(id elfdiff.AtomID, addr uint64) *trial {
+func (m *matcher) check(id object.AtomID, addr uint64) *trial {
 	t := m.try(id, addr)
 	if t.err != nil || t.alive {
 		return t
@@ -278,7 +278,7 @@ func (m *matcher) check(id elfdiff.AtomID, addr uint64) *trial {
 		}
 		b := &top.t.binds[top.t.consts[top.next]]
 		top.next++
-		n := node{elfdiff.AtomID(b.key.id), b.value}
+		n := node{object.AtomID(b.key.id), b.value}
 		if seen[n] {
 			continue
 		}
@@ -317,7 +317,7 @@ func (m *matcher) inherit(up *trial, b *binding, c *trial) *trial {
 }
 
 // label names an atom in messages.
-func (m *matcher) label(id elfdiff.AtomID) string {
+func (m *matcher) label(id object.AtomID) string {
 	a := m.pre.Atom(id)
 	if a.Name != "" {
 		return a.Name

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -16,7 +16,7 @@ import (
 type walker struct {
 	m        *matcher
 	t        *trial
-	a        *elfdiff.Atom
+	a        *object.Atom
 	pre, run []byte
 	i, j     int
 	sites    []site      // those at or behind i
@@ -38,7 +38,7 @@ type branch struct {
 }
 
 // walk compares a function whose bytes are not all equal.
-func (m *matcher) walk(t *trial, a *elfdiff.Atom) *MismatchError {
+func (m *matcher) walk(t *trial, a *object.Atom) *MismatchError {
 	run, err := m.view.UpTo(t.addr, 2*a.Size+64)
 	if err != nil {
 		e := t.fail(ReasonUnreadable, 0, 0, "")
@@ -216,7 +216,7 @@ func (w *walker) same(pin, rin amd64.Inst) (done bool, e *MismatchError) {
 }
 
 // refs returns the references in the next n bytes of pre.
-func (w *walker) refs(n int) []elfdiff.Ref {
+func (w *walker) refs(n int) []object.Ref {
 	end := w.ref
 	for end < len(w.a.Refs) && w.a.Refs[end].Offset < uint64(w.i+n) {
 		end++

@@ -17,7 +17,7 @@ var ret = sec{name: ".text", flags: elf.SHF_EXECINSTR, data: []byte{0xb8, 1, 0, 
 
 // sized gives the first section of an object another size in its header.
 func sized(t testing.TB, size uint64) []byte {
-	b := object(t, ret)
+	b := objectOf(t, ret)
 	header := binary.LittleEndian.Uint64(b[40:]) + 64
 	binary.LittleEndian.PutUint64(b[header+32:], size)
 	return b
@@ -29,7 +29,7 @@ func aligned(t testing.TB, n int) []byte {
 	for i := range n {
 		list = append(list, sec{name: fmt.Sprint(".rodata.", i), align: PageSize, data: []byte{1}})
 	}
-	return object(t, list...)
+	return objectOf(t, list...)
 }
 
 func stored(t testing.TB, u *Update) []byte {
@@ -55,7 +55,7 @@ func TestBounds(t *testing.T) {
 		read error // of ReadUpdate
 		link error // of what follows
 	}{
-		{"as it is", with(object(t, ret)), nil, nil},
+		{"as it is", with(objectOf(t, ret)), nil, nil},
 		{"a section of 400 MB", with(sized(t, 400<<20)), ErrUpdateDamaged, nil},
 		{"a section of 1 GB", with(sized(t, 1<<30)), ErrUpdateDamaged, nil},
 		{"a section beyond the address space", with(sized(t, 1<<63)), ErrUpdateDamaged, nil},
@@ -101,7 +101,7 @@ func (e endless) Read(p []byte) (int, error) {
 // BenchmarkReadUpdate reads an update of a megabyte; memory is eight times that
 // at most.
 func BenchmarkReadUpdate(b *testing.B) {
-	in := stored(b, &Update{Format: UpdateFormat, Modules: []Module{{}}, Objects: []Object{{ELF: object(b, ret, sec{name: ".rodata", data: make([]byte, 700_000)})}}})
+	in := stored(b, &Update{Format: UpdateFormat, Modules: []Module{{}}, Objects: []Object{{ELF: objectOf(b, ret, sec{name: ".rodata", data: make([]byte, 700_000)})}}})
 	b.SetBytes(int64(len(in)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -101,15 +102,15 @@ func (b *builder) written(x *elfdiff.Extracted) {
 type matched struct {
 	*Part
 	*builder
-	byName map[string]elfobj.SymbolIndex       // undefined symbols of pre
-	cold   map[elfdiff.AtomID][]elfdiff.AtomID // cold parts of pre's functions
-	inner  map[elfdiff.AtomID][]uint64         // offsets in pre's functions that something refers to
+	byName map[string]elfobj.SymbolIndex     // undefined symbols of pre
+	cold   map[object.AtomID][]object.AtomID // cold parts of pre's functions
+	inner  map[object.AtomID][]uint64        // offsets in pre's functions that something refers to
 }
 
 // index goes over pre once for all the questions to come.
 func (m *matched) index() {
 	m.byName = map[string]elfobj.SymbolIndex{}
-	m.cold, m.inner = map[elfdiff.AtomID][]elfdiff.AtomID{}, map[elfdiff.AtomID][]uint64{}
+	m.cold, m.inner = map[object.AtomID][]object.AtomID{}, map[object.AtomID][]uint64{}
 	pre := m.Diff.Pre
 	syms := pre.Symbols()
 	for i := range syms {
@@ -119,15 +120,15 @@ func (m *matched) index() {
 	}
 	for i := range pre.Atoms {
 		a := &pre.Atoms[i]
-		if a.Kind == elfdiff.Func && a.Owner != elfdiff.NoAtom {
+		if a.Kind == object.Func && a.Owner != object.NoAtom {
 			m.cold[a.Owner] = append(m.cold[a.Owner], a.ID)
 		}
-		if a.Kind == elfdiff.Unwind || a.Kind == elfdiff.Meta {
+		if a.Kind == object.Unwind || a.Kind == object.Meta {
 			continue
 		}
 		for k := range a.Refs {
 			r := &a.Refs[k]
-			if r.Target != elfdiff.NoAtom && r.TargetOff > 0 && pre.Atom(r.Target).Kind == elfdiff.Func {
+			if r.Target != object.NoAtom && r.TargetOff > 0 && pre.Atom(r.Target).Kind == object.Func {
 				m.inner[r.Target] = append(m.inner[r.Target], uint64(r.TargetOff))
 			}
 		}
@@ -170,7 +171,7 @@ func (m *matched) redirect(r *elfdiff.Replacement) (Redirect, bool) {
 }
 
 // span reads the run bytes of a function that has to be matched.
-func (m *matched) span(pre elfdiff.AtomID) (Span, bool) {
+func (m *matched) span(pre object.AtomID) (Span, bool) {
 	a := m.Diff.Pre.Atom(pre)
 	f := m.Match.Func(pre)
 	if f == nil || f.Verdict != reloc.Matched {
@@ -195,7 +196,7 @@ func (m *matched) span(pre elfdiff.AtomID) (Span, bool) {
 // padding returns the bytes behind a function in run that are room for a jump. Pre
 // proves that they are nothing else, by having the start of another function right
 // behind them, or else the symbols of run do.
-func (m *matched) padding(pre elfdiff.AtomID, f *reloc.FuncResult) []byte {
+func (m *matched) padding(pre object.AtomID, f *reloc.FuncResult) []byte {
 	if b := m.between(pre, f); len(b) > 0 {
 		return b
 	}
@@ -210,13 +211,13 @@ const endbrSize = 4
 
 // between returns the nops between two functions that follow each other in pre and
 // in run.
-func (m *matched) between(pre elfdiff.AtomID, f *reloc.FuncResult) []byte {
+func (m *matched) between(pre object.AtomID, f *reloc.FuncResult) []byte {
 	atoms := m.Diff.Pre.Atoms
 	if int(pre)+1 >= len(atoms) {
 		return nil
 	}
 	a, next := &atoms[pre], &atoms[pre+1]
-	if next.Section != a.Section || next.Kind != elfdiff.Func || next.Offset <= a.End() || next.Offset-a.End() >= maxPadding {
+	if next.Section != a.Section || next.Kind != object.Func || next.Offset <= a.End() || next.Offset-a.End() >= maxPadding {
 		return nil
 	}
 	g := m.Match.Func(next.ID)
@@ -230,7 +231,7 @@ func (m *matched) between(pre elfdiff.AtomID, f *reloc.FuncResult) []byte {
 	return b
 }
 
-func notMatched(a *elfdiff.Atom, f *reloc.FuncResult) *Refusal {
+func notMatched(a *object.Atom, f *reloc.FuncResult) *Refusal {
 	if f == nil {
 		return Refuse(CodeNotMatched, a.Name, "", 0, "it was not looked for")
 	}
@@ -246,7 +247,7 @@ func notMatched(a *elfdiff.Atom, f *reloc.FuncResult) *Refusal {
 
 // entriesOf lists the offsets in run at which anything but the function's own
 // code leads into it.
-func (m *matched) entriesOf(pre elfdiff.AtomID, f *reloc.FuncResult) []uint64 {
+func (m *matched) entriesOf(pre object.AtomID, f *reloc.FuncResult) []uint64 {
 	var list []uint64
 	for _, off := range m.inner[pre] {
 		list = append(list, f.RunOffset(off))
@@ -273,7 +274,7 @@ func (m *matched) place(addr uint64) (Place, bool) {
 // importOf says what an undefined symbol is.
 func (m *matched) importOf(e *elfdiff.External) Import {
 	im := Import{Symbol: uint32(e.Symbol), Name: e.Name}
-	if e.Pre == elfdiff.NoAtom {
+	if e.Pre == object.NoAtom {
 		if i, ok := m.byName[e.Name]; ok {
 			if v, ok := m.Match.SymbolValue(i); ok {
 				m.setValue(&im, &v)
@@ -287,10 +288,10 @@ func (m *matched) importOf(e *elfdiff.External) Import {
 			m.setValue(&im, &v)
 		}
 	}
-	if m.Match.TLSBlock != 0 && a.Kind == elfdiff.TLS {
+	if m.Match.TLSBlock != 0 && a.Kind == object.TLS {
 		im.TLSBlock = m.placed(m.Match.TLSBlock)
 	}
-	if addr, ok := m.Match.AtomAddr(e.Pre); ok && a.Kind != elfdiff.TLS {
+	if addr, ok := m.Match.AtomAddr(e.Pre); ok && a.Kind != object.TLS {
 		im.Address = m.placed(addr)
 	}
 	if !im.known() {

@@ -7,8 +7,8 @@ import (
 	"math"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // Check reports whether the parts of the update fit together: whether indices
@@ -44,7 +44,7 @@ func checkELF(b []byte) error {
 		return err
 	}
 	if f.Type != elf.ET_REL {
-		return fmt.Errorf("%w: it is %v", elfdiff.ErrNotRelocatable, f.Type)
+		return fmt.Errorf("%w: it is %v", object.ErrNotRelocatable, f.Type)
 	}
 	for _, s := range f.Sections {
 		if s.Flags&elf.SHF_ALLOC == 0 {

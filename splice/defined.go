@@ -5,6 +5,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -25,14 +26,14 @@ func (p *Part) Defined() []*Refusal {
 	return list
 }
 
-func (p *Part) defined(list []*Refusal, a *elfdiff.Atom, module int) []*Refusal {
+func (p *Part) defined(list []*Refusal, a *object.Atom, module int) []*Refusal {
 	home := p.Diff.Post.File.Sections[a.Section]
-	if home.Flags&elf.SHF_GROUP != 0 && a.Kind != elfdiff.Data && a.Kind != elfdiff.TLS {
+	if home.Flags&elf.SHF_GROUP != 0 && a.Kind != object.Data && a.Kind != object.TLS {
 		return list // of C++, where all definitions are the same (ISO C++, basic.def.odr)
 	}
 	for _, i := range a.Symbols {
 		s := p.Diff.Post.Symbol(i)
-		if s.Bind() == elf.STB_LOCAL || a.Kind == elfdiff.Func && !isWeak(s) {
+		if s.Bind() == elf.STB_LOCAL || a.Kind == object.Func && !isWeak(s) {
 			continue
 		}
 		switch there, all := p.global(s.Name, module); {

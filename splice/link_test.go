@@ -40,10 +40,10 @@ type rel struct {
 	add int64
 }
 
-// object writes an object with a function f at the start of the first section,
+// objectOf writes an objectOf with a function f at the start of the first section,
 // and symbols at the starts of the others, by their names. All other names are
 // undefined; one that starts with ? is weak, one with % thread-local.
-func object(t testing.TB, sections ...sec) []byte {
+func objectOf(t testing.TB, sections ...sec) []byte {
 	t.Helper()
 	var b elfobj.Builder
 	handle := map[string]elfobj.SymbolIndex{}
@@ -226,7 +226,7 @@ func TestRelocations(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			text := make([]byte, 32)
 			text[7] = tt.op
-			k, err := link(t, updateOf(t, object(t, sec{name: ".text", flags: x, data: text, relas: []rel{{8, tt.typ, tt.sym, tt.add}}})))
+			k, err := link(t, updateOf(t, objectOf(t, sec{name: ".text", flags: x, data: text, relas: []rel{{8, tt.typ, tt.sym, tt.add}}})))
 			if tt.refused != "" {
 				checkRefusal(t, err, tt.refused)
 				return
@@ -247,7 +247,7 @@ func TestRelocations(t *testing.T) {
 
 // TestLinkLayout checks where things go, and that zeros are not carried.
 func TestLinkLayout(t *testing.T) {
-	raw := object(t,
+	raw := objectOf(t,
 		sec{name: ".text", flags: x, align: 16, data: bytes.Repeat([]byte{0xc3}, 20)},
 		sec{name: ".text.g", flags: x, align: 16, data: make([]byte, 4)},
 		sec{name: ".rodata", align: 8, data: make([]byte, 9)},
@@ -277,8 +277,8 @@ func TestLinkLayout(t *testing.T) {
 
 // TestLinkObjects has objects of one update refer to each other.
 func TestLinkObjects(t *testing.T) {
-	user := object(t, sec{name: ".text", flags: x, data: make([]byte, 16), relas: []rel{{8, elf.R_X86_64_64, "text.new", 0}}})
-	maker := object(t, sec{name: ".text", flags: x, data: make([]byte, 16)}, sec{name: ".text.new", flags: x, data: make([]byte, 16)})
+	user := objectOf(t, sec{name: ".text", flags: x, data: make([]byte, 16), relas: []rel{{8, elf.R_X86_64_64, "text.new", 0}}})
+	maker := objectOf(t, sec{name: ".text", flags: x, data: make([]byte, 16)}, sec{name: ".text.new", flags: x, data: make([]byte, 16)})
 	k, err := link(t, updateOf(t, user, maker))
 	if err != nil {
 		t.Fatal(err)
@@ -310,11 +310,11 @@ func TestLinkRefuses(t *testing.T) {
 		{"relocation far outside", []sec{{name: ".text", flags: x, data: ret, relas: []rel{{1 << 63, elf.R_X86_64_32, "near", 0}}}}, CodeUnsupported},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := link(t, updateOf(t, object(t, tt.secs...)))
+			_, err := link(t, updateOf(t, objectOf(t, tt.secs...)))
 			checkRefusal(t, err, tt.want)
 		})
 	}
-	u := updateOf(t, object(t, text, sec{name: ".data", flags: elf.SHF_WRITE, data: ret}))
+	u := updateOf(t, objectOf(t, text, sec{name: ".data", flags: elf.SHF_WRITE, data: ret}))
 	for name, sym := range map[string]uint32{"null": 0, "data": 2, "out of range": 1 << 31} {
 		u.Objects[0].Redirects[0].Symbol = sym
 		if _, err := NewLinker(u); err == nil {
@@ -325,10 +325,10 @@ func TestLinkRefuses(t *testing.T) {
 
 // FuzzLink links objects of any bytes, in bounded memory.
 func FuzzLink(f *testing.F) {
-	f.Add(object(f, sec{name: ".text", flags: x, data: make([]byte, 16), relas: []rel{{8, elf.R_X86_64_GOTPCREL, "far", -4}}}))
-	f.Add(object(f, sec{name: ".text", flags: x, data: []byte{0xe8, 0, 0, 0, 0}, relas: []rel{{1, elf.R_X86_64_PLT32, "far", -4}}},
+	f.Add(objectOf(f, sec{name: ".text", flags: x, data: make([]byte, 16), relas: []rel{{8, elf.R_X86_64_GOTPCREL, "far", -4}}}))
+	f.Add(objectOf(f, sec{name: ".text", flags: x, data: []byte{0xe8, 0, 0, 0, 0}, relas: []rel{{1, elf.R_X86_64_PLT32, "far", -4}}},
 		sec{name: ".bss", typ: elf.SHT_NOBITS, flags: elf.SHF_WRITE, size: 1 << 20}))
-	f.Add(object(f, sec{name: ".text", flags: x, data: make([]byte, 8), relas: []rel{{4, elf.R_X86_64_TPOFF32, "%le", 0}}}))
+	f.Add(objectOf(f, sec{name: ".text", flags: x, data: make([]byte, 8), relas: []rel{{4, elf.R_X86_64_TPOFF32, "%le", 0}}}))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		u := &Update{Format: UpdateFormat, Modules: []Module{{}}, Objects: []Object{{ELF: raw}}}
 		for i := range uint32(8) {
@@ -354,7 +354,7 @@ func BenchmarkLink(b *testing.B) {
 		text[i*16+7] = 0xe8
 		relas = append(relas, rel{uint64(i)*16 + 8, elf.R_X86_64_PLT32, []string{"far", "near"}[i%2], -4})
 	}
-	u := updateOf(b, object(b, sec{name: ".text", flags: x, data: text, relas: relas}))
+	u := updateOf(b, objectOf(b, sec{name: ".text", flags: x, data: text, relas: relas}))
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := link(b, u); err != nil {
@@ -365,7 +365,7 @@ func BenchmarkLink(b *testing.B) {
 
 // TestResolveErrors checks that errors of the target come through.
 func TestResolveErrors(t *testing.T) {
-	l, err := NewLinker(updateOf(t, object(t, sec{name: ".text", flags: x, data: make([]byte, 16), relas: []rel{{8, elf.R_X86_64_64, "any", 0}}})))
+	l, err := NewLinker(updateOf(t, objectOf(t, sec{name: ".text", flags: x, data: make([]byte, 16), relas: []rel{{8, elf.R_X86_64_64, "any", 0}}})))
 	if err != nil {
 		t.Fatal(err)
 	}

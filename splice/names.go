@@ -5,8 +5,8 @@ import (
 	"debug/elf"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc"
 )
 
@@ -27,7 +27,7 @@ type namedPlace struct {
 // holder is a function of pre that runs at an address.
 type holder struct {
 	part *Part
-	pre  elfdiff.AtomID
+	pre  object.AtomID
 }
 
 // maxHolders bounds how many functions at one address are compared.
@@ -59,7 +59,7 @@ func (p *Part) placeOf(addr uint64) namedPlace {
 // Check decides whether all that runs at the address of a function of pre may be
 // redirected with it: refused is nil then. With again, another
 // function runs there that becomes the same in post, and comes first.
-func (n *Names) Check(p *Part, pre elfdiff.AtomID) (again bool, refused *Refusal) {
+func (n *Names) Check(p *Part, pre object.AtomID) (again bool, refused *Refusal) {
 	f := p.Match.Func(pre)
 	own := holder{p, pre}
 	all := n.at[p.placeOf(f.Address)]
@@ -90,7 +90,7 @@ func (h holder) becomes(o holder) bool {
 // strangers looks for names in run that pre does not have at a function: those of
 // functions of other objects, which the linker folded with it, or of another
 // definition, which replaced a weak one.
-func (p *Part) strangers(pre elfdiff.AtomID, f *reloc.FuncResult, all []holder) *Refusal {
+func (p *Part) strangers(pre object.AtomID, f *reloc.FuncResult, all []holder) *Refusal {
 	names := map[string]knownName{}
 	for _, h := range all {
 		h.part.addNames(names, h.pre)
@@ -123,7 +123,7 @@ type knownName struct {
 }
 
 // addNames adds the names of a function of pre.
-func (p *Part) addNames(names map[string]knownName, pre elfdiff.AtomID) {
+func (p *Part) addNames(names map[string]knownName, pre object.AtomID) {
 	a := p.Diff.Pre.Atom(pre)
 	for _, i := range a.Symbols {
 		s := p.Diff.Pre.Symbol(i)

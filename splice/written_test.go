@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
@@ -16,7 +17,7 @@ import (
 func TestNotWritten(t *testing.T) {
 	testenv.Need(t, "gcc")
 	dir := t.TempDir()
-	object := func(name, v string) *elfdiff.Object {
+	object := func(name, v string) *object.Object {
 		src, out := filepath.Join(dir, name+".c"), filepath.Join(dir, name+".o")
 		text := "const int table[3] = { 1, " + v + ", 3 }; int state = " + v + "; int f(int n) { return table[n % 3] + state; } int main(int n, char **v) { return f(n); }"
 		if err := os.WriteFile(src, []byte(text), 0o666); err != nil {

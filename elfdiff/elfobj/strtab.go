@@ -80,3 +80,21 @@ const maxMeanName = 4096
 func (t *strtab) nameBudget(n int) uint64 {
 	return uint64(n)*maxMeanName + uint64(len(t.data))
 }
+
+// StringEnd returns the offset behind the terminator of the string at off,
+// whose characters are unit bytes wide.
+func StringEnd(data []byte, off, unit uint64) uint64 {
+	n := uint64(len(data))
+	if unit == 1 {
+		if i := bytes.IndexByte(data[off:], 0); i >= 0 {
+			return off + uint64(i) + 1
+		}
+		return n
+	}
+	for ; unit <= n-off; off += unit {
+		if len(bytes.Trim(data[off:off+unit], "\x00")) == 0 {
+			return off + unit
+		}
+	}
+	return n
+}

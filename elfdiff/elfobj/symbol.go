@@ -224,3 +224,9 @@ func (p *symbolParser) section(i int, raw uint16) (SectionIndex, error) {
 func (p *symbolParser) fail(i int, format string, args ...any) error {
 	return p.f.fail(p.s, p.s.Offset+uint64(i)*symSize, "symbol %d: %s", i, fmt.Sprintf(format, args...))
 }
+
+// IsLabel reports whether the symbol names a place in a section.
+func IsLabel(s *Symbol) bool {
+	t := s.Type()
+	return s.Section != SecUndef && !s.Section.IsReserved() && t != elf.STT_SECTION && t != elf.STT_FILE
+}

@@ -4,30 +4,31 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // load is what travels of one kind.
 type load struct {
-	kind  elfdiff.Kind
-	atoms []*elfdiff.Atom // of post
+	kind  object.Kind
+	atoms []*object.Atom // of post
 	bytes uint64
 }
 
 // loadKinds lists the kinds in the order in which they are shown, and what one
 // of each is called. Entries of tables are no atoms: see tablesOf.
 var loadKinds = []struct {
-	kind elfdiff.Kind
+	kind object.Kind
 	noun string
 }{
-	{elfdiff.Func, "function"},
-	{elfdiff.Data, "variable"},
-	{elfdiff.Const, "constant"},
-	{elfdiff.TLS, "thread-local variable"},
-	{elfdiff.String, "string"},
-	{elfdiff.Merge, "merged constant"},
-	{elfdiff.Special, "table"},
-	{elfdiff.LSDA, "exception table"},
-	{elfdiff.Unwind, "unwinding record"},
+	{object.Func, "function"},
+	{object.Data, "variable"},
+	{object.Const, "constant"},
+	{object.TLS, "thread-local variable"},
+	{object.String, "string"},
+	{object.Merge, "merged constant"},
+	{object.Special, "table"},
+	{object.LSDA, "exception table"},
+	{object.Unwind, "unwinding record"},
 }
 
 // loadsOf groups what an update takes with it; nothing where there is nothing to
@@ -36,7 +37,7 @@ func loadsOf(d *elfdiff.Diff) []load {
 	if o := d.Outcome(); o == elfdiff.OutcomeSame || o == elfdiff.OutcomeIgnored {
 		return nil
 	}
-	by := map[elfdiff.Kind]*load{}
+	by := map[object.Kind]*load{}
 	for i := range d.Post.Atoms {
 		a := &d.Post.Atoms[i]
 		if !d.Included(a.ID) {
@@ -89,7 +90,7 @@ type table struct {
 func tablesOf(d *elfdiff.Diff, x *elfdiff.Extracted) []table {
 	special := map[string]bool{}
 	for i := range d.Post.Atoms {
-		if a := &d.Post.Atoms[i]; a.Kind == elfdiff.Special {
+		if a := &d.Post.Atoms[i]; a.Kind == object.Special {
 			special[d.Post.File.Sections[a.Section].Name] = true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // section is one function or data object of the page.
@@ -123,7 +124,7 @@ func (p *pageBuilder) section(id string, ch *elfdiff.Change) section {
 		}
 		s.Because = append(s.Because, b)
 	}
-	if ch.Pre != elfdiff.NoAtom && ch.Post != elfdiff.NoAtom {
+	if ch.Pre != object.NoAtom && ch.Post != object.NoAtom {
 		if a, b := p.d.Pre.Atom(ch.Pre).Name, p.d.Post.Atom(ch.Post).Name; a != b {
 			s.Pairing = fmt.Sprintf("%s in pre, paired by %s", visible(a, maxName), ch.Rule)
 		}
@@ -145,7 +146,7 @@ func (p *pageBuilder) body(s *section, ch *elfdiff.Change) {
 		s.Notes = append(s.Notes, fmt.Sprintf("The listing, %s, would make the page too large; elfdiff without -html writes it.", plural(len(lines), "line")))
 		return
 	}
-	if ch.Kind == elfdiff.Func {
+	if ch.Kind == object.Func {
 		p.sourceOf(s, ch, lines)
 	}
 	s.count(lines)
@@ -157,7 +158,7 @@ func (p *pageBuilder) body(s *section, ch *elfdiff.Change) {
 	p.room -= cost(rows)
 	what := "equal instruction"
 	s.CodeTitle = "Machine code"
-	if ch.Kind != elfdiff.Func {
+	if ch.Kind != object.Func {
 		what, s.CodeTitle = "equal line", "Content"
 	}
 	if ch.Status != elfdiff.Changed {
@@ -197,10 +198,10 @@ func sizes(d *elfdiff.Diff, ch *elfdiff.Change) string {
 
 // where names the line that a function starts at.
 func (p *pageBuilder) where(ch *elfdiff.Change) string {
-	if ch.Kind != elfdiff.Func {
+	if ch.Kind != object.Func {
 		return ""
 	}
-	for s, a := range [2]*elfdiff.Atom{p.d.Post.Atom(ch.Post), p.d.Pre.Atom(ch.Pre)} {
+	for s, a := range [2]*object.Atom{p.d.Post.Atom(ch.Post), p.d.Pre.Atom(ch.Pre)} {
 		if pos := p.positions[1-s]; pos != nil && a != nil {
 			if rows := pos.Rows(a); len(rows) > 0 {
 				return visible(rows[0].String(), maxName)
@@ -214,7 +215,7 @@ func (p *pageBuilder) where(ch *elfdiff.Change) string {
 // own, and what was inlined into it.
 func (p *pageBuilder) sourceOf(s *section, ch *elfdiff.Change, lines []elfdiff.Line) {
 	var reaches [2][]*reach
-	for side, a := range [2]*elfdiff.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)} {
+	for side, a := range [2]*object.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)} {
 		if a == nil || p.positions[side] == nil {
 			continue
 		}
@@ -226,7 +227,7 @@ func (p *pageBuilder) sourceOf(s *section, ch *elfdiff.Change, lines []elfdiff.L
 		}
 		reaches[side] = reachOf(p.positions[side], a, offsets)
 	}
-	for side, a := range [2]*elfdiff.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)} {
+	for side, a := range [2]*object.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)} {
 		if len(reaches[side]) > 0 {
 			p.checkSource(s, side, a.Name, reaches[side][0])
 		}

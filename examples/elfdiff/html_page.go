@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // page is what the template shows.
@@ -99,15 +100,15 @@ type pageBuilder struct {
 	anchors   anchors
 	// ids are the sections of changed functions and objects, by the atoms of
 	// pre and post.
-	ids   [2]map[elfdiff.AtomID]string
+	ids   [2]map[object.AtomID]string
 	names map[string]string // links to the sections by name
 }
 
 func newPage(d *elfdiff.Diff, opt options) *pageBuilder {
 	p := &pageBuilder{d: d, opt: opt, src: newSources(opt.src, opt.postSrc), room: maxRows, anchors: anchors{}, names: map[string]string{}}
-	for i, o := range [2]*elfdiff.Object{d.Pre, d.Post} {
-		p.positions[i], _ = o.Positions() // without them there is no source
-		p.ids[i] = map[elfdiff.AtomID]string{}
+	for i, o := range [2]*object.Object{d.Pre, d.Post} {
+		p.positions[i], _ = elfdiff.PositionsOf(o) // without them there is no source
+		p.ids[i] = map[object.AtomID]string{}
 	}
 	return p
 }
@@ -168,7 +169,7 @@ func (p *pageBuilder) changes(g *page) []change {
 				continue
 			}
 			prefix := "d-"
-			if ch.Kind == elfdiff.Func {
+			if ch.Kind == object.Func {
 				prefix = "f-"
 			}
 			c := change{p.anchors.make(prefix, ch.Name), ch}
@@ -180,7 +181,7 @@ func (p *pageBuilder) changes(g *page) []change {
 		}
 	}
 	for i := range p.ids {
-		delete(p.ids[i], elfdiff.NoAtom)
+		delete(p.ids[i], object.NoAtom)
 	}
 	return out
 }
@@ -191,7 +192,7 @@ func (p *pageBuilder) order(ch *elfdiff.Change) int {
 	switch {
 	case follows(ch):
 		return 2
-	case a != nil && a.Kind == elfdiff.Func && a.Owner != elfdiff.NoAtom:
+	case a != nil && a.Kind == object.Func && a.Owner != object.NoAtom:
 		return 1
 	}
 	return 0
@@ -207,8 +208,8 @@ func (p *pageBuilder) linked(text string) []part {
 }
 
 // refName names what a reference means, and the section that shows it.
-func (p *pageBuilder) refName(o *elfdiff.Object, side int, r *elfdiff.Ref) (name, href string) {
-	if r.Target == elfdiff.NoAtom {
+func (p *pageBuilder) refName(o *object.Object, side int, r *object.Ref) (name, href string) {
+	if r.Target == object.NoAtom {
 		return visible(o.Symbol(r.Sym).Name, maxText), ""
 	}
 	if id, ok := p.ids[side][r.Target]; ok {

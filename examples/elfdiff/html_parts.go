@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/cli"
 )
 
@@ -110,12 +111,12 @@ func (p *pageBuilder) tables(g *page, x *elfdiff.Extracted) {
 	}
 }
 
-func (p *pageBuilder) cargoName(a *elfdiff.Atom) (link, bool) {
+func (p *pageBuilder) cargoName(a *object.Atom) (link, bool) {
 	l := link{Title: plural(int(a.Size), "byte")}
 	switch {
-	case a.Kind == elfdiff.String:
+	case a.Kind == object.String:
 		l.Name = fmt.Sprintf("%q", clip(string(a.Bytes), 80))
-	case a.Kind == elfdiff.Special || a.Name == "" && a.Kind == elfdiff.Const:
+	case a.Kind == object.Special || a.Name == "" && a.Kind == object.Const:
 		l.Name = sectionOf(p.d.Post, a)
 	case a.Name == "":
 		return l, false
@@ -139,7 +140,7 @@ func clip(s string, n int) string {
 	return s
 }
 
-func sectionOf(o *elfdiff.Object, a *elfdiff.Atom) string {
+func sectionOf(o *object.Object, a *object.Atom) string {
 	return fmt.Sprintf("%s+%#x", o.File.Sections[a.Section].Name, a.Offset)
 }
 

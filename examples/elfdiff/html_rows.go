@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // row is one line of a side-by-side listing.
@@ -118,14 +119,14 @@ func cost(rows []row) int {
 type listing struct {
 	p       *pageBuilder
 	id      string // of its section
-	atoms   [2]*elfdiff.Atom
+	atoms   [2]*object.Atom
 	home    string // the file that its own code is from
 	last    [2]elfdiff.Position
 	targets [2]map[uint64]bool // where branches lead
 }
 
 func (p *pageBuilder) listing(id string, ch *elfdiff.Change, lines []elfdiff.Line) (*listing, []row) {
-	l := &listing{p: p, id: id, atoms: [2]*elfdiff.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)}}
+	l := &listing{p: p, id: id, atoms: [2]*object.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)}}
 	for s := range l.targets {
 		l.targets[s] = map[uint64]bool{}
 	}
@@ -137,7 +138,7 @@ func (p *pageBuilder) listing(id string, ch *elfdiff.Change, lines []elfdiff.Lin
 	}
 	var rows []row
 	for i := range lines {
-		if ch.Kind == elfdiff.Func {
+		if ch.Kind == object.Func {
 			rows = l.source(rows, &lines[i])
 		}
 		rows = append(rows, l.row(&lines[i]))
@@ -236,7 +237,7 @@ func (l *listing) tokens(side int, text string, off uint64, s *elfdiff.LineSide)
 		return rawTokens(l.atoms[side].Bytes[off:off+s.Size], visible(s.Member, maxName))
 	}
 	list := tokenize(visible(text, maxText))
-	o := [2]*elfdiff.Object{l.p.d.Pre, l.p.d.Post}[side]
+	o := [2]*object.Object{l.p.d.Pre, l.p.d.Post}[side]
 	for i := range s.Refs {
 		name, href := l.p.refName(o, side, &s.Refs[i])
 		for k := range list {
@@ -255,7 +256,7 @@ func (l *listing) tokens(side int, text string, off uint64, s *elfdiff.LineSide)
 // isRaw reports whether a row shows plain bytes of data.
 func (l *listing) isRaw(side int, off uint64, s *elfdiff.LineSide) bool {
 	a := l.atoms[side]
-	return a != nil && a.Kind != elfdiff.Func && len(s.Refs) == 0 && s.Size > 0 && s.Size <= 16 && off+s.Size <= uint64(len(a.Bytes))
+	return a != nil && a.Kind != object.Func && len(s.Refs) == 0 && s.Size > 0 && s.Size <= 16 && off+s.Size <= uint64(len(a.Bytes))
 }
 
 const (
@@ -300,7 +301,7 @@ func differBytes(a, b []token) {
 // position returns where in the source the code of one side comes from.
 func (l *listing) position(side int, off uint64) (elfdiff.Position, bool) {
 	p, a := l.p.positions[side], l.atoms[side]
-	if p == nil || a == nil || a.Kind != elfdiff.Func {
+	if p == nil || a == nil || a.Kind != object.Func {
 		return elfdiff.Position{}, false
 	}
 	return p.At(a, off)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/align"
 	"github.com/gosplice/gosplice/internal/files"
 )
@@ -214,7 +215,7 @@ func (r *reach) touches(lo, hi int) bool { // half-open, from 0
 }
 
 // reachOf lists the files that a function's code came from, its own first.
-func reachOf(p *elfdiff.Positions, a *elfdiff.Atom, offsets []uint64) []*reach {
+func reachOf(p *elfdiff.Positions, a *object.Atom, offsets []uint64) []*reach {
 	rows := p.Rows(a)
 	if len(rows) == 0 {
 		return nil

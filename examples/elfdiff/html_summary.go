@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/files"
 )
 
@@ -42,7 +43,7 @@ func (p *pageBuilder) outcome() outcome {
 
 func (p *pageBuilder) facts() []fact {
 	var out []fact
-	add := func(name string, of func(o *elfdiff.Object) string) {
+	add := func(name string, of func(o *object.Object) string) {
 		a, b := visible(of(p.d.Pre), maxText), visible(of(p.d.Post), maxText)
 		if a == b {
 			b = ""
@@ -51,8 +52,8 @@ func (p *pageBuilder) facts() []fact {
 			out = append(out, fact{name, a, b})
 		}
 	}
-	add("object", func(o *elfdiff.Object) string { return o.Name() })
-	add("SHA-256", func(o *elfdiff.Object) string { return digest(o.Name()) })
+	add("object", func(o *object.Object) string { return o.Name() })
+	add("SHA-256", func(o *object.Object) string { return digest(o.Name()) })
 	add("compiler", compilerOf)
 	text := "no debug information: no source is shown"
 	if p.positions[0] != nil || p.positions[1] != nil {
@@ -82,7 +83,7 @@ func digest(name string) string {
 }
 
 // compilerOf returns what the compilers left in .comment, each once.
-func compilerOf(o *elfdiff.Object) string {
+func compilerOf(o *object.Object) string {
 	var out []string
 	seen := map[string]bool{}
 	for s := range o.File.SectionsNamed(".comment") {

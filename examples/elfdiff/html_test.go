@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
@@ -25,7 +26,7 @@ const objects = "../../elfdiff/testdata/objects/"
 // diffOf compares two checked-in objects, of which edit may change the bytes.
 func diffOf(t *testing.T, pre, post string, edit func([]byte) []byte) *elfdiff.Diff {
 	t.Helper()
-	var o [2]*elfdiff.Object
+	var o [2]*object.Object
 	for i, name := range []string{pre, post} {
 		b, err := os.ReadFile(objects + name)
 		if err != nil {

@@ -212,7 +212,7 @@ func compareFiles(preName, postName string, opt options) (*elfdiff.Diff, error) 
 	}
 	return elfdiff.Compare(pre, post, elfdiff.Options{
 		Tables: pre.IsKernel(), Accept: opt.accept, InPlace: opt.inPlace, Initials: opt.initials,
-		Types: pre.HasTypes() && post.HasTypes(),
+		Types: elfdiff.HasTypes(pre) && elfdiff.HasTypes(post),
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
@@ -118,7 +119,7 @@ func comparePair(ctx context.Context, opt *options, k *module.Kernel, runs []can
 }
 
 // open opens an object, or a copy of it that objtool has completed.
-func open(ctx context.Context, opt *options, k *module.Kernel, dir, path string) (*elfdiff.Object, error) {
+func open(ctx context.Context, opt *options, k *module.Kernel, dir, path string) (*object.Object, error) {
 	if opt.objtool == "" {
 		return elfdiff.Open(path)
 	}

@@ -18,7 +18,7 @@ type report struct {
 	Written  string         `json:"written"` // path of the module, "" when it was not written
 	Kernel   string         `json:"kernel"`  // vermagic
 	BuildID  string         `json:"build_id"`
-	Objects  []object       `json:"objects"`
+	Objects  []objectView   `json:"objects"`
 	Module   *module.Module `json:"module"` // null when there is none
 	Size     int            `json:"size"`   // of the module, bytes
 	Refusals []refusal      `json:"refusals"`
@@ -26,8 +26,8 @@ type report struct {
 	Affected []module.Affected `json:"affected"`
 }
 
-// object is what differs in one pair.
-type object struct {
+// objectView is what differs in one pair.
+type objectView struct {
 	Path     string            `json:"path"`   // of pre
 	Module   string            `json:"module"` // that it is part of, "" for the kernel itself
 	Changes  []change          `json:"changes"`
@@ -57,13 +57,13 @@ type refusal struct {
 func newReport(opt *options, k *module.Kernel) *report {
 	return &report{
 		Name: opt.module.Name, Kernel: strings.TrimSpace(k.Vermagic()), BuildID: fmt.Sprintf("%x", k.BuildID()),
-		Objects: []object{}, Refusals: []refusal{}, Affected: []module.Affected{},
+		Objects: []objectView{}, Refusals: []refusal{}, Affected: []module.Affected{},
 	}
 }
 
 func (r *report) add(path string, p *module.Pair) {
 	d := p.Diff
-	o := object{Path: path, Module: targetName(p.Target), Changes: []change{}, Findings: append([]elfdiff.Finding{}, d.Findings...), SetAside: []string{}}
+	o := objectView{Path: path, Module: targetName(p.Target), Changes: []change{}, Findings: append([]elfdiff.Finding{}, d.Findings...), SetAside: []string{}}
 	for _, a := range d.SetAside() {
 		o.SetAside = append(o.SetAside, a.String())
 	}

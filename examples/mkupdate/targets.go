@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice/module"
@@ -96,7 +97,7 @@ func matches(d *elfdiff.Diff, m *reloc.Result) (n int, all bool) {
 	changed := 0
 	for i := range d.Functions {
 		ch := &d.Functions[i]
-		if ch.Status != elfdiff.Changed || ch.Pre == elfdiff.NoAtom {
+		if ch.Status != elfdiff.Changed || ch.Pre == object.NoAtom {
 			continue
 		}
 		changed++

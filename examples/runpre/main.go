@@ -40,6 +40,7 @@ import (
 	"runtime/debug"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/reloc"
 )
@@ -156,14 +157,14 @@ func match(ctx context.Context, src source, paths []string, opt reloc.Options) (
 		return nil, err
 	}
 	defer img.Close()
-	open := func(i int) (*elfdiff.Object, error) { return elfdiff.Open(paths[i]) }
+	open := func(i int) (*object.Object, error) { return elfdiff.Open(paths[i]) }
 	set, err := reloc.MatchAll(ctx, len(paths), open, img, opt)
 	if err != nil {
 		return nil, err
 	}
-	r := &report{run: src.where, conflicts: set.Conflicts, objects: make([]object, len(paths))}
+	r := &report{run: src.where, conflicts: set.Conflicts, objects: make([]objectView, len(paths))}
 	for i, path := range paths {
-		r.objects[i] = object{path, set.Results[i]}
+		r.objects[i] = objectView{path, set.Results[i]}
 	}
 	return r, nil
 }

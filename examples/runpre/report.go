@@ -14,11 +14,11 @@ import (
 // report is what was found out about all objects.
 type report struct {
 	run       string
-	objects   []object
+	objects   []objectView
 	conflicts []reloc.Conflict
 }
 
-type object struct {
+type objectView struct {
 	path   string
 	result *reloc.Result
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io/fs"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/errname"
 	"github.com/gosplice/gosplice/internal/kallsyms"
 	"github.com/gosplice/gosplice/internal/procfs"
@@ -33,7 +33,7 @@ func nameError(err error) error {
 		return errname.As(err, ErrNotKernel)
 	}
 	for _, known := range []error{
-		elfdiff.ErrNotELF, errors.ErrUnsupported, ErrOtherBuild, ErrGone, ErrNoKernel, ErrHidden,
+		object.ErrNotELF, errors.ErrUnsupported, ErrOtherBuild, ErrGone, ErrNoKernel, ErrHidden,
 		fs.ErrPermission, fs.ErrNotExist, context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, known) {
@@ -44,5 +44,5 @@ func nameError(err error) error {
 	if errors.As(err, &system) {
 		return err
 	}
-	return errname.As(err, elfdiff.ErrDamaged)
+	return errname.As(err, object.ErrDamaged)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -31,7 +32,7 @@ func (l *linker) aligned(undefined map[string]elfobj.SymbolIndex, n *elfdiff.Ali
 // addressOf returns the address of what the object does not define, where run-pre
 // matching or the kernel's symbols tell.
 func (l *linker) addressOf(undefined map[string]elfobj.SymbolIndex, e *elfdiff.External) (uint64, bool) {
-	if e.Pre != elfdiff.NoAtom {
+	if e.Pre != object.NoAtom {
 		return l.pair.Match.AtomAddr(e.Pre)
 	}
 	if i, ok := undefined[e.Name]; ok {

@@ -232,7 +232,7 @@ func (c *callInfo) oneOf(names []string) func(int) bool {
 }
 
 // callsOf returns the call graph of what an object is.
-func (b *builder) callsOf(ctx context.Context, o *object) (*callInfo, error) {
+func (b *builder) callsOf(ctx context.Context, o *kobject) (*callInfo, error) {
 	if o.target != nil {
 		return o.target.callsOf(ctx)
 	}

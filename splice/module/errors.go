@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/errname"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -28,7 +29,7 @@ var (
 func nameError(err, name error) error {
 	var part *kernel.Error
 	switch {
-	case err == nil, errors.Is(err, elfdiff.ErrRefused), errors.Is(err, elfdiff.ErrDamaged), errors.Is(err, errors.ErrUnsupported), !errors.As(err, &part):
+	case err == nil, errors.Is(err, elfdiff.ErrRefused), errors.Is(err, object.ErrDamaged), errors.Is(err, errors.ErrUnsupported), !errors.As(err, &part):
 		return err
 	}
 	return errname.As(err, name)

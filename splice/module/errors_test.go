@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
@@ -71,12 +72,12 @@ func TestErrorsHaveNames(t *testing.T) {
 		return out
 	}
 	common := []map[string]error{
-		every(elfdiff.ErrNotELF, "empty", "text"), every(elfdiff.ErrMachine, "arm object", "arm program", "32-bit object"),
-		every(elfdiff.ErrTruncated, "cut object", "cut program"), every(elfdiff.ErrDamaged, "cut object", "cut program", "damaged program", "damaged object"),
-		every(elfdiff.ErrNotRegular, "pipe", "folder"), every(fs.ErrNotExist, "missing"),
+		every(object.ErrNotELF, "empty", "text"), every(object.ErrMachine, "arm object", "arm program", "32-bit object"),
+		every(object.ErrTruncated, "cut object", "cut program"), every(object.ErrDamaged, "cut object", "cut program", "damaged program", "damaged object"),
+		every(object.ErrNotRegular, "pipe", "folder"), every(fs.ErrNotExist, "missing"),
 	}
 	own := map[string]map[string]error{
-		"elfdiff.Open":      every(elfdiff.ErrNotRelocatable, "program"),
+		"elfdiff.Open":      every(object.ErrNotRelocatable, "program"),
 		"reloc.Open":        every(errors.ErrUnsupported, "object"),
 		"reloc.OpenELF":     every(errors.ErrUnsupported, "object"),
 		"reloc.OpenKernel":  every(image.ErrNotKernel, "object"),

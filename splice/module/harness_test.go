@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/deb"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
@@ -127,7 +128,7 @@ func changeIn(name, file string, edits ...string) []source {
 // pair compiles, compares and matches.
 func (b *bench) pair(t testing.TB, s source) (module.Pair, error) {
 	t.Helper()
-	open := func(edits ...kbuild.Edit) *elfdiff.Object {
+	open := func(edits ...kbuild.Edit) *object.Object {
 		path, err := b.tree.Compile(t.Context(), s.file, edits...)
 		if err != nil {
 			t.Fatal(err)
@@ -151,11 +152,11 @@ func (b *bench) pair(t testing.TB, s source) (module.Pair, error) {
 	return b.compareIn(t.Context(), nil, pre, post, opt)
 }
 
-func (b *bench) compare(ctx context.Context, pre, post *elfdiff.Object) (module.Pair, error) {
+func (b *bench) compare(ctx context.Context, pre, post *object.Object) (module.Pair, error) {
 	return b.compareIn(ctx, nil, pre, post, elfdiff.Options{Tables: true})
 }
 
-func (b *bench) compareIn(ctx context.Context, to *module.Target, pre, post *elfdiff.Object, opt elfdiff.Options) (module.Pair, error) {
+func (b *bench) compareIn(ctx context.Context, to *module.Target, pre, post *object.Object, opt elfdiff.Options) (module.Pair, error) {
 	run := b.kernel.Run()
 	if to != nil {
 		run = to.Run()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -78,7 +79,7 @@ func (l *linker) constant(u *elfdiff.DataUpdate) (uint64, bool) {
 func (l *linker) maskOf(u *elfdiff.DataUpdate) []byte { return l.without(u.Pre, len(u.Old)) }
 
 // without returns a mask of the bytes of an object of pre that hold no reference.
-func (l *linker) without(pre elfdiff.AtomID, size int) []byte {
+func (l *linker) without(pre object.AtomID, size int) []byte {
 	mask := bytes.Repeat([]byte{0xff}, size)
 	for _, r := range l.pair.Diff.Pre.Atom(pre).Refs {
 		clear(mask[min(r.Offset, uint64(len(mask))):min(r.Offset+relocations[r.Type], uint64(len(mask)))])

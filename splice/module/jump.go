@@ -2,6 +2,7 @@ package module
 
 import (
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -117,7 +118,7 @@ func returnsInto(code []byte, skip uint64) (uint64, bool) {
 
 // entries lists the offsets in run at which anything leads into a function: its
 // jump tables, its cold part, tables of exceptions and of static branches.
-func (l *linker) entries(pre elfdiff.AtomID, f *reloc.FuncResult) []uint64 {
+func (l *linker) entries(pre object.AtomID, f *reloc.FuncResult) []uint64 {
 	if l.inner == nil {
 		l.inner = l.innerRefs()
 	}
@@ -130,16 +131,16 @@ func (l *linker) entries(pre elfdiff.AtomID, f *reloc.FuncResult) []uint64 {
 
 // innerRefs maps functions to the places in them that something leads to. Tables that
 // only describe places do not.
-func (l *linker) innerRefs() map[elfdiff.AtomID][]uint64 {
-	pre, out := l.pair.Diff.Pre, map[elfdiff.AtomID][]uint64{}
+func (l *linker) innerRefs() map[object.AtomID][]uint64 {
+	pre, out := l.pair.Diff.Pre, map[object.AtomID][]uint64{}
 	for i := range pre.Atoms {
 		a := &pre.Atoms[i]
-		if a.Kind == elfdiff.Unwind || a.Kind == elfdiff.Meta || kerneltab.Of(pre.File.Sections[a.Section].Name).Has(kerneltab.Describing) {
+		if a.Kind == object.Unwind || a.Kind == object.Meta || kerneltab.Of(pre.File.Sections[a.Section].Name).Has(kerneltab.Describing) {
 			continue
 		}
 		for k := range a.Refs {
 			r := &a.Refs[k]
-			if r.Target != elfdiff.NoAtom && r.TargetOff > 0 && pre.Atom(r.Target).Kind == elfdiff.Func {
+			if r.Target != object.NoAtom && r.TargetOff > 0 && pre.Atom(r.Target).Kind == object.Func {
 				out[r.Target] = append(out[r.Target], uint64(r.TargetOff))
 			}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/lab/deb"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
@@ -55,7 +56,7 @@ func TestJumpPlan(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := &linker{placing: placing{builder: b}, obj: &object{}, inner: map[elfdiff.AtomID][]uint64{}}
+		l := &linker{placing: placing{builder: b}, obj: &object{}, inner: map[object.AtomID][]uint64{}}
 		l.part = splice.Part{Diff: &elfdiff.Diff{Pre: blank(t)}, Image: k.run}
 		s, err := k.image.Symbol(c.name)
 		if err != nil {
@@ -125,7 +126,7 @@ func TestReturnsInto(t *testing.T) {
 }
 
 // blank is an object with nothing in it.
-func blank(t *testing.T) *elfdiff.Object {
+func blank(t *testing.T) *object.Object {
 	t.Helper()
 	var b bytes.Buffer
 	if _, err := new(elfobj.Builder).WriteTo(&b); err != nil {

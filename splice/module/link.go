@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
@@ -110,11 +111,11 @@ type linker struct {
 	placing
 	pair     *Pair
 	part     splice.Part
-	obj      *object
+	obj      *kobject
 	carried  *elfdiff.Extracted
 	external map[elfobj.SymbolIndex]bool
 	there    map[elfobj.SectionIndex]target // sections that the running kernel has, see originals
-	inner    map[elfdiff.AtomID][]uint64    // see entries; nil until it is asked for
+	inner    map[object.AtomID][]uint64     // see entries; nil until it is asked for
 	stores   *stores                        // of pre; nil until they are asked for
 }
 
@@ -272,7 +273,7 @@ func (l *linker) old(f *Function, r *elfdiff.Replacement, m *reloc.FuncResult, e
 	l.expect(f, r.Pre, m)
 	each(r.Name, m)
 	for i := range pre.Atoms {
-		if a := &pre.Atoms[i]; a.Kind == elfdiff.Func && a.Owner == r.Pre {
+		if a := &pre.Atoms[i]; a.Kind == object.Func && a.Owner == r.Pre {
 			if cold, ok := l.matched(a.ID); ok {
 				l.expect(f, a.ID, cold)
 				each(a.Name, cold)
@@ -282,7 +283,7 @@ func (l *linker) old(f *Function, r *elfdiff.Replacement, m *reloc.FuncResult, e
 }
 
 // matched returns what run-pre matching found, which has to be a match.
-func (l *linker) matched(id elfdiff.AtomID) (*reloc.FuncResult, bool) {
+func (l *linker) matched(id object.AtomID) (*reloc.FuncResult, bool) {
 	f := l.pair.Match.Func(id)
 	if f != nil && f.Verdict == reloc.Matched {
 		return f, true
@@ -318,7 +319,7 @@ var objtools = []string{kerneltab.ORCAddresses, kerneltab.ReturnSites}
 
 // finished refuses an object that objtool has not seen: its code would have no
 // reliable stack, and its returns no place in the loader's list.
-func (b *builder) finished(o *elfdiff.Object) bool {
+func (b *builder) finished(o *object.Object) bool {
 	for _, name := range objtools {
 		if !b.image.Has(name) {
 			continue

@@ -176,7 +176,7 @@ type builder struct {
 	spaces  map[string]bool               // namespaces to import
 	refs    map[Reference]bool
 	depends map[string]bool // modules that export what is used
-	objects []*object
+	objects []*kobject
 	probes  []probed
 	// saves, writes and restores are about constants that are overwritten.
 	saves, writes, restores []copied

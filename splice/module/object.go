@@ -5,9 +5,9 @@ import (
 	"github.com/gosplice/gosplice/splice"
 )
 
-// An object is what livepatch calls so: the kernel itself or a module, with the
+// An kobject is what livepatch calls so: the kernel itself or a module, with the
 // functions that are replaced in it.
-type object struct {
+type kobject struct {
 	target  *Target // nil for the kernel itself
 	patched []patched
 	jumps   []jump // that livepatch can't replace
@@ -24,15 +24,15 @@ type patched struct {
 }
 
 // objectOf returns the object of a target. The kernel itself comes first.
-func (b *builder) objectOf(t *Target) *object {
+func (b *builder) objectOf(t *Target) *kobject {
 	for _, o := range b.objects {
 		if o.target == t || t != nil && o.target != nil && o.target.Name() == t.Name() {
 			return o
 		}
 	}
-	o := &object{target: t, hooks: map[string]target{}}
+	o := &kobject{target: t, hooks: map[string]target{}}
 	if t == nil {
-		b.objects = append([]*object{o}, b.objects...)
+		b.objects = append([]*kobject{o}, b.objects...)
 	} else {
 		b.objects = append(b.objects, o)
 	}
@@ -40,7 +40,7 @@ func (b *builder) objectOf(t *Target) *object {
 }
 
 // replaces reports whether the function at an address is replaced already.
-func (o *object) replaces(addr uint64) bool {
+func (o *kobject) replaces(addr uint64) bool {
 	for i := range o.patched {
 		if o.patched[i].Addr == addr {
 			return true
@@ -55,14 +55,14 @@ func (o *object) replaces(addr uint64) bool {
 }
 
 // name returns the name of the module, "" for the kernel itself.
-func (o *object) name() string {
+func (o *kobject) name() string {
 	if o.target == nil {
 		return ""
 	}
 	return o.target.Name()
 }
 
-func (o *object) sitesOf(b *builder) *kernel.Sites {
+func (o *kobject) sitesOf(b *builder) *kernel.Sites {
 	if o.target == nil {
 		return b.sites
 	}
@@ -71,7 +71,7 @@ func (o *object) sitesOf(b *builder) *kernel.Sites {
 
 // identify returns the name and the position by which livepatch finds the
 // function at an address, and refuses functions that are gone by then.
-func (o *object) identify(b *builder, name string, addr uint64) (string, uint64, error) {
+func (o *kobject) identify(b *builder, name string, addr uint64) (string, uint64, error) {
 	if o.target != nil {
 		return o.target.identify(name, addr)
 	}

@@ -26,7 +26,7 @@ func TestAlike(t *testing.T) {
 		{"two probes", []uint64{4, 5}, []probed{{Function: fn(4, MethodProbe)}, {Function: fn(5, MethodProbe)}}, true},
 		{"a probe beside", []uint64{2, 4}, []probed{{Function: fn(4, MethodProbe)}}, true},
 	} {
-		b := &builder{objects: []*object{{patched: traced, jumps: jumps}}, probes: c.probes}
+		b := &builder{objects: []*kobject{{patched: traced, jumps: jumps}}, probes: c.probes}
 		p := &Pair{Match: &reloc.Result{}}
 		for _, a := range c.addrs {
 			p.Match.Functions = append(p.Match.Functions, reloc.FuncResult{Address: a})

@@ -67,7 +67,7 @@ func (b *builder) startAndEnd() {
 }
 
 // functions writes the array of struct klp_func of an object.
-func (b *builder) functions(o *object, fn kernel.Struct) uint64 {
+func (b *builder) functions(o *kobject, fn kernel.Struct) uint64 {
 	d := b.data()
 	size := fn.Size * uint64(len(o.patched)+1)
 	funcs := d.append(8, make([]byte, size))

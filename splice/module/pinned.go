@@ -5,6 +5,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // What an update brings along is gone when its module is. Where somebody else may know
@@ -39,7 +40,7 @@ func (l *linker) originals() {
 // keeps collects what pins the module.
 func (b *builder) keeps(all []*linker) {
 	for _, l := range all {
-		found := map[elfdiff.AtomID]bool{}
+		found := map[object.AtomID]bool{}
 		for _, o := range l.carried.Originals {
 			_, ok := l.there[o.Section]
 			found[o.Pre] = ok
@@ -48,8 +49,8 @@ func (b *builder) keeps(all []*linker) {
 		for i := range list {
 			k := &list[i]
 			switch _, offered := b.offers[k.Symbol]; {
-			case k.Post == elfdiff.NoAtom && !offered:
-			case k.Post != elfdiff.NoAtom && found[k.Pre]:
+			case k.Post == object.NoAtom && !offered:
+			case k.Post != object.NoAtom && found[k.Pre]:
 			default:
 				b.keep(l, k)
 			}
@@ -60,7 +61,7 @@ func (b *builder) keeps(all []*linker) {
 func (b *builder) keep(l *linker, k *elfdiff.Kept) {
 	post := l.pair.Diff.Post
 	a := post.Atom(k.Where)
-	if a.Kind != elfdiff.Func {
+	if a.Kind != object.Func {
 		b.pinnedFast = true
 	}
 	b.pinned = append(b.pinned, Pin{Object: l.object, Name: k.Name, Where: a.Name, Offset: k.Offset, How: k.How})

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
@@ -88,7 +88,7 @@ func (l *linker) wrote(sym elfobj.SymbolIndex) bool {
 		l.stores = storesOf(l.pair.Diff.Pre)
 		for i := range l.carried.Externals {
 			e := &l.carried.Externals[i]
-			if l.stores.atoms[e.Pre] || e.Pre == elfdiff.NoAtom && l.stores.names[e.Name] {
+			if l.stores.atoms[e.Pre] || e.Pre == object.NoAtom && l.stores.names[e.Name] {
 				l.stores.symbols[e.Symbol] = true
 			}
 		}
@@ -98,22 +98,22 @@ func (l *linker) wrote(sym elfobj.SymbolIndex) bool {
 
 // stores are the things that an object's code writes to by their names.
 type stores struct {
-	atoms   map[elfdiff.AtomID]bool
+	atoms   map[object.AtomID]bool
 	names   map[string]bool
 	symbols map[elfobj.SymbolIndex]bool // of the extracted object
 }
 
-func storesOf(o *elfdiff.Object) *stores {
-	st := &stores{map[elfdiff.AtomID]bool{}, map[string]bool{}, map[elfobj.SymbolIndex]bool{}}
+func storesOf(o *object.Object) *stores {
+	st := &stores{map[object.AtomID]bool{}, map[string]bool{}, map[elfobj.SymbolIndex]bool{}}
 	for i := range o.Atoms {
-		if a := &o.Atoms[i]; a.Kind == elfdiff.Func && !strings.HasPrefix(o.File.Section(a.Section).Name, kerneltab.Init) {
+		if a := &o.Atoms[i]; a.Kind == object.Func && !strings.HasPrefix(o.File.Section(a.Section).Name, kerneltab.Init) {
 			st.add(o, a)
 		}
 	}
 	return st
 }
 
-func (st *stores) add(o *elfdiff.Object, a *elfdiff.Atom) {
+func (st *stores) add(o *object.Object, a *object.Atom) {
 	refs := a.Refs
 	for off := uint64(0); off < uint64(len(a.Bytes)) && len(refs) > 0; {
 		in, err := amd64.Decode(a.Bytes[off:])
@@ -122,7 +122,7 @@ func (st *stores) add(o *elfdiff.Object, a *elfdiff.Atom) {
 		}
 		for len(refs) > 0 && refs[0].Offset < off+uint64(in.Len) {
 			if r := &refs[0]; in.DispLen > 0 && r.Offset == off+uint64(in.DispOff) && in.StoresTo(a.Bytes[off:]) {
-				if r.Target != elfdiff.NoAtom {
+				if r.Target != object.NoAtom {
 					st.atoms[r.Target] = true
 				} else {
 					st.names[o.Symbol(r.Sym).Name] = true

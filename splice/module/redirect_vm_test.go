@@ -3,7 +3,7 @@ package module_test
 import (
 	"testing"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -49,7 +49,7 @@ func TestRedirected(t *testing.T) {
 
 // checkRedirect matches an object of which the function's own code is old or not,
 // and the code that is live is or is not.
-func checkRedirect(t *testing.T, o *elfdiff.Object, run *image.Image, own, live reloc.Verdict) {
+func checkRedirect(t *testing.T, o *object.Object, run *image.Image, own, live reloc.Verdict) {
 	t.Helper()
 	r, err := reloc.Match(t.Context(), o, run, reloc.Options{Module: "vmlinux"}) // not the patch itself
 	if err != nil {

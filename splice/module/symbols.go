@@ -9,6 +9,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
@@ -182,19 +183,19 @@ func (b *builder) foreign(name string, e *kernel.Export) (target, error) {
 // resolve finds what an undefined symbol of an extracted object is.
 func (l *linker) resolve(undefined map[string]elfobj.SymbolIndex, e *elfdiff.External) (target, error) {
 	p, b := l.pair, l.builder
-	if _, known := undefined[e.Name]; e.Pre == elfdiff.NoAtom && !known {
+	if _, known := undefined[e.Name]; e.Pre == object.NoAtom && !known {
 		if t, ok := b.offers[e.Name]; ok {
 			return t, nil
 		}
 	}
 	if p.Target != nil {
 		addr, ok := uint64(0), false
-		if e.Pre != elfdiff.NoAtom {
+		if e.Pre != object.NoAtom {
 			addr, ok = p.Match.AtomAddr(e.Pre)
 		}
 		return l.resolveIn(p.Target, undefined, e.Name, addr, ok)
 	}
-	if e.Pre != elfdiff.NoAtom {
+	if e.Pre != object.NoAtom {
 		if addr, ok := p.Match.AtomAddr(e.Pre); ok {
 			return b.at(e.Name, addr)
 		}

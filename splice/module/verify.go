@@ -3,8 +3,8 @@ package module
 import (
 	"debug/elf"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
@@ -47,7 +47,7 @@ func newCheck(name string, at target, want []byte) check {
 //   - in the kernel itself, distances to per-CPU variables: they do not move
 //     when the code does;
 //   - in a module, what other modules export.
-func (l *linker) expect(f *Function, id elfdiff.AtomID, m *reloc.FuncResult) {
+func (l *linker) expect(f *Function, id object.AtomID, m *reloc.FuncResult) {
 	look := l.look
 	if l.obj.target != nil {
 		look = l.lookIn
@@ -72,7 +72,7 @@ func (l *linker) expect(f *Function, id elfdiff.AtomID, m *reloc.FuncResult) {
 }
 
 // look prepares the check of a function of the kernel itself.
-func (l *linker) look(id elfdiff.AtomID, m *reloc.FuncResult) (check, error) {
+func (l *linker) look(id object.AtomID, m *reloc.FuncResult) (check, error) {
 	a := l.pair.Diff.Pre.Atom(id)
 	want, err := l.image.Read(m.Address, m.Size)
 	if err != nil {
@@ -95,7 +95,7 @@ func (l *linker) look(id elfdiff.AtomID, m *reloc.FuncResult) (check, error) {
 
 // lookAt looks at one reference of the function: does its field change when the
 // image is moved?
-func (l *linker) lookAt(c *check, a *elfdiff.Atom, r *elfdiff.Ref, m *reloc.FuncResult) error {
+func (l *linker) lookAt(c *check, a *object.Atom, r *object.Ref, m *reloc.FuncResult) error {
 	size, ok := relocations[r.Type]
 	off := m.RunOffset(r.Offset)
 	if r.Implicit || size == 0 || !ok || off+size > uint64(len(c.want)) {
@@ -126,7 +126,7 @@ func (l *linker) lookAt(c *check, a *elfdiff.Atom, r *elfdiff.Ref, m *reloc.Func
 
 // lookIn prepares the check of a function of a module. The relocations of the
 // module's file say what the loader does to it.
-func (l *linker) lookIn(id elfdiff.AtomID, m *reloc.FuncResult) (check, error) {
+func (l *linker) lookIn(id object.AtomID, m *reloc.FuncResult) (check, error) {
 	t, name := l.obj.target, l.pair.Diff.Pre.Atom(id).Name
 	at, ok := t.at(m.Address)
 	if !ok {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -132,7 +133,7 @@ func TestVouched(t *testing.T) {
 func TestExceptionTable(t *testing.T) {
 	testenv.Need(t, "g++")
 	dir := t.TempDir()
-	compile := func(name string, flags ...string) *elfdiff.Object {
+	compile := func(name string, flags ...string) *object.Object {
 		out := filepath.Join(dir, name)
 		args := append(flags, "-O2", "-c", filepath.Join("testdata", "throw", "table.cc"), "-o", out)
 		if text, err := exec.Command("g++", args...).CombinedOutput(); err != nil {

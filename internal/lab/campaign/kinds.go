@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -62,14 +63,14 @@ var names = []struct {
 	text string
 	err  error
 }{
-	{"not ELF", elfdiff.ErrNotELF},
-	{"wrong machine", elfdiff.ErrMachine},
-	{"not relocatable", elfdiff.ErrNotRelocatable},
+	{"not ELF", object.ErrNotELF},
+	{"wrong machine", object.ErrMachine},
+	{"not relocatable", object.ErrNotRelocatable},
 	{"refused", elfdiff.ErrRefused},
 	{"format of update", splicing.ErrUpdateFormat},
 	{"damaged update", splicing.ErrUpdateDamaged},
-	{"truncated", elfdiff.ErrTruncated},
-	{"damaged", elfdiff.ErrDamaged},
+	{"truncated", object.ErrTruncated},
+	{"damaged", object.ErrDamaged},
 	{"unsupported", errors.ErrUnsupported},
 	{"not a kernel", image.ErrNotKernel},
 	{"symvers", kernel.ErrSymvers},

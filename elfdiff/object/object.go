@@ -1,4 +1,4 @@
-package elfdiff
+package object
 
 import (
 	"iter"
@@ -20,22 +20,15 @@ type Object struct {
 	kinds   []Kind // of the sections
 	symbols []elfobj.Symbol
 	// bySection holds the half-open range of Atoms of each section.
-	bySection []atomRange
+	bySection []AtomRange
 	// bySymbol maps each symbol to the atom that it is defined in.
 	bySymbol []AtomID
 	users    userLists
-	places   map[AtomID][]placeField // of records about places in the source
 
-	entriesOnce sync.Once
-	entries     *entryIndex
-	moduleOnce  sync.Once
-	module      bool // see isModule
-	debug       debugInfo
-	inliners    inliners
-	types       typeInfo
+	memos sync.Map // see [Memo]
 }
 
-type atomRange struct{ lo, hi AtomID }
+type AtomRange struct{ Lo, Hi AtomID }
 
 // Name returns the path that the object was opened from, or "".
 func (o *Object) Name() string { return o.name }
@@ -70,7 +63,7 @@ func (o *Object) SectionAtoms(s elfobj.SectionIndex) iter.Seq2[AtomID, *Atom] {
 		if int(s) >= len(o.bySection) {
 			return
 		}
-		for id := o.bySection[s].lo; id < o.bySection[s].hi; id++ {
+		for id := o.bySection[s].Lo; id < o.bySection[s].Hi; id++ {
 			if !yield(id, &o.Atoms[id]) {
 				return
 			}
@@ -95,7 +88,7 @@ func (o *Object) AtomAt(s elfobj.SectionIndex, off uint64) AtomID {
 	if int(s) >= len(o.bySection) {
 		return NoAtom
 	}
-	lo, hi := o.bySection[s].lo, o.bySection[s].hi
+	lo, hi := o.bySection[s].Lo, o.bySection[s].Hi
 	for lo < hi {
 		mid := lo + (hi-lo)/2
 		switch a := &o.Atoms[mid]; {
@@ -109,3 +102,24 @@ func (o *Object) AtomAt(s elfobj.SectionIndex, off uint64) AtomID {
 	}
 	return NoAtom
 }
+
+func (o *Object) SectionName(s elfobj.SectionIndex) string {
+	if int(s) < len(o.File.Sections) {
+		return o.File.Sections[s].Name
+	}
+	return "?"
+}
+
+// KindOf returns the kind of what a section holds.
+func (o *Object) KindOf(s elfobj.SectionIndex) Kind { return o.kinds[s] }
+
+// Section returns the atoms of a section.
+func (o *Object) SectionRange(s elfobj.SectionIndex) AtomRange {
+	if int(s) >= len(o.bySection) {
+		return AtomRange{}
+	}
+	return o.bySection[s]
+}
+
+// Users returns the atoms that refer to one, each once, by their IDs.
+func (o *Object) Users(id AtomID) []AtomID { return o.users.of(id) }

@@ -1,4 +1,4 @@
-package elfdiff
+package object
 
 import (
 	"debug/elf"
@@ -26,15 +26,15 @@ func (c *cutter) isObject(list []elfobj.SymbolIndex) bool {
 	return object
 }
 
-// inCode reports whether an atom stands in a section of code.
-func (o *Object) inCode(a *Atom) bool {
+// InCode reports whether an atom stands in a section of code.
+func (o *Object) InCode(a *Atom) bool {
 	return o.File.Sections[a.Section].Flags&elf.SHF_EXECINSTR != 0
 }
 
-// isReadOnly reports whether code without a type is data: instructions have it as
+// IsReadOnly reports whether code without a type is data: instructions have it as
 // an operand, and none branches to it. Where they just take its address, or do not
 // name it here, what it is made of tells: code does not run out of its end.
-func (o *Object) isReadOnly(id AtomID) bool {
+func (o *Object) IsReadOnly(id AtomID) bool {
 	a := &o.Atoms[id]
 	for _, i := range a.Symbols {
 		if t := o.Symbol(i).Type(); t == elf.STT_FUNC || t == elf.STT_GNU_IFUNC {
@@ -50,7 +50,7 @@ func (o *Object) isReadOnly(id AtomID) bool {
 		for k := range user.Refs {
 			switch r := &user.Refs[k]; {
 			case r.Target != id:
-			case isCall(user, r):
+			case IsCall(user, r):
 				return false
 			case isAccess(user, r):
 				read = true
@@ -64,7 +64,7 @@ func (o *Object) isReadOnly(id AtomID) bool {
 // other than that of lea.
 func isAccess(a *Atom, r *Ref) bool {
 	f, ok := amd64.PCRelTail(a.Bytes, int(r.Offset))
-	return ok && typeClass(r.Type) == relPC32 && f.Operand && f.Op != opLea
+	return ok && amd64.TypeClass(r.Type) == RelPC32 && f.Operand && f.Op != opLea
 }
 
 // ends reports whether code decodes, and does not go on behind its end: what is

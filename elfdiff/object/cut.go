@@ -1,15 +1,14 @@
-package elfdiff
+package object
 
 import (
-	"bytes"
 	"cmp"
 	"debug/elf"
 	"encoding/binary"
 	"slices"
-	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // cutter turns a file into atoms. It works in passes over whole sections, so
@@ -27,7 +26,7 @@ type cutter struct {
 	obj   *Object
 	kinds []Kind      // of each section
 	cut   []Atom      // what pass 2 made, by section and offset
-	parts []atomRange // of each section, in cut
+	parts []AtomRange // of each section, in cut
 
 	symbols  []elfobj.SymbolIndex // by section, then by value, then larger first
 	symbolAt []span               // of each section
@@ -45,7 +44,7 @@ func newCutter(o *Object) *cutter {
 	return &cutter{
 		obj:      o,
 		kinds:    make([]Kind, n),
-		parts:    make([]atomRange, n),
+		parts:    make([]AtomRange, n),
 		symbolAt: make([]span, n),
 		relocAt:  make([]span, n),
 		markAt:   make([]span, n),
@@ -105,13 +104,7 @@ func layOut(spans []span) int {
 
 // matters reports whether the symbol names a place in a section that is cut.
 func (c *cutter) matters(s *elfobj.Symbol) bool {
-	return labels(s) && int(s.Section) < len(c.kinds) && c.kinds[s.Section] != Meta
-}
-
-// labels reports whether the symbol names a place in a section.
-func labels(s *elfobj.Symbol) bool {
-	t := s.Type()
-	return s.Section != elfobj.SecUndef && !s.Section.IsReserved() && t != elf.STT_SECTION && t != elf.STT_FILE
+	return elfobj.IsLabel(s) && int(s.Section) < len(c.kinds) && c.kinds[s.Section] != Meta
 }
 
 // cutSections does pass 2. What references help to cut is left for pass 4.
@@ -146,7 +139,7 @@ func (c *cutter) cutSections() error {
 		default:
 			c.cut = c.cutSymbols(c.cut, s, kind, data)
 		}
-		c.parts[i] = atomRange{lo, AtomID(len(c.cut))}
+		c.parts[i] = AtomRange{lo, AtomID(len(c.cut))}
 	}
 	return nil
 }
@@ -186,7 +179,7 @@ func piece(s *elfobj.Section, k Kind, data []byte, off, end uint64) Atom {
 // relocations.
 func cutStrings(parts []Atom, s *elfobj.Section, data []byte, marks []uint64) []Atom {
 	for off := uint64(0); off < uint64(len(data)) && len(marks) > 0; {
-		end := stringEnd(data, off, s.Entsize)
+		end := elfobj.StringEnd(data, off, s.Entsize)
 		if marks[0] < end {
 			parts = append(parts, piece(s, String, data, off, end))
 		}
@@ -196,24 +189,6 @@ func cutStrings(parts []Atom, s *elfobj.Section, data []byte, marks []uint64) []
 		off = end
 	}
 	return parts
-}
-
-// stringEnd returns the offset behind the terminator of the string at off,
-// whose characters are unit bytes wide.
-func stringEnd(data []byte, off, unit uint64) uint64 {
-	n := uint64(len(data))
-	if unit == 1 {
-		if i := bytes.IndexByte(data[off:], 0); i >= 0 {
-			return off + uint64(i) + 1
-		}
-		return n
-	}
-	for ; unit <= n-off; off += unit {
-		if len(bytes.Trim(data[off:off+unit], "\x00")) == 0 {
-			return off + unit
-		}
-	}
-	return n
 }
 
 // cutEntries appends atoms of the entries in which one of the marks lies.
@@ -307,26 +282,10 @@ func (c *cutter) extent(s *elfobj.Section, list []elfobj.SymbolIndex, i int) uin
 // appendGap adds the code [off, end) that no symbol covers, unless it is
 // padding.
 func (c *cutter) appendGap(parts []Atom, s *elfobj.Section, data []byte, off, end uint64) []Atom {
-	if s.Type == elf.SHT_NOBITS || isPadding(data[off:end]) && !c.relasOf(s.Index).any(off, end) {
+	if s.Type == elf.SHT_NOBITS || amd64.IsPadding(data[off:end]) && !c.relasOf(s.Index).any(off, end) {
 		return parts
 	}
 	return append(parts, piece(s, Func, data, off, end))
-}
-
-// isPadding reports whether b is nothing but nops, traps and zeros, as
-// assemblers and linkers fill code with.
-func isPadding(b []byte) bool {
-	for len(b) > 0 {
-		n := amd64.NopLen(b)
-		if n == 0 && (b[0] == 0xcc || b[0] == 0) {
-			n = 1
-		}
-		if n == 0 {
-			return false
-		}
-		b = b[n:]
-	}
-	return true
 }
 
 // bestName picks the name of an atom: of the symbols at its start a global
@@ -340,7 +299,7 @@ func (c *cutter) bestName(list []elfobj.SymbolIndex, start uint64) string {
 		if s.Value != start {
 			break
 		}
-		if isLocalLabel(s.Name) {
+		if symname.IsLocalLabel(s.Name) {
 			continue
 		}
 		rank := 0
@@ -363,8 +322,3 @@ func (c *cutter) bestName(list []elfobj.SymbolIndex, start uint64) string {
 	}
 	return name
 }
-
-// isLocalLabel reports whether the name is one that assemblers make up for
-// labels. Such a symbol gives no identity; it is kept in an object only where
-// a relocation can't do without (gas does so for SHF_MERGE sections).
-func isLocalLabel(name string) bool { return name == "" || strings.HasPrefix(name, ".L") }

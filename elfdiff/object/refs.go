@@ -1,4 +1,4 @@
-package elfdiff
+package object
 
 import (
 	"cmp"
@@ -31,7 +31,7 @@ func (n note) dist() int64 { return int64(n & noteDist) }
 
 const (
 	relNone = uint32(elf.R_X86_64_NONE)
-	relPC32 = uint32(elf.R_X86_64_PC32)
+	RelPC32 = uint32(elf.R_X86_64_PC32)
 	relPC8  = uint32(elf.R_X86_64_PC8)
 )
 

@@ -1,4 +1,4 @@
-package elfdiff
+package object
 
 import (
 	"debug/elf"
@@ -24,7 +24,7 @@ func (c *cutter) measure() {
 			continue
 		}
 		var implicit relas
-		parts := c.cut[c.parts[i].lo:c.parts[i].hi]
+		parts := c.cut[c.parts[i].Lo:c.parts[i].Hi]
 		for j := range parts {
 			a := &parts[j]
 			if a.NoBits || a.Kind != c.kinds[s.Index] { // data in a section of code
@@ -114,41 +114,20 @@ func decodeRefs(a *Atom, list relas, implicit *relas) {
 	}
 }
 
-// decodes reports whether code decodes to its end.
-func decodes(code []byte) bool {
-	for len(code) > 0 {
-		in, err := amd64.Decode(code)
-		if err != nil {
-			return false
-		}
-		code = code[in.Len:]
-	}
-	return true
-}
-
 // leaving appends the reference that the instruction at off makes to a place
 // outside the atom, if it does.
 func (l *relas) leaving(a *Atom, in amd64.Inst, off uint64) {
-	to, ok := pcrelTarget(in, a.Bytes[off:], a.Offset+off)
+	to, ok := amd64.PCRelTarget(in, a.Bytes[off:], a.Offset+off)
 	if !ok || to >= a.Offset && to < a.End() {
 		return
 	}
 	dist := note(in.Len - in.PCRelOff)
 	r := Ref{
-		Offset: a.Offset + off + uint64(in.PCRelOff), Type: relPC32, Addend: -dist.dist(),
+		Offset: a.Offset + off + uint64(in.PCRelOff), Type: RelPC32, Addend: -dist.dist(),
 		Target: NoAtom, TargetOff: int64(to), Implicit: true,
 	}
 	if in.PCRelLen == 1 {
 		r.Type = relPC8
 	}
 	l.refs, l.notes = append(l.refs, r), append(l.notes, dist)
-}
-
-// pcrelTarget returns what the PC-relative field of an instruction at pc leads
-// to: the target of a branch or the address of an operand.
-func pcrelTarget(in amd64.Inst, b []byte, pc uint64) (uint64, bool) {
-	if in.IsBranch() {
-		return in.Target(b, pc)
-	}
-	return in.Operand(b, pc)
 }

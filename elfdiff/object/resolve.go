@@ -1,10 +1,11 @@
-package elfdiff
+package object
 
 import (
 	"debug/elf"
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // number puts the atoms of all sections in order, cutting data on the way, gives
@@ -19,15 +20,15 @@ func (c *cutter) number() {
 		}
 	}
 	o.Atoms = make([]Atom, 0, n)
-	o.bySection = make([]atomRange, len(c.kinds))
+	o.bySection = make([]AtomRange, len(c.kinds))
 	for i, kind := range c.kinds {
 		lo := AtomID(len(o.Atoms))
 		if cutAtMarks(kind) || kind.IsLiteral() {
 			o.Atoms = c.cutData(o.Atoms, o.File.Sections[i])
 		} else {
-			o.Atoms = append(o.Atoms, c.cut[c.parts[i].lo:c.parts[i].hi]...)
+			o.Atoms = append(o.Atoms, c.cut[c.parts[i].Lo:c.parts[i].Hi]...)
 		}
-		o.bySection[i] = atomRange{lo, AtomID(len(o.Atoms))}
+		o.bySection[i] = AtomRange{lo, AtomID(len(o.Atoms))}
 	}
 	o.bySymbol = make([]AtomID, len(o.symbols))
 	for i := range o.bySymbol {
@@ -53,10 +54,10 @@ func (o *Object) nearest(s elfobj.SectionIndex, off int64) AtomID {
 		return NoAtom
 	}
 	r := o.bySection[s]
-	if r.lo == r.hi {
+	if r.Lo == r.Hi {
 		return NoAtom
 	}
-	lo, hi := r.lo, r.hi // the first atom that starts behind off
+	lo, hi := r.Lo, r.Hi // the first atom that starts behind off
 	for lo < hi {
 		if mid := lo + (hi-lo)/2; int64(o.Atoms[mid].Offset) <= off {
 			lo = mid + 1
@@ -64,7 +65,7 @@ func (o *Object) nearest(s elfobj.SectionIndex, off int64) AtomID {
 			hi = mid
 		}
 	}
-	return max(lo-1, r.lo)
+	return max(lo-1, r.Lo)
 }
 
 // resolve gives each relocation to the atom that holds its field, and finds
@@ -73,7 +74,7 @@ func (c *cutter) resolve() {
 	o := c.obj
 	for sec := range c.relocAt {
 		list, next := c.relasOf(elfobj.SectionIndex(sec)), 0
-		for id := o.bySection[sec].lo; id < o.bySection[sec].hi && next < len(list.refs); id++ {
+		for id := o.bySection[sec].Lo; id < o.bySection[sec].Hi && next < len(list.refs); id++ {
 			a := &o.Atoms[id]
 			for next < len(list.refs) && list.refs[next].Offset < a.Offset {
 				next++ // a field in padding
@@ -115,13 +116,13 @@ func (c *cutter) onEdge(id AtomID, off int64) bool {
 	}
 	a := &c.obj.Atoms[id]
 	r := c.obj.bySection[a.Section]
-	if !cutAtMarks(a.Kind) || r.hi-r.lo == 1 {
+	if !cutAtMarks(a.Kind) || r.Hi-r.Lo == 1 {
 		return false
 	}
 	if off < int64(a.Offset) || off >= int64(a.End()) {
 		return true
 	}
-	if id == r.lo || off != int64(a.Offset) {
+	if id == r.Lo || off != int64(a.Offset) {
 		return false
 	}
 	before := &c.obj.Atoms[id-1]
@@ -138,7 +139,7 @@ func (c *cutter) own() {
 		case Unwind:
 			ownRecord(o, a)
 		case Func:
-			if parent, ok := coldParent(a.Name); ok {
+			if parent, ok := symname.ColdParent(a.Name); ok {
 				a.Owner = c.parentOf(parent, users.of(a.ID))
 			}
 		}
@@ -250,7 +251,7 @@ func ownJumpTable(o *Object, a *Atom, users []AtomID) {
 		if f.Kind != Func {
 			return
 		}
-		root := f.root()
+		root := f.Root()
 		if owner != NoAtom && owner != root {
 			return
 		}
@@ -269,9 +270,9 @@ func ownJumpTable(o *Object, a *Atom, users []AtomID) {
 	copy(a.Refs, fixed)
 }
 
-// root returns the function that the code belongs to: itself, or the parent of
+// Root returns the function that the code belongs to: itself, or the parent of
 // a cold part.
-func (a *Atom) root() AtomID {
+func (a *Atom) Root() AtomID {
 	if a.Owner != NoAtom {
 		return a.Owner
 	}
@@ -286,7 +287,7 @@ func leadsInto(o *Object, table *Atom, r *Ref, owner AtomID) bool {
 	}
 	sec := o.Atoms[r.Target].Section
 	off := int64(o.Atoms[r.Target].Offset) + r.TargetOff
-	if r.Type == relPC32 {
+	if r.Type == RelPC32 {
 		off -= int64(r.Offset)
 	}
 	id := o.nearest(sec, off)
@@ -294,7 +295,7 @@ func leadsInto(o *Object, table *Atom, r *Ref, owner AtomID) bool {
 		return false
 	}
 	f := &o.Atoms[id]
-	if f.Kind != Func || f.root() != owner || off < int64(f.Offset) || off > int64(f.End()) {
+	if f.Kind != Func || f.Root() != owner || off < int64(f.Offset) || off > int64(f.End()) {
 		return false
 	}
 	r.Target, r.TargetOff, r.Edge = id, off-int64(f.Offset), false

@@ -1,4 +1,4 @@
-package elfdiff
+package object
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 func Open(path string) (*Object, error) {
 	f, err := elfobj.Open(path)
 	if err != nil {
-		return nil, nameError(err)
+		return nil, NameError(err)
 	}
 	o, err := newObject(f)
 	if err != nil {
@@ -24,7 +24,7 @@ func Open(path string) (*Object, error) {
 		if !errors.As(err, &says) {
 			err = fmt.Errorf("%s: %w", path, err)
 		}
-		return nil, nameError(err)
+		return nil, NameError(err)
 	}
 	o.name = path
 	return o, nil
@@ -35,17 +35,17 @@ func Open(path string) (*Object, error) {
 // what r yields. An error about what it says is [ErrNotELF], [ErrMachine],
 // [ErrDamaged], or, for a program or a library, [ErrNotRelocatable]. A [*FormatError]
 // has the place.
-func NewObject(r io.ReaderAt) (*Object, error) {
+func New(r io.ReaderAt) (*Object, error) {
 	b, err := readAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("read object: %w", err)
 	}
 	f, err := elfobj.Parse(b)
 	if err != nil {
-		return nil, nameError(err)
+		return nil, NameError(err)
 	}
 	o, err := newObject(f)
-	return o, nameError(err)
+	return o, NameError(err)
 }
 
 // readAll reads r to its end, in one go when it is in memory.
@@ -102,6 +102,5 @@ func newObject(f *elfobj.File) (*Object, error) {
 	c.number()
 	c.resolve()
 	c.own()
-	o.findPlaces()
 	return o, nil
 }

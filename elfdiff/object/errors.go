@@ -1,4 +1,4 @@
-package elfdiff
+package object
 
 import (
 	"errors"
@@ -35,9 +35,9 @@ var (
 // offset.
 type FormatError = elfobj.FormatError
 
-// nameError makes an error about the content of a file, which has no other name, an
+// NameError makes an error about the content of a file, which has no other name, an
 // [ErrDamaged].
-func nameError(err error) error {
+func NameError(err error) error {
 	for _, known := range []error{ErrNotELF, errors.ErrUnsupported, ErrNotRelocatable} {
 		if errors.Is(err, known) {
 			return err

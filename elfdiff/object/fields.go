@@ -1,0 +1,59 @@
+package object
+
+import "github.com/gosplice/gosplice/internal/amd64"
+
+// Tail returns what is from an offset on; false where that is outside.
+func Tail(a *Atom, off int64) ([]byte, bool) {
+	if a.NoBits || off < 0 || off >= int64(len(a.Bytes)) {
+		return nil, false
+	}
+	return a.Bytes[off:], true
+}
+
+// IsCall reports whether the reference is the displacement of a direct call or
+// jump: RIP-relative operands have a ModRM byte before the field that no
+// branch opcode equals.
+func IsCall(a *Atom, r *Ref) bool {
+	if a.Kind != Func || r.Offset == 0 {
+		return false
+	}
+	if IsShort(r) {
+		return true
+	}
+	if amd64.TypeClass(r.Type) != RelPC32 {
+		return false
+	}
+	b := a.Bytes[r.Offset-1]
+	return b == 0xe8 || b == 0xe9 || r.Offset > 1 && a.Bytes[r.Offset-2] == 0x0f && b&0xf0 == 0x80
+}
+
+// RefAt returns the reference whose field begins at an offset, or nil.
+func (a *Atom) RefAt(off uint64) *Ref {
+	if list := a.RefsIn(off, off+1); len(list) > 0 {
+		return &list[0]
+	}
+	return nil
+}
+
+// ByteAt returns the byte at an offset; what has no bytes is zero.
+func (a *Atom) ByteAt(off uint64) byte {
+	if off < uint64(len(a.Bytes)) {
+		return a.Bytes[off]
+	}
+	return 0
+}
+
+// RefsIn returns the references whose fields start in [lo, hi).
+func (a *Atom) RefsIn(lo, hi uint64) []Ref {
+	var out []Ref
+	for i := range a.Refs {
+		if r := &a.Refs[i]; r.Offset >= lo && r.Offset < hi {
+			out = append(out, *r)
+		}
+	}
+	return out
+}
+
+// IsShort reports whether a reference is a branch of one byte that leaves the
+// function without a relocation.
+func IsShort(r *Ref) bool { return r.Implicit && r.Type == relPC8 }
