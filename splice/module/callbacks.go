@@ -53,7 +53,7 @@ func (b *builder) setCallbacks(d *section, off uint64, hooks map[string]target) 
 
 // chained returns the callbacks that the patch itself brings for an object, by the names
 // under which the module's own ones call them.
-func (o *object) chained() map[string]target {
+func (o *kobject) chained() map[string]target {
 	own := map[string]target{}
 	for name, t := range o.hooks {
 		own["patch_"+name] = t

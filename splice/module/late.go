@@ -84,7 +84,7 @@ func (b *builder) fixupTable(d *section, name string, list []fixup) rows {
 }
 
 // forModule links the pre_patch callback of a module, with its tables.
-func (b *builder) forModule(o *object) {
+func (b *builder) forModule(o *kobject) {
 	if len(b.refused) > 0 {
 		return
 	}
@@ -153,7 +153,7 @@ func early(list []check, checks *rows, wants []uint64) []fixup {
 // data; the loader has made the parts of their sizes; the build-id, which is in
 // read-only data; and livepatch has found the functions where they should be in
 // the code. Each reads only what those before it have shown to be there.
-func (b *builder) identityOf(o *object, bases uint64) []check {
+func (b *builder) identityOf(o *kobject, bases uint64) []check {
 	t, d := o.target, b.data()
 	var rows []check
 	pointer := func(name string, at uint64, to target) {

@@ -5,7 +5,7 @@ import (
 	"github.com/gosplice/gosplice/splice"
 )
 
-// An kobject is what livepatch calls so: the kernel itself or a module, with the
+// A kobject is what livepatch calls so: the kernel itself or a module, with the
 // functions that are replaced in it.
 type kobject struct {
 	target  *Target // nil for the kernel itself
