@@ -26,11 +26,11 @@ type (
 	// locatedJSON is an atom of pre that has an address.
 	locatedJSON struct {
 		Atom    object.AtomID `json:"atom"`
-		Address address        `json:"address"`
+		Address address       `json:"address"`
 	}
 	funcJSON struct {
 		Name        string         `json:"name"`
-		Atom        object.AtomID `json:"atom"`
+		Atom        object.AtomID  `json:"atom"`
 		Verdict     Verdict        `json:"verdict"`
 		Address     address        `json:"address,omitzero"`
 		Size        uint64         `json:"size,omitempty"`
@@ -84,7 +84,7 @@ type (
 		Value   address            `json:"value"` // the one that says most
 		Kind    Use                `json:"kind"`  // which that is
 		Symbol  elfobj.SymbolIndex `json:"symbol,omitempty"`
-		Atom    object.AtomID     `json:"atom"`
+		Atom    object.AtomID      `json:"atom"`
 		Has     Use                `json:"has"`
 		Address address            `json:"address,omitzero"`
 		PLT     address            `json:"plt,omitzero"`
@@ -92,7 +92,7 @@ type (
 		TPOff   int64              `json:"tpoff,omitempty,string"`
 		TLS     address            `json:"tls,omitzero"`
 		TLSSlot address            `json:"tlsslot,omitzero"`
-		From    []object.AtomID   `json:"from,omitempty"`
+		From    []object.AtomID    `json:"from,omitempty"`
 	}
 )
 

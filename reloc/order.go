@@ -24,8 +24,8 @@ func chainOf(section string) string {
 			return class
 		}
 	}
-	if strings.HasPrefix(section, ".text") && !strings.HasPrefix(section, ".text..") {
-		return ".text"
+	if strings.HasPrefix(section, mainChain) && !strings.HasPrefix(section, ".text..") {
+		return mainChain
 	}
 	return section
 }

@@ -2,6 +2,7 @@ package reloc
 
 import (
 	"cmp"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
 	"maps"
 	"slices"
@@ -31,7 +32,7 @@ type position struct {
 	known  bool
 }
 
-const mainChain = ".text"
+const mainChain = kerneltab.Text
 
 // order finds the order of the objects. Linkers of programs drop and sort sections,
 // so that there is none.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // A Call is a call that the code of an update makes to code outside of it.
@@ -229,7 +230,7 @@ func (l *Linker) takesAddress(o *linkObject, in *inst) bool {
 // update, which code may load.
 func (l *Linker) holdsAddress(o *linkObject, s *elfobj.Section) (string, error) {
 	p := o.place[s.Index]
-	if !p.used || p.area == areaCode || s.Name == ".eh_frame" {
+	if !p.used || p.area == areaCode || s.Name == kerneltab.EhFrame {
 		return "", nil
 	}
 	relas, err := o.file.Relas(s.Index)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/errname"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // A Resolved is the value of an import in the target: [Import] with run
@@ -356,7 +357,7 @@ func (k *linking) copySections(o *linkObject) error {
 			return err
 		}
 		copy(k.mem[p.area][p.off:], b)
-		if s.Name == ".eh_frame" {
+		if s.Name == kerneltab.EhFrame {
 			k.out.EHFrames = append(k.out.EHFrames, [2]uint64{p.off, p.off + s.Size})
 		}
 	}

@@ -2,6 +2,7 @@ package splice
 
 import (
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // maxPadding bounds how far functions are aligned, in bytes.
@@ -41,7 +42,7 @@ func (p *Part) Padding(end, reserve uint64) []byte {
 // patchable reports whether functions of the object have room in front of them that is
 // theirs (gcc -fpatchable-function-entry=N,M).
 func (p *Part) patchable() bool {
-	for range p.Diff.Pre.File.SectionsNamed("__patchable_function_entries") {
+	for range p.Diff.Pre.File.SectionsNamed(kerneltab.Patchable) {
 		return true
 	}
 	return false

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -115,7 +116,7 @@ func (k *linking) nearer(u *use, v uint64) (uint64, bool) {
 // table leads into functions, and .eh_frame describes them: neither gives a
 // program a pointer.
 func (k *linking) noteEscape(u *use) {
-	if u.sec.Name == ".eh_frame" || u.sym.Type() != elf.STT_FUNC || u.rela.Addend != 0 && u.rela.Addend != -4 || k.isBranch(u) {
+	if u.sec.Name == kerneltab.EhFrame || u.sym.Type() != elf.STT_FUNC || u.rela.Addend != 0 && u.rela.Addend != -4 || k.isBranch(u) {
 		return
 	}
 	if _, own := k.local(u); own && !slices.Contains(k.out.Escapes, u.sym.Name) {

@@ -11,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/files"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // outcome sums up what was found.
@@ -86,7 +87,7 @@ func digest(name string) string {
 func compilerOf(o *object.Object) string {
 	var out []string
 	seen := map[string]bool{}
-	for s := range o.File.SectionsNamed(".comment") {
+	for s := range o.File.SectionsNamed(kerneltab.Comment) {
 		b, err := s.Data()
 		if err != nil || s.Type != elf.SHT_PROGBITS {
 			continue

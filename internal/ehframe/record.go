@@ -3,6 +3,8 @@ package ehframe
 import (
 	"iter"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // A Record is a CIE or an FDE as it stands in the section, addresses not looked
@@ -53,7 +55,7 @@ func (s *section) errorAt(off uint64, msg string) error {
 }
 
 const (
-	frameName = ".eh_frame"
+	frameName = kerneltab.EhFrame
 	hdrName   = ".eh_frame_hdr"
 
 	// The letters z, R, P, L, S and B make sense once each.

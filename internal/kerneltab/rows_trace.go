@@ -4,6 +4,7 @@ package kerneltab
 const (
 	PrintkIndex     = ".printk_index"
 	KprobeBlacklist = "_kprobe_blacklist"
+	DebugMessages   = "__dyndbg"
 )
 
 // line is where a record keeps the line of the source.
@@ -21,9 +22,9 @@ var debugMessage = []Layout{{Struct: "_ddebug", Fields: line(32, 4, 1<<18-1)}}
 
 var traceSections = []Section{
 	{
-		Name: "__dyndbg", Prefix: true, Versions: "5.9 and later", Source: "struct _ddebug of include/linux/dynamic_debug.h", Reader: "ddebug_add_module",
+		Name: DebugMessages, Prefix: true, Versions: "5.9 and later", Source: "struct _ddebug of include/linux/dynamic_debug.h", Reader: "ddebug_add_module",
 		What: "messages of dynamic debug", Traits: PerModule, Layouts: debugMessage,
-		Module: Module{To: "__dyndbg", Flags: flagsWA, Memory: MemoryData},
+		Module: Module{To: DebugMessages, Flags: flagsWA, Memory: MemoryData},
 	},
 	{
 		Name: "__verbose", Prefix: true, Versions: "up to 5.8", Source: "struct _ddebug of include/linux/dynamic_debug.h", Reader: "ddebug_add_module",

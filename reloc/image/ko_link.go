@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // moduleRelocations are the types that the loader applies: apply_relocate_add of
@@ -101,7 +102,7 @@ func (l *moduleLinker) exported(name string) (uint64, bool, error) {
 
 // ksymtab is the beginning of the names of entries for exported symbols:
 // include/linux/export-internal.h, Linux 6.12.
-const ksymtab = "__ksymtab_"
+const ksymtab = kerneltab.KSymTab + "_"
 
 // ksymbols appends the addresses of the symbols that modules may mean by a name.
 func (img *Image) ksymbols(found []uint64, name string) []uint64 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/ehframe"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -31,8 +32,8 @@ type exceptions struct {
 
 // check refuses an update that an exception may pass through.
 func (x *exceptions) check() error {
-	if x.linker.HasSection(".gcc_except_table") {
-		return splice.Refuse(splice.CodeUnwinding, "", ".gcc_except_table", 0, "a changed function catches exceptions, or has destructors to run for them")
+	if x.linker.HasSection(kerneltab.ExceptTable) {
+		return splice.Refuse(splice.CodeUnwinding, "", kerneltab.ExceptTable, 0, "a changed function catches exceptions, or has destructors to run for them")
 	}
 	calls, err := x.linker.Calls()
 	if err != nil {

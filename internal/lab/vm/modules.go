@@ -13,6 +13,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/mikelolasagasti/xz"
+
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // Module returns the content of a module of the kernel, decompressed, with its
@@ -164,7 +166,7 @@ func ModInfo(image []byte) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := f.Section(".modinfo")
+	s := f.Section(kerneltab.Modinfo)
 	if s == nil {
 		return nil, fmt.Errorf("no section .modinfo")
 	}
