@@ -91,11 +91,9 @@ func TestStockObjects(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			paths := make([]string, len(stockSources))
-			for i, source := range stockSources {
-				if paths[i], err = tree.Compile(t.Context(), source); err != nil {
-					t.Fatal(err)
-				}
+			paths, err := tree.CompileAll(t.Context(), stockSources...)
+			if err != nil {
+				t.Fatal(err)
 			}
 			matchStock(t, paths, vmlinux, k.Image)
 		})

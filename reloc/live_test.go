@@ -105,12 +105,9 @@ func newLiveBench(t *testing.T, series string) *liveBench {
 	t.Helper()
 	b := &liveBench{stock: vm.Need(t, series)}
 	tree := kbuild.Need(t, b.stock)
-	for _, source := range liveSources {
-		path, err := tree.Compile(t.Context(), source)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.paths = append(b.paths, path)
+	var err error
+	if b.paths, err = tree.CompileAll(t.Context(), liveSources...); err != nil {
+		t.Fatal(err)
 	}
 	path, err := b.stock.Vmlinux(t.Context())
 	if errors.Is(err, deb.ErrUnavailable) {

@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/gosplice/gosplice/internal/lab/deb"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 )
 
@@ -237,7 +239,9 @@ func compile(ctx context.Context, t *kbuild.Tree, work string, args, files []str
 	if err != nil {
 		return err
 	}
+	stop := tellMade(ctx, work, objects)
 	said, err := t.Make(ctx, work, slices.Concat(args, []string{"-k"}, goals)...)
+	stop()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -247,4 +251,34 @@ func compile(ctx context.Context, t *kbuild.Tree, work string, args, files []str
 		}
 	}
 	return fmt.Errorf("make made nothing: %w: %s", err, said[max(0, len(said)-2000):])
+}
+
+// tellEvery is how often it is told how many objects are made.
+const tellEvery = 20 * time.Second
+
+// tellMade tells how many objects make has made, until it is stopped.
+func tellMade(ctx context.Context, work string, objects []string) (stop func()) {
+	tell := func() {
+		made := 0
+		for _, object := range objects {
+			if exists(filepath.Join(work, object)) {
+				made++
+			}
+		}
+		deb.Progress(ctx, "%s: %d of %d objects", filepath.Base(filepath.Dir(work))+"/"+filepath.Base(work), made, len(objects))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tell()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(tellEvery):
+				tell()
+			}
+		}
+	})
+	return func() { cancel(); wg.Wait() }
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -87,6 +88,19 @@ func (c *Cache) aptCache(ctx context.Context, args ...string) ([]byte, error) {
 		"-o", "Dir::Cache::srcpkgcache=" + filepath.Join(dir, "srcpkgcache.bin"),
 	}, args...)...)
 }
+
+// size says how large a package is, or nothing when apt does not know.
+func (c *Cache) size(ctx context.Context, p Package) string {
+	out, err := c.aptCache(ctx, "show", "--no-all-versions", p.String())
+	m := sizeField.FindSubmatch(out)
+	if err != nil || m == nil {
+		return ""
+	}
+	n, _ := strconv.ParseUint(string(m[1]), 10, 63)
+	return fmt.Sprintf(", %.1f MB", float64(n)/1e6)
+}
+
+var sizeField = regexp.MustCompile(`(?m)^Size: (\d+)$`)
 
 // parseMadison reads lines of "name | version | source", of which several may
 // name the same package, and sorts them.

@@ -24,15 +24,22 @@ type Cache struct{ dir string }
 // OpenCache returns the cache in the folder that [CacheEnv] names, or else in
 // "gosplice" below [os.UserCacheDir], and makes the folder if need be.
 func OpenCache() (*Cache, error) {
-	dir := os.Getenv(CacheEnv)
-	if dir == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("no cache folder, and %s is not set: %w", CacheEnv, err)
-		}
-		dir = filepath.Join(user, "gosplice")
+	dir, err := cacheFolder()
+	if err != nil {
+		return nil, err
 	}
 	return NewCache(dir)
+}
+
+func cacheFolder() (string, error) {
+	if dir := os.Getenv(CacheEnv); dir != "" {
+		return dir, nil
+	}
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no cache folder, and %s is not set: %w", CacheEnv, err)
+	}
+	return filepath.Join(user, "gosplice"), nil
 }
 
 // NewCache returns the cache in a folder, which it makes if need be.
@@ -70,6 +77,7 @@ func (c *Cache) Tree(ctx context.Context, patterns []string, pkgs ...Package) (s
 			if err != nil {
 				return err
 			}
+			Progress(ctx, "unpack %s", p)
 			if err := unpack(ctx, dir, file, s); err != nil {
 				return fmt.Errorf("unpack %s: %w", p, err)
 			}
@@ -99,6 +107,7 @@ func fileName(p Package) string {
 // file returns the path of the downloaded package.
 func (c *Cache) file(ctx context.Context, p Package) (string, error) {
 	dir, err := c.Make(ctx, "deb/"+fileName(p), func(dir string) error {
+		Progress(ctx, "fetch %s%s", p, c.size(ctx, p))
 		file, err := download(ctx, dir, p)
 		if err != nil {
 			return err

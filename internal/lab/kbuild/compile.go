@@ -11,8 +11,13 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gosplice/gosplice/internal/lab/deb"
 )
 
 // An Edit replaces the one occurrence of Old in a source file, or in a header of
@@ -35,6 +40,15 @@ func Apply(text []byte, edits []Edit) ([]byte, error) {
 // "fs/proc/cmdline.c", with edits, and returns its path. It lies in the cache,
 // and must not be written to: each set of edits is compiled once.
 func (t *Tree) Compile(ctx context.Context, source string, edits ...Edit) (string, error) {
+	what := source
+	if len(edits) > 0 {
+		what += ", changed"
+	}
+	return t.object(ctx, what, source, edits)
+}
+
+// object makes an object, and tells of it as what.
+func (t *Tree) object(ctx context.Context, what, source string, edits []Edit) (string, error) {
 	texts, err := t.texts(source, edits)
 	if err != nil {
 		return "", err
@@ -48,8 +62,27 @@ func (t *Tree) Compile(ctx context.Context, source string, edits ...Edit) (strin
 	}
 	sum := h.Sum(nil)
 	name := filepath.Join("kobj", filepath.Base(t.Dir), fmt.Sprintf("%s-%.8x", strings.ReplaceAll(source, "/", "-"), sum))
-	dir, err := t.cache.Make(ctx, name, func(dir string) error { return t.compile(ctx, dir, source, texts) })
+	dir, err := t.cache.Make(ctx, name, func(dir string) error {
+		deb.Progress(ctx, "compile %s of %s", what, t.Kernel.Release)
+		return t.compile(ctx, dir, source, texts)
+	})
 	return objectIn(dir, source), err
+}
+
+// CompileAll makes the objects of source files as they are, as many at once as there
+// are processors.
+func (t *Tree) CompileAll(ctx context.Context, sources ...string) ([]string, error) {
+	paths := make([]string, len(sources))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.NumCPU())
+	for i, source := range sources {
+		g.Go(func() (err error) {
+			what := fmt.Sprintf("%s (%d of %d)", source, i+1, len(sources))
+			paths[i], err = t.object(ctx, what, source, nil)
+			return err
+		})
+	}
+	return paths, g.Wait()
 }
 
 // texts returns the source with its edits, and the headers that are edited.

@@ -84,6 +84,7 @@ func (t *Tree) prepare(ctx context.Context, dir string, config []byte) error {
 	if err != nil {
 		return err
 	}
+	deb.Progress(ctx, "unpack and configure the source of %s", k.Release)
 	if err := run(ctx, dir, "tar", "--strip-components=1", "-xf", archive); err != nil {
 		return err
 	}

@@ -69,6 +69,25 @@ func (k *Kernel) Vmlinux(ctx context.Context) (string, error) {
 	return filepath.Join(dir, name), err
 }
 
+// FetchAll fetches all packages of the kernel that this package and package kbuild use,
+// of about half a gigabyte, and tells how many are done.
+func (k *Kernel) FetchAll(ctx context.Context) error {
+	steps := []struct {
+		what  string
+		fetch func(context.Context) (string, error)
+	}{
+		{"symbols and debug information", k.Vmlinux}, {"source", k.Source}, {"headers", k.Headers},
+		{"exports", k.Symvers}, {"objtool", k.Objtool},
+	}
+	for i, s := range steps {
+		deb.Progress(ctx, "%s of %s (%d of %d)", s.what, k.Release, i+1, len(steps))
+		if _, err := s.fetch(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Headers fetches what one builds modules with, the kernel's own build tools
 // included, and returns the folder that stands for the root of the system that
 // they were installed on. [Kernel.Symvers] and [Kernel.Objtool] lie in it.

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gosplice/gosplice/internal/lab/deb"
 	"github.com/gosplice/gosplice/internal/lab/vm/wire"
 )
 
@@ -45,6 +47,7 @@ func Start(ctx context.Context, o Options) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
+	deb.Progress(ctx, "boot %s, processor %s%s", o.Kernel.Release, cmp.Or(o.CPUModel, defaultModel), strings.Join(append([]string{""}, o.Cmdline...), " "))
 	begin := time.Now()
 	proc, kill, err := startProcess(ctx, o.args(), initrd)
 	if err != nil {

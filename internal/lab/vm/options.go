@@ -42,6 +42,9 @@ const (
 	portFD   = 4
 )
 
+// defaultModel is the processor when [Options] names none.
+const defaultModel = "qemu64"
+
 // args returns QEMU's arguments.
 func (o *Options) args() []string {
 	cpus := max(o.CPUs, 1)
@@ -55,7 +58,7 @@ func (o *Options) args() []string {
 	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-accel", accel, "-cpu", cmp.Or(o.CPUModel, "qemu64"),
+		"-accel", accel, "-cpu", cmp.Or(o.CPUModel, defaultModel),
 		"-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(cmp.Or(o.Memory, 512)),
 		"-kernel", o.Kernel.Image, "-append", cmdline,
 		"-initrd", "/proc/self/fd/" + strconv.Itoa(initrdFD),

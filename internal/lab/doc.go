@@ -1,0 +1,12 @@
+// Package lab holds no code. In its folder is what only tests, tools and examples use:
+//
+//	testenv    what a test may ask of the machine, and how people ask for more tests
+//	deb        Debian's packages, fetched and unpacked into a cache
+//	kbuild     objects of kernel source, as the stock kernel was built
+//	corpus     real kernel patches as objects, with kbuild
+//	vm         stock kernels in QEMU
+//	campaign   a command that feeds damaged input to everything that reads some
+//	api        the exported API as text, and what public packages depend on
+//
+// What people import depends on nothing of it, which the package's test holds.
+package lab
