@@ -21,7 +21,9 @@
 //
 // obj has what gcc 12.2 of Debian 12 makes of it, which is what a program of this module
 // carries: nobody needs a compiler to make an update. After a change of src, go generate
-// builds obj anew, and a test compares the two byte for byte.
+// builds obj anew, and a test compares the two byte for byte. testdata has a kernel in a
+// program, in which another test has the objects work; the tests of package module boot
+// real ones.
 //
 // # How it gets into a module
 //

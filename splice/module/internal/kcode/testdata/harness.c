@@ -1,0 +1,317 @@
+/* Has the code that goes into modules work in a program, case by case. */
+#include "kernel.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef unsigned char u8;
+
+/* What the linker writes for an update, as src/update.h has it. */
+struct check { const void *at, *want, *mask; size_t size; const char *name; };
+struct copy { void *to; const void *from; size_t size; };
+struct setting { void *at; const char *name; unsigned long old, new; u8 size, done, read_only; };
+struct fixup { void *at; unsigned long value; u8 plus, minus, size, text; };
+struct target { const char *name; unsigned long *bases; const long *parts; size_t part_count; struct fixup *expected; struct check *checks; struct fixup *fixups; };
+struct jump { u8 *at, expected[5], unused, lock, ret; void *to; const char *name; u8 bytes[8], before[8]; struct jump *earlier; u8 active, mask[5]; };
+struct range { unsigned long start, end; const char *name; };
+struct block { unsigned arrived, done, work, applied; const char *name; char comm[16]; unsigned pid, stays; struct jump *rows; };
+
+const char module_name[] = "fix";
+char patch[64];
+struct check checks[3];
+struct copy copies[2], writes[2], restores[2];
+struct setting initials[6];
+struct jump jump_rows[3];
+struct range jump_old[3], jump_new[3];
+struct kprobe probes[2], *probe_list[] = { &probes[0], &probes[1], NULL };
+struct target target;
+extern struct block jump_block;
+
+int init_module(void);
+void cleanup_module(void);
+int jump_pre(void *), target_pre_patch(struct klp_object *), probe_handler(struct kprobe *, struct pt_regs *);
+void jump_post(void *), post_patch(void *), pre_unpatch(void *), leave_jumps(void), adopt_others(void), take_over_jumps(void);
+void set_initials(void), unset_initials(void), enable_probes(void), copy_at_load(void), write_constants(void), restore_constants(void);
+unsigned long probe_stub(long, long, long, long, long, long, long, long, long);
+
+static int failed;
+
+#define CHECK(condition) \
+	do { if (!(condition)) { failed = 1; printf("FAIL %s:%d: %s; the log has %s\n", __func__, __LINE__, #condition, printed); } } while (0)
+#define SAID(text) (strstr(printed, text) != NULL)
+
+static u8 text[2][64]; /* the functions that jumps replace */
+static u8 fresh[64];   /* the new ones */
+static char stacks[2][STACK];
+static struct task_struct worker;
+
+static void begin(void)
+{
+	static const u8 code[2][8] = { { 0x55, 0x48, 0x89, 0xe5, 0x53, 0xc3 }, { 0xf0, 0xff, 0x07, 0x31, 0xc0, 0xc3 } };
+
+	memset(printed, 0, sizeof(printed));
+	memset(&jump_block, 0, sizeof(jump_block));
+	memset(jump_rows, 0, sizeof(jump_rows));
+	memset(stacks, 0, sizeof(stacks));
+	memset(&__this_module, 0, sizeof(__this_module));
+	slept = refs = pokes = stopped = unpatched = enable_error = register_error = probe_error = pre_patch_error = 0;
+	for (int i = 0; i < 2; i++) {
+		memcpy(text[i], code[i], 8);
+		jump_rows[i] = (struct jump){ .at = text[i], .to = fresh + 16 * i, .name = i ? "second" : "first", .mask = { 255, 255, 255, 255, 255 } };
+		memcpy(jump_rows[i].expected, code[i], 5);
+	}
+	jump_old[0] = (struct range){ (unsigned long)text, (unsigned long)(text + 2), NULL };
+	jump_old[1] = (struct range){ (unsigned long)text[1], (unsigned long)text[1] + 6, "second" };
+	jump_new[0] = jump_new[1] = (struct range){ (unsigned long)fresh, (unsigned long)fresh + 64, "its new code" };
+	init_signal.threads.next = &init_task.node;
+	init_task = (struct task_struct){ .tasks = { &init_task.tasks }, .node = { &worker.node }, .signal = &init_signal, .comm = "init" };
+	worker = (struct task_struct){ .node = { &init_signal.threads }, .stack = stacks[0], .sp = (unsigned long)stacks[0] + 4096, .comm = "a worker", .pid = 77 };
+	idle_threads = NULL;
+	idle_2 = NULL;
+	__per_cpu_offset[2] = (char *)&idle_2 - (char *)&idle_threads;
+	klp_patches.next = &klp_patches;
+}
+
+static void put(char *stack, unsigned long off, void *word) { memcpy(stack + off, &word, sizeof(word)); }
+static int is_jump(int i) { int d = (int)(jump_rows[i].to - (void *)text[i] - 5); return text[i][0] == 0xe9 && !memcmp(text[i] + 1, &d, 4); }
+
+static void jumps(void)
+{
+	begin();
+	CHECK(jump_pre(NULL) == 0 && is_jump(0) && is_jump(1) && jump_block.applied && stopped == 1 && pokes == 2);
+	jump_post(NULL);
+	CHECK(text[0][0] == 0x55 && text[1][0] == 0xf0 && !jump_block.applied && unpatched == 1 && !refs);
+	begin();
+	text[1][4] ^= 1;
+	CHECK(jump_pre(NULL) == -22 && !pokes && SAID("\0013fix: second is not what this update was made for; nothing was patched\n") && unpatched == 1);
+	jump_rows[1].mask[4] = 0;
+	CHECK(jump_pre(NULL) == 0);
+	begin();
+	pre_patch_error = -5;
+	CHECK(jump_pre(NULL) == -5 && !stopped && !unpatched);
+}
+
+static void prefixes(void)
+{
+	begin(); /* a lock that was left out comes back */
+	text[1][0] = 0x3e;
+	jump_rows[1].lock = 1;
+	CHECK(jump_pre(NULL) == 0 && is_jump(1));
+	jump_post(NULL);
+	CHECK(text[1][0] == 0xf0);
+	begin(); /* a jump that looks like one that was left out */
+	jump_rows[1].lock = 2;
+	jump_rows[1].to = text[1] + 5 + 0x3e;
+	CHECK(jump_pre(NULL) == -22 && !pokes);
+	begin(); /* a return that was rewritten, and one that something traps */
+	jump_rows[0].ret = 3;
+	jump_rows[0].mask[2] = 0;
+	text[0][2] = 0xc3;
+	CHECK(jump_pre(NULL) == 0);
+	begin();
+	jump_rows[0].ret = 3;
+	jump_rows[0].mask[2] = 0;
+	text[0][2] = 0xcc;
+	CHECK(jump_pre(NULL) == -22 && !pokes);
+}
+
+static void in_the_way(void)
+{
+	begin();
+	put(stacks[0], 4096, text[1] + 5);
+	CHECK(jump_pre(NULL) == -16 && !pokes && stopped == 30 && slept == 2900);
+	CHECK(SAID("fix: second is in use by a worker (77); nothing was patched\n"));
+	put(stacks[0], 4096, text[1] + 6); /* behind it */
+	put(stacks[0], 4088, text[1]);     /* below the stack pointer */
+	put(stacks[0], STACK - 64, text[1]); /* the registers of user mode */
+	CHECK(jump_pre(NULL) == 0);
+	begin();
+	worker.sp = 8; /* should never be */
+	put(stacks[0], STACK - 72, text[1]);
+	CHECK(jump_pre(NULL) == -16);
+	worker.stack = NULL; /* it ends */
+	CHECK(jump_pre(NULL) == 0);
+	begin();
+	idle_2 = &(struct task_struct){ .stack = stacks[1], .sp = (unsigned long)stacks[1] + 4096, .comm = "swapper/2" };
+	put(stacks[1], 8192, text[1]);
+	CHECK(jump_pre(NULL) == -16 && SAID("swapper/2 (0)"));
+}
+
+static void own_stack(void)
+{
+	begin();
+	on_stopper = text[1];
+	CHECK(jump_pre(NULL) == -16 && SAID("second is in use by  (0)"));
+	on_stopper = NULL;
+	CHECK(jump_pre(NULL) == 0);
+}
+
+static void stays(void)
+{
+	begin();
+	CHECK(jump_pre(NULL) == 0);
+	put(stacks[0], 4096, fresh + 3);
+	jump_post(NULL);
+	CHECK(refs == 1 && jump_block.stays && text[0][0] == 0x55 && SAID("\0014fix: its new code is in use by a worker (77); this module has to stay loaded\n"));
+	enable_error = -16;
+	CHECK(init_module() == 0); /* although livepatch failed */
+	begin();
+	CHECK(jump_pre(NULL) == 0);
+	text[0][1] ^= 1;
+	jump_post(NULL);
+	CHECK(refs == 1 && is_jump(1) && jump_block.applied && SAID("\0013fix: somebody else has changed first; it stays as it is, and so does this module\n"));
+	text[0][1] ^= 1;
+	cleanup_module();
+	CHECK(!jump_block.applied || text[0][0] == 0x55);
+}
+
+static void replaces(void)
+{
+	static struct jump theirs[3];
+	static u8 left[8];
+	struct klp_state states[] = { { 7, 0, NULL }, { 0x706d756a70736f67, 1, theirs }, { 0, 0, NULL } };
+	struct klp_state ours[] = { { 0x706d756a70736f67, 1, jump_rows }, { 0, 0, NULL } };
+	struct klp_patch other = { .states = states }, this = { .states = ours }, none = { 0 };
+
+	begin();
+	klp_patches.next = &none.list;
+	none.list.next = &this.list;
+	this.list.next = &other.list;
+	other.list.next = &klp_patches;
+	theirs[0] = (struct jump){ .at = text[0], .bytes = { 0xe9, 1, 2, 3, 4 }, .before = { 0x55, 0x48, 0x89, 0xe5, 0x53 }, .active = 1, .name = "first" };
+	theirs[1] = (struct jump){ .at = left, .bytes = { 0xe9, 5, 6, 7, 8 }, .before = { 1, 2, 3, 4, 5 }, .active = 1, .name = "left" };
+	memcpy(text[0], theirs[0].bytes, 5);
+	memcpy(left, theirs[1].bytes, 5);
+	CHECK(jump_pre(NULL) == 0 && is_jump(0) && !theirs[0].active && theirs[1].active && jump_rows[0].earlier == theirs);
+	jump_post(NULL); /* given up: back to theirs */
+	CHECK(!memcmp(text[0], theirs[0].bytes, 5) && theirs[0].active);
+	CHECK(jump_pre(NULL) == 0);
+	post_patch(NULL);
+	CHECK(!memcmp(left, theirs[1].before, 5) && !theirs[1].active && !jump_rows[0].earlier);
+	jump_post(NULL);
+	CHECK(text[0][0] == 0x55 && !memcmp(text[0], theirs[0].before, 5));
+	begin();
+	klp_patches.next = &other.list;
+	other.list.next = &klp_patches;
+	theirs[0].active = 0;
+	theirs[1].active = 1;
+	left[2] ^= 1;
+	take_over_jumps();
+	CHECK(SAID("fix: somebody else has changed left, which an earlier update had changed; it stays as it is\n"));
+}
+
+static void settings(void)
+{
+	u8 byte = 1;
+	unsigned short word = 2;
+	unsigned half = 3;
+	unsigned long whole = 4, read_only = 5, other[] = { 6 };
+
+	begin();
+	initials[0] = (struct setting){ &byte, "byte", 1, 11, 1, 0, 0 };
+	initials[1] = (struct setting){ &word, "word", 2, 12, 2, 0, 0 };
+	initials[2] = (struct setting){ &half, "half", 3, 13, 4, 0, 0 };
+	initials[3] = (struct setting){ &whole, "whole", 4, 14, 8, 0, 0 };
+	initials[4] = (struct setting){ &read_only, "read_only", 5, 15, 8, 0, 1 };
+	set_initials();
+	CHECK(byte == 11 && word == 12 && half == 13 && whole == 14 && read_only == 15 && pokes == 1);
+	CHECK(SAID("\0015fix: whole had its old initial value, and has the new one now\n"));
+	whole = 99;
+	unset_initials();
+	CHECK(byte == 1 && word == 2 && half == 3 && whole == 99 && read_only == 5);
+	CHECK(SAID("fix: byte has its old initial value again\n") && SAID("fix: whole was changed since it was set, and is left alone\n"));
+	initials[0] = (struct setting){ other, "other", 7, 8, 8, 0, 0 };
+	initials[1].at = NULL;
+	printed[0] = 0;
+	set_initials();
+	unset_initials();
+	CHECK(other[0] == 6 && !strcmp(printed, "\0015fix: other holds another value than its old initial one, and is left alone\n"));
+}
+
+static void start(void)
+{
+	static const u8 is[] = { 1, 2, 3, 4 }, want[] = { 1, 2, 7, 4 }, mask[] = { 255, 255, 0, 255 }, all[] = { 255, 255, 4, 255 };
+	u8 saved = 0;
+
+	begin();
+	checks[0] = (struct check){ is, want, mask, 4, "f" };
+	copies[0] = (struct copy){ &saved, is + 2, 1 };
+	CHECK(init_module() == 0 && saved == 3);
+	register_error = -95;
+	CHECK(init_module() == -95 && !unpatched);
+	register_error = 0;
+	enable_error = -22;
+	CHECK(init_module() == -22 && unpatched == 2);
+	checks[1] = (struct check){ is, want, all, 4, "g" };
+	saved = 0;
+	CHECK(init_module() == -22 && !saved && SAID("\0013fix: g+0x2 is not what this update was made for; nothing was patched\n"));
+	checks[1].at = NULL;
+}
+
+static void constants(void)
+{
+	u8 at[] = { 1, 2 }, fresh[] = { 3, 4 }, old[] = { 1, 2 };
+
+	begin();
+	writes[0] = (struct copy){ at, fresh, 2 };
+	restores[0] = (struct copy){ at, old, 2 };
+	write_constants();
+	CHECK(at[0] == 3 && at[1] == 4 && stopped == 1 && !locked);
+	restore_constants();
+	CHECK(at[0] == 1 && at[1] == 2 && stopped == 2);
+}
+
+static void modules(void)
+{
+	static unsigned long bases[5];
+	static const long parts[] = { 0, -1 };
+	static u8 code[16], all[16] = { 255, 255, 255, 255 };
+	static struct fixup expected[2], fixups[3];
+	static struct check rows[2];
+	struct { void *base; } mod = { code };
+	struct klp_object object = { .mod = (void *)&mod };
+	unsigned field = 0, relative = 0;
+
+	begin();
+	target = (struct target){ "loop", bases, parts, 2, expected, rows, fixups };
+	expected[0] = (struct fixup){ &rows[0].at, 4, 3, 0, 8, 0 };
+	rows[0] = (struct check){ NULL, "abcd", all, 4, "lo_open" };
+	fixups[0] = (struct fixup){ &field, 0x10, 3, 0, 4, 0 };
+	fixups[1] = (struct fixup){ &relative, 0, 3, 1, 4, 1 };
+	memcpy(code + 4, "abcd", 4);
+	CHECK(target_pre_patch(&object) == 0 && bases[2] == (unsigned long)&mod && bases[3] == (unsigned long)code && !bases[4]);
+	CHECK(field == (unsigned)(unsigned long)code + 16 && relative == (unsigned)((unsigned long)code - (unsigned long)&relative) && pokes == 1);
+	code[6] = 'x';
+	field = 0;
+	CHECK(target_pre_patch(&object) == -22 && !field && SAID("\0013fix: lo_open+0x2 in loop is not what this update was made for; it is not patched\n"));
+}
+
+static void kprobes(void)
+{
+	struct pt_regs regs = { .ip = 1 };
+
+	begin();
+	probes[0].stub = (void *)0x1234;
+	CHECK(probe_handler(&probes[0], &regs) == 1 && regs.ip == 0x1234);
+	probe_error = -22;
+	enable_probes();
+	CHECK(SAID("fix: enable_kprobe failed for the probe at"));
+	CHECK(probe_stub(1, 2, 3, 4, 5, 6, 7, 8, 9) == 42 && __this_module.refcnt == 0 && replaced_with[9] == 1);
+	for (int i = 0; i < 9; i++)
+		CHECK(replaced_with[i] == (unsigned long)i + 1);
+}
+
+int main(void)
+{
+	static const struct { const char *name; void (*run)(void); } cases[] = {
+		{ "jumps", jumps }, { "prefixes", prefixes }, { "in the way", in_the_way }, { "own stack", own_stack }, { "stays", stays },
+		{ "replaces", replaces }, { "settings", settings }, { "start", start }, { "constants", constants }, { "modules", modules }, { "kprobes", kprobes },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		failed = 0;
+		cases[i].run();
+		printf("%s %s\n", failed ? "FAIL" : "ok", cases[i].name);
+	}
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* The kernel that is made up in kernel.c. The members are where that says they are. */
+#include <stddef.h>
+
+#define STACK 65536
+
+struct module { void *base; unsigned refcnt; };
+struct list_head { struct list_head *next; };
+struct signal_struct { long first; struct list_head threads; };
+struct task_struct {
+	long first;
+	char *stack;
+	struct list_head tasks;
+	struct list_head node;
+	struct signal_struct *signal;
+	unsigned long sp;
+	char comm[16];
+	unsigned pid;
+};
+struct klp_state { unsigned long id; long version; void *data; };
+struct klp_patch { long first; struct klp_state *states; struct list_head list; };
+struct klp_object { long first; struct module *mod; };
+struct kprobe { long first; void *addr; long more; void *stub; };
+struct pt_regs { long more[2]; unsigned long ip; };
+
+extern struct module __this_module;
+extern struct task_struct init_task, *idle_threads, *idle_2;
+extern struct signal_struct init_signal;
+extern struct list_head klp_patches;
+extern unsigned long __per_cpu_offset[3];
+extern void *volatile on_stopper;
+extern char printed[4096];
+extern int slept, refs, pokes, locked, stopped, unpatched;
+extern int enable_error, register_error, probe_error, pre_patch_error;
+extern unsigned long replaced_with[10];
