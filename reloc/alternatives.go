@@ -5,6 +5,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
 // replaced reports whether run holds the replacement of an alternative, as the
@@ -31,11 +32,11 @@ func (x *siteMatch) replaced(s *site, run []byte, p uint64) bool {
 	for i := 0; i < len(code); {
 		rest := code[i:]
 		own := refsWithin(&refs, uint64(s.auxOff)+uint64(i), 0)
-		if n := canonicalNops(rest); n > 0 && len(own) == 0 && len(refsWithin(&refs, uint64(s.auxOff)+uint64(i), n)) == 0 {
+		if n := amd64.ToolNops(rest); n > 0 && len(own) == 0 && len(refsWithin(&refs, uint64(s.auxOff)+uint64(i), n)) == 0 {
 			if i+n == len(code) {
-				return nopsFill(run[i:], len(run)-i)
+				return rewrite.IsFilling(run[i:], len(run)-i)
 			}
-			if !nopsFill(run[i:], n) {
+			if !rewrite.IsFilling(run[i:], n) {
 				return false
 			}
 			i += n
@@ -51,7 +52,7 @@ func (x *siteMatch) replaced(s *site, run []byte, p uint64) bool {
 		}
 		i += n
 	}
-	return nopsFill(run[len(code):], len(run)-len(code))
+	return rewrite.IsFilling(run[len(code):], len(run)-len(code))
 }
 
 // refsWithin returns the references in n bytes from lo, and drops those before.
@@ -68,7 +69,7 @@ func refsWithin(refs *[]object.Ref, lo uint64, n int) []object.Ref {
 
 // copied compares one instruction of a replacement, which stands at lo there.
 func (x *siteMatch) copied(s *site, code []byte, refs []object.Ref, lo uint64, run []byte, p uint64) bool {
-	if len(refs) == 1 && len(code) == 5 && code[0] == 0xe9 && run[0] == 0xeb && shortJumpFill(run[2:]) {
+	if len(refs) == 1 && len(code) == 5 && code[0] == 0xe9 && run[0] == 0xeb && rewrite.IsShortJumpFill(run[2:]) {
 		to := p + 2 + uint64(int64(int8(run[1])))
 		return x.refer(s, &refs[0], effect{kind: effectPlace, p: p + 1, place: to})
 	}
@@ -93,18 +94,12 @@ func (x *siteMatch) copied(s *site, code []byte, refs []object.Ref, lo uint64, r
 	return true
 }
 
-// shortJumpFill reports whether the three bytes behind a jump that became short
-// are filled as the kernel does: with a nop in 6.1, with int3 in 6.12.
-func shortJumpFill(b []byte) bool {
-	return string(b) == "\x0f\x1f\x00" || string(b) == "\xcc\xcc\xcc"
-}
-
 // refer adds the effect of a reference of a replacement, as one of the site. It
 // returns false when the reference can't be meant.
 func (x *siteMatch) refer(s *site, r *object.Ref, e effect) bool {
 	if r.Target == x.a.ID && (e.kind == effectPlace || len(e.field) == 4) { // a branch back into the function
 		if e.kind == effectSolve {
-			e.place = target(e.field, e.p, 4)
+			e.place = rewrite.Target(e.field, e.p, 4)
 		}
 		e.kind, e.to = effectBranch, r.TargetOff
 		if e.place-x.t.addr > 2*x.a.Size+64 {

@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
 // replaced reports whether run holds the replacement of an alternative, as the
@@ -46,11 +47,11 @@ func (c *auditCluster) copied(code []byte, from uint64, run []byte, at uint64) b
 			i += n
 			continue
 		}
-		if n := canonicalNops(rest); n > 0 {
+		if n := amd64.ToolNops(rest); n > 0 {
 			if i+n == len(code) {
-				return nopsFill(run[i:], len(run)-i)
+				return rewrite.IsFilling(run[i:], len(run)-i)
 			}
-			if !nopsFill(run[i:], n) {
+			if !rewrite.IsFilling(run[i:], n) {
 				return false
 			}
 			i += n
@@ -66,18 +67,18 @@ func (c *auditCluster) copied(code []byte, from uint64, run []byte, at uint64) b
 		}
 		i += n
 	}
-	return nopsFill(run[len(code):], len(run)-len(code))
+	return rewrite.IsFilling(run[len(code):], len(run)-len(code))
 }
 
 // moved1 compares one instruction of a replacement, which lies in [lo, hi): what
 // leads out of it is counted from its new place.
 func (c *auditCluster) moved1(code []byte, in amd64.Inst, from uint64, run []byte, at, lo, hi uint64) bool {
 	if in.PCRelLen > 0 {
-		to := from + uint64(relative(in, code, 0))
+		to := in.PCRel(code, from)
 		if to >= lo && to <= hi {
 			return bytes.Equal(code, run)
 		}
-		if len(code) == 5 && code[0] == 0xe9 && run[0] == 0xeb && shortJumpFill(run[2:]) {
+		if len(code) == 5 && code[0] == 0xe9 && run[0] == 0xeb && rewrite.IsShortJumpFill(run[2:]) {
 			return at+2+uint64(int64(int8(run[1]))) == to+c.bias
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
 // auditCluster is a stretch of code with sites that overlap: it is looked at as a
@@ -17,7 +18,6 @@ type auditCluster struct {
 	sites  []kernel.Site
 	run    []byte // from lo
 	linked []byte
-	dead   []bool // by offset from lo: nothing is legal from there
 
 	found  []Patch
 	opaque int           // sites of which only the place was checked
@@ -35,7 +35,7 @@ func (p *auditPart) clusterAt(addr uint64) *auditCluster {
 			s := &c.sites[i]
 			c.lo, c.hi = min(c.lo, s.Addr), max(c.hi, s.Addr+s.Size)
 		}
-		if c.hi-c.lo > maxCluster {
+		if c.hi-c.lo > rewrite.MaxCluster {
 			return nil
 		}
 		if lo == c.lo && hi == c.hi {
@@ -46,52 +46,46 @@ func (p *auditPart) clusterAt(addr uint64) *auditCluster {
 		return nil
 	}
 	c.run, c.linked = p.run[c.lo-p.base:c.hi-p.base], p.linked[c.lo-p.base:c.hi-p.base]
-	c.dead = make([]bool, len(c.run))
 	return c
 }
 
 // holds reports whether the whole cluster is what the kernel makes of it.
-func (c *auditCluster) holds() bool { return c.from(c.lo) }
+func (c *auditCluster) holds() bool {
+	var whole rewrite.Cluster
+	return whole.Holds(c, c.lo, c.hi)
+}
 
-// from compares everything from a link address to the end of the cluster: what was
-// written at sites, what was linked, what replaced it.
-func (c *auditCluster) from(at uint64) bool {
-	if at == c.hi {
-		return true
-	}
-	if at > c.hi || c.dead[at-c.lo] {
-		return false
-	}
-	found, opaque, chosen := len(c.found), c.opaque, len(c.chosen)
-	next := func(ok bool, to uint64) bool {
-		if ok && c.from(to) {
-			return true
+// Read implements [rewrite.Reader], by link addresses: what was written at the sites that
+// start there, what was linked, and what replaced it, of which a later one is written over an
+// earlier one.
+func (c *auditCluster) Read(at uint64, k int) (end uint64, ok, more bool) {
+	n := len(c.sites)
+	switch {
+	case k < n:
+		s := &c.sites[k]
+		return at + s.Size, s.Addr == at && s.Table != kerneltab.AltInstructions && c.written(s, c.linkedAt(at), c.runAt(at), at+c.bias), true
+	case k == n:
+		size := c.plain(at)
+		return at + size, size > 0, true
+	case k <= 3*n:
+		s := &c.sites[n-1-(k-n-1)/2]
+		size := s.Size
+		if (k-n-1)%2 == 1 {
+			size = c.raised(s)
 		}
-		c.found, c.opaque, c.chosen = c.found[:found], opaque, c.chosen[:chosen]
-		return false
+		return at + size, s.Addr == at && s.Table == kerneltab.AltInstructions && c.replaced(s, size), true
 	}
-	for i := range c.sites {
-		if s := &c.sites[i]; s.Addr == at && s.Table != kerneltab.AltInstructions && next(c.written(s, c.linkedAt(at), c.runAt(at), at+c.bias), at+s.Size) {
-			return true
-		}
-	}
-	n := c.plain(at)
-	if next(n > 0, at+n) {
-		return true
-	}
-	for i := len(c.sites) - 1; i >= 0; i-- { // a later one is written over an earlier one
-		s := &c.sites[i]
-		if s.Addr != at || s.Table != kerneltab.AltInstructions {
-			continue
-		}
-		for _, size := range [...]uint64{s.Size, c.raised(s)} {
-			if next(c.replaced(s, size), at+size) {
-				return true
-			}
-		}
-	}
-	c.dead[at-c.lo] = true
-	return false
+	return 0, false, false
+}
+
+// Mark implements [rewrite.Reader].
+func (c *auditCluster) Mark() rewrite.Mark {
+	return rewrite.Mark{len(c.found), c.opaque, len(c.chosen)}
+}
+
+// Reset implements [rewrite.Reader].
+func (c *auditCluster) Reset(m rewrite.Mark) {
+	c.found, c.opaque, c.chosen = c.found[:m[0]], m[1], c.chosen[:m[2]]
 }
 
 // linkedAt and runAt return the bytes from a link address to the cluster's end.
@@ -120,7 +114,7 @@ func (c *auditCluster) plain(at uint64) uint64 {
 		}
 	}
 	linked, run := c.linkedAt(at)[:stop-at], c.runAt(at)[:stop-at]
-	if canonicalNops(linked) > 0 {
+	if amd64.ToolNops(linked) > 0 {
 		return c.nops(at, linked, run)
 	}
 	n := len(linked)
@@ -143,11 +137,11 @@ func (c *auditCluster) nops(at uint64, linked, run []byte) uint64 {
 			continue
 		}
 		room := min(s.Addr+s.Size-at, uint64(len(linked)))
-		if n := canonicalNops(linked[:room]); nopsFill(run, n) {
+		if n := amd64.ToolNops(linked[:room]); rewrite.IsFilling(run, n) {
 			most = max(most, n)
 		}
 	}
-	if n := canonicalNops(linked); most == 0 && bytes.Equal(linked[:n], run[:n]) {
+	if n := amd64.ToolNops(linked); most == 0 && bytes.Equal(linked[:n], run[:n]) {
 		most = n
 	}
 	return uint64(most)
@@ -164,7 +158,7 @@ func (c *auditCluster) same(code []byte, from uint64, run []byte, at uint64) boo
 	if !bytes.Equal(code[:f], run[:f]) || !bytes.Equal(code[f+k:], run[f+k:]) {
 		return false
 	}
-	to, runTo := from+uint64(relative(in, code, 0)), at+uint64(relative(in, run, 0))
+	to, runTo := in.PCRel(code, from), in.PCRel(run, at)
 	switch {
 	case runTo == to+c.bias:
 		return true
@@ -193,6 +187,6 @@ func (p *auditPart) leads(to, want uint64) bool {
 	if to == want {
 		return true
 	}
-	b, err := p.looks.bytes(to, depthCount)
-	return err == nil && to+depthCount == want && p.counted(b, to)
+	b, err := p.looks.bytes(to, rewrite.DepthCount)
+	return err == nil && to+rewrite.DepthCount == want && p.counted(b, to)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
 // auditMarks are the places of a vmlinux that say what the kernel writes at its
@@ -34,9 +35,9 @@ func (a *auditor) readMarks() error {
 	}
 	m := &a.marks
 	m.thunks = make(map[uint64]int)
-	for i, reg := range registers {
-		if addr := at(thunkPrefix + reg); addr != 0 {
-			m.thunks[addr] = i
+	for reg := range rewrite.Thunks {
+		if addr := at(rewrite.ThunkName(reg)); addr != 0 {
+			m.thunks[addr] = reg
 		}
 	}
 	m.counting = [2]uint64{at("__x86_indirect_call_thunk_array"), at("__x86_indirect_jump_thunk_array")}

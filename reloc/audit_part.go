@@ -3,10 +3,13 @@ package reloc
 import (
 	"bytes"
 	"encoding/binary"
-	"github.com/gosplice/gosplice/internal/kerneltab"
-	"github.com/gosplice/gosplice/reloc/image"
 	"slices"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
 // auditPart is a piece that is being compared.
@@ -134,16 +137,16 @@ func (p *auditPart) other(i int) int {
 	if at < p.text[0]+p.bias || at >= p.text[1]+p.bias {
 		return 0
 	}
-	if counts(run) && canonicalNops(p.linked[i:min(i+depthCount, len(p.linked))]) == depthCount && p.counted(run, at) {
+	if rewrite.IsDepthCount(run) && amd64.ToolNops(p.linked[i:min(i+rewrite.DepthCount, len(p.linked))]) == rewrite.DepthCount && p.counted(run, at) {
 		p.out.Sites++
-		return depthCount
+		return rewrite.DepthCount
 	}
 	switch {
 	case run[0] == 0xcc:
 		p.patches([]Patch{{Kind: PatchBreakpoint, Address: at}})
 		return 1
-	case run[0] == 0xe9 && len(run) >= 5 && strings.HasPrefix(p.name(target(run, at, 5)), probePage):
-		p.patches([]Patch{{Kind: PatchProbeJump, Address: at, Target: target(run, at, 5)}})
+	case run[0] == 0xe9 && len(run) >= 5 && strings.HasPrefix(p.name(rewrite.Target(run, at, 5)), rewrite.ProbePage):
+		p.patches([]Patch{{Kind: PatchProbeJump, Address: at, Target: rewrite.Target(run, at, 5)}})
 		return 5
 	}
 	return 0
@@ -151,10 +154,10 @@ func (p *auditPart) other(i int) int {
 
 // counted reports whether code at an address counts calls where the kernel does.
 func (p *auditPart) counted(run []byte, at uint64) bool {
-	if !counts(run) {
+	if !rewrite.IsDepthCount(run) {
 		return false
 	}
-	to := at + depthCount + uint64(int64(int32(binary.LittleEndian.Uint32(run[4:]))))
+	to := at + rewrite.DepthCount + uint64(int64(int32(binary.LittleEndian.Uint32(run[4:]))))
 	if hot := p.marks.hot; hot[0] < hot[1] {
 		return hot[0] <= to && to < hot[1]
 	}
@@ -184,7 +187,7 @@ func (p *auditPart) named(i int, at uint64) int {
 	if !tracerCalls[s.Name] {
 		return 0
 	}
-	if bytes.Equal(run[:5], nop5) || run[0] == linked[0] && len(p.auditor.run.SymbolsAt(target(run[:5], s.Addr, 5))) > 0 {
+	if string(run[:5]) == rewrite.Nop5 || run[0] == linked[0] && len(p.auditor.run.SymbolsAt(rewrite.Target(run[:5], s.Addr, 5))) > 0 {
 		return 5 - int(off)
 	}
 	return 0

@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
 // A siteForm reports whether run, at an address, holds what the kernel writes at a
@@ -62,7 +63,7 @@ func (c *auditCluster) tracer(_ *kernel.Site, _, run []byte, at uint64) bool {
 }
 
 func (c *auditCluster) sealed(_ *kernel.Site, _, run []byte, _ uint64) bool {
-	return sealed(nil, nil, run, 0)
+	return rewrite.IsSealed(run)
 }
 
 func (c *auditCluster) unlocked(_ *kernel.Site, linked, run []byte, _ uint64) bool {
@@ -71,11 +72,11 @@ func (c *auditCluster) unlocked(_ *kernel.Site, linked, run []byte, _ uint64) bo
 
 // returned: a return, or a jump to what x86_return_thunk says.
 func (c *auditCluster) returned(_ *kernel.Site, _, run []byte, at uint64) bool {
-	if bytes.Equal(run, ret5) {
+	if string(run) == rewrite.Ret5 {
 		return true
 	}
 	if thunk, ok := c.wordAt(c.marks.returns); ok {
-		return run[0] == 0xe9 && target(run, at, 5) == thunk
+		return run[0] == 0xe9 && rewrite.Target(run, at, 5) == thunk
 	}
 	return c.site0().returnThunk(run, at)
 }
@@ -95,19 +96,19 @@ func (c *auditCluster) pvCall(s *kernel.Site, linked, run []byte, at uint64) boo
 	if len(linked) < 6 || linked[0] != 0xff || linked[1] != 0x15 {
 		return false
 	}
-	fn, ok := c.wordAt(target(linked[:6], s.Addr, 6))
+	fn, ok := c.wordAt(rewrite.Target(linked[:6], s.Addr, 6))
 	if !ok {
 		return false
 	}
 	for i := range c.marks.nops {
 		if nop := c.marks.nops[i]; nop != 0 && fn == nop+c.bias {
-			return nopsFill(run, len(run))
+			return rewrite.IsFilling(run, len(run))
 		}
 	}
-	if len(run) < 5 || run[0] != 0xe8 || !nopsFill(run[5:], len(run)-5) {
+	if len(run) < 5 || run[0] != 0xe8 || !rewrite.IsFilling(run[5:], len(run)-5) {
 		return false
 	}
-	to := target(run, at, 5)
+	to := rewrite.Target(run, at, 5)
 	if fn == 0 {
 		return to == c.marks.bugs[0]+c.bias || to == c.marks.bugs[1]+c.bias
 	}
@@ -125,14 +126,14 @@ func (c *auditCluster) retpoline(s *kernel.Site, linked, run []byte, at uint64) 
 	if n < cs+5 {
 		return false
 	}
-	reg, ok := c.marks.thunks[target(linked, s.Addr, n)]
+	reg, ok := c.marks.thunks[rewrite.Target(linked, s.Addr, n)]
 	if !ok {
 		return false
 	}
 	if bytes.Equal(run[:n-4], linked[:n-4]) {
-		return c.thunkOf(reg, linked[cs], target(run, at, n))
+		return c.thunkOf(reg, linked[cs], rewrite.Target(run, at, n))
 	}
-	return bareBranch(linked[cs:], reg, run)
+	return rewrite.IsBareBranch(linked[cs:], reg, run)
 }
 
 // thunkOf reports whether a thunk branches to what a register holds: one that
@@ -166,7 +167,7 @@ func (p *auditPart) isExec(addr uint64) bool {
 
 // countedCall: a call of the same function, which is counted in front of it.
 func (c *auditCluster) countedCall(s *kernel.Site, linked, run []byte, at uint64) bool {
-	return linked[0] == 0xe8 && run[0] == 0xe8 && c.leads(target(run, at, 5), target(linked, s.Addr, 5)+c.bias)
+	return linked[0] == 0xe8 && run[0] == 0xe8 && c.leads(rewrite.Target(run, at, 5), rewrite.Target(linked, s.Addr, 5)+c.bias)
 }
 
 // label: a nop, or a jump to the target of the entry, as the key says.
@@ -179,12 +180,12 @@ func (c *auditCluster) label(s *kernel.Site, _, run []byte, at uint64) bool {
 	key := binary.LittleEndian.Uint64(e[field.Offset:])
 	on, known := c.isOn(s.Entry + field.Offset + key&field.Bits())
 	jumps := on != (key&1 != 0)
-	isNop := bytes.Equal(run, nop5) || run[0] == 0x66 && run[1] == 0x90 && len(run) == 2
+	isNop := string(run) == rewrite.Nop5 || run[0] == 0x66 && run[1] == 0x90 && len(run) == 2
 	if isNop {
 		return !known || !jumps
 	}
 	to := relative32(s, e, l.Fields[kerneltab.Target].Offset) + c.bias
-	isJump := run[0] == 0xe9 && len(run) == 5 && target(run, at, 5) == to || run[0] == 0xeb && len(run) == 2 && at+2+uint64(int64(int8(run[1]))) == to
+	isJump := run[0] == 0xe9 && len(run) == 5 && rewrite.Target(run, at, 5) == to || run[0] == 0xeb && len(run) == 2 && at+2+uint64(int64(int8(run[1]))) == to
 	return isJump && (!known || jumps)
 }
 
@@ -221,13 +222,13 @@ func (c *auditCluster) calls(key uint64, op byte, run []byte, at uint64) bool {
 	}
 	switch {
 	case fn == 0 && op == 0xe8:
-		return bytes.Equal(run, nop5)
+		return string(run) == rewrite.Nop5
 	case fn == 0:
 		return c.returned(nil, nil, run, at)
 	case op == 0xe8 && c.marks.return0 != 0 && fn == c.marks.return0+c.bias && run[0] != 0xe8:
-		return string(run) == nothing0[0] || string(run) == nothing0[1]
+		return rewrite.IsReturn0(run)
 	}
-	return run[0] == op && c.leads(target(run, at, 5), fn)
+	return run[0] == op && c.leads(rewrite.Target(run, at, 5), fn)
 }
 
 // constant: what the variable holds that the table is named after.

@@ -3,11 +3,12 @@ package reloc
 import (
 	"context"
 	"fmt"
-	"github.com/gosplice/gosplice/reloc/image"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // bigProgram builds a program of n functions with loops, switches, strings,

@@ -2,6 +2,7 @@ package reloc
 
 import (
 	"encoding/binary"
+
 	"github.com/gosplice/gosplice/reloc/image"
 )
 

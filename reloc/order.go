@@ -5,6 +5,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
 // A compiler puts the functions of a file one behind the other, with or without
@@ -170,8 +171,7 @@ const maxFilled = 1 << 20
 
 func (m *matcher) isFilled(lo, hi uint64) bool { return isFilled(m.view, lo, hi) }
 
-// isFilled reports whether nothing but padding stands in [lo, hi): nops, and
-// int3, with which x86 kernels fill (arch/x86/kernel/vmlinux.lds.S).
+// isFilled reports whether nothing but padding stands in [lo, hi).
 func isFilled(v *image.View, lo, hi uint64) bool {
 	if lo == hi {
 		return true
@@ -180,23 +180,7 @@ func isFilled(v *image.View, lo, hi uint64) bool {
 		return false
 	}
 	b, err := v.Bytes(lo, hi-lo)
-	if err != nil {
-		return false
-	}
-	for len(b) > 0 {
-		n := canonicalNops(b)
-		switch {
-		case n > 0:
-		case b[0] == 0xcc:
-			n = 1
-		case counts(b):
-			n = depthCount
-		default:
-			return false
-		}
-		b = b[n:]
-	}
-	return true
+	return err == nil && rewrite.IsPadding(b)
 }
 
 // backward places functions in front of the one at place at of a chain, down to

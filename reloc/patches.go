@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
 // PatchKind says what someone did to code that runs, other than what the kernel
@@ -88,10 +89,6 @@ func breakpoint(w *walker, pin, _ amd64.Inst) (int, int, bool) {
 	return n, n, true
 }
 
-// probePage is what kallsyms calls the pages of buffers of optimised kprobes
-// (kernel/kprobes.c).
-const probePage = "kprobe_optinsn_page"
-
 // probeJump accepts a jump into the buffer of an optimised kprobe. It stands
 // over whole instructions, and what is left of the last one stays.
 //
@@ -102,7 +99,7 @@ func probeJump(w *walker, _, rin amd64.Inst) (int, int, bool) {
 	}
 	to := w.t.addr + uint64(relative(rin, w.run, w.j))
 	name, _, ok := w.m.symbolize(to)
-	if !ok || !strings.HasPrefix(name, probePage) {
+	if !ok || !strings.HasPrefix(name, rewrite.ProbePage) {
 		return 0, 0, false
 	}
 	n := 0

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
 // A plan is what of comparing a function does not depend on where it is tried. It
@@ -145,12 +146,12 @@ func (p *planner) plan(a *object.Atom) plan {
 // plainFlags returns the flags of holes in a cluster of sites. ok is false when it
 // has to be looked at by the rows of its sites even if it holds what pre has.
 func plainFlags(a *object.Atom, sites []site, end uint64) (flags uint8, ok bool) {
-	if end-sites[0].off > maxCluster {
+	if end-sites[0].off > rewrite.MaxCluster {
 		return 0, false
 	}
 	for i := range sites {
 		s := &sites[i]
-		if s.row.whole && (len(sites) > 1 || !isLabelNop(a.Bytes[s.off:s.end()]) || len(refsIn(a.Refs, s.off, s.end())) > 0) {
+		if s.row.whole && (len(sites) > 1 || !rewrite.IsLabelNop(a.Bytes[s.off:s.end()]) || len(refsIn(a.Refs, s.off, s.end())) > 0) {
 			return 0, false
 		}
 		if s.row.loose {
@@ -161,11 +162,6 @@ func plainFlags(a *object.Atom, sites []site, end uint64) (flags uint8, ok bool)
 		}
 	}
 	return flags, true
-}
-
-// isLabelNop reports whether code is a jump label that is off.
-func isLabelNop(b []byte) bool {
-	return isLabelForm(b) && b[0] != 0xe9 && b[0] != 0xeb
 }
 
 // comparePlain compares a function with run as if it had no sites. ok is false when

@@ -3,6 +3,7 @@ package reloc
 import (
 	"debug/elf"
 	"encoding/binary"
+
 	"github.com/gosplice/gosplice/reloc/image"
 )
 

@@ -3,12 +3,13 @@ package reloc
 import (
 	"bufio"
 	"debug/elf"
-	"github.com/gosplice/gosplice/reloc/image"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // start runs a program until the test ends, and waits for its first lines, so

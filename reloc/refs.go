@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
 // use is one reference of an atom that is being tried, and the field that run
@@ -105,8 +106,8 @@ func (m *matcher) solveUse(u *use, field []byte) *MismatchError {
 // end of the padding in front of the function, which counts them.
 func (m *matcher) uncount(u *use) {
 	to := u.s + m.placeOff(u.r)
-	if b, err := m.view.Bytes(to, depthCount); err == nil && counts(b) {
-		u.s += depthCount
+	if b, err := m.view.Bytes(to, rewrite.DepthCount); err == nil && rewrite.IsDepthCount(b) {
+		u.s += rewrite.DepthCount
 	}
 }
 

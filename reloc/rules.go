@@ -1,8 +1,6 @@
 package reloc
 
 import (
-	"bytes"
-
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -37,7 +35,7 @@ var rules = [...]rule{
 // is the most that anything in it is, there is no reason for other nops than those
 // of pre: padding has to be equal then.
 func padding(w *walker, _, _ amd64.Inst) (int, int, bool) {
-	n, o := canonicalNops(w.pre[w.i:]), canonicalNops(w.run[w.j:])
+	n, o := amd64.ToolNops(w.pre[w.i:]), amd64.ToolNops(w.run[w.j:])
 	if n == o && (n == 0 || w.i == w.j) || len(w.refs(n)) > 0 {
 		return 0, 0, false
 	}
@@ -52,40 +50,6 @@ func padding(w *walker, _, _ amd64.Inst) (int, int, bool) {
 		w.slack[w.i] += o
 	}
 	return n, o, true
-}
-
-// nopForms are the nops that assemblers and the kernel emit, without prefixes
-// (Intel SDM volume 2, NOP, table 4-12).
-var nopForms = [...][]byte{
-	{0x90},
-	{0x0f, 0x1f, 0x00},
-	{0x0f, 0x1f, 0x40, 0x00},
-	{0x0f, 0x1f, 0x44, 0x00, 0x00},
-	{0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00},
-	{0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
-}
-
-// canonicalNops returns the length of the nops at the start of b, of the forms
-// that tools emit, behind any number of 66 prefixes, the longest also behind 2e.
-func canonicalNops(b []byte) int {
-	n := 0
-	for n < len(b) {
-		k := n
-		for k < len(b) && k-n < amd64.MaxLen && (b[k] == 0x66 || b[k] == 0x2e) {
-			k++
-		}
-		size := 0
-		for _, form := range nopForms {
-			if bytes.HasPrefix(b[k:], form) {
-				size = len(form)
-			}
-		}
-		if size == 0 || size < 8 && bytes.IndexByte(b[n:k], 0x2e) >= 0 {
-			break
-		}
-		n = k + size
-	}
-	return n
 }
 
 // jumpWidth accepts a branch with a displacement of another width.

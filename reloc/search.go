@@ -65,7 +65,7 @@ func (m *matcher) search() error {
 
 // isSearchable reports whether a function has bytes to search for.
 func (m *matcher) isSearchable(a *object.Atom) bool {
-	return uint64(len(a.Bytes)) == a.Size && canonicalNops(a.Bytes) != len(a.Bytes) && m.wellFormed(&trial{}, a) == nil
+	return uint64(len(a.Bytes)) == a.Size && amd64.ToolNops(a.Bytes) != len(a.Bytes) && m.wellFormed(&trial{}, a) == nil
 }
 
 // scan looks for the functions that still have no place: one pass over the

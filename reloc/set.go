@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"runtime"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/progress"
 	"github.com/gosplice/gosplice/reloc/image"
-	"golang.org/x/sync/errgroup"
 )
 
 // A Set is what matching found out about objects that are linked together.

@@ -34,7 +34,7 @@ func (m *matcher) findFits(f *finding) {
 func (m *matcher) fixedIn(chain []int32) int {
 	n := 0
 	for _, i := range chain {
-		if f := &m.funcs[i]; canonicalNops(f.atom.Bytes) != len(f.atom.Bytes) {
+		if f := &m.funcs[i]; amd64.ToolNops(f.atom.Bytes) != len(f.atom.Bytes) {
 			n += f.fixed
 		}
 	}

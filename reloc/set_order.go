@@ -2,11 +2,12 @@ package reloc
 
 import (
 	"cmp"
-	"github.com/gosplice/gosplice/internal/kerneltab"
-	"github.com/gosplice/gosplice/reloc/image"
 	"maps"
 	"slices"
 	"sort"
+
+	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // A linker puts the sections of files behind each other in the order of the files,

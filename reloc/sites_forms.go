@@ -7,57 +7,25 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
 // The forms that the rows of siteRows allow. Each function is told the bytes of
 // the whole site.
-
-var (
-	nop5 = []byte{0x0f, 0x1f, 0x44, 0x00, 0x00}
-	ret5 = []byte{0xc3, 0xcc, 0xcc, 0xcc, 0xcc}
-	int3 = ret5[1:2]
-)
-
-// nopsFill reports whether n bytes of run are filled with nothing: nops of any
-// length that end there, or, as since 6.7, a jump over int3.
-//
-//	0f 1f 44 00 00 66 90          nops
-//	eb n-2, e9 n-5; cc cc ...     jmp over the rest
-func nopsFill(run []byte, n int) bool {
-	if n == 0 {
-		return true
-	}
-	if len(run) < n {
-		return false
-	}
-	if run = run[:n]; canonicalNops(run) == n {
-		return true
-	}
-	var rest []byte
-	switch {
-	case n >= 2 && run[0] == 0xeb && int(run[1]) == n-2 && n < 128+2:
-		rest = run[2:]
-	case n >= 5 && run[0] == 0xe9 && int(int32(binary.LittleEndian.Uint32(run[1:]))) == n-5:
-		rest = run[5:]
-	default:
-		return false
-	}
-	return bytes.Count(rest, int3) == len(rest)
-}
 
 // traced: a call of a tracer that is switched off, or of some tracer.
 //
 //	0f 1f 44 00 00    nopl 0x0(%rax,%rax,1)
 //	e8 d32            call tracer
 func traced(x *siteMatch, s *site, run []byte, p uint64) bool {
-	if bytes.Equal(run, nop5) {
+	if string(run) == rewrite.Nop5 {
 		return true
 	}
-	if run[0] != 0xe8 || !x.exec(target(run, p, 5)) {
+	if run[0] != 0xe8 || !x.exec(rewrite.Target(run, p, 5)) {
 		return false
 	}
 	if x.live {
-		x.patches = append(x.patches, Patch{Kind: PatchTraced, Offset: s.off, Address: p, Target: target(run, p, 5)})
+		x.patches = append(x.patches, Patch{Kind: PatchTraced, Offset: s.off, Address: p, Target: rewrite.Target(run, p, 5)})
 	}
 	return true
 }
@@ -65,7 +33,7 @@ func traced(x *siteMatch, s *site, run []byte, p uint64) bool {
 // ownEndbr finds the endbr64 at the start of a function. Which of them objtool
 // lists to be sealed, only the whole kernel tells.
 func ownEndbr(f *siteFinder, row *siteRow, a *object.Atom) {
-	if bytes.HasPrefix(a.Bytes, endbr64) {
+	if rewrite.Begins(a.Bytes, rewrite.Endbr64) {
 		f.add(site{atom: a.ID, size: 4, row: row, aux: object.NoAtom})
 	}
 }
@@ -75,7 +43,7 @@ func ownEndbr(f *siteFinder, row *siteRow, a *object.Atom) {
 //	66 0f 1f 00       nopw (%rax)
 //	0f 1f 40 d6       nopl -42(%rax), since 6.15
 func sealed(x *siteMatch, _ *site, run []byte, _ uint64) bool {
-	return string(run) == "\x66\x0f\x1f\x00" || string(run) == "\x0f\x1f\x40\xd6"
+	return rewrite.IsSealed(run)
 }
 
 // ownPrefix returns what finds functions that are nothing but the room in front
@@ -88,21 +56,10 @@ func ownPrefix(prefix string) func(*siteFinder, *siteRow, *object.Atom) {
 	}
 }
 
-// depthCount is the end of the padding when calls are counted
-// (SKL_TMP thunks of arch/x86/kernel/callthunks.c of Linux 6.12):
-//
-//	65 48 c1 3d d32 05    sarq $5,%gs:x(%rip)
-const depthCount = 9
-
-// counts reports whether b begins with that.
-func counts(b []byte) bool {
-	return len(b) >= depthCount && b[0] == 0x65 && b[1] == 0x48 && b[2] == 0xc1 && b[3] == 0x3d && b[8] == 5
-}
-
 // callDepth: padding that counts calls.
 func callDepth(x *siteMatch, _ *site, run []byte, _ uint64) bool {
-	n := len(run) - depthCount
-	return n >= 0 && counts(run[n:]) && nopsFill(run, n)
+	n := len(run) - rewrite.DepthCount
+	return n >= 0 && rewrite.IsDepthCount(run[n:]) && rewrite.IsFilling(run, n)
 }
 
 // paravirt: a direct call, or nothing. What stands there natively is an
@@ -110,16 +67,11 @@ func callDepth(x *siteMatch, _ *site, run []byte, _ uint64) bool {
 //
 //	e8 d32 90         call op; nop
 func paravirt(x *siteMatch, _ *site, run []byte, p uint64) bool {
-	if nopsFill(run, len(run)) {
+	if rewrite.IsFilling(run, len(run)) {
 		return true
 	}
-	return len(run) >= 5 && run[0] == 0xe8 && x.exec(target(run, p, 5)) && nopsFill(run[5:], len(run)-5)
+	return len(run) >= 5 && run[0] == 0xe8 && x.exec(rewrite.Target(run, p, 5)) && rewrite.IsFilling(run[5:], len(run)-5)
 }
-
-// registers are those of the retpolines, in the order of their numbers.
-var registers = [...]string{"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"}
-
-const thunkPrefix = kerneltab.IndirectThunk
 
 // retpoline: the indirect branch itself, with or without lfence, or a branch to
 // another thunk.
@@ -138,51 +90,10 @@ func retpoline(x *siteMatch, s *site, run []byte, p uint64) bool {
 		return false
 	}
 	if len(run) == len(pre) && run[len(run)-5] == pre[len(pre)-5] && bytes.Equal(run[:len(run)-4], pre[:len(pre)-4]) {
-		return x.exec(target(run, p, len(run)))
+		return x.exec(rewrite.Target(run, p, len(run)))
 	}
-	name, ok := strings.CutPrefix(x.m.sym(refs[0].Sym).Name, thunkPrefix)
-	reg := -1
-	for i := range registers {
-		if ok && registers[i] == name {
-			reg = i
-		}
-	}
-	if reg < 0 {
-		return false
-	}
-	return bareBranch(pre[cs:], reg, run)
-}
-
-// bareBranch reports whether run is the indirect branch that the branch to a thunk
-// for a register stands for.
-func bareBranch(pre []byte, reg int, run []byte) bool {
-	op := pre[0]
-	if op == 0x0f { // jcc
-		if len(run) < 2 || run[0] != 0x70|pre[1]&15^1 || int(run[1]) != len(run)-2 {
-			return false
-		}
-		op, run = 0xe9, run[2:]
-	}
-	if len(run) >= 3 && string(run[:3]) == "\x0f\xae\xe8" {
-		run = run[3:]
-	}
-	if reg >= 8 {
-		if len(run) == 0 || run[0] != 0x41 {
-			return false
-		}
-		run = run[1:]
-	}
-	want := byte(0xd0)
-	if op == 0xe9 {
-		want = 0xe0
-	}
-	if len(run) < 2 || run[0] != 0xff || run[1] != want|byte(reg&7) {
-		return false
-	}
-	if run = run[2:]; op == 0xe9 && len(run) > 0 && run[0] == 0xcc {
-		run = run[1:]
-	}
-	return nopsFill(run, len(run))
+	reg, ok := rewrite.ThunkOf(x.m.sym(refs[0].Sym).Name)
+	return ok && rewrite.IsBareBranch(pre[cs:], reg, run)
 }
 
 // returns: a return, or a jump to another thunk.
@@ -190,7 +101,7 @@ func bareBranch(pre []byte, reg int, run []byte) bool {
 //	c3 cc cc cc cc    ret; int3 ...
 //	e9 d32            jmp thunk
 func returns(x *siteMatch, _ *site, run []byte, p uint64) bool {
-	return bytes.Equal(run, ret5) || x.returnThunk(run, p)
+	return string(run) == rewrite.Ret5 || x.returnThunk(run, p)
 }
 
 // returnThunk reports whether run jumps to a return thunk, which run's symbols
@@ -199,7 +110,7 @@ func (x *siteMatch) returnThunk(run []byte, p uint64) bool {
 	if len(run) < 5 || run[0] != 0xe9 {
 		return false
 	}
-	to := target(run, p, 5)
+	to := rewrite.Target(run, p, 5)
 	if !x.exec(to) {
 		return false
 	}
@@ -234,11 +145,11 @@ func jumpLabel(x *siteMatch, s *site, run []byte, p uint64) bool {
 // assembler knew how far the target is, it is shorter.
 func wideJumpLabel(x *siteMatch, s *site, run []byte, p uint64) (int, bool) {
 	pre := x.a.Bytes[s.off:s.end()]
-	if !isLabelForm(pre) {
+	if !rewrite.IsLabel(pre) {
 		return 0, false // something else, that a table only claims to be one
 	}
 	switch {
-	case bytes.HasPrefix(run, nop5):
+	case rewrite.Begins(run, rewrite.Nop5):
 		return 5, true
 	case len(run) >= 2 && run[0] == 0x66 && run[1] == 0x90:
 		return 2, true
@@ -247,7 +158,7 @@ func wideJumpLabel(x *siteMatch, s *site, run []byte, p uint64) (int, bool) {
 	to := uint64(0)
 	switch {
 	case len(run) >= 5 && run[0] == 0xe9:
-		n, to = 5, target(run, p, 5)
+		n, to = 5, rewrite.Target(run, p, 5)
 	case len(run) >= 2 && run[0] == 0xeb:
 		n, to = 2, p+2+uint64(int64(int8(run[1])))
 	default:
@@ -264,15 +175,6 @@ func wideJumpLabel(x *siteMatch, s *site, run []byte, p uint64) (int, bool) {
 	return n, true
 }
 
-// isLabelForm reports whether code is what a jump label can be.
-func isLabelForm(b []byte) bool {
-	return len(b) == 5 && (b[0] == 0xe9 || bytes.Equal(b, nop5)) || len(b) == 2 && (b[0] == 0xeb || b[0] == 0x66 && b[1] == 0x90)
-}
-
-// nothing0 are the instructions of a call that does nothing but return 0, by
-// version: since 5.18, and before.
-var nothing0 = []string{"\x2e\x2e\x2e\x31\xc0", "\x66\x66\x48\x31\xc0"}
-
 // staticCall: a call of some function, of none, or of one that returns 0.
 //
 //	e8 d32, e9 d32    call func, jmp func
@@ -284,15 +186,15 @@ func staticCall(x *siteMatch, s *site, run []byte, p uint64) bool {
 	pre := x.a.Bytes[s.off:s.end()]
 	switch n := len(run); {
 	case n == 6 && pre[0] == 0x0f:
-		return run[0] == 0x0f && run[1] == pre[1] && x.exec(target(run, p, 6))
+		return run[0] == 0x0f && run[1] == pre[1] && x.exec(rewrite.Target(run, p, 6))
 	case n != 5:
 		return false
 	case run[0] == pre[0] && (pre[0] == 0xe8 || pre[0] == 0xe9):
-		return x.exec(target(run, p, 5))
+		return x.exec(rewrite.Target(run, p, 5))
 	case pre[0] == 0xe8:
-		return bytes.Equal(run, nop5) || string(run) == nothing0[0] || string(run) == nothing0[1]
+		return string(run) == rewrite.Nop5 || rewrite.IsReturn0(run)
 	case pre[0] == 0xe9:
-		return bytes.Equal(run, ret5)
+		return string(run) == rewrite.Ret5
 	}
 	return false
 }
@@ -314,7 +216,7 @@ func ownTrampoline(f *siteFinder, row *siteRow, a *object.Atom) {
 //	c3 cc cc cc cc    ret
 //	2e 2e 2e 31 c0    of older versions: followed by a ret
 func trampoline(x *siteMatch, _ *site, run []byte, p uint64) bool {
-	return bytes.Equal(run, ret5) || run[0] == 0xe9 && x.exec(target(run, p, 5))
+	return string(run) == rewrite.Ret5 || run[0] == 0xe9 && x.exec(rewrite.Target(run, p, 5))
 }
 
 // runtimePointer: some value, the same at all sites.

@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
 // An effect is what follows from the bytes of a site in run, to be taken when
@@ -41,32 +42,25 @@ type siteMatch struct {
 	run   []byte // from the start of the cluster
 	p     uint64 // run address of that
 	live  bool   // run is code that may have been rewritten
-	dead  []bool // by offset in the cluster: nothing matches from there
+	whole rewrite.Cluster
 
 	effects []effect
 	patches []Patch
 }
 
-// maxCluster bounds what is looked at as a whole. Alternatives are 255 bytes
-// long at most, and do not come in chains.
-const maxCluster = 4096
-
 // matchSites compares the sites of a cluster with run, whose bytes from the
 // start of the cluster are given.
 func (m *matcher) matchSites(x *siteMatch, t *trial, a *object.Atom, sites []site, end uint64, run []byte, p uint64) bool {
-	*x = siteMatch{m: m, t: t, a: a, sites: sites, off: sites[0].off, end: end, run: run, p: p, live: m.rewritten(p), effects: x.effects[:0], patches: x.patches[:0], dead: x.dead[:0]}
+	*x = siteMatch{m: m, t: t, a: a, sites: sites, off: sites[0].off, end: end, run: run, p: p, live: m.rewritten(p), effects: x.effects[:0], patches: x.patches[:0], whole: x.whole}
 	n := end - x.off
-	if uint64(len(run)) < n || n > maxCluster {
+	if uint64(len(run)) < n || n > rewrite.MaxCluster {
 		return false
 	}
 	x.run = run[:n]
 	if len(sites) == 1 && sites[0].row.legal != nil { // by far the most
 		return x.single(&sites[0])
 	}
-	for range n {
-		x.dead = append(x.dead, false)
-	}
-	return x.from(x.off)
+	return x.whole.Holds(x, x.off, end)
 }
 
 // rewritten reports whether code at an address may differ from what was linked.
@@ -91,40 +85,30 @@ func (x *siteMatch) single(s *site) bool {
 	return false
 }
 
-// from compares everything from an offset of the function to the end of the
-// cluster: what replaced it, or what stands there in pre.
-func (x *siteMatch) from(off uint64) bool {
-	if off == x.end {
-		return true
+// Read implements [rewrite.Reader], by offsets in the function: what was written at the
+// sites that start there, what stands there in pre, and what replaced it.
+func (x *siteMatch) Read(at uint64, k int) (end uint64, ok, more bool) {
+	n := len(x.sites)
+	switch {
+	case k < n:
+		s := &x.sites[k]
+		return s.end(), s.off == at && s.row.legal != nil && x.single(s), true
+	case k == n:
+		size := x.plain(at)
+		return at + size, size > 0, true
+	case k <= 2*n:
+		s, lo := &x.sites[k-n-1], at-x.off
+		return s.end(), s.off == at && s.row.legal == nil && x.replaced(s, x.run[lo:lo+s.size], x.p+lo), true
 	}
-	if off > x.end || x.dead[off-x.off] {
-		return false
-	}
-	n, k := len(x.effects), len(x.patches)
-	next := func(ok bool, to uint64) bool {
-		if ok && x.from(to) {
-			return true
-		}
-		x.effects, x.patches = x.effects[:n], x.patches[:k]
-		return false
-	}
-	for i := range x.sites {
-		if s := &x.sites[i]; s.off == off && s.row.legal != nil && next(x.single(s), s.end()) {
-			return true
-		}
-	}
-	size := x.plain(off)
-	if next(size > 0, off+size) {
-		return true
-	}
-	for i := range x.sites {
-		lo := off - x.off
-		if s := &x.sites[i]; s.off == off && s.row.legal == nil && next(x.replaced(s, x.run[lo:lo+s.size], x.p+lo), s.end()) {
-			return true
-		}
-	}
-	x.dead[off-x.off] = true
-	return false
+	return 0, false, false
+}
+
+// Mark implements [rewrite.Reader].
+func (x *siteMatch) Mark() rewrite.Mark { return rewrite.Mark{len(x.effects), len(x.patches)} }
+
+// Reset implements [rewrite.Reader].
+func (x *siteMatch) Reset(m rewrite.Mark) {
+	x.effects, x.patches = x.effects[:m[0]], x.patches[:m[1]]
 }
 
 // refsIn returns the references whose fields start in [lo, hi) of the function.
@@ -225,8 +209,8 @@ func (x *siteMatch) plain(off uint64) uint64 {
 		}
 	}
 	pre, run := x.a.Bytes[off:stop], x.run[off-x.off:]
-	if n := canonicalNops(pre); n > 0 && len(refsIn(x.a.Refs, off, off+uint64(n))) == 0 {
-		if x.replaceable(off) && nopsFill(run[:n], n) || bytes.Equal(pre[:n], run[:n]) {
+	if n := amd64.ToolNops(pre); n > 0 && len(refsIn(x.a.Refs, off, off+uint64(n))) == 0 {
+		if x.replaceable(off) && rewrite.IsFilling(run[:n], n) || bytes.Equal(pre[:n], run[:n]) {
 			return uint64(n)
 		}
 		return 0
@@ -310,10 +294,4 @@ func (x *siteMatch) apply(e *effect, w *walker) *MismatchError {
 func (x *siteMatch) exec(addr uint64) bool {
 	r := x.m.view.RegionAt(addr)
 	return r != nil && r.Exec
-}
-
-// target returns where the 4-byte displacement at the end of an instruction
-// leads, which ends at p+n.
-func target(run []byte, p uint64, n int) uint64 {
-	return p + uint64(n) + uint64(int64(int32(binary.LittleEndian.Uint32(run[n-4:]))))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
 // kernelText is where the hand-made kernel has f, and kernelNames what else it
@@ -165,7 +166,7 @@ func kernelImageWith(t *testing.T, subject string, f []byte, running bool) *imag
 	for name, at := range kernelNames {
 		switch name {
 		case "buffer":
-			name = probePage
+			name = rewrite.ProbePage
 		case "f":
 			name = subject
 		}

@@ -2,9 +2,10 @@ package reloc
 
 import (
 	"debug/elf"
-	"github.com/gosplice/gosplice/reloc/image"
 	"slices"
 	"testing"
+
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // TestNothingBehind matches a function of which run has one at each of two places,

@@ -2,11 +2,11 @@ package reloc
 
 import (
 	"bytes"
-	"encoding/binary"
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
 // A walker compares a function instruction by instruction, with i in pre and j
@@ -247,8 +247,8 @@ func (w *walker) uncounted(rin amd64.Inst, to int) int {
 	if rin.Class != amd64.Call || !w.m.rewritten(w.t.addr) {
 		return to
 	}
-	if b, err := w.m.view.Bytes(w.t.addr+uint64(to), depthCount); err == nil && counts(b) {
-		to += depthCount
+	if b, err := w.m.view.Bytes(w.t.addr+uint64(to), rewrite.DepthCount); err == nil && rewrite.IsDepthCount(b) {
+		to += rewrite.DepthCount
 	}
 	return to
 }
@@ -256,12 +256,7 @@ func (w *walker) uncounted(rin amd64.Inst, to int) int {
 // relative returns where the PC-relative field of the instruction at off leads,
 // as an offset.
 func relative(in amd64.Inst, code []byte, off int) int {
-	f := code[off+int(in.PCRelOff):]
-	end := off + int(in.Len)
-	if in.PCRelLen == 1 {
-		return end + int(int8(f[0]))
-	}
-	return end + int(int32(binary.LittleEndian.Uint32(f)))
+	return int(in.PCRel(code[off:], uint64(off)))
 }
 
 // fault is an error that a rule came across when it had matched the bytes.
@@ -313,7 +308,7 @@ func (w *walker) mismatch(pin, rin amd64.Inst) *MismatchError {
 	}
 	e := w.t.fail(ReasonBytes, uint64(off), uint64(runOff), "")
 	if runOff < len(w.run) {
-		if first := off == 0 || off == 4 && bytes.HasPrefix(w.pre, endbr64); first {
+		if first := off == 0 || off == 4 && rewrite.Begins(w.pre, rewrite.Endbr64); first {
 			w.redirected(e, rin)
 		}
 		if w.run[runOff] == 0xcc && w.pre[off] != 0xcc {
@@ -322,8 +317,6 @@ func (w *walker) mismatch(pin, rin amd64.Inst) *MismatchError {
 	}
 	return w.quote(e, off, runOff)
 }
-
-var endbr64 = []byte{0xf3, 0x0f, 0x1e, 0xfa}
 
 // redirected recognises a jump out of the function where pre has none.
 func (w *walker) redirected(e *MismatchError, rin amd64.Inst) {

@@ -79,7 +79,7 @@ func (i Inst) Target(b []byte, pc uint64) (uint64, bool) {
 	if !i.IsBranch() || len(b) < int(i.Len) {
 		return 0, false
 	}
-	return i.pcrel(b, pc), true
+	return i.PCRel(b, pc), true
 }
 
 // Operand returns the absolute address of a RIP-relative memory operand, for
@@ -90,14 +90,16 @@ func (i Inst) Operand(b []byte, pc uint64) (uint64, bool) {
 	if !i.IsRIPRelative() || len(b) < int(i.Len) {
 		return 0, false
 	}
-	a := i.pcrel(b, pc)
+	a := i.PCRel(b, pc)
 	if i.Prefixes.Has(PrefixAddrSize) {
 		a = uint64(uint32(a))
 	}
 	return a, true
 }
 
-func (i Inst) pcrel(b []byte, pc uint64) uint64 {
+// PCRel returns the address that the field at PCRelOff means, of an instruction that has
+// one and stands at pc: where a branch leads, or what an operand is.
+func (i Inst) PCRel(b []byte, pc uint64) uint64 {
 	f := b[i.PCRelOff:]
 	end := pc + uint64(i.Len)
 	if i.PCRelLen == 1 {

@@ -81,7 +81,7 @@ func TestMayLeave(t *testing.T) {
 			if err != nil || in.PCRelLen == 0 {
 				continue
 			}
-			to := in.pcrel(code[at:], uint64(at))
+			to := in.PCRel(code[at:], uint64(at))
 			out = out || to >= uint64(len(code))
 		}
 		may := MayLeave(code)

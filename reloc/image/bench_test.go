@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	. "github.com/gosplice/gosplice/reloc/image"
-	"github.com/gosplice/gosplice/reloc/image/gdb"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,6 +13,8 @@ import (
 
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
+	. "github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/image/gdb"
 	"github.com/gosplice/gosplice/reloc/image/internal/fakekernel"
 )
 

@@ -5,7 +5,6 @@ import (
 	cmp2 "cmp"
 	"debug/elf"
 	"errors"
-	. "github.com/gosplice/gosplice/reloc/image"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"github.com/gosplice/gosplice/internal/bzimage"
 	"github.com/gosplice/gosplice/internal/kallsyms"
 	"github.com/gosplice/gosplice/internal/lab/vm"
+	. "github.com/gosplice/gosplice/reloc/image"
 )
 
 // notInKallsyms are names that is_ignored_symbol of scripts/kallsyms.c (Linux

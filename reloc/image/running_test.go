@@ -5,7 +5,6 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
-	"github.com/gosplice/gosplice/reloc/image/internal/fakekernel"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/gosplice/gosplice/reloc/image/internal/fakekernel"
 )
 
 func writeFile(t testing.TB, path, content string) {

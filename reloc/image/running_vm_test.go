@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"debug/elf"
 	"errors"
-	. "github.com/gosplice/gosplice/reloc/image"
-	"github.com/gosplice/gosplice/reloc/image/gdb"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gosplice/gosplice/internal/lab/vm"
+	. "github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/image/gdb"
 )
 
 // loadedModules are loaded for TestRunningKernel: between them they have most of

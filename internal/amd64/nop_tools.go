@@ -1,0 +1,37 @@
+package amd64
+
+import "bytes"
+
+// nopForms are the nops that assemblers and the kernel emit, without prefixes
+// (Intel SDM volume 2, NOP, table 4-12).
+var nopForms = [...][]byte{
+	{0x90},
+	{0x0f, 0x1f, 0x00},
+	{0x0f, 0x1f, 0x40, 0x00},
+	{0x0f, 0x1f, 0x44, 0x00, 0x00},
+	{0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00},
+	{0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
+}
+
+// ToolNops returns the length of the nops at the start of b, of the forms
+// that tools emit, behind any number of 66 prefixes, the longest also behind 2e.
+func ToolNops(b []byte) int {
+	n := 0
+	for n < len(b) {
+		k := n
+		for k < len(b) && k-n < MaxLen && (b[k] == 0x66 || b[k] == 0x2e) {
+			k++
+		}
+		size := 0
+		for _, form := range nopForms {
+			if bytes.HasPrefix(b[k:], form) {
+				size = len(form)
+			}
+		}
+		if size == 0 || size < 8 && bytes.IndexByte(b[n:k], 0x2e) >= 0 {
+			break
+		}
+		n = k + size
+	}
+	return n
+}

@@ -1,0 +1,66 @@
+package rewrite
+
+import (
+	"encoding/binary"
+)
+
+// Instructions of five bytes that the kernel puts in the place of a call or a jump.
+const (
+	Nop5 = "\x0f\x1f\x44\x00\x00" // nopl 0x0(%rax,%rax,1)
+	Ret5 = "\xc3\xcc\xcc\xcc\xcc" // ret; int3 ...
+)
+
+// Endbr64 is what an indirect branch may lead to with CET.
+const Endbr64 = "\xf3\x0f\x1e\xfa"
+
+// Begins reports whether code begins with an instruction.
+func Begins(b []byte, with string) bool { return len(b) >= len(with) && string(b[:len(with)]) == with }
+
+// IsReturn0 reports whether code is that of a call which does nothing but return 0: since
+// 5.18, and before (arch/x86/kernel/static_call.c).
+//
+//	2e 2e 2e 31 c0    cs cs cs xor %eax,%eax
+//	66 66 48 31 c0    data16 data16 xor %rax,%rax
+func IsReturn0(b []byte) bool {
+	return string(b) == "\x2e\x2e\x2e\x31\xc0" || string(b) == "\x66\x66\x48\x31\xc0"
+}
+
+// IsSealed reports whether code is the poison that an endbr64 becomes which nothing may
+// branch to.
+//
+//	66 0f 1f 00       nopw (%rax)
+//	0f 1f 40 d6       nopl -42(%rax), since 6.15
+func IsSealed(b []byte) bool {
+	return string(b) == "\x66\x0f\x1f\x00" || string(b) == "\x0f\x1f\x40\xd6"
+}
+
+// DepthCount is the end of the padding when calls are counted
+// (SKL_TMP thunks of arch/x86/kernel/callthunks.c of Linux 6.12):
+//
+//	65 48 c1 3d d32 05    sarq $5,%gs:x(%rip)
+const DepthCount = 9
+
+// IsDepthCount reports whether b begins with that.
+func IsDepthCount(b []byte) bool {
+	return len(b) >= DepthCount && b[0] == 0x65 && b[1] == 0x48 && b[2] == 0xc1 && b[3] == 0x3d && b[8] == 5
+}
+
+// IsLabel reports whether code is what a jump label can be.
+func IsLabel(b []byte) bool {
+	return len(b) == 5 && (b[0] == 0xe9 || string(b) == Nop5) || len(b) == 2 && (b[0] == 0xeb || b[0] == 0x66 && b[1] == 0x90)
+}
+
+// IsLabelNop reports whether code is a jump label that is off.
+func IsLabelNop(b []byte) bool {
+	return IsLabel(b) && b[0] != 0xe9 && b[0] != 0xeb
+}
+
+// Target returns where the 4-byte displacement at the end of an instruction
+// leads, which ends at p+n.
+func Target(run []byte, p uint64, n int) uint64 {
+	return p + uint64(n) + uint64(int64(int32(binary.LittleEndian.Uint32(run[n-4:]))))
+}
+
+// ProbePage is what kallsyms calls the pages of buffers of optimised kprobes
+// (kernel/kprobes.c).
+const ProbePage = "kprobe_optinsn_page"
