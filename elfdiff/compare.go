@@ -21,10 +21,10 @@ type Options struct {
 	// only is over, see [CodeInitCode].
 	Tables bool
 	// Accept lists what a person has looked at, and takes responsibility for:
-	// refusals of these codes become findings. CODE:SYMBOL accepts only what is
-	// about one symbol, or type, as [Finding].Symbol has it. What comes of each is
-	// in [Finding].Accept; codes that have none can't be accepted.
-	Accept []Code
+	// refusals of these codes, or of these codes about one symbol, become findings,
+	// which keep the reason. What comes of each is in [Finding].Accept; codes that have
+	// none can't be accepted.
+	Accept []Acceptance
 	// InPlace has changed constants of the same size, that others know by their
 	// address, overwritten where they are: see
 	// [Extracted].InPlace. The target must be able to do so.
@@ -96,7 +96,7 @@ type judge struct {
 	shown map[object.AtomID]string
 	// reported holds the codes and places of the findings so far.
 	reported map[Finding]bool
-	accept   []Code
+	accept   []Acceptance
 	unnamed  map[string]bool // sections that a rest was reported of
 	// usedTexts are the pieces of code that entries of tables bring along.
 	usedTexts map[*object.Object]map[object.AtomID][]codeRange

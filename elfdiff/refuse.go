@@ -22,6 +22,8 @@ type (
 	RefusedError = finding.RefusedError
 	// Code names a kind of finding or refusal.
 	Code = finding.Code
+	// Acceptance is a person's word about findings that need judgement.
+	Acceptance = finding.Acceptance
 	// Severity says what a finding means for the update.
 	Severity = finding.Severity
 )

@@ -84,7 +84,7 @@ var severityCases = []struct {
 		outcome: elfdiff.OutcomeIgnored, says: []string{"carried unused fresh"}},
 	{name: "shared constant", flags: []string{"-DV=2"}, text: "const int shared[] = { V, 7 };",
 		outcome: elfdiff.OutcomeJudge, says: []string{"judge const-shared shared"}},
-	{name: "shared constant, accepted", flags: []string{"-DV=2", "-DCHANGED"}, text: "const int shared[] = { V, 7 };", opt: elfdiff.Options{Accept: []elfdiff.Code{elfdiff.CodeConstShared}},
+	{name: "shared constant, accepted", flags: []string{"-DV=2", "-DCHANGED"}, text: "const int shared[] = { V, 7 };", opt: elfdiff.Options{Accept: []elfdiff.Acceptance{{Code: elfdiff.CodeConstShared}}},
 		outcome: elfdiff.OutcomeCarried, says: []string{"judge const-shared shared accepted"}},
 	{name: "shared constant, in place", flags: []string{"-DV=2"}, text: "const int shared[] = { V, 7 };", opt: elfdiff.Options{InPlace: true},
 		outcome: elfdiff.OutcomeCarried, says: []string{"carried in-place shared"}},

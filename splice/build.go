@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc"
@@ -64,6 +65,7 @@ func (b *builder) part(p *Part) error {
 	if err != nil {
 		return err
 	}
+	b.update.Accepted = append(b.update.Accepted, finding.Accepted(p.Diff.Findings)...)
 	b.written(x)
 	var elf bytes.Buffer
 	if _, err := x.WriteTo(&elf); err != nil {

@@ -31,8 +31,10 @@ func (u *Update) ID() string {
 //   - the paths of the modules; their names, and which is the program, where they
 //     have a build-id
 //   - what singled out the functions in run
+//   - what a person has accepted
 func (u *Update) WriteCanonical(w io.Writer) error {
 	c := *u
+	c.Accepted = nil
 	c.Modules = make([]Module, len(u.Modules))
 	for i, m := range u.Modules {
 		if m.Path = ""; m.BuildID != "" {

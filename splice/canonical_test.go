@@ -52,6 +52,7 @@ func TestID(t *testing.T) {
 		t.Error("the ID depends on paths")
 	}
 	again.Objects[0].Redirects[0].By = "another way"
+	again.Accepted = []elfdiff.Finding{elfdiff.NewFinding(elfdiff.CodeConstShared, "ops", "looked at")}
 	if u.ID() != again.ID() {
 		t.Error("the ID depends on what the update does not do")
 	}

@@ -24,6 +24,8 @@ const (
 	// element of JSON; partsFree is how many there may be in any case.
 	partSize  = 8
 	partsFree = 1 << 10
+	// findingSize is no more than what WriteTo takes for a finding.
+	findingSize = 100
 )
 
 // ReadUpdate reads what WriteTo wrote. It checks that the parts fit together,
@@ -58,13 +60,17 @@ func parseUpdate(b []byte) (*Update, error) {
 		return nil, fmt.Errorf("%w: %d parts in %d bytes", ErrUpdateDamaged, n, len(b))
 	}
 	var head struct {
-		Format *int `json:"format"`
+		Format   *int            `json:"format"`
+		Accepted json.RawMessage `json:"accepted"`
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUpdateDamaged, err)
 	}
 	if head.Format == nil || *head.Format != UpdateFormat {
 		return nil, formatError(head.Format)
+	}
+	if n := bytes.Count(head.Accepted, []byte("{")); n > len(head.Accepted)/findingSize {
+		return nil, fmt.Errorf("%w: %d findings in %d bytes", ErrUpdateDamaged, n, len(head.Accepted))
 	}
 	u := storedUpdate{Update: new(Update)}
 	d := json.NewDecoder(bytes.NewReader(b))

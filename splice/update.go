@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+
+	"github.com/gosplice/gosplice/elfdiff/finding"
 )
 
 // An Update is everything that is needed to apply a change and to undo it. It
@@ -19,6 +21,8 @@ type Update struct {
 	Modules []Module `json:"modules"`
 	// Objects are what the update carries, one for each pair of pre and post.
 	Objects []Object `json:"objects"`
+	// Accepted is what a person has accepted for it, with the reasons.
+	Accepted []finding.Finding `json:"accepted,omitempty"`
 }
 
 // UpdateFormat is the version of [Update] that this package makes and takes.

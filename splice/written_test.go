@@ -38,7 +38,7 @@ func TestNotWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accept := []elfdiff.Code{elfdiff.CodeDataChanged, elfdiff.CodeConstShared}
+	accept := []elfdiff.Acceptance{{Code: elfdiff.CodeDataChanged}, {Code: elfdiff.CodeConstShared}}
 	for _, c := range []struct {
 		name, symbol string
 		opt          elfdiff.Options

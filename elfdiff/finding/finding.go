@@ -43,6 +43,8 @@ type Finding struct {
 	Accept string `json:"accept"`
 	// Accepted is set for what was accepted: it is no refusal any more.
 	Accepted bool `json:"accepted"`
+	// Reason is the one that was given for that, see [Acceptance].
+	Reason string `json:"reason,omitempty"`
 }
 
 // New makes a finding with the severity, the hint and what comes of accepting it that
@@ -68,7 +70,10 @@ func (f Finding) String() string {
 	if f.Section != "" {
 		fmt.Fprintf(&b, " (%s+%#x)", f.Section, f.Offset)
 	}
-	if f.Accepted {
+	switch {
+	case f.Accepted && f.Reason != "":
+		fmt.Fprintf(&b, " [accepted: %s]", f.Reason)
+	case f.Accepted:
 		b.WriteString(" [accepted]")
 	}
 	return visible.Text(b.String())

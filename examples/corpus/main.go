@@ -33,7 +33,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
@@ -51,7 +50,7 @@ type options struct {
 	initials           bool
 	only               string
 	together, types    bool
-	accept             []elfdiff.Code
+	accept             []elfdiff.Acceptance
 	stages             []corpus.Stage
 }
 
@@ -90,21 +89,14 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&opt.together, "together", false, "make one module of all pairs too")
 	f.BoolVar(&opt.types, "types", true, "have changed types judged, as what writes modules does")
 	f.StringVar(&opt.only, "only", "", "judge only the sources with this `text` in their names")
-	f.Func("accept", "`codes` that a person accepts, with commas between", func(s string) error {
-		for _, name := range strings.Split(s, ",") {
-			code := elfdiff.Code(name)
-			if !code.CanAccept() {
-				return fmt.Errorf("%q is no code that can be accepted", name)
-			}
-			opt.accept = append(opt.accept, code)
-		}
-		return nil
-	})
+	f.Func("accept", "`codes` that a person accepts, with commas between, and =REASON behind them", cli.Accept(&opt.accept))
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
 	if !opt.types {
-		opt.accept = append(opt.accept, elfdiff.CodeTypeLayout, elfdiff.CodeTypeEnum, elfdiff.CodeTypeSignature, elfdiff.CodeTypeConstant, elfdiff.CodeNotGiven)
+		for _, code := range []elfdiff.Code{elfdiff.CodeTypeLayout, elfdiff.CodeTypeEnum, elfdiff.CodeTypeSignature, elfdiff.CodeTypeConstant, elfdiff.CodeNotGiven} {
+			opt.accept = append(opt.accept, elfdiff.Acceptance{Code: code})
+		}
 	}
 	for _, name := range f.Args() {
 		i := slices.IndexFunc(corpus.Stages, func(s corpus.Stage) bool { return s.Name == name })

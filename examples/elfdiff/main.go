@@ -17,7 +17,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
@@ -54,7 +53,8 @@ that have the same path in two folders.
   -post-src DIR
             likewise for the source of POST.o, when it is in another tree
   -accept CODE,...
-            leave out what needs a person's judgement, by the codes shown
+            leave out what needs a person's judgement, by the codes shown;
+            CODE:SYMBOL for what is about one symbol; =REASON behind them is kept
   -in-place have changed constants of the same size overwritten
   -initials have members of variables set whose initial value differs, where they
             still hold the old one
@@ -70,7 +70,7 @@ type options struct {
 	json, all, verbose bool
 	explain            bool
 	inPlace, initials  bool
-	accept             []elfdiff.Code
+	accept             []elfdiff.Acceptance
 	out                string
 	html, src, postSrc string
 	up                 string // from the page to the index of pages
@@ -109,16 +109,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&opt.postSrc, "post-src", "", "")
 	f.BoolVar(&opt.inPlace, "in-place", false, "")
 	f.BoolVar(&opt.initials, "initials", false, "")
-	f.Func("accept", "", func(s string) error {
-		for _, name := range strings.Split(s, ",") {
-			code := elfdiff.Code(name)
-			if !code.CanAccept() {
-				return fmt.Errorf("%q is no code that can be accepted", name)
-			}
-			opt.accept = append(opt.accept, code)
-		}
-		return nil
-	})
+	f.Func("accept", "", cli.Accept(&opt.accept))
 	if err := f.Parse(args); err != nil {
 		return opt, err
 	}

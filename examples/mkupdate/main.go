@@ -21,7 +21,6 @@ import (
 	"os/signal"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/splice/module"
@@ -49,7 +48,8 @@ Makes a livepatch module of what differs between builds of the kernel's objects.
   -fixes TEXT       what it fixes, such as a CVE number; may be repeated
   -replace          take the place of all active livepatches
   -accept CODE,...  take responsibility for what needs a person's judgement, by
-                    the codes shown; CODE:SYMBOL for what is about one symbol
+                    the codes shown; CODE:SYMBOL for what is about one symbol; a
+                    reason, =TEXT behind them, goes into the module
   -key FILE         sign the module with this key (PEM)
   -cert FILE        and this certificate (PEM or DER), which the kernel knows
   -in-place         overwrite changed constants of the same size that other objects
@@ -133,15 +133,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&opt.module.Description, "description", "", "")
 	f.Func("fixes", "", func(s string) error { opt.module.Fixes = append(opt.module.Fixes, s); return nil })
 	f.Func("target", "", opt.addTarget)
-	f.Func("accept", "", func(s string) error {
-		for name := range strings.SplitSeq(s, ",") {
-			if !elfdiff.Code(name).CanAccept() {
-				return fmt.Errorf("%q is no code that can be accepted", name)
-			}
-			opt.module.Accept = append(opt.module.Accept, elfdiff.Code(name))
-		}
-		return nil
-	})
+	f.Func("accept", "", cli.Accept(&opt.module.Accept))
 	f.StringVar(&opt.module.Unpin, "unpin", "", "")
 	f.BoolVar(&opt.module.Replace, "replace", false, "")
 	f.BoolVar(&opt.inPlace, "in-place", false, "")

@@ -1,6 +1,7 @@
 package module_test
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -82,18 +83,24 @@ func TestAffected(t *testing.T) {
 // wantRefused builds what is affected, until a person accepts it.
 func wantRefused(t *testing.T, b *bench, pairs []module.Pair) {
 	t.Helper()
-	types := []elfdiff.Code{elfdiff.CodeTypeSignature, elfdiff.CodeTypeLayout}
+	types := []elfdiff.Acceptance{{Code: elfdiff.CodeTypeSignature}, {Code: elfdiff.CodeTypeLayout}}
 	_, err := module.Build(b.kernel, module.Options{Name: "a", Accept: types, Probes: true}, pairs...)
 	var affected *module.AffectedError
 	if !errors.As(err, &affected) || !errors.Is(err, elfdiff.ErrRefused) || affected.Name == "" {
 		t.Errorf("not refused: %v", err)
 	}
-	m, err := module.Build(b.kernel, module.Options{Name: "a", Accept: append(types, elfdiff.CodeNotGiven), Probes: true}, pairs...)
+	m, err := module.Build(b.kernel, module.Options{Name: "a", Accept: append(types, elfdiff.Acceptance{Code: elfdiff.CodeNotGiven, Reason: "looked at"}), Probes: true}, pairs...)
 	if errors.Is(err, splice.ErrRefused) {
 		return // for another reason
 	}
 	if err != nil || !slices.ContainsFunc(m.Findings, func(f elfdiff.Finding) bool { return f.Code == elfdiff.CodeNotGiven && f.Accepted }) {
 		t.Errorf("accepted: %v", err)
+		return
+	}
+	for _, f := range m.Accepted {
+		if f.Code == elfdiff.CodeNotGiven && !bytes.Contains(m.Bytes(), []byte("\x00accepted=not-given:"+f.Symbol+"=looked at\x00")) {
+			t.Errorf("the module does not say why: %v", f)
+		}
 	}
 }
 

@@ -40,8 +40,8 @@ type Options struct {
 	// that has a callback for the end.
 	Unpin string
 	// Accept lists what a person takes responsibility for among what Build itself
-	// finds, as elfdiff.Options.Accept does for a comparison: CODE or CODE:SYMBOL.
-	Accept []elfdiff.Code
+	// finds, as elfdiff.Options.Accept does for a comparison. A reason is one line.
+	Accept []elfdiff.Acceptance
 	// Tasks, when not nil, says which tasks of the running kernel stay in which
 	// functions, see [Kernel.ReadTasks]: what the update waits for is known then.
 	Tasks *Tasks
@@ -89,6 +89,9 @@ type Module struct {
 	References []Reference `json:"references"`
 	// Findings are what to know about how it works; none is in the way.
 	Findings []elfdiff.Finding `json:"findings"`
+	// Accepted is what a person has accepted, of the comparisons too, with the reasons. A
+	// reason is in the file as well: modinfo shows it as accepted=CODE:SYMBOL=REASON.
+	Accepted []elfdiff.Finding `json:"accepted"`
 	// Pinned is set when the module can be disabled, but not removed: others may have
 	// an address of what it brings along. Pins says which.
 	Pinned bool   `json:"pinned"`
@@ -149,6 +152,7 @@ func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
 	stage = tell.Begin("write", 1)
 	b.something()
 	b.beginCode()
+	b.accept(pairs)
 	b.checks()
 	b.patch()
 	b.control()
@@ -168,6 +172,7 @@ type builder struct {
 	opt     Options
 	refused refusals
 	found   []elfdiff.Finding // that is in nothing's way
+	words   []elfdiff.Finding // what a person has accepted
 	out     elfobj.Builder
 	secs    map[string]*section
 	order   []*section
@@ -286,6 +291,6 @@ func (b *builder) finish() (*Module, error) {
 		m.Initials = append(m.Initials, b.settings[i].Initial)
 	}
 	m.References, m.Data = b.sortedRefs(), append([]Data{}, b.overwritten...)
-	m.Findings = append(b.jumpFindings(), b.found...)
+	m.Findings, m.Accepted = append(b.jumpFindings(), b.found...), append([]elfdiff.Finding{}, b.words...)
 	return m, nil
 }

@@ -127,6 +127,9 @@ func (b *builder) modinfo() {
 	for _, f := range b.opt.Fixes {
 		put("fixes", f)
 	}
+	for _, s := range b.reasons() {
+		put("accepted", s)
+	}
 	for _, ns := range slices.Sorted(maps.Keys(b.spaces)) {
 		put("import_ns", ns)
 	}

@@ -53,7 +53,7 @@ func TestStuck(t *testing.T) {
 			if !strings.Contains(f.Message, c.why) || f.Hint == "" || f.Accept == "" {
 				t.Errorf("%+v", f)
 			}
-			m, err := module.Build(b.kernel, module.Options{Name: "fix", Accept: []elfdiff.Code{c.code}}, p)
+			m, err := module.Build(b.kernel, module.Options{Name: "fix", Accept: []elfdiff.Acceptance{{Code: c.code}}}, p)
 			if err != nil || len(m.Functions) == 0 {
 				t.Errorf("accepted: %v", err)
 			}

@@ -39,7 +39,7 @@ func TestStuckTransition(t *testing.T) {
 	if f := judged(t, err, elfdiff.CodeThreadLoop, "kcompactd"); !strings.Contains(f.Message, "now: kcompactd0 (") {
 		t.Errorf("%+v", f)
 	}
-	thread, err := module.Build(b.kernel, module.Options{Name: "fix_thread", Accept: []elfdiff.Code{"thread-loop:kcompactd"}}, p)
+	thread, err := module.Build(b.kernel, module.Options{Name: "fix_thread", Accept: []elfdiff.Acceptance{{Code: elfdiff.CodeThreadLoop, Symbol: "kcompactd", Reason: "it is woken by hand"}}}, p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestPatches(t *testing.T) {
 
 func (p *patch) test(t *testing.T, b *bench, m *vm.Machine) {
 	ctx := t.Context()
-	mod := b.build(t, module.Options{Name: "fix_" + p.name, Description: p.name, Accept: []elfdiff.Code{p.accept}}, p.sources...)
+	mod := b.build(t, module.Options{Name: "fix_" + p.name, Description: p.name, Accept: []elfdiff.Acceptance{{Code: p.accept}}}, p.sources...)
 	if err := shows(ctx, m, p.path, p.want, p.not); err != nil {
 		t.Fatal(err)
 	}

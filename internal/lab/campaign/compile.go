@@ -119,7 +119,7 @@ func (m *maker) update() error {
 		return err
 	}
 	defer img.Close()
-	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Accept: []elfdiff.Code{elfdiff.CodeConstShared}})
+	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Accept: []elfdiff.Acceptance{{Code: elfdiff.CodeConstShared}}})
 	if err != nil {
 		return err
 	}
