@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/symname"
 )
@@ -204,17 +205,17 @@ func isZero(a *object.Atom) bool {
 
 func (c *comparer) refReason(code ReasonCode, a, b *object.Atom, i int) *Reason {
 	x, y := &a.Refs[i], &b.Refs[i]
-	return &Reason{Code: code, PreOffset: x.Offset, PostOffset: y.Offset, PreText: refText(c.pre, x), PostText: refText(c.post, y)}
+	return &Reason{Code: code, PreOffset: x.Offset, PostOffset: y.Offset, PreText: insn.RefText(c.pre, x), PostText: insn.RefText(c.post, y)}
 }
 
 // firstRef explains that one side has a reference where the other has none.
 func (c *comparer) firstRef(a, b *object.Atom, i int) *Reason {
 	r := &Reason{Code: ReasonReference, PreText: "no reference", PostText: "no reference"}
 	if i < len(a.Refs) && (i >= len(b.Refs) || a.Refs[i].Offset < b.Refs[i].Offset) {
-		r.PreOffset, r.PreText = a.Refs[i].Offset, refText(c.pre, &a.Refs[i])
+		r.PreOffset, r.PreText = a.Refs[i].Offset, insn.RefText(c.pre, &a.Refs[i])
 		r.PostOffset = r.PreOffset
 	} else {
-		r.PostOffset, r.PostText = b.Refs[i].Offset, refText(c.post, &b.Refs[i])
+		r.PostOffset, r.PostText = b.Refs[i].Offset, insn.RefText(c.post, &b.Refs[i])
 		r.PreOffset = r.PostOffset
 	}
 	return r
@@ -279,7 +280,7 @@ func (j *judge) others() {
 		if i < len(j.list) && j.list[i].Pre == object.AtomID(id) {
 			ch := j.list[i]
 			if a.Name == "" {
-				ch.Name = describe(j.Pre, a.ID, 0)
+				ch.Name = insn.Describe(j.Pre, a.ID, 0)
 			}
 			if a.Name != "" || ch.Status != Same || len(ch.Incidental) > 0 {
 				put(ch)

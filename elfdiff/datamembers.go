@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/bits"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -61,7 +62,7 @@ func (d *Diff) DataMembers(ch *Change) []DataMember {
 			continue
 		}
 		m, ok := memberAtBit(d.Post, ch.Post, bit)
-		if !ok || m.size == 0 || m.size > maxShown && !m.text || m.end() <= bit || m.off+m.size > end/8 {
+		if !ok || m.size == 0 || m.size > insn.MaxShown && !m.text || m.end() <= bit || m.off+m.size > end/8 {
 			m = memberPlace{path: m.path, off: off, size: min(max(stride(x), stride(y)), end/8-off)}
 		}
 		list = append(list, DataMember{m.path, m.off, m.size, valueText(d.Pre, a, &m), valueText(d.Post, b, &m)})
@@ -94,14 +95,14 @@ func (m *memberPlace) value(a *object.Atom) uint64 {
 // valueText shows the initial value of a member.
 func valueText(o *object.Object, a *object.Atom, m *memberPlace) string {
 	if r := a.RefAt(m.off); r != nil {
-		return refText(o, r)
+		return insn.RefText(o, r)
 	}
 	if m.text {
 		b := make([]byte, m.size)
 		for i := range b {
 			b[i] = a.ByteAt(m.off + uint64(i))
 		}
-		return quote(bytes.TrimRight(b, "\x00"))
+		return insn.Quote(bytes.TrimRight(b, "\x00"))
 	}
 	if m.size > 8 || m.size == 3 || m.size > 4 && m.size < 8 {
 		b := make([]byte, m.size)

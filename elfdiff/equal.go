@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"bytes"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -118,7 +119,7 @@ func (c *comparer) literal(a, b *object.Atom, ao, bo int64) ReasonCode {
 		return c.stringAgainstConst(a, b, ao, bo)
 	}
 	if ao != bo || !c.constants(a, b) {
-		if isText(a) && isText(b) {
+		if insn.IsText(a) && insn.IsText(b) {
 			return ReasonString
 		}
 		return ReasonConstant

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/align"
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -63,13 +64,13 @@ func leading(list []instruction) int {
 // and numbers them: equal ones have equal numbers.
 func (n *counter) read(side int, o *object.Object, a *object.Atom) []int32 {
 	var numbers []int32
-	k := cursor{o: o, a: a}
+	k := insn.Cursor{Object: o, Atom: a}
 	for {
-		if ok, err := k.load(); !ok || err != nil {
+		if ok, err := k.Load(); !ok || err != nil {
 			return numbers
 		}
-		r := instruction{off: k.off, refs: k.refs, target: -1, twin: -1}
-		if to, ok := amd64.PCRelTarget(k.in, k.bytes(), k.off); ok && len(k.refs) == 0 {
+		r := instruction{off: k.Off, refs: k.Refs, target: -1, twin: -1}
+		if to, ok := amd64.PCRelTarget(k.Inst, k.Bytes(), k.Off); ok && len(k.Refs) == 0 {
 			r.target = int64(to)
 		}
 		n.shape(side, &k)
@@ -80,26 +81,26 @@ func (n *counter) read(side int, o *object.Object, a *object.Atom) []int32 {
 		}
 		numbers = append(numbers, id)
 		n.side[side] = append(n.side[side], r)
-		k.advance()
+		k.Advance()
 	}
 }
 
 // shape makes the key of an instruction: what it does, and what it refers to,
 // without what padding and placement change.
-func (n *counter) shape(side int, k *cursor) {
+func (n *counter) shape(side int, k *insn.Cursor) {
 	n.key = n.key[:0]
-	if k.in.IsBranch() {
-		n.key = append(n.key, byte(k.in.Class), byte(k.in.Cond))
+	if k.Inst.IsBranch() {
+		n.key = append(n.key, byte(k.Inst.Class), byte(k.Inst.Cond))
 	} else {
-		n.key = append(n.key, k.bytes()...)
-		for i := range k.refs {
-			off := k.refs[i].Offset - k.off
-			end := min(off+uint64(amd64.FieldSize(k.refs[i].Type)), uint64(k.in.Len))
+		n.key = append(n.key, k.Bytes()...)
+		for i := range k.Refs {
+			off := k.Refs[i].Offset - k.Off
+			end := min(off+uint64(amd64.FieldSize(k.Refs[i].Type)), uint64(k.Inst.Len))
 			clear(n.key[min(off, end):end])
 		}
 	}
-	for i := range k.refs {
-		n.reference(side, &k.refs[i])
+	for i := range k.Refs {
+		n.reference(side, &k.Refs[i])
 	}
 }
 

@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"fmt"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -56,13 +57,13 @@ func (t *TypeChange) movedBetween(base uint64, pre, post int64) *MemberChange {
 // displacement returns that of the instruction at an offset, when no relocation
 // fills it in. Where there is none it is 0.
 func displacement(o *object.Object, f object.AtomID, off uint64) (int64, bool) {
-	k := cursor{o: o, a: o.Atom(f), off: off}
-	if ok, err := k.load(); !ok || err != nil || k.in.IsBranch() {
+	k := insn.Cursor{Object: o, Atom: o.Atom(f), Off: off}
+	if ok, err := k.Load(); !ok || err != nil || k.Inst.IsBranch() {
 		return 0, false
 	}
-	if k.in.DispLen == 0 {
+	if k.Inst.DispLen == 0 {
 		return 0, true
 	}
-	b := k.bytes()[k.in.DispOff : k.in.DispOff+k.in.DispLen]
-	return signed(b), !k.relocates(k.in.DispOff)
+	b := k.Bytes()[k.Inst.DispOff : k.Inst.DispOff+k.Inst.DispLen]
+	return signed(b), !k.Relocates(k.Inst.DispOff)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/symname"
 )
@@ -53,7 +54,7 @@ func (j *judge) exports() {
 			continue
 		}
 		if what := j.means(p, q); what != "" {
-			f := findingAt(j.Post, CodeExported, q.atom, q.off, "the name %s that other objects can use %s", clip(name), what)
+			f := findingAt(j.Post, CodeExported, q.atom, q.off, "the name %s that other objects can use %s", insn.Clip(name), what)
 			f.Symbol = name
 			if q.atom == object.NoAtom {
 				f.Offset = 0

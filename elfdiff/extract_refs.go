@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -56,7 +57,7 @@ func (x *extraction) symbolFor(a *object.Atom, r *object.Ref) (elfobj.SymbolInde
 		return x.outside(pre, nil), addend
 	}
 	if h.symbol == 0 { // include should have refused it
-		x.err = fmt.Errorf("extract: %s refers to %s, which has no place", describe(x.Post, a.ID, int64(r.Offset)), refText(x.Post, r))
+		x.err = fmt.Errorf("extract: %s refers to %s, which has no place", insn.Describe(x.Post, a.ID, int64(r.Offset)), insn.RefText(x.Post, r))
 		return 0, addend
 	}
 	if x.b.Symbol(h.symbol).Type() == elf.STT_SECTION {
@@ -74,7 +75,7 @@ func (x *extraction) slotSymbol(r *object.Ref, t *object.Atom) elfobj.SymbolInde
 		return x.outside(pre, nil)
 	}
 	if h.symbol == 0 || inside < 0 || uint64(inside) > t.Size { // include should have refused it
-		x.err = fmt.Errorf("extract: %s has no place for a slot", refText(x.Post, r))
+		x.err = fmt.Errorf("extract: %s has no place for a slot", insn.RefText(x.Post, r))
 		return 0
 	}
 	if off := h.off + uint64(inside); off != x.b.Symbol(h.symbol).Value || x.b.Symbol(h.symbol).Type() == elf.STT_SECTION {

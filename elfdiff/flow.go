@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -232,30 +233,30 @@ func (f *addrFlow) drain() bool {
 // block goes over one block, and enters those behind it.
 func (f *addrFlow) block(i int) bool {
 	s := f.blocks[i].state
-	k := cursor{o: f.o, a: &f.o.Atoms[f.blocks[i].at.atom], off: f.blocks[i].at.off}
+	k := insn.Cursor{Object: f.o, Atom: &f.o.Atoms[f.blocks[i].at.atom], Off: f.blocks[i].at.off}
 	for {
 		if f.budget--; f.budget < 0 {
 			return false
 		}
 		f.any.join(&s)
-		ok, err := k.load()
+		ok, err := k.Load()
 		if err != nil {
 			return false
 		}
 		if !ok {
 			return true
 		}
-		here := flowPlace{k.a.ID, k.off}
+		here := flowPlace{k.Atom.ID, k.Off}
 		for _, to := range f.edges[here] {
 			f.goTo(to, &s)
 		}
 		f.step(&k, &s)
 		f.branch(&k, &s)
-		if k.in.EndsFlow() {
+		if k.Inst.EndsFlow() {
 			return true
 		}
-		k.advance()
-		if n, ok := f.index[flowPlace{k.a.ID, k.off}]; ok {
+		k.Advance()
+		if n, ok := f.index[flowPlace{k.Atom.ID, k.Off}]; ok {
 			f.enter(n, &s)
 			return true
 		}
@@ -263,7 +264,7 @@ func (f *addrFlow) block(i int) bool {
 }
 
 // branch enters where the instruction may lead.
-func (f *addrFlow) branch(k *cursor, s *flowState) {
+func (f *addrFlow) branch(k *insn.Cursor, s *flowState) {
 	for _, to := range f.targets(k) {
 		f.goTo(to, s)
 	}
@@ -306,8 +307,8 @@ func (f *addrFlow) lost() {
 
 func (f *addrFlow) count() int { return max(len(f.bits)+len(f.syms), f.args) }
 
-// at says that something happens to an address at an instruction.
-func (k *cursor) at(how string) escape { return escape{flowPlace{k.a.ID, k.off}, how} }
+// escapeAt says that something happens to an address at an instruction.
+func escapeAt(k *insn.Cursor, how string) escape { return escape{flowPlace{k.Atom.ID, k.Off}, how} }
 
 // cut finds the blocks.
 func (f *addrFlow) cut() bool {
@@ -343,9 +344,9 @@ func (p flowPlace) compare(q flowPlace) int {
 }
 
 func (f *addrFlow) cutAtom(a *object.Atom, starts map[flowPlace]bool) bool {
-	k := cursor{o: f.o, a: a}
+	k := insn.Cursor{Object: f.o, Atom: a}
 	for {
-		ok, err := k.load()
+		ok, err := k.Load()
 		if err != nil || len(starts) > maxFlowBlocks {
 			return false
 		}
@@ -355,30 +356,30 @@ func (f *addrFlow) cutAtom(a *object.Atom, starts map[flowPlace]bool) bool {
 		for _, to := range f.targets(&k) {
 			starts[to] = true
 		}
-		ends := k.in.EndsFlow()
-		if k.advance(); ends && k.off < a.Size {
-			starts[flowPlace{a.ID, k.off}] = true
+		ends := k.Inst.EndsFlow()
+		if k.Advance(); ends && k.Off < a.Size {
+			starts[flowPlace{a.ID, k.Off}] = true
 		}
 	}
 }
 
 // targets are the places in the function that an instruction may go to, beside the
 // next one.
-func (f *addrFlow) targets(k *cursor) []flowPlace {
+func (f *addrFlow) targets(k *insn.Cursor) []flowPlace {
 	switch {
-	case k.in.Class == amd64.Jump || k.in.Class == amd64.Jcc || k.in.Class == amd64.LoopCC || k.in.Class == amd64.TxBegin:
-		if len(k.refs) == 0 {
-			to, ok := k.in.Target(k.bytes(), k.off)
-			return f.inside(nil, k.a.ID, int64(to), ok)
+	case k.Inst.Class == amd64.Jump || k.Inst.Class == amd64.Jcc || k.Inst.Class == amd64.LoopCC || k.Inst.Class == amd64.TxBegin:
+		if len(k.Refs) == 0 {
+			to, ok := k.Inst.Target(k.Bytes(), k.Off)
+			return f.inside(nil, k.Atom.ID, int64(to), ok)
 		}
-		if t := k.refs[0].Target; t != object.NoAtom && f.o.Atoms[t].Kind != object.Func { // code of alternatives: it comes back
+		if t := k.Refs[0].Target; t != object.NoAtom && f.o.Atoms[t].Kind != object.Func { // code of alternatives: it comes back
 			return f.placesIn(t)
 		}
 		if f.isIndirect(k) {
 			return f.tabled
 		}
-		return f.inside(nil, k.refs[0].Target, k.refs[0].TargetOff, true)
-	case k.in.Class == amd64.JumpInd:
+		return f.inside(nil, k.Refs[0].Target, k.Refs[0].TargetOff, true)
+	case k.Inst.Class == amd64.JumpInd:
 		return f.tabled
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -123,7 +124,7 @@ func (f *flows) summaryOf(root object.AtomID) *summary {
 
 // transfer does what calls, jumps and returns do.
 func (f *addrFlow) transfer(o *touched) {
-	switch o.in.Class {
+	switch o.Inst.Class {
 	case amd64.Ret:
 		f.returns(o)
 	case amd64.Syscall:
@@ -152,15 +153,15 @@ func (f *addrFlow) operandMarks(o *touched) marks {
 // jump may lead out of the function.
 func (f *addrFlow) jump(o *touched) {
 	switch {
-	case len(o.refs) == 0:
+	case len(o.Refs) == 0:
 	case f.calleeName(o) == returnThunk:
 		f.returns(o)
-	case f.isIndirect(o.cursor):
+	case f.isIndirect(o.Cursor):
 		if m := f.thunked(o); m.all()&switchBit == 0 {
 			f.throughPointer(o)
 			f.returns(o)
 		}
-	case len(f.targets(o.cursor)) == 0:
+	case len(f.targets(o.Cursor)) == 0:
 		f.calls(o)
 		f.returns(o)
 	}
@@ -172,8 +173,8 @@ const (
 )
 
 // isIndirect reports whether a branch goes through a thunk to where a register leads.
-func (f *addrFlow) isIndirect(k *cursor) bool {
-	return len(k.refs) > 0 && k.refs[0].Target == object.NoAtom && strings.HasPrefix(f.o.Symbol(k.refs[0].Sym).Name, indirectThunk)
+func (f *addrFlow) isIndirect(k *insn.Cursor) bool {
+	return len(k.Refs) > 0 && k.Refs[0].Target == object.NoAtom && strings.HasPrefix(f.o.Symbol(k.Refs[0].Sym).Name, indirectThunk)
 }
 
 var thunkRegs = []string{"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"}
@@ -184,7 +185,7 @@ func (f *addrFlow) thunked(o *touched) marks {
 }
 
 func (f *addrFlow) calleeName(o *touched) string {
-	r := &o.refs[0]
+	r := &o.Refs[0]
 	if r.Target != object.NoAtom {
 		return f.o.Atoms[r.Target].Name
 	}
@@ -213,11 +214,11 @@ func (f *addrFlow) returns(o *touched) {
 		f.out.returned = f.out.returned.or(m)
 		return
 	}
-	f.escapes(m, o.at("is returned"), false)
+	f.escapes(m, escapeAt(o.Cursor, "is returned"), false)
 }
 
 func (f *addrFlow) calls(o *touched) {
-	if len(o.refs) == 0 {
+	if len(o.Refs) == 0 {
 		f.passes(o, "is used by code that can't be followed")
 		f.clobber(o, marks{})
 		return
@@ -227,11 +228,11 @@ func (f *addrFlow) calls(o *touched) {
 		f.knownCall(o, name, rule)
 		return
 	}
-	if f.isIndirect(o.cursor) {
+	if f.isIndirect(o.Cursor) {
 		f.throughPointer(o)
 		return
 	}
-	if t := o.refs[0].Target; t != object.NoAtom && f.o.Atoms[t].Kind == object.Func && o.refs[0].TargetOff == 0 && !isWeak(f.o, &f.o.Atoms[t]) {
+	if t := o.Refs[0].Target; t != object.NoAtom && f.o.Atoms[t].Kind == object.Func && o.Refs[0].TargetOff == 0 && !isWeak(f.o, &f.o.Atoms[t]) {
 		if s := f.summaryOf(f.o.Atoms[t].Root()); s != nil {
 			f.localCall(o, name, s)
 			return
@@ -251,10 +252,10 @@ func isWeak(o *object.Object, a *object.Atom) bool {
 func (f *addrFlow) passes(o *touched, how string) {
 	for i, n := range argRegs {
 		if m := o.s.reg[n]; !m.empty() {
-			f.escapes(m, o.at(fmt.Sprintf("%s as argument %d", how, i+1)), false)
+			f.escapes(m, escapeAt(o.Cursor, fmt.Sprintf("%s as argument %d", how, i+1)), false)
 		}
 	}
-	f.escapes(f.outgoing(o), o.at(how+" on the stack"), false)
+	f.escapes(f.outgoing(o), escapeAt(o.Cursor, how+" on the stack"), false)
 }
 
 // paravirt is a table of functions that are called as instructions are executed: they
@@ -296,11 +297,11 @@ func (f *addrFlow) knownCall(o *touched, name string, rule *callee) {
 		if to := o.s.reg[rDI]; to.addr == stackBit && to.inner == 0 {
 			f.put(frame{}, m)
 		} else {
-			f.escapes(m, o.at("is copied by "+name), false)
+			f.escapes(m, escapeAt(o.Cursor, "is copied by "+name), false)
 		}
 	}
 	if rule.does&copiesFirst != 0 {
-		f.escapes(f.load(o.s.reg[rDI]), o.at("is copied by "+name), false)
+		f.escapes(f.load(o.s.reg[rDI]), escapeAt(o.Cursor, "is copied by "+name), false)
 	}
 	if rule.does&preservesAll == 0 {
 		f.clobber(o, result)
@@ -316,7 +317,7 @@ func (f *addrFlow) localCall(o *touched, name string, s *summary) {
 			continue
 		}
 		in := f.load(m)
-		how := o.at(fmt.Sprintf("is passed to %s as argument %d, where it ", name, i+1))
+		how := escapeAt(o.Cursor, fmt.Sprintf("is passed to %s as argument %d, where it ", name, i+1))
 		f.goesOn(m, how, &s.addr[i])
 		f.goesOn(in, how, &s.inner[i])
 		f.goesOn(f.load(in), how, &s.deep[i])
@@ -330,7 +331,7 @@ func (f *addrFlow) localCall(o *touched, name string, s *summary) {
 			result = result.or(f.load(in))
 		}
 	}
-	f.escapes(f.outgoing(o), o.at("is passed to "+name+" on the stack"), false)
+	f.escapes(f.outgoing(o), escapeAt(o.Cursor, "is passed to "+name+" on the stack"), false)
 	f.clobber(o, result)
 }
 

@@ -66,8 +66,8 @@ func (o *touched) slot() frame {
 }
 
 func (o *touched) displacement() int32 {
-	b := o.bytes()[o.in.DispOff:]
-	switch o.in.DispLen {
+	b := o.Bytes()[o.Inst.DispOff:]
+	switch o.Inst.DispLen {
 	case 1:
 		return int32(int8(b[0]))
 	case 4:
@@ -78,12 +78,12 @@ func (o *touched) displacement() int32 {
 
 // immediate returns a number that is added, and whether it is one.
 func (o *touched) immediate() (int32, bool) {
-	b := o.bytes()[o.in.ImmOff:]
+	b := o.Bytes()[o.Inst.ImmOff:]
 	switch {
 	case o.imm != nil:
-	case o.in.ImmLen == 1:
+	case o.Inst.ImmLen == 1:
 		return int32(int8(b[0])), true
-	case o.in.ImmLen == 4:
+	case o.Inst.ImmLen == 4:
 		return int32(binary.LittleEndian.Uint32(b)), true
 	}
 	return 0, false

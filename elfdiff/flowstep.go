@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"debug/elf"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -21,7 +22,7 @@ const (
 
 // touched is one instruction with what it names.
 type touched struct {
-	*cursor
+	*insn.Cursor
 	amd64.Operands
 	s        *flowState
 	mem, imm *object.Ref // of the memory operand, and of the immediate
@@ -32,35 +33,35 @@ type touched struct {
 }
 
 // step does to the state what the instruction does.
-func (f *addrFlow) step(k *cursor, s *flowState) {
-	o := touched{cursor: k, Operands: k.in.Operands(k.bytes()), s: s}
+func (f *addrFlow) step(k *insn.Cursor, s *flowState) {
+	o := touched{Cursor: k, Operands: k.Inst.Operands(k.Bytes()), s: s}
 	f.references(&o)
-	switch k.in.Class {
+	switch k.Inst.Class {
 	case amd64.Call, amd64.CallInd, amd64.Jump, amd64.JumpInd, amd64.Ret, amd64.Syscall:
 		f.transfer(&o)
 		return
 	case amd64.Nop, amd64.Endbr, amd64.Trap:
 		return
 	}
-	f.effect(&o, effectOf(k.in.Opcode))
+	f.effect(&o, effectOf(k.Inst.Opcode))
 }
 
 // references finds what the fields of the instruction mean.
 func (f *addrFlow) references(o *touched) {
-	b := o.bytes()
-	o.wide = !o.in.Prefixes.Has(amd64.PrefixOpSize) && (o.in.Opcode.Map() != amd64.MapOne || b[o.in.OpOff]&1 != 0 || o.in.Opcode.Byte()&0xf8 == 0xb8)
-	for i := range o.refs {
-		r := &o.refs[i]
-		at := r.Offset - o.off
+	b := o.Bytes()
+	o.wide = !o.Inst.Prefixes.Has(amd64.PrefixOpSize) && (o.Inst.Opcode.Map() != amd64.MapOne || b[o.Inst.OpOff]&1 != 0 || o.Inst.Opcode.Byte()&0xf8 == 0xb8)
+	for i := range o.Refs {
+		r := &o.Refs[i]
+		at := r.Offset - o.Off
 		switch {
-		case o.in.DispLen > 0 && at == uint64(o.in.DispOff):
+		case o.Inst.DispLen > 0 && at == uint64(o.Inst.DispOff):
 			o.mem, o.memM = r, f.marksOf(r)
 			o.got = isGOT(r.Type)
-		case o.in.ImmLen > 0 && at == uint64(o.in.ImmOff):
+		case o.Inst.ImmLen > 0 && at == uint64(o.Inst.ImmOff):
 			o.imm, o.immM = r, f.marksOf(r)
-		case o.in.IsBranch():
+		case o.Inst.IsBranch():
 		default:
-			f.escapes(f.marksOf(r), o.at("is used by code that can't be followed"), false)
+			f.escapes(f.marksOf(r), escapeAt(o.Cursor, "is used by code that can't be followed"), false)
 		}
 	}
 }
@@ -112,7 +113,7 @@ func (f *addrFlow) read(o *touched) marks {
 	if o.got {
 		return o.memM
 	}
-	wide := o.in.Prefixes.Has(amd64.PrefixREXW)
+	wide := o.Inst.Prefixes.Has(amd64.PrefixREXW)
 	if at := o.slot(); at.ok {
 		return f.get(at)
 	}
@@ -183,7 +184,7 @@ func (f *addrFlow) write(o *touched, m marks) {
 // where others find it. ref is the place by its name, mem its marks, and base are
 // those of a register that leads there.
 func (f *addrFlow) store(o *touched, ref *object.Ref, mem, base, m marks) {
-	e := o.at("is stored")
+	e := escapeAt(o.Cursor, "is stored")
 	to := mem.or(base)
 	if to.addr&stackBit != 0 {
 		f.put(frame{}, m)
@@ -217,7 +218,7 @@ func (f *addrFlow) compare(o *touched, a, b marks) {
 	b.addr &^= shared
 	m := a.or(b)
 	m.addr &^= stackBit
-	f.escapes(m, o.at("is compared with another address"), true)
+	f.escapes(m, escapeAt(o.Cursor, "is compared with another address"), true)
 }
 
 // effect does what the table says.
@@ -231,15 +232,15 @@ func (f *addrFlow) effect(o *touched, fx effect) {
 
 // lose is for an instruction that is not known: what it names is lost.
 func (f *addrFlow) lose(o *touched) {
-	m := o.immM.or(o.reg(o.Reg)).or(o.reg(o.RM)).or(o.reg(o.in.Vvvv(o.bytes())))
-	if o.in.ModRMOff == 0 {
+	m := o.immM.or(o.reg(o.Reg)).or(o.reg(o.RM)).or(o.reg(o.Inst.Vvvv(o.Bytes())))
+	if o.Inst.ModRMOff == 0 {
 		m = m.or(o.reg(o.Low))
 	}
 	if o.Memory {
 		m = m.or(f.load(o.address()))
 	}
 	m.addr &^= stackBit
-	f.escapes(m, o.at("is used by code that can't be followed"), false)
+	f.escapes(m, escapeAt(o.Cursor, "is used by code that can't be followed"), false)
 	o.s.sp, o.s.bp = frame{}, frame{}
 }
 
@@ -264,7 +265,7 @@ var effects = [...]func(f *addrFlow, o *touched){
 	},
 	fxMovImm: func(f *addrFlow, o *touched) { f.write(o, o.immM) },
 	fxMovLow: func(_ *addrFlow, o *touched) {
-		if o.in.Opcode.Byte() >= 0xb8 {
+		if o.Inst.Opcode.Byte() >= 0xb8 {
 			o.set(o.Low, o.immM)
 		}
 	},
@@ -320,7 +321,7 @@ var effects = [...]func(f *addrFlow, o *touched){
 
 // isNarrow reports whether a load leaves a part of the register as it was.
 func isNarrow(o *object.Object, p *touched) bool {
-	return p.in.Opcode.Map() == amd64.MapOne && !p.wide && p.in.Opcode.Byte() != 0x63
+	return p.Inst.Opcode.Map() == amd64.MapOne && !p.wide && p.Inst.Opcode.Byte() != 0x63
 }
 
 func opRM(f *addrFlow, o *touched) {
@@ -339,7 +340,7 @@ func opR(f *addrFlow, o *touched) {
 // combine returns what an operation makes of two values: of two places in one thing,
 // sub makes a distance, and xor and sub of a register with itself make 0.
 func combine(o *touched, a, b marks, same bool) marks {
-	if op := o.in.Opcode; op.Map() == amd64.MapOne {
+	if op := o.Inst.Opcode; op.Map() == amd64.MapOne {
 		switch op.Byte() >> 3 {
 		case 5: // sub
 			if shared := a.addr & b.addr; same || shared != 0 && a == b {
@@ -355,7 +356,7 @@ func combine(o *touched, a, b marks, same bool) marks {
 }
 
 func group1(f *addrFlow, o *touched) {
-	if o.bytes()[o.in.ModRMOff]>>3&7 == 7 {
+	if o.Bytes()[o.Inst.ModRMOff]>>3&7 == 7 {
 		f.compare(o, f.read(o), o.immM)
 		return
 	}
@@ -370,7 +371,7 @@ func group1(f *addrFlow, o *touched) {
 		o.s.bp = frame{}
 	}
 	if o.s.sp = at; o.RM == rSP {
-		o.adjust(o.bytes()[o.in.ModRMOff] >> 3 & 7)
+		o.adjust(o.Bytes()[o.Inst.ModRMOff] >> 3 & 7)
 	}
 }
 
@@ -382,12 +383,12 @@ func xchg(f *addrFlow, o *touched) {
 }
 
 func mul(f *addrFlow, o *touched) {
-	if o.bytes()[o.in.ModRMOff]>>3&7 < 4 { // test, not, neg
+	if o.Bytes()[o.Inst.ModRMOff]>>3&7 < 4 { // test, not, neg
 		f.read(o)
 		return
 	}
 	m := f.read(o).or(o.s.reg[rAX])
-	if o.bytes()[o.in.ModRMOff]>>3&7 >= 6 {
+	if o.Bytes()[o.Inst.ModRMOff]>>3&7 >= 6 {
 		m = m.or(o.s.reg[rDX])
 	}
 	o.set(rAX, m)
@@ -408,7 +409,7 @@ func (f *addrFlow) pop(o *touched) marks {
 }
 
 func group5(f *addrFlow, o *touched) {
-	switch o.bytes()[o.in.ModRMOff] >> 3 & 7 {
+	switch o.Bytes()[o.Inst.ModRMOff] >> 3 & 7 {
 	case 0, 1:
 		f.read(o)
 	case 6:
@@ -434,7 +435,7 @@ func vecStore(f *addrFlow, o *touched) {
 // vecToR is movd and the like; with F3 it is a load of a vector.
 func vecToR(f *addrFlow, o *touched) {
 	switch {
-	case o.in.Opcode.Byte() == 0x7e && o.in.Prefixes.Has(amd64.PrefixRep) || o.in.Opcode.Map() == amd64.VEX0F && o.in.Opcode.Byte() == 0x7e && o.bytes()[o.in.OpOff-1]&3 == 2:
+	case o.Inst.Opcode.Byte() == 0x7e && o.Inst.Prefixes.Has(amd64.PrefixRep) || o.Inst.Opcode.Map() == amd64.VEX0F && o.Inst.Opcode.Byte() == 0x7e && o.Bytes()[o.Inst.OpOff-1]&3 == 2:
 		vecLoad(f, o)
 	case o.Memory:
 		vecStore(f, o)

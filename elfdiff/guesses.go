@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -203,12 +204,12 @@ func (c *correlation) instructionsOf(side int, id object.AtomID) []string {
 // appendUses appends the operations that name a variable, each with the one before it
 // and the two behind it, up to a branch: between them is what becomes of the value.
 func appendUses(list []string, a *object.Atom, id object.AtomID) []string {
-	k := cursor{a: a}
+	k := insn.Cursor{Atom: a}
 	before := ""
 	open := 0 // how many of the last in the list are not complete
 	left := []int{}
 	for {
-		if ok, err := k.load(); !ok || err != nil {
+		if ok, err := k.Load(); !ok || err != nil {
 			return list
 		}
 		op := operation(&k)
@@ -219,7 +220,7 @@ func appendUses(list []string, a *object.Atom, id object.AtomID) []string {
 		for open > 0 && left[open-1] <= 0 {
 			open--
 		}
-		if slices.ContainsFunc(k.refs, func(r object.Ref) bool { return r.Target == id }) {
+		if slices.ContainsFunc(k.Refs, func(r object.Ref) bool { return r.Target == id }) {
 			list = append(list, before+op)
 			left = slices.Insert(left[:open], 0, 2)
 			open++
@@ -227,23 +228,23 @@ func appendUses(list []string, a *object.Atom, id object.AtomID) []string {
 		if before = op; op == "" {
 			open = 0
 		}
-		k.advance()
+		k.Advance()
 	}
 }
 
 // operation is an instruction without its operands but immediates; "" for those that
 // end a stretch of code.
-func operation(k *cursor) string {
-	if k.in.Class != amd64.Other || k.in.IsBranch() {
+func operation(k *insn.Cursor) string {
+	if k.Inst.Class != amd64.Other || k.Inst.IsBranch() {
 		return ""
 	}
 	imm := ""
-	if len(k.refs) == 0 {
-		imm = string(k.bytes()[k.in.ImmOff : k.in.ImmOff+k.in.ImmLen])
+	if len(k.Refs) == 0 {
+		imm = string(k.Bytes()[k.Inst.ImmOff : k.Inst.ImmOff+k.Inst.ImmLen])
 	}
 	reg := byte(0) // of groups, in which it says what is done
-	if k.in.ModRMOff > 0 && k.in.ImmLen > 0 {
-		reg = k.bytes()[k.in.ModRMOff] >> 3 & 7
+	if k.Inst.ModRMOff > 0 && k.Inst.ImmLen > 0 {
+		reg = k.Bytes()[k.Inst.ModRMOff] >> 3 & 7
 	}
-	return fmt.Sprintf("%x/%d %x;", k.in.Opcode, reg, imm)
+	return fmt.Sprintf("%x/%d %x;", k.Inst.Opcode, reg, imm)
 }

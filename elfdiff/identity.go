@@ -1,6 +1,9 @@
 package elfdiff
 
-import "github.com/gosplice/gosplice/elfdiff/object"
+import (
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
+	"github.com/gosplice/gosplice/elfdiff/object"
+)
 
 // identities are the constants of an object whose address is more than a way to their
 // content, as far as its own code and data tell: stored, returned, compared, passed to
@@ -96,5 +99,5 @@ func (s *spread) hasIdentity(pre, post object.AtomID) bool {
 
 // describeEscape says what happens to an address, and where.
 func describeEscape(o *object.Object, e *escape) string {
-	return "its address " + e.how + ", at " + describe(o, e.at.atom, int64(e.at.off))
+	return "its address " + e.how + ", at " + insn.Describe(o, e.at.atom, int64(e.at.off))
 }

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/symname"
@@ -189,7 +190,7 @@ func (in *includer) reference(a *object.Atom, r *object.Ref) {
 		in.report(findingAt(in.Post, CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.SectionName(t.Section)))
 	case in.included[t.ID]:
 	case in.past(in.Post, t.ID) != nil && a.Kind != object.Special:
-		in.report(findingAt(in.Post, CodeInitReference, a.ID, r.Offset, "it refers to %s", refText(in.Post, r)))
+		in.report(findingAt(in.Post, CodeInitReference, a.ID, r.Offset, "it refers to %s", insn.RefText(in.Post, r)))
 	case in.copied[t.ID]:
 		in.add(t.ID)
 	case t.IsLiteral() || t.Kind == object.LSDA:
@@ -215,7 +216,7 @@ func (in *includer) slot(a *object.Atom, r *object.Ref, t *object.Atom) {
 	outside := inside(in.Post, r, t) < 0 || uint64(inside(in.Post, r, t)) > t.Size
 	travels := in.included[t.ID] || in.copied[t.ID] || t.IsLiteral() || in.twins.pre[t.ID] == object.NoAtom
 	if outside || !travels {
-		f := findingAt(in.Post, CodeInnerReference, a.ID, r.Offset, "it reads the address of %s from a slot", refText(in.Post, r))
+		f := findingAt(in.Post, CodeInnerReference, a.ID, r.Offset, "it reads the address of %s from a slot", insn.RefText(in.Post, r))
 		f.Hint = slotHint
 		in.report(f)
 	}
@@ -237,7 +238,7 @@ func (in *includer) fresh(t *object.Atom) {
 // existing checks a reference to what stays in the running program.
 func (in *includer) existing(a *object.Atom, r *object.Ref, t *object.Atom) {
 	if t.Kind == object.Func && r.TargetOff != 0 && !in.sameLayout(t.ID) {
-		in.report(findingAt(in.Post, CodeInnerReference, a.ID, r.Offset, "it refers to %s", refText(in.Post, r)))
+		in.report(findingAt(in.Post, CodeInnerReference, a.ID, r.Offset, "it refers to %s", insn.RefText(in.Post, r)))
 	}
 	in.kept[t.ID] = true
 	if !r.Implicit && in.Post.Symbol(r.Sym).Type() == elf.STT_SECTION && (t.Kind == object.Data || t.Kind == object.Const) {
@@ -274,7 +275,7 @@ func (in *includer) edge(a *object.Atom, r *object.Ref) {
 		}
 	}
 	in.report(findingAt(in.Post, CodeEdgeReference, a.ID, r.Offset, "it refers to the border of %s and %s",
-		describe(in.Post, t.ID, 0), describe(in.Post, other, 0)))
+		insn.Describe(in.Post, t.ID, 0), insn.Describe(in.Post, other, 0)))
 }
 
 // sharedLayout warns about objects in one section that carried code names by

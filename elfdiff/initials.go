@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -97,7 +98,7 @@ func (in *includer) initialMembers(ch *Change, a, b *object.Atom) (list []Initia
 			return nil, fmt.Sprintf("%s is no aligned word", ch.Name+members[i].Name)
 		}
 		if w.Name = ch.Name + members[i].Name; members[i].Name == "" && w.Size != a.Size {
-			if w.Name = place(ch.Name, int64(w.Offset)); in.adjoins(list, &w, b) {
+			if w.Name = insn.PlaceText(ch.Name, int64(w.Offset)); in.adjoins(list, &w, b) {
 				return nil, fmt.Sprintf("without debug information, what belongs together at %s is not known", w.Name)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -62,7 +63,7 @@ func (in *includer) keep() {
 	for _, p := range in.inPlace {
 		b := &in.Post.Atoms[p.post]
 		for i := range b.Refs {
-			k.means(&b.Refs[i], &escape{flowPlace{b.ID, b.Refs[i].Offset}, "is written into " + describe(in.Post, b.ID, 0) + ", which others know"})
+			k.means(&b.Refs[i], &escape{flowPlace{b.ID, b.Refs[i].Offset}, "is written into " + insn.Describe(in.Post, b.ID, 0) + ", which others know"})
 		}
 	}
 	for i := range in.Post.Atoms {
@@ -165,7 +166,7 @@ func (k *keeping) add(id object.AtomID, e *escape) {
 		return
 	}
 	k.seen[id] = true
-	name := refText(k.Post, &object.Ref{Target: id})
+	name := insn.RefText(k.Post, &object.Ref{Target: id})
 	k.keeps = append(k.keeps, Kept{Post: id, Name: name, Where: e.at.atom, Offset: e.at.off, How: e.how, Pre: k.original(id)})
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -41,7 +42,7 @@ func (c *comparer) walkOf(a, b *object.Atom) *walk {
 		return nil
 	}
 	n := len(c.pending)
-	w := &walk{c: c, pre: cursor{o: c.pre, a: a}, post: cursor{o: c.post, a: b}}
+	w := &walk{c: c, pre: insn.Cursor{Object: c.pre, Atom: a}, post: insn.Cursor{Object: c.post, Atom: b}}
 	differs := w.run() != nil
 	c.pending = c.pending[:n] // another function's claims are that one's affair
 	if differs {

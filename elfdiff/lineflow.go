@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/symname"
@@ -12,7 +13,7 @@ import (
 
 // A flow is a number, or a text, on its way to a call as an argument.
 type flow struct {
-	call   cursor
+	call   insn.Cursor
 	reg    byte // that the instruction loads; onStack when it stores it for the call
 	callee string
 	// place says that the same call takes the name of a source file, or of the
@@ -24,23 +25,23 @@ type flow struct {
 // path, with no branch on it. ok is false when it is no argument, so that it may be
 // returned, stored or compared.
 func (w *walk) flowAt(o *object.Object, a *object.Atom, off uint64, text bool) (f flow, ok bool) {
-	load := cursor{o: o, a: a, off: off}
-	if ok, err := load.load(); !ok || err != nil {
+	load := insn.Cursor{Object: o, Atom: a, Off: off}
+	if ok, err := load.Load(); !ok || err != nil {
 		return f, false
 	}
-	f.reg = onStack
+	f.reg = insn.OnStack
 	if !text {
-		if f.reg, ok = argumentOf(&load); !ok {
+		if f.reg, ok = insn.ArgumentOf(&load); !ok {
 			return f, false
 		}
 	}
-	k, seen, ok := callAfter(o, a, off, text)
+	k, seen, ok := insn.CallAfter(o, a, off, text)
 	if !ok {
 		return f, false
 	}
 	f.call = k
-	if len(k.refs) == 1 {
-		f.callee = refText(o, &k.refs[0])
+	if len(k.Refs) == 1 {
+		f.callee = insn.RefText(o, &k.Refs[0])
 	}
 	f.place = placeIn(o, a, append(seen, w.before(o, a, off)...))
 	return f, true
@@ -50,21 +51,21 @@ func (w *walk) flowAt(o *object.Object, a *object.Atom, off uint64, text bool) (
 // belong to the same call.
 func (w *walk) before(o *object.Object, a *object.Atom, off uint64) []object.Ref {
 	at := func(s step) uint64 {
-		if a == w.post.a {
+		if a == w.post.Atom {
 			return s.post
 		}
 		return s.pre
 	}
 	i, _ := slices.BinarySearchFunc(w.steps, off, func(s step, off uint64) int { return cmp.Compare(at(s), off) })
 	var refs []object.Ref
-	for n := 0; n < maxArguments && i > 0; n++ {
+	for n := 0; n < insn.MaxArguments && i > 0; n++ {
 		i--
-		k := cursor{o: o, a: a, off: at(w.steps[i])}
-		ok, err := k.load()
-		if !ok || err != nil || k.in.IsBranch() || k.in.Class == amd64.CallInd || k.in.EndsFlow() {
+		k := insn.Cursor{Object: o, Atom: a, Off: at(w.steps[i])}
+		ok, err := k.Load()
+		if !ok || err != nil || k.Inst.IsBranch() || k.Inst.Class == amd64.CallInd || k.Inst.EndsFlow() {
 			break
 		}
-		refs = append(refs, k.refs...)
+		refs = append(refs, k.Refs...)
 	}
 	return refs
 }
@@ -86,7 +87,7 @@ func placeIn(o *object.Object, a *object.Atom, refs []object.Ref) string {
 			continue
 		}
 		name, _ := variant(a.Name)
-		if isSourceName(s) || string(s) == name || functionNames[symname.Stem(t.Name)] {
+		if insn.IsSourceName(s) || string(s) == name || functionNames[symname.Stem(t.Name)] {
 			return string(s)
 		}
 	}

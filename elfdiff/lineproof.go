@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -42,14 +43,14 @@ func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
 		places = append(places, call)
 	}
 	for _, at := range places {
-		p, ok1 := pre.At(addr(w.pre.a, at.pre))
-		q, ok2 := post.At(addr(w.post.a, at.post))
+		p, ok1 := pre.At(addr(w.pre.Atom, at.pre))
+		q, ok2 := post.At(addr(w.post.Atom, at.post))
 		if ok1 && ok2 && cl.are(p.Line, q.Line) && p.Base() == q.Base() {
 			return fmt.Sprintf("the line tables place +%#x at line %d, and +%#x at line %d", at.pre, p.Line, at.post, q.Line), true
 		}
 	}
 	for _, at := range places {
-		p, q := callLines(w.c.pre, w.pre.a, at.pre), callLines(w.c.post, w.post.a, at.post)
+		p, q := callLines(w.c.pre, w.pre.Atom, at.pre), callLines(w.c.post, w.post.Atom, at.post)
 		for i := range min(len(p), len(q)) {
 			if cl.are(p[i], q[i]) {
 				return fmt.Sprintf("+%#x was inlined by a call in line %d, and +%#x by one in line %d", at.pre, p[i], at.post, q[i]), true
@@ -67,7 +68,7 @@ func (w *walk) isSunk(cl *claim) bool {
 	if cl.text && cl.place {
 		return true
 	}
-	f, ok := w.flowAt(w.pre.o, w.pre.a, cl.at.pre, cl.text)
+	f, ok := w.flowAt(w.pre.Object, w.pre.Atom, cl.at.pre, cl.text)
 	if !ok {
 		return false
 	}
@@ -86,9 +87,9 @@ func (cl *claim) are(p, q int) bool {
 // of: the next ones, with no branch and no other load of that register before
 // them.
 func (w *walk) nextCall(cl *claim) (call step, ok bool) {
-	p, _, ok1 := callAfter(w.pre.o, w.pre.a, cl.at.pre, cl.text)
-	q, _, ok2 := callAfter(w.post.o, w.post.a, cl.at.post, cl.text)
-	return step{p.off, q.off}, ok1 && ok2
+	p, _, ok1 := insn.CallAfter(w.pre.Object, w.pre.Atom, cl.at.pre, cl.text)
+	q, _, ok2 := insn.CallAfter(w.post.Object, w.post.Atom, cl.at.post, cl.text)
+	return step{p.Off, q.Off}, ok1 && ok2
 }
 
 // lineInText returns the claim that two strings differ in nothing but a line
@@ -125,7 +126,7 @@ func endsInSourceName(s []byte) bool {
 	if i := bytes.LastIndexAny(s, " \t("); i >= 0 {
 		s = s[i+1:]
 	}
-	return isSourceName(s)
+	return insn.IsSourceName(s)
 }
 
 func isDigit(b byte) bool { return b >= '0' && b <= '9' }

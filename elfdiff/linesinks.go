@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -94,26 +95,26 @@ var lineSinks = map[string][]int{
 // the stack.
 func isLineSink(name string, reg byte) bool {
 	return slices.ContainsFunc(lineSinks[name], func(n int) bool {
-		if n < len(argumentRegisters) {
-			return argumentRegisters[n] == reg
+		if n < len(insn.ArgumentRegisters) {
+			return insn.ArgumentRegisters[n] == reg
 		}
-		return reg == onStack
+		return reg == insn.OnStack
 	})
 }
 
 // lineArgument accepts a claim when the instruction loads the line argument of
 // the next call, and that call goes to a known function.
 func (w *walk) lineArgument(cl *claim) (string, bool) {
-	k, _, ok := callAfter(w.pre.o, w.pre.a, cl.at.pre, false)
-	if !ok || len(k.refs) != 1 || cl.text {
+	k, _, ok := insn.CallAfter(w.pre.Object, w.pre.Atom, cl.at.pre, false)
+	if !ok || len(k.Refs) != 1 || cl.text {
 		return "", false
 	}
-	load := cursor{o: w.pre.o, a: w.pre.a, off: cl.at.pre}
-	if _, err := load.load(); err != nil {
+	load := insn.Cursor{Object: w.pre.Object, Atom: w.pre.Atom, Off: cl.at.pre}
+	if _, err := load.Load(); err != nil {
 		return "", false
 	}
-	name := refText(k.o, &k.refs[0])
-	reg, _ := argumentOf(&load) // callAfter has seen that it is one
+	name := insn.RefText(k.Object, &k.Refs[0])
+	reg, _ := insn.ArgumentOf(&load) // callAfter has seen that it is one
 	return "the line argument of " + name, isLineSink(name, reg)
 }
 
@@ -133,8 +134,8 @@ func (w *walk) lineOfMacro(cl *claim, places []step) (string, bool) {
 		return "", false
 	}
 	for _, at := range places {
-		p, ok1 := linesOf(w.c.pre).At(addr(w.pre.a, at.pre))
-		q, ok2 := linesOf(w.c.post).At(addr(w.post.a, at.post))
+		p, ok1 := linesOf(w.c.pre).At(addr(w.pre.Atom, at.pre))
+		q, ok2 := linesOf(w.c.post).At(addr(w.post.Atom, at.post))
 		if !ok1 || !ok2 || p.Base() != q.Base() {
 			continue
 		}
@@ -150,8 +151,8 @@ func (w *walk) lineOfMacro(cl *claim, places []step) (string, bool) {
 // is that of a warning: what follows it is an instruction that traps, for which the
 // bug tables of both objects give these very lines.
 func (w *walk) lineOfBug(cl *claim) (string, bool) {
-	p, at, ok1 := bugAfter(w.pre.o, w.pre.a, cl.at.pre, cl.text)
-	q, _, ok2 := bugAfter(w.post.o, w.post.a, cl.at.post, cl.text)
+	p, at, ok1 := bugAfter(w.pre.Object, w.pre.Atom, cl.at.pre, cl.text)
+	q, _, ok2 := bugAfter(w.post.Object, w.post.Atom, cl.at.post, cl.text)
 	if !ok1 || !ok2 || !cl.are(int(p), int(q)) {
 		return "", false
 	}
@@ -161,14 +162,14 @@ func (w *walk) lineOfBug(cl *claim) (string, bool) {
 // bugAfter returns the line that the bug table gives for the instruction behind the
 // call that the one at off loads an argument of.
 func bugAfter(o *object.Object, a *object.Atom, off uint64, text bool) (line uint16, at uint64, ok bool) {
-	k, _, ok := callAfter(o, a, off, text)
-	if !ok || k.in.Class != amd64.Call {
+	k, _, ok := insn.CallAfter(o, a, off, text)
+	if !ok || k.Inst.Class != amd64.Call {
 		return 0, 0, false
 	}
-	k.advance()
+	k.Advance()
 	for _, e := range entriesOf(indexEntries(o).of(a.ID), entryRuleOf(bugTable)) {
-		if s := e.site(); s.TargetOff == int64(k.off) && len(e.bytes) >= bugLineEnd {
-			return binary.LittleEndian.Uint16(e.bytes[bugLine:]), k.off, true
+		if s := e.site(); s.TargetOff == int64(k.Off) && len(e.bytes) >= bugLineEnd {
+			return binary.LittleEndian.Uint16(e.bytes[bugLine:]), k.Off, true
 		}
 	}
 	return 0, 0, false

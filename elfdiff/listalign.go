@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/internal/align"
 )
 
@@ -97,7 +98,7 @@ func number(ids map[string]int32, rows []row, key func(*row) string) []int32 {
 }
 
 func (r *row) lineSide() LineSide {
-	return LineSide{Size: r.size, Refs: r.refs[:min(len(r.refs), maxRefsShown)], Branch: r.target, Member: r.member}
+	return LineSide{Size: r.size, Refs: r.refs[:min(len(r.refs), insn.MaxRefsShown)], Branch: r.target, Member: r.member}
 }
 
 func line(m Mark, a, b *row) Line {

@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"fmt"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -23,19 +24,19 @@ func (l *lister) codeStart(o *object.Object, a *object.Atom, side int) uint64 {
 	}
 	var starts []uint64 // of the instructions before the first difference, the last ones
 	n, at := 0, 0
-	for k := (cursor{o: o, a: a}); ; k.advance() {
-		if ok, err := k.load(); !ok || err != nil {
+	for k := (insn.Cursor{Object: o, Atom: a}); ; k.Advance() {
+		if ok, err := k.Load(); !ok || err != nil {
 			break
 		}
 		n++
-		if k.off > l.first[side] {
+		if k.Off > l.first[side] {
 			continue
 		}
 		if len(starts) < maxBefore {
-			starts = append(starts, k.off)
+			starts = append(starts, k.Off)
 			continue
 		}
-		starts[at%maxBefore] = k.off
+		starts[at%maxBefore] = k.Off
 		at++
 	}
 	if n <= maxListed || len(starts) == 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/symname"
@@ -64,7 +65,7 @@ func (d *dataLister) rows() []row {
 		}
 		rows = d.plain(rows, off, r.Offset)
 		name := d.nameAt(r.Offset)
-		x := row{off: r.Offset, size: uint64(amd64.FieldSize(r.Type)), text: refText(d.o, r), refs: a.Refs[i : i+1], target: -1}
+		x := row{off: r.Offset, size: uint64(amd64.FieldSize(r.Type)), text: insn.RefText(d.o, r), refs: a.Refs[i : i+1], target: -1}
 		x.key = "ref " + d.l.refKey(d.side, r)
 		rows = append(rows, x.named(name, "ref"))
 		off = r.Offset + x.size

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -127,27 +128,27 @@ func (l *lister) rows(o *object.Object, a *object.Atom, side int) []row {
 
 func (l *lister) code(o *object.Object, a *object.Atom, side int) []row {
 	var rows []row
-	k := cursor{o: o, a: a, off: l.codeStart(o, a, side)}
+	k := insn.Cursor{Object: o, Atom: a, Off: l.codeStart(o, a, side)}
 	for len(rows) < maxListed {
-		ok, err := k.load()
+		ok, err := k.Load()
 		if err != nil { // what follows can't be read as instructions
-			return append(rows, rawRow(a, k.off, min(k.off+bytesPerLine, uint64(len(a.Bytes))), ""))
+			return append(rows, rawRow(a, k.Off, min(k.Off+bytesPerLine, uint64(len(a.Bytes))), ""))
 		}
 		if !ok {
 			return rows
 		}
 		rows = append(rows, l.codeRow(&k, side))
-		k.advance()
+		k.Advance()
 	}
 	return rows
 }
 
 // codeRow makes a row of the instruction at the cursor.
-func (l *lister) codeRow(k *cursor, side int) row {
-	r := row{off: k.off, size: uint64(k.in.Len), text: k.text(), refs: k.refs, target: -1}
+func (l *lister) codeRow(k *insn.Cursor, side int) row {
+	r := row{off: k.Off, size: uint64(k.Inst.Len), text: k.Text(), refs: k.Refs, target: -1}
 	r.kind, _, _ = strings.Cut(r.text, " ")
-	r.key = k.shape(func(ref *object.Ref) string { return l.refKey(side, ref) })
-	if to, ok := amd64.PCRelTarget(k.in, k.bytes(), k.off); ok && len(k.refs) == 0 {
+	r.key = shape(k, func(ref *object.Ref) string { return l.refKey(side, ref) })
+	if to, ok := amd64.PCRelTarget(k.Inst, k.Bytes(), k.Off); ok && len(k.Refs) == 0 {
 		r.target = int64(to)
 	}
 	return r
@@ -158,7 +159,7 @@ func (l *lister) codeRow(k *cursor, side int) row {
 func (l *lister) refKey(side int, r *object.Ref) string {
 	o := [2]*object.Object{l.c.pre, l.c.post}[side]
 	if r.Target == object.NoAtom {
-		return refText(o, r)
+		return insn.RefText(o, r)
 	}
 	t := &o.Atoms[r.Target]
 	twin := r.Target
@@ -167,11 +168,11 @@ func (l *lister) refKey(side int, r *object.Ref) string {
 	}
 	switch {
 	case t.Kind == object.String:
-		return refText(o, r)
+		return insn.RefText(o, r)
 	case t.IsLiteral():
 		return "literal" // compared when the rows are aligned
 	case twin == object.NoAtom:
-		return "new " + refText(o, r)
+		return "new " + insn.RefText(o, r)
 	}
 	return fmt.Sprintf("%d%+d", twin, r.TargetOff)
 }
@@ -179,29 +180,29 @@ func (l *lister) refKey(side int, r *object.Ref) string {
 // shape returns the text of the instruction without what padding and
 // placement change: the target of a branch inside the function, and the names
 // of references, which refKey gives instead.
-func (k *cursor) shape(refKey func(*object.Ref) string) string {
-	if k.in.IsBranch() {
-		return fmt.Sprint(k.in.Class, k.in.Cond, k.in.Prefixes) + k.refKeys(refKey)
+func shape(k *insn.Cursor, refKey func(*object.Ref) string) string {
+	if k.Inst.IsBranch() {
+		return fmt.Sprint(k.Inst.Class, k.Inst.Cond, k.Inst.Prefixes) + refKeys(k, refKey)
 	}
-	b := slices.Clone(k.bytes())
-	for i := range k.refs {
-		off := k.refs[i].Offset - k.off
-		n := min(off+uint64(amd64.FieldSize(k.refs[i].Type)), uint64(len(b)))
+	b := slices.Clone(k.Bytes())
+	for i := range k.Refs {
+		off := k.Refs[i].Offset - k.Off
+		n := min(off+uint64(amd64.FieldSize(k.Refs[i].Type)), uint64(len(b)))
 		clear(b[min(off, n):n])
 	}
-	if k.in.Class == amd64.Nop {
+	if k.Inst.Class == amd64.Nop {
 		return "nop"
 	}
-	return string(b) + k.refKeys(refKey)
+	return string(b) + refKeys(k, refKey)
 }
 
 // refKeys joins what refKey says about the references of the instruction.
-func (k *cursor) refKeys(refKey func(*object.Ref) string) string {
+func refKeys(k *insn.Cursor, refKey func(*object.Ref) string) string {
 	s := ""
-	for i := range k.refs[:min(len(k.refs), maxRefsShown)] {
-		s += " " + refKey(&k.refs[i])
+	for i := range k.Refs[:min(len(k.Refs), insn.MaxRefsShown)] {
+		s += " " + refKey(&k.Refs[i])
 	}
-	if n := len(k.refs) - maxRefsShown; n > 0 {
+	if n := len(k.Refs) - insn.MaxRefsShown; n > 0 {
 		s += fmt.Sprint(" and ", n)
 	}
 	return s

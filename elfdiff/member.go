@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
@@ -74,7 +75,7 @@ func (s *typeSide) memberAtBit(typ, bit uint64) (m memberPlace, ok bool) {
 		case dwarf.TagArray:
 			typ = typeOf(&t.Entry)
 			size := s.size(typ, 0)
-			if n := s.size(t.Offset, 0); n > 0 && n <= maxQuoted && s.isChar(typ) {
+			if n := s.size(t.Offset, 0); n > 0 && n <= insn.MaxQuoted && s.isChar(typ) {
 				return memberPlace{path: path.String(), off: start, size: n, text: true}, true
 			}
 			letter = s.isChar(typ)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/symname"
@@ -130,18 +131,18 @@ func (o placeFinder) findUbsan() {
 	}
 	var records []*object.Atom
 	for _, f := range o.Functions() {
-		k := cursor{o: o.Object, a: f}
-		for ok, err := k.load(); ok && err == nil; ok, err = k.load() {
-			for i := range k.refs {
-				t := o.Atom(k.refs[i].Target)
-				if t == nil || t.Kind != object.Data && t.Kind != object.Const || !t.Anonymous() || k.refs[i].TargetOff != 0 || k.in.Class == amd64.Call {
+		k := insn.Cursor{Object: o.Object, Atom: f}
+		for ok, err := k.Load(); ok && err == nil; ok, err = k.Load() {
+			for i := range k.Refs {
+				t := o.Atom(k.Refs[i].Target)
+				if t == nil || t.Kind != object.Data && t.Kind != object.Const || !t.Anonymous() || k.Refs[i].TargetOff != 0 || k.Inst.Class == amd64.Call {
 					continue
 				}
-				if handler, ok := handlerOf(o.Object, f, k.off); ok && o.isUbsan(t, handler) {
+				if handler, ok := handlerOf(o.Object, f, k.Off); ok && o.isUbsan(t, handler) {
 					records = append(records, t)
 				}
 			}
-			k.advance()
+			k.Advance()
 		}
 	}
 	for i := range o.Atoms {
@@ -164,16 +165,16 @@ func (o placeFinder) findUbsan() {
 // handlerOf returns the name of the handler that the instruction at an offset loads an
 // argument of, without its prefix and version.
 func handlerOf(o *object.Object, f *object.Atom, off uint64) (string, bool) {
-	k, _, ok := callAfter(o, f, off, true)
-	if !ok || len(k.refs) != 1 {
+	k, _, ok := insn.CallAfter(o, f, off, true)
+	if !ok || len(k.Refs) != 1 {
 		return "", false
 	}
-	name, ok := strings.CutPrefix(o.Symbol(k.refs[0].Sym).Name, ubsanHandler)
+	name, ok := strings.CutPrefix(o.Symbol(k.Refs[0].Sym).Name, ubsanHandler)
 	name = strings.TrimSuffix(name, "_abort")
 	if i := strings.LastIndex(name, "_v"); i > 0 && symname.IsNumber(name[i+2:]) {
 		name = name[:i]
 	}
-	return name, ok && !k.refs[0].Implicit
+	return name, ok && !k.Refs[0].Implicit
 }
 
 // isUbsan marks a record that has the form of those of the handler, and is used by
@@ -210,7 +211,7 @@ func unusedPlaces(o *object.Object, t *object.Atom, fields []placeField) []place
 	for i := range t.Refs {
 		off := t.Refs[i].Offset
 		known := slices.ContainsFunc(fields, func(f placeField) bool { return f.off == off+8 })
-		if off > 0 && !known && len(fields) < maxShown && off+16 <= uint64(len(t.Bytes)) && isFileName(o, &t.Refs[i]) && namesSource(o, &t.Refs[i]) {
+		if off > 0 && !known && len(fields) < insn.MaxShown && off+16 <= uint64(len(t.Bytes)) && isFileName(o, &t.Refs[i]) && namesSource(o, &t.Refs[i]) {
 			fields = append(fields, placeField{off + 8, lineAndColumn})
 		}
 	}
@@ -224,7 +225,7 @@ func namesSource(o *object.Object, r *object.Ref) bool {
 	}
 	b, ok := object.Tail(&o.Atoms[r.Target], r.TargetOff)
 	name, _, terminated := bytes.Cut(b, []byte{0})
-	return ok && terminated && isSourceName(name)
+	return ok && terminated && insn.IsSourceName(name)
 }
 
 // isFileName reports whether a reference is an address of a text.
@@ -237,7 +238,7 @@ func isFileName(o *object.Object, r *object.Ref) bool {
 	if !ok {
 		return false
 	}
-	_, ok = printable(b)
+	_, ok = insn.Printable(b)
 	return ok
 }
 
@@ -247,7 +248,7 @@ func isUbsanType(a *object.Atom) bool {
 	if a.Kind != object.Data && a.Kind != object.Const || !a.Anonymous() || len(a.Bytes) < 7 {
 		return false
 	}
-	name, ok := printable(a.Bytes[4:])
+	name, ok := insn.Printable(a.Bytes[4:])
 	return ok && name[0] == '\'' && (len(a.Refs) == 0 || a.Refs[0].Offset >= uint64(4+len(name)))
 }
 
@@ -274,7 +275,7 @@ func isPanicLocation(o *object.Object, a *object.Atom) bool {
 	}
 	b, ok := object.Tail(t, a.Refs[0].TargetOff)
 	n := binary.LittleEndian.Uint64(a.Bytes[8:])
-	if !ok || n > uint64(len(b)) || !bytes.HasSuffix(b[:n], []byte(".rs")) || !isSourceName(b[:n]) {
+	if !ok || n > uint64(len(b)) || !bytes.HasSuffix(b[:n], []byte(".rs")) || !insn.IsSourceName(b[:n]) {
 		return false
 	}
 	for _, u := range o.Users(a.ID) {

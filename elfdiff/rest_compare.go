@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/symname"
@@ -156,7 +157,7 @@ func (r *restMatcher) literal(h *maphash.Hash, o *object.Object, t *object.Atom,
 	} else if s, ok := object.Tail(t, off); ok {
 		h.Write(s[:min(len(s), maxDigest)])
 	}
-	for i := range t.Refs[:min(len(t.Refs), maxShown)] {
+	for i := range t.Refs[:min(len(t.Refs), insn.MaxShown)] {
 		if next := o.Atom(t.Refs[i].Target); next != nil && depth > 0 {
 			r.literal(h, o, next, t.Refs[i].TargetOff, depth-1)
 		}
@@ -195,11 +196,11 @@ func (r *restMatcher) same(a, b *rest) bool {
 
 // plainBytes shows the first bytes of a rest.
 func plainBytes(b []byte) string {
-	if s, ok := printable(b); ok {
-		return quote(s)
+	if s, ok := insn.Printable(b); ok {
+		return insn.Quote(s)
 	}
-	if len(b) > maxShown {
-		return fmt.Sprintf("% x...", b[:maxShown])
+	if len(b) > insn.MaxShown {
+		return fmt.Sprintf("% x...", b[:insn.MaxShown])
 	}
 	return fmt.Sprintf("% x", b)
 }

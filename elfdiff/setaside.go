@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -68,7 +69,7 @@ func (j *judge) asides() {
 			continue
 		}
 		for _, r := range j.c.aside[id] {
-			j.aside = append(j.aside, Aside{describe(j.Post, id, 0), r})
+			j.aside = append(j.aside, Aside{insn.Describe(j.Post, id, 0), r})
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -82,7 +83,7 @@ func (j *judge) table(o *object.Object, s *elfobj.Section) {
 	}
 	if r := o.SectionRange(s.Index); r.Lo < r.Hi && len(o.Atoms[r.Lo].Refs) > 0 {
 		ref := &o.Atoms[r.Lo].Refs[0]
-		f.Symbol, f.Offset = refText(o, ref), ref.Offset
+		f.Symbol, f.Offset = insn.RefText(o, ref), ref.Offset
 	}
 	j.report(f)
 }

@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"debug/elf"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -81,7 +82,7 @@ func (s *spread) function(a *object.Atom) {
 			if r := &b.Refs[i]; r.Target == a.ID && r.TargetOff != 0 {
 				s.add(u, Reason{
 					Code: ReasonTarget, PreOffset: r.Offset, PostOffset: r.Offset,
-					Detail: "it refers to " + refText(s.Post, r) + ", inside a function that changed",
+					Detail: "it refers to " + insn.RefText(s.Post, r) + ", inside a function that changed",
 				})
 				break
 			}
@@ -106,7 +107,7 @@ func (s *spread) constant(a *object.Atom) {
 		switch {
 		case b.Kind == object.Unwind || b.Kind == object.Meta:
 		case !b.IsLiteral():
-			s.add(u, Reason{Code: ReasonConstant, Detail: "it uses " + describe(s.Post, a.ID, 0) + ", which changed"})
+			s.add(u, Reason{Code: ReasonConstant, Detail: "it uses " + insn.Describe(s.Post, a.ID, 0) + ", which changed"})
 		case !s.tainted[u]:
 			s.tainted[u] = true
 			s.work = append(s.work, u)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -100,26 +101,26 @@ func (c *callees) code(o *object.Object, a *object.Atom) {
 		pending = pending[:0]
 	}
 	defer flush(false)
-	for k := (cursor{o: o, a: a}); ; k.advance() {
-		if ok, err := k.load(); !ok || err != nil {
+	for k := (insn.Cursor{Object: o, Atom: a}); ; k.Advance() {
+		if ok, err := k.Load(); !ok || err != nil {
 			break
 		}
-		for i := range k.refs {
-			if k.in.IsBranch() {
-				branch[k.refs[i].Offset] = true
-				c.foreign[k.refs[i].Target] |= held.arguments()
-			} else if id := k.refs[i].Target; id != object.NoAtom {
+		for i := range k.Refs {
+			if k.Inst.IsBranch() {
+				branch[k.Refs[i].Offset] = true
+				c.foreign[k.Refs[i].Target] |= held.arguments()
+			} else if id := k.Refs[i].Target; id != object.NoAtom {
 				reg, ok := held.loads(&k)
 				pending = append(pending, onItsWay{id, reg, ok})
 			}
 		}
 		for i := range pending {
-			if w := &pending[i]; len(k.refs) == 0 && held.reads(&k, w.reg) || k.in.IsBranch() && k.in.Class != amd64.Call {
+			if w := &pending[i]; len(k.Refs) == 0 && held.reads(&k, w.reg) || k.Inst.IsBranch() && k.Inst.Class != amd64.Call {
 				w.argument = false // where the branch leads, another call may take it
 			}
 		}
-		if call := k.in.Class == amd64.Call; call || k.in.Class == amd64.CallInd || k.in.EndsFlow() {
-			flush(call && walks(k.calleeName()) && held.passesStack())
+		if call := k.Inst.Class == amd64.Call; call || k.Inst.Class == amd64.CallInd || k.Inst.EndsFlow() {
+			flush(call && walks(calleeName(&k)) && held.passesStack())
 		}
 		held.step(&k)
 	}
@@ -160,18 +161,18 @@ const maxHanded = 16
 // read adds those of a piece of code.
 func (h *handed) read(o *object.Object, a *object.Atom) {
 	var plain, sums []int64
-	for k := (cursor{o: o, a: a}); ; k.advance() {
-		if ok, err := k.load(); !ok || err != nil {
+	for k := (insn.Cursor{Object: o, Atom: a}); ; k.Advance() {
+		if ok, err := k.Load(); !ok || err != nil {
 			return
 		}
-		if n, sum, ok := k.number(); ok && sum {
+		if n, sum, ok := numberAt(&k); ok && sum {
 			sums = append(sums[max(0, len(sums)-maxHanded+1):], n)
 		} else if ok {
 			plain = append(plain[max(0, len(plain)-maxHanded+1):], n)
 		}
-		call := k.in.Class == amd64.CallInd || k.in.Class == amd64.Call
-		if call || k.in.Class == amd64.Jump && len(k.refs) > 0 {
-			h.add(k.calleeName(), plain, sums)
+		call := k.Inst.Class == amd64.CallInd || k.Inst.Class == amd64.Call
+		if call || k.Inst.Class == amd64.Jump && len(k.Refs) > 0 {
+			h.add(calleeName(&k), plain, sums)
 		}
 		if call {
 			plain, sums = plain[:0], sums[:0]
@@ -190,36 +191,36 @@ func (h *handed) add(callee string, plain, sums []int64) {
 	}
 }
 
-// number returns the number that an instruction puts into a register, memory or on the
+// numberAt returns the number that an instruction puts into a register, memory or on the
 // stack: mov (b8+r, c7 /0) and push (68, 6a); or makes part of a sum or product: imul
 // (69, 6b), add (81 /0, 83 /0) and lea (8d), but of a place on the stack.
-func (k *cursor) number() (n int64, sum, ok bool) {
-	b := k.bytes()
-	op, at, size := b[k.in.OpOff], k.in.ImmOff, k.in.ImmLen
+func numberAt(k *insn.Cursor) (n int64, sum, ok bool) {
+	b := k.Bytes()
+	op, at, size := b[k.Inst.OpOff], k.Inst.ImmOff, k.Inst.ImmLen
 	switch {
 	case op >= 0xb8 && op <= 0xbf || op == 0xc7 || op == 0x68 || op == 0x6a:
 	case op == 0x69 || op == 0x6b:
 		sum = true
-	case (op == 0x81 || op == 0x83) && k.in.ModRMOff != 0 && b[k.in.ModRMOff]>>3&7 == 0:
+	case (op == 0x81 || op == 0x83) && k.Inst.ModRMOff != 0 && b[k.Inst.ModRMOff]>>3&7 == 0:
 		sum = true
-	case op == 0x8d && k.in.ModRMOff != 0 && b[k.in.ModRMOff]&7 != 4 && b[k.in.ModRMOff]&7 != 5:
-		sum, at, size = true, k.in.DispOff, k.in.DispLen
+	case op == 0x8d && k.Inst.ModRMOff != 0 && b[k.Inst.ModRMOff]&7 != 4 && b[k.Inst.ModRMOff]&7 != 5:
+		sum, at, size = true, k.Inst.DispOff, k.Inst.DispLen
 	default:
 		return 0, false, false
 	}
-	if size == 0 || k.relocates(at) {
+	if size == 0 || k.Relocates(at) {
 		return 0, false, false
 	}
 	return signed(b[at : at+size]), sum, true
 }
 
 // calleeName names what the branch leads to, "" where nobody knows.
-func (k *cursor) calleeName() string {
-	for i := range k.refs {
-		if r := &k.refs[i]; r.Target != object.NoAtom {
-			return k.o.Atoms[r.Target].Name
+func calleeName(k *insn.Cursor) string {
+	for i := range k.Refs {
+		if r := &k.Refs[i]; r.Target != object.NoAtom {
+			return k.Object.Atoms[r.Target].Name
 		} else {
-			return k.o.Symbols()[r.Sym].Name
+			return k.Object.Symbols()[r.Sym].Name
 		}
 	}
 	return ""
@@ -246,26 +247,26 @@ func (h *origins) arguments() (mask uint8) {
 
 // operandsOf returns the opcode and the registers of an instruction with a ModRM byte
 // behind it, and whether its operand is a register too.
-func operandsOf(k *cursor) (op, reg, rm uint8, direct, ok bool) {
-	b := k.bytes()
-	op = b[k.in.OpOff]
-	if k.in.ModRMOff == 0 || k.in.ModRMOff != k.in.OpOff+1 {
+func operandsOf(k *insn.Cursor) (op, reg, rm uint8, direct, ok bool) {
+	b := k.Bytes()
+	op = b[k.Inst.OpOff]
+	if k.Inst.ModRMOff == 0 || k.Inst.ModRMOff != k.Inst.OpOff+1 {
 		return op, 0, op&7 | rexOf(k)&1<<3, false, false
 	}
-	m := b[k.in.ModRMOff]
+	m := b[k.Inst.ModRMOff]
 	return op, m>>3&7 | rexOf(k)&4<<1, m&7 | rexOf(k)&1<<3, m>>6 == 3, true
 }
 
-func rexOf(k *cursor) uint8 {
-	if b := k.bytes(); k.in.OpOff > 0 && b[k.in.OpOff-1]&0xf0 == 0x40 {
-		return b[k.in.OpOff-1]
+func rexOf(k *insn.Cursor) uint8 {
+	if b := k.Bytes(); k.Inst.OpOff > 0 && b[k.Inst.OpOff-1]&0xf0 == 0x40 {
+		return b[k.Inst.OpOff-1]
 	}
 	return 0
 }
 
 // loads returns the register for an argument that an instruction loads an address into:
 // lea (8d), or mov of a number (b8+r, c7 /0).
-func (h *origins) loads(k *cursor) (reg uint8, ok bool) {
+func (h *origins) loads(k *insn.Cursor) (reg uint8, ok bool) {
 	op, reg, rm, direct, modrm := operandsOf(k)
 	switch {
 	case op >= 0xb8 && op <= 0xbf && !modrm, op == 0xc7 && modrm && direct:
@@ -278,10 +279,10 @@ func (h *origins) loads(k *cursor) (reg uint8, ok bool) {
 
 // reads reports whether an instruction may have a register go somewhere else: any but
 // those that load another one with an address or a number.
-func (h *origins) reads(k *cursor, r uint8) bool {
+func (h *origins) reads(k *insn.Cursor, r uint8) bool {
 	op, reg, rm, direct, modrm := operandsOf(k)
 	switch {
-	case k.in.Class == amd64.Call || k.in.Class == amd64.CallInd || k.in.Class == amd64.Nop:
+	case k.Inst.Class == amd64.Call || k.Inst.Class == amd64.CallInd || k.Inst.Class == amd64.Nop:
 		return false
 	case !modrm:
 		return op >= 0x50 && op <= 0x57 && rm == r // push
@@ -297,8 +298,8 @@ func (h *origins) reads(k *cursor, r uint8) bool {
 
 // step follows mov (89, 8b), lea (8d), xor of a register with itself (31, 33), mov of a
 // number (b8+r), and calls. What else is done to a register leaves what is known of it.
-func (h *origins) step(k *cursor) {
-	if k.in.Class == amd64.Call || k.in.Class == amd64.CallInd {
+func (h *origins) step(k *insn.Cursor) {
+	if k.Inst.Class == amd64.Call || k.Inst.Class == amd64.CallInd {
 		*h = origins{}
 		h.foreign[0] = true // %rax
 		return
@@ -310,17 +311,17 @@ func (h *origins) step(k *cursor) {
 	if !modrm {
 		return
 	}
-	b := k.bytes()
-	m := b[k.in.ModRMOff]
+	b := k.Bytes()
+	m := b[k.Inst.ModRMOff]
 	switch {
 	case op == 0x89 && direct:
 		h.set(rm, h.foreign[reg], h.frame[reg] || reg == regSP)
 	case op == 0x8b && direct:
 		h.set(reg, h.foreign[rm], h.frame[rm] || rm == regSP)
 	case op == 0x8b:
-		h.set(reg, !onFrame(m, b[k.in.ModRMOff:]), false)
+		h.set(reg, !onFrame(m, b[k.Inst.ModRMOff:]), false)
 	case op == 0x8d:
-		onStack := onFrame(m, b[k.in.ModRMOff:])
+		onStack := onFrame(m, b[k.Inst.ModRMOff:])
 		h.set(reg, !onStack && m&7 != 4 && h.foreign[rm], onStack)
 	case (op == 0x31 || op == 0x33) && direct && reg == rm:
 		h.set(reg, false, false)

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
@@ -87,19 +88,19 @@ func operandsAt(o *object.Object, a *object.Atom) operands {
 	if a == nil || a.Kind != object.Func {
 		return set
 	}
-	k := cursor{o: o, a: a}
+	k := insn.Cursor{Object: o, Atom: a}
 	for {
-		ok, err := k.load()
+		ok, err := k.Load()
 		if !ok || err != nil {
 			return set
 		}
-		b := k.bytes()
-		for _, f := range [...][2]uint8{{k.in.DispOff, k.in.DispLen}, {k.in.ImmOff, k.in.ImmLen}} {
-			if f[1] > 0 && !k.relocates(f[0]) && !k.in.IsBranch() {
+		b := k.Bytes()
+		for _, f := range [...][2]uint8{{k.Inst.DispOff, k.Inst.DispLen}, {k.Inst.ImmOff, k.Inst.ImmLen}} {
+			if f[1] > 0 && !k.Relocates(f[0]) && !k.Inst.IsBranch() {
 				set[signed(b[f[0]:f[0]+f[1]])] = true
 			}
 		}
-		k.advance()
+		k.Advance()
 	}
 }
 

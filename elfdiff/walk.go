@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sort"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -14,7 +15,7 @@ import (
 // not equal byte by byte.
 type walk struct {
 	c          *comparer
-	pre, post  cursor
+	pre, post  insn.Cursor
 	steps      []step  // instructions that correspond
 	jumps      []jump  // branches inside the functions
 	claims     []claim // immediates that may be line numbers
@@ -34,7 +35,7 @@ func (c *comparer) function(a, b *object.Atom) (change *Reason, incidental []Rea
 		return c.settle(nil), nil
 	}
 	c.pending = c.pending[:0]
-	w := &walk{c: c, pre: cursor{o: c.pre, a: a}, post: cursor{o: c.post, a: b}}
+	w := &walk{c: c, pre: insn.Cursor{Object: c.pre, Atom: a}, post: insn.Cursor{Object: c.post, Atom: b}}
 	change = w.run()
 	if r := w.prove(); r != nil {
 		return r, nil // it comes before what run found
@@ -79,7 +80,7 @@ func (c *comparer) plain(a, b *object.Atom) bool {
 func (c *comparer) settle(w *walk) *Reason {
 	for _, p := range c.pending {
 		same := false
-		if w != nil && p.pre == w.pre.a.ID {
+		if w != nil && p.pre == w.pre.Atom.ID {
 			same = w.maps(uint64(p.preOff), uint64(p.postOff))
 		} else {
 			same = c.corresponds(&p)
@@ -87,7 +88,7 @@ func (c *comparer) settle(w *walk) *Reason {
 		if !same {
 			return &Reason{
 				Code: ReasonTarget, PreOffset: uint64(p.preOff), PostOffset: uint64(p.postOff),
-				PreText: describe(c.pre, p.pre, p.preOff), PostText: describe(c.post, p.post, p.postOff),
+				PreText: insn.Describe(c.pre, p.pre, p.preOff), PostText: insn.Describe(c.post, p.post, p.postOff),
 				Detail: "a jump table or a label leads to another place",
 			}
 		}
@@ -101,17 +102,17 @@ func (w *walk) run() *Reason {
 		if r := w.padding(); r != nil {
 			return r
 		}
-		w.steps = append(w.steps, step{w.pre.off, w.post.off})
-		if w.pre.in.Len == 0 || w.post.in.Len == 0 {
+		w.steps = append(w.steps, step{w.pre.Off, w.post.Off})
+		if w.pre.Inst.Len == 0 || w.post.Inst.Len == 0 {
 			break
 		}
 		if r := w.instruction(); r != nil {
 			return r
 		}
-		w.pre.advance()
-		w.post.advance()
+		w.pre.Advance()
+		w.post.Advance()
 	}
-	if w.pre.in.Len != w.post.in.Len {
+	if w.pre.Inst.Len != w.post.Inst.Len {
 		return w.reason(ReasonLength, "")
 	}
 	for _, j := range w.jumps {
@@ -127,17 +128,17 @@ func (w *walk) run() *Reason {
 
 // padding moves both cursors over nops, and notes when they differ.
 func (w *walk) padding() *Reason {
-	p, q := w.pre.off, w.post.off
-	if _, err := w.pre.skipNops(); err != nil {
+	p, q := w.pre.Off, w.post.Off
+	if _, err := w.pre.SkipNops(); err != nil {
 		return w.reason(ReasonInstruction, err.Error())
 	}
-	if _, err := w.post.skipNops(); err != nil {
+	if _, err := w.post.SkipNops(); err != nil {
 		return w.reason(ReasonInstruction, err.Error())
 	}
-	if x, y := w.pre.a.Bytes[p:w.pre.off], w.post.a.Bytes[q:w.post.off]; !bytes.Equal(x, y) {
+	if x, y := w.pre.Atom.Bytes[p:w.pre.Off], w.post.Atom.Bytes[q:w.post.Off]; !bytes.Equal(x, y) {
 		w.note(func() Reason { return nopsReason(p, q, x, y) })
 	}
-	if w.pre.off > p {
+	if w.pre.Off > p {
 		w.steps = append(w.steps, step{p, q})
 	}
 	return nil
@@ -191,62 +192,62 @@ func (w *walk) starts(pre, post uint64) bool {
 const maxNops = 64
 
 // behind returns the first place at or behind off that is no padding.
-func (w *walk) behind(k *cursor, off uint64) (uint64, bool) {
-	c := cursor{o: k.o, a: k.a, off: off}
+func (w *walk) behind(k *insn.Cursor, off uint64) (uint64, bool) {
+	c := insn.Cursor{Object: k.Object, Atom: k.Atom, Off: off}
 	for range maxNops {
-		ok, err := c.load()
+		ok, err := c.Load()
 		if err != nil {
-			return c.off, false
+			return c.Off, false
 		}
-		if !ok || c.in.Class != amd64.Nop || len(c.refs) > 0 {
+		if !ok || c.Inst.Class != amd64.Nop || len(c.Refs) > 0 {
 			break
 		}
-		c.advance()
+		c.Advance()
 	}
-	return c.off, true
+	return c.Off, true
 }
 
 func (w *walk) reason(code ReasonCode, detail string) *Reason {
-	return w.reasonAt(step{w.pre.off, w.post.off}, code, detail)
+	return w.reasonAt(step{w.pre.Off, w.post.Off}, code, detail)
 }
 
 // reasonAt shows the instructions that stand at a pair of places.
 func (w *walk) reasonAt(at step, code ReasonCode, detail string) *Reason {
 	return &Reason{
 		Code: code, PreOffset: at.pre, PostOffset: at.post,
-		PreText: w.pre.textAt(at.pre), PostText: w.post.textAt(at.post), Detail: detail,
+		PreText: w.pre.TextAt(at.pre), PostText: w.post.TextAt(at.post), Detail: detail,
 	}
 }
 
 // instruction compares the instructions at the cursors.
 func (w *walk) instruction() *Reason {
 	p, q := &w.pre, &w.post
-	if p.in.Class != q.in.Class || p.in.Cond != q.in.Cond || p.in.IsBranch() != q.in.IsBranch() {
+	if p.Inst.Class != q.Inst.Class || p.Inst.Cond != q.Inst.Cond || p.Inst.IsBranch() != q.Inst.IsBranch() {
 		return w.reason(ReasonInstruction, "")
 	}
-	if p.in.IsBranch() {
+	if p.Inst.IsBranch() {
 		return w.branch()
 	}
-	if p.in.Len != q.in.Len || p.in != q.in || len(p.refs) != len(q.refs) {
+	if p.Inst.Len != q.Inst.Len || p.Inst != q.Inst || len(p.Refs) != len(q.Refs) {
 		return w.reason(ReasonInstruction, "")
 	}
 	if r := w.references(); r != nil {
 		return r
 	}
 	hole := [amd64.MaxLen]bool{}
-	for i := range p.refs {
-		off := p.refs[i].Offset - p.off
-		for n := 0; n < amd64.FieldSize(p.refs[i].Type) && off+uint64(n) < uint64(len(hole)); n++ {
+	for i := range p.Refs {
+		off := p.Refs[i].Offset - p.Off
+		for n := 0; n < amd64.FieldSize(p.Refs[i].Type) && off+uint64(n) < uint64(len(hole)); n++ {
 			hole[off+uint64(n)] = true
 		}
 	}
-	if p.in.PCRelLen > 0 && len(p.refs) == 0 || p.in.PCRelLen > 0 && !hole[p.in.PCRelOff] {
+	if p.Inst.PCRelLen > 0 && len(p.Refs) == 0 || p.Inst.PCRelLen > 0 && !hole[p.Inst.PCRelOff] {
 		w.inner() // an operand inside the function, at a distance that padding may change
-		for n := range p.in.PCRelLen {
-			hole[p.in.PCRelOff+n] = true
+		for n := range p.Inst.PCRelLen {
+			hole[p.Inst.PCRelOff+n] = true
 		}
 	}
-	x, y := p.bytes(), q.bytes()
+	x, y := p.Bytes(), q.Bytes()
 	for i := range x {
 		if x[i] != y[i] && !hole[i] {
 			return w.immediate(hole)
@@ -257,9 +258,9 @@ func (w *walk) instruction() *Reason {
 
 // references compares the relocations of two instructions of one shape.
 func (w *walk) references() *Reason {
-	for i := range w.pre.refs {
-		x, y := &w.pre.refs[i], &w.post.refs[i]
-		if x.Offset-w.pre.off != y.Offset-w.post.off {
+	for i := range w.pre.Refs {
+		x, y := &w.pre.Refs[i], &w.post.Refs[i]
+		if x.Offset-w.pre.Off != y.Offset-w.post.Off {
 			return w.reason(ReasonReference, "")
 		}
 		code := w.c.refs(x, y)
@@ -267,7 +268,7 @@ func (w *walk) references() *Reason {
 			continue
 		}
 		if p, q, place, ok := w.c.lineInText(x, y); ok && code == ReasonString {
-			w.claims = append(w.claims, claim{step{w.pre.off, w.post.off}, p, q, true, place, *w.reason(code, "")})
+			w.claims = append(w.claims, claim{step{w.pre.Off, w.post.Off}, p, q, true, place, *w.reason(code, "")})
 			continue
 		}
 		return w.reason(code, "")
@@ -279,16 +280,16 @@ func (w *walk) references() *Reason {
 // targets have to correspond, whatever their width is.
 func (w *walk) branch() *Reason {
 	p, q := &w.pre, &w.post
-	if len(p.refs) != len(q.refs) {
+	if len(p.Refs) != len(q.Refs) {
 		return w.reason(ReasonTarget, "")
 	}
-	if !bytes.Equal(p.prefixes(), q.prefixes()) { // also those without a meaning
+	if !bytes.Equal(p.Prefixes(), q.Prefixes()) { // also those without a meaning
 		return w.reason(ReasonInstruction, "")
 	}
-	if len(p.refs) == 0 {
+	if len(p.Refs) == 0 {
 		w.inner()
 	} else {
-		x, y := p.refs[0], q.refs[0]
+		x, y := p.Refs[0], q.Refs[0]
 		if x.Implicit || y.Implicit {
 			// the width of the field is not the meaning, nor who filled it in
 			x.Type, y.Type = branchType(&x), branchType(&y)
@@ -297,7 +298,7 @@ func (w *walk) branch() *Reason {
 			return w.reason(code, "")
 		}
 	}
-	if p.in.Len != q.in.Len {
+	if p.Inst.Len != q.Inst.Len {
 		w.note(func() Reason { return *w.reason(ReasonJump, "") })
 	}
 	return nil
@@ -315,24 +316,24 @@ func branchType(r *object.Ref) uint32 {
 // inner notes the places that two PC-relative fields without a relocation lead
 // to, to be checked at the end.
 func (w *walk) inner() {
-	t, _ := amd64.PCRelTarget(w.pre.in, w.pre.bytes(), w.pre.off)
-	u, _ := amd64.PCRelTarget(w.post.in, w.post.bytes(), w.post.off)
-	w.jumps = append(w.jumps, jump{step{w.pre.off, w.post.off}, step{t, u}})
+	t, _ := amd64.PCRelTarget(w.pre.Inst, w.pre.Bytes(), w.pre.Off)
+	u, _ := amd64.PCRelTarget(w.post.Inst, w.post.Bytes(), w.post.Off)
+	w.jumps = append(w.jumps, jump{step{w.pre.Off, w.post.Off}, step{t, u}})
 }
 
 // immediate decides about two instructions that differ in their bytes: when
 // that is only an immediate, it may be a line number.
 func (w *walk) immediate(hole [amd64.MaxLen]bool) *Reason {
 	p, q := &w.pre, &w.post
-	x, y := p.bytes(), q.bytes()
+	x, y := p.Bytes(), q.Bytes()
 	for i := range x {
-		inImm := i >= int(p.in.ImmOff) && i < int(p.in.ImmOff+p.in.ImmLen)
+		inImm := i >= int(p.Inst.ImmOff) && i < int(p.Inst.ImmOff+p.Inst.ImmLen)
 		if x[i] != y[i] && !hole[i] && !inImm {
 			return w.reason(ReasonInstruction, "")
 		}
 	}
-	a, b := immediateOf(p.in, x), immediateOf(q.in, y)
-	w.claims = append(w.claims, claim{step{p.off, q.off}, a, b, false, false, *w.reason(ReasonInstruction, "")})
+	a, b := immediateOf(p.Inst, x), immediateOf(q.Inst, y)
+	w.claims = append(w.claims, claim{step{p.Off, q.Off}, a, b, false, false, *w.reason(ReasonInstruction, "")})
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -28,7 +29,7 @@ func (j *judge) members() {
 		p, q := j.Pre.SectionName(j.Pre.Atoms[ch.Pre].Section), j.Post.SectionName(j.Post.Atoms[ch.Post].Section)
 		if p != q && (j.walkedName(p) || j.walkedName(q)) {
 			moved[p], moved[q] = true, true
-			j.report(findingAt(j.Post, CodeTableEntry, ch.Post, 0, "it is in %s, and in pre in %s: who goes through a table goes by the section", clip(q), clip(p)))
+			j.report(findingAt(j.Post, CodeTableEntry, ch.Post, 0, "it is in %s, and in pre in %s: who goes through a table goes by the section", insn.Clip(q), insn.Clip(p)))
 		}
 	}
 	for i := range j.list {

@@ -1,4 +1,4 @@
-package elfdiff
+package insn
 
 import (
 	"bytes"
@@ -14,45 +14,45 @@ import (
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
-// textAt shows the instruction at an offset of the cursor's function, or its
+// TextAt shows the instruction at an offset of the cursor's function, or its
 // bytes where none decodes.
-func (k *cursor) textAt(off uint64) string {
-	at := cursor{o: k.o, a: k.a, off: off}
-	if _, err := at.load(); err != nil {
-		return amd64.Disasm(k.a.Bytes[off:min(off+1, uint64(len(k.a.Bytes)))], off, nil)
+func (k *Cursor) TextAt(off uint64) string {
+	at := Cursor{Object: k.Object, Atom: k.Atom, Off: off}
+	if _, err := at.Load(); err != nil {
+		return amd64.Disasm(k.Atom.Bytes[off:min(off+1, uint64(len(k.Atom.Bytes)))], off, nil)
 	}
-	return at.text()
+	return at.Text()
 }
 
-// text shows the instruction at the cursor with its references by name:
+// Text shows the instruction at the cursor with its references by name:
 //
 //	mov    counter+0x4(%rip),%eax
 //	call   printf
 //	jne    +0x30
-func (k *cursor) text() string {
-	if k.in.Len == 0 {
+func (k *Cursor) Text() string {
+	if k.Inst.Len == 0 {
 		return "end of function"
 	}
-	b := append([]byte(nil), k.bytes()...)
+	b := append([]byte(nil), k.Bytes()...)
 	var names, rest []string
-	for i := range k.refs[:min(len(k.refs), maxRefsShown)] {
-		if k.stamp(b, &k.refs[i], len(names)) {
-			names = append(names, operandText(k.o, &k.refs[i]))
+	for i := range k.Refs[:min(len(k.Refs), MaxRefsShown)] {
+		if k.stamp(b, &k.Refs[i], len(names)) {
+			names = append(names, operandText(k.Object, &k.Refs[i]))
 		} else {
-			rest = append(rest, " <"+operandText(k.o, &k.refs[i])+">")
+			rest = append(rest, " <"+operandText(k.Object, &k.Refs[i])+">")
 		}
 	}
-	if n := len(k.refs) - maxRefsShown; n > 0 {
+	if n := len(k.Refs) - MaxRefsShown; n > 0 {
 		rest = append(rest, fmt.Sprintf(" <and %d more references>", n))
 	}
-	s := amd64.Disasm(b, k.off, nil)
+	s := amd64.Disasm(b, k.Off, nil)
 	for i, name := range names {
-		s = unstamp(s, k.off+uint64(k.in.Len), i, name)
+		s = unstamp(s, k.Off+uint64(k.Inst.Len), i, name)
 	}
-	if to, ok := k.in.Target(k.bytes(), k.off); ok && len(k.refs) == 0 {
+	if to, ok := k.Inst.Target(k.Bytes(), k.Off); ok && len(k.Refs) == 0 {
 		s = strings.Replace(s, fmt.Sprintf("%#x", to), fmt.Sprintf("+%#x", to), 1)
 	}
-	if to, ok := k.in.Operand(k.bytes(), k.off); ok && len(k.refs) == 0 {
+	if to, ok := k.Inst.Operand(k.Bytes(), k.Off); ok && len(k.Refs) == 0 {
 		s = cutComment(s) + fmt.Sprintf("        # +%#x", to)
 	}
 	return strings.ReplaceAll(s, "\t", " ") + strings.Join(rest, "")
@@ -64,13 +64,13 @@ const stampBase = 0x5ba1e0d0
 
 // stamp writes the i-th stamp into the field of a reference, and reports
 // whether the field is an operand of four or eight bytes that will show.
-func (k *cursor) stamp(b []byte, r *object.Ref, i int) bool {
-	off, n := r.Offset-k.off, amd64.FieldSize(r.Type)
+func (k *Cursor) stamp(b []byte, r *object.Ref, i int) bool {
+	off, n := r.Offset-k.Off, amd64.FieldSize(r.Type)
 	field := uint8(off)
 	if i > 8 || n < 4 || off+uint64(n) > uint64(len(b)) {
 		return false
 	}
-	operands := [...][2]uint8{{k.in.PCRelOff, k.in.PCRelLen}, {k.in.ImmOff, k.in.ImmLen}, {k.in.DispOff, k.in.DispLen}}
+	operands := [...][2]uint8{{k.Inst.PCRelOff, k.Inst.PCRelLen}, {k.Inst.ImmOff, k.Inst.ImmLen}, {k.Inst.DispOff, k.Inst.DispLen}}
 	for _, op := range operands {
 		if op[0] == field && int(op[1]) == n {
 			clear(b[off : off+uint64(n)])
@@ -123,28 +123,28 @@ var operandForms = map[elf.R_X86_64]string{
 
 // operandText is refText with the form of the relocation.
 func operandText(o *object.Object, r *object.Ref) string {
-	return refText(o, r) + operandForms[elf.R_X86_64(r.Type)]
+	return RefText(o, r) + operandForms[elf.R_X86_64(r.Type)]
 }
 
-// refText names what a reference means, for a person: a symbol and an offset,
+// RefText names what a reference means, for a person: a symbol and an offset,
 // a quoted string, the bytes of a small constant.
-func refText(o *object.Object, r *object.Ref) string {
+func RefText(o *object.Object, r *object.Ref) string {
 	if r.Target == object.NoAtom {
 		name := o.Symbol(r.Sym).Name
 		if s := o.Symbol(r.Sym); name == "" && s.Type() == elf.STT_SECTION {
 			name = o.SectionName(s.Section)
 		}
-		return place(clip(name), r.TargetOff)
+		return PlaceText(Clip(name), r.TargetOff)
 	}
 	t := &o.Atoms[r.Target]
 	if s, ok := literalText(t, r.TargetOff); ok {
 		return s
 	}
-	return describe(o, r.Target, r.TargetOff)
+	return Describe(o, r.Target, r.TargetOff)
 }
 
-// clip bounds the length of a name that may stand in every line of a listing.
-func clip(s string) string {
+// Clip bounds the length of a name that may stand in every line of a listing.
+func Clip(s string) string {
 	if len(s) <= maxNameShown {
 		return s
 	}
@@ -163,38 +163,38 @@ func literalText(t *object.Atom, off int64) (string, bool) {
 		return "", false
 	}
 	if t.Kind == object.Merge {
-		return fmt.Sprintf("{% x}", b), len(b) <= 2*maxShown
+		return fmt.Sprintf("{% x}", b), len(b) <= 2*MaxShown
 	}
-	if s, ok := printable(b); ok || t.Kind == object.String {
-		return quote(s), true
+	if s, ok := Printable(b); ok || t.Kind == object.String {
+		return Quote(s), true
 	}
 	return "", false
 }
 
-// isText reports whether an anonymous constant reads as a string.
-func isText(a *object.Atom) bool {
+// IsText reports whether an anonymous constant reads as a string.
+func IsText(a *object.Atom) bool {
 	if !a.Anonymous() || len(a.Refs) > 0 || a.Kind == object.Merge {
 		return false
 	}
-	_, ok := printable(a.Bytes)
+	_, ok := Printable(a.Bytes)
 	return ok
 }
 
 const (
-	maxShown  = 16 // bytes of a constant
-	maxQuoted = 60 // bytes of a string
-	// maxRefsShown bounds the references of one instruction that are shown; no
+	MaxShown  = 16 // bytes of a constant
+	MaxQuoted = 60 // bytes of a string
+	// MaxRefsShown bounds the references of one instruction that are shown; no
 	// compiler makes more than two.
-	maxRefsShown = 8
+	MaxRefsShown = 8
 	// maxNameShown bounds the name of a symbol in an instruction, in bytes.
 	maxNameShown = 256
 )
 
-// printable returns the string at the start of b, without its terminator, and
+// Printable returns the string at the start of b, without its terminator, and
 // reports whether it reads as text.
-func printable(b []byte) ([]byte, bool) {
+func Printable(b []byte) ([]byte, bool) {
 	s, _, terminated := bytes.Cut(b, []byte{0})
-	shown := s[:min(len(s), maxQuoted)]
+	shown := s[:min(len(s), MaxQuoted)]
 	if len(s) > 2 && s[0] == 1 { // the mark of a log level in the Linux kernel
 		shown = shown[1:]
 	}
@@ -209,16 +209,16 @@ func printable(b []byte) ([]byte, bool) {
 	return s, true
 }
 
-func quote(s []byte) string {
-	if len(s) > maxQuoted {
-		return fmt.Sprintf("%q...", s[:maxQuoted])
+func Quote(s []byte) string {
+	if len(s) > MaxQuoted {
+		return fmt.Sprintf("%q...", s[:MaxQuoted])
 	}
 	return fmt.Sprintf("%q", s)
 }
 
-// describe names a place for a person: foo+0x12, or .rodata+0x40 where there
+// Describe names a place for a person: foo+0x12, or .rodata+0x40 where there
 // is no name.
-func describe(o *object.Object, id object.AtomID, off int64) string {
+func Describe(o *object.Object, id object.AtomID, off int64) string {
 	if id == object.NoAtom {
 		return fmt.Sprintf("?+%#x", off)
 	}
@@ -227,10 +227,10 @@ func describe(o *object.Object, id object.AtomID, off int64) string {
 	if name == "" {
 		name, off = o.SectionName(a.Section), off+int64(a.Offset)
 	}
-	return place(clip(name), off)
+	return PlaceText(Clip(name), off)
 }
 
-func place(name string, off int64) string {
+func PlaceText(name string, off int64) string {
 	switch {
 	case off > 0:
 		return fmt.Sprintf("%s+%#x", name, off)
@@ -246,7 +246,7 @@ var sourceNames = map[string]bool{
 	".inl": true, ".inc": true, ".ipp": true, ".tcc": true, ".m": true, ".mm": true, ".S": true, ".s": true, ".rs": true, ".y": true, ".l": true,
 }
 
-// isSourceName reports whether a text is the name of a source file, as __FILE__ is.
-func isSourceName(s []byte) bool {
+// IsSourceName reports whether a text is the name of a source file, as __FILE__ is.
+func IsSourceName(s []byte) bool {
 	return len(s) < 4096 && sourceNames[path.Ext(string(s))] && !bytes.ContainsAny(s, " \t\n%")
 }
