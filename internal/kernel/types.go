@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"bytes"
-	"fmt"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -56,24 +55,6 @@ func (t *Types) ID(kind, name string) (uint32, bool) {
 		}
 	}
 	return uint32(best), found
-}
-
-// Struct returns the layout of a structure, which has to have some members.
-func (t *Types) Struct(name string, members ...string) (Struct, error) {
-	var s *btf.Struct
-	if err := t.spec.TypeByName(name, &s); err != nil {
-		return Struct{}, fmt.Errorf("struct %s: %w", name, err)
-	}
-	l := Struct{Name: name, Size: uint64(s.Size), Offsets: map[string]uint64{}, Bits: map[string]uint64{}}
-	if err := l.add(s.Members, 0, 0); err != nil {
-		return Struct{}, fmt.Errorf("struct %s: %w", name, err)
-	}
-	for _, m := range members {
-		if _, ok := l.Offsets[m]; !ok {
-			return Struct{}, fmt.Errorf("struct %s: no member %s", name, m)
-		}
-	}
-	return l, nil
 }
 
 // StackWords returns how many eightbytes of arguments the functions of a name take

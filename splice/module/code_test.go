@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/splice/module/internal/kcode"
@@ -33,10 +34,6 @@ func ownBuilder(t *testing.T, thunk bool) *builder {
 		}
 		k.layout[name] = s
 	}
-	b, err := newBuilder(k, Options{Name: "own", NoJumps: true})
-	if err == nil {
-		t.Fatal("a kernel without exports is enough")
-	}
 	for _, name := range strings.Fields(`_printk __cpu_online_mask __cpu_possible_mask __module_get __num_online_cpus __per_cpu_offset
 		cpus_read_lock cpus_read_unlock disable_kprobe enable_kprobe idle_threads init_task klp_enable_patch klp_patches
 		msleep mutex_lock mutex_unlock nr_cpu_ids register_kprobes stop_machine stop_machine_cpuslocked
@@ -46,7 +43,8 @@ func ownBuilder(t *testing.T, thunk bool) *builder {
 	if thunk {
 		k.exports[kerneltab.ReturnThunk] = kernel.Export{Name: kerneltab.ReturnThunk}
 	}
-	if b, err = newBuilder(k, Options{Name: "own"}); err != nil {
+	b, err := newBuilder(k, Options{Name: "own"})
+	if err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -118,10 +116,40 @@ func TestOwnCode(t *testing.T) {
 		if thunk != (listed > 20) || thunk && listed != returns {
 			t.Errorf("%d returns by a thunk, %d are listed", returns, listed)
 		}
+		checkTables(t, b)
 		leads(t, b, spec, "init_module", "own_add_probes", "own_copy_at_load", "own_drop_probes", "own_keep_module")
 		leads(t, b, spec, "own_post_patch", "own_enable_probes", "own_write_constants", "own_set_initials", "own_take_over_jumps")
 		leads(t, b, spec, "own_jump_pre", "own_adopt_others")
 		leads(t, b, spec, "cleanup_module", "own_leave_jumps", "own_leave_probes")
+	}
+}
+
+// checkTables looks where the tables about the code lead to: jumps to the thunk, and
+// instructions.
+func checkTables(t *testing.T, b *builder) {
+	t.Helper()
+	code, starts, thunks := b.text().data, map[uint64]bool{b.text().len(): true}, map[uint64]bool{}
+	for off := uint64(0); off < uint64(len(code)); {
+		in, err := amd64.Decode(code[off:])
+		if err != nil {
+			t.Fatalf("at %#x: %v", off, err)
+		}
+		starts[off] = true
+		off += uint64(in.Len)
+	}
+	for _, r := range b.text().relas {
+		if b.out.Symbol(r.Sym).Name == kerneltab.ReturnThunk {
+			thunks[r.Offset-1] = true
+		}
+	}
+	for i := range b.order {
+		s := b.order[i]
+		for _, r := range s.relas {
+			at := uint64(r.Addend)
+			if s.name == kerneltab.ReturnSites && (!starts[at] || !thunks[at]) || s.name == kerneltab.ORCAddresses && !starts[at] {
+				t.Errorf("%s+%#x leads to %#x", s.name, r.Offset, at)
+			}
+		}
 	}
 }
 
