@@ -16,13 +16,6 @@ import (
 	"github.com/gosplice/gosplice/reloc/image/internal/fakekernel"
 )
 
-func writeFile(t testing.TB, path, content string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestNewRunning(t *testing.T) {
 	img, err := NewRunning(fakekernel.Root())
 	if err != nil {

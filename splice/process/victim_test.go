@@ -162,9 +162,11 @@ func (v *victim) update(b built) *splice.Update {
 	return u
 }
 
+func (v *victim) target() *Target { return &Target{PID: v.pid} }
+
 func (v *victim) apply(u *splice.Update) *Report {
 	v.t.Helper()
-	r, err := Apply(context.Background(), v.pid, u, Options{})
+	r, err := v.target().Apply(context.Background(), u)
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -173,7 +175,7 @@ func (v *victim) apply(u *splice.Update) *Report {
 
 func (v *victim) revert() *Report {
 	v.t.Helper()
-	r, err := Revert(context.Background(), v.pid, "", Options{})
+	r, err := v.target().Revert(context.Background(), "")
 	if err != nil {
 		v.t.Fatal(err)
 	}

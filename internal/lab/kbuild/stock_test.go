@@ -14,7 +14,7 @@ import (
 // kernels. On a new machine that takes minutes: alone, and with -v, it tells how far
 // it is.
 func TestStock(t *testing.T) {
-	for _, series := range []string{"6.1", "6.12"} {
+	for _, series := range vm.Releases() {
 		t.Run(series, func(t *testing.T) {
 			k := vm.Need(t, series)
 			err := k.FetchAll(t.Context())
