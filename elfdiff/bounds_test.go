@@ -171,16 +171,7 @@ func checkCuts(t *testing.T, d *Diff, cuts int, at uint64) {
 	if n != cuts || !found {
 		t.Errorf("%d notes, want %d; the difference at %#x is there: %v", n, cuts, at, found)
 	}
-	size := 0
-	if err := WriteLines(written{&size}, lines, ListingOptions{}); err != nil || size > 4<<20 {
-		t.Errorf("%d bytes of text, %v", size, err)
-	}
 }
-
-// written counts what is written.
-type written struct{ n *int }
-
-func (c written) Write(p []byte) (int, error) { *c.n += len(p); return len(p), nil }
 
 // BenchmarkListingLarge lists a function of a megabyte: time and memory are those
 // of 16,384 lines.

@@ -123,7 +123,7 @@ func exercise(pre, post []byte) {
 		return
 	}
 	for i := range d.Functions {
-		d.WriteListing(io.Discard, &d.Functions[i], ListingOptions{})
+		d.Listing(&d.Functions[i])
 	}
 	for i := range d.Data {
 		d.Listing(&d.Data[i])

@@ -11,14 +11,14 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/report"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/files"
 )
@@ -31,154 +31,124 @@ const (
 	exitNoChange = 3
 )
 
-const usage = `usage: elfdiff [-json [-explain]] [-all] [-v] [-accept CODE,...] [-in-place] [-initials] [-o OUT.o]
-               [-html FILE [-src DIR [-post-src DIR]]] PRE.o POST.o
-       elfdiff [-json] [-html DIR ...] PRE_DIR POST_DIR
-
-Shows what really differs between two builds of one relocatable object, or of all
-that have the same path in two folders.
-
-  -json     print one JSON object
-  -explain  in JSON too, say what in the source is behind each change, and which
-            types mean something else, by the debug information
-  -all      list what is the same too
-  -v        show incidental differences: padding, jump widths, line numbers
-  -o OUT.o  write an object with just the changes
-  -html FILE
-            write a page for reviewers that needs no other file, and print only
-            the verdicts
-            with folders: write a page for each pair and an index into a folder
-  -src DIR  look for the source text below DIR before where the debug
-            information says it is
-  -post-src DIR
-            likewise for the source of POST.o, when it is in another tree
-  -accept CODE,...
-            leave out what needs a person's judgement, by the codes shown;
-            CODE:SYMBOL for what is about one symbol; =REASON behind them is kept
-  -in-place have changed constants of the same size overwritten
-  -initials have members of variables set whose initial value differs, where they
-            still hold the old one
-
-Objects of the Linux kernel are known by their tables about code, which travel
-with the functions then.
-
-Exit status: 0 changes, all of them can be carried; 1 error; 2 refused;
-3 no change; 64 usage. Of folders, that of the gravest pair.
-`
+var tool = cli.Tool{
+	Name: "elfdiff",
+	Forms: []string{
+		"[flags] PRE.o POST.o",
+		"[flags] PRE_DIR POST_DIR",
+	},
+	About: `Shows what really differs between two builds of one relocatable object, or of all
+that have the same path in two folders. Objects of the Linux kernel are known by
+their tables about code, which travel with the functions then.`,
+	Statuses: "0 changes, all of them can be carried; 1 error; 2 refused;\n3 no change; of folders, that of the gravest pair",
+}
 
 type options struct {
-	json, all, verbose bool
-	explain            bool
-	inPlace, initials  bool
-	accept             []elfdiff.Acceptance
-	out                string
-	html, src, postSrc string
-	up                 string // from the page to the index of pages
-	pre, post          string
+	json      report.JSONOptions
+	text      report.TextOptions
+	html      report.HTMLOptions
+	compare   elfdiff.Options
+	asJSON    bool
+	pre, post string
 }
 
-func main() {
-	stdout, stderr := cli.Stdout(), cli.Stderr()
-	opt, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Print(usage)
-		return
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "elfdiff: %v\n%s", err, usage)
-		os.Exit(cli.ExitUsage)
-	}
-	status, err := run(opt, stdout, stdout.Terminal)
-	if err != nil {
-		fmt.Fprintf(stderr, "elfdiff: %v\n", err)
-	}
-	os.Exit(status)
-}
+func main() { tool.Main(run) }
 
-func parse(args []string) (options, error) {
-	var opt options
-	f := flag.NewFlagSet("elfdiff", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	f.BoolVar(&opt.json, "json", false, "")
-	f.BoolVar(&opt.all, "all", false, "")
-	f.BoolVar(&opt.verbose, "v", false, "")
-	f.BoolVar(&opt.explain, "explain", false, "")
-	f.StringVar(&opt.out, "o", "", "")
-	f.StringVar(&opt.html, "html", "", "")
-	f.StringVar(&opt.src, "src", "", "")
-	f.StringVar(&opt.postSrc, "post-src", "", "")
-	f.BoolVar(&opt.inPlace, "in-place", false, "")
-	f.BoolVar(&opt.initials, "initials", false, "")
-	f.Func("accept", "", cli.Accept(&opt.accept))
+func parse(args []string) (*options, error) {
+	opt := &options{}
+	f := tool.Flags()
+	f.JSON(&opt.asJSON)
+	f.BoolVar(&opt.json.Explain, "explain", false, "in JSON too, say what in the source is behind each change, and which types mean something else, by the debug information")
+	f.BoolVar(&opt.text.All, "all", false, "list what is the same too")
+	f.BoolVar(&opt.text.Verbose, "v", false, "show incidental differences: padding, jump widths, line numbers")
+	f.StringVar(&opt.text.Object, "o", "", "write an object with just the changes to `OUT.o`")
+	f.StringVar(&opt.text.Page, "html", "", "write a page for reviewers that needs no other `FILE`, and print only the verdicts; with folders, write a page for each pair and an index into a folder")
+	f.StringVar(&opt.html.PreSource, "src", "", "look for the source text below `DIR` before where the debug information says it is")
+	f.StringVar(&opt.html.PostSource, "post-src", "", "likewise for the source of POST.o, when it is in another tree: `DIR`")
+	f.Accept(&opt.compare.Accept)
+	f.InPlace(&opt.compare.InPlace)
+	f.Initials(&opt.compare.Initials)
 	if err := f.Parse(args); err != nil {
-		return opt, err
+		return nil, err
 	}
 	if f.NArg() != 2 {
-		return opt, fmt.Errorf("%d arguments where PRE.o and POST.o are needed", f.NArg())
+		return nil, f.Wrong("%d arguments where PRE.o and POST.o are needed", f.NArg())
 	}
 	opt.pre, opt.post = f.Arg(0), f.Arg(1)
-	if opt.postSrc == "" {
-		opt.postSrc = opt.src
-	}
+	opt.json.All = opt.text.All
+	opt.text.Flags, opt.html.Flags = true, true
 	return opt, nil
 }
 
-// run compares, writes and prints. The status is exitError only with an error.
-func run(opt options, w io.Writer, term cli.Terminal) (int, error) {
+func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, error) {
+	opt, err := parse(args)
+	if err != nil {
+		return exitError, err
+	}
+	opt.text.Width, opt.text.Color, opt.text.Escape = stdout.Width, stdout.Color, stdout.Escape()
 	folders, err := isFolder(opt.pre, opt.post)
 	switch {
 	case err != nil:
 		return exitError, err
-	case folders && opt.out != "":
+	case folders && opt.text.Object != "":
 		return exitError, errors.New("-o is for one pair of objects")
 	case folders:
-		return runFolders(opt, w, term)
+		return opt.folders(ctx, stdout, stderr)
 	}
+	return opt.pair(stdout)
+}
+
+// pair compares, writes and prints. The status is exitError with an error.
+func (opt *options) pair(stdout *cli.Output) (int, error) {
 	if err := opt.checkOutputs(); err != nil {
 		return exitError, err
 	}
-	d, err := compareFiles(opt.pre, opt.post, opt)
+	d, err := opt.compareFiles(opt.pre, opt.post)
 	if err != nil {
 		return exitError, err
 	}
-	status := statusOf(d)
-	if opt.out != "" && status == exitChanged {
-		x, err := elfdiff.Extract(d)
+	status := statusOf(d.Outcome())
+	if opt.text.Object != "" && status == exitChanged {
+		if err := opt.extract(d); err != nil {
+			return exitError, err
+		}
+	}
+	if opt.text.Page != "" {
+		page, err := report.NewPage(d, opt.html)
 		if err != nil {
-			return exitError, err
+			return exitError, fmt.Errorf("write %s: %w", opt.text.Page, err)
 		}
-		if len(x.Shifts) > 0 {
-			return exitError, fmt.Errorf("%s: an object can't say that a shift depends on the running kernel: build the update from both", opt.out)
-		}
-		if len(x.InPlace) > 0 {
-			return exitError, fmt.Errorf("%s: an object can't say what has to be overwritten, such as %s: build the update from both", opt.out, x.InPlace[0].Name)
-		}
-		if len(x.Initials) > 0 {
-			return exitError, fmt.Errorf("%s: an object can't say what has to be set, such as %s: build the update from both", opt.out, x.Initials[0].Name)
-		}
-		if err := files.Write(opt.out, x, opt.pre, opt.post); err != nil {
+		if err := files.Write(opt.text.Page, page, opt.pre, opt.post); err != nil {
 			return exitError, err
 		}
 	}
-	if opt.html != "" {
-		if err := writeHTML(opt.html, d, opt); err != nil {
-			return exitError, err
-		}
+	if opt.asJSON {
+		return status, report.JSON(stdout, d, opt.json)
 	}
-	if opt.json {
-		err = cli.WriteJSON(w, reportOf(d, opt))
-	} else {
-		err = printDiff(w, d, opt, term)
-	}
+	return status, report.Text(stdout, d, opt.text)
+}
+
+// extract writes the object with the changes. What an object can't say is refused.
+func (opt *options) extract(d *elfdiff.Diff) error {
+	x, err := elfdiff.Extract(d)
 	if err != nil {
-		return exitError, err
+		return err
 	}
-	return status, nil
+	const both = "build the update from both"
+	switch name := opt.text.Object; {
+	case len(x.Shifts) > 0:
+		return fmt.Errorf("%s: an object can't say that a shift depends on the running kernel: %s", name, both)
+	case len(x.InPlace) > 0:
+		return fmt.Errorf("%s: an object can't say what has to be overwritten, such as %s: %s", name, x.InPlace[0].Name, both)
+	case len(x.Initials) > 0:
+		return fmt.Errorf("%s: an object can't say what has to be set, such as %s: %s", name, x.Initials[0].Name, both)
+	}
+	return files.Write(opt.text.Object, x, opt.pre, opt.post)
 }
 
 // checkOutputs refuses, before anything is done, what would overwrite an input.
 func (opt *options) checkOutputs() error {
-	for _, name := range []string{opt.out, opt.html} {
+	for _, name := range []string{opt.text.Object, opt.text.Page} {
 		if name == "" {
 			continue
 		}
@@ -186,13 +156,13 @@ func (opt *options) checkOutputs() error {
 			return err
 		}
 	}
-	if opt.out != "" && filepath.Clean(opt.out) == filepath.Clean(opt.html) {
-		return fmt.Errorf("-o and -html both name %s", opt.out)
+	if opt.text.Object != "" && filepath.Clean(opt.text.Object) == filepath.Clean(opt.text.Page) {
+		return fmt.Errorf("-o and -html both name %s", opt.text.Object)
 	}
 	return nil
 }
 
-func compareFiles(preName, postName string, opt options) (*elfdiff.Diff, error) {
+func (opt *options) compareFiles(preName, postName string) (*elfdiff.Diff, error) {
 	pre, err := elfdiff.Open(preName)
 	if err != nil {
 		return nil, err
@@ -201,18 +171,35 @@ func compareFiles(preName, postName string, opt options) (*elfdiff.Diff, error) 
 	if err != nil {
 		return nil, err
 	}
-	return elfdiff.Compare(pre, post, elfdiff.Options{
-		Tables: pre.IsKernel(), Accept: opt.accept, InPlace: opt.inPlace, Initials: opt.initials,
-		Types: elfdiff.HasTypes(pre) && elfdiff.HasTypes(post),
-	})
+	o := opt.compare
+	o.Tables, o.Types = pre.IsKernel(), elfdiff.HasTypes(pre) && elfdiff.HasTypes(post)
+	return elfdiff.Compare(pre, post, o)
 }
 
-func statusOf(d *elfdiff.Diff) int {
-	switch d.Outcome() {
+func statusOf(o elfdiff.Outcome) int {
+	switch o {
+	case report.OutcomeError:
+		return exitError
 	case elfdiff.OutcomeRefused, elfdiff.OutcomeJudge:
 		return exitRefused
 	case elfdiff.OutcomeSame, elfdiff.OutcomeIgnored:
 		return exitNoChange
 	}
 	return exitChanged
+}
+
+// isFolder reports whether both paths are folders; one alone is an error.
+func isFolder(pre, post string) (bool, error) {
+	var dir [2]bool
+	for i, name := range [2]string{pre, post} {
+		st, err := os.Stat(name)
+		if err != nil {
+			return false, err
+		}
+		dir[i] = st.IsDir()
+	}
+	if dir[0] != dir[1] {
+		return false, errors.New("a folder can be compared with a folder only")
+	}
+	return dir[0], nil
 }

@@ -20,8 +20,8 @@ const (
 	postSource = "extern int puts(const char *);\nint limit = 3;\nstatic int calls;\nint f(int x) { calls++; puts(\"new\"); return x + calls; }\nint g(int x) { return x; }\n"
 )
 
-// tool builds the command and the objects that the tests compare.
-func tool(t *testing.T) (exe, dir string) {
+// built builds the command and the objects that the tests compare.
+func built(t *testing.T) (exe, dir string) {
 	t.Helper()
 	testenv.Need(t, "gcc", "go")
 	dir = t.TempDir()
@@ -49,9 +49,20 @@ func tool(t *testing.T) (exe, dir string) {
 }
 
 func TestExitStatus(t *testing.T) {
-	exe, dir := tool(t)
+	exe, dir := built(t)
 	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	for to, from := range map[string]string{"old": "pre.o", "new": "post.o", "bad": "bad.o", "empty": ""} {
+		if err := os.Mkdir(filepath.Join(dir, to), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if from == "" {
+			continue
+		}
+		if err := os.Link(filepath.Join(dir, from), filepath.Join(dir, to, "a.o")); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, c := range []struct {
 		name   string
@@ -73,6 +84,13 @@ func TestExitStatus(t *testing.T) {
 		{"over post by another name", []string{"-o", "../" + filepath.Base(dir) + "/post.o", "pre.o", "post.o"}, 1, "", "it is an input", false},
 		{"a page over pre", []string{"-html", "pre.o", "pre.o", "post.o"}, 1, "", "it is an input", false},
 		{"a page and an object", []string{"-html", "out.o", "-o", "./out.o", "pre.o", "post.o"}, 1, "", "both name", false},
+		{"a page", []string{"-html", "page.html", "pre.o", "post.o"}, 0, "the listings are in page.html", "", false},
+		{"a page that can't be written", []string{"-html", "none/page.html", "pre.o", "post.o"}, 1, "", "none", false},
+		{"folders", []string{"old", "new"}, 0, "1 pair: 1 carried", "", false},
+		{"pages of folders", []string{"-html", "pages", "old", "new"}, 0, "pages/index.html", "", false},
+		{"a damaged one in folders", []string{"old", "bad"}, 1, "error    a.o", "1 pair could not be compared", false},
+		{"one output for many", []string{"-o", "out.o", "old", "new"}, 1, "", "-o is for one pair", false},
+		{"nothing in folders", []string{"old", "empty"}, 1, "", "no object has the same path", false},
 		{"a pipe", []string{"pipe", "post.o"}, 1, "", "not a regular file, but a pipe", false},
 		{"a device", []string{"pre.o", "/dev/zero"}, 1, "", "not a regular file, but a device", false},
 		{"into a device", []string{"-o", "/dev/full", "pre.o", "post.o"}, 1, "", "not a regular file", false},
@@ -112,12 +130,13 @@ func TestExitStatus(t *testing.T) {
 }
 
 func TestJSON(t *testing.T) {
-	exe, dir := tool(t)
+	exe, dir := built(t)
 	type entry struct {
 		Name, Status string
 		Reasons      []map[string]any
 	}
 	type doc struct {
+		Schema             int
 		Functions, Data    []entry
 		Findings, Refusals []map[string]any
 	}
@@ -135,7 +154,7 @@ func TestJSON(t *testing.T) {
 		return d, string(out)
 	}
 	d, text := decode("pre.o", "post.o")
-	if len(d.Functions) != 1 || d.Functions[0].Name != "f" || d.Functions[0].Status != "changed" || len(d.Functions[0].Reasons) == 0 {
+	if d.Schema != 1 || len(d.Functions) != 1 || d.Functions[0].Name != "f" || d.Functions[0].Status != "changed" || len(d.Functions[0].Reasons) == 0 {
 		t.Errorf("functions of\n%s", text)
 	}
 	if len(d.Data) != 1 || d.Data[0].Status != "new" || !strings.HasPrefix(d.Data[0].Name, "calls") {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
+	"github.com/gosplice/gosplice/internal/hint"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -142,7 +143,7 @@ func (r *report) print(w io.Writer, term cli.Terminal) error {
 		}
 		fmt.Fprintf(&b, "%s %s: %s: %s\n", word, x.Code, strings.TrimSpace(x.Symbol+" "+x.Section), x.Message)
 		if x.Hint != "" {
-			fmt.Fprintf(&b, "  %s\n", cli.Hint(x.Hint))
+			fmt.Fprintf(&b, "  %s\n", hint.Flags(x.Hint))
 		}
 	}
 	if r.Module != nil {

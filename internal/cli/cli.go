@@ -1,8 +1,9 @@
-// Package cli holds what the examples share: exit statuses, colour, the width
-// of the terminal, and JSON.
+// Package cli holds what the examples share: flags and exit statuses, what an output
+// can show, signals, and JSON.
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"os"
@@ -17,18 +18,14 @@ import (
 // of sysexits(3).
 const ExitUsage = 64
 
-// A Style is a look of text on a terminal, as SGR parameters (ECMA-48, section
-// 8.3.117).
-type Style string
-
-// The styles.
+// The styles of text.
 const (
-	Bold   Style = "1"
-	Dim    Style = "2"
-	Red    Style = "31"
-	Green  Style = "32"
-	Yellow Style = "33"
-	Cyan   Style = "36"
+	Bold   = visible.Bold
+	Dim    = visible.Dim
+	Red    = visible.Red
+	Green  = visible.Green
+	Yellow = visible.Yellow
+	Cyan   = visible.Cyan
 )
 
 // Terminal says what an output can show.
@@ -36,14 +33,17 @@ type Terminal struct {
 	Color bool
 	Width int // columns
 
-	key string // tells the colours of an Output from those that others bring
+	pen visible.Pen
 }
 
-// escape begins a sequence that a terminal obeys (ECMA-48, section 5.4).
-const escape = "\x1b"
-
 // Escape returns what begins the terminal's colours: an [Output] lets no other pass.
-func (t Terminal) Escape() string { return escape + t.key }
+func (t Terminal) Escape() string { return cmp.Or(t.pen.Escape, visible.Esc) }
+
+// Paint returns the text, which is one line, in a style, or without one where there
+// is no colour.
+func (t Terminal) Paint(s visible.Style, text string) string {
+	return visible.Pen{Color: t.Color, Escape: t.Escape()}.Paint(s, text)
+}
 
 // DefaultWidth is that of an output that is no terminal.
 const DefaultWidth = 120
@@ -62,16 +62,6 @@ func TerminalOf(f *os.File) Terminal {
 		t.Width = n
 	}
 	return t
-}
-
-// Paint returns the text, which is one line, in a style, or without one where there
-// is no colour. Line feeds in it are made visible, since they may be in a name.
-func (t Terminal) Paint(s Style, text string) string {
-	text = visible.Text(text)
-	if !t.Color || text == "" {
-		return text
-	}
-	return t.Escape() + "[" + string(s) + "m" + text + t.Escape() + "[0m"
 }
 
 // WriteJSON writes v as indented JSON, without escaping what only HTML needs

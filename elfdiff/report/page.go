@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ import (
 type page struct {
 	Title      string
 	Up         string // a link to the index of pages
+	Ways       string // what shows all
 	Outcome    outcome
 	Facts      []fact
 	Tiles      []tile
@@ -93,7 +94,8 @@ const (
 // pageBuilder collects a page.
 type pageBuilder struct {
 	d         *elfdiff.Diff
-	opt       options
+	opt       HTMLOptions
+	ways      *ways
 	src       *sources
 	positions [2]*elfdiff.Positions // nil without debug information
 	room      int                   // rows that may still be shown
@@ -104,8 +106,11 @@ type pageBuilder struct {
 	names map[string]string // links to the sections by name
 }
 
-func newPage(d *elfdiff.Diff, opt options) *pageBuilder {
-	p := &pageBuilder{d: d, opt: opt, src: newSources(opt.src, opt.postSrc), room: maxRows, anchors: anchors{}, names: map[string]string{}}
+func newPage(d *elfdiff.Diff, opt HTMLOptions) *pageBuilder {
+	p := &pageBuilder{
+		d: d, opt: opt, ways: waysIn(opt.Flags), src: newSources(opt.PreSource, cmp.Or(opt.PostSource, opt.PreSource)),
+		room: maxRows, anchors: anchors{}, names: map[string]string{},
+	}
 	for i, o := range [2]*object.Object{d.Pre, d.Post} {
 		p.positions[i], _ = elfdiff.PositionsOf(o) // without them there is no source
 		p.ids[i] = map[object.AtomID]string{}
@@ -115,7 +120,7 @@ func newPage(d *elfdiff.Diff, opt options) *pageBuilder {
 
 // page puts the page together.
 func (p *pageBuilder) page() *page {
-	g := &page{Title: visible(titleOf(p.d), maxName), Up: p.opt.up}
+	g := &page{Title: safe(titleOf(p.d), maxName), Up: p.opt.Index, Ways: p.ways.text}
 	changes := p.changes(g)
 	p.types(g)
 	for _, c := range changes {
@@ -200,7 +205,7 @@ func (p *pageBuilder) order(ch *elfdiff.Change) int {
 
 // linked is a sentence with links to the sections that it names.
 func (p *pageBuilder) linked(text string) []part {
-	list := tokenize(visible(text, maxText))
+	list := tokenize(safe(text, maxText))
 	for i := range list {
 		list[i].class, list[i].href = "", p.names[list[i].text]
 	}
@@ -210,10 +215,10 @@ func (p *pageBuilder) linked(text string) []part {
 // refName names what a reference means, and the section that shows it.
 func (p *pageBuilder) refName(o *object.Object, side int, r *object.Ref) (name, href string) {
 	if r.Target == object.NoAtom {
-		return visible(o.Symbol(r.Sym).Name, maxText), ""
+		return safe(o.Symbol(r.Sym).Name, maxText), ""
 	}
 	if id, ok := p.ids[side][r.Target]; ok {
 		href = "#" + id
 	}
-	return visible(o.Atom(r.Target).Name, maxText), href
+	return safe(o.Atom(r.Target).Name, maxText), href
 }

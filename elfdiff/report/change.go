@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"fmt"
@@ -64,7 +64,7 @@ func (p *pageBuilder) members(ch *elfdiff.Change) (list []memberView) {
 	}
 	for _, m := range p.d.DataMembers(ch) {
 		list = append(list, memberView{
-			Off: fmt.Sprintf("+%#x", m.Offset), Name: visible(m.Name, maxName), Pre: p.linked(m.Pre), Post: p.linked(m.Post),
+			Off: fmt.Sprintf("+%#x", m.Offset), Name: safe(m.Name, maxName), Pre: p.linked(m.Pre), Post: p.linked(m.Post),
 		})
 	}
 	return list
@@ -108,7 +108,7 @@ var reasonTexts = map[elfdiff.ReasonCode]string{
 // section shows a change.
 func (p *pageBuilder) section(id string, ch *elfdiff.Change) section {
 	s := section{
-		ID: id, Href: "#" + id, Name: visible(ch.Name, maxName), Kind: ch.Kind.String(), Status: ch.Status.String(),
+		ID: id, Href: "#" + id, Name: safe(ch.Name, maxName), Kind: ch.Kind.String(), Status: ch.Status.String(),
 		Sizes: sizes(p.d, ch), Where: p.where(ch), Open: ch.Status == elfdiff.Changed,
 	}
 	s.follows = follows(ch)
@@ -118,15 +118,15 @@ func (p *pageBuilder) section(id string, ch *elfdiff.Change) section {
 	}
 	s.Members = p.members(ch)
 	for _, e := range p.d.Explain(ch) {
-		b := because{Short: visible(string(e.Code)+": "+e.Symbol, maxName), Text: p.linked(e.Text)}
+		b := because{Short: safe(string(e.Code)+": "+e.Symbol, maxName), Text: p.linked(e.Text)}
 		if e.File != "" && !strings.Contains(e.Text, e.File) {
-			b.Where = visible(fmt.Sprintf("%s:%d", e.File, e.Line), maxName)
+			b.Where = safe(fmt.Sprintf("%s:%d", e.File, e.Line), maxName)
 		}
 		s.Because = append(s.Because, b)
 	}
 	if ch.Pre != object.NoAtom && ch.Post != object.NoAtom {
 		if a, b := p.d.Pre.Atom(ch.Pre).Name, p.d.Post.Atom(ch.Post).Name; a != b {
-			s.Pairing = fmt.Sprintf("%s in pre, paired by %s", visible(a, maxName), ch.Rule)
+			s.Pairing = fmt.Sprintf("%s in pre, paired by %s", safe(a, maxName), ch.Rule)
 		}
 	}
 	p.body(&s, ch)
@@ -143,7 +143,7 @@ func follows(ch *elfdiff.Change) bool {
 func (p *pageBuilder) body(s *section, ch *elfdiff.Change) {
 	lines := p.d.Listing(ch)
 	if p.room < len(lines) || p.room <= 0 {
-		s.Notes = append(s.Notes, fmt.Sprintf("The listing, %s, would make the page too large; elfdiff without -html writes it.", plural(len(lines), "line")))
+		s.Notes = append(s.Notes, fmt.Sprintf("The listing, %s, would make the page too large; %s writes it.", plural(len(lines), "line"), p.ways.text))
 		return
 	}
 	if ch.Kind == object.Func {
@@ -174,7 +174,7 @@ func (p *pageBuilder) why(r *elfdiff.Reason) why {
 	if r.PreText == "" && r.PostText == "" {
 		return w
 	}
-	a, b := tokenize(visible(r.PreText, maxText)), tokenize(visible(r.PostText, maxText))
+	a, b := tokenize(safe(r.PreText, maxText)), tokenize(safe(r.PostText, maxText))
 	differInstructions(a, b)
 	w.Pre, w.Post = join(a), join(b)
 	if r.Code == elfdiff.ReasonSize || r.Code == elfdiff.ReasonKind {
@@ -204,7 +204,7 @@ func (p *pageBuilder) where(ch *elfdiff.Change) string {
 	for s, a := range [2]*object.Atom{p.d.Post.Atom(ch.Post), p.d.Pre.Atom(ch.Pre)} {
 		if pos := p.positions[1-s]; pos != nil && a != nil {
 			if rows := pos.Rows(a); len(rows) > 0 {
-				return visible(rows[0].String(), maxName)
+				return safe(rows[0].String(), maxName)
 			}
 		}
 	}
@@ -249,7 +249,7 @@ func (p *pageBuilder) checkSource(s *section, side int, name string, r *reach) {
 		return
 	}
 	s.Notes = append(s.Notes, fmt.Sprintf("%s seems to be another version than the one that %s was compiled from: %s does not begin in line %d. What is shown as source may be wrong.",
-		visible(f.path, maxName), [2]string{"pre", "post"}[side], visible(name, maxName), r.lo))
+		safe(f.path, maxName), [2]string{"pre", "post"}[side], safe(name, maxName), r.lo))
 }
 
 // sourceChanges shows the differences in all files that lent a function code.
@@ -270,17 +270,17 @@ func (p *pageBuilder) sourceChanges(s *section, reaches [2][]*reach) {
 			continue
 		}
 		if i == 0 && d.pre.path == d.post.path {
-			s.Notes = append(s.Notes, "One source file stands for pre and post; name the folder of post's with -post-src.")
+			s.Notes = append(s.Notes, "One source file stands for pre and post; name the folder of post's with "+p.ways.postSource+".")
 		}
 		if list := d.touched(a, b); len(list) > 0 {
 			rows := d.rows(list)
 			p.room -= cost(rows)
-			s.Source = append(s.Source, sourceBlock{Name: visible(a.pos.Name(), maxName), Blocks: fold(rows, "equal line")})
+			s.Source = append(s.Source, sourceBlock{Name: safe(a.pos.Name(), maxName), Blocks: fold(rows, "equal line")})
 		}
 	}
 	switch {
 	case missing:
-		s.Notes = append(s.Notes, fmt.Sprintf("The source text of %s was not found; name its folder with -src.", visible(reaches[0][0].pos.Name(), maxName)))
+		s.Notes = append(s.Notes, fmt.Sprintf("The source text of %s was not found; name its folder with %s.", safe(reaches[0][0].pos.Name(), maxName), p.ways.preSource))
 	case len(s.Source) == 0 && len(s.Notes) == 0 && len(s.Because) == 0 && !s.follows:
 		s.Notes = append(s.Notes, "No line of its source differs: what it includes, a macro, or a choice of the compiler does.")
 	}
@@ -305,7 +305,7 @@ func (p *pageBuilder) sourceBody(s *section, side int, r *reach) {
 		}
 	}
 	p.room -= cost(rows)
-	s.Source = append(s.Source, sourceBlock{Name: visible(r.pos.Name(), maxName), Blocks: []block{{Rows: rows}}})
+	s.Source = append(s.Source, sourceBlock{Name: safe(r.pos.Name(), maxName), Blocks: []block{{Rows: rows}}})
 }
 
 // maxHead bounds the lines of a function's head.
@@ -325,5 +325,5 @@ func head(f *sourceFile, line int) int {
 }
 
 func sourceParts(line string) []part {
-	return []part{{Text: visible(strings.TrimRight(line, "\r"), maxText)}}
+	return []part{{Text: safe(strings.TrimRight(line, "\r"), maxText)}}
 }

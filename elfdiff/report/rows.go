@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"fmt"
@@ -45,10 +45,10 @@ var incidentalTitles = map[elfdiff.ReasonCode]string{
 	elfdiff.ReasonJump:    "the width of a jump: no change",
 }
 
-// Context is how many equal rows stay visible around a difference; shorter
+// around is how many equal rows stay visible around a difference; shorter
 // runs than minFold are not worth folding.
 const (
-	context = 3
+	around  = 3
 	minFold = 5
 )
 
@@ -66,7 +66,7 @@ func fold(rows []row, what string) []block {
 		for n < len(rows) && !rows[n].differs {
 			n++
 		}
-		lo, hi := i+context, n-context
+		lo, hi := i+around, n-around
 		if i == 0 {
 			lo = 0
 		}
@@ -234,9 +234,9 @@ func (l *listing) anchor(side int, off uint64) string {
 
 func (l *listing) tokens(side int, text string, off uint64, s *elfdiff.LineSide) []token {
 	if l.isRaw(side, off, s) {
-		return rawTokens(l.atoms[side].Bytes[off:off+s.Size], visible(s.Member, maxName))
+		return rawTokens(l.atoms[side].Bytes[off:off+s.Size], safe(s.Member, maxName))
 	}
-	list := tokenize(visible(text, maxText))
+	list := tokenize(safe(text, maxText))
 	o := [2]*object.Object{l.p.d.Pre, l.p.d.Post}[side]
 	for i := range s.Refs {
 		name, href := l.p.refName(o, side, &s.Refs[i])
@@ -351,11 +351,11 @@ func (l *listing) source(rows []row, n *elfdiff.Line) []row {
 func (l *listing) sourceText(side int, pos elfdiff.Position) (parts []part, plain string) {
 	text, ok := l.p.src.file(side, pos).line(pos.Line)
 	if name := pos.Name(); name != l.home || !ok {
-		parts = append(parts, part{Class: "f", Text: visible(baseName(name), maxName)})
+		parts = append(parts, part{Class: "f", Text: safe(baseName(name), maxName)})
 		plain = name
 	}
 	if ok {
-		text = visible(strings.TrimSpace(text), maxText)
+		text = safe(strings.TrimSpace(text), maxText)
 		class := ""
 		if l.p.src.changed(side, pos) {
 			class = "n"

@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"crypto/sha256"
@@ -45,7 +45,7 @@ func (p *pageBuilder) outcome() outcome {
 func (p *pageBuilder) facts() []fact {
 	var out []fact
 	add := func(name string, of func(o *object.Object) string) {
-		a, b := visible(of(p.d.Pre), maxText), visible(of(p.d.Post), maxText)
+		a, b := safe(of(p.d.Pre), maxText), safe(of(p.d.Post), maxText)
 		if a == b {
 			b = ""
 		}

@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"net/url"
@@ -9,10 +9,10 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 )
 
-const (
-	indexName  = "index.html"
-	pageSuffix = ".html"
-)
+// IndexName is the name of the index in a folder of pages.
+const IndexName = "index.html"
+
+const pageSuffix = ".html"
 
 // index is the page that leads to those of the pairs.
 type index struct {
@@ -42,7 +42,7 @@ type indexed struct {
 
 // outcomeTexts say the outcomes in words.
 var outcomeTexts = map[elfdiff.Outcome][3]string{ // class, word, what it means
-	outcomeError:           {"refused", "error", "can't be read or compared"},
+	OutcomeError:           {"refused", "error", "can't be read or compared"},
 	elfdiff.OutcomeRefused: {"refused", "refused", "can't be carried as they are"},
 	elfdiff.OutcomeJudge:   {"judge", "to judge", "a person has to accept something first"},
 	elfdiff.OutcomeCarried: {"carried", "carried", "all changes can be carried"},
@@ -52,10 +52,11 @@ var outcomeTexts = map[elfdiff.Outcome][3]string{ // class, word, what it means
 
 const maxIndexed = 20_000
 
-func newIndex(opt options, pairs []pairResult, alone []string) *index {
+func newIndex(f *Folders) *index {
+	pairs, alone := f.Pairs, f.Alone
 	x := &index{
-		Title: visible(strings.TrimSuffix(filepath.Base(opt.pre)+" → "+filepath.Base(opt.post), "/"), maxName),
-		Facts: []fact{{"folder", visible(opt.pre, maxText), visible(opt.post, maxText)}},
+		Title: safe(strings.TrimSuffix(filepath.Base(f.pre)+" → "+filepath.Base(f.post), "/"), maxName),
+		Facts: []fact{{"folder", safe(f.pre, maxText), safe(f.post, maxText)}},
 	}
 	for _, o := range outcomes {
 		t := outcomeTexts[o]
@@ -79,21 +80,21 @@ func newIndex(opt options, pairs []pairResult, alone []string) *index {
 			x.AloneMore = len(alone) - i
 			break
 		}
-		x.Alone = append(x.Alone, visible(name, maxName))
+		x.Alone = append(x.Alone, safe(name, maxName))
 	}
 	return x
 }
 
-func (r *pairResult) indexed() indexed {
-	v := indexed{Path: visible(r.Path, maxName), Error: visible(r.Error, maxText), Codes: r.codes()}
+func (r *Pair) indexed() indexed {
+	v := indexed{Path: safe(r.Path, maxName), Error: safe(r.Error, maxText), Codes: r.codes()}
 	if r.Error == "" {
 		v.Href = (&url.URL{Path: filepath.ToSlash(r.Path) + pageSuffix}).String()
 	}
 	for _, name := range r.names(8) {
-		v.Names = append(v.Names, visible(name, maxName))
+		v.Names = append(v.Names, safe(name, maxName))
 	}
 	statuses := []elfdiff.Status{elfdiff.Changed, elfdiff.New, elfdiff.Removed}
-	for k, list := range [][]verdict{r.Functions, r.Data} {
+	for k, list := range [][]Change{r.Functions, r.Data} {
 		n := [2]*[3]int{&v.Functions, &v.Data}[k]
 		for i := range list {
 			if s := slices.Index(statuses, list[i].Status); s >= 0 {

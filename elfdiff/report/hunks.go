@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ func (d *sourceDiff) rows(list []span) []row {
 	a, last := 0, "" // lines of pre before a are shown
 	for k, h := range list {
 		lo := h.a0
-		for lo > max(a, h.a0-context) && d.match[lo-1] == lo-1+h.b0-h.a0 {
+		for lo > max(a, h.a0-around) && d.match[lo-1] == lo-1+h.b0-h.a0 {
 			lo--
 		}
 		if k > 0 && lo > a || k == 0 && lo > 0 {
@@ -37,7 +37,7 @@ func (d *sourceDiff) rows(list []span) []row {
 		rows = d.equal(rows, lo, h.a0, h.b0-(h.a0-lo))
 		rows = d.hunk(rows, h)
 		a = h.a1
-		end := min(h.a1+context, len(d.match))
+		end := min(h.a1+around, len(d.match))
 		if k+1 < len(list) {
 			end = min(end, list[k+1].a0)
 		}
@@ -60,7 +60,7 @@ func (d *sourceDiff) inside(pre int) string {
 		if line == "" || !isWord(rune(line[0])) || strings.HasSuffix(strings.TrimSpace(line), ":") {
 			continue
 		}
-		return visible(strings.TrimRight(line, "{ \t\r"), maxName)
+		return safe(strings.TrimRight(line, "{ \t\r"), maxName)
 	}
 	return ""
 }
@@ -80,10 +80,10 @@ func (d *sourceDiff) hunk(rows []row, h span) []row {
 		r := row{Class: "c", Mark: "|", differs: true}
 		var a, b []token
 		if i < h.a1 {
-			a = tokenize(visible(strings.TrimRight(d.pre.lines[i], "\r"), maxText))
+			a = tokenize(safe(strings.TrimRight(d.pre.lines[i], "\r"), maxText))
 		}
 		if j < h.b1 {
-			b = tokenize(visible(strings.TrimRight(d.post.lines[j], "\r"), maxText))
+			b = tokenize(safe(strings.TrimRight(d.post.lines[j], "\r"), maxText))
 		}
 		switch {
 		case i < h.a1 && j < h.b1:

@@ -1,11 +1,10 @@
-package main
+package report
 
 import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
-	"github.com/gosplice/gosplice/internal/cli"
 )
 
 // severities are the looks and names of findings, the gravest first.
@@ -48,18 +47,18 @@ func (p *pageBuilder) findings(g *page) {
 
 func (p *pageBuilder) finding(f *elfdiff.Finding) finding {
 	v := finding{
-		ID: p.anchors.make("x-", string(f.Code)), Code: string(f.Code), Symbol: visible(f.Symbol, maxName),
-		Message: p.linked(f.Message), Hint: visible(cli.Hint(f.Hint), maxText), Accepted: f.Accepted,
+		ID: p.anchors.make("x-", string(f.Code)), Code: string(f.Code), Symbol: safe(f.Symbol, maxName),
+		Message: p.linked(f.Message), Hint: safe(p.ways.hint(f.Hint), maxText), Accepted: f.Accepted,
 	}
 	if f.Section != "" {
-		v.Place = fmt.Sprintf("%s+%#x", visible(f.Section, maxName), f.Offset)
+		v.Place = fmt.Sprintf("%s+%#x", safe(f.Section, maxName), f.Offset)
 	}
 	v.HintWord = "Note"
 	if f.Severity >= elfdiff.NeedsJudgement {
 		v.HintWord = "What to do"
 	}
 	if f.Accept != "" {
-		v.Accept, v.Comes = "-accept "+v.Code, visible(f.Accept, maxText)
+		v.Accept, v.Comes = p.ways.accept+v.Code, safe(f.Accept, maxText)
 	}
 	return v
 }
@@ -93,7 +92,7 @@ func (p *pageBuilder) travels(g *page) {
 			g.Needs = append(g.Needs, fmt.Sprintf("and %d more", len(x.Externals)-i))
 			break
 		}
-		g.Needs = append(g.Needs, visible(e.Name, maxName))
+		g.Needs = append(g.Needs, safe(e.Name, maxName))
 	}
 }
 
@@ -104,7 +103,7 @@ func (p *pageBuilder) tables(g *page, x *elfdiff.Extracted) {
 	n := uint64(0)
 	for _, t := range list {
 		n += t.bytes
-		c.Names = append(c.Names, link{Name: visible(t.name, maxName), Title: plural(int(t.bytes), "byte")})
+		c.Names = append(c.Names, link{Name: safe(t.name, maxName), Title: plural(int(t.bytes), "byte")})
 	}
 	if c.Bytes = plural(int(n), "byte"); c.Count > 0 {
 		g.Travels = append(g.Travels, c)
@@ -126,7 +125,7 @@ func (p *pageBuilder) cargoName(a *object.Atom) (link, bool) {
 	if id, ok := p.ids[1][a.ID]; ok {
 		l.Href = "#" + id
 	}
-	l.Name = visible(l.Name, maxName)
+	l.Name = safe(l.Name, maxName)
 	return l, true
 }
 
@@ -160,7 +159,7 @@ func (p *pageBuilder) quiet(g *page) {
 				g.QuietMore++
 				continue
 			}
-			q := quiet{Name: visible(ch.Name, maxName)}
+			q := quiet{Name: safe(ch.Name, maxName)}
 			for k := range ch.Incidental {
 				if k == maxReasons {
 					q.More = len(ch.Incidental) - k

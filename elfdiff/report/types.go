@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"fmt"
@@ -40,7 +40,7 @@ const (
 func (p *pageBuilder) types(g *page) {
 	list, err := p.d.Types()
 	if err != nil {
-		g.TypesNote = "Whether types mean something else in post is not known: " + visible(err.Error(), maxText)
+		g.TypesNote = "Whether types mean something else in post is not known: " + safe(err.Error(), maxText)
 		return
 	}
 	for _, matters := range []bool{true, false} {
@@ -60,7 +60,7 @@ func (p *pageBuilder) types(g *page) {
 }
 
 func (p *pageBuilder) typeView(t *elfdiff.TypeChange) typeView {
-	v := typeView{ID: p.anchors.make("t-", t.Name), Kind: typeKinds[t.Kind], Name: visible(t.Name, maxName)}
+	v := typeView{ID: p.anchors.make("t-", t.Name), Kind: typeKinds[t.Kind], Name: safe(t.Name, maxName)}
 	if p.names[t.Name] == "" {
 		p.names[t.Name] = "#" + v.ID
 	}
@@ -76,7 +76,7 @@ func (p *pageBuilder) typeView(t *elfdiff.TypeChange) typeView {
 			break
 		}
 		u := &t.Uses[i]
-		v.Uses = append(v.Uses, useView{p.names[u.Symbol], visible(u.Symbol, maxName), visible(u.Via, maxName), u.Touched})
+		v.Uses = append(v.Uses, useView{p.names[u.Symbol], safe(u.Symbol, maxName), safe(u.Via, maxName), u.Touched})
 	}
 	rows := layoutRows(t)
 	if n := cost(rows); n <= p.room {
@@ -138,7 +138,7 @@ func plainText(list []part) string {
 
 // memberCell shows a member, a constant of an enumeration or a parameter.
 func memberCell(t *elfdiff.TypeChange, m *elfdiff.TypeMember) cell {
-	name, typ := visible(m.Name, maxName), visible(m.Type, maxName)
+	name, typ := safe(m.Name, maxName), safe(m.Type, maxName)
 	switch t.Kind {
 	case elfdiff.EnumChanged, elfdiff.ConstantChanged:
 		return cell{Parts: []part{{Text: fmt.Sprintf("%s = %d", name, m.Value)}}}

@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"fmt"
@@ -13,10 +13,10 @@ const (
 	maxText = 600
 )
 
-// visible makes a text safe to look at: what does not print, or would change
+// safe makes a text safe to look at: what does not print, or would change
 // the order in which the text is read, is shown by its number. Escaping for
 // HTML is left to the template.
-func visible(s string, most int) string {
+func safe(s string, most int) string {
 	clean := len(s) <= most
 	for _, r := range s {
 		if !shown(r) {

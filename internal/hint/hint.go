@@ -1,4 +1,6 @@
-package cli
+// Package hint says in the flags of the commands what the library's hints say in its
+// options.
+package hint
 
 import "strings"
 
@@ -10,6 +12,6 @@ var flagOf = strings.NewReplacer(
 	"Options.Accept", "-accept",
 )
 
-// Hint returns a text of the library with the flags of the commands in place of the
+// Flags returns a text of the library with the flags of the commands in place of the
 // library's options.
-func Hint(text string) string { return flagOf.Replace(text) }
+func Flags(text string) string { return flagOf.Replace(text) }

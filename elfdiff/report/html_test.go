@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"bytes"
@@ -17,11 +17,10 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
-	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
-const objects = "../../elfdiff/testdata/objects/"
+const objects = "../testdata/objects/"
 
 // diffOf compares two checked-in objects, of which edit may change the bytes.
 func diffOf(t *testing.T, pre, post string, edit func([]byte) []byte) *elfdiff.Diff {
@@ -46,13 +45,13 @@ func diffOf(t *testing.T, pre, post string, edit func([]byte) []byte) *elfdiff.D
 	return d
 }
 
-func pageText(t *testing.T, d *elfdiff.Diff, opt options) string {
+func pageText(t *testing.T, d *elfdiff.Diff, opt HTMLOptions) string {
 	t.Helper()
-	r := renderHTML(d, opt)
-	if r.err != nil {
-		t.Fatal(r.err)
+	var b strings.Builder
+	if err := HTML(&b, d, opt); err != nil {
+		t.Fatal(err)
 	}
-	return r.String()
+	return b.String()
 }
 
 // attributes that make a browser fetch something.
@@ -139,14 +138,14 @@ func TestHTML(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := diffOf(t, c.pre, c.post, nil)
-			text := pageText(t, d, options{})
+			text := pageText(t, d, HTMLOptions{})
 			checkPage(t, text)
 			for _, w := range c.want {
 				if !strings.Contains(text, w) {
 					t.Errorf("no %s on the page", w)
 				}
 			}
-			if again := pageText(t, diffOf(t, c.pre, c.post, nil), options{}); again != text {
+			if again := pageText(t, diffOf(t, c.pre, c.post, nil), HTMLOptions{}); again != text {
 				t.Error("another page for the same objects")
 			}
 		})
@@ -169,7 +168,7 @@ func TestHTMLHostile(t *testing.T) {
 		}
 		return []byte(s)
 	})
-	text := pageText(t, d, options{})
+	text := pageText(t, d, HTMLOptions{})
 	checkPage(t, text)
 	for _, bad := range []string{"<i>\"'", "\u202e", "<!--", "\x1b", "\xff"} {
 		if strings.Contains(text, bad) {
@@ -203,21 +202,21 @@ func FuzzHTML(f *testing.F) {
 			return
 		}
 		if d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: pre.IsKernel()}); err == nil {
-			checkPage(t, pageText(t, d, options{}))
+			checkPage(t, pageText(t, d, HTMLOptions{}))
 		}
 	})
 }
 
 // TestHTMLBounded leaves out what would make the page too large, and says so.
 func TestHTMLBounded(t *testing.T) {
-	p := newPage(diffOf(t, "pre.o", "post.o", nil), options{})
+	p := newPage(diffOf(t, "pre.o", "post.o", nil), HTMLOptions{})
 	p.room = 3
-	r := render("page", p.page())
-	if r.err != nil {
-		t.Fatal(r.err)
+	text, err := render("page", p.page())
+	if err != nil {
+		t.Fatal(err)
 	}
-	checkPage(t, r.String())
-	if !strings.Contains(r.String(), "would make the page too large") || strings.Contains(r.String(), `<tr class="c">`) {
+	checkPage(t, string(text))
+	if !bytes.Contains(text, []byte("would make the page too large")) || bytes.Contains(text, []byte(`<tr class="c">`)) {
 		t.Error("a listing where there is no room")
 	}
 }
@@ -244,11 +243,11 @@ func TestHTMLSource(t *testing.T) {
 			t.Fatalf("gcc: %v\n%s", err, out)
 		}
 	}
-	d, err := compareFiles(filepath.Join(dir, "pre/a.o"), filepath.Join(dir, "post/a.o"), options{})
+	d, err := compareFiles(filepath.Join(dir, "pre/a.o"), filepath.Join(dir, "post/a.o"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := pageText(t, d, options{src: filepath.Join(dir, "pre"), postSrc: filepath.Join(dir, "post")})
+	text := pageText(t, d, HTMLOptions{PreSource: filepath.Join(dir, "pre"), PostSource: filepath.Join(dir, "post")})
 	checkPage(t, text)
 	for _, w := range []string{"lib/a.c:12", "⋯ static inline int inner(int x)", "5 /* &amp; not 3 */", "return y", "2 files found, 0 not"} {
 		if !strings.Contains(tags.ReplaceAllString(text, ""), w) {
@@ -256,11 +255,12 @@ func TestHTMLSource(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		opt  options
+		opt  HTMLOptions
 		want string
 	}{
-		"without the folder": {options{}, "name its folder with -src"},
-		"one folder":         {options{src: filepath.Join(dir, "pre"), postSrc: filepath.Join(dir, "pre")}, "-post-src"},
+		"without the folder":      {HTMLOptions{Flags: true}, "name its folder with -src"},
+		"one folder":              {HTMLOptions{PreSource: filepath.Join(dir, "pre"), Flags: true}, "-post-src"},
+		"the folder is an option": {HTMLOptions{}, "name its folder with HTMLOptions.PreSource"},
 	} {
 		text := pageText(t, d, c.opt)
 		checkPage(t, text)
@@ -272,33 +272,6 @@ func TestHTMLSource(t *testing.T) {
 
 var tags = regexp.MustCompile(`</?span[^>]*>`)
 
-// TestHTMLFile wants the whole page or none.
-func TestHTMLFile(t *testing.T) {
-	dir := t.TempDir()
-	opt := options{pre: objects + "pre.o", post: objects + "post.o", html: filepath.Join(dir, "page.html")}
-	if status, err := run(opt, io.Discard, testTerminal); err != nil || status != exitChanged {
-		t.Fatalf("status %d, %v", status, err)
-	}
-	b, err := os.ReadFile(opt.html)
-	if err != nil {
-		t.Fatal(err)
-	}
-	checkPage(t, string(b))
-	if err := writePage(opt.html, &rendered{err: errors.New("broken")}); err == nil {
-		t.Error("a broken page was written")
-	}
-	if again, err := os.ReadFile(opt.html); err != nil || !bytes.Equal(again, b) {
-		t.Errorf("the page is no longer what it was: %v", err)
-	}
-	if list, _ := os.ReadDir(dir); len(list) != 1 {
-		t.Errorf("%d files where one page is", len(list))
-	}
-	opt.html = filepath.Join(dir, "none", "page.html")
-	if status, err := run(opt, io.Discard, testTerminal); err == nil || status != exitError {
-		t.Errorf("status %d, %v", status, err)
-	}
-}
-
 // TestHTMLBrowser has a browser load the page, which marks it when its script may
 // run; there need not be a browser.
 func TestHTMLBrowser(t *testing.T) {
@@ -307,7 +280,7 @@ func TestHTMLBrowser(t *testing.T) {
 		t.Skip("no chromium")
 	}
 	name := filepath.Join(t.TempDir(), "page.html")
-	if err := writePage(name, renderHTML(diffOf(t, "pre.o", "post.o", nil), options{})); err != nil {
+	if err := os.WriteFile(name, []byte(pageText(t, diffOf(t, "pre.o", "post.o", nil), HTMLOptions{})), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--user-data-dir="+t.TempDir(), "--dump-dom", "file://"+name)
@@ -352,16 +325,14 @@ func TestReadSource(t *testing.T) {
 	}
 }
 
-var testTerminal = cli.Terminal{Width: 80}
-
 func BenchmarkHTML(b *testing.B) {
-	d, err := compareFiles(objects+"pre.o", objects+"post.o", options{})
+	d, err := compareFiles(objects+"pre.o", objects+"post.o")
 	if err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if r := renderHTML(d, options{}); r.err != nil {
-			b.Fatal(r.err)
+		if err := HTML(io.Discard, d, HTMLOptions{}); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

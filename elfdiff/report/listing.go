@@ -1,4 +1,4 @@
-package elfdiff
+package report
 
 import (
 	"bufio"
@@ -7,6 +7,7 @@ import (
 	"io"
 	"unicode/utf8"
 
+	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/visible"
 )
 
@@ -31,20 +32,20 @@ const (
 )
 
 // The colours of the marks, as SGR parameters (ECMA-48, section 8.3.117).
-var markColors = [...]string{LineIncidental: "2", LineChanged: "33", LinePre: "31", LinePost: "32"}
+var markColors = [...]string{elfdiff.LineIncidental: "2", elfdiff.LineChanged: "33", elfdiff.LinePre: "31", elfdiff.LinePost: "32"}
 
-// WriteListing writes pre and post of a function or data object side by side,
-// with the sign of each line's [Mark] between them:
+// Listing writes pre and post of a function or data object side by side, with the
+// sign of each line's [elfdiff.Mark] between them:
 //
 //	0 mov    counter(%rip),%eax     |    0 mov    total(%rip),%eax
 //	6 add    $0x1,%eax                   6 add    $0x1,%eax
 //	                                >    9 call   log_it
-func (d *Diff) WriteListing(w io.Writer, ch *Change, opt ListingOptions) error {
-	return WriteLines(w, d.Listing(ch), opt)
+func Listing(w io.Writer, d *elfdiff.Diff, ch *elfdiff.Change, opt ListingOptions) error {
+	return Lines(w, d.Listing(ch), opt)
 }
 
-// WriteLines writes lines as [Diff.WriteListing] does.
-func WriteLines(w io.Writer, lines []Line, opt ListingOptions) error {
+// Lines writes lines as [Listing] does.
+func Lines(w io.Writer, lines []elfdiff.Line, opt ListingOptions) error {
 	width := opt.Width
 	if width == 0 {
 		width = defaultWidth
@@ -68,11 +69,11 @@ func WriteLines(w io.Writer, lines []Line, opt ListingOptions) error {
 }
 
 // inContext says which lines are within the context of a difference.
-func inContext(lines []Line, context int) []bool {
+func inContext(lines []elfdiff.Line, context int) []bool {
 	shown := make([]bool, len(lines))
 	next := 0 // lines before it are decided
 	for i := range lines {
-		if context == 0 || lines[i].Mark != LineSame {
+		if context == 0 || lines[i].Mark != elfdiff.LineSame {
 			n := max(context, 0)
 			for k := max(next, i-n); k <= min(i+n, len(lines)-1); k++ {
 				shown[k] = true
@@ -83,9 +84,9 @@ func inContext(lines []Line, context int) []bool {
 	return shown
 }
 
-func writeLine(w *bufio.Writer, l *Line, column int, opt ListingOptions) {
-	left := side(l.Pre, l.PreOffset, l.Mark == LinePost || l.Mark == LineCut && l.Pre == "", column)
-	right := side(l.Post, l.PostOffset, l.Mark == LinePre || l.Mark == LineCut && l.Post == "", column)
+func writeLine(w *bufio.Writer, l *elfdiff.Line, column int, opt ListingOptions) {
+	left := side(l.Pre, l.PreOffset, l.Mark == elfdiff.LinePost || l.Mark == elfdiff.LineCut && l.Pre == "", column)
+	right := side(l.Post, l.PostOffset, l.Mark == elfdiff.LinePre || l.Mark == elfdiff.LineCut && l.Post == "", column)
 	on, off := "", ""
 	if opt.Color && int(l.Mark) < len(markColors) && markColors[l.Mark] != "" {
 		esc := cmp.Or(opt.Escape, "\x1b")

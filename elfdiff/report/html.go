@@ -1,0 +1,101 @@
+package report
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"html/template"
+	"io"
+
+	"github.com/gosplice/gosplice/elfdiff"
+)
+
+// The page is one file: style and script stand in it, and nothing is fetched.
+var (
+	//go:embed page.tmpl
+	pageTemplate string
+	//go:embed page.css
+	pageStyle string
+	//go:embed page.js
+	pageScript string
+)
+
+// HTMLOptions say where a page finds the source, and what is around it.
+type HTMLOptions struct {
+	// PreSource and PostSource are folders below which the source text of pre and
+	// of post is looked for, by its path in the tree that was compiled, before where
+	// the debug information says it is; "" for none. PostSource is PreSource unless
+	// given. Nothing is read but regular files whose names end as those of sources do.
+	PreSource, PostSource string
+	// Index is a link to the index of pages, "" for none.
+	Index string
+	// Flags has hints name the flags of the command elfdiff, not options in Go.
+	Flags bool
+}
+
+// A Page is a comparison as HTML: one file with its style and script, which fetches
+// nothing.
+type Page struct {
+	// Types is how many types matter to changed code, of those that are shown.
+	Types int
+
+	text []byte
+}
+
+// HTML writes a comparison as a [Page].
+func HTML(w io.Writer, d *elfdiff.Diff, opt HTMLOptions) error {
+	p, err := NewPage(d, opt)
+	if err != nil {
+		return err
+	}
+	_, err = p.WriteTo(w)
+	return err
+}
+
+// NewPage makes the page of a comparison. It reads the objects anew for their
+// digests, where they were opened from files, and the source. Its size is bounded:
+// what is left out is said.
+func NewPage(d *elfdiff.Diff, opt HTMLOptions) (*Page, error) {
+	g := newPage(d, opt).page()
+	text, err := render("page", g)
+	return &Page{len(g.Types), text}, err
+}
+
+// WriteTo writes the page.
+func (p *Page) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(p.text)
+	return int64(n), err
+}
+
+// document is what every page has.
+type document struct {
+	Style  template.CSS
+	Script template.JS
+	Policy string
+	Data   any
+}
+
+// render returns a page as a whole, or an error.
+func render(name string, data any) ([]byte, error) {
+	t, err := template.New("").Parse(pageTemplate)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	doc := document{template.CSS(pageStyle), template.JS(pageScript), policy(), data}
+	if err := t.ExecuteTemplate(&b, name, doc); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// policy is the content security policy of the page (CSP Level 3): its own
+// style and script, and nothing else from anywhere.
+func policy() string {
+	hash := func(s string) string {
+		sum := sha256.Sum256([]byte(s))
+		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	return "default-src 'none'; style-src " + hash(pageStyle) + "; script-src " + hash(pageScript) + "; base-uri 'none'; form-action 'none'"
+}
