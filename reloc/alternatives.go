@@ -26,7 +26,7 @@ func (x *siteMatch) replaced(s *site, run []byte, p uint64) bool {
 		}
 		code, refs = g.Bytes[lo:hi], refsIn(g.Refs, lo, hi)
 	}
-	if s.flags&altDirectCall != 0 && len(code) == 5 && code[0] == 0xe8 {
+	if s.flags&rewrite.AltDirectCall != 0 && len(code) == 5 && code[0] == 0xe8 {
 		return paravirt(x, s, run, p)
 	}
 	for i := 0; i < len(code); {

@@ -39,8 +39,8 @@
 // What someone else put there is reported beside a match ([FuncResult.Patches]):
 // tracers, probes, livepatches. Of a function that is replaced,
 // [FuncResult.Redirect] says where the code is that is live, and whether that is
-// the code of pre. [AuditKernel] compares all of a running kernel with its file,
-// with each place that it rewrote (audit_sites.go).
+// the code of pre. Package audit compares all of a running kernel with its file,
+// with each place that it rewrote (audit/sites.go).
 //
 // # How a place is decided
 //

@@ -16,6 +16,17 @@ type (
 	Segments      = image.Segments
 	AddrError     = image.AddrError
 	ModuleOptions = image.ModuleOptions
+	Patch         = image.Patch
+	PatchKind     = image.PatchKind
+)
+
+// What someone may have done to code that runs; see [image.PatchKind].
+const (
+	PatchTraced     = image.PatchTraced
+	PatchBreakpoint = image.PatchBreakpoint
+	PatchProbeJump  = image.PatchProbeJump
+	PatchLivepatch  = image.PatchLivepatch
+	PatchJump       = image.PatchJump
 )
 
 // NoModule is the Module of what belongs to no mapped file.

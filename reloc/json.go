@@ -1,13 +1,9 @@
 package reloc
 
 import (
-	"bytes"
-	"encoding/hex"
-	"fmt"
-	"strconv"
-
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/words"
 )
 
 // ResultSchema is the version of the JSON of a [Result]. Keys may be added to a version.
@@ -47,13 +43,6 @@ type (
 		Candidates  []address      `json:"candidates,omitempty"`
 		More        bool           `json:"more,omitempty"`
 		Shifts      [][2]address   `json:"shifts,omitempty"` // offsets in pre and in run
-	}
-	patchJSON struct {
-		Kind    PatchKind `json:"kind"`
-		Offset  address   `json:"offset"`
-		Address address   `json:"at"`
-		Target  address   `json:"target,omitzero"`
-		Name    string    `json:"name,omitempty"`
 	}
 	redirectJSON struct {
 		Kind     PatchKind      `json:"kind"`
@@ -96,23 +85,8 @@ type (
 	}
 )
 
-// address is an address, or an offset, in JSON.
-type address uint64
-
-func (a address) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%#x", uint64(a)), nil }
-
-func (a *address) UnmarshalText(b []byte) error {
-	v, err := strconv.ParseUint(string(b), 0, 64)
-	*a = address(v)
-	return err
-}
-
-// octets are bytes in JSON.
-type octets []byte
-
-func (o octets) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "% x", []byte(o)), nil }
-
-func (o *octets) UnmarshalText(b []byte) (err error) {
-	*o, err = hex.DecodeString(string(bytes.ReplaceAll(b, []byte(" "), nil)))
-	return err
-}
+// address is an address, or an offset, in JSON, and octets are bytes.
+type (
+	address = words.Address
+	octets  = words.Octets
+)

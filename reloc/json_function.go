@@ -42,19 +42,6 @@ func (f *FuncResult) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// MarshalJSON writes the patch as an element of that of [Result.MarshalJSON].
-func (p Patch) MarshalJSON() ([]byte, error) {
-	return json.Marshal(patchJSON{p.Kind, address(p.Offset), address(p.Address), address(p.Target), p.Name})
-}
-
-// UnmarshalJSON reads what MarshalJSON writes.
-func (p *Patch) UnmarshalJSON(b []byte) error {
-	var j patchJSON
-	err := json.Unmarshal(b, &j)
-	*p = Patch{j.Kind, uint64(j.Offset), uint64(j.Address), uint64(j.Target), j.Name}
-	return err
-}
-
 // MarshalJSON writes the redirect as an element of that of [Result.MarshalJSON].
 func (r Redirect) MarshalJSON() ([]byte, error) {
 	j := redirectJSON{Kind: r.Kind, At: address(r.At), To: address(r.To), Name: r.Name, Verdict: r.Verdict, Size: r.Size, Mismatch: r.Mismatch}

@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/reloc/internal/livekernel"
 )
 
 // modules are those that are loaded: between them they have most of what a module may hold.
@@ -18,13 +19,13 @@ func TestLiveModules(t *testing.T) {
 	vm.Long(t)
 	for _, series := range vm.Releases() {
 		k := vm.Need(t, series)
-		for _, s := range setups {
-			if s.name != "depth" && !(testenv.Asked(testenv.Long) || s.name == "off") {
+		for _, s := range livekernel.Setups() {
+			if s.Name != "depth" && !(testenv.Asked(testenv.Long) || s.Name == "off") {
 				continue
 			}
-			t.Run(series+"/"+s.name, func(t *testing.T) {
-				s.opt.Kernel, s.opt.Modules = k, modules
-				img := mustRunning(t, vm.New(t, s.opt))
+			t.Run(series+"/"+s.Name, func(t *testing.T) {
+				s.Opt.Kernel, s.Opt.Modules = k, modules
+				img := livekernel.Open(t, vm.New(t, s.Opt))
 				for _, name := range modules {
 					b, err := k.Module(name)
 					if err != nil {
@@ -37,7 +38,7 @@ func TestLiveModules(t *testing.T) {
 					r := mustMatch(t, pre, img, Options{Module: name})
 					rows := make(map[string]int)
 					rewrittenRows(t, pre, r, img, nil, rows)
-					if s.name == "depth" && series == "6.12" && name == "overlay" && rows["call depth"] == 0 {
+					if s.Name == "depth" && series == "6.12" && name == "overlay" && rows["call depth"] == 0 {
 						t.Errorf("%s: no padding counts calls", name)
 					}
 					matched, rest := 0, 0

@@ -14,34 +14,10 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/reloc/audit"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/livekernel"
 )
-
-// setups are ways to boot, for which the kernel rewrites itself in other ways.
-var setups = []struct {
-	name string
-	opt  vm.Options
-	long bool // only in long runs
-}{
-	{"auto", vm.Options{CPUs: 2}, false},
-	{"off", vm.Options{Cmdline: []string{"mitigations=off", "nosmp"}}, false},
-	{"max", vm.Options{CPUs: 2, CPUModel: "max"}, true},
-	{"lfence", vm.Options{Cmdline: []string{"spectre_v2=retpoline,lfence", "nokaslr"}}, true},
-	{"depth", vm.Options{CPUModel: "Skylake-Server", Cmdline: []string{"indirect_target_selection=force", "retbleed=stuff"}}, true},
-	{"srso", vm.Options{CPUModel: "EPYC-Milan"}, true},
-	{"srso alias", vm.Options{CPUModel: "EPYC"}, true},
-}
-
-// mustRunning opens the kernel of a machine.
-func mustRunning(t testing.TB, m *vm.Machine) *image.Image {
-	t.Helper()
-	img, err := image.NewRunning(m.FS(t.Context()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { img.Close() })
-	return img
-}
 
 // TestLiveObjects matches the objects of a folder with the memory of a running
 // kernel in each set-up, and in each state; in long runs without symbols as well. Those of a whole kernel, or of the
@@ -51,14 +27,14 @@ func TestLiveObjects(t *testing.T) {
 	release := rest[0]
 	b := &liveBench{stock: vm.Need(t, release), paths: objectsIn(t, dir), oracle: openOracle(t, path), image: path, dir: dir}
 	b.oracle.running = true
-	for _, s := range setups {
-		t.Run(s.name, func(t *testing.T) {
-			s.opt.Kernel = b.stock
+	for _, s := range livekernel.Setups() {
+		t.Run(s.Name, func(t *testing.T) {
+			s.Opt.Kernel = b.stock
 			if strings.HasPrefix(release, "6.12") {
-				s.opt.CPUs = 1 // see TestLive
+				s.Opt.CPUs = 1 // see TestLive
 			}
-			m := vm.New(t, s.opt)
-			img, _ := snapshot(t, mustRunning(t, m)) // the whole kernel is looked at, by each object
+			m := vm.New(t, s.Opt)
+			img, _ := livekernel.Snapshot(t, livekernel.Open(t, m)) // the whole kernel is looked at, by each object
 			opts := []Options{{}}
 			if testenv.Asked(testenv.Long) {
 				opts = append(opts, Options{NoSymbols: true})
@@ -66,8 +42,8 @@ func TestLiveObjects(t *testing.T) {
 			for _, opt := range opts {
 				judgeAll(t, dir, b.paths, img, b.oracle, opt)
 			}
-			if s.name == "auto" {
-				t.Run("states", func(t *testing.T) { b.states(t, b.single(t, s.opt, m)) })
+			if s.Name == "auto" {
+				t.Run("states", func(t *testing.T) { b.states(t, b.single(t, s.Opt, m)) })
 			}
 		})
 	}
@@ -130,21 +106,21 @@ func TestLive(t *testing.T) {
 		t.Run(series, func(t *testing.T) {
 			b := newLiveBench(t, series)
 			b.seen = seen
-			for _, s := range setups {
-				if s.long && !testenv.Asked(testenv.Long) {
+			for _, s := range livekernel.Setups() {
+				if s.Long && !testenv.Asked(testenv.Long) {
 					continue
 				}
-				t.Run(s.name, func(t *testing.T) {
-					s.opt.Kernel = b.stock
+				t.Run(s.Name, func(t *testing.T) {
+					s.Opt.Kernel = b.stock
 					if series == "6.12" {
-						s.opt.CPUs = 1 // with two, its code patching was seen to trip over the emulator
+						s.Opt.CPUs = 1 // with two, its code patching was seen to trip over the emulator
 					}
-					m := vm.New(t, s.opt)
-					img := mustRunning(t, m)
+					m := vm.New(t, s.Opt)
+					img := livekernel.Open(t, m)
 					judgeAll(t, "", b.paths, img, b.oracle, Options{})
 					b.countRows(t, img, seen)
-					if s.name == "auto" {
-						t.Run("states", func(t *testing.T) { b.states(t, b.single(t, s.opt, m)) })
+					if s.Name == "auto" {
+						t.Run("states", func(t *testing.T) { b.states(t, b.single(t, s.Opt, m)) })
 					}
 				})
 			}
@@ -176,9 +152,9 @@ func (b *liveBench) states(t *testing.T, m *vm.Machine) {
 	}
 	check := func(name string, want ...string) {
 		t.Helper()
-		img := mustRunning(t, m)
+		img := livekernel.Open(t, m)
 		if b.dir != "" {
-			img, _ = snapshot(t, img)
+			img, _ = livekernel.Snapshot(t, img)
 		}
 		judgeAll(t, b.dir, b.paths, img, b.oracle, Options{})
 		b.audit(t, img, enabledFunctions(t, m), want)
@@ -210,7 +186,7 @@ func (b *liveBench) states(t *testing.T, m *vm.Machine) {
 	write("/proc/sys/kernel/sched_schedstats", "1")
 	check("static key")
 	if b.seen != nil {
-		b.countRows(t, mustRunning(t, m), b.seen)
+		b.countRows(t, livekernel.Open(t, m), b.seen)
 	}
 	write("/proc/sys/kernel/sched_schedstats", "0")
 	check("idle again")
@@ -238,7 +214,7 @@ func enabledFunctions(t *testing.T, m *vm.Machine) []string {
 func (b *liveBench) audit(t *testing.T, img *image.Image, traced, want []string) {
 	t.Helper()
 	begin := time.Now()
-	a, err := AuditKernel(t.Context(), b.image, img)
+	a, err := audit.Kernel(t.Context(), b.image, img)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,9 +225,9 @@ func (b *liveBench) audit(t *testing.T, img *image.Image, traced, want []string)
 		time.Since(begin), a.Bytes, a.Moved, a.Sites, a.Opaque, len(a.Patches), len(a.Findings))
 	var calls, got []string
 	for _, p := range a.Patches {
-		text := fmt.Sprintf("%s+%#x %v", nameAt(img, p.Address), p.Offset, p.Kind)
+		text := fmt.Sprintf("%s+%#x %v", livekernel.NameAt(img, p.Address), p.Offset, p.Kind)
 		if p.Kind == PatchTraced {
-			calls = append(calls, nameAt(img, p.Address))
+			calls = append(calls, livekernel.NameAt(img, p.Address))
 		}
 		if p.Kind != PatchTraced || slices.Contains(want, text) {
 			got = append(got, text)
@@ -265,13 +241,6 @@ func (b *liveBench) audit(t *testing.T, img *image.Image, traced, want []string)
 	if !slices.Equal(got, want) {
 		t.Errorf("audit: patches %q, want %q", got, want)
 	}
-}
-
-func nameAt(img *image.Image, addr uint64) string {
-	if s, _, ok := img.SymbolAt(addr); ok {
-		return s.Name
-	}
-	return ""
 }
 
 // patchesIn lists the patches of all functions, but for the calls of tracers that

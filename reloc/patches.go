@@ -2,53 +2,11 @@ package reloc
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
-
-// PatchKind says what someone did to code that runs, other than what the kernel
-// does to all of its code when it starts.
-type PatchKind uint8
-
-// The kinds of patch.
-const (
-	// PatchTraced: the call of the function tracer is on. Who is called is up
-	// to it: a tracer, a probe, a BPF program, a livepatch.
-	PatchTraced PatchKind = iota
-	// PatchBreakpoint: int3 over the first byte of an instruction, as kprobes
-	// set it.
-	PatchBreakpoint
-	// PatchProbeJump: a jump over at least five bytes into the buffer of an
-	// optimised kprobe.
-	PatchProbeJump
-	// PatchLivepatch: the function is replaced by the one at Target.
-	PatchLivepatch
-	// PatchJump: the function begins with a jump to Target.
-	PatchJump
-)
-
-var patchNames = [...]string{"traced", "breakpoint", "probe jump", "livepatch", "jump"}
-
-// String returns the kind in lower case.
-func (k PatchKind) String() string {
-	if int(k) < len(patchNames) {
-		return patchNames[k]
-	}
-	return fmt.Sprintf("patch(%d)", uint8(k))
-}
-
-// A Patch is a place in a matched function where someone has put something. All
-// other bytes are verified.
-type Patch struct {
-	Kind    PatchKind
-	Offset  uint64 // in the function of pre, bytes
-	Address uint64 // in run
-	Target  uint64 // where it leads, 0 for a breakpoint
-	Name    string // what run's symbols say about Target, "" when they don't
-}
 
 // breakpoint accepts an instruction of rewritten code whose first byte is int3:
 // a kprobe (arch/x86/kernel/kprobes/core.c). The rest of it stays.

@@ -208,10 +208,6 @@ func (f *siteFinder) instructionAt(id object.AtomID, off uint64) uint64 {
 	return uint64(in.Len)
 }
 
-// altDirectCall says that the replacement is a call of what a pointer holds
-// (ALT_FLAG_DIRECT_CALL of Linux 6.12).
-const altDirectCall = 2
-
 // readAlternatives reads .altinstructions. The size of an entry is the distance
 // between the references to two sites.
 func readAlternatives(f *siteFinder, row *siteRow, a *object.Atom) {

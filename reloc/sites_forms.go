@@ -118,7 +118,7 @@ func (x *siteMatch) returnThunk(run []byte, p uint64) bool {
 		return true
 	}
 	for _, s := range x.m.img.SymbolsAt(to) {
-		if strings.Contains(s.Name, "return_thunk") {
+		if rewrite.IsReturnThunk(s.Name) {
 			return true
 		}
 	}

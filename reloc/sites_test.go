@@ -502,10 +502,10 @@ func TestPatches(t *testing.T) {
 		site, run string
 		want      Patch
 	}{
-		{"ftrace", "e8 @ftrace_caller 90 c3", Patch{PatchTraced, 0, kernelText, kernelNames["ftrace_caller"], "ftrace_caller"}},
-		{"breakpoint", "cc89f8 90 c3", Patch{PatchBreakpoint, 0, kernelText, 0, ""}},
-		{"breakpoint", "4889f8 90 cc", Patch{PatchBreakpoint, 4, kernelText + 4, 0, ""}},
-		{"optimised probe", "e9 @buffer f0 90 c3", Patch{PatchProbeJump, 0, kernelText, kernelNames["buffer"], "kprobe_optinsn_page"}},
+		{"ftrace", "e8 @ftrace_caller 90 c3", Patch{Kind: PatchTraced, Offset: 0, Address: kernelText, Target: kernelNames["ftrace_caller"], Name: "ftrace_caller"}},
+		{"breakpoint", "cc89f8 90 c3", Patch{Kind: PatchBreakpoint, Offset: 0, Address: kernelText, Target: 0, Name: ""}},
+		{"breakpoint", "4889f8 90 cc", Patch{Kind: PatchBreakpoint, Offset: 4, Address: kernelText + 4, Target: 0, Name: ""}},
+		{"optimised probe", "e9 @buffer f0 90 c3", Patch{Kind: PatchProbeJump, Offset: 0, Address: kernelText, Target: kernelNames["buffer"], Name: "kprobe_optinsn_page"}},
 	} {
 		for i := range siteCases {
 			c := &siteCases[i]

@@ -32,14 +32,6 @@ func (r *Reason) UnmarshalText(b []byte) error {
 	return words.Parse(r, b, reasonNames[:], "reason of a mismatch")
 }
 
-// MarshalText makes a PatchKind its words in JSON.
-func (k PatchKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
-
-// UnmarshalText reads the words of a PatchKind.
-func (k *PatchKind) UnmarshalText(b []byte) error {
-	return words.Parse(k, b, patchNames[:], "kind of patch")
-}
-
 var useNames = [...]string{"address", "plt", "got", "tpoff", "tls", "tlsslot"} // by bit
 
 // String returns the words of the set, in the order of the constants, with commas

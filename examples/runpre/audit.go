@@ -9,6 +9,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/visible"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/audit"
 )
 
 // excused reports whether a function that did not match is one that a running
@@ -112,16 +113,16 @@ func auditKernel(ctx context.Context, src source, asJSON bool, stdout, stderr io
 	return exitMatched
 }
 
-func audited(ctx context.Context, src source) (*reloc.Audit, error) {
+func audited(ctx context.Context, src source) (*audit.Report, error) {
 	img, err := src.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer img.Close()
-	return reloc.AuditKernel(ctx, src.kernel, img)
+	return audit.Kernel(ctx, src.kernel, img)
 }
 
-func writeAuditText(w io.Writer, where string, a *reloc.Audit) error {
+func writeAuditText(w io.Writer, where string, a *audit.Report) error {
 	var b strings.Builder
 	for i := range a.Findings {
 		fmt.Fprintf(&b, "%-9s %v\n", "mismatch", &a.Findings[i])
@@ -136,7 +137,7 @@ func writeAuditText(w io.Writer, where string, a *reloc.Audit) error {
 	return err
 }
 
-func writeAuditJSON(w io.Writer, where string, a *reloc.Audit) error {
+func writeAuditJSON(w io.Writer, where string, a *audit.Report) error {
 	out := jsonAudit{
 		Run: where, Matched: len(a.Findings) == 0, Bytes: a.Bytes, Moved: a.Moved, Sites: a.Sites, Opaque: a.Opaque,
 		Patches: []reloc.Patch{}, Findings: []jsonFinding{},

@@ -64,3 +64,7 @@ func Target(run []byte, p uint64, n int) uint64 {
 // ProbePage is what kallsyms calls the pages of buffers of optimised kprobes
 // (kernel/kprobes.c).
 const ProbePage = "kprobe_optinsn_page"
+
+// AltDirectCall says that the replacement is a call of what a pointer holds
+// (ALT_FLAG_DIRECT_CALL of Linux 6.12).
+const AltDirectCall = 2

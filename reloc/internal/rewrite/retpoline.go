@@ -36,6 +36,9 @@ func ThunkOf(symbol string) (reg int, ok bool) {
 	return 0, false
 }
 
+// IsReturnThunk reports whether a symbol is that of a thunk that functions return through.
+func IsReturnThunk(symbol string) bool { return strings.Contains(symbol, "return_thunk") }
+
 // IsBareBranch reports whether run is the indirect branch that the branch to a thunk
 // for a register stands for.
 func IsBareBranch(pre []byte, reg int, run []byte) bool {

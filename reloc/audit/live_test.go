@@ -1,4 +1,4 @@
-package reloc
+package audit
 
 import (
 	"math/rand/v2"
@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/livekernel"
 )
 
 // TestLiveAudit compares all of a kernel with its file in each set-up, and then
@@ -22,18 +23,18 @@ func TestLiveAudit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range setups {
-			if s.long && !testenv.Asked(testenv.Long) {
+		for _, s := range livekernel.Setups() {
+			if s.Long && !testenv.Asked(testenv.Long) {
 				continue
 			}
-			t.Run(series+"/"+s.name, func(t *testing.T) {
-				s.opt.Kernel = k
+			t.Run(series+"/"+s.Name, func(t *testing.T) {
+				s.Opt.Kernel = k
 				if series == "6.12" {
-					s.opt.CPUs = 1 // see TestLive
+					s.Opt.CPUs = 1 // see TestLive
 				}
-				img, parts := snapshot(t, mustRunning(t, vm.New(t, s.opt)))
+				img, parts := livekernel.Snapshot(t, livekernel.Open(t, vm.New(t, s.Opt)))
 				begin := time.Now()
-				a, err := AuditKernel(t.Context(), path, img)
+				a, err := Kernel(t.Context(), path, img)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -49,32 +50,6 @@ func TestLiveAudit(t *testing.T) {
 			})
 		}
 	}
-}
-
-// snapshot copies what can be read of a kernel that stands still, so that it can
-// be changed.
-func snapshot(t *testing.T, img *image.Image) (*image.Image, image.Segments) {
-	t.Helper()
-	var parts []image.Segment
-	for _, r := range img.Regions() {
-		if r.Module != 0 || !r.Read {
-			continue
-		}
-		b := make([]byte, r.End-r.Start)
-		if err := img.ReadAddr(b, r.Start); err != nil {
-			t.Fatal(err)
-		}
-		parts = append(parts, image.Segment{Addr: r.Start, Data: b})
-	}
-	mem, err := image.NewSegments(parts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := image.NewImage(mem, img.Regions(), img.Modules(), img.Symbols())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out, mem
 }
 
 // segmentAt returns the index of the part that an address is in.
@@ -127,7 +102,7 @@ func flipSites(t *testing.T, path string, img *image.Image, parts image.Segments
 			continue
 		}
 		if missed++; missed <= 20 {
-			t.Logf("%s at %#x (%s), byte +%d from %#x to %#x: is taken for legal: % x", s.Table, s.Addr+a.bias, nameAt(img, at), at-a.bias-s.Addr, was, is, seg.Data[lo:lo+s.Size])
+			t.Logf("%s at %#x (%s), byte +%d from %#x to %#x: is taken for legal: % x", s.Table, s.Addr+a.bias, livekernel.NameAt(img, at), at-a.bias-s.Addr, was, is, seg.Data[lo:lo+s.Size])
 		}
 	}
 	t.Logf("%d bytes changed in sites, %d of them back to what was linked, %d more not found; sites by table: %v", siteFlips, undone, missed, tables)

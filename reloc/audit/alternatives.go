@@ -1,4 +1,4 @@
-package reloc
+package audit
 
 import (
 	"bytes"
@@ -11,8 +11,8 @@ import (
 )
 
 // replaced reports whether run holds the replacement of an alternative, as the
-// kernel copies it to the site: see siteMatch.replaced.
-func (c *auditCluster) replaced(s *kernel.Site, size uint64) bool {
+// kernel copies it to the site.
+func (c *cluster) replaced(s *kernel.Site, size uint64) bool {
 	e := c.sites0().Entry(s)
 	l := kerneltab.Named(kerneltab.AltInstructions).Layout(uint64(len(e)))
 	if l == nil || s.Addr+size > c.hi {
@@ -24,7 +24,7 @@ func (c *auditCluster) replaced(s *kernel.Site, size uint64) bool {
 		return false
 	}
 	run := c.runAt(s.Addr)[:size]
-	if l.Has(kerneltab.Flags) && binary.LittleEndian.Uint16(e[l.Fields[kerneltab.Flags].Offset:])&altDirectCall != 0 && n == 5 && code[0] == 0xe8 {
+	if l.Has(kerneltab.Flags) && binary.LittleEndian.Uint16(e[l.Fields[kerneltab.Flags].Offset:])&rewrite.AltDirectCall != 0 && n == 5 && code[0] == 0xe8 {
 		ok = c.pvCall(s, c.linkedAt(s.Addr), run, s.Addr+c.bias)
 	} else {
 		ok = c.copied(code, from, run, s.Addr+c.bias)
@@ -36,11 +36,11 @@ func (c *auditCluster) replaced(s *kernel.Site, size uint64) bool {
 }
 
 // sites0 returns the tables.
-func (c *auditCluster) sites0() *kernel.Sites { return c.auditor.sites }
+func (c *cluster) sites0() *kernel.Sites { return c.auditor.sites }
 
 // copied compares a replacement that was linked at an address with a site in run,
 // up to the end of which nops follow.
-func (c *auditCluster) copied(code []byte, from uint64, run []byte, at uint64) bool {
+func (c *cluster) copied(code []byte, from uint64, run []byte, at uint64) bool {
 	for i := 0; i < len(code); {
 		rest, here := code[i:], from+uint64(i)
 		if n := c.writtenInside(here, rest, run[i:], at+uint64(i)); n > 0 {
@@ -72,7 +72,7 @@ func (c *auditCluster) copied(code []byte, from uint64, run []byte, at uint64) b
 
 // moved1 compares one instruction of a replacement, which lies in [lo, hi): what
 // leads out of it is counted from its new place.
-func (c *auditCluster) moved1(code []byte, in amd64.Inst, from uint64, run []byte, at, lo, hi uint64) bool {
+func (c *cluster) moved1(code []byte, in amd64.Inst, from uint64, run []byte, at, lo, hi uint64) bool {
 	if in.PCRelLen > 0 {
 		to := in.PCRel(code, from)
 		if to >= lo && to <= hi {
@@ -87,7 +87,7 @@ func (c *auditCluster) moved1(code []byte, in amd64.Inst, from uint64, run []byt
 
 // writtenInside compares a site that starts at an address of a replacement, which
 // was rewritten before it was copied. It returns its length, 0 when there is none.
-func (c *auditCluster) writtenInside(addr uint64, linked, run []byte, at uint64) int {
+func (c *cluster) writtenInside(addr uint64, linked, run []byte, at uint64) int {
 	for _, s := range c.sites0().In(addr, addr+1) {
 		if s.Addr == addr && (s.Table == kerneltab.ReturnSites || s.Table == kerneltab.RetpolineSites) && int(s.Size) <= len(linked) && c.written(&s, linked, run, at) {
 			return int(s.Size)

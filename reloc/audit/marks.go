@@ -1,4 +1,4 @@
-package reloc
+package audit
 
 import (
 	"encoding/binary"
@@ -8,9 +8,9 @@ import (
 	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
-// auditMarks are the places of a vmlinux that say what the kernel writes at its
+// marks are the places of a vmlinux that say what the kernel writes at its
 // sites: link addresses, 0 where there is none.
-type auditMarks struct {
+type marks struct {
 	// thunks has the registers of the retpolines, and counting those of what
 	// takes their place with call depth tracking: by call or jump.
 	thunks   map[uint64]int
@@ -58,7 +58,7 @@ func (a *auditor) readMarks() error {
 }
 
 // replacement returns n bytes of the replacement of an alternative.
-func (m *auditMarks) replacement(addr, n uint64) ([]byte, bool) {
+func (m *marks) replacement(addr, n uint64) ([]byte, bool) {
 	off := addr - m.replacementsAddr
 	if addr < m.replacementsAddr || off > uint64(len(m.replacements)) || n > uint64(len(m.replacements))-off {
 		return nil, false

@@ -1,8 +1,9 @@
-package reloc
+package audit
 
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/kernel"
@@ -13,29 +14,29 @@ import (
 
 // A siteForm reports whether run, at an address, holds what the kernel writes at a
 // site with the linked bytes that are given. Both are at least as long as the site.
-type siteForm func(c *auditCluster, s *kernel.Site, linked, run []byte, at uint64) bool
+type siteForm func(c *cluster, s *kernel.Site, linked, run []byte, at uint64) bool
 
 // siteForms has a row for each table whose sites are looked at by themselves; the
-// forms are those of siteRows, and what they may hold is read from the kernel.
+// forms are those that matching takes for legal, and what they may hold is read from the kernel.
 var siteForms = map[string]siteForm{
-	kerneltab.McountLoc:       (*auditCluster).tracer,
-	kerneltab.EndbrSeal:       (*auditCluster).sealed,
-	kerneltab.ParaSites:       (*auditCluster).pvCall,
-	kerneltab.RetpolineSites:  (*auditCluster).retpoline,
-	kerneltab.ReturnSites:     (*auditCluster).returned,
-	kerneltab.CallSites:       (*auditCluster).countedCall,
-	kerneltab.SMPLocks:        (*auditCluster).unlocked,
-	kerneltab.JumpTable:       (*auditCluster).label,
-	kerneltab.StaticCallSites: (*auditCluster).staticCall,
+	kerneltab.McountLoc:       (*cluster).tracer,
+	kerneltab.EndbrSeal:       (*cluster).sealed,
+	kerneltab.ParaSites:       (*cluster).pvCall,
+	kerneltab.RetpolineSites:  (*cluster).retpoline,
+	kerneltab.ReturnSites:     (*cluster).returned,
+	kerneltab.CallSites:       (*cluster).countedCall,
+	kerneltab.SMPLocks:        (*cluster).unlocked,
+	kerneltab.JumpTable:       (*cluster).label,
+	kerneltab.StaticCallSites: (*cluster).staticCall,
 }
 
 // written reports whether a site holds one of its forms. Tables go by the names of
 // the sections that objects have them in, also where vmlinux has merged them: see
 // kernel.Site.
-func (c *auditCluster) written(s *kernel.Site, linked, run []byte, at uint64) bool {
+func (c *cluster) written(s *kernel.Site, linked, run []byte, at uint64) bool {
 	form := siteForms[s.Table]
 	if row := kerneltab.Of(s.Table); form == nil && row != nil && row.Site != nil && row.Site.Variable {
-		form = (*auditCluster).constant
+		form = (*cluster).constant
 	}
 	if form == nil || uint64(len(run)) < s.Size || uint64(len(linked)) < s.Size {
 		return false // of a table that nobody has looked at
@@ -43,47 +44,50 @@ func (c *auditCluster) written(s *kernel.Site, linked, run []byte, at uint64) bo
 	return form(c, s, linked[:s.Size], run[:s.Size], at)
 }
 
-// site0 is the matcher's view of a site, for the forms that need no more. It is
-// made once for a piece.
-func (c *auditCluster) site0() *siteMatch {
-	if c.forms == nil {
-		c.forms = &siteMatch{m: &matcher{img: c.auditor.run, view: image.NewView(c.auditor.run)}, live: true}
+// tracer: a call of a tracer that is switched off, or of some tracer.
+func (c *cluster) tracer(s *kernel.Site, _, run []byte, at uint64) bool {
+	if string(run) == rewrite.Nop5 {
+		return true
 	}
-	c.forms.patches = c.forms.patches[:0]
-	return c.forms
-}
-
-func (c *auditCluster) tracer(_ *kernel.Site, _, run []byte, at uint64) bool {
-	x := c.site0()
-	if !traced(x, &site{}, run, at) {
+	to := rewrite.Target(run, at, 5)
+	if run[0] != 0xe8 || !c.isExec(to) {
 		return false
 	}
-	c.found = append(c.found, x.patches...)
+	c.found = append(c.found, image.Patch{Kind: image.PatchTraced, Address: at, Target: to})
 	return true
 }
 
-func (c *auditCluster) sealed(_ *kernel.Site, _, run []byte, _ uint64) bool {
+func (c *cluster) sealed(_ *kernel.Site, _, run []byte, _ uint64) bool {
 	return rewrite.IsSealed(run)
 }
 
-func (c *auditCluster) unlocked(_ *kernel.Site, linked, run []byte, _ uint64) bool {
+func (c *cluster) unlocked(_ *kernel.Site, linked, run []byte, _ uint64) bool {
 	return run[0] == 0x3e && linked[0] == 0xf0
 }
 
 // returned: a return, or a jump to what x86_return_thunk says.
-func (c *auditCluster) returned(_ *kernel.Site, _, run []byte, at uint64) bool {
+func (c *cluster) returned(_ *kernel.Site, _, run []byte, at uint64) bool {
 	if string(run) == rewrite.Ret5 {
 		return true
 	}
 	if thunk, ok := c.wordAt(c.marks.returns); ok {
 		return run[0] == 0xe9 && rewrite.Target(run, at, 5) == thunk
 	}
-	return c.site0().returnThunk(run, at)
+	return run[0] == 0xe9 && c.isReturnThunk(rewrite.Target(run, at, 5))
+}
+
+// isReturnThunk reports whether a return thunk is at an address, by run's symbols where it
+// has all.
+func (p *part) isReturnThunk(to uint64) bool {
+	if _, m := p.auditor.run.ModuleAt(to); !p.isExec(to) || !p.auditor.run.HasAllSymbols(m) {
+		return p.isExec(to)
+	}
+	return slices.ContainsFunc(p.auditor.run.SymbolsAt(to), func(s image.Symbol) bool { return rewrite.IsReturnThunk(s.Name) })
 }
 
 // wordAt reads a word of the running kernel at a link address, which is none when
 // it is 0.
-func (p *auditPart) wordAt(addr uint64) (uint64, bool) {
+func (p *part) wordAt(addr uint64) (uint64, bool) {
 	if addr == 0 {
 		return 0, false
 	}
@@ -92,7 +96,7 @@ func (p *auditPart) wordAt(addr uint64) (uint64, bool) {
 
 // pvCall: a direct call of what a slot of pv_ops holds, or nothing when that does
 // nothing.
-func (c *auditCluster) pvCall(s *kernel.Site, linked, run []byte, at uint64) bool {
+func (c *cluster) pvCall(s *kernel.Site, linked, run []byte, at uint64) bool {
 	if len(linked) < 6 || linked[0] != 0xff || linked[1] != 0x15 {
 		return false
 	}
@@ -117,7 +121,7 @@ func (c *auditCluster) pvCall(s *kernel.Site, linked, run []byte, at uint64) boo
 
 // retpoline: the indirect branch itself, or a branch to another thunk for the same
 // register.
-func (c *auditCluster) retpoline(s *kernel.Site, linked, run []byte, at uint64) bool {
+func (c *cluster) retpoline(s *kernel.Site, linked, run []byte, at uint64) bool {
 	cs := 0
 	if linked[0] == 0x2e {
 		cs = 1
@@ -139,7 +143,7 @@ func (c *auditCluster) retpoline(s *kernel.Site, linked, run []byte, at uint64) 
 // thunkOf reports whether a thunk branches to what a register holds: one that
 // counts, or one that is nothing but the branch, as those against indirect target
 // selection are (its_init_thunk of arch/x86/kernel/alternative.c).
-func (c *auditCluster) thunkOf(reg int, op byte, to uint64) bool {
+func (c *cluster) thunkOf(reg int, op byte, to uint64) bool {
 	which := 1
 	if op == 0xe8 {
 		which = 0
@@ -160,18 +164,18 @@ func (c *auditCluster) thunkOf(reg int, op byte, to uint64) bool {
 	return b[0] == 0xff && b[1] == 0xe0|byte(reg&7)
 }
 
-func (p *auditPart) isExec(addr uint64) bool {
+func (p *part) isExec(addr uint64) bool {
 	r := p.auditor.run.RegionAt(addr)
 	return r != nil && r.Exec
 }
 
 // countedCall: a call of the same function, which is counted in front of it.
-func (c *auditCluster) countedCall(s *kernel.Site, linked, run []byte, at uint64) bool {
+func (c *cluster) countedCall(s *kernel.Site, linked, run []byte, at uint64) bool {
 	return linked[0] == 0xe8 && run[0] == 0xe8 && c.leads(rewrite.Target(run, at, 5), rewrite.Target(linked, s.Addr, 5)+c.bias)
 }
 
 // label: a nop, or a jump to the target of the entry, as the key says.
-func (c *auditCluster) label(s *kernel.Site, _, run []byte, at uint64) bool {
+func (c *cluster) label(s *kernel.Site, _, run []byte, at uint64) bool {
 	l, e := kerneltab.Named(kerneltab.JumpTable).Usual(), c.sites0().Entry(s)
 	if uint64(len(e)) < l.Size || len(run) != 2 && len(run) != 5 {
 		return false
@@ -192,7 +196,7 @@ func (c *auditCluster) label(s *kernel.Site, _, run []byte, at uint64) bool {
 // isOn reports whether a static key, by link address, is on. It is not known of one
 // that is being switched, and of one in memory that was freed (struct static_key of
 // include/linux/jump_label.h: a count first).
-func (p *auditPart) isOn(addr uint64) (on, known bool) {
+func (p *part) isOn(addr uint64) (on, known bool) {
 	if p.file.IsInit(addr) {
 		return false, false
 	}
@@ -206,7 +210,7 @@ func (p *auditPart) isOn(addr uint64) (on, known bool) {
 
 // staticCall: a call of the function that the key has (struct static_call_key of
 // include/linux/static_call_types.h: the function first), or what stands for none.
-func (c *auditCluster) staticCall(s *kernel.Site, linked, run []byte, at uint64) bool {
+func (c *cluster) staticCall(s *kernel.Site, linked, run []byte, at uint64) bool {
 	l, e := kerneltab.Named(kerneltab.StaticCallSites).Usual(), c.sites0().Entry(s)
 	if uint64(len(e)) < l.Size {
 		return false
@@ -215,7 +219,7 @@ func (c *auditCluster) staticCall(s *kernel.Site, linked, run []byte, at uint64)
 }
 
 // calls reports whether run calls, or jumps to, what a static call leads to.
-func (c *auditCluster) calls(key uint64, op byte, run []byte, at uint64) bool {
+func (c *cluster) calls(key uint64, op byte, run []byte, at uint64) bool {
 	fn, ok := c.wordAt(key)
 	if !ok || c.file.IsInit(key) {
 		return false
@@ -232,7 +236,7 @@ func (c *auditCluster) calls(key uint64, op byte, run []byte, at uint64) bool {
 }
 
 // constant: what the variable holds that the table is named after.
-func (c *auditCluster) constant(s *kernel.Site, _, run []byte, _ uint64) bool {
+func (c *cluster) constant(s *kernel.Site, _, run []byte, _ uint64) bool {
 	list := c.file.Symbols(strings.TrimPrefix(s.Table, kerneltab.Of(s.Table).Name))
 	if len(list) != 1 || len(run) > 8 {
 		c.opaque++

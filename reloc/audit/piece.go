@@ -1,4 +1,4 @@
-package reloc
+package audit
 
 import (
 	"bytes"
@@ -12,18 +12,17 @@ import (
 	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
-// auditPart is a piece that is being compared.
-type auditPart struct {
+// part is a piece that is being compared.
+type part struct {
 	*auditor
-	out         *Audit
+	out         *Report
 	base        uint64 // link address of the first byte
 	linked, run []byte
-	forms       *siteMatch // see auditCluster.site0
 }
 
 // explain looks at the difference at an offset, and returns how many bytes it
 // has dealt with.
-func (p *auditPart) explain(i int) int {
+func (p *part) explain(i int) int {
 	addr := p.base + uint64(i)
 	if c := p.clusterAt(addr); c != nil && c.holds() {
 		p.out.Sites += c.rewritten()
@@ -42,7 +41,7 @@ func (p *auditPart) explain(i int) int {
 }
 
 // rewritten counts the sites that are not as they were linked.
-func (c *auditCluster) rewritten() int {
+func (c *cluster) rewritten() int {
 	n := 0
 	for i := range c.sites {
 		s := &c.sites[i]
@@ -56,20 +55,20 @@ func (c *auditCluster) rewritten() int {
 	return n
 }
 
-func (p *auditPart) patches(list []Patch) {
+func (p *part) patches(list []image.Patch) {
 	for _, q := range list {
 		q.Name = p.name(q.Target)
 		if s, off, ok := p.auditor.run.SymbolAt(q.Address); ok {
 			q.Offset = off
 			if l, ok := p.auditor.run.LivepatchAt(s.Addr); ok {
-				q.Kind, q.Target, q.Name = PatchLivepatch, l.New, p.name(l.New)
+				q.Kind, q.Target, q.Name = image.PatchLivepatch, l.New, p.name(l.New)
 			}
 		}
 		p.out.Patches = append(p.out.Patches, q)
 	}
 }
 
-func (p *auditPart) name(addr uint64) string {
+func (p *part) name(addr uint64) string {
 	if s, _, ok := p.auditor.run.SymbolAt(addr); ok {
 		return s.Name
 	}
@@ -80,7 +79,7 @@ func (p *auditPart) name(addr uint64) string {
 // and moved with it: it returns how many bytes from there are a part of it. The
 // kernel moves by multiples of 2 MiB, so that the third or fourth byte of a field
 // is the first to change.
-func (p *auditPart) moved(i int) int {
+func (p *part) moved(i int) int {
 	for _, back := range [...]int{2, 3} {
 		w := i - back
 		if w < 0 {
@@ -110,21 +109,21 @@ func (p *auditPart) moved(i int) int {
 // isAddress reports whether 32 bits are an address of the kernel, sign-extended,
 // or counted from where the kernel's mapping starts, as physical addresses are,
 // or from its first byte, which is the distance it moved.
-func (p *auditPart) isAddress(v uint32) bool {
+func (p *part) isAddress(v uint32) bool {
 	return v == 0 || p.file.IsMapped(uint64(int64(int32(v)))) || p.file.IsMapped(image.KernelStart+uint64(v))
 }
 
 // nearPerCPU reports whether a distance leads to a per-CPU variable: it counts
 // from the end of the instruction, behind which there may be an immediate, and
 // may mean a place a little beside the variable.
-func (p *auditPart) nearPerCPU(to uint64) bool {
+func (p *part) nearPerCPU(to uint64) bool {
 	const slack = 4096
 	return p.file.IsPerCPU(to) || p.file.IsPerCPU(to+slack) || p.file.IsPerCPU(to-slack)
 }
 
 // other explains what no table lists: trampolines of static calls, the padding
 // that counts calls, strings, and probes.
-func (p *auditPart) other(i int) int {
+func (p *part) other(i int) int {
 	at := p.base + uint64(i) + p.bias
 	run := p.run[i:]
 	if n := p.named(i, at); n > 0 {
@@ -143,17 +142,17 @@ func (p *auditPart) other(i int) int {
 	}
 	switch {
 	case run[0] == 0xcc:
-		p.patches([]Patch{{Kind: PatchBreakpoint, Address: at}})
+		p.patches([]image.Patch{{Kind: image.PatchBreakpoint, Address: at}})
 		return 1
 	case run[0] == 0xe9 && len(run) >= 5 && strings.HasPrefix(p.name(rewrite.Target(run, at, 5)), rewrite.ProbePage):
-		p.patches([]Patch{{Kind: PatchProbeJump, Address: at, Target: rewrite.Target(run, at, 5)}})
+		p.patches([]image.Patch{{Kind: image.PatchProbeJump, Address: at, Target: rewrite.Target(run, at, 5)}})
 		return 5
 	}
 	return 0
 }
 
 // counted reports whether code at an address counts calls where the kernel does.
-func (p *auditPart) counted(run []byte, at uint64) bool {
+func (p *part) counted(run []byte, at uint64) bool {
 	if !rewrite.IsDepthCount(run) {
 		return false
 	}
@@ -171,14 +170,14 @@ var tracerCalls = map[string]bool{"ftrace_call": true, "ftrace_regs_call": true,
 // named explains code with a name of its own that is rewritten: the jump of a
 // trampoline leads to what the key of the static call has, calls in the tracer to
 // some function of the kernel or of a module.
-func (p *auditPart) named(i int, at uint64) int {
+func (p *part) named(i int, at uint64) int {
 	s, off, ok := p.auditor.run.SymbolAt(at)
 	if !ok || off >= 5 || uint64(i) < off || i-int(off)+8 > len(p.run) {
 		return 0
 	}
 	run, linked := p.run[i-int(off):], p.linked[i-int(off):]
 	if name, ok := strings.CutPrefix(s.Name, kerneltab.StaticCallTrampoline); ok && string(run[5:8]) == "\x0f\xb9\xcc" {
-		c := &auditCluster{auditPart: p}
+		c := &cluster{part: p}
 		if list := p.file.Symbols(kerneltab.StaticCallKey + name); len(list) != 1 || !c.calls(list[0].Addr, 0xe9, run[:5], s.Addr) {
 			return 0
 		}
@@ -203,7 +202,7 @@ var partedStrings = [...]struct{ text, separator, why string }{
 }
 
 // takenApart explains one separator of such a constant.
-func (p *auditPart) takenApart(i int) int {
+func (p *part) takenApart(i int) int {
 	for k := range partedStrings {
 		row := &partedStrings[k]
 		if p.run[i] != 0 || p.linked[i] != row.separator[0] {
@@ -220,7 +219,7 @@ func (p *auditPart) takenApart(i int) int {
 
 // finding notes a difference that nothing explains, up to where eight bytes are
 // equal again.
-func (p *auditPart) finding(i int) int {
+func (p *part) finding(i int) int {
 	n := 1
 	for i+n < len(p.run) && n < 64 && !bytes.Equal(p.linked[i+n:min(i+n+8, len(p.linked))], p.run[i+n:min(i+n+8, len(p.run))]) {
 		n++
@@ -228,7 +227,7 @@ func (p *auditPart) finding(i int) int {
 	for n > 1 && p.linked[i+n-1] == p.run[i+n-1] {
 		n--
 	}
-	f := AuditFinding{Addr: p.base + uint64(i) + p.bias, Linked: slices.Clone(p.linked[i : i+n]), Run: slices.Clone(p.run[i : i+n])}
+	f := Finding{Addr: p.base + uint64(i) + p.bias, Linked: slices.Clone(p.linked[i : i+n]), Run: slices.Clone(p.run[i : i+n])}
 	if s, off, ok := p.auditor.run.SymbolAt(f.Addr); ok {
 		f.Symbol, f.Offset = s.Name, off
 	}

@@ -1,4 +1,4 @@
-package reloc
+package audit
 
 import (
 	"bytes"
@@ -21,18 +21,18 @@ import (
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
-// An Audit is what comparing a whole running kernel with its file found out.
-type Audit struct {
+// A Report is what comparing a whole running kernel with its file found out.
+type Report struct {
 	Bytes    uint64 // of code and constants that were compared
 	Moved    int    // fields that hold an address, and moved by as much as the kernel did
 	Sites    int    // places that the kernel rewrites and has rewritten, in a form that is known
 	Opaque   int    // those among them of which only the place is checked, see below
-	Patches  []Patch
-	Findings []AuditFinding // what nothing explains, by address
+	Patches  []image.Patch
+	Findings []Finding // what nothing explains, by address
 }
 
-// An AuditFinding is a stretch of memory that is not what was linked.
-type AuditFinding struct {
+// A Finding is a stretch of memory that is not what was linked.
+type Finding struct {
 	Addr        uint64 // run address
 	Symbol      string // the function or variable that it lies in, "" when not known
 	Offset      uint64 // of Addr in that
@@ -40,11 +40,11 @@ type AuditFinding struct {
 }
 
 // String returns the finding on one line.
-func (f *AuditFinding) String() string {
+func (f *Finding) String() string {
 	return fmt.Sprintf("%s+%#x at %#x: linked % x, runs % x", cmp.Or(f.Symbol, "(no symbol)"), f.Offset, f.Addr, f.Linked, f.Run)
 }
 
-// AuditKernel compares all code and constants of a running kernel with the
+// Kernel compares all code and constants of a running kernel with the
 // vmlinux that it was booted from, byte by byte. It needs no objects: the tables
 // of the vmlinux say what the kernel rewrites. The error is about what can't be
 // compared at all, such as another build.
@@ -58,7 +58,7 @@ func (f *AuditFinding) String() string {
 // Variables are not compared, nor what is only constant once the kernel has
 // started (.data..ro_after_init). Who can write to these can lead calls through
 // them elsewhere, without a change of code.
-func AuditKernel(ctx context.Context, vmlinux string, run *image.Image) (*Audit, error) {
+func Kernel(ctx context.Context, vmlinux string, run *image.Image) (*Report, error) {
 	file, err := kernel.Open(vmlinux)
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func AuditKernel(ctx context.Context, vmlinux string, run *image.Image) (*Audit,
 		return nil, fmt.Errorf("audit: %w", err)
 	}
 	pieces := a.pieces()
-	parts := make([]*Audit, len(pieces))
+	parts := make([]*Report, len(pieces))
 	g, some := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, p := range pieces {
@@ -85,7 +85,7 @@ func AuditKernel(ctx context.Context, vmlinux string, run *image.Image) (*Audit,
 	if err := g.Wait(); err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	sum := &Audit{}
+	sum := &Report{}
 	for _, p := range parts {
 		sum.Bytes += p.Bytes
 		sum.Moved += p.Moved
@@ -111,16 +111,16 @@ const (
 
 // confirm looks again at what nothing explains, and at breakpoints, and keeps what
 // is still there.
-func (a *auditor) confirm(ctx context.Context, sum *Audit) error {
+func (a *auditor) confirm(ctx context.Context, sum *Report) error {
 	for range confirmTimes {
-		again := &Audit{Patches: sum.Patches[:0:0]}
+		again := &Report{Patches: sum.Patches[:0:0]}
 		var places [][2]uint64
 		for i := range sum.Findings {
 			f := &sum.Findings[i]
 			places = append(places, [2]uint64{f.Addr, f.Addr + uint64(len(f.Run))})
 		}
 		for _, p := range sum.Patches {
-			if p.Kind == PatchBreakpoint {
+			if p.Kind == image.PatchBreakpoint {
 				places = append(places, [2]uint64{p.Address, p.Address + 1})
 			} else {
 				again.Patches = append(again.Patches, p)
@@ -145,7 +145,7 @@ func (a *auditor) confirm(ctx context.Context, sum *Audit) error {
 		}
 		sum.Patches, sum.Findings = again.Patches, again.Findings
 	}
-	slices.SortStableFunc(sum.Patches, func(x, y Patch) int { return cmp.Compare(x.Address, y.Address) })
+	slices.SortStableFunc(sum.Patches, func(x, y image.Patch) int { return cmp.Compare(x.Address, y.Address) })
 	return nil
 }
 
@@ -157,7 +157,7 @@ type auditor struct {
 	bias  uint64
 	spans [][2]uint64 // link addresses of what is compared
 	text  [2]uint64
-	marks auditMarks
+	marks marks
 	looks look
 }
 
@@ -232,26 +232,26 @@ func (a *auditor) prepare() error {
 	return err
 }
 
-// auditPiece is how much is compared at a time.
-const auditPiece = 256 << 10
+// pieceSize is how much is compared at a time.
+const pieceSize = 256 << 10
 
 func (a *auditor) pieces() [][2]uint64 {
 	var out [][2]uint64
 	for _, s := range a.spans {
-		for at := s[0]; at < s[1]; at += auditPiece {
-			out = append(out, [2]uint64{at, min(at+auditPiece, s[1])})
+		for at := s[0]; at < s[1]; at += pieceSize {
+			out = append(out, [2]uint64{at, min(at+pieceSize, s[1])})
 		}
 	}
 	return out
 }
 
-// auditMargin is how far what covers a difference may begin before it, and end
+// margin is how far what covers a difference may begin before it, and end
 // behind it.
-const auditMargin = 1024
+const margin = 1024
 
 // compare compares one piece, by link addresses.
-func (a *auditor) compare(lo, hi uint64) (*Audit, error) {
-	from, to := lo-min(auditMargin, lo-a.spanOf(lo)[0]), hi+min(auditMargin, a.spanOf(lo)[1]-hi)
+func (a *auditor) compare(lo, hi uint64) (*Report, error) {
+	from, to := lo-min(margin, lo-a.spanOf(lo)[0]), hi+min(margin, a.spanOf(lo)[1]-hi)
 	linked, err := a.file.Read(from, to-from)
 	if err != nil {
 		return nil, err
@@ -260,7 +260,7 @@ func (a *auditor) compare(lo, hi uint64) (*Audit, error) {
 	if err := a.run.ReadAddr(run, from+a.bias); err != nil {
 		return nil, err
 	}
-	p := &auditPart{auditor: a, out: &Audit{Bytes: hi - lo}, base: from, linked: linked, run: run}
+	p := &part{auditor: a, out: &Report{Bytes: hi - lo}, base: from, linked: linked, run: run}
 	for i := int(lo - from); i < int(hi-from); {
 		if n := equalPrefix(linked[i:], run[i:]); n > 0 {
 			i += n

@@ -1,4 +1,4 @@
-package reloc
+package audit
 
 import (
 	"bytes"
@@ -7,27 +7,28 @@ import (
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
-// auditCluster is a stretch of code with sites that overlap: it is looked at as a
+// cluster is a stretch of code with sites that overlap: it is looked at as a
 // whole, since one was rewritten over another.
-type auditCluster struct {
-	*auditPart
+type cluster struct {
+	*part
 	lo, hi uint64 // link addresses
 	sites  []kernel.Site
 	run    []byte // from lo
 	linked []byte
 
-	found  []Patch
+	found  []image.Patch
 	opaque int           // sites of which only the place was checked
 	chosen []kernel.Site // alternatives that were found in their places
 }
 
 // clusterAt returns the sites around an address, nil when there are none or the
 // piece does not hold all of them.
-func (p *auditPart) clusterAt(addr uint64) *auditCluster {
-	c := &auditCluster{auditPart: p, lo: addr, hi: addr + 1}
+func (p *part) clusterAt(addr uint64) *cluster {
+	c := &cluster{part: p, lo: addr, hi: addr + 1}
 	for {
 		c.sites = p.sites.In(c.lo, c.hi)
 		lo, hi := c.lo, c.hi
@@ -50,7 +51,7 @@ func (p *auditPart) clusterAt(addr uint64) *auditCluster {
 }
 
 // holds reports whether the whole cluster is what the kernel makes of it.
-func (c *auditCluster) holds() bool {
+func (c *cluster) holds() bool {
 	var whole rewrite.Cluster
 	return whole.Holds(c, c.lo, c.hi)
 }
@@ -58,7 +59,7 @@ func (c *auditCluster) holds() bool {
 // Read implements [rewrite.Reader], by link addresses: what was written at the sites that
 // start there, what was linked, and what replaced it, of which a later one is written over an
 // earlier one.
-func (c *auditCluster) Read(at uint64, k int) (end uint64, ok, more bool) {
+func (c *cluster) Read(at uint64, k int) (end uint64, ok, more bool) {
 	n := len(c.sites)
 	switch {
 	case k < n:
@@ -79,22 +80,22 @@ func (c *auditCluster) Read(at uint64, k int) (end uint64, ok, more bool) {
 }
 
 // Mark implements [rewrite.Reader].
-func (c *auditCluster) Mark() rewrite.Mark {
+func (c *cluster) Mark() rewrite.Mark {
 	return rewrite.Mark{len(c.found), c.opaque, len(c.chosen)}
 }
 
 // Reset implements [rewrite.Reader].
-func (c *auditCluster) Reset(m rewrite.Mark) {
+func (c *cluster) Reset(m rewrite.Mark) {
 	c.found, c.opaque, c.chosen = c.found[:m[0]], m[1], c.chosen[:m[2]]
 }
 
 // linkedAt and runAt return the bytes from a link address to the cluster's end.
-func (c *auditCluster) linkedAt(at uint64) []byte { return c.linked[at-c.lo:] }
-func (c *auditCluster) runAt(at uint64) []byte    { return c.run[at-c.lo:] }
+func (c *cluster) linkedAt(at uint64) []byte { return c.linked[at-c.lo:] }
+func (c *cluster) runAt(at uint64) []byte    { return c.run[at-c.lo:] }
 
 // raised returns the length of the longest alternative at a place: since 6.9 all
 // have that.
-func (c *auditCluster) raised(s *kernel.Site) uint64 {
+func (c *cluster) raised(s *kernel.Site) uint64 {
 	n := s.Size
 	for i := range c.sites {
 		if x := &c.sites[i]; x.Addr == s.Addr && x.Table == kerneltab.AltInstructions {
@@ -106,7 +107,7 @@ func (c *auditCluster) raised(s *kernel.Site) uint64 {
 
 // plain compares an instruction as it was linked, or the nops there. It returns
 // the length, 0 when run has something else.
-func (c *auditCluster) plain(at uint64) uint64 {
+func (c *cluster) plain(at uint64) uint64 {
 	stop := c.hi
 	for i := range c.sites {
 		if s := &c.sites[i]; s.Addr > at {
@@ -129,7 +130,7 @@ func (c *auditCluster) plain(at uint64) uint64 {
 
 // nops compares nops that were linked: in alternatives they become others, up to
 // the end of one of them. It returns how many, 0 when run has something else.
-func (c *auditCluster) nops(at uint64, linked, run []byte) uint64 {
+func (c *cluster) nops(at uint64, linked, run []byte) uint64 {
 	most := 0
 	for i := range c.sites {
 		s := &c.sites[i]
@@ -149,7 +150,7 @@ func (c *auditCluster) nops(at uint64, linked, run []byte) uint64 {
 
 // same compares one instruction with what was linked elsewhere, or here: what it
 // refers to has to be the same.
-func (c *auditCluster) same(code []byte, from uint64, run []byte, at uint64) bool {
+func (c *cluster) same(code []byte, from uint64, run []byte, at uint64) bool {
 	in, err := amd64.Decode(code)
 	if err != nil || int(in.Len) != len(code) || in.PCRelLen == 0 {
 		return c.slid(code, run)
@@ -169,7 +170,7 @@ func (c *auditCluster) same(code []byte, from uint64, run []byte, at uint64) boo
 }
 
 // slid compares code that may have the address of something for an operand.
-func (c *auditCluster) slid(code, run []byte) bool {
+func (c *cluster) slid(code, run []byte) bool {
 	if bytes.Equal(code, run) {
 		return true
 	}
@@ -183,7 +184,7 @@ func (c *auditCluster) slid(code, run []byte) bool {
 
 // leads reports whether a call to an address means a function, which may be
 // counted in front of it.
-func (p *auditPart) leads(to, want uint64) bool {
+func (p *part) leads(to, want uint64) bool {
 	if to == want {
 		return true
 	}
