@@ -4,20 +4,17 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // ReasonCallee says that a function goes with one that it calls.
 const ReasonCallee ReasonCode = "callee"
 
-// mcountLoc lists the functions that something else can take over when they
-// are entered (gcc -mrecord-mcount), which is how livepatch replaces them.
-const mcountLoc = "__mcount_loc"
-
 // traceable returns the functions of an object that have an entry in
 // __mcount_loc; nil when the object has no such table.
 func traceable(o *object.Object) map[object.AtomID]bool {
 	var out map[object.AtomID]bool
-	for s := range o.File.SectionsNamed(mcountLoc) {
+	for s := range o.File.SectionsNamed(kerneltab.McountLoc) {
 		if out == nil {
 			out = map[object.AtomID]bool{}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/internal/symname"
 )
 
@@ -337,7 +338,7 @@ func (j *judge) debugInfo() {
 }
 
 func comment(o *object.Object) []byte {
-	for s := range o.File.SectionsNamed(".comment") {
+	for s := range o.File.SectionsNamed(kerneltab.Comment) {
 		if b, err := s.Data(); err == nil {
 			return b
 		}

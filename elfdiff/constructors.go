@@ -1,28 +1,14 @@
 package elfdiff
 
 import (
-	"strings"
-
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
-
-// starts are the beginnings of the names of sections with the addresses of functions
-// that run before main only (gABI, "Initialization and Termination Functions").
-var starts = []string{".init_array", ".preinit_array", ".ctors"}
-
-func isStart(section string) bool {
-	for _, s := range starts {
-		if strings.HasPrefix(section, s) {
-			return true
-		}
-	}
-	return false
-}
 
 // constructors reports functions that only run before main and that changed (new ones
 // make their table another one): what they
 // set stays as it is in a program that runs. C++ sets variables in such functions that
-// the compiler makes. The kernel has tables of its own, see pastRules.
+// the compiler makes. The kernel has tables of its own, see past.
 func (j *judge) constructors() {
 	if j.carriesTables {
 		return
@@ -51,7 +37,7 @@ func startOnly(o *object.Object) map[object.AtomID]bool {
 		}
 	}
 	for i, s := range o.File.Sections {
-		if !isStart(s.Name) {
+		if !kerneltab.Of(s.Name).Has(kerneltab.BeforeMain) {
 			continue
 		}
 		for _, a := range o.SectionAtoms(o.File.Sections[i].Index) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // twins pairs the atoms of pre and post. Both directions are kept.
@@ -260,10 +261,10 @@ func (c *correlation) tabled(side int) *tableUses {
 	}
 	u := &tableUses{map[object.AtomID][]object.AtomID{}, map[object.AtomID][]object.AtomID{}}
 	c.tables[side] = u
-	for s := range c.o[side].File.SectionsNamed(object.JumpTable) {
+	for s := range c.o[side].File.SectionsNamed(kerneltab.JumpTable) {
 		r := c.o[side].SectionRange(s.Index)
 		for id := r.Lo; id < r.Hi; id++ {
-			list, _ := entriesIn(c.o[side], &c.o[side].Atoms[id], entryRuleOf(object.JumpTable))
+			list, _ := entriesIn(&c.o[side].Atoms[id], kerneltab.Named(kerneltab.JumpTable))
 			for i := range list {
 				u.add(&list[i])
 			}
@@ -290,7 +291,7 @@ func (u *tableUses) add(e *entry) {
 func (c *correlation) usedBy(side int, id object.AtomID) []object.AtomID {
 	users := c.o[side].Users(id)
 	for _, u := range users {
-		if a := &c.o[side].Atoms[u]; a.Kind == object.Special && c.o[side].SectionName(a.Section) == object.JumpTable {
+		if a := &c.o[side].Atoms[u]; a.Kind == object.Special && c.o[side].SectionName(a.Section) == kerneltab.JumpTable {
 			return append(slices.Clip(users), c.tabled(side).by[id]...)
 		}
 	}

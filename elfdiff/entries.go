@@ -5,69 +5,15 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
-// entryRule is one row of the table of sections whose entries travel one by
-// one: each describes one place in the code, and belongs to the function that
-// it lies in. Layouts are those of Linux 6.1 and 6.12 on x86-64; what reads
-// them is the kernel's module loader.
-type entryRule struct {
-	section string
-	// sizes are those that an entry can have, in bytes. The first that fits
-	// the relocations of a table is taken.
-	sizes []uint64
-	// owner is the offset in the entry of the reference to the place.
-	owner uint64
-	// text names the section that holds code which an entry brings along. Its
-	// field is at textAt, and the length of the code in the last byte of the
-	// entry.
-	text   string
-	textAt uint64
-	// rows names a section that holds one row for each entry, rowSize bytes.
-	rows    string
-	rowSize uint64
-	// why says what becomes of code whose entries were left behind.
-	why string
-}
-
-const altReplacement = ".altinstr_replacement"
-
-var entryRules = []entryRule{
-	// kernel/trace/ftrace.c: addresses of calls of __fentry__
-	{section: "__mcount_loc", sizes: []uint64{8}, why: "it could not be traced, nor patched again"},
-	// struct alt_instr in arch/x86/include/asm/alternative.h: site, replacement, feature, lengths
-	{section: ".altinstructions", sizes: []uint64{12, 14}, text: altReplacement, textAt: 4, why: "it would run the instructions of the oldest processors"},
-	// struct paravirt_patch_site in arch/x86/include/asm/paravirt_types.h of Linux 6.1
-	{section: ".parainstructions", sizes: []uint64{16}, why: "its indirect calls would stay"},
-	// arch/x86/include/asm/alternative.h: LOCK_PREFIX
-	{section: ".smp_locks", sizes: []uint64{4}, why: "lock prefixes would stay on one processor"},
-	// tools/objtool/check.c writes these four: self-relative addresses
-	{section: ".retpoline_sites", sizes: []uint64{4}, why: "its indirect branches would go through thunks"},
-	{section: ".return_sites", sizes: []uint64{4}, why: "its returns would go through a thunk that is not for it"},
-	{section: ".call_sites", sizes: []uint64{4}, why: "its calls would not be counted"},
-	{section: ".static_call_sites", sizes: []uint64{8}, why: "its static calls would go through trampolines"},
-	// struct jump_entry in include/linux/jump_label.h: site, target, key
-	{section: object.JumpTable, sizes: []uint64{16}, why: "its static branches would never change"},
-	// struct bug_entry in include/asm-generic/bug.h
-	{section: "__bug_table", sizes: []uint64{12}, why: "a warning would be fatal"},
-	// struct exception_table_entry in arch/x86/include/asm/extable.h
-	{section: "__ex_table", sizes: []uint64{12}, why: "a fault in user memory would be fatal"},
-	// struct orc_entry in arch/x86/include/asm/orc_types.h: addresses apart from their rows
-	{section: orcAddresses, sizes: []uint64{4}, rows: orcRows, rowSize: orcRow, why: "stacks with it could not be unwound"},
-}
-
-const (
-	orcRows      = ".orc_unwind"
-	orcAddresses = ".orc_unwind_ip"
-	orcRow       = 6 // sizeof(struct orc_entry)
-)
-
-// entryRuleOf returns the row for a section, or nil.
-func entryRuleOf(section string) *entryRule {
-	for i := range entryRules {
-		if entryRules[i].section == section {
-			return &entryRules[i]
-		}
+// entryRowOf returns the row of a table whose entries travel one by one, or nil: each
+// describes one place in the code, and belongs to the function that it lies in. What
+// reads them is the kernel's module loader.
+func entryRowOf(section string) *kerneltab.Section {
+	if r := kerneltab.Of(section); r.Has(kerneltab.ByEntry) {
+		return r
 	}
 	return nil
 }
@@ -75,7 +21,7 @@ func entryRuleOf(section string) *entryRule {
 // An entry is one entry of a table that describes code.
 type entry struct {
 	table *object.Atom
-	rule  *entryRule
+	form  *entryForm
 	off   uint64 // from the start of the table, bytes
 	bytes []byte
 	refs  []object.Ref // offsets are from the start of the table
@@ -85,46 +31,74 @@ type entry struct {
 // site returns the reference to the place that the entry describes.
 func (e *entry) site() *object.Ref { return &e.refs[e.owner] }
 
+// field returns what an entry says in one of its fields, whose form is known.
+func (e *entry) field(r kerneltab.Role) kerneltab.Field { return e.form.layout.Fields[r] }
+
+// isText reports whether a reference of an entry is to code that the entry brings along.
+func (e *entry) isText(r *object.Ref) bool {
+	return e.form.layout.Has(kerneltab.Replacement) && r.Offset == e.off+e.field(kerneltab.Replacement).Offset
+}
+
+// textSize returns the length of the code that an entry brings along, bytes. Where
+// nothing is known of a form but its size, the last byte says it.
+func (e *entry) textSize() uint64 {
+	at := e.field(kerneltab.ReplacementLength).Offset
+	if e.form.size != e.form.layout.Size {
+		at = e.form.size - 1
+	}
+	return uint64(e.bytes[at])
+}
+
 // textOf returns where in the section of replacements the code of an entry is.
 // ok is false when it has none, or lies out of bounds.
 func textOf(o *object.Object, e *entry, r *object.Ref) (t *object.Atom, lo, hi uint64, ok bool) {
-	if e.rule.text == "" || r.Offset != e.off+e.rule.textAt || r.Target == object.NoAtom {
+	if !e.isText(r) || r.Target == object.NoAtom {
 		return nil, 0, 0, false
 	}
 	t = &o.Atoms[r.Target]
-	n := uint64(e.bytes[len(e.bytes)-1])
-	if o.SectionName(t.Section) != e.rule.text || r.TargetOff < 0 || uint64(r.TargetOff) > t.Size || n > t.Size-uint64(r.TargetOff) {
+	n := e.textSize()
+	if o.SectionName(t.Section) != e.form.layout.Code || r.TargetOff < 0 || uint64(r.TargetOff) > t.Size || n > t.Size-uint64(r.TargetOff) {
 		return nil, 0, 0, false
 	}
 	return t, uint64(r.TargetOff), uint64(r.TargetOff) + n, true
 }
 
 // entriesIn cuts a table into entries. ok is false when its relocations do not
-// fit any size that entries can have.
-func entriesIn(o *object.Object, a *object.Atom, rule *entryRule) (list []entry, ok bool) {
-	size, ok := entrySize(a, rule)
+// fit any form that entries can have.
+func entriesIn(a *object.Atom, row *kerneltab.Section) (list []entry, ok bool) {
+	form, ok := entryFormOf(a, row)
 	if !ok {
 		return nil, false
 	}
-	list = make([]entry, 0, a.Size/size)
-	cutTable(a, rule, size, func(e entry) { list = append(list, e) })
+	list = make([]entry, 0, a.Size/form.size)
+	cutTable(a, &form, func(e entry) { list = append(list, e) })
 	return list, true
 }
 
-// entrySize returns the first size of the rule's that fits a table: each entry
-// has a reference to a place. When none does, the relocations may show another.
-func entrySize(a *object.Atom, rule *entryRule) (size uint64, ok bool) {
-	for _, size := range rule.sizes {
-		if uint64(len(a.Bytes)) != a.Size || a.Size%size != 0 {
+// An entryForm is what the entries of one table look like.
+type entryForm struct {
+	row    *kerneltab.Section
+	layout *kerneltab.Layout
+	size   uint64 // of an entry, bytes: another one than that of the layout, where it was inferred
+}
+
+// entryFormOf returns the first layout of the row's that fits a table: each entry has a
+// reference to a place. When none does, the relocations may show the size.
+func entryFormOf(a *object.Atom, row *kerneltab.Section) (form entryForm, ok bool) {
+	for i := range row.Layouts {
+		form := entryForm{row, &row.Layouts[i], row.Layouts[i].Size}
+		if uint64(len(a.Bytes)) != a.Size || a.Size%form.size != 0 {
 			continue
 		}
 		n := uint64(0)
-		cutTable(a, rule, size, func(entry) { n++ })
-		if n == a.Size/size {
-			return size, true
+		cutTable(a, &form, func(entry) { n++ })
+		if n == a.Size/form.size {
+			return form, true
 		}
 	}
-	return inferSize(a, rule)
+	form = entryForm{row: row, layout: row.Usual()}
+	form.size, ok = inferSize(a, form.layout)
+	return form, ok
 }
 
 // maxEntry bounds the size of an entry that is inferred, in bytes.
@@ -132,7 +106,7 @@ const maxEntry = 256
 
 // inferSize finds the size of entries by the relocations: the smallest distance
 // after which those of a table repeat, from its first entry to its last.
-func inferSize(a *object.Atom, rule *entryRule) (uint64, bool) {
+func inferSize(a *object.Atom, l *kerneltab.Layout) (uint64, bool) {
 	if len(a.Refs) == 0 || uint64(len(a.Bytes)) != a.Size {
 		return 0, false
 	}
@@ -142,7 +116,7 @@ func inferSize(a *object.Atom, rule *entryRule) (uint64, bool) {
 			return 0, false
 		}
 		if a.Size%size == 0 && repeats(a, n, size) {
-			return size, rule.rows == "" && slices.ContainsFunc(a.Refs[:n], func(r object.Ref) bool { return r.Offset == rule.owner })
+			return size, l.Rows == "" && slices.ContainsFunc(a.Refs[:n], func(r object.Ref) bool { return r.Offset == l.Fields[kerneltab.At].Offset })
 		}
 	}
 	return 0, false
@@ -164,20 +138,20 @@ func repeats(a *object.Atom, n int, size uint64) bool {
 
 // cutTable yields the entries of a table, up to one without a reference to a
 // place.
-func cutTable(a *object.Atom, rule *entryRule, size uint64, yield func(entry)) {
-	next := 0
+func cutTable(a *object.Atom, form *entryForm, yield func(entry)) {
+	next, size, place := 0, form.size, form.layout.Fields[kerneltab.At].Offset
 	for off := uint64(0); off < a.Size; off += size {
 		first := next
 		owner := -1
 		for ; next < len(a.Refs) && a.Refs[next].Offset < off+size; next++ {
-			if a.Refs[next].Offset == off+rule.owner {
+			if a.Refs[next].Offset == off+place {
 				owner = next - first
 			}
 		}
 		if owner < 0 {
 			return
 		}
-		yield(entry{table: a, rule: rule, off: off, bytes: a.Bytes[off : off+size], refs: a.Refs[first:next], owner: owner})
+		yield(entry{table: a, form: form, off: off, bytes: a.Bytes[off : off+size], refs: a.Refs[first:next], owner: owner})
 	}
 }
 
@@ -187,7 +161,7 @@ type entryIndex struct {
 	entries []entry // by owner, then by table and offset
 	first   []int32 // by atom and one more: its first entry
 	orc     []orcSource
-	damaged []*object.Atom // tables that no rule fits
+	damaged []*object.Atom // tables that no layout fits
 }
 
 // of returns the entries about a function, those of one table together.
@@ -198,52 +172,51 @@ func indexEntries(o *object.Object) *entryIndex {
 	return object.Memo(o, func(o *object.Object) *entryIndex { return readEntries(o) })
 }
 
-// ruledTable is a table whose entries have a known size.
-type ruledTable struct {
+// formedTable is a table whose entries have a known form.
+type formedTable struct {
 	atom *object.Atom
-	rule *entryRule
-	size uint64
+	form *entryForm
 }
 
-// sortByRule brings the tables of one name together, in the order in which the
+// sortByRow brings the tables of one name together, in the order in which the
 // names are met: there may be one for each group of sections.
-func sortByRule(tables []ruledTable) {
-	var met []*entryRule
+func sortByRow(tables []formedTable) {
+	var met []*kerneltab.Section
 	for _, t := range tables {
-		if !slices.Contains(met, t.rule) {
-			met = append(met, t.rule)
+		if !slices.Contains(met, t.form.row) {
+			met = append(met, t.form.row)
 		}
 	}
-	slices.SortStableFunc(tables, func(a, b ruledTable) int {
-		return cmp.Compare(slices.Index(met, a.rule), slices.Index(met, b.rule))
+	slices.SortStableFunc(tables, func(a, b formedTable) int {
+		return cmp.Compare(slices.Index(met, a.form.row), slices.Index(met, b.form.row))
 	})
 }
 
 // readEntries counts the entries of each owner, and then puts them in place.
 func readEntries(o *object.Object) *entryIndex {
 	x := &entryIndex{first: make([]int32, len(o.Atoms)+1)}
-	var tables []ruledTable
+	var tables []formedTable
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
 		if a.Kind != object.Special {
 			continue
 		}
-		rule := entryRuleOf(o.SectionName(a.Section))
-		if rule == nil {
+		row := entryRowOf(o.SectionName(a.Section))
+		if row == nil {
 			continue
 		}
-		size, ok := entrySize(a, rule)
+		form, ok := entryFormOf(a, row)
 		switch {
-		case !ok || rule.rows != "" && !addOrc(o, x, a, rule, size):
+		case !ok || form.layout.Rows != "" && !addOrc(o, x, a, &form):
 			x.damaged = append(x.damaged, a)
-		case rule.rows == "":
-			tables = append(tables, ruledTable{a, rule, size})
+		case form.layout.Rows == "":
+			tables = append(tables, formedTable{a, &form})
 		}
 	}
-	sortByRule(tables)
+	sortByRow(tables)
 	owned := func(do func(e *entry, owner object.AtomID)) {
 		for _, t := range tables {
-			cutTable(t.atom, t.rule, t.size, func(e entry) {
+			cutTable(t.atom, t.form, func(e entry) {
 				if id := e.site().Target; id != object.NoAtom {
 					do(&e, id)
 				}

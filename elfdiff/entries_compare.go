@@ -5,23 +5,15 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // ReasonTable says that an entry of a table that describes the function
 // differs, although its code does not.
 const ReasonTable ReasonCode = "table"
-
-// bugLine is where an entry of __bug_table keeps a line number: two bytes
-// (struct bug_entry in include/asm-generic/bug.h, CONFIG_DEBUG_BUGVERBOSE).
-const (
-	bugTable   = "__bug_table"
-	bugLine    = 8
-	bugLineEnd = 10
-)
 
 // entries compares what the tables say about functions whose code is the same.
 // Only with [Options].Tables does it matter: then entries travel.
@@ -30,6 +22,7 @@ func (j *judge) entries() {
 		return
 	}
 	pre, post := indexEntries(j.Pre), indexEntries(j.Post)
+	bugs := kerneltab.Named(kerneltab.BugTable)
 	consts := [2]map[object.AtomID][]constantUse{constantUses(j.Pre), constantUses(j.Post)}
 	for i := range j.list {
 		ch := &j.list[i]
@@ -42,7 +35,7 @@ func (j *judge) entries() {
 			where = "a table of runtime constants"
 		}
 		if where == "" {
-			ch.Incidental = append(ch.Incidental, bugLines(entriesOf(a, entryRuleOf(bugTable)), entriesOf(b, entryRuleOf(bugTable)))...)
+			ch.Incidental = append(ch.Incidental, bugLines(entriesOf(a, bugs), entriesOf(b, bugs))...)
 		} else {
 			j.changed(ch.Post, Reason{Code: ReasonTable, Detail: "what " + where + " says about it differs"})
 		}
@@ -63,18 +56,28 @@ func (j *judge) sameConstantUses(ch *Change, a, b []constantUse) bool {
 func bugLines(a, b []entry) []Reason {
 	var list []Reason
 	for i := range min(len(a), len(b), maxIncidental) {
-		if len(a[i].bytes) < bugLineEnd {
+		p, ok := a[i].line()
+		q, ok2 := b[i].line()
+		if !ok || !ok2 {
 			break
 		}
-		p, q := binary.LittleEndian.Uint16(a[i].bytes[bugLine:]), binary.LittleEndian.Uint16(b[i].bytes[bugLine:])
 		if p != q {
 			list = append(list, Reason{
 				Code: ReasonLine, PreOffset: uint64(max(a[i].site().TargetOff, 0)), PostOffset: uint64(max(b[i].site().TargetOff, 0)),
-				PreText: fmt.Sprint("line ", p), PostText: fmt.Sprint("line ", q), Detail: "an entry of " + bugTable,
+				PreText: fmt.Sprint("line ", p), PostText: fmt.Sprint("line ", q), Detail: "an entry of " + a[i].form.row.Name,
 			})
 		}
 	}
 	return list
+}
+
+// line returns the line of the source that an entry has; ok is false when it has none.
+func (e *entry) line() (n uint16, ok bool) {
+	f := e.field(kerneltab.Line)
+	if f.Size != 2 || f.End() > uint64(len(e.bytes)) {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint16(e.bytes[f.Offset:]), true
 }
 
 // entries compares the entries about one function, and returns the first table
@@ -83,18 +86,18 @@ func (c *comparer) entries(a, b []entry) string {
 	for rest := a; len(rest) > 0; {
 		of := oneTable(rest)
 		rest = rest[len(of):]
-		other := entriesOf(b, of[0].rule)
+		other := entriesOf(b, of[0].form.row)
 		for i := range of {
 			if i >= len(other) || !c.sameEntry(&of[i], &other[i]) {
-				return of[0].rule.section
+				return of[0].form.row.Name
 			}
 		}
 	}
 	for rest := b; len(rest) > 0; {
 		of := oneTable(rest)
 		rest = rest[len(of):]
-		if len(of) > len(entriesOf(a, of[0].rule)) {
-			return of[0].rule.section
+		if len(of) > len(entriesOf(a, of[0].form.row)) {
+			return of[0].form.row.Name
 		}
 	}
 	return ""
@@ -103,17 +106,17 @@ func (c *comparer) entries(a, b []entry) string {
 // oneTable returns the first entries, as far as they are of one table.
 func oneTable(list []entry) []entry {
 	n := 1
-	for n < len(list) && list[n].rule == list[0].rule {
+	for n < len(list) && list[n].form.row == list[0].form.row {
 		n++
 	}
 	return list[:n]
 }
 
 // entriesOf returns those of one table.
-func entriesOf(list []entry, rule *entryRule) []entry {
+func entriesOf(list []entry, row *kerneltab.Section) []entry {
 	for len(list) > 0 {
 		of := oneTable(list)
-		if of[0].rule == rule {
+		if of[0].form.row == row {
 			return of
 		}
 		list = list[len(of):]
@@ -157,7 +160,7 @@ func sameConstant(a, b *entry) bool {
 // masked reports whether the byte at an offset of the entry is part of a
 // reference, or of a line number.
 func (e *entry) masked(at uint64) bool {
-	if e.rule.section == bugTable && at >= bugLine && at < bugLineEnd {
+	if f := e.field(kerneltab.Line); at >= f.Offset && at < f.End() {
 		return true
 	}
 	for i := range e.refs {
@@ -193,13 +196,20 @@ func (c *comparer) sameText(a, b *object.Atom, alo, ahi, blo, bhi uint64) bool {
 // byEntries reports whether a table is compared entry by entry, so that there
 // is nothing to say about it as a whole.
 func (j *judge) byEntries(section string) bool {
-	return j.carriesTables && (entryRuleOf(section) != nil || section == altReplacement ||
-		strings.HasPrefix(section, orcRows) || strings.HasPrefix(section, runtimeConst) || isSiteList(section))
+	if !j.carriesTables {
+		return false
+	}
+	row := kerneltab.Of(section)
+	return isCarried(row) || isSiteList(row) || row != nil && row.Name == kerneltab.ORCRows
+}
+
+// isCarried reports whether what a table says about code travels with the code.
+func isCarried(row *kerneltab.Section) bool {
+	return row.Has(kerneltab.ByEntry) || row != nil && (row.Name == kerneltab.AltReplacement || hasConstants(row))
 }
 
 // isSiteList reports whether a table is a list of addresses that code which travels
 // does without: what it says about other functions is compared, in any order.
-func isSiteList(section string) bool {
-	r := object.SectionRuleOf(section)
-	return r != nil && r.Drop && r.Role == object.CodeTable
+func isSiteList(row *kerneltab.Section) bool {
+	return row.Has(kerneltab.Expendable) && row.Class == kerneltab.NoClass
 }

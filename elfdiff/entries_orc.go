@@ -6,7 +6,11 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
+
+// orcRow is the size of a row for unwinding, bytes.
+var orcRow = kerneltab.Named(kerneltab.ORCRows).Usual().Size
 
 // An orcTable holds the unwinding rows about one section of code, by offset. A
 // row holds from its offset to that of the next (Documentation/arch/x86/
@@ -22,14 +26,14 @@ type orcRowAt struct {
 type orcSource struct {
 	addrs *object.Atom
 	rows  []byte
-	rule  *entryRule
+	form  *entryForm
 }
 
 // addOrc finds the rows that belong to .orc_unwind_ip. It is false when they
 // don't fit.
-func addOrc(o *object.Object, x *entryIndex, a *object.Atom, rule *entryRule, size uint64) bool {
+func addOrc(o *object.Object, x *entryIndex, a *object.Atom, form *entryForm) bool {
 	var rows *object.Atom
-	for s := range o.File.SectionsNamed(rule.rows) {
+	for s := range o.File.SectionsNamed(form.layout.Rows) {
 		for id := o.SectionRange(s.Index).Lo; id < o.SectionRange(s.Index).Hi; id++ {
 			if rows != nil {
 				return false
@@ -37,10 +41,10 @@ func addOrc(o *object.Object, x *entryIndex, a *object.Atom, rule *entryRule, si
 			rows = &o.Atoms[id]
 		}
 	}
-	if rows == nil || uint64(len(rows.Bytes)) != a.Size/size*rule.rowSize {
+	if rows == nil || uint64(len(rows.Bytes)) != a.Size/form.size*orcRow {
 		return false
 	}
-	x.orc = append(x.orc, orcSource{a, rows.Bytes, rule})
+	x.orc = append(x.orc, orcSource{a, rows.Bytes, form})
 	return true
 }
 
@@ -48,8 +52,8 @@ func addOrc(o *object.Object, x *entryIndex, a *object.Atom, rule *entryRule, si
 func orcTables(o *object.Object, wanted map[elfobj.SectionIndex]*orcTable) {
 	for _, src := range indexEntries(o).orc {
 		i := uint64(0)
-		cutTable(src.addrs, src.rule, src.rule.sizes[0], func(e entry) {
-			row := src.rows[i*src.rule.rowSize:][:src.rule.rowSize]
+		cutTable(src.addrs, src.form, func(e entry) {
+			row := src.rows[i*orcRow:][:orcRow]
 			i++
 			r := e.site()
 			if r.Target == object.NoAtom {

@@ -6,6 +6,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 const (
@@ -21,7 +22,7 @@ func (x *extraction) tables() {
 	}
 	index := indexEntries(x.Post)
 	x.orc()
-	out := map[*entryRule]*tableOut{}
+	out := map[*kerneltab.Section]*tableOut{}
 	texts := map[string]*tableOut{}
 	var order []*tableOut
 	for i := range x.Post.Atoms {
@@ -29,10 +30,10 @@ func (x *extraction) tables() {
 			continue
 		}
 		for _, e := range index.of(object.AtomID(i)) {
-			t := out[e.rule]
+			t := out[e.form.row]
 			if t == nil {
 				t = x.tableLike(e.table)
-				out[e.rule] = t
+				out[e.form.row] = t
 				order = append(order, t)
 			}
 			x.entry(t, texts, &e)
@@ -41,7 +42,7 @@ func (x *extraction) tables() {
 	for _, t := range order {
 		x.finishTable(t)
 	}
-	if t := texts[altReplacement]; t != nil {
+	if t := texts[kerneltab.AltReplacement]; t != nil {
 		x.finishTable(t)
 	}
 }
@@ -78,10 +79,10 @@ func (x *extraction) entry(t *tableOut, texts map[string]*tableOut, e *entry) {
 		field := at + r.Offset - e.off
 		clear(t.data[field:min(field+uint64(amd64.FieldSize(r.Type)), uint64(len(t.data)))])
 		if text, lo, hi, ok := textOf(x.Post, e, r); ok {
-			out := texts[e.rule.text]
+			out := texts[e.form.layout.Code]
 			if out == nil {
 				out = x.tableLike(text)
-				texts[e.rule.text] = out
+				texts[e.form.layout.Code] = out
 			}
 			start := x.text(out, text, lo, hi)
 			t.relas = append(t.relas, elfobj.Rela{Offset: field, Type: r.Type, Sym: out.anchor, Addend: int64(start)})
@@ -149,8 +150,8 @@ func (x *extraction) orc() {
 	if len(addrs) == 0 {
 		return
 	}
-	h := elfobj.SectionHeader{Name: orcAddresses, Type: shtProgbits, Flags: shfAlloc, Addralign: 4, Entsize: 4}
+	h := elfobj.SectionHeader{Name: kerneltab.ORCAddresses, Type: shtProgbits, Flags: shfAlloc, Addralign: 4, Entsize: 4}
 	x.b.AddRela(x.b.AddSection(h, make([]byte, 4*len(addrs))), addrs...)
-	h.Name, h.Addralign, h.Entsize = ".orc_unwind", 2, orcRow
+	h.Name, h.Addralign, h.Entsize = kerneltab.ORCRows, 2, orcRow
 	x.b.AddSection(h, rows)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // unwind writes .eh_frame: each CIE once, before the FDEs that point to it.
@@ -19,7 +20,7 @@ func (x *extraction) unwind() {
 		return
 	}
 	from := x.Post.File.Sections[x.fdes[0].Section]
-	sec := x.b.AddSection(elfobj.SectionHeader{Name: ".eh_frame", Type: elf.SHT_PROGBITS, Flags: elf.SHF_ALLOC, Addralign: max(from.Addralign, 8)}, nil)
+	sec := x.b.AddSection(elfobj.SectionHeader{Name: kerneltab.EhFrame, Type: elf.SHT_PROGBITS, Flags: elf.SHF_ALLOC, Addralign: max(from.Addralign, 8)}, nil)
 	var data []byte
 	put := func(a *object.Atom) uint64 {
 		off := uint64(len(data))

@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // This file and those named flow* follow addresses through the code of a function:
@@ -416,11 +417,8 @@ func (f *addrFlow) described(starts map[flowPlace]bool) {
 	}
 }
 
-// leads are the tables whose entries lead from a place in the code to another.
-var leads = map[string]bool{object.JumpTable: true, "__ex_table": true}
-
 func (f *addrFlow) describedBy(e *entry, starts map[flowPlace]bool) {
-	if !leads[e.rule.section] {
+	if !e.form.row.Has(kerneltab.Leading) {
 		return
 	}
 	from := f.inside(nil, e.site().Target, e.site().TargetOff, true)

@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // argRegs pass arguments, and callClobbers are what a function need not restore
@@ -154,7 +155,7 @@ func (f *addrFlow) operandMarks(o *touched) marks {
 func (f *addrFlow) jump(o *touched) {
 	switch {
 	case len(o.Refs) == 0:
-	case f.calleeName(o) == returnThunk:
+	case f.calleeName(o) == kerneltab.ReturnThunk:
 		f.returns(o)
 	case f.isIndirect(o.Cursor):
 		if m := f.thunked(o); m.all()&switchBit == 0 {
@@ -167,21 +168,16 @@ func (f *addrFlow) jump(o *touched) {
 	}
 }
 
-const (
-	returnThunk   = "__x86_return_thunk"    // arch/x86/lib/retpoline.S
-	indirectThunk = "__x86_indirect_thunk_" // likewise, with the register's name behind it
-)
-
 // isIndirect reports whether a branch goes through a thunk to where a register leads.
 func (f *addrFlow) isIndirect(k *insn.Cursor) bool {
-	return len(k.Refs) > 0 && k.Refs[0].Target == object.NoAtom && strings.HasPrefix(f.o.Symbol(k.Refs[0].Sym).Name, indirectThunk)
+	return len(k.Refs) > 0 && k.Refs[0].Target == object.NoAtom && strings.HasPrefix(f.o.Symbol(k.Refs[0].Sym).Name, kerneltab.IndirectThunk)
 }
 
 var thunkRegs = []string{"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"}
 
 // thunked returns the marks of the register that a thunk goes through.
 func (f *addrFlow) thunked(o *touched) marks {
-	return o.reg(slices.Index(thunkRegs, strings.TrimPrefix(f.calleeName(o), indirectThunk)))
+	return o.reg(slices.Index(thunkRegs, strings.TrimPrefix(f.calleeName(o), kerneltab.IndirectThunk)))
 }
 
 func (f *addrFlow) calleeName(o *touched) string {

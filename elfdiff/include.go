@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/internal/symname"
 )
 
@@ -228,7 +229,7 @@ const slotHint = "give what the name stands for an object of its own, or compile
 // has, and says so.
 func (in *includer) fresh(t *object.Atom) {
 	f := findingAt(in.Post, CodeAmbiguousStatic, t.ID, 0, "pre has several static variables that it could be")
-	if why, ok := object.FreshStem(symname.Stem(t.Name)); ok || in.Post.SectionName(t.Section) == onceSection {
+	if why, ok := object.FreshStem(symname.Stem(t.Name)); ok || kerneltab.Of(in.Post.SectionName(t.Section)).Has(kerneltab.Once) {
 		f = findingAt(in.Post, CodeFreshState, t.ID, 0, "pre has several that it could be (%s)", why)
 	}
 	in.report(f)
@@ -330,7 +331,7 @@ func (in *includer) described(f *object.Atom) {
 				continue
 			}
 			r := &e.refs[k]
-			if e.rule.text == "" || r.Offset != e.off+e.rule.textAt {
+			if !e.isText(r) {
 				in.reference(e.table, r)
 				continue
 			}

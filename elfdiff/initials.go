@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // An InitialUpdate is a writable variable of pre whose initial value differs in post,
@@ -81,7 +82,7 @@ func (in *includer) initialText(ch *Change) string {
 // initialMembers lists the words of a variable that differ, or says why they can't be
 // set one by one.
 func (in *includer) initialMembers(ch *Change, a, b *object.Atom) (list []InitialMember, why string) {
-	if strings.HasPrefix(in.Post.SectionName(b.Section), perCPUSection) {
+	if strings.HasPrefix(in.Post.SectionName(b.Section), kerneltab.PerCPU) {
 		return nil, "each processor has its own"
 	}
 	members := in.DataMembers(ch)

@@ -1,13 +1,13 @@
 package elfdiff
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // lineSinks are functions that take a line number, with the numbers of the arguments
@@ -167,9 +167,9 @@ func bugAfter(o *object.Object, a *object.Atom, off uint64, text bool) (line uin
 		return 0, 0, false
 	}
 	k.Advance()
-	for _, e := range entriesOf(indexEntries(o).of(a.ID), entryRuleOf(bugTable)) {
-		if s := e.site(); s.TargetOff == int64(k.Off) && len(e.bytes) >= bugLineEnd {
-			return binary.LittleEndian.Uint16(e.bytes[bugLine:]), k.Off, true
+	for _, e := range entriesOf(indexEntries(o).of(a.ID), kerneltab.Named(kerneltab.BugTable)) {
+		if line, ok := e.line(); ok && e.site().TargetOff == int64(k.Off) {
+			return line, k.Off, true
 		}
 	}
 	return 0, 0, false

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // lacking names what there is nothing to compare without.
@@ -46,8 +47,8 @@ func lacks(o *object.Object) (lacking, bool) {
 
 // takesMemory reports whether a section is more than a note about the file.
 func takesMemory(o *object.Object, s *elfobj.Section) bool {
-	r := object.SectionRuleOf(s.Name)
-	return s.Size > 0 && o.KindOf(s.Index) != object.Meta && (r == nil || r.Role != object.FileNote) && !strings.HasPrefix(s.Name, object.Discard)
+	r := kerneltab.Of(s.Name)
+	return s.Size > 0 && o.KindOf(s.Index) != object.Meta && (r == nil || r.Class != kerneltab.Note && r.Name != kerneltab.Discard)
 }
 
 // hasCode reports whether any section holds instructions.

@@ -11,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/internal/symname"
 )
 
@@ -26,31 +27,21 @@ const (
 	lineAndColumn = 1<<64 - 1
 )
 
-// recordField is where the records of a section keep a line.
-type recordField struct {
-	section string // or the beginning of its name
-	field   placeField
+// lineField is where a record keeps a line.
+func lineField(l *kerneltab.Layout) placeField {
+	f := &l.Fields[kerneltab.Line]
+	return placeField{f.Offset, f.Bits()}
 }
 
-// recordFields lists the sections of the Linux kernel that hold records about places.
-var recordFields = []recordField{
-	// struct _ddebug, include/linux/dynamic_debug.h: four pointers, then bits of which
-	// the lowest 18 are the line; what follows, and whether there is a key, differs.
-	// The section is called __verbose up to 5.8.
-	{"__dyndbg", placeField{32, 1<<18 - 1}},
-	{"__verbose", placeField{32, 1<<18 - 1}},
-	// struct codetag, include/linux/codetag.h of Linux 6.10 and later
-	{"alloc_tags", placeField{4, wholeLine}},
-	// struct ftrace_branch_data, include/linux/compiler_types.h: two pointers, the line
-	{"_ftrace_annotated_branch", placeField{16, wholeLine}},
-	{"_ftrace_branch", placeField{16, wholeLine}},
+// recordLine returns where the records that a section of the kernel holds keep a line; ok
+// is false for other sections.
+func recordLine(section string) (f placeField, ok bool) {
+	row := kerneltab.Of(section)
+	if row == nil || row.Kind != kerneltab.ByFlags || !row.Usual().Has(kerneltab.Line) {
+		return f, false
+	}
+	return lineField(row.Usual()), true
 }
-
-// printkIndex holds pointers to struct pi_entry (include/linux/printk.h of Linux 5.15
-// and later): format, function, file, line.
-const printkIndex = ".printk_index"
-
-var printkLine = []placeField{{24, wholeLine}}
 
 // ubsanHandler begins the names of the functions that take a record about undefined
 // behaviour. Each record begins with the place: the name of the file, line and
@@ -86,14 +77,12 @@ type placeFinder struct {
 func findPlaces(obj *object.Object) placeRecords {
 	o := placeFinder{obj, placeRecords{}}
 	for i, s := range o.File.Sections {
-		for _, r := range recordFields {
-			if o.KindOf(elfobj.SectionIndex(i)) == object.Data && strings.HasPrefix(s.Name, r.section) {
-				for id := range o.SectionAtoms(s.Index) {
-					o.places[id] = []placeField{r.field}
-				}
+		if f, ok := recordLine(s.Name); ok && o.KindOf(elfobj.SectionIndex(i)) == object.Data {
+			for id := range o.SectionAtoms(s.Index) {
+				o.places[id] = []placeField{f}
 			}
 		}
-		if s.Name == printkIndex {
+		if s.Name == kerneltab.PrintkIndex {
 			o.findPrintk(s.Index)
 		}
 	}
@@ -109,15 +98,17 @@ func findPlaces(obj *object.Object) placeRecords {
 // findPrintk marks the entries of the index of messages. Neither they nor the
 // pointers to them have an identity.
 func (o placeFinder) findPrintk(s elfobj.SectionIndex) {
+	entry := kerneltab.Named(kerneltab.PrintkIndex).Usual().Points
+	line := &entry.Fields[kerneltab.Line]
 	for _, a := range o.SectionAtoms(s) {
 		if !o.IsLocal(a) {
 			continue
 		}
 		a.Place = a.Kind == object.Data || a.Kind == object.Const
 		for i := range a.Refs {
-			if t := o.Atom(a.Refs[i].Target); t != nil && t.Kind == object.Const && o.IsLocal(t) && a.Refs[i].TargetOff == 0 && len(t.Bytes) >= 28 {
+			if t := o.Atom(a.Refs[i].Target); t != nil && t.Kind == object.Const && o.IsLocal(t) && a.Refs[i].TargetOff == 0 && uint64(len(t.Bytes)) >= line.End() {
 				t.Place = true
-				o.places[t.ID] = printkLine
+				o.places[t.ID] = []placeField{lineField(entry)}
 			}
 		}
 	}

@@ -57,8 +57,8 @@ const maxAlike = 16
 // leftover reports a rest that only one of both has; for a section once.
 func (j *judge) leftover(o *object.Object, x *rest) {
 	f := newFinding(CodeUnnamed)
-	if r := pastRuleOf(o.SectionName(x.section)); r != nil && j.carriesTables {
-		f = newFinding(r.code)
+	if r := pastRowOf(o.SectionName(x.section)); r != nil && j.carriesTables {
+		f = newFinding(classCodes[r.Class])
 	}
 	f.Section, f.Offset = o.SectionName(x.section), x.off
 	for i := range x.refs {

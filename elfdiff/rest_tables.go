@@ -9,14 +9,15 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // unowned appends what a table that is compared entry by entry holds beside the
 // entries about functions, which the verdicts on these include.
 func (j *judge) unowned(list []rest, o *object.Object, s *elfobj.Section) []rest {
 	for _, a := range o.SectionAtoms(s.Index) {
-		switch rule := entryRuleOf(s.Name); {
-		case s.Name == altReplacement:
+		switch row := entryRowOf(s.Name); {
+		case s.Name == kerneltab.AltReplacement:
 			if j.usedTexts == nil {
 				j.usedTexts = map[*object.Object]map[object.AtomID][]codeRange{}
 			}
@@ -24,19 +25,19 @@ func (j *judge) unowned(list []rest, o *object.Object, s *elfobj.Section) []rest
 				j.usedTexts[o] = usedText(o)
 			}
 			list = unusedText(list, a, j.usedTexts[o][a.ID])
-		case s.Name == orcRows:
+		case s.Name == kerneltab.ORCRows:
 			if len(indexEntries(o).orc) == 0 {
 				list = append(list, restOf(a, 0, a.Size))
 			}
-		case rule == nil:
+		case row == nil:
 			list = byRefs(list, a)
 		case slices.Contains(indexEntries(o).damaged, a):
 			list = append(list, restOf(a, 0, a.Size))
 		default:
-			size, _ := entrySize(a, rule)
-			cutTable(a, rule, size, func(e entry) {
+			form, _ := entryFormOf(a, row)
+			cutTable(a, &form, func(e entry) {
 				if t := e.site().Target; t == object.NoAtom || o.Atoms[t].Kind != object.Func {
-					list = append(list, restOf(a, e.off, e.off+size))
+					list = append(list, restOf(a, e.off, e.off+form.size))
 				}
 			})
 		}
@@ -110,8 +111,8 @@ func orcByFunction(o *object.Object) map[object.AtomID][]orcRowOf {
 	m := map[object.AtomID][]orcRowOf{}
 	for _, src := range indexEntries(o).orc {
 		i := uint64(0)
-		cutTable(src.addrs, src.rule, src.rule.sizes[0], func(e entry) {
-			row := src.rows[i*src.rule.rowSize:][:src.rule.rowSize]
+		cutTable(src.addrs, src.form, func(e entry) {
+			row := src.rows[i*orcRow:][:orcRow]
 			i++
 			if t := e.site().Target; t != object.NoAtom {
 				m[t] = append(m[t], orcRowOf{e.site().TargetOff, amd64.TypeClass(e.site().Type), row})
@@ -151,7 +152,7 @@ func (j *judge) unwinds() {
 		for i := range j.list {
 			ch := &j.list[i]
 			if ch.Kind == object.Func && ch.Status == Same && !j.sameOrc(ch, pre[ch.Pre], post[ch.Post]) {
-				j.unwindDiffers(ch, orcRows)
+				j.unwindDiffers(ch, kerneltab.ORCRows)
 			}
 		}
 	}
@@ -159,7 +160,7 @@ func (j *judge) unwinds() {
 	for i := range j.list {
 		ch := &j.list[i]
 		if ch.Kind == object.Func && ch.Status == Same && !j.shifted(ch) && !j.sameRecords(pre[ch.Pre], post[ch.Post]) {
-			j.unwindDiffers(ch, ".eh_frame")
+			j.unwindDiffers(ch, kerneltab.EhFrame)
 		}
 	}
 }

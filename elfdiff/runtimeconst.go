@@ -2,27 +2,22 @@ package elfdiff
 
 import (
 	"debug/elf"
-	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
-// runtimePtr begins the names of tables of runtime constants
-// (arch/x86/include/asm/runtime-const.h of Linux 6.12): what follows is the
-// name of a variable, and the entries are self-relative addresses of 8-byte
-// immediates that boot code sets to its value. Nobody does that for code that
-// is loaded later.
-const runtimePtr = "runtime_ptr_"
+// The kernel lists the places of runtime constants in tables that are named after the
+// variables: immediates that boot code sets to their values. Nobody does that for code
+// that is loaded later. In the place of an immediate of eight bytes there is room to load
+// the variable. In that of the count of a shift, one byte, there is none: the target of the
+// update has to write the value, see [Extracted].Shifts.
 
-// runtimeConst begins the names of all tables of runtime constants: others list
-// one-byte immediates of shifts.
-const runtimeConst = "runtime_"
-
-// runtimeShift begins the names of those that list the counts of shifts, of one
-// byte. There is no room for another instruction: the target of the update has to
-// write the value, see [Extracted].Shifts.
-const runtimeShift = "runtime_shift_"
+// hasConstants reports whether a table is about runtime constants.
+func hasConstants(row *kerneltab.Section) bool {
+	return row != nil && row.Site != nil && row.Site.Variable
+}
 
 // constantUse is a runtime constant in a function: the table, and the place.
 type constantUse struct {
@@ -34,7 +29,7 @@ type constantUse struct {
 func constantUses(o *object.Object) map[object.AtomID][]constantUse {
 	var out map[object.AtomID][]constantUse
 	for i, s := range o.File.Sections {
-		if o.KindOf(elfobj.SectionIndex(i)) != object.Special || !strings.HasPrefix(s.Name, runtimeConst) {
+		if o.KindOf(elfobj.SectionIndex(i)) != object.Special || !hasConstants(kerneltab.Of(s.Name)) {
 			continue
 		}
 		if out == nil {
@@ -104,15 +99,11 @@ func (d *Diff) constantSites() (list []constantSite, bad *constantSite) {
 			continue
 		}
 		name := d.Post.SectionName(a.Section)
-		variable, found := strings.CutPrefix(name, runtimePtr)
-		shift := false
-		if !found {
-			variable, found = strings.CutPrefix(name, runtimeShift)
-			shift = found
-		}
-		if !found {
+		row := kerneltab.Of(name)
+		if !hasConstants(row) {
 			continue
 		}
+		variable, shift := name[len(row.Name):], row.Site.Size == 1
 		for k := range a.Refs {
 			r := &a.Refs[k]
 			if r.Target == object.NoAtom || !d.included[r.Target] || d.Post.Atoms[r.Target].Kind != object.Func {

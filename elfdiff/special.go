@@ -2,11 +2,11 @@ package elfdiff
 
 import (
 	"cmp"
-	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // tables compares the sections that describe code as wholes, and reports those
@@ -62,22 +62,22 @@ func (j *judge) sameTable(pre, post elfobj.SectionIndex) bool {
 
 // table reports a table that differs.
 func (j *judge) table(o *object.Object, s *elfobj.Section) {
-	rule := object.SectionRuleOf(s.Name)
-	if j.carriesTables && strings.HasPrefix(s.Name, object.Discard) {
+	row := tableRowOf(s.Name)
+	if j.carriesTables && isDiscarded(s.Name) {
 		return // the linker drops it
 	}
 	code := CodeTableDiffers
-	if rule != nil {
-		code = cmp.Or(roleCodes[rule.Role], code)
+	if row != nil {
+		code = cmp.Or(classCodes[row.Class], code)
 	}
 	f := newFinding(code)
-	if code == CodeConstructor && (j.carriesTables || !isStart(s.Name)) {
+	if code == CodeConstructor && (j.carriesTables || !row.Has(kerneltab.BeforeMain)) {
 		f.Severity, f.Accept = Ignored, ""
 	}
 	f.Section, f.Message = s.Name, "pre and post differ in it"
-	if rule != nil {
-		f.Message += " (" + rule.Reason + ")"
-		if rule.Drop && rule.Role == object.CodeTable {
+	if row != nil {
+		f.Message += " (" + row.What + ")"
+		if isSiteList(row) {
 			f.Severity, f.Accept = Ignored, ""
 		}
 	}
@@ -89,7 +89,7 @@ func (j *judge) table(o *object.Object, s *elfobj.Section) {
 }
 
 // special refuses included functions that a table describes: their entries
-// would have to travel. Those that can be left behind are rows of sectionRules:
+// would have to travel. Those that can be left behind are expendable:
 // an ftrace site that is in no table stays what the compiler made of it, and
 // constructors ran long ago.
 func (in *includer) special() {
@@ -102,10 +102,11 @@ func (in *includer) special() {
 			continue
 		}
 		name := in.Post.SectionName(a.Section)
-		if rule := object.SectionRuleOf(name); rule != nil && rule.Drop {
+		row := kerneltab.Of(name)
+		if row.Has(kerneltab.Expendable) {
 			continue
 		}
-		if in.carriesTables && (entryRuleOf(name) != nil || name == altReplacement || strings.HasPrefix(name, runtimePtr) || strings.HasPrefix(name, runtimeShift)) {
+		if in.carriesTables && isCarried(row) {
 			continue // see described, and constants
 		}
 		seen := map[object.AtomID]bool{}
@@ -119,6 +120,29 @@ func (in *includer) special() {
 	}
 }
 
-// roleCodes has the finding when sections with a role differ between pre and post;
-// that of tables is CodeTableDiffers.
-var roleCodes = map[object.Role]Code{object.StartList: CodeConstructor, object.FileNote: CodeNote, object.Unread: CodeUnnamed}
+// classCodes are the findings when sections of a class differ between pre and post;
+// that of other tables is CodeTableDiffers.
+var classCodes = map[kerneltab.Class]Code{
+	kerneltab.Constructor: CodeConstructor,
+	kerneltab.Note:        CodeNote,
+	kerneltab.Unread:      CodeUnnamed,
+	kerneltab.Start:       CodeInitCode,
+	kerneltab.Exit:        CodeExitCode,
+	kerneltab.Export:      CodeExport,
+	kerneltab.Parameter:   CodeParameter,
+	kerneltab.Info:        CodeModuleInfo,
+}
+
+// tableRowOf returns the row of a section whose kind the flags do not tell, or nil.
+func tableRowOf(section string) *kerneltab.Section {
+	if r := kerneltab.Of(section); r != nil && r.Kind != kerneltab.ByFlags {
+		return r
+	}
+	return nil
+}
+
+// isDiscarded reports whether the kernel's linker scripts leave a section out.
+func isDiscarded(section string) bool {
+	r := kerneltab.Of(section)
+	return r != nil && r.Name == kerneltab.Discard
+}

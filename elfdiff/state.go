@@ -5,10 +5,6 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
-// onceSection holds flags of messages that are shown once (include/linux/
-// once.h of Linux 6.1; 6.12 calls it .data..once).
-const onceSection = ".data.once"
-
 // left judges the data objects that are not the same, and do not travel.
 func (in *includer) left() {
 	for i := range in.Data {

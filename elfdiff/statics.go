@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // A scope is where the source has a static variable, as debug information says.
@@ -53,7 +54,7 @@ func (c *correlation) isState(side int, id object.AtomID) bool {
 		return false
 	}
 	_, fresh := object.FreshStem(t.stem)
-	return !fresh && c.o[side].SectionName(a.Section) != onceSection
+	return !fresh && !kerneltab.Of(c.o[side].SectionName(a.Section)).Has(kerneltab.Once)
 }
 
 // bothScopes returns the scopes of a variable of pre and of one of post, where debug

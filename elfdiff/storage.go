@@ -1,9 +1,8 @@
 package elfdiff
 
 import (
-	"strings"
-
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // storage says how code reaches a writable variable of the kernel, and until when it
@@ -16,14 +15,11 @@ const (
 	readOnlyStorage         // nobody can write to it once the kernel has started
 )
 
-// storages are the sections that make a storage other than the plain one, by the
-// beginnings of their names (include/linux/percpu-defs.h, include/linux/cache.h).
-var storages = []struct {
-	section string
-	storage storage
-}{
-	{perCPUSection, perCPUStorage},
-	{".data..ro_after_init", readOnlyStorage},
+// storages are those other than the plain one, by the memory that the kernel puts a
+// section into.
+var storages = map[kerneltab.Memory]storage{
+	kerneltab.MemoryPerCPU:    perCPUStorage,
+	kerneltab.MemoryAfterInit: readOnlyStorage,
 }
 
 var storageNames = [...]string{"data", "per-CPU data", "data that is read-only after the start"}
@@ -35,16 +31,10 @@ func storageOf(o *object.Object, a *object.Atom) storage {
 	if a.Kind != object.Data {
 		return plainStorage
 	}
-	name := o.SectionName(a.Section)
-	for i := range storages {
-		if strings.HasPrefix(name, storages[i].section) {
-			return storages[i].storage
-		}
+	if r := kerneltab.Of(o.SectionName(a.Section)); r != nil {
+		return storages[r.Module.Memory]
 	}
 	return plainStorage
 }
 
-const (
-	maxWord       = 8 // bytes that are written at once
-	perCPUSection = ".data..percpu"
-)
+const maxWord = 8 // bytes that are written at once

@@ -1,10 +1,8 @@
 package elfdiff
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // isWalked reports whether a section is a table that code can go through: for one
@@ -20,15 +18,6 @@ func isWalked(section string) bool {
 	return section != ""
 }
 
-// kernelTables lists tables of which the kernel also reads those of a module that
-// is loaded, or whose new entries are for tracing and debugging only (kernel/
-// module/main.c of Linux 6.1 and 6.12: find_module_sections).
-var kernelTables = []string{
-	"__dyndbg", "__verbose", "__tracepoint", "__bpf_raw_tp_map", "_ftrace_e", "__trace_printk_fmt",
-	"__syscalls_metadata", "_error_injection_whitelist", "_kprobe_blacklist", "___srcu_struct_ptrs",
-	"alloc_tags", "_ftrace_annotated_branch", "_ftrace_branch",
-}
-
 // tableEntries reports entries of tables that only pre or only post has, by the
 // objects that they are: whoever goes through a table does so from its start to its
 // end, and what travels is at neither.
@@ -36,7 +25,7 @@ func (j *judge) tableEntries() {
 	for i := range j.Data {
 		ch := &j.Data[i]
 		switch {
-		case ch.Status == New && j.carriesTables && strings.HasPrefix(j.Post.SectionName(j.Post.Atoms[ch.Post].Section), probeless):
+		case ch.Status == New && j.carriesTables && isProbeless(j.Post.SectionName(j.Post.Atoms[ch.Post].Section)):
 			j.probeless(ch)
 		case ch.Status == New && j.isEntry(j.Post, ch.Post) && !j.isHook(ch.Post):
 			j.report(findingAt(j.Post, CodeTableEntry, ch.Post, 0, "it is new in a table that goes by its section"))
@@ -46,9 +35,12 @@ func (j *judge) tableEntries() {
 	}
 }
 
-// probeless is the list of functions that no kprobe may be put on (include/asm-generic/
-// kprobes.h).
-const probeless = "_kprobe_blacklist"
+// isProbeless reports whether a section is the list of functions that no kprobe may be
+// put on.
+func isProbeless(section string) bool {
+	r := kerneltab.Of(section)
+	return r != nil && r.Name == kerneltab.KprobeBlacklist
+}
 
 // probeless says that the mark of a new function is not carried.
 func (j *judge) probeless(ch *Change) {
@@ -65,13 +57,8 @@ func (j *judge) isEntry(o *object.Object, id object.AtomID) bool {
 	if isPlain(section) || a.Kind == object.TLS || a.Size == 0 || j.past(o, id) != nil {
 		return false
 	}
-	if j.carriesTables && isKernelTable(section) {
+	if j.carriesTables && kerneltab.Of(section).Has(kerneltab.PerModule) {
 		return false
 	}
 	return isWalked(section) || o.IsLocal(a) && len(o.Users(id)) == 0
-}
-
-// isKernelTable reports whether a section is in the list of kernelTables.
-func isKernelTable(section string) bool {
-	return slices.ContainsFunc(kernelTables, func(t string) bool { return strings.HasPrefix(section, t) })
 }

@@ -1,16 +1,10 @@
 package elfdiff
 
 import (
-	"strings"
-
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
-
-// plainSections begin the names of sections that hold objects of the source, and
-// no table about code. An address inside a function there is a label that the
-// source takes.
-var plainSections = []string{".data", ".rodata", ".bss", ".ldata", ".lrodata", ".lbss", ".tdata", ".altinstr_aux"}
 
 // unknown reports sections that seem to describe code, by addresses inside
 // functions, and that nothing here knows: whoever reads them does not find the
@@ -18,7 +12,7 @@ var plainSections = []string{".data", ".rodata", ".bss", ".ldata", ".lrodata", "
 func (in *includer) unknown() {
 	for i, s := range in.Post.File.Sections {
 		k := in.Post.KindOf(elfobj.SectionIndex(i))
-		if k != object.Data && k != object.Const || isPlain(s.Name) || in.carriesTables && pastRuleOf(s.Name) != nil {
+		if k != object.Data && k != object.Const || isPlain(s.Name) || in.carriesTables && pastRowOf(s.Name) != nil {
 			continue
 		}
 		if describesCode(in.Post, s.Index) {
@@ -27,14 +21,9 @@ func (in *includer) unknown() {
 	}
 }
 
-func isPlain(section string) bool {
-	for _, p := range plainSections {
-		if strings.HasPrefix(section, p) {
-			return true
-		}
-	}
-	return false
-}
+// isPlain reports whether a section holds objects of the source, and no table about
+// code. An address inside a function there is a label that the source takes.
+func isPlain(section string) bool { return kerneltab.Of(section).Has(kerneltab.Plain) }
 
 // describesCode reports whether anything in a section leads inside a function.
 func describesCode(o *object.Object, s elfobj.SectionIndex) bool {

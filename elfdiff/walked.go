@@ -6,16 +6,17 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // walkedName reports whether code may go through a section from its start to its end,
 // so that it matters what is in it, and where. Tables that nothing is known of are
 // such; those that have a rule are compared by that.
 func (j *judge) walkedName(section string) bool {
-	if !isWalked(section) || object.SectionRuleOf(section) != nil {
+	if !isWalked(section) || tableRowOf(section) != nil {
 		return false
 	}
-	return !j.carriesTables || pastRuleOf(section) == nil && !isKernelTable(section)
+	return !j.carriesTables || pastRowOf(section) == nil && !kerneltab.Of(section).Has(kerneltab.PerModule)
 }
 
 // members reports twins that only one side has in a table that goes by its section,
