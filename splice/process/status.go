@@ -79,7 +79,7 @@ func reports(pid int, records []*record, mem readerAt) []Report {
 
 // report describes a record.
 func (r *record) report(pid int, st State) *Report {
-	out := &Report{PID: pid, Name: r.Name, ID: r.ID, State: st, Start: r.Start, End: r.End, Redirects: []Redirect{}}
+	out := &Report{Schema: splice.ReportSchema, PID: pid, Name: r.Name, ID: r.ID, State: st, Start: r.Start, End: r.End, Redirects: []Redirect{}}
 	if r.Time != 0 {
 		out.Time = time.Unix(0, r.Time).UTC()
 	}

@@ -45,50 +45,38 @@ func (o *Options) defaults() {
 	}
 }
 
-// State is what an update in a process amounts to at the moment.
-type State string
-
-// The states.
-const (
-	Applied State = "applied" // the new code runs
-	Staged  State = "staged"  // everything is in place, the old code runs
-	Kept    State = "kept"    // not in use: reverted, or never committed; memory stays
-	Foreign State = "foreign" // someone else changed a redirected function
+// What is reported, as package splice has it for all targets.
+type (
+	// Report says what was done to a process, or would be, or what it holds.
+	Report = splice.Report
+	// Redirect is one redirected function.
+	Redirect = splice.Redirected
+	// State is what an update in a process amounts to at the moment.
+	State = splice.State
 )
 
-// Report says what was done, or would be.
-type Report struct {
-	PID       int         `json:"pid"`
-	Name      string      `json:"name"`
-	ID        string      `json:"id"`
-	State     State       `json:"state"` // "" when nothing is left of it
-	Time      time.Time   `json:"time"`  // when it was applied
-	Start     uint64      `json:"start"` // of the mapping that holds the update
-	End       uint64      `json:"end"`
-	Redirects []Redirect  `json:"redirects"`
-	Threads   int         `json:"threads"`  // at the decisive moment
-	Attempts  int         `json:"attempts"` // stops it took to find it
-	Scans     int         `json:"scans"`    // stacks that could only be scanned, not unwound
-	Pause     Nanoseconds `json:"pause_ns"` // of the decisive stop; of a revert the longest since then
-	Kept      string      `json:"kept"`     // of a revert: why memory stays mapped, or ""
-}
+// The states of an update in a process.
+const (
+	Applied = splice.Applied
+	Staged  = splice.Staged
+	Kept    = splice.Kept
+	Foreign = splice.Foreign
+)
 
-// Nanoseconds is a duration that JSON shows as a number.
-type Nanoseconds = time.Duration
-
-// Redirect is one redirected function.
-type Redirect struct {
-	Function   string `json:"function"`
-	Module     string `json:"module"`
-	Address    uint64 `json:"address"` // of the old function, in run
-	New        uint64 `json:"new"`     // of the new one
-	Trampoline string `json:"trampoline"`
-}
-
-// Target is a live process as a target of updates.
+// Target is a live process as a target of updates: a [splice.Target].
 type Target struct {
 	PID     int
 	Options Options
+}
+
+var _ splice.Target[*splice.Update] = (*Target)(nil)
+
+// Plan does all that Apply does without stopping the process, and refuses what can be known
+// to be refused, see [Options].DryRun.
+func (t *Target) Plan(ctx context.Context, u *splice.Update) (*Report, error) {
+	opt := t.Options
+	opt.DryRun = true
+	return Apply(ctx, t.PID, u, opt)
 }
 
 // Apply applies an update. The error is or wraps a [*splice.Refusal], an error
@@ -101,3 +89,6 @@ func (t *Target) Apply(ctx context.Context, u *splice.Update) (*Report, error) {
 func (t *Target) Revert(ctx context.Context, id string) (*Report, error) {
 	return Revert(ctx, t.PID, id, t.Options)
 }
+
+// Status lists the updates that the process holds; see the function of that name.
+func (t *Target) Status(ctx context.Context) ([]Report, error) { return Status(ctx, t.PID) }
