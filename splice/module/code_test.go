@@ -3,6 +3,10 @@ package module
 import (
 	"bytes"
 	"debug/elf"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -172,6 +176,43 @@ func leads(t *testing.T, b *builder, spec *elfobj.Spec, from string, to ...strin
 		if !found {
 			t.Errorf("%s does not lead to the %s at %#x", from, name, strong)
 		}
+	}
+}
+
+// TestNoMachineCode goes over the sources: none has instructions as bytes.
+func TestNoMachineCode(t *testing.T) {
+	list, err := filepath.Glob("*.go")
+	if err != nil || len(list) == 0 {
+		t.Fatal(list, err)
+	}
+	for _, name := range list {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		set := token.NewFileSet()
+		f, err := parser.ParseFile(set, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			var list []ast.Expr
+			switch n := n.(type) {
+			case *ast.CompositeLit:
+				list = n.Elts
+			case *ast.CallExpr:
+				list = n.Args
+			}
+			hex := 0
+			for _, x := range list {
+				if l, ok := x.(*ast.BasicLit); ok && strings.HasPrefix(l.Value, "0x") {
+					hex++
+				}
+			}
+			if hex > 1 {
+				t.Errorf("%v: %d bytes", set.Position(n.Pos()), hex)
+			}
+			return true
+		})
 	}
 }
 

@@ -1,6 +1,8 @@
 package module
 
 import (
+	"bytes"
+
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -68,7 +70,7 @@ func (l *linker) jump(out *patched, r *elfdiff.Replacement, f *reloc.FuncResult)
 		return j, refuse(splice.CodeBranchTarget, r.Name, "", f.Address+off, "a call in the bytes of the jump returns to +%#x", off)
 	}
 	j.skip = skip
-	j.was, j.mask = code[skip:skip+jumpSize], []byte{0xff, 0xff, 0xff, 0xff, 0xff}
+	j.was, j.mask = code[skip:skip+jumpSize], bytes.Repeat([]byte{0xff}, jumpSize)
 	for _, s := range l.sites.In(t.At, t.At+jumpSize) {
 		if !j.tolerates(&s, s.Addr-t.At) {
 			return j, refuse(CodeJumpSite, r.Name, s.Table, s.Addr, "the kernel rewrites %d bytes at +%#x, where the jump would be", s.Size, s.Addr-f.Address)
