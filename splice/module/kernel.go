@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/splice/module/internal/calls"
 )
 
 // A Kernel is one build of Linux: what a module for it has to know. It is
@@ -27,7 +28,7 @@ type Kernel struct {
 	idAddr  uint64 // link address of its bytes
 
 	graphing sync.Mutex
-	calls    *callInfo // nil until an update is built
+	calls    *calls.Info // nil until an update is built
 }
 
 // OpenKernel opens the vmlinux of a build, with symbols: the one in a

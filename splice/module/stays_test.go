@@ -54,21 +54,23 @@ func TestStays(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, code := range staying {
-			list := c.named(name)
+			list := c.Named(name)
 			if len(list) == 0 {
 				t.Logf("%s has no %s", series, name)
 			}
 			for _, fn := range list {
-				if got := c.stays[fn]; got.code != code || (code != "") != (got.why != "") {
+				if got, _ := c.Stay(fn); got.Code != code || (code != "") != (got.Why != "") {
 					t.Errorf("%s: %s: %v, want %q", series, name, got, code)
 				}
 			}
 		}
 		count := map[elfdiff.Code]int{}
-		for _, s := range c.stays {
-			count[s.code]++
+		for fn := range c.Len() {
+			if s, ok := c.Stay(fn); ok {
+				count[s.Code]++
+			}
 		}
-		t.Logf("%s: of %d functions %v", series, c.graph.Len(), count)
+		t.Logf("%s: of %d functions %v", series, c.Len(), count)
 		if count[elfdiff.CodeThreadLoop] > 60 || count[elfdiff.CodeSleepingStack] > 12 {
 			t.Errorf("%s: too many stay: %v", series, count)
 		}
@@ -89,30 +91,30 @@ func TestNMI(t *testing.T) {
 			"vfs_read": "", "schedule": "", "kmalloc_trace": "", "trace_clock_local": "", "kfree": "", "do_exit": "",
 			"exc_page_fault": "", "sysvec_apic_timer_interrupt": "", "cpumap_print_to_pagebuf": "", "__alloc_pages": "",
 		} {
-			for _, fn := range c.named(name) {
+			for _, fn := range c.Named(name) {
 				got := ""
-				if c.inNMI(fn, MethodJump) != "" {
+				if inNMI(c, fn, MethodJump) != "" {
 					got += "j"
 				}
-				if c.inNMI(fn, MethodFtrace) != "" {
+				if inNMI(c, fn, MethodFtrace) != "" {
 					got += "f"
 				}
 				if got != want {
-					t.Errorf("%s: %s: %q, want %q: %s", series, name, got, want, c.inNMI(fn, MethodJump))
+					t.Errorf("%s: %s: %q, want %q: %s", series, name, got, want, inNMI(c, fn, MethodJump))
 				}
 			}
 		}
 		traced, others := 0, 0
-		for fn := range c.graph.Len() {
-			f := c.graph.Func(fn)
+		for fn := range c.Len() {
+			f := c.Func(fn)
 			_, is := k.sites.Fentry(f.Addr, f.Addr+f.Size)
-			if is && c.inNMI(fn, MethodFtrace) != "" {
+			if is && inNMI(c, fn, MethodFtrace) != "" {
 				traced++
-			} else if !is && c.inNMI(fn, MethodJump) != "" {
+			} else if !is && inNMI(c, fn, MethodJump) != "" {
 				others++
 			}
 		}
-		t.Logf("%s: of %d functions %d that are traced, %d others", series, c.graph.Len(), traced, others)
+		t.Logf("%s: of %d functions %d that are traced, %d others", series, c.Len(), traced, others)
 		if traced > 60 || others > 400 {
 			t.Errorf("%s: too many: %d and %d", series, traced, others)
 		}
@@ -129,8 +131,8 @@ func TestHot(t *testing.T) {
 		"copy_page": true, "clear_page_orig": true, "memset_orig": true, "strcmp": true, "rb_next": true,
 		"bitmap_print_to_pagebuf": false, "cpumap_print_bitmask_to_buf": false, "lockref_mark_dead": false, "trace_clock_jiffies": false,
 	} {
-		for _, fn := range c.named(name) {
-			if why := c.hot(fn); (why != "") != hot {
+		for _, fn := range c.Named(name) {
+			if why := c.Hot(fn); (why != "") != hot {
 				t.Errorf("%s: %q, want %v", name, why, hot)
 			}
 		}

@@ -2,10 +2,10 @@ package module
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/progress"
+	"github.com/gosplice/gosplice/splice/module/internal/calls"
 )
 
 // stuck reports what can't be taken over in time, or not safely, before anything is
@@ -35,24 +35,24 @@ func (b *builder) stuck(ctx context.Context) error {
 }
 
 // stuckIn looks at one function.
-func (b *builder) stuckIn(c *callInfo, f *Function) {
-	fn, ok := c.graph.At(f.Addr)
+func (b *builder) stuckIn(c *calls.Info, f *Function) {
+	fn, ok := c.At(f.Addr)
 	if !ok {
 		return
 	}
-	s, stays := c.stays[fn]
+	s, stays := c.Stay(fn)
 	switch {
 	case f.Method == MethodProbe: // a call runs the old or the new function, whoever is in the old
 	case b.opt.Tasks != nil:
 		b.inUse(f, s)
 	case stays:
-		b.judgeFunction(s.code, f, s.why)
+		b.judgeFunction(s.Code, f, s.Why)
 	}
-	if why := c.inNMI(fn, f.Method); why != "" {
+	if why := inNMI(c, fn, f.Method); why != "" {
 		b.judgeFunction(elfdiff.CodeNMI, f, why)
 	}
 	if f.Method == MethodProbe {
-		if why := c.hot(fn); why != "" {
+		if why := c.Hot(fn); why != "" {
 			b.judgeFunction(elfdiff.CodeHotProbe, f, why)
 		}
 	}
@@ -68,42 +68,17 @@ func (b *builder) judgeFunction(code elfdiff.Code, f *Function, why string) {
 // inNMI says why it matters that NMIs run a function, if they do. The function tracer
 // switches a call at once, so that livepatch is safe there; but code that nothing
 // else runs is a matter of the worst moments of a machine.
-func (c *callInfo) inNMI(fn int, method string) string {
-	if c.nmi == nil || !c.nmi.reached.Has(fn) {
-		return ""
-	}
-	way := way(c.graph, c.nmi.reached.Way(fn))
+func inNMI(c *calls.Info, fn int, method string) string {
+	way, only := c.NMI(fn)
 	switch {
+	case way == "":
+		return ""
 	case method == MethodJump:
 		return "NMIs or exceptions like them run it, and are not stopped while the jump is written: " + way
 	case method == MethodProbe:
 		return "NMIs or exceptions like them run it, and would meet the breakpoint of a kprobe: " + way
-	case c.nmi.only[fn]:
+	case only:
 		return "only NMIs or exceptions like them run it, which no transition waits for: " + way
-	}
-	return ""
-}
-
-// manySites is how many places that call a function make it one that is called often.
-const manySites = 16
-
-// hotNames are functions in assembly that much else stands on, whoever calls them
-// (arch/x86/lib).
-var hotNames = []string{
-	"copy_page", "copy_page_regs", "clear_page_orig", "clear_page_rep", "clear_page_erms", "memcpy", "__memcpy", "memcpy_orig",
-	"memmove", "__memmove", "memset", "__memset", "memset_orig", "csum_partial", "csum_partial_copy_generic", "copy_user_generic_unrolled",
-	"copy_user_generic_string", "copy_user_enhanced_fast_string", "rep_movs_alternative", "rep_stos_alternative", "clear_user_original",
-	"clear_user_rep_good", "clear_user_erms", "copy_mc_fragile", "copy_mc_enhanced_fast_string", "native_load_gs_index",
-}
-
-// hot says why a kprobe on a function costs much, if it does.
-func (c *callInfo) hot(fn int) string {
-	n := len(c.graph.Callers(fn))
-	switch {
-	case c.oneOf(hotNames)(fn):
-		return fmt.Sprintf("it is assembly that is called all the time; a kprobe would take it over, %d places call it", n)
-	case n >= manySites:
-		return fmt.Sprintf("a kprobe would take it over, and %d places call it", n)
 	}
 	return ""
 }

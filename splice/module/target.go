@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/calls"
 )
 
 // A Target is a kernel module that an update changes: its file, which must be
@@ -22,7 +23,7 @@ type Target struct {
 	sites  *kernel.Sites
 
 	graphing sync.Mutex
-	calls    *callInfo // nil until an update is built
+	calls    *calls.Info // nil until an update is built
 }
 
 // OpenModule opens the file of a module of this kernel, as it is shipped: .ko,

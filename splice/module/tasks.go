@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/splice/module/internal/calls"
 )
 
 // A Task is one of a running kernel, or a thread of one.
@@ -196,7 +197,7 @@ func parseStack(s string) map[frame]bool {
 
 // inUse judges a function by who stands in it. known is what the call graph says: where
 // nobody is in a loop of a thread, there is none now.
-func (b *builder) inUse(f *Function, known stay) {
+func (b *builder) inUse(f *Function, known calls.Stay) {
 	threads, others := 0, 0
 	list := b.opt.Tasks.In(f.Name, f.Module)
 	names := make([]string, 0, len(list))
@@ -208,14 +209,14 @@ func (b *builder) inUse(f *Function, known stay) {
 			others++
 		}
 	}
-	who := few(names)
+	who := calls.Few(names)
 	switch {
-	case known.why != "" && len(list) > 0:
-		b.judgeFunction(known.code, f, known.why+"; now: "+who)
-	case known.code == elfdiff.CodeThreadLoop:
-		b.tell(known.code, f, known.why+"; but no task is in it now")
-	case known.why != "":
-		b.judgeFunction(known.code, f, known.why)
+	case known.Why != "" && len(list) > 0:
+		b.judgeFunction(known.Code, f, known.Why+"; now: "+who)
+	case known.Code == elfdiff.CodeThreadLoop:
+		b.tell(known.Code, f, known.Why+"; but no task is in it now")
+	case known.Why != "":
+		b.judgeFunction(known.Code, f, known.Why)
 	case threads > 0:
 		b.judgeFunction(elfdiff.CodeSleepingStack, f, "kernel threads stay in it: "+who)
 	case others > 0 && f.Method == MethodJump:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/calls"
 )
 
 // machine makes the files of one with a kernel's build-id.
@@ -93,21 +94,21 @@ func TestInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loop, always := stay{elfdiff.CodeThreadLoop, "a loop"}, stay{elfdiff.CodeSleepingStack, "always"}
+	loop, always := calls.Stay{Code: elfdiff.CodeThreadLoop, Why: "a loop"}, calls.Stay{Code: elfdiff.CodeSleepingStack, Why: "always"}
 	for _, c := range []struct {
 		f      Function
-		known  stay
+		known  calls.Stay
 		code   elfdiff.Code
 		judged bool
 	}{
 		{Function{Name: "kcompactd"}, loop, elfdiff.CodeThreadLoop, true},
-		{Function{Name: "kcompactd"}, stay{}, elfdiff.CodeSleepingStack, true},
+		{Function{Name: "kcompactd"}, calls.Stay{}, elfdiff.CodeSleepingStack, true},
 		{Function{Name: "khugepaged"}, loop, elfdiff.CodeThreadLoop, false},
 		{Function{Name: "schedule"}, always, elfdiff.CodeSleepingStack, true},
-		{Function{Name: "pipe_read"}, stay{}, elfdiff.CodeSleepingStack, false},
-		{Function{Name: "pipe_read", Method: MethodJump}, stay{}, elfdiff.CodeSleepingStack, true},
-		{Function{Name: "lo_read", Module: "loop"}, stay{}, elfdiff.CodeSleepingStack, false},
-		{Function{Name: "vfs_read"}, stay{}, "", false},
+		{Function{Name: "pipe_read"}, calls.Stay{}, elfdiff.CodeSleepingStack, false},
+		{Function{Name: "pipe_read", Method: MethodJump}, calls.Stay{}, elfdiff.CodeSleepingStack, true},
+		{Function{Name: "lo_read", Module: "loop"}, calls.Stay{}, elfdiff.CodeSleepingStack, false},
+		{Function{Name: "vfs_read"}, calls.Stay{}, "", false},
 	} {
 		b := &builder{opt: Options{Tasks: tasks}}
 		b.inUse(&c.f, c.known)

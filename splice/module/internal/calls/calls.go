@@ -1,24 +1,25 @@
-package module
+// Package calls knows, from the call graph of a kernel or of a module of it, what matters
+// to who replaces functions: which of them stay on stacks, which NMIs run, and which are
+// called often.
+package calls
 
 import (
 	"context"
 	"debug/elf"
-	"encoding/binary"
 	"fmt"
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/callgraph"
-	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
-// What a call graph says about the code of the kernel, or of a module of it. It is
-// made when the first update is built, since nothing else needs it.
-type callInfo struct {
+// Info is what a call graph says about the code of the kernel, or of a module of it.
+type Info struct {
 	img    *image.Image
 	graph  *callgraph.Graph
 	sleeps []bool       // functions that may lead to the scheduler, other than by preemption
-	stays  map[int]stay // functions that stay on stacks
+	stays  map[int]Stay // functions that stay on stacks
 	nmi    *nmiCode     // nil for a module
 }
 
@@ -48,65 +49,25 @@ var rescheds = []string{
 	"dynamic_cond_resched", "dynamic_might_resched", "raw_irqentry_exit_cond_resched", "dynamic_irqentry_exit_cond_resched",
 }
 
-// callsOf makes the call graph of the kernel, once.
-func (k *Kernel) callsOf(ctx context.Context) (*callInfo, error) {
-	k.graphing.Lock()
-	defer k.graphing.Unlock()
-	if k.calls != nil {
-		return k.calls, nil
-	}
-	c := &callInfo{img: k.run}
+// OfKernel decodes all code of the kernel itself. Code does not go on behind traps, which
+// are the addresses of those that BUG() made.
+func OfKernel(ctx context.Context, img *image.Image, layout kernel.Layout, traps map[uint64]bool) (*Info, error) {
+	c := &Info{img: img}
 	opt := c.options()
-	opt.Stops = k.bugs()
+	opt.Stops = traps
 	if err := c.decode(ctx, opt); err != nil {
 		return nil, err
 	}
-	c.sleeps = c.graph.Reaching(c.named("__schedule"), c.oneOf(rescheds))
+	c.sleeps = c.graph.Reaching(c.Named("__schedule"), c.oneOf(rescheds))
 	c.findStays()
-	c.findNMI(k.layout)
-	k.calls = c
+	c.findNMI(layout)
 	return c, nil
 }
 
-// bugs returns the places of traps that BUG() made, by the table that the kernel's
-// handler of traps has (lib/bug.c): those of WARN() have a flag, and go on.
-func (k *Kernel) bugs() map[uint64]bool {
-	const warning = 1 // BUGFLAG_WARNING
-	row := kerneltab.Named(kerneltab.BugTable)
-	form := row.Usual()
-	entry, ok := k.layout[form.Struct]
-	span, bounded := k.image.Bounds(row)
-	if !ok || entry.Size == 0 || !bounded {
-		return nil
-	}
-	table, err := k.image.Read(span[0], span[1]-span[0])
-	if err != nil {
-		return nil
-	}
-	out := map[uint64]bool{}
-	trap, flags := entry.Offsets[form.Fields[kerneltab.At].Member], entry.Offsets[form.Fields[kerneltab.Flags].Member]
-	for at := uint64(0); at+entry.Size <= uint64(len(table)); at += entry.Size {
-		if binary.LittleEndian.Uint16(table[at+flags:])&warning == 0 {
-			disp := int32(binary.LittleEndian.Uint32(table[at+trap:]))
-			out[span[0]+at+trap+uint64(int64(disp))] = true
-		}
-	}
-	return out
-}
-
-// callsOf makes the call graph of a module. What it calls of the kernel is known from
-// the kernel's.
-func (t *Target) callsOf(ctx context.Context) (*callInfo, error) {
-	outer, err := t.kernel.callsOf(ctx)
-	if err != nil {
-		return nil, err
-	}
-	t.graphing.Lock()
-	defer t.graphing.Unlock()
-	if t.calls != nil {
-		return t.calls, nil
-	}
-	c := &callInfo{img: t.run}
+// OfModule decodes all code of a module. What it calls of the kernel is known from the
+// kernel's.
+func OfModule(ctx context.Context, img *image.Image, outer *Info) (*Info, error) {
+	c := &Info{img: img}
 	opt := c.options()
 	outside := c.outside(outer)
 	for addr, fn := range outside {
@@ -125,13 +86,21 @@ func (t *Target) callsOf(ctx context.Context) (*callInfo, error) {
 	}
 	c.sleeps = c.graph.Reaching(sleepers, func(int) bool { return false })
 	c.findStays()
-	t.calls = c
 	return c, nil
 }
 
+// At returns the function whose code is at an address, by its number.
+func (c *Info) At(addr uint64) (fn int, ok bool) { return c.graph.At(addr) }
+
+// Len returns how many functions there are: they have the numbers from 0 on.
+func (c *Info) Len() int { return c.graph.Len() }
+
+// Func returns a function.
+func (c *Info) Func(fn int) callgraph.Func { return c.graph.Func(fn) }
+
 // outside pairs the addresses that an image has for what another one defines with the
 // functions there.
-func (c *callInfo) outside(outer *callInfo) map[uint64]int {
+func (c *Info) outside(outer *Info) map[uint64]int {
 	out := map[uint64]int{}
 	for _, s := range c.img.Symbols() {
 		if s.Module >= 0 {
@@ -147,7 +116,7 @@ func (c *callInfo) outside(outer *callInfo) map[uint64]int {
 }
 
 // options says what to note.
-func (c *callInfo) options() callgraph.Options {
+func (c *Info) options() callgraph.Options {
 	opt := callgraph.Options{Args: c.addresses(append([]string{registersNMI}, spawns...)), Ends: c.addresses(taskEnds), Returns: map[uint64]bool{}, Never: map[uint64]bool{}}
 	for _, s := range c.img.Symbols() {
 		if strings.HasPrefix(s.Name, "__x86_") || strings.HasPrefix(s.Name, "__SC") { // thunks and static calls
@@ -157,7 +126,7 @@ func (c *callInfo) options() callgraph.Options {
 	return opt
 }
 
-func (c *callInfo) addresses(names []string) map[uint64]bool {
+func (c *Info) addresses(names []string) map[uint64]bool {
 	out := map[uint64]bool{}
 	for _, name := range names {
 		for _, s := range c.img.Lookup(name) {
@@ -169,7 +138,7 @@ func (c *callInfo) addresses(names []string) map[uint64]bool {
 
 // decode makes the graph of all code that has symbols. What is defined elsewhere has
 // an address, and no code.
-func (c *callInfo) decode(ctx context.Context, opt callgraph.Options) (err error) {
+func (c *Info) decode(ctx context.Context, opt callgraph.Options) (err error) {
 	var funcs []callgraph.Func
 	for _, s := range c.img.Symbols() {
 		switch r := c.img.RegionAt(s.Addr); {
@@ -209,8 +178,8 @@ func (w *window) read(addr, size uint64) ([]byte, error) {
 	return w.data[addr-w.start:][:size:size], nil
 }
 
-// named returns the functions of a name.
-func (c *callInfo) named(name string) []int {
+// Named returns the functions of a name.
+func (c *Info) Named(name string) []int {
 	var out []int
 	for _, s := range c.img.Lookup(name) {
 		if i, ok := c.graph.At(s.Addr); ok && c.graph.Func(i).Addr == s.Addr {
@@ -221,20 +190,12 @@ func (c *callInfo) named(name string) []int {
 }
 
 // oneOf returns whether a function has one of some names.
-func (c *callInfo) oneOf(names []string) func(int) bool {
+func (c *Info) oneOf(names []string) func(int) bool {
 	set := map[int]bool{}
 	for _, name := range names {
-		for _, i := range c.named(name) {
+		for _, i := range c.Named(name) {
 			set[i] = true
 		}
 	}
 	return func(fn int) bool { return set[fn] }
-}
-
-// callsOf returns the call graph of what an object is.
-func (b *builder) callsOf(ctx context.Context, o *kobject) (*callInfo, error) {
-	if o.target != nil {
-		return o.target.callsOf(ctx)
-	}
-	return b.Kernel.callsOf(ctx)
 }

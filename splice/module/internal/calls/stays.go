@@ -1,4 +1,4 @@
-package module
+package calls
 
 import (
 	"fmt"
@@ -16,10 +16,16 @@ import (
 // signal; kernel threads only look whether there is work, and sleep again
 // (klp_send_signals of kernel/livepatch/transition.c).
 
-// stay says why a function stays on stacks.
-type stay struct {
-	code elfdiff.Code
-	why  string
+// A Stay says why a function stays on stacks.
+type Stay struct {
+	Code elfdiff.Code // elfdiff.CodeSleepingStack or elfdiff.CodeThreadLoop
+	Why  string
+}
+
+// Stay returns why a function stays on stacks, if it does.
+func (c *Info) Stay(fn int) (Stay, bool) {
+	s, ok := c.stays[fn]
+	return s, ok
 }
 
 // stackRoots are functions on the stacks of tasks whenever they sleep, or of all
@@ -41,8 +47,8 @@ var waits = []string{
 }
 
 // findStays finds the loops of kernel threads, and where they wait.
-func (c *callInfo) findStays() {
-	c.stays = map[int]stay{}
+func (c *Info) findStays() {
+	c.stays = map[int]Stay{}
 	started := c.threads()
 	isWait := c.oneOf(waits)
 	waiting := map[int][]int{} // loops by the one place where they wait
@@ -56,9 +62,9 @@ func (c *callInfo) findStays() {
 		case len(called) == 0:
 			continue
 		case thread:
-			c.stays[fn] = stay{elfdiff.CodeThreadLoop, "it is what a kernel thread runs" + starter(c.graph, fn, by) + ", and sleeps in, until the thread ends"}
+			c.stays[fn] = Stay{elfdiff.CodeThreadLoop, "it is what a kernel thread runs" + starter(c.graph, fn, by) + ", and sleeps in, until the thread ends"}
 		case endless:
-			c.stays[fn] = stay{elfdiff.CodeThreadLoop, "it never returns: who runs it sleeps in its loop, again and again"}
+			c.stays[fn] = Stay{elfdiff.CodeThreadLoop, "it never returns: who runs it sleeps in its loop, again and again"}
 		default:
 			continue
 		}
@@ -70,8 +76,8 @@ func (c *callInfo) findStays() {
 		c.waitsIn(at, loops, isWait)
 	}
 	for _, r := range stackRoots {
-		for _, fn := range c.named(r.name) {
-			c.stays[fn] = stay{elfdiff.CodeSleepingStack, "it is on the stack of " + r.who}
+		for _, fn := range c.Named(r.name) {
+			c.stays[fn] = Stay{elfdiff.CodeSleepingStack, "it is on the stack of " + r.who}
 		}
 	}
 }
@@ -85,7 +91,7 @@ func starter(g *callgraph.Graph, fn, by int) string {
 }
 
 // threads returns the functions that kernel threads run, each with who starts one.
-func (c *callInfo) threads() map[int]int {
+func (c *Info) threads() map[int]int {
 	started, nmi := map[int]int{}, c.oneOf([]string{registersNMI})
 	for _, h := range c.graph.Handovers() {
 		callee, _ := c.graph.At(h.Callee)
@@ -105,10 +111,10 @@ var asks = []string{"kthread_should_stop", "kthread_should_park", "kthread_shoul
 
 // askers adds functions whose loops ask whether the thread shall end, and which
 // nobody calls: they were handed over by another way.
-func (c *callInfo) askers(started map[int]int) {
+func (c *Info) askers(started map[int]int) {
 	isAsk := c.oneOf(asks)
 	for _, name := range asks {
-		for _, ask := range c.named(name) {
+		for _, ask := range c.Named(name) {
 			for _, f := range c.graph.Callers(ask) {
 				fn := int(f)
 				_, known := started[fn]
@@ -125,7 +131,7 @@ func (c *callInfo) askers(started map[int]int) {
 
 // sleepsIn returns what may sleep of what the loops of a function call, and whether
 // one of these loops is never left.
-func (c *callInfo) sleepsIn(fn int) (called []int, endless bool) {
+func (c *Info) sleepsIn(fn int) (called []int, endless bool) {
 	for _, l := range c.graph.Loops(fn) {
 		sleeps := slices.DeleteFunc(l.Calls, func(callee int) bool { return !c.sleeps[callee] })
 		endless = endless || l.Endless && len(sleeps) > 0 && !c.graph.Returns(fn)
@@ -136,7 +142,7 @@ func (c *callInfo) sleepsIn(fn int) (called []int, endless bool) {
 
 // onlyWait returns the one function by which a loop waits: that it calls itself, or a
 // function of its own that does.
-func (c *callInfo) onlyWait(loop int, called []int, isWait func(int) bool) (int, bool) {
+func (c *Info) onlyWait(loop int, called []int, isWait func(int) bool) (int, bool) {
 	var direct, own []int
 	for _, callee := range called {
 		switch {
@@ -155,17 +161,17 @@ func (c *callInfo) onlyWait(loop int, called []int, isWait func(int) bool) (int,
 }
 
 // isOwn reports whether only one function calls another.
-func (c *callInfo) isOwn(callee, caller int) bool {
+func (c *Info) isOwn(callee, caller int) bool {
 	return !slices.ContainsFunc(c.graph.Callers(callee), func(f int32) bool { return int(f) != caller })
 }
 
 // calls reports whether a function calls one of a set.
-func (c *callInfo) calls(fn int, set func(int) bool) bool {
+func (c *Info) calls(fn int, set func(int) bool) bool {
 	return slices.ContainsFunc(c.graph.Callees(fn), set)
 }
 
 // waitsIn notes a function by which loops wait, and those by which it does.
-func (c *callInfo) waitsIn(at int, loops []int, isWait func(int) bool) {
+func (c *Info) waitsIn(at int, loops []int, isWait func(int) bool) {
 	names := make([]string, 0, len(loops))
 	for _, l := range loops {
 		names = append(names, c.graph.Func(l).Name)
@@ -176,7 +182,7 @@ func (c *callInfo) waitsIn(at int, loops []int, isWait func(int) bool) {
 		if _, known := c.stays[fn]; known || c.graph.Func(fn).Size == 0 {
 			continue
 		}
-		c.stays[fn] = stay{elfdiff.CodeSleepingStack, "kernel threads sleep in it whenever they have nothing to do: " + few(names)}
+		c.stays[fn] = Stay{elfdiff.CodeSleepingStack, "kernel threads sleep in it whenever they have nothing to do: " + Few(names)}
 		if !isWait(fn) {
 			continue // where it waits, others do too: these are known by their loops
 		}
@@ -184,8 +190,8 @@ func (c *callInfo) waitsIn(at int, loops []int, isWait func(int) bool) {
 	}
 }
 
-// few names some of many.
-func few(names []string) string {
+// Few names some of many.
+func Few(names []string) string {
 	const most = 3
 	if len(names) <= most {
 		return strings.Join(names, ", ")
@@ -193,8 +199,8 @@ func few(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-// way is a chain of calls in short.
-func way(g *callgraph.Graph, list []int) string {
+// chain is a chain of calls in short.
+func chain(g *callgraph.Graph, list []int) string {
 	names := make([]string, 0, len(list))
 	for _, fn := range list {
 		names = append(names, g.Func(fn).Name)

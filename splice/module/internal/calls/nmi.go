@@ -1,4 +1,4 @@
-package module
+package calls
 
 import (
 	"encoding/binary"
@@ -51,11 +51,20 @@ type nmiCode struct {
 	only    []bool // nothing else runs it
 }
 
+// NMI returns how NMIs, or exceptions like them, come to run a function, and whether
+// nothing else runs it. The way is "" when they don't.
+func (c *Info) NMI(fn int) (way string, only bool) {
+	if c.nmi == nil || !c.nmi.reached.Has(fn) {
+		return "", false
+	}
+	return chain(c.graph, c.nmi.reached.Way(fn)), c.nmi.only[fn]
+}
+
 // findNMI finds it.
-func (c *callInfo) findNMI(layout kernel.Layout) {
+func (c *Info) findNMI(layout kernel.Layout) {
 	roots := c.registered(layout)
 	for _, name := range nmiRoots {
-		roots = append(roots, c.named(name)...)
+		roots = append(roots, c.Named(name)...)
 	}
 	for fn := range c.graph.Len() {
 		if isCounterHandler(c.graph.Func(fn).Name) {
@@ -70,7 +79,7 @@ func (c *callInfo) findNMI(layout kernel.Layout) {
 
 // registered returns the handlers of NMIs: the structures that are handed over when
 // one is registered say which.
-func (c *callInfo) registered(layout kernel.Layout) []int {
+func (c *Info) registered(layout kernel.Layout) []int {
 	action, ok := layout["nmiaction"]
 	if !ok {
 		return nil
