@@ -66,10 +66,10 @@ func TestObjects(t *testing.T) {
 }
 
 // TestManySections reads what as makes of more sections than 16 bits can
-// number, and writes it again.
+// number, and writes it again. TestManySectionsBuilt does so with what is made here.
 func TestManySections(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
+	if testing.Short() || !testenv.Asked(testenv.More) {
+		t.Skipf("takes seconds: asked for by %s=%s", testenv.Env, testenv.More)
 	}
 	testenv.Need(t, "as", "ld", "readelf")
 	const n = 66_000

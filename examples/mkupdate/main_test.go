@@ -40,8 +40,13 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestRun makes modules of real objects for a stock kernel.
+// TestRun makes modules of real objects for a stock kernel. What runs side by side in
+// that is the business of the packages that do it, so that short runs, as those with
+// the race detector are, leave it out.
 func TestRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes modules for a kernel")
+	}
 	k := vm.Need(t, "6.1")
 	tree := kbuild.Need(t, k)
 	image, err := k.Vmlinux(t.Context())

@@ -12,13 +12,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/splice"
 )
 
-// TestSoak applies and reverts an update 200 times while the victim's threads
-// run and requests come in all the time.
+// TestSoak applies and reverts an update 50 times, or 200 when more is asked for,
+// while the victim's threads run and requests come in all the time.
 func TestSoak(t *testing.T) {
-	for _, tt := range []struct{ threads, cycles int }{{4, 200}, {200, 30}} {
+	cycles := 50
+	if testenv.Asked(testenv.More) {
+		cycles = 200
+	}
+	for _, tt := range []struct{ threads, cycles int }{{4, cycles}, {200, 30}} {
 		t.Run(strconv.Itoa(tt.threads), func(t *testing.T) { soak(t, tt.threads, tt.cycles) })
 	}
 }

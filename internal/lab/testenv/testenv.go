@@ -5,7 +5,7 @@
 // reason where there is none. What takes more is asked for by one environment
 // variable, GOSPLICE_TEST ([Env]): words with commas between them.
 //
-//	GOSPLICE_TEST=kernel,more,strict go test ./...
+//	GOSPLICE_TEST=kernel,more,strict go test -timeout 1h ./...
 //
 // These words ask for tests. The first three are what CI sets:
 //
@@ -29,8 +29,13 @@
 //	post=FILE      the object that they compare it with
 //
 // Kernels and what is made of them are kept in the folder that GOSPLICE_CACHE names,
-// or in "gosplice" in the user's cache folder: 20 GB and an hour the first time, and
-// minutes afterwards. Short tests (go test -short) boot nothing even so.
+// or in "gosplice" in the user's cache folder: 1 GB to fetch, 6 GB on the disk, and a
+// quarter of an hour the first time. What takes long says what it does: go test -v of
+// one package shows it, and for all
+//
+//	tail -F ~/.cache/gosplice/progress
+//
+// Short tests (go test -short) boot nothing even so, but for those of package vm.
 package testenv
 
 import (
