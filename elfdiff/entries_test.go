@@ -2,6 +2,7 @@ package elfdiff_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,13 +17,25 @@ import (
 )
 
 // tableSource has functions that tables of the kernel's describe, as the macros
-// of Linux 6.1 make them.
+// of Linux 6.1 make them, and with other definitions those of other versions.
 const tableSource = `
+#ifndef ALTFLAGS
+#define ALTFLAGS ""
+#endif
+#ifndef ALTPAD
+#define ALTPAD ""
+#endif
+#ifndef BUGFORMAT
+#define BUGFORMAT ""
+#endif
+#ifndef EXLAST
+#define EXLAST "3"
+#endif
 extern int key[4];
 extern void other(void);
-#define ALT(n, code) asm volatile("1: nop; nop; nop\n2:\n.pushsection .altinstructions,\"a\"\n.long 1b - ., 3f - .\n.word " #n "\n.byte 2b-1b, 4f-3f\n.popsection\n.pushsection .altinstr_replacement,\"ax\"\n3: " code "\n4:\n.popsection")
-#define EX asm volatile("1: nop\n2:\n.pushsection __ex_table,\"a\"\n.balign 4\n.long 1b - ., 2b - ., 3\n.popsection")
-#define BUG(line) asm volatile("1: ud2\n.pushsection __bug_table,\"aw\"\n.long 1b - ., 2f - .\n.word " #line ", 1\n.popsection\n.pushsection .rodata.str1.1,\"aMS\",@progbits,1\n2: .asciz \"file.c\"\n.popsection")
+#define ALT(n, code) asm volatile("1: nop; nop; nop\n2:\n.pushsection .altinstructions,\"a\"\n.long 1b - ., 3f - .\n.word " #n "\n" ALTFLAGS ".byte 2b-1b, 4f-3f" ALTPAD "\n.popsection\n.pushsection .altinstr_replacement,\"ax\"\n3: " code "\n4:\n.popsection")
+#define EX asm volatile("1: nop\n2:\n.pushsection __ex_table,\"a\"\n.balign 4\n.long 1b - ., 2b - ., " EXLAST "\n.popsection")
+#define BUG(line) asm volatile("1: ud2\n.pushsection __bug_table,\"aw\"\n.long 1b - .\n" BUGFORMAT ".long 2f - .\n.word " #line ", 1\n.popsection\n.pushsection .rodata.str1.1,\"aMS\",@progbits,1\n2: .asciz \"file.c\"\n.popsection")
 #define BRANCH asm volatile("1: .byte 0x66, 0x90\n.pushsection __jump_table,\"aw\"\n.balign 8\n.long 1b - ., 1b - .\n.quad key + 4 - .\n.popsection")
 int first(int x) { ALT(7, "call other"); return x + ADD; }
 int second(int x) { ALT(8, REPL); EX; return x * 3; }
@@ -30,9 +43,27 @@ int third(int x) { BUG(LINE); return x * 5; }
 int fourth(int x) { BRANCH; return x + 2 * ADD; }
 `
 
+// generations are versions of the kernel whose entries differ from those of 6.1.
+var generations = []struct {
+	name  string
+	flags []string
+	alt   int // bytes of an alternative
+}{
+	{"6.1", nil, 12},
+	{"6.12", []string{`-DALTFLAGS=".word 0\n"`}, 14},
+	{"5.10", []string{`-DALTPAD=", 99"`, `-DEXLAST="other - ."`}, 13},
+	{"7.x", []string{`-DALTFLAGS=".word 0\n"`, `-DBUGFORMAT=".long 2f - .\n"`}, 14},
+}
+
 // TestTables compares objects with tables that describe code, entry by entry.
 func TestTables(t *testing.T) {
 	testenv.Need(t, "gcc")
+	for _, g := range generations {
+		t.Run(g.name, func(t *testing.T) { tables(t, g.flags, fmt.Sprintf(".altinstructions %d", g.alt)) })
+	}
+}
+
+func tables(t *testing.T, generation []string, alternative string) {
 	for _, c := range []struct {
 		name    string
 		flags   []string
@@ -41,11 +72,11 @@ func TestTables(t *testing.T) {
 	}{
 		{"same", nil, nil, nil},
 		{"line", []string{"-DLINE=99"}, nil, nil},
-		{"replacement", []string{`-DREPL="lfence"`}, []string{"second"}, []string{".altinstructions 12", "__ex_table 12", ".altinstr_replacement 3"}},
-		{"code", []string{"-DADD=9"}, []string{"first", "fourth"}, []string{".altinstructions 12", "__jump_table 16", ".altinstr_replacement 5"}},
+		{"replacement", []string{`-DREPL="lfence"`}, []string{"second"}, []string{alternative, "__ex_table 12", ".altinstr_replacement 3"}},
+		{"code", []string{"-DADD=9"}, []string{"first", "fourth"}, []string{alternative, "__jump_table 16", ".altinstr_replacement 5"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			pre, post := tableObject(t), tableObject(t, c.flags...)
+			pre, post := tableObject(t, generation...), tableObject(t, slices.Concat(generation, c.flags)...)
 			d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
 			if err != nil {
 				t.Fatal(err)

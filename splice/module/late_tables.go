@@ -103,7 +103,9 @@ func (l *linker) filter(sec elfobj.SectionIndex, layout *kerneltab.Layout, insid
 // alternatives refuses code that the loader may replace before a reference in it
 // is filled in.
 func (l *linker) alternatives(inside map[spot]uint64) {
-	alt := l.layout["alt_instr"]
+	form := kerneltab.Named(kerneltab.AltInstructions).Usual()
+	alt := l.layout[form.Struct]
+	place, size := alt.Offsets[form.Fields[kerneltab.At].Member], alt.Offsets[form.Fields[kerneltab.Length].Member]
 	for i := range l.spec.Sections {
 		s, rela := &l.spec.Sections[i], l.relasOf(elfobj.SectionIndex(i))
 		if s.Name != kerneltab.AltInstructions || rela == nil || alt.Size == 0 {
@@ -111,8 +113,8 @@ func (l *linker) alternatives(inside map[spot]uint64) {
 		}
 		for k := range rela.Relas {
 			r := &rela.Relas[k]
-			length := r.Offset/alt.Size*alt.Size + alt.Offsets["instrlen"]
-			if r.Offset%alt.Size != alt.Offsets["instr_offset"] || length >= uint64(len(s.Data)) {
+			length := r.Offset/alt.Size*alt.Size + size
+			if r.Offset%alt.Size != place || length >= uint64(len(s.Data)) {
 				continue
 			}
 			at := l.leads(r)
