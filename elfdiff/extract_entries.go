@@ -127,22 +127,22 @@ func (x *extraction) orc() {
 	if len(indexEntries(x.Post).orc) == 0 {
 		return
 	}
-	tables := map[elfobj.SectionIndex]*orcTable{}
+	unwinding := map[elfobj.SectionIndex]*orcTable{}
 	var functions []object.AtomID
 	for i := range x.Post.Atoms {
 		if a := &x.Post.Atoms[i]; x.included[i] && a.Kind == object.Func {
 			functions = append(functions, a.ID)
-			tables[a.Section] = &orcTable{}
+			unwinding[a.Section] = &orcTable{}
 		}
 	}
-	orcTables(x.Post, tables)
+	orcTables(x.Post, unwinding)
 	var rows []byte
 	var addrs []elfobj.Rela
 	for _, i := range functions {
 		a := &x.Post.Atoms[i]
 		h := x.home[i]
 		sym, base := x.anchors[h.sec], int64(h.off)
-		for _, r := range tables[a.Section].within(a.Offset, a.End()) {
+		for _, r := range unwinding[a.Section].within(a.Offset, a.End()) {
 			addrs = append(addrs, elfobj.Rela{Offset: uint64(len(addrs)) * 4, Type: object.RelPC32, Sym: sym, Addend: base + int64(r.off)})
 			rows = append(rows, r.row...)
 		}

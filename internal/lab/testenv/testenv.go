@@ -30,12 +30,9 @@
 //
 // Kernels and what is made of them are kept in the folder that GOSPLICE_CACHE names,
 // or in "gosplice" in the user's cache folder: 1 GB to fetch, 6 GB on the disk, and a
-// quarter of an hour the first time. What takes long says what it does: go test -v of
-// one package shows it, and for all
-//
-//	tail -F ~/.cache/gosplice/progress
-//
-// Short tests (go test -short) boot nothing even so, but for those of package vm.
+// quarter of an hour the first time. What takes long says what it does: "go test -v" of
+// one package shows it, and "tail -F ~/.cache/gosplice/progress" that of all. Short
+// tests (go test -short) boot nothing even so, but for those of package vm.
 package testenv
 
 import (
