@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
@@ -264,7 +265,7 @@ func (c *correlation) tabled(side int) *tableUses {
 	for s := range c.o[side].File.SectionsNamed(kerneltab.JumpTable) {
 		r := c.o[side].SectionRange(s.Index)
 		for id := r.Lo; id < r.Hi; id++ {
-			list, _ := entriesIn(&c.o[side].Atoms[id], kerneltab.Named(kerneltab.JumpTable))
+			list, _ := tables.In(&c.o[side].Atoms[id], kerneltab.Named(kerneltab.JumpTable))
 			for i := range list {
 				u.add(&list[i])
 			}
@@ -273,13 +274,13 @@ func (c *correlation) tabled(side int) *tableUses {
 	return u
 }
 
-func (u *tableUses) add(e *entry) {
-	f := e.site().Target
+func (u *tableUses) add(e *tables.Entry) {
+	f := e.Site().Target
 	if f == object.NoAtom {
 		return
 	}
-	for i := range e.refs {
-		if t := e.refs[i].Target; t != object.NoAtom && t != f {
+	for i := range e.Refs {
+		if t := e.Refs[i].Target; t != object.NoAtom && t != f {
 			u.of[f] = append(u.of[f], t)
 			u.by[t] = append(u.by[t], f)
 		}

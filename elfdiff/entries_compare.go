@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -21,7 +22,7 @@ func (j *judge) entries() {
 	if !j.carriesTables {
 		return
 	}
-	pre, post := indexEntries(j.Pre), indexEntries(j.Post)
+	pre, post := tables.Of(j.Pre), tables.Of(j.Post)
 	bugs := kerneltab.Named(kerneltab.BugTable)
 	consts := [2]map[object.AtomID][]constantUse{constantUses(j.Pre), constantUses(j.Post)}
 	for i := range j.list {
@@ -29,7 +30,7 @@ func (j *judge) entries() {
 		if ch.Kind != object.Func || ch.Status == Changed {
 			continue
 		}
-		a, b := pre.of(ch.Pre), post.of(ch.Post)
+		a, b := pre.Of(ch.Pre), post.Of(ch.Post)
 		where := j.c.entries(a, b)
 		if where == "" && !j.sameConstantUses(ch, consts[0][ch.Pre], consts[1][ch.Post]) {
 			where = "a table of runtime constants"
@@ -53,70 +54,70 @@ func (j *judge) sameConstantUses(ch *Change, a, b []constantUse) bool {
 
 // bugLines lists the line numbers that differ in entries of __bug_table which are
 // the same otherwise.
-func bugLines(a, b []entry) []Reason {
+func bugLines(a, b []tables.Entry) []Reason {
 	var list []Reason
 	for i := range min(len(a), len(b), maxIncidental) {
-		p, ok := a[i].line()
-		q, ok2 := b[i].line()
+		p, ok := lineOf(&a[i])
+		q, ok2 := lineOf(&b[i])
 		if !ok || !ok2 {
 			break
 		}
 		if p != q {
 			list = append(list, Reason{
-				Code: ReasonLine, PreOffset: uint64(max(a[i].site().TargetOff, 0)), PostOffset: uint64(max(b[i].site().TargetOff, 0)),
-				PreText: fmt.Sprint("line ", p), PostText: fmt.Sprint("line ", q), Detail: "an entry of " + a[i].form.row.Name,
+				Code: ReasonLine, PreOffset: uint64(max(a[i].Site().TargetOff, 0)), PostOffset: uint64(max(b[i].Site().TargetOff, 0)),
+				PreText: fmt.Sprint("line ", p), PostText: fmt.Sprint("line ", q), Detail: "an entry of " + a[i].Form.Row.Name,
 			})
 		}
 	}
 	return list
 }
 
-// line returns the line of the source that an entry has; ok is false when it has none.
-func (e *entry) line() (n uint16, ok bool) {
-	f := e.field(kerneltab.Line)
-	if f.Size != 2 || f.End() > uint64(len(e.bytes)) {
+// lineOf returns the line of the source that an entry has; ok is false when it has none.
+func lineOf(e *tables.Entry) (n uint16, ok bool) {
+	f := e.Field(kerneltab.Line)
+	if f.Size != 2 || f.End() > uint64(len(e.Bytes)) {
 		return 0, false
 	}
-	return binary.LittleEndian.Uint16(e.bytes[f.Offset:]), true
+	return binary.LittleEndian.Uint16(e.Bytes[f.Offset:]), true
 }
 
 // entries compares the entries about one function, and returns the first table
 // that differs. Those of one table correspond in their order.
-func (c *comparer) entries(a, b []entry) string {
+func (c *comparer) entries(a, b []tables.Entry) string {
 	for rest := a; len(rest) > 0; {
 		of := oneTable(rest)
 		rest = rest[len(of):]
-		other := entriesOf(b, of[0].form.row)
+		other := entriesOf(b, of[0].Form.Row)
 		for i := range of {
 			if i >= len(other) || !c.sameEntry(&of[i], &other[i]) {
-				return of[0].form.row.Name
+				return of[0].Form.Row.Name
 			}
 		}
 	}
 	for rest := b; len(rest) > 0; {
 		of := oneTable(rest)
 		rest = rest[len(of):]
-		if len(of) > len(entriesOf(a, of[0].form.row)) {
-			return of[0].form.row.Name
+		if len(of) > len(entriesOf(a, of[0].Form.Row)) {
+			return of[0].Form.Row.Name
 		}
 	}
 	return ""
 }
 
 // oneTable returns the first entries, as far as they are of one table.
-func oneTable(list []entry) []entry {
+func oneTable(list []tables.Entry) []tables.Entry {
 	n := 1
-	for n < len(list) && list[n].form.row == list[0].form.row {
+	for n < len(list) && list[n].Form.Row == list[0].Form.Row {
 		n++
 	}
 	return list[:n]
 }
 
 // entriesOf returns those of one table.
-func entriesOf(list []entry, row *kerneltab.Section) []entry {
+func entriesOf(list []tables.Entry, row *kerneltab.Section) []tables.Entry {
 	for len(list) > 0 {
 		of := oneTable(list)
-		if of[0].form.row == row {
+		if of[0].Form.Row == row {
 			return of
 		}
 		list = list[len(of):]
@@ -124,17 +125,17 @@ func entriesOf(list []entry, row *kerneltab.Section) []entry {
 	return nil
 }
 
-func (c *comparer) sameEntry(a, b *entry) bool {
-	if len(a.bytes) != len(b.bytes) || len(a.refs) != len(b.refs) || !sameConstant(a, b) {
+func (c *comparer) sameEntry(a, b *tables.Entry) bool {
+	if len(a.Bytes) != len(b.Bytes) || len(a.Refs) != len(b.Refs) || !sameConstant(a, b) {
 		return false
 	}
-	for i := range a.refs {
-		x, y := &a.refs[i], &b.refs[i]
-		if x.Offset-a.off != y.Offset-b.off || amd64.FieldSize(x.Type) != amd64.FieldSize(y.Type) {
+	for i := range a.Refs {
+		x, y := &a.Refs[i], &b.Refs[i]
+		if x.Offset-a.Off != y.Offset-b.Off || amd64.FieldSize(x.Type) != amd64.FieldSize(y.Type) {
 			return false
 		}
-		ta, alo, ahi, oka := textOf(c.pre, a, x)
-		tb, blo, bhi, okb := textOf(c.post, b, y)
+		ta, alo, ahi, oka := tables.TextOf(c.pre, a, x)
+		tb, blo, bhi, okb := tables.TextOf(c.post, b, y)
 		if oka != okb || amd64.TypeClass(x.Type) != amd64.TypeClass(y.Type) {
 			return false
 		}
@@ -148,9 +149,9 @@ func (c *comparer) sameEntry(a, b *entry) bool {
 // sameConstant compares the bytes of two entries without the fields of
 // references and without line numbers. The fields of a stand for those of b,
 // which sameEntry finds in the same places.
-func sameConstant(a, b *entry) bool {
-	for i := range a.bytes {
-		if a.bytes[i] != b.bytes[i] && !a.masked(uint64(i)) {
+func sameConstant(a, b *tables.Entry) bool {
+	for i := range a.Bytes {
+		if a.Bytes[i] != b.Bytes[i] && !masked(a, uint64(i)) {
 			return false
 		}
 	}
@@ -159,12 +160,12 @@ func sameConstant(a, b *entry) bool {
 
 // masked reports whether the byte at an offset of the entry is part of a
 // reference, or of a line number.
-func (e *entry) masked(at uint64) bool {
-	if f := e.field(kerneltab.Line); at >= f.Offset && at < f.End() {
+func masked(e *tables.Entry, at uint64) bool {
+	if f := e.Field(kerneltab.Line); at >= f.Offset && at < f.End() {
 		return true
 	}
-	for i := range e.refs {
-		if r := &e.refs[i]; at-(r.Offset-e.off) < uint64(amd64.FieldSize(r.Type)) {
+	for i := range e.Refs {
+		if r := &e.Refs[i]; at-(r.Offset-e.Off) < uint64(amd64.FieldSize(r.Type)) {
 			return true
 		}
 	}

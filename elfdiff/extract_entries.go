@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -20,7 +21,7 @@ func (x *extraction) tables() {
 	if !x.carriesTables {
 		return
 	}
-	index := indexEntries(x.Post)
+	index := tables.Of(x.Post)
 	x.orc()
 	out := map[*kerneltab.Section]*tableOut{}
 	texts := map[string]*tableOut{}
@@ -29,11 +30,11 @@ func (x *extraction) tables() {
 		if !x.included[i] || x.Post.Atoms[i].Kind != object.Func {
 			continue
 		}
-		for _, e := range index.of(object.AtomID(i)) {
-			t := out[e.form.row]
+		for _, e := range index.Of(object.AtomID(i)) {
+			t := out[e.Form.Row]
 			if t == nil {
-				t = x.tableLike(e.table)
-				out[e.form.row] = t
+				t = x.tableLike(e.Table)
+				out[e.Form.Row] = t
 				order = append(order, t)
 			}
 			x.entry(t, texts, &e)
@@ -71,24 +72,24 @@ func (x *extraction) finishTable(t *tableOut) {
 }
 
 // entry appends one entry to its table.
-func (x *extraction) entry(t *tableOut, texts map[string]*tableOut, e *entry) {
+func (x *extraction) entry(t *tableOut, texts map[string]*tableOut, e *tables.Entry) {
 	at := uint64(len(t.data))
-	t.data = append(t.data, e.bytes...)
-	for k := range e.refs {
-		r := &e.refs[k]
-		field := at + r.Offset - e.off
+	t.data = append(t.data, e.Bytes...)
+	for k := range e.Refs {
+		r := &e.Refs[k]
+		field := at + r.Offset - e.Off
 		clear(t.data[field:min(field+uint64(amd64.FieldSize(r.Type)), uint64(len(t.data)))])
-		if text, lo, hi, ok := textOf(x.Post, e, r); ok {
-			out := texts[e.form.layout.Code]
+		if text, lo, hi, ok := tables.TextOf(x.Post, e, r); ok {
+			out := texts[e.Form.Layout.Code]
 			if out == nil {
 				out = x.tableLike(text)
-				texts[e.form.layout.Code] = out
+				texts[e.Form.Layout.Code] = out
 			}
 			start := x.text(out, text, lo, hi)
 			t.relas = append(t.relas, elfobj.Rela{Offset: field, Type: r.Type, Sym: out.anchor, Addend: int64(start)})
 			continue
 		}
-		sym, addend := x.describedBy(e.table, r)
+		sym, addend := x.describedBy(e.Table, r)
 		t.relas = append(t.relas, elfobj.Rela{Offset: field, Type: r.Type, Sym: sym, Addend: addend})
 	}
 }
@@ -124,27 +125,27 @@ func (x *extraction) describedBy(a *object.Atom, r *object.Ref) (elfobj.SymbolIn
 
 // orc writes the unwinding rows of the functions that travel.
 func (x *extraction) orc() {
-	if len(indexEntries(x.Post).orc) == 0 {
+	if len(tables.Of(x.Post).Orc) == 0 {
 		return
 	}
-	unwinding := map[elfobj.SectionIndex]*orcTable{}
+	unwinding := map[elfobj.SectionIndex]*tables.OrcTable{}
 	var functions []object.AtomID
 	for i := range x.Post.Atoms {
 		if a := &x.Post.Atoms[i]; x.included[i] && a.Kind == object.Func {
 			functions = append(functions, a.ID)
-			unwinding[a.Section] = &orcTable{}
+			unwinding[a.Section] = &tables.OrcTable{}
 		}
 	}
-	orcTables(x.Post, unwinding)
+	tables.OrcTables(x.Post, unwinding)
 	var rows []byte
 	var addrs []elfobj.Rela
 	for _, i := range functions {
 		a := &x.Post.Atoms[i]
 		h := x.home[i]
 		sym, base := x.anchors[h.sec], int64(h.off)
-		for _, r := range unwinding[a.Section].within(a.Offset, a.End()) {
-			addrs = append(addrs, elfobj.Rela{Offset: uint64(len(addrs)) * 4, Type: object.RelPC32, Sym: sym, Addend: base + int64(r.off)})
-			rows = append(rows, r.row...)
+		for _, r := range unwinding[a.Section].Within(a.Offset, a.End()) {
+			addrs = append(addrs, elfobj.Rela{Offset: uint64(len(addrs)) * 4, Type: object.RelPC32, Sym: sym, Addend: base + int64(r.Off)})
+			rows = append(rows, r.Row...)
 		}
 	}
 	if len(addrs) == 0 {
@@ -152,6 +153,6 @@ func (x *extraction) orc() {
 	}
 	h := elfobj.SectionHeader{Name: kerneltab.ORCAddresses, Type: shtProgbits, Flags: shfAlloc, Addralign: 4, Entsize: 4}
 	x.b.AddRela(x.b.AddSection(h, make([]byte, 4*len(addrs))), addrs...)
-	h.Name, h.Addralign, h.Entsize = kerneltab.ORCRows, 2, orcRow
+	h.Name, h.Addralign, h.Entsize = kerneltab.ORCRows, 2, tables.OrcRowSize
 	x.b.AddSection(h, rows)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
+	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -410,20 +411,20 @@ func (f *addrFlow) described(starts map[flowPlace]bool) {
 	}
 	f.edges = map[flowPlace][]flowPlace{}
 	for _, id := range f.unit {
-		list := indexEntries(f.o).of(id)
+		list := tables.Of(f.o).Of(id)
 		for i := range list {
 			f.describedBy(&list[i], starts)
 		}
 	}
 }
 
-func (f *addrFlow) describedBy(e *entry, starts map[flowPlace]bool) {
-	if !e.form.row.Has(kerneltab.Leading) {
+func (f *addrFlow) describedBy(e *tables.Entry, starts map[flowPlace]bool) {
+	if !e.Form.Row.Has(kerneltab.Leading) {
 		return
 	}
-	from := f.inside(nil, e.site().Target, e.site().TargetOff, true)
-	for i := range e.refs {
-		to := f.inside(nil, e.refs[i].Target, e.refs[i].TargetOff, i != e.owner)
+	from := f.inside(nil, e.Site().Target, e.Site().TargetOff, true)
+	for i := range e.Refs {
+		to := f.inside(nil, e.Refs[i].Target, e.Refs[i].TargetOff, i != e.Owner)
 		if len(from) == 0 || len(to) == 0 {
 			continue
 		}

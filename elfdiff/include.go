@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
+	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -43,7 +44,7 @@ type includer struct {
 	*judge
 	work       []object.AtomID
 	shared     []object.AtomID // objects that carried code names through a section symbol
-	tableIndex *entryIndex     // of post; made when needed
+	tableIndex *tables.Index   // of post; made when needed
 	// lost holds the stems of writable data that only pre has.
 	lost map[string]bool
 	// copied are changed constants that travel where something that travels
@@ -320,24 +321,24 @@ func (in *includer) described(f *object.Atom) {
 		return
 	}
 	if in.tableIndex == nil {
-		in.tableIndex = indexEntries(in.Post)
-		for _, a := range in.tableIndex.damaged {
+		in.tableIndex = tables.Of(in.Post)
+		for _, a := range in.tableIndex.Damaged {
 			in.report(findingAt(in.Post, CodeSpecialSection, a.ID, 0, "its entries do not have the size that they have in any known kernel"))
 		}
 	}
-	for _, e := range in.tableIndex.of(f.ID) {
-		for k := range e.refs {
-			if k == e.owner {
+	for _, e := range in.tableIndex.Of(f.ID) {
+		for k := range e.Refs {
+			if k == e.Owner {
 				continue
 			}
-			r := &e.refs[k]
-			if !e.isText(r) {
-				in.reference(e.table, r)
+			r := &e.Refs[k]
+			if !e.IsText(r) {
+				in.reference(e.Table, r)
 				continue
 			}
-			t, lo, hi, ok := textOf(in.Post, &e, r)
+			t, lo, hi, ok := tables.TextOf(in.Post, &e, r)
 			if !ok {
-				in.report(findingAt(in.Post, CodeSpecialSection, e.table.ID, e.off, "the entry about %s names no replacement", f.Name))
+				in.report(findingAt(in.Post, CodeSpecialSection, e.Table.ID, e.Off, "the entry about %s names no replacement", f.Name))
 				continue
 			}
 			for i := range t.Refs {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
+	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -167,8 +168,8 @@ func bugAfter(o *object.Object, a *object.Atom, off uint64, text bool) (line uin
 		return 0, 0, false
 	}
 	k.Advance()
-	for _, e := range entriesOf(indexEntries(o).of(a.ID), kerneltab.Named(kerneltab.BugTable)) {
-		if line, ok := e.line(); ok && e.site().TargetOff == int64(k.Off) {
+	for _, e := range entriesOf(tables.Of(o).Of(a.ID), kerneltab.Named(kerneltab.BugTable)) {
+		if line, ok := lineOf(&e); ok && e.Site().TargetOff == int64(k.Off) {
 			return line, k.Off, true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -125,7 +126,7 @@ const maxPeriod = 8
 func appendEntries(list []rest, a *object.Atom) []rest {
 	for n := 1; n <= maxPeriod && n < len(a.Refs); n++ {
 		size := a.Refs[n].Offset - a.Refs[0].Offset
-		if size == 0 || size > maxEntry || a.Size%size != 0 || !repeats(a, n, size) {
+		if size == 0 || size > tables.MaxEntry || a.Size%size != 0 || !tables.Repeats(a, n, size) {
 			continue
 		}
 		for i := uint64(0); i < a.Size/size; i++ {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -16,7 +17,7 @@ import (
 // entries about functions, which the verdicts on these include.
 func (j *judge) unowned(list []rest, o *object.Object, s *elfobj.Section) []rest {
 	for _, a := range o.SectionAtoms(s.Index) {
-		switch row := entryRowOf(s.Name); {
+		switch row := tables.RowOf(s.Name); {
 		case s.Name == kerneltab.AltReplacement:
 			if j.usedTexts == nil {
 				j.usedTexts = map[*object.Object]map[object.AtomID][]codeRange{}
@@ -26,18 +27,18 @@ func (j *judge) unowned(list []rest, o *object.Object, s *elfobj.Section) []rest
 			}
 			list = unusedText(list, a, j.usedTexts[o][a.ID])
 		case s.Name == kerneltab.ORCRows:
-			if len(indexEntries(o).orc) == 0 {
+			if len(tables.Of(o).Orc) == 0 {
 				list = append(list, restOf(a, 0, a.Size))
 			}
 		case row == nil:
 			list = byRefs(list, a)
-		case slices.Contains(indexEntries(o).damaged, a):
+		case slices.Contains(tables.Of(o).Damaged, a):
 			list = append(list, restOf(a, 0, a.Size))
 		default:
-			form, _ := entryFormOf(a, row)
-			cutTable(a, &form, func(e entry) {
-				if t := e.site().Target; t == object.NoAtom || o.Atoms[t].Kind != object.Func {
-					list = append(list, restOf(a, e.off, e.off+form.size))
+			form, _ := tables.FormOf(a, row)
+			tables.Cut(a, &form, func(e tables.Entry) {
+				if t := e.Site().Target; t == object.NoAtom || o.Atoms[t].Kind != object.Func {
+					list = append(list, restOf(a, e.Off, e.Off+form.Size))
 				}
 			})
 		}
@@ -73,11 +74,11 @@ type codeRange struct{ lo, hi int32 }
 // bring along.
 func usedText(o *object.Object) map[object.AtomID][]codeRange {
 	used := map[object.AtomID][]codeRange{}
-	x := indexEntries(o)
-	for i := range x.entries {
-		e := &x.entries[i]
-		for k := range e.refs {
-			if t, lo, hi, ok := textOf(o, e, &e.refs[k]); ok {
+	x := tables.Of(o)
+	for i := range x.Entries {
+		e := &x.Entries[i]
+		for k := range e.Refs {
+			if t, lo, hi, ok := tables.TextOf(o, e, &e.Refs[k]); ok {
 				used[t.ID] = append(used[t.ID], codeRange{int32(lo), int32(hi)})
 			}
 		}
@@ -109,45 +110,45 @@ type orcRowOf struct {
 // them, in order.
 func orcByFunction(o *object.Object) map[object.AtomID][]orcRowOf {
 	m := map[object.AtomID][]orcRowOf{}
-	for _, src := range indexEntries(o).orc {
+	for _, src := range tables.Of(o).Orc {
 		i := uint64(0)
-		cutTable(src.addrs, src.form, func(e entry) {
-			row := src.rows[i*orcRow:][:orcRow]
+		tables.Cut(src.Addrs, src.Form, func(e tables.Entry) {
+			row := src.Rows[i*tables.OrcRowSize:][:tables.OrcRowSize]
 			i++
-			if t := e.site().Target; t != object.NoAtom {
-				m[t] = append(m[t], orcRowOf{e.site().TargetOff, amd64.TypeClass(e.site().Type), row})
+			if t := e.Site().Target; t != object.NoAtom {
+				m[t] = append(m[t], orcRowOf{e.Site().TargetOff, amd64.TypeClass(e.Site().Type), row})
 			}
 		})
 	}
-	sections := map[elfobj.SectionIndex]*orcTable{}
+	sections := map[elfobj.SectionIndex]*tables.OrcTable{}
 	for id, a := range o.Functions() {
 		slices.SortStableFunc(m[id], func(a, b orcRowOf) int { return cmp.Compare(a.off, b.off) })
-		sections[a.Section] = &orcTable{}
+		sections[a.Section] = &tables.OrcTable{}
 	}
-	orcTables(o, sections)
+	tables.OrcTables(o, sections)
 	for id, a := range o.Functions() {
-		m[id] = sections[a.Section].fromStart(m[id], a)
+		m[id] = fromStart(sections[a.Section], m[id], a)
 	}
 	return m
 }
 
 // fromStart puts the row that holds where a function starts in front of its own. It has
 // none there when the code in front of it ends with the same one.
-func (t *orcTable) fromStart(own []orcRowOf, a *object.Atom) []orcRowOf {
+func fromStart(t *tables.OrcTable, own []orcRowOf, a *object.Atom) []orcRowOf {
 	if len(own) > 0 && own[0].off <= 0 {
 		return own
 	}
-	holds := t.within(a.Offset, a.End())
-	if len(holds) == 0 || holds[0].off != 0 {
+	holds := t.Within(a.Offset, a.End())
+	if len(holds) == 0 || holds[0].Off != 0 {
 		return own
 	}
-	return append([]orcRowOf{{0, object.RelPC32, holds[0].row}}, own...)
+	return append([]orcRowOf{{0, object.RelPC32, holds[0].Row}}, own...)
 }
 
 // unwinds compares the rows for unwinding about functions that are the same:
 // ORC, and the records of .eh_frame.
 func (j *judge) unwinds() {
-	if j.carriesTables && len(indexEntries(j.Pre).orc)+len(indexEntries(j.Post).orc) > 0 {
+	if j.carriesTables && len(tables.Of(j.Pre).Orc)+len(tables.Of(j.Post).Orc) > 0 {
 		pre, post := orcByFunction(j.Pre), orcByFunction(j.Post)
 		for i := range j.list {
 			ch := &j.list[i]
