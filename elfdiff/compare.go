@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
+	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/internal/symname"
@@ -56,8 +57,8 @@ func Compare(pre, post *object.Object, opt Options) (*Diff, error) {
 	if a, b := pre.File.Machine, post.File.Machine; a != b {
 		return nil, fmt.Errorf("compare: pre is for %v, post for %v", a, b)
 	}
-	recordsOf(pre) // which says what is a literal
-	recordsOf(post)
+	places.Of(pre) // which says what is a literal
+	places.Of(post)
 	d := &Diff{Pre: pre, Post: post, included: make([]bool, len(post.Atoms)), carriesTables: opt.Tables}
 	j := &judge{Diff: d, reported: map[Finding]bool{}, shown: map[object.AtomID]string{}, accept: opt.Accept, updates: opt.InPlace, sets: opt.Initials}
 	j.missing()

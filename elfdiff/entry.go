@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"io"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -37,7 +38,7 @@ func NewObject(r io.ReaderAt) (*Object, error) { return marked(object.New(r)) }
 // marked marks the records about places of an object, before anyone shares it.
 func marked(o *Object, err error) (*Object, error) {
 	if err == nil {
-		recordsOf(o)
+		places.Of(o)
 	}
 	return o, err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
+	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -12,7 +13,7 @@ import (
 type comparer struct {
 	pre, post             *object.Object
 	twins                 twins
-	prePlaces, postPlaces placeRecords
+	prePlaces, postPlaces places.Records
 	literals              map[[2]object.AtomID]bool  // verdicts on pairs of constants
 	budget                int                        // pairs of constants that may still be compared
 	layouts               map[object.AtomID]*walk    // of pairs of functions, by pre's id, see layout
@@ -22,7 +23,7 @@ type comparer struct {
 
 func newComparer(pre, post *object.Object, t twins) *comparer {
 	return &comparer{
-		pre: pre, post: post, twins: t, prePlaces: recordsOf(pre), postPlaces: recordsOf(post),
+		pre: pre, post: post, twins: t, prePlaces: places.Of(pre), postPlaces: places.Of(post),
 		literals: map[[2]object.AtomID]bool{},
 		layouts:  map[object.AtomID]*walk{},
 		aside:    map[object.AtomID][]Reason{},

@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
@@ -158,7 +159,7 @@ func (r *coverage) data(list []rest, s *elfobj.Section) []rest {
 		end = a.End()
 		switch {
 		case !r.seen[id]:
-			list = appendEntries(list, withoutPlaces(r.o, a, recordsOf(r.o)[id]))
+			list = appendEntries(list, places.Without(r.o, a, places.Of(r.o)[id]))
 		case a.Kind == object.String && r.from[id] > 0:
 			list = append(list, restOf(a, 0, uint64(min(r.from[id], int64(a.Size)))))
 		}

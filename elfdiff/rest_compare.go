@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
+	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/symname"
@@ -150,7 +151,7 @@ func (r *restMatcher) literal(h *maphash.Hash, o *object.Object, t *object.Atom,
 		return
 	}
 	if t.Kind != object.String {
-		t = withoutPlaces(o, t, recordsOf(o)[t.ID])
+		t = places.Without(o, t, places.Of(o)[t.ID])
 		content := bytes.Clone(t.Bytes[:min(len(t.Bytes), maxDigest)])
 		clearFields(content, t)
 		h.Write(bytes.TrimRight(content, "\x00"))

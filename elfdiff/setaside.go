@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
+	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -80,7 +81,7 @@ func (c *comparer) placeless(a, b *object.Atom) (x, y *object.Atom) {
 	if !slices.Equal(p, q) {
 		return a, b
 	}
-	return withoutPlaces(c.pre, a, p), withoutPlaces(c.post, b, q)
+	return places.Without(c.pre, a, p), places.Without(c.post, b, q)
 }
 
 // setAside notes the places in which two records differ that are the same otherwise.
@@ -93,20 +94,20 @@ func (c *comparer) setAside(a, b *object.Atom) []Reason {
 	for _, f := range fields {
 		p, q := placeText(a, f), placeText(b, f)
 		if p != q {
-			list = append(list, Reason{Code: ReasonLine, PreOffset: f.off, PostOffset: f.off, PreText: p, PostText: q, Detail: "a record about a place in the source"})
+			list = append(list, Reason{Code: ReasonLine, PreOffset: f.Offset, PostOffset: f.Offset, PreText: p, PostText: q, Detail: "a record about a place in the source"})
 		}
 	}
 	return list
 }
 
-func placeText(a *object.Atom, f placeField) string {
+func placeText(a *object.Atom, f places.Field) string {
 	var v [8]byte
-	if f.off < uint64(len(a.Bytes)) {
-		copy(v[:], a.Bytes[f.off:])
+	if f.Offset < uint64(len(a.Bytes)) {
+		copy(v[:], a.Bytes[f.Offset:])
 	}
-	n := binary.LittleEndian.Uint64(v[:]) & f.mask
-	if f.mask == lineAndColumn {
-		return fmt.Sprintf("line %d, column %d", n&wholeLine, n>>32)
+	n := binary.LittleEndian.Uint64(v[:]) & f.Mask
+	if f.Mask == places.LineAndColumn {
+		return fmt.Sprintf("line %d, column %d", n&places.WholeLine, n>>32)
 	}
 	return fmt.Sprint("line ", n)
 }

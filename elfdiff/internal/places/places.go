@@ -1,4 +1,4 @@
-package elfdiff
+package places
 
 import (
 	"bytes"
@@ -17,25 +17,25 @@ import (
 
 // A placeField is a part of a record that says where in the source something is: a
 // line, or a line and a column. Nothing but messages shows it.
-type placeField struct {
-	off  uint64 // in the record, bytes
-	mask uint64 // of the eight bytes there, or of those that the record still has
+type Field struct {
+	Offset uint64 // in the record, bytes
+	Mask   uint64 // of the eight bytes there, or of those that the record still has
 }
 
 const (
-	wholeLine     = 1<<32 - 1
-	lineAndColumn = 1<<64 - 1
+	WholeLine     = 1<<32 - 1
+	LineAndColumn = 1<<64 - 1
 )
 
 // lineField is where a record keeps a line.
-func lineField(l *kerneltab.Layout) placeField {
+func lineField(l *kerneltab.Layout) Field {
 	f := &l.Fields[kerneltab.Line]
-	return placeField{f.Offset, f.Bits()}
+	return Field{f.Offset, f.Bits()}
 }
 
 // recordLine returns where the records that a section of the kernel holds keep a line; ok
 // is false for other sections.
-func recordLine(section string) (f placeField, ok bool) {
+func recordLine(section string) (f Field, ok bool) {
 	row := kerneltab.Of(section)
 	if row == nil || row.Kind != kerneltab.ByFlags || !row.Usual().Has(kerneltab.Line) {
 		return f, false
@@ -58,28 +58,28 @@ var ubsanPlaces = map[string][]uint64{
 	"cfi_check_fail":       {8},
 }
 
-// placeRecords are the records about places of an object, and what they keep of them.
-type placeRecords map[object.AtomID][]placeField
+// Records are the records about places of an object, and what they keep of them.
+type Records map[object.AtomID][]Field
 
-// recordsOf returns the records about places of an object. It is called first when the
+// Of returns the records about places of an object. It is called first when the
 // object is opened, and marks what is such a record by Atom.Place: nothing may ask
 // before.
-func recordsOf(o *object.Object) placeRecords { return object.Memo(o, findPlaces) }
+func Of(o *object.Object) Records { return object.Memo(o, findPlaces) }
 
 // placeFinder finds the records about places.
 type placeFinder struct {
 	*object.Object
-	places placeRecords
+	places Records
 }
 
 // findPlaces finds the records about places. What such a record is, its form and who
 // refers to it say.
-func findPlaces(obj *object.Object) placeRecords {
-	o := placeFinder{obj, placeRecords{}}
+func findPlaces(obj *object.Object) Records {
+	o := placeFinder{obj, Records{}}
 	for i, s := range o.File.Sections {
 		if f, ok := recordLine(s.Name); ok && o.KindOf(elfobj.SectionIndex(i)) == object.Data {
 			for id := range o.SectionAtoms(s.Index) {
-				o.places[id] = []placeField{f}
+				o.places[id] = []Field{f}
 			}
 		}
 		if s.Name == kerneltab.PrintkIndex {
@@ -89,7 +89,7 @@ func findPlaces(obj *object.Object) placeRecords {
 	o.findUbsan()
 	for i := range o.Atoms {
 		if a := &o.Atoms[i]; isPanicLocation(o.Object, a) {
-			o.places[a.ID] = []placeField{{16, lineAndColumn}}
+			o.places[a.ID] = []Field{{16, LineAndColumn}}
 		}
 	}
 	return o.places
@@ -108,7 +108,7 @@ func (o placeFinder) findPrintk(s elfobj.SectionIndex) {
 		for i := range a.Refs {
 			if t := o.Atom(a.Refs[i].Target); t != nil && t.Kind == object.Const && o.IsLocal(t) && a.Refs[i].TargetOff == 0 && uint64(len(t.Bytes)) >= line.End() {
 				t.Place = true
-				o.places[t.ID] = []placeField{lineField(entry)}
+				o.places[t.ID] = []Field{lineField(entry)}
 			}
 		}
 	}
@@ -183,10 +183,10 @@ func (o placeFinder) isUbsan(t *object.Atom, handler string) bool {
 	if at == nil {
 		at = []uint64{0}
 	}
-	var fields []placeField
+	var fields []Field
 	for _, off := range at {
 		if r := t.RefAt(off); r != nil && isFileName(o.Object, r) && off+16 <= uint64(len(t.Bytes)) {
-			fields = append(fields, placeField{off + 8, lineAndColumn})
+			fields = append(fields, Field{off + 8, LineAndColumn})
 		}
 	}
 	if fields == nil {
@@ -198,12 +198,12 @@ func (o placeFinder) isUbsan(t *object.Atom, handler string) bool {
 
 // unusedPlaces adds the places of records that stand behind one, or behind the
 // description of a type, and that nothing uses: without optimisation some are left.
-func unusedPlaces(o *object.Object, t *object.Atom, fields []placeField) []placeField {
+func unusedPlaces(o *object.Object, t *object.Atom, fields []Field) []Field {
 	for i := range t.Refs {
 		off := t.Refs[i].Offset
-		known := slices.ContainsFunc(fields, func(f placeField) bool { return f.off == off+8 })
+		known := slices.ContainsFunc(fields, func(f Field) bool { return f.Offset == off+8 })
 		if off > 0 && !known && len(fields) < insn.MaxShown && off+16 <= uint64(len(t.Bytes)) && isFileName(o, &t.Refs[i]) && namesSource(o, &t.Refs[i]) {
-			fields = append(fields, placeField{off + 8, lineAndColumn})
+			fields = append(fields, Field{off + 8, LineAndColumn})
 		}
 	}
 	return fields
@@ -277,8 +277,8 @@ func isPanicLocation(o *object.Object, a *object.Atom) bool {
 	return binary.LittleEndian.Uint32(a.Bytes[16:]) > 0 && binary.LittleEndian.Uint32(a.Bytes[20:]) > 0
 }
 
-// withoutPlaces returns an atom whose places are zero.
-func withoutPlaces(o *object.Object, a *object.Atom, fields []placeField) *object.Atom {
+// Without returns an atom whose places are zero.
+func Without(o *object.Object, a *object.Atom, fields []Field) *object.Atom {
 	if len(fields) == 0 || a.NoBits {
 		return a
 	}
@@ -286,8 +286,8 @@ func withoutPlaces(o *object.Object, a *object.Atom, fields []placeField) *objec
 	b.Bytes = bytes.Clone(a.Bytes)
 	for _, f := range fields {
 		for n := range uint64(8) {
-			if f.off+n < uint64(len(b.Bytes)) {
-				b.Bytes[f.off+n] &^= byte(f.mask >> (8 * n))
+			if f.Offset+n < uint64(len(b.Bytes)) {
+				b.Bytes[f.Offset+n] &^= byte(f.Mask >> (8 * n))
 			}
 		}
 	}
