@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
@@ -65,7 +66,7 @@ func (d *Diff) Explain(ch *Change) []Explanation {
 	if e, ok := d.layout(ch); ok {
 		list = append(list, e)
 	}
-	pre, post := inlineMapOf(d.Pre, d.Pre.Atom(ch.Pre)), inlineMapOf(d.Post, d.Post.Atom(ch.Post))
+	pre, post := debug.InlineMapOf(d.Pre, d.Pre.Atom(ch.Pre)), debug.InlineMapOf(d.Post, d.Post.Atom(ch.Post))
 	if pre == nil || post == nil {
 		return list
 	}
@@ -92,7 +93,7 @@ func (d *Diff) coldOf(ch *Change) *Change {
 }
 
 // inlined explains a change that is, or begins, in inlined code.
-func (d *Diff) inlined(ch *Change, pre, post *inlineMap) (Explanation, bool) {
+func (d *Diff) inlined(ch *Change, pre, post *debug.InlineMap) (Explanation, bool) {
 	if len(ch.Reasons) == 0 || !inCode[ch.Reasons[0].Code] {
 		return Explanation{}, false
 	}
@@ -106,7 +107,7 @@ func (d *Diff) inlined(ch *Change, pre, post *inlineMap) (Explanation, bool) {
 	if of < total {
 		text = "the first difference is in code of " + g.Name
 	}
-	text += fmt.Sprintf(", which is inlined here by the call in line %d", g.line)
+	text += fmt.Sprintf(", which is inlined here by the call in line %d", g.CallLine)
 	if of < total {
 		text += fmt.Sprintf("; %d of %d instructions that differ are of %s, %d of the function's own lines", of, total, g.Name, own)
 	}
@@ -120,15 +121,15 @@ func (d *Diff) inlined(ch *Change, pre, post *inlineMap) (Explanation, bool) {
 // can be told: of those that both sides have around the first difference the
 // innermost that nothing speaks against. A function of the same file is more
 // likely than one of a header, which gets its arguments from it.
-func (d *Diff) culprit(pre, post *inlineMap, r *Reason) *inlinedCall {
-	p := pre.chain(r.PreOffset)
-	var found *inlinedCall
-	for _, c := range post.chain(r.PostOffset) {
-		both := slices.ContainsFunc(p, func(q *inlinedCall) bool { return q.Name == c.Name && c.Name != "" })
+func (d *Diff) culprit(pre, post *debug.InlineMap, r *Reason) *debug.Call {
+	p := pre.Chain(r.PreOffset)
+	var found *debug.Call
+	for _, c := range post.Chain(r.PostOffset) {
+		both := slices.ContainsFunc(p, func(q *debug.Call) bool { return q.Name == c.Name && c.Name != "" })
 		if _, same := d.bodyOf(c.Name); !both || same {
 			continue
 		}
-		if c.File == post.own.File {
+		if c.File == post.Own.File {
 			return c
 		}
 		if found == nil {
@@ -147,18 +148,18 @@ var inCode = map[ReasonCode]bool{
 // attribute counts the instructions that differ, those of them that are of the
 // function's own lines, and those that are of a function that is inlined, or of
 // what is inlined into that.
-func (d *Diff) attribute(ch *Change, pre, post *inlineMap, name string) (total, own, of int) {
-	count := func(m *inlineMap, off uint64) {
+func (d *Diff) attribute(ch *Change, pre, post *debug.InlineMap, name string) (total, own, of int) {
+	count := func(m *debug.InlineMap, off uint64) {
 		total++
-		list := m.chain(off)
+		list := m.Chain(off)
 		switch {
 		case len(list) == 0:
 			own++
-		case slices.ContainsFunc(list, func(c *inlinedCall) bool { return c.Name == name }):
+		case slices.ContainsFunc(list, func(c *debug.Call) bool { return c.Name == name }):
 			of++
 		}
 	}
-	d.differing(ch, func(side int, off uint64) { count([2]*inlineMap{pre, post}[side], off) })
+	d.differing(ch, func(side int, off uint64) { count([2]*debug.InlineMap{pre, post}[side], off) })
 	return total, own, of
 }
 
@@ -176,7 +177,7 @@ func (d *Diff) bodyOf(name string) (text string, same bool) {
 		}
 		return "the copy of it that is called has not changed", true
 	}
-	list := inlinersOf(d.Post, name)
+	list := debug.InlinersOf(d.Post, name)
 	for _, id := range list {
 		if ch := x.byPost[id]; ch != nil && ch.Status == Same {
 			return fmt.Sprintf("it is inlined into %s as well, which has not changed", d.Post.Atoms[id].Name), true
@@ -213,17 +214,17 @@ func (d *Diff) index() *functionIndex {
 }
 
 // inlining explains that other functions are inlined than before.
-func (d *Diff) inlining(ch *Change, pre, post *inlineMap) []Explanation {
-	p, q := pre.names(), post.names()
+func (d *Diff) inlining(ch *Change, pre, post *debug.InlineMap) []Explanation {
+	p, q := names(pre), names(post)
 	var list []Explanation
-	for _, f := range post.notIn(p) {
+	for _, f := range notIn(post, p) {
 		text := "post inlines " + f.Name
 		if mentions(d.Pre, ch.Pre, f.Name) {
 			text += ", which pre calls"
 		}
 		list = append(list, inliningOf(f, text))
 	}
-	for _, f := range pre.notIn(q) {
+	for _, f := range notIn(pre, q) {
 		text := fmt.Sprintf("pre inlines %s, post does not have it", f.Name)
 		if mentions(d.Post, ch.Post, f.Name) {
 			text = fmt.Sprintf("post calls %s, which pre inlines", f.Name)
@@ -238,22 +239,22 @@ func inliningOf(f dwarf.Function, text string) Explanation {
 }
 
 // names returns the names of the inlined functions.
-func (m *inlineMap) names() map[string]bool {
+func names(m *debug.InlineMap) map[string]bool {
 	names := map[string]bool{}
-	for i := range m.calls {
-		names[m.calls[i].Name] = true
+	for i := range m.Calls {
+		names[m.Calls[i].Name] = true
 	}
 	return names
 }
 
 // notIn returns the inlined functions that the other side does not inline, in
 // the order of their calls. Those that come with one of them are left out.
-func (m *inlineMap) notIn(names map[string]bool) []dwarf.Function {
+func notIn(m *debug.InlineMap, names map[string]bool) []dwarf.Function {
 	var list []dwarf.Function
-	listed := map[string]bool{"": true, m.own.Name: true}
-	for i := range m.calls {
-		c := &m.calls[i]
-		if names[c.Name] || c.parent != ownCode && !names[m.calls[c.parent].Name] || listed[c.Name] {
+	listed := map[string]bool{"": true, m.Own.Name: true}
+	for i := range m.Calls {
+		c := &m.Calls[i]
+		if names[c.Name] || c.Parent != debug.OwnCode && !names[m.Calls[c.Parent].Name] || listed[c.Name] {
 			continue
 		}
 		listed[c.Name] = true

@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
@@ -33,9 +34,9 @@ func resultSizeOf(o *object.Object, a *object.Atom) resultSize {
 	if err != nil {
 		return anyResult
 	}
-	off, ok := s.x.FunctionAt(addr(a, 0))
+	off, ok := s.x.FunctionAt(debug.Addr(a, 0))
 	var e dwarf.Entry
-	for range maxNesting {
+	for range debug.MaxNesting {
 		if !ok || !s.d.Entry(&e, off) {
 			return anyResult
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
@@ -27,7 +28,7 @@ type claim struct {
 // Without debug information on either side the bug tables have to say it, or it has
 // to be the argument of a function that is known to take a line.
 func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
-	pre, post := linesOf(w.c.pre), linesOf(w.c.post)
+	pre, post := debug.LineTable(w.c.pre), debug.LineTable(w.c.post)
 	if pre == nil && post == nil {
 		if proof, ok := w.lineOfBug(cl); ok {
 			return proof, true
@@ -43,14 +44,14 @@ func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
 		places = append(places, call)
 	}
 	for _, at := range places {
-		p, ok1 := pre.At(addr(w.pre.Atom, at.pre))
-		q, ok2 := post.At(addr(w.post.Atom, at.post))
+		p, ok1 := pre.At(debug.Addr(w.pre.Atom, at.pre))
+		q, ok2 := post.At(debug.Addr(w.post.Atom, at.post))
 		if ok1 && ok2 && cl.are(p.Line, q.Line) && p.Base() == q.Base() {
 			return fmt.Sprintf("the line tables place +%#x at line %d, and +%#x at line %d", at.pre, p.Line, at.post, q.Line), true
 		}
 	}
 	for _, at := range places {
-		p, q := callLines(w.c.pre, w.pre.Atom, at.pre), callLines(w.c.post, w.post.Atom, at.post)
+		p, q := debug.CallLines(w.c.pre, w.pre.Atom, at.pre), debug.CallLines(w.c.post, w.post.Atom, at.post)
 		for i := range min(len(p), len(q)) {
 			if cl.are(p[i], q[i]) {
 				return fmt.Sprintf("+%#x was inlined by a call in line %d, and +%#x by one in line %d", at.pre, p[i], at.post, q[i]), true

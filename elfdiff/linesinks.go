@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -135,8 +136,8 @@ func (w *walk) lineOfMacro(cl *claim, places []step) (string, bool) {
 		return "", false
 	}
 	for _, at := range places {
-		p, ok1 := linesOf(w.c.pre).At(addr(w.pre.Atom, at.pre))
-		q, ok2 := linesOf(w.c.post).At(addr(w.post.Atom, at.post))
+		p, ok1 := debug.LineTable(w.c.pre).At(debug.Addr(w.pre.Atom, at.pre))
+		q, ok2 := debug.LineTable(w.c.post).At(debug.Addr(w.post.Atom, at.post))
 		if !ok1 || !ok2 || p.Base() != q.Base() {
 			continue
 		}

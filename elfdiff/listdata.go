@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -37,7 +38,7 @@ func newDataLister(l *lister, o *object.Object, a *object.Atom, side int) *dataL
 	d := &dataLister{l: l, o: o, a: a, side: side, labels: map[uint64]string{}}
 	if a.Size <= maxTyped && !a.NoBits {
 		if _, err := typesOf(o); err == nil {
-			if _, ok := variablesOf(o).at(addr(a, 0)); ok {
+			if _, ok := variablesOf(o).at(debug.Addr(a, 0)); ok {
 				d.lookups = maxLookups
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
@@ -50,7 +51,7 @@ func memberAtBit(o *object.Object, id object.AtomID, bit uint64) (m memberPlace,
 	if err != nil {
 		return m, false
 	}
-	entry, ok := variablesOf(o).at(addr(a, 0))
+	entry, ok := variablesOf(o).at(debug.Addr(a, 0))
 	if !ok {
 		return m, false
 	}

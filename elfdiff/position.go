@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
@@ -41,7 +42,7 @@ type Positions struct {
 // PositionsOf reads the object's line table. It fails when there is none, or
 // when it is damaged.
 func PositionsOf(o *object.Object) (*Positions, error) {
-	l, err := dwarfOf(o).Lines()
+	l, err := debug.Info(o).Lines()
 	if err == nil && l.Empty() {
 		err = dwarf.ErrNone
 	}
@@ -55,7 +56,7 @@ func PositionsOf(o *object.Object) (*Positions, error) {
 // function: for inlined code that in the inlined function. It is false for code
 // that no line is recorded for.
 func (p *Positions) At(a *object.Atom, off uint64) (Position, bool) {
-	l, ok := p.lines.At(addr(a, off))
+	l, ok := p.lines.At(debug.Addr(a, off))
 	if !ok {
 		return Position{}, false
 	}
@@ -76,13 +77,15 @@ func position(l dwarf.Line) (Position, bool) {
 
 // Own reports whether the code at offset off of a function was compiled from
 // its own lines, and not from those of a function that was inlined into it.
-func (p *Positions) Own(a *object.Atom, off uint64) bool { return len(callLines(p.o, a, off)) == 0 }
+func (p *Positions) Own(a *object.Atom, off uint64) bool {
+	return len(debug.CallLines(p.o, a, off)) == 0
+}
 
 // Rows returns the positions that a function's code was made from, in the order
 // of its addresses, each once as often as it follows another.
 func (p *Positions) Rows(a *object.Atom) []Position {
 	var out []Position
-	for _, l := range p.lines.Rows(dwarf.Range{Addr: addr(a, 0), Size: a.Size}) {
+	for _, l := range p.lines.Rows(dwarf.Range{Addr: debug.Addr(a, 0), Size: a.Size}) {
 		if pos, ok := position(l); ok && (len(out) == 0 || out[len(out)-1] != pos) {
 			out = append(out, pos)
 		}

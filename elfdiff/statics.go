@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
@@ -86,7 +87,7 @@ func scopeOf(o *object.Object, id object.AtomID) (sc scope) {
 		return sc
 	}
 	v := variablesOf(o)
-	entry, ok := v.at(addr(&o.Atoms[id], 0))
+	entry, ok := v.at(debug.Addr(&o.Atoms[id], 0))
 	if !ok {
 		return sc
 	}

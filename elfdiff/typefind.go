@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
@@ -61,7 +62,7 @@ func (d *Diff) compareTypes() ([]TypeChange, error) {
 
 // HasTypes reports whether the object has debug information that may be about
 // types.
-func HasTypes(o *object.Object) bool { return dwarfOf(o).HasEntries() }
+func HasTypes(o *object.Object) bool { return debug.Info(o).HasEntries() }
 
 // typeComparer reads which types both sides have.
 func (d *Diff) typeComparer() (*typeComparer, error) {

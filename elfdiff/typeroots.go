@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"sync"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
@@ -30,7 +31,7 @@ type typeInfo struct {
 // typesOf returns the types of the object.
 func typesOf(o *object.Object) (*typeSide, error) {
 	t := object.Memo(o, func(o *object.Object) (t typeInfo) {
-		t.s = &typeSide{o: o, d: dwarfOf(o)}
+		t.s = &typeSide{o: o, d: debug.Info(o)}
 		if t.s.x, t.err = t.s.d.Index(); t.err != nil {
 			t.err = noTypes(o, t.err)
 		}
@@ -122,7 +123,7 @@ func (v *variables) typ(entry uint64) (typ uint64) {
 // variable it yields its own type.
 func (v *variables) roots(a *object.Atom, yield func(name string, typ uint64)) {
 	if a.Kind != object.Func {
-		if off, ok := v.at(addr(a, 0)); ok {
+		if off, ok := v.at(debug.Addr(a, 0)); ok {
 			v.variable(off, yield)
 		}
 		return
@@ -134,7 +135,7 @@ func (v *variables) roots(a *object.Atom, yield func(name string, typ uint64)) {
 		off := uint64(0)
 		if r.Target != object.NoAtom {
 			if t := &v.s.o.Atoms[r.Target]; t.Kind != object.Func && t.Name != "" {
-				off, _ = v.at(addr(t, 0))
+				off, _ = v.at(debug.Addr(t, 0))
 			}
 		} else if sym := &v.s.o.Symbols()[r.Sym]; sym.Type() != elf.STT_FUNC {
 			off = v.byName[sym.Name]
@@ -177,7 +178,7 @@ func (v *variables) variable(off uint64, yield func(name string, typ uint64)) {
 
 // locals yields what is declared in a function and in what is inlined into it.
 func (v *variables) locals(a *object.Atom, yield func(name string, typ uint64)) {
-	f, ok := v.s.x.FunctionAt(addr(a, 0))
+	f, ok := v.s.x.FunctionAt(debug.Addr(a, 0))
 	if !ok {
 		return
 	}

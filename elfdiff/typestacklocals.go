@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"maps"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
@@ -113,7 +114,7 @@ func (p *stackProof) functions() {
 			continue
 		}
 		position := 0
-		if f, ok := s.x.FunctionAt(addr(a, 0)); ok {
+		if f, ok := s.x.FunctionAt(debug.Addr(a, 0)); ok {
 			for _, c := range p.types {
 				if c.pointers[f] {
 					c.callbacks[a.ID] = true
@@ -171,7 +172,7 @@ func (p *stackProof) parts() {
 // locals yields what a function has of the candidates, and with nil what is of another
 // type.
 func (p *stackProof) locals(s *typeSide, v *variables, a *object.Atom, yield func(c *stackType, x *dwarf.Entry, pointers, depth int)) {
-	f, ok := s.x.FunctionAt(addr(a, 0))
+	f, ok := s.x.FunctionAt(debug.Addr(a, 0))
 	var e dwarf.Entry
 	if !ok || !s.d.Entry(&e, f) {
 		return

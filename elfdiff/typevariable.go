@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
@@ -40,8 +41,8 @@ func (f *typeFinder) usesOf(id object.AtomID, changed map[object.AtomID]*Change)
 func (f *typeFinder) variable(a, b *object.Atom, uses []TypeUse) {
 	s, t := f.c.side[0], f.c.side[1]
 	v, w := variablesOf(s.o), variablesOf(t.o)
-	x, ok1 := v.at(addr(a, 0))
-	y, ok2 := w.at(addr(b, 0))
+	x, ok1 := v.at(debug.Addr(a, 0))
+	y, ok2 := w.at(debug.Addr(b, 0))
 	if !ok1 || !ok2 {
 		return
 	}

@@ -7,14 +7,14 @@ import "slices"
 // isAnchor reports whether a function stands where its file was linked: it is
 // matched, and no weak one that another definition may have replaced, which can be
 // anywhere.
-func (m *matcher) isAnchor(i int32) bool {
+func (m *solver) isAnchor(i int32) bool {
 	f := &m.funcs[i]
 	return f.done != nil && (!f.weak || f.by == ByLayout || m.isWeakAt(f.atom.Name, f.done.addr))
 }
 
 // room returns the most bytes that code of a size takes up in run, with the padding
 // next to it: jumps may be wider.
-func (m *matcher) room(size uint64, i int32) uint64 {
+func (m *solver) room(size uint64, i int32) uint64 {
 	return 2*size + 64 + m.alignOf(&m.funcs[i])
 }
 
@@ -22,7 +22,7 @@ func (m *matcher) room(size uint64, i int32) uint64 {
 // order: the longest such series. One that is out of order is a weak function
 // whose replacement looks the same; where there are only weak ones it takes a few
 // that are as close to each other as in pre.
-func (m *matcher) anchors(chain []int32) []int {
+func (m *solver) anchors(chain []int32) []int {
 	var places []int
 	var addrs []uint64
 	sure := false
@@ -48,7 +48,7 @@ const minWeak = 3
 // closest returns the longest run of matched functions of a chain that are no
 // further from each other than what is between them in pre may take up; nil when
 // there is only a short one, and two don't stand in one row with others.
-func (m *matcher) closest(chain []int32, places []int) []int {
+func (m *solver) closest(chain []int32, places []int) []int {
 	var best []int
 	for from, n := 0, 1; n <= len(places); n++ {
 		if n < len(places) && m.isClose(chain, places[n-1], places[n]) {
@@ -67,15 +67,15 @@ func (m *matcher) closest(chain []int32, places []int) []int {
 
 // isRow reports whether the functions of a piece of a chain, of which the first and
 // the last one are matched, and others are between them, stand in a row.
-func (m *matcher) isRow(piece []int32) bool {
+func (m *solver) isRow(piece []int32) bool {
 	last := m.funcs[piece[len(piece)-1]].done
-	row := m.fit(piece, m.funcs[piece[0]].done.addr, last.addr+last.size)
+	row := m.fit(m.tried, piece, m.funcs[piece[0]].done.addr, last.addr+last.size)
 	return len(piece) > 2 && row != nil && row[len(row)-1].addr == last.addr
 }
 
 // isClose reports whether the matched functions at two places of a chain are no
 // further from each other than what is between them in pre may take up.
-func (m *matcher) isClose(chain []int32, before, behind int) bool {
+func (m *solver) isClose(chain []int32, before, behind int) bool {
 	room := uint64(0)
 	for k := before; k < behind; k++ {
 		room += m.room(m.funcs[chain[k]].atom.Size, chain[k])

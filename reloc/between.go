@@ -9,7 +9,7 @@ const neighbours = 64
 // outOfOrder reports whether a place of a function is in front of a matched one
 // that stands in front of it in pre, or behind one that stands behind it: a copy
 // to the byte, that belongs to another file.
-func (m *matcher) outOfOrder(i int32, addr uint64) bool {
+func (m *solver) outOfOrder(i int32, addr uint64) bool {
 	if !m.img.IsKernel() {
 		return false
 	}
@@ -19,8 +19,8 @@ func (m *matcher) outOfOrder(i int32, addr uint64) bool {
 
 // touches reports whether nothing but padding is between a place of a function and
 // the functions next to it in pre, those that are matched.
-func (m *matcher) touches(i int32, addr uint64) bool {
-	chain := m.chains[m.link[i].chain]
+func (m *solver) touches(i int32, addr uint64) bool {
+	chain := m.makeChains()[m.link[i].chain]
 	pos := int(m.link[i].pos)
 	end := addr + m.check(m.funcs[i].atom.ID, addr).size
 	if pos > 0 && m.isAnchor(chain[pos-1]) && m.follows(chain[pos-1], i) && !m.isFilled(m.end(chain[pos-1]), addr) {
@@ -33,7 +33,7 @@ func (m *matcher) touches(i int32, addr uint64) bool {
 }
 
 // follows reports whether a function stands right behind another one in pre.
-func (m *matcher) follows(before, i int32) bool {
+func (m *solver) follows(before, i int32) bool {
 	a, b := m.funcs[before].atom, m.funcs[i].atom
 	if a.Section == b.Section {
 		return b.Offset >= a.End() && b.Offset-a.End() < m.alignOf(&m.funcs[i])
@@ -45,7 +45,7 @@ func (m *matcher) follows(before, i int32) bool {
 // matched: behind the next one in front of it, and in front of the next one behind
 // it, and no further from these than what stands between them in pre may take up.
 // Where these contradict each other they tell nothing.
-func (m *matcher) between(i int32) (lo, hi uint64, ok bool) {
+func (m *solver) between(i int32) (lo, hi uint64, ok bool) {
 	chains := m.makeChains()
 	at := m.link[i]
 	chain := chains[at.chain]

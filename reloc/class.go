@@ -19,10 +19,10 @@ type class struct {
 // found is what a class was found to mean.
 type found struct {
 	s      uint64 // what was solved, by the latest that was looked at
-	epoch  uint32 // of s; see matcher.epoch
+	epoch  uint32 // of s; see plans.epoch
 	serial uint32 // the comparison that it was met in last
 	at     int32  // its first binding in that trial
-	from   int32  // its bindings, in matcher.classBinds
+	from   int32  // its bindings, in plans.classBinds
 	room   uint8  // for how many there is room
 	n      uint8  // their number, 0 when it is the one that the glance says
 	konst  int8   // which of them is of a constant whose content is a part of the trial, or -1
@@ -94,14 +94,13 @@ func (p *planner) classify(x *hole, r *object.Ref, h *amd64.Howto) {
 
 // newComparison starts one in a region: what classes were found to mean in a
 // module does not hold in another.
-func (m *matcher) newComparison(r *image.Region) {
-	m.serials++
-	m.serial = m.serials
+func (m *comparer) newComparison(r *image.Region) {
+	m.serial++
 	m.enterClasses(r.Module, r.Volatile)
 }
 
 // enterClasses makes what the classes were found to mean hold for a region.
-func (m *matcher) enterClasses(module int, volatile bool) {
+func (m *comparer) enterClasses(module int, volatile bool) {
 	if module != m.classModule || volatile != m.classVolatile {
 		m.classModule, m.classVolatile = module, volatile
 		m.epoch++
@@ -110,7 +109,7 @@ func (m *matcher) enterClasses(module int, volatile bool) {
 
 // solveClass solves reference i, unless others of its class were found to mean the
 // same.
-func (m *matcher) solveClass(t *trial, a *object.Atom, h *hole, i int, field []byte, p uint64) *MismatchError {
+func (m *comparer) solveClass(t *trial, a *object.Atom, h *hole, i int, field []byte, p uint64) *difference {
 	if h.class < 0 || len(field) < int(h.size) {
 		return m.solve(t, a, i, field, p)
 	}
@@ -155,7 +154,7 @@ func (m *matcher) solveClass(t *trial, a *object.Atom, h *hole, i int, field []b
 }
 
 // take adds what a class means to a trial, by the reference at an offset.
-func (m *matcher) take(t *trial, c *class, off uint64) {
+func (m *comparer) take(t *trial, c *class, off uint64) {
 	c.serial, c.at = m.serial, int32(len(t.binds))
 	if l := &c.glance; c.n == 0 && l.kind != glanceNone {
 		value := c.s + l.delta + uint64(l.key.off)
@@ -171,7 +170,7 @@ func (m *matcher) take(t *trial, c *class, off uint64) {
 }
 
 // again counts one more reference of a class that a trial has met.
-func (m *matcher) again(t *trial, c *class) {
+func (m *comparer) again(t *trial, c *class) {
 	n := int(c.n)
 	if n == 0 && c.glance.kind != glanceNone {
 		n = 1

@@ -13,10 +13,10 @@ import (
 // compareCode compares a function with run at t.addr. Nearly always all bytes
 // but those in holes are equal, and no instruction has to be decoded; only when
 // they are not, both sides are walked instruction by instruction.
-func (m *matcher) compareCode(t *trial, a *object.Atom) *MismatchError {
+func (m *comparer) compareCode(t *trial, a *object.Atom) *difference {
 	r := m.view.RegionAt(t.addr)
 	if r == nil || !r.Exec {
-		return t.fail(ReasonImplausible, 0, 0, "%s at %#x: code lies in executable memory", a.Name, t.addr)
+		return t.fail(reasonImplausible, 0, 0, "%s at %#x: code lies in executable memory", a.Name, t.addr)
 	}
 	pl := m.planOf(a.ID)
 	if t.away || t.addr+a.Size > r.End {
@@ -60,8 +60,8 @@ func (m *matcher) compareCode(t *trial, a *object.Atom) *MismatchError {
 
 // goesOn reports code behind the end of a function of pre that belongs to it in
 // run, as far as run's symbols tell.
-func (m *matcher) goesOn(t *trial, a *object.Atom) *MismatchError {
-	if !m.img.IsKernel() || m.opt.NoSymbols {
+func (m *comparer) goesOn(t *trial, a *object.Atom) *difference {
+	if !m.img.IsKernel() || m.noSymbols {
 		return nil
 	}
 	for _, i := range m.namesakes(a) {
@@ -69,19 +69,19 @@ func (m *matcher) goesOn(t *trial, a *object.Atom) *MismatchError {
 		if s.Addr != t.addr || s.Type == elf.STT_TLS || s.Spread || s.Size <= t.size || m.isFilled(t.addr+t.size, t.addr+s.Size) {
 			continue
 		}
-		return t.fail(ReasonBytes, a.Size, t.size, "%s has %d bytes more", s.Name, s.Size-t.size)
+		return t.fail(reasonBytes, a.Size, t.size, "%s has %d bytes more", s.Name, s.Size-t.size)
 	}
 	return nil
 }
 
 // solveAll solves the references of a function whose bytes outside of holes and
 // sites are equal. ok is false when a site holds nothing that is legal.
-func (m *matcher) solveAll(t *trial, a *object.Atom, pl *plan, run []byte) (ok bool, e *MismatchError) {
+func (m *comparer) solveAll(t *trial, a *object.Atom, pl *plan, run []byte) (ok bool, e *difference) {
 	sites := m.sitesOf(a.ID)
 	for i := 0; i < len(a.Refs) || len(sites) > 0; {
 		if len(sites) == 0 || i < len(a.Refs) && a.Refs[i].Offset < sites[0].off {
 			off := a.Refs[i].Offset
-			var e *MismatchError
+			var e *difference
 			if pl != nil {
 				e = m.solveClass(t, a, &pl.holes[i], i, run[off:], t.addr+off)
 			} else {
@@ -110,16 +110,16 @@ func (m *matcher) solveAll(t *trial, a *object.Atom, pl *plan, run []byte) (ok b
 }
 
 // wellFormed checks that the holes of an atom are in order and inside.
-func (m *matcher) wellFormed(t *trial, a *object.Atom) *MismatchError {
+func (m *comparer) wellFormed(t *trial, a *object.Atom) *difference {
 	if a.NoBits || uint64(len(a.Bytes)) != a.Size {
-		return t.fail(ReasonUnsupported, 0, 0, "%s has no bytes in pre", m.label(a.ID))
+		return t.fail(reasonUnsupported, 0, 0, "%s has no bytes in pre", m.label(a.ID))
 	}
 	end := uint64(0)
 	for i := range a.Refs {
 		r := &a.Refs[i]
 		n := fieldSize(r)
 		if r.Offset < end || r.Offset+n > a.Size || r.Offset+n < r.Offset {
-			return t.fail(ReasonUnsupported, r.Offset, r.Offset, "relocations overlap or reach out of %s", m.label(a.ID))
+			return t.fail(reasonUnsupported, r.Offset, r.Offset, "relocations overlap or reach out of %s", m.label(a.ID))
 		}
 		end = r.Offset + n
 	}
@@ -135,7 +135,7 @@ func fieldSize(r *object.Ref) uint64 {
 }
 
 // equalOutside compares everything but the holes and the sites.
-func (m *matcher) equalOutside(a *object.Atom, run []byte) bool {
+func (m *comparer) equalOutside(a *object.Atom, run []byte) bool {
 	sites := m.sitesOf(a.ID)
 	from := uint64(0)
 	for i := 0; i < len(a.Refs) || len(sites) > 0; {
@@ -162,7 +162,7 @@ func (m *matcher) equalOutside(a *object.Atom, run []byte) bool {
 // compareTables checks that the jump tables of a function lead to the
 // corresponding places in run, and what the kernel's tables say about it. It comes
 // last, since these are known only then.
-func (m *matcher) compareTables(t *trial, a *object.Atom) *MismatchError {
+func (m *comparer) compareTables(t *trial, a *object.Atom) *difference {
 	for i := range t.binds {
 		b := t.binds[i]
 		if b.key.space != inAtom || b.soft {
@@ -179,11 +179,11 @@ func (m *matcher) compareTables(t *trial, a *object.Atom) *MismatchError {
 	return m.compareRows(t, a)
 }
 
-func (m *matcher) compareTable(t *trial, a, g *object.Atom, b *binding) *MismatchError {
+func (m *comparer) compareTable(t *trial, a, g *object.Atom, b *binding) *difference {
 	runOff := t.at(int64(b.ref)) - t.addr
 	run, err := m.view.Bytes(b.value, g.Size)
 	if err != nil {
-		e := t.fail(ReasonUnreadable, b.ref, runOff, "jump table")
+		e := t.fail(reasonUnreadable, b.ref, runOff, "jump table")
 		e.Err = err
 		return e
 	}
@@ -191,7 +191,7 @@ func (m *matcher) compareTable(t *trial, a, g *object.Atom, b *binding) *Mismatc
 		r := &g.Refs[j]
 		n := fieldSize(r)
 		if n != 4 && n != 8 || r.Offset+n > g.Size || r.Target == object.NoAtom {
-			return t.fail(ReasonUnsupported, b.ref, runOff, "jump table with an entry that is not 4 or 8 bytes wide")
+			return t.fail(reasonUnsupported, b.ref, runOff, "jump table with an entry that is not 4 or 8 bytes wide")
 		}
 		to := b.value
 		if n == 8 {
@@ -205,7 +205,7 @@ func (m *matcher) compareTable(t *trial, a, g *object.Atom, b *binding) *Mismatc
 		if r.Target != a.ID {
 			t.bind(binding{key: key{inAtom, int32(r.Target), r.TargetOff}, value: to, ref: b.ref})
 		} else if want := t.at(r.TargetOff); to != want {
-			e := t.fail(ReasonBranch, b.ref, runOff, "entry %d of the jump table at %#x leads to %#x, and should lead to %#x", j, b.value, to, want)
+			e := t.fail(reasonBranch, b.ref, runOff, "entry %d of the jump table at %#x leads to %#x, and should lead to %#x", j, b.value, to, want)
 			e.Target = to
 			return e
 		}
@@ -215,7 +215,7 @@ func (m *matcher) compareTable(t *trial, a, g *object.Atom, b *binding) *Mismatc
 
 // compareData compares a constant with run at t.addr; variables only have an
 // address. Jump tables are compared by the functions that use them.
-func (m *matcher) compareData(t *trial, a *object.Atom) *MismatchError {
+func (m *comparer) compareData(t *trial, a *object.Atom) *difference {
 	t.size = a.Size
 	if a.Kind != object.Const || a.NoBits || a.Jumps || m.isTypeID(a) || m.isFreed(t.addr) {
 		return nil
@@ -225,7 +225,7 @@ func (m *matcher) compareData(t *trial, a *object.Atom) *MismatchError {
 	}
 	run, err := m.view.Bytes(t.addr, a.Size)
 	if err != nil {
-		e := t.fail(ReasonUnreadable, 0, 0, "%s", m.label(a.ID))
+		e := t.fail(reasonUnreadable, 0, 0, "%s", m.label(a.ID))
 		e.Err = err
 		return e
 	}
@@ -250,7 +250,7 @@ func (m *matcher) compareData(t *trial, a *object.Atom) *MismatchError {
 // one tells, differs from run in nothing but how much padding follows it: from
 // off on it is zero, and at the place that the next one's alignment gives it run
 // has that. Where a constant starts depends on those in front of it.
-func (m *matcher) paddedLess(t *trial, a *object.Atom, off uint64) bool {
+func (m *comparer) paddedLess(t *trial, a *object.Atom, off uint64) bool {
 	if !a.Anonymous() || int(a.ID)+1 >= len(m.pre.Atoms) {
 		return false
 	}
@@ -281,19 +281,19 @@ const minNext = 8
 // isTypeID reports whether a constant is the number of a type, or a set of them:
 // zero until the kernel is linked (include/linux/btf_ids.h, and resolve_btfids,
 // which also sorts sets).
-func (m *matcher) isTypeID(a *object.Atom) bool {
+func (m *comparer) isTypeID(a *object.Atom) bool {
 	return m.pre.File.Sections[a.Section].Name == kerneltab.TypeIDs
 }
 
 // differ compares [lo, hi) of a constant.
-func (m *matcher) differ(t *trial, a *object.Atom, run []byte, lo, hi uint64) *MismatchError {
+func (m *comparer) differ(t *trial, a *object.Atom, run []byte, lo, hi uint64) *difference {
 	if bytes.Equal(a.Bytes[lo:hi], run[lo:hi]) {
 		return nil
 	}
 	for lo < hi && a.Bytes[lo] == run[lo] {
 		lo++
 	}
-	e := t.fail(ReasonContent, lo, lo, "")
+	e := t.fail(reasonContent, lo, lo, "")
 	e.Target, e.Pre, e.Run = t.addr+lo, a.Bytes[lo:hi], run[lo:hi]
 	return e
 }

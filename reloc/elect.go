@@ -42,7 +42,7 @@ func (t *tally) winner() (v uint64, ok bool) {
 // elect takes the proposals of a round. Where two contradict each other the
 // majority wins; those who lose, and all when there is no majority, differ
 // from pre as far as anyone can tell.
-func (m *matcher) elect(props []proposal) {
+func (m *solver) elect(props []proposal) {
 	m.findHome(props)
 	if m.contested(props) {
 		tallies := m.count(props)
@@ -60,7 +60,7 @@ func (m *matcher) elect(props []proposal) {
 
 // contested reports whether two proposals contradict each other. It is quick,
 // since they hardly ever do.
-func (m *matcher) contested(props []proposal) bool {
+func (m *solver) contested(props []proposal) bool {
 	m.round++
 	others := make(map[key]uint64)
 	for i := range props {
@@ -86,7 +86,7 @@ func (m *matcher) contested(props []proposal) bool {
 }
 
 // count lets all proposals vote.
-func (m *matcher) count(props []proposal) map[key]*tally {
+func (m *solver) count(props []proposal) map[key]*tally {
 	tallies := make(map[key]*tally)
 	for i := range props {
 		p := &props[i]
@@ -108,7 +108,7 @@ func (m *matcher) count(props []proposal) map[key]*tally {
 // weight returns how much a binding of a proposal counts against others: what
 // a function's own bytes and name say counts for two references, unless the
 // bytes are few or the name is not unique.
-func (m *matcher) weight(p *proposal, own bool) int {
+func (m *solver) weight(p *proposal, own bool) int {
 	f := &m.funcs[p.fn]
 	switch {
 	case !own:
@@ -120,7 +120,7 @@ func (m *matcher) weight(p *proposal, own bool) int {
 }
 
 // judge decides whether a proposal loses.
-func (m *matcher) judge(p *proposal, tallies map[key]*tally) {
+func (m *solver) judge(p *proposal, tallies map[key]*tally) {
 	f := &m.funcs[p.fn]
 	for _, b := range p.binds {
 		if b.soft {
@@ -143,7 +143,7 @@ func (m *matcher) judge(p *proposal, tallies map[key]*tally) {
 			other = t.values[1]
 		}
 		f.fail, f.state, f.open = p.t, Mismatch, false
-		f.err = p.t.fail(ReasonConflict, b.ref, p.t.at(int64(b.ref))-p.t.addr,
+		f.err = p.t.fail(reasonConflict, b.ref, p.t.at(int64(b.ref))-p.t.addr,
 			"%s is %#x here and %#x elsewhere", m.keyName(b.key), b.value, other)
 		return
 	}
@@ -151,7 +151,7 @@ func (m *matcher) judge(p *proposal, tallies map[key]*tally) {
 
 // findHome finds the module that the object is linked into: the one where most
 // of the first functions are that have only one place.
-func (m *matcher) findHome(props []proposal) {
+func (m *solver) findHome(props []proposal) {
 	if m.home != image.NoModule || len(props) == 0 {
 		return
 	}
@@ -175,7 +175,7 @@ func (m *matcher) findHome(props []proposal) {
 }
 
 // commit takes a function as matched, and all that follows as values.
-func (m *matcher) commit(p *proposal) {
+func (m *solver) commit(p *proposal) {
 	f := &m.funcs[p.fn]
 	f.open, f.state, f.by, f.done = false, Matched, p.by, p.t
 	p.t.committed = true
@@ -187,13 +187,13 @@ func (m *matcher) commit(p *proposal) {
 }
 
 // commitConsts marks the constants whose bindings are values now.
-func (m *matcher) commitConsts(t *trial) {
-	work := []*trial{t}
+func (m *solver) commitConsts(t *attempt) {
+	work := []*attempt{t}
 	for len(work) > 0 {
 		t, work = work[len(work)-1], work[:len(work)-1]
 		for _, i := range t.consts {
 			b := &t.binds[i]
-			if c := m.trials.of(node{object.AtomID(b.key.id), b.value}); c != nil && !c.committed {
+			if c := m.tried.of(node{object.AtomID(b.key.id), b.value}); c != nil && !c.committed {
 				c.committed = true
 				work = append(work, c)
 			}
@@ -202,7 +202,7 @@ func (m *matcher) commitConsts(t *trial) {
 }
 
 // learn adds a value, or a witness for one, and wakes those who wait for it.
-func (m *matcher) learn(b binding, from object.AtomID) {
+func (m *solver) learn(b binding, from object.AtomID) {
 	v := m.known(b.key)
 	switch {
 	case v == nil:
@@ -238,7 +238,7 @@ func (m *matcher) learn(b binding, from object.AtomID) {
 }
 
 // suggest makes a candidate of a reference into the middle of a function.
-func (m *matcher) suggest(i int32, b binding) {
+func (m *solver) suggest(i int32, b binding) {
 	if f := &m.funcs[i]; f.open && len(f.cands) == 0 {
 		m.addCand(f, cand{addr: b.value - uint64(b.key.off), by: ByReference})
 	}
@@ -259,8 +259,8 @@ func (v *value) witness(from object.AtomID) {
 // rejectPlaces drops proposals that refer into the middle of functions which the
 // same round proposes, to other places than those have there. It comes before
 // anything is taken, so that what fails leaves nothing behind.
-func (m *matcher) rejectPlaces(props []proposal) {
-	round := make(map[int32]*trial, len(props))
+func (m *solver) rejectPlaces(props []proposal) {
+	round := make(map[int32]*attempt, len(props))
 	for i := range props {
 		if p := &props[i]; !p.lost {
 			round[p.fn] = p.t
@@ -283,7 +283,7 @@ func (m *matcher) rejectPlaces(props []proposal) {
 				f := &m.funcs[p.fn]
 				p.lost = true
 				f.state, f.fail, f.open = Mismatch, p.t, false
-				f.err = p.t.fail(ReasonConflict, b.ref, p.t.at(int64(b.ref))-p.t.addr, "leads to %#x, and %s is %#x", b.value, m.keyName(b.key), want)
+				f.err = p.t.fail(reasonConflict, b.ref, p.t.at(int64(b.ref))-p.t.addr, "leads to %#x, and %s is %#x", b.value, m.keyName(b.key), want)
 				break
 			}
 		}

@@ -6,17 +6,10 @@ import (
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
-// isFreed reports whether an address is in memory that a running kernel has
-// freed since it started.
-func (m *matcher) isFreed(addr uint64) bool {
-	r := m.view.RegionAt(addr)
-	return r != nil && r.Freed
-}
-
 // wasFreed reports whether a running kernel has freed a function, by where run's
 // symbols have it, or by its section. Of one that only starting needs, what is
 // left of its name is another file's.
-func (m *matcher) wasFreed(f *fn, places []place) bool {
+func (m *solver) wasFreed(f *fn, places []place) bool {
 	if !m.img.IsKernel() || !m.img.IsRunning() {
 		return false
 	}

@@ -94,12 +94,12 @@ func (p *planner) glance(r *object.Ref, h *amd64.Howto) glance {
 
 // holds reports whether a reference in code of the module classModule means what
 // the glance says, if its field gives s.
-func (m *matcher) holds(l *glance, s uint64) bool {
+func (m *comparer) holds(l *glance, s uint64) bool {
 	if l.kind == glanceNone || l.flags&glancePCRel != 0 && m.classVolatile && m.img.IsKernel() {
 		return false
 	}
 	if l.kind == glanceSymbol {
-		known := m.symbolNames[l.key.id]
+		known := m.symbols[l.key.id]
 		if len(known) == 0 || s == 0 || known[0].addr != s && !m.knownAt(known, s, image.NoModule) {
 			return false
 		}
@@ -119,14 +119,14 @@ func (m *matcher) holds(l *glance, s uint64) bool {
 		run, err := m.view.Bytes(base, uint64(len(g.Bytes)))
 		return err == nil && string(run) == string(g.Bytes)
 	}
-	if known := m.atomNames[id]; len(known) > 0 && known[0].addr == base {
+	if known := m.atoms[id]; len(known) > 0 && known[0].addr == base {
 		return true
 	}
 	return m.mayBe(id, base)
 }
 
 // mayLie is implausible, for what is not.
-func (m *matcher) mayLie(l *glance, addr uint64) bool {
+func (m *comparer) mayLie(l *glance, addr uint64) bool {
 	r := m.view.RegionAt(addr)
 	if r == nil || r.Module != m.classModule && r.Module != image.NoModule {
 		return false

@@ -13,7 +13,7 @@ import (
 // not each other's choices, so that order does not matter.
 
 // narrow restricts f to the candidates that keep accepts, if there are any.
-func (m *matcher) narrow(i int32, by Evidence, keep func(addr uint64) bool) bool {
+func (m *solver) narrow(i int32, by Evidence, keep func(addr uint64) bool) bool {
 	f := &m.funcs[i]
 	var out []cand
 	for _, addr := range f.remain {
@@ -30,7 +30,7 @@ func (m *matcher) narrow(i int32, by Evidence, keep func(addr uint64) bool) bool
 }
 
 // undecided yields the open functions with candidates that match.
-func (m *matcher) undecided(yield func(i int32, f *fn) bool) {
+func (m *solver) undecided(yield func(i int32, f *fn) bool) {
 	for i := range m.funcs {
 		if f := &m.funcs[i]; f.open && len(f.remain) > 0 && !yield(int32(i), f) {
 			return
@@ -40,7 +40,7 @@ func (m *matcher) undecided(yield func(i int32, f *fn) bool) {
 
 // byCallees drops places whose references to other functions lead to something
 // else.
-func (m *matcher) byCallees() bool {
+func (m *solver) byCallees() bool {
 	type choice struct {
 		i    int32
 		good map[uint64]bool
@@ -64,7 +64,7 @@ func (m *matcher) byCallees() bool {
 	return changed
 }
 
-func (m *matcher) calleesMatch(t *trial) bool {
+func (m *solver) calleesMatch(t *attempt) bool {
 	for _, b := range t.binds {
 		if b.soft || b.key.space != inAtom || b.key.off != 0 {
 			continue
@@ -80,7 +80,7 @@ func (m *matcher) calleesMatch(t *trial) bool {
 // byPointers reads the pointers in data that was located. Where nothing can
 // have written it since it was linked, they decide; elsewhere they tell where
 // to look.
-func (m *matcher) byPointers() bool {
+func (m *solver) byPointers() bool {
 	type pointer struct {
 		to   object.AtomID
 		addr uint64
@@ -122,29 +122,15 @@ func (m *matcher) byPointers() bool {
 }
 
 // chosen reports whether a hint has already chosen for a function.
-func (m *matcher) chosen(i int32) bool {
+func (m *solver) chosen(i int32) bool {
 	f := &m.funcs[i]
 	return len(f.cands) == 1 && f.cands[0].by >= ByCallee
 }
 
-// pointers solves the references in data at an address, those that can be.
-func (m *matcher) pointers(a *object.Atom, addr uint64) *trial {
-	t := &trial{node: node{a.ID, addr}}
-	run, err := m.view.Bytes(addr, a.Size)
-	if err != nil || m.wellFormed(t, a) != nil {
-		return t
-	}
-	for i := range a.Refs {
-		off := a.Refs[i].Offset
-		_ = m.solve(t, a, i, run[off:], addr+off) // what is implausible is changed data
-	}
-	return t
-}
-
 // byFile chooses the place whose symbol is in the scope of the source file that
 // pre was compiled from.
-func (m *matcher) byFile() bool {
-	if m.opt.NoSymbols {
+func (m *solver) byFile() bool {
+	if m.noSymbols {
 		return false
 	}
 	file := ""
@@ -176,7 +162,7 @@ func (m *matcher) byFile() bool {
 
 // byLayout uses that a linker places a section as a whole: once some of its
 // functions are matched and agree where the section starts, so do the rest.
-func (m *matcher) byLayout() bool {
+func (m *solver) byLayout() bool {
 	bases := m.sectionBases()
 	changed := false
 	for i := range m.funcs {
@@ -201,7 +187,7 @@ func (m *matcher) byLayout() bool {
 
 // sectionBases returns where the sections of pre start in run, as far as all
 // matched functions agree, and none is of another size than in pre.
-func (m *matcher) sectionBases() map[elfobj.SectionIndex]uint64 {
+func (m *solver) sectionBases() map[elfobj.SectionIndex]uint64 {
 	bases := make(map[elfobj.SectionIndex]uint64)
 	var bad []elfobj.SectionIndex
 	for i := range m.funcs {

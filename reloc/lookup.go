@@ -8,7 +8,7 @@ import (
 
 // lookUp finds candidates for a function by its rarest sample. It reports whether
 // there is one.
-func (m *matcher) lookUp(i int32) bool {
+func (m *solver) lookUp(i int32) bool {
 	f := &m.funcs[i]
 	s := m.img.Samples()
 	var best anchor

@@ -34,7 +34,7 @@ type Options struct {
 // were stripped. An object without code has no functions to be found; see
 // [Result.AllMatched].
 func Match(ctx context.Context, pre *object.Object, img *image.Image, opt Options) (*Result, error) {
-	m, err := newMatcher(ctx, pre, img, opt)
+	m, err := newSolver(ctx, pre, img, opt)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,28 @@ import (
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
+// names is what run's symbols say of what pre names. What was looked up is kept.
+type names struct {
+	pre  *object.Object
+	img  *image.Image
+	view *image.View
+	// noSymbols pretends that run has none.
+	noSymbols bool
+	only      int // module in which candidates may lie, or NoModule
+
+	atoms   [][]place            // by atom, nil for what was not looked up
+	symbols [][]place            // by symbol, likewise
+	named   [][]int32            // by atom: see namesakes
+	files   []elfobj.SymbolIndex // the STT_FILE symbols of pre, behind a 0
+}
+
+func newNames(pre *object.Object, img *image.Image, noSymbols bool, only int) *names {
+	return &names{
+		pre: pre, img: img, view: image.NewView(img), noSymbols: noSymbols, only: only,
+		atoms: make([][]place, len(pre.Atoms)), symbols: make([][]place, len(pre.Symbols())), named: make([][]int32, len(pre.Atoms)),
+	}
+}
+
 // place is where run has a symbol.
 type place struct {
 	addr   uint64
@@ -22,8 +44,8 @@ type place struct {
 // atomPlaces returns where run has symbols with the names of an atom: none when
 // the image's symbols tell nothing about it. A weak name, which may mean another
 // definition, only counts where no other name tells anything.
-func (m *matcher) atomPlaces(id object.AtomID) []place {
-	if p := m.atomNames[id]; p != nil {
+func (m *names) atomPlaces(id object.AtomID) []place {
+	if p := m.atoms[id]; p != nil {
 		return p
 	}
 	var strong, weak []place
@@ -47,23 +69,20 @@ func (m *matcher) atomPlaces(id object.AtomID) []place {
 	if strong == nil {
 		strong = []place{}
 	}
-	m.atomNames[id] = strong
+	m.atoms[id] = strong
 	return strong
 }
 
 // namesakes returns the symbols of run that have the name of a function, by index.
-func (m *matcher) namesakes(a *object.Atom) []int32 {
-	i := m.fnOf[a.ID]
-	if i < 0 {
-		return nil // an empty section
-	}
-	f := &m.funcs[i]
-	if f.named == nil {
-		if f.named = m.img.Named(a.Name); f.named == nil {
-			f.named = []int32{}
+func (m *names) namesakes(a *object.Atom) []int32 {
+	list := m.named[a.ID]
+	if list == nil {
+		if list = m.img.Named(a.Name); list == nil {
+			list = []int32{}
 		}
+		m.named[a.ID] = list
 	}
-	return f.named
+	return list
 }
 
 // padPrefix starts the names of the padding in front of functions, which objtool
@@ -73,7 +92,7 @@ const padPrefix = kerneltab.Padding
 
 // inFrontOf keeps the places of padding that are in front of one of the function
 // that it is of, in pre; all where there is none.
-func (m *matcher) inFrontOf(pad *object.Atom, list []place) []place {
+func (m *names) inFrontOf(pad *object.Atom, list []place) []place {
 	if int(pad.ID)+1 >= len(m.pre.Atoms) {
 		return list
 	}
@@ -91,26 +110,26 @@ func (m *matcher) inFrontOf(pad *object.Atom, list []place) []place {
 
 // symbolPlaces returns where run has symbols with the name of one that pre
 // doesn't define.
-func (m *matcher) symbolPlaces(i elfobj.SymbolIndex) []place {
-	if int(i) >= len(m.symbolNames) {
+func (m *names) symbolPlaces(i elfobj.SymbolIndex) []place {
+	if int(i) >= len(m.symbols) {
 		return nil
 	}
-	if p := m.symbolNames[i]; p != nil {
+	if p := m.symbols[i]; p != nil {
 		return p
 	}
 	p := m.places(m.sym(i))
 	if p == nil {
 		p = []place{}
 	}
-	m.symbolNames[i] = p
+	m.symbols[i] = p
 	return p
 }
 
 // places looks up a symbol of pre in run. Local symbols of pre can only be
 // local ones in run, and a module that has none was stripped of them. What an
 // IFUNC's final address is, no symbol tells.
-func (m *matcher) places(sym *elfobj.Symbol) []place {
-	if m.opt.NoSymbols || sym.Name == "" {
+func (m *names) places(sym *elfobj.Symbol) []place {
+	if m.noSymbols || sym.Name == "" {
 		return nil
 	}
 	var out []place
@@ -130,7 +149,7 @@ func (m *matcher) places(sym *elfobj.Symbol) []place {
 // ofFile drops the places of a local symbol that are in the scope of another
 // source file than the symbol is in pre: a static function, of which others have
 // a copy to the byte. It drops none where run has the name in no such file.
-func (m *matcher) ofFile(i elfobj.SymbolIndex, list []place) []place {
+func (m *names) ofFile(i elfobj.SymbolIndex, list []place) []place {
 	if len(list) < 2 || m.sym(i).Bind() != elf.STB_LOCAL {
 		return list
 	}
@@ -147,7 +166,7 @@ func (m *matcher) ofFile(i elfobj.SymbolIndex, list []place) []place {
 
 // fileOf returns the name of the source file in whose scope a local symbol of pre
 // is: that of the STT_FILE symbol in front of it (gABI, chapter 4).
-func (m *matcher) fileOf(i elfobj.SymbolIndex) string {
+func (m *names) fileOf(i elfobj.SymbolIndex) string {
 	if m.files == nil {
 		m.files = []elfobj.SymbolIndex{0}
 		for k := range m.pre.Symbols() {
@@ -165,7 +184,7 @@ func (m *matcher) fileOf(i elfobj.SymbolIndex) string {
 
 // resolves reports whether run's symbols allow that an IFUNC has its resolver at
 // addr: an IFUNC's symbol has the value of its resolver.
-func (m *matcher) resolves(name string, addr uint64) bool {
+func (m *names) resolves(name string, addr uint64) bool {
 	known := false
 	for _, i := range m.img.Named(name) {
 		if s := &m.img.Symbols()[i]; s.Type == elf.STT_GNU_IFUNC && s.Module == m.moduleOf(addr) {
@@ -175,12 +194,12 @@ func (m *matcher) resolves(name string, addr uint64) bool {
 			known = true
 		}
 	}
-	return !known || m.opt.NoSymbols
+	return !known || m.noSymbols
 }
 
 // knownAt reports whether one of the places is addr. With a module other than
 // NoModule only places in that module count.
-func (m *matcher) knownAt(list []place, addr uint64, module int) bool {
+func (m *names) knownAt(list []place, addr uint64, module int) bool {
 	for _, p := range list {
 		if p.addr == addr && (module == image.NoModule || p.module == module) {
 			return true
@@ -192,7 +211,7 @@ func (m *matcher) knownAt(list []place, addr uint64, module int) bool {
 // mayBe reports whether run's symbols allow that an atom is at addr: they know
 // it there, or they don't know it in that module. In a module with all its
 // symbols, what is known there must not be something else.
-func (m *matcher) mayBe(id object.AtomID, addr uint64) bool {
+func (m *names) mayBe(id object.AtomID, addr uint64) bool {
 	list := m.atomPlaces(id)
 	module := m.moduleOf(addr)
 	here := false
@@ -208,9 +227,9 @@ func (m *matcher) mayBe(id object.AtomID, addr uint64) bool {
 // mayBear reports whether something that run doesn't know by its name in pre
 // may be at addr. Names that only differ in a number of the compiler's are the
 // same: link time optimisation renumbers.
-func (m *matcher) mayBear(id object.AtomID, addr uint64, module int) bool {
+func (m *names) mayBear(id object.AtomID, addr uint64, module int) bool {
 	name := m.pre.Atom(id).Name
-	if name == "" || module == image.NoModule || !m.img.HasAllSymbols(module) || m.opt.NoSymbols {
+	if name == "" || module == image.NoModule || !m.img.HasAllSymbols(module) || m.noSymbols {
 		return true
 	}
 	other := false
@@ -237,9 +256,9 @@ func stem(name string) string {
 }
 
 // inScope reports whether candidates may lie in a module.
-func (m *matcher) inScope(module int) bool { return m.only == image.NoModule || module == m.only }
+func (m *names) inScope(module int) bool { return m.only == image.NoModule || module == m.only }
 
-func (m *matcher) moduleOf(addr uint64) int {
+func (m *names) moduleOf(addr uint64) int {
 	if r := m.view.RegionAt(addr); r != nil {
 		return r.Module
 	}
@@ -247,7 +266,7 @@ func (m *matcher) moduleOf(addr uint64) int {
 }
 
 // elsewhere says in a message where run has an atom.
-func (m *matcher) elsewhere(id object.AtomID) string {
+func (m *names) elsewhere(id object.AtomID) string {
 	if list := m.atomPlaces(id); len(list) > 0 {
 		return fmt.Sprintf(", which is at %#x", list[0].addr)
 	}
@@ -255,7 +274,7 @@ func (m *matcher) elsewhere(id object.AtomID) string {
 }
 
 // runName names a run address for messages.
-func (m *matcher) runName(addr uint64) string {
+func (m *names) runName(addr uint64) string {
 	name, off, ok := m.symbolize(addr)
 	switch {
 	case !ok:
@@ -267,8 +286,8 @@ func (m *matcher) runName(addr uint64) string {
 }
 
 // symbolize is what disassembly asks for the names of targets.
-func (m *matcher) symbolize(addr uint64) (string, uint64, bool) {
-	if m.opt.NoSymbols {
+func (m *names) symbolize(addr uint64) (string, uint64, bool) {
+	if m.noSymbols {
 		return "", 0, false
 	}
 	return symbolize(m.img, addr)
@@ -289,3 +308,32 @@ func symbolize(img *image.Image, addr uint64) (string, uint64, bool) {
 func omitted(img *image.Image, name string) bool {
 	return img.IsKernel() && (strings.HasPrefix(name, "kallsyms_") || strings.HasPrefix(name, "init_per_cpu__")) && len(img.Named(name)) == 0
 }
+
+// isWeakAtom reports whether another definition may have replaced an atom: it
+// has a weak name, and no other that the linker knew, or that run knows.
+func (m *names) isWeakAtom(a *object.Atom) bool {
+	weak := false
+	for _, i := range a.Symbols {
+		switch s := m.sym(i); {
+		case s.Value != a.Offset:
+		case isWeak(s):
+			weak = true
+		case s.Bind() != elf.STB_LOCAL, s.Type() == elf.STT_FUNC && len(m.places(s)) > 0:
+			return false
+		}
+	}
+	return weak
+}
+
+var noSymbol elfobj.Symbol
+
+// sym returns a symbol of pre; implicit references have none.
+func (m *names) sym(i elfobj.SymbolIndex) *elfobj.Symbol {
+	if int(i) >= len(m.pre.Symbols()) {
+		return &noSymbol
+	}
+	return m.pre.Symbol(i)
+}
+
+// isWeak reports whether a symbol may be overridden by another definition.
+func isWeak(s *elfobj.Symbol) bool { return s.Bind() == elf.STB_WEAK }

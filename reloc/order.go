@@ -1,12 +1,6 @@
 package reloc
 
-import (
-	"strings"
-
-	"github.com/gosplice/gosplice/elfdiff/object"
-	"github.com/gosplice/gosplice/reloc/image"
-	"github.com/gosplice/gosplice/reloc/internal/rewrite"
-)
+import ()
 
 // A compiler puts the functions of a file one behind the other, with or without
 // -ffunction-sections, and a kernel is linked from files as wholes: what stands
@@ -17,31 +11,18 @@ import (
 // The order holds for each output section on its own: cold parts of all files
 // are gathered in one place, and so is code that only starting needs.
 
-// chainOf returns the name of the chain that a section of code belongs to. Behind
-// .text.. are names of the kernel's own, which linker scripts place one by one.
-func chainOf(section string) string {
-	for _, class := range [...]string{".text.unlikely", ".text.hot", ".text.startup", ".text.exit"} {
-		if rest, ok := strings.CutPrefix(section, class); ok && (rest == "" || rest[0] == '.') {
-			return class
-		}
-	}
-	if strings.HasPrefix(section, mainChain) && !strings.HasPrefix(section, ".text..") {
-		return mainChain
-	}
-	return section
-}
-
-// chainName returns the name of the chain that an atom belongs to.
-func (m *matcher) chainName(a *object.Atom) string {
-	return chainOf(m.pre.File.Sections[a.Section].Name)
+// chains are the functions of pre by chain, in file order.
+type chains struct {
+	chains [][]int32
+	link   []link // by function: its place in the chains
 }
 
 // makeChains returns the functions of pre by chain, in file order.
-func (m *matcher) makeChains() [][]int32 {
-	if m.chains == nil {
+func (m *solver) makeChains() [][]int32 {
+	if m.chains.chains == nil {
 		index := make(map[string]int)
 		bySection := make(map[int]int)
-		m.chains = [][]int32{}
+		m.chains.chains = [][]int32{}
 		m.link = make([]link, len(m.funcs))
 		for i := range m.funcs {
 			s := int(m.funcs[i].atom.Section)
@@ -49,22 +30,22 @@ func (m *matcher) makeChains() [][]int32 {
 			if !ok {
 				name := chainOf(m.pre.File.Sections[s].Name)
 				if k, ok = index[name]; !ok {
-					k = len(m.chains)
+					k = len(m.chains.chains)
 					index[name] = k
-					m.chains = append(m.chains, nil)
+					m.chains.chains = append(m.chains.chains, nil)
 				}
 				bySection[s] = k
 			}
-			m.link[i] = link{int32(k), int32(len(m.chains[k]))}
-			m.chains[k] = append(m.chains[k], int32(i))
+			m.link[i] = link{int32(k), int32(len(m.chains.chains[k]))}
+			m.chains.chains[k] = append(m.chains.chains[k], int32(i))
 		}
 	}
-	return m.chains
+	return m.chains.chains
 }
 
 // byOrder places functions behind and in front of those of the same chain that
 // are matched.
-func (m *matcher) byOrder() bool {
+func (m *solver) byOrder() bool {
 	if !m.img.IsKernel() {
 		return false // linkers may drop or sort sections
 	}
@@ -92,7 +73,7 @@ func (m *matcher) byOrder() bool {
 	return changed
 }
 
-func (m *matcher) openIn(chain []int32) int {
+func (m *solver) openIn(chain []int32) int {
 	n := 0
 	for _, i := range chain {
 		if m.funcs[i].open {
@@ -103,12 +84,12 @@ func (m *matcher) openIn(chain []int32) int {
 }
 
 // end returns the run address behind a matched function.
-func (m *matcher) end(i int32) uint64 { return m.funcs[i].done.addr + m.funcs[i].done.size }
+func (m *solver) end(i int32) uint64 { return m.funcs[i].done.addr + m.funcs[i].done.size }
 
 // forward places the functions behind the one at place at of a chain, up to
 // place last, which begins at limit. It returns the first that it could not
 // place.
-func (m *matcher) forward(chain []int32, at, last int, limit uint64, changed *bool) int {
+func (m *solver) forward(chain []int32, at, last int, limit uint64, changed *bool) int {
 	before := m.funcs[chain[at]].atom
 	cursor := m.end(chain[at])
 	for k := at + 1; k < last; k++ {
@@ -117,7 +98,7 @@ func (m *matcher) forward(chain []int32, at, last int, limit uint64, changed *bo
 			return k
 		}
 		start := m.behind(before.Section == f.atom.Section, before.End(), f, cursor)
-		t, ok := m.fitsAt(f, start, cursor, limit)
+		t, ok := m.fitsAt(m.tried, f, start, cursor, limit)
 		if !ok {
 			return k
 		}
@@ -132,7 +113,7 @@ func (m *matcher) forward(chain []int32, at, last int, limit uint64, changed *bo
 // behind returns where a function starts behind another one that ends at cursor:
 // in one section at the same distance as in pre, else where its section may
 // start.
-func (m *matcher) behind(same bool, preEnd uint64, f *fn, cursor uint64) uint64 {
+func (m *solver) behind(same bool, preEnd uint64, f *fn, cursor uint64) uint64 {
 	if same && f.atom.Offset >= preEnd {
 		align := m.alignOf(f)
 		if d := f.atom.Offset - preEnd; d >= align {
@@ -145,7 +126,7 @@ func (m *matcher) behind(same bool, preEnd uint64, f *fn, cursor uint64) uint64 
 }
 
 // alignOf returns the alignment of a function's section.
-func (m *matcher) alignOf(f *fn) uint64 {
+func (m *solver) alignOf(f *fn) uint64 {
 	align := m.pre.File.Sections[f.atom.Section].Addralign
 	if align == 0 || align&(align-1) != 0 || align > 4096 {
 		return 1
@@ -155,37 +136,20 @@ func (m *matcher) alignOf(f *fn) uint64 {
 
 // fitsAt reports whether a function matches at an address, with nothing but
 // padding between it and cursor, and in front of limit.
-func (m *matcher) fitsAt(f *fn, start, cursor, limit uint64) (*trial, bool) {
+func (m *solver) fitsAt(in *attempts, f *fn, start, cursor, limit uint64) (*attempt, bool) {
 	if start >= limit || start-cursor > 4096 || !m.inHome(start) || !m.isFilled(cursor, start) || !m.mayStandAt(f, start) {
 		return nil, false
 	}
-	t := m.check(f.atom.ID, start)
-	if t.err != nil || m.contradiction(f, t) != nil || start+t.size > limit {
+	t := in.check(f.atom.ID, start)
+	if t.err != nil || m.contradiction(in, f, t) != nil || start+t.size > limit {
 		return nil, false
 	}
 	return t, true
 }
 
-// maxFilled bounds what is taken for padding.
-const maxFilled = 1 << 20
-
-func (m *matcher) isFilled(lo, hi uint64) bool { return isFilled(m.view, lo, hi) }
-
-// isFilled reports whether nothing but padding stands in [lo, hi).
-func isFilled(v *image.View, lo, hi uint64) bool {
-	if lo == hi {
-		return true
-	}
-	if lo > hi || hi-lo > maxFilled {
-		return false
-	}
-	b, err := v.Bytes(lo, hi-lo)
-	return err == nil && rewrite.IsPadding(b)
-}
-
 // backward places functions in front of the one at place at of a chain, down to
 // place first, none of which starts before floor.
-func (m *matcher) backward(chain []int32, at, first int, floor uint64, changed *bool) {
+func (m *solver) backward(chain []int32, at, first int, floor uint64, changed *bool) {
 	next := m.funcs[chain[at]].atom
 	limit := m.funcs[chain[at]].done.addr
 	for k := at - 1; k >= first; k-- {
@@ -206,7 +170,7 @@ func (m *matcher) backward(chain []int32, at, first int, floor uint64, changed *
 
 // inFront returns where a function starts in front of another one. Jumps that
 // became shorter make it start further behind than its length says.
-func (m *matcher) inFront(f *fn, same bool, offset, limit, floor uint64) (uint64, bool) {
+func (m *solver) inFront(f *fn, same bool, offset, limit, floor uint64) (uint64, bool) {
 	const tries = 4
 	align := m.alignOf(f)
 	from := limit - f.atom.Size
@@ -224,7 +188,7 @@ func (m *matcher) inFront(f *fn, same bool, offset, limit, floor uint64) (uint64
 		if start < floor || start >= limit {
 			return 0, false
 		}
-		if t := m.check(f.atom.ID, start); t.err == nil && m.mayStandAt(f, start) && start+t.size <= limit && m.inHome(start) && m.isFilled(start+t.size, limit) && m.contradiction(f, t) == nil {
+		if t := m.check(f.atom.ID, start); t.err == nil && m.mayStandAt(f, start) && start+t.size <= limit && m.inHome(start) && m.isFilled(start+t.size, limit) && m.contradiction(m.tried, f, t) == nil {
 			return start, true
 		}
 		start += max(align, 16)
@@ -234,7 +198,7 @@ func (m *matcher) inFront(f *fn, same bool, offset, limit, floor uint64) (uint64
 
 // settleAt makes an address the only candidate of a function. It reports whether
 // that is new.
-func (m *matcher) settleAt(i int32, addr uint64) bool {
+func (m *solver) settleAt(i int32, addr uint64) bool {
 	f := &m.funcs[i]
 	if m.chosen(i) {
 		return false
@@ -246,21 +210,21 @@ func (m *matcher) settleAt(i int32, addr uint64) bool {
 
 // mayStandAt reports whether run's symbols allow that a function is at an
 // address: they know a weak one where its replacement is.
-func (m *matcher) mayStandAt(f *fn, addr uint64) bool {
+func (m *solver) mayStandAt(f *fn, addr uint64) bool {
 	return f.weak || m.mayBe(f.atom.ID, addr)
 }
 
 // isReplaced reports whether a weak function, whose code stands at an address, is
 // not what its name means there: another definition has replaced it, and what it
 // was compiled to is still there, but nothing uses it.
-func (m *matcher) isReplaced(f *fn, addr uint64) bool {
+func (m *solver) isReplaced(f *fn, addr uint64) bool {
 	other, ok := m.replacement(f)
 	return ok && other != addr
 }
 
 // replacement returns where run has the definition of a weak function: what its
 // symbols say, or the references to it.
-func (m *matcher) replacement(f *fn) (uint64, bool) {
+func (m *solver) replacement(f *fn) (uint64, bool) {
 	if !f.weak {
 		return 0, false
 	}
@@ -279,8 +243,8 @@ func (m *matcher) replacement(f *fn) (uint64, bool) {
 
 // isWeakAt reports whether run has a weak symbol of a name at an address: what a
 // weak definition was linked to, and not what replaced it.
-func (m *matcher) isWeakAt(name string, addr uint64) bool {
-	if m.opt.NoSymbols {
+func (m *solver) isWeakAt(name string, addr uint64) bool {
+	if m.noSymbols {
 		return false
 	}
 	for _, s := range m.img.SymbolsAt(addr) {

@@ -90,13 +90,3 @@ func probeJump(w *walker, _, rin amd64.Inst) (int, int, bool) {
 	w.t.patches = append(w.t.patches, Patch{Kind: PatchProbeJump, Offset: uint64(w.i), Address: w.t.addr + uint64(w.j), Target: to})
 	return n, n, true
 }
-
-// patchesOf completes the patches of a function.
-func (m *matcher) patchesOf(t *trial) []Patch {
-	for i := range t.patches {
-		if p := &t.patches[i]; p.Target != 0 {
-			p.Name, _, _ = m.symbolize(p.Target)
-		}
-	}
-	return t.patches
-}

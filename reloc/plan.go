@@ -29,7 +29,7 @@ type plan struct {
 // hole is a field that a reference owns.
 type hole struct {
 	off   uint32
-	class int32 // index into matcher.classes, -1: each is looked at on its own
+	class int32 // index into plans.classes, -1: each is looked at on its own
 	// s is the field, with its sign or without, and this, and the run address
 	// of the field when it is relative.
 	adj   uint64
@@ -57,7 +57,7 @@ const (
 
 // planner makes the plans of all functions.
 type planner struct {
-	m        *matcher
+	m        *comparer
 	byAtom   []int32 // by target: its latest class, from 1
 	bySymbol []int32 // by symbol, of those that pre does not define
 	keys     []classKey
@@ -66,30 +66,51 @@ type planner struct {
 	serial   uint32 // of the function
 }
 
-func (m *matcher) makePlans() {
-	n := 0
-	for i := range m.funcs {
-		n += len(m.funcs[i].atom.Refs)
+// plans are those of all functions, and what was found out by them.
+type plans struct {
+	planAt     []int32 // by atom: index into list, -1 for what is no function
+	list       []plan  // of the functions, in file order
+	classes    []class
+	classBinds []binding // what the classes mean
+	// epoch counts the changes of what classModule and classVolatile say of the region
+	// that the classes hold for, serial the comparisons.
+	epoch, serial uint32
+	classModule   int
+	classVolatile bool
+}
+
+func (m *comparer) makePlans() {
+	m.planAt = make([]int32, len(m.pre.Atoms))
+	for i := range m.planAt {
+		m.planAt[i] = -1
+	}
+	n, count := 0, int32(0)
+	for a := range functions(m.pre) {
+		m.planAt[a.ID] = count
+		n, count = n+len(a.Refs), count+1
 	}
 	p := &planner{
 		m: m, byAtom: make([]int32, len(m.pre.Atoms)), bySymbol: make([]int32, len(m.pre.Symbols())),
 		slab: make([]hole, 0, n), keys: make([]classKey, 0, n/2), classes: make([]class, 0, n/2), // about as many
 	}
-	m.plans = make([]plan, len(m.funcs))
-	for i := range m.funcs {
-		m.plans[i] = p.plan(m.funcs[i].atom)
+	m.list = make([]plan, 0, count)
+	for a := range functions(m.pre) {
+		m.list = append(m.list, p.plan(a))
 	}
 	m.classes = p.classes
-	m.epoch, m.serials = 1, p.serial
+	m.epoch, m.serial = 1, p.serial
 }
 
 // planOf returns the plan of a function, nil when there is none.
-func (m *matcher) planOf(id object.AtomID) *plan {
-	i := m.fnOf[id]
-	if i < 0 || !m.plans[i].ok {
+func (m *comparer) planOf(id object.AtomID) *plan {
+	if int(id) >= len(m.planAt) {
+		return nil // in the middle of another comparison there are none
+	}
+	i := m.planAt[id]
+	if i < 0 || !m.list[i].ok {
 		return nil
 	}
-	return &m.plans[i]
+	return &m.list[i]
 }
 
 func (p *planner) plan(a *object.Atom) plan {
@@ -167,7 +188,7 @@ func plainFlags(a *object.Atom, sites []site, end uint64) (flags uint8, ok bool)
 // comparePlain compares a function with run as if it had no sites. ok is false when
 // it finds anything that is not as it should be: what that is, is for others to
 // tell. Nothing of it is left in the trial then.
-func (m *matcher) comparePlain(t *trial, a *object.Atom, pl *plan, run []byte) (ok bool) {
+func (m *comparer) comparePlain(t *trial, a *object.Atom, pl *plan, run []byte) (ok bool) {
 	pre := a.Bytes
 	n := len(pre)
 	run = run[:n]
@@ -234,7 +255,7 @@ func (h *hole) value(field []byte, p uint64) uint64 {
 
 // solveHole solves reference i where its site, if it is in one, may hold what pre
 // has.
-func (m *matcher) solveHole(t *trial, a *object.Atom, h *hole, i int, field []byte, p uint64) bool {
+func (m *comparer) solveHole(t *trial, a *object.Atom, h *hole, i int, field []byte, p uint64) bool {
 	if h.flags != 0 {
 		r := &a.Refs[i]
 		x := &m.cluster

@@ -37,7 +37,7 @@ var plausible = [...]plausibility{
 // implausible returns why an atom can't begin at addr, when a reference from
 // module says so; "" when it can. A reference to the end of an array or to the
 // place before it is not wrong: off is what the reference means.
-func (m *matcher) implausible(a *object.Atom, addr uint64, module int) string {
+func (m *comparer) implausible(a *object.Atom, addr uint64, t *trial) string {
 	r := m.view.RegionAt(addr)
 	if r == nil {
 		return "nothing is mapped there"
@@ -45,7 +45,7 @@ func (m *matcher) implausible(a *object.Atom, addr uint64, module int) string {
 	if r.Freed || r.Unknown {
 		return ""
 	}
-	if r.Module != module && r.Module != image.NoModule && !m.mayBeCopied(a) {
+	if r.Module != m.moduleFor(t) && r.Module != image.NoModule && !m.mayBeCopied(a, t) {
 		return "what the object defines lies in its own module"
 	}
 	if a.Aside {
@@ -70,4 +70,26 @@ func (m *matcher) implausible(a *object.Atom, addr uint64, module int) string {
 		return "it would reach beyond what is mapped"
 	}
 	return ""
+}
+
+// isFreed reports whether an address is in memory that a running kernel has
+// freed since it started.
+func (m *comparer) isFreed(addr uint64) bool {
+	r := m.view.RegionAt(addr)
+	return r != nil && r.Freed
+}
+
+// moduleFor returns the module in which what a trial refers to has to lie.
+func (m *comparer) moduleFor(t *trial) int {
+	if t.away {
+		return t.home
+	}
+	return m.moduleOf(t.addr)
+}
+
+// mayBeCopied reports whether something that an object defines may lie in
+// another module of a running kernel: livepatches bring constants and functions
+// along.
+func (m *comparer) mayBeCopied(a *object.Atom, t *trial) bool {
+	return m.img.IsRunning() && t.away && (a.Kind == object.Const || a.Kind == object.Func || a.Kind.IsLiteral())
 }

@@ -24,7 +24,7 @@ type stub struct {
 // stubAt decodes a PLT entry at addr. A function of the program may look just
 // the same, so that the slot has to be one that the dynamic linker fills in
 // with the address of a function.
-func (m *matcher) stubAt(addr uint64) stub {
+func (m *comparer) stubAt(addr uint64) stub {
 	if !m.linked {
 		return stub{} // there is no dynamic linker
 	}
@@ -36,7 +36,7 @@ func (m *matcher) stubAt(addr uint64) stub {
 	return s
 }
 
-func (m *matcher) decodeStub(addr uint64) stub {
+func (m *comparer) decodeStub(addr uint64) stub {
 	r := m.view.RegionAt(addr)
 	if r == nil || !r.Exec || addr%8 != 0 { // entries have 8 or 16 bytes
 		return stub{}
@@ -72,14 +72,14 @@ var addressSlots = map[elf.R_X86_64]bool{
 }
 
 // slotAt returns the dynamic relocation for the word at addr.
-func (m *matcher) slotAt(addr uint64) (image.Slot, bool) {
+func (m *comparer) slotAt(addr uint64) (image.Slot, bool) {
 	return m.img.SlotAt(addr)
 }
 
 // bound returns the final address in a GOT slot, when it is known: a slot of a
 // file holds nothing yet unless the file defines the symbol, and one that is
 // bound lazily leads back into the PLT until the first call.
-func (m *matcher) bound(at uint64, s image.Slot) (uint64, bool) {
+func (m *comparer) bound(at uint64, s image.Slot) (uint64, bool) {
 	v, ok := m.view.Word(at)
 	if !ok || v == 0 {
 		return 0, false
@@ -102,14 +102,14 @@ func (m *matcher) bound(at uint64, s image.Slot) (uint64, bool) {
 
 // isFile reports whether the word at addr is as it was linked, not as the
 // dynamic linker left it.
-func (m *matcher) isFile(addr uint64) bool { return !m.img.IsLive() }
+func (m *comparer) isFile(addr uint64) bool { return !m.img.IsLive() }
 
 // isLazy reports whether v is the second half of a lazy PLT entry: it pushes
 // the relocation's index and jumps to the resolver.
 //
 //	68 i32 e9 d32                            push $i; jmp PLT0
 //	f3 0f 1e fa 68 i32 [f2] e9 d32           endbr64; push $i; jmp PLT0
-func (m *matcher) isLazy(v uint64) bool {
+func (m *comparer) isLazy(v uint64) bool {
 	b, err := m.view.UpTo(v, 16)
 	if err != nil {
 		return false

@@ -2,6 +2,7 @@ package reloc
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"slices"
 )
 
 // A Redirect is where calls of a function lead instead of into its own code,
@@ -19,7 +20,7 @@ type Redirect struct {
 }
 
 // redirectOf returns where a function leads, nil when it does not lead away.
-func (m *matcher) redirectOf(f *fn, out *FuncResult) *Redirect {
+func (m *solver) redirectOf(f *fn, out *FuncResult) *Redirect {
 	if e := out.Mismatch; e != nil && e.Reason == ReasonRedirected && e.Target != 0 {
 		return m.follow(f, &Redirect{Kind: PatchJump, At: e.Addr + e.RunOffset, To: e.Target})
 	}
@@ -43,19 +44,15 @@ func (m *matcher) redirectOf(f *fn, out *FuncResult) *Redirect {
 // follow compares a function with the code that is live. What that refers to is
 // the same as ever: data of the module that the function itself is in, functions
 // there or others that are redirected as well; only constants may be copies.
-func (m *matcher) follow(f *fn, r *Redirect) *Redirect {
+func (m *solver) follow(f *fn, r *Redirect) *Redirect {
 	r.Name, _, _ = m.symbolize(r.To)
-	m.following = true
-	defer func() { m.following = false }()
-	t := &trial{node: node{f.atom.ID, r.To}, away: true}
-	t.err = m.compareCode(t, f.atom)
-	if t.err == nil {
-		t.err = m.astray(t)
+	t := m.compareAway(f.atom.ID, r.To, m.home)
+	why := t.err
+	if why == nil {
+		why = m.astray(t)
 	}
-	if t.err != nil {
-		e := *t.err
-		e.Func = f.atom.Name
-		r.Verdict, r.Mismatch = Mismatch, &e
+	if why != nil {
+		r.Verdict, r.Mismatch = Mismatch, newMismatch(f.atom.Name, why)
 		return r
 	}
 	r.Verdict, r.Size = Matched, t.size
@@ -64,12 +61,11 @@ func (m *matcher) follow(f *fn, r *Redirect) *Redirect {
 
 // astray returns why what code elsewhere refers to can't be what the function
 // refers to.
-func (m *matcher) astray(t *trial) *MismatchError {
+func (m *solver) astray(t *trial) *difference {
 	for _, i := range t.consts {
 		b := &t.binds[i]
-		c := &trial{node: node{object.AtomID(b.key.id), b.value}, away: true}
-		if e := m.compareData(c, m.pre.Atom(c.atom)); e != nil {
-			return m.inherit(t, b, c).err
+		if c := m.compareAway(object.AtomID(b.key.id), b.value, m.home); c.err != nil {
+			return inherited(m.comparer, t, b, c.node, c.err)
 		}
 	}
 	for i := range t.binds {
@@ -88,28 +84,24 @@ func (m *matcher) astray(t *trial) *MismatchError {
 		} else if v := m.known(b.key); v == nil || v.value == b.value {
 			continue
 		}
-		return t.fail(ReasonConflict, b.ref, t.at(int64(b.ref))-t.addr, "%s is %#x in the code that is live, and elsewhere something else", m.keyName(b.key), b.value)
+		return t.fail(reasonConflict, b.ref, t.at(int64(b.ref))-t.addr, "%s is %#x in the code that is live, and elsewhere something else", m.keyName(b.key), b.value)
 	}
 	return nil
 }
 
 // isReplacement reports whether a livepatch leads from a function to an address.
-func (m *matcher) isReplacement(old, addr uint64) bool {
+func (m *solver) isReplacement(old, addr uint64) bool {
 	p, ok := m.img.LivepatchAt(old)
 	return ok && p.New == addr
 }
 
-// moduleFor returns the module in which what a trial refers to has to lie.
-func (m *matcher) moduleFor(t *trial) int {
-	if t.away {
-		return m.home
+// patchesOf completes the patches of a function.
+func (m *solver) patchesOf(t *attempt) []Patch {
+	out := slices.Clone(t.patches)
+	for i := range out {
+		if p := &out[i]; p.Target != 0 {
+			p.Name, _, _ = m.symbolize(p.Target)
+		}
 	}
-	return m.moduleOf(t.addr)
-}
-
-// mayBeCopied reports whether something that an object defines may lie in
-// another module of a running kernel: livepatches bring constants and functions
-// along.
-func (m *matcher) mayBeCopied(a *object.Atom) bool {
-	return m.img.IsRunning() && m.following && (a.Kind == object.Const || a.Kind == object.Func || a.Kind.IsLiteral())
+	return out
 }

@@ -22,7 +22,7 @@ type use struct {
 	s uint64 // solved, in the meaning of h.Expr
 }
 
-func (u *use) fail(r Reason, format string, args ...any) *MismatchError {
+func (u *use) fail(r reason, format string, args ...any) *difference {
 	e := u.t.fail(r, u.r.Offset, u.p-u.t.addr, format, args...)
 	e.Target = u.s
 	return e
@@ -34,24 +34,24 @@ func (u *use) bind(space space, id int32, value uint64, soft bool) {
 
 // solvers has a row for each expression that a field can hold. Expressions
 // without one occur in the large code model only, which counts from the GOT.
-var solvers = [...]func(*matcher, *use) *MismatchError{
-	amd64.ExprNone:     func(*matcher, *use) *MismatchError { return nil },
-	amd64.ExprAbs:      (*matcher).solvePlace,
-	amd64.ExprPC:       (*matcher).solvePlace,
-	amd64.ExprPLT:      (*matcher).solvePlace,
-	amd64.ExprGOTBase:  (*matcher).solvePlace, // the symbol is _GLOBAL_OFFSET_TABLE_
-	amd64.ExprGOTPC:    (*matcher).solveGOT,
-	amd64.ExprTPOff:    (*matcher).solveTP,
-	amd64.ExprDTPOff:   (*matcher).solveTLS,
-	amd64.ExprTPSlot:   (*matcher).solveTLSSlot,
-	amd64.ExprTLSGD:    (*matcher).solveTLSSlot,
-	amd64.ExprDescSlot: (*matcher).solveTLSSlot,
-	amd64.ExprTLSLD:    (*matcher).solveTLSSlot,
-	amd64.ExprSize:     (*matcher).solveSize,
+var solvers = [...]func(*comparer, *use) *difference{
+	amd64.ExprNone:     func(*comparer, *use) *difference { return nil },
+	amd64.ExprAbs:      (*comparer).solvePlace,
+	amd64.ExprPC:       (*comparer).solvePlace,
+	amd64.ExprPLT:      (*comparer).solvePlace,
+	amd64.ExprGOTBase:  (*comparer).solvePlace, // the symbol is _GLOBAL_OFFSET_TABLE_
+	amd64.ExprGOTPC:    (*comparer).solveGOT,
+	amd64.ExprTPOff:    (*comparer).solveTP,
+	amd64.ExprDTPOff:   (*comparer).solveTLS,
+	amd64.ExprTPSlot:   (*comparer).solveTLSSlot,
+	amd64.ExprTLSGD:    (*comparer).solveTLSSlot,
+	amd64.ExprDescSlot: (*comparer).solveTLSSlot,
+	amd64.ExprTLSLD:    (*comparer).solveTLSSlot,
+	amd64.ExprSize:     (*comparer).solveSize,
 }
 
 // solverOf returns the row of an expression, or nil.
-func solverOf(e amd64.Expr) func(*matcher, *use) *MismatchError {
+func solverOf(e amd64.Expr) func(*comparer, *use) *difference {
 	if int(e) < len(solvers) {
 		return solvers[e]
 	}
@@ -59,39 +59,34 @@ func solverOf(e amd64.Expr) func(*matcher, *use) *MismatchError {
 }
 
 // solve turns one relocation around: field is what run has at address p.
-func (m *matcher) solve(t *trial, a *object.Atom, i int, field []byte, p uint64) *MismatchError {
+func (m *comparer) solve(t *trial, a *object.Atom, i int, field []byte, p uint64) *difference {
 	return m.solveRef(t, a, &a.Refs[i], field, p)
 }
 
 // solveRef is solve for a reference that may be one of another atom's, which the
 // atom has taken over.
-func (m *matcher) solveRef(t *trial, a *object.Atom, r *object.Ref, field []byte, p uint64) *MismatchError {
-	u := m.spareUse
-	if m.spareUse = nil; u == nil {
-		u = new(use)
-	}
+func (m *comparer) solveRef(t *trial, a *object.Atom, r *object.Ref, field []byte, p uint64) *difference {
+	u := &m.use
 	*u = use{t: t, a: a, r: r, p: p}
-	e := m.solveUse(u, field)
-	m.spareUse = u
-	return e
+	return m.solveUse(u, field)
 }
 
-func (m *matcher) solveUse(u *use, field []byte) *MismatchError {
+func (m *comparer) solveUse(u *use, field []byte) *difference {
 	r := u.r
 	var ok bool
 	if u.h, ok = amd64.HowtoOf(r.Type); !ok {
-		return u.fail(ReasonUnsupported, "relocation type %d", r.Type)
+		return u.fail(reasonUnsupported, "relocation type %d", r.Type)
 	}
 	fn := solverOf(u.h.Expr)
 	if fn == nil {
-		return u.fail(ReasonUnsupported, "%s", u.h.Name)
+		return u.fail(reasonUnsupported, "%s", u.h.Name)
 	}
 	if u.h.Size == 0 {
 		return nil
 	}
 	s, err := u.h.Solve(field, r.Addend, u.p)
 	if err != nil {
-		e := u.fail(ReasonUnsupported, "%s", u.h.Name)
+		e := u.fail(reasonUnsupported, "%s", u.h.Name)
 		e.Err = err
 		return e
 	}
@@ -104,7 +99,7 @@ func (m *matcher) solveUse(u *use, field []byte) *MismatchError {
 
 // uncount takes back what call depth tracking does to calls: they lead to the
 // end of the padding in front of the function, which counts them.
-func (m *matcher) uncount(u *use) {
+func (m *comparer) uncount(u *use) {
 	to := u.s + m.placeOff(u.r)
 	if b, err := m.view.Bytes(to, rewrite.DepthCount); err == nil && rewrite.IsDepthCount(b) {
 		u.s += rewrite.DepthCount
@@ -113,7 +108,7 @@ func (m *matcher) uncount(u *use) {
 
 // solveAt takes it that a reference whose field is at p means the run address
 // to, whatever the field looks like.
-func (m *matcher) solveAt(t *trial, a *object.Atom, r *object.Ref, p, to uint64) *MismatchError {
+func (m *comparer) solveAt(t *trial, a *object.Atom, r *object.Ref, p, to uint64) *difference {
 	h, ok := amd64.HowtoOf(r.Type)
 	if !ok {
 		return nil
@@ -126,7 +121,7 @@ func (m *matcher) solveAt(t *trial, a *object.Atom, r *object.Ref, p, to uint64)
 }
 
 // solvePlace handles what holds an address or a distance to one.
-func (m *matcher) solvePlace(u *use) *MismatchError {
+func (m *comparer) solvePlace(u *use) *difference {
 	if u.h.Expr == amd64.ExprAbs && u.h.Size == 8 {
 		if desc, ok := m.slotAt(u.p); ok {
 			return m.solveSlotWord(u, desc)
@@ -142,9 +137,9 @@ func (m *matcher) solvePlace(u *use) *MismatchError {
 }
 
 // solveSlotWord handles a word of data that the dynamic linker fills in.
-func (m *matcher) solveSlotWord(u *use, desc image.Slot) *MismatchError {
+func (m *comparer) solveSlotWord(u *use, desc image.Slot) *difference {
 	if sym := m.sym(u.r.Sym); desc.Name != "" && sym.Name != "" && desc.Name != sym.Name && u.r.Target == object.NoAtom {
-		return u.fail(ReasonSymbol, "the dynamic linker puts %s there, where pre has %s", desc.Name, sym.Name)
+		return u.fail(reasonSymbol, "the dynamic linker puts %s there, where pre has %s", desc.Name, sym.Name)
 	}
 	if desc.IFunc || !m.img.IsLive() && !desc.Defined {
 		return nil // nothing there yet
@@ -158,7 +153,7 @@ func (m *matcher) solveSlotWord(u *use, desc image.Slot) *MismatchError {
 // viaPLT reports whether a reference to a function that pre defines may have
 // been led through a PLT entry, because the symbol can be preempted or is an
 // IFUNC, and was.
-func (m *matcher) viaPLT(u *use) bool {
+func (m *comparer) viaPLT(u *use) bool {
 	sym := m.sym(u.r.Sym)
 	if u.r.Implicit || sym.Bind() == elf.STB_LOCAL && sym.Type() != elf.STT_GNU_IFUNC {
 		return false
@@ -171,14 +166,14 @@ func (m *matcher) viaPLT(u *use) bool {
 
 // bindStub takes the address of a PLT entry, and of where it leads when the
 // slot is bound.
-func (m *matcher) bindStub(u *use) *MismatchError {
+func (m *comparer) bindStub(u *use) *difference {
 	st := m.stubAt(u.s)
 	sym := m.sym(u.r.Sym)
 	if st.desc.Name != "" && st.desc.Name != sym.Name {
-		return u.fail(ReasonSymbol, "leads to the PLT entry of %s, where pre has %s", st.desc.Name, sym.Name)
+		return u.fail(reasonSymbol, "leads to the PLT entry of %s, where pre has %s", st.desc.Name, sym.Name)
 	}
 	if st.desc.Type == elf.R_X86_64_IRELATIVE && !m.resolves(sym.Name, uint64(st.desc.Addend)) {
-		return u.fail(ReasonSymbol, "leads to a PLT entry that %s resolves, where pre has %s", m.runName(uint64(st.desc.Addend)), sym.Name)
+		return u.fail(reasonSymbol, "leads to a PLT entry that %s resolves, where pre has %s", m.runName(uint64(st.desc.Addend)), sym.Name)
 	}
 	u.bind(inPLT, int32(u.r.Sym), u.s, false)
 	final, ok := m.bound(st.slot, st.desc)
@@ -199,13 +194,13 @@ func (m *matcher) bindStub(u *use) *MismatchError {
 
 // symbolOff returns the distance of the reference's symbol from the start of
 // its target.
-func (m *matcher) symbolOff(r *object.Ref) uint64 {
+func (m *comparer) symbolOff(r *object.Ref) uint64 {
 	return m.sym(r.Sym).Value - m.pre.Atom(r.Target).Offset
 }
 
 // placeOff returns the distance of the place that r means from the value that
 // solving it gives.
-func (m *matcher) placeOff(r *object.Ref) uint64 {
+func (m *comparer) placeOff(r *object.Ref) uint64 {
 	switch {
 	case r.Implicit:
 		return 0
@@ -216,12 +211,12 @@ func (m *matcher) placeOff(r *object.Ref) uint64 {
 }
 
 // bindSymbol takes the address of a symbol that pre doesn't define.
-func (m *matcher) bindSymbol(u *use) *MismatchError {
+func (m *comparer) bindSymbol(u *use) *difference {
 	sym := m.sym(u.r.Sym)
 	switch {
 	case sym.Section == elfobj.SecAbs || u.r.Sym == 0:
 		if u.s != sym.Value {
-			return u.fail(ReasonSymbol, "the absolute symbol %s is %#x, in pre %#x", sym.Name, u.s, sym.Value)
+			return u.fail(reasonSymbol, "the absolute symbol %s is %#x, in pre %#x", sym.Name, u.s, sym.Value)
 		}
 		return nil
 	case u.s == 0 && isWeak(sym):
@@ -230,23 +225,23 @@ func (m *matcher) bindSymbol(u *use) *MismatchError {
 	}
 	r := m.view.RegionAt(u.s)
 	if r == nil && !m.knownAt(m.symbolPlaces(u.r.Sym), u.s, image.NoModule) && !m.img.MayBound(u.s) {
-		return u.fail(ReasonImplausible, "%s would be at %#x: nothing is mapped there", sym.Name, u.s)
+		return u.fail(reasonImplausible, "%s would be at %#x: nothing is mapped there", sym.Name, u.s)
 	}
 	if r != nil && r.Exec && m.stubAt(u.s).ok {
 		return m.bindStub(u)
 	}
 	if u.h.Expr == amd64.ExprPLT && (r == nil || !r.Exec && !r.Freed) {
-		return u.fail(ReasonImplausible, "%s would be at %#x, where nothing can execute", sym.Name, u.s)
+		return u.fail(reasonImplausible, "%s would be at %#x, where nothing can execute", sym.Name, u.s)
 	}
 	if known := m.symbolPlaces(u.r.Sym); len(known) > 0 {
 		if !m.knownAt(known, u.s, image.NoModule) {
-			return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which is at %#x", m.runName(u.s), sym.Name, known[0].addr)
+			return u.fail(reasonSymbol, "leads to %s, where pre has %s, which is at %#x", m.runName(u.s), sym.Name, known[0].addr)
 		}
 		u.bind(inAddress, int32(u.r.Sym), u.s, false)
 		return nil
 	}
-	if i := m.moduleOf(u.s); i != image.NoModule && m.img.HasAllSymbols(i) && !m.opt.NoSymbols && !m.img.HasNameAt(sym.Name, u.s) && !omitted(m.img, sym.Name) {
-		return u.fail(ReasonSymbol, "leads to %s, where pre has %s, which the module's symbols don't know there", m.runName(u.s), sym.Name)
+	if i := m.moduleOf(u.s); i != image.NoModule && m.img.HasAllSymbols(i) && !m.noSymbols && !m.img.HasNameAt(sym.Name, u.s) && !omitted(m.img, sym.Name) {
+		return u.fail(reasonSymbol, "leads to %s, where pre has %s, which the module's symbols don't know there", m.runName(u.s), sym.Name)
 	}
 	u.bind(inAddress, int32(u.r.Sym), u.s, false)
 	return nil
@@ -254,7 +249,7 @@ func (m *matcher) bindSymbol(u *use) *MismatchError {
 
 // bindAtom takes the address of what pre defines. It is soft when the dynamic
 // linker may have put another definition there.
-func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
+func (m *comparer) bindAtom(u *use, soft bool) *difference {
 	g := m.pre.Atom(u.r.Target)
 	base := u.s - uint64(u.r.TargetOff)
 	if !u.r.Implicit {
@@ -263,17 +258,17 @@ func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
 	}
 	if soft {
 		if r := m.view.RegionAt(u.s); r == nil {
-			return u.fail(ReasonImplausible, "%s would be at %#x: nothing is mapped there", m.label(g.ID), base)
+			return u.fail(reasonImplausible, "%s would be at %#x: nothing is mapped there", m.label(g.ID), base)
 		}
 		if known := m.symbolPlaces(u.r.Sym); m.img.IsKernel() && !u.r.Implicit && len(known) > 0 && !m.knownAt(known, u.s, image.NoModule) {
-			return u.fail(ReasonSymbol, "leads to %s, where pre has the weak %s, which is at %#x", m.runName(u.s), m.sym(u.r.Sym).Name, known[0].addr)
+			return u.fail(reasonSymbol, "leads to %s, where pre has the weak %s, which is at %#x", m.runName(u.s), m.sym(u.r.Sym).Name, known[0].addr)
 		}
 		u.bind(inAddress, int32(u.r.Sym), u.s, true)
 		u.bind(inAtom, int32(g.ID), base, true)
 		return nil
 	}
-	if why := m.implausible(g, base, m.moduleFor(u.t)); why != "" {
-		return u.fail(ReasonImplausible, "%s would be at %#x: %s", m.label(g.ID), base, why)
+	if why := m.implausible(g, base, u.t); why != "" {
+		return u.fail(reasonImplausible, "%s would be at %#x: %s", m.label(g.ID), base, why)
 	}
 	if g.Kind.IsLiteral() {
 		u.bind(inAtom, int32(g.ID), base, true)
@@ -282,13 +277,13 @@ func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
 	if g.Kind == object.Func {
 		place := base + uint64(u.r.TargetOff)
 		if u.r.TargetOff == 0 && !m.mayBe(g.ID, base) {
-			return u.fail(ReasonSymbol, "leads to %s, where pre has %s%s", m.runName(base), g.Name, m.elsewhere(g.ID))
+			return u.fail(reasonSymbol, "leads to %s, where pre has %s%s", m.runName(base), g.Name, m.elsewhere(g.ID))
 		}
 		u.t.bind(binding{key: key{inAtom, int32(g.ID), u.r.TargetOff}, value: place, ref: u.r.Offset})
 		return nil
 	}
 	if !m.mayBe(g.ID, base) {
-		return u.fail(ReasonSymbol, "leads to %s, where pre has %s%s", m.runName(base), g.Name, m.elsewhere(g.ID))
+		return u.fail(reasonSymbol, "leads to %s, where pre has %s%s", m.runName(base), g.Name, m.elsewhere(g.ID))
 	}
 	if g.Kind == object.Const && !u.r.Edge && !g.Jumps {
 		u.t.consts = append(u.t.consts, int32(len(u.t.binds)))
@@ -299,37 +294,37 @@ func (m *matcher) bindAtom(u *use, soft bool) *MismatchError {
 
 // compareLiteral compares a string or a mergeable constant, of which the linker
 // keeps one copy or many.
-func (m *matcher) compareLiteral(u *use, g *object.Atom, base uint64) *MismatchError {
+func (m *comparer) compareLiteral(u *use, g *object.Atom, base uint64) *difference {
 	run, err := m.view.Bytes(base, uint64(len(g.Bytes)))
 	if m.isFreed(base) {
 		return nil
 	}
 	if err != nil {
-		e := u.fail(ReasonUnreadable, "%s", m.label(g.ID))
+		e := u.fail(reasonUnreadable, "%s", m.label(g.ID))
 		e.Err = err
 		return e
 	}
 	if bytes.Equal(run, g.Bytes) {
 		return nil
 	}
-	e := u.fail(ReasonContent, "%s", m.label(g.ID))
+	e := u.fail(reasonContent, "%s", m.label(g.ID))
 	e.Target, e.Pre, e.Run = base, g.Bytes, run
 	return e
 }
 
 // solveGOT handles a reference to a GOT slot.
-func (m *matcher) solveGOT(u *use) *MismatchError {
+func (m *comparer) solveGOT(u *use) *difference {
 	sym := m.sym(u.r.Sym)
 	at := u.s
 	if why := m.noSlot(at); why != "" {
-		return u.fail(ReasonImplausible, "the GOT slot of %s would be at %#x: %s", sym.Name, at, why)
+		return u.fail(reasonImplausible, "the GOT slot of %s would be at %#x: %s", sym.Name, at, why)
 	}
 	desc, dynamic := m.slotAt(at)
 	if desc.Name != "" && sym.Name != "" && desc.Name != sym.Name {
-		return u.fail(ReasonSymbol, "leads to the GOT slot of %s, where pre has %s", desc.Name, sym.Name)
+		return u.fail(reasonSymbol, "leads to the GOT slot of %s, where pre has %s", desc.Name, sym.Name)
 	}
 	if dynamic && !addressSlots[desc.Type] {
-		return u.fail(ReasonImplausible, "the GOT slot of %s would be at %#x, which the dynamic linker fills with something else (%v)", sym.Name, at, desc.Type)
+		return u.fail(reasonImplausible, "the GOT slot of %s would be at %#x, which the dynamic linker fills with something else (%v)", sym.Name, at, desc.Type)
 	}
 	u.bind(inGOT, int32(u.r.Sym), at, false)
 	if !dynamic && m.hasTables(at) { // the linker knew the address
@@ -359,7 +354,7 @@ func (m *matcher) solveGOT(u *use) *MismatchError {
 }
 
 // noSlot returns why there can't be a GOT slot at an address, "" when there can.
-func (m *matcher) noSlot(at uint64) string {
+func (m *comparer) noSlot(at uint64) string {
 	switch r := m.view.RegionAt(at); {
 	case r == nil || !r.Read:
 		return "nothing is mapped there"
@@ -371,15 +366,15 @@ func (m *matcher) noSlot(at uint64) string {
 
 // hasTables reports whether the dynamic relocations of the module at addr are
 // known.
-func (m *matcher) hasTables(addr uint64) bool {
+func (m *comparer) hasTables(addr uint64) bool {
 	return m.img.HasTables(m.moduleOf(addr))
 }
 
 // solveSize handles R_X86_64_SIZE*: what a symbol's size is can be checked for
 // what pre defines.
-func (m *matcher) solveSize(u *use) *MismatchError {
+func (m *comparer) solveSize(u *use) *difference {
 	if sym := m.sym(u.r.Sym); u.r.Target != object.NoAtom && u.s != sym.Size {
-		return u.fail(ReasonSymbol, "%s has %d bytes, in pre %d", sym.Name, u.s, sym.Size)
+		return u.fail(reasonSymbol, "%s has %d bytes, in pre %d", sym.Name, u.s, sym.Size)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // result makes the Result of what is settled.
-func (m *matcher) result() *Result {
+func (m *solver) result() *Result {
 	r := &Result{
 		Functions: make([]FuncResult, len(m.funcs)),
 		atoms:     make([]uint64, len(m.pre.Atoms)),
@@ -73,11 +73,11 @@ func (r *Result) ownNames() {
 }
 
 // verdict makes the result of one function.
-func (m *matcher) verdict(f *fn) FuncResult {
+func (m *solver) verdict(f *fn) FuncResult {
 	out := FuncResult{Atom: f.atom.ID, Name: f.atom.Name, Weak: f.weak, Freed: f.freed}
 	switch {
 	case f.done != nil:
-		out.Verdict, out.By, out.Address, out.Size, out.Shifts = Matched, f.by, f.done.addr, f.done.size, f.done.shifts
+		out.Verdict, out.By, out.Address, out.Size, out.Shifts = Matched, f.by, f.done.addr, f.done.size, shiftsOf(f.done)
 		out.Patches = m.patchesOf(f.done)
 		out.RunName, out.SymPos = m.position(f.atom.Name, f.done.addr)
 	case f.open && (len(f.remain) > 0 || f.small && len(f.cands) == 0 || f.more):
@@ -99,11 +99,23 @@ func (m *matcher) verdict(f *fn) FuncResult {
 	return out
 }
 
+// shiftsOf returns the shifts of a function.
+func shiftsOf(t *attempt) []Shift {
+	if len(t.shifts) == 0 {
+		return nil
+	}
+	out := make([]Shift, len(t.shifts))
+	for i, s := range t.shifts {
+		out[i] = Shift(s)
+	}
+	return out
+}
+
 // whatDecides says what would decide about a function that matches at several
 // places, or that is too small to be searched for.
-func (m *matcher) whatDecides(f *fn) string {
+func (m *solver) whatDecides(f *fn) string {
 	what := []string{"a match of something that refers to it"}
-	if m.opt.NoSymbols || len(m.atomPlaces(f.atom.ID)) == 0 {
+	if m.noSymbols || len(m.atomPlaces(f.atom.ID)) == 0 {
 		what = append(what, "a symbol")
 	} else if !slices.ContainsFunc(m.img.Lookup(f.atom.Name), func(s image.Symbol) bool { return s.File != "" }) {
 		what = append(what, "symbols with the names of their files, as .symtab has them")
@@ -125,8 +137,8 @@ func (m *matcher) whatDecides(f *fn) string {
 
 // position returns the symbol of run at an address, the one of the name that it
 // has in pre if there is one, and its position among those of that name.
-func (m *matcher) position(name string, addr uint64) (string, uint64) {
-	if m.opt.NoSymbols {
+func (m *solver) position(name string, addr uint64) (string, uint64) {
+	if m.noSymbols {
 		return "", 0
 	}
 	var found *image.Symbol
@@ -151,7 +163,7 @@ func (m *matcher) position(name string, addr uint64) (string, uint64) {
 // chance reports whether the place where a function was found to differ may
 // have nothing to do with it: some bytes that a search found, or a definition
 // that replaced a weak one.
-func (m *matcher) chance(f *fn) bool {
+func (m *solver) chance(f *fn) bool {
 	if f.weak {
 		return !m.isWeakAt(f.atom.Name, f.err.Addr)
 	}
@@ -168,9 +180,8 @@ func (m *matcher) chance(f *fn) bool {
 
 // explain completes an error with the instructions around the place. It copies
 // them, so that the error keeps neither pre nor what was read of run.
-func (m *matcher) explain(f *fn) *MismatchError {
-	e := *f.err
-	e.Func = f.atom.Name
+func (m *solver) explain(f *fn) *MismatchError {
+	e := newMismatch(f.atom.Name, f.err)
 	if e.Func == "" {
 		e.Func = m.label(f.atom.ID)
 	}
@@ -178,7 +189,7 @@ func (m *matcher) explain(f *fn) *MismatchError {
 	e.pre = around(pre, 0, e.Offset, nil)
 	img := m.img // the error is not to keep more than that
 	sym := func(addr uint64) (string, uint64, bool) { return symbolize(img, addr) }
-	if m.opt.NoSymbols {
+	if m.noSymbols {
 		sym = nil
 	}
 	if run, err := m.view.UpTo(e.Addr, uint64(len(pre))*2+64); err == nil {
@@ -191,7 +202,7 @@ func (m *matcher) explain(f *fn) *MismatchError {
 		e.Pre = instAt(pre, int(min(e.Offset, uint64(len(pre)))))
 	}
 	e.Pre, e.Run = bytes.Clone(e.Pre), bytes.Clone(e.Run)
-	return &e
+	return e
 }
 
 // around cuts a listing of a few instructions before and after off. The mark
@@ -223,7 +234,7 @@ func around(code []byte, base, off uint64, sym func(uint64) (string, uint64, boo
 }
 
 // values2symbols lists the values of the symbols.
-func (m *matcher) values2symbols(r *Result) {
+func (m *solver) values2symbols(r *Result) {
 	for i := 1; i < len(m.pre.Symbols()); i++ {
 		idx := elfobj.SymbolIndex(i)
 		s := m.sym(idx)
@@ -251,7 +262,7 @@ func (m *matcher) values2symbols(r *Result) {
 }
 
 // symbolValue gathers what is known of one symbol.
-func (m *matcher) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
+func (m *solver) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 	v := Value{Name: s.Name, Symbol: idx, Atom: m.pre.AtomOf(idx)}
 	take := func(sp space, id int32, use Use) (uint64, bool) {
 		got := m.known(key{space: sp, id: id})
@@ -312,21 +323,21 @@ func (m *matcher) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 
 // unsure reports whether nothing but its bytes tells where a weak function is:
 // they stand there even when another definition has replaced it.
-func (m *matcher) unsure(id object.AtomID, s *elfobj.Symbol) bool {
+func (m *solver) unsure(id object.AtomID, s *elfobj.Symbol) bool {
 	i := m.fnOf[id]
 	return isWeak(s) && i >= 0 && m.funcs[i].done != nil && m.funcs[i].by != BySymbol
 }
 
 // isVariable reports whether a symbol is that of a variable of pre which no other
 // definition can have replaced: pv_ops, which all that refers to is rewritten.
-func (m *matcher) isVariable(id object.AtomID, s *elfobj.Symbol) bool {
+func (m *solver) isVariable(id object.AtomID, s *elfobj.Symbol) bool {
 	a := m.pre.Atom(id)
 	return a.Kind == object.Data && s.Bind() == elf.STB_GLOBAL && s.Value == a.Offset
 }
 
 // byNameAlone returns the address of a symbol that no matched code tells, since all
 // that refers to it was rewritten: the one global symbol of that name.
-func (m *matcher) byNameAlone(i elfobj.SymbolIndex) (uint64, bool) {
+func (m *solver) byNameAlone(i elfobj.SymbolIndex) (uint64, bool) {
 	if s := m.sym(i); !m.img.IsKernel() || s.Bind() == elf.STB_LOCAL {
 		return 0, false
 	}
@@ -343,7 +354,7 @@ func (m *matcher) byNameAlone(i elfobj.SymbolIndex) (uint64, bool) {
 }
 
 // atomAddr returns the run address of an offset in a pre atom, when it is known.
-func (m *matcher) atomAddr(id object.AtomID, off uint64) (uint64, bool) {
+func (m *solver) atomAddr(id object.AtomID, off uint64) (uint64, bool) {
 	if i := m.fnOf[id]; i >= 0 && m.funcs[i].done != nil {
 		return m.funcs[i].done.at(int64(off)), true
 	}

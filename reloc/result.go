@@ -1,10 +1,7 @@
 package reloc
 
 import (
-	"cmp"
-	"debug/elf"
 	"fmt"
-	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -103,16 +100,7 @@ type FuncResult struct {
 
 // RunOffset maps an offset in pre to one in run, both from the start of the
 // function. Only offsets of instructions and the end are certain to be exact.
-func (f *FuncResult) RunOffset(pre uint64) uint64 {
-	i, found := slices.BinarySearchFunc(f.Shifts, pre, func(s Shift, p uint64) int { return cmp.Compare(s.Pre, p) })
-	if !found {
-		i--
-	}
-	if i < 0 {
-		return pre
-	}
-	return f.Shifts[i].Run + (pre - f.Shifts[i].Pre)
-}
+func (f *FuncResult) RunOffset(pre uint64) uint64 { return runOffset(f.Shifts, pre) }
 
 // Use is a set of ways in which code refers to a symbol, each of which has a
 // value of its own.
@@ -228,6 +216,3 @@ func (r *Result) SymbolValue(i elfobj.SymbolIndex) (Value, bool) {
 	}
 	return r.Symbols[r.bySymbol[i]-1], true
 }
-
-// isWeak reports whether a symbol may be overridden by another definition.
-func isWeak(s *elfobj.Symbol) bool { return s.Bind() == elf.STB_WEAK }

@@ -19,7 +19,7 @@ type rowTable struct {
 	// sameData compares the data of two rows.
 	sameData func(pre, run uint32) bool
 	// sameSecond compares what the second distance leads to.
-	sameSecond func(m *matcher, t *trial, a *object.Atom, r *codeRow, to uint64) *MismatchError
+	sameSecond func(m *comparer, t *trial, a *object.Atom, r *codeRow, to uint64) *difference
 	why        string
 }
 
@@ -29,11 +29,11 @@ const rowKinds = 2
 // CONFIG_DEBUG_BUGVERBOSE, has other rows, and is not looked at.
 var rowTables = [rowKinds]rowTable{
 	{
-		table: kerneltab.Named(kerneltab.BugTable), sameData: sameBug, sameSecond: (*matcher).sameFile,
+		table: kerneltab.Named(kerneltab.BugTable), sameData: sameBug, sameSecond: (*comparer).sameFile,
 		why: "struct bug_entry: the ud2, the name of the file, the line and flags (include/asm-generic/bug.h of Linux 6.1)",
 	},
 	{
-		table: kerneltab.Named(kerneltab.ExTable), sameData: func(pre, run uint32) bool { return pre == run }, sameSecond: (*matcher).sameFixup,
+		table: kerneltab.Named(kerneltab.ExTable), sameData: func(pre, run uint32) bool { return pre == run }, sameSecond: (*comparer).sameFixup,
 		why: "struct exception_table_entry: the instruction that may fault, where to go on, and how (arch/x86/include/asm/extable.h of Linux 6.1)",
 	},
 }
@@ -44,6 +44,14 @@ type codeRow struct {
 	off    uint64 // in the function
 	second *object.Ref
 	data   uint32
+}
+
+// codeRows are the rows of pre, by the function that they are about, and those of run.
+type codeRows struct {
+	rows      map[object.AtomID][]codeRow
+	runRows   *[rowKinds][]image.Row
+	rowHints  [rowKinds]int
+	rowPlaces []uint64 // room for what the rows of a function are about
 }
 
 // findRows reads the tables of pre, by the function that their rows are about.
@@ -70,8 +78,8 @@ func findRows(pre *object.Object) map[object.AtomID][]codeRow {
 
 // compareRows compares what the tables say about a function that was found to be
 // equal: both have rows about the same places, which mean the same.
-func (m *matcher) compareRows(t *trial, a *object.Atom) *MismatchError {
-	if m.opt.NoSymbols || t.away || m.moduleOf(t.addr) != 0 {
+func (m *comparer) compareRows(t *trial, a *object.Atom) *difference {
+	if m.noSymbols || t.away || m.moduleOf(t.addr) != 0 {
 		return nil
 	}
 	rows := m.rows[a.ID]
@@ -95,7 +103,7 @@ func (m *matcher) compareRows(t *trial, a *object.Atom) *MismatchError {
 		for i := range run {
 			at := run[i].At
 			if _, ok := slices.BinarySearch(known, at); !ok {
-				return t.fail(ReasonTable, 0, at-t.addr, "run has a row in %s about +%#x, which pre has not", rowTables[k].table.Name, at-t.addr)
+				return t.fail(reasonTable, 0, at-t.addr, "run has a row in %s about +%#x, which pre has not", rowTables[k].table.Name, at-t.addr)
 			}
 		}
 	}
@@ -104,7 +112,7 @@ func (m *matcher) compareRows(t *trial, a *object.Atom) *MismatchError {
 
 // rowsOfRun returns the rows of the kernel, by table; nil for one that it does not have, or
 // not in this form.
-func (m *matcher) rowsOfRun() *[rowKinds][]image.Row {
+func (m *comparer) rowsOfRun() *[rowKinds][]image.Row {
 	if m.runRows == nil {
 		m.runRows = new([rowKinds][]image.Row)
 		for k := range rowTables {
@@ -137,14 +145,14 @@ func findRow(rows []image.Row, at uint64) (int, bool) {
 	return slices.BinarySearchFunc(rows, at, func(r image.Row, at uint64) int { return cmp.Compare(r.At, at) })
 }
 
-func (m *matcher) compareRow(t *trial, a *object.Atom, r *codeRow, run []image.Row) *MismatchError {
+func (m *comparer) compareRow(t *trial, a *object.Atom, r *codeRow, run []image.Row) *difference {
 	row, at := &rowTables[r.table], t.at(int64(r.off))
 	i, ok := findRow(run, at)
 	switch {
 	case !ok:
-		return t.fail(ReasonTable, r.off, at-t.addr, "pre has a row in %s about it, which run has not", row.table.Name)
+		return t.fail(reasonTable, r.off, at-t.addr, "pre has a row in %s about it, which run has not", row.table.Name)
 	case !row.sameData(r.data, run[i].Data):
-		return t.fail(ReasonTable, r.off, at-t.addr, "the row in %s has %#x, in pre %#x", row.table.Name, run[i].Data, r.data)
+		return t.fail(reasonTable, r.off, at-t.addr, "the row in %s has %#x, in pre %#x", row.table.Name, run[i].Data, r.data)
 	}
 	return row.sameSecond(m, t, a, r, run[i].Second)
 }
@@ -157,7 +165,7 @@ const bugDone = 1 << 2
 func sameBug(pre, run uint32) bool { return (pre>>16)&^bugDone == (run>>16)&^bugDone }
 
 // sameFile compares the name of the file of a bug.
-func (m *matcher) sameFile(t *trial, _ *object.Atom, r *codeRow, to uint64) *MismatchError {
+func (m *comparer) sameFile(t *trial, _ *object.Atom, r *codeRow, to uint64) *difference {
 	g := m.pre.Atom(r.second.Target)
 	if g == nil || !g.Kind.IsLiteral() || r.second.TargetOff < 0 || r.second.TargetOff >= int64(len(g.Bytes)) {
 		return nil
@@ -167,7 +175,7 @@ func (m *matcher) sameFile(t *trial, _ *object.Atom, r *codeRow, to uint64) *Mis
 	if err == nil && bytes.Equal(run, want) {
 		return nil
 	}
-	e := t.fail(ReasonTable, r.off, t.at(int64(r.off))-t.addr, "the row in __bug_table has file %q, in pre %q", cString(run), cString(want))
+	e := t.fail(reasonTable, r.off, t.at(int64(r.off))-t.addr, "the row in __bug_table has file %q, in pre %q", cString(run), cString(want))
 	e.Target, e.Err = to, err
 	return e
 }
@@ -182,7 +190,7 @@ func cString(b []byte) string {
 
 // sameFixup compares where a fault goes on: at a place of the function, or of
 // another one, about which it is as good as a branch.
-func (m *matcher) sameFixup(t *trial, a *object.Atom, r *codeRow, to uint64) *MismatchError {
+func (m *comparer) sameFixup(t *trial, a *object.Atom, r *codeRow, to uint64) *difference {
 	g := m.pre.Atom(r.second.Target)
 	if g == nil || g.Kind != object.Func || r.second.Edge {
 		return nil
@@ -194,7 +202,7 @@ func (m *matcher) sameFixup(t *trial, a *object.Atom, r *codeRow, to uint64) *Mi
 		return nil
 	}
 	if want := t.at(r.second.TargetOff); to != want {
-		e := t.fail(ReasonTable, r.off, t.at(int64(r.off))-t.addr, "the row in __ex_table goes on at +%#x, in pre at +%#x", to-t.addr, r.second.TargetOff)
+		e := t.fail(reasonTable, r.off, t.at(int64(r.off))-t.addr, "the row in __ex_table goes on at +%#x, in pre at +%#x", to-t.addr, r.second.TargetOff)
 		e.Target = to
 		return e
 	}

@@ -80,7 +80,7 @@ func jumpWidth(w *walker, pin, rin amd64.Inst) (int, int, bool) {
 
 // mayShorten reports whether the assembler, without -ffunction-sections, knew how
 // far it is from one atom to another: they are in one section then.
-func (m *matcher) mayShorten(from *object.Atom, to object.AtomID) bool {
+func (m *comparer) mayShorten(from *object.Atom, to object.AtomID) bool {
 	g := m.pre.Atom(to)
 	return g != nil && m.chainName(from) == m.chainName(g)
 }
@@ -103,7 +103,7 @@ func (w *walker) solveAs(k, j int, typ uint32, addend int64) {
 	u := use{t: w.t, a: w.a, r: &r, h: h, p: w.t.addr + uint64(j)}
 	s, err := h.Solve(w.run[j:], addend, u.p)
 	if err != nil {
-		w.t.err = u.fail(ReasonUnsupported, "%s", h.Name)
+		w.t.err = u.fail(reasonUnsupported, "%s", h.Name)
 		w.t.err.Err = err
 		return
 	}

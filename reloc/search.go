@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
-	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -28,7 +27,7 @@ const (
 
 // index is the set of windows that one pass over the text looks for.
 type index struct {
-	m      *matcher
+	m      *solver
 	wide   map[uint64][]anchor
 	narrow map[uint32][]anchor
 	bloom  [1 << 13]uint64 // of wide windows, by hash
@@ -41,9 +40,9 @@ func hash32(x uint32) uint32 { return x * 0x9e3779b1 >> 13 }
 // search looks for the functions of which no symbol tells anything, by the samples
 // of a file. Those that have none are left: what is found tells where most of them
 // are.
-func (m *matcher) search() error {
+func (m *solver) search() error {
 	if m.img.Samples() == nil {
-		if m.told != nil && m.told.early && !m.opt.NoSymbols {
+		if m.told != nil && m.told.early && !m.noSymbols {
 			return nil // others may tell
 		}
 		return m.scan()
@@ -63,14 +62,9 @@ func (m *matcher) search() error {
 	return nil
 }
 
-// isSearchable reports whether a function has bytes to search for.
-func (m *matcher) isSearchable(a *object.Atom) bool {
-	return uint64(len(a.Bytes)) == a.Size && amd64.ToolNops(a.Bytes) != len(a.Bytes) && m.wellFormed(&trial{}, a) == nil
-}
-
 // scan looks for the functions that still have no place: one pass over the
 // executable memory for all of them.
-func (m *matcher) scan() error {
+func (m *solver) scan() error {
 	ix := &index{m: m, wide: make(map[uint64][]anchor), narrow: make(map[uint32][]anchor)}
 	var freq []uint16
 	for i := range m.funcs {
@@ -108,7 +102,7 @@ func (m *matcher) scan() error {
 
 // frequencies counts how often windows occur in pre, by hash: one that is
 // common in pre (a prologue) will be common in run.
-func (m *matcher) frequencies() []uint16 {
+func (m *solver) frequencies() []uint16 {
 	freq := make([]uint16, 1<<19)
 	for i := range m.funcs {
 		b := m.funcs[i].atom.Bytes
@@ -119,64 +113,6 @@ func (m *matcher) frequencies() []uint16 {
 		}
 	}
 	return freq
-}
-
-// solid yields the stretches of an atom in which linkers change nothing.
-func (m *matcher) solid(a *object.Atom, yield func(lo, hi uint64)) {
-	from := uint64(0)
-	gap := func(lo, hi uint64) {
-		if lo > from {
-			yield(from, lo)
-		}
-		from = max(from, hi)
-	}
-	sites := m.sitesOf(a.ID)
-	for i := range a.Refs {
-		r := &a.Refs[i]
-		for len(sites) > 0 && sites[0].off < r.Offset {
-			gap(sites[0].off, sites[0].off+sites[0].size)
-			sites = sites[1:]
-		}
-		before, after := uint64(0), fieldSize(r)
-		if grow, ok := relaxed[r.Type]; ok {
-			before, after = grow.before, after+grow.after
-		}
-		gap(r.Offset-min(before, r.Offset), min(r.Offset+after, a.Size))
-	}
-	for _, s := range sites {
-		gap(s.off, s.off+s.size)
-	}
-	gap(a.Size, a.Size)
-}
-
-// isRigid reports whether nothing of a function is of another length in run, so that
-// all its bytes outside of holes and sites are the same there.
-func (m *matcher) isRigid(a *object.Atom) bool {
-	for b := a.Bytes; len(b) > 0; {
-		in, err := amd64.Decode(b)
-		if err != nil || in.Class == amd64.Jump || in.Class == amd64.Jcc {
-			return false
-		}
-		b = b[in.Len:]
-	}
-	for i := range a.Refs {
-		if _, ok := relaxed[a.Refs[i].Type]; ok {
-			return false
-		}
-	}
-	return true
-}
-
-// relaxed tells how many bytes around a field linkers may rewrite.
-var relaxed = map[uint32]struct{ before, after uint64 }{
-	relGOTPCREL: {3, 0},
-	relGOTPCX:   {3, 0},
-	relREXGOT:   {3, 0},
-	relTLSGD:    {4, 8},
-	relTLSLD:    {3, 6},
-	relTPSlot:   {3, 0},
-	relDesc:     {3, 0},
-	relDescCall: {0, 2},
 }
 
 // add picks the rarest window of a function. It returns false when there is
@@ -279,7 +215,7 @@ func (ix *index) hit(list []anchor, b []byte, i int, addr uint64) (full bool) {
 
 // stretchAt reports whether the stretch of an anchor stands where it would with the
 // function at an address.
-func (m *matcher) stretchAt(a *object.Atom, w *anchor, addr uint64) bool {
+func (m *solver) stretchAt(a *object.Atom, w *anchor, addr uint64) bool {
 	b, err := m.view.Bytes(addr+uint64(w.lo), uint64(w.hi-w.lo))
 	return err == nil && bytes.Equal(b, a.Bytes[w.lo:w.hi])
 }
@@ -287,7 +223,7 @@ func (m *matcher) stretchAt(a *object.Atom, w *anchor, addr uint64) bool {
 // mayStart reports whether a function may start at an address that was found
 // by search: it must be aligned as its section demands, and when both sides
 // have unwinding records, one must start there. start says that one does.
-func (m *matcher) mayStart(a *object.Atom, addr uint64) (ok, start bool) {
+func (m *solver) mayStart(a *object.Atom, addr uint64) (ok, start bool) {
 	if align := m.pre.File.Sections[a.Section].Addralign; align > 1 && align&(align-1) == 0 && (addr-a.Offset)&(align-1) != 0 {
 		return false, false
 	}
@@ -307,7 +243,7 @@ func (m *matcher) mayStart(a *object.Atom, addr uint64) (ok, start bool) {
 }
 
 // unwindable returns the functions of pre that unwinding records describe.
-func (m *matcher) unwindable() map[object.AtomID]bool {
+func (m *solver) unwindable() map[object.AtomID]bool {
 	if m.described == nil {
 		m.described = make(map[object.AtomID]bool)
 		for i := range m.pre.Atoms {

@@ -120,7 +120,7 @@ func (s *set) matchOne(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	m, err := newMatcher(ctx, pre, s.img, s.opt)
+	m, err := newSolver(ctx, pre, s.img, s.opt)
 	if err != nil {
 		return fmt.Errorf("%s: %w", pre.Name(), err)
 	}

@@ -46,7 +46,7 @@ type facts struct {
 }
 
 // hear takes over what other objects say.
-func (m *matcher) hear(f *facts) {
+func (m *solver) hear(f *facts) {
 	m.told = f
 	for i := range m.pre.Symbols() {
 		idx := elfobj.SymbolIndex(i)
@@ -75,12 +75,12 @@ func (m *matcher) hear(f *facts) {
 }
 
 // pin places a chain as a whole.
-func (m *matcher) pin(name string, start uint64) {
+func (m *solver) pin(name string, start uint64) {
 	for _, chain := range m.makeChains() {
 		if m.chainName(m.funcs[chain[0]].atom) != name {
 			continue
 		}
-		u := m.fit(chain, start, ^uint64(0))
+		u := m.fit(m.tried, chain, start, ^uint64(0))
 		for k, t := range u {
 			if f := &m.funcs[chain[k]]; f.open && !m.isReplaced(f, t.addr) {
 				f.cands, f.pinned = []cand{{addr: t.addr, by: ByLayout}}, true
@@ -90,7 +90,7 @@ func (m *matcher) pin(name string, start uint64) {
 }
 
 // findings gathers what a match says to others.
-func (m *matcher) findings(r *Result) *finding {
+func (m *solver) findings(r *Result) *finding {
 	f := &finding{home: m.home, extents: make(map[string]span), fits: make(map[string][]span), sparse: make(map[string]bool)}
 	for i := range r.Symbols {
 		v := &r.Symbols[i]
@@ -125,7 +125,7 @@ func (m *matcher) findings(r *Result) *finding {
 
 // extent returns the memory from the first matched function of a chain to the last,
 // but for weak ones, which may be another file's.
-func (m *matcher) extent(chain []int32) (e span, ok bool) {
+func (m *solver) extent(chain []int32) (e span, ok bool) {
 	e.lo = ^uint64(0)
 	for _, i := range chain {
 		if f := &m.funcs[i]; f.done != nil && !f.weak {

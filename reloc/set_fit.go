@@ -17,7 +17,7 @@ const (
 
 // findFits finds the places of the chains none of whose functions is matched, in
 // memory that no other object claims.
-func (m *matcher) findFits(f *finding) {
+func (m *solver) findFits(f *finding) {
 	for _, chain := range m.makeChains() {
 		if !m.isOpen(chain) {
 			continue
@@ -31,7 +31,7 @@ func (m *matcher) findFits(f *finding) {
 }
 
 // fixedIn counts the bytes of a chain that no hole owns, and that are no padding.
-func (m *matcher) fixedIn(chain []int32) int {
+func (m *solver) fixedIn(chain []int32) int {
 	n := 0
 	for _, i := range chain {
 		if f := &m.funcs[i]; amd64.ToolNops(f.atom.Bytes) != len(f.atom.Bytes) {
@@ -43,7 +43,7 @@ func (m *matcher) fixedIn(chain []int32) int {
 
 // isOpen reports whether nothing of a chain is where it was linked, and nothing of
 // it is known to differ.
-func (m *matcher) isOpen(chain []int32) bool {
+func (m *solver) isOpen(chain []int32) bool {
 	open := false
 	for _, i := range chain {
 		f := &m.funcs[i]
@@ -57,13 +57,13 @@ func (m *matcher) isOpen(chain []int32) bool {
 
 // fits returns the places at which all functions of a chain fit, one behind the
 // other: where the first one starts, and where the last one ends.
-func (m *matcher) fits(chain []int32, spans []span) []span {
+func (m *solver) fits(chain []int32, spans []span) []span {
 	var out []span
 	first := m.funcs[chain[0]].atom
 	align := m.alignOf(&m.funcs[chain[0]])
 	leads := m.leading(chain)
-	tries, looked, kept := 0, 0, m.trials
-	defer func() { m.trials = kept }() // thousands that nobody asks for again
+	tries, looked := 0, 0
+	var in *attempts // thousands that nobody asks for again
 	for _, s := range spans {
 		for at := (s.lo-first.Offset+align-1)&^(align-1) + first.Offset; at < s.hi; at += align {
 			if tries++; tries > maxStarts || len(out) == maxFits {
@@ -73,9 +73,9 @@ func (m *matcher) fits(chain []int32, spans []span) []span {
 				continue
 			}
 			if looked++; looked%maxTrials == 1 {
-				m.trials = trials{byAtom: make([]*trial, len(m.pre.Atoms))}
+				in = newAttempts(m.comparer, 0)
 			}
-			if u := m.fit(chain, at, s.hi); u != nil {
+			if u := m.fit(in, chain, at, s.hi); u != nil {
 				last := u[len(u)-1]
 				out = append(out, span{at, last.addr + last.size})
 			}
@@ -86,7 +86,7 @@ func (m *matcher) fits(chain []int32, spans []span) []span {
 
 // lead returns the stretches of a function, in front of its first jump, that are
 // the same in run.
-func (m *matcher) lead(a *object.Atom) []span {
+func (m *solver) lead(a *object.Atom) []span {
 	end := uint64(0)
 	for end < a.Size {
 		in, err := amd64.Decode(a.Bytes[end:])
@@ -105,7 +105,7 @@ func (m *matcher) lead(a *object.Atom) []span {
 }
 
 // leads reports whether run has the given stretches of a function at an address.
-func (m *matcher) leads(a *object.Atom, lead []span, addr uint64) bool {
+func (m *solver) leads(a *object.Atom, lead []span, addr uint64) bool {
 	if len(lead) == 0 {
 		return true
 	}
@@ -124,7 +124,7 @@ func (m *matcher) leads(a *object.Atom, lead []span, addr uint64) bool {
 // leading returns what tells quickly that a chain does not start at an address: how
 // its first function begins, and the second one where it is known how far behind
 // that is.
-func (m *matcher) leading(chain []int32) func(at uint64) bool {
+func (m *solver) leading(chain []int32) func(at uint64) bool {
 	f := &m.funcs[chain[0]]
 	lead := m.lead(f.atom)
 	if len(chain) == 1 || !m.isRigid(f.atom) {
@@ -141,8 +141,8 @@ func (m *matcher) leading(chain []int32) func(at uint64) bool {
 // fit places the functions of a chain from start on, with nothing but padding
 // between them, in front of limit. It returns nil where one doesn't fit, or where
 // what they refer to contradicts that.
-func (m *matcher) fit(chain []int32, start, limit uint64) []*trial {
-	out := make([]*trial, 0, len(chain))
+func (m *solver) fit(in *attempts, chain []int32, start, limit uint64) []*attempt {
+	out := make([]*attempt, 0, len(chain))
 	cursor := start
 	for k, i := range chain {
 		f := &m.funcs[i]
@@ -151,14 +151,14 @@ func (m *matcher) fit(chain []int32, start, limit uint64) []*trial {
 			before := m.funcs[chain[k-1]].atom
 			at = m.behind(before.Section == f.atom.Section, before.End(), f, cursor)
 		}
-		t, ok := m.fitsAt(f, at, cursor, limit)
+		t, ok := m.fitsAt(in, f, at, cursor, limit)
 		if !ok {
 			return nil
 		}
 		out = append(out, t)
 		cursor = at + t.size
 	}
-	if !m.agree(chain, out) {
+	if !m.agree(in, chain, out) {
 		return nil
 	}
 	return out
@@ -166,7 +166,7 @@ func (m *matcher) fit(chain []int32, start, limit uint64) []*trial {
 
 // agree reports whether functions at given places refer to each other there, and
 // to one place of everything else.
-func (m *matcher) agree(chain []int32, list []*trial) bool {
+func (m *solver) agree(in *attempts, chain []int32, list []*attempt) bool {
 	values := make(map[key]uint64)
 	for k, t := range list {
 		if f := &m.funcs[chain[k]]; !f.weak {
@@ -174,7 +174,7 @@ func (m *matcher) agree(chain []int32, list []*trial) bool {
 		}
 	}
 	for _, t := range list {
-		for _, b := range m.closure(t) {
+		for _, b := range in.closure(t) {
 			if b.soft {
 				continue
 			}

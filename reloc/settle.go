@@ -1,10 +1,8 @@
 package reloc
 
 import (
-	"fmt"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -17,7 +15,7 @@ var tiers = [...]int{64, 24, 8}
 // proposal is a function that has only one place left.
 type proposal struct {
 	fn    int32
-	t     *trial
+	t     *attempt
 	by    Evidence
 	binds []owned // all that follows from it
 	lost  bool
@@ -33,7 +31,7 @@ type owned struct {
 // only one place left, and goes on until nothing changes. It works in rounds,
 // and within a round all functions are judged by the same values, so that their
 // order does not matter.
-func (m *matcher) settle(tier int) error {
+func (m *solver) settle(tier int) error {
 	if tier > 0 {
 		for i := range m.funcs {
 			m.queue(int32(i))
@@ -61,7 +59,7 @@ func (m *matcher) settle(tier int) error {
 }
 
 // propose judges one function by the present values.
-func (m *matcher) propose(i int32, tier int) (proposal, bool) {
+func (m *solver) propose(i int32, tier int) (proposal, bool) {
 	f := &m.funcs[i]
 	if !f.open {
 		return proposal{}, false
@@ -110,13 +108,13 @@ func tooWeak(f *fn, c cand, tier int) bool {
 
 // isContested reports whether nothing but a name that others have too, or its bytes,
 // tells that a function is at a place.
-func (m *matcher) isContested(f *fn, c cand) bool {
+func (m *solver) isContested(f *fn, c cand) bool {
 	return c.by == BySearch || c.by == BySymbol && len(f.cands) > 1
 }
 
 // inOrder drops the places of several that contradict the neighbours, for all of
 // which nothing but their bytes or a shared name speaks.
-func (m *matcher) inOrder(i int32, viable []cand) []cand {
+func (m *solver) inOrder(i int32, viable []cand) []cand {
 	f := &m.funcs[i]
 	if slices.ContainsFunc(viable, func(c cand) bool { return !m.isContested(f, c) }) {
 		return viable
@@ -132,7 +130,7 @@ func (m *matcher) inOrder(i int32, viable []cand) []cand {
 
 // misplaced drops the only place that is left of a function, since its neighbours
 // in pre have others in run. The function differs, where that is known.
-func (m *matcher) misplaced(i int32, c cand) {
+func (m *solver) misplaced(i int32, c cand) {
 	f := &m.funcs[i]
 	f.remain = f.remain[:0]
 	f.cands = slices.DeleteFunc(f.cands, func(x cand) bool { return x == c })
@@ -145,28 +143,28 @@ func (m *matcher) misplaced(i int32, c cand) {
 	}
 	t := m.check(f.atom.ID, c.addr)
 	f.fail = t
-	f.err = t.fail(ReasonConflict, 0, 0, "these bytes are not between those of its neighbours in pre")
+	f.err = t.fail(reasonConflict, 0, 0, "these bytes are not between those of its neighbours in pre")
 }
 
 // doubtful reports whether a place that only its bytes speak for leads to functions
 // of pre that are not there: one that looks alike, and calls others, in a kernel,
 // where its neighbours may know better.
-func (m *matcher) doubtful(f *fn, c cand, tier int) bool {
+func (m *solver) doubtful(f *fn, c cand, tier int) bool {
 	return m.img.IsKernel() && c.by == BySearch && tier < len(tiers)-1 && !m.calleesMatch(m.check(f.atom.ID, c.addr))
 }
 
-func (m *matcher) proposal(i int32, c cand) proposal {
+func (m *solver) proposal(i int32, c cand) proposal {
 	id := m.funcs[i].atom.ID
 	p := proposal{fn: i, t: m.check(id, c.addr), by: c.by}
 	p.binds = append(p.binds, owned{binding{key: key{space: inAtom, id: int32(id)}, value: c.addr}, true})
-	for _, b := range m.closure(p.t) {
+	for _, b := range m.tried.closure(p.t) {
 		p.binds = append(p.binds, owned{b, false})
 	}
 	return p
 }
 
 // viable returns the candidates of f that match and contradict no value.
-func (m *matcher) viable(f *fn) []cand {
+func (m *solver) viable(f *fn) []cand {
 	cands := f.cands
 	if v := m.known(key{space: inAtom, id: int32(f.atom.ID)}); v != nil {
 		if v.soft {
@@ -181,7 +179,7 @@ func (m *matcher) viable(f *fn) []cand {
 		}
 	}
 	var out []cand
-	var best *trial
+	var best *attempt
 	for _, c := range cands {
 		if !m.inHome(c.addr) {
 			continue
@@ -189,7 +187,7 @@ func (m *matcher) viable(f *fn) []cand {
 		t := m.check(f.atom.ID, c.addr)
 		err := t.err
 		if err == nil {
-			err = m.contradiction(f, t)
+			err = m.contradiction(m.tried, f, t)
 		}
 		if err == nil {
 			out = append(out, c)
@@ -218,18 +216,18 @@ func (m *matcher) viable(f *fn) []cand {
 
 // inHome reports whether an address lies in the module that the object is
 // linked into, as far as that is known.
-func (m *matcher) inHome(addr uint64) bool {
+func (m *solver) inHome(addr uint64) bool {
 	return m.home == image.NoModule && m.inScope(m.moduleOf(addr)) || m.home != image.NoModule && m.moduleOf(addr) == m.home
 }
 
 // watchFor has f looked at again when a value becomes known that one of its
 // trials depends on.
-func (m *matcher) watchFor(i int32, t *trial) {
+func (m *solver) watchFor(i int32, t *attempt) {
 	if t.watched {
 		return
 	}
 	t.watched = true
-	for _, b := range m.closure(t) {
+	for _, b := range m.tried.closure(t) {
 		if list := m.watch[b.key]; !b.soft && (len(list) == 0 || list[len(list)-1] != i) {
 			m.watch[b.key] = append(list, i)
 		}
@@ -238,13 +236,13 @@ func (m *matcher) watchFor(i int32, t *trial) {
 
 // contradiction returns why what follows from a trial can't be, given the
 // values that are known; nil when it can.
-func (m *matcher) contradiction(f *fn, t *trial) *MismatchError {
+func (m *solver) contradiction(in *attempts, f *fn, t *attempt) *difference {
 	for _, b := range f.places {
 		if got := t.at(b.key.off); got != b.value {
-			return t.fail(ReasonConflict, uint64(b.key.off), got-t.addr, "another function refers to %#x as this place", b.value)
+			return t.fail(reasonConflict, uint64(b.key.off), got-t.addr, "another function refers to %#x as this place", b.value)
 		}
 	}
-	for _, b := range m.closure(t) {
+	for _, b := range in.closure(t) {
 		if e := m.against(t, &b); e != nil {
 			return e
 		}
@@ -253,7 +251,7 @@ func (m *matcher) contradiction(f *fn, t *trial) *MismatchError {
 }
 
 // against compares one binding with what is known.
-func (m *matcher) against(t *trial, b *binding) *MismatchError {
+func (m *solver) against(t *attempt, b *binding) *difference {
 	if b.soft {
 		return nil
 	}
@@ -269,64 +267,7 @@ func (m *matcher) against(t *trial, b *binding) *MismatchError {
 	if !known || want == b.value {
 		return nil
 	}
-	e := t.fail(ReasonConflict, b.ref, t.at(int64(b.ref))-t.addr, "%s is %#x here and %#x elsewhere", m.keyName(b.key), b.value, want)
+	e := t.fail(reasonConflict, b.ref, t.at(int64(b.ref))-t.addr, "%s is %#x here and %#x elsewhere", m.keyName(b.key), b.value, want)
 	e.Target = b.value
 	return e
-}
-
-// closure returns what follows from a trial: its bindings, and those of the
-// constants it refers to, as far as these are not among the values yet. The
-// offsets are all those of the trial's own references.
-func (m *matcher) closure(t *trial) []binding {
-	if len(t.consts) == 0 {
-		return t.binds
-	}
-	out := slices.Clone(t.binds)
-	seen := map[node]bool{t.node: true}
-	type item struct {
-		t   *trial
-		ref uint64
-	}
-	var work []item
-	follow := func(from *trial, ref uint64, own bool) {
-		for _, i := range from.consts {
-			b := &from.binds[i]
-			n := node{object.AtomID(b.key.id), b.value}
-			if own {
-				ref = b.ref
-			}
-			if c := m.trials.of(n); c != nil && !seen[n] && !c.committed {
-				seen[n] = true
-				work = append(work, item{c, ref})
-			}
-		}
-	}
-	follow(t, 0, true)
-	for len(work) > 0 {
-		w := work[len(work)-1]
-		work = work[:len(work)-1]
-		for _, b := range w.t.binds {
-			b.ref = w.ref
-			out = append(out, b)
-		}
-		follow(w.t, w.ref, false)
-	}
-	return out
-}
-
-// keyName names an unknown in messages.
-func (m *matcher) keyName(k key) string {
-	switch k.space {
-	case inAtom, inTPAtom, inTLSAtom, inRuntime:
-		name := m.label(object.AtomID(k.id))
-		if k.off != 0 {
-			name += fmt.Sprintf("+%#x", k.off)
-		}
-		return name
-	case inPLT:
-		return "the PLT entry of " + m.pre.Symbols()[k.id].Name
-	case inGOT, inTLSSlot:
-		return "the GOT slot of " + m.pre.Symbols()[k.id].Name
-	}
-	return m.pre.Symbols()[k.id].Name
 }

@@ -255,8 +255,19 @@ func readJumpLabels(f *siteFinder, row *siteRow, a *object.Atom) {
 	})
 }
 
+// siteIndex are the sites of pre, by function.
+type siteIndex struct {
+	sites  []site
+	siteAt []int32 // by atom: where its sites start
+}
+
+func newSiteIndex(pre *object.Object) siteIndex {
+	sites := findSites(pre)
+	return siteIndex{sites, indexSites(sites, len(pre.Atoms))}
+}
+
 // sitesOf returns the sites of a function.
-func (m *matcher) sitesOf(id object.AtomID) []site {
+func (m *siteIndex) sitesOf(id object.AtomID) []site {
 	if int(id) >= len(m.siteAt)-1 {
 		return nil
 	}

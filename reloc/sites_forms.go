@@ -114,7 +114,7 @@ func (x *siteMatch) returnThunk(run []byte, p uint64) bool {
 	if !x.exec(to) {
 		return false
 	}
-	if x.m.opt.NoSymbols || !x.m.img.HasAllSymbols(x.m.moduleOf(to)) {
+	if x.m.noSymbols || !x.m.img.HasAllSymbols(x.m.moduleOf(to)) {
 		return true
 	}
 	for _, s := range x.m.img.SymbolsAt(to) {

@@ -33,7 +33,7 @@ const (
 
 // siteMatch compares sites of one function with run.
 type siteMatch struct {
-	m     *matcher
+	m     *comparer
 	t     *trial
 	a     *object.Atom
 	sites []site // of the cluster
@@ -50,7 +50,7 @@ type siteMatch struct {
 
 // matchSites compares the sites of a cluster with run, whose bytes from the
 // start of the cluster are given.
-func (m *matcher) matchSites(x *siteMatch, t *trial, a *object.Atom, sites []site, end uint64, run []byte, p uint64) bool {
+func (m *comparer) matchSites(x *siteMatch, t *trial, a *object.Atom, sites []site, end uint64, run []byte, p uint64) bool {
 	*x = siteMatch{m: m, t: t, a: a, sites: sites, off: sites[0].off, end: end, run: run, p: p, live: m.rewritten(p), effects: x.effects[:0], patches: x.patches[:0], whole: x.whole}
 	n := end - x.off
 	if uint64(len(run)) < n || n > rewrite.MaxCluster {
@@ -64,7 +64,7 @@ func (m *matcher) matchSites(x *siteMatch, t *trial, a *object.Atom, sites []sit
 }
 
 // rewritten reports whether code at an address may differ from what was linked.
-func (m *matcher) rewritten(addr uint64) bool {
+func (m *comparer) rewritten(addr uint64) bool {
 	r := m.view.RegionAt(addr)
 	return m.img.IsKernel() && r != nil && r.Volatile
 }
@@ -161,7 +161,7 @@ func (x *siteMatch) agrees(r *object.Ref, field []byte, p uint64) bool {
 		return true
 	}
 	name := x.m.sym(r.Sym).Name
-	return name != "" && !x.m.opt.NoSymbols && len(field) >= 4 && x.m.img.HasNameAt(name, p+4+uint64(int64(int32(binary.LittleEndian.Uint32(field)))))
+	return name != "" && !x.m.noSymbols && len(field) >= 4 && x.m.img.HasNameAt(name, p+4+uint64(int64(int32(binary.LittleEndian.Uint32(field)))))
 }
 
 // named reports whether run's symbols know the symbol of a reference.
@@ -192,7 +192,7 @@ func (x *siteMatch) mayMean(r *object.Ref, field []byte, p uint64) bool {
 	case g == nil:
 		return !x.named(r) || x.m.knownAt(x.m.symbolPlaces(r.Sym), s, image.NoModule)
 	case g.Aside: // the slow way of a static_cpu_has
-		return x.m.try(g.ID, s+x.m.placeOff(r)).err == nil
+		return x.m.isAside(g.ID, s+x.m.placeOff(r))
 	case g.Kind == object.Func && r.TargetOff == 0:
 		return x.m.mayBe(g.ID, s+x.m.placeOff(r))
 	}
@@ -254,9 +254,9 @@ func (x *siteMatch) replaceable(off uint64) bool {
 
 // applyEffects takes what follows from a cluster. With a walker, branches are
 // checked once all places are known.
-func (x *siteMatch) applyEffects(w *walker) *MismatchError {
+func (x *siteMatch) applyEffects(w *walker) *difference {
 	x.t.patches = append(x.t.patches, x.patches...)
-	if x.live && x.m.opt.NoSymbols && x.replaceable(x.off) {
+	if x.live && x.m.noSymbols && x.replaceable(x.off) {
 		return nil // whose call it is, nothing tells
 	}
 	for i := range x.effects {
@@ -267,7 +267,7 @@ func (x *siteMatch) applyEffects(w *walker) *MismatchError {
 	return nil
 }
 
-func (x *siteMatch) apply(e *effect, w *walker) *MismatchError {
+func (x *siteMatch) apply(e *effect, w *walker) *difference {
 	switch e.kind {
 	case effectSolve:
 		return x.m.solveRef(x.t, x.a, e.ref, e.field, e.p)
@@ -285,7 +285,7 @@ func (x *siteMatch) apply(e *effect, w *walker) *MismatchError {
 	if e.place == x.t.addr+uint64(e.to) {
 		return nil
 	}
-	err := x.t.fail(ReasonBranch, at, runAt, "leads to +%#x, which is no counterpart of +%#x", e.place-x.t.addr, e.to)
+	err := x.t.fail(reasonBranch, at, runAt, "leads to +%#x, which is no counterpart of +%#x", e.place-x.t.addr, e.to)
 	err.Target = e.place
 	return err
 }

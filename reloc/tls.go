@@ -9,13 +9,13 @@ import (
 )
 
 // solveTP handles an offset from the thread pointer.
-func (m *matcher) solveTP(u *use) *MismatchError {
+func (m *comparer) solveTP(u *use) *difference {
 	if off, ok := m.tlsOffset(int64(u.s), m.moduleOf(u.t.addr)); ok {
 		if e := m.checkTLS(u, off); e != nil {
 			return e
 		}
 	} else if m.isMain(u.t.addr) {
-		return u.fail(ReasonImplausible, "%s would be at %#x from the thread pointer, outside of the program's block", m.sym(u.r.Sym).Name, int64(u.s))
+		return u.fail(reasonImplausible, "%s would be at %#x from the thread pointer, outside of the program's block", m.sym(u.r.Sym).Name, int64(u.s))
 	}
 	if u.r.Target != object.NoAtom {
 		u.bind(inTPAtom, int32(u.r.Target), u.s-m.symbolOff(u.r), false)
@@ -28,12 +28,12 @@ func (m *matcher) solveTP(u *use) *MismatchError {
 // solveTLS handles an offset in the TLS block. Where the linker relaxed local
 // dynamic code to local exec, the field counts from the thread pointer
 // instead, and is negative.
-func (m *matcher) solveTLS(u *use) *MismatchError {
+func (m *comparer) solveTLS(u *use) *difference {
 	if int64(u.s) < 0 && (m.isMain(u.t.addr) || !m.hasTables(u.t.addr)) {
 		return m.solveTP(u)
 	}
 	if _, i := m.img.ModuleAt(u.t.addr); i != image.NoModule && u.s >= max(m.img.Modules()[i].TLSSize, 1) && m.hasTables(u.t.addr) {
-		return u.fail(ReasonImplausible, "%s would be at %#x of a TLS block of %#x bytes", m.sym(u.r.Sym).Name, u.s, m.img.Modules()[i].TLSSize)
+		return u.fail(reasonImplausible, "%s would be at %#x of a TLS block of %#x bytes", m.sym(u.r.Sym).Name, u.s, m.img.Modules()[i].TLSSize)
 	}
 	if e := m.checkTLS(u, u.s); e != nil {
 		return e
@@ -48,12 +48,12 @@ func (m *matcher) solveTLS(u *use) *MismatchError {
 
 // checkTLS compares the offset of a thread-local symbol in the block of its
 // module with what run's symbols say.
-func (m *matcher) checkTLS(u *use, off uint64) *MismatchError {
+func (m *comparer) checkTLS(u *use, off uint64) *difference {
 	name := m.sym(u.r.Sym).Name
 	if g := m.pre.Atom(u.r.Target); g != nil {
 		name, off = g.Name, off-m.symbolOff(u.r)
 	}
-	if m.opt.NoSymbols || name == "" {
+	if m.noSymbols || name == "" {
 		return nil
 	}
 	module := m.moduleOf(u.t.addr)
@@ -72,11 +72,11 @@ func (m *matcher) checkTLS(u *use, off uint64) *MismatchError {
 	if !known {
 		return nil
 	}
-	return u.fail(ReasonSymbol, "leads to %#x in the TLS block, where %s is not", off, name)
+	return u.fail(reasonSymbol, "leads to %#x in the TLS block, where %s is not", off, name)
 }
 
 // isLocal reports whether all names of an atom are local symbols.
-func (m *matcher) isLocal(id object.AtomID) bool {
+func (m *comparer) isLocal(id object.AtomID) bool {
 	for _, i := range m.pre.Atom(id).Symbols {
 		if m.sym(i).Bind() != elf.STB_LOCAL {
 			return false
@@ -86,14 +86,14 @@ func (m *matcher) isLocal(id object.AtomID) bool {
 }
 
 // isMain reports whether addr is code of a main program with a TLS block.
-func (m *matcher) isMain(addr uint64) bool {
+func (m *comparer) isMain(addr uint64) bool {
 	mod, _ := m.img.ModuleAt(addr)
 	return mod != nil && mod.Main && mod.TLSSize > 0
 }
 
 // tlsOffset turns a thread pointer offset into one in the TLS block of the main
 // program, which ends at the thread pointer (ELF TLS ABI, section 3.4.6).
-func (m *matcher) tlsOffset(tp int64, module int) (uint64, bool) {
+func (m *comparer) tlsOffset(tp int64, module int) (uint64, bool) {
 	if module == image.NoModule {
 		return 0, false
 	}
@@ -120,20 +120,20 @@ var tlsSlots = map[amd64.Expr]elf.R_X86_64{
 
 // solveTLSSlot handles a reference to a GOT slot, or a pair of slots, that
 // tells where a thread-local symbol is.
-func (m *matcher) solveTLSSlot(u *use) *MismatchError {
+func (m *comparer) solveTLSSlot(u *use) *difference {
 	sym, id := m.sym(u.r.Sym), int32(u.r.Sym)
 	at := u.s
 	if why := m.noSlot(at); why != "" {
-		return u.fail(ReasonImplausible, "the TLS slot of %s would be at %#x: %s", sym.Name, at, why)
+		return u.fail(reasonImplausible, "the TLS slot of %s would be at %#x: %s", sym.Name, at, why)
 	}
 	desc, ok := m.slotAt(at)
 	if want := tlsSlots[u.h.Expr]; m.hasTables(at) && (ok || u.h.Expr != amd64.ExprTPSlot) && desc.Type != want {
-		return u.fail(ReasonImplausible, "the TLS slot of %s would be at %#x, which no %v fills", sym.Name, at, want)
+		return u.fail(reasonImplausible, "the TLS slot of %s would be at %#x, which no %v fills", sym.Name, at, want)
 	}
 	if u.h.Expr == amd64.ExprTLSLD {
 		id = 0 // the slot is the module's, whatever symbol asks for it
 	} else if desc.Name != "" && sym.Name != "" && desc.Name != sym.Name {
-		return u.fail(ReasonSymbol, "leads to the TLS slot of %s, where pre has %s", desc.Name, sym.Name)
+		return u.fail(reasonSymbol, "leads to the TLS slot of %s, where pre has %s", desc.Name, sym.Name)
 	}
 	u.bind(inTLSSlot, id, at, false)
 	switch u.h.Expr {
@@ -152,7 +152,7 @@ func (m *matcher) solveTLSSlot(u *use) *MismatchError {
 }
 
 // readTPSlot takes the offset from the thread pointer that a slot holds.
-func (m *matcher) readTPSlot(u *use, desc image.Slot, dynamic bool) *MismatchError {
+func (m *comparer) readTPSlot(u *use, desc image.Slot, dynamic bool) *difference {
 	if dynamic && !m.img.IsLive() {
 		if desc.Defined {
 			u.bind(inTLS, int32(u.r.Sym), desc.Value+uint64(desc.Addend), true)

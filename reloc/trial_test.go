@@ -15,7 +15,7 @@ func TestTrialOrder(t *testing.T) {
 	img := mustOpenKernel(t, path)
 	trials := 0
 	for _, path := range objectsIn(t, dir) {
-		m, err := newMatcher(context.Background(), mustOpen(t, path), img, Options{})
+		m, err := newSolver(context.Background(), mustOpen(t, path), img, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +30,7 @@ func TestTrialOrder(t *testing.T) {
 			}
 		}
 		first := m.tryAll(funcs)
-		for _, t := range m.trials.byAtom {
+		for _, t := range m.tried.byAtom {
 			for ; t != nil; t = t.next {
 				if first[t.node] == nil {
 					funcs = append(funcs, t.node)
@@ -50,11 +50,11 @@ func TestTrialOrder(t *testing.T) {
 }
 
 // tryAll compares functions as if nothing had been compared before.
-func (m *matcher) tryAll(list []node) map[node]*trial {
-	m.forget()
-	out := make(map[node]*trial, len(list))
+func (m *solver) tryAll(list []node) map[node]*attempt {
+	fresh := newAttempts(newComparer(m.pre, m.img, false, m.only), len(list))
+	out := make(map[node]*attempt, len(list))
 	for _, n := range list {
-		out[n] = m.try(n.atom, n.addr)
+		out[n] = fresh.try(n.atom, n.addr)
 	}
 	return out
 }

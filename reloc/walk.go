@@ -14,7 +14,7 @@ import (
 // which offset in pre is which in run, and in the end checks that all branches
 // inside the function lead to corresponding places.
 type walker struct {
-	m        *matcher
+	m        *comparer
 	t        *trial
 	a        *object.Atom
 	pre, run []byte
@@ -38,10 +38,10 @@ type branch struct {
 }
 
 // walk compares a function whose bytes are not all equal.
-func (m *matcher) walk(t *trial, a *object.Atom) *MismatchError {
+func (m *comparer) walk(t *trial, a *object.Atom) *difference {
 	run, err := m.view.UpTo(t.addr, 2*a.Size+64)
 	if err != nil {
-		e := t.fail(ReasonUnreadable, 0, 0, "")
+		e := t.fail(reasonUnreadable, 0, 0, "")
 		e.Err = err
 		return e
 	}
@@ -67,7 +67,7 @@ func (m *matcher) walk(t *trial, a *object.Atom) *MismatchError {
 }
 
 // step compares one instruction, or what a rule takes for one.
-func (w *walker) step() *MismatchError {
+func (w *walker) step() *difference {
 	w.pos[w.i] = int32(w.j)
 	if done, e := w.site(); done {
 		return e
@@ -103,7 +103,7 @@ func (w *walker) step() *MismatchError {
 
 // site compares the sites that start here. done is false when there are none, or
 // when they hold nothing that is legal, which the instructions will tell.
-func (w *walker) site() (done bool, e *MismatchError) {
+func (w *walker) site() (done bool, e *difference) {
 	for len(w.sites) > 0 && w.sites[0].off < uint64(w.i) {
 		w.sites = w.sites[1:]
 	}
@@ -134,7 +134,7 @@ func (w *walker) site() (done bool, e *MismatchError) {
 
 // constant compares an instruction whose operand is a site, as those of runtime
 // constants are. done is false when it has none, or nothing legal.
-func (w *walker) constant(pin, rin amd64.Inst) (done bool, e *MismatchError) {
+func (w *walker) constant(pin, rin amd64.Inst) (done bool, e *difference) {
 	n := int(pin.Len)
 	if len(w.sites) == 0 || w.sites[0].end() > uint64(w.i+n) || int(rin.Len) != n || len(w.refs(n)) > 0 {
 		return false, nil
@@ -156,7 +156,7 @@ func (w *walker) constant(pin, rin amd64.Inst) (done bool, e *MismatchError) {
 }
 
 // stepByte compares one byte of what is no code: data between instructions.
-func (w *walker) stepByte() *MismatchError {
+func (w *walker) stepByte() *difference {
 	n := 1
 	if refs := w.refs(1); len(refs) > 0 {
 		n = int(fieldSize(&refs[0]))
@@ -177,7 +177,7 @@ func (w *walker) stepByte() *MismatchError {
 
 // same handles two instructions that are equal but for their holes. done is
 // false when they are not.
-func (w *walker) same(pin, rin amd64.Inst) (done bool, e *MismatchError) {
+func (w *walker) same(pin, rin amd64.Inst) (done bool, e *difference) {
 	n := int(pin.Len)
 	if pin != rin {
 		return false, nil
@@ -229,7 +229,7 @@ func (w *walker) refs(n int) []object.Ref {
 func (w *walker) skipRefs(n int) { w.ref += len(w.refs(n)) }
 
 // solve solves reference k, whose field is at offset j of run.
-func (w *walker) solve(k, j int) *MismatchError {
+func (w *walker) solve(k, j int) *difference {
 	return w.m.solve(w.t, w.a, k, w.run[j:], w.t.addr+uint64(j))
 }
 
@@ -260,28 +260,28 @@ func relative(in amd64.Inst, code []byte, off int) int {
 }
 
 // fault is an error that a rule came across when it had matched the bytes.
-func (w *walker) fault() *MismatchError { return w.t.err }
+func (w *walker) fault() *difference { return w.t.err }
 
 // shifts returns the places from which run is further behind, or ahead.
-func (w *walker) shifts() []Shift {
-	var out []Shift
+func (w *walker) shifts() []shift {
+	var out []shift
 	delta := 0
 	for i, j := range w.pos {
 		if j >= 0 && int(j)-i != delta {
 			delta = int(j) - i
-			out = append(out, Shift{uint64(i), uint64(j)})
+			out = append(out, shift{uint64(i), uint64(j)})
 		}
 	}
 	return out
 }
 
 // checkBranches checks that all branches lead to corresponding places.
-func (w *walker) checkBranches() *MismatchError {
+func (w *walker) checkBranches() *difference {
 	for _, b := range w.branches {
 		if w.corresponds(b) {
 			continue
 		}
-		e := w.t.fail(ReasonBranch, uint64(b.at), uint64(b.runAt), "leads to +%#x, which is no counterpart of +%#x", b.runTo, b.to)
+		e := w.t.fail(reasonBranch, uint64(b.at), uint64(b.runAt), "leads to +%#x, which is no counterpart of +%#x", b.runTo, b.to)
 		e.Target = w.t.addr + uint64(b.runTo)
 		return w.quote(e, b.at, b.runAt)
 	}
@@ -301,25 +301,25 @@ func (w *walker) corresponds(b branch) bool {
 }
 
 // mismatch makes the error for instructions that no rule allows to differ.
-func (w *walker) mismatch(pin, rin amd64.Inst) *MismatchError {
+func (w *walker) mismatch(pin, rin amd64.Inst) *difference {
 	off, runOff := w.i, w.j
 	if p := w.tolerated; p.toI == off && p.toJ == runOff && off+runOff > 0 {
 		off, runOff = p.fromI, p.fromJ
 	}
-	e := w.t.fail(ReasonBytes, uint64(off), uint64(runOff), "")
+	e := w.t.fail(reasonBytes, uint64(off), uint64(runOff), "")
 	if runOff < len(w.run) {
 		if first := off == 0 || off == 4 && rewrite.Begins(w.pre, rewrite.Endbr64); first {
 			w.redirected(e, rin)
 		}
 		if w.run[runOff] == 0xcc && w.pre[off] != 0xcc {
-			e.Reason = ReasonBreakpoint
+			e.Reason = reasonBreakpoint
 		}
 	}
 	return w.quote(e, off, runOff)
 }
 
 // redirected recognises a jump out of the function where pre has none.
-func (w *walker) redirected(e *MismatchError, rin amd64.Inst) {
+func (w *walker) redirected(e *difference, rin amd64.Inst) {
 	switch at := w.t.addr + uint64(w.j); rin.Class {
 	case amd64.Jump:
 		to := relative(rin, w.run, w.j)
@@ -334,12 +334,12 @@ func (w *walker) redirected(e *MismatchError, rin amd64.Inst) {
 	default:
 		return
 	}
-	e.Reason = ReasonRedirected
+	e.Reason = reasonRedirected
 	e.Detail = "leads to " + w.m.runName(e.Target)
 }
 
 // quote adds the instructions of both sides to an error.
-func (w *walker) quote(e *MismatchError, off, runOff int) *MismatchError {
+func (w *walker) quote(e *difference, off, runOff int) *difference {
 	e.Pre = instAt(w.pre, off)
 	e.Run = instAt(w.run, runOff)
 	return e

@@ -1,4 +1,4 @@
-package elfdiff
+package debug
 
 import (
 	"cmp"
@@ -8,23 +8,23 @@ import (
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
-// inlineMap says for the code of one function which function of the source it
+// InlineMap says for the code of one function which function of the source it
 // is from.
-type inlineMap struct {
+type InlineMap struct {
 	// own is the function itself.
-	own dwarf.Function
+	Own dwarf.Function
 	// calls are the inlined calls, in the order of debug information; from the
 	// outside to the inside.
-	calls []inlinedCall
+	Calls []Call
 	// segments cut the function's code, by offset from the start of the atom.
 	segments []inlineSegment
 }
 
-// inlinedCall is one call that was inlined.
-type inlinedCall struct {
+// Call is one call that was inlined.
+type Call struct {
 	dwarf.Function
-	line   int // of the call
-	parent int // the call that it is inside of, or ownCode
+	CallLine int // of the call
+	Parent   int // the call that it is inside of, or ownCode
 }
 
 // inlineSegment is code up to the next segment: of the call with that index,
@@ -34,29 +34,29 @@ type inlineSegment struct {
 	call int
 }
 
-// ownCode is the index of a segment that was not inlined.
-const ownCode = -1
+// OwnCode is the index of a segment that was not inlined.
+const OwnCode = -1
 
-// maxNesting bounds how many inlined calls may cover one place. Compilers stop
+// MaxNesting bounds how many inlined calls may cover one place. Compilers stop
 // at some dozens.
-const maxNesting = 1 << 10
+const MaxNesting = 1 << 10
 
-// inlineMapOf reads which parts of a function were inlined. It is nil when there
+// InlineMapOf reads which parts of a function were inlined. It is nil when there
 // is no debug information about the function.
-func inlineMapOf(o *object.Object, f *object.Atom) *inlineMap {
-	d := dwarfOf(o)
+func InlineMapOf(o *object.Object, f *object.Atom) *InlineMap {
+	d := Info(o)
 	x, _ := d.Index()
 	if x == nil {
 		return nil
 	}
-	entry, ok := x.FunctionAt(addr(f, 0))
+	entry, ok := x.FunctionAt(Addr(f, 0))
 	if !ok {
 		return nil
 	}
-	m := &inlineMap{own: d.Function(entry)}
+	m := &InlineMap{Own: d.Function(entry)}
 	var spans []inlineSpan
 	var ranges []dwarf.Range
-	around := []int{ownCode} // by depth
+	around := []int{OwnCode} // by depth
 	err := d.Inlined(entry, func(e *dwarf.Entry, depth int) bool {
 		origin, _ := e.Ref(dwarf.AttrOrigin)
 		line, _ := e.Int(dwarf.AttrCallLine)
@@ -64,11 +64,11 @@ func inlineMapOf(o *object.Object, f *object.Atom) *inlineMap {
 		for _, r := range ranges {
 			if r.Section == f.Section && r.Offset >= f.Offset && r.Offset < f.End() {
 				lo := r.Offset - f.Offset
-				spans = append(spans, inlineSpan{lo, lo + min(r.Size, f.Size-lo), depth, len(m.calls)})
+				spans = append(spans, inlineSpan{lo, lo + min(r.Size, f.Size-lo), depth, len(m.Calls)})
 			}
 		}
-		around = append(around[:depth], len(m.calls))
-		m.calls = append(m.calls, inlinedCall{dwarf.Function{Entry: origin}, int(line), around[depth-1]})
+		around = append(around[:depth], len(m.Calls))
+		m.Calls = append(m.Calls, Call{dwarf.Function{Entry: origin}, int(line), around[depth-1]})
 		return true
 	})
 	if err != nil {
@@ -76,8 +76,8 @@ func inlineMapOf(o *object.Object, f *object.Atom) *inlineMap {
 	}
 	m.cut(spans)
 	names := map[uint64]dwarf.Function{}
-	for i := range m.calls {
-		c := &m.calls[i]
+	for i := range m.Calls {
+		c := &m.Calls[i]
 		if _, ok := names[c.Entry]; !ok {
 			names[c.Entry] = d.Function(c.Entry)
 		}
@@ -86,14 +86,14 @@ func inlineMapOf(o *object.Object, f *object.Atom) *inlineMap {
 	return m
 }
 
-// chain returns the calls that the code at an offset was inlined by, the
+// Chain returns the calls that the code at an offset was inlined by, the
 // innermost first. The parts that gcc splits off a function count as inlined
 // into it; they are its own code.
-func (m *inlineMap) chain(off uint64) []*inlinedCall {
-	var list []*inlinedCall
-	for i := m.at(off); i != ownCode; i = m.calls[i].parent {
-		if m.calls[i].Entry != m.own.Entry {
-			list = append(list, &m.calls[i])
+func (m *InlineMap) Chain(off uint64) []*Call {
+	var list []*Call
+	for i := m.at(off); i != OwnCode; i = m.Calls[i].Parent {
+		if m.Calls[i].Entry != m.Own.Entry {
+			list = append(list, &m.Calls[i])
 		}
 	}
 	return list
@@ -106,7 +106,7 @@ type inlineSpan struct {
 }
 
 // cut makes segments of spans that lie in each other.
-func (m *inlineMap) cut(spans []inlineSpan) {
+func (m *InlineMap) cut(spans []inlineSpan) {
 	type event struct {
 		at   uint64
 		span int
@@ -117,7 +117,7 @@ func (m *inlineMap) cut(spans []inlineSpan) {
 		events = append(events, event{s.lo, i, false}, event{s.hi, i, true})
 	}
 	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
-	m.segments = []inlineSegment{{0, ownCode}}
+	m.segments = []inlineSegment{{0, OwnCode}}
 	var open []int
 	for i := 0; i < len(events); {
 		at := events[i].at
@@ -129,11 +129,11 @@ func (m *inlineMap) cut(spans []inlineSpan) {
 				open = slices.Delete(open, k, k+1)
 			}
 		}
-		if len(open) > maxNesting {
+		if len(open) > MaxNesting {
 			m.segments = m.segments[:1]
 			return
 		}
-		inner := inlineSegment{at, ownCode}
+		inner := inlineSegment{at, OwnCode}
 		deepest := 0
 		for _, s := range open {
 			if spans[s].depth > deepest {
@@ -150,7 +150,7 @@ func (m *inlineMap) cut(spans []inlineSpan) {
 
 // at returns the index of the innermost call that the code at an offset was
 // inlined by, or ownCode.
-func (m *inlineMap) at(off uint64) int {
+func (m *InlineMap) at(off uint64) int {
 	i, _ := slices.BinarySearchFunc(m.segments, off, func(s inlineSegment, off uint64) int {
 		if s.lo <= off {
 			return -1
@@ -164,22 +164,22 @@ func (m *inlineMap) at(off uint64) int {
 // object that it is inlined into.
 type inliners map[string][]object.AtomID
 
-// inlinersOf returns the functions that a function of the source is inlined
+// InlinersOf returns the functions that a function of the source is inlined
 // into, in the order of their atoms.
-func inlinersOf(o *object.Object, name string) []object.AtomID {
+func InlinersOf(o *object.Object, name string) []object.AtomID {
 	return object.Memo(o, findInliners)[name]
 }
 
 func findInliners(o *object.Object) inliners {
 	of := inliners{}
-	d := dwarfOf(o)
+	d := Info(o)
 	x, _ := d.Index()
 	if x == nil {
 		return nil
 	}
 	names := map[uint64]string{}
 	for id, a := range o.Functions() {
-		entry, ok := x.FunctionAt(addr(a, 0))
+		entry, ok := x.FunctionAt(Addr(a, 0))
 		if !ok {
 			continue
 		}
