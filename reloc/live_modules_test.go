@@ -5,9 +5,9 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/lab/livekernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
-	"github.com/gosplice/gosplice/reloc/internal/livekernel"
 )
 
 // modules are those that are loaded: between them they have most of what a module may hold.

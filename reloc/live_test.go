@@ -12,11 +12,11 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/deb"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
+	"github.com/gosplice/gosplice/internal/lab/livekernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/reloc/audit"
 	"github.com/gosplice/gosplice/reloc/image"
-	"github.com/gosplice/gosplice/reloc/internal/livekernel"
 )
 
 // TestLiveObjects matches the objects of a folder with the memory of a running

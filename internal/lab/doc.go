@@ -5,6 +5,7 @@
 //	kbuild     objects of kernel source, as the stock kernel was built
 //	corpus     real kernel patches as objects, with kbuild
 //	vm         stock kernels in QEMU
+//	livekernel the ways to boot a kernel for which it rewrites itself otherwise
 //	campaign   a command that feeds damaged input to everything that reads some
 //	api        the exported API as text, and what public packages depend on
 //

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/lab/livekernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/reloc/image"
-	"github.com/gosplice/gosplice/reloc/internal/livekernel"
 )
 
 // TestLiveAudit compares all of a kernel with its file in each set-up, and then
