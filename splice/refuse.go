@@ -41,7 +41,8 @@ const (
 	CodeNotApplied    Code = "not-applied"     // there is nothing to revert
 	CodeDamaged       Code = "damaged-record"  // what the process holds about an update makes no sense
 	CodeNothing       Code = "nothing-to-do"   // the update redirects no function
-	CodeApplied       Code = "already-applied"
+	CodeApplied       Code = "already-applied" // it is there already
+	CodePermission    Code = "permission"      // the kernel does not let us do it
 )
 
 var hints = map[Code]string{
@@ -70,6 +71,7 @@ var hints = map[Code]string{
 	CodeDamaged:       "restart the program",
 	CodeNothing:       "change a function that the program has",
 	CodeApplied:       "revert it first to apply it again",
+	CodePermission:    "run as root, or with the right that the operation needs",
 }
 
 // Refuse makes a refusal with the hint of its code.

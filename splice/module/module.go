@@ -82,6 +82,8 @@ type Reference struct {
 
 // A Module is a livepatch module.
 type Module struct {
+	Schema     int         `json:"schema"` // [Schema]
+	Kernel     string      `json:"kernel"` // build-id of the kernel that it is for, hexadecimal
 	Name       string      `json:"name"`
 	Functions  []Function  `json:"functions"`
 	Data       []Data      `json:"data"`     // constants that are overwritten
@@ -237,12 +239,17 @@ const maxName = 55
 // (include/linux/license.h).
 var licenses = []string{"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"}
 
-func checkOptions(opt *Options) error {
-	ok := opt.Name != "" && len(opt.Name) <= maxName
-	for _, c := range opt.Name {
+// isName reports whether a module can have a name.
+func isName(s string) bool {
+	ok := s != "" && len(s) <= maxName
+	for _, c := range s {
 		ok = ok && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_')
 	}
-	if !ok {
+	return ok
+}
+
+func checkOptions(opt *Options) error {
+	if !isName(opt.Name) {
 		return refuse(CodeName, opt.Name, "", 0, "no name for a module, which has 1 to %d letters, digits and underscores", maxName)
 	}
 	good := false
@@ -274,7 +281,7 @@ func (b *builder) finish() (*Module, error) {
 	if _, err := b.out.WriteTo(&second); err != nil {
 		return nil, err
 	}
-	m := &Module{Name: b.opt.Name, ID: fmt.Sprintf("%x", sum[:buildIDSize]), image: second.Bytes(), Pinned: b.isPinned(), Pins: append([]Pin{}, b.pinned...)}
+	m := &Module{Schema: Schema, Kernel: fmt.Sprintf("%x", b.id), Name: b.opt.Name, ID: fmt.Sprintf("%x", sum[:buildIDSize]), image: second.Bytes(), Pinned: b.isPinned(), Pins: append([]Pin{}, b.pinned...)}
 	for _, o := range b.objects {
 		for _, p := range o.patched {
 			m.Functions = append(m.Functions, p.Function)

@@ -146,6 +146,8 @@ func (b *builder) modinfo() {
 const (
 	buildIDSize = 20
 	buildIDNote = 16 // offset of the content: three words and "GNU"
+	// kernelNoteAt likewise: three words and "gosplice", which is padded.
+	kernelNoteAt = 24
 )
 
 func (b *builder) identity() {
@@ -160,5 +162,5 @@ func (b *builder) identity() {
 		return s
 	}
 	b.note = note(kerneltab.BuildIDNote, "GNU", 3, make([]byte, buildIDSize))
-	note(".note.gosplice.kernel", "gosplice", 1, b.id)
+	note(kernelNote, "gosplice", 1, b.id)
 }

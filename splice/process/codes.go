@@ -10,7 +10,7 @@ import (
 // The refusals that are about a process and not about an update. They are
 // codes of a [*splice.Refusal], next to those of package splice.
 const (
-	CodePermission   splice.Code = "permission"    // the kernel does not let us do it
+	CodePermission               = splice.CodePermission
 	CodeGone         splice.Code = "gone"          // the process has ended
 	CodeExec         splice.Code = "exec"          // it executed another program meanwhile
 	CodeTraced       splice.Code = "traced"        // another tracer has it

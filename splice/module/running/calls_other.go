@@ -1,0 +1,14 @@
+//go:build !linux
+
+package running
+
+import "errors"
+
+// linux stands for the system calls where there are none.
+type linux struct{}
+
+func (linux) load([]byte) error   { return errors.ErrUnsupported }
+func (linux) unload(string) error { return errors.ErrUnsupported }
+
+// explanations are those of Linux.
+var explanations []explanation

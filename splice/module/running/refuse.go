@@ -1,0 +1,45 @@
+package running
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module"
+)
+
+// CodeSignature is for a module whose signature the kernel does not take.
+const CodeSignature splice.Code = "signature"
+
+// explanation is what an answer of the kernel means.
+type explanation struct {
+	is            syscall.Errno
+	code          splice.Code
+	message, hint string
+}
+
+// explain turns an answer of the kernel into a refusal. What it does not know stays.
+func explain(name string, err error) error {
+	for i := range explanations {
+		if e := &explanations[i]; errors.Is(err, e.is) {
+			r := refuse(e.code, name, "%s", e.message)
+			r.Hint, r.Err = e.hint, err
+			return r
+		}
+	}
+	return err
+}
+
+// hints are for what package splice has none for.
+var hints = map[splice.Code]string{
+	module.CodeKernel:     "use a kernel with CONFIG_LIVEPATCH",
+	module.CodeOtherBuild: "make the update with the vmlinux of the kernel that runs",
+}
+
+func refuse(code splice.Code, symbol, format string, args ...any) *splice.Refusal {
+	r := splice.Refuse(code, symbol, "", 0, format, args...)
+	if r.Hint == "" {
+		r.Hint = hints[code]
+	}
+	return r
+}

@@ -1,0 +1,85 @@
+package module_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module"
+)
+
+// TestRunningKernel has a program in the guest apply, list and revert an update by package
+// running.
+func TestRunningKernel(t *testing.T) {
+	b := newBench(t, "6.1")
+	mod := b.build(t, module.Options{Name: "fix_running"}, change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " by hand\n");`)...)
+	back, err := module.Read(bytes.NewReader(mod.Bytes()))
+	if err != nil || back.Name != mod.Name || back.ID != mod.ID || back.Kernel != mod.Kernel || back.Signed {
+		t.Fatalf("%+v, %v", back, err)
+	}
+	exe, err := vm.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := vm.New(t, vm.Options{Kernel: b.stock, Log: vm.Policy{Taint: "OEK"}})
+	for path, data := range map[string][]byte{"/bin/operator": exe, "/fix.ko": mod.Bytes()} {
+		if err := m.Put(t.Context(), path, data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list := operate(t, m, "", "status"); len(list) != 0 {
+		t.Errorf("before: %+v", list)
+	}
+	applied := operate(t, m, "", "apply", "/fix.ko")
+	checkRunning(t, m, mod, applied, true)
+	checkRunning(t, m, mod, operate(t, m, "", "status"), true)
+	operate(t, m, "refused (already-applied)", "apply", "/fix.ko")
+	if list := operate(t, m, "", "revert", mod.ID); len(list) != 1 || list[0].State != "" || list[0].Kept != "" {
+		t.Errorf("reverted: %+v", list)
+	}
+	checkRunning(t, m, mod, operate(t, m, "", "status"), false)
+	operate(t, m, "refused (not-applied)", "revert", mod.ID)
+}
+
+// operate runs the program, and wants its error, or the reports.
+func operate(t *testing.T, m *vm.Machine, wantErr string, args ...string) (list []splice.Report) {
+	t.Helper()
+	r, err := m.Run(t.Context(), vm.Command{Path: "/bin/operator", Args: args})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wantErr != "" {
+		if r.Status == 0 || !strings.Contains(string(r.Stderr), wantErr) {
+			t.Errorf("%v: %d, %s, want %q", args, r.Status, r.Stderr, wantErr)
+		}
+		return nil
+	}
+	if err := json.Unmarshal(r.Stdout, &list); err != nil || r.Status != 0 {
+		t.Fatalf("%v: %d, %v, %s", args, r.Status, err, r.Stderr)
+	}
+	return list
+}
+
+// checkRunning checks the one report, and that the update is in effect.
+func checkRunning(t *testing.T, m *vm.Machine, mod *module.Module, list []splice.Report, there bool) {
+	t.Helper()
+	if err := shows(t.Context(), m, "/proc/cmdline", " by hand", there); err != nil {
+		t.Error(err)
+	}
+	if !there {
+		if len(list) != 0 {
+			t.Errorf("%+v", list)
+		}
+		return
+	}
+	if len(list) != 1 || list[0].Name != mod.Name || list[0].ID != mod.ID || list[0].State != splice.Applied ||
+		!slices.ContainsFunc(list[0].Redirects, func(r splice.Redirected) bool {
+			return r.Function == "cmdline_proc_show" && r.Module == "vmlinux"
+		}) {
+		t.Errorf("%+v", list)
+	}
+}
