@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/internal/progress"
 	"github.com/gosplice/gosplice/internal/symname"
 )
 
@@ -41,6 +43,9 @@ type Options struct {
 	// a layout, a constant or a signature that changed needs judgement. See
 	// [Diff.Types].
 	Types bool
+	// Progress, when set, is told how many of the steps of a comparison are done. The
+	// stage is "compare".
+	Progress func(stage string, done, total int)
 }
 
 // Compare decides for every function and data object of post whether it is
@@ -53,37 +58,38 @@ type Options struct {
 // a section symbol instead of a symbol, merged string offsets, renumbered
 // static locals and compiler-made suffixes, padding, the width of jumps, and
 // line numbers, where the debug information of both objects proves them.
+//
+// It takes some milliseconds for the objects of a kernel; [CompareContext] is for what may
+// be larger, or hostile.
 func Compare(pre, post *object.Object, opt Options) (*Diff, error) {
+	return CompareContext(context.Background(), pre, post, opt)
+}
+
+// CompareContext is Compare with a context, which ends it between two functions, or between
+// two steps of what follows, with the context's error.
+func CompareContext(ctx context.Context, pre, post *object.Object, opt Options) (*Diff, error) {
 	if a, b := pre.File.Machine, post.File.Machine; a != b {
 		return nil, fmt.Errorf("compare: pre is for %v, post for %v", a, b)
 	}
 	places.Of(pre) // which says what is a literal
 	places.Of(post)
 	d := &Diff{Pre: pre, Post: post, included: make([]bool, len(post.Atoms)), carriesTables: opt.Tables}
-	j := &judge{Diff: d, reported: map[Finding]bool{}, shown: map[object.AtomID]string{}, accept: opt.Accept, updates: opt.InPlace, sets: opt.Initials}
-	j.missing()
-	j.correlated()
-	j.exceptions()
-	j.entries()
-	j.propagate()
-	j.others()
-	j.symbols()
-	j.exports()
-	j.splits()
-	j.compilers()
-	j.debugInfo()
-	j.unwinds()
-	j.tables()
-	j.bygones()
-	j.include()
-	j.constructors()
-	j.tableEntries()
-	j.members()
-	j.leftovers()
-	j.asides()
+	j := &judge{Diff: d, ctx: ctx, reported: map[Finding]bool{}, shown: map[object.AtomID]string{}, accept: opt.Accept, updates: opt.InPlace, sets: opt.Initials}
+	steps := []func(){
+		j.missing, j.correlated, j.exceptions, j.entries, j.propagate, j.others, j.symbols, j.exports, j.splits, j.compilers,
+		j.debugInfo, j.unwinds, j.tables, j.bygones, j.include, j.constructors, j.tableEntries, j.members, j.leftovers, j.asides,
+	}
 	if opt.Types {
 		d.typed = true
-		j.meaning()
+		steps = append(steps, j.meaning)
+	}
+	stage := progress.Func(opt.Progress).Begin("compare", len(steps))
+	for _, step := range steps {
+		step()
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("compare %s: %w", pre.Name(), err)
+		}
+		stage.Done()
 	}
 	return d, nil
 }
@@ -91,6 +97,7 @@ func Compare(pre, post *object.Object, opt Options) (*Diff, error) {
 // judge is the state of one comparison.
 type judge struct {
 	*Diff
+	ctx   context.Context // of the one call that makes it
 	c     *comparer
 	list  []Change        // verdicts on the pairs, by pre's id
 	index []int32         // into list, by post's id
@@ -113,6 +120,9 @@ func (j *judge) pairs() {
 		twin := j.twins.post[id]
 		if twin == object.NoAtom {
 			continue
+		}
+		if j.ctx.Err() != nil {
+			return
 		}
 		a, b := &j.Pre.Atoms[id], &j.Post.Atoms[twin]
 		ch := Change{Name: a.Name, Kind: b.Kind, Pre: a.ID, Post: b.ID, Rule: j.twins.rule[id]}

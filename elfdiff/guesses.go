@@ -23,6 +23,9 @@ func (j *judge) correlated() {
 		j.twins, j.c = c.twins, newComparer(j.Pre, j.Post, c.twins)
 		j.list, j.index = nil, slices.Repeat([]int32{-1}, len(j.Post.Atoms))
 		j.pairs()
+		if j.ctx.Err() != nil {
+			return
+		}
 		g := guesser{judge: j, cor: c}
 		if !g.find() {
 			return

@@ -3,6 +3,7 @@ package splice
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -32,6 +33,11 @@ type Part struct {
 // The error joins all refusals: each is a [*Refusal], or, when the diff itself
 // has them, an [*elfdiff.RefusedError].
 func Build(name string, parts ...Part) (*Update, error) {
+	return BuildContext(context.Background(), name, parts...)
+}
+
+// BuildContext is Build with a context, which ends it between two parts.
+func BuildContext(ctx context.Context, name string, parts ...Part) (*Update, error) {
 	b := &builder{update: &Update{Format: UpdateFormat, Name: name, Modules: []Module{}, Objects: []Object{}}}
 	var all []*Part
 	for i := range parts {
@@ -39,7 +45,11 @@ func Build(name string, parts ...Part) (*Update, error) {
 	}
 	b.names = NewNames(all)
 	for i := range parts {
-		if err := b.part(&parts[i]); err != nil {
+		err := ctx.Err()
+		if err == nil {
+			err = b.part(&parts[i])
+		}
+		if err != nil {
 			return nil, fmt.Errorf("build %s: %w", name, err)
 		}
 	}

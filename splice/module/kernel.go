@@ -1,16 +1,16 @@
 package module
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice/module/internal/calls"
+	"golang.org/x/sync/errgroup"
 )
 
 // A Kernel is one build of Linux: what a module for it has to know. It is
@@ -35,9 +35,13 @@ type Kernel struct {
 // distribution's package of debug information, or in a build's folder. Its
 // parts are documented at their users; an image that lacks one is an [ErrNotKernel]
 // that names it.
-func OpenKernel(path string) (*Kernel, error) {
+func OpenKernel(path string) (*Kernel, error) { return OpenKernelContext(context.Background(), path) }
+
+// OpenKernelContext is OpenKernel with a context, which ends it between two of the parts that
+// it reads.
+func OpenKernelContext(ctx context.Context, path string) (*Kernel, error) {
 	k := &Kernel{}
-	var g errgroup.Group
+	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { // what to match against needs nothing of the rest
 		k.run, err = image.OpenELF(path)
 		return err
@@ -46,7 +50,7 @@ func OpenKernel(path string) (*Kernel, error) {
 		if k.image, err = kernel.Open(path); err != nil {
 			return err
 		}
-		return k.read()
+		return k.read(ctx)
 	})
 	if err := g.Wait(); err != nil {
 		k.Close()
@@ -55,21 +59,22 @@ func OpenKernel(path string) (*Kernel, error) {
 	return k, nil
 }
 
-func (k *Kernel) read() (err error) {
-	if k.layout, err = k.image.Layout(); err != nil {
-		return err
+func (k *Kernel) read(ctx context.Context) error {
+	for _, part := range []func() error{
+		func() (err error) { k.layout, err = k.image.Layout(); return err },
+		func() (err error) { k.sites, err = k.image.Sites(k.layout); return err },
+		func() (err error) { k.exports, err = k.image.Exports(); return err },
+		func() (err error) { k.magic, err = k.image.Vermagic(); return err },
+		func() (err error) { k.id, k.idAddr, err = k.image.BuildID(); return err },
+	} {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := part(); err != nil {
+			return err
+		}
 	}
-	if k.sites, err = k.image.Sites(k.layout); err != nil {
-		return err
-	}
-	if k.exports, err = k.image.Exports(); err != nil {
-		return err
-	}
-	if k.magic, err = k.image.Vermagic(); err != nil {
-		return err
-	}
-	k.id, k.idAddr, err = k.image.BuildID()
-	return err
+	return nil
 }
 
 // UseSymvers takes the CRCs of exported symbols from a Module.symvers. Without
