@@ -2,6 +2,8 @@ package module_test
 
 import (
 	"context"
+	"crypto"
+	"crypto/tls"
 	"fmt"
 	"log"
 	"os"
@@ -49,4 +51,42 @@ func ExampleBuild() {
 	if _, err := m.WriteTo(f); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// A module is signed for kernels that enforce it.
+func ExampleModule_Sign() {
+	file, err := os.Open("fix.ko")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer file.Close()
+	m, err := module.Read(file)
+	if err != nil {
+		log.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair("cert.pem", "key.pem") // the kernel knows the certificate
+	if err != nil {
+		log.Fatal(err)
+	}
+	signed, err := m.Sign(pair.Leaf, pair.PrivateKey.(crypto.Signer))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := os.WriteFile("fix.signed.ko", signed.Bytes(), 0o644); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// A module of the kernel is changed as the kernel itself is: it need not be loaded.
+func ExampleKernel_OpenModule() {
+	k, err := module.OpenKernel("vmlinux")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer k.Close()
+	vlan, err := k.OpenModule("8021q.ko.xz")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s, build-id %x\n", vlan.Name(), vlan.BuildID())
 }

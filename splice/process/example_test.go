@@ -62,3 +62,11 @@ func ExampleRevert() {
 	// Output:
 	// true
 }
+
+// A process is a splice.Target.
+func ExampleTarget() {
+	var target splice.Target[*splice.Update] = &process.Target{PID: 1 << 22} // more than the kernel gives
+	_, err := target.Status(context.Background())
+	fmt.Println(errors.Is(err, process.CodeGone), errors.Is(err, splice.ErrRefused))
+	// Output: true true
+}

@@ -121,7 +121,9 @@ func (k *Kernel) Apply(ctx context.Context, m *module.Module) (*splice.Report, e
 	if err != nil {
 		return nil, err
 	}
-	now.Redirects = r.Redirects // also those that livepatch knows nothing of
+	if len(r.Redirects) > 0 { // unless it was read: also those that livepatch knows nothing of
+		now.Redirects = r.Redirects
+	}
 	return now, nil
 }
 
