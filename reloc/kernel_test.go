@@ -36,7 +36,7 @@ func objectsIn(t testing.TB, dir string) []string {
 }
 
 // matchSet matches objects as a set and has the oracle judge the results.
-func matchSet(t testing.TB, paths []string, img *image.Image, o *kernelOracle, bias uint64, opt Options) *kernelScore {
+func matchSet(t testing.TB, paths []string, img *image.Image, o *kernelOracle, bias uint64, opt Options) (*kernelScore, *Set) {
 	t.Helper()
 	open := func(i int) (*object.Object, error) { return elfdiff.Open(paths[i]) }
 	set, err := MatchAll(t.Context(), len(paths), open, img, opt)
@@ -51,7 +51,7 @@ func matchSet(t testing.TB, paths []string, img *image.Image, o *kernelOracle, b
 		sum.wrong++
 		sum.complain("%s is %v", c.Name, c.Claims)
 	}
-	return sum
+	return sum, set
 }
 
 // longRun returns what a long run works on: the folder of objects, the vmlinux with
@@ -121,7 +121,7 @@ func matchStock(t *testing.T, paths []string, vmlinux, vmlinuz string) {
 		}
 		t.Run(v.name, func(t *testing.T) {
 			begin := time.Now()
-			s := matchSet(t, paths, mustOpenKernel(t, v.path), v.o, 0, v.opt)
+			s, _ := matchSet(t, paths, mustOpenKernel(t, v.path), v.o, 0, v.opt)
 			for _, line := range s.log {
 				t.Log(line)
 			}

@@ -16,7 +16,7 @@ import (
 var unseenRows = map[string]string{
 	"kcfi prefix": "kernels that clang built with CONFIG_CFI_CLANG: by hand, TestSiteRows",
 	"kcfi check":  "likewise",
-	"call depth":  "objtool names the padding in modules, and not in objects of the kernel where it looks at the whole: TestLiveModules",
+	"call depth":  "objtool names the padding in modules, and not in objects of the kernel where it looks at the whole: matchModules",
 }
 
 // rewrittenRows counts the sites of functions that match by their row: those that

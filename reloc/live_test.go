@@ -51,10 +51,10 @@ func TestLiveObjects(t *testing.T) {
 
 // judgeAll matches objects with a running kernel and complains about what the
 // oracle does.
-func judgeAll(t *testing.T, dir string, paths []string, img *image.Image, o *kernelOracle, opt Options) {
+func judgeAll(t *testing.T, dir string, paths []string, img *image.Image, o *kernelOracle, opt Options) *Set {
 	t.Helper()
 	begin := time.Now()
-	s := matchSet(t, paths, img, o, img.Modules()[0].Bias, opt)
+	s, set := matchSet(t, paths, img, o, img.Modules()[0].Bias, opt)
 	for _, line := range s.log {
 		t.Log(strings.TrimPrefix(line, dir))
 	}
@@ -62,6 +62,7 @@ func judgeAll(t *testing.T, dir string, paths []string, img *image.Image, o *ker
 	if s.wrong+s.missing > 0 {
 		t.Errorf("search %v: %d wrong, %d unresolved", opt.NoSymbols, s.wrong, s.missing)
 	}
+	return set
 }
 
 // liveSources are a sample with every kind of site that C code has.
@@ -107,7 +108,7 @@ func TestLive(t *testing.T) {
 			b := newLiveBench(t, series)
 			b.seen = seen
 			for _, s := range livekernel.Setups() {
-				if s.Long && !testenv.Asked(testenv.Long) {
+				if s.Long && !testenv.Asked(testenv.Long) && !withModules(s.Name) {
 					continue
 				}
 				t.Run(s.Name, func(t *testing.T) {
@@ -121,6 +122,9 @@ func TestLive(t *testing.T) {
 					b.countRows(t, img, seen)
 					if s.Name == "auto" {
 						t.Run("states", func(t *testing.T) { b.states(t, b.single(t, s.Opt, m)) })
+					}
+					if withModules(s.Name) {
+						t.Run("modules", func(t *testing.T) { matchModules(t, m, series, s.Name) })
 					}
 				})
 			}
@@ -156,9 +160,9 @@ func (b *liveBench) states(t *testing.T, m *vm.Machine) {
 		if b.dir != "" {
 			img, _ = livekernel.Snapshot(t, img)
 		}
-		judgeAll(t, b.dir, b.paths, img, b.oracle, Options{})
+		set := judgeAll(t, b.dir, b.paths, img, b.oracle, Options{})
 		b.audit(t, img, enabledFunctions(t, m), want)
-		if got := patchesIn(t, b.paths, img, want); strings.Join(got, "; ") != strings.Join(want, "; ") {
+		if got := patchesIn(set, want); strings.Join(got, "; ") != strings.Join(want, "; ") {
 			t.Errorf("%s: patches %q, want %q", name, got, want)
 		}
 	}
@@ -245,11 +249,10 @@ func (b *liveBench) audit(t *testing.T, img *image.Image, traced, want []string)
 
 // patchesIn lists the patches of all functions, but for the calls of tracers that
 // are not wanted: the machine itself may trace something.
-func patchesIn(t *testing.T, paths []string, img *image.Image, want []string) []string {
-	t.Helper()
+func patchesIn(set *Set, want []string) []string {
 	var out []string
-	for _, path := range paths {
-		for _, f := range mustMatch(t, mustOpen(t, path), img, Options{}).Functions {
+	for _, r := range set.Results {
+		for _, f := range r.Functions {
 			for _, p := range f.Patches {
 				if text := fmt.Sprintf("%s+%#x %v", f.Name, p.Offset, p.Kind); p.Kind != PatchTraced || slices.Contains(want, text) {
 					out = append(out, text)
