@@ -140,10 +140,7 @@ func writeAuditText(w io.Writer, where string, a *audit.Report) error {
 func writeAuditJSON(w io.Writer, where string, a *audit.Report) error {
 	out := jsonAudit{
 		Run: where, Matched: len(a.Findings) == 0, Bytes: a.Bytes, Moved: a.Moved, Sites: a.Sites, Opaque: a.Opaque,
-		Patches: []reloc.Patch{}, Findings: []jsonFinding{},
-	}
-	for i := range a.Patches {
-		out.Patches = append(out.Patches, a.Patches[i])
+		Patches: append([]reloc.Patch{}, a.Patches...), Findings: []jsonFinding{},
 	}
 	for i := range a.Findings {
 		f := &a.Findings[i]

@@ -77,7 +77,7 @@ func runPatch(t *testing.T, c config, p patch) {
 		t.Fatal(err)
 	}
 	code, layout := v.code(), v.layout()
-	dry, dryErr := Apply(context.Background(), v.pid, u, Options{DryRun: true})
+	dry, dryErr := v.target().Plan(context.Background(), u)
 	r, err := Apply(context.Background(), v.pid, u, Options{})
 	if want := refused[c.name+"/"+p.name]; want != "" {
 		checkRefusal(t, err, want)
@@ -95,7 +95,7 @@ func runPatch(t *testing.T, c config, p patch) {
 		t.Errorf("report: %+v", r)
 	}
 	v.expect("after", p.after)
-	if st, err := Status(context.Background(), v.pid); err != nil || len(st) != 1 || st[0].State != Applied || st[0].ID != u.ID() {
+	if st, err := v.target().Status(context.Background()); err != nil || len(st) != 1 || st[0].State != Applied || st[0].ID != u.ID() {
 		t.Errorf("status: %+v, %v", st, err)
 	}
 	back := v.revert()
