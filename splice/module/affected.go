@@ -3,11 +3,10 @@ package module
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice/module/internal/affected"
 )
 
 // Affected is what a type or a signature that means something else in post matters
@@ -53,94 +52,36 @@ func (e *AffectedError) Unwrap() error { return &e.Refusal }
 // It costs nothing when no type changed in a way that matters, and some tenths of a
 // second otherwise: .debug_info is read once, a unit at a time.
 func (k *Kernel) Affected(ctx context.Context, pairs ...Pair) ([]Affected, error) {
-	f := &affectedFinder{k: k, given: map[*Target]*spans{}}
-	if f.changes(pairs); len(f.list) == 0 {
-		return nil, nil
-	}
-	f.give(pairs)
-	if err := f.types(ctx); err != nil {
-		return nil, fmt.Errorf("find what changed types are used by: %w", err)
-	}
-	if err := f.signatures(ctx); err != nil {
-		return nil, fmt.Errorf("find the callers of changed functions: %w", err)
-	}
-	return slices.DeleteFunc(f.affected(), func(a Affected) bool { return a.nothing() }), nil
-}
-
-// nothing reports whether nothing is affected, as far as that can be told.
-func (a *Affected) nothing() bool {
-	return len(a.Files)+len(a.Functions)+len(a.Places) == 0 && a.DefinedIn == "" && !a.Exported && a.Unknown == ""
-}
-
-// affectedFinder looks for users of what changed.
-type affectedFinder struct {
-	k     *Kernel
-	list  []*affectedChange
-	given map[*Target]*spans // code of the objects that are given; nil is the kernel itself
-}
-
-// affectedChange is a change that matters, and what it affects.
-type affectedChange struct {
-	Affected
-	size    uint64    // of the type in pre, bytes
-	targets []*Target // that the objects are part of
-}
-
-// changes lists what changed in a way that matters, each once.
-func (f *affectedFinder) changes(pairs []Pair) {
-	known := map[string]*affectedChange{}
-	for i := range pairs {
-		list, _ := pairs[i].Diff.Types() // without debug information there is none
-		for j := range list {
-			t := &list[j]
-			if !t.Matters() || t.Private || t.OnStack {
-				continue
-			}
-			key := string(t.Kind) + " " + t.Name
-			c := known[key]
-			if c == nil {
-				c = &affectedChange{size: t.Pre.Size}
-				c.Name, c.Kind = t.Name, t.Kind
-				known[key], f.list = c, append(f.list, c)
-			}
-			if !slices.Contains(c.targets, pairs[i].Target) {
-				c.targets = append(c.targets, pairs[i].Target)
-			}
-		}
-	}
-}
-
-// give notes the code of all objects that are given.
-func (f *affectedFinder) give(pairs []Pair) {
-	f.given[nil] = &spans{}
+	where := &affected.Kernel{Code: affected.Code{Run: k.run}, Image: k.image, Exports: k.exports}
+	of := map[*Target]*affected.Code{nil: &where.Code}
+	given := make([]affected.Pair, len(pairs))
 	for i := range pairs {
 		p := &pairs[i]
-		if f.given[p.Target] == nil {
-			f.given[p.Target] = &spans{}
+		if of[p.Target] == nil {
+			of[p.Target] = &affected.Code{Run: p.Target.run, Module: p.Target.mod}
 		}
-		for j := range p.Match.Functions {
-			if r := &p.Match.Functions[j]; r.Verdict == reloc.Matched {
-				f.given[p.Target].add(r.Address, r.Size)
-			}
-		}
+		given[i] = affected.Pair{Diff: p.Diff, Match: p.Match, Of: of[p.Target]}
 	}
-	for _, s := range f.given {
-		s.sort()
+	uses, err := affected.Find(ctx, where, given)
+	if err != nil {
+		return nil, err
 	}
+	var out []Affected
+	for i := range uses {
+		out = append(out, Affected(uses[i]))
+	}
+	return out, nil
 }
 
-func (f *affectedFinder) affected() []Affected {
-	var out []Affected
-	for _, c := range f.list {
-		for _, list := range []*[]string{&c.Files, &c.Functions, &c.Places} {
-			slices.Sort(*list)
-			if *list = slices.Compact(*list); *list == nil {
-				*list = []string{}
-			}
+// meaning reports the types that mean something else in post, as far as the
+// comparisons have not done so, and what they affect beside the pairs.
+func (b *builder) meaning(ctx context.Context, pairs []Pair) error {
+	for i := range pairs {
+		for _, f := range pairs[i].Diff.TypeFindings() {
+			b.report(f)
 		}
-		out = append(out, c.Affected)
 	}
-	return out
+	return b.affected(ctx, pairs)
 }
 
 // affected reports what is affected and not given.

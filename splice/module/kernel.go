@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice/module/internal/calls"
-	"golang.org/x/sync/errgroup"
+	"github.com/gosplice/gosplice/splice/module/internal/objtool"
 )
 
 // A Kernel is one build of Linux: what a module for it has to know. It is
@@ -27,8 +28,7 @@ type Kernel struct {
 	id      []byte // build-id
 	idAddr  uint64 // link address of its bytes
 
-	graphing sync.Mutex
-	calls    *calls.Info // nil until an update is built
+	calls calls.Lazy // until an update is built
 }
 
 // OpenKernel opens the vmlinux of a build, with symbols: the one in a
@@ -107,4 +107,19 @@ func (k *Kernel) Close() error {
 		errs = append(errs, k.image.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// callsOf makes the call graph of the kernel, once: when the first update is built,
+// since nothing else needs it.
+func (k *Kernel) callsOf(ctx context.Context) (*calls.Info, error) {
+	return k.calls.Get(func() (*calls.Info, error) { return calls.OfKernel(ctx, k.run, k.image, k.layout) })
+}
+
+// Objtool runs the kernel's own objtool on a copy of an object, as the kernel's
+// build does for objects of modules, and returns the path of the copy, in the
+// folder dir. It is for builds that run objtool over the whole image only
+// (CONFIG_X86_KERNEL_IBT, CONFIG_LTO): their objects lack the tables that the
+// loader needs for the code, see [CodeNoObjtool].
+func (k *Kernel) Objtool(ctx context.Context, tool, object, dir string) (string, error) {
+	return objtool.Run(ctx, tool, object, dir, objtool.Args(k.image))
 }

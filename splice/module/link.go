@@ -11,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/btfids"
 )
 
 // relocations are the types that the loader applies (apply_relocate_add in
@@ -135,10 +136,25 @@ func (l *linker) sections() {
 		}
 		data := s.Data
 		if row := kerneltab.Carried(s.Name); row != nil && row.Name == kerneltab.TypeIDs {
-			data = l.fillTypeIDs(i)
+			var errs []error
+			data, errs = btfids.Fill(l.spec, i, l.typeID)
+			l.refused = append(l.refused, errs...)
 		}
 		l.place(i, data)
 	}
+}
+
+// typeID returns the number of a type of the running kernel.
+func (l *linker) typeID(id btfids.Slot) (uint32, error) {
+	types, err := l.typesOf()
+	if err != nil {
+		return 0, err
+	}
+	n, ok := types.ID(id.Kind, id.Name)
+	if !ok {
+		return 0, refuse(CodeTypeID, id.Name, kerneltab.TypeIDs, id.Offset, "this kernel's BTF has no %s of that name", id.Kind)
+	}
+	return n, nil
 }
 
 // externals resolves the symbols that the object does not define.

@@ -162,3 +162,6 @@ func (b *builder) typesOf() (*kernel.Types, error) {
 	}
 	return b.types, nil
 }
+
+// knownTypes is what a builder reads of the kernel's types, when it needs them.
+type knownTypes struct{ types *kernel.Types }

@@ -9,6 +9,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/splice/module/internal/signature"
 )
 
 // Schema is the version of the JSON of a [Module]. Keys may be added to a version.
@@ -49,7 +50,7 @@ func parse(b []byte) (*Module, error) {
 	}
 	m := &Module{
 		Schema: Schema, Functions: []Function{}, Data: []Data{}, Initials: []Initial{}, References: []Reference{}, Findings: []elfdiff.Finding{}, Accepted: []elfdiff.Finding{}, Pins: []Pin{},
-		Signed: bytes.HasSuffix(b, []byte(signatureMagic)), image: b,
+		Signed: signature.IsSigned(b), image: b,
 	}
 	for line := range bytes.SplitSeq(info, []byte{0}) {
 		if name, ok := bytes.CutPrefix(line, []byte("name=")); ok {

@@ -32,7 +32,7 @@ func TestRead(t *testing.T) {
 	if err != nil || m.Name != "fix" || len(m.ID) != 2*buildIDSize || m.Kernel != "01020304" || m.Signed || !bytes.Equal(m.Bytes(), file) {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	signed, err := Read(bytes.NewReader(append(bytes.Clone(file), signatureMagic...)))
+	signed, err := Read(bytes.NewReader(append(bytes.Clone(file), "~Module signature appended~\n"...)))
 	if err != nil || !signed.Signed || signed.ID != m.ID {
 		t.Errorf("%+v, %v", signed, err)
 	}

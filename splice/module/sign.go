@@ -2,26 +2,10 @@ package module
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
-	"encoding/binary"
 	"fmt"
-	"io"
-	"math/big"
-)
 
-// signatureMagic ends a file that carries a signature, behind struct
-// module_signature (include/linux/module_signature.h).
-const signatureMagic = "~Module signature appended~\n"
-
-const (
-	signatureHead  = 12 // sizeof(struct module_signature)
-	signaturePKCS7 = 2  // PKEY_ID_PKCS7, its id_type
+	"github.com/gosplice/gosplice/splice/module/internal/signature"
 )
 
 // Sign returns the module with a signature behind it, as the kernel's own
@@ -32,81 +16,11 @@ const (
 //
 // The module itself is not changed, and its ID is that of what is signed.
 func (m *Module) Sign(cert *x509.Certificate, key crypto.Signer) (*Module, error) {
-	sig, err := signPKCS7(m.image, cert, key)
+	signed, err := signature.Append(m.image, cert, key)
 	if err != nil {
 		return nil, fmt.Errorf("sign module %s: %w", m.Name, err)
 	}
-	var head [signatureHead]byte
-	head[2] = signaturePKCS7
-	binary.BigEndian.PutUint32(head[8:], uint32(len(sig)))
 	out := *m
-	out.Signed = true
-	out.image = make([]byte, 0, len(m.image)+len(sig)+len(head)+len(signatureMagic))
-	for _, b := range [][]byte{m.image, sig, head[:], []byte(signatureMagic)} {
-		out.image = append(out.image, b...)
-	}
+	out.Signed, out.image = true, signed
 	return &out, nil
-}
-
-// The identifiers of RFC 5652, RFC 5754 and RFC 5758.
-var (
-	oidSignedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
-	oidData       = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
-	oidSHA256     = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}
-	oidRSA        = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
-	oidECDSA      = asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2} // with SHA-256
-)
-
-// The structures of RFC 5652, sections 3 and 5, without what is optional.
-type (
-	contentInfo struct {
-		Type    asn1.ObjectIdentifier
-		Content signedData `asn1:"explicit,tag:0"`
-	}
-	signedData struct {
-		Version int
-		Digests []pkix.AlgorithmIdentifier `asn1:"set"`
-		Content struct{ Type asn1.ObjectIdentifier }
-		Signers []signerInfo `asn1:"set"`
-	}
-	signerInfo struct {
-		Version int
-		Signer  struct {
-			Issuer asn1.RawValue
-			Serial *big.Int
-		}
-		Digest    pkix.AlgorithmIdentifier
-		Algorithm pkix.AlgorithmIdentifier
-		Signature []byte
-	}
-)
-
-func signPKCS7(content []byte, cert *x509.Certificate, key crypto.Signer) ([]byte, error) {
-	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !public.Equal(cert.PublicKey) {
-		return nil, fmt.Errorf("the key does not belong to the certificate of %s", cert.Subject)
-	}
-	digest := pkix.AlgorithmIdentifier{Algorithm: oidSHA256}
-	s := signerInfo{Version: 1, Digest: digest}
-	switch key.Public().(type) {
-	case *rsa.PublicKey:
-		s.Algorithm = pkix.AlgorithmIdentifier{Algorithm: oidRSA, Parameters: asn1.NullRawValue}
-	case *ecdsa.PublicKey:
-		s.Algorithm = pkix.AlgorithmIdentifier{Algorithm: oidECDSA}
-	default:
-		return nil, fmt.Errorf("%T is no key that signs modules: RSA or ECDSA is", key.Public())
-	}
-	var random io.Reader = rand.Reader
-	if _, ok := key.(*ecdsa.PrivateKey); ok {
-		random = nil // RFC 6979
-	}
-	sum := sha256.Sum256(content)
-	var err error
-	if s.Signature, err = key.Sign(random, sum[:], crypto.SHA256); err != nil {
-		return nil, err
-	}
-	s.Signer.Issuer, s.Signer.Serial = asn1.RawValue{FullBytes: cert.RawIssuer}, cert.SerialNumber
-	info := contentInfo{Type: oidSignedData, Content: signedData{Version: 1, Digests: []pkix.AlgorithmIdentifier{digest}, Signers: []signerInfo{s}}}
-	info.Content.Content.Type = oidData
-	return asn1.Marshal(info)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/deb"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/splice/module/internal/calls"
 )
 
 // openStock opens the image of a stock kernel.
@@ -152,7 +153,7 @@ func BenchmarkCallGraph(b *testing.B) {
 	defer k.Close()
 	b.ReportAllocs()
 	for b.Loop() {
-		k.calls = nil
+		k.calls = calls.Lazy{}
 		if _, err := k.callsOf(b.Context()); err != nil {
 			b.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package module
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/progress"
@@ -32,6 +33,14 @@ func (b *builder) stuck(ctx context.Context) error {
 		count.Done()
 	}
 	return nil
+}
+
+// callsOf returns the call graph of what an object is.
+func (b *builder) callsOf(ctx context.Context, o *kobject) (*calls.Info, error) {
+	if o.target != nil {
+		return o.target.callsOf(ctx)
+	}
+	return b.Kernel.callsOf(ctx)
 }
 
 // stuckIn looks at one function.
@@ -81,4 +90,42 @@ func inNMI(c *calls.Info, fn int, method string) string {
 		return "only NMIs or exceptions like them run it, which no transition waits for: " + way
 	}
 	return ""
+}
+
+// inUse judges a function by who stands in it. known is what the call graph says: where
+// nobody is in a loop of a thread, there is none now.
+func (b *builder) inUse(f *Function, known calls.Stay) {
+	threads, others := 0, 0
+	list := b.opt.Tasks.In(f.Name, f.Module)
+	names := make([]string, 0, len(list))
+	for _, t := range list {
+		names = append(names, fmt.Sprintf("%s (%d)", t.Name, t.ID))
+		if t.Kernel {
+			threads++
+		} else {
+			others++
+		}
+	}
+	who := calls.Few(names)
+	switch {
+	case known.Why != "" && len(list) > 0:
+		b.judgeFunction(known.Code, f, known.Why+"; now: "+who)
+	case known.Code == elfdiff.CodeThreadLoop:
+		b.tell(known.Code, f, known.Why+"; but no task is in it now")
+	case known.Why != "":
+		b.judgeFunction(known.Code, f, known.Why)
+	case threads > 0:
+		b.judgeFunction(elfdiff.CodeSleepingStack, f, "kernel threads stay in it: "+who)
+	case others > 0 && f.Method == MethodJump:
+		b.judgeFunction(elfdiff.CodeSleepingStack, f, "tasks sleep in it, and no jump is written while they do: "+who)
+	case others > 0:
+		b.tell(elfdiff.CodeSleepingStack, f, "tasks sleep in it, until they are woken, by livepatch's signal at the latest: "+who)
+	}
+}
+
+// tell reports what is in nothing's way.
+func (b *builder) tell(code elfdiff.Code, f *Function, why string) {
+	found := elfdiff.NewFinding(code, f.Name, why)
+	found.Section, found.Severity, found.Accept, found.Hint = f.Module, elfdiff.Carried, "", ""
+	b.report(found)
 }

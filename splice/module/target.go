@@ -1,8 +1,8 @@
 package module
 
 import (
+	"context"
 	"fmt"
-	"sync"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kernel"
@@ -22,8 +22,7 @@ type Target struct {
 	run    *image.Image
 	sites  *kernel.Sites
 
-	graphing sync.Mutex
-	calls    *calls.Info // nil until an update is built
+	calls calls.Lazy // until an update is built
 }
 
 // OpenModule opens the file of a module of this kernel, as it is shipped: .ko,
@@ -73,6 +72,15 @@ func (t *Target) Run() *image.Image { return t.run }
 // BuildID returns the build-id of the module, as in
 // /sys/module/NAME/notes/.note.gnu.build-id.
 func (t *Target) BuildID() []byte { return t.mod.BuildID }
+
+// callsOf makes the call graph of the module, once.
+func (t *Target) callsOf(ctx context.Context) (*calls.Info, error) {
+	outer, err := t.kernel.callsOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return t.calls.Get(func() (*calls.Info, error) { return calls.OfModule(ctx, t.run, outer) })
+}
 
 // at returns how to reach an address in the module.
 func (t *Target) at(addr uint64) (target, bool) {

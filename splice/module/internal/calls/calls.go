@@ -8,6 +8,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/gosplice/gosplice/internal/callgraph"
 	"github.com/gosplice/gosplice/internal/kernel"
@@ -49,12 +50,29 @@ var rescheds = []string{
 	"dynamic_cond_resched", "dynamic_might_resched", "raw_irqentry_exit_cond_resched", "dynamic_irqentry_exit_cond_resched",
 }
 
-// OfKernel decodes all code of the kernel itself. Code does not go on behind traps, which
-// are the addresses of those that BUG() made.
-func OfKernel(ctx context.Context, img *image.Image, layout kernel.Layout, traps map[uint64]bool) (*Info, error) {
+// Lazy is the call graph of something, made once it is needed. It is safe for concurrent
+// use.
+type Lazy struct {
+	mu   sync.Mutex
+	info *Info
+}
+
+// Get returns the graph, which make makes unless it is there.
+func (l *Lazy) Get(make func() (*Info, error)) (_ *Info, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.info == nil {
+		l.info, err = make()
+	}
+	return l.info, err
+}
+
+// OfKernel decodes all code of the kernel itself, with addresses as img has them. Code
+// does not go on behind traps that BUG() made.
+func OfKernel(ctx context.Context, img *image.Image, k *kernel.Image, layout kernel.Layout) (*Info, error) {
 	c := &Info{img: img}
 	opt := c.options()
-	opt.Stops = traps
+	opt.Stops = bugs(k, layout)
 	if err := c.decode(ctx, opt); err != nil {
 		return nil, err
 	}

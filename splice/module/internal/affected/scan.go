@@ -1,11 +1,11 @@
-package module
+package affected
 
 import "encoding/binary"
 
 // scanner looks for references to functions in bytes.
 type scanner struct {
-	target *Target
-	by     map[uint64]*affectedChange // the functions, by address
+	in *Code
+	by map[uint64]*change // the functions, by address
 	// low holds the lower halves of the addresses of the functions, a bit each: most
 	// words need no look at the map.
 	low   [1 << 10]uint64
@@ -20,10 +20,10 @@ const (
 	scanMargin = 8
 )
 
-func newScanner(t *Target, functions []caller) *scanner {
-	s := &scanner{target: t, by: map[uint64]*affectedChange{}}
+func newScanner(t *Code, functions []caller) *scanner {
+	s := &scanner{in: t, by: map[uint64]*change{}}
 	for _, c := range functions {
-		if c.target == t {
+		if c.in == t {
 			s.by[c.place] = c.change
 			s.low[c.place>>6&(1<<10-1)] |= 1 << (c.place & 63)
 		}
@@ -58,8 +58,8 @@ func (s *scanner) code(b []byte, lead int, addr uint64) {
 	}
 }
 
-func (s *scanner) note(c *affectedChange, place uint64) {
-	s.found = append(s.found, caller{change: c, target: s.target, place: place})
+func (s *scanner) note(c *change, place uint64) {
+	s.found = append(s.found, caller{change: c, in: s.in, place: place})
 }
 
 // distance reports whether what stands in front of a field makes it a distance from

@@ -1,7 +1,8 @@
-package module
+package affected
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
@@ -17,7 +18,7 @@ var wantedTags = []struct {
 }
 
 // wanted says what to search debug information for.
-func (c *affectedChange) wanted() dwarf.Wanted {
+func (c *change) wanted() dwarf.Wanted {
 	if c.Kind == elfdiff.ConstantChanged {
 		return dwarf.Wanted{Tag: dwarf.TagEnumerator, Name: c.Name}
 	}
@@ -30,8 +31,8 @@ func (c *affectedChange) wanted() dwarf.Wanted {
 }
 
 // types finds the files that know the changed types.
-func (f *affectedFinder) types(ctx context.Context) error {
-	var list []*affectedChange
+func (f *finder) types(ctx context.Context) error {
+	var list []*change
 	var wanted []dwarf.Wanted
 	for _, c := range f.list {
 		if c.Kind != elfdiff.SignatureChanged {
@@ -41,8 +42,8 @@ func (f *affectedFinder) types(ctx context.Context) error {
 	if len(list) == 0 {
 		return nil
 	}
-	if d := dwarf.NewLinked(f.k.image.File); d.HasEntries() {
-		err := d.UnitsWith(ctx, wanted, func(u *dwarf.Unit, which []int) { f.knows(nil, u, list, which) })
+	if d := dwarf.NewLinked(f.k.Image.File); d.HasEntries() {
+		err := d.UnitsWith(ctx, wanted, func(u *dwarf.Unit, which []int) { f.knows(&f.k.Code, u, list, which) })
 		if err != nil {
 			return err
 		}
@@ -50,7 +51,7 @@ func (f *affectedFinder) types(ctx context.Context) error {
 		return err
 	}
 	for t := range f.given {
-		if t == nil {
+		if t.Module == nil {
 			continue
 		}
 		if err := f.typesIn(ctx, t, list, wanted); err != nil {
@@ -61,20 +62,20 @@ func (f *affectedFinder) types(ctx context.Context) error {
 }
 
 // knows notes a file that knows some of the types, unless it is given.
-func (f *affectedFinder) knows(t *Target, u *dwarf.Unit, list []*affectedChange, which []int) {
+func (f *finder) knows(t *Code, u *dwarf.Unit, list []*change, which []int) {
 	root := u.Root()
 	for _, r := range root.AppendRanges(nil) {
 		addr, ok := r.Offset, true
-		if t != nil {
-			addr, ok = t.mod.Addr(r.Section, r.Offset)
+		if t.Module != nil {
+			addr, ok = t.Module.Addr(r.Section, r.Offset)
 		}
 		if ok && f.given[t].meets(addr, r.Size) {
 			return
 		}
 	}
 	name := root.Name()
-	if t != nil {
-		name += " of " + t.Name()
+	if t.Module != nil {
+		name += " of " + t.name()
 	}
 	for _, i := range which {
 		list[i].Files = append(list[i].Files, name)
@@ -82,16 +83,14 @@ func (f *affectedFinder) knows(t *Target, u *dwarf.Unit, list []*affectedChange,
 }
 
 // typesIn is types for a module that is patched, if its file has debug information.
-func (f *affectedFinder) typesIn(ctx context.Context, t *Target, list []*affectedChange, wanted []dwarf.Wanted) error {
-	d := dwarf.New(t.mod.File)
+func (f *finder) typesIn(ctx context.Context, t *Code, list []*change, wanted []dwarf.Wanted) error {
+	d := dwarf.New(t.Module.File)
 	if d.HasEntries() {
 		return d.UnitsWith(ctx, wanted, func(u *dwarf.Unit, which []int) { f.knows(t, u, list, which) })
 	}
 	for _, c := range list {
-		for _, x := range c.targets {
-			if x == t {
-				c.Unknown = t.Name()
-			}
+		if slices.Contains(c.in, t) {
+			c.Unknown = t.name()
 		}
 	}
 	return nil
@@ -99,15 +98,15 @@ func (f *affectedFinder) typesIn(ctx context.Context, t *Target, list []*affecte
 
 // takers lists the functions that take the types as arguments, by BTF, which has no
 // files.
-func (f *affectedFinder) takers(list []*affectedChange, wanted []dwarf.Wanted) error {
-	types, err := f.k.image.Types()
+func (f *finder) takers(list []*change, wanted []dwarf.Wanted) error {
+	types, err := f.k.Image.Types()
 	if err != nil {
 		return err
 	}
 	for i, c := range list {
 		for _, name := range types.Takers(wanted[i].Name) {
-			for _, s := range f.k.image.Symbols(name) {
-				if !f.given[nil].meets(s.Addr, s.Size) && !f.k.image.IsInit(s.Addr) {
+			for _, s := range f.k.Image.Symbols(name) {
+				if !f.given[&f.k.Code].meets(s.Addr, s.Size) && !f.k.Image.IsInit(s.Addr) {
 					c.Functions = append(c.Functions, name)
 				}
 			}

@@ -1,4 +1,4 @@
-package module
+package signature
 
 import (
 	"bytes"
@@ -36,9 +36,9 @@ func certify(t *testing.T, key crypto.Signer) *x509.Certificate {
 	return c
 }
 
-// TestSign compares signatures with those of openssl, made as scripts/sign-file
+// TestAppend compares signatures with those of openssl, made as scripts/sign-file
 // does it, and has openssl verify them.
-func TestSign(t *testing.T) {
+func TestAppend(t *testing.T) {
 	testenv.Need(t, "openssl")
 	r, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -48,30 +48,30 @@ func TestSign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &Module{Name: "x", image: []byte("not really a module")}
+	m := []byte("not really a module")
 	for name, key := range map[string]crypto.Signer{"RSA": r, "ECDSA": e} {
 		t.Run(name, func(t *testing.T) { testSign(t, m, key, name == "RSA") })
 	}
-	if _, err := m.Sign(certify(t, e), r); err == nil {
+	if _, err := Append(m, certify(t, e), r); err == nil {
 		t.Error("a key of another certificate was accepted")
 	}
 }
 
-func testSign(t *testing.T, m *Module, key crypto.Signer, same bool) {
+func testSign(t *testing.T, m []byte, key crypto.Signer, same bool) {
 	cert := certify(t, key)
-	signed, err := m.Sign(cert, key)
+	signed, err := Append(m, cert, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := m.Sign(cert, key)
-	if err != nil || !bytes.Equal(again.Bytes(), signed.Bytes()) {
+	again, err := Append(m, cert, key)
+	if err != nil || !bytes.Equal(again, signed) {
 		t.Errorf("signed again, it is another file: %v", err)
 	}
-	b, ok := bytes.CutSuffix(signed.Bytes(), []byte(signatureMagic))
-	if !ok || !bytes.HasPrefix(b, m.Bytes()) || !signed.Signed || m.Signed {
+	b, ok := bytes.CutSuffix(signed, []byte(signatureMagic))
+	if !ok || !bytes.HasPrefix(b, m) {
 		t.Fatal("no signature behind the module")
 	}
-	sig := b[len(m.Bytes()) : len(b)-signatureHead]
+	sig := b[len(m) : len(b)-signatureHead]
 	if n := b[len(b)-1]; int(b[len(b)-2])<<8|int(n) != len(sig) {
 		t.Errorf("the size of the signature is not %d", len(sig))
 	}
@@ -89,7 +89,7 @@ func testSign(t *testing.T, m *Module, key crypto.Signer, same bool) {
 	}
 	keyFile := put("key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 	certFile := put("cert", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
-	content, mine, theirs := put("content", m.Bytes()), put("mine", sig), filepath.Join(dir, "theirs")
+	content, mine, theirs := put("content", m), put("mine", sig), filepath.Join(dir, "theirs")
 	for _, args := range [][]string{
 		{"cms", "-sign", "-binary", "-noattr", "-nocerts", "-md", "sha256", "-outform", "DER", "-in", content, "-signer", certFile, "-inkey", keyFile, "-out", theirs},
 		{"cms", "-verify", "-binary", "-inform", "DER", "-in", mine, "-content", content, "-certfile", certFile, "-CAfile", certFile, "-purpose", "any", "-out", "/dev/null"},

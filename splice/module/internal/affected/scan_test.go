@@ -1,4 +1,4 @@
-package module
+package affected
 
 import (
 	"encoding/binary"
@@ -37,7 +37,7 @@ func TestScanner(t *testing.T) {
 				v -= base + uint64(i) + 4
 			}
 			copy(b[at:], field(c.code, len(c.code)-4, v))
-			change := &affectedChange{}
+			change := &change{}
 			s := newScanner(nil, []caller{{change: change, place: function}})
 			for from := 0; from < len(b); from += scanChunk { // as the chunks of an image
 				lead := min(from, scanLead)
@@ -51,7 +51,7 @@ func TestScanner(t *testing.T) {
 	}
 	data := make([]byte, 64)
 	binary.LittleEndian.PutUint64(data[24:], function)
-	s := newScanner(nil, []caller{{change: &affectedChange{}, place: function}})
+	s := newScanner(nil, []caller{{change: &change{}, place: function}})
 	if s.data(data, base); len(s.found) != 1 || s.found[0].place != base+24 {
 		t.Errorf("data: %v", s.found)
 	}

@@ -1,4 +1,4 @@
-package module
+package btfids
 
 import (
 	"encoding/binary"
@@ -14,25 +14,25 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/vm"
 )
 
-func TestParseTypeID(t *testing.T) {
-	for name, want := range map[string]typeID{
+func TestParse(t *testing.T) {
+	for name, want := range map[string]Slot{
 		"__BTF_ID__struct__file__4711":      {"struct", "file", 8, 4},
 		"__BTF_ID__func__a__b__12":          {"func", "a__b", 8, 4},
 		"__BTF_ID__set__bpf_lsm_hooks":      {"set", "bpf_lsm_hooks", 8, 4},
 		"__BTF_ID__set8__test__kfunc_ids":   {"set8", "test__kfunc_ids", 8, 4},
 		"__BTF_ID__typedef__u_int__9991234": {"typedef", "u_int", 8, 4},
 	} {
-		got, ok := parseTypeID(&elfobj.Symbol{Name: name, Value: 8, Size: 4})
+		got, ok := parse(&elfobj.Symbol{Name: name, Value: 8, Size: 4})
 		if !ok || got != want {
 			t.Errorf("%s: %v, %v", name, got, ok)
 		}
 	}
-	if _, ok := parseTypeID(&elfobj.Symbol{Name: "__func__"}); ok {
+	if _, ok := parse(&elfobj.Symbol{Name: "__func__"}); ok {
 		t.Error("another symbol was taken for a type's number")
 	}
 }
 
-func TestSortTypeIDs(t *testing.T) {
+func TestSortSet(t *testing.T) {
 	for _, c := range []struct {
 		flags     bool
 		old, want []byte
@@ -42,7 +42,7 @@ func TestSortTypeIDs(t *testing.T) {
 		{false, []byte{0, 0, 0, 0}, []byte{0, 0, 0, 0}},
 		{true, []byte{1, 2, 3}, []byte{1, 2, 3}},
 	} {
-		sortTypeIDs(c.old, c.flags)
+		sortSet(c.old, c.flags)
 		if !cmp.Equal(c.old, c.want) {
 			t.Errorf("% x, want % x", c.old, c.want)
 		}
@@ -72,8 +72,8 @@ func TestTypeIDs(t *testing.T) {
 	}
 	at := map[uint64]uint32{} // what the names say
 	for i := range syms {
-		if id, ok := parseTypeID(&syms[i]); ok && !strings.HasPrefix(id.kind, "set") {
-			at[id.off], _ = types.ID(id.kind, id.name)
+		if id, ok := parse(&syms[i]); ok && !strings.HasPrefix(id.Kind, "set") {
+			at[id.Offset], _ = types.ID(id.Kind, id.Name)
 		}
 	}
 	read := func(addr uint64) uint32 {
@@ -85,22 +85,22 @@ func TestTypeIDs(t *testing.T) {
 	}
 	sets, n := 0, len(at)
 	for i := range syms {
-		id, ok := parseTypeID(&syms[i])
-		if !ok || !strings.HasPrefix(id.kind, "set") {
+		id, ok := parse(&syms[i])
+		if !ok || !strings.HasPrefix(id.Kind, "set") {
 			continue
 		}
 		width := uint64(4)
-		if id.kind == "set8" {
+		if id.Kind == "set8" {
 			width = 8
 		}
 		var want, got []uint32
-		for off := id.off + width; off < id.off+id.size; off += width {
+		for off := id.Offset + width; off < id.Offset+id.Size; off += width {
 			want, got = append(want, read(off)), append(got, at[off])
 			delete(at, off)
 		}
 		slices.Sort(got)
-		if !slices.Equal(got, want) || read(id.off) != uint32(len(want)) {
-			t.Errorf("%s: %d, and %d in the image", id.name, got, want)
+		if !slices.Equal(got, want) || read(id.Offset) != uint32(len(want)) {
+			t.Errorf("%s: %d, and %d in the image", id.Name, got, want)
 		}
 		sets++
 	}

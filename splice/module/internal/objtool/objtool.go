@@ -1,4 +1,5 @@
-package module
+// Package objtool runs objtool of the kernel on objects, as the build of modules does.
+package objtool
 
 import (
 	"context"
@@ -7,16 +8,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
-// objtoolFlags are what the kernel's build has objtool do with the objects of a
+// flagsOf are what the kernel's build has objtool do with the objects of a
 // module (scripts/Makefile.lib of Linux 6.1 and 6.12), each with the table in
 // the image that tells that the build wanted it.
-var objtoolFlags = []struct {
+var flagsOf = []struct {
 	flags []string
 	table string // a section of vmlinux; "" means always
 }{
@@ -27,12 +30,9 @@ var objtoolFlags = []struct {
 	{[]string{"--hacks=skylake"}, kerneltab.CallSites},
 }
 
-// Objtool runs the kernel's own objtool on a copy of an object, as the kernel's
-// build does for objects of modules, and returns the path of the copy, in the
-// folder dir. It is for builds that run objtool over the whole image only
-// (CONFIG_X86_KERNEL_IBT, CONFIG_LTO): their objects lack the tables that the
-// loader needs for the code, see [CodeNoObjtool].
-func (k *Kernel) Objtool(ctx context.Context, tool, object, dir string) (string, error) {
+// Run runs the tool on a copy of an object, and returns the path of the copy, in the
+// folder dir.
+func Run(ctx context.Context, tool, object, dir string, args []string) (string, error) {
 	b, err := os.ReadFile(object)
 	if err != nil {
 		return "", err
@@ -45,8 +45,7 @@ func (k *Kernel) Objtool(ctx context.Context, tool, object, dir string) (string,
 	if err := errors.Join(err, out.Close()); err != nil {
 		return "", err
 	}
-	args := k.objtoolArgs()
-	cmd := exec.CommandContext(ctx, tool, append(args, out.Name())...)
+	cmd := exec.CommandContext(ctx, tool, append(slices.Clone(args), out.Name())...)
 	cmd.Env = append(os.Environ(), "SRCARCH=x86")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %s: %w: %s", object, cmd, err, said[max(0, len(said)-1000):])
@@ -54,14 +53,15 @@ func (k *Kernel) Objtool(ctx context.Context, tool, object, dir string) (string,
 	return out.Name(), nil
 }
 
-func (k *Kernel) objtoolArgs() []string {
+// Args returns what the build of a kernel gives to the tool.
+func Args(k *kernel.Image) []string {
 	var args []string
-	for _, row := range objtoolFlags {
-		if row.table == "" || k.image.Has(row.table) {
+	for _, row := range flagsOf {
+		if row.table == "" || k.Has(row.table) {
 			args = append(args, row.flags...)
 		}
 	}
-	if n := k.image.Padding(); n > 0 {
+	if n := k.Padding(); n > 0 {
 		args = append(args, "--prefix="+strconv.Itoa(n))
 	}
 	return args

@@ -1,4 +1,4 @@
-package module
+package affected
 
 import (
 	"cmp"
@@ -15,26 +15,26 @@ import (
 
 // A caller is a place in an image that refers to a function.
 type caller struct {
-	change  *affectedChange
-	target  *Target
+	change  *change
+	in      *Code
 	place   uint64
 	defines bool // it is the function itself
 }
 
 // signatures finds who refers to the functions whose signatures changed.
-func (f *affectedFinder) signatures(ctx context.Context) error {
+func (f *finder) signatures(ctx context.Context) error {
 	var all []caller
 	for _, c := range f.list {
 		if c.Kind != elfdiff.SignatureChanged {
 			continue
 		}
-		e, exported := f.k.exports[c.Name]
-		for _, t := range append([]*Target{nil}, c.targets...) {
-			for _, s := range functionsNamed(f.run(t), c.Name) {
-				c.Exported = c.Exported || exported && t == nil && e.Addr == s.Addr
+		e, exported := f.k.Exports[c.Name]
+		for _, t := range append([]*Code{&f.k.Code}, c.in...) {
+			for _, s := range functionsNamed(t.Run, c.Name) {
+				c.Exported = c.Exported || exported && t == &f.k.Code && e.Addr == s.Addr
 				all = append(all, caller{c, t, s.Addr, true})
 			}
-			if t == nil && slices.Contains(c.targets, nil) {
+			if t == &f.k.Code && slices.Contains(c.in, t) {
 				break
 			}
 		}
@@ -46,15 +46,8 @@ func (f *affectedFinder) signatures(ctx context.Context) error {
 		}
 		all = append(all, found...)
 	}
-	all = slices.DeleteFunc(all, func(c caller) bool { return f.given[c.target] != nil && f.given[c.target].meets(c.place, 1) })
+	all = slices.DeleteFunc(all, func(c caller) bool { return f.given[c.in] != nil && f.given[c.in].meets(c.place, 1) })
 	return f.name(ctx, all)
-}
-
-func (f *affectedFinder) run(t *Target) *image.Image {
-	if t != nil {
-		return t.run
-	}
-	return f.k.run
 }
 
 // functionsNamed returns the functions of a name, the global one if there is one.
@@ -73,12 +66,12 @@ func functionsNamed(img *image.Image, name string) []image.Symbol {
 
 // callers finds what refers to the functions in one image: by the distance in a call,
 // a jump or lea, as a number in code, and as a word in data.
-func (f *affectedFinder) callers(ctx context.Context, t *Target, functions []caller) ([]caller, error) {
+func (f *finder) callers(ctx context.Context, t *Code, functions []caller) ([]caller, error) {
 	s := newScanner(t, functions)
 	if len(s.by) == 0 {
 		return nil, nil
 	}
-	img := f.run(t)
+	img := t.Run
 	buf := make([]byte, scanLead+scanChunk+scanMargin)
 	for _, r := range img.Regions() {
 		if r.Freed || r.Unknown {
@@ -100,11 +93,11 @@ func (f *affectedFinder) callers(ctx context.Context, t *Target, functions []cal
 			}
 		}
 	}
-	return slices.DeleteFunc(s.found, func(c caller) bool { return t == nil && f.k.image.IsInit(c.place) }), nil
+	return slices.DeleteFunc(s.found, func(c caller) bool { return t.Module == nil && f.k.Image.IsInit(c.place) }), nil
 }
 
 // name says where the places are, with the sources where debug information has them.
-func (f *affectedFinder) name(ctx context.Context, all []caller) error {
+func (f *finder) name(ctx context.Context, all []caller) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -115,7 +108,7 @@ func (f *affectedFinder) name(ctx context.Context, all []caller) error {
 	for i, c := range all {
 		switch {
 		case c.defines:
-			c.change.DefinedIn = cmp.Or(files[i], targetText(c.target), "a file that is not known")
+			c.change.DefinedIn = cmp.Or(files[i], c.in.name(), "a file that is not known")
 		default:
 			c.change.Places = append(c.change.Places, f.placeText(c, files[i]))
 		}
@@ -123,37 +116,30 @@ func (f *affectedFinder) name(ctx context.Context, all []caller) error {
 	return nil
 }
 
-func targetText(t *Target) string {
-	if t == nil {
-		return ""
-	}
-	return t.Name()
-}
-
-func (f *affectedFinder) placeText(c caller, file string) string {
+func (f *finder) placeText(c caller, file string) string {
 	text := fmt.Sprintf("%#x", c.place)
-	if s, off, ok := f.run(c.target).SymbolAt(c.place); ok {
+	if s, off, ok := c.in.Run.SymbolAt(c.place); ok {
 		text, file = s.Name, cmp.Or(file, s.File)
 		if off > 0 && s.Type != elf.STT_FUNC {
 			text = fmt.Sprintf("%s+%#x", s.Name, off)
 		}
 	}
-	if where := strings.Join(slices.DeleteFunc([]string{file, targetText(c.target)}, func(s string) bool { return s == "" }), ", "); where != "" {
+	if where := strings.Join(slices.DeleteFunc([]string{file, c.in.name()}, func(s string) bool { return s == "" }), ", "); where != "" {
 		text += " (" + where + ")"
 	}
 	return text
 }
 
 // files finds the sources of places in the kernel itself.
-func (f *affectedFinder) files(ctx context.Context, all []caller) ([]string, error) {
+func (f *finder) files(ctx context.Context, all []caller) ([]string, error) {
 	files := make([]string, len(all))
-	d := dwarf.NewLinked(f.k.image.File)
+	d := dwarf.NewLinked(f.k.Image.File)
 	if !d.HasEntries() {
 		return files, nil
 	}
 	order := make([]int, 0, len(all))
 	for i, c := range all {
-		if c.target == nil {
+		if c.in.Module == nil {
 			order = append(order, i)
 		}
 	}

@@ -1,0 +1,176 @@
+// Package stacks reads which tasks of a running kernel stay in which functions.
+package stacks
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Task is one of a running kernel, or a thread of one.
+type Task struct {
+	ID     int    // as its folder below /proc has it
+	Name   string // comm
+	Kernel bool   // a kernel thread, which no signal makes leave what it is in
+}
+
+// A Frame is a function as /proc/PID/stack names it.
+type Frame struct{ Function, Module string }
+
+// Stays says which tasks stay in which functions.
+type Stays struct {
+	In  map[Frame][]Task // in the order of their numbers
+	All int              // tasks that were there each time
+}
+
+// Read looks at the stacks of all tasks several times, with a while in between: what is
+// on a stack each time, the task does not leave. root has the folder proc. The error
+// wraps fs.ErrPermission where the right to read /proc/PID/stack is missing.
+//
+// Only what sleeps has a stack to be looked at: the kernel shows none of a task that
+// runs (fs/proc/base.c, proc_pid_stack). The scheduler's functions, which are on all
+// of them, are left out there (kernel/stacktrace.c, stack_trace_consume_entry_nosched).
+func Read(ctx context.Context, root fs.FS, times int, every time.Duration) (*Stays, error) {
+	var stays map[Task]map[Frame]bool
+	for i := range max(times, 1) {
+		if i > 0 {
+			if err := pause(ctx, every); err != nil {
+				return nil, err
+			}
+		}
+		now, err := readStacks(ctx, root)
+		if err != nil {
+			return nil, err
+		}
+		stays = both(stays, now)
+	}
+	return gather(stays), nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// both returns what is in old, where there is one, and in now.
+func both(old, now map[Task]map[Frame]bool) map[Task]map[Frame]bool {
+	if old == nil {
+		return now
+	}
+	for task, frames := range now {
+		for f := range frames {
+			if !old[task][f] {
+				delete(frames, f)
+			}
+		}
+		if old[task] == nil {
+			delete(now, task)
+		}
+	}
+	return now
+}
+
+func gather(stays map[Task]map[Frame]bool) *Stays {
+	t := &Stays{In: map[Frame][]Task{}, All: len(stays)}
+	tasks := slices.SortedFunc(maps.Keys(stays), func(a, b Task) int { return cmp.Compare(a.ID, b.ID) })
+	for _, task := range tasks {
+		for f := range stays[task] {
+			t.In[f] = append(t.In[f], task)
+		}
+	}
+	return t
+}
+
+// readStacks reads the stacks of all threads. Who has ended meanwhile is left out.
+func readStacks(ctx context.Context, root fs.FS) (map[Task]map[Frame]bool, error) {
+	out := map[Task]map[Frame]bool{}
+	processes, err := fs.ReadDir(root, "proc")
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range processes {
+		if _, err := strconv.Atoi(p.Name()); err != nil {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		threads, err := fs.ReadDir(root, path.Join("proc", p.Name(), "task"))
+		if err != nil {
+			continue
+		}
+		for _, t := range threads {
+			if err := readStack(root, path.Join("proc", p.Name(), "task", t.Name()), out); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// readStack adds one task. The error is that of a right that is missing.
+func readStack(root fs.FS, dir string, out map[Task]map[Frame]bool) error {
+	stat, err := fs.ReadFile(root, dir+"/stat")
+	if err != nil {
+		return nil
+	}
+	task, ok := parseStat(string(stat))
+	if !ok {
+		return nil
+	}
+	stack, err := fs.ReadFile(root, dir+"/stack")
+	if errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	if err == nil {
+		out[task] = parseStack(string(stack))
+	}
+	return nil
+}
+
+// kernelThread is PF_KTHREAD among the flags of a task (include/linux/sched.h).
+const kernelThread = 0x00200000
+
+// parseStat reads the number, the name in parentheses, and the flags, which are six
+// fields behind the state that follows (Documentation/filesystems/proc.rst).
+func parseStat(s string) (Task, bool) {
+	id, rest, _ := strings.Cut(s, " (")
+	end := strings.LastIndex(rest, ") ")
+	if end < 0 {
+		return Task{}, false
+	}
+	fields := strings.Fields(rest[end+2:])
+	n, err := strconv.Atoi(id)
+	if err != nil || len(fields) < 7 {
+		return Task{}, false
+	}
+	flags, err := strconv.ParseUint(fields[6], 10, 64)
+	return Task{n, rest[:end], flags&kernelThread != 0}, err == nil
+}
+
+// parseStack reads lines such as
+//
+//	[<0>] kcompactd+0x2a5/0x4d0
+//	[<0>] lo_read+0x12/0x40 [loop]
+func parseStack(s string) map[Frame]bool {
+	out := map[Frame]bool{}
+	for line := range strings.Lines(s) {
+		_, rest, _ := strings.Cut(line, "] ")
+		name, module, _ := strings.Cut(strings.TrimSpace(rest), " [")
+		if function, _, ok := strings.Cut(name, "+0x"); ok {
+			out[Frame{function, strings.TrimSuffix(module, "]")}] = true
+		}
+	}
+	return out
+}
