@@ -35,13 +35,10 @@ func pipeRow(name, data, mode string) string {
 	return "\"" + name + "\",\n\t\t.data\t\t= &" + data + ",\n\t\t.maxlen\t\t= sizeof(" + strings.ReplaceAll(name, "-", "_") + "),\n\t\t.mode\t\t= " + mode
 }
 
-// TestInitials sets members of variables that still hold their initial value: numbers
+// testInitials sets members of variables that still hold their initial value: numbers
 // of several sizes, an address in the kernel, what is read-only since the start. What
 // the guest has changed before, or changes while the update is active, is left alone.
-func TestInitials(t *testing.T) {
-	vm.Long(t)
-	t.Parallel()
-	b := newBench(t, "6.1")
+func testInitials(t *testing.T, b *bench, m *vm.Machine) {
 	p := b.initialsPair(t, source{file: "fs/pipe.c", edits: []kbuild.Edit{
 		{Old: "pipe_max_size = 1048576;", New: "pipe_max_size = 2097152;"},
 		{Old: "pipe_user_pages_soft = PIPE_DEF_BUFFERS * INR_OPEN_CUR;", New: "pipe_user_pages_soft = 4711;"},
@@ -55,7 +52,6 @@ func TestInitials(t *testing.T) {
 	if len(mod.Initials) != len(want) {
 		t.Errorf("%+v", mod.Initials)
 	}
-	m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: 2, Log: vm.Policy{Taint: "OEK"}})
 	g := guest{t.Context(), m, t}
 	const size, soft, hard = "/proc/sys/fs/pipe-max-size", "/proc/sys/fs/pipe-user-pages-soft", "/proc/sys/fs/pipe-user-pages-hard"
 	g.holds(size, "1048576")
@@ -93,12 +89,9 @@ func TestInitials(t *testing.T) {
 	g.holds(hard, "0")
 }
 
-// TestInitialsPinned sets what leads to the module: a name, and a function in a table
+// testInitialsPinned sets what leads to the module: a name, and a function in a table
 // that is read-only since the start. The module can be disabled, and stays loaded.
-func TestInitialsPinned(t *testing.T) {
-	vm.Long(t)
-	t.Parallel()
-	b := newBench(t, "6.1")
+func testInitialsPinned(t *testing.T, b *bench, m *vm.Machine) {
 	name := b.initialsPair(t, change("fs/pipe.c", `.name		= "pipefs",`, `.name		= "gosplicefs",`)[0])
 	table := b.initialsPair(t, change("kernel/bpf/sysfs_btf.c", "static struct bin_attribute bin_attr", `static ssize_t gosplice_read(struct file *f, struct kobject *k, struct bin_attribute *a, char *buf, loff_t off, size_t len)
 {
@@ -125,7 +118,6 @@ static struct bin_attribute bin_attr`, ".read = btf_vmlinux_read,", ".read = gos
 	if want := []string{"pipe_fs_type.name", "bin_attr_btf_vmlinux.read"}; !slices.Equal(names, want) {
 		t.Errorf("%v, want %v", names, want)
 	}
-	m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: 1, Log: vm.Policy{Taint: "OEK"}})
 	g := guest{t.Context(), m, t}
 	const filesystems, btf = "/proc/filesystems", "/sys/kernel/btf/vmlinux"
 	g.shows(filesystems, "pipefs", true)

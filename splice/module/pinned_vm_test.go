@@ -27,14 +27,25 @@ var opsCases = []struct {
 		"static int gs_ioctl(struct socket *s, unsigned int c, unsigned long a) { return -EOWNERDEAD; }", "unix stream, held open: peer ok, seek illegal seek, read ok, stat ok, poll ok, ioctl owner died"},
 }
 
-// TestOperations changes tables of operations while files and sockets that lead to
-// them are open: these follow at once, new ones too, all go back when the update is
-// disabled, and the module stays where an address in it may be kept.
-func TestOperations(t *testing.T) {
+// TestKept has updates that can be disabled and not removed, one after the other in one
+// machine.
+func TestKept(t *testing.T) {
 	vm.Long(t)
 	t.Parallel()
 	b := newBench(t, "6.1")
 	m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: 1, Log: vm.Policy{Taint: "OEK"}})
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, *bench, *vm.Machine)
+	}{{"operations", testOperations}, {"initial values", testInitialsPinned}, {"callback", testCallback}} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
+	}
+}
+
+// testOperations changes tables of operations while files and sockets that lead to
+// them are open: these follow at once, new ones too, all go back when the update is
+// disabled, and the module stays where an address in it may be kept.
+func testOperations(t *testing.T, b *bench, m *vm.Machine) {
 	for _, c := range opsCases {
 		t.Run(c.name, func(t *testing.T) {
 			table := c.old[:strings.Index(c.old, "\n")]
@@ -106,12 +117,8 @@ func permanent(t *testing.T, m *vm.Machine, name string) {
 	}
 }
 
-// TestCallback has a timer of an update go off when that was disabled.
-func TestCallback(t *testing.T) {
-	vm.Long(t)
-	t.Parallel()
-	b := newBench(t, "6.1")
-	m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: 1, Log: vm.Policy{Taint: "OEK"}})
+// testCallback has a timer of an update go off when that was disabled.
+func testCallback(t *testing.T, b *bench, m *vm.Machine) {
 	mod := b.build(t, module.Options{Name: "fix_timer"}, version(
 		"#include <linux/timer.h>\nstatic void tick(struct timer_list *t) { pr_info(\"gosplice ticks\\n\"); }\nstatic struct timer_list timer;",
 		`	if (!timer.function) { timer_setup(&timer, tick, 0); mod_timer(&timer, jiffies + 3 * HZ); }`)...)

@@ -32,7 +32,7 @@ func TestState(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *bench, *vm.Machine)
-	}{{"static local", testStaticLocal}, {"system call", testSyscall}, {"cumulative", testCumulative}, {"callbacks", testCallbacks}, {"in place", testInPlace}, {"proof", testProof}} {
+	}{{"initial values", testInitials}, {"static local", testStaticLocal}, {"system call", testSyscall}, {"cumulative", testCumulative}, {"callbacks", testCallbacks}, {"in place", testInPlace}, {"proof", testProof}} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
 	}
 }
