@@ -5,7 +5,7 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	codes "github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -29,7 +29,7 @@ type Options struct {
 	Progress func(stage string, done, total int)
 }
 
-// Match finds pre in run. It fails with an error that is [elfdiff.ErrRefused] when
+// Match finds pre in run. It fails with an error that is [codes.ErrRefused] when
 // pre holds intermediate code of a compiler instead of machine code, or its symbols
 // were stripped. An object without code has no functions to be found; see
 // [Result.AllMatched].
@@ -44,9 +44,8 @@ func Match(ctx context.Context, pre *object.Object, img *image.Image, opt Option
 // missing refuses objects that have nothing to match. Of a set, some may have no
 // code.
 func missing(pre *object.Object) error {
-	err := elfdiff.Missing(pre)
-	var r *elfdiff.RefusedError
-	if errors.As(err, &r) && r.Refusals[0].Code == elfdiff.CodeNoCode {
+	err := pre.Missing()
+	if errors.Is(err, codes.CodeNoCode) {
 		return nil
 	}
 	return err
