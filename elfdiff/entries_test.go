@@ -31,16 +31,22 @@ const tableSource = `
 #ifndef EXLAST
 #define EXLAST "3"
 #endif
+#ifndef PVLAST
+#define PVLAST ".balign 8\n"
+#endif
 extern int key[4];
 extern void other(void);
 #define ALT(n, code) asm volatile("1: nop; nop; nop\n2:\n.pushsection .altinstructions,\"a\"\n.long 1b - ., 3f - .\n.word " #n "\n" ALTFLAGS ".byte 2b-1b, 4f-3f" ALTPAD "\n.popsection\n.pushsection .altinstr_replacement,\"ax\"\n3: " code "\n4:\n.popsection")
 #define EX asm volatile("1: nop\n2:\n.pushsection __ex_table,\"a\"\n.balign 4\n.long 1b - ., 2b - ., " EXLAST "\n.popsection")
 #define BUG(line) asm volatile("1: ud2\n.pushsection __bug_table,\"aw\"\n.long 1b - .\n" BUGFORMAT ".long 2f - .\n.word " #line ", 1\n.popsection\n.pushsection .rodata.str1.1,\"aMS\",@progbits,1\n2: .asciz \"file.c\"\n.popsection")
 #define BRANCH asm volatile("1: .byte 0x66, 0x90\n.pushsection __jump_table,\"aw\"\n.balign 8\n.long 1b - ., 1b - .\n.quad key + 4 - .\n.popsection")
+#define PV(n) asm volatile("1: call *other\n2:\n.pushsection .parainstructions,\"a\"\n.balign 8\n.quad 1b\n.byte " #n ", 2b-1b\n.short 0\n" PVLAST ".popsection")
 int first(int x) { ALT(7, "call other"); return x + ADD; }
 int second(int x) { ALT(8, REPL); EX; return x * 3; }
 int third(int x) { BUG(LINE); return x * 5; }
 int fourth(int x) { BRANCH; return x + 2 * ADD; }
+int fifth(int x) { PV(1); return x + 3 * ADD; }
+int sixth(int x) { PV(KIND); return x * 7; }
 `
 
 // generations are versions of the kernel whose entries differ from those of 6.1.
@@ -51,7 +57,7 @@ var generations = []struct {
 }{
 	{"6.1", nil, 12},
 	{"6.12", []string{`-DALTFLAGS=".word 0\n"`}, 14},
-	{"5.10", []string{`-DALTPAD=", 99"`, `-DEXLAST="other - ."`}, 13},
+	{"5.10", []string{`-DALTPAD=", 99"`, `-DEXLAST="other - ."`, `-DPVLAST=""`}, 13},
 	{"7.x", []string{`-DALTFLAGS=".word 0\n"`, `-DBUGFORMAT=".long 2f - .\n"`}, 14},
 }
 
@@ -73,7 +79,8 @@ func tables(t *testing.T, generation []string, alternative string) {
 		{"same", nil, nil, nil},
 		{"line", []string{"-DLINE=99"}, nil, nil},
 		{"replacement", []string{`-DREPL="lfence"`}, []string{"second"}, []string{alternative, "__ex_table 12", ".altinstr_replacement 3"}},
-		{"code", []string{"-DADD=9"}, []string{"first", "fourth"}, []string{alternative, "__jump_table 16", ".altinstr_replacement 5"}},
+		{"code", []string{"-DADD=9"}, []string{"first", "fourth", "fifth"}, []string{alternative, "__jump_table 16", ".altinstr_replacement 5", ".parainstructions 16"}},
+		{"last", []string{"-DKIND=2"}, []string{"sixth"}, []string{".parainstructions 16"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			pre, post := tableObject(t, generation...), tableObject(t, slices.Concat(generation, c.flags)...)
@@ -131,8 +138,8 @@ func tableFile(t testing.TB, flags ...string) []byte {
 	t.Helper()
 	dir := t.TempDir()
 	src, obj := filepath.Join(dir, "a.c"), filepath.Join(dir, "a.o")
-	head := "#ifndef LINE\n#define LINE 10\n#endif\n#ifndef ADD\n#define ADD 1\n#endif\n#ifndef REPL\n#define REPL \"mfence\"\n#endif\n#define BUG_(l) BUG(l)\n"
-	text := head + strings.Replace(tableSource, "BUG(LINE)", "BUG_(LINE)", 1)
+	head := "#ifndef LINE\n#define LINE 10\n#endif\n#ifndef ADD\n#define ADD 1\n#endif\n#ifndef REPL\n#define REPL \"mfence\"\n#endif\n#define BUG_(l) BUG(l)\n#ifndef KIND\n#define KIND 1\n#endif\n#define PV_(n) PV(n)\n"
+	text := head + strings.NewReplacer("BUG(LINE)", "BUG_(LINE)", "PV(KIND)", "PV_(KIND)").Replace(tableSource)
 	if err := os.WriteFile(src, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func (j *judge) unowned(list []rest, o *object.Object, s *elfobj.Section) []rest
 			form, _ := tables.FormOf(a, row)
 			tables.Cut(a, &form, func(e tables.Entry) {
 				if t := e.Site().Target; t == object.NoAtom || o.Atoms[t].Kind != object.Func {
-					list = append(list, restOf(a, e.Off, e.Off+form.Size))
+					list = append(list, restOf(a, e.Off, min(e.Off+form.Size, a.Size)))
 				}
 			})
 		}

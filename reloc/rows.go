@@ -63,7 +63,7 @@ func findRows(pre *object.Object) map[object.AtomID][]codeRow {
 				continue
 			}
 			for _, a := range pre.SectionAtoms(s.Index) {
-				entries(a, image.RowSize, 0, func(e []byte, refs []object.Ref, r *object.Ref) {
+				entries(a, rowTables[k].table.Usual(), func(e []byte, refs []object.Ref, r *object.Ref) {
 					g := pre.Atom(r.Target)
 					if g == nil || g.Kind != object.Func || r.Edge || len(refs) != 2 || refs[1].Offset != r.Offset+4 {
 						return

@@ -146,9 +146,10 @@ func branchAt(code []byte, field uint64) (off, size uint64, ok bool) {
 	return off, field + 4 - off, true
 }
 
-// entries calls fn for each entry of a table whose reference at field leads into
-// a function, with the bytes of the entry and its references.
-func entries(a *object.Atom, size, field uint64, fn func(e []byte, refs []object.Ref, r *object.Ref)) {
+// entries calls fn for each entry of a table whose reference to a place leads into a
+// function, with what the entry says, its references, and that one.
+func entries(a *object.Atom, form *kerneltab.Layout, fn func(e []byte, refs []object.Ref, r *object.Ref)) {
+	size, content, field := form.Size, form.Content(), form.Fields[kerneltab.At].Offset
 	for i := range a.Refs {
 		r := &a.Refs[i]
 		at := a.Offset + r.Offset
@@ -156,7 +157,7 @@ func entries(a *object.Atom, size, field uint64, fn func(e []byte, refs []object
 			continue
 		}
 		lo := at - field
-		if lo < a.Offset || lo+size > a.End() || uint64(len(a.Bytes)) != a.Size {
+		if lo < a.Offset || lo+content > a.End() || uint64(len(a.Bytes)) != a.Size {
 			continue
 		}
 		first, last := i, i+1
@@ -166,7 +167,7 @@ func entries(a *object.Atom, size, field uint64, fn func(e []byte, refs []object
 		for last < len(a.Refs) && a.Offset+a.Refs[last].Offset < lo+size {
 			last++
 		}
-		fn(a.Bytes[lo-a.Offset:lo-a.Offset+size], a.Refs[first:last], r)
+		fn(a.Bytes[lo-a.Offset:lo-a.Offset+content], a.Refs[first:last], r)
 	}
 }
 
@@ -179,7 +180,7 @@ func readPlaces(f *siteFinder, row *siteRow, a *object.Atom) {
 	if kind.Variable {
 		aux = a.ID
 	}
-	entries(a, form.Size, form.Fields[kerneltab.At].Offset, func(e []byte, _ []object.Ref, r *object.Ref) {
+	entries(a, form, func(e []byte, _ []object.Ref, r *object.Ref) {
 		off, n := uint64(r.TargetOff), kind.Size
 		switch {
 		case off < kind.Back:
@@ -243,7 +244,7 @@ func readAlternatives(f *siteFinder, row *siteRow, a *object.Atom) {
 // (struct jump_entry, include/linux/jump_label.h).
 func readJumpLabels(f *siteFinder, row *siteRow, a *object.Atom) {
 	form := row.table.Usual()
-	entries(a, form.Size, form.Fields[kerneltab.At].Offset, func(_ []byte, refs []object.Ref, r *object.Ref) {
+	entries(a, form, func(_ []byte, refs []object.Ref, r *object.Ref) {
 		if len(refs) < 2 || refs[1].Offset != r.Offset+form.Fields[kerneltab.Target].Offset || refs[1].TargetOff < 0 {
 			return
 		}

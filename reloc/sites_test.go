@@ -298,6 +298,11 @@ var siteCases = []siteCase{
 		legal:  []string{"e8 @func 90 c3", "660f1f440000 c3", "e8 @buffer 90 c3"}, wrong: []string{"e8 @func cc c3", "fb0f1f440000 c3", "e9 @func 90 c3"},
 	},
 	{
+		name: "paravirt of 5.10", pre: "ff15 00000000 c3", relos: []relo{{2, pc32, "pv_ops", 4}},
+		tables: []table{{name: ".parainstructions", bytes: "0000000000000000 05 06 0000", relos: []relo{{0, abs, ".text.f", 0}}}},
+		legal:  []string{"e8 @func 90 c3", "660f1f440000 c3"}, wrong: []string{"e8 @func cc c3", "e9 @func 90 c3"},
+	},
+	{
 		name: "paravirt and alternative", pre: "ff15 00000000 c3", relos: []relo{{2, pc32, "pv_ops", 4}},
 		tables: append(alternative(12, 0, 6, "fb", nil, ""), table{name: ".parainstructions", bytes: "0000000000000000 05 06 0000 00000000", relos: []relo{{0, abs, ".text.f", 0}}}),
 		legal:  []string{"e8 @func 90 c3", "660f1f440000 c3", "fb 0f1f440000 c3", "fb 9090909090 c3"}, wrong: []string{"fa 0f1f440000 c3", "e8 @func cc c3"},

@@ -21,6 +21,7 @@ type Site struct {
 type siteTable struct {
 	name       string // of the section
 	entry      uint64 // size of an entry, bytes
+	last       uint64 // of the last one
 	at, length kerneltab.Field
 	site       *kerneltab.Site
 }
@@ -29,9 +30,9 @@ type siteTable struct {
 // as all kernels do.
 func siteTableOf(row *kerneltab.Section, name string, l Layout) *siteTable {
 	form := row.Usual()
-	t := &siteTable{name, form.Size, form.Fields[kerneltab.At], form.Fields[kerneltab.Length], row.Site}
+	t := &siteTable{name, form.Size, form.Content(), form.Fields[kerneltab.At], form.Fields[kerneltab.Length], row.Site}
 	if s, ok := l[form.Struct]; ok {
-		t.entry, t.at.Offset, t.length.Offset = s.Size, s.Offsets[t.at.Member], s.Offsets[t.length.Member]
+		t.entry, t.last, t.at.Offset, t.length.Offset = s.Size, s.Size-min(s.Size, form.Size-form.Content()), s.Offsets[t.at.Member], s.Offsets[t.length.Member]
 	}
 	return t
 }
@@ -55,8 +56,9 @@ type table struct {
 func (s *Sites) Entry(x *Site) []byte {
 	for i := range s.tables {
 		t := &s.tables[i]
-		if off := x.Entry - t.addr; x.Entry >= t.addr && off+t.entry <= uint64(len(t.data)) {
-			return t.data[off : off+t.entry : off+t.entry]
+		if off := x.Entry - t.addr; x.Entry >= t.addr && off < uint64(len(t.data)) {
+			end := min(off+t.entry, uint64(len(t.data)))
+			return t.data[off:end:end]
 		}
 	}
 	return nil
@@ -182,12 +184,12 @@ func (s *Sites) sort() {
 
 // add reads one table, whose first byte stands at addr.
 func (s *Sites) add(r *siteReader, t *siteTable, b []byte, addr uint64) {
-	if t.entry < 4 || t.at.End() > t.entry || t.length.End() > t.entry {
+	if t.entry < 4 || t.at.End() > t.last || t.length.End() > t.last {
 		return
 	}
 	s.tables = append(s.tables, table{addr, t.entry, b})
-	for off := uint64(0); off+t.entry <= uint64(len(b)); off += t.entry {
-		e := b[off : off+t.entry]
+	for off := uint64(0); off+t.last <= uint64(len(b)); off += t.entry {
+		e := b[off : off+t.last]
 		site := Site{Table: t.name, Entry: addr + off, Addr: fieldTarget(e, &t.at, addr+off)}
 		site.Size = r.size(t, e, site.Addr)
 		s.list = append(s.list, site)

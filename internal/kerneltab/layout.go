@@ -1,5 +1,7 @@
 package kerneltab
 
+import "cmp"
+
 // A Layout says what an entry of a table looks like in one generation of kernels.
 type Layout struct {
 	Size     uint64 // of an entry, bytes; 0 when it depends on options of the kernel that nothing here knows
@@ -69,6 +71,20 @@ func (f *Field) Bits() uint64 {
 		return f.Mask
 	}
 	return 1<<(8*f.Size) - 1 // 8 bytes: the shift leaves 0, and 0-1 is all
+}
+
+// Content returns how many bytes of an entry say something: what is behind these in all
+// but the last one fills it up.
+func (l *Layout) Content() uint64 { return cmp.Or(l.Last, l.Size) }
+
+// Count returns the number of entries in a table of so many bytes; ok is false when it
+// does not consist of whole ones.
+func (l *Layout) Count(size uint64) (n uint64, ok bool) {
+	if l.Size == 0 {
+		return 0, size == 0
+	}
+	rest := size % l.Size
+	return (size + l.Size - 1) / l.Size, rest == 0 || rest == l.Last
 }
 
 // Layout returns the first layout whose entries have a size, in bytes, or nil.

@@ -118,6 +118,29 @@ func TestLayout(t *testing.T) {
 	}
 }
 
+func TestCount(t *testing.T) {
+	for _, c := range []struct {
+		table string
+		size  uint64
+		n     uint64
+		ok    bool
+	}{
+		{ParaSites, 0, 0, true},
+		{ParaSites, 12, 1, true},
+		{ParaSites, 16, 1, true},
+		{ParaSites, 28, 2, true},
+		{ParaSites, 24, 2, false},
+		{ExTable, 24, 2, true},
+		{ExTable, 25, 3, false},
+		{ORCRows, 12, 2, true},
+		{ThisModule, 896, 0, false},
+	} {
+		if n, ok := Named(c.table).Usual().Count(c.size); n != c.n || ok != c.ok {
+			t.Errorf("%s has %d entries in %d bytes, %v; want %d, %v", c.table, n, c.size, ok, c.n, c.ok)
+		}
+	}
+}
+
 func TestORCOf(t *testing.T) {
 	for bits, call := range map[uint64]uint16{2: 0, 3: 2} {
 		if o, ok := ORCOf(bits); !ok || o.Call != call || o.SP != 5 {

@@ -87,12 +87,13 @@ type entryForm struct {
 func FormOf(a *object.Atom, row *kerneltab.Section) (form entryForm, ok bool) {
 	for i := range row.Layouts {
 		form := entryForm{row, &row.Layouts[i], row.Layouts[i].Size}
-		if uint64(len(a.Bytes)) != a.Size || a.Size%form.Size != 0 {
+		want, whole := form.Layout.Count(a.Size)
+		if uint64(len(a.Bytes)) != a.Size || !whole {
 			continue
 		}
 		n := uint64(0)
 		Cut(a, &form, func(Entry) { n++ })
-		if n == a.Size/form.Size {
+		if n == want {
 			return form, true
 		}
 	}
@@ -136,6 +137,15 @@ func Repeats(a *object.Atom, n int, size uint64) bool {
 	return true
 }
 
+// whole returns the entry that bytes of a table begin with. The last one may lack what fills
+// up the others, which is zeros.
+func (f *entryForm) whole(b []byte) []byte {
+	if uint64(len(b)) >= f.Size {
+		return b[:f.Size]
+	}
+	return append(slices.Clip(b), make([]byte, f.Size-uint64(len(b)))...)
+}
+
 // Cut yields the entries of a table, up to one without a reference to a
 // place.
 func Cut(a *object.Atom, form *entryForm, yield func(Entry)) {
@@ -151,7 +161,7 @@ func Cut(a *object.Atom, form *entryForm, yield func(Entry)) {
 		if owner < 0 {
 			return
 		}
-		yield(Entry{Table: a, Form: form, Off: off, Bytes: a.Bytes[off : off+size], Refs: a.Refs[first:next], Owner: owner})
+		yield(Entry{Table: a, Form: form, Off: off, Bytes: form.whole(a.Bytes[off:]), Refs: a.Refs[first:next], Owner: owner})
 	}
 }
 
