@@ -33,7 +33,7 @@ func ExampleDiff_Types() {
 	for i := range list {
 		if t := &list[i]; t.Matters() && t.Name == "struct far_away" {
 			fmt.Println(t)
-			for _, r := range t.Rows() {
+			for _, r := range elfdiff.RowsOf(t) {
 				fmt.Printf("  %-6s %s\n", r.Post.Name, r.What)
 			}
 			fmt.Println("used by", t.Uses[0].Symbol, "as", t.Uses[0].Via)

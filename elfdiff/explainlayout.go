@@ -5,6 +5,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/types"
 )
 
 // layout explains a first difference that is nothing but the offset of a member
@@ -25,7 +26,7 @@ func (d *Diff) layout(ch *Change) (Explanation, bool) {
 	}
 	for i := range list {
 		t := &list[i]
-		if t.Kind != LayoutChanged {
+		if t.Kind != types.LayoutChanged {
 			continue
 		}
 		for k := range t.Uses {
@@ -33,8 +34,8 @@ func (d *Diff) layout(ch *Change) (Explanation, bool) {
 			if u.Pre != ch.Pre || u.Post != ch.Post {
 				continue
 			}
-			if m := t.movedBetween(u.base, a, b); m != nil {
-				text := fmt.Sprintf("%s of %s, which it uses, moved from %s to %s", m.Post.Name, t.Name, m.Pre.place(), m.Post.place())
+			if m := movedBetween(t, u.Base, a, b); m != nil {
+				text := fmt.Sprintf("%s of %s, which it uses, moved from %s to %s", m.Post.Name, t.Name, m.Pre.Place(), m.Post.Place())
 				return Explanation{Code: ExplainLayout, Symbol: t.Name, Text: text}, true
 			}
 		}
@@ -44,10 +45,10 @@ func (d *Diff) layout(ch *Change) (Explanation, bool) {
 
 // movedBetween returns the member that has one offset in pre and another in
 // post, when the type begins at base, or nil.
-func (t *TypeChange) movedBetween(base uint64, pre, post int64) *MemberChange {
+func movedBetween(t *types.Change, base uint64, pre, post int64) *types.MemberChange {
 	for i := range t.Members {
 		m := &t.Members[i]
-		if m.Pre != nil && m.Post != nil && m.Pre.number(t.Kind, base) == pre && m.Post.number(t.Kind, base) == post {
+		if m.Pre != nil && m.Post != nil && numberOf(m.Pre, t.Kind, base) == pre && numberOf(m.Post, t.Kind, base) == post {
 			return m
 		}
 	}

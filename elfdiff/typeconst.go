@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -26,9 +27,9 @@ func (c *typeComparer) constants() []foundType {
 		n := m
 		n.Value = v
 		t := foundType{}
-		t.Kind, t.Name = ConstantChanged, m.Name
-		t.Pre.Members, t.Post.Members = []TypeMember{m}, []TypeMember{n}
-		t.Members = []MemberChange{{MemberMoved, &t.Pre.Members[0], &t.Post.Members[0]}}
+		t.Kind, t.Name = types.ConstantChanged, m.Name
+		t.Pre.Members, t.Post.Members = []types.Member{m}, []types.Member{n}
+		t.Members = []types.MemberChange{{What: types.MemberMoved, Pre: &t.Pre.Members[0], Post: &t.Post.Members[0]}}
 		list = append(list, t)
 	}
 	return list
@@ -52,15 +53,15 @@ func (c *typeComparer) sameEnums() bool {
 
 // numbers lists the constants that stand for themselves, with those of
 // enumerations on demand. Names that two have are left out.
-func (s *typeSide) numbers(enums bool) []TypeMember {
-	var list []TypeMember
+func (s *typeSide) numbers(enums bool) []types.Member {
+	var list []types.Member
 	var e dwarf.Entry
 	for _, off := range s.x.Enums {
 		if !enums || !s.d.Entry(&e, off) {
 			continue
 		}
 		for _, m := range s.enumerators(&e) {
-			list = append(list, m.TypeMember)
+			list = append(list, m.Member)
 		}
 	}
 	for _, off := range s.x.Variables {
@@ -68,7 +69,7 @@ func (s *typeSide) numbers(enums bool) []TypeMember {
 			continue
 		}
 		if v, ok := e.Int(dwarf.AttrConstValue); ok && e.Has(dwarf.AttrName) {
-			list = append(list, TypeMember{Name: e.Name(), Type: s.typeText(typeOf(&e)), Value: v})
+			list = append(list, types.Member{Name: e.Name(), Type: s.typeText(typeOf(&e)), Value: v})
 		}
 	}
 	if len(list) == 0 {
@@ -78,5 +79,5 @@ func (s *typeSide) numbers(enums bool) []TypeMember {
 	for i := range list {
 		seen[list[i].Name]++
 	}
-	return slices.DeleteFunc(list, func(m TypeMember) bool { return seen[m.Name] > 1 })
+	return slices.DeleteFunc(list, func(m types.Member) bool { return seen[m.Name] > 1 })
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -25,7 +26,7 @@ import (
 // [ErrNoTypes].
 //
 // The comparison is made once; the list must not be changed.
-func (d *Diff) Types() ([]TypeChange, error) {
+func (d *Diff) Types() ([]types.Change, error) {
 	if d.Changes() == 0 {
 		return nil, nil
 	}
@@ -36,11 +37,11 @@ func (d *Diff) Types() ([]TypeChange, error) {
 // typeChanges are the changed types, once they were asked for.
 type typeChanges struct {
 	once sync.Once
-	list []TypeChange
+	list []types.Change
 	err  error
 }
 
-func (d *Diff) compareTypes() ([]TypeChange, error) {
+func (d *Diff) compareTypes() ([]types.Change, error) {
 	c, err := d.typeComparer()
 	if err != nil {
 		return nil, err
@@ -53,9 +54,9 @@ func (d *Diff) compareTypes() ([]TypeChange, error) {
 	f.touched()
 	f.private()
 	f.onStacks()
-	out := make([]TypeChange, len(f.list))
+	out := make([]types.Change, len(f.list))
 	for i := range f.list {
-		out[i] = f.list[i].TypeChange
+		out[i] = f.list[i].Change
 	}
 	return out, nil
 }
@@ -85,7 +86,7 @@ const pairsPerEntry = 1 << 10
 
 // foundType is a changed type, with its entries.
 type foundType struct {
-	TypeChange
+	types.Change
 	// entries are those of pre and post: objects that were linked together have
 	// one for each file that defines the type.
 	entries [2][]uint64
@@ -165,15 +166,15 @@ func (c *typeComparer) changed(p *resolved, twins []uint64) (t foundType, ok boo
 		return t, false
 	}
 	t = foundType{entries: [2][]uint64{{p.Offset}, twins}}
-	t.Name, t.Kind = p.text(), LayoutChanged
+	t.Name, t.Kind = p.text(), types.LayoutChanged
 	if p.Tag == dwarf.TagEnumeration {
-		t.Kind = EnumChanged
+		t.Kind = types.EnumChanged
 	}
 	var a, b []layoutMember
 	t.Pre.Size, a = c.side[0].layout(&p.Entry)
 	t.Post.Size, b = c.side[1].layout(&q.Entry)
 	t.members = a
-	c.change(&t.TypeChange, a, b)
+	c.change(&t.Change, a, b)
 	return t, t.Pre.Size != t.Post.Size || len(t.Members) > 0
 }
 

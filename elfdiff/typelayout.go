@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
 // layoutMember is a member with its type's entry.
 type layoutMember struct {
-	TypeMember
+	types.Member
 	typ uint64
 }
 
@@ -42,7 +43,7 @@ func (s *typeSide) members(list []layoutMember, e *dwarf.Entry, base uint64, dep
 				continue
 			}
 		}
-		m := layoutMember{TypeMember{Name: name, Type: s.typeText(typ), Offset: b.at / 8, Size: s.size(typ, 0)}, typ}
+		m := layoutMember{types.Member{Name: name, Type: s.typeText(typ), Offset: b.at / 8, Size: s.size(typ, 0)}, typ}
 		if b.width > 0 {
 			m.Bit, m.Bits, m.Size = uint8(b.at%8), b.width, 0
 		}
@@ -56,7 +57,7 @@ func (s *typeSide) enumerators(e *dwarf.Entry) (list []layoutMember) {
 	var x dwarf.Entry
 	for nextOf(&r, &x, dwarf.TagEnumerator) && len(list) < maxLayout {
 		v, _ := x.Int(dwarf.AttrConstValue)
-		list = append(list, layoutMember{TypeMember{Name: x.Name(), Value: v}, 0})
+		list = append(list, layoutMember{types.Member{Name: x.Name(), Value: v}, 0})
 	}
 	return list
 }
@@ -67,17 +68,17 @@ const resultName = "(result)"
 // signature lists the result and the parameters of a function.
 func (s *typeSide) signature(e *dwarf.Entry) (list []layoutMember) {
 	typ := typeOf(e)
-	list = append(list, layoutMember{TypeMember{Name: resultName, Type: s.typeText(typ), Size: s.size(typ, 0)}, typ})
+	list = append(list, layoutMember{types.Member{Name: resultName, Type: s.typeText(typ), Size: s.size(typ, 0)}, typ})
 	r := dwarf.ChildrenOf(e)
 	var x dwarf.Entry
 	for nextParameter(&r, &x) && len(list) < maxLayout {
 		if x.Tag == dwarf.TagUnspecified {
-			list = append(list, layoutMember{TypeMember{Name: "...", Type: "..."}, 0})
+			list = append(list, layoutMember{types.Member{Name: "...", Type: "..."}, 0})
 			continue
 		}
 		typ := typeOf(&x)
 		name := cmp.Or(x.Name(), fmt.Sprintf("parameter %d", len(list)))
-		list = append(list, layoutMember{TypeMember{Name: name, Type: s.typeText(typ), Size: s.size(typ, 0)}, typ})
+		list = append(list, layoutMember{types.Member{Name: name, Type: s.typeText(typ), Size: s.size(typ, 0)}, typ})
 	}
 	return list
 }
@@ -108,7 +109,7 @@ func (s *typeSide) size(off uint64, depth int) uint64 {
 
 // change compares two layouts member by member. Members are the same by name,
 // and so are parameters, unless a declaration has none: then by position.
-func (c *typeComparer) change(t *TypeChange, pre, post []layoutMember) {
+func (c *typeComparer) change(t *types.Change, pre, post []layoutMember) {
 	t.Pre.Members, t.Post.Members = plainMembers(pre), plainMembers(post)
 	twin := make([]int, len(post)) // in pre, or -1
 	gone := make([]bool, len(pre))
@@ -119,41 +120,41 @@ func (c *typeComparer) change(t *TypeChange, pre, post []layoutMember) {
 		i := twin[j]
 		for ; i >= 0 && next < i; next++ {
 			if gone[next] {
-				t.Members = append(t.Members, MemberChange{What: MemberRemoved, Pre: &t.Pre.Members[next]})
+				t.Members = append(t.Members, types.MemberChange{What: types.MemberRemoved, Pre: &t.Pre.Members[next]})
 				gone[next] = false
 			}
 		}
 		if i < 0 {
-			t.Members = append(t.Members, MemberChange{What: MemberAdded, Post: &t.Post.Members[j]})
+			t.Members = append(t.Members, types.MemberChange{What: types.MemberAdded, Post: &t.Post.Members[j]})
 			continue
 		}
 		what, differs := c.memberDiffers(t.Kind, &pre[i], &post[j])
-		if t.Kind == SignatureChanged && !differs && i < furthest {
-			what, differs = MemberMoved, true
+		if t.Kind == types.SignatureChanged && !differs && i < furthest {
+			what, differs = types.MemberMoved, true
 		}
 		furthest = max(furthest, i)
 		if differs {
-			t.Members = append(t.Members, MemberChange{what, &t.Pre.Members[i], &t.Post.Members[j]})
+			t.Members = append(t.Members, types.MemberChange{What: what, Pre: &t.Pre.Members[i], Post: &t.Post.Members[j]})
 		}
 	}
 	for i := range gone {
 		if gone[i] {
-			t.Members = append(t.Members, MemberChange{What: MemberRemoved, Pre: &t.Pre.Members[i]})
+			t.Members = append(t.Members, types.MemberChange{What: types.MemberRemoved, Pre: &t.Pre.Members[i]})
 		}
 	}
 }
 
-func plainMembers(list []layoutMember) []TypeMember {
-	out := make([]TypeMember, len(list))
+func plainMembers(list []layoutMember) []types.Member {
+	out := make([]types.Member, len(list))
 	for i := range list {
-		out[i] = list[i].TypeMember
+		out[i] = list[i].Member
 	}
 	return out
 }
 
 // pairMembers finds for each member of post that of pre, and marks those of pre
 // that none has.
-func (c *typeComparer) pairMembers(kind TypeChangeKind, pre, post []layoutMember, twin []int, gone []bool) {
+func (c *typeComparer) pairMembers(kind types.Kind, pre, post []layoutMember, twin []int, gone []bool) {
 	byName := map[string]int{}
 	for i := range pre {
 		gone[i] = true
@@ -165,7 +166,7 @@ func (c *typeComparer) pairMembers(kind TypeChangeKind, pre, post []layoutMember
 			common++
 		}
 	}
-	byPosition := kind == SignatureChanged && common < min(len(pre), len(post))
+	byPosition := kind == types.SignatureChanged && common < min(len(pre), len(post))
 	for j := range post {
 		twin[j] = -1
 		i, ok := byName[post[j].Name]
@@ -176,7 +177,7 @@ func (c *typeComparer) pairMembers(kind TypeChangeKind, pre, post []layoutMember
 			twin[j], gone[i] = i, false
 		}
 	}
-	if kind == SignatureChanged {
+	if kind == types.SignatureChanged {
 		return
 	}
 	type place struct {
@@ -202,14 +203,14 @@ func (c *typeComparer) pairMembers(kind TypeChangeKind, pre, post []layoutMember
 func (m *layoutMember) bits() bitRange { return bitRange{m.Offset*8 + uint64(m.Bit), m.Bits} }
 
 // memberDiffers says what happened to a member that both sides have.
-func (c *typeComparer) memberDiffers(kind TypeChangeKind, a, b *layoutMember) (MemberWhat, bool) {
+func (c *typeComparer) memberDiffers(kind types.Kind, a, b *layoutMember) (types.What, bool) {
 	switch {
 	case !c.same(a.typ, b.typ, 0) || a.Type == "..." != (b.Type == "..."):
-		return MemberRetyped, true
+		return types.MemberRetyped, true
 	case a.bits() != b.bits() || a.Value != b.Value:
-		return MemberMoved, true
-	case a.Name != b.Name && kind != SignatureChanged:
-		return MemberRenamed, true
+		return types.MemberMoved, true
+	case a.Name != b.Name && kind != types.SignatureChanged:
+		return types.MemberRenamed, true
 	}
 	return "", false
 }

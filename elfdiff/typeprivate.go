@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -10,7 +11,7 @@ func (f *typeFinder) private() {
 	owners := map[uint64]*foundType{} // by the entry of pre
 	for i := range f.list {
 		t := &f.list[i]
-		if t.Kind == LayoutChanged && len(t.entries[0]) == 1 && len(t.Uses) > 0 && f.c.side[0].ownSource(t.entries[0][0]) {
+		if t.Kind == types.LayoutChanged && len(t.entries[0]) == 1 && len(t.Uses) > 0 && f.c.side[0].ownSource(t.entries[0][0]) {
 			t.Private = true
 			owners[t.entries[0][0]] = t
 		}

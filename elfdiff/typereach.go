@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -193,14 +194,14 @@ func (f *typeFinder) uses() {
 			continue
 		}
 		f.visits += len(sides[0].g.nodes) + len(sides[1].g.nodes)
-		best := map[*Change]TypeUse{}
+		best := map[*Change]types.Use{}
 		for k, r := range sides {
 			r.find(f.nodes(&r.g, t.entries[k]), best)
 		}
 		for _, u := range best {
 			t.Uses = append(t.Uses, u)
 		}
-		slices.SortFunc(t.Uses, func(a, b TypeUse) int {
+		slices.SortFunc(t.Uses, func(a, b types.Use) int {
 			return cmp.Or(cmp.Compare(a.Hops, b.Hops), cmp.Compare(a.Post, b.Post), cmp.Compare(a.Pre, b.Pre))
 		})
 	}
@@ -211,10 +212,10 @@ const maxVisits = 1 << 28
 
 // anybody is what is said about a type whose uses were not looked for: the first
 // changed function may be one.
-func (f *typeFinder) anybody() []TypeUse {
+func (f *typeFinder) anybody() []types.Use {
 	for i := range f.d.Functions {
 		if ch := &f.d.Functions[i]; ch.Status != Same {
-			return []TypeUse{{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post}}
+			return []types.Use{{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post}}
 		}
 	}
 	return nil
@@ -236,7 +237,7 @@ func (f *typeFinder) nodes(g *typeGraph, entries []uint64) (list []int32) {
 }
 
 // find looks for the nearest root of each changed function.
-func (r *reach) find(to []int32, best map[*Change]TypeUse) {
+func (r *reach) find(to []int32, best map[*Change]types.Use) {
 	if len(to) == 0 {
 		return
 	}
@@ -251,8 +252,8 @@ func (r *reach) find(to []int32, best map[*Change]TypeUse) {
 			if u, ok := best[t.ch]; ok && u.Hops <= d {
 				continue
 			}
-			u := TypeUse{Symbol: t.ch.Name, Pre: t.ch.Pre, Post: t.ch.Post, Hops: d}
-			u.Via, u.base = r.g.path(root.name, root.node, to, dist)
+			u := types.Use{Symbol: t.ch.Name, Pre: t.ch.Pre, Post: t.ch.Post, Hops: d}
+			u.Via, u.Base = r.g.path(root.name, root.node, to, dist)
 			best[t.ch] = u
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -222,12 +223,12 @@ type noTypesError struct {
 }
 
 func (e *noTypesError) Error() string {
-	s := ErrNoTypes.Error() + ": " + e.err.Error()
+	s := types.ErrNoTypes.Error() + ": " + e.err.Error()
 	if e.name != "" {
 		s = e.name + ": " + s
 	}
 	return s
 }
 
-func (e *noTypesError) Is(target error) bool { return target == ErrNoTypes }
+func (e *noTypesError) Is(target error) bool { return target == types.ErrNoTypes }
 func (e *noTypesError) Unwrap() error        { return e.err }

@@ -1,19 +1,21 @@
 package elfdiff
 
+import "github.com/gosplice/gosplice/elfdiff/types"
+
 // TypeRow is one row of pre and post side by side: a member, a constant or a
 // parameter. A side that has nothing is nil.
 type TypeRow struct {
 	Mark Mark
-	What MemberWhat  // "" for what is the same
-	Pre  *TypeMember // of TypeChange.Pre
-	Post *TypeMember
+	What types.What    // "" for what is the same
+	Pre  *types.Member // of TypeChange.Pre
+	Post *types.Member
 }
 
-// Rows puts both layouts side by side, in the order of post; what only pre has
+// RowsOf puts both layouts side by side, in the order of post; what only pre has
 // stands where it was.
-func (t *TypeChange) Rows() []TypeRow {
-	byPost := map[*TypeMember]*MemberChange{}
-	removed := map[*TypeMember]bool{}
+func RowsOf(t *types.Change) []TypeRow {
+	byPost := map[*types.Member]*types.MemberChange{}
+	removed := map[*types.Member]bool{}
 	for i := range t.Members {
 		m := &t.Members[i]
 		if m.Post != nil {
@@ -22,13 +24,13 @@ func (t *TypeChange) Rows() []TypeRow {
 			removed[m.Pre] = true
 		}
 	}
-	twins := t.sameMembers()
+	twins := sameMembers(t)
 	var rows []TypeRow
 	next := 0 // of pre, where removed members are looked for
 	flush := func(to int) {
 		for ; next < to; next++ {
 			if m := &t.Pre.Members[next]; removed[m] {
-				rows = append(rows, TypeRow{LinePre, MemberRemoved, m, nil})
+				rows = append(rows, TypeRow{LinePre, types.MemberRemoved, m, nil})
 			}
 		}
 	}
@@ -51,7 +53,7 @@ func (t *TypeChange) Rows() []TypeRow {
 
 // sameMembers finds for each member of post that did not change the one of pre:
 // what is left on both sides corresponds in order of its place and name.
-func (t *TypeChange) sameMembers() map[*TypeMember]int {
+func sameMembers(t *types.Change) map[*types.Member]int {
 	type key struct {
 		name  string
 		off   uint64
@@ -60,7 +62,7 @@ func (t *TypeChange) sameMembers() map[*TypeMember]int {
 		n     int // of those that are alike
 	}
 	count := map[key]int{}
-	keyOf := func(m *TypeMember) key {
+	keyOf := func(m *types.Member) key {
 		k := key{m.Name, m.Offset, m.Bit, m.Value, 0}
 		count[k]++
 		k.n = count[k]
@@ -71,12 +73,12 @@ func (t *TypeChange) sameMembers() map[*TypeMember]int {
 		pre[keyOf(&t.Pre.Members[i])] = i
 	}
 	clear(count)
-	twins := map[*TypeMember]int{}
+	twins := map[*types.Member]int{}
 	for j := range t.Post.Members {
 		m := &t.Post.Members[j]
 		if i, ok := pre[keyOf(m)]; ok {
 			twins[m] = i
-		} else if t.Kind == SignatureChanged { // other names of parameters are no change
+		} else if t.Kind == types.SignatureChanged { // other names of parameters are no change
 			twins[m] = min(j, len(t.Pre.Members)-1)
 		}
 	}

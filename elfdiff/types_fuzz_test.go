@@ -45,7 +45,7 @@ func askTypes(p, q *object.Object) {
 	list, _ := d.Types()
 	for i := range list {
 		_ = list[i].String()
-		list[i].Rows()
+		RowsOf(&list[i])
 	}
 	for i := range d.Functions {
 		d.Explain(&d.Functions[i])

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -173,7 +174,7 @@ func TestTypeRows(t *testing.T) {
 	for i := range list {
 		c := &list[i]
 		var pre, post, changed int
-		for _, r := range c.Rows() {
+		for _, r := range RowsOf(c) {
 			pre += btoi(r.Pre != nil)
 			post += btoi(r.Post != nil)
 			changed += btoi(r.What != "")
@@ -220,7 +221,7 @@ func TestTypesJSON(t *testing.T) {
 // is nothing to compare.
 func TestNoTypes(t *testing.T) {
 	d := mustCompare(t, "testdata/objects/pre.o", "testdata/objects/post.o")
-	if list, err := d.Types(); !errors.Is(err, ErrNoTypes) || list != nil {
+	if list, err := d.Types(); !errors.Is(err, types.ErrNoTypes) || list != nil {
 		t.Errorf("without debug information: %v, %v", list, err)
 	}
 	d = mustCompare(t, "testdata/objects/pre.o", "testdata/objects/pre.o")

@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -26,7 +27,7 @@ func (f *typeFinder) signatures() {
 			}
 			if n > 0 {
 				t := &f.list[n-1]
-				t.Uses = append(t.Uses, TypeUse{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post})
+				t.Uses = append(t.Uses, types.Use{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post})
 			}
 		}
 	}
@@ -88,8 +89,8 @@ func (f *typeFinder) signature(name string, names [2]map[string]uint64) int {
 		return 0
 	}
 	t := foundType{}
-	t.Kind, t.Name, t.Local = SignatureChanged, name, isStatic(f.d.Pre, name)
-	f.c.change(&t.TypeChange, f.c.side[0].signature(&p), f.c.side[1].signature(&q))
+	t.Kind, t.Name, t.Local = types.SignatureChanged, name, isStatic(f.d.Pre, name)
+	f.c.change(&t.Change, f.c.side[0].signature(&p), f.c.side[1].signature(&q))
 	if len(t.Members) == 0 {
 		return 0
 	}

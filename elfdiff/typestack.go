@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -71,7 +72,7 @@ func (f *typeFinder) onStacks() {
 	s := f.c.side[0]
 	for i := range f.list {
 		t := &f.list[i]
-		if len(p.types) < maxStackTypes && t.Kind == LayoutChanged && len(t.entries[0]) == 1 && len(t.Uses) > 0 && s.ownSource(t.entries[0][0]) && s.inC(t.entries[0][0]) {
+		if len(p.types) < maxStackTypes && t.Kind == types.LayoutChanged && len(t.entries[0]) == 1 && len(t.Uses) > 0 && s.ownSource(t.entries[0][0]) && s.inC(t.entries[0][0]) {
 			p.types[t.entries[0][0]] = &stackType{t: t, owners: map[object.AtomID]bool{}, takers: map[object.AtomID]bool{}, inlines: map[object.AtomID]bool{}, registers: map[object.AtomID]uint8{}, callbacks: map[object.AtomID]bool{}, pointers: map[uint64]bool{}}
 		}
 	}
@@ -334,7 +335,7 @@ func (p *stackProof) unnamed(c *stackType) bool {
 		if ch.Status != Changed || c.owners[ch.Pre] || c.takers[ch.Pre] || c.callbacks[ch.Pre] {
 			continue
 		}
-		if a, b := p.f.d.Pre.Atom(ch.Pre), p.f.d.Post.Atom(ch.Post); a.Owner == object.NoAtom && c.t.movesIn(p.operands(0, a), p.operands(1, b)) {
+		if a, b := p.f.d.Pre.Atom(ch.Pre), p.f.d.Post.Atom(ch.Post); a.Owner == object.NoAtom && movesIn(&c.t.Change, p.operands(0, a), p.operands(1, b)) {
 			return true
 		}
 	}
@@ -342,19 +343,19 @@ func (p *stackProof) unnamed(c *stackType) bool {
 }
 
 // movesIn reports whether the numbers in code changed as a member did.
-func (t *TypeChange) movesIn(pre, post operands) bool {
-	return slices.ContainsFunc(t.Members, func(m MemberChange) bool {
+func movesIn(t *types.Change, pre, post operands) bool {
+	return slices.ContainsFunc(t.Members, func(m types.MemberChange) bool {
 		switch {
-		case m.What == MemberRenamed:
+		case m.What == types.MemberRenamed:
 			return false
 		case m.Pre == nil:
-			n := m.Post.number(t.Kind, 0)
+			n := numberOf(m.Post, t.Kind, 0)
 			return post[n] && !pre[n]
 		case m.Post == nil:
-			n := m.Pre.number(t.Kind, 0)
+			n := numberOf(m.Pre, t.Kind, 0)
 			return pre[n] && !post[n]
 		}
-		a, b := m.Pre.number(t.Kind, 0), m.Post.number(t.Kind, 0)
+		a, b := numberOf(m.Pre, t.Kind, 0), numberOf(m.Post, t.Kind, 0)
 		return pre[a] && post[b] && (a == b || !post[a] || !pre[b])
 	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -31,7 +32,7 @@ func isStatic(o *object.Object, name string) bool {
 func (f *typeFinder) because() {
 	byEntry := map[uint64]*foundType{}
 	for i := range f.list {
-		if t := &f.list[i]; t.Pre.Size != t.Post.Size && t.Kind == LayoutChanged {
+		if t := &f.list[i]; t.Pre.Size != t.Post.Size && t.Kind == types.LayoutChanged {
 			for _, e := range t.entries[0] {
 				byEntry[e] = t
 			}
@@ -39,12 +40,12 @@ func (f *typeFinder) because() {
 	}
 	for i := range f.list {
 		t := &f.list[i]
-		if t.Kind != LayoutChanged || t.Pre.Size == t.Post.Size {
+		if t.Kind != types.LayoutChanged || t.Pre.Size == t.Post.Size {
 			continue
 		}
 		first := t.Pre.Size
 		for _, m := range t.Members {
-			if m.What != MemberMoved || m.Post.Offset < m.Pre.Offset {
+			if m.What != types.MemberMoved || m.Post.Offset < m.Pre.Offset {
 				first = 0
 				break
 			}
@@ -132,12 +133,12 @@ func (f *typeFinder) touched() {
 	}
 	for i := range f.list {
 		t := &f.list[i]
-		if t.Kind == ConstantChanged {
+		if t.Kind == types.ConstantChanged {
 			f.constantUses(t, of)
 		}
 		for k := range t.Uses {
 			u := &t.Uses[k]
-			u.Touched = u.Touched || t.touches(of(0, u.Pre), of(1, u.Post), u.base)
+			u.Touched = u.Touched || touches(&t.Change, of(0, u.Pre), of(1, u.Post), u.Base)
 		}
 	}
 }
@@ -153,29 +154,29 @@ func (f *typeFinder) constantUses(t *foundType, of func(side int, id object.Atom
 		p, q := of(0, ch.Pre), of(1, ch.Post)
 		a, b := t.Pre.Members[0].Value, t.Post.Members[0].Value
 		if p[a] && q[b] && (!p[b] || !q[a]) {
-			t.Uses = append(t.Uses, TypeUse{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post, Touched: true})
+			t.Uses = append(t.Uses, types.Use{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post, Touched: true})
 		}
 	}
 }
 
 // touches reports whether a member that differs is among the operands, when the
 // type begins at base of what the code points to. Offset 0 is in no operand.
-func (t *TypeChange) touches(pre, post operands, base uint64) bool {
+func touches(t *types.Change, pre, post operands, base uint64) bool {
 	for i := range t.Members {
 		m := &t.Members[i]
-		if m.What == MemberRenamed || t.Kind == SignatureChanged {
+		if m.What == types.MemberRenamed || t.Kind == types.SignatureChanged {
 			continue
 		}
-		if (m.Pre == nil || pre[m.Pre.number(t.Kind, base)]) && (m.Post == nil || post[m.Post.number(t.Kind, base)]) {
+		if (m.Pre == nil || pre[numberOf(m.Pre, t.Kind, base)]) && (m.Post == nil || post[numberOf(m.Post, t.Kind, base)]) {
 			return true
 		}
 	}
 	return false
 }
 
-// number is what code has as an operand to reach a member.
-func (m *TypeMember) number(kind TypeChangeKind, base uint64) int64 {
-	if kind == LayoutChanged {
+// numberOf is what code has as an operand to reach a member.
+func numberOf(m *types.Member, kind types.Kind, base uint64) int64 {
+	if kind == types.LayoutChanged {
 		return int64(base + m.Offset)
 	}
 	return m.Value

@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -28,17 +29,17 @@ func (f *typeFinder) variables() {
 }
 
 // usesOf lists the changed functions that use an object of post.
-func (f *typeFinder) usesOf(id object.AtomID, changed map[object.AtomID]*Change) (uses []TypeUse) {
+func (f *typeFinder) usesOf(id object.AtomID, changed map[object.AtomID]*Change) (uses []types.Use) {
 	for _, u := range f.d.Post.Users(id) {
 		if ch := changed[u]; ch != nil {
-			uses = append(uses, TypeUse{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post})
+			uses = append(uses, types.Use{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post})
 		}
 	}
 	return uses
 }
 
 // variable compares the types of one variable.
-func (f *typeFinder) variable(a, b *object.Atom, uses []TypeUse) {
+func (f *typeFinder) variable(a, b *object.Atom, uses []types.Use) {
 	s, t := f.c.side[0], f.c.side[1]
 	v, w := variablesOf(s.o), variablesOf(t.o)
 	x, ok1 := v.at(debug.Addr(a, 0))
@@ -51,10 +52,10 @@ func (f *typeFinder) variable(a, b *object.Atom, uses []TypeUse) {
 		return
 	}
 	c := foundType{}
-	c.Kind, c.Name, c.Uses = LayoutChanged, a.Name, uses
-	c.Pre = TypeLayout{a.Size, []TypeMember{{Name: a.Name, Type: s.typeText(p), Size: a.Size}}}
-	c.Post = TypeLayout{b.Size, []TypeMember{{Name: b.Name, Type: t.typeText(q), Size: b.Size}}}
-	c.Members = []MemberChange{{MemberRetyped, &c.Pre.Members[0], &c.Post.Members[0]}}
+	c.Kind, c.Name, c.Uses = types.LayoutChanged, a.Name, uses
+	c.Pre = types.Layout{Size: a.Size, Members: []types.Member{{Name: a.Name, Type: s.typeText(p), Size: a.Size}}}
+	c.Post = types.Layout{Size: b.Size, Members: []types.Member{{Name: b.Name, Type: t.typeText(q), Size: b.Size}}}
+	c.Members = []types.MemberChange{{What: types.MemberRetyped, Pre: &c.Pre.Members[0], Post: &c.Post.Members[0]}}
 	f.list = append(f.list, c)
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/types"
 )
 
 // JSONOptions say what a document has beside what changed.
@@ -40,7 +41,7 @@ type Diff struct {
 	SetAside []elfdiff.Aside `json:"set_aside"`
 	// Types are those that mean something else in post; with
 	// [JSONOptions].Explain only.
-	Types []elfdiff.TypeChange `json:"types,omitempty"`
+	Types []types.Change `json:"types,omitempty"`
 }
 
 // Change is what was found about one function or data object.

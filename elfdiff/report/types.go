@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/types"
 )
 
 // typeView is a type that means something else in post.
@@ -22,11 +23,11 @@ type useView struct {
 }
 
 // typeKinds say in words what changed.
-var typeKinds = map[elfdiff.TypeChangeKind]string{
-	elfdiff.LayoutChanged:    "layout",
-	elfdiff.EnumChanged:      "enumeration",
-	elfdiff.SignatureChanged: "signature",
-	elfdiff.ConstantChanged:  "constant",
+var typeKinds = map[types.Kind]string{
+	types.LayoutChanged:    "layout",
+	types.EnumChanged:      "enumeration",
+	types.SignatureChanged: "signature",
+	types.ConstantChanged:  "constant",
 }
 
 // Bounds of what is shown of types.
@@ -59,7 +60,7 @@ func (p *pageBuilder) types(g *page) {
 	}
 }
 
-func (p *pageBuilder) typeView(t *elfdiff.TypeChange) typeView {
+func (p *pageBuilder) typeView(t *types.Change) typeView {
 	v := typeView{ID: p.anchors.make("t-", t.Name), Kind: typeKinds[t.Kind], Name: safe(t.Name, maxName)}
 	if p.names[t.Name] == "" {
 		p.names[t.Name] = "#" + v.ID
@@ -88,9 +89,9 @@ func (p *pageBuilder) typeView(t *elfdiff.TypeChange) typeView {
 
 // layoutRows puts the members of both sides beside each other. What was only
 // moved along with what is in front of it is marked, but not kept in sight.
-func layoutRows(t *elfdiff.TypeChange) []row {
+func layoutRows(t *types.Change) []row {
 	var rows []row
-	for _, m := range t.Rows() {
+	for _, m := range elfdiff.RowsOf(t) {
 		switch {
 		case m.Pre == nil && m.Post == nil:
 		case m.Pre == nil:
@@ -109,14 +110,14 @@ func layoutRows(t *elfdiff.TypeChange) []row {
 	return rows
 }
 
-func memberRow(t *elfdiff.TypeChange, a, b *elfdiff.TypeMember, what elfdiff.MemberWhat) row {
+func memberRow(t *types.Change, a, b *types.Member, what types.What) row {
 	r := row{Left: memberCell(t, a), Right: memberCell(t, b)}
 	switch what {
 	case "":
 		return r
-	case elfdiff.MemberMoved:
+	case types.MemberMoved:
 		r.Class, r.Mark, r.Title = "v", "↕", "moved"
-		r.differs = t.Kind != elfdiff.LayoutChanged
+		r.differs = t.Kind != types.LayoutChanged
 		if !r.differs {
 			return r
 		}
@@ -137,12 +138,12 @@ func plainText(list []part) string {
 }
 
 // memberCell shows a member, a constant of an enumeration or a parameter.
-func memberCell(t *elfdiff.TypeChange, m *elfdiff.TypeMember) cell {
+func memberCell(t *types.Change, m *types.Member) cell {
 	name, typ := safe(m.Name, maxName), safe(m.Type, maxName)
 	switch t.Kind {
-	case elfdiff.EnumChanged, elfdiff.ConstantChanged:
+	case types.EnumChanged, types.ConstantChanged:
 		return cell{Parts: []part{{Text: fmt.Sprintf("%s = %d", name, m.Value)}}}
-	case elfdiff.SignatureChanged:
+	case types.SignatureChanged:
 		if name != "" {
 			typ += " "
 		}

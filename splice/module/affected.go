@@ -13,8 +13,8 @@ import (
 // to beside the objects that are given: code of the running kernel that goes on with
 // the old meaning.
 type Affected struct {
-	Name string                 `json:"name"` // as in elfdiff.TypeChange
-	Kind elfdiff.TypeChangeKind `json:"kind"`
+	Name string                 `json:"name"` // as in types.Change
+	Kind types.Kind `json:"kind"`
 	// Files are the sources that know the type, as the debug information of the
 	// kernel names them. Where it names none, Functions are those that take it.
 	Files     []string `json:"files"`

@@ -1,6 +1,9 @@
 package module
 
-import "github.com/gosplice/gosplice/elfdiff"
+import (
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/types"
+)
 
 // onStacks judges types that live on stacks only (elfdiff.TypeChange.OnStack) where
 // their functions are not all replaced alike. Livepatch replaces functions task by
@@ -17,7 +20,7 @@ func (b *builder) onStacks(pairs []Pair) {
 	}
 }
 
-func (b *builder) alike(t *elfdiff.TypeChange, p *Pair) {
+func (b *builder) alike(t *types.Change, p *Pair) {
 	methods := b.methodsOf(p)
 	if len(methods) < 2 && methods[MethodProbe] < 2 {
 		return

@@ -3,7 +3,7 @@ package module
 import (
 	"testing"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/reloc"
 )
 
@@ -31,7 +31,7 @@ func TestAlike(t *testing.T) {
 		for _, a := range c.addrs {
 			p.Match.Functions = append(p.Match.Functions, reloc.FuncResult{Address: a})
 		}
-		b.alike(&elfdiff.TypeChange{Kind: elfdiff.LayoutChanged, Name: "struct x", OnStack: true}, p)
+		b.alike(&types.Change{Kind: types.LayoutChanged, Name: "struct x", OnStack: true}, p)
 		if (len(b.refused) > 0) != c.judged {
 			t.Errorf("%s: %v", c.what, b.refused.err())
 		}

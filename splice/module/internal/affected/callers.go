@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -25,7 +25,7 @@ type caller struct {
 func (f *finder) signatures(ctx context.Context) error {
 	var all []caller
 	for _, c := range f.list {
-		if c.Kind != elfdiff.SignatureChanged {
+		if c.Kind != types.SignatureChanged {
 			continue
 		}
 		e, exported := f.k.Exports[c.Name]

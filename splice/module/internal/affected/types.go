@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -19,7 +19,7 @@ var wantedTags = []struct {
 
 // wanted says what to search debug information for.
 func (c *change) wanted() dwarf.Wanted {
-	if c.Kind == elfdiff.ConstantChanged {
+	if c.Kind == types.ConstantChanged {
 		return dwarf.Wanted{Tag: dwarf.TagEnumerator, Name: c.Name}
 	}
 	for _, t := range wantedTags {
@@ -35,7 +35,7 @@ func (f *finder) types(ctx context.Context) error {
 	var list []*change
 	var wanted []dwarf.Wanted
 	for _, c := range f.list {
-		if c.Kind != elfdiff.SignatureChanged {
+		if c.Kind != types.SignatureChanged {
 			list, wanted = append(list, c), append(wanted, c.wanted())
 		}
 	}

@@ -1,11 +1,11 @@
-package elfdiff
+package types
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/finding"
 )
 
 // typeCodes are the codes for the kinds of changed meaning.
-var typeCodes = map[TypeChangeKind]finding.Code{
+var typeCodes = map[Kind]finding.Code{
 	LayoutChanged:    finding.CodeTypeLayout,
 	EnumChanged:      finding.CodeTypeEnum,
 	SignatureChanged: finding.CodeTypeSignature,
@@ -15,7 +15,7 @@ var typeCodes = map[TypeChangeKind]finding.Code{
 // Finding returns what is to be said about a change of a type: it needs
 // judgement when the change matters, and is something to know otherwise. The
 // symbol is the name of the type.
-func (t *TypeChange) Finding() finding.Finding {
+func (t *Change) Finding() finding.Finding {
 	f := finding.New(typeCodes[t.Kind])
 	f.Symbol = t.Name
 	f.Message = t.String()[len(t.Name)+len(": "):]

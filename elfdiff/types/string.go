@@ -1,4 +1,4 @@
-package elfdiff
+package types
 
 import "fmt"
 
@@ -6,7 +6,7 @@ import "fmt"
 const maxMembersShown = 8
 
 // memberText says what happened to a member.
-func (t *TypeChange) memberText(m *MemberChange) string {
+func (t *Change) memberText(m *MemberChange) string {
 	switch t.Kind {
 	case EnumChanged, ConstantChanged:
 		return m.constantText()
@@ -43,17 +43,17 @@ func (m *MemberChange) parameterText() string {
 func (m *MemberChange) text() string {
 	switch m.What {
 	case MemberAdded:
-		return fmt.Sprintf("%s added at %s", m.Post.Name, m.Post.place())
+		return fmt.Sprintf("%s added at %s", m.Post.Name, m.Post.Place())
 	case MemberRemoved:
-		return fmt.Sprintf("%s removed from %s", m.Pre.Name, m.Pre.place())
+		return fmt.Sprintf("%s removed from %s", m.Pre.Name, m.Pre.Place())
 	case MemberRenamed:
 		return fmt.Sprintf("%s renamed to %s", m.Pre.Name, m.Post.Name)
 	case MemberMoved:
-		return fmt.Sprintf("%s moved from %s to %s", m.Post.Name, m.Pre.place(), m.Post.place())
+		return fmt.Sprintf("%s moved from %s to %s", m.Post.Name, m.Pre.Place(), m.Post.Place())
 	}
 	s := fmt.Sprintf("%s: %s -> %s", m.Post.Name, m.Pre.Type, m.Post.Type)
-	if m.Pre.place() != m.Post.place() {
-		s += fmt.Sprintf(", moved from %s to %s", m.Pre.place(), m.Post.place())
+	if m.Pre.Place() != m.Post.Place() {
+		s += fmt.Sprintf(", moved from %s to %s", m.Pre.Place(), m.Post.Place())
 	}
 	return s
 }

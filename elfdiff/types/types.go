@@ -1,4 +1,4 @@
-package elfdiff
+package types
 
 import (
 	"errors"
@@ -12,33 +12,33 @@ import (
 // information about types.
 var ErrNoTypes = errors.New("no debug information about types")
 
-// TypeChangeKind says in one stable word what sort of meaning changed.
-type TypeChangeKind string
+// Kind says in one stable word what sort of meaning changed.
+type Kind string
 
 // The kinds of changed meaning.
 const (
-	LayoutChanged    TypeChangeKind = "layout"    // a structure or union: its size, or a member of it
-	EnumChanged      TypeChangeKind = "enum"      // an enumeration: constants have other values
-	SignatureChanged TypeChangeKind = "signature" // a function: its parameters or its result
-	ConstantChanged  TypeChangeKind = "constant"  // a named constant that is not in memory
+	LayoutChanged    Kind = "layout"    // a structure or union: its size, or a member of it
+	EnumChanged      Kind = "enum"      // an enumeration: constants have other values
+	SignatureChanged Kind = "signature" // a function: its parameters or its result
+	ConstantChanged  Kind = "constant"  // a named constant that is not in memory
 )
 
-// MemberWhat says in one stable word what happened to a member.
-type MemberWhat string
+// What says in one stable word what happened to a member.
+type What string
 
 // What can happen to a member, an enumeration constant or a parameter.
 const (
-	MemberAdded   MemberWhat = "added"
-	MemberRemoved MemberWhat = "removed"
-	MemberMoved   MemberWhat = "moved"   // another offset, or another value of a constant
-	MemberRetyped MemberWhat = "retyped" // another type; it may have moved as well
-	MemberRenamed MemberWhat = "renamed" // the same place and type
+	MemberAdded   What = "added"
+	MemberRemoved What = "removed"
+	MemberMoved   What = "moved"   // another offset, or another value of a constant
+	MemberRetyped What = "retyped" // another type; it may have moved as well
+	MemberRenamed What = "renamed" // the same place and type
 )
 
-// TypeMember is a member of a structure or union, a constant of an
+// Member is a member of a structure or union, a constant of an
 // enumeration, or a parameter. Members of anonymous structures and unions count
 // as members of what these are in.
-type TypeMember struct {
+type Member struct {
 	Name string `json:"name"`
 	Type string `json:"type,omitempty"` // as C writes it, without the name
 	// Offset and Size are in bytes. Of a bit-field, Offset is that of the byte
@@ -51,8 +51,8 @@ type TypeMember struct {
 	Value int64 `json:"value,omitempty"`
 }
 
-// place shows where a member is: +0x10, or +0x10:3-5 for a bit-field.
-func (m *TypeMember) place() string {
+// Place shows where a member is: +0x10, or +0x10:3-5 for a bit-field.
+func (m *Member) Place() string {
 	if m.Bits == 1 {
 		return fmt.Sprintf("+%#x:%d", m.Offset, m.Bit)
 	}
@@ -62,21 +62,21 @@ func (m *TypeMember) place() string {
 	return fmt.Sprintf("+%#x", m.Offset)
 }
 
-// TypeLayout is how one side has the type.
-type TypeLayout struct {
-	Size    uint64       `json:"size"` // bytes; 0 for a function
-	Members []TypeMember `json:"members"`
+// Layout is how one side has the type.
+type Layout struct {
+	Size    uint64   `json:"size"` // bytes; 0 for a function
+	Members []Member `json:"members"`
 }
 
 // MemberChange is what happened to one member.
 type MemberChange struct {
-	What MemberWhat  `json:"what"`
-	Pre  *TypeMember `json:"pre,omitempty"`  // nil when it was added
-	Post *TypeMember `json:"post,omitempty"` // nil when it was removed
+	What What    `json:"what"`
+	Pre  *Member `json:"pre,omitempty"`  // nil when it was added
+	Post *Member `json:"post,omitempty"` // nil when it was removed
 }
 
-// TypeUse is a changed function or data object that a changed type matters to.
-type TypeUse struct {
+// Use is a changed function or data object that a changed type matters to.
+type Use struct {
 	Symbol string        `json:"symbol"`
 	Pre    object.AtomID `json:"-"`
 	Post   object.AtomID `json:"-"`
@@ -91,17 +91,17 @@ type TypeUse struct {
 	// small numbers are frequent.
 	Touched bool `json:"touched"`
 
-	base uint64 // of the type in what Via's last pointer points to, bytes
+	Base uint64 // of the type in what Via's last pointer points to, bytes
 }
 
-// TypeChange is a change of what data means: of a type, a constant or a
+// Change is a change of what data means: of a type, a constant or a
 // function's signature. Data that exists already has the meaning of pre, and
 // so has the code that is not replaced.
-type TypeChange struct {
-	Kind    TypeChangeKind `json:"kind"`
+type Change struct {
+	Kind    Kind           `json:"kind"`
 	Name    string         `json:"name"` // struct foo, enum bar, foo_t, or the name of a function or constant
-	Pre     TypeLayout     `json:"pre"`
-	Post    TypeLayout     `json:"post"`
+	Pre     Layout         `json:"pre"`
+	Post    Layout         `json:"post"`
 	Members []MemberChange `json:"changes"`
 	// Because names the type that is a member of this one, and whose size is the
 	// reason for all that differs; "" when there is none.
@@ -121,7 +121,7 @@ type TypeChange struct {
 	// Uses are the changed functions and data objects that it matters to, those
 	// with the fewest hops first. When there is none, the change is no more than
 	// a note.
-	Uses []TypeUse `json:"uses"`
+	Uses []Use `json:"uses"`
 }
 
 // nearHops is how many pointers a function is thought to follow from its
@@ -132,7 +132,7 @@ const nearHops = 2
 // understand the same thing differently: the type is changed in more than names,
 // and a changed function or data object uses it, by a variable that leads to it
 // in a few steps, or further away with its offsets in the code.
-func (t *TypeChange) Matters() bool {
+func (t *Change) Matters() bool {
 	if t.Local || !t.differs() {
 		return false
 	}
@@ -145,7 +145,7 @@ func (t *TypeChange) Matters() bool {
 }
 
 // differs reports whether more than names changed, and constants that are new.
-func (t *TypeChange) differs() bool {
+func (t *Change) differs() bool {
 	if t.Pre.Size != t.Post.Size {
 		return true
 	}
@@ -158,7 +158,7 @@ func (t *TypeChange) differs() bool {
 }
 
 // String returns the change on one line.
-func (t *TypeChange) String() string {
+func (t *Change) String() string {
 	var b strings.Builder
 	b.WriteString(t.Name)
 	b.WriteString(": ")
