@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/splice/module/internal/affected"
 )
 
@@ -13,7 +14,7 @@ import (
 // to beside the objects that are given: code of the running kernel that goes on with
 // the old meaning.
 type Affected struct {
-	Name string                 `json:"name"` // as in types.Change
+	Name string     `json:"name"` // as in types.Change
 	Kind types.Kind `json:"kind"`
 	// Files are the sources that know the type, as the debug information of the
 	// kernel names them. Where it names none, Functions are those that take it.

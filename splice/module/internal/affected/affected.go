@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -45,7 +46,7 @@ type Kernel struct {
 // A Use is what a changed type or signature matters to: see Affected of package module.
 type Use struct {
 	Name      string
-	Kind      elfdiff.TypeChangeKind
+	Kind      types.Kind
 	Files     []string
 	Functions []string
 	Places    []string
