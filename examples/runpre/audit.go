@@ -75,8 +75,12 @@ func redirectText(f *reloc.FuncResult) string {
 	return s + "which is not the code of the object: " + r.Mismatch.Error()
 }
 
+// auditSchema is the version of the JSON of an audit.
+const auditSchema = 1
+
 // jsonAudit is the JSON form of the audit of a whole kernel.
 type jsonAudit struct {
+	Schema   int           `json:"schema"`
 	Run      string        `json:"run"`
 	Matched  bool          `json:"matched"`
 	Bytes    uint64        `json:"bytes"`
@@ -96,21 +100,17 @@ type jsonFinding struct {
 }
 
 // auditKernel compares a whole running kernel with its vmlinux.
-func auditKernel(ctx context.Context, src source, asJSON bool, stdout, stderr io.Writer) int {
-	a, err := audited(ctx, src)
-	if err == nil && asJSON {
-		err = writeAuditJSON(stdout, src.where, a)
-	} else if err == nil {
-		err = writeAuditText(stdout, src.where, a)
-	}
+func (opt *options) auditKernel(ctx context.Context, stdout io.Writer) (matched bool, err error) {
+	a, err := audited(ctx, opt.source)
 	switch {
 	case err != nil:
-		fmt.Fprintln(stderr, "runpre:", err)
-		return exitError
-	case len(a.Findings) > 0:
-		return exitMismatch
+		return false, err
+	case opt.json:
+		err = writeAuditJSON(stdout, opt.where, a)
+	default:
+		err = writeAuditText(stdout, opt.where, a)
 	}
-	return exitMatched
+	return len(a.Findings) == 0, err
 }
 
 func audited(ctx context.Context, src source) (*audit.Report, error) {
@@ -139,7 +139,8 @@ func writeAuditText(w io.Writer, where string, a *audit.Report) error {
 
 func writeAuditJSON(w io.Writer, where string, a *audit.Report) error {
 	out := jsonAudit{
-		Run: where, Matched: len(a.Findings) == 0, Bytes: a.Bytes, Moved: a.Moved, Sites: a.Sites, Opaque: a.Opaque,
+		Schema: auditSchema,
+		Run:    where, Matched: len(a.Findings) == 0, Bytes: a.Bytes, Moved: a.Moved, Sites: a.Sites, Opaque: a.Opaque,
 		Patches: append([]reloc.Patch{}, a.Patches...), Findings: []jsonFinding{},
 	}
 	for i := range a.Findings {

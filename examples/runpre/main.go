@@ -29,13 +29,10 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 
@@ -50,71 +47,107 @@ const (
 	exitMatched  = 0
 	exitError    = 1
 	exitMismatch = 2
-	exitUsage    = 64 // EX_USAGE of sysexits.h
 )
+
+var tool = cli.Tool{
+	Name: "runpre",
+	Forms: []string{
+		"[flags] -run WHAT PRE.o|DIR...",
+		"-audit [flags] -run kernel: -kernel VMLINUX",
+	},
+	About: `Matches relocatable objects against the code that runs: a linked file, a live
+process, a kernel. Of a DIR all objects below it count. WHAT is one of
+
+  FILE            a program, a library, a vmlinux or vmlinuz, a module of the kernel
+                  (with -kernel its references have names)
+  pid:N           a live process
+  kernel:         the kernel that runs here; kernel:DIR if /proc and /sys are
+                  below DIR
+  dump:FILE@ADDR  a kernel's memory from an address on (needs no -symbols if the
+                  kernel's own are in it)
+  gdb:ADDRESS     a guest, through the port for debuggers of its machine:
+                  unix:PATH or HOST:PORT (needs -symbols)`,
+	Statuses: "0 every function matched; 1 error; 2 one did not",
+}
 
 func main() {
 	debug.SetGCPercent(30) // of thousands of objects, memory is dearer than time
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], cli.Stdout(), cli.Stderr()))
+	tool.Main(run)
 }
 
-// run is main without the process around it.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("runpre", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: runpre [flags] -run WHAT PRE.o|DIR...")
-		flags.PrintDefaults()
+// options are what the flags say.
+type options struct {
+	source
+	match                reloc.Options
+	json, verbose, audit bool
+	objects              []string // or folders of them; none for a whole kernel
+}
+
+func parse(args []string) (*options, error) {
+	opt := &options{}
+	f := tool.Flags()
+	f.StringVar(&opt.where, "run", "", "`WHAT` runs")
+	f.StringVar(&opt.kernel, "kernel", "", "of a module: the vmlinux or vmlinuz `FILE` of its kernel")
+	f.StringVar(&opt.symbols, "symbols", "", "of dump: and gdb: the vmlinux, vmlinuz or System.map `FILE` of the kernel")
+	f.JSON(&opt.json)
+	f.BoolVar(&opt.verbose, "v", false, "show both sides of a mismatch, all symbols, and what decided")
+	f.StringVar(&opt.match.Module, "module", "", "only match code of this module, by its `NAME` or path, such as libfoo.so.1")
+	f.BoolVar(&opt.match.NoSymbols, "search", false, "use no symbols of what runs")
+	f.BoolVar(&opt.audit, "audit", false, "print only what does not match; without objects, compare all of a running kernel with -kernel. What the kernel freed, and weak functions that another definition replaced, don't count")
+	if err := f.Parse(args); err != nil {
+		return nil, err
 	}
-	where := flags.String("run", "", "`what` runs: a file, pid:N, kernel:, dump:FILE@ADDR or gdb:ADDRESS")
-	var src source
-	flags.StringVar(&src.kernel, "kernel", "", "of a module: the vmlinux or vmlinuz `file` of its kernel")
-	flags.StringVar(&src.symbols, "symbols", "", "of dump: and gdb: the vmlinux, vmlinuz or System.map `file` of the kernel")
-	asJSON := flags.Bool("json", false, "print one JSON object")
-	verbose := flags.Bool("v", false, "show both sides of a mismatch, all symbols, and what decided")
-	module := flags.String("module", "", "only match code of this module (name or path), such as libfoo.so.1")
-	search := flags.Bool("search", false, "use no symbols of what runs")
-	audit := flags.Bool("audit", false, "print only what does not match; without objects, compare all of a running kernel with -kernel")
-	if flags.Parse(args) != nil {
-		return exitUsage
-	}
-	whole := *audit && flags.NArg() == 0 && src.kernel != ""
-	if *where == "" || flags.NArg() == 0 && !whole {
-		flags.Usage()
-		return exitUsage
-	}
-	opt := reloc.Options{Module: *module, NoSymbols: *search}
-	if *verbose {
-		opt.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
-	src.where = *where
-	if whole {
-		return auditKernel(ctx, src, *asJSON, stdout, stderr)
-	}
-	report, err := match(ctx, src, flags.Args(), opt)
-	if err != nil {
-		fmt.Fprintln(stderr, "runpre:", err)
-		return exitError
-	}
-	matched := report.matched()
+	opt.objects = f.Args()
 	switch {
-	case *asJSON:
-		err = report.writeJSON(stdout)
-	case *audit:
-		matched, err = report.writeAudit(stdout, *verbose)
-	default:
-		err = report.writeText(stdout, *verbose)
+	case opt.where == "":
+		return nil, f.Wrong("-run is missing")
+	case len(opt.objects) == 0 && !opt.whole():
+		return nil, f.Wrong("there are no objects")
+	}
+	return opt, nil
+}
+
+// whole reports whether all of a kernel is compared, without objects.
+func (opt *options) whole() bool { return opt.audit && len(opt.objects) == 0 && opt.kernel != "" }
+
+func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, error) {
+	opt, err := parse(args)
+	if err != nil {
+		return exitError, err
+	}
+	if opt.verbose {
+		opt.match.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	var matched bool
+	if opt.whole() {
+		matched, err = opt.auditKernel(ctx, stdout)
+	} else {
+		matched, err = opt.matchObjects(ctx, stdout, stderr)
 	}
 	switch {
 	case err != nil:
-		fmt.Fprintln(stderr, "runpre:", err)
-		return exitError
+		return exitError, err
 	case matched:
-		return exitMatched
+		return exitMatched, nil
 	}
-	return exitMismatch
+	return exitMismatch, nil
+}
+
+// matchObjects matches the objects, and prints what became of them.
+func (opt *options) matchObjects(ctx context.Context, stdout, stderr *cli.Output) (matched bool, err error) {
+	progress := tool.Progress(stderr)
+	opt.match.Progress = progress.Tell
+	report, err := match(ctx, opt.source, opt.objects, opt.match)
+	progress.Stop()
+	switch {
+	case err != nil:
+		return false, err
+	case opt.json:
+		return report.matched(), report.writeJSON(stdout)
+	case opt.audit:
+		return report.writeAudit(stdout, opt.verbose)
+	}
+	return report.matched(), report.writeText(stdout, opt.verbose)
 }
 
 // objectsOf returns the objects that arguments name: of a folder all below it.

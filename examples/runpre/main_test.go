@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"debug/elf"
 	"encoding/json"
 	"os"
@@ -94,24 +93,24 @@ func TestRun(t *testing.T) {
 		{"no such module", []string{"-module", "libx.so", "-run", tinyImage, tinyObject}, 1, "", "libx.so"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var out, errs strings.Builder
-			if got := run(context.Background(), tt.args, &out, &errs); got != tt.status {
+			got, out, errs := tool.Try(t.Context(), run, tt.args...)
+			if got != tt.status {
 				t.Errorf("status %d, want %d", got, tt.status)
 			}
-			if !strings.Contains(out.String(), tt.stdout) {
-				t.Errorf("stdout lacks %q:\n%s", tt.stdout, out.String())
+			if !strings.Contains(out, tt.stdout) {
+				t.Errorf("stdout lacks %q:\n%s", tt.stdout, out)
 			}
-			if !strings.Contains(errs.String(), tt.stderr) {
-				t.Errorf("stderr lacks %q:\n%s", tt.stderr, errs.String())
+			if !strings.Contains(errs, tt.stderr) {
+				t.Errorf("stderr lacks %q:\n%s", tt.stderr, errs)
 			}
 		})
 	}
 }
 
 func TestJSON(t *testing.T) {
-	var out, errs strings.Builder
-	if got := run(context.Background(), []string{"-json", "-run", damaged(t), tinyObject}, &out, &errs); got != 2 {
-		t.Fatalf("status %d: %s", got, errs.String())
+	got, out, errs := tool.Try(t.Context(), run, "-json", "-run", damaged(t), tinyObject)
+	if got != 2 {
+		t.Fatalf("status %d: %s", got, errs)
 	}
 	var r struct {
 		Schema  int
@@ -125,7 +124,7 @@ func TestJSON(t *testing.T) {
 			Symbols []struct{ Name, Value string }
 		}
 	}
-	if err := json.Unmarshal([]byte(out.String()), &r); err != nil {
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatal(err)
 	}
 	if len(r.Objects) != 1 || r.Objects[0].Path != tinyObject || r.Matched || r.Schema != 1 {

@@ -26,7 +26,7 @@ func (t *Tool) Flags() *Flags {
 	return f
 }
 
-// Parse parses the flags. What it returns is for [Tool.Finish]: also when help, or
+// Parse parses the flags. What it returns is for [Tool.Main]: also when help, or
 // the version, is asked for.
 func (f *Flags) Parse(args []string) error {
 	if err := f.FlagSet.Parse(args); err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -34,19 +35,22 @@ func (e *usageError) Unwrap() error { return e.err }
 // errVersion is returned where a version is asked for.
 var errVersion = errors.New("the version is asked for")
 
-// Main runs the tool and ends the process. run takes the arguments behind the name,
-// and returns the exit status; with an error that is 1 unless it says otherwise. The
-// context ends at SIGINT and SIGTERM; a second one ends the process at once.
-func (t *Tool) Main(run func(ctx context.Context, args []string, stdout, stderr *Output) (int, error)) {
+// A Run does what a tool does. It takes the arguments behind the name, and returns the
+// exit status; with an error that is not 0.
+type Run func(ctx context.Context, args []string, stdout, stderr *Output) (int, error)
+
+// Main runs the tool and ends the process. The context ends at SIGINT and SIGTERM; a
+// second one ends the process at once.
+func (t *Tool) Main(run Run) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	stdout, stderr := Stdout(), Stderr()
 	status, err := run(ctx, os.Args[1:], stdout, stderr)
-	os.Exit(t.Finish(status, err, stdout, stderr))
+	os.Exit(t.finish(status, err, stdout, stderr))
 }
 
-// Finish writes what an error is about, and returns the exit status.
-func (t *Tool) Finish(status int, err error, stdout, stderr io.Writer) int {
+// finish writes what an error is about, and returns the exit status.
+func (t *Tool) finish(status int, err error, stdout, stderr io.Writer) int {
 	var wrong *usageError
 	switch {
 	case err == nil:
@@ -64,3 +68,13 @@ func (t *Tool) Finish(status int, err error, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stderr, "%s: %v\n", t.Name, err)
 	return max(status, 1)
 }
+
+// Try runs the tool for a test, with outputs that are no terminals.
+func (t *Tool) Try(ctx context.Context, run Run, args ...string) (status int, stdout, stderr string) {
+	var out, errs strings.Builder
+	o, e := NewOutput(&out, Terminal{Width: tryWidth}), NewOutput(&errs, Terminal{Width: tryWidth})
+	status, err := run(ctx, args, o, e)
+	return t.finish(status, err, o, e), out.String(), errs.String()
+}
+
+const tryWidth = 80 // columns
