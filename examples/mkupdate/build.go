@@ -4,26 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
 // build makes the module. It is nil when there is nothing to do, or refused.
-func build(ctx context.Context, opt *options, stderr io.Writer) (*report, *module.Module, error) {
-	p := &progress{w: stderr, start: time.Now()}
-	defer p.stop()
+func build(ctx context.Context, opt *options, progress *cli.Progress) (*report, *module.Module, error) {
 	sign, err := openSigner(opt)
 	if err != nil {
 		return nil, nil, err
 	}
-	p.step("opening %s", opt.run)
+	progress.Step("opening %s", opt.run)
 	k, err := openKernel(opt)
 	if err != nil {
 		return nil, nil, err
@@ -42,7 +40,7 @@ func build(ctx context.Context, opt *options, stderr io.Writer) (*report, *modul
 	var pairs []module.Pair
 	matters := false
 	for i := 0; i < len(opt.objects); i += 2 {
-		p.step("comparing and matching %s", opt.objects[i])
+		progress.Step("comparing and matching %s", opt.objects[i])
 		pair, err := comparePair(ctx, opt, k, runs, dir, opt.objects[i], opt.objects[i+1])
 		if err != nil {
 			return nil, nil, err
@@ -56,12 +54,12 @@ func build(ctx context.Context, opt *options, stderr io.Writer) (*report, *modul
 		return r, nil, nil
 	}
 	if opt.tasks {
-		p.step("looking at tasks")
+		progress.Step("looking at tasks")
 		if opt.module.Tasks, err = k.ReadTasks(ctx, os.DirFS("/"), looks, time.Second); err != nil {
 			return nil, nil, err
 		}
 	}
-	p.step("building")
+	opt.module.Progress = progress.Tell
 	m, err := module.BuildContext(ctx, k, opt.module, pairs...)
 	if errors.Is(err, splice.ErrRefused) || errors.Is(err, elfdiff.ErrRefused) {
 		r.refuse(err)

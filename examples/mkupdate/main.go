@@ -13,12 +13,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
-	"io"
-	"os"
-	"os/signal"
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/cli"
@@ -34,41 +29,12 @@ const (
 	exitNoChange = 3
 )
 
-const usage = `usage: mkupdate -run VMLINUX -name NAME [flags] PRE.o POST.o [PRE2.o POST2.o ...]
-
-Makes a livepatch module of what differs between builds of the kernel's objects.
-
-  -run VMLINUX      the running build's image, with symbols
-  -symvers FILE     its Module.symvers; CRCs come from the image without it
-  -target MODULE=FILE
-                    a module that objects belong to, and its .ko; may be repeated
-  -name NAME        name of the module
-  -o NAME.ko        where to write it; NAME.ko unless given
-  -description TEXT what the module says of itself
-  -fixes TEXT       what it fixes, such as a CVE number; may be repeated
-  -replace          take the place of all active livepatches
-  -accept CODE,...  take responsibility for what needs a person's judgement, by
-                    the codes shown; CODE:SYMBOL for what is about one symbol; a
-                    reason, =TEXT behind them, goes into the module
-  -key FILE         sign the module with this key (PEM)
-  -cert FILE        and this certificate (PEM or DER), which the kernel knows
-  -in-place         overwrite changed constants of the same size that other objects
-                    see, while the module is active
-  -initials         set members of variables whose initial value differs, where they
-                    still hold the old one, while the module is active
-  -unpin REASON     let the module be removed although addresses of what it brings along
-                    are kept, since callbacks of the patch take them back
-  -probes           allow several functions that only a kprobe can take over, which
-                    do not depend on each other
-  -no-jumps         have no function taken over by a jump
-  -tasks            look at the tasks of this machine, which runs that kernel, for what
-                    stays in the functions; needs root
-  -objtool PATH     run the kernel's objtool on copies of the objects first
-  -dry-run          write nothing
-  -json             print one JSON object
-
-Exit status: 0 made; 1 error; 2 refused; 3 no change; 64 usage.
-`
+var tool = cli.Tool{
+	Name:     "mkupdate",
+	Forms:    []string{"-run VMLINUX -name NAME [flags] PRE.o POST.o [PRE2.o POST2.o ...]"},
+	About:    "Makes a livepatch module of what differs between builds of the kernel's objects.",
+	Statuses: "0 made; 1 error; 2 refused; 3 no change",
+}
 
 type options struct {
 	run, symvers, out, objtool string
@@ -99,69 +65,56 @@ func (o *options) addTarget(s string) error {
 	return nil
 }
 
-func main() {
-	stdout, stderr := cli.Stdout(), cli.Stderr()
-	opt, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Print(usage)
-		return
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "mkupdate: %v\n%s", err, usage)
-		os.Exit(cli.ExitUsage)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	status, err := run(ctx, &opt, stdout, stderr, stdout.Terminal)
-	if err != nil {
-		fmt.Fprintf(stderr, "mkupdate: %v\n", err)
-	}
-	os.Exit(status)
+func main() { tool.Main(run) }
+
+// flags are the flags, which fill the options.
+func (o *options) flags() *cli.Flags {
+	f := tool.Flags()
+	f.StringVar(&o.run, "run", "", "the running build's image, with symbols: `VMLINUX`")
+	f.StringVar(&o.symvers, "symvers", "", "its Module.symvers, a `FILE`; CRCs come from the image without it")
+	f.Func("target", "a module that objects belong to, and its .ko: `MODULE=FILE`; may be repeated", o.addTarget)
+	f.StringVar(&o.module.Name, "name", "", "`NAME` of the module")
+	f.StringVar(&o.out, "o", "", "where to write it, `FILE.ko`; NAME.ko unless given")
+	f.StringVar(&o.module.Description, "description", "", "what the module says of itself, a `TEXT`")
+	f.List(&o.module.Fixes, "fixes", "what it fixes, a `TEXT` such as a CVE number")
+	f.BoolVar(&o.module.Replace, "replace", false, "take the place of all active livepatches")
+	f.Accept(&o.module.Accept)
+	f.StringVar(&o.key, "key", "", "sign the module with the key in this `FILE` (PEM)")
+	f.StringVar(&o.cert, "cert", "", "and the certificate in this `FILE` (PEM or DER), which the kernel knows")
+	f.InPlace(&o.inPlace)
+	f.Initials(&o.initials)
+	f.StringVar(&o.module.Unpin, "unpin", "", "let the module be removed although addresses of what it brings along are kept, for this `REASON`: callbacks of the patch take them back")
+	f.Probes(&o.module.Probes)
+	f.BoolVar(&o.module.NoJumps, "no-jumps", false, "have no function taken over by a jump")
+	f.BoolVar(&o.tasks, "tasks", false, "look at the tasks of this machine, which runs that kernel, for what stays in the functions; needs root")
+	f.StringVar(&o.objtool, "objtool", "", "run the kernel's objtool at `PATH` on copies of the objects first")
+	f.DryRun(&o.dry, "write nothing")
+	f.JSON(&o.json)
+	return f
 }
 
-func parse(args []string) (options, error) {
-	var opt options
-	f := flag.NewFlagSet("mkupdate", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	f.StringVar(&opt.run, "run", "", "")
-	f.StringVar(&opt.symvers, "symvers", "", "")
-	f.StringVar(&opt.out, "o", "", "")
-	f.StringVar(&opt.objtool, "objtool", "", "")
-	f.StringVar(&opt.key, "key", "", "")
-	f.StringVar(&opt.cert, "cert", "", "")
-	f.StringVar(&opt.module.Name, "name", "", "")
-	f.StringVar(&opt.module.Description, "description", "", "")
-	f.Func("fixes", "", func(s string) error { opt.module.Fixes = append(opt.module.Fixes, s); return nil })
-	f.Func("target", "", opt.addTarget)
-	f.Func("accept", "", cli.Accept(&opt.module.Accept))
-	f.StringVar(&opt.module.Unpin, "unpin", "", "")
-	f.BoolVar(&opt.module.Replace, "replace", false, "")
-	f.BoolVar(&opt.inPlace, "in-place", false, "")
-	f.BoolVar(&opt.initials, "initials", false, "")
-	f.BoolVar(&opt.module.Probes, "probes", false, "")
-	f.BoolVar(&opt.module.NoJumps, "no-jumps", false, "")
-	f.BoolVar(&opt.tasks, "tasks", false, "")
-	f.BoolVar(&opt.dry, "dry-run", false, "")
-	f.BoolVar(&opt.json, "json", false, "")
+func parse(args []string) (*options, error) {
+	opt := &options{}
+	f := opt.flags()
 	if err := f.Parse(args); err != nil {
-		return opt, err
+		return nil, err
 	}
 	opt.objects = f.Args()
 	switch {
 	case opt.run == "":
-		return opt, errors.New("-run is missing")
+		return nil, f.Wrong("-run is missing")
 	case opt.module.Name == "":
-		return opt, errors.New("-name is missing")
+		return nil, f.Wrong("-name is missing")
 	case (opt.key == "") != (opt.cert == ""):
-		return opt, errors.New("-key and -cert go together")
+		return nil, f.Wrong("-key and -cert go together")
 	case len(opt.objects) == 0 || len(opt.objects)%2 != 0:
-		return opt, fmt.Errorf("%d objects where pairs of PRE.o and POST.o are needed", len(opt.objects))
+		return nil, f.Wrong("%d objects where pairs of PRE.o and POST.o are needed", len(opt.objects))
 	}
 	if opt.out == "" {
 		opt.out = opt.module.Name + ".ko"
 	}
 	if !strings.HasSuffix(opt.out, ".ko") {
-		return opt, fmt.Errorf("-o %s: modules are called *.ko", opt.out)
+		return nil, f.Wrong("-o %s: modules are called *.ko", opt.out)
 	}
 	return opt, nil
 }
@@ -179,13 +132,18 @@ func (o *options) inputs() []string {
 	return list
 }
 
-// run makes the module and prints the report. The status is exitError only with
-// an error.
-func run(ctx context.Context, opt *options, stdout, stderr io.Writer, term cli.Terminal) (int, error) {
+// run makes the module and prints the report. The status is exitError with an error.
+func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, error) {
+	opt, err := parse(args)
+	if err != nil {
+		return exitError, err
+	}
 	if err := files.Output(opt.out, opt.inputs()...); err != nil && !opt.dry {
 		return exitError, err
 	}
-	r, made, err := build(ctx, opt, stderr)
+	progress := tool.Progress(stderr)
+	r, made, err := build(ctx, opt, progress)
+	progress.Stop()
 	if err != nil {
 		return exitError, err
 	}
@@ -198,7 +156,7 @@ func run(ctx context.Context, opt *options, stdout, stderr io.Writer, term cli.T
 	if opt.json {
 		err = cli.WriteJSON(stdout, r)
 	} else {
-		err = r.print(stdout, term)
+		err = r.print(stdout, stdout.Terminal)
 	}
 	switch {
 	case err != nil:

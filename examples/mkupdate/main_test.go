@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,11 +13,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 )
@@ -123,45 +122,17 @@ func TestRun(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			os.Remove(ko)
-			opt, err := parse(append([]string{"-run", image, "-name", "fix", "-o", ko}, c.args...))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var out, progress bytes.Buffer
-			status, err := run(t.Context(), &opt, &out, &progress, cli.Terminal{Width: 80})
-			if status != c.status || (err != nil) != (status == exitError) || !strings.Contains(out.String(), c.says) {
-				t.Errorf("status %d, %v, want %d and %q in\n%s", status, err, c.status, c.says, out.String())
+			status, out, errs := tool.Try(t.Context(), run, append([]string{"-run", image, "-name", "fix", "-o", ko}, c.args...)...)
+			if status != c.status || (errs != "") != (status == exitError) || !strings.Contains(out, c.says) {
+				t.Errorf("status %d, %s, want %d and %q in\n%s", status, errs, c.status, c.says, out)
 			}
 			if _, err := os.Stat(ko); (err == nil) != c.writes {
 				t.Errorf("module: %v, want it there: %v", err, c.writes)
 			}
-			if opt.json && !json.Valid(out.Bytes()) {
-				t.Errorf("no JSON: %s", out.String())
+			if slices.Contains(c.args, "-json") && !json.Valid([]byte(out)) {
+				t.Errorf("no JSON: %s", out)
 			}
 		})
-	}
-}
-
-// TestProgress has a step that takes long, and one that does not.
-func TestProgress(t *testing.T) {
-	var out bytes.Buffer
-	p := &progress{w: &out, start: time.Now()}
-	p.step("%s", "quick")
-	p.stop()
-	p.start = p.start.Add(-patience)
-	p.step("%s", "long")
-	for range 500 {
-		time.Sleep(10 * time.Millisecond)
-		p.mu.Lock()
-		n := out.Len()
-		p.mu.Unlock()
-		if n > 0 {
-			break
-		}
-	}
-	p.stop()
-	if got := out.String(); got != "mkupdate: long\n" {
-		t.Errorf("%q", got)
 	}
 }
 

@@ -13,8 +13,12 @@ import (
 	"github.com/gosplice/gosplice/splice/module"
 )
 
+// schema is the version of what -json prints.
+const schema = 1
+
 // report is what -json prints. Its lists are never null.
 type report struct {
+	Schema   int            `json:"schema"` // [schema]
 	Name     string         `json:"name"`
 	Written  string         `json:"written"` // path of the module, "" when it was not written
 	Kernel   string         `json:"kernel"`  // vermagic
@@ -57,7 +61,8 @@ type refusal struct {
 
 func newReport(opt *options, k *module.Kernel) *report {
 	return &report{
-		Name: opt.module.Name, Kernel: strings.TrimSpace(k.Vermagic()), BuildID: fmt.Sprintf("%x", k.BuildID()),
+		Schema: schema,
+		Name:   opt.module.Name, Kernel: strings.TrimSpace(k.Vermagic()), BuildID: fmt.Sprintf("%x", k.BuildID()),
 		Objects: []objectView{}, Refusals: []refusal{}, Affected: []module.Affected{},
 	}
 }
