@@ -37,7 +37,7 @@ func demo(ctx context.Context, w io.Writer, term cli.Terminal) error {
 	time.Sleep(settle)
 	d := &show{w: w, term: term, shop: s, pid: s.cmd.Process.Pid}
 	for _, step := range []func(context.Context) error{d.before, d.diff, d.match, d.apply, d.revert} {
-		if err := step(ctx); err != nil {
+		if err := errors.Join(step(ctx), context.Cause(ctx)); err != nil {
 			return err
 		}
 	}

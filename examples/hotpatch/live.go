@@ -101,7 +101,7 @@ func (c *command) showStatus(ctx context.Context) error {
 		return err
 	}
 	if c.asJSON {
-		return c.printJSON(map[string]any{"pid": c.pid, "updates": list})
+		return c.printJSON(statusJSON{splice.ReportSchema, c.pid, list})
 	}
 	if len(list) == 0 {
 		fmt.Fprintf(c.out, "process %d holds no update\n", c.pid)
@@ -138,6 +138,20 @@ func (c *command) text(r *process.Report) {
 	}
 }
 
+// The JSON documents of what is no [splice.Report] alone, with the version of that.
+type (
+	statusJSON struct {
+		Schema  int              `json:"schema"`
+		PID     int              `json:"pid"`
+		Updates []process.Report `json:"updates"`
+	}
+	refusedJSON struct {
+		Schema   int               `json:"schema"`
+		PID      int               `json:"pid"`
+		Refusals []*splice.Refusal `json:"refusals"`
+	}
+)
+
 func (c *command) printJSON(v any) error { return cli.WriteJSON(c.out, v) }
 
 // refused prints why something was refused, and what can be done about it.
@@ -153,6 +167,6 @@ func (c *command) refused(err error, stderr io.Writer) {
 		}
 	}
 	if c.asJSON {
-		_ = c.printJSON(map[string]any{"pid": c.pid, "refusals": all})
+		_ = c.printJSON(refusedJSON{splice.ReportSchema, c.pid, all})
 	}
 }

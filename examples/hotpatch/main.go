@@ -22,11 +22,7 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
-	"fmt"
 	"io"
-	"os"
-	"os/signal"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
@@ -39,31 +35,36 @@ const (
 	exitError    = 1
 	exitRefused  = 2
 	exitNoChange = 3
-	exitUsage    = cli.ExitUsage
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	stdout := cli.Stdout()
-	os.Exit(run(ctx, os.Args[1:], stdout, cli.Stderr(), stdout.Terminal))
+var tool = cli.Tool{
+	Name: "hotpatch",
+	Forms: []string{
+		"",
+		"-pid N (-pre PRE.o -post POST.o)... [flags]",
+		"-pid N -update UPDATE [flags]",
+		"-pid N -status [-json]",
+		"-pid N -revert [-id ID] [flags]",
+		"-canonical UPDATE",
+	},
+	About: `Patches a program while it runs. Without arguments it shows itself: it starts a
+small server, keeps it busy, fixes a bug in it, and undoes the fix.`,
+	Statuses: "0 done; 1 error; 2 refused; 3 post has no changes",
 }
 
-// run is main without the process around it.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer, term cli.Terminal) int {
-	c, err := parse(args, stderr)
+func main() { tool.Main(run) }
+
+func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, error) {
+	c, err := parse(args)
 	if err != nil {
-		return exitUsage
+		return exitError, err
 	}
-	c.out, c.raw = stdout, stdout
-	if o, ok := stdout.(*cli.Output); ok {
-		c.raw = o.Raw()
-	}
+	c.out = stdout
 	switch {
 	case c.canonical != "":
 		err = c.printCanonical()
 	case c.pid == 0:
-		err = demo(ctx, stdout, term)
+		err = demo(ctx, stdout, stdout.Terminal)
 	case c.status:
 		err = c.showStatus(ctx)
 	case c.revert:
@@ -76,49 +77,39 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, term cli.
 
 // command is what the flags say.
 type command struct {
-	out            io.Writer
-	raw            io.Writer // the same, for what is to be read byte by byte
+	out            *cli.Output
 	outFile        string
 	stored         string
 	canonical      string
 	pid            int
-	pre, post      list
+	pre, post      []string
 	name, id       string
 	status, revert bool
 	dry, asJSON    bool
 	noExceptions   bool
 }
 
-// list is a flag that may be given several times.
-type list []string
-
-func (l *list) String() string     { return fmt.Sprint(*l) }
-func (l *list) Set(s string) error { *l = append(*l, s); return nil }
-
-func parse(args []string, stderr io.Writer) (*command, error) {
+func parse(args []string) (*command, error) {
 	c := &command{}
-	flags := flag.NewFlagSet("hotpatch", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.IntVar(&c.pid, "pid", 0, "the `process` to patch; without it, show how it works")
-	flags.Var(&c.pre, "pre", "`object` that the program was linked from; may be repeated")
-	flags.Var(&c.post, "post", "the same `object` with the fix, as often as -pre")
-	flags.StringVar(&c.name, "name", "hotpatch", "`name` of the update")
-	flags.StringVar(&c.id, "id", "", "with -revert: the update with this `digest`, or its start, instead of the last")
-	flags.StringVar(&c.outFile, "o", "", "store the update in this `file`")
-	flags.StringVar(&c.stored, "update", "", "apply the update that is stored in this `file`")
-	flags.StringVar(&c.canonical, "canonical", "", "print the canonical form of the update in this `file`, of which the ID is the SHA-256")
-	flags.BoolVar(&c.status, "status", false, "list the updates in the process")
-	flags.BoolVar(&c.revert, "revert", false, "undo an update")
-	flags.BoolVar(&c.dry, "dry-run", false, "do all but touch the process")
-	flags.BoolVar(&c.noExceptions, "no-exceptions", false, "no exception passes through what is changed: don't refuse it for that")
-	flags.BoolVar(&c.asJSON, "json", false, "print one JSON object")
-	if err := flags.Parse(args); err != nil {
+	f := tool.Flags()
+	f.IntVar(&c.pid, "pid", 0, "the process to patch, by its number `N`; without it, show how it works")
+	f.List(&c.pre, "pre", "object that the program was linked from: `PRE.o`")
+	f.List(&c.post, "post", "the same object with the fix, as often as -pre: `POST.o`")
+	f.StringVar(&c.name, "name", "hotpatch", "`NAME` of the update")
+	f.StringVar(&c.id, "id", "", "with -revert: the update with this `DIGEST`, or its start, instead of the last")
+	f.StringVar(&c.outFile, "o", "", "store the update in this `FILE`")
+	f.StringVar(&c.stored, "update", "", "apply the update that is stored in this `FILE`")
+	f.StringVar(&c.canonical, "canonical", "", "print the canonical form of the update in this `FILE`, of which the ID is the SHA-256")
+	f.BoolVar(&c.status, "status", false, "list the updates in the process")
+	f.BoolVar(&c.revert, "revert", false, "undo an update")
+	f.DryRun(&c.dry, "do all but touch the process")
+	f.BoolVar(&c.noExceptions, "no-exceptions", false, "no exception passes through what is changed: don't refuse it for that")
+	f.JSON(&c.asJSON)
+	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
-	if flags.NArg() > 0 || !c.makesSense() {
-		fmt.Fprintln(stderr, "usage: hotpatch [-pid N (-pre PRE.o -post POST.o)... | -pid N -update UPDATE | -pid N -status | -pid N -revert | -canonical UPDATE]")
-		flags.PrintDefaults()
-		return nil, flag.ErrHelp
+	if f.NArg() > 0 || !c.makesSense() {
+		return nil, f.Wrong("these arguments do not go together")
 	}
 	return c, nil
 }
@@ -138,18 +129,16 @@ func (c *command) makesSense() bool {
 
 var errNoChange = errors.New("pre and post do not differ")
 
-// exit reports an error, and turns it into an exit status.
-func (c *command) exit(err error, stderr io.Writer) int {
+// exit turns an error into an exit status. What is refused is reported here.
+func (c *command) exit(err error, stderr io.Writer) (int, error) {
 	switch {
 	case err == nil:
-		return exitDone
+		return exitDone, nil
 	case errors.Is(err, errNoChange):
-		fmt.Fprintln(stderr, "hotpatch:", err)
-		return exitNoChange
+		return exitNoChange, err
 	case errors.Is(err, splice.ErrRefused), errors.Is(err, elfdiff.ErrRefused):
 		c.refused(err, stderr)
-		return exitRefused
+		return exitRefused, nil
 	}
-	fmt.Fprintln(stderr, "hotpatch:", err)
-	return exitError
+	return exitError, err
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -15,17 +14,18 @@ import (
 
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/splice"
 )
 
 // TestDemo runs the example as it is run without arguments.
 func TestDemo(t *testing.T) {
-	var out, errs bytes.Buffer
-	if code := run(t.Context(), nil, &out, &errs, cli.Terminal{}); code != exitDone {
-		t.Fatalf("exit %d: %s\n%s", code, &errs, &out)
+	code, out, errs := tool.Try(t.Context(), run)
+	if code != exitDone {
+		t.Fatalf("exit %d: %s\n%s", code, errs, out)
 	}
 	for _, want := range []string{"changed  function  total", "match    total", "4. Applied", "5. Reverted", "0 lost, 0 wrong"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in\n%s", want, &out)
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
 }
@@ -46,16 +46,16 @@ func objects(t *testing.T) (pre, post string) {
 // hotpatch runs the example with flags, and decodes the JSON that it prints.
 func hotpatch(t *testing.T, want int, args ...string) map[string]any {
 	t.Helper()
-	var out, errs bytes.Buffer
-	if code := run(context.Background(), args, &out, &errs, cli.Terminal{}); code != want {
-		t.Fatalf("hotpatch %q: exit %d, not %d: %s", args, code, want, &errs)
+	code, out, errs := tool.Try(t.Context(), run, args...)
+	if code != want {
+		t.Fatalf("hotpatch %q: exit %d, not %d: %s", args, code, want, errs)
 	}
-	if out.Len() == 0 {
+	if out == "" {
 		return nil
 	}
 	var v map[string]any
-	if err := json.Unmarshal(out.Bytes(), &v); err != nil {
-		t.Fatalf("hotpatch %q: %v\n%s", args, err, &out)
+	if err := json.Unmarshal([]byte(out), &v); err != nil || v["schema"] != float64(splice.ReportSchema) {
+		t.Fatalf("hotpatch %q: %v\n%s", args, err, out)
 	}
 	return v
 }
@@ -99,7 +99,7 @@ func TestUsage(t *testing.T) {
 		{"-pid", "1"}, {"-pid", "1", "-pre", "a.o"}, {"-pre", "a.o", "-post", "b.o"}, {"-status"},
 		{"-pid", "1", "-status", "-revert"}, {"-pid", "1", "-status", "-pre", "a", "-post", "b"}, {"x"}, {"-pid", "-3", "-status"}, {"-nonsense"},
 	} {
-		hotpatch(t, exitUsage, args...)
+		hotpatch(t, cli.ExitUsage, args...)
 	}
 }
 
@@ -138,12 +138,12 @@ func TestStored(t *testing.T) {
 	pid := strconv.Itoa(s.cmd.Process.Pid)
 	stored := filepath.Join(t.TempDir(), "update.json")
 	first := hotpatch(t, exitDone, "-pid", pid, "-pre", pre, "-post", post, "-o", stored, "-dry-run", "-json")
-	var form, errs bytes.Buffer
-	if code := run(t.Context(), []string{"-canonical", stored}, cli.NewOutput(&form, cli.Terminal{}), &errs, cli.Terminal{}); code != exitDone {
-		t.Fatalf("exit %d: %s", code, &errs)
+	code, form, errs := tool.Try(t.Context(), run, "-canonical", stored)
+	if code != exitDone {
+		t.Fatalf("exit %d: %s", code, errs)
 	}
 	sum := exec.Command("sha256sum")
-	sum.Stdin = &form
+	sum.Stdin = strings.NewReader(form)
 	out, err := sum.Output()
 	if err != nil || !strings.HasPrefix(string(out), first["id"].(string)) {
 		t.Errorf("sha256sum says %s (%v), the update %v", out, err, first["id"])
@@ -154,6 +154,6 @@ func TestStored(t *testing.T) {
 	}
 	hotpatch(t, exitDone, "-pid", pid, "-revert", "-id", first["id"].(string), "-json")
 	hotpatch(t, exitError, "-pid", pid, "-pre", pre, "-post", post, "-o", pre)
-	hotpatch(t, exitUsage, "-pid", pid, "-pre", pre, "-post", post, "-update", stored)
-	hotpatch(t, exitUsage, "-canonical", stored, "-pid", pid)
+	hotpatch(t, cli.ExitUsage, "-pid", pid, "-pre", pre, "-post", post, "-update", stored)
+	hotpatch(t, cli.ExitUsage, "-canonical", stored, "-pid", pid)
 }

@@ -30,7 +30,7 @@ func (c *command) printCanonical() error {
 	if err != nil {
 		return err
 	}
-	return u.WriteCanonical(c.raw)
+	return u.WriteCanonical(c.out.Raw())
 }
 
 // store writes the update into a file, if it should.
