@@ -13,6 +13,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/lab/corpus"
+	"github.com/gosplice/gosplice/internal/progress"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
@@ -43,8 +44,12 @@ type reason struct {
 	Hint     string `json:"hint"`
 }
 
+// schema is the version of what -json prints.
+const schema = 1
+
 // judged is what -json prints for a stage.
 type judged struct {
+	Schema   int                     `json:"schema"` // [schema]
 	Stage    string                  `json:"stage"`
 	Pairs    []verdict               `json:"pairs"`
 	Outcomes map[elfdiff.Outcome]int `json:"outcomes"`
@@ -55,8 +60,10 @@ type judged struct {
 // judge compares what was built in two folders, and builds a module of each pair
 // that has changes.
 func judge(ctx context.Context, k *module.Kernel, c *corpus.Corpus, pre, post string, opt *options) (*judged, error) {
-	j := &judged{Pairs: []verdict{}, Outcomes: map[elfdiff.Outcome]int{}, Codes: map[string]int{}}
+	j := &judged{Schema: schema, Pairs: []verdict{}, Outcomes: map[elfdiff.Outcome]int{}, Codes: map[string]int{}}
+	count := progress.Func(opt.progress.Tell).Begin("judge", len(c.Files))
 	for p := range c.Pairs(pre, post) {
+		count.Done()
 		if !strings.Contains(p.Source, opt.only) {
 			continue
 		}
@@ -110,7 +117,7 @@ func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *option
 	if v.Outcome == elfdiff.OutcomeIgnored {
 		return v, nil
 	}
-	m, err := module.Build(k, module.Options{Name: moduleName(p.Source), Description: p.Source, Probes: opt.probes, Accept: opt.accept}, v.pair)
+	m, err := module.BuildContext(ctx, k, module.Options{Name: moduleName(p.Source), Description: p.Source, Probes: opt.probes, Accept: opt.accept}, v.pair)
 	if err != nil {
 		v.Reasons = append(v.Reasons, refusals(err)...)
 		v.Outcome = outcomeOf(v.Reasons)
@@ -123,7 +130,7 @@ func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *option
 // together makes one module of all pairs, as a cumulative update is: what one object
 // brings along, others find. Left out are those that a person has to judge, and
 // those that were refused for another reason than that they miss something.
-func (j *judged) together(k *module.Kernel, opt *options) {
+func (j *judged) together(ctx context.Context, k *module.Kernel, opt *options) {
 	all := verdict{Source: "all together", Outcome: elfdiff.OutcomeCarried, Findings: []elfdiff.Finding{}, Reasons: []reason{}}
 	var pairs []module.Pair
 	for i := range j.Pairs {
@@ -136,7 +143,7 @@ func (j *judged) together(k *module.Kernel, opt *options) {
 			all.Changed += v.Changed
 		}
 	}
-	m, err := module.Build(k, module.Options{Name: "fix_all", Description: fmt.Sprintf("%d objects", len(pairs)), Probes: true, Accept: opt.accept}, pairs...)
+	m, err := module.BuildContext(ctx, k, module.Options{Name: "fix_all", Description: fmt.Sprintf("%d objects", len(pairs)), Probes: true, Accept: opt.accept}, pairs...)
 	if err != nil {
 		all.Reasons = refusals(err)
 		all.Outcome = outcomeOf(all.Reasons)

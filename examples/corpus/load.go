@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+
 	"syscall"
 	"time"
 
+	"github.com/gosplice/gosplice/internal/lab/deb"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -59,7 +60,7 @@ func load(ctx context.Context, k *vm.Kernel, j *judged) error {
 		l := loaded{Source: v.Source}
 		if err := through(ctx, m, v); err != nil {
 			l.Err = err.Error()
-			fmt.Fprintf(os.Stderr, "%s: %v\n", v.Source, err)
+			deb.Progress(ctx, "%s: %v", v.Source, err)
 			m.Close() // what one module left behind is not for the next
 			next, err := boot(ctx, k)
 			if err != nil {

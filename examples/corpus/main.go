@@ -27,21 +27,22 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/lab/corpus"
+	"github.com/gosplice/gosplice/internal/lab/deb"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
 type options struct {
+	out                *cli.Output
+	progress           *cli.Progress
 	from, to           string
 	complete           bool // by objtool
 	judge, load, time  bool
@@ -54,42 +55,47 @@ type options struct {
 	stages             []corpus.Stage
 }
 
-func main() {
-	opt, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(cli.Stderr(), "corpus:", err)
-		os.Exit(cli.ExitUsage)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, opt); err != nil {
-		fmt.Fprintln(cli.Stderr(), "corpus:", err)
-		os.Exit(1)
-	}
+var tool = cli.Tool{
+	Name: "corpus",
+	Forms: []string{
+		"[flags] STAGE...",
+		"-judge [flags] STAGE...",
+		"-time [flags] STAGE...",
+	},
+	About: `Builds real kernel patches as objects, each file in C that differs between two
+versions of a stock kernel and is built into it, and prints the folder of each
+stage. It fetches what it needs of Debian's packages, about half a gigabyte for a
+kernel, and says what before it does; so it does of what it compiles. All is kept
+in the folder that GOSPLICE_CACHE names, ~/.cache/gosplice unless given.
+
+Stages are pre and post, the old and the new file in the old tree; raw, pre
+without objtool; tree, the new file in the new tree; lines, top and end, the old
+file with blank lines or an unused function; order, with its functions in another
+order; clang and clang-lines by that compiler; all, every file that is built in.`,
+	Statuses: "0 done; 1 error",
 }
+
+func main() { tool.Main(run) }
 
 func parse(args []string) (*options, error) {
 	opt := &options{}
-	f := flag.NewFlagSet("corpus", flag.ContinueOnError)
-	f.StringVar(&opt.from, "from", "6.1.0-47-cloud-amd64", "the older kernel: a release, or the beginning of one")
-	f.StringVar(&opt.to, "to", "6.1.0-50-cloud-amd64", "the newer kernel")
+	f := tool.Flags()
+	f.StringVar(&opt.from, "from", "6.1.0-47-cloud-amd64", "the older kernel: a `RELEASE`, or the beginning of one")
+	f.StringVar(&opt.to, "to", "6.1.0-50-cloud-amd64", "the newer kernel: a `RELEASE`, or the beginning of one")
 	f.BoolVar(&opt.complete, "objtool", false, "have the kernel's objtool complete the objects, for kernels with IBT")
 	f.BoolVar(&opt.judge, "judge", false, "compare each stage with pre, and say what becomes of each pair")
 	f.BoolVar(&opt.load, "load", false, "load the modules of what is carried into the booted kernel")
 	f.BoolVar(&opt.time, "time", false, "say how long comparing each stage with pre takes")
-	f.BoolVar(&opt.json, "json", false, "print one JSON object for each stage")
+	f.JSON(&opt.json)
 	f.BoolVar(&opt.all, "all", false, "show the pairs that are carried too")
 	f.BoolVar(&opt.reverse, "reverse", false, "take the stage for what runs, and pre for the patch")
-	f.BoolVar(&opt.inPlace, "in-place", false, "have changed constants overwritten")
-	f.BoolVar(&opt.initials, "initials", false, "have members of variables set whose initial value differs")
-	f.BoolVar(&opt.probes, "probes", false, "accept several functions in one module that are not traced")
+	f.InPlace(&opt.inPlace)
+	f.Initials(&opt.initials)
+	f.Probes(&opt.probes)
 	f.BoolVar(&opt.together, "together", false, "make one module of all pairs too")
-	f.BoolVar(&opt.types, "types", true, "have changed types judged, as what writes modules does")
-	f.StringVar(&opt.only, "only", "", "judge only the sources with this `text` in their names")
-	f.Func("accept", "`codes` that a person accepts, with commas between, and =REASON behind them", cli.Accept(&opt.accept))
+	f.BoolVar(&opt.types, "types", true, "have changed types judged, as what writes modules does; -types=false leaves them out")
+	f.StringVar(&opt.only, "only", "", "judge only the sources with this `TEXT` in their names")
+	f.Accept(&opt.accept)
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -101,19 +107,33 @@ func parse(args []string) (*options, error) {
 	for _, name := range f.Args() {
 		i := slices.IndexFunc(corpus.Stages, func(s corpus.Stage) bool { return s.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("no stage %q", name)
+			return nil, f.Wrong("no stage %q", name)
 		}
 		opt.stages = append(opt.stages, corpus.Stages[i])
 	}
 	return opt, nil
 }
 
-func run(ctx context.Context, opt *options) error {
+func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, error) {
+	opt, err := parse(args)
+	if err != nil {
+		return 1, err
+	}
+	opt.out = stdout
+	// what is fetched and compiled is told as it begins: it may be gigabytes
+	if err := opt.build(deb.WithProgress(ctx, stderr), stderr); err != nil {
+		return 1, err
+	}
+	return 0, nil
+}
+
+// build builds the stages, and does with them what the flags say.
+func (opt *options) build(ctx context.Context, stderr *cli.Output) error {
 	c, err := corpus.Open(ctx, opt.from, opt.to)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "%d files differ between %s and %s\n", len(c.Files), c.From.Package.Version, c.To.Package.Version)
+	fmt.Fprintf(stderr, "%d files differ between %s and %s\n", len(c.Files), c.From.Package.Version, c.To.Package.Version)
 	var finish func(context.Context, string) error
 	if opt.complete {
 		if finish, err = completer(ctx, c); err != nil {
@@ -124,6 +144,8 @@ func run(ctx context.Context, opt *options) error {
 	case opt.time:
 		return timeAll(ctx, c, finish, opt)
 	case opt.judge:
+		opt.progress = tool.Progress(stderr)
+		defer opt.progress.Stop()
 		return judgeAll(ctx, c, finish, opt)
 	}
 	for _, s := range opt.stages {
@@ -131,7 +153,7 @@ func run(ctx context.Context, opt *options) error {
 		if err != nil {
 			return err
 		}
-		fmt.Println(s.Name, dir)
+		fmt.Fprintln(opt.out, s.Name, dir)
 	}
 	return nil
 }
@@ -166,7 +188,7 @@ func judgeAll(ctx context.Context, c *corpus.Corpus, finish func(context.Context
 		}
 		j.Stage = s.Name
 		if opt.together {
-			j.together(k, opt)
+			j.together(ctx, k, opt)
 		}
 		if opt.load {
 			if err := load(ctx, runs, j); err != nil {
@@ -174,9 +196,9 @@ func judgeAll(ctx context.Context, c *corpus.Corpus, finish func(context.Context
 			}
 		}
 		if opt.json {
-			err = j.json(cli.Stdout())
+			err = j.json(opt.out)
 		} else {
-			j.print(cli.Stdout(), opt.all)
+			j.print(opt.out, opt.all)
 		}
 		if err != nil {
 			return err

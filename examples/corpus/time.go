@@ -39,7 +39,7 @@ func timeAll(ctx context.Context, c *corpus.Corpus, finish func(context.Context,
 		if len(pairs) == 0 {
 			return fmt.Errorf("stage %s: no pairs", s.Name)
 		}
-		fmt.Printf("%s:\n", s.Name)
+		fmt.Fprintf(opt.out, "%s:\n", s.Name)
 		if err := timePairs(ctx, pairs, opt); err != nil {
 			return err
 		}
@@ -52,7 +52,7 @@ func timePairs(ctx context.Context, pairs []corpus.Pair, opt *options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("  %d pairs, %d KB an object; SHA-256 of them takes %v\n", len(pairs), size/2/len(pairs)>>10, hash.Round(time.Millisecond))
+	fmt.Fprintf(opt.out, "  %d pairs, %d KB an object; SHA-256 of them takes %v\n", len(pairs), size/2/len(pairs)>>10, hash.Round(time.Millisecond))
 	dir, err := os.MkdirTemp("", "corpus")
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func timePairs(ctx context.Context, pairs []corpus.Pair, opt *options) error {
 	if err := timeWith(ctx, pairs, dir, opt, elfdiff.Options{Tables: true, Accept: opt.accept, InPlace: opt.inPlace}); err != nil {
 		return err
 	}
-	fmt.Println("  with the types that changed code uses, by debug information:")
+	fmt.Fprintln(opt.out, "  with the types that changed code uses, by debug information:")
 	return timeWith(ctx, pairs, dir, opt, elfdiff.Options{Tables: true, Accept: opt.accept, InPlace: opt.inPlace, Types: true})
 }
 
@@ -76,13 +76,13 @@ func timeWith(ctx context.Context, pairs []corpus.Pair, dir string, opt *options
 	}
 	slices.Sort(best)
 	at := func(part int) time.Duration { return best[(len(best)-1)*part/100].Round(time.Microsecond) }
-	fmt.Printf("  a pair on one processor: median %v, mean %v, nine of ten below %v, worst %v\n",
+	fmt.Fprintf(opt.out, "  a pair on one processor: median %v, mean %v, nine of ten below %v, worst %v\n",
 		at(50), (sum / time.Duration(len(best))).Round(time.Microsecond), at(90), at(100))
 	all, err := timeTogether(ctx, pairs, dir, opt, with)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("  all pairs in one process on %d processors: %v\n", runtime.GOMAXPROCS(0), all.Round(time.Millisecond))
+	fmt.Fprintf(opt.out, "  all pairs in one process on %d processors: %v\n", runtime.GOMAXPROCS(0), all.Round(time.Millisecond))
 	return nil
 }
 

@@ -93,7 +93,7 @@ func (f *Flags) usage() string {
 		if i > 0 {
 			word = "      "
 		}
-		fmt.Fprintf(&b, "%s %s %s\n", word, f.tool.Name, form)
+		fmt.Fprintln(&b, strings.TrimRight(word+" "+f.tool.Name+" "+form, " "))
 	}
 	fmt.Fprintf(&b, "\n%s\n\n", f.tool.About)
 	f.VisitAll(func(x *flag.Flag) { writeFlag(&b, x) })

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/child"
 )
 
 // ErrUnavailable is what every error is that a test should answer with a skip:
@@ -145,6 +147,7 @@ func download(ctx context.Context, dir string, p Package) (string, error) {
 // failure but the context's is an [ErrUnavailable].
 func apt(ctx context.Context, dir, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
+	child.EndTogether(cmd)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
 	var stderr bytes.Buffer

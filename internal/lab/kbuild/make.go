@@ -15,8 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/gosplice/gosplice/internal/child"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 )
 
@@ -144,8 +144,7 @@ func (t *Tree) Make(ctx context.Context, dir string, args ...string) ([]byte, er
 	cmd := exec.CommandContext(ctx, "make", args...)
 	cmd.Dir, cmd.Env = dir, environ()
 	// What make started is to end with it, and to leave no half of an object.
-	endTogether(cmd)
-	cmd.WaitDelay = 10 * time.Second
+	child.EndTogether(cmd)
 	said, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/internal/child"
 	"github.com/gosplice/gosplice/internal/lab/deb"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
@@ -113,6 +114,7 @@ func output(ctx context.Context, dir, name string, args ...string) ([]byte, erro
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
 	cmd.Env = environ()
+	child.EndTogether(cmd)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gosplice/gosplice/internal/child"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
@@ -46,6 +47,7 @@ func Run(ctx context.Context, tool, object, dir string, args []string) (string, 
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, tool, append(slices.Clone(args), out.Name())...)
+	child.EndTogether(cmd)
 	cmd.Env = append(os.Environ(), "SRCARCH=x86")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %s: %w: %s", object, cmd, err, said[max(0, len(said)-1000):])

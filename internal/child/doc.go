@@ -1,0 +1,2 @@
+// Package child has commands that a context ends take what they started with them.
+package child
