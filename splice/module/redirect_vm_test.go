@@ -10,40 +10,33 @@ import (
 	"github.com/gosplice/gosplice/splice/module"
 )
 
-// TestRedirected matches with a kernel in which a livepatch is active: the old
+// testRedirected matches with a kernel in which a livepatch is active: the old
 // code is recognised as replaced, and what is live is that of post, not of pre.
-func TestRedirected(t *testing.T) {
-	vm.Long(t)
-	for _, series := range []string{"6.1", "6.12"} {
-		t.Run(series, func(t *testing.T) {
-			b := newBench(t, series)
-			m := vm.New(t, vm.Options{Kernel: b.stock, Log: vm.Policy{Taint: "OEK"}})
-			s := change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " redirected\n");`)[0]
-			pair, err := b.pair(t, s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			mod, err := module.Build(b.kernel, module.Options{Name: "fix_redirected"}, pair)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := m.Load(t.Context(), mod.Bytes(), ""); err != nil {
-				t.Fatal(err)
-			}
-			if err := settle(t.Context(), m, mod.Name); err != nil {
-				t.Fatal(err)
-			}
-			run, err := image.NewRunning(m.FS(t.Context()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer run.Close()
-			checkRedirect(t, pair.Diff.Pre, run, reloc.Matched, reloc.Mismatch)
-			checkRedirect(t, pair.Diff.Post, run, reloc.Mismatch, reloc.Matched)
-			if err := unload(t.Context(), m, mod); err != nil {
-				t.Fatal(err)
-			}
-		})
+func testRedirected(t *testing.T, b *bench, m *vm.Machine) {
+	s := change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " redirected\n");`)[0]
+	pair, err := b.pair(t, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, err := module.Build(b.kernel, module.Options{Name: "fix_redirected"}, pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Load(t.Context(), mod.Bytes(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := settle(t.Context(), m, mod.Name); err != nil {
+		t.Fatal(err)
+	}
+	run, err := image.NewRunning(m.FS(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	checkRedirect(t, pair.Diff.Pre, run, reloc.Matched, reloc.Mismatch)
+	checkRedirect(t, pair.Diff.Post, run, reloc.Mismatch, reloc.Matched)
+	if err := unload(t.Context(), m, mod); err != nil {
+		t.Fatal(err)
 	}
 }
 

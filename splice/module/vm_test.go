@@ -20,7 +20,8 @@ import (
 // are the patches here: one that switches a tracepoint hung with two.
 var cpus = map[string]int{"6.1": 2, "6.12": 1}
 
-// TestPatches loads each patch into a stock kernel, and removes it.
+// TestPatches loads each patch into a stock kernel, and removes it. One is looked at
+// while it is active.
 func TestPatches(t *testing.T) {
 	vm.Long(t)
 	t.Parallel()
@@ -31,6 +32,7 @@ func TestPatches(t *testing.T) {
 			m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: 1, Log: vm.Policy{
 				Taint: "OEKW", Allow: []string{`version_proc_show\+.*\[fix_warning\]`}, // what that one shows
 			}})
+			t.Run("redirected", func(t *testing.T) { testRedirected(t, b, m) })
 			for _, p := range patches {
 				if p.only == "" || p.only == series {
 					t.Run(p.name, func(t *testing.T) { p.test(t, b, m) })
