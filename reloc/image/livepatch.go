@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/reloc/image/internal/btf"
 )
 
 // A Livepatch is a function that a running kernel has replaced.
@@ -42,7 +42,7 @@ func (img *Image) Livepatches() (map[uint64]Livepatch, error) {
 		return nil, fmt.Errorf("livepatches: %w", err)
 	}
 	out := make(map[uint64]Livepatch)
-	fn, ops := l["klp_func"].Offsets, l["klp_ops"].Offsets
+	fn, ops := l["klp_func"], l["klp_ops"]
 	for node, n := first, 0; node != head; node, n = r.word(node), n+1 {
 		if n >= maxLivepatches {
 			return nil, fmt.Errorf("livepatches: more than %d, or a list without an end", maxLivepatches)
@@ -85,8 +85,12 @@ func (r *listReader) word(addr uint64) uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// layout reads the structures of a kernel from the BTF that it maps.
-func (img *Image) layout() (kernel.Layout, error) {
+// klpMembers are what is read of the structures of livepatch (kernel/livepatch/patch.h,
+// include/linux/livepatch.h).
+var klpMembers = map[string][]string{"klp_func": {"old_func", "new_func", "stack_node"}, "klp_ops": {"node", "func_stack"}}
+
+// layout reads where the members of these structures are from the BTF that a kernel maps.
+func (img *Image) layout() (map[string]map[string]uint64, error) {
 	bounds := kerneltab.Named(kerneltab.BTF).Bounds
 	lo, hi := img.Lookup(bounds.Start), img.Lookup(bounds.Stop)
 	const most = 64 << 20
@@ -97,5 +101,5 @@ func (img *Image) layout() (kernel.Layout, error) {
 	if err := img.ReadAddr(b, lo[0].Addr); err != nil {
 		return nil, err
 	}
-	return kernel.ReadLayout(b)
+	return btf.Offsets(b, klpMembers)
 }
