@@ -15,19 +15,18 @@ import (
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
-// ownNames are names of sections that are no kernel's and no compiler's, or of parts of a
-// section of a row, and have a row by their beginning.
+// ownNames are names of sections that have a row by their beginning, and are known where
+// they are sorted or written.
 var ownNames = map[string]bool{
-	".note.gosplice.kernel": true,
-	".text.exit":            true, // how compilers sort functions: see reloc
-	".text.hot":             true,
-	".text.startup":         true,
-	".text.unlikely":        true,
-	".text..":               true,
-	".text.":                true,
-	".symtab":               true, // what an ELF file consists of: see elfobj
-	".strtab":               true,
-	".symtab_shndx":         true,
+	".text.exit":     true, // how compilers sort functions: see reloc
+	".text.hot":      true,
+	".text.startup":  true,
+	".text.unlikely": true,
+	".text..":        true,
+	".text.":         true,
+	".symtab":        true, // what an ELF file consists of: see elfobj
+	".strtab":        true,
+	".symtab_shndx":  true,
 }
 
 // TestNamesStandOnce holds the code of this module to naming each section of the table,

@@ -11,6 +11,7 @@ const (
 	ThisModule    = ".gnu.linkonce.this_module"
 	BTF           = ".BTF"
 	BuildIDNote   = ".note.gnu.build-id"
+	UpdateNote    = ".note.gosplice.kernel" // of modules that package module makes: the kernel that they are for
 	ImageNotes    = ".notes"
 	CallbackHooks = ".kpatch.callbacks."
 )
@@ -82,6 +83,7 @@ var startSections = []Section{
 
 	{Name: ".note.gnu.", Prefix: true, Source: "gABI, \"Note Section\"", Kind: Table, What: "what the compiler says about the file", Class: Note, Traits: Expendable},
 	{Name: BuildIDNote, Source: "ld --build-id", Reader: "add_notes_attrs shows it in sysfs", Kind: Table, What: "what the compiler says about the file", Class: Note, Traits: Expendable},
+	{Name: UpdateNote, Source: "package splice/module", Reader: "add_notes_attrs shows it in sysfs", Kind: Table, What: "a note", Class: Unread, Traits: Expendable},
 	{Name: ".note.Linux", Source: "include/linux/elfnote.h", Kind: Table, What: "the version of the kernel", Class: Note, Traits: Expendable},
 	{Name: ImageNotes, Source: listed, Kind: Table, What: "a note", Class: Unread, Traits: Expendable, Bounds: Bounds{NotesStart, NotesEnd}},
 	{Name: ".note", Prefix: true, Source: "gABI, \"Note Section\"", Kind: Table, What: "a note", Class: Unread, Traits: Expendable},

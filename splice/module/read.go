@@ -19,7 +19,7 @@ const Schema = 1
 const maxModule = 256 << 20
 
 // kernelNote is the section that names the kernel which a module is for.
-const kernelNote = ".note.gosplice.kernel"
+const kernelNote = kerneltab.UpdateNote
 
 // Read reads a module that [Module.WriteTo] wrote: its name, its ID, which kernel it is for,
 // and whether it is signed. What was found when it was built is not in the file. The error

@@ -11,14 +11,15 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/splice"
 )
 
 // The notes that the kernel shows of itself and of a module.
 const (
-	buildIDNote = ".note.gnu.build-id"
-	kernelNote  = ".note.gosplice.kernel" // of modules of package module
-	ntBuildID   = 3                       // NT_GNU_BUILD_ID
+	buildIDNote = kerneltab.BuildIDNote
+	kernelNote  = kerneltab.UpdateNote
+	ntBuildID   = 3 // NT_GNU_BUILD_ID
 )
 
 // Status lists the modules of package module that the kernel has, in the order in which they
