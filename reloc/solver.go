@@ -130,8 +130,7 @@ func newSolver(ctx context.Context, pre *object.Object, img *image.Image, opt Op
 	return m, nil
 }
 
-// try and check are those of the attempts that are kept.
-func (m *solver) try(id object.AtomID, addr uint64) *attempt   { return m.tried.try(id, addr) }
+// check is that of the attempts that are kept.
 func (m *solver) check(id object.AtomID, addr uint64) *attempt { return m.tried.check(id, addr) }
 
 // known returns the value of a key, or nil.
