@@ -56,14 +56,14 @@ func Load() ([]Package, error) {
 	return out, nil
 }
 
-// public reports whether a package of the module can be imported from outside of it. The
-// module's root holds no code.
+// public reports whether a package of the module is for importers. The module's root holds
+// no code, and examples are programs.
 func public(l listed) bool {
-	return strings.HasPrefix(l.path, Module+"/") && l.name != "main" && !internal(l.path)
+	return strings.HasPrefix(l.path, Module+"/") && l.name != "main" && !isInternal(l.path) && !strings.HasPrefix(l.path, Module+"/examples")
 }
 
-// internal reports whether an import path is that of an internal package.
-func internal(path string) bool {
+// isInternal reports whether an import path is that of an internal package.
+func isInternal(path string) bool {
 	return strings.Contains("/"+path+"/", "/internal/")
 }
 
@@ -92,4 +92,18 @@ func list(args ...string) ([]listed, error) {
 		out = append(out, listed{f[0], f[1], f[2]})
 	}
 	return out, nil
+}
+
+// Internal lists the imports of the module's internal packages, but for those that only tests
+// and tools use (internal/lab, internal/cli).
+func Internal() (map[string][]string, error) {
+	all, err := list("-f", "{{.ImportPath}}\t{{join .Imports \" \"}}\t{{.Name}}", Module+"/internal/...")
+	out := map[string][]string{}
+	for _, l := range all {
+		own := strings.TrimPrefix(l.path, Module+"/")
+		if !strings.HasPrefix(own, "internal/lab/") && own != "internal/cli" {
+			out[own] = strings.Fields(l.export)
+		}
+	}
+	return out, err
 }

@@ -58,7 +58,7 @@ func (c *checker) visit(t types.Type) {
 }
 
 func (c *checker) name(obj *types.TypeName, args *types.TypeList) {
-	if p := obj.Pkg(); p != nil && (internal(p.Path()) || !obj.Exported()) {
+	if p := obj.Pkg(); p != nil && (isInternal(p.Path()) || !obj.Exported()) {
 		c.found = append(c.found, fmt.Sprintf("%s: %s.%s", c.at, p.Path(), obj.Name()))
 	}
 	for t := range args.Types() {
