@@ -93,7 +93,7 @@ func (b *builder) affected(ctx context.Context, pairs []Pair) error {
 	}
 	for i := range list {
 		f := list[i].Finding()
-		if f.AcceptedBy(b.opt.Accept) {
+		if f.AcceptedBy(b.words) {
 			b.found = append(b.found, f)
 			continue
 		}

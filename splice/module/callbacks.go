@@ -64,7 +64,7 @@ func (o *kobject) chained() map[string]target {
 // ownCallbacks has callbacks of the kernel itself do what belongs to the module, and call
 // those of the patch.
 func (b *builder) ownCallbacks() {
-	follows := len(b.probes)+len(b.writes)+len(b.settings) > 0
+	follows := len(b.probes)+len(b.constants.writes)+len(b.settings) > 0
 	jumps := b.hasJumps()
 	if !follows && !jumps {
 		return
@@ -72,11 +72,11 @@ func (b *builder) ownCallbacks() {
 	o := b.objectOf(nil)
 	own := o.chained()
 	if jumps {
-		b.addCode("jump", "", own)
+		b.code.add("jump", "", own)
 		o.hooks["pre_patch"], o.hooks["post_unpatch"] = b.code.symbols["jump_pre"], b.code.symbols["jump_post"]
 	}
 	if follows || b.opt.Replace {
-		b.addCode("callbacks", "", own)
+		b.code.add("callbacks", "", own)
 		o.hooks["post_patch"] = b.code.symbols["post_patch"]
 	}
 	if follows {

@@ -1,7 +1,6 @@
 package module
 
 import (
-	"bytes"
 	"debug/elf"
 	"go/ast"
 	"go/parser"
@@ -59,22 +58,22 @@ func linkAll(t *testing.T, b *builder) {
 	t.Helper()
 	b.beginCode()
 	for _, name := range []string{"checks", "copies", "writes", "restores"} {
-		b.define(name, elf.STT_OBJECT, b.rodata(), 0, 0)
+		b.code.define(name, elf.STT_OBJECT, b.rodata(), 0, 0)
 	}
 	for _, name := range []string{"patch", "initials", "jump_rows", "jump_old", "jump_new", "probe_list"} {
-		b.define(name, elf.STT_OBJECT, b.data(), 0, 0)
+		b.code.define(name, elf.STT_OBJECT, b.data(), 0, 0)
 	}
 	for _, name := range []string{"stack_size", "stack_unused", "probe_count"} {
-		b.number(name, 1)
+		b.code.number(name, 1)
 	}
 	for _, name := range []string{"jump", "stacks", "replace", "callbacks", "copy", "constants", "initials", "target", "probe", "init", "exit"} {
-		b.addCode(name, "", nil)
+		b.code.add(name, "", nil)
 	}
 	desc := target{symbol: b.data().anchor, addend: 64}
-	b.addCode("target_callback", "x", map[string]target{"target": desc})
-	b.addCode("target_callback", "y", map[string]target{"target": desc, "patch_pre_patch": {symbol: b.text().anchor, addend: 8}})
+	b.code.add("target_callback", "x", map[string]target{"target": desc})
+	b.code.add("target_callback", "y", map[string]target{"target": desc, "patch_pre_patch": {symbol: b.text().anchor, addend: 8}})
 	b.stub(&probed{Function: Function{Name: "f"}, to: target{symbol: b.text().anchor, addend: 16}, stack: 3})
-	b.finishCode()
+	b.code.finish()
 	if err := b.refused.err(); err != nil {
 		t.Fatal(err)
 	}
@@ -87,12 +86,11 @@ func TestOwnCode(t *testing.T) {
 	for _, thunk := range []bool{false, true} {
 		b := ownBuilder(t, thunk)
 		linkAll(t, b)
-		b.flush()
-		var out bytes.Buffer
-		if _, err := b.out.WriteTo(&out); err != nil {
+		out, err := b.bytes()
+		if err != nil {
 			t.Fatal(err)
 		}
-		f, err := elfobj.Parse(out.Bytes())
+		f, err := elfobj.Parse(out)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +140,7 @@ func checkTables(t *testing.T, b *builder) {
 		off += uint64(in.Len)
 	}
 	for _, r := range b.text().relas {
-		if b.out.Symbol(r.Sym).Name == kerneltab.ReturnThunk {
+		if b.symbol(r.Sym).Name == kerneltab.ReturnThunk {
 			thunks[r.Offset-1] = true
 		}
 	}
@@ -167,10 +165,10 @@ func leads(t *testing.T, b *builder, spec *elfobj.Spec, from string, to ...strin
 	}
 	fn := spec.Symbols[i]
 	for _, name := range to {
-		strong := b.out.Symbol(b.code.symbols[strings.TrimPrefix(name, "own_")].symbol).Value
+		strong := b.symbol(b.code.symbols[strings.TrimPrefix(name, "own_")].symbol).Value
 		found := false
 		for _, r := range b.text().relas {
-			s := b.out.Symbol(r.Sym)
+			s := b.symbol(r.Sym)
 			found = found || r.Offset >= fn.Value && r.Offset < fn.Value+fn.Size && s.Name == name && s.Value == strong
 		}
 		if !found {

@@ -26,7 +26,7 @@ func (l *linker) shifts() {
 
 // copyTable writes a table of copies.
 func (b *builder) copyTable(name string, list []copied) {
-	t := b.rows(b.rodata(), name, "copy", len(list)+1)
+	t := b.code.rows(b.rodata(), name, "copy", len(list)+1)
 	for i := range list {
 		t.refer(i, "to", list[i].to)
 		t.refer(i, "from", list[i].from)
@@ -38,6 +38,6 @@ func (b *builder) copyTable(name string, list []copied) {
 func (b *builder) copyCode() {
 	if len(b.copies) > 0 {
 		b.copyTable("copies", b.copies)
-		b.addCode("copy", "", nil)
+		b.code.add("copy", "", nil)
 	}
 }

@@ -117,7 +117,7 @@ func (l *linker) initial(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, add
 	}
 	l.settings = append(l.settings, s)
 	if s.Pins { // also when another update replaces this one: what was set stays
-		l.pinned, l.pinnedFast = append(l.pinned, Pin{Object: l.object, Name: m.Name, Where: u.Name, Offset: m.Offset, How: "leads to the update once it is set"}), true
+		l.pins.add(Pin{Object: l.object, Name: m.Name, Where: u.Name, Offset: m.Offset, How: "leads to the update once it is set"}, true)
 	}
 }
 
@@ -179,7 +179,7 @@ func (l *linker) newWord(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, s *
 
 // settingTable writes the rows.
 func (b *builder) settingTable() {
-	t := b.rows(b.data(), "initials", "setting", len(b.settings)+1)
+	t := b.code.rows(b.data(), "initials", "setting", len(b.settings)+1)
 	for i := range b.settings {
 		s := &b.settings[i]
 		t.refer(i, "at", s.place)
@@ -204,6 +204,6 @@ func (b *builder) word(d *section, at uint64, w *word) {
 func (b *builder) planInitials() {
 	if len(b.settings) > 0 {
 		b.settingTable()
-		b.addCode("initials", "", nil)
+		b.code.add("initials", "", nil)
 	}
 }

@@ -33,6 +33,12 @@ type Data struct {
 	Size uint64 `json:"size"` // bytes that are verified, but for references in them
 }
 
+// constants are those that are overwritten, and the rows that save, write and restore them.
+type constants struct {
+	list                    []Data
+	saves, writes, restores []copied
+}
+
 // overwrites plans the constants that are overwritten.
 func (l *linker) overwrites() {
 	for i := range l.carried.InPlace {
@@ -100,8 +106,8 @@ func (l *linker) overwriteConst(u *elfdiff.DataUpdate, addr uint64) {
 	l.obj.checks = append(l.obj.checks, c)
 	r, d := l.rodata(), l.data()
 	fresh, saved := r.append(inPlaceUnit, u.New), d.append(inPlaceUnit, make([]byte, len(u.New)))
-	l.builder.define("new_"+u.Name, elf.STT_OBJECT, r, fresh, uint64(len(u.New)))
-	l.builder.define("old_"+u.Name, elf.STT_OBJECT, d, saved, uint64(len(u.New)))
+	l.code.define("new_"+u.Name, elf.STT_OBJECT, r, fresh, uint64(len(u.New)))
+	l.code.define("old_"+u.Name, elf.STT_OBJECT, d, saved, uint64(len(u.New)))
 	for _, rela := range u.Relas {
 		if _, ok := relocations[rela.Type]; !ok {
 			l.refused.add(refuse(CodeRelocation, u.Name, "", rela.Offset, "the module loader does not apply %v", elf.R_X86_64(rela.Type)))
@@ -110,13 +116,13 @@ func (l *linker) overwriteConst(u *elfdiff.DataUpdate, addr uint64) {
 		t := l.syms[rela.Sym].final()
 		r.rela(fresh+rela.Offset, elf.R_X86_64(rela.Type), t.symbol, t.addend+rela.Addend)
 	}
-	l.overwritten = append(l.overwritten, Data{u.Name, addr, uint64(len(u.New))})
+	l.constants.list = append(l.constants.list, Data{u.Name, addr, uint64(len(u.New))})
 	for _, s := range stretches(u) {
 		run := target{symbol: where.symbol, addend: where.addend + int64(s[0])}
 		keep := target{symbol: d.anchor, addend: int64(saved + s[0])}
-		l.saves = append(l.saves, copied{keep, run, s[1] - s[0]})
-		l.writes = append(l.writes, copied{run, target{symbol: r.anchor, addend: int64(fresh + s[0])}, s[1] - s[0]})
-		l.restores = append(l.restores, copied{run, keep, s[1] - s[0]})
+		l.constants.saves = append(l.constants.saves, copied{keep, run, s[1] - s[0]})
+		l.constants.writes = append(l.constants.writes, copied{run, target{symbol: r.anchor, addend: int64(fresh + s[0])}, s[1] - s[0]})
+		l.constants.restores = append(l.constants.restores, copied{run, keep, s[1] - s[0]})
 	}
 }
 
@@ -173,11 +179,11 @@ func touched(relas []elfobj.Rela, lo, hi uint64) bool {
 
 // planOverwrites has callbacks write and restore.
 func (b *builder) planOverwrites() {
-	if len(b.writes) == 0 {
+	if len(b.constants.writes) == 0 {
 		return
 	}
-	b.copyTable("writes", b.writes)
-	b.copyTable("restores", b.restores)
-	b.addCode("constants", "", nil)
-	b.copies = append(b.copies, b.saves...)
+	b.copyTable("writes", b.constants.writes)
+	b.copyTable("restores", b.constants.restores)
+	b.code.add("constants", "", nil)
+	b.copies = append(b.copies, b.constants.saves...)
 }

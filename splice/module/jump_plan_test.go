@@ -56,7 +56,7 @@ func TestJumpPlan(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := &linker{placing: placing{builder: b}, obj: &kobject{}, inner: map[object.AtomID][]uint64{}}
+		l := &linker{builder: b, obj: &kobject{}, inner: map[object.AtomID][]uint64{}}
 		l.part = splice.Part{Diff: &elfdiff.Diff{Pre: blank(t)}, Image: k.run}
 		s, err := k.image.Symbol(c.name)
 		if err != nil {

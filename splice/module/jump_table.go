@@ -41,9 +41,9 @@ func (b *builder) jumps() {
 	b.ranges("jump_old", old)
 	carried := codeRange{name: "its new code", at: target{symbol: b.text().anchor}, size: b.code.start}
 	b.ranges("jump_new", append(old[:hidden:hidden], carried))
-	b.addCode("stacks", "", nil)
+	b.code.add("stacks", "", nil)
 	if b.opt.Replace {
-		b.addCode("replace", "", nil)
+		b.code.add("replace", "", nil)
 	}
 }
 
@@ -62,8 +62,8 @@ func (b *builder) stackLayout() {
 			unused = hi.Addr - top.Addr // with what FRED pushes
 		}
 		if unused > 0 && unused < size/8 {
-			b.number("stack_size", size)
-			b.number("stack_unused", unused)
+			b.code.number("stack_size", size)
+			b.code.number("stack_unused", unused)
 			return
 		}
 	}
@@ -80,7 +80,7 @@ type codeRange struct {
 // ranges writes a table of ranges, with one around all in front. Those in the module
 // itself are last: modules are above the kernel (Documentation/arch/x86/x86_64/mm.rst).
 func (b *builder) ranges(name string, list []codeRange) {
-	t := b.rows(b.rodata(), name, "range", len(list)+2)
+	t := b.code.rows(b.rodata(), name, "range", len(list)+2)
 	first, last := list[0], list[0]
 	for i, c := range list {
 		t.refer(i+1, "start", c.at)
@@ -116,7 +116,7 @@ func (b *builder) hidden() []codeRange {
 
 // jumpTable writes the rows of the jumps.
 func (b *builder) jumpTable(jumps []jump) {
-	t := b.rows(b.data(), "jump_rows", "jump", len(jumps)+1)
+	t := b.code.rows(b.data(), "jump_rows", "jump", len(jumps)+1)
 	for i := range jumps {
 		j := &jumps[i]
 		t.refer(i, "at", j.at)
@@ -135,7 +135,7 @@ func (b *builder) jumpTable(jumps []jump) {
 func (b *builder) states() uint64 {
 	d, s := b.data(), b.layout["klp_state"]
 	at := d.append(8, make([]byte, 2*s.Size)) // zeros end it
-	b.define("states", elf.STT_OBJECT, d, at, 2*s.Size)
+	b.code.define("states", elf.STT_OBJECT, d, at, 2*s.Size)
 	for _, m := range []string{"id", "version", "data"} {
 		if _, ok := s.Offsets[m]; !ok {
 			b.refused.add(refuse(CodeKernel, "klp_state", kerneltab.BTF, 0, "it has no member %s", m))

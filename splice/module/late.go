@@ -63,7 +63,7 @@ func (l *linker) late(sec *section, off uint64, r *elfobj.Rela, to target) {
 
 // fixupTable writes the rows.
 func (b *builder) fixupTable(d *section, name string, list []fixup) rows {
-	t := b.rows(d, name, "fixup", len(list)+1)
+	t := b.code.rows(d, name, "fixup", len(list)+1)
 	for i := range list {
 		f := &list[i]
 		t.refer(i, "at", target{symbol: f.sec.anchor, addend: int64(f.off)})
@@ -94,7 +94,7 @@ func (b *builder) forModule(o *kobject) {
 	checks, wants := b.checkTable(d, joined("checks", t.Name()), list)
 	expected := b.fixupTable(d, joined("expected", t.Name()), early(list, &checks, wants))
 	name := joined("target", t.Name())
-	desc := b.rows(d, name, "target", 1)
+	desc := b.code.rows(d, name, "target", 1)
 	desc.refer(0, "name", b.literal(t.Name()))
 	desc.refer(0, "bases", target{symbol: d.anchor, addend: int64(bases)})
 	desc.refer(0, "parts", target{symbol: d.anchor, addend: int64(parts)})
@@ -108,18 +108,18 @@ func (b *builder) forModule(o *kobject) {
 	own := o.chained()
 	own["target"] = desc.target(0)
 	if !b.code.has("target") {
-		b.addCode("target", "", nil)
+		b.code.add("target", "", nil)
 	}
-	o.hooks["pre_patch"] = b.addCode("target_callback", t.Name(), own).symbol("target_pre_patch")
+	o.hooks["pre_patch"] = b.code.add("target_callback", t.Name(), own).symbol("target_pre_patch")
 }
 
 // basesOf makes room for the bases of a module, and writes where struct module has them.
 func (b *builder) basesOf(t *Target) (bases, parts uint64) {
 	d, list := b.data(), t.mod.Parts
 	bases = d.append(8, make([]byte, 8*(firstPart+len(list))))
-	b.define(joined("bases", t.Name()), elf.STT_OBJECT, d, bases, uint64(8*(firstPart+len(list))))
+	b.code.define(joined("bases", t.Name()), elf.STT_OBJECT, d, bases, uint64(8*(firstPart+len(list))))
 	parts = d.append(8, make([]byte, 8*len(list)))
-	b.define(joined("parts", t.Name()), elf.STT_OBJECT, d, parts, uint64(8*len(list)))
+	b.code.define(joined("parts", t.Name()), elf.STT_OBJECT, d, parts, uint64(8*len(list)))
 	for i := range list {
 		put64(d.data[parts+uint64(8*i):], uint64(list[i].Field))
 	}

@@ -76,7 +76,7 @@ func (b *builder) offer(l *linker) {
 		if _, twice := b.offers[s.Name]; twice {
 			b.refused.add(refuse(CodeDuplicate, s.Name, l.object, 0, "two objects bring it along"))
 		}
-		b.offers[s.Name] = target{from: l, index: i}
+		b.offers[s.Name] = target{from: &l.placing, index: i}
 	}
 }
 
@@ -102,13 +102,14 @@ func (b *builder) extract(p *Pair) *linker {
 		part.Image = p.Target.run
 	}
 	return &linker{
-		placing: placing{builder: b, spec: x.Spec, object: p.Diff.Post.Name(), padding: uint64(b.image.Padding())},
-		pair:    p, part: part, obj: b.objectOf(p.Target), carried: x,
+		builder: b, placing: placing{to: b.file, spec: x.Spec, object: p.Diff.Post.Name(), padding: uint64(b.image.Padding())},
+		pair: p, part: part, obj: b.objectOf(p.Target), carried: x,
 	}
 }
 
 // linker links one extracted object.
 type linker struct {
+	*builder
 	placing
 	pair     *Pair
 	part     splice.Part
@@ -140,13 +141,15 @@ func (l *linker) sections() {
 			data, errs = btfids.Fill(l.spec, i, l.typeID)
 			l.refused = append(l.refused, errs...)
 		}
-		l.place(i, data)
+		if err := l.place(i, data); err != nil {
+			l.refused.add(refuse(CodeSection, "", s.Name, 0, "%s has something in it that would have to travel", l.object))
+		}
 	}
 }
 
 // typeID returns the number of a type of the running kernel.
 func (l *linker) typeID(id btfids.Slot) (uint32, error) {
-	types, err := l.typesOf()
+	types, err := l.builder.types.read()
 	if err != nil {
 		return 0, err
 	}
@@ -213,7 +216,7 @@ func (l *linker) define(i int, s *elfobj.Symbol) {
 	out := *s
 	out.Info = elf.ST_INFO(elf.STB_LOCAL, s.Type())
 	out.Section, out.Value = h.sec.index, h.off+s.Value
-	l.syms[i] = target{symbol: l.out.AddSymbol(out), memory: h.sec.memory()}
+	l.syms[i] = target{symbol: l.addSymbol(out), memory: h.sec.memory()}
 }
 
 // relocations copies those of what is carried.

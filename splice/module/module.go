@@ -1,19 +1,14 @@
 package module
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kerneltab"
-	"github.com/gosplice/gosplice/internal/progress"
 	"github.com/gosplice/gosplice/reloc"
-	"github.com/gosplice/gosplice/splice"
 )
 
 // Options says what the module tells about itself. Only Name is required.
@@ -136,102 +131,6 @@ func BuildContext(ctx context.Context, k *Kernel, opt Options, pairs ...Pair) (*
 	return m, nil
 }
 
-func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
-	tell := progress.Func(b.opt.Progress)
-	stage := tell.Begin("types", 1)
-	if err := b.meaning(ctx, pairs); err != nil {
-		return nil, err
-	}
-	stage.Done()
-	stage = tell.Begin("link", 1)
-	b.link(pairs)
-	b.checkProbes()
-	b.onStacks(pairs)
-	stage.Done()
-	if err := b.stuck(ctx); err != nil {
-		return nil, err
-	}
-	stage = tell.Begin("write", 1)
-	b.something()
-	b.beginCode()
-	b.accept(pairs)
-	b.checks()
-	b.patch()
-	b.control()
-	b.identity()
-	if err := b.refused.err(); err != nil {
-		return nil, err
-	}
-	m, err := b.finish()
-	stage.Done()
-	return m, err
-}
-
-// builder is a module that grows.
-type builder struct {
-	*Kernel
-	knownTypes
-	opt     Options
-	refused refusals
-	found   []elfdiff.Finding // that is in nothing's way
-	words   []elfdiff.Finding // what a person has accepted
-	out     elfobj.Builder
-	secs    map[string]*section
-	order   []*section
-	imports map[string]elfobj.SymbolIndex // undefined symbols
-	crcs    map[string]uint32             // of exports that are used
-	spaces  map[string]bool               // namespaces to import
-	refs    map[Reference]bool
-	depends map[string]bool // modules that export what is used
-	objects []*kobject
-	probes  []probed
-	// saves, writes and restores are about constants that are overwritten.
-	saves, writes, restores []copied
-	names                   *splice.Names
-	offers                  map[string]target // symbols that an object brings along for others
-	strings                 map[string]uint64 // in .rodata.str
-	copies                  []copied
-	overwritten             []Data
-	settings                []setting // members of variables that are set
-	note                    *section
-	code                    ownCode
-	pinned                  []Pin
-	pinnedFast              bool // also by what nobody can take back
-}
-
-// something refuses an update that does nothing.
-func (b *builder) something() {
-	if len(b.refused) > 0 || len(b.probes)+len(b.writes)+len(b.settings) > 0 {
-		return
-	}
-	for _, o := range b.objects {
-		if len(o.patched)+len(o.jumps) > 0 {
-			return
-		}
-	}
-	b.refused.add(refuse(splice.CodeNothing, "", "", 0, "nothing is replaced"))
-}
-
-func newBuilder(k *Kernel, opt Options) (*builder, error) {
-	if opt.License == "" {
-		opt.License = "GPL"
-	}
-	if err := checkOptions(&opt); err != nil {
-		return nil, err
-	}
-	b := &builder{
-		Kernel: k, opt: opt, secs: map[string]*section{}, imports: map[string]elfobj.SymbolIndex{}, crcs: map[string]uint32{},
-		spaces: map[string]bool{}, refs: map[Reference]bool{}, strings: map[string]uint64{}, depends: map[string]bool{}, offers: map[string]target{},
-		code: ownCode{symbols: map[string]target{}},
-	}
-	for _, name := range []string{"module_layout", anchor} {
-		if _, err := b.export(name); err != nil {
-			return nil, err
-		}
-	}
-	return b, nil
-}
-
 // maxName is MODULE_NAME_LEN without the NUL (include/linux/module.h).
 const maxName = 55
 
@@ -265,39 +164,4 @@ func checkOptions(opt *Options) error {
 		}
 	}
 	return nil
-}
-
-// finish writes the file twice: the digest of the first is the identity that
-// the second carries.
-func (b *builder) finish() (*Module, error) {
-	b.flush()
-	var first bytes.Buffer
-	if _, err := b.out.WriteTo(&first); err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(first.Bytes())
-	copy(b.note.data[buildIDNote:], sum[:buildIDSize])
-	var second bytes.Buffer
-	if _, err := b.out.WriteTo(&second); err != nil {
-		return nil, err
-	}
-	m := &Module{Schema: Schema, Kernel: fmt.Sprintf("%x", b.id), Name: b.opt.Name, ID: fmt.Sprintf("%x", sum[:buildIDSize]), image: second.Bytes(), Pinned: b.isPinned(), Pins: append([]Pin{}, b.pinned...)}
-	for _, o := range b.objects {
-		for _, p := range o.patched {
-			m.Functions = append(m.Functions, p.Function)
-		}
-		for _, j := range o.jumps {
-			m.Functions = append(m.Functions, j.Function)
-		}
-	}
-	for _, p := range b.probes {
-		m.Functions = append(m.Functions, p.Function)
-	}
-	m.Initials = []Initial{}
-	for i := range b.settings {
-		m.Initials = append(m.Initials, b.settings[i].Initial)
-	}
-	m.References, m.Data = b.sortedRefs(), append([]Data{}, b.overwritten...)
-	m.Findings, m.Accepted = append(b.jumpFindings(), b.found...), append([]elfdiff.Finding{}, b.words...)
-	return m, nil
 }

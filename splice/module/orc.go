@@ -2,6 +2,7 @@ package module
 
 import (
 	"debug/elf"
+	"encoding/binary"
 
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/splice/module/internal/kcode"
@@ -9,16 +10,16 @@ import (
 
 // unwinding writes ORC entries for an object of the module's own code: an insmod that
 // sleeps in klp_enable_patch must have a reliable stack, or the transition waits for it.
-func (b *builder) unwinding(o *codeObject) {
-	orc := b.layout["orc_entry"]
+func (c *ownCode) unwinding(o *codeObject) {
+	orc := c.kernel.layout["orc_entry"]
 	form, ok := kerneltab.ORCOf(orc.Bits["type"])
 	if !ok || orc.Size != 6 || orc.Offsets["sp_offset"] != 0 || orc.Offsets["bp_offset"] != 2 {
-		b.refused.add(refuse(CodeKernel, "", kerneltab.ORCRows, 0, "struct orc_entry is of an unknown version: %d bits of type", orc.Bits["type"]))
+		c.lack("", kerneltab.ORCRows, "struct orc_entry is of an unknown version: %d bits of type", orc.Bits["type"])
 		return
 	}
 	list, err := kcode.Unwind(o.spec)
 	if err != nil {
-		b.refused.add(err)
+		c.report(err)
 		return
 	}
 	var code home
@@ -27,8 +28,8 @@ func (b *builder) unwinding(o *codeObject) {
 			code = o.homes[i]
 		}
 	}
-	ip := b.section(kerneltab.ORCAddresses, elf.SHT_PROGBITS, flagsA, 4)
-	rows := b.section(kerneltab.ORCRows, elf.SHT_PROGBITS, flagsA, 2)
+	ip := c.to.section(kerneltab.ORCAddresses, elf.SHT_PROGBITS, flagsA, 4)
+	rows := c.to.section(kerneltab.ORCRows, elf.SHT_PROGBITS, flagsA, 2)
 	for i := range list {
 		ip.rela(ip.append(1, make([]byte, 4)), elf.R_X86_64_PC32, code.sec.anchor, int64(code.off+list[i].Offset))
 		rows.append(1, orcEntry(&list[i], &form))
@@ -50,8 +51,8 @@ func orcEntry(r *kcode.UnwindRow, form *kerneltab.ORC) []byte {
 	if r.SavedBP != 0 {
 		bits |= form.PrevSP << 4
 	}
-	put16(e, uint16(r.Frame))
-	put16(e[2:], uint16(r.SavedBP))
-	put16(e[4:], bits)
+	binary.LittleEndian.PutUint16(e, uint16(r.Frame))
+	binary.LittleEndian.PutUint16(e[2:], uint16(r.SavedBP))
+	binary.LittleEndian.PutUint16(e[4:], bits)
 	return e
 }

@@ -14,7 +14,6 @@ import (
 
 func put64(b []byte, v uint64) { binary.LittleEndian.PutUint64(b, v) }
 func put32(b []byte, v uint32) { binary.LittleEndian.PutUint32(b, v) }
-func put16(b []byte, v uint16) { binary.LittleEndian.PutUint16(b, v) }
 
 // patch writes struct klp_patch with its objects and functions
 // (include/linux/livepatch.h), in the layout of this kernel. What is not set
@@ -29,7 +28,7 @@ func (b *builder) patch() {
 	b.copyCode()
 	b.ownCallbacks()
 	objs := d.append(8, make([]byte, obj.Size*uint64(len(b.objects)+1)))
-	b.define("objs", elf.STT_OBJECT, d, objs, obj.Size*uint64(len(b.objects)+1))
+	b.code.define("objs", elf.STT_OBJECT, d, objs, obj.Size*uint64(len(b.objects)+1))
 	for i, o := range b.objects {
 		at := objs + uint64(i)*obj.Size
 		d.rela(at+obj.Offsets["funcs"], elf.R_X86_64_64, d.anchor, int64(b.functions(o, fn)))
@@ -41,7 +40,7 @@ func (b *builder) patch() {
 		b.setCallbacks(d, at, o.hooks)
 	}
 	at := d.append(8, make([]byte, patch.Size))
-	b.define("patch", elf.STT_OBJECT, d, at, patch.Size)
+	b.code.define("patch", elf.STT_OBJECT, d, at, patch.Size)
 	d.rela(at+patch.Offsets["mod"], elf.R_X86_64_64, b.thisModule().anchor, 0)
 	d.rela(at+patch.Offsets["objs"], elf.R_X86_64_64, d.anchor, int64(objs))
 	if b.hasJumps() {
@@ -51,17 +50,26 @@ func (b *builder) patch() {
 		d.data[at+patch.Offsets["replace"]] = 1
 	}
 	b.startAndEnd()
-	b.finishCode()
+	if len(b.refused) == 0 { // else some table may not be there
+		b.code.finish()
+	}
+}
+
+// beginCode has what is put into .text from now on be the module's own.
+func (b *builder) beginCode() {
+	b.code.begin()
+	b.code.symbols["__this_module"] = target{symbol: b.thisModule().anchor}
+	b.code.symbols["module_name"] = b.literal(b.opt.Name)
 }
 
 // startAndEnd links init_module and cleanup_module. The kernel removes no module that has
 // the one and not the other (delete_module of kernel/module/main.c).
 func (b *builder) startAndEnd() {
 	mod, this := b.layout["module"], b.thisModule()
-	b.addCode("init", "", nil)
+	b.code.add("init", "", nil)
 	this.rela(mod.Offsets["init"], elf.R_X86_64_64, b.code.symbols["init_module"].symbol, 0)
-	if !b.isPinned() {
-		b.addCode("exit", "", nil)
+	if !b.pins.stays() {
+		b.code.add("exit", "", nil)
 		this.rela(mod.Offsets["exit"], elf.R_X86_64_64, b.code.symbols["cleanup_module"].symbol, 0)
 	}
 }
@@ -71,7 +79,7 @@ func (b *builder) functions(o *kobject, fn kernel.Struct) uint64 {
 	d := b.data()
 	size := fn.Size * uint64(len(o.patched)+1)
 	funcs := d.append(8, make([]byte, size))
-	b.define(joined("funcs", o.name()), elf.STT_OBJECT, d, funcs, size)
+	b.code.define(joined("funcs", o.name()), elf.STT_OBJECT, d, funcs, size)
 	for i := range o.patched {
 		p := &o.patched[i]
 		p.at = funcs + uint64(i)*fn.Size
@@ -81,14 +89,6 @@ func (b *builder) functions(o *kobject, fn kernel.Struct) uint64 {
 		put64(d.data[p.at+fn.Offsets["old_sympos"]:], p.Position)
 	}
 	return funcs
-}
-
-// joined makes a name for what belongs to an object.
-func joined(name, object string) string {
-	if object == "" {
-		return name
-	}
-	return name + "_" + object
 }
 
 // thisModule is the section with struct module, which the loader fills in.
@@ -102,7 +102,7 @@ func (b *builder) control() {
 	m, s := b.layout["module"], b.thisModule()
 	s.data = make([]byte, m.Size) // its size is checked against the kernel's, from 6.4 on
 	copy(s.data[m.Offsets["name"]:], b.opt.Name)
-	b.out.AddSymbol(elfobj.Symbol{Name: "__this_module", Size: m.Size, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_OBJECT), Section: s.index})
+	b.addSymbol(elfobj.Symbol{Name: "__this_module", Size: m.Size, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_OBJECT), Section: s.index})
 	b.modinfo()
 	if b.hasCRCs() {
 		v := b.section(kerneltab.Versions, elf.SHT_PROGBITS, flagsA, 32)

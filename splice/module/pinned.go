@@ -61,10 +61,7 @@ func (b *builder) keeps(all []*linker) {
 func (b *builder) keep(l *linker, k *elfdiff.Kept) {
 	post := l.pair.Diff.Post
 	a := post.Atom(k.Where)
-	if a.Kind != object.Func {
-		b.pinnedFast = true
-	}
-	b.pinned = append(b.pinned, Pin{Object: l.object, Name: k.Name, Where: a.Name, Offset: k.Offset, How: k.How})
+	b.pins.add(Pin{Object: l.object, Name: k.Name, Where: a.Name, Offset: k.Offset, How: k.How}, a.Kind != object.Func)
 }
 
 // A Pin is a reason why a module can't be removed: an address of what it brings along
@@ -82,13 +79,26 @@ func (p *Pin) String() string {
 	return fmt.Sprintf("%s %s, at %s+%#x", p.Name, p.How, p.Where, p.Offset)
 }
 
+// pins are the reasons why a module stays, and a person's word against them.
+type pins struct {
+	list  []Pin
+	fast  bool   // one is nobody's to take back
+	unpin string // see Options
+}
+
+// add adds one.
+func (p *pins) add(pin Pin, fast bool) { p.list, p.fast = append(p.list, pin), p.fast || fast }
+
+// stays reports whether the module has to stay once it is loaded.
+func (p *pins) stays() bool { return len(p.list) > 0 && p.unpin == "" }
+
 // checkUnpin looks whether somebody's word against pins can be taken.
 func (b *builder) checkUnpin() {
-	if b.opt.Unpin == "" || len(b.pinned) == 0 {
+	if b.pins.unpin == "" || len(b.pins.list) == 0 {
 		return
 	}
-	if b.pinnedFast {
-		b.refused.add(refuse(CodePinned, b.pinned[0].Name, "", 0, "a constant that is overwritten leads to it, and stays so when another update replaces this one"))
+	if b.pins.fast {
+		b.refused.add(refuse(CodePinned, b.pins.list[0].Name, "", 0, "a constant that is overwritten leads to it, and stays so when another update replaces this one"))
 		return
 	}
 	for _, o := range b.objects {
@@ -98,8 +108,5 @@ func (b *builder) checkUnpin() {
 			}
 		}
 	}
-	b.refused.add(refuse(CodePinned, b.pinned[0].Name, "", 0, "no callback of the patch takes its address back"))
+	b.refused.add(refuse(CodePinned, b.pins.list[0].Name, "", 0, "no callback of the patch takes its address back"))
 }
-
-// isPinned reports whether the module has to stay once it is loaded.
-func (b *builder) isPinned() bool { return len(b.pinned) > 0 && b.opt.Unpin == "" }

@@ -54,7 +54,7 @@ func (b *builder) probeable(name string, addr uint64) (stack int, why string) {
 	if strings.Contains(name, ".") {
 		return 0, "the compiler changed its arguments"
 	}
-	types, err := b.typesOf()
+	types, err := b.types.read()
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -124,11 +124,11 @@ func (b *builder) probeCode() {
 	d, n := b.data(), uint64(len(b.probes))
 	each := kprobe.Size + 8
 	at := d.append(8, make([]byte, each*n))
-	b.define("probes", elf.STT_OBJECT, d, at, each*n)
+	b.code.define("probes", elf.STT_OBJECT, d, at, each*n)
 	list := d.append(8, make([]byte, 8*(n+1)))
-	b.define("probe_list", elf.STT_OBJECT, d, list, 8*(n+1))
-	b.number("probe_count", n)
-	b.addCode("probe", "", nil)
+	b.code.define("probe_list", elf.STT_OBJECT, d, list, 8*(n+1))
+	b.code.number("probe_count", n)
+	b.code.add("probe", "", nil)
 	for i := range b.probes {
 		p, this := &b.probes[i], at+each*uint64(i)
 		d.rela(list+uint64(8*i), elf.R_X86_64_64, d.anchor, int64(this))
@@ -147,21 +147,23 @@ func (b *builder) probeCode() {
 
 // stub links the stub of a probe.
 func (b *builder) stub(p *probed) target {
-	own := map[string]target{"replacement": p.to, "probe_stack_words": b.number("probe_stack_words", uint64(p.stack))}
-	return b.addCode("probe_stub", p.Name, own).symbol("probe_stub")
+	own := map[string]target{"replacement": p.to, "probe_stack_words": b.code.number("probe_stack_words", uint64(p.stack))}
+	return b.code.add("probe_stub", p.Name, own).symbol("probe_stub")
 }
 
-// typesOf reads the kernel's types when they are needed.
-func (b *builder) typesOf() (*kernel.Types, error) {
-	if b.types == nil {
-		types, err := b.image.Types()
+// kernelTypes are the kernel's types, which are read when they are needed.
+type kernelTypes struct {
+	image *kernel.Image
+	types *kernel.Types
+}
+
+func (k *kernelTypes) read() (*kernel.Types, error) {
+	if k.types == nil {
+		types, err := k.image.Types()
 		if err != nil {
 			return nil, err
 		}
-		b.types = types
+		k.types = types
 	}
-	return b.types, nil
+	return k.types, nil
 }
-
-// knownTypes is what a builder reads of the kernel's types, when it needs them.
-type knownTypes struct{ types *kernel.Types }

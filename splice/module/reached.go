@@ -11,31 +11,13 @@ import (
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
-// memory says how the running kernel has what a reference leads to.
-type memory uint8
-
-const (
-	memoryUnknown  memory = iota // of a module, or a number
-	memoryPlain                  // code reaches it by its address
-	memoryReadOnly               // likewise, and nobody can write to it
-	memoryPerCPU                 // its address is an offset in the area of each processor
-)
-
 // memoryOf returns what a link address leads to.
-func (b *builder) memoryOf(addr uint64) memory {
+func (r *references) memoryOf(addr uint64) memory {
 	switch {
-	case b.image.IsPerCPU(addr):
+	case r.image.IsPerCPU(addr):
 		return memoryPerCPU
-	case b.image.IsReadOnly(addr):
+	case r.image.IsReadOnly(addr):
 		return memoryReadOnly
-	}
-	return memoryPlain
-}
-
-// memory returns what a section of the module is, once it is loaded.
-func (s *section) memory() memory {
-	if s.name == kerneltab.PerCPU {
-		return memoryPerCPU
 	}
 	return memoryPlain
 }

@@ -10,13 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
 // written is the file of a module that replaces nothing: what its identity is made of.
 func written(t testing.TB, name string) []byte {
 	t.Helper()
-	b := &builder{Kernel: &Kernel{id: []byte{1, 2, 3, 4}}, opt: Options{Name: name, License: "GPL"}, secs: map[string]*section{}, imports: map[string]elfobj.SymbolIndex{}}
+	b := &builder{references: newReferences(&Kernel{id: []byte{1, 2, 3, 4}}, newFile()), opt: Options{Name: name, License: "GPL"}}
 	b.modinfo()
 	b.identity()
 	m, err := b.finish()

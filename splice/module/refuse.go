@@ -1,11 +1,6 @@
 package module
 
-import (
-	"errors"
-
-	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/splice"
-)
+import "github.com/gosplice/gosplice/splice"
 
 // The refusals of this package. See also those of package splice.
 const (
@@ -88,20 +83,3 @@ func refuse(code splice.Code, symbol, section string, off uint64, format string,
 	}
 	return r
 }
-
-// report notes a finding. One that needs judgement refuses the module, unless
-// [Options].Accept has it.
-func (b *builder) report(f elfdiff.Finding) {
-	if f.AcceptedBy(b.opt.Accept) {
-		b.found = append(b.found, f)
-	} else {
-		b.refused.add(&elfdiff.RefusedError{Refusals: []elfdiff.Refusal{{Finding: f}}})
-	}
-}
-
-// refusals collects them, so that one run tells all.
-type refusals []error
-
-func (r *refusals) add(err error) { *r = append(*r, err) }
-
-func (r refusals) err() error { return errors.Join(r...) }

@@ -2,6 +2,7 @@ package module
 
 import (
 	"debug/elf"
+	"encoding/binary"
 
 	"github.com/gosplice/gosplice/splice/module/internal/kcode"
 )
@@ -16,10 +17,10 @@ type rows struct {
 
 // rows makes room for n structures, and defines a symbol for them, by which the code
 // refers to them. With a row more than is written, zeros end the array.
-func (b *builder) rows(s *section, name, structure string, n int) rows {
-	size := b.code.layout.Size(structure) * uint64(n)
-	r := rows{s, s.append(8, make([]byte, size)), structure, b.code.layout}
-	b.define(name, elf.STT_OBJECT, s, r.at, size)
+func (c *ownCode) rows(s *section, name, structure string, n int) rows {
+	size := c.layout.Size(structure) * uint64(n)
+	r := rows{s, s.append(8, make([]byte, size)), structure, c.layout}
+	c.define(name, elf.STT_OBJECT, s, r.at, size)
 	return r
 }
 
@@ -44,4 +45,6 @@ func (r *rows) refer(i int, member string, to target) {
 func (r *rows) put(i int, member string, b ...byte) { copy(r.sec.data[r.off(i, member):], b) }
 
 // put64 writes a number of eight bytes.
-func (r *rows) put64(i int, member string, v uint64) { put64(r.sec.data[r.off(i, member):], v) }
+func (r *rows) put64(i int, member string, v uint64) {
+	binary.LittleEndian.PutUint64(r.sec.data[r.off(i, member):], v)
+}

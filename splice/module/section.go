@@ -1,6 +1,7 @@
 package module
 
 import (
+	"bytes"
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
@@ -64,45 +65,57 @@ const (
 	flagsWA = elf.SHF_ALLOC | elf.SHF_WRITE
 )
 
+// file is the module's file, as it grows: sections, symbols, and strings.
+type file struct {
+	out     elfobj.Builder
+	secs    map[string]*section
+	order   []*section
+	strings map[string]uint64 // where they are in read-only data
+	flushed bool
+}
+
+func newFile() *file { return &file{secs: map[string]*section{}, strings: map[string]uint64{}} }
+
 // section returns the module's section of a name, and makes it if need be.
-func (b *builder) section(name string, typ elf.SectionType, flags elf.SectionFlag, align uint64) *section {
-	if s := b.secs[name]; s != nil {
+func (f *file) section(name string, typ elf.SectionType, flags elf.SectionFlag, align uint64) *section {
+	if s := f.secs[name]; s != nil {
 		s.align = max(s.align, align)
 		return s
 	}
 	s := &section{name: name, typ: typ, flags: flags, align: max(align, 1)}
-	s.index = b.out.AddSection(elfobj.SectionHeader{Name: name, Type: typ, Flags: flags}, nil)
-	s.anchor = b.out.AddSymbol(elfobj.Symbol{Info: elf.ST_INFO(elf.STB_LOCAL, elf.STT_SECTION), Section: s.index})
-	b.secs[name] = s
-	b.order = append(b.order, s)
+	s.index = f.out.AddSection(elfobj.SectionHeader{Name: name, Type: typ, Flags: flags}, nil)
+	s.anchor = f.out.AddSymbol(elfobj.Symbol{Info: elf.ST_INFO(elf.STB_LOCAL, elf.STT_SECTION), Section: s.index})
+	f.secs[name] = s
+	f.order = append(f.order, s)
 	return s
 }
 
-func (b *builder) text() *section   { return b.section(kerneltab.Text, elf.SHT_PROGBITS, flagsAX, 16) }
-func (b *builder) rodata() *section { return b.section(kerneltab.Rodata, elf.SHT_PROGBITS, flagsA, 8) }
-func (b *builder) data() *section   { return b.section(kerneltab.Data, elf.SHT_PROGBITS, flagsWA, 8) }
+func (f *file) text() *section   { return f.section(kerneltab.Text, elf.SHT_PROGBITS, flagsAX, 16) }
+func (f *file) rodata() *section { return f.section(kerneltab.Rodata, elf.SHT_PROGBITS, flagsA, 8) }
+func (f *file) data() *section   { return f.section(kerneltab.Data, elf.SHT_PROGBITS, flagsWA, 8) }
 
 // string puts a string into read-only data, once.
-func (b *builder) string(s string) (*section, uint64) {
-	r := b.rodata()
-	at, ok := b.strings[s]
+func (f *file) string(s string) (*section, uint64) {
+	r := f.rodata()
+	at, ok := f.strings[s]
 	if !ok {
 		at = r.append(1, append([]byte(s), 0))
-		b.strings[s] = at
+		f.strings[s] = at
 	}
 	return r, at
 }
 
 // literal returns how to reach a string.
-func (b *builder) literal(s string) target {
-	r, at := b.string(s)
+func (f *file) literal(s string) target {
+	r, at := f.string(s)
 	return target{symbol: r.anchor, addend: int64(at)}
 }
 
 // flush hands the sections over to the ELF builder.
-func (b *builder) flush() {
-	for _, s := range b.order {
-		out := b.out.Section(s.index)
+func (f *file) flush() {
+	f.flushed = true
+	for _, s := range f.order {
+		out := f.out.Section(s.index)
 		out.Addralign, out.Entsize = s.align, s.ent
 		if s.typ == elf.SHT_NOBITS {
 			out.Size = s.size
@@ -110,7 +123,52 @@ func (b *builder) flush() {
 			out.Data, out.Size = s.data, uint64(len(s.data))
 		}
 		if len(s.relas) > 0 {
-			b.out.AddRela(s.index, s.relas...)
+			f.out.AddRela(s.index, s.relas...)
 		}
 	}
+}
+
+// addSymbol adds one.
+func (f *file) addSymbol(s elfobj.Symbol) elfobj.SymbolIndex { return f.out.AddSymbol(s) }
+
+// addNumber adds a local symbol for a number.
+func (f *file) addNumber(name string, value uint64) elfobj.SymbolIndex {
+	return f.out.AddSymbol(elfobj.Symbol{Name: name, Value: value, Info: elf.ST_INFO(elf.STB_LOCAL, elf.STT_NOTYPE), Section: elfobj.SecAbs})
+}
+
+// addUndefined adds the symbol of something that others have.
+func (f *file) addUndefined(name string) elfobj.SymbolIndex {
+	return f.out.AddSymbol(elfobj.Symbol{Name: name, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_NOTYPE)})
+}
+
+// symbol returns one that was added.
+func (f *file) symbol(i elfobj.SymbolIndex) *elfobj.Symbol { return f.out.Symbol(i) }
+
+// bytes returns the file. Sections do not grow any more once it was asked, but what is in
+// them may change.
+func (f *file) bytes() ([]byte, error) {
+	if !f.flushed {
+		f.flush()
+	}
+	var b bytes.Buffer
+	_, err := f.out.WriteTo(&b)
+	return b.Bytes(), err
+}
+
+// memory says how the running kernel has what a reference leads to.
+type memory uint8
+
+const (
+	memoryUnknown  memory = iota // of a module, or a number
+	memoryPlain                  // code reaches it by its address
+	memoryReadOnly               // likewise, and nobody can write to it
+	memoryPerCPU                 // its address is an offset in the area of each processor
+)
+
+// memory returns what a section of the module is, once it is loaded.
+func (s *section) memory() memory {
+	if s.name == kerneltab.PerCPU {
+		return memoryPerCPU
+	}
+	return memoryPlain
 }

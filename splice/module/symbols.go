@@ -2,7 +2,6 @@ package module
 
 import (
 	"cmp"
-	"debug/elf"
 	"path"
 	"slices"
 	"strings"
@@ -27,71 +26,68 @@ const percpuAnchor = "this_cpu_off"
 // include/linux/module.h with the NUL.
 const crcName = 56
 
-// A target is where an undefined symbol leads: a symbol of the module's table
-// and what to add to the addend. In a module that is patched it is a part of
-// that module's memory (see bases), and the offset in it.
-type target struct {
-	symbol elfobj.SymbolIndex
-	part   int // 0 for a symbol
-	addend int64
-	memory memory
-	// from is set for what another object of the update defines, by the index
-	// of the symbol there, until that one is placed.
-	from  *linker
-	index int
+// references say how the module reaches what the kernel and other modules have, and what
+// that takes.
+type references struct {
+	*Kernel
+	*file
+	imports map[string]elfobj.SymbolIndex // undefined symbols
+	crcs    map[string]uint32             // of exports that are used
+	spaces  map[string]bool               // namespaces to import
+	depends map[string]bool               // modules that export what is used
+	refs    map[Reference]bool
 }
 
-// final returns what a target is once all objects are placed.
-func (t target) final() target {
-	if t.from != nil {
-		return t.from.syms[t.index]
+func newReferences(k *Kernel, f *file) references {
+	return references{
+		Kernel: k, file: f, imports: map[string]elfobj.SymbolIndex{}, crcs: map[string]uint32{},
+		spaces: map[string]bool{}, depends: map[string]bool{}, refs: map[Reference]bool{},
 	}
-	return t
 }
 
 // export returns the undefined symbol for an export, and notes its CRC.
-func (b *builder) export(name string) (elfobj.SymbolIndex, error) {
-	if i, ok := b.imports[name]; ok {
+func (r *references) export(name string) (elfobj.SymbolIndex, error) {
+	if i, ok := r.imports[name]; ok {
 		return i, nil
 	}
-	e, ok := b.exports[name]
+	e, ok := r.exports[name]
 	if !ok && name != "module_layout" {
 		return 0, refuse(CodeNoAnchor, name, kerneltab.KSymTab, 0, "the kernel does not export it")
 	}
-	if b.hasCRCs() {
-		if err := b.crc(name, &e); err != nil {
+	if r.hasCRCs() {
+		if err := r.crc(name, &e); err != nil {
 			return 0, err
 		}
-		b.crcs[name] = e.CRC
+		r.crcs[name] = e.CRC
 	}
 	if e.Namespace != "" {
-		b.spaces[e.Namespace] = true
+		r.spaces[e.Namespace] = true
 	}
 	if name == "module_layout" { // only its CRC is asked for
 		return 0, nil
 	}
-	i := b.out.AddSymbol(elfobj.Symbol{Name: name, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_NOTYPE)})
-	b.imports[name] = i
-	b.refs[Reference{Name: name, Addr: e.Addr, By: "export"}] = true
+	i := r.addUndefined(name)
+	r.imports[name] = i
+	r.refs[Reference{Name: name, Addr: e.Addr, By: "export"}] = true
 	return i, nil
 }
 
 // hasCRCs reports whether the kernel asks for CRCs (CONFIG_MODVERSIONS).
-func (b *builder) hasCRCs() bool { return strings.Contains(b.magic, "modversions") }
+func (r *references) hasCRCs() bool { return strings.Contains(r.magic, "modversions") }
 
 // crc completes an export with the CRC of Module.symvers, if one was given. The
 // image has the same, unless they are of two builds.
-func (b *builder) crc(name string, e *kernel.Export) error {
+func (r *references) crc(name string, e *kernel.Export) error {
 	if len(name) >= crcName {
 		return refuse(CodeLongName, name, kerneltab.Versions, 0, "no room for names of %d bytes", len(name))
 	}
-	if b.symvers == nil {
+	if r.symvers == nil {
 		if !e.HasCRC {
 			return refuse(CodeNoCRC, name, kerneltab.KCRCTab, 0, "the image has no CRC for it")
 		}
 		return nil
 	}
-	s, ok := b.symvers[name]
+	s, ok := r.symvers[name]
 	switch {
 	case !ok:
 		return refuse(CodeNoCRC, name, "Module.symvers", 0, "it is not listed")
@@ -104,42 +100,42 @@ func (b *builder) crc(name string, e *kernel.Export) error {
 
 // at returns how to reach a link address, by the export of that name if there
 // is one for that very address.
-func (b *builder) at(name string, addr uint64) (target, error) {
-	if e, ok := b.exports[name]; ok && e.Addr == addr && len(name) < crcName {
-		sym, err := b.export(name)
-		return target{symbol: sym, memory: b.memoryOf(addr)}, err
+func (r *references) at(name string, addr uint64) (target, error) {
+	if e, ok := r.exports[name]; ok && e.Addr == addr && len(name) < crcName {
+		sym, err := r.export(name)
+		return target{symbol: sym, memory: r.memoryOf(addr)}, err
 	}
-	t, by, err := b.reach(name, addr)
-	t.memory = b.memoryOf(addr)
+	t, by, err := r.reach(name, addr)
+	t.memory = r.memoryOf(addr)
 	if err == nil {
-		b.refs[Reference{Name: name, Addr: addr, By: by}] = true
+		r.refs[Reference{Name: name, Addr: addr, By: by}] = true
 	}
 	return t, err
 }
 
 // reach returns how to reach a link address without an export of its own, and
 // by what.
-func (b *builder) reach(name string, addr uint64) (to target, by string, err error) {
+func (r *references) reach(name string, addr uint64) (to target, by string, err error) {
 	switch {
-	case b.image.IsPerCPU(addr) && addr < 1<<31:
-		sym, base, err := b.percpu()
+	case r.image.IsPerCPU(addr) && addr < 1<<31:
+		sym, base, err := r.percpu()
 		return target{symbol: sym, addend: int64(addr - base)}, "per-cpu", err
-	case b.image.IsInit(addr):
+	case r.image.IsInit(addr):
 		return target{}, "", refuse(CodeInit, name, "", addr, "it is freed after boot")
-	case b.image.IsMapped(addr):
-		sym, err := b.export(anchor)
-		return target{symbol: sym, addend: int64(addr - b.exports[anchor].Addr)}, "anchor", err
+	case r.image.IsMapped(addr):
+		sym, err := r.export(anchor)
+		return target{symbol: sym, addend: int64(addr - r.exports[anchor].Addr)}, "anchor", err
 	}
 	return target{}, "", refuse(splice.CodeNotMatched, name, "", addr, "it is not in the image")
 }
 
 // percpu returns an exported per-CPU variable, and its offset.
-func (b *builder) percpu() (elfobj.SymbolIndex, uint64, error) {
+func (r *references) percpu() (elfobj.SymbolIndex, uint64, error) {
 	name := percpuAnchor
-	if e, ok := b.exports[name]; !ok || !b.image.IsPerCPU(e.Addr) {
+	if e, ok := r.exports[name]; !ok || !r.image.IsPerCPU(e.Addr) {
 		var all []string
-		for n, e := range b.exports {
-			if b.image.IsPerCPU(e.Addr) {
+		for n, e := range r.exports {
+			if r.image.IsPerCPU(e.Addr) {
 				all = append(all, n)
 			}
 		}
@@ -148,34 +144,34 @@ func (b *builder) percpu() (elfobj.SymbolIndex, uint64, error) {
 		}
 		name = slices.Min(all)
 	}
-	sym, err := b.export(name)
-	return sym, b.exports[name].Addr, err
+	sym, err := r.export(name)
+	return sym, r.exports[name].Addr, err
 }
 
 // absolute returns a symbol for a number.
-func (b *builder) absolute(name string, value uint64) target {
-	i := b.out.AddSymbol(elfobj.Symbol{Name: name, Value: value, Info: elf.ST_INFO(elf.STB_LOCAL, elf.STT_NOTYPE), Section: elfobj.SecAbs})
-	b.refs[Reference{Name: name, Addr: value, By: "absolute"}] = true
+func (r *references) absolute(name string, value uint64) target {
+	i := r.addNumber(name, value)
+	r.refs[Reference{Name: name, Addr: value, By: "absolute"}] = true
 	return target{symbol: i}
 }
 
 // foreign returns the undefined symbol for what another module exports, which
 // has to be loaded before: the loader takes a reference to it.
-func (b *builder) foreign(name string, e *kernel.Export) (target, error) {
+func (r *references) foreign(name string, e *kernel.Export) (target, error) {
 	if len(name) >= crcName {
 		return target{}, refuse(CodeLongName, name, kerneltab.Versions, 0, "no room for names of %d bytes", len(name))
 	}
 	owner := strings.ReplaceAll(path.Base(e.Module), "-", "_")
-	b.refs[Reference{Name: name, By: "export", Module: owner}] = true
-	b.depends[owner] = true
+	r.refs[Reference{Name: name, By: "export", Module: owner}] = true
+	r.depends[owner] = true
 	if e.Namespace != "" {
-		b.spaces[e.Namespace] = true
+		r.spaces[e.Namespace] = true
 	}
-	b.crcs[name] = e.CRC
-	i, ok := b.imports[name]
+	r.crcs[name] = e.CRC
+	i, ok := r.imports[name]
 	if !ok {
-		i = b.out.AddSymbol(elfobj.Symbol{Name: name, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_NOTYPE)})
-		b.imports[name] = i
+		i = r.addUndefined(name)
+		r.imports[name] = i
 	}
 	return target{symbol: i}, nil
 }
@@ -214,37 +210,59 @@ func (l *linker) resolve(undefined map[string]elfobj.SymbolIndex, e *elfdiff.Ext
 
 // unique resolves a name that one symbol of the image has. Names with numbers
 // of the compiler's do not count: they mean something else in each build.
-func (b *builder) unique(name, object string) (target, error) {
-	list := b.image.Symbols(name)
+func (r *references) unique(name, object string) (target, error) {
+	list := r.image.Symbols(name)
 	switch {
 	case strings.Contains(name, "."):
 		return target{}, refuse(splice.CodeNotLocated, name, object, 0, "no function that was matched refers to it, and a name with a number of the compiler's says nothing")
 	case len(list) == 0:
-		return target{}, b.missing(name, object)
+		return target{}, r.missing(name, object)
 	case len(list) > 1:
 		return target{}, refuse(splice.CodeNotLocated, name, object, 0, "no function that was matched refers to it, and the image has %d symbols of that name", len(list))
 	}
 	if list[0].Abs {
-		return b.absolute(name, list[0].Addr), nil
+		return r.absolute(name, list[0].Addr), nil
 	}
-	return b.at(name, list[0].Addr)
+	return r.at(name, list[0].Addr)
 }
 
 // missing says of a name that the image does not have where it is, if anything does.
-func (b *builder) missing(name, object string) *splice.Refusal {
-	if x, ok := b.symvers[name]; ok && x.Module != "" {
+func (r *references) missing(name, object string) *splice.Refusal {
+	if x, ok := r.symvers[name]; ok && x.Module != "" {
 		return refuse(CodeModuleExport, name, object, 0, "module %s exports it, which need not be loaded when the kernel's own code runs", path.Base(x.Module))
 	}
 	return refuse(CodeUndefined, name, object, 0, "neither the kernel nor another object of the update has it")
 }
 
-func (b *builder) sortedRefs() []Reference {
-	out := make([]Reference, 0, len(b.refs))
-	for r := range b.refs {
+func (r *references) sortedRefs() []Reference {
+	out := make([]Reference, 0, len(r.refs))
+	for r := range r.refs {
 		out = append(out, r)
 	}
-	slices.SortFunc(out, func(a, b Reference) int {
-		return cmp.Or(cmp.Compare(a.By, b.By), cmp.Compare(a.Addr, b.Addr), strings.Compare(a.Name, b.Name), strings.Compare(a.Module, b.Module))
+	slices.SortFunc(out, func(a, r Reference) int {
+		return cmp.Or(cmp.Compare(a.By, r.By), cmp.Compare(a.Addr, r.Addr), strings.Compare(a.Name, r.Name), strings.Compare(a.Module, r.Module))
 	})
 	return out
+}
+
+// kernelSymbol returns how to reach a symbol that the kernel has once: what is exported
+// by its name, as the patch's own code would.
+func (b *builder) kernelSymbol(name string) target {
+	if e, ok := b.exports[name]; ok {
+		t, err := b.at(name, e.Addr)
+		if err != nil {
+			b.refused.add(err)
+		}
+		return t
+	}
+	s, err := b.image.Symbol(name)
+	if err != nil {
+		b.refused.add(refuse(CodeKernel, name, "", 0, "the module's own code needs it: %v", err))
+		return target{}
+	}
+	t, err := b.at(name, s.Addr)
+	if err != nil {
+		b.refused.add(err)
+	}
+	return t
 }

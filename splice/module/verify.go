@@ -3,7 +3,6 @@ package module
 import (
 	"debug/elf"
 
-	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc"
@@ -197,7 +196,7 @@ func (b *builder) checks() {
 // checkTable writes a table of checks into s, and returns it, and where the bytes of each
 // row are. Where to look is not in it yet.
 func (b *builder) checkTable(s *section, name string, list []check) (t rows, wants []uint64) {
-	t = b.rows(s, name, "check", len(list)+1)
+	t = b.code.rows(s, name, "check", len(list)+1)
 	for i := range list {
 		c := &list[i]
 		want, mask := s.append(16, c.want), s.append(16, c.mask)
@@ -208,11 +207,4 @@ func (b *builder) checkTable(s *section, name string, list []check) (t rows, wan
 		wants = append(wants, want)
 	}
 	return t, wants
-}
-
-// define adds a local symbol, and has the module's own code find it by its name.
-func (b *builder) define(name string, typ elf.SymType, s *section, off, size uint64) elfobj.SymbolIndex {
-	i := b.out.AddSymbol(elfobj.Symbol{Name: b.opt.Name + "_" + name, Value: off, Size: size, Info: elf.ST_INFO(elf.STB_LOCAL, typ), Section: s.index})
-	b.code.symbols[name] = target{symbol: i}
-	return i
 }

@@ -1,0 +1,142 @@
+package module
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/internal/progress"
+	"github.com/gosplice/gosplice/splice"
+)
+
+func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
+	tell := progress.Func(b.opt.Progress)
+	stage := tell.Begin("types", 1)
+	if err := b.meaning(ctx, pairs); err != nil {
+		return nil, err
+	}
+	stage.Done()
+	stage = tell.Begin("link", 1)
+	b.link(pairs)
+	b.checkProbes()
+	b.onStacks(pairs)
+	stage.Done()
+	if err := b.stuck(ctx); err != nil {
+		return nil, err
+	}
+	stage = tell.Begin("write", 1)
+	b.something()
+	b.beginCode()
+	b.accept(pairs)
+	b.checks()
+	b.patch()
+	b.control()
+	b.identity()
+	if err := b.refused.err(); err != nil {
+		return nil, err
+	}
+	m, err := b.finish()
+	stage.Done()
+	return m, err
+}
+
+// builder is a module that grows.
+type builder struct {
+	references // and what is known of the kernel, and the file
+	judgement
+	types kernelTypes
+	opt   Options
+	code  *ownCode
+
+	// What is collected of the patch.
+	objects   []*kobject
+	probes    []probed
+	constants constants
+	copies    []copied
+	settings  []setting // members of variables that are set
+	pins      pins
+	names     *splice.Names
+	offers    map[string]target // symbols that an object brings along for others
+
+	note *section // has the identity
+}
+
+// something refuses an update that does nothing.
+func (b *builder) something() {
+	if len(b.refused) > 0 || len(b.probes)+len(b.constants.writes)+len(b.settings) > 0 {
+		return
+	}
+	for _, o := range b.objects {
+		if len(o.patched)+len(o.jumps) > 0 {
+			return
+		}
+	}
+	b.refused.add(refuse(splice.CodeNothing, "", "", 0, "nothing is replaced"))
+}
+
+func newBuilder(k *Kernel, opt Options) (*builder, error) {
+	if opt.License == "" {
+		opt.License = "GPL"
+	}
+	if err := checkOptions(&opt); err != nil {
+		return nil, err
+	}
+	b := &builder{
+		references: newReferences(k, newFile()), judgement: judgement{words: opt.Accept}, types: kernelTypes{image: k.image},
+		opt: opt, pins: pins{unpin: opt.Unpin}, offers: map[string]target{},
+	}
+	_, thunk := k.exports[kerneltab.ReturnThunk]
+	b.code = newOwnCode(b.file, opt.Name, ownKernel{k.layout, thunk, b.kernelSymbol}, b.refuseCode)
+	for _, name := range []string{"module_layout", anchor} {
+		if _, err := b.export(name); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// refuseCode refuses the module because its own code can't be linked.
+func (b *builder) refuseCode(err error) {
+	var lack *lackError
+	if errors.As(err, &lack) {
+		err = refuse(CodeKernel, lack.symbol, lack.section, 0, "%s", lack.text)
+	}
+	b.refused.add(err)
+}
+
+// finish writes the file twice: the digest of the first is the identity that
+// the second carries.
+func (b *builder) finish() (*Module, error) {
+	first, err := b.bytes()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(first)
+	copy(b.note.data[buildIDNote:], sum[:buildIDSize])
+	second, err := b.bytes()
+	if err != nil {
+		return nil, err
+	}
+	m := &Module{Schema: Schema, Kernel: fmt.Sprintf("%x", b.id), Name: b.opt.Name, ID: fmt.Sprintf("%x", sum[:buildIDSize]), image: second, Pinned: b.pins.stays(), Pins: append([]Pin{}, b.pins.list...)}
+	for _, o := range b.objects {
+		for _, p := range o.patched {
+			m.Functions = append(m.Functions, p.Function)
+		}
+		for _, j := range o.jumps {
+			m.Functions = append(m.Functions, j.Function)
+		}
+	}
+	for _, p := range b.probes {
+		m.Functions = append(m.Functions, p.Function)
+	}
+	m.Initials = []Initial{}
+	for i := range b.settings {
+		m.Initials = append(m.Initials, b.settings[i].Initial)
+	}
+	m.References, m.Data = b.sortedRefs(), append([]Data{}, b.constants.list...)
+	m.Findings, m.Accepted = append(b.jumpFindings(), b.found...), append([]elfdiff.Finding{}, b.accepted...)
+	return m, nil
+}
