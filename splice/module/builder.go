@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/internal/progress"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
@@ -59,9 +60,9 @@ type builder struct {
 	settings  []setting // members of variables that are set
 	pins      pins
 	names     *splice.Names
-	offers    map[string]target // symbols that an object brings along for others
+	offers    map[string]ko.Dest // symbols that an object brings along for others
 
-	note *section // has the identity
+	note *ko.Section // has the identity
 }
 
 // something refuses an update that does nothing.
@@ -85,11 +86,11 @@ func newBuilder(k *Kernel, opt Options) (*builder, error) {
 		return nil, err
 	}
 	b := &builder{
-		references: newReferences(k, newFile()), judgement: judgement{words: opt.Accept}, types: kernelTypes{image: k.image},
-		opt: opt, pins: pins{unpin: opt.Unpin}, offers: map[string]target{},
+		references: newReferences(k, ko.NewFile()), judgement: judgement{words: opt.Accept}, types: kernelTypes{image: k.image},
+		opt: opt, pins: pins{unpin: opt.Unpin}, offers: map[string]ko.Dest{},
 	}
 	_, thunk := k.exports[kerneltab.ReturnThunk]
-	b.code = newOwnCode(b.file, opt.Name, ownKernel{k.layout, thunk, b.kernelSymbol}, b.refuseCode)
+	b.code = newOwnCode(b.File, opt.Name, ownKernel{k.layout, thunk, b.kernelSymbol}, b.refuseCode)
 	for _, name := range []string{"module_layout", anchor} {
 		if _, err := b.export(name); err != nil {
 			return nil, err
@@ -110,13 +111,13 @@ func (b *builder) refuseCode(err error) {
 // finish writes the file twice: the digest of the first is the identity that
 // the second carries.
 func (b *builder) finish() (*Module, error) {
-	first, err := b.bytes()
+	first, err := b.Bytes()
 	if err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(first)
-	copy(b.note.data[buildIDNote:], sum[:buildIDSize])
-	second, err := b.bytes()
+	copy(b.note.Data[buildIDNote:], sum[:buildIDSize])
+	second, err := b.Bytes()
 	if err != nil {
 		return nil, err
 	}

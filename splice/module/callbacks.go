@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // callbacks are the members of struct klp_callbacks. Livepatch calls them around the
@@ -25,7 +26,7 @@ func callbackOf(section string) (string, bool) {
 }
 
 // callback notes the function that a pointer leads to.
-func (l *linker) callback(name, section string, typ uint32, t target) {
+func (l *linker) callback(name, section string, typ uint32, t ko.Dest) {
 	known := false
 	for _, c := range callbacks {
 		known = known || c == name
@@ -42,19 +43,19 @@ func (l *linker) callback(name, section string, typ uint32, t target) {
 }
 
 // setCallbacks fills struct klp_callbacks of the object at off in d.
-func (b *builder) setCallbacks(d *section, off uint64, hooks map[string]target) {
+func (b *builder) setCallbacks(d *ko.Section, off uint64, hooks map[string]ko.Dest) {
 	at := off + b.layout["klp_object"].Offsets["callbacks"]
 	for _, name := range callbacks {
 		if t, ok := hooks[name]; ok {
-			d.rela(at+b.layout["klp_callbacks"].Offsets[name], elf.R_X86_64_64, t.symbol, t.addend)
+			d.AddRela(at+b.layout["klp_callbacks"].Offsets[name], elf.R_X86_64_64, t.Symbol, t.Addend)
 		}
 	}
 }
 
 // chained returns the callbacks that the patch itself brings for an object, by the names
 // under which the module's own ones call them.
-func (o *kobject) chained() map[string]target {
-	own := map[string]target{}
+func (o *kobject) chained() map[string]ko.Dest {
+	own := map[string]ko.Dest{}
 	for name, t := range o.hooks {
 		own["patch_"+name] = t
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/splice/module/internal/kcode"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // madeUp is the structures of a kernel that is made up.
@@ -58,10 +59,10 @@ func linkAll(t *testing.T, b *builder) {
 	t.Helper()
 	b.beginCode()
 	for _, name := range []string{"checks", "copies", "writes", "restores"} {
-		b.code.define(name, elf.STT_OBJECT, b.rodata(), 0, 0)
+		b.code.define(name, elf.STT_OBJECT, b.Rodata(), 0, 0)
 	}
 	for _, name := range []string{"patch", "initials", "jump_rows", "jump_old", "jump_new", "probe_list"} {
-		b.code.define(name, elf.STT_OBJECT, b.data(), 0, 0)
+		b.code.define(name, elf.STT_OBJECT, b.Data(), 0, 0)
 	}
 	for _, name := range []string{"stack_size", "stack_unused", "probe_count"} {
 		b.code.number(name, 1)
@@ -69,10 +70,10 @@ func linkAll(t *testing.T, b *builder) {
 	for _, name := range []string{"jump", "stacks", "replace", "callbacks", "copy", "constants", "initials", "target", "probe", "init", "exit"} {
 		b.code.add(name, "", nil)
 	}
-	desc := target{symbol: b.data().anchor, addend: 64}
-	b.code.add("target_callback", "x", map[string]target{"target": desc})
-	b.code.add("target_callback", "y", map[string]target{"target": desc, "patch_pre_patch": {symbol: b.text().anchor, addend: 8}})
-	b.stub(&probed{Function: Function{Name: "f"}, to: target{symbol: b.text().anchor, addend: 16}, stack: 3})
+	desc := ko.Dest{Symbol: b.Data().Anchor, Addend: 64}
+	b.code.add("target_callback", "x", map[string]ko.Dest{"target": desc})
+	b.code.add("target_callback", "y", map[string]ko.Dest{"target": desc, "patch_pre_patch": {Symbol: b.Text().Anchor, Addend: 8}})
+	b.stub(&probed{Function: Function{Name: "f"}, to: ko.Dest{Symbol: b.Text().Anchor, Addend: 16}, stack: 3})
 	b.code.finish()
 	if err := b.refused.err(); err != nil {
 		t.Fatal(err)
@@ -86,7 +87,7 @@ func TestOwnCode(t *testing.T) {
 	for _, thunk := range []bool{false, true} {
 		b := ownBuilder(t, thunk)
 		linkAll(t, b)
-		out, err := b.bytes()
+		out, err := b.Bytes()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,8 +113,8 @@ func TestOwnCode(t *testing.T) {
 			}
 		}
 		listed := 0
-		if s := b.secs[kerneltab.ReturnSites]; s != nil {
-			listed = len(s.data) / 4
+		if s := b.Named[kerneltab.ReturnSites]; s != nil {
+			listed = len(s.Data) / 4
 		}
 		if thunk != (listed > 20) || thunk && listed != returns {
 			t.Errorf("%d returns by a thunk, %d are listed", returns, listed)
@@ -130,7 +131,7 @@ func TestOwnCode(t *testing.T) {
 // instructions.
 func checkTables(t *testing.T, b *builder) {
 	t.Helper()
-	code, starts, thunks := b.text().data, map[uint64]bool{b.text().len(): true}, map[uint64]bool{}
+	code, starts, thunks := b.Text().Data, map[uint64]bool{b.Text().Len(): true}, map[uint64]bool{}
 	for off := uint64(0); off < uint64(len(code)); {
 		in, err := amd64.Decode(code[off:])
 		if err != nil {
@@ -139,17 +140,17 @@ func checkTables(t *testing.T, b *builder) {
 		starts[off] = true
 		off += uint64(in.Len)
 	}
-	for _, r := range b.text().relas {
-		if b.symbol(r.Sym).Name == kerneltab.ReturnThunk {
+	for _, r := range b.Text().Relas {
+		if b.Symbol(r.Sym).Name == kerneltab.ReturnThunk {
 			thunks[r.Offset-1] = true
 		}
 	}
-	for i := range b.order {
-		s := b.order[i]
-		for _, r := range s.relas {
+	for i := range b.Order {
+		s := b.Order[i]
+		for _, r := range s.Relas {
 			at := uint64(r.Addend)
-			if s.name == kerneltab.ReturnSites && (!starts[at] || !thunks[at]) || s.name == kerneltab.ORCAddresses && !starts[at] {
-				t.Errorf("%s+%#x leads to %#x", s.name, r.Offset, at)
+			if s.Name == kerneltab.ReturnSites && (!starts[at] || !thunks[at]) || s.Name == kerneltab.ORCAddresses && !starts[at] {
+				t.Errorf("%s+%#x leads to %#x", s.Name, r.Offset, at)
 			}
 		}
 	}
@@ -165,10 +166,10 @@ func leads(t *testing.T, b *builder, spec *elfobj.Spec, from string, to ...strin
 	}
 	fn := spec.Symbols[i]
 	for _, name := range to {
-		strong := b.symbol(b.code.symbols[strings.TrimPrefix(name, "own_")].symbol).Value
+		strong := b.Symbol(b.code.symbols[strings.TrimPrefix(name, "own_")].Symbol).Value
 		found := false
-		for _, r := range b.text().relas {
-			s := b.symbol(r.Sym)
+		for _, r := range b.Text().Relas {
+			s := b.Symbol(r.Sym)
 			found = found || r.Offset >= fn.Value && r.Offset < fn.Value+fn.Size && s.Name == name && s.Value == strong
 		}
 		if !found {

@@ -1,32 +1,34 @@
 package module
 
+import "github.com/gosplice/gosplice/splice/module/internal/ko"
+
 // A copied is a stretch of memory that can't be written to, and what init copies
 // there, once all has been proven: bytes that are not known before.
 type copied struct {
-	to   target
-	from target
+	to   ko.Dest
+	from ko.Dest
 	size uint64
 }
 
 // shifts notes the counts of shifts in carried code.
 func (l *linker) shifts() {
 	for _, s := range l.carried.Shifts {
-		h := l.homes[s.Section]
-		if h.sec == nil {
+		h := l.Homes[s.Section]
+		if h.Section == nil {
 			continue // it was refused
 		}
-		from := l.syms[s.Variable].final()
-		if from.part > 0 {
-			l.refused.add(refuse(CodeModuleRef, "", h.sec.name, h.off+s.Offset, "a count of a shift is in %s", l.obj.target.Name()))
+		from := l.Syms[s.Variable].Final()
+		if from.Part > 0 {
+			l.refused.add(refuse(CodeModuleRef, "", h.Section.Name, h.Offset+s.Offset, "a count of a shift is in %s", l.obj.target.Name()))
 			continue
 		}
-		l.copies = append(l.copies, copied{target{symbol: h.sec.anchor, addend: int64(h.off + s.Offset)}, from, 1})
+		l.copies = append(l.copies, copied{ko.Dest{Symbol: h.Section.Anchor, Addend: int64(h.Offset + s.Offset)}, from, 1})
 	}
 }
 
 // copyTable writes a table of copies.
 func (b *builder) copyTable(name string, list []copied) {
-	t := b.code.rows(b.rodata(), name, "copy", len(list)+1)
+	t := b.code.rows(b.Rodata(), name, "copy", len(list)+1)
 	for i := range list {
 		t.refer(i, "to", list[i].to)
 		t.refer(i, "from", list[i].from)

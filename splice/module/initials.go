@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // Variables whose initial values differ (elfdiff.Options.Initials): each member that
@@ -29,7 +30,7 @@ type Initial struct {
 // setting is a row of the table that says what is set.
 type setting struct {
 	Initial
-	place    target
+	place    ko.Dest
 	old, new word
 	readOnly bool // since the kernel has started: written to as text is
 }
@@ -65,7 +66,7 @@ func (l *linker) variable(u *elfdiff.InitialUpdate) (uint64, error) {
 	if !ok {
 		list := l.image.Symbols(u.Name)
 		if len(list) != 1 || strings.Contains(u.Name, ".") || list[0].Size != uint64(len(u.Old)) {
-			return 0, refuse(splice.CodeNotLocated, u.Name, l.object, 0, "run-pre matching does not say where it is, and its name does not either")
+			return 0, refuse(splice.CodeNotLocated, u.Name, l.Object, 0, "run-pre matching does not say where it is, and its name does not either")
 		}
 		addr = list[0].Addr
 	}
@@ -117,7 +118,7 @@ func (l *linker) initial(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, add
 	}
 	l.settings = append(l.settings, s)
 	if s.Pins { // also when another update replaces this one: what was set stays
-		l.pins.add(Pin{Object: l.object, Name: m.Name, Where: u.Name, Offset: m.Offset, How: "leads to the update once it is set"}, true)
+		l.pins.add(Pin{Object: l.Object, Name: m.Name, Where: u.Name, Offset: m.Offset, How: "leads to the update once it is set"}, true)
 	}
 }
 
@@ -168,8 +169,8 @@ func (l *linker) newWord(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, s *
 		if !ok || h.PCRel || relocations[r.Type] == 0 {
 			return w, refuse(CodeInitials, m.Name, "", r.Offset, "its new value has a reference of type %v", elf.R_X86_64(r.Type))
 		}
-		t := l.syms[r.Sym].final()
-		if !l.external[r.Sym] || l.syms[r.Sym].from != nil {
+		t := l.Syms[r.Sym].Final()
+		if !l.external[r.Sym] || l.Syms[r.Sym].From != nil {
 			s.Pins = true
 		}
 		w.fields = append(w.fields, field{r.Offset - m.Offset, r.Type, t, r.Addend})
@@ -179,11 +180,11 @@ func (l *linker) newWord(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, s *
 
 // settingTable writes the rows.
 func (b *builder) settingTable() {
-	t := b.code.rows(b.data(), "initials", "setting", len(b.settings)+1)
+	t := b.code.rows(b.Data(), "initials", "setting", len(b.settings)+1)
 	for i := range b.settings {
 		s := &b.settings[i]
 		t.refer(i, "at", s.place)
-		t.refer(i, "name", b.literal(s.Name))
+		t.refer(i, "name", b.Literal(s.Name))
 		b.word(t.sec, t.off(i, "old"), &s.old)
 		b.word(t.sec, t.off(i, "new"), &s.new)
 		t.put(i, "size", byte(s.Size))
@@ -193,10 +194,10 @@ func (b *builder) settingTable() {
 	}
 }
 
-func (b *builder) word(d *section, at uint64, w *word) {
-	copy(d.data[at:], w.bytes[:])
+func (b *builder) word(d *ko.Section, at uint64, w *word) {
+	copy(d.Data[at:], w.bytes[:])
 	for _, f := range w.fields {
-		d.rela(at+f.off, elf.R_X86_64(f.typ), f.to.symbol, f.to.addend+f.addend)
+		d.AddRela(at+f.off, elf.R_X86_64(f.typ), f.to.Symbol, f.to.Addend+f.addend)
 	}
 }
 

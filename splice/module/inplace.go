@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // Constants that are overwritten in place (elfdiff.Options.InPlace): what differs is
@@ -48,7 +49,7 @@ func (l *linker) overwrites() {
 		case l.obj.target != nil:
 			l.refused.add(refuse(CodeInPlace, u.Name, "", 0, "it is in a module"))
 		case !ok:
-			l.refused.add(refuse(splice.CodeNotLocated, u.Name, l.object, 0, "run-pre matching does not say where it is, and its name does not either"))
+			l.refused.add(refuse(splice.CodeNotLocated, u.Name, l.Object, 0, "run-pre matching does not say where it is, and its name does not either"))
 		case l.image.IsInit(addr):
 			l.refused.add(refuse(CodeInit, u.Name, "", addr, "it is freed after boot"))
 		default:
@@ -104,8 +105,8 @@ func (l *linker) overwriteConst(u *elfdiff.DataUpdate, addr uint64) {
 	c.mask = l.maskOf(u)
 	l.expectAddresses(&c, u, addr)
 	l.obj.checks = append(l.obj.checks, c)
-	r, d := l.rodata(), l.data()
-	fresh, saved := r.append(inPlaceUnit, u.New), d.append(inPlaceUnit, make([]byte, len(u.New)))
+	r, d := l.Rodata(), l.Data()
+	fresh, saved := r.Append(inPlaceUnit, u.New), d.Append(inPlaceUnit, make([]byte, len(u.New)))
 	l.code.define("new_"+u.Name, elf.STT_OBJECT, r, fresh, uint64(len(u.New)))
 	l.code.define("old_"+u.Name, elf.STT_OBJECT, d, saved, uint64(len(u.New)))
 	for _, rela := range u.Relas {
@@ -113,15 +114,15 @@ func (l *linker) overwriteConst(u *elfdiff.DataUpdate, addr uint64) {
 			l.refused.add(refuse(CodeRelocation, u.Name, "", rela.Offset, "the module loader does not apply %v", elf.R_X86_64(rela.Type)))
 			continue
 		}
-		t := l.syms[rela.Sym].final()
-		r.rela(fresh+rela.Offset, elf.R_X86_64(rela.Type), t.symbol, t.addend+rela.Addend)
+		t := l.Syms[rela.Sym].Final()
+		r.AddRela(fresh+rela.Offset, elf.R_X86_64(rela.Type), t.Symbol, t.Addend+rela.Addend)
 	}
 	l.constants.list = append(l.constants.list, Data{u.Name, addr, uint64(len(u.New))})
 	for _, s := range stretches(u) {
-		run := target{symbol: where.symbol, addend: where.addend + int64(s[0])}
-		keep := target{symbol: d.anchor, addend: int64(saved + s[0])}
+		run := ko.Dest{Symbol: where.Symbol, Addend: where.Addend + int64(s[0])}
+		keep := ko.Dest{Symbol: d.Anchor, Addend: int64(saved + s[0])}
 		l.constants.saves = append(l.constants.saves, copied{keep, run, s[1] - s[0]})
-		l.constants.writes = append(l.constants.writes, copied{run, target{symbol: r.anchor, addend: int64(fresh + s[0])}, s[1] - s[0]})
+		l.constants.writes = append(l.constants.writes, copied{run, ko.Dest{Symbol: r.Anchor, Addend: int64(fresh + s[0])}, s[1] - s[0]})
 		l.constants.restores = append(l.constants.restores, copied{run, keep, s[1] - s[0]})
 	}
 }

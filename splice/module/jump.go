@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // How a function is taken over.
@@ -27,8 +28,8 @@ const (
 // A jump is a function that is taken over without the function tracer.
 type jump struct {
 	Function
-	to     target      // the new one
-	at     target      // of the jump
+	to     ko.Dest     // the new one
+	at     ko.Dest     // of the jump
 	was    []byte      // what is there
 	mask   []byte      // bits of that which have to be there
 	lock   uint64      // offset of a lock prefix in it and 1, or 0

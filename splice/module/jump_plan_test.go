@@ -69,7 +69,7 @@ func TestJumpPlan(t *testing.T) {
 		j, err := l.jump(&patched{}, &elfdiff.Replacement{Name: c.name}, f)
 		var r *splice.Refusal
 		switch {
-		case c.code == "" && err == nil && len(j.was) == jumpSize && j.at.addend != 0:
+		case c.code == "" && err == nil && len(j.was) == jumpSize && j.at.Addend != 0:
 		case c.code != "" && errors.As(err, &r) && r.Code == c.code && r.Hint != "" && r.Symbol == c.name:
 		default:
 			t.Errorf("%s: %v, want %q", c.what, err, c.code)

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // jumpSize is the size of a jump, bytes: JUMP_SIZE of the module's own code.
@@ -39,7 +40,7 @@ func (b *builder) jumps() {
 		old = append(old, jumps[i].ranges...)
 	}
 	b.ranges("jump_old", old)
-	carried := codeRange{name: "its new code", at: target{symbol: b.text().anchor}, size: b.code.start}
+	carried := codeRange{name: "its new code", at: ko.Dest{Symbol: b.Text().Anchor}, size: b.code.start}
 	b.ranges("jump_new", append(old[:hidden:hidden], carried))
 	b.code.add("stacks", "", nil)
 	if b.opt.Replace {
@@ -73,19 +74,19 @@ func (b *builder) stackLayout() {
 // A codeRange is code that no stack may lead to.
 type codeRange struct {
 	name     string
-	at       target
+	at       ko.Dest
 	lo, size uint64 // lo is a link address, or 0 in the module itself
 }
 
 // ranges writes a table of ranges, with one around all in front. Those in the module
 // itself are last: modules are above the kernel (Documentation/arch/x86/x86_64/mm.rst).
 func (b *builder) ranges(name string, list []codeRange) {
-	t := b.code.rows(b.rodata(), name, "range", len(list)+2)
+	t := b.code.rows(b.Rodata(), name, "range", len(list)+2)
 	first, last := list[0], list[0]
 	for i, c := range list {
 		t.refer(i+1, "start", c.at)
 		t.refer(i+1, "end", c.end())
-		t.refer(i+1, "name", b.literal(c.name))
+		t.refer(i+1, "name", b.Literal(c.name))
 		if c.lo != 0 && (first.lo == 0 || c.lo < first.lo) {
 			first = c
 		}
@@ -97,8 +98,8 @@ func (b *builder) ranges(name string, list []codeRange) {
 	t.refer(0, "end", last.end())
 }
 
-func (c *codeRange) end() target {
-	return target{symbol: c.at.symbol, addend: c.at.addend + int64(c.size)}
+func (c *codeRange) end() ko.Dest {
+	return ko.Dest{Symbol: c.at.Symbol, Addend: c.at.Addend + int64(c.size)}
 }
 
 // hidden returns the ranges of the trampolines for returns.
@@ -116,7 +117,7 @@ func (b *builder) hidden() []codeRange {
 
 // jumpTable writes the rows of the jumps.
 func (b *builder) jumpTable(jumps []jump) {
-	t := b.code.rows(b.data(), "jump_rows", "jump", len(jumps)+1)
+	t := b.code.rows(b.Data(), "jump_rows", "jump", len(jumps)+1)
 	for i := range jumps {
 		j := &jumps[i]
 		t.refer(i, "at", j.at)
@@ -125,7 +126,7 @@ func (b *builder) jumpTable(jumps []jump) {
 		t.put(i, "lock", byte(j.lock))
 		t.put(i, "ret", byte(j.ret))
 		t.refer(i, "to", j.to)
-		t.refer(i, "name", b.literal(j.Name))
+		t.refer(i, "name", b.Literal(j.Name))
 	}
 }
 
@@ -133,8 +134,8 @@ func (b *builder) jumpTable(jumps []jump) {
 // (Documentation/livepatch/system-state.rst): it leads later updates to the rows, and by
 // it the kernel refuses cumulative updates that know nothing of jumps.
 func (b *builder) states() uint64 {
-	d, s := b.data(), b.layout["klp_state"]
-	at := d.append(8, make([]byte, 2*s.Size)) // zeros end it
+	d, s := b.Data(), b.layout["klp_state"]
+	at := d.Append(8, make([]byte, 2*s.Size)) // zeros end it
 	b.code.define("states", elf.STT_OBJECT, d, at, 2*s.Size)
 	for _, m := range []string{"id", "version", "data"} {
 		if _, ok := s.Offsets[m]; !ok {
@@ -142,8 +143,8 @@ func (b *builder) states() uint64 {
 			return at
 		}
 	}
-	put64(d.data[at+s.Offsets["id"]:], b.code.layout.Number("STATE_ID"))
-	put32(d.data[at+s.Offsets["version"]:], uint32(b.code.layout.Number("STATE_VERSION")))
-	d.rela(at+s.Offsets["data"], elf.R_X86_64_64, b.code.symbols["jump_rows"].symbol, 0)
+	put64(d.Data[at+s.Offsets["id"]:], b.code.layout.Number("STATE_ID"))
+	put32(d.Data[at+s.Offsets["version"]:], uint32(b.code.layout.Number("STATE_VERSION")))
+	d.AddRela(at+s.Offsets["data"], elf.R_X86_64_64, b.code.symbols["jump_rows"].Symbol, 0)
 	return at
 }

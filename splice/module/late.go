@@ -6,6 +6,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // A module that is patched may be loaded after the update, and again and again.
@@ -28,10 +29,10 @@ const (
 
 // A fixup is a field that is filled in when a module is there.
 type fixup struct {
-	sec    *section
+	sec    *ko.Section
 	off    uint64
 	size   uint64 // 4 or 8
-	to     target
+	to     ko.Dest
 	addend int64
 	minus  int    // base that is subtracted
 	less   uint64 // and what
@@ -39,22 +40,22 @@ type fixup struct {
 }
 
 // late notes a reference to a module of something that is carried.
-func (l *linker) late(sec *section, off uint64, r *elfobj.Rela, to target) {
+func (l *linker) late(sec *ko.Section, off uint64, r *elfobj.Rela, to ko.Dest) {
 	size := relocations[r.Type]
 	if size == 0 {
 		return
 	}
 	name, t := "", l.obj.target.Name()
-	switch sec.name {
+	switch sec.Name {
 	case kerneltab.JumpTable:
-		l.refused.add(refuse(CodeModuleKey, name, sec.name, off, "a static branch of %s", t))
+		l.refused.add(refuse(CodeModuleKey, name, sec.Name, off, "a static branch of %s", t))
 		return
 	case kerneltab.Text, kerneltab.Rodata, kerneltab.Data:
 	default:
-		l.refused.add(refuse(CodeModuleRef, name, sec.name, off, "it refers to %s", t))
+		l.refused.add(refuse(CodeModuleRef, name, sec.Name, off, "it refers to %s", t))
 		return
 	}
-	f := fixup{sec: sec, off: off, size: size, to: to, addend: r.Addend, text: sec.flags&elf.SHF_WRITE == 0}
+	f := fixup{sec: sec, off: off, size: size, to: to, addend: r.Addend, text: sec.Flags&elf.SHF_WRITE == 0}
 	if h, ok := amd64.HowtoOf(r.Type); ok && h.PCRel {
 		f.minus = basePlace
 	}
@@ -62,18 +63,18 @@ func (l *linker) late(sec *section, off uint64, r *elfobj.Rela, to target) {
 }
 
 // fixupTable writes the rows.
-func (b *builder) fixupTable(d *section, name string, list []fixup) rows {
+func (b *builder) fixupTable(d *ko.Section, name string, list []fixup) rows {
 	t := b.code.rows(d, name, "fixup", len(list)+1)
 	for i := range list {
 		f := &list[i]
-		t.refer(i, "at", target{symbol: f.sec.anchor, addend: int64(f.off)})
-		add := f.to.addend + f.addend - int64(f.less)
-		if f.to.part == 0 && f.to.symbol != 0 {
-			t.refer(i, "value", target{symbol: f.to.symbol, addend: add})
+		t.refer(i, "at", ko.Dest{Symbol: f.sec.Anchor, Addend: int64(f.off)})
+		add := f.to.Addend + f.addend - int64(f.less)
+		if f.to.Part == 0 && f.to.Symbol != 0 {
+			t.refer(i, "value", ko.Dest{Symbol: f.to.Symbol, Addend: add})
 		} else {
 			t.put64(i, "value", uint64(add))
 		}
-		t.put(i, "plus", byte(f.to.part))
+		t.put(i, "plus", byte(f.to.Part))
 		t.put(i, "minus", byte(f.minus))
 		t.put(i, "size", byte(f.size))
 		if f.text {
@@ -88,16 +89,16 @@ func (b *builder) forModule(o *kobject) {
 	if len(b.refused) > 0 {
 		return
 	}
-	d, t := b.data(), o.target
+	d, t := b.Data(), o.target
 	bases, parts := b.basesOf(t)
 	list := append(b.identityOf(o, bases), o.checks...)
 	checks, wants := b.checkTable(d, joined("checks", t.Name()), list)
 	expected := b.fixupTable(d, joined("expected", t.Name()), early(list, &checks, wants))
 	name := joined("target", t.Name())
 	desc := b.code.rows(d, name, "target", 1)
-	desc.refer(0, "name", b.literal(t.Name()))
-	desc.refer(0, "bases", target{symbol: d.anchor, addend: int64(bases)})
-	desc.refer(0, "parts", target{symbol: d.anchor, addend: int64(parts)})
+	desc.refer(0, "name", b.Literal(t.Name()))
+	desc.refer(0, "bases", ko.Dest{Symbol: d.Anchor, Addend: int64(bases)})
+	desc.refer(0, "parts", ko.Dest{Symbol: d.Anchor, Addend: int64(parts)})
 	desc.put64(0, "part_count", uint64(len(t.mod.Parts)))
 	desc.refer(0, "expected", expected.target(0))
 	desc.refer(0, "checks", checks.target(0))
@@ -115,13 +116,13 @@ func (b *builder) forModule(o *kobject) {
 
 // basesOf makes room for the bases of a module, and writes where struct module has them.
 func (b *builder) basesOf(t *Target) (bases, parts uint64) {
-	d, list := b.data(), t.mod.Parts
-	bases = d.append(8, make([]byte, 8*(firstPart+len(list))))
+	d, list := b.Data(), t.mod.Parts
+	bases = d.Append(8, make([]byte, 8*(firstPart+len(list))))
 	b.code.define(joined("bases", t.Name()), elf.STT_OBJECT, d, bases, uint64(8*(firstPart+len(list))))
-	parts = d.append(8, make([]byte, 8*len(list)))
+	parts = d.Append(8, make([]byte, 8*len(list)))
 	b.code.define(joined("parts", t.Name()), elf.STT_OBJECT, d, parts, uint64(8*len(list)))
 	for i := range list {
-		put64(d.data[parts+uint64(8*i):], uint64(list[i].Field))
+		put64(d.Data[parts+uint64(8*i):], uint64(list[i].Field))
 	}
 	return bases, parts
 }
@@ -132,7 +133,7 @@ func early(list []check, checks *rows, wants []uint64) []fixup {
 	var out []fixup
 	for i := range list {
 		c := &list[i]
-		if c.at.part == 0 {
+		if c.at.Part == 0 {
 			checks.refer(i, "at", c.at)
 		} else {
 			out = append(out, fixup{sec: checks.sec, off: checks.off(i, "at"), size: 8, to: c.at})
@@ -140,7 +141,7 @@ func early(list []check, checks *rows, wants []uint64) []fixup {
 		for _, x := range c.fields {
 			f := fixup{sec: checks.sec, off: wants[i] + x.off, size: relocations[x.typ], to: x.to, addend: x.addend}
 			if h, ok := amd64.HowtoOf(x.typ); ok && h.PCRel {
-				f.minus, f.less = c.at.part, uint64(c.at.addend)+x.off
+				f.minus, f.less = c.at.Part, uint64(c.at.Addend)+x.off
 			}
 			out = append(out, f)
 		}
@@ -154,10 +155,10 @@ func early(list []check, checks *rows, wants []uint64) []fixup {
 // read-only data; and livepatch has found the functions where they should be in
 // the code. Each reads only what those before it have shown to be there.
 func (b *builder) identityOf(o *kobject, bases uint64) []check {
-	t, d := o.target, b.data()
+	t, d := o.target, b.Data()
 	var rows []check
-	pointer := func(name string, at uint64, to target) {
-		c := newCheck(name, target{symbol: d.anchor, addend: int64(at)}, make([]byte, 8))
+	pointer := func(name string, at uint64, to ko.Dest) {
+		c := newCheck(name, ko.Dest{Symbol: d.Anchor, Addend: int64(at)}, make([]byte, 8))
 		c.fields = []field{{0, uint32(elf.R_X86_64_64), to, 0}}
 		rows = append(rows, c)
 	}
@@ -167,11 +168,11 @@ func (b *builder) identityOf(o *kobject, bases uint64) []check {
 		for _, w := range t.mod.Parts[i].Sizes {
 			want := make([]byte, 4)
 			put32(want, w.Value)
-			rows = append(rows, newCheck("its size", target{part: baseMod, addend: int64(w.Offset)}, want))
+			rows = append(rows, newCheck("its size", ko.Dest{Part: baseMod, Addend: int64(w.Offset)}, want))
 		}
 	}
 	part, off := t.mod.BuildIDAt()
-	rows = append(rows, newCheck("its build-id", target{part: firstPart + part, addend: int64(off)}, t.mod.BuildID))
+	rows = append(rows, newCheck("its build-id", ko.Dest{Part: firstPart + part, Addend: int64(off)}, t.mod.BuildID))
 	for i := range o.patched {
 		p := &o.patched[i]
 		if to, ok := t.at(p.Addr); ok {

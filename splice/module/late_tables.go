@@ -15,8 +15,8 @@ func (l *linker) withoutModule() {
 		return
 	}
 	inside := l.moduleFields()
-	for i := range l.spec.Sections {
-		if row := kerneltab.Named(l.spec.Sections[i].Name); row.Has(kerneltab.Optional) {
+	for i := range l.Spec.Sections {
+		if row := kerneltab.Named(l.Spec.Sections[i].Name); row.Has(kerneltab.Optional) {
 			l.filter(elfobj.SectionIndex(i), row.Usual(), inside)
 		}
 	}
@@ -32,13 +32,13 @@ type spot struct {
 // moduleFields returns the fields that refer to the module.
 func (l *linker) moduleFields() map[spot]uint64 {
 	out := map[spot]uint64{}
-	for i := range l.spec.Sections {
-		s := &l.spec.Sections[i]
+	for i := range l.Spec.Sections {
+		s := &l.Spec.Sections[i]
 		if s.Type != elf.SHT_RELA {
 			continue
 		}
 		for _, r := range s.Relas {
-			if l.syms[r.Sym].part > 0 {
+			if l.Syms[r.Sym].Part > 0 {
 				out[spot{elfobj.SectionIndex(s.Info), r.Offset}] = relocations[r.Type]
 			}
 		}
@@ -48,8 +48,8 @@ func (l *linker) moduleFields() map[spot]uint64 {
 
 // relasOf returns the relocation section of a section, or nil.
 func (l *linker) relasOf(sec elfobj.SectionIndex) *elfobj.SpecSection {
-	for i := range l.spec.Sections {
-		if s := &l.spec.Sections[i]; s.Type == elf.SHT_RELA && elfobj.SectionIndex(s.Info) == sec {
+	for i := range l.Spec.Sections {
+		if s := &l.Spec.Sections[i]; s.Type == elf.SHT_RELA && elfobj.SectionIndex(s.Info) == sec {
 			return s
 		}
 	}
@@ -58,14 +58,14 @@ func (l *linker) relasOf(sec elfobj.SectionIndex) *elfobj.SpecSection {
 
 // leads returns where a relocation leads to in the object itself.
 func (l *linker) leads(r *elfobj.Rela) spot {
-	s := &l.spec.Symbols[r.Sym]
+	s := &l.Spec.Symbols[r.Sym]
 	return spot{s.Section, s.Value + uint64(r.Addend)}
 }
 
 // filter drops the entries of a table that need the module: by their keys, and where
 // they have none by the calls that they are about.
 func (l *linker) filter(sec elfobj.SectionIndex, layout *kerneltab.Layout, inside map[spot]uint64) {
-	s, rela := &l.spec.Sections[sec], l.relasOf(sec)
+	s, rela := &l.Spec.Sections[sec], l.relasOf(sec)
 	if rela == nil || len(inside) == 0 {
 		return
 	}
@@ -106,8 +106,8 @@ func (l *linker) alternatives(inside map[spot]uint64) {
 	form := kerneltab.Named(kerneltab.AltInstructions).Usual()
 	alt := l.layout[form.Struct]
 	place, size := alt.Offsets[form.Fields[kerneltab.At].Member], alt.Offsets[form.Fields[kerneltab.Length].Member]
-	for i := range l.spec.Sections {
-		s, rela := &l.spec.Sections[i], l.relasOf(elfobj.SectionIndex(i))
+	for i := range l.Spec.Sections {
+		s, rela := &l.Spec.Sections[i], l.relasOf(elfobj.SectionIndex(i))
 		if s.Name != kerneltab.AltInstructions || rela == nil || alt.Size == 0 {
 			continue
 		}

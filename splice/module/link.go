@@ -12,6 +12,7 @@ import (
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module/internal/btfids"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // relocations are the types that the loader applies (apply_relocate_add in
@@ -68,15 +69,15 @@ func (b *builder) offer(l *linker) {
 			old[s.Name] = true
 		}
 	}
-	for i := 1; i < len(l.spec.Symbols); i++ {
-		s := &l.spec.Symbols[i]
+	for i := 1; i < len(l.Spec.Symbols); i++ {
+		s := &l.Spec.Symbols[i]
 		if !s.IsDefined() || s.Bind() == elf.STB_LOCAL || old[s.Name] {
 			continue
 		}
 		if _, twice := b.offers[s.Name]; twice {
-			b.refused.add(refuse(CodeDuplicate, s.Name, l.object, 0, "two objects bring it along"))
+			b.refused.add(refuse(CodeDuplicate, s.Name, l.Object, 0, "two objects bring it along"))
 		}
-		b.offers[s.Name] = target{from: &l.placing, index: i}
+		b.offers[s.Name] = ko.Dest{From: &l.Placing, Index: i}
 	}
 }
 
@@ -102,7 +103,7 @@ func (b *builder) extract(p *Pair) *linker {
 		part.Image = p.Target.run
 	}
 	return &linker{
-		builder: b, placing: placing{to: b.file, spec: x.Spec, object: p.Diff.Post.Name(), padding: uint64(b.image.Padding())},
+		builder: b, Placing: ko.Placing{To: b.File, Spec: x.Spec, Object: p.Diff.Post.Name(), Padding: uint64(b.image.Padding())},
 		pair: p, part: part, obj: b.objectOf(p.Target), carried: x,
 	}
 }
@@ -110,23 +111,23 @@ func (b *builder) extract(p *Pair) *linker {
 // linker links one extracted object.
 type linker struct {
 	*builder
-	placing
+	ko.Placing
 	pair     *Pair
 	part     splice.Part
 	obj      *kobject
 	carried  *elfdiff.Extracted
 	external map[elfobj.SymbolIndex]bool
-	there    map[elfobj.SectionIndex]target // sections that the running kernel has, see originals
-	inner    map[object.AtomID][]uint64     // see entries; nil until it is asked for
-	stores   *stores                        // of pre; nil until they are asked for
+	there    map[elfobj.SectionIndex]ko.Dest // sections that the running kernel has, see originals
+	inner    map[object.AtomID][]uint64      // see entries; nil until it is asked for
+	stores   *stores                         // of pre; nil until they are asked for
 }
 
 // sections gives each section of the object its place.
 func (l *linker) sections() {
-	l.homes = make([]home, len(l.spec.Sections))
-	for i := 1; i < len(l.spec.Sections); i++ {
-		s := &l.spec.Sections[i]
-		if !travels(s) {
+	l.Homes = make([]ko.Home, len(l.Spec.Sections))
+	for i := 1; i < len(l.Spec.Sections); i++ {
+		s := &l.Spec.Sections[i]
+		if !ko.Travels(s) {
 			continue
 		}
 		if _, ok := callbackOf(s.Name); ok {
@@ -138,11 +139,11 @@ func (l *linker) sections() {
 		data := s.Data
 		if row := kerneltab.Carried(s.Name); row != nil && row.Name == kerneltab.TypeIDs {
 			var errs []error
-			data, errs = btfids.Fill(l.spec, i, l.typeID)
+			data, errs = btfids.Fill(l.Spec, i, l.typeID)
 			l.refused = append(l.refused, errs...)
 		}
-		if err := l.place(i, data); err != nil {
-			l.refused.add(refuse(CodeSection, "", s.Name, 0, "%s has something in it that would have to travel", l.object))
+		if err := l.Place(i, data); err != nil {
+			l.refused.add(refuse(CodeSection, "", s.Name, 0, "%s has something in it that would have to travel", l.Object))
 		}
 	}
 }
@@ -168,7 +169,7 @@ func (l *linker) externals() {
 			undefined[s.Name] = elfobj.SymbolIndex(i)
 		}
 	}
-	l.syms = make([]target, len(l.spec.Symbols))
+	l.Syms = make([]ko.Dest, len(l.Spec.Symbols))
 	l.external = map[elfobj.SymbolIndex]bool{}
 	for i := range l.carried.Externals {
 		e := &l.carried.Externals[i]
@@ -176,7 +177,7 @@ func (l *linker) externals() {
 		if err != nil {
 			l.refused.add(err)
 		}
-		l.external[e.Symbol], l.syms[e.Symbol] = true, t
+		l.external[e.Symbol], l.Syms[e.Symbol] = true, t
 	}
 	for _, r := range l.part.Defined() {
 		l.refused.add(r)
@@ -188,68 +189,68 @@ func (l *linker) externals() {
 
 // symbols defines those of the object. All become local: nothing is exported.
 func (l *linker) symbols() {
-	for i := 1; i < len(l.spec.Symbols); i++ {
+	for i := 1; i < len(l.Spec.Symbols); i++ {
 		if !l.external[elfobj.SymbolIndex(i)] {
-			l.define(i, &l.spec.Symbols[i])
+			l.define(i, &l.Spec.Symbols[i])
 		}
 	}
 }
 
 func (l *linker) define(i int, s *elfobj.Symbol) {
 	if s.Section == elfobj.SecAbs {
-		l.syms[i] = l.absolute(s.Name, s.Value)
+		l.Syms[i] = l.absolute(s.Name, s.Value)
 		return
 	}
 	if to, ok := l.there[s.Section]; ok {
-		to.addend += int64(s.Value)
-		l.syms[i] = to
+		to.Addend += int64(s.Value)
+		l.Syms[i] = to
 		return
 	}
-	if s.Section == elfobj.SecUndef || int(s.Section) >= len(l.homes) || l.homes[s.Section].sec == nil {
+	if s.Section == elfobj.SecUndef || int(s.Section) >= len(l.Homes) || l.Homes[s.Section].Section == nil {
 		return // of a section that was refused, or is not carried
 	}
-	h := l.homes[s.Section]
+	h := l.Homes[s.Section]
 	if s.Type() == elf.STT_SECTION {
-		l.syms[i] = target{symbol: h.sec.anchor, addend: int64(h.off), memory: h.sec.memory()}
+		l.Syms[i] = ko.Dest{Symbol: h.Section.Anchor, Addend: int64(h.Offset), Memory: h.Section.Memory()}
 		return
 	}
 	out := *s
 	out.Info = elf.ST_INFO(elf.STB_LOCAL, s.Type())
-	out.Section, out.Value = h.sec.index, h.off+s.Value
-	l.syms[i] = target{symbol: l.addSymbol(out), memory: h.sec.memory()}
+	out.Section, out.Value = h.Section.Index, h.Offset+s.Value
+	l.Syms[i] = ko.Dest{Symbol: l.AddSymbol(out), Memory: h.Section.Memory()}
 }
 
 // relocations copies those of what is carried.
 func (l *linker) relocations() {
-	for i := range l.spec.Sections {
-		s := &l.spec.Sections[i]
-		if s.Type != elf.SHT_RELA || int(s.Info) >= len(l.homes) {
+	for i := range l.Spec.Sections {
+		s := &l.Spec.Sections[i]
+		if s.Type != elf.SHT_RELA || int(s.Info) >= len(l.Homes) {
 			continue
 		}
-		if name, ok := callbackOf(l.spec.Sections[s.Info].Name); ok {
+		if name, ok := callbackOf(l.Spec.Sections[s.Info].Name); ok {
 			for _, r := range s.Relas {
-				t := l.syms[r.Sym].final()
-				l.callback(name, l.spec.Sections[s.Info].Name, r.Type, target{symbol: t.symbol, addend: t.addend + r.Addend})
+				t := l.Syms[r.Sym].Final()
+				l.callback(name, l.Spec.Sections[s.Info].Name, r.Type, ko.Dest{Symbol: t.Symbol, Addend: t.Addend + r.Addend})
 			}
 		}
-		if l.homes[s.Info].sec == nil {
+		if l.Homes[s.Info].Section == nil {
 			continue
 		}
-		h := l.homes[s.Info]
-		if h.sec.flags&elf.SHF_EXECINSTR != 0 {
-			l.accesses(&l.spec.Sections[s.Info], s.Relas)
+		h := l.Homes[s.Info]
+		if h.Section.Flags&elf.SHF_EXECINSTR != 0 {
+			l.accesses(&l.Spec.Sections[s.Info], s.Relas)
 		}
 		for _, r := range s.Relas {
 			if _, ok := relocations[r.Type]; !ok {
-				l.refused.add(refuse(CodeRelocation, "", l.spec.Sections[s.Info].Name, r.Offset, "the module loader does not apply %v", elf.R_X86_64(r.Type)))
+				l.refused.add(refuse(CodeRelocation, "", l.Spec.Sections[s.Info].Name, r.Offset, "the module loader does not apply %v", elf.R_X86_64(r.Type)))
 				continue
 			}
-			t := l.syms[r.Sym].final()
-			if t.part > 0 {
-				l.late(h.sec, h.off+r.Offset, &r, t)
+			t := l.Syms[r.Sym].Final()
+			if t.Part > 0 {
+				l.late(h.Section, h.Offset+r.Offset, &r, t)
 				continue
 			}
-			h.carry(&r, t)
+			h.Carry(&r, t)
 		}
 	}
 }
@@ -275,7 +276,7 @@ func (l *linker) replace(r *elfdiff.Replacement) {
 		l.refused.add(refuse(CodeTwice, r.Name, "", f.Address, "two objects replace it"))
 		return
 	}
-	out := patched{to: l.syms[r.New]}
+	out := patched{to: l.Syms[r.New]}
 	out.Function = Function{Name: name, Module: l.obj.name(), Position: pos, Addr: f.Address, By: f.By.String(), Method: MethodFtrace}
 	if _, traced := l.obj.sitesOf(l.builder).Fentry(f.Address, f.Address+f.Size); !traced {
 		l.untraced(&out, r, f)

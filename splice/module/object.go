@@ -3,6 +3,7 @@ package module
 import (
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // A kobject is what livepatch calls so: the kernel itself or a module, with the
@@ -12,15 +13,15 @@ type kobject struct {
 	patched []patched
 	jumps   []jump // that livepatch can't replace
 	checks  []check
-	hooks   map[string]target // callbacks by name
-	fixups  []fixup           // references to the module
+	hooks   map[string]ko.Dest // callbacks by name
+	fixups  []fixup            // references to the module
 }
 
 // patched is a function that is replaced.
 type patched struct {
 	Function
-	to target // the new one
-	at uint64 // of its struct klp_func, in .data
+	to ko.Dest // the new one
+	at uint64  // of its struct klp_func, in .data
 }
 
 // objectOf returns the object of a target. The kernel itself comes first.
@@ -30,7 +31,7 @@ func (b *builder) objectOf(t *Target) *kobject {
 			return o
 		}
 	}
-	o := &kobject{target: t, hooks: map[string]target{}}
+	o := &kobject{target: t, hooks: map[string]ko.Dest{}}
 	if t == nil {
 		b.objects = append([]*kobject{o}, b.objects...)
 	} else {

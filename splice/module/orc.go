@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/splice/module/internal/kcode"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // unwinding writes ORC entries for an object of the module's own code: an insmod that
@@ -17,22 +18,22 @@ func (c *ownCode) unwinding(o *codeObject) {
 		c.lack("", kerneltab.ORCRows, "struct orc_entry is of an unknown version: %d bits of type", orc.Bits["type"])
 		return
 	}
-	list, err := kcode.Unwind(o.spec)
+	list, err := kcode.Unwind(o.Spec)
 	if err != nil {
 		c.report(err)
 		return
 	}
-	var code home
-	for i := range o.spec.Sections {
-		if o.spec.Sections[i].Name == kerneltab.Text {
-			code = o.homes[i]
+	var code ko.Home
+	for i := range o.Spec.Sections {
+		if o.Spec.Sections[i].Name == kerneltab.Text {
+			code = o.Homes[i]
 		}
 	}
-	ip := c.to.section(kerneltab.ORCAddresses, elf.SHT_PROGBITS, flagsA, 4)
-	rows := c.to.section(kerneltab.ORCRows, elf.SHT_PROGBITS, flagsA, 2)
+	ip := c.to.Section(kerneltab.ORCAddresses, elf.SHT_PROGBITS, ko.Alloc, 4)
+	rows := c.to.Section(kerneltab.ORCRows, elf.SHT_PROGBITS, ko.Alloc, 2)
 	for i := range list {
-		ip.rela(ip.append(1, make([]byte, 4)), elf.R_X86_64_PC32, code.sec.anchor, int64(code.off+list[i].Offset))
-		rows.append(1, orcEntry(&list[i], &form))
+		ip.AddRela(ip.Append(1, make([]byte, 4)), elf.R_X86_64_PC32, code.Section.Anchor, int64(code.Offset+list[i].Offset))
+		rows.Append(1, orcEntry(&list[i], &form))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 func put64(b []byte, v uint64) { binary.LittleEndian.PutUint64(b, v) }
@@ -20,34 +21,34 @@ func put32(b []byte, v uint32) { binary.LittleEndian.PutUint32(b, v) }
 // belongs to the kernel.
 func (b *builder) patch() {
 	fn, obj, patch := b.layout["klp_func"], b.layout["klp_object"], b.layout["klp_patch"]
-	d := b.data()
+	d := b.Data()
 	b.jumps()
 	b.probeCode()
 	b.planOverwrites()
 	b.planInitials()
 	b.copyCode()
 	b.ownCallbacks()
-	objs := d.append(8, make([]byte, obj.Size*uint64(len(b.objects)+1)))
+	objs := d.Append(8, make([]byte, obj.Size*uint64(len(b.objects)+1)))
 	b.code.define("objs", elf.STT_OBJECT, d, objs, obj.Size*uint64(len(b.objects)+1))
 	for i, o := range b.objects {
 		at := objs + uint64(i)*obj.Size
-		d.rela(at+obj.Offsets["funcs"], elf.R_X86_64_64, d.anchor, int64(b.functions(o, fn)))
+		d.AddRela(at+obj.Offsets["funcs"], elf.R_X86_64_64, d.Anchor, int64(b.functions(o, fn)))
 		if o.target != nil {
-			s, name := b.string(o.name())
-			d.rela(at+obj.Offsets["name"], elf.R_X86_64_64, s.anchor, int64(name))
+			s, name := b.AddString(o.name())
+			d.AddRela(at+obj.Offsets["name"], elf.R_X86_64_64, s.Anchor, int64(name))
 			b.forModule(o)
 		}
 		b.setCallbacks(d, at, o.hooks)
 	}
-	at := d.append(8, make([]byte, patch.Size))
+	at := d.Append(8, make([]byte, patch.Size))
 	b.code.define("patch", elf.STT_OBJECT, d, at, patch.Size)
-	d.rela(at+patch.Offsets["mod"], elf.R_X86_64_64, b.thisModule().anchor, 0)
-	d.rela(at+patch.Offsets["objs"], elf.R_X86_64_64, d.anchor, int64(objs))
+	d.AddRela(at+patch.Offsets["mod"], elf.R_X86_64_64, b.thisModule().Anchor, 0)
+	d.AddRela(at+patch.Offsets["objs"], elf.R_X86_64_64, d.Anchor, int64(objs))
 	if b.hasJumps() {
-		d.rela(at+patch.Offsets["states"], elf.R_X86_64_64, d.anchor, int64(b.states()))
+		d.AddRela(at+patch.Offsets["states"], elf.R_X86_64_64, d.Anchor, int64(b.states()))
 	}
 	if b.opt.Replace {
-		d.data[at+patch.Offsets["replace"]] = 1
+		d.Data[at+patch.Offsets["replace"]] = 1
 	}
 	b.startAndEnd()
 	if len(b.refused) == 0 { // else some table may not be there
@@ -58,8 +59,8 @@ func (b *builder) patch() {
 // beginCode has what is put into .text from now on be the module's own.
 func (b *builder) beginCode() {
 	b.code.begin()
-	b.code.symbols["__this_module"] = target{symbol: b.thisModule().anchor}
-	b.code.symbols["module_name"] = b.literal(b.opt.Name)
+	b.code.symbols["__this_module"] = ko.Dest{Symbol: b.thisModule().Anchor}
+	b.code.symbols["module_name"] = b.Literal(b.opt.Name)
 }
 
 // startAndEnd links init_module and cleanup_module. The kernel removes no module that has
@@ -67,50 +68,50 @@ func (b *builder) beginCode() {
 func (b *builder) startAndEnd() {
 	mod, this := b.layout["module"], b.thisModule()
 	b.code.add("init", "", nil)
-	this.rela(mod.Offsets["init"], elf.R_X86_64_64, b.code.symbols["init_module"].symbol, 0)
+	this.AddRela(mod.Offsets["init"], elf.R_X86_64_64, b.code.symbols["init_module"].Symbol, 0)
 	if !b.pins.stays() {
 		b.code.add("exit", "", nil)
-		this.rela(mod.Offsets["exit"], elf.R_X86_64_64, b.code.symbols["cleanup_module"].symbol, 0)
+		this.AddRela(mod.Offsets["exit"], elf.R_X86_64_64, b.code.symbols["cleanup_module"].Symbol, 0)
 	}
 }
 
 // functions writes the array of struct klp_func of an object.
 func (b *builder) functions(o *kobject, fn kernel.Struct) uint64 {
-	d := b.data()
+	d := b.Data()
 	size := fn.Size * uint64(len(o.patched)+1)
-	funcs := d.append(8, make([]byte, size))
+	funcs := d.Append(8, make([]byte, size))
 	b.code.define(joined("funcs", o.name()), elf.STT_OBJECT, d, funcs, size)
 	for i := range o.patched {
 		p := &o.patched[i]
 		p.at = funcs + uint64(i)*fn.Size
-		s, name := b.string(p.Name)
-		d.rela(p.at+fn.Offsets["old_name"], elf.R_X86_64_64, s.anchor, int64(name))
-		d.rela(p.at+fn.Offsets["new_func"], elf.R_X86_64_64, p.to.symbol, p.to.addend)
-		put64(d.data[p.at+fn.Offsets["old_sympos"]:], p.Position)
+		s, name := b.AddString(p.Name)
+		d.AddRela(p.at+fn.Offsets["old_name"], elf.R_X86_64_64, s.Anchor, int64(name))
+		d.AddRela(p.at+fn.Offsets["new_func"], elf.R_X86_64_64, p.to.Symbol, p.to.Addend)
+		put64(d.Data[p.at+fn.Offsets["old_sympos"]:], p.Position)
 	}
 	return funcs
 }
 
 // thisModule is the section with struct module, which the loader fills in.
-func (b *builder) thisModule() *section {
-	return b.section(kerneltab.ThisModule, elf.SHT_PROGBITS, flagsWA, 64)
+func (b *builder) thisModule() *ko.Section {
+	return b.Section(kerneltab.ThisModule, elf.SHT_PROGBITS, ko.AllocWrite, 64)
 }
 
 // control writes what the loader reads before anything else: struct module,
 // .modinfo and __versions.
 func (b *builder) control() {
 	m, s := b.layout["module"], b.thisModule()
-	s.data = make([]byte, m.Size) // its size is checked against the kernel's, from 6.4 on
-	copy(s.data[m.Offsets["name"]:], b.opt.Name)
-	b.addSymbol(elfobj.Symbol{Name: "__this_module", Size: m.Size, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_OBJECT), Section: s.index})
+	s.Data = make([]byte, m.Size) // its size is checked against the kernel's, from 6.4 on
+	copy(s.Data[m.Offsets["name"]:], b.opt.Name)
+	b.AddSymbol(elfobj.Symbol{Name: "__this_module", Size: m.Size, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_OBJECT), Section: s.Index})
 	b.modinfo()
 	if b.hasCRCs() {
-		v := b.section(kerneltab.Versions, elf.SHT_PROGBITS, flagsA, 32)
+		v := b.Section(kerneltab.Versions, elf.SHT_PROGBITS, ko.Alloc, 32)
 		names := slices.Sorted(maps.Keys(b.crcs))
 		for _, name := range names {
-			at := v.append(1, make([]byte, 8+crcName)) // struct modversion_info
-			put64(v.data[at:], uint64(b.crcs[name]))
-			copy(v.data[at+8:], name)
+			at := v.Append(1, make([]byte, 8+crcName)) // struct modversion_info
+			put64(v.Data[at:], uint64(b.crcs[name]))
+			copy(v.Data[at+8:], name)
 		}
 	}
 }
@@ -118,8 +119,8 @@ func (b *builder) control() {
 // modinfo writes .modinfo (Documentation/kbuild/modules.rst; the keys are those
 // that kernel/module/main.c asks for).
 func (b *builder) modinfo() {
-	s := b.section(kerneltab.Modinfo, elf.SHT_PROGBITS, flagsA, 1)
-	put := func(key, value string) { s.append(1, append([]byte(key+"="+value), 0)) }
+	s := b.Section(kerneltab.Modinfo, elf.SHT_PROGBITS, ko.Alloc, 1)
+	put := func(key, value string) { s.Append(1, append([]byte(key+"="+value), 0)) }
 	put("license", b.opt.License)
 	if b.opt.Description != "" {
 		put("description", b.opt.Description)
@@ -151,14 +152,14 @@ const (
 )
 
 func (b *builder) identity() {
-	note := func(name, owner string, typ uint32, desc []byte) *section {
-		s := b.section(name, elf.SHT_NOTE, flagsA, 4)
+	note := func(name, owner string, typ uint32, desc []byte) *ko.Section {
+		s := b.Section(name, elf.SHT_NOTE, ko.Alloc, 4)
 		h := make([]byte, 12)
 		put32(h, uint32(len(owner)+1))
 		put32(h[4:], uint32(len(desc)))
 		put32(h[8:], typ)
-		s.append(4, append(append(h, owner...), 0))
-		s.append(4, desc)
+		s.Append(4, append(append(h, owner...), 0))
+		s.Append(4, desc)
 		return s
 	}
 	b.note = note(kerneltab.BuildIDNote, "GNU", 3, make([]byte, buildIDSize))

@@ -6,6 +6,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // What an update brings along is gone when its module is. Where somebody else may know
@@ -18,7 +19,7 @@ import (
 // originals finds the literals of the running kernel that are as good as those that
 // travel, by the sections of these.
 func (l *linker) originals() {
-	l.there = map[elfobj.SectionIndex]target{}
+	l.there = map[elfobj.SectionIndex]ko.Dest{}
 	for _, o := range l.carried.Originals {
 		addr, ok := l.pair.Match.AtomAddr(o.Pre)
 		if !ok {
@@ -26,7 +27,7 @@ func (l *linker) originals() {
 		}
 		name := l.pair.Diff.Pre.Atom(o.Pre).Name
 		if t := l.obj.target; t != nil {
-			if to, in := t.at(addr); in && t.mod.Parts[to.part-firstPart].Field >= 0 {
+			if to, in := t.at(addr); in && t.mod.Parts[to.Part-firstPart].Field >= 0 {
 				l.there[o.Section] = to
 			}
 			continue
@@ -61,7 +62,7 @@ func (b *builder) keeps(all []*linker) {
 func (b *builder) keep(l *linker, k *elfdiff.Kept) {
 	post := l.pair.Diff.Post
 	a := post.Atom(k.Where)
-	b.pins.add(Pin{Object: l.object, Name: k.Name, Where: a.Name, Offset: k.Offset, How: k.How}, a.Kind != object.Func)
+	b.pins.add(Pin{Object: l.Object, Name: k.Name, Where: a.Name, Offset: k.Offset, How: k.How}, a.Kind != object.Func)
 }
 
 // A Pin is a reason why a module can't be removed: an address of what it brings along

@@ -9,6 +9,7 @@ import (
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // Functions that are not traced (declared inline or notrace, or in a folder that is
@@ -32,7 +33,7 @@ import (
 // probed is a function that a kprobe takes over.
 type probed struct {
 	Function
-	to     target
+	to     ko.Dest
 	stack  int   // eightbytes of arguments on the stack
 	noJump error // why it is not a jump
 }
@@ -121,23 +122,23 @@ func (b *builder) probeCode() {
 		b.refused.add(refuse(CodeKernel, "kprobe", kerneltab.BTF, 0, "the image has no such structure"))
 		return
 	}
-	d, n := b.data(), uint64(len(b.probes))
+	d, n := b.Data(), uint64(len(b.probes))
 	each := kprobe.Size + 8
-	at := d.append(8, make([]byte, each*n))
+	at := d.Append(8, make([]byte, each*n))
 	b.code.define("probes", elf.STT_OBJECT, d, at, each*n)
-	list := d.append(8, make([]byte, 8*(n+1)))
+	list := d.Append(8, make([]byte, 8*(n+1)))
 	b.code.define("probe_list", elf.STT_OBJECT, d, list, 8*(n+1))
 	b.code.number("probe_count", n)
 	b.code.add("probe", "", nil)
 	for i := range b.probes {
 		p, this := &b.probes[i], at+each*uint64(i)
-		d.rela(list+uint64(8*i), elf.R_X86_64_64, d.anchor, int64(this))
+		d.AddRela(list+uint64(8*i), elf.R_X86_64_64, d.Anchor, int64(this))
 		where, err := b.at(p.Name, p.Addr)
 		if err != nil {
 			b.refused.add(err)
 		}
-		put32(d.data[this+kprobe.Offsets["flags"]:], probeDisabled)
-		refer := func(off uint64, to target) { d.rela(this+off, elf.R_X86_64_64, to.symbol, to.addend) }
+		put32(d.Data[this+kprobe.Offsets["flags"]:], probeDisabled)
+		refer := func(off uint64, to ko.Dest) { d.AddRela(this+off, elf.R_X86_64_64, to.Symbol, to.Addend) }
 		refer(kprobe.Offsets["addr"], where)
 		refer(kprobe.Offsets["pre_handler"], b.code.symbols["probe_handler"])
 		refer(kprobe.Offsets["post_handler"], b.code.symbols["probe_after"])
@@ -146,8 +147,8 @@ func (b *builder) probeCode() {
 }
 
 // stub links the stub of a probe.
-func (b *builder) stub(p *probed) target {
-	own := map[string]target{"replacement": p.to, "probe_stack_words": b.code.number("probe_stack_words", uint64(p.stack))}
+func (b *builder) stub(p *probed) ko.Dest {
+	own := map[string]ko.Dest{"replacement": p.to, "probe_stack_words": b.code.number("probe_stack_words", uint64(p.stack))}
 	return b.code.add("probe_stub", p.Name, own).symbol("probe_stub")
 }
 

@@ -9,17 +9,18 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // memoryOf returns what a link address leads to.
-func (r *references) memoryOf(addr uint64) memory {
+func (r *references) memoryOf(addr uint64) ko.Memory {
 	switch {
 	case r.image.IsPerCPU(addr):
-		return memoryPerCPU
+		return ko.MemoryPerCPU
 	case r.image.IsReadOnly(addr):
-		return memoryReadOnly
+		return ko.MemoryReadOnly
 	}
-	return memoryPlain
+	return ko.MemoryPlain
 }
 
 // accesses checks how the instructions of a section of the object reach memory. Where
@@ -51,14 +52,14 @@ func (l *linker) access(s *elfobj.SpecSection, off uint64, in amd64.Inst, sym el
 	if in.Class == amd64.Nop || in.Opcode.Map() == amd64.MapOne && in.Opcode.Byte() == 0x8d { // lea
 		return
 	}
-	name, direct := l.spec.Symbols[sym].Name, o.Base == amd64.NoReg && o.Index == amd64.NoReg
+	name, direct := l.Spec.Symbols[sym].Name, o.Base == amd64.NoReg && o.Index == amd64.NoReg
 	gs := in.Prefixes.Has(amd64.PrefixSegGS)
-	switch m := l.syms[sym].final().memory; {
-	case gs && (m == memoryPlain || m == memoryReadOnly):
+	switch m := l.Syms[sym].Final().Memory; {
+	case gs && (m == ko.MemoryPlain || m == ko.MemoryReadOnly):
 		l.refused.add(refuse(CodePerCPU, name, s.Name, off, "code takes it for a per-CPU variable, and it has one address"))
-	case !gs && direct && m == memoryPerCPU:
+	case !gs && direct && m == ko.MemoryPerCPU:
 		l.refused.add(refuse(CodePerCPU, name, s.Name, off, "code takes it for a variable with one address, and it is a per-CPU variable"))
-	case m == memoryReadOnly && in.StoresTo(b) && !l.wrote(sym):
+	case m == ko.MemoryReadOnly && in.StoresTo(b) && !l.wrote(sym):
 		l.refused.add(refuse(CodeReadOnly, name, s.Name, off, "code writes to it, and nobody can since the kernel has started"))
 	}
 }

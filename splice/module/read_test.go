@@ -10,12 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // written is the file of a module that replaces nothing: what its identity is made of.
 func written(t testing.TB, name string) []byte {
 	t.Helper()
-	b := &builder{references: newReferences(&Kernel{id: []byte{1, 2, 3, 4}}, newFile()), opt: Options{Name: name, License: "GPL"}}
+	b := &builder{references: newReferences(&Kernel{id: []byte{1, 2, 3, 4}}, ko.NewFile()), opt: Options{Name: name, License: "GPL"}}
 	b.modinfo()
 	b.identity()
 	m, err := b.finish()

@@ -5,11 +5,12 @@ import (
 	"encoding/binary"
 
 	"github.com/gosplice/gosplice/splice/module/internal/kcode"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // rows is an array of structures of the module's own code, laid out as that says.
 type rows struct {
-	sec       *section
+	sec       *ko.Section
 	at        uint64 // offset of the first
 	structure string
 	layout    kcode.Layout
@@ -17,16 +18,16 @@ type rows struct {
 
 // rows makes room for n structures, and defines a symbol for them, by which the code
 // refers to them. With a row more than is written, zeros end the array.
-func (c *ownCode) rows(s *section, name, structure string, n int) rows {
+func (c *ownCode) rows(s *ko.Section, name, structure string, n int) rows {
 	size := c.layout.Size(structure) * uint64(n)
-	r := rows{s, s.append(8, make([]byte, size)), structure, c.layout}
+	r := rows{s, s.Append(8, make([]byte, size)), structure, c.layout}
 	c.define(name, elf.STT_OBJECT, s, r.at, size)
 	return r
 }
 
 // target returns how to reach a row.
-func (r *rows) target(i int) target {
-	return target{symbol: r.sec.anchor, addend: int64(r.row(i))}
+func (r *rows) target(i int) ko.Dest {
+	return ko.Dest{Symbol: r.sec.Anchor, Addend: int64(r.row(i))}
 }
 
 func (r *rows) row(i int) uint64 { return r.at + uint64(i)*r.layout.Size(r.structure) }
@@ -37,14 +38,14 @@ func (r *rows) off(i int, member string) uint64 {
 }
 
 // refer has a member hold the address of something.
-func (r *rows) refer(i int, member string, to target) {
-	r.sec.rela(r.off(i, member), elf.R_X86_64_64, to.symbol, to.addend)
+func (r *rows) refer(i int, member string, to ko.Dest) {
+	r.sec.AddRela(r.off(i, member), elf.R_X86_64_64, to.Symbol, to.Addend)
 }
 
 // put writes bytes into a member.
-func (r *rows) put(i int, member string, b ...byte) { copy(r.sec.data[r.off(i, member):], b) }
+func (r *rows) put(i int, member string, b ...byte) { copy(r.sec.Data[r.off(i, member):], b) }
 
 // put64 writes a number of eight bytes.
 func (r *rows) put64(i int, member string, v uint64) {
-	binary.LittleEndian.PutUint64(r.sec.data[r.off(i, member):], v)
+	binary.LittleEndian.PutUint64(r.sec.Data[r.off(i, member):], v)
 }

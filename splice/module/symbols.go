@@ -13,6 +13,7 @@ import (
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // anchor is the export from which all of the image is reached. It has been
@@ -30,7 +31,7 @@ const crcName = 56
 // that takes.
 type references struct {
 	*Kernel
-	*file
+	*ko.File
 	imports map[string]elfobj.SymbolIndex // undefined symbols
 	crcs    map[string]uint32             // of exports that are used
 	spaces  map[string]bool               // namespaces to import
@@ -38,9 +39,9 @@ type references struct {
 	refs    map[Reference]bool
 }
 
-func newReferences(k *Kernel, f *file) references {
+func newReferences(k *Kernel, f *ko.File) references {
 	return references{
-		Kernel: k, file: f, imports: map[string]elfobj.SymbolIndex{}, crcs: map[string]uint32{},
+		Kernel: k, File: f, imports: map[string]elfobj.SymbolIndex{}, crcs: map[string]uint32{},
 		spaces: map[string]bool{}, depends: map[string]bool{}, refs: map[Reference]bool{},
 	}
 }
@@ -66,7 +67,7 @@ func (r *references) export(name string) (elfobj.SymbolIndex, error) {
 	if name == "module_layout" { // only its CRC is asked for
 		return 0, nil
 	}
-	i := r.addUndefined(name)
+	i := r.AddUndefined(name)
 	r.imports[name] = i
 	r.refs[Reference{Name: name, Addr: e.Addr, By: "export"}] = true
 	return i, nil
@@ -100,13 +101,13 @@ func (r *references) crc(name string, e *kernel.Export) error {
 
 // at returns how to reach a link address, by the export of that name if there
 // is one for that very address.
-func (r *references) at(name string, addr uint64) (target, error) {
+func (r *references) at(name string, addr uint64) (ko.Dest, error) {
 	if e, ok := r.exports[name]; ok && e.Addr == addr && len(name) < crcName {
 		sym, err := r.export(name)
-		return target{symbol: sym, memory: r.memoryOf(addr)}, err
+		return ko.Dest{Symbol: sym, Memory: r.memoryOf(addr)}, err
 	}
 	t, by, err := r.reach(name, addr)
-	t.memory = r.memoryOf(addr)
+	t.Memory = r.memoryOf(addr)
 	if err == nil {
 		r.refs[Reference{Name: name, Addr: addr, By: by}] = true
 	}
@@ -115,18 +116,18 @@ func (r *references) at(name string, addr uint64) (target, error) {
 
 // reach returns how to reach a link address without an export of its own, and
 // by what.
-func (r *references) reach(name string, addr uint64) (to target, by string, err error) {
+func (r *references) reach(name string, addr uint64) (to ko.Dest, by string, err error) {
 	switch {
 	case r.image.IsPerCPU(addr) && addr < 1<<31:
 		sym, base, err := r.percpu()
-		return target{symbol: sym, addend: int64(addr - base)}, "per-cpu", err
+		return ko.Dest{Symbol: sym, Addend: int64(addr - base)}, "per-cpu", err
 	case r.image.IsInit(addr):
-		return target{}, "", refuse(CodeInit, name, "", addr, "it is freed after boot")
+		return ko.Dest{}, "", refuse(CodeInit, name, "", addr, "it is freed after boot")
 	case r.image.IsMapped(addr):
 		sym, err := r.export(anchor)
-		return target{symbol: sym, addend: int64(addr - r.exports[anchor].Addr)}, "anchor", err
+		return ko.Dest{Symbol: sym, Addend: int64(addr - r.exports[anchor].Addr)}, "anchor", err
 	}
-	return target{}, "", refuse(splice.CodeNotMatched, name, "", addr, "it is not in the image")
+	return ko.Dest{}, "", refuse(splice.CodeNotMatched, name, "", addr, "it is not in the image")
 }
 
 // percpu returns an exported per-CPU variable, and its offset.
@@ -149,17 +150,17 @@ func (r *references) percpu() (elfobj.SymbolIndex, uint64, error) {
 }
 
 // absolute returns a symbol for a number.
-func (r *references) absolute(name string, value uint64) target {
-	i := r.addNumber(name, value)
+func (r *references) absolute(name string, value uint64) ko.Dest {
+	i := r.AddNumber(name, value)
 	r.refs[Reference{Name: name, Addr: value, By: "absolute"}] = true
-	return target{symbol: i}
+	return ko.Dest{Symbol: i}
 }
 
 // foreign returns the undefined symbol for what another module exports, which
 // has to be loaded before: the loader takes a reference to it.
-func (r *references) foreign(name string, e *kernel.Export) (target, error) {
+func (r *references) foreign(name string, e *kernel.Export) (ko.Dest, error) {
 	if len(name) >= crcName {
-		return target{}, refuse(CodeLongName, name, kerneltab.Versions, 0, "no room for names of %d bytes", len(name))
+		return ko.Dest{}, refuse(CodeLongName, name, kerneltab.Versions, 0, "no room for names of %d bytes", len(name))
 	}
 	owner := strings.ReplaceAll(path.Base(e.Module), "-", "_")
 	r.refs[Reference{Name: name, By: "export", Module: owner}] = true
@@ -170,14 +171,14 @@ func (r *references) foreign(name string, e *kernel.Export) (target, error) {
 	r.crcs[name] = e.CRC
 	i, ok := r.imports[name]
 	if !ok {
-		i = r.addUndefined(name)
+		i = r.AddUndefined(name)
 		r.imports[name] = i
 	}
-	return target{symbol: i}, nil
+	return ko.Dest{Symbol: i}, nil
 }
 
 // resolve finds what an undefined symbol of an extracted object is.
-func (l *linker) resolve(undefined map[string]elfobj.SymbolIndex, e *elfdiff.External) (target, error) {
+func (l *linker) resolve(undefined map[string]elfobj.SymbolIndex, e *elfdiff.External) (ko.Dest, error) {
 	p, b := l.pair, l.builder
 	if _, known := undefined[e.Name]; e.Pre == object.NoAtom && !known {
 		if t, ok := b.offers[e.Name]; ok {
@@ -210,15 +211,15 @@ func (l *linker) resolve(undefined map[string]elfobj.SymbolIndex, e *elfdiff.Ext
 
 // unique resolves a name that one symbol of the image has. Names with numbers
 // of the compiler's do not count: they mean something else in each build.
-func (r *references) unique(name, object string) (target, error) {
+func (r *references) unique(name, object string) (ko.Dest, error) {
 	list := r.image.Symbols(name)
 	switch {
 	case strings.Contains(name, "."):
-		return target{}, refuse(splice.CodeNotLocated, name, object, 0, "no function that was matched refers to it, and a name with a number of the compiler's says nothing")
+		return ko.Dest{}, refuse(splice.CodeNotLocated, name, object, 0, "no function that was matched refers to it, and a name with a number of the compiler's says nothing")
 	case len(list) == 0:
-		return target{}, r.missing(name, object)
+		return ko.Dest{}, r.missing(name, object)
 	case len(list) > 1:
-		return target{}, refuse(splice.CodeNotLocated, name, object, 0, "no function that was matched refers to it, and the image has %d symbols of that name", len(list))
+		return ko.Dest{}, refuse(splice.CodeNotLocated, name, object, 0, "no function that was matched refers to it, and the image has %d symbols of that name", len(list))
 	}
 	if list[0].Abs {
 		return r.absolute(name, list[0].Addr), nil
@@ -247,7 +248,7 @@ func (r *references) sortedRefs() []Reference {
 
 // kernelSymbol returns how to reach a symbol that the kernel has once: what is exported
 // by its name, as the patch's own code would.
-func (b *builder) kernelSymbol(name string) target {
+func (b *builder) kernelSymbol(name string) ko.Dest {
 	if e, ok := b.exports[name]; ok {
 		t, err := b.at(name, e.Addr)
 		if err != nil {
@@ -258,7 +259,7 @@ func (b *builder) kernelSymbol(name string) target {
 	s, err := b.image.Symbol(name)
 	if err != nil {
 		b.refused.add(refuse(CodeKernel, name, "", 0, "the module's own code needs it: %v", err))
-		return target{}
+		return ko.Dest{}
 	}
 	t, err := b.at(name, s.Addr)
 	if err != nil {

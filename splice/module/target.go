@@ -11,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module/internal/calls"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // A Target is a kernel module that an update changes: its file, which must be
@@ -83,24 +84,24 @@ func (t *Target) callsOf(ctx context.Context) (*calls.Info, error) {
 }
 
 // at returns how to reach an address in the module.
-func (t *Target) at(addr uint64) (target, bool) {
+func (t *Target) at(addr uint64) (ko.Dest, bool) {
 	part, off, ok := t.mod.Locate(addr)
 	if !ok {
-		return target{}, false
+		return ko.Dest{}, false
 	}
-	return target{part: firstPart + part, addend: int64(off)}, true
+	return ko.Dest{Part: firstPart + part, Addend: int64(off)}, true
 }
 
 // symbol is at for a symbol of the module.
-func (t *Target) symbol(s *elfobj.Symbol) (target, bool) {
+func (t *Target) symbol(s *elfobj.Symbol) (ko.Dest, bool) {
 	part, off, ok := t.mod.SymbolAt(s)
-	return target{part: firstPart + part, addend: int64(off)}, ok
+	return ko.Dest{Part: firstPart + part, Addend: int64(off)}, ok
 }
 
 // resolveIn finds what an undefined symbol of an object of a module is: in the
 // module itself first, as when it was linked, then what the kernel and other
 // modules export, and at last anything in the kernel.
-func (l *linker) resolveIn(t *Target, undefined map[string]elfobj.SymbolIndex, name string, located uint64, ok bool) (target, error) {
+func (l *linker) resolveIn(t *Target, undefined map[string]elfobj.SymbolIndex, name string, located uint64, ok bool) (ko.Dest, error) {
 	if i, known := undefined[name]; known && !ok {
 		if v, found := l.pair.Match.SymbolValue(i); found && v.Has&reloc.UseAddress != 0 {
 			located, ok = v.Address, true
@@ -118,7 +119,7 @@ func (l *linker) resolveIn(t *Target, undefined map[string]elfobj.SymbolIndex, n
 		}
 	}
 	if len(list) > 1 {
-		return target{}, refuse(splice.CodeNotLocated, name, t.Name(), 0, "no function that was matched refers to it, and the module has %d symbols of that name", len(list))
+		return ko.Dest{}, refuse(splice.CodeNotLocated, name, t.Name(), 0, "no function that was matched refers to it, and the module has %d symbols of that name", len(list))
 	}
 	if x, ok := l.exports[name]; ok {
 		return l.at(name, x.Addr)
@@ -127,17 +128,17 @@ func (l *linker) resolveIn(t *Target, undefined map[string]elfobj.SymbolIndex, n
 		return l.foreign(name, &x)
 	}
 	if t.mod.Imports(name) {
-		return target{}, refuse(CodeNoCRC, name, "Module.symvers", 0, "another module exports it, which only a Module.symvers says")
+		return ko.Dest{}, refuse(CodeNoCRC, name, "Module.symvers", 0, "another module exports it, which only a Module.symvers says")
 	}
-	return l.unique(name, l.object)
+	return l.unique(name, l.Object)
 }
 
 // inModule notes the reference, and refuses what does not last.
-func (l *linker) inModule(t *Target, name string, to target) (target, error) {
-	p := &t.mod.Parts[to.part-firstPart]
+func (l *linker) inModule(t *Target, name string, to ko.Dest) (ko.Dest, error) {
+	p := &t.mod.Parts[to.Part-firstPart]
 	if p.Field < 0 {
-		return target{}, refuse(CodeInit, name, t.Name(), uint64(to.addend), "it is freed once the module is loaded")
+		return ko.Dest{}, refuse(CodeInit, name, t.Name(), uint64(to.Addend), "it is freed once the module is loaded")
 	}
-	l.refs[Reference{Name: name, Addr: p.Base + uint64(to.addend), By: "module", Module: t.Name()}] = true
+	l.refs[Reference{Name: name, Addr: p.Base + uint64(to.Addend), By: "module", Module: t.Name()}] = true
 	return to, nil
 }

@@ -7,13 +7,14 @@ import (
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
 // A check is one stretch of the running kernel that is compared before anything
 // is enabled.
 type check struct {
 	name   string // for the log
-	at     target
+	at     ko.Dest
 	want   []byte
 	mask   []byte // bits of want that have to be there
 	fields []field
@@ -25,11 +26,11 @@ type check struct {
 type field struct {
 	off    uint64
 	typ    uint32
-	to     target
+	to     ko.Dest
 	addend int64
 }
 
-func newCheck(name string, at target, want []byte) check {
+func newCheck(name string, at ko.Dest, want []byte) check {
 	c := check{name: name, at: at, want: want, mask: make([]byte, len(want))}
 	for i := range c.mask {
 		c.mask[i] = 0xff
@@ -131,7 +132,7 @@ func (l *linker) lookIn(id object.AtomID, m *reloc.FuncResult) (check, error) {
 	if !ok {
 		return check{}, refuse(splice.CodeNotMatched, name, t.Name(), m.Address, "it is not in the module")
 	}
-	want, fixups, err := t.mod.Raw(at.part-firstPart, uint64(at.addend), m.Size)
+	want, fixups, err := t.mod.Raw(at.Part-firstPart, uint64(at.Addend), m.Size)
 	if err != nil {
 		r := refuse(splice.CodeNotMatched, name, t.Name(), m.Address, "its code can't be read")
 		r.Err = err
@@ -149,7 +150,7 @@ func (l *linker) lookIn(id object.AtomID, m *reloc.FuncResult) (check, error) {
 		}
 		to, known := t.symbol(x.Symbol)
 		switch {
-		case known && t.mod.Parts[to.part-firstPart].Field < 0:
+		case known && t.mod.Parts[to.Part-firstPart].Field < 0:
 			known = false // of what is freed
 		case x.Symbol.IsDefined() || known:
 		default:
@@ -184,26 +185,26 @@ func (b *builder) checks() {
 			rows = append(rows, o.checks...)
 		}
 	}
-	t, wants := b.checkTable(b.rodata(), "checks", rows)
+	t, wants := b.checkTable(b.Rodata(), "checks", rows)
 	for i := range rows {
 		t.refer(i, "at", rows[i].at)
 		for _, f := range rows[i].fields {
-			t.sec.rela(wants[i]+f.off, elf.R_X86_64(f.typ), f.to.symbol, f.to.addend+f.addend)
+			t.sec.AddRela(wants[i]+f.off, elf.R_X86_64(f.typ), f.to.Symbol, f.to.Addend+f.addend)
 		}
 	}
 }
 
 // checkTable writes a table of checks into s, and returns it, and where the bytes of each
 // row are. Where to look is not in it yet.
-func (b *builder) checkTable(s *section, name string, list []check) (t rows, wants []uint64) {
+func (b *builder) checkTable(s *ko.Section, name string, list []check) (t rows, wants []uint64) {
 	t = b.code.rows(s, name, "check", len(list)+1)
 	for i := range list {
 		c := &list[i]
-		want, mask := s.append(16, c.want), s.append(16, c.mask)
-		t.refer(i, "want", target{symbol: s.anchor, addend: int64(want)})
-		t.refer(i, "mask", target{symbol: s.anchor, addend: int64(mask)})
+		want, mask := s.Append(16, c.want), s.Append(16, c.mask)
+		t.refer(i, "want", ko.Dest{Symbol: s.Anchor, Addend: int64(want)})
+		t.refer(i, "mask", ko.Dest{Symbol: s.Anchor, Addend: int64(mask)})
 		t.put64(i, "size", uint64(len(c.want)))
-		t.refer(i, "name", b.literal(c.name))
+		t.refer(i, "name", b.Literal(c.name))
 		wants = append(wants, want)
 	}
 	return t, wants
