@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/internal/progress"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/klink"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
@@ -50,7 +51,7 @@ type builder struct {
 	judgement
 	types kernelTypes
 	opt   Options
-	code  *ownCode
+	code  *klink.Linker
 
 	// What is collected of the patch.
 	objects   []*kobject
@@ -90,7 +91,7 @@ func newBuilder(k *Kernel, opt Options) (*builder, error) {
 		opt: opt, pins: pins{unpin: opt.Unpin}, offers: map[string]ko.Dest{},
 	}
 	_, thunk := k.exports[kerneltab.ReturnThunk]
-	b.code = newOwnCode(b.File, opt.Name, ownKernel{k.layout, thunk, b.kernelSymbol}, b.refuseCode)
+	b.code = klink.New(b.File, opt.Name, klink.Kernel{Layout: k.layout, Thunk: thunk, Symbol: b.kernelSymbol}, b.refuseCode)
 	for _, name := range []string{"module_layout", anchor} {
 		if _, err := b.export(name); err != nil {
 			return nil, err
@@ -101,9 +102,9 @@ func newBuilder(k *Kernel, opt Options) (*builder, error) {
 
 // refuseCode refuses the module because its own code can't be linked.
 func (b *builder) refuseCode(err error) {
-	var lack *lackError
+	var lack *klink.LackError
 	if errors.As(err, &lack) {
-		err = refuse(CodeKernel, lack.symbol, lack.section, 0, "%s", lack.text)
+		err = refuse(CodeKernel, lack.Symbol, lack.Section, 0, "%s", lack.Text)
 	}
 	b.refused.add(err)
 }

@@ -73,14 +73,14 @@ func (b *builder) ownCallbacks() {
 	o := b.objectOf(nil)
 	own := o.chained()
 	if jumps {
-		b.code.add("jump", "", own)
-		o.hooks["pre_patch"], o.hooks["post_unpatch"] = b.code.symbols["jump_pre"], b.code.symbols["jump_post"]
+		b.code.Add("jump", "", own)
+		o.hooks["pre_patch"], o.hooks["post_unpatch"] = b.code.Symbols["jump_pre"], b.code.Symbols["jump_post"]
 	}
 	if follows || b.opt.Replace {
-		b.code.add("callbacks", "", own)
-		o.hooks["post_patch"] = b.code.symbols["post_patch"]
+		b.code.Add("callbacks", "", own)
+		o.hooks["post_patch"] = b.code.Symbols["post_patch"]
 	}
 	if follows {
-		o.hooks["pre_unpatch"] = b.code.symbols["pre_unpatch"]
+		o.hooks["pre_unpatch"] = b.code.Symbols["pre_unpatch"]
 	}
 }

@@ -28,11 +28,11 @@ func (l *linker) shifts() {
 
 // copyTable writes a table of copies.
 func (b *builder) copyTable(name string, list []copied) {
-	t := b.code.rows(b.Rodata(), name, "copy", len(list)+1)
+	t := b.code.AddTable(b.Rodata(), name, "copy", len(list)+1)
 	for i := range list {
-		t.refer(i, "to", list[i].to)
-		t.refer(i, "from", list[i].from)
-		t.put64(i, "size", list[i].size)
+		t.Refer(i, "to", list[i].to)
+		t.Refer(i, "from", list[i].from)
+		t.Put64(i, "size", list[i].size)
 	}
 }
 
@@ -40,6 +40,6 @@ func (b *builder) copyTable(name string, list []copied) {
 func (b *builder) copyCode() {
 	if len(b.copies) > 0 {
 		b.copyTable("copies", b.copies)
-		b.code.add("copy", "", nil)
+		b.code.Add("copy", "", nil)
 	}
 }

@@ -180,16 +180,16 @@ func (l *linker) newWord(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, s *
 
 // settingTable writes the rows.
 func (b *builder) settingTable() {
-	t := b.code.rows(b.Data(), "initials", "setting", len(b.settings)+1)
+	t := b.code.AddTable(b.Data(), "initials", "setting", len(b.settings)+1)
 	for i := range b.settings {
 		s := &b.settings[i]
-		t.refer(i, "at", s.place)
-		t.refer(i, "name", b.Literal(s.Name))
-		b.word(t.sec, t.off(i, "old"), &s.old)
-		b.word(t.sec, t.off(i, "new"), &s.new)
-		t.put(i, "size", byte(s.Size))
+		t.Refer(i, "at", s.place)
+		t.Refer(i, "name", b.Literal(s.Name))
+		b.word(t.Section, t.Offset(i, "old"), &s.old)
+		b.word(t.Section, t.Offset(i, "new"), &s.new)
+		t.Put(i, "size", byte(s.Size))
 		if s.readOnly {
-			t.put(i, "read_only", 1)
+			t.Put(i, "read_only", 1)
 		}
 	}
 }
@@ -205,6 +205,6 @@ func (b *builder) word(d *ko.Section, at uint64, w *word) {
 func (b *builder) planInitials() {
 	if len(b.settings) > 0 {
 		b.settingTable()
-		b.code.add("initials", "", nil)
+		b.code.Add("initials", "", nil)
 	}
 }

@@ -107,8 +107,8 @@ func (l *linker) overwriteConst(u *elfdiff.DataUpdate, addr uint64) {
 	l.obj.checks = append(l.obj.checks, c)
 	r, d := l.Rodata(), l.Data()
 	fresh, saved := r.Append(inPlaceUnit, u.New), d.Append(inPlaceUnit, make([]byte, len(u.New)))
-	l.code.define("new_"+u.Name, elf.STT_OBJECT, r, fresh, uint64(len(u.New)))
-	l.code.define("old_"+u.Name, elf.STT_OBJECT, d, saved, uint64(len(u.New)))
+	l.code.Define("new_"+u.Name, elf.STT_OBJECT, r, fresh, uint64(len(u.New)))
+	l.code.Define("old_"+u.Name, elf.STT_OBJECT, d, saved, uint64(len(u.New)))
 	for _, rela := range u.Relas {
 		if _, ok := relocations[rela.Type]; !ok {
 			l.refused.add(refuse(CodeRelocation, u.Name, "", rela.Offset, "the module loader does not apply %v", elf.R_X86_64(rela.Type)))
@@ -185,6 +185,6 @@ func (b *builder) planOverwrites() {
 	}
 	b.copyTable("writes", b.constants.writes)
 	b.copyTable("restores", b.constants.restores)
-	b.code.add("constants", "", nil)
+	b.code.Add("constants", "", nil)
 	b.copies = append(b.copies, b.constants.saves...)
 }

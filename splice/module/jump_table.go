@@ -40,11 +40,11 @@ func (b *builder) jumps() {
 		old = append(old, jumps[i].ranges...)
 	}
 	b.ranges("jump_old", old)
-	carried := codeRange{name: "its new code", at: ko.Dest{Symbol: b.Text().Anchor}, size: b.code.start}
+	carried := codeRange{name: "its new code", at: ko.Dest{Symbol: b.Text().Anchor}, size: b.code.Start}
 	b.ranges("jump_new", append(old[:hidden:hidden], carried))
-	b.code.add("stacks", "", nil)
+	b.code.Add("stacks", "", nil)
 	if b.opt.Replace {
-		b.code.add("replace", "", nil)
+		b.code.Add("replace", "", nil)
 	}
 }
 
@@ -63,8 +63,8 @@ func (b *builder) stackLayout() {
 			unused = hi.Addr - top.Addr // with what FRED pushes
 		}
 		if unused > 0 && unused < size/8 {
-			b.code.number("stack_size", size)
-			b.code.number("stack_unused", unused)
+			b.code.Number("stack_size", size)
+			b.code.Number("stack_unused", unused)
 			return
 		}
 	}
@@ -81,12 +81,12 @@ type codeRange struct {
 // ranges writes a table of ranges, with one around all in front. Those in the module
 // itself are last: modules are above the kernel (Documentation/arch/x86/x86_64/mm.rst).
 func (b *builder) ranges(name string, list []codeRange) {
-	t := b.code.rows(b.Rodata(), name, "range", len(list)+2)
+	t := b.code.AddTable(b.Rodata(), name, "range", len(list)+2)
 	first, last := list[0], list[0]
 	for i, c := range list {
-		t.refer(i+1, "start", c.at)
-		t.refer(i+1, "end", c.end())
-		t.refer(i+1, "name", b.Literal(c.name))
+		t.Refer(i+1, "start", c.at)
+		t.Refer(i+1, "end", c.end())
+		t.Refer(i+1, "name", b.Literal(c.name))
 		if c.lo != 0 && (first.lo == 0 || c.lo < first.lo) {
 			first = c
 		}
@@ -94,8 +94,8 @@ func (b *builder) ranges(name string, list []codeRange) {
 			last = c
 		}
 	}
-	t.refer(0, "start", first.at)
-	t.refer(0, "end", last.end())
+	t.Refer(0, "start", first.at)
+	t.Refer(0, "end", last.end())
 }
 
 func (c *codeRange) end() ko.Dest {
@@ -117,16 +117,16 @@ func (b *builder) hidden() []codeRange {
 
 // jumpTable writes the rows of the jumps.
 func (b *builder) jumpTable(jumps []jump) {
-	t := b.code.rows(b.Data(), "jump_rows", "jump", len(jumps)+1)
+	t := b.code.AddTable(b.Data(), "jump_rows", "jump", len(jumps)+1)
 	for i := range jumps {
 		j := &jumps[i]
-		t.refer(i, "at", j.at)
-		t.put(i, "expected", j.was...)
-		t.put(i, "mask", j.mask...)
-		t.put(i, "lock", byte(j.lock))
-		t.put(i, "ret", byte(j.ret))
-		t.refer(i, "to", j.to)
-		t.refer(i, "name", b.Literal(j.Name))
+		t.Refer(i, "at", j.at)
+		t.Put(i, "expected", j.was...)
+		t.Put(i, "mask", j.mask...)
+		t.Put(i, "lock", byte(j.lock))
+		t.Put(i, "ret", byte(j.ret))
+		t.Refer(i, "to", j.to)
+		t.Refer(i, "name", b.Literal(j.Name))
 	}
 }
 
@@ -136,15 +136,15 @@ func (b *builder) jumpTable(jumps []jump) {
 func (b *builder) states() uint64 {
 	d, s := b.Data(), b.layout["klp_state"]
 	at := d.Append(8, make([]byte, 2*s.Size)) // zeros end it
-	b.code.define("states", elf.STT_OBJECT, d, at, 2*s.Size)
+	b.code.Define("states", elf.STT_OBJECT, d, at, 2*s.Size)
 	for _, m := range []string{"id", "version", "data"} {
 		if _, ok := s.Offsets[m]; !ok {
 			b.refused.add(refuse(CodeKernel, "klp_state", kerneltab.BTF, 0, "it has no member %s", m))
 			return at
 		}
 	}
-	put64(d.Data[at+s.Offsets["id"]:], b.code.layout.Number("STATE_ID"))
-	put32(d.Data[at+s.Offsets["version"]:], uint32(b.code.layout.Number("STATE_VERSION")))
-	d.AddRela(at+s.Offsets["data"], elf.R_X86_64_64, b.code.symbols["jump_rows"].Symbol, 0)
+	put64(d.Data[at+s.Offsets["id"]:], b.code.Layout.Number("STATE_ID"))
+	put32(d.Data[at+s.Offsets["version"]:], uint32(b.code.Layout.Number("STATE_VERSION")))
+	d.AddRela(at+s.Offsets["data"], elf.R_X86_64_64, b.code.Symbols["jump_rows"].Symbol, 0)
 	return at
 }

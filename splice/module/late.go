@@ -6,6 +6,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/splice/module/internal/klink"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
@@ -63,22 +64,22 @@ func (l *linker) late(sec *ko.Section, off uint64, r *elfobj.Rela, to ko.Dest) {
 }
 
 // fixupTable writes the rows.
-func (b *builder) fixupTable(d *ko.Section, name string, list []fixup) rows {
-	t := b.code.rows(d, name, "fixup", len(list)+1)
+func (b *builder) fixupTable(d *ko.Section, name string, list []fixup) klink.Table {
+	t := b.code.AddTable(d, name, "fixup", len(list)+1)
 	for i := range list {
 		f := &list[i]
-		t.refer(i, "at", ko.Dest{Symbol: f.sec.Anchor, Addend: int64(f.off)})
+		t.Refer(i, "at", ko.Dest{Symbol: f.sec.Anchor, Addend: int64(f.off)})
 		add := f.to.Addend + f.addend - int64(f.less)
 		if f.to.Part == 0 && f.to.Symbol != 0 {
-			t.refer(i, "value", ko.Dest{Symbol: f.to.Symbol, Addend: add})
+			t.Refer(i, "value", ko.Dest{Symbol: f.to.Symbol, Addend: add})
 		} else {
-			t.put64(i, "value", uint64(add))
+			t.Put64(i, "value", uint64(add))
 		}
-		t.put(i, "plus", byte(f.to.Part))
-		t.put(i, "minus", byte(f.minus))
-		t.put(i, "size", byte(f.size))
+		t.Put(i, "plus", byte(f.to.Part))
+		t.Put(i, "minus", byte(f.minus))
+		t.Put(i, "size", byte(f.size))
 		if f.text {
-			t.put(i, "text", 1)
+			t.Put(i, "text", 1)
 		}
 	}
 	return t
@@ -92,35 +93,35 @@ func (b *builder) forModule(o *kobject) {
 	d, t := b.Data(), o.target
 	bases, parts := b.basesOf(t)
 	list := append(b.identityOf(o, bases), o.checks...)
-	checks, wants := b.checkTable(d, joined("checks", t.Name()), list)
-	expected := b.fixupTable(d, joined("expected", t.Name()), early(list, &checks, wants))
-	name := joined("target", t.Name())
-	desc := b.code.rows(d, name, "target", 1)
-	desc.refer(0, "name", b.Literal(t.Name()))
-	desc.refer(0, "bases", ko.Dest{Symbol: d.Anchor, Addend: int64(bases)})
-	desc.refer(0, "parts", ko.Dest{Symbol: d.Anchor, Addend: int64(parts)})
-	desc.put64(0, "part_count", uint64(len(t.mod.Parts)))
-	desc.refer(0, "expected", expected.target(0))
-	desc.refer(0, "checks", checks.target(0))
+	checks, wants := b.checkTable(d, klink.Join("checks", t.Name()), list)
+	expected := b.fixupTable(d, klink.Join("expected", t.Name()), early(list, &checks, wants))
+	name := klink.Join("target", t.Name())
+	desc := b.code.AddTable(d, name, "target", 1)
+	desc.Refer(0, "name", b.Literal(t.Name()))
+	desc.Refer(0, "bases", ko.Dest{Symbol: d.Anchor, Addend: int64(bases)})
+	desc.Refer(0, "parts", ko.Dest{Symbol: d.Anchor, Addend: int64(parts)})
+	desc.Put64(0, "part_count", uint64(len(t.mod.Parts)))
+	desc.Refer(0, "expected", expected.Dest(0))
+	desc.Refer(0, "checks", checks.Dest(0))
 	if len(o.fixups) > 0 {
-		late := b.fixupTable(d, joined("fixups", t.Name()), o.fixups)
-		desc.refer(0, "fixups", late.target(0))
+		late := b.fixupTable(d, klink.Join("fixups", t.Name()), o.fixups)
+		desc.Refer(0, "fixups", late.Dest(0))
 	}
 	own := o.chained()
-	own["target"] = desc.target(0)
-	if !b.code.has("target") {
-		b.code.add("target", "", nil)
+	own["target"] = desc.Dest(0)
+	if !b.code.Has("target") {
+		b.code.Add("target", "", nil)
 	}
-	o.hooks["pre_patch"] = b.code.add("target_callback", t.Name(), own).symbol("target_pre_patch")
+	o.hooks["pre_patch"] = b.code.Add("target_callback", t.Name(), own).Symbol("target_pre_patch")
 }
 
 // basesOf makes room for the bases of a module, and writes where struct module has them.
 func (b *builder) basesOf(t *Target) (bases, parts uint64) {
 	d, list := b.Data(), t.mod.Parts
 	bases = d.Append(8, make([]byte, 8*(firstPart+len(list))))
-	b.code.define(joined("bases", t.Name()), elf.STT_OBJECT, d, bases, uint64(8*(firstPart+len(list))))
+	b.code.Define(klink.Join("bases", t.Name()), elf.STT_OBJECT, d, bases, uint64(8*(firstPart+len(list))))
 	parts = d.Append(8, make([]byte, 8*len(list)))
-	b.code.define(joined("parts", t.Name()), elf.STT_OBJECT, d, parts, uint64(8*len(list)))
+	b.code.Define(klink.Join("parts", t.Name()), elf.STT_OBJECT, d, parts, uint64(8*len(list)))
 	for i := range list {
 		put64(d.Data[parts+uint64(8*i):], uint64(list[i].Field))
 	}
@@ -129,17 +130,17 @@ func (b *builder) basesOf(t *Target) (bases, parts uint64) {
 
 // early returns the fields that are filled in before a module is compared: where to look
 // in it, and the addresses in what is expected there.
-func early(list []check, checks *rows, wants []uint64) []fixup {
+func early(list []check, checks *klink.Table, wants []uint64) []fixup {
 	var out []fixup
 	for i := range list {
 		c := &list[i]
 		if c.at.Part == 0 {
-			checks.refer(i, "at", c.at)
+			checks.Refer(i, "at", c.at)
 		} else {
-			out = append(out, fixup{sec: checks.sec, off: checks.off(i, "at"), size: 8, to: c.at})
+			out = append(out, fixup{sec: checks.Section, off: checks.Offset(i, "at"), size: 8, to: c.at})
 		}
 		for _, x := range c.fields {
-			f := fixup{sec: checks.sec, off: wants[i] + x.off, size: relocations[x.typ], to: x.to, addend: x.addend}
+			f := fixup{sec: checks.Section, off: wants[i] + x.off, size: relocations[x.typ], to: x.to, addend: x.addend}
 			if h, ok := amd64.HowtoOf(x.typ); ok && h.PCRel {
 				f.minus, f.less = c.at.Part, uint64(c.at.Addend)+x.off
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/splice/module/internal/klink"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
@@ -29,7 +30,7 @@ func (b *builder) patch() {
 	b.copyCode()
 	b.ownCallbacks()
 	objs := d.Append(8, make([]byte, obj.Size*uint64(len(b.objects)+1)))
-	b.code.define("objs", elf.STT_OBJECT, d, objs, obj.Size*uint64(len(b.objects)+1))
+	b.code.Define("objs", elf.STT_OBJECT, d, objs, obj.Size*uint64(len(b.objects)+1))
 	for i, o := range b.objects {
 		at := objs + uint64(i)*obj.Size
 		d.AddRela(at+obj.Offsets["funcs"], elf.R_X86_64_64, d.Anchor, int64(b.functions(o, fn)))
@@ -41,7 +42,7 @@ func (b *builder) patch() {
 		b.setCallbacks(d, at, o.hooks)
 	}
 	at := d.Append(8, make([]byte, patch.Size))
-	b.code.define("patch", elf.STT_OBJECT, d, at, patch.Size)
+	b.code.Define("patch", elf.STT_OBJECT, d, at, patch.Size)
 	d.AddRela(at+patch.Offsets["mod"], elf.R_X86_64_64, b.thisModule().Anchor, 0)
 	d.AddRela(at+patch.Offsets["objs"], elf.R_X86_64_64, d.Anchor, int64(objs))
 	if b.hasJumps() {
@@ -52,26 +53,26 @@ func (b *builder) patch() {
 	}
 	b.startAndEnd()
 	if len(b.refused) == 0 { // else some table may not be there
-		b.code.finish()
+		b.code.Finish()
 	}
 }
 
 // beginCode has what is put into .text from now on be the module's own.
 func (b *builder) beginCode() {
-	b.code.begin()
-	b.code.symbols["__this_module"] = ko.Dest{Symbol: b.thisModule().Anchor}
-	b.code.symbols["module_name"] = b.Literal(b.opt.Name)
+	b.code.Begin()
+	b.code.Symbols["__this_module"] = ko.Dest{Symbol: b.thisModule().Anchor}
+	b.code.Symbols["module_name"] = b.Literal(b.opt.Name)
 }
 
 // startAndEnd links init_module and cleanup_module. The kernel removes no module that has
 // the one and not the other (delete_module of kernel/module/main.c).
 func (b *builder) startAndEnd() {
 	mod, this := b.layout["module"], b.thisModule()
-	b.code.add("init", "", nil)
-	this.AddRela(mod.Offsets["init"], elf.R_X86_64_64, b.code.symbols["init_module"].Symbol, 0)
+	b.code.Add("init", "", nil)
+	this.AddRela(mod.Offsets["init"], elf.R_X86_64_64, b.code.Symbols["init_module"].Symbol, 0)
 	if !b.pins.stays() {
-		b.code.add("exit", "", nil)
-		this.AddRela(mod.Offsets["exit"], elf.R_X86_64_64, b.code.symbols["cleanup_module"].Symbol, 0)
+		b.code.Add("exit", "", nil)
+		this.AddRela(mod.Offsets["exit"], elf.R_X86_64_64, b.code.Symbols["cleanup_module"].Symbol, 0)
 	}
 }
 
@@ -80,7 +81,7 @@ func (b *builder) functions(o *kobject, fn kernel.Struct) uint64 {
 	d := b.Data()
 	size := fn.Size * uint64(len(o.patched)+1)
 	funcs := d.Append(8, make([]byte, size))
-	b.code.define(joined("funcs", o.name()), elf.STT_OBJECT, d, funcs, size)
+	b.code.Define(klink.Join("funcs", o.name()), elf.STT_OBJECT, d, funcs, size)
 	for i := range o.patched {
 		p := &o.patched[i]
 		p.at = funcs + uint64(i)*fn.Size

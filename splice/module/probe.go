@@ -125,11 +125,11 @@ func (b *builder) probeCode() {
 	d, n := b.Data(), uint64(len(b.probes))
 	each := kprobe.Size + 8
 	at := d.Append(8, make([]byte, each*n))
-	b.code.define("probes", elf.STT_OBJECT, d, at, each*n)
+	b.code.Define("probes", elf.STT_OBJECT, d, at, each*n)
 	list := d.Append(8, make([]byte, 8*(n+1)))
-	b.code.define("probe_list", elf.STT_OBJECT, d, list, 8*(n+1))
-	b.code.number("probe_count", n)
-	b.code.add("probe", "", nil)
+	b.code.Define("probe_list", elf.STT_OBJECT, d, list, 8*(n+1))
+	b.code.Number("probe_count", n)
+	b.code.Add("probe", "", nil)
 	for i := range b.probes {
 		p, this := &b.probes[i], at+each*uint64(i)
 		d.AddRela(list+uint64(8*i), elf.R_X86_64_64, d.Anchor, int64(this))
@@ -140,16 +140,16 @@ func (b *builder) probeCode() {
 		put32(d.Data[this+kprobe.Offsets["flags"]:], probeDisabled)
 		refer := func(off uint64, to ko.Dest) { d.AddRela(this+off, elf.R_X86_64_64, to.Symbol, to.Addend) }
 		refer(kprobe.Offsets["addr"], where)
-		refer(kprobe.Offsets["pre_handler"], b.code.symbols["probe_handler"])
-		refer(kprobe.Offsets["post_handler"], b.code.symbols["probe_after"])
+		refer(kprobe.Offsets["pre_handler"], b.code.Symbols["probe_handler"])
+		refer(kprobe.Offsets["post_handler"], b.code.Symbols["probe_after"])
 		refer(kprobe.Size, b.stub(p))
 	}
 }
 
 // stub links the stub of a probe.
 func (b *builder) stub(p *probed) ko.Dest {
-	own := map[string]ko.Dest{"replacement": p.to, "probe_stack_words": b.code.number("probe_stack_words", uint64(p.stack))}
-	return b.code.add("probe_stub", p.Name, own).symbol("probe_stub")
+	own := map[string]ko.Dest{"replacement": p.to, "probe_stack_words": b.code.Number("probe_stack_words", uint64(p.stack))}
+	return b.code.Add("probe_stub", p.Name, own).Symbol("probe_stub")
 }
 
 // kernelTypes are the kernel's types, which are read when they are needed.

@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/klink"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
@@ -187,24 +188,24 @@ func (b *builder) checks() {
 	}
 	t, wants := b.checkTable(b.Rodata(), "checks", rows)
 	for i := range rows {
-		t.refer(i, "at", rows[i].at)
+		t.Refer(i, "at", rows[i].at)
 		for _, f := range rows[i].fields {
-			t.sec.AddRela(wants[i]+f.off, elf.R_X86_64(f.typ), f.to.Symbol, f.to.Addend+f.addend)
+			t.Section.AddRela(wants[i]+f.off, elf.R_X86_64(f.typ), f.to.Symbol, f.to.Addend+f.addend)
 		}
 	}
 }
 
 // checkTable writes a table of checks into s, and returns it, and where the bytes of each
 // row are. Where to look is not in it yet.
-func (b *builder) checkTable(s *ko.Section, name string, list []check) (t rows, wants []uint64) {
-	t = b.code.rows(s, name, "check", len(list)+1)
+func (b *builder) checkTable(s *ko.Section, name string, list []check) (t klink.Table, wants []uint64) {
+	t = b.code.AddTable(s, name, "check", len(list)+1)
 	for i := range list {
 		c := &list[i]
 		want, mask := s.Append(16, c.want), s.Append(16, c.mask)
-		t.refer(i, "want", ko.Dest{Symbol: s.Anchor, Addend: int64(want)})
-		t.refer(i, "mask", ko.Dest{Symbol: s.Anchor, Addend: int64(mask)})
-		t.put64(i, "size", uint64(len(c.want)))
-		t.refer(i, "name", b.Literal(c.name))
+		t.Refer(i, "want", ko.Dest{Symbol: s.Anchor, Addend: int64(want)})
+		t.Refer(i, "mask", ko.Dest{Symbol: s.Anchor, Addend: int64(mask)})
+		t.Put64(i, "size", uint64(len(c.want)))
+		t.Refer(i, "name", b.Literal(c.name))
 		wants = append(wants, want)
 	}
 	return t, wants

@@ -1,4 +1,4 @@
-package module
+package klink
 
 import (
 	"debug/elf"
@@ -11,8 +11,8 @@ import (
 
 // unwinding writes ORC entries for an object of the module's own code: an insmod that
 // sleeps in klp_enable_patch must have a reliable stack, or the transition waits for it.
-func (c *ownCode) unwinding(o *codeObject) {
-	orc := c.kernel.layout["orc_entry"]
+func (c *Linker) unwinding(o *Object) {
+	orc := c.kernel.Layout["orc_entry"]
 	form, ok := kerneltab.ORCOf(orc.Bits["type"])
 	if !ok || orc.Size != 6 || orc.Offsets["sp_offset"] != 0 || orc.Offsets["bp_offset"] != 2 {
 		c.lack("", kerneltab.ORCRows, "struct orc_entry is of an unknown version: %d bits of type", orc.Bits["type"])
