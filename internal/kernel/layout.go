@@ -46,8 +46,19 @@ var needed = []member{
 	{name: "pt_regs", optional: true},
 	{name: "kprobe", members: []string{"addr", "pre_handler", "post_handler", "flags"}, optional: true}, // include/linux/kprobes.h
 	{name: "nmiaction", members: []string{"handler"}, optional: true},                                   // arch/x86/include/asm/nmi.h
-	{name: "bug_entry", members: []string{"bug_addr_disp", "flags"}, optional: true},                    // include/asm-generic/bug.h
-	{name: "alt_instr", members: []string{"instr_offset", "repl_offset", "instrlen", "replacementlen"}},
+	entryOf(kerneltab.BugTable, true, kerneltab.At, kerneltab.Flags),
+	entryOf(kerneltab.AltInstructions, false, kerneltab.At, kerneltab.Replacement, kerneltab.Length, kerneltab.ReplacementLength),
+}
+
+// entryOf returns what is needed of the structure of a table's entries: fields by their
+// roles.
+func entryOf(table string, optional bool, roles ...kerneltab.Role) member {
+	form := kerneltab.Named(table).Usual()
+	m := member{name: form.Struct, optional: optional}
+	for _, r := range roles {
+		m.members = append(m.members, form.Fields[r].Member)
+	}
+	return m
 }
 
 // Layout holds the structures that a livepatch module contains, and as
