@@ -9,7 +9,7 @@ import "slices"
 // anywhere.
 func (m *solver) isAnchor(i int32) bool {
 	f := &m.funcs[i]
-	return f.done != nil && (!f.weak || f.by == ByLayout || m.isWeakAt(f.atom.Name, f.done.addr))
+	return f.done != nil && (!f.weak || f.by == ByLayout || m.isWeakAt(f.atom.Name, f.done.Addr))
 }
 
 // room returns the most bytes that code of a size takes up in run, with the padding
@@ -28,7 +28,7 @@ func (m *solver) anchors(chain []int32) []int {
 	sure := false
 	for k, i := range chain {
 		if m.funcs[i].done != nil {
-			places, addrs = append(places, k), append(addrs, m.funcs[i].done.addr)
+			places, addrs = append(places, k), append(addrs, m.funcs[i].done.Addr)
 			sure = sure || m.isAnchor(i)
 		}
 	}
@@ -69,8 +69,8 @@ func (m *solver) closest(chain []int32, places []int) []int {
 // the last one are matched, and others are between them, stand in a row.
 func (m *solver) isRow(piece []int32) bool {
 	last := m.funcs[piece[len(piece)-1]].done
-	row := m.fit(m.tried, piece, m.funcs[piece[0]].done.addr, last.addr+last.size)
-	return len(piece) > 2 && row != nil && row[len(row)-1].addr == last.addr
+	row := m.fit(m.tried, piece, m.funcs[piece[0]].done.Addr, last.Addr+last.Size)
+	return len(piece) > 2 && row != nil && row[len(row)-1].Addr == last.Addr
 }
 
 // isClose reports whether the matched functions at two places of a chain are no
@@ -80,7 +80,7 @@ func (m *solver) isClose(chain []int32, before, behind int) bool {
 	for k := before; k < behind; k++ {
 		room += m.room(m.funcs[chain[k]].atom.Size, chain[k])
 	}
-	return m.funcs[chain[behind]].done.addr-m.funcs[chain[before]].done.addr <= room
+	return m.funcs[chain[behind]].done.Addr-m.funcs[chain[before]].done.Addr <= room
 }
 
 // rising returns the indices of the longest series of values that rise.

@@ -2,18 +2,20 @@ package reloc
 
 import (
 	"fmt"
-	"github.com/gosplice/gosplice/elfdiff/object"
 	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // attempt is a trial that has been made, and what became of it.
 type attempt struct {
-	trial
+	prove.Trial
 	next  *attempt // of the same atom, made before
 	count int32    // of those
 	// err is why the atom is not there: that of the trial, or that a constant differs
 	// which it leads to.
-	err *difference
+	err *prove.Difference
 	// alive says that all constants that it leads to are known to be equal.
 	alive bool
 	// committed says that its bindings are among the values.
@@ -24,25 +26,25 @@ type attempt struct {
 
 // attempts are those of one matching. Most atoms are tried at few places.
 type attempts struct {
-	c      *comparer
+	c      *prove.Comparer
 	byAtom []*attempt // the latest of each atom
-	more   map[node]*attempt
+	more   map[prove.Node]*attempt
 	slab   []attempt
 	want   int // how many are expected that there is no memory for yet
 }
 
-func newAttempts(c *comparer, want int) *attempts {
-	return &attempts{c: c, byAtom: make([]*attempt, len(c.pre.Atoms)), want: want}
+func newAttempts(c *prove.Comparer, want int) *attempts {
+	return &attempts{c: c, byAtom: make([]*attempt, len(c.Pre.Atoms)), want: want}
 }
 
 // try compares an atom with run at an address, once.
 func (l *attempts) try(id object.AtomID, addr uint64) *attempt {
-	n := node{id, addr}
+	n := prove.Node{Atom: id, Addr: addr}
 	t := l.of(n)
 	if t == nil {
 		t = l.add(n)
-		l.c.compare(&t.trial)
-		t.err = t.trial.err
+		l.c.Compare(&t.Trial)
+		t.err = t.Trial.Err
 	}
 	return t
 }
@@ -51,10 +53,10 @@ func (l *attempts) try(id object.AtomID, addr uint64) *attempt {
 const maxListed = 8
 
 // of returns the trial of an atom at an address, nil when there was none.
-func (l *attempts) of(n node) *attempt {
-	t := l.byAtom[n.atom]
+func (l *attempts) of(n prove.Node) *attempt {
+	t := l.byAtom[n.Atom]
 	for k := 0; t != nil; t, k = t.next, k+1 {
-		if t.addr == n.addr {
+		if t.Addr == n.Addr {
 			return t
 		}
 		if k == maxListed {
@@ -65,7 +67,7 @@ func (l *attempts) of(n node) *attempt {
 }
 
 // add makes a trial.
-func (l *attempts) add(n node) *attempt {
+func (l *attempts) add(n prove.Node) *attempt {
 	if len(l.slab) == cap(l.slab) {
 		n := min(8+2*cap(l.slab), 128)
 		if l.want > 0 {
@@ -74,18 +76,18 @@ func (l *attempts) add(n node) *attempt {
 		l.want -= n
 		l.slab = make([]attempt, 0, n)
 	}
-	l.slab = append(l.slab, attempt{trial: trial{node: n}, next: l.byAtom[n.atom]})
+	l.slab = append(l.slab, attempt{Trial: prove.Trial{Node: n}, next: l.byAtom[n.Atom]})
 	t := &l.slab[len(l.slab)-1]
-	l.byAtom[n.atom] = t
+	l.byAtom[n.Atom] = t
 	if t.next != nil {
 		t.count = t.next.count + 1
 	}
 	if t.count >= maxListed {
 		if l.more == nil {
-			l.more = make(map[node]*attempt)
+			l.more = make(map[prove.Node]*attempt)
 		}
 		for x := t; x != nil && (t.count == maxListed || x == t); x = x.next {
-			l.more[x.node] = x
+			l.more[x.Node] = x
 		}
 	}
 	return t
@@ -105,27 +107,27 @@ func (l *attempts) check(id object.AtomID, addr uint64) *attempt {
 		t    *attempt
 		next int
 	}
-	seen := map[node]bool{t.node: true}
+	seen := map[prove.Node]bool{t.Node: true}
 	all := []*attempt{t}
 	stack := []frame{{t: t}}
 	for len(stack) > 0 {
 		top := &stack[len(stack)-1]
-		if top.next == len(top.t.consts) {
+		if top.next == len(top.t.Consts) {
 			stack = stack[:len(stack)-1]
 			continue
 		}
-		b := &top.t.binds[top.t.consts[top.next]]
+		b := &top.t.Binds[top.t.Consts[top.next]]
 		top.next++
-		n := node{object.AtomID(b.key.id), b.value}
+		n := prove.Node{Atom: object.AtomID(b.Key.ID), Addr: b.Value}
 		if seen[n] {
 			continue
 		}
 		seen[n] = true
-		c := l.try(n.atom, n.addr)
+		c := l.try(n.Atom, n.Addr)
 		if c.err != nil {
 			for i := len(stack) - 1; i >= 0; i-- {
 				up := stack[i].t
-				up.err = inherited(l.c, &up.trial, &up.binds[up.consts[stack[i].next-1]], c.node, c.err)
+				up.err = inherited(l.c, &up.Trial, &up.Binds[up.Consts[stack[i].next-1]], c.Node, c.err)
 				c = up
 			}
 			return t
@@ -142,11 +144,11 @@ func (l *attempts) check(id object.AtomID, addr uint64) *attempt {
 }
 
 // inherited returns why a trial fails: the constant that b leads to does.
-func inherited(c *comparer, up *trial, b *binding, konst node, why *difference) *difference {
+func inherited(c *prove.Comparer, up *prove.Trial, b *prove.Binding, konst prove.Node, why *prove.Difference) *prove.Difference {
 	e := *why
-	e.Addr, e.Offset, e.RunOffset = up.addr, b.ref, up.at(int64(b.ref))-up.addr
-	if why.Addr == konst.addr { // the constant itself differs: say which and where
-		e.Detail = fmt.Sprintf("%s at %#x differs at +%#x", c.label(konst.atom), konst.addr, why.Offset)
+	e.Addr, e.Offset, e.RunOffset = up.Addr, b.Ref, up.At(int64(b.Ref))-up.Addr
+	if why.Addr == konst.Addr { // the constant itself differs: say which and where
+		e.Detail = fmt.Sprintf("%s at %#x differs at +%#x", c.Label(konst.Atom), konst.Addr, why.Offset)
 		if why.Detail != "" {
 			e.Detail += ": " + why.Detail
 		}
@@ -157,23 +159,23 @@ func inherited(c *comparer, up *trial, b *binding, konst node, why *difference) 
 // closure returns what follows from a trial: its bindings, and those of the
 // constants it refers to, as far as these are not among the values yet. The
 // offsets are all those of the trial's own references.
-func (l *attempts) closure(t *attempt) []binding {
-	if len(t.consts) == 0 {
-		return t.binds
+func (l *attempts) closure(t *attempt) []prove.Binding {
+	if len(t.Consts) == 0 {
+		return t.Binds
 	}
-	out := slices.Clone(t.binds)
-	seen := map[node]bool{t.node: true}
+	out := slices.Clone(t.Binds)
+	seen := map[prove.Node]bool{t.Node: true}
 	type item struct {
 		t   *attempt
 		ref uint64
 	}
 	var work []item
 	follow := func(from *attempt, ref uint64, own bool) {
-		for _, i := range from.consts {
-			b := &from.binds[i]
-			n := node{object.AtomID(b.key.id), b.value}
+		for _, i := range from.Consts {
+			b := &from.Binds[i]
+			n := prove.Node{Atom: object.AtomID(b.Key.ID), Addr: b.Value}
 			if own {
-				ref = b.ref
+				ref = b.Ref
 			}
 			if c := l.of(n); c != nil && !seen[n] && !c.committed {
 				seen[n] = true
@@ -185,8 +187,8 @@ func (l *attempts) closure(t *attempt) []binding {
 	for len(work) > 0 {
 		w := work[len(work)-1]
 		work = work[:len(work)-1]
-		for _, b := range w.t.binds {
-			b.ref = w.ref
+		for _, b := range w.t.Binds {
+			b.Ref = w.ref
 			out = append(out, b)
 		}
 		follow(w.t, w.ref, false)

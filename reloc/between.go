@@ -10,7 +10,7 @@ const neighbours = 64
 // that stands in front of it in pre, or behind one that stands behind it: a copy
 // to the byte, that belongs to another file.
 func (m *solver) outOfOrder(i int32, addr uint64) bool {
-	if !m.img.IsKernel() {
+	if !m.c.Image.IsKernel() {
 		return false
 	}
 	lo, hi, ok := m.between(i)
@@ -22,11 +22,11 @@ func (m *solver) outOfOrder(i int32, addr uint64) bool {
 func (m *solver) touches(i int32, addr uint64) bool {
 	chain := m.makeChains()[m.link[i].chain]
 	pos := int(m.link[i].pos)
-	end := addr + m.check(m.funcs[i].atom.ID, addr).size
-	if pos > 0 && m.isAnchor(chain[pos-1]) && m.follows(chain[pos-1], i) && !m.isFilled(m.end(chain[pos-1]), addr) {
+	end := addr + m.check(m.funcs[i].atom.ID, addr).Size
+	if pos > 0 && m.isAnchor(chain[pos-1]) && m.follows(chain[pos-1], i) && !m.c.IsFilled(m.end(chain[pos-1]), addr) {
 		return false
 	}
-	if pos+1 < len(chain) && m.isAnchor(chain[pos+1]) && m.follows(i, chain[pos+1]) && !m.isFilled(end, m.funcs[chain[pos+1]].done.addr) {
+	if pos+1 < len(chain) && m.isAnchor(chain[pos+1]) && m.follows(i, chain[pos+1]) && !m.c.IsFilled(end, m.funcs[chain[pos+1]].done.Addr) {
 		return false
 	}
 	return true
@@ -38,7 +38,7 @@ func (m *solver) follows(before, i int32) bool {
 	if a.Section == b.Section {
 		return b.Offset >= a.End() && b.Offset-a.End() < m.alignOf(&m.funcs[i])
 	}
-	return b.Offset == 0 && a.End() == m.pre.File.Sections[a.Section].Size
+	return b.Offset == 0 && a.End() == m.c.Pre.File.Sections[a.Section].Size
 }
 
 // between returns where a function may start, as far as those tell that are
@@ -62,7 +62,7 @@ func (m *solver) between(i int32) (lo, hi uint64, ok bool) {
 	taken = m.room(m.funcs[i].atom.Size, i)
 	for k := at.pos + 1; k < min(int32(len(chain)), at.pos+neighbours); k++ {
 		if m.isAnchor(chain[k]) {
-			end := m.funcs[chain[k]].done.addr
+			end := m.funcs[chain[k]].done.Addr
 			lo, hi = max(lo, end-min(taken, end)), min(hi, end)
 			break
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // tally counts who says what about one key in a round.
@@ -62,44 +63,44 @@ func (m *solver) elect(props []proposal) {
 // since they hardly ever do.
 func (m *solver) contested(props []proposal) bool {
 	m.round++
-	others := make(map[key]uint64)
+	others := make(map[prove.Key]uint64)
 	for i := range props {
 		for _, b := range props[i].binds {
-			if b.soft {
+			if b.Soft {
 				continue
 			}
-			if k := b.key; k.space == inAtom && k.off == 0 {
-				c := &m.claims[k.id]
-				if c.round == m.round && c.value != b.value {
+			if k := b.Key; k.Space == prove.InAtom && k.Off == 0 {
+				c := &m.claims[k.ID]
+				if c.round == m.round && c.value != b.Value {
 					return true
 				}
-				*c = claim{m.round, b.value}
+				*c = claim{m.round, b.Value}
 				continue
 			}
-			if v, ok := others[b.key]; ok && v != b.value {
+			if v, ok := others[b.Key]; ok && v != b.Value {
 				return true
 			}
-			others[b.key] = b.value
+			others[b.Key] = b.Value
 		}
 	}
 	return false
 }
 
 // count lets all proposals vote.
-func (m *solver) count(props []proposal) map[key]*tally {
-	tallies := make(map[key]*tally)
+func (m *solver) count(props []proposal) map[prove.Key]*tally {
+	tallies := make(map[prove.Key]*tally)
 	for i := range props {
 		p := &props[i]
 		for _, b := range p.binds {
-			if b.soft {
+			if b.Soft {
 				continue
 			}
-			t := tallies[b.key]
+			t := tallies[b.Key]
 			if t == nil {
 				t = new(tally)
-				tallies[b.key] = t
+				tallies[b.Key] = t
 			}
-			t.add(b.value, m.weight(p, b.own)*(1+int(b.more)))
+			t.add(b.Value, m.weight(p, b.own)*(1+int(b.More)))
 		}
 	}
 	return tallies
@@ -120,17 +121,17 @@ func (m *solver) weight(p *proposal, own bool) int {
 }
 
 // judge decides whether a proposal loses.
-func (m *solver) judge(p *proposal, tallies map[key]*tally) {
+func (m *solver) judge(p *proposal, tallies map[prove.Key]*tally) {
 	f := &m.funcs[p.fn]
 	for _, b := range p.binds {
-		if b.soft {
+		if b.Soft {
 			continue
 		}
-		t := tallies[b.key]
+		t := tallies[b.Key]
 		if len(t.values) == 1 {
 			continue
 		}
-		if v, ok := t.winner(); ok && v == b.value {
+		if v, ok := t.winner(); ok && v == b.Value {
 			continue
 		}
 		p.lost = true
@@ -139,12 +140,12 @@ func (m *solver) judge(p *proposal, tallies map[key]*tally) {
 			return
 		}
 		other := t.values[0]
-		if other == b.value {
+		if other == b.Value {
 			other = t.values[1]
 		}
 		f.fail, f.state, f.open = p.t, Mismatch, false
-		f.err = p.t.fail(reasonConflict, b.ref, p.t.at(int64(b.ref))-p.t.addr,
-			"%s is %#x here and %#x elsewhere", m.keyName(b.key), b.value, other)
+		f.err = p.t.Fail(prove.ReasonConflict, b.Ref, p.t.At(int64(b.Ref))-p.t.Addr,
+			"%s is %#x here and %#x elsewhere", m.c.KeyName(b.Key), b.Value, other)
 		return
 	}
 }
@@ -157,7 +158,7 @@ func (m *solver) findHome(props []proposal) {
 	}
 	count := make(map[int]int)
 	for i := range props {
-		count[m.moduleOf(props[i].t.addr)]++
+		count[m.c.ModuleOf(props[i].t.Addr)]++
 	}
 	for module, n := range count {
 		if m.home == image.NoModule || n > count[m.home] || n == count[m.home] && module < m.home {
@@ -168,7 +169,7 @@ func (m *solver) findHome(props []proposal) {
 		m.queue(int32(i))
 	}
 	for i := range props {
-		if m.moduleOf(props[i].t.addr) != m.home {
+		if m.c.ModuleOf(props[i].t.Addr) != m.home {
 			props[i].lost = true
 		}
 	}
@@ -179,9 +180,9 @@ func (m *solver) commit(p *proposal) {
 	f := &m.funcs[p.fn]
 	f.open, f.state, f.by, f.done = false, Matched, p.by, p.t
 	p.t.committed = true
-	m.log.Debug("matched", "function", f.atom.Name, "address", p.t.addr, "by", p.by)
+	m.log.Debug("matched", "function", f.atom.Name, "address", p.t.Addr, "by", p.by)
 	for _, b := range p.binds {
-		m.learn(b.binding, f.atom.ID)
+		m.learn(b.Binding, f.atom.ID)
 	}
 	m.commitConsts(p.t)
 }
@@ -191,9 +192,9 @@ func (m *solver) commitConsts(t *attempt) {
 	work := []*attempt{t}
 	for len(work) > 0 {
 		t, work = work[len(work)-1], work[:len(work)-1]
-		for _, i := range t.consts {
-			b := &t.binds[i]
-			if c := m.tried.of(node{object.AtomID(b.key.id), b.value}); c != nil && !c.committed {
+		for _, i := range t.Consts {
+			b := &t.Binds[i]
+			if c := m.tried.of(prove.Node{Atom: object.AtomID(b.Key.ID), Addr: b.Value}); c != nil && !c.committed {
 				c.committed = true
 				work = append(work, c)
 			}
@@ -202,17 +203,17 @@ func (m *solver) commitConsts(t *attempt) {
 }
 
 // learn adds a value, or a witness for one, and wakes those who wait for it.
-func (m *solver) learn(b binding, from object.AtomID) {
-	v := m.known(b.key)
+func (m *solver) learn(b prove.Binding, from object.AtomID) {
+	v := m.known(b.Key)
 	switch {
 	case v == nil:
-		v = &value{value: b.value, soft: b.soft}
-		m.set(b.key, v)
-	case v.soft && !b.soft:
-		*v = value{value: b.value}
-	case v.value != b.value:
-		if v.soft && b.soft && b.key.space == inAtom && b.value < v.value {
-			v.value = b.value // copies of a literal
+		v = &value{value: b.Value, soft: b.Soft}
+		m.set(b.Key, v)
+	case v.soft && !b.Soft:
+		*v = value{value: b.Value}
+	case v.value != b.Value:
+		if v.soft && b.Soft && b.Key.Space == prove.InAtom && b.Value < v.value {
+			v.value = b.Value // copies of a literal
 		}
 		return
 	default:
@@ -222,14 +223,14 @@ func (m *solver) learn(b binding, from object.AtomID) {
 		return
 	}
 	v.witness(from)
-	for _, i := range m.watch[b.key] {
+	for _, i := range m.watch[b.Key] {
 		m.queue(i)
 	}
-	if b.key.space != inAtom {
+	if b.Key.Space != prove.InAtom {
 		return
 	}
-	if i := m.fnOf[b.key.id]; i >= 0 {
-		if b.key.off != 0 {
+	if i := m.fnOf[b.Key.ID]; i >= 0 {
+		if b.Key.Off != 0 {
 			m.funcs[i].places = append(m.funcs[i].places, b)
 			m.suggest(i, b)
 		}
@@ -238,9 +239,9 @@ func (m *solver) learn(b binding, from object.AtomID) {
 }
 
 // suggest makes a candidate of a reference into the middle of a function.
-func (m *solver) suggest(i int32, b binding) {
+func (m *solver) suggest(i int32, b prove.Binding) {
 	if f := &m.funcs[i]; f.open && len(f.cands) == 0 {
-		m.addCand(f, cand{addr: b.value - uint64(b.key.off), by: ByReference})
+		m.addCand(f, cand{addr: b.Value - uint64(b.Key.Off), by: ByReference})
 	}
 }
 
@@ -272,18 +273,18 @@ func (m *solver) rejectPlaces(props []proposal) {
 			continue
 		}
 		for _, b := range p.binds {
-			if b.soft || b.key.space != inAtom || b.key.off == 0 {
+			if b.Soft || b.Key.Space != prove.InAtom || b.Key.Off == 0 {
 				continue
 			}
-			g := round[m.fnOf[b.key.id]]
+			g := round[m.fnOf[b.Key.ID]]
 			if g == nil {
 				continue
 			}
-			if want := g.at(b.key.off); want != b.value {
+			if want := g.At(b.Key.Off); want != b.Value {
 				f := &m.funcs[p.fn]
 				p.lost = true
 				f.state, f.fail, f.open = Mismatch, p.t, false
-				f.err = p.t.fail(reasonConflict, b.ref, p.t.at(int64(b.ref))-p.t.addr, "leads to %#x, and %s is %#x", b.value, m.keyName(b.key), want)
+				f.err = p.t.Fail(prove.ReasonConflict, b.Ref, p.t.At(int64(b.Ref))-p.t.Addr, "leads to %#x, and %s is %#x", b.Value, m.c.KeyName(b.Key), want)
 				break
 			}
 		}

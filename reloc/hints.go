@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // The hints choose between places that match to the byte, or tell where to
@@ -65,12 +66,12 @@ func (m *solver) byCallees() bool {
 }
 
 func (m *solver) calleesMatch(t *attempt) bool {
-	for _, b := range t.binds {
-		if b.soft || b.key.space != inAtom || b.key.off != 0 {
+	for _, b := range t.Binds {
+		if b.Soft || b.Key.Space != prove.InAtom || b.Key.Off != 0 {
 			continue
 		}
-		id := object.AtomID(b.key.id)
-		if i := m.fnOf[id]; i >= 0 && m.funcs[i].open && id != t.atom && m.check(id, b.value).err != nil {
+		id := object.AtomID(b.Key.ID)
+		if i := m.fnOf[id]; i >= 0 && m.funcs[i].open && id != t.Atom && m.check(id, b.Value).err != nil {
 			return false
 		}
 	}
@@ -87,17 +88,17 @@ func (m *solver) byPointers() bool {
 		firm bool
 	}
 	var found []pointer
-	for id := range m.pre.Atoms {
-		a := &m.pre.Atoms[id]
-		v := m.known(key{space: inAtom, id: int32(id)})
+	for id := range m.c.Pre.Atoms {
+		a := &m.c.Pre.Atoms[id]
+		v := m.known(prove.Key{Space: prove.InAtom, ID: int32(id)})
 		if v == nil || a.NoBits || len(a.Refs) == 0 || a.Kind != object.Data {
 			continue
 		}
-		t := m.pointers(a, v.value)
-		r := m.view.RegionAt(v.value)
-		for _, b := range t.binds {
-			if b.key.space == inAtom && !b.soft && b.key.off == 0 {
-				found = append(found, pointer{object.AtomID(b.key.id), b.value, r != nil && !r.Volatile})
+		t := m.c.Pointers(a, v.value)
+		r := m.c.View.RegionAt(v.value)
+		for _, b := range t.Binds {
+			if b.Key.Space == prove.InAtom && !b.Soft && b.Key.Off == 0 {
+				found = append(found, pointer{object.AtomID(b.Key.ID), b.Value, r != nil && !r.Volatile})
 			}
 		}
 	}
@@ -106,8 +107,8 @@ func (m *solver) byPointers() bool {
 		i := m.fnOf[p.to]
 		switch {
 		case i < 0:
-			if k := (key{space: inAtom, id: int32(p.to)}); p.firm && m.known(k) == nil && m.check(p.to, p.addr).err == nil {
-				m.learn(binding{key: k, value: p.addr}, p.to)
+			if k := (prove.Key{Space: prove.InAtom, ID: int32(p.to)}); p.firm && m.known(k) == nil && m.check(p.to, p.addr).err == nil {
+				m.learn(prove.Binding{Key: k, Value: p.addr}, p.to)
 				changed = true
 			}
 		case !m.funcs[i].open:
@@ -130,12 +131,12 @@ func (m *solver) chosen(i int32) bool {
 // byFile chooses the place whose symbol is in the scope of the source file that
 // pre was compiled from.
 func (m *solver) byFile() bool {
-	if m.noSymbols {
+	if m.c.NoSymbols {
 		return false
 	}
 	file := ""
-	for i := range m.pre.Symbols() {
-		if s := m.sym(elfobj.SymbolIndex(i)); s.Type() == elf.STT_FILE && s.Name != "" {
+	for i := range m.c.Pre.Symbols() {
+		if s := m.c.Sym(elfobj.SymbolIndex(i)); s.Type() == elf.STT_FILE && s.Name != "" {
 			file = s.Name
 			break
 		}
@@ -149,7 +150,7 @@ func (m *solver) byFile() bool {
 			return true
 		}
 		at := make(map[uint64]bool)
-		for _, s := range m.img.Lookup(f.atom.Name) {
+		for _, s := range m.c.Image.Lookup(f.atom.Name) {
 			if s.Local && s.File == file {
 				at[s.Addr] = true
 			}
@@ -176,7 +177,7 @@ func (m *solver) byLayout() bool {
 		case len(f.remain) > 0 && !m.chosen(int32(i)):
 			changed = m.narrow(int32(i), ByLayout, func(addr uint64) bool { return addr == want }) || changed
 		case len(f.cands) == 0:
-			if r := m.view.RegionAt(want); r != nil && r.Exec {
+			if r := m.c.View.RegionAt(want); r != nil && r.Exec {
 				changed = m.addCand(f, cand{addr: want, by: ByLayout}) || changed
 				m.queue(int32(i))
 			}
@@ -192,11 +193,11 @@ func (m *solver) sectionBases() map[elfobj.SectionIndex]uint64 {
 	var bad []elfobj.SectionIndex
 	for i := range m.funcs {
 		f := &m.funcs[i]
-		if f.done == nil || m.img.IsKernel() && !m.isAnchor(int32(i)) {
+		if f.done == nil || m.c.Image.IsKernel() && !m.isAnchor(int32(i)) {
 			continue
 		}
-		base := f.done.addr - f.atom.Offset
-		if old, ok := bases[f.atom.Section]; len(f.done.shifts) > 0 || ok && old != base {
+		base := f.done.Addr - f.atom.Offset
+		if old, ok := bases[f.atom.Section]; len(f.done.Shifts) > 0 || ok && old != base {
 			bad = append(bad, f.atom.Section)
 		}
 		bases[f.atom.Section] = base

@@ -5,11 +5,12 @@ import (
 	"encoding/binary"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // judgeFields compares the place that each reference of a matched function was
 // found to mean with what the linker computed for the same field.
-func (o *kernelOracle) judgeFields(s *kernelScore, pre *object.Object, r *Result, f *FuncResult, bias uint64, sites []site) {
+func (o *kernelOracle) judgeFields(s *kernelScore, pre *object.Object, r *Result, f *FuncResult, bias uint64, sites []prove.Site) {
 	a := pre.Atom(f.Atom)
 	for i := range a.Refs {
 		ref := &a.Refs[i]
@@ -28,7 +29,7 @@ func (o *kernelOracle) judgeFields(s *kernelScore, pre *object.Object, r *Result
 			}
 			place = base + uint64(ref.TargetOff)
 			dist = int64(g.Offset) + ref.TargetOff - int64(pre.Symbol(ref.Sym).Value) - ref.Addend
-			if v, ok := r.SymbolValue(ref.Sym); ok && isWeak(pre.Symbol(ref.Sym)) {
+			if v, ok := r.SymbolValue(ref.Sym); ok && prove.IsWeak(pre.Symbol(ref.Sym)) {
 				place, known = v.Address+uint64(ref.TargetOff), v.Has&UseAddress != 0
 			}
 		} else if v, ok := r.SymbolValue(ref.Sym); ok && v.Has&UseAddress != 0 {
@@ -62,7 +63,7 @@ func (o *kernelOracle) judgeFields(s *kernelScore, pre *object.Object, r *Result
 // field returns what the linker made of the field of a relocation: S + A, for an
 // addend as the object has it. Fields in what is rewritten, and of jumps that the
 // assembler or objtool made short, hold something else.
-func (o *kernelOracle) field(f *FuncResult, ref *object.Ref, at uint64, sites []site) (applied, bool) {
+func (o *kernelOracle) field(f *FuncResult, ref *object.Ref, at uint64, sites []prove.Site) (applied, bool) {
 	if len(o.code) == 0 {
 		return o.at(at)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // withFlip is an image with one byte changed, which shares everything else.
@@ -58,7 +59,7 @@ func (s *flipScore) done() int { return s.outside + s.inside }
 // flip changes one byte of a random matched function.
 func (s *flipScore) flip(t *testing.T, rng *rand.Rand, pre *object.Object, clean *Result, img *image.Image, field bool) {
 	t.Helper()
-	sites := findSites(pre)
+	sites := prove.FindSites(pre)
 	for range 200 {
 		i := rng.IntN(len(clean.Functions))
 		f := &clean.Functions[i]
@@ -109,9 +110,9 @@ func (s *flipScore) isHarmless(pre *object.Object, clean, bad *Result, r *object
 	return was != is && g.Anonymous()
 }
 
-func inSites(sites []site, id object.AtomID, off uint64) bool {
+func inSites(sites []prove.Site, id object.AtomID, off uint64) bool {
 	for i := range sites {
-		if s := &sites[i]; s.atom == id && s.off <= off && off < s.end() {
+		if s := &sites[i]; s.Atom == id && s.Off <= off && off < s.End() {
 			return true
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // A kernelOracle is what the linker of a kernel left behind: its symbol table,
@@ -157,9 +158,9 @@ func (s *kernelScore) complain(format string, args ...any) {
 // judge compares a result with the oracle.
 func (o *kernelOracle) judge(pre *object.Object, r *Result, bias uint64) *kernelScore {
 	s := &kernelScore{objects: 1, functions: len(r.Functions)}
-	var sites []site
+	var sites []prove.Site
 	if len(o.code) > 0 {
-		sites = findSites(pre)
+		sites = prove.FindSites(pre)
 	}
 	where := pre.Name()
 	has := func(name string, v uint64) bool {

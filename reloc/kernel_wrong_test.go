@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // linkedCode is the code of a vmlinux by function, with the fields that the
@@ -116,7 +117,7 @@ func relativeIn(in amd64.Inst, b []byte, off int) int {
 	if !in.IsBranch() {
 		return 0
 	}
-	return relative(in, b, off)
+	return prove.Relative(in, b, off)
 }
 
 // TestOtherKernel matches objects with another version of their kernel. What was

@@ -9,6 +9,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // unseenRows are kinds of sites that no kernel at hand has in the objects that it
@@ -24,25 +25,25 @@ var unseenRows = map[string]string{
 // in pre.
 func rewrittenRows(t *testing.T, pre *object.Object, r *Result, img *image.Image, file *kernel.Image, seen map[string]int) {
 	t.Helper()
-	for _, s := range findSites(pre) {
-		f := r.Func(s.atom)
+	for _, s := range prove.FindSites(pre) {
+		f := r.Func(s.Atom)
 		if f == nil || f.Verdict != Matched {
 			continue
 		}
-		at := f.Address + f.RunOffset(s.off)
-		run := make([]byte, s.size)
+		at := f.Address + f.RunOffset(s.Off)
+		run := make([]byte, s.Size)
 		if img.ReadAddr(run, at) != nil {
 			continue
 		}
-		linked := pre.Atom(s.atom).Bytes[s.off:s.end()]
+		linked := pre.Atom(s.Atom).Bytes[s.Off:s.End()]
 		if file != nil {
 			var err error
-			if linked, err = file.Read(at-img.Modules()[0].Bias, s.size); err != nil {
+			if linked, err = file.Read(at-img.Modules()[0].Bias, s.Size); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if !bytes.Equal(run, linked) {
-			seen[s.row.name]++
+			seen[s.Row.Name]++
 		}
 	}
 }
@@ -67,8 +68,8 @@ func checkRows(t *testing.T, seen map[string]int) {
 	for _, name := range slices.Sorted(maps.Keys(seen)) {
 		t.Logf("%d sites of the row %q were seen rewritten", seen[name], name)
 	}
-	for i := range siteRows {
-		name := siteRows[i].name
+	for i := range prove.SiteRows {
+		name := prove.SiteRows[i].Name
 		if _, ok := unseenRows[name]; !ok && seen[name] == 0 {
 			t.Errorf("no kernel was seen to rewrite a site of the row %q", name)
 		}

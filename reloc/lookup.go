@@ -10,11 +10,11 @@ import (
 // there is one.
 func (m *solver) lookUp(i int32) bool {
 	f := &m.funcs[i]
-	s := m.img.Samples()
+	s := m.c.Image.Samples()
 	var best anchor
 	var list []uint32
 	found := false
-	m.solid(f.atom, func(lo, hi uint64) {
+	m.c.Solid(f.atom, func(lo, hi uint64) {
 		for off := lo; off+image.SampleSize <= hi; off++ {
 			places, ok := s.Near(binary.LittleEndian.Uint64(f.atom.Bytes[off:]))
 			if !ok {
@@ -29,7 +29,7 @@ func (m *solver) lookUp(i int32) bool {
 	if !found {
 		return false
 	}
-	best.rigid = f.atom.Size <= maxRigid && m.isRigid(f.atom)
+	best.rigid = f.atom.Size <= maxRigid && m.c.IsRigid(f.atom)
 	for _, at := range list {
 		addr := s.Addr(at) - uint64(best.off)
 		if !m.inHome(addr) {
@@ -39,7 +39,7 @@ func (m *solver) lookUp(i int32) bool {
 			continue
 		}
 		if best.rigid {
-			if b, err := m.view.Bytes(addr, f.atom.Size); err != nil || !m.equalOutside(f.atom, b) {
+			if b, err := m.c.View.Bytes(addr, f.atom.Size); err != nil || !m.c.EqualOutside(f.atom, b) {
 				continue
 			}
 		}

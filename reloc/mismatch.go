@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/visible"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // Reason says in which way run differs from pre.
@@ -14,17 +15,17 @@ type Reason uint8
 
 // The reasons of a mismatch. Their names are stable; tools may rely on them.
 const (
-	ReasonBytes       = Reason(reasonBytes)       // an instruction or its operands differ
-	ReasonBranch      = Reason(reasonBranch)      // a branch leads to another place of the function
-	ReasonContent     = Reason(reasonContent)     // a constant or string that the function refers to differs
-	ReasonImplausible = Reason(reasonImplausible) // a reference leads to memory of the wrong kind
-	ReasonSymbol      = Reason(reasonSymbol)      // a reference leads to something else than the symbol that it names
-	ReasonConflict    = Reason(reasonConflict)    // two references give one symbol different values
-	ReasonRedirected  = Reason(reasonRedirected)  // the function begins with a jump that pre doesn't have
-	ReasonBreakpoint  = Reason(reasonBreakpoint)  // a breakpoint (int3) stands where pre has an instruction
-	ReasonUnreadable  = Reason(reasonUnreadable)  // run memory can't be read
-	ReasonUnsupported = Reason(reasonUnsupported) // a relocation of a type that can't be solved
-	ReasonTable       = Reason(reasonTable)       // a table of the kernel says something else about a place (bugs, faults)
+	ReasonBytes       = Reason(prove.ReasonBytes)       // an instruction or its operands differ
+	ReasonBranch      = Reason(prove.ReasonBranch)      // a branch leads to another place of the function
+	ReasonContent     = Reason(prove.ReasonContent)     // a constant or string that the function refers to differs
+	ReasonImplausible = Reason(prove.ReasonImplausible) // a reference leads to memory of the wrong kind
+	ReasonSymbol      = Reason(prove.ReasonSymbol)      // a reference leads to something else than the symbol that it names
+	ReasonConflict    = Reason(prove.ReasonConflict)    // two references give one symbol different values
+	ReasonRedirected  = Reason(prove.ReasonRedirected)  // the function begins with a jump that pre doesn't have
+	ReasonBreakpoint  = Reason(prove.ReasonBreakpoint)  // a breakpoint (int3) stands where pre has an instruction
+	ReasonUnreadable  = Reason(prove.ReasonUnreadable)  // run memory can't be read
+	ReasonUnsupported = Reason(prove.ReasonUnsupported) // a relocation of a type that can't be solved
+	ReasonTable       = Reason(prove.ReasonTable)       // a table of the kernel says something else about a place (bugs, faults)
 )
 
 var reasonNames = [...]string{
@@ -149,7 +150,7 @@ func (l *listing) text() string {
 }
 
 // newMismatch makes the error of a difference.
-func newMismatch(function string, d *difference) *MismatchError {
+func newMismatch(function string, d *prove.Difference) *MismatchError {
 	return &MismatchError{
 		Func: function, Addr: d.Addr, Reason: Reason(d.Reason), Offset: d.Offset, RunOffset: d.RunOffset,
 		Pre: d.Pre, Run: d.Run, Target: d.Target, Detail: d.Detail, Err: d.Err,

@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // flipped is memory with one byte changed.
@@ -47,7 +48,7 @@ func instruction(t testing.TB, code []byte, off uint64) (lo, hi uint64) {
 // holeAt returns the index of the reference whose field covers off, or -1.
 func holeAt(a *object.Atom, off uint64) int {
 	for i := range a.Refs {
-		if r := &a.Refs[i]; off >= r.Offset && off < r.Offset+fieldSize(r) {
+		if r := &a.Refs[i]; off >= r.Offset && off < r.Offset+prove.FieldSize(r) {
 			return i
 		}
 	}

@@ -1,6 +1,6 @@
 package reloc
 
-import ()
+import "github.com/gosplice/gosplice/reloc/internal/prove"
 
 // A compiler puts the functions of a file one behind the other, with or without
 // -ffunction-sections, and a kernel is linked from files as wholes: what stands
@@ -28,7 +28,7 @@ func (m *solver) makeChains() [][]int32 {
 			s := int(m.funcs[i].atom.Section)
 			k, ok := bySection[s]
 			if !ok {
-				name := chainOf(m.pre.File.Sections[s].Name)
+				name := prove.ChainOf(m.c.Pre.File.Sections[s].Name)
 				if k, ok = index[name]; !ok {
 					k = len(m.chains.chains)
 					index[name] = k
@@ -46,7 +46,7 @@ func (m *solver) makeChains() [][]int32 {
 // byOrder places functions behind and in front of those of the same chain that
 // are matched.
 func (m *solver) byOrder() bool {
-	if !m.img.IsKernel() {
+	if !m.c.Image.IsKernel() {
 		return false // linkers may drop or sort sections
 	}
 	changed := false
@@ -59,7 +59,7 @@ func (m *solver) byOrder() bool {
 			last, limit := len(chain), ^uint64(0)
 			if k+1 < len(anchors) {
 				last = anchors[k+1]
-				limit = m.funcs[chain[last]].done.addr
+				limit = m.funcs[chain[last]].done.Addr
 			}
 			if k == 0 {
 				m.backward(chain, at, 0, 0, &changed)
@@ -84,7 +84,7 @@ func (m *solver) openIn(chain []int32) int {
 }
 
 // end returns the run address behind a matched function.
-func (m *solver) end(i int32) uint64 { return m.funcs[i].done.addr + m.funcs[i].done.size }
+func (m *solver) end(i int32) uint64 { return m.funcs[i].done.Addr + m.funcs[i].done.Size }
 
 // forward places the functions behind the one at place at of a chain, up to
 // place last, which begins at limit. It returns the first that it could not
@@ -105,7 +105,7 @@ func (m *solver) forward(chain []int32, at, last int, limit uint64, changed *boo
 		if !m.isReplaced(f, start) {
 			*changed = m.settleAt(chain[k], start) || *changed
 		}
-		before, cursor = f.atom, start+t.size
+		before, cursor = f.atom, start+t.Size
 	}
 	return last
 }
@@ -127,7 +127,7 @@ func (m *solver) behind(same bool, preEnd uint64, f *fn, cursor uint64) uint64 {
 
 // alignOf returns the alignment of a function's section.
 func (m *solver) alignOf(f *fn) uint64 {
-	align := m.pre.File.Sections[f.atom.Section].Addralign
+	align := m.c.Pre.File.Sections[f.atom.Section].Addralign
 	if align == 0 || align&(align-1) != 0 || align > 4096 {
 		return 1
 	}
@@ -137,11 +137,11 @@ func (m *solver) alignOf(f *fn) uint64 {
 // fitsAt reports whether a function matches at an address, with nothing but
 // padding between it and cursor, and in front of limit.
 func (m *solver) fitsAt(in *attempts, f *fn, start, cursor, limit uint64) (*attempt, bool) {
-	if start >= limit || start-cursor > 4096 || !m.inHome(start) || !m.isFilled(cursor, start) || !m.mayStandAt(f, start) {
+	if start >= limit || start-cursor > 4096 || !m.inHome(start) || !m.c.IsFilled(cursor, start) || !m.mayStandAt(f, start) {
 		return nil, false
 	}
 	t := in.check(f.atom.ID, start)
-	if t.err != nil || m.contradiction(in, f, t) != nil || start+t.size > limit {
+	if t.err != nil || m.contradiction(in, f, t) != nil || start+t.Size > limit {
 		return nil, false
 	}
 	return t, true
@@ -151,7 +151,7 @@ func (m *solver) fitsAt(in *attempts, f *fn, start, cursor, limit uint64) (*atte
 // place first, none of which starts before floor.
 func (m *solver) backward(chain []int32, at, first int, floor uint64, changed *bool) {
 	next := m.funcs[chain[at]].atom
-	limit := m.funcs[chain[at]].done.addr
+	limit := m.funcs[chain[at]].done.Addr
 	for k := at - 1; k >= first; k-- {
 		f := &m.funcs[chain[k]]
 		if !f.open && !f.weak {
@@ -188,7 +188,7 @@ func (m *solver) inFront(f *fn, same bool, offset, limit, floor uint64) (uint64,
 		if start < floor || start >= limit {
 			return 0, false
 		}
-		if t := m.check(f.atom.ID, start); t.err == nil && m.mayStandAt(f, start) && start+t.size <= limit && m.inHome(start) && m.isFilled(start+t.size, limit) && m.contradiction(m.tried, f, t) == nil {
+		if t := m.check(f.atom.ID, start); t.err == nil && m.mayStandAt(f, start) && start+t.Size <= limit && m.inHome(start) && m.c.IsFilled(start+t.Size, limit) && m.contradiction(m.tried, f, t) == nil {
 			return start, true
 		}
 		start += max(align, 16)
@@ -211,7 +211,7 @@ func (m *solver) settleAt(i int32, addr uint64) bool {
 // mayStandAt reports whether run's symbols allow that a function is at an
 // address: they know a weak one where its replacement is.
 func (m *solver) mayStandAt(f *fn, addr uint64) bool {
-	return f.weak || m.mayBe(f.atom.ID, addr)
+	return f.weak || m.c.MayBe(f.atom.ID, addr)
 }
 
 // isReplaced reports whether a weak function, whose code stands at an address, is
@@ -228,12 +228,12 @@ func (m *solver) replacement(f *fn) (uint64, bool) {
 	if !f.weak {
 		return 0, false
 	}
-	for _, p := range m.atomPlaces(f.atom.ID) {
-		return p.addr, !m.isWeakAt(f.atom.Name, p.addr)
+	for _, p := range m.c.AtomPlaces(f.atom.ID) {
+		return p.Addr, !m.isWeakAt(f.atom.Name, p.Addr)
 	}
 	for _, i := range f.atom.Symbols {
-		if s := m.sym(i); s.Value == f.atom.Offset && isWeak(s) {
-			if v := m.known(key{space: inAddress, id: int32(i)}); v != nil {
+		if s := m.c.Sym(i); s.Value == f.atom.Offset && prove.IsWeak(s) {
+			if v := m.known(prove.Key{Space: prove.InAddress, ID: int32(i)}); v != nil {
 				return v.value, true
 			}
 		}
@@ -244,10 +244,10 @@ func (m *solver) replacement(f *fn) (uint64, bool) {
 // isWeakAt reports whether run has a weak symbol of a name at an address: what a
 // weak definition was linked to, and not what replaced it.
 func (m *solver) isWeakAt(name string, addr uint64) bool {
-	if m.noSymbols {
+	if m.c.NoSymbols {
 		return false
 	}
-	for _, s := range m.img.SymbolsAt(addr) {
+	for _, s := range m.c.Image.SymbolsAt(addr) {
 		if s.Name == name && s.Weak {
 			return true
 		}

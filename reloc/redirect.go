@@ -1,8 +1,10 @@
 package reloc
 
 import (
-	"github.com/gosplice/gosplice/elfdiff/object"
 	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // A Redirect is where calls of a function lead instead of into its own code,
@@ -24,17 +26,17 @@ func (m *solver) redirectOf(f *fn, out *FuncResult) *Redirect {
 	if e := out.Mismatch; e != nil && e.Reason == ReasonRedirected && e.Target != 0 {
 		return m.follow(f, &Redirect{Kind: PatchJump, At: e.Addr + e.RunOffset, To: e.Target})
 	}
-	if !m.img.IsRunning() || out.Address == 0 {
+	if !m.c.Image.IsRunning() || out.Address == 0 {
 		return nil
 	}
-	p, ok := m.img.LivepatchAt(out.Address)
+	p, ok := m.c.Image.LivepatchAt(out.Address)
 	if !ok {
 		return nil
 	}
 	for i := range out.Patches {
 		if q := &out.Patches[i]; q.Kind == PatchTraced {
 			q.Kind, q.Target = PatchLivepatch, p.New
-			q.Name, _, _ = m.symbolize(p.New)
+			q.Name, _, _ = m.c.Symbolize(p.New)
 			return m.follow(f, &Redirect{Kind: PatchLivepatch, At: q.Address, To: p.New})
 		}
 	}
@@ -45,9 +47,9 @@ func (m *solver) redirectOf(f *fn, out *FuncResult) *Redirect {
 // the same as ever: data of the module that the function itself is in, functions
 // there or others that are redirected as well; only constants may be copies.
 func (m *solver) follow(f *fn, r *Redirect) *Redirect {
-	r.Name, _, _ = m.symbolize(r.To)
-	t := m.compareAway(f.atom.ID, r.To, m.home)
-	why := t.err
+	r.Name, _, _ = m.c.Symbolize(r.To)
+	t := m.c.CompareAway(f.atom.ID, r.To, m.home)
+	why := t.Err
 	if why == nil {
 		why = m.astray(t)
 	}
@@ -55,52 +57,52 @@ func (m *solver) follow(f *fn, r *Redirect) *Redirect {
 		r.Verdict, r.Mismatch = Mismatch, newMismatch(f.atom.Name, why)
 		return r
 	}
-	r.Verdict, r.Size = Matched, t.size
+	r.Verdict, r.Size = Matched, t.Size
 	return r
 }
 
 // astray returns why what code elsewhere refers to can't be what the function
 // refers to.
-func (m *solver) astray(t *trial) *difference {
-	for _, i := range t.consts {
-		b := &t.binds[i]
-		if c := m.compareAway(object.AtomID(b.key.id), b.value, m.home); c.err != nil {
-			return inherited(m.comparer, t, b, c.node, c.err)
+func (m *solver) astray(t *prove.Trial) *prove.Difference {
+	for _, i := range t.Consts {
+		b := &t.Binds[i]
+		if c := m.c.CompareAway(object.AtomID(b.Key.ID), b.Value, m.home); c.Err != nil {
+			return inherited(m.c, t, b, c.Node, c.Err)
 		}
 	}
-	for i := range t.binds {
-		b := &t.binds[i]
-		if b.soft || b.key.space != inAtom {
+	for i := range t.Binds {
+		b := &t.Binds[i]
+		if b.Soft || b.Key.Space != prove.InAtom {
 			continue
 		}
-		id := object.AtomID(b.key.id)
-		if id == t.atom || m.pre.Atom(id).Kind == object.Const {
+		id := object.AtomID(b.Key.ID)
+		if id == t.Atom || m.c.Pre.Atom(id).Kind == object.Const {
 			continue
 		}
 		if g := m.fnOf[id]; g >= 0 && m.funcs[g].done != nil {
-			if at := m.funcs[g].done.at(b.key.off); b.value == at || b.key.off == 0 && m.isReplacement(at, b.value) {
+			if at := m.funcs[g].done.At(b.Key.Off); b.Value == at || b.Key.Off == 0 && m.isReplacement(at, b.Value) {
 				continue
 			}
-		} else if v := m.known(b.key); v == nil || v.value == b.value {
+		} else if v := m.known(b.Key); v == nil || v.value == b.Value {
 			continue
 		}
-		return t.fail(reasonConflict, b.ref, t.at(int64(b.ref))-t.addr, "%s is %#x in the code that is live, and elsewhere something else", m.keyName(b.key), b.value)
+		return t.Fail(prove.ReasonConflict, b.Ref, t.At(int64(b.Ref))-t.Addr, "%s is %#x in the code that is live, and elsewhere something else", m.c.KeyName(b.Key), b.Value)
 	}
 	return nil
 }
 
 // isReplacement reports whether a livepatch leads from a function to an address.
 func (m *solver) isReplacement(old, addr uint64) bool {
-	p, ok := m.img.LivepatchAt(old)
+	p, ok := m.c.Image.LivepatchAt(old)
 	return ok && p.New == addr
 }
 
 // patchesOf completes the patches of a function.
 func (m *solver) patchesOf(t *attempt) []Patch {
-	out := slices.Clone(t.patches)
+	out := slices.Clone(t.Patches)
 	for i := range out {
 		if p := &out[i]; p.Target != 0 {
-			p.Name, _, _ = m.symbolize(p.Target)
+			p.Name, _, _ = m.c.Symbolize(p.Target)
 		}
 	}
 	return out

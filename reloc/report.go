@@ -12,30 +12,31 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // result makes the Result of what is settled.
 func (m *solver) result() *Result {
 	r := &Result{
 		Functions: make([]FuncResult, len(m.funcs)),
-		atoms:     make([]uint64, len(m.pre.Atoms)),
-		located:   make([]bool, len(m.pre.Atoms)),
-		bySymbol:  make([]int32, len(m.pre.Symbols())),
+		atoms:     make([]uint64, len(m.c.Pre.Atoms)),
+		located:   make([]bool, len(m.c.Pre.Atoms)),
+		bySymbol:  make([]int32, len(m.c.Pre.Symbols())),
 		funcs:     m.fnOf,
 	}
 	for i := range m.funcs {
 		r.Functions[i] = m.verdict(&m.funcs[i])
 	}
-	for id := range m.pre.Atoms {
+	for id := range m.c.Pre.Atoms {
 		if i := m.fnOf[id]; i >= 0 {
 			if t := m.funcs[i].done; t != nil {
-				r.atoms[id], r.located[id] = t.addr, true
+				r.atoms[id], r.located[id] = t.Addr, true
 				continue
 			} else if !m.funcs[i].freed {
 				continue
 			}
 		}
-		if v := m.known(key{space: inAtom, id: int32(id)}); v != nil {
+		if v := m.known(prove.Key{Space: prove.InAtom, ID: int32(id)}); v != nil {
 			r.atoms[id], r.located[id] = v.value, true
 		}
 	}
@@ -77,9 +78,9 @@ func (m *solver) verdict(f *fn) FuncResult {
 	out := FuncResult{Atom: f.atom.ID, Name: f.atom.Name, Weak: f.weak, Freed: f.freed}
 	switch {
 	case f.done != nil:
-		out.Verdict, out.By, out.Address, out.Size, out.Shifts = Matched, f.by, f.done.addr, f.done.size, shiftsOf(f.done)
+		out.Verdict, out.By, out.Address, out.Size, out.Shifts = Matched, f.by, f.done.Addr, f.done.Size, shiftsOf(f.done)
 		out.Patches = m.patchesOf(f.done)
-		out.RunName, out.SymPos = m.position(f.atom.Name, f.done.addr)
+		out.RunName, out.SymPos = m.position(f.atom.Name, f.done.Addr)
 	case f.open && (len(f.remain) > 0 || f.small && len(f.cands) == 0 || f.more):
 		out.Verdict, out.Candidates, out.More = Ambiguous, slices.Clone(f.remain), f.more || f.small
 		out.Undecided = m.whatDecides(f)
@@ -101,11 +102,11 @@ func (m *solver) verdict(f *fn) FuncResult {
 
 // shiftsOf returns the shifts of a function.
 func shiftsOf(t *attempt) []Shift {
-	if len(t.shifts) == 0 {
+	if len(t.Shifts) == 0 {
 		return nil
 	}
-	out := make([]Shift, len(t.shifts))
-	for i, s := range t.shifts {
+	out := make([]Shift, len(t.Shifts))
+	for i, s := range t.Shifts {
 		out[i] = Shift(s)
 	}
 	return out
@@ -115,13 +116,13 @@ func shiftsOf(t *attempt) []Shift {
 // places, or that is too small to be searched for.
 func (m *solver) whatDecides(f *fn) string {
 	what := []string{"a match of something that refers to it"}
-	if m.noSymbols || len(m.atomPlaces(f.atom.ID)) == 0 {
+	if m.c.NoSymbols || len(m.c.AtomPlaces(f.atom.ID)) == 0 {
 		what = append(what, "a symbol")
-	} else if !slices.ContainsFunc(m.img.Lookup(f.atom.Name), func(s image.Symbol) bool { return s.File != "" }) {
+	} else if !slices.ContainsFunc(m.c.Image.Lookup(f.atom.Name), func(s image.Symbol) bool { return s.File != "" }) {
 		what = append(what, "symbols with the names of their files, as .symtab has them")
 	}
-	if m.img.IsKernel() {
-		what = append(what, "a match of the function next to it in "+m.chainName(f.atom))
+	if m.c.Image.IsKernel() {
+		what = append(what, "a match of the function next to it in "+m.c.ChainName(f.atom))
 	}
 	why := fmt.Sprintf("%d places hold the same code", len(f.remain))
 	switch {
@@ -138,11 +139,11 @@ func (m *solver) whatDecides(f *fn) string {
 // position returns the symbol of run at an address, the one of the name that it
 // has in pre if there is one, and its position among those of that name.
 func (m *solver) position(name string, addr uint64) (string, uint64) {
-	if m.noSymbols {
+	if m.c.NoSymbols {
 		return "", 0
 	}
 	var found *image.Symbol
-	list := m.img.SymbolsAt(addr)
+	list := m.c.Image.SymbolsAt(addr)
 	for i := range list {
 		s := &list[i]
 		if s.Name == name {
@@ -156,7 +157,7 @@ func (m *solver) position(name string, addr uint64) (string, uint64) {
 	if found == nil {
 		return "", 0
 	}
-	pos, _ := m.img.SymPos(*found)
+	pos, _ := m.c.Image.SymPos(*found)
 	return found.Name, pos
 }
 
@@ -183,23 +184,23 @@ func (m *solver) chance(f *fn) bool {
 func (m *solver) explain(f *fn) *MismatchError {
 	e := newMismatch(f.atom.Name, f.err)
 	if e.Func == "" {
-		e.Func = m.label(f.atom.ID)
+		e.Func = m.c.Label(f.atom.ID)
 	}
 	pre := f.atom.Bytes
 	e.pre = around(pre, 0, e.Offset, nil)
-	img := m.img // the error is not to keep more than that
-	sym := func(addr uint64) (string, uint64, bool) { return symbolize(img, addr) }
-	if m.noSymbols {
+	img := m.c.Image // the error is not to keep more than that
+	sym := func(addr uint64) (string, uint64, bool) { return prove.Symbolize(img, addr) }
+	if m.c.NoSymbols {
 		sym = nil
 	}
-	if run, err := m.view.UpTo(e.Addr, uint64(len(pre))*2+64); err == nil {
+	if run, err := m.c.View.UpTo(e.Addr, uint64(len(pre))*2+64); err == nil {
 		e.run = around(run, e.Addr, e.RunOffset, sym)
 		if e.Reason != ReasonContent && len(e.Run) == 0 {
-			e.Run = instAt(run, int(min(e.RunOffset, uint64(len(run)))))
+			e.Run = prove.InstAt(run, int(min(e.RunOffset, uint64(len(run)))))
 		}
 	}
 	if e.Reason != ReasonContent && len(e.Pre) == 0 {
-		e.Pre = instAt(pre, int(min(e.Offset, uint64(len(pre)))))
+		e.Pre = prove.InstAt(pre, int(min(e.Offset, uint64(len(pre)))))
 	}
 	e.Pre, e.Run = bytes.Clone(e.Pre), bytes.Clone(e.Run)
 	return e
@@ -235,9 +236,9 @@ func around(code []byte, base, off uint64, sym func(uint64) (string, uint64, boo
 
 // values2symbols lists the values of the symbols.
 func (m *solver) values2symbols(r *Result) {
-	for i := 1; i < len(m.pre.Symbols()); i++ {
+	for i := 1; i < len(m.c.Pre.Symbols()); i++ {
 		idx := elfobj.SymbolIndex(i)
-		s := m.sym(idx)
+		s := m.c.Sym(idx)
 		if s.Name == "" || strings.HasPrefix(s.Name, ".L") || s.Type() == elf.STT_FILE || s.Type() == elf.STT_SECTION {
 			continue
 		}
@@ -249,7 +250,7 @@ func (m *solver) values2symbols(r *Result) {
 			r.Symbols = append(r.Symbols, v)
 		}
 	}
-	if v := m.known(key{space: inTLSSlot, id: 0}); v != nil {
+	if v := m.known(prove.Key{Space: prove.InTLSSlot, ID: 0}); v != nil {
 		r.TLSBlock = v.value
 	}
 	r.Symbols = slices.Clone(r.Symbols) // a result may be one of thousands
@@ -263,9 +264,9 @@ func (m *solver) values2symbols(r *Result) {
 
 // symbolValue gathers what is known of one symbol.
 func (m *solver) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
-	v := Value{Name: s.Name, Symbol: idx, Atom: m.pre.AtomOf(idx)}
-	take := func(sp space, id int32, use Use) (uint64, bool) {
-		got := m.known(key{space: sp, id: id})
+	v := Value{Name: s.Name, Symbol: idx, Atom: m.c.Pre.AtomOf(idx)}
+	take := func(sp prove.Space, id int32, use Use) (uint64, bool) {
+		got := m.known(prove.Key{Space: sp, ID: id})
 		if got == nil {
 			return 0, false
 		}
@@ -278,31 +279,31 @@ func (m *solver) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 		return got.value, true
 	}
 	id := int32(idx)
-	v.PLT, _ = take(inPLT, id, UsePLT)
-	v.GOT, _ = take(inGOT, id, UseGOT)
-	v.TLSSlot, _ = take(inTLSSlot, id, UseTLSSlot)
-	tp, hasTP := take(inTPOff, id, UseTPOff)
-	tls, hasTLS := take(inTLS, id, UseTLS)
-	addr, hasAddr := take(inAddress, id, UseAddress)
+	v.PLT, _ = take(prove.InPLT, id, UsePLT)
+	v.GOT, _ = take(prove.InGOT, id, UseGOT)
+	v.TLSSlot, _ = take(prove.InTLSSlot, id, UseTLSSlot)
+	tp, hasTP := take(prove.InTPOff, id, UseTPOff)
+	tls, hasTLS := take(prove.InTLS, id, UseTLS)
+	addr, hasAddr := take(prove.InAddress, id, UseAddress)
 	if v.Atom != object.NoAtom {
-		off := s.Value - m.pre.Atom(v.Atom).Offset
-		if x, ok := take(inTPAtom, int32(v.Atom), UseTPOff); ok {
+		off := s.Value - m.c.Pre.Atom(v.Atom).Offset
+		if x, ok := take(prove.InTPAtom, int32(v.Atom), UseTPOff); ok {
 			tp, hasTP = x+off, true
 		}
-		if x, ok := take(inTLSAtom, int32(v.Atom), UseTLS); ok {
+		if x, ok := take(prove.InTLSAtom, int32(v.Atom), UseTLS); ok {
 			tls, hasTLS = x+off, true
 		}
-		if !hasAddr && !m.unsure(v.Atom, s) || !isWeak(s) {
+		if !hasAddr && !m.unsure(v.Atom, s) || !prove.IsWeak(s) {
 			if x, ok := m.atomAddr(v.Atom, off); ok {
 				addr, v.Has = x, v.Has|UseAddress
-				take(inAtom, int32(v.Atom), UseAddress)
+				take(prove.InAtom, int32(v.Atom), UseAddress)
 			}
 		}
 	}
-	if v.Atom != object.NoAtom && v.Has&UseAddress != 0 && isWeak(s) {
+	if v.Atom != object.NoAtom && v.Has&UseAddress != 0 && prove.IsWeak(s) {
 		// A weak alias may have been replaced where the function was not.
-		if list := m.places(s); len(list) > 0 && !m.knownAt(list, addr, image.NoModule) {
-			addr = list[0].addr
+		if list := m.c.Places(s); len(list) > 0 && !m.c.KnownAt(list, addr, image.NoModule) {
+			addr = list[0].Addr
 		}
 	}
 	if v.Has == 0 && (v.Atom == object.NoAtom || m.isVariable(v.Atom, s)) {
@@ -314,7 +315,7 @@ func (m *solver) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 	v.TPOff = int64(tp)
 	v.TLS = tls
 	if hasTP && !hasTLS {
-		if off, ok := m.tlsOffset(int64(tp), m.home); ok {
+		if off, ok := m.c.TLSOffset(int64(tp), m.home); ok {
 			v.TLS, v.Has = off, v.Has|UseTLS
 		}
 	}
@@ -325,29 +326,29 @@ func (m *solver) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 // they stand there even when another definition has replaced it.
 func (m *solver) unsure(id object.AtomID, s *elfobj.Symbol) bool {
 	i := m.fnOf[id]
-	return isWeak(s) && i >= 0 && m.funcs[i].done != nil && m.funcs[i].by != BySymbol
+	return prove.IsWeak(s) && i >= 0 && m.funcs[i].done != nil && m.funcs[i].by != BySymbol
 }
 
 // isVariable reports whether a symbol is that of a variable of pre which no other
 // definition can have replaced: pv_ops, which all that refers to is rewritten.
 func (m *solver) isVariable(id object.AtomID, s *elfobj.Symbol) bool {
-	a := m.pre.Atom(id)
+	a := m.c.Pre.Atom(id)
 	return a.Kind == object.Data && s.Bind() == elf.STB_GLOBAL && s.Value == a.Offset
 }
 
 // byNameAlone returns the address of a symbol that no matched code tells, since all
 // that refers to it was rewritten: the one global symbol of that name.
 func (m *solver) byNameAlone(i elfobj.SymbolIndex) (uint64, bool) {
-	if s := m.sym(i); !m.img.IsKernel() || s.Bind() == elf.STB_LOCAL {
+	if s := m.c.Sym(i); !m.c.Image.IsKernel() || s.Bind() == elf.STB_LOCAL {
 		return 0, false
 	}
-	list := m.symbolPlaces(i)
+	list := m.c.SymbolPlaces(i)
 	if len(list) != 1 {
 		return 0, false
 	}
-	for _, s := range m.img.SymbolsAt(list[0].addr) {
-		if s.Name == m.sym(i).Name && !s.Local {
-			return list[0].addr, true
+	for _, s := range m.c.Image.SymbolsAt(list[0].Addr) {
+		if s.Name == m.c.Sym(i).Name && !s.Local {
+			return list[0].Addr, true
 		}
 	}
 	return 0, false
@@ -356,9 +357,9 @@ func (m *solver) byNameAlone(i elfobj.SymbolIndex) (uint64, bool) {
 // atomAddr returns the run address of an offset in a pre atom, when it is known.
 func (m *solver) atomAddr(id object.AtomID, off uint64) (uint64, bool) {
 	if i := m.fnOf[id]; i >= 0 && m.funcs[i].done != nil {
-		return m.funcs[i].done.at(int64(off)), true
+		return m.funcs[i].done.At(int64(off)), true
 	}
-	if v := m.known(key{space: inAtom, id: int32(id)}); v != nil {
+	if v := m.known(prove.Key{Space: prove.InAtom, ID: int32(id)}); v != nil {
 		return v.value + off, true
 	}
 	return 0, false

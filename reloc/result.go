@@ -5,6 +5,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // Verdict is what matching found out about one function.
@@ -100,7 +101,7 @@ type FuncResult struct {
 
 // RunOffset maps an offset in pre to one in run, both from the start of the
 // function. Only offsets of instructions and the end are certain to be exact.
-func (f *FuncResult) RunOffset(pre uint64) uint64 { return runOffset(f.Shifts, pre) }
+func (f *FuncResult) RunOffset(pre uint64) uint64 { return prove.RunOffset(f.Shifts, pre) }
 
 // Use is a set of ways in which code refers to a symbol, each of which has a
 // value of its own.

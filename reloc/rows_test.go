@@ -12,6 +12,7 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // rowsKernel makes a kernel that has f, and tables with the rows that are given:
@@ -27,8 +28,8 @@ func rowsKernel(t *testing.T, f string, bugs, faults []image.Row) *image.Image {
 		{Name: "near", Addr: kernelText + 0x40, Type: elf.STT_FUNC, Local: true},
 	}
 	at := uint64(rodata)
-	for k, rows := range [rowKinds][]image.Row{bugs, faults} {
-		symbols = append(symbols, image.Symbol{Name: rowTables[k].table.Bounds.Start, Addr: at})
+	for k, rows := range [prove.RowKinds][]image.Row{bugs, faults} {
+		symbols = append(symbols, image.Symbol{Name: prove.RowTables[k].Table.Bounds.Start, Addr: at})
 		for _, r := range rows {
 			e := data[at-rodata:]
 			binary.LittleEndian.PutUint32(e, uint32(r.At-at))
@@ -36,7 +37,7 @@ func rowsKernel(t *testing.T, f string, bugs, faults []image.Row) *image.Image {
 			binary.LittleEndian.PutUint32(e[8:], r.Data)
 			at += image.RowSize
 		}
-		symbols = append(symbols, image.Symbol{Name: rowTables[k].table.Bounds.Stop, Addr: at})
+		symbols = append(symbols, image.Symbol{Name: prove.RowTables[k].Table.Bounds.Stop, Addr: at})
 		at += 16
 	}
 	mem, err := image.NewSegments(image.Segment{Addr: kernelText, Data: text}, image.Segment{Addr: rodata, Data: data})
@@ -133,7 +134,7 @@ func TestStockRows(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			img, checked := mustOpenKernel(t, vmlinux), [rowKinds]int{}
+			img, checked := mustOpenKernel(t, vmlinux), [prove.RowKinds]int{}
 			for _, source := range []string{"mm/memory.c", "kernel/signal.c"} {
 				path, err := kbuild.Need(t, k).Compile(t.Context(), source)
 				if err != nil {
@@ -141,14 +142,14 @@ func TestStockRows(t *testing.T) {
 				}
 				pre := mustOpen(t, path)
 				r := mustMatch(t, pre, img, Options{})
-				rows := findRows(pre)
+				rows := prove.FindRows(pre)
 				for id := range pre.Functions() {
 					f := r.Func(id)
 					if f == nil || f.Verdict != Matched {
 						continue
 					}
 					for i, row := range rows[id] {
-						if checked[row.table]++; i == 0 && checked[row.table] <= 4 { // the others are only counted
+						if checked[row.Table]++; i == 0 && checked[row.Table] <= 4 { // the others are only counted
 							flipRow(t, pre, img, f, row)
 						}
 					}
@@ -163,10 +164,10 @@ func TestStockRows(t *testing.T) {
 }
 
 // flipRow changes each part of the row of run that is about the same place.
-func flipRow(t *testing.T, pre *object.Object, img *image.Image, f *FuncResult, row codeRow) {
+func flipRow(t *testing.T, pre *object.Object, img *image.Image, f *FuncResult, row prove.CodeRow) {
 	t.Helper()
-	at, start := f.Address+f.RunOffset(row.off), img.Lookup(rowTables[row.table].table.Bounds.Start)[0].Addr
-	end := img.Lookup(rowTables[row.table].table.Bounds.Stop)[0].Addr
+	at, start := f.Address+f.RunOffset(row.Off), img.Lookup(prove.RowTables[row.Table].Table.Bounds.Start)[0].Addr
+	end := img.Lookup(prove.RowTables[row.Table].Table.Bounds.Stop)[0].Addr
 	b := make([]byte, end-start)
 	if err := img.ReadAddr(b, start); err != nil {
 		t.Fatal(err)
@@ -180,8 +181,8 @@ func flipRow(t *testing.T, pre *object.Object, img *image.Image, f *FuncResult, 
 			by     uint32
 			wanted Verdict
 			bug    bool // of bugs only
-		}{{0, 1, Mismatch, false}, {4, 1, Mismatch, false}, {8, 1 << 17, Mismatch, false}, {8, 1, Matched, true}, {8, bugDone << 16, Matched, true}} {
-			if c.bug && row.table != 0 {
+		}{{0, 1, Mismatch, false}, {4, 1, Mismatch, false}, {8, 1 << 17, Mismatch, false}, {8, 1, Matched, true}, {8, prove.BugDone << 16, Matched, true}} {
+			if c.bug && row.Table != 0 {
 				continue
 			}
 			place := off + c.field
@@ -192,10 +193,10 @@ func flipRow(t *testing.T, pre *object.Object, img *image.Image, f *FuncResult, 
 			}
 			got := mustMatch(t, pre, other, Options{}).Func(f.Atom)
 			if got.Verdict != c.wanted || got.Verdict == Mismatch && got.Mismatch.Reason != ReasonTable {
-				t.Errorf("%s+%#x, %s: field %d changed by %#x: %v, want %v: %v", f.Name, row.off, rowTables[row.table].table.Name, c.field, c.by, got.Verdict, c.wanted, got.Mismatch)
+				t.Errorf("%s+%#x, %s: field %d changed by %#x: %v, want %v: %v", f.Name, row.Off, prove.RowTables[row.Table].Table.Name, c.field, c.by, got.Verdict, c.wanted, got.Mismatch)
 			}
 		}
 		return
 	}
-	t.Errorf("%s+%#x has no row in %s", f.Name, row.off, rowTables[row.table].table.Name)
+	t.Errorf("%s+%#x has no row in %s", f.Name, row.Off, prove.RowTables[row.Table].Table.Name)
 }

@@ -41,8 +41,8 @@ func hash32(x uint32) uint32 { return x * 0x9e3779b1 >> 13 }
 // of a file. Those that have none are left: what is found tells where most of them
 // are.
 func (m *solver) search() error {
-	if m.img.Samples() == nil {
-		if m.told != nil && m.told.early && !m.noSymbols {
+	if m.c.Image.Samples() == nil {
+		if m.told != nil && m.told.early && !m.c.NoSymbols {
 			return nil // others may tell
 		}
 		return m.scan()
@@ -52,10 +52,10 @@ func (m *solver) search() error {
 		if !f.open || len(f.cands) > 0 {
 			continue
 		}
-		if err := m.img.Samples().Take(m.ctx, m.view); err != nil {
+		if err := m.c.Image.Samples().Take(m.ctx, m.c.View); err != nil {
 			return err
 		}
-		if f.small = !m.isSearchable(f.atom) || !m.lookUp(int32(i)); !f.small {
+		if f.small = !m.c.IsSearchable(f.atom) || !m.lookUp(int32(i)); !f.small {
 			m.queue(int32(i))
 		}
 	}
@@ -81,8 +81,8 @@ func (m *solver) scan() error {
 	if len(ix.wide)+len(ix.narrow) == 0 {
 		return nil
 	}
-	for i := range m.img.Regions() {
-		r := &m.img.Regions()[i]
+	for i := range m.c.Image.Regions() {
+		r := &m.c.Image.Regions()[i]
 		if !r.Exec || !r.Read || !m.inHome(r.Start) {
 			continue
 		}
@@ -92,7 +92,7 @@ func (m *solver) scan() error {
 				return err
 			}
 			n := min(uint64(image.ChunkSize+image.SampleSize-1), r.End-at)
-			if b, err := m.view.Bytes(at, n); err == nil {
+			if b, err := m.c.View.Bytes(at, n); err == nil {
 				ix.scan(b, at, n == r.End-at)
 			}
 		}
@@ -118,12 +118,12 @@ func (m *solver) frequencies() []uint16 {
 // add picks the rarest window of a function. It returns false when there is
 // none.
 func (ix *index) add(i int32, a *object.Atom, freq []uint16) bool {
-	if !ix.m.isSearchable(a) {
+	if !ix.m.c.IsSearchable(a) {
 		return false
 	}
 	best, count := anchor{}, -1
 	short := anchor{}
-	ix.m.solid(a, func(lo, hi uint64) {
+	ix.m.c.Solid(a, func(lo, hi uint64) {
 		for off := lo; off+image.SampleSize <= hi; off++ {
 			c := int(freq[hash64(binary.LittleEndian.Uint64(a.Bytes[off:]))])
 			if off < 16 {
@@ -137,7 +137,7 @@ func (ix *index) add(i int32, a *object.Atom, freq []uint16) bool {
 			short = anchor{fn: i, off: uint32(lo), lo: uint32(lo), hi: uint32(hi)}
 		}
 	})
-	best.rigid = a.Size <= maxRigid && ix.m.isRigid(a)
+	best.rigid = a.Size <= maxRigid && ix.m.c.IsRigid(a)
 	short.rigid = best.rigid
 	switch {
 	case count >= 0:
@@ -203,7 +203,7 @@ func (ix *index) hit(list []anchor, b []byte, i int, addr uint64) (full bool) {
 		} else if !ix.m.stretchAt(f.atom, &w, at) {
 			continue
 		}
-		if first := i - int(w.off); w.rigid && first >= 0 && first+int(f.atom.Size) <= len(b) && !ix.m.equalOutside(f.atom, b[first:first+int(f.atom.Size)]) {
+		if first := i - int(w.off); w.rigid && first >= 0 && first+int(f.atom.Size) <= len(b) && !ix.m.c.EqualOutside(f.atom, b[first:first+int(f.atom.Size)]) {
 			continue
 		}
 		if ok, start := ix.m.mayStart(f.atom, at); ok {
@@ -216,7 +216,7 @@ func (ix *index) hit(list []anchor, b []byte, i int, addr uint64) (full bool) {
 // stretchAt reports whether the stretch of an anchor stands where it would with the
 // function at an address.
 func (m *solver) stretchAt(a *object.Atom, w *anchor, addr uint64) bool {
-	b, err := m.view.Bytes(addr+uint64(w.lo), uint64(w.hi-w.lo))
+	b, err := m.c.View.Bytes(addr+uint64(w.lo), uint64(w.hi-w.lo))
 	return err == nil && bytes.Equal(b, a.Bytes[w.lo:w.hi])
 }
 
@@ -224,17 +224,17 @@ func (m *solver) stretchAt(a *object.Atom, w *anchor, addr uint64) bool {
 // by search: it must be aligned as its section demands, and when both sides
 // have unwinding records, one must start there. start says that one does.
 func (m *solver) mayStart(a *object.Atom, addr uint64) (ok, start bool) {
-	if align := m.pre.File.Sections[a.Section].Addralign; align > 1 && align&(align-1) == 0 && (addr-a.Offset)&(align-1) != 0 {
+	if align := m.c.Pre.File.Sections[a.Section].Addralign; align > 1 && align&(align-1) == 0 && (addr-a.Offset)&(align-1) != 0 {
 		return false, false
 	}
-	_, i := m.img.ModuleAt(addr)
+	_, i := m.c.Image.ModuleAt(addr)
 	if i == image.NoModule {
 		return false, false
 	}
-	if !m.img.HasTables(i) || !m.unwindable()[a.ID] {
+	if !m.c.Image.HasTables(i) || !m.unwindable()[a.ID] {
 		return true, false
 	}
-	starts := m.img.UnwindStarts(i)
+	starts := m.c.Image.UnwindStarts(i)
 	if len(starts) == 0 {
 		return true, false
 	}
@@ -246,8 +246,8 @@ func (m *solver) mayStart(a *object.Atom, addr uint64) (ok, start bool) {
 func (m *solver) unwindable() map[object.AtomID]bool {
 	if m.described == nil {
 		m.described = make(map[object.AtomID]bool)
-		for i := range m.pre.Atoms {
-			if a := &m.pre.Atoms[i]; a.Kind == object.Unwind && a.Owner != object.NoAtom {
+		for i := range m.c.Pre.Atoms {
+			if a := &m.c.Pre.Atoms[i]; a.Kind == object.Unwind && a.Owner != object.NoAtom {
 				m.described[a.Owner] = true
 			}
 		}

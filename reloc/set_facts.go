@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // finding is what the match of one object says to the others of a set. It keeps
@@ -48,25 +49,25 @@ type facts struct {
 // hear takes over what other objects say.
 func (m *solver) hear(f *facts) {
 	m.told = f
-	for i := range m.pre.Symbols() {
+	for i := range m.c.Pre.Symbols() {
 		idx := elfobj.SymbolIndex(i)
-		s := m.sym(idx)
+		s := m.c.Sym(idx)
 		v, ok := f.values[s.Name]
 		if !ok || s.Name == "" || s.Bind() == elf.STB_LOCAL || s.Type() == elf.STT_TLS || s.Type() == elf.STT_GNU_IFUNC {
 			continue
 		}
-		id := m.pre.AtomOf(idx)
+		id := m.c.Pre.AtomOf(idx)
 		switch {
 		case s.Section == elfobj.SecUndef:
-			m.set(key{space: inAddress, id: int32(idx)}, &value{value: v})
+			m.set(prove.Key{Space: prove.InAddress, ID: int32(idx)}, &value{value: v})
 		case id == object.NoAtom:
-		case isWeak(s):
-			m.set(key{space: inAddress, id: int32(idx)}, &value{value: v, soft: true})
+		case prove.IsWeak(s):
+			m.set(prove.Key{Space: prove.InAddress, ID: int32(idx)}, &value{value: v, soft: true})
 			if m.atomAt[id] == nil {
-				m.atomAt[id] = &value{value: v - (s.Value - m.pre.Atom(id).Offset), soft: true}
+				m.atomAt[id] = &value{value: v - (s.Value - m.c.Pre.Atom(id).Offset), soft: true}
 			}
 		default:
-			m.atomAt[id] = &value{value: v - (s.Value - m.pre.Atom(id).Offset)}
+			m.atomAt[id] = &value{value: v - (s.Value - m.c.Pre.Atom(id).Offset)}
 		}
 	}
 	for name, start := range f.pins {
@@ -77,13 +78,13 @@ func (m *solver) hear(f *facts) {
 // pin places a chain as a whole.
 func (m *solver) pin(name string, start uint64) {
 	for _, chain := range m.makeChains() {
-		if m.chainName(m.funcs[chain[0]].atom) != name {
+		if m.c.ChainName(m.funcs[chain[0]].atom) != name {
 			continue
 		}
 		u := m.fit(m.tried, chain, start, ^uint64(0))
 		for k, t := range u {
-			if f := &m.funcs[chain[k]]; f.open && !m.isReplaced(f, t.addr) {
-				f.cands, f.pinned = []cand{{addr: t.addr, by: ByLayout}}, true
+			if f := &m.funcs[chain[k]]; f.open && !m.isReplaced(f, t.Addr) {
+				f.cands, f.pinned = []cand{{addr: t.Addr, by: ByLayout}}, true
 			}
 		}
 	}
@@ -94,11 +95,11 @@ func (m *solver) findings(r *Result) *finding {
 	f := &finding{home: m.home, extents: make(map[string]span), fits: make(map[string][]span), sparse: make(map[string]bool)}
 	for i := range r.Symbols {
 		v := &r.Symbols[i]
-		s := m.sym(v.Symbol)
+		s := m.c.Sym(v.Symbol)
 		if v.Symbol == 0 || v.Has&UseAddress == 0 || s.Bind() != elf.STB_GLOBAL || s.Type() == elf.STT_TLS || s.Type() == elf.STT_GNU_IFUNC {
 			continue
 		}
-		if k := m.known(key{space: inAddress, id: int32(v.Symbol)}); s.Section == elfobj.SecUndef && (k == nil || k.soft) {
+		if k := m.known(prove.Key{Space: prove.InAddress, ID: int32(v.Symbol)}); s.Section == elfobj.SecUndef && (k == nil || k.soft) {
 			continue
 		}
 		f.values = append(f.values, named{v.Name, v.Address})
@@ -112,11 +113,11 @@ func (m *solver) findings(r *Result) *finding {
 			continue
 		}
 		f.matched++
-		f.claims = append(f.claims, span{g.done.addr, m.end(int32(i))})
+		f.claims = append(f.claims, span{g.done.Addr, m.end(int32(i))})
 	}
 	for _, chain := range m.makeChains() {
 		if e, ok := m.extent(chain); ok {
-			f.extents[strings.Clone(m.chainName(m.funcs[chain[0]].atom))] = e
+			f.extents[strings.Clone(m.c.ChainName(m.funcs[chain[0]].atom))] = e
 		}
 	}
 	m.findFits(f)
@@ -129,7 +130,7 @@ func (m *solver) extent(chain []int32) (e span, ok bool) {
 	e.lo = ^uint64(0)
 	for _, i := range chain {
 		if f := &m.funcs[i]; f.done != nil && !f.weak {
-			e, ok = span{min(e.lo, f.done.addr), max(e.hi, m.end(i))}, true
+			e, ok = span{min(e.lo, f.done.Addr), max(e.hi, m.end(i))}, true
 		}
 	}
 	return e, ok

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // Bounds of looking for the places of a chain.
@@ -22,7 +23,7 @@ func (m *solver) findFits(f *finding) {
 		if !m.isOpen(chain) {
 			continue
 		}
-		name := strings.Clone(m.chainName(m.funcs[chain[0]].atom))
+		name := strings.Clone(m.c.ChainName(m.funcs[chain[0]].atom))
 		f.chains = append(f.chains, name)
 		if list := m.fits(chain, m.told.free[name]); len(list) > 0 {
 			f.fits[name], f.sparse[name] = list, m.fixedIn(chain) < tiers[len(tiers)-1]
@@ -73,11 +74,11 @@ func (m *solver) fits(chain []int32, spans []span) []span {
 				continue
 			}
 			if looked++; looked%maxTrials == 1 {
-				in = newAttempts(m.comparer, 0)
+				in = newAttempts(m.c, 0)
 			}
 			if u := m.fit(in, chain, at, s.hi); u != nil {
 				last := u[len(u)-1]
-				out = append(out, span{at, last.addr + last.size})
+				out = append(out, span{at, last.Addr + last.Size})
 			}
 		}
 	}
@@ -96,7 +97,7 @@ func (m *solver) lead(a *object.Atom) []span {
 		end += uint64(in.Len)
 	}
 	var out []span
-	m.solid(a, func(lo, hi uint64) {
+	m.c.Solid(a, func(lo, hi uint64) {
 		if hi = min(hi, end); lo < hi {
 			out = append(out, span{lo, hi})
 		}
@@ -109,7 +110,7 @@ func (m *solver) leads(a *object.Atom, lead []span, addr uint64) bool {
 	if len(lead) == 0 {
 		return true
 	}
-	b, err := m.view.Bytes(addr, lead[len(lead)-1].hi)
+	b, err := m.c.View.Bytes(addr, lead[len(lead)-1].hi)
 	if err != nil {
 		return false
 	}
@@ -127,7 +128,7 @@ func (m *solver) leads(a *object.Atom, lead []span, addr uint64) bool {
 func (m *solver) leading(chain []int32) func(at uint64) bool {
 	f := &m.funcs[chain[0]]
 	lead := m.lead(f.atom)
-	if len(chain) == 1 || !m.isRigid(f.atom) {
+	if len(chain) == 1 || !m.c.IsRigid(f.atom) {
 		return func(at uint64) bool { return m.leads(f.atom, lead, at) }
 	}
 	g := &m.funcs[chain[1]]
@@ -156,7 +157,7 @@ func (m *solver) fit(in *attempts, chain []int32, start, limit uint64) []*attemp
 			return nil
 		}
 		out = append(out, t)
-		cursor = at + t.size
+		cursor = at + t.Size
 	}
 	if !m.agree(in, chain, out) {
 		return nil
@@ -167,21 +168,21 @@ func (m *solver) fit(in *attempts, chain []int32, start, limit uint64) []*attemp
 // agree reports whether functions at given places refer to each other there, and
 // to one place of everything else.
 func (m *solver) agree(in *attempts, chain []int32, list []*attempt) bool {
-	values := make(map[key]uint64)
+	values := make(map[prove.Key]uint64)
 	for k, t := range list {
 		if f := &m.funcs[chain[k]]; !f.weak {
-			values[key{space: inAtom, id: int32(f.atom.ID)}] = t.addr
+			values[prove.Key{Space: prove.InAtom, ID: int32(f.atom.ID)}] = t.Addr
 		}
 	}
 	for _, t := range list {
 		for _, b := range in.closure(t) {
-			if b.soft {
+			if b.Soft {
 				continue
 			}
-			if v, ok := values[b.key]; ok && v != b.value {
+			if v, ok := values[b.Key]; ok && v != b.Value {
 				return false
 			}
-			values[b.key] = b.value
+			values[b.Key] = b.Value
 		}
 	}
 	return true

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // A linker puts the sections of files behind each other in the order of the files,
@@ -32,8 +32,6 @@ type position struct {
 	lo, hi int
 	known  bool
 }
-
-const mainChain = kerneltab.Text
 
 // order finds the order of the objects. Linkers of programs drop and sort sections,
 // so that there is none.
@@ -73,12 +71,12 @@ func apart(list []part) []part {
 // rankAll ranks the objects of .text, and the others by their neighbours in other
 // chains. What contradicts the order of .text in one of these is dropped there.
 func (o *setOrder) rankAll() {
-	main := o.chains[mainChain]
+	main := o.chains[prove.MainChain]
 	for k, p := range main {
 		o.index[p.object] = position{k, k, true}
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.chains)) {
-		if name != mainChain {
+		if name != prove.MainChain {
 			o.chains[name] = o.inOrder(o.chains[name])
 			o.rankBy(o.chains[name], len(main))
 		}
@@ -144,7 +142,7 @@ func (s *set) unclaimed() []span {
 		if gap.lo >= gap.hi || s.padding[gap] {
 			return
 		}
-		if isFilled(v, gap.lo, gap.hi) {
+		if prove.IsFilled(v, gap.lo, gap.hi) {
 			s.padding[gap] = true // nearly all: they are looked at once
 			return
 		}
@@ -299,14 +297,14 @@ func (o *setOrder) rows(name string, objects []int, v *image.View) {
 		starts := make([]uint64, len(group))
 		cursor, ok := limits.lo, true
 		for k, i := range group {
-			j := slices.IndexFunc(o.s.found[i].fits[name], func(f span) bool { return f.lo >= cursor && isFilled(v, cursor, f.lo) })
+			j := slices.IndexFunc(o.s.found[i].fits[name], func(f span) bool { return f.lo >= cursor && prove.IsFilled(v, cursor, f.lo) })
 			if ok = j >= 0; !ok {
 				break
 			}
 			f := o.s.found[i].fits[name][j]
 			starts[k], cursor = f.lo, f.hi
 		}
-		if !ok || cursor > limits.hi || !isFilled(v, cursor, limits.hi) {
+		if !ok || cursor > limits.hi || !prove.IsFilled(v, cursor, limits.hi) {
 			continue
 		}
 		for k, i := range group {

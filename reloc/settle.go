@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // tiers are the numbers of fixed bytes that a function which was found by
@@ -23,7 +24,7 @@ type proposal struct {
 
 // owned is a binding and the function whose reference it comes from.
 type owned struct {
-	binding
+	prove.Binding
 	own bool // the function's own address
 }
 
@@ -143,20 +144,20 @@ func (m *solver) misplaced(i int32, c cand) {
 	}
 	t := m.check(f.atom.ID, c.addr)
 	f.fail = t
-	f.err = t.fail(reasonConflict, 0, 0, "these bytes are not between those of its neighbours in pre")
+	f.err = t.Fail(prove.ReasonConflict, 0, 0, "these bytes are not between those of its neighbours in pre")
 }
 
 // doubtful reports whether a place that only its bytes speak for leads to functions
 // of pre that are not there: one that looks alike, and calls others, in a kernel,
 // where its neighbours may know better.
 func (m *solver) doubtful(f *fn, c cand, tier int) bool {
-	return m.img.IsKernel() && c.by == BySearch && tier < len(tiers)-1 && !m.calleesMatch(m.check(f.atom.ID, c.addr))
+	return m.c.Image.IsKernel() && c.by == BySearch && tier < len(tiers)-1 && !m.calleesMatch(m.check(f.atom.ID, c.addr))
 }
 
 func (m *solver) proposal(i int32, c cand) proposal {
 	id := m.funcs[i].atom.ID
 	p := proposal{fn: i, t: m.check(id, c.addr), by: c.by}
-	p.binds = append(p.binds, owned{binding{key: key{space: inAtom, id: int32(id)}, value: c.addr}, true})
+	p.binds = append(p.binds, owned{prove.Binding{Key: prove.Key{Space: prove.InAtom, ID: int32(id)}, Value: c.addr}, true})
 	for _, b := range m.tried.closure(p.t) {
 		p.binds = append(p.binds, owned{b, false})
 	}
@@ -166,7 +167,7 @@ func (m *solver) proposal(i int32, c cand) proposal {
 // viable returns the candidates of f that match and contradict no value.
 func (m *solver) viable(f *fn) []cand {
 	cands := f.cands
-	if v := m.known(key{space: inAtom, id: int32(f.atom.ID)}); v != nil {
+	if v := m.known(prove.Key{Space: prove.InAtom, ID: int32(f.atom.ID)}); v != nil {
 		if v.soft {
 			m.addCand(f, cand{addr: v.value, by: ByReference})
 			cands = f.cands
@@ -207,7 +208,7 @@ func (m *solver) viable(f *fn) []cand {
 		f.fail = best
 		// A value is final; the places that symbols and searches tell of are
 		// all there will be, but for a reference to yet another place.
-		if v := m.known(key{space: inAtom, id: int32(f.atom.ID)}); v != nil && !v.soft {
+		if v := m.known(prove.Key{Space: prove.InAtom, ID: int32(f.atom.ID)}); v != nil && !v.soft {
 			f.state = Mismatch
 		}
 	}
@@ -217,7 +218,7 @@ func (m *solver) viable(f *fn) []cand {
 // inHome reports whether an address lies in the module that the object is
 // linked into, as far as that is known.
 func (m *solver) inHome(addr uint64) bool {
-	return m.home == image.NoModule && m.inScope(m.moduleOf(addr)) || m.home != image.NoModule && m.moduleOf(addr) == m.home
+	return m.home == image.NoModule && m.c.InScope(m.c.ModuleOf(addr)) || m.home != image.NoModule && m.c.ModuleOf(addr) == m.home
 }
 
 // watchFor has f looked at again when a value becomes known that one of its
@@ -228,18 +229,18 @@ func (m *solver) watchFor(i int32, t *attempt) {
 	}
 	t.watched = true
 	for _, b := range m.tried.closure(t) {
-		if list := m.watch[b.key]; !b.soft && (len(list) == 0 || list[len(list)-1] != i) {
-			m.watch[b.key] = append(list, i)
+		if list := m.watch[b.Key]; !b.Soft && (len(list) == 0 || list[len(list)-1] != i) {
+			m.watch[b.Key] = append(list, i)
 		}
 	}
 }
 
 // contradiction returns why what follows from a trial can't be, given the
 // values that are known; nil when it can.
-func (m *solver) contradiction(in *attempts, f *fn, t *attempt) *difference {
+func (m *solver) contradiction(in *attempts, f *fn, t *attempt) *prove.Difference {
 	for _, b := range f.places {
-		if got := t.at(b.key.off); got != b.value {
-			return t.fail(reasonConflict, uint64(b.key.off), got-t.addr, "another function refers to %#x as this place", b.value)
+		if got := t.At(b.Key.Off); got != b.Value {
+			return t.Fail(prove.ReasonConflict, uint64(b.Key.Off), got-t.Addr, "another function refers to %#x as this place", b.Value)
 		}
 	}
 	for _, b := range in.closure(t) {
@@ -251,23 +252,23 @@ func (m *solver) contradiction(in *attempts, f *fn, t *attempt) *difference {
 }
 
 // against compares one binding with what is known.
-func (m *solver) against(t *attempt, b *binding) *difference {
-	if b.soft {
+func (m *solver) against(t *attempt, b *prove.Binding) *prove.Difference {
+	if b.Soft {
 		return nil
 	}
 	want, known := uint64(0), false
-	if b.key.space == inAtom && b.key.off != 0 {
-		if g := m.fnOf[b.key.id]; g >= 0 && m.funcs[g].done != nil {
-			want, known = m.funcs[g].done.at(b.key.off), true
+	if b.Key.Space == prove.InAtom && b.Key.Off != 0 {
+		if g := m.fnOf[b.Key.ID]; g >= 0 && m.funcs[g].done != nil {
+			want, known = m.funcs[g].done.At(b.Key.Off), true
 		}
 	}
-	if v := m.known(b.key); v != nil && !v.soft {
+	if v := m.known(b.Key); v != nil && !v.soft {
 		want, known = v.value, true
 	}
-	if !known || want == b.value {
+	if !known || want == b.Value {
 		return nil
 	}
-	e := t.fail(reasonConflict, b.ref, t.at(int64(b.ref))-t.addr, "%s is %#x here and %#x elsewhere", m.keyName(b.key), b.value, want)
-	e.Target = b.value
+	e := t.Fail(prove.ReasonConflict, b.Ref, t.At(int64(b.Ref))-t.Addr, "%s is %#x here and %#x elsewhere", m.c.KeyName(b.Key), b.Value, want)
+	e.Target = b.Value
 	return e
 }

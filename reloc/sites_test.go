@@ -13,6 +13,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
@@ -451,13 +452,13 @@ func TestSiteRows(t *testing.T) {
 func TestSiteRowsCovered(t *testing.T) {
 	seen := make(map[string]bool)
 	for i := range siteCases {
-		for _, s := range findSites(siteCases[i].openObject(t)) {
-			seen[s.row.name] = true
+		for _, s := range prove.FindSites(siteCases[i].openObject(t)) {
+			seen[s.Row.Name] = true
 		}
 	}
-	for i := range siteRows {
-		if row := &siteRows[i]; !seen[row.name] {
-			t.Errorf("no case has a site of the row %q", row.name)
+	for i := range prove.SiteRows {
+		if row := &prove.SiteRows[i]; !seen[row.Name] {
+			t.Errorf("no case has a site of the row %q", row.Name)
 		}
 	}
 }

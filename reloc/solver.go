@@ -9,14 +9,15 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // solver is one run of Match: it decides where the functions of pre are, by what the
 // comparer says of each at each place.
 type solver struct {
-	ctx context.Context
-	log *slog.Logger
-	*comparer
+	ctx   context.Context
+	log   *slog.Logger
+	c     *prove.Comparer
 	tried *attempts
 
 	funcs []fn
@@ -34,15 +35,15 @@ type solver struct {
 
 // values are what keys turned out to be.
 type values struct {
-	atomAt []*value       // of atoms
-	others map[key]*value // of all other keys
-	claims []claim        // by atom: where the proposals of a round have it
+	atomAt []*value             // of atoms
+	others map[prove.Key]*value // of all other keys
+	claims []claim              // by atom: where the proposals of a round have it
 	round  int
 }
 
 // agenda is which functions to look at again.
 type agenda struct {
-	watch  map[key][]int32 // functions that wait for a value
+	watch  map[prove.Key][]int32 // functions that wait for a value
 	dirty  []int32
 	queued []bool // by function: it is among dirty
 }
@@ -71,7 +72,7 @@ type fn struct {
 	outcome
 	// places are the run addresses of places inside the function that others
 	// refer to.
-	places []binding
+	places []prove.Binding
 }
 
 // candidates are the places where a function may be.
@@ -91,7 +92,7 @@ type outcome struct {
 	freed bool     // a running kernel has it no more
 	done  *attempt // when matched
 	fail  *attempt // the failed one that got furthest
-	err   *difference
+	err   *prove.Difference
 }
 
 // cand is a place where a function may be.
@@ -115,18 +116,19 @@ func newSolver(ctx context.Context, pre *object.Object, img *image.Image, opt Op
 			return nil, fmt.Errorf("module %q: the image has no such module", opt.Module)
 		}
 	}
-	m := &solver{ctx: ctx, log: opt.Logger, comparer: newComparer(pre, img, opt.NoSymbols, only), home: image.NoModule}
+	m := &solver{ctx: ctx, log: opt.Logger, c: prove.New(pre, img, opt.NoSymbols, only), home: image.NoModule}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
-	m.fnOf = m.planAt
-	m.funcs = make([]fn, 0, len(m.list))
-	for a := range functions(pre) {
-		m.funcs = append(m.funcs, fn{atom: a, outcome: outcome{open: true}, fixed: fixedBytes(a), weak: m.isWeakAtom(a)})
+	m.fnOf = m.c.FuncIndex()
+	list := slices.Collect(prove.Functions(pre))
+	m.funcs = make([]fn, 0, len(list))
+	for _, a := range list {
+		m.funcs = append(m.funcs, fn{atom: a, outcome: outcome{open: true}, fixed: prove.FixedBytes(a), weak: m.c.IsWeakAtom(a)})
 	}
-	m.tried = newAttempts(m.comparer, len(m.funcs))
-	m.values = values{atomAt: make([]*value, len(pre.Atoms)), others: make(map[key]*value), claims: make([]claim, len(pre.Atoms))}
-	m.agenda = agenda{watch: make(map[key][]int32), queued: make([]bool, len(m.funcs))}
+	m.tried = newAttempts(m.c, len(m.funcs))
+	m.values = values{atomAt: make([]*value, len(pre.Atoms)), others: make(map[prove.Key]*value), claims: make([]claim, len(pre.Atoms))}
+	m.agenda = agenda{watch: make(map[prove.Key][]int32), queued: make([]bool, len(m.funcs))}
 	return m, nil
 }
 
@@ -134,17 +136,17 @@ func newSolver(ctx context.Context, pre *object.Object, img *image.Image, opt Op
 func (m *solver) check(id object.AtomID, addr uint64) *attempt { return m.tried.check(id, addr) }
 
 // known returns the value of a key, or nil.
-func (m *values) known(k key) *value {
-	if k.space == inAtom && k.off == 0 {
-		return m.atomAt[k.id]
+func (m *values) known(k prove.Key) *value {
+	if k.Space == prove.InAtom && k.Off == 0 {
+		return m.atomAt[k.ID]
 	}
 	return m.others[k]
 }
 
 // set makes v the value of a key.
-func (m *values) set(k key, v *value) {
-	if k.space == inAtom && k.off == 0 {
-		m.atomAt[k.id] = v
+func (m *values) set(k prove.Key, v *value) {
+	if k.Space == prove.InAtom && k.Off == 0 {
+		m.atomAt[k.ID] = v
 	} else {
 		m.others[k] = v
 	}
@@ -172,7 +174,7 @@ func (m *solver) run() (*Result, error) {
 // scanRest scans for what the samples of a file do not tell, unless other objects
 // may tell it.
 func (m *solver) scanRest() error {
-	if m.img.Samples() == nil || m.told != nil && m.told.early {
+	if m.c.Image.Samples() == nil || m.told != nil && m.told.early {
 		return nil
 	}
 	return m.scan()
@@ -216,10 +218,10 @@ func (m *solver) seedSymbols() {
 			m.queue(int32(i))
 			continue
 		}
-		list := m.atomPlaces(f.atom.ID)
+		list := m.c.AtomPlaces(f.atom.ID)
 		for _, p := range list {
-			if m.inScope(p.module) && !m.isFreed(p.addr) {
-				m.addCand(f, cand{addr: p.addr, by: BySymbol})
+			if m.c.InScope(p.Module) && !m.c.IsFreed(p.Addr) {
+				m.addCand(f, cand{addr: p.Addr, by: BySymbol})
 			}
 		}
 		if m.wasFreed(f, list) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"testing"
+
+	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
 // TestTrialOrder checks that what a trial finds out does not depend on the trials
@@ -23,26 +25,26 @@ func TestTrialOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var funcs []node
+		var funcs []prove.Node
 		for i := range r.Functions {
 			if f := &r.Functions[i]; f.Verdict == Matched {
-				funcs = append(funcs, node{f.Atom, f.Address})
+				funcs = append(funcs, prove.Node{Atom: f.Atom, Addr: f.Address})
 			}
 		}
 		first := m.tryAll(funcs)
 		for _, t := range m.tried.byAtom {
 			for ; t != nil; t = t.next {
-				if first[t.node] == nil {
-					funcs = append(funcs, t.node)
-					first[t.node] = t
+				if first[t.Node] == nil {
+					funcs = append(funcs, t.Node)
+					first[t.Node] = t
 				}
 			}
 		}
 		slices.Reverse(funcs)
 		for n, want := range m.tryAll(funcs) {
 			trials++
-			if got := first[n]; (got.err == nil) != (want.err == nil) || !slices.Equal(got.binds, want.binds) || !slices.Equal(got.consts, want.consts) {
-				t.Errorf("%s: %s at %#x: %v in order, and %v in reverse", path, m.label(n.atom), n.addr, got.binds, want.binds)
+			if got := first[n]; (got.err == nil) != (want.err == nil) || !slices.Equal(got.Binds, want.Binds) || !slices.Equal(got.Consts, want.Consts) {
+				t.Errorf("%s: %s at %#x: %v in order, and %v in reverse", path, m.c.Label(n.Atom), n.Addr, got.Binds, want.Binds)
 			}
 		}
 	}
@@ -50,11 +52,11 @@ func TestTrialOrder(t *testing.T) {
 }
 
 // tryAll compares functions as if nothing had been compared before.
-func (m *solver) tryAll(list []node) map[node]*attempt {
-	fresh := newAttempts(newComparer(m.pre, m.img, false, m.only), len(list))
-	out := make(map[node]*attempt, len(list))
+func (m *solver) tryAll(list []prove.Node) map[prove.Node]*attempt {
+	fresh := newAttempts(prove.New(m.c.Pre, m.c.Image, false, m.c.Only), len(list))
+	out := make(map[prove.Node]*attempt, len(list))
 	for _, n := range list {
-		out[n] = fresh.try(n.atom, n.addr)
+		out[n] = fresh.try(n.Atom, n.Addr)
 	}
 	return out
 }

@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"debug/elf"
@@ -24,7 +24,7 @@ type stub struct {
 // stubAt decodes a PLT entry at addr. A function of the program may look just
 // the same, so that the slot has to be one that the dynamic linker fills in
 // with the address of a function.
-func (m *comparer) stubAt(addr uint64) stub {
+func (m *Comparer) stubAt(addr uint64) stub {
 	if !m.linked {
 		return stub{} // there is no dynamic linker
 	}
@@ -36,12 +36,12 @@ func (m *comparer) stubAt(addr uint64) stub {
 	return s
 }
 
-func (m *comparer) decodeStub(addr uint64) stub {
-	r := m.view.RegionAt(addr)
+func (m *Comparer) decodeStub(addr uint64) stub {
+	r := m.View.RegionAt(addr)
 	if r == nil || !r.Exec || addr%8 != 0 { // entries have 8 or 16 bytes
 		return stub{}
 	}
-	b, err := m.view.UpTo(addr, 16)
+	b, err := m.View.UpTo(addr, 16)
 	if err != nil {
 		return stub{}
 	}
@@ -72,19 +72,19 @@ var addressSlots = map[elf.R_X86_64]bool{
 }
 
 // slotAt returns the dynamic relocation for the word at addr.
-func (m *comparer) slotAt(addr uint64) (image.Slot, bool) {
-	return m.img.SlotAt(addr)
+func (m *Comparer) slotAt(addr uint64) (image.Slot, bool) {
+	return m.Image.SlotAt(addr)
 }
 
 // bound returns the final address in a GOT slot, when it is known: a slot of a
 // file holds nothing yet unless the file defines the symbol, and one that is
 // bound lazily leads back into the PLT until the first call.
-func (m *comparer) bound(at uint64, s image.Slot) (uint64, bool) {
-	v, ok := m.view.Word(at)
+func (m *Comparer) bound(at uint64, s image.Slot) (uint64, bool) {
+	v, ok := m.View.Word(at)
 	if !ok || v == 0 {
 		return 0, false
 	}
-	r := m.view.RegionAt(v)
+	r := m.View.RegionAt(v)
 	if r == nil {
 		return 0, false
 	}
@@ -102,15 +102,15 @@ func (m *comparer) bound(at uint64, s image.Slot) (uint64, bool) {
 
 // isFile reports whether the word at addr is as it was linked, not as the
 // dynamic linker left it.
-func (m *comparer) isFile(addr uint64) bool { return !m.img.IsLive() }
+func (m *Comparer) isFile(addr uint64) bool { return !m.Image.IsLive() }
 
 // isLazy reports whether v is the second half of a lazy PLT entry: it pushes
 // the relocation's index and jumps to the resolver.
 //
 //	68 i32 e9 d32                            push $i; jmp PLT0
 //	f3 0f 1e fa 68 i32 [f2] e9 d32           endbr64; push $i; jmp PLT0
-func (m *comparer) isLazy(v uint64) bool {
-	b, err := m.view.UpTo(v, 16)
+func (m *Comparer) isLazy(v uint64) bool {
+	b, err := m.View.UpTo(v, 16)
 	if err != nil {
 		return false
 	}

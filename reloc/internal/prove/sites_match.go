@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ type effect struct {
 	field []byte
 	place uint64 // run address that is meant
 	to    int64  // offset in the function
-	key   key    // of an effectBind
+	key   Key    // of an effectBind
 }
 
 type effectKind uint8
@@ -33,10 +33,10 @@ const (
 
 // siteMatch compares sites of one function with run.
 type siteMatch struct {
-	m     *comparer
-	t     *trial
+	m     *Comparer
+	t     *Trial
 	a     *object.Atom
-	sites []site // of the cluster
+	sites []Site // of the cluster
 	off   uint64 // of the cluster
 	end   uint64
 	run   []byte // from the start of the cluster
@@ -45,40 +45,40 @@ type siteMatch struct {
 	whole rewrite.Cluster
 
 	effects []effect
-	patches []Patch
+	patches []image.Patch
 }
 
 // matchSites compares the sites of a cluster with run, whose bytes from the
 // start of the cluster are given.
-func (m *comparer) matchSites(x *siteMatch, t *trial, a *object.Atom, sites []site, end uint64, run []byte, p uint64) bool {
-	*x = siteMatch{m: m, t: t, a: a, sites: sites, off: sites[0].off, end: end, run: run, p: p, live: m.rewritten(p), effects: x.effects[:0], patches: x.patches[:0], whole: x.whole}
+func (m *Comparer) matchSites(x *siteMatch, t *Trial, a *object.Atom, sites []Site, end uint64, run []byte, p uint64) bool {
+	*x = siteMatch{m: m, t: t, a: a, sites: sites, off: sites[0].Off, end: end, run: run, p: p, live: m.rewritten(p), effects: x.effects[:0], patches: x.patches[:0], whole: x.whole}
 	n := end - x.off
 	if uint64(len(run)) < n || n > rewrite.MaxCluster {
 		return false
 	}
 	x.run = run[:n]
-	if len(sites) == 1 && sites[0].row.legal != nil { // by far the most
+	if len(sites) == 1 && sites[0].Row.legal != nil { // by far the most
 		return x.single(&sites[0])
 	}
 	return x.whole.Holds(x, x.off, end)
 }
 
 // rewritten reports whether code at an address may differ from what was linked.
-func (m *comparer) rewritten(addr uint64) bool {
-	r := m.view.RegionAt(addr)
-	return m.img.IsKernel() && r != nil && r.Volatile
+func (m *Comparer) rewritten(addr uint64) bool {
+	r := m.View.RegionAt(addr)
+	return m.Image.IsKernel() && r != nil && r.Volatile
 }
 
 // single compares one site that overlaps no other.
-func (x *siteMatch) single(s *site) bool {
-	lo := s.off - x.off
-	run, p := x.run[lo:lo+s.size], x.p+lo
+func (x *siteMatch) single(s *Site) bool {
+	lo := s.Off - x.off
+	run, p := x.run[lo:lo+s.Size], x.p+lo
 	n, k := len(x.effects), len(x.patches)
-	if !s.row.whole && x.asPre(s, run, p) {
+	if !s.Row.whole && x.asPre(s, run, p) {
 		return true
 	}
 	x.effects, x.patches = x.effects[:n], x.patches[:k]
-	if s.row.legal != nil && s.row.legal(x, s, run, p) {
+	if s.Row.legal != nil && s.Row.legal(x, s, run, p) {
 		return true
 	}
 	x.effects, x.patches = x.effects[:n], x.patches[:k]
@@ -92,13 +92,13 @@ func (x *siteMatch) Read(at uint64, k int) (end uint64, ok, more bool) {
 	switch {
 	case k < n:
 		s := &x.sites[k]
-		return s.end(), s.off == at && s.row.legal != nil && x.single(s), true
+		return s.End(), s.Off == at && s.Row.legal != nil && x.single(s), true
 	case k == n:
 		size := x.plain(at)
 		return at + size, size > 0, true
 	case k <= 2*n:
 		s, lo := &x.sites[k-n-1], at-x.off
-		return s.end(), s.off == at && s.row.legal == nil && x.replaced(s, x.run[lo:lo+s.size], x.p+lo), true
+		return s.End(), s.Off == at && s.Row.legal == nil && x.replaced(s, x.run[lo:lo+s.Size], x.p+lo), true
 	}
 	return 0, false, false
 }
@@ -127,29 +127,29 @@ func refsIn(refs []object.Ref, lo, hi uint64) []object.Ref {
 }
 
 // asPre reports whether a site holds what pre has there, but for holes.
-func (x *siteMatch) asPre(s *site, run []byte, p uint64) bool {
-	from := s.off
-	refs := refsIn(x.a.Refs, s.off, s.end())
+func (x *siteMatch) asPre(s *Site, run []byte, p uint64) bool {
+	from := s.Off
+	refs := refsIn(x.a.Refs, s.Off, s.End())
 	for i := range refs {
 		r := &refs[i]
-		if r.Offset < from || !bytes.Equal(x.a.Bytes[from:r.Offset], run[from-s.off:r.Offset-s.off]) {
+		if r.Offset < from || !bytes.Equal(x.a.Bytes[from:r.Offset], run[from-s.Off:r.Offset-s.Off]) {
 			return false
 		}
-		from = min(r.Offset+fieldSize(r), s.end())
+		from = min(r.Offset+FieldSize(r), s.End())
 	}
-	if !bytes.Equal(x.a.Bytes[from:s.end()], run[from-s.off:]) {
+	if !bytes.Equal(x.a.Bytes[from:s.End()], run[from-s.Off:]) {
 		return false
 	}
 	for i := range refs {
 		r := &refs[i]
-		field := run[r.Offset-s.off:]
-		if s.row.loose && (x.live || x.named(r)) && !x.agrees(r, field, p+r.Offset-s.off) {
+		field := run[r.Offset-s.Off:]
+		if s.Row.loose && (x.live || x.named(r)) && !x.agrees(r, field, p+r.Offset-s.Off) {
 			return false
 		}
-		if s.row == &plainRow && !x.mayMean(r, field, p+r.Offset-s.off) {
+		if s.Row == &plainRow && !x.mayMean(r, field, p+r.Offset-s.Off) {
 			return false
 		}
-		x.effects = append(x.effects, effect{kind: effectSolve, ref: r, p: p + r.Offset - s.off, field: field})
+		x.effects = append(x.effects, effect{kind: effectSolve, ref: r, p: p + r.Offset - s.Off, field: field})
 	}
 	return true
 }
@@ -157,19 +157,19 @@ func (x *siteMatch) asPre(s *site, run []byte, p uint64) bool {
 // agrees reports whether run's symbols have the symbol of a reference where its
 // field leads.
 func (x *siteMatch) agrees(r *object.Ref, field []byte, p uint64) bool {
-	if r.Target == object.NoAtom && len(field) >= 4 && x.m.knownAt(x.m.symbolPlaces(r.Sym), p+4+uint64(int64(int32(binary.LittleEndian.Uint32(field)))), image.NoModule) {
+	if r.Target == object.NoAtom && len(field) >= 4 && x.m.KnownAt(x.m.SymbolPlaces(r.Sym), p+4+uint64(int64(int32(binary.LittleEndian.Uint32(field)))), image.NoModule) {
 		return true
 	}
-	name := x.m.sym(r.Sym).Name
-	return name != "" && !x.m.noSymbols && len(field) >= 4 && x.m.img.HasNameAt(name, p+4+uint64(int64(int32(binary.LittleEndian.Uint32(field)))))
+	name := x.m.Sym(r.Sym).Name
+	return name != "" && !x.m.NoSymbols && len(field) >= 4 && x.m.Image.HasNameAt(name, p+4+uint64(int64(int32(binary.LittleEndian.Uint32(field)))))
 }
 
 // named reports whether run's symbols know the symbol of a reference.
 func (x *siteMatch) named(r *object.Ref) bool {
 	if r.Target != object.NoAtom {
-		return len(x.m.atomPlaces(r.Target)) > 0
+		return len(x.m.AtomPlaces(r.Target)) > 0
 	}
-	return len(x.m.symbolPlaces(r.Sym)) > 0
+	return len(x.m.SymbolPlaces(r.Sym)) > 0
 }
 
 // mayMean reports whether a reference may lead where the field of an instruction
@@ -188,13 +188,13 @@ func (x *siteMatch) mayMean(r *object.Ref, field []byte, p uint64) bool {
 		x.m.uncount(&u)
 		s = u.s
 	}
-	switch g := x.m.pre.Atom(r.Target); {
+	switch g := x.m.Pre.Atom(r.Target); {
 	case g == nil:
-		return !x.named(r) || x.m.knownAt(x.m.symbolPlaces(r.Sym), s, image.NoModule)
+		return !x.named(r) || x.m.KnownAt(x.m.SymbolPlaces(r.Sym), s, image.NoModule)
 	case g.Aside: // the slow way of a static_cpu_has
 		return x.m.isAside(g.ID, s+x.m.placeOff(r))
 	case g.Kind == object.Func && r.TargetOff == 0:
-		return x.m.mayBe(g.ID, s+x.m.placeOff(r))
+		return x.m.MayBe(g.ID, s+x.m.placeOff(r))
 	}
 	return true
 }
@@ -204,8 +204,8 @@ func (x *siteMatch) mayMean(r *object.Ref, field []byte, p uint64) bool {
 func (x *siteMatch) plain(off uint64) uint64 {
 	stop := x.end
 	for i := range x.sites {
-		if s := &x.sites[i]; s.off > off {
-			stop = min(stop, s.off)
+		if s := &x.sites[i]; s.Off > off {
+			stop = min(stop, s.Off)
 		}
 	}
 	pre, run := x.a.Bytes[off:stop], x.run[off-x.off:]
@@ -229,10 +229,10 @@ func (x *siteMatch) plain(off uint64) uint64 {
 			return 0
 		}
 		p := x.p + off - x.off
-		x.effects = append(x.effects, effect{kind: effectBranch, p: p, to: int64(off) + int64(relative(in, pre, 0)), place: p + uint64(relative(in, run, 0))})
+		x.effects = append(x.effects, effect{kind: effectBranch, p: p, to: int64(off) + int64(Relative(in, pre, 0)), place: p + uint64(Relative(in, run, 0))})
 		return uint64(n)
 	}
-	s := site{off: off, size: uint64(n), row: &plainRow}
+	s := Site{Off: off, Size: uint64(n), Row: &plainRow}
 	if !x.asPre(&s, run[:n], x.p+off-x.off) {
 		return 0
 	}
@@ -245,7 +245,7 @@ var plainRow siteRow
 // replaceable reports whether an alternative covers an offset.
 func (x *siteMatch) replaceable(off uint64) bool {
 	for i := range x.sites {
-		if s := &x.sites[i]; s.row.legal == nil && s.off <= off && off < s.end() {
+		if s := &x.sites[i]; s.Row.legal == nil && s.Off <= off && off < s.End() {
 			return true
 		}
 	}
@@ -254,9 +254,9 @@ func (x *siteMatch) replaceable(off uint64) bool {
 
 // applyEffects takes what follows from a cluster. With a walker, branches are
 // checked once all places are known.
-func (x *siteMatch) applyEffects(w *walker) *difference {
-	x.t.patches = append(x.t.patches, x.patches...)
-	if x.live && x.m.noSymbols && x.replaceable(x.off) {
+func (x *siteMatch) applyEffects(w *walker) *Difference {
+	x.t.Patches = append(x.t.Patches, x.patches...)
+	if x.live && x.m.NoSymbols && x.replaceable(x.off) {
 		return nil // whose call it is, nothing tells
 	}
 	for i := range x.effects {
@@ -267,31 +267,31 @@ func (x *siteMatch) applyEffects(w *walker) *difference {
 	return nil
 }
 
-func (x *siteMatch) apply(e *effect, w *walker) *difference {
+func (x *siteMatch) apply(e *effect, w *walker) *Difference {
 	switch e.kind {
 	case effectSolve:
 		return x.m.solveRef(x.t, x.a, e.ref, e.field, e.p)
 	case effectPlace:
 		return x.m.solveAt(x.t, x.a, e.ref, e.p, e.place)
 	case effectBind:
-		x.t.bind(binding{key: e.key, value: e.place, ref: x.off})
+		x.t.bind(Binding{Key: e.key, Value: e.place, Ref: x.off})
 		return nil
 	}
-	at, runAt := x.off, x.p-x.t.addr
+	at, runAt := x.off, x.p-x.t.Addr
 	if w != nil {
-		w.branches = append(w.branches, branch{at: int(at), runAt: int(runAt), to: int(e.to), runTo: int(e.place - x.t.addr)})
+		w.branches = append(w.branches, branch{at: int(at), runAt: int(runAt), to: int(e.to), runTo: int(e.place - x.t.Addr)})
 		return nil
 	}
-	if e.place == x.t.addr+uint64(e.to) {
+	if e.place == x.t.Addr+uint64(e.to) {
 		return nil
 	}
-	err := x.t.fail(reasonBranch, at, runAt, "leads to +%#x, which is no counterpart of +%#x", e.place-x.t.addr, e.to)
+	err := x.t.Fail(ReasonBranch, at, runAt, "leads to +%#x, which is no counterpart of +%#x", e.place-x.t.Addr, e.to)
 	err.Target = e.place
 	return err
 }
 
 // exec reports whether code may be at an address.
 func (x *siteMatch) exec(addr uint64) bool {
-	r := x.m.view.RegionAt(addr)
+	r := x.m.View.RegionAt(addr)
 	return r != nil && r.Exec
 }

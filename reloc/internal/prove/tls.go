@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"debug/elf"
@@ -9,58 +9,58 @@ import (
 )
 
 // solveTP handles an offset from the thread pointer.
-func (m *comparer) solveTP(u *use) *difference {
-	if off, ok := m.tlsOffset(int64(u.s), m.moduleOf(u.t.addr)); ok {
+func (m *Comparer) solveTP(u *use) *Difference {
+	if off, ok := m.TLSOffset(int64(u.s), m.ModuleOf(u.t.Addr)); ok {
 		if e := m.checkTLS(u, off); e != nil {
 			return e
 		}
-	} else if m.isMain(u.t.addr) {
-		return u.fail(reasonImplausible, "%s would be at %#x from the thread pointer, outside of the program's block", m.sym(u.r.Sym).Name, int64(u.s))
+	} else if m.isMain(u.t.Addr) {
+		return u.fail(ReasonImplausible, "%s would be at %#x from the thread pointer, outside of the program's block", m.Sym(u.r.Sym).Name, int64(u.s))
 	}
 	if u.r.Target != object.NoAtom {
-		u.bind(inTPAtom, int32(u.r.Target), u.s-m.symbolOff(u.r), false)
+		u.bind(InTPAtom, int32(u.r.Target), u.s-m.symbolOff(u.r), false)
 		return nil
 	}
-	u.bind(inTPOff, int32(u.r.Sym), u.s, false)
+	u.bind(InTPOff, int32(u.r.Sym), u.s, false)
 	return nil
 }
 
 // solveTLS handles an offset in the TLS block. Where the linker relaxed local
 // dynamic code to local exec, the field counts from the thread pointer
 // instead, and is negative.
-func (m *comparer) solveTLS(u *use) *difference {
-	if int64(u.s) < 0 && (m.isMain(u.t.addr) || !m.hasTables(u.t.addr)) {
+func (m *Comparer) solveTLS(u *use) *Difference {
+	if int64(u.s) < 0 && (m.isMain(u.t.Addr) || !m.hasTables(u.t.Addr)) {
 		return m.solveTP(u)
 	}
-	if _, i := m.img.ModuleAt(u.t.addr); i != image.NoModule && u.s >= max(m.img.Modules()[i].TLSSize, 1) && m.hasTables(u.t.addr) {
-		return u.fail(reasonImplausible, "%s would be at %#x of a TLS block of %#x bytes", m.sym(u.r.Sym).Name, u.s, m.img.Modules()[i].TLSSize)
+	if _, i := m.Image.ModuleAt(u.t.Addr); i != image.NoModule && u.s >= max(m.Image.Modules()[i].TLSSize, 1) && m.hasTables(u.t.Addr) {
+		return u.fail(ReasonImplausible, "%s would be at %#x of a TLS block of %#x bytes", m.Sym(u.r.Sym).Name, u.s, m.Image.Modules()[i].TLSSize)
 	}
 	if e := m.checkTLS(u, u.s); e != nil {
 		return e
 	}
 	if u.r.Target != object.NoAtom {
-		u.bind(inTLSAtom, int32(u.r.Target), u.s-m.symbolOff(u.r), false)
+		u.bind(InTLSAtom, int32(u.r.Target), u.s-m.symbolOff(u.r), false)
 		return nil
 	}
-	u.bind(inTLS, int32(u.r.Sym), u.s, false)
+	u.bind(InTLS, int32(u.r.Sym), u.s, false)
 	return nil
 }
 
 // checkTLS compares the offset of a thread-local symbol in the block of its
 // module with what run's symbols say.
-func (m *comparer) checkTLS(u *use, off uint64) *difference {
-	name := m.sym(u.r.Sym).Name
-	if g := m.pre.Atom(u.r.Target); g != nil {
+func (m *Comparer) checkTLS(u *use, off uint64) *Difference {
+	name := m.Sym(u.r.Sym).Name
+	if g := m.Pre.Atom(u.r.Target); g != nil {
 		name, off = g.Name, off-m.symbolOff(u.r)
 	}
-	if m.noSymbols || name == "" {
+	if m.NoSymbols || name == "" {
 		return nil
 	}
-	module := m.moduleOf(u.t.addr)
+	module := m.ModuleOf(u.t.Addr)
 	local := u.r.Target != object.NoAtom && m.isLocal(u.r.Target)
 	known := false
-	for _, i := range m.img.Named(name) {
-		s := &m.img.Symbols()[i]
+	for _, i := range m.Image.Named(name) {
+		s := &m.Image.Symbols()[i]
 		if s.Type != elf.STT_TLS || s.Module != module || local && !s.Local {
 			continue
 		}
@@ -72,13 +72,13 @@ func (m *comparer) checkTLS(u *use, off uint64) *difference {
 	if !known {
 		return nil
 	}
-	return u.fail(reasonSymbol, "leads to %#x in the TLS block, where %s is not", off, name)
+	return u.fail(ReasonSymbol, "leads to %#x in the TLS block, where %s is not", off, name)
 }
 
 // isLocal reports whether all names of an atom are local symbols.
-func (m *comparer) isLocal(id object.AtomID) bool {
-	for _, i := range m.pre.Atom(id).Symbols {
-		if m.sym(i).Bind() != elf.STB_LOCAL {
+func (m *Comparer) isLocal(id object.AtomID) bool {
+	for _, i := range m.Pre.Atom(id).Symbols {
+		if m.Sym(i).Bind() != elf.STB_LOCAL {
 			return false
 		}
 	}
@@ -86,18 +86,18 @@ func (m *comparer) isLocal(id object.AtomID) bool {
 }
 
 // isMain reports whether addr is code of a main program with a TLS block.
-func (m *comparer) isMain(addr uint64) bool {
-	mod, _ := m.img.ModuleAt(addr)
+func (m *Comparer) isMain(addr uint64) bool {
+	mod, _ := m.Image.ModuleAt(addr)
 	return mod != nil && mod.Main && mod.TLSSize > 0
 }
 
-// tlsOffset turns a thread pointer offset into one in the TLS block of the main
+// TLSOffset turns a thread pointer offset into one in the TLS block of the main
 // program, which ends at the thread pointer (ELF TLS ABI, section 3.4.6).
-func (m *comparer) tlsOffset(tp int64, module int) (uint64, bool) {
+func (m *Comparer) TLSOffset(tp int64, module int) (uint64, bool) {
 	if module == image.NoModule {
 		return 0, false
 	}
-	mod := &m.img.Modules()[module]
+	mod := &m.Image.Modules()[module]
 	align := max(mod.TLSAlign, 1)
 	if mod.TLSSize > 1<<40 || align > 1<<40 {
 		return 0, false
@@ -120,51 +120,51 @@ var tlsSlots = map[amd64.Expr]elf.R_X86_64{
 
 // solveTLSSlot handles a reference to a GOT slot, or a pair of slots, that
 // tells where a thread-local symbol is.
-func (m *comparer) solveTLSSlot(u *use) *difference {
-	sym, id := m.sym(u.r.Sym), int32(u.r.Sym)
+func (m *Comparer) solveTLSSlot(u *use) *Difference {
+	sym, id := m.Sym(u.r.Sym), int32(u.r.Sym)
 	at := u.s
 	if why := m.noSlot(at); why != "" {
-		return u.fail(reasonImplausible, "the TLS slot of %s would be at %#x: %s", sym.Name, at, why)
+		return u.fail(ReasonImplausible, "the TLS slot of %s would be at %#x: %s", sym.Name, at, why)
 	}
 	desc, ok := m.slotAt(at)
 	if want := tlsSlots[u.h.Expr]; m.hasTables(at) && (ok || u.h.Expr != amd64.ExprTPSlot) && desc.Type != want {
-		return u.fail(reasonImplausible, "the TLS slot of %s would be at %#x, which no %v fills", sym.Name, at, want)
+		return u.fail(ReasonImplausible, "the TLS slot of %s would be at %#x, which no %v fills", sym.Name, at, want)
 	}
 	if u.h.Expr == amd64.ExprTLSLD {
 		id = 0 // the slot is the module's, whatever symbol asks for it
 	} else if desc.Name != "" && sym.Name != "" && desc.Name != sym.Name {
-		return u.fail(reasonSymbol, "leads to the TLS slot of %s, where pre has %s", desc.Name, sym.Name)
+		return u.fail(ReasonSymbol, "leads to the TLS slot of %s, where pre has %s", desc.Name, sym.Name)
 	}
-	u.bind(inTLSSlot, id, at, false)
+	u.bind(InTLSSlot, id, at, false)
 	switch u.h.Expr {
 	case amd64.ExprTPSlot:
 		return m.readTPSlot(u, desc, ok)
 	case amd64.ExprTLSGD:
 		second, ok := m.slotAt(at + 8)
-		v, read := m.view.Word(at + 8)
-		if read && (!ok || m.img.IsLive()) {
-			u.bind(inTLS, id, v, true)
+		v, read := m.View.Word(at + 8)
+		if read && (!ok || m.Image.IsLive()) {
+			u.bind(InTLS, id, v, true)
 		} else if ok && second.Defined {
-			u.bind(inTLS, id, second.Value+uint64(second.Addend), true)
+			u.bind(InTLS, id, second.Value+uint64(second.Addend), true)
 		}
 	}
 	return nil
 }
 
 // readTPSlot takes the offset from the thread pointer that a slot holds.
-func (m *comparer) readTPSlot(u *use, desc image.Slot, dynamic bool) *difference {
-	if dynamic && !m.img.IsLive() {
+func (m *Comparer) readTPSlot(u *use, desc image.Slot, dynamic bool) *Difference {
+	if dynamic && !m.Image.IsLive() {
 		if desc.Defined {
-			u.bind(inTLS, int32(u.r.Sym), desc.Value+uint64(desc.Addend), true)
+			u.bind(InTLS, int32(u.r.Sym), desc.Value+uint64(desc.Addend), true)
 		}
 		return nil
 	}
-	v, read := m.view.Word(u.s)
+	v, read := m.View.Word(u.s)
 	if !read {
 		return nil
 	}
 	if u.s = v; dynamic && desc.Name != "" && !desc.Defined { // another module's
-		u.bind(inTPOff, int32(u.r.Sym), v, true)
+		u.bind(InTPOff, int32(u.r.Sym), v, true)
 		return nil
 	}
 	return m.solveTP(u)

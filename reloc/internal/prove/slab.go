@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 // minConsts is how many constants a trial has room for at first.
 const minConsts = 4

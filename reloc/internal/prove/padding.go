@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"github.com/gosplice/gosplice/reloc/image"
@@ -8,10 +8,11 @@ import (
 // maxFilled bounds what is taken for padding.
 const maxFilled = 1 << 20
 
-func (m *comparer) isFilled(lo, hi uint64) bool { return isFilled(m.view, lo, hi) }
+// IsFilled reports whether nothing but padding stands in [lo, hi) of run.
+func (m *Comparer) IsFilled(lo, hi uint64) bool { return IsFilled(m.View, lo, hi) }
 
-// isFilled reports whether nothing but padding stands in [lo, hi).
-func isFilled(v *image.View, lo, hi uint64) bool {
+// IsFilled reports whether nothing but padding stands in [lo, hi).
+func IsFilled(v *image.View, lo, hi uint64) bool {
 	if lo == hi {
 		return true
 	}

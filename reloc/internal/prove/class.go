@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
@@ -94,13 +94,13 @@ func (p *planner) classify(x *hole, r *object.Ref, h *amd64.Howto) {
 
 // newComparison starts one in a region: what classes were found to mean in a
 // module does not hold in another.
-func (m *comparer) newComparison(r *image.Region) {
+func (m *Comparer) newComparison(r *image.Region) {
 	m.serial++
 	m.enterClasses(r.Module, r.Volatile)
 }
 
 // enterClasses makes what the classes were found to mean hold for a region.
-func (m *comparer) enterClasses(module int, volatile bool) {
+func (m *Comparer) enterClasses(module int, volatile bool) {
 	if module != m.classModule || volatile != m.classVolatile {
 		m.classModule, m.classVolatile = module, volatile
 		m.epoch++
@@ -109,7 +109,7 @@ func (m *comparer) enterClasses(module int, volatile bool) {
 
 // solveClass solves reference i, unless others of its class were found to mean the
 // same.
-func (m *comparer) solveClass(t *trial, a *object.Atom, h *hole, i int, field []byte, p uint64) *difference {
+func (m *Comparer) solveClass(t *Trial, a *object.Atom, h *hole, i int, field []byte, p uint64) *Difference {
 	if h.class < 0 || len(field) < int(h.size) {
 		return m.solve(t, a, i, field, p)
 	}
@@ -131,12 +131,12 @@ func (m *comparer) solveClass(t *trial, a *object.Atom, h *hole, i int, field []
 		m.take(t, c, a.Refs[i].Offset)
 		return nil
 	}
-	nb, nc := len(t.binds), len(t.consts)
+	nb, nc := len(t.Binds), len(t.Consts)
 	if e := m.solve(t, a, i, field, p); e != nil {
 		return e
 	}
-	binds := t.binds[nb:]
-	if len(binds) == 0 && c.glance.kind != glanceNone || len(binds) > 8 || len(t.consts) > nc+1 {
+	binds := t.Binds[nb:]
+	if len(binds) == 0 && c.glance.kind != glanceNone || len(binds) > 8 || len(t.Consts) > nc+1 {
 		return nil // none has as many
 	}
 	from, room := c.from, c.room
@@ -147,35 +147,35 @@ func (m *comparer) solveClass(t *trial, a *object.Atom, h *hole, i int, field []
 		m.classBinds = append(m.classBinds, binds...)
 	}
 	c.found = found{s: s, epoch: m.epoch, serial: m.serial, at: int32(nb), from: from, room: room, n: uint8(len(binds)), konst: -1}
-	if len(t.consts) > nc {
-		c.konst = int8(t.consts[nc] - int32(nb))
+	if len(t.Consts) > nc {
+		c.konst = int8(t.Consts[nc] - int32(nb))
 	}
 	return nil
 }
 
 // take adds what a class means to a trial, by the reference at an offset.
-func (m *comparer) take(t *trial, c *class, off uint64) {
-	c.serial, c.at = m.serial, int32(len(t.binds))
+func (m *Comparer) take(t *Trial, c *class, off uint64) {
+	c.serial, c.at = m.serial, int32(len(t.Binds))
 	if l := &c.glance; c.n == 0 && l.kind != glanceNone {
-		value := c.s + l.delta + uint64(l.key.off)
-		t.binds = append(t.binds, binding{key: l.key, value: value, ref: off, soft: l.flags&glanceSoft != 0})
+		value := c.s + l.delta + uint64(l.key.Off)
+		t.Binds = append(t.Binds, Binding{Key: l.key, Value: value, Ref: off, Soft: l.flags&glanceSoft != 0})
 	}
 	for _, b := range m.classBinds[c.from : c.from+int32(c.n)] {
-		b.ref = off
-		t.binds = append(t.binds, b)
+		b.Ref = off
+		t.Binds = append(t.Binds, b)
 	}
 	if c.konst >= 0 {
-		t.consts = append(t.consts, c.at+int32(c.konst))
+		t.Consts = append(t.Consts, c.at+int32(c.konst))
 	}
 }
 
 // again counts one more reference of a class that a trial has met.
-func (m *comparer) again(t *trial, c *class) {
+func (m *Comparer) again(t *Trial, c *class) {
 	n := int(c.n)
 	if n == 0 && c.glance.kind != glanceNone {
 		n = 1
 	}
-	for i := range t.binds[c.at:][:n] {
-		t.binds[int(c.at)+i].more++
+	for i := range t.Binds[c.at:][:n] {
+		t.Binds[int(c.at)+i].More++
 	}
 }

@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"debug/elf"
@@ -17,7 +17,7 @@ import (
 type glance struct {
 	// key is what the equation is about, and delta the distance of its value
 	// from what was solved.
-	key   key
+	key   Key
 	delta uint64
 	size  uint32 // of an atom
 	kind  glanceKind
@@ -55,7 +55,7 @@ func (p *planner) glance(r *object.Ref, h *amd64.Howto) glance {
 	if h.PCRel && h.Size == 4 {
 		l.flags |= glancePCRel
 	}
-	sym := m.sym(r.Sym)
+	sym := m.Sym(r.Sym)
 	if r.Target == object.NoAtom {
 		if sym.Section == elfobj.SecAbs || r.Sym == 0 {
 			return glance{}
@@ -63,19 +63,19 @@ func (p *planner) glance(r *object.Ref, h *amd64.Howto) glance {
 		if h.Expr == amd64.ExprPLT {
 			l.flags |= glanceCall
 		}
-		l.kind, l.key = glanceSymbol, key{space: inAddress, id: int32(r.Sym)}
+		l.kind, l.key = glanceSymbol, Key{Space: InAddress, ID: int32(r.Sym)}
 		return l
 	}
-	g := m.pre.Atom(r.Target)
-	if g.Aside || g.Size >= 1<<32 || int(g.Kind) >= len(plausible) || plausible[g.Kind].ok == nil || !r.Implicit && isWeak(sym) {
+	g := m.Pre.Atom(r.Target)
+	if g.Aside || g.Size >= 1<<32 || int(g.Kind) >= len(plausible) || plausible[g.Kind].ok == nil || !r.Implicit && IsWeak(sym) {
 		return glance{}
 	}
-	l.kind, l.key = glanceAtom, key{space: inAtom, id: int32(g.ID)}
+	l.kind, l.key = glanceAtom, Key{Space: InAtom, ID: int32(g.ID)}
 	l.size, l.row = uint32(g.Size), uint8(g.Kind)
 	if l.delta = -uint64(r.TargetOff); !r.Implicit {
 		l.delta = -m.symbolOff(r)
 	}
-	if m.pre.File.Sections[g.Section].Flags&elf.SHF_WRITE != 0 {
+	if m.Pre.File.Sections[g.Section].Flags&elf.SHF_WRITE != 0 {
 		l.flags |= glanceWritable
 	}
 	switch {
@@ -83,7 +83,7 @@ func (p *planner) glance(r *object.Ref, h *amd64.Howto) glance {
 		l.kind = glanceEqual
 		l.flags |= glanceSoft
 	case g.Kind == object.Func:
-		if l.key.off = r.TargetOff; r.TargetOff != 0 {
+		if l.key.Off = r.TargetOff; r.TargetOff != 0 {
 			l.kind = glancePlace
 		}
 	case g.Kind == object.Const && !r.Edge && !g.Jumps:
@@ -94,40 +94,40 @@ func (p *planner) glance(r *object.Ref, h *amd64.Howto) glance {
 
 // holds reports whether a reference in code of the module classModule means what
 // the glance says, if its field gives s.
-func (m *comparer) holds(l *glance, s uint64) bool {
-	if l.kind == glanceNone || l.flags&glancePCRel != 0 && m.classVolatile && m.img.IsKernel() {
+func (m *Comparer) holds(l *glance, s uint64) bool {
+	if l.kind == glanceNone || l.flags&glancePCRel != 0 && m.classVolatile && m.Image.IsKernel() {
 		return false
 	}
 	if l.kind == glanceSymbol {
-		known := m.symbols[l.key.id]
-		if len(known) == 0 || s == 0 || known[0].addr != s && !m.knownAt(known, s, image.NoModule) {
+		known := m.symbols[l.key.ID]
+		if len(known) == 0 || s == 0 || known[0].Addr != s && !m.KnownAt(known, s, image.NoModule) {
 			return false
 		}
-		r := m.view.RegionAt(s)
+		r := m.View.RegionAt(s)
 		return r != nil && (l.flags&glanceCall == 0 || r.Exec || r.Freed)
 	}
 	base := s + l.delta
 	if !m.mayLie(l, base) {
 		return false
 	}
-	id := object.AtomID(l.key.id)
+	id := object.AtomID(l.key.ID)
 	switch l.kind {
 	case glancePlace:
 		return true
 	case glanceEqual:
-		g := m.pre.Atom(id)
-		run, err := m.view.Bytes(base, uint64(len(g.Bytes)))
+		g := m.Pre.Atom(id)
+		run, err := m.View.Bytes(base, uint64(len(g.Bytes)))
 		return err == nil && string(run) == string(g.Bytes)
 	}
-	if known := m.atoms[id]; len(known) > 0 && known[0].addr == base {
+	if known := m.atoms[id]; len(known) > 0 && known[0].Addr == base {
 		return true
 	}
-	return m.mayBe(id, base)
+	return m.MayBe(id, base)
 }
 
 // mayLie is implausible, for what is not.
-func (m *comparer) mayLie(l *glance, addr uint64) bool {
-	r := m.view.RegionAt(addr)
+func (m *Comparer) mayLie(l *glance, addr uint64) bool {
+	r := m.View.RegionAt(addr)
 	if r == nil || r.Module != m.classModule && r.Module != image.NoModule {
 		return false
 	}
@@ -136,7 +136,7 @@ func (m *comparer) mayLie(l *glance, addr uint64) bool {
 	}
 	p := &plausible[l.row]
 	ok := p.ok
-	if p.kernel != nil && m.img.IsKernel() {
+	if p.kernel != nil && m.Image.IsKernel() {
 		ok = p.kernel
 	}
 	return ok(r, l.flags&glanceWritable != 0) && (l.size == 0 || addr+uint64(l.size)-1 < r.End)

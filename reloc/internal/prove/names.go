@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"debug/elf"
@@ -14,50 +14,50 @@ import (
 
 // names is what run's symbols say of what pre names. What was looked up is kept.
 type names struct {
-	pre  *object.Object
-	img  *image.Image
-	view *image.View
+	Pre   *object.Object
+	Image *image.Image
+	View  *image.View
 	// noSymbols pretends that run has none.
-	noSymbols bool
-	only      int // module in which candidates may lie, or NoModule
+	NoSymbols bool
+	Only      int // module in which candidates may lie, or NoModule
 
-	atoms   [][]place            // by atom, nil for what was not looked up
-	symbols [][]place            // by symbol, likewise
+	atoms   [][]Place            // by atom, nil for what was not looked up
+	symbols [][]Place            // by symbol, likewise
 	named   [][]int32            // by atom: see namesakes
 	files   []elfobj.SymbolIndex // the STT_FILE symbols of pre, behind a 0
 }
 
-func newNames(pre *object.Object, img *image.Image, noSymbols bool, only int) *names {
-	return &names{
-		pre: pre, img: img, view: image.NewView(img), noSymbols: noSymbols, only: only,
-		atoms: make([][]place, len(pre.Atoms)), symbols: make([][]place, len(pre.Symbols())), named: make([][]int32, len(pre.Atoms)),
+func newNames(pre *object.Object, img *image.Image, noSymbols bool, only int) names {
+	return names{
+		Pre: pre, Image: img, View: image.NewView(img), NoSymbols: noSymbols, Only: only,
+		atoms: make([][]Place, len(pre.Atoms)), symbols: make([][]Place, len(pre.Symbols())), named: make([][]int32, len(pre.Atoms)),
 	}
 }
 
-// place is where run has a symbol.
-type place struct {
-	addr   uint64
-	module int
+// Place is where run has a symbol.
+type Place struct {
+	Addr   uint64
+	Module int
 	file   string // of a local symbol, where run tells
 }
 
-// atomPlaces returns where run has symbols with the names of an atom: none when
+// AtomPlaces returns where run has symbols with the names of an atom: none when
 // the image's symbols tell nothing about it. A weak name, which may mean another
 // definition, only counts where no other name tells anything.
-func (m *names) atomPlaces(id object.AtomID) []place {
+func (m *names) AtomPlaces(id object.AtomID) []Place {
 	if p := m.atoms[id]; p != nil {
 		return p
 	}
-	var strong, weak []place
-	a := m.pre.Atom(id)
+	var strong, weak []Place
+	a := m.Pre.Atom(id)
 	for _, i := range a.Symbols {
-		sym := m.sym(i)
+		sym := m.Sym(i)
 		switch {
 		case sym.Value != a.Offset || strings.HasPrefix(sym.Name, ".L"):
-		case isWeak(sym):
-			weak = append(weak, m.places(sym)...)
+		case IsWeak(sym):
+			weak = append(weak, m.Places(sym)...)
 		default:
-			strong = append(strong, m.ofFile(i, m.places(sym))...)
+			strong = append(strong, m.ofFile(i, m.Places(sym))...)
 		}
 	}
 	if len(strong) == 0 {
@@ -67,7 +67,7 @@ func (m *names) atomPlaces(id object.AtomID) []place {
 		strong = m.inFrontOf(a, strong)
 	}
 	if strong == nil {
-		strong = []place{}
+		strong = []Place{}
 	}
 	m.atoms[id] = strong
 	return strong
@@ -77,7 +77,7 @@ func (m *names) atomPlaces(id object.AtomID) []place {
 func (m *names) namesakes(a *object.Atom) []int32 {
 	list := m.named[a.ID]
 	if list == nil {
-		if list = m.img.Named(a.Name); list == nil {
+		if list = m.Image.Named(a.Name); list == nil {
 			list = []int32{}
 		}
 		m.named[a.ID] = list
@@ -92,56 +92,56 @@ const padPrefix = kerneltab.Padding
 
 // inFrontOf keeps the places of padding that are in front of one of the function
 // that it is of, in pre; all where there is none.
-func (m *names) inFrontOf(pad *object.Atom, list []place) []place {
-	if int(pad.ID)+1 >= len(m.pre.Atoms) {
+func (m *names) inFrontOf(pad *object.Atom, list []Place) []Place {
+	if int(pad.ID)+1 >= len(m.Pre.Atoms) {
 		return list
 	}
-	next := m.pre.Atom(pad.ID + 1)
+	next := m.Pre.Atom(pad.ID + 1)
 	if next.Kind != object.Func || next.Section != pad.Section || next.Offset != pad.End() || next.Name != pad.Name[len(padPrefix):] {
 		return list
 	}
-	own := m.atomPlaces(next.ID)
-	out := slices.DeleteFunc(slices.Clone(list), func(p place) bool { return !m.knownAt(own, p.addr+pad.Size, p.module) })
+	own := m.AtomPlaces(next.ID)
+	out := slices.DeleteFunc(slices.Clone(list), func(p Place) bool { return !m.KnownAt(own, p.Addr+pad.Size, p.Module) })
 	if len(out) == 0 {
 		return list
 	}
 	return out
 }
 
-// symbolPlaces returns where run has symbols with the name of one that pre
+// SymbolPlaces returns where run has symbols with the name of one that pre
 // doesn't define.
-func (m *names) symbolPlaces(i elfobj.SymbolIndex) []place {
+func (m *names) SymbolPlaces(i elfobj.SymbolIndex) []Place {
 	if int(i) >= len(m.symbols) {
 		return nil
 	}
 	if p := m.symbols[i]; p != nil {
 		return p
 	}
-	p := m.places(m.sym(i))
+	p := m.Places(m.Sym(i))
 	if p == nil {
-		p = []place{}
+		p = []Place{}
 	}
 	m.symbols[i] = p
 	return p
 }
 
-// places looks up a symbol of pre in run. Local symbols of pre can only be
+// Places looks up a symbol of pre in run. Local symbols of pre can only be
 // local ones in run, and a module that has none was stripped of them. What an
 // IFUNC's final address is, no symbol tells.
-func (m *names) places(sym *elfobj.Symbol) []place {
-	if m.noSymbols || sym.Name == "" {
+func (m *names) Places(sym *elfobj.Symbol) []Place {
+	if m.NoSymbols || sym.Name == "" {
 		return nil
 	}
-	var out []place
-	for _, i := range m.img.Named(sym.Name) {
-		s := &m.img.Symbols()[i]
+	var out []Place
+	for _, i := range m.Image.Named(sym.Name) {
+		s := &m.Image.Symbols()[i]
 		if s.Type == elf.STT_GNU_IFUNC {
 			return nil
 		}
-		if s.Type == elf.STT_TLS || sym.Bind() == elf.STB_LOCAL && !s.Local && !s.BindingUnknown || !m.inScope(s.Module) && sym.IsDefined() {
+		if s.Type == elf.STT_TLS || sym.Bind() == elf.STB_LOCAL && !s.Local && !s.BindingUnknown || !m.InScope(s.Module) && sym.IsDefined() {
 			continue
 		}
-		out = append(out, place{s.Addr, s.Module, s.File})
+		out = append(out, Place{s.Addr, s.Module, s.File})
 	}
 	return out
 }
@@ -149,15 +149,15 @@ func (m *names) places(sym *elfobj.Symbol) []place {
 // ofFile drops the places of a local symbol that are in the scope of another
 // source file than the symbol is in pre: a static function, of which others have
 // a copy to the byte. It drops none where run has the name in no such file.
-func (m *names) ofFile(i elfobj.SymbolIndex, list []place) []place {
-	if len(list) < 2 || m.sym(i).Bind() != elf.STB_LOCAL {
+func (m *names) ofFile(i elfobj.SymbolIndex, list []Place) []Place {
+	if len(list) < 2 || m.Sym(i).Bind() != elf.STB_LOCAL {
 		return list
 	}
 	file := m.fileOf(i)
 	if file == "" {
 		return list
 	}
-	own := slices.DeleteFunc(slices.Clone(list), func(p place) bool { return p.file != file })
+	own := slices.DeleteFunc(slices.Clone(list), func(p Place) bool { return p.file != file })
 	if len(own) == 0 {
 		return list
 	}
@@ -169,8 +169,8 @@ func (m *names) ofFile(i elfobj.SymbolIndex, list []place) []place {
 func (m *names) fileOf(i elfobj.SymbolIndex) string {
 	if m.files == nil {
 		m.files = []elfobj.SymbolIndex{0}
-		for k := range m.pre.Symbols() {
-			if j := elfobj.SymbolIndex(k); m.sym(j).Type() == elf.STT_FILE {
+		for k := range m.Pre.Symbols() {
+			if j := elfobj.SymbolIndex(k); m.Sym(j).Type() == elf.STT_FILE {
 				m.files = append(m.files, j)
 			}
 		}
@@ -179,47 +179,47 @@ func (m *names) fileOf(i elfobj.SymbolIndex) string {
 	if !found {
 		k--
 	}
-	return m.sym(m.files[k]).Name
+	return m.Sym(m.files[k]).Name
 }
 
 // resolves reports whether run's symbols allow that an IFUNC has its resolver at
 // addr: an IFUNC's symbol has the value of its resolver.
 func (m *names) resolves(name string, addr uint64) bool {
 	known := false
-	for _, i := range m.img.Named(name) {
-		if s := &m.img.Symbols()[i]; s.Type == elf.STT_GNU_IFUNC && s.Module == m.moduleOf(addr) {
+	for _, i := range m.Image.Named(name) {
+		if s := &m.Image.Symbols()[i]; s.Type == elf.STT_GNU_IFUNC && s.Module == m.ModuleOf(addr) {
 			if s.Addr == addr {
 				return true
 			}
 			known = true
 		}
 	}
-	return !known || m.noSymbols
+	return !known || m.NoSymbols
 }
 
-// knownAt reports whether one of the places is addr. With a module other than
+// KnownAt reports whether one of the places is addr. With a module other than
 // NoModule only places in that module count.
-func (m *names) knownAt(list []place, addr uint64, module int) bool {
+func (m *names) KnownAt(list []Place, addr uint64, module int) bool {
 	for _, p := range list {
-		if p.addr == addr && (module == image.NoModule || p.module == module) {
+		if p.Addr == addr && (module == image.NoModule || p.Module == module) {
 			return true
 		}
 	}
 	return false
 }
 
-// mayBe reports whether run's symbols allow that an atom is at addr: they know
+// MayBe reports whether run's symbols allow that an atom is at addr: they know
 // it there, or they don't know it in that module. In a module with all its
 // symbols, what is known there must not be something else.
-func (m *names) mayBe(id object.AtomID, addr uint64) bool {
-	list := m.atomPlaces(id)
-	module := m.moduleOf(addr)
+func (m *names) MayBe(id object.AtomID, addr uint64) bool {
+	list := m.AtomPlaces(id)
+	module := m.ModuleOf(addr)
 	here := false
 	for _, p := range list {
-		if p.addr == addr {
+		if p.Addr == addr {
 			return true
 		}
-		here = here || p.module == module
+		here = here || p.Module == module
 	}
 	return !here && (len(list) > 0 || m.mayBear(id, addr, module))
 }
@@ -228,12 +228,12 @@ func (m *names) mayBe(id object.AtomID, addr uint64) bool {
 // may be at addr. Names that only differ in a number of the compiler's are the
 // same: link time optimisation renumbers.
 func (m *names) mayBear(id object.AtomID, addr uint64, module int) bool {
-	name := m.pre.Atom(id).Name
-	if name == "" || module == image.NoModule || !m.img.HasAllSymbols(module) || m.noSymbols {
+	name := m.Pre.Atom(id).Name
+	if name == "" || module == image.NoModule || !m.Image.HasAllSymbols(module) || m.NoSymbols {
 		return true
 	}
 	other := false
-	for _, s := range m.img.SymbolsAt(addr) {
+	for _, s := range m.Image.SymbolsAt(addr) {
 		if s.Type == elf.STT_NOTYPE || s.Module != module {
 			continue // the start of a section, an end label
 		}
@@ -255,11 +255,12 @@ func stem(name string) string {
 	return name
 }
 
-// inScope reports whether candidates may lie in a module.
-func (m *names) inScope(module int) bool { return m.only == image.NoModule || module == m.only }
+// InScope reports whether candidates may lie in a module.
+func (m *names) InScope(module int) bool { return m.Only == image.NoModule || module == m.Only }
 
-func (m *names) moduleOf(addr uint64) int {
-	if r := m.view.RegionAt(addr); r != nil {
+// ModuleOf returns the module that a run address lies in, or NoModule.
+func (m *names) ModuleOf(addr uint64) int {
+	if r := m.View.RegionAt(addr); r != nil {
 		return r.Module
 	}
 	return image.NoModule
@@ -267,15 +268,15 @@ func (m *names) moduleOf(addr uint64) int {
 
 // elsewhere says in a message where run has an atom.
 func (m *names) elsewhere(id object.AtomID) string {
-	if list := m.atomPlaces(id); len(list) > 0 {
-		return fmt.Sprintf(", which is at %#x", list[0].addr)
+	if list := m.AtomPlaces(id); len(list) > 0 {
+		return fmt.Sprintf(", which is at %#x", list[0].Addr)
 	}
 	return ", which the module's symbols don't know"
 }
 
 // runName names a run address for messages.
 func (m *names) runName(addr uint64) string {
-	name, off, ok := m.symbolize(addr)
+	name, off, ok := m.Symbolize(addr)
 	switch {
 	case !ok:
 		return fmt.Sprintf("%#x", addr)
@@ -285,16 +286,16 @@ func (m *names) runName(addr uint64) string {
 	return fmt.Sprintf("%s+%#x at %#x", name, off, addr)
 }
 
-// symbolize is what disassembly asks for the names of targets.
-func (m *names) symbolize(addr uint64) (string, uint64, bool) {
-	if m.noSymbols {
+// Symbolize is what disassembly asks for the names of targets.
+func (m *names) Symbolize(addr uint64) (string, uint64, bool) {
+	if m.NoSymbols {
 		return "", 0, false
 	}
-	return symbolize(m.img, addr)
+	return Symbolize(m.Image, addr)
 }
 
-// symbolize names what lies at an address.
-func symbolize(img *image.Image, addr uint64) (string, uint64, bool) {
+// Symbolize names what lies at an address.
+func Symbolize(img *image.Image, addr uint64) (string, uint64, bool) {
 	if s, off, ok := img.SymbolAt(addr); ok {
 		return s.Name, off, true
 	}
@@ -309,16 +310,16 @@ func omitted(img *image.Image, name string) bool {
 	return img.IsKernel() && (strings.HasPrefix(name, "kallsyms_") || strings.HasPrefix(name, "init_per_cpu__")) && len(img.Named(name)) == 0
 }
 
-// isWeakAtom reports whether another definition may have replaced an atom: it
+// IsWeakAtom reports whether another definition may have replaced an atom: it
 // has a weak name, and no other that the linker knew, or that run knows.
-func (m *names) isWeakAtom(a *object.Atom) bool {
+func (m *names) IsWeakAtom(a *object.Atom) bool {
 	weak := false
 	for _, i := range a.Symbols {
-		switch s := m.sym(i); {
+		switch s := m.Sym(i); {
 		case s.Value != a.Offset:
-		case isWeak(s):
+		case IsWeak(s):
 			weak = true
-		case s.Bind() != elf.STB_LOCAL, s.Type() == elf.STT_FUNC && len(m.places(s)) > 0:
+		case s.Bind() != elf.STB_LOCAL, s.Type() == elf.STT_FUNC && len(m.Places(s)) > 0:
 			return false
 		}
 	}
@@ -327,13 +328,13 @@ func (m *names) isWeakAtom(a *object.Atom) bool {
 
 var noSymbol elfobj.Symbol
 
-// sym returns a symbol of pre; implicit references have none.
-func (m *names) sym(i elfobj.SymbolIndex) *elfobj.Symbol {
-	if int(i) >= len(m.pre.Symbols()) {
+// Sym returns a symbol of pre; implicit references have none.
+func (m *names) Sym(i elfobj.SymbolIndex) *elfobj.Symbol {
+	if int(i) >= len(m.Pre.Symbols()) {
 		return &noSymbol
 	}
-	return m.pre.Symbol(i)
+	return m.Pre.Symbol(i)
 }
 
-// isWeak reports whether a symbol may be overridden by another definition.
-func isWeak(s *elfobj.Symbol) bool { return s.Bind() == elf.STB_WEAK }
+// IsWeak reports whether a symbol may be overridden by another definition.
+func IsWeak(s *elfobj.Symbol) bool { return s.Bind() == elf.STB_WEAK }

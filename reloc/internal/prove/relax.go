@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"debug/elf"
@@ -105,7 +105,7 @@ func gotCall(w *walker, pin, _ amd64.Inst) (int, int, bool) {
 		if p[0] != 0xff || p[1] != f.modrm || r[f.disp-1] != f.op || r[f.pad] != 0x67 && r[f.pad] != 0x90 {
 			continue
 		}
-		to := w.t.addr + uint64(w.j+f.disp+4) + uint64(int64(int32(binary.LittleEndian.Uint32(r[f.disp:]))))
+		to := w.t.Addr + uint64(w.j+f.disp+4) + uint64(int64(int32(binary.LittleEndian.Uint32(r[f.disp:]))))
 		w.lookAt(w.ref, w.j+f.disp, to)
 		w.ref++
 		return 6, 6, true

@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"cmp"
@@ -15,10 +15,10 @@ import (
 // A site is a range of code that something rewrites after it was compiled: the
 // kernel's build, its boot code, or whoever switches something on while it runs.
 // Its bytes may be those of pre, or one of the forms that its row allows.
-type site struct {
-	atom      object.AtomID
-	off, size uint64 // from the start of the function
-	row       *siteRow
+type Site struct {
+	Atom      object.AtomID
+	Off, Size uint64 // from the start of the function
+	Row       *siteRow
 	// aux is what the entry says beyond that: the replacement of an
 	// alternative, the target of a jump label, the section of a constant.
 	aux     object.AtomID
@@ -28,13 +28,13 @@ type site struct {
 	rank    uint8 // of its row
 }
 
-// end returns the offset behind the site.
-func (s *site) end() uint64 { return s.off + s.size }
+// End returns the offset behind the site.
+func (s *Site) End() uint64 { return s.Off + s.Size }
 
 // siteFinder collects the sites of an object.
 type siteFinder struct {
 	pre  *object.Object
-	out  []site
+	out  []Site
 	rank uint8 // of the row that is looked at
 	// thunks says by symbol which row describes branches to it, where no
 	// table of the object does.
@@ -42,19 +42,19 @@ type siteFinder struct {
 }
 
 // add notes a site, unless it is not inside a function.
-func (f *siteFinder) add(s site) {
-	g := f.pre.Atom(s.atom)
-	if g == nil || g.Kind != object.Func || s.size == 0 || s.off > g.Size || s.size > g.Size-s.off || uint64(len(g.Bytes)) != g.Size {
+func (f *siteFinder) add(s Site) {
+	g := f.pre.Atom(s.Atom)
+	if g == nil || g.Kind != object.Func || s.Size == 0 || s.Off > g.Size || s.Size > g.Size-s.Off || uint64(len(g.Bytes)) != g.Size {
 		return // it describes nothing that is compared here
 	}
 	s.rank = f.rank
 	f.out = append(f.out, s)
 }
 
-// findSites reads the tables of pre, and finds the sites that follow from its
+// FindSites reads the tables of pre, and finds the sites that follow from its
 // symbols. The result is by atom, then offset, then the order in which the
 // kernel rewrites them.
-func findSites(pre *object.Object) []site {
+func FindSites(pre *object.Object) []Site {
 	f := &siteFinder{pre: pre, thunks: make(map[elfobj.SymbolIndex]uint8)}
 	has := make(map[*siteRow]bool)
 	for i, s := range pre.File.Sections {
@@ -62,15 +62,15 @@ func findSites(pre *object.Object) []site {
 		if !ok {
 			continue
 		}
-		row := &siteRows[k]
+		row := &SiteRows[k]
 		has[row], f.rank = true, uint8(k)
 		for _, a := range pre.SectionAtoms(elfobj.SectionIndex(i)) {
 			row.read(f, row, a)
 		}
 	}
 	f.bySymbols(has)
-	slices.SortStableFunc(f.out, func(a, b site) int {
-		return cmp.Or(cmp.Compare(a.atom, b.atom), cmp.Compare(a.off, b.off), cmp.Compare(b.size, a.size), cmp.Compare(a.rank, b.rank))
+	slices.SortStableFunc(f.out, func(a, b Site) int {
+		return cmp.Or(cmp.Compare(a.Atom, b.Atom), cmp.Compare(a.Off, b.Off), cmp.Compare(b.Size, a.Size), cmp.Compare(a.rank, b.rank))
 	})
 	return f.out
 }
@@ -86,8 +86,8 @@ func (f *siteFinder) bySymbols(has map[*siteRow]bool) {
 		if len(name) < 3 || name[0] != '_' || name[1] != '_' {
 			continue
 		}
-		for k := range siteRows {
-			if row := &siteRows[k]; row.thunk() != "" && strings.HasPrefix(name, row.thunk()) && !has[row] {
+		for k := range SiteRows {
+			if row := &SiteRows[k]; row.thunk() != "" && strings.HasPrefix(name, row.thunk()) && !has[row] {
 				f.thunks[elfobj.SymbolIndex(i)] = uint8(k)
 			}
 		}
@@ -98,13 +98,13 @@ func (f *siteFinder) bySymbols(has map[*siteRow]bool) {
 	}
 	listed := make(map[start]bool)
 	for i := range f.out {
-		if s := &f.out[i]; s.row.own != nil && s.off == 0 {
-			listed[start{s.row, s.atom}] = true
+		if s := &f.out[i]; s.Row.own != nil && s.Off == 0 {
+			listed[start{s.Row, s.Atom}] = true
 		}
 	}
 	for _, a := range f.pre.Functions() {
-		for k := range siteRows {
-			row := &siteRows[k]
+		for k := range SiteRows {
+			row := &SiteRows[k]
 			if row.own != nil && !listed[start{row, a.ID}] {
 				f.rank = uint8(k)
 				row.own(f, row, a)
@@ -120,7 +120,7 @@ func (f *siteFinder) bySymbols(has map[*siteRow]bool) {
 			}
 			if off, size, ok := branchAt(a.Bytes, a.Refs[i].Offset); ok {
 				f.rank = k
-				f.add(site{atom: a.ID, off: off, size: size, row: &siteRows[k], aux: object.NoAtom})
+				f.add(Site{Atom: a.ID, Off: off, Size: size, Row: &SiteRows[k], aux: object.NoAtom})
 			}
 		}
 	}
@@ -191,7 +191,7 @@ func readPlaces(f *siteFinder, row *siteRow, a *object.Atom) {
 		default:
 			n = f.instructionAt(r.Target, off)
 		}
-		f.add(site{atom: r.Target, off: off - kind.Back, size: n, row: row, aux: aux})
+		f.add(Site{Atom: r.Target, Off: off - kind.Back, Size: n, Row: row, aux: aux})
 	})
 }
 
@@ -226,7 +226,7 @@ func readAlternatives(f *siteFinder, row *siteRow, a *object.Atom) {
 		if i >= len(a.Refs) || a.Refs[i].Offset != off {
 			continue
 		}
-		s := site{atom: a.Refs[i].Target, off: uint64(a.Refs[i].TargetOff), size: uint64(e[l.Fields[kerneltab.Length].Offset]), row: row, aux: object.NoAtom, auxSize: uint64(e[l.Fields[kerneltab.ReplacementLength].Offset])}
+		s := Site{Atom: a.Refs[i].Target, Off: uint64(a.Refs[i].TargetOff), Size: uint64(e[l.Fields[kerneltab.Length].Offset]), Row: row, aux: object.NoAtom, auxSize: uint64(e[l.Fields[kerneltab.ReplacementLength].Offset])}
 		if i+1 < len(a.Refs) && a.Refs[i+1].Offset == off+l.Fields[kerneltab.Replacement].Offset {
 			s.aux, s.auxOff = a.Refs[i+1].Target, a.Refs[i+1].TargetOff
 		}
@@ -252,23 +252,23 @@ func readJumpLabels(f *siteFinder, row *siteRow, a *object.Atom) {
 		if n != 2 && n != 5 {
 			return
 		}
-		f.add(site{atom: r.Target, off: uint64(r.TargetOff), size: n, row: row, aux: refs[1].Target, auxOff: refs[1].TargetOff})
+		f.add(Site{Atom: r.Target, Off: uint64(r.TargetOff), Size: n, Row: row, aux: refs[1].Target, auxOff: refs[1].TargetOff})
 	})
 }
 
 // siteIndex are the sites of pre, by function.
 type siteIndex struct {
-	sites  []site
+	sites  []Site
 	siteAt []int32 // by atom: where its sites start
 }
 
 func newSiteIndex(pre *object.Object) siteIndex {
-	sites := findSites(pre)
+	sites := FindSites(pre)
 	return siteIndex{sites, indexSites(sites, len(pre.Atoms))}
 }
 
 // sitesOf returns the sites of a function.
-func (m *siteIndex) sitesOf(id object.AtomID) []site {
+func (m *siteIndex) sitesOf(id object.AtomID) []Site {
 	if int(id) >= len(m.siteAt)-1 {
 		return nil
 	}
@@ -276,12 +276,12 @@ func (m *siteIndex) sitesOf(id object.AtomID) []site {
 }
 
 // indexSites makes siteAt: by atom, where its sites start.
-func indexSites(sites []site, atoms int) []int32 {
+func indexSites(sites []Site, atoms int) []int32 {
 	at := make([]int32, atoms+1)
 	n := 0
 	for id := range atoms {
 		at[id] = int32(n)
-		for n < len(sites) && int(sites[n].atom) == id {
+		for n < len(sites) && int(sites[n].Atom) == id {
 			n++
 		}
 	}
@@ -291,10 +291,10 @@ func indexSites(sites []site, atoms int) []int32 {
 
 // cluster returns the extent of the first site and of all that overlap it, and
 // their number: what is rewritten twice is looked at as a whole.
-func cluster(sites []site) (end uint64, n int) {
-	end, n = sites[0].end(), 1
-	for n < len(sites) && sites[n].off < end {
-		end = max(end, sites[n].end())
+func cluster(sites []Site) (end uint64, n int) {
+	end, n = sites[0].End(), 1
+	for n < len(sites) && sites[n].Off < end {
+		end = max(end, sites[n].End())
 		n++
 	}
 	return end, n

@@ -1,11 +1,11 @@
-package reloc
+package prove
 
 import "github.com/gosplice/gosplice/elfdiff/object"
 
-// pointers solves the references in data at an address, those that can be.
-func (m *comparer) pointers(a *object.Atom, addr uint64) *trial {
-	t := &trial{node: node{a.ID, addr}}
-	run, err := m.view.Bytes(addr, a.Size)
+// Pointers solves the references in data at an address, those that can be.
+func (m *Comparer) Pointers(a *object.Atom, addr uint64) *Trial {
+	t := &Trial{Node: Node{a.ID, addr}}
+	run, err := m.View.Bytes(addr, a.Size)
 	if err != nil || m.wellFormed(t, a) != nil {
 		return t
 	}

@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
@@ -17,7 +18,7 @@ import (
 //
 //	0f 1f 44 00 00    nopl 0x0(%rax,%rax,1)
 //	e8 d32            call tracer
-func traced(x *siteMatch, s *site, run []byte, p uint64) bool {
+func traced(x *siteMatch, s *Site, run []byte, p uint64) bool {
 	if string(run) == rewrite.Nop5 {
 		return true
 	}
@@ -25,7 +26,7 @@ func traced(x *siteMatch, s *site, run []byte, p uint64) bool {
 		return false
 	}
 	if x.live {
-		x.patches = append(x.patches, Patch{Kind: PatchTraced, Offset: s.off, Address: p, Target: rewrite.Target(run, p, 5)})
+		x.patches = append(x.patches, image.Patch{Kind: image.PatchTraced, Offset: s.Off, Address: p, Target: rewrite.Target(run, p, 5)})
 	}
 	return true
 }
@@ -34,7 +35,7 @@ func traced(x *siteMatch, s *site, run []byte, p uint64) bool {
 // lists to be sealed, only the whole kernel tells.
 func ownEndbr(f *siteFinder, row *siteRow, a *object.Atom) {
 	if rewrite.Begins(a.Bytes, rewrite.Endbr64) {
-		f.add(site{atom: a.ID, size: 4, row: row, aux: object.NoAtom})
+		f.add(Site{Atom: a.ID, Size: 4, Row: row, aux: object.NoAtom})
 	}
 }
 
@@ -42,7 +43,7 @@ func ownEndbr(f *siteFinder, row *siteRow, a *object.Atom) {
 //
 //	66 0f 1f 00       nopw (%rax)
 //	0f 1f 40 d6       nopl -42(%rax), since 6.15
-func sealed(x *siteMatch, _ *site, run []byte, _ uint64) bool {
+func sealed(x *siteMatch, _ *Site, run []byte, _ uint64) bool {
 	return rewrite.IsSealed(run)
 }
 
@@ -51,13 +52,13 @@ func sealed(x *siteMatch, _ *site, run []byte, _ uint64) bool {
 func ownPrefix(prefix string) func(*siteFinder, *siteRow, *object.Atom) {
 	return func(f *siteFinder, row *siteRow, a *object.Atom) {
 		if strings.HasPrefix(a.Name, prefix) && a.Size <= 32 {
-			f.add(site{atom: a.ID, size: a.Size, row: row, aux: object.NoAtom})
+			f.add(Site{Atom: a.ID, Size: a.Size, Row: row, aux: object.NoAtom})
 		}
 	}
 }
 
 // callDepth: padding that counts calls.
-func callDepth(x *siteMatch, _ *site, run []byte, _ uint64) bool {
+func callDepth(x *siteMatch, _ *Site, run []byte, _ uint64) bool {
 	n := len(run) - rewrite.DepthCount
 	return n >= 0 && rewrite.IsDepthCount(run[n:]) && rewrite.IsFilling(run, n)
 }
@@ -66,7 +67,7 @@ func callDepth(x *siteMatch, _ *site, run []byte, _ uint64) bool {
 // alternative of its own.
 //
 //	e8 d32 90         call op; nop
-func paravirt(x *siteMatch, _ *site, run []byte, p uint64) bool {
+func paravirt(x *siteMatch, _ *Site, run []byte, p uint64) bool {
 	if rewrite.IsFilling(run, len(run)) {
 		return true
 	}
@@ -79,20 +80,20 @@ func paravirt(x *siteMatch, _ *site, run []byte, p uint64) bool {
 //	ff d0+r                  call *%r          ff e0+r cc       jmp *%r; int3
 //	0f ae e8 ff d0+r         lfence; call *%r
 //	7x len-2 ff e0+r         of a jcc: jumped over when its condition is false
-func retpoline(x *siteMatch, s *site, run []byte, p uint64) bool {
-	pre := x.a.Bytes[s.off:s.end()]
+func retpoline(x *siteMatch, s *Site, run []byte, p uint64) bool {
+	pre := x.a.Bytes[s.Off:s.End()]
 	cs := 0
 	if pre[0] == 0x2e {
 		cs = 1
 	}
-	refs := refsIn(x.a.Refs, s.off, s.end())
+	refs := refsIn(x.a.Refs, s.Off, s.End())
 	if len(refs) != 1 || len(pre) < cs+5 {
 		return false
 	}
 	if len(run) == len(pre) && run[len(run)-5] == pre[len(pre)-5] && bytes.Equal(run[:len(run)-4], pre[:len(pre)-4]) {
 		return x.exec(rewrite.Target(run, p, len(run)))
 	}
-	reg, ok := rewrite.ThunkOf(x.m.sym(refs[0].Sym).Name)
+	reg, ok := rewrite.ThunkOf(x.m.Sym(refs[0].Sym).Name)
 	return ok && rewrite.IsBareBranch(pre[cs:], reg, run)
 }
 
@@ -100,7 +101,7 @@ func retpoline(x *siteMatch, s *site, run []byte, p uint64) bool {
 //
 //	c3 cc cc cc cc    ret; int3 ...
 //	e9 d32            jmp thunk
-func returns(x *siteMatch, _ *site, run []byte, p uint64) bool {
+func returns(x *siteMatch, _ *Site, run []byte, p uint64) bool {
 	return string(run) == rewrite.Ret5 || x.returnThunk(run, p)
 }
 
@@ -114,10 +115,10 @@ func (x *siteMatch) returnThunk(run []byte, p uint64) bool {
 	if !x.exec(to) {
 		return false
 	}
-	if x.m.noSymbols || !x.m.img.HasAllSymbols(x.m.moduleOf(to)) {
+	if x.m.NoSymbols || !x.m.Image.HasAllSymbols(x.m.ModuleOf(to)) {
 		return true
 	}
-	for _, s := range x.m.img.SymbolsAt(to) {
+	for _, s := range x.m.Image.SymbolsAt(to) {
 		if rewrite.IsReturnThunk(s.Name) {
 			return true
 		}
@@ -128,23 +129,23 @@ func (x *siteMatch) returnThunk(run []byte, p uint64) bool {
 // unlocked: ds instead of lock.
 //
 //	3e                ds
-func unlocked(x *siteMatch, s *site, run []byte, _ uint64) bool {
-	return run[0] == 0x3e && x.a.Bytes[s.off] == 0xf0
+func unlocked(x *siteMatch, s *Site, run []byte, _ uint64) bool {
+	return run[0] == 0x3e && x.a.Bytes[s.Off] == 0xf0
 }
 
 // jumpLabel: a jump to the target of the label, or a nop of the same length.
 //
 //	66 90             eb d8
 //	0f 1f 44 00 00    e9 d32
-func jumpLabel(x *siteMatch, s *site, run []byte, p uint64) bool {
+func jumpLabel(x *siteMatch, s *Site, run []byte, p uint64) bool {
 	size, ok := wideJumpLabel(x, s, run, p)
 	return ok && size == len(run)
 }
 
 // wideJumpLabel is jumpLabel for a site whose length may differ: where the
 // assembler knew how far the target is, it is shorter.
-func wideJumpLabel(x *siteMatch, s *site, run []byte, p uint64) (int, bool) {
-	pre := x.a.Bytes[s.off:s.end()]
+func wideJumpLabel(x *siteMatch, s *Site, run []byte, p uint64) (int, bool) {
+	pre := x.a.Bytes[s.Off:s.End()]
 	if !rewrite.IsLabel(pre) {
 		return 0, false // something else, that a table only claims to be one
 	}
@@ -164,11 +165,11 @@ func wideJumpLabel(x *siteMatch, s *site, run []byte, p uint64) (int, bool) {
 	default:
 		return 0, false
 	}
-	switch g := x.m.pre.Atom(s.aux); {
+	switch g := x.m.Pre.Atom(s.aux); {
 	case s.aux == x.a.ID:
 		x.effects = append(x.effects, effect{kind: effectBranch, p: p, to: s.auxOff, place: to})
 	case g != nil && g.Kind == object.Func:
-		x.effects = append(x.effects, effect{kind: effectBind, key: key{inAtom, int32(s.aux), s.auxOff}, place: to})
+		x.effects = append(x.effects, effect{kind: effectBind, key: Key{InAtom, int32(s.aux), s.auxOff}, place: to})
 	default:
 		return 0, false
 	}
@@ -182,8 +183,8 @@ func wideJumpLabel(x *siteMatch, s *site, run []byte, p uint64) (int, bool) {
 //	0f 1f 44 00 00    no function
 //	2e 2e 2e 31 c0    cs cs cs xor %eax,%eax
 //	c3 cc cc cc cc    no function, at the end; or a jump to the return thunk
-func staticCall(x *siteMatch, s *site, run []byte, p uint64) bool {
-	pre := x.a.Bytes[s.off:s.end()]
+func staticCall(x *siteMatch, s *Site, run []byte, p uint64) bool {
+	pre := x.a.Bytes[s.Off:s.End()]
 	switch n := len(run); {
 	case n == 6 && pre[0] == 0x0f:
 		return run[0] == 0x0f && run[1] == pre[1] && x.exec(rewrite.Target(run, p, 6))
@@ -206,7 +207,7 @@ func staticCall(x *siteMatch, s *site, run []byte, p uint64) bool {
 //	0f b9 cc          ud1 %esp,%ecx
 func ownTrampoline(f *siteFinder, row *siteRow, a *object.Atom) {
 	if strings.HasPrefix(a.Name, kerneltab.StaticCallTrampoline) && a.Size == 8 && len(a.Bytes) == 8 && string(a.Bytes[5:]) == "\x0f\xb9\xcc" {
-		f.add(site{atom: a.ID, size: 5, row: row, aux: object.NoAtom})
+		f.add(Site{Atom: a.ID, Size: 5, Row: row, aux: object.NoAtom})
 	}
 }
 
@@ -215,19 +216,19 @@ func ownTrampoline(f *siteFinder, row *siteRow, a *object.Atom) {
 //	e9 d32            jmp func, jmp thunk
 //	c3 cc cc cc cc    ret
 //	2e 2e 2e 31 c0    of older versions: followed by a ret
-func trampoline(x *siteMatch, _ *site, run []byte, p uint64) bool {
+func trampoline(x *siteMatch, _ *Site, run []byte, p uint64) bool {
 	return string(run) == rewrite.Ret5 || run[0] == 0xe9 && x.exec(rewrite.Target(run, p, 5))
 }
 
 // runtimePointer: some value, the same at all sites.
-func runtimePointer(x *siteMatch, s *site, run []byte, _ uint64) bool {
-	x.effects = append(x.effects, effect{kind: effectBind, key: key{space: inRuntime, id: int32(s.aux)}, place: binary.LittleEndian.Uint64(run)})
+func runtimePointer(x *siteMatch, s *Site, run []byte, _ uint64) bool {
+	x.effects = append(x.effects, effect{kind: effectBind, key: Key{Space: inRuntime, ID: int32(s.aux)}, place: binary.LittleEndian.Uint64(run)})
 	return true
 }
 
 // runtimeShift: some count of bits, the same at all sites.
-func runtimeShift(x *siteMatch, s *site, run []byte, _ uint64) bool {
-	x.effects = append(x.effects, effect{kind: effectBind, key: key{space: inRuntime, id: int32(s.aux)}, place: uint64(run[0])})
+func runtimeShift(x *siteMatch, s *Site, run []byte, _ uint64) bool {
+	x.effects = append(x.effects, effect{kind: effectBind, key: Key{Space: inRuntime, ID: int32(s.aux)}, place: uint64(run[0])})
 	return run[0] < 64
 }
 
@@ -243,8 +244,8 @@ const kcfiCheck = 14
 //
 //	eb 0c ...                                  jmp over the rest
 //	41 ba i32 49 83 eb 10 0f 1f 40 00          mov $hash,%r10d; sub $16,%r11; nop4
-func cfiCheck(x *siteMatch, s *site, run []byte, _ uint64) bool {
-	pre := x.a.Bytes[s.off:s.end()]
+func cfiCheck(x *siteMatch, s *Site, run []byte, _ uint64) bool {
+	pre := x.a.Bytes[s.Off:s.End()]
 	if len(run) != kcfiCheck || string(pre[:2]) != "\x41\xba" || string(pre[6:]) != "\x45\x03\x53\xf1\x74\x02\x0f\x0b" {
 		return false
 	}
@@ -262,8 +263,8 @@ func cfiCheck(x *siteMatch, s *site, run []byte, _ uint64) bool {
 //	b8 i32 90 x 11                                  mov $hash,%eax
 //	90 x 11 b8 i32                                  with padding in front
 //	f3 0f 1e fa 41 81 ea i32 74 02 0f 0b 90         endbr64; sub $hash,%r10d; je; ud2
-func cfiPrefix(x *siteMatch, s *site, run []byte, _ uint64) bool {
-	pre := x.a.Bytes[s.off:s.end()]
+func cfiPrefix(x *siteMatch, s *Site, run []byte, _ uint64) bool {
+	pre := x.a.Bytes[s.Off:s.End()]
 	if len(run) != 16 || len(pre) != 16 {
 		return false
 	}

@@ -1,10 +1,11 @@
-package reloc
+package prove
 
 import (
 	"bytes"
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
@@ -14,7 +15,7 @@ import (
 //	cc ...    int3
 func breakpoint(w *walker, pin, _ amd64.Inst) (int, int, bool) {
 	n := int(pin.Len)
-	if w.j+n > len(w.run) || w.run[w.j] != 0xcc || w.pre[w.i] == 0xcc || !w.m.rewritten(w.t.addr) {
+	if w.j+n > len(w.run) || w.run[w.j] != 0xcc || w.pre[w.i] == 0xcc || !w.m.rewritten(w.t.Addr) {
 		return 0, 0, false
 	}
 	refs := w.refs(n)
@@ -24,7 +25,7 @@ func breakpoint(w *walker, pin, _ amd64.Inst) (int, int, bool) {
 		if off < from || !bytes.Equal(w.pre[from:off], w.run[w.j+from-w.i:w.j+off-w.i]) {
 			return 0, 0, false
 		}
-		from = off + int(fieldSize(&refs[k]))
+		from = off + int(FieldSize(&refs[k]))
 	}
 	if f := w.i + int(pin.PCRelOff); pin.PCRelLen > 0 && len(refs) == 0 && from <= f {
 		if !bytes.Equal(w.pre[from:f], w.run[w.j+from-w.i:w.j+f-w.i]) {
@@ -38,12 +39,12 @@ func breakpoint(w *walker, pin, _ amd64.Inst) (int, int, bool) {
 	}
 	for k := range refs {
 		if e := w.solve(w.ref+k, w.j+int(refs[k].Offset)-w.i); e != nil {
-			w.t.err = e
+			w.t.Err = e
 			break
 		}
 	}
 	w.ref += len(refs)
-	w.t.patches = append(w.t.patches, Patch{Kind: PatchBreakpoint, Offset: uint64(w.i), Address: w.t.addr + uint64(w.j)})
+	w.t.Patches = append(w.t.Patches, image.Patch{Kind: image.PatchBreakpoint, Offset: uint64(w.i), Address: w.t.Addr + uint64(w.j)})
 	return n, n, true
 }
 
@@ -52,11 +53,11 @@ func breakpoint(w *walker, pin, _ amd64.Inst) (int, int, bool) {
 //
 //	e9 d32 ...    jmp buffer
 func probeJump(w *walker, _, rin amd64.Inst) (int, int, bool) {
-	if rin.Class != amd64.Jump || rin.Len != 5 || !w.m.rewritten(w.t.addr) {
+	if rin.Class != amd64.Jump || rin.Len != 5 || !w.m.rewritten(w.t.Addr) {
 		return 0, 0, false
 	}
-	to := w.t.addr + uint64(relative(rin, w.run, w.j))
-	name, _, ok := w.m.symbolize(to)
+	to := w.t.Addr + uint64(Relative(rin, w.run, w.j))
+	name, _, ok := w.m.Symbolize(to)
 	if !ok || !strings.HasPrefix(name, rewrite.ProbePage) {
 		return 0, 0, false
 	}
@@ -74,7 +75,7 @@ func probeJump(w *walker, _, rin amd64.Inst) (int, int, bool) {
 	refs := w.refs(n)
 	from := w.i + 5
 	for k := range refs {
-		off, size := int(refs[k].Offset), int(fieldSize(&refs[k]))
+		off, size := int(refs[k].Offset), int(FieldSize(&refs[k]))
 		if off+size <= from {
 			continue
 		}
@@ -87,6 +88,6 @@ func probeJump(w *walker, _, rin amd64.Inst) (int, int, bool) {
 		return 0, 0, false
 	}
 	w.ref += len(refs)
-	w.t.patches = append(w.t.patches, Patch{Kind: PatchProbeJump, Offset: uint64(w.i), Address: w.t.addr + uint64(w.j), Target: to})
+	w.t.Patches = append(w.t.Patches, image.Patch{Kind: image.PatchProbeJump, Offset: uint64(w.i), Address: w.t.Addr + uint64(w.j), Target: to})
 	return n, n, true
 }

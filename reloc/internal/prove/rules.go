@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -39,7 +39,7 @@ func padding(w *walker, _, _ amd64.Inst) (int, int, bool) {
 	if n == o && (n == 0 || w.i == w.j) || len(w.refs(n)) > 0 {
 		return 0, 0, false
 	}
-	if align := max(1, w.m.pre.File.Sections[w.a.Section].Addralign); w.tolerated == (tolerated{}) && w.t.addr%align == w.a.Offset%align {
+	if align := max(1, w.m.Pre.File.Sections[w.a.Section].Addralign); w.tolerated == (tolerated{}) && w.t.Addr%align == w.a.Offset%align {
 		return 0, 0, false
 	}
 	w.tolerated = tolerated{w.i, w.j, w.i + n, w.j + o}
@@ -63,13 +63,13 @@ func jumpWidth(w *walker, pin, rin amd64.Inst) (int, int, bool) {
 	refs := w.refs(int(pin.Len))
 	switch {
 	case len(refs) == 0:
-		to, runTo := relative(pin, w.pre, w.i)-w.i, relative(rin, w.run, w.j)-w.j
+		to, runTo := Relative(pin, w.pre, w.i)-w.i, Relative(rin, w.run, w.j)-w.j
 		if (to > 0) != (runTo > 0) || max(runTo, -runTo) > 3*max(to, -to)+64 {
 			return 0, 0, false // no change of widths takes a target that far
 		}
 		w.branch(pin, rin)
 	case len(refs) == 1 && int(refs[0].Offset) == w.i+int(pin.PCRelOff) && w.m.mayShorten(w.a, refs[0].Target):
-		w.lookAt(w.ref, w.j+int(rin.PCRelOff), w.t.addr+uint64(relative(rin, w.run, w.j)))
+		w.lookAt(w.ref, w.j+int(rin.PCRelOff), w.t.Addr+uint64(Relative(rin, w.run, w.j)))
 	default:
 		return 0, 0, false
 	}
@@ -80,15 +80,15 @@ func jumpWidth(w *walker, pin, rin amd64.Inst) (int, int, bool) {
 
 // mayShorten reports whether the assembler, without -ffunction-sections, knew how
 // far it is from one atom to another: they are in one section then.
-func (m *comparer) mayShorten(from *object.Atom, to object.AtomID) bool {
-	g := m.pre.Atom(to)
-	return g != nil && m.chainName(from) == m.chainName(g)
+func (m *Comparer) mayShorten(from *object.Atom, to object.AtomID) bool {
+	g := m.Pre.Atom(to)
+	return g != nil && m.ChainName(from) == m.ChainName(g)
 }
 
 // lookAt takes it that reference k means the run address to, whatever its field
 // looks like in run; j is the offset of that field.
 func (w *walker) lookAt(k, j int, to uint64) {
-	w.t.err = w.m.solveAt(w.t, w.a, &w.a.Refs[k], w.t.addr+uint64(j), to)
+	w.t.Err = w.m.solveAt(w.t, w.a, &w.a.Refs[k], w.t.Addr+uint64(j), to)
 }
 
 // solveAs solves reference k with the field at offset j of run as if it were of
@@ -100,13 +100,13 @@ func (w *walker) solveAs(k, j int, typ uint32, addend int64) {
 	if !ok || w.j > len(w.run) {
 		return
 	}
-	u := use{t: w.t, a: w.a, r: &r, h: h, p: w.t.addr + uint64(j)}
+	u := use{t: w.t, a: w.a, r: &r, h: h, p: w.t.Addr + uint64(j)}
 	s, err := h.Solve(w.run[j:], addend, u.p)
 	if err != nil {
-		w.t.err = u.fail(reasonUnsupported, "%s", h.Name)
-		w.t.err.Err = err
+		w.t.Err = u.fail(ReasonUnsupported, "%s", h.Name)
+		w.t.Err.Err = err
 		return
 	}
 	u.s = s
-	w.t.err = solverOf(h.Expr)(w.m, &u)
+	w.t.Err = solverOf(h.Expr)(w.m, &u)
 }

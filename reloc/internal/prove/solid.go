@@ -1,12 +1,12 @@
-package reloc
+package prove
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
-// solid yields the stretches of an atom in which linkers change nothing.
-func (m *comparer) solid(a *object.Atom, yield func(lo, hi uint64)) {
+// Solid yields the stretches of an atom in which linkers change nothing.
+func (m *Comparer) Solid(a *object.Atom, yield func(lo, hi uint64)) {
 	from := uint64(0)
 	gap := func(lo, hi uint64) {
 		if lo > from {
@@ -17,25 +17,25 @@ func (m *comparer) solid(a *object.Atom, yield func(lo, hi uint64)) {
 	sites := m.sitesOf(a.ID)
 	for i := range a.Refs {
 		r := &a.Refs[i]
-		for len(sites) > 0 && sites[0].off < r.Offset {
-			gap(sites[0].off, sites[0].off+sites[0].size)
+		for len(sites) > 0 && sites[0].Off < r.Offset {
+			gap(sites[0].Off, sites[0].Off+sites[0].Size)
 			sites = sites[1:]
 		}
-		before, after := uint64(0), fieldSize(r)
+		before, after := uint64(0), FieldSize(r)
 		if grow, ok := relaxed[r.Type]; ok {
 			before, after = grow.before, after+grow.after
 		}
 		gap(r.Offset-min(before, r.Offset), min(r.Offset+after, a.Size))
 	}
 	for _, s := range sites {
-		gap(s.off, s.off+s.size)
+		gap(s.Off, s.Off+s.Size)
 	}
 	gap(a.Size, a.Size)
 }
 
-// isRigid reports whether nothing of a function is of another length in run, so that
+// IsRigid reports whether nothing of a function is of another length in run, so that
 // all its bytes outside of holes and sites are the same there.
-func (m *comparer) isRigid(a *object.Atom) bool {
+func (m *Comparer) IsRigid(a *object.Atom) bool {
 	for b := a.Bytes; len(b) > 0; {
 		in, err := amd64.Decode(b)
 		if err != nil || in.Class == amd64.Jump || in.Class == amd64.Jcc {
@@ -63,16 +63,16 @@ var relaxed = map[uint32]struct{ before, after uint64 }{
 	relDescCall: {0, 2},
 }
 
-// isSearchable reports whether a function has bytes to search for.
-func (m *comparer) isSearchable(a *object.Atom) bool {
-	return uint64(len(a.Bytes)) == a.Size && amd64.ToolNops(a.Bytes) != len(a.Bytes) && m.wellFormed(&trial{}, a) == nil
+// IsSearchable reports whether a function has bytes to search for.
+func (m *Comparer) IsSearchable(a *object.Atom) bool {
+	return uint64(len(a.Bytes)) == a.Size && amd64.ToolNops(a.Bytes) != len(a.Bytes) && m.wellFormed(&Trial{}, a) == nil
 }
 
-// fixedBytes counts the bytes of an atom that no hole owns.
-func fixedBytes(a *object.Atom) int {
+// FixedBytes counts the bytes of an atom that no hole owns.
+func FixedBytes(a *object.Atom) int {
 	n := len(a.Bytes)
 	for i := range a.Refs {
-		n -= int(fieldSize(&a.Refs[i]))
+		n -= int(FieldSize(&a.Refs[i]))
 	}
 	return max(n, 0)
 }

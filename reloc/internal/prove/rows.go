@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"bytes"
@@ -15,60 +15,61 @@ import (
 // the code does not refer to. A row has 12 bytes in pre and in run: two distances
 // from their own fields to what they mean, and a word of data.
 type rowTable struct {
-	table *kerneltab.Section
+	Table *kerneltab.Section
 	// sameData compares the data of two rows.
 	sameData func(pre, run uint32) bool
 	// sameSecond compares what the second distance leads to.
-	sameSecond func(m *comparer, t *trial, a *object.Atom, r *codeRow, to uint64) *difference
+	sameSecond func(m *Comparer, t *Trial, a *object.Atom, r *CodeRow, to uint64) *Difference
 	why        string
 }
 
-const rowKinds = 2
+// RowKinds is the number of tables whose rows are compared.
+const RowKinds = 2
 
-// rowTables has a row for each. The bug table of older kernels, or without
+// RowTables has a row for each. The bug table of older kernels, or without
 // CONFIG_DEBUG_BUGVERBOSE, has other rows, and is not looked at.
-var rowTables = [rowKinds]rowTable{
+var RowTables = [RowKinds]rowTable{
 	{
-		table: kerneltab.Named(kerneltab.BugTable), sameData: sameBug, sameSecond: (*comparer).sameFile,
+		Table: kerneltab.Named(kerneltab.BugTable), sameData: sameBug, sameSecond: (*Comparer).sameFile,
 		why: "struct bug_entry: the ud2, the name of the file, the line and flags (include/asm-generic/bug.h of Linux 6.1)",
 	},
 	{
-		table: kerneltab.Named(kerneltab.ExTable), sameData: func(pre, run uint32) bool { return pre == run }, sameSecond: (*comparer).sameFixup,
+		Table: kerneltab.Named(kerneltab.ExTable), sameData: func(pre, run uint32) bool { return pre == run }, sameSecond: (*Comparer).sameFixup,
 		why: "struct exception_table_entry: the instruction that may fault, where to go on, and how (arch/x86/include/asm/extable.h of Linux 6.1)",
 	},
 }
 
-// codeRow is a row of pre about a place in a function.
-type codeRow struct {
-	table  uint8
-	off    uint64 // in the function
+// CodeRow is a row of pre about a place in a function.
+type CodeRow struct {
+	Table  uint8
+	Off    uint64 // in the function
 	second *object.Ref
 	data   uint32
 }
 
 // codeRows are the rows of pre, by the function that they are about, and those of run.
 type codeRows struct {
-	rows      map[object.AtomID][]codeRow
-	runRows   *[rowKinds][]image.Row
-	rowHints  [rowKinds]int
+	rows      map[object.AtomID][]CodeRow
+	runRows   *[RowKinds][]image.Row
+	rowHints  [RowKinds]int
 	rowPlaces []uint64 // room for what the rows of a function are about
 }
 
-// findRows reads the tables of pre, by the function that their rows are about.
-func findRows(pre *object.Object) map[object.AtomID][]codeRow {
-	out := make(map[object.AtomID][]codeRow)
-	for k := range rowTables {
-		for s := range pre.File.SectionsNamed(rowTables[k].table.Name) {
+// FindRows reads the tables of pre, by the function that their rows are about.
+func FindRows(pre *object.Object) map[object.AtomID][]CodeRow {
+	out := make(map[object.AtomID][]CodeRow)
+	for k := range RowTables {
+		for s := range pre.File.SectionsNamed(RowTables[k].Table.Name) {
 			if s.Size%image.RowSize != 0 {
 				continue
 			}
 			for _, a := range pre.SectionAtoms(s.Index) {
-				entries(a, rowTables[k].table.Usual(), func(e []byte, refs []object.Ref, r *object.Ref) {
+				entries(a, RowTables[k].Table.Usual(), func(e []byte, refs []object.Ref, r *object.Ref) {
 					g := pre.Atom(r.Target)
 					if g == nil || g.Kind != object.Func || r.Edge || len(refs) != 2 || refs[1].Offset != r.Offset+4 {
 						return
 					}
-					out[g.ID] = append(out[g.ID], codeRow{uint8(k), uint64(r.TargetOff), &refs[1], binary.LittleEndian.Uint32(e[8:])})
+					out[g.ID] = append(out[g.ID], CodeRow{uint8(k), uint64(r.TargetOff), &refs[1], binary.LittleEndian.Uint32(e[8:])})
 				})
 			}
 		}
@@ -78,8 +79,8 @@ func findRows(pre *object.Object) map[object.AtomID][]codeRow {
 
 // compareRows compares what the tables say about a function that was found to be
 // equal: both have rows about the same places, which mean the same.
-func (m *comparer) compareRows(t *trial, a *object.Atom) *difference {
-	if m.noSymbols || t.away || m.moduleOf(t.addr) != 0 {
+func (m *Comparer) compareRows(t *Trial, a *object.Atom) *Difference {
+	if m.NoSymbols || t.away || m.ModuleOf(t.Addr) != 0 {
 		return nil
 	}
 	rows := m.rows[a.ID]
@@ -87,23 +88,23 @@ func (m *comparer) compareRows(t *trial, a *object.Atom) *difference {
 		if all == nil {
 			continue
 		}
-		run := rowsIn(all, t.addr, t.addr+t.size, &m.rowHints[k])
+		run := rowsIn(all, t.Addr, t.Addr+t.Size, &m.rowHints[k])
 		known := m.rowPlaces[:0]
 		for i := range rows {
-			if int(rows[i].table) != k {
+			if int(rows[i].Table) != k {
 				continue
 			}
 			if e := m.compareRow(t, a, &rows[i], run); e != nil {
 				return e
 			}
-			known = append(known, t.at(int64(rows[i].off)))
+			known = append(known, t.At(int64(rows[i].Off)))
 		}
 		slices.Sort(known)
 		m.rowPlaces = known
 		for i := range run {
 			at := run[i].At
 			if _, ok := slices.BinarySearch(known, at); !ok {
-				return t.fail(reasonTable, 0, at-t.addr, "run has a row in %s about +%#x, which pre has not", rowTables[k].table.Name, at-t.addr)
+				return t.Fail(ReasonTable, 0, at-t.Addr, "run has a row in %s about +%#x, which pre has not", RowTables[k].Table.Name, at-t.Addr)
 			}
 		}
 	}
@@ -112,11 +113,11 @@ func (m *comparer) compareRows(t *trial, a *object.Atom) *difference {
 
 // rowsOfRun returns the rows of the kernel, by table; nil for one that it does not have, or
 // not in this form.
-func (m *comparer) rowsOfRun() *[rowKinds][]image.Row {
+func (m *Comparer) rowsOfRun() *[RowKinds][]image.Row {
 	if m.runRows == nil {
-		m.runRows = new([rowKinds][]image.Row)
-		for k := range rowTables {
-			m.runRows[k] = m.img.Rows(rowTables[k].table.Bounds.Start, rowTables[k].table.Bounds.Stop)
+		m.runRows = new([RowKinds][]image.Row)
+		for k := range RowTables {
+			m.runRows[k] = m.Image.Rows(RowTables[k].Table.Bounds.Start, RowTables[k].Table.Bounds.Stop)
 		}
 	}
 	return m.runRows
@@ -145,37 +146,37 @@ func findRow(rows []image.Row, at uint64) (int, bool) {
 	return slices.BinarySearchFunc(rows, at, func(r image.Row, at uint64) int { return cmp.Compare(r.At, at) })
 }
 
-func (m *comparer) compareRow(t *trial, a *object.Atom, r *codeRow, run []image.Row) *difference {
-	row, at := &rowTables[r.table], t.at(int64(r.off))
+func (m *Comparer) compareRow(t *Trial, a *object.Atom, r *CodeRow, run []image.Row) *Difference {
+	row, at := &RowTables[r.Table], t.At(int64(r.Off))
 	i, ok := findRow(run, at)
 	switch {
 	case !ok:
-		return t.fail(reasonTable, r.off, at-t.addr, "pre has a row in %s about it, which run has not", row.table.Name)
+		return t.Fail(ReasonTable, r.Off, at-t.Addr, "pre has a row in %s about it, which run has not", row.Table.Name)
 	case !row.sameData(r.data, run[i].Data):
-		return t.fail(reasonTable, r.off, at-t.addr, "the row in %s has %#x, in pre %#x", row.table.Name, run[i].Data, r.data)
+		return t.Fail(ReasonTable, r.Off, at-t.Addr, "the row in %s has %#x, in pre %#x", row.Table.Name, run[i].Data, r.data)
 	}
 	return row.sameSecond(m, t, a, r, run[i].Second)
 }
 
-// bugDone is set by the kernel once a warning that is given once was given
+// BugDone is set by the kernel once a warning that is given once was given
 // (BUGFLAG_DONE of include/asm-generic/bug.h, Linux 6.1).
-const bugDone = 1 << 2
+const BugDone = 1 << 2
 
 // sameBug compares flags: lines are the lower half, and incidental.
-func sameBug(pre, run uint32) bool { return (pre>>16)&^bugDone == (run>>16)&^bugDone }
+func sameBug(pre, run uint32) bool { return (pre>>16)&^BugDone == (run>>16)&^BugDone }
 
 // sameFile compares the name of the file of a bug.
-func (m *comparer) sameFile(t *trial, _ *object.Atom, r *codeRow, to uint64) *difference {
-	g := m.pre.Atom(r.second.Target)
+func (m *Comparer) sameFile(t *Trial, _ *object.Atom, r *CodeRow, to uint64) *Difference {
+	g := m.Pre.Atom(r.second.Target)
 	if g == nil || !g.Kind.IsLiteral() || r.second.TargetOff < 0 || r.second.TargetOff >= int64(len(g.Bytes)) {
 		return nil
 	}
 	want := g.Bytes[r.second.TargetOff:]
-	run, err := m.view.Bytes(to, uint64(len(want)))
+	run, err := m.View.Bytes(to, uint64(len(want)))
 	if err == nil && bytes.Equal(run, want) {
 		return nil
 	}
-	e := t.fail(reasonTable, r.off, t.at(int64(r.off))-t.addr, "the row in __bug_table has file %q, in pre %q", cString(run), cString(want))
+	e := t.Fail(ReasonTable, r.Off, t.At(int64(r.Off))-t.Addr, "the row in __bug_table has file %q, in pre %q", cString(run), cString(want))
 	e.Target, e.Err = to, err
 	return e
 }
@@ -190,19 +191,19 @@ func cString(b []byte) string {
 
 // sameFixup compares where a fault goes on: at a place of the function, or of
 // another one, about which it is as good as a branch.
-func (m *comparer) sameFixup(t *trial, a *object.Atom, r *codeRow, to uint64) *difference {
-	g := m.pre.Atom(r.second.Target)
+func (m *Comparer) sameFixup(t *Trial, a *object.Atom, r *CodeRow, to uint64) *Difference {
+	g := m.Pre.Atom(r.second.Target)
 	if g == nil || g.Kind != object.Func || r.second.Edge {
 		return nil
 	}
 	if g.ID != a.ID {
 		if r.second.TargetOff > 0 {
-			t.bind(binding{key: key{inAtom, int32(g.ID), r.second.TargetOff}, value: to, ref: r.off})
+			t.bind(Binding{Key: Key{InAtom, int32(g.ID), r.second.TargetOff}, Value: to, Ref: r.Off})
 		}
 		return nil
 	}
-	if want := t.at(r.second.TargetOff); to != want {
-		e := t.fail(reasonTable, r.off, t.at(int64(r.off))-t.addr, "the row in __ex_table goes on at +%#x, in pre at +%#x", to-t.addr, r.second.TargetOff)
+	if want := t.At(r.second.TargetOff); to != want {
+		e := t.Fail(ReasonTable, r.Off, t.At(int64(r.Off))-t.Addr, "the row in __ex_table goes on at +%#x, in pre at +%#x", to-t.Addr, r.second.TargetOff)
 		e.Target = to
 		return e
 	}

@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"bytes"
@@ -14,12 +14,12 @@ import (
 // which offset in pre is which in run, and in the end checks that all branches
 // inside the function lead to corresponding places.
 type walker struct {
-	m        *comparer
-	t        *trial
+	m        *Comparer
+	t        *Trial
 	a        *object.Atom
 	pre, run []byte
 	i, j     int
-	sites    []site      // those at or behind i
+	sites    []Site      // those at or behind i
 	ref      int         // index of the first reference at or behind i
 	pos      []int32     // by offset in pre: offset in run of the instruction there; -1 within instructions
 	slack    map[int]int // by offset in pre: bytes of padding that run alone has in front of that
@@ -38,10 +38,10 @@ type branch struct {
 }
 
 // walk compares a function whose bytes are not all equal.
-func (m *comparer) walk(t *trial, a *object.Atom) *difference {
-	run, err := m.view.UpTo(t.addr, 2*a.Size+64)
+func (m *Comparer) walk(t *Trial, a *object.Atom) *Difference {
+	run, err := m.View.UpTo(t.Addr, 2*a.Size+64)
 	if err != nil {
-		e := t.fail(reasonUnreadable, 0, 0, "")
+		e := t.Fail(ReasonUnreadable, 0, 0, "")
 		e.Err = err
 		return e
 	}
@@ -55,8 +55,8 @@ func (m *comparer) walk(t *trial, a *object.Atom) *difference {
 		}
 	}
 	w.pos[w.i] = int32(w.j)
-	t.size = uint64(w.j)
-	t.shifts = w.shifts()
+	t.Size = uint64(w.j)
+	t.Shifts = w.shifts()
 	if e := w.checkBranches(); e != nil {
 		return e
 	}
@@ -67,7 +67,7 @@ func (m *comparer) walk(t *trial, a *object.Atom) *difference {
 }
 
 // step compares one instruction, or what a rule takes for one.
-func (w *walker) step() *difference {
+func (w *walker) step() *Difference {
 	w.pos[w.i] = int32(w.j)
 	if done, e := w.site(); done {
 		return e
@@ -103,22 +103,22 @@ func (w *walker) step() *difference {
 
 // site compares the sites that start here. done is false when there are none, or
 // when they hold nothing that is legal, which the instructions will tell.
-func (w *walker) site() (done bool, e *difference) {
-	for len(w.sites) > 0 && w.sites[0].off < uint64(w.i) {
+func (w *walker) site() (done bool, e *Difference) {
+	for len(w.sites) > 0 && w.sites[0].Off < uint64(w.i) {
 		w.sites = w.sites[1:]
 	}
-	if len(w.sites) == 0 || w.sites[0].off != uint64(w.i) {
+	if len(w.sites) == 0 || w.sites[0].Off != uint64(w.i) {
 		return false, nil
 	}
 	end, n := cluster(w.sites)
-	x, run, p := &w.m.cluster, w.run[w.j:], w.t.addr+uint64(w.j)
+	x, run, p := &w.m.cluster, w.run[w.j:], w.t.Addr+uint64(w.j)
 	size := int(end) - w.i
 	switch s := &w.sites[0]; {
 	case w.m.matchSites(x, w.t, w.a, w.sites[:n], end, run, p):
-	case n == 1 && s.row.wide != nil:
+	case n == 1 && s.Row.wide != nil:
 		x.effects, x.patches = x.effects[:0], x.patches[:0]
 		var ok bool
-		if size, ok = s.row.wide(x, s, run, p); !ok {
+		if size, ok = s.Row.wide(x, s, run, p); !ok {
 			return false, nil
 		}
 	default:
@@ -134,20 +134,20 @@ func (w *walker) site() (done bool, e *difference) {
 
 // constant compares an instruction whose operand is a site, as those of runtime
 // constants are. done is false when it has none, or nothing legal.
-func (w *walker) constant(pin, rin amd64.Inst) (done bool, e *difference) {
+func (w *walker) constant(pin, rin amd64.Inst) (done bool, e *Difference) {
 	n := int(pin.Len)
-	if len(w.sites) == 0 || w.sites[0].end() > uint64(w.i+n) || int(rin.Len) != n || len(w.refs(n)) > 0 {
+	if len(w.sites) == 0 || w.sites[0].End() > uint64(w.i+n) || int(rin.Len) != n || len(w.refs(n)) > 0 {
 		return false, nil
 	}
 	s := &w.sites[0]
-	lo, hi := int(s.off)-w.i, int(s.end())-w.i
-	if lo <= 0 || len(w.sites) > 1 && w.sites[1].off < s.end() {
+	lo, hi := int(s.Off)-w.i, int(s.End())-w.i
+	if lo <= 0 || len(w.sites) > 1 && w.sites[1].Off < s.End() {
 		return false, nil
 	}
 	pre, run := w.pre[w.i:w.i+n], w.run[w.j:w.j+n]
 	x := &w.m.cluster
 	if !bytes.Equal(pre[:lo], run[:lo]) || !bytes.Equal(pre[hi:], run[hi:]) ||
-		!w.m.matchSites(x, w.t, w.a, w.sites[:1], s.end(), run[lo:], w.t.addr+uint64(w.j+lo)) {
+		!w.m.matchSites(x, w.t, w.a, w.sites[:1], s.End(), run[lo:], w.t.Addr+uint64(w.j+lo)) {
 		return false, nil
 	}
 	e = x.applyEffects(w)
@@ -156,10 +156,10 @@ func (w *walker) constant(pin, rin amd64.Inst) (done bool, e *difference) {
 }
 
 // stepByte compares one byte of what is no code: data between instructions.
-func (w *walker) stepByte() *difference {
+func (w *walker) stepByte() *Difference {
 	n := 1
 	if refs := w.refs(1); len(refs) > 0 {
-		n = int(fieldSize(&refs[0]))
+		n = int(FieldSize(&refs[0]))
 		if w.j+n > len(w.run) {
 			return w.mismatch(amd64.Inst{}, amd64.Inst{})
 		}
@@ -177,7 +177,7 @@ func (w *walker) stepByte() *difference {
 
 // same handles two instructions that are equal but for their holes. done is
 // false when they are not.
-func (w *walker) same(pin, rin amd64.Inst) (done bool, e *difference) {
+func (w *walker) same(pin, rin amd64.Inst) (done bool, e *Difference) {
 	n := int(pin.Len)
 	if pin != rin {
 		return false, nil
@@ -191,7 +191,7 @@ func (w *walker) same(pin, rin amd64.Inst) (done bool, e *difference) {
 		if off < from || !bytes.Equal(p[from:off], r[from:off]) {
 			return false, nil
 		}
-		from = min(off+int(fieldSize(&refs[k])), n)
+		from = min(off+int(FieldSize(&refs[k])), n)
 	}
 	if f := int(pin.PCRelOff); pin.PCRelLen > 0 && from <= f {
 		if !bytes.Equal(p[from:f], r[from:f]) {
@@ -229,38 +229,38 @@ func (w *walker) refs(n int) []object.Ref {
 func (w *walker) skipRefs(n int) { w.ref += len(w.refs(n)) }
 
 // solve solves reference k, whose field is at offset j of run.
-func (w *walker) solve(k, j int) *difference {
-	return w.m.solve(w.t, w.a, k, w.run[j:], w.t.addr+uint64(j))
+func (w *walker) solve(k, j int) *Difference {
+	return w.m.solve(w.t, w.a, k, w.run[j:], w.t.Addr+uint64(j))
 }
 
 // branch notes a branch, or an operand, that leads to a place in the function.
 func (w *walker) branch(pin, rin amd64.Inst) {
 	w.branches = append(w.branches, branch{
 		at: w.i, runAt: w.j,
-		to: relative(pin, w.pre, w.i), runTo: w.uncounted(rin, relative(rin, w.run, w.j)),
+		to: Relative(pin, w.pre, w.i), runTo: w.uncounted(rin, Relative(rin, w.run, w.j)),
 	})
 }
 
 // uncounted takes back what call depth tracking does to a call of the function
 // itself; see matcher.uncount.
 func (w *walker) uncounted(rin amd64.Inst, to int) int {
-	if rin.Class != amd64.Call || !w.m.rewritten(w.t.addr) {
+	if rin.Class != amd64.Call || !w.m.rewritten(w.t.Addr) {
 		return to
 	}
-	if b, err := w.m.view.Bytes(w.t.addr+uint64(to), rewrite.DepthCount); err == nil && rewrite.IsDepthCount(b) {
+	if b, err := w.m.View.Bytes(w.t.Addr+uint64(to), rewrite.DepthCount); err == nil && rewrite.IsDepthCount(b) {
 		to += rewrite.DepthCount
 	}
 	return to
 }
 
-// relative returns where the PC-relative field of the instruction at off leads,
+// Relative returns where the PC-relative field of the instruction at off leads,
 // as an offset.
-func relative(in amd64.Inst, code []byte, off int) int {
+func Relative(in amd64.Inst, code []byte, off int) int {
 	return int(in.PCRel(code[off:], uint64(off)))
 }
 
 // fault is an error that a rule came across when it had matched the bytes.
-func (w *walker) fault() *difference { return w.t.err }
+func (w *walker) fault() *Difference { return w.t.Err }
 
 // shifts returns the places from which run is further behind, or ahead.
 func (w *walker) shifts() []shift {
@@ -276,13 +276,13 @@ func (w *walker) shifts() []shift {
 }
 
 // checkBranches checks that all branches lead to corresponding places.
-func (w *walker) checkBranches() *difference {
+func (w *walker) checkBranches() *Difference {
 	for _, b := range w.branches {
 		if w.corresponds(b) {
 			continue
 		}
-		e := w.t.fail(reasonBranch, uint64(b.at), uint64(b.runAt), "leads to +%#x, which is no counterpart of +%#x", b.runTo, b.to)
-		e.Target = w.t.addr + uint64(b.runTo)
+		e := w.t.Fail(ReasonBranch, uint64(b.at), uint64(b.runAt), "leads to +%#x, which is no counterpart of +%#x", b.runTo, b.to)
+		e.Target = w.t.Addr + uint64(b.runTo)
 		return w.quote(e, b.at, b.runAt)
 	}
 	return nil
@@ -301,51 +301,53 @@ func (w *walker) corresponds(b branch) bool {
 }
 
 // mismatch makes the error for instructions that no rule allows to differ.
-func (w *walker) mismatch(pin, rin amd64.Inst) *difference {
+func (w *walker) mismatch(pin, rin amd64.Inst) *Difference {
 	off, runOff := w.i, w.j
 	if p := w.tolerated; p.toI == off && p.toJ == runOff && off+runOff > 0 {
 		off, runOff = p.fromI, p.fromJ
 	}
-	e := w.t.fail(reasonBytes, uint64(off), uint64(runOff), "")
+	e := w.t.Fail(ReasonBytes, uint64(off), uint64(runOff), "")
 	if runOff < len(w.run) {
 		if first := off == 0 || off == 4 && rewrite.Begins(w.pre, rewrite.Endbr64); first {
 			w.redirected(e, rin)
 		}
 		if w.run[runOff] == 0xcc && w.pre[off] != 0xcc {
-			e.Reason = reasonBreakpoint
+			e.Reason = ReasonBreakpoint
 		}
 	}
 	return w.quote(e, off, runOff)
 }
 
 // redirected recognises a jump out of the function where pre has none.
-func (w *walker) redirected(e *difference, rin amd64.Inst) {
-	switch at := w.t.addr + uint64(w.j); rin.Class {
+func (w *walker) redirected(e *Difference, rin amd64.Inst) {
+	switch at := w.t.Addr + uint64(w.j); rin.Class {
 	case amd64.Jump:
-		to := relative(rin, w.run, w.j)
+		to := Relative(rin, w.run, w.j)
 		if to >= 0 && to < len(w.pre) {
 			return
 		}
-		e.Target = w.t.addr + uint64(to)
+		e.Target = w.t.Addr + uint64(to)
 	case amd64.JumpInd:
 		if slot, ok := rin.Operand(w.run[w.j:], at); ok {
-			e.Target, _ = w.m.view.Word(slot)
+			e.Target, _ = w.m.View.Word(slot)
 		}
 	default:
 		return
 	}
-	e.Reason = reasonRedirected
+	e.Reason = ReasonRedirected
 	e.Detail = "leads to " + w.m.runName(e.Target)
 }
 
 // quote adds the instructions of both sides to an error.
-func (w *walker) quote(e *difference, off, runOff int) *difference {
-	e.Pre = instAt(w.pre, off)
-	e.Run = instAt(w.run, runOff)
+func (w *walker) quote(e *Difference, off, runOff int) *Difference {
+	e.Pre = InstAt(w.pre, off)
+	e.Run = InstAt(w.run, runOff)
 	return e
 }
 
-func instAt(code []byte, off int) []byte {
+// InstAt returns the bytes of the instruction at an offset of code: one where there is none,
+// nil behind the end.
+func InstAt(code []byte, off int) []byte {
 	if off >= len(code) {
 		return nil
 	}

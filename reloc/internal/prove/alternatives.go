@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"bytes"
@@ -12,14 +12,14 @@ import (
 // kernel copies it: what is relative is counted from its new place, jumps may
 // become short, and the rest is filled with nops of any length
 // (apply_alternatives of arch/x86/kernel/alternative.c, Linux 6.1 and 6.12).
-func (x *siteMatch) replaced(s *site, run []byte, p uint64) bool {
-	if s.auxSize > s.size {
+func (x *siteMatch) replaced(s *Site, run []byte, p uint64) bool {
+	if s.auxSize > s.Size {
 		return false
 	}
 	var code []byte
 	var refs []object.Ref
 	if s.auxSize > 0 {
-		g := x.m.pre.Atom(s.aux)
+		g := x.m.Pre.Atom(s.aux)
 		lo, hi := uint64(s.auxOff), uint64(s.auxOff)+s.auxSize
 		if g == nil || s.auxOff < 0 || hi > uint64(len(g.Bytes)) || hi < lo {
 			return false
@@ -68,7 +68,7 @@ func refsWithin(refs *[]object.Ref, lo uint64, n int) []object.Ref {
 }
 
 // copied compares one instruction of a replacement, which stands at lo there.
-func (x *siteMatch) copied(s *site, code []byte, refs []object.Ref, lo uint64, run []byte, p uint64) bool {
+func (x *siteMatch) copied(s *Site, code []byte, refs []object.Ref, lo uint64, run []byte, p uint64) bool {
 	if len(refs) == 1 && len(code) == 5 && code[0] == 0xe9 && run[0] == 0xeb && rewrite.IsShortJumpFill(run[2:]) {
 		to := p + 2 + uint64(int64(int8(run[1])))
 		return x.refer(s, &refs[0], effect{kind: effectPlace, p: p + 1, place: to})
@@ -77,10 +77,10 @@ func (x *siteMatch) copied(s *site, code []byte, refs []object.Ref, lo uint64, r
 	for i := range refs {
 		r := &refs[i]
 		off := int(r.Offset - lo)
-		if off < from || off+int(fieldSize(r)) > len(code) || !bytes.Equal(code[from:off], run[from:off]) {
+		if off < from || off+int(FieldSize(r)) > len(code) || !bytes.Equal(code[from:off], run[from:off]) {
 			return false
 		}
-		from = off + int(fieldSize(r))
+		from = off + int(FieldSize(r))
 	}
 	if !bytes.Equal(code[from:], run[from:]) {
 		return false
@@ -96,20 +96,20 @@ func (x *siteMatch) copied(s *site, code []byte, refs []object.Ref, lo uint64, r
 
 // refer adds the effect of a reference of a replacement, as one of the site. It
 // returns false when the reference can't be meant.
-func (x *siteMatch) refer(s *site, r *object.Ref, e effect) bool {
+func (x *siteMatch) refer(s *Site, r *object.Ref, e effect) bool {
 	if r.Target == x.a.ID && (e.kind == effectPlace || len(e.field) == 4) { // a branch back into the function
 		if e.kind == effectSolve {
 			e.place = rewrite.Target(e.field, e.p, 4)
 		}
 		e.kind, e.to = effectBranch, r.TargetOff
-		if e.place-x.t.addr > 2*x.a.Size+64 {
+		if e.place-x.t.Addr > 2*x.a.Size+64 {
 			return false
 		}
 	} else if e.kind == effectSolve && !x.mayMean(r, e.field, e.p) {
 		return false
 	} else {
 		own := *r
-		own.Offset = s.off
+		own.Offset = s.Off
 		e.ref = &own
 	}
 	x.effects = append(x.effects, e)

@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"encoding/binary"
@@ -57,7 +57,7 @@ const (
 
 // planner makes the plans of all functions.
 type planner struct {
-	m        *comparer
+	m        *Comparer
 	byAtom   []int32 // by target: its latest class, from 1
 	bySymbol []int32 // by symbol, of those that pre does not define
 	keys     []classKey
@@ -71,7 +71,7 @@ type plans struct {
 	planAt     []int32 // by atom: index into list, -1 for what is no function
 	list       []plan  // of the functions, in file order
 	classes    []class
-	classBinds []binding // what the classes mean
+	classBinds []Binding // what the classes mean
 	// epoch counts the changes of what classModule and classVolatile say of the region
 	// that the classes hold for, serial the comparisons.
 	epoch, serial uint32
@@ -79,22 +79,22 @@ type plans struct {
 	classVolatile bool
 }
 
-func (m *comparer) makePlans() {
-	m.planAt = make([]int32, len(m.pre.Atoms))
+func (m *Comparer) makePlans() {
+	m.planAt = make([]int32, len(m.Pre.Atoms))
 	for i := range m.planAt {
 		m.planAt[i] = -1
 	}
 	n, count := 0, int32(0)
-	for a := range functions(m.pre) {
+	for a := range Functions(m.Pre) {
 		m.planAt[a.ID] = count
 		n, count = n+len(a.Refs), count+1
 	}
 	p := &planner{
-		m: m, byAtom: make([]int32, len(m.pre.Atoms)), bySymbol: make([]int32, len(m.pre.Symbols())),
+		m: m, byAtom: make([]int32, len(m.Pre.Atoms)), bySymbol: make([]int32, len(m.Pre.Symbols())),
 		slab: make([]hole, 0, n), keys: make([]classKey, 0, n/2), classes: make([]class, 0, n/2), // about as many
 	}
 	m.list = make([]plan, 0, count)
-	for a := range functions(m.pre) {
+	for a := range Functions(m.Pre) {
 		m.list = append(m.list, p.plan(a))
 	}
 	m.classes = p.classes
@@ -102,7 +102,7 @@ func (m *comparer) makePlans() {
 }
 
 // planOf returns the plan of a function, nil when there is none.
-func (m *comparer) planOf(id object.AtomID) *plan {
+func (m *Comparer) planOf(id object.AtomID) *plan {
 	if int(id) >= len(m.planAt) {
 		return nil // in the middle of another comparison there are none
 	}
@@ -130,7 +130,7 @@ func (p *planner) plan(a *object.Atom) plan {
 			return plan{}
 		}
 		end = r.Offset + uint64(h.Size)
-		for len(sites) > 0 && sites[0].off <= r.Offset {
+		for len(sites) > 0 && sites[0].Off <= r.Offset {
 			var n int
 			siteEnd, n = cluster(sites)
 			flags, ok = plainFlags(a, sites[:n], siteEnd)
@@ -148,7 +148,7 @@ func (p *planner) plan(a *object.Atom) plan {
 			c.serial = p.serial
 			out.values++
 		}
-		if r.Target != object.NoAtom && p.m.pre.Atom(r.Target).Jumps {
+		if r.Target != object.NoAtom && p.m.Pre.Atom(r.Target).Jumps {
 			out.jumps = true
 		}
 		p.slab = append(p.slab, x)
@@ -166,19 +166,19 @@ func (p *planner) plan(a *object.Atom) plan {
 
 // plainFlags returns the flags of holes in a cluster of sites. ok is false when it
 // has to be looked at by the rows of its sites even if it holds what pre has.
-func plainFlags(a *object.Atom, sites []site, end uint64) (flags uint8, ok bool) {
-	if end-sites[0].off > rewrite.MaxCluster {
+func plainFlags(a *object.Atom, sites []Site, end uint64) (flags uint8, ok bool) {
+	if end-sites[0].Off > rewrite.MaxCluster {
 		return 0, false
 	}
 	for i := range sites {
 		s := &sites[i]
-		if s.row.whole && (len(sites) > 1 || !rewrite.IsLabelNop(a.Bytes[s.off:s.end()]) || len(refsIn(a.Refs, s.off, s.end())) > 0) {
+		if s.Row.whole && (len(sites) > 1 || !rewrite.IsLabelNop(a.Bytes[s.Off:s.End()]) || len(refsIn(a.Refs, s.Off, s.End())) > 0) {
 			return 0, false
 		}
-		if s.row.loose {
+		if s.Row.loose {
 			flags |= holeLoose
 		}
-		if s.row.legal == nil {
+		if s.Row.legal == nil {
 			flags |= holeGuarded
 		}
 	}
@@ -188,7 +188,7 @@ func plainFlags(a *object.Atom, sites []site, end uint64) (flags uint8, ok bool)
 // comparePlain compares a function with run as if it had no sites. ok is false when
 // it finds anything that is not as it should be: what that is, is for others to
 // tell. Nothing of it is left in the trial then.
-func (m *comparer) comparePlain(t *trial, a *object.Atom, pl *plan, run []byte) (ok bool) {
+func (m *Comparer) comparePlain(t *Trial, a *object.Atom, pl *plan, run []byte) (ok bool) {
 	pre := a.Bytes
 	n := len(pre)
 	run = run[:n]
@@ -200,7 +200,7 @@ func (m *comparer) comparePlain(t *trial, a *object.Atom, pl *plan, run []byte) 
 			return false
 		}
 		from = off + int(h.size)
-		p := t.addr + uint64(off)
+		p := t.Addr + uint64(off)
 		s := h.adj
 		switch h.form {
 		case formRel32:
@@ -255,7 +255,7 @@ func (h *hole) value(field []byte, p uint64) uint64 {
 
 // solveHole solves reference i where its site, if it is in one, may hold what pre
 // has.
-func (m *comparer) solveHole(t *trial, a *object.Atom, h *hole, i int, field []byte, p uint64) bool {
+func (m *Comparer) solveHole(t *Trial, a *object.Atom, h *hole, i int, field []byte, p uint64) bool {
 	if h.flags != 0 {
 		r := &a.Refs[i]
 		x := &m.cluster

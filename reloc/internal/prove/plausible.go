@@ -1,4 +1,4 @@
-package reloc
+package prove
 
 import (
 	"debug/elf"
@@ -37,8 +37,8 @@ var plausible = [...]plausibility{
 // implausible returns why an atom can't begin at addr, when a reference from
 // module says so; "" when it can. A reference to the end of an array or to the
 // place before it is not wrong: off is what the reference means.
-func (m *comparer) implausible(a *object.Atom, addr uint64, t *trial) string {
-	r := m.view.RegionAt(addr)
+func (m *Comparer) implausible(a *object.Atom, addr uint64, t *Trial) string {
+	r := m.View.RegionAt(addr)
 	if r == nil {
 		return "nothing is mapped there"
 	}
@@ -54,42 +54,42 @@ func (m *comparer) implausible(a *object.Atom, addr uint64, t *trial) string {
 		}
 		return ""
 	}
-	writable := m.pre.File.Sections[a.Section].Flags&elf.SHF_WRITE != 0
+	writable := m.Pre.File.Sections[a.Section].Flags&elf.SHF_WRITE != 0
 	if int(a.Kind) >= len(plausible) || plausible[a.Kind].ok == nil {
 		return ""
 	}
 	p := &plausible[a.Kind]
 	ok := p.ok
-	if p.kernel != nil && m.img.IsKernel() {
+	if p.kernel != nil && m.Image.IsKernel() {
 		ok = p.kernel
 	}
 	if !ok(r, writable) {
 		return p.why
 	}
-	if a.Size > 0 && addr+a.Size-1 >= r.End && m.view.RegionAt(addr+a.Size-1) == nil {
+	if a.Size > 0 && addr+a.Size-1 >= r.End && m.View.RegionAt(addr+a.Size-1) == nil {
 		return "it would reach beyond what is mapped"
 	}
 	return ""
 }
 
-// isFreed reports whether an address is in memory that a running kernel has
+// IsFreed reports whether an address is in memory that a running kernel has
 // freed since it started.
-func (m *comparer) isFreed(addr uint64) bool {
-	r := m.view.RegionAt(addr)
+func (m *Comparer) IsFreed(addr uint64) bool {
+	r := m.View.RegionAt(addr)
 	return r != nil && r.Freed
 }
 
 // moduleFor returns the module in which what a trial refers to has to lie.
-func (m *comparer) moduleFor(t *trial) int {
+func (m *Comparer) moduleFor(t *Trial) int {
 	if t.away {
 		return t.home
 	}
-	return m.moduleOf(t.addr)
+	return m.ModuleOf(t.Addr)
 }
 
 // mayBeCopied reports whether something that an object defines may lie in
 // another module of a running kernel: livepatches bring constants and functions
 // along.
-func (m *comparer) mayBeCopied(a *object.Atom, t *trial) bool {
-	return m.img.IsRunning() && t.away && (a.Kind == object.Const || a.Kind == object.Func || a.Kind.IsLiteral())
+func (m *Comparer) mayBeCopied(a *object.Atom, t *Trial) bool {
+	return m.Image.IsRunning() && t.away && (a.Kind == object.Const || a.Kind == object.Func || a.Kind.IsLiteral())
 }
