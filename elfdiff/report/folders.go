@@ -31,7 +31,7 @@ var outcomes = []elfdiff.Outcome{
 type FolderOptions struct {
 	// Compare compares a pair of objects by their paths; nil opens both, and compares
 	// them with no options. It is called from several goroutines.
-	Compare func(pre, post string) (*elfdiff.Diff, error)
+	Compare func(ctx context.Context, pre, post string) (*elfdiff.Diff, error)
 	// JSON says what the documents of the pairs have.
 	JSON JSONOptions
 	// Pages is a folder into which a page for each pair is written, by its path, and
@@ -99,7 +99,7 @@ func (f *Folders) compare(ctx context.Context, opt *FolderOptions) error {
 				return err
 			}
 			defer count.Done()
-			return f.Pairs[i].compare(opt)
+			return f.Pairs[i].compare(ctx, opt)
 		})
 	}
 	return g.Wait()
@@ -107,12 +107,15 @@ func (f *Folders) compare(ctx context.Context, opt *FolderOptions) error {
 
 // compare compares a pair, and writes its page. What is wrong with the objects
 // is an outcome; the error is about what can't be written.
-func (r *Pair) compare(opt *FolderOptions) error {
+func (r *Pair) compare(ctx context.Context, opt *FolderOptions) error {
 	compare := opt.Compare
 	if compare == nil {
 		compare = compareFiles
 	}
-	d, err := compare(r.pre, r.post)
+	d, err := compare(ctx, r.pre, r.post)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		r.Error = err.Error()
 		r.Diff = Diff{Outcome: OutcomeError, Functions: []Change{}, Data: []Change{}, Findings: []elfdiff.Finding{}, Refusals: []elfdiff.Refusal{}, SetAside: []elfdiff.Aside{}}
@@ -128,7 +131,7 @@ func (r *Pair) compare(opt *FolderOptions) error {
 	return r.writePage(d, opt)
 }
 
-func compareFiles(preName, postName string) (*elfdiff.Diff, error) {
+func compareFiles(ctx context.Context, preName, postName string) (*elfdiff.Diff, error) {
 	pre, err := elfdiff.Open(preName)
 	if err != nil {
 		return nil, err
@@ -137,7 +140,7 @@ func compareFiles(preName, postName string) (*elfdiff.Diff, error) {
 	if err != nil {
 		return nil, err
 	}
-	return elfdiff.Compare(pre, post, elfdiff.Options{})
+	return elfdiff.CompareContext(ctx, pre, post, elfdiff.Options{})
 }
 
 func (r *Pair) writePage(d *elfdiff.Diff, opt *FolderOptions) error {

@@ -243,7 +243,7 @@ func TestHTMLSource(t *testing.T) {
 			t.Fatalf("gcc: %v\n%s", err, out)
 		}
 	}
-	d, err := compareFiles(filepath.Join(dir, "pre/a.o"), filepath.Join(dir, "post/a.o"))
+	d, err := compareFiles(t.Context(), filepath.Join(dir, "pre/a.o"), filepath.Join(dir, "post/a.o"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +326,7 @@ func TestReadSource(t *testing.T) {
 }
 
 func BenchmarkHTML(b *testing.B) {
-	d, err := compareFiles(objects+"pre.o", objects+"post.o")
+	d, err := compareFiles(b.Context(), objects+"pre.o", objects+"post.o")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/report"
@@ -95,15 +94,15 @@ func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, e
 	case folders:
 		return opt.folders(ctx, stdout, stderr)
 	}
-	return opt.pair(stdout)
+	return opt.pair(ctx, stdout)
 }
 
 // pair compares, writes and prints. The status is exitError with an error.
-func (opt *options) pair(stdout *cli.Output) (int, error) {
+func (opt *options) pair(ctx context.Context, stdout *cli.Output) (int, error) {
 	if err := opt.checkOutputs(); err != nil {
 		return exitError, err
 	}
-	d, err := opt.compareFiles(opt.pre, opt.post)
+	d, err := opt.compareFiles(ctx, opt.pre, opt.post)
 	if err != nil {
 		return exitError, err
 	}
@@ -128,41 +127,7 @@ func (opt *options) pair(stdout *cli.Output) (int, error) {
 	return status, report.Text(stdout, d, opt.text)
 }
 
-// extract writes the object with the changes. What an object can't say is refused.
-func (opt *options) extract(d *elfdiff.Diff) error {
-	x, err := elfdiff.Extract(d)
-	if err != nil {
-		return err
-	}
-	const both = "build the update from both"
-	switch name := opt.text.Object; {
-	case len(x.Shifts) > 0:
-		return fmt.Errorf("%s: an object can't say that a shift depends on the running kernel: %s", name, both)
-	case len(x.InPlace) > 0:
-		return fmt.Errorf("%s: an object can't say what has to be overwritten, such as %s: %s", name, x.InPlace[0].Name, both)
-	case len(x.Initials) > 0:
-		return fmt.Errorf("%s: an object can't say what has to be set, such as %s: %s", name, x.Initials[0].Name, both)
-	}
-	return files.Write(opt.text.Object, x, opt.pre, opt.post)
-}
-
-// checkOutputs refuses, before anything is done, what would overwrite an input.
-func (opt *options) checkOutputs() error {
-	for _, name := range []string{opt.text.Object, opt.text.Page} {
-		if name == "" {
-			continue
-		}
-		if err := files.Output(name, opt.pre, opt.post); err != nil {
-			return err
-		}
-	}
-	if opt.text.Object != "" && filepath.Clean(opt.text.Object) == filepath.Clean(opt.text.Page) {
-		return fmt.Errorf("-o and -html both name %s", opt.text.Object)
-	}
-	return nil
-}
-
-func (opt *options) compareFiles(preName, postName string) (*elfdiff.Diff, error) {
+func (opt *options) compareFiles(ctx context.Context, preName, postName string) (*elfdiff.Diff, error) {
 	pre, err := elfdiff.Open(preName)
 	if err != nil {
 		return nil, err
@@ -173,7 +138,7 @@ func (opt *options) compareFiles(preName, postName string) (*elfdiff.Diff, error
 	}
 	o := opt.compare
 	o.Tables, o.Types = pre.IsKernel(), elfdiff.HasTypes(pre) && elfdiff.HasTypes(post)
-	return elfdiff.Compare(pre, post, o)
+	return elfdiff.CompareContext(ctx, pre, post, o)
 }
 
 func statusOf(o elfdiff.Outcome) int {
