@@ -50,7 +50,7 @@ func TestCompressedBombs(t *testing.T) {
 		testenv.Bounded(t, len(pre)+len(post), func() {
 			d := diffOf(t, pre, post, Options{Types: true})
 			for i := range d.Functions {
-				d.Listing(&d.Functions[i])
+				ListingOf(d, &d.Functions[i])
 				d.Explain(&d.Functions[i])
 			}
 			if got := hasFinding(d, CodeNoDebug); got != c.want || len(d.Functions) != 1 || len(d.Refusals) > 0 {
@@ -157,16 +157,16 @@ func checkCuts(t *testing.T, d *Diff, cuts int, at uint64) {
 	if len(list) != 1 || list[0].Status != Changed {
 		t.Fatalf("%+v", list)
 	}
-	lines := d.Listing(&list[0])
+	lines := ListingOf(d, &list[0])
 	if len(lines) > 2*maxListed+2 {
 		t.Errorf("%d lines", len(lines))
 	}
 	n, found := 0, false
 	for i := range lines {
-		if lines[i].Mark == LineCut {
+		if lines[i].Mark == "." {
 			n++
 		}
-		found = found || lines[i].Mark == LineChanged && lines[i].PreOffset == at
+		found = found || lines[i].Mark == "|" && lines[i].PreOffset == at
 	}
 	if n != cuts || !found {
 		t.Errorf("%d notes, want %d; the difference at %#x is there: %v", n, cuts, at, found)
@@ -179,6 +179,6 @@ func BenchmarkListingLarge(b *testing.B) {
 	d := diffOf(b, nops(1, 500_000), nops(2, 500_000), Options{})
 	b.ReportAllocs()
 	for b.Loop() {
-		d.Listing(&d.Functions[0])
+		ListingOf(d, &d.Functions[0])
 	}
 }

@@ -142,9 +142,9 @@ func checkListing(t *testing.T, d *Diff, ch *Change) {
 		return
 	}
 	var last [2]uint64
-	for i, l := range d.Listing(ch) {
+	for i, l := range ListingOf(d, ch) {
 		for s, off := range [2]uint64{l.PreOffset, l.PostOffset} {
-			if l.Mark == LinePre && s == 1 || l.Mark == LinePost && s == 0 {
+			if l.Mark == "<" && s == 1 || l.Mark == ">" && s == 0 {
 				continue
 			}
 			if off < last[s] || off == last[s] && i > 0 && off > 0 {

@@ -31,6 +31,17 @@ func newComparer(pre, post *object.Object, t twins) *comparer {
 	}
 }
 
+// SameReference returns what tells whether a reference of pre and one of post mean the
+// same, by what Compare goes by. It remembers what it has compared, and is for one
+// goroutine.
+func (d *Diff) SameReference() func(pre, post *object.Ref) bool {
+	c := newComparer(d.Pre, d.Post, d.twins)
+	return func(pre, post *object.Ref) bool {
+		c.pending = c.pending[:0]
+		return c.refs(pre, post) == ""
+	}
+}
+
 // pairsPerAtom bounds how often constants are compared. Compilers make one
 // pair of each; cycles of different lengths, which only a hostile object has,
 // could make as many as the product of both.

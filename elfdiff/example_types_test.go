@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/listing"
 )
 
 func openPair(pre, post string) *elfdiff.Diff {
@@ -33,7 +34,7 @@ func ExampleDiff_Types() {
 	for i := range list {
 		if t := &list[i]; t.Matters() && t.Name == "struct far_away" {
 			fmt.Println(t)
-			for _, r := range elfdiff.RowsOf(t) {
+			for _, r := range listing.RowsOf(t) {
 				fmt.Printf("  %-6s %s\n", r.Post.Name, r.What)
 			}
 			fmt.Println("used by", t.Uses[0].Symbol, "as", t.Uses[0].Via)

@@ -123,10 +123,10 @@ func exercise(pre, post []byte) {
 		return
 	}
 	for i := range d.Functions {
-		d.Listing(&d.Functions[i])
+		ListingOf(d, &d.Functions[i])
 	}
 	for i := range d.Data {
-		d.Listing(&d.Data[i])
+		ListingOf(d, &d.Data[i])
 	}
 	if x, err := Extract(d); err == nil {
 		x.WriteTo(io.Discard)

@@ -17,9 +17,6 @@ func TestEnumText(t *testing.T) {
 	for s := Same; s <= Removed; s++ {
 		enumText(t, s, new(Status))
 	}
-	for m := LineSame; m <= LineCut; m++ {
-		enumText(t, m, new(Mark))
-	}
 	for s := Carried; s <= Refused; s++ {
 		enumText(t, s, new(Severity))
 	}

@@ -22,6 +22,20 @@ func MemberAt(o *object.Object, id object.AtomID, off uint64) string {
 	return m.path
 }
 
+// MemberPlace is a member of a variable.
+type MemberPlace struct {
+	Path   string // as [MemberAt] has it
+	Offset uint64 // from the start of the variable, bytes
+	Size   uint64 // bytes; of a bit-field all that it is in
+}
+
+// MemberPlaceAt finds the innermost member at an offset, in bytes, of a variable. ok is
+// false where [MemberAt] is "".
+func MemberPlaceAt(o *object.Object, id object.AtomID, off uint64) (p MemberPlace, ok bool) {
+	m, ok := memberAtBit(o, id, off*8)
+	return MemberPlace{m.path, m.off, m.size}, ok
+}
+
 // memberPlace is a member of a variable.
 type memberPlace struct {
 	path   string

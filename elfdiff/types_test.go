@@ -164,37 +164,6 @@ func TestTypesSame(t *testing.T) {
 	}
 }
 
-// TestTypeRows wants every member of both sides in the rows, once.
-func TestTypeRows(t *testing.T) {
-	d := mustCompare(t, "testdata/types/gcc-pre.o", "testdata/types/gcc-post.o")
-	list, err := d.Types()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range list {
-		c := &list[i]
-		var pre, post, changed int
-		for _, r := range RowsOf(c) {
-			pre += btoi(r.Pre != nil)
-			post += btoi(r.Post != nil)
-			changed += btoi(r.What != "")
-			if r.Mark == LineSame && r.Pre.Name != r.Post.Name {
-				t.Errorf("%s: %s beside %s", c.Name, r.Pre.Name, r.Post.Name)
-			}
-		}
-		if pre != len(c.Pre.Members) || post != len(c.Post.Members) || changed != len(c.Members) {
-			t.Errorf("%s: rows have %d, %d and %d members, want %d, %d and %d", c.Name, pre, post, changed, len(c.Pre.Members), len(c.Post.Members), len(c.Members))
-		}
-	}
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 // TestTypesJSON wants names of fields that tools can count on, and nothing where
 // there is nothing.
 func TestTypesJSON(t *testing.T) {

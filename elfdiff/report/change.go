@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/listing"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -30,14 +31,14 @@ type section struct {
 	follows bool // another function, which is the one that changed
 }
 
-func (s *section) count(lines []elfdiff.Line) {
+func (s *section) count(lines []listing.Line) {
 	for i := range lines {
 		switch lines[i].Mark {
-		case elfdiff.LinePre:
+		case listing.Pre:
 			s.Pre++
-		case elfdiff.LinePost:
+		case listing.Post:
 			s.Post++
-		case elfdiff.LineChanged:
+		case listing.Changed:
 			s.Both++
 		}
 	}
@@ -141,7 +142,7 @@ func follows(ch *elfdiff.Change) bool {
 
 // body adds source and code, as far as there is room on the page.
 func (p *pageBuilder) body(s *section, ch *elfdiff.Change) {
-	lines := p.d.Listing(ch)
+	lines := listing.Of(p.d, ch)
 	if p.room < len(lines) || p.room <= 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("The listing, %s, would make the page too large; %s writes it.", plural(len(lines), "line"), p.ways.text))
 		return
@@ -213,7 +214,7 @@ func (p *pageBuilder) where(ch *elfdiff.Change) string {
 
 // sourceOf shows what differs in the source that a function was made from: its
 // own, and what was inlined into it.
-func (p *pageBuilder) sourceOf(s *section, ch *elfdiff.Change, lines []elfdiff.Line) {
+func (p *pageBuilder) sourceOf(s *section, ch *elfdiff.Change, lines []listing.Line) {
 	var reaches [2][]*reach
 	for side, a := range [2]*object.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)} {
 		if a == nil || p.positions[side] == nil {

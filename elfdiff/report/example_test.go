@@ -25,29 +25,6 @@ func mustCompare(preName, postName string) *elfdiff.Diff {
 	return d
 }
 
-// Write both sides of what changed beside each other.
-func ExampleListing() {
-	d := mustCompare("pre.o", "post.o")
-	for i := range d.Functions {
-		if ch := &d.Functions[i]; ch.Status == elfdiff.Changed {
-			report.Listing(os.Stdout, d, ch, report.ListingOptions{Width: 90})
-		}
-	}
-	// Output:
-	// 0 push   %rbx                                 0 push   %rbx
-	//                                             >     1 add    %edi,served(%rip)
-	//     1 addl   $0x1,requests(%rip)                  7 addl   $0x1,requests(%rip)
-	//     8 call   weight                               e call   weight
-	//     d mov    requests(%rip),%esi                 13 mov    requests(%rip),%esi
-	//    13 mov    $"request %d\n",%edi           |    19 mov    $"request no. %d\n",%edi
-	//    18 mov    %eax,%ebx                           1e mov    %eax,%ebx
-	//    1a xor    %eax,%eax                           20 xor    %eax,%eax
-	//    1c call   printf                              22 call   printf
-	//    21 add    %ebx,%eax                           27 add    %ebx,%eax
-	//    23 pop    %rbx                                29 pop    %rbx
-	//    24 ret                                        2a ret
-}
-
 // Write the summary and the verdicts, without the listings.
 func ExampleText() {
 	d := mustCompare("pre.o", "post.o")

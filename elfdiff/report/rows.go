@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/listing"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -35,8 +36,8 @@ type block struct {
 
 // rowClasses are the looks of the marks.
 var rowClasses = [...]string{
-	elfdiff.LineSame: "", elfdiff.LineIncidental: "i", elfdiff.LineChanged: "c",
-	elfdiff.LinePre: "l", elfdiff.LinePost: "r", elfdiff.LineCut: "g",
+	listing.Same: "", listing.Incidental: "i", listing.Changed: "c",
+	listing.Pre: "l", listing.Post: "r", listing.Cut: "g",
 }
 
 var incidentalTitles = map[elfdiff.ReasonCode]string{
@@ -115,8 +116,8 @@ func cost(rows []row) int {
 	return n
 }
 
-// listing makes rows of one function or data object.
-type listing struct {
+// lister makes rows of one function or data object.
+type lister struct {
 	p       *pageBuilder
 	id      string // of its section
 	atoms   [2]*object.Atom
@@ -125,8 +126,8 @@ type listing struct {
 	targets [2]map[uint64]bool // where branches lead
 }
 
-func (p *pageBuilder) listing(id string, ch *elfdiff.Change, lines []elfdiff.Line) (*listing, []row) {
-	l := &listing{p: p, id: id, atoms: [2]*object.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)}}
+func (p *pageBuilder) listing(id string, ch *elfdiff.Change, lines []listing.Line) (*lister, []row) {
+	l := &lister{p: p, id: id, atoms: [2]*object.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)}}
 	for s := range l.targets {
 		l.targets[s] = map[uint64]bool{}
 	}
@@ -148,7 +149,7 @@ func (p *pageBuilder) listing(id string, ch *elfdiff.Change, lines []elfdiff.Lin
 
 // findTargets notes the rows that something leads to: branches, and the first
 // reason.
-func (l *listing) findTargets(ch *elfdiff.Change, lines []elfdiff.Line) {
+func (l *lister) findTargets(ch *elfdiff.Change, lines []listing.Line) {
 	starts := [2]map[uint64]bool{{}, {}}
 	for i := range lines {
 		for s, side := range sidesOf(&lines[i]) {
@@ -173,33 +174,33 @@ func (l *listing) findTargets(ch *elfdiff.Change, lines []elfdiff.Line) {
 	}
 }
 
-func offsetOf(l *elfdiff.Line, side int) uint64 { return [2]uint64{l.PreOffset, l.PostOffset}[side] }
+func offsetOf(l *listing.Line, side int) uint64 { return [2]uint64{l.PreOffset, l.PostOffset}[side] }
 
 // link leads to a row, where it is one that something may lead to.
-func (l *listing) link(side int, off uint64) string {
+func (l *lister) link(side int, off uint64) string {
 	if id := l.anchor(side, off); id != "" {
 		return "#" + id
 	}
 	return ""
 }
 
-func sidesOf(l *elfdiff.Line) [2]*elfdiff.LineSide {
-	return [2]*elfdiff.LineSide{&l.PreSide, &l.PostSide}
+func sidesOf(l *listing.Line) [2]*listing.Side {
+	return [2]*listing.Side{&l.PreSide, &l.PostSide}
 }
 
 // row shows an instruction, or a piece of data.
-func (l *listing) row(n *elfdiff.Line) row {
-	r := row{Class: rowClasses[n.Mark], Mark: strings.TrimSpace(n.Mark.String()), differs: n.Mark != elfdiff.LineSame}
-	if n.Mark == elfdiff.LineCut {
+func (l *lister) row(n *listing.Line) row {
+	r := row{Class: rowClasses[n.Mark], Mark: strings.TrimSpace(n.Mark.String()), differs: n.Mark != listing.Same}
+	if n.Mark == listing.Cut {
 		r.Left, r.Right = cutCell(n.Pre, n.PreOffset), cutCell(n.Post, n.PostOffset)
 		return r
 	}
-	if n.Mark == elfdiff.LineIncidental {
+	if n.Mark == listing.Incidental {
 		r.Title = incidentalTitles[n.Why]
 	}
 	a, b := l.tokens(0, n.Pre, n.PreOffset, &n.PreSide), l.tokens(1, n.Post, n.PostOffset, &n.PostSide)
 	switch {
-	case n.Mark != elfdiff.LineChanged && n.Mark != elfdiff.LineIncidental:
+	case n.Mark != listing.Changed && n.Mark != listing.Incidental:
 	case l.isRaw(0, n.PreOffset, &n.PreSide) && l.isRaw(1, n.PostOffset, &n.PostSide):
 		differBytes(a, b)
 	default:
@@ -225,14 +226,14 @@ func cutCell(text string, off uint64) cell {
 var sideLetters = [2]string{"a", "b"}
 
 // anchor names a place in the listing when something leads there.
-func (l *listing) anchor(side int, off uint64) string {
+func (l *lister) anchor(side int, off uint64) string {
 	if !l.targets[side][off] {
 		return ""
 	}
 	return fmt.Sprintf("%s.%s%x", l.id, sideLetters[side], off)
 }
 
-func (l *listing) tokens(side int, text string, off uint64, s *elfdiff.LineSide) []token {
+func (l *lister) tokens(side int, text string, off uint64, s *listing.Side) []token {
 	if l.isRaw(side, off, s) {
 		return rawTokens(l.atoms[side].Bytes[off:off+s.Size], safe(s.Member, maxName))
 	}
@@ -254,7 +255,7 @@ func (l *listing) tokens(side int, text string, off uint64, s *elfdiff.LineSide)
 }
 
 // isRaw reports whether a row shows plain bytes of data.
-func (l *listing) isRaw(side int, off uint64, s *elfdiff.LineSide) bool {
+func (l *lister) isRaw(side int, off uint64, s *listing.Side) bool {
 	a := l.atoms[side]
 	return a != nil && a.Kind != object.Func && len(s.Refs) == 0 && s.Size > 0 && s.Size <= 16 && off+s.Size <= uint64(len(a.Bytes))
 }
@@ -299,7 +300,7 @@ func differBytes(a, b []token) {
 }
 
 // position returns where in the source the code of one side comes from.
-func (l *listing) position(side int, off uint64) (elfdiff.Position, bool) {
+func (l *lister) position(side int, off uint64) (elfdiff.Position, bool) {
 	p, a := l.p.positions[side], l.atoms[side]
 	if p == nil || a == nil || a.Kind != object.Func {
 		return elfdiff.Position{}, false
@@ -309,7 +310,7 @@ func (l *listing) position(side int, off uint64) (elfdiff.Position, bool) {
 
 // source adds a row with the source of the instructions that follow, where it
 // is not that of the row before.
-func (l *listing) source(rows []row, n *elfdiff.Line) []row {
+func (l *lister) source(rows []row, n *listing.Line) []row {
 	var pos [2]elfdiff.Position
 	var has [2]bool
 	moved := false
@@ -331,7 +332,7 @@ func (l *listing) source(rows []row, n *elfdiff.Line) []row {
 			text[s], plain[s] = l.sourceText(s, pos[s])
 		}
 	}
-	r := row{Class: "s", differs: n.Mark != elfdiff.LineSame}
+	r := row{Class: "s", differs: n.Mark != listing.Same}
 	number := func(s int) string { return fmt.Sprint(pos[s].Line) }
 	switch {
 	case has[0] && has[1] && plain[0] == plain[1] && pos[0].Name() == pos[1].Name():
@@ -348,7 +349,7 @@ func (l *listing) source(rows []row, n *elfdiff.Line) []row {
 
 // sourceText shows a line of source, and its file when that is not the
 // function's own.
-func (l *listing) sourceText(side int, pos elfdiff.Position) (parts []part, plain string) {
+func (l *lister) sourceText(side int, pos elfdiff.Position) (parts []part, plain string) {
 	text, ok := l.p.src.file(side, pos).line(pos.Line)
 	if name := pos.Name(); name != l.home || !ok {
 		parts = append(parts, part{Class: "f", Text: safe(baseName(name), maxName)})

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/listing"
 	"github.com/gosplice/gosplice/internal/visible"
 )
 
@@ -185,7 +186,7 @@ func (p *printer) change(ch *elfdiff.Change) error {
 	if ch.Status != elfdiff.Changed || p.opt.Page != "" {
 		return nil
 	}
-	return Listing(p, p.d, ch, ListingOptions{Width: p.opt.Width, Context: 3, Color: p.pen.Color, Escape: p.pen.Escape, Indent: "  "})
+	return listing.Write(p, p.d, ch, listing.Options{Width: p.opt.Width, Context: 3, Color: p.pen.Color, Escape: p.pen.Escape, Indent: "  "})
 }
 
 func (p *printer) reason(word string, r elfdiff.Reason) {

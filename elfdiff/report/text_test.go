@@ -8,8 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
-	"github.com/gosplice/gosplice/elfdiff"
 )
 
 // TestText has what a terminal would obey made visible, but for the writer's own
@@ -36,18 +34,6 @@ func TestText(t *testing.T) {
 		}
 		if !strings.Contains(b.String(), c.want) || strings.Contains(b.String(), c.not) {
 			t.Errorf("%+v: want %q and not %q in\n%q", c.opt, c.want, c.not, &b)
-		}
-	}
-}
-
-// TestLinesBounded writes lines of any length and width into columns.
-func TestLinesBounded(t *testing.T) {
-	long := strings.Repeat("é\x1b", 10_000)
-	lines := []elfdiff.Line{{Mark: elfdiff.LineChanged, Pre: long, Post: long}, {Mark: elfdiff.LineCut, Pre: long}}
-	for _, width := range []int{0, 1, 40, 200} {
-		var b strings.Builder
-		if err := Lines(&b, lines, ListingOptions{Width: width}); err != nil || b.Len() > 2*(4*200) || strings.Contains(b.String(), "\x1b") {
-			t.Errorf("width %d: %d bytes, %v", width, b.Len(), err)
 		}
 	}
 }

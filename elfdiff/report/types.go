@@ -3,7 +3,7 @@ package report
 import (
 	"fmt"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/listing"
 	"github.com/gosplice/gosplice/elfdiff/types"
 )
 
@@ -91,7 +91,7 @@ func (p *pageBuilder) typeView(t *types.Change) typeView {
 // moved along with what is in front of it is marked, but not kept in sight.
 func layoutRows(t *types.Change) []row {
 	var rows []row
-	for _, m := range elfdiff.RowsOf(t) {
+	for _, m := range listing.RowsOf(t) {
 		switch {
 		case m.Pre == nil && m.Post == nil:
 		case m.Pre == nil:

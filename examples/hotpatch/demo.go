@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/elfdiff/report"
+	"github.com/gosplice/gosplice/elfdiff/listing"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -98,7 +98,7 @@ func (d *show) diff(context.Context) error {
 	for i := range d.changes.Functions {
 		if ch := &d.changes.Functions[i]; ch.Status == elfdiff.Changed {
 			d.say("\n   %s: pre on the left, post on the right", ch.Name)
-			if err := report.Listing(d.w, d.changes, ch, report.ListingOptions{Width: min(d.term.Width, listingWidth), Color: d.term.Color, Escape: d.term.Escape(), Context: 2, Indent: "   "}); err != nil {
+			if err := listing.Write(d.w, d.changes, ch, listing.Options{Width: min(d.term.Width, listingWidth), Color: d.term.Color, Escape: d.term.Escape(), Context: 2, Indent: "   "}); err != nil {
 				return err
 			}
 		}

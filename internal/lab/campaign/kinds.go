@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/listing"
 	"github.com/gosplice/gosplice/elfdiff/object"
-	"github.com/gosplice/gosplice/elfdiff/report"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -112,7 +112,7 @@ func runObject(in *input) string {
 			}
 			d.Explain(&list[i])
 			d.DataMembers(&list[i])
-			if err := report.Listing(io.Discard, d, &list[i], report.ListingOptions{Context: 3}); err != nil {
+			if err := listing.Write(io.Discard, d, &list[i], listing.Options{Context: 3}); err != nil {
 				return "LISTING " + err.Error()
 			}
 		}

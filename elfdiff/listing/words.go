@@ -1,4 +1,4 @@
-package elfdiff
+package listing
 
 import "github.com/gosplice/gosplice/internal/words"
 

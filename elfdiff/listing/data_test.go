@@ -1,10 +1,13 @@
-package elfdiff
+package listing
 
 import (
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -24,10 +27,12 @@ __asm__(".pushsection .data.marks,\"aw\"\n.type marks,@object\n.size marks,8\nma
 		return strings.NewReplacer("%s", inserted, "20, %d", "20, "+a, "long %d", "long "+b).Replace(source)
 	}
 	dir := t.TempDir()
-	b := build{"gcc", append([]string{"-O2", "-g", "-fno-pic"}, sectionFlags...)}
-	d := mustCompare(t,
-		b.compile(t, filepath.Join(dir, "pre"), "unit.c", text("", "30", "2")),
-		b.compile(t, filepath.Join(dir, "post"), "unit.c", text(" { 5, 6, second },", "31", "3")))
+	d, err := elfdiff.Compare(
+		compile(t, filepath.Join(dir, "pre.c"), text("", "30", "2")),
+		compile(t, filepath.Join(dir, "post.c"), text(" { 5, 6, second },", "31", "3")), elfdiff.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := map[string][]string{
 		"ids":    {"> [2].vendor 05 00", "> [2].device 06 00", "> [2].probe second", ">  00 00 00 00"},
 		"limits": {"|  0a 00 00 00 14 00 00 00 1f 00 00 00"},
@@ -35,12 +40,12 @@ __asm__(".pushsection .data.marks,\"aw\"\n.type marks,@object\n.size marks,8\nma
 	marks := "| mark_two 03 00 00 00"
 	for i := range d.Data {
 		ch := &d.Data[i]
-		if ch.Status != Changed {
+		if ch.Status != elfdiff.Changed {
 			continue
 		}
 		var got []string
-		for _, l := range d.Listing(ch) {
-			if l.Mark != LineSame {
+		for _, l := range Of(d, ch) {
+			if l.Mark != Same {
 				text := strings.TrimSpace(strings.TrimSuffix(l.Post, l.PostSide.Member))
 				got = append(got, l.Mark.String()+" "+l.PostSide.Member+" "+text)
 			}
@@ -54,8 +59,25 @@ __asm__(".pushsection .data.marks,\"aw\"\n.type marks,@object\n.size marks,8\nma
 		delete(want, ch.Name)
 	}
 	if len(want) > 0 {
-		t.Errorf("not changed: %v\n%s", want, report(d))
+		t.Errorf("not changed: %v", want)
 	}
+}
+
+// compile compiles a file with gcc.
+func compile(t *testing.T, name, source string) *elfdiff.Object {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(source), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out := strings.TrimSuffix(name, ".c") + ".o"
+	if said, err := exec.Command("gcc", "-O2", "-g", "-fno-pic", "-ffunction-sections", "-fdata-sections", "-c", name, "-o", out).CombinedOutput(); err != nil {
+		t.Fatalf("gcc: %v\n%s", err, said)
+	}
+	o, err := elfdiff.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
 
 // sameSet compares without regard to order.

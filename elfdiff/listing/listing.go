@@ -1,10 +1,16 @@
-package elfdiff
+// Package listing puts both sides of a change beside each other for people: the
+// instructions of a function, the content of a variable, the members of a type.
+//
+//	for _, line := range listing.Of(diff, &diff.Functions[0]) { ... }
+//	err := listing.Write(os.Stdout, diff, &diff.Functions[0], listing.Options{})
+package listing
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -15,12 +21,12 @@ type Mark uint8
 
 // The marks.
 const (
-	LineSame       Mark = iota // the same on both sides
-	LineIncidental             // different, and proven not to matter
-	LineChanged                // different
-	LinePre                    // only in pre
-	LinePost                   // only in post
-	LineCut                    // no line, but a note about those that are left out
+	Same       Mark = iota // the same on both sides
+	Incidental             // different, and proven not to matter
+	Changed                // different
+	Pre                    // only in pre
+	Post                   // only in post
+	Cut                    // no line, but a note about those that are left out
 )
 
 var markSigns = [...]string{" ", "~", "|", "<", ">", "."}
@@ -40,7 +46,7 @@ func (m Mark) String() string {
 type Line struct {
 	Mark Mark
 	// Why says what makes the difference incidental; "" for other marks.
-	Why ReasonCode
+	Why elfdiff.ReasonCode
 	// PreOffset and PostOffset are in bytes from the starts of the atoms. The
 	// one of a side that has nothing is 0.
 	PreOffset, PostOffset uint64
@@ -48,11 +54,11 @@ type Line struct {
 	// References are by name, and strings are quoted.
 	Pre, Post string
 	// PreSide and PostSide say more, for who shows it with links.
-	PreSide, PostSide LineSide
+	PreSide, PostSide Side
 }
 
-// LineSide is what stands on one side of a [Line].
-type LineSide struct {
+// Side is what stands on one side of a [Line].
+type Side struct {
 	Size uint64 // in bytes; 0 on the side that has nothing
 	// Refs are its references, 8 at most; their offsets are from the start of the
 	// atom.
@@ -60,24 +66,21 @@ type LineSide struct {
 	// Branch is where a branch inside the function leads, in bytes from its
 	// start; -1 for everything else.
 	Branch int64
-	// Member names what it is in a variable: a member, as [Object.MemberAt] has
+	// Member names what it is in a variable: a member, as [elfdiff.MemberAt] has
 	// it, or a symbol inside it; "" where that is not known.
 	Member string
 }
 
-// Listing aligns pre and post of a function or data object. What is new or
-// removed has one side only. It is for people: Compare has decided what is a
-// change by other means.
+// Of aligns pre and post of a function or data object. What is new or removed has
+// one side only. It is for people: Compare has decided what is a change by other
+// means.
 //
 // Time and memory grow with the size of the functions times the number of
 // differences, which is bounded: when there are too many the alignment is not
 // the shortest one. A listing has at most 16,384 lines of each side, from some way
-// before the first difference on; lines with the mark [LineCut] say what is left
-// out.
-func (d *Diff) Listing(ch *Change) []Line {
-	l := &lister{
-		c: newComparer(d.Pre, d.Post, d.twins),
-	}
+// before the first difference on; lines with the mark [Cut] say what is left out.
+func Of(d *elfdiff.Diff, ch *elfdiff.Change) []Line {
+	l := &lister{d: d, same: d.SameReference()}
 	a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
 	if len(ch.Reasons) > 0 {
 		l.first = [2]uint64{ch.Reasons[0].PreOffset, ch.Reasons[0].PostOffset}
@@ -92,7 +95,8 @@ func (d *Diff) Listing(ch *Change) []Line {
 
 // lister makes one listing.
 type lister struct {
-	c    *comparer
+	d    *elfdiff.Diff
+	same func(pre, post *object.Ref) bool
 	side [2][]row
 	// first is where the first difference is on both sides, in bytes.
 	first [2]uint64
@@ -112,7 +116,7 @@ type row struct {
 	refs   []object.Ref
 	target int64 // of a branch inside the function; -1 for others
 	// quiet is the code of an incidental difference that starts here.
-	quiet ReasonCode
+	quiet elfdiff.ReasonCode
 }
 
 // rows reads one atom.
@@ -157,14 +161,14 @@ func (l *lister) codeRow(k *insn.Cursor, side int) row {
 // refKey names what a reference means so that the same thing has one name in
 // pre and post.
 func (l *lister) refKey(side int, r *object.Ref) string {
-	o := [2]*object.Object{l.c.pre, l.c.post}[side]
+	o := [2]*object.Object{l.d.Pre, l.d.Post}[side]
 	if r.Target == object.NoAtom {
 		return insn.RefText(o, r)
 	}
 	t := &o.Atoms[r.Target]
 	twin := r.Target
 	if side == 1 {
-		twin = l.c.twins.pre[r.Target]
+		twin = l.d.PreOf(r.Target)
 	}
 	switch {
 	case t.Kind == object.String:

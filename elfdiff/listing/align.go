@@ -1,9 +1,10 @@
-package elfdiff
+package listing
 
 import (
 	"cmp"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/internal/align"
 )
@@ -19,7 +20,7 @@ func (l *lister) align() {
 }
 
 // incidental notes where a difference that does not matter starts.
-func (l *lister) incidental(r *Reason) {
+func (l *lister) incidental(r *elfdiff.Reason) {
 	for s, off := range [2]uint64{r.PreOffset, r.PostOffset} {
 		rows := l.side[s]
 		i, ok := slices.BinarySearchFunc(rows, off, func(r row, off uint64) int { return cmp.Compare(r.off, off) })
@@ -61,13 +62,13 @@ func (l *lister) gap(out []Line, pre, post []row) []Line {
 		for i < p || j < q {
 			switch {
 			case i < p && j < q:
-				out = append(out, line(LineChanged, &pre[i], &post[j]))
+				out = append(out, line(Changed, &pre[i], &post[j]))
 				i, j = i+1, j+1
 			case i < p:
-				out = append(out, line(LinePre, &pre[i], nil))
+				out = append(out, line(Pre, &pre[i], nil))
 				i++
 			default:
-				out = append(out, line(LinePost, nil, &post[j]))
+				out = append(out, line(Post, nil, &post[j]))
 				j++
 			}
 		}
@@ -97,12 +98,12 @@ func number(ids map[string]int32, rows []row, key func(*row) string) []int32 {
 	return seq
 }
 
-func (r *row) lineSide() LineSide {
-	return LineSide{Size: r.size, Refs: r.refs[:min(len(r.refs), insn.MaxRefsShown)], Branch: r.target, Member: r.member}
+func (r *row) lineSide() Side {
+	return Side{Size: r.size, Refs: r.refs[:min(len(r.refs), insn.MaxRefsShown)], Branch: r.target, Member: r.member}
 }
 
 func line(m Mark, a, b *row) Line {
-	n := Line{Mark: m, PreSide: LineSide{Branch: -1}, PostSide: LineSide{Branch: -1}}
+	n := Line{Mark: m, PreSide: Side{Branch: -1}, PostSide: Side{Branch: -1}}
 	quiet := true
 	if a != nil {
 		n.Pre, n.PreOffset, n.PreSide = a.text, a.off, a.lineSide()
@@ -112,8 +113,8 @@ func line(m Mark, a, b *row) Line {
 		n.Post, n.PostOffset, n.PostSide = b.text, b.off, b.lineSide()
 		quiet, n.Why = quiet && b.quiet != "", b.quiet
 	}
-	if quiet && m != LineSame {
-		n.Mark = LineIncidental
+	if quiet && m != Same {
+		n.Mark = Incidental
 	} else {
 		n.Why = ""
 	}
@@ -123,20 +124,19 @@ func line(m Mark, a, b *row) Line {
 // verdict looks closer at two rows with the same key.
 func (l *lister) verdict(a, b *row) Mark {
 	for i := range a.refs {
-		l.c.pending = l.c.pending[:0]
-		if i >= len(b.refs) || l.c.refs(&a.refs[i], &b.refs[i]) != "" {
-			return LineChanged
+		if i >= len(b.refs) || !l.same(&a.refs[i], &b.refs[i]) {
+			return Changed
 		}
 	}
 	if a.target < 0 && b.target < 0 {
-		return LineSame
+		return Same
 	}
 	i, ok1 := rowAt(l.side[0], a.target)
 	j, ok2 := rowAt(l.side[1], b.target)
 	if ok1 && ok2 && (l.match[i] == j || i > 0 && j > 0 && l.match[i-1] == j-1) {
-		return LineSame // also where what differs begins at the same place
+		return Same // also where what differs begins at the same place
 	}
-	return LineChanged
+	return Changed
 }
 
 func rowAt(rows []row, off int64) (int, bool) {

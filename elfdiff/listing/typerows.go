@@ -1,4 +1,4 @@
-package elfdiff
+package listing
 
 import "github.com/gosplice/gosplice/elfdiff/types"
 
@@ -30,7 +30,7 @@ func RowsOf(t *types.Change) []TypeRow {
 	flush := func(to int) {
 		for ; next < to; next++ {
 			if m := &t.Pre.Members[next]; removed[m] {
-				rows = append(rows, TypeRow{LinePre, types.MemberRemoved, m, nil})
+				rows = append(rows, TypeRow{Pre, types.MemberRemoved, m, nil})
 			}
 		}
 	}
@@ -40,11 +40,11 @@ func RowsOf(t *types.Change) []TypeRow {
 		case ch == nil:
 			i := twins[m]
 			flush(i)
-			rows = append(rows, TypeRow{LineSame, "", &t.Pre.Members[i], m})
+			rows = append(rows, TypeRow{Same, "", &t.Pre.Members[i], m})
 		case ch.Pre == nil:
-			rows = append(rows, TypeRow{LinePost, ch.What, nil, m})
+			rows = append(rows, TypeRow{Post, ch.What, nil, m})
 		default:
-			rows = append(rows, TypeRow{LineChanged, ch.What, ch.Pre, m})
+			rows = append(rows, TypeRow{Changed, ch.What, ch.Pre, m})
 		}
 	}
 	flush(len(t.Pre.Members))

@@ -1,4 +1,4 @@
-package report
+package listing
 
 import (
 	"bufio"
@@ -11,9 +11,9 @@ import (
 	"github.com/gosplice/gosplice/internal/visible"
 )
 
-// ListingOptions adjusts how a listing is written. The zero value writes all
+// Options adjusts how a listing is written. The zero value writes all
 // lines without colour, 100 columns wide.
-type ListingOptions struct {
+type Options struct {
 	Width int // columns of the output; 0 means 100, less than 40 is taken as 40
 	// Context is how many equal lines are written around a difference. 0
 	// means all lines; -1 means none.
@@ -32,20 +32,20 @@ const (
 )
 
 // The colours of the marks, as SGR parameters (ECMA-48, section 8.3.117).
-var markColors = [...]string{elfdiff.LineIncidental: "2", elfdiff.LineChanged: "33", elfdiff.LinePre: "31", elfdiff.LinePost: "32"}
+var markColors = [...]string{Incidental: "2", Changed: "33", Pre: "31", Post: "32"}
 
-// Listing writes pre and post of a function or data object side by side, with the
-// sign of each line's [elfdiff.Mark] between them:
+// Write writes pre and post of a function or data object side by side, with the
+// sign of each line's [Mark] between them:
 //
 //	0 mov    counter(%rip),%eax     |    0 mov    total(%rip),%eax
 //	6 add    $0x1,%eax                   6 add    $0x1,%eax
 //	                                >    9 call   log_it
-func Listing(w io.Writer, d *elfdiff.Diff, ch *elfdiff.Change, opt ListingOptions) error {
-	return Lines(w, d.Listing(ch), opt)
+func Write(w io.Writer, d *elfdiff.Diff, ch *elfdiff.Change, opt Options) error {
+	return WriteLines(w, Of(d, ch), opt)
 }
 
-// Lines writes lines as [Listing] does.
-func Lines(w io.Writer, lines []elfdiff.Line, opt ListingOptions) error {
+// WriteLines writes lines as [Write] does.
+func WriteLines(w io.Writer, lines []Line, opt Options) error {
 	width := opt.Width
 	if width == 0 {
 		width = defaultWidth
@@ -69,11 +69,11 @@ func Lines(w io.Writer, lines []elfdiff.Line, opt ListingOptions) error {
 }
 
 // inContext says which lines are within the context of a difference.
-func inContext(lines []elfdiff.Line, context int) []bool {
+func inContext(lines []Line, context int) []bool {
 	shown := make([]bool, len(lines))
 	next := 0 // lines before it are decided
 	for i := range lines {
-		if context == 0 || lines[i].Mark != elfdiff.LineSame {
+		if context == 0 || lines[i].Mark != Same {
 			n := max(context, 0)
 			for k := max(next, i-n); k <= min(i+n, len(lines)-1); k++ {
 				shown[k] = true
@@ -84,9 +84,9 @@ func inContext(lines []elfdiff.Line, context int) []bool {
 	return shown
 }
 
-func writeLine(w *bufio.Writer, l *elfdiff.Line, column int, opt ListingOptions) {
-	left := side(l.Pre, l.PreOffset, l.Mark == elfdiff.LinePost || l.Mark == elfdiff.LineCut && l.Pre == "", column)
-	right := side(l.Post, l.PostOffset, l.Mark == elfdiff.LinePre || l.Mark == elfdiff.LineCut && l.Post == "", column)
+func writeLine(w *bufio.Writer, l *Line, column int, opt Options) {
+	left := half(l.Pre, l.PreOffset, l.Mark == Post || l.Mark == Cut && l.Pre == "", column)
+	right := half(l.Post, l.PostOffset, l.Mark == Pre || l.Mark == Cut && l.Post == "", column)
 	on, off := "", ""
 	if opt.Color && int(l.Mark) < len(markColors) && markColors[l.Mark] != "" {
 		esc := cmp.Or(opt.Escape, "\x1b")
@@ -100,8 +100,8 @@ func writeLine(w *bufio.Writer, l *elfdiff.Line, column int, opt ListingOptions)
 	w.WriteString(on + line + off + "\n")
 }
 
-// side fits one half of a line into its column.
-func side(text string, off uint64, empty bool, column int) string {
+// half fits one half of a line into its column.
+func half(text string, off uint64, empty bool, column int) string {
 	if empty {
 		return ""
 	}

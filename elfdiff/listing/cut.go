@@ -1,4 +1,4 @@
-package elfdiff
+package listing
 
 import (
 	"fmt"
@@ -77,7 +77,7 @@ func (l *lister) withCuts(lines []Line, atoms [2]*object.Atom) []Line {
 // leaveOut makes a line a note that the bytes of one side from off to end are left
 // out, and reports whether there are any.
 func (n *Line) leaveOut(side int, off, end uint64) bool {
-	n.Mark = LineCut
+	n.Mark = Cut
 	n.PreSide.Branch, n.PostSide.Branch = -1, -1
 	if off >= end {
 		return false

@@ -1,10 +1,10 @@
-package elfdiff
+package listing
 
 import (
 	"fmt"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff/internal/debug"
+	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -18,8 +18,7 @@ type dataLister struct {
 	o    *object.Object
 	a    *object.Atom
 	side int
-	// lookups is how many members may still be looked for; 0 when debug
-	// information does not have the type of the variable.
+	// lookups is how many members may still be looked for.
 	lookups int
 	labels  map[uint64]string // by offset: symbols inside the variable
 }
@@ -37,11 +36,7 @@ const (
 func newDataLister(l *lister, o *object.Object, a *object.Atom, side int) *dataLister {
 	d := &dataLister{l: l, o: o, a: a, side: side, labels: map[uint64]string{}}
 	if a.Size <= maxTyped && !a.NoBits {
-		if _, err := typesOf(o); err == nil {
-			if _, ok := variablesOf(o).at(debug.Addr(a, 0)); ok {
-				d.lookups = maxLookups
-			}
-		}
+		d.lookups = maxLookups
 	}
 	for _, i := range a.Symbols[:min(len(a.Symbols), maxLabels)] {
 		if s := &o.Symbols()[i]; s.Name != a.Name && s.Value >= a.Offset {
@@ -82,9 +77,9 @@ func (d *dataLister) plain(rows []row, off, end uint64) []row {
 		name := d.labels[off]
 		if m, ok := d.memberAt(off); ok {
 			if name == "" {
-				name = m.path
+				name = m.Path
 			}
-			next = min(end, m.off+m.size, off+bytesPerLine)
+			next = min(end, m.Offset+m.Size, off+bytesPerLine)
 		} else {
 			for n := off + 1; n < next; n++ {
 				_, begins := d.memberAt(n)
@@ -100,13 +95,13 @@ func (d *dataLister) plain(rows []row, off, end uint64) []row {
 }
 
 // memberAt returns the member of a structure at an offset.
-func (d *dataLister) memberAt(off uint64) (m memberPlace, ok bool) {
+func (d *dataLister) memberAt(off uint64) (m elfdiff.MemberPlace, ok bool) {
 	if d.lookups == 0 {
 		return m, false
 	}
 	d.lookups--
-	m, ok = memberAtBit(d.o, d.a.ID, off*8)
-	return m, ok && strings.Contains(m.path, ".") && m.off <= off && off < m.off+m.size
+	m, ok = elfdiff.MemberPlaceAt(d.o, d.a.ID, off)
+	return m, ok && strings.Contains(m.Path, ".") && m.Offset <= off && off < m.Offset+m.Size
 }
 
 func (d *dataLister) nameAt(off uint64) string {
@@ -114,7 +109,7 @@ func (d *dataLister) nameAt(off uint64) string {
 		return name
 	}
 	m, _ := d.memberAt(off)
-	return m.path
+	return m.Path
 }
 
 func rawRow(a *object.Atom, off, end uint64, name string) row {
