@@ -163,6 +163,16 @@ func TestOfAllocates(t *testing.T) {
 	}
 }
 
+// TestIndex holds the number of rows that a name is compared with to a few.
+func TestIndex(t *testing.T) {
+	const most = 16
+	for b := range index {
+		if n := len(index[b]); n > most {
+			t.Errorf("%d rows are looked at for names like %s, want %d at most", n, index[b][0].Name, most)
+		}
+	}
+}
+
 func BenchmarkOf(b *testing.B) {
 	names := []string{".text.foo", ".rela.text.foo", ".rodata.str1.1", "__jump_table", ".data.rel.ro", ".debug_info", "__ksymtab_strings"}
 	b.ReportAllocs()
