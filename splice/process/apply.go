@@ -5,7 +5,6 @@ package process
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"syscall"
@@ -267,46 +266,6 @@ func (a *applier) commitWhenIdle(ctx context.Context) error {
 	})
 }
 
-// retry calls try until no thread blocks it, and all threads stop in time.
-func retry(ctx context.Context, opt *Options, attempts *int, try func() ([]Blocker, error)) error {
-	wait := opt.Backoff
-	for {
-		*attempts++
-		blockers, err := try()
-		if err == nil && len(blockers) == 0 || err != nil && !passes(err) {
-			return err
-		}
-		opt.Logger.Debug("busy", "attempt", *attempts, "blockers", blockers, "error", err)
-		if *attempts >= opt.Attempts {
-			return busy(*attempts, blockers, err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-		}
-		wait = min(2*wait, time.Second)
-	}
-}
-
-// passes reports whether an error may be gone at the next try: threads that did
-// not stop in time, or of which none could make a system call.
-func passes(err error) bool {
-	var late *ptrace.TimeoutError
-	return errors.As(err, &late) || errors.Is(err, ptrace.NoThread)
-}
-
-// busy says what stood in the way at the last attempt.
-func busy(attempts int, blockers []Blocker, err error) error {
-	if len(blockers) == 0 {
-		r := splice.Refuse(splice.CodeBusy, "", "", 0, "after %d attempts", attempts)
-		r.Err = err
-		return r
-	}
-	r := splice.Refuse(splice.CodeBusy, blockers[0].Function, "", blockers[0].Addr, "after %d attempts", attempts)
-	return &BusyError{Refusal: r, Blockers: blockers}
-}
-
 // unmap removes the region after a failure: unless something leads to it,
 // because what was written could not be taken back.
 func (a *applier) unmap() error {
@@ -330,51 +289,6 @@ func (a *applier) unmap() error {
 		}
 		return nil, a.session.Munmap(ctx, a.plan.at.start, a.plan.at.end-a.plan.at.start)
 	}))
-}
-
-// commit redirects the functions of a stopped process. See the package comment
-// for why the order is what it is.
-func commit(mem *ptrace.Mem, r *record) error {
-	if len(r.Redirects) == 1 {
-		_, err := mem.WriteAddr(r.Redirects[0].Direct, r.Redirects[0].At)
-		return err
-	}
-	done, err := writeAll(mem, r, func(d *recordRedirect) []byte { return d.Staged })
-	if err == nil {
-		err = turnSlots(mem, r, func(d *recordRedirect) uint64 { return d.New })
-	}
-	if err != nil {
-		for _, d := range r.Redirects[:done] {
-			_, undo := mem.WriteAddr(d.Orig, d.At)
-			err = errors.Join(err, undo)
-		}
-		return err
-	}
-	// The new code runs. A jump that could not be made direct works all the
-	// same.
-	writeAll(mem, r, func(d *recordRedirect) []byte { return d.Direct })
-	return nil
-}
-
-// writeAll writes one form of all trampolines, and returns how many it wrote.
-func writeAll(mem *ptrace.Mem, r *record, form func(*recordRedirect) []byte) (int, error) {
-	for i := range r.Redirects {
-		d := &r.Redirects[i]
-		if _, err := mem.WriteAddr(form(d), d.At); err != nil {
-			return i, fmt.Errorf("redirect %s: %w", d.Function, err)
-		}
-	}
-	return len(r.Redirects), nil
-}
-
-// turnSlots gives all slots new content in one write: they share a page.
-func turnSlots(mem *ptrace.Mem, r *record, to func(*recordRedirect) uint64) error {
-	var b []byte
-	for i := range r.Redirects {
-		b = binary.LittleEndian.AppendUint64(b, to(&r.Redirects[i]))
-	}
-	_, err := mem.WriteAddr(b, r.Redirects[0].Slot)
-	return err
 }
 
 // report says what was done.

@@ -4,14 +4,10 @@ package process
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/gosplice/gosplice/internal/amd64"
-	"github.com/gosplice/gosplice/internal/ptrace"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -42,19 +38,6 @@ type span struct {
 	addr  uint64
 	bytes []byte
 }
-
-// region is where the parts of an update are. The record is at its start.
-type region struct {
-	start, slots, consts, code, stubs, data, end uint64
-}
-
-const (
-	stubSize = 16 // a jump through a slot, and filling
-	// displacedSize is the room for the first instructions of a function,
-	// moved: at most 14 bytes and the rest of an instruction, each at most 7
-	// bytes longer, and a jump back.
-	displacedSize = 256
-)
 
 // maxRedirects is how many slots a page holds: one write turns them all.
 const maxRedirects = splice.PageSize / 8
@@ -161,99 +144,6 @@ func redirected(b []byte, i int) bool {
 	return b[i] == 0xcc || atEntry && (b[i] == 0xe9 || b[i] == 0xff)
 }
 
-// recordSize bounds the size of the record, whatever the addresses will be.
-func (p *plan) recordSize() uint64 {
-	const number = 24 // digits of an address, and what is around them
-	n := 1024 + len(p.update.Name)*6 + number*p.linker.Symbols()
-	for i := range p.update.Objects {
-		o := &p.update.Objects[i]
-		n += 64
-		for k := range o.Redirects {
-			n += 1024 + 6*len(o.Redirects[k].Function)
-		}
-	}
-	for _, m := range p.update.Modules {
-		n += 6 * len(m.Name) * p.update.Redirects()
-	}
-	n += 6 * maxEscape
-	return pages(uint64(n))
-}
-
-func pages(n uint64) uint64 { return (n + splice.PageSize - 1) &^ (splice.PageSize - 1) }
-
-// total is the size of the region.
-func (p *plan) total() uint64 {
-	return p.head + splice.PageSize + p.size.Const + pages(p.size.Code+p.stubs) + p.size.Data
-}
-
-// layout puts the region at an address.
-func (p *plan) layout(start uint64) {
-	r := region{start: start}
-	r.slots = r.start + p.head
-	r.consts = r.slots + splice.PageSize
-	r.code = r.consts + p.size.Const
-	r.stubs = r.code + p.size.Code
-	r.data = r.code + pages(p.size.Code+p.stubs)
-	r.end = r.data + p.size.Data
-	p.at = r
-}
-
-// low is the limit of addresses that code may hold in 31 bits.
-const low = 1 << 31
-
-// choose finds a place for the region: within reach of the code that it is
-// redirected from, with one unmapped page on either side. When there is none,
-// any place is taken: what does not reach from there is refused by name.
-func (p *plan) choose(space *ptrace.Space) error {
-	const guard = splice.PageSize
-	size := p.total() + 2*guard
-	lo, hi := p.hull()
-	// A displacement may go from anywhere in these modules to anywhere in the
-	// region.
-	reach := uint64(1<<31 - 1<<20)
-	if hi-lo < reach/2 {
-		reach -= hi - lo
-	}
-	if p.size.Low {
-		if lo >= low {
-			return splice.Refuse(splice.CodeOutOfReach, p.spans[0].name, "", lo, "the update holds addresses of 31 bits, and the program is above them")
-		}
-		reach = min(reach, low-lo-1)
-	}
-	at, err := space.Free(lo, size, reach)
-	if errors.Is(err, ptrace.NoRange) && !p.size.Low {
-		at, err = space.Free(lo, size, 1<<48)
-	}
-	if err != nil {
-		return err
-	}
-	p.layout(at + guard)
-	return nil
-}
-
-// hull returns the range of addresses of all modules with code that is
-// redirected, or, when they are too far from each other to reach them all, of
-// the first one.
-func (p *plan) hull() (lo, hi uint64) {
-	for i := range p.spans {
-		m, _ := p.image.ModuleAt(p.spans[i].addr)
-		if m == nil {
-			continue
-		}
-		if hi == 0 {
-			lo, hi = m.Start, m.End
-			continue
-		}
-		if l, h := min(lo, m.Start), max(hi, m.End); h-l < 1<<30 {
-			lo, hi = l, h
-		}
-	}
-	if hi == 0 {
-		lo, hi = p.spans[0].addr, p.spans[0].addr
-	}
-	return lo, hi
-}
-
 // link relocates the update for its region, and works out the trampolines.
 func (p *plan) link() error {
 	names := newResolver(p)
@@ -290,99 +180,4 @@ func (p *plan) link() error {
 		}
 	}
 	return nil
-}
-
-// redirect works out the trampoline of one function, its stub, and its
-// displaced code.
-func (p *plan) redirect(r *splice.Redirect, to uint64) (recordRedirect, error) {
-	body := &r.Old[0]
-	f := splice.Function{
-		Name: r.Function, Module: p.update.Modules[body.Module].Name,
-		Addr: p.addr(body.Place), Code: body.Bytes, Entries: r.Entries,
-	}
-	stub := p.at.stubs + uint64(len(p.stub))
-	slot := p.at.slots + uint64(len(p.slots))
-	direct, err := splice.Plan(f, to)
-	if err != nil {
-		return recordRedirect{}, err
-	}
-	staged, err := splice.Plan(f, stub)
-	if err != nil {
-		return recordRedirect{}, err
-	}
-	if direct.At != staged.At || direct.Form != staged.Form {
-		return recordRedirect{}, splice.Refuse(splice.CodeOutOfReach, f.Name, f.Module, f.Addr, "%s to the new code, but %s to its stub", direct.Form, staged.Form)
-	}
-	n := uint64(len(direct.Bytes))
-	if direct.At/splice.PageSize != (direct.At+n-1)/splice.PageSize {
-		return recordRedirect{}, splice.Refuse(splice.CodePageCrossing, f.Name, f.Module, direct.At, "the %d bytes of the jump lie in two pages", n)
-	}
-	skip := direct.At - f.Addr
-	d := recordRedirect{
-		Stub:     stub,
-		Function: f.Name, Module: f.Module, Address: f.Addr, At: direct.At,
-		Orig: f.Code[skip : skip+n], Direct: direct.Bytes, Staged: staged.Bytes, Slot: slot, New: to,
-	}
-	return d, p.displace(&d, &f, skip, n)
-}
-
-// displace appends the stub and the displaced code of a redirection:
-//
-//	stub:  jmp *slot(%rip)
-//	old:   ...             the instructions that the trampoline overwrites
-//	       jmp             behind them
-//
-// When a single function is redirected the old path is not needed, and left
-// out when an instruction can't be moved.
-func (p *plan) displace(d *recordRedirect, f *splice.Function, skip, n uint64) error {
-	stub := p.at.stubs + uint64(len(p.stub))
-	jump := amd64.JmpSlot(stub, d.Slot)
-	b := filled(jump[:])
-	old, err := movedPrologue(f, skip, n, stub+stubSize)
-	switch {
-	case err == nil:
-		d.OldPath = stub + stubSize
-	case p.update.Redirects() > 1:
-		r := splice.Refuse(splice.CodeMoved, f.Name, f.Module, f.Addr, "its first instructions can't be moved")
-		r.Err = err
-		return r
-	}
-	p.stub = append(p.stub, filled(append(b, old...))...)
-	p.slots = binary.LittleEndian.AppendUint64(p.slots, d.OldPath)
-	return nil
-}
-
-// filled adds what nothing runs into up to a multiple of the size of a stub.
-func filled(b []byte) []byte {
-	for len(b)%stubSize != 0 {
-		b = append(b, amd64.FillInt3)
-	}
-	return b
-}
-
-// movedPrologue returns the instructions of f at [skip, skip+n), and those that
-// reach into it, moved to an address, with a jump back.
-func movedPrologue(f *splice.Function, skip, n, to uint64) ([]byte, error) {
-	var b []byte
-	off := skip
-	for off < skip+n {
-		in, err := amd64.Decode(f.Code[off:])
-		if err != nil {
-			return nil, err
-		}
-		if b, err = amd64.Relocate(b, f.Code[off:], f.Addr+off, to+uint64(len(b))); err != nil {
-			return nil, err
-		}
-		if in.EndsFlow() { // nothing leads to what is behind it: see splice.Plan
-			return b, nil
-		}
-		off += uint64(in.Len)
-	}
-	back, err := amd64.JmpRel32(to+uint64(len(b)), f.Addr+off)
-	var reach *amd64.ReachError
-	if errors.As(err, &reach) {
-		far := amd64.JmpAbs64(f.Addr + off)
-		return append(b, far[:]...), nil
-	}
-	return append(b, back[:]...), err
 }

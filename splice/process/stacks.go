@@ -226,3 +226,47 @@ func dwarfRegs(r *ptrace.Regs) ehframe.Regs {
 		r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.Rip,
 	}}
 }
+
+// walk goes over the frames of a stack like [ehframe.Walk], and steps by the code
+// where unwind tables do not help. When that fails as well the error is that of the
+// tables, and sp where the stack has to be scanned from.
+func (s *stacks) walk(regs ehframe.Regs, visit func(ehframe.Frame) bool) (sp uint64, err error) {
+	exact := true
+	codes := &codeStepper{mem: s.mem, function: s.function}
+	for n := 0; n < ehframe.DefaultFrames; n++ {
+		f := ehframe.Frame{N: n, PC: regs.R[ehframe.RA], SP: regs.R[ehframe.RSP], Exact: exact}
+		if !visit(f) {
+			return f.SP, nil
+		}
+		caller, signal, done, err := s.caller(&regs, exact)
+		if err != nil {
+			var ok bool
+			if caller, ok = codes.step(&regs, exact); !ok {
+				return f.SP, err
+			}
+			signal, done = false, false
+		}
+		if done {
+			return f.SP, nil
+		}
+		// A signal may switch stacks; a call never does.
+		if !signal && caller.R[ehframe.RSP] <= f.SP {
+			return f.SP, ehframe.NotGrowing
+		}
+		regs, exact = caller, signal
+	}
+	return regs.R[ehframe.RSP], ehframe.TooManyDeep
+}
+
+// caller unwinds one frame by the tables.
+func (s *stacks) caller(regs *ehframe.Regs, exact bool) (caller ehframe.Regs, signal, done bool, err error) {
+	pc := regs.R[ehframe.RA]
+	if !exact {
+		pc--
+	}
+	t := s.find(pc)
+	if t == nil {
+		return caller, false, false, ehframe.NoTable
+	}
+	return t.Unwind(s.mem, regs, exact)
+}

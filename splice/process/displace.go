@@ -1,0 +1,114 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/splice"
+)
+
+const (
+	stubSize = 16 // a jump through a slot, and filling
+	// displacedSize is the room for the first instructions of a function,
+	// moved: at most 14 bytes and the rest of an instruction, each at most 7
+	// bytes longer, and a jump back.
+	displacedSize = 256
+)
+
+// redirect works out the trampoline of one function, its stub, and its
+// displaced code.
+func (p *plan) redirect(r *splice.Redirect, to uint64) (recordRedirect, error) {
+	body := &r.Old[0]
+	f := splice.Function{
+		Name: r.Function, Module: p.update.Modules[body.Module].Name,
+		Addr: p.addr(body.Place), Code: body.Bytes, Entries: r.Entries,
+	}
+	stub := p.at.stubs + uint64(len(p.stub))
+	slot := p.at.slots + uint64(len(p.slots))
+	direct, err := splice.Plan(f, to)
+	if err != nil {
+		return recordRedirect{}, err
+	}
+	staged, err := splice.Plan(f, stub)
+	if err != nil {
+		return recordRedirect{}, err
+	}
+	if direct.At != staged.At || direct.Form != staged.Form {
+		return recordRedirect{}, splice.Refuse(splice.CodeOutOfReach, f.Name, f.Module, f.Addr, "%s to the new code, but %s to its stub", direct.Form, staged.Form)
+	}
+	n := uint64(len(direct.Bytes))
+	if direct.At/splice.PageSize != (direct.At+n-1)/splice.PageSize {
+		return recordRedirect{}, splice.Refuse(splice.CodePageCrossing, f.Name, f.Module, direct.At, "the %d bytes of the jump lie in two pages", n)
+	}
+	skip := direct.At - f.Addr
+	d := recordRedirect{
+		Stub:     stub,
+		Function: f.Name, Module: f.Module, Address: f.Addr, At: direct.At,
+		Orig: f.Code[skip : skip+n], Direct: direct.Bytes, Staged: staged.Bytes, Slot: slot, New: to,
+	}
+	return d, p.displace(&d, &f, skip, n)
+}
+
+// displace appends the stub and the displaced code of a redirection:
+//
+//	stub:  jmp *slot(%rip)
+//	old:   ...             the instructions that the trampoline overwrites
+//	       jmp             behind them
+//
+// When a single function is redirected the old path is not needed, and left
+// out when an instruction can't be moved.
+func (p *plan) displace(d *recordRedirect, f *splice.Function, skip, n uint64) error {
+	stub := p.at.stubs + uint64(len(p.stub))
+	jump := amd64.JmpSlot(stub, d.Slot)
+	b := filled(jump[:])
+	old, err := movedPrologue(f, skip, n, stub+stubSize)
+	switch {
+	case err == nil:
+		d.OldPath = stub + stubSize
+	case p.update.Redirects() > 1:
+		r := splice.Refuse(splice.CodeMoved, f.Name, f.Module, f.Addr, "its first instructions can't be moved")
+		r.Err = err
+		return r
+	}
+	p.stub = append(p.stub, filled(append(b, old...))...)
+	p.slots = binary.LittleEndian.AppendUint64(p.slots, d.OldPath)
+	return nil
+}
+
+// filled adds what nothing runs into up to a multiple of the size of a stub.
+func filled(b []byte) []byte {
+	for len(b)%stubSize != 0 {
+		b = append(b, amd64.FillInt3)
+	}
+	return b
+}
+
+// movedPrologue returns the instructions of f at [skip, skip+n), and those that
+// reach into it, moved to an address, with a jump back.
+func movedPrologue(f *splice.Function, skip, n, to uint64) ([]byte, error) {
+	var b []byte
+	off := skip
+	for off < skip+n {
+		in, err := amd64.Decode(f.Code[off:])
+		if err != nil {
+			return nil, err
+		}
+		if b, err = amd64.Relocate(b, f.Code[off:], f.Addr+off, to+uint64(len(b))); err != nil {
+			return nil, err
+		}
+		if in.EndsFlow() { // nothing leads to what is behind it: see splice.Plan
+			return b, nil
+		}
+		off += uint64(in.Len)
+	}
+	back, err := amd64.JmpRel32(to+uint64(len(b)), f.Addr+off)
+	var reach *amd64.ReachError
+	if errors.As(err, &reach) {
+		far := amd64.JmpAbs64(f.Addr + off)
+		return append(b, far[:]...), nil
+	}
+	return append(b, back[:]...), err
+}

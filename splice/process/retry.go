@@ -1,0 +1,52 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gosplice/gosplice/internal/ptrace"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// retry calls try until no thread blocks it, and all threads stop in time.
+func retry(ctx context.Context, opt *Options, attempts *int, try func() ([]Blocker, error)) error {
+	wait := opt.Backoff
+	for {
+		*attempts++
+		blockers, err := try()
+		if err == nil && len(blockers) == 0 || err != nil && !passes(err) {
+			return err
+		}
+		opt.Logger.Debug("busy", "attempt", *attempts, "blockers", blockers, "error", err)
+		if *attempts >= opt.Attempts {
+			return busy(*attempts, blockers, err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, time.Second)
+	}
+}
+
+// passes reports whether an error may be gone at the next try: threads that did
+// not stop in time, or of which none could make a system call.
+func passes(err error) bool {
+	var late *ptrace.TimeoutError
+	return errors.As(err, &late) || errors.Is(err, ptrace.NoThread)
+}
+
+// busy says what stood in the way at the last attempt.
+func busy(attempts int, blockers []Blocker, err error) error {
+	if len(blockers) == 0 {
+		r := splice.Refuse(splice.CodeBusy, "", "", 0, "after %d attempts", attempts)
+		r.Err = err
+		return r
+	}
+	r := splice.Refuse(splice.CodeBusy, blockers[0].Function, "", blockers[0].Addr, "after %d attempts", attempts)
+	return &BusyError{Refusal: r, Blockers: blockers}
+}
