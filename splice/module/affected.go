@@ -74,9 +74,9 @@ func (k *Kernel) Affected(ctx context.Context, pairs ...Pair) ([]Affected, error
 	return out, nil
 }
 
-// meaning reports the types that mean something else in post, as far as the
+// changedTypes reports the types that mean something else in post, as far as the
 // comparisons have not done so, and what they affect beside the pairs.
-func (b *builder) meaning(ctx context.Context, pairs []Pair) error {
+func (b *builder) changedTypes(ctx context.Context, pairs []Pair) error {
 	for i := range pairs {
 		for _, f := range pairs[i].Diff.TypeFindings() {
 			b.report(f)

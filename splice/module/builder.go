@@ -17,20 +17,20 @@ import (
 func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
 	tell := progress.Func(b.opt.Progress)
 	stage := tell.Begin("types", 1)
-	if err := b.meaning(ctx, pairs); err != nil {
+	if err := b.changedTypes(ctx, pairs); err != nil {
 		return nil, err
 	}
 	stage.Done()
 	stage = tell.Begin("link", 1)
 	b.link(pairs)
 	b.checkProbes()
-	b.onStacks(pairs)
+	b.checkStackTypes(pairs)
 	stage.Done()
-	if err := b.stuck(ctx); err != nil {
+	if err := b.checkTransition(ctx); err != nil {
 		return nil, err
 	}
 	stage = tell.Begin("write", 1)
-	b.something()
+	b.refuseNothing()
 	b.beginCode()
 	b.accept(pairs)
 	b.checks()
@@ -66,8 +66,8 @@ type builder struct {
 	note *ko.Section // has the identity
 }
 
-// something refuses an update that does nothing.
-func (b *builder) something() {
+// refuseNothing refuses an update that does nothing.
+func (b *builder) refuseNothing() {
 	if len(b.refused) > 0 || len(b.probes)+len(b.constants.writes)+len(b.settings) > 0 {
 		return
 	}

@@ -34,7 +34,7 @@ func (b *builder) jumps() {
 	jumps := b.objects[0].jumps
 	b.stackLayout()
 	b.jumpTable(jumps)
-	old := b.hidden()
+	old := b.returnHandlers()
 	hidden := len(old)
 	for i := range jumps {
 		old = append(old, jumps[i].ranges...)
@@ -102,8 +102,8 @@ func (c *codeRange) end() ko.Dest {
 	return ko.Dest{Symbol: c.at.Symbol, Addend: c.at.Addend + int64(c.size)}
 }
 
-// hidden returns the ranges of the trampolines for returns.
-func (b *builder) hidden() []codeRange {
+// returnHandlers returns the ranges of the trampolines for returns.
+func (b *builder) returnHandlers() []codeRange {
 	var list []codeRange
 	for _, name := range returnTrampolines {
 		s, err := b.image.Symbol(name)

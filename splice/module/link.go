@@ -3,13 +3,11 @@ package module
 import (
 	"debug/elf"
 	"errors"
-	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
-	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module/internal/btfids"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
@@ -47,7 +45,7 @@ func (b *builder) link(pairs []Pair) {
 		l.sections()
 		l.symbols()
 	}
-	b.keeps(all)
+	b.findPins(all)
 	for _, l := range all {
 		l.relocations()
 		l.overwrites()
@@ -253,84 +251,6 @@ func (l *linker) relocations() {
 			h.Carry(&r, t)
 		}
 	}
-}
-
-// replace notes that the kernel's function is to be replaced.
-func (l *linker) replace(r *elfdiff.Replacement) {
-	f, ok := l.matched(r.Pre)
-	if !ok {
-		return
-	}
-	if again, err := l.names.Check(&l.part, r.Pre); again || err != nil {
-		if err != nil {
-			l.refused.add(err)
-		}
-		return
-	}
-	name, pos, err := l.obj.identify(l.builder, r.Name, f.Address)
-	if err != nil {
-		l.refused.add(err)
-		return
-	}
-	if l.obj.replaces(f.Address) || l.isProbed(f.Address) {
-		l.refused.add(refuse(CodeTwice, r.Name, "", f.Address, "two objects replace it"))
-		return
-	}
-	out := patched{to: l.Syms[r.New]}
-	out.Function = Function{Name: name, Module: l.obj.name(), Position: pos, Addr: f.Address, By: f.By.String(), Method: MethodFtrace}
-	if _, traced := l.obj.sitesOf(l.builder).Fentry(f.Address, f.Address+f.Size); !traced {
-		l.untraced(&out, r, f)
-		return
-	}
-	l.old(&out.Function, r, f, func(string, *reloc.FuncResult) {})
-	l.obj.patched = append(l.obj.patched, out)
-}
-
-// old adds the checks of a function and of its cold parts, and tells each about
-// them.
-func (l *linker) old(f *Function, r *elfdiff.Replacement, m *reloc.FuncResult, each func(string, *reloc.FuncResult)) {
-	pre := l.pair.Diff.Pre
-	l.expect(f, r.Pre, m)
-	each(r.Name, m)
-	for i := range pre.Atoms {
-		if a := &pre.Atoms[i]; a.Kind == object.Func && a.Owner == r.Pre {
-			if cold, ok := l.matched(a.ID); ok {
-				l.expect(f, a.ID, cold)
-				each(a.Name, cold)
-			}
-		}
-	}
-}
-
-// matched returns what run-pre matching found, which has to be a match.
-func (l *linker) matched(id object.AtomID) (*reloc.FuncResult, bool) {
-	f := l.pair.Match.Func(id)
-	if f != nil && f.Verdict == reloc.Matched {
-		return f, true
-	}
-	name := l.pair.Diff.Pre.Atom(id).Name
-	if f == nil {
-		l.refused.add(refuse(splice.CodeNotMatched, name, "", 0, "it was not looked for"))
-		return nil, false
-	}
-	l.refused.add(unmatched(name, f))
-	return nil, false
-}
-
-// unmatched says why run-pre matching did not find a function, and what helps.
-func unmatched(name string, f *reloc.FuncResult) *splice.Refusal {
-	r := refuse(splice.CodeNotMatched, name, "", f.Address, "run-pre matching says %s", f.Verdict)
-	switch {
-	case f.Mismatch != nil:
-		r.Err = f.Mismatch
-	case f.Verdict == reloc.Ambiguous:
-		r.Message = fmt.Sprintf("its code stands at %d places, and nothing tells which is meant", len(f.Candidates))
-		if f.Undecided != "" {
-			r.Message += ": " + f.Undecided
-		}
-		r.Hint = "change its callers instead, which are found by what they call"
-	}
-	return r
 }
 
 // objtools lists tables that objtool makes. An object of code that has none,

@@ -2,6 +2,8 @@ package module
 
 import (
 	"context"
+	"crypto"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice/module/internal/signature"
 )
 
 // Options says what the module tells about itself. Only Name is required.
@@ -107,6 +110,23 @@ func (m *Module) WriteTo(w io.Writer) (int64, error) {
 
 // Bytes returns the file. The slice is shared and must not be changed.
 func (m *Module) Bytes() []byte { return m.image }
+
+// Sign returns the module with a signature behind it, as the kernel's own
+// scripts/sign-file makes it: PKCS#7, detached, SHA-256, without attributes and
+// without the certificate, which the kernel has to have in one of its keyrings.
+// The key is of RSA or ECDSA, and belongs to the certificate. With keys that are
+// in memory the same input gives the same bytes.
+//
+// The module itself is not changed, and its ID is that of what is signed.
+func (m *Module) Sign(cert *x509.Certificate, key crypto.Signer) (*Module, error) {
+	signed, err := signature.Append(m.image, cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("sign module %s: %w", m.Name, err)
+	}
+	out := *m
+	out.Signed, out.image = true, signed
+	return &out, nil
+}
 
 // Build makes the module that carries the changes of all pairs. The same input
 // gives the same bytes. What elfdiff.Options.Types judges is judged here where the

@@ -38,8 +38,8 @@ func (l *linker) originals() {
 	}
 }
 
-// keeps collects what pins the module.
-func (b *builder) keeps(all []*linker) {
+// findPins collects what pins the module.
+func (b *builder) findPins(all []*linker) {
 	for _, l := range all {
 		found := map[object.AtomID]bool{}
 		for _, o := range l.carried.Originals {
@@ -53,13 +53,13 @@ func (b *builder) keeps(all []*linker) {
 			case k.Post == object.NoAtom && !offered:
 			case k.Post != object.NoAtom && found[k.Pre]:
 			default:
-				b.keep(l, k)
+				b.pin(l, k)
 			}
 		}
 	}
 }
 
-func (b *builder) keep(l *linker, k *elfdiff.Kept) {
+func (b *builder) pin(l *linker, k *elfdiff.Kept) {
 	post := l.pair.Diff.Post
 	a := post.Atom(k.Where)
 	b.pins.add(Pin{Object: l.Object, Name: k.Name, Where: a.Name, Offset: k.Offset, How: k.How}, a.Kind != object.Func)

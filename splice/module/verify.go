@@ -49,11 +49,11 @@ func newCheck(name string, at ko.Dest, want []byte) check {
 //     when the code does;
 //   - in a module, what other modules export.
 func (l *linker) expect(f *Function, id object.AtomID, m *reloc.FuncResult) {
-	look := l.look
+	makeCheck := l.checkOf
 	if l.obj.target != nil {
-		look = l.lookIn
+		makeCheck = l.checkInModule
 	}
-	c, err := look(id, m)
+	c, err := makeCheck(id, m)
 	if err != nil {
 		l.refused.add(err)
 		return
@@ -72,8 +72,8 @@ func (l *linker) expect(f *Function, id object.AtomID, m *reloc.FuncResult) {
 	l.obj.checks = append(l.obj.checks, c)
 }
 
-// look prepares the check of a function of the kernel itself.
-func (l *linker) look(id object.AtomID, m *reloc.FuncResult) (check, error) {
+// checkOf prepares the check of a function of the kernel itself.
+func (l *linker) checkOf(id object.AtomID, m *reloc.FuncResult) (check, error) {
 	a := l.pair.Diff.Pre.Atom(id)
 	want, err := l.image.Read(m.Address, m.Size)
 	if err != nil {
@@ -87,16 +87,16 @@ func (l *linker) look(id object.AtomID, m *reloc.FuncResult) (check, error) {
 	}
 	c := newCheck(a.Name, at, want)
 	for i := range a.Refs {
-		if err := l.lookAt(&c, a, &a.Refs[i], m); err != nil {
+		if err := l.addReference(&c, a, &a.Refs[i], m); err != nil {
 			return check{}, err
 		}
 	}
 	return c, nil
 }
 
-// lookAt looks at one reference of the function: does its field change when the
+// addReference adds what one reference of the function expects: does its field change when the
 // image is moved?
-func (l *linker) lookAt(c *check, a *object.Atom, r *object.Ref, m *reloc.FuncResult) error {
+func (l *linker) addReference(c *check, a *object.Atom, r *object.Ref, m *reloc.FuncResult) error {
 	size, ok := relocations[r.Type]
 	off := m.RunOffset(r.Offset)
 	if r.Implicit || size == 0 || !ok || off+size > uint64(len(c.want)) {
@@ -125,9 +125,9 @@ func (l *linker) lookAt(c *check, a *object.Atom, r *object.Ref, m *reloc.FuncRe
 	return nil
 }
 
-// lookIn prepares the check of a function of a module. The relocations of the
+// checkInModule prepares the check of a function of a module. The relocations of the
 // module's file say what the loader does to it.
-func (l *linker) lookIn(id object.AtomID, m *reloc.FuncResult) (check, error) {
+func (l *linker) checkInModule(id object.AtomID, m *reloc.FuncResult) (check, error) {
 	t, name := l.obj.target, l.pair.Diff.Pre.Atom(id).Name
 	at, ok := t.at(m.Address)
 	if !ok {

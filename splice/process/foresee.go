@@ -19,11 +19,11 @@ func foresee(ctx context.Context, pid int, opt *Options, s *stacks, mem readerAt
 	if err := ptrace.Foresee(ctx, pid); err != nil {
 		return err
 	}
-	return retry(ctx, opt, new(int), func() ([]Blocker, error) { return s.glance(pid, mem) })
+	return retry(ctx, opt, new(int), func() ([]Blocker, error) { return s.waiters(pid, mem) })
 }
 
-// glance returns the threads that wait in the kernel with a frame in the areas.
-func (s *stacks) glance(pid int, mem readerAt) ([]Blocker, error) {
+// waiters returns the threads that wait in the kernel with a frame in the areas.
+func (s *stacks) waiters(pid int, mem readerAt) ([]Blocker, error) {
 	tids, err := procfs.Tasks(pid)
 	if err != nil {
 		return nil, err

@@ -10,10 +10,10 @@ import (
 	"github.com/gosplice/gosplice/splice/module/internal/calls"
 )
 
-// stuck reports what can't be taken over in time, or not safely, before anything is
+// checkTransition reports what can't be taken over in time, or not safely, before anything is
 // written: see [elfdiff.CodeSleepingStack] and those behind it. The error is that of
 // the context.
-func (b *builder) stuck(ctx context.Context) error {
+func (b *builder) checkTransition(ctx context.Context) error {
 	count := progress.Func(b.opt.Progress).Begin("calls", len(b.objects))
 	for _, o := range b.objects {
 		c, err := b.callsOf(ctx, o)
@@ -21,14 +21,14 @@ func (b *builder) stuck(ctx context.Context) error {
 			return err
 		}
 		for i := range o.patched {
-			b.stuckIn(c, &o.patched[i].Function)
+			b.checkFunction(c, &o.patched[i].Function)
 		}
 		for i := range o.jumps {
-			b.stuckIn(c, &o.jumps[i].Function)
+			b.checkFunction(c, &o.jumps[i].Function)
 		}
 		if o.target == nil {
 			for i := range b.probes {
-				b.stuckIn(c, &b.probes[i].Function)
+				b.checkFunction(c, &b.probes[i].Function)
 			}
 		}
 		count.Done()
@@ -44,8 +44,8 @@ func (b *builder) callsOf(ctx context.Context, o *kobject) (*calls.Info, error) 
 	return b.Kernel.callsOf(ctx)
 }
 
-// stuckIn looks at one function.
-func (b *builder) stuckIn(c *calls.Info, f *Function) {
+// checkFunction looks at one function.
+func (b *builder) checkFunction(c *calls.Info, f *Function) {
 	fn, ok := c.At(f.Addr)
 	if !ok {
 		return
@@ -131,22 +131,22 @@ func (b *builder) tell(code elfdiff.Code, f *Function, why string) {
 	b.report(found)
 }
 
-// onStacks judges types that live on stacks only (elfdiff.TypeChange.OnStack) where
+// checkStackTypes judges types that live on stacks only (elfdiff.TypeChange.OnStack) where
 // their functions are not all replaced alike. Livepatch replaces functions task by
 // task, a jump for all tasks before that, a probe behind it: with two of these, old
 // code calls new code while it has a variable of the old layout.
-func (b *builder) onStacks(pairs []Pair) {
+func (b *builder) checkStackTypes(pairs []Pair) {
 	for i := range pairs {
 		types, _ := pairs[i].Diff.Types() // without debug information there is none
 		for k := range types {
 			if t := &types[k]; t.OnStack && t.Matters() {
-				b.alike(t, &pairs[i])
+				b.checkMethods(t, &pairs[i])
 			}
 		}
 	}
 }
 
-func (b *builder) alike(t *types.Change, p *Pair) {
+func (b *builder) checkMethods(t *types.Change, p *Pair) {
 	methods := b.methodsOf(p)
 	if len(methods) < 2 && methods[MethodProbe] < 2 {
 		return

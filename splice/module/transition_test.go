@@ -7,8 +7,8 @@ import (
 	"github.com/gosplice/gosplice/reloc"
 )
 
-// TestAlike has functions with a type on their stacks replaced alike, and not.
-func TestAlike(t *testing.T) {
+// TestCheckMethods has functions with a type on their stacks replaced alike, and not.
+func TestCheckMethods(t *testing.T) {
 	fn := func(addr uint64, method string) Function { return Function{Addr: addr, Method: method} }
 	traced := []patched{{Function: fn(1, MethodFtrace)}, {Function: fn(2, MethodFtrace)}}
 	jumps := []jump{{Function: fn(3, MethodJump)}}
@@ -31,7 +31,7 @@ func TestAlike(t *testing.T) {
 		for _, a := range c.addrs {
 			p.Match.Functions = append(p.Match.Functions, reloc.FuncResult{Address: a})
 		}
-		b.alike(&types.Change{Kind: types.LayoutChanged, Name: "struct x", OnStack: true}, p)
+		b.checkMethods(&types.Change{Kind: types.LayoutChanged, Name: "struct x", OnStack: true}, p)
 		if (len(b.refused) > 0) != c.judged {
 			t.Errorf("%s: %v", c.what, b.refused.err())
 		}
