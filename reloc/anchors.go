@@ -59,15 +59,15 @@ func (m *solver) closest(chain []int32, places []int) []int {
 		}
 		from = n
 	}
-	if len(best) >= minWeak || len(best) == 2 && m.isRow(chain[best[0]:best[1]+1]) {
+	if len(best) >= minWeak || len(best) == 2 && m.isSequence(chain[best[0]:best[1]+1]) {
 		return best
 	}
 	return nil
 }
 
-// isRow reports whether the functions of a piece of a chain, of which the first and
+// isSequence reports whether the functions of a piece of a chain, of which the first and
 // the last one are matched, and others are between them, stand in a row.
-func (m *solver) isRow(piece []int32) bool {
+func (m *solver) isSequence(piece []int32) bool {
 	last := m.funcs[piece[len(piece)-1]].done
 	row := m.fit(m.tried, piece, m.funcs[piece[0]].done.Addr, last.Addr+last.Size)
 	return len(piece) > 2 && row != nil && row[len(row)-1].Addr == last.Addr

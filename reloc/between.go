@@ -1,7 +1,7 @@
 package reloc
 
-// link is the place of a function in the chains.
-type link struct{ chain, pos int32 }
+// chainPos is the place of a function in the chains.
+type chainPos struct{ chain, pos int32 }
 
 // neighbours bounds how far away in a chain matched functions are looked for.
 const neighbours = 64

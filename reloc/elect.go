@@ -70,11 +70,11 @@ func (m *solver) contested(props []proposal) bool {
 				continue
 			}
 			if k := b.Key; k.Space == prove.InAtom && k.Off == 0 {
-				c := &m.claims[k.ID]
+				c := &m.stakes[k.ID]
 				if c.round == m.round && c.value != b.Value {
 					return true
 				}
-				*c = claim{m.round, b.Value}
+				*c = stake{m.round, b.Value}
 				continue
 			}
 			if v, ok := others[b.Key]; ok && v != b.Value {

@@ -10,7 +10,7 @@ import (
 )
 
 // The hints choose between places that match to the byte, or tell where to
-// look. Each returns whether it changed anything. They see what is settled,
+// look. Each returns whether it changed anything. They see what is decided,
 // not each other's choices, so that order does not matter.
 
 // narrow restricts f to the candidates that keep accepts, if there are any.

@@ -29,7 +29,7 @@ func (o *kernelOracle) judgeFields(s *kernelScore, pre *object.Object, r *Result
 			}
 			place = base + uint64(ref.TargetOff)
 			dist = int64(g.Offset) + ref.TargetOff - int64(pre.Symbol(ref.Sym).Value) - ref.Addend
-			if v, ok := r.SymbolValue(ref.Sym); ok && prove.IsWeak(pre.Symbol(ref.Sym)) {
+			if v, ok := r.SymbolValue(ref.Sym); ok && pre.Symbol(ref.Sym).IsWeak() {
 				place, known = v.Address+uint64(ref.TargetOff), v.Has&UseAddress != 0
 			}
 		} else if v, ok := r.SymbolValue(ref.Sym); ok && v.Has&UseAddress != 0 {

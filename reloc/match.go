@@ -5,7 +5,7 @@ import (
 	"errors"
 	"log/slog"
 
-	codes "github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -29,7 +29,7 @@ type Options struct {
 	Progress func(stage string, done, total int)
 }
 
-// Match finds pre in run. It fails with an error that is [codes.ErrRefused] when
+// Match finds pre in run. It fails with an error that is [finding.ErrRefused] when
 // pre holds intermediate code of a compiler instead of machine code, or its symbols
 // were stripped. An object without code has no functions to be found; see
 // [Result.AllMatched].
@@ -45,7 +45,7 @@ func Match(ctx context.Context, pre *object.Object, img *image.Image, opt Option
 // code.
 func missing(pre *object.Object) error {
 	err := pre.Missing()
-	if errors.Is(err, codes.CodeNoCode) {
+	if errors.Is(err, finding.CodeNoCode) {
 		return nil
 	}
 	return err

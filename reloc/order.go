@@ -14,7 +14,7 @@ import "github.com/gosplice/gosplice/reloc/internal/prove"
 // chains are the functions of pre by chain, in file order.
 type chains struct {
 	chains [][]int32
-	link   []link // by function: its place in the chains
+	link   []chainPos // by function: its place in the chains
 }
 
 // makeChains returns the functions of pre by chain, in file order.
@@ -23,7 +23,7 @@ func (m *solver) makeChains() [][]int32 {
 		index := make(map[string]int)
 		bySection := make(map[int]int)
 		m.chains.chains = [][]int32{}
-		m.link = make([]link, len(m.funcs))
+		m.link = make([]chainPos, len(m.funcs))
 		for i := range m.funcs {
 			s := int(m.funcs[i].atom.Section)
 			k, ok := bySection[s]
@@ -36,7 +36,7 @@ func (m *solver) makeChains() [][]int32 {
 				}
 				bySection[s] = k
 			}
-			m.link[i] = link{int32(k), int32(len(m.chains.chains[k]))}
+			m.link[i] = chainPos{int32(k), int32(len(m.chains.chains[k]))}
 			m.chains.chains[k] = append(m.chains.chains[k], int32(i))
 		}
 	}
@@ -103,7 +103,7 @@ func (m *solver) forward(chain []int32, at, last int, limit uint64, changed *boo
 			return k
 		}
 		if !m.isReplaced(f, start) {
-			*changed = m.settleAt(chain[k], start) || *changed
+			*changed = m.restrictTo(chain[k], start) || *changed
 		}
 		before, cursor = f.atom, start+t.Size
 	}
@@ -162,7 +162,7 @@ func (m *solver) backward(chain []int32, at, first int, floor uint64, changed *b
 			return
 		}
 		if !m.isReplaced(f, start) {
-			*changed = m.settleAt(chain[k], start) || *changed
+			*changed = m.restrictTo(chain[k], start) || *changed
 		}
 		next, limit = f.atom, start
 	}
@@ -196,9 +196,9 @@ func (m *solver) inFront(f *fn, same bool, offset, limit, floor uint64) (uint64,
 	return 0, false
 }
 
-// settleAt makes an address the only candidate of a function. It reports whether
+// restrictTo makes an address the only candidate of a function. It reports whether
 // that is new.
-func (m *solver) settleAt(i int32, addr uint64) bool {
+func (m *solver) restrictTo(i int32, addr uint64) bool {
 	f := &m.funcs[i]
 	if m.chosen(i) {
 		return false
@@ -232,7 +232,7 @@ func (m *solver) replacement(f *fn) (uint64, bool) {
 		return p.Addr, !m.isWeakAt(f.atom.Name, p.Addr)
 	}
 	for _, i := range f.atom.Symbols {
-		if s := m.c.Sym(i); s.Value == f.atom.Offset && prove.IsWeak(s) {
+		if s := m.c.Sym(i); s.Value == f.atom.Offset && s.IsWeak() {
 			if v := m.known(prove.Key{Space: prove.InAddress, ID: int32(i)}); v != nil {
 				return v.value, true
 			}

@@ -15,7 +15,7 @@ import (
 	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
-// result makes the Result of what is settled.
+// result makes the Result of what is decided.
 func (m *solver) result() *Result {
 	r := &Result{
 		Functions: make([]FuncResult, len(m.funcs)),
@@ -40,7 +40,7 @@ func (m *solver) result() *Result {
 			r.atoms[id], r.located[id] = v.value, true
 		}
 	}
-	m.values2symbols(r)
+	m.listValues(r)
 	r.ownNames()
 	return r
 }
@@ -234,8 +234,8 @@ func around(code []byte, base, off uint64, sym func(uint64) (string, uint64, boo
 	return listing{code: bytes.Clone(code[lo:at]), base: base + lo, off: lo, mark: mark, sym: sym}
 }
 
-// values2symbols lists the values of the symbols.
-func (m *solver) values2symbols(r *Result) {
+// listValues lists the values of the symbols.
+func (m *solver) listValues(r *Result) {
 	for i := 1; i < len(m.c.Pre.Symbols()); i++ {
 		idx := elfobj.SymbolIndex(i)
 		s := m.c.Sym(idx)
@@ -293,14 +293,14 @@ func (m *solver) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 		if x, ok := take(prove.InTLSAtom, int32(v.Atom), UseTLS); ok {
 			tls, hasTLS = x+off, true
 		}
-		if !hasAddr && !m.unsure(v.Atom, s) || !prove.IsWeak(s) {
+		if !hasAddr && !m.unsure(v.Atom, s) || !s.IsWeak() {
 			if x, ok := m.atomAddr(v.Atom, off); ok {
 				addr, v.Has = x, v.Has|UseAddress
 				take(prove.InAtom, int32(v.Atom), UseAddress)
 			}
 		}
 	}
-	if v.Atom != object.NoAtom && v.Has&UseAddress != 0 && prove.IsWeak(s) {
+	if v.Atom != object.NoAtom && v.Has&UseAddress != 0 && s.IsWeak() {
 		// A weak alias may have been replaced where the function was not.
 		if list := m.c.Places(s); len(list) > 0 && !m.c.KnownAt(list, addr, image.NoModule) {
 			addr = list[0].Addr
@@ -326,7 +326,7 @@ func (m *solver) symbolValue(idx elfobj.SymbolIndex, s *elfobj.Symbol) Value {
 // they stand there even when another definition has replaced it.
 func (m *solver) unsure(id object.AtomID, s *elfobj.Symbol) bool {
 	i := m.fnOf[id]
-	return prove.IsWeak(s) && i >= 0 && m.funcs[i].done != nil && m.funcs[i].by != BySymbol
+	return s.IsWeak() && i >= 0 && m.funcs[i].done != nil && m.funcs[i].by != BySymbol
 }
 
 // isVariable reports whether a symbol is that of a variable of pre which no other

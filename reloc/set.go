@@ -46,7 +46,7 @@ type Claim struct {
 // result does not depend on their order. The first error ends it: that of open, or
 // one of [Match] with the name of the object.
 func MatchAll(ctx context.Context, n int, open func(i int) (*object.Object, error), img *image.Image, opt Options) (*Set, error) {
-	s := &set{open: open, img: img, opt: opt, results: make([]*Result, n), found: make([]*finding, n), pins: make([]map[string]uint64, n), padding: make(map[span]bool)}
+	s := &set{open: open, img: img, opt: opt, results: make([]*Result, n), found: make([]*summary, n), pins: make([]map[string]uint64, n), padding: make(map[span]bool)}
 	todo := make([]int, n)
 	for i := range todo {
 		todo[i] = i
@@ -77,7 +77,7 @@ type set struct {
 	img     *image.Image
 	opt     Options
 	results []*Result
-	found   []*finding          // by object
+	found   []*summary          // by object
 	told    []*facts            // by object, what the others say
 	pins    []map[string]uint64 // by object and chain: where it starts
 	padding map[span]bool       // memory that no function claims, and that holds none
@@ -129,7 +129,7 @@ func (s *set) matchOne(ctx context.Context, i int) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", pre.Name(), err)
 	}
-	s.results[i], s.found[i] = r, m.findings(r)
+	s.results[i], s.found[i] = r, m.summarize(r)
 	return nil
 }
 

@@ -13,13 +13,13 @@ import (
 	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
 
-// finding is what the match of one object says to the others of a set. It keeps
+// summary is what the match of one object says to the others of a set. It keeps
 // nothing of the object.
-type finding struct {
+type summary struct {
 	home    int
 	values  []named           // of global symbols
 	extents map[string]span   // by chain: from the first matched function to the last
-	claims  []span            // of matched functions
+	taken   []span            // of matched functions
 	chains  []string          // those of which nothing is matched
 	fits    map[string][]span // where these may be
 	sparse  map[string]bool   // those with too few bytes to be taken where they fit once
@@ -28,7 +28,7 @@ type finding struct {
 }
 
 // progress grows with what is known.
-func (f *finding) progress() int { return f.matched + len(f.fits) }
+func (f *summary) progress() int { return f.matched + len(f.fits) }
 
 type named struct {
 	name  string
@@ -61,7 +61,7 @@ func (m *solver) hear(f *facts) {
 		case s.Section == elfobj.SecUndef:
 			m.set(prove.Key{Space: prove.InAddress, ID: int32(idx)}, &value{value: v})
 		case id == object.NoAtom:
-		case prove.IsWeak(s):
+		case s.IsWeak():
 			m.set(prove.Key{Space: prove.InAddress, ID: int32(idx)}, &value{value: v, soft: true})
 			if m.atomAt[id] == nil {
 				m.atomAt[id] = &value{value: v - (s.Value - m.c.Pre.Atom(id).Offset), soft: true}
@@ -90,9 +90,9 @@ func (m *solver) pin(name string, start uint64) {
 	}
 }
 
-// findings gathers what a match says to others.
-func (m *solver) findings(r *Result) *finding {
-	f := &finding{home: m.home, extents: make(map[string]span), fits: make(map[string][]span), sparse: make(map[string]bool)}
+// summarize gathers what a match says to others.
+func (m *solver) summarize(r *Result) *summary {
+	f := &summary{home: m.home, extents: make(map[string]span), fits: make(map[string][]span), sparse: make(map[string]bool)}
 	for i := range r.Symbols {
 		v := &r.Symbols[i]
 		s := m.c.Sym(v.Symbol)
@@ -113,7 +113,7 @@ func (m *solver) findings(r *Result) *finding {
 			continue
 		}
 		f.matched++
-		f.claims = append(f.claims, span{g.done.Addr, m.end(int32(i))})
+		f.taken = append(f.taken, span{g.done.Addr, m.end(int32(i))})
 	}
 	for _, chain := range m.makeChains() {
 		if e, ok := m.extent(chain); ok {

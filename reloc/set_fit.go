@@ -18,7 +18,7 @@ const (
 
 // findFits finds the places of the chains none of whose functions is matched, in
 // memory that no other object claims.
-func (m *solver) findFits(f *finding) {
+func (m *solver) findFits(f *summary) {
 	for _, chain := range m.makeChains() {
 		if !m.isOpen(chain) {
 			continue

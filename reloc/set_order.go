@@ -17,7 +17,7 @@ type setOrder struct {
 	s      *set
 	chains map[string][]part // by address
 	index  []position        // by object
-	left   []span            // code that nobody claims
+	left   []span            // code that nobody taken
 }
 
 // part is an object's part of a chain.
@@ -51,7 +51,7 @@ func (s *set) order() *setOrder {
 	}
 	o.rankAll()
 	o.left = s.unclaimed()
-	o.settle()
+	o.pinAll()
 	return o
 }
 
@@ -131,11 +131,11 @@ func (o *setOrder) rankBy(list []part, count int) {
 // unclaimed returns the executable memory that no matched function lies in, but for
 // padding.
 func (s *set) unclaimed() []span {
-	var claims []span
+	var taken []span
 	for _, f := range s.found {
-		claims = append(claims, f.claims...)
+		taken = append(taken, f.taken...)
 	}
-	slices.SortFunc(claims, func(a, b span) int { return cmp.Compare(a.lo, b.lo) })
+	slices.SortFunc(taken, func(a, b span) int { return cmp.Compare(a.lo, b.lo) })
 	v := image.NewView(s.img)
 	var out []span
 	leave := func(gap span) {
@@ -154,10 +154,10 @@ func (s *set) unclaimed() []span {
 			continue
 		}
 		at := r.Start
-		k := sort.Search(len(claims), func(k int) bool { return claims[k].lo >= r.Start })
-		for ; k < len(claims) && claims[k].lo < r.End; k++ {
-			leave(span{at, claims[k].lo})
-			at = max(at, claims[k].hi)
+		k := sort.Search(len(taken), func(k int) bool { return taken[k].lo >= r.Start })
+		for ; k < len(taken) && taken[k].lo < r.End; k++ {
+			leave(span{at, taken[k].lo})
+			at = max(at, taken[k].hi)
 		}
 		leave(span{at, r.End})
 	}
@@ -224,9 +224,9 @@ func (o *setOrder) free(i int) map[string][]span {
 	return out
 }
 
-// settle pins chains that have one place left, and rows of them that fill what is
+// pinAll pins chains that have one place left, and rows of them that fill what is
 // between two others.
-func (o *setOrder) settle() {
+func (o *setOrder) pinAll() {
 	open := make(map[string][]int)
 	for i, f := range o.s.found {
 		for _, name := range f.chains {
@@ -235,16 +235,16 @@ func (o *setOrder) settle() {
 	}
 	v := image.NewView(o.s.img)
 	for _, name := range slices.Sorted(maps.Keys(open)) {
-		o.single(name, open[name])
-		o.rows(name, open[name], v)
+		o.pinSingle(name, open[name])
+		o.pinSequences(name, open[name], v)
 	}
 }
 
-// single pins chains that fit at one place, which is no other's only place. Where
+// pinSingle pins chains that fit at one place, which is no other's only place. Where
 // they have so few bytes that they may fit there by chance, that others leave no
 // other place only says something when others claim most of the code.
-func (o *setOrder) single(name string, objects []int) {
-	users, most := make(map[uint64]int), o.claimsMost()
+func (o *setOrder) pinSingle(name string, objects []int) {
+	users, most := make(map[uint64]int), o.takesMost()
 	for _, i := range objects {
 		if fits := o.s.found[i].fits[name]; len(fits) == 1 {
 			users[fits[0].lo]++
@@ -257,11 +257,11 @@ func (o *setOrder) single(name string, objects []int) {
 	}
 }
 
-// claimsMost reports whether the objects claim most of the code there is.
-func (o *setOrder) claimsMost() bool {
+// takesMost reports whether the objects take up most of the code there is.
+func (o *setOrder) takesMost() bool {
 	claimed, left := uint64(0), uint64(0)
 	for _, f := range o.s.found {
-		for _, c := range f.claims {
+		for _, c := range f.taken {
 			claimed += c.hi - c.lo
 		}
 	}
@@ -278,10 +278,10 @@ func (s *set) pin(i int, name string, start uint64) {
 	s.pins[i][name] = start
 }
 
-// rows pins the chains of objects that follow each other, where these, one behind
+// pinSequences pins the chains of objects that follow each other, where these, one behind
 // the other and with nothing but padding between them, fill what is between the
 // parts of the object in front and the one behind.
-func (o *setOrder) rows(name string, objects []int, v *image.View) {
+func (o *setOrder) pinSequences(name string, objects []int, v *image.View) {
 	groups := make(map[span][]int)
 	for _, i := range objects {
 		if r := o.index[i]; r.known && r.lo == r.hi {

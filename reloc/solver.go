@@ -37,7 +37,7 @@ type solver struct {
 type values struct {
 	atomAt []*value             // of atoms
 	others map[prove.Key]*value // of all other keys
-	claims []claim              // by atom: where the proposals of a round have it
+	stakes []stake              // by atom: where the proposals of a round have it
 	round  int
 }
 
@@ -55,8 +55,8 @@ type value struct {
 	from  []object.AtomID // ascending, at most maxFrom
 }
 
-// claim is where a proposal has an atom, in one round.
-type claim struct {
+// stake is where a proposal has an atom, in one round.
+type stake struct {
 	round int
 	value uint64
 }
@@ -127,7 +127,7 @@ func newSolver(ctx context.Context, pre *object.Object, img *image.Image, opt Op
 		m.funcs = append(m.funcs, fn{atom: a, outcome: outcome{open: true}, fixed: prove.FixedBytes(a), weak: m.c.IsWeakAtom(a)})
 	}
 	m.tried = newAttempts(m.c, len(m.funcs))
-	m.values = values{atomAt: make([]*value, len(pre.Atoms)), others: make(map[prove.Key]*value), claims: make([]claim, len(pre.Atoms))}
+	m.values = values{atomAt: make([]*value, len(pre.Atoms)), others: make(map[prove.Key]*value), stakes: make([]stake, len(pre.Atoms))}
 	m.agenda = agenda{watch: make(map[prove.Key][]int32), queued: make([]bool, len(m.funcs))}
 	return m, nil
 }
@@ -157,7 +157,7 @@ func (m *values) set(k prove.Key, v *value) {
 // once is searched for last, where it is not known by then.
 func (m *solver) run() (*Result, error) {
 	m.seedSymbols()
-	if err := m.settle(0); err != nil {
+	if err := m.propagate(0); err != nil {
 		return nil, err
 	}
 	for _, look := range []func() error{m.search, m.scanRest} {
@@ -180,11 +180,11 @@ func (m *solver) scanRest() error {
 	return m.scan()
 }
 
-// solveAllTiers settles what can be, with all hints.
+// solveAllTiers decides what can be, with all hints.
 func (m *solver) solveAllTiers() error {
 	for tier := range tiers {
 		for more := true; more; {
-			if err := m.settle(tier); err != nil {
+			if err := m.propagate(tier); err != nil {
 				return err
 			}
 			more = m.byOrder() // before little is made of a few bytes
@@ -197,7 +197,7 @@ func (m *solver) solveAllTiers() error {
 				return err
 			}
 			if hint() {
-				if err := m.settle(len(tiers) - 1); err != nil {
+				if err := m.propagate(len(tiers) - 1); err != nil {
 					return err
 				}
 				progress = true

@@ -33,7 +33,7 @@ func (p *Part) defined(list []*Refusal, a *object.Atom, module int) []*Refusal {
 	}
 	for _, i := range a.Symbols {
 		s := p.Diff.Post.Symbol(i)
-		if s.Bind() == elf.STB_LOCAL || a.Kind == object.Func && !isWeak(s) {
+		if s.Bind() == elf.STB_LOCAL || a.Kind == object.Func && !s.IsWeak() {
 			continue
 		}
 		switch there, all := p.global(s.Name, module); {

@@ -5,7 +5,6 @@ import (
 	"debug/elf"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc"
 )
@@ -132,11 +131,9 @@ func (p *Part) addNames(names map[string]knownName, pre object.AtomID) {
 		}
 		name := plainName(s.Name)
 		k, met := names[name]
-		names[name] = knownName{isWeak(s) && (k.weak || !met), k.count + 1}
+		names[name] = knownName{s.IsWeak() && (k.weak || !met), k.count + 1}
 	}
 }
-
-func isWeak(s *elfobj.Symbol) bool { return s.Bind() == elf.STB_WEAK }
 
 // plainName is a name without a version, and without the numbers and words that
 // link time optimisation adds.

@@ -25,6 +25,9 @@ func (s *Symbol) Type() elf.SymType { return elf.ST_TYPE(s.Info) }
 // Bind returns the binding, such as elf.STB_GLOBAL.
 func (s *Symbol) Bind() elf.SymBind { return elf.ST_BIND(s.Info) }
 
+// IsWeak reports whether another definition may replace the symbol: its binding is STB_WEAK.
+func (s *Symbol) IsWeak() bool { return s.Bind() == elf.STB_WEAK }
+
 // Visibility returns the visibility, such as elf.STV_HIDDEN.
 func (s *Symbol) Visibility() elf.SymVis { return elf.ST_VISIBILITY(s.Other) }
 

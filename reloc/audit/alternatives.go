@@ -25,14 +25,9 @@ func (c *cluster) replaced(s *kernel.Site, size uint64) bool {
 	}
 	run := c.runAt(s.Addr)[:size]
 	if l.Has(kerneltab.Flags) && binary.LittleEndian.Uint16(e[l.Fields[kerneltab.Flags].Offset:])&rewrite.AltDirectCall != 0 && n == 5 && code[0] == 0xe8 {
-		ok = c.pvCall(s, c.linkedAt(s.Addr), run, s.Addr+c.bias)
-	} else {
-		ok = c.copied(code, from, run, s.Addr+c.bias)
+		return c.pvCall(s, c.linkedAt(s.Addr), run, s.Addr+c.bias)
 	}
-	if ok {
-		c.chosen = append(c.chosen, *s)
-	}
-	return ok
+	return c.copied(code, from, run, s.Addr+c.bias)
 }
 
 // sites0 returns the tables.

@@ -21,8 +21,7 @@ type cluster struct {
 	linked []byte
 
 	found  []image.Patch
-	opaque int           // sites of which only the place was checked
-	chosen []kernel.Site // alternatives that were found in their places
+	opaque int // sites of which only the place was checked
 }
 
 // clusterAt returns the sites around an address, nil when there are none or the
@@ -81,12 +80,12 @@ func (c *cluster) Read(at uint64, k int) (end uint64, ok, more bool) {
 
 // Mark implements [rewrite.Reader].
 func (c *cluster) Mark() rewrite.Mark {
-	return rewrite.Mark{len(c.found), c.opaque, len(c.chosen)}
+	return rewrite.Mark{len(c.found), c.opaque}
 }
 
 // Reset implements [rewrite.Reader].
 func (c *cluster) Reset(m rewrite.Mark) {
-	c.found, c.opaque, c.chosen = c.found[:m[0]], m[1], c.chosen[:m[2]]
+	c.found, c.opaque = c.found[:m[0]], m[1]
 }
 
 // linkedAt and runAt return the bytes from a link address to the cluster's end.

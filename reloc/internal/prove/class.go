@@ -12,7 +12,7 @@ import (
 // reference means depends on its class, what its field holds, and the region that
 // holds it, of which only the module and whether code is rewritten there matter.
 type class struct {
-	glance glance
+	fast fastCheck
 	found
 }
 
@@ -24,7 +24,7 @@ type found struct {
 	at     int32  // its first binding in that trial
 	from   int32  // its bindings, in plans.classBinds
 	room   uint8  // for how many there is room
-	n      uint8  // their number, 0 when it is the one that the glance says
+	n      uint8  // their number, 0 when it is the one that the fast check says
 	konst  int8   // which of them is of a constant whose content is a part of the trial, or -1
 }
 
@@ -87,7 +87,7 @@ func (p *planner) classify(x *hole, r *object.Ref, h *amd64.Howto) {
 	}
 	k.next = *head
 	p.keys = append(p.keys, k)
-	p.classes = append(p.classes, class{glance: p.glance(r, h)})
+	p.classes = append(p.classes, class{fast: p.fastCheck(r, h)})
 	*head = int32(len(p.keys))
 	x.class = *head - 1
 }
@@ -123,9 +123,9 @@ func (m *Comparer) solveClass(t *Trial, a *object.Atom, h *hole, i int, field []
 		m.take(t, c, a.Refs[i].Offset)
 		return nil
 	}
-	if m.holds(&c.glance, s) {
+	if m.holds(&c.fast, s) {
 		c.s, c.epoch, c.n, c.konst = s, m.epoch, 0, -1
-		if c.glance.flags&glanceConst != 0 {
+		if c.fast.flags&fastConst != 0 {
 			c.konst = 0
 		}
 		m.take(t, c, a.Refs[i].Offset)
@@ -136,7 +136,7 @@ func (m *Comparer) solveClass(t *Trial, a *object.Atom, h *hole, i int, field []
 		return e
 	}
 	binds := t.Binds[nb:]
-	if len(binds) == 0 && c.glance.kind != glanceNone || len(binds) > 8 || len(t.Consts) > nc+1 {
+	if len(binds) == 0 && c.fast.kind != fastNone || len(binds) > 8 || len(t.Consts) > nc+1 {
 		return nil // none has as many
 	}
 	from, room := c.from, c.room
@@ -156,9 +156,9 @@ func (m *Comparer) solveClass(t *Trial, a *object.Atom, h *hole, i int, field []
 // take adds what a class means to a trial, by the reference at an offset.
 func (m *Comparer) take(t *Trial, c *class, off uint64) {
 	c.serial, c.at = m.serial, int32(len(t.Binds))
-	if l := &c.glance; c.n == 0 && l.kind != glanceNone {
+	if l := &c.fast; c.n == 0 && l.kind != fastNone {
 		value := c.s + l.delta + uint64(l.key.Off)
-		t.Binds = append(t.Binds, Binding{Key: l.key, Value: value, Ref: off, Soft: l.flags&glanceSoft != 0})
+		t.Binds = append(t.Binds, Binding{Key: l.key, Value: value, Ref: off, Soft: l.flags&fastSoft != 0})
 	}
 	for _, b := range m.classBinds[c.from : c.from+int32(c.n)] {
 		b.Ref = off
@@ -172,7 +172,7 @@ func (m *Comparer) take(t *Trial, c *class, off uint64) {
 // again counts one more reference of a class that a trial has met.
 func (m *Comparer) again(t *Trial, c *class) {
 	n := int(c.n)
-	if n == 0 && c.glance.kind != glanceNone {
+	if n == 0 && c.fast.kind != fastNone {
 		n = 1
 	}
 	for i := range t.Binds[c.at:][:n] {

@@ -127,12 +127,7 @@ func (m *Comparer) wellFormed(t *Trial, a *object.Atom) *Difference {
 }
 
 // FieldSize returns the number of bytes of the hole that r owns.
-func FieldSize(r *object.Ref) uint64 {
-	if h, ok := amd64.HowtoOf(r.Type); ok {
-		return uint64(h.Size)
-	}
-	return 0
-}
+func FieldSize(r *object.Ref) uint64 { return uint64(amd64.FieldSize(r.Type)) }
 
 // EqualOutside compares everything but the holes and the sites.
 func (m *Comparer) EqualOutside(a *object.Atom, run []byte) bool {

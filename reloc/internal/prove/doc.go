@@ -11,7 +11,7 @@
 // Nearly always all bytes but those in holes are equal (code.go), and each hole is solved like
 // an equation (refs.go, tls.go, plt.go); a plan of the function says what does not depend on
 // the place (plan.go), and references that mean the same are solved once (class.go,
-// glance.go). Where bytes differ, both sides are walked by instruction, and rules say what may
+// fastcheck.go). Where bytes differ, both sides are walked by instruction, and rules say what may
 // differ (walk.go, rules.go, relax.go). Sites that a kernel rewrites have forms of their own
 // (sites.go, sites_table.go, sites_forms.go, alternatives.go). What the kernel's tables say
 // about a function comes last (rows.go).

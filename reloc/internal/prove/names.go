@@ -54,7 +54,7 @@ func (m *names) AtomPlaces(id object.AtomID) []Place {
 		sym := m.Sym(i)
 		switch {
 		case sym.Value != a.Offset || strings.HasPrefix(sym.Name, ".L"):
-		case IsWeak(sym):
+		case sym.IsWeak():
 			weak = append(weak, m.Places(sym)...)
 		default:
 			strong = append(strong, m.ofFile(i, m.Places(sym))...)
@@ -317,7 +317,7 @@ func (m *names) IsWeakAtom(a *object.Atom) bool {
 	for _, i := range a.Symbols {
 		switch s := m.Sym(i); {
 		case s.Value != a.Offset:
-		case IsWeak(s):
+		case s.IsWeak():
 			weak = true
 		case s.Bind() != elf.STB_LOCAL, s.Type() == elf.STT_FUNC && len(m.Places(s)) > 0:
 			return false
@@ -335,6 +335,3 @@ func (m *names) Sym(i elfobj.SymbolIndex) *elfobj.Symbol {
 	}
 	return m.Pre.Symbol(i)
 }
-
-// IsWeak reports whether a symbol may be overridden by another definition.
-func IsWeak(s *elfobj.Symbol) bool { return s.Bind() == elf.STB_WEAK }

@@ -219,7 +219,7 @@ func (m *Comparer) bindSymbol(u *use) *Difference {
 			return u.fail(ReasonSymbol, "the absolute symbol %s is %#x, in pre %#x", sym.Name, u.s, sym.Value)
 		}
 		return nil
-	case u.s == 0 && IsWeak(sym):
+	case u.s == 0 && sym.IsWeak():
 		u.bind(InAddress, int32(u.r.Sym), 0, false)
 		return nil
 	}
@@ -254,7 +254,7 @@ func (m *Comparer) bindAtom(u *use, soft bool) *Difference {
 	base := u.s - uint64(u.r.TargetOff)
 	if !u.r.Implicit {
 		base = u.s - m.symbolOff(u.r)
-		soft = soft || IsWeak(m.Sym(u.r.Sym))
+		soft = soft || m.Sym(u.r.Sym).IsWeak()
 	}
 	if soft {
 		if r := m.View.RegionAt(u.s); r == nil {

@@ -17,7 +17,7 @@ type Reader interface {
 }
 
 // A Mark says how much a [Reader] has found, in figures of its own.
-type Mark [3]int
+type Mark [2]int
 
 // A Cluster says which places of a stretch of code were found to lead nowhere, so that each is
 // looked at once, whatever the ways to it.

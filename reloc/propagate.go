@@ -28,11 +28,11 @@ type owned struct {
 	own bool // the function's own address
 }
 
-// settle looks at all functions of which something is new, takes those that have
+// propagate looks at all functions of which something is new, takes those that have
 // only one place left, and goes on until nothing changes. It works in rounds,
 // and within a round all functions are judged by the same values, so that their
 // order does not matter.
-func (m *solver) settle(tier int) error {
+func (m *solver) propagate(tier int) error {
 	if tier > 0 {
 		for i := range m.funcs {
 			m.queue(int32(i))
