@@ -2,6 +2,7 @@ package image
 
 import (
 	"cmp"
+	"context"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -34,11 +35,17 @@ import (
 // A file of another kind is an error that wraps [ErrNotKernel],
 // errors.ErrUnsupported or one of those that package elfdiff has for files.
 func OpenKernel(path string) (*Image, error) {
+	return OpenKernelContext(context.Background(), path)
+}
+
+// OpenKernelContext is [OpenKernel] that ends with the error of ctx once that is done, between
+// its steps: reading, unpacking, and each table of symbols.
+func OpenKernelContext(ctx context.Context, path string) (*Image, error) {
 	fd, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	img, err := openKernelFile(fd, path)
+	img, err := openKernelFile(ctx, fd, path)
 	if err != nil {
 		fd.Close()
 		return nil, nameError(withPath(path, err))
@@ -47,16 +54,16 @@ func OpenKernel(path string) (*Image, error) {
 }
 
 // openKernelFile takes the file over when there is no error.
-func openKernelFile(fd *os.File, path string) (*Image, error) {
+func openKernelFile(ctx context.Context, fd *os.File, path string) (*Image, error) {
 	st, err := fd.Stat()
 	if err != nil {
 		return nil, err
 	}
-	f, packed, err := kernelFile(fd, st.Size())
+	f, packed, err := kernelFile(ctx, fd, st.Size())
 	if err != nil {
 		return nil, err
 	}
-	img, err := newKernel(f, path)
+	img, err := newKernel(ctx, f, path)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +80,10 @@ const maxKernel = 2 << 30
 
 // kernelFile returns the vmlinux that a file is or holds. It is in memory if it
 // was packed.
-func kernelFile(r io.ReaderAt, size int64) (f *elfobj.File, packed bool, err error) {
+func kernelFile(ctx context.Context, r io.ReaderAt, size int64) (f *elfobj.File, packed bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
 	var head [1024]byte
 	n, err := r.ReadAt(head[:], 0)
 	if err != nil && err != io.EOF {
@@ -99,12 +109,15 @@ func kernelFile(r io.ReaderAt, size int64) (f *elfobj.File, packed bool, err err
 		f, err = elfobj.NewFile(r, size)
 		return f, false, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, true, err
+	}
 	f, err = elfobj.Parse(b)
 	return f, true, err
 }
 
 // newKernel makes an image of a vmlinux.
-func newKernel(f *elfobj.File, path string) (*Image, error) {
+func newKernel(ctx context.Context, f *elfobj.File, path string) (*Image, error) {
 	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
 		return nil, errname.As(fmt.Errorf("%v is no kernel", f.Type), ErrNotKernel)
 	}
@@ -119,6 +132,9 @@ func newKernel(f *elfobj.File, path string) (*Image, error) {
 	}
 	regions = bySections(regions, f.Sections)
 	symbols, err := l.readSymbols(0)
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
@@ -21,6 +22,15 @@ import (
 // A relocatable object that is no module has no addresses, and is an error like
 // that of OpenELF.
 func Open(path string, opt ModuleOptions) (*Image, error) {
+	return OpenContext(context.Background(), path, opt)
+}
+
+// OpenContext is [Open] that ends with the error of ctx once that is done, as
+// [OpenKernelContext] does.
+func OpenContext(ctx context.Context, path string, opt ModuleOptions) (*Image, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	fd, err := files.Open(path)
 	if err != nil {
 		return nil, err
@@ -32,7 +42,7 @@ func Open(path string, opt ModuleOptions) (*Image, error) {
 	}
 	switch kind {
 	case aKernel:
-		return OpenKernel(path)
+		return OpenKernelContext(ctx, path)
 	case aModule:
 		return OpenModule(path, opt)
 	}

@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -24,7 +25,13 @@ var ErrHidden = errors.New("the kernel hides its addresses")
 // OpenRunning opens the kernel that this machine runs, and its modules: memory
 // through /proc/kcore, symbols of /proc/kallsyms. It needs root, and a kernel
 // that is not locked down for confidentiality (kernel_lockdown(7)).
-func OpenRunning() (*Image, error) { return NewRunning(os.DirFS("/")) }
+func OpenRunning() (*Image, error) { return OpenRunningContext(context.Background()) }
+
+// OpenRunningContext is [OpenRunning] that ends with the error of ctx once that is done, as
+// [NewRunningContext] does.
+func OpenRunningContext(ctx context.Context) (*Image, error) {
+	return NewRunningContext(ctx, os.DirFS("/"))
+}
 
 // NewRunning opens a running kernel whose files are in root: proc/kcore, which
 // has to be an io.ReaderAt, proc/kallsyms, proc/modules, and below sys/module
@@ -38,9 +45,14 @@ func OpenRunning() (*Image, error) { return NewRunning(os.DirFS("/")) }
 // Code that was made at run time (BPF, trampolines) has its symbols, of no
 // module, and can't be read either. An error is [ErrHidden] when there are no
 // addresses to be seen.
-func NewRunning(root fs.FS) (*Image, error) {
+func NewRunning(root fs.FS) (*Image, error) { return NewRunningContext(context.Background(), root) }
+
+// NewRunningContext is [NewRunning] that ends with the error of ctx once that is done, between
+// its steps: memory, symbols, the kernel, its modules. What is read later does not depend on
+// ctx.
+func NewRunningContext(ctx context.Context, root fs.FS) (*Image, error) {
 	r := &runningOpener{root: root, modules: map[string]int{"": 0, "bpf": NoModule, "__builtin__ftrace": NoModule, "__builtin__kprobes": NoModule}}
-	img, err := r.open()
+	img, err := r.open(ctx)
 	if err != nil {
 		if r.closer != nil {
 			r.closer.Close()
@@ -61,8 +73,11 @@ type runningOpener struct {
 	parts   imageParts
 }
 
-func (r *runningOpener) open() (*Image, error) {
+func (r *runningOpener) open(ctx context.Context) (*Image, error) {
 	for _, step := range []func() error{r.openKcore, r.readKallsyms, r.addKernel, r.addModules} {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		if err := step(); err != nil {
 			return nil, err
 		}
