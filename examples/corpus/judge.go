@@ -188,15 +188,8 @@ func refusals(err error) []reason {
 		}
 		return out
 	}
-	if r, ok := err.(*splice.Refusal); ok {
-		return []reason{{string(r.Code), elfdiff.Refused.String(), r.Symbol, r.Section, r.Offset, r.Text(), r.Hint}}
-	}
-	if r, ok := err.(*elfdiff.RefusedError); ok {
-		var out []reason
-		for i := range r.Refusals {
-			out = append(out, reasonOf(&r.Refusals[i].Finding))
-		}
-		return out
+	if r, ok := err.(*elfdiff.Refusal); ok {
+		return []reason{{string(r.Code), r.Severity.String(), r.Symbol, r.Section, r.Offset, r.Text(), r.Hint}}
 	}
 	if inner := errors.Unwrap(err); inner != nil {
 		return refusals(inner)

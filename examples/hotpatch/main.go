@@ -24,7 +24,6 @@ import (
 	"errors"
 	"io"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -136,7 +135,7 @@ func (c *command) exit(err error, stderr io.Writer) (int, error) {
 		return exitDone, nil
 	case errors.Is(err, errNoChange):
 		return exitNoChange, err
-	case errors.Is(err, splice.ErrRefused), errors.Is(err, elfdiff.ErrRefused):
+	case errors.Is(err, splice.ErrRefused):
 		c.refused(err, stderr)
 		return exitRefused, nil
 	}

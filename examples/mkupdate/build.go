@@ -61,7 +61,7 @@ func build(ctx context.Context, opt *options, progress *cli.Progress) (*report, 
 	}
 	opt.module.Progress = progress.Tell
 	m, err := module.BuildContext(ctx, k, opt.module, pairs...)
-	if errors.Is(err, splice.ErrRefused) || errors.Is(err, elfdiff.ErrRefused) {
+	if errors.Is(err, splice.ErrRefused) {
 		r.refuse(err)
 		return r, nil, nil
 	}
