@@ -27,7 +27,7 @@
 //	elfdiff          report.Diff
 //	elfdiff, folders report.Folders
 //	runpre           run, matched, conflicts, and of each object what reloc.Result has
-//	runpre -audit    of a whole kernel: what reloc.Audit has, with addresses as strings
+//	runpre -audit    of a whole kernel: what audit.Report has
 //	hotpatch         process.Report; with -status, pid and a list of these;
 //	                 refused, pid and a list of splice.Refusal
 //	mkupdate         objects with their changes and elfdiff.Finding, refusals, and

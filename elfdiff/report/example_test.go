@@ -1,6 +1,9 @@
 package report_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"log"
 	"os"
 
@@ -31,14 +34,36 @@ func ExampleText() {
 	if err := report.Text(os.Stdout, d, report.TextOptions{Page: "review.html"}); err != nil {
 		log.Fatal(err)
 	}
+	// Output:
+	// functions: 1 changed, 0 new, 0 removed, 3 same
+	// data: 0 changed, 1 new, 0 removed, 1 same
+	// travels: 1 function, 1 variable, 1 string, 2 unwinding records
+	// all changes can be carried
+	//
+	// changed function serve  37 -> 43 bytes
+	//     why: instruction at +0x1/+0x1: addl   $0x1,requests(%rip) -> add    %edi,served(%rip)
+	//
+	// new data served  4 bytes
+	//
+	// the listings are in review.html
 }
 
 // Write a document for a pipeline, which [report.Diff] reads again.
 func ExampleJSON() {
 	d := mustCompare("pre.o", "post.o")
-	if err := report.JSON(os.Stdout, d, report.JSONOptions{}); err != nil {
+	var document bytes.Buffer
+	if err := report.JSON(&document, d, report.JSONOptions{}); err != nil {
 		log.Fatal(err)
 	}
+	var read report.Diff
+	if err := json.Unmarshal(document.Bytes(), &read); err != nil {
+		log.Fatal(err)
+	}
+	for _, f := range read.Functions {
+		fmt.Println(read.Outcome, f.Status, f.Kind, f.Name, f.Reasons[0].Code)
+	}
+	// Output:
+	// carried changed function serve instruction
 }
 
 // Write a page for reviewers, with the source of both sides.

@@ -75,28 +75,12 @@ func redirectText(f *reloc.FuncResult) string {
 	return s + "which is not the code of the object: " + r.Mismatch.Error()
 }
 
-// auditSchema is the version of the JSON of an audit.
-const auditSchema = 1
-
 // jsonAudit is the JSON form of the audit of a whole kernel.
 type jsonAudit struct {
-	Schema   int           `json:"schema"`
-	Run      string        `json:"run"`
-	Matched  bool          `json:"matched"`
-	Bytes    uint64        `json:"bytes"`
-	Moved    int           `json:"moved"`
-	Sites    int           `json:"sites"`
-	Opaque   int           `json:"opaque"`
-	Patches  []reloc.Patch `json:"patches"`
-	Findings []jsonFinding `json:"findings"`
-}
-
-type jsonFinding struct {
-	At     string `json:"at"`
-	Symbol string `json:"symbol,omitempty"`
-	Offset string `json:"offset"`
-	Linked string `json:"linked"`
-	Run    string `json:"run"`
+	Schema  int    `json:"schema"` // [audit.Schema]
+	Run     string `json:"run"`
+	Matched bool   `json:"matched"`
+	*audit.Report
 }
 
 // auditKernel compares a whole running kernel with its vmlinux.
@@ -138,16 +122,8 @@ func writeAuditText(w io.Writer, where string, a *audit.Report) error {
 }
 
 func writeAuditJSON(w io.Writer, where string, a *audit.Report) error {
-	out := jsonAudit{
-		Schema: auditSchema,
-		Run:    where, Matched: len(a.Findings) == 0, Bytes: a.Bytes, Moved: a.Moved, Sites: a.Sites, Opaque: a.Opaque,
-		Patches: append([]reloc.Patch{}, a.Patches...), Findings: []jsonFinding{},
-	}
-	for i := range a.Findings {
-		f := &a.Findings[i]
-		out.Findings = append(out.Findings, jsonFinding{hex(f.Addr), f.Symbol, hex(f.Offset), fmt.Sprintf("% x", f.Linked), fmt.Sprintf("% x", f.Run)})
-	}
+	a.Patches, a.Findings = append([]reloc.Patch{}, a.Patches...), append([]audit.Finding{}, a.Findings...)
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	return enc.Encode(out)
+	return enc.Encode(jsonAudit{audit.Schema, where, len(a.Findings) == 0, a})
 }

@@ -23,12 +23,12 @@ import (
 
 // A Report is what comparing a whole running kernel with its file found out.
 type Report struct {
-	Bytes    uint64 // of code and constants that were compared
-	Moved    int    // fields that hold an address, and moved by as much as the kernel did
-	Sites    int    // places that the kernel rewrites and has rewritten, in a form that is known
-	Opaque   int    // those among them of which only the place is checked, see below
-	Patches  []image.Patch
-	Findings []Finding // what nothing explains, by address
+	Bytes    uint64        `json:"bytes"`  // of code and constants that were compared
+	Moved    int           `json:"moved"`  // fields that hold an address, and moved by as much as the kernel did
+	Sites    int           `json:"sites"`  // places that the kernel rewrites and has rewritten, in a form that is known
+	Opaque   int           `json:"opaque"` // those among them of which only the place is checked, see below
+	Patches  []image.Patch `json:"patches"`
+	Findings []Finding     `json:"findings"` // what nothing explains, by address
 }
 
 // A Finding is a stretch of memory that is not what was linked.
