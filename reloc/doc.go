@@ -10,9 +10,15 @@
 //
 // # Layers
 //
-//	image   bytes at run addresses, and whatever symbols there are: of files, of what
-//	        runs, of other memory; package image
-//	Match   verdicts for the functions of pre, values for its symbols
+//	audit            a running kernel against its file, without objects
+//	reloc            where the functions of pre are, and the values of its symbols
+//	internal/prove   compares one atom at one address, and decides nothing
+//	image            run: files, kernels, processes, dumps, debugger ports
+//
+// A solver holds a comparer. It has candidates for each function (search.go, lookup.go,
+// hints.go), compares them (attempts.go), takes those that have one place left in rounds in
+// which all are judged by the same values (propagate.go, elect.go), and makes the result of
+// what is decided (report.go). Objects of a set tell each other what they found (set.go).
 //
 // # What is compared
 //
@@ -21,17 +27,17 @@
 // them, jump tables by the places that they lead to, everything else by
 // agreement and by the kind of memory it lies in. Writable data only has
 // addresses: its content belongs to the program. What the kernel's tables say about
-// a function (bugs, and what faults do) has to be the same but for lines, rows.go;
+// a function (bugs, and what faults do) has to be the same but for lines;
 // those of its modules are not looked at. What may differ without being
-// a mismatch is a table of rows with a reason each (rules.go): padding, the
+// a mismatch is a table of rows with a reason each (internal/prove/rules.go): padding, the
 // width of jumps, and instructions that linkers rewrite.
 //
 // # What a kernel rewrites
 //
 // A kernel rewrites its code when it starts, and when something is switched on or
 // off. Tables of the object say where; what may stand there is a table with a row
-// for each kind (sites_table.go): calls of tracers, endbr64, kCFI, call depth,
-// paravirt, retpolines, returns, alternatives (alternatives.go), lock prefixes,
+// for each kind (internal/prove/sites_table.go): calls of tracers, endbr64, kCFI, call depth,
+// paravirt, retpolines, returns, alternatives, lock prefixes,
 // jump labels, static calls, runtime constants. Where objtool did not see the
 // object, as with IBT, branches to thunks stand for its tables. Such a place says
 // what a symbol is only where it holds what pre has there.
