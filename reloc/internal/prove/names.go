@@ -309,29 +309,3 @@ func Symbolize(img *image.Image, addr uint64) (string, uint64, bool) {
 func omitted(img *image.Image, name string) bool {
 	return img.IsKernel() && (strings.HasPrefix(name, "kallsyms_") || strings.HasPrefix(name, "init_per_cpu__")) && len(img.Named(name)) == 0
 }
-
-// IsWeakAtom reports whether another definition may have replaced an atom: it
-// has a weak name, and no other that the linker knew, or that run knows.
-func (m *names) IsWeakAtom(a *object.Atom) bool {
-	weak := false
-	for _, i := range a.Symbols {
-		switch s := m.Sym(i); {
-		case s.Value != a.Offset:
-		case s.IsWeak():
-			weak = true
-		case s.Bind() != elf.STB_LOCAL, s.Type() == elf.STT_FUNC && len(m.Places(s)) > 0:
-			return false
-		}
-	}
-	return weak
-}
-
-var noSymbol elfobj.Symbol
-
-// Sym returns a symbol of pre; implicit references have none.
-func (m *names) Sym(i elfobj.SymbolIndex) *elfobj.Symbol {
-	if int(i) >= len(m.Pre.Symbols()) {
-		return &noSymbol
-	}
-	return m.Pre.Symbol(i)
-}
