@@ -73,26 +73,10 @@ func (l *linker) variable(u *elfdiff.InitialUpdate) (uint64, error) {
 	if l.image.IsInit(addr) {
 		return 0, refuse(CodeInit, u.Name, "", addr, "it is freed after boot")
 	}
-	if !l.linkedAs(u, addr) {
+	if !l.linkedAs(u.Pre, u.Old, addr) {
 		return 0, refuse(splice.CodeNotMatched, u.Name, "", addr, "the image holds another initial value there than pre")
 	}
 	return addr, nil
-}
-
-// linkedAs reports whether the image holds the initial content of pre, but for its
-// references.
-func (l *linker) linkedAs(u *elfdiff.InitialUpdate, addr uint64) bool {
-	b, err := l.image.Read(addr, uint64(len(u.Old)))
-	if err != nil {
-		return false
-	}
-	mask := l.without(u.Pre, len(u.Old))
-	for i := range b {
-		if (b[i]^u.Old[i])&mask[i] != 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // initial notes one member.

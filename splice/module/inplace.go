@@ -69,21 +69,24 @@ func (l *linker) constant(u *elfdiff.DataUpdate) (uint64, bool) {
 	if len(list) != 1 || strings.Contains(u.Name, ".") {
 		return 0, false
 	}
-	b, err := l.image.Read(list[0].Addr, uint64(len(u.Old)))
-	if err != nil {
-		return 0, false
-	}
-	mask := l.maskOf(u)
-	for i := range b {
-		if (b[i]^u.Old[i])&mask[i] != 0 {
-			return 0, false
-		}
-	}
-	return list[0].Addr, true
+	return list[0].Addr, l.linkedAs(u.Pre, u.Old, list[0].Addr)
 }
 
-// maskOf says which bytes of a constant hold no reference.
-func (l *linker) maskOf(u *elfdiff.DataUpdate) []byte { return l.without(u.Pre, len(u.Old)) }
+// linkedAs reports whether the image holds the content of an object of pre at an address,
+// but for its references.
+func (l *linker) linkedAs(pre object.AtomID, content []byte, addr uint64) bool {
+	b, err := l.image.Read(addr, uint64(len(content)))
+	if err != nil {
+		return false
+	}
+	mask := l.without(pre, len(content))
+	for i := range b {
+		if (b[i]^content[i])&mask[i] != 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // without returns a mask of the bytes of an object of pre that hold no reference.
 func (l *linker) without(pre object.AtomID, size int) []byte {
@@ -102,7 +105,7 @@ func (l *linker) overwriteConst(u *elfdiff.DataUpdate, addr uint64) {
 		return
 	}
 	c := newCheck(u.Name, where, u.Old)
-	c.mask = l.maskOf(u)
+	c.mask = l.without(u.Pre, len(u.Old))
 	l.expectAddresses(&c, u, addr)
 	l.obj.checks = append(l.obj.checks, c)
 	r, d := l.Rodata(), l.Data()

@@ -30,16 +30,26 @@ func (r *references) memoryOf(addr uint64) ko.Memory {
 func (l *linker) accesses(s *elfobj.SpecSection, relas []elfobj.Rela) {
 	relas = slices.Clone(relas)
 	slices.SortFunc(relas, func(a, b elfobj.Rela) int { return cmp.Compare(a.Offset, b.Offset) })
-	for off := uint64(0); off < uint64(len(s.Data)) && len(relas) > 0; {
-		in, err := amd64.Decode(s.Data[off:])
+	operands(s.Data, len(relas), func(i int) uint64 { return relas[i].Offset }, func(i int, off uint64, in amd64.Inst) {
+		l.access(s, off, in, relas[i].Sym)
+	})
+}
+
+// operands decodes code, and visits the instructions whose memory operands have a field
+// that one of n references fills in: by the number of the reference, and the offset of the
+// instruction. at returns the offset of a field; they ascend. It ends at what does not
+// decode, which elfdiff tells.
+func operands(code []byte, n int, at func(i int) uint64, visit func(i int, off uint64, in amd64.Inst)) {
+	i := 0
+	for off := uint64(0); off < uint64(len(code)) && i < n; {
+		in, err := amd64.Decode(code[off:])
 		if err != nil {
-			return // elfdiff says what does not decode
+			return
 		}
-		for len(relas) > 0 && relas[0].Offset < off+uint64(in.Len) {
-			if relas[0].Offset == off+uint64(in.DispOff) && in.DispLen > 0 {
-				l.access(s, off, in, relas[0].Sym)
+		for ; i < n && at(i) < off+uint64(in.Len); i++ {
+			if in.DispLen > 0 && at(i) == off+uint64(in.DispOff) {
+				visit(i, off, in)
 			}
-			relas = relas[1:]
 		}
 		off += uint64(in.Len)
 	}
@@ -97,22 +107,13 @@ func storesOf(o *object.Object) *stores {
 }
 
 func (st *stores) add(o *object.Object, a *object.Atom) {
-	refs := a.Refs
-	for off := uint64(0); off < uint64(len(a.Bytes)) && len(refs) > 0; {
-		in, err := amd64.Decode(a.Bytes[off:])
-		if err != nil {
-			return
+	operands(a.Bytes, len(a.Refs), func(i int) uint64 { return a.Refs[i].Offset }, func(i int, off uint64, in amd64.Inst) {
+		switch r := &a.Refs[i]; {
+		case !in.StoresTo(a.Bytes[off:]):
+		case r.Target != object.NoAtom:
+			st.atoms[r.Target] = true
+		default:
+			st.names[o.Symbol(r.Sym).Name] = true
 		}
-		for len(refs) > 0 && refs[0].Offset < off+uint64(in.Len) {
-			if r := &refs[0]; in.DispLen > 0 && r.Offset == off+uint64(in.DispOff) && in.StoresTo(a.Bytes[off:]) {
-				if r.Target != object.NoAtom {
-					st.atoms[r.Target] = true
-				} else {
-					st.names[o.Symbol(r.Sym).Name] = true
-				}
-			}
-			refs = refs[1:]
-		}
-		off += uint64(in.Len)
-	}
+	})
 }
