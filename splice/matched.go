@@ -1,0 +1,243 @@
+package splice
+
+import (
+	"cmp"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc"
+)
+
+// matched answers questions about one part.
+type matched struct {
+	*Part
+	*builder
+	byName map[string]elfobj.SymbolIndex     // undefined symbols of pre
+	cold   map[object.AtomID][]object.AtomID // cold parts of pre's functions
+	inner  map[object.AtomID][]uint64        // offsets in pre's functions that something refers to
+}
+
+// index goes over pre once for all the questions to come.
+func (m *matched) index() {
+	m.byName = map[string]elfobj.SymbolIndex{}
+	m.cold, m.inner = map[object.AtomID][]object.AtomID{}, map[object.AtomID][]uint64{}
+	pre := m.Diff.Pre
+	syms := pre.Symbols()
+	for i := range syms {
+		if i > 0 && !syms[i].IsDefined() {
+			m.byName[syms[i].Name] = elfobj.SymbolIndex(i)
+		}
+	}
+	for i := range pre.Atoms {
+		a := &pre.Atoms[i]
+		if a.Kind == object.Func && a.Owner != object.NoAtom {
+			m.cold[a.Owner] = append(m.cold[a.Owner], a.ID)
+		}
+		if a.Kind == object.Unwind || a.Kind == object.Meta {
+			continue
+		}
+		for k := range a.Refs {
+			r := &a.Refs[k]
+			if r.Target != object.NoAtom && r.TargetOff > 0 && pre.Atom(r.Target).Kind == object.Func {
+				m.inner[r.Target] = append(m.inner[r.Target], uint64(r.TargetOff))
+			}
+		}
+	}
+}
+
+// redirect describes the function that r replaces, with its cold parts.
+func (m *matched) redirect(r *elfdiff.Replacement) (Redirect, bool) {
+	out := Redirect{Function: r.Name, Symbol: uint32(r.New)}
+	body, ok := m.span(r.Pre)
+	if !ok {
+		return out, false
+	}
+	f := m.Match.Func(r.Pre)
+	out.By = f.By.String()
+	if again, err := m.names.Check(m.Part, r.Pre); again || err != nil {
+		if err != nil {
+			m.refuse(err)
+		}
+		return out, false
+	}
+	body.Bytes = append(body.Bytes, m.padding(r.Pre, f)...)
+	out.Old = append(out.Old, body)
+	for _, id := range m.cold[r.Pre] {
+		cold, ok := m.span(id)
+		if !ok {
+			return out, false
+		}
+		out.Old = append(out.Old, cold)
+	}
+	out.Entries = m.entriesOf(r.Pre, f)
+	if _, err := Plan(Function{Name: r.Name, Addr: f.Address, Code: body.Bytes, Entries: out.Entries}, f.Address); err != nil {
+		var ref *Refusal
+		if errors.As(err, &ref) {
+			m.refuse(ref)
+		}
+		return out, false
+	}
+	return out, true
+}
+
+// span reads the run bytes of a function that has to be matched.
+func (m *matched) span(pre object.AtomID) (Span, bool) {
+	a := m.Diff.Pre.Atom(pre)
+	f := m.Match.Func(pre)
+	if f == nil || f.Verdict != reloc.Matched {
+		m.refuse(notMatched(a, f))
+		return Span{}, false
+	}
+	place, ok := m.place(f.Address)
+	if !ok {
+		m.refuse(Refuse(CodeNoModule, a.Name, "", f.Address, "its code belongs to no file"))
+		return Span{}, false
+	}
+	code := make([]byte, f.Size)
+	if err := m.Image.ReadAddr(code, f.Address); err != nil {
+		r := Refuse(CodeNotMatched, a.Name, "", f.Address, "its code can't be read")
+		r.Err = err
+		m.refuse(r)
+		return Span{}, false
+	}
+	return Span{Place: place, Bytes: code}, true
+}
+
+// padding returns the bytes behind a function in run that are room for a jump. Pre
+// proves that they are nothing else, by having the start of another function right
+// behind them, or else the symbols of run do.
+func (m *matched) padding(pre object.AtomID, f *reloc.FuncResult) []byte {
+	if b := m.between(pre, f); len(b) > 0 {
+		return b
+	}
+	if f.Size >= forms[JmpAbs64].size+endbrSize {
+		return nil // there is room
+	}
+	return m.Padding(f.Address+f.Size, 0)
+}
+
+// endbrSize is the length of ENDBR64.
+const endbrSize = 4
+
+// between returns the nops between two functions that follow each other in pre and
+// in run.
+func (m *matched) between(pre object.AtomID, f *reloc.FuncResult) []byte {
+	atoms := m.Diff.Pre.Atoms
+	if int(pre)+1 >= len(atoms) {
+		return nil
+	}
+	a, next := &atoms[pre], &atoms[pre+1]
+	if next.Section != a.Section || next.Kind != object.Func || next.Offset <= a.End() || next.Offset-a.End() >= maxPadding {
+		return nil
+	}
+	g := m.Match.Func(next.ID)
+	if g == nil || g.Verdict != reloc.Matched || g.Address-f.Address-f.Size >= maxPadding {
+		return nil
+	}
+	b := make([]byte, g.Address-f.Address-f.Size)
+	if m.Image.ReadAddr(b, f.Address+f.Size) != nil || amd64.NopLen(b) != len(b) {
+		return nil
+	}
+	return b
+}
+
+func notMatched(a *object.Atom, f *reloc.FuncResult) *Refusal {
+	if f == nil {
+		return Refuse(CodeNotMatched, a.Name, "", 0, "it was not looked for")
+	}
+	r := Refuse(CodeNotMatched, a.Name, "", f.Address, "run-pre matching says %s", f.Verdict)
+	switch {
+	case f.Mismatch != nil:
+		r.Err = f.Mismatch
+	case len(f.Candidates) > 0:
+		r.Message += fmt.Sprintf(" between %#x", f.Candidates)
+	}
+	return r
+}
+
+// entriesOf lists the offsets in run at which anything but the function's own
+// code leads into it.
+func (m *matched) entriesOf(pre object.AtomID, f *reloc.FuncResult) []uint64 {
+	var list []uint64
+	for _, off := range m.inner[pre] {
+		list = append(list, f.RunOffset(off))
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// place turns a run address into a place.
+func (m *matched) place(addr uint64) (Place, bool) {
+	mod, _ := m.Image.ModuleAt(addr)
+	if mod == nil {
+		return Place{}, false
+	}
+	want := Module{Name: mod.Name, Path: mod.Path, BuildID: hex.EncodeToString(mod.BuildID), Main: mod.Main}
+	i := slices.Index(m.update.Modules, want)
+	if i < 0 {
+		i = len(m.update.Modules)
+		m.update.Modules = append(m.update.Modules, want)
+	}
+	return Place{Module: i, Addr: addr - mod.Bias}, true
+}
+
+// importOf says what an undefined symbol is.
+func (m *matched) importOf(e *elfdiff.External) Import {
+	im := Import{Symbol: uint32(e.Symbol), Name: e.Name}
+	if e.Pre == object.NoAtom {
+		if i, ok := m.byName[e.Name]; ok {
+			if v, ok := m.Match.SymbolValue(i); ok {
+				m.setValue(&im, &v)
+			}
+		}
+		return im
+	}
+	a := m.Diff.Pre.Atom(e.Pre)
+	for _, s := range a.Symbols {
+		if v, ok := m.Match.SymbolValue(s); ok {
+			m.setValue(&im, &v)
+		}
+	}
+	if m.Match.TLSBlock != 0 && a.Kind == object.TLS {
+		im.TLSBlock = m.placed(m.Match.TLSBlock)
+	}
+	if addr, ok := m.Match.AtomAddr(e.Pre); ok && a.Kind != object.TLS {
+		im.Address = m.placed(addr)
+	}
+	if !im.known() {
+		m.refuse(Refuse(CodeNotLocated, cmp.Or(e.Name, "?"), "", 0, "run-pre matching did not find this %s of %s", a.Kind, m.Diff.Pre.Name()))
+	}
+	return im
+}
+
+func (m *matched) placed(addr uint64) *Place {
+	if p, ok := m.place(addr); ok {
+		return &p
+	}
+	return nil
+}
+
+// setValue copies what matching found out about a symbol.
+func (m *matched) setValue(im *Import, v *reloc.Value) {
+	for _, f := range []struct {
+		use reloc.Use
+		set func()
+	}{
+		{reloc.UseAddress, func() { im.Address = m.placed(v.Address) }},
+		{reloc.UsePLT, func() { im.PLT = m.placed(v.PLT) }},
+		{reloc.UseGOT, func() { im.GOT = m.placed(v.GOT) }},
+		{reloc.UseTLSSlot, func() { im.TLSSlot = m.placed(v.TLSSlot) }},
+		{reloc.UseTPOff, func() { im.TPOff = &v.TPOff }},
+		{reloc.UseTLS, func() { im.TLS = &v.TLS }},
+	} {
+		if v.Has&f.use != 0 {
+			f.set()
+		}
+	}
+}
