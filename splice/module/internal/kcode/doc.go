@@ -27,7 +27,7 @@
 //
 // # How it gets into a module
 //
-// Package module links the objects that an update needs as it links the patch: sections
+// Package klink links the objects that an update needs as the patch is linked: sections
 // go where those of the patch go, and relocations stay for the kernel's loader. Nothing
 // is encoded at run time, and nothing is known of a version at compile time. What a
 // symbol that is undefined means is decided by its name, in this order:
