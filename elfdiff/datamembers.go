@@ -86,8 +86,8 @@ func (m *memberPlace) value(a *object.Atom) uint64 {
 		v[i] = a.ByteAt(m.off + i)
 	}
 	n := binary.LittleEndian.Uint64(v[:])
-	if m.bits.width > 0 && m.bits.width < 64 {
-		n = n >> (m.bits.at % 8) & (1<<m.bits.width - 1)
+	if m.bits.Width > 0 && m.bits.Width < 64 {
+		n = n >> (m.bits.At % 8) & (1<<m.bits.Width - 1)
 	}
 	return n
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -29,7 +30,7 @@ type flows struct {
 	jumps     map[object.AtomID][]object.AtomID
 	jumper    map[object.AtomID]object.AtomID
 	summaries map[object.AtomID]*summary // of functions; nil while it is made
-	results   map[object.AtomID]resultSize
+	results   map[object.AtomID]dtypes.ResultSize
 	depth     int
 	budget    int // instructions that may still be looked at
 }
@@ -200,7 +201,7 @@ func (f *addrFlow) returns(o *touched) {
 		return
 	}
 	switch n := f.resultOf(f.root); {
-	case n <= halfResult:
+	case n <= dtypes.HalfResult:
 		return
 	case n <= 8:
 		m = o.s.reg[rAX]

@@ -1,19 +1,20 @@
 package elfdiff
 
 import (
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // resultOf asks the debug information how many bytes of AX and DX a function returns.
 // Without any, both count (psABI section 3.2.3, returning of values).
-func (f *flows) resultOf(root object.AtomID) resultSize {
+func (f *flows) resultOf(root object.AtomID) dtypes.ResultSize {
 	if n, ok := f.results[root]; ok {
 		return n
 	}
 	if f.results == nil {
-		f.results = map[object.AtomID]resultSize{}
+		f.results = map[object.AtomID]dtypes.ResultSize{}
 	}
-	n := resultSizeOf(f.o, &f.o.Atoms[root])
+	n := dtypes.ResultSizeOf(f.o, &f.o.Atoms[root])
 	f.results[root] = n
 	return n
 }

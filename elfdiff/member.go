@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
@@ -44,13 +45,13 @@ type memberPlace struct {
 	signed bool   // it is a signed number
 	text   bool   // it is an array of characters
 	letter bool   // it is one of an array of characters
-	bits   bitRange
+	bits   dtypes.BitRange
 }
 
 // end returns the first bit behind the member.
 func (m *memberPlace) end() uint64 {
-	if m.bits.width > 0 {
-		return m.bits.at + m.bits.width
+	if m.bits.Width > 0 {
+		return m.bits.At + m.bits.Width
 	}
 	return (m.off + m.size) * 8
 }
@@ -61,39 +62,39 @@ func memberAtBit(o *object.Object, id object.AtomID, bit uint64) (m memberPlace,
 	if a == nil || a.Kind == object.Func || bit/8 >= a.Size {
 		return m, false
 	}
-	s, err := typesOf(o)
+	s, err := dtypes.Of(o)
 	if err != nil {
 		return m, false
 	}
-	entry, ok := variablesOf(o).at(debug.Addr(a, 0))
+	entry, ok := dtypes.VariablesOf(o).At(debug.Addr(a, 0))
 	if !ok {
 		return m, false
 	}
-	typ := variablesOf(o).typ(entry)
+	typ := dtypes.VariablesOf(o).TypeOf(entry)
 	if typ == 0 {
 		return m, false
 	}
-	return s.memberAtBit(typ, bit)
+	return memberAtBitOf(s, typ, bit)
 }
 
-// memberAtBit goes down to the member at a bit of a type.
-func (s *typeSide) memberAtBit(typ, bit uint64) (m memberPlace, ok bool) {
+// memberAtBitOf goes down to the member at a bit of a type.
+func memberAtBitOf(s *dtypes.Side, typ, bit uint64) (m memberPlace, ok bool) {
 	var path strings.Builder
 	start := uint64(0) // of what is looked at, bytes
 	letter := false
-	var t resolved
+	var t dtypes.Resolved
 	for range maxMemberDepth {
-		if !s.resolve(&t, typ) {
+		if !s.Resolve(&t, typ) {
 			return m, false
 		}
 		switch t.Tag {
 		case dwarf.TagArray:
-			typ = typeOf(&t.Entry)
-			size := s.size(typ, 0)
-			if n := s.size(t.Offset, 0); n > 0 && n <= insn.MaxQuoted && s.isChar(typ) {
+			typ = dtypes.TypeOf(&t.Entry)
+			size := s.Size(typ, 0)
+			if n := s.Size(t.Offset, 0); n > 0 && n <= insn.MaxQuoted && isChar(s, typ) {
 				return memberPlace{path: path.String(), off: start, size: n, text: true}, true
 			}
-			letter = s.isChar(typ)
+			letter = isChar(s, typ)
 			index, ok := arrayIndex(&t.Entry, size, bit/8-start)
 			if !ok {
 				return m, false
@@ -101,24 +102,24 @@ func (s *typeSide) memberAtBit(typ, bit uint64) (m memberPlace, ok bool) {
 			path.WriteString(index)
 			start += (bit/8 - start) / size * size
 		case dwarf.TagStructure, dwarf.TagClass, dwarf.TagUnion:
-			x, ok := s.covering(&t.Entry, bit-start*8)
+			x, ok := covering(s, &t.Entry, bit-start*8)
 			if !ok {
 				return m, false
 			}
 			if name := x.Text(dwarf.AttrName); len(name) > 0 {
 				fmt.Fprintf(&path, ".%s", name)
 			}
-			b := bitPlace(&x)
-			if b.width > 0 {
-				b.at += start * 8
-				return memberPlace{path: path.String(), off: b.at / 8, size: (b.at%8 + b.width + 7) / 8, bits: b}, true
+			b := dtypes.BitPlace(&x)
+			if b.Width > 0 {
+				b.At += start * 8
+				return memberPlace{path: path.String(), off: b.At / 8, size: (b.At%8 + b.Width + 7) / 8, bits: b}, true
 			}
-			typ = typeOf(&x)
-			start += b.at / 8
+			typ = dtypes.TypeOf(&x)
+			start += b.At / 8
 		default:
 			enc, _ := t.Int(dwarf.AttrEncoding)
 			signed := t.Tag == dwarf.TagBaseType && (enc == encSigned || enc == encSignedChar)
-			return memberPlace{path: path.String(), off: start, size: s.size(typ, 0), signed: signed, letter: letter}, true
+			return memberPlace{path: path.String(), off: start, size: s.Size(typ, 0), signed: signed, letter: letter}, true
 		}
 	}
 	return m, false
@@ -133,17 +134,17 @@ const (
 
 // isChar reports whether a type is that of characters, and not a number of one
 // byte by the name of a typedef.
-func (s *typeSide) isChar(off uint64) bool {
+func isChar(s *dtypes.Side, off uint64) bool {
 	var e dwarf.Entry
-	for range maxTypedefs {
-		if off == 0 || !s.d.Entry(&e, off) || e.Tag == dwarf.TagTypedef {
+	for range dtypes.MaxTypedefs {
+		if off == 0 || !s.Data.Entry(&e, off) || e.Tag == dwarf.TagTypedef {
 			return false
 		}
 		if e.Tag == dwarf.TagBaseType {
 			enc, _ := e.Int(dwarf.AttrEncoding)
 			return enc == encSignedChar || enc == encUnsignedChar && e.Name() == "char"
 		}
-		off = typeOf(&e)
+		off = dtypes.TypeOf(&e)
 	}
 	return false
 }
@@ -156,8 +157,8 @@ func arrayIndex(e *dwarf.Entry, size, off uint64) (string, bool) {
 	var dims []int64
 	r := dwarf.ChildrenOf(e)
 	var x dwarf.Entry
-	for nextOf(&r, &x, dwarf.TagSubrange) {
-		dims = append(dims, elements(&x))
+	for dtypes.NextOf(&r, &x, dwarf.TagSubrange) {
+		dims = append(dims, dtypes.Elements(&x))
 	}
 	n := off / size
 	out := ""
@@ -172,17 +173,17 @@ func arrayIndex(e *dwarf.Entry, size, off uint64) (string, bool) {
 }
 
 // covering returns the first member that has a bit.
-func (s *typeSide) covering(e *dwarf.Entry, bit uint64) (x dwarf.Entry, ok bool) {
+func covering(s *dtypes.Side, e *dwarf.Entry, bit uint64) (x dwarf.Entry, ok bool) {
 	r := dwarf.ChildrenOf(e)
-	for nextOf(&r, &x, dwarf.TagMember) {
-		b := bitPlace(&x)
-		if b.width == 0 {
-			b.width = 8 * s.size(typeOf(&x), 0)
-			if b.width == 0 && s.isFlexible(typeOf(&x)) {
-				b.width = 1 << 62
+	for dtypes.NextOf(&r, &x, dwarf.TagMember) {
+		b := dtypes.BitPlace(&x)
+		if b.Width == 0 {
+			b.Width = 8 * s.Size(dtypes.TypeOf(&x), 0)
+			if b.Width == 0 && isFlexible(s, dtypes.TypeOf(&x)) {
+				b.Width = 1 << 62
 			}
 		}
-		if bit >= b.at && bit-b.at < b.width {
+		if bit >= b.At && bit-b.At < b.Width {
 			return x, true
 		}
 	}
@@ -190,12 +191,12 @@ func (s *typeSide) covering(e *dwarf.Entry, bit uint64) (x dwarf.Entry, ok bool)
 }
 
 // isFlexible reports whether a type is an array without a bound.
-func (s *typeSide) isFlexible(off uint64) bool {
-	var t resolved
-	if !s.resolve(&t, off) || t.Tag != dwarf.TagArray {
+func isFlexible(s *dtypes.Side, off uint64) bool {
+	var t dtypes.Resolved
+	if !s.Resolve(&t, off) || t.Tag != dwarf.TagArray {
 		return false
 	}
 	r := dwarf.ChildrenOf(&t.Entry)
 	var x dwarf.Entry
-	return !nextOf(&r, &x, dwarf.TagSubrange) || elements(&x) < 0
+	return !dtypes.NextOf(&r, &x, dwarf.TagSubrange) || dtypes.Elements(&x) < 0
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
@@ -82,16 +83,16 @@ func (c *correlation) scopeOf(side int, id object.AtomID) (sc scope, ok bool) {
 }
 
 func scopeOf(o *object.Object, id object.AtomID) (sc scope) {
-	s, err := typesOf(o)
+	s, err := dtypes.Of(o)
 	if err != nil {
 		return sc
 	}
-	v := variablesOf(o)
-	entry, ok := v.at(debug.Addr(&o.Atoms[id], 0))
+	v := dtypes.VariablesOf(o)
+	entry, ok := v.At(debug.Addr(&o.Atoms[id], 0))
 	if !ok {
 		return sc
 	}
-	return scope{v.owners[entry], s.typeText(v.typ(entry))}
+	return scope{v.Owners[entry], s.Text(v.TypeOf(entry))}
 }
 
 // byScope pairs numbered variables that are the only ones of their name and type in

@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
@@ -10,9 +11,9 @@ import (
 // constants compares the constants of enumerations without any name, and
 // variables of which debug information has the value, since they take no
 // memory.
-func (c *typeComparer) constants() []foundType {
-	enums := !c.sameEnums()
-	pre, post := c.side[0].numbers(enums), c.side[1].numbers(enums)
+func constants(c *dtypes.Comparer) []foundType {
+	enums := !sameEnums(c)
+	pre, post := numbers(c.Side[0], enums), numbers(c.Side[1], enums)
 	names := map[string]int64{}
 	for _, m := range post {
 		names[m.Name] = m.Value
@@ -37,14 +38,14 @@ func (c *typeComparer) constants() []foundType {
 
 // sameEnums reports whether the enumerations without a name are the same, in the
 // same order, as they are most often.
-func (c *typeComparer) sameEnums() bool {
-	a, b := c.side[0].x.Enums, c.side[1].x.Enums
+func sameEnums(c *dtypes.Comparer) bool {
+	a, b := c.Side[0].Index.Enums, c.Side[1].Index.Enums
 	if len(a) != len(b) {
 		return false
 	}
 	var p, q dwarf.Entry
 	for i := range a {
-		if !c.side[0].d.Entry(&p, a[i]) || !c.side[1].d.Entry(&q, b[i]) || !c.sameBody(&p, &q, 0) {
+		if !c.Side[0].Data.Entry(&p, a[i]) || !c.Side[1].Data.Entry(&q, b[i]) || !c.SameBody(&p, &q, 0) {
 			return false
 		}
 	}
@@ -53,23 +54,23 @@ func (c *typeComparer) sameEnums() bool {
 
 // numbers lists the constants that stand for themselves, with those of
 // enumerations on demand. Names that two have are left out.
-func (s *typeSide) numbers(enums bool) []types.Member {
+func numbers(s *dtypes.Side, enums bool) []types.Member {
 	var list []types.Member
 	var e dwarf.Entry
-	for _, off := range s.x.Enums {
-		if !enums || !s.d.Entry(&e, off) {
+	for _, off := range s.Index.Enums {
+		if !enums || !s.Data.Entry(&e, off) {
 			continue
 		}
-		for _, m := range s.enumerators(&e) {
+		for _, m := range s.Enumerators(&e) {
 			list = append(list, m.Member)
 		}
 	}
-	for _, off := range s.x.Variables {
-		if !s.d.Entry(&e, off) {
+	for _, off := range s.Index.Variables {
+		if !s.Data.Entry(&e, off) {
 			continue
 		}
 		if v, ok := e.Int(dwarf.AttrConstValue); ok && e.Has(dwarf.AttrName) {
-			list = append(list, types.Member{Name: e.Name(), Type: s.typeText(typeOf(&e)), Value: v})
+			list = append(list, types.Member{Name: e.Name(), Type: s.Text(dtypes.TypeOf(&e)), Value: v})
 		}
 	}
 	if len(list) == 0 {

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
@@ -46,7 +47,7 @@ func (d *Diff) compareTypes() ([]types.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &typeFinder{c: c, d: d, list: c.changes()}
+	f := &typeFinder{c: c, d: d, list: changes(c)}
 	f.because()
 	f.signatures()
 	f.uses()
@@ -66,16 +67,16 @@ func (d *Diff) compareTypes() ([]types.Change, error) {
 func HasTypes(o *object.Object) bool { return debug.Info(o).HasEntries() }
 
 // typeComparer reads which types both sides have.
-func (d *Diff) typeComparer() (*typeComparer, error) {
-	c := &typeComparer{cache: make([]typePair, typeCache)}
+func (d *Diff) typeComparer() (*dtypes.Comparer, error) {
+	c := &dtypes.Comparer{Cache: make([]dtypes.Pair, dtypes.CacheSize)}
 	for i, o := range []*object.Object{d.Pre, d.Post} {
-		s, err := typesOf(o)
+		s, err := dtypes.Of(o)
 		if err != nil {
 			return nil, err
 		}
-		c.side[i] = s
-		c.names.text[i] = s.d.Strings()
-		c.budget += pairsPerEntry * (len(s.x.Types) + len(s.x.Functions) + 1)
+		c.Side[i] = s
+		c.Names.Text[i] = s.Data.Strings()
+		c.Budget += pairsPerEntry * (len(s.Index.Types) + len(s.Index.Functions) + 1)
 	}
 	return c, nil
 }
@@ -90,38 +91,38 @@ type foundType struct {
 	// entries are those of pre and post: objects that were linked together have
 	// one for each file that defines the type.
 	entries [2][]uint64
-	members []layoutMember // of pre
+	members []dtypes.LayoutMember // of pre
 }
 
 // changes compares all types that have the same name in pre and post.
-func (c *typeComparer) changes() []foundType {
-	list := c.inOrder()
-	return append(list, c.constants()...)
+func changes(c *dtypes.Comparer) []foundType {
+	list := inOrder(c)
+	return append(list, constants(c)...)
 }
 
 // inOrder compares named types. Debug information has them in nearly the same
 // order on both sides, so that most need not be looked for.
-func (c *typeComparer) inOrder() []foundType {
-	pre, post := c.side[0].typeNames(), c.side[1].typeNames()
+func inOrder(c *dtypes.Comparer) []foundType {
+	pre, post := typeNames(c.Side[0]), typeNames(c.Side[1])
 	var list []foundType
 	reported := map[string]int{} // index in list + 1
-	var p, q resolved
+	var p, q dtypes.Resolved
 	var byName map[string][]uint64
 	j := 0
 	for _, off := range pre {
-		if !c.side[0].resolve(&p, off) {
+		if !c.Side[0].Resolve(&p, off) {
 			continue
 		}
-		if j < len(post) && c.side[1].resolve(&q, post[j]) && p.Tag == q.Tag && c.sameName(&p, &q) {
+		if j < len(post) && c.Side[1].Resolve(&q, post[j]) && p.Tag == q.Tag && c.SameName(&p, &q) {
 			j++
-			if c.sameBody(&p.Entry, &q.Entry, 0) {
+			if c.SameBody(&p.Entry, &q.Entry, 0) {
 				continue
 			}
 		}
 		if byName == nil {
-			byName = c.side[1].named(post)
+			byName = named(c.Side[1], post)
 		}
-		name := p.text()
+		name := text(&p)
 		twins := byName[name]
 		if len(twins) == 0 {
 			continue
@@ -135,7 +136,7 @@ func (c *typeComparer) inOrder() []foundType {
 		if n := reported[name]; n > 0 && len(list[n-1].entries[0]) < maxCopies {
 			t := &list[n-1]
 			t.entries[0] = append(t.entries[0], p.Offset)
-		} else if t, ok := c.changed(&p, twins); ok && n == 0 {
+		} else if t, ok := changed(c, &p, twins); ok && n == 0 {
 			list = append(list, t)
 			reported[name] = len(list)
 		}
@@ -150,40 +151,40 @@ const maxCopies = 1 << 12
 const maxAhead = 64
 
 // changed compares a type with those that have its name.
-func (c *typeComparer) changed(p *resolved, twins []uint64) (t foundType, ok bool) {
-	var q resolved
+func changed(c *dtypes.Comparer, p *dtypes.Resolved, twins []uint64) (t foundType, ok bool) {
+	var q dtypes.Resolved
 	first := uint64(0)
 	for _, twin := range twins[:min(len(twins), maxTwins)] {
-		if !c.side[1].resolve(&q, twin) || p.Tag != q.Tag {
+		if !c.Side[1].Resolve(&q, twin) || p.Tag != q.Tag {
 			continue
 		}
-		if c.sameBody(&p.Entry, &q.Entry, 0) {
+		if c.SameBody(&p.Entry, &q.Entry, 0) {
 			return t, false
 		}
 		first = cmp.Or(first, twin)
 	}
-	if first == 0 || !c.side[1].resolve(&q, first) {
+	if first == 0 || !c.Side[1].Resolve(&q, first) {
 		return t, false
 	}
 	t = foundType{entries: [2][]uint64{{p.Offset}, twins}}
-	t.Name, t.Kind = p.text(), types.LayoutChanged
+	t.Name, t.Kind = text(p), types.LayoutChanged
 	if p.Tag == dwarf.TagEnumeration {
 		t.Kind = types.EnumChanged
 	}
-	var a, b []layoutMember
-	t.Pre.Size, a = c.side[0].layout(&p.Entry)
-	t.Post.Size, b = c.side[1].layout(&q.Entry)
+	var a, b []dtypes.LayoutMember
+	t.Pre.Size, a = c.Side[0].Layout(&p.Entry)
+	t.Post.Size, b = c.Side[1].Layout(&q.Entry)
 	t.members = a
-	c.change(&t.Change, a, b)
+	c.Change(&t.Change, a, b)
 	return t, t.Pre.Size != t.Post.Size || len(t.Members) > 0
 }
 
 // text names the type as C does.
-func (t *resolved) text() string {
-	if len(t.typedef) > 0 {
-		return string(t.typedef)
+func text(t *dtypes.Resolved) string {
+	if len(t.Typedef) > 0 {
+		return string(t.Typedef)
 	}
-	return tagText(&t.Entry)
+	return dtypes.TagText(&t.Entry)
 }
 
 // maxTwins bounds how many types of one name are compared with each other.
@@ -192,11 +193,11 @@ const maxTwins = 16
 
 // typeNames lists the types with a name: a tag, or a typedef of a type without
 // one.
-func (s *typeSide) typeNames() []uint64 {
-	list := slices.Clone(s.x.Types)
+func typeNames(s *dtypes.Side) []uint64 {
+	list := slices.Clone(s.Index.Types)
 	var e dwarf.Entry
-	for _, off := range s.x.Typedefs {
-		if s.d.Entry(&e, off) && s.anonymous(typeOf(&e)) {
+	for _, off := range s.Index.Typedefs {
+		if s.Data.Entry(&e, off) && anonymous(s, dtypes.TypeOf(&e)) {
 			list = append(list, off)
 		}
 	}
@@ -205,20 +206,20 @@ func (s *typeSide) typeNames() []uint64 {
 
 // anonymous reports whether a type is a structure, union or enumeration without
 // a tag.
-func (s *typeSide) anonymous(off uint64) bool {
+func anonymous(s *dtypes.Side, off uint64) bool {
 	var e dwarf.Entry
-	return off != 0 && s.d.Entry(&e, off) && typeWords[e.Tag] != "" && !e.Has(dwarf.AttrName)
+	return off != 0 && s.Data.Entry(&e, off) && dtypes.Words[e.Tag] != "" && !e.Has(dwarf.AttrName)
 }
 
 // named lists types by name.
-func (s *typeSide) named(all []uint64) map[string][]uint64 {
+func named(s *dtypes.Side, all []uint64) map[string][]uint64 {
 	m := make(map[string][]uint64, len(all))
-	var t resolved
+	var t dtypes.Resolved
 	for i, off := range all {
-		if !s.resolve(&t, off) {
+		if !s.Resolve(&t, off) {
 			continue
 		}
-		name := t.text()
+		name := text(&t)
 		if list := m[name]; list == nil {
 			m[name] = all[i : i+1 : i+1]
 		} else {
@@ -230,7 +231,7 @@ func (s *typeSide) named(all []uint64) map[string][]uint64 {
 
 // typeFinder finds what the changed types matter to.
 type typeFinder struct {
-	c    *typeComparer
+	c    *dtypes.Comparer
 	d    *Diff
 	list []foundType
 	// visits counts the work done to find uses.

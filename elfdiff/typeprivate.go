@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
@@ -11,7 +12,7 @@ func (f *typeFinder) private() {
 	owners := map[uint64]*foundType{} // by the entry of pre
 	for i := range f.list {
 		t := &f.list[i]
-		if t.Kind == types.LayoutChanged && len(t.entries[0]) == 1 && len(t.Uses) > 0 && f.c.side[0].ownSource(t.entries[0][0]) {
+		if t.Kind == types.LayoutChanged && len(t.entries[0]) == 1 && len(t.Uses) > 0 && ownSource(f.c.Side[0], t.entries[0][0]) {
 			t.Private = true
 			owners[t.entries[0][0]] = t
 		}
@@ -19,33 +20,33 @@ func (f *typeFinder) private() {
 	if len(owners) == 0 {
 		return
 	}
-	s := f.c.side[0]
+	s := f.c.Side[0]
 	f.members(s, owners)
-	v := variablesOf(s.o)
+	v := dtypes.VariablesOf(s.Object)
 	seen := func(_ string, typ uint64) {
-		if t := owners[s.pointedTo(typ)]; t != nil {
+		if t := owners[pointedTo(s, typ)]; t != nil {
 			t.Private = false
 		}
 	}
 	for i := range f.d.Functions {
 		if ch := &f.d.Functions[i]; ch.Status == Same && ch.Pre != object.NoAtom {
-			v.locals(&s.o.Atoms[ch.Pre], seen)
+			v.Locals(&s.Object.Atoms[ch.Pre], seen)
 		}
 	}
-	for _, entry := range s.x.Variables { // what stays in memory
-		v.variable(entry, seen)
+	for _, entry := range s.Index.Variables { // what stays in memory
+		v.Variable(entry, seen)
 	}
 }
 
 // members drops the types that are in others, or that others point to.
-func (f *typeFinder) members(s *typeSide, owners map[uint64]*foundType) {
+func (f *typeFinder) members(s *dtypes.Side, owners map[uint64]*foundType) {
 	var e, x dwarf.Entry
-	for _, entry := range s.x.Types {
-		if !s.d.Entry(&e, entry) || e.Tag == dwarf.TagEnumeration {
+	for _, entry := range s.Index.Types {
+		if !s.Data.Entry(&e, entry) || e.Tag == dwarf.TagEnumeration {
 			continue
 		}
-		for r := dwarf.ChildrenOf(&e); nextOf(&r, &x, dwarf.TagMember); {
-			if t := owners[s.pointedTo(typeOf(&x))]; t != nil {
+		for r := dwarf.ChildrenOf(&e); dtypes.NextOf(&r, &x, dwarf.TagMember); {
+			if t := owners[pointedTo(s, dtypes.TypeOf(&x))]; t != nil {
 				t.Private = false
 			}
 		}
@@ -54,9 +55,9 @@ func (f *typeFinder) members(s *typeSide, owners map[uint64]*foundType) {
 
 // ownSource reports whether a type is defined in the source that the compiler
 // was given.
-func (s *typeSide) ownSource(entry uint64) bool {
+func ownSource(s *dtypes.Side, entry uint64) bool {
 	var e dwarf.Entry
-	if !s.d.Entry(&e, entry) {
+	if !s.Data.Entry(&e, entry) {
 		return false
 	}
 	root := e.Unit().Root()
@@ -65,15 +66,15 @@ func (s *typeSide) ownSource(entry uint64) bool {
 }
 
 // pointedTo returns the entry of a type without typedefs, pointers and arrays.
-func (s *typeSide) pointedTo(off uint64) uint64 {
-	var t resolved
-	for range maxTypeDepth {
-		if !s.resolve(&t, off) {
+func pointedTo(s *dtypes.Side, off uint64) uint64 {
+	var t dtypes.Resolved
+	for range dtypes.MaxDepth {
+		if !s.Resolve(&t, off) {
 			return 0
 		}
 		switch t.Tag {
 		case dwarf.TagArray, dwarf.TagPointer, dwarf.TagReference, dwarf.TagRvalueReference:
-			off = typeOf(&t.Entry)
+			off = dtypes.TypeOf(&t.Entry)
 		case dwarf.TagNull:
 			return 0
 		default:

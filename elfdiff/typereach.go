@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
@@ -13,7 +14,7 @@ import (
 // typeGraph is how types lead to each other on one side: by members, by
 // pointers, and by elements of arrays.
 type typeGraph struct {
-	s     *typeSide
+	s     *dtypes.Side
 	index map[uint64]int32 // of the node for an entry
 	nodes []typeNode
 }
@@ -52,7 +53,7 @@ func (g *typeGraph) read(root int32) {
 			continue
 		}
 		g.nodes[n].read = true
-		if !g.s.d.Entry(&e, g.nodes[n].entry) {
+		if !g.s.Data.Entry(&e, g.nodes[n].entry) {
 			continue
 		}
 		add := func(typ, member uint64, pointer bool) {
@@ -66,12 +67,12 @@ func (g *typeGraph) read(root int32) {
 		}
 		switch e.Tag {
 		case dwarf.TagTypedef, dwarf.TagConst, dwarf.TagVolatile, dwarf.TagRestrict, dwarf.TagAtomic, dwarf.TagArray:
-			add(typeOf(&e), 0, false)
+			add(dtypes.TypeOf(&e), 0, false)
 		case dwarf.TagPointer, dwarf.TagReference, dwarf.TagRvalueReference:
-			add(typeOf(&e), 0, true)
+			add(dtypes.TypeOf(&e), 0, true)
 		case dwarf.TagStructure, dwarf.TagClass, dwarf.TagUnion:
-			for r := dwarf.ChildrenOf(&e); nextOf(&r, &x, dwarf.TagMember); {
-				add(typeOf(&x), x.Offset, false)
+			for r := dwarf.ChildrenOf(&e); dtypes.NextOf(&r, &x, dwarf.TagMember); {
+				add(dtypes.TypeOf(&x), x.Offset, false)
 			}
 		}
 	}
@@ -130,7 +131,7 @@ func (g *typeGraph) path(root string, n int32, to []int32, dist []int32) (text s
 	b.WriteString(root)
 	sep := "."
 	var x dwarf.Entry
-	for step := 0; !slices.Contains(to, n) && step < maxPath && b.Len() < maxTypeText; step++ {
+	for step := 0; !slices.Contains(to, n) && step < maxPath && b.Len() < dtypes.MaxText; step++ {
 		left := dist[n] - g.weight(n)
 		i := slices.IndexFunc(g.nodes[n].to, func(e typeEdge) bool { return dist[e.node] == left })
 		if i < 0 {
@@ -140,8 +141,8 @@ func (g *typeGraph) path(root string, n int32, to []int32, dist []int32) (text s
 		if e.pointer {
 			sep, base = "->", 0
 		}
-		if e.member != 0 && g.s.d.Entry(&x, e.member) {
-			base += bitPlace(&x).at / 8
+		if e.member != 0 && g.s.Data.Entry(&x, e.member) {
+			base += dtypes.BitPlace(&x).At / 8
 			if x.Has(dwarf.AttrName) {
 				b.WriteString(sep)
 				b.Write(x.Text(dwarf.AttrName))
@@ -181,7 +182,7 @@ func (f *typeFinder) uses() {
 		return
 	}
 	var sides [2]*reach
-	for i, s := range f.c.side {
+	for i, s := range f.c.Side {
 		sides[i] = f.reach(i, s)
 	}
 	for i := range f.list {
@@ -224,9 +225,9 @@ func (f *typeFinder) anybody() []types.Use {
 // nodes returns the nodes of a type: an entry may be a typedef of one without a
 // tag.
 func (f *typeFinder) nodes(g *typeGraph, entries []uint64) (list []int32) {
-	var t resolved
+	var t dtypes.Resolved
 	for _, e := range entries[:min(len(entries), maxCopies)] {
-		if !g.s.resolve(&t, e) {
+		if !g.s.Resolve(&t, e) {
 			continue
 		}
 		if n, ok := g.index[t.Offset]; ok {
@@ -260,18 +261,18 @@ func (r *reach) find(to []int32, best map[*Change]types.Use) {
 }
 
 // reach reads what all changed functions and data objects lead to.
-func (f *typeFinder) reach(side int, s *typeSide) *reach {
+func (f *typeFinder) reach(side int, s *dtypes.Side) *reach {
 	r := &reach{g: typeGraph{s: s, index: map[uint64]int32{}}}
-	v := variablesOf(s.o)
+	v := dtypes.VariablesOf(s.Object)
 	for _, list := range [][]Change{f.d.Functions, f.d.Data} {
 		for i := range list {
 			ch := &list[i]
-			a := s.o.Atom([2]object.AtomID{ch.Pre, ch.Post}[side])
+			a := s.Object.Atom([2]object.AtomID{ch.Pre, ch.Post}[side])
 			if ch.Status == Same || a == nil {
 				continue
 			}
 			t := typeRoots{ch: ch}
-			v.roots(a, func(name string, typ uint64) {
+			v.Roots(a, func(name string, typ uint64) {
 				n := r.g.node(typ)
 				r.g.read(n)
 				t.roots = append(t.roots, typeRoot{name, n})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -38,10 +39,10 @@ func TestLayoutOracle(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := c.side[0]
-			for _, off := range s.typeNames() {
-				var r resolved
-				if !s.resolve(&r, off) {
+			s := c.Side[0]
+			for _, off := range typeNames(s) {
+				var r dtypes.Resolved
+				if !s.Resolve(&r, off) {
 					t.Fatalf("%#x can't be read", off)
 				}
 				typ, err := d.Type(dwarf.Offset(r.Offset))
@@ -52,13 +53,13 @@ func TestLayoutOracle(t *testing.T) {
 				if !ok {
 					continue
 				}
-				size, list := s.layout(&r.Entry)
+				size, list := s.Layout(&r.Entry)
 				var got []string
 				for _, m := range list {
 					got = append(got, fmt.Sprintf("%s at %d:%d, %d bits", m.Name, m.Offset, m.Bit, m.Bits))
 				}
 				if want := flatten(std, 0); int64(size) != std.ByteSize || !slices.Equal(got, want) {
-					t.Fatalf("%s: %d bytes, %q; want %d, %q", r.text(), size, got, std.ByteSize, want)
+					t.Fatalf("%s: %d bytes, %q; want %d, %q", text(&r), size, got, std.ByteSize, want)
 				}
 			}
 		})

@@ -129,7 +129,7 @@ func allTypes(t testing.TB, pre, post *object.Object) []foundType {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.changes()
+	return changes(c)
 }
 
 // TestTypesSame compares objects whose types are the same: with themselves, as

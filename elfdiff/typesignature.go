@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
@@ -17,7 +18,7 @@ func (f *typeFinder) signatures() {
 			continue
 		}
 		if names[0] == nil {
-			names = [2]map[string]uint64{f.c.side[0].functions(), f.c.side[1].functions()}
+			names = [2]map[string]uint64{functions(f.c.Side[0]), functions(f.c.Side[1])}
 		}
 		for _, name := range f.called(ch) {
 			n, known := checked[name]
@@ -65,11 +66,11 @@ func calleeAt(o *object.Object, r *object.Ref) string {
 
 // functions lists the entries of functions by name, definitions rather than
 // declarations.
-func (s *typeSide) functions() map[string]uint64 {
-	m := make(map[string]uint64, len(s.x.Functions))
+func functions(s *dtypes.Side) map[string]uint64 {
+	m := make(map[string]uint64, len(s.Index.Functions))
 	var e dwarf.Entry
-	for _, off := range s.x.Functions {
-		if !s.d.Entry(&e, off) || !e.Has(dwarf.AttrName) {
+	for _, off := range s.Index.Functions {
+		if !s.Data.Entry(&e, off) || !e.Has(dwarf.AttrName) {
 			continue // a concrete instance of one that has
 		}
 		name := e.Name()
@@ -85,12 +86,12 @@ func (s *typeSide) functions() map[string]uint64 {
 func (f *typeFinder) signature(name string, names [2]map[string]uint64) int {
 	var p, q dwarf.Entry
 	a, b := names[0][name], names[1][name]
-	if a == 0 || b == 0 || !f.c.side[0].d.Entry(&p, a) || !f.c.side[1].d.Entry(&q, b) || f.c.sameSignature(&p, &q, 0) {
+	if a == 0 || b == 0 || !f.c.Side[0].Data.Entry(&p, a) || !f.c.Side[1].Data.Entry(&q, b) || f.c.SameSignature(&p, &q, 0) {
 		return 0
 	}
 	t := foundType{}
 	t.Kind, t.Name, t.Local = types.SignatureChanged, name, isStatic(f.d.Pre, name)
-	f.c.change(&t.Change, f.c.side[0].signature(&p), f.c.side[1].signature(&q))
+	f.c.Change(&t.Change, f.c.Side[0].Signature(&p), f.c.Side[1].Signature(&q))
 	if len(t.Members) == 0 {
 		return 0
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
@@ -40,7 +41,7 @@ func (p *stackProof) operands(side int, a *object.Atom) operands {
 	}
 	set, ok := p.numbers[side][a.ID]
 	if !ok {
-		set = operandsAt(p.f.c.side[side].o, a)
+		set = operandsAt(p.f.c.Side[side].Object, a)
 		p.numbers[side][a.ID] = set
 	}
 	return set
@@ -69,10 +70,10 @@ const maxStackTypes = 64
 // onStacks marks the types of which it is proven that they live on stacks only.
 func (f *typeFinder) onStacks() {
 	p := &stackProof{f: f, types: map[uint64]*stackType{}}
-	s := f.c.side[0]
+	s := f.c.Side[0]
 	for i := range f.list {
 		t := &f.list[i]
-		if len(p.types) < maxStackTypes && t.Kind == types.LayoutChanged && len(t.entries[0]) == 1 && len(t.Uses) > 0 && s.ownSource(t.entries[0][0]) && s.inC(t.entries[0][0]) {
+		if len(p.types) < maxStackTypes && t.Kind == types.LayoutChanged && len(t.entries[0]) == 1 && len(t.Uses) > 0 && ownSource(s, t.entries[0][0]) && inC(s, t.entries[0][0]) {
 			p.types[t.entries[0][0]] = &stackType{t: t, owners: map[object.AtomID]bool{}, takers: map[object.AtomID]bool{}, inlines: map[object.AtomID]bool{}, registers: map[object.AtomID]uint8{}, callbacks: map[object.AtomID]bool{}, pointers: map[uint64]bool{}}
 		}
 	}
@@ -84,7 +85,7 @@ func (f *typeFinder) onStacks() {
 	p.functions()
 	p.strays()
 	p.parts()
-	p.calls = calleesOf(s.o)
+	p.calls = calleesOf(s.Object)
 	p.readHanded()
 	p.judge()
 	p.spread()
@@ -94,9 +95,9 @@ func (f *typeFinder) onStacks() {
 }
 
 // inC reports whether a type is of a source in C: nothing is proven of other languages.
-func (s *typeSide) inC(entry uint64) bool {
+func inC(s *dtypes.Side, entry uint64) bool {
 	var e dwarf.Entry
-	if !s.d.Entry(&e, entry) {
+	if !s.Data.Entry(&e, entry) {
 		return false
 	}
 	root := e.Unit().Root()
@@ -105,10 +106,10 @@ func (s *typeSide) inC(entry uint64) bool {
 
 // find returns the candidate that a type is, or an array of it is, or that pointers
 // lead to, with their number.
-func (p *stackProof) find(s *typeSide, off uint64) (c *stackType, pointers int) {
-	var t resolved
-	for range maxTypeDepth {
-		if !s.resolve(&t, off) || t.Tag == dwarf.TagNull {
+func (p *stackProof) find(s *dtypes.Side, off uint64) (c *stackType, pointers int) {
+	var t dtypes.Resolved
+	for range dtypes.MaxDepth {
+		if !s.Resolve(&t, off) || t.Tag == dwarf.TagNull {
 			return nil, 0
 		}
 		switch t.Tag {
@@ -118,25 +119,25 @@ func (p *stackProof) find(s *typeSide, off uint64) (c *stackType, pointers int) 
 		default:
 			return p.types[t.Offset], pointers
 		}
-		off = typeOf(&t.Entry)
+		off = dtypes.TypeOf(&t.Entry)
 	}
 	return nil, 0
 }
 
 // members rules out what another type points to, and what others can be linked to:
 // it is then reached by way of data. What is in another type has the fate of that.
-func (p *stackProof) members(s *typeSide) {
+func (p *stackProof) members(s *dtypes.Side) {
 	p.listed, p.seen, p.linked = map[uint64]bool{}, map[uint64]bool{}, map[uint64]bool{}
-	for _, entry := range s.x.Types {
+	for _, entry := range s.Index.Types {
 		p.listed[entry] = true
 	}
 	var e, x dwarf.Entry
-	for _, entry := range s.x.Types {
-		if !s.d.Entry(&e, entry) || e.Tag == dwarf.TagEnumeration {
+	for _, entry := range s.Index.Types {
+		if !s.Data.Entry(&e, entry) || e.Tag == dwarf.TagEnumeration {
 			continue
 		}
-		for r := dwarf.ChildrenOf(&e); nextOf(&r, &x, dwarf.TagMember); {
-			typ := typeOf(&x)
+		for r := dwarf.ChildrenOf(&e); dtypes.NextOf(&r, &x, dwarf.TagMember); {
+			typ := dtypes.TypeOf(&x)
 			c, pointers := p.find(s, typ)
 			host := p.types[entry]
 			switch {
@@ -156,48 +157,48 @@ func (p *stackProof) members(s *typeSide) {
 
 // nameless rules out what is in a type that has no name, or is declared in a function
 // or in another type, and what that points to. Each is looked at once.
-func (p *stackProof) nameless(s *typeSide, off uint64) {
+func (p *stackProof) nameless(s *dtypes.Side, off uint64) {
 	var e, x dwarf.Entry
-	work := []uint64{s.pointedTo(off)}
+	work := []uint64{pointedTo(s, off)}
 	for len(work) > 0 {
 		entry := work[len(work)-1]
 		work = work[:len(work)-1]
-		if entry == 0 || p.listed[entry] || p.seen[entry] || !s.isAggregate(entry) || !s.d.Entry(&e, entry) {
+		if entry == 0 || p.listed[entry] || p.seen[entry] || !isAggregate(s, entry) || !s.Data.Entry(&e, entry) {
 			continue
 		}
 		p.seen[entry] = true
-		for r := dwarf.ChildrenOf(&e); nextOf(&r, &x, dwarf.TagMember); {
-			if c, _ := p.find(s, typeOf(&x)); c != nil {
+		for r := dwarf.ChildrenOf(&e); dtypes.NextOf(&r, &x, dwarf.TagMember); {
+			if c, _ := p.find(s, dtypes.TypeOf(&x)); c != nil {
 				c.out = true
 			}
-			work = append(work, s.pointedTo(typeOf(&x)))
+			work = append(work, pointedTo(s, dtypes.TypeOf(&x)))
 		}
 	}
 }
 
 // isLinked reports whether a structure has another in it that points to its own kind,
 // as list_head, rb_node and work_struct do: then it can be found without its name.
-func (p *stackProof) isLinked(s *typeSide, entry uint64, depth int) bool {
+func (p *stackProof) isLinked(s *dtypes.Side, entry uint64, depth int) bool {
 	if known, ok := p.linked[entry]; ok {
 		return known
 	}
 	var e, x dwarf.Entry
-	if depth > maxTypeDepth || !s.d.Entry(&e, entry) {
+	if depth > dtypes.MaxDepth || !s.Data.Entry(&e, entry) {
 		return true
 	}
 	out := false
-	for r := dwarf.ChildrenOf(&e); !out && nextOf(&r, &x, dwarf.TagMember); {
-		typ := typeOf(&x)
-		inner := s.element(typ)
-		out = s.pointedTo(typ) == entry || inner != 0 && s.isAggregate(inner) && p.isLinked(s, inner, depth+1)
+	for r := dwarf.ChildrenOf(&e); !out && dtypes.NextOf(&r, &x, dwarf.TagMember); {
+		typ := dtypes.TypeOf(&x)
+		inner := element(s, typ)
+		out = pointedTo(s, typ) == entry || inner != 0 && isAggregate(s, inner) && p.isLinked(s, inner, depth+1)
 	}
 	p.linked[entry] = out
 	return out
 }
 
-func (s *typeSide) isAggregate(entry uint64) bool {
+func isAggregate(s *dtypes.Side, entry uint64) bool {
 	var e dwarf.Entry
-	return s.d.Entry(&e, entry) && (isClass(e.Tag) || e.Tag == dwarf.TagUnion)
+	return s.Data.Entry(&e, entry) && (dtypes.IsClass(e.Tag) || e.Tag == dwarf.TagUnion)
 }
 
 // judge asks the rest, type by type.
@@ -222,17 +223,17 @@ func (p *stackProof) replaced(c *stackType) bool {
 // newOwners returns the names of types of which new functions of post, that nothing
 // looks for on stacks, have variables.
 func (p *stackProof) newOwners() map[string]bool {
-	s := p.f.c.side[1]
+	s := p.f.c.Side[1]
 	q := &stackProof{f: p.f, types: map[uint64]*stackType{}}
 	for _, c := range p.types {
 		for _, e := range c.t.entries[1] {
 			q.types[e] = c
 		}
 	}
-	out, v := map[string]bool{}, variablesOf(s.o)
+	out, v := map[string]bool{}, dtypes.VariablesOf(s.Object)
 	for i := range p.f.d.Functions {
 		ch := &p.f.d.Functions[i]
-		a := s.o.Atom(ch.Post)
+		a := s.Object.Atom(ch.Post)
 		if a == nil || a.Owner != object.NoAtom || ch.Status == Changed && !p.f.d.byCallers[ch.Post] {
 			continue
 		}
@@ -257,7 +258,7 @@ func (p *stackProof) fromOwners(c *stackType) bool {
 			return false
 		}
 	}
-	o := p.f.c.side[0].o
+	o := p.f.c.Side[0].Object
 	for f := range c.takers {
 		base, _ := variant(o.Atoms[f].Name)
 		name := o.Atoms[f].Name

@@ -4,14 +4,15 @@ import (
 	"maps"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
 // declared rules out what stays in memory, what functions return or take by value, and
 // what a variable that is no parameter points to: where that comes from is not known.
-func (p *stackProof) declared(s *typeSide) {
-	v := variablesOf(s.o)
+func (p *stackProof) declared(s *dtypes.Side) {
+	v := dtypes.VariablesOf(s.Object)
 	rule := func(typ uint64, from int) {
 		c, pointers := p.find(s, typ)
 		if c == nil {
@@ -20,23 +21,23 @@ func (p *stackProof) declared(s *typeSide) {
 			c.out = true
 		}
 	}
-	for _, entry := range s.x.Variables {
-		v.variable(entry, func(_ string, typ uint64) { rule(typ, 0) })
+	for _, entry := range s.Index.Variables {
+		v.Variable(entry, func(_ string, typ uint64) { rule(typ, 0) })
 	}
 	var e dwarf.Entry
-	for _, entry := range s.x.Functions {
-		if !s.d.Entry(&e, entry) {
+	for _, entry := range s.Index.Functions {
+		if !s.Data.Entry(&e, entry) {
 			continue
 		}
-		rule(typeOf(&e), 0)
-		s.eachLocal(&e, func(x *dwarf.Entry, depth int) {
-			v.variable(x.Offset, func(_ string, typ uint64) {
+		rule(dtypes.TypeOf(&e), 0)
+		eachLocal(s, &e, func(x *dwarf.Entry, depth int) {
+			v.Variable(x.Offset, func(_ string, typ uint64) {
 				switch {
 				case x.Tag == dwarf.TagFormalParameter && depth == 1 && p.isValue(s, typ):
 					rule(typ, 0) // who calls it has one without a name
 				case x.Tag == dwarf.TagFormalParameter:
 					rule(typ, 2)
-				case v.isStatic(x):
+				case isStaticVariable(v, x):
 					rule(typ, 0)
 				case p.isPointer(s, typ, entry, &e): // a callback's, perhaps
 				default:
@@ -49,7 +50,7 @@ func (p *stackProof) declared(s *typeSide) {
 
 // isPointer notes a function with code of its own that has a pointer to a candidate in
 // a variable: it may be a callback, which has it from what it is given.
-func (p *stackProof) isPointer(s *typeSide, typ, entry uint64, f *dwarf.Entry) bool {
+func (p *stackProof) isPointer(s *dtypes.Side, typ, entry uint64, f *dwarf.Entry) bool {
 	c, pointers := p.find(s, typ)
 	if c == nil || pointers != 1 || !f.Has(dwarf.AttrLowPC) {
 		return false
@@ -59,14 +60,14 @@ func (p *stackProof) isPointer(s *typeSide, typ, entry uint64, f *dwarf.Entry) b
 }
 
 // isValue reports whether a type is a candidate itself.
-func (p *stackProof) isValue(s *typeSide, typ uint64) bool {
+func (p *stackProof) isValue(s *dtypes.Side, typ uint64) bool {
 	c, pointers := p.find(s, typ)
 	return c != nil && pointers == 0
 }
 
 // eachLocal yields the parameters and variables of a function, and of what is inlined
 // into it; depth is 1 for its own parameters.
-func (s *typeSide) eachLocal(f *dwarf.Entry, yield func(x *dwarf.Entry, depth int)) {
+func eachLocal(s *dtypes.Side, f *dwarf.Entry, yield func(x *dwarf.Entry, depth int)) {
 	r := dwarf.ChildrenOf(f)
 	var e dwarf.Entry
 	for depth := 1; depth > 0 && r.Next(&e); {
@@ -87,10 +88,10 @@ func (s *typeSide) eachLocal(f *dwarf.Entry, yield func(x *dwarf.Entry, depth in
 	}
 }
 
-// isStatic reports whether a variable of a function has a place of its own in memory:
+// isStaticVariable reports whether a variable of a function has a place of its own in memory:
 // it is declared elsewhere, or its location does not begin with one in a register or a
 // frame (DWARF 5 section 7.7.1, table 7.9).
-func (v *variables) isStatic(x *dwarf.Entry) bool {
+func isStaticVariable(v *dtypes.Variables, x *dwarf.Entry) bool {
 	if x.Flag(dwarf.AttrExternal) || x.Flag(dwarf.AttrDeclaration) {
 		return true
 	}
@@ -105,16 +106,16 @@ func (v *variables) isStatic(x *dwarf.Entry) bool {
 
 // functions notes which functions of pre have a variable of each type, or a pointer.
 func (p *stackProof) functions() {
-	s := p.f.c.side[0]
-	v := variablesOf(s.o)
+	s := p.f.c.Side[0]
+	v := dtypes.VariablesOf(s.Object)
 	for i := range p.f.d.Functions {
 		ch := &p.f.d.Functions[i]
-		a := s.o.Atom(ch.Pre)
+		a := s.Object.Atom(ch.Pre)
 		if a == nil || a.Owner != object.NoAtom {
 			continue
 		}
 		position := 0
-		if f, ok := s.x.FunctionAt(debug.Addr(a, 0)); ok {
+		if f, ok := s.Index.FunctionAt(debug.Addr(a, 0)); ok {
 			for _, c := range p.types {
 				if c.pointers[f] {
 					c.callbacks[a.ID] = true
@@ -153,7 +154,7 @@ func (p *stackProof) strays() {
 
 // parts gives what is in other types the functions of these.
 func (p *stackProof) parts() {
-	for range maxTypeDepth {
+	for range dtypes.MaxDepth {
 		more := false
 		for _, c := range p.types {
 			for _, h := range c.hosts {
@@ -171,14 +172,14 @@ func (p *stackProof) parts() {
 
 // locals yields what a function has of the candidates, and with nil what is of another
 // type.
-func (p *stackProof) locals(s *typeSide, v *variables, a *object.Atom, yield func(c *stackType, x *dwarf.Entry, pointers, depth int)) {
-	f, ok := s.x.FunctionAt(debug.Addr(a, 0))
+func (p *stackProof) locals(s *dtypes.Side, v *dtypes.Variables, a *object.Atom, yield func(c *stackType, x *dwarf.Entry, pointers, depth int)) {
+	f, ok := s.Index.FunctionAt(debug.Addr(a, 0))
 	var e dwarf.Entry
-	if !ok || !s.d.Entry(&e, f) {
+	if !ok || !s.Data.Entry(&e, f) {
 		return
 	}
-	s.eachLocal(&e, func(x *dwarf.Entry, depth int) {
-		v.variable(x.Offset, func(_ string, typ uint64) {
+	eachLocal(s, &e, func(x *dwarf.Entry, depth int) {
+		v.Variable(x.Offset, func(_ string, typ uint64) {
 			c, pointers := p.find(s, typ)
 			yield(c, x, pointers, depth)
 		})

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
@@ -56,7 +57,7 @@ func (f *typeFinder) because() {
 			if m.Offset >= first {
 				break
 			}
-			if inner := byEntry[f.c.side[0].element(m.typ)]; inner != nil && inner != t {
+			if inner := byEntry[element(f.c.Side[0], m.Entry)]; inner != nil && inner != t {
 				t.Because = inner.Name
 				break
 			}
@@ -66,16 +67,16 @@ func (f *typeFinder) because() {
 
 // element returns the entry of a type without typedefs, or of the elements when
 // it is an array.
-func (s *typeSide) element(off uint64) uint64 {
-	var t resolved
-	for range maxTypeDepth {
-		if !s.resolve(&t, off) || t.Tag == dwarf.TagNull {
+func element(s *dtypes.Side, off uint64) uint64 {
+	var t dtypes.Resolved
+	for range dtypes.MaxDepth {
+		if !s.Resolve(&t, off) || t.Tag == dwarf.TagNull {
 			return 0
 		}
 		if t.Tag != dwarf.TagArray {
 			return t.Offset
 		}
-		off = typeOf(&t.Entry)
+		off = dtypes.TypeOf(&t.Entry)
 	}
 	return 0
 }
@@ -125,7 +126,7 @@ func (f *typeFinder) touched() {
 		}
 		set, ok := cache[side][id]
 		if !ok {
-			o := f.c.side[side].o
+			o := f.c.Side[side].Object
 			set = operandsAt(o, &o.Atoms[id])
 			cache[side][id] = set
 		}

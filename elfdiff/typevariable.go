@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
@@ -40,21 +41,21 @@ func (f *typeFinder) usesOf(id object.AtomID, changed map[object.AtomID]*Change)
 
 // variable compares the types of one variable.
 func (f *typeFinder) variable(a, b *object.Atom, uses []types.Use) {
-	s, t := f.c.side[0], f.c.side[1]
-	v, w := variablesOf(s.o), variablesOf(t.o)
-	x, ok1 := v.at(debug.Addr(a, 0))
-	y, ok2 := w.at(debug.Addr(b, 0))
+	s, t := f.c.Side[0], f.c.Side[1]
+	v, w := dtypes.VariablesOf(s.Object), dtypes.VariablesOf(t.Object)
+	x, ok1 := v.At(debug.Addr(a, 0))
+	y, ok2 := w.At(debug.Addr(b, 0))
 	if !ok1 || !ok2 {
 		return
 	}
-	p, q := v.typ(x), w.typ(y)
-	if p == 0 || q == 0 || f.c.sameContent(p, q, 0) {
+	p, q := v.TypeOf(x), w.TypeOf(y)
+	if p == 0 || q == 0 || sameContent(f.c, p, q, 0) {
 		return
 	}
 	c := foundType{}
 	c.Kind, c.Name, c.Uses = types.LayoutChanged, a.Name, uses
-	c.Pre = types.Layout{Size: a.Size, Members: []types.Member{{Name: a.Name, Type: s.typeText(p), Size: a.Size}}}
-	c.Post = types.Layout{Size: b.Size, Members: []types.Member{{Name: b.Name, Type: t.typeText(q), Size: b.Size}}}
+	c.Pre = types.Layout{Size: a.Size, Members: []types.Member{{Name: a.Name, Type: s.Text(p), Size: a.Size}}}
+	c.Post = types.Layout{Size: b.Size, Members: []types.Member{{Name: b.Name, Type: t.Text(q), Size: b.Size}}}
 	c.Members = []types.MemberChange{{What: types.MemberRetyped, Pre: &c.Pre.Members[0], Post: &c.Post.Members[0]}}
 	f.list = append(f.list, c)
 }
@@ -62,28 +63,28 @@ func (f *typeFinder) variable(a, b *object.Atom, uses []types.Use) {
 // sameContent reports whether memory of one type means the same as one of another:
 // numbers of one size do, whatever their signs, and so do structures that have the same
 // in them.
-func (c *typeComparer) sameContent(a, b uint64, depth int) bool {
-	if c.same(a, b, 0) {
+func sameContent(c *dtypes.Comparer, a, b uint64, depth int) bool {
+	if c.Same(a, b, 0) {
 		return true
 	}
-	if c.budget--; a == 0 || b == 0 || c.budget < 0 {
+	if c.Budget--; a == 0 || b == 0 || c.Budget < 0 {
 		return false
 	}
-	var p, q resolved
-	if depth > maxTypeDepth || !c.side[0].resolve(&p, a) || !c.side[1].resolve(&q, b) {
+	var p, q dtypes.Resolved
+	if depth > dtypes.MaxDepth || !c.Side[0].Resolve(&p, a) || !c.Side[1].Resolve(&q, b) {
 		return false
 	}
 	switch {
 	case isArithmetic(p.Tag) && isArithmetic(q.Tag):
-		return sameInt(&p.Entry, &q.Entry, dwarf.AttrByteSize) && isFloat(&p.Entry) == isFloat(&q.Entry)
+		return dtypes.SameInt(&p.Entry, &q.Entry, dwarf.AttrByteSize) && isFloat(&p.Entry) == isFloat(&q.Entry)
 	case p.Tag == dwarf.TagArray && q.Tag == dwarf.TagArray:
-		return sameDimensions(&p.Entry, &q.Entry) && c.sameContent(typeOf(&p.Entry), typeOf(&q.Entry), depth+1)
+		return dtypes.SameDimensions(&p.Entry, &q.Entry) && sameContent(c, dtypes.TypeOf(&p.Entry), dtypes.TypeOf(&q.Entry), depth+1)
 	case p.Tag == dwarf.TagPointer && q.Tag == dwarf.TagPointer:
-		x, y := typeOf(&p.Entry), typeOf(&q.Entry)
-		return x == 0 || y == 0 || c.sameContent(x, y, depth+1)
+		x, y := dtypes.TypeOf(&p.Entry), dtypes.TypeOf(&q.Entry)
+		return x == 0 || y == 0 || sameContent(c, x, y, depth+1)
 	case isStruct(p.Tag) && isStruct(q.Tag):
-		return p.Tag == q.Tag && c.sameBody(&p.Entry, &q.Entry, 0) ||
-			sameInt(&p.Entry, &q.Entry, dwarf.AttrByteSize) && (c.same(c.side[0].wrapped(p.Entry), b, 0) || c.same(a, c.side[1].wrapped(q.Entry), 0))
+		return p.Tag == q.Tag && c.SameBody(&p.Entry, &q.Entry, 0) ||
+			dtypes.SameInt(&p.Entry, &q.Entry, dwarf.AttrByteSize) && (c.Same(wrapped(c.Side[0], p.Entry), b, 0) || c.Same(a, wrapped(c.Side[1], q.Entry), 0))
 	}
 	return false
 }
@@ -91,23 +92,23 @@ func (c *typeComparer) sameContent(a, b uint64, depth int) bool {
 // wrapped returns the first structure with a name in one that may be all of it, as a
 // spinlock_t is a raw_spinlock_t; 0 when there is none. It looks no further: locks are
 // numbers in the end.
-func (s *typeSide) wrapped(e dwarf.Entry) uint64 {
+func wrapped(s *dtypes.Side, e dwarf.Entry) uint64 {
 	var x dwarf.Entry
-	var t resolved
-	for range maxTypeDepth {
+	var t dtypes.Resolved
+	for range dtypes.MaxDepth {
 		r := dwarf.ChildrenOf(&e)
-		if !nextOf(&r, &x, dwarf.TagMember) || !s.resolve(&t, typeOf(&x)) || !isStruct(t.Tag) || !sameInt(&t.Entry, &e, dwarf.AttrByteSize) {
+		if !dtypes.NextOf(&r, &x, dwarf.TagMember) || !s.Resolve(&t, dtypes.TypeOf(&x)) || !isStruct(t.Tag) || !dtypes.SameInt(&t.Entry, &e, dwarf.AttrByteSize) {
 			return 0
 		}
-		if t.named() {
-			return typeOf(&x)
+		if t.Named() {
+			return dtypes.TypeOf(&x)
 		}
 		e = t.Entry
 	}
 	return 0
 }
 
-func isStruct(t dwarf.Tag) bool { return isClass(t) || t == dwarf.TagUnion }
+func isStruct(t dwarf.Tag) bool { return dtypes.IsClass(t) || t == dwarf.TagUnion }
 
 func isArithmetic(t dwarf.Tag) bool { return t == dwarf.TagBaseType || t == dwarf.TagEnumeration }
 

@@ -1,4 +1,4 @@
-package elfdiff
+package dtypes
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 // strings in the same order, so that they are equal in long runs: what is known
 // of a run need not be compared again.
 type nameMatcher struct {
-	text [2][]byte // .debug_str
+	Text [2][]byte // .debug_str
 	runs []textRun
 }
 
@@ -29,7 +29,7 @@ const maxRuns = 64
 func (m *nameMatcher) same(x, y *dwarf.Entry) bool {
 	a, ok1 := x.StringOffset(dwarf.AttrName)
 	b, ok2 := y.StringOffset(dwarf.AttrName)
-	if !ok1 || !ok2 || a >= uint64(len(m.text[0])) || b >= uint64(len(m.text[1])) {
+	if !ok1 || !ok2 || a >= uint64(len(m.Text[0])) || b >= uint64(len(m.Text[1])) {
 		return bytes.Equal(x.Text(dwarf.AttrName), y.Text(dwarf.AttrName))
 	}
 	delta := b - a
@@ -44,7 +44,7 @@ func (m *nameMatcher) same(x, y *dwarf.Entry) bool {
 	if len(m.runs) < maxRuns {
 		return m.extend(a, b)
 	}
-	p, q := m.text[0][a:], m.text[1][b:]
+	p, q := m.Text[0][a:], m.Text[1][b:]
 	n := bytes.IndexByte(p, 0) + 1
 	return n > 0 && n <= len(q) && bytes.Equal(p[:n], q[:n])
 }
@@ -52,14 +52,14 @@ func (m *nameMatcher) same(x, y *dwarf.Entry) bool {
 // extend finds the run that two strings are in. It returns false when they
 // differ.
 func (m *nameMatcher) extend(a, b uint64) bool {
-	p, q := m.text[0][a:], m.text[1][b:]
+	p, q := m.Text[0][a:], m.Text[1][b:]
 	n := prefixLen(p, q)
 	n = bytes.LastIndexByte(p[:n], 0) + 1 // strings with their ends
 	if n == 0 {
 		return false
 	}
 	lo := a
-	for lo > 0 && lo+b-a > 0 && m.text[0][lo-1] == m.text[1][lo-1+b-a] {
+	for lo > 0 && lo+b-a > 0 && m.Text[0][lo-1] == m.Text[1][lo-1+b-a] {
 		lo--
 	}
 	m.runs = append(m.runs, textRun{lo, a + uint64(n), b - a})

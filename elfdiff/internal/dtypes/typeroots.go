@@ -1,4 +1,4 @@
-package elfdiff
+package dtypes
 
 import (
 	"debug/elf"
@@ -10,9 +10,9 @@ import (
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
-// variables finds the variables that atoms use, by debug information.
-type variables struct {
-	s *typeSide
+// Variables finds the variables that atoms use, by debug information.
+type Variables struct {
+	s *Side
 	// byPlace and byName hold the entries of the outermost variables: of those in
 	// this object, and of those that it declares.
 	byPlace map[dwarf.Addr]uint64
@@ -20,20 +20,20 @@ type variables struct {
 	// statics are the variables inside functions, read when they are asked for.
 	once    sync.Once
 	statics map[dwarf.Addr]uint64
-	owners  map[uint64]string // the functions that they are in, by their entries
+	Owners  map[uint64]string // the functions that they are in, by their entries
 }
 
 // typeInfo is what an object's debug information says about types.
 type typeInfo struct {
-	s   *typeSide
+	s   *Side
 	err error
 }
 
-// typesOf returns the types of the object.
-func typesOf(o *object.Object) (*typeSide, error) {
+// Of returns the types of the object.
+func Of(o *object.Object) (*Side, error) {
 	t := object.Memo(o, func(o *object.Object) (t typeInfo) {
-		t.s = &typeSide{o: o, d: debug.Info(o)}
-		if t.s.x, t.err = t.s.d.Index(); t.err != nil {
+		t.s = &Side{Object: o, Data: debug.Info(o)}
+		if t.s.Index, t.err = t.s.Data.Index(); t.err != nil {
 			t.err = noTypes(o, t.err)
 		}
 		return t
@@ -41,14 +41,14 @@ func typesOf(o *object.Object) (*typeSide, error) {
 	return t.s, t.err
 }
 
-// variablesOf returns the variables of an object whose types can be read.
-func variablesOf(o *object.Object) *variables {
-	return object.Memo(o, func(o *object.Object) *variables {
-		s, _ := typesOf(o)
-		v := &variables{s: s, byPlace: map[dwarf.Addr]uint64{}, byName: map[string]uint64{}}
+// VariablesOf returns the variables of an object whose types can be read.
+func VariablesOf(o *object.Object) *Variables {
+	return object.Memo(o, func(o *object.Object) *Variables {
+		s, _ := Of(o)
+		v := &Variables{s: s, byPlace: map[dwarf.Addr]uint64{}, byName: map[string]uint64{}}
 		var e dwarf.Entry
-		for _, off := range v.s.x.Variables {
-			if !v.s.d.Entry(&e, off) {
+		for _, off := range v.s.Index.Variables {
+			if !v.s.Data.Entry(&e, off) {
 				continue
 			}
 			if at, ok := e.Place(); ok {
@@ -62,15 +62,15 @@ func variablesOf(o *object.Object) *variables {
 	})
 }
 
-// at returns the entry of the variable at a place, which may be one inside a
+// At returns the entry of the variable at a place, which may be one inside a
 // function.
-func (v *variables) at(place dwarf.Addr) (entry uint64, ok bool) {
+func (v *Variables) At(place dwarf.Addr) (entry uint64, ok bool) {
 	if entry, ok = v.byPlace[place]; ok {
 		return entry, true
 	}
 	v.once.Do(func() {
-		v.statics, v.owners = map[dwarf.Addr]uint64{}, map[uint64]string{}
-		for _, f := range v.s.x.Functions {
+		v.statics, v.Owners = map[dwarf.Addr]uint64{}, map[uint64]string{}
+		for _, f := range v.s.Index.Functions {
 			v.readStatics(f)
 		}
 	})
@@ -80,9 +80,9 @@ func (v *variables) at(place dwarf.Addr) (entry uint64, ok bool) {
 
 // readStatics finds the static variables of a function, and of those that are inlined
 // into it.
-func (v *variables) readStatics(f uint64) {
+func (v *Variables) readStatics(f uint64) {
 	var e dwarf.Entry
-	if !v.s.d.Entry(&e, f) {
+	if !v.s.Data.Entry(&e, f) {
 		return
 	}
 	r := dwarf.ChildrenOf(&e)
@@ -96,7 +96,7 @@ func (v *variables) readStatics(f uint64) {
 		case dwarf.TagVariable:
 			if at, ok := e.Place(); ok {
 				v.statics[at] = e.Offset
-				v.owners[e.Offset] = v.s.d.Function(inner).Name
+				v.Owners[e.Offset] = v.s.Data.Function(inner).Name
 			}
 		case dwarf.TagInlined:
 			if origin, ok := e.Ref(dwarf.AttrOrigin); ok {
@@ -113,54 +113,54 @@ func (v *variables) readStatics(f uint64) {
 	}
 }
 
-// typ returns the type of a variable.
-func (v *variables) typ(entry uint64) (typ uint64) {
-	v.variable(entry, func(_ string, t uint64) { typ = t })
+// TypeOf returns the type of a variable.
+func (v *Variables) TypeOf(entry uint64) (typ uint64) {
+	v.Variable(entry, func(_ string, t uint64) { typ = t })
 	return typ
 }
 
-// roots yields the names and types of the variables and parameters of a
+// Roots yields the names and types of the variables and parameters of a
 // function, of its result, and of the variables that it refers to. For a
 // variable it yields its own type.
-func (v *variables) roots(a *object.Atom, yield func(name string, typ uint64)) {
+func (v *Variables) Roots(a *object.Atom, yield func(name string, typ uint64)) {
 	if a.Kind != object.Func {
-		if off, ok := v.at(debug.Addr(a, 0)); ok {
-			v.variable(off, yield)
+		if off, ok := v.At(debug.Addr(a, 0)); ok {
+			v.Variable(off, yield)
 		}
 		return
 	}
-	v.locals(a, yield)
+	v.Locals(a, yield)
 	seen := map[uint64]bool{}
 	for i := range a.Refs {
 		r := &a.Refs[i]
 		off := uint64(0)
 		if r.Target != object.NoAtom {
-			if t := &v.s.o.Atoms[r.Target]; t.Kind != object.Func && t.Name != "" {
-				off, _ = v.at(debug.Addr(t, 0))
+			if t := &v.s.Object.Atoms[r.Target]; t.Kind != object.Func && t.Name != "" {
+				off, _ = v.At(debug.Addr(t, 0))
 			}
-		} else if sym := &v.s.o.Symbols()[r.Sym]; sym.Type() != elf.STT_FUNC {
+		} else if sym := &v.s.Object.Symbols()[r.Sym]; sym.Type() != elf.STT_FUNC {
 			off = v.byName[sym.Name]
 		}
 		if off != 0 && !seen[off] {
 			seen[off] = true
-			v.variable(off, yield)
+			v.Variable(off, yield)
 		}
 	}
 }
 
-// variable yields one variable. What one entry lacks stands in the one that it
+// Variable yields one variable. What one entry lacks stands in the one that it
 // refers to.
-func (v *variables) variable(off uint64, yield func(name string, typ uint64)) {
+func (v *Variables) Variable(off uint64, yield func(name string, typ uint64)) {
 	var e dwarf.Entry
 	name, typ := "", uint64(0)
 	for range 8 {
-		if !v.s.d.Entry(&e, off) {
+		if !v.s.Data.Entry(&e, off) {
 			break
 		}
 		if name == "" {
 			name = e.Name()
 		}
-		if typ = typeOf(&e); typ != 0 {
+		if typ = TypeOf(&e); typ != 0 {
 			break
 		}
 		next, ok := e.Ref(dwarf.AttrOrigin)
@@ -177,16 +177,16 @@ func (v *variables) variable(off uint64, yield func(name string, typ uint64)) {
 	}
 }
 
-// locals yields what is declared in a function and in what is inlined into it.
-func (v *variables) locals(a *object.Atom, yield func(name string, typ uint64)) {
-	f, ok := v.s.x.FunctionAt(debug.Addr(a, 0))
+// Locals yields what is declared in a function and in what is inlined into it.
+func (v *Variables) Locals(a *object.Atom, yield func(name string, typ uint64)) {
+	f, ok := v.s.Index.FunctionAt(debug.Addr(a, 0))
 	if !ok {
 		return
 	}
-	d := v.s.d
+	d := v.s.Data
 	var e dwarf.Entry
-	if origin := d.Function(f).Entry; d.Entry(&e, origin) && typeOf(&e) != 0 {
-		yield(resultName, typeOf(&e))
+	if origin := d.Function(f).Entry; d.Entry(&e, origin) && TypeOf(&e) != 0 {
+		yield(resultName, TypeOf(&e))
 	}
 	if !d.Entry(&e, f) {
 		return
@@ -198,10 +198,10 @@ func (v *variables) locals(a *object.Atom, yield func(name string, typ uint64)) 
 			depth--
 			continue
 		case dwarf.TagVariable, dwarf.TagFormalParameter:
-			if typ := typeOf(&e); typ != 0 {
+			if typ := TypeOf(&e); typ != 0 {
 				yield(e.Name(), typ)
 			} else {
-				v.variable(e.Offset, yield)
+				v.Variable(e.Offset, yield)
 			}
 		}
 		switch {

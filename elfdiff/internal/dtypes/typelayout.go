@@ -1,4 +1,4 @@
-package elfdiff
+package dtypes
 
 import (
 	"cmp"
@@ -8,56 +8,56 @@ import (
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
-// layoutMember is a member with its type's entry.
-type layoutMember struct {
+// LayoutMember is a member with its type's entry.
+type LayoutMember struct {
 	types.Member
-	typ uint64
+	Entry uint64
 }
 
 // maxLayout bounds the members of one layout.
 const maxLayout = 1 << 14
 
-// layout lists what is in a structure, union or enumeration.
-func (s *typeSide) layout(e *dwarf.Entry) (size uint64, list []layoutMember) {
+// Layout lists what is in a structure, union or enumeration.
+func (s *Side) Layout(e *dwarf.Entry) (size uint64, list []LayoutMember) {
 	n, _ := e.Int(dwarf.AttrByteSize)
 	if e.Tag == dwarf.TagEnumeration {
-		return uint64(n), s.enumerators(e)
+		return uint64(n), s.Enumerators(e)
 	}
 	return uint64(n), s.members(nil, e, 0, 0)
 }
 
 // members appends the members of a structure that begins at bit base. Those of
 // members without a name are put in their place.
-func (s *typeSide) members(list []layoutMember, e *dwarf.Entry, base uint64, depth int) []layoutMember {
+func (s *Side) members(list []LayoutMember, e *dwarf.Entry, base uint64, depth int) []LayoutMember {
 	r := dwarf.ChildrenOf(e)
 	var x dwarf.Entry
-	for nextOf(&r, &x, dwarf.TagMember) && len(list) < maxLayout {
-		b := bitPlace(&x)
-		b.at += base
-		typ := typeOf(&x)
+	for NextOf(&r, &x, dwarf.TagMember) && len(list) < maxLayout {
+		b := BitPlace(&x)
+		b.At += base
+		typ := TypeOf(&x)
 		name := x.Name()
-		if name == "" && depth < maxTypeDepth {
-			var t resolved
-			if s.resolve(&t, typ) && (isClass(t.Tag) || t.Tag == dwarf.TagUnion) {
-				list = s.members(list, &t.Entry, b.at, depth+1)
+		if name == "" && depth < MaxDepth {
+			var t Resolved
+			if s.Resolve(&t, typ) && (IsClass(t.Tag) || t.Tag == dwarf.TagUnion) {
+				list = s.members(list, &t.Entry, b.At, depth+1)
 				continue
 			}
 		}
-		m := layoutMember{types.Member{Name: name, Type: s.typeText(typ), Offset: b.at / 8, Size: s.size(typ, 0)}, typ}
-		if b.width > 0 {
-			m.Bit, m.Bits, m.Size = uint8(b.at%8), b.width, 0
+		m := LayoutMember{types.Member{Name: name, Type: s.Text(typ), Offset: b.At / 8, Size: s.Size(typ, 0)}, typ}
+		if b.Width > 0 {
+			m.Bit, m.Bits, m.Size = uint8(b.At%8), b.Width, 0
 		}
 		list = append(list, m)
 	}
 	return list
 }
 
-func (s *typeSide) enumerators(e *dwarf.Entry) (list []layoutMember) {
+func (s *Side) Enumerators(e *dwarf.Entry) (list []LayoutMember) {
 	r := dwarf.ChildrenOf(e)
 	var x dwarf.Entry
-	for nextOf(&r, &x, dwarf.TagEnumerator) && len(list) < maxLayout {
+	for NextOf(&r, &x, dwarf.TagEnumerator) && len(list) < maxLayout {
 		v, _ := x.Int(dwarf.AttrConstValue)
-		list = append(list, layoutMember{types.Member{Name: x.Name(), Value: v}, 0})
+		list = append(list, LayoutMember{types.Member{Name: x.Name(), Value: v}, 0})
 	}
 	return list
 }
@@ -65,28 +65,28 @@ func (s *typeSide) enumerators(e *dwarf.Entry) (list []layoutMember) {
 // resultName stands for the result in the layout of a function.
 const resultName = "(result)"
 
-// signature lists the result and the parameters of a function.
-func (s *typeSide) signature(e *dwarf.Entry) (list []layoutMember) {
-	typ := typeOf(e)
-	list = append(list, layoutMember{types.Member{Name: resultName, Type: s.typeText(typ), Size: s.size(typ, 0)}, typ})
+// Signature lists the result and the parameters of a function.
+func (s *Side) Signature(e *dwarf.Entry) (list []LayoutMember) {
+	typ := TypeOf(e)
+	list = append(list, LayoutMember{types.Member{Name: resultName, Type: s.Text(typ), Size: s.Size(typ, 0)}, typ})
 	r := dwarf.ChildrenOf(e)
 	var x dwarf.Entry
 	for nextParameter(&r, &x) && len(list) < maxLayout {
 		if x.Tag == dwarf.TagUnspecified {
-			list = append(list, layoutMember{types.Member{Name: "...", Type: "..."}, 0})
+			list = append(list, LayoutMember{types.Member{Name: "...", Type: "..."}, 0})
 			continue
 		}
-		typ := typeOf(&x)
+		typ := TypeOf(&x)
 		name := cmp.Or(x.Name(), fmt.Sprintf("parameter %d", len(list)))
-		list = append(list, layoutMember{types.Member{Name: name, Type: s.typeText(typ), Size: s.size(typ, 0)}, typ})
+		list = append(list, LayoutMember{types.Member{Name: name, Type: s.Text(typ), Size: s.Size(typ, 0)}, typ})
 	}
 	return list
 }
 
-// size returns the size of a type in bytes; 0 when it has none.
-func (s *typeSide) size(off uint64, depth int) uint64 {
-	var t resolved
-	if depth > maxTypeDepth || !s.resolve(&t, off) || t.Tag == dwarf.TagNull {
+// Size returns the size of a type in bytes; 0 when it has none.
+func (s *Side) Size(off uint64, depth int) uint64 {
+	var t Resolved
+	if depth > MaxDepth || !s.Resolve(&t, off) || t.Tag == dwarf.TagNull {
 		return 0
 	}
 	switch t.Tag {
@@ -95,11 +95,11 @@ func (s *typeSide) size(off uint64, depth int) uint64 {
 	case dwarf.TagSubroutineType:
 		return 0
 	case dwarf.TagArray:
-		n := s.size(typeOf(&t.Entry), depth+1)
+		n := s.Size(TypeOf(&t.Entry), depth+1)
 		r := dwarf.ChildrenOf(&t.Entry)
 		var x dwarf.Entry
-		for nextOf(&r, &x, dwarf.TagSubrange) {
-			n *= uint64(max(elements(&x), 0))
+		for NextOf(&r, &x, dwarf.TagSubrange) {
+			n *= uint64(max(Elements(&x), 0))
 		}
 		return n
 	}
@@ -107,9 +107,9 @@ func (s *typeSide) size(off uint64, depth int) uint64 {
 	return uint64(n)
 }
 
-// change compares two layouts member by member. Members are the same by name,
+// Change compares two layouts member by member. Members are the same by name,
 // and so are parameters, unless a declaration has none: then by position.
-func (c *typeComparer) change(t *types.Change, pre, post []layoutMember) {
+func (c *Comparer) Change(t *types.Change, pre, post []LayoutMember) {
 	t.Pre.Members, t.Post.Members = plainMembers(pre), plainMembers(post)
 	twin := make([]int, len(post)) // in pre, or -1
 	gone := make([]bool, len(pre))
@@ -144,7 +144,7 @@ func (c *typeComparer) change(t *types.Change, pre, post []layoutMember) {
 	}
 }
 
-func plainMembers(list []layoutMember) []types.Member {
+func plainMembers(list []LayoutMember) []types.Member {
 	out := make([]types.Member, len(list))
 	for i := range list {
 		out[i] = list[i].Member
@@ -154,7 +154,7 @@ func plainMembers(list []layoutMember) []types.Member {
 
 // pairMembers finds for each member of post that of pre, and marks those of pre
 // that none has.
-func (c *typeComparer) pairMembers(kind types.Kind, pre, post []layoutMember, twin []int, gone []bool) {
+func (c *Comparer) pairMembers(kind types.Kind, pre, post []LayoutMember, twin []int, gone []bool) {
 	byName := map[string]int{}
 	for i := range pre {
 		gone[i] = true
@@ -181,7 +181,7 @@ func (c *typeComparer) pairMembers(kind types.Kind, pre, post []layoutMember, tw
 		return
 	}
 	type place struct {
-		bitRange
+		BitRange
 		value int64
 	}
 	byPlace := map[place]int{}
@@ -194,18 +194,18 @@ func (c *typeComparer) pairMembers(kind types.Kind, pre, post []layoutMember, tw
 		if twin[j] >= 0 {
 			continue
 		}
-		if i, ok := byPlace[place{post[j].bits(), post[j].Value}]; ok && gone[i] && c.same(pre[i].typ, post[j].typ, 0) {
+		if i, ok := byPlace[place{post[j].bits(), post[j].Value}]; ok && gone[i] && c.Same(pre[i].Entry, post[j].Entry, 0) {
 			twin[j], gone[i] = i, false
 		}
 	}
 }
 
-func (m *layoutMember) bits() bitRange { return bitRange{m.Offset*8 + uint64(m.Bit), m.Bits} }
+func (m *LayoutMember) bits() BitRange { return BitRange{m.Offset*8 + uint64(m.Bit), m.Bits} }
 
 // memberDiffers says what happened to a member that both sides have.
-func (c *typeComparer) memberDiffers(kind types.Kind, a, b *layoutMember) (types.What, bool) {
+func (c *Comparer) memberDiffers(kind types.Kind, a, b *LayoutMember) (types.What, bool) {
 	switch {
-	case !c.same(a.typ, b.typ, 0) || a.Type == "..." != (b.Type == "..."):
+	case !c.Same(a.Entry, b.Entry, 0) || a.Type == "..." != (b.Type == "..."):
 		return types.MemberRetyped, true
 	case a.bits() != b.bits() || a.Value != b.Value:
 		return types.MemberMoved, true

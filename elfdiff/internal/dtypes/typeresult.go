@@ -1,4 +1,4 @@
-package elfdiff
+package dtypes
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
@@ -6,15 +6,15 @@ import (
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
-func resultSizeOf(o *object.Object, a *object.Atom) resultSize {
-	s, err := typesOf(o)
+func ResultSizeOf(o *object.Object, a *object.Atom) ResultSize {
+	s, err := Of(o)
 	if err != nil {
 		return anyResult
 	}
-	off, ok := s.x.FunctionAt(debug.Addr(a, 0))
+	off, ok := s.Index.FunctionAt(debug.Addr(a, 0))
 	var e dwarf.Entry
 	for range debug.MaxNesting {
-		if !ok || !s.d.Entry(&e, off) {
+		if !ok || !s.Data.Entry(&e, off) {
 			return anyResult
 		}
 		if t, typed := e.Ref(dwarf.AttrType); typed {
@@ -34,25 +34,25 @@ func resultSizeOf(o *object.Object, a *object.Atom) resultSize {
 const encodingFloat = 4
 
 // registers returns how many bytes of general registers a value of a type takes.
-func (s *typeSide) registers(off uint64) resultSize {
-	var t resolved
-	if !s.resolve(&t, off) {
+func (s *Side) registers(off uint64) ResultSize {
+	var t Resolved
+	if !s.Resolve(&t, off) {
 		return anyResult
 	}
 	if enc, ok := t.Int(dwarf.AttrEncoding); ok && enc == encodingFloat {
 		return noResult
 	}
-	if n := s.size(off, 0); n > 0 {
-		return resultSize(min(n, uint64(anyResult)))
+	if n := s.Size(off, 0); n > 0 {
+		return ResultSize(min(n, uint64(anyResult)))
 	}
 	return anyResult
 }
 
-// resultSize is how a function returns: in how many bytes of general registers.
-type resultSize uint64
+// ResultSize is how a function returns: in how many bytes of general registers.
+type ResultSize uint64
 
 const (
-	noResult   resultSize = 0
-	halfResult resultSize = 4  // no address fits
-	anyResult  resultSize = 16 // AX and DX
+	noResult   ResultSize = 0
+	HalfResult ResultSize = 4  // no address fits
+	anyResult  ResultSize = 16 // AX and DX
 )

@@ -1,4 +1,4 @@
-package elfdiff
+package dtypes
 
 import (
 	"fmt"
@@ -7,58 +7,58 @@ import (
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
-// maxTypeText bounds the text of a type, bytes.
-const maxTypeText = 200
+// MaxText bounds the text of a type, bytes.
+const MaxText = 200
 
-// typeText writes a type as C does, without the name of what has it:
+// Text writes a type as C does, without the name of what has it:
 //
 //	const char *
 //	u32 [4]
 //	int (*)(struct node *, void *)
-func (s *typeSide) typeText(off uint64) string {
+func (s *Side) Text(off uint64) string {
 	t := s.declare(off, "", 0)
-	if len(t) > maxTypeText {
-		t = t[:maxTypeText] + "..."
+	if len(t) > MaxText {
+		t = t[:MaxText] + "..."
 	}
 	return t
 }
 
 // declare writes a declaration of inner with a type.
-func (s *typeSide) declare(off uint64, inner string, depth int) string {
+func (s *Side) declare(off uint64, inner string, depth int) string {
 	if off == 0 {
 		return join("void", inner)
 	}
 	var e dwarf.Entry
-	if depth > 16 || len(inner) > maxTypeText || !s.d.Entry(&e, off) {
+	if depth > 16 || len(inner) > MaxText || !s.Data.Entry(&e, off) {
 		return join("?", inner)
 	}
 	switch e.Tag {
 	case dwarf.TagPointer, dwarf.TagReference, dwarf.TagRvalueReference:
 		sign := map[dwarf.Tag]string{dwarf.TagPointer: "*", dwarf.TagReference: "&", dwarf.TagRvalueReference: "&&"}[e.Tag]
 		inner = sign + inner
-		to := typeOf(&e)
+		to := TypeOf(&e)
 		var target dwarf.Entry
-		if to != 0 && s.d.Entry(&target, to) && (target.Tag == dwarf.TagArray || target.Tag == dwarf.TagSubroutineType) {
+		if to != 0 && s.Data.Entry(&target, to) && (target.Tag == dwarf.TagArray || target.Tag == dwarf.TagSubroutineType) {
 			inner = "(" + inner + ")"
 		}
 		return s.declare(to, inner, depth+1)
 	case dwarf.TagArray:
-		return s.declare(typeOf(&e), inner+dimensions(&e), depth+1)
+		return s.declare(TypeOf(&e), inner+dimensions(&e), depth+1)
 	case dwarf.TagSubroutineType:
-		return s.declare(typeOf(&e), inner+s.parameters(&e, depth), depth+1)
+		return s.declare(TypeOf(&e), inner+s.parameters(&e, depth), depth+1)
 	case dwarf.TagConst, dwarf.TagVolatile, dwarf.TagRestrict, dwarf.TagAtomic:
 		return s.qualified(&e, inner, depth)
 	}
-	return join(tagText(&e), inner)
+	return join(TagText(&e), inner)
 }
 
 // qualified puts a qualifier where it belongs: behind the star of a pointer,
 // and in front of anything else.
-func (s *typeSide) qualified(e *dwarf.Entry, inner string, depth int) string {
+func (s *Side) qualified(e *dwarf.Entry, inner string, depth int) string {
 	word := map[dwarf.Tag]string{dwarf.TagConst: "const", dwarf.TagVolatile: "volatile", dwarf.TagRestrict: "restrict", dwarf.TagAtomic: "_Atomic"}[e.Tag]
-	to := typeOf(e)
+	to := TypeOf(e)
 	var target dwarf.Entry
-	if to != 0 && s.d.Entry(&target, to) && target.Tag == dwarf.TagPointer {
+	if to != 0 && s.Data.Entry(&target, to) && target.Tag == dwarf.TagPointer {
 		return s.declare(to, join(word, inner), depth+1)
 	}
 	return word + " " + s.declare(to, inner, depth+1)
@@ -71,15 +71,15 @@ func join(a, b string) string {
 	return a + " " + b
 }
 
-// typeWords are what C writes in front of a tag.
-var typeWords = map[dwarf.Tag]string{
+// Words are what C writes in front of a tag.
+var Words = map[dwarf.Tag]string{
 	dwarf.TagStructure: "struct", dwarf.TagClass: "struct", dwarf.TagUnion: "union", dwarf.TagEnumeration: "enum",
 }
 
-// tagText names a type that is no composition of others.
-func tagText(e *dwarf.Entry) string {
+// TagText names a type that is no composition of others.
+func TagText(e *dwarf.Entry) string {
 	name := e.Name()
-	word := typeWords[e.Tag]
+	word := Words[e.Tag]
 	switch {
 	case word != "" && name == "":
 		return word + " {...}"
@@ -93,8 +93,8 @@ func dimensions(e *dwarf.Entry) string {
 	var b strings.Builder
 	r := dwarf.ChildrenOf(e)
 	var x dwarf.Entry
-	for nextOf(&r, &x, dwarf.TagSubrange) && b.Len() < maxTypeText {
-		if n := elements(&x); n >= 0 {
+	for NextOf(&r, &x, dwarf.TagSubrange) && b.Len() < MaxText {
+		if n := Elements(&x); n >= 0 {
 			fmt.Fprintf(&b, "[%d]", n)
 		} else {
 			b.WriteString("[]")
@@ -104,7 +104,7 @@ func dimensions(e *dwarf.Entry) string {
 }
 
 // parameters writes the parameters of a function or function type.
-func (s *typeSide) parameters(e *dwarf.Entry, depth int) string {
+func (s *Side) parameters(e *dwarf.Entry, depth int) string {
 	var list []string
 	r := dwarf.ChildrenOf(e)
 	var x dwarf.Entry
@@ -112,7 +112,7 @@ func (s *typeSide) parameters(e *dwarf.Entry, depth int) string {
 		if x.Tag == dwarf.TagUnspecified {
 			list = append(list, "...")
 		} else {
-			list = append(list, s.declare(typeOf(&x), "", depth+1))
+			list = append(list, s.declare(TypeOf(&x), "", depth+1))
 		}
 	}
 	if len(list) == 0 {
