@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/flow"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -22,8 +23,8 @@ func FuzzFlow(f *testing.F) {
 		if err != nil {
 			return
 		}
-		q := &traceQuery{functions: func(*object.Atom) bool { return true }, atoms: func(a *object.Atom) bool { return a.Kind != object.Meta }}
-		n := allocated(func() { newFlows(o).trace(q) })
+		q := &flow.Query{Functions: func(*object.Atom) bool { return true }, Atoms: func(a *object.Atom) bool { return a.Kind != object.Meta }}
+		n := allocated(func() { flow.New(o).Trace(q) })
 		if limit := uint64(memoryFactor*memoryFactor*len(b) + memoryBase); n > limit {
 			t.Errorf("%d bytes allocated for %d", n, len(b))
 		}

@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"github.com/gosplice/gosplice/elfdiff/internal/flow"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
@@ -12,14 +13,14 @@ import (
 type identities struct {
 	o       *object.Object
 	exposed []bool
-	by      map[object.AtomID]*escape // why; nil for those that exposed says it of
+	by      map[object.AtomID]*flow.Escape // why; nil for those that exposed says it of
 	done    bool
 }
 
 func newIdentities(o *object.Object) *identities { return &identities{o: o, exposed: exposures(o)} }
 
 // of reports whether a constant has an identity, and what in the code gives it one.
-func (i *identities) of(id object.AtomID) (*escape, bool) {
+func (i *identities) of(id object.AtomID) (*flow.Escape, bool) {
 	if i.exposed[id] {
 		return nil, true
 	}
@@ -37,11 +38,11 @@ func hasAddresses(a *object.Atom) bool {
 }
 
 // find follows the constants through all functions, and what they lead to.
-func (i *identities) find() map[object.AtomID]*escape {
-	t := newFlows(i.o).trace(&traceQuery{functions: func(*object.Atom) bool { return true }, atoms: hasAddresses})
-	by := map[object.AtomID]*escape{}
+func (i *identities) find() map[object.AtomID]*flow.Escape {
+	t := flow.New(i.o).Trace(&flow.Query{Functions: func(*object.Atom) bool { return true }, Atoms: hasAddresses})
+	by := map[object.AtomID]*flow.Escape{}
 	var work []object.AtomID
-	add := func(id object.AtomID, e *escape) {
+	add := func(id object.AtomID, e *flow.Escape) {
 		if e != nil && by[id] == nil {
 			by[id] = e
 			work = append(work, id)
@@ -49,10 +50,10 @@ func (i *identities) find() map[object.AtomID]*escape {
 	}
 	for k := range i.o.Atoms { // in order
 		id := object.AtomID(k)
-		add(id, t.addr[id].any())
+		add(id, t.Addr[id].Any())
 		i.led(id, func(to object.AtomID) {
-			add(to, t.inner[id].any())
-			if e := t.deep[id].any(); e != nil {
+			add(to, t.Inner[id].Any())
+			if e := t.Deep[id].Any(); e != nil {
 				i.led(to, func(next object.AtomID) { add(next, e) })
 			}
 		})
@@ -98,6 +99,6 @@ func (s *spread) hasIdentity(pre, post object.AtomID) bool {
 }
 
 // describeEscape says what happens to an address, and where.
-func describeEscape(o *object.Object, e *escape) string {
-	return "its address " + e.how + ", at " + insn.Describe(o, e.at.atom, int64(e.at.off))
+func describeEscape(o *object.Object, e *flow.Escape) string {
+	return "its address " + e.How + ", at " + insn.Describe(o, e.At.Atom, int64(e.At.Off))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/flow"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
@@ -41,7 +42,7 @@ func (d *Diff) Kept() []Kept { return d.keeps }
 // keeping finds what others may keep the address of.
 type keeping struct {
 	*includer
-	t       *traced
+	t       *flow.Traced
 	foreign map[string]bool
 	seen    map[object.AtomID]bool
 	seenSym map[string]bool
@@ -54,23 +55,23 @@ func (in *includer) keep() {
 		return
 	}
 	k := &keeping{includer: in, foreign: in.foreignSymbols(), seen: map[object.AtomID]bool{}, seenSym: map[string]bool{}}
-	k.t = newFlows(in.Post).trace(&traceQuery{
-		functions: func(a *object.Atom) bool { return in.included[a.ID] },
-		atoms:     func(a *object.Atom) bool { return k.moves(a.ID) },
-		symbols:   k.foreign,
-		travels:   k.moves,
+	k.t = flow.New(in.Post).Trace(&flow.Query{
+		Functions: func(a *object.Atom) bool { return in.included[a.ID] },
+		Atoms:     func(a *object.Atom) bool { return k.moves(a.ID) },
+		Symbols:   k.foreign,
+		Travels:   k.moves,
 	})
 	for _, p := range in.inPlace {
 		b := &in.Post.Atoms[p.post]
 		for i := range b.Refs {
-			k.means(&b.Refs[i], &escape{flowPlace{b.ID, b.Refs[i].Offset}, "is written into " + insn.Describe(in.Post, b.ID, 0) + ", which others know"})
+			k.means(&b.Refs[i], &flow.Escape{At: flow.Place{Atom: b.ID, Off: b.Refs[i].Offset}, How: "is written into " + insn.Describe(in.Post, b.ID, 0) + ", which others know"})
 		}
 	}
 	for i := range in.Post.Atoms {
 		k.atom(object.AtomID(i))
 	}
-	for _, name := range slices.Sorted(maps.Keys(k.t.syms)) {
-		k.symbol(name, k.t.syms[name].kept)
+	for _, name := range slices.Sorted(maps.Keys(k.t.Syms)) {
+		k.symbol(name, k.t.Syms[name].Kept)
 	}
 	k.conclude()
 }
@@ -105,14 +106,14 @@ func (in *includer) foreignSymbols() map[string]bool {
 
 // atom notes what becomes of the address of one, and of what it holds.
 func (k *keeping) atom(id object.AtomID) {
-	if f := k.t.addr[id]; f != nil && k.moves(id) {
-		k.add(id, f.kept)
+	if f := k.t.Addr[id]; f != nil && k.moves(id) {
+		k.add(id, f.Kept)
 	}
-	if f := k.t.inner[id]; f != nil && f.kept != nil {
-		k.holds(id, f.kept)
+	if f := k.t.Inner[id]; f != nil && f.Kept != nil {
+		k.holds(id, f.Kept)
 	}
-	f := k.t.deep[id]
-	if f == nil || f.kept == nil {
+	f := k.t.Deep[id]
+	if f == nil || f.Kept == nil {
 		return
 	}
 	met := map[object.AtomID]bool{id: true}
@@ -121,22 +122,22 @@ func (k *keeping) atom(id object.AtomID) {
 		work = work[:len(work)-1]
 		if !met[next] {
 			met[next] = true
-			k.holds(next, f.kept)
+			k.holds(next, f.Kept)
 			work = append(work, k.led(next)...)
 		}
 	}
 }
 
 // holds notes the escape of what an atom holds.
-func (k *keeping) holds(id object.AtomID, e *escape) {
+func (k *keeping) holds(id object.AtomID, e *flow.Escape) {
 	a := &k.Post.Atoms[id]
 	for i := range a.Refs {
 		k.means(&a.Refs[i], e)
 	}
-	for _, to := range k.t.into[id] {
+	for _, to := range k.t.Into[id] {
 		k.add(to, e)
 	}
-	for _, name := range k.t.intoSyms[id] {
+	for _, name := range k.t.IntoSyms[id] {
 		k.symbol(name, e)
 	}
 }
@@ -148,11 +149,11 @@ func (k *keeping) led(id object.AtomID) (list []object.AtomID) {
 			list = append(list, r.Target)
 		}
 	}
-	return append(list, k.t.into[id]...)
+	return append(list, k.t.Into[id]...)
 }
 
 // means notes the escape of what a reference means.
-func (k *keeping) means(r *object.Ref, e *escape) {
+func (k *keeping) means(r *object.Ref, e *flow.Escape) {
 	switch {
 	case r.Target != object.NoAtom:
 		k.add(r.Target, e)
@@ -161,21 +162,21 @@ func (k *keeping) means(r *object.Ref, e *escape) {
 	}
 }
 
-func (k *keeping) add(id object.AtomID, e *escape) {
+func (k *keeping) add(id object.AtomID, e *flow.Escape) {
 	if e == nil || k.seen[id] || !k.moves(id) {
 		return
 	}
 	k.seen[id] = true
 	name := insn.RefText(k.Post, &object.Ref{Target: id})
-	k.keeps = append(k.keeps, Kept{Post: id, Name: name, Where: e.at.atom, Offset: e.at.off, How: e.how, Pre: k.original(id)})
+	k.keeps = append(k.keeps, Kept{Post: id, Name: name, Where: e.At.Atom, Offset: e.At.Off, How: e.How, Pre: k.original(id)})
 }
 
-func (k *keeping) symbol(name string, e *escape) {
+func (k *keeping) symbol(name string, e *flow.Escape) {
 	if e == nil || k.seenSym[name] || !k.foreign[name] {
 		return
 	}
 	k.seenSym[name] = true
-	k.keeps = append(k.keeps, Kept{Post: object.NoAtom, Symbol: name, Name: name, Where: e.at.atom, Offset: e.at.off, How: e.how, Pre: object.NoAtom})
+	k.keeps = append(k.keeps, Kept{Post: object.NoAtom, Symbol: name, Name: name, Where: e.At.Atom, Offset: e.At.Off, How: e.How, Pre: object.NoAtom})
 }
 
 // original returns a literal of pre with the content of one of post.

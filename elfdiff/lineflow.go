@@ -11,8 +11,8 @@ import (
 	"github.com/gosplice/gosplice/internal/symname"
 )
 
-// A flow is a number, or a text, on its way to a call as an argument.
-type flow struct {
+// An argument is a number, or a text, on its way to a call as an argument.
+type argument struct {
 	call   insn.Cursor
 	reg    byte // that the instruction loads; onStack when it stores it for the call
 	callee string
@@ -24,7 +24,7 @@ type flow struct {
 // flowAt follows what the instruction at off loads to the next call, along one
 // path, with no branch on it. ok is false when it is no argument, so that it may be
 // returned, stored or compared.
-func (w *walk) flowAt(o *object.Object, a *object.Atom, off uint64, text bool) (f flow, ok bool) {
+func (w *walk) flowAt(o *object.Object, a *object.Atom, off uint64, text bool) (f argument, ok bool) {
 	load := insn.Cursor{Object: o, Atom: a, Off: off}
 	if ok, err := load.Load(); !ok || err != nil {
 		return f, false

@@ -1,4 +1,4 @@
-package elfdiff
+package flow
 
 import (
 	"debug/elf"

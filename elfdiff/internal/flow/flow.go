@@ -1,4 +1,4 @@
-package elfdiff
+package flow
 
 import (
 	"math/bits"
@@ -11,7 +11,7 @@ import (
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
-// This file and those named flow* follow addresses through the code of a function:
+// This package follows addresses through the code of a function:
 // what is done with the address of a table, a string, a variable? Is nothing but
 // its content read, or is the address stored, returned, compared, passed on? It is
 // an analysis of one function with its cold parts, over decoded instructions, that
@@ -69,25 +69,25 @@ func (t *flowState) join(s *flowState) bool {
 }
 
 // An escape is one way in which an address leaves the code that has it.
-type escape struct {
-	at  flowPlace
-	how string // "is stored", and the like
+type Escape struct {
+	At  Place
+	How string // "is stored", and the like
 }
 
-// flowPlace is an instruction.
-type flowPlace struct {
-	atom object.AtomID
-	off  uint64
+// Place is an instruction.
+type Place struct {
+	Atom object.AtomID
+	Off  uint64
 }
 
 // fate is what becomes of an address. Reads of the content are not in it.
 type fate struct {
-	kept     *escape // it is, or may be, where it can be found later
-	compared *escape // it is compared with another address
+	Kept     *Escape // it is, or may be, where it can be found later
+	compared *Escape // it is compared with another address
 }
 
-func (f *fate) add(e escape, compared bool) {
-	p := &f.kept
+func (f *fate) add(e Escape, compared bool) {
+	p := &f.Kept
 	if compared {
 		p = &f.compared
 	}
@@ -96,13 +96,13 @@ func (f *fate) add(e escape, compared bool) {
 	}
 }
 
-// any returns one way in which the address is more than a way to its content.
-func (f *fate) any() *escape {
+// Any returns one way in which the address is more than a way to its content.
+func (f *fate) Any() *Escape {
 	if f == nil {
 		return nil
 	}
-	if f.kept != nil {
-		return f.kept
+	if f.Kept != nil {
+		return f.Kept
 	}
 	return f.compared
 }
@@ -116,14 +116,14 @@ type addrFlow struct {
 	syms map[string]int // likewise of symbols that the object does not define
 	// words are the things that hold addresses of 8 bytes, and halves of 4.
 	words, halves uint64
-	args          int         // how many arguments are followed instead
-	tabled        []flowPlace // where jump tables of the function lead
+	args          int     // how many arguments are followed instead
+	tabled        []Place // where jump tables of the function lead
 	// travels reports whether an atom is a part of the update; nil where that is
 	// not the question.
 	travels func(object.AtomID) bool
 	blocks  []block
-	index   map[flowPlace]int // of blocks, by their starts
-	edges   map[flowPlace][]flowPlace
+	index   map[Place]int // of blocks, by their starts
+	edges   map[Place][]Place
 	work    []int
 	any     flowState // all that is possible somewhere
 
@@ -133,7 +133,7 @@ type addrFlow struct {
 	vector marks           // what vector registers may hold
 	grown  int             // how often one of these grew
 
-	frameOut *escape
+	frameOut *Escape
 	broken   bool // a branch leads to where no block starts
 	out      flowResult
 }
@@ -147,7 +147,7 @@ type flowResult struct {
 
 // block is a stretch of instructions that is entered at its start only.
 type block struct {
-	at      flowPlace
+	at      Place
 	state   flowState
 	reached bool
 	queued  bool
@@ -168,7 +168,7 @@ func (f *addrFlow) run(start flowState) bool {
 	}
 	start.reg[rSP].addr |= stackBit
 	start.sp, f.slots = frame{0, true}, map[int32]marks{}
-	f.enter(f.index[flowPlace{f.root, 0}], &start)
+	f.enter(f.index[Place{f.root, 0}], &start)
 	if !f.drain() {
 		return false
 	}
@@ -235,7 +235,7 @@ func (f *addrFlow) drain() bool {
 // block goes over one block, and enters those behind it.
 func (f *addrFlow) block(i int) bool {
 	s := f.blocks[i].state
-	k := insn.Cursor{Object: f.o, Atom: &f.o.Atoms[f.blocks[i].at.atom], Off: f.blocks[i].at.off}
+	k := insn.Cursor{Object: f.o, Atom: &f.o.Atoms[f.blocks[i].at.Atom], Off: f.blocks[i].at.Off}
 	for {
 		if f.budget--; f.budget < 0 {
 			return false
@@ -248,7 +248,7 @@ func (f *addrFlow) block(i int) bool {
 		if !ok {
 			return true
 		}
-		here := flowPlace{k.Atom.ID, k.Off}
+		here := Place{k.Atom.ID, k.Off}
 		for _, to := range f.edges[here] {
 			f.goTo(to, &s)
 		}
@@ -258,7 +258,7 @@ func (f *addrFlow) block(i int) bool {
 			return true
 		}
 		k.Advance()
-		if n, ok := f.index[flowPlace{k.Atom.ID, k.Off}]; ok {
+		if n, ok := f.index[Place{k.Atom.ID, k.Off}]; ok {
 			f.enter(n, &s)
 			return true
 		}
@@ -274,7 +274,7 @@ func (f *addrFlow) branch(k *insn.Cursor, s *flowState) {
 
 // goTo enters the block at a place. Where none starts, as behind code that was read
 // from the middle of an instruction, the function can't be followed.
-func (f *addrFlow) goTo(to flowPlace, s *flowState) {
+func (f *addrFlow) goTo(to Place, s *flowState) {
 	if i, ok := f.index[to]; ok {
 		f.enter(i, s)
 	} else {
@@ -283,7 +283,7 @@ func (f *addrFlow) goTo(to flowPlace, s *flowState) {
 }
 
 // escapes notes what becomes of the marks of a value.
-func (f *addrFlow) escapes(m marks, e escape, compared bool) {
+func (f *addrFlow) escapes(m marks, e Escape, compared bool) {
 	if m.addr&stackBit != 0 && f.frameOut == nil && !compared {
 		f.frameOut = &e
 	}
@@ -300,7 +300,7 @@ func (f *addrFlow) escapes(m marks, e escape, compared bool) {
 
 // lost is what becomes of everything in a function that can't be followed.
 func (f *addrFlow) lost() {
-	e := escape{flowPlace{f.root, 0}, "is used by code that can't be followed"}
+	e := Escape{Place{f.root, 0}, "is used by code that can't be followed"}
 	all := uint64(1)<<f.count() - 1
 	f.escapes(marks{all, all, all}, e, false)
 	f.escapes(marks{all, all, all}, e, true)
@@ -310,14 +310,14 @@ func (f *addrFlow) lost() {
 func (f *addrFlow) count() int { return max(len(f.bits)+len(f.syms), f.args) }
 
 // escapeAt says that something happens to an address at an instruction.
-func escapeAt(k *insn.Cursor, how string) escape { return escape{flowPlace{k.Atom.ID, k.Off}, how} }
+func escapeAt(k *insn.Cursor, how string) Escape { return Escape{Place{k.Atom.ID, k.Off}, how} }
 
 // cut finds the blocks.
 func (f *addrFlow) cut() bool {
 	if f.size() > maxFlowCode+64 {
 		return false
 	}
-	starts := map[flowPlace]bool{{f.root, 0}: true}
+	starts := map[Place]bool{{f.root, 0}: true}
 	for _, id := range f.unit {
 		if !f.cutAtom(&f.o.Atoms[id], starts) {
 			return false
@@ -327,7 +327,7 @@ func (f *addrFlow) cut() bool {
 	if len(starts) > maxFlowBlocks {
 		return false
 	}
-	f.blocks, f.index = make([]block, 0, len(starts)), make(map[flowPlace]int, len(starts))
+	f.blocks, f.index = make([]block, 0, len(starts)), make(map[Place]int, len(starts))
 	for at := range starts {
 		f.blocks = append(f.blocks, block{at: at})
 	}
@@ -338,14 +338,14 @@ func (f *addrFlow) cut() bool {
 	return true
 }
 
-func (p flowPlace) compare(q flowPlace) int {
-	if p.atom != q.atom {
-		return int(p.atom) - int(q.atom)
+func (p Place) compare(q Place) int {
+	if p.Atom != q.Atom {
+		return int(p.Atom) - int(q.Atom)
 	}
-	return int(int64(p.off) - int64(q.off))
+	return int(int64(p.Off) - int64(q.Off))
 }
 
-func (f *addrFlow) cutAtom(a *object.Atom, starts map[flowPlace]bool) bool {
+func (f *addrFlow) cutAtom(a *object.Atom, starts map[Place]bool) bool {
 	k := insn.Cursor{Object: f.o, Atom: a}
 	for {
 		ok, err := k.Load()
@@ -360,14 +360,14 @@ func (f *addrFlow) cutAtom(a *object.Atom, starts map[flowPlace]bool) bool {
 		}
 		ends := k.Inst.EndsFlow()
 		if k.Advance(); ends && k.Off < a.Size {
-			starts[flowPlace{a.ID, k.Off}] = true
+			starts[Place{a.ID, k.Off}] = true
 		}
 	}
 }
 
 // targets are the places in the function that an instruction may go to, beside the
 // next one.
-func (f *addrFlow) targets(k *insn.Cursor) []flowPlace {
+func (f *addrFlow) targets(k *insn.Cursor) []Place {
 	switch {
 	case k.Inst.Class == amd64.Jump || k.Inst.Class == amd64.Jcc || k.Inst.Class == amd64.LoopCC || k.Inst.Class == amd64.TxBegin:
 		if len(k.Refs) == 0 {
@@ -388,15 +388,15 @@ func (f *addrFlow) targets(k *insn.Cursor) []flowPlace {
 }
 
 // inside appends a place when it is in the function.
-func (f *addrFlow) inside(list []flowPlace, id object.AtomID, off int64, ok bool) []flowPlace {
+func (f *addrFlow) inside(list []Place, id object.AtomID, off int64, ok bool) []Place {
 	if !ok || id == object.NoAtom || off < 0 || uint64(off) >= f.o.Atoms[id].Size || f.o.Atoms[id].Kind != object.Func || f.o.Atoms[id].Root() != f.root {
 		return list
 	}
-	return append(list, flowPlace{id, uint64(off)})
+	return append(list, Place{id, uint64(off)})
 }
 
 // placesIn lists the places in the function that an atom refers to.
-func (f *addrFlow) placesIn(id object.AtomID) (list []flowPlace) {
+func (f *addrFlow) placesIn(id object.AtomID) (list []Place) {
 	for i := range f.o.Atoms[id].Refs {
 		r := &f.o.Atoms[id].Refs[i]
 		list = f.inside(list, r.Target, r.TargetOff, true)
@@ -405,11 +405,11 @@ func (f *addrFlow) placesIn(id object.AtomID) (list []flowPlace) {
 }
 
 // described adds the places that tables lead to: switches, static branches, fix-ups.
-func (f *addrFlow) described(starts map[flowPlace]bool) {
+func (f *addrFlow) described(starts map[Place]bool) {
 	for _, to := range f.tabled {
 		starts[to] = true
 	}
-	f.edges = map[flowPlace][]flowPlace{}
+	f.edges = map[Place][]Place{}
 	for _, id := range f.unit {
 		list := tables.Of(f.o).Of(id)
 		for i := range list {
@@ -418,7 +418,7 @@ func (f *addrFlow) described(starts map[flowPlace]bool) {
 	}
 }
 
-func (f *addrFlow) describedBy(e *tables.Entry, starts map[flowPlace]bool) {
+func (f *addrFlow) describedBy(e *tables.Entry, starts map[Place]bool) {
 	if !e.Form.Row.Has(kerneltab.Leading) {
 		return
 	}

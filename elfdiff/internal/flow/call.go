@@ -1,4 +1,4 @@
-package elfdiff
+package flow
 
 import (
 	"debug/elf"
@@ -43,7 +43,7 @@ type summary struct {
 
 const maxFollowed = 16 // of calls that are followed
 
-func newFlows(o *object.Object) *flows {
+func New(o *object.Object) *flows {
 	f := &flows{o: o, cold: map[object.AtomID][]object.AtomID{}, jumps: map[object.AtomID][]object.AtomID{}, jumper: map[object.AtomID]object.AtomID{}, summaries: map[object.AtomID]*summary{}, budget: flowFloor}
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
@@ -333,11 +333,11 @@ func (f *addrFlow) localCall(o *touched, name string, s *summary) {
 }
 
 // goesOn has marks escape as a callee has them.
-func (f *addrFlow) goesOn(m marks, how escape, there *fate) {
-	if there.kept != nil {
-		f.escapes(m, escape{how.at, how.how + there.kept.how}, false)
+func (f *addrFlow) goesOn(m marks, how Escape, there *fate) {
+	if there.Kept != nil {
+		f.escapes(m, Escape{how.At, how.How + there.Kept.How}, false)
 	}
 	if there.compared != nil {
-		f.escapes(m, escape{how.at, how.how + there.compared.how}, true)
+		f.escapes(m, Escape{how.At, how.How + there.compared.How}, true)
 	}
 }

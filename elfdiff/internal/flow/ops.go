@@ -1,4 +1,4 @@
-package elfdiff
+package flow
 
 import "github.com/gosplice/gosplice/internal/amd64"
 

@@ -1,0 +1,2 @@
+// Package insn reads the instructions of an atom, and shows them with their references by name.
+package insn
