@@ -2,7 +2,6 @@ package elfdiff
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -72,15 +71,6 @@ func bugLines(a, b []tables.Entry) []Reason {
 	return list
 }
 
-// lineOf returns the line of the source that an entry has; ok is false when it has none.
-func lineOf(e *tables.Entry) (n uint16, ok bool) {
-	f := e.Field(kerneltab.Line)
-	if f.Size != 2 || f.End() > uint64(len(e.Bytes)) {
-		return 0, false
-	}
-	return binary.LittleEndian.Uint16(e.Bytes[f.Offset:]), true
-}
-
 // entries compares the entries about one function, and returns the first table
 // that differs. Those of one table correspond in their order.
 func (c *comparer) entries(a, b []tables.Entry) string {
@@ -102,27 +92,6 @@ func (c *comparer) entries(a, b []tables.Entry) string {
 		}
 	}
 	return ""
-}
-
-// oneTable returns the first entries, as far as they are of one table.
-func oneTable(list []tables.Entry) []tables.Entry {
-	n := 1
-	for n < len(list) && list[n].Form.Row == list[0].Form.Row {
-		n++
-	}
-	return list[:n]
-}
-
-// entriesOf returns those of one table.
-func entriesOf(list []tables.Entry, row *kerneltab.Section) []tables.Entry {
-	for len(list) > 0 {
-		of := oneTable(list)
-		if of[0].Form.Row == row {
-			return of
-		}
-		list = list[len(of):]
-	}
-	return nil
 }
 
 func (c *comparer) sameEntry(a, b *tables.Entry) bool {

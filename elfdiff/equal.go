@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
@@ -28,17 +29,6 @@ func newComparer(pre, post *object.Object, t twins) *comparer {
 		layouts:  map[object.AtomID]*walk{},
 		aside:    map[object.AtomID][]Reason{},
 		budget:   pairsPerAtom * (len(pre.Atoms) + len(post.Atoms) + 1),
-	}
-}
-
-// SameReference returns what tells whether a reference of pre and one of post mean the
-// same, by what Compare goes by. It remembers what it has compared, and is for one
-// goroutine.
-func (d *Diff) SameReference() func(pre, post *object.Ref) bool {
-	c := newComparer(d.Pre, d.Post, d.twins)
-	return func(pre, post *object.Ref) bool {
-		c.pending = c.pending[:0]
-		return c.refs(pre, post) == ""
 	}
 }
 
@@ -183,4 +173,15 @@ func sameOutside(a, b []byte, refs []object.Ref) bool {
 		from = max(from, lo+amd64.FieldSize(refs[i].Type))
 	}
 	return from >= len(a) || bytes.Equal(a[from:], b[from:])
+}
+
+// plainBytes shows the first bytes of a rest.
+func plainBytes(b []byte) string {
+	if s, ok := insn.Printable(b); ok {
+		return insn.Quote(s)
+	}
+	if len(b) > insn.MaxShown {
+		return fmt.Sprintf("% x...", b[:insn.MaxShown])
+	}
+	return fmt.Sprintf("% x", b)
 }

@@ -3,7 +3,6 @@ package elfdiff
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -193,15 +192,4 @@ func (r *restMatcher) same(a, b *rest) bool {
 		}
 	}
 	return true
-}
-
-// plainBytes shows the first bytes of a rest.
-func plainBytes(b []byte) string {
-	if s, ok := insn.Printable(b); ok {
-		return insn.Quote(s)
-	}
-	if len(b) > insn.MaxShown {
-		return fmt.Sprintf("% x...", b[:insn.MaxShown])
-	}
-	return fmt.Sprintf("% x", b)
 }

@@ -10,35 +10,6 @@ import (
 	"github.com/gosplice/gosplice/internal/symname"
 )
 
-// Rule says by which rung of the ladder two atoms were paired.
-type Rule string
-
-// The rungs, from certain to weak. Each exists for a kind of symbol:
-//
-//	global    main: there is only one
-//	section   parse (static): same name, file and section
-//	file      parse (static), which moved to another section
-//	local     parse (static) in a file that was renamed
-//	stem      count.0 and count.3: the only one of that stem in the file
-//	scope     key.1 and key.3: the only ones of that type in one function, by debug information
-//	use       key.1 and key.2 in two functions: paired by who uses them
-//	content   table.0 and table.1: the only ones with that content
-//	place     data without a name: by its place among the nameless of a section
-//	order     what is left of one stem when both sides have as many
-const (
-	RuleNone    Rule = ""
-	RuleGlobal  Rule = "global"
-	RuleSection Rule = "section"
-	RuleFile    Rule = "file"
-	RuleLocal   Rule = "local"
-	RuleStem    Rule = "stem"
-	RuleScope   Rule = "scope"
-	RuleUse     Rule = "use"
-	RuleContent Rule = "content"
-	RulePlace   Rule = "place"
-	RuleOrder   Rule = "order"
-)
-
 // traits are what the rules look at.
 type traits struct {
 	name    string

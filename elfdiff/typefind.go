@@ -3,46 +3,27 @@ package elfdiff
 import (
 	"cmp"
 	"slices"
-	"sync"
 
-	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
-// Types compares the types that pre and post use, the signatures of the
-// functions that changed ones call, and constants without a place in memory. It
-// lists what means something else in post, in the order of pre's debug
-// information; what no changed function or data object can reach comes without
-// [TypeChange.Uses].
-//
-// Types are paired by name: struct foo of pre is struct foo of post. A type that
-// only one side has, or only declares, has no other meaning. Typedefs and
-// qualifiers make no difference: u32 is unsigned int.
-//
-// When nothing changed there is nothing to compare, and the list is empty. When
-// one side has no debug information about types, or it is damaged, the error is
-// [ErrNoTypes].
-//
-// The comparison is made once; the list must not be changed.
-func (d *Diff) Types() ([]types.Change, error) {
-	if d.Changes() == 0 {
-		return nil, nil
-	}
-	d.types.once.Do(func() { d.types.list, d.types.err = d.compareTypes() })
-	return d.types.list, d.types.err
+// typedPair is what the comparison of types has to know of two objects and of what
+// changed between them.
+type typedPair struct {
+	Pre, Post *object.Object
+	// Functions and Data are the verdicts.
+	Functions, Data []Change
+	// PreOf has the atom of pre for each of post.
+	PreOf []object.AtomID
+	// ByCallers are functions of post that take effect by their callers.
+	ByCallers map[object.AtomID]bool
 }
 
-// typeChanges are the changed types, once they were asked for.
-type typeChanges struct {
-	once sync.Once
-	list []types.Change
-	err  error
-}
-
-func (d *Diff) compareTypes() ([]types.Change, error) {
+// compare lists what means something else in post.
+func (d *typedPair) compare() ([]types.Change, error) {
 	c, err := d.typeComparer()
 	if err != nil {
 		return nil, err
@@ -62,12 +43,8 @@ func (d *Diff) compareTypes() ([]types.Change, error) {
 	return out, nil
 }
 
-// HasTypes reports whether the object has debug information that may be about
-// types.
-func HasTypes(o *object.Object) bool { return debug.Info(o).HasEntries() }
-
 // typeComparer reads which types both sides have.
-func (d *Diff) typeComparer() (*dtypes.Comparer, error) {
+func (d *typedPair) typeComparer() (*dtypes.Comparer, error) {
 	c := &dtypes.Comparer{Cache: make([]dtypes.Pair, dtypes.CacheSize)}
 	for i, o := range []*object.Object{d.Pre, d.Post} {
 		s, err := dtypes.Of(o)
@@ -232,7 +209,7 @@ func named(s *dtypes.Side, all []uint64) map[string][]uint64 {
 // typeFinder finds what the changed types matter to.
 type typeFinder struct {
 	c    *dtypes.Comparer
-	d    *Diff
+	d    *typedPair
 	list []foundType
 	// visits counts the work done to find uses.
 	visits int

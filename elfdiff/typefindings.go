@@ -1,5 +1,13 @@
 package elfdiff
 
+import (
+	"sync"
+
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/types"
+)
+
 // meaning reports the types that changed in a way that matters.
 func (j *judge) meaning() {
 	for _, f := range j.typeFindings() {
@@ -32,3 +40,41 @@ func (d *Diff) TypeFindings() []Finding {
 	}
 	return d.typeFindings()
 }
+
+// Types compares the types that pre and post use, the signatures of the
+// functions that changed ones call, and constants without a place in memory. It
+// lists what means something else in post, in the order of pre's debug
+// information; what no changed function or data object can reach comes without
+// [TypeChange.Uses].
+//
+// Types are paired by name: struct foo of pre is struct foo of post. A type that
+// only one side has, or only declares, has no other meaning. Typedefs and
+// qualifiers make no difference: u32 is unsigned int.
+//
+// When nothing changed there is nothing to compare, and the list is empty. When
+// one side has no debug information about types, or it is damaged, the error is
+// [ErrNoTypes].
+//
+// The comparison is made once; the list must not be changed.
+func (d *Diff) Types() ([]types.Change, error) {
+	if d.Changes() == 0 {
+		return nil, nil
+	}
+	d.types.once.Do(func() {
+		d.types.list, d.types.err = (&typedPair{
+			Pre: d.Pre, Post: d.Post, Functions: d.Functions, Data: d.Data, PreOf: d.twins.pre, ByCallers: d.byCallers,
+		}).compare()
+	})
+	return d.types.list, d.types.err
+}
+
+// typeChanges are the changed types, once they were asked for.
+type typeChanges struct {
+	once sync.Once
+	list []types.Change
+	err  error
+}
+
+// HasTypes reports whether the object has debug information that may be about
+// types.
+func HasTypes(o *object.Object) bool { return debug.Info(o).HasEntries() }

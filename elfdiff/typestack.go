@@ -213,7 +213,7 @@ func (p *stackProof) judge() {
 func (p *stackProof) replaced(c *stackType) bool {
 	for i := range p.f.d.Functions {
 		ch := &p.f.d.Functions[i]
-		if ch.Pre != object.NoAtom && c.owners[ch.Pre] && (ch.Status != Changed || p.f.d.byCallers[ch.Post]) {
+		if ch.Pre != object.NoAtom && c.owners[ch.Pre] && (ch.Status != Changed || p.f.d.ByCallers[ch.Post]) {
 			return false
 		}
 	}
@@ -234,7 +234,7 @@ func (p *stackProof) newOwners() map[string]bool {
 	for i := range p.f.d.Functions {
 		ch := &p.f.d.Functions[i]
 		a := s.Object.Atom(ch.Post)
-		if a == nil || a.Owner != object.NoAtom || ch.Status == Changed && !p.f.d.byCallers[ch.Post] {
+		if a == nil || a.Owner != object.NoAtom || ch.Status == Changed && !p.f.d.ByCallers[ch.Post] {
 			continue
 		}
 		q.locals(s, v, a, func(c *stackType, _ *dwarf.Entry, pointers, _ int) {

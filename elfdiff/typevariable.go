@@ -19,7 +19,7 @@ func (f *typeFinder) variables() {
 	}
 	for id := range f.d.Post.Atoms {
 		q := &f.d.Post.Atoms[id]
-		twin := f.d.twins.pre[id]
+		twin := f.d.PreOf[id]
 		if q.Kind != object.Data || twin == object.NoAtom || q.Name == "" || f.d.Pre.Atoms[twin].Size != q.Size {
 			continue
 		}

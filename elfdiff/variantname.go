@@ -1,0 +1,33 @@
+package elfdiff
+
+import (
+	"strings"
+)
+
+// variants says what compilers do to a function before they add a word to its
+// name.
+var variants = map[string]string{
+	"isra":        "parameters split or dropped, or a result that nobody uses",
+	"constprop":   "a copy for constant arguments",
+	"part":        "the rest of a function whose beginning is inlined",
+	"cold":        "the unlikely part",
+	"localalias":  "another name for calls within the file",
+	"lto_priv":    "made unique among files that are linked together",
+	"llvm":        "a static function that another file needs",
+	"__uniq":      "made unique among files",
+	"specialized": "a copy for constant arguments",
+}
+
+// variant takes a symbol apart: foo.isra.0.cold is foo, with isra and cold.
+func variant(symbol string) (base string, what []string) {
+	base, rest, found := strings.Cut(symbol, ".")
+	if !found || base == "" {
+		return symbol, nil
+	}
+	for part := range strings.SplitSeq(rest, ".") {
+		if _, known := variants[part]; known {
+			what = append(what, part)
+		}
+	}
+	return base, what
+}
