@@ -35,7 +35,7 @@ func TestLayoutOracle(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := mustOpen(t, path)
-			c, err := (&Diff{Pre: o, Post: o}).typeComparer()
+			c, err := (&Diff{Pre: o, Post: o}).typedPair().typeComparer()
 			if err != nil {
 				t.Fatal(err)
 			}
