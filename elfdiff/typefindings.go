@@ -61,9 +61,7 @@ func (d *Diff) Types() ([]types.Change, error) {
 		return nil, nil
 	}
 	d.types.once.Do(func() {
-		d.types.list, d.types.err = (&typedPair{
-			Pre: d.Pre, Post: d.Post, Functions: d.Functions, Data: d.Data, PreOf: d.twins.pre, ByCallers: d.byCallers,
-		}).compare()
+		d.types.list, d.types.err = d.typedPair().compare()
 	})
 	return d.types.list, d.types.err
 }
@@ -78,3 +76,8 @@ type typeChanges struct {
 // HasTypes reports whether the object has debug information that may be about
 // types.
 func HasTypes(o *object.Object) bool { return debug.Info(o).HasEntries() }
+
+// typedPair is what the comparison of types has to know of the diff.
+func (d *Diff) typedPair() *typedPair {
+	return &typedPair{Pre: d.Pre, Post: d.Post, Functions: d.Functions, Data: d.Data, PreOf: d.twins.pre, ByCallers: d.byCallers}
+}

@@ -125,7 +125,7 @@ func TestTypesBuilds(t *testing.T) {
 func allTypes(t testing.TB, pre, post *object.Object) []foundType {
 	t.Helper()
 	d := &Diff{Pre: pre, Post: post}
-	c, err := d.typeComparer()
+	c, err := d.typedPair().typeComparer()
 	if err != nil {
 		t.Fatal(err)
 	}
