@@ -35,7 +35,7 @@ func (j *judge) entries() {
 			where = "a table of runtime constants"
 		}
 		if where == "" {
-			ch.Incidental = append(ch.Incidental, bugLines(entriesOf(a, bugs), entriesOf(b, bugs))...)
+			ch.Incidental = append(ch.Incidental, bugLines(tables.OfRow(a, bugs), tables.OfRow(b, bugs))...)
 		} else {
 			j.changed(ch.Post, Reason{Code: ReasonTable, Detail: "what " + where + " says about it differs"})
 		}
@@ -56,8 +56,8 @@ func (j *judge) sameConstantUses(ch *Change, a, b []constantUse) bool {
 func bugLines(a, b []tables.Entry) []Reason {
 	var list []Reason
 	for i := range min(len(a), len(b), maxIncidental) {
-		p, ok := lineOf(&a[i])
-		q, ok2 := lineOf(&b[i])
+		p, ok := tables.LineOf(&a[i])
+		q, ok2 := tables.LineOf(&b[i])
 		if !ok || !ok2 {
 			break
 		}
@@ -75,9 +75,9 @@ func bugLines(a, b []tables.Entry) []Reason {
 // that differs. Those of one table correspond in their order.
 func (c *comparer) entries(a, b []tables.Entry) string {
 	for rest := a; len(rest) > 0; {
-		of := oneTable(rest)
+		of := tables.FirstTable(rest)
 		rest = rest[len(of):]
-		other := entriesOf(b, of[0].Form.Row)
+		other := tables.OfRow(b, of[0].Form.Row)
 		for i := range of {
 			if i >= len(other) || !c.sameEntry(&of[i], &other[i]) {
 				return of[0].Form.Row.Name
@@ -85,9 +85,9 @@ func (c *comparer) entries(a, b []tables.Entry) string {
 		}
 	}
 	for rest := b; len(rest) > 0; {
-		of := oneTable(rest)
+		of := tables.FirstTable(rest)
 		rest = rest[len(of):]
-		if len(of) > len(entriesOf(a, of[0].Form.Row)) {
+		if len(of) > len(tables.OfRow(a, of[0].Form.Row)) {
 			return of[0].Form.Row.Name
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/dwarf"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // ExplanationCode says in one stable word what an [Explanation] is about.
@@ -83,7 +84,7 @@ func (d *Diff) coldOf(ch *Change) *Change {
 	if len(ch.Reasons) == 0 || ch.Reasons[0].Code != ReasonCold {
 		return ch
 	}
-	base, _ := variant(ch.Name)
+	base, _ := symname.Variant(ch.Name)
 	for _, c := range d.index().byBase[base] {
 		if a := d.Post.Atom(c.Post); c.Status == Changed && a != nil && a.Owner == ch.Post && c.Pre != object.NoAtom {
 			return c
@@ -206,7 +207,7 @@ func (d *Diff) index() *functionIndex {
 			if ch.Post != object.NoAtom {
 				x.byPost[ch.Post] = ch
 			}
-			base, _ := variant(ch.Name)
+			base, _ := symname.Variant(ch.Name)
 			x.byBase[base] = append(x.byBase[base], ch)
 		}
 	})
@@ -274,7 +275,7 @@ func mentions(o *object.Object, f object.AtomID, name string) bool {
 		} else {
 			text = o.Symbols()[r.Sym].Name
 		}
-		if base, _ := variant(text); base == name {
+		if base, _ := symname.Variant(text); base == name {
 			return true
 		}
 	}

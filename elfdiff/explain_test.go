@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // explainCases are changes of which something else than the function itself is
@@ -112,7 +113,7 @@ func TestVariant(t *testing.T) {
 		"count.4":                 {"count"},
 		"foo.llvm.123456789":      {"foo", "llvm"},
 	} {
-		base, what := variant(name)
+		base, what := symname.Variant(name)
 		if got := append([]string{base}, what...); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}

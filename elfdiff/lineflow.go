@@ -86,7 +86,7 @@ func placeIn(o *object.Object, a *object.Atom, refs []object.Ref) string {
 		if !terminated {
 			continue
 		}
-		name, _ := variant(a.Name)
+		name, _ := symname.Variant(a.Name)
 		if insn.IsSourceName(s) || string(s) == name || functionNames[symname.Stem(t.Name)] {
 			return string(s)
 		}

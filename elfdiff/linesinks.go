@@ -169,8 +169,8 @@ func bugAfter(o *object.Object, a *object.Atom, off uint64, text bool) (line uin
 		return 0, 0, false
 	}
 	k.Advance()
-	for _, e := range entriesOf(tables.Of(o).Of(a.ID), kerneltab.Named(kerneltab.BugTable)) {
-		if line, ok := lineOf(&e); ok && e.Site().TargetOff == int64(k.Off) {
+	for _, e := range tables.OfRow(tables.Of(o).Of(a.ID), kerneltab.Named(kerneltab.BugTable)) {
+		if line, ok := tables.LineOf(&e); ok && e.Site().TargetOff == int64(k.Off) {
 			return line, k.Off, true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // A scope is where the source has a static variable, as debug information says.
@@ -44,7 +45,7 @@ func (c *correlation) family(side int, f object.AtomID) string {
 	if a.Kind != object.Func {
 		return ""
 	}
-	base, _ := variant(a.Name)
+	base, _ := symname.Variant(a.Name)
 	return base
 }
 

@@ -5,6 +5,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // signatures compares the signatures of the changed functions, and of what they
@@ -37,7 +38,7 @@ func (f *typeFinder) signatures() {
 // called lists the names of a function and of those that pre and post of it
 // both refer to.
 func (f *typeFinder) called(ch *Change) []string {
-	base, _ := variant(ch.Name)
+	base, _ := symname.Variant(ch.Name)
 	names := []string{base}
 	pre := map[string]bool{}
 	for i := range f.d.Pre.Atoms[ch.Pre].Refs {
@@ -60,7 +61,7 @@ func calleeAt(o *object.Object, r *object.Ref) string {
 	} else if a := &o.Atoms[r.Target]; a.Kind == object.Func {
 		name = a.Name
 	}
-	base, _ := variant(name)
+	base, _ := symname.Variant(name)
 	return base
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // A structure whose layout changed does no harm where old code never meets new code
@@ -260,7 +261,7 @@ func (p *stackProof) fromOwners(c *stackType) bool {
 	}
 	o := p.f.c.Side[0].Object
 	for f := range c.takers {
-		base, _ := variant(o.Atoms[f].Name)
+		base, _ := symname.Variant(o.Atoms[f].Name)
 		name := o.Atoms[f].Name
 		if !isStatic(o, base) || p.calls.taken[f] || strings.Contains(name, ".isra.") || base == name && p.calls.foreign[f]&c.registers[f] != 0 {
 			return false

@@ -9,6 +9,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // isStatic reports whether only this object can name a function, or a variant
@@ -17,7 +18,7 @@ func isStatic(o *object.Object, name string) bool {
 	found := false
 	for i := range o.Symbols() {
 		s := &o.Symbols()[i]
-		if base, _ := variant(s.Name); base != name || s.Type() == elf.STT_SECTION || s.Type() == elf.STT_FILE {
+		if base, _ := symname.Variant(s.Name); base != name || s.Type() == elf.STT_SECTION || s.Type() == elf.STT_FILE {
 			continue
 		}
 		if s.Bind() != elf.STB_LOCAL {

@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"fmt"
+	"github.com/gosplice/gosplice/internal/symname"
 	"slices"
 )
 
@@ -10,8 +11,8 @@ func (d *Diff) renamed(ch *Change) (Explanation, bool) {
 	switch ch.Status {
 	case Changed:
 		pre, post := d.Pre.Atoms[ch.Pre].Name, d.Post.Atoms[ch.Post].Name
-		b, p := variant(pre)
-		c, q := variant(post)
+		b, p := symname.Variant(pre)
+		c, q := symname.Variant(post)
 		if b != c || slices.Equal(p, q) {
 			return Explanation{}, false
 		}
@@ -27,7 +28,7 @@ func meaning(side string, words, others []string) string {
 	s := ""
 	for _, w := range words {
 		if !slices.Contains(others, w) {
-			s += fmt.Sprintf("; %s in %s: %s", w, side, variants[w])
+			s += fmt.Sprintf("; %s in %s: %s", w, side, symname.Variants[w])
 		}
 	}
 	return s
@@ -36,13 +37,13 @@ func meaning(side string, words, others []string) string {
 // variantOnly explains a variant that only one side has, when the other has
 // the function.
 func (d *Diff) variantOnly(ch *Change) (Explanation, bool) {
-	base, words := variant(ch.Name)
+	base, words := symname.Variant(ch.Name)
 	side, other := "post", "pre"
 	if ch.Status == Removed {
 		side, other = other, side
 	}
 	for _, c := range d.index().byBase[base] {
-		if _, w := variant(c.Name); c != ch && c.Status != ch.Status && !slices.Equal(w, words) {
+		if _, w := symname.Variant(c.Name); c != ch && c.Status != ch.Status && !slices.Equal(w, words) {
 			text := fmt.Sprintf("only %s has %s, and %s has %s%s%s", side, ch.Name, other, c.Name, meaning(side, words, w), meaning(other, w, words))
 			return Explanation{Code: ExplainRenamed, Symbol: base, Text: text}, true
 		}

@@ -1,12 +1,12 @@
-package elfdiff
+package symname
 
 import (
 	"strings"
 )
 
-// variants says what compilers do to a function before they add a word to its
+// Variants says what compilers do to a function before they add a word to its
 // name.
-var variants = map[string]string{
+var Variants = map[string]string{
 	"isra":        "parameters split or dropped, or a result that nobody uses",
 	"constprop":   "a copy for constant arguments",
 	"part":        "the rest of a function whose beginning is inlined",
@@ -18,14 +18,14 @@ var variants = map[string]string{
 	"specialized": "a copy for constant arguments",
 }
 
-// variant takes a symbol apart: foo.isra.0.cold is foo, with isra and cold.
-func variant(symbol string) (base string, what []string) {
+// Variant takes a symbol apart: foo.isra.0.cold is foo, with isra and cold.
+func Variant(symbol string) (base string, what []string) {
 	base, rest, found := strings.Cut(symbol, ".")
 	if !found || base == "" {
 		return symbol, nil
 	}
 	for part := range strings.SplitSeq(rest, ".") {
-		if _, known := variants[part]; known {
+		if _, known := Variants[part]; known {
 			what = append(what, part)
 		}
 	}
