@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/klauspost/compress/zstd"
 )
@@ -154,7 +155,7 @@ func TestListingBounds(t *testing.T) {
 func checkCuts(t *testing.T, d *Diff, cuts int, at uint64) {
 	t.Helper()
 	list := slices.Concat(d.Functions, d.Data)
-	if len(list) != 1 || list[0].Status != Changed {
+	if len(list) != 1 || list[0].Status != verdict.Changed {
 		t.Fatalf("%+v", list)
 	}
 	lines := ListingOf(d, &list[0])

@@ -4,11 +4,12 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // ReasonCallee says that a function goes with one that it calls.
-const ReasonCallee ReasonCode = "callee"
+const ReasonCallee verdict.ReasonCode = "callee"
 
 // traceable returns the functions of an object that have an entry in
 // __mcount_loc; nil when the object has no such table.
@@ -50,7 +51,7 @@ func (s *spread) callers(a *object.Atom) {
 	}
 	for _, u := range s.Post.Users(a.ID) {
 		if b := &s.Post.Atoms[u]; b.Kind == object.Func && s.twins.pre[u] != object.NoAtom {
-			s.add(u, Reason{Code: ReasonCallee, Detail: "it calls " + a.Name + ", which changed and can't be taken over itself"})
+			s.add(u, verdict.Reason{Code: ReasonCallee, Detail: "it calls " + a.Name + ", which changed and can't be taken over itself"})
 		}
 	}
 	// A caller that only pre has is gone from post; the running one would go on

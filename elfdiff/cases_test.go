@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/symname"
 )
@@ -64,7 +65,7 @@ func testCase(t *testing.T, f fixture, b build) {
 	checkOracle(t, d, obj[0], obj[1])
 	checkExtract(t, d, dir)
 	checkJSON(t, d)
-	for _, list := range [][]Change{d.Functions, d.Data} {
+	for _, list := range [][]verdict.Change{d.Functions, d.Data} {
 		for i := range list {
 			checkListing(t, d, &list[i])
 		}
@@ -82,12 +83,12 @@ func verdicts(d *Diff) []string {
 	for i := range d.Functions {
 		ch := &d.Functions[i]
 		_, cold := symname.ColdParent(ch.Name)
-		if ch.Status != Same && !cold {
+		if ch.Status != verdict.Same && !cold {
 			add("%s %s", ch.Status, symname.Stem(ch.Name))
 		}
 	}
 	for _, ch := range d.Data {
-		if ch.Status != Same {
+		if ch.Status != verdict.Same {
 			add("%s-data %s", ch.Status, symname.Stem(ch.Name))
 		}
 	}
@@ -136,9 +137,9 @@ func checkExpectations(t *testing.T, f fixture, b build, d *Diff) {
 }
 
 // checkListing demands that the rows of a listing are complete and in order.
-func checkListing(t *testing.T, d *Diff, ch *Change) {
+func checkListing(t *testing.T, d *Diff, ch *verdict.Change) {
 	t.Helper()
-	if ch.Status == Same {
+	if ch.Status == verdict.Same {
 		return
 	}
 	var last [2]uint64

@@ -9,6 +9,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/internal/progress"
 	"github.com/gosplice/gosplice/internal/symname"
@@ -99,9 +100,9 @@ type judge struct {
 	*Diff
 	ctx   context.Context // of the one call that makes it
 	c     *comparer
-	list  []Change        // verdicts on the pairs, by pre's id
-	index []int32         // into list, by post's id
-	carry []object.AtomID // changed constants that travel as copies
+	list  []verdict.Change // verdicts on the pairs, by pre's id
+	index []int32          // into list, by post's id
+	carry []object.AtomID  // changed constants that travel as copies
 	// shown says what gives a changed constant of post its identity.
 	shown map[object.AtomID]string
 	// reported holds the codes and places of the findings so far.
@@ -125,15 +126,15 @@ func (j *judge) pairs() {
 			return
 		}
 		a, b := &j.Pre.Atoms[id], &j.Post.Atoms[twin]
-		ch := Change{Name: a.Name, Kind: b.Kind, Pre: a.ID, Post: b.ID, Rule: j.twins.rule[id]}
+		ch := verdict.Change{Name: a.Name, Kind: b.Kind, Pre: a.ID, Post: b.ID, Rule: j.twins.rule[id]}
 		if a.Kind == object.Func {
 			r, incidental := j.c.function(a, b)
 			ch.Incidental = incidental
 			if r != nil {
-				ch.Status, ch.Reasons = Changed, []Reason{*r}
+				ch.Status, ch.Reasons = verdict.Changed, []verdict.Reason{*r}
 			}
 		} else if r := j.c.data(a, b); r != nil {
-			ch.Status, ch.Reasons = Changed, []Reason{*r}
+			ch.Status, ch.Reasons = verdict.Changed, []verdict.Reason{*r}
 		} else {
 			ch.Incidental = j.c.setAside(a, b)
 		}
@@ -143,26 +144,26 @@ func (j *judge) pairs() {
 }
 
 // data compares two data objects.
-func (c *comparer) data(a, b *object.Atom) *Reason {
+func (c *comparer) data(a, b *object.Atom) *verdict.Reason {
 	switch {
 	case a.Kind != b.Kind:
-		return &Reason{Code: ReasonKind, PreText: a.Kind.String(), PostText: b.Kind.String()}
+		return &verdict.Reason{Code: verdict.ReasonKind, PreText: a.Kind.String(), PostText: b.Kind.String()}
 	case storageOf(c.pre, a) != storageOf(c.post, b):
-		return &Reason{Code: ReasonKind, PreText: storageOf(c.pre, a).String(), PostText: storageOf(c.post, b).String()}
+		return &verdict.Reason{Code: verdict.ReasonKind, PreText: storageOf(c.pre, a).String(), PostText: storageOf(c.post, b).String()}
 	}
 	return c.held(a, b)
 }
 
 // held compares what two data objects hold.
-func (c *comparer) held(a, b *object.Atom) *Reason {
+func (c *comparer) held(a, b *object.Atom) *verdict.Reason {
 	switch {
 	case a.Size != b.Size:
-		return &Reason{Code: ReasonSize, PreText: fmt.Sprintf("%d bytes", a.Size), PostText: fmt.Sprintf("%d bytes", b.Size)}
+		return &verdict.Reason{Code: verdict.ReasonSize, PreText: fmt.Sprintf("%d bytes", a.Size), PostText: fmt.Sprintf("%d bytes", b.Size)}
 	case a.NoBits || b.NoBits:
 		if isZero(a) && isZero(b) {
 			return nil
 		}
-		return &Reason{Code: ReasonBytes, Detail: "zero on one side"}
+		return &verdict.Reason{Code: verdict.ReasonBytes, Detail: "zero on one side"}
 	}
 	if r := c.typeSet(a, b); r != nil {
 		return r
@@ -184,14 +185,14 @@ func (c *comparer) held(a, b *object.Atom) *Reason {
 
 // typeSet compares the names of the types that a set of type numbers has: the
 // numbers themselves are zero until the kernel is linked.
-func (c *comparer) typeSet(a, b *object.Atom) *Reason {
+func (c *comparer) typeSet(a, b *object.Atom) *verdict.Reason {
 	if !strings.HasPrefix(a.Name, symname.BTFPrefix) {
 		return nil
 	}
 	for i := range max(len(a.Symbols), len(b.Symbols)) {
 		p, q := memberAt(c.pre, a, i), memberAt(c.post, b, i)
 		if p != q {
-			return &Reason{Code: ReasonReference, PreOffset: p.off, PostOffset: q.off, PreText: p.name, PostText: q.name}
+			return &verdict.Reason{Code: verdict.ReasonReference, PreOffset: p.off, PostOffset: q.off, PreText: p.name, PostText: q.name}
 		}
 	}
 	return nil
@@ -215,14 +216,14 @@ func isZero(a *object.Atom) bool {
 	return len(a.Refs) == 0 && (a.NoBits || len(bytes.Trim(a.Bytes, "\x00")) == 0)
 }
 
-func (c *comparer) refReason(code ReasonCode, a, b *object.Atom, i int) *Reason {
+func (c *comparer) refReason(code verdict.ReasonCode, a, b *object.Atom, i int) *verdict.Reason {
 	x, y := &a.Refs[i], &b.Refs[i]
-	return &Reason{Code: code, PreOffset: x.Offset, PostOffset: y.Offset, PreText: insn.RefText(c.pre, x), PostText: insn.RefText(c.post, y)}
+	return &verdict.Reason{Code: code, PreOffset: x.Offset, PostOffset: y.Offset, PreText: insn.RefText(c.pre, x), PostText: insn.RefText(c.post, y)}
 }
 
 // firstRef explains that one side has a reference where the other has none.
-func (c *comparer) firstRef(a, b *object.Atom, i int) *Reason {
-	r := &Reason{Code: ReasonReference, PreText: "no reference", PostText: "no reference"}
+func (c *comparer) firstRef(a, b *object.Atom, i int) *verdict.Reason {
+	r := &verdict.Reason{Code: verdict.ReasonReference, PreText: "no reference", PostText: "no reference"}
 	if i < len(a.Refs) && (i >= len(b.Refs) || a.Refs[i].Offset < b.Refs[i].Offset) {
 		r.PreOffset, r.PreText = a.Refs[i].Offset, insn.RefText(c.pre, &a.Refs[i])
 		r.PostOffset = r.PreOffset
@@ -234,13 +235,13 @@ func (c *comparer) firstRef(a, b *object.Atom, i int) *Reason {
 }
 
 // bytesReason shows the first bytes that differ.
-func bytesReason(a, b *object.Atom) *Reason {
+func bytesReason(a, b *object.Atom) *verdict.Reason {
 	i := 0
 	for i < len(a.Bytes) && i < len(b.Bytes) && a.Bytes[i] == b.Bytes[i] {
 		i++
 	}
 	show := func(s []byte) string { return fmt.Sprintf("% x", s[i:min(i+8, len(s))]) }
-	return &Reason{Code: ReasonBytes, PreOffset: uint64(i), PostOffset: uint64(i), PreText: show(a.Bytes), PostText: show(b.Bytes)}
+	return &verdict.Reason{Code: verdict.ReasonBytes, PreOffset: uint64(i), PostOffset: uint64(i), PreText: show(a.Bytes), PostText: show(b.Bytes)}
 }
 
 // exceptions compares the exception tables of functions: .eh_frame leads from
@@ -250,11 +251,11 @@ func (j *judge) exceptions() {
 	for i := range j.list {
 		ch := &j.list[i]
 		a, b := pre[ch.Pre], post[ch.Post]
-		if ch.Kind != object.Func || ch.Status == Changed || a == nil && b == nil {
+		if ch.Kind != object.Func || ch.Status == verdict.Changed || a == nil && b == nil {
 			continue
 		}
 		if a == nil || b == nil || j.c.isolated(a, b) != "" {
-			j.changed(ch.Post, Reason{Code: ReasonException, Detail: "the exception table differs"})
+			j.changed(ch.Post, verdict.Reason{Code: verdict.ReasonException, Detail: "the exception table differs"})
 		}
 	}
 }
@@ -279,7 +280,7 @@ func lsdas(o *object.Object) map[object.AtomID]*object.Ref {
 // others adds the verdicts on what has no twin, and sorts all into Functions
 // and Data.
 func (j *judge) others() {
-	put := func(ch Change) {
+	put := func(ch verdict.Change) {
 		if ch.Kind == object.Func {
 			j.Functions = append(j.Functions, ch)
 		} else {
@@ -294,21 +295,21 @@ func (j *judge) others() {
 			if a.Name == "" {
 				ch.Name = insn.Describe(j.Pre, a.ID, 0)
 			}
-			if a.Name != "" || ch.Status != Same || len(ch.Incidental) > 0 {
+			if a.Name != "" || ch.Status != verdict.Same || len(ch.Incidental) > 0 {
 				put(ch)
 			}
 			i++
 			continue
 		}
 		if classOf(a) != 0 && a.Name != "" && !a.IsLiteral() {
-			put(Change{Name: a.Name, Kind: a.Kind, Pre: a.ID, Post: object.NoAtom, Status: Removed})
+			put(verdict.Change{Name: a.Name, Kind: a.Kind, Pre: a.ID, Post: object.NoAtom, Status: verdict.Removed})
 			j.removed(a)
 		}
 	}
 	for id := range j.Post.Atoms {
 		a := &j.Post.Atoms[id]
 		if j.twins.pre[id] == object.NoAtom && classOf(a) != 0 && a.Name != "" && !a.IsLiteral() {
-			put(Change{Name: a.Name, Kind: a.Kind, Pre: object.NoAtom, Post: a.ID, Status: New})
+			put(verdict.Change{Name: a.Name, Kind: a.Kind, Pre: object.NoAtom, Post: a.ID, Status: verdict.New})
 		}
 	}
 }

@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
@@ -19,7 +20,7 @@ func (j *judge) constructors() {
 		if ch.Post == object.NoAtom || j.Post.Atoms[ch.Post].Owner != object.NoAtom {
 			continue
 		}
-		if ch.Status == Changed && (is[ch.Post] || was[ch.Pre]) {
+		if ch.Status == verdict.Changed && (is[ch.Post] || was[ch.Pre]) {
 			j.report(findingAt(j.Post, CodeConstructor, ch.Post, 0, "it runs before main only, and that is over: what it sets stays as it is"))
 		}
 	}

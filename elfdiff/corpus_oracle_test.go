@@ -16,6 +16,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -50,20 +51,20 @@ func TestCorpusComplete(t *testing.T) {
 }
 
 func judgeByOracle(t *testing.T, d *elfdiff.Diff, o [2]*oracle, name string) (functions, objects int) {
-	for _, list := range [][]elfdiff.Change{d.Functions, d.Data} {
+	for _, list := range [][]verdict.Change{d.Functions, d.Data} {
 		for i := range list {
 			ch := &list[i]
-			if ch.Status == elfdiff.Changed && ch.Kind == object.Func {
+			if ch.Status == verdict.Changed && ch.Kind == object.Func {
 				if own[ch.Reasons[0].Code] && !reallyChanged(d, ch, o) {
 					t.Errorf("%s: %s is called changed, %s, but the tools show no difference", name, ch.Name, ch.Reasons[0])
 				}
 				continue
 			}
-			if ch.Status != elfdiff.Same || ch.Pre == object.NoAtom {
+			if ch.Status != verdict.Same || ch.Pre == object.NoAtom {
 				continue
 			}
 			a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
-			lines := slices.ContainsFunc(ch.Incidental, func(r elfdiff.Reason) bool { return r.Code == elfdiff.ReasonLine })
+			lines := slices.ContainsFunc(ch.Incidental, func(r verdict.Reason) bool { return r.Code == verdict.ReasonLine })
 			var p, q []string
 			if ch.Kind == object.Func {
 				functions++
@@ -82,13 +83,13 @@ func judgeByOracle(t *testing.T, d *elfdiff.Diff, o [2]*oracle, name string) (fu
 }
 
 // own are the reasons that stand in a function itself.
-var own = map[elfdiff.ReasonCode]bool{
-	elfdiff.ReasonInstruction: true, elfdiff.ReasonLength: true, elfdiff.ReasonString: true, elfdiff.ReasonConstant: false,
-	elfdiff.ReasonReference: true, elfdiff.ReasonTable: true,
+var own = map[verdict.ReasonCode]bool{
+	verdict.ReasonInstruction: true, verdict.ReasonLength: true, verdict.ReasonString: true, verdict.ReasonConstant: false,
+	verdict.ReasonReference: true, elfdiff.ReasonTable: true,
 }
 
 // reallyChanged reports whether the tools show a difference in a function.
-func reallyChanged(d *elfdiff.Diff, ch *elfdiff.Change, o [2]*oracle) bool {
+func reallyChanged(d *elfdiff.Diff, ch *verdict.Change, o [2]*oracle) bool {
 	a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
 	x, y := unlike(o[0].function(int(a.Section), a.Offset, a.Size), o[1].function(int(b.Section), b.Offset, b.Size), false)
 	return x != y

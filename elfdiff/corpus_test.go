@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -114,13 +115,13 @@ func differences(t *testing.T, p pair, added bool) string {
 	}
 	says := ""
 	var tools [2]*oracle
-	for _, list := range [][]elfdiff.Change{d.Functions, d.Data} {
+	for _, list := range [][]verdict.Change{d.Functions, d.Data} {
 		for i := range list {
 			ch := &list[i]
-			if ch.Status == elfdiff.Same || added && ch.Status == elfdiff.New && strings.HasSuffix(ch.Name, "gosplice_unused") {
+			if ch.Status == verdict.Same || added && ch.Status == verdict.New && strings.HasSuffix(ch.Name, "gosplice_unused") {
 				continue
 			}
-			if ch.Status == elfdiff.Changed && ch.Kind == object.Func && added {
+			if ch.Status == verdict.Changed && ch.Kind == object.Func && added {
 				if tools[0] == nil {
 					tools = [2]*oracle{newOracle(t, p.pre), newOracle(t, p.post)}
 				}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
@@ -15,7 +16,7 @@ import (
 type twins struct {
 	post []object.AtomID // by pre's id
 	pre  []object.AtomID // by post's id
-	rule []Rule          // by pre's id
+	rule []verdict.Rule  // by pre's id
 }
 
 // correlation is the state of pairing.
@@ -50,7 +51,7 @@ func correlate(pre, post *object.Object, apart [2]map[object.AtomID]bool) *corre
 		twins: twins{
 			post: single(len(pre.Atoms)),
 			pre:  single(len(post.Atoms)),
-			rule: make([]Rule, len(pre.Atoms)),
+			rule: make([]verdict.Rule, len(pre.Atoms)),
 		},
 	}
 	c.numberMates()
@@ -76,7 +77,7 @@ func single(n int) []object.AtomID {
 	return s
 }
 
-func (c *correlation) pair(pre, post object.AtomID, r Rule) {
+func (c *correlation) pair(pre, post object.AtomID, r verdict.Rule) {
 	if c.apart[0][pre] || c.apart[1][post] {
 		return
 	}
@@ -155,7 +156,7 @@ func (c *correlation) byAlias() {
 		for _, name := range c.o[0].Globals(&c.o[0].Atoms[id]) {
 			twin, ok := names[name]
 			if ok && c.pre[twin] == object.NoAtom && c.t[0][id].class == c.t[1][twin].class {
-				c.pair(id, twin, RuleGlobal)
+				c.pair(id, twin, verdict.RuleGlobal)
 				break
 			}
 		}
@@ -316,7 +317,7 @@ func (c *correlation) pairUses(used [2][]object.AtomID, one bool) {
 		for i := range pre {
 			p, q, known := c.bothScopes(pre[i], post[i])
 			if (c.o[0].Atoms[pre[i]].Size == c.o[1].Atoms[post[i]].Size || one) && (!known || p == q) {
-				c.pair(pre[i], post[i], RuleUse)
+				c.pair(pre[i], post[i], verdict.RuleUse)
 				c.several[pre[i]] = !one
 			}
 		}
@@ -361,7 +362,7 @@ func (c *correlation) byOrder() {
 	for key, pre := range left[0] {
 		if post := left[1][key]; len(pre) == len(post) {
 			for i := range pre {
-				c.pair(pre[i], post[i], RuleOrder)
+				c.pair(pre[i], post[i], verdict.RuleOrder)
 			}
 		}
 	}

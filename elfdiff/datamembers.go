@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -39,7 +40,7 @@ const maxDataMembers = 1 << 8
 // DataMembers lists the members of a changed variable or constant whose initial
 // values differ, by offset. Pre and post are compared at the same offsets: when
 // its size changed, or its type, names are those of post.
-func (d *Diff) DataMembers(ch *Change) []DataMember {
+func (d *Diff) DataMembers(ch *verdict.Change) []DataMember {
 	a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
 	if ch.Kind == object.Func || a == nil || b == nil {
 		return nil

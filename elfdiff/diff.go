@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // Diff is what really differs between two objects. It is immutable.
@@ -9,7 +10,7 @@ type Diff struct {
 	Pre, Post *object.Object
 	// Functions and Data hold a verdict for every function and data object:
 	// those of pre in file order, then the new ones of post.
-	Functions, Data []Change
+	Functions, Data []verdict.Change
 	// Findings are things that a person should know, and what was accepted.
 	Findings []Finding
 	// Refusals are things that make it impossible to carry the changes, or that
@@ -39,9 +40,9 @@ type Diff struct {
 // same. Zero means that post needs no update.
 func (d *Diff) Changes() int {
 	n := 0
-	for _, list := range [][]Change{d.Functions, d.Data} {
+	for _, list := range [][]verdict.Change{d.Functions, d.Data} {
 		for i := range list {
-			if list[i].Status != Same {
+			if list[i].Status != verdict.Same {
 				n++
 			}
 		}

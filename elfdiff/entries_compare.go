@@ -7,13 +7,14 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // ReasonTable says that an entry of a table that describes the function
 // differs, although its code does not.
-const ReasonTable ReasonCode = "table"
+const ReasonTable verdict.ReasonCode = "table"
 
 // entries compares what the tables say about functions whose code is the same.
 // Only with [Options].Tables does it matter: then entries travel.
@@ -26,7 +27,7 @@ func (j *judge) entries() {
 	consts := [2]map[object.AtomID][]constantUse{constantUses(j.Pre), constantUses(j.Post)}
 	for i := range j.list {
 		ch := &j.list[i]
-		if ch.Kind != object.Func || ch.Status == Changed {
+		if ch.Kind != object.Func || ch.Status == verdict.Changed {
 			continue
 		}
 		a, b := pre.Of(ch.Pre), post.Of(ch.Post)
@@ -37,13 +38,13 @@ func (j *judge) entries() {
 		if where == "" {
 			ch.Incidental = append(ch.Incidental, bugLines(tables.OfRow(a, bugs), tables.OfRow(b, bugs))...)
 		} else {
-			j.changed(ch.Post, Reason{Code: ReasonTable, Detail: "what " + where + " says about it differs"})
+			j.changed(ch.Post, verdict.Reason{Code: ReasonTable, Detail: "what " + where + " says about it differs"})
 		}
 	}
 }
 
 // sameConstantUses compares the places of runtime constants in a function.
-func (j *judge) sameConstantUses(ch *Change, a, b []constantUse) bool {
+func (j *judge) sameConstantUses(ch *verdict.Change, a, b []constantUse) bool {
 	return slices.EqualFunc(a, b, func(x, y constantUse) bool {
 		// the place is inside an instruction, which maps knows by its start
 		at := interior{ch.Pre, ch.Post, x.off, y.off}
@@ -53,8 +54,8 @@ func (j *judge) sameConstantUses(ch *Change, a, b []constantUse) bool {
 
 // bugLines lists the line numbers that differ in entries of __bug_table which are
 // the same otherwise.
-func bugLines(a, b []tables.Entry) []Reason {
-	var list []Reason
+func bugLines(a, b []tables.Entry) []verdict.Reason {
+	var list []verdict.Reason
 	for i := range min(len(a), len(b), maxIncidental) {
 		p, ok := tables.LineOf(&a[i])
 		q, ok2 := tables.LineOf(&b[i])
@@ -62,8 +63,8 @@ func bugLines(a, b []tables.Entry) []Reason {
 			break
 		}
 		if p != q {
-			list = append(list, Reason{
-				Code: ReasonLine, PreOffset: uint64(max(a[i].Site().TargetOff, 0)), PostOffset: uint64(max(b[i].Site().TargetOff, 0)),
+			list = append(list, verdict.Reason{
+				Code: verdict.ReasonLine, PreOffset: uint64(max(a[i].Site().TargetOff, 0)), PostOffset: uint64(max(b[i].Site().TargetOff, 0)),
 				PreText: fmt.Sprint("line ", p), PostText: fmt.Sprint("line ", q), Detail: "an entry of " + a[i].Form.Row.Name,
 			})
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -90,7 +91,7 @@ func tables(t *testing.T, generation []string, alternative string) {
 			}
 			var changed []string
 			for _, ch := range d.Functions {
-				if ch.Status != elfdiff.Same {
+				if ch.Status != verdict.Same {
 					changed = append(changed, ch.Name)
 				}
 			}

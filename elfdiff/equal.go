@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -15,11 +16,11 @@ type comparer struct {
 	pre, post             *object.Object
 	twins                 twins
 	prePlaces, postPlaces places.Records
-	literals              map[[2]object.AtomID]bool  // verdicts on pairs of constants
-	budget                int                        // pairs of constants that may still be compared
-	layouts               map[object.AtomID]*walk    // of pairs of functions, by pre's id, see layout
-	pending               []interior                 // of the function being compared
-	aside                 map[object.AtomID][]Reason // places of literals of post that differ
+	literals              map[[2]object.AtomID]bool          // verdicts on pairs of constants
+	budget                int                                // pairs of constants that may still be compared
+	layouts               map[object.AtomID]*walk            // of pairs of functions, by pre's id, see layout
+	pending               []interior                         // of the function being compared
+	aside                 map[object.AtomID][]verdict.Reason // places of literals of post that differ
 }
 
 func newComparer(pre, post *object.Object, t twins) *comparer {
@@ -27,7 +28,7 @@ func newComparer(pre, post *object.Object, t twins) *comparer {
 		pre: pre, post: post, twins: t, prePlaces: places.Of(pre), postPlaces: places.Of(post),
 		literals: map[[2]object.AtomID]bool{},
 		layouts:  map[object.AtomID]*walk{},
-		aside:    map[object.AtomID][]Reason{},
+		aside:    map[object.AtomID][]verdict.Reason{},
 		budget:   pairsPerAtom * (len(pre.Atoms) + len(post.Atoms) + 1),
 	}
 }
@@ -46,13 +47,13 @@ type interior struct {
 
 // refs compares two references, without looking at where their fields are. It
 // returns the reason code when they differ, and "" when they mean the same.
-func (c *comparer) refs(a, b *object.Ref) ReasonCode {
+func (c *comparer) refs(a, b *object.Ref) verdict.ReasonCode {
 	if amd64.TypeClass(a.Type) != amd64.TypeClass(b.Type) {
-		return ReasonReference
+		return verdict.ReasonReference
 	}
 	if a.Target == object.NoAtom || b.Target == object.NoAtom {
 		if a.Target != b.Target || a.TargetOff != b.TargetOff || !c.sameSymbol(a, b) {
-			return ReasonReference
+			return verdict.ReasonReference
 		}
 		return ""
 	}
@@ -62,12 +63,12 @@ func (c *comparer) refs(a, b *object.Ref) ReasonCode {
 	}
 	if ta.Kind == object.Special && tb.Kind == object.Special { // compared as wholes
 		if a.TargetOff != b.TargetOff || c.pre.SectionName(ta.Section) != c.post.SectionName(tb.Section) {
-			return ReasonReference
+			return verdict.ReasonReference
 		}
 		return ""
 	}
 	if c.twins.post[a.Target] != b.Target {
-		return ReasonReference
+		return verdict.ReasonReference
 	}
 	if ta.Kind == object.Func && a.TargetOff != 0 && b.TargetOff != 0 {
 		c.pending = append(c.pending, interior{a.Target, b.Target, a.TargetOff, b.TargetOff})
@@ -76,11 +77,11 @@ func (c *comparer) refs(a, b *object.Ref) ReasonCode {
 	if a.TargetOff == b.TargetOff {
 		return ""
 	}
-	return ReasonReference
+	return verdict.ReasonReference
 }
 
 // isolated is refs where places inside functions have to be the same ones.
-func (c *comparer) isolated(a, b *object.Ref) ReasonCode {
+func (c *comparer) isolated(a, b *object.Ref) verdict.ReasonCode {
 	c.pending = c.pending[:0]
 	code := c.refs(a, b)
 	if r := c.settle(nil); code == "" && r != nil {
@@ -104,7 +105,7 @@ func (c *comparer) sameSymbol(a, b *object.Ref) bool {
 }
 
 // literal compares constants by content, from the places that are meant.
-func (c *comparer) literal(a, b *object.Atom, ao, bo int64) ReasonCode {
+func (c *comparer) literal(a, b *object.Atom, ao, bo int64) verdict.ReasonCode {
 	if a.Kind == object.String && b.Kind == object.String {
 		sa, oka := object.Tail(a, ao)
 		sb, okb := object.Tail(b, bo)
@@ -113,7 +114,7 @@ func (c *comparer) literal(a, b *object.Atom, ao, bo int64) ReasonCode {
 			sa, sb, same = a.Bytes, b.Bytes, ao == bo
 		}
 		if !same || !bytes.Equal(sa, sb) {
-			return ReasonString
+			return verdict.ReasonString
 		}
 		return ""
 	}
@@ -122,22 +123,22 @@ func (c *comparer) literal(a, b *object.Atom, ao, bo int64) ReasonCode {
 	}
 	if ao != bo || !c.constants(a, b) {
 		if insn.IsText(a) && insn.IsText(b) {
-			return ReasonString
+			return verdict.ReasonString
 		}
-		return ReasonConstant
+		return verdict.ReasonConstant
 	}
 	return ""
 }
 
 // stringAgainstConst compares a string literal that stands in a string section
 // on one side only: compilers move literals that are too long, or hold a NUL.
-func (c *comparer) stringAgainstConst(a, b *object.Atom, ao, bo int64) ReasonCode {
+func (c *comparer) stringAgainstConst(a, b *object.Atom, ao, bo int64) verdict.ReasonCode {
 	sa, oka := object.Tail(a, ao)
 	sb, okb := object.Tail(b, bo)
 	if oka && okb && len(a.Refs) == 0 && len(b.Refs) == 0 && bytes.Equal(sa, sb) {
 		return ""
 	}
-	return ReasonString
+	return verdict.ReasonString
 }
 
 // sameButPadding compares the bytes outside the fields of references. The end

@@ -7,6 +7,7 @@ import (
 	"log"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // An object is cut into atoms: functions, variables, strings, jump tables.
@@ -51,7 +52,7 @@ func ExampleCompare() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, list := range [][]elfdiff.Change{d.Functions, d.Data} {
+	for _, list := range [][]verdict.Change{d.Functions, d.Data} {
 		for _, ch := range list {
 			fmt.Printf("%s %s: %s\n", ch.Kind, ch.Name, ch.Status)
 			for _, r := range ch.Reasons {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/dwarf"
 	"github.com/gosplice/gosplice/internal/symname"
 )
@@ -50,15 +51,15 @@ func (e Explanation) String() string { return e.Text }
 //
 // It reads the debug information about the function, and is safe for concurrent
 // use.
-func (d *Diff) Explain(ch *Change) []Explanation {
-	if ch.Kind != object.Func || ch.Status == Same {
+func (d *Diff) Explain(ch *verdict.Change) []Explanation {
+	if ch.Kind != object.Func || ch.Status == verdict.Same {
 		return nil
 	}
 	var list []Explanation
 	if e, ok := d.renamed(ch); ok {
 		list = append(list, e)
 	}
-	if ch.Status != Changed {
+	if ch.Status != verdict.Changed {
 		return list
 	}
 	if ch = d.coldOf(ch); ch == nil {
@@ -80,13 +81,13 @@ func (d *Diff) Explain(ch *Change) []Explanation {
 // coldOf returns the change of the cold part of a function that changed in
 // nothing else, and otherwise the change itself; nil when there is none to look
 // at.
-func (d *Diff) coldOf(ch *Change) *Change {
-	if len(ch.Reasons) == 0 || ch.Reasons[0].Code != ReasonCold {
+func (d *Diff) coldOf(ch *verdict.Change) *verdict.Change {
+	if len(ch.Reasons) == 0 || ch.Reasons[0].Code != verdict.ReasonCold {
 		return ch
 	}
 	base, _ := symname.Variant(ch.Name)
 	for _, c := range d.index().byBase[base] {
-		if a := d.Post.Atom(c.Post); c.Status == Changed && a != nil && a.Owner == ch.Post && c.Pre != object.NoAtom {
+		if a := d.Post.Atom(c.Post); c.Status == verdict.Changed && a != nil && a.Owner == ch.Post && c.Pre != object.NoAtom {
 			return c
 		}
 	}
@@ -94,7 +95,7 @@ func (d *Diff) coldOf(ch *Change) *Change {
 }
 
 // inlined explains a change that is, or begins, in inlined code.
-func (d *Diff) inlined(ch *Change, pre, post *debug.InlineMap) (Explanation, bool) {
+func (d *Diff) inlined(ch *verdict.Change, pre, post *debug.InlineMap) (Explanation, bool) {
 	if len(ch.Reasons) == 0 || !inCode[ch.Reasons[0].Code] {
 		return Explanation{}, false
 	}
@@ -122,7 +123,7 @@ func (d *Diff) inlined(ch *Change, pre, post *debug.InlineMap) (Explanation, boo
 // can be told: of those that both sides have around the first difference the
 // innermost that nothing speaks against. A function of the same file is more
 // likely than one of a header, which gets its arguments from it.
-func (d *Diff) culprit(pre, post *debug.InlineMap, r *Reason) *debug.Call {
+func (d *Diff) culprit(pre, post *debug.InlineMap, r *verdict.Reason) *debug.Call {
 	p := pre.Chain(r.PreOffset)
 	var found *debug.Call
 	for _, c := range post.Chain(r.PostOffset) {
@@ -141,15 +142,15 @@ func (d *Diff) culprit(pre, post *debug.InlineMap, r *Reason) *debug.Call {
 }
 
 // inCode are the reasons whose offsets are those of instructions.
-var inCode = map[ReasonCode]bool{
-	ReasonInstruction: true, ReasonLength: true, ReasonTarget: true,
-	ReasonReference: true, ReasonString: true, ReasonConstant: true,
+var inCode = map[verdict.ReasonCode]bool{
+	verdict.ReasonInstruction: true, verdict.ReasonLength: true, verdict.ReasonTarget: true,
+	verdict.ReasonReference: true, verdict.ReasonString: true, verdict.ReasonConstant: true,
 }
 
 // attribute counts the instructions that differ, those of them that are of the
 // function's own lines, and those that are of a function that is inlined, or of
 // what is inlined into that.
-func (d *Diff) attribute(ch *Change, pre, post *debug.InlineMap, name string) (total, own, of int) {
+func (d *Diff) attribute(ch *verdict.Change, pre, post *debug.InlineMap, name string) (total, own, of int) {
 	count := func(m *debug.InlineMap, off uint64) {
 		total++
 		list := m.Chain(off)
@@ -173,14 +174,14 @@ func (d *Diff) bodyOf(name string) (text string, same bool) {
 		if ch.Pre == object.NoAtom || ch.Post == object.NoAtom {
 			continue
 		}
-		if ch.Status == Changed {
+		if ch.Status == verdict.Changed {
 			return "the copy of it that is called has changed as well", false
 		}
 		return "the copy of it that is called has not changed", true
 	}
 	list := debug.InlinersOf(d.Post, name)
 	for _, id := range list {
-		if ch := x.byPost[id]; ch != nil && ch.Status == Same {
+		if ch := x.byPost[id]; ch != nil && ch.Status == verdict.Same {
 			return fmt.Sprintf("it is inlined into %s as well, which has not changed", d.Post.Atoms[id].Name), true
 		}
 	}
@@ -194,14 +195,14 @@ func (d *Diff) bodyOf(name string) (text string, same bool) {
 // explanation is asked for.
 type functionIndex struct {
 	once   sync.Once
-	byPost map[object.AtomID]*Change
-	byBase map[string][]*Change // by the name without what the compiler added
+	byPost map[object.AtomID]*verdict.Change
+	byBase map[string][]*verdict.Change // by the name without what the compiler added
 }
 
 func (d *Diff) index() *functionIndex {
 	x := &d.functions
 	x.once.Do(func() {
-		x.byPost, x.byBase = map[object.AtomID]*Change{}, map[string][]*Change{}
+		x.byPost, x.byBase = map[object.AtomID]*verdict.Change{}, map[string][]*verdict.Change{}
 		for i := range d.Functions {
 			ch := &d.Functions[i]
 			if ch.Post != object.NoAtom {
@@ -215,7 +216,7 @@ func (d *Diff) index() *functionIndex {
 }
 
 // inlining explains that other functions are inlined than before.
-func (d *Diff) inlining(ch *Change, pre, post *debug.InlineMap) []Explanation {
+func (d *Diff) inlining(ch *verdict.Change, pre, post *debug.InlineMap) []Explanation {
 	p, q := names(pre), names(post)
 	var list []Explanation
 	for _, f := range notIn(post, p) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/symname"
 )
@@ -88,7 +89,7 @@ func TestExplain(t *testing.T) {
 				var got []string
 				found := false
 				for i := range d.Functions {
-					if ch := &d.Functions[i]; ch.Name == c.function && ch.Status != Same {
+					if ch := &d.Functions[i]; ch.Name == c.function && ch.Status != verdict.Same {
 						found = true
 						for _, e := range d.Explain(ch) {
 							got = append(got, string(e.Code)+" "+e.Symbol)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/align"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -29,7 +30,7 @@ type counter struct {
 
 // differing yields the instructions that differ between two functions, by their
 // side and offset: those of post, and where pre has more of them those of pre.
-func (d *Diff) differing(ch *Change, yield func(side int, off uint64)) {
+func (d *Diff) differing(ch *verdict.Change, yield func(side int, off uint64)) {
 	n := &counter{c: newComparer(d.Pre, d.Post, d.twins), ids: map[string]int32{}}
 	pre, post := n.read(0, d.Pre, d.Pre.Atom(ch.Pre)), n.read(1, d.Post, d.Post.Atom(ch.Post))
 	align.Sequences(pre, post, func(i, j int) { n.side[0][i].twin, n.side[1][j].twin = j, i })

@@ -6,12 +6,13 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // layout explains a first difference that is nothing but the offset of a member
 // that was moved.
-func (d *Diff) layout(ch *Change) (Explanation, bool) {
-	if len(ch.Reasons) == 0 || ch.Reasons[0].Code != ReasonInstruction || !HasTypes(d.Pre) || !HasTypes(d.Post) {
+func (d *Diff) layout(ch *verdict.Change) (Explanation, bool) {
+	if len(ch.Reasons) == 0 || ch.Reasons[0].Code != verdict.ReasonInstruction || !HasTypes(d.Pre) || !HasTypes(d.Post) {
 		return Explanation{}, false
 	}
 	r := &ch.Reasons[0]

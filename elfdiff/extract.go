@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/symname"
 )
@@ -266,7 +267,7 @@ func (x *extraction) within(h *placed, off uint64, t elf.SymType) elfobj.SymbolI
 func (x *extraction) finish() (*Extracted, error) {
 	out := &Extracted{}
 	for _, ch := range x.Functions {
-		if a := x.Post.Atom(ch.Post); ch.Status == Changed && x.included[ch.Post] && a.Owner == object.NoAtom && !x.byCallers[ch.Post] {
+		if a := x.Post.Atom(ch.Post); ch.Status == verdict.Changed && x.included[ch.Post] && a.Owner == object.NoAtom && !x.byCallers[ch.Post] {
 			out.Replacements = append(out.Replacements, Replacement{Name: ch.Name, Pre: ch.Pre, New: x.startOf(a)})
 		}
 	}

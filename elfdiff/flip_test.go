@@ -13,6 +13,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
@@ -82,7 +83,7 @@ func (f *flipper) ask(x flip) {
 
 // isNoted reports whether a difference was found, and proven to be none.
 func isNoted(d *elfdiff.Diff) bool {
-	for _, list := range [][]elfdiff.Change{d.Functions, d.Data} {
+	for _, list := range [][]verdict.Change{d.Functions, d.Data} {
 		for i := range list {
 			if len(list[i].Incidental) > 0 {
 				return true

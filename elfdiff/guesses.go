@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -60,12 +61,12 @@ type numberedGroup struct {
 func (g *guesser) find() bool {
 	for i, rule := range g.cor.rule {
 		id := object.AtomID(i)
-		if rule != RuleUse && rule != RuleStem || !g.cor.isState(0, id) || g.proven(id) {
+		if rule != verdict.RuleUse && rule != verdict.RuleStem || !g.cor.isState(0, id) || g.proven(id) {
 			continue
 		}
 		if p, q, known := g.cor.bothScopes(id, g.twins.post[id]); known && p.function != q.function {
 			g.list = append(g.list, id)
-		} else if rule == RuleUse {
+		} else if rule == verdict.RuleUse {
 			g.group(0, id).doubt = append(g.group(0, id).doubt, id)
 		}
 	}
@@ -80,11 +81,11 @@ func (g *guesser) find() bool {
 func (g *guesser) proven(pre object.AtomID) bool {
 	return slices.ContainsFunc(g.cor.usedBy(0, pre), func(u object.AtomID) bool {
 		twin := g.twins.post[u]
-		return g.Pre.Atoms[u].Kind == object.Func && twin != object.NoAtom && g.verdictOn(twin).Status == Same
+		return g.Pre.Atoms[u].Kind == object.Func && twin != object.NoAtom && g.verdictOn(twin).Status == verdict.Same
 	})
 }
 
-func (g *guesser) verdictOn(post object.AtomID) *Change { return &g.judge.list[g.index[post]] }
+func (g *guesser) verdictOn(post object.AtomID) *verdict.Change { return &g.judge.list[g.index[post]] }
 
 // group returns the variables of the stem of one.
 func (g *guesser) group(side int, id object.AtomID) *numberedGroup {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -169,9 +170,9 @@ func mustCompare(t testing.TB, pre, post string) *Diff {
 // report prints all that is not the same.
 func report(d *Diff) string {
 	var b strings.Builder
-	for _, list := range [][]Change{d.Functions, d.Data} {
+	for _, list := range [][]verdict.Change{d.Functions, d.Data} {
 		for i := range list {
-			if ch := &list[i]; ch.Status != Same {
+			if ch := &list[i]; ch.Status != verdict.Same {
 				fmt.Fprintf(&b, "  %s %s %s (%s) %v\n", ch.Status, ch.Kind, ch.Name, ch.Rule, ch.Reasons)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/internal/symname"
@@ -65,22 +66,22 @@ func (in *includer) add(id object.AtomID) {
 
 // replaced includes a function that is not the same, unless it has run already.
 // One that is new, and known to others, may be for another object of the update.
-func (in *includer) replaced(ch *Change) {
+func (in *includer) replaced(ch *verdict.Change) {
 	if ch.Post == object.NoAtom || in.past(in.Post, ch.Post) != nil || isRoom(&in.Post.Atoms[ch.Post]) {
 		return
 	}
 	switch {
-	case ch.Status == Changed && (in.Pre.IsReadOnly(ch.Pre) || in.Post.IsReadOnly(ch.Post)):
+	case ch.Status == verdict.Changed && (in.Pre.IsReadOnly(ch.Pre) || in.Post.IsReadOnly(ch.Post)):
 		in.report(findingAt(in.Post, CodeOpaqueCode, ch.Post, 0, "code reads it, and no branch leads to it: it is data"))
-	case ch.Status == Changed:
+	case ch.Status == verdict.Changed:
 		in.add(ch.Post)
-	case ch.Status == New && !in.Post.IsLocal(&in.Post.Atoms[ch.Post]):
+	case ch.Status == verdict.New && !in.Post.IsLocal(&in.Post.Atoms[ch.Post]):
 		in.foreign(ch)
 	}
 }
 
 // foreign includes what is new and may be for another object of the update.
-func (in *includer) foreign(ch *Change) {
+func (in *includer) foreign(ch *verdict.Change) {
 	in.add(ch.Post)
 	if !slices.ContainsFunc(in.Post.Users(ch.Post), func(u object.AtomID) bool { return classOf(&in.Post.Atoms[u]) != 0 }) {
 		in.report(findingAt(in.Post, CodeUnused, ch.Post, 0, "it is new, and nothing in this object uses it"))
@@ -88,18 +89,18 @@ func (in *includer) foreign(ch *Change) {
 }
 
 // object includes a data object that is new.
-func (in *includer) object(ch *Change) {
+func (in *includer) object(ch *verdict.Change) {
 	switch {
 	case in.past(in.Post, ch.Post) != nil:
-	case ch.Status == New && ch.Kind == object.TLS:
+	case ch.Status == verdict.New && ch.Kind == object.TLS:
 		// refused where it is used
-	case ch.Status == New && in.isHook(ch.Post):
+	case ch.Status == verdict.New && in.isHook(ch.Post):
 		in.add(ch.Post)
-	case ch.Status == New && in.Post.IsCommon(&in.Post.Atoms[ch.Post]):
+	case ch.Status == verdict.New && in.Post.IsCommon(&in.Post.Atoms[ch.Post]):
 		// who uses it has one too
-	case ch.Status == New && !in.Post.IsLocal(&in.Post.Atoms[ch.Post]):
+	case ch.Status == verdict.New && !in.Post.IsLocal(&in.Post.Atoms[ch.Post]):
 		in.foreign(ch)
-	case ch.Status == Changed:
+	case ch.Status == verdict.Changed:
 		if in.updates {
 			in.overwrite(ch)
 		}
@@ -252,8 +253,8 @@ func (in *includer) existing(a *object.Atom, r *object.Ref, t *object.Atom) {
 // so that an offset in post is one in the running program.
 func (in *includer) sameLayout(post object.AtomID) bool {
 	i := in.index[post]
-	return i >= 0 && in.list[i].Status == Same && !slices.ContainsFunc(in.list[i].Incidental, func(r Reason) bool {
-		return r.Code == ReasonPadding || r.Code == ReasonJump
+	return i >= 0 && in.list[i].Status == verdict.Same && !slices.ContainsFunc(in.list[i].Incidental, func(r verdict.Reason) bool {
+		return r.Code == verdict.ReasonPadding || r.Code == verdict.ReasonJump
 	})
 }
 
@@ -364,7 +365,7 @@ func (in *includer) hashed(a *object.Atom) {
 
 // becameReadOnly reports whether post may not write to what pre may: the running
 // program's variable serves such code as it is.
-func (in *includer) becameReadOnly(ch *Change) bool {
+func (in *includer) becameReadOnly(ch *verdict.Change) bool {
 	if in.isPerCPU(ch) {
 		return false
 	}
@@ -372,6 +373,6 @@ func (in *includer) becameReadOnly(ch *Change) bool {
 }
 
 // isPerCPU reports whether pre or post has an object in each processor's area.
-func (in *includer) isPerCPU(ch *Change) bool {
+func (in *includer) isPerCPU(ch *verdict.Change) bool {
 	return storageOf(in.Pre, &in.Pre.Atoms[ch.Pre]) == perCPUStorage || storageOf(in.Post, &in.Post.Atoms[ch.Post]) == perCPUStorage
 }

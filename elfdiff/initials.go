@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
@@ -41,9 +42,9 @@ type initial struct {
 
 // initialise notes a variable whose members can be set, and includes what their new
 // values refer to. Otherwise it says why they can't.
-func (in *includer) initialise(ch *Change) {
+func (in *includer) initialise(ch *verdict.Change) {
 	a, b := &in.Pre.Atoms[ch.Pre], &in.Post.Atoms[ch.Post]
-	if a.Kind != object.Data || b.Kind != object.Data || a.Size != b.Size || ch.Reasons[0].Code == ReasonKind {
+	if a.Kind != object.Data || b.Kind != object.Data || a.Size != b.Size || ch.Reasons[0].Code == verdict.ReasonKind {
 		return
 	}
 	members, why := in.initialMembers(ch, a, b)
@@ -62,7 +63,7 @@ func (in *includer) initialise(ch *Change) {
 }
 
 // initialText lists the members with both values.
-func (in *includer) initialText(ch *Change) string {
+func (in *includer) initialText(ch *verdict.Change) string {
 	const shown = 4
 	list := in.DataMembers(ch)
 	var parts []string
@@ -81,7 +82,7 @@ func (in *includer) initialText(ch *Change) string {
 
 // initialMembers lists the words of a variable that differ, or says why they can't be
 // set one by one.
-func (in *includer) initialMembers(ch *Change, a, b *object.Atom) (list []InitialMember, why string) {
+func (in *includer) initialMembers(ch *verdict.Change, a, b *object.Atom) (list []InitialMember, why string) {
 	if strings.HasPrefix(in.Post.SectionName(b.Section), kerneltab.PerCPU) {
 		return nil, "each processor has its own"
 	}

@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // inPlace is a constant that is overwritten.
@@ -25,7 +26,7 @@ type DataUpdate struct {
 
 // overwrite notes a constant that can be overwritten, and includes what its new
 // content refers to.
-func (in *includer) overwrite(ch *Change) {
+func (in *includer) overwrite(ch *verdict.Change) {
 	a, b := &in.Pre.Atoms[ch.Pre], &in.Post.Atoms[ch.Post]
 	if a.Kind != object.Const || b.Kind != object.Const || a.Size != b.Size || a.NoBits || b.NoBits || in.copied[ch.Post] ||
 		in.Pre.InCode(a) || in.Post.InCode(b) {

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // TestEnumText has every value of every enumeration written as a word and read again.
@@ -14,8 +15,8 @@ func TestEnumText(t *testing.T) {
 	for k := object.Meta; k <= object.Special; k++ {
 		enumText(t, k, new(object.Kind))
 	}
-	for s := Same; s <= Removed; s++ {
-		enumText(t, s, new(Status))
+	for s := verdict.Same; s <= verdict.Removed; s++ {
+		enumText(t, s, new(verdict.Status))
 	}
 	for s := Carried; s <= Refused; s++ {
 		enumText(t, s, new(Severity))
@@ -40,9 +41,9 @@ func enumText[T comparable](t *testing.T, v T, back *T) {
 
 // TestChangeJSON has a change with all that it can hold, and the form of it.
 func TestChangeJSON(t *testing.T) {
-	why := Reason{ReasonInstruction, 1, 1 << 63, "jle +0x36", "jg ü", "why"}
-	roundTrip(t, Change{Name: "f", Kind: object.Func, Pre: object.NoAtom, Post: 3, Status: New, Rule: RuleStem, Reasons: []Reason{why}, Incidental: []Reason{{Code: ReasonLine}}})
-	text, err := json.Marshal([]any{Change{Name: "f", Kind: object.Func}, Aside{"g", Reason{Code: ReasonLine, PreText: "3"}}})
+	why := verdict.Reason{verdict.ReasonInstruction, 1, 1 << 63, "jle +0x36", "jg ü", "why"}
+	roundTrip(t, verdict.Change{Name: "f", Kind: object.Func, Pre: object.NoAtom, Post: 3, Status: verdict.New, Rule: verdict.RuleStem, Reasons: []verdict.Reason{why}, Incidental: []verdict.Reason{{Code: verdict.ReasonLine}}})
+	text, err := json.Marshal([]any{verdict.Change{Name: "f", Kind: object.Func}, Aside{"g", verdict.Reason{Code: verdict.ReasonLine, PreText: "3"}}})
 	const want = `[{"name":"f","kind":"function","pre":0,"post":0,"status":"same","rule":"","reasons":[],"incidental":[]},` +
 		`{"symbol":"g","code":"line","pre_offset":0,"post_offset":0,"pre":"3","post":"","detail":""}]`
 	if err != nil || string(text) != want {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // corresponds reports whether two places inside a pair of functions are the same one:
@@ -23,7 +24,7 @@ func (c *comparer) corresponds(p *interior) bool {
 
 // shifts reports whether anything moves what is behind it.
 func (w *walk) shifts() bool {
-	return slices.ContainsFunc(w.incidental, func(r Reason) bool { return r.Code == ReasonPadding || r.Code == ReasonJump })
+	return slices.ContainsFunc(w.incidental, func(r verdict.Reason) bool { return r.Code == verdict.ReasonPadding || r.Code == verdict.ReasonJump })
 }
 
 // layout returns the walk over two functions that are the same but not byte by byte,

@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // claim is an immediate that differs, and may be a line number. Whether it is
@@ -16,7 +17,7 @@ type claim struct {
 	pre, post uint64
 	text      bool // the number stands in a string
 	place     bool // behind the name of a source file
-	reason    Reason
+	reason    verdict.Reason
 }
 
 // proveLine decides a claim. The proof is the debug information of both

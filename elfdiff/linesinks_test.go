@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -49,7 +50,7 @@ func TestLineWithoutDebug(t *testing.T) {
 			}
 			var changed []string
 			for _, ch := range d.Functions {
-				if ch.Status == elfdiff.Changed {
+				if ch.Status == verdict.Changed {
 					changed = append(changed, ch.Name)
 				}
 			}

@@ -4,10 +4,11 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/listing"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 func init() {
-	elfdiff.ListingOf = func(d *elfdiff.Diff, ch *elfdiff.Change) []elfdiff.ListedLine {
+	elfdiff.ListingOf = func(d *elfdiff.Diff, ch *verdict.Change) []elfdiff.ListedLine {
 		var out []elfdiff.ListedLine
 		for _, l := range listing.Of(d, ch) {
 			out = append(out, elfdiff.ListedLine{Mark: l.Mark.String(), PreOffset: l.PreOffset, PostOffset: l.PostOffset})

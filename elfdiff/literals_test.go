@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -55,7 +56,7 @@ func TestLiteralsBySymbol(t *testing.T) {
 			b.compile(t, filepath.Join(dir, "post"), "unit.s", fmt.Sprintf(literalsText, c.post)))
 		var changed, travels []string
 		for i := range d.Functions {
-			if ch := &d.Functions[i]; ch.Status != Same {
+			if ch := &d.Functions[i]; ch.Status != verdict.Same {
 				changed = append(changed, ch.Name)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/symname"
 )
@@ -36,7 +37,7 @@ func checkOracle(t *testing.T, d *Diff, preObj, postObj string) {
 	post := linkedText(t, postObj, filepath.Join(dir, "post"), names)
 	for i := range d.Functions {
 		ch := &d.Functions[i]
-		if ch.Status != Same {
+		if ch.Status != verdict.Same {
 			continue
 		}
 		p, q := pre[ch.Name], post[d.Post.Atom(ch.Post).Name]
@@ -238,10 +239,10 @@ func (im *image) isAddress(b []byte) bool {
 
 // firstDifference compares two functions, and takes what Compare has proven to
 // be a line number as equal.
-func firstDifference(p, q []string, ch *Change) (string, string) {
+func firstDifference(p, q []string, ch *verdict.Change) (string, string) {
 	lines := 0
 	for _, r := range ch.Incidental {
-		if r.Code == ReasonLine {
+		if r.Code == verdict.ReasonLine {
 			lines++
 		}
 	}

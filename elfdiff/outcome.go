@@ -1,5 +1,7 @@
 package elfdiff
 
+import "github.com/gosplice/gosplice/elfdiff/verdict"
+
 // Outcome is the verdict on a pair of objects as a whole.
 type Outcome string
 
@@ -35,13 +37,13 @@ func (d *Diff) Outcome() Outcome {
 // carries reports whether anything in the running program is replaced.
 func (d *Diff) carries() bool {
 	for i := range d.Functions {
-		if ch := &d.Functions[i]; ch.Status == Changed && d.Included(ch.Post) {
+		if ch := &d.Functions[i]; ch.Status == verdict.Changed && d.Included(ch.Post) {
 			return true
 		}
 	}
 	for i := range d.Data {
 		ch := &d.Data[i]
-		if ch.Status == New && d.Included(ch.Post) && d.isHook(ch.Post) {
+		if ch.Status == verdict.New && d.Included(ch.Post) && d.isHook(ch.Post) {
 			return true
 		}
 	}

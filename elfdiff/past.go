@@ -5,6 +5,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
@@ -59,15 +60,15 @@ func (j *judge) bygones() {
 	if !j.carriesTables {
 		return
 	}
-	for _, list := range [][]Change{j.Functions, j.Data} {
+	for _, list := range [][]verdict.Change{j.Functions, j.Data} {
 		for i := range list {
 			ch := &list[i]
 			switch {
-			case ch.Status == Changed:
+			case ch.Status == verdict.Changed:
 				if r := j.past(j.Post, ch.Post); r != nil {
 					j.bygone(j.Post, ch.Post, r, "changed: "+ch.Reasons[0].String())
 				}
-			case ch.Status == New:
+			case ch.Status == verdict.New:
 				if r := j.past(j.Post, ch.Post); r != nil {
 					j.bygone(j.Post, ch.Post, r, "new")
 				}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // placeless returns both atoms without the places that records of their form keep.
@@ -19,16 +20,16 @@ func (c *comparer) placeless(a, b *object.Atom) (x, y *object.Atom) {
 }
 
 // setAside notes the places in which two records differ that are the same otherwise.
-func (c *comparer) setAside(a, b *object.Atom) []Reason {
+func (c *comparer) setAside(a, b *object.Atom) []verdict.Reason {
 	fields := c.postPlaces[b.ID]
 	if len(fields) == 0 || !slices.Equal(c.prePlaces[a.ID], fields) {
 		return nil
 	}
-	var list []Reason
+	var list []verdict.Reason
 	for _, f := range fields {
 		p, q := placeText(a, f), placeText(b, f)
 		if p != q {
-			list = append(list, Reason{Code: ReasonLine, PreOffset: f.Offset, PostOffset: f.Offset, PreText: p, PostText: q, Detail: "a record about a place in the source"})
+			list = append(list, verdict.Reason{Code: verdict.ReasonLine, PreOffset: f.Offset, PostOffset: f.Offset, PreText: p, PostText: q, Detail: "a record about a place in the source"})
 		}
 	}
 	return list

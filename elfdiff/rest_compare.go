@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/symname"
 )
@@ -173,7 +174,7 @@ func (r *restMatcher) unchanged(side int, id object.AtomID) bool {
 	if post == object.NoAtom || r.index[post] < 0 {
 		return false
 	}
-	return r.list[r.index[post]].Status == Same
+	return r.list[r.index[post]].Status == verdict.Same
 }
 
 // same compares two rests of one key. Of a function that travels the places move,

@@ -9,6 +9,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
@@ -152,7 +153,7 @@ func (j *judge) unwinds() {
 		pre, post := orcByFunction(j.Pre), orcByFunction(j.Post)
 		for i := range j.list {
 			ch := &j.list[i]
-			if ch.Kind == object.Func && ch.Status == Same && !j.sameOrc(ch, pre[ch.Pre], post[ch.Post]) {
+			if ch.Kind == object.Func && ch.Status == verdict.Same && !j.sameOrc(ch, pre[ch.Pre], post[ch.Post]) {
 				j.unwindDiffers(ch, kerneltab.ORCRows)
 			}
 		}
@@ -160,13 +161,13 @@ func (j *judge) unwinds() {
 	pre, post := recordsIn(j.Pre), recordsIn(j.Post)
 	for i := range j.list {
 		ch := &j.list[i]
-		if ch.Kind == object.Func && ch.Status == Same && !j.shifted(ch) && !j.sameRecords(pre[ch.Pre], post[ch.Post]) {
+		if ch.Kind == object.Func && ch.Status == verdict.Same && !j.shifted(ch) && !j.sameRecords(pre[ch.Pre], post[ch.Post]) {
 			j.unwindDiffers(ch, kerneltab.EhFrame)
 		}
 	}
 }
 
-func (j *judge) unwindDiffers(ch *Change, table string) {
+func (j *judge) unwindDiffers(ch *verdict.Change, table string) {
 	f := findingAt(j.Post, CodeTableDiffers, ch.Post, 0, "what %s says about it differs, and its code does not", table)
 	if j.past(j.Post, ch.Post) != nil { // nothing runs it any more
 		f.Severity, f.Accept = Ignored, ""
@@ -176,14 +177,14 @@ func (j *judge) unwindDiffers(ch *Change, table string) {
 
 // shifted reports whether places in an unchanged function have other offsets in
 // post.
-func (j *judge) shifted(ch *Change) bool {
-	return slices.ContainsFunc(ch.Incidental, func(r Reason) bool { return r.Code == ReasonPadding || r.Code == ReasonJump })
+func (j *judge) shifted(ch *verdict.Change) bool {
+	return slices.ContainsFunc(ch.Incidental, func(r verdict.Reason) bool { return r.Code == verdict.ReasonPadding || r.Code == verdict.ReasonJump })
 }
 
 // sameOrc compares the rows about a function. Those about the padding behind it are
 // there only where no other function follows at once, and are compared where both sides
 // have them.
-func (j *judge) sameOrc(ch *Change, a, b []orcRowOf) bool {
+func (j *judge) sameOrc(ch *verdict.Change, a, b []orcRowOf) bool {
 	size := [2]int64{int64(j.Pre.Atoms[ch.Pre].Size), int64(j.Post.Atoms[ch.Post].Size)}
 	inside := [2]int{rowsWithin(a, size[0]), rowsWithin(b, size[1])}
 	if inside[0] != inside[1] {

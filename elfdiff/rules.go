@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/symname"
 )
 
@@ -27,7 +28,7 @@ type traits struct {
 // key is unique on both sides are twins. Rungs run in order, each over what
 // is still single.
 type rung struct {
-	rule Rule
+	rule verdict.Rule
 	weak bool // numbered variables need a user in common, see consistent
 	// key is false when the rule does not apply.
 	key func(c *correlation, o *object.Object, id object.AtomID, t *traits) (rungKey, bool)
@@ -41,32 +42,32 @@ type rungKey struct {
 }
 
 var ladder = []rung{
-	{RuleGlobal, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
+	{verdict.RuleGlobal, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
 		return rungKey{class: t.class, name: t.name}, t.global
 	}},
-	{RuleSection, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
+	{verdict.RuleSection, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
 		return rungKey{class: t.class, name: t.name, file: t.file, section: t.section}, !t.number && t.place == 0
 	}},
-	{RuleFile, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
+	{verdict.RuleFile, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
 		return rungKey{class: t.class, name: t.name, file: t.file}, !t.number && t.place == 0
 	}},
-	{RuleLocal, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
+	{verdict.RuleLocal, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
 		return rungKey{class: t.class, name: t.name}, !t.number && t.place == 0
 	}},
-	{RuleStem, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
+	{verdict.RuleStem, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
 		return rungKey{name: t.stem, file: t.file}, t.place == 0 && t.class == classFunc
 	}},
-	{RuleStem, true, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
+	{verdict.RuleStem, true, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
 		return rungKey{class: t.class, name: t.stem, file: t.file}, t.place == 0 && t.class != classFunc
 	}},
-	{RulePlace, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
+	{verdict.RulePlace, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
 		return rungKey{class: t.class, section: t.section, numbers: [2]uint64{uint64(t.place), uint64(t.of)}}, t.place > 0
 	}},
 }
 
 // lateLadder runs when the uses are exhausted.
 var lateLadder = []rung{
-	{RuleContent, true, func(c *correlation, o *object.Object, id object.AtomID, t *traits) (rungKey, bool) {
+	{verdict.RuleContent, true, func(c *correlation, o *object.Object, id object.AtomID, t *traits) (rungKey, bool) {
 		if t.class == classFunc || t.place > 0 {
 			return rungKey{}, false
 		}

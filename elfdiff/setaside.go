@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // Aside is a place in the source that differs, and was set aside: a number that was
@@ -17,13 +18,13 @@ type Aside struct {
 	Symbol string `json:"symbol"`
 	// Reason has both numbers, their places, and the proof. In JSON, its keys stand
 	// beside the symbol.
-	Reason Reason `json:"-"`
+	Reason verdict.Reason `json:"-"`
 }
 
 // asideJSON is an Aside in JSON.
 type asideJSON struct {
 	Symbol string `json:"symbol"`
-	Reason
+	verdict.Reason
 }
 
 // MarshalJSON writes the symbol and the reason in one object.
@@ -44,14 +45,14 @@ func (a Aside) String() string { return fmt.Sprintf("%s: %s", a.Symbol, a.Reason
 // takes its lines along.
 func (d *Diff) SetAside() []Aside {
 	var list []Aside
-	for _, changes := range [][]Change{d.Functions, d.Data} {
+	for _, changes := range [][]verdict.Change{d.Functions, d.Data} {
 		for i := range changes {
 			ch := &changes[i]
-			if ch.Status != Same {
+			if ch.Status != verdict.Same {
 				continue
 			}
 			for _, r := range ch.Incidental {
-				if r.Code == ReasonLine {
+				if r.Code == verdict.ReasonLine {
 					list = append(list, Aside{ch.Name, r})
 				}
 			}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/symname"
 )
 
@@ -110,7 +111,7 @@ func (s *splitter) isPast(a, b *object.Atom) bool {
 // same reports whether nothing changes about an atom of post that has a twin.
 func (s *splitter) same(post object.AtomID) bool {
 	i := s.index[post]
-	return i >= 0 && s.list[i].Status == Same
+	return i >= 0 && s.list[i].Status == verdict.Same
 }
 
 // harmless reports whether whoever uses a name of a gets what b of post has: since

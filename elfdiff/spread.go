@@ -5,15 +5,16 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // changed turns the verdict on a pair, and reports whether it was new.
-func (j *judge) changed(post object.AtomID, r Reason) bool {
+func (j *judge) changed(post object.AtomID, r verdict.Reason) bool {
 	i := j.index[post]
-	if i < 0 || j.list[i].Status == Changed {
+	if i < 0 || j.list[i].Status == verdict.Changed {
 		return false
 	}
-	j.list[i].Status = Changed
+	j.list[i].Status = verdict.Changed
 	j.list[i].Reasons = append(j.list[i].Reasons, r)
 	return true
 }
@@ -34,7 +35,7 @@ type spread struct {
 func (j *judge) propagate() {
 	s := &spread{judge: j, cold: map[object.AtomID][]object.AtomID{}, tainted: map[object.AtomID]bool{}}
 	for i := range j.list {
-		if j.list[i].Status == Changed {
+		if j.list[i].Status == verdict.Changed {
 			s.work = append(s.work, j.list[i].Post)
 		}
 	}
@@ -59,7 +60,7 @@ func (j *judge) propagate() {
 	}
 }
 
-func (s *spread) add(id object.AtomID, r Reason) {
+func (s *spread) add(id object.AtomID, r verdict.Reason) {
 	if s.changed(id, r) {
 		s.work = append(s.work, id)
 	}
@@ -68,10 +69,10 @@ func (s *spread) add(id object.AtomID, r Reason) {
 func (s *spread) function(a *object.Atom) {
 	s.callers(a)
 	if a.Owner != object.NoAtom {
-		s.add(a.Owner, Reason{Code: ReasonCold, Detail: a.Name + " changed"})
+		s.add(a.Owner, verdict.Reason{Code: verdict.ReasonCold, Detail: a.Name + " changed"})
 	}
 	for _, c := range s.cold[a.ID] {
-		s.add(c, Reason{Code: ReasonParent, Detail: a.Name + " changed"})
+		s.add(c, verdict.Reason{Code: verdict.ReasonParent, Detail: a.Name + " changed"})
 	}
 	for _, u := range s.Post.Users(a.ID) {
 		b := &s.Post.Atoms[u]
@@ -80,8 +81,8 @@ func (s *spread) function(a *object.Atom) {
 		}
 		for i := range b.Refs {
 			if r := &b.Refs[i]; r.Target == a.ID && r.TargetOff != 0 {
-				s.add(u, Reason{
-					Code: ReasonTarget, PreOffset: r.Offset, PostOffset: r.Offset,
+				s.add(u, verdict.Reason{
+					Code: verdict.ReasonTarget, PreOffset: r.Offset, PostOffset: r.Offset,
 					Detail: "it refers to " + insn.RefText(s.Post, r) + ", inside a function that changed",
 				})
 				break
@@ -107,7 +108,7 @@ func (s *spread) constant(a *object.Atom) {
 		switch {
 		case b.Kind == object.Unwind || b.Kind == object.Meta:
 		case !b.IsLiteral():
-			s.add(u, Reason{Code: ReasonConstant, Detail: "it uses " + insn.Describe(s.Post, a.ID, 0) + ", which changed"})
+			s.add(u, verdict.Reason{Code: verdict.ReasonConstant, Detail: "it uses " + insn.Describe(s.Post, a.ID, 0) + ", which changed"})
 		case !s.tainted[u]:
 			s.tainted[u] = true
 			s.work = append(s.work, u)

@@ -3,13 +3,14 @@ package elfdiff
 import (
 	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // left judges the data objects that are not the same, and do not travel.
 func (in *includer) left() {
 	for i := range in.Data {
 		ch := &in.Data[i]
-		if ch.Status != Changed || in.included[ch.Post] || in.past(in.Post, ch.Post) != nil {
+		if ch.Status != verdict.Changed || in.included[ch.Post] || in.past(in.Post, ch.Post) != nil {
 			continue
 		}
 		if in.copied[ch.Post] {
@@ -24,13 +25,13 @@ func (in *includer) left() {
 
 // unread explains why a changed constant does not travel: nothing that travels
 // uses it, since those who do have run.
-func (in *includer) unread(ch *Change) Finding {
+func (in *includer) unread(ch *verdict.Change) Finding {
 	return findingAt(in.Post, CodeInitCode, ch.Post, ch.Reasons[0].PostOffset, "changed: %s: only code of the start uses it", ch.Reasons[0])
 }
 
 // leftBehind says what it means that a changed object stays as it is in the
 // running program.
-func (in *includer) leftBehind(ch *Change) Finding {
+func (in *includer) leftBehind(ch *verdict.Change) Finding {
 	why := ch.Reasons[0]
 	f := findingAt(in.Pre, dataCode(ch), ch.Pre, why.PreOffset, "%s", why)
 	if no := in.unset[ch.Post]; no != "" {
@@ -47,7 +48,7 @@ func (in *includer) leftBehind(ch *Change) Finding {
 	switch {
 	case f.Code == CodeKindChanged && in.becameReadOnly(ch) && in.sameContent(ch):
 		f.Severity, f.Accept = Ignored, "" // it is writable, and nobody writes to it
-	case used && (why.Code == ReasonSize || f.Code == CodeKindChanged && (ch.Kind == object.Data || in.isPerCPU(ch))):
+	case used && (why.Code == verdict.ReasonSize || f.Code == CodeKindChanged && (ch.Kind == object.Data || in.isPerCPU(ch))):
 		f.Message += ", and code that travels uses it"
 		f = firmly(f)
 	}
@@ -55,20 +56,20 @@ func (in *includer) leftBehind(ch *Change) Finding {
 }
 
 // sameContent reports whether two objects of different kinds hold the same.
-func (in *includer) sameContent(ch *Change) bool {
+func (in *includer) sameContent(ch *verdict.Change) bool {
 	return in.c.held(&in.Pre.Atoms[ch.Pre], &in.Post.Atoms[ch.Post]) == nil
 }
 
 // dataCode tells the findings about changed data apart.
-func dataCode(ch *Change) Code {
+func dataCode(ch *verdict.Change) Code {
 	switch {
 	case ch.Kind == object.TLS:
 		return CodeTLSChanged
-	case ch.Reasons[0].Code == ReasonKind:
+	case ch.Reasons[0].Code == verdict.ReasonKind:
 		return CodeKindChanged
 	case ch.Kind == object.Const:
 		return CodeConstShared
-	case ch.Reasons[0].Code == ReasonSize:
+	case ch.Reasons[0].Code == verdict.ReasonSize:
 		return CodeDataResized
 	}
 	return CodeDataChanged

@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/internal/symname"
 )
@@ -123,7 +124,7 @@ func (c *correlation) byScope() {
 	}
 	for _, k := range found {
 		if k.n == [2]int32{1, 1} {
-			c.pair(k.id[0], k.id[1], RuleScope)
+			c.pair(k.id[0], k.id[1], verdict.RuleScope)
 		}
 	}
 }
@@ -165,7 +166,7 @@ func (c *correlation) byFamily() {
 	}
 	for _, p := range pairs {
 		if a, b, known := c.bothScopes(p[0], p[1]); often[0][p[0]] == 1 && often[1][p[1]] == 1 && (!known || a == b) {
-			c.pair(p[0], p[1], RuleUse)
+			c.pair(p[0], p[1], verdict.RuleUse)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
@@ -25,11 +26,11 @@ func (j *judge) tableEntries() {
 	for i := range j.Data {
 		ch := &j.Data[i]
 		switch {
-		case ch.Status == New && j.carriesTables && isProbeless(j.Post.SectionName(j.Post.Atoms[ch.Post].Section)):
+		case ch.Status == verdict.New && j.carriesTables && isProbeless(j.Post.SectionName(j.Post.Atoms[ch.Post].Section)):
 			j.probeless(ch)
-		case ch.Status == New && j.isEntry(j.Post, ch.Post) && !j.isHook(ch.Post):
+		case ch.Status == verdict.New && j.isEntry(j.Post, ch.Post) && !j.isHook(ch.Post):
 			j.report(findingAt(j.Post, CodeTableEntry, ch.Post, 0, "it is new in a table that goes by its section"))
-		case ch.Status == Removed && j.isEntry(j.Pre, ch.Pre):
+		case ch.Status == verdict.Removed && j.isEntry(j.Pre, ch.Pre):
 			j.report(findingAt(j.Pre, CodeTableEntry, ch.Pre, 0, "post has no such entry in a table that goes by its section"))
 		}
 	}
@@ -43,7 +44,7 @@ func isProbeless(section string) bool {
 }
 
 // probeless says that the mark of a new function is not carried.
-func (j *judge) probeless(ch *Change) {
+func (j *judge) probeless(ch *verdict.Change) {
 	f := findingAt(j.Post, CodeTableEntry, ch.Post, 0, "it is not carried, so that kprobes can be put on the function that it is about")
 	f.Severity, f.Accept = Ignored, ""
 	j.report(f)

@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -15,7 +16,7 @@ import (
 type typedPair struct {
 	Pre, Post *object.Object
 	// Functions and Data are the verdicts.
-	Functions, Data []Change
+	Functions, Data []verdict.Change
 	// PreOf has the atom of pre for each of post.
 	PreOf []object.AtomID
 	// ByCallers are functions of post that take effect by their callers.

@@ -4,6 +4,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -29,7 +30,7 @@ func (f *typeFinder) private() {
 		}
 	}
 	for i := range f.d.Functions {
-		if ch := &f.d.Functions[i]; ch.Status == Same && ch.Pre != object.NoAtom {
+		if ch := &f.d.Functions[i]; ch.Status == verdict.Same && ch.Pre != object.NoAtom {
 			v.Locals(&s.Object.Atoms[ch.Pre], seen)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
@@ -162,7 +163,7 @@ type reach struct {
 
 // typeRoots are the variables of one changed function, or the changed variable.
 type typeRoots struct {
-	ch    *Change
+	ch    *verdict.Change
 	roots []typeRoot
 }
 
@@ -195,7 +196,7 @@ func (f *typeFinder) uses() {
 			continue
 		}
 		f.visits += len(sides[0].g.nodes) + len(sides[1].g.nodes)
-		best := map[*Change]types.Use{}
+		best := map[*verdict.Change]types.Use{}
 		for k, r := range sides {
 			r.find(f.nodes(&r.g, t.entries[k]), best)
 		}
@@ -215,7 +216,7 @@ const maxVisits = 1 << 28
 // changed function may be one.
 func (f *typeFinder) anybody() []types.Use {
 	for i := range f.d.Functions {
-		if ch := &f.d.Functions[i]; ch.Status != Same {
+		if ch := &f.d.Functions[i]; ch.Status != verdict.Same {
 			return []types.Use{{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post}}
 		}
 	}
@@ -238,7 +239,7 @@ func (f *typeFinder) nodes(g *typeGraph, entries []uint64) (list []int32) {
 }
 
 // find looks for the nearest root of each changed function.
-func (r *reach) find(to []int32, best map[*Change]types.Use) {
+func (r *reach) find(to []int32, best map[*verdict.Change]types.Use) {
 	if len(to) == 0 {
 		return
 	}
@@ -264,11 +265,11 @@ func (r *reach) find(to []int32, best map[*Change]types.Use) {
 func (f *typeFinder) reach(side int, s *dtypes.Side) *reach {
 	r := &reach{g: typeGraph{s: s, index: map[uint64]int32{}}}
 	v := dtypes.VariablesOf(s.Object)
-	for _, list := range [][]Change{f.d.Functions, f.d.Data} {
+	for _, list := range [][]verdict.Change{f.d.Functions, f.d.Data} {
 		for i := range list {
 			ch := &list[i]
 			a := s.Object.Atom([2]object.AtomID{ch.Pre, ch.Post}[side])
-			if ch.Status == Same || a == nil {
+			if ch.Status == verdict.Same || a == nil {
 				continue
 			}
 			t := typeRoots{ch: ch}

@@ -4,6 +4,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/dwarf"
 	"github.com/gosplice/gosplice/internal/symname"
 )
@@ -15,7 +16,7 @@ func (f *typeFinder) signatures() {
 	checked := map[string]int{} // index in list + 1
 	for i := range f.d.Functions {
 		ch := &f.d.Functions[i]
-		if ch.Status != Changed {
+		if ch.Status != verdict.Changed {
 			continue
 		}
 		if names[0] == nil {
@@ -37,7 +38,7 @@ func (f *typeFinder) signatures() {
 
 // called lists the names of a function and of those that pre and post of it
 // both refer to.
-func (f *typeFinder) called(ch *Change) []string {
+func (f *typeFinder) called(ch *verdict.Change) []string {
 	base, _ := symname.Variant(ch.Name)
 	names := []string{base}
 	pre := map[string]bool{}

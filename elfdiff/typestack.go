@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/dwarf"
 	"github.com/gosplice/gosplice/internal/symname"
 )
@@ -214,7 +215,7 @@ func (p *stackProof) judge() {
 func (p *stackProof) replaced(c *stackType) bool {
 	for i := range p.f.d.Functions {
 		ch := &p.f.d.Functions[i]
-		if ch.Pre != object.NoAtom && c.owners[ch.Pre] && (ch.Status != Changed || p.f.d.ByCallers[ch.Post]) {
+		if ch.Pre != object.NoAtom && c.owners[ch.Pre] && (ch.Status != verdict.Changed || p.f.d.ByCallers[ch.Post]) {
 			return false
 		}
 	}
@@ -235,7 +236,7 @@ func (p *stackProof) newOwners() map[string]bool {
 	for i := range p.f.d.Functions {
 		ch := &p.f.d.Functions[i]
 		a := s.Object.Atom(ch.Post)
-		if a == nil || a.Owner != object.NoAtom || ch.Status == Changed && !p.f.d.ByCallers[ch.Post] {
+		if a == nil || a.Owner != object.NoAtom || ch.Status == verdict.Changed && !p.f.d.ByCallers[ch.Post] {
 			continue
 		}
 		q.locals(s, v, a, func(c *stackType, _ *dwarf.Entry, pointers, _ int) {
@@ -284,7 +285,7 @@ func (p *stackProof) fromOwners(c *stackType) bool {
 func (p *stackProof) changed() map[object.AtomID]bool {
 	out := map[object.AtomID]bool{}
 	for i := range p.f.d.Functions {
-		if ch := &p.f.d.Functions[i]; ch.Pre != object.NoAtom && ch.Status != Same {
+		if ch := &p.f.d.Functions[i]; ch.Pre != object.NoAtom && ch.Status != verdict.Same {
 			out[ch.Pre] = true
 			if owner := p.f.d.Pre.Atom(ch.Pre).Owner; owner != object.NoAtom {
 				out[owner] = true
@@ -334,7 +335,7 @@ func (p *stackProof) readHanded() {
 func (p *stackProof) unnamed(c *stackType) bool {
 	for i := range p.f.d.Functions {
 		ch := &p.f.d.Functions[i]
-		if ch.Status != Changed || c.owners[ch.Pre] || c.takers[ch.Pre] || c.callbacks[ch.Pre] {
+		if ch.Status != verdict.Changed || c.owners[ch.Pre] || c.takers[ch.Pre] || c.callbacks[ch.Pre] {
 			continue
 		}
 		if a, b := p.f.d.Pre.Atom(ch.Pre), p.f.d.Post.Atom(ch.Post); a.Owner == object.NoAtom && movesIn(&c.t.Change, p.operands(0, a), p.operands(1, b)) {

@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/dwarf"
 	"github.com/gosplice/gosplice/internal/symname"
 )
@@ -150,7 +151,7 @@ func (f *typeFinder) touched() {
 func (f *typeFinder) constantUses(t *foundType, of func(side int, id object.AtomID) operands) {
 	for i := range f.d.Functions {
 		ch := &f.d.Functions[i]
-		if ch.Status != Changed {
+		if ch.Status != verdict.Changed {
 			continue
 		}
 		p, q := of(0, ch.Pre), of(1, ch.Post)

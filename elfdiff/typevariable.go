@@ -5,15 +5,16 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
 // variables finds writable variables of which changed functions take what is in memory
 // for another type than it was made as. Those of another size are told on their own.
 func (f *typeFinder) variables() {
-	changed := map[object.AtomID]*Change{}
+	changed := map[object.AtomID]*verdict.Change{}
 	for i := range f.d.Functions {
-		if ch := &f.d.Functions[i]; ch.Status == Changed {
+		if ch := &f.d.Functions[i]; ch.Status == verdict.Changed {
 			changed[ch.Post] = ch
 		}
 	}
@@ -30,7 +31,7 @@ func (f *typeFinder) variables() {
 }
 
 // usesOf lists the changed functions that use an object of post.
-func (f *typeFinder) usesOf(id object.AtomID, changed map[object.AtomID]*Change) (uses []types.Use) {
+func (f *typeFinder) usesOf(id object.AtomID, changed map[object.AtomID]*verdict.Change) (uses []types.Use) {
 	for _, u := range f.d.Post.Users(id) {
 		if ch := changed[u]; ch != nil {
 			uses = append(uses, types.Use{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post})

@@ -2,14 +2,15 @@ package elfdiff
 
 import (
 	"fmt"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/symname"
 	"slices"
 )
 
 // renamed explains that a function of pre and post has another name.
-func (d *Diff) renamed(ch *Change) (Explanation, bool) {
+func (d *Diff) renamed(ch *verdict.Change) (Explanation, bool) {
 	switch ch.Status {
-	case Changed:
+	case verdict.Changed:
 		pre, post := d.Pre.Atoms[ch.Pre].Name, d.Post.Atoms[ch.Post].Name
 		b, p := symname.Variant(pre)
 		c, q := symname.Variant(post)
@@ -17,7 +18,7 @@ func (d *Diff) renamed(ch *Change) (Explanation, bool) {
 			return Explanation{}, false
 		}
 		return Explanation{Code: ExplainRenamed, Symbol: b, Text: fmt.Sprintf("%s became %s%s%s", pre, post, meaning("pre", p, q), meaning("post", q, p))}, true
-	case New, Removed:
+	case verdict.New, verdict.Removed:
 		return d.variantOnly(ch)
 	}
 	return Explanation{}, false
@@ -36,10 +37,10 @@ func meaning(side string, words, others []string) string {
 
 // variantOnly explains a variant that only one side has, when the other has
 // the function.
-func (d *Diff) variantOnly(ch *Change) (Explanation, bool) {
+func (d *Diff) variantOnly(ch *verdict.Change) (Explanation, bool) {
 	base, words := symname.Variant(ch.Name)
 	side, other := "post", "pre"
-	if ch.Status == Removed {
+	if ch.Status == verdict.Removed {
 		side, other = other, side
 	}
 	for _, c := range d.index().byBase[base] {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -19,7 +20,7 @@ type walk struct {
 	steps      []step  // instructions that correspond
 	jumps      []jump  // branches inside the functions
 	claims     []claim // immediates that may be line numbers
-	incidental []Reason
+	incidental []verdict.Reason
 }
 
 type step struct{ pre, post uint64 }
@@ -29,7 +30,7 @@ type jump struct{ from, to step }
 
 // function compares two functions; nil means that nothing but incidental
 // differences were found, which are returned.
-func (c *comparer) function(a, b *object.Atom) (change *Reason, incidental []Reason) {
+func (c *comparer) function(a, b *object.Atom) (change *verdict.Reason, incidental []verdict.Reason) {
 	c.pending = c.pending[:0]
 	if len(a.Bytes) == len(b.Bytes) && c.plain(a, b) {
 		return c.settle(nil), nil
@@ -48,14 +49,14 @@ func (c *comparer) function(a, b *object.Atom) (change *Reason, incidental []Rea
 
 // prove decides the claims that immediates are line numbers, and returns the
 // first that is none.
-func (w *walk) prove() *Reason {
+func (w *walk) prove() *verdict.Reason {
 	for i := range w.claims {
 		cl := &w.claims[i]
 		proof, ok := w.proveLine(cl)
 		if !ok {
 			return &cl.reason
 		}
-		cl.reason.Code, cl.reason.Detail = ReasonLine, proof
+		cl.reason.Code, cl.reason.Detail = verdict.ReasonLine, proof
 		w.incidental = append(w.incidental, cl.reason)
 	}
 	return nil
@@ -77,7 +78,7 @@ func (c *comparer) plain(a, b *object.Atom) bool {
 
 // settle checks the claims about places inside functions: inside this one by
 // the steps of the walk, inside others by those of theirs.
-func (c *comparer) settle(w *walk) *Reason {
+func (c *comparer) settle(w *walk) *verdict.Reason {
 	for _, p := range c.pending {
 		same := false
 		if w != nil && p.pre == w.pre.Atom.ID {
@@ -86,8 +87,8 @@ func (c *comparer) settle(w *walk) *Reason {
 			same = c.corresponds(&p)
 		}
 		if !same {
-			return &Reason{
-				Code: ReasonTarget, PreOffset: uint64(p.preOff), PostOffset: uint64(p.postOff),
+			return &verdict.Reason{
+				Code: verdict.ReasonTarget, PreOffset: uint64(p.preOff), PostOffset: uint64(p.postOff),
 				PreText: insn.Describe(c.pre, p.pre, p.preOff), PostText: insn.Describe(c.post, p.post, p.postOff),
 				Detail: "a jump table or a label leads to another place",
 			}
@@ -97,7 +98,7 @@ func (c *comparer) settle(w *walk) *Reason {
 }
 
 // run walks both functions to their ends.
-func (w *walk) run() *Reason {
+func (w *walk) run() *verdict.Reason {
 	for {
 		if r := w.padding(); r != nil {
 			return r
@@ -113,30 +114,32 @@ func (w *walk) run() *Reason {
 		w.post.Advance()
 	}
 	if w.pre.Inst.Len != w.post.Inst.Len {
-		return w.reason(ReasonLength, "")
+		return w.reason(verdict.ReasonLength, "")
 	}
 	for _, j := range w.jumps {
 		if !w.maps(j.to.pre, j.to.post) {
-			return w.reasonAt(j.from, ReasonTarget, "they lead to other places")
+			return w.reasonAt(j.from, verdict.ReasonTarget, "they lead to other places")
 		}
 		if len(w.incidental) == 0 && !w.starts(j.to.pre, j.to.post) {
-			w.note(func() Reason { return *w.reasonAt(j.from, ReasonNops, "they lead to nops at other places") })
+			w.note(func() verdict.Reason {
+				return *w.reasonAt(j.from, verdict.ReasonNops, "they lead to nops at other places")
+			})
 		}
 	}
 	return nil
 }
 
 // padding moves both cursors over nops, and notes when they differ.
-func (w *walk) padding() *Reason {
+func (w *walk) padding() *verdict.Reason {
 	p, q := w.pre.Off, w.post.Off
 	if _, err := w.pre.SkipNops(); err != nil {
-		return w.reason(ReasonInstruction, err.Error())
+		return w.reason(verdict.ReasonInstruction, err.Error())
 	}
 	if _, err := w.post.SkipNops(); err != nil {
-		return w.reason(ReasonInstruction, err.Error())
+		return w.reason(verdict.ReasonInstruction, err.Error())
 	}
 	if x, y := w.pre.Atom.Bytes[p:w.pre.Off], w.post.Atom.Bytes[q:w.post.Off]; !bytes.Equal(x, y) {
-		w.note(func() Reason { return nopsReason(p, q, x, y) })
+		w.note(func() verdict.Reason { return nopsReason(p, q, x, y) })
 	}
 	if w.pre.Off > p {
 		w.steps = append(w.steps, step{p, q})
@@ -144,10 +147,10 @@ func (w *walk) padding() *Reason {
 	return nil
 }
 
-func nopsReason(p, q uint64, x, y []byte) Reason {
-	r := Reason{Code: ReasonPadding, PreOffset: p, PostOffset: q, PreText: fmt.Sprintf("%d bytes of nops", len(x)), PostText: fmt.Sprintf("%d", len(y))}
+func nopsReason(p, q uint64, x, y []byte) verdict.Reason {
+	r := verdict.Reason{Code: verdict.ReasonPadding, PreOffset: p, PostOffset: q, PreText: fmt.Sprintf("%d bytes of nops", len(x)), PostText: fmt.Sprintf("%d", len(y))}
 	if len(x) == len(y) {
-		r.Code, r.PreText, r.PostText = ReasonNops, plainBytes(x), plainBytes(y)
+		r.Code, r.PreText, r.PostText = verdict.ReasonNops, plainBytes(x), plainBytes(y)
 	}
 	return r
 }
@@ -156,7 +159,7 @@ func nopsReason(p, q uint64, x, y []byte) Reason {
 const maxIncidental = 1 << 10
 
 // note keeps an incidental difference.
-func (w *walk) note(r func() Reason) {
+func (w *walk) note(r func() verdict.Reason) {
 	if len(w.incidental) < maxIncidental {
 		w.incidental = append(w.incidental, r())
 	}
@@ -207,29 +210,29 @@ func (w *walk) behind(k *insn.Cursor, off uint64) (uint64, bool) {
 	return c.Off, true
 }
 
-func (w *walk) reason(code ReasonCode, detail string) *Reason {
+func (w *walk) reason(code verdict.ReasonCode, detail string) *verdict.Reason {
 	return w.reasonAt(step{w.pre.Off, w.post.Off}, code, detail)
 }
 
 // reasonAt shows the instructions that stand at a pair of places.
-func (w *walk) reasonAt(at step, code ReasonCode, detail string) *Reason {
-	return &Reason{
+func (w *walk) reasonAt(at step, code verdict.ReasonCode, detail string) *verdict.Reason {
+	return &verdict.Reason{
 		Code: code, PreOffset: at.pre, PostOffset: at.post,
 		PreText: w.pre.TextAt(at.pre), PostText: w.post.TextAt(at.post), Detail: detail,
 	}
 }
 
 // instruction compares the instructions at the cursors.
-func (w *walk) instruction() *Reason {
+func (w *walk) instruction() *verdict.Reason {
 	p, q := &w.pre, &w.post
 	if p.Inst.Class != q.Inst.Class || p.Inst.Cond != q.Inst.Cond || p.Inst.IsBranch() != q.Inst.IsBranch() {
-		return w.reason(ReasonInstruction, "")
+		return w.reason(verdict.ReasonInstruction, "")
 	}
 	if p.Inst.IsBranch() {
 		return w.branch()
 	}
 	if p.Inst.Len != q.Inst.Len || p.Inst != q.Inst || len(p.Refs) != len(q.Refs) {
-		return w.reason(ReasonInstruction, "")
+		return w.reason(verdict.ReasonInstruction, "")
 	}
 	if r := w.references(); r != nil {
 		return r
@@ -257,17 +260,17 @@ func (w *walk) instruction() *Reason {
 }
 
 // references compares the relocations of two instructions of one shape.
-func (w *walk) references() *Reason {
+func (w *walk) references() *verdict.Reason {
 	for i := range w.pre.Refs {
 		x, y := &w.pre.Refs[i], &w.post.Refs[i]
 		if x.Offset-w.pre.Off != y.Offset-w.post.Off {
-			return w.reason(ReasonReference, "")
+			return w.reason(verdict.ReasonReference, "")
 		}
 		code := w.c.refs(x, y)
 		if code == "" {
 			continue
 		}
-		if p, q, place, ok := w.c.lineInText(x, y); ok && code == ReasonString {
+		if p, q, place, ok := w.c.lineInText(x, y); ok && code == verdict.ReasonString {
 			w.claims = append(w.claims, claim{step{w.pre.Off, w.post.Off}, p, q, true, place, *w.reason(code, "")})
 			continue
 		}
@@ -278,13 +281,13 @@ func (w *walk) references() *Reason {
 
 // branch compares two direct branches of one class and condition: their
 // targets have to correspond, whatever their width is.
-func (w *walk) branch() *Reason {
+func (w *walk) branch() *verdict.Reason {
 	p, q := &w.pre, &w.post
 	if len(p.Refs) != len(q.Refs) {
-		return w.reason(ReasonTarget, "")
+		return w.reason(verdict.ReasonTarget, "")
 	}
 	if !bytes.Equal(p.Prefixes(), q.Prefixes()) { // also those without a meaning
-		return w.reason(ReasonInstruction, "")
+		return w.reason(verdict.ReasonInstruction, "")
 	}
 	if len(p.Refs) == 0 {
 		w.inner()
@@ -299,7 +302,7 @@ func (w *walk) branch() *Reason {
 		}
 	}
 	if p.Inst.Len != q.Inst.Len {
-		w.note(func() Reason { return *w.reason(ReasonJump, "") })
+		w.note(func() verdict.Reason { return *w.reason(verdict.ReasonJump, "") })
 	}
 	return nil
 }
@@ -323,17 +326,17 @@ func (w *walk) inner() {
 
 // immediate decides about two instructions that differ in their bytes: when
 // that is only an immediate, it may be a line number.
-func (w *walk) immediate(hole [amd64.MaxLen]bool) *Reason {
+func (w *walk) immediate(hole [amd64.MaxLen]bool) *verdict.Reason {
 	p, q := &w.pre, &w.post
 	x, y := p.Bytes(), q.Bytes()
 	for i := range x {
 		inImm := i >= int(p.Inst.ImmOff) && i < int(p.Inst.ImmOff+p.Inst.ImmLen)
 		if x[i] != y[i] && !hole[i] && !inImm {
-			return w.reason(ReasonInstruction, "")
+			return w.reason(verdict.ReasonInstruction, "")
 		}
 	}
 	a, b := immediateOf(p.Inst, x), immediateOf(q.Inst, y)
-	w.claims = append(w.claims, claim{step{p.Off, q.Off}, a, b, false, false, *w.reason(ReasonInstruction, "")})
+	w.claims = append(w.claims, claim{step{p.Off, q.Off}, a, b, false, false, *w.reason(verdict.ReasonInstruction, "")})
 	return nil
 }
 

@@ -3,9 +3,9 @@ package splice
 import (
 	"debug/elf"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -16,9 +16,9 @@ import (
 func (p *Part) Defined() []*Refusal {
 	var list []*Refusal
 	d, module := p.Diff, p.module()
-	for _, changes := range [][]elfdiff.Change{d.Functions, d.Data} {
+	for _, changes := range [][]verdict.Change{d.Functions, d.Data} {
 		for i := range changes {
-			if ch := &changes[i]; ch.Status == elfdiff.New && d.Included(ch.Post) {
+			if ch := &changes[i]; ch.Status == verdict.New && d.Included(ch.Post) {
 				list = p.defined(list, d.Post.Atom(ch.Post), module)
 			}
 		}

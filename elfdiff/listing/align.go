@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/align"
 )
 
@@ -20,7 +20,7 @@ func (l *lister) align() {
 }
 
 // incidental notes where a difference that does not matter starts.
-func (l *lister) incidental(r *elfdiff.Reason) {
+func (l *lister) incidental(r *verdict.Reason) {
 	for s, off := range [2]uint64{r.PreOffset, r.PostOffset} {
 		rows := l.side[s]
 		i, ok := slices.BinarySearchFunc(rows, off, func(r row, off uint64) int { return cmp.Compare(r.off, off) })

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -40,7 +41,7 @@ __asm__(".pushsection .data.marks,\"aw\"\n.type marks,@object\n.size marks,8\nma
 	marks := "| mark_two 03 00 00 00"
 	for i := range d.Data {
 		ch := &d.Data[i]
-		if ch.Status != elfdiff.Changed {
+		if ch.Status != verdict.Changed {
 			continue
 		}
 		var got []string

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/listing"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // mustCompare compares two of the objects that are checked in.
@@ -29,7 +30,7 @@ func mustCompare(preName, postName string) *elfdiff.Diff {
 func ExampleWrite() {
 	d := mustCompare("pre.o", "post.o")
 	for i := range d.Functions {
-		if ch := &d.Functions[i]; ch.Status == elfdiff.Changed {
+		if ch := &d.Functions[i]; ch.Status == verdict.Changed {
 			listing.Write(os.Stdout, d, ch, listing.Options{Width: 90})
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -46,7 +47,7 @@ func (m Mark) String() string {
 type Line struct {
 	Mark Mark
 	// Why says what makes the difference incidental; "" for other marks.
-	Why elfdiff.ReasonCode
+	Why verdict.ReasonCode
 	// PreOffset and PostOffset are in bytes from the starts of the atoms. The
 	// one of a side that has nothing is 0.
 	PreOffset, PostOffset uint64
@@ -79,7 +80,7 @@ type Side struct {
 // differences, which is bounded: when there are too many the alignment is not
 // the shortest one. A listing has at most 16,384 lines of each side, from some way
 // before the first difference on; lines with the mark [Cut] say what is left out.
-func Of(d *elfdiff.Diff, ch *elfdiff.Change) []Line {
+func Of(d *elfdiff.Diff, ch *verdict.Change) []Line {
 	l := &lister{d: d, same: d.SameReference()}
 	a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
 	if len(ch.Reasons) > 0 {
@@ -116,7 +117,7 @@ type row struct {
 	refs   []object.Ref
 	target int64 // of a branch inside the function; -1 for others
 	// quiet is the code of an incidental difference that starts here.
-	quiet elfdiff.ReasonCode
+	quiet verdict.ReasonCode
 }
 
 // rows reads one atom.

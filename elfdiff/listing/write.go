@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/visible"
 )
 
@@ -40,7 +41,7 @@ var markColors = [...]string{Incidental: "2", Changed: "33", Pre: "31", Post: "3
 //	0 mov    counter(%rip),%eax     |    0 mov    total(%rip),%eax
 //	6 add    $0x1,%eax                   6 add    $0x1,%eax
 //	                                >    9 call   log_it
-func Write(w io.Writer, d *elfdiff.Diff, ch *elfdiff.Change, opt Options) error {
+func Write(w io.Writer, d *elfdiff.Diff, ch *verdict.Change, opt Options) error {
 	return WriteLines(w, Of(d, ch), opt)
 }
 

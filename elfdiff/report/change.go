@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/listing"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // section is one function or data object of the page.
@@ -59,7 +60,7 @@ type memberView struct {
 
 // members lists the members of a variable that differ. Where elements were put in
 // between, the listing tells more.
-func (p *pageBuilder) members(ch *elfdiff.Change) (list []memberView) {
+func (p *pageBuilder) members(ch *verdict.Change) (list []memberView) {
 	if a, b := p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post); a == nil || b == nil || a.Size != b.Size {
 		return nil
 	}
@@ -88,29 +89,29 @@ type sourceBlock struct {
 }
 
 // reasonTexts say the reason codes in words.
-var reasonTexts = map[elfdiff.ReasonCode]string{
-	elfdiff.ReasonInstruction: "another instruction or operand",
-	elfdiff.ReasonLength:      "one goes on where the other ends",
-	elfdiff.ReasonTarget:      "a branch leads to another place",
-	elfdiff.ReasonReference:   "a relocation means something else",
-	elfdiff.ReasonString:      "the text of a string",
-	elfdiff.ReasonConstant:    "the content of a constant",
-	elfdiff.ReasonBytes:       "the content",
-	elfdiff.ReasonSize:        "the size",
-	elfdiff.ReasonKind:        "writable or not",
-	elfdiff.ReasonCold:        "its cold part changed",
-	elfdiff.ReasonParent:      "goes with its parent",
-	elfdiff.ReasonException:   "the exception table",
-	elfdiff.ReasonLine:        "a line number",
-	elfdiff.ReasonPadding:     "padding",
-	elfdiff.ReasonJump:        "the width of a jump",
+var reasonTexts = map[verdict.ReasonCode]string{
+	verdict.ReasonInstruction: "another instruction or operand",
+	verdict.ReasonLength:      "one goes on where the other ends",
+	verdict.ReasonTarget:      "a branch leads to another place",
+	verdict.ReasonReference:   "a relocation means something else",
+	verdict.ReasonString:      "the text of a string",
+	verdict.ReasonConstant:    "the content of a constant",
+	verdict.ReasonBytes:       "the content",
+	verdict.ReasonSize:        "the size",
+	verdict.ReasonKind:        "writable or not",
+	verdict.ReasonCold:        "its cold part changed",
+	verdict.ReasonParent:      "goes with its parent",
+	verdict.ReasonException:   "the exception table",
+	verdict.ReasonLine:        "a line number",
+	verdict.ReasonPadding:     "padding",
+	verdict.ReasonJump:        "the width of a jump",
 }
 
 // section shows a change.
-func (p *pageBuilder) section(id string, ch *elfdiff.Change) section {
+func (p *pageBuilder) section(id string, ch *verdict.Change) section {
 	s := section{
 		ID: id, Href: "#" + id, Name: safe(ch.Name, maxName), Kind: ch.Kind.String(), Status: ch.Status.String(),
-		Sizes: sizes(p.d, ch), Where: p.where(ch), Open: ch.Status == elfdiff.Changed,
+		Sizes: sizes(p.d, ch), Where: p.where(ch), Open: ch.Status == verdict.Changed,
 	}
 	s.follows = follows(ch)
 	s.Short = s.Where[strings.LastIndexByte(s.Where, '/')+1:]
@@ -136,12 +137,12 @@ func (p *pageBuilder) section(id string, ch *elfdiff.Change) section {
 
 // follows reports whether a function counts as changed for what another one, or
 // a constant that it uses, is.
-func follows(ch *elfdiff.Change) bool {
+func follows(ch *verdict.Change) bool {
 	return len(ch.Reasons) > 0 && ch.Reasons[0].PreText == "" && ch.Reasons[0].PostText == ""
 }
 
 // body adds source and code, as far as there is room on the page.
-func (p *pageBuilder) body(s *section, ch *elfdiff.Change) {
+func (p *pageBuilder) body(s *section, ch *verdict.Change) {
 	lines := listing.Of(p.d, ch)
 	if p.room < len(lines) || p.room <= 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("The listing, %s, would make the page too large; %s writes it.", plural(len(lines), "line"), p.ways.text))
@@ -162,7 +163,7 @@ func (p *pageBuilder) body(s *section, ch *elfdiff.Change) {
 	if ch.Kind != object.Func {
 		what, s.CodeTitle = "equal line", "Content"
 	}
-	if ch.Status != elfdiff.Changed {
+	if ch.Status != verdict.Changed {
 		s.Code = []block{{Rows: rows}}
 		return
 	}
@@ -170,7 +171,7 @@ func (p *pageBuilder) body(s *section, ch *elfdiff.Change) {
 }
 
 // why shows one reason.
-func (p *pageBuilder) why(r *elfdiff.Reason) why {
+func (p *pageBuilder) why(r *verdict.Reason) why {
 	w := why{Code: string(r.Code), Text: reasonTexts[r.Code], Detail: p.linked(r.Detail)}
 	if r.PreText == "" && r.PostText == "" {
 		return w
@@ -178,7 +179,7 @@ func (p *pageBuilder) why(r *elfdiff.Reason) why {
 	a, b := tokenize(safe(r.PreText, maxText)), tokenize(safe(r.PostText, maxText))
 	differInstructions(a, b)
 	w.Pre, w.Post = join(a), join(b)
-	if r.Code == elfdiff.ReasonSize || r.Code == elfdiff.ReasonKind {
+	if r.Code == verdict.ReasonSize || r.Code == verdict.ReasonKind {
 		return w // of the whole object
 	}
 	w.PreAt, w.PostAt = fmt.Sprintf("+%#x", r.PreOffset), fmt.Sprintf("+%#x", r.PostOffset)
@@ -186,7 +187,7 @@ func (p *pageBuilder) why(r *elfdiff.Reason) why {
 }
 
 // sizes shows how large it was and is.
-func sizes(d *elfdiff.Diff, ch *elfdiff.Change) string {
+func sizes(d *elfdiff.Diff, ch *verdict.Change) string {
 	a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
 	switch {
 	case a == nil:
@@ -198,7 +199,7 @@ func sizes(d *elfdiff.Diff, ch *elfdiff.Change) string {
 }
 
 // where names the line that a function starts at.
-func (p *pageBuilder) where(ch *elfdiff.Change) string {
+func (p *pageBuilder) where(ch *verdict.Change) string {
 	if ch.Kind != object.Func {
 		return ""
 	}
@@ -214,7 +215,7 @@ func (p *pageBuilder) where(ch *elfdiff.Change) string {
 
 // sourceOf shows what differs in the source that a function was made from: its
 // own, and what was inlined into it.
-func (p *pageBuilder) sourceOf(s *section, ch *elfdiff.Change, lines []listing.Line) {
+func (p *pageBuilder) sourceOf(s *section, ch *verdict.Change, lines []listing.Line) {
 	var reaches [2][]*reach
 	for side, a := range [2]*object.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)} {
 		if a == nil || p.positions[side] == nil {

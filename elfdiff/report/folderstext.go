@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/visible"
 )
 
@@ -83,7 +84,7 @@ func (r *Pair) names(most int) []string {
 	for _, list := range [][]Change{r.Functions, r.Data} {
 		for i := range list {
 			switch v := &list[i]; {
-			case v.Status == elfdiff.Same:
+			case v.Status == verdict.Same:
 			case len(out) >= most:
 				more++
 			default:
@@ -98,6 +99,6 @@ func (r *Pair) names(most int) []string {
 }
 
 // sign tells what is new and what is gone from what changed.
-func sign(s elfdiff.Status) string {
-	return map[elfdiff.Status]string{elfdiff.New: "+", elfdiff.Removed: "-"}[s]
+func sign(s verdict.Status) string {
+	return map[verdict.Status]string{verdict.New: "+", verdict.Removed: "-"}[s]
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // IndexName is the name of the index in a folder of pages.
@@ -93,7 +94,7 @@ func (r *Pair) indexed() indexed {
 	for _, name := range r.names(8) {
 		v.Names = append(v.Names, safe(name, maxName))
 	}
-	statuses := []elfdiff.Status{elfdiff.Changed, elfdiff.New, elfdiff.Removed}
+	statuses := []verdict.Status{verdict.Changed, verdict.New, verdict.Removed}
 	for k, list := range [][]Change{r.Functions, r.Data} {
 		n := [2]*[3]int{&v.Functions, &v.Data}[k]
 		for i := range list {

@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // JSONOptions say what a document has beside what changed.
@@ -48,11 +49,11 @@ type Diff struct {
 type Change struct {
 	Name   string         `json:"name"`
 	Kind   object.Kind    `json:"kind"`
-	Status elfdiff.Status `json:"status"`
+	Status verdict.Status `json:"status"`
 	// Reasons are the differences, the first one first. Incidental are those that do
 	// not matter: padding, the width of a jump, line numbers.
-	Reasons    []elfdiff.Reason `json:"reasons"`
-	Incidental []elfdiff.Reason `json:"incidental"`
+	Reasons    []verdict.Reason `json:"reasons"`
+	Incidental []verdict.Reason `json:"incidental"`
 	// Explanations say what in the source is behind it, where that is not the
 	// function's own source; with [JSONOptions].Explain only.
 	Explanations []elfdiff.Explanation `json:"explanations,omitempty"`
@@ -82,17 +83,17 @@ func (r *Diff) explain(d *elfdiff.Diff, all bool) {
 	r.Types, _ = d.Types() // without debug information there are none
 	i := 0
 	for k := range d.Functions {
-		if ch := &d.Functions[k]; all || ch.Status != elfdiff.Same {
+		if ch := &d.Functions[k]; all || ch.Status != verdict.Same {
 			r.Functions[i].Explanations = d.Explain(ch)
 			i++
 		}
 	}
 }
 
-func changes(list []elfdiff.Change, all bool) []Change {
+func changes(list []verdict.Change, all bool) []Change {
 	out := []Change{}
 	for i := range list {
-		if ch := &list[i]; all || ch.Status != elfdiff.Same {
+		if ch := &list[i]; all || ch.Status != verdict.Same {
 			out = append(out, Change{
 				Name: ch.Name, Kind: ch.Kind, Status: ch.Status,
 				Reasons: listOf(ch.Reasons), Incidental: listOf(ch.Incidental),

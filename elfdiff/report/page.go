@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // page is what the template shows.
@@ -151,21 +152,21 @@ func titleOf(d *elfdiff.Diff) string {
 
 type change struct {
 	id string
-	ch *elfdiff.Change
+	ch *verdict.Change
 }
 
 // changes lists what is shown: functions before data, what changed before what
 // is new or gone, and what follows another change behind that.
 func (p *pageBuilder) changes(g *page) []change {
 	var out []change
-	for _, list := range [][]elfdiff.Change{p.d.Functions, p.d.Data} {
-		var shown []*elfdiff.Change
+	for _, list := range [][]verdict.Change{p.d.Functions, p.d.Data} {
+		var shown []*verdict.Change
 		for i := range list {
-			if list[i].Status != elfdiff.Same {
+			if list[i].Status != verdict.Same {
 				shown = append(shown, &list[i])
 			}
 		}
-		slices.SortStableFunc(shown, func(a, b *elfdiff.Change) int {
+		slices.SortStableFunc(shown, func(a, b *verdict.Change) int {
 			return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(p.order(a), p.order(b)))
 		})
 		for _, ch := range shown {
@@ -192,7 +193,7 @@ func (p *pageBuilder) changes(g *page) []change {
 }
 
 // order puts cold parts behind the functions that they belong to.
-func (p *pageBuilder) order(ch *elfdiff.Change) int {
+func (p *pageBuilder) order(ch *verdict.Change) int {
 	a := p.d.Post.Atom(ch.Post)
 	switch {
 	case follows(ch):

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // severities are the looks and names of findings, the gravest first.
@@ -145,10 +146,10 @@ func sectionOf(o *object.Object, a *object.Atom) string {
 
 // quiet lists what differs without being a change.
 func (p *pageBuilder) quiet(g *page) {
-	for _, list := range [][]elfdiff.Change{p.d.Functions, p.d.Data} {
+	for _, list := range [][]verdict.Change{p.d.Functions, p.d.Data} {
 		for i := range list {
 			ch := &list[i]
-			if ch.Status != elfdiff.Same {
+			if ch.Status != verdict.Same {
 				continue
 			}
 			g.Same++

@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/listing"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // row is one line of a side-by-side listing.
@@ -40,10 +41,10 @@ var rowClasses = [...]string{
 	listing.Pre: "l", listing.Post: "r", listing.Cut: "g",
 }
 
-var incidentalTitles = map[elfdiff.ReasonCode]string{
-	elfdiff.ReasonLine:    "a line number: no change",
-	elfdiff.ReasonPadding: "padding: no change",
-	elfdiff.ReasonJump:    "the width of a jump: no change",
+var incidentalTitles = map[verdict.ReasonCode]string{
+	verdict.ReasonLine:    "a line number: no change",
+	verdict.ReasonPadding: "padding: no change",
+	verdict.ReasonJump:    "the width of a jump: no change",
 }
 
 // around is how many equal rows stay visible around a difference; shorter
@@ -126,7 +127,7 @@ type lister struct {
 	targets [2]map[uint64]bool // where branches lead
 }
 
-func (p *pageBuilder) listing(id string, ch *elfdiff.Change, lines []listing.Line) (*lister, []row) {
+func (p *pageBuilder) listing(id string, ch *verdict.Change, lines []listing.Line) (*lister, []row) {
 	l := &lister{p: p, id: id, atoms: [2]*object.Atom{p.d.Pre.Atom(ch.Pre), p.d.Post.Atom(ch.Post)}}
 	for s := range l.targets {
 		l.targets[s] = map[uint64]bool{}
@@ -149,7 +150,7 @@ func (p *pageBuilder) listing(id string, ch *elfdiff.Change, lines []listing.Lin
 
 // findTargets notes the rows that something leads to: branches, and the first
 // reason.
-func (l *lister) findTargets(ch *elfdiff.Change, lines []listing.Line) {
+func (l *lister) findTargets(ch *verdict.Change, lines []listing.Line) {
 	starts := [2]map[uint64]bool{{}, {}}
 	for i := range lines {
 		for s, side := range sidesOf(&lines[i]) {

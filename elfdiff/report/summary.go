@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
@@ -144,14 +145,14 @@ func classIf(ok bool, class string) string {
 	return "zero"
 }
 
-func countsOf(list []elfdiff.Change) []number {
-	n := map[elfdiff.Status]int{}
+func countsOf(list []verdict.Change) []number {
+	n := map[verdict.Status]int{}
 	for i := range list {
 		n[list[i].Status]++
 	}
 	var out []number
-	for _, s := range []elfdiff.Status{elfdiff.Changed, elfdiff.New, elfdiff.Removed, elfdiff.Same} {
-		if n[s] > 0 || s == elfdiff.Changed || s == elfdiff.Same {
+	for _, s := range []verdict.Status{verdict.Changed, verdict.New, verdict.Removed, verdict.Same} {
+		if n[s] > 0 || s == verdict.Changed || s == verdict.Same {
 			out = append(out, number{thousands(n[s]), s.String(), classIf(n[s] > 0, s.String())})
 		}
 	}

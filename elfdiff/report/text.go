@@ -9,6 +9,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/listing"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/visible"
 )
 
@@ -77,7 +78,7 @@ func (p *printer) all() error {
 	for i := range p.d.Findings {
 		p.finding(p.d.Findings[i].Severity.String(), visible.Yellow, &p.d.Findings[i])
 	}
-	for _, list := range [][]elfdiff.Change{p.d.Functions, p.d.Data} {
+	for _, list := range [][]verdict.Change{p.d.Functions, p.d.Data} {
 		for i := range list {
 			if err := p.change(&list[i]); err != nil {
 				return err
@@ -122,13 +123,13 @@ func (p *printer) summary() {
 	}
 }
 
-func counts(list []elfdiff.Change) string {
-	n := map[elfdiff.Status]int{}
+func counts(list []verdict.Change) string {
+	n := map[verdict.Status]int{}
 	for i := range list {
 		n[list[i].Status]++
 	}
 	var parts []string
-	for _, s := range []elfdiff.Status{elfdiff.Changed, elfdiff.New, elfdiff.Removed, elfdiff.Same} {
+	for _, s := range []verdict.Status{verdict.Changed, verdict.New, verdict.Removed, verdict.Same} {
 		parts = append(parts, fmt.Sprintf("%d %s", n[s], s))
 	}
 	return strings.Join(parts, ", ")
@@ -152,11 +153,11 @@ func (p *printer) finding(word string, s visible.Style, f *elfdiff.Finding) {
 // maxMembersPrinted bounds the members of one variable.
 const maxMembersPrinted = 12
 
-var statusStyles = map[elfdiff.Status]visible.Style{elfdiff.Changed: visible.Yellow, elfdiff.New: visible.Green, elfdiff.Removed: visible.Red}
+var statusStyles = map[verdict.Status]visible.Style{verdict.Changed: visible.Yellow, verdict.New: visible.Green, verdict.Removed: visible.Red}
 
 // change writes one verdict; what is the same only on request.
-func (p *printer) change(ch *elfdiff.Change) error {
-	shown := ch.Status != elfdiff.Same || p.opt.All || p.opt.Verbose && len(ch.Incidental) > 0
+func (p *printer) change(ch *verdict.Change) error {
+	shown := ch.Status != verdict.Same || p.opt.All || p.opt.Verbose && len(ch.Incidental) > 0
 	if !shown {
 		return nil
 	}
@@ -183,12 +184,12 @@ func (p *printer) change(ch *elfdiff.Change) error {
 			p.reason("incidental", r)
 		}
 	}
-	if ch.Status != elfdiff.Changed || p.opt.Page != "" {
+	if ch.Status != verdict.Changed || p.opt.Page != "" {
 		return nil
 	}
 	return listing.Write(p, p.d, ch, listing.Options{Width: p.opt.Width, Context: 3, Color: p.pen.Color, Escape: p.pen.Escape, Indent: "  "})
 }
 
-func (p *printer) reason(word string, r elfdiff.Reason) {
+func (p *printer) reason(word string, r verdict.Reason) {
 	fmt.Fprintf(p, "    %s: %s\n", word, r)
 }

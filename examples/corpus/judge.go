@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/lab/corpus"
 	"github.com/gosplice/gosplice/internal/progress"
@@ -99,7 +100,7 @@ func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *option
 	}
 	v := &verdict{Source: p.Source, Outcome: d.Outcome(), Findings: append([]elfdiff.Finding{}, d.Findings...), Reasons: []reason{}}
 	for i := range d.Functions {
-		if d.Functions[i].Status == elfdiff.Changed {
+		if d.Functions[i].Status == verdict.Changed {
 			v.Changed++
 		}
 	}

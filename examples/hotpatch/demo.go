@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/listing"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -88,15 +89,15 @@ func (d *show) diff(context.Context) error {
 		return err
 	}
 	d.say("\n2. The fix, compiled: what differs between pre.o and post.o")
-	for _, list := range [][]elfdiff.Change{d.changes.Functions, d.changes.Data} {
+	for _, list := range [][]verdict.Change{d.changes.Functions, d.changes.Data} {
 		for i := range list {
-			if ch := &list[i]; ch.Status != elfdiff.Same {
+			if ch := &list[i]; ch.Status != verdict.Same {
 				d.say("   %-8s %-9s %s", ch.Status, ch.Kind, ch.Name)
 			}
 		}
 	}
 	for i := range d.changes.Functions {
-		if ch := &d.changes.Functions[i]; ch.Status == elfdiff.Changed {
+		if ch := &d.changes.Functions[i]; ch.Status == verdict.Changed {
 			d.say("\n   %s: pre on the left, post on the right", ch.Name)
 			if err := listing.Write(d.w, d.changes, ch, listing.Options{Width: min(d.term.Width, listingWidth), Color: d.term.Color, Escape: d.term.Escape(), Context: 2, Indent: "   "}); err != nil {
 				return err

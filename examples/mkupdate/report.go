@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/hint"
 	"github.com/gosplice/gosplice/splice"
@@ -73,10 +74,10 @@ func (r *report) add(path string, p *module.Pair) {
 	for _, a := range d.SetAside() {
 		o.SetAside = append(o.SetAside, a.String())
 	}
-	for _, list := range [][]elfdiff.Change{d.Functions, d.Data} {
+	for _, list := range [][]verdict.Change{d.Functions, d.Data} {
 		for i := range list {
 			ch := &list[i]
-			if ch.Status == elfdiff.Same {
+			if ch.Status == verdict.Same {
 				continue
 			}
 			c := change{Name: ch.Name, Kind: ch.Kind.String(), Status: ch.Status.String()}

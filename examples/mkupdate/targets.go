@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice/module"
@@ -97,7 +98,7 @@ func matches(d *elfdiff.Diff, m *reloc.Result) (n int, all bool) {
 	changed := 0
 	for i := range d.Functions {
 		ch := &d.Functions[i]
-		if ch.Status != elfdiff.Changed || ch.Pre == object.NoAtom {
+		if ch.Status != verdict.Changed || ch.Pre == object.NoAtom {
 			continue
 		}
 		changed++

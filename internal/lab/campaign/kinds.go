@@ -13,6 +13,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/listing"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -105,9 +106,9 @@ func runObject(in *input) string {
 	if err != nil {
 		return outcomeOf(err)
 	}
-	for _, list := range [][]elfdiff.Change{d.Functions, d.Data} {
+	for _, list := range [][]verdict.Change{d.Functions, d.Data} {
 		for i := range list {
-			if list[i].Status == elfdiff.Same {
+			if list[i].Status == verdict.Same {
 				continue
 			}
 			d.Explain(&list[i])

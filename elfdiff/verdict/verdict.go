@@ -1,4 +1,7 @@
-package elfdiff
+// Package verdict has the forms in which a comparison of two objects says what it decided:
+// the verdict on a function or data object, by which rule pre and post were paired, and
+// the reasons.
+package verdict
 
 import (
 	"encoding/json"
