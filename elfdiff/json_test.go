@@ -41,7 +41,7 @@ func enumText[T comparable](t *testing.T, v T, back *T) {
 
 // TestChangeJSON has a change with all that it can hold, and the form of it.
 func TestChangeJSON(t *testing.T) {
-	why := verdict.Reason{verdict.ReasonInstruction, 1, 1 << 63, "jle +0x36", "jg ü", "why"}
+	why := verdict.Reason{Code: verdict.ReasonInstruction, PreOffset: 1, PostOffset: 1 << 63, PreText: "jle +0x36", PostText: "jg ü", Detail: "why"}
 	roundTrip(t, verdict.Change{Name: "f", Kind: object.Func, Pre: object.NoAtom, Post: 3, Status: verdict.New, Rule: verdict.RuleStem, Reasons: []verdict.Reason{why}, Incidental: []verdict.Reason{{Code: verdict.ReasonLine}}})
 	text, err := json.Marshal([]any{verdict.Change{Name: "f", Kind: object.Func}, Aside{"g", verdict.Reason{Code: verdict.ReasonLine, PreText: "3"}}})
 	const want = `[{"name":"f","kind":"function","pre":0,"post":0,"status":"same","rule":"","reasons":[],"incidental":[]},` +

@@ -20,9 +20,9 @@ import (
 	"github.com/gosplice/gosplice/splice/module"
 )
 
-// A verdict says what became of one pair. It is carried only if the whole way
+// A judgement says what became of one pair. It is carried only if the whole way
 // works: compared, matched with the running kernel, and built into a module.
-type verdict struct {
+type judgement struct {
 	Source   string            `json:"source"`
 	Outcome  elfdiff.Outcome   `json:"outcome"`
 	Changed  int               `json:"changed"`  // functions
@@ -52,7 +52,7 @@ const schema = 1
 type judged struct {
 	Schema   int                     `json:"schema"` // [schema]
 	Stage    string                  `json:"stage"`
-	Pairs    []verdict               `json:"pairs"`
+	Pairs    []judgement             `json:"pairs"`
 	Outcomes map[elfdiff.Outcome]int `json:"outcomes"`
 	Codes    map[string]int          `json:"codes"`  // pairs by the codes of what holds them up
 	Loaded   []loaded                `json:"loaded"` // with -load
@@ -61,7 +61,7 @@ type judged struct {
 // judge compares what was built in two folders, and builds a module of each pair
 // that has changes.
 func judge(ctx context.Context, k *module.Kernel, c *corpus.Corpus, pre, post string, opt *options) (*judged, error) {
-	j := &judged{Schema: schema, Pairs: []verdict{}, Outcomes: map[elfdiff.Outcome]int{}, Codes: map[string]int{}}
+	j := &judged{Schema: schema, Pairs: []judgement{}, Outcomes: map[elfdiff.Outcome]int{}, Codes: map[string]int{}}
 	count := progress.Func(opt.progress.Tell).Begin("judge", len(c.Files))
 	for p := range c.Pairs(pre, post) {
 		count.Done()
@@ -85,7 +85,7 @@ func judge(ctx context.Context, k *module.Kernel, c *corpus.Corpus, pre, post st
 	return j, nil
 }
 
-func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *options) (*verdict, error) {
+func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *options) (*judgement, error) {
 	pre, err := elfdiff.Open(p.Pre)
 	if err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *option
 	if err != nil {
 		return nil, err
 	}
-	v := &verdict{Source: p.Source, Outcome: d.Outcome(), Findings: append([]elfdiff.Finding{}, d.Findings...), Reasons: []reason{}}
+	v := &judgement{Source: p.Source, Outcome: d.Outcome(), Findings: append([]elfdiff.Finding{}, d.Findings...), Reasons: []reason{}}
 	for i := range d.Functions {
 		if d.Functions[i].Status == verdict.Changed {
 			v.Changed++
@@ -132,7 +132,7 @@ func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *option
 // brings along, others find. Left out are those that a person has to judge, and
 // those that were refused for another reason than that they miss something.
 func (j *judged) together(ctx context.Context, k *module.Kernel, opt *options) {
-	all := verdict{Source: "all together", Outcome: elfdiff.OutcomeCarried, Findings: []elfdiff.Finding{}, Reasons: []reason{}}
+	all := judgement{Source: "all together", Outcome: elfdiff.OutcomeCarried, Findings: []elfdiff.Finding{}, Reasons: []reason{}}
 	var pairs []module.Pair
 	for i := range j.Pairs {
 		v := &j.Pairs[i]

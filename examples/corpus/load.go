@@ -74,7 +74,7 @@ func load(ctx context.Context, k *vm.Kernel, j *judged) error {
 }
 
 // through has one module go all the way.
-func through(ctx context.Context, m *guest, v *verdict) error {
+func through(ctx context.Context, m *guest, v *judgement) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	name := v.module.Name
