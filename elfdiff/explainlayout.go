@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
+	"github.com/gosplice/gosplice/elfdiff/internal/typediff"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -49,7 +50,7 @@ func (d *Diff) layout(ch *verdict.Change) (Explanation, bool) {
 func movedBetween(t *types.Change, base uint64, pre, post int64) *types.MemberChange {
 	for i := range t.Members {
 		m := &t.Members[i]
-		if m.Pre != nil && m.Post != nil && numberOf(m.Pre, t.Kind, base) == pre && numberOf(m.Post, t.Kind, base) == post {
+		if m.Pre != nil && m.Post != nil && typediff.NumberOf(m.Pre, t.Kind, base) == pre && typediff.NumberOf(m.Post, t.Kind, base) == post {
 			return m
 		}
 	}
@@ -67,5 +68,5 @@ func displacement(o *object.Object, f object.AtomID, off uint64) (int64, bool) {
 		return 0, true
 	}
 	b := k.Bytes()[k.Inst.DispOff : k.Inst.DispOff+k.Inst.DispLen]
-	return signed(b), !k.Relocates(k.Inst.DispOff)
+	return typediff.Signed(b), !k.Relocates(k.Inst.DispOff)
 }

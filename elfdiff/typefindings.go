@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
+	"github.com/gosplice/gosplice/elfdiff/internal/typediff"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
 )
@@ -61,7 +62,7 @@ func (d *Diff) Types() ([]types.Change, error) {
 		return nil, nil
 	}
 	d.types.once.Do(func() {
-		d.types.list, d.types.err = d.typedPair().compare()
+		d.types.list, d.types.err = d.typedPair().Compare()
 	})
 	return d.types.list, d.types.err
 }
@@ -78,6 +79,6 @@ type typeChanges struct {
 func HasTypes(o *object.Object) bool { return debug.Info(o).HasEntries() }
 
 // typedPair is what the comparison of types has to know of the diff.
-func (d *Diff) typedPair() *typedPair {
-	return &typedPair{Pre: d.Pre, Post: d.Post, Functions: d.Functions, Data: d.Data, PreOf: d.twins.pre, ByCallers: d.byCallers}
+func (d *Diff) typedPair() *typediff.Pair {
+	return &typediff.Pair{Pre: d.Pre, Post: d.Post, Functions: d.Functions, Data: d.Data, PreOf: d.twins.pre, ByCallers: d.byCallers}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
+	"github.com/gosplice/gosplice/elfdiff/internal/typediff"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -35,12 +36,12 @@ func TestLayoutOracle(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := mustOpen(t, path)
-			c, err := (&Diff{Pre: o, Post: o}).typedPair().typeComparer()
+			c, err := (&Diff{Pre: o, Post: o}).typedPair().Comparer()
 			if err != nil {
 				t.Fatal(err)
 			}
 			s := c.Side[0]
-			for _, off := range typeNames(s) {
+			for _, off := range typediff.TypeNames(s) {
 				var r dtypes.Resolved
 				if !s.Resolve(&r, off) {
 					t.Fatalf("%#x can't be read", off)
@@ -59,7 +60,7 @@ func TestLayoutOracle(t *testing.T) {
 					got = append(got, fmt.Sprintf("%s at %d:%d, %d bits", m.Name, m.Offset, m.Bit, m.Bits))
 				}
 				if want := flatten(std, 0); int64(size) != std.ByteSize || !slices.Equal(got, want) {
-					t.Fatalf("%s: %d bytes, %q; want %d, %q", text(&r), size, got, std.ByteSize, want)
+					t.Fatalf("%s: %d bytes, %q; want %d, %q", typediff.TextOf(&r), size, got, std.ByteSize, want)
 				}
 			}
 		})

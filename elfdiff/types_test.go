@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/gosplice/gosplice/elfdiff/internal/typediff"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
@@ -122,14 +123,14 @@ func TestTypesBuilds(t *testing.T) {
 }
 
 // allTypes compares all types of two objects, whether code changed or not.
-func allTypes(t testing.TB, pre, post *object.Object) []foundType {
+func allTypes(t testing.TB, pre, post *object.Object) []typediff.Found {
 	t.Helper()
 	d := &Diff{Pre: pre, Post: post}
-	c, err := d.typedPair().typeComparer()
+	c, err := d.typedPair().Comparer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return changes(c)
+	return typediff.Changes(c)
 }
 
 // TestTypesSame compares objects whose types are the same: with themselves, as

@@ -1,4 +1,4 @@
-package elfdiff
+package typediff
 
 import (
 	"cmp"
@@ -11,9 +11,9 @@ import (
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
-// typedPair is what the comparison of types has to know of two objects and of what
+// Pair is what the comparison of types has to know of two objects and of what
 // changed between them.
-type typedPair struct {
+type Pair struct {
 	Pre, Post *object.Object
 	// Functions and Data are the verdicts.
 	Functions, Data []verdict.Change
@@ -23,13 +23,13 @@ type typedPair struct {
 	ByCallers map[object.AtomID]bool
 }
 
-// compare lists what means something else in post.
-func (d *typedPair) compare() ([]types.Change, error) {
-	c, err := d.typeComparer()
+// Compare lists what means something else in post.
+func (d *Pair) Compare() ([]types.Change, error) {
+	c, err := d.Comparer()
 	if err != nil {
 		return nil, err
 	}
-	f := &typeFinder{c: c, d: d, list: changes(c)}
+	f := &typeFinder{c: c, d: d, list: Changes(c)}
 	f.because()
 	f.signatures()
 	f.uses()
@@ -44,8 +44,8 @@ func (d *typedPair) compare() ([]types.Change, error) {
 	return out, nil
 }
 
-// typeComparer reads which types both sides have.
-func (d *typedPair) typeComparer() (*dtypes.Comparer, error) {
+// Comparer reads which types both sides have.
+func (d *Pair) Comparer() (*dtypes.Comparer, error) {
 	c := &dtypes.Comparer{Cache: make([]dtypes.Pair, dtypes.CacheSize)}
 	for i, o := range []*object.Object{d.Pre, d.Post} {
 		s, err := dtypes.Of(o)
@@ -63,8 +63,8 @@ func (d *typedPair) typeComparer() (*dtypes.Comparer, error) {
 // entry: structures have as many as members.
 const pairsPerEntry = 1 << 10
 
-// foundType is a changed type, with its entries.
-type foundType struct {
+// Found is a changed type, with its entries.
+type Found struct {
 	types.Change
 	// entries are those of pre and post: objects that were linked together have
 	// one for each file that defines the type.
@@ -72,17 +72,17 @@ type foundType struct {
 	members []dtypes.LayoutMember // of pre
 }
 
-// changes compares all types that have the same name in pre and post.
-func changes(c *dtypes.Comparer) []foundType {
+// Changes compares all types that have the same name in pre and post.
+func Changes(c *dtypes.Comparer) []Found {
 	list := inOrder(c)
 	return append(list, constants(c)...)
 }
 
 // inOrder compares named types. Debug information has them in nearly the same
 // order on both sides, so that most need not be looked for.
-func inOrder(c *dtypes.Comparer) []foundType {
-	pre, post := typeNames(c.Side[0]), typeNames(c.Side[1])
-	var list []foundType
+func inOrder(c *dtypes.Comparer) []Found {
+	pre, post := TypeNames(c.Side[0]), TypeNames(c.Side[1])
+	var list []Found
 	reported := map[string]int{} // index in list + 1
 	var p, q dtypes.Resolved
 	var byName map[string][]uint64
@@ -100,7 +100,7 @@ func inOrder(c *dtypes.Comparer) []foundType {
 		if byName == nil {
 			byName = named(c.Side[1], post)
 		}
-		name := text(&p)
+		name := TextOf(&p)
 		twins := byName[name]
 		if len(twins) == 0 {
 			continue
@@ -129,7 +129,7 @@ const maxCopies = 1 << 12
 const maxAhead = 64
 
 // changed compares a type with those that have its name.
-func changed(c *dtypes.Comparer, p *dtypes.Resolved, twins []uint64) (t foundType, ok bool) {
+func changed(c *dtypes.Comparer, p *dtypes.Resolved, twins []uint64) (t Found, ok bool) {
 	var q dtypes.Resolved
 	first := uint64(0)
 	for _, twin := range twins[:min(len(twins), maxTwins)] {
@@ -144,8 +144,8 @@ func changed(c *dtypes.Comparer, p *dtypes.Resolved, twins []uint64) (t foundTyp
 	if first == 0 || !c.Side[1].Resolve(&q, first) {
 		return t, false
 	}
-	t = foundType{entries: [2][]uint64{{p.Offset}, twins}}
-	t.Name, t.Kind = text(p), types.LayoutChanged
+	t = Found{entries: [2][]uint64{{p.Offset}, twins}}
+	t.Name, t.Kind = TextOf(p), types.LayoutChanged
 	if p.Tag == dwarf.TagEnumeration {
 		t.Kind = types.EnumChanged
 	}
@@ -157,8 +157,8 @@ func changed(c *dtypes.Comparer, p *dtypes.Resolved, twins []uint64) (t foundTyp
 	return t, t.Pre.Size != t.Post.Size || len(t.Members) > 0
 }
 
-// text names the type as C does.
-func text(t *dtypes.Resolved) string {
+// TextOf names the type as C does.
+func TextOf(t *dtypes.Resolved) string {
 	if len(t.Typedef) > 0 {
 		return string(t.Typedef)
 	}
@@ -169,9 +169,9 @@ func text(t *dtypes.Resolved) string {
 // Objects that were linked together have one for each file that defines it.
 const maxTwins = 16
 
-// typeNames lists the types with a name: a tag, or a typedef of a type without
+// TypeNames lists the types with a name: a tag, or a typedef of a type without
 // one.
-func typeNames(s *dtypes.Side) []uint64 {
+func TypeNames(s *dtypes.Side) []uint64 {
 	list := slices.Clone(s.Index.Types)
 	var e dwarf.Entry
 	for _, off := range s.Index.Typedefs {
@@ -197,7 +197,7 @@ func named(s *dtypes.Side, all []uint64) map[string][]uint64 {
 		if !s.Resolve(&t, off) {
 			continue
 		}
-		name := text(&t)
+		name := TextOf(&t)
 		if list := m[name]; list == nil {
 			m[name] = all[i : i+1 : i+1]
 		} else {
@@ -210,8 +210,8 @@ func named(s *dtypes.Side, all []uint64) map[string][]uint64 {
 // typeFinder finds what the changed types matter to.
 type typeFinder struct {
 	c    *dtypes.Comparer
-	d    *typedPair
-	list []foundType
+	d    *Pair
+	list []Found
 	// visits counts the work done to find uses.
 	visits int
 }

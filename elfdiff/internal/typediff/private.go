@@ -1,4 +1,4 @@
-package elfdiff
+package typediff
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
@@ -10,7 +10,7 @@ import (
 
 // private finds the changed types that only changed functions use.
 func (f *typeFinder) private() {
-	owners := map[uint64]*foundType{} // by the entry of pre
+	owners := map[uint64]*Found{} // by the entry of pre
 	for i := range f.list {
 		t := &f.list[i]
 		if t.Kind == types.LayoutChanged && len(t.entries[0]) == 1 && len(t.Uses) > 0 && ownSource(f.c.Side[0], t.entries[0][0]) {
@@ -40,7 +40,7 @@ func (f *typeFinder) private() {
 }
 
 // members drops the types that are in others, or that others point to.
-func (f *typeFinder) members(s *dtypes.Side, owners map[uint64]*foundType) {
+func (f *typeFinder) members(s *dtypes.Side, owners map[uint64]*Found) {
 	var e, x dwarf.Entry
 	for _, entry := range s.Index.Types {
 		if !s.Data.Entry(&e, entry) || e.Tag == dwarf.TagEnumeration {

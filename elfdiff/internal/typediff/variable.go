@@ -1,4 +1,4 @@
-package elfdiff
+package typediff
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
@@ -53,7 +53,7 @@ func (f *typeFinder) variable(a, b *object.Atom, uses []types.Use) {
 	if p == 0 || q == 0 || sameContent(f.c, p, q, 0) {
 		return
 	}
-	c := foundType{}
+	c := Found{}
 	c.Kind, c.Name, c.Uses = types.LayoutChanged, a.Name, uses
 	c.Pre = types.Layout{Size: a.Size, Members: []types.Member{{Name: a.Name, Type: s.Text(p), Size: a.Size}}}
 	c.Post = types.Layout{Size: b.Size, Members: []types.Member{{Name: b.Name, Type: t.Text(q), Size: b.Size}}}

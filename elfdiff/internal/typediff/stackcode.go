@@ -1,4 +1,4 @@
-package elfdiff
+package typediff
 
 import (
 	"slices"
@@ -211,7 +211,7 @@ func numberAt(k *insn.Cursor) (n int64, sum, ok bool) {
 	if size == 0 || k.Relocates(at) {
 		return 0, false, false
 	}
-	return signed(b[at : at+size]), sum, true
+	return Signed(b[at : at+size]), sum, true
 }
 
 // calleeName names what the branch leads to, "" where nobody knows.

@@ -1,4 +1,4 @@
-package elfdiff
+package typediff
 
 import (
 	"debug/elf"
@@ -33,7 +33,7 @@ func isStatic(o *object.Object, name string) bool {
 // because finds the types that differ in nothing but what the size of another
 // one, which is a member of them, brings about.
 func (f *typeFinder) because() {
-	byEntry := map[uint64]*foundType{}
+	byEntry := map[uint64]*Found{}
 	for i := range f.list {
 		if t := &f.list[i]; t.Pre.Size != t.Post.Size && t.Kind == types.LayoutChanged {
 			for _, e := range t.entries[0] {
@@ -101,15 +101,15 @@ func operandsAt(o *object.Object, a *object.Atom) operands {
 		b := k.Bytes()
 		for _, f := range [...][2]uint8{{k.Inst.DispOff, k.Inst.DispLen}, {k.Inst.ImmOff, k.Inst.ImmLen}} {
 			if f[1] > 0 && !k.Relocates(f[0]) && !k.Inst.IsBranch() {
-				set[signed(b[f[0]:f[0]+f[1]])] = true
+				set[Signed(b[f[0]:f[0]+f[1]])] = true
 			}
 		}
 		k.Advance()
 	}
 }
 
-// signed reads a little-endian number of up to eight bytes.
-func signed(b []byte) int64 {
+// Signed reads a little-endian number of up to eight bytes.
+func Signed(b []byte) int64 {
 	var v [8]byte
 	if copy(v[:], b); len(b) > 0 && len(b) < len(v) && b[len(b)-1]&0x80 != 0 {
 		for i := len(b); i < len(v); i++ {
@@ -148,7 +148,7 @@ func (f *typeFinder) touched() {
 
 // constantUses finds the functions that have a constant in their code: nothing
 // else says who uses it.
-func (f *typeFinder) constantUses(t *foundType, of func(side int, id object.AtomID) operands) {
+func (f *typeFinder) constantUses(t *Found, of func(side int, id object.AtomID) operands) {
 	for i := range f.d.Functions {
 		ch := &f.d.Functions[i]
 		if ch.Status != verdict.Changed {
@@ -170,15 +170,15 @@ func touches(t *types.Change, pre, post operands, base uint64) bool {
 		if m.What == types.MemberRenamed || t.Kind == types.SignatureChanged {
 			continue
 		}
-		if (m.Pre == nil || pre[numberOf(m.Pre, t.Kind, base)]) && (m.Post == nil || post[numberOf(m.Post, t.Kind, base)]) {
+		if (m.Pre == nil || pre[NumberOf(m.Pre, t.Kind, base)]) && (m.Post == nil || post[NumberOf(m.Post, t.Kind, base)]) {
 			return true
 		}
 	}
 	return false
 }
 
-// numberOf is what code has as an operand to reach a member.
-func numberOf(m *types.Member, kind types.Kind, base uint64) int64 {
+// NumberOf is what code has as an operand to reach a member.
+func NumberOf(m *types.Member, kind types.Kind, base uint64) int64 {
 	if kind == types.LayoutChanged {
 		return int64(base + m.Offset)
 	}

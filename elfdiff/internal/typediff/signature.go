@@ -1,4 +1,4 @@
-package elfdiff
+package typediff
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
@@ -91,7 +91,7 @@ func (f *typeFinder) signature(name string, names [2]map[string]uint64) int {
 	if a == 0 || b == 0 || !f.c.Side[0].Data.Entry(&p, a) || !f.c.Side[1].Data.Entry(&q, b) || f.c.SameSignature(&p, &q, 0) {
 		return 0
 	}
-	t := foundType{}
+	t := Found{}
 	t.Kind, t.Name, t.Local = types.SignatureChanged, name, isStatic(f.d.Pre, name)
 	f.c.Change(&t.Change, f.c.Side[0].Signature(&p), f.c.Side[1].Signature(&q))
 	if len(t.Members) == 0 {

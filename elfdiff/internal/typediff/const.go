@@ -1,4 +1,4 @@
-package elfdiff
+package typediff
 
 import (
 	"slices"
@@ -11,14 +11,14 @@ import (
 // constants compares the constants of enumerations without any name, and
 // variables of which debug information has the value, since they take no
 // memory.
-func constants(c *dtypes.Comparer) []foundType {
+func constants(c *dtypes.Comparer) []Found {
 	enums := !sameEnums(c)
 	pre, post := numbers(c.Side[0], enums), numbers(c.Side[1], enums)
 	names := map[string]int64{}
 	for _, m := range post {
 		names[m.Name] = m.Value
 	}
-	var list []foundType
+	var list []Found
 	for _, m := range pre {
 		v, ok := names[m.Name]
 		if !ok || v == m.Value {
@@ -27,7 +27,7 @@ func constants(c *dtypes.Comparer) []foundType {
 		delete(names, m.Name)
 		n := m
 		n.Value = v
-		t := foundType{}
+		t := Found{}
 		t.Kind, t.Name = types.ConstantChanged, m.Name
 		t.Pre.Members, t.Post.Members = []types.Member{m}, []types.Member{n}
 		t.Members = []types.MemberChange{{What: types.MemberMoved, Pre: &t.Pre.Members[0], Post: &t.Post.Members[0]}}

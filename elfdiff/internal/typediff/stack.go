@@ -1,4 +1,4 @@
-package elfdiff
+package typediff
 
 import (
 	"slices"
@@ -51,7 +51,7 @@ func (p *stackProof) operands(side int, a *object.Atom) operands {
 
 // stackType is one that is not ruled out so far.
 type stackType struct {
-	t     *foundType
+	t     *Found
 	out   bool
 	hosts []*stackType // types that have it for a member
 	// functions of pre: owners have a variable, takers a pointer as a parameter,
@@ -352,13 +352,13 @@ func movesIn(t *types.Change, pre, post operands) bool {
 		case m.What == types.MemberRenamed:
 			return false
 		case m.Pre == nil:
-			n := numberOf(m.Post, t.Kind, 0)
+			n := NumberOf(m.Post, t.Kind, 0)
 			return post[n] && !pre[n]
 		case m.Post == nil:
-			n := numberOf(m.Pre, t.Kind, 0)
+			n := NumberOf(m.Pre, t.Kind, 0)
 			return pre[n] && !post[n]
 		}
-		a, b := numberOf(m.Pre, t.Kind, 0), numberOf(m.Post, t.Kind, 0)
+		a, b := NumberOf(m.Pre, t.Kind, 0), NumberOf(m.Post, t.Kind, 0)
 		return pre[a] && post[b] && (a == b || !post[a] || !pre[b])
 	})
 }
