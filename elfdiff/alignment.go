@@ -65,7 +65,7 @@ func (in *includer) aligns(a *object.Atom, r *object.Ref, uses *alignedUses, see
 		return
 	}
 	t := &in.Post.Atoms[r.Target]
-	if n.pre = in.twins.pre[t.ID]; n.pre == object.NoAtom || in.included[t.ID] || t.Kind == object.Func || t.IsLiteral() {
+	if n.pre = in.twins.Pre[t.ID]; n.pre == object.NoAtom || in.included[t.ID] || t.Kind == object.Func || t.IsLiteral() {
 		return
 	}
 	if n.align > 1 && t.Kind != object.TLS {

@@ -39,7 +39,7 @@ func traceable(o *object.Object) map[object.AtomID]bool {
 // must be direct calls in this object, so that nothing reaches the old one once
 // the callers are replaced.
 func (s *spread) callers(a *object.Atom) {
-	pre := s.twins.pre[a.ID]
+	pre := s.twins.Pre[a.ID]
 	if !s.carriesTables || pre == object.NoAtom || a.Owner != object.NoAtom || !s.Post.IsLocal(a) {
 		return
 	}
@@ -50,14 +50,14 @@ func (s *spread) callers(a *object.Atom) {
 		return
 	}
 	for _, u := range s.Post.Users(a.ID) {
-		if b := &s.Post.Atoms[u]; b.Kind == object.Func && s.twins.pre[u] != object.NoAtom {
+		if b := &s.Post.Atoms[u]; b.Kind == object.Func && s.twins.Pre[u] != object.NoAtom {
 			s.add(u, verdict.Reason{Code: ReasonCallee, Detail: "it calls " + a.Name + ", which changed and can't be taken over itself"})
 		}
 	}
 	// A caller that only pre has is gone from post; the running one would go on
 	// calling the old function, so that this one has to be refused.
 	for _, u := range s.Pre.Users(pre) {
-		if s.Pre.Atoms[u].Kind == object.Func && s.twins.post[u] == object.NoAtom {
+		if s.Pre.Atoms[u].Kind == object.Func && s.twins.Post[u] == object.NoAtom {
 			return
 		}
 	}

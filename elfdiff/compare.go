@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -118,7 +119,7 @@ type judge struct {
 // pairs compares all twins.
 func (j *judge) pairs() {
 	for id := range j.Pre.Atoms {
-		twin := j.twins.post[id]
+		twin := j.twins.Post[id]
 		if twin == object.NoAtom {
 			continue
 		}
@@ -126,7 +127,7 @@ func (j *judge) pairs() {
 			return
 		}
 		a, b := &j.Pre.Atoms[id], &j.Post.Atoms[twin]
-		ch := verdict.Change{Name: a.Name, Kind: b.Kind, Pre: a.ID, Post: b.ID, Rule: j.twins.rule[id]}
+		ch := verdict.Change{Name: a.Name, Kind: b.Kind, Pre: a.ID, Post: b.ID, Rule: j.twins.Rule[id]}
 		if a.Kind == object.Func {
 			r, incidental := j.c.function(a, b)
 			ch.Incidental = incidental
@@ -301,14 +302,14 @@ func (j *judge) others() {
 			i++
 			continue
 		}
-		if classOf(a) != 0 && a.Name != "" && !a.IsLiteral() {
+		if correlate.ClassOf(a) != 0 && a.Name != "" && !a.IsLiteral() {
 			put(verdict.Change{Name: a.Name, Kind: a.Kind, Pre: a.ID, Post: object.NoAtom, Status: verdict.Removed})
 			j.removed(a)
 		}
 	}
 	for id := range j.Post.Atoms {
 		a := &j.Post.Atoms[id]
-		if j.twins.pre[id] == object.NoAtom && classOf(a) != 0 && a.Name != "" && !a.IsLiteral() {
+		if j.twins.Pre[id] == object.NoAtom && correlate.ClassOf(a) != 0 && a.Name != "" && !a.IsLiteral() {
 			put(verdict.Change{Name: a.Name, Kind: a.Kind, Pre: object.NoAtom, Post: a.ID, Status: verdict.New})
 		}
 	}

@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -67,7 +68,7 @@ func startOnly(o *object.Object) map[object.AtomID]bool {
 func callerCounts(o *object.Object) map[object.AtomID]int {
 	n := map[object.AtomID]int{}
 	for i := range o.Atoms {
-		if a := &o.Atoms[i]; classOf(a) != 0 {
+		if a := &o.Atoms[i]; correlate.ClassOf(a) != 0 {
 			for t := range functionsOf(o, a) {
 				n[t]++
 			}

@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
@@ -18,7 +19,7 @@ type Diff struct {
 	// fails.
 	Refusals []Refusal
 
-	twins    twins
+	twins    correlate.Twins
 	included []bool // of post's atoms: what travels
 	// carriesTables is Options.Tables.
 	carriesTables bool
@@ -55,7 +56,7 @@ func (d *Diff) PostOf(pre object.AtomID) object.AtomID {
 	if pre < 0 {
 		return object.NoAtom
 	}
-	return d.twins.post[pre]
+	return d.twins.Post[pre]
 }
 
 // PreOf returns the twin in pre of an atom of post, or NoAtom.
@@ -63,7 +64,7 @@ func (d *Diff) PreOf(post object.AtomID) object.AtomID {
 	if post < 0 {
 		return object.NoAtom
 	}
-	return d.twins.pre[post]
+	return d.twins.Pre[post]
 }
 
 // Included reports whether an atom of post travels in the update.

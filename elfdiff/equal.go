@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -14,7 +15,7 @@ import (
 // comparer compares the atoms of pre with those of post, given the twins.
 type comparer struct {
 	pre, post             *object.Object
-	twins                 twins
+	twins                 correlate.Twins
 	prePlaces, postPlaces places.Records
 	literals              map[[2]object.AtomID]bool          // verdicts on pairs of constants
 	budget                int                                // pairs of constants that may still be compared
@@ -23,7 +24,7 @@ type comparer struct {
 	aside                 map[object.AtomID][]verdict.Reason // places of literals of post that differ
 }
 
-func newComparer(pre, post *object.Object, t twins) *comparer {
+func newComparer(pre, post *object.Object, t correlate.Twins) *comparer {
 	return &comparer{
 		pre: pre, post: post, twins: t, prePlaces: places.Of(pre), postPlaces: places.Of(post),
 		literals: map[[2]object.AtomID]bool{},
@@ -67,7 +68,7 @@ func (c *comparer) refs(a, b *object.Ref) verdict.ReasonCode {
 		}
 		return ""
 	}
-	if c.twins.post[a.Target] != b.Target {
+	if c.twins.Post[a.Target] != b.Target {
 		return verdict.ReasonReference
 	}
 	if ta.Kind == object.Func && a.TargetOff != 0 && b.TargetOff != 0 {

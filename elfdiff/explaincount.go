@@ -115,10 +115,10 @@ func (n *counter) reference(side int, r *object.Ref) {
 	case o.Atoms[id].IsLiteral():
 		n.key = append(n.key, 'l')
 		return
-	case side == 1 && n.c.twins.pre[id] == object.NoAtom:
+	case side == 1 && n.c.twins.Pre[id] == object.NoAtom:
 		n.key = append(append(n.key, 'p'), o.Atoms[id].Name...)
 	case side == 1:
-		n.key = binary.LittleEndian.AppendUint32(append(n.key, 't'), uint32(n.c.twins.pre[id]))
+		n.key = binary.LittleEndian.AppendUint32(append(n.key, 't'), uint32(n.c.twins.Pre[id]))
 	default:
 		n.key = binary.LittleEndian.AppendUint32(append(n.key, 't'), uint32(id))
 	}

@@ -75,9 +75,9 @@ func (j *judge) means(p, q exported) string {
 		return "is weak on one side only: linkers choose between definitions by that"
 	case isIFunc(p.sym) != isIFunc(q.sym):
 		return "is resolved when the program starts on one side only"
-	case p.atom == object.NoAtom || j.twins.post[p.atom] == object.NoAtom || j.twins.pre[q.atom] == object.NoAtom:
+	case p.atom == object.NoAtom || j.twins.Post[p.atom] == object.NoAtom || j.twins.Pre[q.atom] == object.NoAtom:
 		return "" // what is new or removed has a verdict of its own, see splits
-	case j.twins.post[p.atom] != q.atom:
+	case j.twins.Post[p.atom] != q.atom:
 		return "means something else in post"
 	case !j.samePlace(p, q):
 		return "means another place in it"

@@ -51,7 +51,7 @@ func (x *extraction) symbolFor(a *object.Atom, r *object.Ref) (elfobj.SymbolInde
 	default:
 		addend += int64(x.Post.Symbol(r.Sym).Value)
 	}
-	pre := x.twins.pre[t.ID]
+	pre := x.twins.Pre[t.ID]
 	h := x.home[t.ID]
 	if pre != object.NoAtom && (!x.included[t.ID] || takesIdentity(a, r, t)) {
 		return x.outside(pre, nil), addend
@@ -71,7 +71,7 @@ func (x *extraction) symbolFor(a *object.Atom, r *object.Ref) (elfobj.SymbolInde
 // inside an atom needs a symbol of its own.
 func (x *extraction) slotSymbol(r *object.Ref, t *object.Atom) elfobj.SymbolIndex {
 	h, inside := x.home[t.ID], inside(x.Post, r, t)
-	if pre := x.twins.pre[t.ID]; pre != object.NoAtom && (!x.included[t.ID] || t.Kind == object.Func && t.Owner == object.NoAtom) && inside == 0 {
+	if pre := x.twins.Pre[t.ID]; pre != object.NoAtom && (!x.included[t.ID] || t.Kind == object.Func && t.Owner == object.NoAtom) && inside == 0 {
 		return x.outside(pre, nil)
 	}
 	if h.symbol == 0 || inside < 0 || uint64(inside) > t.Size { // include should have refused it

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -20,8 +21,8 @@ const maxGuesses = 4
 func (j *judge) correlated() {
 	apart := [2]map[object.AtomID]bool{{}, {}}
 	for range maxGuesses {
-		c := correlate(j.Pre, j.Post, apart)
-		j.twins, j.c = c.twins, newComparer(j.Pre, j.Post, c.twins)
+		c := correlate.Correlate(j.Pre, j.Post, apart)
+		j.twins, j.c = c.Twins, newComparer(j.Pre, j.Post, c.Twins)
 		j.list, j.index = nil, slices.Repeat([]int32{-1}, len(j.Post.Atoms))
 		j.pairs()
 		if j.ctx.Err() != nil {
@@ -32,7 +33,7 @@ func (j *judge) correlated() {
 			return
 		}
 		for _, id := range g.list {
-			apart[0][id], apart[1][c.post[id]] = true, true
+			apart[0][id], apart[1][c.Post[id]] = true, true
 		}
 	}
 }
@@ -40,9 +41,9 @@ func (j *judge) correlated() {
 // guesser finds pairs of variables that are guesses.
 type guesser struct {
 	*judge
-	cor      *correlation
-	groups   map[rungKey]*numberedGroup // made when needed
-	families [2]map[string]bool         // likewise
+	cor      *correlate.Correlation
+	groups   map[correlate.RungKey]*numberedGroup // made when needed
+	families [2]map[string]bool                   // likewise
 	list     []object.AtomID
 }
 
@@ -59,12 +60,12 @@ type numberedGroup struct {
 
 // find fills the list, and reports whether there is one.
 func (g *guesser) find() bool {
-	for i, rule := range g.cor.rule {
+	for i, rule := range g.cor.Rule {
 		id := object.AtomID(i)
-		if rule != verdict.RuleUse && rule != verdict.RuleStem || !g.cor.isState(0, id) || g.proven(id) {
+		if rule != verdict.RuleUse && rule != verdict.RuleStem || !g.cor.IsState(0, id) || g.proven(id) {
 			continue
 		}
-		if p, q, known := g.cor.bothScopes(id, g.twins.post[id]); known && p.function != q.function {
+		if p, q, known := g.cor.BothScopes(id, g.twins.Post[id]); known && p.Function != q.Function {
 			g.list = append(g.list, id)
 		} else if rule == verdict.RuleUse {
 			g.group(0, id).doubt = append(g.group(0, id).doubt, id)
@@ -79,8 +80,8 @@ func (g *guesser) find() bool {
 
 // proven reports whether a function that uses a variable is the same with it.
 func (g *guesser) proven(pre object.AtomID) bool {
-	return slices.ContainsFunc(g.cor.usedBy(0, pre), func(u object.AtomID) bool {
-		twin := g.twins.post[u]
+	return slices.ContainsFunc(g.cor.UsedBy(0, pre), func(u object.AtomID) bool {
+		twin := g.twins.Post[u]
 		return g.Pre.Atoms[u].Kind == object.Func && twin != object.NoAtom && g.verdictOn(twin).Status == verdict.Same
 	})
 }
@@ -90,11 +91,11 @@ func (g *guesser) verdictOn(post object.AtomID) *verdict.Change { return &g.judg
 // group returns the variables of the stem of one.
 func (g *guesser) group(side int, id object.AtomID) *numberedGroup {
 	if g.groups == nil {
-		g.groups = map[rungKey]*numberedGroup{}
-		for side := range g.cor.o {
-			of := [2][]object.AtomID{g.twins.post, g.twins.pre}[side]
-			for i := range g.cor.t[side] {
-				if id := object.AtomID(i); g.cor.isState(side, id) {
+		g.groups = map[correlate.RungKey]*numberedGroup{}
+		for side := range g.cor.Objects {
+			of := [2][]object.AtomID{g.twins.Post, g.twins.Pre}[side]
+			for i := range g.cor.Traits[side] {
+				if id := object.AtomID(i); g.cor.IsState(side, id) {
 					x := g.group(side, id)
 					if x.n[side]++; of[id] == object.NoAtom {
 						x.left[side] = append(x.left[side], id)
@@ -103,8 +104,8 @@ func (g *guesser) group(side int, id object.AtomID) *numberedGroup {
 			}
 		}
 	}
-	t := &g.cor.t[side][id]
-	key := rungKey{class: t.class, name: t.stem, file: t.file}
+	t := &g.cor.Traits[side][id]
+	key := correlate.RungKey{Class: t.Class, Name: t.Stem, File: t.File}
 	if g.groups[key] == nil {
 		g.groups[key] = &numberedGroup{}
 	}
@@ -121,14 +122,14 @@ func (g *guesser) decide(x *numberedGroup) {
 	var several, differ []object.AtomID
 	for _, id := range x.doubt {
 		switch {
-		case g.cor.several[id]:
+		case g.cor.Several[id]:
 			several = append(several, id)
 		case x.n[0] != x.n[1] && !g.told(id) && g.mayBeInlined(x, id):
 			g.list = append(g.list, id)
 		}
 	}
 	for _, id := range several[:min(len(several), maxDoubts)] {
-		if !slices.Equal(g.cor.instructionsOf(0, id), g.cor.instructionsOf(1, g.twins.post[id])) {
+		if !slices.Equal(instructionsFor(g.cor, 0, id), instructionsFor(g.cor, 1, g.twins.Post[id])) {
 			differ = append(differ, id)
 		}
 	}
@@ -139,7 +140,7 @@ func (g *guesser) decide(x *numberedGroup) {
 
 // told reports whether debug information tells in which function both are.
 func (g *guesser) told(pre object.AtomID) bool {
-	_, _, known := g.cor.bothScopes(pre, g.twins.post[pre])
+	_, _, known := g.cor.BothScopes(pre, g.twins.Post[pre])
 	return known
 }
 
@@ -154,12 +155,12 @@ func (g *guesser) mayBeInlined(x *numberedGroup, pre object.AtomID) bool {
 		for side := range x.left {
 			for _, id := range x.left[side] {
 				if g.onlyIn(side, id) {
-					x.single = append(x.single, &g.cor.o[side].Atoms[id])
+					x.single = append(x.single, &g.cor.Objects[side].Atoms[id])
 				}
 			}
 		}
 	}
-	a, b := &g.Pre.Atoms[pre], &g.Post.Atoms[g.twins.post[pre]]
+	a, b := &g.Pre.Atoms[pre], &g.Post.Atoms[g.twins.Post[pre]]
 	return slices.ContainsFunc(x.single, func(s *object.Atom) bool { return alikeAtStart(s, a) || alikeAtStart(s, b) })
 }
 
@@ -170,12 +171,12 @@ func alikeAtStart(a, b *object.Atom) bool { return a.Size == b.Size && bytes.Equ
 // are static.
 func (g *guesser) onlyIn(side int, id object.AtomID) bool {
 	any := false
-	for _, u := range g.cor.usedBy(side, id) {
-		f := &g.cor.o[side].Atoms[g.cor.o[side].Atoms[u].Root()]
+	for _, u := range g.cor.UsedBy(side, id) {
+		f := &g.cor.Objects[side].Atoms[g.cor.Objects[side].Atoms[u].Root()]
 		if f.Kind != object.Func {
 			continue
 		}
-		if any = true; !g.cor.o[side].IsLocal(f) || g.hasFamily(1-side, g.cor.family(side, f.ID)) {
+		if any = true; !g.cor.Objects[side].IsLocal(f) || g.hasFamily(1-side, g.cor.Family(side, f.ID)) {
 			return false
 		}
 	}
@@ -185,19 +186,19 @@ func (g *guesser) onlyIn(side int, id object.AtomID) bool {
 func (g *guesser) hasFamily(side int, f string) bool {
 	if g.families[side] == nil {
 		g.families[side] = map[string]bool{}
-		for id := range g.cor.o[side].Functions() {
-			g.families[side][g.cor.family(side, id)] = true
+		for id := range g.cor.Objects[side].Functions() {
+			g.families[side][g.cor.Family(side, id)] = true
 		}
 	}
 	return g.families[side][f]
 }
 
-// instructionsOf lists what the code does with a variable, in order of the text: the
+// instructionsFor lists what the code does with a variable, in order of the text: the
 // operations around each place that names it, without registers.
-func (c *correlation) instructionsOf(side int, id object.AtomID) []string {
+func instructionsFor(c *correlate.Correlation, side int, id object.AtomID) []string {
 	var list []string
-	for _, u := range c.usedBy(side, id) {
-		if a := &c.o[side].Atoms[u]; a.Kind == object.Func {
+	for _, u := range c.UsedBy(side, id) {
+		if a := &c.Objects[side].Atoms[u]; a.Kind == object.Func {
 			list = appendUses(list, a, id)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -21,7 +22,7 @@ func (j *judge) include() {
 		in.copied[id] = true
 	}
 	for i := range j.Pre.Atoms {
-		if a := &j.Pre.Atoms[i]; a.Kind == object.Data && j.twins.post[i] == object.NoAtom && a.Size > 0 {
+		if a := &j.Pre.Atoms[i]; a.Kind == object.Data && j.twins.Post[i] == object.NoAtom && a.Size > 0 {
 			in.lost[symname.Stem(a.Name)] = true // "" for data without a name
 		}
 	}
@@ -83,7 +84,7 @@ func (in *includer) replaced(ch *verdict.Change) {
 // foreign includes what is new and may be for another object of the update.
 func (in *includer) foreign(ch *verdict.Change) {
 	in.add(ch.Post)
-	if !slices.ContainsFunc(in.Post.Users(ch.Post), func(u object.AtomID) bool { return classOf(&in.Post.Atoms[u]) != 0 }) {
+	if !slices.ContainsFunc(in.Post.Users(ch.Post), func(u object.AtomID) bool { return correlate.ClassOf(&in.Post.Atoms[u]) != 0 }) {
 		in.report(findingAt(in.Post, CodeUnused, ch.Post, 0, "it is new, and nothing in this object uses it"))
 	}
 }
@@ -130,9 +131,9 @@ func (in *includer) function(a *object.Atom) {
 		sym := in.Post.Symbol(s)
 		inner := sym.Value != a.Offset
 		switch t := sym.Type(); {
-		case t == elf.STT_GNU_IFUNC && in.twins.pre[a.ID] != object.NoAtom:
+		case t == elf.STT_GNU_IFUNC && in.twins.Pre[a.ID] != object.NoAtom:
 			in.report(findingAt(in.Post, CodeIndirectFunction, a.ID, 0, "%s chooses an implementation when the program starts", sym.Name))
-		case inner && in.twins.pre[a.ID] != object.NoAtom && (t == elf.STT_FUNC || sym.Bind() != elf.STB_LOCAL):
+		case inner && in.twins.Pre[a.ID] != object.NoAtom && (t == elf.STT_FUNC || sym.Bind() != elf.STB_LOCAL):
 			in.report(findingAt(in.Post, CodeEntryPoints, a.ID, sym.Value-a.Offset, "%s is a second entry", sym.Name))
 		}
 	}
@@ -198,7 +199,7 @@ func (in *includer) reference(a *object.Atom, r *object.Ref) {
 		in.add(t.ID)
 	case t.IsLiteral() || t.Kind == object.LSDA:
 		in.add(t.ID)
-	case in.twins.pre[t.ID] != object.NoAtom:
+	case in.twins.Pre[t.ID] != object.NoAtom:
 		in.existing(a, r, t)
 	case t.Kind == object.TLS:
 		in.report(findingAt(in.Post, CodeTLSChanged, a.ID, r.Offset, "%s is new thread-local data", t.Name))
@@ -217,7 +218,7 @@ func (in *includer) slot(a *object.Atom, r *object.Ref, t *object.Atom) {
 		return
 	}
 	outside := inside(in.Post, r, t) < 0 || uint64(inside(in.Post, r, t)) > t.Size
-	travels := in.included[t.ID] || in.copied[t.ID] || t.IsLiteral() || in.twins.pre[t.ID] == object.NoAtom
+	travels := in.included[t.ID] || in.copied[t.ID] || t.IsLiteral() || in.twins.Pre[t.ID] == object.NoAtom
 	if outside || !travels {
 		f := findingAt(in.Post, CodeInnerReference, a.ID, r.Offset, "it reads the address of %s from a slot", insn.RefText(in.Post, r))
 		f.Hint = slotHint
@@ -270,7 +271,7 @@ func (in *includer) edge(a *object.Atom, r *object.Ref) {
 	if other < atoms.Lo || other >= atoms.Hi || r.TargetOff < 0 {
 		return
 	}
-	p, q := in.twins.pre[t.ID], in.twins.pre[other]
+	p, q := in.twins.Pre[t.ID], in.twins.Pre[other]
 	if p != object.NoAtom && q != object.NoAtom && !in.included[t.ID] && !in.included[other] {
 		x, y := &in.Pre.Atoms[p], &in.Pre.Atoms[q]
 		if x.Section == y.Section && y.Offset-x.Offset == in.Post.Atoms[other].Offset-t.Offset {
@@ -293,9 +294,9 @@ func (in *includer) sharedLayout() {
 			continue
 		}
 		seen[r.Lo] = true
-		home := &in.Pre.Atoms[in.twins.pre[id]]
+		home := &in.Pre.Atoms[in.twins.Pre[id]]
 		for k := r.Lo; k < r.Hi; k++ {
-			b, p := &in.Post.Atoms[k], in.twins.pre[k]
+			b, p := &in.Post.Atoms[k], in.twins.Pre[k]
 			if b.IsLiteral() || b.Size == 0 {
 				continue
 			}

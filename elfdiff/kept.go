@@ -81,7 +81,7 @@ func (k *keeping) moves(id object.AtomID) bool {
 	a := &k.Post.Atoms[id]
 	switch a.Kind {
 	case object.Func:
-		return k.included[id] && k.twins.pre[id] == object.NoAtom && a.Owner == object.NoAtom
+		return k.included[id] && k.twins.Pre[id] == object.NoAtom && a.Owner == object.NoAtom
 	case object.Data, object.Const, object.String, object.Merge, object.TLS:
 		return k.included[id] && !a.Jumps && !a.Aside
 	}

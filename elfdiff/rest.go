@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -37,7 +38,7 @@ func coveredIn(o *object.Object, twin []object.AtomID) *coverage {
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
 		r.from[i] = int64(a.Size)
-		if twin[i] != object.NoAtom || classOf(a) != 0 && !a.Anonymous() && !a.IsLiteral() || a.Kind == object.Special || a.Kind == object.Unwind {
+		if twin[i] != object.NoAtom || correlate.ClassOf(a) != 0 && !a.Anonymous() && !a.IsLiteral() || a.Kind == object.Special || a.Kind == object.Unwind {
 			r.add(a.ID)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 // correspond by their content; in which order they stand is the linker's affair.
 func (j *judge) leftovers() {
 	r := restMatcher{judge: j, seed: maphash.MakeSeed()}
-	pre, post := j.rests(j.Pre, j.twins.post), j.rests(j.Post, j.twins.pre)
+	pre, post := j.rests(j.Pre, j.twins.Post), j.rests(j.Post, j.twins.Pre)
 	if len(pre)+len(post) == 0 {
 		return
 	}
@@ -91,9 +91,9 @@ type restMatcher struct {
 // key digests a rest. ok is false for an entry about a function that is not the
 // same: with that it is judged.
 func (r *restMatcher) key(side int, x *rest) (uint64, bool) {
-	o, twin := r.Pre, r.twins.post
+	o, twin := r.Pre, r.twins.Post
 	if side == 1 {
-		o, twin = r.Post, r.twins.pre
+		o, twin = r.Post, r.twins.Pre
 	}
 	section := o.SectionName(x.section)
 	about := r.byEntries(section)
@@ -169,7 +169,7 @@ func (r *restMatcher) literal(h *maphash.Hash, o *object.Object, t *object.Atom,
 func (r *restMatcher) unchanged(side int, id object.AtomID) bool {
 	post := id
 	if side == 0 {
-		post = r.twins.post[id]
+		post = r.twins.Post[id]
 	}
 	if post == object.NoAtom || r.index[post] < 0 {
 		return false
@@ -185,7 +185,7 @@ func (r *restMatcher) same(a, b *rest) bool {
 	}
 	for i := range a.refs {
 		x, y := &a.refs[i], &b.refs[i]
-		if x.Target != object.NoAtom && y.Target != object.NoAtom && r.twins.post[x.Target] == y.Target && r.Post.Atoms[y.Target].Kind == object.Func && !r.unchanged(1, y.Target) {
+		if x.Target != object.NoAtom && y.Target != object.NoAtom && r.twins.Post[x.Target] == y.Target && r.Post.Atoms[y.Target].Kind == object.Func && !r.unchanged(1, y.Target) {
 			continue
 		}
 		if x.Offset != y.Offset || r.c.isolated(x, y) != "" {

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/symname"
@@ -18,7 +19,7 @@ func (j *judge) splits() {
 	s := &splitter{judge: j}
 	for i := range j.Pre.Atoms {
 		a := &j.Pre.Atoms[i]
-		if classOf(a) == 0 || a.IsLiteral() || isRoom(a) || s.alone(a) {
+		if correlate.ClassOf(a) == 0 || a.IsLiteral() || isRoom(a) || s.alone(a) {
 			continue
 		}
 		s.called, s.compared = nil, 0
@@ -43,7 +44,7 @@ type splitter struct {
 
 // alone reports whether an atom and its twin have one name, which is the same.
 func (s *splitter) alone(a *object.Atom) bool {
-	twin := s.twins.post[a.ID]
+	twin := s.twins.Post[a.ID]
 	if twin == object.NoAtom || len(a.Symbols) != 1 {
 		return false
 	}
@@ -67,14 +68,14 @@ func (s *splitter) name(a *object.Atom, n elfobj.SymbolIndex) {
 	if !ok {
 		return // it is gone from post, and nothing there can mean it
 	}
-	twin := s.twins.post[a.ID]
+	twin := s.twins.Post[a.ID]
 	b := s.Post.Atom(s.Post.AtomOf(m))
 	switch {
 	case b == nil && (twin == object.NoAtom || s.same(twin)), s.isPast(a, b):
 		return
 	case b != nil && s.other(s.Pre, a, s.Pre.Symbols()[n].Name) == "" && s.other(s.Post, b, s.Pre.Symbols()[n].Name) == "":
 		return // it shares its place with nothing
-	case b != nil && (b.ID == twin && s.Post.Symbols()[m].Value == b.Offset || classOf(b) != classOf(a)):
+	case b != nil && (b.ID == twin && s.Post.Symbols()[m].Value == b.Offset || correlate.ClassOf(b) != correlate.ClassOf(a)):
 		return
 	case b != nil && s.harmless(a, n, b, twin):
 		return
@@ -161,7 +162,7 @@ func (s *splitter) inPost(n elfobj.SymbolIndex) (elfobj.SymbolIndex, bool) {
 	if s.Pre.IsGlobal(n) {
 		return 0, false
 	}
-	m, ok := s.post.scoped[scopedName{name, s.twin.files.scope(s.Pre.Symbols(), n)}]
+	m, ok := s.post.scoped[scopedName{name, s.twin.files.Scope(s.Pre.Symbols(), n)}]
 	return m, ok && m != 0
 }
 
@@ -169,13 +170,13 @@ func (s *splitter) inPost(n elfobj.SymbolIndex) (elfobj.SymbolIndex, bool) {
 type nameIndex struct {
 	single map[string]elfobj.SymbolIndex
 	scoped map[scopedName]elfobj.SymbolIndex // local ones, by the file they are of
-	files  fileList
+	files  correlate.FileList
 }
 
 type scopedName struct{ name, file string }
 
 func indexOf(o *object.Object) *nameIndex {
-	x := &nameIndex{map[string]elfobj.SymbolIndex{}, map[scopedName]elfobj.SymbolIndex{}, fileSymbols(o.Symbols())}
+	x := &nameIndex{map[string]elfobj.SymbolIndex{}, map[scopedName]elfobj.SymbolIndex{}, correlate.FileSymbols(o.Symbols())}
 	for i := range o.Symbols() {
 		s, n := &o.Symbols()[i], elfobj.SymbolIndex(i)
 		if s.Name == "" || s.Type() == elf.STT_FILE || s.Type() == elf.STT_SECTION || symname.IsLocalLabel(s.Name) {
@@ -183,7 +184,7 @@ func indexOf(o *object.Object) *nameIndex {
 		}
 		put(x.single, s.Name, n)
 		if s.Bind() == elf.STB_LOCAL {
-			put(x.scoped, scopedName{s.Name, x.files.scope(o.Symbols(), n)}, n)
+			put(x.scoped, scopedName{s.Name, x.files.Scope(o.Symbols(), n)}, n)
 		}
 	}
 	return x
@@ -216,15 +217,15 @@ func (d *Diff) SameCode(a, b object.AtomID) bool {
 // alike is what [Diff.SameCode] needs, once it was asked.
 type alike struct {
 	once sync.Once
-	self twins                  // each atom of post is its own
+	self correlate.Twins        // each atom of post is its own
 	cold map[object.AtomID]bool // functions that have cold parts
 }
 
 func (d *Diff) prepareAlike() {
 	n := len(d.Post.Atoms)
-	d.alike.self = twins{post: make([]object.AtomID, n), pre: make([]object.AtomID, n)}
+	d.alike.self = correlate.Twins{Post: make([]object.AtomID, n), Pre: make([]object.AtomID, n)}
 	for i := range n {
-		d.alike.self.post[i], d.alike.self.pre[i] = object.AtomID(i), object.AtomID(i)
+		d.alike.self.Post[i], d.alike.self.Pre[i] = object.AtomID(i), object.AtomID(i)
 	}
 	d.alike.cold = map[object.AtomID]bool{}
 	for _, f := range d.Post.Functions() {

@@ -95,7 +95,7 @@ func (s *spread) function(a *object.Atom) {
 // leads to it, up to the functions. When its address is known to others, or used for
 // more than to read it, the copy would be another constant: include refuses it.
 func (s *spread) constant(a *object.Atom) {
-	pre := s.twins.pre[a.ID]
+	pre := s.twins.Pre[a.ID]
 	users := usersOf(s.Post, a)
 	if len(users) == 0 || pre != object.NoAtom && s.Pre.Atoms[pre].Kind != object.Const || s.hasIdentity(pre, a.ID) {
 		return

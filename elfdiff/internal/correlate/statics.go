@@ -1,4 +1,4 @@
-package elfdiff
+package correlate
 
 import (
 	"slices"
@@ -13,36 +13,36 @@ import (
 )
 
 // A scope is where the source has a static variable, as debug information says.
-type scope struct{ function, typ string }
+type scope struct{ Function, typ string }
 
 // numberMates has names count as numbered that only look as if they were not: clang
 // calls the first static variable last of a function f f.last, and others f.last.1, in
 // their order, so that one which is new in front takes the name.
-func (c *correlation) numberMates() {
+func (c *Correlation) numberMates() {
 	stems := map[string]bool{}
-	for side := range c.t {
-		for i := range c.t[side] {
-			if t := &c.t[side][i]; t.number && t.class != classFunc && t.class != 0 && strings.Contains(t.stem, ".") {
-				stems[t.stem] = true
+	for side := range c.Traits {
+		for i := range c.Traits[side] {
+			if t := &c.Traits[side][i]; t.number && t.Class != classFunc && t.Class != 0 && strings.Contains(t.Stem, ".") {
+				stems[t.Stem] = true
 			}
 		}
 	}
 	if len(stems) == 0 {
 		return
 	}
-	for side := range c.t {
-		for i := range c.t[side] {
-			if t := &c.t[side][i]; t.class != classFunc && stems[t.name] && !t.global {
+	for side := range c.Traits {
+		for i := range c.Traits[side] {
+			if t := &c.Traits[side][i]; t.Class != classFunc && stems[t.name] && !t.global {
 				t.number = true
 			}
 		}
 	}
 }
 
-// family is the function that a function was made of, as one name: parts that were
+// Family is the function that a function was made of, as one name: parts that were
 // split off, and copies for some arguments, are of one family.
-func (c *correlation) family(side int, f object.AtomID) string {
-	a := &c.o[side].Atoms[f]
+func (c *Correlation) Family(side int, f object.AtomID) string {
+	a := &c.Objects[side].Atoms[f]
 	if a.Kind != object.Func {
 		return ""
 	}
@@ -50,21 +50,21 @@ func (c *correlation) family(side int, f object.AtomID) string {
 	return base
 }
 
-// isState reports whether an atom is a numbered variable whose state is more than
+// IsState reports whether an atom is a numbered variable whose state is more than
 // that of a message.
-func (c *correlation) isState(side int, id object.AtomID) bool {
-	a, t := &c.o[side].Atoms[id], &c.t[side][id]
+func (c *Correlation) IsState(side int, id object.AtomID) bool {
+	a, t := &c.Objects[side].Atoms[id], &c.Traits[side][id]
 	if !t.number || a.Kind != object.Data && a.Kind != object.TLS {
 		return false
 	}
-	_, fresh := object.FreshStem(t.stem)
-	return !fresh && !kerneltab.Of(c.o[side].SectionName(a.Section)).Has(kerneltab.Once)
+	_, fresh := object.FreshStem(t.Stem)
+	return !fresh && !kerneltab.Of(c.Objects[side].SectionName(a.Section)).Has(kerneltab.Once)
 }
 
-// bothScopes returns the scopes of a variable of pre and of one of post, where debug
+// BothScopes returns the scopes of a variable of pre and of one of post, where debug
 // information tells both.
-func (c *correlation) bothScopes(pre, post object.AtomID) (p, q scope, known bool) {
-	if !c.isState(0, pre) || !c.isState(1, post) {
+func (c *Correlation) BothScopes(pre, post object.AtomID) (p, q scope, known bool) {
+	if !c.IsState(0, pre) || !c.IsState(1, post) {
 		return p, q, false
 	}
 	p, ok0 := c.scopeOf(0, pre)
@@ -73,15 +73,15 @@ func (c *correlation) bothScopes(pre, post object.AtomID) (p, q scope, known boo
 }
 
 // scopeOf returns the scope of a variable; ok is false where it is not told.
-func (c *correlation) scopeOf(side int, id object.AtomID) (sc scope, ok bool) {
+func (c *Correlation) scopeOf(side int, id object.AtomID) (sc scope, ok bool) {
 	if c.scopes[side] == nil {
 		c.scopes[side] = map[object.AtomID]scope{}
 	}
 	if sc, ok = c.scopes[side][id]; !ok {
-		sc = scopeOf(c.o[side], id)
+		sc = scopeOf(c.Objects[side], id)
 		c.scopes[side][id] = sc
 	}
-	return sc, sc.function != "" && sc.typ != ""
+	return sc, sc.Function != "" && sc.typ != ""
 }
 
 func scopeOf(o *object.Object, id object.AtomID) (sc scope) {
@@ -99,23 +99,23 @@ func scopeOf(o *object.Object, id object.AtomID) (sc scope) {
 
 // byScope pairs numbered variables that are the only ones of their name and type in
 // one function, by debug information.
-func (c *correlation) byScope() {
+func (c *Correlation) byScope() {
 	type scoped struct {
-		rungKey
+		RungKey
 		scope
 	}
 	found := map[scoped]candidate{}
-	for side := range c.o {
+	for side := range c.Objects {
 		for _, id := range c.alone(side) {
-			if !c.isState(side, id) {
+			if !c.IsState(side, id) {
 				continue
 			}
 			sc, ok := c.scopeOf(side, id)
 			if !ok {
 				continue
 			}
-			t := &c.t[side][id]
-			key := scoped{rungKey{class: t.class, name: t.stem, file: t.file}, sc}
+			t := &c.Traits[side][id]
+			key := scoped{RungKey{Class: t.Class, Name: t.Stem, File: t.File}, sc}
 			k := found[key]
 			k.n[side]++
 			k.id[side] = id
@@ -131,20 +131,20 @@ func (c *correlation) byScope() {
 
 // byFamily pairs numbered variables that are the only ones of their stem that the
 // functions of one family use, where a part was split off on one side.
-func (c *correlation) byFamily() {
+func (c *Correlation) byFamily() {
 	type used struct {
-		rungKey
+		RungKey
 		family string
 	}
 	found := map[used]candidate{}
-	for side := range c.o {
+	for side := range c.Objects {
 		for _, id := range c.alone(side) {
-			t := &c.t[side][id]
-			if !c.isState(side, id) {
+			t := &c.Traits[side][id]
+			if !c.IsState(side, id) {
 				continue
 			}
 			for _, f := range c.familiesOf(side, id) {
-				key := used{rungKey{class: t.class, name: t.stem, file: t.file}, f}
+				key := used{RungKey{Class: t.Class, Name: t.Stem, File: t.File}, f}
 				k := found[key]
 				k.n[side]++
 				k.id[side] = id
@@ -165,17 +165,17 @@ func (c *correlation) byFamily() {
 		}
 	}
 	for _, p := range pairs {
-		if a, b, known := c.bothScopes(p[0], p[1]); often[0][p[0]] == 1 && often[1][p[1]] == 1 && (!known || a == b) {
+		if a, b, known := c.BothScopes(p[0], p[1]); often[0][p[0]] == 1 && often[1][p[1]] == 1 && (!known || a == b) {
 			c.pair(p[0], p[1], verdict.RuleUse)
 		}
 	}
 }
 
 // familiesOf lists the families of the functions that use a variable.
-func (c *correlation) familiesOf(side int, id object.AtomID) []string {
+func (c *Correlation) familiesOf(side int, id object.AtomID) []string {
 	var list []string
-	for _, u := range c.usedBy(side, id) {
-		if f := c.family(side, c.o[side].Atoms[u].Root()); f != "" {
+	for _, u := range c.UsedBy(side, id) {
+		if f := c.Family(side, c.Objects[side].Atoms[u].Root()); f != "" {
 			list = append(list, f)
 		}
 	}

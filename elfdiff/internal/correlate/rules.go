@@ -1,4 +1,4 @@
-package elfdiff
+package correlate
 
 import (
 	"debug/elf"
@@ -14,10 +14,10 @@ import (
 // traits are what the rules look at.
 type traits struct {
 	name    string
-	stem    string
-	file    string // of the STT_FILE symbol before it; "" for a global
+	Stem    string
+	File    string // of the STT_FILE symbol before it; "" for a global
 	section string
-	class   byte // what may pair at all: functions, objects, thread-local objects
+	Class   byte // what may pair at all: functions, objects, thread-local objects
 	global  bool
 	number  bool  // the name has a compiler's number
 	place   int32 // of an anonymous atom, among those of its section; from 1
@@ -31,50 +31,50 @@ type rung struct {
 	rule verdict.Rule
 	weak bool // numbered variables need a user in common, see consistent
 	// key is false when the rule does not apply.
-	key func(c *correlation, o *object.Object, id object.AtomID, t *traits) (rungKey, bool)
+	key func(c *Correlation, o *object.Object, id object.AtomID, t *traits) (RungKey, bool)
 }
 
 // A rungKey is what two atoms have to have in common for one rung.
-type rungKey struct {
-	name, file, section string
+type RungKey struct {
+	Name, File, section string
 	numbers             [2]uint64
-	class               byte
+	Class               byte
 }
 
 var ladder = []rung{
-	{verdict.RuleGlobal, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
-		return rungKey{class: t.class, name: t.name}, t.global
+	{verdict.RuleGlobal, false, func(_ *Correlation, _ *object.Object, _ object.AtomID, t *traits) (RungKey, bool) {
+		return RungKey{Class: t.Class, Name: t.name}, t.global
 	}},
-	{verdict.RuleSection, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
-		return rungKey{class: t.class, name: t.name, file: t.file, section: t.section}, !t.number && t.place == 0
+	{verdict.RuleSection, false, func(_ *Correlation, _ *object.Object, _ object.AtomID, t *traits) (RungKey, bool) {
+		return RungKey{Class: t.Class, Name: t.name, File: t.File, section: t.section}, !t.number && t.place == 0
 	}},
-	{verdict.RuleFile, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
-		return rungKey{class: t.class, name: t.name, file: t.file}, !t.number && t.place == 0
+	{verdict.RuleFile, false, func(_ *Correlation, _ *object.Object, _ object.AtomID, t *traits) (RungKey, bool) {
+		return RungKey{Class: t.Class, Name: t.name, File: t.File}, !t.number && t.place == 0
 	}},
-	{verdict.RuleLocal, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
-		return rungKey{class: t.class, name: t.name}, !t.number && t.place == 0
+	{verdict.RuleLocal, false, func(_ *Correlation, _ *object.Object, _ object.AtomID, t *traits) (RungKey, bool) {
+		return RungKey{Class: t.Class, Name: t.name}, !t.number && t.place == 0
 	}},
-	{verdict.RuleStem, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
-		return rungKey{name: t.stem, file: t.file}, t.place == 0 && t.class == classFunc
+	{verdict.RuleStem, false, func(_ *Correlation, _ *object.Object, _ object.AtomID, t *traits) (RungKey, bool) {
+		return RungKey{Name: t.Stem, File: t.File}, t.place == 0 && t.Class == classFunc
 	}},
-	{verdict.RuleStem, true, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
-		return rungKey{class: t.class, name: t.stem, file: t.file}, t.place == 0 && t.class != classFunc
+	{verdict.RuleStem, true, func(_ *Correlation, _ *object.Object, _ object.AtomID, t *traits) (RungKey, bool) {
+		return RungKey{Class: t.Class, Name: t.Stem, File: t.File}, t.place == 0 && t.Class != classFunc
 	}},
-	{verdict.RulePlace, false, func(_ *correlation, _ *object.Object, _ object.AtomID, t *traits) (rungKey, bool) {
-		return rungKey{class: t.class, section: t.section, numbers: [2]uint64{uint64(t.place), uint64(t.of)}}, t.place > 0
+	{verdict.RulePlace, false, func(_ *Correlation, _ *object.Object, _ object.AtomID, t *traits) (RungKey, bool) {
+		return RungKey{Class: t.Class, section: t.section, numbers: [2]uint64{uint64(t.place), uint64(t.of)}}, t.place > 0
 	}},
 }
 
 // lateLadder runs when the uses are exhausted.
 var lateLadder = []rung{
-	{verdict.RuleContent, true, func(c *correlation, o *object.Object, id object.AtomID, t *traits) (rungKey, bool) {
-		if t.class == classFunc || t.place > 0 {
-			return rungKey{}, false
+	{verdict.RuleContent, true, func(c *Correlation, o *object.Object, id object.AtomID, t *traits) (RungKey, bool) {
+		if t.Class == classFunc || t.place > 0 {
+			return RungKey{}, false
 		}
 		// what the object holds, without its references
 		a := &o.Atoms[id]
 		content := [2]uint64{a.Size, maphash.Bytes(c.seed, a.Bytes)}
-		return rungKey{class: t.class, name: t.stem, file: t.file, numbers: content}, true
+		return RungKey{Class: t.Class, Name: t.Stem, File: t.File, numbers: content}, true
 	}},
 }
 
@@ -85,7 +85,7 @@ const (
 	classTLS    = 't'
 )
 
-func classOf(a *object.Atom) byte {
+func ClassOf(a *object.Atom) byte {
 	switch a.Kind {
 	case object.Func:
 		return classFunc
@@ -100,12 +100,12 @@ func classOf(a *object.Atom) byte {
 // traitsOf computes the traits of all atoms that are paired by name. Others
 // keep class 0.
 func traitsOf(o *object.Object) []traits {
-	files := fileSymbols(o.Symbols())
+	files := FileSymbols(o.Symbols())
 	out := make([]traits, len(o.Atoms))
 	count := make([]int32, len(o.File.Sections)) // of nameless atoms
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
-		class := classOf(a)
+		class := ClassOf(a)
 		if class == 0 || a.IsLiteral() {
 			continue
 		}
@@ -114,14 +114,14 @@ func traitsOf(o *object.Object) []traits {
 			count[a.Section]++
 			t.place = count[a.Section]
 		}
-		t.class, t.name = class, symname.Unpromoted(a.Name)
-		t.stem = symname.Stem(t.name)
-		t.number = t.name != t.stem
+		t.Class, t.name = class, symname.Unpromoted(a.Name)
+		t.Stem = symname.Stem(t.name)
+		t.number = t.name != t.Stem
 		t.section = symname.Stem(o.SectionName(a.Section))
 		t.global = t.place == 0 && t.name == a.Name
 		for _, s := range a.Symbols {
 			if sym := &o.Symbols()[s]; sym.Name == a.Name && sym.Bind() == elf.STB_LOCAL {
-				t.global, t.file = false, files.scope(o.Symbols(), s)
+				t.global, t.File = false, files.Scope(o.Symbols(), s)
 			}
 		}
 	}
@@ -133,10 +133,10 @@ func traitsOf(o *object.Object) []traits {
 
 // A fileList is the STT_FILE symbols of an object (gABI chapter 4, symbol
 // types).
-type fileList []elfobj.SymbolIndex
+type FileList []elfobj.SymbolIndex
 
-func fileSymbols(syms []elfobj.Symbol) fileList {
-	var l fileList
+func FileSymbols(syms []elfobj.Symbol) FileList {
+	var l FileList
 	for i := range syms {
 		if syms[i].Type() == elf.STT_FILE {
 			l = append(l, elfobj.SymbolIndex(i))
@@ -145,9 +145,9 @@ func fileSymbols(syms []elfobj.Symbol) fileList {
 	return l
 }
 
-// scope returns the name of the STT_FILE symbol before a local symbol, or of
+// Scope returns the name of the STT_FILE symbol before a local symbol, or of
 // itself when it is one: the scope of its name in what ld -r has joined.
-func (l fileList) scope(syms []elfobj.Symbol, local elfobj.SymbolIndex) string {
+func (l FileList) Scope(syms []elfobj.Symbol, local elfobj.SymbolIndex) string {
 	i := sort.Search(len(l), func(i int) bool { return l[i] > local })
 	if i == 0 {
 		return ""

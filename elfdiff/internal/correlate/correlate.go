@@ -1,4 +1,4 @@
-package elfdiff
+package correlate
 
 import (
 	"cmp"
@@ -12,18 +12,18 @@ import (
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
-// twins pairs the atoms of pre and post. Both directions are kept.
-type twins struct {
-	post []object.AtomID // by pre's id
-	pre  []object.AtomID // by post's id
-	rule []verdict.Rule  // by pre's id
+// Twins pairs the atoms of pre and post. Both directions are kept.
+type Twins struct {
+	Post []object.AtomID // by pre's id
+	Pre  []object.AtomID // by post's id
+	Rule []verdict.Rule  // by pre's id
 }
 
-// correlation is the state of pairing.
-type correlation struct {
-	twins
-	o [2]*object.Object
-	t [2][]traits
+// Correlation is the state of pairing.
+type Correlation struct {
+	Twins
+	Objects [2]*object.Object
+	Traits  [2][]traits
 	// seed makes digests that hostile input can't make collide. Only equality
 	// of digests is used, never their order.
 	seed maphash.Seed
@@ -37,21 +37,21 @@ type correlation struct {
 	// apart are objects whose pairs turned out to be guesses.
 	apart [2]map[object.AtomID]bool
 	// several are objects of pre that were paired beside others of their stem.
-	several map[object.AtomID]bool
+	Several map[object.AtomID]bool
 }
 
-// correlate pairs what is the same thing in pre and post. Literals stay
+// Correlate pairs what is the same thing in pre and post. Literals stay
 // single, since they are compared by content.
-func correlate(pre, post *object.Object, apart [2]map[object.AtomID]bool) *correlation {
-	c := &correlation{
-		apart: apart, several: map[object.AtomID]bool{},
-		o:    [2]*object.Object{pre, post},
-		t:    [2][]traits{traitsOf(pre), traitsOf(post)},
-		seed: maphash.MakeSeed(),
-		twins: twins{
-			post: single(len(pre.Atoms)),
-			pre:  single(len(post.Atoms)),
-			rule: make([]verdict.Rule, len(pre.Atoms)),
+func Correlate(pre, post *object.Object, apart [2]map[object.AtomID]bool) *Correlation {
+	c := &Correlation{
+		apart: apart, Several: map[object.AtomID]bool{},
+		Objects: [2]*object.Object{pre, post},
+		Traits:  [2][]traits{traitsOf(pre), traitsOf(post)},
+		seed:    maphash.MakeSeed(),
+		Twins: Twins{
+			Post: single(len(pre.Atoms)),
+			Pre:  single(len(post.Atoms)),
+			Rule: make([]verdict.Rule, len(pre.Atoms)),
 		},
 	}
 	c.numberMates()
@@ -77,21 +77,21 @@ func single(n int) []object.AtomID {
 	return s
 }
 
-func (c *correlation) pair(pre, post object.AtomID, r verdict.Rule) {
+func (c *Correlation) pair(pre, post object.AtomID, r verdict.Rule) {
 	if c.apart[0][pre] || c.apart[1][post] {
 		return
 	}
-	c.post[pre], c.pre[post], c.rule[pre] = post, pre, r
+	c.Post[pre], c.Pre[post], c.Rule[pre] = post, pre, r
 }
 
 // alone returns the ids on one side (0 pre, 1 post) that can be paired and are
 // not. The list is valid until it is asked for again.
-func (c *correlation) alone(side int) []object.AtomID {
-	of := [2][]object.AtomID{c.post, c.pre}[side]
+func (c *Correlation) alone(side int) []object.AtomID {
+	of := [2][]object.AtomID{c.Post, c.Pre}[side]
 	ids := c.single[side]
 	if ids == nil {
-		for i := range c.t[side] {
-			if c.t[side][i].class != 0 {
+		for i := range c.Traits[side] {
+			if c.Traits[side][i].Class != 0 {
 				ids = append(ids, object.AtomID(i))
 			}
 		}
@@ -108,15 +108,15 @@ type candidate struct {
 }
 
 // climb pairs by one rung.
-func (c *correlation) climb(r rung) {
+func (c *Correlation) climb(r rung) {
 	alone := [2][]object.AtomID{c.alone(0), c.alone(1)}
 	if len(alone[0]) == 0 || len(alone[1]) == 0 {
 		return
 	}
-	found := map[rungKey]candidate{}
+	found := map[RungKey]candidate{}
 	for side, ids := range alone {
 		for _, id := range ids {
-			key, ok := r.key(c, c.o[side], id, &c.t[side][id])
+			key, ok := r.key(c, c.Objects[side], id, &c.Traits[side][id])
 			if !ok {
 				continue
 			}
@@ -138,11 +138,11 @@ func (c *correlation) climb(r rung) {
 
 // byAlias pairs what has any global name in common: which of its names an atom
 // goes by depends on the others.
-func (c *correlation) byAlias() {
+func (c *Correlation) byAlias() {
 	var names map[string]object.AtomID
 	for _, id := range c.alone(1) {
-		a := &c.o[1].Atoms[id]
-		for _, name := range c.o[1].Globals(a) {
+		a := &c.Objects[1].Atoms[id]
+		for _, name := range c.Objects[1].Globals(a) {
 			if names == nil {
 				names = map[string]object.AtomID{}
 			}
@@ -153,9 +153,9 @@ func (c *correlation) byAlias() {
 		return
 	}
 	for _, id := range c.alone(0) {
-		for _, name := range c.o[0].Globals(&c.o[0].Atoms[id]) {
+		for _, name := range c.Objects[0].Globals(&c.Objects[0].Atoms[id]) {
 			twin, ok := names[name]
-			if ok && c.pre[twin] == object.NoAtom && c.t[0][id].class == c.t[1][twin].class {
+			if ok && c.Pre[twin] == object.NoAtom && c.Traits[0][id].Class == c.Traits[1][twin].Class {
 				c.pair(id, twin, verdict.RuleGlobal)
 				break
 			}
@@ -167,36 +167,36 @@ func (c *correlation) byAlias() {
 // their stem may be one: when their state has to survive, some function that
 // uses the one has to be the twin of one that uses the other. A counter that
 // went away in one function is not the counter that is new in another.
-func (c *correlation) consistent(pre, post object.AtomID) bool {
-	a := &c.o[0].Atoms[pre]
-	if !c.t[0][pre].number && !c.t[1][post].number || a.Kind != object.Data && a.Kind != object.TLS {
+func (c *Correlation) consistent(pre, post object.AtomID) bool {
+	a := &c.Objects[0].Atoms[pre]
+	if !c.Traits[0][pre].number && !c.Traits[1][post].number || a.Kind != object.Data && a.Kind != object.TLS {
 		return true
 	}
 	users, families := map[object.AtomID]bool{}, map[string]bool{}
-	for _, u := range c.usedBy(1, post) {
-		root := c.o[1].Atoms[u].Root()
-		users[root], families[c.family(1, root)] = true, true
+	for _, u := range c.UsedBy(1, post) {
+		root := c.Objects[1].Atoms[u].Root()
+		users[root], families[c.Family(1, root)] = true, true
 	}
-	for _, u := range c.usedBy(0, pre) {
-		root := c.o[0].Atoms[u].Root()
-		if twin := c.post[root]; twin != object.NoAtom && users[twin] || families[c.family(0, root)] {
+	for _, u := range c.UsedBy(0, pre) {
+		root := c.Objects[0].Atoms[u].Root()
+		if twin := c.Post[root]; twin != object.NoAtom && users[twin] || families[c.Family(0, root)] {
 			return true
 		}
 	}
-	if p, q, ok := c.bothScopes(pre, post); ok {
+	if p, q, ok := c.BothScopes(pre, post); ok {
 		return p == q
 	}
-	return len(users) == 0 && len(c.o[0].Users(pre)) == 0
+	return len(users) == 0 && len(c.Objects[0].Users(pre)) == 0
 }
 
 // byUse pairs numbered objects by the functions that use them: a static local
 // belongs to one function, whatever its number is. First those of which both
 // twins use only one of the stem, then those of which they use as many, in the
 // order of use.
-func (c *correlation) byUse() {
+func (c *Correlation) byUse() {
 	for _, one := range []bool{true, false} {
 		for _, id := range c.usersOfNumbered() {
-			used := [2][]object.AtomID{c.uses(0, id), c.uses(1, c.post[id])}
+			used := [2][]object.AtomID{c.uses(0, id), c.uses(1, c.Post[id])}
 			if len(used[0]) > 0 && len(used[1]) > 0 {
 				c.pairUses(used, one)
 			}
@@ -206,14 +206,14 @@ func (c *correlation) byUse() {
 
 // usersOfNumbered lists the functions of pre that have a twin and refer to single
 // numbered objects, in order.
-func (c *correlation) usersOfNumbered() []object.AtomID {
+func (c *Correlation) usersOfNumbered() []object.AtomID {
 	var list []object.AtomID
 	for _, id := range c.alone(0) {
-		if !c.t[0][id].number {
+		if !c.Traits[0][id].number {
 			continue
 		}
-		for _, u := range c.usedBy(0, id) {
-			if c.o[0].Atoms[u].Kind == object.Func && c.post[u] != object.NoAtom {
+		for _, u := range c.UsedBy(0, id) {
+			if c.Objects[0].Atoms[u].Kind == object.Func && c.Post[u] != object.NoAtom {
 				list = append(list, u)
 			}
 		}
@@ -224,15 +224,15 @@ func (c *correlation) usersOfNumbered() []object.AtomID {
 
 // uses lists the single numbered atoms that a function refers to, in the order
 // of the first reference.
-func (c *correlation) uses(side int, f object.AtomID) []object.AtomID {
-	of := [2][]object.AtomID{c.post, c.pre}[side]
+func (c *Correlation) uses(side int, f object.AtomID) []object.AtomID {
+	of := [2][]object.AtomID{c.Post, c.Pre}[side]
 	var out []object.AtomID
 	var seen map[object.AtomID]bool
 	add := func(target object.AtomID) {
 		if target == object.NoAtom || of[target] != object.NoAtom {
 			return
 		}
-		if t := &c.t[side][target]; t.class != 0 && t.number && !seen[target] {
+		if t := &c.Traits[side][target]; t.Class != 0 && t.number && !seen[target] {
 			if seen == nil {
 				seen = map[object.AtomID]bool{}
 			}
@@ -240,8 +240,8 @@ func (c *correlation) uses(side int, f object.AtomID) []object.AtomID {
 			out = append(out, target)
 		}
 	}
-	for i := range c.o[side].Atoms[f].Refs {
-		add(c.o[side].Atoms[f].Refs[i].Target)
+	for i := range c.Objects[side].Atoms[f].Refs {
+		add(c.Objects[side].Atoms[f].Refs[i].Target)
 	}
 	for _, target := range c.tabled(side).of[f] {
 		add(target)
@@ -257,16 +257,16 @@ type tableUses struct {
 }
 
 // tabled reads the tables of one side, when the first question is asked.
-func (c *correlation) tabled(side int) *tableUses {
+func (c *Correlation) tabled(side int) *tableUses {
 	if c.tables[side] != nil {
 		return c.tables[side]
 	}
 	u := &tableUses{map[object.AtomID][]object.AtomID{}, map[object.AtomID][]object.AtomID{}}
 	c.tables[side] = u
-	for s := range c.o[side].File.SectionsNamed(kerneltab.JumpTable) {
-		r := c.o[side].SectionRange(s.Index)
+	for s := range c.Objects[side].File.SectionsNamed(kerneltab.JumpTable) {
+		r := c.Objects[side].SectionRange(s.Index)
 		for id := r.Lo; id < r.Hi; id++ {
-			list, _ := tables.In(&c.o[side].Atoms[id], kerneltab.Named(kerneltab.JumpTable))
+			list, _ := tables.In(&c.Objects[side].Atoms[id], kerneltab.Named(kerneltab.JumpTable))
 			for i := range list {
 				u.add(&list[i])
 			}
@@ -288,24 +288,24 @@ func (u *tableUses) add(e *tables.Entry) {
 	}
 }
 
-// usedBy lists the atoms that refer to one, and the functions that do so in a
+// UsedBy lists the atoms that refer to one, and the functions that do so in a
 // table.
-func (c *correlation) usedBy(side int, id object.AtomID) []object.AtomID {
-	users := c.o[side].Users(id)
+func (c *Correlation) UsedBy(side int, id object.AtomID) []object.AtomID {
+	users := c.Objects[side].Users(id)
 	for _, u := range users {
-		if a := &c.o[side].Atoms[u]; a.Kind == object.Special && c.o[side].SectionName(a.Section) == kerneltab.JumpTable {
+		if a := &c.Objects[side].Atoms[u]; a.Kind == object.Special && c.Objects[side].SectionName(a.Section) == kerneltab.JumpTable {
 			return append(slices.Clip(users), c.tabled(side).by[id]...)
 		}
 	}
 	return users
 }
 
-func (c *correlation) pairUses(used [2][]object.AtomID, one bool) {
-	byStem := [2]map[rungKey][]object.AtomID{{}, {}}
+func (c *Correlation) pairUses(used [2][]object.AtomID, one bool) {
+	byStem := [2]map[RungKey][]object.AtomID{{}, {}}
 	for side, list := range used {
 		for _, id := range list {
-			t := &c.t[side][id]
-			key := rungKey{class: t.class, name: t.stem}
+			t := &c.Traits[side][id]
+			key := RungKey{Class: t.Class, Name: t.Stem}
 			byStem[side][key] = append(byStem[side][key], id)
 		}
 	}
@@ -315,10 +315,10 @@ func (c *correlation) pairUses(used [2][]object.AtomID, one bool) {
 			continue
 		}
 		for i := range pre {
-			p, q, known := c.bothScopes(pre[i], post[i])
-			if (c.o[0].Atoms[pre[i]].Size == c.o[1].Atoms[post[i]].Size || one) && (!known || p == q) {
+			p, q, known := c.BothScopes(pre[i], post[i])
+			if (c.Objects[0].Atoms[pre[i]].Size == c.Objects[1].Atoms[post[i]].Size || one) && (!known || p == q) {
 				c.pair(pre[i], post[i], verdict.RuleUse)
-				c.several[pre[i]] = !one
+				c.Several[pre[i]] = !one
 			}
 		}
 	}
@@ -328,7 +328,7 @@ func (c *correlation) pairUses(used [2][]object.AtomID, one bool) {
 // down alike. A compiler numbers the objects of one function in the order of
 // their declarations: when the order of use and that of the numbers disagree,
 // code was moved, and neither says which object is which.
-func (c *correlation) sameNumbering(pre, post []object.AtomID) bool {
+func (c *Correlation) sameNumbering(pre, post []object.AtomID) bool {
 	for i := 1; i < len(pre); i++ {
 		if c.compareNumbers(0, pre[i-1], pre[i]) != c.compareNumbers(1, post[i-1], post[i]) {
 			return false
@@ -337,8 +337,8 @@ func (c *correlation) sameNumbering(pre, post []object.AtomID) bool {
 	return true
 }
 
-func (c *correlation) compareNumbers(side int, a, b object.AtomID) int {
-	x, y := c.t[side][a].name, c.t[side][b].name
+func (c *Correlation) compareNumbers(side int, a, b object.AtomID) int {
+	x, y := c.Traits[side][a].name, c.Traits[side][b].name
 	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y))
 }
 
@@ -346,16 +346,16 @@ func (c *correlation) compareNumbers(side int, a, b object.AtomID) int {
 // code a wrong pair costs nothing but size: references are compared by twin,
 // so that whoever uses it counts as changed too. Writable data is never paired
 // by order alone, since a wrong pair would confuse two states.
-func (c *correlation) byOrder() {
-	var left [2]map[rungKey][]object.AtomID
-	for side := range c.o {
-		left[side] = map[rungKey][]object.AtomID{}
+func (c *Correlation) byOrder() {
+	var left [2]map[RungKey][]object.AtomID
+	for side := range c.Objects {
+		left[side] = map[RungKey][]object.AtomID{}
 		for _, id := range c.alone(side) {
-			t := &c.t[side][id]
-			if c.o[side].Atoms[id].Kind == object.Data || t.class == classTLS || t.place > 0 {
+			t := &c.Traits[side][id]
+			if c.Objects[side].Atoms[id].Kind == object.Data || t.Class == classTLS || t.place > 0 {
 				continue
 			}
-			key := rungKey{class: t.class, name: t.stem, file: t.file}
+			key := RungKey{Class: t.Class, Name: t.Stem, File: t.File}
 			left[side][key] = append(left[side][key], id)
 		}
 	}
