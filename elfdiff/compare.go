@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
@@ -100,7 +101,7 @@ func CompareContext(ctx context.Context, pre, post *object.Object, opt Options) 
 type judge struct {
 	*Diff
 	ctx   context.Context // of the one call that makes it
-	c     *comparer
+	c     *compare.Comparer
 	list  []verdict.Change // verdicts on the pairs, by pre's id
 	index []int32          // into list, by post's id
 	carry []object.AtomID  // changed constants that travel as copies
@@ -129,15 +130,15 @@ func (j *judge) pairs() {
 		a, b := &j.Pre.Atoms[id], &j.Post.Atoms[twin]
 		ch := verdict.Change{Name: a.Name, Kind: b.Kind, Pre: a.ID, Post: b.ID, Rule: j.twins.Rule[id]}
 		if a.Kind == object.Func {
-			r, incidental := j.c.function(a, b)
+			r, incidental := j.c.Function(a, b)
 			ch.Incidental = incidental
 			if r != nil {
 				ch.Status, ch.Reasons = verdict.Changed, []verdict.Reason{*r}
 			}
-		} else if r := j.c.data(a, b); r != nil {
+		} else if r := data(j.c, a, b); r != nil {
 			ch.Status, ch.Reasons = verdict.Changed, []verdict.Reason{*r}
 		} else {
-			ch.Incidental = j.c.setAside(a, b)
+			ch.Incidental = j.c.SetAside(a, b)
 		}
 		j.index[twin] = int32(len(j.list))
 		j.list = append(j.list, ch)
@@ -145,18 +146,18 @@ func (j *judge) pairs() {
 }
 
 // data compares two data objects.
-func (c *comparer) data(a, b *object.Atom) *verdict.Reason {
+func data(c *compare.Comparer, a, b *object.Atom) *verdict.Reason {
 	switch {
 	case a.Kind != b.Kind:
 		return &verdict.Reason{Code: verdict.ReasonKind, PreText: a.Kind.String(), PostText: b.Kind.String()}
-	case storageOf(c.pre, a) != storageOf(c.post, b):
-		return &verdict.Reason{Code: verdict.ReasonKind, PreText: storageOf(c.pre, a).String(), PostText: storageOf(c.post, b).String()}
+	case storageOf(c.Pre, a) != storageOf(c.Post, b):
+		return &verdict.Reason{Code: verdict.ReasonKind, PreText: storageOf(c.Pre, a).String(), PostText: storageOf(c.Post, b).String()}
 	}
-	return c.held(a, b)
+	return held(c, a, b)
 }
 
 // held compares what two data objects hold.
-func (c *comparer) held(a, b *object.Atom) *verdict.Reason {
+func held(c *compare.Comparer, a, b *object.Atom) *verdict.Reason {
 	switch {
 	case a.Size != b.Size:
 		return &verdict.Reason{Code: verdict.ReasonSize, PreText: fmt.Sprintf("%d bytes", a.Size), PostText: fmt.Sprintf("%d bytes", b.Size)}
@@ -166,32 +167,32 @@ func (c *comparer) held(a, b *object.Atom) *verdict.Reason {
 		}
 		return &verdict.Reason{Code: verdict.ReasonBytes, Detail: "zero on one side"}
 	}
-	if r := c.typeSet(a, b); r != nil {
+	if r := typeSet(c, a, b); r != nil {
 		return r
 	}
-	c.pending = c.pending[:0]
+	c.Pending = c.Pending[:0]
 	for i := 0; i < max(len(a.Refs), len(b.Refs)); i++ {
 		if i >= len(a.Refs) || i >= len(b.Refs) || a.Refs[i].Offset != b.Refs[i].Offset {
-			return c.firstRef(a, b, i)
+			return firstRef(c, a, b, i)
 		}
-		if code := c.refs(&a.Refs[i], &b.Refs[i]); code != "" {
-			return c.refReason(code, a, b, i)
+		if code := c.Refs(&a.Refs[i], &b.Refs[i]); code != "" {
+			return refReason(c, code, a, b, i)
 		}
 	}
-	if x, y := c.placeless(a, b); !sameOutside(x.Bytes, y.Bytes, a.Refs) {
+	if x, y := c.Placeless(a, b); !compare.SameOutside(x.Bytes, y.Bytes, a.Refs) {
 		return bytesReason(x, y)
 	}
-	return c.settle(nil)
+	return c.Settle(nil)
 }
 
 // typeSet compares the names of the types that a set of type numbers has: the
 // numbers themselves are zero until the kernel is linked.
-func (c *comparer) typeSet(a, b *object.Atom) *verdict.Reason {
+func typeSet(c *compare.Comparer, a, b *object.Atom) *verdict.Reason {
 	if !strings.HasPrefix(a.Name, symname.BTFPrefix) {
 		return nil
 	}
 	for i := range max(len(a.Symbols), len(b.Symbols)) {
-		p, q := memberAt(c.pre, a, i), memberAt(c.post, b, i)
+		p, q := memberAt(c.Pre, a, i), memberAt(c.Post, b, i)
 		if p != q {
 			return &verdict.Reason{Code: verdict.ReasonReference, PreOffset: p.off, PostOffset: q.off, PreText: p.name, PostText: q.name}
 		}
@@ -217,19 +218,19 @@ func isZero(a *object.Atom) bool {
 	return len(a.Refs) == 0 && (a.NoBits || len(bytes.Trim(a.Bytes, "\x00")) == 0)
 }
 
-func (c *comparer) refReason(code verdict.ReasonCode, a, b *object.Atom, i int) *verdict.Reason {
+func refReason(c *compare.Comparer, code verdict.ReasonCode, a, b *object.Atom, i int) *verdict.Reason {
 	x, y := &a.Refs[i], &b.Refs[i]
-	return &verdict.Reason{Code: code, PreOffset: x.Offset, PostOffset: y.Offset, PreText: insn.RefText(c.pre, x), PostText: insn.RefText(c.post, y)}
+	return &verdict.Reason{Code: code, PreOffset: x.Offset, PostOffset: y.Offset, PreText: insn.RefText(c.Pre, x), PostText: insn.RefText(c.Post, y)}
 }
 
 // firstRef explains that one side has a reference where the other has none.
-func (c *comparer) firstRef(a, b *object.Atom, i int) *verdict.Reason {
+func firstRef(c *compare.Comparer, a, b *object.Atom, i int) *verdict.Reason {
 	r := &verdict.Reason{Code: verdict.ReasonReference, PreText: "no reference", PostText: "no reference"}
 	if i < len(a.Refs) && (i >= len(b.Refs) || a.Refs[i].Offset < b.Refs[i].Offset) {
-		r.PreOffset, r.PreText = a.Refs[i].Offset, insn.RefText(c.pre, &a.Refs[i])
+		r.PreOffset, r.PreText = a.Refs[i].Offset, insn.RefText(c.Pre, &a.Refs[i])
 		r.PostOffset = r.PreOffset
 	} else {
-		r.PostOffset, r.PostText = b.Refs[i].Offset, insn.RefText(c.post, &b.Refs[i])
+		r.PostOffset, r.PostText = b.Refs[i].Offset, insn.RefText(c.Post, &b.Refs[i])
 		r.PreOffset = r.PostOffset
 	}
 	return r
@@ -255,7 +256,7 @@ func (j *judge) exceptions() {
 		if ch.Kind != object.Func || ch.Status == verdict.Changed || a == nil && b == nil {
 			continue
 		}
-		if a == nil || b == nil || j.c.isolated(a, b) != "" {
+		if a == nil || b == nil || j.c.Isolated(a, b) != "" {
 			j.changed(ch.Post, verdict.Reason{Code: verdict.ReasonException, Detail: "the exception table differs"})
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/bits"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -45,7 +46,7 @@ func (d *Diff) DataMembers(ch *verdict.Change) []DataMember {
 	if ch.Kind == object.Func || a == nil || b == nil {
 		return nil
 	}
-	c := newComparer(d.Pre, d.Post, d.twins)
+	c := compare.NewComparer(d.Pre, d.Post, d.twins)
 	var list []DataMember
 	end := min(a.Size, b.Size) * 8
 	for bit := uint64(0); bit < end && len(list) < maxDataMembers; {
@@ -58,7 +59,7 @@ func (d *Diff) DataMembers(ch *verdict.Change) []DataMember {
 				continue
 			}
 			bit += uint64(bits.TrailingZeros8(differs))
-		} else if x != nil && y != nil && c.isolated(x, y) == "" {
+		} else if x != nil && y != nil && c.Isolated(x, y) == "" {
 			bit = (off + stride(x)) * 8
 			continue
 		}

@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -74,9 +75,9 @@ func (d *Diff) Included(post object.AtomID) bool { return post >= 0 && d.include
 // same, by what Compare goes by. It remembers what it has compared, and is for one
 // goroutine.
 func (d *Diff) SameReference() func(pre, post *object.Ref) bool {
-	c := newComparer(d.Pre, d.Post, d.twins)
+	c := compare.NewComparer(d.Pre, d.Post, d.twins)
 	return func(pre, post *object.Ref) bool {
-		c.pending = c.pending[:0]
-		return c.refs(pre, post) == ""
+		c.Pending = c.Pending[:0]
+		return c.Refs(pre, post) == ""
 	}
 }

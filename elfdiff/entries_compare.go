@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -31,7 +32,7 @@ func (j *judge) entries() {
 			continue
 		}
 		a, b := pre.Of(ch.Pre), post.Of(ch.Post)
-		where := j.c.entries(a, b)
+		where := entries(j.c, a, b)
 		if where == "" && !j.sameConstantUses(ch, consts[0][ch.Pre], consts[1][ch.Post]) {
 			where = "a table of runtime constants"
 		}
@@ -47,8 +48,8 @@ func (j *judge) entries() {
 func (j *judge) sameConstantUses(ch *verdict.Change, a, b []constantUse) bool {
 	return slices.EqualFunc(a, b, func(x, y constantUse) bool {
 		// the place is inside an instruction, which maps knows by its start
-		at := interior{ch.Pre, ch.Post, x.off, y.off}
-		return x.table == y.table && (x.off == y.off || j.shifted(ch) && j.c.inside(&at))
+		at := compare.Interior{Pre: ch.Pre, Post: ch.Post, PreOff: x.off, PostOff: y.off}
+		return x.table == y.table && (x.off == y.off || j.shifted(ch) && j.c.Inside(&at))
 	})
 }
 
@@ -56,7 +57,7 @@ func (j *judge) sameConstantUses(ch *verdict.Change, a, b []constantUse) bool {
 // the same otherwise.
 func bugLines(a, b []tables.Entry) []verdict.Reason {
 	var list []verdict.Reason
-	for i := range min(len(a), len(b), maxIncidental) {
+	for i := range min(len(a), len(b), compare.MaxIncidental) {
 		p, ok := tables.LineOf(&a[i])
 		q, ok2 := tables.LineOf(&b[i])
 		if !ok || !ok2 {
@@ -74,13 +75,13 @@ func bugLines(a, b []tables.Entry) []verdict.Reason {
 
 // entries compares the entries about one function, and returns the first table
 // that differs. Those of one table correspond in their order.
-func (c *comparer) entries(a, b []tables.Entry) string {
+func entries(c *compare.Comparer, a, b []tables.Entry) string {
 	for rest := a; len(rest) > 0; {
 		of := tables.FirstTable(rest)
 		rest = rest[len(of):]
 		other := tables.OfRow(b, of[0].Form.Row)
 		for i := range of {
-			if i >= len(other) || !c.sameEntry(&of[i], &other[i]) {
+			if i >= len(other) || !sameEntry(c, &of[i], &other[i]) {
 				return of[0].Form.Row.Name
 			}
 		}
@@ -95,7 +96,7 @@ func (c *comparer) entries(a, b []tables.Entry) string {
 	return ""
 }
 
-func (c *comparer) sameEntry(a, b *tables.Entry) bool {
+func sameEntry(c *compare.Comparer, a, b *tables.Entry) bool {
 	if len(a.Bytes) != len(b.Bytes) || len(a.Refs) != len(b.Refs) || !sameConstant(a, b) {
 		return false
 	}
@@ -104,12 +105,12 @@ func (c *comparer) sameEntry(a, b *tables.Entry) bool {
 		if x.Offset-a.Off != y.Offset-b.Off || amd64.FieldSize(x.Type) != amd64.FieldSize(y.Type) {
 			return false
 		}
-		ta, alo, ahi, oka := tables.TextOf(c.pre, a, x)
-		tb, blo, bhi, okb := tables.TextOf(c.post, b, y)
+		ta, alo, ahi, oka := tables.TextOf(c.Pre, a, x)
+		tb, blo, bhi, okb := tables.TextOf(c.Post, b, y)
 		if oka != okb || amd64.TypeClass(x.Type) != amd64.TypeClass(y.Type) {
 			return false
 		}
-		if oka && !c.sameText(ta, tb, alo, ahi, blo, bhi) || !oka && c.isolated(x, y) != "" {
+		if oka && !sameText(c, ta, tb, alo, ahi, blo, bhi) || !oka && c.Isolated(x, y) != "" {
 			return false
 		}
 	}
@@ -143,7 +144,7 @@ func masked(e *tables.Entry, at uint64) bool {
 }
 
 // sameText compares code that entries bring along.
-func (c *comparer) sameText(a, b *object.Atom, alo, ahi, blo, bhi uint64) bool {
+func sameText(c *compare.Comparer, a, b *object.Atom, alo, ahi, blo, bhi uint64) bool {
 	if ahi-alo != bhi-blo {
 		return false
 	}
@@ -154,7 +155,7 @@ func (c *comparer) sameText(a, b *object.Atom, alo, ahi, blo, bhi uint64) bool {
 	}
 	for i := range p {
 		at := p[i].Offset - alo
-		if q[i].Offset-blo != at || c.isolated(&p[i], &q[i]) != "" {
+		if q[i].Offset-blo != at || c.Isolated(&p[i], &q[i]) != "" {
 			return false
 		}
 		n := uint64(amd64.FieldSize(p[i].Type))

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -22,7 +23,7 @@ type instruction struct {
 
 // counter puts two functions side by side as a listing does, without a text.
 type counter struct {
-	c    *comparer
+	c    *compare.Comparer
 	ids  map[string]int32 // of instructions that may be equal
 	side [2][]instruction
 	key  []byte
@@ -31,7 +32,7 @@ type counter struct {
 // differing yields the instructions that differ between two functions, by their
 // side and offset: those of post, and where pre has more of them those of pre.
 func (d *Diff) differing(ch *verdict.Change, yield func(side int, off uint64)) {
-	n := &counter{c: newComparer(d.Pre, d.Post, d.twins), ids: map[string]int32{}}
+	n := &counter{c: compare.NewComparer(d.Pre, d.Post, d.twins), ids: map[string]int32{}}
 	pre, post := n.read(0, d.Pre, d.Pre.Atom(ch.Pre)), n.read(1, d.Post, d.Post.Atom(ch.Post))
 	align.Sequences(pre, post, func(i, j int) { n.side[0][i].twin, n.side[1][j].twin = j, i })
 	a, b := n.side[0], n.side[1]
@@ -108,17 +109,17 @@ func (n *counter) shape(side int, k *insn.Cursor) {
 // reference adds what a reference means, so that the same thing is the same on
 // both sides. Constants are compared later.
 func (n *counter) reference(side int, r *object.Ref) {
-	o := [2]*object.Object{n.c.pre, n.c.post}[side]
+	o := [2]*object.Object{n.c.Pre, n.c.Post}[side]
 	switch id := r.Target; {
 	case id == object.NoAtom:
 		n.key = append(append(n.key, 'n'), o.Symbols()[r.Sym].Name...)
 	case o.Atoms[id].IsLiteral():
 		n.key = append(n.key, 'l')
 		return
-	case side == 1 && n.c.twins.Pre[id] == object.NoAtom:
+	case side == 1 && n.c.Twins.Pre[id] == object.NoAtom:
 		n.key = append(append(n.key, 'p'), o.Atoms[id].Name...)
 	case side == 1:
-		n.key = binary.LittleEndian.AppendUint32(append(n.key, 't'), uint32(n.c.twins.Pre[id]))
+		n.key = binary.LittleEndian.AppendUint32(append(n.key, 't'), uint32(n.c.Twins.Pre[id]))
 	default:
 		n.key = binary.LittleEndian.AppendUint32(append(n.key, 't'), uint32(id))
 	}
@@ -128,8 +129,8 @@ func (n *counter) reference(side int, r *object.Ref) {
 // differ looks closer at two instructions that have one number.
 func (n *counter) differ(a, b *instruction) bool {
 	for i := range a.refs {
-		n.c.pending = n.c.pending[:0]
-		if i >= len(b.refs) || n.c.refs(&a.refs[i], &b.refs[i]) != "" {
+		n.c.Pending = n.c.Pending[:0]
+		if i >= len(b.refs) || n.c.Refs(&a.refs[i], &b.refs[i]) != "" {
 			return true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/symname"
@@ -94,7 +95,7 @@ func (j *judge) samePlace(p, q exported) bool {
 	if j.Post.Atoms[q.atom].Kind != object.Func {
 		return false
 	}
-	return j.c.corresponds(&interior{p.atom, q.atom, int64(p.off), int64(q.off)})
+	return j.c.Corresponds(&compare.Interior{Pre: p.atom, Post: q.atom, PreOff: int64(p.off), PostOff: int64(q.off)})
 }
 
 // weakness reports whether a linker prefers another definition.

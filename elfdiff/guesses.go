@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -22,7 +23,7 @@ func (j *judge) correlated() {
 	apart := [2]map[object.AtomID]bool{{}, {}}
 	for range maxGuesses {
 		c := correlate.Correlate(j.Pre, j.Post, apart)
-		j.twins, j.c = c.Twins, newComparer(j.Pre, j.Post, c.Twins)
+		j.twins, j.c = c.Twins, compare.NewComparer(j.Pre, j.Post, c.Twins)
 		j.list, j.index = nil, slices.Repeat([]int32{-1}, len(j.Post.Atoms))
 		j.pairs()
 		if j.ctx.Err() != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -72,7 +73,7 @@ func (j *judge) leftover(o *object.Object, x *rest) {
 	if o == j.Post {
 		side = "post"
 	}
-	f.Message = "only " + side + " has " + plainBytes(x.bytes) + " there, which no symbol names"
+	f.Message = "only " + side + " has " + compare.PlainBytes(x.bytes) + " there, which no symbol names"
 	if j.unnamed == nil {
 		j.unnamed = map[string]bool{}
 	}
@@ -188,7 +189,7 @@ func (r *restMatcher) same(a, b *rest) bool {
 		if x.Target != object.NoAtom && y.Target != object.NoAtom && r.twins.Post[x.Target] == y.Target && r.Post.Atoms[y.Target].Kind == object.Func && !r.unchanged(1, y.Target) {
 			continue
 		}
-		if x.Offset != y.Offset || r.c.isolated(x, y) != "" {
+		if x.Offset != y.Offset || r.c.Isolated(x, y) != "" {
 			return false
 		}
 	}

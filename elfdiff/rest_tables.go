@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -203,8 +204,8 @@ func (j *judge) sameOrc(ch *verdict.Change, a, b []orcRowOf) bool {
 			}
 			continue
 		}
-		at := interior{ch.Pre, ch.Post, a[i].off, b[i].off}
-		if !j.c.corresponds(&at) && !j.c.between(&at) {
+		at := compare.Interior{Pre: ch.Pre, Post: ch.Post, PreOff: a[i].off, PostOff: b[i].off}
+		if !j.c.Corresponds(&at) && !j.c.Between(&at) {
 			return false
 		}
 	}
@@ -252,7 +253,7 @@ func (j *judge) sameRecord(a, b *object.Atom) bool {
 		return false
 	}
 	for i := range a.Refs {
-		if a.Refs[i].Offset != b.Refs[i].Offset || j.c.isolated(&a.Refs[i], &b.Refs[i]) != "" {
+		if a.Refs[i].Offset != b.Refs[i].Offset || j.c.Isolated(&a.Refs[i], &b.Refs[i]) != "" {
 			return false
 		}
 	}

@@ -63,11 +63,11 @@ func (d *Diff) SetAside() []Aside {
 
 // asides lists the places of records without a name that stay as they are.
 func (j *judge) asides() {
-	for _, id := range slices.Sorted(maps.Keys(j.c.aside)) {
+	for _, id := range slices.Sorted(maps.Keys(j.c.Aside)) {
 		if j.included[id] {
 			continue
 		}
-		for _, r := range j.c.aside[id] {
+		for _, r := range j.c.Aside[id] {
 			j.aside = append(j.aside, Aside{insn.Describe(j.Post, id, 0), r})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -48,11 +49,11 @@ func (j *judge) sameTable(pre, post elfobj.SectionIndex) bool {
 	}
 	for k := range p.Hi - p.Lo {
 		a, b := &j.Pre.Atoms[p.Lo+k], &j.Post.Atoms[q.Lo+k]
-		if a.NoBits != b.NoBits || len(a.Bytes) != len(b.Bytes) || len(a.Refs) != len(b.Refs) || !sameOutside(a.Bytes, b.Bytes, a.Refs) {
+		if a.NoBits != b.NoBits || len(a.Bytes) != len(b.Bytes) || len(a.Refs) != len(b.Refs) || !compare.SameOutside(a.Bytes, b.Bytes, a.Refs) {
 			return false
 		}
 		for i := range a.Refs {
-			if a.Refs[i].Offset != b.Refs[i].Offset || j.c.isolated(&a.Refs[i], &b.Refs[i]) != "" {
+			if a.Refs[i].Offset != b.Refs[i].Offset || j.c.Isolated(&a.Refs[i], &b.Refs[i]) != "" {
 				return false
 			}
 		}

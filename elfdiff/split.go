@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -125,7 +126,7 @@ func (s *splitter) harmless(a *object.Atom, n elfobj.SymbolIndex, b *object.Atom
 		stays := twin == object.NoAtom || s.same(twin)
 		return local && s.isCalled(a) || stays && s.sameCode(a, b)
 	case a.Kind == object.Const && b.Kind == object.Const:
-		return local || (twin == object.NoAtom || s.same(twin)) && s.c.data(a, b) == nil
+		return local || (twin == object.NoAtom || s.same(twin)) && data(s.c, a, b) == nil
 	}
 	return false
 }
@@ -144,7 +145,7 @@ func (s *splitter) sameCode(a, b *object.Atom) bool {
 	if s.compared++; s.compared > object.MaxAliases {
 		return false
 	}
-	r, _ := s.c.function(a, b)
+	r, _ := s.c.Function(a, b)
 	return r == nil
 }
 
@@ -210,7 +211,7 @@ func (d *Diff) SameCode(a, b object.AtomID) bool {
 		return false
 	}
 	x, y := &d.Post.Atoms[a], &d.Post.Atoms[b]
-	r, incidental := newComparer(d.Post, d.Post, d.alike.self).function(x, y)
+	r, incidental := compare.NewComparer(d.Post, d.Post, d.alike.self).Function(x, y)
 	return r == nil && len(incidental) == 0
 }
 

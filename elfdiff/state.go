@@ -57,7 +57,7 @@ func (in *includer) leftBehind(ch *verdict.Change) Finding {
 
 // sameContent reports whether two objects of different kinds hold the same.
 func (in *includer) sameContent(ch *verdict.Change) bool {
-	return in.c.held(&in.Pre.Atoms[ch.Pre], &in.Post.Atoms[ch.Post]) == nil
+	return held(in.c, &in.Pre.Atoms[ch.Pre], &in.Post.Atoms[ch.Post]) == nil
 }
 
 // dataCode tells the findings about changed data apart.

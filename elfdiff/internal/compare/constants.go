@@ -1,4 +1,4 @@
-package elfdiff
+package compare
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -11,14 +11,14 @@ import (
 // References to places inside functions are kept as claims of the function
 // that is being compared when the constant itself holds them, as jump tables
 // do. Constants further away have to hold the same places.
-func (c *comparer) constants(a, b *object.Atom) bool {
+func (c *Comparer) constants(a, b *object.Atom) bool {
 	key := [2]object.AtomID{a.ID, b.ID}
 	if v, ok := c.literals[key]; ok {
 		return v
 	}
-	before := len(c.pending)
+	before := len(c.Pending)
 	next, ok := c.content(a, b)
-	if ok && len(c.pending) > before { // a verdict for this function only
+	if ok && len(c.Pending) > before { // a verdict for this function only
 		for _, k := range next {
 			if !c.graph(k) {
 				return false
@@ -39,22 +39,22 @@ type pairNode struct {
 // graph decides a pair and all that it leads to. A pair differs when its own
 // content does, or when a pair that it leads to differs; that leaves pairs on
 // a cycle equal. The verdicts are kept, so that each pair is looked at once.
-func (c *comparer) graph(root [2]object.AtomID) bool {
+func (c *Comparer) graph(root [2]object.AtomID) bool {
 	if v, ok := c.literals[root]; ok {
 		return v
 	}
-	pending := len(c.pending)
+	pending := len(c.Pending)
 	nodes := []pairNode{{key: root}}
 	index := map[[2]object.AtomID]int{root: 0}
 	for i := 0; i < len(nodes); i++ {
-		a, b := &c.pre.Atoms[nodes[i].key[0]], &c.post.Atoms[nodes[i].key[1]]
+		a, b := &c.Pre.Atoms[nodes[i].key[0]], &c.Post.Atoms[nodes[i].key[1]]
 		if c.budget--; c.budget < 0 {
 			nodes[i].differs = true
 			continue
 		}
 		next, ok := c.content(a, b)
 		nodes[i].differs = !ok || c.movedInside(pending)
-		c.pending = c.pending[:pending]
+		c.Pending = c.Pending[:pending]
 		for _, k := range next {
 			if v, known := c.literals[k]; known {
 				nodes[i].differs = nodes[i].differs || !v
@@ -73,9 +73,9 @@ func (c *comparer) graph(root [2]object.AtomID) bool {
 }
 
 // movedInside reports whether a claim made since is about different places.
-func (c *comparer) movedInside(since int) bool {
-	for _, p := range c.pending[since:] {
-		if !c.corresponds(&p) {
+func (c *Comparer) movedInside(since int) bool {
+	for _, p := range c.Pending[since:] {
+		if !c.Corresponds(&p) {
 			return true
 		}
 	}
@@ -84,7 +84,7 @@ func (c *comparer) movedInside(since int) bool {
 
 // conclude spreads differences to the parents, and keeps the verdicts. It
 // returns that on the first node.
-func (c *comparer) conclude(nodes []pairNode) bool {
+func (c *Comparer) conclude(nodes []pairNode) bool {
 	var work []int
 	for i := range nodes {
 		if nodes[i].differs {
@@ -109,8 +109,8 @@ func (c *comparer) conclude(nodes []pairNode) bool {
 
 // content compares two constants but for the constants they refer to, which it
 // returns as pairs.
-func (c *comparer) content(a, b *object.Atom) (next [][2]object.AtomID, same bool) {
-	x, y := c.placeless(a, b)
+func (c *Comparer) content(a, b *object.Atom) (next [][2]object.AtomID, same bool) {
+	x, y := c.Placeless(a, b)
 	if a.NoBits != b.NoBits || len(a.Refs) != len(b.Refs) || !sameButPadding(x, y) {
 		return nil, false
 	}
@@ -121,23 +121,23 @@ func (c *comparer) content(a, b *object.Atom) (next [][2]object.AtomID, same boo
 		}
 		if k, ok := c.chained(x, y); ok {
 			next = append(next, k)
-		} else if c.refs(x, y) != "" {
+		} else if c.Refs(x, y) != "" {
 			return nil, false
 		}
 	}
-	if list := c.setAside(a, b); len(list) > 0 {
-		c.aside[b.ID] = list
+	if list := c.SetAside(a, b); len(list) > 0 {
+		c.Aside[b.ID] = list
 	}
 	return next, true
 }
 
 // chained returns the pair that two references lead to when it has to be
 // compared as constants are.
-func (c *comparer) chained(x, y *object.Ref) ([2]object.AtomID, bool) {
+func (c *Comparer) chained(x, y *object.Ref) ([2]object.AtomID, bool) {
 	if x.Target == object.NoAtom || y.Target == object.NoAtom || x.TargetOff != y.TargetOff || amd64.TypeClass(x.Type) != amd64.TypeClass(y.Type) {
 		return [2]object.AtomID{}, false
 	}
-	a, b := &c.pre.Atoms[x.Target], &c.post.Atoms[y.Target]
+	a, b := &c.Pre.Atoms[x.Target], &c.Post.Atoms[y.Target]
 	if a.Kind == object.String || b.Kind == object.String {
 		return [2]object.AtomID{}, false
 	}

@@ -1,4 +1,4 @@
-package elfdiff
+package compare
 
 import (
 	"bytes"
@@ -29,7 +29,7 @@ type claim struct {
 // Without debug information on either side the bug tables have to say it, or it has
 // to be the argument of a function that is known to take a line.
 func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
-	pre, post := debug.LineTable(w.c.pre), debug.LineTable(w.c.post)
+	pre, post := debug.LineTable(w.c.Pre), debug.LineTable(w.c.Post)
 	if pre == nil && post == nil {
 		if proof, ok := w.lineOfBug(cl); ok {
 			return proof, true
@@ -52,7 +52,7 @@ func (w *walk) proveLine(cl *claim) (proof string, ok bool) {
 		}
 	}
 	for _, at := range places {
-		p, q := debug.CallLines(w.c.pre, w.pre.Atom, at.pre), debug.CallLines(w.c.post, w.post.Atom, at.post)
+		p, q := debug.CallLines(w.c.Pre, w.pre.Atom, at.pre), debug.CallLines(w.c.Post, w.post.Atom, at.post)
 		for i := range min(len(p), len(q)) {
 			if cl.are(p[i], q[i]) {
 				return fmt.Sprintf("+%#x was inlined by a call in line %d, and +%#x by one in line %d", at.pre, p[i], at.post, q[i]), true
@@ -96,12 +96,12 @@ func (w *walk) nextCall(cl *claim) (call step, ok bool) {
 
 // lineInText returns the claim that two strings differ in nothing but a line
 // number, as those made of __FILE__ and __LINE__ do.
-func (c *comparer) lineInText(a, b *object.Ref) (pre, post uint64, place, ok bool) {
+func (c *Comparer) lineInText(a, b *object.Ref) (pre, post uint64, place, ok bool) {
 	if a.Target == object.NoAtom || b.Target == object.NoAtom {
 		return 0, 0, false, false
 	}
-	x, okx := object.Tail(&c.pre.Atoms[a.Target], a.TargetOff)
-	y, oky := object.Tail(&c.post.Atoms[b.Target], b.TargetOff)
+	x, okx := object.Tail(&c.Pre.Atoms[a.Target], a.TargetOff)
+	y, oky := object.Tail(&c.Post.Atoms[b.Target], b.TargetOff)
 	if !okx || !oky {
 		return 0, 0, false, false
 	}

@@ -1,4 +1,4 @@
-package elfdiff
+package compare
 
 import (
 	"bytes"
@@ -12,24 +12,24 @@ import (
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
-// comparer compares the atoms of pre with those of post, given the twins.
-type comparer struct {
-	pre, post             *object.Object
-	twins                 correlate.Twins
+// Comparer compares the atoms of pre with those of post, given the twins.
+type Comparer struct {
+	Pre, Post             *object.Object
+	Twins                 correlate.Twins
 	prePlaces, postPlaces places.Records
 	literals              map[[2]object.AtomID]bool          // verdicts on pairs of constants
 	budget                int                                // pairs of constants that may still be compared
 	layouts               map[object.AtomID]*walk            // of pairs of functions, by pre's id, see layout
-	pending               []interior                         // of the function being compared
-	aside                 map[object.AtomID][]verdict.Reason // places of literals of post that differ
+	Pending               []Interior                         // of the function being compared
+	Aside                 map[object.AtomID][]verdict.Reason // places of literals of post that differ
 }
 
-func newComparer(pre, post *object.Object, t correlate.Twins) *comparer {
-	return &comparer{
-		pre: pre, post: post, twins: t, prePlaces: places.Of(pre), postPlaces: places.Of(post),
+func NewComparer(pre, post *object.Object, t correlate.Twins) *Comparer {
+	return &Comparer{
+		Pre: pre, Post: post, Twins: t, prePlaces: places.Of(pre), postPlaces: places.Of(post),
 		literals: map[[2]object.AtomID]bool{},
 		layouts:  map[object.AtomID]*walk{},
-		aside:    map[object.AtomID][]verdict.Reason{},
+		Aside:    map[object.AtomID][]verdict.Reason{},
 		budget:   pairsPerAtom * (len(pre.Atoms) + len(post.Atoms) + 1),
 	}
 }
@@ -39,16 +39,16 @@ func newComparer(pre, post *object.Object, t correlate.Twins) *comparer {
 // could make as many as the product of both.
 const pairsPerAtom = 4
 
-// interior is a claim that is checked when a whole function has been compared:
+// Interior is a claim that is checked when a whole function has been compared:
 // that two places inside a pair of functions correspond.
-type interior struct {
-	pre, post       object.AtomID
-	preOff, postOff int64
+type Interior struct {
+	Pre, Post       object.AtomID
+	PreOff, PostOff int64
 }
 
-// refs compares two references, without looking at where their fields are. It
+// Refs compares two references, without looking at where their fields are. It
 // returns the reason code when they differ, and "" when they mean the same.
-func (c *comparer) refs(a, b *object.Ref) verdict.ReasonCode {
+func (c *Comparer) Refs(a, b *object.Ref) verdict.ReasonCode {
 	if amd64.TypeClass(a.Type) != amd64.TypeClass(b.Type) {
 		return verdict.ReasonReference
 	}
@@ -58,21 +58,21 @@ func (c *comparer) refs(a, b *object.Ref) verdict.ReasonCode {
 		}
 		return ""
 	}
-	ta, tb := &c.pre.Atoms[a.Target], &c.post.Atoms[b.Target]
+	ta, tb := &c.Pre.Atoms[a.Target], &c.Post.Atoms[b.Target]
 	if ta.IsLiteral() && tb.IsLiteral() || ta.Kind == object.LSDA && tb.Kind == object.LSDA {
 		return c.literal(ta, tb, a.TargetOff, b.TargetOff)
 	}
 	if ta.Kind == object.Special && tb.Kind == object.Special { // compared as wholes
-		if a.TargetOff != b.TargetOff || c.pre.SectionName(ta.Section) != c.post.SectionName(tb.Section) {
+		if a.TargetOff != b.TargetOff || c.Pre.SectionName(ta.Section) != c.Post.SectionName(tb.Section) {
 			return verdict.ReasonReference
 		}
 		return ""
 	}
-	if c.twins.Post[a.Target] != b.Target {
+	if c.Twins.Post[a.Target] != b.Target {
 		return verdict.ReasonReference
 	}
 	if ta.Kind == object.Func && a.TargetOff != 0 && b.TargetOff != 0 {
-		c.pending = append(c.pending, interior{a.Target, b.Target, a.TargetOff, b.TargetOff})
+		c.Pending = append(c.Pending, Interior{a.Target, b.Target, a.TargetOff, b.TargetOff})
 		return ""
 	}
 	if a.TargetOff == b.TargetOff {
@@ -81,11 +81,11 @@ func (c *comparer) refs(a, b *object.Ref) verdict.ReasonCode {
 	return verdict.ReasonReference
 }
 
-// isolated is refs where places inside functions have to be the same ones.
-func (c *comparer) isolated(a, b *object.Ref) verdict.ReasonCode {
-	c.pending = c.pending[:0]
-	code := c.refs(a, b)
-	if r := c.settle(nil); code == "" && r != nil {
+// Isolated is refs where places inside functions have to be the same ones.
+func (c *Comparer) Isolated(a, b *object.Ref) verdict.ReasonCode {
+	c.Pending = c.Pending[:0]
+	code := c.Refs(a, b)
+	if r := c.Settle(nil); code == "" && r != nil {
 		code = r.Code
 	}
 	return code
@@ -93,20 +93,20 @@ func (c *comparer) isolated(a, b *object.Ref) verdict.ReasonCode {
 
 // sameSymbol compares what is defined elsewhere, by name; absolute symbols
 // also by value, and sections that have no atoms by their names.
-func (c *comparer) sameSymbol(a, b *object.Ref) bool {
-	x, y := c.pre.Symbol(a.Sym), c.post.Symbol(b.Sym)
+func (c *Comparer) sameSymbol(a, b *object.Ref) bool {
+	x, y := c.Pre.Symbol(a.Sym), c.Post.Symbol(b.Sym)
 	if x.Section.IsReserved() || y.Section.IsReserved() {
 		if x.Section != y.Section || x.Value != y.Value || x.Size != y.Size {
 			return false
 		}
 	} else if x.IsDefined() && y.IsDefined() {
-		return c.pre.SectionName(x.Section) == c.post.SectionName(y.Section)
+		return c.Pre.SectionName(x.Section) == c.Post.SectionName(y.Section)
 	}
 	return x.Name == y.Name
 }
 
 // literal compares constants by content, from the places that are meant.
-func (c *comparer) literal(a, b *object.Atom, ao, bo int64) verdict.ReasonCode {
+func (c *Comparer) literal(a, b *object.Atom, ao, bo int64) verdict.ReasonCode {
 	if a.Kind == object.String && b.Kind == object.String {
 		sa, oka := object.Tail(a, ao)
 		sb, okb := object.Tail(b, bo)
@@ -133,7 +133,7 @@ func (c *comparer) literal(a, b *object.Atom, ao, bo int64) verdict.ReasonCode {
 
 // stringAgainstConst compares a string literal that stands in a string section
 // on one side only: compilers move literals that are too long, or hold a NUL.
-func (c *comparer) stringAgainstConst(a, b *object.Atom, ao, bo int64) verdict.ReasonCode {
+func (c *Comparer) stringAgainstConst(a, b *object.Atom, ao, bo int64) verdict.ReasonCode {
 	sa, oka := object.Tail(a, ao)
 	sb, okb := object.Tail(b, bo)
 	if oka && okb && len(a.Refs) == 0 && len(b.Refs) == 0 && bytes.Equal(sa, sb) {
@@ -154,15 +154,15 @@ func sameButPadding(a, b *object.Atom) bool {
 	if len(rest) > 0 && (!a.Anonymous() || len(rest) >= maxAlign || len(bytes.Trim(rest, "\x00")) > 0) {
 		return false
 	}
-	return sameOutside(a.Bytes[:n], b.Bytes[:n], a.Refs)
+	return SameOutside(a.Bytes[:n], b.Bytes[:n], a.Refs)
 }
 
 // maxAlign bounds what can be padding between constants: compilers align them
 // to at most a cache line.
 const maxAlign = 64
 
-// sameOutside compares bytes outside the fields of refs.
-func sameOutside(a, b []byte, refs []object.Ref) bool {
+// SameOutside compares bytes outside the fields of refs.
+func SameOutside(a, b []byte, refs []object.Ref) bool {
 	from := 0
 	for i := range refs {
 		lo := int(refs[i].Offset)
@@ -177,8 +177,8 @@ func sameOutside(a, b []byte, refs []object.Ref) bool {
 	return from >= len(a) || bytes.Equal(a[from:], b[from:])
 }
 
-// plainBytes shows the first bytes of a rest.
-func plainBytes(b []byte) string {
+// PlainBytes shows the first bytes of a rest.
+func PlainBytes(b []byte) string {
 	if s, ok := insn.Printable(b); ok {
 		return insn.Quote(s)
 	}

@@ -1,4 +1,4 @@
-package elfdiff
+package compare
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 // walk compares two functions instruction by instruction, for those that are
 // not equal byte by byte.
 type walk struct {
-	c          *comparer
+	c          *Comparer
 	pre, post  insn.Cursor
 	steps      []step  // instructions that correspond
 	jumps      []jump  // branches inside the functions
@@ -28,21 +28,21 @@ type step struct{ pre, post uint64 }
 // jump is a pair of branches, and where they lead.
 type jump struct{ from, to step }
 
-// function compares two functions; nil means that nothing but incidental
+// Function compares two functions; nil means that nothing but incidental
 // differences were found, which are returned.
-func (c *comparer) function(a, b *object.Atom) (change *verdict.Reason, incidental []verdict.Reason) {
-	c.pending = c.pending[:0]
+func (c *Comparer) Function(a, b *object.Atom) (change *verdict.Reason, incidental []verdict.Reason) {
+	c.Pending = c.Pending[:0]
 	if len(a.Bytes) == len(b.Bytes) && c.plain(a, b) {
-		return c.settle(nil), nil
+		return c.Settle(nil), nil
 	}
-	c.pending = c.pending[:0]
-	w := &walk{c: c, pre: insn.Cursor{Object: c.pre, Atom: a}, post: insn.Cursor{Object: c.post, Atom: b}}
+	c.Pending = c.Pending[:0]
+	w := &walk{c: c, pre: insn.Cursor{Object: c.Pre, Atom: a}, post: insn.Cursor{Object: c.Post, Atom: b}}
 	change = w.run()
 	if r := w.prove(); r != nil {
 		return r, nil // it comes before what run found
 	}
 	if change == nil {
-		change = c.settle(w)
+		change = c.Settle(w)
 	}
 	return change, w.incidental
 }
@@ -63,33 +63,33 @@ func (w *walk) prove() *verdict.Reason {
 }
 
 // plain compares byte by byte.
-func (c *comparer) plain(a, b *object.Atom) bool {
-	if len(a.Refs) != len(b.Refs) || !sameOutside(a.Bytes, b.Bytes, a.Refs) {
+func (c *Comparer) plain(a, b *object.Atom) bool {
+	if len(a.Refs) != len(b.Refs) || !SameOutside(a.Bytes, b.Bytes, a.Refs) {
 		return false
 	}
 	for i := range a.Refs {
 		x, y := &a.Refs[i], &b.Refs[i]
-		if x.Offset != y.Offset || amd64.FieldSize(x.Type) != amd64.FieldSize(y.Type) || c.refs(x, y) != "" {
+		if x.Offset != y.Offset || amd64.FieldSize(x.Type) != amd64.FieldSize(y.Type) || c.Refs(x, y) != "" {
 			return false
 		}
 	}
 	return true
 }
 
-// settle checks the claims about places inside functions: inside this one by
+// Settle checks the claims about places inside functions: inside this one by
 // the steps of the walk, inside others by those of theirs.
-func (c *comparer) settle(w *walk) *verdict.Reason {
-	for _, p := range c.pending {
+func (c *Comparer) Settle(w *walk) *verdict.Reason {
+	for _, p := range c.Pending {
 		same := false
-		if w != nil && p.pre == w.pre.Atom.ID {
-			same = w.maps(uint64(p.preOff), uint64(p.postOff))
+		if w != nil && p.Pre == w.pre.Atom.ID {
+			same = w.maps(uint64(p.PreOff), uint64(p.PostOff))
 		} else {
-			same = c.corresponds(&p)
+			same = c.Corresponds(&p)
 		}
 		if !same {
 			return &verdict.Reason{
-				Code: verdict.ReasonTarget, PreOffset: uint64(p.preOff), PostOffset: uint64(p.postOff),
-				PreText: insn.Describe(c.pre, p.pre, p.preOff), PostText: insn.Describe(c.post, p.post, p.postOff),
+				Code: verdict.ReasonTarget, PreOffset: uint64(p.PreOff), PostOffset: uint64(p.PostOff),
+				PreText: insn.Describe(c.Pre, p.Pre, p.PreOff), PostText: insn.Describe(c.Post, p.Post, p.PostOff),
 				Detail: "a jump table or a label leads to another place",
 			}
 		}
@@ -150,17 +150,17 @@ func (w *walk) padding() *verdict.Reason {
 func nopsReason(p, q uint64, x, y []byte) verdict.Reason {
 	r := verdict.Reason{Code: verdict.ReasonPadding, PreOffset: p, PostOffset: q, PreText: fmt.Sprintf("%d bytes of nops", len(x)), PostText: fmt.Sprintf("%d", len(y))}
 	if len(x) == len(y) {
-		r.Code, r.PreText, r.PostText = verdict.ReasonNops, plainBytes(x), plainBytes(y)
+		r.Code, r.PreText, r.PostText = verdict.ReasonNops, PlainBytes(x), PlainBytes(y)
 	}
 	return r
 }
 
-// maxIncidental bounds what is noted about one function.
-const maxIncidental = 1 << 10
+// MaxIncidental bounds what is noted about one function.
+const MaxIncidental = 1 << 10
 
 // note keeps an incidental difference.
 func (w *walk) note(r func() verdict.Reason) {
-	if len(w.incidental) < maxIncidental {
+	if len(w.incidental) < MaxIncidental {
 		w.incidental = append(w.incidental, r())
 	}
 }
@@ -266,7 +266,7 @@ func (w *walk) references() *verdict.Reason {
 		if x.Offset-w.pre.Off != y.Offset-w.post.Off {
 			return w.reason(verdict.ReasonReference, "")
 		}
-		code := w.c.refs(x, y)
+		code := w.c.Refs(x, y)
 		if code == "" {
 			continue
 		}
@@ -297,7 +297,7 @@ func (w *walk) branch() *verdict.Reason {
 			// the width of the field is not the meaning, nor who filled it in
 			x.Type, y.Type = branchType(&x), branchType(&y)
 		}
-		if code := w.c.refs(&x, &y); code != "" {
+		if code := w.c.Refs(&x, &y); code != "" {
 			return w.reason(code, "")
 		}
 	}

@@ -1,4 +1,4 @@
-package elfdiff
+package compare
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package elfdiff
+package compare
 
 import (
 	"fmt"
@@ -136,8 +136,8 @@ func (w *walk) lineOfMacro(cl *claim, places []step) (string, bool) {
 		return "", false
 	}
 	for _, at := range places {
-		p, ok1 := debug.LineTable(w.c.pre).At(debug.Addr(w.pre.Atom, at.pre))
-		q, ok2 := debug.LineTable(w.c.post).At(debug.Addr(w.post.Atom, at.post))
+		p, ok1 := debug.LineTable(w.c.Pre).At(debug.Addr(w.pre.Atom, at.pre))
+		q, ok2 := debug.LineTable(w.c.Post).At(debug.Addr(w.post.Atom, at.post))
 		if !ok1 || !ok2 || p.Base() != q.Base() {
 			continue
 		}

@@ -1,4 +1,4 @@
-package elfdiff
+package compare
 
 import (
 	"encoding/binary"
@@ -10,17 +10,17 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
-// placeless returns both atoms without the places that records of their form keep.
-func (c *comparer) placeless(a, b *object.Atom) (x, y *object.Atom) {
+// Placeless returns both atoms without the places that records of their form keep.
+func (c *Comparer) Placeless(a, b *object.Atom) (x, y *object.Atom) {
 	p, q := c.prePlaces[a.ID], c.postPlaces[b.ID]
 	if !slices.Equal(p, q) {
 		return a, b
 	}
-	return places.Without(c.pre, a, p), places.Without(c.post, b, q)
+	return places.Without(c.Pre, a, p), places.Without(c.Post, b, q)
 }
 
-// setAside notes the places in which two records differ that are the same otherwise.
-func (c *comparer) setAside(a, b *object.Atom) []verdict.Reason {
+// SetAside notes the places in which two records differ that are the same otherwise.
+func (c *Comparer) SetAside(a, b *object.Atom) []verdict.Reason {
 	fields := c.postPlaces[b.ID]
 	if len(fields) == 0 || !slices.Equal(c.prePlaces[a.ID], fields) {
 		return nil
