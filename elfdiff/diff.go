@@ -33,7 +33,7 @@ type Diff struct {
 	// are replaced.
 	byCallers map[object.AtomID]bool
 	aside     []Aside // of records without a verdict of their own
-	functions functionIndex
+	explainer explainer
 	types     typeChanges
 	alike     alike
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
+	"github.com/gosplice/gosplice/elfdiff/internal/members"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -86,20 +87,20 @@ func (in *includer) initialMembers(ch *verdict.Change, a, b *object.Atom) (list 
 	if strings.HasPrefix(in.Post.SectionName(b.Section), kerneltab.PerCPU) {
 		return nil, "each processor has its own"
 	}
-	members := in.DataMembers(ch)
-	if len(members) >= maxDataMembers {
+	differ := in.DataMembers(ch)
+	if len(differ) >= maxDataMembers {
 		return nil, fmt.Sprintf("more than %d members differ", maxDataMembers-1)
 	}
 	align := min(alignOf(in.Pre, a), alignOf(in.Post, b), maxWord)
-	for i := range members {
-		w, ok := wordOf(a.Size, &members[i], align)
-		if at, _ := memberAtBit(in.Post, ch.Post, members[i].Offset*8); at.letter {
-			return nil, fmt.Sprintf("%s is a part of a text", ch.Name+members[i].Name)
+	for i := range differ {
+		w, ok := wordOf(a.Size, &differ[i], align)
+		if at, _ := members.At(in.Post, ch.Post, differ[i].Offset*8); at.Letter {
+			return nil, fmt.Sprintf("%s is a part of a text", ch.Name+differ[i].Name)
 		}
 		if !ok {
-			return nil, fmt.Sprintf("%s is no aligned word", ch.Name+members[i].Name)
+			return nil, fmt.Sprintf("%s is no aligned word", ch.Name+differ[i].Name)
 		}
-		if w.Name = ch.Name + members[i].Name; members[i].Name == "" && w.Size != a.Size {
+		if w.Name = ch.Name + differ[i].Name; differ[i].Name == "" && w.Size != a.Size {
 			if w.Name = insn.PlaceText(ch.Name, int64(w.Offset)); in.adjoins(list, &w, b) {
 				return nil, fmt.Sprintf("without debug information, what belongs together at %s is not known", w.Name)
 			}
@@ -143,7 +144,7 @@ func (in *includer) halves(list []InitialMember, a, b *object.Atom) string {
 			r := &x.Refs[i]
 			for k := range list {
 				lo, hi := list[k].Offset, list[k].Offset+list[k].Size
-				if end := r.Offset + stride(r); r.Offset < hi && end > lo && (r.Offset < lo || end > hi) {
+				if end := r.Offset + members.Stride(r); r.Offset < hi && end > lo && (r.Offset < lo || end > hi) {
 					return fmt.Sprintf("a reference at +%#x is partly in %s", r.Offset, list[k].Name)
 				}
 			}

@@ -2,25 +2,20 @@ package elfdiff
 
 import (
 	"fmt"
-	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff/internal/debug"
-	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
-	"github.com/gosplice/gosplice/elfdiff/internal/insn"
+	"github.com/gosplice/gosplice/elfdiff/internal/compare"
+	"github.com/gosplice/gosplice/elfdiff/internal/members"
 	"github.com/gosplice/gosplice/elfdiff/object"
-	"github.com/gosplice/gosplice/internal/dwarf"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
-
-// maxMemberDepth bounds how deep members are in each other.
-const maxMemberDepth = 32
 
 // MemberAt names what is at an offset, in bytes, of a variable, as C has it
 // behind the name of the variable: .open, [3].name, .u.number. It is "" for a
 // variable that is no structure, union or array, for padding, and when debug
 // information does not say. Of the members of a union it names the first.
 func MemberAt(o *object.Object, id object.AtomID, off uint64) string {
-	m, _ := memberAtBit(o, id, off*8)
-	return m.path
+	m, _ := members.At(o, id, off*8)
+	return m.Path
 }
 
 // MemberPlace is a member of a variable.
@@ -33,170 +28,47 @@ type MemberPlace struct {
 // MemberPlaceAt finds the innermost member at an offset, in bytes, of a variable. ok is
 // false where [MemberAt] is "".
 func MemberPlaceAt(o *object.Object, id object.AtomID, off uint64) (p MemberPlace, ok bool) {
-	m, ok := memberAtBit(o, id, off*8)
-	return MemberPlace{m.path, m.off, m.size}, ok
+	m, ok := members.At(o, id, off*8)
+	return MemberPlace{m.Path, m.Offset, m.Size}, ok
 }
 
-// memberPlace is a member of a variable.
-type memberPlace struct {
-	path   string
-	off    uint64 // from the start of the variable, bytes
-	size   uint64 // bytes; of a bit-field all that it is in
-	signed bool   // it is a signed number
-	text   bool   // it is an array of characters
-	letter bool   // it is one of an array of characters
-	bits   dtypes.BitRange
+// DataMember is a member of a variable whose initial value differs.
+type DataMember struct {
+	// Name is the member as [MemberAt] has it; "" where that is not known.
+	Name string `json:"name"`
+	// Offset is from the start of the variable, Size that of the member, both in
+	// bytes.
+	Offset uint64 `json:"offset"`
+	Size   uint64 `json:"size"`
+	// Pre and Post are the values: a number, a symbol, a quoted string, or bytes.
+	Pre  string `json:"pre"`
+	Post string `json:"post"`
 }
 
-// end returns the first bit behind the member.
-func (m *memberPlace) end() uint64 {
-	if m.bits.Width > 0 {
-		return m.bits.At + m.bits.Width
+// String returns the member with both values.
+func (m DataMember) String() string {
+	name := m.Name
+	if name == "" {
+		name = fmt.Sprintf("+%#x", m.Offset)
 	}
-	return (m.off + m.size) * 8
+	return fmt.Sprintf("%s: %s -> %s", name, m.Pre, m.Post)
 }
 
-// memberAtBit finds the innermost member at a bit of a variable.
-func memberAtBit(o *object.Object, id object.AtomID, bit uint64) (m memberPlace, ok bool) {
-	a := o.Atom(id)
-	if a == nil || a.Kind == object.Func || bit/8 >= a.Size {
-		return m, false
-	}
-	s, err := dtypes.Of(o)
-	if err != nil {
-		return m, false
-	}
-	entry, ok := dtypes.VariablesOf(o).At(debug.Addr(a, 0))
-	if !ok {
-		return m, false
-	}
-	typ := dtypes.VariablesOf(o).TypeOf(entry)
-	if typ == 0 {
-		return m, false
-	}
-	return memberAtBitOf(s, typ, bit)
-}
+// maxDataMembers bounds how many members of one variable are listed.
+const maxDataMembers = 1 << 8
 
-// memberAtBitOf goes down to the member at a bit of a type.
-func memberAtBitOf(s *dtypes.Side, typ, bit uint64) (m memberPlace, ok bool) {
-	var path strings.Builder
-	start := uint64(0) // of what is looked at, bytes
-	letter := false
-	var t dtypes.Resolved
-	for range maxMemberDepth {
-		if !s.Resolve(&t, typ) {
-			return m, false
-		}
-		switch t.Tag {
-		case dwarf.TagArray:
-			typ = dtypes.TypeOf(&t.Entry)
-			size := s.Size(typ, 0)
-			if n := s.Size(t.Offset, 0); n > 0 && n <= insn.MaxQuoted && isChar(s, typ) {
-				return memberPlace{path: path.String(), off: start, size: n, text: true}, true
-			}
-			letter = isChar(s, typ)
-			index, ok := arrayIndex(&t.Entry, size, bit/8-start)
-			if !ok {
-				return m, false
-			}
-			path.WriteString(index)
-			start += (bit/8 - start) / size * size
-		case dwarf.TagStructure, dwarf.TagClass, dwarf.TagUnion:
-			x, ok := covering(s, &t.Entry, bit-start*8)
-			if !ok {
-				return m, false
-			}
-			if name := x.Text(dwarf.AttrName); len(name) > 0 {
-				fmt.Fprintf(&path, ".%s", name)
-			}
-			b := dtypes.BitPlace(&x)
-			if b.Width > 0 {
-				b.At += start * 8
-				return memberPlace{path: path.String(), off: b.At / 8, size: (b.At%8 + b.Width + 7) / 8, bits: b}, true
-			}
-			typ = dtypes.TypeOf(&x)
-			start += b.At / 8
-		default:
-			enc, _ := t.Int(dwarf.AttrEncoding)
-			signed := t.Tag == dwarf.TagBaseType && (enc == encSigned || enc == encSignedChar)
-			return memberPlace{path: path.String(), off: start, size: s.Size(typ, 0), signed: signed, letter: letter}, true
-		}
+// DataMembers lists the members of a changed variable or constant whose initial
+// values differ, by offset. Pre and post are compared at the same offsets: when
+// its size changed, or its type, names are those of post.
+func (d *Diff) DataMembers(ch *verdict.Change) []DataMember {
+	a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
+	if ch.Kind == object.Func || a == nil || b == nil {
+		return nil
 	}
-	return m, false
-}
-
-// Encodings of base types, DWARF 5, section 7.8.
-const (
-	encSigned       = 5
-	encSignedChar   = 6
-	encUnsignedChar = 8
-)
-
-// isChar reports whether a type is that of characters, and not a number of one
-// byte by the name of a typedef.
-func isChar(s *dtypes.Side, off uint64) bool {
-	var e dwarf.Entry
-	for range dtypes.MaxTypedefs {
-		if off == 0 || !s.Data.Entry(&e, off) || e.Tag == dwarf.TagTypedef {
-			return false
-		}
-		if e.Tag == dwarf.TagBaseType {
-			enc, _ := e.Int(dwarf.AttrEncoding)
-			return enc == encSignedChar || enc == encUnsignedChar && e.Name() == "char"
-		}
-		off = dtypes.TypeOf(&e)
-	}
-	return false
-}
-
-// arrayIndex writes the indices of the element at an offset.
-func arrayIndex(e *dwarf.Entry, size, off uint64) (string, bool) {
-	if size == 0 {
-		return "", false
-	}
-	var dims []int64
-	r := dwarf.ChildrenOf(e)
-	var x dwarf.Entry
-	for dtypes.NextOf(&r, &x, dwarf.TagSubrange) {
-		dims = append(dims, dtypes.Elements(&x))
-	}
-	n := off / size
-	out := ""
-	for i := len(dims) - 1; i > 0; i-- { // of the first dimension what is left
-		if dims[i] <= 0 {
-			return "", false
-		}
-		out = fmt.Sprintf("[%d]", n%uint64(dims[i])) + out
-		n /= uint64(dims[i])
-	}
-	return fmt.Sprintf("[%d]", n) + out, len(dims) > 0
-}
-
-// covering returns the first member that has a bit.
-func covering(s *dtypes.Side, e *dwarf.Entry, bit uint64) (x dwarf.Entry, ok bool) {
-	r := dwarf.ChildrenOf(e)
-	for dtypes.NextOf(&r, &x, dwarf.TagMember) {
-		b := dtypes.BitPlace(&x)
-		if b.Width == 0 {
-			b.Width = 8 * s.Size(dtypes.TypeOf(&x), 0)
-			if b.Width == 0 && isFlexible(s, dtypes.TypeOf(&x)) {
-				b.Width = 1 << 62
-			}
-		}
-		if bit >= b.At && bit-b.At < b.Width {
-			return x, true
-		}
-	}
-	return x, false
-}
-
-// isFlexible reports whether a type is an array without a bound.
-func isFlexible(s *dtypes.Side, off uint64) bool {
-	var t dtypes.Resolved
-	if !s.Resolve(&t, off) || t.Tag != dwarf.TagArray {
-		return false
-	}
-	r := dwarf.ChildrenOf(&t.Entry)
-	var x dwarf.Entry
-	return !dtypes.NextOf(&r, &x, dwarf.TagSubrange) || dtypes.Elements(&x) < 0
+	var list []DataMember
+	members.Differing(compare.NewComparer(d.Pre, d.Post, d.twins), a, b, func(m *members.Member, pre, post string) bool {
+		list = append(list, DataMember{m.Path, m.Offset, m.Size, pre, post})
+		return len(list) < maxDataMembers
+	})
+	return list
 }

@@ -1,8 +1,9 @@
-package elfdiff
+package explain
 
 import (
 	"fmt"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/typediff"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -12,8 +13,8 @@ import (
 
 // layout explains a first difference that is nothing but the offset of a member
 // that was moved.
-func (d *Diff) layout(ch *verdict.Change) (Explanation, bool) {
-	if len(ch.Reasons) == 0 || ch.Reasons[0].Code != verdict.ReasonInstruction || !HasTypes(d.Pre) || !HasTypes(d.Post) {
+func (d *Pair) layout(ch *verdict.Change) (Explanation, bool) {
+	if len(ch.Reasons) == 0 || ch.Reasons[0].Code != verdict.ReasonInstruction || !debug.Info(d.Pre).HasEntries() || !debug.Info(d.Post).HasEntries() {
 		return Explanation{}, false
 	}
 	r := &ch.Reasons[0]
@@ -38,7 +39,7 @@ func (d *Diff) layout(ch *verdict.Change) (Explanation, bool) {
 			}
 			if m := movedBetween(t, u.Base, a, b); m != nil {
 				text := fmt.Sprintf("%s of %s, which it uses, moved from %s to %s", m.Post.Name, t.Name, m.Pre.Place(), m.Post.Place())
-				return Explanation{Code: ExplainLayout, Symbol: t.Name, Text: text}, true
+				return Explanation{Code: Layout, Symbol: t.Name, Text: text}, true
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package elfdiff
+package explain
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
+	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -31,8 +32,8 @@ type counter struct {
 
 // differing yields the instructions that differ between two functions, by their
 // side and offset: those of post, and where pre has more of them those of pre.
-func (d *Diff) differing(ch *verdict.Change, yield func(side int, off uint64)) {
-	n := &counter{c: compare.NewComparer(d.Pre, d.Post, d.twins), ids: map[string]int32{}}
+func (d *Pair) differing(ch *verdict.Change, yield func(side int, off uint64)) {
+	n := &counter{c: compare.NewComparer(d.Pre, d.Post, correlate.Twins{Pre: d.PreOf, Post: d.PostOf}), ids: map[string]int32{}}
 	pre, post := n.read(0, d.Pre, d.Pre.Atom(ch.Pre)), n.read(1, d.Post, d.Post.Atom(ch.Post))
 	align.Sequences(pre, post, func(i, j int) { n.side[0][i].twin, n.side[1][j].twin = j, i })
 	a, b := n.side[0], n.side[1]

@@ -1,4 +1,4 @@
-package elfdiff
+package explain
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 )
 
 // renamed explains that a function of pre and post has another name.
-func (d *Diff) renamed(ch *verdict.Change) (Explanation, bool) {
+func (d *Pair) renamed(ch *verdict.Change) (Explanation, bool) {
 	switch ch.Status {
 	case verdict.Changed:
 		pre, post := d.Pre.Atoms[ch.Pre].Name, d.Post.Atoms[ch.Post].Name
@@ -17,7 +17,7 @@ func (d *Diff) renamed(ch *verdict.Change) (Explanation, bool) {
 		if b != c || slices.Equal(p, q) {
 			return Explanation{}, false
 		}
-		return Explanation{Code: ExplainRenamed, Symbol: b, Text: fmt.Sprintf("%s became %s%s%s", pre, post, meaning("pre", p, q), meaning("post", q, p))}, true
+		return Explanation{Code: Renamed, Symbol: b, Text: fmt.Sprintf("%s became %s%s%s", pre, post, meaning("pre", p, q), meaning("post", q, p))}, true
 	case verdict.New, verdict.Removed:
 		return d.variantOnly(ch)
 	}
@@ -37,7 +37,7 @@ func meaning(side string, words, others []string) string {
 
 // variantOnly explains a variant that only one side has, when the other has
 // the function.
-func (d *Diff) variantOnly(ch *verdict.Change) (Explanation, bool) {
+func (d *Pair) variantOnly(ch *verdict.Change) (Explanation, bool) {
 	base, words := symname.Variant(ch.Name)
 	side, other := "post", "pre"
 	if ch.Status == verdict.Removed {
@@ -46,7 +46,7 @@ func (d *Diff) variantOnly(ch *verdict.Change) (Explanation, bool) {
 	for _, c := range d.index().byBase[base] {
 		if _, w := symname.Variant(c.Name); c != ch && c.Status != ch.Status && !slices.Equal(w, words) {
 			text := fmt.Sprintf("only %s has %s, and %s has %s%s%s", side, ch.Name, other, c.Name, meaning(side, words, w), meaning(other, w, words))
-			return Explanation{Code: ExplainRenamed, Symbol: base, Text: text}, true
+			return Explanation{Code: Renamed, Symbol: base, Text: text}, true
 		}
 	}
 	return Explanation{}, false
