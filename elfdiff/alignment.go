@@ -1,43 +1,18 @@
 package elfdiff
 
 import (
-	"cmp"
 	"math/bits"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
-
-// An Alignment is what code that travels assumes of the address of something that
-// stays where it is: a compiler relies on the alignment that it gave an object, but
-// the running program has the object as pre was aligned. The target has to check it.
-type Alignment struct {
-	Symbol elfobj.SymbolIndex // in the extracted object: one of Externals
-	Offset int64              // from the symbol, in bytes
-	Align  uint64             // in bytes, a power of two
-	// Function is the name of the code that assumes it, At the offset there; ""
-	// and 0 where it is the object as a whole that is aligned so in post.
-	Function string
-	At       uint64
-}
 
 // placement is how an object of post is aligned, and that of pre.
 type placement struct {
 	has, sure, may uint64 // the alignment of pre, and the least and the most of post
 	size           uint64
 	told           bool
-}
-
-// aligned is an Alignment on its way.
-type aligned struct {
-	pre      object.AtomID
-	name     string // of what pre does not define
-	off      int64
-	align    uint64
-	function string
-	at       uint64
 }
 
 // alignments finds what the code that travels assumes of objects that stay.
@@ -197,20 +172,4 @@ func hasFrame(code []byte) bool {
 		off += int(in.Len)
 	}
 	return false
-}
-
-// alignments turns what was found into symbols of the extracted object, those of pre
-// by their atoms.
-func (x *extraction) alignments(final []elfobj.SymbolIndex) []Alignment {
-	var list []Alignment
-	for _, n := range x.aligned {
-		key := externalKey{pre: n.pre, name: n.name}
-		if sym, ok := x.ext[key]; ok {
-			list = append(list, Alignment{final[sym], n.off, n.align, n.function, n.at})
-		}
-	}
-	slices.SortFunc(list, func(a, b Alignment) int {
-		return cmp.Or(cmp.Compare(a.Symbol, b.Symbol), cmp.Compare(a.Function, b.Function), cmp.Compare(a.At, b.At))
-	})
-	return list
 }

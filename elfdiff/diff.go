@@ -81,3 +81,25 @@ func (d *Diff) SameReference() func(pre, post *object.Ref) bool {
 		return c.Refs(pre, post) == ""
 	}
 }
+
+// Extract makes the object that carries the changes of d. It fails with a
+// [*RefusedError] when d has refusals, and with [ErrDamaged] where post makes no sense.
+//
+// A call from carried code to a changed function goes to the new one. The
+// address of a changed function, where it is not called, stays that of the old
+// one, which leads to the new: so the function keeps one identity for code
+// that compares or stores its address.
+func Extract(d *Diff) (*Extracted, error) {
+	if len(d.Refusals) > 0 {
+		return nil, &RefusedError{Refusals: d.Refusals}
+	}
+	return d.plan().extract()
+}
+
+// plan is what an extraction has to know of the diff.
+func (d *Diff) plan() *plan {
+	return &plan{
+		Pre: d.Pre, Post: d.Post, Functions: d.Functions, PreOf: d.twins.Pre, Included: d.included, Tables: d.carriesTables,
+		ByCallers: d.byCallers, Keeps: d.keeps, Aligned: d.aligned, InPlace: d.inPlace, Initials: d.initials,
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"debug/elf"
 	"fmt"
-	"io"
 	"math/bits"
 	"slices"
 
@@ -15,87 +14,8 @@ import (
 	"github.com/gosplice/gosplice/internal/symname"
 )
 
-// Extracted is a relocatable object with just what an update carries: the
-// changed functions and what travels with them. References to everything else
-// are undefined symbols.
-type Extracted struct {
-	// Spec is the object.
-	Spec *elfobj.Spec
-	// Replacements are the functions that replace one of pre.
-	Replacements []Replacement
-	// Externals are the undefined symbols.
-	Externals []External
-	// Shifts are bytes of code that depend on the running kernel.
-	Shifts []RuntimeShift
-	// InPlace are the constants that the target has to overwrite, see
-	// [Options].InPlace.
-	InPlace []DataUpdate
-	// Alignments are what the target has to check of the addresses of Externals.
-	Alignments []Alignment
-	// Initials are the variables of which the target has to set members, see
-	// [Options].Initials.
-	Initials []InitialUpdate
-	// Originals are literals that pre has too, and whose address others may keep: where
-	// the target knows the address in what runs, it does for the section's start.
-	Originals []Original
-}
-
-// An Original is a literal of pre that is the same as one that travels.
-type Original struct {
-	Section elfobj.SectionIndex // of the extracted object; nothing else is in it
-	Pre     object.AtomID
-}
-
-// A Replacement says which function of pre a function of the extracted object
-// replaces.
-type Replacement struct {
-	Name string
-	Pre  object.AtomID
-	New  elfobj.SymbolIndex // in the extracted object
-}
-
-// An External says what an undefined symbol of the extracted object stands
-// for: an atom of pre, at its start, or, with Pre NoAtom, something that pre
-// does not define either.
-type External struct {
-	Symbol elfobj.SymbolIndex // in the extracted object
-	Name   string             // in pre or post; the symbol may have another to be unique
-	Pre    object.AtomID
-}
-
-// WriteTo writes the object, the same bytes for the same diff.
-func (x *Extracted) WriteTo(w io.Writer) (int64, error) { return x.Spec.WriteTo(w) }
-
-// Extract makes the object that carries the changes of d. It fails with a
-// [*RefusedError] when d has refusals, and with [ErrDamaged] where post makes no sense.
-//
-// A call from carried code to a changed function goes to the new one. The
-// address of a changed function, where it is not called, stays that of the old
-// one, which leads to the new: so the function keeps one identity for code
-// that compares or stores its address.
-func Extract(d *Diff) (*Extracted, error) {
-	if len(d.Refusals) > 0 {
-		return nil, &RefusedError{Refusals: d.Refusals}
-	}
-	x := &extraction{
-		Diff:  d,
-		home:  make([]placed, len(d.Post.Atoms)),
-		ext:   map[externalKey]elfobj.SymbolIndex{},
-		names: map[string]int{},
-
-		anchors: map[elfobj.SectionIndex]elfobj.SymbolIndex{},
-	}
-	x.layout()
-	x.unwind()
-	x.relocate()
-	x.tables()
-	x.constants()
-	x.over, x.sets = x.updates(), x.initialUpdates()
-	return x.finish()
-}
-
 type extraction struct {
-	*Diff
+	*plan
 	b     elfobj.Builder
 	home  []placed           // where each included atom of post went
 	last  elfobj.SymbolIndex // the last handle
@@ -135,7 +55,7 @@ func (x *extraction) layout() {
 	}
 	for i := range x.Post.Atoms {
 		a := &x.Post.Atoms[i]
-		if !x.included[i] || a.Kind == object.Unwind {
+		if !x.Included[i] || a.Kind == object.Unwind {
 			continue
 		}
 		if n := len(chunk); n > 0 {
@@ -267,7 +187,7 @@ func (x *extraction) within(h *placed, off uint64, t elf.SymType) elfobj.SymbolI
 func (x *extraction) finish() (*Extracted, error) {
 	out := &Extracted{}
 	for _, ch := range x.Functions {
-		if a := x.Post.Atom(ch.Post); ch.Status == verdict.Changed && x.included[ch.Post] && a.Owner == object.NoAtom && !x.byCallers[ch.Post] {
+		if a := x.Post.Atom(ch.Post); ch.Status == verdict.Changed && x.Included[ch.Post] && a.Owner == object.NoAtom && !x.ByCallers[ch.Post] {
 			out.Replacements = append(out.Replacements, Replacement{Name: ch.Name, Pre: ch.Pre, New: x.startOf(a)})
 		}
 	}
@@ -327,8 +247,8 @@ func (x *extraction) renumbering() []elfobj.SymbolIndex {
 
 // originals lists the literals that need not be copies.
 func (x *extraction) originals() (list []Original) {
-	for i := range x.keeps {
-		k := &x.keeps[i]
+	for i := range x.Keeps {
+		k := &x.Keeps[i]
 		if k.Pre == object.NoAtom || k.Post == object.NoAtom {
 			continue
 		}
@@ -337,4 +257,40 @@ func (x *extraction) originals() (list []Original) {
 		}
 	}
 	return list
+}
+
+// A plan is what an extraction has to know of a comparison.
+type plan struct {
+	Pre, Post *object.Object
+	Functions []verdict.Change
+	// PreOf has the atom of pre for each of post, Included says whether it travels.
+	PreOf    []object.AtomID
+	Included []bool
+	// Tables has the entries of tables about code travel with it.
+	Tables bool
+	// ByCallers are functions of post that take effect by their callers.
+	ByCallers map[object.AtomID]bool
+	Keeps     []Kept
+	Aligned   []aligned
+	InPlace   []inPlace
+	Initials  []initial
+}
+
+// extract makes the object that carries the changes.
+func (p *plan) extract() (*Extracted, error) {
+	x := &extraction{
+		plan:  p,
+		home:  make([]placed, len(p.Post.Atoms)),
+		ext:   map[externalKey]elfobj.SymbolIndex{},
+		names: map[string]int{},
+
+		anchors: map[elfobj.SectionIndex]elfobj.SymbolIndex{},
+	}
+	x.layout()
+	x.unwind()
+	x.relocate()
+	x.tables()
+	x.constants()
+	x.over, x.sets = x.updates(), x.initialUpdates()
+	return x.finish()
 }

@@ -18,7 +18,7 @@ const (
 // tables writes the entries that belong to what travels: each table under its
 // own name, the code that entries bring along in one section.
 func (x *extraction) tables() {
-	if !x.carriesTables {
+	if !x.Tables {
 		return
 	}
 	index := tables.Of(x.Post)
@@ -27,7 +27,7 @@ func (x *extraction) tables() {
 	texts := map[string]*tableOut{}
 	var order []*tableOut
 	for i := range x.Post.Atoms {
-		if !x.included[i] || x.Post.Atoms[i].Kind != object.Func {
+		if !x.Included[i] || x.Post.Atoms[i].Kind != object.Func {
 			continue
 		}
 		for _, e := range index.Of(object.AtomID(i)) {
@@ -115,7 +115,7 @@ func (x *extraction) text(out *tableOut, from *object.Atom, lo, hi uint64) uint6
 // describedBy is symbolFor for what is about code: it always means the code
 // that travels, never the identity of the function that is replaced.
 func (x *extraction) describedBy(a *object.Atom, r *object.Ref) (elfobj.SymbolIndex, int64) {
-	if r.Target == object.NoAtom || x.Post.Atoms[r.Target].Kind != object.Func || !x.included[r.Target] {
+	if r.Target == object.NoAtom || x.Post.Atoms[r.Target].Kind != object.Func || !x.Included[r.Target] {
 		return x.symbolFor(a, r)
 	}
 	h := x.home[r.Target]
@@ -131,7 +131,7 @@ func (x *extraction) orc() {
 	unwinding := map[elfobj.SectionIndex]*tables.OrcTable{}
 	var functions []object.AtomID
 	for i := range x.Post.Atoms {
-		if a := &x.Post.Atoms[i]; x.included[i] && a.Kind == object.Func {
+		if a := &x.Post.Atoms[i]; x.Included[i] && a.Kind == object.Func {
 			functions = append(functions, a.ID)
 			unwinding[a.Section] = &tables.OrcTable{}
 		}

@@ -15,7 +15,7 @@ func (x *extraction) relocate() {
 	for i := range x.Post.Atoms {
 		a := &x.Post.Atoms[i]
 		h := x.home[i]
-		if !x.included[i] || h.sec == 0 {
+		if !x.Included[i] || h.sec == 0 {
 			continue
 		}
 		for k := range a.Refs {
@@ -51,9 +51,9 @@ func (x *extraction) symbolFor(a *object.Atom, r *object.Ref) (elfobj.SymbolInde
 	default:
 		addend += int64(x.Post.Symbol(r.Sym).Value)
 	}
-	pre := x.twins.Pre[t.ID]
+	pre := x.PreOf[t.ID]
 	h := x.home[t.ID]
-	if pre != object.NoAtom && (!x.included[t.ID] || takesIdentity(a, r, t)) {
+	if pre != object.NoAtom && (!x.Included[t.ID] || takesIdentity(a, r, t)) {
 		return x.outside(pre, nil), addend
 	}
 	if h.symbol == 0 { // include should have refused it
@@ -71,7 +71,7 @@ func (x *extraction) symbolFor(a *object.Atom, r *object.Ref) (elfobj.SymbolInde
 // inside an atom needs a symbol of its own.
 func (x *extraction) slotSymbol(r *object.Ref, t *object.Atom) elfobj.SymbolIndex {
 	h, inside := x.home[t.ID], inside(x.Post, r, t)
-	if pre := x.twins.Pre[t.ID]; pre != object.NoAtom && (!x.included[t.ID] || t.Kind == object.Func && t.Owner == object.NoAtom) && inside == 0 {
+	if pre := x.PreOf[t.ID]; pre != object.NoAtom && (!x.Included[t.ID] || t.Kind == object.Func && t.Owner == object.NoAtom) && inside == 0 {
 		return x.outside(pre, nil)
 	}
 	if h.symbol == 0 || inside < 0 || uint64(inside) > t.Size { // include should have refused it

@@ -12,7 +12,7 @@ import (
 // unwind writes .eh_frame: each CIE once, before the FDEs that point to it.
 func (x *extraction) unwind() {
 	for i := range x.Post.Atoms {
-		if a := &x.Post.Atoms[i]; x.included[i] && a.Kind == object.Unwind && a.Owner != object.NoAtom {
+		if a := &x.Post.Atoms[i]; x.Included[i] && a.Kind == object.Unwind && a.Owner != object.NoAtom {
 			x.fdes = append(x.fdes, a)
 		}
 	}
@@ -37,7 +37,7 @@ func (x *extraction) unwind() {
 		}
 		if _, ok := cies[cie]; !ok {
 			cies[cie] = put(&x.Post.Atoms[cie])
-			x.included[cie] = true
+			x.Included[cie] = true
 		}
 		off := put(f)
 		binary.LittleEndian.PutUint32(data[off+4:], uint32(off+4-cies[cie]))

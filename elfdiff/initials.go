@@ -4,42 +4,12 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/members"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
-
-// An InitialUpdate is a writable variable of pre whose initial value differs in post,
-// with the members that differ: those that still hold what they held at the start
-// get the new value.
-type InitialUpdate struct {
-	Name string
-	Pre  object.AtomID
-	// Old and New are its initial content before and after, with the fields of
-	// references zero.
-	Old, New []byte
-	// Relas are the references of New inside Members, to symbols of the extracted
-	// object. Offsets are from the start of the variable.
-	Relas   []elfobj.Rela
-	Members []InitialMember
-}
-
-// An InitialMember is an aligned word of a variable that is compared and written as a
-// whole.
-type InitialMember struct {
-	Name   string // as C has it: variable[2].mode; variable+0x10 where that is not known
-	Offset uint64 // from the start of the variable, bytes
-	Size   uint64 // 1, 2, 4 or 8 bytes
-}
-
-// initial is a variable whose members are set.
-type initial struct {
-	pre, post object.AtomID
-	members   []InitialMember
-}
 
 // initialise notes a variable whose members can be set, and includes what their new
 // values refer to. Otherwise it says why they can't.
@@ -172,40 +142,4 @@ func wordOf(size uint64, m *DataMember, align uint64) (w InitialMember, ok bool)
 // alignOf returns the alignment of an atom's address that is certain, bytes.
 func alignOf(o *object.Object, a *object.Atom) uint64 {
 	return alignAt(o.File.Sections[a.Section].Addralign, a.Offset)
-}
-
-// covered reports whether a reference is in one of the words.
-func covered(members []InitialMember, r *object.Ref) bool {
-	for i := range members {
-		if m := &members[i]; r.Offset >= m.Offset && r.Offset < m.Offset+m.Size {
-			return true
-		}
-	}
-	return false
-}
-
-// initialUpdates lists the variables whose members are set.
-func (x *extraction) initialUpdates() []InitialUpdate {
-	var list []InitialUpdate
-	for i := range x.initials {
-		n := &x.initials[i]
-		a, b := &x.Pre.Atoms[n.pre], &x.Post.Atoms[n.post]
-		u := InitialUpdate{Name: b.Name, Pre: n.pre, Old: content(a), New: content(b), Members: n.members}
-		for k := range b.Refs {
-			if r := &b.Refs[k]; covered(n.members, r) {
-				sym, addend := x.symbolFor(b, r)
-				u.Relas = append(u.Relas, elfobj.Rela{Offset: r.Offset, Addend: addend, Sym: sym, Type: r.Type})
-			}
-		}
-		list = append(list, u)
-	}
-	return list
-}
-
-// content returns a copy of the initial content of an atom.
-func content(a *object.Atom) []byte {
-	b := make([]byte, a.Size)
-	copy(b, a.Bytes)
-	clearFields(b, a)
-	return b
 }

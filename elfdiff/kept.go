@@ -12,28 +12,6 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
-// Kept is something that travels, and whose address gets where others can find it
-// when the update is gone: stored in an object that lives on, passed to a function
-// that may keep it, returned, or reachable from what that happened to.
-type Kept struct {
-	// Post is what travels; NoAtom when it is Symbol, which post does not define:
-	// then it matters if another object of the update brings that along.
-	Post   object.AtomID
-	Symbol string
-	Name   string // of it, for people
-	// Where and Offset are the instruction, or the field of a constant that is
-	// overwritten, in post.
-	Where  object.AtomID
-	Offset uint64
-	How    string // what happens there: "is passed to add_timer as argument 1"
-	// Pre is a literal of pre with the same content, or NoAtom. The address that it
-	// has in what runs serves as well, and stays.
-	Pre object.AtomID
-}
-
-// String returns what is kept, and how.
-func (k *Kept) String() string { return k.Name + " " + k.How }
-
 // Kept lists what travels and whose address others may keep, by the places where they
 // get it. It is empty without [Options].Tables: for a kernel, memory that is gone must
 // not be known to anybody; for a process, a revert looks for such addresses.

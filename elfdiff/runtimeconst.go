@@ -76,15 +76,6 @@ type constantSite struct {
 	shift    bool // off is that of the byte
 }
 
-// A RuntimeShift is a byte of carried code that must have the value of a variable
-// of the running kernel before the code runs: the count of a shift, which the
-// kernel writes into its own code while it boots.
-type RuntimeShift struct {
-	Section  elfobj.SectionIndex // of the extracted object
-	Offset   uint64              // of the byte
-	Variable elfobj.SymbolIndex  // whose lowest byte it is
-}
-
 // isShift reports whether the byte at off is the count of a shift: c1 /5 ib, shr.
 func isShift(code []byte, off int64) bool {
 	return off >= 2 && off < int64(len(code)) && code[off-2] == 0xc1 && code[off-1]&0xf8 == 0xe8
@@ -92,7 +83,7 @@ func isShift(code []byte, off int64) bool {
 
 // constantSites lists the places in included functions. ok is false with the
 // first that is no instruction that can be rewritten.
-func (d *Diff) constantSites() (list []constantSite, bad *constantSite) {
+func (d *plan) constantSites() (list []constantSite, bad *constantSite) {
 	for i := range d.Post.Atoms {
 		a := &d.Post.Atoms[i]
 		if a.Kind != object.Special {
@@ -106,7 +97,7 @@ func (d *Diff) constantSites() (list []constantSite, bad *constantSite) {
 		variable, shift := name[len(row.Name):], row.Site.Size == 1
 		for k := range a.Refs {
 			r := &a.Refs[k]
-			if r.Target == object.NoAtom || !d.included[r.Target] || d.Post.Atoms[r.Target].Kind != object.Func {
+			if r.Target == object.NoAtom || !d.Included[r.Target] || d.Post.Atoms[r.Target].Kind != object.Func {
 				continue
 			}
 			s := constantSite{a, r.Target, uint64(r.TargetOff - 2), variable, shift}
@@ -133,7 +124,7 @@ func (d *Diff) constantSites() (list []constantSite, bad *constantSite) {
 
 // constants rewrites the runtime constants of what travels.
 func (x *extraction) constants() {
-	if !x.carriesTables {
+	if !x.Tables {
 		return
 	}
 	list, _ := x.constantSites() // bad ones were refused

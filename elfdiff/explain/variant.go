@@ -2,9 +2,10 @@ package explain
 
 import (
 	"fmt"
+	"slices"
+
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/symname"
-	"slices"
 )
 
 // renamed explains that a function of pre and post has another name.
