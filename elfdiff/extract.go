@@ -258,39 +258,3 @@ func (x *extraction) originals() (list []Original) {
 	}
 	return list
 }
-
-// A plan is what an extraction has to know of a comparison.
-type plan struct {
-	Pre, Post *object.Object
-	Functions []verdict.Change
-	// PreOf has the atom of pre for each of post, Included says whether it travels.
-	PreOf    []object.AtomID
-	Included []bool
-	// Tables has the entries of tables about code travel with it.
-	Tables bool
-	// ByCallers are functions of post that take effect by their callers.
-	ByCallers map[object.AtomID]bool
-	Keeps     []Kept
-	Aligned   []aligned
-	InPlace   []inPlace
-	Initials  []initial
-}
-
-// extract makes the object that carries the changes.
-func (p *plan) extract() (*Extracted, error) {
-	x := &extraction{
-		plan:  p,
-		home:  make([]placed, len(p.Post.Atoms)),
-		ext:   map[externalKey]elfobj.SymbolIndex{},
-		names: map[string]int{},
-
-		anchors: map[elfobj.SectionIndex]elfobj.SymbolIndex{},
-	}
-	x.layout()
-	x.unwind()
-	x.relocate()
-	x.tables()
-	x.constants()
-	x.over, x.sets = x.updates(), x.initialUpdates()
-	return x.finish()
-}

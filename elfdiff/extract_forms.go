@@ -7,9 +7,6 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
-// inPlace is a constant that is overwritten.
-type inPlace struct{ pre, post object.AtomID }
-
 // A DataUpdate is a constant of pre that gets the content that it has in post:
 // of the same size, at the same place. Nothing but the object's own references
 // changes; who reads it while it is written may see a mix of both, so that it is
@@ -48,12 +45,6 @@ type InitialMember struct {
 	Size   uint64 // 1, 2, 4 or 8 bytes
 }
 
-// initial is a variable whose members are set.
-type initial struct {
-	pre, post object.AtomID
-	members   []InitialMember
-}
-
 // An Alignment is what code that travels assumes of the address of something that
 // stays where it is: a compiler relies on the alignment that it gave an object, but
 // the running program has the object as pre was aligned. The target has to check it.
@@ -65,16 +56,6 @@ type Alignment struct {
 	// and 0 where it is the object as a whole that is aligned so in post.
 	Function string
 	At       uint64
-}
-
-// aligned is an Alignment on its way.
-type aligned struct {
-	pre      object.AtomID
-	name     string // of what pre does not define
-	off      int64
-	align    uint64
-	function string
-	at       uint64
 }
 
 // Kept is something that travels, and whose address gets where others can find it
