@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -28,7 +29,7 @@ type Diff struct {
 	inPlace       []inPlace
 	aligned       []aligned
 	initials      []initial
-	keeps         []Kept
+	keeps         []extract.Kept
 	// byCallers are functions of post that take effect by their callers, which
 	// are replaced.
 	byCallers map[object.AtomID]bool
@@ -89,7 +90,7 @@ func (d *Diff) SameReference() func(pre, post *object.Ref) bool {
 // address of a changed function, where it is not called, stays that of the old
 // one, which leads to the new: so the function keeps one identity for code
 // that compares or stores its address.
-func Extract(d *Diff) (*Extracted, error) {
+func Extract(d *Diff) (*extract.Extracted, error) {
 	if len(d.Refusals) > 0 {
 		return nil, &RefusedError{Refusals: d.Refusals}
 	}

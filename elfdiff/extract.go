@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -20,15 +21,15 @@ type extraction struct {
 	home  []placed           // where each included atom of post went
 	last  elfobj.SymbolIndex // the last handle
 	ext   map[externalKey]elfobj.SymbolIndex
-	exts  []External
+	exts  []extract.External
 	names map[string]int // of symbols outside, with how often each was used
 	fdes  []*object.Atom
 	err   error // a reference that leads nowhere
 	// anchors are the section symbols of what layout placed.
 	anchors   map[elfobj.SectionIndex]elfobj.SymbolIndex
-	over      []DataUpdate
-	sets      []InitialUpdate
-	shifts    []RuntimeShift
+	over      []extract.DataUpdate
+	sets      []extract.InitialUpdate
+	shifts    []extract.RuntimeShift
 	variables map[string]elfobj.SymbolIndex // of runtime constants, by name
 }
 
@@ -184,11 +185,11 @@ func (x *extraction) within(h *placed, off uint64, t elf.SymType) elfobj.SymbolI
 }
 
 // finish lists the replacements and renumbers everything.
-func (x *extraction) finish() (*Extracted, error) {
-	out := &Extracted{}
+func (x *extraction) finish() (*extract.Extracted, error) {
+	out := &extract.Extracted{}
 	for _, ch := range x.Functions {
 		if a := x.Post.Atom(ch.Post); ch.Status == verdict.Changed && x.Included[ch.Post] && a.Owner == object.NoAtom && !x.ByCallers[ch.Post] {
-			out.Replacements = append(out.Replacements, Replacement{Name: ch.Name, Pre: ch.Pre, New: x.startOf(a)})
+			out.Replacements = append(out.Replacements, extract.Replacement{Name: ch.Name, Pre: ch.Pre, New: x.startOf(a)})
 		}
 	}
 	final := x.renumbering()
@@ -220,7 +221,7 @@ func (x *extraction) finish() (*Extracted, error) {
 		return nil, object.NameError(fmt.Errorf("extract: %w", err))
 	}
 	out.Spec = spec
-	slices.SortFunc(out.Externals, func(a, b External) int { return cmp.Compare(a.Symbol, b.Symbol) })
+	slices.SortFunc(out.Externals, func(a, b extract.External) int { return cmp.Compare(a.Symbol, b.Symbol) })
 	return out, nil
 }
 
@@ -246,14 +247,14 @@ func (x *extraction) renumbering() []elfobj.SymbolIndex {
 }
 
 // originals lists the literals that need not be copies.
-func (x *extraction) originals() (list []Original) {
+func (x *extraction) originals() (list []extract.Original) {
 	for i := range x.Keeps {
 		k := &x.Keeps[i]
 		if k.Pre == object.NoAtom || k.Post == object.NoAtom {
 			continue
 		}
 		if h := x.home[k.Post]; h.sec != 0 && h.off == 0 {
-			list = append(list, Original{h.sec, k.Pre})
+			list = append(list, extract.Original{h.sec, k.Pre})
 		}
 	}
 	return list

@@ -4,13 +4,14 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // extractOf compiles two versions, and opens what Extract makes of them.
-func extractOf(t *testing.T, b build, name, pre, post string) (*Diff, *Extracted, *object.Object) {
+func extractOf(t *testing.T, b build, name, pre, post string) (*Diff, *extract.Extracted, *object.Object) {
 	t.Helper()
 	testenv.Need(t, b.cc)
 	dir := t.TempDir()

@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
@@ -12,7 +13,7 @@ type inPlace struct{ pre, post object.AtomID }
 // initial is a variable whose members are set.
 type initial struct {
 	pre, post object.AtomID
-	members   []InitialMember
+	members   []extract.InitialMember
 }
 
 // aligned is an Alignment on its way.
@@ -36,14 +37,14 @@ type plan struct {
 	Tables bool
 	// ByCallers are functions of post that take effect by their callers.
 	ByCallers map[object.AtomID]bool
-	Keeps     []Kept
+	Keeps     []extract.Kept
 	Aligned   []aligned
 	InPlace   []inPlace
 	Initials  []initial
 }
 
 // extract makes the object that carries the changes.
-func (p *plan) extract() (*Extracted, error) {
+func (p *plan) extract() (*extract.Extracted, error) {
 	x := &extraction{
 		plan:  p,
 		home:  make([]placed, len(p.Post.Atoms)),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -134,7 +135,7 @@ func (x *extraction) outside(pre object.AtomID, s *elfobj.Symbol) elfobj.SymbolI
 	}
 	i := x.add(sym)
 	x.ext[key] = i
-	x.exts = append(x.exts, External{Symbol: i, Name: name, Pre: pre})
+	x.exts = append(x.exts, extract.External{Symbol: i, Name: name, Pre: pre})
 	return i
 }
 

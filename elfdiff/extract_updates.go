@@ -5,15 +5,16 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
 // updates lists the constants that are overwritten.
-func (x *extraction) updates() []DataUpdate {
-	var list []DataUpdate
+func (x *extraction) updates() []extract.DataUpdate {
+	var list []extract.DataUpdate
 	for _, p := range x.InPlace {
 		a, b := &x.Pre.Atoms[p.pre], &x.Post.Atoms[p.post]
-		u := DataUpdate{Name: b.Name, Pre: p.pre, Old: append([]byte(nil), a.Bytes...), New: append([]byte(nil), b.Bytes...)}
+		u := extract.DataUpdate{Name: b.Name, Pre: p.pre, Old: append([]byte(nil), a.Bytes...), New: append([]byte(nil), b.Bytes...)}
 		clearFields(u.Old, a)
 		clearFields(u.New, b)
 		for i := range b.Refs {
@@ -27,12 +28,12 @@ func (x *extraction) updates() []DataUpdate {
 }
 
 // initialUpdates lists the variables whose members are set.
-func (x *extraction) initialUpdates() []InitialUpdate {
-	var list []InitialUpdate
+func (x *extraction) initialUpdates() []extract.InitialUpdate {
+	var list []extract.InitialUpdate
 	for i := range x.Initials {
 		n := &x.Initials[i]
 		a, b := &x.Pre.Atoms[n.pre], &x.Post.Atoms[n.post]
-		u := InitialUpdate{Name: b.Name, Pre: n.pre, Old: content(a), New: content(b), Members: n.members}
+		u := extract.InitialUpdate{Name: b.Name, Pre: n.pre, Old: content(a), New: content(b), Members: n.members}
 		for k := range b.Refs {
 			if r := &b.Refs[k]; covered(n.members, r) {
 				sym, addend := x.symbolFor(b, r)
@@ -46,22 +47,22 @@ func (x *extraction) initialUpdates() []InitialUpdate {
 
 // alignments turns what was found into symbols of the extracted object, those of pre
 // by their atoms.
-func (x *extraction) alignments(final []elfobj.SymbolIndex) []Alignment {
-	var list []Alignment
+func (x *extraction) alignments(final []elfobj.SymbolIndex) []extract.Alignment {
+	var list []extract.Alignment
 	for _, n := range x.Aligned {
 		key := externalKey{pre: n.pre, name: n.name}
 		if sym, ok := x.ext[key]; ok {
-			list = append(list, Alignment{final[sym], n.off, n.align, n.function, n.at})
+			list = append(list, extract.Alignment{final[sym], n.off, n.align, n.function, n.at})
 		}
 	}
-	slices.SortFunc(list, func(a, b Alignment) int {
+	slices.SortFunc(list, func(a, b extract.Alignment) int {
 		return cmp.Or(cmp.Compare(a.Symbol, b.Symbol), cmp.Compare(a.Function, b.Function), cmp.Compare(a.At, b.At))
 	})
 	return list
 }
 
 // covered reports whether a reference is in one of the words.
-func covered(members []InitialMember, r *object.Ref) bool {
+func covered(members []extract.InitialMember, r *object.Ref) bool {
 	for i := range members {
 		if m := &members[i]; r.Offset >= m.Offset && r.Offset < m.Offset+m.Size {
 			return true

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/members"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -53,7 +54,7 @@ func (in *includer) initialText(ch *verdict.Change) string {
 
 // initialMembers lists the words of a variable that differ, or says why they can't be
 // set one by one.
-func (in *includer) initialMembers(ch *verdict.Change, a, b *object.Atom) (list []InitialMember, why string) {
+func (in *includer) initialMembers(ch *verdict.Change, a, b *object.Atom) (list []extract.InitialMember, why string) {
 	if strings.HasPrefix(in.Post.SectionName(b.Section), kerneltab.PerCPU) {
 		return nil, "each processor has its own"
 	}
@@ -82,14 +83,14 @@ func (in *includer) initialMembers(ch *verdict.Change, a, b *object.Atom) (list 
 
 // adjoins reports whether a word of which nothing is known goes on where the one
 // before it ends, without an address in it that sets it apart.
-func (in *includer) adjoins(list []InitialMember, w *InitialMember, b *object.Atom) bool {
+func (in *includer) adjoins(list []extract.InitialMember, w *extract.InitialMember, b *object.Atom) bool {
 	n := len(list)
 	return n > 0 && list[n-1].Offset+list[n-1].Size == w.Offset && len(b.RefsIn(w.Offset, w.Offset+w.Size)) == 0
 }
 
 // joined appends a word. Aligned words that overlap are one in the other: several
 // bit-fields are in one.
-func joined(list []InitialMember, w InitialMember) []InitialMember {
+func joined(list []extract.InitialMember, w extract.InitialMember) []extract.InitialMember {
 	for len(list) > 0 {
 		last := &list[len(list)-1]
 		if w.Offset >= last.Offset+last.Size {
@@ -108,7 +109,7 @@ func joined(list []InitialMember, w InitialMember) []InitialMember {
 }
 
 // halves finds a reference that is partly in a word.
-func (in *includer) halves(list []InitialMember, a, b *object.Atom) string {
+func (in *includer) halves(list []extract.InitialMember, a, b *object.Atom) string {
 	for _, x := range []*object.Atom{a, b} {
 		for i := range x.Refs {
 			r := &x.Refs[i]
@@ -125,13 +126,13 @@ func (in *includer) halves(list []InitialMember, a, b *object.Atom) string {
 
 // wordOf returns the smallest aligned word that a member is in; the largest one where
 // it is not known what member that is.
-func wordOf(size uint64, m *DataMember, align uint64) (w InitialMember, ok bool) {
+func wordOf(size uint64, m *DataMember, align uint64) (w extract.InitialMember, ok bool) {
 	for n := uint64(1); n <= align; n *= 2 {
 		off := m.Offset &^ (n - 1)
 		if off+n < m.Offset+m.Size || off+n > size {
 			continue
 		}
-		w, ok = InitialMember{Offset: off, Size: n}, true
+		w, ok = extract.InitialMember{Offset: off, Size: n}, true
 		if m.Name != "" {
 			break
 		}

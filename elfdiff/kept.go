@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/internal/flow"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -15,7 +16,7 @@ import (
 // Kept lists what travels and whose address others may keep, by the places where they
 // get it. It is empty without [Options].Tables: for a kernel, memory that is gone must
 // not be known to anybody; for a process, a revert looks for such addresses.
-func (d *Diff) Kept() []Kept { return d.keeps }
+func (d *Diff) Kept() []extract.Kept { return d.keeps }
 
 // keeping finds what others may keep the address of.
 type keeping struct {
@@ -146,7 +147,7 @@ func (k *keeping) add(id object.AtomID, e *flow.Escape) {
 	}
 	k.seen[id] = true
 	name := insn.RefText(k.Post, &object.Ref{Target: id})
-	k.keeps = append(k.keeps, Kept{Post: id, Name: name, Where: e.At.Atom, Offset: e.At.Off, How: e.How, Pre: k.original(id)})
+	k.keeps = append(k.keeps, extract.Kept{Post: id, Name: name, Where: e.At.Atom, Offset: e.At.Off, How: e.How, Pre: k.original(id)})
 }
 
 func (k *keeping) symbol(name string, e *flow.Escape) {
@@ -154,7 +155,7 @@ func (k *keeping) symbol(name string, e *flow.Escape) {
 		return
 	}
 	k.seenSym[name] = true
-	k.keeps = append(k.keeps, Kept{Post: object.NoAtom, Symbol: name, Name: name, Where: e.At.Atom, Offset: e.At.Off, How: e.How, Pre: object.NoAtom})
+	k.keeps = append(k.keeps, extract.Kept{Post: object.NoAtom, Symbol: name, Name: name, Where: e.At.Atom, Offset: e.At.Off, How: e.How, Pre: object.NoAtom})
 }
 
 // original returns a literal of pre with the content of one of post.
@@ -184,7 +185,7 @@ func isOriginal(a *object.Atom) bool {
 
 // conclude sorts what is kept, and reports what has no address that stays.
 func (k *keeping) conclude() {
-	slices.SortFunc(k.keeps, func(a, b Kept) int {
+	slices.SortFunc(k.keeps, func(a, b extract.Kept) int {
 		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Post, b.Post), strings.Compare(a.Symbol, b.Symbol))
 	})
 	for i := range k.keeps {

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
@@ -131,7 +132,7 @@ func (x *extraction) constants() {
 	for _, s := range list {
 		h := x.home[s.owner]
 		if s.shift {
-			x.shifts = append(x.shifts, RuntimeShift{h.sec, h.off + s.off, x.variable(s.variable)})
+			x.shifts = append(x.shifts, extract.RuntimeShift{h.sec, h.off + s.off, x.variable(s.variable)})
 			continue
 		}
 		data := x.b.Section(h.sec).Data[h.off+s.off:]

@@ -1,14 +1,14 @@
 package splice
 
 import (
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 )
 
 // Misaligned refuses what code that travels assumes of an address, where that is
 // another: it is nil where addr, of what the symbol of the alignment stands for, is
 // as aligned as it assumes. Where the file of the address is loaded may differ by
 // pages, so that nothing larger can be told.
-func Misaligned(n *elfdiff.Alignment, name string, addr uint64) *Refusal {
+func Misaligned(n *extract.Alignment, name string, addr uint64) *Refusal {
 	at := addr + uint64(n.Offset)
 	if n.Align <= PageSize && at%n.Align == 0 {
 		return nil
@@ -20,7 +20,7 @@ func Misaligned(n *elfdiff.Alignment, name string, addr uint64) *Refusal {
 }
 
 // aligned checks what the code assumes of the imports.
-func (m *matched) aligned(imports []Import, all []elfdiff.Alignment) {
+func (m *matched) aligned(imports []Import, all []extract.Alignment) {
 	at := make(map[uint32]*Import, len(imports))
 	for i := range imports {
 		at[imports[i].Symbol] = &imports[i]

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -95,7 +96,7 @@ func (b *builder) part(p *Part) error {
 }
 
 // written refuses what only a kernel module writes to.
-func (b *builder) written(x *elfdiff.Extracted) {
+func (b *builder) written(x *extract.Extracted) {
 	for i := range x.InPlace {
 		b.refuse(Refuse(CodeNotWritten, x.InPlace[i].Name, "", 0, "an update of a process overwrites no constants, as elfdiff.Options.InPlace asks for"))
 	}

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc"
@@ -52,7 +52,7 @@ func (m *matched) index() {
 }
 
 // redirect describes the function that r replaces, with its cold parts.
-func (m *matched) redirect(r *elfdiff.Replacement) (Redirect, bool) {
+func (m *matched) redirect(r *extract.Replacement) (Redirect, bool) {
 	out := Redirect{Function: r.Name, Symbol: uint32(r.New)}
 	body, ok := m.span(r.Pre)
 	if !ok {
@@ -188,7 +188,7 @@ func (m *matched) place(addr uint64) (Place, bool) {
 }
 
 // importOf says what an undefined symbol is.
-func (m *matched) importOf(e *elfdiff.External) Import {
+func (m *matched) importOf(e *extract.External) Import {
 	im := Import{Symbol: uint32(e.Symbol), Name: e.Name}
 	if e.Pre == object.NoAtom {
 		if i, ok := m.byName[e.Name]; ok {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -87,7 +88,7 @@ type table struct {
 
 // tablesOf lists the tables of an extracted object, which are those of post that
 // the same sections are.
-func tablesOf(d *elfdiff.Diff, x *elfdiff.Extracted) []table {
+func tablesOf(d *elfdiff.Diff, x *extract.Extracted) []table {
 	special := map[string]bool{}
 	for i := range d.Post.Atoms {
 		if a := &d.Post.Atoms[i]; a.Kind == object.Special {

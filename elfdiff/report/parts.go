@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
@@ -98,7 +99,7 @@ func (p *pageBuilder) travels(g *page) {
 }
 
 // tables lists the tables of which entries travel.
-func (p *pageBuilder) tables(g *page, x *elfdiff.Extracted) {
+func (p *pageBuilder) tables(g *page, x *extract.Extracted) {
 	list := tablesOf(p.d, x)
 	c := cargo{Kind: nouns(len(list), "table"), Count: len(list)}
 	n := uint64(0)

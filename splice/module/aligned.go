@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
@@ -14,8 +14,8 @@ import (
 // aligned checks what code that travels assumes of the address of something that
 // stays. KASLR moves the kernel by 2 MiB, and the loader lays the parts of a module
 // out by their alignment from the start of a page, as the made-up addresses are.
-func (l *linker) aligned(undefined map[string]elfobj.SymbolIndex, n *elfdiff.Alignment) {
-	i, ok := slices.BinarySearchFunc(l.carried.Externals, n.Symbol, func(e elfdiff.External, s elfobj.SymbolIndex) int { return cmp.Compare(e.Symbol, s) })
+func (l *linker) aligned(undefined map[string]elfobj.SymbolIndex, n *extract.Alignment) {
+	i, ok := slices.BinarySearchFunc(l.carried.Externals, n.Symbol, func(e extract.External, s elfobj.SymbolIndex) int { return cmp.Compare(e.Symbol, s) })
 	if !ok {
 		return
 	}
@@ -31,7 +31,7 @@ func (l *linker) aligned(undefined map[string]elfobj.SymbolIndex, n *elfdiff.Ali
 
 // addressOf returns the address of what the object does not define, where run-pre
 // matching or the kernel's symbols tell.
-func (l *linker) addressOf(undefined map[string]elfobj.SymbolIndex, e *elfdiff.External) (uint64, bool) {
+func (l *linker) addressOf(undefined map[string]elfobj.SymbolIndex, e *extract.External) (uint64, bool) {
 	if e.Pre != object.NoAtom {
 		return l.pair.Match.AtomAddr(e.Pre)
 	}

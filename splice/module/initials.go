@@ -4,7 +4,7 @@ import (
 	"debug/elf"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
@@ -58,7 +58,7 @@ func (l *linker) initials() {
 
 // variable returns where a variable is: as run-pre matching says, or at the only
 // symbol of its name. The image has to hold there what pre has.
-func (l *linker) variable(u *elfdiff.InitialUpdate) (uint64, error) {
+func (l *linker) variable(u *extract.InitialUpdate) (uint64, error) {
 	if l.obj.target != nil {
 		return 0, refuse(CodeInitials, u.Name, l.obj.target.Name(), 0, "it is in a module")
 	}
@@ -80,7 +80,7 @@ func (l *linker) variable(u *elfdiff.InitialUpdate) (uint64, error) {
 }
 
 // initial notes one member.
-func (l *linker) initial(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, addr uint64) {
+func (l *linker) initial(u *extract.InitialUpdate, m *extract.InitialMember, addr uint64) {
 	s := setting{Initial: Initial{Name: m.Name, Addr: addr + m.Offset, Size: m.Size}}
 	s.readOnly = l.image.IsReadOnly(s.Addr)
 	var err error
@@ -107,7 +107,7 @@ func (l *linker) initial(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, add
 }
 
 // linkedWord is what the image has there. Addresses in it are as KASLR moves them.
-func (l *linker) linkedWord(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, addr uint64) (w word, err error) {
+func (l *linker) linkedWord(u *extract.InitialUpdate, m *extract.InitialMember, addr uint64) (w word, err error) {
 	b, err := l.image.Read(addr+m.Offset, m.Size)
 	if err != nil {
 		r := refuse(splice.CodeNotMatched, m.Name, "", addr+m.Offset, "the image can't be read there")
@@ -143,7 +143,7 @@ func (l *linker) linkedWord(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, 
 }
 
 // newWord is the value of post, and says whether it leads to the module.
-func (l *linker) newWord(u *elfdiff.InitialUpdate, m *elfdiff.InitialMember, s *setting) (w word, err error) {
+func (l *linker) newWord(u *extract.InitialUpdate, m *extract.InitialMember, s *setting) (w word, err error) {
 	copy(w.bytes[:], u.New[m.Offset:m.Offset+m.Size])
 	for _, r := range u.Relas {
 		if r.Offset < m.Offset || r.Offset >= m.Offset+m.Size {

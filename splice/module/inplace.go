@@ -6,8 +6,8 @@ import (
 	"encoding/binary"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
@@ -61,7 +61,7 @@ func (l *linker) overwrites() {
 // constant returns where a constant is: as run-pre matching says, or, when nothing
 // that was matched refers to it, at the only symbol of its name, where its content
 // has to stand.
-func (l *linker) constant(u *elfdiff.DataUpdate) (uint64, bool) {
+func (l *linker) constant(u *extract.DataUpdate) (uint64, bool) {
 	if addr, ok := l.pair.Match.AtomAddr(u.Pre); ok {
 		return addr, true
 	}
@@ -98,7 +98,7 @@ func (l *linker) without(pre object.AtomID, size int) []byte {
 }
 
 // overwriteConst checks one, and notes the rows that save, write and restore it.
-func (l *linker) overwriteConst(u *elfdiff.DataUpdate, addr uint64) {
+func (l *linker) overwriteConst(u *extract.DataUpdate, addr uint64) {
 	where, err := l.at(u.Name, addr)
 	if err != nil {
 		l.refused.add(err)
@@ -132,7 +132,7 @@ func (l *linker) overwriteConst(u *elfdiff.DataUpdate, addr uint64) {
 
 // expectAddresses adds the addresses that a constant holds in the image to its check:
 // what another update has written there is not what is expected.
-func (l *linker) expectAddresses(c *check, u *elfdiff.DataUpdate, addr uint64) {
+func (l *linker) expectAddresses(c *check, u *extract.DataUpdate, addr uint64) {
 	b, err := l.image.Read(addr, uint64(len(u.Old)))
 	if err != nil {
 		return // it has no bytes in the file
@@ -155,7 +155,7 @@ func (l *linker) expectAddresses(c *check, u *elfdiff.DataUpdate, addr uint64) {
 }
 
 // stretches returns the parts of a constant that differ, or may: half-open.
-func stretches(u *elfdiff.DataUpdate) [][2]uint64 {
+func stretches(u *extract.DataUpdate) [][2]uint64 {
 	var out [][2]uint64
 	size := uint64(len(u.New))
 	for lo := uint64(0); lo < size; lo += inPlaceUnit {

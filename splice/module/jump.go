@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kernel"
@@ -39,7 +40,7 @@ type jump struct {
 }
 
 // jump plans the jump for a function that the function tracer can't take over.
-func (l *linker) jump(out *patched, r *elfdiff.Replacement, f *reloc.FuncResult) (jump, error) {
+func (l *linker) jump(out *patched, r *extract.Replacement, f *reloc.FuncResult) (jump, error) {
 	j := jump{Function: out.Function, to: out.to}
 	j.Method = MethodJump
 	if l.obj.target != nil || l.opt.NoJumps {
@@ -154,7 +155,7 @@ func (l *linker) innerRefs() map[object.AtomID][]uint64 {
 // untraced is replace for a function that the function tracer can't take over: by
 // a jump, or where none can be written by a kprobe. Where neither can be, both
 // reasons are told.
-func (l *linker) untraced(out *patched, r *elfdiff.Replacement, f *reloc.FuncResult) {
+func (l *linker) untraced(out *patched, r *extract.Replacement, f *reloc.FuncResult) {
 	j, err := l.jump(out, r, f)
 	if err == nil {
 		first := len(l.obj.checks)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/lab/deb"
@@ -66,7 +67,7 @@ func TestJumpPlan(t *testing.T) {
 		if c.change != nil {
 			c.change(l, f)
 		}
-		j, err := l.jump(&patched{}, &elfdiff.Replacement{Name: c.name}, f)
+		j, err := l.jump(&patched{}, &extract.Replacement{Name: c.name}, f)
 		var r *splice.Refusal
 		switch {
 		case c.code == "" && err == nil && len(j.was) == jumpSize && j.at.Addend != 0:

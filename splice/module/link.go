@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/splice"
@@ -113,7 +114,7 @@ type linker struct {
 	pair     *Pair
 	part     splice.Part
 	obj      *kobject
-	carried  *elfdiff.Extracted
+	carried  *extract.Extracted
 	external map[elfobj.SymbolIndex]bool
 	there    map[elfobj.SectionIndex]ko.Dest // sections that the running kernel has, see originals
 	inner    map[object.AtomID][]uint64      // see entries; nil until it is asked for

@@ -3,8 +3,8 @@ package module
 import (
 	"fmt"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
@@ -59,7 +59,7 @@ func (b *builder) findPins(all []*linker) {
 	}
 }
 
-func (b *builder) pin(l *linker, k *elfdiff.Kept) {
+func (b *builder) pin(l *linker, k *extract.Kept) {
 	post := l.pair.Diff.Post
 	a := post.Atom(k.Where)
 	b.pins.add(Pin{Object: l.Object, Name: k.Name, Where: a.Name, Offset: k.Offset, How: k.How}, a.Kind != object.Func)

@@ -3,14 +3,14 @@ package module
 import (
 	"fmt"
 
-	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 )
 
 // replace notes that the kernel's function is to be replaced.
-func (l *linker) replace(r *elfdiff.Replacement) {
+func (l *linker) replace(r *extract.Replacement) {
 	f, ok := l.matched(r.Pre)
 	if !ok {
 		return
@@ -42,7 +42,7 @@ func (l *linker) replace(r *elfdiff.Replacement) {
 
 // old adds the checks of a function and of its cold parts, and tells each about
 // them.
-func (l *linker) old(f *Function, r *elfdiff.Replacement, m *reloc.FuncResult, each func(string, *reloc.FuncResult)) {
+func (l *linker) old(f *Function, r *extract.Replacement, m *reloc.FuncResult, each func(string, *reloc.FuncResult)) {
 	pre := l.pair.Diff.Pre
 	l.expect(f, r.Pre, m)
 	each(r.Name, m)

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -178,7 +178,7 @@ func (r *references) foreign(name string, e *kernel.Export) (ko.Dest, error) {
 }
 
 // resolve finds what an undefined symbol of an extracted object is.
-func (l *linker) resolve(undefined map[string]elfobj.SymbolIndex, e *elfdiff.External) (ko.Dest, error) {
+func (l *linker) resolve(undefined map[string]elfobj.SymbolIndex, e *extract.External) (ko.Dest, error) {
 	p, b := l.pair, l.builder
 	if _, known := undefined[e.Name]; e.Pre == object.NoAtom && !known {
 		if t, ok := b.offers[e.Name]; ok {

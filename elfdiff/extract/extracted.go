@@ -1,4 +1,7 @@
-package elfdiff
+// Package extract has the forms of what an update carries: a relocatable object with the
+// changed functions and what travels with them, and what the target has to do beside it,
+// see elfdiff.Extract.
+package extract
 
 import (
 	"io"
