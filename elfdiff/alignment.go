@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -32,28 +33,28 @@ func (in *includer) alignments() {
 
 // aligns notes what one reference of code assumes.
 func (in *includer) aligns(a *object.Atom, r *object.Ref, uses *alignedUses, seen map[object.AtomID]*placement) {
-	n := aligned{pre: object.NoAtom, off: r.TargetOff, align: uses.at[r.Offset], function: a.Name, at: r.Offset}
+	n := extraction.Aligned{Pre: object.NoAtom, Off: r.TargetOff, Align: uses.at[r.Offset], Function: a.Name, At: r.Offset}
 	if r.Target == object.NoAtom {
-		if n.name = in.Post.Symbol(r.Sym).Name; n.align > 1 && !r.Implicit {
+		if n.Name = in.Post.Symbol(r.Sym).Name; n.Align > 1 && !r.Implicit {
 			in.aligned = append(in.aligned, n)
 		}
 		return
 	}
 	t := &in.Post.Atoms[r.Target]
-	if n.pre = in.twins.Pre[t.ID]; n.pre == object.NoAtom || in.included[t.ID] || t.Kind == object.Func || t.IsLiteral() {
+	if n.Pre = in.twins.Pre[t.ID]; n.Pre == object.NoAtom || in.included[t.ID] || t.Kind == object.Func || t.IsLiteral() {
 		return
 	}
-	if n.align > 1 && t.Kind != object.TLS {
+	if n.Align > 1 && t.Kind != object.TLS {
 		in.aligned = append(in.aligned, n)
 	}
 	p := seen[t.ID]
 	if p == nil {
 		p = &placement{size: t.Size}
-		_, p.has = alignment(in.Pre, &in.Pre.Atoms[n.pre])
+		_, p.has = alignment(in.Pre, &in.Pre.Atoms[n.Pre])
 		p.sure, p.may = alignment(in.Post, t)
 		seen[t.ID] = p
 	}
-	in.assumes(t, n.pre, p, uses)
+	in.assumes(t, n.Pre, p, uses)
 }
 
 // assumes notes, once, that code may assume more of an object than it has.
@@ -67,7 +68,7 @@ func (in *includer) assumes(t *object.Atom, pre object.AtomID, p *placement, use
 		in.report(findingAt(in.Post, CodeAlignment, t.ID, 0, "post aligns it to %d bytes, and the running program as pre does", need))
 		return
 	}
-	in.aligned = append(in.aligned, aligned{pre: pre, align: need})
+	in.aligned = append(in.aligned, extraction.Aligned{Pre: pre, Align: need})
 }
 
 // needs returns the alignment that code may rely on for an object: what post shows it
@@ -88,7 +89,7 @@ func (p *placement) needs(uses *alignedUses) uint64 {
 // are the same where it has a section of its own.
 func alignment(o *object.Object, a *object.Atom) (least, most uint64) {
 	all := o.SectionRange(a.Section)
-	most = alignAt(o.File.Sections[a.Section].Addralign, a.Offset)
+	most = extraction.AlignAt(o.File.Sections[a.Section].Addralign, a.Offset)
 	if all.Hi-all.Lo == 1 || onlyAligned(o, a, most) {
 		return most, most
 	}

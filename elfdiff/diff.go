@@ -4,6 +4,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
+	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
@@ -26,9 +27,9 @@ type Diff struct {
 	// carriesTables is Options.Tables.
 	carriesTables bool
 	typed         bool // Options.Types
-	inPlace       []inPlace
-	aligned       []aligned
-	initials      []initial
+	inPlace       []extraction.Overwrite
+	aligned       []extraction.Aligned
+	initials      []extraction.Initial
 	keeps         []extract.Kept
 	// byCallers are functions of post that take effect by their callers, which
 	// are replaced.
@@ -94,12 +95,12 @@ func Extract(d *Diff) (*extract.Extracted, error) {
 	if len(d.Refusals) > 0 {
 		return nil, &RefusedError{Refusals: d.Refusals}
 	}
-	return d.plan().extract()
+	return d.plan().Extract()
 }
 
 // plan is what an extraction has to know of the diff.
-func (d *Diff) plan() *plan {
-	return &plan{
+func (d *Diff) plan() *extraction.Plan {
+	return &extraction.Plan{
 		Pre: d.Pre, Post: d.Post, Functions: d.Functions, PreOf: d.twins.Pre, Included: d.included, Tables: d.carriesTables,
 		ByCallers: d.byCallers, Keeps: d.keeps, Aligned: d.aligned, InPlace: d.inPlace, Initials: d.initials,
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
+	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -25,7 +26,7 @@ func (j *judge) entries() {
 	}
 	pre, post := tables.Of(j.Pre), tables.Of(j.Post)
 	bugs := kerneltab.Named(kerneltab.BugTable)
-	consts := [2]map[object.AtomID][]constantUse{constantUses(j.Pre), constantUses(j.Post)}
+	consts := [2]map[object.AtomID][]extraction.RuntimeConstant{extraction.RuntimeConstants(j.Pre), extraction.RuntimeConstants(j.Post)}
 	for i := range j.list {
 		ch := &j.list[i]
 		if ch.Kind != object.Func || ch.Status == verdict.Changed {
@@ -45,11 +46,11 @@ func (j *judge) entries() {
 }
 
 // sameConstantUses compares the places of runtime constants in a function.
-func (j *judge) sameConstantUses(ch *verdict.Change, a, b []constantUse) bool {
-	return slices.EqualFunc(a, b, func(x, y constantUse) bool {
+func (j *judge) sameConstantUses(ch *verdict.Change, a, b []extraction.RuntimeConstant) bool {
+	return slices.EqualFunc(a, b, func(x, y extraction.RuntimeConstant) bool {
 		// the place is inside an instruction, which maps knows by its start
-		at := compare.Interior{Pre: ch.Pre, Post: ch.Post, PreOff: x.off, PostOff: y.off}
-		return x.table == y.table && (x.off == y.off || j.shifted(ch) && j.c.Inside(&at))
+		at := compare.Interior{Pre: ch.Pre, Post: ch.Post, PreOff: x.Off, PostOff: y.Off}
+		return x.Table == y.Table && (x.Off == y.Off || j.shifted(ch) && j.c.Inside(&at))
 	})
 }
 
@@ -177,7 +178,7 @@ func (j *judge) byEntries(section string) bool {
 
 // isCarried reports whether what a table says about code travels with the code.
 func isCarried(row *kerneltab.Section) bool {
-	return row.Has(kerneltab.ByEntry) || row != nil && (row.Name == kerneltab.AltReplacement || hasConstants(row))
+	return row.Has(kerneltab.ByEntry) || row != nil && (row.Name == kerneltab.AltReplacement || extraction.HasConstants(row))
 }
 
 // isSiteList reports whether a table is a list of addresses that code which travels

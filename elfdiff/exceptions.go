@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -18,7 +19,7 @@ func (in *includer) unwinding() {
 			continue
 		}
 		in.add(a.ID)
-		if cie := cieOf(in.Post, a); cie != object.NoAtom {
+		if cie := extraction.CIEOf(in.Post, a); cie != object.NoAtom {
 			in.add(cie)
 		}
 		for _, r := range a.Refs {

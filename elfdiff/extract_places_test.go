@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/extract"
+	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
@@ -59,7 +60,7 @@ func TestSlotInside(t *testing.T) {
 	slots := 0
 	for i := range o.Atoms {
 		for _, r := range o.Atoms[i].Refs {
-			if s := o.Symbol(r.Sym); bySlot(&r) {
+			if s := o.Symbol(r.Sym); extraction.BySlot(&r) {
 				if slots++; r.Addend != -4 || s.Value != 8 {
 					t.Errorf("slot of %s+%#x with addend %d, want 0x8 and -4", s.Name, s.Value, r.Addend)
 				}

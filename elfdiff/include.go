@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
+	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -117,7 +118,7 @@ func (in *includer) visit(a *object.Atom) {
 		in.function(a)
 		in.described(a)
 	}
-	if mayTouch(a) {
+	if extraction.MayTouch(a) {
 		in.neighbours(a)
 	}
 	for i := range a.Refs {
@@ -141,7 +142,7 @@ func (in *includer) function(a *object.Atom) {
 	if a.Opaque || !amd64.Decodes(a.Bytes) {
 		in.report(findingAt(in.Post, CodeOpaqueCode, a.ID, 0, "its code does not decode to its end"))
 	}
-	if _, ok := islandsOf(a); !ok {
+	if _, ok := extraction.IslandsOf(a); !ok {
 		in.report(findingAt(in.Post, CodeShortBranch, a.ID, 0, "it has short jumps to other functions"))
 	}
 	parent, cold := symname.ColdParent(a.Name)
@@ -167,7 +168,7 @@ func (in *includer) neighbours(a *object.Atom) {
 			continue
 		}
 		b := &in.Post.Atoms[id]
-		if mayTouch(b) && (b.End() == a.Offset || a.End() == b.Offset) {
+		if extraction.MayTouch(b) && (b.End() == a.Offset || a.End() == b.Offset) {
 			in.add(id) // which looks at its own neighbours
 		}
 	}
@@ -214,10 +215,10 @@ func (in *includer) reference(a *object.Atom, r *object.Ref) {
 // symbol of the extracted object can stand for the place: t stays where it is, or
 // the place is outside of it.
 func (in *includer) slot(a *object.Atom, r *object.Ref, t *object.Atom) {
-	if !bySlot(r) || inside(in.Post, r, t) == 0 {
+	if !extraction.BySlot(r) || extraction.Inside(in.Post, r, t) == 0 {
 		return
 	}
-	outside := inside(in.Post, r, t) < 0 || uint64(inside(in.Post, r, t)) > t.Size
+	outside := extraction.Inside(in.Post, r, t) < 0 || uint64(extraction.Inside(in.Post, r, t)) > t.Size
 	travels := in.included[t.ID] || in.copied[t.ID] || t.IsLiteral() || in.twins.Pre[t.ID] == object.NoAtom
 	if outside || !travels {
 		f := findingAt(in.Post, CodeInnerReference, a.ID, r.Offset, "it reads the address of %s from a slot", insn.RefText(in.Post, r))

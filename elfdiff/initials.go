@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/extract"
+	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/members"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -24,11 +25,11 @@ func (in *includer) initialise(ch *verdict.Change) {
 		in.unset[ch.Post] = why
 		return
 	}
-	in.initials = append(in.initials, initial{a.ID, b.ID, members})
+	in.initials = append(in.initials, extraction.Initial{Pre: a.ID, Post: b.ID, Members: members})
 	in.isSet[ch.Post] = true
 	in.report(findingAt(in.Post, CodeInitials, b.ID, ch.Reasons[0].PostOffset, "%s", in.initialText(ch)))
 	for i := range b.Refs {
-		if covered(members, &b.Refs[i]) {
+		if extraction.Covered(members, &b.Refs[i]) {
 			in.reference(b, &b.Refs[i])
 		}
 	}
@@ -142,5 +143,5 @@ func wordOf(size uint64, m *DataMember, align uint64) (w extract.InitialMember, 
 
 // alignOf returns the alignment of an atom's address that is certain, bytes.
 func alignOf(o *object.Object, a *object.Atom) uint64 {
-	return alignAt(o.File.Sections[a.Section].Addralign, a.Offset)
+	return extraction.AlignAt(o.File.Sections[a.Section].Addralign, a.Offset)
 }

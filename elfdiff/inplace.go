@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
@@ -13,7 +14,7 @@ func (in *includer) overwrite(ch *verdict.Change) {
 		in.Pre.InCode(a) || in.Post.InCode(b) {
 		return
 	}
-	in.inPlace = append(in.inPlace, inPlace{a.ID, b.ID})
+	in.inPlace = append(in.inPlace, extraction.Overwrite{Pre: a.ID, Post: b.ID})
 	in.report(findingAt(in.Post, CodeInPlace, b.ID, ch.Reasons[0].PostOffset, "%s", ch.Reasons[0]))
 	for i := range b.Refs {
 		in.reference(b, &b.Refs[i])
@@ -23,7 +24,7 @@ func (in *includer) overwrite(ch *verdict.Change) {
 // isOverwritten reports whether an object of post is written over that of pre.
 func (d *Diff) isOverwritten(post object.AtomID) bool {
 	for _, p := range d.inPlace {
-		if p.post == post {
+		if p.Post == post {
 			return true
 		}
 	}

@@ -41,7 +41,7 @@ func (in *includer) keep() {
 		Travels:   k.moves,
 	})
 	for _, p := range in.inPlace {
-		b := &in.Post.Atoms[p.post]
+		b := &in.Post.Atoms[p.Post]
 		for i := range b.Refs {
 			k.means(&b.Refs[i], &flow.Escape{At: flow.Place{Atom: b.ID, Off: b.Refs[i].Offset}, How: "is written into " + insn.Describe(in.Post, b.ID, 0) + ", which others know"})
 		}

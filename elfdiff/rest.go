@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
+	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -196,7 +197,7 @@ func strayRecords(o *object.Object, list []rest, s elfobj.SectionIndex) []rest {
 	heads := map[object.AtomID]bool{}
 	for _, a := range o.SectionAtoms(s) {
 		if a.Owner != object.NoAtom {
-			heads[cieOf(o, a)] = true
+			heads[extraction.CIEOf(o, a)] = true
 		}
 	}
 	for id, a := range o.SectionAtoms(s) {

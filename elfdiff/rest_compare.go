@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
+	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -154,7 +155,7 @@ func (r *restMatcher) literal(h *maphash.Hash, o *object.Object, t *object.Atom,
 	if t.Kind != object.String {
 		t = places.Without(o, t, places.Of(o)[t.ID])
 		content := bytes.Clone(t.Bytes[:min(len(t.Bytes), maxDigest)])
-		clearFields(content, t)
+		extraction.ClearFields(content, t)
 		h.Write(bytes.TrimRight(content, "\x00"))
 	} else if s, ok := object.Tail(t, off); ok {
 		h.Write(s[:min(len(s), maxDigest)])

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
+	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -234,7 +235,7 @@ func (j *judge) sameRecords(a, b []*object.Atom) bool {
 		return false
 	}
 	for i := range a {
-		p, q := cieOf(j.Pre, a[i]), cieOf(j.Post, b[i])
+		p, q := extraction.CIEOf(j.Pre, a[i]), extraction.CIEOf(j.Post, b[i])
 		if !j.sameRecord(a[i], b[i]) || (p == object.NoAtom) != (q == object.NoAtom) {
 			return false
 		}
@@ -264,7 +265,7 @@ func (j *judge) sameRecord(a, b *object.Atom) bool {
 // lengths, distances and what fills it up.
 func instructionsOf(a *object.Atom) []byte {
 	b := slices.Clone(a.Bytes)
-	clearFields(b, a)
+	extraction.ClearFields(b, a)
 	n := 4
 	switch size := uint64(len(b)); {
 	case size < 4 || uint64(binary.LittleEndian.Uint32(b)) != size-4:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
 
@@ -13,7 +14,7 @@ func TestConstantLoad(t *testing.T) {
 	regs := []string{"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"}
 	for i, reg := range regs {
 		code := []byte{0x48 | byte(i>>3), 0xb8 | byte(i&7), 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01}
-		load, ok := constantLoad(code)
+		load, ok := extraction.ConstantLoad(code)
 		if !ok {
 			t.Fatalf("%s: refused", reg)
 		}
@@ -27,7 +28,7 @@ func TestConstantLoad(t *testing.T) {
 		}
 	}
 	for _, bad := range [][]byte{nil, {0x48, 0xb8}, fmt.Append(nil, "\x40\xb8 12345678"), fmt.Append(nil, "\x48\xc7 12345678")} {
-		if _, ok := constantLoad(bad); ok {
+		if _, ok := extraction.ConstantLoad(bad); ok {
 			t.Errorf("% x was accepted", bad)
 		}
 	}
@@ -48,7 +49,7 @@ func TestIsShift(t *testing.T) {
 		{[]byte{0xc1, 0xe8, 12}, 3, false},
 		{[]byte{0xc1, 0xe8, 12}, -1, false},
 	} {
-		if got := isShift(c.code, c.off); got != c.want {
+		if got := extraction.IsShift(c.code, c.off); got != c.want {
 			t.Errorf("% x at %d: %v", c.code, c.off, got)
 		}
 	}

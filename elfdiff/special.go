@@ -94,8 +94,8 @@ func (j *judge) table(o *object.Object, s *elfobj.Section) {
 // an ftrace site that is in no table stays what the compiler made of it, and
 // constructors ran long ago.
 func (in *includer) special() {
-	if _, bad := in.plan().constantSites(); bad != nil && in.carriesTables {
-		in.report(findingAt(in.Post, CodeSpecialSection, bad.owner, bad.off, "the runtime constant %s is not used by a movabs or a shr", bad.variable))
+	if _, bad := in.plan().ConstantSites(); bad != nil && in.carriesTables {
+		in.report(findingAt(in.Post, CodeSpecialSection, bad.Owner, bad.Off, "the runtime constant %s is not used by a movabs or a shr", bad.Variable))
 	}
 	for i := range in.Post.Atoms {
 		a := &in.Post.Atoms[i]

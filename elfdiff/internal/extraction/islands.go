@@ -1,4 +1,4 @@
-package elfdiff
+package extraction
 
 import (
 	"cmp"
@@ -22,9 +22,9 @@ type island struct {
 // islandLen is the length of jmp rel32.
 const islandLen = 5
 
-// islandsOf returns the islands that a function needs, by place. It is false
+// IslandsOf returns the islands that a function needs, by place. It is false
 // when they don't fit: on the function itself, or on each other.
-func islandsOf(a *object.Atom) ([]island, bool) {
+func IslandsOf(a *object.Atom) ([]island, bool) {
 	var list []island
 	for i := range a.Refs {
 		r := &a.Refs[i]
@@ -54,7 +54,7 @@ func islandsOf(a *object.Atom) ([]island, bool) {
 // withIslands adds the islands of a function to its bytes, and returns where
 // the function starts then. What is between is int3.
 func withIslands(code []byte, a *object.Atom, align uint64) ([]byte, uint64) {
-	list, _ := islandsOf(a)
+	list, _ := IslandsOf(a)
 	if len(list) == 0 {
 		return code, 0
 	}

@@ -1,4 +1,4 @@
-package elfdiff
+package extraction
 
 import (
 	"cmp"
@@ -13,10 +13,10 @@ import (
 func (x *extraction) updates() []extract.DataUpdate {
 	var list []extract.DataUpdate
 	for _, p := range x.InPlace {
-		a, b := &x.Pre.Atoms[p.pre], &x.Post.Atoms[p.post]
-		u := extract.DataUpdate{Name: b.Name, Pre: p.pre, Old: append([]byte(nil), a.Bytes...), New: append([]byte(nil), b.Bytes...)}
-		clearFields(u.Old, a)
-		clearFields(u.New, b)
+		a, b := &x.Pre.Atoms[p.Pre], &x.Post.Atoms[p.Post]
+		u := extract.DataUpdate{Name: b.Name, Pre: p.Pre, Old: append([]byte(nil), a.Bytes...), New: append([]byte(nil), b.Bytes...)}
+		ClearFields(u.Old, a)
+		ClearFields(u.New, b)
 		for i := range b.Refs {
 			r := &b.Refs[i]
 			sym, addend := x.symbolFor(b, r)
@@ -32,10 +32,10 @@ func (x *extraction) initialUpdates() []extract.InitialUpdate {
 	var list []extract.InitialUpdate
 	for i := range x.Initials {
 		n := &x.Initials[i]
-		a, b := &x.Pre.Atoms[n.pre], &x.Post.Atoms[n.post]
-		u := extract.InitialUpdate{Name: b.Name, Pre: n.pre, Old: content(a), New: content(b), Members: n.members}
+		a, b := &x.Pre.Atoms[n.Pre], &x.Post.Atoms[n.Post]
+		u := extract.InitialUpdate{Name: b.Name, Pre: n.Pre, Old: content(a), New: content(b), Members: n.Members}
 		for k := range b.Refs {
-			if r := &b.Refs[k]; covered(n.members, r) {
+			if r := &b.Refs[k]; Covered(n.Members, r) {
 				sym, addend := x.symbolFor(b, r)
 				u.Relas = append(u.Relas, elfobj.Rela{Offset: r.Offset, Addend: addend, Sym: sym, Type: r.Type})
 			}
@@ -50,9 +50,9 @@ func (x *extraction) initialUpdates() []extract.InitialUpdate {
 func (x *extraction) alignments(final []elfobj.SymbolIndex) []extract.Alignment {
 	var list []extract.Alignment
 	for _, n := range x.Aligned {
-		key := externalKey{pre: n.pre, name: n.name}
+		key := externalKey{pre: n.Pre, name: n.Name}
 		if sym, ok := x.ext[key]; ok {
-			list = append(list, extract.Alignment{final[sym], n.off, n.align, n.function, n.at})
+			list = append(list, extract.Alignment{Symbol: final[sym], Offset: n.Off, Align: n.Align, Function: n.Function, At: n.At})
 		}
 	}
 	slices.SortFunc(list, func(a, b extract.Alignment) int {
@@ -61,8 +61,8 @@ func (x *extraction) alignments(final []elfobj.SymbolIndex) []extract.Alignment 
 	return list
 }
 
-// covered reports whether a reference is in one of the words.
-func covered(members []extract.InitialMember, r *object.Ref) bool {
+// Covered reports whether a reference is in one of the words.
+func Covered(members []extract.InitialMember, r *object.Ref) bool {
 	for i := range members {
 		if m := &members[i]; r.Offset >= m.Offset && r.Offset < m.Offset+m.Size {
 			return true
@@ -75,6 +75,6 @@ func covered(members []extract.InitialMember, r *object.Ref) bool {
 func content(a *object.Atom) []byte {
 	b := make([]byte, a.Size)
 	copy(b, a.Bytes)
-	clearFields(b, a)
+	ClearFields(b, a)
 	return b
 }

@@ -1,4 +1,4 @@
-package elfdiff
+package extraction
 
 import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
@@ -7,27 +7,27 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
-// inPlace is a constant that is overwritten.
-type inPlace struct{ pre, post object.AtomID }
+// Overwrite is a constant that is overwritten.
+type Overwrite struct{ Pre, Post object.AtomID }
 
-// initial is a variable whose members are set.
-type initial struct {
-	pre, post object.AtomID
-	members   []extract.InitialMember
+// Initial is a variable whose members are set.
+type Initial struct {
+	Pre, Post object.AtomID
+	Members   []extract.InitialMember
 }
 
-// aligned is an Alignment on its way.
-type aligned struct {
-	pre      object.AtomID
-	name     string // of what pre does not define
-	off      int64
-	align    uint64
-	function string
-	at       uint64
+// Aligned is an Alignment on its way.
+type Aligned struct {
+	Pre      object.AtomID
+	Name     string // of what pre does not define
+	Off      int64
+	Align    uint64
+	Function string
+	At       uint64
 }
 
 // A plan is what an extraction has to know of a comparison.
-type plan struct {
+type Plan struct {
 	Pre, Post *object.Object
 	Functions []verdict.Change
 	// PreOf has the atom of pre for each of post, Included says whether it travels.
@@ -38,15 +38,15 @@ type plan struct {
 	// ByCallers are functions of post that take effect by their callers.
 	ByCallers map[object.AtomID]bool
 	Keeps     []extract.Kept
-	Aligned   []aligned
-	InPlace   []inPlace
-	Initials  []initial
+	Aligned   []Aligned
+	InPlace   []Overwrite
+	Initials  []Initial
 }
 
-// extract makes the object that carries the changes.
-func (p *plan) extract() (*extract.Extracted, error) {
+// Extract makes the object that carries the changes.
+func (p *Plan) Extract() (*extract.Extracted, error) {
 	x := &extraction{
-		plan:  p,
+		Plan:  p,
 		home:  make([]placed, len(p.Post.Atoms)),
 		ext:   map[externalKey]elfobj.SymbolIndex{},
 		names: map[string]int{},

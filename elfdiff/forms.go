@@ -1,6 +1,9 @@
 package elfdiff
 
-import "github.com/gosplice/gosplice/elfdiff/verdict"
+import (
+	"github.com/gosplice/gosplice/elfdiff/extract"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
+)
 
 // What a comparison says of each function and data object, as package verdict has it.
 type (
@@ -20,4 +23,12 @@ const (
 	Changed = verdict.Changed
 	New     = verdict.New
 	Removed = verdict.Removed
+)
+
+// What an update carries, as package extract has it.
+type (
+	// Extracted is the object with the changes.
+	Extracted = extract.Extracted
+	// Kept is what others may keep the address of.
+	Kept = extract.Kept
 )

@@ -1,4 +1,4 @@
-package elfdiff
+package extraction
 
 import (
 	"debug/elf"
@@ -25,13 +25,13 @@ func (x *extraction) unwind() {
 	put := func(a *object.Atom) uint64 {
 		off := uint64(len(data))
 		data = append(data, a.Bytes...)
-		clearFields(data[off:], a)
+		ClearFields(data[off:], a)
 		x.home[a.ID] = placed{sec: sec, off: off}
 		return off
 	}
 	cies := map[object.AtomID]uint64{}
 	for _, f := range x.fdes {
-		cie := cieOf(x.Post, f)
+		cie := CIEOf(x.Post, f)
 		if cie == object.NoAtom {
 			continue
 		}
@@ -46,9 +46,9 @@ func (x *extraction) unwind() {
 	x.b.Section(sec).Size = uint64(len(data))
 }
 
-// cieOf returns the CIE of an FDE: the record that starts as many bytes before
+// CIEOf returns the CIE of an FDE: the record that starts as many bytes before
 // its second word as that word says (LSB Core 5.0, section 10.6.1.2).
-func cieOf(o *object.Object, f *object.Atom) object.AtomID {
+func CIEOf(o *object.Object, f *object.Atom) object.AtomID {
 	if len(f.Bytes) < 8 {
 		return object.NoAtom
 	}

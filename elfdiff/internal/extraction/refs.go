@@ -1,4 +1,4 @@
-package elfdiff
+package extraction
 
 import (
 	"debug/elf"
@@ -27,7 +27,7 @@ func (x *extraction) relocate() {
 			sym, addend := x.symbolFor(a, r)
 			x.b.AddRela(h.sec, elfobj.Rela{Offset: h.off + r.Offset, Addend: addend, Sym: sym, Type: r.Type})
 		}
-		list, _ := islandsOf(a)
+		list, _ := IslandsOf(a)
 		for _, is := range list {
 			sym, addend := x.symbolFor(a, &is.jump)
 			x.b.AddRela(h.sec, elfobj.Rela{Offset: uint64(int64(h.off) + is.at + 1), Addend: addend, Sym: sym, Type: object.RelPC32})
@@ -42,7 +42,7 @@ func (x *extraction) symbolFor(a *object.Atom, r *object.Ref) (elfobj.SymbolInde
 		return x.outside(object.NoAtom, x.Post.Symbol(r.Sym)), r.Addend
 	}
 	t := &x.Post.Atoms[r.Target]
-	if bySlot(r) {
+	if BySlot(r) {
 		return x.slotSymbol(r, t), r.Addend
 	}
 	addend := r.Addend - int64(t.Offset)
@@ -71,7 +71,7 @@ func (x *extraction) symbolFor(a *object.Atom, r *object.Ref) (elfobj.SymbolInde
 // reads. What r adds counts from the slot, not from the symbol, so that a place
 // inside an atom needs a symbol of its own.
 func (x *extraction) slotSymbol(r *object.Ref, t *object.Atom) elfobj.SymbolIndex {
-	h, inside := x.home[t.ID], inside(x.Post, r, t)
+	h, inside := x.home[t.ID], Inside(x.Post, r, t)
 	if pre := x.PreOf[t.ID]; pre != object.NoAtom && (!x.Included[t.ID] || t.Kind == object.Func && t.Owner == object.NoAtom) && inside == 0 {
 		return x.outside(pre, nil)
 	}
@@ -94,13 +94,13 @@ var slotTypes = map[elf.R_X86_64]bool{
 	elf.R_X86_64_GOTTPOFF: true, elf.R_X86_64_TLSGD: true, elf.R_X86_64_TLSLD: true, elf.R_X86_64_GOTPC32_TLSDESC: true,
 }
 
-// bySlot reports whether r reads a slot that holds the address of its symbol.
-func bySlot(r *object.Ref) bool {
+// BySlot reports whether r reads a slot that holds the address of its symbol.
+func BySlot(r *object.Ref) bool {
 	return !r.Implicit && slotTypes[elf.R_X86_64(amd64.TypeClass(r.Type))]
 }
 
-// inside returns where in t the symbol of r stands.
-func inside(o *object.Object, r *object.Ref, t *object.Atom) int64 {
+// Inside returns where in t the symbol of r stands.
+func Inside(o *object.Object, r *object.Ref, t *object.Atom) int64 {
 	return int64(o.Symbol(r.Sym).Value - t.Offset)
 }
 

@@ -1,4 +1,4 @@
-package elfdiff
+package extraction
 
 import (
 	"debug/elf"

@@ -1,4 +1,4 @@
-package elfdiff
+package extraction
 
 import (
 	"cmp"
@@ -16,7 +16,7 @@ import (
 )
 
 type extraction struct {
-	*plan
+	*Plan
 	b     elfobj.Builder
 	home  []placed           // where each included atom of post went
 	last  elfobj.SymbolIndex // the last handle
@@ -61,7 +61,7 @@ func (x *extraction) layout() {
 		}
 		if n := len(chunk); n > 0 {
 			last := chunk[n-1]
-			if last.Section == a.Section && last.End() == a.Offset && mayTouch(last) && mayTouch(a) {
+			if last.Section == a.Section && last.End() == a.Offset && MayTouch(last) && MayTouch(a) {
 				chunk = append(chunk, a)
 				continue
 			}
@@ -72,7 +72,7 @@ func (x *extraction) layout() {
 	flush()
 }
 
-func mayTouch(a *object.Atom) bool {
+func MayTouch(a *object.Atom) bool {
 	return a.Kind == object.Const && a.Anonymous() && !a.Jumps && !a.Aside
 }
 
@@ -82,7 +82,7 @@ func (x *extraction) chunk(atoms []*object.Atom) {
 	from := x.Post.File.Sections[first.Section]
 	h := elfobj.SectionHeader{
 		Name: chunkName(from.Name, first), Type: from.Type, Flags: from.Flags &^ (elf.SHF_GROUP | elf.SHF_LINK_ORDER),
-		Addralign: alignAt(from.Addralign, first.Offset), Entsize: from.Entsize,
+		Addralign: AlignAt(from.Addralign, first.Offset), Entsize: from.Entsize,
 	}
 	if from.Flags&elf.SHF_MERGE != 0 {
 		// A linker takes a section symbol of a mergeable section with its
@@ -97,7 +97,7 @@ func (x *extraction) chunk(atoms []*object.Atom) {
 		data = make([]byte, 0, last.End()-first.Offset)
 		for _, a := range atoms {
 			data = append(data, a.Bytes...)
-			clearFields(data[len(data)-len(a.Bytes):], a)
+			ClearFields(data[len(data)-len(a.Bytes):], a)
 		}
 		data, start = withIslands(data, first, h.Addralign)
 	}
@@ -127,9 +127,9 @@ func chunkName(section string, a *object.Atom) string {
 	return section + suffix
 }
 
-// alignAt returns the alignment that an atom at offset off of a section with
+// AlignAt returns the alignment that an atom at offset off of a section with
 // the given alignment is known to have.
-func alignAt(align, off uint64) uint64 {
+func AlignAt(align, off uint64) uint64 {
 	align = max(align, 1)
 	if off == 0 {
 		return align
@@ -137,10 +137,10 @@ func alignAt(align, off uint64) uint64 {
 	return min(align, uint64(1)<<bits.TrailingZeros64(off))
 }
 
-// clearFields zeroes the fields of references: the addend stands in the
+// ClearFields zeroes the fields of references: the addend stands in the
 // relocation (psABI section 4.4: RELA), and kernels demand that the field is
 // zero before (arch/x86/kernel/module.c).
-func clearFields(b []byte, a *object.Atom) {
+func ClearFields(b []byte, a *object.Atom) {
 	for i := range a.Refs {
 		if object.IsShort(&a.Refs[i]) {
 			continue
@@ -254,7 +254,7 @@ func (x *extraction) originals() (list []extract.Original) {
 			continue
 		}
 		if h := x.home[k.Post]; h.sec != 0 && h.off == 0 {
-			list = append(list, extract.Original{h.sec, k.Pre})
+			list = append(list, extract.Original{Section: h.sec, Pre: k.Pre})
 		}
 	}
 	return list

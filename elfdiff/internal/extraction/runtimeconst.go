@@ -1,4 +1,4 @@
-package elfdiff
+package extraction
 
 import (
 	"debug/elf"
@@ -15,31 +15,31 @@ import (
 // the variable. In that of the count of a shift, one byte, there is none: the target of the
 // update has to write the value, see [Extracted].Shifts.
 
-// hasConstants reports whether a table is about runtime constants.
-func hasConstants(row *kerneltab.Section) bool {
+// HasConstants reports whether a table is about runtime constants.
+func HasConstants(row *kerneltab.Section) bool {
 	return row != nil && row.Site != nil && row.Site.Variable
 }
 
-// constantUse is a runtime constant in a function: the table, and the place.
-type constantUse struct {
-	table string
-	off   int64
+// RuntimeConstant is a runtime constant in a function: the table, and the place.
+type RuntimeConstant struct {
+	Table string
+	Off   int64
 }
 
-// constantUses lists the runtime constants of all functions.
-func constantUses(o *object.Object) map[object.AtomID][]constantUse {
-	var out map[object.AtomID][]constantUse
+// RuntimeConstants lists the runtime constants of all functions.
+func RuntimeConstants(o *object.Object) map[object.AtomID][]RuntimeConstant {
+	var out map[object.AtomID][]RuntimeConstant
 	for i, s := range o.File.Sections {
-		if o.KindOf(elfobj.SectionIndex(i)) != object.Special || !hasConstants(kerneltab.Of(s.Name)) {
+		if o.KindOf(elfobj.SectionIndex(i)) != object.Special || !HasConstants(kerneltab.Of(s.Name)) {
 			continue
 		}
 		if out == nil {
-			out = map[object.AtomID][]constantUse{}
+			out = map[object.AtomID][]RuntimeConstant{}
 		}
 		for _, a := range o.SectionAtoms(s.Index) {
 			for k := range a.Refs {
 				if t := a.Refs[k].Target; t != object.NoAtom {
-					out[t] = append(out[t], constantUse{s.Name, a.Refs[k].TargetOff})
+					out[t] = append(out[t], RuntimeConstant{s.Name, a.Refs[k].TargetOff})
 				}
 			}
 		}
@@ -47,7 +47,7 @@ func constantUses(o *object.Object) map[object.AtomID][]constantUse {
 	return out
 }
 
-// constantLoad is the instruction that code which travels has instead.
+// ConstantLoad is the instruction that code which travels has instead.
 //
 //	48 b8+r imm64        movabs $0x123456789abcdef,%r
 //	48 8b modrm disp32   mov variable(%rip),%r
@@ -55,7 +55,7 @@ func constantUses(o *object.Object) map[object.AtomID][]constantUse {
 //
 // It loads the variable, which never changes after boot. Registers from 8 on
 // move from REX.B to REX.R. ok is false when something else stands there.
-func constantLoad(code []byte) (load [10]byte, ok bool) {
+func ConstantLoad(code []byte) (load [10]byte, ok bool) {
 	if len(code) < len(load) || code[0]&^1 != 0x48 || code[1]&^7 != 0xb8 {
 		return load, false
 	}
@@ -71,20 +71,20 @@ func constantLoad(code []byte) (load [10]byte, ok bool) {
 // lists: the instruction's offset in the function.
 type constantSite struct {
 	table    *object.Atom
-	owner    object.AtomID
-	off      uint64
-	variable string
+	Owner    object.AtomID
+	Off      uint64
+	Variable string
 	shift    bool // off is that of the byte
 }
 
-// isShift reports whether the byte at off is the count of a shift: c1 /5 ib, shr.
-func isShift(code []byte, off int64) bool {
+// IsShift reports whether the byte at off is the count of a shift: c1 /5 ib, shr.
+func IsShift(code []byte, off int64) bool {
 	return off >= 2 && off < int64(len(code)) && code[off-2] == 0xc1 && code[off-1]&0xf8 == 0xe8
 }
 
-// constantSites lists the places in included functions. ok is false with the
+// ConstantSites lists the places in included functions. ok is false with the
 // first that is no instruction that can be rewritten.
-func (d *plan) constantSites() (list []constantSite, bad *constantSite) {
+func (d *Plan) ConstantSites() (list []constantSite, bad *constantSite) {
 	for i := range d.Post.Atoms {
 		a := &d.Post.Atoms[i]
 		if a.Kind != object.Special {
@@ -92,7 +92,7 @@ func (d *plan) constantSites() (list []constantSite, bad *constantSite) {
 		}
 		name := d.Post.SectionName(a.Section)
 		row := kerneltab.Of(name)
-		if !hasConstants(row) {
+		if !HasConstants(row) {
 			continue
 		}
 		variable, shift := name[len(row.Name):], row.Site.Size == 1
@@ -104,17 +104,17 @@ func (d *plan) constantSites() (list []constantSite, bad *constantSite) {
 			s := constantSite{a, r.Target, uint64(r.TargetOff - 2), variable, shift}
 			code := d.Post.Atoms[r.Target].Bytes
 			if shift {
-				s.off = uint64(r.TargetOff)
-				if !isShift(code, r.TargetOff) {
+				s.Off = uint64(r.TargetOff)
+				if !IsShift(code, r.TargetOff) {
 					return nil, &s
 				}
 				list = append(list, s)
 				continue
 			}
-			if r.TargetOff < 2 || s.off > uint64(len(code)) {
+			if r.TargetOff < 2 || s.Off > uint64(len(code)) {
 				return nil, &s
 			}
-			if _, ok := constantLoad(code[s.off:]); !ok {
+			if _, ok := ConstantLoad(code[s.Off:]); !ok {
 				return nil, &s
 			}
 			list = append(list, s)
@@ -128,20 +128,20 @@ func (x *extraction) constants() {
 	if !x.Tables {
 		return
 	}
-	list, _ := x.constantSites() // bad ones were refused
+	list, _ := x.ConstantSites() // bad ones were refused
 	for _, s := range list {
-		h := x.home[s.owner]
+		h := x.home[s.Owner]
 		if s.shift {
-			x.shifts = append(x.shifts, extract.RuntimeShift{h.sec, h.off + s.off, x.variable(s.variable)})
+			x.shifts = append(x.shifts, extract.RuntimeShift{Section: h.sec, Offset: h.off + s.Off, Variable: x.variable(s.Variable)})
 			continue
 		}
-		data := x.b.Section(h.sec).Data[h.off+s.off:]
-		load, ok := constantLoad(data)
+		data := x.b.Section(h.sec).Data[h.off+s.Off:]
+		load, ok := ConstantLoad(data)
 		if !ok {
 			continue
 		}
 		copy(data, load[:])
-		x.b.AddRela(h.sec, elfobj.Rela{Offset: h.off + s.off + 3, Type: object.RelPC32, Sym: x.variable(s.variable), Addend: -4})
+		x.b.AddRela(h.sec, elfobj.Rela{Offset: h.off + s.Off + 3, Type: object.RelPC32, Sym: x.variable(s.Variable), Addend: -4})
 	}
 }
 
