@@ -26,6 +26,8 @@ var Budgets = []Budget{
 	{"elfdiff/elfobj", []string{"klauspost/compress"}, nil},
 	{"elfdiff/object", []string{"klauspost/compress", "arch"}, []string{"encoding/json"}},
 	{"elfdiff/types", []string{"klauspost/compress", "arch"}, []string{"encoding/json"}},
+	{"elfdiff/verdict", []string{"klauspost/compress", "arch"}, []string{"encoding/json"}},
+	{"elfdiff/extract", []string{"klauspost/compress", "arch"}, []string{"encoding/json"}},
 	{"elfdiff", []string{"klauspost/compress", "arch"}, []string{"encoding/json"}},
 	{"elfdiff/listing", []string{"klauspost/compress", "arch"}, []string{"encoding/json"}},
 	// Reports for people and pipelines have templates.
