@@ -28,6 +28,7 @@ var Budgets = []Budget{
 	{"elfdiff/types", []string{"klauspost/compress", "arch"}, []string{"encoding/json"}},
 	{"elfdiff/verdict", []string{"klauspost/compress", "arch"}, []string{"encoding/json"}},
 	{"elfdiff/extract", []string{"klauspost/compress", "arch"}, []string{"encoding/json"}},
+	{"elfdiff/explain", []string{"klauspost/compress", "arch"}, []string{"encoding/json"}},
 	{"elfdiff", []string{"klauspost/compress", "arch"}, []string{"encoding/json"}},
 	{"elfdiff/listing", []string{"klauspost/compress", "arch"}, []string{"encoding/json"}},
 	// Reports for people and pipelines have templates.
