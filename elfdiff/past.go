@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -75,4 +76,85 @@ func (j *judge) bygones() {
 			}
 		}
 	}
+}
+
+// constructors reports functions that only run before main and that changed (new ones
+// make their table another one): what they
+// set stays as it is in a program that runs. C++ sets variables in such functions that
+// the compiler makes. The kernel has tables of its own, see past.
+func (j *judge) constructors() {
+	if j.carriesTables {
+		return
+	}
+	was, is := startOnly(j.Pre), startOnly(j.Post)
+	for i := range j.Functions {
+		ch := &j.Functions[i]
+		if ch.Post == object.NoAtom || j.Post.Atoms[ch.Post].Owner != object.NoAtom {
+			continue
+		}
+		if ch.Status == verdict.Changed && (is[ch.Post] || was[ch.Pre]) {
+			j.report(findingAt(j.Post, CodeConstructor, ch.Post, 0, "it runs before main only, and that is over: what it sets stays as it is"))
+		}
+	}
+}
+
+// startOnly marks the functions that a table of such functions names, and those that
+// only these call.
+func startOnly(o *object.Object) map[object.AtomID]bool {
+	var work []object.AtomID
+	only := map[object.AtomID]bool{}
+	add := func(id object.AtomID) {
+		if id != object.NoAtom && o.Atoms[id].Kind == object.Func && !only[id] {
+			only[id] = true
+			work = append(work, id)
+		}
+	}
+	for i, s := range o.File.Sections {
+		if !kerneltab.Of(s.Name).Has(kerneltab.BeforeMain) {
+			continue
+		}
+		for _, a := range o.SectionAtoms(o.File.Sections[i].Index) {
+			for k := range a.Refs {
+				add(a.Refs[k].Target)
+			}
+		}
+	}
+	if len(work) == 0 {
+		return only
+	}
+	left := callerCounts(o)
+	for len(work) > 0 {
+		a := &o.Atoms[work[len(work)-1]]
+		work = work[:len(work)-1]
+		for t := range functionsOf(o, a) {
+			if left[t]--; left[t] == 0 && o.IsLocal(&o.Atoms[t]) {
+				add(t)
+			}
+		}
+	}
+	return only
+}
+
+// callerCounts counts the functions and variables that refer to each function.
+func callerCounts(o *object.Object) map[object.AtomID]int {
+	n := map[object.AtomID]int{}
+	for i := range o.Atoms {
+		if a := &o.Atoms[i]; correlate.ClassOf(a) != 0 {
+			for t := range functionsOf(o, a) {
+				n[t]++
+			}
+		}
+	}
+	return n
+}
+
+// functionsOf is the set of other functions that an atom refers to.
+func functionsOf(o *object.Object, a *object.Atom) map[object.AtomID]bool {
+	set := map[object.AtomID]bool{}
+	for i := range a.Refs {
+		if t := a.Refs[i].Target; t != object.NoAtom && t != a.ID && o.Atoms[t].Kind == object.Func {
+			set[t] = true
+		}
+	}
+	return set
 }

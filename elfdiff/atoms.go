@@ -1,6 +1,8 @@
 package elfdiff
 
 import (
+	"strings"
+
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
@@ -38,3 +40,27 @@ func storageOf(o *object.Object, a *object.Atom) storage {
 }
 
 const maxWord = 8 // bytes that are written at once
+
+// Prefixes of functions have symbols of their own: objtool calls the room in front
+// of foo, where call depth tracking writes, __pfx_foo (scripts/Makefile.lib,
+// --prefix); clang calls the hash of its type __cfi_foo (-fsanitize=kcfi).
+const (
+	roomPrefix = kerneltab.Padding
+	hashPrefix = kerneltab.CFIPrefix
+)
+
+// isRoom reports whether a function is nothing but room in front of another: a
+// target makes that anew.
+func isRoom(a *object.Atom) bool {
+	return a.Kind == object.Func && strings.HasPrefix(a.Name, roomPrefix)
+}
+
+// hookSection begins the names of sections with pointers to functions of an
+// update that its target calls, as the macros of kpatch make them
+// (KPATCH_PRE_PATCH_CALLBACK and the like). Nothing refers to such pointers.
+const hookSection = kerneltab.CallbackHooks
+
+// isHook reports whether an object of post is such a pointer.
+func (d *Diff) isHook(id object.AtomID) bool {
+	return d.carriesTables && id != object.NoAtom && strings.HasPrefix(d.Post.SectionName(d.Post.Atoms[id].Section), hookSection)
+}
