@@ -16,7 +16,7 @@
 //	Extracted  the changed functions, and what they need that pre does not have
 //
 // [Diff.Explain] and [Diff.Types] answer what the verdicts mean: whose inlined code
-// it was, and which types have another layout now. [Diff.Listing] shows both sides.
+// it was, and which types have another layout now. Package listing shows both sides.
 //
 // # What is compared
 //
@@ -58,7 +58,7 @@
 // in at most 64 MB and eight times the size of both objects. Compressed debug
 // information that would grow beyond 8 MiB and twice the size of its file counts
 // as missing, see [CodeNoDebug]. Listings have at most 16,384 lines of each side, see
-// [Diff.Listing], and names in the text of an instruction are cut at 256 bytes, so
+// package listing, and names in the text of an instruction are cut at 256 bytes, so
 // that text grows with the input too. Nothing here says who made an object: an update
 // does what post says.
 package elfdiff

@@ -7,7 +7,7 @@ import (
 
 // A Target is where updates take effect. U is what it takes: an [*Update], as a live
 // process does (process.Target), or what a target has made for itself of a change, such as
-// a livepatch module (module.Running takes a *module.Module). An embedder writes one for
+// a livepatch module (running.Kernel takes a *module.Module). An embedder writes one for
 // what this module does not know: an agent on another machine, a program with a loader of
 // its own ([Linker] gives it the bytes).
 //

@@ -1,3 +1,5 @@
+// Package symname takes names of symbols apart: what a compiler or the kernel adds to the
+// name that the source has.
 package symname
 
 import "strings"

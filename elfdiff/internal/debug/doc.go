@@ -1,2 +1,3 @@
-// Package debug has what debug information says of an object's code: lines, and which functions are inlined where.
+// Package debug has what debug information says of an object's code: lines, and which
+// functions are inlined where.
 package debug

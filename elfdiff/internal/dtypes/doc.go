@@ -1,2 +1,3 @@
-// Package dtypes reads types and variables from debug information, and compares those of pre with those of post.
+// Package dtypes reads types and variables from debug information, and compares those
+// of pre with those of post.
 package dtypes

@@ -1,2 +1,3 @@
-// Package flow follows addresses through the code of functions: what is read by them, and who may keep one.
+// Package flow follows addresses through the code of functions: what is read by them,
+// and who may keep one.
 package flow

@@ -1,2 +1,3 @@
-// Package insn reads the instructions of an atom, and shows them with their references by name.
+// Package insn reads the instructions of an atom, and shows them with their references
+// by name.
 package insn

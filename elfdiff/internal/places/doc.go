@@ -1,2 +1,3 @@
-// Package places finds the records about places in the source: lines and columns that only messages show.
+// Package places finds the records about places in the source: lines and columns that
+// only messages show.
 package places
