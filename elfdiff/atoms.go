@@ -49,9 +49,9 @@ const (
 	hashPrefix = kerneltab.CFIPrefix
 )
 
-// isRoom reports whether a function is nothing but room in front of another: a
+// isPrefixPadding reports whether a function is nothing but room in front of another: a
 // target makes that anew.
-func isRoom(a *object.Atom) bool {
+func isPrefixPadding(a *object.Atom) bool {
 	return a.Kind == object.Func && strings.HasPrefix(a.Name, roomPrefix)
 }
 

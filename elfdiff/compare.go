@@ -80,7 +80,7 @@ func CompareContext(ctx context.Context, pre, post *object.Object, opt Options) 
 	j := &judge{Diff: d, ctx: ctx, reported: map[Finding]bool{}, shown: map[object.AtomID]string{}, accept: opt.Accept, updates: opt.InPlace, sets: opt.Initials}
 	steps := []func(){
 		j.missing, j.correlated, j.exceptions, j.entries, j.propagate, j.others, j.symbols, j.exports, j.splits, j.compilers,
-		j.debugInfo, j.unwinds, j.tables, j.bygones, j.include, j.constructors, j.tableEntries, j.members, j.leftovers, j.asides,
+		j.debugInfo, j.unwinds, j.tables, j.withoutEffect, j.include, j.constructors, j.tableEntries, j.members, j.leftovers, j.asides,
 	}
 	if opt.Types {
 		d.typed = true
@@ -182,7 +182,7 @@ func held(c *compare.Comparer, a, b *object.Atom) *verdict.Reason {
 	if x, y := c.Placeless(a, b); !compare.SameOutside(x.Bytes, y.Bytes, a.Refs) {
 		return bytesReason(x, y)
 	}
-	return c.Settle(nil)
+	return c.CheckPlaces(nil)
 }
 
 // typeSet compares the names of the types that a set of type numbers has: the
@@ -318,10 +318,10 @@ func (j *judge) others() {
 
 func (j *judge) removed(a *object.Atom) {
 	if r := j.past(j.Pre, a.ID); r != nil {
-		j.bygone(j.Pre, a.ID, r, "gone")
+		j.noEffect(j.Pre, a.ID, r, "gone")
 		return
 	}
-	if isRoom(a) {
+	if isPrefixPadding(a) {
 		return
 	}
 	if a.Kind == object.Data {

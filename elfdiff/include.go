@@ -69,7 +69,7 @@ func (in *includer) add(id object.AtomID) {
 // replaced includes a function that is not the same, unless it has run already.
 // One that is new, and known to others, may be for another object of the update.
 func (in *includer) replaced(ch *verdict.Change) {
-	if ch.Post == object.NoAtom || in.past(in.Post, ch.Post) != nil || isRoom(&in.Post.Atoms[ch.Post]) {
+	if ch.Post == object.NoAtom || in.past(in.Post, ch.Post) != nil || isPrefixPadding(&in.Post.Atoms[ch.Post]) {
 		return
 	}
 	switch {

@@ -47,8 +47,8 @@ func isModule(o *object.Object) bool {
 // ofModule is what isModule says of an object.
 type ofModule bool
 
-// bygone reports a difference in something that has no bearing on what runs.
-func (j *judge) bygone(o *object.Object, id object.AtomID, r *kerneltab.Section, what string) {
+// noEffect reports a difference in something that has no bearing on what runs.
+func (j *judge) noEffect(o *object.Object, id object.AtomID, r *kerneltab.Section, what string) {
 	f := findingAt(o, classCodes[r.Class], id, 0, "%s: %s", what, r.Why)
 	if classCodes[r.Class] == CodeExitCode && !isModule(j.Pre) {
 		f.Severity, f.Accept = Ignored, "" // the linker drops it from the image
@@ -56,8 +56,8 @@ func (j *judge) bygone(o *object.Object, id object.AtomID, r *kerneltab.Section,
 	j.report(f)
 }
 
-// bygones reports all such differences.
-func (j *judge) bygones() {
+// withoutEffect reports all such differences.
+func (j *judge) withoutEffect() {
 	if !j.carriesTables {
 		return
 	}
@@ -67,11 +67,11 @@ func (j *judge) bygones() {
 			switch {
 			case ch.Status == verdict.Changed:
 				if r := j.past(j.Post, ch.Post); r != nil {
-					j.bygone(j.Post, ch.Post, r, "changed: "+ch.Reasons[0].String())
+					j.noEffect(j.Post, ch.Post, r, "changed: "+ch.Reasons[0].String())
 				}
 			case ch.Status == verdict.New:
 				if r := j.past(j.Post, ch.Post); r != nil {
-					j.bygone(j.Post, ch.Post, r, "new")
+					j.noEffect(j.Post, ch.Post, r, "new")
 				}
 			}
 		}

@@ -20,7 +20,7 @@ func (j *judge) splits() {
 	s := &splitter{judge: j}
 	for i := range j.Pre.Atoms {
 		a := &j.Pre.Atoms[i]
-		if correlate.ClassOf(a) == 0 || a.IsLiteral() || isRoom(a) || s.alone(a) {
+		if correlate.ClassOf(a) == 0 || a.IsLiteral() || isPrefixPadding(a) || s.alone(a) {
 			continue
 		}
 		s.called, s.compared = nil, 0

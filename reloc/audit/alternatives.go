@@ -57,7 +57,7 @@ func (c *cluster) copied(code []byte, from uint64, run []byte, at uint64) bool {
 		if err != nil {
 			n = len(rest)
 		}
-		if !c.moved1(rest[:n], in, here, run[i:i+n], at+uint64(i), from, from+uint64(len(code))) {
+		if !c.sameMoved(rest[:n], in, here, run[i:i+n], at+uint64(i), from, from+uint64(len(code))) {
 			return false
 		}
 		i += n
@@ -65,9 +65,9 @@ func (c *cluster) copied(code []byte, from uint64, run []byte, at uint64) bool {
 	return rewrite.IsFilling(run[len(code):], len(run)-len(code))
 }
 
-// moved1 compares one instruction of a replacement, which lies in [lo, hi): what
+// sameMoved compares one instruction of a replacement, which lies in [lo, hi): what
 // leads out of it is counted from its new place.
-func (c *cluster) moved1(code []byte, in amd64.Inst, from uint64, run []byte, at, lo, hi uint64) bool {
+func (c *cluster) sameMoved(code []byte, in amd64.Inst, from uint64, run []byte, at, lo, hi uint64) bool {
 	if in.PCRelLen > 0 {
 		to := in.PCRel(code, from)
 		if to >= lo && to <= hi {

@@ -85,7 +85,7 @@ func (c *Comparer) Refs(a, b *object.Ref) verdict.ReasonCode {
 func (c *Comparer) Isolated(a, b *object.Ref) verdict.ReasonCode {
 	c.Pending = c.Pending[:0]
 	code := c.Refs(a, b)
-	if r := c.Settle(nil); code == "" && r != nil {
+	if r := c.CheckPlaces(nil); code == "" && r != nil {
 		code = r.Code
 	}
 	return code

@@ -33,7 +33,7 @@ type jump struct{ from, to step }
 func (c *Comparer) Function(a, b *object.Atom) (change *verdict.Reason, incidental []verdict.Reason) {
 	c.Pending = c.Pending[:0]
 	if len(a.Bytes) == len(b.Bytes) && c.plain(a, b) {
-		return c.Settle(nil), nil
+		return c.CheckPlaces(nil), nil
 	}
 	c.Pending = c.Pending[:0]
 	w := &walk{c: c, pre: insn.Cursor{Object: c.Pre, Atom: a}, post: insn.Cursor{Object: c.Post, Atom: b}}
@@ -42,7 +42,7 @@ func (c *Comparer) Function(a, b *object.Atom) (change *verdict.Reason, incident
 		return r, nil // it comes before what run found
 	}
 	if change == nil {
-		change = c.Settle(w)
+		change = c.CheckPlaces(w)
 	}
 	return change, w.incidental
 }
@@ -76,9 +76,9 @@ func (c *Comparer) plain(a, b *object.Atom) bool {
 	return true
 }
 
-// Settle checks the claims about places inside functions: inside this one by
+// CheckPlaces checks the claims about places inside functions: inside this one by
 // the steps of the walk, inside others by those of theirs.
-func (c *Comparer) Settle(w *walk) *verdict.Reason {
+func (c *Comparer) CheckPlaces(w *walk) *verdict.Reason {
 	for _, p := range c.Pending {
 		same := false
 		if w != nil && p.Pre == w.pre.Atom.ID {

@@ -114,7 +114,7 @@ func (k *Kernel) Apply(ctx context.Context, m *module.Module) (*splice.Report, e
 	if err := k.system().load(m.Bytes()); err != nil {
 		return nil, fmt.Errorf("load %s: %w", m.Name, explain(m.Name, err))
 	}
-	if err := k.settle(ctx, m.Name); err != nil {
+	if err := k.awaitTransition(ctx, m.Name); err != nil {
 		return nil, k.giveUp(ctx, m.Name, err)
 	}
 	now, err := k.report(m.Name)
@@ -186,8 +186,8 @@ func (k *Kernel) disable(ctx context.Context, name string) error {
 	return k.wait(ctx, func() bool { return k.read(livepatch, name, "enabled") == "" })
 }
 
-// settle waits for the end of a transition to the new code.
-func (k *Kernel) settle(ctx context.Context, name string) error {
+// awaitTransition waits for the end of a transition to the new code.
+func (k *Kernel) awaitTransition(ctx context.Context, name string) error {
 	return k.wait(ctx, func() bool { return k.read(livepatch, name, "transition") != "1" })
 }
 
