@@ -231,7 +231,11 @@ func TestSelf(t *testing.T) {
 }
 
 func TestGone(t *testing.T) {
-	cmd := exec.Command("/proc/self/exe", "-test.run=^$")
+	cmd := exec.Command("cat") // which ends when its input does
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -245,6 +249,7 @@ func TestGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in.Close()
 	var info unix.Siginfo
 	unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT, nil)
 	if st, err := ReadStat(pid); err != nil || !st.IsDead() {
