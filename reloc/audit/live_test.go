@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/internal/lab/livekernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vm"
@@ -98,6 +99,9 @@ func flipSites(t *testing.T, path string, img *image.Image, parts image.Segments
 		case len(part.Findings)+len(part.Patches) > 0:
 			continue
 		case back: // as it was linked, which is what it is before it is rewritten
+			undone++
+			continue
+		case was == 0xcc && s.Table == kerneltab.RetpolineSites: // behind a jump: nops do as well, neither runs
 			undone++
 			continue
 		}
