@@ -40,7 +40,7 @@ func ownBuilder(t *testing.T, thunk bool) *builder {
 	}
 	for _, name := range strings.Fields(`_printk __cpu_online_mask __cpu_possible_mask __module_get __num_online_cpus __per_cpu_offset
 		cpus_read_lock cpus_read_unlock disable_kprobe enable_kprobe idle_threads init_task klp_enable_patch klp_patches
-		msleep mutex_lock mutex_unlock nr_cpu_ids register_kprobes stop_machine stop_machine_cpuslocked
+		msleep mutex_lock mutex_unlock nr_cpu_ids register_kprobes stop_machine_cpuslocked
 		synchronize_rcu_tasks text_mutex text_poke unregister_kprobes`) {
 		k.exports[name] = kernel.Export{Name: name}
 	}

@@ -9,11 +9,15 @@ static int copy_stopped(void *table)
 	return 0;
 }
 
+/* The order of the locks is that of stop in jump.c: who brings a processor up or down
+ * holds the first, and may come to want the second. */
 static void copy_while_stopped(const struct copy *table)
 {
+	cpus_read_lock();
 	mutex_lock(&text_mutex);
-	stop_machine(copy_stopped, (void *)table, NULL); /* on any processor */
+	stop_machine_cpuslocked(copy_stopped, (void *)table, NULL); /* on any processor */
 	mutex_unlock(&text_mutex);
+	cpus_read_unlock();
 }
 
 void write_constants(void)

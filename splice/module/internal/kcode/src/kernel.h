@@ -112,7 +112,6 @@ extern const u64 __per_cpu_offset[];
 extern struct task_struct *idle_threads; /* per processor */
 void cpus_read_lock(void);
 void cpus_read_unlock(void);
-int stop_machine(int (*fn)(void *), void *data, const struct cpumask *cpus);
 int stop_machine_cpuslocked(int (*fn)(void *), void *data, const struct cpumask *cpus);
 
 /* Code (arch/x86/kernel/alternative.c, kernel/extable.c). */

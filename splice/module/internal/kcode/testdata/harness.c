@@ -256,7 +256,7 @@ static void constants(void)
 	writes[0] = (struct copy){ at, fresh, 2 };
 	restores[0] = (struct copy){ at, old, 2 };
 	write_constants();
-	CHECK(at[0] == 3 && at[1] == 4 && stopped == 1 && !locked);
+	CHECK(at[0] == 3 && at[1] == 4 && stopped == 1 && !locked && !held);
 	restore_constants();
 	CHECK(at[0] == 1 && at[1] == 2 && stopped == 2);
 }

@@ -46,7 +46,7 @@ struct task_struct *idle_2;
 unsigned long __per_cpu_offset[3];
 
 char printed[4096];
-int slept, refs, pokes, locked, stopped, unpatched;
+int slept, refs, pokes, locked, held, stopped, unpatched;
 int enable_error, register_error, probe_error, pre_patch_error;
 unsigned long replaced_with[10];
 
@@ -65,8 +65,9 @@ void msleep(unsigned milliseconds) { slept += milliseconds; }
 void __module_get(struct module *m) { refs += m == &__this_module; }
 void mutex_lock(int *lock) { locked += lock == &text_mutex; }
 void mutex_unlock(int *lock) { locked -= lock == &text_mutex; }
-void cpus_read_lock(void) {}
-void cpus_read_unlock(void) {}
+/* The lock of the processors is taken before text_mutex and left after it, or does not count. */
+void cpus_read_lock(void) { held += !locked; }
+void cpus_read_unlock(void) { held -= !locked; }
 
 /* What stops the machine has a stack of its own, as large as it is aligned. */
 static struct {
@@ -100,15 +101,9 @@ static int stop(int (*fn)(void *), void *data)
 	return stopper.result;
 }
 
-int stop_machine(int (*fn)(void *), void *data, void *cpus)
-{
-	stopped += locked && !cpus;
-	return stop(fn, data);
-}
-
 int stop_machine_cpuslocked(int (*fn)(void *), void *data, void *cpus)
 {
-	stopped += locked && cpus == &__cpu_online_mask;
+	stopped += locked && held && (!cpus || cpus == &__cpu_online_mask);
 	return stop(fn, data);
 }
 

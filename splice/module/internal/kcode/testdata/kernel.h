@@ -29,6 +29,6 @@ extern struct list_head klp_patches;
 extern unsigned long __per_cpu_offset[3];
 extern void *volatile on_stopper;
 extern char printed[4096];
-extern int slept, refs, pokes, locked, stopped, unpatched;
+extern int slept, refs, pokes, locked, held, stopped, unpatched;
 extern int enable_error, register_error, probe_error, pre_patch_error;
 extern unsigned long replaced_with[10];
