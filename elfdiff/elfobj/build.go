@@ -156,15 +156,7 @@ func (b *Builder) Spec() (*Spec, error) {
 	s := &Spec{Header: b.Header, ShareTails: b.ShareTails}
 	s.Symbols = append(make([]Symbol, 1, len(b.symbols)+1), b.symbols...)
 	s.Sections = append(make([]SpecSection, 1, len(b.sections)+8), b.sections...)
-	for i := 1; i < len(s.Sections); i++ {
-		sec := &s.Sections[i]
-		sec.Relas = slices.Clone(sec.Relas)
-		if sec.Group != nil {
-			g := *sec.Group
-			g.Members = slices.Clone(g.Members)
-			sec.Group = &g
-		}
-	}
+	detach(s.Sections)
 	b.addRelas(s)
 	b.addTables(s)
 	for i := range s.Sections {

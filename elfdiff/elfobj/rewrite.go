@@ -20,15 +20,7 @@ func (f *File) Spec() (*Spec, error) {
 		return nil, err
 	}
 	s.Symbols = slices.Clone(s.Symbols)
-	for i := range s.Sections {
-		sec := &s.Sections[i]
-		sec.Relas = slices.Clone(sec.Relas)
-		if sec.Group != nil {
-			g := *sec.Group
-			g.Members = slices.Clone(g.Members)
-			sec.Group = &g
-		}
-	}
+	detach(s.Sections)
 	return s, nil
 }
 
@@ -101,4 +93,17 @@ func (f *File) specSection(s *Spec, to *SpecSection, sec *Section) (err error) {
 	}
 	to.Data, err = sec.Data()
 	return err
+}
+
+// detach gives sections relocations and members of their own.
+func detach(sections []SpecSection) {
+	for i := range sections {
+		sec := &sections[i]
+		sec.Relas = slices.Clone(sec.Relas)
+		if sec.Group != nil {
+			g := *sec.Group
+			g.Members = slices.Clone(g.Members)
+			sec.Group = &g
+		}
+	}
 }

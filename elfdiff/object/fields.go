@@ -43,15 +43,19 @@ func (a *Atom) ByteAt(off uint64) byte {
 	return 0
 }
 
-// RefsIn returns the references whose fields start in [lo, hi).
+// RefsIn returns the references whose fields start in [lo, hi), sliced from Refs.
 func (a *Atom) RefsIn(lo, hi uint64) []Ref {
-	var out []Ref
-	for i := range a.Refs {
-		if r := &a.Refs[i]; r.Offset >= lo && r.Offset < hi {
-			out = append(out, *r)
+	i, j := 0, len(a.Refs)
+	for i < j { // binary search, without a closure
+		if h := (i + j) / 2; a.Refs[h].Offset < lo {
+			i = h + 1
+		} else {
+			j = h
 		}
 	}
-	return out
+	for j = i; j < len(a.Refs) && a.Refs[j].Offset < hi; j++ {
+	}
+	return a.Refs[i:j:j]
 }
 
 // IsShort reports whether a reference is a branch of one byte that leaves the

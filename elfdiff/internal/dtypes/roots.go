@@ -191,18 +191,27 @@ func (v *Variables) Locals(a *object.Atom, yield func(name string, typ uint64)) 
 	if !d.Entry(&e, f) {
 		return
 	}
-	r := dwarf.ChildrenOf(&e)
+	EachLocal(&e, func(x *dwarf.Entry, _ int) {
+		if typ := TypeOf(x); typ != 0 {
+			yield(x.Name(), typ)
+		} else {
+			v.Variable(x.Offset, yield)
+		}
+	})
+}
+
+// EachLocal yields the parameters and variables of a function, and of what is inlined
+// into it; depth is 1 for its own parameters.
+func EachLocal(f *dwarf.Entry, yield func(x *dwarf.Entry, depth int)) {
+	r := dwarf.ChildrenOf(f)
+	var e dwarf.Entry
 	for depth := 1; depth > 0 && r.Next(&e); {
 		switch e.Tag {
 		case dwarf.TagNull:
 			depth--
 			continue
 		case dwarf.TagVariable, dwarf.TagFormalParameter:
-			if typ := TypeOf(&e); typ != 0 {
-				yield(e.Name(), typ)
-			} else {
-				v.Variable(e.Offset, yield)
-			}
+			yield(&e, depth)
 		}
 		switch {
 		case !e.Children:

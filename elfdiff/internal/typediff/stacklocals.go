@@ -30,7 +30,7 @@ func (p *stackProof) declared(s *dtypes.Side) {
 			continue
 		}
 		rule(dtypes.TypeOf(&e), 0)
-		eachLocal(s, &e, func(x *dwarf.Entry, depth int) {
+		dtypes.EachLocal(&e, func(x *dwarf.Entry, depth int) {
 			v.Variable(x.Offset, func(_ string, typ uint64) {
 				switch {
 				case x.Tag == dwarf.TagFormalParameter && depth == 1 && p.isValue(s, typ):
@@ -63,29 +63,6 @@ func (p *stackProof) isPointer(s *dtypes.Side, typ, entry uint64, f *dwarf.Entry
 func (p *stackProof) isValue(s *dtypes.Side, typ uint64) bool {
 	c, pointers := p.find(s, typ)
 	return c != nil && pointers == 0
-}
-
-// eachLocal yields the parameters and variables of a function, and of what is inlined
-// into it; depth is 1 for its own parameters.
-func eachLocal(s *dtypes.Side, f *dwarf.Entry, yield func(x *dwarf.Entry, depth int)) {
-	r := dwarf.ChildrenOf(f)
-	var e dwarf.Entry
-	for depth := 1; depth > 0 && r.Next(&e); {
-		switch e.Tag {
-		case dwarf.TagNull:
-			depth--
-			continue
-		case dwarf.TagVariable, dwarf.TagFormalParameter:
-			yield(&e, depth)
-		}
-		switch {
-		case !e.Children:
-		case e.Tag == dwarf.TagLexicalBlock || e.Tag == dwarf.TagInlined:
-			depth++
-		default:
-			r.Skip(&e)
-		}
-	}
 }
 
 // isStaticVariable reports whether a variable of a function has a place of its own in memory:
@@ -178,7 +155,7 @@ func (p *stackProof) locals(s *dtypes.Side, v *dtypes.Variables, a *object.Atom,
 	if !ok || !s.Data.Entry(&e, f) {
 		return
 	}
-	eachLocal(s, &e, func(x *dwarf.Entry, depth int) {
+	dtypes.EachLocal(&e, func(x *dwarf.Entry, depth int) {
 		v.Variable(x.Offset, func(_ string, typ uint64) {
 			c, pointers := p.find(s, typ)
 			yield(c, x, pointers, depth)

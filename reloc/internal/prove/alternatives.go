@@ -24,7 +24,7 @@ func (x *siteMatch) replaced(s *Site, run []byte, p uint64) bool {
 		if g == nil || s.auxOff < 0 || hi > uint64(len(g.Bytes)) || hi < lo {
 			return false
 		}
-		code, refs = g.Bytes[lo:hi], refsIn(g.Refs, lo, hi)
+		code, refs = g.Bytes[lo:hi], g.RefsIn(lo, hi)
 	}
 	if s.flags&rewrite.AltDirectCall != 0 && len(code) == 5 && code[0] == 0xe8 {
 		return paravirt(x, s, run, p)

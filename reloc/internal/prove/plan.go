@@ -172,7 +172,7 @@ func plainFlags(a *object.Atom, sites []Site, end uint64) (flags uint8, ok bool)
 	}
 	for i := range sites {
 		s := &sites[i]
-		if s.Row.whole && (len(sites) > 1 || !rewrite.IsLabelNop(a.Bytes[s.Off:s.End()]) || len(refsIn(a.Refs, s.Off, s.End())) > 0) {
+		if s.Row.whole && (len(sites) > 1 || !rewrite.IsLabelNop(a.Bytes[s.Off:s.End()]) || len(a.RefsIn(s.Off, s.End())) > 0) {
 			return 0, false
 		}
 		if s.Row.loose {

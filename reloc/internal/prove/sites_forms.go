@@ -86,7 +86,7 @@ func retpoline(x *siteMatch, s *Site, run []byte, p uint64) bool {
 	if pre[0] == 0x2e {
 		cs = 1
 	}
-	refs := refsIn(x.a.Refs, s.Off, s.End())
+	refs := x.a.RefsIn(s.Off, s.End())
 	if len(refs) != 1 || len(pre) < cs+5 {
 		return false
 	}

@@ -111,25 +111,10 @@ func (x *siteMatch) Reset(m rewrite.Mark) {
 	x.effects, x.patches = x.effects[:m[0]], x.patches[:m[1]]
 }
 
-// refsIn returns the references whose fields start in [lo, hi) of the function.
-func refsIn(refs []object.Ref, lo, hi uint64) []object.Ref {
-	i, j := 0, len(refs)
-	for i < j { // binary search, without a closure
-		if h := (i + j) / 2; refs[h].Offset < lo {
-			i = h + 1
-		} else {
-			j = h
-		}
-	}
-	for j = i; j < len(refs) && refs[j].Offset < hi; j++ {
-	}
-	return refs[i:j]
-}
-
 // asPre reports whether a site holds what pre has there, but for holes.
 func (x *siteMatch) asPre(s *Site, run []byte, p uint64) bool {
 	from := s.Off
-	refs := refsIn(x.a.Refs, s.Off, s.End())
+	refs := x.a.RefsIn(s.Off, s.End())
 	for i := range refs {
 		r := &refs[i]
 		if r.Offset < from || !bytes.Equal(x.a.Bytes[from:r.Offset], run[from-s.Off:r.Offset-s.Off]) {
@@ -209,7 +194,7 @@ func (x *siteMatch) plain(off uint64) uint64 {
 		}
 	}
 	pre, run := x.a.Bytes[off:stop], x.run[off-x.off:]
-	if n := amd64.ToolNops(pre); n > 0 && len(refsIn(x.a.Refs, off, off+uint64(n))) == 0 {
+	if n := amd64.ToolNops(pre); n > 0 && len(x.a.RefsIn(off, off+uint64(n))) == 0 {
 		if x.replaceable(off) && rewrite.IsFilling(run[:n], n) || bytes.Equal(pre[:n], run[:n]) {
 			return uint64(n)
 		}
@@ -222,7 +207,7 @@ func (x *siteMatch) plain(off uint64) uint64 {
 	} else {
 		in = amd64.Inst{}
 	}
-	refs := refsIn(x.a.Refs, off, off+uint64(n))
+	refs := x.a.RefsIn(off, off+uint64(n))
 	if len(refs) == 0 && in.PCRelLen > 0 {
 		f := int(in.PCRelOff)
 		if !bytes.Equal(pre[:f], run[:f]) || !bytes.Equal(pre[f+int(in.PCRelLen):n], run[f+int(in.PCRelLen):n]) {
