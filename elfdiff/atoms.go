@@ -8,7 +8,7 @@ import (
 )
 
 // storage says how code reaches a writable variable of the kernel, and until when it
-// may write to it: what the section decides beside the [Kind].
+// may write to it: what the section decides beside the object.Kind.
 type storage uint8
 
 const (

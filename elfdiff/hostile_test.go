@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
 )
 
 // hostile is an object that no compiler makes.
@@ -89,7 +90,7 @@ func chain(n int, v byte, cyclic bool) func() []byte {
 		data[16*n-8] = v
 		ro := m.section(".rodata", elf.SHF_ALLOC, data)
 		sec := m.symbol("", ro, 0, 0, elf.STT_SECTION)
-		m.AddRela(text, elfobj.Rela{Offset: 3, Sym: sec, Addend: -4, Type: object.RelPC32})
+		m.AddRela(text, elfobj.Rela{Offset: 3, Sym: sec, Addend: -4, Type: amd64.PC32})
 		for i := range n {
 			next := int64(i+1) * 16
 			if i == n-1 {
@@ -156,13 +157,13 @@ func hostileObjects() []hostile {
 		}), post: simple(2, func(m *maker, text elfobj.SectionIndex, _ elfobj.SymbolIndex) {
 			m.symbol("g", text, 3, 100, elf.STT_FUNC)
 		}), refused: CodeEntryPoints},
-		{name: "relocation behind the section", build: simple(1, relaAt(1<<40, object.RelPC32))},
-		{name: "relocation across the end", build: simple(1, relaAt(4, object.RelPC32)), post: simple(2, relaAt(4, object.RelPC32)), changes: 1},
-		{name: "relocation at the last address", build: simple(1, relaAt(1<<64-1, object.RelPC32))},
+		{name: "relocation behind the section", build: simple(1, relaAt(1<<40, amd64.PC32))},
+		{name: "relocation across the end", build: simple(1, relaAt(4, amd64.PC32)), post: simple(2, relaAt(4, amd64.PC32)), changes: 1},
+		{name: "relocation at the last address", build: simple(1, relaAt(1<<64-1, amd64.PC32))},
 		{name: "two relocations of one field", build: simple(1, func(m *maker, text elfobj.SectionIndex, f elfobj.SymbolIndex) {
-			relaAt(1, object.RelPC32)(m, text, f)
-			relaAt(1, object.RelPC32)(m, text, f)
-			relaAt(2, object.RelPC32)(m, text, f)
+			relaAt(1, amd64.PC32)(m, text, f)
+			relaAt(1, amd64.PC32)(m, text, f)
+			relaAt(2, amd64.PC32)(m, text, f)
 		})},
 		{name: "unknown relocation type", build: simple(1, nil), post: simple(1, relaAt(1, 200)), refused: CodeRelocation},
 		{name: "code that does not decode", build: simple(1, nil), post: func() []byte {

@@ -145,7 +145,7 @@ func fromStart(t *tables.OrcTable, own []orcRowOf, a *object.Atom) []orcRowOf {
 	if len(holds) == 0 || holds[0].Off != 0 {
 		return own
 	}
-	return append([]orcRowOf{{0, object.RelPC32, holds[0].Row}}, own...)
+	return append([]orcRowOf{{0, amd64.PC32, holds[0].Row}}, own...)
 }
 
 // unwinds compares the rows for unwinding about functions that are the same:

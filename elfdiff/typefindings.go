@@ -46,7 +46,7 @@ func (d *Diff) TypeFindings() []Finding {
 // functions that changed ones call, and constants without a place in memory. It
 // lists what means something else in post, in the order of pre's debug
 // information; what no changed function or data object can reach comes without
-// [TypeChange.Uses].
+// [types.Change].Uses.
 //
 // Types are paired by name: struct foo of pre is struct foo of post. A type that
 // only one side has, or only declares, has no other meaning. Typedefs and
@@ -54,7 +54,7 @@ func (d *Diff) TypeFindings() []Finding {
 //
 // When nothing changed there is nothing to compare, and the list is empty. When
 // one side has no debug information about types, or it is damaged, the error is
-// [ErrNoTypes].
+// [types.ErrNoTypes].
 //
 // The comparison is made once; the list must not be changed.
 func (d *Diff) Types() ([]types.Change, error) {

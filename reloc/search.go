@@ -15,7 +15,7 @@ type anchor struct {
 	fn     int32
 	off    uint32 // of the window
 	lo, hi uint32 // of the stretch around it that is compared first
-	rigid  bool   // all of the function is compared; see isRigid
+	rigid  bool   // all of the function is compared; see Comparer.IsRigid
 }
 
 const (

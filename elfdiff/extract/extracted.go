@@ -96,12 +96,12 @@ type Extracted struct {
 	// Shifts are bytes of code that depend on the running kernel.
 	Shifts []RuntimeShift
 	// InPlace are the constants that the target has to overwrite, see
-	// [Options].InPlace.
+	// elfdiff.Options.InPlace.
 	InPlace []DataUpdate
 	// Alignments are what the target has to check of the addresses of Externals.
 	Alignments []Alignment
 	// Initials are the variables of which the target has to set members, see
-	// [Options].Initials.
+	// elfdiff.Options.Initials.
 	Initials []InitialUpdate
 	// Originals are literals that pre has too, and whose address others may keep: where
 	// the target knows the address in what runs, it does for the section's start.

@@ -9,7 +9,7 @@ import (
 	"github.com/gosplice/gosplice/internal/files"
 )
 
-// What may be wrong with a file. Errors of [Open], [NewObject] and [Compare], and of
+// What may be wrong with a file. Errors of [Open], [New] and elfdiff.Compare, and of
 // the packages that read other files, wrap one of these, or are those of the
 // operating system, such as fs.ErrNotExist and fs.ErrPermission.
 var (

@@ -20,7 +20,7 @@ func IsCall(a *Atom, r *Ref) bool {
 	if IsShort(r) {
 		return true
 	}
-	if amd64.TypeClass(r.Type) != RelPC32 {
+	if amd64.TypeClass(r.Type) != amd64.PC32 {
 		return false
 	}
 	b := a.Bytes[r.Offset-1]

@@ -3,7 +3,7 @@ package object
 import "github.com/gosplice/gosplice/internal/kerneltab"
 
 // IsKernel reports whether the object is of a Linux kernel or a module for it, by
-// the tables that it has: then [Options].Tables is right for it.
+// the tables that it has: then elfdiff.Options.Tables is right for it.
 func (o *Object) IsKernel() bool {
 	for _, s := range o.File.Sections {
 		if kerneltab.Of(s.Name).Has(kerneltab.Telling) {

@@ -123,7 +123,7 @@ func (l *relas) leaving(a *Atom, in amd64.Inst, off uint64) {
 	}
 	dist := note(in.Len - in.PCRelOff)
 	r := Ref{
-		Offset: a.Offset + off + uint64(in.PCRelOff), Type: RelPC32, Addend: -dist.dist(),
+		Offset: a.Offset + off + uint64(in.PCRelOff), Type: amd64.PC32, Addend: -dist.dist(),
 		Target: NoAtom, TargetOff: int64(to), Implicit: true,
 	}
 	if in.PCRelLen == 1 {

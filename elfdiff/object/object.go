@@ -28,6 +28,7 @@ type Object struct {
 	memos sync.Map // see [Memo]
 }
 
+// AtomRange is a half-open range of atoms.
 type AtomRange struct{ Lo, Hi AtomID }
 
 // Name returns the path that the object was opened from, or "".
@@ -103,6 +104,7 @@ func (o *Object) AtomAt(s elfobj.SectionIndex, off uint64) AtomID {
 	return NoAtom
 }
 
+// SectionName returns the name of a section; "?" for an index that has none.
 func (o *Object) SectionName(s elfobj.SectionIndex) string {
 	if int(s) < len(o.File.Sections) {
 		return o.File.Sections[s].Name

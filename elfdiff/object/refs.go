@@ -31,7 +31,6 @@ func (n note) dist() int64 { return int64(n & noteDist) }
 
 const (
 	relNone = uint32(elf.R_X86_64_NONE)
-	RelPC32 = uint32(elf.R_X86_64_PC32)
 	relPC8  = uint32(elf.R_X86_64_PC8)
 )
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/symname"
 )
 
@@ -287,7 +288,7 @@ func leadsInto(o *Object, table *Atom, r *Ref, owner AtomID) bool {
 	}
 	sec := o.Atoms[r.Target].Section
 	off := int64(o.Atoms[r.Target].Offset) + r.TargetOff
-	if r.Type == RelPC32 {
+	if r.Type == amd64.PC32 {
 		off -= int64(r.Offset)
 	}
 	id := o.nearest(sec, off)

@@ -10,6 +10,7 @@ import (
 // MaxAliases bounds the names of one atom that are compared.
 const MaxAliases = 64
 
+// IsGlobal reports whether others can link to a symbol.
 func (o *Object) IsGlobal(i elfobj.SymbolIndex) bool { return o.symbols[i].Bind() != elf.STB_LOCAL }
 
 // Globals lists the names of an atom that others can link to; what ThinLTO made

@@ -64,7 +64,7 @@ func (o *Object) IsReadOnly(id AtomID) bool {
 // other than that of lea.
 func isAccess(a *Atom, r *Ref) bool {
 	f, ok := amd64.PCRelTail(a.Bytes, int(r.Offset))
-	return ok && amd64.TypeClass(r.Type) == RelPC32 && f.Operand && f.Op != opLea
+	return ok && amd64.TypeClass(r.Type) == amd64.PC32 && f.Operand && f.Op != opLea
 }
 
 // ends reports whether code decodes, and does not go on behind its end: what is

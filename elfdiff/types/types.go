@@ -8,7 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
-// ErrNoTypes is returned by [Diff.Types] when pre or post has no debug
+// ErrNoTypes is returned by elfdiff.Diff.Types when pre or post has no debug
 // information about types.
 var ErrNoTypes = errors.New("no debug information about types")
 

@@ -95,8 +95,8 @@ func (r Reason) String() string {
 type Change struct {
 	Name    string        `json:"name"`
 	Kind    object.Kind   `json:"kind"`
-	Pre     object.AtomID `json:"pre"`  // [NoAtom] for what is new
-	Post    object.AtomID `json:"post"` // [NoAtom] for what was removed
+	Pre     object.AtomID `json:"pre"`  // object.NoAtom for what is new
+	Post    object.AtomID `json:"post"` // object.NoAtom for what was removed
 	Status  Status        `json:"status"`
 	Rule    Rule          `json:"rule"`    // by which pre and post were paired
 	Reasons []Reason      `json:"reasons"` // of a change; the first is the first difference

@@ -1,8 +1,9 @@
 package amd64
 
-import (
-	"debug/elf"
-)
+import "debug/elf"
+
+// PC32 is the type of most references in code, as relocations have it.
+const PC32 = uint32(elf.R_X86_64_PC32)
 
 // TypeClass maps relocation types that mean the same to one of them. PLT32 and
 // PC32 differ only when the linker has to choose between a symbol and its PLT
@@ -11,7 +12,7 @@ import (
 func TypeClass(t uint32) uint32 {
 	switch elf.R_X86_64(t) {
 	case elf.R_X86_64_PLT32:
-		return uint32(elf.R_X86_64_PC32)
+		return PC32
 	case elf.R_X86_64_GOTPCRELX, elf.R_X86_64_REX_GOTPCRELX:
 		return uint32(elf.R_X86_64_GOTPCREL)
 	}

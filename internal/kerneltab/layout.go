@@ -25,14 +25,14 @@ const (
 	Length                        // number of bytes at the place
 	ReplacementLength             // number of bytes of Replacement
 	Feature                       // of the processor
-	Flags
-	Number  // a number whose meaning only the kernel's handler knows
-	Handler // a function that goes on
-	Line    // in the source
-	File    // name of the source file
-	Format  // of a message
-	Record  // address of something described by [Layout.Points]
-	Value   // what a symbol means
+	Flags                         // bits that say more of the entry
+	Number                        // a number whose meaning only the kernel's handler knows
+	Handler                       // a function that goes on
+	Line                          // in the source
+	File                          // name of the source file
+	Format                        // of a message
+	Record                        // address of something described by [Layout.Points]
+	Value                         // what a symbol means
 	Name
 	Namespace
 	roles

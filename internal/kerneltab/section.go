@@ -39,15 +39,15 @@ const (
 type Class uint8
 
 const (
-	NoClass     Class = iota
-	Constructor       // addresses of functions that run when a program or a kernel starts, or ends
-	Note              // what the tools that made the file say about it
-	Unread            // nothing reads it once the file is linked
-	Start             // for the start, and for that alone
-	Exit              // for the removal of a module
-	Export            // of the lists of exports
-	Parameter         // of the lists of parameters
-	Info              // information about a module, or for who looks at it
+	NoClass     Class = iota // nothing that matters to a comparison
+	Constructor              // addresses of functions that run when a program or a kernel starts, or ends
+	Note                     // what the tools that made the file say about it
+	Unread                   // nothing reads it once the file is linked
+	Start                    // for the start, and for that alone
+	Exit                     // for the removal of a module
+	Export                   // of the lists of exports
+	Parameter                // of the lists of parameters
+	Info                     // information about a module, or for who looks at it
 )
 
 // IsPast reports whether the content has no bearing on a kernel that runs: it was

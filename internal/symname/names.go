@@ -18,6 +18,7 @@ func ColdParent(name string) (string, bool) {
 	return name[:i], true
 }
 
+// IsNumber reports whether a text is a decimal number.
 func IsNumber(s string) bool {
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {

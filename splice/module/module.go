@@ -131,8 +131,8 @@ func (m *Module) Sign(cert *x509.Certificate, key crypto.Signer) (*Module, error
 // Build makes the module that carries the changes of all pairs. The same input
 // gives the same bytes. What elfdiff.Options.Types judges is judged here where the
 // comparison did not have it, and so is what changed types matter to and is not given
-// (an [*AffectedError]). Give pairs that have no difference too: it counts as given. The error joins all refusals, each a [*splice.Refusal]
-// or an [*elfdiff.RefusedError].
+// (an [*AffectedError]). Give pairs that have no difference too: it counts as given. The
+// error joins all refusals, each a [*splice.Refusal] or an [*elfdiff.RefusedError].
 func Build(k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 	return BuildContext(context.Background(), k, opt, pairs...)
 }

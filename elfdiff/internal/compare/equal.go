@@ -24,6 +24,7 @@ type Comparer struct {
 	Aside                 map[object.AtomID][]verdict.Reason // places of literals of post that differ
 }
 
+// NewComparer returns a comparer of two objects whose atoms are paired.
 func NewComparer(pre, post *object.Object, t correlate.Twins) *Comparer {
 	return &Comparer{
 		Pre: pre, Post: post, Twins: t, prePlaces: places.Of(pre), postPlaces: places.Of(post),

@@ -116,7 +116,7 @@ func (w *walk) lineArgument(cl *claim) (string, bool) {
 		return "", false
 	}
 	name := insn.RefText(k.Object, &k.Refs[0])
-	reg, _ := insn.ArgumentOf(&load) // callAfter has seen that it is one
+	reg, _ := insn.ArgumentOf(&load) // CallAfter has seen that it is one
 	return "the line argument of " + name, isLineSink(name, reg)
 }
 

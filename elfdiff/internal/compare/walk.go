@@ -311,7 +311,7 @@ func (w *walk) branch() *verdict.Reason {
 // both ends were in one section.
 func branchType(r *object.Ref) uint32 {
 	if r.Implicit {
-		return object.RelPC32
+		return amd64.PC32
 	}
 	return r.Type
 }

@@ -34,7 +34,7 @@ type rung struct {
 	key func(c *Correlation, o *object.Object, id object.AtomID, t *traits) (RungKey, bool)
 }
 
-// A rungKey is what two atoms have to have in common for one rung.
+// A RungKey is what two atoms have to have in common for one rung.
 type RungKey struct {
 	Name, File, section string
 	numbers             [2]uint64
@@ -85,6 +85,8 @@ const (
 	classTLS    = 't'
 )
 
+// ClassOf returns what atoms must have in common to be paired, by kind; 0 for those that
+// are not paired.
 func ClassOf(a *object.Atom) byte {
 	switch a.Kind {
 	case object.Func:
@@ -131,10 +133,11 @@ func traitsOf(o *object.Object) []traits {
 	return out
 }
 
-// A fileList is the STT_FILE symbols of an object (gABI chapter 4, symbol
+// A FileList is the STT_FILE symbols of an object (gABI chapter 4, symbol
 // types).
 type FileList []elfobj.SymbolIndex
 
+// FileSymbols lists the STT_FILE symbols of a symbol table.
 func FileSymbols(syms []elfobj.Symbol) FileList {
 	var l FileList
 	for i := range syms {

@@ -24,7 +24,7 @@ type InlineMap struct {
 type Call struct {
 	dwarf.Function
 	CallLine int // of the call
-	Parent   int // the call that it is inside of, or ownCode
+	Parent   int // the call that it is inside of, or OwnCode
 }
 
 // inlineSegment is code up to the next segment: of the call with that index,
@@ -149,7 +149,7 @@ func (m *InlineMap) cut(spans []inlineSpan) {
 }
 
 // at returns the index of the innermost call that the code at an offset was
-// inlined by, or ownCode.
+// inlined by, or OwnCode.
 func (m *InlineMap) at(off uint64) int {
 	i, _ := slices.BinarySearchFunc(m.segments, off, func(s inlineSegment, off uint64) int {
 		if s.lo <= off {

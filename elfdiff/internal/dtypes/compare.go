@@ -28,8 +28,10 @@ type Comparer struct {
 	Names  nameMatcher
 }
 
+// CacheSize is the size of [Comparer].Cache.
 const CacheSize = 1 << 12 // of pairs
 
+// Pair is a verdict on two types, in a cache.
 type Pair struct {
 	pre, post uint64
 	same      bool
@@ -143,8 +145,10 @@ func (c *Comparer) SameName(p, q *Resolved) bool {
 	return bytes.Equal(p.Typedef, q.Typedef) && c.Names.same(&p.Entry, &q.Entry)
 }
 
+// IsClass reports whether a tag is that of a structure, which C++ calls a class too.
 func IsClass(t dwarf.Tag) bool { return t == dwarf.TagStructure || t == dwarf.TagClass }
 
+// SameInt reports whether both have the same number as an attribute, or neither has it.
 func SameInt(p, q *dwarf.Entry, a dwarf.Attr) bool {
 	x, ok1 := p.Int(a)
 	y, ok2 := q.Int(a)

@@ -52,6 +52,7 @@ func (s *Side) members(list []LayoutMember, e *dwarf.Entry, base uint64, depth i
 	return list
 }
 
+// Enumerators lists the constants of an enumeration.
 func (s *Side) Enumerators(e *dwarf.Entry) (list []LayoutMember) {
 	r := dwarf.ChildrenOf(e)
 	var x dwarf.Entry

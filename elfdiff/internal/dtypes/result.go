@@ -6,6 +6,8 @@ import (
 	"github.com/gosplice/gosplice/internal/dwarf"
 )
 
+// ResultSizeOf asks the debug information of an object in how many bytes of general
+// registers a function returns.
 func ResultSizeOf(o *object.Object, a *object.Atom) ResultSize {
 	s, err := Of(o)
 	if err != nil {

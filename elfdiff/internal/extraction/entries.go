@@ -144,7 +144,7 @@ func (x *extraction) orc() {
 		h := x.home[i]
 		sym, base := x.anchors[h.sec], int64(h.off)
 		for _, r := range unwinding[a.Section].Within(a.Offset, a.End()) {
-			addrs = append(addrs, elfobj.Rela{Offset: uint64(len(addrs)) * 4, Type: object.RelPC32, Sym: sym, Addend: base + int64(r.Off)})
+			addrs = append(addrs, elfobj.Rela{Offset: uint64(len(addrs)) * 4, Type: amd64.PC32, Sym: sym, Addend: base + int64(r.Off)})
 			rows = append(rows, r.Row...)
 		}
 	}

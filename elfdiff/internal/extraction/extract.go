@@ -72,6 +72,8 @@ func (x *extraction) layout() {
 	flush()
 }
 
+// MayTouch reports whether an atom is an anonymous constant, of which nobody knows where it
+// ends: it travels together with another that it touches.
 func MayTouch(a *object.Atom) bool {
 	return a.Kind == object.Const && a.Anonymous() && !a.Jumps && !a.Aside
 }

@@ -26,7 +26,7 @@ type Aligned struct {
 	At       uint64
 }
 
-// A plan is what an extraction has to know of a comparison.
+// A Plan is what an extraction has to know of a comparison.
 type Plan struct {
 	Pre, Post *object.Object
 	Functions []verdict.Change

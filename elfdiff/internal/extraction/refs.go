@@ -30,7 +30,7 @@ func (x *extraction) relocate() {
 		list, _ := IslandsOf(a)
 		for _, is := range list {
 			sym, addend := x.symbolFor(a, &is.jump)
-			x.b.AddRela(h.sec, elfobj.Rela{Offset: uint64(int64(h.off) + is.at + 1), Addend: addend, Sym: sym, Type: object.RelPC32})
+			x.b.AddRela(h.sec, elfobj.Rela{Offset: uint64(int64(h.off) + is.at + 1), Addend: addend, Sym: sym, Type: amd64.PC32})
 		}
 	}
 }
@@ -88,7 +88,7 @@ func (x *extraction) slotSymbol(r *object.Ref, t *object.Atom) elfobj.SymbolInde
 // slotTypes lists the relocations whose addend counts from a slot of the GOT that
 // the linker makes for the symbol (psABI section 4.4.1, G + GOT + A - P; ELF
 // Handling For Thread-Local Storage, section 4.4.6). GOTPCREL stands for those that
-// typeClass takes for it.
+// amd64.TypeClass takes for it.
 var slotTypes = map[elf.R_X86_64]bool{
 	elf.R_X86_64_GOTPCREL: true, elf.R_X86_64_GOT32: true, elf.R_X86_64_GOT64: true, elf.R_X86_64_GOTPCREL64: true,
 	elf.R_X86_64_GOTTPOFF: true, elf.R_X86_64_TLSGD: true, elf.R_X86_64_TLSLD: true, elf.R_X86_64_GOTPC32_TLSDESC: true,

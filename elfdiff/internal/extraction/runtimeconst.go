@@ -6,6 +6,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
@@ -13,7 +14,7 @@ import (
 // variables: immediates that boot code sets to their values. Nobody does that for code
 // that is loaded later. In the place of an immediate of eight bytes there is room to load
 // the variable. In that of the count of a shift, one byte, there is none: the target of the
-// update has to write the value, see [Extracted].Shifts.
+// update has to write the value, see extract.Extracted.Shifts.
 
 // HasConstants reports whether a table is about runtime constants.
 func HasConstants(row *kerneltab.Section) bool {
@@ -141,7 +142,7 @@ func (x *extraction) constants() {
 			continue
 		}
 		copy(data, load[:])
-		x.b.AddRela(h.sec, elfobj.Rela{Offset: h.off + s.Off + 3, Type: object.RelPC32, Sym: x.variable(s.Variable), Addend: -4})
+		x.b.AddRela(h.sec, elfobj.Rela{Offset: h.off + s.Off + 3, Type: amd64.PC32, Sym: x.variable(s.Variable), Addend: -4})
 	}
 }
 

@@ -21,8 +21,8 @@ var (
 	callClobbers = [9]int{rAX, rCX, rDX, rSI, rDI, 8, 9, 10, 11}
 )
 
-// flows follows addresses through the functions of one object.
-type flows struct {
+// Flows follows addresses through the functions of one object.
+type Flows struct {
 	o    *object.Object
 	cold map[object.AtomID][]object.AtomID
 	// jumps are the jump tables and the tables of labels of each function, and jumper
@@ -43,8 +43,9 @@ type summary struct {
 
 const maxFollowed = 16 // of calls that are followed
 
-func New(o *object.Object) *flows {
-	f := &flows{o: o, cold: map[object.AtomID][]object.AtomID{}, jumps: map[object.AtomID][]object.AtomID{}, jumper: map[object.AtomID]object.AtomID{}, summaries: map[object.AtomID]*summary{}, budget: flowFloor}
+// New prepares the object for questions.
+func New(o *object.Object) *Flows {
+	f := &Flows{o: o, cold: map[object.AtomID][]object.AtomID{}, jumps: map[object.AtomID][]object.AtomID{}, jumper: map[object.AtomID]object.AtomID{}, summaries: map[object.AtomID]*summary{}, budget: flowFloor}
 	for i := range o.Atoms {
 		a := &o.Atoms[i]
 		if a.Kind == object.Func {
@@ -87,8 +88,8 @@ func jumperOf(o *object.Object, a *object.Atom) object.AtomID {
 }
 
 // of prepares to follow things through a function.
-func (f *flows) of(root object.AtomID) *addrFlow {
-	p := &addrFlow{flows: f, root: root, unit: append([]object.AtomID{root}, f.cold[root]...)}
+func (f *Flows) of(root object.AtomID) *addrFlow {
+	p := &addrFlow{Flows: f, root: root, unit: append([]object.AtomID{root}, f.cold[root]...)}
 	for _, t := range f.jumps[root] {
 		p.tabled = append(p.tabled, p.placesIn(t)...)
 	}
@@ -97,7 +98,7 @@ func (f *flows) of(root object.AtomID) *addrFlow {
 
 // summaryOf follows the arguments of a function, once. It is nil when that can't be
 // said.
-func (f *flows) summaryOf(root object.AtomID) *summary {
+func (f *Flows) summaryOf(root object.AtomID) *summary {
 	if s, ok := f.summaries[root]; ok {
 		return s
 	}

@@ -26,7 +26,7 @@ type Query struct {
 }
 
 // Trace follows addresses through all functions that are asked for.
-func (f *flows) Trace(q *Query) *Traced {
+func (f *Flows) Trace(q *Query) *Traced {
 	t := &Traced{Addr: map[object.AtomID]*fate{}, Inner: map[object.AtomID]*fate{}, Deep: map[object.AtomID]*fate{}, Syms: map[string]*fate{}, Into: map[object.AtomID][]object.AtomID{}, IntoSyms: map[object.AtomID][]string{}}
 	for i := range f.o.Atoms {
 		a := &f.o.Atoms[i]
@@ -81,11 +81,11 @@ func (t *Traced) wanted(p *addrFlow, q *Query) (atoms []object.AtomID, syms []st
 	return slices.Compact(atoms), slices.Compact(syms)
 }
 
-func (t *Traced) function(f *flows, root object.AtomID, q *Query) {
+func (t *Traced) function(f *Flows, root object.AtomID, q *Query) {
 	first := f.of(root)
 	atoms, syms := t.wanted(first, q)
 	for len(atoms)+len(syms) > 0 {
-		p := &addrFlow{flows: f, root: root, unit: first.unit, tabled: first.tabled, travels: q.Travels}
+		p := &addrFlow{Flows: f, root: root, unit: first.unit, tabled: first.tabled, travels: q.Travels}
 		n := min(len(atoms), maxBits)
 		m := min(len(syms), maxBits-n)
 		p.follow(atoms[:n], syms[:m])

@@ -68,7 +68,7 @@ func (t *flowState) join(s *flowState) bool {
 	return *t != before
 }
 
-// An escape is one way in which an address leaves the code that has it.
+// An Escape is one way in which an address leaves the code that has it.
 type Escape struct {
 	At  Place
 	How string // "is stored", and the like
@@ -109,7 +109,7 @@ func (f *fate) Any() *Escape {
 
 // addrFlow follows up to 62 things through one function.
 type addrFlow struct {
-	*flows
+	*Flows
 	root object.AtomID
 	unit []object.AtomID // the function, and its cold parts
 	bits map[object.AtomID]int

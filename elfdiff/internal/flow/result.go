@@ -7,7 +7,7 @@ import (
 
 // resultOf asks the debug information how many bytes of AX and DX a function returns.
 // Without any, both count (psABI section 3.2.3, returning of values).
-func (f *flows) resultOf(root object.AtomID) dtypes.ResultSize {
+func (f *Flows) resultOf(root object.AtomID) dtypes.ResultSize {
 	if n, ok := f.results[root]; ok {
 		return n
 	}

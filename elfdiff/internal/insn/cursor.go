@@ -45,8 +45,10 @@ func (k *Cursor) Load() (bool, error) {
 	return true, nil
 }
 
+// Bytes returns the bytes of the instruction.
 func (k *Cursor) Bytes() []byte { return k.Atom.Bytes[k.Off : k.Off+uint64(k.Inst.Len)] }
 
+// Advance goes on to the next instruction.
 func (k *Cursor) Advance() { k.Off += uint64(k.Inst.Len) }
 
 // SkipNops moves over padding.

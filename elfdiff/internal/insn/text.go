@@ -121,7 +121,7 @@ var operandForms = map[elf.R_X86_64]string{
 	elf.R_X86_64_SIZE32:          "@SIZE",
 }
 
-// operandText is refText with the form of the relocation.
+// operandText is [RefText] with the form of the relocation.
 func operandText(o *object.Object, r *object.Ref) string {
 	return RefText(o, r) + operandForms[elf.R_X86_64(r.Type)]
 }
@@ -209,6 +209,7 @@ func Printable(b []byte) ([]byte, bool) {
 	return s, true
 }
 
+// Quote shows a string in quotes, cut at [MaxQuoted] bytes.
 func Quote(s []byte) string {
 	if len(s) > MaxQuoted {
 		return fmt.Sprintf("%q...", s[:MaxQuoted])
@@ -230,6 +231,7 @@ func Describe(o *object.Object, id object.AtomID, off int64) string {
 	return PlaceText(Clip(name), off)
 }
 
+// PlaceText names a place by an offset from a name: foo+0x12.
 func PlaceText(name string, off int64) string {
 	switch {
 	case off > 0:

@@ -15,13 +15,14 @@ import (
 	"github.com/gosplice/gosplice/internal/symname"
 )
 
-// A placeField is a part of a record that says where in the source something is: a
+// A Field is a part of a record that says where in the source something is: a
 // line, or a line and a column. Nothing but messages shows it.
 type Field struct {
 	Offset uint64 // in the record, bytes
 	Mask   uint64 // of the eight bytes there, or of those that the record still has
 }
 
+// The masks of fields: a line of 32 bits, and a column behind it.
 const (
 	WholeLine     = 1<<32 - 1
 	LineAndColumn = 1<<64 - 1

@@ -18,7 +18,7 @@ func RowOf(section string) *kerneltab.Section {
 	return nil
 }
 
-// An entry is one entry of a table that describes code.
+// An Entry is one entry of a table that describes code.
 type Entry struct {
 	Table *object.Atom
 	Form  *entryForm

@@ -12,7 +12,7 @@ import (
 // OrcRowSize is the size of a row for unwinding, bytes.
 var OrcRowSize = kerneltab.Named(kerneltab.ORCRows).Usual().Size
 
-// An orcTable holds the unwinding rows about one section of code, by offset. A
+// An OrcTable holds the unwinding rows about one section of code, by offset. A
 // row holds from its offset to that of the next (Documentation/arch/x86/
 // orc-unwinder.rst).
 type OrcTable struct{ rows []orcRowAt }

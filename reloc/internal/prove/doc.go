@@ -16,6 +16,6 @@
 // (sites.go, sites_table.go, sites_forms.go, alternatives.go). What the kernel's tables say
 // about a function comes last (rows.go).
 //
-// A new kind of site is a row of siteRows, a new rewriting of linkers a row of rules, a new
+// A new kind of site is a row of SiteRows, a new rewriting of linkers a row of rules, a new
 // relocation a row of solvers.
 package prove

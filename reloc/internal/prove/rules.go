@@ -16,7 +16,7 @@ type rule struct {
 }
 
 // rules are tried in order. New kinds of rewriting are new rows; those that a
-// table of the object describes are rows of siteRows.
+// table of the object describes are rows of SiteRows.
 var rules = [...]rule{
 	{"breakpoint", "kprobes put int3 over the first byte of an instruction", breakpoint},
 	{"probe jump", "optimised kprobes put a jump over instructions", probeJump},

@@ -12,7 +12,7 @@ import (
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
-// A site is a range of code that something rewrites after it was compiled: the
+// A Site is a range of code that something rewrites after it was compiled: the
 // kernel's build, its boot code, or whoever switches something on while it runs.
 // Its bytes may be those of pre, or one of the forms that its row allows.
 type Site struct {

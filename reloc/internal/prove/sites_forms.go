@@ -11,7 +11,7 @@ import (
 	"github.com/gosplice/gosplice/reloc/internal/rewrite"
 )
 
-// The forms that the rows of siteRows allow. Each function is told the bytes of
+// The forms that the rows of SiteRows allow. Each function is told the bytes of
 // the whole site.
 
 // traced: a call of a tracer that is switched off, or of some tracer.
