@@ -21,7 +21,7 @@ func (in *includer) alignments() {
 	seen := map[object.AtomID]*placement{}
 	for i := range in.Post.Atoms {
 		a := &in.Post.Atoms[i]
-		if !in.included[i] || a.Kind != object.Func || len(a.Refs) == 0 {
+		if !in.carried.Included[i] || a.Kind != object.Func || len(a.Refs) == 0 {
 			continue
 		}
 		uses := usesOf(a)
@@ -36,16 +36,16 @@ func (in *includer) aligns(a *object.Atom, r *object.Ref, uses *alignedUses, see
 	n := extraction.Aligned{Pre: object.NoAtom, Off: r.TargetOff, Align: uses.at[r.Offset], Function: a.Name, At: r.Offset}
 	if r.Target == object.NoAtom {
 		if n.Name = in.Post.Symbol(r.Sym).Name; n.Align > 1 && !r.Implicit {
-			in.aligned = append(in.aligned, n)
+			in.carried.Aligned = append(in.carried.Aligned, n)
 		}
 		return
 	}
 	t := &in.Post.Atoms[r.Target]
-	if n.Pre = in.twins.Pre[t.ID]; n.Pre == object.NoAtom || in.included[t.ID] || t.Kind == object.Func || t.IsLiteral() {
+	if n.Pre = in.twins.Pre[t.ID]; n.Pre == object.NoAtom || in.carried.Included[t.ID] || t.Kind == object.Func || t.IsLiteral() {
 		return
 	}
 	if n.Align > 1 && t.Kind != object.TLS {
-		in.aligned = append(in.aligned, n)
+		in.carried.Aligned = append(in.carried.Aligned, n)
 	}
 	p := seen[t.ID]
 	if p == nil {
@@ -68,7 +68,7 @@ func (in *includer) assumes(t *object.Atom, pre object.AtomID, p *placement, use
 		in.report(findingAt(in.Post, CodeAlignment, t.ID, 0, "post aligns it to %d bytes, and the running program as pre does", need))
 		return
 	}
-	in.aligned = append(in.aligned, extraction.Aligned{Pre: pre, Align: need})
+	in.carried.Aligned = append(in.carried.Aligned, extraction.Aligned{Pre: pre, Align: need})
 }
 
 // needs returns the alignment that code may rely on for an object: what post shows it

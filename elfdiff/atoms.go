@@ -62,5 +62,5 @@ const hookSection = kerneltab.CallbackHooks
 
 // isHook reports whether an object of post is such a pointer.
 func (d *Diff) isHook(id object.AtomID) bool {
-	return d.carriesTables && id != object.NoAtom && strings.HasPrefix(d.Post.SectionName(d.Post.Atoms[id].Section), hookSection)
+	return d.carried.Tables && id != object.NoAtom && strings.HasPrefix(d.Post.SectionName(d.Post.Atoms[id].Section), hookSection)
 }

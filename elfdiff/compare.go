@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
+	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -76,7 +77,7 @@ func CompareContext(ctx context.Context, pre, post *object.Object, opt Options) 
 	}
 	places.Of(pre) // which says what is a literal
 	places.Of(post)
-	d := &Diff{Pre: pre, Post: post, included: make([]bool, len(post.Atoms)), carriesTables: opt.Tables}
+	d := &Diff{Pre: pre, Post: post, carried: extraction.Carried{Included: make([]bool, len(post.Atoms)), Tables: opt.Tables}}
 	j := &judge{Diff: d, ctx: ctx, reported: map[Finding]bool{}, shown: map[object.AtomID]string{}, accept: opt.Accept, updates: opt.InPlace, sets: opt.Initials}
 	steps := []func(){
 		j.missing, j.correlated, j.exceptions, j.entries, j.propagate, j.others, j.symbols, j.exports, j.splits, j.compilers,

@@ -22,18 +22,9 @@ type Diff struct {
 	// fails.
 	Refusals []Refusal
 
-	twins    correlate.Twins
-	included []bool // of post's atoms: what travels
-	// carriesTables is Options.Tables.
-	carriesTables bool
-	typed         bool // Options.Types
-	inPlace       []extraction.Overwrite
-	aligned       []extraction.Aligned
-	initials      []extraction.Initial
-	keeps         []extract.Kept
-	// byCallers are functions of post that take effect by their callers, which
-	// are replaced.
-	byCallers map[object.AtomID]bool
+	twins     correlate.Twins
+	carried   extraction.Carried
+	typed     bool    // Options.Types
 	aside     []Aside // of records without a verdict of their own
 	explainer explainer
 	types     typeChanges
@@ -71,7 +62,7 @@ func (d *Diff) PreOf(post object.AtomID) object.AtomID {
 }
 
 // Included reports whether an atom of post travels in the update.
-func (d *Diff) Included(post object.AtomID) bool { return post >= 0 && d.included[post] }
+func (d *Diff) Included(post object.AtomID) bool { return post >= 0 && d.carried.Included[post] }
 
 // SameReference returns what tells whether a reference of pre and one of post mean the
 // same, by what Compare goes by. It remembers what it has compared, and is for one
@@ -100,10 +91,7 @@ func Extract(d *Diff) (*extract.Extracted, error) {
 
 // plan is what an extraction has to know of the diff.
 func (d *Diff) plan() *extraction.Plan {
-	return &extraction.Plan{
-		Pre: d.Pre, Post: d.Post, Functions: d.Functions, PreOf: d.twins.Pre, Included: d.included, Tables: d.carriesTables,
-		ByCallers: d.byCallers, Keeps: d.keeps, Aligned: d.aligned, InPlace: d.inPlace, Initials: d.initials,
-	}
+	return &extraction.Plan{Pre: d.Pre, Post: d.Post, Functions: d.Functions, PreOf: d.twins.Pre, Carried: &d.carried}
 }
 
 // Outcome is the verdict on a pair of objects as a whole.
@@ -151,5 +139,5 @@ func (d *Diff) carries() bool {
 			return true
 		}
 	}
-	return len(d.inPlace)+len(d.initials) > 0
+	return len(d.carried.InPlace)+len(d.carried.Initials) > 0
 }

@@ -21,7 +21,7 @@ const ReasonTable verdict.ReasonCode = "table"
 // entries compares what the tables say about functions whose code is the same.
 // Only with [Options].Tables does it matter: then entries travel.
 func (j *judge) entries() {
-	if !j.carriesTables {
+	if !j.carried.Tables {
 		return
 	}
 	pre, post := tables.Of(j.Pre), tables.Of(j.Post)
@@ -169,7 +169,7 @@ func sameText(c *compare.Comparer, a, b *object.Atom, alo, ahi, blo, bhi uint64)
 // byEntries reports whether a table is compared entry by entry, so that there
 // is nothing to say about it as a whole.
 func (j *judge) byEntries(section string) bool {
-	if !j.carriesTables {
+	if !j.carried.Tables {
 		return false
 	}
 	row := kerneltab.Of(section)

@@ -15,7 +15,7 @@ func (in *includer) unwinding() {
 	handles := map[object.AtomID]bool{}
 	for i := range in.Post.Atoms {
 		a := &in.Post.Atoms[i]
-		if a.Kind != object.Unwind || a.Owner == object.NoAtom || !in.included[a.Owner] {
+		if a.Kind != object.Unwind || a.Owner == object.NoAtom || !in.carried.Included[a.Owner] {
 			continue
 		}
 		in.add(a.ID)
@@ -39,7 +39,7 @@ func (in *includer) exceptionPaths(handles map[object.AtomID]bool) {
 	cxx := slices.ContainsFunc(in.Post.Symbols(), func(s elfobj.Symbol) bool { return strings.HasPrefix(s.Name, "_Z") })
 	for i := range in.Post.Atoms {
 		a := &in.Post.Atoms[i]
-		if cxx && a.Kind == object.Func && in.included[a.ID] && !handles[in.parentOf(a.ID)] && in.callsOut(a) {
+		if cxx && a.Kind == object.Func && in.carried.Included[a.ID] && !handles[in.parentOf(a.ID)] && in.callsOut(a) {
 			in.report(findingAt(in.Post, CodeExceptionPath, in.parentOf(a.ID), 0, "an exception may pass through it, from what it calls"))
 		}
 	}
@@ -49,7 +49,7 @@ func (in *includer) exceptionPaths(handles map[object.AtomID]bool) {
 func (in *includer) callsOut(a *object.Atom) bool {
 	const call = 0xe8
 	return slices.ContainsFunc(a.Refs, func(r object.Ref) bool {
-		return r.Offset > 0 && r.Offset <= uint64(len(a.Bytes)) && a.Bytes[r.Offset-1] == call && (r.Target == object.NoAtom || !in.included[r.Target])
+		return r.Offset > 0 && r.Offset <= uint64(len(a.Bytes)) && a.Bytes[r.Offset-1] == call && (r.Target == object.NoAtom || !in.carried.Included[r.Target])
 	})
 }
 

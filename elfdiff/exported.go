@@ -51,7 +51,7 @@ func (j *judge) exports() {
 		name := j.Post.Symbols()[i].Name
 		q, ok := post[name]
 		p, both := pre[name]
-		if !ok || !both || q.sym != &j.Post.Symbols()[i] || j.carriesTables && strings.HasPrefix(name, crcPrefix) || j.past(j.Post, q.atom) != nil {
+		if !ok || !both || q.sym != &j.Post.Symbols()[i] || j.carried.Tables && strings.HasPrefix(name, crcPrefix) || j.past(j.Post, q.atom) != nil {
 			continue
 		}
 		if what := j.means(p, q); what != "" {

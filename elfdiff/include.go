@@ -60,8 +60,8 @@ type includer struct {
 }
 
 func (in *includer) add(id object.AtomID) {
-	if !in.included[id] {
-		in.included[id] = true
+	if !in.carried.Included[id] {
+		in.carried.Included[id] = true
 		in.work = append(in.work, id)
 	}
 }
@@ -193,7 +193,7 @@ func (in *includer) reference(a *object.Atom, r *object.Ref) {
 	switch {
 	case t.Kind == object.Special || t.Kind == object.Unwind || t.Kind == object.Meta:
 		in.report(findingAt(in.Post, CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.SectionName(t.Section)))
-	case in.included[t.ID]:
+	case in.carried.Included[t.ID]:
 	case in.past(in.Post, t.ID) != nil && a.Kind != object.Special:
 		in.report(findingAt(in.Post, CodeInitReference, a.ID, r.Offset, "it refers to %s", insn.RefText(in.Post, r)))
 	case in.copied[t.ID]:
@@ -219,7 +219,7 @@ func (in *includer) slot(a *object.Atom, r *object.Ref, t *object.Atom) {
 		return
 	}
 	outside := extraction.Inside(in.Post, r, t) < 0 || uint64(extraction.Inside(in.Post, r, t)) > t.Size
-	travels := in.included[t.ID] || in.copied[t.ID] || t.IsLiteral() || in.twins.Pre[t.ID] == object.NoAtom
+	travels := in.carried.Included[t.ID] || in.copied[t.ID] || t.IsLiteral() || in.twins.Pre[t.ID] == object.NoAtom
 	if outside || !travels {
 		f := findingAt(in.Post, CodeInnerReference, a.ID, r.Offset, "it reads the address of %s from a slot", insn.RefText(in.Post, r))
 		f.Hint = slotHint
@@ -273,7 +273,7 @@ func (in *includer) edge(a *object.Atom, r *object.Ref) {
 		return
 	}
 	p, q := in.twins.Pre[t.ID], in.twins.Pre[other]
-	if p != object.NoAtom && q != object.NoAtom && !in.included[t.ID] && !in.included[other] {
+	if p != object.NoAtom && q != object.NoAtom && !in.carried.Included[t.ID] && !in.carried.Included[other] {
 		x, y := &in.Pre.Atoms[p], &in.Pre.Atoms[q]
 		if x.Section == y.Section && y.Offset-x.Offset == in.Post.Atoms[other].Offset-t.Offset {
 			return
@@ -320,7 +320,7 @@ func (in *includer) drain() {
 
 // described includes what the entries about an included function refer to.
 func (in *includer) described(f *object.Atom) {
-	if !in.carriesTables {
+	if !in.carried.Tables {
 		return
 	}
 	if in.tableIndex == nil {

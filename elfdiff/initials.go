@@ -25,7 +25,7 @@ func (in *includer) initialise(ch *verdict.Change) {
 		in.unset[ch.Post] = why
 		return
 	}
-	in.initials = append(in.initials, extraction.Initial{Pre: a.ID, Post: b.ID, Members: members})
+	in.carried.Initials = append(in.carried.Initials, extraction.Initial{Pre: a.ID, Post: b.ID, Members: members})
 	in.isSet[ch.Post] = true
 	in.report(findingAt(in.Post, CodeInitials, b.ID, ch.Reasons[0].PostOffset, "%s", in.initialText(ch)))
 	for i := range b.Refs {
@@ -154,7 +154,7 @@ func (in *includer) overwrite(ch *verdict.Change) {
 		in.Pre.InCode(a) || in.Post.InCode(b) {
 		return
 	}
-	in.inPlace = append(in.inPlace, extraction.Overwrite{Pre: a.ID, Post: b.ID})
+	in.carried.InPlace = append(in.carried.InPlace, extraction.Overwrite{Pre: a.ID, Post: b.ID})
 	in.report(findingAt(in.Post, CodeInPlace, b.ID, ch.Reasons[0].PostOffset, "%s", ch.Reasons[0]))
 	for i := range b.Refs {
 		in.reference(b, &b.Refs[i])
@@ -163,7 +163,7 @@ func (in *includer) overwrite(ch *verdict.Change) {
 
 // isOverwritten reports whether an object of post is written over that of pre.
 func (d *Diff) isOverwritten(post object.AtomID) bool {
-	for _, p := range d.inPlace {
+	for _, p := range d.carried.InPlace {
 		if p.Post == post {
 			return true
 		}

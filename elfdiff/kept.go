@@ -16,7 +16,7 @@ import (
 // Kept lists what travels and whose address others may keep, by the places where they
 // get it. It is empty without [Options].Tables: for a kernel, memory that is gone must
 // not be known to anybody; for a process, a revert looks for such addresses.
-func (d *Diff) Kept() []extract.Kept { return d.keeps }
+func (d *Diff) Kept() []extract.Kept { return d.carried.Keeps }
 
 // keeping finds what others may keep the address of.
 type keeping struct {
@@ -30,17 +30,17 @@ type keeping struct {
 
 // keep finds what travels and whose address may be known when the update is gone.
 func (in *includer) keep() {
-	if !in.carriesTables {
+	if !in.carried.Tables {
 		return
 	}
 	k := &keeping{includer: in, foreign: in.foreignSymbols(), seen: map[object.AtomID]bool{}, seenSym: map[string]bool{}}
 	k.t = flow.New(in.Post).Trace(&flow.Query{
-		Functions: func(a *object.Atom) bool { return in.included[a.ID] },
+		Functions: func(a *object.Atom) bool { return in.carried.Included[a.ID] },
 		Atoms:     func(a *object.Atom) bool { return k.moves(a.ID) },
 		Symbols:   k.foreign,
 		Travels:   k.moves,
 	})
-	for _, p := range in.inPlace {
+	for _, p := range in.carried.InPlace {
 		b := &in.Post.Atoms[p.Post]
 		for i := range b.Refs {
 			k.means(&b.Refs[i], &flow.Escape{At: flow.Place{Atom: b.ID, Off: b.Refs[i].Offset}, How: "is written into " + insn.Describe(in.Post, b.ID, 0) + ", which others know"})
@@ -60,9 +60,9 @@ func (k *keeping) moves(id object.AtomID) bool {
 	a := &k.Post.Atoms[id]
 	switch a.Kind {
 	case object.Func:
-		return k.included[id] && k.twins.Pre[id] == object.NoAtom && a.Owner == object.NoAtom
+		return k.carried.Included[id] && k.twins.Pre[id] == object.NoAtom && a.Owner == object.NoAtom
 	case object.Data, object.Const, object.String, object.Merge, object.TLS:
-		return k.included[id] && !a.Jumps && !a.Aside
+		return k.carried.Included[id] && !a.Jumps && !a.Aside
 	}
 	return false
 }
@@ -147,7 +147,7 @@ func (k *keeping) add(id object.AtomID, e *flow.Escape) {
 	}
 	k.seen[id] = true
 	name := insn.RefText(k.Post, &object.Ref{Target: id})
-	k.keeps = append(k.keeps, extract.Kept{Post: id, Name: name, Where: e.At.Atom, Offset: e.At.Off, How: e.How, Pre: k.original(id)})
+	k.carried.Keeps = append(k.carried.Keeps, extract.Kept{Post: id, Name: name, Where: e.At.Atom, Offset: e.At.Off, How: e.How, Pre: k.original(id)})
 }
 
 func (k *keeping) symbol(name string, e *flow.Escape) {
@@ -155,7 +155,7 @@ func (k *keeping) symbol(name string, e *flow.Escape) {
 		return
 	}
 	k.seenSym[name] = true
-	k.keeps = append(k.keeps, extract.Kept{Post: object.NoAtom, Symbol: name, Name: name, Where: e.At.Atom, Offset: e.At.Off, How: e.How, Pre: object.NoAtom})
+	k.carried.Keeps = append(k.carried.Keeps, extract.Kept{Post: object.NoAtom, Symbol: name, Name: name, Where: e.At.Atom, Offset: e.At.Off, How: e.How, Pre: object.NoAtom})
 }
 
 // original returns a literal of pre with the content of one of post.
@@ -185,11 +185,11 @@ func isOriginal(a *object.Atom) bool {
 
 // conclude sorts what is kept, and reports what has no address that stays.
 func (k *keeping) conclude() {
-	slices.SortFunc(k.keeps, func(a, b extract.Kept) int {
+	slices.SortFunc(k.carried.Keeps, func(a, b extract.Kept) int {
 		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Post, b.Post), strings.Compare(a.Symbol, b.Symbol))
 	})
-	for i := range k.keeps {
-		if x := &k.keeps[i]; x.Post != object.NoAtom && x.Pre == object.NoAtom {
+	for i := range k.carried.Keeps {
+		if x := &k.carried.Keeps[i]; x.Post != object.NoAtom && x.Pre == object.NoAtom {
 			k.report(findingAt(k.Post, CodeAddressKept, x.Where, x.Offset, "%s", x))
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // past returns the row for an atom that has no bearing on a kernel that runs, or
 // nil. It goes by the section of the atom, or of the function it belongs to.
 func (d *Diff) past(o *object.Object, id object.AtomID) *kerneltab.Section {
-	if !d.carriesTables || id == object.NoAtom {
+	if !d.carried.Tables || id == object.NoAtom {
 		return nil
 	}
 	a := &o.Atoms[id]
@@ -58,7 +58,7 @@ func (j *judge) noEffect(o *object.Object, id object.AtomID, r *kerneltab.Sectio
 
 // withoutEffect reports all such differences.
 func (j *judge) withoutEffect() {
-	if !j.carriesTables {
+	if !j.carried.Tables {
 		return
 	}
 	for _, list := range [][]verdict.Change{j.Functions, j.Data} {
@@ -83,7 +83,7 @@ func (j *judge) withoutEffect() {
 // set stays as it is in a program that runs. C++ sets variables in such functions that
 // the compiler makes. The kernel has tables of its own, see past.
 func (j *judge) constructors() {
-	if j.carriesTables {
+	if j.carried.Tables {
 		return
 	}
 	was, is := startOnly(j.Pre), startOnly(j.Post)

@@ -60,7 +60,7 @@ const maxAlike = 16
 // leftover reports a rest that only one of both has; for a section once.
 func (j *judge) leftover(o *object.Object, x *rest) {
 	f := newFinding(CodeUnnamed)
-	if r := pastRowOf(o.SectionName(x.section)); r != nil && j.carriesTables {
+	if r := pastRowOf(o.SectionName(x.section)); r != nil && j.carried.Tables {
 		f = newFinding(classCodes[r.Class])
 	}
 	f.Section, f.Offset = o.SectionName(x.section), x.off

@@ -151,7 +151,7 @@ func fromStart(t *tables.OrcTable, own []orcRowOf, a *object.Atom) []orcRowOf {
 // unwinds compares the rows for unwinding about functions that are the same:
 // ORC, and the records of .eh_frame.
 func (j *judge) unwinds() {
-	if j.carriesTables && len(tables.Of(j.Pre).Orc)+len(tables.Of(j.Post).Orc) > 0 {
+	if j.carried.Tables && len(tables.Of(j.Pre).Orc)+len(tables.Of(j.Post).Orc) > 0 {
 		pre, post := orcByFunction(j.Pre), orcByFunction(j.Post)
 		for i := range j.list {
 			ch := &j.list[i]

@@ -64,7 +64,7 @@ func (d *Diff) SetAside() []Aside {
 // asides lists the places of records without a name that stay as they are.
 func (j *judge) asides() {
 	for _, id := range slices.Sorted(maps.Keys(j.c.Aside)) {
-		if j.included[id] {
+		if j.carried.Included[id] {
 			continue
 		}
 		for _, r := range j.c.Aside[id] {

@@ -64,7 +64,7 @@ func (j *judge) sameTable(pre, post elfobj.SectionIndex) bool {
 // table reports a table that differs.
 func (j *judge) table(o *object.Object, s *elfobj.Section) {
 	row := tableRowOf(s.Name)
-	if j.carriesTables && isDiscarded(s.Name) {
+	if j.carried.Tables && isDiscarded(s.Name) {
 		return // the linker drops it
 	}
 	code := CodeTableDiffers
@@ -72,7 +72,7 @@ func (j *judge) table(o *object.Object, s *elfobj.Section) {
 		code = cmp.Or(classCodes[row.Class], code)
 	}
 	f := newFinding(code)
-	if code == CodeConstructor && (j.carriesTables || !row.Has(kerneltab.BeforeMain)) {
+	if code == CodeConstructor && (j.carried.Tables || !row.Has(kerneltab.BeforeMain)) {
 		f.Severity, f.Accept = Ignored, ""
 	}
 	f.Section, f.Message = s.Name, "pre and post differ in it"
@@ -94,8 +94,10 @@ func (j *judge) table(o *object.Object, s *elfobj.Section) {
 // an ftrace site that is in no table stays what the compiler made of it, and
 // constructors ran long ago.
 func (in *includer) special() {
-	if _, bad := in.plan().ConstantSites(); bad != nil && in.carriesTables {
-		in.report(findingAt(in.Post, CodeSpecialSection, bad.Owner, bad.Off, "the runtime constant %s is not used by a movabs or a shr", bad.Variable))
+	if in.carried.Tables {
+		if _, bad := in.plan().ConstantSites(); bad != nil {
+			in.report(findingAt(in.Post, CodeSpecialSection, bad.Owner, bad.Off, "the runtime constant %s is not used by a movabs or a shr", bad.Variable))
+		}
 	}
 	for i := range in.Post.Atoms {
 		a := &in.Post.Atoms[i]
@@ -107,13 +109,13 @@ func (in *includer) special() {
 		if row.Has(kerneltab.Expendable) {
 			continue
 		}
-		if in.carriesTables && isCarried(row) {
+		if in.carried.Tables && isCarried(row) {
 			continue // see described, and constants
 		}
 		seen := map[object.AtomID]bool{}
 		for k := range a.Refs {
 			t := a.Refs[k].Target
-			if t != object.NoAtom && in.included[t] && in.Post.Atoms[t].Kind == object.Func && !seen[t] {
+			if t != object.NoAtom && in.carried.Included[t] && in.Post.Atoms[t].Kind == object.Func && !seen[t] {
 				seen[t] = true // once for each function and table
 				in.report(findingAt(in.Post, CodeSpecialSection, t, uint64(max(a.Refs[k].TargetOff, 0)), "it has an entry in %s", name))
 			}
@@ -154,7 +156,7 @@ func isDiscarded(section string) bool {
 func (in *includer) unknown() {
 	for i, s := range in.Post.File.Sections {
 		k := in.Post.KindOf(elfobj.SectionIndex(i))
-		if k != object.Data && k != object.Const || isPlain(s.Name) || in.carriesTables && pastRowOf(s.Name) != nil {
+		if k != object.Data && k != object.Const || isPlain(s.Name) || in.carried.Tables && pastRowOf(s.Name) != nil {
 			continue
 		}
 		if describesCode(in.Post, s.Index) {
@@ -185,7 +187,7 @@ func (in *includer) sites(s *elfobj.Section) {
 	for _, a := range in.Post.SectionAtoms(s.Index) {
 		for i := range a.Refs {
 			t := a.Refs[i].Target
-			if t == object.NoAtom || !in.included[t] || seen[t] || in.Post.Atoms[t].Kind != object.Func || in.included[a.ID] {
+			if t == object.NoAtom || !in.carried.Included[t] || seen[t] || in.Post.Atoms[t].Kind != object.Func || in.carried.Included[a.ID] {
 				continue
 			}
 			seen[t] = true

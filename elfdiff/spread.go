@@ -224,7 +224,7 @@ func traceable(o *object.Object) map[object.AtomID]bool {
 // the callers are replaced.
 func (s *spread) callers(a *object.Atom) {
 	pre := s.twins.Pre[a.ID]
-	if !s.carriesTables || pre == object.NoAtom || a.Owner != object.NoAtom || !s.Post.IsLocal(a) {
+	if !s.carried.Tables || pre == object.NoAtom || a.Owner != object.NoAtom || !s.Post.IsLocal(a) {
 		return
 	}
 	if s.traced == nil {
@@ -245,10 +245,10 @@ func (s *spread) callers(a *object.Atom) {
 			return
 		}
 	}
-	if s.byCallers == nil {
-		s.byCallers = map[object.AtomID]bool{}
+	if s.carried.ByCallers == nil {
+		s.carried.ByCallers = map[object.AtomID]bool{}
 	}
-	s.byCallers[a.ID] = true
+	s.carried.ByCallers[a.ID] = true
 }
 
 // onlyCalled reports whether nothing but direct calls, and tables that describe

@@ -80,5 +80,5 @@ func HasTypes(o *object.Object) bool { return debug.Info(o).HasEntries() }
 
 // typedPair is what the comparison of types has to know of the diff.
 func (d *Diff) typedPair() *typediff.Pair {
-	return &typediff.Pair{Pre: d.Pre, Post: d.Post, Functions: d.Functions, Data: d.Data, PreOf: d.twins.Pre, ByCallers: d.byCallers}
+	return &typediff.Pair{Pre: d.Pre, Post: d.Post, Functions: d.Functions, Data: d.Data, PreOf: d.twins.Pre, ByCallers: d.carried.ByCallers}
 }

@@ -17,7 +17,7 @@ func (j *judge) walkedName(section string) bool {
 	if !isWalked(section) || tableRowOf(section) != nil {
 		return false
 	}
-	return !j.carriesTables || pastRowOf(section) == nil && !kerneltab.Of(section).Has(kerneltab.PerModule)
+	return !j.carried.Tables || pastRowOf(section) == nil && !kerneltab.Of(section).Has(kerneltab.PerModule)
 }
 
 // members reports twins that only one side has in a table that goes by its section,
@@ -38,7 +38,7 @@ func (j *judge) members() {
 		ch := &j.list[i]
 		x, y := pre[ch.Pre], post[ch.Post]
 		q := j.Post.SectionName(j.Post.Atoms[ch.Post].Section)
-		if x != y && !j.carriesTables && j.Post.Atoms[ch.Post].Kind != object.Func && !moved[q] {
+		if x != y && !j.carried.Tables && j.Post.Atoms[ch.Post].Kind != object.Func && !moved[q] {
 			moved[q] = true
 			if j.judged(q, CodeTableEntry) {
 				continue // what is new or gone moved it
@@ -76,7 +76,7 @@ type extent struct {
 // extents reports tables of data that have another size or boundary, though nothing
 // in them moved.
 func (j *judge) extents(moved map[string]bool) {
-	if j.carriesTables {
+	if j.carried.Tables {
 		return
 	}
 	pre, post := extents(j.Pre, j), extents(j.Post, j)
@@ -135,7 +135,7 @@ func (j *judge) tableEntries() {
 	for i := range j.Data {
 		ch := &j.Data[i]
 		switch {
-		case ch.Status == verdict.New && j.carriesTables && isProbeless(j.Post.SectionName(j.Post.Atoms[ch.Post].Section)):
+		case ch.Status == verdict.New && j.carried.Tables && isProbeless(j.Post.SectionName(j.Post.Atoms[ch.Post].Section)):
 			j.probeless(ch)
 		case ch.Status == verdict.New && j.isEntry(j.Post, ch.Post) && !j.isHook(ch.Post):
 			j.report(findingAt(j.Post, CodeTableEntry, ch.Post, 0, "it is new in a table that goes by its section"))
@@ -167,7 +167,7 @@ func (j *judge) isEntry(o *object.Object, id object.AtomID) bool {
 	if isPlain(section) || a.Kind == object.TLS || a.Size == 0 || j.past(o, id) != nil {
 		return false
 	}
-	if j.carriesTables && kerneltab.Of(section).Has(kerneltab.PerModule) {
+	if j.carried.Tables && kerneltab.Of(section).Has(kerneltab.PerModule) {
 		return false
 	}
 	return isWalked(section) || o.IsLocal(a) && len(o.Users(id)) == 0

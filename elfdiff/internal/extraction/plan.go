@@ -30,12 +30,18 @@ type Aligned struct {
 type Plan struct {
 	Pre, Post *object.Object
 	Functions []verdict.Change
-	// PreOf has the atom of pre for each of post, Included says whether it travels.
-	PreOf    []object.AtomID
-	Included []bool
+	// PreOf has the atom of pre for each of post.
+	PreOf []object.AtomID
+	*Carried
+}
+
+// Carried is what a comparison has found to travel, and to be done beside it.
+type Carried struct {
+	Included []bool // of post's atoms: what travels
 	// Tables has the entries of tables about code travel with it.
 	Tables bool
-	// ByCallers are functions of post that take effect by their callers.
+	// ByCallers are functions of post that take effect by their callers, which are
+	// replaced.
 	ByCallers map[object.AtomID]bool
 	Keeps     []extract.Kept
 	Aligned   []Aligned
