@@ -249,6 +249,23 @@ func TestLocalSymbols(t *testing.T) {
 	}
 }
 
+// TestNoNames gives section 0, which is what the header names when there is no name table,
+// a type and bytes: they are its own, and not those of the table that is not there.
+func TestNoNames(t *testing.T) {
+	v := &victim{b: sound(t)}
+	copy(v.header(0)[4:shdrSize], v.header(secText)[4:shdrSize])
+	le.PutUint16(v.b[offShstrndx:], 0)
+	copy(v.header(secText), make([]byte, shdrSize))
+	f, err := Parse(v.b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := f.Sections[0].Data()
+	if err != nil || len(b) != 16 {
+		t.Errorf("%d bytes, %v; want 16", len(b), err)
+	}
+}
+
 // TestKind tells what is wrong from what is not supported.
 func TestKind(t *testing.T) {
 	b := sound(t)

@@ -136,7 +136,7 @@ func (s *Section) read() ([]byte, error) {
 		return nil, f.fail(s, s.Offset, "%#x bytes overlap section %s, %#x bytes at %#x",
 			s.Size, other.label(), other.Size, other.Offset)
 	}
-	if s.Index == f.shstrtab {
+	if f.names != nil && s.Index == f.shstrtab {
 		return f.names, nil // the memory that the names were cut from
 	}
 	b, err := f.src.bytes(s.Offset, s.Size)
