@@ -1,0 +1,59 @@
+package source
+
+import (
+	"io"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/splice/module"
+)
+
+// A Kernel says where the parts of one build of Linux are. Nothing of it is written to.
+type Kernel struct {
+	Release string // as uname -r prints it
+	Source  string // the source that it was built from: a folder, or an archive
+	Config  string // the configuration that it was built with, a file
+	Image   string // its vmlinux, with symbols
+	Modules string // the folder of its modules, lib/modules/RELEASE; "" for a kernel without
+	Symvers string // its Module.symvers; "" has CRCs read from the image
+	Objtool string // the objtool that it was built with; "" takes the one of the source
+	// Banner is what it says of itself: the text linux_banner; "" has it read from the image.
+	Banner string
+	// Make are variables for make that its build had: DISTRIBUTOR=Debian.
+	Make []string
+	// OutOfTree are modules whose source is elsewhere.
+	OutOfTree []OutOfTree
+}
+
+// OutOfTree is a module whose source is not in the kernel's.
+type OutOfTree struct {
+	File   string // the .ko as it is installed
+	Source string // the folder of its source, with a Makefile or Kbuild
+}
+
+// Options adjusts how updates are made. The zero value of each field will do, but for
+// Module.Name, which every update has.
+type Options struct {
+	// Cache is the folder where prepared sources and compiled objects are kept: it may be
+	// shared by processes and machines. "" is gosplice in the user's folder for such.
+	Cache string
+	// CC is how the compiler is called, as make has it: "ccache gcc-12". "" is the one that
+	// the configuration names.
+	CC string
+	// Buildroot is a folder with a distribution in which make and the compiler run; "" is
+	// this system.
+	Buildroot string
+	// Jobs is how many compilers run at once; 0 is as many as there are processors.
+	Jobs int
+	// Module says what the update tells about itself. Name is that of [Builder.Build]'s and
+	// [Builder.Cumulative]'s; those of [Builder.Each] are called after their patches, with
+	// the name before them. Fixes and Description come from the patches where they are empty.
+	Module module.Options
+	// Accept, InPlace and Initials are those of elfdiff.Options.
+	Accept            []elfdiff.Acceptance
+	InPlace, Initials bool
+	// Progress, when set, is told when a stage begins, and whenever a part of it is done.
+	// Calls do not overlap.
+	Progress func(stage string, done, total int)
+	// Log, when set, gets the commands that are run, one a line, with their folder.
+	Log io.Writer
+}
