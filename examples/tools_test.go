@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 )
 
 // tools are the commands, and what becomes of each without arguments.
@@ -293,7 +293,7 @@ func slowPackages(t *testing.T, dir string, cmd *exec.Cmd) func() bool {
 // slowObjtool has mkupdate wait for objtool.
 func slowObjtool(t *testing.T, dir string, cmd *exec.Cmd) func() bool {
 	t.Helper()
-	image, err := vm.Need(t, "6.1").Vmlinux(t.Context())
+	image, err := vmtest.Need(t, "6.1").Vmlinux(vmtest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
@@ -54,7 +54,7 @@ func BenchmarkCompare(b *testing.B) {
 		benchCompare(b, big.objects, mustImage(b, big.image))
 	})
 	b.Run("kernel", func(b *testing.B) {
-		k := vm.Need(b, "6.1")
+		k := vmtest.Need(b, "6.1")
 		tree := kbuild.Need(b, k)
 		var paths []string
 		for _, source := range liveSources {

@@ -11,10 +11,10 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
-	"github.com/gosplice/gosplice/internal/lab/deb"
+	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -80,11 +80,11 @@ var stockSources = slices.Concat(liveSources, []string{
 // TestStockObjects matches a sample of objects with stock kernels: vmlinux, with
 // its symbols and without, and vmlinuz.
 func TestStockObjects(t *testing.T) {
-	for _, series := range vm.Releases() {
+	for _, series := range vmtest.Releases() {
 		t.Run(series, func(t *testing.T) {
-			k := vm.Need(t, series)
+			k := vmtest.Need(t, series)
 			tree := kbuild.Need(t, k)
-			vmlinux, err := k.Vmlinux(t.Context())
+			vmlinux, err := k.Vmlinux(vmtest.Context(t))
 			if errors.Is(err, deb.ErrUnavailable) {
 				testenv.Skip(t, "%v", err)
 			}

@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
-	"github.com/gosplice/gosplice/internal/lab/deb"
+	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/livekernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/reloc/audit"
 	"github.com/gosplice/gosplice/reloc/image"
 )
@@ -25,7 +26,7 @@ import (
 func TestLiveObjects(t *testing.T) {
 	dir, path, rest := longRun(t, "boots a release, and matches objects with it", testenv.Release)
 	release := rest[0]
-	b := &liveBench{stock: vm.Need(t, release), paths: objectsIn(t, dir), oracle: openOracle(t, path), image: path, dir: dir}
+	b := &liveBench{stock: vmtest.Need(t, release), paths: objectsIn(t, dir), oracle: openOracle(t, path), image: path, dir: dir}
 	b.oracle.running = true
 	for _, s := range livekernel.Setups() {
 		t.Run(s.Name, func(t *testing.T) {
@@ -33,7 +34,7 @@ func TestLiveObjects(t *testing.T) {
 			if strings.HasPrefix(release, "6.12") {
 				s.Opt.CPUs = 1 // see TestLive
 			}
-			m := vm.New(t, s.Opt)
+			m := vmtest.New(t, s.Opt)
 			img, _ := livekernel.Snapshot(t, livekernel.Open(t, m)) // the whole kernel is looked at, by each object
 			opts := []Options{{}}
 			if testenv.Asked(testenv.Long) {
@@ -80,13 +81,13 @@ type liveBench struct {
 
 func newLiveBench(t *testing.T, series string) *liveBench {
 	t.Helper()
-	b := &liveBench{stock: vm.Need(t, series)}
+	b := &liveBench{stock: vmtest.Need(t, series)}
 	tree := kbuild.Need(t, b.stock)
 	var err error
 	if b.paths, err = tree.CompileAll(t.Context(), liveSources...); err != nil {
 		t.Fatal(err)
 	}
-	path, err := b.stock.Vmlinux(t.Context())
+	path, err := b.stock.Vmlinux(vmtest.Context(t))
 	if errors.Is(err, deb.ErrUnavailable) {
 		testenv.Skip(t, "%v", err)
 	}
@@ -101,9 +102,9 @@ func newLiveBench(t *testing.T, series string) *liveBench {
 // TestLive matches a sample with kernels that run: as they boot with different
 // processors and mitigations, and then with what people do to them.
 func TestLive(t *testing.T) {
-	vm.Long(t)
+	vmtest.Long(t)
 	seen := make(map[string]int)
-	for _, series := range vm.Releases() {
+	for _, series := range vmtest.Releases() {
 		t.Run(series, func(t *testing.T) {
 			b := newLiveBench(t, series)
 			b.seen = seen
@@ -116,7 +117,7 @@ func TestLive(t *testing.T) {
 					if series == "6.12" {
 						s.Opt.CPUs = 1 // with two, its code patching was seen to trip over the emulator
 					}
-					m := vm.New(t, s.Opt)
+					m := vmtest.New(t, s.Opt)
 					img := livekernel.Open(t, m)
 					judgeAll(t, "", b.paths, img, b.oracle, Options{})
 					b.countRows(t, img, seen)
@@ -141,7 +142,7 @@ func (b *liveBench) single(t *testing.T, opt vm.Options, m *vm.Machine) *vm.Mach
 		return m
 	}
 	opt.CPUs = 1
-	return vm.New(t, opt)
+	return vmtest.New(t, opt)
 }
 
 const tracing = "/sys/kernel/tracing/"

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -20,7 +20,7 @@ func programImages(b *testing.B) []namedImage {
 		{"program", func() (*image.Image, error) { return image.OpenELF(p.image) }},
 		{"process", func() (*image.Image, error) { return image.OpenProcess(pid) }},
 	}
-	k := vm.Need(b, "6.1")
+	k := vmtest.Need(b, "6.1")
 	text, err := k.Module("nf_tables")
 	if err != nil {
 		b.Fatal(err)

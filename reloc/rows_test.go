@@ -7,10 +7,10 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
-	"github.com/gosplice/gosplice/internal/lab/deb"
+	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/reloc/internal/prove"
 )
@@ -124,10 +124,10 @@ func (c *changed) ReadAddr(p []byte, addr uint64) error {
 // TestStockRows changes rows of a stock kernel: functions of real objects no longer
 // match when what a row says is another thing, and still do when it is the line.
 func TestStockRows(t *testing.T) {
-	for _, series := range vm.Releases() {
+	for _, series := range vmtest.Releases() {
 		t.Run(series, func(t *testing.T) {
-			k := vm.Need(t, series)
-			vmlinux, err := k.Vmlinux(t.Context())
+			k := vmtest.Need(t, series)
+			vmlinux, err := k.Vmlinux(vmtest.Context(t))
 			if errors.Is(err, deb.ErrUnavailable) {
 				testenv.Skip(t, "%v", err)
 			}

@@ -8,8 +8,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gosplice/gosplice/internal/lab/deb"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 

@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 )
 
 func TestUsage(t *testing.T) {
@@ -46,13 +46,13 @@ func TestRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes modules for a kernel")
 	}
-	k := vm.Need(t, "6.1")
+	k := vmtest.Need(t, "6.1")
 	tree := kbuild.Need(t, k)
-	image, err := k.Vmlinux(t.Context())
+	image, err := k.Vmlinux(vmtest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	symvers, err := k.Symvers(t.Context())
+	symvers, err := k.Symvers(vmtest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}

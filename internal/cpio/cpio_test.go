@@ -60,7 +60,7 @@ func TestHeader(t *testing.T) {
 }
 
 // TestCpio asks the cpio program what it sees. The kernel is asked in
-// internal/lab/vm, whose guest starts from such an archive.
+// internal/vm, whose guest starts from such an archive.
 func TestCpio(t *testing.T) {
 	testenv.Need(t, "cpio")
 	dir := t.TempDir()

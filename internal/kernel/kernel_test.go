@@ -7,18 +7,19 @@ import (
 	"testing"
 
 	"errors"
-	"github.com/gosplice/gosplice/internal/lab/deb"
+	"github.com/gosplice/gosplice/internal/deb"
 
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 )
 
 // TestImage asks a distribution's image, with its package's Module.symvers and
 // build configuration as witnesses.
 func TestImage(t *testing.T) {
-	stock := vm.Need(t, "6.1")
-	path, err := stock.Vmlinux(t.Context())
+	stock := vmtest.Need(t, "6.1")
+	path, err := stock.Vmlinux(vmtest.Context(t))
 	if errors.Is(err, deb.ErrUnavailable) {
 		testenv.Skip(t, "%v", err)
 	}
@@ -75,7 +76,7 @@ func TestImage(t *testing.T) {
 }
 
 func testExports(t *testing.T, stock *vm.Kernel, k *kernel.Image) {
-	path, err := stock.Symvers(t.Context())
+	path, err := stock.Symvers(vmtest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,9 @@
 // Package lab holds no code. In its folder is what only tests, tools and examples use:
 //
 //	testenv    what a test may ask of the machine, and how people ask for more tests
-//	deb        Debian's packages, fetched and unpacked into a cache
 //	kbuild     objects of kernel source, as the stock kernel was built
 //	corpus     real kernel patches as objects, with kbuild
-//	vm         stock kernels in QEMU
+//	vmtest     stock kernels for tests, booted in QEMU
 //	livekernel the ways to boot a kernel for which it rewrites itself otherwise
 //	campaign   a command that feeds damaged input to everything that reads some
 //	api        the exported API as text, and what public packages depend on

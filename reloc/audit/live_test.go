@@ -10,17 +10,17 @@ import (
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/internal/lab/livekernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // TestLiveAudit compares all of a kernel with its file in each set-up, and then
 // changes bytes at places that the kernel has rewritten: each change is found.
 func TestLiveAudit(t *testing.T) {
-	vm.Long(t)
-	for _, series := range vm.Releases() {
-		k := vm.Need(t, series)
-		path, err := k.Vmlinux(t.Context())
+	vmtest.Long(t)
+	for _, series := range vmtest.Releases() {
+		k := vmtest.Need(t, series)
+		path, err := k.Vmlinux(vmtest.Context(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +33,7 @@ func TestLiveAudit(t *testing.T) {
 				if series == "6.12" {
 					s.Opt.CPUs = 1 // see TestLive
 				}
-				img, parts := livekernel.Snapshot(t, livekernel.Open(t, vm.New(t, s.Opt)))
+				img, parts := livekernel.Snapshot(t, livekernel.Open(t, vmtest.New(t, s.Opt)))
 				begin := time.Now()
 				a, err := Kernel(t.Context(), path, img)
 				if err != nil {

@@ -12,7 +12,7 @@ import (
 	"testing/fstest"
 
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	. "github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/reloc/image/gdb"
 	"github.com/gosplice/gosplice/reloc/image/internal/fakekernel"
@@ -21,8 +21,8 @@ import (
 // BenchmarkOpenImage opens an image of each kind with all its symbols. Besides
 // time it tells what stays in memory.
 func BenchmarkOpenImage(b *testing.B) {
-	for _, release := range vm.Releases() {
-		k := vm.Need(b, release)
+	for _, release := range vmtest.Releases() {
+		k := vmtest.Need(b, release)
 		vmlinux, err := k.Vmlinux(b.Context())
 		if err != nil {
 			b.Fatal(err)
@@ -84,7 +84,7 @@ func benchSections(b *testing.B, module []byte) map[string]uint64 {
 
 // BenchmarkReadImage reads all code of an image, in the pieces that matching does.
 func BenchmarkReadImage(b *testing.B) {
-	k := vm.Need(b, "6.1")
+	k := vmtest.Need(b, "6.1")
 	vmlinux, err := k.Vmlinux(b.Context())
 	if err != nil {
 		b.Fatal(err)

@@ -5,16 +5,16 @@ import (
 
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/reloc/image/internal/btf"
 )
 
 // TestOffsets has all structures that modules need of stock kernels read by both readers of
 // BTF.
 func TestOffsets(t *testing.T) {
-	for _, release := range vm.Releases() {
+	for _, release := range vmtest.Releases() {
 		t.Run(release, func(t *testing.T) {
-			path, err := vm.Need(t, release).Vmlinux(t.Context())
+			path, err := vmtest.Need(t, release).Vmlinux(vmtest.Context(t))
 			if err != nil {
 				t.Fatal(err)
 			}

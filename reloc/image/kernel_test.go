@@ -17,7 +17,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/bzimage"
 	"github.com/gosplice/gosplice/internal/kallsyms"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	. "github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -57,10 +57,10 @@ func census(img *Image, keep func(*Symbol) bool) map[placed]int {
 // TestKallsymsAgainstSymtab: the vmlinuz of a stock kernel has the same symbols as
 // its vmlinux, and the same bytes.
 func TestKallsymsAgainstSymtab(t *testing.T) {
-	for _, release := range vm.Releases() {
+	for _, release := range vmtest.Releases() {
 		t.Run(release, func(t *testing.T) {
-			k := vm.Need(t, release)
-			path, err := k.Vmlinux(t.Context())
+			k := vmtest.Need(t, release)
+			path, err := k.Vmlinux(vmtest.Context(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +147,7 @@ func compareBytes(t *testing.T, a, b *Image) {
 // TestStrippedKernel: a vmlinux without symbols is no worse than a vmlinuz, with
 // and without section headers.
 func TestStrippedKernel(t *testing.T) {
-	k := vm.Need(t, "6.1")
+	k := vmtest.Need(t, "6.1")
 	fd, err := os.Open(k.Image)
 	if err != nil {
 		t.Fatal(err)

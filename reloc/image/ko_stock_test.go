@@ -5,7 +5,8 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 )
 
 // TestStockModules opens all modules of a kernel, and of another one some: what
@@ -19,7 +20,7 @@ func TestStockModules(t *testing.T) {
 			tt.every = 20
 		}
 		t.Run(tt.release, func(t *testing.T) {
-			k := vm.Need(t, tt.release)
+			k := vmtest.Need(t, tt.release)
 			kernel := MustKernel(t, k.Image)
 			names, err := k.Modules()
 			if err != nil {

@@ -13,7 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 	. "github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/reloc/image/gdb"
 )
@@ -25,16 +26,16 @@ var loadedModules = []string{"dummy", "overlay", "nf_conntrack", "veth"}
 // TestRunningKernel boots kernels where KASLR puts them and opens each through
 // /proc/kcore, through the port for debuggers and as a dump.
 func TestRunningKernel(t *testing.T) {
-	vm.Long(t)
-	for _, release := range vm.Releases() {
+	vmtest.Long(t)
+	for _, release := range vmtest.Releases() {
 		t.Run(release, func(t *testing.T) {
-			k := vm.Need(t, release)
-			path, err := k.Vmlinux(t.Context())
+			k := vmtest.Need(t, release)
+			path, err := k.Vmlinux(vmtest.Context(t))
 			if err != nil {
 				t.Fatal(err)
 			}
 			port := filepath.Join(t.TempDir(), "gdb")
-			m := vm.New(t, vm.Options{Kernel: k, CPUs: 2, GDB: port, Modules: loadedModules})
+			m := vmtest.New(t, vm.Options{Kernel: k, CPUs: 2, GDB: port, Modules: loadedModules})
 			begin := time.Now()
 			img, err := NewRunning(m.FS(t.Context()))
 			if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -107,7 +108,7 @@ func wantRefused(t *testing.T, b *bench, pairs []module.Pair) {
 // TestTakers asks BTF for functions that take a type.
 func TestTakers(t *testing.T) {
 	b := newBench(t, "6.1")
-	path, err := b.stock.Vmlinux(t.Context())
+	path, err := b.stock.Vmlinux(vmtest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}

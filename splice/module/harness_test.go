@@ -13,10 +13,11 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
-	"github.com/gosplice/gosplice/internal/lab/deb"
+	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -85,7 +86,7 @@ func opener(series string) func() (*module.Kernel, error) {
 
 func newBench(t testing.TB, series string) *bench {
 	t.Helper()
-	stock := vm.Need(t, series)
+	stock := vmtest.Need(t, series)
 	k, err := kernels[series]()
 	if errors.Is(err, deb.ErrUnavailable) {
 		testenv.Skip(t, "%v", err)
@@ -95,7 +96,7 @@ func newBench(t testing.TB, series string) *bench {
 	}
 	b := &bench{stock: stock, tree: kbuild.Need(t, stock), kernel: k, targets: map[string]*module.Target{}}
 	if series != "6.1" { // built with IBT: objtool has seen the whole image only
-		if b.objtool, err = stock.Objtool(t.Context()); err != nil {
+		if b.objtool, err = stock.Objtool(vmtest.Context(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -134,7 +135,7 @@ func (b *bench) pair(t testing.TB, s source) (module.Pair, error) {
 			t.Fatal(err)
 		}
 		if b.objtool != "" {
-			if path, err = b.kernel.Objtool(t.Context(), b.objtool, path, t.TempDir()); err != nil {
+			if path, err = b.kernel.Objtool(vmtest.Context(t), b.objtool, path, t.TempDir()); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 

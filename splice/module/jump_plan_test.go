@@ -9,18 +9,18 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/kernel"
-	"github.com/gosplice/gosplice/internal/lab/deb"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 )
 
 // TestJumpPlan plans jumps in functions of a stock kernel.
 func TestJumpPlan(t *testing.T) {
-	stock := vm.Need(t, "6.1")
-	path, err := stock.Vmlinux(t.Context())
+	stock := vmtest.Need(t, "6.1")
+	path, err := stock.Vmlinux(vmtest.Context(t))
 	if errors.Is(err, deb.ErrUnavailable) {
 		testenv.Skip(t, "%v", err)
 	}

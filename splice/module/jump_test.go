@@ -12,19 +12,20 @@ import (
 
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
 // TestJumps takes over functions that are not traced.
 func TestJumps(t *testing.T) {
-	vm.Long(t)
+	vmtest.Long(t)
 	t.Parallel()
 	for _, series := range []string{"6.1", "6.12"} {
 		t.Run(series, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, series)
-			m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: cpus[series], Log: vm.Policy{Taint: "OEK", Allow: []string{
+			m := vmtest.New(t, vm.Options{Kernel: b.stock, CPUs: cpus[series], Log: vm.Policy{Taint: "OEK", Allow: []string{
 				`^livepatch: pre-patch callback failed for object 'vmlinux'`, `^livepatch: failed to enable patch 'fix_(busy|returns)'`,
 			}}})
 			exe, err := vm.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/sleeper")

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
@@ -30,10 +31,10 @@ var opsCases = []struct {
 // TestKept has updates that can be disabled and not removed, one after the other in one
 // machine.
 func TestKept(t *testing.T) {
-	vm.Long(t)
+	vmtest.Long(t)
 	t.Parallel()
 	b := newBench(t, "6.1")
-	m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: 1, Log: vm.Policy{Taint: "OEK"}})
+	m := vmtest.New(t, vm.Options{Kernel: b.stock, CPUs: 1, Log: vm.Policy{Taint: "OEK"}})
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *bench, *vm.Machine)

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice/module"

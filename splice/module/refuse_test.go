@@ -10,7 +10,8 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -102,7 +103,7 @@ func TestRefusals(t *testing.T) {
 // TestSymvers gives CRCs that are missing, or of another build.
 func TestSymvers(t *testing.T) {
 	b := newBench(t, "6.1")
-	path, err := b.stock.Vmlinux(t.Context())
+	path, err := b.stock.Vmlinux(vmtest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +116,7 @@ func TestSymvers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name, err := b.stock.Symvers(t.Context())
+	name, err := b.stock.Symvers(vmtest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,14 +6,15 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
 // TestSetups has one module meet processors and mitigations for which the kernel
 // rewrites itself in other ways. The proof must hold on all of them.
 func TestSetups(t *testing.T) {
-	vm.Long(t)
+	vmtest.Long(t)
 	t.Parallel()
 	for _, c := range []struct {
 		series, cpu, cmdline string
@@ -30,7 +31,7 @@ func TestSetups(t *testing.T) {
 		}
 		t.Run(strings.ReplaceAll(c.series+" "+c.cpu+" "+c.cmdline, " ", "_"), func(t *testing.T) {
 			b := newBench(t, c.series)
-			m := vm.New(t, vm.Options{Kernel: b.stock, CPUModel: c.cpu, Cmdline: strings.Fields(c.cmdline), Log: vm.Policy{Taint: "OEK"}})
+			m := vmtest.New(t, vm.Options{Kernel: b.stock, CPUModel: c.cpu, Cmdline: strings.Fields(c.cmdline), Log: vm.Policy{Taint: "OEK"}})
 			var sources []source
 			for _, p := range patches {
 				if p.name == "large" || p.name == "meminfo" || p.name == "user_access" || p.name == "maps" {

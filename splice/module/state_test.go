@@ -7,7 +7,8 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
@@ -25,10 +26,10 @@ func apply(t *testing.T, m *vm.Machine, mod *module.Module) {
 // TestState shows what survives a patch, what several patches do to one another,
 // what a kernel is like that a patch is not for, and what stays behind.
 func TestState(t *testing.T) {
-	vm.Long(t)
+	vmtest.Long(t)
 	t.Parallel()
 	b := newBench(t, "6.1")
-	m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: 2, Log: vm.Policy{Taint: "OEK"}})
+	m := vmtest.New(t, vm.Options{Kernel: b.stock, CPUs: 2, Log: vm.Policy{Taint: "OEK"}})
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *bench, *vm.Machine)

@@ -5,16 +5,16 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/lab/deb"
+	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/splice/module/internal/calls"
 )
 
 // openStock opens the image of a stock kernel.
 func openStock(t *testing.T, series string) *Kernel {
 	t.Helper()
-	path, err := vm.Need(t, series).Vmlinux(t.Context())
+	path, err := vmtest.Need(t, series).Vmlinux(vmtest.Context(t))
 	if errors.Is(err, deb.ErrUnavailable) {
 		testenv.Skip(t, "%v", err)
 	}
@@ -142,7 +142,7 @@ func TestHot(t *testing.T) {
 
 // BenchmarkCallGraph is what building the first update of a kernel takes.
 func BenchmarkCallGraph(b *testing.B) {
-	path, err := vm.Need(b, "6.1").Vmlinux(b.Context())
+	path, err := vmtest.Need(b, "6.1").Vmlinux(b.Context())
 	if err != nil {
 		b.Skip(err)
 	}

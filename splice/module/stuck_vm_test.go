@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
@@ -17,10 +18,10 @@ import (
 // found is so: the transition does not end while the thread lives, it can be taken
 // back, and updates of other functions, also of such as programs sleep in, do end.
 func TestStuckTransition(t *testing.T) {
-	vm.Long(t)
+	vmtest.Long(t)
 	t.Parallel()
 	b := newBench(t, "6.1")
-	m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: 2, Log: vm.Policy{Taint: "OEK", Allow: []string{`^livepatch: signaling remaining tasks`, `^livepatch: 'fix_thread'`}}})
+	m := vmtest.New(t, vm.Options{Kernel: b.stock, CPUs: 2, Log: vm.Policy{Taint: "OEK", Allow: []string{`^livepatch: signaling remaining tasks`, `^livepatch: 'fix_thread'`}}})
 	ctx := t.Context()
 	tasks, err := b.kernel.ReadTasks(ctx, m.FS(ctx), 2, time.Second)
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
@@ -34,13 +35,13 @@ static int vlan_seq_show(struct seq_file *seq, void *v)
 
 // TestTargets patches modules.
 func TestTargets(t *testing.T) {
-	vm.Long(t)
+	vmtest.Long(t)
 	t.Parallel()
 	for _, series := range []string{"6.1", "6.12"} {
 		t.Run(series, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, series)
-			m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: cpus[series], Log: vm.Policy{
+			m := vmtest.New(t, vm.Options{Kernel: b.stock, CPUs: cpus[series], Log: vm.Policy{
 				Taint: "OEK",
 				Allow: []string{`disagrees about version of symbol`, `no symbol version for`, `version magic`, `Unknown symbol`,
 					`livepatch: failed to enable patch 'fix_other'`, `livepatch: pre-patch callback failed for object '8021q'`, `livepatch: patch 'fix_other' failed for module '8021q', refusing`},

@@ -7,7 +7,8 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
@@ -23,13 +24,13 @@ var cpus = map[string]int{"6.1": 2, "6.12": 1}
 // TestPatches loads each patch into a stock kernel, and removes it. One is looked at
 // while it is active.
 func TestPatches(t *testing.T) {
-	vm.Long(t)
+	vmtest.Long(t)
 	t.Parallel()
 	for _, series := range []string{"6.1", "6.12"} {
 		t.Run(series, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, series)
-			m := vm.New(t, vm.Options{Kernel: b.stock, CPUs: 1, Log: vm.Policy{
+			m := vmtest.New(t, vm.Options{Kernel: b.stock, CPUs: 1, Log: vm.Policy{
 				Taint: "OEKW", Allow: []string{`version_proc_show\+.*\[fix_warning\]`}, // what that one shows
 			}})
 			t.Run("redirected", func(t *testing.T) { testRedirected(t, b, m) })

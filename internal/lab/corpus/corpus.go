@@ -25,9 +25,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gosplice/gosplice/internal/lab/deb"
+	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/vm"
 )
 
 // A Corpus is the difference between two kernels.

@@ -13,8 +13,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gosplice/gosplice/internal/lab/deb"
+	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 )
 
 // A Stage says what objects are made of.
@@ -265,7 +266,7 @@ func tellMade(ctx context.Context, work string, objects []string) (stop func()) 
 				made++
 			}
 		}
-		deb.Progress(ctx, "%s: %d of %d objects", filepath.Base(filepath.Dir(work))+"/"+filepath.Base(work), made, len(objects))
+		deb.Progress(vmtest.Watched(ctx), "%s: %d of %d objects", filepath.Base(filepath.Dir(work))+"/"+filepath.Base(work), made, len(objects))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup

@@ -17,7 +17,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/gosplice/gosplice/internal/lab/deb"
+	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 )
 
 // An Edit replaces the one occurrence of Old in a source file, or in a header of
@@ -63,7 +64,7 @@ func (t *Tree) object(ctx context.Context, what, source string, edits []Edit) (s
 	sum := h.Sum(nil)
 	name := filepath.Join("kobj", filepath.Base(t.Dir), fmt.Sprintf("%s-%.8x", strings.ReplaceAll(source, "/", "-"), sum))
 	dir, err := t.cache.Make(ctx, name, func(dir string) error {
-		deb.Progress(ctx, "compile %s of %s", what, t.Kernel.Release)
+		deb.Progress(vmtest.Watched(ctx), "compile %s of %s", what, t.Kernel.Release)
 		return t.compile(ctx, dir, source, texts)
 	})
 	return objectIn(dir, source), err

@@ -6,14 +6,14 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 )
 
 // TestCompile makes one object twice, as it is and changed. Kernels with IBT run
 // objtool over the whole image only.
 func TestCompile(t *testing.T) {
 	for series, section := range map[string]string{"6.1": ".orc_unwind", "6.12": "__patchable_function_entries"} {
-		t.Run(series, func(t *testing.T) { testCompile(t, kbuild.Need(t, vm.Need(t, series)), section) })
+		t.Run(series, func(t *testing.T) { testCompile(t, kbuild.Need(t, vmtest.Need(t, series)), section) })
 	}
 }
 

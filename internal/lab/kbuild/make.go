@@ -17,7 +17,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/child"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/vm"
 )
 
 // identity returns make's arguments that have a kernel say about itself what the

@@ -11,8 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gosplice/gosplice/internal/lab/deb"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 )
 
 // TestIdentity compares what the tree's kernel says about itself with the headers
@@ -20,9 +21,9 @@ import (
 func TestIdentity(t *testing.T) {
 	for _, series := range []string{"6.1", "6.12"} {
 		t.Run(series, func(t *testing.T) {
-			k := vm.Need(t, series)
+			k := vmtest.Need(t, series)
 			tree := Need(t, k)
-			root, err := k.Headers(t.Context())
+			root, err := k.Headers(vmtest.Context(t))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,20 +4,20 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/lab/deb"
+	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 )
 
 // TestStock fetches and prepares what the tests of all packages need of the stock
 // kernels. On a new machine that takes minutes: alone, and with -v, it tells how far
 // it is.
 func TestStock(t *testing.T) {
-	for _, series := range vm.Releases() {
+	for _, series := range vmtest.Releases() {
 		t.Run(series, func(t *testing.T) {
-			k := vm.Need(t, series)
-			err := k.FetchAll(t.Context())
+			k := vmtest.Need(t, series)
+			err := k.FetchAll(vmtest.Context(t))
 			if errors.Is(err, deb.ErrUnavailable) {
 				testenv.Skip(t, "%v", err)
 			}

@@ -19,9 +19,10 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/child"
-	"github.com/gosplice/gosplice/internal/lab/deb"
+	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
 )
 
 // Flags give each function and variable a section of its own. They come last on
@@ -85,7 +86,7 @@ func (t *Tree) prepare(ctx context.Context, dir string, config []byte) error {
 	if err != nil {
 		return err
 	}
-	deb.Progress(ctx, "unpack and configure the source of %s", k.Release)
+	deb.Progress(vmtest.Watched(ctx), "unpack and configure the source of %s", k.Release)
 	if err := run(ctx, dir, "tar", "--strip-components=1", "-xf", archive); err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ package livekernel
 import (
 	"testing"
 
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 

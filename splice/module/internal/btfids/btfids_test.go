@@ -11,7 +11,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 )
 
 func TestParse(t *testing.T) {
@@ -52,8 +52,8 @@ func TestSortSet(t *testing.T) {
 // TestTypeIDs compares the numbers of all types that the kernel's own build wrote
 // into its image with those that BTF gives for their names.
 func TestTypeIDs(t *testing.T) {
-	stock := vm.Need(t, "6.1")
-	path, err := stock.Vmlinux(t.Context())
+	stock := vmtest.Need(t, "6.1")
+	path, err := stock.Vmlinux(vmtest.Context(t))
 	if err != nil {
 		testenv.Skip(t, "%v", err)
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
-	"github.com/gosplice/gosplice/internal/lab/vm"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 )
 
 // complaints are what objtool may say: .eh_frame is not in a kernel, and return.S is for
@@ -22,7 +22,7 @@ var complaints = regexp.MustCompile(`\.eh_frame\+0x[0-9a-f]+: data relocation to
 // and computes the same frames and places of returns.
 func TestObjtool(t *testing.T) {
 	for _, series := range []string{"6.1", "6.12"} {
-		tool, err := vm.Need(t, series).Objtool(t.Context())
+		tool, err := vmtest.Need(t, series).Objtool(vmtest.Context(t))
 		if err != nil {
 			t.Fatal(err)
 		}
