@@ -6,6 +6,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/web"
 )
 
 // load is what travels of one kind.
@@ -65,7 +66,7 @@ func loadsOf(d *elfdiff.Diff) []load {
 func (l *load) noun() string {
 	for _, k := range loadKinds {
 		if k.kind == l.kind {
-			return nouns(len(l.atoms), k.noun)
+			return web.Nouns(len(l.atoms), k.noun)
 		}
 	}
 	return l.kind.String()
@@ -75,7 +76,7 @@ func (l *load) noun() string {
 func loadText(d *elfdiff.Diff) string {
 	var parts []string
 	for _, l := range loadsOf(d) {
-		parts = append(parts, thousands(len(l.atoms))+" "+l.noun())
+		parts = append(parts, web.Thousands(len(l.atoms))+" "+l.noun())
 	}
 	return strings.Join(parts, ", ")
 }

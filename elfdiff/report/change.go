@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/listing"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
+	"github.com/gosplice/gosplice/internal/web"
 )
 
 // section is one function or data object of the page.
@@ -66,7 +67,7 @@ func (p *pageBuilder) members(ch *verdict.Change) (list []memberView) {
 	}
 	for _, m := range p.d.DataMembers(ch) {
 		list = append(list, memberView{
-			Off: fmt.Sprintf("+%#x", m.Offset), Name: safe(m.Name, maxName), Pre: p.linked(m.Pre), Post: p.linked(m.Post),
+			Off: fmt.Sprintf("+%#x", m.Offset), Name: web.Name(m.Name), Pre: p.linked(m.Pre), Post: p.linked(m.Post),
 		})
 	}
 	return list
@@ -110,7 +111,7 @@ var reasonTexts = map[verdict.ReasonCode]string{
 // section shows a change.
 func (p *pageBuilder) section(id string, ch *verdict.Change) section {
 	s := section{
-		ID: id, Href: "#" + id, Name: safe(ch.Name, maxName), Kind: ch.Kind.String(), Status: ch.Status.String(),
+		ID: id, Href: "#" + id, Name: web.Name(ch.Name), Kind: ch.Kind.String(), Status: ch.Status.String(),
 		Sizes: sizes(p.d, ch), Where: p.where(ch), Open: ch.Status == verdict.Changed,
 	}
 	s.follows = follows(ch)
@@ -120,15 +121,15 @@ func (p *pageBuilder) section(id string, ch *verdict.Change) section {
 	}
 	s.Members = p.members(ch)
 	for _, e := range p.d.Explain(ch) {
-		b := because{Short: safe(string(e.Code)+": "+e.Symbol, maxName), Text: p.linked(e.Text)}
+		b := because{Short: web.Name(string(e.Code) + ": " + e.Symbol), Text: p.linked(e.Text)}
 		if e.File != "" && !strings.Contains(e.Text, e.File) {
-			b.Where = safe(fmt.Sprintf("%s:%d", e.File, e.Line), maxName)
+			b.Where = web.Name(fmt.Sprintf("%s:%d", e.File, e.Line))
 		}
 		s.Because = append(s.Because, b)
 	}
 	if ch.Pre != object.NoAtom && ch.Post != object.NoAtom {
 		if a, b := p.d.Pre.Atom(ch.Pre).Name, p.d.Post.Atom(ch.Post).Name; a != b {
-			s.Pairing = fmt.Sprintf("%s in pre, paired by %s", safe(a, maxName), ch.Rule)
+			s.Pairing = fmt.Sprintf("%s in pre, paired by %s", web.Name(a), ch.Rule)
 		}
 	}
 	p.body(&s, ch)
@@ -145,7 +146,7 @@ func follows(ch *verdict.Change) bool {
 func (p *pageBuilder) body(s *section, ch *verdict.Change) {
 	lines := listing.Of(p.d, ch)
 	if p.room < len(lines) || p.room <= 0 {
-		s.Notes = append(s.Notes, fmt.Sprintf("The listing, %s, would make the page too large; %s writes it.", plural(len(lines), "line"), p.ways.text))
+		s.Notes = append(s.Notes, fmt.Sprintf("The listing, %s, would make the page too large; %s writes it.", web.Plural(len(lines), "line"), p.ways.text))
 		return
 	}
 	if ch.Kind == object.Func {
@@ -176,7 +177,7 @@ func (p *pageBuilder) why(r *verdict.Reason) why {
 	if r.PreText == "" && r.PostText == "" {
 		return w
 	}
-	a, b := tokenize(safe(r.PreText, maxText)), tokenize(safe(r.PostText, maxText))
+	a, b := tokenize(web.Text(r.PreText)), tokenize(web.Text(r.PostText))
 	differInstructions(a, b)
 	w.Pre, w.Post = join(a), join(b)
 	if r.Code == verdict.ReasonSize || r.Code == verdict.ReasonKind {
@@ -206,7 +207,7 @@ func (p *pageBuilder) where(ch *verdict.Change) string {
 	for s, a := range [2]*object.Atom{p.d.Post.Atom(ch.Post), p.d.Pre.Atom(ch.Pre)} {
 		if pos := p.positions[1-s]; pos != nil && a != nil {
 			if rows := pos.Rows(a); len(rows) > 0 {
-				return safe(rows[0].String(), maxName)
+				return web.Name(rows[0].String())
 			}
 		}
 	}
@@ -251,7 +252,7 @@ func (p *pageBuilder) checkSource(s *section, side int, name string, r *reach) {
 		return
 	}
 	s.Notes = append(s.Notes, fmt.Sprintf("%s seems to be another version than the one that %s was compiled from: %s does not begin in line %d. What is shown as source may be wrong.",
-		safe(f.path, maxName), [2]string{"pre", "post"}[side], safe(name, maxName), r.lo))
+		web.Name(f.path), [2]string{"pre", "post"}[side], web.Name(name), r.lo))
 }
 
 // sourceChanges shows the differences in all files that lent a function code.
@@ -277,12 +278,12 @@ func (p *pageBuilder) sourceChanges(s *section, reaches [2][]*reach) {
 		if list := d.touched(a, b); len(list) > 0 {
 			rows := d.rows(list)
 			p.room -= cost(rows)
-			s.Source = append(s.Source, sourceBlock{Name: safe(a.pos.Name(), maxName), Blocks: fold(rows, "equal line")})
+			s.Source = append(s.Source, sourceBlock{Name: web.Name(a.pos.Name()), Blocks: fold(rows, "equal line")})
 		}
 	}
 	switch {
 	case missing:
-		s.Notes = append(s.Notes, fmt.Sprintf("The source text of %s was not found; name its folder with %s.", safe(reaches[0][0].pos.Name(), maxName), p.ways.preSource))
+		s.Notes = append(s.Notes, fmt.Sprintf("The source text of %s was not found; name its folder with %s.", web.Name(reaches[0][0].pos.Name()), p.ways.preSource))
 	case len(s.Source) == 0 && len(s.Notes) == 0 && len(s.Because) == 0 && !s.follows:
 		s.Notes = append(s.Notes, "No line of its source differs: what it includes, a macro, or a choice of the compiler does.")
 	}
@@ -307,7 +308,7 @@ func (p *pageBuilder) sourceBody(s *section, side int, r *reach) {
 		}
 	}
 	p.room -= cost(rows)
-	s.Source = append(s.Source, sourceBlock{Name: safe(r.pos.Name(), maxName), Blocks: []block{{Rows: rows}}})
+	s.Source = append(s.Source, sourceBlock{Name: web.Name(r.pos.Name()), Blocks: []block{{Rows: rows}}})
 }
 
 // maxHead bounds the lines of a function's head.
@@ -327,5 +328,5 @@ func head(f *sourceFile, line int) int {
 }
 
 func sourceParts(line string) []part {
-	return []part{{Text: safe(strings.TrimRight(line, "\r"), maxText)}}
+	return []part{{Text: web.Text(strings.TrimRight(line, "\r"))}}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/lab/webtest"
 )
 
 // folders makes two folders with the checked-in objects, by path and the object
@@ -71,12 +72,12 @@ func TestFolders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkPage(t, string(index), "net/a.o.html", "b.o.html", "d%20&%20%3Ce%3E.o.html", "./javascript:.o.html")
+	webtest.Check(t, string(index), "net/a.o.html", "b.o.html", "d%20&%20%3Ce%3E.o.html", "./javascript:.o.html")
 	a, err := os.ReadFile(filepath.Join(page, "net/a.o.html"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkPage(t, string(a), "../index.html")
+	webtest.Check(t, string(a), "../index.html")
 	if _, err := os.Stat(filepath.Join(page, "d & <e>.o.html")); err != nil {
 		t.Error(err)
 	}

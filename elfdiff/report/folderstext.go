@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/visible"
+	"github.com/gosplice/gosplice/internal/web"
 )
 
 // Text writes a line for each pair in which something differs, with opt.All for
@@ -35,7 +36,7 @@ func (f *Folders) Text(w io.Writer, opt TextOptions) error {
 			parts = append(parts, fmt.Sprintf("%d %s", n[o], o))
 		}
 	}
-	fmt.Fprintf(b, "\n%s: %s\n", plural(len(f.Pairs), "pair"), strings.Join(parts, ", "))
+	fmt.Fprintf(b, "\n%s: %s\n", web.Plural(len(f.Pairs), "pair"), strings.Join(parts, ", "))
 	if opt.Page != "" {
 		fmt.Fprintf(b, "%s\n", opt.Page)
 	}
@@ -72,7 +73,7 @@ func (r *Pair) codes() []string {
 	}
 	isType := func(code string) bool { return strings.HasPrefix(code, "type-") }
 	if r.types > 0 && !slices.ContainsFunc(out, isType) {
-		out = append(out, plural(r.types, "type"))
+		out = append(out, web.Plural(r.types, "type"))
 	}
 	return out
 }

@@ -1,14 +1,11 @@
 package report
 
 import (
-	"bytes"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/base64"
-	"html/template"
 	"io"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/web"
 )
 
 // The page is one file: style and script stand in it, and nothing is fetched.
@@ -17,9 +14,12 @@ var (
 	pageTemplate string
 	//go:embed page.css
 	pageStyle string
-	//go:embed page.js
-	pageScript string
 )
+
+// render returns a page as a whole, or an error.
+func render(name string, data any) ([]byte, error) {
+	return web.Site{Tool: "elfdiff", Templates: pageTemplate, Style: pageStyle}.Render(name, data)
+}
 
 // HTMLOptions say where a page finds the source, and what is around it.
 type HTMLOptions struct {
@@ -66,36 +66,4 @@ func NewPage(d *elfdiff.Diff, opt HTMLOptions) (*Page, error) {
 func (p *Page) WriteTo(w io.Writer) (int64, error) {
 	n, err := w.Write(p.text)
 	return int64(n), err
-}
-
-// document is what every page has.
-type document struct {
-	Style  template.CSS
-	Script template.JS
-	Policy string
-	Data   any
-}
-
-// render returns a page as a whole, or an error.
-func render(name string, data any) ([]byte, error) {
-	t, err := template.New("").Parse(pageTemplate)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	doc := document{template.CSS(pageStyle), template.JS(pageScript), policy(), data}
-	if err := t.ExecuteTemplate(&b, name, doc); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
-}
-
-// policy is the content security policy of the page (CSP Level 3): its own
-// style and script, and nothing else from anywhere.
-func policy() string {
-	hash := func(s string) string {
-		sum := sha256.Sum256([]byte(s))
-		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-	}
-	return "default-src 'none'; style-src " + hash(pageStyle) + "; script-src " + hash(pageScript) + "; base-uri 'none'; form-action 'none'"
 }

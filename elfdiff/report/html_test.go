@@ -2,22 +2,19 @@ package report
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/xml"
 	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/lab/webtest"
 )
 
 const objects = "../testdata/objects/"
@@ -54,76 +51,6 @@ func pageText(t *testing.T, d *elfdiff.Diff, opt HTMLOptions) string {
 	return b.String()
 }
 
-// attributes that make a browser fetch something.
-var fetching = map[string]bool{"src": true, "srcset": true, "data": true, "action": true, "poster": true, "background": true, "ping": true}
-
-// checkPage demands a page that is well-formed, names each place once, leads
-// nowhere but to its own places and the pages that go with it, and fetches and
-// runs nothing but what it has.
-func checkPage(t *testing.T, text string, pages ...string) {
-	t.Helper()
-	ids, links := map[string]bool{}, map[string]bool{}
-	policy, elements := "", map[string]string{}
-	dec := xml.NewDecoder(strings.NewReader(text))
-	var last string
-	for {
-		tok, err := dec.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatalf("not well-formed: %v", err)
-		}
-		switch tok := tok.(type) {
-		case xml.CharData:
-			if last == "style" || last == "script" {
-				elements[last] += string(tok)
-			}
-		case xml.EndElement:
-			last = ""
-		case xml.StartElement:
-			last = tok.Name.Local
-			switch last {
-			case "img", "iframe", "object", "embed", "link", "base", "form", "video", "audio", "svg":
-				t.Errorf("an element <%s>", last)
-			}
-			for _, a := range tok.Attr {
-				switch name := a.Name.Local; {
-				case fetching[name] || strings.HasPrefix(name, "on") || name == "style":
-					t.Errorf("<%s %s=%q>", last, name, a.Value)
-				case name == "href" && strings.HasPrefix(a.Value, "#"):
-					links[a.Value[1:]] = true
-				case name == "href" && !slices.Contains(pages, a.Value):
-					t.Errorf("a link to %q", a.Value)
-				case name == "id" && ids[a.Value]:
-					t.Errorf("two places are called %q", a.Value)
-				case name == "id":
-					ids[a.Value] = true
-				case name == "content" && strings.HasPrefix(a.Value, "default-src"):
-					policy = a.Value
-				}
-			}
-		}
-	}
-	for l := range links {
-		if !ids[l] {
-			t.Errorf("a link to #%s, which is nowhere", l)
-		}
-	}
-	if !strings.HasPrefix(policy, "default-src 'none';") {
-		t.Errorf("policy %q", policy)
-	}
-	for _, name := range []string{"style", "script"} {
-		sum := sha256.Sum256([]byte(elements[name]))
-		if hash := base64.StdEncoding.EncodeToString(sum[:]); !strings.Contains(policy, name+"-src 'sha256-"+hash+"'") {
-			t.Errorf("the policy does not allow the page's own %s", name)
-		}
-	}
-	if m := regexp.MustCompile(`url\(|@import|https?:`).FindString(elements["style"] + elements["script"]); m != "" {
-		t.Errorf("%s in style or script", m)
-	}
-}
-
 func TestHTML(t *testing.T) {
 	for _, c := range []struct {
 		name, pre, post string
@@ -139,7 +66,7 @@ func TestHTML(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := diffOf(t, c.pre, c.post, nil)
 			text := pageText(t, d, HTMLOptions{})
-			checkPage(t, text)
+			webtest.Check(t, text)
 			for _, w := range c.want {
 				if !strings.Contains(text, w) {
 					t.Errorf("no %s on the page", w)
@@ -169,7 +96,7 @@ func TestHTMLHostile(t *testing.T) {
 		return []byte(s)
 	})
 	text := pageText(t, d, HTMLOptions{})
-	checkPage(t, text)
+	webtest.Check(t, text)
 	for _, bad := range []string{"<i>\"'", "\u202e", "<!--", "\x1b", "\xff"} {
 		if strings.Contains(text, bad) {
 			t.Errorf("%q as it is on the page", bad)
@@ -202,7 +129,7 @@ func FuzzHTML(f *testing.F) {
 			return
 		}
 		if d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: pre.IsKernel()}); err == nil {
-			checkPage(t, pageText(t, d, HTMLOptions{}))
+			webtest.Check(t, pageText(t, d, HTMLOptions{}))
 		}
 	})
 }
@@ -215,7 +142,7 @@ func TestHTMLBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkPage(t, string(text))
+	webtest.Check(t, string(text))
 	if !bytes.Contains(text, []byte("would make the page too large")) || bytes.Contains(text, []byte(`<tr class="c">`)) {
 		t.Error("a listing where there is no room")
 	}
@@ -248,7 +175,7 @@ func TestHTMLSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := pageText(t, d, HTMLOptions{PreSource: filepath.Join(dir, "pre"), PostSource: filepath.Join(dir, "post")})
-	checkPage(t, text)
+	webtest.Check(t, text)
 	for _, w := range []string{"lib/a.c:12", "⋯ static inline int inner(int x)", "5 /* &amp; not 3 */", "return y", "2 files found, 0 not"} {
 		if !strings.Contains(tags.ReplaceAllString(text, ""), w) {
 			t.Errorf("no %s on the page", w)
@@ -263,7 +190,7 @@ func TestHTMLSource(t *testing.T) {
 		"the folder is an option": {HTMLOptions{}, "name its folder with HTMLOptions.PreSource"},
 	} {
 		text := pageText(t, d, c.opt)
-		checkPage(t, text)
+		webtest.Check(t, text)
 		if !strings.Contains(text, c.want) {
 			t.Errorf("%s: no hint that %s helps", name, c.want)
 		}

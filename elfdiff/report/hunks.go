@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/web"
 )
 
 // touched lists the differences that the code of a function comes from.
@@ -60,7 +62,7 @@ func (d *sourceDiff) inside(pre int) string {
 		if line == "" || !isWord(rune(line[0])) || strings.HasSuffix(strings.TrimSpace(line), ":") {
 			continue
 		}
-		return safe(strings.TrimRight(line, "{ \t\r"), maxName)
+		return web.Name(strings.TrimRight(line, "{ \t\r"))
 	}
 	return ""
 }
@@ -80,10 +82,10 @@ func (d *sourceDiff) hunk(rows []row, h span) []row {
 		r := row{Class: "c", Mark: "|", differs: true}
 		var a, b []token
 		if i < h.a1 {
-			a = tokenize(safe(strings.TrimRight(d.pre.lines[i], "\r"), maxText))
+			a = tokenize(web.Text(strings.TrimRight(d.pre.lines[i], "\r")))
 		}
 		if j < h.b1 {
-			b = tokenize(safe(strings.TrimRight(d.post.lines[j], "\r"), maxText))
+			b = tokenize(web.Text(strings.TrimRight(d.post.lines[j], "\r")))
 		}
 		switch {
 		case i < h.a1 && j < h.b1:

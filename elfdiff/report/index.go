@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
+	"github.com/gosplice/gosplice/internal/web"
 )
 
 // IndexName is the name of the index in a folder of pages.
@@ -19,7 +20,7 @@ const pageSuffix = ".html"
 type index struct {
 	Title     string
 	Facts     []fact
-	Tiles     []tile
+	Tiles     []web.Tile
 	Groups    []group
 	Alone     []string
 	AloneMore int
@@ -56,8 +57,8 @@ const maxIndexed = 20_000
 func newIndex(f *Folders) *index {
 	pairs, alone := f.Pairs, f.Alone
 	x := &index{
-		Title: safe(strings.TrimSuffix(filepath.Base(f.pre)+" → "+filepath.Base(f.post), "/"), maxName),
-		Facts: []fact{{"folder", safe(f.pre, maxText), safe(f.post, maxText)}},
+		Title: web.Name(strings.TrimSuffix(filepath.Base(f.pre)+" → "+filepath.Base(f.post), "/")),
+		Facts: []fact{{"folder", web.Text(f.pre), web.Text(f.post)}},
 	}
 	for _, o := range outcomes {
 		t := outcomeTexts[o]
@@ -73,7 +74,7 @@ func newIndex(f *Folders) *index {
 		}
 		if n := len(g.Pairs) + g.More; n > 0 {
 			x.Groups = append(x.Groups, g)
-			x.Tiles = append(x.Tiles, tile{t[2], "#" + g.ID, []number{{thousands(n), t[1], t[0]}}})
+			x.Tiles = append(x.Tiles, web.NewTile(t[2], "#"+g.ID, web.NewNumber(n, t[1], t[0])))
 		}
 	}
 	for i, name := range alone {
@@ -81,18 +82,18 @@ func newIndex(f *Folders) *index {
 			x.AloneMore = len(alone) - i
 			break
 		}
-		x.Alone = append(x.Alone, safe(name, maxName))
+		x.Alone = append(x.Alone, web.Name(name))
 	}
 	return x
 }
 
 func (r *Pair) indexed() indexed {
-	v := indexed{Path: safe(r.Path, maxName), Error: safe(r.Error, maxText), Codes: r.codes()}
+	v := indexed{Path: web.Name(r.Path), Error: web.Text(r.Error), Codes: r.codes()}
 	if r.Error == "" {
 		v.Href = (&url.URL{Path: filepath.ToSlash(r.Path) + pageSuffix}).String()
 	}
 	for _, name := range r.names(8) {
-		v.Names = append(v.Names, safe(name, maxName))
+		v.Names = append(v.Names, web.Name(name))
 	}
 	statuses := []verdict.Status{verdict.Changed, verdict.New, verdict.Removed}
 	for k, list := range [][]Change{r.Functions, r.Data} {

@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
+	"github.com/gosplice/gosplice/internal/web"
 )
 
 // page is what the template shows.
@@ -17,7 +18,7 @@ type page struct {
 	Ways       string // what shows all
 	Outcome    outcome
 	Facts      []fact
-	Tiles      []tile
+	Tiles      []web.Tile
 	Findings   []finding
 	More       int   // findings that are not shown
 	Severities []int // how many of each, as in severities
@@ -40,18 +41,6 @@ type outcome struct{ Class, Word, Text string }
 
 // fact is a row of the table at the top: one value, or pre's and post's.
 type fact struct{ Name, Pre, Post string }
-
-// tile is a number at the top.
-type tile struct {
-	Label, Href string
-	Numbers     []number
-}
-
-type number struct {
-	N     string
-	Label string
-	Class string
-}
 
 // finding is what a person should know, or why the change can't be carried.
 type finding struct {
@@ -100,7 +89,7 @@ type pageBuilder struct {
 	src       *sources
 	positions [2]*elfdiff.Positions // nil without debug information
 	room      int                   // rows that may still be shown
-	anchors   anchors
+	anchors   web.Anchors
 	// ids are the sections of changed functions and objects, by the atoms of
 	// pre and post.
 	ids   [2]map[object.AtomID]string
@@ -110,7 +99,7 @@ type pageBuilder struct {
 func newPage(d *elfdiff.Diff, opt HTMLOptions) *pageBuilder {
 	p := &pageBuilder{
 		d: d, opt: opt, ways: waysIn(opt.Flags), src: newSources(opt.PreSource, cmp.Or(opt.PostSource, opt.PreSource)),
-		room: maxRows, anchors: anchors{}, names: map[string]string{},
+		room: maxRows, anchors: web.Anchors{}, names: map[string]string{},
 	}
 	for i, o := range [2]*object.Object{d.Pre, d.Post} {
 		p.positions[i], _ = elfdiff.PositionsOf(o) // without them there is no source
@@ -121,7 +110,7 @@ func newPage(d *elfdiff.Diff, opt HTMLOptions) *pageBuilder {
 
 // page puts the page together.
 func (p *pageBuilder) page() *page {
-	g := &page{Title: safe(titleOf(p.d), maxName), Up: p.opt.Index, Ways: p.ways.text}
+	g := &page{Title: web.Name(titleOf(p.d)), Up: p.opt.Index, Ways: p.ways.text}
 	changes := p.changes(g)
 	p.types(g)
 	for _, c := range changes {
@@ -178,7 +167,7 @@ func (p *pageBuilder) changes(g *page) []change {
 			if ch.Kind == object.Func {
 				prefix = "f-"
 			}
-			c := change{p.anchors.make(prefix, ch.Name), ch}
+			c := change{p.anchors.Make(prefix, ch.Name), ch}
 			out = append(out, c)
 			p.ids[0][ch.Pre], p.ids[1][ch.Post] = c.id, c.id
 			if _, ok := p.names[ch.Name]; !ok {
@@ -206,7 +195,7 @@ func (p *pageBuilder) order(ch *verdict.Change) int {
 
 // linked is a sentence with links to the sections that it names.
 func (p *pageBuilder) linked(text string) []part {
-	list := tokenize(safe(text, maxText))
+	list := tokenize(web.Text(text))
 	for i := range list {
 		list[i].class, list[i].href = "", p.names[list[i].text]
 	}
@@ -216,10 +205,10 @@ func (p *pageBuilder) linked(text string) []part {
 // refName names what a reference means, and the section that shows it.
 func (p *pageBuilder) refName(o *object.Object, side int, r *object.Ref) (name, href string) {
 	if r.Target == object.NoAtom {
-		return safe(o.Symbol(r.Sym).Name, maxText), ""
+		return web.Text(o.Symbol(r.Sym).Name), ""
 	}
 	if id, ok := p.ids[side][r.Target]; ok {
 		href = "#" + id
 	}
-	return safe(o.Atom(r.Target).Name, maxText), href
+	return web.Text(o.Atom(r.Target).Name), href
 }

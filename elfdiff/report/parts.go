@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
+	"github.com/gosplice/gosplice/internal/web"
 )
 
 // severities are the looks and names of findings, the gravest first.
@@ -49,18 +50,18 @@ func (p *pageBuilder) findings(g *page) {
 
 func (p *pageBuilder) finding(f *elfdiff.Finding) finding {
 	v := finding{
-		ID: p.anchors.make("x-", string(f.Code)), Code: string(f.Code), Symbol: safe(f.Symbol, maxName),
-		Message: p.linked(f.Message), Hint: safe(p.ways.hint(f.Hint), maxText), Accepted: f.Accepted,
+		ID: p.anchors.Make("x-", string(f.Code)), Code: string(f.Code), Symbol: web.Name(f.Symbol),
+		Message: p.linked(f.Message), Hint: web.Text(p.ways.hint(f.Hint)), Accepted: f.Accepted,
 	}
 	if f.Section != "" {
-		v.Place = fmt.Sprintf("%s+%#x", safe(f.Section, maxName), f.Offset)
+		v.Place = fmt.Sprintf("%s+%#x", web.Name(f.Section), f.Offset)
 	}
 	v.HintWord = "Note"
 	if f.Severity >= elfdiff.NeedsJudgement {
 		v.HintWord = "What to do"
 	}
 	if f.Accept != "" {
-		v.Accept, v.Comes = p.ways.accept+v.Code, safe(f.Accept, maxText)
+		v.Accept, v.Comes = p.ways.accept+v.Code, web.Text(f.Accept)
 	}
 	return v
 }
@@ -68,7 +69,7 @@ func (p *pageBuilder) finding(f *elfdiff.Finding) finding {
 // travels groups what an update takes with it, and lists what it refers to.
 func (p *pageBuilder) travels(g *page) {
 	for _, l := range loadsOf(p.d) {
-		c := cargo{Kind: l.noun(), Count: len(l.atoms), Bytes: plural(int(l.bytes), "byte")}
+		c := cargo{Kind: l.noun(), Count: len(l.atoms), Bytes: web.Plural(int(l.bytes), "byte")}
 		for _, a := range l.atoms {
 			name, ok := p.cargoName(a)
 			switch {
@@ -94,26 +95,26 @@ func (p *pageBuilder) travels(g *page) {
 			g.Needs = append(g.Needs, fmt.Sprintf("and %d more", len(x.Externals)-i))
 			break
 		}
-		g.Needs = append(g.Needs, safe(e.Name, maxName))
+		g.Needs = append(g.Needs, web.Name(e.Name))
 	}
 }
 
 // tables lists the tables of which entries travel.
 func (p *pageBuilder) tables(g *page, x *extract.Extracted) {
 	list := tablesOf(p.d, x)
-	c := cargo{Kind: nouns(len(list), "table"), Count: len(list)}
+	c := cargo{Kind: web.Nouns(len(list), "table"), Count: len(list)}
 	n := uint64(0)
 	for _, t := range list {
 		n += t.bytes
-		c.Names = append(c.Names, link{Name: safe(t.name, maxName), Title: plural(int(t.bytes), "byte")})
+		c.Names = append(c.Names, link{Name: web.Name(t.name), Title: web.Plural(int(t.bytes), "byte")})
 	}
-	if c.Bytes = plural(int(n), "byte"); c.Count > 0 {
+	if c.Bytes = web.Plural(int(n), "byte"); c.Count > 0 {
 		g.Travels = append(g.Travels, c)
 	}
 }
 
 func (p *pageBuilder) cargoName(a *object.Atom) (link, bool) {
-	l := link{Title: plural(int(a.Size), "byte")}
+	l := link{Title: web.Plural(int(a.Size), "byte")}
 	switch {
 	case a.Kind == object.String:
 		l.Name = fmt.Sprintf("%q", clip(string(a.Bytes), 80))
@@ -127,7 +128,7 @@ func (p *pageBuilder) cargoName(a *object.Atom) (link, bool) {
 	if id, ok := p.ids[1][a.ID]; ok {
 		l.Href = "#" + id
 	}
-	l.Name = safe(l.Name, maxName)
+	l.Name = web.Name(l.Name)
 	return l, true
 }
 
@@ -161,7 +162,7 @@ func (p *pageBuilder) quiet(g *page) {
 				g.QuietMore++
 				continue
 			}
-			q := quiet{Name: safe(ch.Name, maxName)}
+			q := quiet{Name: web.Name(ch.Name)}
 			for k := range ch.Incidental {
 				if k == maxReasons {
 					q.More = len(ch.Incidental) - k

@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/listing"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
+	"github.com/gosplice/gosplice/internal/web"
 )
 
 // row is one line of a side-by-side listing.
@@ -98,9 +99,9 @@ func foldSummary(rows []row, what string) string {
 		n++
 	}
 	if moved > 0 {
-		return fmt.Sprintf("%s, %d moved", plural(n, what), moved)
+		return fmt.Sprintf("%s, %d moved", web.Plural(n, what), moved)
 	}
-	return plural(n, what)
+	return web.Plural(n, what)
 }
 
 // cost says how much of the page's room rows take: one for each, and more for
@@ -236,9 +237,9 @@ func (l *lister) anchor(side int, off uint64) string {
 
 func (l *lister) tokens(side int, text string, off uint64, s *listing.Side) []token {
 	if l.isRaw(side, off, s) {
-		return rawTokens(l.atoms[side].Bytes[off:off+s.Size], safe(s.Member, maxName))
+		return rawTokens(l.atoms[side].Bytes[off:off+s.Size], web.Name(s.Member))
 	}
-	list := tokenize(safe(text, maxText))
+	list := tokenize(web.Text(text))
 	o := [2]*object.Object{l.p.d.Pre, l.p.d.Post}[side]
 	for i := range s.Refs {
 		name, href := l.p.refName(o, side, &s.Refs[i])
@@ -353,11 +354,11 @@ func (l *lister) source(rows []row, n *listing.Line) []row {
 func (l *lister) sourceText(side int, pos elfdiff.Position) (parts []part, plain string) {
 	text, ok := l.p.src.file(side, pos).line(pos.Line)
 	if name := pos.Name(); name != l.home || !ok {
-		parts = append(parts, part{Class: "f", Text: safe(baseName(name), maxName)})
+		parts = append(parts, part{Class: "f", Text: web.Name(baseName(name))})
 		plain = name
 	}
 	if ok {
-		text = safe(strings.TrimSpace(text), maxText)
+		text = web.Text(strings.TrimSpace(text))
 		class := ""
 		if l.p.src.changed(side, pos) {
 			class = "n"

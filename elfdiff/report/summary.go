@@ -13,6 +13,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/internal/web"
 )
 
 // outcome sums up what was found.
@@ -27,9 +28,9 @@ func (p *pageBuilder) outcome() outcome {
 	}
 	switch p.d.Outcome() {
 	case elfdiff.OutcomeRefused:
-		return outcome{"refused", "Refused", plural(final, "reason") + " why the changes can't be carried as they are."}
+		return outcome{"refused", "Refused", web.Plural(final, "reason") + " why the changes can't be carried as they are."}
 	case elfdiff.OutcomeJudge:
-		return outcome{"judge", "Needs judgement", "A person has to look at " + plural(judge, "finding") + ", and accept what comes of it."}
+		return outcome{"judge", "Needs judgement", "A person has to look at " + web.Plural(judge, "finding") + ", and accept what comes of it."}
 	case elfdiff.OutcomeIgnored:
 		return outcome{"same", "Nothing to carry", "What differs has no bearing on what runs."}
 	case elfdiff.OutcomeSame:
@@ -37,7 +38,7 @@ func (p *pageBuilder) outcome() outcome {
 	}
 	o := outcome{"carried", "Carried", "All changes can be carried"}
 	if n := len(p.d.Findings); n > 0 {
-		o.Text += "; " + plural(n, "finding") + " to read"
+		o.Text += "; " + web.Plural(n, "finding") + " to read"
 	}
 	o.Text += "."
 	return o
@@ -46,7 +47,7 @@ func (p *pageBuilder) outcome() outcome {
 func (p *pageBuilder) facts() []fact {
 	var out []fact
 	add := func(name string, of func(o *object.Object) string) {
-		a, b := safe(of(p.d.Pre), maxText), safe(of(p.d.Post), maxText)
+		a, b := web.Text(of(p.d.Pre)), web.Text(of(p.d.Post))
 		if a == b {
 			b = ""
 		}
@@ -59,7 +60,7 @@ func (p *pageBuilder) facts() []fact {
 	add("compiler", compilerOf)
 	text := "no debug information: no source is shown"
 	if p.positions[0] != nil || p.positions[1] != nil {
-		text = fmt.Sprintf("%s found, %d not", plural(p.src.found, "file"), p.src.missing)
+		text = fmt.Sprintf("%s found, %d not", web.Plural(p.src.found, "file"), p.src.missing)
 		if p.src.found+p.src.missing == 0 {
 			text = ""
 		}
@@ -103,31 +104,31 @@ func compilerOf(o *object.Object) string {
 	return strings.Join(out, ", ")
 }
 
-func (p *pageBuilder) tiles(g *page) []tile {
-	out := []tile{
-		{"functions", "#changes", countsOf(p.d.Functions)},
-		{"data", "#changes", countsOf(p.d.Data)},
+func (p *pageBuilder) tiles(g *page) []web.Tile {
+	out := []web.Tile{
+		web.NewTile("functions", "#changes", countsOf(p.d.Functions)...),
+		web.NewTile("data", "#changes", countsOf(p.d.Data)...),
 	}
-	n := tile{Label: "findings", Href: "#findings"}
+	n := web.Tile{Label: "findings", Href: "#findings"}
 	for i, k := range g.Severities {
 		if k > 0 {
-			n.Numbers = append(n.Numbers, number{thousands(k), severities[i].short, severities[i].class})
+			n.Numbers = append(n.Numbers, web.NewNumber(k, severities[i].short, severities[i].class))
 		}
 	}
 	if len(n.Numbers) == 0 {
-		n.Numbers = []number{{"0", "", "zero"}}
+		n.Numbers = []web.Number{web.NewNumber(0, "", "")}
 	}
 	out = append(out, n)
-	n = tile{Label: "travels", Href: "#travels"}
+	n = web.Tile{Label: "travels", Href: "#travels"}
 	for _, c := range g.Travels {
-		n.Numbers = append(n.Numbers, number{thousands(c.Count), c.Kind, ""})
+		n.Numbers = append(n.Numbers, web.NewNumber(c.Count, c.Kind, ""))
 	}
 	if len(n.Numbers) == 0 {
-		n.Numbers = []number{{"0", "pieces", "zero"}}
+		n.Numbers = []web.Number{web.NewNumber(0, "pieces", "")}
 	}
 	out = append(out, n)
 	if k := len(g.Types); k > 0 {
-		out = append(out, tile{"types", "#types", []number{{thousands(k), "matter", "judge"}}})
+		out = append(out, web.NewTile("types", "#types", web.NewNumber(k, "matter", "judge")))
 	}
 	there := map[string]bool{"#changes": len(g.Sections) > 0, "#findings": len(g.Findings) > 0, "#travels": len(g.Travels) > 0, "#types": true}
 	for i := range out {
@@ -138,22 +139,15 @@ func (p *pageBuilder) tiles(g *page) []tile {
 	return out
 }
 
-func classIf(ok bool, class string) string {
-	if ok {
-		return class
-	}
-	return "zero"
-}
-
-func countsOf(list []verdict.Change) []number {
+func countsOf(list []verdict.Change) []web.Number {
 	n := map[verdict.Status]int{}
 	for i := range list {
 		n[list[i].Status]++
 	}
-	var out []number
+	var out []web.Number
 	for _, s := range []verdict.Status{verdict.Changed, verdict.New, verdict.Removed, verdict.Same} {
 		if n[s] > 0 || s == verdict.Changed || s == verdict.Same {
-			out = append(out, number{thousands(n[s]), s.String(), classIf(n[s] > 0, s.String())})
+			out = append(out, web.NewNumber(n[s], s.String(), s.String()))
 		}
 	}
 	return out

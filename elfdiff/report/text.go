@@ -11,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/listing"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/visible"
+	"github.com/gosplice/gosplice/internal/web"
 )
 
 // TextOptions say how a comparison is written for people. The zero value writes what
@@ -103,7 +104,7 @@ func (p *printer) summary() {
 		fmt.Fprintf(p, "%s: %s\n", p.pen.Paint(visible.Bold, "travels"), text)
 	}
 	if n := len(p.d.SetAside()); n > 0 {
-		fmt.Fprintf(p, "%s: %s\n", p.pen.Paint(visible.Bold, "set aside"), plural(n, "line number"))
+		fmt.Fprintf(p, "%s: %s\n", p.pen.Paint(visible.Bold, "set aside"), web.Plural(n, "line number"))
 	}
 	switch p.d.Outcome() {
 	case elfdiff.OutcomeRefused:

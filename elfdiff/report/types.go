@@ -5,6 +5,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/listing"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/internal/web"
 )
 
 // typeView is a type that means something else in post.
@@ -41,7 +42,7 @@ const (
 func (p *pageBuilder) types(g *page) {
 	list, err := p.d.Types()
 	if err != nil {
-		g.TypesNote = "Whether types mean something else in post is not known: " + safe(err.Error(), maxText)
+		g.TypesNote = "Whether types mean something else in post is not known: " + web.Text(err.Error())
 		return
 	}
 	for _, matters := range []bool{true, false} {
@@ -61,7 +62,7 @@ func (p *pageBuilder) types(g *page) {
 }
 
 func (p *pageBuilder) typeView(t *types.Change) typeView {
-	v := typeView{ID: p.anchors.make("t-", t.Name), Kind: typeKinds[t.Kind], Name: safe(t.Name, maxName)}
+	v := typeView{ID: p.anchors.Make("t-", t.Name), Kind: typeKinds[t.Kind], Name: web.Name(t.Name)}
 	if p.names[t.Name] == "" {
 		p.names[t.Name] = "#" + v.ID
 	}
@@ -69,7 +70,7 @@ func (p *pageBuilder) typeView(t *types.Change) typeView {
 	case t.Pre.Size != t.Post.Size:
 		v.Sizes = fmt.Sprintf("%d → %d bytes", t.Pre.Size, t.Post.Size)
 	case t.Pre.Size > 0:
-		v.Sizes = plural(int(t.Pre.Size), "byte")
+		v.Sizes = web.Plural(int(t.Pre.Size), "byte")
 	}
 	for i := range t.Uses {
 		if i == maxUses {
@@ -77,7 +78,7 @@ func (p *pageBuilder) typeView(t *types.Change) typeView {
 			break
 		}
 		u := &t.Uses[i]
-		v.Uses = append(v.Uses, useView{p.names[u.Symbol], safe(u.Symbol, maxName), safe(u.Via, maxName), u.Touched})
+		v.Uses = append(v.Uses, useView{p.names[u.Symbol], web.Name(u.Symbol), web.Name(u.Via), u.Touched})
 	}
 	rows := layoutRows(t)
 	if n := cost(rows); n <= p.room {
@@ -139,7 +140,7 @@ func plainText(list []part) string {
 
 // memberCell shows a member, a constant of an enumeration or a parameter.
 func memberCell(t *types.Change, m *types.Member) cell {
-	name, typ := safe(m.Name, maxName), safe(m.Type, maxName)
+	name, typ := web.Name(m.Name), web.Name(m.Type)
 	switch t.Kind {
 	case types.EnumChanged, types.ConstantChanged:
 		return cell{Parts: []part{{Text: fmt.Sprintf("%s = %d", name, m.Value)}}}

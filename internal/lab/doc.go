@@ -5,6 +5,7 @@
 //	corpus     real kernel patches as objects, with kbuild
 //	vmtest     stock kernels for tests, booted in QEMU
 //	livekernel the ways to boot a kernel for which it rewrites itself otherwise
+//	webtest    checks pages that are one file each
 //	campaign   a command that feeds damaged input to everything that reads some
 //	api        the exported API as text, and what public packages depend on
 //

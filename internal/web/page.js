@@ -23,6 +23,6 @@
     if (e.key === "j") { go(here() + 1); }
     if (e.key === "k") { go(here() - 1); }
     if (e.key === "e") { unfold(); }
-    if (e.key === "s") { document.getElementById("lines").click(); }
+    if (e.key === "s") { document.querySelectorAll("#lines").forEach(function (box) { box.click(); }); }
   });
 }());

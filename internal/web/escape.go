@@ -1,4 +1,4 @@
-package report
+package web
 
 import (
 	"fmt"
@@ -7,11 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of what one place of the page shows of a text that an object brings.
+// Bounds of what one place of a page shows of a text from elsewhere, in bytes.
 const (
 	maxName = 200
 	maxText = 600
 )
+
+// Name is a name that is safe to look at, and not too long.
+func Name(s string) string { return safe(s, maxName) }
+
+// Text is a sentence that is safe to look at, and not too long.
+func Text(s string) string { return safe(s, maxText) }
 
 // safe makes a text safe to look at: what does not print, or would change
 // the order in which the text is read, is shown by its number. Escaping for
@@ -51,13 +57,14 @@ func safe(s string, most int) string {
 // as those that reverse the direction of writing, do not.
 func shown(r rune) bool { return r != utf8.RuneError && (unicode.IsPrint(r) || r == '\t') }
 
-// anchors makes identifiers for the parts of a page, from names that may hold
+// Anchors makes identifiers for the parts of a page, from names that may hold
 // anything.
-type anchors map[string]int
+type Anchors map[string]int
 
 const maxAnchor = 80
 
-func (a anchors) make(prefix, name string) string {
+// Make returns an identifier that it has not returned before.
+func (a Anchors) Make(prefix, name string) string {
 	id := prefix + strings.Map(func(r rune) rune {
 		if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_.-", r)) {
 			return r
@@ -74,10 +81,11 @@ func (a anchors) make(prefix, name string) string {
 	}
 }
 
-// plural counts things in English.
-func plural(n int, one string) string { return thousands(n) + " " + nouns(n, one) }
+// Plural counts things in English.
+func Plural(n int, one string) string { return Thousands(n) + " " + Nouns(n, one) }
 
-func nouns(n int, one string) string {
+// Nouns is a noun, in the plural unless there is one of it.
+func Nouns(n int, one string) string {
 	switch stem, y := strings.CutSuffix(one, "y"); {
 	case n == 1:
 		return one
@@ -87,8 +95,8 @@ func nouns(n int, one string) string {
 	return one + "s"
 }
 
-// thousands writes a number with a space between groups of three digits.
-func thousands(n int) string {
+// Thousands writes a number with a space between groups of three digits.
+func Thousands(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "\u202f" + s[i:]
