@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/livekernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
@@ -30,7 +31,7 @@ func TestLiveObjects(t *testing.T) {
 	b.oracle.running = true
 	for _, s := range livekernel.Setups() {
 		t.Run(s.Name, func(t *testing.T) {
-			s.Opt.Kernel = b.stock
+			s.Opt.Kernel = &b.stock.Kernel
 			if strings.HasPrefix(release, "6.12") {
 				s.Opt.CPUs = 1 // see TestLive
 			}
@@ -71,7 +72,7 @@ var liveSources = []string{"fs/read_write.c", "fs/dcache.c", "fs/proc/cmdline.c"
 
 // liveBench is what the tests of one running kernel share.
 type liveBench struct {
-	stock  *vm.Kernel
+	stock  *debkernel.Kernel
 	paths  []string
 	oracle *kernelOracle
 	image  string         // path of the vmlinux
@@ -113,7 +114,7 @@ func TestLive(t *testing.T) {
 					continue
 				}
 				t.Run(s.Name, func(t *testing.T) {
-					s.Opt.Kernel = b.stock
+					s.Opt.Kernel = &b.stock.Kernel
 					if series == "6.12" {
 						s.Opt.CPUs = 1 // with two, its code patching was seen to trip over the emulator
 					}

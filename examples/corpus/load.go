@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -28,8 +29,8 @@ type guest struct {
 	held *vm.Held
 }
 
-func boot(ctx context.Context, k *vm.Kernel) (*guest, error) {
-	m, err := vm.Start(ctx, vm.Options{Kernel: k, CPUs: 1})
+func boot(ctx context.Context, k *debkernel.Kernel) (*guest, error) {
+	m, err := vm.Start(ctx, vm.Options{Kernel: &k.Kernel, CPUs: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +46,7 @@ func boot(ctx context.Context, k *vm.Kernel) (*guest, error) {
 // until the transition is over, disables it and removes it, with a log that says
 // nothing bad. What was opened before, and what is while the update is active, is
 // used all the way, and also when the module is gone.
-func load(ctx context.Context, k *vm.Kernel, j *judged) error {
+func load(ctx context.Context, k *debkernel.Kernel, j *judged) error {
 	j.Loaded = []loaded{}
 	m, err := boot(ctx, k)
 	if err != nil {

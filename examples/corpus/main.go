@@ -35,8 +35,8 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/lab/corpus"
-	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
@@ -207,7 +207,7 @@ func judgeAll(ctx context.Context, c *corpus.Corpus, finish func(context.Context
 	return nil
 }
 
-func open(ctx context.Context, k *vm.Kernel) (*module.Kernel, error) {
+func open(ctx context.Context, k *debkernel.Kernel) (*module.Kernel, error) {
 	vmlinux, err := k.Vmlinux(ctx)
 	if err != nil {
 		return nil, err

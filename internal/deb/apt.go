@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/gosplice/gosplice/internal/child"
 )
@@ -36,7 +37,8 @@ func (p Package) String() string {
 
 // Find returns the packages which apt can download and whose whole name matches
 // the pattern, the newest version first. Every version that is served counts as
-// a package of its own. None is an [ErrUnavailable].
+// a package of its own, and so does every one that is in the cache. None is an
+// [ErrUnavailable].
 //
 // apt-cache also knows names without a version, which are only mentioned as
 // somebody's dependency: they are left out.
@@ -46,6 +48,18 @@ func (c *Cache) Find(ctx context.Context, pattern string) ([]Package, error) {
 		return nil, fmt.Errorf("find package: %w", err)
 	}
 	prefix, _ := regexp.MustCompile("^(?:" + pattern + ")").LiteralPrefix()
+	pkgs, err := c.served(ctx, prefix, re)
+	if err != nil && !errors.Is(err, ErrUnavailable) {
+		return nil, err
+	}
+	if pkgs = sorted(append(pkgs, c.keptLike(re)...)); len(pkgs) == 0 {
+		return nil, fmt.Errorf("package %s: %w", pattern, err)
+	}
+	return pkgs, nil
+}
+
+// served returns what apt can download. None is an [ErrUnavailable].
+func (c *Cache) served(ctx context.Context, prefix string, re *regexp.Regexp) ([]Package, error) {
 	out, err := c.aptCache(ctx, "pkgnames", prefix)
 	if err != nil {
 		return nil, err
@@ -57,7 +71,7 @@ func (c *Cache) Find(ctx context.Context, pattern string) ([]Package, error) {
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("package %s: %w (apt-get update may help)", pattern, ErrUnavailable)
+		return nil, fmt.Errorf("%w (apt-get update may help)", ErrUnavailable)
 	}
 	slices.Sort(names)
 	out, err = c.aptCache(ctx, append([]string{"madison"}, names...)...)
@@ -66,15 +80,94 @@ func (c *Cache) Find(ctx context.Context, pattern string) ([]Package, error) {
 	}
 	pkgs := parseMadison(string(out))
 	if len(pkgs) == 0 {
-		return nil, fmt.Errorf("package %s: %w: known by name only", pattern, ErrUnavailable)
+		return nil, fmt.Errorf("%w: known by name only", ErrUnavailable)
 	}
 	return pkgs, nil
 }
 
-// aptCache runs apt-cache with a binary form of the package lists that is kept
-// in this cache: containers are often set up without apt's own, which only root
-// may write, and then each command reads all the lists, for a second. apt knows by
-// itself when it is out of date.
+// keptLike returns the packages whose files are in the cache.
+func (c *Cache) keptLike(re *regexp.Regexp) (pkgs []Package) {
+	entries, err := os.ReadDir(filepath.Join(c.dir, "deb"))
+	if err != nil {
+		return nil // there are none yet
+	}
+	for _, e := range entries {
+		name, version, ok := strings.Cut(fromFileName(e.Name()), "_")
+		if p := (Package{Name: name, Version: version}); ok && re.MatchString(name) && c.kept(p) {
+			pkgs = append(pkgs, p)
+		}
+	}
+	return pkgs
+}
+
+// Served returns nil when apt can download each of the packages, or else an
+// [ErrUnavailable] that names those that it can't.
+func (c *Cache) Served(ctx context.Context, pkgs ...Package) error {
+	args := []string{"madison"}
+	for _, p := range pkgs {
+		args = append(args, p.Name)
+	}
+	out, err := c.aptCache(ctx, args...)
+	if err != nil {
+		return err
+	}
+	served := parseMadison(string(out))
+	var missing []string
+	for _, p := range pkgs {
+		if slices.Contains(served, p) || c.kept(p) {
+			continue
+		}
+		what := p.String()
+		var versions []string
+		for _, s := range served {
+			if s.Name == p.Name {
+				versions = append(versions, s.Version)
+			}
+		}
+		if len(versions) > 0 {
+			what += " (there are " + strings.Join(versions, ", ") + ")"
+		}
+		missing = append(missing, what)
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%w: %s", ErrUnavailable, strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// Sizes returns how large the files of packages are, in bytes; 0 for one that apt does not
+// know.
+func (c *Cache) Sizes(ctx context.Context, pkgs ...Package) map[Package]int64 {
+	args := []string{"show", "--no-all-versions"}
+	for _, p := range pkgs {
+		args = append(args, p.String())
+	}
+	sizes := map[Package]int64{}
+	out, err := c.aptCache(ctx, args...)
+	if err != nil {
+		return sizes
+	}
+	for block := range strings.SplitSeq(string(out), "\n\n") {
+		var p Package
+		var size int64
+		for line := range strings.Lines(block) {
+			key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+			switch key {
+			case "Package":
+				p.Name = value
+			case "Version":
+				p.Version = value
+			case "Size":
+				size, _ = strconv.ParseInt(value, 10, 64) // 0 is for what is not known
+			}
+		}
+		sizes[p] = size
+	}
+	return sizes
+}
+
+// aptCache runs apt-cache, one at a time: it may have to renew the binary form of the
+// lists.
 func (c *Cache) aptCache(ctx context.Context, args ...string) ([]byte, error) {
 	dir := filepath.Join(c.dir, "apt")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -85,24 +178,16 @@ func (c *Cache) aptCache(ctx context.Context, args ...string) ([]byte, error) {
 		return nil, err
 	}
 	defer unlock()
-	return apt(ctx, "", "apt-cache", append([]string{
-		"-o", "Dir::Cache::pkgcache=" + filepath.Join(dir, "pkgcache.bin"),
-		"-o", "Dir::Cache::srcpkgcache=" + filepath.Join(dir, "srcpkgcache.bin"),
-	}, args...)...)
+	return c.apt(ctx, "", "apt-cache", args...)
 }
 
 // size says how large a package is, or nothing when apt does not know.
 func (c *Cache) size(ctx context.Context, p Package) string {
-	out, err := c.aptCache(ctx, "show", "--no-all-versions", p.String())
-	m := sizeField.FindSubmatch(out)
-	if err != nil || m == nil {
-		return ""
+	if n := c.Sizes(ctx, p)[p]; n > 0 {
+		return fmt.Sprintf(", %.1f MB", float64(n)/1e6)
 	}
-	n, _ := strconv.ParseUint(string(m[1]), 10, 63)
-	return fmt.Sprintf(", %.1f MB", float64(n)/1e6)
+	return ""
 }
-
-var sizeField = regexp.MustCompile(`(?m)^Size: (\d+)$`)
 
 // parseMadison reads lines of "name | version | source", of which several may
 // name the same package, and sorts them.
@@ -115,6 +200,11 @@ func parseMadison(out string) []Package {
 		}
 		pkgs = append(pkgs, Package{Name: strings.TrimSpace(f[0]), Version: strings.TrimSpace(f[1])})
 	}
+	return sorted(pkgs)
+}
+
+// sorted sorts packages, the newest version first, each once.
+func sorted(pkgs []Package) []Package {
 	slices.SortStableFunc(pkgs, func(a, b Package) int {
 		if c := Compare(b.Version, a.Version); c != 0 {
 			return c
@@ -126,14 +216,9 @@ func parseMadison(out string) []Package {
 
 // download puts the package's file into dir, which must be empty, and returns
 // its path. apt checks the file against the hash in its signed lists.
-func download(ctx context.Context, dir string, p Package) (string, error) {
-	args := []string{"-q", "-o", "Dpkg::Use-Pty=0"}
-	if os.Geteuid() == 0 {
-		// apt would drop to the user _apt, who may not write to a private
-		// cache, and warn that it could not.
-		args = append(args, "-o", "APT::Sandbox::User=root")
-	}
-	if _, err := apt(ctx, dir, "apt-get", append(args, "download", p.String())...); err != nil {
+func (c *Cache) download(ctx context.Context, dir string, p Package) (string, error) {
+	args := []string{"-q", "-o", "Dpkg::Use-Pty=0", "-o", "Acquire::Retries=3"}
+	if _, err := c.apt(ctx, dir, "apt-get", append(args, "download", p.String())...); err != nil {
 		return "", err
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*.deb"))
@@ -144,12 +229,13 @@ func download(ctx context.Context, dir string, p Package) (string, error) {
 }
 
 // apt runs one of apt's commands in dir and returns what it printed. Any
-// failure but the context's is an [ErrUnavailable].
-func apt(ctx context.Context, dir, name string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
+// failure but the context's and a full disk is an [ErrUnavailable].
+func (c *Cache) apt(ctx context.Context, dir, name string, args ...string) ([]byte, error) {
+	settings, env := c.settings()
+	cmd := exec.CommandContext(ctx, name, slices.Concat(settings, args)...)
 	child.EndTogether(cmd)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
+	cmd.Env = slices.Concat(os.Environ(), []string{"LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}, env)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -157,7 +243,24 @@ func apt(ctx context.Context, dir, name string, args ...string) ([]byte, error) 
 		return nil, fmt.Errorf("%s: %w", name, context.Cause(ctx))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s %q: %w: %s", ErrUnavailable, name, args, err, bytes.TrimSpace(stderr.Bytes()))
+		if strings.Contains(stderr.String(), syscall.ENOSPC.Error()) {
+			err = fmt.Errorf("%w: %w", syscall.ENOSPC, err)
+		}
+		return nil, fmt.Errorf("%w: %s %s: %w: %s", ErrUnavailable, name, strings.Join(args, " "), err, complaints(stderr.String()))
 	}
 	return out, nil
+}
+
+// complaints are the lines that apt marks as errors, or all when it marks none.
+func complaints(stderr string) string {
+	var marked []string
+	for line := range strings.Lines(stderr) {
+		if rest, ok := strings.CutPrefix(line, "E: "); ok {
+			marked = append(marked, strings.TrimSpace(rest))
+		}
+	}
+	if len(marked) == 0 {
+		return strings.TrimSpace(stderr)
+	}
+	return strings.Join(marked, "; ")
 }

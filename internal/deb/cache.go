@@ -19,7 +19,10 @@ const CacheEnv = "GOSPLICE_CACHE"
 // Cache is a folder of downloaded and unpacked packages. Any number of
 // processes may use one at the same time. Nothing in it is ever removed but
 // what an interrupted process left behind.
-type Cache struct{ dir string }
+type Cache struct {
+	dir   string
+	lists *lists // nil: apt's own
+}
 
 // OpenCache returns the cache in the folder that [CacheEnv] names, or else in
 // "gosplice" below [os.UserCacheDir], and makes the folder if need be.
@@ -105,17 +108,44 @@ func fileName(p Package) string {
 	return strings.NewReplacer("%", "%25", "/", "%2f", ":", "%3a").Replace(p.Name + "_" + p.Version)
 }
 
+// fromFileName undoes what fileName writes otherwise.
+func fromFileName(name string) string {
+	return strings.NewReplacer("%25", "%", "%2f", "/", "%3a", ":").Replace(name)
+}
+
 // file returns the path of the downloaded package.
 func (c *Cache) file(ctx context.Context, p Package) (string, error) {
 	dir, err := c.Make(ctx, "deb/"+fileName(p), func(dir string) error {
 		Progress(ctx, "fetch %s%s", p, c.size(ctx, p))
-		file, err := download(ctx, dir, p)
+		file, err := c.download(ctx, dir, p)
 		if err != nil {
 			return err
 		}
 		return os.Rename(file, filepath.Join(dir, "package.deb"))
 	})
 	return filepath.Join(dir, "package.deb"), err
+}
+
+// kept reports whether the package's file is there.
+func (c *Cache) kept(p Package) bool {
+	_, err := os.Stat(filepath.Join(c.dir, "deb", fileName(p), "package.deb"))
+	return err == nil
+}
+
+// Present returns how much of the package's file is there, in bytes: all of it, a part
+// while it is fetched, or nothing.
+func (c *Cache) Present(p Package) int64 {
+	dir := filepath.Join(c.dir, "deb", fileName(p))
+	for _, pattern := range []string{dir + "/*.deb", dir + ".tmp/*.deb"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil || len(names) == 0 {
+			continue
+		}
+		if st, err := os.Stat(names[0]); err == nil {
+			return st.Size()
+		}
+	}
+	return 0
 }
 
 // Make returns the folder of that name, a slash-separated path inside the

@@ -9,10 +9,10 @@ import (
 	"errors"
 	"github.com/gosplice/gosplice/internal/deb"
 
+	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
-	"github.com/gosplice/gosplice/internal/vm"
 )
 
 // TestImage asks a distribution's image, with its package's Module.symvers and
@@ -75,7 +75,7 @@ func TestImage(t *testing.T) {
 	}
 }
 
-func testExports(t *testing.T, stock *vm.Kernel, k *kernel.Image) {
+func testExports(t *testing.T, stock *debkernel.Kernel, k *kernel.Image) {
 	path, err := stock.Symvers(vmtest.Context(t))
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/internal/vm"
 )
@@ -22,7 +23,7 @@ import (
 func TestOops(t *testing.T) {
 	t.Parallel()
 	k := vmtest.Need(t, "6.12")
-	m, err := vm.Start(t.Context(), vm.Options{Kernel: k})
+	m, err := vm.Start(t.Context(), vm.Options{Kernel: &k.Kernel})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,7 @@ func TestOops(t *testing.T) {
 
 // trapAtInit returns a module of the kernel that executes ud2 as soon as it is
 // initialized.
-func trapAtInit(t *testing.T, k *vm.Kernel, name string) []byte {
+func trapAtInit(t *testing.T, k *debkernel.Kernel, name string) []byte {
 	t.Helper()
 	s := spec(t, k, name)
 	i := slices.IndexFunc(s.Symbols, func(s elfobj.Symbol) bool { return s.Name == "init_module" })
@@ -87,7 +88,7 @@ func trapAtInit(t *testing.T, k *vm.Kernel, name string) []byte {
 	return b.Bytes()
 }
 
-func spec(t *testing.T, k *vm.Kernel, name string) *elfobj.Spec {
+func spec(t *testing.T, k *debkernel.Kernel, name string) *elfobj.Spec {
 	t.Helper()
 	image, err := k.Module(name)
 	if err != nil {
@@ -108,16 +109,16 @@ func spec(t *testing.T, k *vm.Kernel, name string) *elfobj.Spec {
 func TestNoBoot(t *testing.T) {
 	t.Parallel()
 	k := vmtest.Need(t, "6.1")
-	_, err := vm.Start(t.Context(), vm.Options{Kernel: k, Cmdline: []string{"rdinit=/missing", "root=/dev/missing"}})
+	_, err := vm.Start(t.Context(), vm.Options{Kernel: &k.Kernel, Cmdline: []string{"rdinit=/missing", "root=/dev/missing"}})
 	var dead *vm.DeadError
 	if !errors.As(err, &dead) || !strings.Contains(dead.Console, "Kernel panic") {
 		t.Errorf("Start: %v, want a DeadError with the panic", err)
 	}
-	_, err = vm.Start(t.Context(), vm.Options{Kernel: k, CPUModel: "no-such-model"})
+	_, err = vm.Start(t.Context(), vm.Options{Kernel: &k.Kernel, CPUModel: "no-such-model"})
 	if !errors.As(err, &dead) || !strings.Contains(dead.Console, "no-such-model") {
 		t.Errorf("Start: %v, want a DeadError with QEMU's words", err)
 	}
-	if _, err := vm.Start(t.Context(), vm.Options{Kernel: k, Modules: []string{"no_such_module"}}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := vm.Start(t.Context(), vm.Options{Kernel: &k.Kernel, Modules: []string{"no_such_module"}}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("Start: %v, want %v", err, os.ErrNotExist)
 	}
 }
@@ -136,7 +137,7 @@ func TestCancel(t *testing.T) {
 		}
 		cancel(errEnough)
 	}()
-	if _, err := vm.Start(ctx, vm.Options{Kernel: k, Cmdline: []string{marker}}); !errors.Is(err, errEnough) {
+	if _, err := vm.Start(ctx, vm.Options{Kernel: &k.Kernel, Cmdline: []string{marker}}); !errors.Is(err, errEnough) {
 		t.Errorf("Start: %v, want %v", err, errEnough)
 	}
 	if left := processes(marker); len(left) != 0 {

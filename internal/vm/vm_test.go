@@ -24,7 +24,7 @@ func TestMachine(t *testing.T) {
 			t.Parallel()
 			k := vmtest.Need(t, series)
 			m := vmtest.New(t, vm.Options{
-				Kernel: k, CPUs: 2, Cmdline: []string{"gosplice.test=yes"}, Modules: []string{"tcp_bbr"},
+				Kernel: &k.Kernel, CPUs: 2, Cmdline: []string{"gosplice.test=yes"}, Modules: []string{"tcp_bbr"},
 				Files: map[string]string{"/bin/probe": probe(t)},
 				Log:   vm.Policy{Taint: "E", Allow: []string{"^WARNING: CPU: 0 PID: 1 at a test"}},
 			})

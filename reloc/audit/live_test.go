@@ -29,7 +29,7 @@ func TestLiveAudit(t *testing.T) {
 				continue
 			}
 			t.Run(series+"/"+s.Name, func(t *testing.T) {
-				s.Opt.Kernel = k
+				s.Opt.Kernel = &k.Kernel
 				if series == "6.12" {
 					s.Opt.CPUs = 1 // see TestLive
 				}

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
-	"github.com/gosplice/gosplice/internal/vm"
 )
 
 // TestStockModules opens all modules of a kernel, and of another one some: what
@@ -56,7 +56,7 @@ func TestStockModules(t *testing.T) {
 	}
 }
 
-func openStock(t *testing.T, k *vm.Kernel, kernel *Image, name string) *Image {
+func openStock(t *testing.T, k *debkernel.Kernel, kernel *Image, name string) *Image {
 	t.Helper()
 	b, err := k.Module(name)
 	if err != nil {

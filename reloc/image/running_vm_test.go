@@ -35,7 +35,7 @@ func TestRunningKernel(t *testing.T) {
 				t.Fatal(err)
 			}
 			port := filepath.Join(t.TempDir(), "gdb")
-			m := vmtest.New(t, vm.Options{Kernel: k, CPUs: 2, GDB: port, Modules: loadedModules})
+			m := vmtest.New(t, vm.Options{Kernel: &k.Kernel, CPUs: 2, GDB: port, Modules: loadedModules})
 			begin := time.Now()
 			img, err := NewRunning(m.FS(t.Context()))
 			if err != nil {

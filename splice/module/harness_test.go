@@ -14,6 +14,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
@@ -24,7 +25,7 @@ import (
 
 // A bench is what all tests of one kernel share.
 type bench struct {
-	stock  *vm.Kernel
+	stock  *debkernel.Kernel
 	tree   *kbuild.Tree
 	kernel *module.Kernel
 	// objtool is the tool that has to see the objects first; "" when the build
@@ -60,7 +61,7 @@ var kernels = map[string]func() (*module.Kernel, error){
 
 func opener(series string) func() (*module.Kernel, error) {
 	return func() (*module.Kernel, error) {
-		k, err := vm.Stock(context.Background(), series)
+		k, err := debkernel.Stock(context.Background(), series)
 		if err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ func TestJumps(t *testing.T) {
 		t.Run(series, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, series)
-			m := vmtest.New(t, vm.Options{Kernel: b.stock, CPUs: cpus[series], Log: vm.Policy{Taint: "OEK", Allow: []string{
+			m := vmtest.New(t, vm.Options{Kernel: &b.stock.Kernel, CPUs: cpus[series], Log: vm.Policy{Taint: "OEK", Allow: []string{
 				`^livepatch: pre-patch callback failed for object 'vmlinux'`, `^livepatch: failed to enable patch 'fix_(busy|returns)'`,
 			}}})
 			exe, err := vm.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/sleeper")

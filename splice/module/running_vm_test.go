@@ -26,7 +26,7 @@ func TestRunningKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := vmtest.New(t, vm.Options{Kernel: b.stock, Log: vm.Policy{Taint: "OEK"}})
+	m := vmtest.New(t, vm.Options{Kernel: &b.stock.Kernel, Log: vm.Policy{Taint: "OEK"}})
 	for path, data := range map[string][]byte{"/bin/operator": exe, "/fix.ko": mod.Bytes()} {
 		if err := m.Put(t.Context(), path, data, 0o755); err != nil {
 			t.Fatal(err)

@@ -31,7 +31,7 @@ func TestSetups(t *testing.T) {
 		}
 		t.Run(strings.ReplaceAll(c.series+" "+c.cpu+" "+c.cmdline, " ", "_"), func(t *testing.T) {
 			b := newBench(t, c.series)
-			m := vmtest.New(t, vm.Options{Kernel: b.stock, CPUModel: c.cpu, Cmdline: strings.Fields(c.cmdline), Log: vm.Policy{Taint: "OEK"}})
+			m := vmtest.New(t, vm.Options{Kernel: &b.stock.Kernel, CPUModel: c.cpu, Cmdline: strings.Fields(c.cmdline), Log: vm.Policy{Taint: "OEK"}})
 			var sources []source
 			for _, p := range patches {
 				if p.name == "large" || p.name == "meminfo" || p.name == "user_access" || p.name == "maps" {

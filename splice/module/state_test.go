@@ -29,7 +29,7 @@ func TestState(t *testing.T) {
 	vmtest.Long(t)
 	t.Parallel()
 	b := newBench(t, "6.1")
-	m := vmtest.New(t, vm.Options{Kernel: b.stock, CPUs: 2, Log: vm.Policy{Taint: "OEK"}})
+	m := vmtest.New(t, vm.Options{Kernel: &b.stock.Kernel, CPUs: 2, Log: vm.Policy{Taint: "OEK"}})
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *bench, *vm.Machine)

@@ -21,7 +21,7 @@ func TestStuckTransition(t *testing.T) {
 	vmtest.Long(t)
 	t.Parallel()
 	b := newBench(t, "6.1")
-	m := vmtest.New(t, vm.Options{Kernel: b.stock, CPUs: 2, Log: vm.Policy{Taint: "OEK", Allow: []string{`^livepatch: signaling remaining tasks`, `^livepatch: 'fix_thread'`}}})
+	m := vmtest.New(t, vm.Options{Kernel: &b.stock.Kernel, CPUs: 2, Log: vm.Policy{Taint: "OEK", Allow: []string{`^livepatch: signaling remaining tasks`, `^livepatch: 'fix_thread'`}}})
 	ctx := t.Context()
 	tasks, err := b.kernel.ReadTasks(ctx, m.FS(ctx), 2, time.Second)
 	if err != nil {

@@ -41,7 +41,7 @@ func TestTargets(t *testing.T) {
 		t.Run(series, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, series)
-			m := vmtest.New(t, vm.Options{Kernel: b.stock, CPUs: cpus[series], Log: vm.Policy{
+			m := vmtest.New(t, vm.Options{Kernel: &b.stock.Kernel, CPUs: cpus[series], Log: vm.Policy{
 				Taint: "OEK",
 				Allow: []string{`disagrees about version of symbol`, `no symbol version for`, `version magic`, `Unknown symbol`,
 					`livepatch: failed to enable patch 'fix_other'`, `livepatch: pre-patch callback failed for object '8021q'`, `livepatch: patch 'fix_other' failed for module '8021q', refusing`},

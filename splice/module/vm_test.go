@@ -30,7 +30,7 @@ func TestPatches(t *testing.T) {
 		t.Run(series, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, series)
-			m := vmtest.New(t, vm.Options{Kernel: b.stock, CPUs: 1, Log: vm.Policy{
+			m := vmtest.New(t, vm.Options{Kernel: &b.stock.Kernel, CPUs: 1, Log: vm.Policy{
 				Taint: "OEKW", Allow: []string{`version_proc_show\+.*\[fix_warning\]`}, // what that one shows
 			}})
 			t.Run("redirected", func(t *testing.T) { testRedirected(t, b, m) })

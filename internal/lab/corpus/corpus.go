@@ -26,13 +26,13 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
-	"github.com/gosplice/gosplice/internal/vm"
 )
 
 // A Corpus is the difference between two kernels.
 type Corpus struct {
-	From, To *vm.Kernel
+	From, To *debkernel.Kernel
 	// Files are the sources that differ and are built into From, such as
 	// "fs/proc/meminfo.c", sorted.
 	Files []string
@@ -42,7 +42,7 @@ type Corpus struct {
 }
 
 // Open finds out what differs between two kernels, by their releases or the
-// beginnings of them (see [vm.Stock]). The first call for a kernel fetches its
+// beginnings of them (see [debkernel.Stock]). The first call for a kernel fetches its
 // source and its debug information, which takes minutes.
 func Open(ctx context.Context, from, to string) (*Corpus, error) {
 	c := &Corpus{}
@@ -72,8 +72,8 @@ func Open(ctx context.Context, from, to string) (*Corpus, error) {
 	return c, nil
 }
 
-func tree(ctx context.Context, release string) (*vm.Kernel, *kbuild.Tree, error) {
-	k, err := vm.Stock(ctx, release)
+func tree(ctx context.Context, release string) (*debkernel.Kernel, *kbuild.Tree, error) {
+	k, err := debkernel.Stock(ctx, release)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,7 +17,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/child"
-	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/internal/debkernel"
 )
 
 // identity returns make's arguments that have a kernel say about itself what the
@@ -26,7 +26,7 @@ import (
 //
 // They are given to every make: Makefile takes KERNELRELEASE from its command
 // line before what it finds itself, in 6.1 as in 6.12, and so do Debian's rules.
-func identity(k *vm.Kernel, config []byte) ([]string, error) {
+func identity(k *debkernel.Kernel, config []byte) ([]string, error) {
 	said, err := banner(k.Image)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.Image, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/internal/vm"
 )
@@ -80,7 +81,7 @@ func TestIdentityOf(t *testing.T) {
 			if err := os.WriteFile(path, []byte(c.text), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			k := &vm.Kernel{Release: release, Image: path, Package: deb.Package{Version: "6.1.170-3"}}
+			k := &debkernel.Kernel{Kernel: vm.Kernel{Release: release, Image: path}, Package: deb.Package{Version: "6.1.170-3"}}
 			got, err := identity(k, []byte("CONFIG_CC_VERSION_TEXT=\"no-such-compiler (Debian) 12\"\n"))
 			if (err == nil) != c.ok {
 				t.Fatalf("error %v, want %v", err, c.ok)

@@ -17,7 +17,7 @@ func TestStock(t *testing.T) {
 	for _, series := range vmtest.Releases() {
 		t.Run(series, func(t *testing.T) {
 			k := vmtest.Need(t, series)
-			err := k.FetchAll(vmtest.Context(t))
+			_, err := k.FetchAll(vmtest.Context(t), nil)
 			if errors.Is(err, deb.ErrUnavailable) {
 				testenv.Skip(t, "%v", err)
 			}

@@ -20,9 +20,9 @@ import (
 
 	"github.com/gosplice/gosplice/internal/child"
 	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
-	"github.com/gosplice/gosplice/internal/vm"
 )
 
 // Flags give each function and variable a section of its own. They come last on
@@ -33,14 +33,14 @@ const Flags = "KCFLAGS=-ffunction-sections -fdata-sections"
 // A Tree is the prepared source of one kernel.
 type Tree struct {
 	Dir    string // its root; must not be written to
-	Kernel *vm.Kernel
+	Kernel *debkernel.Kernel
 	cache  *deb.Cache
 	args   []string // make's, about the kernel's identity
 }
 
 // Need returns the tree for a stock kernel, or skips the test when the source or
 // the tools to build it are missing. The first call on a machine takes minutes.
-func Need(t testing.TB, k *vm.Kernel) *Tree {
+func Need(t testing.TB, k *debkernel.Kernel) *Tree {
 	t.Helper()
 	testenv.NeedKernels(t)
 	testenv.Need(t, "gcc", "make", "tar", "xz", "flex", "bison", "bc")
@@ -55,7 +55,7 @@ func Need(t testing.TB, k *vm.Kernel) *Tree {
 }
 
 // Prepare unpacks and configures the source of a stock kernel, once.
-func Prepare(ctx context.Context, k *vm.Kernel) (*Tree, error) {
+func Prepare(ctx context.Context, k *debkernel.Kernel) (*Tree, error) {
 	cache, err := deb.OpenCache()
 	if err != nil {
 		return nil, err

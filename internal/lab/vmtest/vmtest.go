@@ -2,7 +2,7 @@
 // is checked when the test ends ([New]), and words about what takes long ([Context]).
 //
 //	k := vmtest.Need(t, "6.12")
-//	m := vmtest.New(t, vm.Options{Kernel: k, CPUs: 2, Log: vm.Policy{Taint: "OE"}})
+//	m := vmtest.New(t, vm.Options{Kernel: &k.Kernel, CPUs: 2, Log: vm.Policy{Taint: "OE"}})
 //	err := m.Load(t.Context(), image, "")
 package vmtest
 
@@ -13,17 +13,18 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/vm"
 )
 
-// Need returns a stock kernel (see [vm.Stock]), or skips the test when nobody asked for
+// Need returns a stock kernel (see [debkernel.Stock]), or skips the test when nobody asked for
 // kernels, or there is no emulator, no apt, or no such kernel.
-func Need(t testing.TB, release string) *vm.Kernel {
+func Need(t testing.TB, release string) *debkernel.Kernel {
 	t.Helper()
 	testenv.NeedKernels(t)
 	testenv.Need(t, vm.Emulator, "apt-get", "apt-cache", "dpkg-deb", "go")
-	k, err := vm.Stock(Context(t), release)
+	k, err := debkernel.Stock(Context(t), release)
 	if errors.Is(err, deb.ErrUnavailable) {
 		testenv.Skip(t, "%v", err)
 	}

@@ -1,4 +1,4 @@
-package vm_test
+package debkernel_test
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/internal/vm"
@@ -59,7 +60,7 @@ func TestKernelFiles(t *testing.T) {
 			}
 		})
 	}
-	if _, err := vm.Stock(t.Context(), "1.2"); !errors.Is(err, deb.ErrUnavailable) {
+	if _, err := debkernel.Stock(t.Context(), "1.2"); !errors.Is(err, deb.ErrUnavailable) {
 		t.Errorf("a kernel that is not served: %v", err)
 	}
 }

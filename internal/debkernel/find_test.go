@@ -1,0 +1,81 @@
+package debkernel
+
+import (
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/gosplice/gosplice/internal/deb"
+)
+
+// served is what a mirror has.
+var served = []deb.Package{
+	{Name: "linux-image-6.12.117+deb12-cloud-amd64", Version: "6.12.117-1~deb12u1"},
+	{Name: "linux-image-6.12.9+bpo-amd64", Version: "6.12.9-1~bpo12+1"},
+	{Name: "linux-image-6.1.0-56-cloud-amd64-unsigned", Version: "6.1.192-2"},
+	{Name: "linux-image-6.1.0-56-cloud-amd64", Version: "6.1.192-2"},
+	{Name: "linux-image-6.1.0-56-cloud-amd64-dbg", Version: "6.1.192-2"},
+	{Name: "linux-image-6.1.0-56-amd64", Version: "6.1.192-2"},
+	{Name: "linux-image-6.1.0-56-cloud-amd64", Version: "6.1.192-1"},
+	{Name: "linux-image-6.1.0-56-rt-amd64", Version: "6.1.192-1"},
+	{Name: "linux-image-6.1.0-5-cloud-amd64", Version: "6.1.12-1"},
+	{Name: "linux-image-6.1-cloud-amd64", Version: "6.1.192-2"}, // has no kernel
+	{Name: "linux-image-6.1.0-47-amd64-unsigned", Version: "6.1.170-3"},
+}
+
+func TestChoose(t *testing.T) {
+	for _, c := range []struct{ release, version, name, want string }{
+		{"6.1.0-56-cloud-amd64", "", "linux-image-6.1.0-56-cloud-amd64", "6.1.192-2"},
+		{"6.1.0-56-cloud-amd64", "6.1.192-1", "linux-image-6.1.0-56-cloud-amd64", "6.1.192-1"},
+		{"6.1.0-56-cloud-amd64-unsigned", "", "linux-image-6.1.0-56-cloud-amd64-unsigned", "6.1.192-2"},
+		{"6.1", "", "linux-image-6.1.0-56-cloud-amd64", "6.1.192-2"},
+		{"6.1-cloud-amd64", "", "linux-image-6.1.0-56-cloud-amd64", "6.1.192-2"},
+		{"6.1-amd64", "", "linux-image-6.1.0-56-amd64", "6.1.192-2"},
+		{"6.1-rt-amd64", "", "linux-image-6.1.0-56-rt-amd64", "6.1.192-1"},
+		{"6.1.0-5", "", "linux-image-6.1.0-5-cloud-amd64", "6.1.12-1"},
+		{"6.1.0-47-amd64", "", "linux-image-6.1.0-47-amd64-unsigned", "6.1.170-3"},
+		{"6.12", "", "linux-image-6.12.117+deb12-cloud-amd64", "6.12.117-1~deb12u1"},
+		{"6.12.117", "", "linux-image-6.12.117+deb12-cloud-amd64", "6.12.117-1~deb12u1"},
+		{"6.12-amd64", "", "linux-image-6.12.9+bpo-amd64", "6.12.9-1~bpo12+1"},
+		{"6.1.0-48-cloud-amd64", "", "", ""},
+		{"6.1.0-56-cloud-amd64", "6.1.1-1", "", ""},
+		{"6", "", "linux-image-6.12.117+deb12-cloud-amd64", "6.12.117-1~deb12u1"},
+		{"", "", "", ""},
+		{"6.1[", "", "", ""},
+	} {
+		re := regexp.MustCompile("^(?:" + pattern(c.release) + ")$")
+		found := slices.DeleteFunc(slices.Clone(served), func(p deb.Package) bool { return !re.MatchString(p.Name) })
+		got, _ := choose(found, c.release, c.version)
+		if got.Name != c.name || got.Version != c.want {
+			t.Errorf("%q %q: %v, want %s=%s", c.release, c.version, got, c.name, c.want)
+		}
+	}
+}
+
+func TestParts(t *testing.T) {
+	for _, c := range []struct{ image, debug, common, source string }{
+		{"linux-image-6.1.0-56-cloud-amd64", "linux-image-6.1.0-56-cloud-amd64-dbg", "linux-headers-6.1.0-56-common", "linux-source-6.1"},
+		{"linux-image-6.1.0-56-rt-amd64-unsigned", "linux-image-6.1.0-56-rt-amd64-dbg", "linux-headers-6.1.0-56-common-rt", "linux-source-6.1"},
+		{"linux-image-6.12.9+bpo-amd64", "linux-image-6.12.9+bpo-amd64-dbg", "linux-headers-6.12.9+bpo-common", "linux-source-6.12"},
+	} {
+		p := deb.Package{Name: c.image, Version: "1"}
+		for want, got := range map[string]deb.Package{c.debug: debug(p), c.common: common(p), c.source: source(p)} {
+			if got.Name != want || got.Version != "1" {
+				t.Errorf("%s: %v, want %s", c.image, got, want)
+			}
+		}
+	}
+}
+
+func TestAround(t *testing.T) {
+	all := []string{"6.1.0-56-amd64", "6.1.0-9-amd64", "6.1.0-47-amd64", "6.12.3-amd64", "6.1.0-50-amd64", "6.1.0-50-amd64"}
+	for release, want := range map[string][]string{
+		"6.1.0-49-amd64": {"6.1.0-9-amd64", "6.1.0-47-amd64", "6.1.0-50-amd64", "6.1.0-56-amd64"},
+		"5.10-amd64":     {"6.1.0-9-amd64", "6.1.0-47-amd64"},
+		"7.0-amd64":      {"6.1.0-56-amd64", "6.12.3-amd64"},
+	} {
+		if got := around(slices.Clone(all), release, 2); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", release, got, want)
+		}
+	}
+}
