@@ -45,8 +45,9 @@ var Budgets = []Budget{
 	// Modules are laid out by BTF, and signed; the kernel's objtool is run.
 	{"splice/module", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
 	{"splice/module/running", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
+	{"splice/source/patch", nil, []string{"encoding/json"}},
 	// Updates from source run make and compilers, and read patches.
-	{"splice/source", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule, "bluekeyes/go-gitdiff"}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed", "os/exec", "regexp"}},
+	{"splice/source", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed", "os/exec", "regexp"}},
 }
 
 // watched are packages of the standard library that cost something, or that have no business

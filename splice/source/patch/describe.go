@@ -1,0 +1,185 @@
+package patch
+
+import (
+	"slices"
+	"strings"
+)
+
+// describe reads what a patch says about itself: headers of a mail, of git show, or of quilt and
+// Debian (DEP-3), and the tags in its text.
+func (p *Patch) describe(lines []string) {
+	h := parseHeader(lines)
+	body := lines[h.lines:]
+	p.Commit = commitOf(lines)
+	if p.Commit != "" && strings.HasPrefix(lines[0], "commit ") {
+		h = parseHeader(lines[1:])
+		body = lines[1+h.lines:]
+	}
+	inner := parseHeader(body)
+	if from := inner.get("from"); from != "" { // of the author, when another sends it
+		p.Author = decodeWords(from)
+	} else {
+		p.Author = decodeWords(h.get("author", "from"))
+	}
+	p.Subject = subjectOf(&h, &inner, body)
+	p.tags(lines, h.fields)
+	text := p.Name + "\n" + strings.Join(lines, "")
+	p.CVEs = cves(text)
+	p.Upstream = upstream(lines)
+}
+
+// commitOf returns the commit of the line that mails of git and git show begin with.
+func commitOf(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	for _, word := range []string{"From ", "commit "} {
+		if rest, ok := strings.CutPrefix(lines[0], word); ok {
+			commit := strings.TrimRight(firstWord(rest), "\r\n")
+			if isCommit(commit, 40) && strings.Trim(commit, "0") != "" {
+				return commit
+			}
+		}
+	}
+	return ""
+}
+
+// subjectOf returns the subject, or the first line of the description.
+func subjectOf(h, inner *header, body []string) string {
+	subject := inner.get("subject")
+	if subject == "" {
+		subject = h.get("subject")
+	}
+	if subject == "" {
+		subject, _, _ = strings.Cut(h.get("description"), "\n")
+	}
+	for _, l := range body {
+		if subject != "" {
+			break
+		}
+		if l = strings.TrimSpace(l); isRule(l) {
+			break
+		}
+		subject = l
+	}
+	return withoutPrefix(decodeWords(subject))
+}
+
+// isRule reports whether a line separates the text from the diff, or is of the diff.
+func isRule(l string) bool {
+	return strings.HasPrefix(l, "---") || strings.HasPrefix(l, "Index: ") || strings.HasPrefix(l, "====") || strings.HasPrefix(l, "diff ")
+}
+
+// withoutPrefix takes "Re:" and "[PATCH n/m]" off a subject. Other brackets stay: "[media]" is
+// part of what it says.
+func withoutPrefix(s string) string {
+	for {
+		s = strings.TrimSpace(s)
+		if len(s) > 3 && strings.EqualFold(s[:3], "re:") {
+			s = s[3:]
+			continue
+		}
+		tag, rest, ok := strings.Cut(s, "]")
+		if !ok || !strings.HasPrefix(tag, "[") || !isPrefix(tag) {
+			return s
+		}
+		s = rest
+	}
+}
+
+func isPrefix(tag string) bool {
+	upper := strings.ToUpper(tag)
+	return strings.Contains(upper, "PATCH") || strings.Contains(upper, "RFC") || strings.ContainsFunc(tag, func(r rune) bool { return r >= '0' && r <= '9' }) && strings.Contains(tag, "/")
+}
+
+// linkFields are the fields with addresses of where more is said.
+var linkFields = []string{"link", "closes", "bug", "origin", "forwarded", "applied-upstream", "references", "buglink"}
+
+// tags reads Fixes: and the addresses, from fields and from lines of the text.
+func (p *Patch) tags(lines []string, fields []field) {
+	for _, l := range lines {
+		if name, value, ok := fieldOf(strings.TrimSpace(l)); ok {
+			fields = append(fields, field{name, value})
+		}
+	}
+	for _, f := range fields {
+		value := decodeWords(f.value)
+		switch {
+		case f.name == "fixes" && value != "":
+			p.Fixes = appendNew(p.Fixes, value)
+		case slices.Contains(linkFields, f.name) || strings.HasPrefix(f.name, "bug-"):
+			for word := range strings.FieldsSeq(value) {
+				if word = strings.Trim(word, "<>,;()[]"); strings.HasPrefix(word, "https://") || strings.HasPrefix(word, "http://") {
+					p.Links = appendNew(p.Links, word)
+				}
+			}
+		}
+	}
+}
+
+func appendNew(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
+// cves finds CVE-YEAR-NUMBER in a text, each once.
+func cves(text string) []string {
+	var out []string
+	upper := strings.ToUpper(text)
+	for {
+		_, rest, ok := strings.Cut(upper, "CVE-")
+		if !ok {
+			return out
+		}
+		upper = rest
+		year, number := digits(rest), ""
+		if len(year) == 4 && strings.HasPrefix(rest[4:], "-") {
+			number = digits(rest[5:])
+		}
+		if len(number) >= 4 {
+			out = appendNew(out, "CVE-"+year+"-"+number)
+		}
+	}
+}
+
+// digits returns the digits that a text begins with.
+func digits(s string) string {
+	return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))]
+}
+
+// upstream finds the commit of the main line, as the stable branches and Debian name it:
+// "commit C upstream.", "[ Upstream commit C ]", "Origin: ...?id=C", "(cherry picked from commit C)".
+func upstream(lines []string) string {
+	for _, l := range lines {
+		l = strings.TrimSpace(l)
+		name, value, _ := fieldOf(l)
+		lower := strings.ToLower(l)
+		switch {
+		case strings.HasPrefix(lower, "commit ") && strings.Contains(lower, " upstream"),
+			strings.HasPrefix(lower, "[ upstream commit "), strings.HasPrefix(lower, "upstream commit "),
+			strings.HasPrefix(lower, "(cherry picked from commit "):
+		case name == "origin" || name == "applied-upstream":
+			lower = strings.ToLower(value)
+		default:
+			continue
+		}
+		for word := range strings.FieldsFuncSeq(lower, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'z') }) {
+			if isCommit(word, 12) {
+				return word
+			}
+		}
+	}
+	return ""
+}
+
+// isCommit reports whether s is a commit, hexadecimal, of at least some digits.
+func isCommit(s string, least int) bool {
+	return len(s) >= least && len(s) <= 64 && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+func firstWord(s string) string {
+	word, _, _ := strings.Cut(s, " ")
+	return word
+}

@@ -1,0 +1,172 @@
+package patch
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// What is read at most.
+const (
+	maxPatch = 256 << 20 // of a file of patches, in bytes
+	maxFile  = 64 << 20  // of a file of the tree, in bytes
+	maxFiles = 1 << 18   // in one patch
+	maxWork  = 1 << 31   // comparisons of lines to apply one patch, some seconds
+)
+
+// Read reads the patches of a file in whatever format: one or, of a mailbox, of git log -p, or
+// of several mails one after the other, as many as there are. name is for errors, and becomes
+// [Patch].Name. One component is taken off the names (a/ and b/), none where no name has
+// more, see [Patch.WithStrip]. Parts without a diff, such as the cover letter of a series, are left out.
+//
+// The error is a [*ReadError] where the patch is at fault: also where there is no diff at all.
+func Read(name string, r io.Reader) ([]*Patch, error) { return read(name, r, -1) }
+
+// read is Read with components to take off, -1 to find that out.
+func read(name string, r io.Reader, strip int) ([]*Patch, error) {
+	text, err := readAll(name, r)
+	if err != nil {
+		return nil, err
+	}
+	var patches []*Patch
+	for _, part := range split(text) {
+		p, err := part.read(name, strip)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			patches = append(patches, p)
+		}
+	}
+	if len(patches) == 0 {
+		return nil, &ReadError{Code: CodeFormat, Patch: name, What: "there is no diff in it"}
+	}
+	if len(patches) > 1 {
+		for i, p := range patches {
+			p.Name = fmt.Sprintf("%s#%d", name, i+1)
+		}
+	}
+	return patches, nil
+}
+
+// ReadFiles reads the patches of files, in order. Errors are those of [Read] and of package os.
+func ReadFiles(paths ...string) ([]*Patch, error) {
+	var all []*Patch
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		patches, err := Read(path, f)
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, patches...)
+	}
+	return all, nil
+}
+
+// packed are the first bytes of formats that hold patches compressed.
+var packed = map[string]string{"\x1f\x8b": "gunzip", "\xfd7zXZ\x00": "unxz", "BZh": "bunzip2", "\x28\xb5\x2f\xfd": "unzstd"}
+
+// readAll reads the whole text, as far as it is read.
+func readAll(name string, r io.Reader) (string, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxPatch+1))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	if len(b) > maxPatch {
+		return "", &ReadError{Code: CodeSize, Patch: name, What: fmt.Sprintf("it is larger than %d MiB", maxPatch>>20)}
+	}
+	for magic, tool := range packed {
+		if bytes.HasPrefix(b, []byte(magic)) {
+			return "", &ReadError{Code: CodeFormat, Patch: name, What: "it is compressed: unpack it with " + tool}
+		}
+	}
+	return string(b), nil
+}
+
+// A part is the text of one patch among several in a file.
+type part struct {
+	lines []string
+	first int // the number of the first line in the file, from 1
+}
+
+// split cuts a text where a new mail or a new commit begins.
+func split(text string) []part {
+	var parts []part
+	p := part{first: 1}
+	number := 0
+	for l := range strings.Lines(text) {
+		number++
+		if len(p.lines) > 0 && startsPatch(l) {
+			parts = append(parts, p)
+			p = part{first: number}
+		}
+		p.lines = append(p.lines, l)
+	}
+	return append(parts, p)
+}
+
+// startsPatch reports whether a line is the first of a mail in a mailbox, or of a commit
+// in git log.
+func startsPatch(l string) bool {
+	if rest, ok := strings.CutPrefix(l, "commit "); ok {
+		return isCommit(strings.TrimRight(firstWord(rest), "\r\n"), 40)
+	}
+	rest, ok := strings.CutPrefix(l, "From ")
+	return ok && isMailStart(rest)
+}
+
+// isMailStart reports whether a line of a mailbox, without its "From ", has a time as such lines
+// have: From a@b Mon Sep 17 00:00:00 2001.
+func isMailStart(s string) bool {
+	words := strings.Fields(s)
+	for i := 1; i+4 < len(words); i++ {
+		day, month, hour := words[i], words[i+1], words[i+3]
+		if len(day) == 3 && len(month) == 3 && strings.Count(hour, ":") >= 1 && strings.Contains("Mon Tue Wed Thu Fri Sat Sun", day) {
+			return true
+		}
+	}
+	return false
+}
+
+// read reads the patch of a part, nil where there is no diff.
+func (pt part) read(name string, strip int) (*Patch, error) {
+	pt, err := pt.decode(name)
+	if err != nil {
+		return nil, err
+	}
+	ps := parser{name: name, lines: pt.lines, first: pt.first}
+	if err := ps.parse(); err != nil {
+		return nil, err
+	}
+	if len(ps.files) == 0 {
+		return nil, nil
+	}
+	p := &Patch{Name: name, Strip: strip, Files: ps.files}
+	switch {
+	case strip >= 0:
+	case flat(ps.files):
+		p.Strip = 0
+	default:
+		p.Strip = 1
+	}
+	p.describe(pt.lines[:ps.preamble])
+	return p.WithStrip(p.Strip)
+}
+
+// flat reports whether no name of plain diffs has a folder: then there is nothing to take off.
+func flat(files []File) bool {
+	for i := range files {
+		for _, raw := range []rawName{files[i].oldRaw, files[i].newRaw} {
+			if raw.bare || strings.Contains(raw.text, "/") {
+				return false
+			}
+		}
+	}
+	return true
+}
