@@ -61,17 +61,40 @@
 /* Says at compile time why something can't be had, and what to do instead. */
 #define GOSPLICE_CANNOT_(why) _Static_assert(0, "gosplice: " why)
 
-/* The number of shadow data, made of a name. */
-static inline unsigned long gosplice_shadow_id(const char *name)
-{
-	unsigned long id = 0xcbf29ce484222325UL; /* FNV-1a */
+/*
+ * The number of shadow data, made of a name of at most 32 characters that stands there as
+ * text (FNV-1a). The compiler works it out: what is compiled has the number alone, and the
+ * name nowhere, so that nobody can keep its address.
+ */
+#define GOSPLICE_SHADOW_ID(name)						\
+	({ _Static_assert(sizeof("" name) <= 33, "gosplice: a name of shadow data has at most 32 characters"); \
+	   gosplice_shadow_id_("" name, sizeof("" name) - 1); })
 
-	while (*name)
-		id = (id ^ (unsigned char)*name++) * 0x100000001b3UL;
-	return id;
+static __always_inline unsigned long gosplice_shadow_step_(unsigned long id, const char *name, unsigned long n, unsigned long i)
+{
+	return i < n ? (id ^ (unsigned char)name[i]) * 0x100000001b3UL : id;
 }
 
-#define GOSPLICE_SHADOW_ID(name) gosplice_shadow_id("" name)
+#define GOSPLICE_SHADOW_4_(i)							\
+	id = gosplice_shadow_step_(id, name, n, (i));				\
+	id = gosplice_shadow_step_(id, name, n, (i) + 1);			\
+	id = gosplice_shadow_step_(id, name, n, (i) + 2);			\
+	id = gosplice_shadow_step_(id, name, n, (i) + 3);
+
+static __always_inline unsigned long gosplice_shadow_id_(const char *name, unsigned long n)
+{
+	unsigned long id = 0xcbf29ce484222325UL;
+
+	GOSPLICE_SHADOW_4_(0)
+	GOSPLICE_SHADOW_4_(4)
+	GOSPLICE_SHADOW_4_(8)
+	GOSPLICE_SHADOW_4_(12)
+	GOSPLICE_SHADOW_4_(16)
+	GOSPLICE_SHADOW_4_(20)
+	GOSPLICE_SHADOW_4_(24)
+	GOSPLICE_SHADOW_4_(28)
+	return id;
+}
 
 /* All return a pointer to type, or NULL: there are none, or no memory. */
 #define gosplice_shadow_get(obj, id, type)					\

@@ -28,12 +28,12 @@ typedef struct klp_object patch_object;
 #define KPATCH_PRINTK(fmt, ...) printk(fmt, ##__VA_ARGS__)
 #define KPATCH_STATIC_CALL(name) static_call(name)
 
-/* Shadow data by name, as older kpatch had them. */
+/* Shadow data by name, as older kpatch had them. GOSPLICE_SHADOW_ID is the number of a name. */
 #define kpatch_shadow_alloc(obj, name, size, gfp)				\
-	klp_shadow_alloc((void *)(obj), gosplice_shadow_id(name), (size), (gfp), NULL, NULL)
+	klp_shadow_alloc((void *)(obj), GOSPLICE_SHADOW_ID(name), (size), (gfp), NULL, NULL)
 #define kpatch_shadow_get(obj, name)						\
-	klp_shadow_get((void *)(obj), gosplice_shadow_id(name))
+	klp_shadow_get((void *)(obj), GOSPLICE_SHADOW_ID(name))
 #define kpatch_shadow_free(obj, name)						\
-	klp_shadow_free((void *)(obj), gosplice_shadow_id(name), NULL)
+	klp_shadow_free((void *)(obj), GOSPLICE_SHADOW_ID(name), NULL)
 
 #endif

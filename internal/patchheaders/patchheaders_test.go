@@ -3,6 +3,7 @@ package patchheaders_test
 import (
 	"debug/elf"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"os"
 	"os/exec"
@@ -17,7 +18,7 @@ import (
 
 // kernelHeaders stand for those of a kernel, as far as the headers need them.
 var kernelHeaders = map[string]string{
-	"compiler.h": "#define __used __attribute__((__used__))\n#define __section(s) __attribute__((__section__(s)))\n",
+	"compiler.h": "#define __used __attribute__((__used__))\n#define __section(s) __attribute__((__section__(s)))\n#define __always_inline inline __attribute__((__always_inline__))\n",
 	"livepatch.h": `#pragma once
 struct klp_object { const char *name; };
 #define NULL ((void *)0)
@@ -52,6 +53,7 @@ var spellings = []struct {
 	{"an ignored function", "kpatch-macros.h", "KPATCH_IGNORE_FUNCTION(start);", nil, "not left out in silence"},
 	{"forced", "kpatch-macros.h", "KPATCH_FORCE_UNSAFE(start);", nil, "is not replaced under them"},
 	{"shadow data", "gosplice.h", "struct extra { int n; };\nint *use(const void *o) { struct extra *e = gosplice_shadow_get_or_alloc(o, GOSPLICE_SHADOW_ID(\"n\"), struct extra, 0);\n if (!gosplice_shadow_get(o, 1, int)) gosplice_shadow_free(o, 1);\n gosplice_shadow_free_all(2); return e ? &e->n : gosplice_shadow_alloc(o, 3, int, 0); }", nil, ""},
+	{"a long name", "gosplice.h", "unsigned long use(void) { return GOSPLICE_SHADOW_ID(\"a name that has more than thirty-two characters\"); }", nil, "at most 32 characters"},
 	{"kpatch's shadow data", "kpatch-macros.h", "void use(void *o) { if (!kpatch_shadow_get(o, \"n\")) kpatch_shadow_alloc(o, \"n\", 8, 0); kpatch_shadow_free(o, \"n\"); }", nil, ""},
 	{"others of kpatch", "kpatch-macros.h", "void use(void (*f)(void)) { KPATCH_STATIC_CALL(f)(); KPATCH_PRINTK(\"%d\", 1); KPATCH_PRINTK(\"x\"); }", nil, ""},
 	{"a system call of kpatch", "kpatch-syscall.h", "KPATCH_SYSCALL_DEFINE2(pair, int, a, int, b) { return a + b; }", nil, ""},
@@ -92,6 +94,31 @@ func write(t *testing.T, path string, b []byte) {
 	}
 	if err := os.WriteFile(path, b, 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestShadowID holds that the numbers of names are worked out by the compiler, to what
+// FNV-1a gives.
+func TestShadowID(t *testing.T) {
+	testenv.Need(t, "gcc")
+	tree := t.TempDir()
+	for path, b := range patchheaders.Files() {
+		write(t, filepath.Join(tree, path), b)
+	}
+	for name, text := range kernelHeaders {
+		write(t, filepath.Join(tree, "include/linux", name), []byte(text))
+	}
+	text := "#include \"gosplice.h\"\n"
+	for i, name := range []string{"", "a", "my-fix count", "exactly thirty-two characters, 32"[:32]} {
+		h := fnv.New64a()
+		h.Write([]byte(name))
+		text += fmt.Sprintf("unsigned long id%d(void) { unsigned long id = GOSPLICE_SHADOW_ID(%q); if (!__builtin_constant_p(id) || id != %#xUL) not_constant(); return id; }\n", i, name, h.Sum64())
+	}
+	write(t, filepath.Join(tree, "id.c"), []byte("void not_constant(void) __attribute__((error(\"another number\")));\n"+text))
+	cmd := exec.CommandContext(t.Context(), "gcc", "-std=gnu11", "-O2", "-Wall", "-Werror", "-Iinclude", "-c", "id.c")
+	cmd.Dir = tree
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
