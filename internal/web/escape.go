@@ -14,15 +14,15 @@ const (
 )
 
 // Name is a name that is safe to look at, and not too long.
-func Name(s string) string { return safe(s, maxName) }
+func Name(s string) string { return Safe(s, maxName) }
 
 // Text is a sentence that is safe to look at, and not too long.
-func Text(s string) string { return safe(s, maxText) }
+func Text(s string) string { return Safe(s, maxText) }
 
-// safe makes a text safe to look at: what does not print, or would change
+// Safe makes a text safe to look at: what does not print, or would change
 // the order in which the text is read, is shown by its number. Escaping for
 // HTML is left to the template.
-func safe(s string, most int) string {
+func Safe(s string, most int) string {
 	clean := len(s) <= most
 	for _, r := range s {
 		if !shown(r) {
@@ -91,6 +91,8 @@ func Nouns(n int, one string) string {
 		return one
 	case y:
 		return stem + "ies"
+	case strings.HasSuffix(one, "ch"):
+		return one + "es"
 	}
 	return one + "s"
 }

@@ -1,0 +1,105 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gosplice/gosplice/internal/visible"
+	"github.com/gosplice/gosplice/internal/web"
+	"github.com/gosplice/gosplice/splice/source"
+)
+
+// Columns of a table as text.
+const (
+	outcomeColumn = 16
+	nameColumn    = 44
+	codeColumn    = 24
+)
+
+// TableText writes a table for people: a row for each result, and the counts.
+func TableText(w io.Writer, t *Table, opt TextOptions) error {
+	p := newPrinter(w, opt)
+	for i := range t.Rows {
+		p.row(&t.Rows[i])
+	}
+	if len(t.Rows) > 0 {
+		p.line("")
+	}
+	p.counts(t)
+	return p.finish()
+}
+
+// RowText writes one row of a table for people, as it comes.
+func RowText(w io.Writer, r *Row, opt TextOptions) error {
+	p := newPrinter(w, opt)
+	p.row(r)
+	return p.finish()
+}
+
+// row writes one row: what became of it, of what, and why or what it does.
+func (p *printer) row(r *Row) {
+	l := outcomeLook(r.Outcome)
+	p.line("%s%s %s", pad(p.pen.Paint(cmp.Or(l.style, visible.Dim), l.word), l.word, outcomeColumn), pad(p.pen.Paint(visible.Bold, r.what()), r.what(), nameColumn), visible.Text(r.why()))
+}
+
+// pad fills a text, of which plain is what takes room, up to a column.
+func pad(text, plain string, column int) string {
+	return text + strings.Repeat(" ", max(column-utf8.RuneCountInString(visible.Text(plain)), 0))
+}
+
+// what names a row: by its patch, or by its module.
+func (r *Row) what() string {
+	if len(r.Patches) == 0 {
+		return r.Name
+	}
+	return path.Base(r.Patches[len(r.Patches)-1])
+}
+
+// why is what a row has to say beside its outcome.
+func (r *Row) why() string {
+	switch {
+	case r.Error != "":
+		return r.Error
+	case r.Outcome == source.OutcomeMade:
+		text := fmt.Sprintf("%s of %s", count(r.Functions, "function"), strings.Join(r.Targets, " "))
+		if n := len(r.Patches); n > 1 {
+			text += fmt.Sprintf(", %s", count(n, "patch"))
+		}
+		return strings.TrimSpace(text + "  " + r.Module)
+	}
+	return strings.Join(r.Codes, " ")
+}
+
+// counts writes the counts of a table.
+func (p *printer) counts(t *Table) {
+	parts := make([]string, 0, len(t.Outcomes))
+	for _, c := range t.Outcomes {
+		l := outcomeLook(source.Outcome(c.Word))
+		parts = append(parts, fmt.Sprintf("%d %s", c.Rows, p.pen.Paint(cmp.Or(l.style, visible.Bold), l.word)))
+	}
+	head := fmt.Sprintf("%s: ", count(len(t.Rows), "result"))
+	if len(t.Kernels) > 0 {
+		head = fmt.Sprintf("%s for %s: ", count(len(t.Rows), "result"), visible.Text(strings.Join(t.Kernels, ", ")))
+	}
+	p.line("%s%s", head, strings.Join(parts, ", "))
+	if text := t.share(); text != "" {
+		p.line("%s", text)
+	}
+	for _, c := range t.Codes {
+		p.line("  %s %s", pad(visible.Text(c.Word), c.Word, codeColumn), count(c.Rows, "result"))
+	}
+}
+
+// share says how many of those that have something to carry are carried.
+func (t *Table) share() string {
+	made := t.Has(source.OutcomeMade)
+	all := made + t.Has(source.OutcomeJudge, source.OutcomeRefused)
+	if all == 0 {
+		return ""
+	}
+	return fmt.Sprintf("carried: %s of %s with something to carry, %.1f %%", web.Thousands(made), web.Thousands(all), 100*float64(made)/float64(all))
+}
