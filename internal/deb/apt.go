@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -136,22 +137,32 @@ func (c *Cache) Served(ctx context.Context, pkgs ...Package) error {
 }
 
 // Sizes returns how large the files of packages are, in bytes; 0 for one that apt does not
-// know.
+// know. It asks for each once.
 func (c *Cache) Sizes(ctx context.Context, pkgs ...Package) map[Package]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	args := []string{"show", "--no-all-versions"}
 	for _, p := range pkgs {
-		args = append(args, p.String())
+		if _, known := c.sizes[p]; !known {
+			args = append(args, p.String())
+		}
 	}
+	if len(args) > 2 {
+		if out, err := c.aptCache(ctx, args...); err == nil {
+			maps.Copy(c.sizes, parseSizes(string(out)))
+		}
+	}
+	return maps.Clone(c.sizes)
+}
+
+// parseSizes reads what apt-cache show prints about packages.
+func parseSizes(out string) map[Package]int64 {
 	sizes := map[Package]int64{}
-	out, err := c.aptCache(ctx, args...)
-	if err != nil {
-		return sizes
-	}
-	for block := range strings.SplitSeq(string(out), "\n\n") {
+	for block := range strings.SplitSeq(out, "\n\n") {
 		var p Package
 		var size int64
 		for line := range strings.Lines(block) {
-			key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+			key, value, _ := strings.Cut(strings.TrimRight(line, "\n"), ": ")
 			switch key {
 			case "Package":
 				p.Name = value
@@ -161,7 +172,9 @@ func (c *Cache) Sizes(ctx context.Context, pkgs ...Package) map[Package]int64 {
 				size, _ = strconv.ParseInt(value, 10, 64) // 0 is for what is not known
 			}
 		}
-		sizes[p] = size
+		if p.Name != "" {
+			sizes[p] = size
+		}
 	}
 	return sizes
 }
@@ -183,6 +196,9 @@ func (c *Cache) aptCache(ctx context.Context, args ...string) ([]byte, error) {
 
 // size says how large a package is, or nothing when apt does not know.
 func (c *Cache) size(ctx context.Context, p Package) string {
+	if !Watched(ctx) {
+		return ""
+	}
 	if n := c.Sizes(ctx, p)[p]; n > 0 {
 		return fmt.Sprintf(", %.1f MB", float64(n)/1e6)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -22,6 +23,9 @@ const CacheEnv = "GOSPLICE_CACHE"
 type Cache struct {
 	dir   string
 	lists *lists // nil: apt's own
+
+	mu    sync.Mutex
+	sizes map[Package]int64 // of packages that apt was asked for
 }
 
 // OpenCache returns the cache in the folder that [CacheEnv] names, or else in
@@ -55,7 +59,7 @@ func NewCache(dir string) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	return &Cache{dir: dir}, nil
+	return &Cache{dir: dir, sizes: map[Package]int64{}}, nil
 }
 
 // Dir returns the absolute path of the cache's folder.
@@ -64,7 +68,8 @@ func (c *Cache) Dir() string { return c.dir }
 // Tree returns a folder that holds the chosen paths of the packages, unpacked
 // over one another. A pattern is a path below the root in the syntax of
 // [path.Match], without a leading slash; what lies below a folder that matches
-// is chosen too. A pattern that chooses nothing is an error.
+// is chosen too. A pattern that chooses nothing is an error; one may be several with "|"
+// between them, of which one has to choose something.
 //
 // The folder is shared and must not be written to. The packages' files are kept,
 // so that another choice of paths needs no network.

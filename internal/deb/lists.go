@@ -78,7 +78,7 @@ func (c *Cache) settings() (options, env []string) {
 func (c *Cache) With(ctx context.Context, s Sources, maxAge time.Duration) (*Cache, error) {
 	text := s.text()
 	dir := filepath.Join(c.dir, "apt", fmt.Sprintf("%.12x", sha256.Sum256([]byte(text))))
-	own := &Cache{dir: c.dir, lists: &lists{dir}}
+	own := &Cache{dir: c.dir, lists: &lists{dir}, sizes: map[Package]int64{}}
 	for _, sub := range []string{"lists/partial", "archives/partial", "parts"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, err

@@ -31,17 +31,19 @@ func newSelection(patterns []string) *selection {
 func (s *selection) chosen(name string) (bool, error) {
 	found := false
 	elems := strings.Split(name, "/")
-	for i, p := range s.patterns {
-		n := strings.Count(p, "/") + 1
-		if n > len(elems) {
-			continue
-		}
-		ok, err := path.Match(p, strings.Join(elems[:n], "/"))
-		if err != nil {
-			return false, fmt.Errorf("pattern %q: %w", p, err)
-		}
-		if ok {
-			found, s.used[i] = true, true
+	for i, ps := range s.patterns {
+		for p := range strings.SplitSeq(ps, "|") {
+			n := strings.Count(p, "/") + 1
+			if n > len(elems) {
+				continue
+			}
+			ok, err := path.Match(p, strings.Join(elems[:n], "/"))
+			if err != nil {
+				return false, fmt.Errorf("pattern %q: %w", p, err)
+			}
+			if ok {
+				found, s.used[i] = true, true
+			}
 		}
 	}
 	return found, nil

@@ -2,7 +2,8 @@ package debkernel
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,15 +25,16 @@ const fetchStage = "fetch"
 // cloud flavour, and tells how much is there. Before that it finds out whether all are served.
 // What is complete stays when it is interrupted.
 func (k *Kernel) FetchAll(ctx context.Context, tell progress.Func) (*All, error) {
-	kbuild, err := kbuild(ctx, k.cache, k.Package)
+	pkgs, err := k.packages(ctx)
+	if errors.Is(err, deb.ErrUnavailable) {
+		return nil, &NotServedError{Release: k.Release, Version: k.Package.Version, Nearest: nearest(ctx, k.cache, k.Release), Err: err}
+	}
 	if err != nil {
 		return nil, err
 	}
-	pkgs := []deb.Package{debug(k.Package), source(k.Package), k.Package, headers(k.Package), kbuild}
-	if err := k.cache.Served(ctx, pkgs...); err != nil {
-		return nil, fmt.Errorf("kernel %s: %w", k.Release, err)
-	}
 	a := &All{Kernel: k}
+	stop := k.watch(ctx, tell, pkgs)
+	defer stop()
 	g, gctx := errgroup.WithContext(ctx)
 	for _, part := range []struct {
 		to    *string
@@ -46,10 +48,20 @@ func (k *Kernel) FetchAll(ctx context.Context, tell progress.Func) (*All, error)
 			return err
 		})
 	}
-	stop := k.watch(ctx, tell, pkgs)
-	err = g.Wait()
-	stop()
-	return a, err
+	return a, g.Wait()
+}
+
+// packages returns the packages to fetch. That one is not served is an [deb.ErrUnavailable].
+func (k *Kernel) packages(ctx context.Context) ([]deb.Package, error) {
+	kbuild, err := kbuild(ctx, k.cache, k.Package)
+	if err != nil {
+		return nil, err
+	}
+	pkgs := []deb.Package{debug(k.Package), source(k.Package), k.Package, headers(k.Package), kbuild}
+	if k.root != "" {
+		pkgs = slices.DeleteFunc(pkgs, func(p deb.Package) bool { return deb.Installed(ctx, k.root, nil, p) })
+	}
+	return pkgs, k.cache.Served(ctx, pkgs...)
 }
 
 // watch tells how much of the packages is there, until stop is called.

@@ -17,6 +17,7 @@ const DefaultFlavour = "cloud-amd64"
 const (
 	imagePrefix = "linux-image-"
 	unsigned    = "-unsigned"
+	debugEnd    = "-dbg"
 )
 
 // releaseForm cuts a release into its base and its flavour. The packages of an image without
@@ -53,7 +54,9 @@ func Find(ctx context.Context, cache *deb.Cache, release string) (deb.Package, e
 // FindVersion is [Find] for a version of the package; "" is the newest.
 func FindVersion(ctx context.Context, cache *deb.Cache, release, version string) (deb.Package, error) {
 	found, err := cache.Find(ctx, pattern(release))
-	if err == nil {
+	if err != nil {
+		err = errors.Unwrap(err) // what it was looked for by says nothing to people
+	} else {
 		if p, ok := choose(found, release, version); ok {
 			return p, nil
 		}
@@ -132,25 +135,26 @@ func (e *NotServedError) Error() string {
 	if len(e.Nearest) == 0 {
 		return fmt.Sprintf("%s: %v", what, e.Err)
 	}
-	return fmt.Sprintf("%s is not served by apt's mirror; the nearest that are: %s", what, strings.Join(e.Nearest, ", "))
+	return fmt.Sprintf("%s can't be had: %v; the nearest that can: %s", what, e.Err, strings.Join(e.Nearest, ", "))
 }
 
 // Unwrap returns Err, which is a [deb.ErrUnavailable].
 func (e *NotServedError) Unwrap() error { return e.Err }
 
-// nearest returns what is served of the flavour: two older releases, and two newer ones.
+// nearest returns what is served of the flavour: two older releases, and two newer ones. A
+// release whose image alone is left does not count.
 func nearest(ctx context.Context, cache *deb.Cache, release string) []string {
 	base, flavour := split(release)
 	if flavour == "" {
 		flavour = DefaultFlavour
 	}
-	found, err := cache.Find(ctx, imagePrefix+"[0-9]+\\.[0-9]+"+versionPart+"-"+flavour)
+	found, err := cache.Find(ctx, imagePrefix+"[0-9]+\\.[0-9]+"+versionPart+"-"+flavour+debugEnd)
 	if err != nil {
 		return nil // nothing is served at all, as Find has said
 	}
 	var all []string
 	for _, p := range found {
-		all = append(all, Release(p))
+		all = append(all, strings.TrimSuffix(Release(p), debugEnd))
 	}
 	return around(all, base+"-"+flavour, 2)
 }

@@ -22,6 +22,7 @@ type Kernel struct {
 	Package deb.Package
 
 	cache *deb.Cache
+	root  string // of the system whose installed packages are used, "" for none
 }
 
 // Stock returns the kernel that [Find] finds in the user's cache, fetched. The error is a
@@ -40,23 +41,37 @@ func Stock(ctx context.Context, release string) (*Kernel, error) {
 
 // Fetch fetches what boots of the kernel whose image is in the package p.
 func Fetch(ctx context.Context, cache *deb.Cache, p deb.Package) (*Kernel, error) {
-	k := Of(cache, p)
+	k := Of(cache, p, "")
 	return k, k.fetch(ctx)
 }
 
-// Of returns a kernel of which nothing is fetched yet: it has a release and a package.
-func Of(cache *deb.Cache, p deb.Package) *Kernel {
-	return &Kernel{Kernel: vm.Kernel{Release: Release(p)}, Package: p, cache: cache}
+// Of returns a kernel of which nothing is fetched yet: it has a release and a package. What
+// is installed on the system with that root, in this very version, is not fetched but used
+// as it is there; "" is no system.
+func Of(cache *deb.Cache, p deb.Package, root string) *Kernel {
+	return &Kernel{Kernel: vm.Kernel{Release: Release(p)}, Package: p, cache: cache, root: root}
+}
+
+// tree returns the folder below which the chosen paths of packages are.
+func (k *Kernel) tree(ctx context.Context, patterns []string, pkgs ...deb.Package) (string, error) {
+	if k.root != "" && deb.Installed(ctx, k.root, patterns, pkgs...) {
+		return k.root, nil
+	}
+	return k.cache.Tree(ctx, patterns, pkgs...)
 }
 
 func (k *Kernel) fetch(ctx context.Context) error {
-	patterns := []string{"boot/vmlinuz-" + k.Release, "boot/config-" + k.Release, "lib/modules/" + k.Release}
-	dir, err := k.cache.Tree(ctx, patterns, k.Package)
+	// Distributions whose /lib is /usr/lib have the modules there.
+	patterns := []string{"boot/vmlinuz-" + k.Release, "boot/config-" + k.Release, "lib/modules/" + k.Release + "|usr/lib/modules/" + k.Release}
+	dir, err := k.tree(ctx, patterns, k.Package)
+	for i, to := range []*string{&k.Image, &k.Config, &k.ModuleDir} {
+		if err == nil {
+			*to, err = deb.Locate(dir, patterns[i])
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("kernel %s: %w", k.Release, err)
 	}
-	k.Image, k.Config = filepath.Join(dir, patterns[0]), filepath.Join(dir, patterns[1])
-	k.ModuleDir = filepath.Join(dir, patterns[2])
 	return nil
 }
 
@@ -64,7 +79,7 @@ func (k *Kernel) fetch(ctx context.Context) error {
 // hundred megabytes, and returns its path.
 func (k *Kernel) Vmlinux(ctx context.Context) (string, error) {
 	name := "usr/lib/debug/boot/vmlinux-" + k.Release
-	dir, err := k.cache.Tree(ctx, []string{name}, debug(k.Package))
+	dir, err := k.tree(ctx, []string{name}, debug(k.Package))
 	return filepath.Join(dir, name), err
 }
 
@@ -78,14 +93,14 @@ func (k *Kernel) Headers(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return k.cache.Tree(ctx, []string{"usr/src", "usr/lib"}, headers(k.Package), common(k.Package), kbuild)
+	return k.tree(ctx, []string{"usr/src", "usr/lib"}, headers(k.Package), common(k.Package), kbuild)
 }
 
 // Symvers returns the path of Module.symvers, which lists every exported symbol
 // with its CRC.
 func (k *Kernel) Symvers(ctx context.Context) (string, error) {
 	name := "usr/src/linux-headers-" + k.Release + "/Module.symvers"
-	dir, err := k.cache.Tree(ctx, []string{name}, headers(k.Package))
+	dir, err := k.tree(ctx, []string{name}, headers(k.Package))
 	return filepath.Join(dir, name), err
 }
 
@@ -96,21 +111,16 @@ func (k *Kernel) Objtool(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir, err := k.cache.Tree(ctx, []string{"usr/lib"}, kbuild)
+	dir, err := k.tree(ctx, []string{"usr/lib"}, kbuild)
 	if err != nil {
 		return "", err
 	}
 	// Since 6.12 "objtool" runs the one for the architecture in $SRCARCH.
-	for _, name := range []string{"objtool.real-x86", "objtool"} {
-		found, err := filepath.Glob(filepath.Join(dir, "usr/lib/linux-kbuild-*/tools/objtool", name))
-		if err != nil {
-			return "", err
-		}
-		if len(found) > 0 {
-			return found[0], nil
-		}
+	name, err := deb.Locate(dir, "usr/lib/"+kbuild.Name+"/tools/objtool/objtool.real-x86|usr/lib/"+kbuild.Name+"/tools/objtool/objtool")
+	if err != nil {
+		return "", fmt.Errorf("objtool of %s: %w", kbuild, err)
 	}
-	return "", fmt.Errorf("%s has no objtool", kbuild)
+	return name, nil
 }
 
 // Source fetches the patched source that the kernel was built from and returns
@@ -118,7 +128,7 @@ func (k *Kernel) Objtool(ctx context.Context) (string, error) {
 func (k *Kernel) Source(ctx context.Context) (string, error) {
 	p := source(k.Package)
 	name := "usr/src/" + p.Name + ".tar.xz"
-	dir, err := k.cache.Tree(ctx, []string{name}, p)
+	dir, err := k.tree(ctx, []string{name}, p)
 	return filepath.Join(dir, name), err
 }
 

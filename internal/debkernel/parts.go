@@ -12,7 +12,7 @@ import (
 // The packages of the same build as that of an image. All but kbuild's are known by name.
 
 func debug(image deb.Package) deb.Package {
-	return sibling(image, imagePrefix+Release(image)+"-dbg")
+	return sibling(image, imagePrefix+Release(image)+debugEnd)
 }
 
 func headers(image deb.Package) deb.Package {
