@@ -23,8 +23,10 @@ type Progress struct {
 	stop chan struct{}
 	done sync.WaitGroup
 
-	mu   sync.Mutex
-	text string
+	mu    sync.Mutex
+	text  string
+	whole estimate // of all, see Part
+	stage estimate
 }
 
 // Progress returns a new line for what the tool does. Stop ends it.
@@ -41,12 +43,27 @@ func (p *Progress) start(w io.Writer, wait time.Duration) {
 	p.done.Go(func() { p.draw(wait) })
 }
 
-// Tell is for the options of the library that are called Progress.
+// Tell is for the options of the library that are called Progress. It says how much time
+// is left of the stage, once there is something to tell that by.
 func (p *Progress) Tell(stage string, done, total int) {
-	if total > 1 {
-		stage = fmt.Sprintf("%s, %d of %d", stage, done, total)
+	if p.w == nil {
+		return
 	}
-	p.Step("%s", stage)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text = p.stage.tell(time.Now(), stage, done, total)
+}
+
+// Part says how far all of it is, of which [Progress.Tell] tells the stages: patches, say.
+// A total of 0 ends that.
+func (p *Progress) Part(what string, done, total int) {
+	if p.w == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stage, p.text = estimate{}, ""
+	p.whole.tell(time.Now(), what, done, total)
 }
 
 // Step says what is under way.
@@ -54,10 +71,19 @@ func (p *Progress) Step(format string, args ...any) {
 	if p.w == nil {
 		return
 	}
-	text := fmt.Sprintf(format, args...)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.text = text
+	p.stage, p.text = estimate{}, fmt.Sprintf(format, args...)
+}
+
+// shown is the line as it is now.
+func (p *Progress) shown() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.whole.total > 0 && p.text != "" {
+		return p.whole.text + ": " + p.text
+	}
+	return p.whole.text + p.text
 }
 
 // Stop takes the line away.
@@ -90,9 +116,7 @@ func (p *Progress) draw(wait time.Duration) {
 		case <-time.After(wait):
 		}
 		wait = redraw
-		p.mu.Lock()
-		text := p.text
-		p.mu.Unlock()
+		text := p.shown()
 		if text != last {
 			last = text
 			line := []rune(visible.Text(strings.TrimSpace(p.name + ": " + text)))
