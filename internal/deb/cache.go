@@ -200,6 +200,19 @@ func isDir(name string) (bool, error) {
 	return err == nil, err
 }
 
+// TryLock is [Lock] without the waiting: ok is false where somebody else has the lock.
+func TryLock(name string) (unlock func(), ok bool, err error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, false, err
+	}
+	if ok, err = tryLock(f); !ok || err != nil {
+		f.Close()
+		return nil, false, err
+	}
+	return func() { f.Close() }, true, nil
+}
+
 // Lock takes an exclusive lock on a file, which it makes if need be, and waits
 // for as long as the context allows. The system drops the lock of a process that
 // dies. The file stays: removing it would let two processes lock two files of

@@ -1,0 +1,198 @@
+package ktree
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// A graph says which files of a tree may include which, by the text of their directives alone:
+// it has more edges than any one configuration has.
+type graph struct {
+	// Includes has what each file names.
+	Includes map[string][]include `json:"includes"`
+
+	by map[string][]string // files by the end of what they name
+}
+
+// An include is what a directive names.
+type include struct {
+	Name   string `json:"n"`
+	Quoted bool   `json:"q,omitempty"`
+}
+
+// unread are folders of which nothing is compiled into a kernel for x86.
+var unread = []string{"Documentation/", "tools/", "samples/", "scripts/", "LICENSES/"}
+
+func isRead(name string) bool {
+	if rest, ok := strings.CutPrefix(name, "arch/"); ok && !strings.HasPrefix(rest, "x86/") && strings.Contains(rest, "/") {
+		return false
+	}
+	for _, dir := range unread {
+		if strings.HasPrefix(name, dir) {
+			return false
+		}
+	}
+	switch path.Ext(name) {
+	case ".c", ".h", ".S", ".inc", ".def", ".tbl", ".dtsi", ".fuc3", ".fuc5", ".lds":
+		return true
+	}
+	return false
+}
+
+// includeForm is what names another file: a directive, a macro that one may be given, a file
+// of trace events, and data that an assembler includes.
+var includeForm = regexp.MustCompile(`(?m)^[ \t]*(?:#[ \t]*include[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)|#[ \t]*define[ \t]+\w+[ \t]+(?:"([^"\n]+\.h)"|<([^>\n]+\.h)>)|#[ \t]*define[ \t]+TRACE_INCLUDE_FILE[ \t]+(\w+)|.*\.incbin[ \t]+"([^"\n]+)")`)
+
+func includesOf(text []byte) []include {
+	if !bytes.Contains(text, []byte("incl")) && !bytes.Contains(text, []byte(".incbin")) && !bytes.Contains(text, []byte(`.h"`)) && !bytes.Contains(text, []byte("INCLUDE")) {
+		return nil
+	}
+	var out []include
+	for _, m := range includeForm.FindAllSubmatch(text, -1) {
+		switch {
+		case m[1] != nil:
+			out = append(out, include{string(m[1]), true})
+		case m[2] != nil:
+			out = append(out, include{string(m[2]), false})
+		case m[3] != nil:
+			out = append(out, include{string(m[3]), false})
+		case m[4] != nil:
+			out = append(out, include{string(m[4]), false})
+		case m[5] != nil:
+			out = append(out, include{string(m[5]) + ".h", false})
+		case m[6] != nil:
+			out = append(out, include{string(m[6]), false})
+		}
+	}
+	return out
+}
+
+// graphLayout changes with what is read of a source.
+const graphLayout = "1"
+
+// includes makes the graph of the tree, once.
+func (t *Tree) includes(ctx context.Context) (*graph, error) {
+	t.graphLock.Lock()
+	defer t.graphLock.Unlock()
+	if t.graph != nil {
+		return t.graph, nil
+	}
+	dir, err := t.cache.Make(ctx, "ktree-includes/"+graphLayout+"-"+t.id, func(dir string) error {
+		g, err := t.scan(ctx)
+		if err != nil {
+			return err
+		}
+		b, err := json.Marshal(g)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, "includes.json"), b, 0o644)
+	})
+	if err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "includes.json"))
+	if err != nil {
+		return nil, err
+	}
+	g := &graph{}
+	if err := json.Unmarshal(b, g); err != nil {
+		return nil, err
+	}
+	g.index()
+	t.graph = g
+	return g, nil
+}
+
+// scan reads all files of the tree.
+func (t *Tree) scan(ctx context.Context) (*graph, error) {
+	g := &graph{Includes: map[string][]include{}}
+	var mu sync.Mutex
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(t.spec.Jobs * 2)
+	err := filepath.WalkDir(t.dir, func(full string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !d.Type().IsRegular() {
+			return err
+		}
+		if gctx.Err() != nil {
+			return context.Cause(gctx)
+		}
+		name := filepath.ToSlash(full[len(t.dir)+1:])
+		if !isRead(name) {
+			return nil
+		}
+		group.Go(func() error {
+			text, err := os.ReadFile(full)
+			if err != nil {
+				return err
+			}
+			list := includesOf(text)
+			mu.Lock()
+			g.Includes[name] = list
+			mu.Unlock()
+			return nil
+		})
+		return nil
+	})
+	if e := group.Wait(); err == nil {
+		err = e
+	}
+	return g, err
+}
+
+// index makes the graph go backwards.
+func (g *graph) index() {
+	g.by = map[string][]string{}
+	for file, list := range g.Includes {
+		for _, inc := range list {
+			name := path.Clean(inc.Name)
+			for strings.HasPrefix(name, "../") {
+				name = name[3:]
+			}
+			if inc.Quoted {
+				// The folder of the file comes first.
+				if near := path.Join(path.Dir(file), inc.Name); g.has(near) {
+					g.by["="+near] = append(g.by["="+near], file)
+					continue
+				}
+			}
+			g.by[name] = append(g.by[name], file)
+		}
+	}
+}
+
+func (g *graph) has(name string) bool {
+	_, ok := g.Includes[name]
+	return ok
+}
+
+// reach adds to a set all files that may include one.
+func (g *graph) reach(name string, set map[string]bool) {
+	if set[name] {
+		return
+	}
+	set[name] = true
+	for _, file := range g.by["="+name] {
+		g.reach(file, set)
+	}
+	for end := name; ; {
+		for _, file := range g.by[end] {
+			g.reach(file, set)
+		}
+		_, rest, ok := strings.Cut(end, "/")
+		if !ok {
+			return
+		}
+		end = rest
+	}
+}

@@ -1,0 +1,168 @@
+package ktree
+
+import (
+	"bytes"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// parseCommands reads the objects from what make -n prints for a kernel: one line of shell for
+// each target, in which commands follow each other, with ';' in between:
+//
+//	set -e; echo '  CC      a.o'; trap '...' PIPE; gcc -Wp,-MMD,.a.o.d ... -c -o a.o a.c; ./tools/objtool/objtool ... a.o; scripts/basic/fixdep ...
+//	... printf '%s\n' a.o b.o | awk '... print("dir/"$0) ...' > dir/m.mod; ...
+//	... rm -f dir/built-in.a; printf "dir/%s " a.o b.o | xargs ar cDPrST dir/built-in.a; ...
+//
+// An object that make enters twice has the flags of the last time: its folder's Makefile
+// is entered from the root then, with what that gives one file.
+func parseCommands(out []byte) []Unit {
+	p := &parser{at: map[string]int{}, modules: map[string][]string{}, linked: map[string]bool{}}
+	for line := range bytes.Lines(out) {
+		p.line(string(bytes.TrimRight(line, "\n")))
+	}
+	for i := range p.list {
+		u := &p.list[i]
+		if mods := p.modules[u.Object]; len(mods) > 0 {
+			slices.Sort(mods)
+			mods = slices.Compact(mods)
+			u.Module = mods[0]
+			if len(mods) > 1 {
+				u.Modules = mods
+			}
+		}
+		u.Special = special(u, p.linked[u.Object] || u.Module != "")
+	}
+	return p.list
+}
+
+type parser struct {
+	list    []Unit
+	at      map[string]int      // index by object
+	modules map[string][]string // that an object is part of
+	linked  map[string]bool     // objects that are part of an archive that the kernel is linked of
+}
+
+func (p *parser) line(line string) {
+	if !strings.Contains(line, ".o") {
+		return
+	}
+	parts := splitCommands(line)
+	for i, c := range parts {
+		switch {
+		case strings.Contains(c, " -c -o "):
+			if u, ok := compileCommand(c); ok {
+				if i+1 < len(parts) && strings.HasPrefix(parts[i+1], "./tools/objtool/objtool ") && strings.HasSuffix(parts[i+1], u.Object) {
+					u.Objtool = parts[i+1]
+				}
+				p.add(u)
+			}
+		case strings.HasSuffix(c, ".mod"):
+			p.membersOf(c)
+		case strings.HasSuffix(c, ".a"):
+			p.archive(c)
+		}
+	}
+}
+
+func (p *parser) add(u Unit) {
+	if i, ok := p.at[u.Object]; ok {
+		p.list[i] = u
+		return
+	}
+	p.at[u.Object] = len(p.list)
+	p.list = append(p.list, u)
+}
+
+// splitCommands splits a line of shell at the ';' that are not quoted.
+func splitCommands(line string) []string {
+	var out []string
+	start := 0
+	var quoted byte
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '\\' && quoted != '\'':
+			i++
+		case quoted != 0:
+			if c == quoted {
+				quoted = 0
+			}
+		case c == '\'' || c == '"':
+			quoted = c
+		case c == ';':
+			out = append(out, strings.TrimSpace(line[start:i]))
+			start = i + 1
+		}
+	}
+	return append(out, strings.TrimSpace(line[start:]))
+}
+
+// compileForm is the end of a compiler's command.
+var compileForm = regexp.MustCompile(` -c -o (\S+\.o) (\S+\.(?:c|S))$`)
+
+// compileCommand reads the command that makes an object of the kernel. Programs of the build
+// are none: their commands lack __KERNEL__.
+func compileCommand(c string) (Unit, bool) {
+	m := compileForm.FindStringSubmatch(c)
+	if m == nil || strings.Contains(c, "|") || !strings.Contains(c, " -D__KERNEL__") && !strings.Contains(c, "realmode") {
+		return Unit{}, false
+	}
+	return Unit{Object: path.Clean(m[1]), Source: path.Clean(m[2]), Command: c}, true
+}
+
+// membersOf notes the objects of a module: what is written into its list, X.mod.
+func (p *parser) membersOf(c string) {
+	words := strings.Fields(c)
+	to := words[len(words)-1]
+	if len(words) < 2 || words[len(words)-2] != ">" {
+		return
+	}
+	module := strings.TrimSuffix(to, ".mod")
+	for _, w := range words {
+		if strings.HasSuffix(w, ".o") {
+			name := inFolder(path.Dir(to), w)
+			p.modules[name] = append(p.modules[name], module)
+		}
+	}
+}
+
+// archive notes the objects of an archive.
+func (p *parser) archive(c string) {
+	words := strings.Fields(c)
+	to := words[len(words)-1]
+	for _, w := range words {
+		if strings.HasSuffix(w, ".o") {
+			p.linked[inFolder(path.Dir(to), w)] = true
+		}
+	}
+}
+
+// inFolder is a name below a folder, which may have it already.
+func inFolder(dir, name string) string {
+	if dir == "." || strings.HasPrefix(name, dir+"/") {
+		return path.Clean(name)
+	}
+	return path.Join(dir, name)
+}
+
+// specials are folders of what is linked into something else than the running kernel, with what
+// that is.
+var specials = []struct{ dir, what string }{
+	{"arch/x86/entry/vdso/", "the vDSO"},
+	{"arch/x86/realmode/rm/", "the code for real mode"},
+	{"arch/x86/boot/", "the code that unpacks the kernel"},
+	{"arch/x86/purgatory/", "the code between two kernels (kexec)"},
+	{"drivers/firmware/efi/libstub/", "the EFI stub"},
+}
+
+// special says what an object is part of instead of the running kernel. linked is set for
+// what is in an archive or a module.
+func special(u *Unit, linked bool) string {
+	for _, s := range specials {
+		if strings.HasPrefix(u.Object, s.dir) && (!linked || s.dir == "drivers/firmware/efi/libstub/") {
+			return s.what
+		}
+	}
+	return ""
+}

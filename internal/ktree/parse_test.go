@@ -1,0 +1,71 @@
+package ktree
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// printed is what make -n prints, shortened.
+const printed = `set -e;  echo '  CC      fs/proc/cmdline.o';    trap 'rm -f fs/proc/cmdline.o; trap - HUP; kill -s HUP $$' HUP; gcc -Wp,-MMD,fs/proc/.cmdline.o.d -D__KERNEL__ -c -o fs/proc/cmdline.o fs/proc/cmdline.c   ; ./tools/objtool/objtool --orc   fs/proc/cmdline.o; scripts/basic/fixdep fs/proc/.cmdline.o.d fs/proc/cmdline.o 'gcc -D__KERNEL__ -c -o fs/proc/cmdline.o fs/proc/cmdline.c ; x' > fs/proc/.cmdline.o.cmd
+set -e; gcc -Wp,-MMD,net/8021q/.vlan.o.d -D__KERNEL__ -DMODULE -c -o net/8021q/vlan.o net/8021q/vlan.c ; scripts/basic/fixdep x
+set -e; printf '%s\n'   vlan.o both.o | awk '!x[$0]++ { print("net/8021q/"$0) }' > net/8021q/8021q.mod; printf '%s\n' 'cmd'
+set -e; printf '%s\n'   both.o | awk '!x[$0]++ { print("net/8021q/"$0) }' > net/8021q/other.mod
+set -e; gcc -Wp,-MMD,a.d -D__KERNEL__ -DMODULE -c -o net/8021q/both.o net/8021q/both.c
+set -e; gcc -Wp,-MMD,scripts/mod/.m.o.d -c -o scripts/mod/m.o scripts/mod/m.c
+set -e; gcc -Wp,-MMD,arch/x86/entry/vdso/.v.o.d -D__KERNEL__ -c -o arch/x86/entry/vdso/vclock.o arch/x86/entry/vdso/vclock.c
+set -e; gcc -Wp,-MMD,b.d -D__KERNEL__ -c -o arch/x86/entry/vdso/vma.o arch/x86/entry/vdso/vma.c
+set -e; rm -f arch/x86/entry/vdso/built-in.a;  printf "arch/x86/entry/vdso/%s " vma.o | xargs ar cDPrST arch/x86/entry/vdso/built-in.a; printf x
+set -e; gcc -Wp,-MMD,c.d -D__KERNEL__ -first -c -o lib/twice.o lib/twice.c
+set -e; gcc -Wp,-MMD,c.d -D__KERNEL__ -second -c -o lib/twice.o lib/twice.c
+`
+
+func TestParseCommands(t *testing.T) {
+	type row struct{ Object, Module, Special, Objtool string }
+	var got []row
+	for _, u := range parseCommands([]byte(printed)) {
+		got = append(got, row{u.Object, u.Module, u.Special, u.Objtool})
+		if u.Object == "net/8021q/both.o" && !cmp.Equal(u.Modules, []string{"net/8021q/8021q", "net/8021q/other"}) {
+			t.Errorf("%s is of %q", u.Object, u.Modules)
+		}
+		if u.Object == "lib/twice.o" && u.Command != "gcc -Wp,-MMD,c.d -D__KERNEL__ -second -c -o lib/twice.o lib/twice.c" {
+			t.Errorf("%s is made by %q", u.Object, u.Command)
+		}
+	}
+	want := []row{
+		{"fs/proc/cmdline.o", "", "", "./tools/objtool/objtool --orc   fs/proc/cmdline.o"},
+		{"net/8021q/vlan.o", "net/8021q/8021q", "", ""},
+		{"net/8021q/both.o", "net/8021q/8021q", "", ""},
+		{"arch/x86/entry/vdso/vclock.o", "", "the vDSO", ""},
+		{"arch/x86/entry/vdso/vma.o", "", "", ""},
+		{"lib/twice.o", "", "", ""},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzParseCommands(f *testing.F) {
+	f.Add([]byte(printed))
+	f.Add([]byte("a.o ' -c -o x.o x.c;\\"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		seen := map[string]bool{}
+		for _, u := range parseCommands(b) {
+			if seen[u.Object] || u.Object == "" || u.Source == "" {
+				t.Errorf("%+v", u)
+			}
+			seen[u.Object] = true
+		}
+	})
+}
+
+func TestDepsOf(t *testing.T) {
+	got := parseDeps([]byte("a.o: a.c ./include/b.h \\\n include/../c.h /usr/lib/x.h\n\nb.h:\n"))
+	if want := []string{"a.c", "include/b.h", "c.h"}; !cmp.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	got = parseDeps(depsOfCommand([]byte("savedcmd_a.o := gcc\n\nsource_a.o := a.c\n\ndeps_a.o := \\\n    $(wildcard include/config/X) \\\n  include/b.h \\\n\na.o: $(deps_a.o)\n")))
+	if want := []string{"a.c", "include/b.h"}; !cmp.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

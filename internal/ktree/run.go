@@ -1,0 +1,102 @@
+package ktree
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/gosplice/gosplice/internal/child"
+)
+
+// environ is the environment of what is run: nothing of it may change what is made.
+func environ() []string {
+	drop := []string{"MAKEFLAGS=", "MAKELEVEL=", "ARCH=", "CROSS_COMPILE=", "KCFLAGS=", "KCPPFLAGS=", "KBUILD_", "CFLAGS=", "LLVM="}
+	env := slices.DeleteFunc(os.Environ(), func(s string) bool {
+		return slices.ContainsFunc(drop, func(d string) bool { return strings.HasPrefix(s, d) })
+	})
+	return append(env, "KBUILD_BUILD_TIMESTAMP=1970-01-01", "LC_ALL=C")
+}
+
+// command makes a command that runs in a folder, with all that it starts ended by the context.
+func (t *Tree) command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
+	if t.spec.Log != nil {
+		logs.Lock()
+		fmt.Fprintf(t.spec.Log, "cd %s && %s\n", quote(dir), quoteAll(append([]string{name}, args...)))
+		logs.Unlock()
+	}
+	if t.spec.Buildroot != "" {
+		name, args = inBuildroot(t.spec.Buildroot, t.cache.Dir(), dir, name, args)
+	}
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir, cmd.Env = dir, environ()
+	child.EndTogether(cmd)
+	return cmd
+}
+
+// logs keeps lines of logs whole.
+var logs sync.Mutex
+
+// output runs a command and returns what it prints. Its last words become the error.
+func (t *Tree) output(ctx context.Context, dir, name string, args ...string) ([]byte, error) {
+	cmd := t.command(ctx, dir, name, args...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w: %s", name, err, bytes.TrimSpace(said.Bytes()[max(0, said.Len()-2000):]))
+	}
+	return out, err
+}
+
+// make runs make with what the kernel is, and returns what it says.
+func (t *Tree) make(ctx context.Context, dir string, args ...string) ([]byte, error) {
+	cmd := t.command(ctx, dir, "make", slices.Concat([]string{"-s"}, t.args, args)...)
+	said, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return said, err
+}
+
+// inBuildroot makes a command that runs in another distribution, in the same folder of the
+// cache, of which nothing is seen outside of it.
+func inBuildroot(root, cache, dir, name string, args []string) (string, []string) {
+	const script = `set -e; root=$1 cache=$2 dir=$3; shift 3
+mkdir -p "$root$cache" "$root/proc" "$root/dev"
+mount --rbind "$cache" "$root$cache"
+mount --rbind /proc "$root/proc"
+mount --rbind /dev "$root/dev"
+exec chroot "$root" /bin/sh -c 'cd "$1"; shift; exec "$@"' sh "$dir" "$@"`
+	words := []string{"--mount", "--propagation", "private"}
+	if os.Geteuid() != 0 {
+		words = append(words, "--user", "--map-root-user")
+	}
+	words = append(words, "sh", "-c", script, "sh", root, cache, dir, name)
+	return "unshare", append(words, args...)
+}
+
+// quote makes one word of the shell.
+func quote(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=,:+@%", r))
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func quoteAll(words []string) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = quote(w)
+	}
+	return strings.Join(out, " ")
+}
