@@ -264,6 +264,17 @@ func (k *Image) Vermagic() (string, error) {
 	return k.text(k.chunks(), s.Addr)
 }
 
+// Banner returns what the kernel says of itself, without the line break: its release, who
+// built it, with which compiler and linker, and its version (init/version.c, linux_banner).
+func (k *Image) Banner() (string, error) {
+	s, err := k.Symbol("linux_banner")
+	if err != nil {
+		return "", err
+	}
+	text, err := k.text(k.chunks(), s.Addr)
+	return strings.TrimSpace(text), err
+}
+
 // BuildID returns the content of the note NT_GNU_BUILD_ID, and its address:
 // notes are mapped while the kernel runs.
 func (k *Image) BuildID() (id []byte, addr uint64, err error) {

@@ -97,6 +97,10 @@ func (k *Kernel) BuildID() []byte { return k.id }
 // Vermagic returns the string by which the loader knows modules of this build.
 func (k *Kernel) Vermagic() string { return k.magic }
 
+// Banner returns what the kernel says of itself: its release, who built it, with which
+// compiler and linker, and its version (init/version.c, linux_banner).
+func (k *Kernel) Banner() (string, error) { return k.image.Banner() }
+
 // Close closes the files.
 func (k *Kernel) Close() error {
 	var errs []error
