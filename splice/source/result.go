@@ -41,6 +41,8 @@ type Result struct {
 	Update *module.Module `json:"update"`
 	// Refusals say why there is none; by their severity, a person may accept some.
 	Refusals []*finding.Refusal `json:"refusals"`
+	// Findings are what to know beside them about the update as a whole.
+	Findings []finding.Finding `json:"findings"`
 	// Affected is what changed types and signatures matter to and is not in the patches.
 	Affected []module.Affected `json:"affected"`
 	// Stages is what took how long.
@@ -112,8 +114,11 @@ type ObjectResult struct {
 	Target  string          `json:"target"`
 	Outcome elfdiff.Outcome `json:"outcome"`
 	Changes []Change        `json:"changes"`
-	// Findings are those of the comparison.
-	Findings []elfdiff.Finding `json:"findings"`
+	// Because are the files of the patches that it is compiled for.
+	Because []string `json:"because"`
+	// Findings and Refusals are those of the comparison.
+	Findings []elfdiff.Finding  `json:"findings"`
+	Refusals []*finding.Refusal `json:"refusals"`
 	// SetAside are differences that the build made and the patch did not, each with the reason.
 	SetAside []string `json:"set_aside"`
 	Pre      Compiled `json:"pre"`

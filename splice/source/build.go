@@ -1,0 +1,148 @@
+package source
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/splice/module"
+	"github.com/gosplice/gosplice/splice/source/patch"
+)
+
+// Build makes the update of a plan. What can't be carried is in the result; an error is for
+// what went wrong.
+func (b *Builder) Build(ctx context.Context, p *Plan) (*Result, error) {
+	r, _, err := b.build(ctx, p, b.opt.Module)
+	return r, err
+}
+
+// build is Build with other options for the module, and with what was compared.
+func (b *Builder) build(ctx context.Context, p *Plan, opt module.Options) (*Result, []compared, error) {
+	r := b.newResult(p, &opt)
+	if len(p.Refusals) > 0 {
+		r.conclude(p.failed, nil)
+		return r, nil, nil
+	}
+	clock := stopwatch{r: r, at: time.Now()}
+	objects, err := b.compile(ctx, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	clock.lap("compile")
+	list, err := b.compare(ctx, objects)
+	if err != nil {
+		return nil, nil, err
+	}
+	clock.lap("compare and match")
+	if err := b.link(ctx, r, list, opt); err != nil {
+		return nil, nil, err
+	}
+	clock.lap("link")
+	failed := slices.ContainsFunc(list, func(c compared) bool { return c.failed != nil })
+	r.conclude(failed, list)
+	return r, list, nil
+}
+
+// newResult is the result of a plan before anything is done.
+func (b *Builder) newResult(p *Plan, opt *module.Options) *Result {
+	opt.Fixes, opt.Description = describe(opt.Fixes, opt.Description, p.Patches)
+	if opt.Progress == nil && b.opt.Progress != nil {
+		opt.Progress = b.opt.Progress
+	}
+	opt.Accept = append(slices.Clip(opt.Accept), b.opt.Accept...)
+	r := &Result{
+		Schema: Schema, Name: opt.Name, Kernel: b.identity(), Patches: []PatchResult{}, Files: p.Files, Objects: []ObjectResult{},
+		Refusals: append([]*finding.Refusal{}, p.Refusals...), Findings: []finding.Finding{}, Affected: []module.Affected{},
+		Stages: slices.Clone(p.stages),
+	}
+	if r.Files == nil {
+		r.Files = []FileResult{}
+	}
+	for _, x := range p.Patches {
+		r.Patches = append(r.Patches, resultOf(x))
+	}
+	return r
+}
+
+// resultOf is what a patch says of itself.
+func resultOf(p *patch.Patch) PatchResult {
+	return PatchResult{
+		Name: p.Name, Digest: p.Digest, Subject: p.Subject, Author: p.Author, CVEs: append([]string{}, p.CVEs...),
+		Fixes: append([]string{}, p.Fixes...), In: Nothing, Reasons: []string{}, Needs: []string{},
+	}
+}
+
+// link makes the module of what was compared.
+func (b *Builder) link(ctx context.Context, r *Result, list []compared, opt module.Options) error {
+	var pairs []module.Pair
+	matters := false
+	for i := range list {
+		c := &list[i]
+		pairs = append(pairs, c.pairs...)
+		r.Objects = append(r.Objects, c.result)
+		r.Refusals = append(r.Refusals, c.refused...)
+		matters = matters || c.matters()
+	}
+	if !matters || len(r.Refusals) > 0 {
+		for i := range list {
+			r.Refusals = append(r.Refusals, list[i].result.Refusals...)
+		}
+		return nil
+	}
+	m, err := module.BuildContext(ctx, b.image, opt, pairs...)
+	if err == nil {
+		r.Update = m
+		r.Findings = append(r.Findings, m.Findings...)
+		return nil
+	}
+	var c collected
+	if err := c.add(err); err != nil {
+		return err
+	}
+	r.Refusals = append(r.Refusals, c.refusals...)
+	r.Affected = append(r.Affected, c.affected...)
+	return nil
+}
+
+// conclude says what became of it all.
+func (r *Result) conclude(failed bool, list []compared) {
+	r.Outcome = OutcomeNoChange
+	for i := range list {
+		if r.Outcome == OutcomeNoChange && list[i].result.Outcome == elfdiff.OutcomeIgnored {
+			r.Outcome = OutcomeIgnored
+		}
+	}
+	switch {
+	case failed:
+		r.Outcome = OutcomeFailed
+	case r.Update != nil:
+		r.Outcome = OutcomeMade
+	case len(r.Refusals) > 0:
+		r.Outcome = OutcomeJudge
+		for _, x := range r.Refusals {
+			if x.Severity == finding.Refused {
+				r.Outcome = OutcomeRefused
+			}
+		}
+	}
+	if r.Outcome != OutcomeMade {
+		return
+	}
+	for i := range r.Patches {
+		r.Patches[i].In = Whole
+	}
+}
+
+// stopwatch notes how long the stages of a result take.
+type stopwatch struct {
+	r  *Result
+	at time.Time
+}
+
+func (s *stopwatch) lap(name string) {
+	now := time.Now()
+	s.r.Stages = append(s.r.Stages, Stage{name, now.Sub(s.at)})
+	s.at = now
+}

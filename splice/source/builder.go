@@ -1,0 +1,167 @@
+package source
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/ktree"
+	"github.com/gosplice/gosplice/internal/progress"
+	"github.com/gosplice/gosplice/splice/module"
+)
+
+// A Builder makes updates for one kernel. It may be used by several goroutines, one after
+// the other; one alone has as many compilers at work as [Options].Jobs says.
+type Builder struct {
+	kernel  Kernel
+	opt     Options
+	tree    *ktree.Tree
+	image   *module.Kernel
+	targets *targets
+	tell    progress.Func
+	cache   string
+	config  string // digest
+	delayed bool   // objtool sees the whole image only, see delayed
+}
+
+// Open opens a kernel: it checks that the compiler is the one that the kernel was built
+// with, prepares the source once for all later calls, and reads the image. What is missing
+// on this machine is told before anything else is done.
+//
+// Close has to be called in the end.
+func Open(ctx context.Context, k Kernel, opt Options) (*Builder, error) {
+	if err := k.check(); err != nil {
+		return nil, err
+	}
+	b := &Builder{kernel: k, opt: opt, tell: progress.Func(opt.Progress)}
+	if b.opt.Jobs <= 0 {
+		b.opt.Jobs = runtime.NumCPU()
+	}
+	var err error
+	if b.cache, err = cacheFolder(opt.Cache); err != nil {
+		return nil, err
+	}
+	config, err := os.ReadFile(k.Config)
+	if err != nil {
+		return nil, fmt.Errorf("configuration of the kernel: %w", err)
+	}
+	b.config = fmt.Sprintf("%x", sha256.Sum256(config))
+	b.delayed = delayed(config)
+	if err := b.openImage(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.openTree(ctx); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	b.targets = newTargets(b.image, k)
+	return b, nil
+}
+
+// check says what a kernel lacks.
+func (k *Kernel) check() error {
+	for _, x := range []struct{ what, path string }{{"source", k.Source}, {"configuration", k.Config}, {"image (vmlinux)", k.Image}} {
+		if x.path == "" {
+			return fmt.Errorf("the %s of the kernel %s is not given", x.what, k.Release)
+		}
+		if _, err := os.Stat(x.path); err != nil {
+			return fmt.Errorf("%s of the kernel: %w", x.what, err)
+		}
+	}
+	return nil
+}
+
+// delays are the settings with which a kernel's build has objtool see the whole image only
+// (scripts/Makefile.lib, delay-objtool; 6.19 has one more).
+var delays = [][]byte{[]byte("CONFIG_X86_KERNEL_IBT=y"), []byte("CONFIG_LTO_CLANG=y"), []byte("CONFIG_KLP_BUILD=y")}
+
+// delayed reports whether objects lack what objtool adds to them.
+func delayed(config []byte) bool {
+	for line := range bytes.Lines(config) {
+		for _, d := range delays {
+			if bytes.Equal(bytes.TrimSpace(line), d) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// cacheFolder is where things are kept.
+func cacheFolder(name string) (string, error) {
+	if name == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("no folder to keep things in: %w", err)
+		}
+		name = filepath.Join(user, "gosplice")
+	}
+	return filepath.Abs(name)
+}
+
+func (b *Builder) openImage(ctx context.Context) error {
+	k, err := module.OpenKernelContext(ctx, b.kernel.Image)
+	if err != nil {
+		return err
+	}
+	b.image = k
+	if b.kernel.Symvers == "" {
+		return nil
+	}
+	f, err := os.Open(b.kernel.Symvers)
+	if err == nil {
+		err = k.UseSymvers(f)
+		f.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.kernel.Symvers, err)
+	}
+	return nil
+}
+
+func (b *Builder) openTree(ctx context.Context) error {
+	banner := b.kernel.Banner
+	if banner == "" {
+		var err error
+		if banner, err = b.image.Banner(); err != nil {
+			return err
+		}
+	}
+	var err error
+	b.tree, err = ktree.Open(ctx, ktree.Spec{
+		Source: b.kernel.Source, Config: b.kernel.Config, Release: b.kernel.Release, Banner: banner, Make: b.kernel.Make,
+		CC: b.opt.CC, Buildroot: b.opt.Buildroot, Cache: b.cache, Jobs: b.opt.Jobs, Progress: b.tell, Log: b.opt.Log,
+	})
+	return err
+}
+
+// Close closes the files of the kernel.
+func (b *Builder) Close() error {
+	if b.image == nil {
+		return nil
+	}
+	return b.image.Close()
+}
+
+// identity says which kernel this is.
+func (b *Builder) identity() Identity {
+	return Identity{
+		Release:  cmp.Or(b.kernel.Release, firstWord(b.image.Vermagic())),
+		BuildID:  fmt.Sprintf("%x", b.image.BuildID()),
+		Vermagic: strings.TrimSpace(b.image.Vermagic()),
+		Compiler: b.tree.Compiler(),
+		Config:   b.config,
+		Tree:     b.tree.ID(),
+	}
+}
+
+func firstWord(s string) string {
+	w, _, _ := strings.Cut(s, " ")
+	return w
+}

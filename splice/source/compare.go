@@ -1,0 +1,190 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice/module"
+)
+
+// compared is an object with what the patches change in it.
+type compared struct {
+	*compiled
+	diff    *elfdiff.Diff // nil where pre and post are the same bytes
+	pairs   []module.Pair // one for each target, of what is part of the running kernel
+	result  ObjectResult
+	refused []*finding.Refusal // why it can't be part of an update, beside those of the comparison
+}
+
+// matters reports whether there is something to carry.
+func (c *compared) matters() bool {
+	return c.diff != nil && c.diff.Outcome() != elfdiff.OutcomeSame && c.diff.Outcome() != elfdiff.OutcomeIgnored
+}
+
+// compare compares all objects, and matches those that differ with what runs.
+func (b *Builder) compare(ctx context.Context, list []compiled) ([]compared, error) {
+	out := make([]compared, len(list))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(b.opt.Jobs)
+	count := b.tell.Begin("compare", len(list))
+	for i := range list {
+		g.Go(func() error {
+			defer count.Done()
+			c := &out[i]
+			c.compiled = &list[i]
+			return b.compareOne(gctx, c, false)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	// What changed types matter to is asked of all that is not given: then it has to be
+	// known what is given.
+	types := false
+	for i := range out {
+		if d := out[i].diff; d != nil {
+			list, err := d.Types()
+			if err != nil {
+				return nil, err
+			}
+			types = types || len(list) > 0
+		}
+	}
+	for i := range out {
+		if types && out[i].diff == nil {
+			if err := b.compareOne(ctx, &out[i], true); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, b.match(ctx, out)
+}
+
+// compareOne compares one object. Equal bytes are compared where that is asked for only.
+func (b *Builder) compareOne(ctx context.Context, c *compared, equal bool) error {
+	u := c.unit()
+	c.result = ObjectResult{
+		Object: u.Object, Source: u.Source, Target: u.Module, Outcome: elfdiff.OutcomeSame, Because: c.because, Changes: []Change{},
+		Findings: []elfdiff.Finding{}, Refusals: []*finding.Refusal{}, SetAside: []string{}, Pre: c.pre, Post: c.post,
+	}
+	if c.failed != nil {
+		c.result.Outcome = elfdiff.OutcomeRefused
+		r := refuse(CodeCompile, "", u.Source, "%v", c.failed)
+		r.Err = c.failed
+		c.refused = append(c.refused, r)
+		return nil
+	}
+	if c.pre.Digest == c.post.Digest && !equal {
+		return nil
+	}
+	pre, err := elfdiff.Open(c.preFile)
+	if err != nil {
+		return err
+	}
+	post, err := elfdiff.Open(c.postFile)
+	if err != nil {
+		return err
+	}
+	c.diff, err = elfdiff.CompareContext(ctx, pre, post, elfdiff.Options{
+		Tables: true, Types: true, Accept: b.opt.Accept, InPlace: b.opt.InPlace, Initials: b.opt.Initials,
+	})
+	if err != nil {
+		return fmt.Errorf("compare %s: %w", u.Object, err)
+	}
+	c.tell()
+	return nil
+}
+
+// tell notes what differs.
+func (c *compared) tell() {
+	d, r := c.diff, &c.result
+	r.Outcome = d.Outcome()
+	r.Findings = append(r.Findings, d.Findings...)
+	for i := range d.Refusals {
+		r.Refusals = append(r.Refusals, &d.Refusals[i])
+	}
+	for _, a := range d.SetAside() {
+		r.SetAside = append(r.SetAside, a.String())
+	}
+	for _, list := range [][]verdict.Change{d.Functions, d.Data} {
+		for i := range list {
+			ch := &list[i]
+			if ch.Status == verdict.Same {
+				continue
+			}
+			x := Change{Name: ch.Name, Kind: ch.Kind.String(), Status: ch.Status.String()}
+			if len(ch.Reasons) > 0 {
+				x.Why = ch.Reasons[0].String()
+			}
+			r.Changes = append(r.Changes, x)
+		}
+	}
+}
+
+// match matches what is part of the running kernel with it.
+func (b *Builder) match(ctx context.Context, list []compared) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(b.opt.Jobs)
+	count := b.tell.Begin("match", len(list))
+	for i := range list {
+		g.Go(func() error {
+			defer count.Done()
+			return b.matchOne(ctx, &list[i])
+		})
+	}
+	return g.Wait()
+}
+
+func (b *Builder) matchOne(ctx context.Context, c *compared) error {
+	u := c.unit()
+	if c.diff == nil {
+		return nil
+	}
+	if u.Special != "" {
+		if c.matters() {
+			c.refused = append(c.refused, refuse(CodeSpecial, "", u.Object, "it is part of %s, and changes: %s", u.Special, c.first()))
+		}
+		return nil
+	}
+	modules := u.Modules
+	if len(modules) == 0 {
+		modules = []string{u.Module}
+	}
+	for _, name := range modules {
+		target, img := (*module.Target)(nil), b.image.Run()
+		if name != "" {
+			var err error
+			if target, err = b.targets.get(name); errors.Is(err, errNoModule) {
+				if c.matters() {
+					c.refused = append(c.refused, refuse(CodeNotShipped, "", u.Object, "it is part of the module %s, which is not there: %v", name, err))
+				}
+				continue
+			} else if err != nil {
+				return err
+			}
+			img = target.Run()
+		}
+		m, err := reloc.Match(ctx, c.diff.Pre, img, reloc.Options{})
+		if err != nil {
+			return fmt.Errorf("match %s: %w", u.Object, err)
+		}
+		c.pairs = append(c.pairs, module.Pair{Diff: c.diff, Match: m, Target: target})
+	}
+	return nil
+}
+
+// first is the first change, for a message.
+func (c *compared) first() string {
+	if len(c.result.Changes) == 0 {
+		return "no function"
+	}
+	x := &c.result.Changes[0]
+	return fmt.Sprintf("%s %s %s", x.Status, x.Kind, x.Name)
+}

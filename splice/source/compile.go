@@ -1,0 +1,158 @@
+package source
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/files"
+	"github.com/gosplice/gosplice/internal/ktree"
+)
+
+// compiled is an object without and with the patches.
+type compiled struct {
+	*planned
+	preFile, postFile string // "" where there is none
+	pre, post         Compiled
+	failed            error // of the compiler
+}
+
+// compile makes the objects of a plan, both ways.
+func (b *Builder) compile(ctx context.Context, p *Plan) ([]compiled, error) {
+	out := make([]compiled, len(p.units))
+	for i := range p.units {
+		out[i].planned = &p.units[i]
+	}
+	pre, err := b.compileSide(ctx, out, nil, func(u *planned) *ktree.Unit { return u.pre })
+	if err != nil {
+		return nil, err
+	}
+	post, err := b.compileSide(ctx, out, p.overlay, func(u *planned) *ktree.Unit { return u.post })
+	if err != nil {
+		return nil, err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(b.opt.Jobs)
+	count := b.tell.Begin("complete", len(out))
+	for i := range out {
+		g.Go(func() error {
+			defer count.Done()
+			c := &out[i]
+			if c.failed = firstError(pre[i].Err, post[i].Err); c.failed != nil {
+				return nil
+			}
+			var err error
+			if c.preFile, c.pre, err = b.complete(ctx, c.planned.pre, &pre[i]); err != nil {
+				return err
+			}
+			c.postFile, c.post, err = b.complete(ctx, c.planned.post, &post[i])
+			return err
+		})
+	}
+	return out, g.Wait()
+}
+
+func firstError(list ...error) error {
+	for _, err := range list {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compileSide compiles one side; the results are in the order of the objects.
+func (b *Builder) compileSide(ctx context.Context, list []compiled, overlay ktree.Overlay, side func(*planned) *ktree.Unit) ([]ktree.Object, error) {
+	var units []ktree.Unit
+	var at []int
+	for i := range list {
+		if u := side(list[i].planned); u != nil {
+			units, at = append(units, *u), append(at, i)
+		}
+	}
+	made, err := b.tree.Compile(ctx, units, overlay)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]ktree.Object, len(list))
+	for i := range made {
+		out[at[i]] = made[i]
+	}
+	return out, nil
+}
+
+// complete has objtool finish an object where the build of the kernel does so with the whole
+// image only, and says what it is.
+func (b *Builder) complete(ctx context.Context, u *ktree.Unit, o *ktree.Object) (string, Compiled, error) {
+	c := Compiled{Kept: o.Cached, Elapsed: o.Elapsed}
+	if u == nil {
+		path, err := b.empty()
+		return path, c, err
+	}
+	text, err := os.ReadFile(o.Path)
+	if err != nil {
+		return "", c, err
+	}
+	sum := sha256.Sum256(text)
+	path := o.Path
+	if b.wantsObjtool(u) {
+		began := time.Now()
+		if path, err = b.finish(ctx, o.Path, sum); err != nil {
+			return "", c, err
+		}
+		c.Elapsed += time.Since(began)
+		if text, err = os.ReadFile(path); err != nil {
+			return "", c, err
+		}
+		sum = sha256.Sum256(text)
+	}
+	c.Digest = fmt.Sprintf("%x", sum)
+	return path, c, nil
+}
+
+// wantsObjtool reports whether an object has tables to get from objtool yet.
+func (b *Builder) wantsObjtool(u *ktree.Unit) bool {
+	return b.delayed && u.Objtool == "" && u.Special == ""
+}
+
+// finish runs objtool on a copy of an object, once for each content.
+func (b *Builder) finish(ctx context.Context, object string, sum [sha256.Size]byte) (string, error) {
+	tool := b.kernel.Objtool
+	if tool == "" {
+		tool = filepath.Join(b.tree.Dir(), "tools/objtool/objtool")
+	}
+	dir := filepath.Join(b.cache, "objtool", b.tree.ID())
+	to := filepath.Join(dir, fmt.Sprintf("%x.o", sum))
+	if _, err := os.Stat(to); err == nil {
+		return to, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	work, err := os.MkdirTemp(dir, "work")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	done, err := b.image.Objtool(ctx, tool, object, work)
+	if err != nil {
+		return "", err
+	}
+	return to, os.Rename(done, to)
+}
+
+// empty is the object of a source that there is not.
+func (b *Builder) empty() (string, error) {
+	path := filepath.Join(b.cache, "empty.o")
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	var nothing elfobj.Builder
+	return path, files.Write(path, &nothing)
+}

@@ -1,0 +1,62 @@
+package source
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gosplice/gosplice/splice/source/patch"
+)
+
+func TestModuleName(t *testing.T) {
+	for _, c := range []struct{ prefix, name, want string }{
+		{"", "fix.patch", "fix"},
+		{"", "debian/patches/bugfix/all/net-fix-it.patch", "net_fix_it"},
+		{"", "0001-mm-slub.c-fix.patch", "fix_0001_mm_slub_c_fix"},
+		{"site", "0001-mm.patch", "site_0001_mm"},
+		{"site_", "a.diff", "site_a"},
+		{"", "../..", "fix"},
+		{"", "Überlauf.patch.xz", "berlauf"},
+		{"", strings.Repeat("long-", 30) + ".patch", strings.TrimSuffix(strings.Repeat("long_", 10), "_")},
+	} {
+		if got := ModuleName(c.prefix, c.name); got != c.want {
+			t.Errorf("%q, %q: %q, want %q", c.prefix, c.name, got, c.want)
+		}
+	}
+}
+
+func TestUniqueName(t *testing.T) {
+	taken := map[string]bool{}
+	long := strings.Repeat("x", maxName)
+	var got []string
+	for _, name := range []string{"a", "a", "b", "a", long, long} {
+		got = append(got, uniqueName(name, taken))
+	}
+	want := []string{"a", "a_2", "b", "a_3", long, long[:maxName-2] + "_2"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	one := &patch.Patch{Subject: "mm: fix\na leak", CVEs: []string{"CVE-2026-1"}}
+	two := &patch.Patch{Subject: "net: fix", CVEs: []string{"CVE-2026-2", "CVE-2026-1"}}
+	for _, c := range []struct {
+		name, text string
+		fixes      []string
+		patches    []*patch.Patch
+		wantFixes  []string
+		wantText   string
+	}{
+		{"one", "", nil, []*patch.Patch{one}, []string{"CVE-2026-1"}, "mm: fix a leak"},
+		{"two", "", nil, []*patch.Patch{one, two}, []string{"CVE-2026-1", "CVE-2026-2"}, "2 patches: mm: fix a leak, ..."},
+		{"own words", "mine", []string{"x"}, []*patch.Patch{one}, []string{"x"}, "mine"},
+		{"none", "", nil, nil, nil, ""},
+	} {
+		fixes, text := describe(c.fixes, c.text, c.patches)
+		if !cmp.Equal(fixes, c.wantFixes) || text != c.wantText {
+			t.Errorf("%s: %q, %q", c.name, fixes, text)
+		}
+	}
+}

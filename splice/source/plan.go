@@ -1,0 +1,222 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/internal/ktree"
+	"github.com/gosplice/gosplice/splice/source/patch"
+)
+
+// A Plan is what patches affect, before anything is compiled. It is immutable.
+type Plan struct {
+	Patches []*patch.Patch
+	// Files are what they change, by path.
+	Files []FileResult
+	// Objects are what is going to be compiled, by path.
+	Objects []Planned
+	// Refusals are what is known by now to be in the way.
+	Refusals []*finding.Refusal
+
+	failed  bool // a patch does not apply
+	overlay ktree.Overlay
+	units   []planned
+	stages  []Stage
+}
+
+// A Planned object is one that is going to be compiled, without and with the patches.
+type Planned struct {
+	Object  string   `json:"object"`
+	Source  string   `json:"source"`
+	Target  string   `json:"target"`  // the module that it is part of, "" for the kernel itself
+	Because []string `json:"because"` // the files of the patches that it is compiled for
+}
+
+// planned is an object with how it is made: before, nil where it is new, and after, nil where
+// it is gone.
+type planned struct {
+	pre, post *ktree.Unit
+	because   []string
+}
+
+// unit is the one that says where the object belongs.
+func (p *planned) unit() *ktree.Unit {
+	if p.post != nil {
+		return p.post
+	}
+	return p.pre
+}
+
+// Plan applies patches, one after the other, and finds what they affect. That a patch does
+// not apply is a refusal of the plan.
+func (b *Builder) Plan(ctx context.Context, patches ...*patch.Patch) (*Plan, error) {
+	began := time.Now()
+	p := &Plan{Patches: patches}
+	tree := patch.NewTree(os.DirFS(b.tree.Dir()))
+	for _, x := range patches {
+		err := tree.Apply(x)
+		if err == nil {
+			continue
+		}
+		p.failed = true
+		var c collected
+		if err := c.add(err); err != nil {
+			return nil, fmt.Errorf("patch %s: %w", x.Name, err)
+		}
+		p.Refusals = append(p.Refusals, c.refusals...)
+		return p, nil
+	}
+	p.overlay = ktree.Overlay(tree.Changed())
+	if err := b.affect(ctx, p); err != nil {
+		return nil, err
+	}
+	p.stages = append(p.stages, Stage{"plan", time.Since(began)})
+	return p, nil
+}
+
+// affect finds the objects of a plan.
+func (b *Builder) affect(ctx context.Context, p *Plan) error {
+	by := map[string]*planned{}
+	system, err := b.files(p)
+	if err != nil {
+		return err
+	}
+	if system {
+		if err := b.effects(ctx, p, by); err != nil {
+			return err
+		}
+	}
+	count := b.tell.Begin("affected", len(p.Files))
+	for i := range p.Files {
+		if err := b.dependents(ctx, p, &p.Files[i], by); err != nil {
+			return err
+		}
+		count.Done()
+	}
+	for _, name := range slices.Sorted(maps.Keys(by)) {
+		u := by[name]
+		slices.Sort(u.because)
+		u.because = slices.Compact(u.because)
+		p.units = append(p.units, *u)
+		p.Objects = append(p.Objects, Planned{name, u.unit().Source, u.unit().Module, u.because})
+	}
+	return nil
+}
+
+// files lists what the patches change, and reports whether how the kernel is built is
+// part of that.
+func (b *Builder) files(p *Plan) (system bool, err error) {
+	for _, name := range slices.Sorted(maps.Keys(p.overlay)) {
+		f := FileResult{Path: name, Change: "modified"}
+		f.Kind, f.Note = classify(name)
+		_, err := b.tree.Stat(name)
+		switch {
+		case p.overlay[name] == nil:
+			f.Change = "deleted"
+		case errors.Is(err, os.ErrNotExist):
+			f.Change = "new"
+		case err != nil:
+			return false, err
+		}
+		system = system || f.Kind == FileMakefile || f.Kind == FileKconfig || f.Kind == FileGenerator
+		p.Files = append(p.Files, f)
+	}
+	return system, nil
+}
+
+// effects follows changes of how the kernel is built.
+func (b *Builder) effects(ctx context.Context, p *Plan, by map[string]*planned) error {
+	e, err := b.tree.Effects(ctx, p.overlay)
+	if err != nil {
+		return err
+	}
+	for _, x := range e.Refused {
+		p.Refusals = append(p.Refusals, refuse(CodeBuild, x.Symbol, x.File, "%s", x.Why))
+	}
+	p.overlay = maps.Clone(p.overlay)
+	for name, text := range e.Overlay {
+		p.overlay[name] = text
+		p.Files = append(p.Files, FileResult{Path: name, Kind: FileHeader, Change: "modified", Note: "made by the build"})
+	}
+	for i := range e.Changed {
+		c := &e.Changed[i]
+		name := objectOf(c)
+		by[name] = &planned{pre: c.Pre, post: c.Post, because: c.Because}
+		for _, f := range c.Because {
+			p.countObject(f)
+		}
+	}
+	return nil
+}
+
+func objectOf(c *ktree.UnitChange) string {
+	if c.Post != nil {
+		return c.Post.Object
+	}
+	return c.Pre.Object
+}
+
+// countObject counts an object for a file.
+func (p *Plan) countObject(file string) {
+	for i := range p.Files {
+		if p.Files[i].Path == file {
+			p.Files[i].Objects++
+		}
+	}
+}
+
+// dependents adds the objects that a changed file is part of.
+func (b *Builder) dependents(ctx context.Context, p *Plan, f *FileResult, by map[string]*planned) error {
+	if f.Kind == FileOther || f.Kind == FileMakefile || f.Kind == FileKconfig {
+		return nil
+	}
+	if f.Change == "new" {
+		return nil // who includes it changed too, or it is an effect of a Makefile
+	}
+	list, err := b.tree.Dependents(ctx, []string{f.Path})
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		u := by[list[i].Object]
+		if u == nil {
+			u = &planned{pre: &list[i], post: &list[i]}
+			by[list[i].Object] = u
+		}
+		u.because = append(u.because, f.Path)
+	}
+	if f.Objects += len(list); len(list) > 0 {
+		return nil
+	}
+	return b.whyNone(ctx, p, f)
+}
+
+// whyNone says why nothing is compiled because of a file.
+func (b *Builder) whyNone(ctx context.Context, p *Plan, f *FileResult) error {
+	if f.Note != "" {
+		return nil
+	}
+	if f.Kind != FileSource {
+		f.Note = "no object of this configuration has it"
+		return nil
+	}
+	_, unbuilt, err := b.tree.UnitsOf(ctx, p.overlay, f.Path)
+	if err != nil {
+		return err
+	}
+	var why []string
+	for _, u := range unbuilt {
+		why = append(why, u.Why)
+	}
+	if f.Note = strings.Join(why, "; "); f.Note == "" {
+		f.Note = "this configuration does not build it"
+	}
+	return nil
+}
