@@ -10,10 +10,16 @@ import (
 func (p *Patch) describe(lines []string) {
 	h := parseHeader(lines)
 	body := lines[h.lines:]
-	p.Commit = commitOf(lines)
-	if p.Commit != "" && strings.HasPrefix(lines[0], "commit ") {
-		h = parseHeader(lines[1:])
-		body = lines[1+h.lines:]
+	if len(lines) > 0 {
+		commit, logged := loggedCommit(lines)
+		if logged {
+			h = parseHeader(lines[1:])
+			body = lines[1+h.lines:]
+		}
+		p.Commit = commit
+		if !logged {
+			p.Commit = mailedCommit(lines[0])
+		}
 	}
 	inner := parseHeader(body)
 	if from := inner.get("from"); from != "" { // of the author, when another sends it
@@ -28,20 +34,14 @@ func (p *Patch) describe(lines []string) {
 	p.Upstream = upstream(lines)
 }
 
-// commitOf returns the commit of the line that mails of git and git show begin with.
-func commitOf(lines []string) string {
-	if len(lines) == 0 {
+// mailedCommit returns the commit of the first line of a mail that git format-patch wrote, "" of others.
+func mailedCommit(l string) string {
+	rest, _ := strings.CutPrefix(l, "From ")
+	commit, _, _ := strings.Cut(rest, " ")
+	if !isCommit(commit, 40) || strings.Trim(commit, "0") == "" {
 		return ""
 	}
-	for _, word := range []string{"From ", "commit "} {
-		if rest, ok := strings.CutPrefix(lines[0], word); ok {
-			commit := strings.TrimRight(firstWord(rest), "\r\n")
-			if isCommit(commit, 40) && strings.Trim(commit, "0") != "" {
-				return commit
-			}
-		}
-	}
-	return ""
+	return commit
 }
 
 // subjectOf returns the subject, or the first line of the description.
@@ -117,8 +117,12 @@ func (p *Patch) tags(lines []string, fields []field) {
 	}
 }
 
+// maxList is how many entries of a kind are kept.
+const maxList = 1000
+
+// appendNew appends an entry that is not there.
 func appendNew(list []string, s string) []string {
-	if slices.Contains(list, s) {
+	if len(list) >= maxList || slices.Contains(list, s) {
 		return list
 	}
 	return append(list, s)
@@ -153,20 +157,20 @@ func digits(s string) string {
 // "commit C upstream.", "[ Upstream commit C ]", "Origin: ...?id=C", "(cherry picked from commit C)".
 func upstream(lines []string) string {
 	for _, l := range lines {
-		l = strings.TrimSpace(l)
+		l = strings.ToLower(strings.TrimSpace(l))
 		name, value, _ := fieldOf(l)
-		lower := strings.ToLower(l)
+		least := 12
 		switch {
-		case strings.HasPrefix(lower, "commit ") && strings.Contains(lower, " upstream"),
-			strings.HasPrefix(lower, "[ upstream commit "), strings.HasPrefix(lower, "upstream commit "),
-			strings.HasPrefix(lower, "(cherry picked from commit "):
+		case strings.HasPrefix(l, "commit ") && strings.Contains(l, " upstream"),
+			strings.HasPrefix(l, "[ upstream commit "), strings.HasPrefix(l, "upstream commit "),
+			strings.HasPrefix(l, "(cherry picked from commit "):
 		case name == "origin" || name == "applied-upstream":
-			lower = strings.ToLower(value)
+			l, least = value, 40 // other numbers are in addresses too
 		default:
 			continue
 		}
-		for word := range strings.FieldsFuncSeq(lower, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'z') }) {
-			if isCommit(word, 12) {
+		for word := range strings.FieldsFuncSeq(l, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'z') }) {
+			if isCommit(word, least) {
 				return word
 			}
 		}
@@ -177,9 +181,4 @@ func upstream(lines []string) string {
 // isCommit reports whether s is a commit, hexadecimal, of at least some digits.
 func isCommit(s string, least int) bool {
 	return len(s) >= least && len(s) <= 64 && strings.Trim(s, "0123456789abcdef") == ""
-}
-
-func firstWord(s string) string {
-	word, _, _ := strings.Cut(s, " ")
-	return word
 }

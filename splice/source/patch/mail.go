@@ -58,6 +58,9 @@ func parseHeader(lines []string) header {
 			return h
 		case (l[0] == ' ' || l[0] == '\t') && len(h.fields) > 0:
 			last := &h.fields[len(h.fields)-1]
+			if len(last.value) > maxField {
+				continue
+			}
 			last.value += "\n" + strings.TrimSpace(l)
 		case ok:
 			h.fields = append(h.fields, field{name, value})
@@ -69,6 +72,9 @@ func parseHeader(lines []string) header {
 	h.lines = len(lines)
 	return h
 }
+
+// maxField is how much of a field of several lines is read, in bytes.
+const maxField = 16 << 10
 
 // fieldOf reads "Name: value", where the name has letters, digits and hyphens only.
 func fieldOf(l string) (name, value string, ok bool) {

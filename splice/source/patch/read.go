@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -13,7 +14,7 @@ const (
 	maxPatch = 256 << 20 // of a file of patches, in bytes
 	maxFile  = 64 << 20  // of a file of the tree, in bytes
 	maxFiles = 1 << 18   // in one patch
-	maxWork  = 1 << 31   // comparisons of lines to apply one patch, some seconds
+	maxWork  = 1 << 28   // comparisons of lines to apply one patch, some seconds
 )
 
 // Read reads the patches of a file in whatever format: one or, of a mailbox, of git log -p, or
@@ -97,28 +98,36 @@ type part struct {
 
 // split cuts a text where a new mail or a new commit begins.
 func split(text string) []part {
+	lines := slices.Collect(strings.Lines(text))
 	var parts []part
-	p := part{first: 1}
-	number := 0
-	for l := range strings.Lines(text) {
-		number++
-		if len(p.lines) > 0 && startsPatch(l) {
-			parts = append(parts, p)
-			p = part{first: number}
+	from := 0
+	for i := 1; i < len(lines); i++ {
+		if startsPatch(lines[i:]) {
+			parts = append(parts, part{lines[from:i:i], from + 1})
+			from = i
 		}
-		p.lines = append(p.lines, l)
 	}
-	return append(parts, p)
+	return append(parts, part{lines[from:], from + 1})
 }
 
-// startsPatch reports whether a line is the first of a mail in a mailbox, or of a commit
-// in git log.
-func startsPatch(l string) bool {
-	if rest, ok := strings.CutPrefix(l, "commit "); ok {
-		return isCommit(strings.TrimRight(firstWord(rest), "\r\n"), 40)
+// startsPatch reports whether a mail of a mailbox begins here, or a commit in git log.
+func startsPatch(lines []string) bool {
+	if _, ok := loggedCommit(lines); ok {
+		return true
 	}
-	rest, ok := strings.CutPrefix(l, "From ")
+	rest, ok := strings.CutPrefix(lines[0], "From ")
 	return ok && isMailStart(rest)
+}
+
+// loggedCommit returns the commit of the first line that git log and git show have, "commit C" and perhaps
+// names in parentheses, followed by fields.
+func loggedCommit(lines []string) (string, bool) {
+	rest, ok := strings.CutPrefix(lines[0], "commit ")
+	if !ok || len(lines) < 2 || !startsHeader(lines[1]) {
+		return "", false
+	}
+	commit, names, _ := strings.Cut(strings.TrimRight(rest, "\r\n"), " ")
+	return commit, isCommit(commit, 40) && (names == "" || strings.HasPrefix(names, "("))
 }
 
 // isMailStart reports whether a line of a mailbox, without its "From ", has a time as such lines

@@ -19,12 +19,15 @@ type said struct {
 	CVEs, Fixes, Links                      []string
 }
 
-func TestSays(t *testing.T) {
+// A sayingCase is a patch with text around its diff.
+type sayingCase struct {
+	name, text string
+	want       []said
+}
+
+func saying() []sayingCase {
 	const commit = "0123456789abcdef0123456789abcdef01234567"
-	tests := []struct {
-		name, text string
-		want       []said
-	}{
+	return []sayingCase{
 		{"plain", change, []said{{Name: "plain"}}},
 		{"text", "net: fix the length\n\nfor CVE-2024-12345, cve-2024-12345.\n\n" + change,
 			[]said{{Name: "text", Subject: "net: fix the length", CVEs: []string{"CVE-2024-12345"}}}},
@@ -37,6 +40,10 @@ func TestSays(t *testing.T) {
 			[]said{{Name: "another author", Subject: "[media] x: y", Author: "author <a@x>"}}},
 		{"git show", "commit " + commit + "\nAuthor: A <a@x>\nDate:   Mon Jan 1 00:00:00 2024 +0000\n\n    net: do\n    \n    commit abcdef0123456789abcdef0123456789abcdef01 upstream.\n    Fixes: 123456789abc (\"x\")\n\ndiff --git a/f b/f\n" + change,
 			[]said{{"git show", "net: do", "A <a@x>", commit, "abcdef0123456789abcdef0123456789abcdef01", nil, []string{`123456789abc ("x")`}, nil}}},
+		{"stable", "From: A <a@x>\nSubject: x: y\n\ncommit " + commit + " upstream.\n\nText\n---\n" + change,
+			[]said{{Name: "stable", Subject: "x: y", Author: "A <a@x>", Upstream: commit}}},
+		{"log", "commit " + commit + " (HEAD -> main)\nAuthor: A <a@x>\n\n    one\n\n" + change + "\ncommit " + commit + "\nMerge: 1 2\nAuthor: A <a@x>\n\n    merge\n\ncommit " + commit + "\nAuthor: B <b@x>\n\n    two\n\n" + change,
+			[]said{{Name: "log#1", Subject: "one", Author: "A <a@x>", Commit: commit}, {Name: "log#2", Subject: "two", Author: "B <b@x>", Commit: commit}}},
 		{"DEP-3", "Description: fix it\n More of it.\nOrigin: upstream, https://git.kernel.org/linus/abcdef0123456789abcdef0123456789abcdef01\nBug: https://bugzilla/1\nBug-Debian: https://bugs.debian.org/2\n" +
 			"Author: A <a@x>\nForwarded: not-needed\nLast-Update: 2024-01-01\n---\nThis patch header follows DEP-3\n" + change,
 			[]said{{"DEP-3", "fix it", "A <a@x>", "", "abcdef0123456789abcdef0123456789abcdef01", nil, nil, []string{"https://git.kernel.org/linus/abcdef0123456789abcdef0123456789abcdef01", "https://bugzilla/1", "https://bugs.debian.org/2"}}}},
@@ -46,7 +53,10 @@ func TestSays(t *testing.T) {
 			"\nFrom a@x Mon Jan  1 00:00:00 2024\nFrom: B <b@x>\nSubject: [PATCH 2/2] two\nContent-Transfer-Encoding: quoted-printable\n\nT=C3=A4xt CVE-2024=\n-0001\n---\n" + strings.ReplaceAll(change, "+c", "+c=3D"),
 			[]said{{Name: "mbox#1", Subject: "one", Author: "A <a@x>"}, {Name: "mbox#2", Subject: "two", Author: "B <b@x>", CVEs: []string{"CVE-2024-0001"}}}},
 	}
-	for _, tt := range tests {
+}
+
+func TestSays(t *testing.T) {
+	for _, tt := range saying() {
 		patches, err := Read(tt.name, strings.NewReader(tt.text))
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
