@@ -76,7 +76,7 @@ func (s *stage) refuse(f *File, err error) error {
 		return err
 	}
 	e.File = f.Path()
-	if f.Kind == Renamed || f.Kind == Copied {
+	if (f.Kind == Renamed || f.Kind == Copied) && e.Code != CodeExists {
 		e.File = f.Old
 	}
 	if e.PatchLine == 0 {
@@ -225,6 +225,7 @@ func (s *stage) hunks(f *File, content []byte) ([]byte, error) {
 		}
 		if !found {
 			e := img.mismatch(&f.Hunks[i], i+1)
+			e.Done = s.done(f, content)
 			return nil, e
 		}
 		img.apply(&f.Hunks[i], at, &s.work)

@@ -11,13 +11,14 @@ func (t *Tree) diagnose(p *Patch, e *ApplyError) {
 	if e.Code != CodeOtherVersion && e.Code != CodeMissing && e.Code != CodeExists {
 		return
 	}
-	if t.applies(p.Reverse()) {
-		e.Code, e.Hunk, e.Differs = CodeApplied, 0, nil
+	work := maxWork / 4
+	if t.applies(p.Reverse(), &work) {
+		e.Code, e.Hunk, e.Line, e.Differs, e.Done = CodeApplied, 0, 0, nil, nil
 		e.What = "all of it is in the tree already, or it was made in the wrong direction"
 		return
 	}
 	for i := range p.Files {
-		if f := &p.Files[i]; t.applies(single(p, f).Reverse()) {
+		if f := &p.Files[i]; f.Kind != Mode && t.applies(single(p, f).Reverse(), &work) {
 			e.Files = appendNew(e.Files, f.Path())
 		}
 	}
@@ -27,12 +28,20 @@ func (t *Tree) diagnose(p *Patch, e *ApplyError) {
 		e.What += fmt.Sprintf("; in the tree already: %s", some(e.Files))
 	case len(e.Done) > 0:
 		e.Code = CodePartly
-		e.What += fmt.Sprintf("; hunks of it that are in the tree already: %s", numbers(e.Done))
+		e.What += fmt.Sprintf("; hunks of this file that are in the tree already: %s", numbers(e.Done))
+	case e.Code == CodeMissing:
+		e.What += t.elsewhere(p, e)
 	}
 }
 
-// applies reports whether a patch would apply.
-func (t *Tree) applies(p *Patch) bool { return t.stage(p).apply() == nil }
+// applies reports whether a patch would apply. work is what is left of comparisons.
+func (t *Tree) applies(p *Patch, work *int) bool {
+	s := t.stage(p)
+	s.work = *work
+	err := s.apply()
+	*work = s.work
+	return err == nil
+}
 
 // single is the part of a patch that is about one file.
 func single(p *Patch, f *File) *Patch { return &Patch{Name: p.Name, Files: []File{*f}} }
@@ -49,81 +58,34 @@ func numbers(list []int) string {
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(list), " ", ", "), "[]")
 }
 
-// maxDiffers is how many lines that differ are told.
-const maxDiffers = 8
-
-// mismatch says what is different where a hunk should be.
-func (img *image) mismatch(h *Hunk, number int) *ApplyError {
-	e := &ApplyError{Code: CodeOtherVersion, Hunk: number, PatchLine: h.Line}
-	old := h.side(Add)
-	at, same := img.nearest(old, h.NewLine-1)
-	e.Line = min(at+1, len(img.lines))
-	e.Differs, e.What = img.differences(old, at), ""
-	space := len(e.Differs) > 0
-	for _, d := range e.Differs {
-		space = space && d.Space
-	}
-	switch {
-	case len(img.lines) == 0:
-		e.What = fmt.Sprintf("hunk %d: the file is empty", number)
-	case same == len(old):
-		e.What = fmt.Sprintf("hunk %d: its lines are at line %d, where it can't be applied: another hunk is there, or it should be at an end of the file", number, e.Line)
-	case space:
-		e.What = fmt.Sprintf("hunk %d: only white space differs, from line %d on: a mail program or an editor changed the patch", number, e.Differs[0].Line)
-	case same*2 < len(old):
-		e.What = fmt.Sprintf("hunk %d: its lines are not in the file: most differ, also at line %d", number, e.Line)
-	default:
-		e.What = fmt.Sprintf("hunk %d, near line %d: %d of %d lines differ, the first at line %d", number, e.Line, len(old)-same, len(old), e.Differs[0].Line)
-	}
-	return e
-}
-
-// maxSearch bounds the comparisons of the search for the nearest place.
-const maxSearch = 1 << 26
-
-// nearest returns where most of some lines are at their places, near want, and how many.
-func (img *image) nearest(old []string, want int) (at, same int) {
-	last := max(len(img.lines)-len(old), 0)
-	want = min(max(want, 0), last)
-	at, same = want, img.same(old, want)
-	for d, work := 1, maxSearch; (want-d >= 0 || want+d <= last) && work > 0; d++ {
-		for _, i := range []int{want + d, want - d} {
-			if i < 0 || i > last {
-				continue
-			}
-			work -= len(old) + 1
-			if n := img.same(old, i); n > same {
-				at, same = i, n
-			}
-		}
-	}
-	return at, same
-}
-
-// same counts the lines that are at their places.
-func (img *image) same(old []string, at int) (n int) {
-	for i, text := range old {
-		if at+i < len(img.lines) && img.lines[at+i].text == text {
-			n++
-		}
-	}
-	return n
-}
-
-// differences returns the first lines that are others at a place.
-func (img *image) differences(old []string, at int) (out []Difference) {
-	for i, text := range old {
-		d := Difference{Line: at + i + 1, Want: text}
-		if at+i < len(img.lines) {
-			d.Have = img.lines[at+i].text
-		}
-		if d.Have == d.Want {
+// elsewhere says with how many components taken off its names a missing file would be there, ""
+// when with none.
+func (t *Tree) elsewhere(p *Patch, e *ApplyError) string {
+	for n := range 6 {
+		q, err := p.WithStrip(n)
+		if n == p.Strip || err != nil {
 			continue
 		}
-		d.Space = strings.Join(strings.Fields(d.Have), "") == strings.Join(strings.Fields(d.Want), "")
-		if out = append(out, d); len(out) == maxDiffers {
-			break
+		for i := range q.Files {
+			if p.Files[i].Line != e.PatchLine || q.Files[i].Old == "" {
+				continue
+			}
+			if found, err := t.load(q.Files[i].Old); err == nil && !found.gone {
+				return fmt.Sprintf("; with -p%d it would be %s, which is there", n, q.Files[i].Old)
+			}
 		}
 	}
-	return out
+	return ""
+}
+
+// done lists the hunks of a file that are in its content already, from 1.
+func (s *stage) done(f *File, content []byte) (list []int) {
+	img := newImage(content)
+	for i := range f.Hunks {
+		back := f.Hunks[i].reverse()
+		if _, found := img.find(&back, &s.work); found && s.work >= 0 {
+			list = append(list, i+1)
+		}
+	}
+	return list
 }

@@ -108,12 +108,13 @@ func (p *parser) noNewline(h *Hunk) {
 	}
 }
 
-// endsOnce reports whether only the last line of each side is without a line feed.
+// endsOnce reports whether only the last line of each side is without a line feed, and then
+// not empty.
 func (h *Hunk) endsOnce() bool {
 	for _, without := range []Op{Add, Remove} {
 		side := h.side(without)
 		for i, text := range side {
-			if i < len(side)-1 && !strings.HasSuffix(text, "\n") {
+			if text == "" || i < len(side)-1 && !strings.HasSuffix(text, "\n") {
 				return false
 			}
 		}

@@ -49,6 +49,12 @@ func (img *image) content() []byte {
 // at line 1 belongs at the beginning of the file, and one without context at its end at the
 // end. work is what is left of comparisons; below zero, the answer means nothing.
 func (img *image) find(h *Hunk, work *int) (int, bool) {
+	at, found := img.search(h, work)
+	return at, found && img.fits(h, at)
+}
+
+// search is find without a look at what the file becomes.
+func (img *image) search(h *Hunk, work *int) (int, bool) {
 	old := h.side(Add)
 	last := len(img.lines) - len(old)
 	if last < 0 {
@@ -106,4 +112,13 @@ func (img *image) apply(h *Hunk, at int, work *int) {
 		*work -= (len(img.lines) - at) / 64
 	}
 	img.lines = slices.Replace(img.lines, at, at+len(old), put...)
+}
+
+// fits reports whether a hunk leaves the file with a line feed at the end of each line but the last.
+func (img *image) fits(h *Hunk, at int) bool {
+	old, new := h.side(Add), h.side(Remove)
+	if at > 0 && len(new) > 0 && !strings.HasSuffix(img.lines[at-1].text, "\n") {
+		return false
+	}
+	return len(new) == 0 || at+len(old) == len(img.lines) || strings.HasSuffix(new[len(new)-1], "\n")
 }

@@ -209,6 +209,9 @@ func unescape(s string) (byte, int) {
 // what makes both sides the same but for the first component.
 func splitNames(s string) (old, new string) {
 	s = strings.TrimRight(s, "\r\n")
+	if len(s) > 2*maxPath {
+		return "", ""
+	}
 	if strings.HasPrefix(s, `"`) {
 		first, rest, ok := unquote(s)
 		if !ok {

@@ -93,17 +93,17 @@ func numbered(from, to int) string {
 	return b.String()
 }
 
-// TestLikeGit holds single cases against git: accepted by both with the same files, or refused
-// by both. Where we are stricter, the case says so.
-func TestLikeGit(t *testing.T) {
-	testenv.Need(t, "git")
+// A gitCase is a patch that is held against git.
+type gitCase struct {
+	name     string
+	base     files
+	patch    string
+	stricter bool // git takes it, and this package does not
+}
+
+func likeGit() []gitCase {
 	ten := numbered(1, 10)
-	tests := []struct {
-		name     string
-		base     files
-		patch    string
-		stricter bool
-	}{
+	return []gitCase{
 		{"plain", files{"f": ten}, "--- a/f\n+++ b/f\n@@ -4,3 +4,3 @@\n line 4\n-line 5\n+LINE 5\n line 6\n", false},
 		{"-p0", files{"f": ten}, "--- f\n+++ f\n@@ -4,3 +4,3 @@\n line 4\n-line 5\n+LINE 5\n line 6\n", false},
 		{"offset", files{"f": ten}, "--- a/f\n+++ b/f\n@@ -7,3 +7,3 @@\n line 4\n-line 5\n+LINE 5\n line 6\n", false},
@@ -185,7 +185,13 @@ func TestLikeGit(t *testing.T) {
 		{"another name on the first line", files{"f": ten}, "diff --git a/g b/g\n--- a/f\n+++ b/f\n@@ -4,3 +4,3 @@\n line 4\n-line 5\n+LINE 5\n line 6\n", false},
 		{"two names", files{"f": ten, "g": ten}, "diff --git a/f b/g\n--- a/f\n+++ b/g\n@@ -4,3 +4,3 @@\n line 4\n-line 5\n+LINE 5\n line 6\n", true},
 	}
-	for _, tt := range tests {
+}
+
+// TestLikeGit holds single cases against git: accepted by both with the same files, or refused
+// by both. Where we are stricter, the case says so.
+func TestLikeGit(t *testing.T) {
+	testenv.Need(t, "git")
+	for _, tt := range likeGit() {
 		t.Run(tt.name, func(t *testing.T) {
 			want, out, ok := gitApply(t, tt.base, tt.patch)
 			got, err := ourApply(tt.base, tt.patch)

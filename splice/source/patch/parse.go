@@ -177,6 +177,8 @@ func (p *parser) plainHeader(f *File) *ReadError {
 	f.plain = true
 	first, second := plainName(oldLine), plainName(newLine)
 	switch {
+	case first == "" || second == "":
+		return p.fail(CodeFormat, f.Line, "", "there is no name of a file")
 	case first == devNull && second == devNull:
 		return p.fail(CodeFormat, f.Line, "", "there is no file on either side")
 	case first == devNull || isEpoch(oldLine):
@@ -185,9 +187,6 @@ func (p *parser) plainHeader(f *File) *ReadError {
 		f.Kind, f.oldRaw.text = Deleted, first
 	default:
 		f.oldRaw.text, f.newRaw.text = first, second
-	}
-	if f.rawPath() == "" {
-		return p.fail(CodeFormat, f.Line, "", "there is no name of a file")
 	}
 	return nil
 }

@@ -82,8 +82,8 @@ type ApplyError struct {
 // A Difference is a line that a hunk wants and the tree has not.
 type Difference struct {
 	Line int // in the file of the tree, from 1
-	// Want is the line of the patch, Have that of the tree, with their line feeds; "" stands for
-	// none, behind the end of the file.
+	// Want is the line of the patch, Have that of the tree, with their line feeds; "" where one
+	// of them has a line less.
 	Want, Have string
 	Space      bool // they differ in white space only
 }
@@ -104,7 +104,7 @@ func (e *ApplyError) Unwrap() error { return e.Refusal() }
 func (e *ApplyError) Detail() string {
 	var b strings.Builder
 	for _, d := range e.Differs {
-		fmt.Fprintf(&b, "%6d patch: %s\n%6d tree:  %s\n", d.Line, shown(d.Want), d.Line, shown(d.Have))
+		fmt.Fprintf(&b, "%6d patch: %s\n%6s tree:  %s\n", d.Line, shown(d.Want), "", shown(d.Have))
 	}
 	return b.String()
 }
@@ -114,7 +114,7 @@ func shown(s string) string {
 	text, ok := strings.CutSuffix(s, "\n")
 	switch {
 	case s == "":
-		return "(the file ends)"
+		return "(no line)"
 	case !ok:
 		return visible.Text(text) + " (without line feed)"
 	}
