@@ -185,7 +185,8 @@ type Command struct {
 	Path  string
 	Args  []string // without the program's name
 	Stdin []byte
-	Dir   string // the folder to run in; "" is the root
+	Dir   string   // the folder to run in; "" is the root
+	Env   []string // NAME=VALUE, beside PATH
 }
 
 // Result is what became of a [Command]. A status other than 0 is no error.
@@ -196,7 +197,7 @@ type Result struct {
 
 // Run runs a program to its end. It is killed when ctx ends.
 func (m *Machine) Run(ctx context.Context, c Command) (*Result, error) {
-	fields := [][]byte{c.Stdin, []byte(c.Dir), []byte(c.Path)}
+	fields := [][]byte{c.Stdin, []byte(c.Dir), []byte(strings.Join(c.Env, "\x00")), []byte(c.Path)}
 	for _, a := range c.Args {
 		fields = append(fields, []byte(a))
 	}

@@ -7,18 +7,12 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/cpio"
-	"github.com/gosplice/gosplice/internal/deb"
 )
-
-// guestPackage is the program that is the guest's init.
-const guestPackage = "github.com/gosplice/gosplice/internal/vm/guest"
 
 // portModules make up the way to the host; those that are part of the kernel's
 // image are left out.
@@ -27,38 +21,9 @@ var portModules = []string{"virtio_pci", "virtio_console"}
 // bootModules is the list that the guest's init reads.
 const bootModules = "lib/gosplice/boot-modules"
 
-// BuildProgram compiles the command of an import path, without cgo, for any
-// Linux on x86-64, and returns the executable: the guest has no libraries. The go
-// tool links again only when something has changed.
-func BuildProgram(ctx context.Context, importPath string) ([]byte, error) {
-	cache, err := deb.OpenCache()
-	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Join(cache.Dir(), "program")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	out := filepath.Join(dir, strings.ReplaceAll(importPath, "/", "_"))
-	unlock, err := deb.Lock(ctx, out+".lock")
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, "-race=false", "-cover=false", "-trimpath", "-buildvcs=false",
-		"-ldflags=-s -w", importPath)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1")
-	if msg, err := cmd.CombinedOutput(); ctx.Err() != nil {
-		return nil, fmt.Errorf("go build %s: %w", importPath, context.Cause(ctx))
-	} else if err != nil {
-		return nil, fmt.Errorf("go build %s: %w\n%s", importPath, err, msg)
-	}
-	return os.ReadFile(out)
-}
-
 // initramfs returns the archive with the guest's root.
 func (o *Options) initramfs(ctx context.Context) ([]byte, error) {
-	init, err := BuildProgram(ctx, guestPackage)
+	init, err := guestProgram(ctx, o.Cache)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,8 @@ type Options struct {
 	// GDB is the path of a unix socket that QEMU waits at for a debugger, none
 	// by default. The guest stands still while one is connected.
 	GDB string
+	// Cache is the folder in which the program for guests is kept; "" is the user's.
+	Cache string
 	// Log tells what may be found in the kernel log. [Start] does not look at it: it
 	// is for who checks the machine in the end.
 	Log Policy

@@ -48,7 +48,7 @@ func TestMachine(t *testing.T) {
 
 func probe(t *testing.T) string {
 	t.Helper()
-	b, err := vm.BuildProgram(t.Context(), "github.com/gosplice/gosplice/internal/vm/testdata/probe")
+	b, err := vmtest.BuildProgram(t.Context(), "github.com/gosplice/gosplice/internal/vm/testdata/probe")
 	if err != nil {
 		t.Fatal(err)
 	}

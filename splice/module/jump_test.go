@@ -28,7 +28,7 @@ func TestJumps(t *testing.T) {
 			m := vmtest.New(t, vm.Options{Kernel: &b.stock.Kernel, CPUs: cpus[series], Log: vm.Policy{Taint: "OEK", Allow: []string{
 				`^livepatch: pre-patch callback failed for object 'vmlinux'`, `^livepatch: failed to enable patch 'fix_(busy|returns)'`,
 			}}})
-			exe, err := vm.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/sleeper")
+			exe, err := vmtest.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/sleeper")
 			if err != nil {
 				t.Fatal(err)
 			}

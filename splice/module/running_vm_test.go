@@ -22,7 +22,7 @@ func TestRunningKernel(t *testing.T) {
 	if err != nil || back.Name != mod.Name || back.ID != mod.ID || back.Kernel != mod.Kernel || back.Signed {
 		t.Fatalf("%+v, %v", back, err)
 	}
-	exe, err := vm.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/operator")
+	exe, err := vmtest.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/operator")
 	if err != nil {
 		t.Fatal(err)
 	}

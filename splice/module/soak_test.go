@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -49,7 +50,7 @@ func testSoak(t *testing.T, b *bench, m *vm.Machine) {
 // load has a program of the guest read files until it is stopped.
 func load(t *testing.T, m *vm.Machine, paths ...string) (stop func()) {
 	t.Helper()
-	exe, err := vm.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/reader")
+	exe, err := vmtest.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/reader")
 	if err != nil {
 		t.Fatal(err)
 	}

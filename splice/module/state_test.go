@@ -94,7 +94,7 @@ func testInPlace(t *testing.T, b *bench, m *vm.Machine) {
 
 // testSyscall patches the body of a system call.
 func testSyscall(t *testing.T, b *bench, m *vm.Machine) {
-	exe, err := vm.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/uname")
+	exe, err := vmtest.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/uname")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/internal/vm"
 )
 
@@ -30,7 +31,7 @@ type Bench struct{ guest *vm.Machine }
 
 // NewBench brings the prober into a guest.
 func NewBench(ctx context.Context, m *vm.Machine) (*Bench, error) {
-	program, err := vm.BuildProgram(ctx, probing)
+	program, err := vmtest.BuildProgram(ctx, probing)
 	if err != nil {
 		return nil, err
 	}

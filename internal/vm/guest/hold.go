@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // A held thing is a descriptor that stays open while updates come and go: the kernel
@@ -27,25 +27,27 @@ var holders = []struct {
 	open func() (fd, peer int, err error)
 }{
 	{"epoll", openEpoll},
-	{"eventfd", alone(func() (int, error) { return unix.Eventfd(1, unix.EFD_NONBLOCK) })},
+	{"eventfd", alone(func() (int, error) { return eventfd(1, syscall.O_NONBLOCK) })},
 	{"timerfd", openTimer},
 	{"inotify", openInotify},
-	{"memfd", alone(func() (int, error) { return unix.MemfdCreate("held", 0) })},
-	{"pidfd", alone(func() (int, error) { return unix.PidfdOpen(os.Getpid(), 0) })},
+	{"memfd", alone(func() (int, error) { return memfd("held") })},
+	{"pidfd", alone(func() (int, error) { return pidfd(os.Getpid()) })},
 	{"pipe", openPipe},
-	{"unix stream", openPair(unix.SOCK_STREAM)},
-	{"unix datagram", openPair(unix.SOCK_DGRAM)},
-	{"unix seqpacket", openPair(unix.SOCK_SEQPACKET)},
-	{"tcp", openSocket(unix.AF_INET, unix.SOCK_STREAM, 0)},
-	{"udp", openSocket(unix.AF_INET, unix.SOCK_DGRAM, 0)},
-	{"tcp 6", openSocket(unix.AF_INET6, unix.SOCK_STREAM, 0)},
-	{"udp 6", openSocket(unix.AF_INET6, unix.SOCK_DGRAM, 0)},
-	{"raw", openSocket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)},
-	{"route", openSocket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE)},
-	{"generic netlink", openSocket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_GENERIC)},
-	{"audit", openSocket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_AUDIT)},
-	{"packet", openSocket(unix.AF_PACKET, unix.SOCK_RAW, 0)},
-	{"terminal", alone(func() (int, error) { return unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NONBLOCK|unix.O_NOCTTY, 0) })},
+	{"unix stream", openPair(syscall.SOCK_STREAM)},
+	{"unix datagram", openPair(syscall.SOCK_DGRAM)},
+	{"unix seqpacket", openPair(syscall.SOCK_SEQPACKET)},
+	{"tcp", openSocket(syscall.AF_INET, syscall.SOCK_STREAM, 0)},
+	{"udp", openSocket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)},
+	{"tcp 6", openSocket(syscall.AF_INET6, syscall.SOCK_STREAM, 0)},
+	{"udp 6", openSocket(syscall.AF_INET6, syscall.SOCK_DGRAM, 0)},
+	{"raw", openSocket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_ICMP)},
+	{"route", openSocket(syscall.AF_NETLINK, syscall.SOCK_RAW, syscall.NETLINK_ROUTE)},
+	{"generic netlink", openSocket(syscall.AF_NETLINK, syscall.SOCK_RAW, syscall.NETLINK_GENERIC)},
+	{"audit", openSocket(syscall.AF_NETLINK, syscall.SOCK_RAW, syscall.NETLINK_AUDIT)},
+	{"packet", openSocket(syscall.AF_PACKET, syscall.SOCK_RAW, 0)},
+	{"terminal", alone(func() (int, error) {
+		return syscall.Open("/dev/ptmx", syscall.O_RDWR|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	})},
 }
 
 // heldFiles are patterns of files that are held as well. None waits for an event, or
@@ -68,50 +70,50 @@ func alone(open func() (int, error)) func() (int, int, error) {
 
 // openEpoll has an epoll watch an event counter that is ready.
 func openEpoll() (int, int, error) {
-	ep, err := unix.EpollCreate1(0)
+	ep, err := syscall.EpollCreate1(0)
 	if err != nil {
 		return -1, -1, err
 	}
-	ev, err := unix.Eventfd(1, unix.EFD_NONBLOCK)
+	ev, err := eventfd(1, syscall.O_NONBLOCK)
 	if err != nil {
 		return ep, -1, err
 	}
-	return ep, ev, unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, ev, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(ev)})
+	return ep, ev, syscall.EpollCtl(ep, syscall.EPOLL_CTL_ADD, ev, &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(ev)})
 }
 
 func openTimer() (int, int, error) {
-	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK)
+	fd, err := timerfd(syscall.O_NONBLOCK)
 	if err != nil {
 		return -1, -1, err
 	}
-	tick := unix.Timespec{Nsec: 1e7}
-	return fd, -1, unix.TimerfdSettime(fd, 0, &unix.ItimerSpec{Interval: tick, Value: tick}, nil)
+	tick := syscall.Timespec{Nsec: 1e7}
+	return fd, -1, setTimer(fd, tick)
 }
 
 func openInotify() (int, int, error) {
-	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK)
+	fd, err := syscall.InotifyInit1(syscall.IN_NONBLOCK)
 	if err != nil {
 		return -1, -1, err
 	}
-	_, err = unix.InotifyAddWatch(fd, "/tmp", unix.IN_CREATE)
+	_, err = syscall.InotifyAddWatch(fd, "/tmp", syscall.IN_CREATE)
 	return fd, -1, err
 }
 
 func openPipe() (int, int, error) {
 	var p [2]int
-	err := unix.Pipe2(p[:], unix.O_NONBLOCK)
+	err := syscall.Pipe2(p[:], syscall.O_NONBLOCK)
 	return p[0], p[1], err
 }
 
 func openPair(kind int) func() (int, int, error) {
 	return func() (int, int, error) {
-		p, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_NONBLOCK, 0)
+		p, err := syscall.Socketpair(syscall.AF_UNIX, kind|syscall.SOCK_NONBLOCK, 0)
 		return p[0], p[1], err
 	}
 }
 
 func openSocket(family, kind, protocol int) func() (int, int, error) {
-	return alone(func() (int, error) { return unix.Socket(family, kind|unix.SOCK_NONBLOCK, protocol) })
+	return alone(func() (int, error) { return syscall.Socket(family, kind|syscall.SOCK_NONBLOCK, protocol) })
 }
 
 // hold opens one of each, and answers with the number of the set.
@@ -144,7 +146,7 @@ func holdFile(set []held, name string) []held {
 	if st, err := os.Stat(name); err != nil || st.Mode()&os.ModeNamedPipe != 0 {
 		return set
 	}
-	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	fd, err := syscall.Open(name, syscall.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return set
 	}
@@ -179,18 +181,18 @@ func (g *guest) touch(_ context.Context, f [][]byte) ([][]byte, error) {
 func (h *held) touch(b *strings.Builder) {
 	fmt.Fprintf(b, "%s: ", h.name)
 	if h.peer >= 0 {
-		_, err := unix.Write(h.peer, []byte("12345678"))
+		_, err := syscall.Write(h.peer, []byte("12345678"))
 		fmt.Fprintf(b, "peer %s, ", word(err))
 	}
-	_, seek := unix.Seek(h.fd, 0, 0)
-	_, read := unix.Read(h.fd, make([]byte, 256))
-	stat := unix.Fstat(h.fd, new(unix.Stat_t))
-	_, poll := unix.Poll([]unix.PollFd{{Fd: int32(h.fd), Events: unix.POLLIN}}, 0)
-	_, ioctl := unix.IoctlGetInt(h.fd, unix.TIOCINQ)
+	_, seek := syscall.Seek(h.fd, 0, 0)
+	_, read := syscall.Read(h.fd, make([]byte, 256))
+	stat := syscall.Fstat(h.fd, new(syscall.Stat_t))
+	poll := pollIn(h.fd, 0)
+	ioctl := inputQueue(h.fd)
 	_, info := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", h.fd))
 	fmt.Fprintf(b, "seek %s, read %s, stat %s, poll %s, ioctl %s, fdinfo %s", word(seek), word(read), word(stat), word(poll), word(ioctl), word(info))
 	if h.name == "epoll" {
-		n, err := unix.EpollWait(h.fd, make([]unix.EpollEvent, 1), 0)
+		n, err := syscall.EpollWait(h.fd, make([]syscall.EpollEvent, 1), 0)
 		fmt.Fprintf(b, ", wait %d %s", n, word(err))
 	}
 	b.WriteByte('\n')
@@ -201,7 +203,7 @@ func word(err error) string {
 	switch err {
 	case nil:
 		return "ok"
-	case unix.EAGAIN: // it depends on the moment
+	case syscall.EAGAIN: // it depends on the moment
 		return "ok"
 	}
 	return err.Error()
@@ -217,9 +219,9 @@ func (g *guest) release(_ context.Context, f [][]byte) ([][]byte, error) {
 	delete(g.held, n)
 	g.mu.Unlock()
 	for _, h := range set {
-		unix.Close(h.fd)
+		syscall.Close(h.fd)
 		if h.peer >= 0 {
-			unix.Close(h.peer)
+			syscall.Close(h.peer)
 		}
 	}
 	return nil, nil

@@ -7,9 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"sync"
-	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/gosplice/gosplice/internal/vm/wire"
 )
@@ -25,7 +24,7 @@ type kmsg struct {
 
 func (k *kmsg) open() error {
 	k.once.Do(func() {
-		k.fd, k.err = unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		k.fd, k.err = syscall.Open("/dev/kmsg", syscall.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 	})
 	return k.err
 }
@@ -37,8 +36,7 @@ func (g *guest) followLog() {
 		return
 	}
 	for {
-		fds := []unix.PollFd{{Fd: int32(g.kmsg.fd), Events: unix.POLLIN}}
-		if _, err := unix.Poll(fds, -1); err != nil && err != unix.EINTR {
+		if err := pollIn(g.kmsg.fd, -1); err != nil && err != syscall.EINTR {
 			fmt.Fprintf(os.Stderr, "gosplice guest: poll /dev/kmsg: %v\n", err)
 			return
 		}
@@ -55,10 +53,10 @@ func (g *guest) drainLog() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for {
-		n, err := unix.Read(k.fd, k.buf[:])
+		n, err := syscall.Read(k.fd, k.buf[:])
 		switch {
-		case err == unix.EINTR:
-		case err == unix.EPIPE: // the next read goes on behind the gap
+		case err == syscall.EINTR:
+		case err == syscall.EPIPE: // the next read goes on behind the gap
 			g.sendLog(wire.Lost)
 		case err != nil || n == 0:
 			return // EAGAIN: that was all
@@ -78,29 +76,20 @@ func (g *guest) sendLog(op wire.Op, fields ...[]byte) {
 // processes for which a request waits.
 func (g *guest) reap() {
 	died := make(chan os.Signal, 16)
-	signal.Notify(died, unix.SIGCHLD)
+	signal.Notify(died, syscall.SIGCHLD)
 	for range died {
 		for g.reapOne() {
 		}
 	}
 }
 
-// siginfo is siginfo_t of a SIGCHLD on x86-64: the pid stands 16 bytes in, after
-// signal, errno, code and padding, and the structure has 128.
-type siginfo struct {
-	_   [4]int32
-	pid int32
-	_   [108]byte
-}
-
 func (g *guest) reapOne() bool {
 	g.mu.Lock() // nobody starts a process in between
 	defer g.mu.Unlock()
-	var info siginfo
-	err := unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
-	if err != nil || info.pid == 0 || g.kids[int(info.pid)] {
+	pid, err := died()
+	if err != nil || pid == 0 || g.kids[pid] {
 		return false // one that is waited for may hide an orphan until the next signal
 	}
-	_, err = unix.Wait4(int(info.pid), nil, unix.WNOHANG, nil)
+	_, err = syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
 	return err == nil
 }

@@ -15,7 +15,7 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 func init() {
@@ -73,7 +73,7 @@ func setup() error {
 		if err := os.MkdirAll(m.dir, 0o755); err != nil && !m.optional {
 			return err
 		}
-		if err := unix.Mount(m.fstype, m.dir, m.fstype, 0, ""); err != nil && !m.optional {
+		if err := syscall.Mount(m.fstype, m.dir, m.fstype, 0, ""); err != nil && !m.optional {
 			return fmt.Errorf("mount %s on %s: %w", m.fstype, m.dir, err)
 		}
 	}
@@ -94,7 +94,7 @@ func setup() error {
 }
 
 func powerOff() {
-	unix.Sync()
-	err := unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
+	syscall.Sync()
+	err := syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF)
 	panic(fmt.Sprintf("power off: %v", err))
 }

@@ -11,10 +11,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/gosplice/gosplice/internal/vm/wire"
 )
@@ -29,7 +28,7 @@ var operations = map[wire.Op]struct {
 	wire.ReadFile:  {1, (*guest).readFile},
 	wire.WriteFile: {3, (*guest).writeFile},
 	wire.ReadDir:   {1, (*guest).readDir},
-	wire.Run:       {3, (*guest).run},
+	wire.Run:       {4, (*guest).run},
 	wire.Sync:      {0, (*guest).sync},
 	wire.PowerOff:  {0, (*guest).powerOff},
 	wire.ReadAt:    {3, (*guest).readAt},
@@ -73,7 +72,7 @@ func loadFile(name, params string, flags int) error {
 	defer f.Close()
 	for range 100 {
 		// A program that is just started has what was open for writing until it runs.
-		if err = unix.FinitModule(int(f.Fd()), params, flags); err != unix.ETXTBSY {
+		if err = finitModule(f.Fd(), params, flags); err != syscall.ETXTBSY {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -89,7 +88,7 @@ func (g *guest) unload(_ context.Context, f [][]byte) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.DeleteModule(string(f[0]), flags); err != nil {
+	if err := deleteModule(string(f[0]), flags); err != nil {
 		return nil, fmt.Errorf("delete_module: %w", err)
 	}
 	return nil, nil
@@ -168,11 +167,14 @@ func (g *guest) readDir(_ context.Context, f [][]byte) ([][]byte, error) {
 
 func (g *guest) run(ctx context.Context, f [][]byte) ([][]byte, error) {
 	var args []string
-	for _, a := range f[3:] {
+	for _, a := range f[4:] {
 		args = append(args, string(a))
 	}
-	cmd := exec.CommandContext(ctx, string(f[2]), args...)
+	cmd := exec.CommandContext(ctx, string(f[3]), args...)
 	cmd.Dir = string(f[1])
+	if env := string(f[2]); env != "" {
+		cmd.Env = append(os.Environ(), strings.Split(env, "\x00")...)
+	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(f[0]), &stdout, &stderr
 	cmd.WaitDelay = time.Second // for a grandchild that keeps the pipes

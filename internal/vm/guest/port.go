@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/gosplice/gosplice/internal/vm/wire"
 )
@@ -37,8 +37,8 @@ func openPort() (*port, error) {
 				continue
 			}
 			dev := "/dev/" + filepath.Base(filepath.Dir(name))
-			fd, err := unix.Open(dev, unix.O_RDWR|unix.O_CLOEXEC, 0)
-			if errors.Is(err, unix.ENOENT) {
+			fd, err := syscall.Open(dev, syscall.O_RDWR|syscall.O_CLOEXEC, 0)
+			if errors.Is(err, syscall.ENOENT) {
 				break // devtmpfs follows sysfs
 			}
 			if err != nil {
@@ -55,9 +55,9 @@ func openPort() (*port, error) {
 // host has hung up.
 func (p *port) Read(b []byte) (int, error) {
 	for {
-		n, err := unix.Read(p.fd, b)
+		n, err := syscall.Read(p.fd, b)
 		switch {
-		case err == unix.EINTR || err == unix.EAGAIN:
+		case err == syscall.EINTR || err == syscall.EAGAIN:
 		case err != nil:
 			return 0, fmt.Errorf("read from the host: %w", err)
 		case n > 0:
@@ -74,8 +74,8 @@ func (p *port) Read(b []byte) (int, error) {
 // Write writes all of b; the driver takes 32 KiB at a time.
 func (p *port) Write(b []byte) (int, error) {
 	for done := 0; done < len(b); {
-		n, err := unix.Write(p.fd, b[done:])
-		if err != nil && err != unix.EINTR && err != unix.EAGAIN {
+		n, err := syscall.Write(p.fd, b[done:])
+		if err != nil && err != syscall.EINTR && err != syscall.EAGAIN {
 			return done, fmt.Errorf("write to the host: %w", err)
 		}
 		done += max(n, 0)

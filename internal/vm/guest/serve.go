@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/gosplice/gosplice/internal/vm/wire"
 )
@@ -40,11 +40,11 @@ func newGuest(p *port) *guest {
 }
 
 func (g *guest) hello() error {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
+	var u syscall.Utsname
+	if err := syscall.Uname(&u); err != nil {
 		return err
 	}
-	return g.send(&wire.Message{Op: wire.Hello, Fields: [][]byte{[]byte(unix.ByteSliceToString(u.Release[:]))}})
+	return g.send(&wire.Message{Op: wire.Hello, Fields: [][]byte{[]byte(text(u.Release[:]))}})
 }
 
 func (g *guest) send(m *wire.Message) error {
@@ -92,7 +92,7 @@ func (g *guest) answer(ctx context.Context, m *wire.Message) {
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		tid <- unix.Gettid()
+		tid <- syscall.Gettid()
 		result <- g.handle(ctx, m)
 	}()
 	thread := <-tid
@@ -166,7 +166,7 @@ func (g *guest) handle(ctx context.Context, m *wire.Message) (reply *wire.Messag
 }
 
 func failure(id uint32, err error) *wire.Message {
-	var errno unix.Errno
+	var errno syscall.Errno
 	errors.As(err, &errno)
 	return &wire.Message{ID: id, Op: wire.Fail, Fields: [][]byte{[]byte(strconv.Itoa(int(errno))), []byte(err.Error())}}
 }

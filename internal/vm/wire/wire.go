@@ -1,4 +1,4 @@
-// Package wire is the protocol between a test on the host and the init process
+// Package wire is the protocol between a program on the host and the init process
 // of the guest: numbered messages over one reliable byte stream.
 //
 // A message is a little-endian u32 with the length of what follows, a u32 id, a
@@ -38,7 +38,7 @@ const (
 	ReadFile                 // path → content
 	WriteFile                // path, content, permissions ("" to write only to an existing file) → none
 	ReadDir                  // path → the sorted names
-	Run                      // standard input, folder, program, arguments... → exit status, stdout, stderr
+	Run                      // standard input, folder, environment (NAME=VALUE, zero bytes between), program, arguments... → exit status, stdout, stderr
 	Cancel                   // (with the id of a request) → none, not even a reply
 	Sync                     // → value of /proc/sys/kernel/tainted, after every log record up to now
 	PowerOff                 // → none; the machine goes off
