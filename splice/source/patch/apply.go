@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path"
 
 	"github.com/gosplice/gosplice/elfdiff/finding"
 )
@@ -17,6 +18,7 @@ func (t *Tree) Apply(p *Patch) error {
 		for name, e := range s.files {
 			t.files[name] = e
 		}
+		t.placed = append(t.placed, s.placed...)
 		return nil
 	}
 	var apply *ApplyError
@@ -35,6 +37,7 @@ type stage struct {
 	files map[string]*entry // what the patch has made so far
 	// gone are the paths that some part of the patch takes away, and made those that some part makes.
 	gone, made map[string]bool
+	placed     []Placement
 	work       int // what is left of comparisons
 }
 
@@ -56,6 +59,30 @@ func (s *stage) apply() error {
 		f := &s.patch.Files[i]
 		if err := s.file(f); err != nil {
 			return s.refuse(f, err)
+		}
+	}
+	return s.folders()
+}
+
+// folders refuses files that are where others have a folder.
+func (s *stage) folders() error {
+	if len(s.made) == 0 {
+		return nil
+	}
+	dirs := map[string]bool{}
+	for _, files := range []map[string]*entry{s.tree.files, s.files} {
+		for name, e := range files {
+			if now := s.files[name]; e.gone || now != nil && now.gone {
+				continue
+			}
+			for dir := path.Dir(name); dir != "." && !dirs[dir]; dir = path.Dir(dir) {
+				dirs[dir] = true
+			}
+		}
+	}
+	for i := range s.patch.Files {
+		if f := &s.patch.Files[i]; s.made[f.New] && dirs[f.New] && !s.files[f.New].gone {
+			return s.refuse(f, fail(CodeType, "there is a folder, or the patch makes one"))
 		}
 	}
 	return nil
@@ -228,6 +255,7 @@ func (s *stage) hunks(f *File, content []byte) ([]byte, error) {
 			e.Done = s.done(f, content)
 			return nil, e
 		}
+		s.note(f, i+1, img, at)
 		img.apply(&f.Hunks[i], at, &s.work)
 	}
 	if len(img.lines) > 0 && img.size() > maxFile {

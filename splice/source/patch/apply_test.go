@@ -53,6 +53,7 @@ func TestApplyErrors(t *testing.T) {
 		{"rename over", "diff --git a/g b/h\nrename from g\nrename to h\n", files{"g": "x\n", "h": "x\n"}, ApplyError{Code: CodeExists, File: "h", PatchLine: 1}, ""},
 		{"change and rename", "--- a/g\n+++ b/g\n@@ -1,2 +1,2 @@\n a\n-b\n+B\ndiff --git a/g b/h\nrename from g\nrename to h\n", files{"g": "a\nb\n"}, ApplyError{Code: CodeFormat, File: "g", PatchLine: 7}, "several patches in one"},
 		{"below a file", "--- /dev/null\n+++ b/g/h\n@@ -0,0 +1 @@\n+x\n", files{"g": "a\n"}, ApplyError{Code: CodeType, File: "g/h", PatchLine: 1}, ""},
+		{"file and folder", "--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+x\n--- /dev/null\n+++ b/x/y\n@@ -0,0 +1 @@\n+x\n", files{}, ApplyError{Code: CodeType, File: "x", PatchLine: 1}, "folder"},
 		{"folder", "--- a/g\n+++ b/g\n@@ -1,2 +1,2 @@\n a\n-b\n+B\n", files{"g/h": "a\n"}, ApplyError{Code: CodeType, File: "g", PatchLine: 1}, ""},
 		{"no context", "--- a/f\n+++ b/f\n@@ -4,0 +5 @@\n+new\n", files{"f": ten}, ApplyError{Code: CodeOtherVersion, File: "f", Hunk: 1, PatchLine: 3, Line: 5}, "-U0"},
 	}
@@ -152,6 +153,42 @@ func TestTree(t *testing.T) {
 	}
 	if _, err := tree.ReadFile("missing"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
+	}
+}
+
+// TestPlacements tells hunks that are elsewhere, and in how many places they could be.
+func TestPlacements(t *testing.T) {
+	base := files{"f": "0\n" + numbered(1, 10) + "x\ny\nx\ny\nz\n", "g": "a\nb\n"}
+	patches, err := Read("p", strings.NewReader(two+"--- a/f\n+++ b/f\n@@ -8,2 +8,3 @@\n x\n+-\n y\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	patches[0].Files[0].Hunks[0].OldLine++ // it no longer begins the file
+	tree := NewTree(base.fs())
+	if err := tree.Apply(patches[0]); err != nil {
+		t.Fatal(err)
+	}
+	want := []Placement{{"p", "f", 1, 2, 1, 0}, {"p", "f", 2, 8, 1, 0}, {"p", "f", 1, 13, 5, 1}}
+	if diff := cmp.Diff(want, tree.Placements()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// TestByFile takes a patch apart: what is copied stays with its source.
+func TestByFile(t *testing.T) {
+	patches, err := Read("p", strings.NewReader(two+"diff --git a/g b/h\ncopy from g\ncopy to h\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, one := range patches[0].ByFile() {
+		got = append(got, one.Name+" "+strings.Join(one.Paths(), " "))
+	}
+	if diff := cmp.Diff([]string{"p:f f", "p:g g h"}, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if all := strings.Join(patches[0].Paths(), " "); all != "f g h" {
+		t.Error(all)
 	}
 }
 

@@ -1,10 +1,6 @@
 package patch
 
-import (
-	"crypto/sha256"
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // Paths lists the files that the patch changes, by the names that they have before and after
 // it, each once.
@@ -22,29 +18,38 @@ func (p *Patch) Paths() []string {
 }
 
 // ByFile takes a patch apart: each file's changes become a patch of their own, called NAME:FILE.
-// It is for patches that are the difference between two versions, where the files have nothing
-// else in common.
+// What is renamed or copied stays together with changes of the file that it comes from, which
+// would not be as it was before. It is for patches that are the difference between two versions,
+// where the files have nothing else in common.
 func (p *Patch) ByFile() []*Patch {
+	home := map[string]string{} // a path, and another one that it stays together with
+	find := func(name string) string {
+		for home[name] != "" && home[name] != name {
+			name = home[name]
+		}
+		return name
+	}
+	for i := range p.Files {
+		if f := &p.Files[i]; f.Old != "" && f.New != "" && f.Old != f.New {
+			home[find(f.Old)] = find(f.New)
+		}
+	}
 	var out []*Patch
-	at := map[string]int{}
+	at := map[string]*Patch{}
 	for i := range p.Files {
 		f := &p.Files[i]
-		name := f.New
-		if name == "" {
-			name = f.Old
+		key := find(f.Path())
+		one := at[key]
+		if one == nil {
+			copied := *p
+			one = &copied
+			one.Name, one.Files = p.Name+":"+f.Path(), nil
+			at[key], out = one, append(out, one)
 		}
-		k, ok := at[name]
-		if !ok {
-			k = len(out)
-			at[name] = k
-			one := *p
-			one.Name, one.Files = p.Name+":"+name, nil
-			out = append(out, &one)
-		}
-		out[k].Files = append(out[k].Files, *f)
+		one.Files = append(one.Files, *f)
 	}
 	for _, one := range out {
-		one.Digest = fmt.Sprintf("%x", sha256.Sum256(one.Diff()))
+		one.Digest = one.digest()
 	}
 	return out
 }

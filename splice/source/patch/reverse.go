@@ -3,7 +3,8 @@ package patch
 import "slices"
 
 // Reverse returns the patch that takes this one back: applied after it, the tree is what it
-// was before. It has no Digest in common with it, and what it says about itself is the same.
+// was before, but for a file that a plain diff made without saying so, which is left empty. Its Digest
+// is another one; what it says about itself is the same.
 func (p *Patch) Reverse() *Patch {
 	q := *p
 	q.Files = make([]File, len(p.Files))

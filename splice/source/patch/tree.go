@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"slices"
 )
 
 // A Tree is a source tree with patches applied, in memory: the files that differ from a
@@ -16,6 +17,8 @@ import (
 type Tree struct {
 	base  fs.FS
 	files map[string]*entry // what patches have touched; entries are immutable
+	// placed are the hunks that are at other lines than they say.
+	placed []Placement
 }
 
 // An entry is a file that patches have touched.
@@ -42,7 +45,7 @@ func NewTree(base fs.FS) *Tree {
 // Clone returns a tree that is as this one, and independent of it. It costs what a map of the
 // files costs that patches have touched.
 func (t *Tree) Clone() *Tree {
-	return &Tree{base: t.base, files: maps.Clone(t.files)}
+	return &Tree{base: t.base, files: maps.Clone(t.files), placed: slices.Clip(t.placed)}
 }
 
 // Changed returns the files that differ from the base, by their paths: their content, or nil
