@@ -38,7 +38,14 @@ type stage struct {
 	// gone are the paths that some part of the patch takes away, and made those that some part makes.
 	gone, made map[string]bool
 	placed     []Placement
+	copies     []copied
 	work       int // what is left of comparisons
+}
+
+// copied is a copy that is taken away, and what it was a copy of.
+type copied struct {
+	file    *File
+	content []byte
 }
 
 // stage prepares a patch to be applied.
@@ -60,6 +67,9 @@ func (s *stage) apply() error {
 		if err := s.file(f); err != nil {
 			return s.refuse(f, err)
 		}
+	}
+	if err := s.uncopy(); err != nil {
+		return err
 	}
 	return s.folders()
 }
@@ -140,7 +150,9 @@ func (s *stage) file(f *File) error {
 	}
 	switch {
 	case f.Kind == Deleted && f.uncopied != "":
-		return s.uncopy(f, content)
+		s.remove(f.Old)
+		s.copies = append(s.copies, copied{f, content})
+		return nil
 	case f.Kind == Deleted && len(content) > 0:
 		return fail(CodeOtherVersion, "it deletes the file, but the file has more than the patch takes away")
 	case f.Kind == Deleted:
@@ -226,16 +238,17 @@ func (s *stage) remove(name string) {
 	s.files[name] = e
 }
 
-// uncopy takes a copy away, which has to be one.
-func (s *stage) uncopy(f *File, content []byte) error {
-	e, err := present(s.load(f.uncopied))
-	if err != nil {
-		return err
+// uncopy looks whether the copies that are taken away are copies of what is left.
+func (s *stage) uncopy() error {
+	for _, c := range s.copies {
+		e, err := present(s.load(c.file.uncopied))
+		if err == nil && !bytes.Equal(e.content, c.content) {
+			err = fail(CodeOtherVersion, "it takes away a copy of %s, which is another file by now", c.file.uncopied)
+		}
+		if err != nil {
+			return s.refuse(c.file, err)
+		}
 	}
-	if !bytes.Equal(e.content, content) {
-		return fail(CodeOtherVersion, "it takes away a copy of %s, which is another file by now", f.uncopied)
-	}
-	s.remove(f.Old)
 	return nil
 }
 
