@@ -3,6 +3,7 @@ package module
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
@@ -75,31 +76,75 @@ func (k *Kernel) Affected(ctx context.Context, pairs ...Pair) ([]Affected, error
 }
 
 // changedTypes reports the types that mean something else in post, as far as the
-// comparisons have not done so, and what they affect beside the pairs.
+// comparisons have not done so, and what they affect beside the pairs. Signatures wait for
+// checkSignatures where nothing is affected.
 func (b *builder) changedTypes(ctx context.Context, pairs []Pair) error {
-	for i := range pairs {
-		for _, f := range pairs[i].Diff.TypeFindings() {
-			b.report(f)
-		}
-	}
-	return b.affected(ctx, pairs)
-}
-
-// affected reports what is affected and not given.
-func (b *builder) affected(ctx context.Context, pairs []Pair) error {
 	list, err := b.Kernel.Affected(ctx, pairs...)
 	if err != nil {
 		return err
 	}
-	for i := range list {
-		f := list[i].Finding()
-		if f.AcceptedBy(b.words) {
-			b.found = append(b.found, f)
-			continue
+	for i := range pairs {
+		for _, f := range pairs[i].Diff.TypeFindings() {
+			if f.Code != elfdiff.CodeTypeSignature || isAffected(list, f.Symbol) {
+				b.report(f)
+			}
 		}
-		b.refused.add(&AffectedError{list[i], elfdiff.RefusedError{Refusals: []elfdiff.Refusal{{Finding: f}}}})
 	}
+	for i := range list {
+		b.affected(&list[i])
+	}
+	b.whole = func(name string) bool { return !isAffected(list, name) }
 	return nil
+}
+
+// isAffected reports whether code that is not given knows a function whose signature
+// changed, or may know it.
+func isAffected(list []Affected, name string) bool {
+	return slices.ContainsFunc(list, func(a Affected) bool { return a.Name == name && a.Kind == types.SignatureChanged })
+}
+
+// affected reports what is affected and not given.
+func (b *builder) affected(a *Affected) {
+	f := a.Finding()
+	if f.AcceptedBy(b.words) {
+		b.found = append(b.found, f)
+		return
+	}
+	b.refused.add(&AffectedError{*a, elfdiff.RefusedError{Refusals: []elfdiff.Refusal{{Finding: f}}}})
+}
+
+// checkSignatures judges changed signatures of functions that are given with all that
+// refers to them. Such a function and its callers are replaced together, for one task after
+// the other: no task calls the new function from an old one. It takes that all are
+// replaced in one way.
+func (b *builder) checkSignatures(pairs []Pair) {
+	found := map[string]elfdiff.Finding{}
+	methods := map[string]map[string]int{}
+	var names []string
+	for i := range pairs {
+		for _, f := range pairs[i].Diff.TypeFindings() {
+			if f.Code != elfdiff.CodeTypeSignature || !b.whole(f.Symbol) {
+				continue
+			}
+			if methods[f.Symbol] == nil {
+				names = append(names, f.Symbol)
+				found[f.Symbol], methods[f.Symbol] = f, map[string]int{}
+			}
+			for method, n := range b.methodsOf(&pairs[i]) {
+				methods[f.Symbol][method] += n
+			}
+		}
+	}
+	for _, name := range names {
+		f := found[name]
+		if len(methods[name]) > 1 || methods[name][MethodProbe] > 1 {
+			f.Message += "; all that refers to it is given, but replaced in several ways, one after the other"
+		} else {
+			f.Severity, f.Accept, f.Hint = elfdiff.Carried, "", ""
+			f.Message += "; all that refers to it is given, and replaced with it"
+		}
+		b.report(f)
+	}
 }
 
 // Finding returns what is to be said about it: it needs judgement, or is something to

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
@@ -76,21 +77,73 @@ func TestAffected(t *testing.T) {
 			}
 			if c.says != "" {
 				wantRefused(t, b, pairs)
+			} else {
+				wantCarried(t, b, pairs)
 			}
 		})
+	}
+}
+
+// wantCarried builds what affects nothing that is not given: nobody has to accept a
+// signature whose function and callers are all in the update, and the module says so; but
+// where one is traced and another is not, they are not replaced together.
+func wantCarried(t *testing.T, b *bench, pairs []module.Pair) {
+	t.Helper()
+	m, err := module.Build(b.kernel, module.Options{Name: "a"}, pairs...)
+	if len(pairs) == 3 && pairs[2].Diff.Changes() > 0 { // lib/string_helpers.c is not traced
+		if !errors.Is(err, elfdiff.CodeTypeSignature) || !strings.Contains(err.Error(), "in several ways") {
+			t.Errorf("replaced in several ways: %v", err)
+		}
+		return
+	}
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	list, _ := pairs[0].Diff.Types()
+	told := slices.ContainsFunc(m.Findings, func(f elfdiff.Finding) bool {
+		return f.Code == elfdiff.CodeTypeSignature && f.Severity == elfdiff.Carried && strings.Contains(f.Message, "all that refers to it is given")
+	})
+	if told != slices.ContainsFunc(list, func(c types.Change) bool { return c.Matters() }) {
+		t.Errorf("%v", m.Findings)
+	}
+}
+
+// TestOverruled changes a weak function that the kernel does not have, beside one that it has.
+func TestOverruled(t *testing.T) {
+	b := newBench(t, "6.1")
+	p, err := b.pair(t, change("kernel/sys.c",
+		"int __weak arch_prctl_spec_ctrl_get(struct task_struct *t, unsigned long which)\n{\n\treturn -EINVAL;", "int __weak arch_prctl_spec_ctrl_get(struct task_struct *t, unsigned long which)\n{\n\treturn -ENXIO;",
+		"\terror = 0;\n\tswitch (option) {\n\tcase PR_SET_PDEATHSIG:", "\terror = 0;\n\tswitch (option) {\n\tcase 0x474f5353:\n\t\terror = 1000;\n\t\tbreak;\n\tcase PR_SET_PDEATHSIG:")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := module.Build(b.kernel, module.Options{Name: "a"}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(m.Findings, func(f elfdiff.Finding) bool {
+		return f.Code == module.FindingOverruled && f.Symbol == "arch_prctl_spec_ctrl_get" && f.Severity == elfdiff.Ignored
+	}) {
+		t.Errorf("%v", m.Findings)
+	}
+	for _, f := range m.Functions {
+		if !strings.HasSuffix(f.Name, "_sys_prctl") {
+			t.Errorf("%s is replaced", f.Name)
+		}
 	}
 }
 
 // wantRefused builds what is affected, until a person accepts it.
 func wantRefused(t *testing.T, b *bench, pairs []module.Pair) {
 	t.Helper()
-	types := []elfdiff.Acceptance{{Code: elfdiff.CodeTypeSignature}, {Code: elfdiff.CodeTypeLayout}}
-	_, err := module.Build(b.kernel, module.Options{Name: "a", Accept: types, Probes: true}, pairs...)
+	words := []elfdiff.Acceptance{{Code: elfdiff.CodeTypeSignature}, {Code: elfdiff.CodeTypeLayout}}
+	_, err := module.Build(b.kernel, module.Options{Name: "a", Accept: words, Probes: true}, pairs...)
 	var affected *module.AffectedError
 	if !errors.As(err, &affected) || !errors.Is(err, elfdiff.ErrRefused) || affected.Name == "" {
 		t.Errorf("not refused: %v", err)
 	}
-	m, err := module.Build(b.kernel, module.Options{Name: "a", Accept: append(types, elfdiff.Acceptance{Code: elfdiff.CodeNotGiven, Reason: "looked at"}), Probes: true}, pairs...)
+	m, err := module.Build(b.kernel, module.Options{Name: "a", Accept: append(words, elfdiff.Acceptance{Code: elfdiff.CodeNotGiven, Reason: "looked at"}), Probes: true}, pairs...)
 	if errors.Is(err, splice.ErrRefused) {
 		return // for another reason
 	}
@@ -117,11 +170,11 @@ func TestTakers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer k.Close()
-	types, err := k.Types()
+	known, err := k.Types()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list := types.Takers("seq_file"); !slices.Contains(list, "cmdline_proc_show") || slices.Contains(list, "get_cmdline") {
+	if list := known.Takers("seq_file"); !slices.Contains(list, "cmdline_proc_show") || slices.Contains(list, "get_cmdline") {
 		t.Errorf("%d functions take struct seq_file: %.300v", len(list), list)
 	}
 }

@@ -25,6 +25,7 @@ func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
 	b.link(pairs)
 	b.checkProbes()
 	b.checkStackTypes(pairs)
+	b.checkSignatures(pairs)
 	stage.Done()
 	if err := b.checkTransition(ctx); err != nil {
 		return nil, err
@@ -50,6 +51,7 @@ type builder struct {
 	references // and what is known of the kernel, and the file
 	judgement
 	types kernelTypes
+	whole func(function string) bool // all that refers to it is given
 	opt   Options
 	code  *klink.Linker
 

@@ -109,6 +109,12 @@
 //	                while a jump or a probe would be written, or nothing else runs it
 //	hot-probe       a kprobe would take over what is called from many places
 //
+// A function whose parameters or result changed needs no judgement (finding
+// type-signature) where it and all code and data that refer to it are given, and all
+// of the objects' functions are replaced in one way: no task calls the new function
+// from an old one. That takes pairs that were compared without elfdiff.Options.Types,
+// which asks for a judgement of each object for itself.
+//
 // Functions in which tasks of programs may sleep for long, such as poll(), are not
 // among them: livepatch wakes these by a signal, and they leave the kernel.
 //

@@ -45,6 +45,7 @@ func (b *builder) link(pairs []Pair) {
 		l.originals()
 		l.sections()
 		l.symbols()
+		l.overruled()
 	}
 	b.findPins(all)
 	for _, l := range all {
@@ -119,6 +120,7 @@ type linker struct {
 	there    map[elfobj.SectionIndex]ko.Dest // sections that the running kernel has, see originals
 	inner    map[object.AtomID][]uint64      // see entries; nil until it is asked for
 	stores   *stores                         // of pre; nil until they are asked for
+	instead  map[object.AtomID]bool          // of pre: functions that others stand for, see overruled
 }
 
 // sections gives each section of the object its place.

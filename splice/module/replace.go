@@ -1,8 +1,10 @@
 package module
 
 import (
+	"debug/elf"
 	"fmt"
 
+	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc"
@@ -11,6 +13,9 @@ import (
 
 // replace notes that the kernel's function is to be replaced.
 func (l *linker) replace(r *extract.Replacement) {
+	if l.instead[r.Pre] {
+		return
+	}
 	f, ok := l.matched(r.Pre)
 	if !ok {
 		return
@@ -38,6 +43,36 @@ func (l *linker) replace(r *extract.Replacement) {
 	}
 	l.old(&out.Function, r, f, func(string, *reloc.FuncResult) {})
 	l.obj.patched = append(l.obj.patched, out)
+}
+
+// FindingOverruled is the code of the finding about a changed function that is weak and not
+// in the kernel, since another object has a function of that name.
+const FindingOverruled elfdiff.Code = "overruled"
+
+// overruled sets aside changed weak functions that the kernel does not have because another
+// definition took their place. Nothing runs them, and what the update calls by that name is
+// the other one, as the linker has it.
+func (l *linker) overruled() {
+	for i := range l.carried.Replacements {
+		r := &l.carried.Replacements[i]
+		f := l.pair.Match.Func(r.Pre)
+		if f == nil || l.pair.Target != nil || f.Verdict != reloc.Absent || !f.Weak || f.Replacement == 0 || l.Spec.Symbols[r.New].Bind() != elf.STB_WEAK {
+			continue
+		}
+		to, _, err := l.reach(r.Name, f.Replacement)
+		if err != nil {
+			l.refused.add(err)
+			continue
+		}
+		if l.instead == nil {
+			l.instead = map[object.AtomID]bool{}
+		}
+		l.Syms[r.New], l.instead[r.Pre] = to, true
+		l.report(elfdiff.Finding{
+			Code: FindingOverruled, Severity: elfdiff.Ignored, Symbol: r.Name, Offset: f.Replacement,
+			Message: "it is weak, and the kernel has another function of that name instead: nothing runs it",
+		})
+	}
 }
 
 // old adds the checks of a function and of its cold parts, and tells each about

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/internal/dwarf"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -31,7 +32,7 @@ func (f *finder) signatures(ctx context.Context) error {
 		e, exported := f.k.Exports[c.Name]
 		for _, t := range append([]*Code{&f.k.Code}, c.in...) {
 			for _, s := range functionsNamed(t.Run, c.Name) {
-				c.Exported = c.Exported || exported && t == &f.k.Code && e.Addr == s.Addr
+				c.Exported = c.Exported || exported && t == &f.k.Code && e.Addr == s.Addr || t.exports(c.Name)
 				all = append(all, caller{c, t, s.Addr, true})
 			}
 			if t == &f.k.Code && slices.Contains(c.in, t) {
@@ -48,6 +49,12 @@ func (f *finder) signatures(ctx context.Context) error {
 	}
 	all = slices.DeleteFunc(all, func(c caller) bool { return f.given[c.in] != nil && f.given[c.in].meets(c.place, 1) })
 	return f.name(ctx, all)
+}
+
+// exports reports whether a module exports a name, which an entry of its table says. The
+// kernel's own exports are known otherwise.
+func (c *Code) exports(name string) bool {
+	return c.Module != nil && len(c.Run.Lookup(kerneltab.KSymTab+"_"+name)) > 0
 }
 
 // functionsNamed returns the functions of a name, the global one if there is one.
