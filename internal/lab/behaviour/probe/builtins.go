@@ -59,9 +59,9 @@ func (p *prober) sleep(args []value) (string, error) {
 }
 
 // mark writes into the kernel log that a run begins. The kernel must not leave it out
-// because there are many.
+// because there are many. A record without a line feed is not shown before the next one.
 func (p *prober) mark() error {
-	if err := os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on"), 0); err != nil && !errors.Is(err, unix.EINVAL) {
+	if err := os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on\n"), 0); err != nil && !errors.Is(err, unix.EINVAL) {
 		return err // what the command line says can't be changed
 	}
 	f, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0)
@@ -69,7 +69,7 @@ func (p *prober) mark() error {
 		return err
 	}
 	defer f.Close()
-	_, err = fmt.Fprintf(f, "<6>%s begins", p.name)
+	_, err = fmt.Fprintf(f, "<6>%s begins\n", p.name)
 	return err
 }
 
