@@ -202,15 +202,25 @@ func isDir(name string) (bool, error) {
 
 // TryLock is [Lock] without the waiting: ok is false where somebody else has the lock.
 func TryLock(name string) (unlock func(), ok bool, err error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, false, err
-	}
-	if ok, err = tryLock(f); !ok || err != nil {
-		f.Close()
+	f, err := LockFile(name)
+	if f == nil || err != nil {
 		return nil, false, err
 	}
 	return func() { f.Close() }, true, nil
+}
+
+// LockFile is [TryLock] for who gives the lock on to commands: it is held until this process
+// and all that have the file have closed it. The file is nil where somebody else has the lock.
+func LockFile(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if ok, err := tryLock(f); !ok || err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // Lock takes an exclusive lock on a file, which it makes if need be, and waits

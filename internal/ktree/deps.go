@@ -2,19 +2,22 @@ package ktree
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // Dependents returns the objects that the build would make again when files of the tree
 // change, by their names: those that are made of one, and those that include one. What may
 // include a file is found by a search, and then the preprocessor is asked about each object, once.
+//
+// A file that the tree does not have is part of the objects that would find it where they look
+// for one of its name.
 func (t *Tree) Dependents(ctx context.Context, changed []string) ([]Unit, error) {
 	units, err := t.Units(ctx)
 	if err != nil {
@@ -24,60 +27,18 @@ func (t *Tree) Dependents(ctx context.Context, changed []string) ([]Unit, error)
 	if err != nil {
 		return nil, err
 	}
-	reached, want := map[string]bool{}, map[string]bool{}
-	everywhere := false
-	for _, name := range changed {
-		want[name] = true
-		set := map[string]bool{}
-		g.reach(name, set)
-		for _, f := range forced {
-			everywhere = everywhere || set[f]
-		}
-		for f := range set {
-			reached[f] = true
-		}
-	}
-	var out []Unit
+	q := newQuestion(t, g, changed)
 	var ask []int
 	for i := range units.list {
-		u := &units.list[i]
-		switch {
-		case want[u.Source]:
-			out = append(out, *u)
-		case reached[u.Source] || everywhere:
+		if u := &units.list[i]; q.may(u, g) {
 			ask = append(ask, i)
 		}
 	}
-	more, err := t.including(ctx, units, ask, want)
+	is, err := t.including(ctx, units, ask, q)
 	if err != nil {
 		return nil, err
 	}
-	out = append(out, more...)
-	slices.SortFunc(out, func(a, b Unit) int { return cmpString(a.Object, b.Object) })
-	return out, nil
-}
-
-// forced are the files that every compilation includes by its command line.
-var forced = []string{"include/linux/kconfig.h", "include/linux/compiler-version.h", "include/linux/compiler_types.h"}
-
-// including returns those of some units that include one of the files.
-func (t *Tree) including(ctx context.Context, units *Units, ask []int, want map[string]bool) ([]Unit, error) {
-	is := make([]bool, len(ask))
-	count := t.spec.Progress.Begin("dependencies", len(ask))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(t.spec.Jobs)
-	for k, i := range ask {
-		g.Go(func() error {
-			defer count.Done()
-			deps, err := t.depsOf(ctx, &units.list[i])
-			is[k] = slices.ContainsFunc(deps, func(d string) bool { return want[d] })
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	var out []Unit
+	var out []Unit // in the order of the list: by object
 	for k, i := range ask {
 		if is[k] {
 			out = append(out, units.list[i])
@@ -86,44 +47,206 @@ func (t *Tree) including(ctx context.Context, units *Units, ask []int, want map[
 	return out, nil
 }
 
-// depsOf lists the files that an object is made of, by the preprocessor. They are kept.
-func (t *Tree) depsOf(ctx context.Context, u *Unit) ([]string, error) {
-	name := filepath.Join(t.cache.Dir(), "ktree-deps", t.id, strings.ReplaceAll(u.Object, "/", "-")+".json")
-	var list []string
-	b, err := os.ReadFile(name)
-	if err == nil && json.Unmarshal(b, &list) == nil {
-		return list, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return nil, err
-	}
-	out, err := os.CreateTemp(filepath.Dir(name), "deps")
-	if err != nil {
-		return nil, err
-	}
-	out.Close()
-	defer os.Remove(out.Name())
-	cmd := depsForm.ReplaceAllString(u.Command, "")
-	cmd = objectEnd.ReplaceAllString(cmd, " -M -MG -MF "+quote(out.Name())+" ")
-	if err := t.shell(ctx, t.dir, u.Source, cmd); err != nil {
-		if ctx.Err() != nil {
-			return nil, err
-		}
-		return []string{u.Source}, nil // its source is made by the build: nobody patches it
-	}
-	text, err := os.ReadFile(out.Name())
-	if err != nil {
-		return nil, err
-	}
-	list = parseDeps(text)
-	if b, err = json.Marshal(list); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(out.Name(), b, 0o644); err != nil {
-		return nil, err
-	}
-	return list, os.Rename(out.Name(), name)
+// A question is which objects some files are part of.
+type question struct {
+	want    map[string]bool // the files
+	reached map[string]bool // those that may have one, as far as their text says
+	// near are the files that name one that the tree does not have, with these.
+	near map[string][]absent
 }
 
-// objectEnd is what says that a command makes an object.
-var objectEnd = regexp.MustCompile(` -c -o \S+ `)
+// An absent is a file that the tree does not have, by a name under which it is included.
+type absent struct{ file, name string }
+
+func newQuestion(t *Tree, g *graph, changed []string) *question {
+	q := &question{want: map[string]bool{}, reached: map[string]bool{}, near: map[string][]absent{}}
+	for _, name := range changed {
+		name = clean(name)
+		q.want[name] = true
+		g.reach(name, q.reached)
+		if _, err := t.Stat(name); err == nil {
+			continue
+		}
+		for file, inc := range g.naming(name) {
+			q.near[file] = append(q.near[file], absent{name, inc})
+		}
+	}
+	return q
+}
+
+// may reports whether an object may have one of the files.
+func (q *question) may(u *Unit, g *graph) bool {
+	switch {
+	case q.want[u.Source] || q.reached[u.Source]:
+		return true
+	case slices.ContainsFunc(forcedBy(u), func(name string) bool { return q.reached[name] }):
+		return true
+	}
+	return !g.has(u.Source) && q.byMaking(path.Dir(u.Source))
+}
+
+// sharedFolders have what programs of the build are made of, and what is everywhere.
+var sharedFolders = []string{"include/", "arch/x86/", "lib/", "scripts/", "tools/", "security/", "usr/"}
+
+// byMaking reports whether one of the files may be part of what the build makes in a folder.
+func (q *question) byMaking(dir string) bool {
+	for name := range q.want {
+		if path.Dir(name) == dir || slices.ContainsFunc(sharedFolders, func(f string) bool { return strings.HasPrefix(name, f) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// has reports whether an object has one of the files, by the list of what it is made of.
+func (q *question) has(u *Unit, list []string) bool {
+	for _, name := range list {
+		if q.want[name] {
+			return true
+		}
+		for _, a := range q.near[name] {
+			if finds(u, name, a) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// finds reports whether a file that names another finds it where that would be: in its own folder,
+// or below one that the compiler is told.
+func finds(u *Unit, by string, a absent) bool {
+	if filepath.Join(filepath.Dir(by), a.name) == a.file {
+		return true
+	}
+	for _, m := range foldersForm.FindAllStringSubmatch(u.Command, -1) {
+		if filepath.Join(m[1], a.name) == a.file {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	foldersForm = regexp.MustCompile(` -(?:I|iquote|isystem|idirafter) ?(\S+)`)
+	forcedForm  = regexp.MustCompile(` -(?:include|imacros) ?(\S+)`)
+)
+
+// forcedBy are the files that the command of an object has it include.
+func forcedBy(u *Unit) []string {
+	var out []string
+	for _, m := range forcedForm.FindAllStringSubmatch(u.Command, -1) {
+		out = append(out, clean(m[1]))
+	}
+	return out
+}
+
+// including reports which of some units have one of the files.
+func (t *Tree) including(ctx context.Context, units *Units, ask []int, q *question) ([]bool, error) {
+	is := make([]bool, len(ask))
+	count := t.spec.Progress.Begin("dependencies", len(ask))
+	out, err := t.scratch()
+	if err != nil {
+		return nil, err
+	}
+	defer out.release()
+	p := &preprocessing{tree: t, out: out}
+	lacking := make([]bool, len(ask))
+	err = t.each(ctx, len(ask), func(ctx context.Context, k int) error {
+		u := &units.list[ask[k]]
+		list, ok, err := p.deps(ctx, u, filepath.Join(out.dir, strconv.Itoa(k)))
+		lacking[k] = !ok
+		if err == nil && ok {
+			is[k] = q.has(u, list)
+			count.Done()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return is, t.askMake(ctx, units, ask, lacking, func(k int, list []string) {
+		is[k] = list == nil || q.has(&units.list[ask[k]], list)
+		count.Done()
+	})
+}
+
+// askMake has make make those of some units that need what it makes on the way, which tells what
+// they are made of. Of one that can't be made nothing is known: its list is nil.
+func (t *Tree) askMake(ctx context.Context, units *Units, ask []int, lacking []bool, tell func(int, []string)) error {
+	var list []Unit
+	var at []int
+	for k, i := range ask {
+		if lacking[k] {
+			list, at = append(list, units.list[i]), append(at, k)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	if _, err := t.Compile(ctx, list, nil); err != nil {
+		return err
+	}
+	for n, k := range at {
+		deps, ok, err := t.keptDeps(&list[n])
+		if err != nil {
+			return err
+		}
+		if !ok {
+			deps = nil
+		}
+		tell(k, deps)
+	}
+	return nil
+}
+
+// preprocessing asks the preprocessor.
+type preprocessing struct {
+	tree *Tree
+	out  *scratch
+}
+
+// deps lists the files that an object is made of, by the preprocessor. They are kept. It is not
+// ok where one of them is only there when make has made it.
+func (p *preprocessing) deps(ctx context.Context, u *Unit, tmp string) (list []string, ok bool, err error) {
+	t := p.tree
+	if list, ok, err = t.keptDeps(u); ok || err != nil {
+		return list, ok, err
+	}
+	if _, err := t.Stat(u.Source); err != nil {
+		return nil, false, ignoreMissing(err)
+	}
+	cmd, err := onlyDeps(u, tmp+".d")
+	if err != nil {
+		return nil, false, err
+	}
+	c := &compilation{tree: t, dir: t.dir, out: p.out, locks: []*os.File{p.out.lock}}
+	if err := c.shell(ctx, u, cmd); err != nil {
+		var ce *CompileError
+		if errors.As(err, &ce) {
+			return nil, false, nil
+		}
+		return nil, false, err
+	}
+	text, err := os.ReadFile(tmp + ".d")
+	if err != nil {
+		return nil, false, err
+	}
+	if list, err = t.embedded(t.dir, u, parseDeps(text)); err != nil {
+		return nil, false, err
+	}
+	if err := os.MkdirAll(t.folder(u), 0o755); err != nil {
+		return nil, false, err
+	}
+	return list, true, t.explain(t.keepDeps(u, &edition{}, tmp, list))
+}
+
+// onlyDeps has a command list what the object is made of, and make nothing.
+func onlyDeps(u *Unit, dep string) (string, error) {
+	cmd, err := redirect(u, ".", "/dev/null", "/dev/null")
+	if err != nil {
+		return "", err
+	}
+	cmd = strings.Replace(cmd, " -MD -MF /dev/null", "", 1)
+	return strings.Replace(cmd, " -c -o /dev/null ", " -M -MF "+quote(dep)+" ", 1), nil
+}

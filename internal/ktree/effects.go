@@ -40,7 +40,7 @@ func (t *Tree) Effects(ctx context.Context, o Overlay) (*Effects, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := t.workspace(ctx)
+	w, err := t.loose(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func isRead(name string) bool {
 
 // includeForm is what names another file: a directive, a macro that one may be given, a file
 // of trace events, and data that an assembler includes.
-var includeForm = regexp.MustCompile(`(?m)^[ \t]*(?:#[ \t]*include[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)|#[ \t]*define[ \t]+\w+[ \t]+(?:"([^"\n]+\.h)"|<([^>\n]+\.h)>)|#[ \t]*define[ \t]+TRACE_INCLUDE_FILE[ \t]+(\w+)|.*\.incbin[ \t]+"([^"\n]+)")`)
+var includeForm = regexp.MustCompile(`(?m)^[ \t]*(?:#[ \t]*include(?:_next)?[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)|#.*\b__has_include[ \t]*\((?:"([^"\n]+)"|<([^>\n]+)>)\)|#[ \t]*define[ \t]+\w+[ \t]+(?:"([^"\n]+\.h)"|<([^>\n]+\.h)>)|#[ \t]*define[ \t]+TRACE_INCLUDE_FILE[ \t]+(\w+)|.*\.incbin[ \t]+"([^"\n]+)")`)
 
 func includesOf(text []byte) []include {
 	if !bytes.Contains(text, []byte("incl")) && !bytes.Contains(text, []byte(".incbin")) && !bytes.Contains(text, []byte(`.h"`)) && !bytes.Contains(text, []byte("INCLUDE")) {
@@ -59,26 +59,22 @@ func includesOf(text []byte) []include {
 	}
 	var out []include
 	for _, m := range includeForm.FindAllSubmatch(text, -1) {
-		switch {
-		case m[1] != nil:
-			out = append(out, include{string(m[1]), true})
-		case m[2] != nil:
-			out = append(out, include{string(m[2]), false})
-		case m[3] != nil:
-			out = append(out, include{string(m[3]), false})
-		case m[4] != nil:
-			out = append(out, include{string(m[4]), false})
-		case m[5] != nil:
-			out = append(out, include{string(m[5]) + ".h", false})
-		case m[6] != nil:
-			out = append(out, include{string(m[6]), false})
+		for _, name := range m[1:] {
+			if name != nil {
+				n := string(name)
+				// Of trace events the name is given without its end.
+				if bytes.Contains(m[0], []byte("TRACE_INCLUDE_FILE")) && !strings.Contains(n, ".") {
+					n += ".h"
+				}
+				out = append(out, include{n, bytes.HasPrefix(bytes.TrimLeft(m[0][bytes.IndexByte(m[0], '#')+1:], " \t"), []byte(`include`)) && bytes.Contains(m[0], []byte(`"`))})
+			}
 		}
 	}
 	return out
 }
 
 // graphLayout changes with what is read of a source.
-const graphLayout = "1"
+const graphLayout = "2"
 
 // includes makes the graph of the tree, once.
 func (t *Tree) includes(ctx context.Context) (*graph, error) {
@@ -159,12 +155,10 @@ func (g *graph) index() {
 			for strings.HasPrefix(name, "../") {
 				name = name[3:]
 			}
-			if inc.Quoted {
+			if near := path.Join(path.Dir(file), inc.Name); inc.Quoted && g.has(near) {
 				// The folder of the file comes first.
-				if near := path.Join(path.Dir(file), inc.Name); g.has(near) {
-					g.by["="+near] = append(g.by["="+near], file)
-					continue
-				}
+				g.by["="+near] = append(g.by["="+near], file)
+				continue
 			}
 			g.by[name] = append(g.by[name], file)
 		}
@@ -185,14 +179,24 @@ func (g *graph) reach(name string, set map[string]bool) {
 	for _, file := range g.by["="+name] {
 		g.reach(file, set)
 	}
-	for end := name; ; {
+	for end := name; end != ""; _, end, _ = strings.Cut(end, "/") {
 		for _, file := range g.by[end] {
 			g.reach(file, set)
 		}
-		_, rest, ok := strings.Cut(end, "/")
-		if !ok {
-			return
-		}
-		end = rest
 	}
+}
+
+// naming returns the files that may include a file, with what they call it.
+func (g *graph) naming(name string) map[string]string {
+	out := map[string]string{}
+	for end := name; end != ""; _, end, _ = strings.Cut(end, "/") {
+		for _, file := range g.by[end] {
+			for _, inc := range g.Includes[file] {
+				if c := path.Clean(inc.Name); c == end || strings.HasSuffix(c, "../"+end) {
+					out[file] = inc.Name
+				}
+			}
+		}
+	}
+	return out
 }

@@ -105,7 +105,7 @@ var compileForm = regexp.MustCompile(` -c -o (\S+\.o) (\S+\.(?:c|S))$`)
 // are none: their commands lack __KERNEL__.
 func compileCommand(c string) (Unit, bool) {
 	m := compileForm.FindStringSubmatch(c)
-	if m == nil || strings.Contains(c, "|") || !strings.Contains(c, " -D__KERNEL__") && !strings.Contains(c, "realmode") {
+	if m == nil || strings.Contains(c, ";") || strings.Contains(c, "|") || !strings.Contains(c, " -D__KERNEL__") && !strings.Contains(c, "realmode") {
 		return Unit{}, false
 	}
 	return Unit{Object: path.Clean(m[1]), Source: path.Clean(m[2]), Command: c}, true

@@ -58,14 +58,3 @@ func FuzzParseCommands(f *testing.F) {
 		}
 	})
 }
-
-func TestDepsOf(t *testing.T) {
-	got := parseDeps([]byte("a.o: a.c ./include/b.h \\\n include/../c.h /usr/lib/x.h\n\nb.h:\n"))
-	if want := []string{"a.c", "include/b.h", "c.h"}; !cmp.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
-	}
-	got = parseDeps(depsOfCommand([]byte("savedcmd_a.o := gcc\n\nsource_a.o := a.c\n\ndeps_a.o := \\\n    $(wildcard include/config/X) \\\n  include/b.h \\\n\na.o: $(deps_a.o)\n")))
-	if want := []string{"a.c", "include/b.h"}; !cmp.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
-	}
-}

@@ -1,89 +1,13 @@
 package ktree
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 )
-
-// lacksGenerated reports whether an object needs a file that the build makes on the way: a
-// table that a program writes, or its source itself.
-func (t *Tree) lacksGenerated(dir string, e *CompileError) bool {
-	if _, err := os.Stat(filepath.Join(dir, e.Source)); err != nil {
-		return true
-	}
-	return strings.Contains(e.Text, "No such file or directory")
-}
-
-// makeObject has make itself make an object, with all that this takes, in a copy of the tree
-// that is thrown away.
-func (t *Tree) makeObject(ctx context.Context, u *Unit, o Overlay, obj, dep string) error {
-	w, err := t.workspace(ctx)
-	if err != nil {
-		return err
-	}
-	if err := w.apply(o); err != nil {
-		return errors.Join(err, w.discard())
-	}
-	return errors.Join(t.makeIn(ctx, w.dir, u, obj, dep), w.discard())
-}
-
-func (t *Tree) makeIn(ctx context.Context, dir string, u *Unit, obj, dep string) error {
-	goals, err := t.goals(u.Object)
-	if err != nil {
-		return err
-	}
-	flags := "KCFLAGS=" + t.spec.Flags + " -fdebug-prefix-map=" + dir + "=" + root
-	said, err := t.make(ctx, dir, append([]string{"-j" + fmt.Sprint(t.spec.Jobs), flags}, goals...)...)
-	if ctx.Err() != nil {
-		return err
-	}
-	made := filepath.Join(dir, u.Object)
-	if _, missing := os.Stat(made); err != nil || missing != nil {
-		return &CompileError{Source: u.Source, Text: firstWords(said, errors.Join(err, missing))}
-	}
-	text, err := os.ReadFile(filepath.Join(dir, filepath.Dir(u.Object), "."+filepath.Base(u.Object)+".cmd"))
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(dep, depsOfCommand(text), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(made, obj)
-}
-
-// depsOfCommand makes a list of dependencies as compilers write it of the one of kbuild:
-//
-//	source_a.o := a.c
-//	deps_a.o := \
-//	    $(wildcard include/config/X) \
-//	  include/a.h \
-func depsOfCommand(text []byte) []byte {
-	var b strings.Builder
-	b.WriteString("object:")
-	in := false
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(line)
-		if _, source, ok := strings.Cut(line, " := "); ok && strings.HasPrefix(line, "source_") {
-			b.WriteString(" " + source)
-		}
-		if strings.HasPrefix(line, "deps_") {
-			in = true
-			continue
-		}
-		name, more := strings.CutSuffix(line, "\\")
-		if name = strings.TrimSpace(name); in && name != "" && !strings.HasPrefix(name, "$(") {
-			b.WriteString(" " + name)
-		}
-		in = in && more
-	}
-	return []byte(b.String() + "\n")
-}
 
 // goals returns make's arguments that have it make objects, such as "fs/proc/cmdline.o",
 // each with the flags that it has in the whole kernel.

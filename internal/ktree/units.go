@@ -67,11 +67,11 @@ func (t *Tree) Units(ctx context.Context) (*Units, error) {
 		return t.units, nil
 	}
 	dir, err := t.cache.Make(ctx, "ktree-units/"+unitsLayout+"-"+t.id, func(dir string) error {
-		w, err := t.workspace(ctx)
+		w, err := t.loose(ctx)
 		if err != nil {
 			return err
 		}
-		defer w.release()
+		defer w.discard()
 		list, err := t.ask(ctx, w.dir)
 		if err != nil {
 			return err
@@ -98,7 +98,7 @@ func (t *Tree) Units(ctx context.Context) (*Units, error) {
 }
 
 // unitsLayout changes with what is read of make's output.
-const unitsLayout = "1"
+const unitsLayout = "2"
 
 // ask has make print what it would do for the kernel and its modules, in a copy of the tree
 // (make itself runs a few commands even then), and reads that.
@@ -107,7 +107,7 @@ const unitsLayout = "1"
 // all else. That fewer objects are found than a kernel has is an error.
 func (t *Tree) ask(ctx context.Context, dir string) ([]Unit, error) {
 	t.spec.Progress.Begin("list the objects", 1)
-	args := slices.Concat([]string{"-n", "-k", "-j" + fmt.Sprint(t.spec.Jobs), "KCFLAGS=" + t.spec.Flags}, t.args, []string{"vmlinux", "modules"})
+	args := slices.Concat([]string{"-n", "-k", "-j" + fmt.Sprint(t.spec.Jobs), "-Otarget", "KCFLAGS=" + t.spec.Flags}, t.args, []string{"vmlinux", "modules"})
 	cmd := t.command(ctx, dir, "make", args...)
 	var said bytes.Buffer
 	cmd.Stderr = &said
