@@ -19,6 +19,11 @@ import (
 // A file that the tree does not have is part of the objects that would find it where they look
 // for one of its name.
 func (t *Tree) Dependents(ctx context.Context, changed []string) ([]Unit, error) {
+	return t.dependents(ctx, changed, func(*Unit) bool { return true })
+}
+
+// dependents is Dependents for some of the objects.
+func (t *Tree) dependents(ctx context.Context, changed []string, some func(*Unit) bool) ([]Unit, error) {
 	units, err := t.Units(ctx)
 	if err != nil {
 		return nil, err
@@ -30,7 +35,7 @@ func (t *Tree) Dependents(ctx context.Context, changed []string) ([]Unit, error)
 	q := newQuestion(t, g, changed)
 	var ask []int
 	for i := range units.list {
-		if u := &units.list[i]; q.may(u, g) {
+		if u := &units.list[i]; q.may(u, g) && some(u) {
 			ask = append(ask, i)
 		}
 	}

@@ -49,32 +49,84 @@ func isRead(name string) bool {
 	return false
 }
 
-// includeForm is what names another file: a directive, a macro that one may be given, a file
-// of trace events, and data that an assembler includes.
-var includeForm = regexp.MustCompile(`(?m)^[ \t]*(?:#[ \t]*include(?:_next)?[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)|#.*\b__has_include[ \t]*\((?:"([^"\n]+)"|<([^>\n]+)>)\)|#[ \t]*define[ \t]+\w+[ \t]+(?:"([^"\n]+\.h)"|<([^>\n]+\.h)>)|#[ \t]*define[ \t]+TRACE_INCLUDE_FILE[ \t]+(\w+)|.*\.incbin[ \t]+"([^"\n]+)")`)
-
+// includesOf reads what in a source names another file: a directive, a macro that one may be
+// given, a file of trace events, and data that an assembler includes.
 func includesOf(text []byte) []include {
-	if !bytes.Contains(text, []byte("incl")) && !bytes.Contains(text, []byte(".incbin")) && !bytes.Contains(text, []byte(`.h"`)) && !bytes.Contains(text, []byte("INCLUDE")) {
-		return nil
-	}
 	var out []include
-	for _, m := range includeForm.FindAllSubmatch(text, -1) {
-		for _, name := range m[1:] {
-			if name != nil {
-				n := string(name)
-				// Of trace events the name is given without its end.
-				if bytes.Contains(m[0], []byte("TRACE_INCLUDE_FILE")) && !strings.Contains(n, ".") {
-					n += ".h"
-				}
-				out = append(out, include{n, bytes.HasPrefix(bytes.TrimLeft(m[0][bytes.IndexByte(m[0], '#')+1:], " \t"), []byte(`include`)) && bytes.Contains(m[0], []byte(`"`))})
+	embeds := bytes.Contains(text, []byte(".incbin"))
+	for rest := text; len(rest) > 0; {
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, []byte("\n"))
+		line = bytes.TrimLeft(line, " \t")
+		switch {
+		case len(line) > 0 && line[0] == '#':
+			out = directive(out, bytes.TrimLeft(line[1:], " \t"))
+		case embeds:
+			for _, m := range embeddedForm.FindAllSubmatch(line, -1) {
+				out = append(out, include{string(m[1]), false})
 			}
 		}
 	}
 	return out
 }
 
+// asksForm is how a directive asks whether there is a file.
+var asksForm = regexp.MustCompile(`__has_include(?:_next)?[ \t]*\([ \t]*(?:"([^"]+)"|<([^>]+)>)`)
+
+// directive adds the files that a directive names. It comes without the '#'.
+func directive(out []include, line []byte) []include {
+	switch {
+	case bytes.HasPrefix(line, []byte("include")):
+		line = bytes.TrimLeft(bytes.TrimPrefix(line[len("include"):], []byte("_next")), " \t")
+		if name, quoted := named(line); name != "" {
+			out = append(out, include{name, quoted})
+		}
+	case bytes.HasPrefix(line, []byte("define")):
+		_, line = word(line)
+		name, value := word(line)
+		file, _ := named(value)
+		if file == "" && string(name) == "TRACE_INCLUDE_FILE" {
+			if value, _ = word(value); len(value) > 0 {
+				file = string(value) + ".h"
+			}
+		}
+		if file != "" {
+			out = append(out, include{file, false})
+		}
+	case bytes.Contains(line, []byte("__has_include")):
+		for _, m := range asksForm.FindAllSubmatch(line, -1) {
+			out = append(out, include{string(m[1]) + string(m[2]), m[1] != nil})
+		}
+	}
+	return out
+}
+
+// word takes the first word off a line.
+func word(line []byte) (first, rest []byte) {
+	if i := bytes.IndexAny(line, " \t"); i >= 0 {
+		return line[:i], bytes.TrimLeft(line[i:], " \t")
+	}
+	return line, nil
+}
+
+// named is the name of a file that a line begins with, in quotes or brackets.
+func named(line []byte) (name string, quoted bool) {
+	if len(line) < 2 || line[0] != '"' && line[0] != '<' {
+		return "", false
+	}
+	end := byte('>')
+	if line[0] == '"' {
+		end = '"'
+	}
+	i := bytes.IndexByte(line[1:], end)
+	if i < 0 {
+		return "", false
+	}
+	return string(line[1 : 1+i]), end == '"'
+}
+
 // graphLayout changes with what is read of a source.
-const graphLayout = "2"
+const graphLayout = "3"
 
 // includes makes the graph of the tree, once.
 func (t *Tree) includes(ctx context.Context) (*graph, error) {
