@@ -96,6 +96,7 @@ func CheckLog(log []Record, allow []string) ([]Finding, error) {
 		return nil, err
 	}
 	var found []Finding
+	last := 0 // where the trace before ends
 	for i := 0; i < len(log); i++ {
 		r := firstMatch(bad, log[i].Text)
 		if r < 0 {
@@ -103,8 +104,9 @@ func CheckLog(log []Record, allow []string) ([]Finding, error) {
 		}
 		end := endOfTrace(log, i)
 		if firstMatch(allowed, log[i].Text) < 0 {
-			found = append(found, Finding{Rule: rules[r].name, Records: log[i:end:end]})
+			found = append(found, Finding{Rule: rules[r].name, Records: log[startOfTrace(log, last, i):end:end]})
 		}
+		last = end
 		i = end - 1
 	}
 	return found, nil
@@ -129,6 +131,19 @@ func firstMatch(list []*regexp.Regexp, s string) int {
 		}
 	}
 	return -1
+}
+
+// startOfTrace returns the index of the first record of the trace to which record i belongs:
+// what a warning has to say comes before the line that tells where it is from. No record
+// before the one at from belongs to it.
+func startOfTrace(log []Record, from, i int) int {
+	const most = 8
+	for j := i - 1; j >= max(from, i-most); j-- {
+		if strings.Contains(log[j].Text, "[ cut here ]") {
+			return j
+		}
+	}
+	return i
 }
 
 // endOfTrace returns the index after the trace that record i begins, or after

@@ -112,7 +112,7 @@ func TestCheckLog(t *testing.T) {
 	}
 }
 
-// TestCheckLogTraces: a trace belongs to the line that begins it, and goes when
+// TestCheckLogTraces: a trace, from its mark on, belongs to the line that tells what it is, and goes when
 // that line is allowed.
 func TestCheckLogTraces(t *testing.T) {
 	trace := func(first string) []string {
@@ -124,9 +124,9 @@ func TestCheckLogTraces(t *testing.T) {
 	warn, bug := trace("WARNING: CPU: 0 PID: 9 at a.c:1 f+0x1/0x2"), trace("kernel BUG at b.c:2!")
 	log := records(append(append(append([]string{"a"}, warn...), "b"), bug...)...)
 	for _, c := range []struct{ allow, want string }{
-		{`^$`, "WARN×6 BUG×6"},
-		{`^WARNING: .* f\+`, "BUG×6"},
-		{`b\.c:2`, "WARN×6"},
+		{`^$`, "WARN×7 BUG×7"},
+		{`^WARNING: .* f\+`, "BUG×7"},
+		{`b\.c:2`, "WARN×7"},
 	} {
 		found, err := vm.CheckLog(log, []string{c.allow})
 		if err != nil {

@@ -48,6 +48,8 @@ var Budgets = []Budget{
 	{"splice/source/patch", nil, []string{"encoding/json"}},
 	// Packages of Debian come through apt, and hold kernels that can be booted.
 	{"splice/source/distro", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "net", "embed", "os/exec", "regexp"}},
+	// A trial boots kernels, looks into their memory, and tells what it saw.
+	{"splice/source/trial", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed", "os/exec", "regexp"}},
 	// Updates from source run make and compilers, and read patches.
 	{"splice/source", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed", "os/exec", "regexp"}},
 	// Its reports have templates.

@@ -1,0 +1,259 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gosplice/gosplice/internal/vm"
+)
+
+const livepatchDir = "/sys/kernel/livepatch"
+
+// livepatch is the folder of the update, or what is in it.
+func (t *trial) livepatch(names ...string) string {
+	return path.Join(append([]string{livepatchDir, t.Update.Name}, names...)...)
+}
+
+func (t *trial) loadTargets(ctx context.Context) error {
+	for _, name := range t.Targets {
+		if err := t.loadModule(ctx, name); err != nil {
+			return err
+		}
+	}
+	return errors.Join(t.takeEarlier(ctx), t.remember(ctx))
+}
+
+// loadModule loads a module of the kernel by its name, or one of a file.
+func (t *trial) loadModule(ctx context.Context, name string) error {
+	if !strings.Contains(name, "/") {
+		return t.m.Modprobe(ctx, name, "")
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if err := t.loadNeeded(ctx, b); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return t.m.Load(ctx, b, "")
+}
+
+// loadNeeded loads what a module says that it needs.
+func (t *trial) loadNeeded(ctx context.Context, image []byte) error {
+	info, err := vm.ModInfo(image)
+	if err != nil {
+		return err
+	}
+	for name := range strings.SplitSeq(info["depends"], ",") {
+		if name == "" {
+			continue
+		}
+		if err := t.m.Modprobe(ctx, name, ""); err != nil && !t.loaded(ctx, name) {
+			return fmt.Errorf("needs %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// loaded reports whether the guest has a module.
+func (t *trial) loaded(ctx context.Context, name string) bool {
+	_, err := t.m.ReadDir(ctx, "/sys/module/"+strings.ReplaceAll(name, "-", "_")+"/sections")
+	return err == nil
+}
+
+func (t *trial) loadLater(ctx context.Context) error {
+	for _, name := range t.Later {
+		if err := t.loadModule(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// again unloads the modules that the update changes, and loads them again.
+func (t *trial) again(ctx context.Context) error {
+	for _, name := range slices.Concat(t.Targets, t.Later) {
+		if strings.Contains(name, "/") || !slices.Contains(t.allChanged(), name) {
+			continue
+		}
+		err := t.m.Unload(ctx, strings.ReplaceAll(name, "-", "_"))
+		if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, syscall.EBUSY) {
+			t.report.Notes = append(t.report.Notes, name+" is in use, so that it was not unloaded while the update was in place")
+			continue
+		}
+		if err == nil {
+			err = t.loadModule(ctx, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allChanged lists the modules that the update changes.
+func (t *trial) allChanged() (list []string) {
+	for _, f := range t.Update.Functions {
+		if f.Module != "" {
+			list = append(list, f.Module)
+		}
+	}
+	return list
+}
+
+func (t *trial) load(ctx context.Context) error {
+	if err := t.loadNeeded(ctx, t.Update.Bytes()); err != nil {
+		return err
+	}
+	return t.m.Load(ctx, t.Update.Bytes(), "")
+}
+
+// settle waits until all tasks have gone over. Those that have not are in the error.
+func (t *trial) settle(ctx context.Context) error {
+	short, cancel := context.WithTimeout(ctx, t.Limits.Transition)
+	defer cancel()
+	err := t.m.WaitFile(short, t.livepatch("transition"), "0")
+	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("not all tasks have gone over to the new code within %v; in the old one are:%s", t.Limits.Transition, t.stuck(ctx, "1"))
+}
+
+// stuck lists the tasks whose state is not the one that all are to reach, with their stacks.
+func (t *trial) stuck(ctx context.Context, goal string) string {
+	const most = 20
+	var b strings.Builder
+	n := 0
+	pids, err := t.m.ReadDir(ctx, "/proc")
+	if err != nil {
+		return " " + err.Error()
+	}
+	for _, pid := range pids {
+		tids, err := t.m.ReadDir(ctx, "/proc/"+pid+"/task") // what is no process has none
+		if err != nil {
+			continue
+		}
+		for _, tid := range tids {
+			dir := "/proc/" + pid + "/task/" + tid + "/"
+			if state := t.read(ctx, dir+"patch_state"); state == "" || state == goal || n == most {
+				continue
+			}
+			n++
+			fmt.Fprintf(&b, "\n%s (%s)\n\t%s", t.read(ctx, dir+"comm"), tid, strings.ReplaceAll(t.read(ctx, dir+"stack"), "\n", "\n\t"))
+		}
+	}
+	if n == 0 {
+		return " none that /proc shows (idle tasks are not in it)"
+	}
+	return b.String()
+}
+
+// read returns what a file holds, "" when it can't be read.
+func (t *trial) read(ctx context.Context, path string) string {
+	b, err := t.m.ReadFile(ctx, path)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// disable has the update disabled, and waits until it is.
+func (t *trial) disable(ctx context.Context) error {
+	if err := t.m.WriteFile(ctx, t.livepatch("enabled"), []byte("0")); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(t.Limits.Transition); ; {
+		_, err := t.m.ReadFile(ctx, t.livepatch("enabled"))
+		switch {
+		case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENODEV):
+			return nil // the folder goes when the last task is back
+		case err != nil:
+			return err
+		case time.Now().After(deadline):
+			return fmt.Errorf("not all tasks are back in the old code within %v; in the new one are:%s", t.Limits.Transition, t.stuck(ctx, "0"))
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(50 * time.Millisecond):
+		return nil
+	}
+}
+
+// unload removes the module, unless it is to stay.
+func (t *trial) unload(ctx context.Context) error {
+	for deadline := time.Now().Add(t.Limits.Transition); ; {
+		err := t.m.Unload(ctx, t.Update.Name)
+		busy := errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EWOULDBLOCK)
+		switch {
+		case err == nil && t.Update.Pinned:
+			return errors.New("the module is to stay loaded, and could be removed")
+		case err == nil:
+			return nil
+		case busy && t.Update.Pinned:
+			t.report.Pinned = true
+			return nil
+		case !busy:
+			return err
+		case time.Now().After(deadline):
+			return fmt.Errorf("the module can't be removed, %v after it was disabled: %w", t.Limits.Transition, err)
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// exercised runs the exercise, if there is one.
+func (t *trial) exercised(ctx context.Context, phase string) {
+	if t.exercise != nil {
+		t.do(ctx, "exercise "+phase, func(ctx context.Context) error { return t.runExercise(ctx, phase) })
+	}
+}
+
+// maxOutput bounds what the report keeps of what an exercise writes, in bytes.
+const maxOutput = 64 << 10
+
+func (t *trial) runExercise(ctx context.Context, phase string) error {
+	short, cancel := context.WithTimeout(ctx, t.Limits.Exercise)
+	defer cancel()
+	begin := time.Now()
+	r, err := t.m.Run(short, vm.Command{
+		Path: t.exercise[0], Args: t.exercise[1:], Dir: "/tmp",
+		Env: []string{"GOSPLICE_PHASE=" + phase, "GOSPLICE_UPDATE=" + t.Update.Name, "HOME=/"},
+	})
+	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return fmt.Errorf("it did not end within %v, and was killed", t.Limits.Exercise)
+		}
+		return err
+	}
+	e := Exercise{Phase: phase, Status: r.Status, Output: cut(r.Stdout), Errors: cut(r.Stderr), Elapsed: time.Since(begin)}
+	t.report.Exercises = append(t.report.Exercises, e)
+	if e.Status != 0 {
+		return fmt.Errorf("it ended with status %d: %s", e.Status, lastLines(e.Output+"\n"+e.Errors, 10))
+	}
+	return nil
+}
+
+// cut keeps the beginning of what was written.
+func cut(b []byte) string {
+	if len(b) > maxOutput {
+		return fmt.Sprintf("%s\n(%d bytes more)", b[:maxOutput], len(b)-maxOutput)
+	}
+	return string(b)
+}
