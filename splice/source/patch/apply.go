@@ -257,22 +257,38 @@ func (s *stage) hunks(f *File, content []byte) ([]byte, error) {
 	if len(f.Hunks) == 0 {
 		return content, nil
 	}
-	img := newImage(content)
+	img, before := newImage(content), len(s.placed)
 	for i := range f.Hunks {
 		at, found := img.find(&f.Hunks[i], &s.work)
 		if s.work < 0 {
 			return nil, fail(CodeSize, "it takes too long to find where its hunks belong")
 		}
 		if !found {
-			e := img.mismatch(&f.Hunks[i], i+1)
-			e.Done = s.done(f, content)
-			return nil, e
+			return nil, s.mismatch(f, i, img, content)
 		}
 		s.note(f, i+1, img, at)
 		img.apply(&f.Hunks[i], at, &s.work)
 	}
-	if len(img.lines) > 0 && img.size() > maxFile {
+	if len(s.placed) > before && newImage(content).isAfter(f) {
+		e := fail(CodeOtherVersion, "it would apply at line %d, but what it makes of the file is there already, at the very lines that it says", s.placed[before].Line)
+		e.Hunk, e.Line = s.placed[before].Hunk, s.placed[before].Line
+		return nil, e
+	}
+	if img.size() > maxFile {
 		return nil, fail(CodeSize, "%v", errLarge)
 	}
 	return img.content(), nil
+}
+
+// isAfter reports whether the file is what a patch makes of it, at the very lines, by some context.
+func (img *image) isAfter(f *File) bool {
+	work := maxWork
+	for i := range f.Hunks {
+		h := &f.Hunks[i]
+		leading, trailing := h.context()
+		if new := h.side(Remove); leading+trailing < 2 || h.NewLine < 1 || h.NewLine-1+len(new) > len(img.lines) || !img.matches(new, h.NewLine-1, &work) {
+			return false
+		}
+	}
+	return true
 }

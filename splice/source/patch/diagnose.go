@@ -2,6 +2,7 @@ package patch
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -76,6 +77,25 @@ func (t *Tree) elsewhere(p *Patch, e *ApplyError) string {
 		}
 	}
 	return ""
+}
+
+// mismatch says what is the matter with a hunk of a file that does not apply. Where it is in the
+// tree already, the first one after it is meant that is not and does not apply either, if there is one.
+func (s *stage) mismatch(f *File, i int, img *image, content []byte) *ApplyError {
+	done := s.done(f, content)
+	whole := newImage(content)
+	for j := i; j < len(f.Hunks); j++ {
+		if slices.Contains(done, j+1) {
+			continue
+		}
+		if _, found := whole.find(&f.Hunks[j], &s.work); j > i && !found {
+			i, img = j, whole
+		}
+		break
+	}
+	e := img.mismatch(&f.Hunks[i], i+1)
+	e.Done = done
+	return e
 }
 
 // done lists the hunks of a file that are in its content already, from 1.

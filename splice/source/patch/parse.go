@@ -77,10 +77,6 @@ func (p *parser) file(header func(*File) *ReadError) *ReadError {
 	if err := header(&f); err != nil {
 		return err
 	}
-	if err := f.strip(1); err != nil && err.Code == CodeFormat {
-		err.Patch = p.name
-		return err
-	}
 	if isBinary(p.line(0)) {
 		return p.fail(CodeBinary, p.lineNumber(), f.rawPath(), "the patch changes a binary file")
 	}
@@ -103,9 +99,6 @@ func (f *File) rawPath() string {
 	name := f.newRaw.text
 	if name == "" {
 		name = f.oldRaw.text
-	}
-	if f.Path() != "" {
-		name = f.Path()
 	}
 	return name
 }

@@ -2,6 +2,7 @@ package patch
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,7 +21,7 @@ const (
 // Read reads the patches of a file in whatever format: one or, of a mailbox, of git log -p, or
 // of several mails one after the other, as many as there are. name is for errors, and becomes
 // [Patch].Name. One component is taken off the names (a/ and b/), none where no name has
-// more, see [Patch.WithStrip]. Parts without a diff, such as the cover letter of a series, are left out.
+// a folder, and more where old and new names are the same only then, see [Patch.WithStrip]. Parts without a diff, such as the cover letter of a series, are left out.
 //
 // The error is a [*ReadError] where the patch is at fault: also where there is no diff at all.
 func Read(name string, r io.Reader) ([]*Patch, error) { return read(name, r, -1) }
@@ -156,16 +157,33 @@ func (pt part) read(name string, strip int) (*Patch, error) {
 	if len(ps.files) == 0 {
 		return nil, nil
 	}
-	p := &Patch{Name: name, Strip: strip, Files: ps.files}
-	switch {
-	case strip >= 0:
-	case flat(ps.files):
-		p.Strip = 0
-	default:
-		p.Strip = 1
-	}
+	p := &Patch{Name: name, Files: ps.files}
 	p.describe(pt.lines[:ps.preamble])
-	return p.WithStrip(p.Strip)
+	if strip < 0 {
+		return p.found()
+	}
+	return p.WithStrip(strip)
+}
+
+// found returns the patch with as many components taken off its names as it is made for: one,
+// none where there is no folder in them, more where the names before and after are the same
+// only then, as git diff --no-index makes them of two folders.
+func (p *Patch) found() (*Patch, error) {
+	least := 1
+	if flat(p.Files) {
+		least = 0
+	}
+	q, err := p.WithStrip(least)
+	for n := least + 1; n <= 4; n++ {
+		var e *ReadError
+		if !errors.As(err, &e) || e.Code != CodeFormat {
+			break
+		}
+		if more, err := p.WithStrip(n); err == nil {
+			return more, nil
+		}
+	}
+	return q, err
 }
 
 // flat reports whether no name of plain diffs has a folder: then there is nothing to take off.

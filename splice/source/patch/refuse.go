@@ -104,14 +104,17 @@ func (e *ApplyError) Unwrap() error { return e.Refusal() }
 func (e *ApplyError) Detail() string {
 	var b strings.Builder
 	for _, d := range e.Differs {
-		fmt.Fprintf(&b, "%6d patch: %s\n%6s tree:  %s\n", d.Line, shown(d.Want), "", shown(d.Have))
+		fmt.Fprintf(&b, "%6d patch: %s\n%6s tree:  %s\n", d.Line, d.shown(d.Want), "", d.shown(d.Have))
 	}
 	return b.String()
 }
 
-// shown is a line for a terminal: what is not seen in it is made visible.
-func shown(s string) string {
+// shown is a line for a terminal. Tabs are told from spaces only where that matters.
+func (d *Difference) shown(s string) string {
 	text, ok := strings.CutSuffix(s, "\n")
+	if !d.Space {
+		text = strings.ReplaceAll(text, "\t", "        ")
+	}
 	switch {
 	case s == "":
 		return "(no line)"
