@@ -20,6 +20,7 @@ import (
 //
 //	DIGEST.deps   a list of files that it was made of once; there are few
 //	KEY.made      what was made, once for each content of the files of a list
+//	KEY.same      why nothing that it has differs from the tree's, empty where something may
 //	DIGEST.o      an object
 //	tree.deps     what it is made of in the tree as it is
 //
@@ -104,12 +105,12 @@ func (t *Tree) folder(u *Unit) string {
 	return filepath.Join(t.cache.Dir(), "ktree-objects", t.id, filepath.FromSlash(u.Object))
 }
 
-// kept looks for an object that was made of the same.
-func (t *Tree) kept(u *Unit, e *edition) (string, bool, error) {
+// lists calls a function for the lists of an object until it returns true.
+func (t *Tree) lists(u *Unit, f func(list []string) (bool, error)) error {
 	dir := t.folder(u)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return "", false, ignoreMissing(err)
+		return ignoreMissing(err)
 	}
 	for _, d := range entries {
 		if !strings.HasSuffix(d.Name(), ".deps") || d.Name() == treeDeps {
@@ -117,17 +118,25 @@ func (t *Tree) kept(u *Unit, e *edition) (string, bool, error) {
 		}
 		text, err := os.ReadFile(filepath.Join(dir, d.Name()))
 		if err != nil {
-			return "", false, err
+			return err
 		}
 		if digest(text)+".deps" != d.Name() {
 			continue // the machine lost its power
 		}
-		name, ok, err := whole(dir, e.key(u, strings.Split(string(text), "\n")))
-		if ok || err != nil {
-			return name, ok, err
+		if done, err := f(strings.Split(string(text), "\n")); done || err != nil {
+			return err
 		}
 	}
-	return "", false, nil
+	return nil
+}
+
+// kept looks for an object that was made of the same.
+func (t *Tree) kept(u *Unit, e *edition) (name string, ok bool, err error) {
+	err = t.lists(u, func(list []string) (bool, error) {
+		name, ok, err = whole(t.folder(u), e.key(u, list))
+		return ok, err
+	})
+	return name, ok, err
 }
 
 // whole returns the object of a key, if it is there and what was written.

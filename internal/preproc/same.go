@@ -1,0 +1,116 @@
+package preproc
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// Same reports whether a compiler makes the same of two texts, but for debug information and
+// the numbers of local names: they are the same, or what differs is not used by anything
+// that makes code or data. why says which, or what makes a difference. When in doubt, it does.
+func Same(pre, post []byte) (same bool, why string) {
+	if bytes.Equal(pre, post) {
+		return true, "the preprocessed text is the same"
+	}
+	a, err := split(pre)
+	if err != nil {
+		return false, err.Error()
+	}
+	b, err := split(post)
+	if err != nil {
+		return false, err.Error()
+	}
+	gone, common := less(a, b)
+	come, other := less(b, a)
+	if len(common) != len(other) {
+		return false, "declarations are there more often"
+	}
+	for i := range common {
+		if common[i].text != other[i].text {
+			return false, "declarations are in another order"
+		}
+	}
+	if len(gone)+len(come) == 0 {
+		return true, "the preprocessed text is the same"
+	}
+	dirty := map[string]bool{}
+	for _, it := range come {
+		if it.tokens[0].is("_Static_assert") {
+			return false, "an assertion is new"
+		}
+	}
+	for _, it := range append(gone, come...) {
+		names, inert := it.names()
+		if !inert {
+			return false, "it differs: " + it.head()
+		}
+		for _, n := range names {
+			dirty[n] = true
+		}
+	}
+	n := len(dirty)
+	if user := spread(common, dirty); user != nil {
+		return false, "it uses what differs: " + user.head()
+	}
+	return true, fmt.Sprintf("nothing in it uses what differs (%d names)", n)
+}
+
+// less returns the items of a list that another list does not have, and the others.
+func less(list, from []item) (without, common []item) {
+	count := make(map[string]int, len(from))
+	for i := range from {
+		count[from[i].text]++
+	}
+	for i := range list {
+		if count[list[i].text] > 0 {
+			count[list[i].text]--
+			common = append(common, list[i])
+		} else {
+			without = append(without, list[i])
+		}
+	}
+	return without, common
+}
+
+// spread adds to some names those of all items that use one, until there are no more. It
+// returns an item that uses one and makes code or data, if there is one.
+func spread(list []item, dirty map[string]bool) *item {
+	is := make([]bool, len(list))
+	for more := true; more; {
+		more = false
+		for i := range list {
+			if is[i] || !list[i].uses(dirty) {
+				continue
+			}
+			names, inert := list[i].names()
+			if !inert {
+				return &list[i]
+			}
+			is[i], more = true, true
+			for _, n := range names {
+				dirty[n] = true
+			}
+		}
+	}
+	return nil
+}
+
+func (it *item) uses(names map[string]bool) bool {
+	for _, t := range it.tokens {
+		if names[string(t)] {
+			return true
+		}
+	}
+	return false
+}
+
+// head is how an item begins, for people.
+func (it *item) head() string {
+	const longest = 60
+	text := strings.TrimSpace(it.text)
+	if len(text) > longest {
+		text = text[:longest] + "..."
+	}
+	return text
+}
