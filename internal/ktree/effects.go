@@ -94,33 +94,19 @@ func systemFiles(o Overlay) []string {
 // configChanges refuses another configuration: objects that are not compiled here may know of
 // it.
 func (t *Tree) configChanges(dir string, o Overlay, e *Effects) error {
-	a, err := os.ReadFile(filepath.Join(t.dir, "include/config/auto.conf"))
+	const name = "include/config/auto.conf"
+	a, err := os.ReadFile(filepath.Join(t.dir, name))
 	if err != nil {
 		return err
 	}
-	b, err := os.ReadFile(filepath.Join(dir, "include/config/auto.conf"))
+	b, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
 		return err
 	}
-	old, now := settings(a), settings(b)
-	for _, name := range slices.Sorted(maps.Keys(now)) {
-		if old[name] != now[name] {
-			e.Refused = append(e.Refused, Unfollowed{kconfigOf(o), name, fmt.Sprintf("%s was %s, and is %s with the patch", name, orOff(old[name]), now[name])})
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(old)) {
-		if now[name] == "" {
-			e.Refused = append(e.Refused, Unfollowed{kconfigOf(o), name, fmt.Sprintf("%s was %s, and is off with the patch", name, old[name])})
-		}
+	for _, s := range changedSettings(a, b) {
+		e.Refused = append(e.Refused, Unfollowed{kconfigOf(o), s.Name, s.String() + " with the patch"})
 	}
 	return nil
-}
-
-func orOff(s string) string {
-	if s == "" {
-		return "off"
-	}
-	return s
 }
 
 func kconfigOf(o Overlay) string {
@@ -130,17 +116,6 @@ func kconfigOf(o Overlay) string {
 		}
 	}
 	return first(systemFiles(o))
-}
-
-// settings reads auto.conf.
-func settings(text []byte) map[string]string {
-	out := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && strings.HasPrefix(name, "CONFIG_") {
-			out[name] = value
-		}
-	}
-	return out
 }
 
 // generatedFolders have the headers that preparing a tree makes.

@@ -2,6 +2,7 @@ package ktree
 
 import (
 	"bytes"
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -17,7 +18,7 @@ import (
 //
 // An object that make enters twice has the flags of the last time: its folder's Makefile
 // is entered from the root then, with what that gives one file.
-func parseCommands(out []byte) []Unit {
+func parseCommands(out []byte) *parser {
 	p := &parser{at: map[string]int{}, modules: map[string][]string{}, linked: map[string]bool{}}
 	for line := range bytes.Lines(out) {
 		p.line(string(bytes.TrimRight(line, "\n")))
@@ -34,7 +35,7 @@ func parseCommands(out []byte) []Unit {
 		}
 		u.Special = special(u, p.linked[u.Object] || u.Module != "")
 	}
-	return p.list
+	return p
 }
 
 type parser struct {
@@ -42,6 +43,28 @@ type parser struct {
 	at      map[string]int      // index by object
 	modules map[string][]string // that an object is part of
 	linked  map[string]bool     // objects that are part of an archive that the kernel is linked of
+	damaged []string            // commands for objects that can't be read
+}
+
+// fewest is a number of objects that every kernel has.
+const fewest = 100
+
+// check reports what must not be: few objects, or some that are compiled for a module and are
+// part of none. Then some of what make printed was lost, or has another form.
+func (p *parser) check() error {
+	if len(p.list) < fewest {
+		return fmt.Errorf("make lists %d objects only", len(p.list))
+	}
+	if len(p.damaged) > 0 {
+		return fmt.Errorf("make prints %d commands that can't be read, such as %.300q", len(p.damaged), p.damaged[0])
+	}
+	for i := range p.list {
+		u := &p.list[i]
+		if strings.Contains(u.Command, " -DMODULE ") && u.Module == "" {
+			return fmt.Errorf("make compiles %s for a module, and names none that it is part of", u.Object)
+		}
+	}
+	return nil
 }
 
 func (p *parser) line(line string) {
@@ -52,18 +75,36 @@ func (p *parser) line(line string) {
 	for i, c := range parts {
 		switch {
 		case strings.Contains(c, " -c -o "):
-			if u, ok := compileCommand(c); ok {
-				if i+1 < len(parts) && strings.HasPrefix(parts[i+1], "./tools/objtool/objtool ") && strings.HasSuffix(parts[i+1], u.Object) {
-					u.Objtool = parts[i+1]
+			u, ok := compileCommand(c)
+			if !ok {
+				if damagedForm.MatchString(c) {
+					p.damaged = append(p.damaged, c)
 				}
-				p.add(u)
+				continue
 			}
+			if i+1 < len(parts) {
+				u.Objtool = objtoolOf(parts[i+1], u.Object)
+			}
+			p.add(u)
 		case strings.HasSuffix(c, ".mod"):
 			p.membersOf(c)
 		case strings.HasSuffix(c, ".a"):
 			p.archive(c)
 		}
 	}
+}
+
+// damagedForm is the beginning of a command for an object of the kernel.
+var damagedForm = regexp.MustCompile(`^\S+(?: \S+)? -Wp,-MM?D,\S+ .* -D__KERNEL__`)
+
+// objtoolOf returns the command behind that of the compiler when it is one of objtool, on the
+// same object. Some kernels have the linker remove relocations of symbols first.
+func objtoolOf(c, object string) string {
+	words := strings.Fields(c)
+	if len(words) > 1 && path.Base(words[0]) == "objtool" && words[len(words)-1] == object {
+		return c
+	}
+	return ""
 }
 
 func (p *parser) add(u Unit) {
@@ -105,10 +146,17 @@ var compileForm = regexp.MustCompile(` -c -o (\S+\.o) (\S+\.(?:c|S))$`)
 // are none: their commands lack __KERNEL__.
 func compileCommand(c string) (Unit, bool) {
 	m := compileForm.FindStringSubmatch(c)
-	if m == nil || strings.Contains(c, ";") || strings.Contains(c, "|") || !strings.Contains(c, " -D__KERNEL__") && !strings.Contains(c, "realmode") {
+	if m == nil || strings.ContainsAny(c, ";|`&\n") || strings.Contains(c, "$(") {
 		return Unit{}, false
 	}
-	return Unit{Object: path.Clean(m[1]), Source: path.Clean(m[2]), Command: c}, true
+	if !strings.Contains(c, " -D__KERNEL__") && !strings.Contains(c, " -D_SETUP") {
+		return Unit{}, false
+	}
+	object, source := path.Clean(m[1]), path.Clean(m[2])
+	if path.IsAbs(object) || path.IsAbs(source) || strings.HasPrefix(object, "../") || strings.HasPrefix(source, "../") {
+		return Unit{}, false
+	}
+	return Unit{Object: object, Source: source, Command: c}, true
 }
 
 // membersOf notes the objects of a module: what is written into its list, X.mod.
@@ -144,25 +192,4 @@ func inFolder(dir, name string) string {
 		return path.Clean(name)
 	}
 	return path.Join(dir, name)
-}
-
-// specials are folders of what is linked into something else than the running kernel, with what
-// that is.
-var specials = []struct{ dir, what string }{
-	{"arch/x86/entry/vdso/", "the vDSO"},
-	{"arch/x86/realmode/rm/", "the code for real mode"},
-	{"arch/x86/boot/", "the code that unpacks the kernel"},
-	{"arch/x86/purgatory/", "the code between two kernels (kexec)"},
-	{"drivers/firmware/efi/libstub/", "the EFI stub"},
-}
-
-// special says what an object is part of instead of the running kernel. linked is set for
-// what is in an archive or a module.
-func special(u *Unit, linked bool) string {
-	for _, s := range specials {
-		if strings.HasPrefix(u.Object, s.dir) && (!linked || s.dir == "drivers/firmware/efi/libstub/") {
-			return s.what
-		}
-	}
-	return ""
 }

@@ -1,6 +1,8 @@
 package ktree
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,7 +25,7 @@ set -e; gcc -Wp,-MMD,c.d -D__KERNEL__ -second -c -o lib/twice.o lib/twice.c
 func TestParseCommands(t *testing.T) {
 	type row struct{ Object, Module, Special, Objtool string }
 	var got []row
-	for _, u := range parseCommands([]byte(printed)) {
+	for _, u := range parseCommands([]byte(printed)).list {
 		got = append(got, row{u.Object, u.Module, u.Special, u.Objtool})
 		if u.Object == "net/8021q/both.o" && !cmp.Equal(u.Modules, []string{"net/8021q/8021q", "net/8021q/other"}) {
 			t.Errorf("%s is of %q", u.Object, u.Modules)
@@ -45,12 +47,31 @@ func TestParseCommands(t *testing.T) {
 	}
 }
 
+// TestDamaged: what make prints is lost, or torn apart.
+func TestDamagedCommands(t *testing.T) {
+	many := printed
+	for i := range fewest {
+		many += fmt.Sprintf("gcc -Wp,-MMD,x.d -D__KERNEL__ -c -o lib/f%d.o lib/f%d.c\n", i, i)
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"whole":  {many, ""},
+		"few":    {printed, "objects only"},
+		"torn":   {many + "gcc -Wp,-MMD,x.d -nostdinc -D__KERNEL__ -O2 -c -o lib/a.o lib/a.c set -e\n", "can't be read"},
+		"module": {many + "gcc -Wp,-MMD,x.d -D__KERNEL__ -DMODULE -c -o lib/m.o lib/m.c\n", "lib/m.o for a module"},
+	} {
+		err := parseCommands([]byte(c.text)).check()
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
 func FuzzParseCommands(f *testing.F) {
 	f.Add([]byte(printed))
 	f.Add([]byte("a.o ' -c -o x.o x.c;\\"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		seen := map[string]bool{}
-		for _, u := range parseCommands(b) {
+		for _, u := range parseCommands(b).list {
 			if seen[u.Object] || u.Object == "" || u.Source == "" {
 				t.Errorf("%+v", u)
 			}

@@ -66,23 +66,6 @@ func (t *Tree) make(ctx context.Context, dir string, args ...string) ([]byte, er
 	return said, err
 }
 
-// inBuildroot makes a command that runs in another distribution, in the same folder of the
-// cache, of which nothing is seen outside of it.
-func inBuildroot(root, cache, dir, name string, args []string) (string, []string) {
-	const script = `set -e; root=$1 cache=$2 dir=$3; shift 3
-mkdir -p "$root$cache" "$root/proc" "$root/dev"
-mount --rbind "$cache" "$root$cache"
-mount --rbind /proc "$root/proc"
-mount --rbind /dev "$root/dev"
-exec chroot "$root" /bin/sh -c 'cd "$1"; shift; exec "$@"' sh "$dir" "$@"`
-	words := []string{"--mount", "--propagation", "private"}
-	if os.Geteuid() != 0 {
-		words = append(words, "--user", "--map-root-user")
-	}
-	words = append(words, "sh", "-c", script, "sh", root, cache, dir, name)
-	return "unshare", append(words, args...)
-}
-
 // quote makes one word of the shell.
 func quote(s string) string {
 	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {

@@ -30,8 +30,11 @@ type Spec struct {
 	CC string
 	// Buildroot is a folder with a distribution in which commands run; "" is this system.
 	Buildroot string
-	Cache     string // a folder
-	Jobs      int    // how many commands run at once
+	// Comment is what the objects of the kernel have in .comment of their compiler:
+	// "GCC: (Debian 12.2.0-14) 12.2.0"; "" when that is not known.
+	Comment string
+	Cache   string // a folder
+	Jobs    int    // how many commands run at once
 	// Flags are KCFLAGS; "" is [DefaultFlags].
 	Flags    string
 	Progress progress.Func // may be nil

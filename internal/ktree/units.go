@@ -98,16 +98,17 @@ func (t *Tree) Units(ctx context.Context) (*Units, error) {
 }
 
 // unitsLayout changes with what is read of make's output.
-const unitsLayout = "2"
+const unitsLayout = "3"
 
 // ask has make print what it would do for the kernel and its modules, in a copy of the tree
 // (make itself runs a few commands even then), and reads that.
 //
 // make can't go on to the end, since it misses what it has not made: -k has it go on with
-// all else. That fewer objects are found than a kernel has is an error.
+// all else. It has to print what belongs to a target at once: several that print at the same
+// time tear lines of each other apart. That fewer objects are found than a kernel has is an error.
 func (t *Tree) ask(ctx context.Context, dir string) ([]Unit, error) {
 	t.spec.Progress.Begin("list the objects", 1)
-	args := slices.Concat([]string{"-n", "-k", "-j" + fmt.Sprint(t.spec.Jobs), "-Otarget", "KCFLAGS=" + t.spec.Flags}, t.args, []string{"vmlinux", "modules"})
+	args := slices.Concat([]string{"-n", "-k", "-Otarget", "-j" + fmt.Sprint(t.spec.Jobs), "KCFLAGS=" + t.spec.Flags}, t.args, []string{"vmlinux", "modules"})
 	cmd := t.command(ctx, dir, "make", args...)
 	var said bytes.Buffer
 	cmd.Stderr = &said
@@ -115,12 +116,9 @@ func (t *Tree) ask(ctx context.Context, dir string) ([]Unit, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	list := parseCommands(out)
-	if len(list) < fewest {
-		return nil, errors.Join(fmt.Errorf("make lists %d objects only: %s", len(list), bytes.TrimSpace(said.Bytes()[max(0, said.Len()-2000):])), err)
+	p := parseCommands(out)
+	if cerr := p.check(); cerr != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %s", cerr, bytes.TrimSpace(said.Bytes()[max(0, said.Len()-2000):])), err)
 	}
-	return list, nil
+	return p.list, nil
 }
-
-// fewest is a number of objects that every kernel has.
-const fewest = 100
