@@ -16,6 +16,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
@@ -209,6 +210,63 @@ func roundTrip(t *testing.T, r *trial.Report) {
 	if bytes.Contains(b, []byte("null")) {
 		t.Errorf("a list is null: %s", b)
 	}
+}
+
+// script looks at the guest with the commands of busybox.
+const script = `
+echo "$GOSPLICE_PHASE $GOSPLICE_UPDATE $1 $(grep -c patched /proc/cmdline)"
+test -d /sys/kernel/livepatch/$GOSPLICE_UPDATE && echo loaded >&2
+ls / | head -1
+`
+
+// TestScript runs a script in the guest.
+func TestScript(t *testing.T) {
+	vmtest.Long(t)
+	b := newBench(t, "6.1")
+	o := b.options(b.build(t, "fix_script", greeting))
+	o.Busybox, o.Args = busybox(t), []string{"arg"}
+	o.Exercise = filepath.Join(t.TempDir(), "look.sh")
+	if err := os.WriteFile(o.Exercise, []byte(script), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r, err := trial.Run(vmtest.Context(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range r.Exercises {
+		got = append(got, e.Output, e.Errors)
+	}
+	want := []string{"before fix_script arg 0\nbin\n", "", "patched fix_script arg 1\nbin\n", "loaded\n", "reverted fix_script arg 0\nbin\n", ""}
+	if diff := cmp.Diff(want, got); diff != "" || !r.OK {
+		t.Errorf("%s\n%+v", diff, r.Failures)
+	}
+}
+
+// busybox fetches one that is linked statically.
+func busybox(t *testing.T) string {
+	t.Helper()
+	cache, err := deb.OpenCache()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := cache.Find(t.Context(), "busybox-static")
+	if errors.Is(err, deb.ErrUnavailable) {
+		testenv.Skip(t, "%v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	const pattern = "bin/busybox|usr/bin/busybox"
+	dir, err := cache.Tree(vmtest.Context(t), []string{pattern}, found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := deb.Locate(dir, pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // TestLater loads the module that is changed once the update is in place.
