@@ -329,6 +329,28 @@ func TestBad(t *testing.T) {
 	}
 }
 
+// TestStuck has a process in the old code when the time is up: the failure names it, and the
+// update is taken back.
+func TestStuck(t *testing.T) {
+	vmtest.Long(t)
+	b := newBench(t, "6.1")
+	o := b.options(b.build(t, "fix_stuck", change{"fs/pipe.c", "", kbuild.Edit{
+		Old: "	/* Null read succeeds. */", New: "	if (total_len == 77777)\n		return -ENOTTY;\n	/* Null read succeeds. */",
+	}}))
+	o.Exercise, o.Args = program(t), []string{"-block"}
+	o.Limits.Transition = 5 * time.Second // after 15 the kernel wakes processes with a signal
+	r, err := trial.Run(vmtest.Context(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.OK || len(r.Failures) != 1 || r.Failures[0].Stage != "transition" || !strings.Contains(r.Failures[0].Text, "look (") || !strings.Contains(r.Failures[0].Text, "pipe_read") {
+		t.Errorf("%+v", r.Failures)
+	}
+	if n := len(r.Exercises); n != 2 || r.Exercises[n-1].Phase != "reverted" {
+		t.Errorf("%+v", r.Exercises)
+	}
+}
+
 // TestCancel ends a trial as soon as the guest runs.
 func TestCancel(t *testing.T) {
 	vmtest.Long(t)
