@@ -259,7 +259,7 @@ func (c *Cache) apt(ctx context.Context, dir, name string, args ...string) ([]by
 		return nil, fmt.Errorf("%s: %w", name, context.Cause(ctx))
 	}
 	if err != nil {
-		if strings.Contains(stderr.String(), syscall.ENOSPC.Error()) {
+		if strings.Contains(strings.ToLower(stderr.String()), syscall.ENOSPC.Error()) {
 			err = fmt.Errorf("%w: %w", syscall.ENOSPC, err)
 		}
 		return nil, fmt.Errorf("%w: %s %s: %w: %s", ErrUnavailable, name, strings.Join(args, " "), err, complaints(stderr.String()))
