@@ -13,6 +13,9 @@
 // log for anything that a healthy kernel does not say. A script or a program of the caller
 // runs before, while the update is in place, and after it. All of it is in the [Report].
 //
+// To boot takes longer than to try: [Boot] gives a [Session], in which [Session.Try] tries one
+// update after the other.
+//
 // QEMU emulates the processor, so that no KVM is needed, and no root, and so that a guest
 // behaves alike on every machine. What is missing on the machine is a [MissingError].
 package trial

@@ -14,32 +14,20 @@ import (
 )
 
 // remember reads how the functions begin before the update is loaded.
-func (t *trial) remember(ctx context.Context) (err error) {
-	if t.run, err = image.NewRunningContext(ctx, t.m.FS(ctx)); err != nil {
+func (t *trial) remember(ctx context.Context) error {
+	run, err := t.look(ctx, t.allChanged())
+	if err != nil {
 		return err
 	}
 	t.before = map[string][]byte{}
 	for _, f := range t.Update.Functions {
-		if addr, ok := locate(t.run, f); ok {
-			if b := make([]byte, entrySize); t.run.ReadAddr(b, addr) == nil {
+		if addr, ok := locate(run, f); ok {
+			if b := make([]byte, entrySize); run.ReadAddr(b, addr) == nil {
 				t.before[key(f)] = lead(b)
 			}
 		}
 	}
 	return nil
-}
-
-// lately returns the guest's kernel with the modules that it has now. To open it takes a
-// second or two: its symbols travel.
-func (t *trial) lately(ctx context.Context) (run *image.Image, done func() error, err error) {
-	if len(t.Later) == 0 && !t.Again {
-		return t.run, func() error { return nil }, nil // they are the same, but for the update
-	}
-	run, err = image.NewRunningContext(ctx, t.m.FS(ctx))
-	if err != nil {
-		return nil, nil, err
-	}
-	return run, run.Close, nil
 }
 
 func key(f module.Function) string { return fmt.Sprintf("%s:%s,%d", f.Module, f.Name, f.Position) }
@@ -53,11 +41,10 @@ func (t *trial) live(ctx context.Context) error {
 	if len(t.Update.Functions) > 0 {
 		functions = t.Update.Functions
 	}
-	run, done, err := t.lately(ctx)
+	run, err := t.look(ctx, t.allChanged())
 	if err != nil {
 		return err
 	}
-	defer done()
 	patches, err := run.Livepatches()
 	if err != nil {
 		return err
@@ -211,11 +198,10 @@ func (t *trial) followProbe(ctx context.Context, out Function, f module.Function
 
 // reverted sees that the functions are as they were.
 func (t *trial) reverted(ctx context.Context) error {
-	run, done, err := t.lately(ctx)
+	run, err := t.look(ctx, t.allChanged())
 	if err != nil {
 		return err
 	}
-	defer done()
 	patches, err := run.Livepatches()
 	if err != nil {
 		return err

@@ -92,14 +92,9 @@ type plan struct {
 	exercise []string // how it is called in the guest; nil for none
 }
 
-// prepare checks the options, and what the machine has.
-func (o *Options) prepare() (*plan, error) {
-	if o.Update == nil {
-		return nil, errors.New("there is no update to try")
-	}
+// prepareGuest checks what a guest needs.
+func (o *Options) prepareGuest() (*plan, error) {
 	p := &plan{Options: *o}
-	p.Limits.Transition = cmp.Or(p.Limits.Transition, defaultLimit)
-	p.Limits.Exercise = cmp.Or(p.Limits.Exercise, defaultScript)
 	release, err := readRelease(o.Boot)
 	if err != nil {
 		return nil, fmt.Errorf("kernel to try it with: %w", err)
@@ -111,6 +106,21 @@ func (o *Options) prepare() (*plan, error) {
 	if p.busybox, err = findBusybox(o.Busybox); err != nil {
 		return nil, err
 	}
+	return p, p.missing()
+}
+
+// prepare checks the options, and what the machine has.
+func (o *Options) prepare() (*plan, error) {
+	if o.Update == nil {
+		return nil, errors.New("there is no update to try")
+	}
+	p, err := o.prepareGuest()
+	var missing *MissingError
+	if err != nil && !errors.As(err, &missing) { // there may be more that is missing
+		return nil, err
+	}
+	p.Limits.Transition = cmp.Or(p.Limits.Transition, defaultLimit)
+	p.Limits.Exercise = cmp.Or(p.Limits.Exercise, defaultScript)
 	if p.Targets == nil {
 		p.Targets = p.changed()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -22,6 +23,21 @@ func (t *trial) livepatch(names ...string) string {
 }
 
 func (t *trial) loadTargets(ctx context.Context) error {
+	files := maps.Clone(t.Files)
+	if t.exercise != nil {
+		if files == nil {
+			files = map[string]string{}
+		}
+		files[exercisePath(t.exercise)] = t.Exercise
+	}
+	if err := t.put(ctx, files); err != nil {
+		return err
+	}
+	for _, name := range t.Later {
+		if err := t.leave(ctx, name); err != nil {
+			return err
+		}
+	}
 	for _, name := range t.Targets {
 		if err := t.loadModule(ctx, name); err != nil {
 			return err
@@ -30,10 +46,18 @@ func (t *trial) loadTargets(ctx context.Context) error {
 	return errors.Join(t.takeEarlier(ctx), t.remember(ctx))
 }
 
+// leave unloads a module that is to come later, and is there already.
+func (t *trial) leave(ctx context.Context, name string) error {
+	if strings.Contains(name, "/") || !t.loaded(ctx, name) {
+		return nil
+	}
+	return t.m.Unload(ctx, strings.ReplaceAll(name, "-", "_"))
+}
+
 // loadModule loads a module of the kernel by its name, or one of a file.
 func (t *trial) loadModule(ctx context.Context, name string) error {
 	if !strings.Contains(name, "/") {
-		return t.m.Modprobe(ctx, name, "")
+		return t.m.Modprobe(ctx, name, "") // one that is loaded already does no harm
 	}
 	b, err := os.ReadFile(name)
 	if err != nil {
@@ -42,7 +66,10 @@ func (t *trial) loadModule(ctx context.Context, name string) error {
 	if err := t.loadNeeded(ctx, b); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return t.m.Load(ctx, b, "")
+	if err := t.m.Load(ctx, b, ""); err != nil && !errors.Is(err, syscall.EEXIST) {
+		return err
+	}
+	return nil
 }
 
 // loadNeeded loads what a module says that it needs.

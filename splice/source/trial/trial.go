@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
-	"time"
 
 	"github.com/gosplice/gosplice/internal/vm"
-	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // Run tries an update. The report says what was seen; whether all was well is its OK. The
@@ -19,26 +16,32 @@ import (
 //
 // The guest ends with ctx, and with the process.
 func Run(ctx context.Context, o Options) (*Report, error) {
-	p, err := o.prepare()
-	if err != nil {
+	if _, err := o.prepare(); err != nil {
 		return nil, fmt.Errorf("try the update: %w", err)
 	}
-	t := &trial{plan: p, report: newReport(p)}
-	if err := t.all(ctx); err != nil {
-		return nil, fmt.Errorf("try %s with %s: %w", p.Update.Name, p.kernel.Release, err)
+	s, err := Boot(ctx, o)
+	if err != nil {
+		return nil, err
 	}
-	return t.report, nil
+	r, err := s.Try(ctx, o)
+	closed := s.Close()
+	if err != nil {
+		return nil, err
+	}
+	r.Stages = append([]Stage{s.booted}, r.Stages...)
+	if closed != nil {
+		r.Notes = append(r.Notes, closed.Error()) // it did not go off by itself: nothing of the update's
+	}
+	return r, nil
 }
 
 // trial is a trial that goes on.
 type trial struct {
 	*plan
-	m       *vm.Machine
+	*Session
 	report  *Report
-	run     *image.Image      // the guest's kernel, as it was before the update
-	before  map[string][]byte // how functions began then, by file and name
-	tainted string            // taints that it had before the update
-	dead    bool              // the guest is gone
+	before  map[string][]byte // how functions began before the update, by file and name
+	tainted string            // taints that it had then
 }
 
 // The names of stages, as the report has them.
@@ -63,52 +66,6 @@ const (
 	phaseReverted = "reverted"
 )
 
-func (t *trial) all(ctx context.Context) error {
-	if err := t.boot(ctx); err != nil {
-		return err
-	}
-	err := t.stages(ctx)
-	if t.run != nil {
-		err = errors.Join(err, t.run.Close())
-	}
-	// A guest that is closed has told its whole log; that it did not go off by itself
-	// is nothing of the update's.
-	if closed := t.m.Close(); closed != nil && !t.dead && err == nil {
-		t.report.Notes = append(t.report.Notes, closed.Error())
-	}
-	t.report.OK = len(t.report.Failures) == 0 && len(t.report.Findings) == 0
-	return err
-}
-
-func (t *trial) boot(ctx context.Context) error {
-	files := maps.Clone(t.Files)
-	if files == nil {
-		files = map[string]string{}
-	}
-	if t.busybox != "" {
-		files[busyboxPath] = t.busybox
-	}
-	if t.exercise != nil {
-		files[exercisePath(t.exercise)] = t.Exercise
-	}
-	begin := t.begin(stageBoot)
-	m, err := vm.Start(ctx, vm.Options{
-		Kernel: t.kernel, Cmdline: t.Guest.Cmdline, CPUs: t.Guest.CPUs, Memory: t.Guest.Memory, CPUModel: t.Guest.Processor,
-		Files: files, Cache: t.Cache,
-	})
-	if err != nil {
-		return err
-	}
-	t.m, t.report.Kernel = m, m.Release
-	if t.busybox != "" {
-		if r, err := m.Run(ctx, vm.Command{Path: busyboxPath, Args: []string{"--install", "-s", "/bin"}}); err != nil || r.Status != 0 {
-			return errors.Join(fmt.Errorf("install busybox in the guest: %v, %w", r, err), m.Close())
-		}
-	}
-	t.end(stageBoot, begin)
-	return nil
-}
-
 // exercisePath is the file of the exercise in the guest.
 func exercisePath(call []string) string {
 	if call[0] == interpreter {
@@ -121,7 +78,7 @@ func exercisePath(call []string) string {
 // something to undo. The error is that of the context alone.
 func (t *trial) stages(ctx context.Context) error {
 	if !t.do(ctx, stageTargets, t.loadTargets) {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	t.exercised(ctx, phaseBefore)
 	if t.do(ctx, stageLoad, t.load) {
@@ -149,15 +106,15 @@ func (t *trial) do(ctx context.Context, stage string, f func(context.Context) er
 	if t.dead || ctx.Err() != nil {
 		return false
 	}
-	begin := t.begin(stage)
+	begin := begin(t.Progress, stage)
 	err := f(ctx)
-	t.end(stage, begin)
+	t.report.Stages = append(t.report.Stages, end(t.Progress, stage, begin))
 	if err == nil {
 		return true
 	}
 	text := err.Error()
 	if gone := (*vm.DeadError)(nil); errors.As(err, &gone) {
-		t.dead = true
+		t.dead = true // the session is over
 		t.report.Console = lastLines(gone.Console, consoleLines)
 		text = fmt.Sprintf("the guest is gone: %v", gone.Err)
 		if p := panicLine(gone.Console); p != "" {
@@ -166,20 +123,6 @@ func (t *trial) do(ctx context.Context, stage string, f func(context.Context) er
 	}
 	t.report.Failures = append(t.report.Failures, Failure{Stage: stage, Text: text})
 	return false
-}
-
-func (t *trial) begin(stage string) time.Time {
-	if t.Progress != nil {
-		t.Progress(stage, 0, 1)
-	}
-	return time.Now()
-}
-
-func (t *trial) end(stage string, begin time.Time) {
-	t.report.Stages = append(t.report.Stages, Stage{Name: stage, Elapsed: time.Since(begin)})
-	if t.Progress != nil {
-		t.Progress(stage, 1, 1)
-	}
 }
 
 const consoleLines = 100

@@ -329,6 +329,44 @@ func TestBad(t *testing.T) {
 	}
 }
 
+// TestSession tries updates in one guest, one after the other, until one kills it.
+func TestSession(t *testing.T) {
+	vmtest.Long(t)
+	b := newBench(t, "6.1")
+	o := b.options(nil)
+	s, err := trial.Boot(vmtest.Context(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	exe := program(t)
+	for i, c := range []struct {
+		change change
+		later  []string
+		dies   bool
+	}{
+		{greeting, nil, false}, {dummy, nil, false}, {dummy, []string{"dummy"}, false}, {greeting, nil, false}, {oops, nil, true},
+	} {
+		begin := time.Now()
+		r, err := s.Try(vmtest.Context(t), trial.Options{
+			Update: b.build(t, "fix_session", c.change), Later: c.later, Exercise: exe, Args: []string{"/proc/cmdline", map[bool]string{true: "patched"}[c.change == greeting]},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%d: %v", i, time.Since(begin))
+		if r.OK == c.dies || s.Alive() == c.dies {
+			t.Errorf("%d: %+v", i, r)
+		}
+		if !c.dies && (len(r.Functions) == 0 || r.Functions[0].State != trial.Live) {
+			t.Errorf("%d: %+v", i, r.Functions)
+		}
+	}
+	if _, err := s.Try(vmtest.Context(t), trial.Options{Update: b.build(t, "fix_session", greeting)}); err == nil {
+		t.Error("tried in a guest that is gone")
+	}
+}
+
 // TestStuck has a process in the old code when the time is up: the failure names it, and the
 // update is taken back.
 func TestStuck(t *testing.T) {
