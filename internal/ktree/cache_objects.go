@@ -22,6 +22,7 @@ import (
 //	KEY.made      what was made, once for each content of the files of a list
 //	KEY.same      why nothing that it has differs from the tree's, empty where something may
 //	DIGEST.o      an object
+//	COMMAND.i.zst what the preprocessor makes of it in the tree as it is
 //	tree.deps     what it is made of in the tree as it is
 //
 // A key is made of the command, a list, and what an overlay has of the list. An overlay has the

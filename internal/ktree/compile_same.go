@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/gosplice/gosplice/internal/preproc"
 )
 
@@ -61,8 +63,7 @@ var instrumented = regexp.MustCompile(` (-fsanitize|-fplugin|--coverage|-ftest-c
 
 // same compares what the preprocessor makes of a unit in the tree and in the edition.
 func (c *compilation) same(ctx context.Context, u *Unit, base string) (string, error) {
-	plain := &compilation{tree: c.tree, dir: c.tree.dir, out: c.out, locks: c.locks}
-	pre, err := plain.preprocess(ctx, u, base+".pre")
+	pre, err := c.before(ctx, u, base+".pre")
 	if err != nil || pre == nil {
 		return "", err
 	}
@@ -87,6 +88,50 @@ func (c *compilation) same(ctx context.Context, u *Unit, base string) (string, e
 		said = why
 	}
 	return said, c.tree.explain(c.tree.keepSame(u, c.ed, base, list, said))
+}
+
+// before returns what the preprocessor makes of a unit in the tree. It is kept, packed: many
+// patches ask for it.
+func (c *compilation) before(ctx context.Context, u *Unit, base string) ([]byte, error) {
+	name := filepath.Join(c.tree.folder(u), digest([]byte(u.Command))+".i.zst")
+	if packed, err := os.ReadFile(name); err == nil {
+		if text, err := unpackText(packed); err == nil {
+			return text, nil
+		}
+	}
+	plain := &compilation{tree: c.tree, dir: c.tree.dir, out: c.out, locks: c.locks}
+	text, err := plain.preprocess(ctx, u, base)
+	if err != nil || text == nil {
+		return nil, err
+	}
+	packed, err := packText(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return nil, err
+	}
+	return text, replaceFile(name, base+".zst", packed)
+}
+
+func packText(text []byte) ([]byte, error) {
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true))
+	if err != nil {
+		return nil, err
+	}
+	return w.EncodeAll(text, nil), w.Close()
+}
+
+// longestText is more than any source has behind the preprocessor, in bytes.
+const longestText = 1 << 30
+
+func unpackText(packed []byte) ([]byte, error) {
+	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(longestText))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return r.DecodeAll(packed, []byte{})
 }
 
 // embeds reports whether one of some files is in the edition, and no source of C or assembler:
