@@ -31,7 +31,7 @@ func (b *Builder) build(ctx context.Context, p *Plan, opt module.Options) (*Resu
 		return nil, nil, err
 	}
 	clock.lap("compile")
-	list, err := b.compare(ctx, objects)
+	list, err := b.compare(ctx, p, objects)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -29,7 +29,7 @@ func (c *compared) matters() bool {
 }
 
 // compare compares all objects, and matches those that differ with what runs.
-func (b *Builder) compare(ctx context.Context, list []compiled) ([]compared, error) {
+func (b *Builder) compare(ctx context.Context, p *Plan, list []compiled) ([]compared, error) {
 	out := make([]compared, len(list))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(b.opt.Jobs)
@@ -57,6 +57,11 @@ func (b *Builder) compare(ctx context.Context, list []compiled) ([]compared, err
 			types = types || len(list) > 0
 		}
 	}
+	if types {
+		if err := b.compileUnaffected(ctx, p, list); err != nil {
+			return nil, err
+		}
+	}
 	for i := range out {
 		if types && out[i].diff == nil {
 			if err := b.compareOne(ctx, &out[i], true); err != nil {
@@ -73,6 +78,9 @@ func (b *Builder) compareOne(ctx context.Context, c *compared, equal bool) error
 	c.result = ObjectResult{
 		Object: u.Object, Source: u.Source, Target: u.Module, Outcome: elfdiff.OutcomeSame, Because: c.because, Changes: []Change{},
 		Findings: []elfdiff.Finding{}, Refusals: []*finding.Refusal{}, SetAside: []string{}, Pre: c.pre, Post: c.post,
+	}
+	if c.result.NotCompiled = c.unaffected; c.unaffected != "" {
+		return nil
 	}
 	if c.failed != nil {
 		c.result.Outcome = elfdiff.OutcomeRefused

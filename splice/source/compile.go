@@ -20,30 +20,84 @@ type compiled struct {
 	*planned
 	preFile, postFile string // "" where there is none
 	pre, post         Compiled
-	failed            error // of the compiler
+	failed            error  // of the compiler
+	unaffected        string // why it was not compiled, "" when it was
 }
 
-// compile makes the objects of a plan, both ways.
+// fewUnits are as many objects as are compiled without asking first which of them are affected.
+const fewUnits = 4
+
+// compile makes the objects of a plan, both ways, but for those that what changes in headers
+// does not concern.
 func (b *Builder) compile(ctx context.Context, p *Plan) ([]compiled, error) {
 	out := make([]compiled, len(p.units))
 	for i := range p.units {
 		out[i].planned = &p.units[i]
 	}
-	pre, err := b.compileSide(ctx, out, nil, func(u *planned) *ktree.Unit { return u.pre })
-	if err != nil {
-		return nil, err
+	if len(out) > fewUnits {
+		if err := b.leaveOutUnaffected(ctx, p, out); err != nil {
+			return nil, err
+		}
 	}
-	post, err := b.compileSide(ctx, out, p.overlay, func(u *planned) *ktree.Unit { return u.post })
+	var list []*compiled
+	for i := range out {
+		if out[i].unaffected == "" {
+			list = append(list, &out[i])
+		}
+	}
+	return out, b.compileBoth(ctx, p, list)
+}
+
+// leaveOutUnaffected asks which objects have nothing that uses what differs.
+func (b *Builder) leaveOutUnaffected(ctx context.Context, p *Plan, list []compiled) error {
+	var units []ktree.Unit
+	var at []int
+	for i := range list {
+		u := list[i].planned
+		if u.pre != nil && u.post != nil && u.pre.Command == u.post.Command && u.pre.Objtool == u.post.Objtool {
+			units, at = append(units, *u.post), append(at, i)
+		}
+	}
+	why, err := b.tree.Unaffected(ctx, units, p.overlay)
+	for k, i := range at {
+		if err == nil {
+			list[i].unaffected = why[k]
+		}
+	}
+	return err
+}
+
+// compileUnaffected compiles what was left out: somebody has to know all of it.
+func (b *Builder) compileUnaffected(ctx context.Context, p *Plan, list []compiled) error {
+	var rest []*compiled
+	for i := range list {
+		if list[i].unaffected != "" {
+			list[i].unaffected = ""
+			rest = append(rest, &list[i])
+		}
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	return b.compileBoth(ctx, p, rest)
+}
+
+// compileBoth makes some objects, both ways.
+func (b *Builder) compileBoth(ctx context.Context, p *Plan, list []*compiled) error {
+	pre, err := b.compileSide(ctx, list, nil, func(u *planned) *ktree.Unit { return u.pre })
 	if err != nil {
-		return nil, err
+		return err
+	}
+	post, err := b.compileSide(ctx, list, p.overlay, func(u *planned) *ktree.Unit { return u.post })
+	if err != nil {
+		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(b.opt.Jobs)
-	count := b.tell.Begin("complete", len(out))
-	for i := range out {
+	count := b.tell.Begin("complete", len(list))
+	for i, c := range list {
 		g.Go(func() error {
 			defer count.Done()
-			c := &out[i]
 			if c.failed = firstError(pre[i].Err, post[i].Err); c.failed != nil {
 				return nil
 			}
@@ -55,7 +109,7 @@ func (b *Builder) compile(ctx context.Context, p *Plan) ([]compiled, error) {
 			return err
 		})
 	}
-	return out, g.Wait()
+	return g.Wait()
 }
 
 func firstError(list ...error) error {
@@ -68,7 +122,7 @@ func firstError(list ...error) error {
 }
 
 // compileSide compiles one side; the results are in the order of the objects.
-func (b *Builder) compileSide(ctx context.Context, list []compiled, overlay ktree.Overlay, side func(*planned) *ktree.Unit) ([]ktree.Object, error) {
+func (b *Builder) compileSide(ctx context.Context, list []*compiled, overlay ktree.Overlay, side func(*planned) *ktree.Unit) ([]ktree.Object, error) {
 	var units []ktree.Unit
 	var at []int
 	for i := range list {

@@ -202,7 +202,7 @@ func (b *Builder) badObject(ctx context.Context, s *selection, c *compared, with
 	if err != nil {
 		return false, err
 	}
-	got, err := b.compare(ctx, made)
+	got, err := b.compare(ctx, p, made)
 	if err != nil {
 		return false, err
 	}

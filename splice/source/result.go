@@ -121,8 +121,11 @@ type ObjectResult struct {
 	Refusals []*finding.Refusal `json:"refusals"`
 	// SetAside are differences that the build made and the patch did not, each with the reason.
 	SetAside []string `json:"set_aside"`
-	Pre      Compiled `json:"pre"`
-	Post     Compiled `json:"post"`
+	// NotCompiled says why there was no need to: nothing in it uses what differs in headers. It
+	// is "" for what was compiled.
+	NotCompiled string   `json:"not_compiled"`
+	Pre         Compiled `json:"pre"`
+	Post        Compiled `json:"post"`
 }
 
 // Compiled says how an object was come by.
