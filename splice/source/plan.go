@@ -1,17 +1,20 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/internal/ktree"
+	"github.com/gosplice/gosplice/internal/patchheaders"
 	"github.com/gosplice/gosplice/splice/source/patch"
 )
 
@@ -88,6 +91,9 @@ func (b *Builder) affect(ctx context.Context, p *Plan) error {
 	if err != nil {
 		return err
 	}
+	if err := b.addHeaders(p); err != nil {
+		return err
+	}
 	if system {
 		if err := b.effects(ctx, p, by); err != nil {
 			return err
@@ -129,6 +135,33 @@ func (b *Builder) files(p *Plan) (system bool, err error) {
 		p.Files = append(p.Files, f)
 	}
 	return system, nil
+}
+
+// addHeaders adds the headers for authors of patches where a file of the patches includes one
+// that the source does not have.
+func (b *Builder) addHeaders(p *Plan) error {
+	headers := patchheaders.Files()
+	asked := false
+	for _, text := range p.overlay {
+		for name := range headers {
+			asked = asked || bytes.Contains(text, []byte(path.Base(name)))
+		}
+	}
+	if !asked {
+		return nil
+	}
+	p.overlay = maps.Clone(p.overlay)
+	for name, text := range headers {
+		_, err := b.tree.Stat(name)
+		if _, own := p.overlay[name]; own || err == nil {
+			continue
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		p.overlay[name] = text
+	}
+	return nil
 }
 
 // effects follows changes of how the kernel is built.
