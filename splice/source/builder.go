@@ -126,14 +126,10 @@ func (b *Builder) openImage(ctx context.Context) error {
 }
 
 func (b *Builder) openTree(ctx context.Context) error {
-	banner := b.kernel.Banner
-	if banner == "" {
-		var err error
-		if banner, err = b.image.Banner(); err != nil {
-			return err
-		}
+	banner, err := b.image.Banner()
+	if err != nil {
+		return err
 	}
-	var err error
 	b.tree, err = ktree.Open(ctx, ktree.Spec{
 		Source: b.kernel.Source, Config: b.kernel.Config, Release: b.kernel.Release, Banner: banner, Make: b.kernel.Make,
 		CC: b.opt.CC, Buildroot: b.opt.Buildroot, Cache: b.cache, Jobs: b.opt.Jobs, Progress: b.tell, Log: b.opt.Log,
@@ -148,6 +144,10 @@ func (b *Builder) Close() error {
 	}
 	return b.image.Close()
 }
+
+// Tree returns the folder of the source as it is prepared, without any patch. Nothing in it
+// may be written to.
+func (b *Builder) Tree() string { return b.tree.Dir() }
 
 // identity says which kernel this is.
 func (b *Builder) identity() Identity {

@@ -16,8 +16,6 @@ type Kernel struct {
 	Modules string // the folder of its modules, lib/modules/RELEASE; "" for a kernel without
 	Symvers string // its Module.symvers; "" has CRCs read from the image
 	Objtool string // the objtool that it was built with; "" takes the one of the source
-	// Banner is what it says of itself: the text linux_banner; "" has it read from the image.
-	Banner string
 	// Make are variables for make that its build had: DISTRIBUTOR=Debian.
 	Make []string
 	// OutOfTree are modules whose source is elsewhere.

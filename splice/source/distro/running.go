@@ -147,8 +147,14 @@ func banner(path, release string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if at := bytes.Index(b, []byte("Linux version "+release+" (")); at >= 0 {
-		if said, _, ok := bytes.Cut(b[at:], []byte{'\n'}); ok {
+	// The kernel has a form of it too in which the number of the build is missing.
+	for begin := []byte("Linux version " + release + " ("); ; b = b[1:] {
+		at := bytes.Index(b, begin)
+		if at < 0 {
+			break
+		}
+		b = b[at:]
+		if said, _, ok := bytes.Cut(b, []byte{'\n'}); ok && !bytes.Contains(said, []byte(" # ")) {
 			return string(said), nil
 		}
 	}
