@@ -225,7 +225,7 @@ func TestCumulative(t *testing.T) {
 // to the end.
 func TestCancelled(t *testing.T) {
 	b := stock(t, "6.1")
-	p := patchOf(t, b, "test.patch", edit{"fs/proc/loadavg.c", `" %ld/%d %d\n"`, `" %ld/%d %d fixed\n"`})
+	p := patchOf(t, b, "test.patch", edit{"fs/proc/loadavg.c", `%u/%d %d\n",`, `%u/%d %d fixed\n",`})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := b.Plan(ctx, p); !errors.Is(err, context.Canceled) {
