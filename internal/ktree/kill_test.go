@@ -78,8 +78,11 @@ func TestKilled(t *testing.T) {
 	tree := fakeTree(t, cache, files)
 	clean := fakeTree(t, t.TempDir(), files)
 	times := 12
-	if testenv.Asked("more") {
+	switch {
+	case testenv.Asked(testenv.Long):
 		times = 400
+	case testenv.Asked(testenv.More):
+		times = 60
 	}
 	for i := range times {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledChild$")
