@@ -77,3 +77,21 @@ func TestLocate(t *testing.T) {
 		t.Error("installed without a dpkg")
 	}
 }
+
+// FuzzListings: what apt prints is read without harm, whatever it is.
+func FuzzListings(f *testing.F) {
+	f.Add("Package: a\nVersion: 1\nSize: 12\n\n", " a | 1 | http://x y/main amd64 Packages\n")
+	f.Fuzz(func(t *testing.T, show, madison string) {
+		for p := range parseSizes(show) {
+			if p.Name == "" {
+				t.Error("a package without a name")
+			}
+		}
+		list := parseMadison(madison)
+		for i := 1; i < len(list); i++ {
+			if Compare(list[i-1].Version, list[i].Version) < 0 {
+				t.Errorf("%v before %v", list[i-1], list[i])
+			}
+		}
+	})
+}

@@ -70,6 +70,7 @@ func FindVersion(ctx context.Context, cache *deb.Cache, release, version string)
 
 // pattern is for the names of the packages that a release may mean.
 func pattern(release string) string {
+	release = strings.ToValidUTF8(release, "?")
 	m := releaseForm.FindStringSubmatch(release)
 	if m == nil {
 		return imagePrefix + regexp.QuoteMeta(release)

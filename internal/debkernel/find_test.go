@@ -3,6 +3,7 @@ package debkernel
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/deb"
@@ -78,4 +79,24 @@ func TestAround(t *testing.T) {
 			t.Errorf("%s: %q, want %q", release, got, want)
 		}
 	}
+}
+
+// FuzzRelease: whatever is asked for, what it is looked for by is an expression that matches
+// packages of images only.
+func FuzzRelease(f *testing.F) {
+	for _, s := range []string{"6.1", "6.12.9+bpo-rt-amd64-unsigned", "", "-amd64", "6.1[", "a\nb"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, release string) {
+		re, err := regexp.Compile("^(?:" + pattern(release) + ")$")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []string{"linux-headers-" + release, "linux-image-" + release + "-amd64-dbg", release} {
+			if !strings.HasPrefix(p, imagePrefix) && re.MatchString(p) {
+				t.Errorf("%q matches %q", re, p)
+			}
+		}
+		choose(served, release, "")
+	})
 }

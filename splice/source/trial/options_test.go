@@ -159,3 +159,20 @@ func TestTexts(t *testing.T) {
 		t.Errorf("%d bytes", len(got))
 	}
 }
+
+// FuzzEntry: any bytes may stand where a function begins, and any name in livepatch's folder.
+func FuzzEntry(f *testing.F) {
+	f.Add([]byte("\xf3\x0f\x1e\xfa\xe8\x10\x00\x00\x00"), uint64(0xffffffff81000000), "show,1")
+	f.Fuzz(func(t *testing.T, entry []byte, addr uint64, name string) {
+		entry = append(entry, make([]byte, entrySize)...)[:entrySize]
+		if op, to := transfer(entry, addr); op == 0 && to != 0 {
+			t.Errorf("% x leads to %#x", entry, to)
+		}
+		if n := len(lead(entry)); n != entrySize && n != entrySize-len(endbr64) {
+			t.Errorf("%d bytes", n)
+		}
+		if fn, ok := parseFunction(vmlinux, name); ok && fn.Module != "" {
+			t.Errorf("%+v", fn)
+		}
+	})
+}
