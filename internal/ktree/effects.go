@@ -1,11 +1,10 @@
 package ktree
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -18,10 +17,16 @@ import (
 type Effects struct {
 	// Overlay are the files that the build makes, and makes otherwise now.
 	Overlay Overlay
-	// Changed are the objects that are made otherwise, or are new, or gone.
+	// Changed are the objects that are made otherwise, or are new, or gone. Pre and Post of one
+	// are the same where another file is made on the way to it.
 	Changed []UnitChange
 	// Refused are changes that can't be followed.
 	Refused []Unfollowed
+	// Notes say of files that they change no object, and why.
+	Notes map[string]string
+	// Kept are files whose change is left out, with what they are instead, nil for none: tools of
+	// the build, and lines that say which version it is.
+	Kept Overlay
 }
 
 // A UnitChange is an object that is made otherwise.
@@ -33,47 +38,133 @@ type UnitChange struct {
 // Unfollowed says of a change of the build why it can't be followed.
 type Unfollowed struct{ File, Symbol, Why string }
 
-// Effects has make prepare a copy of the tree with an overlay in it, and says what it makes
-// otherwise than in the tree.
+// effectsLayout changes with what Effects finds.
+const effectsLayout = "1"
+
+// Effects says what an overlay changes but for the objects that have its files: headers that
+// the build makes of others, commands, what there is. Where that may be, make does it in a copy of
+// the tree, which takes ten seconds, and a minute when Makefiles change; what it found is
+// kept. Without a file that may have an effect it costs nothing.
+//
+// A change of the configuration is refused: objects that are not compiled here know of it.
+// A setting that is new and off is none.
 func (t *Tree) Effects(ctx context.Context, o Overlay) (*Effects, error) {
-	before, err := t.Units(ctx)
+	s, err := t.survey(ctx, o)
 	if err != nil {
 		return nil, err
+	}
+	if s.idle() {
+		return &Effects{Overlay: Overlay{}, Notes: s.notes, Kept: s.kept, Refused: s.refused}, nil
+	}
+	ed, err := t.edition(s.overlay)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := t.cache.Make(ctx, fmt.Sprintf("ktree-effects/%s/%s-%s", t.id, effectsLayout, ed.whole), func(dir string) error {
+		e, err := t.follow(ctx, s)
+		if err != nil {
+			return err
+		}
+		b, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, "effects.json"), b, 0o644)
+	})
+	if err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "effects.json"))
+	if err != nil {
+		return nil, err
+	}
+	e := &Effects{}
+	if err := json.Unmarshal(b, e); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	e.Notes, e.Kept = s.notes, s.kept
+	return e, nil
+}
+
+// follow has make do what a survey found to be necessary.
+func (t *Tree) follow(ctx context.Context, s *survey) (*Effects, error) {
+	e := &Effects{Overlay: Overlay{}, Refused: s.refused}
+	units, err := t.Units(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range units.All() {
+		if because := s.products(&u); len(because) > 0 {
+			e.Changed = append(e.Changed, UnitChange{&u, &u, because})
+		}
+	}
+	if !s.config && !s.prepare && !s.units {
+		return e, nil
 	}
 	w, err := t.loose(ctx)
 	if err != nil {
 		return nil, err
 	}
-	e, err := t.effectsIn(ctx, w, o, before)
+	err = t.followIn(ctx, w, s, units, e)
 	return e, errors.Join(err, w.discard())
 }
 
-func (t *Tree) effectsIn(ctx context.Context, w *workspace, o Overlay, before *Units) (*Effects, error) {
-	if err := w.apply(o); err != nil {
-		return nil, err
+func (t *Tree) followIn(ctx context.Context, w *workspace, s *survey, before *Units, e *Effects) error {
+	if err := w.apply(s.overlay); err != nil {
+		return err
 	}
-	e := &Effects{Overlay: Overlay{}}
-	causes := systemFiles(o)
-	for _, target := range []string{"olddefconfig", "modules_prepare"} {
-		if said, err := t.make(ctx, w.dir, "-j"+fmt.Sprint(t.spec.Jobs), target); ctx.Err() != nil {
-			return nil, err
-		} else if err != nil {
+	var targets []string
+	if s.config {
+		targets = append(targets, "olddefconfig")
+	}
+	if s.config || s.prepare {
+		targets = append(targets, "prepare0")
+	}
+	causes := systemFiles(s.overlay)
+	for _, target := range targets {
+		said, err := t.make(ctx, w.dir, "-j"+fmt.Sprint(t.spec.Jobs), target)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
 			e.Refused = append(e.Refused, Unfollowed{first(causes), "", fmt.Sprintf("make %s: %s", target, firstWords(said, err))})
-			return e, nil
+			return nil
 		}
 	}
-	if err := t.configChanges(w.dir, o, e); err != nil || len(e.Refused) > 0 {
-		return e, err
+	if err := t.configChanges(w.dir, s.overlay, e); err != nil || len(e.Refused) > len(s.refused) {
+		return err
 	}
-	if err := t.generated(w.dir, e); err != nil {
-		return nil, err
+	if len(targets) > 0 {
+		if err := t.generated(w.dir, e); err != nil {
+			return err
+		}
+	}
+	if !s.units {
+		return nil
 	}
 	list, err := t.ask(ctx, w.dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	e.Changed = unitChanges(before, newUnits(list), causes)
-	return e, nil
+	e.Changed = append(e.Changed, unitChanges(before, newUnits(list), causes)...)
+	return nil
+}
+
+// configChanges refuses another configuration.
+func (t *Tree) configChanges(dir string, o Overlay, e *Effects) error {
+	const name = "include/config/auto.conf"
+	a, err := os.ReadFile(filepath.Join(t.dir, name))
+	if err != nil {
+		return err
+	}
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return err
+	}
+	for _, s := range changedSettings(a, b) {
+		e.Refused = append(e.Refused, Unfollowed{kconfigOf(o), s.Name, s.String() + " with the patch"})
+	}
+	return nil
 }
 
 func first(list []string) string {
@@ -91,24 +182,6 @@ func systemFiles(o Overlay) []string {
 	})
 }
 
-// configChanges refuses another configuration: objects that are not compiled here may know of
-// it.
-func (t *Tree) configChanges(dir string, o Overlay, e *Effects) error {
-	const name = "include/config/auto.conf"
-	a, err := os.ReadFile(filepath.Join(t.dir, name))
-	if err != nil {
-		return err
-	}
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return err
-	}
-	for _, s := range changedSettings(a, b) {
-		e.Refused = append(e.Refused, Unfollowed{kconfigOf(o), s.Name, s.String() + " with the patch"})
-	}
-	return nil
-}
-
 func kconfigOf(o Overlay) string {
 	for _, name := range slices.Sorted(maps.Keys(o)) {
 		if strings.HasPrefix(path.Base(name), "Kconfig") {
@@ -116,37 +189,6 @@ func kconfigOf(o Overlay) string {
 		}
 	}
 	return first(systemFiles(o))
-}
-
-// generatedFolders have the headers that preparing a tree makes.
-var generatedFolders = []string{"include/generated", "arch/x86/include/generated"}
-
-// generated takes the headers that the copy has otherwise than the tree.
-func (t *Tree) generated(dir string, e *Effects) error {
-	for _, folder := range generatedFolders {
-		err := filepath.WalkDir(filepath.Join(dir, folder), func(full string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || strings.HasSuffix(d.Name(), ".cmd") {
-				return err
-			}
-			name := filepath.ToSlash(full[len(dir)+1:])
-			now, err := os.ReadFile(full)
-			if err != nil {
-				return err
-			}
-			old, err := os.ReadFile(filepath.Join(t.dir, name))
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-			if err != nil || !bytes.Equal(old, now) {
-				e.Overlay[name] = now
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // unitChanges compares how objects are made.
@@ -180,53 +222,4 @@ func near(causes []string, object string) []string {
 		return causes
 	}
 	return out
-}
-
-// An Unbuilt source is one that this configuration makes no object of.
-type Unbuilt struct{ Source, Why string }
-
-// UnitsOf returns the objects that are made of some sources, and says of each other one why
-// there is none.
-func (t *Tree) UnitsOf(ctx context.Context, o Overlay, sources ...string) ([]Unit, []Unbuilt, error) {
-	units, err := t.Units(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	var out []Unit
-	var not []Unbuilt
-	for _, s := range sources {
-		list := units.Of(s)
-		if out = append(out, list...); len(list) > 0 {
-			continue
-		}
-		why, err := t.whyNot(s)
-		if err != nil {
-			return nil, nil, err
-		}
-		not = append(not, Unbuilt{s, why})
-	}
-	return out, not, nil
-}
-
-// whyNot finds the line of a Makefile that would build a source.
-func (t *Tree) whyNot(source string) (string, error) {
-	object := strings.TrimSuffix(path.Base(source), path.Ext(source)) + ".o"
-	for _, name := range []string{"Kbuild", "Makefile"} {
-		text, err := os.ReadFile(filepath.Join(t.dir, path.Dir(source), name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		for line := range strings.Lines(string(text)) {
-			if slices.Contains(strings.Fields(line), object) {
-				if i := strings.Index(line, "$(CONFIG_"); i >= 0 {
-					symbol, _, _ := strings.Cut(line[i+2:], ")")
-					return symbol + " is off in this configuration", nil
-				}
-			}
-		}
-	}
-	return "this configuration does not build it", nil
 }

@@ -58,6 +58,7 @@ func Open(ctx context.Context, s Spec) (*Tree, error) {
 	if t.dir, err = t.cache.Make(ctx, "ktree/"+t.id, func(dir string) error { return t.prepare(ctx, dir, config) }); err != nil {
 		return nil, fmt.Errorf("source of %s: %w", t.spec.Release, err)
 	}
+	t.touch()
 	return t, nil
 }
 

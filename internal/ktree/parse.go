@@ -98,13 +98,14 @@ func (p *parser) line(line string) {
 var damagedForm = regexp.MustCompile(`^\S+(?: \S+)? -Wp,-MM?D,\S+ .* -D__KERNEL__`)
 
 // objtoolOf returns the command behind that of the compiler when it is one of objtool, on the
-// same object. Some kernels have the linker remove relocations of symbols first.
+// same object. Its last word is the object's clean name: for objects that a Makefile names by a
+// way through other folders, make prints that way.
 func objtoolOf(c, object string) string {
 	words := strings.Fields(c)
-	if len(words) > 1 && path.Base(words[0]) == "objtool" && words[len(words)-1] == object {
-		return c
+	if len(words) < 2 || path.Base(words[0]) != "objtool" || path.Clean(words[len(words)-1]) != object {
+		return ""
 	}
-	return ""
+	return strings.TrimSuffix(c, words[len(words)-1]) + object
 }
 
 func (p *parser) add(u Unit) {

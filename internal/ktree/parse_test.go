@@ -16,6 +16,7 @@ set -e; printf '%s\n'   both.o | awk '!x[$0]++ { print("net/8021q/"$0) }' > net/
 set -e; gcc -Wp,-MMD,a.d -D__KERNEL__ -DMODULE -c -o net/8021q/both.o net/8021q/both.c
 set -e; gcc -Wp,-MMD,scripts/mod/.m.o.d -c -o scripts/mod/m.o scripts/mod/m.c
 set -e; gcc -Wp,-MMD,arch/x86/entry/vdso/.v.o.d -D__KERNEL__ -c -o arch/x86/entry/vdso/vclock.o arch/x86/entry/vdso/vclock.c
+set -e; gcc -Wp,-MMD,w.d -D__KERNEL__ -c -o arch/x86/kvm/../../../virt/kvm/main.o arch/x86/kvm/../../../virt/kvm/main.c; ./tools/objtool/objtool --orc arch/x86/kvm/../../../virt/kvm/main.o; x
 set -e; gcc -Wp,-MMD,b.d -D__KERNEL__ -c -o arch/x86/entry/vdso/vma.o arch/x86/entry/vdso/vma.c
 set -e; rm -f arch/x86/entry/vdso/built-in.a;  printf "arch/x86/entry/vdso/%s " vma.o | xargs ar cDPrST arch/x86/entry/vdso/built-in.a; printf x
 set -e; gcc -Wp,-MMD,c.d -D__KERNEL__ -first -c -o lib/twice.o lib/twice.c
@@ -39,6 +40,7 @@ func TestParseCommands(t *testing.T) {
 		{"net/8021q/vlan.o", "net/8021q/8021q", "", ""},
 		{"net/8021q/both.o", "net/8021q/8021q", "", ""},
 		{"arch/x86/entry/vdso/vclock.o", "", "the vDSO", ""},
+		{"virt/kvm/main.o", "", "", "./tools/objtool/objtool --orc virt/kvm/main.o"},
 		{"arch/x86/entry/vdso/vma.o", "", "", ""},
 		{"lib/twice.o", "", "", ""},
 	}

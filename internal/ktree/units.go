@@ -98,7 +98,7 @@ func (t *Tree) Units(ctx context.Context) (*Units, error) {
 }
 
 // unitsLayout changes with what is read of make's output.
-const unitsLayout = "3"
+const unitsLayout = "4"
 
 // ask has make print what it would do for the kernel and its modules, in a copy of the tree
 // (make itself runs a few commands even then), and reads that.

@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,17 +88,14 @@ func (b *Builder) Plan(ctx context.Context, patches ...*patch.Patch) (*Plan, err
 // affect finds the objects of a plan.
 func (b *Builder) affect(ctx context.Context, p *Plan) error {
 	by := map[string]*planned{}
-	system, err := b.files(p)
-	if err != nil {
+	if err := b.files(p); err != nil {
 		return err
 	}
 	if err := b.addHeaders(p); err != nil {
 		return err
 	}
-	if system {
-		if err := b.effects(ctx, p, by); err != nil {
-			return err
-		}
+	if err := b.effects(ctx, p, by); err != nil {
+		return err
 	}
 	count := b.tell.Begin("affected", len(p.Files))
 	for i := range p.Files {
@@ -116,9 +114,8 @@ func (b *Builder) affect(ctx context.Context, p *Plan) error {
 	return nil
 }
 
-// files lists what the patches change, and reports whether how the kernel is built is
-// part of that.
-func (b *Builder) files(p *Plan) (system bool, err error) {
+// files lists what the patches change.
+func (b *Builder) files(p *Plan) error {
 	for _, name := range slices.Sorted(maps.Keys(p.overlay)) {
 		f := FileResult{Path: name, Change: "modified"}
 		f.Kind, f.Note = classify(name)
@@ -129,12 +126,11 @@ func (b *Builder) files(p *Plan) (system bool, err error) {
 		case errors.Is(err, os.ErrNotExist):
 			f.Change = "new"
 		case err != nil:
-			return false, err
+			return err
 		}
-		system = system || f.Kind == FileMakefile || f.Kind == FileKconfig || f.Kind == FileGenerator
 		p.Files = append(p.Files, f)
 	}
-	return system, nil
+	return nil
 }
 
 // addHeaders adds the headers for authors of patches where a file of the patches includes one
@@ -173,7 +169,12 @@ func (b *Builder) effects(ctx context.Context, p *Plan, by map[string]*planned) 
 	for _, x := range e.Refused {
 		p.Refusals = append(p.Refusals, refuse(CodeBuild, x.Symbol, x.File, "%s", x.Why))
 	}
+	for i := range p.Files {
+		f := &p.Files[i]
+		f.Note = cmp.Or(f.Note, e.Notes[f.Path])
+	}
 	p.overlay = maps.Clone(p.overlay)
+	maps.Copy(p.overlay, e.Kept)
 	for name, text := range e.Overlay {
 		p.overlay[name] = text
 		p.Files = append(p.Files, FileResult{Path: name, Kind: FileHeader, Change: "modified", Note: "made by the build"})
@@ -225,7 +226,7 @@ func (b *Builder) dependents(ctx context.Context, p *Plan, f *FileResult, by map
 		}
 		u.because = append(u.because, f.Path)
 	}
-	if f.Objects += len(list); len(list) > 0 {
+	if f.Objects += len(list); f.Objects > 0 {
 		return nil
 	}
 	return b.whyNone(ctx, p, f)
