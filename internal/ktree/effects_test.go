@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // edited returns a file of the tree with one text instead of another.
@@ -24,13 +26,14 @@ func edited(t *testing.T, tree *Tree, name, old, now string) []byte {
 // TestEffects changes how a stock kernel is built.
 func TestEffects(t *testing.T) {
 	tree := stockTree(t, "6.1")
-	for _, c := range []struct {
+	type row struct {
 		name    string
 		overlay func(t *testing.T) Overlay
 		files   string // that the build makes otherwise
 		objects string // that are made otherwise
 		refused string // setting
-	}{
+	}
+	for _, c := range testenv.Sample(1, []row{
 		{"source", func(t *testing.T) Overlay { return Overlay{"fs/proc/cmdline.c": []byte("x")} }, "", "", ""},
 		{"narrow header", func(t *testing.T) Overlay {
 			return Overlay{"net/8021q/vlan.h": edited(t, tree, "net/8021q/vlan.h", "#include <linux/if_vlan.h>", "\n#include <linux/if_vlan.h>")}
@@ -51,7 +54,7 @@ func TestEffects(t *testing.T) {
 		{"setting that is off", func(t *testing.T) Overlay {
 			return Overlay{"fs/proc/Kconfig": append(edited(t, tree, "fs/proc/Kconfig", "config PROC_FS\n", "config PROC_FS\n"), "\nconfig GOSPLICE_OFF\n\tbool \"off\"\n"...)}
 		}, "", "", ""},
-	} {
+	}) {
 		t.Run(c.name, func(t *testing.T) {
 			began := time.Now()
 			e, err := tree.Effects(t.Context(), c.overlay(t))

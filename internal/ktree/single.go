@@ -9,15 +9,17 @@ import (
 	"strings"
 )
 
-// goals returns make's arguments that have it make objects, such as "fs/proc/cmdline.o",
+func (t *Tree) goals(objects ...string) ([]string, error) { return Goals(t.dir, objects...) }
+
+// Goals returns make's arguments that have it make objects of a source, such as "fs/proc/cmdline.o",
 // each with the flags that it has in the whole kernel.
 //
 // make enters arch/x86, and from the root once more some folders below it. When it is asked for
 // an object in one of them, both compile it, to the same file, and only the latter has the flags
 // that the folder's Makefile gives one file. Thus what make enters from the root, and with
 // which objects, is said here.
-func (t *Tree) goals(objects ...string) ([]string, error) {
-	inner, err := t.entered()
+func Goals(source string, objects ...string) ([]string, error) {
+	inner, err := entered(source)
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +49,8 @@ const singleGoals = `single-goals=$(if $(filter .,$@),` +
 	`$(filter $@/%,$(single-no-ko)))`
 
 // entered lists the folders below arch/x86 that make enters from the root.
-func (t *Tree) entered() ([]string, error) {
-	text, err := os.ReadFile(filepath.Join(t.dir, "arch/x86/Makefile"))
+func entered(source string) ([]string, error) {
+	text, err := os.ReadFile(filepath.Join(source, "arch/x86/Makefile"))
 	if err != nil {
 		return nil, err
 	}

@@ -9,15 +9,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/gosplice/gosplice/internal/child"
 	"github.com/gosplice/gosplice/internal/debkernel"
+	"github.com/gosplice/gosplice/internal/ktree"
 )
 
 // identity returns make's arguments that have a kernel say about itself what the
@@ -84,58 +83,7 @@ func banner(vmlinuz string) (string, error) {
 
 // Goals returns make's arguments that have it make objects, such as
 // "fs/proc/cmdline.o", each with the flags that it has in the whole kernel.
-//
-// make enters arch/x86, and from the root once more some folders below it. When
-// it is asked for an object in one of them, both compile it, to the same file,
-// and only the latter has the flags that the folder's Makefile gives one file.
-// Thus what make enters from the root, and with which objects, is said here.
-func (t *Tree) Goals(objects ...string) ([]string, error) {
-	inner, err := t.entered()
-	if err != nil {
-		return nil, err
-	}
-	dirs := map[string]bool{}
-	for _, object := range objects {
-		dir := "."
-		for _, d := range inner {
-			if strings.HasPrefix(object, d+"/") {
-				dir = d
-			}
-		}
-		dirs[dir] = true
-	}
-	enter := make([]string, 0, len(dirs))
-	for d := range dirs {
-		enter = append(enter, d)
-	}
-	slices.Sort(enter)
-	// Makefiles below tools have a build-dir too, which what make is told replaces.
-	dir := "build-dir=$(if $(single-no-ko)," + strings.Join(enter, " ") + ",$(srctree)/tools/build)"
-	return append([]string{dir, goals}, objects...), nil
-}
-
-// goals is how make finds out which of the objects it makes in the folder $@.
-const goals = `single-goals=$(if $(filter .,$@),` +
-	`$(addprefix ./,$(filter-out $(addsuffix /%,$(filter-out .,$(build-dir))),$(single-no-ko))),` +
-	`$(filter $@/%,$(single-no-ko)))`
-
-// entered lists the folders below arch/x86 that make enters from the root.
-func (t *Tree) entered() ([]string, error) {
-	text, err := os.ReadFile(filepath.Join(t.Dir, "arch/x86/Makefile"))
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, m := range enteredForm.FindAllSubmatch(text, -1) {
-		out = append(out, string(m[1]))
-	}
-	if len(out) == 0 {
-		return nil, errors.New("arch/x86/Makefile names no folders")
-	}
-	return out, nil
-}
-
-var enteredForm = regexp.MustCompile(`(?m)^(?:core|drivers|libs)-\S+\s*\+=\s*(arch/x86/\S+)/$`)
+func (t *Tree) Goals(objects ...string) ([]string, error) { return ktree.Goals(t.Dir, objects...) }
 
 // Make runs make in the tree's folder or in a copy of it, and returns what it
 // said. It is told what kernel this is; args come last.

@@ -21,6 +21,7 @@ import (
 	"github.com/gosplice/gosplice/internal/child"
 	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/debkernel"
+	"github.com/gosplice/gosplice/internal/ktree"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
 )
@@ -28,7 +29,7 @@ import (
 // Flags give each function and variable a section of its own. They come last on
 // the compiler's command line, and change no instruction but for the width of
 // some jumps.
-const Flags = "KCFLAGS=-ffunction-sections -fdata-sections"
+const Flags = "KCFLAGS=" + ktree.DefaultFlags
 
 // A Tree is the prepared source of one kernel.
 type Tree struct {
