@@ -20,6 +20,7 @@ func (l *linker) withoutModule() {
 			l.filter(elfobj.SectionIndex(i), row.Usual(), inside)
 		}
 	}
+	l.tracing(inside)
 	l.alternatives(inside)
 }
 
