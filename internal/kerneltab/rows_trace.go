@@ -5,6 +5,8 @@ const (
 	PrintkIndex     = ".printk_index"
 	KprobeBlacklist = "_kprobe_blacklist"
 	DebugMessages   = "__dyndbg"
+
+	Tracepoint = "__tracepoint_" // begins the names of struct tracepoint; that of the event follows
 )
 
 // line is where a record keeps the line of the source.

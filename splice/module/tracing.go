@@ -16,7 +16,7 @@ const FindingTracing elfdiff.Code = "tracing-off"
 // traces are the static keys that decide about nothing but what is told to who watches: how
 // the names of what they are in begin, and what that is.
 var traces = []struct{ prefix, what string }{
-	{"__tracepoint_", "the tracepoint"},
+	{kerneltab.Tracepoint, "the tracepoint"},
 	{"__UNIQUE_ID_ddebug", "the debug message"}, // struct _ddebug of include/linux/dynamic_debug.h
 	{"descriptor.", "the debug message"},        // likewise before 5.6
 }
