@@ -4,7 +4,7 @@
 //   - elfdiff shows what differs between two builds of an object.
 //   - runpre matches objects against a file, a process or a kernel.
 //   - hotpatch patches a process.
-//   - mkupdate makes a livepatch module.
+//   - mkupdate makes a livepatch module of patches, or of objects.
 //   - corpus builds real kernel patches, and says what becomes of each.
 //
 // # Flags
@@ -30,7 +30,9 @@
 //	runpre -audit    of a whole kernel: what audit.Report has
 //	hotpatch         process.Report; with -status, pid and a list of these;
 //	                 refused, pid and a list of splice.Refusal
-//	mkupdate         objects with their changes and elfdiff.Finding, refusals, and
+//	mkupdate         report.Document of splice/source; of several, and with -collect,
+//	                 report.Table; with -clean, source.Use
+//	mkupdate, objects objects with their changes and elfdiff.Finding, refusals, and
 //	                 module.Module
 //	corpus -judge    stage, pairs with elfdiff.Outcome, elfdiff.Finding and reasons,
 //	                 and counts of outcomes and codes

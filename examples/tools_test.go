@@ -28,7 +28,7 @@ var tools = []struct {
 }{
 	{"elfdiff", 64, "0 arguments where PRE.o and POST.o are needed"},
 	{"runpre", 64, "-run is missing"},
-	{"mkupdate", 64, "-run is missing"},
+	{"mkupdate", 64, "no patch is given"},
 	{"hotpatch", 0, "0 lost, 0 wrong"},
 	{"corpus", 1, "apt"}, // it asks for the kernels that it compares unless told otherwise
 }

@@ -16,12 +16,12 @@ import (
 )
 
 // build makes the module. It is nil when there is nothing to do, or refused.
-func build(ctx context.Context, opt *options, progress *cli.Progress) (*report, *module.Module, error) {
+func build(ctx context.Context, opt *options, progress *cli.Progress) (*objectReport, *module.Module, error) {
 	sign, err := openSigner(opt)
 	if err != nil {
 		return nil, nil, err
 	}
-	progress.Step("opening %s", opt.run)
+	progress.Step("opening %s", opt.kernel.run)
 	k, err := openKernel(opt)
 	if err != nil {
 		return nil, nil, err
@@ -39,13 +39,13 @@ func build(ctx context.Context, opt *options, progress *cli.Progress) (*report, 
 	}
 	var pairs []module.Pair
 	matters := false
-	for i := 0; i < len(opt.objects); i += 2 {
-		progress.Step("comparing and matching %s", opt.objects[i])
-		pair, err := comparePair(ctx, opt, k, runs, dir, opt.objects[i], opt.objects[i+1])
+	for i := 0; i < len(opt.args); i += 2 {
+		progress.Step("comparing and matching %s", opt.args[i])
+		pair, err := comparePair(ctx, opt, k, runs, dir, opt.args[i], opt.args[i+1])
 		if err != nil {
 			return nil, nil, err
 		}
-		r.add(opt.objects[i], &pair)
+		r.add(opt.args[i], &pair)
 		pairs = append(pairs, pair) // what it has alone may be for another object
 		o := pair.Diff.Outcome()
 		matters = matters || o != elfdiff.OutcomeSame && o != elfdiff.OutcomeIgnored
@@ -53,7 +53,7 @@ func build(ctx context.Context, opt *options, progress *cli.Progress) (*report, 
 	if !matters {
 		return r, nil, nil
 	}
-	if opt.tasks {
+	if opt.kernel.tasks {
 		progress.Step("looking at tasks")
 		if opt.module.Tasks, err = k.ReadTasks(ctx, os.DirFS("/"), looks, time.Second); err != nil {
 			return nil, nil, err
@@ -79,18 +79,18 @@ func build(ctx context.Context, opt *options, progress *cli.Progress) (*report, 
 const looks = 3
 
 func openKernel(opt *options) (*module.Kernel, error) {
-	k, err := module.OpenKernel(opt.run)
-	if err != nil || opt.symvers == "" {
+	k, err := module.OpenKernel(opt.kernel.run)
+	if err != nil || opt.kernel.symvers == "" {
 		return k, err
 	}
-	f, err := files.Open(opt.symvers)
+	f, err := files.Open(opt.kernel.symvers)
 	if err == nil {
 		err = k.UseSymvers(f)
 		f.Close()
 	}
 	if err != nil {
 		k.Close()
-		return nil, fmt.Errorf("-symvers %s: %w", opt.symvers, err)
+		return nil, fmt.Errorf("-symvers %s: %w", opt.kernel.symvers, err)
 	}
 	return k, nil
 }
@@ -105,7 +105,7 @@ func comparePair(ctx context.Context, opt *options, k *module.Kernel, runs []can
 	if err != nil {
 		return module.Pair{}, err
 	}
-	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true, Accept: opt.module.Accept, InPlace: opt.inPlace, Initials: opt.initials, Types: true})
+	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true, Accept: opt.module.Accept, InPlace: opt.compare.inPlace, Initials: opt.compare.initials, Types: true})
 	if err != nil {
 		return module.Pair{}, err
 	}
@@ -118,10 +118,10 @@ func comparePair(ctx context.Context, opt *options, k *module.Kernel, runs []can
 
 // open opens an object, or a copy of it that objtool has completed.
 func open(ctx context.Context, opt *options, k *module.Kernel, dir, path string) (*object.Object, error) {
-	if opt.objtool == "" {
+	if opt.kernel.objtool == "" {
 		return elfdiff.Open(path)
 	}
-	done, err := k.Objtool(ctx, opt.objtool, path, dir)
+	done, err := k.Objtool(ctx, opt.kernel.objtool, path, dir)
 	if err != nil {
 		return nil, err
 	}

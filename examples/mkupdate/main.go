@@ -1,24 +1,35 @@
-// Mkupdate makes a livepatch module of the differences between two builds of
-// objects of the kernel.
+// Mkupdate makes a livepatch module of patches of a kernel's source.
+//
+//	mkupdate fix.patch                                          for the kernel that runs here
+//	mkupdate -kernel RELEASE [-try] fix.patch ...               for a kernel of Debian
+//	mkupdate -src DIR -config FILE -run VMLINUX -modules DIR fix.patch ...
+//	mkupdate ... -each -series debian/patches/series            an update of each, and a table
+//	mkupdate ... -keep-going -series debian/patches/series      one of all that can be carried
+//	mkupdate ... -each -jobs -out DIR -series FILE | parallel   on several processors or machines
+//	mkupdate -collect DIR
+//
+// NAME.ko is written beside its report, NAME.json and NAME.html. Or it makes the module of the
+// differences between two builds of objects:
 //
 //	mkupdate -run VMLINUX -name NAME [-o NAME.ko] [-target MODULE=FILE ...] PRE.o POST.o [PRE2.o POST2.o ...]
 //
 // With targets, each pair of objects goes to the one whose code it matches: the
 // kernel itself, or one of the modules. MODULE:PRE.o says it for those that
-// match several.
+// match several. Which form it is follows from what is given.
 //
-// Exit status: 0 the module was made, or could be; 1 error; 2 refused; 3 no
-// change; 64 usage. NAME.ko is written in the first case only.
+// Exit status: 0 the module was made, or could be; 1 error; 2 refused, or for a person to
+// judge, or it does not apply or compile, or the trial failed; 3 no change; 64 usage. NAME.ko
+// is written in the first case only. With -each and -collect it is 1 if anything went wrong
+// with one, else 2 if one is refused, else 0 if one was made, else 3.
 package main
 
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/gosplice/gosplice/internal/cli"
-	"github.com/gosplice/gosplice/internal/files"
-	"github.com/gosplice/gosplice/splice/module"
+	"github.com/gosplice/gosplice/splice/source"
+	"github.com/gosplice/gosplice/splice/source/report"
 )
 
 // The exit statuses.
@@ -30,141 +41,120 @@ const (
 )
 
 var tool = cli.Tool{
-	Name:     "mkupdate",
-	Forms:    []string{"-run VMLINUX -name NAME [flags] PRE.o POST.o [PRE2.o POST2.o ...]"},
-	About:    "Makes a livepatch module of what differs between builds of the kernel's objects.",
-	Statuses: "0 made; 1 error; 2 refused; 3 no change",
-}
-
-type options struct {
-	run, symvers, out, objtool string
-	key, cert                  string
-	module                     module.Options
-	dry, json, tasks           bool
-	inPlace, initials          bool
-	targets                    []targetFile
-	objects                    []string // pre and post in turn
-}
-
-// targetFile is a module that is patched.
-type targetFile struct{ name, path string }
-
-// addTarget reads MODULE=FILE.
-func (o *options) addTarget(s string) error {
-	name, path, ok := strings.Cut(s, "=")
-	name = strings.ReplaceAll(name, "-", "_") // as the kernel has it
-	if !ok || name == "" || path == "" {
-		return fmt.Errorf("%q is not MODULE=FILE", s)
-	}
-	for _, t := range o.targets {
-		if t.name == name {
-			return fmt.Errorf("%s is given twice", name)
-		}
-	}
-	o.targets = append(o.targets, targetFile{name, path})
-	return nil
+	Name: "mkupdate",
+	Forms: []string{
+		"[-kernel RELEASE] [flags] fix.patch ...",
+		"-src DIR -config FILE -run VMLINUX -modules DIR [flags] fix.patch ...",
+		"-run VMLINUX -name NAME [flags] PRE.o POST.o [PRE2.o POST2.o ...]",
+		"-collect DIR | -clean[=AGE]",
+	},
+	About:    "Makes a livepatch module of patches of a kernel's source, or of what differs\nbetween builds of its objects.",
+	Statuses: "0 made; 1 error; 2 refused, or to judge; 3 no change",
 }
 
 func main() { tool.Main(run) }
 
-// flags are the flags, which fill the options.
-func (o *options) flags() *cli.Flags {
-	f := tool.Flags()
-	f.StringVar(&o.run, "run", "", "the running build's image, with symbols: `VMLINUX`")
-	f.StringVar(&o.symvers, "symvers", "", "its Module.symvers, a `FILE`; CRCs come from the image without it")
-	f.Func("target", "a module that objects belong to, and its .ko: `MODULE=FILE`; may be repeated", o.addTarget)
-	f.StringVar(&o.module.Name, "name", "", "`NAME` of the module")
-	f.StringVar(&o.out, "o", "", "where to write it, `FILE.ko`; NAME.ko unless given")
-	f.StringVar(&o.module.Description, "description", "", "what the module says of itself, a `TEXT`")
-	f.List(&o.module.Fixes, "fixes", "what it fixes, a `TEXT` such as a CVE number")
-	f.BoolVar(&o.module.Replace, "replace", false, "take the place of all active livepatches")
-	f.Accept(&o.module.Accept)
-	f.StringVar(&o.key, "key", "", "sign the module with the key in this `FILE` (PEM)")
-	f.StringVar(&o.cert, "cert", "", "and the certificate in this `FILE` (PEM or DER), which the kernel knows")
-	f.InPlace(&o.inPlace)
-	f.Initials(&o.initials)
-	f.StringVar(&o.module.Unpin, "unpin", "", "let the module be removed although addresses of what it brings along are kept, for this `REASON`: callbacks of the patch take them back")
-	f.Probes(&o.module.Probes)
-	f.BoolVar(&o.module.NoJumps, "no-jumps", false, "have no function taken over by a jump")
-	f.BoolVar(&o.tasks, "tasks", false, "look at the tasks of this machine, which runs that kernel, for what stays in the functions; needs root")
-	f.StringVar(&o.objtool, "objtool", "", "run the kernel's objtool at `PATH` on copies of the objects first")
-	f.DryRun(&o.dry, "write nothing")
-	f.JSON(&o.json)
-	return f
-}
-
 func parse(args []string) (*options, error) {
-	opt := &options{}
-	f := opt.flags()
+	o := &options{}
+	f := o.define()
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
-	opt.objects = f.Args()
-	switch {
-	case opt.run == "":
-		return nil, f.Wrong("-run is missing")
-	case opt.module.Name == "":
-		return nil, f.Wrong("-name is missing")
-	case (opt.key == "") != (opt.cert == ""):
-		return nil, f.Wrong("-key and -cert go together")
-	case len(opt.objects) == 0 || len(opt.objects)%2 != 0:
-		return nil, f.Wrong("%d objects where pairs of PRE.o and POST.o are needed", len(opt.objects))
+	o.args = f.Args()
+	o.given = args[:len(args)-len(o.args)]
+	if err := o.findForm(); err != nil {
+		return nil, err
 	}
-	if opt.out == "" {
-		opt.out = opt.module.Name + ".ko"
+	if o.form == formObjects && o.out.file == "" {
+		o.out.file = o.module.Name + ".ko"
 	}
-	if !strings.HasSuffix(opt.out, ".ko") {
-		return nil, f.Wrong("-o %s: modules are called *.ko", opt.out)
-	}
-	return opt, nil
+	return o, nil
 }
 
-// inputs are the files that the module is made from.
-func (o *options) inputs() []string {
-	list := []string{o.run, o.symvers, o.key, o.cert}
-	for _, t := range o.targets {
-		list = append(list, t.path)
-	}
-	for _, name := range o.objects {
-		_, behind, _ := strings.Cut(name, ":") // of MODULE:PRE.o
-		list = append(list, name, behind)
-	}
-	return list
-}
-
-// run makes the module and prints the report. The status is exitError with an error.
+// run does what the command line says. The status is exitError with an error.
 func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, error) {
 	opt, err := parse(args)
 	if err != nil {
 		return exitError, err
 	}
-	if err := files.Output(opt.out, opt.inputs()...); err != nil && !opt.dry {
-		return exitError, err
+	switch {
+	case opt.form == formObjects:
+		return runObjects(ctx, opt, stdout, stderr)
+	case opt.form == formClean:
+		return clean(ctx, opt, stdout)
+	case opt.form == formCollect:
+		return collect(opt, stdout)
+	case opt.how.jobs:
+		return printJobs(opt, stdout)
 	}
-	progress := tool.Progress(stderr)
-	r, made, err := build(ctx, opt, progress)
-	progress.Stop()
+	return runPatches(ctx, opt, stdout, stderr)
+}
+
+// statuses are the exit statuses of outcomes.
+var statuses = map[source.Outcome]int{
+	source.OutcomeMade: exitMade, source.OutcomeNoChange: exitNoChange, source.OutcomeIgnored: exitNoChange,
+	source.OutcomeJudge: exitRefused, source.OutcomeRefused: exitRefused, source.OutcomeFailed: exitRefused,
+	report.OutcomeError: exitError, report.OutcomeMissing: exitError,
+}
+
+// statusOf is the exit status of a table: the worst, where that nothing changed is better than
+// that something is refused, and no better than an update.
+func statusOf(t *report.Table) int {
+	has := map[int]bool{}
+	for i := range t.Rows {
+		has[statuses[t.Rows[i].Outcome]] = true
+		has[exitRefused] = has[exitRefused] || t.Rows[i].Trial == report.TrialFailed
+	}
+	for _, s := range []int{exitError, exitRefused, exitMade} {
+		if has[s] {
+			return s
+		}
+	}
+	return exitNoChange
+}
+
+// clean removes what can be made again from the cache.
+func clean(ctx context.Context, opt *options, stdout *cli.Output) (int, error) {
+	u, err := source.Clean(ctx, opt.make.cache, opt.how.clean.age)
 	if err != nil {
 		return exitError, err
 	}
-	if made != nil && !opt.dry {
-		if err := files.Write(opt.out, made, opt.inputs()...); err != nil {
+	if opt.out.json {
+		return exitMade, cli.WriteJSON(stdout, u)
+	}
+	const mb = 1 << 20
+	_, err = fmt.Fprintf(stdout, "removed %d MiB of prepared sources and objects; kept %d MiB of them, and %d MiB of packages and other things\n", u.Removed/mb, u.Kept/mb, u.Others/mb)
+	return exitMade, err
+}
+
+// collect joins the reports of a folder.
+func collect(opt *options, stdout *cli.Output) (int, error) {
+	t, err := report.Collect(opt.how.collect)
+	if err != nil {
+		return exitError, err
+	}
+	if patches, err := opt.patches(); err != nil {
+		return exitError, err
+	} else if len(patches) > 0 {
+		t.Expect(source.Names(opt.module.Name, patches)...)
+	}
+	if !opt.out.dry {
+		if err := t.Save(opt.how.collect); err != nil {
 			return exitError, err
 		}
-		r.Written = opt.out
 	}
-	if opt.json {
-		err = cli.WriteJSON(stdout, r)
-	} else {
-		err = r.print(stdout, stdout.Terminal)
+	return statusOf(t), printTable(opt, t, stdout)
+}
+
+// printTable writes a table to standard output.
+func printTable(opt *options, t *report.Table, stdout *cli.Output) error {
+	if opt.out.json {
+		_, err := t.WriteTo(stdout)
+		return err
 	}
-	switch {
-	case err != nil:
-		return exitError, err
-	case len(r.Refusals) > 0:
-		return exitRefused, nil
-	case made == nil:
-		return exitNoChange, nil
-	}
-	return exitMade, nil
+	return report.TableText(stdout, t, textOptions(opt, stdout))
+}
+
+func textOptions(opt *options, out *cli.Output) report.TextOptions {
+	return report.TextOptions{All: opt.out.verbose, Color: out.Color, Escape: out.Escape(), Flags: true}
 }

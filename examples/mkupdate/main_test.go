@@ -34,7 +34,7 @@ func TestUsage(t *testing.T) {
 		}
 	}
 	opt, err := parse(strings.Fields("-run v -name n -fixes A -fixes B a.o b.o c.o d.o"))
-	if err != nil || opt.out != "n.ko" || len(opt.objects) != 4 || len(opt.module.Fixes) != 2 {
+	if err != nil || opt.out.file != "n.ko" || len(opt.args) != 4 || len(opt.module.Fixes) != 2 {
 		t.Errorf("%+v, %v", opt, err)
 	}
 }

@@ -17,8 +17,8 @@ import (
 // schema is the version of what -json prints.
 const schema = 1
 
-// report is what -json prints. Its lists are never null.
-type report struct {
+// objectReport is what -json prints. Its lists are never null.
+type objectReport struct {
 	Schema   int            `json:"schema"` // [schema]
 	Name     string         `json:"name"`
 	Written  string         `json:"written"` // path of the module, "" when it was not written
@@ -60,15 +60,15 @@ type refusal struct {
 	Hint    string `json:"hint"`
 }
 
-func newReport(opt *options, k *module.Kernel) *report {
-	return &report{
+func newReport(opt *options, k *module.Kernel) *objectReport {
+	return &objectReport{
 		Schema: schema,
 		Name:   opt.module.Name, Kernel: strings.TrimSpace(k.Vermagic()), BuildID: fmt.Sprintf("%x", k.BuildID()),
 		Objects: []objectView{}, Refusals: []refusal{}, Affected: []module.Affected{},
 	}
 }
 
-func (r *report) add(path string, p *module.Pair) {
+func (r *objectReport) add(path string, p *module.Pair) {
 	d := p.Diff
 	o := objectView{Path: path, Module: targetName(p.Target), Changes: []change{}, Findings: append([]elfdiff.Finding{}, d.Findings...), SetAside: []string{}}
 	for _, a := range d.SetAside() {
@@ -90,10 +90,10 @@ func (r *report) add(path string, p *module.Pair) {
 	r.Objects = append(r.Objects, o)
 }
 
-func (r *report) made(m *module.Module) { r.Module, r.Size = m, len(m.Bytes()) }
+func (r *objectReport) made(m *module.Module) { r.Module, r.Size = m, len(m.Bytes()) }
 
 // refuse lists what an error joins.
-func (r *report) refuse(err error) {
+func (r *objectReport) refuse(err error) {
 	switch e := err.(type) {
 	case *module.AffectedError:
 		r.Affected = append(r.Affected, e.Affected)
@@ -117,7 +117,7 @@ func (r *report) refuse(err error) {
 
 // print writes the report for a person: what changed and why, what was
 // verified, and what needs judgement.
-func (r *report) print(w io.Writer, term cli.Terminal) error {
+func (r *objectReport) print(w io.Writer, term cli.Terminal) error {
 	var b strings.Builder
 	for _, o := range r.Objects {
 		fmt.Fprint(&b, term.Paint(cli.Bold, o.Path))
@@ -159,7 +159,7 @@ func (r *report) print(w io.Writer, term cli.Terminal) error {
 	return err
 }
 
-func (r *report) printModule(b *strings.Builder, term cli.Terminal) {
+func (r *objectReport) printModule(b *strings.Builder, term cli.Terminal) {
 	fmt.Fprintf(b, "\n%s for %s, build-id %.12s\n", term.Paint(cli.Bold, r.Name), r.Kernel, r.BuildID)
 	for _, f := range r.Module.Functions {
 		name := f.Name
@@ -225,7 +225,7 @@ func count(n int, noun string) string {
 }
 
 // printPins says why the module stays once it is loaded.
-func (r *report) printPins(b *strings.Builder, term cli.Terminal) {
+func (r *objectReport) printPins(b *strings.Builder, term cli.Terminal) {
 	m := r.Module
 	if !m.Pinned {
 		return

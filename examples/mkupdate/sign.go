@@ -13,14 +13,14 @@ import (
 
 // openSigner reads key and certificate, before anything takes long.
 func openSigner(opt *options) (func(*module.Module) (*module.Module, error), error) {
-	if opt.key == "" {
+	if opt.out.key == "" {
 		return func(m *module.Module) (*module.Module, error) { return m, nil }, nil
 	}
-	key, err := readKey(opt.key)
+	key, err := readKey(opt.out.key)
 	if err != nil {
-		return nil, fmt.Errorf("-key %s: %w", opt.key, err)
+		return nil, fmt.Errorf("-key %s: %w", opt.out.key, err)
 	}
-	b, err := os.ReadFile(opt.cert)
+	b, err := os.ReadFile(opt.out.cert)
 	if err != nil {
 		return nil, fmt.Errorf("-cert: %w", err)
 	}
@@ -29,7 +29,7 @@ func openSigner(opt *options) (func(*module.Module) (*module.Module, error), err
 	}
 	cert, err := x509.ParseCertificate(b)
 	if err != nil {
-		return nil, fmt.Errorf("-cert %s: %w", opt.cert, err)
+		return nil, fmt.Errorf("-cert %s: %w", opt.out.cert, err)
 	}
 	return func(m *module.Module) (*module.Module, error) { return m.Sign(cert, key) }, nil
 }

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/ktree"
 	"github.com/gosplice/gosplice/internal/progress"
 	"github.com/gosplice/gosplice/splice/module"
@@ -96,11 +97,10 @@ func delayed(config []byte) bool {
 // cacheFolder is where things are kept.
 func cacheFolder(name string) (string, error) {
 	if name == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return "", fmt.Errorf("no folder to keep things in: %w", err)
+		var err error
+		if name, err = deb.CacheFolder(); err != nil {
+			return "", err
 		}
-		name = filepath.Join(user, "gosplice")
 	}
 	return filepath.Abs(name)
 }

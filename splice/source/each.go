@@ -16,15 +16,10 @@ import (
 // It goes on after patches that can't be carried, and after those in which something went
 // wrong; the error joins the latter. An error of done ends it, and so does ctx.
 func (b *Builder) Each(ctx context.Context, patches []*patch.Patch, done func(*Result) error) error {
-	taken := map[string]bool{}
 	var failed []error
+	names := Names(b.opt.Module.Name, patches)
 	for i, p := range patches {
-		opt := b.opt.Module
-		opt.Name = uniqueName(ModuleName(opt.Name, p.Name), taken)
-		r, err := b.one(ctx, patches, i, func(plan *Plan) (*Result, error) {
-			r, _, err := b.build(ctx, plan, opt)
-			return r, err
-		})
+		r, err := b.named(ctx, patches, i, names[i])
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -37,6 +32,22 @@ func (b *Builder) Each(ctx context.Context, patches []*patch.Patch, done func(*R
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// One makes the update of one patch of several as [Builder.Each] does, for who spreads them
+// over machines: it is called the same, and stands on the same patches. i is below
+// len(patches).
+func (b *Builder) One(ctx context.Context, patches []*patch.Patch, i int) (*Result, error) {
+	return b.named(ctx, patches, i, Names(b.opt.Module.Name, patches)[i])
+}
+
+func (b *Builder) named(ctx context.Context, patches []*patch.Patch, i int, name string) (*Result, error) {
+	opt := b.opt.Module
+	opt.Name = name
+	return b.one(ctx, patches, i, func(plan *Plan) (*Result, error) {
+		r, _, err := b.build(ctx, plan, opt)
+		return r, err
+	})
 }
 
 // one makes the update of one patch of several.

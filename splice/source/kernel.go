@@ -32,7 +32,8 @@ type OutOfTree struct {
 // Module.Name, which every update has.
 type Options struct {
 	// Cache is the folder where prepared sources and compiled objects are kept: it may be
-	// shared by processes and machines. "" is gosplice in the user's folder for such.
+	// shared by processes and machines. "" is the one that the environment variable
+	// GOSPLICE_CACHE names, or gosplice in the user's folder for such.
 	Cache string
 	// CC is how the compiler is called, as make has it: "ccache gcc-12". "" is the one that
 	// the configuration names.

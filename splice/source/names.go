@@ -40,6 +40,17 @@ func ModuleName(prefix, patchName string) string {
 	return strings.TrimRight(name[:min(len(name), maxName)], "_")
 }
 
+// Names makes the names of the modules of several patches, as [Builder.Each] calls them: each
+// another one, with prefix before it.
+func Names(prefix string, patches []*patch.Patch) []string {
+	taken := map[string]bool{}
+	out := make([]string, len(patches))
+	for i, p := range patches {
+		out[i] = uniqueName(ModuleName(prefix, p.Name), taken)
+	}
+	return out
+}
+
 // uniqueName is a name that none of the taken ones is.
 func uniqueName(name string, taken map[string]bool) string {
 	out := name

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/splice/source"
+	"github.com/gosplice/gosplice/splice/source/trial"
 )
 
 // A Document is the report of one result. It comes back from JSON as it was, but for the
@@ -20,6 +21,8 @@ type Document struct {
 	Page   string         `json:"page"`   // name of the page beside it, "" when there is none
 	// Began is when the work began; its zero value when that is not known.
 	Began time.Time `json:"began,omitzero"`
+	// Trial is what a guest showed, null when nobody tried it.
+	Trial *trial.Report `json:"trial"`
 	// Commands are those that were run, with their folders, in the order in which they
 	// began: what they make can be made again by them.
 	Commands []string `json:"commands"`
@@ -51,6 +54,18 @@ func (d *Document) Timeless() *Document {
 		for _, c := range []*source.Compiled{&r.Objects[i].Pre, &r.Objects[i].Post} {
 			c.Kept, c.Elapsed = false, 0
 		}
+	}
+	if d.Trial != nil {
+		t := *d.Trial
+		t.Stages = slices.Clone(t.Stages)
+		for i := range t.Stages {
+			t.Stages[i].Elapsed = 0
+		}
+		t.Exercises = slices.Clone(t.Exercises)
+		for i := range t.Exercises {
+			t.Exercises[i].Elapsed = 0
+		}
+		out.Trial = &t
 	}
 	return &out
 }

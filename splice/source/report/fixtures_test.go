@@ -27,7 +27,7 @@ func made() *source.Result {
 			References: []module.Reference{{Name: "seq_puts", By: "export"}, {Name: "saved_command_line", By: "anchor"}},
 			Findings:   []elfdiff.Finding{}, ID: "e47de0902288ffff",
 		},
-		Refusals: []*finding.Refusal{}, Affected: []module.Affected{},
+		Refusals: []*finding.Refusal{}, Findings: []finding.Finding{}, Affected: []module.Affected{},
 		Stages: []source.Stage{{Name: "plan", Elapsed: 300 * time.Millisecond}, {Name: "compile", Elapsed: 2 * time.Second}},
 	}
 }
@@ -35,7 +35,8 @@ func made() *source.Result {
 func objectOne() source.ObjectResult {
 	return source.ObjectResult{
 		Object: "fs/proc/cmdline.o", Source: "fs/proc/cmdline.c", Outcome: elfdiff.OutcomeCarried,
-		Changes:  []source.Change{{Name: "cmdline_proc_show", Kind: "function", Status: "changed", Why: `instruction at +0x18/+0x18: mov    $0xa,%esi -> mov    $" more\n",%rsi`}},
+		Changes: []source.Change{{Name: "cmdline_proc_show", Kind: "function", Status: "changed", Why: `instruction at +0x18/+0x18: mov    $0xa,%esi -> mov    $" more\n",%rsi`}},
+		Because: []string{"fs/proc/cmdline.c"}, Refusals: []*finding.Refusal{},
 		Findings: []elfdiff.Finding{}, SetAside: []string{"line 12 -> 13"},
 		Pre: source.Compiled{Digest: "aa", Kept: true}, Post: source.Compiled{Digest: "bb", Elapsed: time.Second},
 	}

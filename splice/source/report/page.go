@@ -33,6 +33,7 @@ type page struct {
 	Objects  table[objectView]
 	Same     int // objects that are the same, and not among them
 	Update   *updateView
+	Trial    *trialView
 	Affected table[affectedView]
 	Stages   []fact
 	Commands table[string]
@@ -129,7 +130,7 @@ func (b *pageBuilder) page() *page {
 		}
 	}
 	b.affected(g)
-	g.Update = updateOf(r.Update)
+	g.Update, g.Trial = updateOf(r.Update), trialOf(b.d.Trial)
 	for _, s := range r.Stages {
 		if s.Elapsed > 0 {
 			g.Stages = append(g.Stages, fact{web.Name(s.Name), short(s.Elapsed)})

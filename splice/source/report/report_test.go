@@ -49,7 +49,7 @@ func TestJSON(t *testing.T) {
 		if diff := cmp.Diff(string(b), string(written(t, back))); diff != "" {
 			t.Error(diff)
 		}
-		if bytes.Contains(b, []byte("null,")) && r.Update != nil {
+		if bytes.Count(b, []byte("null")) > 1 && r.Update != nil { // the trial
 			t.Errorf("a list is null:\n%s", b)
 		}
 	}
@@ -233,7 +233,7 @@ func TestText(t *testing.T) {
 		{"refused", refused(), []string{"refused tls-changed: f .tbss: it is new\n", "judge const-shared: timerfd_fops .rodata.timerfd_fops:", "(with -accept const-shared: ", "(-in-place)", "refused: it can't be carried as it is\n"}},
 		{"pinned", pinned, []string{"stays loaded: ", "gs_timer is passed to mod_timer, at f+0x2\n", "(number 2 of that name) in 8021q by a jump", "overwrites hex_asc at 0x10: 16 bytes"}},
 		{"several", several, []string{"2 patches: 1 in as a whole, 1 not in\n", "  not in\n  fs/x.o: tls-changed\n"}},
-		{"many", many, []string{"13 patches: 13 in as a whole\n", "12 more objects compiled with the patches, and the same\n"}},
+		{"many", many, []string{"13 patches: 13 in as a whole\n", "12 more objects: 12 compiled, and the same; 0 have nothing of what changed\n"}},
 		{"failed", fails, []string{"drivers/x.c  new, 0 objects: CONFIG_X is off\n", "failed: it does not apply, or does not compile\n"}},
 	} {
 		var b strings.Builder

@@ -32,14 +32,18 @@ const (
 )
 
 // path is the path of one of the files.
-func (p *Place) path(end string) string { return filepath.Join(p.Dir, p.Base+end) }
+func (p Place) path(end string) string { return filepath.Join(p.Dir, p.Base+end) }
 
-// Check reports whether all files can be written there, as far as that can be known before.
-func (p *Place) Check() error {
+// Check reports whether all files can be written there, as far as that can be known before:
+// the folder, which it makes, and with a Base the files.
+func (p Place) Check() error {
 	if p.Dir != "" {
 		if err := os.MkdirAll(p.Dir, 0o777); err != nil {
 			return err
 		}
+	}
+	if p.Base == "" {
+		return nil
 	}
 	for _, end := range []string{endModule, endPage, endReport} {
 		if err := files.Output(p.path(end), p.Inputs...); err != nil {

@@ -50,7 +50,14 @@ type Row struct {
 	Page      string        `json:"page"`
 	Module    string        `json:"module"`
 	Error     string        `json:"error"` // why its report can't be read
+	Trial     string        `json:"trial"` // [TrialPassed], [TrialFailed], or "" when nobody tried it
 }
+
+// What a trial came to.
+const (
+	TrialPassed = "passed"
+	TrialFailed = "failed"
+)
 
 // RowOf returns the row of a document.
 func RowOf(d *Document) Row {
@@ -73,6 +80,7 @@ func RowOf(d *Document) Row {
 	if r.Update != nil {
 		row.Functions = len(r.Update.Functions)
 	}
+	row.Trial = trialWord(d)
 	row.Targets, row.CVEs = unique(row.Targets), unique(row.CVEs)
 	return row
 }

@@ -40,6 +40,13 @@ func RowText(w io.Writer, r *Row, opt TextOptions) error {
 	return p.finish()
 }
 
+// CountsText writes the counts of a table, without its rows.
+func CountsText(w io.Writer, t *Table, opt TextOptions) error {
+	p := newPrinter(w, opt)
+	p.counts(t)
+	return p.finish()
+}
+
 // row writes one row: what became of it, of what, and why or what it does.
 func (p *printer) row(r *Row) {
 	l := outcomeLook(r.Outcome)
@@ -68,6 +75,9 @@ func (r *Row) why() string {
 		text := fmt.Sprintf("%s of %s", count(r.Functions, "function"), strings.Join(r.Targets, " "))
 		if n := len(r.Patches); n > 1 {
 			text += fmt.Sprintf(", %s", count(n, "patch"))
+		}
+		if r.Trial != "" {
+			text += ", trial " + r.Trial
 		}
 		return strings.TrimSpace(text + "  " + r.Module)
 	}

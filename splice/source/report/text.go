@@ -78,6 +78,7 @@ func Text(w io.Writer, d *Document, opt TextOptions) error {
 	if r.Update != nil {
 		p.update(d)
 	}
+	p.trial(d.Trial)
 	p.end(d)
 	return p.finish()
 }
@@ -156,18 +157,20 @@ func (p *printer) files(r *source.Result) {
 
 // objects lists what differs.
 func (p *printer) objects(r *source.Result) {
-	same := 0
+	same, spared := 0, 0
 	for i := range r.Objects {
 		o := &r.Objects[i]
-		quiet := len(o.Changes) == 0 && len(o.Findings) == 0
+		quiet := len(o.Changes) == 0 && len(o.Findings) == 0 && len(o.Refusals) == 0
 		if quiet && len(r.Objects) > maxListed && !p.opt.All {
-			same++
+			if same++; o.NotCompiled != "" {
+				spared++
+			}
 			continue
 		}
 		p.object(o)
 	}
 	if same > 0 {
-		p.line("%s compiled with the patches, and the same", count(same, "more object"))
+		p.line("%s: %d compiled, and the same; %d have nothing of what changed", count(same, "more object"), same-spared, spared)
 	}
 }
 
@@ -179,6 +182,9 @@ func (p *printer) object(o *source.ObjectResult) {
 	p.line("%s", text)
 	if len(o.Changes) == 0 {
 		p.line("  no change")
+	}
+	if o.NotCompiled != "" {
+		p.line("  not compiled: %s", visible.Text(o.NotCompiled))
 	}
 	for _, c := range o.Changes {
 		text := fmt.Sprintf("  %s %s %s", c.Status, c.Kind, p.pen.Paint(visible.Cyan, c.Name))

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gosplice/gosplice/internal/cli"
+	"github.com/gosplice/gosplice/splice/module"
+	"github.com/gosplice/gosplice/splice/source"
+)
+
+// options are what the command line says.
+type options struct {
+	kernel  kernelOptions
+	module  module.Options
+	compare compareOptions
+	make    makeOptions
+	how     howOptions
+	out     outOptions
+	targets []targetFile
+	args    []string // behind the flags: patches, or pre and post in turn
+	form    form
+	flags   *cli.Flags
+	given   []string // the flags as they were given
+}
+
+// kernelOptions say which kernel.
+type kernelOptions struct {
+	release              string // -kernel
+	src, config          string
+	run, modules, boot   string
+	symvers, objtool     string
+	outOfTree            []source.OutOfTree
+	tasks                bool
+	sourceOfModuleAwaits bool // -module without a source: -src is it
+}
+
+type compareOptions struct{ inPlace, initials bool }
+
+// makeOptions say with what it is compiled.
+type makeOptions struct {
+	cc, buildroot, cache string
+	jobs                 int // -j
+}
+
+// howOptions say what is made of several patches, and what else is to be done.
+type howOptions struct {
+	series          []string
+	each, keepGoing bool
+	only            int // with each; 0 is all
+	jobs            bool
+	collect         string
+	clean           cleanFlag
+	try             bool
+	exercise        string
+}
+
+// outOptions say where it goes.
+type outOptions struct {
+	file, dir string // -o, -out
+	key, cert string
+	dry, json bool
+	verbose   bool
+}
+
+// targetFile is a module that is patched.
+type targetFile struct{ name, path string }
+
+// addTarget reads MODULE=FILE.
+func (o *options) addTarget(s string) error {
+	name, path, ok := strings.Cut(s, "=")
+	name = strings.ReplaceAll(name, "-", "_") // as the kernel has it
+	if !ok || name == "" || path == "" {
+		return fmt.Errorf("%q is not MODULE=FILE", s)
+	}
+	for _, t := range o.targets {
+		if t.name == name {
+			return fmt.Errorf("%s is given twice", name)
+		}
+	}
+	o.targets = append(o.targets, targetFile{name, path})
+	return nil
+}
+
+// addModule reads FILE.ko, or FILE.ko=DIR.
+func (o *kernelOptions) addModule(s string) error {
+	file, dir, ok := strings.Cut(s, "=")
+	if file == "" || ok && dir == "" || o.sourceOfModuleAwaits {
+		return fmt.Errorf("%q is not FILE.ko=DIR, or FILE.ko with -src DIR behind it", s)
+	}
+	o.outOfTree = append(o.outOfTree, source.OutOfTree{File: file, Source: dir})
+	o.sourceOfModuleAwaits = !ok
+	return nil
+}
+
+// setSource takes the folder of a module's source behind -module, else that of the kernel's.
+func (o *kernelOptions) setSource(s string) error {
+	if o.sourceOfModuleAwaits {
+		o.outOfTree[len(o.outOfTree)-1].Source, o.sourceOfModuleAwaits = s, false
+		return nil
+	}
+	o.src = s
+	return nil
+}
+
+// cleanFlag is -clean, with an age if it has one.
+type cleanFlag struct {
+	on  bool
+	age time.Duration
+}
+
+// IsBoolFlag lets it stand alone.
+func (c *cleanFlag) IsBoolFlag() bool { return true }
+
+// String is for package flag.
+func (c *cleanFlag) String() string { return "" }
+
+// Set reads an age: 12h, 30d.
+func (c *cleanFlag) Set(s string) error {
+	c.on = true
+	if s == "true" {
+		return nil
+	}
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.Atoi(days)
+		if err != nil || n < 0 {
+			return fmt.Errorf("%q is no number of days", days)
+		}
+		c.age = time.Duration(n) * 24 * time.Hour
+		return nil
+	}
+	age, err := time.ParseDuration(s)
+	if err != nil || age < 0 {
+		return fmt.Errorf("%q is no age, such as 12h or 30d", s)
+	}
+	c.age = age
+	return nil
+}
+
+// define makes the flags, which fill the options.
+func (o *options) define() *cli.Flags {
+	f := tool.Flags()
+	o.flags = f
+	o.defineKernel(f)
+	o.defineHow(f)
+	f.StringVar(&o.module.Name, "name", "", "`NAME` of the module; made of the patch's unless given; with -each it goes before these")
+	f.StringVar(&o.module.Description, "description", "", "what the module says of itself, a `TEXT`; the patch's subject unless given")
+	f.List(&o.module.Fixes, "fixes", "what it fixes, a `TEXT` such as a CVE number; what patches say unless given")
+	f.BoolVar(&o.module.Replace, "replace", false, "take the place of all active livepatches")
+	f.Accept(&o.module.Accept)
+	f.InPlace(&o.compare.inPlace)
+	f.Initials(&o.compare.initials)
+	f.StringVar(&o.module.Unpin, "unpin", "", "let the module be removed although addresses of what it brings along are kept, for this `REASON`: callbacks of the patch take them back")
+	f.Probes(&o.module.Probes)
+	f.BoolVar(&o.module.NoJumps, "no-jumps", false, "have no function taken over by a jump")
+	f.StringVar(&o.out.file, "o", "", "where to write the module, `FILE.ko`; NAME.ko unless given; its report is beside it")
+	f.StringVar(&o.out.dir, "out", "", "the folder for modules and reports, a `DIR`")
+	f.StringVar(&o.out.key, "key", "", "sign the module with the key in this `FILE` (PEM)")
+	f.StringVar(&o.out.cert, "cert", "", "and the certificate in this `FILE` (PEM or DER), which the kernel knows")
+	f.DryRun(&o.out.dry, "write nothing")
+	f.BoolVar(&o.out.verbose, "v", false, "list also what is the same")
+	f.JSON(&o.out.json)
+	return f
+}
+
+func (o *options) defineKernel(f *cli.Flags) {
+	k := &o.kernel
+	f.StringVar(&k.release, "kernel", "", "a kernel of Debian, a `RELEASE` as uname -r prints it; the one that runs here unless given")
+	f.Func("src", "or: its source, a `DIR` or an archive; behind -module FILE.ko, that module's source", k.setSource)
+	f.StringVar(&k.config, "config", "", "with -src: its configuration, a `FILE`")
+	f.StringVar(&k.run, "run", "", "with -src, or for objects: its image, with symbols: `VMLINUX`")
+	f.StringVar(&k.modules, "modules", "", "with -src: its modules, a `DIR` as lib/modules/RELEASE")
+	f.StringVar(&k.boot, "boot", "", "with -src: what boots it, for -try: `VMLINUZ`")
+	f.StringVar(&k.symvers, "symvers", "", "its Module.symvers, a `FILE`; CRCs come from the image without it")
+	f.StringVar(&k.objtool, "objtool", "", "the kernel's objtool at `PATH`; for objects, it is run on copies first")
+	f.Func("module", "a module whose source is elsewhere: `FILE.ko=DIR`, or FILE.ko with -src DIR behind it; may be repeated", k.addModule)
+	f.BoolVar(&k.tasks, "tasks", false, "look at the tasks of this machine, which runs that kernel, for what stays in the functions; needs root")
+	f.Func("target", "for objects: a module that they belong to, and its .ko: `MODULE=FILE`; may be repeated", o.addTarget)
+	f.StringVar(&o.make.cc, "cc", "", "how the compiler is called, a `COMMAND` as for make: \"ccache gcc-12\"")
+	f.StringVar(&o.make.buildroot, "buildroot", "", "a `DIR` with the distribution in which make and the compiler run (mmdebstrap makes one)")
+	f.StringVar(&o.make.cache, "cache", "", "the `DIR` where sources and objects are kept, which machines may share; $GOSPLICE_CACHE unless given, or gosplice in the user's folder for such")
+	f.IntVar(&o.make.jobs, "j", 0, "run `N` compilers at once; one for each processor unless given")
+}
+
+func (o *options) defineHow(f *cli.Flags) {
+	h := &o.how
+	f.List(&h.series, "series", "patches listed in a `FILE`, as quilt has it")
+	f.BoolVar(&h.each, "each", false, "make an update of each patch, and a table")
+	f.BoolVar(&h.keepGoing, "keep-going", false, "make one update of all patches that can be carried safely together")
+	f.IntVar(&h.only, "only", 0, "with -each: patch number `N` only, from 1; it may stand on those before it")
+	f.BoolVar(&h.jobs, "jobs", false, "print a command for each patch, one a line, to be run anywhere; -collect joins what they leave")
+	f.StringVar(&h.collect, "collect", "", "join the reports in a `DIR` to a table there; patches that have left none are missing")
+	f.Var(&h.clean, "clean", "remove prepared sources and objects from the cache, with =AGE those that are older: -clean=30d")
+	f.BoolVar(&h.try, "try", false, "boot the kernel in QEMU, load the update, see its functions live, disable and unload it")
+	f.StringVar(&h.exercise, "exercise", "", "with -try: a `SCRIPT` or static program that the guest runs before, during and after; it fails where that does")
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"debug/elf"
+	"io"
+	"os"
+	"strings"
+)
+
+// A form is a way to call the command.
+type form int
+
+const (
+	formPatches form = iota // patches in
+	formObjects             // pairs of objects in
+	formCollect             // reports in
+	formClean
+)
+
+// isObject reports whether an argument is an object: by what it holds, or by its name where
+// there is no such file.
+func isObject(arg string) bool {
+	_, rest, named := strings.Cut(arg, ":") // MODULE:PRE.o
+	for _, name := range []string{arg, rest} {
+		if name == "" || !named && name != arg {
+			continue
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			continue
+		}
+		head := make([]byte, len(elf.ELFMAG))
+		_, err = io.ReadFull(f, head)
+		f.Close()
+		return err == nil && bytes.Equal(head, []byte(elf.ELFMAG))
+	}
+	return strings.HasSuffix(arg, ".o")
+}
+
+// findForm finds out what is meant by what is given.
+func (o *options) findForm() error {
+	objects := 0
+	object, patch := "", ""
+	for _, a := range o.args {
+		if isObject(a) {
+			objects++
+			object = a
+		} else {
+			patch = a
+		}
+	}
+	switch {
+	case o.how.clean.on:
+		o.form = formClean
+	case o.how.collect != "":
+		o.form = formCollect
+	case objects > 0 && objects == len(o.args):
+		o.form = formObjects
+	}
+	if objects > 0 && o.form != formObjects {
+		if patch == "" {
+			return o.flags.Wrong("%s is an object, where patches are wanted", object)
+		}
+		return o.flags.Wrong("%s is a patch, and %s an object: give patches, or pairs of PRE.o and POST.o", patch, object)
+	}
+	return o.checkForm()
+}
+
+// checkForm says what does not go together.
+func (o *options) checkForm() error {
+	patches := len(o.args) + len(o.how.series)
+	k, h := &o.kernel, &o.how
+	general := []struct {
+		bad  bool
+		text string
+	}{
+		{(o.out.key == "") != (o.out.cert == ""), "-key and -cert go together"},
+		{o.out.file != "" && !strings.HasSuffix(o.out.file, ".ko"), "-o " + o.out.file + ": modules are called *.ko"},
+		{o.out.file != "" && o.out.dir != "", "give -o or -out, not both"},
+		{k.sourceOfModuleAwaits, "-module wants the source of the module: -module FILE.ko=DIR, or -src DIR behind it"},
+		{o.make.jobs < 0 || h.only < 0, "a negative number"},
+	}
+	rules := map[form][]struct {
+		bad  bool
+		text string
+	}{
+		formClean:   {{patches > 0, "-clean takes no patches"}},
+		formCollect: {{h.each || h.keepGoing || h.jobs, "-collect goes with no -each, -keep-going or -jobs"}},
+		formObjects: {
+			{k.run == "", "-run is missing"},
+			{o.module.Name == "", "-name is missing"},
+			{len(o.args)%2 != 0, "an odd number of objects, where pairs of PRE.o and POST.o are needed"},
+			{k.release != "" || k.src != "" || k.config != "" || k.modules != "" || len(h.series) > 0 || h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != "" || o.out.dir != "",
+				"that is for patches: objects go with -run VMLINUX and -name NAME"},
+		},
+		formPatches: {
+			{patches == 0, "no patch is given, and no objects are"},
+			{len(o.targets) > 0, "-target is for objects; modules of patches are found by -modules, or given by -module"},
+			{k.release != "" && (k.src != "" || k.config != "" || k.run != "" || k.modules != ""), "give -kernel, or -src, -config, -run and -modules, not both"},
+			{k.src == "" && (k.config != "" || k.run != "" || k.modules != ""), "-src is missing: patches need the source that the kernel was built from"},
+			{k.src != "" && (k.config == "" || k.run == ""), "-src needs -config FILE and -run VMLINUX, and -modules DIR for changes of modules"},
+			{h.each && h.keepGoing, "give -each for an update of each patch, or -keep-going for one of all, not both"},
+			{h.only > 0 && !h.each, "-only goes with -each"},
+			{h.each && o.out.file != "", "-each makes several modules: give -out DIR, not -o"},
+			{h.jobs && h.only > 0, "-jobs prints the commands that have -only"},
+			{(h.try || h.exercise != "") && k.src != "" && (k.boot == "" || k.modules == ""), "-try needs -boot VMLINUZ and -modules DIR"},
+		},
+	}
+	for _, r := range append(general, rules[o.form]...) {
+		if r.bad {
+			return o.flags.Wrong("%s", r.text)
+		}
+	}
+	return nil
+}
