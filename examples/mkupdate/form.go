@@ -43,6 +43,11 @@ func (o *options) findForm() error {
 	objects := 0
 	object, patch := "", ""
 	for _, a := range o.args {
+		if strings.HasPrefix(a, "-") && len(a) > 1 {
+			if _, err := os.Lstat(a); err != nil {
+				return o.flags.Wrong("%s stands behind %s: flags go before patches and objects", a, o.args[0])
+			}
+		}
 		if isObject(a) {
 			objects++
 			object = a

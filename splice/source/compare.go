@@ -84,7 +84,7 @@ func (b *Builder) compareOne(ctx context.Context, c *compared, equal bool) error
 	}
 	if c.failed != nil {
 		c.result.Outcome = elfdiff.OutcomeRefused
-		r := refuse(CodeCompile, "", u.Source, "%v", c.failed)
+		r := refuse(CodeCompile, "", u.Source, "it does not compile")
 		r.Err = c.failed
 		c.refused = append(c.refused, r)
 		return nil

@@ -66,7 +66,7 @@ func ExampleCollect() {
 		log.Fatal(err)
 	}
 	// Output:
-	// refused         fix.patch                                    tls-changed
+	// refused         fix                                          tls-changed
 	// missing         another
 	//
 	// 2 results: 1 refused, 1 missing

@@ -21,6 +21,7 @@ type tableView struct {
 type rowView struct {
 	badge
 	Href, Name, Subject string
+	Patches             string
 	CVEs, Codes         []string
 	Targets, Why        string
 	Objects, Functions  int
@@ -48,7 +49,7 @@ func tablePage(t *Table) *tableView {
 func viewOf(r *Row) rowView {
 	l := outcomeLook(r.Outcome)
 	v := rowView{
-		badge: badge{l.class, web.Name(l.word), l.text}, Name: web.Name(r.what()), Subject: web.Text(r.Subject), CVEs: names(r.CVEs), Codes: names(r.Codes),
+		badge: badge{l.class, web.Name(l.word), l.text}, Name: web.Name(r.Name), Subject: web.Text(r.Subject), Patches: web.Text(strings.Join(r.Patches, ", ")), CVEs: names(r.CVEs), Codes: names(r.Codes),
 		Targets: web.Text(strings.Join(r.Targets, " ")), Why: web.Text(r.Error), Objects: r.Objects, Functions: r.Functions,
 	}
 	if r.Page != "" && !strings.ContainsAny(r.Page, "/\\") { // a file beside this one, and nothing else

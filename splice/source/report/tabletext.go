@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"path"
 	"strings"
 	"unicode/utf8"
 
@@ -43,6 +42,9 @@ func RowText(w io.Writer, r *Row, opt TextOptions) error {
 // CountsText writes the counts of a table, without its rows.
 func CountsText(w io.Writer, t *Table, opt TextOptions) error {
 	p := newPrinter(w, opt)
+	if len(t.Rows) > 0 {
+		p.line("")
+	}
 	p.counts(t)
 	return p.finish()
 }
@@ -50,20 +52,12 @@ func CountsText(w io.Writer, t *Table, opt TextOptions) error {
 // row writes one row: what became of it, of what, and why or what it does.
 func (p *printer) row(r *Row) {
 	l := outcomeLook(r.Outcome)
-	p.line("%s%s %s", pad(p.pen.Paint(cmp.Or(l.style, visible.Dim), l.word), l.word, outcomeColumn), pad(p.pen.Paint(visible.Bold, r.what()), r.what(), nameColumn), visible.Text(r.why()))
+	p.line("%s%s %s", pad(p.pen.Paint(cmp.Or(l.style, visible.Dim), l.word), l.word, outcomeColumn), pad(p.pen.Paint(visible.Bold, r.Name), r.Name, nameColumn), visible.Text(r.why()))
 }
 
 // pad fills a text, of which plain is what takes room, up to a column.
 func pad(text, plain string, column int) string {
 	return text + strings.Repeat(" ", max(column-utf8.RuneCountInString(visible.Text(plain)), 0))
-}
-
-// what names a row: by its patch, or by its module.
-func (r *Row) what() string {
-	if len(r.Patches) == 0 {
-		return r.Name
-	}
-	return path.Base(r.Patches[len(r.Patches)-1])
 }
 
 // why is what a row has to say beside its outcome.

@@ -117,7 +117,7 @@ func (p *printer) patch(x *source.PatchResult, o source.Outcome) {
 		p.line("  %s", visible.Text(why))
 	}
 	if len(x.Needs) > 0 {
-		p.line("  it stands on %s, which are in the update too", visible.Text(strings.Join(x.Needs, ", ")))
+		p.line("  it stands on %s", visible.Text(strings.Join(x.Needs, ", ")))
 	}
 }
 
@@ -180,7 +180,7 @@ func (p *printer) object(o *source.ObjectResult) {
 		text += " of " + visible.Text(o.Target)
 	}
 	p.line("%s", text)
-	if len(o.Changes) == 0 {
+	if len(o.Changes) == 0 && (o.Outcome == elfdiff.OutcomeSame || o.Outcome == elfdiff.OutcomeIgnored) {
 		p.line("  no change")
 	}
 	if o.NotCompiled != "" {

@@ -1,0 +1,202 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/splice/source/report"
+)
+
+// TestMain has the test be the command when a job asks for it.
+func TestMain(m *testing.M) {
+	if os.Getenv("MKUPDATE_TEST_JOB") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// TestForms finds out what is meant, and says what does not go together.
+func TestForms(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{"object": "\x7fELF", "p.o": "--- a/x\n", "fix.patch": "--- a/x\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		line string
+		form form
+		says string // of the error, "" where there is none
+	}{
+		{"fix.patch", formPatches, ""},
+		{"p.o", formPatches, ""},
+		{"-run v -name n object object", formObjects, ""},
+		{"-run v -name n m:object object", formObjects, ""},
+		{"-run v -name n a.o b.o", formObjects, ""},
+		{"-collect d", formCollect, ""},
+		{"-collect d fix.patch", formCollect, ""},
+		{"-clean", formClean, ""},
+		{"-clean=30d", formClean, ""},
+		{"-src s -config c -run v fix.patch", formPatches, ""},
+		{"-kernel 6.1 -module m.ko -src s fix.patch", formPatches, ""},
+		{"-src s -config c -run v -module m.ko=d -module n.ko -src e fix.patch", formPatches, ""},
+		{"-series s", formPatches, ""},
+		{"", 0, "no patch is given"},
+		{"fix.patch object", 0, "fix.patch is a patch, and object an object"},
+		{"-run v -name n object", 0, "odd number of objects"},
+		{"object object", 0, "-run is missing"},
+		{"-run v -name n -each object object", 0, "that is for patches"},
+		{"fix.patch -out d", 0, "flags go before"},
+		{"-run v fix.patch", 0, "-src is missing"},
+		{"-src s fix.patch", 0, "-src needs -config"},
+		{"-kernel r -src s -config c -run v fix.patch", 0, "not both"},
+		{"-each -keep-going fix.patch", 0, "not both"},
+		{"-only 1 fix.patch", 0, "-only goes with -each"},
+		{"-each -o x.ko fix.patch", 0, "give -out DIR"},
+		{"-o x fix.patch", 0, "*.ko"},
+		{"-module m.ko fix.patch", 0, "wants the source"},
+		{"-target a=b fix.patch", 0, "-target is for objects"},
+		{"-clean=x", 0, "no age"},
+		{"-clean fix.patch", 0, "takes no patches"},
+		{"-collect d object", 0, "where patches are wanted"},
+		{"-src s -config c -run v -try fix.patch", 0, "-boot VMLINUZ"},
+	} {
+		opt, err := parse(strings.Fields(c.line))
+		switch {
+		case c.says == "" && (err != nil || opt.form != c.form):
+			t.Errorf("%q: %v", c.line, err)
+		case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)):
+			t.Errorf("%q: %v, want %q", c.line, err, c.says)
+		}
+	}
+}
+
+const head = "--- a/fs/proc/cmdline.c\n+++ b/fs/proc/cmdline.c\n@@ -8,6 +8,6 @@\n static int cmdline_proc_show(struct seq_file *m, void *v)\n {\n \tseq_puts(m, saved_command_line);\n"
+
+// testPatches are patches of the stock kernel: one that can be carried, one that does not
+// compile, and one of another version.
+var testPatches = map[string]string{
+	"it's_good.patch": head + "-\tseq_putc(m, '\\n');\n+\tseq_puts(m, \" patched\\n\");\n \treturn 0;\n }\n",
+	"wrong.patch":     head + "-\tseq_putc(m, '\\n');\n+\tseq_what(m);\n \treturn 0;\n }\n",
+	"other.patch":     strings.Replace(head, "saved", "another", 1) + "-\tseq_putc(m, '\\n');\n+\tseq_puts(m, \"\\n\");\n \treturn 0;\n }\n",
+	"series":          "it's_good.patch\nwrong.patch\nother.patch\n",
+}
+
+// TestJobs prints a command for each patch and has two workers of GNU parallel run them: the
+// table of what they leave is the one of -each.
+func TestJobs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes modules for a kernel")
+	}
+	k := vmtest.Need(t, "6.1")
+	testenv.Need(t, "parallel", "gcc-12")
+	dir := t.TempDir()
+	for name, text := range testPatches {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+	t.Setenv("MKUPDATE_TEST_JOB", "1")
+	status, jobs, errs := tool.Try(t.Context(), run, "-kernel", k.Release, "-jobs", "-out", "many", "-series", "series")
+	if status != exitMade || strings.Count(jobs, "\n") != 3 {
+		t.Fatalf("status %d: %s\n%s", status, errs, jobs)
+	}
+	parallel := exec.CommandContext(t.Context(), "parallel", "-j2")
+	parallel.Stdin = strings.NewReader(jobs)
+	out, err := parallel.CombinedOutput()
+	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 2 { // two of them are refused
+		t.Fatalf("%v\n%s", err, out)
+	}
+	status, text, errs := tool.Try(t.Context(), run, "-json", "-collect", "many", "-series", "series")
+	if status != exitRefused {
+		t.Errorf("status %d, %s", status, errs)
+	}
+	want := []string{"it_s_good made", "other failed", "wrong failed"}
+	if diff := cmp.Diff(want, rowsOf(t, text)); diff != "" {
+		t.Errorf("%s\n%s", diff, text)
+	}
+	status, text, errs = tool.Try(t.Context(), run, "-kernel", k.Release, "-json", "-each", "-out", "one", "-series", "series")
+	if status != exitRefused {
+		t.Errorf("status %d, %s", status, errs)
+	}
+	if diff := cmp.Diff([]string{want[0], want[2], want[1]}, rowsOf(t, text)); diff != "" {
+		t.Errorf("%s\n%s", diff, text)
+	}
+	for _, name := range []string{"it_s_good.ko", "it_s_good.html", "wrong.json", "index.html"} {
+		for _, folder := range []string{"many", "one"} {
+			if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	a, errA := os.ReadFile("many/it_s_good.ko")
+	if b, errB := os.ReadFile("one/it_s_good.ko"); errA != nil || errB != nil || string(a) != string(b) {
+		t.Error("one worker of several makes another module")
+	}
+}
+
+func rowsOf(t *testing.T, text string) (out []string) {
+	t.Helper()
+	var table report.Table
+	if err := json.Unmarshal([]byte(text), &table); err != nil {
+		t.Fatal(err, text)
+	}
+	for _, r := range table.Rows {
+		out = append(out, r.Name+" "+string(r.Outcome))
+	}
+	return out
+}
+
+// TestPatches makes one update of all that can be carried, and writes nothing where it must
+// not.
+func TestPatches(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes modules for a kernel")
+	}
+	k := vmtest.Need(t, "6.1")
+	testenv.Need(t, "gcc-12")
+	t.Chdir(t.TempDir())
+	for name, text := range testPatches {
+		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename("it's_good.patch", "in.html"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args   []string
+		status int
+		says   string
+		writes string
+	}{
+		{[]string{"-dry-run", "in.html"}, exitMade, "nothing written", ""},
+		{[]string{"-name", "fix", "in.html"}, exitMade, "wrote fix.ko", "fix.ko"},
+		{[]string{"-name", "in", "in.html"}, exitError, "", ""}, // in.html is an input
+		{[]string{"-keep-going", "-name", "all", "in.html", "wrong.patch", "other.patch"}, exitMade, "3 patches: 1 in as a whole, 2 not in", "all.ko"},
+		{[]string{"wrong.patch"}, exitRefused, "refused compile", "wrong.json"},
+		{[]string{"-o", "sub/x.ko", "other.patch"}, exitRefused, "patch-other-version", "sub/x.html"},
+	} {
+		status, out, errs := tool.Try(t.Context(), run, append([]string{"-kernel", k.Release}, c.args...)...)
+		if status != c.status || !strings.Contains(out, c.says) {
+			t.Errorf("%q: status %d, %s, want %d and %q in\n%s", c.args, status, errs, c.status, c.says, out)
+		}
+		if _, err := os.Stat(c.writes); c.writes != "" && err != nil {
+			t.Errorf("%q: %v", c.args, err)
+		}
+	}
+	if _, err := os.Stat("in.ko"); err == nil {
+		t.Error("a module is written though its report can't be")
+	}
+}
