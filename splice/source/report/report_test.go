@@ -178,7 +178,8 @@ func TestHostile(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, bad := range []string{"<i>", "<!--", "\x1b", "\u202e", "\xff"} {
-			if strings.Contains(page+string(p.text), bad) || strings.ContainsAny(bad, "\x1b\u202e\xff") && strings.Contains(out.String(), bad) {
+			markup := bad[0] == '<' // which a terminal shows as it is
+			if strings.Contains(page+string(p.text), bad) || !markup && strings.Contains(out.String(), bad) {
 				t.Errorf("%q comes through", bad)
 			}
 		}

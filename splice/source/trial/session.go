@@ -83,9 +83,6 @@ func (s *Session) put(ctx context.Context, files map[string]string) error {
 	return nil
 }
 
-// Release returns the release of the kernel, as it says it itself.
-func (s *Session) Release() string { return s.m.Release }
-
 // Alive reports whether more updates can be tried: a guest whose kernel died is gone.
 func (s *Session) Alive() bool { return !s.dead && s.ctx.Err() == nil }
 

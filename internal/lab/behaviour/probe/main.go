@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && amd64
 
 // Command probe runs in a guest and writes down what the kernel does. It reads lines from
 // standard input, does what each says, and prints what came of it. Its first argument is a
