@@ -65,8 +65,12 @@ func Open(ctx context.Context, k Kernel, opt Options) (*Builder, error) {
 	return b, nil
 }
 
-// check says what a kernel lacks.
+// check says what a kernel lacks, and what of it can't be followed.
 func (k *Kernel) check() error {
+	if len(k.OutOfTree) > 0 {
+		return fmt.Errorf("%s: modules whose source is not the kernel's are not compiled here (%w): compile its objects without the patch and with it, and give them with the module (mkupdate -target NAME=FILE.ko PRE.o POST.o)",
+			k.OutOfTree[0].File, errors.ErrUnsupported)
+	}
 	for _, x := range []struct{ what, path string }{{"source", k.Source}, {"configuration", k.Config}, {"image (vmlinux)", k.Image}} {
 		if x.path == "" {
 			return fmt.Errorf("the %s of the kernel %s is not given", x.what, k.Release)

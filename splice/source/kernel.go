@@ -18,7 +18,8 @@ type Kernel struct {
 	Objtool string // the objtool that it was built with; "" takes the one of the source
 	// Make are variables for make that its build had: DISTRIBUTOR=Debian.
 	Make []string
-	// OutOfTree are modules whose source is elsewhere.
+	// OutOfTree are modules whose source is elsewhere. [Open] refuses them: it is
+	// errors.ErrUnsupported, and says what to do instead.
 	OutOfTree []OutOfTree
 }
 

@@ -1,0 +1,39 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestKernelCheck opens kernels of which something is missing, or can't be followed: each
+// says what, before anything is done.
+func TestKernelCheck(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	whole := Kernel{Release: "6.1", Source: dir, Config: file, Image: file}
+	for _, c := range []struct {
+		name, want string
+		is         error
+		change     func(*Kernel)
+	}{
+		{"source", "the source of the kernel 6.1 is not given", nil, func(k *Kernel) { k.Source = "" }},
+		{"configuration", "configuration of the kernel: ", os.ErrNotExist, func(k *Kernel) { k.Config = file + "x" }},
+		{"image", "the image (vmlinux) of the kernel 6.1 is not given", nil, func(k *Kernel) { k.Image = "" }},
+		{"out of tree", "a.ko: modules whose source is not the kernel's", errors.ErrUnsupported, func(k *Kernel) { k.OutOfTree = []OutOfTree{{"a.ko", dir}} }},
+		{"no image", "open kernel", nil, func(*Kernel) {}},
+	} {
+		k := whole
+		c.change(&k)
+		_, err := Open(context.Background(), k, Options{Cache: filepath.Join(dir, "cache")})
+		if err == nil || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
