@@ -3,6 +3,7 @@
 //	testenv    what a test may ask of the machine, and how people ask for more tests
 //	kbuild     objects of kernel source, as the stock kernel was built
 //	corpus     real kernel patches as objects, with kbuild
+//	behaviour  patches with what a program in a guest sees of them
 //	vmtest     stock kernels for tests, booted in QEMU
 //	livekernel the ways to boot a kernel for which it rewrites itself otherwise
 //	webtest    checks pages that are one file each
