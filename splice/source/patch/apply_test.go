@@ -211,9 +211,12 @@ func TestHostile(t *testing.T) {
 	if err := s.apply(); !errors.Is(err, CodeSize) {
 		t.Error(err)
 	}
+	if _, err := Read("p", strings.NewReader(strings.Repeat("\n", maxLines+1))); !errors.Is(err, CodeSize) {
+		t.Error(err)
+	}
 	for _, text := range []string{
-		"diff --git " + strings.Repeat(" ", 1<<22) + "\n", "From: a\n" + strings.Repeat(" x\n", 1<<21),
-		"--- " + strings.Repeat("a/", 1<<20) + "\n+++ b\n@@ -1 +1 @@\n-a\n+b\n", strings.Repeat("CVE-2024-1234 ", 1<<20) + "\n" + change,
+		"diff --git " + strings.Repeat(" ", 1<<20) + "\n", "From: a\n" + strings.Repeat(" x\n", 1<<19),
+		"--- " + strings.Repeat("a/", 1<<18) + "\n+++ b\n@@ -1 +1 @@\n-a\n+b\n", strings.Repeat("CVE-2024-1234 ", 1<<18) + "\n" + change,
 	} {
 		Read("p", strings.NewReader(text))
 	}

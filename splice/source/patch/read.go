@@ -12,7 +12,8 @@ import (
 
 // What is read at most.
 const (
-	maxPatch = 256 << 20 // of a file of patches, in bytes
+	maxPatch = 128 << 20 // of a file of patches, in bytes
+	maxLines = 1 << 22   // of a file of patches: short ones cost more than their bytes
 	maxFile  = 64 << 20  // of a file of the tree, in bytes
 	maxFiles = 1 << 18   // in one patch
 	maxWork  = 1 << 28   // comparisons of lines to apply one patch, some seconds
@@ -82,6 +83,9 @@ func readAll(name string, r io.Reader) (string, error) {
 	}
 	if len(b) > maxPatch {
 		return "", &ReadError{Code: CodeSize, Patch: name, What: fmt.Sprintf("it is larger than %d MiB", maxPatch>>20)}
+	}
+	if bytes.Count(b, []byte("\n")) > maxLines {
+		return "", &ReadError{Code: CodeSize, Patch: name, What: fmt.Sprintf("it has more than %d lines", maxLines)}
 	}
 	for magic, tool := range packed {
 		if bytes.HasPrefix(b, []byte(magic)) {
