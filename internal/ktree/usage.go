@@ -14,11 +14,17 @@ import (
 )
 
 // kinds are the folders of a cache that this package writes, with what is in them.
-var kinds = []struct{ name, what string }{
+var kinds = []kind{
 	{"ktree", "prepared sources"}, {"ktree-work", "copies of them to compile in"}, {"ktree-objects", "objects"},
 	{"ktree-units", "lists of objects"}, {"ktree-includes", "who includes whom"}, {"ktree-effects", "effects of patches on the build"},
-	{"ktree-scratch", "what is being made"},
+	{"ktree-scratch", "what is being made"}, {Finished, "objects that objtool has finished"},
 }
+
+// Finished is the folder of a cache for who completes objects of trees by another tool: what it
+// keeps there below the ID of a tree goes with that.
+const Finished = "ktree-finished"
+
+type kind struct{ name, what string }
 
 // A Use is how much of the disk something in a cache takes.
 type Use struct {
@@ -44,6 +50,25 @@ func Usage(ctx context.Context, cache string) ([]Use, error) {
 		}
 	}
 	return out, nil
+}
+
+// Others says what else takes room in a cache: packages, and what was made of them.
+func Others(ctx context.Context, cache string) (Use, error) {
+	u := Use{What: "packages and other things"}
+	list, err := os.ReadDir(cache)
+	if err != nil {
+		return u, ignoreMissing(err)
+	}
+	seen := map[fileID]bool{}
+	for _, e := range list {
+		if slices.ContainsFunc(kinds, func(k kind) bool { return k.name == e.Name() }) {
+			continue
+		}
+		if err := u.add(ctx, filepath.Join(cache, e.Name()), seen); err != nil {
+			return u, err
+		}
+	}
+	return u, nil
 }
 
 // add counts what is below a folder. seen has the files that were counted and have

@@ -29,7 +29,9 @@ type Builder struct {
 	tell    progress.Func
 	cache   string
 	config  string // digest
-	delayed bool   // objtool sees the whole image only, see delayed
+	// objtool completes objects where the kernel's build has it see the whole image only,
+	// see delayed; "" where they are complete. finished is where such objects are kept.
+	objtool, finished string
 }
 
 // Open opens a kernel: it checks that the compiler is the one that the kernel was built
@@ -54,7 +56,6 @@ func Open(ctx context.Context, k Kernel, opt Options) (*Builder, error) {
 		return nil, fmt.Errorf("configuration of the kernel: %w", err)
 	}
 	b.config = fmt.Sprintf("%x", sha256.Sum256(config))
-	b.delayed = delayed(config)
 	if err := b.openImage(ctx); err != nil {
 		return nil, err
 	}
@@ -62,6 +63,11 @@ func Open(ctx context.Context, k Kernel, opt Options) (*Builder, error) {
 		return nil, errors.Join(err, b.Close())
 	}
 	b.targets = newTargets(b.image, k)
+	if delayed(config) {
+		if err := b.openObjtool(); err != nil {
+			return nil, errors.Join(err, b.Close())
+		}
+	}
 	return b, nil
 }
 
@@ -139,6 +145,17 @@ func (b *Builder) openTree(ctx context.Context) error {
 		CC: b.opt.CC, Buildroot: b.opt.Buildroot, Cache: b.cache, Jobs: b.opt.Jobs, Progress: b.tell, Log: b.opt.Log,
 	})
 	return err
+}
+
+// openObjtool finds the objtool of the kernel. What it has made is kept by what it is.
+func (b *Builder) openObjtool() error {
+	b.objtool = cmp.Or(b.kernel.Objtool, filepath.Join(b.tree.Dir(), "tools/objtool/objtool"))
+	tool, err := os.ReadFile(b.objtool)
+	if err != nil {
+		return fmt.Errorf("objtool of the kernel: %w", err)
+	}
+	b.finished = filepath.Join(b.cache, ktree.Finished, b.tree.ID(), fmt.Sprintf("%.8x", sha256.Sum256(tool)))
+	return nil
 }
 
 // Close closes the files of the kernel.

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestClean removes what is old, counts a file with two names once, and leaves what was
-// fetched.
+// TestClean removes what was not opened for long, counts a file with two names once, and leaves
+// what was fetched. A tree that was opened has a lock of that time.
 func TestClean(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"ktree/old/a", "ktree-objects/old/x/b.o", "ktree-objects/new/b.o", "deb/pkg.deb"} {
@@ -23,8 +23,13 @@ func TestClean(t *testing.T) {
 	if err := os.Link(filepath.Join(dir, "ktree/old/a"), filepath.Join(dir, "ktree/old/c")); err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"ktree/old.lock", "ktree/new.lock"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
 	past := time.Now().Add(-48 * time.Hour)
-	for _, name := range []string{"ktree/old", "ktree-objects/old/x", "ktree-objects/old", "deb"} {
+	for _, name := range []string{"ktree/old.lock", "deb"} {
 		if err := os.Chtimes(filepath.Join(dir, name), past, past); err != nil {
 			t.Fatal(err)
 		}

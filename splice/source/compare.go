@@ -31,18 +31,11 @@ func (c *compared) matters() bool {
 // compare compares all objects, and matches those that differ with what runs.
 func (b *Builder) compare(ctx context.Context, p *Plan, list []compiled) ([]compared, error) {
 	out := make([]compared, len(list))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(b.opt.Jobs)
-	count := b.tell.Begin("compare", len(list))
 	for i := range list {
-		g.Go(func() error {
-			defer count.Done()
-			c := &out[i]
-			c.compiled = &list[i]
-			return b.compareOne(gctx, c, false)
-		})
+		out[i].compiled = &list[i]
 	}
-	if err := g.Wait(); err != nil {
+	compareOne := func(ctx context.Context, c *compared) error { return b.compareOne(ctx, c, false) }
+	if err := b.forAll(ctx, "compare", out, compareOne); err != nil {
 		return nil, err
 	}
 	// What changed types matter to is asked of all that is not given: then it has to be
@@ -61,15 +54,31 @@ func (b *Builder) compare(ctx context.Context, p *Plan, list []compiled) ([]comp
 		if err := b.compileUnaffected(ctx, p, list); err != nil {
 			return nil, err
 		}
-	}
-	for i := range out {
-		if types && out[i].diff == nil {
-			if err := b.compareOne(ctx, &out[i], true); err != nil {
-				return nil, err
+		compareRest := func(ctx context.Context, c *compared) error {
+			if c.diff != nil {
+				return nil
 			}
+			return b.compareOne(ctx, c, true)
+		}
+		if err := b.forAll(ctx, "compare", out, compareRest); err != nil {
+			return nil, err
 		}
 	}
-	return out, b.match(ctx, out)
+	return out, b.forAll(ctx, "match", out, b.matchOne)
+}
+
+// forAll does something with all objects, several at once.
+func (b *Builder) forAll(ctx context.Context, stage string, list []compared, do func(context.Context, *compared) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(b.opt.Jobs)
+	count := b.tell.Begin(stage, len(list))
+	for i := range list {
+		g.Go(func() error {
+			defer count.Done()
+			return do(ctx, &list[i])
+		})
+	}
+	return g.Wait()
 }
 
 // compareOne compares one object. Equal bytes are compared where that is asked for only.
@@ -86,7 +95,7 @@ func (b *Builder) compareOne(ctx context.Context, c *compared, equal bool) error
 		c.result.Outcome = elfdiff.OutcomeRefused
 		r := refuse(CodeCompile, "", u.Source, "it does not compile")
 		r.Err = c.failed
-		c.refused = append(c.refused, r)
+		c.refused = []*finding.Refusal{r} // also when it is compared once more
 		return nil
 	}
 	if c.pre.Digest == c.post.Digest && !equal {
@@ -136,20 +145,7 @@ func (c *compared) tell() {
 	}
 }
 
-// match matches what is part of the running kernel with it.
-func (b *Builder) match(ctx context.Context, list []compared) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(b.opt.Jobs)
-	count := b.tell.Begin("match", len(list))
-	for i := range list {
-		g.Go(func() error {
-			defer count.Done()
-			return b.matchOne(ctx, &list[i])
-		})
-	}
-	return g.Wait()
-}
-
+// matchOne matches what is part of the running kernel with it.
 func (b *Builder) matchOne(ctx context.Context, c *compared) error {
 	u := c.unit()
 	if c.diff == nil {

@@ -172,29 +172,24 @@ func (b *Builder) complete(ctx context.Context, u *ktree.Unit, o *ktree.Object) 
 
 // wantsObjtool reports whether an object has tables to get from objtool yet.
 func (b *Builder) wantsObjtool(u *ktree.Unit) bool {
-	return b.delayed && u.Objtool == "" && u.Special == ""
+	return b.objtool != "" && u.Objtool == "" && u.Special == ""
 }
 
 // finish runs objtool on a copy of an object, once for each content.
 func (b *Builder) finish(ctx context.Context, object string, sum [sha256.Size]byte) (string, error) {
-	tool := b.kernel.Objtool
-	if tool == "" {
-		tool = filepath.Join(b.tree.Dir(), "tools/objtool/objtool")
-	}
-	dir := filepath.Join(b.cache, "objtool", b.tree.ID())
-	to := filepath.Join(dir, fmt.Sprintf("%x.o", sum))
+	to := filepath.Join(b.finished, fmt.Sprintf("%x.o", sum))
 	if _, err := os.Stat(to); err == nil {
 		return to, nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(b.finished, 0o755); err != nil {
 		return "", err
 	}
-	work, err := os.MkdirTemp(dir, "work")
+	work, err := os.MkdirTemp(b.finished, "work")
 	if err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(work)
-	done, err := b.image.Objtool(ctx, tool, object, work)
+	done, err := b.image.Objtool(ctx, b.objtool, object, work)
 	if err != nil {
 		return "", err
 	}

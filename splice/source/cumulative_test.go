@@ -3,7 +3,23 @@ package source
 import (
 	"errors"
 	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/splice/source/patch"
 )
+
+// TestBlameFiles blames what changes the file that a plan is refused for, and nothing else.
+func TestBlameFiles(t *testing.T) {
+	s := newSelection([]*patch.Patch{
+		{Name: "a", Files: []patch.File{{Old: "fs/a.c", New: "fs/a.c"}}},
+		{Name: "b", Files: []patch.File{{Old: "fs/Kconfig", New: "fs/Kconfig"}, {Old: "fs/b.c", New: "fs/b.c"}}},
+	})
+	out := map[int][]string{}
+	s.blameFiles([]*finding.Refusal{refuse(CodeBuild, "CONFIG_A", "fs/Kconfig", "it is on"), refuse(CodeBuild, "CONFIG_B", "fs/Kconfig", "it is off")}, out)
+	if len(out) != 1 || len(out[1]) != 2 {
+		t.Errorf("%v", out)
+	}
+}
 
 // TestFirstBad looks for every place in lists of every length.
 func TestFirstBad(t *testing.T) {

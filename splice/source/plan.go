@@ -181,20 +181,13 @@ func (b *Builder) effects(ctx context.Context, p *Plan, by map[string]*planned) 
 	}
 	for i := range e.Changed {
 		c := &e.Changed[i]
-		name := objectOf(c)
-		by[name] = &planned{pre: c.Pre, post: c.Post, because: c.Because}
+		u := &planned{pre: c.Pre, post: c.Post, because: c.Because}
+		by[u.unit().Object] = u
 		for _, f := range c.Because {
 			p.countObject(f)
 		}
 	}
 	return nil
-}
-
-func objectOf(c *ktree.UnitChange) string {
-	if c.Post != nil {
-		return c.Post.Object
-	}
-	return c.Pre.Object
 }
 
 // countObject counts an object for a file.

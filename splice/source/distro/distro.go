@@ -45,9 +45,6 @@ type Files struct {
 	Symvers string // its Module.symvers
 	Boot    string // its vmlinuz
 	Objtool string // the objtool that it was built with
-	// Banner is what it says of itself, the text linux_banner: who built it, when, and with
-	// what compiler.
-	Banner string
 	// Make are variables for make by which the build says whose it is: DISTRIBUTOR=Debian.
 	Make []string
 }
@@ -99,19 +96,15 @@ func (o *Options) get(ctx context.Context, release, version, root string) (*File
 	if err != nil {
 		return nil, notServed(err)
 	}
-	return files(all)
+	return files(all), nil
 }
 
-func files(a *debkernel.All) (*Files, error) {
-	banner, err := banner(a.VmlinuxPath, a.Release)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", a.VmlinuxPath, err)
-	}
+func files(a *debkernel.All) *Files {
 	return &Files{
 		Release: a.Release, Package: a.Package.Name, Version: a.Package.Version, Source: a.SourcePath, Config: a.Config,
 		Image: a.VmlinuxPath, Modules: a.ModuleDir, Symvers: a.SymversPath, Boot: a.Image, Objtool: a.ObjtoolPath,
-		Banner: banner, Make: a.Make(),
-	}, nil
+		Make: a.Make(),
+	}
 }
 
 func (o *Options) cache() (*deb.Cache, error) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
 )
@@ -109,7 +110,16 @@ func TestDebian(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if !strings.HasPrefix(f.Release, "6.1.0-") || !strings.HasPrefix(f.Banner, "Linux version "+f.Release+" (") || !strings.Contains(f.Banner, " Debian "+f.Version+" (") {
+	k, err := kernel.Open(f.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	banner, err := k.Banner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(f.Release, "6.1.0-") || !strings.HasPrefix(banner, "Linux version "+f.Release+" (") || !strings.Contains(banner, " Debian "+f.Version+" (") {
 		t.Errorf("%+v", f)
 	}
 	if !slices.Contains(f.Make, "DISTRIBUTION_VERSION="+f.Version) {
@@ -126,7 +136,7 @@ func TestDebian(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := system(t, map[string]string{"proc/version": f.Banner + "\n", "sys/kernel/notes": string(notes)})
+	root := system(t, map[string]string{"proc/version": banner + "\n", "sys/kernel/notes": string(notes)})
 	o := Options{}
 	again, err := o.running(vmtest.Context(t), root)
 	if err != nil || again.Image != f.Image {

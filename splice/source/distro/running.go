@@ -3,7 +3,6 @@ package distro
 import (
 	"bytes"
 	"context"
-	"debug/elf"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/kernel"
-	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // Running returns the files of the kernel of this machine, when it is one of Debian: what is
@@ -129,34 +127,4 @@ func (m *machine) check(f *Files) error {
 		return fmt.Errorf("%s has the build-id %x, and the kernel that runs has another: it is another build of %s", f.Image, id, m.release)
 	}
 	return nil
-}
-
-// banner reads what the kernel of an image says of itself: the text linux_banner, which
-// begins with its release. To read the symbols for that would take a second.
-func banner(path, release string) (string, error) {
-	f, err := elf.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	s := f.Section(kerneltab.Rodata)
-	if s == nil {
-		return "", errors.New("no section " + kerneltab.Rodata)
-	}
-	b, err := s.Data()
-	if err != nil {
-		return "", err
-	}
-	// The kernel has a form of it too in which the number of the build is missing.
-	for begin := []byte("Linux version " + release + " ("); ; b = b[1:] {
-		at := bytes.Index(b, begin)
-		if at < 0 {
-			break
-		}
-		b = b[at:]
-		if said, _, ok := bytes.Cut(b, []byte{'\n'}); ok && !bytes.Contains(said, []byte(" # ")) {
-			return string(said), nil
-		}
-	}
-	return "", fmt.Errorf("it does not say that it is Linux version %s", release)
 }

@@ -1,0 +1,173 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/internal/ktree"
+	"github.com/gosplice/gosplice/splice/source/patch"
+)
+
+// blame says which patches a refused result is to be made without, and why.
+func (b *Builder) blame(ctx context.Context, s *selection, r *Result, list []compared) (map[int][]string, error) {
+	out := map[int][]string{}
+	if list == nil {
+		s.blameFiles(r.Refusals, out)
+		return out, nil
+	}
+	objects := false
+	for i := range list {
+		c := &list[i]
+		why := slices.Concat(c.refused, c.result.Refusals)
+		if len(why) == 0 {
+			continue
+		}
+		objects = true
+		if err := b.blameObject(ctx, s, c, why, out); err != nil {
+			return nil, err
+		}
+	}
+	if objects {
+		return out, nil
+	}
+	return out, b.blameAll(ctx, s, r, list, out)
+}
+
+// blameFiles blames all patches of the files that a plan is refused for.
+func (s *selection) blameFiles(list []*finding.Refusal, out map[int][]string) {
+	for _, r := range list {
+		for _, i := range s.touching([]string{r.Section}) {
+			out[i] = append(out[i], r.Error())
+		}
+	}
+}
+
+// blameObject finds the patch because of which one object is refused.
+func (b *Builder) blameObject(ctx context.Context, s *selection, c *compared, why []*finding.Refusal, out map[int][]string) error {
+	who := s.touching(c.because)
+	if slices.ContainsFunc(who, func(i int) bool { return out[i] != nil }) {
+		return nil // without that one, it may be as it should be
+	}
+	if len(who) == 0 {
+		return nil
+	}
+	first := len(who) - 1
+	if len(who) > 1 {
+		var err error
+		first, err = firstBad(len(who), func(n int) (bool, error) { return b.badObject(ctx, s, c, who[n:]) })
+		if err != nil {
+			return err
+		}
+	}
+	out[who[first]] = texts(c.unit().Object, why)
+	return nil
+}
+
+// badObject reports whether an object is refused with the patches that are in, but for some.
+func (b *Builder) badObject(ctx context.Context, s *selection, c *compared, without []int) (bool, error) {
+	less := map[int]bool{}
+	for _, i := range without {
+		less[i] = true
+	}
+	var patches []*patch.Patch
+	for _, i := range s.in(less) {
+		patches = append(patches, s.patches[i])
+	}
+	tree := b.apply(patches, func(int, error) {})
+	p := &Plan{overlay: ktree.Overlay(tree.Changed()), units: []planned{*c.planned}}
+	made, err := b.compile(ctx, p)
+	if err != nil {
+		return false, err
+	}
+	got, err := b.compare(ctx, p, made)
+	if err != nil {
+		return false, err
+	}
+	return len(got[0].refused)+len(got[0].result.Refusals) > 0, nil
+}
+
+// blameAll finds the patch because of which all objects together are refused.
+func (b *Builder) blameAll(ctx context.Context, s *selection, r *Result, list []compared, out map[int][]string) error {
+	var files []string
+	for i := range list {
+		if list[i].matters() {
+			files = append(files, list[i].because...)
+		}
+	}
+	if who := s.touching(concerned(r, list)); len(who) == 1 {
+		out[who[0]] = texts("", r.Refusals)
+		return nil
+	}
+	who := s.touching(files)
+	if len(who) == 0 {
+		return nil
+	}
+	first, err := firstBad(len(who), func(n int) (bool, error) { return b.badTogether(ctx, s, who[n:]) })
+	if err != nil {
+		return err
+	}
+	out[who[first]] = texts("", r.Refusals)
+	return nil
+}
+
+// concerned lists the files of the objects that have a change of what the first refusal names.
+func concerned(r *Result, list []compared) []string {
+	var files []string
+	for i := range list {
+		if slices.ContainsFunc(list[i].result.Changes, func(ch Change) bool { return ch.Name == r.Refusals[0].Symbol }) {
+			files = append(files, list[i].because...)
+		}
+	}
+	return files
+}
+
+// badTogether reports whether the update of the patches that are in, but for some, is refused.
+func (b *Builder) badTogether(ctx context.Context, s *selection, without []int) (bool, error) {
+	part := &selection{patches: s.patches, out: slices.Clone(s.out), reasons: make([][]string, len(s.out)), needs: make([][]string, len(s.out))}
+	for _, i := range without {
+		part.out[i] = true
+	}
+	p, err := b.planSelected(ctx, part)
+	if err != nil {
+		return false, err
+	}
+	r, _, err := b.build(ctx, p, b.opt.Module)
+	return err == nil && len(r.Refusals) > 0, err
+}
+
+// firstBad finds the first of n things with which, and with those before it, something is
+// bad, as it is with all: bad is asked with how many of them. Less than that is taken for good
+// where a number above it was.
+func firstBad(n int, bad func(n int) (bool, error)) (int, error) {
+	lo, hi := 0, n // with lo it is good, with hi bad
+	for hi-lo > 1 {
+		mid := (lo + hi) / 2
+		is, err := bad(mid)
+		if err != nil {
+			return 0, err
+		}
+		if is {
+			hi = mid
+		} else {
+			lo = mid
+		}
+	}
+	return hi - 1, nil
+}
+
+// texts are refusals for a person.
+func texts(object string, list []*finding.Refusal) []string {
+	var out []string
+	for _, r := range list {
+		text := r.Error()
+		if object != "" {
+			text = fmt.Sprintf("%s: %s", object, text)
+		}
+		if !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return out
+}
