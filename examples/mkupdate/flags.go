@@ -48,6 +48,7 @@ type makeOptions struct {
 // howOptions say what is made of several patches, and what else is to be done.
 type howOptions struct {
 	series          []string
+	byFile          bool
 	each, keepGoing bool
 	only            int // with each; 0 is all
 	jobs            bool
@@ -187,6 +188,7 @@ func (o *options) defineKernel(f *cli.Flags) {
 func (o *options) defineHow(f *cli.Flags) {
 	h := &o.how
 	f.List(&h.series, "series", "patches listed in a `FILE`, as quilt has it")
+	f.BoolVar(&h.byFile, "by-file", false, "take each file of a patch for a patch of its own: for the difference between two versions")
 	f.BoolVar(&h.each, "each", false, "make an update of each patch, and a table")
 	f.BoolVar(&h.keepGoing, "keep-going", false, "make one update of all patches that can be carried safely together")
 	f.IntVar(&h.only, "only", 0, "with -each: patch number `N` only, from 1; it may stand on those before it")

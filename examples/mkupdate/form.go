@@ -96,7 +96,7 @@ func (o *options) checkForm() error {
 			{k.run == "", "-run is missing"},
 			{o.module.Name == "", "-name is missing"},
 			{len(o.args)%2 != 0, "an odd number of objects, where pairs of PRE.o and POST.o are needed"},
-			{k.release != "" || k.src != "" || k.config != "" || k.modules != "" || len(h.series) > 0 || h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != "" || o.out.dir != "",
+			{k.release != "" || k.src != "" || k.config != "" || k.modules != "" || len(h.series) > 0 || h.byFile || h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != "" || o.out.dir != "",
 				"that is for patches: objects go with -run VMLINUX and -name NAME"},
 		},
 		formPatches: {
@@ -106,6 +106,7 @@ func (o *options) checkForm() error {
 			{k.src == "" && (k.config != "" || k.run != "" || k.modules != ""), "-src is missing: patches need the source that the kernel was built from"},
 			{k.src != "" && (k.config == "" || k.run == ""), "-src needs -config FILE and -run VMLINUX, and -modules DIR for changes of modules"},
 			{h.each && h.keepGoing, "give -each for an update of each patch, or -keep-going for one of all, not both"},
+			{h.byFile && !h.each && !h.keepGoing && !h.jobs, "-by-file goes with -each, -keep-going or -jobs"},
 			{h.only > 0 && !h.each, "-only goes with -each"},
 			{h.each && o.out.file != "", "-each makes several modules: give -out DIR, not -o"},
 			{h.jobs && h.only > 0, "-jobs prints the commands that have -only"},

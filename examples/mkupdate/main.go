@@ -5,6 +5,7 @@
 //	mkupdate -src DIR -config FILE -run VMLINUX -modules DIR fix.patch ...
 //	mkupdate ... -each -series debian/patches/series            an update of each, and a table
 //	mkupdate ... -keep-going -series debian/patches/series      one of all that can be carried
+//	mkupdate ... -each -by-file between.diff                    an update of each file that differs
 //	mkupdate ... -each -jobs -out DIR -series FILE | parallel   on several processors or machines
 //	mkupdate -collect DIR
 //

@@ -17,7 +17,8 @@ import (
 	"github.com/gosplice/gosplice/splice/source/trial"
 )
 
-// patches reads the patches that are given: those of series first.
+// patches reads the patches that are given: those of series first, and each by its files where
+// that is asked for.
 func (o *options) patches() ([]*patch.Patch, error) {
 	var all []*patch.Patch
 	for _, name := range o.how.series {
@@ -31,7 +32,15 @@ func (o *options) patches() ([]*patch.Patch, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(all, list...), nil
+	all = append(all, list...)
+	if !o.how.byFile {
+		return all, nil
+	}
+	list = nil
+	for _, p := range all {
+		list = append(list, p.ByFile()...)
+	}
+	return list, nil
 }
 
 // inputs are the files that must not be written to.

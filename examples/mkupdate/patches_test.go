@@ -51,6 +51,9 @@ func TestForms(t *testing.T) {
 		{"-kernel 6.1 -module m.ko -src s fix.patch", formPatches, ""},
 		{"-src s -config c -run v -module m.ko=d -module n.ko -src e fix.patch", formPatches, ""},
 		{"-series s", formPatches, ""},
+		{"-by-file -each d.diff", formPatches, ""},
+		{"-by-file -keep-going d.diff", formPatches, ""},
+		{"-by-file -jobs d.diff", formPatches, ""},
 		{"", 0, "no patch is given"},
 		{"fix.patch object", 0, "fix.patch is a patch, and object an object"},
 		{"-run v -name n object", 0, "odd number of objects"},
@@ -61,6 +64,8 @@ func TestForms(t *testing.T) {
 		{"-src s fix.patch", 0, "-src needs -config"},
 		{"-kernel r -src s -config c -run v fix.patch", 0, "not both"},
 		{"-each -keep-going fix.patch", 0, "not both"},
+		{"-by-file fix.patch", 0, "-by-file goes with -each"},
+		{"-run v -name n -by-file object object", 0, "that is for patches"},
 		{"-only 1 fix.patch", 0, "-only goes with -each"},
 		{"-each -o x.ko fix.patch", 0, "give -out DIR"},
 		{"-o x fix.patch", 0, "*.ko"},
@@ -78,6 +83,25 @@ func TestForms(t *testing.T) {
 		case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)):
 			t.Errorf("%q: %v, want %q", c.line, err, c.says)
 		}
+	}
+}
+
+// TestByFile has each file of a patch be a patch of its own.
+func TestByFile(t *testing.T) {
+	dir := t.TempDir()
+	between := filepath.Join(dir, "between.diff")
+	text := head + "-\tseq_putc(m, '\\n');\n+\tseq_puts(m, \"\\n\");\n \treturn 0;\n }\n"
+	text += strings.ReplaceAll(text, "cmdline.c", "version.c")
+	if err := os.WriteFile(between, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	status, jobs, errs := tool.Try(t.Context(), run, "-jobs", "-by-file", "-out", dir, between)
+	if status != exitMade || strings.Count(jobs, " -by-file ") != 2 || !strings.Contains(jobs, "-only 2 -- "+between) {
+		t.Errorf("status %d: %s\n%s", status, errs, jobs)
+	}
+	status, table, errs := tool.Try(t.Context(), run, "-collect", dir, "-by-file", "-dry-run", between)
+	if status != exitError || !strings.Contains(table, "cmdline_c") || !strings.Contains(table, "version_c") {
+		t.Errorf("status %d: %s\n%s", status, errs, table)
 	}
 }
 

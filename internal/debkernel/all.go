@@ -15,7 +15,8 @@ import (
 // All is a kernel with all that its methods fetch.
 type All struct {
 	*Kernel
-	VmlinuxPath, SymversPath, ObjtoolPath, SourcePath string
+	VmlinuxPath, SymversPath, SourcePath string
+	ObjtoolPath                          string // "" where the build tools are not served: the source has it too
 }
 
 // fetchStage is the stage of [Kernel.FetchAll], whose parts are megabytes (10^6 bytes).
@@ -23,7 +24,8 @@ const fetchStage = "fetch"
 
 // FetchAll fetches and unpacks all packages of the kernel at the same time, of 0.4 GB for the
 // cloud flavour, and tells how much is there. Before that it finds out whether all are served.
-// What is complete stays when it is interrupted.
+// What is complete stays when it is interrupted. The build tools of an old version may be gone
+// from the archive where its image and source are not: then it does without.
 func (k *Kernel) FetchAll(ctx context.Context, tell progress.Func) (*All, error) {
 	pkgs, err := k.packages(ctx)
 	if errors.Is(err, deb.ErrUnavailable) {
@@ -40,7 +42,7 @@ func (k *Kernel) FetchAll(ctx context.Context, tell progress.Func) (*All, error)
 		to    *string
 		fetch func(context.Context) (string, error)
 	}{
-		{&a.VmlinuxPath, k.Vmlinux}, {&a.SourcePath, k.Source}, {&a.SymversPath, k.Symvers}, {&a.ObjtoolPath, k.Objtool},
+		{&a.VmlinuxPath, k.Vmlinux}, {&a.SourcePath, k.Source}, {&a.SymversPath, k.Symvers}, {&a.ObjtoolPath, k.objtoolIfServed},
 		{new(string), func(ctx context.Context) (string, error) { return "", k.fetch(ctx) }},
 	} {
 		g.Go(func() (err error) {
@@ -53,15 +55,26 @@ func (k *Kernel) FetchAll(ctx context.Context, tell progress.Func) (*All, error)
 
 // packages returns the packages to fetch. That one is not served is an [deb.ErrUnavailable].
 func (k *Kernel) packages(ctx context.Context) ([]deb.Package, error) {
-	kbuild, err := kbuild(ctx, k.cache, k.Package)
-	if err != nil {
+	pkgs := []deb.Package{debug(k.Package), source(k.Package), k.Package, headers(k.Package)}
+	switch kbuild, err := kbuild(ctx, k.cache, k.Package); {
+	case err == nil:
+		pkgs = append(pkgs, kbuild)
+	case !errors.Is(err, deb.ErrUnavailable):
 		return nil, err
 	}
-	pkgs := []deb.Package{debug(k.Package), source(k.Package), k.Package, headers(k.Package), kbuild}
 	if k.root != "" {
 		pkgs = slices.DeleteFunc(pkgs, func(p deb.Package) bool { return deb.Installed(ctx, k.root, nil, p) })
 	}
 	return pkgs, k.cache.Served(ctx, pkgs...)
+}
+
+// objtoolIfServed is Objtool, or "" where no package that is served has it.
+func (k *Kernel) objtoolIfServed(ctx context.Context) (string, error) {
+	path, err := k.Objtool(ctx)
+	if errors.Is(err, deb.ErrUnavailable) {
+		return "", nil
+	}
+	return path, err
 }
 
 // watch tells how much of the packages is there, until stop is called.

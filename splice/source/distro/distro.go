@@ -44,7 +44,7 @@ type Files struct {
 	Modules string // the folder lib/modules/RELEASE
 	Symvers string // its Module.symvers
 	Boot    string // its vmlinuz
-	Objtool string // the objtool that it was built with
+	Objtool string // the objtool that it was built with, "" where its package is served no more: the source has it too
 	// Make are variables for make by which the build says whose it is: DISTRIBUTOR=Debian.
 	Make []string
 }
