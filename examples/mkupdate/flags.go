@@ -195,6 +195,6 @@ func (o *options) defineHow(f *cli.Flags) {
 	f.BoolVar(&h.jobs, "jobs", false, "print a command for each patch, one a line, to be run anywhere; -collect joins what they leave")
 	f.StringVar(&h.collect, "collect", "", "join the reports in a `DIR` to a table there; patches that have left none are missing")
 	f.Var(&h.clean, "clean", "remove prepared sources and objects from the cache, with =AGE those that are older: -clean=30d")
-	f.BoolVar(&h.try, "try", false, "boot the kernel in QEMU, load the update, see its functions live, disable and unload it")
+	f.BoolVar(&h.try, "try", false, "boot the kernel in QEMU, load the update, see its functions live, disable and unload it; with -each one guest for all, and a new one behind one that failed")
 	f.StringVar(&h.exercise, "exercise", "", "with -try: a `SCRIPT` or static program that the guest runs before, during and after; it fails where that does")
 }

@@ -94,6 +94,10 @@ func runPatches(ctx context.Context, opt *options, stdout, stderr *cli.Output) (
 			return exitError, err
 		}
 	}
+	if err := w.openBench(); err != nil {
+		return exitError, err
+	}
+	defer w.closeBench()
 	b, err := source.Open(ctx, w.kernel, opt.sourceOptions(w.progress, &w.log))
 	if err != nil {
 		return exitError, err
@@ -127,7 +131,8 @@ type work struct {
 	sign     func(*module.Module) (*module.Module, error)
 	began    time.Time
 	log      lines
-	opened   []string // commands that all updates have in common
+	opened   []string     // commands that all updates have in common
+	bench    *trial.Bench // nil when nothing is tried
 }
 
 // place says where the files of an update go.
@@ -205,16 +210,6 @@ func (w *work) finish(ctx context.Context, r *source.Result, index string) (*rep
 		return d, nil
 	}
 	return d, d.Save(place)
-}
-
-// try tries an update in a guest, when that is asked for.
-func (w *work) try(ctx context.Context, m *module.Module) (*trial.Report, error) {
-	if !w.opt.how.try && w.opt.how.exercise == "" {
-		return nil, nil
-	}
-	return trial.Run(ctx, trial.Options{
-		Boot: w.boot, Modules: w.kernel.Modules, Update: m, Exercise: w.opt.how.exercise, Cache: w.opt.make.cache, Progress: w.progress.Tell,
-	})
 }
 
 // tellStale warns of a module that another run has left.

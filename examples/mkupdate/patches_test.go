@@ -170,6 +170,48 @@ func TestJobs(t *testing.T) {
 	}
 }
 
+// TestEachTry tries the updates of several patches in one guest, and in a new one behind one
+// that kills it.
+func TestEachTry(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots a kernel")
+	}
+	k := vmtest.Need(t, "6.1")
+	testenv.Need(t, "gcc-12")
+	t.Chdir(t.TempDir())
+	kill := strings.Replace(testPatches["it's_good.patch"], `seq_puts(m, " patched\n")`, `panic("as asked")`, 1)
+	exe := filepath.Join(t.TempDir(), "look")
+	look := "package main\nimport \"os\"\nfunc main() { if b, err := os.ReadFile(\"/proc/cmdline\"); err != nil { os.Exit(1) } else { os.Stdout.Write(b) } }\n"
+	for name, text := range map[string]string{"good.patch": testPatches["it's_good.patch"], "kill.patch": kill, "look.go": look, "series": "good.patch\nkill.patch\ngood.patch\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", exe, "look.go")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	status, text, errs := tool.Try(t.Context(), run, "-kernel", k.Release, "-json", "-each", "-exercise", exe, "-out", "out", "-series", "series")
+	if status != exitRefused {
+		t.Errorf("status %d, %s", status, errs)
+	}
+	var table report.Table
+	if err := json.Unmarshal([]byte(text), &table); err != nil {
+		t.Fatal(err, text)
+	}
+	var got []string
+	for _, r := range table.Rows {
+		got = append(got, r.Name+" "+r.Trial+" "+r.Module)
+	}
+	if diff := cmp.Diff([]string{"good passed good.ko", "kill failed ", "good_2 passed good_2.ko"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if text, err := os.ReadFile("out/good_2.json"); err != nil || !strings.Contains(string(text), "guest number 2: the one before was given up behind kill: its kernel died") {
+		t.Errorf("no note on the new guest: %v", err)
+	}
+}
+
 func rowsOf(t *testing.T, text string) (out []string) {
 	t.Helper()
 	var table report.Table

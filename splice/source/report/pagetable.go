@@ -13,6 +13,7 @@ type tableView struct {
 	Title string
 	Tiles []web.Tile
 	Share string
+	Tried string
 	Codes []fact
 	Rows  table[rowView]
 }
@@ -26,10 +27,11 @@ type rowView struct {
 	Targets, Why        string
 	Objects, Functions  int
 	Time                string
+	Trial               badge // empty when nobody tried it
 }
 
 func tablePage(t *Table) *tableView {
-	v := &tableView{Title: web.Name(count(len(t.Rows), "result")), Share: t.share()}
+	v := &tableView{Title: web.Name(count(len(t.Rows), "result")), Share: t.share(), Tried: t.tried()}
 	if len(t.Kernels) > 0 {
 		v.Title = web.Name(v.Title + " for " + strings.Join(t.Kernels, ", "))
 	}
@@ -54,6 +56,12 @@ func viewOf(r *Row) rowView {
 	}
 	if r.Page != "" && !strings.ContainsAny(r.Page, "/\\") { // a file beside this one, and nothing else
 		v.Href = (&url.URL{Path: "./" + r.Page}).String()
+	}
+	switch r.Trial {
+	case TrialPassed:
+		v.Trial = badge{"carried", TrialPassed, "tried in a guest"}
+	case TrialFailed:
+		v.Trial = badge{"refused", TrialFailed, "tried in a guest"}
 	}
 	if r.Elapsed > 0 {
 		v.Time = short(r.Elapsed)

@@ -17,6 +17,7 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/webtest"
 	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/source"
+	"github.com/gosplice/gosplice/splice/source/trial"
 )
 
 func written(t testing.TB, d *Document) []byte {
@@ -291,6 +292,35 @@ func TestCollect(t *testing.T) {
 	}
 	if _, err := Collect(filepath.Join(dir, "missing")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestTrials has a table say what trials came to, and of one that failed why.
+func TestTrials(t *testing.T) {
+	tab := NewTable()
+	for _, r := range []*trial.Report{
+		nil, {OK: true}, {Failures: []trial.Failure{{Stage: "load", Text: "no\nmore"}}}, {Findings: []trial.Finding{{Rule: "WARN", Text: "at x"}}},
+	} {
+		d := document(made())
+		d.Trial = r
+		tab.Add(d)
+	}
+	if diff := cmp.Diff([]Count{{TrialPassed, 1}, {TrialFailed, 2}}, tab.Trials); diff != "" {
+		t.Error(diff)
+	}
+	var out strings.Builder
+	if err := TableText(&out, tab, TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewTablePage(tab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	webtest.Check(t, string(p.text), "./fix_cmdline.html")
+	for _, want := range []string{"trial: load: no", "trial: the log has WARN: at x", "tried in guests: 1 passed, 2 failed"} {
+		if !strings.Contains(out.String(), want) || !strings.Contains(string(p.text), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type Table struct {
 	// refusals, the most frequent first.
 	Outcomes []Count `json:"outcomes"`
 	Codes    []Count `json:"codes"`
+	Trials   []Count `json:"trials"` // rows by what their trial came to
 }
 
 // A Count is how many rows have something.
@@ -49,8 +50,9 @@ type Row struct {
 	Report    string        `json:"report"`    // its file, "" when it comes from none
 	Page      string        `json:"page"`
 	Module    string        `json:"module"`
-	Error     string        `json:"error"` // why its report can't be read
-	Trial     string        `json:"trial"` // [TrialPassed], [TrialFailed], or "" when nobody tried it
+	// Error says what went wrong: in its trial, or why its report can't be read.
+	Error string `json:"error"`
+	Trial string `json:"trial"` // [TrialPassed], [TrialFailed], or "" when nobody tried it
 }
 
 // What a trial came to.
@@ -80,7 +82,7 @@ func RowOf(d *Document) Row {
 	if r.Update != nil {
 		row.Functions = len(r.Update.Functions)
 	}
-	row.Trial = trialWord(d)
+	row.Trial, row.Error = trialWord(d), trialTrouble(d.Trial)
 	row.Targets, row.CVEs = unique(row.Targets), unique(row.CVEs)
 	return row
 }
@@ -135,14 +137,20 @@ func (t *Table) Expect(names ...string) {
 
 // recount counts outcomes and codes.
 func (t *Table) recount() {
-	n, by := map[source.Outcome]int{}, map[string]int{}
+	n, by, tried := map[source.Outcome]int{}, map[string]int{}, map[string]int{}
 	for i := range t.Rows {
 		n[t.Rows[i].Outcome]++
+		tried[t.Rows[i].Trial]++
 		for _, c := range t.Rows[i].Codes {
 			by[c]++
 		}
 	}
-	t.Outcomes, t.Codes = []Count{}, []Count{}
+	t.Outcomes, t.Codes, t.Trials = []Count{}, []Count{}, []Count{}
+	for _, word := range []string{TrialPassed, TrialFailed} {
+		if tried[word] > 0 {
+			t.Trials = append(t.Trials, Count{word, tried[word]})
+		}
+	}
 	for _, o := range outcomes {
 		if n[o] > 0 {
 			t.Outcomes = append(t.Outcomes, Count{string(o), n[o]})

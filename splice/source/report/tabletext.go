@@ -63,8 +63,6 @@ func pad(text, plain string, column int) string {
 // why is what a row has to say beside its outcome.
 func (r *Row) why() string {
 	switch {
-	case r.Error != "":
-		return r.Error
 	case r.Outcome == source.OutcomeMade:
 		text := fmt.Sprintf("%s of %s", count(r.Functions, "function"), strings.Join(r.Targets, " "))
 		if n := len(r.Patches); n > 1 {
@@ -73,7 +71,13 @@ func (r *Row) why() string {
 		if r.Trial != "" {
 			text += ", trial " + r.Trial
 		}
-		return strings.TrimSpace(text + "  " + r.Module)
+		text = strings.TrimSpace(text + "  " + r.Module)
+		if r.Error != "" {
+			text += "  " + r.Error
+		}
+		return text
+	case r.Error != "":
+		return r.Error
 	}
 	return strings.Join(r.Codes, " ")
 }
@@ -93,9 +97,24 @@ func (p *printer) counts(t *Table) {
 	if text := t.share(); text != "" {
 		p.line("%s", text)
 	}
+	if text := t.tried(); text != "" {
+		p.line("%s", text)
+	}
 	for _, c := range t.Codes {
 		p.line("  %s %s", pad(visible.Text(c.Word), c.Word, codeColumn), count(c.Rows, "result"))
 	}
+}
+
+// tried says what the trials came to, "" when there were none.
+func (t *Table) tried() string {
+	var parts []string
+	for _, c := range t.Trials {
+		parts = append(parts, fmt.Sprintf("%d %s", c.Rows, web.Name(c.Word)))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "tried in guests: " + strings.Join(parts, ", ")
 }
 
 // share says how many of those that have something to carry are carried.

@@ -20,6 +20,18 @@ func trialWord(d *Document) string {
 	return TrialFailed
 }
 
+// trialTrouble is the first thing that went wrong in a trial, "" when nothing did.
+func trialTrouble(t *trial.Report) string {
+	switch {
+	case t == nil:
+	case len(t.Failures) > 0:
+		return "trial: " + t.Failures[0].Stage + ": " + firstLine(t.Failures[0].Text)
+	case len(t.Findings) > 0:
+		return "trial: the log has " + t.Findings[0].Rule + ": " + firstLine(t.Findings[0].Text)
+	}
+	return ""
+}
+
 // trialText says what a trial showed, in one sentence.
 func trialText(t *trial.Report) string {
 	live, away := 0, 0

@@ -14,7 +14,8 @@
 // runs before, while the update is in place, and after it. All of it is in the [Report].
 //
 // To boot takes longer than to try: [Boot] gives a [Session], in which [Session.Try] tries one
-// update after the other.
+// update after the other. A [Bench] boots it when it is needed, and a new one after an update
+// that left something behind in it.
 //
 // QEMU emulates the processor, so that no KVM is needed, and no root, and so that a guest
 // behaves alike on every machine. What is missing on the machine is a [MissingError].

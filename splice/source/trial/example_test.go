@@ -41,3 +41,29 @@ func ExampleRun() {
 		fmt.Printf("%s: %s\n", f.Stage, f.Text)
 	}
 }
+
+// Updates of one kernel are tried in one guest: to boot takes longer than to try.
+func ExampleBench() {
+	ctx := context.Background()
+	bench, err := trial.NewBench(trial.Options{Boot: "/boot/vmlinuz-6.1.0-50-cloud-amd64", Modules: "/lib/modules/6.1.0-50-cloud-amd64"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer bench.Close()
+	for _, name := range os.Args[1:] {
+		f, err := os.Open(name)
+		if err != nil {
+			log.Fatal(err)
+		}
+		update, err := module.Read(f)
+		f.Close()
+		if err != nil {
+			log.Fatal(err)
+		}
+		r, err := bench.Try(ctx, trial.Options{Update: update})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s: %v %q\n", name, r.OK, r.Notes)
+	}
+}

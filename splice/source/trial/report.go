@@ -26,7 +26,8 @@ type Report struct {
 	Exercises []Exercise `json:"exercises"`
 	// Pinned says that the update was disabled, and that its module stays, as it is to.
 	Pinned bool `json:"pinned"`
-	// Notes are what else is to be known: a module that could not be unloaded.
+	// Notes are what else is to be known: a module that could not be unloaded, or that a [Bench]
+	// had to boot a new guest, and why. Stages has a stage of its own for that.
 	Notes  []string `json:"notes"`
 	Stages []Stage  `json:"stages"`
 	// Console is the end of what the guest said on its console, when it died.

@@ -367,6 +367,42 @@ func TestSession(t *testing.T) {
 	}
 }
 
+// TestGuests tries updates at a bench: one guest for all, and a new one after one that died.
+func TestGuests(t *testing.T) {
+	vmtest.Long(t)
+	b := newBench(t, "6.1")
+	o := b.options(nil)
+	o.Exercise = program(t)
+	bench, err := trial.NewBench(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bench.Close()
+	for i, c := range []struct {
+		change change
+		boots  bool
+		ok     bool
+		note   string
+	}{
+		{greeting, true, true, ""}, {oops, false, false, ""},
+		{dummy, true, true, "guest number 2: the one before was given up behind fix_guests: its kernel died"}, {greeting, false, true, ""},
+	} {
+		r, err := bench.Try(vmtest.Context(t), trial.Options{
+			Update: b.build(t, "fix_guests", c.change), Exercise: o.Exercise, Args: []string{"/proc/cmdline", map[bool]string{true: "patched"}[c.change == greeting]},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.OK != c.ok || (r.Stages[0].Name == "boot") != c.boots || !strings.Contains(strings.Join(r.Notes, "\n"), c.note) || (c.note == "") != (len(r.Notes) == 0) {
+			t.Errorf("%d: ok %v, stages %v, notes %q", i, r.OK, r.Stages, r.Notes)
+		}
+		roundTrip(t, r)
+	}
+	if bench.Guests() != 2 {
+		t.Errorf("%d guests", bench.Guests())
+	}
+}
+
 // TestStuck has a process in the old code when the time is up: the failure names it, and the
 // update is taken back.
 func TestStuck(t *testing.T) {
