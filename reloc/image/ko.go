@@ -132,6 +132,7 @@ func newModule(f *elfobj.File, path string, opt ModuleOptions) (*Image, error) {
 		}
 		mod.End = max(mod.End, r.End)
 	}
+	parts.regions = append(parts.regions, layout.percpuRegions(0)...)
 	if r, ok := l.placeholders.region(); ok {
 		parts.regions = append(parts.regions, r)
 	}

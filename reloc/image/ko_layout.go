@@ -70,6 +70,7 @@ func kindOf(s *elfobj.Section) int {
 type moduleLayout struct {
 	byIndex map[elfobj.SectionIndex]*moduleSection
 	list    []*moduleSection // by address, without per-CPU ones and empty ones
+	percpu  []*moduleSection // that are not empty
 }
 
 // layoutModule gives every section that the loader keeps its address and its
@@ -192,7 +193,11 @@ func alignUp(v, align uint64) uint64 {
 // index sorts the sections that can be read, and refuses those that overlap.
 func (l *moduleLayout) index(all []moduleSection) error {
 	for i := range all {
-		if s := &all[i]; !s.percpu && !s.gone && s.size > 0 {
+		switch s := &all[i]; {
+		case s.gone || s.size == 0:
+		case s.percpu:
+			l.percpu = append(l.percpu, s)
+		default:
 			l.list = append(l.list, s)
 		}
 	}
@@ -219,6 +224,18 @@ func (l *moduleLayout) regions(module int) []Region {
 			out = append(out, r)
 		}
 		last = s
+	}
+	return out
+}
+
+// percpuRegions are those of the variables that each processor has its own of: an address is
+// an offset, at which there is nothing to read.
+func (l *moduleLayout) percpuRegions(module int) []Region {
+	var out []Region
+	for _, s := range l.percpu {
+		r := memoryRegions[kerneltab.MemoryPerCPU]
+		r.Start, r.End, r.Module, r.Read = s.addr, s.addr+s.size, module, false
+		out = append(out, r)
 	}
 	return out
 }

@@ -104,6 +104,7 @@ func TestOpenModule(t *testing.T) {
 		t.Errorf("module %+v", m)
 	}
 	want := []Region{
+		{Start: 0x34040, End: 0x34048, Write: true, Volatile: true}, // an offset: there is nothing to read
 		{Start: base, End: base + 40, Read: true, Exec: true},
 		{Start: base + 0x1000, End: base + 0x1005, Read: true},
 		{Start: base + 0x2000, End: base + 0x2010, Read: true, Write: true},
