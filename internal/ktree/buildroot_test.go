@@ -16,7 +16,6 @@ import (
 // cache. The folder is fetched once, which takes minutes.
 func TestBuildroot(t *testing.T) {
 	vmtest.Long(t)
-	testenv.NeedKernels(t)
 	testenv.Need(t, "mmdebstrap", "unshare", "chroot")
 	kept, err := deb.OpenCache()
 	if err != nil {

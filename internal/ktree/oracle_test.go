@@ -20,12 +20,13 @@ import (
 	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 )
 
 // stockTree is the tree of a stock kernel.
 func stockTree(t testing.TB, release string) *Tree {
 	t.Helper()
-	testenv.NeedKernels(t)
+	vmtest.Long(t)
 	testenv.Need(t, "gcc-12", "make", "tar", "xz", "flex", "bison", "bc", "apt-get")
 	tree, err := openStock(t.Context(), release)
 	if errors.Is(err, deb.ErrUnavailable) || errors.Is(err, ErrMissing) {

@@ -26,6 +26,7 @@ import (
 // stock opens a stock kernel, or skips the test.
 func stock(t *testing.T, series string) *source.Builder {
 	t.Helper()
+	vmtest.Long(t)
 	vmtest.Need(t, series)
 	testenv.Need(t, "gcc-12", "make", "flex", "bison", "bc", "xz")
 	files, err := distro.Debian(vmtest.Context(t), series, distro.Options{})

@@ -90,7 +90,7 @@ func TestForeign(t *testing.T) {
 
 // TestDebian fetches a kernel, or has it from the cache.
 func TestDebian(t *testing.T) {
-	testenv.NeedKernels(t)
+	vmtest.Long(t)
 	testenv.Need(t, "apt-get", "apt-cache", "dpkg-deb")
 	last := -1
 	f, err := Debian(vmtest.Context(t), "6.1", Options{Progress: func(stage string, done, total int) {
@@ -152,7 +152,7 @@ func TestDebian(t *testing.T) {
 
 // TestNotServed asks for what nobody has.
 func TestNotServed(t *testing.T) {
-	testenv.NeedKernels(t)
+	vmtest.Long(t)
 	testenv.Need(t, "apt-get", "apt-cache", "dpkg-deb")
 	_, err := Debian(t.Context(), "9.9.0-1-cloud-amd64", Options{})
 	var e *NotServedError

@@ -12,13 +12,14 @@ import (
 	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
 )
 
 // TestKernels applies what git says differs between two kernels to the older one: it becomes the
 // newer one, byte for byte, and by the reverse the older one again. Each file alone, on the newer
 // one, is there already.
 func TestKernels(t *testing.T) {
-	testenv.NeedKernels(t)
+	vmtest.Long(t)
 	testenv.Need(t, "git")
 	var trees []string
 	for _, series := range []string{"6.1", "6.12"} {
