@@ -35,3 +35,28 @@ func TestPackages(t *testing.T) {
 		t.Errorf("objtool: %q, %v", path, err)
 	}
 }
+
+// TestNearest names no kernel that can't be had, the one that was asked for included.
+func TestNearest(t *testing.T) {
+	testenv.NeedKernels(t)
+	testenv.Need(t, "apt-get", "apt-cache")
+	cache, err := deb.OpenCache()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, asked := range []string{"6.1.0-9999-cloud-amd64", "6.1.0-50-cloud-amd64", "1.0-amd64"} {
+		named := nearest(t.Context(), cache, asked)
+		if len(named) == 0 || slices.Contains(named, asked) {
+			t.Errorf("%s: %v", asked, named)
+		}
+		for _, release := range named {
+			p, err := Find(t.Context(), cache, release)
+			if err == nil {
+				_, err = Of(cache, p, "").packages(t.Context())
+			}
+			if err != nil {
+				t.Errorf("%s, named for %s: %v", release, asked, err)
+			}
+		}
+	}
+}

@@ -142,8 +142,8 @@ func (e *NotServedError) Error() string {
 // Unwrap returns Err, which is a [deb.ErrUnavailable].
 func (e *NotServedError) Unwrap() error { return e.Err }
 
-// nearest returns what is served of the flavour: two older releases, and two newer ones. A
-// release whose image alone is left does not count.
+// nearest returns what else is served of the flavour: two older releases, and two newer ones.
+// A release whose image alone is left does not count, nor one without its source.
 func nearest(ctx context.Context, cache *deb.Cache, release string) []string {
 	base, flavour := split(release)
 	if flavour == "" {
@@ -153,9 +153,20 @@ func nearest(ctx context.Context, cache *deb.Cache, release string) []string {
 	if err != nil {
 		return nil // nothing is served at all, as Find has said
 	}
+	sources, err := cache.Find(ctx, "linux-source-[0-9]+\\.[0-9]+")
+	if err != nil {
+		return nil
+	}
+	served := map[deb.Package]bool{}
+	for _, p := range sources {
+		served[p] = true
+	}
 	var all []string
 	for _, p := range found {
-		all = append(all, strings.TrimSuffix(Release(p), debugEnd))
+		r := strings.TrimSuffix(Release(p), debugEnd)
+		if r != base+"-"+flavour && served[source(p)] {
+			all = append(all, r)
+		}
 	}
 	return around(all, base+"-"+flavour, 2)
 }

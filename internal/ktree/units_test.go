@@ -85,7 +85,7 @@ func testUnits(t *testing.T, release string) {
 
 // sampleUnits takes objects at random, and some from each folder that make enters twice.
 func sampleUnits(units *Units) []Unit {
-	const few = 24
+	const few = 10
 	r := rand.New(rand.NewPCG(1, 2))
 	var out []Unit
 	by := map[string]int{}
@@ -101,7 +101,7 @@ func sampleUnits(units *Units) []Unit {
 		if group == "else" {
 			limit = few
 		}
-		if testenv.Asked("more") {
+		if testenv.Asked(testenv.Long) {
 			limit *= 4
 		}
 		if strings.Contains(u.Command, "/../") {
