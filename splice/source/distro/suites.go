@@ -8,15 +8,17 @@ import (
 	"github.com/gosplice/gosplice/internal/need"
 )
 
-// codenames are the releases of Debian, and the beginnings of the releases of kernels that
-// they have. Kernels for an older one say so: "+deb12".
+// codenames are the releases of Debian, the beginnings of the releases of kernels that
+// they have, and the suites beside the one of that name. Kernels for an older release say so:
+// "+deb12".
 var codenames = []struct {
 	name    string
 	kernels *regexp.Regexp
+	more    []string
 }{
-	{"bullseye", regexp.MustCompile(`^5\.10\b`)},
-	{"bookworm", regexp.MustCompile(`^6\.1\b[^+]*$|\+deb12\b`)},
-	{"trixie", regexp.MustCompile(`^6\.12\b[^+]*$|\+deb13\b`)},
+	{"bullseye", regexp.MustCompile(`^5\.10\b`), []string{"-security"}}, // that with its updates is gone
+	{"bookworm", regexp.MustCompile(`^6\.1\b[^+]*$|\+deb12\b`), []string{"-updates", "-security"}},
+	{"trixie", regexp.MustCompile(`^6\.12\b[^+]*$|\+deb13\b`), []string{"-updates", "-security", "-backports"}},
 }
 
 // suitesOf returns the suites that may have a kernel, none when that is not known.
@@ -25,9 +27,9 @@ func suitesOf(release string) []string {
 		if !c.kernels.MatchString(release) {
 			continue
 		}
-		suites := []string{c.name, c.name + "-updates", c.name + "-security"}
-		if c.name == "bullseye" {
-			return suites[:1:1] // the others are gone with its support
+		suites := []string{c.name}
+		for _, more := range c.more {
+			suites = append(suites, c.name+more)
 		}
 		return suites
 	}
