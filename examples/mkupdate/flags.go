@@ -34,7 +34,8 @@ type kernelOptions struct {
 	symvers, objtool     string
 	outOfTree            []source.OutOfTree
 	tasks                bool
-	sourceOfModuleAwaits bool // -module without a source: -src is it
+	probe                string // -probe
+	sourceOfModuleAwaits bool   // -module without a source: -src is it
 }
 
 type compareOptions struct{ inPlace, initials bool }
@@ -169,6 +170,7 @@ func (o *options) define() *cli.Flags {
 func (o *options) defineKernel(f *cli.Flags) {
 	k := &o.kernel
 	f.StringVar(&k.release, "kernel", "", "a kernel of Debian, a `RELEASE` as uname -r prints it; the one that runs here unless given")
+	f.StringVar(&k.probe, "probe", "", "say what is found of a kernel, `VMLINUZ` or vmlinux, and whether it is of a generation that is known")
 	f.Func("src", "or: its source, a `DIR` or an archive; behind -module FILE.ko, that module's source", k.setSource)
 	f.StringVar(&k.config, "config", "", "with -src: its configuration, a `FILE`")
 	f.StringVar(&k.run, "run", "", "with -src, or for objects: its image, with symbols: `VMLINUX`")

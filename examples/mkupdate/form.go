@@ -16,6 +16,7 @@ const (
 	formObjects             // pairs of objects in
 	formCollect             // reports in
 	formClean
+	formProbe // a kernel in
 )
 
 // isObject reports whether an argument is an object: by what it holds, or by its name where
@@ -56,6 +57,8 @@ func (o *options) findForm() error {
 		}
 	}
 	switch {
+	case o.kernel.probe != "":
+		o.form = formProbe
 	case o.how.clean.on:
 		o.form = formClean
 	case o.how.collect != "":
@@ -90,6 +93,7 @@ func (o *options) checkForm() error {
 		bad  bool
 		text string
 	}{
+		formProbe:   {{patches > 0 || o.how.clean.on || o.how.collect != "", "-probe takes the kernel alone"}},
 		formClean:   {{patches > 0, "-clean takes no patches"}},
 		formCollect: {{h.each || h.keepGoing || h.jobs, "-collect goes with no -each, -keep-going or -jobs"}},
 		formObjects: {

@@ -47,7 +47,7 @@ var tool = cli.Tool{
 		"[-kernel RELEASE] [flags] fix.patch ...",
 		"-src DIR -config FILE -run VMLINUX -modules DIR [flags] fix.patch ...",
 		"-run VMLINUX -name NAME [flags] PRE.o POST.o [PRE2.o POST2.o ...]",
-		"-collect DIR | -clean[=AGE]",
+		"-probe VMLINUZ | -collect DIR | -clean[=AGE]",
 	},
 	About:    "Makes a livepatch module of patches of a kernel's source, or of what differs\nbetween builds of its objects.",
 	Statuses: "0 made; 1 error; 2 refused, or to judge; 3 no change",
@@ -81,6 +81,8 @@ func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, e
 	switch {
 	case opt.form == formObjects:
 		return runObjects(ctx, opt, stdout, stderr)
+	case opt.form == formProbe:
+		return probe(ctx, opt, stdout)
 	case opt.form == formClean:
 		return clean(ctx, opt, stdout)
 	case opt.form == formCollect:

@@ -48,6 +48,9 @@ var needed = []member{
 	{name: "nmiaction", members: []string{"handler"}, optional: true},                                   // arch/x86/include/asm/nmi.h
 	entryOf(kerneltab.BugTable, true, kerneltab.At, kerneltab.Flags),
 	entryOf(kerneltab.AltInstructions, false, kerneltab.At, kerneltab.Replacement, kerneltab.Length, kerneltab.ReplacementLength),
+	// What tells generations apart, beside these: see Facts.
+	entryOf(kerneltab.ExTable, true), entryOf(kerneltab.JumpTable, true), entryOf(kerneltab.StaticCallSites, true),
+	entryOf(kerneltab.ParaSites, true), entryOf(kerneltab.KSymTab, true),
 }
 
 // entryOf returns what is needed of the structure of a table's entries: fields by their
@@ -67,12 +70,24 @@ type Layout map[string]Struct
 
 // Layout reads the structures from the image's .BTF.
 func (k *Image) Layout() (Layout, error) {
+	return k.layout(ReadLayout)
+}
+
+// Survey reads the structures that the image has of those that [Image.Layout] wants.
+func (k *Image) Survey() (Layout, error) {
+	return k.layout(func(b []byte) (Layout, error) {
+		l, _, err := readLayout(b)
+		return l, err
+	})
+}
+
+func (k *Image) layout(read func(b []byte) (Layout, error)) (Layout, error) {
 	for s := range k.File.SectionsNamed(kerneltab.BTF) {
 		b, err := s.Data()
 		if err != nil {
 			return nil, err
 		}
-		l, err := ReadLayout(b)
+		l, err := read(b)
 		if err != nil {
 			return nil, &Error{Image: k.Path, What: kerneltab.BTF, Msg: "structures", Err: err}
 		}
@@ -84,26 +99,39 @@ func (k *Image) Layout() (Layout, error) {
 // ReadLayout reads the structures from BTF, as in a vmlinux's .BTF or in
 // /sys/kernel/btf/vmlinux.
 func ReadLayout(b []byte) (Layout, error) {
-	spec, err := btf.LoadSpecFromReader(bytes.NewReader(b))
+	l, lack, err := readLayout(b)
+	if err == nil {
+		err = lack
+	}
 	if err != nil {
 		return nil, err
 	}
-	out := Layout{}
+	return l, nil
+}
+
+// readLayout returns the structures that there are. lack is about the first that is
+// missing, or has not all the members that are needed.
+func readLayout(b []byte) (out Layout, lack, err error) {
+	spec, err := btf.LoadSpecFromReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, nil, err
+	}
+	out = Layout{}
 	for _, n := range needed {
 		var s *btf.Struct
 		if err := spec.TypeByName(n.name, &s); err != nil {
-			if n.optional && errors.Is(err, btf.ErrNotFound) {
-				continue
+			if lack == nil && (!n.optional || !errors.Is(err, btf.ErrNotFound)) {
+				lack = fmt.Errorf("struct %s: %w", n.name, err)
 			}
-			return nil, fmt.Errorf("struct %s: %w", n.name, err)
+			continue
 		}
 		l := Struct{Name: n.name, Size: uint64(s.Size), Offsets: map[string]uint64{}, Bits: map[string]uint64{}}
 		if err := l.add(s.Members, 0, 0); err != nil {
-			return nil, fmt.Errorf("struct %s: %w", n.name, err)
+			return nil, nil, fmt.Errorf("struct %s: %w", n.name, err)
 		}
 		for _, m := range n.members {
-			if _, ok := l.Offsets[m]; !ok {
-				return nil, fmt.Errorf("struct %s: no member %s", n.name, m)
+			if _, ok := l.Offsets[m]; !ok && lack == nil {
+				lack = fmt.Errorf("struct %s: no member %s", n.name, m)
 			}
 		}
 		out[n.name] = l
@@ -116,7 +144,7 @@ func ReadLayout(b []byte) (Layout, error) {
 		}
 		out[memoryKinds] = l
 	}
-	return out, nil
+	return out, lack, nil
 }
 
 // memoryKinds is the enumeration of the kinds of memory that a module has

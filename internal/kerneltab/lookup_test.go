@@ -142,13 +142,44 @@ func TestCount(t *testing.T) {
 }
 
 func TestORCOf(t *testing.T) {
-	for bits, call := range map[uint64]uint16{2: 0, 3: 2} {
-		if o, ok := ORCOf(bits); !ok || o.Call != call || o.SP != 5 {
-			t.Errorf("%d bits: %+v, %v", bits, o, ok)
+	for _, o := range orcs {
+		if got, ok := ORCOf(o.TypeBits, o.Header); !ok || got != o {
+			t.Errorf("%s: %+v, %v: two generations can't be told apart", o.Versions, got, ok)
+		}
+		fact := ORCFact()
+		if fact.Form(ORCValue(orcSize, o.TypeBits, o.Header)) == nil {
+			t.Errorf("%s: not among the forms", o.Versions)
 		}
 	}
-	if _, ok := ORCOf(4); ok {
-		t.Error("there is no generation with 4 bits of type")
+	for _, c := range []struct {
+		bits   uint64
+		header string
+	}{{4, ""}, {3, ""}, {3, "00"}, {2, orcs[1].Header}} {
+		if o, ok := ORCOf(c.bits, c.header); ok {
+			t.Errorf("%d bits, header %q: %+v", c.bits, c.header, o)
+		}
+	}
+}
+
+// TestFacts: each fact has forms, all different, and says where another one goes.
+func TestFacts(t *testing.T) {
+	for _, f := range append([]Fact{Exports, Anchor, ModuleMemory, ORCFact()}, Structures...) {
+		if f.Name == "" || f.Where == "" || len(f.Forms) == 0 {
+			t.Errorf("%+v: no name, no forms, or nothing about where they are", f)
+		}
+		for i := range f.Forms {
+			if f.Form(f.Forms[i].Value) != &f.Forms[i] {
+				t.Errorf("%s: %q is there twice", f.Name, f.Forms[i].Value)
+			}
+		}
+		if f.Form("something else") != nil {
+			t.Errorf("%s: anything is a form", f.Name)
+		}
+	}
+	for _, row := range EntryTables() {
+		if row == nil || row.Usual() == nil || row.Usual().Struct == "" {
+			t.Errorf("%v: a table whose entries nothing describes", row)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ const (
 	ExTable        = "__ex_table"
 	ORCAddresses   = ".orc_unwind_ip"
 	ORCRows        = ".orc_unwind"
+	ORCHeader      = ".orc_header"
 	AltReplacement = ".altinstr_replacement"
 	AltAux         = ".altinstr_aux"
 	StaticCallText = ".static_call.text"
@@ -43,7 +44,7 @@ var codeSections = []Section{
 		Module:  Module{To: ORCRows, Flags: flagsA},
 	},
 	{
-		Name: ".orc_header", Versions: "6.4 and later", Source: "arch/x86/include/asm/orc_header.h", Reader: "nobody: tools compare it",
+		Name: ORCHeader, Versions: "6.4 and later", Source: "arch/x86/include/asm/orc_header.h", Reader: "nobody: tools compare it",
 		Kind: Table, What: "ORC format hash", Class: Unread, Traits: Expendable,
 	},
 	{
@@ -125,9 +126,11 @@ var exceptions = []Layout{
 }
 
 // An ORC says how struct orc_entry of one generation is to be filled: numbers that are
-// macros, so that BTF does not tell them.
+// macros, so that BTF does not tell them. Two facts tell the generations apart: the width of
+// a member, and the digest that the build makes of the structure and of the numbers.
 type ORC struct {
-	TypeBits uint64 // width of the member type, by which generations are told apart
+	TypeBits uint64 // width of the member type
+	Header   string // content of [ORCHeader], hexadecimal; "" where the build makes none
 	PrevSP   uint16 // ORC_REG_PREV_SP: the frame itself, for the member bp_reg
 	BP       uint16 // ORC_REG_BP, for the member sp_reg
 	SP       uint16 // ORC_REG_SP, likewise
@@ -137,14 +140,14 @@ type ORC struct {
 
 var orcs = [...]ORC{
 	{TypeBits: 2, PrevSP: 1, BP: 4, SP: 5, Call: 0, Versions: "5.10, 6.1"},
-	{TypeBits: 3, PrevSP: 1, BP: 4, SP: 5, Call: 2, Versions: "6.12"},
+	{TypeBits: 3, Header: "fe5d32bf581bd63b2ca9a5c65ba5a625eab3fe24", PrevSP: 1, BP: 4, SP: 5, Call: 2, Versions: "6.12"},
 }
 
 // ORCOf returns the generation of struct orc_entry whose member type has that many
-// bits.
-func ORCOf(typeBits uint64) (ORC, bool) {
+// bits, in a kernel with that content of [ORCHeader].
+func ORCOf(typeBits uint64, header string) (ORC, bool) {
 	for _, o := range orcs {
-		if o.TypeBits == typeBits {
+		if o.TypeBits == typeBits && o.Header == header {
 			return o, true
 		}
 	}

@@ -6,6 +6,7 @@ const (
 	Init          = ".init" // begins the names of what the loader frees when a module is initialised
 	KCRCTab       = "__kcrctab"
 	KSymTab       = "__ksymtab"
+	KFlagsTab     = "__kflagstab"
 	Modinfo       = ".modinfo"
 	Versions      = "__versions"
 	ThisModule    = ".gnu.linkonce.this_module"
@@ -64,9 +65,9 @@ var startSections = []Section{
 		Class: Export, Why: whyExport, Layouts: []Layout{{Size: 4, Fields: Fields{Value: {Size: 4}}}},
 		Bounds: Bounds{"__start___kcrctab", "__stop___kcrctab"},
 	},
-	{Name: "___kflagstab", Prefix: true, Versions: "7.x", Source: listed, Reader: "the linker makes __kflagstab of them", Class: Export, Why: whyExport},
+	{Name: "___kflagstab", Prefix: true, Versions: "7.x", Source: listed, Reader: "the linker makes " + KFlagsTab + " of them", Class: Export, Why: whyExport},
 	{
-		Name: "__kflagstab", Prefix: true, Versions: "7.x", Source: listed, Reader: "find_module_sections: one for each entry of " + KSymTab,
+		Name: KFlagsTab, Prefix: true, Versions: "7.x", Source: listed, Reader: "find_module_sections: one for each entry of " + KSymTab,
 		Class: Export, Why: whyExport, Layouts: []Layout{{Size: 1, Fields: Fields{Flags: {Size: 1}}}},
 		Bounds: Bounds{"__start___kflagstab", "__stop___kflagstab"},
 	},

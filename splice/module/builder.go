@@ -93,7 +93,7 @@ func newBuilder(k *Kernel, opt Options) (*builder, error) {
 		opt: opt, pins: pins{unpin: opt.Unpin}, offers: map[string]ko.Dest{},
 	}
 	_, thunk := k.exports[kerneltab.ReturnThunk]
-	b.code = klink.New(b.File, opt.Name, klink.Kernel{Layout: k.layout, Thunk: thunk, Symbol: b.kernelSymbol}, b.refuseCode)
+	b.code = klink.New(b.File, opt.Name, klink.Kernel{Layout: k.layout, Thunk: thunk, ORCHeader: k.image.ORCHeader(), Symbol: b.kernelSymbol}, b.refuseCode)
 	for _, name := range []string{"module_layout", anchor} {
 		if _, err := b.export(name); err != nil {
 			return nil, err

@@ -29,7 +29,7 @@ var madeUp = map[string][]string{
 // refers to.
 func ownBuilder(t *testing.T, thunk bool) *builder {
 	t.Helper()
-	k := &Kernel{layout: kernel.Layout{"orc_entry": {Size: 6, Offsets: map[string]uint64{"sp_offset": 0, "bp_offset": 2}, Bits: map[string]uint64{"type": 3}}}}
+	k := &Kernel{layout: kernel.Layout{"orc_entry": {Size: 6, Offsets: map[string]uint64{"sp_offset": 0, "bp_offset": 2}, Bits: map[string]uint64{"type": 2}}}}
 	k.image, k.exports = &kernel.Image{File: &elfobj.File{}}, map[string]kernel.Export{}
 	for name, members := range madeUp {
 		s := kernel.Struct{Name: name, Size: 4096, Offsets: map[string]uint64{}}

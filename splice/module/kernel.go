@@ -34,7 +34,7 @@ type Kernel struct {
 // OpenKernel opens the vmlinux of a build, with symbols: the one in a
 // distribution's package of debug information, or in a build's folder. Its
 // parts are documented at their users; an image that lacks one is an [ErrNotKernel]
-// that names it.
+// that names it. A kernel of a generation that is not known is refused ([CodeGeneration]).
 func OpenKernel(path string) (*Kernel, error) { return OpenKernelContext(context.Background(), path) }
 
 // OpenKernelContext is OpenKernel with a context, which ends it between two of the parts that
@@ -61,7 +61,7 @@ func OpenKernelContext(ctx context.Context, path string) (*Kernel, error) {
 
 func (k *Kernel) read(ctx context.Context) error {
 	for _, part := range []func() error{
-		func() (err error) { k.layout, err = k.image.Layout(); return err },
+		func() (err error) { k.layout, err = k.image.Layout(); return k.checkGeneration(err) },
 		func() (err error) { k.sites, err = k.image.Sites(k.layout); return err },
 		func() (err error) { k.exports, err = k.image.Exports(); return err },
 		func() (err error) { k.magic, err = k.image.Vermagic(); return err },

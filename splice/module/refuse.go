@@ -15,6 +15,7 @@ const (
 	CodeName          splice.Code = "name"           // a name that does not fit the format
 	CodeRelocation    splice.Code = "relocation"     // a type of relocation that the loader does not take
 	CodeKernel        splice.Code = "kernel"         // the kernel lacks what a livepatch module needs
+	CodeGeneration    splice.Code = "generation"     // a kernel of a generation that is not known, see Generation
 	CodeNoObjtool     splice.Code = "no-objtool"     // objtool has not seen the object
 	CodeTwice         splice.Code = "replaced-twice" // two objects replace one function
 	CodeDuplicate     splice.Code = "defined-twice"  // two objects bring along something of one name
@@ -49,6 +50,7 @@ var hints = map[splice.Code]string{
 	CodeName:              "choose a shorter name of letters, digits and underscores",
 	CodeRelocation:        "compile as the kernel itself is compiled",
 	CodeKernel:            "use a kernel with CONFIG_LIVEPATCH and CONFIG_DEBUG_INFO_BTF, of a version that this package knows, and its vmlinux with all symbols",
+	CodeGeneration:        "report it with what mkupdate -probe prints",
 	CodeNoObjtool:         "run the kernel's own objtool on pre and post (mkupdate -objtool)",
 	CodeTwice:             "give each object once",
 	CodeDuplicate:         "define it in one of the objects, and declare it extern in the others",

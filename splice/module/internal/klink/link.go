@@ -33,8 +33,10 @@ type Linker struct {
 // A Kernel is what the code has to know of the kernel.
 type Kernel struct {
 	Layout kernel.Layout
-	Thunk  bool                      // it has a return thunk
-	Symbol func(name string) ko.Dest // how to reach a symbol that it has once
+	Thunk  bool // it has a return thunk
+	// ORCHeader is the digest of its struct orc_entry, hexadecimal, see [kerneltab.ORC].
+	ORCHeader string
+	Symbol    func(name string) ko.Dest // how to reach a symbol that it has once
 }
 
 // A LackError is for something that the code needs, and the kernel does not have.
