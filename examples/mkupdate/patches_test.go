@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -209,6 +210,59 @@ func TestEachTry(t *testing.T) {
 	}
 	if text, err := os.ReadFile("out/good_2.json"); err != nil || !strings.Contains(string(text), "guest number 2: the one before was given up behind kill: its kernel died") {
 		t.Errorf("no note on the new guest: %v", err)
+	}
+}
+
+// TestFailures: a run that ends with an error leaves its report, which says what was done and
+// what to do. One whose flags make no sense leaves none.
+func TestFailures(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // there is no apt
+	for _, c := range []struct {
+		line   string
+		leaves string // "" for nothing
+		next   string
+	}{
+		{"-kernel 6.1.0-1-none good.patch", "good.json", "install what is missing"},
+		{"-kernel 6.1.0-1-none -o sub/x.ko good.patch", "sub/x.json", "install what is missing"},
+		{"-kernel 6.1.0-1-none missing.patch", "missing.json", "name a file that is there"},
+		{"-kernel 6.1.0-1-none other.txt", "other_txt.json", "mend that line"},
+		{"-kernel 6.1.0-1-none -series missing", "missing.json", "name a file that is there"},
+		{"-kernel 6.1.0-1-none -each -out d good.patch", "d/index.json", "install what is missing"},
+		{"-kernel 6.1.0-1-none -each -only 1 -out d good.patch", "d/good.json", "install what is missing"},
+		{"-kernel 6.1.0-1-none -each -only 3 -out d missing.patch", "d/patch_3.json", "name a file that is there"},
+		{"-src s -config missing -run v good.patch", "good.json", "name a file that is there"},
+		{"-kernel 6.1.0-1-none -dry-run good.patch", "", ""},
+		{"-kernel 6.1.0-1-none -each -only 3 good.patch", "", ""},
+		{"-kernel 6.1.0-1-none -nonsense good.patch", "", ""},
+	} {
+		t.Run(c.line, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			if err := errors.Join(os.WriteFile("good.patch", []byte(testPatches["it's_good.patch"]), 0o666), os.WriteFile("other.txt", []byte("--- a/x\n+++ b/x\n@@ what\n"), 0o666)); err != nil {
+				t.Fatal(err)
+			}
+			args := append([]string{"-cache", t.TempDir()}, strings.Fields(c.line)...)
+			status, out, errs := tool.Try(t.Context(), run, args...)
+			if status == exitMade || errs == "" {
+				t.Errorf("status %d, %s", status, errs)
+			}
+			if c.leaves == "" {
+				if list, _ := filepath.Glob("*"); len(list) != 2 {
+					t.Errorf("it leaves %q", list)
+				}
+				return
+			}
+			text, err := os.ReadFile(c.leaves)
+			var d struct{ Failure *report.Failure }
+			if err := errors.Join(err, json.Unmarshal(text, &d)); err != nil {
+				t.Fatal(err)
+			}
+			if d.Failure == nil || !strings.Contains(d.Failure.Next, c.next) || !strings.Contains(out, c.next) || !strings.Contains(errs, d.Failure.Text) {
+				t.Errorf("%+v\n%s\n%s", d.Failure, out, errs)
+			}
+			if _, err := os.Stat(strings.TrimSuffix(c.leaves, ".json") + ".html"); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

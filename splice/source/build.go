@@ -53,7 +53,7 @@ func (b *Builder) newResult(p *Plan, opt *module.Options) *Result {
 	}
 	opt.Accept = append(slices.Clip(opt.Accept), b.opt.Accept...)
 	r := &Result{
-		Schema: Schema, Name: opt.Name, Kernel: b.identity(), Patches: []PatchResult{}, Files: p.Files, Objects: []ObjectResult{},
+		Schema: Schema, Name: opt.Name, Kernel: b.Identity(), Patches: []PatchResult{}, Files: p.Files, Objects: []ObjectResult{},
 		Refusals: append([]*finding.Refusal{}, p.Refusals...), Findings: []finding.Finding{}, Affected: []module.Affected{},
 		Stages: slices.Clone(p.stages),
 	}

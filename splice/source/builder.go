@@ -170,8 +170,8 @@ func (b *Builder) Close() error {
 // may be written to.
 func (b *Builder) Tree() string { return b.tree.Dir() }
 
-// identity says which kernel this is.
-func (b *Builder) identity() Identity {
+// Identity says which kernel this is.
+func (b *Builder) Identity() Identity {
 	return Identity{
 		Release:  cmp.Or(b.kernel.Release, firstWord(b.image.Vermagic())),
 		BuildID:  fmt.Sprintf("%x", b.image.BuildID()),

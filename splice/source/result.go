@@ -22,6 +22,7 @@ const (
 	OutcomeJudge    Outcome = "judge"     // a person has to accept something first
 	OutcomeRefused  Outcome = "refused"   // it can't be carried
 	OutcomeFailed   Outcome = "failed"    // it does not apply, or does not compile
+	OutcomeError    Outcome = "error"     // something went wrong on the way: nobody knows, see [Unfinished]
 )
 
 // A Result is what became of one or more patches: all that a person or a pipeline has to

@@ -26,6 +26,8 @@ type Document struct {
 	// Commands are those that were run, with their folders, in the order in which they
 	// began: what they make can be made again by them.
 	Commands []string `json:"commands"`
+	// Failure is what ended the work before it came to a result, absent when nothing did.
+	Failure *Failure `json:"failure,omitzero"`
 }
 
 // A File is one that was written.
@@ -142,6 +144,9 @@ func Read(r io.Reader) (*Document, error) {
 
 // check makes lists of a document from elsewhere what they are in one of ours.
 func (d *Document) check() error {
+	if f := d.Failure; f != nil {
+		f.Done, f.Left = append([]string{}, f.Done...), append([]string{}, f.Left...)
+	}
 	if d.Commands == nil {
 		d.Commands = []string{}
 	}

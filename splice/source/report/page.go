@@ -26,6 +26,7 @@ type page struct {
 	Up       string // a link to the table
 	Outcome  badge
 	Facts    []fact
+	Failure  []fact
 	Tiles    []web.Tile
 	Findings table[findingView]
 	Patches  table[patchView]
@@ -113,7 +114,7 @@ type pageBuilder struct {
 func (b *pageBuilder) page() *page {
 	r := b.r
 	l := outcomeLook(r.Outcome)
-	g := &page{Title: web.Name(titleOf(r)), Up: b.opt.Index, Outcome: badge{l.class, web.Name(l.word), l.text}, Facts: b.facts()}
+	g := &page{Title: web.Name(titleOf(r)), Up: b.opt.Index, Outcome: badge{l.class, web.Name(l.word), l.text}, Facts: b.facts(), Failure: failureFacts(b.d.Failure)}
 	b.findings(g)
 	for i := range r.Patches {
 		g.Patches.add(patchOf(&r.Patches[i]))

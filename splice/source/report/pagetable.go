@@ -14,8 +14,10 @@ type tableView struct {
 	Tiles []web.Tile
 	Share string
 	Tried string
-	Codes []fact
-	Rows  table[rowView]
+	// Failure is what ended the work.
+	Failure []fact
+	Codes   []fact
+	Rows    table[rowView]
 }
 
 // rowView is a row of it.
@@ -31,7 +33,7 @@ type rowView struct {
 }
 
 func tablePage(t *Table) *tableView {
-	v := &tableView{Title: web.Name(count(len(t.Rows), "result")), Share: t.share(), Tried: t.tried()}
+	v := &tableView{Title: web.Name(count(len(t.Rows), "result")), Share: t.share(), Tried: t.tried(), Failure: failureFacts(t.Failure)}
 	if len(t.Kernels) > 0 {
 		v.Title = web.Name(v.Title + " for " + strings.Join(t.Kernels, ", "))
 	}

@@ -2,13 +2,17 @@ package report
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +21,7 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/webtest"
 	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/source"
+	"github.com/gosplice/gosplice/splice/source/patch"
 	"github.com/gosplice/gosplice/splice/source/trial"
 )
 
@@ -320,6 +325,51 @@ func TestTrials(t *testing.T) {
 	for _, want := range []string{"trial: load: no", "trial: the log has WARN: at x", "tried in guests: 1 passed, 2 failed"} {
 		if !strings.Contains(out.String(), want) || !strings.Contains(string(p.text), want) {
 			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+}
+
+// TestFailure: what was ended before there was a result says so in every form, with a way on.
+func TestFailure(t *testing.T) {
+	stages := []string{"reading", "compiling", "writing"}
+	for _, c := range []struct {
+		err  error
+		next string
+	}{
+		{fmt.Errorf("compile: %w", context.Canceled), "it was interrupted: run the same again"},
+		{fmt.Errorf("write: %w", syscall.ENOSPC), "free some space"},
+		{fmt.Errorf("open: %w", source.ErrMissing), "install what is missing"},
+		{&trial.MissingError{Commands: []string{"qemu"}}, "install what is missing"},
+		{source.ErrCompiler, "install the compiler"},
+		{&patch.ReadError{}, "mend that line"},
+		{&fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}, "name a file that is there"},
+		{fs.ErrPermission, "have that file, or its folder,"},
+		{errors.New("anything"), "mend what it says"},
+	} {
+		d := document(source.Unfinished("fix", source.Identity{Release: "6.1"}, &patch.Patch{Name: "fix.patch"}))
+		d.Failure = NewFailure(c.err, stages, 1)
+		back, err := Read(bytes.NewReader(written(t, d)))
+		if err != nil || back.Failure == nil || !strings.HasPrefix(back.Failure.Next, c.next) || strings.Join(back.Failure.Done, " ") != "reading" || strings.Join(back.Failure.Left, " ") != "writing" {
+			t.Errorf("%v: %+v, %v", c.err, back.Failure, err)
+		}
+		var out strings.Builder
+		tab := NewTable()
+		tab.Add(d)
+		tab.Failure = d.Failure
+		p, perr := NewTablePage(tab)
+		if err := errors.Join(perr, Text(&out, d, TextOptions{}), TableText(&out, tab, TextOptions{})); err != nil {
+			t.Fatal(err)
+		}
+		page := pageText(t, d, HTMLOptions{})
+		webtest.Check(t, page)
+		webtest.Check(t, string(p.text), "./fix.html")
+		for _, text := range []string{out.String(), page, string(p.text)} {
+			if !strings.Contains(text, c.next) || !strings.Contains(text, "compiling") {
+				t.Errorf("%v: no %q in\n%s", c.err, c.next, text)
+			}
+		}
+		if got := tab.Rows[0]; got.Outcome != OutcomeError || !strings.HasPrefix(got.Error, "while compiling: ") {
+			t.Errorf("%+v", got)
 		}
 	}
 }

@@ -24,6 +24,8 @@ type Table struct {
 	Outcomes []Count `json:"outcomes"`
 	Codes    []Count `json:"codes"`
 	Trials   []Count `json:"trials"` // rows by what their trial came to
+	// Failure is what ended the work before all results were there, absent when nothing did.
+	Failure *Failure `json:"failure,omitzero"`
 }
 
 // A Count is how many rows have something.
@@ -50,7 +52,7 @@ type Row struct {
 	Report    string        `json:"report"`    // its file, "" when it comes from none
 	Page      string        `json:"page"`
 	Module    string        `json:"module"`
-	// Error says what went wrong: in its trial, or why its report can't be read.
+	// Error says what went wrong: on the way, in its trial, or why its report can't be read.
 	Error string `json:"error"`
 	Trial string `json:"trial"` // [TrialPassed], [TrialFailed], or "" when nobody tried it
 }
@@ -83,6 +85,9 @@ func RowOf(d *Document) Row {
 		row.Functions = len(r.Update.Functions)
 	}
 	row.Trial, row.Error = trialWord(d), trialTrouble(d.Trial)
+	if d.Failure != nil {
+		row.Error = "while " + d.Failure.Stage + ": " + firstLine(d.Failure.Text)
+	}
 	row.Targets, row.CVEs = unique(row.Targets), unique(row.CVEs)
 	return row
 }

@@ -97,6 +97,7 @@ func (p *printer) counts(t *Table) {
 	if text := t.share(); text != "" {
 		p.line("%s", text)
 	}
+	p.failure(t.Failure)
 	if text := t.tried(); text != "" {
 		p.line("%s", text)
 	}

@@ -79,6 +79,7 @@ func Text(w io.Writer, d *Document, opt TextOptions) error {
 		p.update(d)
 	}
 	p.trial(d.Trial)
+	p.failure(d.Failure)
 	p.end(d)
 	return p.finish()
 }
@@ -226,7 +227,7 @@ func (p *printer) refusal(x *finding.Refusal) {
 // end says what became of it when there is no update, and how long it took.
 func (p *printer) end(d *Document) {
 	r := d.Result
-	if l := outcomeLook(r.Outcome); r.Outcome != source.OutcomeMade && r.Outcome != "" {
+	if l := outcomeLook(r.Outcome); r.Outcome != source.OutcomeMade && r.Outcome != "" && d.Failure == nil {
 		p.line("%s: %s", p.pen.Paint(cmp.Or(l.style, visible.Bold), l.word), l.text)
 	}
 	var parts []string

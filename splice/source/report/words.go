@@ -13,8 +13,8 @@ import (
 
 // Outcomes of rows of a [Table] beside those of package source.
 const (
-	OutcomeError   source.Outcome = "error"   // its report can't be read
-	OutcomeMissing source.Outcome = "missing" // it has left no report
+	OutcomeError   source.Outcome = source.OutcomeError // something went wrong, or its report can't be read
+	OutcomeMissing source.Outcome = "missing"           // it has left no report
 )
 
 // A look is how an outcome, a severity or a presence is shown.
@@ -38,7 +38,7 @@ var outcomeLooks = map[source.Outcome]look{
 	source.OutcomeJudge:    {"judge", visible.Yellow, "to judge", "a person has to accept something first"},
 	source.OutcomeRefused:  {"refused", visible.Red, "refused", "it can't be carried as it is"},
 	source.OutcomeFailed:   {"refused", visible.Red, "failed", "it does not apply, or does not compile"},
-	OutcomeError:           {"refused", visible.Red, "error", "its report can't be read"},
+	OutcomeError:           {"refused", visible.Red, "error", "something went wrong, so that nobody knows"},
 	OutcomeMissing:         {"refused", visible.Red, "missing", "it has left no report"},
 }
 

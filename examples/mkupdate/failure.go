@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/gosplice/gosplice/splice/source"
+	"github.com/gosplice/gosplice/splice/source/report"
+)
+
+// The stages of the work, as reports of what ended it have them.
+const (
+	stagePatches = "reading the patches"
+	stageKernel  = "finding the kernel"
+	stageSource  = "preparing the source"
+	stageUpdate  = "making the update"
+	stageTrial   = "signing and trying it"
+	stageWrite   = "writing it"
+)
+
+var stages = []string{stagePatches, stageKernel, stageSource, stageUpdate, stageTrial, stageWrite}
+
+// at begins a stage.
+func (w *work) at(stage string) { w.stage = stage }
+
+// failure is what an error ended.
+func (w *work) failure(err error) *report.Failure {
+	at := 0
+	for i, s := range stages {
+		if s == w.stage {
+			at = i
+		}
+	}
+	return report.NewFailure(err, stages, at)
+}
+
+// fail leaves the report of what an error ended before there was a result, and returns the
+// error.
+func (w *work) fail(err error) error {
+	if w.opt.how.each && w.opt.how.only == 0 {
+		return w.failTable(report.NewTable(), err)
+	}
+	name, patches := w.opt.module.Name, w.patches
+	switch n := w.opt.how.only; {
+	case n == 0:
+	case n <= len(patches):
+		name, patches = source.Names(name, patches)[n-1], patches[n-1:n]
+	default:
+		name = source.ModuleName(name, fmt.Sprintf("patch_%d", n))
+	}
+	return w.failed(w.document(source.Unfinished(name, w.identity, patches...)), err)
+}
+
+// failed leaves a report with what an error ended, and prints it.
+func (w *work) failed(d *report.Document, err error) error {
+	w.progress.Stop()
+	if serr := w.saveFailure(d, err); serr != nil {
+		return errors.Join(err, serr)
+	}
+	if w.opt.out.json {
+		_, werr := d.WriteTo(w.stdout)
+		return errors.Join(err, werr)
+	}
+	return errors.Join(err, w.tellFailure(d.Failure, d.Page), w.tellStale(d))
+}
+
+// tellFailure prints what is to be said beside the error itself, which comes last.
+func (w *work) tellFailure(f *report.Failure, page string) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "error while %s\n", f.Stage)
+	for _, x := range []struct {
+		name string
+		list []string
+	}{{"done", f.Done}, {"not done", f.Left}, {"what to do", []string{f.Next}}, {"report", []string{page}}} {
+		if text := strings.Join(x.list, ", "); text != "" {
+			fmt.Fprintf(&b, "  %s: %s\n", x.name, text)
+		}
+	}
+	_, err := io.WriteString(w.stdout, b.String())
+	return err
+}
+
+// saveFailure writes the report with what an error ended, and no module.
+func (w *work) saveFailure(d *report.Document, err error) error {
+	d.Failure = w.failure(err)
+	if w.opt.out.dry {
+		return nil
+	}
+	place := w.place(w.index())
+	place.NoModule = true
+	return d.Save(place)
+}
+
+// failTable leaves a table of what there is, with what an error ended. Patches that nothing
+// became of are missing in it.
+func (w *work) failTable(t *report.Table, err error) error {
+	w.progress.Stop()
+	t.Failure = w.failure(err)
+	t.Expect(source.Names(w.opt.module.Name, w.patches)...)
+	if w.opt.out.dry {
+		return errors.Join(err, w.printCounts(t))
+	}
+	serr := w.place("").Check() // makes the folder
+	if serr == nil {
+		serr = t.Save(w.opt.out.dir)
+	}
+	if serr != nil {
+		return errors.Join(err, serr)
+	}
+	if w.opt.out.json {
+		return errors.Join(err, printTable(w.opt, t, w.stdout))
+	}
+	return errors.Join(err, w.tellFailure(t.Failure, report.IndexName+".html"))
+}
+
+// guessName is what the update is called when its patches can't be read.
+func (o *options) guessName() string {
+	switch {
+	case o.module.Name != "" || o.how.each:
+		return o.module.Name
+	case o.out.file != "":
+		return strings.TrimSuffix(filepath.Base(o.out.file), ".ko")
+	}
+	for _, name := range append(append([]string{}, o.args...), o.how.series...) {
+		return source.ModuleName("", filepath.Base(name))
+	}
+	return "update"
+}
