@@ -305,7 +305,7 @@ func (c *Correlation) pairUses(used [2][]object.AtomID, one bool) {
 	for side, list := range used {
 		for _, id := range list {
 			t := &c.Traits[side][id]
-			key := RungKey{Class: t.Class, Name: t.Stem}
+			key := RungKey{Class: t.Class, Name: t.Stem, says: t.says}
 			byStem[side][key] = append(byStem[side][key], id)
 		}
 	}

@@ -2,8 +2,10 @@ package correlate
 
 import (
 	"debug/elf"
+	"fmt"
 	"hash/maphash"
 	"sort"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -22,6 +24,9 @@ type traits struct {
 	number  bool  // the name has a compiler's number
 	place   int32 // of an anonymous atom, among those of its section; from 1
 	of      int32 // how many anonymous atoms its section has
+	// says is what a record about a message leads to, its texts: that of another message is
+	// another one, wherever it stands. "" for what is no such record.
+	says string
 }
 
 // A rung turns the traits of an atom into a key; atoms of pre and post whose
@@ -36,8 +41,8 @@ type rung struct {
 
 // A RungKey is what two atoms have to have in common for one rung.
 type RungKey struct {
-	Name, File, section string
-	numbers             [2]uint64
+	Name, File, section, says string
+	numbers                   [2]uint64
 	Class               byte
 }
 
@@ -58,7 +63,7 @@ var ladder = []rung{
 		return RungKey{Name: t.Stem, File: t.File}, t.place == 0 && t.Class == classFunc
 	}},
 	{verdict.RuleStem, true, func(_ *Correlation, _ *object.Object, _ object.AtomID, t *traits) (RungKey, bool) {
-		return RungKey{Class: t.Class, Name: t.Stem, File: t.File}, t.place == 0 && t.Class != classFunc
+		return RungKey{Class: t.Class, Name: t.Stem, File: t.File, says: t.says}, t.place == 0 && t.Class != classFunc
 	}},
 	{verdict.RulePlace, false, func(_ *Correlation, _ *object.Object, _ object.AtomID, t *traits) (RungKey, bool) {
 		return RungKey{Class: t.Class, section: t.section, numbers: [2]uint64{uint64(t.place), uint64(t.of)}}, t.place > 0
@@ -74,7 +79,7 @@ var lateLadder = []rung{
 		// what the object holds, without its references
 		a := &o.Atoms[id]
 		content := [2]uint64{a.Size, maphash.Bytes(c.seed, a.Bytes)}
-		return RungKey{Class: t.Class, Name: t.Stem, File: t.File, numbers: content}, true
+		return RungKey{Class: t.Class, Name: t.Stem, File: t.File, says: t.says, numbers: content}, true
 	}},
 }
 
@@ -121,6 +126,7 @@ func traitsOf(o *object.Object) []traits {
 		t.number = t.name != t.Stem
 		t.section = symname.Stem(o.SectionName(a.Section))
 		t.global = t.place == 0 && t.name == a.Name
+		t.says = textsOf(o, a, t.Stem)
 		for _, s := range a.Symbols {
 			if sym := &o.Symbols()[s]; sym.Name == a.Name && sym.Bind() == elf.STB_LOCAL {
 				t.global, t.File = false, files.Scope(o.Symbols(), s)
@@ -131,6 +137,25 @@ func traitsOf(o *object.Object) []traits {
 		out[i].of = count[o.Atoms[i].Section]
 	}
 	return out
+}
+
+// textsOf joins the texts that a record about a message leads to.
+func textsOf(o *object.Object, a *object.Atom, stem string) string {
+	if _, fresh := object.FreshStem(stem); !fresh || a.Kind != object.Data {
+		return ""
+	}
+	var b strings.Builder
+	for i := range a.Refs {
+		r := &a.Refs[i]
+		if r.Target == object.NoAtom {
+			continue
+		}
+		if t := &o.Atoms[r.Target]; t.Kind == object.String {
+			text, _ := object.Tail(t, r.TargetOff)
+			fmt.Fprintf(&b, "%d %q ", r.Offset, text)
+		}
+	}
+	return b.String()
 }
 
 // A FileList is the STT_FILE symbols of an object (gABI chapter 4, symbol
