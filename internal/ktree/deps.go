@@ -22,6 +22,12 @@ func (t *Tree) Dependents(ctx context.Context, changed []string) ([]Unit, error)
 	return t.dependents(ctx, changed, func(*Unit) bool { return true })
 }
 
+// Has reports whether an object would be made again when a file of the tree changes.
+func (t *Tree) Has(ctx context.Context, object, file string) (bool, error) {
+	list, err := t.dependents(ctx, []string{file}, func(u *Unit) bool { return u.Object == object })
+	return len(list) > 0, err
+}
+
 // dependents is Dependents for some of the objects.
 func (t *Tree) dependents(ctx context.Context, changed []string, some func(*Unit) bool) ([]Unit, error) {
 	units, err := t.Units(ctx)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/source/patch"
 )
@@ -103,7 +104,20 @@ func (b *Builder) link(ctx context.Context, r *Result, list []compared, opt modu
 	}
 	r.Refusals = append(r.Refusals, c.refusals...)
 	r.Affected = append(r.Affected, c.affected...)
+	r.preferReasons(list)
 	return nil
+}
+
+// preferReasons has the refusals of the comparison stand for there being nothing left to do
+// without what they refuse.
+func (r *Result) preferReasons(list []compared) {
+	var why []*finding.Refusal
+	for i := range list {
+		why = append(why, list[i].result.Refusals...)
+	}
+	if len(why) > 0 && len(r.Refusals) == 1 && r.Refusals[0].Code == splice.CodeNothing {
+		r.Refusals = why
+	}
 }
 
 // conclude says what became of it all.

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/source/patch"
 )
 
 // Each makes an update of each patch alone, and calls done with what became of it, in order. A
 // patch that does not apply alone is tried on top of those before it that change the same
-// files: they are in its update then, and [PatchResult].Needs names them.
+// files. One that does not compile alone, or refers to what nobody has, is tried with those
+// before it, and with what else came out of the same patch ([patch.Patch.ByFile]), that change
+// what is missing. They are in its update then, and [PatchResult].Needs names them.
 //
 // It goes on after patches that can't be carried, and after those in which something went
 // wrong; the error joins the latter. An error of done ends it, and so does ctx.
@@ -44,38 +47,57 @@ func (b *Builder) One(ctx context.Context, patches []*patch.Patch, i int) (*Resu
 func (b *Builder) named(ctx context.Context, patches []*patch.Patch, i int, name string) (*Result, error) {
 	opt := b.opt.Module
 	opt.Name = name
-	return b.one(ctx, patches, i, func(plan *Plan) (*Result, error) {
-		r, _, err := b.build(ctx, plan, opt)
-		return r, err
-	})
-}
-
-// one makes the update of one patch of several.
-func (b *Builder) one(ctx context.Context, patches []*patch.Patch, i int, build func(*Plan) (*Result, error)) (*Result, error) {
+	e := &eachOne{Builder: b, opt: opt, patches: patches, i: i}
 	plan, err := b.Plan(ctx, patches[i])
 	if err != nil {
 		return nil, err
 	}
-	needs := before(patches[:i], patches[i])
-	if !plan.failed || len(needs) == 0 {
-		return build(plan)
+	if plan.failed {
+		return e.onTop(ctx, plan)
 	}
-	on, err := b.Plan(ctx, append(slices.Clone(needs), patches[i])...)
-	if err != nil {
-		return nil, err
+	return e.grown(ctx, plan)
+}
+
+// An eachOne makes the update of one patch of several.
+type eachOne struct {
+	*Builder
+	opt     module.Options
+	patches []*patch.Patch
+	i       int
+}
+
+// onTop makes the update of a patch that does not apply alone.
+func (e *eachOne) onTop(ctx context.Context, alone *Plan) (*Result, error) {
+	needs := before(e.patches[:e.i], e.patches[e.i])
+	plan := alone
+	if len(needs) > 0 {
+		on, err := e.planWith(ctx, needs)
+		if err != nil {
+			return nil, err
+		}
+		if !on.failed {
+			plan = on
+		}
 	}
-	if on.failed {
-		return build(plan)
+	r, _, err := e.build(ctx, plan, e.opt)
+	return needing(r, plan), err
+}
+
+// planWith plans the patch behind others.
+func (e *eachOne) planWith(ctx context.Context, others []*patch.Patch) (*Plan, error) {
+	return e.Plan(ctx, append(slices.Clone(others), e.patches[e.i])...)
+}
+
+// needing names the patches that the last one of a plan stands on.
+func needing(r *Result, p *Plan) *Result {
+	if r == nil {
+		return nil
 	}
-	r, err := build(on)
-	if err != nil {
-		return nil, err
+	n := len(p.Patches) - 1
+	for _, x := range p.Patches[:n] {
+		r.Patches[n].Needs = append(r.Patches[n].Needs, x.Name)
 	}
-	last := &r.Patches[len(r.Patches)-1]
-	for _, n := range needs {
-		last.Needs = append(last.Needs, n.Name)
-	}
-	return r, nil
+	return r
 }
 
 // before lists those of the patches before one that it may stand on: they change the same

@@ -81,7 +81,7 @@ type PatchResult struct {
 	In      Presence `json:"in"`
 	// Reasons say why it is not in as a whole, and what would bring it in.
 	Reasons []string `json:"reasons"`
-	// Needs are the patches before it that it does not apply without.
+	// Needs are the patches that it does not apply or compile without.
 	Needs []string `json:"needs"`
 }
 

@@ -243,3 +243,44 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("%v, %v", r, err)
 	}
 }
+
+// TestEachNeeds makes updates of the files of one patch: those that do not compile alone, or
+// call what is new in another, stand on these. What is missing everywhere stays missing.
+func TestEachNeeds(t *testing.T) {
+	b := stock(t, "6.1")
+	both := patchOf(t, b, "between.diff",
+		edit{"fs/proc/internal.h", "struct pde_opener {", "struct seq_file;\nextern void say_fixed(struct seq_file *m);\nstruct pde_opener {"},
+		edit{"fs/proc/cmdline.c", `<linux/seq_file.h>
+
+static int cmdline_proc_show(struct seq_file *m, void *v)
+{
+	seq_puts(m, saved_command_line);`, `<linux/seq_file.h>
+#include "internal.h"
+
+static int cmdline_proc_show(struct seq_file *m, void *v)
+{
+	seq_puts(m, saved_command_line);
+	say_fixed(m);`},
+		edit{"fs/proc/uptime.c", "static int uptime_proc_show", "void say_fixed(struct seq_file *m) { seq_puts(m, \" fixed\"); }\nstatic int uptime_proc_show"},
+		edit{"fs/proc/version.c", "seq_printf(m, linux_proc_banner,", "seq_printf(m, linux_proc_banner_,"},
+	)
+	got := map[string]string{}
+	err := b.Each(t.Context(), both.ByFile(), func(r *source.Result) error {
+		own := r.Patches[len(r.Patches)-1]
+		_, file, _ := strings.Cut(own.Name, ":")
+		got[file] = strings.TrimSpace(fmt.Sprint(r.Outcome, " ", strings.ReplaceAll(strings.Join(own.Needs, " "), "between.diff:", "")))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"fs/proc/internal.h": "no-change",
+		"fs/proc/cmdline.c":  "made fs/proc/internal.h fs/proc/uptime.c",
+		"fs/proc/uptime.c":   "ignored",
+		"fs/proc/version.c":  "failed",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -43,7 +43,7 @@ type rung struct {
 type RungKey struct {
 	Name, File, section, says string
 	numbers                   [2]uint64
-	Class               byte
+	Class                     byte
 }
 
 var ladder = []rung{

@@ -43,7 +43,7 @@ func (p *Patch) ByFile() []*Patch {
 		if one == nil {
 			copied := *p
 			one = &copied
-			one.Name, one.Files = p.Name+":"+f.Path(), nil
+			one.Name, one.Of, one.Files = p.Name+":"+f.Path(), p.Name, nil
 			at[key], out = one, append(out, one)
 		}
 		one.Files = append(one.Files, *f)

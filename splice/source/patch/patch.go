@@ -11,6 +11,8 @@ import (
 type Patch struct {
 	// Name is that of the file that it was read from, with #N where that has several.
 	Name string
+	// Of is the name of the patch that [Patch.ByFile] took it out of, "" for a whole one.
+	Of string
 	// Subject is its first line, without [PATCH n/m]; "" when it does not say.
 	Subject string
 	Author  string // "Name <address>", "" when it does not say

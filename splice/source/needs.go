@@ -1,0 +1,211 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/ktree"
+	"github.com/gosplice/gosplice/splice/module"
+	"github.com/gosplice/gosplice/splice/source/patch"
+)
+
+const (
+	// mostRounds bounds how often a patch is tried with more of the others.
+	mostRounds = 6
+	// mostObjects bounds how many objects it may take then: a header that all include is not
+	// worth it.
+	mostObjects = 1500
+)
+
+// grown makes the update of a patch. What is missing in it is looked for in other patches.
+func (e *eachOne) grown(ctx context.Context, alone *Plan) (*Result, error) {
+	first, list, err := e.build(ctx, alone, e.opt)
+	if err != nil {
+		return nil, err
+	}
+	others := e.others()
+	in := map[*patch.Patch]bool{}
+	r := first
+	for range mostRounds {
+		more, err := e.missing(ctx, r, list, others, in)
+		if err != nil {
+			return nil, err
+		}
+		if len(more) == 0 {
+			break
+		}
+		for _, p := range more {
+			in[p] = true
+		}
+		plan, err := e.planWith(ctx, slices.DeleteFunc(slices.Clone(others), func(p *patch.Patch) bool { return !in[p] }))
+		if err != nil {
+			return nil, err
+		}
+		if plan.failed || len(plan.Objects) > mostObjects {
+			break
+		}
+		if r, list, err = e.build(ctx, plan, e.opt); err != nil {
+			return nil, err
+		}
+		if !lacks(r) {
+			return needing(r, plan), nil
+		}
+	}
+	return first, nil
+}
+
+// others are the patches that one may need.
+func (e *eachOne) others() []*patch.Patch {
+	var out []*patch.Patch
+	of := e.patches[e.i].Of
+	for j, p := range e.patches {
+		if j < e.i || j > e.i && of != "" && p.Of == of {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// lacks reports whether something is missing in what was built.
+func lacks(r *Result) bool {
+	for _, x := range r.Refusals {
+		if x.Code == CodeCompile || x.Code == module.CodeUndefined {
+			return true
+		}
+	}
+	return false
+}
+
+// missing finds the patches that change what a result says is missing, and are not in.
+func (e *eachOne) missing(ctx context.Context, r *Result, list []compared, others []*patch.Patch, in map[*patch.Patch]bool) ([]*patch.Patch, error) {
+	var out []*patch.Patch
+	if len(others) == 0 || !lacks(r) {
+		return nil, nil
+	}
+	words := map[*patch.Patch]map[string]bool{}
+	wordsOf := func(p *patch.Patch) map[string]bool {
+		if words[p] == nil {
+			words[p] = changedWords(p)
+		}
+		return words[p]
+	}
+	for _, p := range others {
+		if in[p] {
+			continue
+		}
+		is, err := e.has(ctx, p, wordsOf(p), r, list)
+		if err != nil {
+			return nil, err
+		}
+		if is {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// has reports whether a patch changes what is missing: a function that nobody has, or what a
+// compiler complains of, in the object in question or what it includes.
+func (e *eachOne) has(ctx context.Context, p *patch.Patch, words map[string]bool, r *Result, list []compared) (bool, error) {
+	for _, x := range r.Refusals {
+		if x.Code == module.CodeUndefined && words[x.Symbol] && defines(p) {
+			return true, nil
+		}
+	}
+	for i := range list {
+		var says *ktree.CompileError
+		if !errors.As(list[i].failed, &says) {
+			continue
+		}
+		if !slices.ContainsFunc(says.Names, func(name string) bool { return words[name] || strings.Contains(name, ".") && creates(p, name) }) {
+			continue
+		}
+		is, err := e.concerns(ctx, p, &list[i], says)
+		if is || err != nil {
+			return is, err
+		}
+	}
+	return false, nil
+}
+
+// concerns reports whether a patch changes a file that an object is made of.
+func (e *eachOne) concerns(ctx context.Context, p *patch.Patch, c *compared, says *ktree.CompileError) (bool, error) {
+	for _, file := range p.Paths() {
+		if file == c.unit().Source || e.includesNow(file) || slices.ContainsFunc(says.Names, func(name string) bool { return creates(p, name) }) {
+			return true, nil
+		}
+		if kind, _ := classify(file); kind != FileHeader && kind != FileSource {
+			continue
+		}
+		is, err := e.tree.Has(ctx, c.unit().Object, file)
+		if is || err != nil {
+			return is, err
+		}
+	}
+	return false, nil
+}
+
+// includesNow reports whether the patch has a file included that was not before.
+func (e *eachOne) includesNow(file string) bool {
+	for _, f := range e.patches[e.i].Files {
+		for _, h := range f.Hunks {
+			for _, l := range h.Lines {
+				m := include.FindStringSubmatch(l.Text)
+				if l.Op == patch.Add && m != nil && strings.HasSuffix("/"+file, "/"+strings.TrimLeft(m[1], "./")) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// creates reports whether a patch makes a file that is included by some name.
+func creates(p *patch.Patch, name string) bool {
+	return slices.ContainsFunc(p.Files, func(f patch.File) bool {
+		return f.Old == "" && (f.New == name || strings.HasSuffix(f.New, "/"+strings.TrimLeft(name, "./")))
+	})
+}
+
+// defines reports whether a patch changes code.
+func defines(p *patch.Patch) bool {
+	return slices.ContainsFunc(p.Files, func(f patch.File) bool {
+		kind, _ := classify(f.Path())
+		return kind == FileSource
+	})
+}
+
+var (
+	cWord   = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)
+	include = regexp.MustCompile(`^\s*#\s*include\s*["<]([^">]+)[">]`)
+)
+
+// cWords are words that are in every patch of C, and tell nothing.
+var cWords = []string{
+	"auto", "bool", "char", "const", "double", "enum", "extern", "float", "inline", "int", "long", "return", "short", "signed",
+	"sizeof", "static", "struct", "typedef", "union", "unsigned", "void", "volatile", "u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "size_t", "if", "else", "for", "while",
+}
+
+// changedWords are the names in the lines that a patch adds or removes.
+func changedWords(p *patch.Patch) map[string]bool {
+	out := map[string]bool{}
+	for i := range p.Files {
+		for j := range p.Files[i].Hunks {
+			for _, l := range p.Files[i].Hunks[j].Lines {
+				if l.Op == patch.Keep {
+					continue
+				}
+				for _, w := range cWord.FindAllString(l.Text, -1) {
+					out[w] = true
+				}
+			}
+		}
+	}
+	for _, w := range cWords {
+		delete(out, w)
+	}
+	return out
+}

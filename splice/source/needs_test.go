@@ -1,0 +1,73 @@
+package source
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gosplice/gosplice/splice/source/patch"
+)
+
+const twoFiles = `--- a/include/linux/new.h
++++ b/include/linux/new.h
+@@ -1,2 +1,2 @@
+ struct kept;
+-int old_name(int);
++static inline int new_name(struct kept *k);
+--- a/fs/a.c
++++ b/fs/a.c
+@@ -1,1 +1,1 @@
+-	return old_name(1);
++	return new_name(NULL); /* why */
+--- /dev/null
++++ b/fs/made.h
+@@ -0,0 +1,1 @@
++int made;
+`
+
+// TestChangedWords has names of what lines change, without those of the language.
+func TestChangedWords(t *testing.T) {
+	list, err := patch.Read("p", strings.NewReader(twoFiles))
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	files := list[0].ByFile()
+	if got, want := slices.Sorted(maps.Keys(changedWords(files[0]))), []string{"k", "kept", "new_name", "old_name"}; !slices.Equal(got, want) {
+		t.Error(cmp.Diff(want, got))
+	}
+	if defines(files[0]) || !defines(files[1]) {
+		t.Error("code is in the second file alone")
+	}
+	for _, c := range []struct {
+		name string
+		want bool
+	}{{"made.h", true}, {"fs/made.h", true}, {"../made.h", true}, {"ade.h", false}, {"new.h", false}} {
+		if got := creates(files[2], c.name) || creates(files[0], c.name); got != c.want {
+			t.Errorf("%s: created %v", c.name, got)
+		}
+	}
+}
+
+// TestOthers has a patch need those before it, and all of what it was taken out of.
+func TestOthers(t *testing.T) {
+	var all []*patch.Patch
+	for _, name := range []string{"first", "between", "second", "between", "between"} {
+		p := &patch.Patch{Name: name}
+		if name == "between" {
+			p.Of = name
+		}
+		all = append(all, p)
+	}
+	for i, want := range []string{"", "first between between", "first between", "first between second between", "first between second between"} {
+		var got []string
+		for _, p := range (&eachOne{patches: all, i: i}).others() {
+			got = append(got, p.Name)
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%d: %q, want %q", i, s, want)
+		}
+	}
+}
