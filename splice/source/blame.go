@@ -96,8 +96,12 @@ func (b *Builder) blameAll(ctx context.Context, s *selection, r *Result, list []
 			files = append(files, list[i].because...)
 		}
 	}
-	if who := s.touching(concerned(r, list)); len(who) == 1 {
-		out[who[0]] = texts("", r.Refusals)
+	for _, x := range r.Refusals {
+		if who := s.touching(concerned(x, list)); len(who) == 1 {
+			out[who[0]] = append(out[who[0]], texts("", []*finding.Refusal{x})...)
+		}
+	}
+	if len(out) > 0 {
 		return nil
 	}
 	who := s.touching(files)
@@ -112,15 +116,22 @@ func (b *Builder) blameAll(ctx context.Context, s *selection, r *Result, list []
 	return nil
 }
 
-// concerned lists the files of the objects that have a change of what the first refusal names.
-func concerned(r *Result, list []compared) []string {
+// concerned lists the files of the objects that have a change of what a refusal names: code,
+// data, a type or a signature.
+func concerned(x *finding.Refusal, list []compared) []string {
 	var files []string
 	for i := range list {
-		if slices.ContainsFunc(list[i].result.Changes, func(ch Change) bool { return ch.Name == r.Refusals[0].Symbol }) {
-			files = append(files, list[i].because...)
+		c := &list[i]
+		if slices.ContainsFunc(c.result.Changes, func(ch Change) bool { return ch.Name == x.Symbol }) || c.changesType(x.Symbol) {
+			files = append(files, c.because...)
 		}
 	}
 	return files
+}
+
+// changesType reports whether a type or a signature of a name means something else in an object.
+func (c *compared) changesType(name string) bool {
+	return c.diff != nil && slices.ContainsFunc(c.diff.TypeFindings(), func(f finding.Finding) bool { return f.Symbol == name })
 }
 
 // badTogether reports whether the update of the patches that are in, but for some, is refused.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice/module"
@@ -40,17 +41,11 @@ func (b *Builder) compare(ctx context.Context, p *Plan, list []compiled) ([]comp
 	}
 	// What changed types matter to is asked of all that is not given: then it has to be
 	// known what is given.
-	types := false
-	for i := range out {
-		if d := out[i].diff; d != nil {
-			list, err := d.Types()
-			if err != nil {
-				return nil, err
-			}
-			types = types || len(list) > 0
-		}
+	typed, err := anyTypes(out)
+	if err != nil {
+		return nil, err
 	}
-	if types {
+	if typed {
 		if err := b.compileUnaffected(ctx, p, list); err != nil {
 			return nil, err
 		}
@@ -65,6 +60,28 @@ func (b *Builder) compare(ctx context.Context, p *Plan, list []compiled) ([]comp
 		}
 	}
 	return out, b.forAll(ctx, "match", out, b.matchOne)
+}
+
+// anyTypes reports whether a type or a signature means something else in an object, and
+// others may know it. One without debug information, as a new or a deleted one has it on one side, has no types that
+// others know.
+func anyTypes(list []compared) (bool, error) {
+	for i := range list {
+		d := list[i].diff
+		if d == nil {
+			continue
+		}
+		found, err := d.Types()
+		if err != nil && !errors.Is(err, types.ErrNoTypes) {
+			return false, err
+		}
+		for j := range found {
+			if t := &found[j]; t.Matters() && !t.Private && !t.OnStack {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // forAll does something with all objects, several at once.
@@ -109,8 +126,10 @@ func (b *Builder) compareOne(ctx context.Context, c *compared, equal bool) error
 	if err != nil {
 		return err
 	}
+	// Types are compared when the module is made: one object alone can't tell whether all
+	// that knows a signature is given.
 	c.diff, err = elfdiff.CompareContext(ctx, pre, post, elfdiff.Options{
-		Tables: true, Types: true, Accept: b.opt.Accept, InPlace: b.opt.InPlace, Initials: b.opt.Initials,
+		Tables: true, Accept: b.opt.Accept, InPlace: b.opt.InPlace, Initials: b.opt.Initials,
 	})
 	if err != nil {
 		return fmt.Errorf("compare %s: %w", u.Object, err)

@@ -7,9 +7,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/internal/dwarf"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -114,13 +117,17 @@ func (f *finder) changes(pairs []Pair) {
 	}
 }
 
-// give notes the code of all objects that are given.
+// give notes the code of all objects that are given. Assembly is never among it: no compiler
+// has held its calls against the signatures.
 func (f *finder) give(pairs []Pair) {
 	f.given[&f.k.Code] = &spans{}
 	for i := range pairs {
 		p := &pairs[i]
 		if f.given[p.Of] == nil {
 			f.given[p.Of] = &spans{}
+		}
+		if assembled(p.Diff.Pre) {
+			continue
 		}
 		for j := range p.Match.Functions {
 			if r := &p.Match.Functions[j]; r.Verdict == reloc.Matched {
@@ -131,6 +138,15 @@ func (f *finder) give(pairs []Pair) {
 	for _, s := range f.given {
 		s.sort()
 	}
+}
+
+// assembled reports whether an object was made of assembly, by its debug information.
+func assembled(o *object.Object) bool {
+	units, err := dwarf.New(o.File).Units()
+	return err == nil && len(units) > 0 && !slices.ContainsFunc(units, func(u *dwarf.Unit) bool {
+		root := u.Root()
+		return !strings.HasSuffix(root.Name(), ".S")
+	})
 }
 
 func (f *finder) uses() []Use {
