@@ -14,6 +14,8 @@ import (
 //
 //	set -e; echo '  CC      a.o'; trap '...' PIPE; gcc -Wp,-MMD,.a.o.d ... -c -o a.o a.c; ./tools/objtool/objtool ... a.o; scripts/basic/fixdep ...
 //	... printf '%s\n' a.o b.o | awk '... print("dir/"$0) ...' > dir/m.mod; ...
+//	set -e; trap ...; ./tools/objtool/objtool ... a.o   (a line of its own, until Linux 5.15)
+//	... { echo dir/a.o dir/b.o;  } > dir/m.mod; ...     (until Linux 5.18)
 //	... rm -f dir/built-in.a; printf "dir/%s " a.o b.o | xargs ar cDPrST dir/built-in.a; ...
 //
 // An object that make enters twice has the flags of the last time: its folder's Makefile
@@ -86,12 +88,28 @@ func (p *parser) line(line string) {
 				u.Objtool = objtoolOf(parts[i+1], u.Object)
 			}
 			p.add(u)
+		case strings.Contains(c, "/objtool "):
+			p.objtool(c)
 		case strings.HasSuffix(c, ".mod"):
-			p.membersOf(c)
+			p.membersOf(strings.Join(append(grouped(parts[:i], c), c), " "))
 		case strings.HasSuffix(c, ".a"):
 			p.archive(c)
 		}
 	}
+}
+
+// grouped returns the commands in front of one that stand in braces with it: "{ echo a.o",
+// where the last is "} > m.mod".
+func grouped(before []string, last string) []string {
+	if !strings.HasPrefix(last, "}") {
+		return nil
+	}
+	for i := len(before) - 1; i >= 0; i-- {
+		if strings.HasPrefix(before[i], "{ ") {
+			return slices.Clone(before[i:])
+		}
+	}
+	return nil
 }
 
 // damagedForm is the beginning of a command for an object of the kernel.
@@ -106,6 +124,17 @@ func objtoolOf(c, object string) string {
 		return ""
 	}
 	return strings.TrimSuffix(c, words[len(words)-1]) + object
+}
+
+// objtool notes a command of objtool that stands in a line of its own, behind that of the
+// object, as until Linux 5.15.
+func (p *parser) objtool(c string) {
+	words := strings.Fields(c)
+	i, ok := p.at[path.Clean(words[len(words)-1])]
+	if !ok || p.list[i].Objtool != "" {
+		return
+	}
+	p.list[i].Objtool = objtoolOf(c, p.list[i].Object)
 }
 
 func (p *parser) add(u Unit) {

@@ -21,6 +21,9 @@ set -e; gcc -Wp,-MMD,b.d -D__KERNEL__ -c -o arch/x86/entry/vdso/vma.o arch/x86/e
 set -e; rm -f arch/x86/entry/vdso/built-in.a;  printf "arch/x86/entry/vdso/%s " vma.o | xargs ar cDPrST arch/x86/entry/vdso/built-in.a; printf x
 set -e; gcc -Wp,-MMD,c.d -D__KERNEL__ -first -c -o lib/twice.o lib/twice.c
 set -e; gcc -Wp,-MMD,c.d -D__KERNEL__ -second -c -o lib/twice.o lib/twice.c
+set -e; gcc -Wp,-MMD,d.d -D__KERNEL__ -DMODULE -c -o fs/old/a.o fs/old/a.c; scripts/basic/fixdep fs/old/.a.o.d fs/old/a.o 'gcc -c -o fs/old/a.o fs/old/a.c' > fs/old/.a.o.cmd; rm -f fs/old/.a.o.d
+set -e; trap 'rm -f fs/old/a.o; kill -s HUP $$' HUP;  ./tools/objtool/objtool orc generate  --module --no-fp fs/old/a.o
+set -e; trap 'rm -f fs/old/old.mod; trap - HUP' HUP; { echo  fs/old/a.o fs/old/b.o;  echo; } > fs/old/old.mod; printf '%s\n' 'cmd_fs/old/old.mod := { echo  fs/old/a.o;  echo; } > fs/old/old.mod' > fs/old/.old.mod.cmd
 `
 
 func TestParseCommands(t *testing.T) {
@@ -43,6 +46,7 @@ func TestParseCommands(t *testing.T) {
 		{"virt/kvm/main.o", "", "", "./tools/objtool/objtool --orc virt/kvm/main.o"},
 		{"arch/x86/entry/vdso/vma.o", "", "", ""},
 		{"lib/twice.o", "", "", ""},
+		{"fs/old/a.o", "fs/old/old", "", "./tools/objtool/objtool orc generate  --module --no-fp fs/old/a.o"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
