@@ -54,7 +54,12 @@ var Exports = Fact{Name: "exports", Where: whereExport, Forms: []Form{
 // Anchor is the export from which all of the image is reached, the first that there is.
 var Anchor = Fact{Name: "export to reach all from", Where: whereExport, Forms: []Form{
 	{"_printk", "5.15 and later"},
+	{"printk", "until 5.14"},
 }}
+
+// OldNames are the names that symbols of the kernel had before, for those that the module's
+// own code refers to.
+var OldNames = map[string]string{"_printk": "printk"}
 
 // ModuleMemory is the member of struct module that has the pieces of a module's memory.
 var ModuleMemory = Fact{Name: "memory in struct module", Where: "lay of internal/kernel/module_layout.go, and a form in internal/kerneltab/generation.go", Forms: []Form{

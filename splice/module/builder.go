@@ -94,7 +94,7 @@ func newBuilder(k *Kernel, opt Options) (*builder, error) {
 	}
 	_, thunk := k.exports[kerneltab.ReturnThunk]
 	b.code = klink.New(b.File, opt.Name, klink.Kernel{Layout: k.layout, Thunk: thunk, ORCHeader: k.image.ORCHeader(), Symbol: b.kernelSymbol}, b.refuseCode)
-	for _, name := range []string{"module_layout", anchor} {
+	for _, name := range []string{"module_layout", k.anchor()} {
 		if _, err := b.export(name); err != nil {
 			return nil, err
 		}

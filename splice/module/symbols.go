@@ -16,9 +16,16 @@ import (
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
-// anchor is the export from which all of the image is reached. It has been
-// exported, to modules of any licence, since Linux 5.15.
-const anchor = "_printk"
+// anchor returns the export from which all of the image is reached: one that modules of any
+// licence may use. Where there is none, it is the first name that is known.
+func (k *Kernel) anchor() string {
+	for i := range kerneltab.Anchor.Forms {
+		if name := kerneltab.Anchor.Forms[i].Value; k.exports[name].Name != "" {
+			return name
+		}
+	}
+	return kerneltab.Anchor.Forms[0].Value
+}
 
 // percpuAnchor is preferred among the exported per-CPU variables.
 const percpuAnchor = "this_cpu_off"
@@ -124,6 +131,7 @@ func (r *references) reach(name string, addr uint64) (to ko.Dest, by string, err
 	case r.image.IsInit(addr):
 		return ko.Dest{}, "", refuse(CodeInit, name, "", addr, "it is freed after boot")
 	case r.image.IsMapped(addr):
+		anchor := r.anchor()
 		sym, err := r.export(anchor)
 		return ko.Dest{Symbol: sym, Addend: int64(addr - r.exports[anchor].Addr)}, "anchor", err
 	}
@@ -249,6 +257,9 @@ func (r *references) sortedRefs() []Reference {
 // kernelSymbol returns how to reach a symbol that the kernel has once: what is exported
 // by its name, as the patch's own code would.
 func (b *builder) kernelSymbol(name string) ko.Dest {
+	if old, renamed := kerneltab.OldNames[name]; renamed && len(b.image.Symbols(name)) == 0 && b.exports[name].Name == "" {
+		name = old
+	}
 	if e, ok := b.exports[name]; ok {
 		t, err := b.at(name, e.Addr)
 		if err != nil {
