@@ -35,6 +35,9 @@ func rowsKernel(t *testing.T, f string, bugs, faults []image.Row) *image.Image {
 			binary.LittleEndian.PutUint32(e, uint32(r.At-at))
 			binary.LittleEndian.PutUint32(e[4:], uint32(r.Second-at-4))
 			binary.LittleEndian.PutUint32(e[8:], r.Data)
+			if r.Third != 0 {
+				binary.LittleEndian.PutUint32(e[8:], uint32(r.Third-at-8))
+			}
 			at += image.RowSize
 		}
 		symbols = append(symbols, image.Symbol{Name: prove.RowTables[k].Table.Bounds.Stop, Addr: at})
@@ -99,6 +102,29 @@ func TestRows(t *testing.T) {
 				t.Errorf("%v at +%#x, in run +%#x, want %v at +%#x, +%#x: %v", e.Reason, e.Offset, e.RunOffset, ReasonTable, tt.off, tt.inRunOff, e)
 			}
 		})
+	}
+}
+
+// TestRowsWithHandler: until Linux 5.15 a row about a fault has the address of what handles it,
+// which is the symbol that pre says it is.
+func TestRowsWithHandler(t *testing.T) {
+	const code, run = "e800000000 8b07 c3 31c0 c3", "e83b000000 8b07 c3 31c0 c3" // call handler; mov (%rdi),%eax; ret; xor %eax,%eax; ret
+	pre := kernelObject(t, code, []relo{{1, pc32, "near", -4}},
+		table{name: "__ex_table", bytes: "000000000000000000000000", relos: []relo{{0, pc32, ".text.f", 5}, {4, pc32, ".text.f", 8}, {8, pc32, "near", 0}}})
+	for _, c := range []struct {
+		name string
+		row  image.Row
+		want Verdict
+	}{
+		{"as in pre", image.Row{At: kernelText + 5, Second: kernelText + 8, Third: kernelText + 0x40}, Matched},
+		{"another handler", image.Row{At: kernelText + 5, Second: kernelText + 8, Third: kernelText + 0x48}, Mismatch},
+		{"another fixup", image.Row{At: kernelText + 5, Second: kernelText + 7, Third: kernelText + 0x40}, Mismatch},
+		{"another place", image.Row{At: kernelText + 7, Second: kernelText + 8, Third: kernelText + 0x40}, Mismatch},
+	} {
+		f := mustMatch(t, pre, rowsKernel(t, run, nil, []image.Row{c.row}), Options{}).Functions[0]
+		if f.Verdict != c.want {
+			t.Errorf("%s: %v, want %v: %v", c.name, f.Verdict, c.want, f.Mismatch)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ const (
 	ORCHeader      = ".orc_header"
 	AltReplacement = ".altinstr_replacement"
 	AltAux         = ".altinstr_aux"
+	Fixup          = ".fixup"
 	StaticCallText = ".static_call.text"
 	Patchable      = "__patchable_function_entries"
 	Discard        = ".discard"
@@ -58,7 +59,7 @@ var codeSections = []Section{
 		Module: Module{To: Text, Flags: flagsAX, Memory: MemoryText},
 	},
 	{
-		Name: ".fixup", Versions: "up to 5.16", Source: "_ASM_EXTABLE of arch/x86/include/asm/asm.h, Linux 5.10", Reader: "it is code that faults go on at",
+		Name: Fixup, Versions: "up to 5.16", Source: "_ASM_EXTABLE of arch/x86/include/asm/asm.h, Linux 5.10", Reader: "it is code that faults go on at",
 		Module: Module{Memory: MemoryText},
 	},
 	{

@@ -8,11 +8,13 @@ import (
 )
 
 // A Row is a row of a table of the kernel about a place in its code, with 12 bytes in
-// memory: two distances from their own fields to what they mean, and a word.
+// memory: two distances from their own fields to what they mean, and a word, which in some
+// tables is a distance as well.
 type Row struct {
 	At     uint64 // run address of the place
 	Second uint64 // of what the second distance leads to
-	Data   uint32
+	Data   uint32 // the word
+	Third  uint64 // of what the word leads to, where it is a distance too
 }
 
 // RowSize is that of a row in memory, bytes.
@@ -69,7 +71,7 @@ func (img *Image) parseRows(b []byte, addr uint64) []Row {
 		return addr + uint64(off) + uint64(int64(int32(binary.LittleEndian.Uint32(b[off:]))))
 	}
 	for off := 0; off < len(b); off += RowSize {
-		r := Row{from(off), from(off + 4), binary.LittleEndian.Uint32(b[off+8:])}
+		r := Row{from(off), from(off + 4), binary.LittleEndian.Uint32(b[off+8:]), from(off + 8)}
 		if x := img.RegionAt(r.At); x == nil || !x.Exec && !x.Freed {
 			return nil
 		}

@@ -13,13 +13,14 @@ import (
 
 // A rowTable is a table of the kernel whose rows describe places in code, which
 // the code does not refer to. A row has 12 bytes in pre and in run: two distances
-// from their own fields to what they mean, and a word of data.
+// from their own fields to what they mean, and a word of data, or a third distance.
 type rowTable struct {
 	Table *kerneltab.Section
 	// sameData compares the data of two rows.
 	sameData func(pre, run uint32) bool
 	// sameSecond compares what the second distance leads to.
 	sameSecond func(m *Comparer, t *Trial, a *object.Atom, r *CodeRow, to uint64) *Difference
+	third      bool // the data may be a distance too
 	why        string
 }
 
@@ -34,8 +35,8 @@ var RowTables = [RowKinds]rowTable{
 		why: "struct bug_entry: the ud2, the name of the file, the line and flags (include/asm-generic/bug.h of Linux 6.1)",
 	},
 	{
-		Table: kerneltab.Named(kerneltab.ExTable), sameData: func(pre, run uint32) bool { return pre == run }, sameSecond: (*Comparer).sameFixup,
-		why: "struct exception_table_entry: the instruction that may fault, where to go on, and how (arch/x86/include/asm/extable.h of Linux 6.1)",
+		Table: kerneltab.Named(kerneltab.ExTable), sameData: func(pre, run uint32) bool { return pre == run }, sameSecond: (*Comparer).sameFixup, third: true,
+		why: "struct exception_table_entry: the instruction that may fault, where to go on, and how, which is the address of a function in Linux 5.10 (arch/x86/include/asm/extable.h of Linux 6.1)",
 	},
 }
 
@@ -44,6 +45,7 @@ type CodeRow struct {
 	Table  uint8
 	Off    uint64 // in the function
 	second *object.Ref
+	third  *object.Ref // instead of the data: the handler of a fault, until Linux 5.15
 	data   uint32
 }
 
@@ -66,10 +68,17 @@ func FindRows(pre *object.Object) map[object.AtomID][]CodeRow {
 			for _, a := range pre.SectionAtoms(s.Index) {
 				entries(a, RowTables[k].Table.Usual(), func(e []byte, refs []object.Ref, r *object.Ref) {
 					g := pre.Atom(r.Target)
-					if g == nil || g.Kind != object.Func || r.Edge || len(refs) != 2 || refs[1].Offset != r.Offset+4 {
+					if g == nil || g.Kind != object.Func || r.Edge || len(refs) < 2 || len(refs) > 3 || refs[1].Offset != r.Offset+4 {
 						return
 					}
-					out[g.ID] = append(out[g.ID], CodeRow{uint8(k), uint64(r.TargetOff), &refs[1], binary.LittleEndian.Uint32(e[8:])})
+					row := CodeRow{Table: uint8(k), Off: uint64(r.TargetOff), second: &refs[1], data: binary.LittleEndian.Uint32(e[8:])}
+					if len(refs) == 3 {
+						if refs[2].Offset != r.Offset+8 || !RowTables[k].third {
+							return
+						}
+						row.third = &refs[2]
+					}
+					out[g.ID] = append(out[g.ID], row)
 				})
 			}
 		}
@@ -152,10 +161,25 @@ func (m *Comparer) compareRow(t *Trial, a *object.Atom, r *CodeRow, run []image.
 	switch {
 	case !ok:
 		return t.Fail(ReasonTable, r.Off, at-t.Addr, "pre has a row in %s about it, which run has not", row.Table.Name)
+	case r.third != nil:
+		m.bindThird(t, r, run[i].Third)
 	case !row.sameData(r.data, run[i].Data):
 		return t.Fail(ReasonTable, r.Off, at-t.Addr, "the row in %s has %#x, in pre %#x", row.Table.Name, run[i].Data, r.data)
 	}
 	return row.sameSecond(m, t, a, r, run[i].Second)
+}
+
+// bindThird notes where the third distance of a row leads in run: all that refer to the same
+// symbol have to agree.
+func (m *Comparer) bindThird(t *Trial, r *CodeRow, to uint64) {
+	key := Key{Space: InAddress, ID: int32(r.third.Sym)}
+	if g := m.Pre.Atom(r.third.Target); g != nil {
+		if r.third.TargetOff != 0 {
+			return
+		}
+		key = Key{Space: InAtom, ID: int32(g.ID)}
+	}
+	t.bind(Binding{Key: key, Value: to, Ref: r.Off})
 }
 
 // BugDone is set by the kernel once a warning that is given once was given
