@@ -60,7 +60,8 @@ var codeSections = []Section{
 	},
 	{
 		Name: Fixup, Versions: "up to 5.16", Source: "_ASM_EXTABLE of arch/x86/include/asm/asm.h, Linux 5.10", Reader: "it is code that faults go on at",
-		Module: Module{Memory: MemoryText},
+		Kind: Piece, What: "where faults go on: pieces of code without an identity", Traits: Plain,
+		Module: Module{To: Text, Flags: flagsAX, Memory: MemoryText},
 	},
 	{
 		Name: StaticCallText, Source: "arch/x86/include/asm/static_call.h", Reader: "it is code that runs: the trampolines",
