@@ -299,9 +299,10 @@ var siteCases = []siteCase{
 		legal:  []string{"e8 @func 90 c3", "660f1f440000 c3", "e8 @buffer 90 c3"}, wrong: []string{"e8 @func cc c3", "fb0f1f440000 c3", "e9 @func 90 c3"},
 	},
 	{
-		name: "paravirt of 5.10", pre: "ff15 00000000 c3", relos: []relo{{2, pc32, "pv_ops", 4}},
-		tables: []table{{name: ".parainstructions", bytes: "0000000000000000 05 06 0000", relos: []relo{{0, abs, ".text.f", 0}}}},
-		legal:  []string{"e8 @func 90 c3", "660f1f440000 c3"}, wrong: []string{"e8 @func cc c3", "e9 @func 90 c3"},
+		name: "paravirt of 5.10", pre: "ff1425 00000000 c3", relos: []relo{{3, elf.R_X86_64_32S, "pv_ops", 8}},
+		tables: []table{{name: ".parainstructions", bytes: "0000000000000000 05 07 0000", relos: []relo{{0, abs, ".text.f", 0}}}},
+		legal:  []string{"e8 @func 6690 c3", "0f1f8000000000 c3", "fb 660f1f440000 c3", "c60700 0f1f4000 c3", "4889f8 90909090 c3"},
+		wrong:  []string{"e8 @func cccc c3", "e9 @func 6690 c3", "f4 660f1f440000 c3", "c60701 0f1f4000 c3", "fb cccccccccccc c3"},
 	},
 	{
 		name: "paravirt and alternative", pre: "ff15 00000000 c3", relos: []relo{{2, pc32, "pv_ops", 4}},

@@ -15,11 +15,12 @@ type marks struct {
 	// takes their place with call depth tracking: by call or jump.
 	thunks   map[uint64]int
 	counting [2]uint64
-	returns  uint64    // of x86_return_thunk, which holds what functions return through
-	nops     [2]uint64 // functions of pv_ops that do nothing
-	bugs     [2]uint64 // those that stand for none
-	return0  uint64    // of __static_call_return0
-	hot      [2]uint64 // from, to: the per-CPU variable that calls are counted in
+	returns  uint64            // of x86_return_thunk, which holds what functions return through
+	nops     [2]uint64         // functions of pv_ops that do nothing
+	bugs     [2]uint64         // those that stand for none
+	return0  uint64            // of __static_call_return0
+	natives  map[uint64]string // names of functions of pv_ops that become instructions
+	hot      [2]uint64         // from, to: the per-CPU variable that calls are counted in
 	// replacements is the content of .altinstr_replacement.
 	replacements     []byte
 	replacementsAddr uint64
@@ -43,6 +44,12 @@ func (a *auditor) readMarks() error {
 	m.counting = [2]uint64{at("__x86_indirect_call_thunk_array"), at("__x86_indirect_jump_thunk_array")}
 	m.returns, m.return0 = at("x86_return_thunk"), at("__static_call_return0")
 	m.nops = [2]uint64{at("_paravirt_nop"), at("nop_func")}
+	m.natives = make(map[uint64]string)
+	for name := range rewrite.PVNatives {
+		if addr := at(name); addr != 0 {
+			m.natives[addr] = name
+		}
+	}
 	m.bugs = [2]uint64{at("paravirt_BUG"), at("BUG_func")}
 	for _, s := range a.file.Symbols("pcpu_hot") {
 		m.hot = [2]uint64{s.Addr, s.Addr + s.Size}

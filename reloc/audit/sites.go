@@ -97,10 +97,11 @@ func (p *part) wordAt(addr uint64) (uint64, bool) {
 // pvCall: a direct call of what a slot of pv_ops holds, or nothing when that does
 // nothing.
 func (c *cluster) pvCall(s *kernel.Site, linked, run []byte, at uint64) bool {
-	if len(linked) < 6 || linked[0] != 0xff || linked[1] != 0x15 {
+	slot, ok := pvSlot(linked, s.Addr)
+	if !ok {
 		return false
 	}
-	fn, ok := c.wordAt(rewrite.Target(linked[:6], s.Addr, 6))
+	fn, ok := c.wordAt(slot)
 	if !ok {
 		return false
 	}
@@ -108,6 +109,9 @@ func (c *cluster) pvCall(s *kernel.Site, linked, run []byte, at uint64) bool {
 		if nop := c.marks.nops[i]; nop != 0 && fn == nop+c.bias {
 			return rewrite.IsFilling(run, len(run))
 		}
+	}
+	if name := c.marks.natives[fn-c.bias]; name != "" && rewrite.IsPVSlotCall(linked) && rewrite.IsPVNative(name, run) {
+		return true
 	}
 	if len(run) < 5 || run[0] != 0xe8 || !rewrite.IsFilling(run[5:], len(run)-5) {
 		return false
@@ -117,6 +121,18 @@ func (c *cluster) pvCall(s *kernel.Site, linked, run []byte, at uint64) bool {
 		return to == c.marks.bugs[0]+c.bias || to == c.marks.bugs[1]+c.bias
 	}
 	return c.leads(to, fn)
+}
+
+// pvSlot returns where the slot of pv_ops is that a call at an address goes through:
+// "call *slot(%rip)", or "call *slot" as until Linux 5.15.
+func pvSlot(linked []byte, at uint64) (uint64, bool) {
+	switch {
+	case len(linked) >= 6 && linked[0] == 0xff && linked[1] == 0x15:
+		return rewrite.Target(linked[:6], at, 6), true
+	case rewrite.IsPVSlotCall(linked):
+		return uint64(int64(int32(binary.LittleEndian.Uint32(linked[3:])))), true
+	}
+	return 0, false
 }
 
 // retpoline: the indirect branch itself, or a branch to another thunk for the same

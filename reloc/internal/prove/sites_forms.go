@@ -67,8 +67,8 @@ func callDepth(x *siteMatch, _ *Site, run []byte, _ uint64) bool {
 // alternative of its own.
 //
 //	e8 d32 90         call op; nop
-func paravirt(x *siteMatch, _ *Site, run []byte, p uint64) bool {
-	if rewrite.IsFilling(run, len(run)) {
+func paravirt(x *siteMatch, s *Site, run []byte, p uint64) bool {
+	if rewrite.IsFilling(run, len(run)) || rewrite.IsPVSlotCall(x.a.Bytes[s.Off:s.End()]) && rewrite.IsPVNative("", run) {
 		return true
 	}
 	return len(run) >= 5 && run[0] == 0xe8 && x.exec(rewrite.Target(run, p, 5)) && rewrite.IsFilling(run[5:], len(run)-5)
