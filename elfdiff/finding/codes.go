@@ -54,6 +54,7 @@ const (
 	CodeThreadLoop    Code = "thread-loop"    // a kernel thread leaves it only when it ends
 	CodeNMI           Code = "nmi"            // NMIs, or exceptions like them, run it
 	CodeHotProbe      Code = "hot-probe"      // a kprobe would take over what is called often
+	CodeLost          Code = "lost"           // what an earlier update does, and the one that replaces it does not
 )
 
 // What is left out without loss, and what is worth knowing.

@@ -71,6 +71,7 @@ var codes = map[Code]codeRow{
 	CodeThreadLoop:    {NeedsJudgement, "change a function that the loop calls; or have the thread end while the update is loaded, by whatever started it (unload its driver, unmount, switch the feature off and on)", neverEnds},
 	CodeNMI:           {NeedsJudgement, "change what its callers do outside of NMIs; or apply it while nothing makes any: kernel.nmi_watchdog=0, no perf", "an NMI can come while the function is half taken over"},
 	CodeHotProbe:      {NeedsJudgement, "change its callers instead, so that livepatch or a jump takes them over", "each call takes a breakpoint exception, and calls out of handlers of other kprobes run the old function"},
+	CodeLost:          {NeedsJudgement, "give the patches of the earlier update too, in the same form, before those that are new", "what is listed is as in the kernel itself again"},
 
 	CodeRemoved:           {Ignored, "nothing calls it any more once the update is applied; code that kept its address still can", ""},
 	CodeConstructor:       {NeedsJudgement, "do what the constructor would do by other means, such as a function of the patch that is called anyway", "what constructors set stays as it is in the running program"},

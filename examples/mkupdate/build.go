@@ -21,6 +21,9 @@ func build(ctx context.Context, opt *options, progress *cli.Progress) (*objectRe
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := opt.readEarlier(); err != nil {
+		return nil, nil, err
+	}
 	progress.Step("opening %s", opt.kernel.run)
 	k, err := openKernel(opt)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/cli"
+	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/source"
 )
@@ -57,6 +58,7 @@ type howOptions struct {
 	clean           cleanFlag
 	try             bool
 	exercise        string
+	replaces        string // -replace=FILE.ko
 }
 
 // outOptions say where it goes.
@@ -141,6 +143,59 @@ func (c *cleanFlag) Set(s string) error {
 	return nil
 }
 
+// replaceFlag is -replace, with the file of an earlier update if it has one.
+type replaceFlag options
+
+// IsBoolFlag lets it stand alone.
+func (r *replaceFlag) IsBoolFlag() bool { return true }
+
+// String is for package flag.
+func (r *replaceFlag) String() string { return "" }
+
+// Set reads the file's name.
+func (r *replaceFlag) Set(s string) error {
+	switch s {
+	case "true", "false":
+		r.module.Replace = s == "true"
+		return nil
+	}
+	if !strings.HasSuffix(s, ".ko") {
+		return fmt.Errorf("%q is no FILE.ko", s)
+	}
+	r.module.Replace, r.how.replaces = true, s
+	return nil
+}
+
+// joinReplace has -replace FILE.ko be one word: it may stand alone too.
+func joinReplace(args []string) []string {
+	var out []string
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		if (a == "-replace" || a == "--replace") && i+1 < len(args) && strings.HasSuffix(args[i+1], ".ko") {
+			i++
+			a += "=" + args[i]
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// readEarlier reads the update that the new one replaces.
+func (o *options) readEarlier() error {
+	if o.how.replaces == "" {
+		return nil
+	}
+	f, err := files.Open(o.how.replaces)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if o.module.Earlier, err = module.Read(f); err != nil {
+		return fmt.Errorf("-replace %s: %w", o.how.replaces, err)
+	}
+	return nil
+}
+
 // define makes the flags, which fill the options.
 func (o *options) define() *cli.Flags {
 	f := tool.Flags()
@@ -150,7 +205,7 @@ func (o *options) define() *cli.Flags {
 	f.StringVar(&o.module.Name, "name", "", "`NAME` of the module; made of the patch's unless given; with -each it goes before these")
 	f.StringVar(&o.module.Description, "description", "", "what the module says of itself, a `TEXT`; the patch's subject unless given")
 	f.List(&o.module.Fixes, "fixes", "what it fixes, a `TEXT` such as a CVE number; what patches say unless given")
-	f.BoolVar(&o.module.Replace, "replace", false, "take the place of all active livepatches")
+	f.Var((*replaceFlag)(o), "replace", "take the place of all active livepatches; with a `FILE.ko`, of that one: what it does and the new one does not is judged, and what it wrote to data stays")
 	f.Accept(&o.module.Accept)
 	f.InPlace(&o.compare.inPlace)
 	f.Initials(&o.compare.initials)

@@ -111,6 +111,7 @@ func (o *options) checkForm() error {
 			{k.src != "" && (k.config == "" || k.run == ""), "-src needs -config FILE and -run VMLINUX, and -modules DIR for changes of modules"},
 			{h.each && h.keepGoing, "give -each for an update of each patch, or -keep-going for one of all, not both"},
 			{h.byFile && !h.each && !h.keepGoing && !h.jobs, "-by-file goes with -each, -keep-going or -jobs"},
+			{(h.each || h.jobs) && h.replaces != "", "-replace FILE.ko goes with one update of all patches: each alone would lose what that one does"},
 			{h.only > 0 && !h.each, "-only goes with -each"},
 			{h.each && o.out.file != "", "-each makes several modules: give -out DIR, not -o"},
 			{h.jobs && h.only > 0, "-jobs prints the commands that have -only"},

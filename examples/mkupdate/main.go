@@ -58,6 +58,7 @@ func main() { tool.Main(run) }
 func parse(args []string) (*options, error) {
 	o := &options{}
 	f := o.define()
+	args = joinReplace(args)
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}

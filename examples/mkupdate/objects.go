@@ -10,7 +10,7 @@ import (
 
 // objectInputs are the files that a module is made from.
 func (o *options) objectInputs() []string {
-	list := []string{o.kernel.run, o.kernel.symvers, o.out.key, o.out.cert}
+	list := []string{o.kernel.run, o.kernel.symvers, o.out.key, o.out.cert, o.how.replaces}
 	for _, t := range o.targets {
 		list = append(list, t.path)
 	}

@@ -41,7 +41,7 @@ func (o *options) patches() ([]*patch.Patch, error) {
 
 // inputs are the files that must not be written to.
 func (o *options) inputs(k *source.Kernel) []string {
-	list := append([]string{k.Config, k.Image, k.Symvers, k.Objtool, o.out.key, o.out.cert, o.how.exercise}, o.args...)
+	list := append([]string{k.Config, k.Image, k.Symvers, k.Objtool, o.out.key, o.out.cert, o.how.exercise, o.how.replaces}, o.args...)
 	list = append(list, o.how.series...)
 	for _, m := range k.OutOfTree {
 		list = append(list, m.File)
@@ -113,6 +113,9 @@ func (w *work) prepare(ctx context.Context) (err error) {
 	w.at(stageKernel)
 	w.identity.Release = w.opt.kernel.release
 	if w.sign, err = openSigner(w.opt); err != nil {
+		return err
+	}
+	if err := w.opt.readEarlier(); err != nil {
 		return err
 	}
 	if w.kernel, w.boot, err = w.opt.openKernelFiles(ctx, w.progress, &w.log); err != nil {

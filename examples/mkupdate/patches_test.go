@@ -72,6 +72,10 @@ func TestForms(t *testing.T) {
 		{"-o x fix.patch", 0, "*.ko"},
 		{"-module m.ko fix.patch", 0, "wants the source"},
 		{"-target a=b fix.patch", 0, "-target is for objects"},
+		{"-replace a.ko -each fix.patch", 0, "goes with one update"},
+		{"-replace a.ko fix.patch", formPatches, ""},
+		{"-replace fix.patch", formPatches, ""},
+		{"-replace=a.txt fix.patch", 0, "is no FILE.ko"},
 		{"-clean=x", 0, "no age"},
 		{"-clean fix.patch", 0, "takes no patches"},
 		{"-collect d object", 0, "where patches are wanted"},
@@ -114,6 +118,7 @@ var testPatches = map[string]string{
 	"it's_good.patch": head + "-\tseq_putc(m, '\\n');\n+\tseq_puts(m, \" patched\\n\");\n \treturn 0;\n }\n",
 	"wrong.patch":     head + "-\tseq_putc(m, '\\n');\n+\tseq_what(m);\n \treturn 0;\n }\n",
 	"other.patch":     strings.Replace(head, "saved", "another", 1) + "-\tseq_putc(m, '\\n');\n+\tseq_puts(m, \"\\n\");\n \treturn 0;\n }\n",
+	"version.patch":   "--- a/fs/proc/version.c\n+++ b/fs/proc/version.c\n@@ -9,6 +9,7 @@\n static int version_proc_show(struct seq_file *m, void *v)\n {\n+\tseq_puts(m, \"new: \");\n \tseq_printf(m, linux_proc_banner,\n \t\tutsname()->sysname,\n \t\tutsname()->release,\n \t\tutsname()->version);\n",
 	"series":          "it's_good.patch\nwrong.patch\nother.patch\n",
 }
 
@@ -306,6 +311,10 @@ func TestPatches(t *testing.T) {
 		{[]string{"-name", "in", "in.html"}, exitError, "", ""}, // in.html is an input
 		{[]string{"-keep-going", "-name", "all", "in.html", "wrong.patch", "other.patch"}, exitMade, "3 patches: 1 in as a whole, 2 not in", "all.ko"},
 		{[]string{"wrong.patch"}, exitRefused, "refused compile", "wrong.json"},
+		{[]string{"-replace", "fix.ko", "-name", "two", "in.html", "version.patch"}, exitMade, "2 patches: 2 in as a whole", "two.ko"},
+		{[]string{"-replace", "two.ko", "-name", "three", "version.patch"}, exitRefused, "judge lost: two", "three.json"},
+		{[]string{"-replace=two.ko", "-accept", "lost:two=so it is", "-name", "four", "version.patch"}, exitMade, "[accepted: so it is]", "four.ko"},
+		{[]string{"-replace", "fix.json.ko", "-name", "five", "version.patch"}, exitError, "name a file that is there", "five.json"},
 		{[]string{"-o", "sub/x.ko", "other.patch"}, exitRefused, "patch-other-version", "sub/x.html"},
 	} {
 		status, out, errs := tool.Try(t.Context(), run, append([]string{"-kernel", k.Release}, c.args...)...)

@@ -34,6 +34,6 @@ func (w *work) try(ctx context.Context, m *module.Module) (*trial.Report, error)
 		return nil, nil
 	}
 	o := w.trialOptions()
-	o.Update = m
+	o.Update, o.Earlier = m, w.opt.module.Earlier
 	return w.bench.Try(ctx, o)
 }

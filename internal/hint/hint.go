@@ -9,7 +9,7 @@ import "strings"
 var flagOf = strings.NewReplacer(
 	"elfdiff.Options.InPlace", "-in-place", "elfdiff.Options.Initials", "-initials",
 	"Options.InPlace", "-in-place", "Options.Initials", "-initials", "Options.Probes", "-probes", "Options.NoJumps", "-no-jumps",
-	"Options.Accept", "-accept",
+	"Options.Accept", "-accept", "Options.Name", "-name",
 )
 
 // Flags returns a text of the library with the flags of the commands in place of the

@@ -32,6 +32,7 @@ func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
 	}
 	stage = tell.Begin("write", 1)
 	b.refuseNothing()
+	b.checkEarlier()
 	b.beginCode()
 	b.accept(pairs)
 	b.checks()
@@ -85,6 +86,7 @@ func newBuilder(k *Kernel, opt Options) (*builder, error) {
 	if opt.License == "" {
 		opt.License = "GPL"
 	}
+	opt.Replace = opt.Replace || opt.Earlier != nil
 	if err := checkOptions(&opt); err != nil {
 		return nil, err
 	}
@@ -124,7 +126,7 @@ func (b *builder) finish() (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Module{Schema: Schema, Kernel: fmt.Sprintf("%x", b.id), Name: b.opt.Name, ID: fmt.Sprintf("%x", sum[:buildIDSize]), image: second, Pinned: b.pins.stays(), Pins: append([]Pin{}, b.pins.list...)}
+	m := &Module{Schema: Schema, Origin: b.origin(), Kernel: fmt.Sprintf("%x", b.id), Name: b.opt.Name, ID: fmt.Sprintf("%x", sum[:buildIDSize]), image: second, Pinned: b.pins.stays(), Pins: append([]Pin{}, b.pins.list...)}
 	for _, o := range b.objects {
 		for _, p := range o.patched {
 			m.Functions = append(m.Functions, p.Function)

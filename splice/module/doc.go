@@ -128,6 +128,14 @@
 // with the addresses in it. When another update replaces this one (Replace), what was
 // written stays.
 //
+// # An update in the place of an earlier one
+//
+// With [Options].Earlier the update replaces one that is loaded (the kernel's own Replace):
+// livepatch goes over to it in one transition, and the earlier module can be unloaded then. Each
+// module has in its .modinfo which patches it is made of, and what it replaces. What the
+// earlier one does and this one does not is listed and judged (lost): give its patches too.
+// What it wrote to data stays (data-stays), and so do shadow variables.
+//
 // # What stays
 //
 // Where others may keep an address of what the update brings along (a callback, a timer,

@@ -26,6 +26,11 @@ type Options struct {
 	// Replace has it take the place of all livepatches that are active
 	// (Documentation/livepatch/cumulative-patches.rst).
 	Replace bool
+	// Earlier is the update that this one replaces, as [Read] gives it: Replace is set with it.
+	// What it does and this one does not is judged ([finding.CodeLost]).
+	Earlier *Module
+	// Patches are the patches that it is made of, for who replaces it one day.
+	Patches []SourcePatch
 	// Probes allows a function that is not traced, and taken over by a kprobe
 	// instead of livepatch or a jump, beside others that are not traced. Nothing makes a task run the old or the new
 	// version of all of them: a person has to say that they do not depend on each
@@ -98,6 +103,8 @@ type Module struct {
 	Pins   []Pin  `json:"pins"`
 	ID     string `json:"id"`     // digest of everything in it, hexadecimal
 	Signed bool   `json:"signed"` // a signature is behind it
+	// Origin is what it says of itself; null when it was read from JSON of before v0.2.
+	Origin *Origin `json:"origin"`
 
 	image []byte
 }
@@ -178,7 +185,11 @@ func checkOptions(opt *Options) error {
 	if !good {
 		return refuse(CodeLicense, opt.Name, "", 0, "licence %q is not compatible with livepatch", opt.License)
 	}
-	for _, s := range append([]string{opt.Description}, opt.Fixes...) {
+	texts := append([]string{opt.Description}, opt.Fixes...)
+	for _, p := range opt.Patches {
+		texts = append(texts, p.Name, p.Digest)
+	}
+	for _, s := range texts {
 		if strings.ContainsAny(s, "\x00\n") {
 			return refuse(CodeNotOneLine, opt.Name, kerneltab.Modinfo, 0, "%q is not one line", s)
 		}

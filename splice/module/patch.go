@@ -129,6 +129,9 @@ func (b *builder) modinfo() {
 	for _, f := range b.opt.Fixes {
 		put("fixes", f)
 	}
+	for _, l := range b.origin().lines() {
+		put(l[0], l[1])
+	}
 	for _, s := range b.reasons() {
 		put("accepted", s)
 	}

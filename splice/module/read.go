@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
@@ -22,7 +23,7 @@ const maxModule = 256 << 20
 const kernelNote = kerneltab.UpdateNote
 
 // Read reads a module that [Module.WriteTo] wrote: its name, its ID, which kernel it is for,
-// and whether it is signed. What was found when it was built is not in the file. The error
+// its Origin, and whether it is signed. What else was found when it was built is not in the file. The error
 // wraps [ErrNotModule] when it is no module of this package.
 func Read(r io.Reader) (*Module, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxModule+1))
@@ -50,12 +51,14 @@ func parse(b []byte) (*Module, error) {
 	}
 	m := &Module{
 		Schema: Schema, Functions: []Function{}, Data: []Data{}, Initials: []Initial{}, References: []Reference{}, Findings: []elfdiff.Finding{}, Accepted: []elfdiff.Finding{}, Pins: []Pin{},
-		Signed: signature.IsSigned(b), image: b,
+		Origin: newOrigin(), Signed: signature.IsSigned(b), image: b,
 	}
 	for line := range bytes.SplitSeq(info, []byte{0}) {
-		if name, ok := bytes.CutPrefix(line, []byte("name=")); ok {
-			m.Name = string(name)
+		key, value, _ := strings.Cut(string(line), "=")
+		if key == "name" {
+			m.Name = value
 		}
+		m.Origin.read(key, value)
 	}
 	if !isName(m.Name) {
 		return nil, fmt.Errorf("%w of this package: its name is %.80q", ErrNotModule, m.Name)

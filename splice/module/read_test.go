@@ -74,7 +74,8 @@ func TestModuleJSON(t *testing.T) {
 		Initials:   []Initial{{"limit", 7, 4, true}},
 		References: []Reference{{"printk", 9, "anchor", ""}},
 		Findings:   []elfdiff.Finding{f}, Accepted: []elfdiff.Finding{f},
-		Pins: []Pin{{"a.o", "timer", "f", 3, "is passed on"}},
+		Pins:   []Pin{{"a.o", "timer", "f", 3, "is passed on"}},
+		Origin: &Origin{Patches: []SourcePatch{{"a.patch", "d1"}}, Fixes: []string{"CVE-1"}, Functions: []string{"f,0"}, Data: []string{"ops"}, Replaces: "cd"},
 	}
 	text, err := json.Marshal(m)
 	var back Module

@@ -35,6 +35,7 @@ const (
 	CodePerCPU        splice.Code = "per-cpu"        // an instruction that reaches a per-CPU variable as one with an address, or the reverse
 	CodeReadOnly      splice.Code = "read-only"      // a store to what nobody can write to
 	CodeNoJump        splice.Code = "no-jump"        // a function in which no jump can be written
+	CodeEarlier       splice.Code = "earlier"        // an update that this one can't take the place of
 	CodeJumpSite      splice.Code = "jump-site"      // the kernel rewrites the bytes where a jump would be
 )
 
@@ -70,6 +71,7 @@ var hints = map[splice.Code]string{
 	CodeReadOnly:          "keep what changes in a variable of the patch: .data..ro_after_init and .rodata stay as they are",
 	CodeNoJump:            "change its callers instead; of the kernel itself, allow jumps where they were left out (Options.NoJumps)",
 	CodeJumpSite:          "change its callers instead",
+	CodeEarlier:           "disable and unload the earlier update first, and make this one without replacing it",
 	CodeLicense:           "use GPL or a dual licence",
 	splice.CodeNotMatched: "compile pre from the very source, with the very compiler and options, of what runs, and name the module that it is part of",
 	splice.CodeNotLocated: "have the patch reach it in another way, such as through a function that takes or returns it",

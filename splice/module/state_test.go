@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
@@ -125,10 +126,15 @@ func testSyscall(t *testing.T, b *bench, m *vm.Machine) {
 func testCumulative(t *testing.T, b *bench, m *vm.Machine) {
 	first := b.build(t, module.Options{Name: "fix_one"}, append(change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " one=1\n");`),
 		version("", `seq_puts(m, "one\n");`)...)...)
-	second := b.build(t, module.Options{Name: "fix_two", Replace: true}, version("", `seq_puts(m, "two\n");`)...)
+	earlier, err := module.Read(bytes.NewReader(first.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := elfdiff.Acceptance{Code: finding.CodeLost, Symbol: first.Name} // the one that is not in the second
+	second := b.build(t, module.Options{Name: "fix_two", Earlier: earlier, Accept: []elfdiff.Acceptance{gone}}, version("", `seq_puts(m, "two\n");`)...)
 	apply(t, m, first)
 	apply(t, m, second)
-	err := errors.Join(
+	err = errors.Join(
 		shows(t.Context(), m, "/proc/cmdline", "one=1", false),
 		shows(t.Context(), m, "/proc/version", "one", false),
 		shows(t.Context(), m, "/proc/version", "two", true),

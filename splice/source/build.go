@@ -48,6 +48,10 @@ func (b *Builder) build(ctx context.Context, p *Plan, opt module.Options) (*Resu
 
 // newResult is the result of a plan before anything is done.
 func (b *Builder) newResult(p *Plan, opt *module.Options) *Result {
+	opt.Patches = nil
+	for _, x := range p.Patches {
+		opt.Patches = append(opt.Patches, module.SourcePatch{Name: oneLine(x.Name), Digest: x.Digest})
+	}
 	opt.Fixes, opt.Description = describe(opt.Fixes, opt.Description, p.Patches)
 	if opt.Progress == nil && b.opt.Progress != nil {
 		opt.Progress = b.opt.Progress

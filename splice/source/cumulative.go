@@ -6,7 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/internal/ktree"
+	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/source/patch"
 )
 
@@ -29,7 +31,7 @@ func (b *Builder) Cumulative(ctx context.Context, patches []*patch.Patch) (*Resu
 		if err != nil {
 			return nil, err
 		}
-		if len(r.Refusals) == 0 {
+		if len(r.Refusals) == 0 || lost(r.Refusals) { // fewer patches would not bring back what is lost
 			return s.report(r), nil
 		}
 		out, err := b.blame(ctx, s, r, list)
@@ -43,6 +45,13 @@ func (b *Builder) Cumulative(ctx context.Context, patches []*patch.Patch) (*Resu
 			s.leaveOut(i, why)
 		}
 	}
+}
+
+// lost reports whether something an earlier update does is in the way.
+func lost(list []*finding.Refusal) bool {
+	return slices.ContainsFunc(list, func(r *finding.Refusal) bool {
+		return r.Code == finding.CodeLost || r.Code == module.CodeEarlier
+	})
 }
 
 // A selection says which patches are in.

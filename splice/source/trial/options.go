@@ -25,6 +25,9 @@ type Options struct {
 	Boot    string         // the kernel's vmlinuz
 	Modules string         // the folder of its modules, lib/modules/RELEASE
 	Update  *module.Module // of module.Build, or of module.Read, which does not say which functions there are
+	// Earlier is an update that Update replaces (module.Options.Earlier): it is loaded before,
+	// and unloaded when Update has taken its place.
+	Earlier *module.Module
 	// Targets are modules that are loaded before the update, with what they depend on: by
 	// name, or by the path of a file when there is a slash in it. nil are those that the
 	// update changes, but for those in Later.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/splice/module"
 )
 
 const livepatchDir = "/sys/kernel/livepatch"
@@ -223,26 +224,59 @@ func pause(ctx context.Context) error {
 
 // unload removes the module, unless it is to stay.
 func (t *trial) unload(ctx context.Context) error {
+	stays, err := t.remove(ctx, t.Update)
+	t.report.Pinned = t.report.Pinned || stays
+	return err
+}
+
+// remove removes the module of an update that is not in place, and reports that it stays, where
+// it is to.
+func (t *trial) remove(ctx context.Context, m *module.Module) (stays bool, err error) {
 	for deadline := time.Now().Add(t.Limits.Transition); ; {
-		err := t.m.Unload(ctx, t.Update.Name)
+		err := t.m.Unload(ctx, m.Name)
 		busy := errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EWOULDBLOCK)
 		switch {
-		case err == nil && t.Update.Pinned:
-			return errors.New("the module is to stay loaded, and could be removed")
+		case err == nil && m.Pinned:
+			return false, errors.New("the module is to stay loaded, and could be removed")
 		case err == nil:
-			return nil
-		case busy && t.Update.Pinned:
-			t.report.Pinned = true
-			return nil
+			return false, nil
+		case busy && m.Pinned:
+			return true, nil
 		case !busy:
-			return err
+			return false, err
 		case time.Now().After(deadline):
-			return fmt.Errorf("the module can't be removed, %v after it was disabled: %w", t.Limits.Transition, err)
+			return false, fmt.Errorf("the module can't be removed, %v after it was disabled: %w", t.Limits.Transition, err)
 		}
 		if err := pause(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
+}
+
+// loadEarlier has the update in place that is going to be replaced.
+func (t *trial) loadEarlier(ctx context.Context) error {
+	e := t.Earlier.Bytes()
+	if err := errors.Join(t.loadNeeded(ctx, e), t.m.Load(ctx, e, "")); err != nil {
+		return err
+	}
+	short, cancel := context.WithTimeout(ctx, t.Limits.Transition)
+	defer cancel()
+	return t.m.WaitFile(short, path.Join(livepatchDir, t.Earlier.Name, "transition"), "0")
+}
+
+// unloadEarlier removes the one that was replaced. Whether it stays is not in what is read of a
+// module: then it is as it may be.
+func (t *trial) unloadEarlier(ctx context.Context) error {
+	m := *t.Earlier
+	if _, err := t.m.ReadFile(ctx, path.Join(livepatchDir, m.Name, "enabled")); err == nil {
+		return fmt.Errorf("%s is still in place", m.Name)
+	}
+	err := t.m.Unload(ctx, m.Name)
+	if errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EWOULDBLOCK) {
+		t.report.Notes = append(t.report.Notes, m.Name+" was replaced, and stays loaded")
+		return nil
+	}
+	return err
 }
 
 // exercised runs the exercise, if there is one.

@@ -48,11 +48,13 @@ type trial struct {
 const (
 	stageBoot       = "boot"
 	stageTargets    = "modules"
+	stageEarlier    = "earlier update"
 	stageLoad       = "load"
 	stageTransition = "transition"
 	stageLater      = "later modules"
 	stageLive       = "functions"
 	stageAgain      = "modules again"
+	stageReplaced   = "unload the earlier update"
 	stageDisable    = "disable"
 	stageUnload     = "unload"
 	stageReverted   = "functions reverted"
@@ -80,9 +82,15 @@ func (t *trial) stages(ctx context.Context) error {
 	if !t.do(ctx, stageTargets, t.loadTargets) {
 		return context.Cause(ctx)
 	}
+	if t.Earlier != nil && !t.do(ctx, stageEarlier, t.loadEarlier) {
+		return context.Cause(ctx)
+	}
 	t.exercised(ctx, phaseBefore)
 	if t.do(ctx, stageLoad, t.load) {
 		if t.do(ctx, stageTransition, t.settle) {
+			if t.Earlier != nil {
+				t.do(ctx, stageReplaced, t.unloadEarlier)
+			}
 			if len(t.Later) > 0 {
 				t.do(ctx, stageLater, t.loadLater)
 			}

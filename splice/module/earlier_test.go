@@ -1,0 +1,91 @@
+package module
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/splice/module/internal/ko"
+)
+
+// earlierBuilder is one of an update of some patches that replaces one function.
+func earlierBuilder(t testing.TB, name string, opt Options, functions ...string) *builder {
+	t.Helper()
+	opt.Name, opt.License = name, "GPL"
+	b := &builder{references: newReferences(&Kernel{id: []byte{1, 2, 3, 4}}, ko.NewFile()), judgement: judgement{words: opt.Accept}, opt: opt}
+	o := b.objectOf(nil)
+	for _, f := range functions {
+		o.patched = append(o.patched, patched{Function: Function{Name: f}})
+	}
+	return b
+}
+
+// TestOrigin has what a module says of itself read again.
+func TestOrigin(t *testing.T) {
+	b := earlierBuilder(t, "fix_a", Options{Fixes: []string{"CVE-1"}, Patches: []SourcePatch{{"a b.patch", "d1"}}, Earlier: &Module{ID: "ab"}}, "show")
+	b.constants.list = []Data{{Name: "hex_asc"}}
+	b.settings = []setting{{Initial: Initial{Name: "t[1].mode"}}}
+	b.modinfo()
+	b.identity()
+	m, err := b.finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := Read(bytes.NewReader(m.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Origin{Patches: []SourcePatch{{"a b.patch", "d1"}}, Fixes: []string{"CVE-1"}, Functions: []string{"show,0"}, Data: []string{"hex_asc", "t[1].mode"}, Replaces: "ab"}
+	if diff := cmp.Diff(want, back.Origin); diff != "" || cmp.Diff(want, m.Origin) != "" {
+		t.Error(diff)
+	}
+}
+
+// TestEarlier holds updates against the one that they replace: nothing of it goes away unsaid.
+func TestEarlier(t *testing.T) {
+	a, b := SourcePatch{"a.patch", "d1"}, SourcePatch{"b.patch", "d2"}
+	earlier := func(o Origin) *Module { return &Module{Name: "fix_a", ID: "ab", Kernel: "01020304", Origin: &o} }
+	ofPatches := earlier(Origin{Patches: []SourcePatch{a}, Fixes: []string{"CVE-1"}, Functions: []string{"show,0"}})
+	ofObjects := earlier(Origin{Functions: []string{"show,0"}})
+	other := *ofPatches
+	other.Kernel = "05"
+	silent := earlier(Origin{Fixes: []string{"CVE-1"}})
+	wrote := earlier(Origin{Patches: []SourcePatch{a}, Data: []string{"hex_asc"}})
+	for _, c := range []struct {
+		name      string
+		opt       Options
+		functions []string
+		module    string
+		writes    string
+		refused   string // "" when it is not
+		found     string
+	}{
+		{"cumulative", Options{Earlier: ofPatches, Patches: []SourcePatch{a, b}}, []string{"open"}, "fix_b", "", "", ""},
+		{"another", Options{Earlier: ofPatches, Patches: []SourcePatch{b}}, []string{"open"}, "fix_b", "", "1 patch of it is not in this update: a.patch; 1 fix: CVE-1; 1 function goes back to what the kernel has: show,0", ""},
+		{"one that fixes the same", Options{Earlier: ofPatches, Fixes: []string{"CVE-1"}, Patches: []SourcePatch{b}}, []string{"show"}, "fix_b", "", "1 patch of it is not in this update: a.patch", ""},
+		{"accepted", Options{Earlier: ofPatches, Patches: []SourcePatch{b}, Accept: []elfdiff.Acceptance{{Code: "lost", Reason: "fine"}}}, nil, "fix_b", "", "", "lost"},
+		{"of objects", Options{Earlier: ofObjects}, []string{"show"}, "fix_b", "", "", ""},
+		{"of other objects", Options{Earlier: ofObjects}, []string{"open"}, "fix_b", "", "1 function goes back to what the kernel has: show,0", ""},
+		{"name", Options{Earlier: ofPatches, Patches: []SourcePatch{a}}, nil, "fix_a", "", "has this name", ""},
+		{"kernel", Options{Earlier: &other, Patches: []SourcePatch{a}}, nil, "fix_b", "", "is for the kernel 05", ""},
+		{"silent", Options{Earlier: silent}, nil, "fix_b", "", "does not say what it does", ""},
+		{"data", Options{Earlier: wrote, Patches: []SourcePatch{a}}, nil, "fix_b", "", "", "data-stays"},
+		{"the same data", Options{Earlier: wrote, Patches: []SourcePatch{a}}, nil, "fix_b", "hex_asc", "has written there already", ""},
+	} {
+		b := earlierBuilder(t, c.module, c.opt, c.functions...)
+		if c.writes != "" {
+			b.constants.list = []Data{{Name: c.writes}}
+		}
+		b.checkEarlier()
+		err := b.refused.err()
+		if (err != nil) != (c.refused != "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.refused)
+		}
+		if (len(b.found) > 0) != (c.found != "") || c.found != "" && string(b.found[0].Code) != c.found {
+			t.Errorf("%s: %v, want %q", c.name, b.found, c.found)
+		}
+	}
+}
