@@ -3,6 +3,7 @@ package module
 import (
 	"debug/elf"
 	"errors"
+	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
@@ -256,23 +257,40 @@ func (l *linker) relocations() {
 	}
 }
 
-// objtools lists tables that objtool makes. An object of code that has none,
-// for a kernel that has them, was never shown to it.
-var objtools = []string{kerneltab.ORCAddresses, kerneltab.ReturnSites}
+// objtools are tables that objtool makes, and whether an object has something to be in them. An
+// object that lacks one, for a kernel that has it, was never shown to objtool.
+var objtools = []struct {
+	table string
+	wants func(o *object.Object) bool
+}{
+	{kerneltab.ORCAddresses, hasCode},
+	{kerneltab.ReturnSites, hasReturns},
+}
+
+func hasCode(o *object.Object) bool {
+	return slices.ContainsFunc(o.File.Sections, func(s *elfobj.Section) bool { return s.Flags&elf.SHF_EXECINSTR != 0 && s.Size > 0 })
+}
+
+// hasReturns reports whether functions return through the thunk: where all end in calls of
+// others, none does.
+func hasReturns(o *object.Object) bool {
+	return slices.ContainsFunc(o.Symbols(), func(s elfobj.Symbol) bool { return s.Name == kerneltab.ReturnThunk })
+}
 
 // finished refuses an object that objtool has not seen: its code would have no
 // reliable stack, and its returns no place in the loader's list.
 func (b *builder) finished(o *object.Object) bool {
-	for _, name := range objtools {
-		if !b.image.Has(name) {
+	for i := range objtools {
+		t := &objtools[i]
+		if !b.image.Has(t.table) || !t.wants(o) {
 			continue
 		}
 		found := false
-		for range o.File.SectionsNamed(name) {
+		for range o.File.SectionsNamed(t.table) {
 			found = true
 		}
 		if !found {
-			b.refused.add(refuse(CodeNoObjtool, o.Name(), name, 0, "the kernel has this table, the object has not"))
+			b.refused.add(refuse(CodeNoObjtool, o.Name(), t.table, 0, "the kernel has this table, the object has not"))
 			return false
 		}
 	}
