@@ -118,6 +118,15 @@ func (b *Builder) compareOne(ctx context.Context, c *compared, equal bool) error
 	if c.pre.Digest == c.post.Digest && !equal {
 		return nil
 	}
+	if u.Special != "" {
+		is, err := narrow(c.postFile)
+		if err != nil {
+			return err
+		}
+		if is {
+			return c.compareNarrow()
+		}
+	}
 	pre, err := elfdiff.Open(c.preFile)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@
 //	getsockopt $s 1 3 buf:4 int:4    getsockopt = 0 "\x02" "\x04"
 //	bind $s hex:0200 16              bind = EINVAL
 //
-// Arguments are numbers, $NAMES, words, "quoted text", hex:BYTES, int:NUMBER (four bytes,
+// Arguments are numbers, $NAMES, $NAME+NUMBER, words, "quoted text", hex:BYTES, int:NUMBER (four bytes,
 // little-endian, to read from and to write to) and buf:LENGTH. What is written to is printed.
 package main
 

@@ -56,15 +56,25 @@ func (p *prober) values(words []string) ([]value, error) {
 	return list, nil
 }
 
+// variable returns what is kept under a name, $NAME, or more than that, $NAME+NUMBER.
+func (p *prober) variable(w string) (value, error) {
+	name, more, plus := strings.Cut(w[1:], "+")
+	n, ok := p.vars[name]
+	if !ok {
+		return value{}, errors.New("no such name")
+	}
+	if !plus {
+		return value{word: w, number: n}, nil
+	}
+	add, err := strconv.ParseInt(more, 0, 64)
+	return value{word: w, number: n + add}, err
+}
+
 func (p *prober) value(w string) (value, error) {
 	kind, rest, _ := strings.Cut(w, ":")
 	switch {
 	case w[0] == '$':
-		n, ok := p.vars[w[1:]]
-		if !ok {
-			return value{}, errors.New("no such name")
-		}
-		return value{word: w, number: n}, nil
+		return p.variable(w)
 	case w[0] == '"':
 		s, err := strconv.Unquote(w)
 		return value{word: s, memory: append([]byte(s), 0)}, err
