@@ -3,9 +3,12 @@ package elfdiff
 import (
 	"bytes"
 	"context"
+	"debug/elf"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
@@ -334,6 +337,9 @@ func (j *judge) removed(a *object.Atom) {
 
 // compilers compares what the compilers left in .comment.
 func (j *judge) compilers() {
+	if isBlank(j.Pre) || isBlank(j.Post) {
+		return
+	}
 	a, b := comment(j.Pre), comment(j.Post)
 	if !bytes.Equal(a, b) {
 		clean := func(s []byte) []byte { return bytes.Trim(bytes.ReplaceAll(s, []byte{0}, []byte{' '}), " ") }
@@ -350,6 +356,14 @@ func (j *judge) debugInfo() {
 			return
 		}
 	}
+}
+
+// isBlank reports whether an object stands for a file that is not there: it has nothing but the
+// tables of an ELF file. A compiler leaves at least a comment.
+func isBlank(o *object.Object) bool {
+	return !slices.ContainsFunc(o.File.Sections, func(s *elfobj.Section) bool {
+		return s.Type != elf.SHT_NULL && s.Type != elf.SHT_STRTAB && s.Type != elf.SHT_SYMTAB
+	})
 }
 
 func comment(o *object.Object) []byte {
