@@ -21,6 +21,21 @@ var specials = []struct {
 	{"samples/", "a sample", false},
 }
 
+// Apart says which image a source is for that is not asked for when the kernel and its modules
+// are made, "" for one that is part of these, or of nothing: the code that unpacks the kernel.
+func Apart(source string) string {
+	const boot = "arch/x86/boot/"
+	if !strings.HasPrefix(source, boot) {
+		return ""
+	}
+	for _, s := range specials {
+		if s.dir == boot {
+			return s.what
+		}
+	}
+	return ""
+}
+
 // special says what an object is part of instead of the running kernel, "" when it is part
 // of that. linked is set for what is in an archive or a module.
 func special(u *Unit, linked bool) string {

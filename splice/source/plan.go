@@ -230,6 +230,10 @@ func (b *Builder) whyNone(ctx context.Context, p *Plan, f *FileResult) error {
 	if f.Note != "" {
 		return nil
 	}
+	if what := ktree.Apart(f.Path); what != "" {
+		p.Refusals = append(p.Refusals, refuse(CodeSpecial, "", f.Path, "it is part of %s, which is not compiled here", what))
+		return nil
+	}
 	if f.Kind != FileSource {
 		f.Note = "no object of this configuration has it"
 		return nil
