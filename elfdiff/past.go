@@ -66,7 +66,12 @@ func (j *judge) withoutEffect() {
 			ch := &list[i]
 			switch {
 			case ch.Status == verdict.Changed:
-				if r := j.past(j.Post, ch.Post); r != nil {
+				r := j.past(j.Post, ch.Post)
+				switch {
+				case r == nil:
+				case r.Class == kerneltab.Parameter && j.isShown(ch):
+					j.report(findingAt(j.Post, CodeTableEntry, ch.Post, 0, "the parameter changed: %s: it can be read and set as long as the system runs (/sys/module)", ch.Reasons[0]))
+				default:
 					j.noEffect(j.Post, ch.Post, r, "changed: "+ch.Reasons[0].String())
 				}
 			case ch.Status == verdict.New:
@@ -76,6 +81,18 @@ func (j *judge) withoutEffect() {
 			}
 		}
 	}
+}
+
+// isShown reports whether sysfs has a parameter: struct kernel_param of
+// include/linux/moduleparam.h has its permissions behind three pointers.
+func (j *judge) isShown(ch *verdict.Change) bool {
+	const perm, size = 3 * 8, 2
+	for _, b := range [][]byte{j.Pre.Atoms[ch.Pre].Bytes, j.Post.Atoms[ch.Post].Bytes} {
+		if len(b) < perm+size || b[perm]|b[perm+1] != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // constructors reports functions that only run before main and that changed (new ones

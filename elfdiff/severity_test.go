@@ -49,6 +49,9 @@ func compileKernel(t *testing.T, dir, text, name string, flags ...string) *objec
 	return o
 }
 
+// parameter begins a record about one, as struct kernel_param is.
+const parameter = `extern long ops[]; const struct { void *name, *mod, *ops; unsigned short perm, flags; void *arg; } __param_knob PUT("__param") = `
+
 // severityCases say what becomes of differences that a kernel that runs does not
 // show, or that a person has to judge. says lists severity, code and symbol.
 var severityCases = []struct {
@@ -75,6 +78,10 @@ var severityCases = []struct {
 	{name: "a new export", flags: []string{"-DNEW"}, text: "#ifdef NEW\nint fresh(void) { return 1; } void *PUT(\"___ksymtab+fresh\") __ksymtab_fresh = fresh;\n#endif",
 		outcome: elfdiff.OutcomeIgnored, says: []string{"ignored export __ksymtab_fresh"}},
 	{name: "a new parameter", flags: []string{"-DNEW"}, text: "#ifdef NEW\nstatic int knob; int *PUT(\"__param\") __param_knob = &knob;\n#endif",
+		outcome: elfdiff.OutcomeIgnored, says: []string{"ignored parameter __param_knob"}},
+	{name: "a parameter that sysfs shows", flags: []string{"-DV=ops"}, text: parameter + "{ 0, 0, V, 0644, 0, 0 };",
+		outcome: elfdiff.OutcomeJudge, says: []string{"judge table-entry __param_knob"}},
+	{name: "a parameter that nobody sees", flags: []string{"-DV=ops"}, text: parameter + "{ 0, 0, V, 0, 0, 0 };",
 		outcome: elfdiff.OutcomeIgnored, says: []string{"ignored parameter __param_knob"}},
 	{name: "module information", flags: []string{"-DV=\"b\""}, text: "const char PUT(\".modinfo\") info[] = \"author=\" V;",
 		outcome: elfdiff.OutcomeIgnored, says: []string{"ignored module-info info"}},
