@@ -50,7 +50,7 @@ func (in *includer) keep() {
 		k.atom(object.AtomID(i))
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.t.Syms)) {
-		k.symbol(name, k.t.Syms[name].Kept)
+		k.symbol(name, k.t.Syms[name].Held())
 	}
 	k.conclude()
 }
@@ -86,13 +86,13 @@ func (in *includer) foreignSymbols() map[string]bool {
 // atom notes what becomes of the address of one, and of what it holds.
 func (k *keeping) atom(id object.AtomID) {
 	if f := k.t.Addr[id]; f != nil && k.moves(id) {
-		k.add(id, f.Kept)
+		k.add(id, f.Held())
 	}
-	if f := k.t.Inner[id]; f != nil && f.Kept != nil {
-		k.holds(id, f.Kept)
+	if f := k.t.Inner[id]; f.Held() != nil {
+		k.holds(id, f.Held())
 	}
 	f := k.t.Deep[id]
-	if f == nil || f.Kept == nil {
+	if f.Held() == nil {
 		return
 	}
 	met := map[object.AtomID]bool{id: true}
@@ -101,7 +101,7 @@ func (k *keeping) atom(id object.AtomID) {
 		work = work[:len(work)-1]
 		if !met[next] {
 			met[next] = true
-			k.holds(next, f.Kept)
+			k.holds(next, f.Held())
 			work = append(work, k.led(next)...)
 		}
 	}

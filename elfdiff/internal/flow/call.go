@@ -212,7 +212,7 @@ func (f *addrFlow) returns(o *touched) {
 		f.out.returned = f.out.returned.or(m)
 		return
 	}
-	f.escapes(m, escapeAt(o.Cursor, "is returned"), false)
+	f.escapes(m, escapeAt(o.Cursor, "is returned"), asKept)
 }
 
 func (f *addrFlow) calls(o *touched) {
@@ -250,10 +250,10 @@ func isWeak(o *object.Object, a *object.Atom) bool {
 func (f *addrFlow) passes(o *touched, how string) {
 	for i, n := range argRegs {
 		if m := o.s.reg[n]; !m.empty() {
-			f.escapes(m, escapeAt(o.Cursor, fmt.Sprintf("%s as argument %d", how, i+1)), false)
+			f.escapes(m, escapeAt(o.Cursor, fmt.Sprintf("%s as argument %d", how, i+1)), asKept)
 		}
 	}
-	f.escapes(f.outgoing(o), escapeAt(o.Cursor, how+" on the stack"), false)
+	f.escapes(f.outgoing(o), escapeAt(o.Cursor, how+" on the stack"), asKept)
 }
 
 // paravirt is a table of functions that are called as instructions are executed: they
@@ -285,6 +285,12 @@ func (f *addrFlow) knownCall(o *touched, name string, rule *callee) {
 		o.s.reg[rDI] = marks{}
 		f.passes(o, "is passed to "+name)
 	}
+	if n := readArguments[rule.does&(readsFourth|readsFifth)]; n > 0 {
+		reg := argRegs[n-1]
+		f.escapes(o.s.reg[reg], escapeAt(o.Cursor, fmt.Sprintf("is passed to %s as argument %d, and may be read later", name, n)), asRead)
+		o.s.reg[reg] = marks{}
+		f.passes(o, "is passed to "+name)
+	}
 	if rule.does&returnsArgument != 0 {
 		for _, n := range argRegs {
 			result = result.or(o.s.reg[n])
@@ -295,11 +301,11 @@ func (f *addrFlow) knownCall(o *touched, name string, rule *callee) {
 		if to := o.s.reg[rDI]; to.addr == stackBit && to.inner == 0 {
 			f.put(frame{}, m)
 		} else {
-			f.escapes(m, escapeAt(o.Cursor, "is copied by "+name), false)
+			f.escapes(m, escapeAt(o.Cursor, "is copied by "+name), asKept)
 		}
 	}
 	if rule.does&copiesFirst != 0 {
-		f.escapes(f.load(o.s.reg[rDI]), escapeAt(o.Cursor, "is copied by "+name), false)
+		f.escapes(f.load(o.s.reg[rDI]), escapeAt(o.Cursor, "is copied by "+name), asKept)
 	}
 	if rule.does&preservesAll == 0 {
 		f.clobber(o, result)
@@ -329,16 +335,15 @@ func (f *addrFlow) localCall(o *touched, name string, s *summary) {
 			result = result.or(f.load(in))
 		}
 	}
-	f.escapes(f.outgoing(o), escapeAt(o.Cursor, "is passed to "+name+" on the stack"), false)
+	f.escapes(f.outgoing(o), escapeAt(o.Cursor, "is passed to "+name+" on the stack"), asKept)
 	f.clobber(o, result)
 }
 
 // goesOn has marks escape as a callee has them.
 func (f *addrFlow) goesOn(m marks, how Escape, there *fate) {
-	if there.Kept != nil {
-		f.escapes(m, Escape{how.At, how.How + there.Kept.How}, false)
-	}
-	if there.compared != nil {
-		f.escapes(m, Escape{how.At, how.How + there.compared.How}, true)
+	for w, e := range [...]*Escape{asKept: there.kept, asCompared: there.compared, asRead: there.read} {
+		if e != nil {
+			f.escapes(m, Escape{how.At, how.How + e.How}, way(w))
+		}
 	}
 }

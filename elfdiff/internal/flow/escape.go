@@ -46,9 +46,9 @@ func (t *Traced) aside(o *object.Object, a *object.Atom, q *Query) {
 		r := &a.Refs[i]
 		if r.Target != object.NoAtom && q.Atoms(&o.Atoms[r.Target]) {
 			e := Escape{Place{a.ID, r.Offset}, "is used in " + o.SectionName(a.Section)}
-			of(t.Addr, r.Target).add(e, false)
-			of(t.Inner, r.Target).add(e, false)
-			of(t.Deep, r.Target).add(e, false)
+			of(t.Addr, r.Target).add(e, asKept)
+			of(t.Inner, r.Target).add(e, asKept)
+			of(t.Deep, r.Target).add(e, asKept)
 		}
 	}
 }
@@ -144,5 +144,5 @@ func (t *Traced) merge(p *addrFlow, atoms []object.AtomID, syms []string) {
 
 // merge keeps the first of each.
 func (f *fate) merge(g *fate) {
-	f.Kept, f.compared = cmp.Or(f.Kept, g.Kept), cmp.Or(f.compared, g.compared)
+	f.kept, f.compared, f.read = cmp.Or(f.kept, g.kept), cmp.Or(f.compared, g.compared), cmp.Or(f.read, g.read)
 }

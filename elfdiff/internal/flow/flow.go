@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 
@@ -82,15 +83,22 @@ type Place struct {
 
 // fate is what becomes of an address. Reads of the content are not in it.
 type fate struct {
-	Kept     *Escape // it is, or may be, where it can be found later
+	kept     *Escape // it is, or may be, where it can be found later
 	compared *Escape // it is compared with another address
+	read     *Escape // it can be found later, by who reads what is there, and nothing else
 }
 
-func (f *fate) add(e Escape, compared bool) {
-	p := &f.Kept
-	if compared {
-		p = &f.compared
-	}
+// way is how an address gets out.
+type way uint8
+
+const (
+	asKept way = iota
+	asCompared
+	asRead
+)
+
+func (f *fate) add(e Escape, how way) {
+	p := [...]**Escape{asKept: &f.kept, asCompared: &f.compared, asRead: &f.read}[how]
 	if *p == nil {
 		*p = &e
 	}
@@ -101,10 +109,15 @@ func (f *fate) Any() *Escape {
 	if f == nil {
 		return nil
 	}
-	if f.Kept != nil {
-		return f.Kept
+	return cmp.Or(f.kept, f.compared)
+}
+
+// Held returns one way in which the address can be found later, if only to read from it.
+func (f *fate) Held() *Escape {
+	if f == nil {
+		return nil
 	}
-	return f.compared
+	return cmp.Or(f.kept, f.read)
 }
 
 // addrFlow follows up to 62 things through one function.
@@ -181,7 +194,7 @@ func (f *addrFlow) run(start flowState) bool {
 		}
 	}
 	if f.frameOut != nil {
-		f.escapes(f.stack, *f.frameOut, false)
+		f.escapes(f.stack, *f.frameOut, asKept)
 	}
 	return true
 }
@@ -283,18 +296,18 @@ func (f *addrFlow) goTo(to Place, s *flowState) {
 }
 
 // escapes notes what becomes of the marks of a value.
-func (f *addrFlow) escapes(m marks, e Escape, compared bool) {
-	if m.addr&stackBit != 0 && f.frameOut == nil && !compared {
+func (f *addrFlow) escapes(m marks, e Escape, how way) {
+	if m.addr&stackBit != 0 && f.frameOut == nil && how != asCompared {
 		f.frameOut = &e
 	}
 	for b := m.addr &^ (stackBit | switchBit); b != 0; b &= b - 1 {
-		f.out.addr[bits.TrailingZeros64(b)].add(e, compared)
+		f.out.addr[bits.TrailingZeros64(b)].add(e, how)
 	}
 	for b := m.inner &^ switchBit; b != 0; b &= b - 1 {
-		f.out.inner[bits.TrailingZeros64(b)].add(e, compared)
+		f.out.inner[bits.TrailingZeros64(b)].add(e, how)
 	}
 	for b := m.deep &^ switchBit; b != 0; b &= b - 1 {
-		f.out.deep[bits.TrailingZeros64(b)].add(e, compared)
+		f.out.deep[bits.TrailingZeros64(b)].add(e, how)
 	}
 }
 
@@ -302,8 +315,8 @@ func (f *addrFlow) escapes(m marks, e Escape, compared bool) {
 func (f *addrFlow) lost() {
 	e := Escape{Place{f.root, 0}, "is used by code that can't be followed"}
 	all := uint64(1)<<f.count() - 1
-	f.escapes(marks{all, all, all}, e, false)
-	f.escapes(marks{all, all, all}, e, true)
+	f.escapes(marks{all, all, all}, e, asKept)
+	f.escapes(marks{all, all, all}, e, asCompared)
 	f.out.returned = marks{}
 }
 

@@ -61,7 +61,7 @@ func (f *addrFlow) references(o *touched) {
 			o.imm, o.immM = r, f.marksOf(r)
 		case o.Inst.IsBranch():
 		default:
-			f.escapes(f.marksOf(r), escapeAt(o.Cursor, "is used by code that can't be followed"), false)
+			f.escapes(f.marksOf(r), escapeAt(o.Cursor, "is used by code that can't be followed"), asKept)
 		}
 	}
 }
@@ -199,7 +199,7 @@ func (f *addrFlow) store(o *touched, ref *object.Ref, mem, base, m marks) {
 		f.intoAtom(ref.Target, m)
 	}
 	if f.args > 0 && to.addr&^stackBit != 0 || to.inner|to.deep != 0 || to.addr == 0 && !named {
-		f.escapes(m, e, false)
+		f.escapes(m, e, asKept)
 	}
 }
 
@@ -218,7 +218,7 @@ func (f *addrFlow) compare(o *touched, a, b marks) {
 	b.addr &^= shared
 	m := a.or(b)
 	m.addr &^= stackBit
-	f.escapes(m, escapeAt(o.Cursor, "is compared with another address"), true)
+	f.escapes(m, escapeAt(o.Cursor, "is compared with another address"), asCompared)
 }
 
 // effect does what the table says.
@@ -240,7 +240,7 @@ func (f *addrFlow) lose(o *touched) {
 		m = m.or(f.load(o.address()))
 	}
 	m.addr &^= stackBit
-	f.escapes(m, escapeAt(o.Cursor, "is used by code that can't be followed"), false)
+	f.escapes(m, escapeAt(o.Cursor, "is used by code that can't be followed"), asKept)
 	o.s.sp, o.s.bp = frame{}, frame{}
 }
 
