@@ -58,7 +58,7 @@ func (t *Tree) Effects(ctx context.Context, o Overlay) (*Effects, error) {
 	if s.idle() {
 		return &Effects{Overlay: Overlay{}, Notes: s.notes, Kept: s.kept, Refused: s.refused}, nil
 	}
-	ed, err := t.edition(s.overlay)
+	ed, err := t.edition(s.deciding(t))
 	if err != nil {
 		return nil, err
 	}

@@ -151,6 +151,22 @@ func (t *Tree) survey(ctx context.Context, o Overlay) (*survey, error) {
 	return s, nil
 }
 
+// deciding is the part of the overlay that says what make finds: what a source has in it is
+// nothing to make as long as no header is made of it.
+func (s *survey) deciding(t *Tree) Overlay {
+	out := Overlay{}
+	for name, text := range s.overlay {
+		header := slices.Contains([]string{".h", ".inc", ".def"}, path.Ext(name))
+		source := path.Ext(name) == ".c" || path.Ext(name) == ".S"
+		plain := source || header && !s.prepare && !s.config
+		if _, err := t.Stat(name); plain && text != nil && err == nil && ruleFor(name) == nil && !slices.Contains(measured, name) {
+			continue
+		}
+		out[name] = text
+	}
+	return out
+}
+
 // refuse refuses a file of which nobody knows what is made of it. What scripts do that is
 // told by the kernel's Makefiles is found out by them.
 func (s *survey) refuse(t *Tree, name string) error {

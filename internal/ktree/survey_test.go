@@ -1,6 +1,7 @@
 package ktree
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -102,6 +103,36 @@ func TestProducts(t *testing.T) {
 	} {
 		if got := s.products(&Unit{Object: object}); !cmp.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", object, got, want)
+		}
+	}
+}
+
+// TestDeciding: what a source has in it does not decide what make finds, and a header only
+// where headers are made.
+func TestDeciding(t *testing.T) {
+	tree := fakeTree(t, t.TempDir(), map[string]string{
+		"Makefile": "", "lib/Makefile": "", "lib/a.c": "", "lib/b.S": "", "lib/gone.c": "", "include/linux/a.h": "", "include/linux/wide.h": "", "kernel/bounds.c": "#include <linux/wide.h>\n",
+	})
+	for _, c := range []struct{ files, want string }{
+		{"lib/a.c lib/b.S include/linux/a.h", ""},
+		{"lib/a.c lib/Makefile include/linux/a.h", "lib/Makefile"},
+		{"lib/a.c lib/new.c include/linux/new.h lib/Makefile", "include/linux/new.h lib/Makefile lib/new.c"},
+		{"lib/a.c include/linux/a.h include/linux/wide.h", "include/linux/a.h include/linux/wide.h"},
+		{"lib/a.c kernel/bounds.c", "kernel/bounds.c"},
+		{"lib/gone.c lib/Makefile", "lib/Makefile lib/gone.c"},
+	} {
+		o := Overlay{}
+		for _, name := range strings.Fields(c.files) {
+			if o[name] = []byte("new"); name == "lib/gone.c" {
+				o[name] = nil
+			}
+		}
+		s, err := tree.survey(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(slices.Sorted(maps.Keys(s.deciding(tree))), " "); got != c.want {
+			t.Errorf("%s: %q, want %q", c.files, got, c.want)
 		}
 	}
 }
