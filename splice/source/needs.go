@@ -17,7 +17,7 @@ const (
 	mostRounds = 6
 	// mostObjects bounds how many objects it may take then: a header that all include is not
 	// worth it.
-	mostObjects = 1500
+	mostObjects = 600
 )
 
 // grown makes the update of a patch. What is missing in it is looked for in other patches.
