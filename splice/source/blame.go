@@ -116,13 +116,14 @@ func (b *Builder) blameAll(ctx context.Context, s *selection, r *Result, list []
 	return nil
 }
 
-// concerned lists the files of the objects that have a change of what a refusal names: code,
-// data, a type or a signature.
+// concerned lists the files of the objects that a refusal names, or that have a change of what
+// it names: code, data, a type or a signature.
 func concerned(x *finding.Refusal, list []compared) []string {
 	var files []string
 	for i := range list {
 		c := &list[i]
-		if slices.ContainsFunc(c.result.Changes, func(ch Change) bool { return ch.Name == x.Symbol }) || c.changesType(x.Symbol) {
+		named := x.Section != "" && (x.Section == c.preFile || x.Section == c.postFile)
+		if named || slices.ContainsFunc(c.result.Changes, func(ch Change) bool { return ch.Name == x.Symbol }) || c.changesType(x.Symbol) {
 			files = append(files, c.because...)
 		}
 	}

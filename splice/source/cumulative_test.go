@@ -2,6 +2,7 @@ package source
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/finding"
@@ -18,6 +19,21 @@ func TestBlameFiles(t *testing.T) {
 	s.blameFiles([]*finding.Refusal{refuse(CodeBuild, "CONFIG_A", "fs/Kconfig", "it is on"), refuse(CodeBuild, "CONFIG_B", "fs/Kconfig", "it is off")}, out)
 	if len(out) != 1 || len(out[1]) != 2 {
 		t.Errorf("%v", out)
+	}
+}
+
+// TestConcerned finds the files by what a refusal names: an object, or a function of one.
+func TestConcerned(t *testing.T) {
+	object := func(file, post, function string) compared {
+		return compared{compiled: &compiled{planned: &planned{because: []string{file}}, postFile: post}, result: ObjectResult{Changes: []Change{{Name: function}}}}
+	}
+	list := []compared{object("fs/a.c", "/cache/a.o", "one"), object("fs/b.c", "/cache/b.o", "two")}
+	for _, c := range []struct{ symbol, section, want string }{
+		{"nowhere", "/cache/b.o", "fs/b.c"}, {"one", "", "fs/a.c"}, {"two", ".text", "fs/b.c"}, {"three", "", ""},
+	} {
+		if got := strings.Join(concerned(refuse(CodeBuild, c.symbol, c.section, ""), list), " "); got != c.want {
+			t.Errorf("%s %s: %q, want %q", c.symbol, c.section, got, c.want)
+		}
 	}
 }
 
