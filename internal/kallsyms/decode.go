@@ -7,7 +7,12 @@ import (
 
 // decode makes the symbols. All names are parts of one string.
 func (t *found) decode() (*Tables, error) {
-	out := &Tables{Layout: t.layout, Seqs: t.seqs, Base: t.u64(t.base), Symbols: make([]Symbol, t.count)}
+	out := &Tables{Layout: t.layout, Seqs: t.seqs, Symbols: make([]Symbol, t.count)}
+	if t.layout == NoBase {
+		out.Base = t.firstAddr()
+	} else {
+		out.Base = t.u64(t.base)
+	}
 	size, err := t.expandedSize()
 	if err != nil {
 		return nil, err
@@ -23,12 +28,15 @@ func (t *found) decode() (*Tables, error) {
 		ends[i], off = uint32(len(text)), to
 	}
 	all := string(text)
-	addrs := addresses{base: out.Base, percpu: t.hasAbsolute()}
+	addrs := addresses{base: out.Base, percpu: t.layout != NoBase && t.hasAbsolute()}
+	if t.layout == NoBase {
+		addrs.place = t.addr + uint64(t.offsets)
+	}
 	start := uint32(0)
 	for i := range out.Symbols {
 		s := &out.Symbols[i]
 		s.Type, s.Name = all[start], all[start+1:ends[i]]
-		s.Addr = addrs.of(int32(t.u32(t.offsets + 4*i)))
+		s.Addr = addrs.of(i, int32(t.u32(t.offsets+4*i)))
 		start = ends[i]
 		if i > 0 && s.Addr < out.Symbols[i-1].Addr {
 			return nil, &Error{"kallsyms_offsets", uint64(t.offsets + 4*i), fmt.Sprintf("%s at %#x comes after %s at %#x", s.Name, s.Addr, out.Symbols[i-1].Name, out.Symbols[i-1].Addr)}
@@ -78,11 +86,14 @@ func (t *found) hasAbsolute() bool {
 // does.
 type addresses struct {
 	base   uint64
-	percpu bool // CONFIG_KALLSYMS_ABSOLUTE_PERCPU
+	percpu bool   // CONFIG_KALLSYMS_ABSOLUTE_PERCPU
+	place  uint64 // of the first offset, where each counts from its own place; else 0
 }
 
-func (a addresses) of(offset int32) uint64 {
+func (a addresses) of(i int, offset int32) uint64 {
 	switch {
+	case a.place != 0:
+		return a.place + 4*uint64(i) + uint64(int64(offset))
 	case !a.percpu:
 		return a.base + uint64(uint32(offset))
 	case offset >= 0:

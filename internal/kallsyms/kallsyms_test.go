@@ -25,10 +25,13 @@ type build struct {
 
 const buildAddr = 0xffffffff82000010
 
-type writer struct{ b []byte }
+type writer struct {
+	b      []byte
+	layout Layout
+}
 
 func (w *writer) align() {
-	for (buildAddr+uint64(len(w.b)))%tableAlign != 0 {
+	for (buildAddr+uint64(len(w.b)))%uint64(w.layout.align()) != 0 {
 		w.b = append(w.b, 0)
 	}
 }
@@ -90,13 +93,21 @@ func (b build) bytes() []byte {
 	base := binary.LittleEndian.AppendUint64(nil, b.base)
 	count := binary.LittleEndian.AppendUint32(nil, uint32(len(b.syms)))
 	order := [][]byte{offsets, base, count, names, markers, seqs, table, index}
-	if b.layout == NamesFirst {
+	switch b.layout {
+	case NamesFirst:
 		order = [][]byte{count, names, markers, table, index, offsets, base, seqs}
+	case NoBase:
+		order = [][]byte{count, names, markers, table, index, offsets, seqs}
 	}
-	w := writer{[]byte("something else, such as 0\x001\x002\x00, and strings\x00")}
-	for _, part := range order {
+	w := writer{[]byte("something else, such as 0\x001\x002\x00, and strings\x00"), b.layout}
+	for i, part := range order {
 		if part != nil {
 			w.align()
+			if b.layout == NoBase && i == 5 { // from where they stand
+				for k, s := range b.syms {
+					binary.LittleEndian.PutUint32(part[4*k:], uint32(s.Addr-buildAddr-uint64(len(w.b)+4*k)))
+				}
+			}
 			w.b = append(w.b, part...)
 		}
 	}
@@ -122,9 +133,12 @@ func samples(n int, percpu bool) []Symbol {
 }
 
 func TestFind(t *testing.T) {
-	for _, layout := range []Layout{OffsetsFirst, NamesFirst} {
+	for _, layout := range layouts {
 		for _, seqs := range []bool{false, true} {
 			for _, percpu := range []bool{false, true} {
+				if layout == NoBase && percpu {
+					continue // there are no such addresses any more
+				}
 				for _, n := range []int{1, 2, 255, 256, 257, 1001} {
 					b := build{layout, seqs, percpu, 0xffffffff81000000, samples(n, percpu)}
 					name := fmt.Sprintf("%d seqs=%v percpu=%v %d", layout, seqs, percpu, n)
@@ -170,7 +184,7 @@ func TestSlid(t *testing.T) {
 // TestFindDamaged: no damage goes unnoticed that changes how many symbols there
 // are, and none leads to a panic.
 func TestFindDamaged(t *testing.T) {
-	for _, layout := range []Layout{OffsetsFirst, NamesFirst} {
+	for _, layout := range layouts {
 		b := build{layout, true, true, 0xffffffff81000000, samples(300, true)}
 		data := b.bytes()
 		for i := range data {

@@ -21,20 +21,33 @@ const (
 	// NamesFirst is that since 6.4: kallsyms_num_syms, _names, _markers,
 	// _token_table, _token_index, _offsets, _relative_base, _seqs_of_names.
 	NamesFirst
+	// NoBase is that of 7.3, and perhaps of older ones: as NamesFirst, without
+	// _relative_base. Offsets count from where they stand.
+	NoBase
 )
+
+// layouts are tried in this order.
+var layouts = [...]Layout{NamesFirst, OffsetsFirst, NoBase}
+
+// align returns what each table is aligned to: ALGN of scripts/kallsyms.c.
+func (l Layout) align() int {
+	if l == NoBase {
+		return 4
+	}
+	return 8
+}
 
 // Tables are the symbols of a kernel, as its own tables have them: by address.
 type Tables struct {
 	Layout  Layout
 	Seqs    bool   // there is kallsyms_seqs_of_names
-	Base    uint64 // kallsyms_relative_base: the address of _text, relocated where the tables are
+	Base    uint64 // kallsyms_relative_base, or without that the first address: of _text, relocated where the tables are
 	Symbols []Symbol
 }
 
 const (
 	tokens      = 256
 	markerStep  = 256 // names between two entries of kallsyms_markers
-	tableAlign  = 8   // each table's: ALGN of scripts/kallsyms.c
 	maxSyms     = 1 << 23
 	kernelStart = 0xffffffff80000000 // __START_KERNEL_map
 )
@@ -84,8 +97,8 @@ type found struct {
 	names, offsets, base int
 }
 
-func (f *finder) align(off int) int {
-	return off + int(-(f.addr+uint64(off))&(tableAlign-1))
+func (t *found) align(off int) int {
+	return off + int(-(t.addr+uint64(off))&uint64(t.layout.align()-1))
 }
 
 func (f *finder) u32(off int) uint32 { return binary.LittleEndian.Uint32(f.b[off:]) }
@@ -106,9 +119,12 @@ func (f *finder) at(zero int) *found {
 				return nil
 			}
 		}
-		if nuls == '0' && f.align(start) == start {
-			t := &found{finder: f, tokenStart: start}
-			if t.readTokens() && (t.locate(NamesFirst) || t.locate(OffsetsFirst)) {
+		if nuls != '0' {
+			continue
+		}
+		for _, layout := range layouts {
+			t := &found{finder: f, tokenStart: start, layout: layout}
+			if t.align(start) == start && t.readTokens() && t.locate() {
 				return t
 			}
 		}
@@ -143,9 +159,9 @@ func (t *found) readTokens() bool {
 
 // locate looks for kallsyms_num_syms, backwards from the token table: names are
 // in front of that in both orders.
-func (t *found) locate(layout Layout) bool {
-	t.layout = layout
-	for off := t.align(t.tokenStart) - tableAlign; off >= 0 && t.spend(1); off -= tableAlign {
+func (t *found) locate() bool {
+	step := t.layout.align()
+	for off := t.align(t.tokenStart) - step; off >= 0 && t.spend(1); off -= step {
 		n := int(t.u32(off))
 		if n == 0 || n > maxSyms || n > (t.tokenStart-off)/2 {
 			continue
@@ -162,6 +178,13 @@ func (t *found) locate(layout Layout) bool {
 // to be when kallsyms_num_syms is at off. The base is an address of the kernel.
 func (t *found) placeOffsets(off int) bool {
 	switch t.layout {
+	case NoBase:
+		t.offsets = t.align(t.tokenEnd)
+		if t.offsets+4*t.count > len(t.b) {
+			return false
+		}
+		first := t.firstAddr()
+		return first >= kernelStart && first&0xfff == 0 && t.marksBegin()
 	case NamesFirst:
 		t.offsets = t.align(t.tokenEnd)
 		t.base = t.align(t.offsets + 4*t.count)
@@ -183,6 +206,19 @@ func (t *found) placeOffsets(off int) bool {
 	}
 	base := t.u64(t.base)
 	return base >= kernelStart && base&0xfff == 0
+}
+
+// marksBegin reports whether kallsyms_markers may begin where it has to, in front of the
+// tokens: the first mark is 0, and the next is not.
+func (t *found) marksBegin() bool {
+	n := (t.count + markerStep - 1) / markerStep
+	at := t.tokenStart - 4*n
+	return at >= t.names && t.u32(at) == 0 && (n == 1 || t.u32(at+4) > markerStep)
+}
+
+// firstAddr is the address of the first symbol, where offsets count from where they stand.
+func (t *found) firstAddr() uint64 {
+	return t.addr + uint64(t.offsets) + uint64(int64(int32(t.u32(t.offsets))))
 }
 
 // entry returns where the tokens of the name at off are.
@@ -224,8 +260,11 @@ func (t *found) checkNames() bool {
 		}
 	}
 	off = t.align(off + 4*len(marks))
-	if t.layout == NamesFirst {
+	if t.layout != OffsetsFirst {
 		seqs := t.align(t.base + 8)
+		if t.layout == NoBase {
+			seqs = t.align(t.offsets + 4*t.count)
+		}
 		t.seqs = seqs+3*t.count <= len(t.b) && t.isSeqs(seqs)
 		return off == t.tokenStart
 	}

@@ -53,7 +53,7 @@ func (k *Image) symbolsValue() string {
 	t, err := k.Kallsyms()
 	own := "no tables of its own that are understood"
 	if err == nil {
-		order := map[kallsyms.Layout]string{kallsyms.OffsetsFirst: "offsets first, as until 6.3", kallsyms.NamesFirst: "names first, as from 6.4 on"}[t.Layout]
+		order := map[kallsyms.Layout]string{kallsyms.OffsetsFirst: "offsets first, as until 6.3", kallsyms.NamesFirst: "names first, as from 6.4 on", kallsyms.NoBase: "names first, offsets from where they stand, as in 7.3"}[t.Layout]
 		data := slices.ContainsFunc(t.Symbols, func(s kallsyms.Symbol) bool { return s.Type|0x20 == 'd' })
 		own = fmt.Sprintf("%d in its own tables: %s; with those of data (CONFIG_KALLSYMS_ALL): %s", len(t.Symbols), order, yes(data))
 	}
