@@ -81,6 +81,16 @@ func TestAround(t *testing.T) {
 	}
 }
 
+func TestImageParts(t *testing.T) {
+	got := imageParts(deb.Package{Name: "linux-image-7.3.4+deb13-cloud-amd64", Version: "7.3.4-1"})
+	want := []string{"linux-binary-7.3.4+deb13-cloud-amd64=7.3.4-1", "linux-base-7.3.4+deb13-cloud-amd64=7.3.4-1", "linux-modules-7.3.4+deb13-cloud-amd64=7.3.4-1"}
+	for i := range want {
+		if got[i].String() != want[i] {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+}
+
 // FuzzRelease: whatever is asked for, what it is looked for by is an expression that matches
 // packages of images only.
 func FuzzRelease(f *testing.F) {

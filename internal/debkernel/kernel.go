@@ -64,6 +64,11 @@ func (k *Kernel) fetch(ctx context.Context) error {
 	// Distributions whose /lib is /usr/lib have the modules there.
 	patterns := []string{"boot/vmlinuz-" + k.Release, "boot/config-" + k.Release, "lib/modules/" + k.Release + "|usr/lib/modules/" + k.Release}
 	dir, err := k.tree(ctx, patterns, k.Package)
+	if parts := imageParts(k.Package); err != nil && ctx.Err() == nil && k.cache.Served(ctx, parts...) == nil {
+		modules := "usr/lib/modules/" + k.Release // where all else is too
+		patterns = []string{modules + "/vmlinuz", modules + "/config", modules}
+		dir, err = k.tree(ctx, patterns, parts...)
+	}
 	for i, to := range []*string{&k.Image, &k.Config, &k.ModuleDir} {
 		if err == nil {
 			*to, err = deb.Locate(dir, patterns[i])
@@ -80,6 +85,14 @@ func (k *Kernel) fetch(ctx context.Context) error {
 func (k *Kernel) Vmlinux(ctx context.Context) (string, error) {
 	name := "usr/lib/debug/boot/vmlinux-" + k.Release
 	dir, err := k.tree(ctx, []string{name}, debug(k.Package))
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+		return filepath.Join(dir, name), nil
+	}
+	name = "usr/lib/debug/lib/modules/" + k.Release + "/vmlinux" // what leads there
+	dir, err = k.tree(ctx, []string{name}, debug(k.Package))
 	return filepath.Join(dir, name), err
 }
 

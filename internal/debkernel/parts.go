@@ -15,6 +15,16 @@ func debug(image deb.Package) deb.Package {
 	return sibling(image, imagePrefix+Release(image)+debugEnd)
 }
 
+// imageParts are the packages that have the parts of an image since 7.1 or so: its own package
+// depends on them, and has nothing.
+func imageParts(image deb.Package) []deb.Package {
+	var out []deb.Package
+	for _, what := range []string{"linux-binary-", "linux-base-", "linux-modules-"} {
+		out = append(out, sibling(image, what+Release(image)))
+	}
+	return out
+}
+
 func headers(image deb.Package) deb.Package {
 	return sibling(image, "linux-headers-"+Release(image))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/splice/module"
 )
 
 func TestMissing(t *testing.T) {
@@ -151,6 +152,38 @@ func TestDebian(t *testing.T) {
 }
 
 // TestNotServed asks for what nobody has.
+// TestGenerations: kernels of other releases of Debian are found, and are of a generation that is
+// known, or refused.
+func TestGenerations(t *testing.T) {
+	testenv.NeedKernels(t)
+	testenv.Need(t, "apt-get", "apt-cache", "dpkg-deb")
+	if !testenv.Asked(testenv.More) {
+		t.Skip("fetches a GB")
+	}
+	for release, known := range map[string]bool{"5.10.0-32-cloud-amd64": true, "7.3.4+deb13-cloud-amd64": false} {
+		f, err := Debian(vmtest.Context(t), release, Options{})
+		if errors.Is(err, deb.ErrUnavailable) {
+			t.Logf("%v", err)
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", release, err)
+			continue
+		}
+		for _, path := range []string{f.Image, f.Boot} {
+			g, err := module.Probe(t.Context(), path)
+			if err != nil {
+				t.Errorf("%s: %v", path, err)
+				continue
+			}
+			err = g.Err()
+			if !strings.HasPrefix(g.Banner, "Linux version "+release+" (") || (err == nil) != known || !known && !errors.Is(err, module.CodeGeneration) {
+				t.Errorf("%s: %s: %v", path, g.Banner, err)
+			}
+		}
+	}
+}
+
 func TestNotServed(t *testing.T) {
 	vmtest.Long(t)
 	testenv.Need(t, "apt-get", "apt-cache", "dpkg-deb")
