@@ -23,7 +23,11 @@ func (k *Image) Exports() (map[string]Export, error) {
 	read := k.chunks()
 	row := kerneltab.Named(kerneltab.KSymTab)
 	form, size := row.Usual(), int(row.Entry())
+	flags := k.exportFlags()
 	for _, suffix := range []string{"", kerneltab.GPL} {
+		if suffix != "" && flags != nil {
+			break // one list has all
+		}
 		span, err := k.span(row.Bounds.Start+suffix, row.Bounds.Stop+suffix)
 		if err != nil {
 			return nil, err
@@ -35,6 +39,12 @@ func (k *Image) Exports() (map[string]Export, error) {
 		crcs := k.crcs(suffix, len(tab)/size)
 		for i := 0; i+size <= len(tab); i += size {
 			e, entry := Export{GPL: suffix != ""}, tab[i:i+size]
+			if flags != nil {
+				if i/size >= len(flags) {
+					return nil, k.fail(kerneltab.KFlagsTab, "it has %d entries, for %d exports", len(flags), len(tab)/size)
+				}
+				e.GPL = flags[i/size]&gplOnly != 0
+			}
 			at := func(role kerneltab.Role) uint64 { return fieldTarget(entry, &form.Fields[role], span[0]+uint64(i)) }
 			e.Addr = at(kerneltab.Value)
 			if e.Name, err = k.text(read, at(kerneltab.Name)); err != nil {
@@ -54,13 +64,31 @@ func (k *Image) Exports() (map[string]Export, error) {
 	return out, nil
 }
 
-// crcs reads the CRCs beside a table of n exports, nil when there are none.
-func (k *Image) crcs(suffix string, n int) []byte {
-	start, err := k.Symbol(kerneltab.Named(kerneltab.KCRCTab).Bounds.Start + suffix)
+// gplOnly is KSYM_FLAG_GPL_ONLY (include/linux/module_symbol.h of Linux 7.3).
+const gplOnly = 1
+
+// exportFlags reads the flags of exports, a byte each, where the kernel has these instead of
+// two lists.
+func (k *Image) exportFlags() []byte {
+	span, ok := k.Bounds(kerneltab.Named(kerneltab.KFlagsTab))
+	if !ok {
+		return nil
+	}
+	b, err := k.Read(span[0], span[1]-span[0])
 	if err != nil {
 		return nil
 	}
-	b, err := k.Read(start.Addr, uint64(n)*4)
+	return b
+}
+
+// crcs reads the CRCs beside a table of n exports, nil when there are none.
+func (k *Image) crcs(suffix string, n int) []byte {
+	bounds := kerneltab.Named(kerneltab.KCRCTab).Bounds
+	span, err := k.span(bounds.Start+suffix, bounds.Stop+suffix)
+	if err != nil || span[1]-span[0] != uint64(n)*4 { // empty without CONFIG_MODVERSIONS
+		return nil
+	}
+	b, err := k.Read(span[0], uint64(n)*4)
 	if err != nil {
 		return nil
 	}
