@@ -96,6 +96,15 @@ func newTree(s Spec) (*Tree, []byte, error) {
 
 // check looks for all that is needed, before anything is made.
 func (t *Tree) check(ctx context.Context, config []byte) error {
+	if !isConfig(config) {
+		return fmt.Errorf("%s is no configuration of a kernel, which has lines such as CONFIG_X86=y", t.spec.Config)
+	}
+	if err := t.checkBanner(config); err != nil {
+		return err
+	}
+	if err := t.checkFolder(config); err != nil {
+		return err
+	}
 	if err := t.checkBuildroot(ctx); err != nil {
 		return err
 	}
@@ -126,7 +135,10 @@ func (t *Tree) prepare(ctx context.Context, dir string, config []byte) error {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "Kbuild")); err != nil {
-		return fmt.Errorf("%s is no source of a kernel: %w", t.spec.Source, err)
+		return notSource(t.spec.Source, err)
+	}
+	if err := t.checkSource(dir, config); err != nil {
+		return err
 	}
 	if err := os.WriteFile(filepath.Join(dir, stamp), nil, 0o644); err != nil {
 		return err

@@ -7,9 +7,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/deb"
@@ -85,6 +87,23 @@ func (k *Kernel) check() error {
 			return fmt.Errorf("%s of the kernel: %w", x.what, err)
 		}
 	}
+	return k.checkModules()
+}
+
+// checkModules looks whether the folder of the modules is one.
+func (k *Kernel) checkModules() error {
+	if k.Modules == "" {
+		return nil
+	}
+	list, err := os.ReadDir(k.Modules)
+	if err != nil {
+		return fmt.Errorf("modules of the kernel: %w", err)
+	}
+	if !slices.ContainsFunc(list, func(e os.DirEntry) bool {
+		return e.IsDir() && e.Name() == "kernel" || strings.HasPrefix(e.Name(), "modules.") || strings.Contains(e.Name(), ".ko")
+	}) {
+		return fmt.Errorf("modules of the kernel: there are none in %s: give the folder lib/modules/RELEASE of the package that the image is from", k.Modules)
+	}
 	return nil
 }
 
@@ -118,6 +137,9 @@ func cacheFolder(name string) (string, error) {
 func (b *Builder) openImage(ctx context.Context) error {
 	k, err := module.OpenKernelContext(ctx, b.kernel.Image)
 	if err != nil {
+		if boots(b.kernel.Image) {
+			err = fmt.Errorf("%w: that is what boots the kernel: give its vmlinux, with symbols (Debian's packages linux-image-*-dbg have it)", err)
+		}
 		return err
 	}
 	b.image = k
@@ -133,6 +155,18 @@ func (b *Builder) openImage(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", b.kernel.Symvers, err)
 	}
 	return nil
+}
+
+// boots reports whether a file is what a loader boots: the image is packed in it.
+func boots(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, 2)
+	_, err = io.ReadFull(f, head)
+	return err == nil && string(head) == "MZ"
 }
 
 func (b *Builder) openTree(ctx context.Context) error {

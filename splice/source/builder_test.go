@@ -9,12 +9,35 @@ import (
 	"testing"
 )
 
+// TestCheckModules tells a folder of modules from others.
+func TestCheckModules(t *testing.T) {
+	dir := t.TempDir()
+	if err := (&Kernel{Modules: dir}).checkModules(); err == nil || !strings.Contains(err.Error(), "there are none in") {
+		t.Error(err)
+	}
+	if err := (&Kernel{Modules: dir + "/missing"}).checkModules(); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	if err := os.WriteFile(dir+"/modules.order", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"", dir} {
+		if err := (&Kernel{Modules: name}).checkModules(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestKernelCheck opens kernels of which something is missing, or can't be followed: each
 // says what, before anything is done.
 func TestKernelCheck(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	vmlinuz := filepath.Join(dir, "vmlinuz")
+	if err := os.WriteFile(vmlinuz, []byte("MZ"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	whole := Kernel{Release: "6.1", Source: dir, Config: file, Image: file}
@@ -28,6 +51,7 @@ func TestKernelCheck(t *testing.T) {
 		{"image", "the image (vmlinux) of the kernel 6.1 is not given", nil, func(k *Kernel) { k.Image = "" }},
 		{"out of tree", "a.ko: modules whose source is not the kernel's", errors.ErrUnsupported, func(k *Kernel) { k.OutOfTree = []OutOfTree{{"a.ko", dir}} }},
 		{"no image", "open kernel", nil, func(*Kernel) {}},
+		{"what boots", "give its vmlinux", nil, func(k *Kernel) { k.Image = vmlinuz }},
 	} {
 		k := whole
 		c.change(&k)
