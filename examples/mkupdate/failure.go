@@ -58,7 +58,7 @@ func (w *work) fail(err error) error {
 func (w *work) failed(d *report.Document, err error) error {
 	w.progress.Stop()
 	if serr := w.saveFailure(d, err); serr != nil {
-		return errors.Join(err, serr)
+		return errors.Join(err, serr, w.tellFailure(d.Failure, ""))
 	}
 	if w.opt.out.json {
 		_, werr := d.WriteTo(w.stdout)
@@ -69,6 +69,9 @@ func (w *work) failed(d *report.Document, err error) error {
 
 // tellFailure prints what is to be said beside the error itself, which comes last.
 func (w *work) tellFailure(f *report.Failure, page string) error {
+	if w.opt.out.json {
+		return nil
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "error while %s\n", f.Stage)
 	for _, x := range []struct {
@@ -108,7 +111,7 @@ func (w *work) failTable(t *report.Table, err error) error {
 		serr = t.Save(w.opt.out.dir)
 	}
 	if serr != nil {
-		return errors.Join(err, serr)
+		return errors.Join(err, serr, w.tellFailure(t.Failure, ""))
 	}
 	if w.opt.out.json {
 		return errors.Join(err, printTable(w.opt, t, w.stdout))

@@ -103,8 +103,8 @@ type Module struct {
 	Pins   []Pin  `json:"pins"`
 	ID     string `json:"id"`     // digest of everything in it, hexadecimal
 	Signed bool   `json:"signed"` // a signature is behind it
-	// Origin is what it says of itself; null when it was read from JSON of before v0.2.
-	Origin *Origin `json:"origin"`
+	// Origin is what it says of itself; absent when it was read from JSON of before v0.2.
+	Origin *Origin `json:"origin,omitzero"`
 
 	image []byte
 }

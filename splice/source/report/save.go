@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -55,7 +56,7 @@ func (p Place) Check() error {
 
 // Save writes the module, when there is one, the page, and the report beside each other.
 // Each is there as a whole or not at all, never in the place of an input, and the report is
-// the last. It sets Module and Page of the document. Where there is no module, one that
+// the last: where it can't be written, the others are removed. It sets Module and Page of the document. Where there is no module, one that
 // another run has left there is not touched: see [Place.Stale].
 func (d *Document) Save(p Place) error {
 	if p.Base == "" {
@@ -74,6 +75,23 @@ func (d *Document) Save(p Place) error {
 		}
 		d.Module = File{p.Base + endModule, len(m.Bytes()), fmt.Sprintf("%x", sha256.Sum256(m.Bytes()))}
 	}
+	err := d.saveReport(p)
+	if err == nil {
+		return nil
+	}
+	for _, end := range []string{endModule, endPage} { // a half of what belongs together
+		if end == endPage || d.Module.Name != "" {
+			if rerr := os.Remove(p.path(end)); !errors.Is(rerr, fs.ErrNotExist) {
+				err = errors.Join(err, rerr)
+			}
+		}
+	}
+	d.Module, d.Page = File{}, ""
+	return err
+}
+
+// saveReport writes the page and the report.
+func (d *Document) saveReport(p Place) error {
 	page, err := NewPage(d, HTMLOptions{Index: p.Index, Flags: p.Flags})
 	if err != nil {
 		return err

@@ -24,6 +24,23 @@ func list(t *testing.T, dir string) string {
 	return strings.Join(out, " ")
 }
 
+// TestSaveHalf leaves nothing of what can't be written as a whole.
+func TestSaveHalf(t *testing.T) {
+	dir := t.TempDir()
+	d := New(made())
+	// A folder stands where the report would be.
+	if err := os.MkdirAll(filepath.Join(dir, "sub", "fix_cmdline.json", "x"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	place := Place{Dir: filepath.Join(dir, "sub"), Base: "fix_cmdline"}
+	if err := d.Save(place); err == nil {
+		t.Error("written over a folder")
+	}
+	if got := list(t, place.Dir); got != "fix_cmdline.json" || d.Module.Name != "" || d.Page != "" {
+		t.Errorf("it leaves %s", got)
+	}
+}
+
 // TestSave writes what there is, beside each other, and nothing in the place of an input.
 func TestSave(t *testing.T) {
 	for _, c := range []struct {
