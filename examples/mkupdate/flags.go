@@ -237,7 +237,7 @@ func (o *options) defineKernel(f *cli.Flags) {
 	f.BoolVar(&k.tasks, "tasks", false, "look at the tasks of this machine, which runs that kernel, for what stays in the functions; needs root")
 	f.Func("target", "for objects: a module that they belong to, and its .ko: `MODULE=FILE`; may be repeated", o.addTarget)
 	f.StringVar(&o.make.cc, "cc", "", "how the compiler is called, a `COMMAND` as for make: \"ccache gcc-12\"")
-	f.StringVar(&o.make.buildroot, "buildroot", "", "a `DIR` with the distribution in which make and the compiler run (mmdebstrap makes one)")
+	f.StringVar(&o.make.buildroot, "buildroot", "", "a `DIR` with the distribution in which make and the compiler run, or the name of a release of Debian, such as bookworm, which mmdebstrap makes in the cache")
 	f.StringVar(&o.make.cache, "cache", "", "the `DIR` where sources and objects are kept, which machines may share; $GOSPLICE_CACHE unless given, or gosplice in the user's folder for such")
 	f.IntVar(&o.make.jobs, "j", 0, "run `N` compilers at once; one for each processor unless given")
 }

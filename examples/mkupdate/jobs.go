@@ -19,7 +19,7 @@ func splitPath(path string) (dir, base string) {
 // absolute are the flags whose values are paths, and how these are made good for any folder.
 var absolute = map[string]func(string) (string, error){
 	"src": filepath.Abs, "config": filepath.Abs, "run": filepath.Abs, "modules": filepath.Abs, "boot": filepath.Abs, "symvers": filepath.Abs,
-	"objtool": filepath.Abs, "buildroot": filepath.Abs, "cache": filepath.Abs, "series": filepath.Abs, "exercise": filepath.Abs,
+	"objtool": filepath.Abs, "buildroot": absoluteFolder, "cache": filepath.Abs, "series": filepath.Abs, "exercise": filepath.Abs,
 	"out": filepath.Abs, "key": filepath.Abs, "cert": filepath.Abs,
 	"module": func(s string) (string, error) {
 		file, dir, ok := strings.Cut(s, "=")
@@ -30,6 +30,14 @@ var absolute = map[string]func(string) (string, error){
 		dir, err = filepath.Abs(dir)
 		return file + "=" + dir, err
 	},
+}
+
+// absoluteFolder is filepath.Abs for a folder; what is none is the name of a release.
+func absoluteFolder(s string) (string, error) {
+	if st, err := os.Stat(s); err != nil || !st.IsDir() {
+		return s, nil
+	}
+	return filepath.Abs(s)
 }
 
 // printJobs prints a command for each patch, which any machine can run that has the same

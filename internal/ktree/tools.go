@@ -46,7 +46,7 @@ var needs = []struct{ setting, program, header, pkg string }{
 	{"", "flex", "", "flex"}, {"", "bison", "", "bison"}, {"", "bc", "", "bc"},
 	{"", "gcc", "", "gcc"}, // for programs of the build, whatever the compiler of the kernel is
 	{"", "ld", "", "binutils"}, {"", "perl", "", "perl"}, {"", "", "usr/include/stdlib.h", "libc6-dev"},
-	{"CONFIG_DEBUG_INFO_BTF=y", "pahole", "", "dwarves"},
+	{"CONFIG_DEBUG_INFO_BTF=y", "pahole", "", "dwarves"}, {"CONFIG_DEBUG_INFO_BTF=y", "python3", "", "python3"}, // of libbpf, for resolve_btfids
 	{"CONFIG_OBJTOOL=y", "", "usr/include/libelf.h", "libelf-dev"},
 	{"CONFIG_STACK_VALIDATION=y", "", "usr/include/libelf.h", "libelf-dev"},
 	{"CONFIG_DEBUG_INFO_BTF=y", "", "usr/include/libelf.h", "libelf-dev"},

@@ -111,7 +111,7 @@ func TestCheckTools(t *testing.T) {
 	if !errors.As(err, &e) || !errors.Is(err, ErrMissing) || e.Buildroot != root {
 		t.Fatalf("%v, want a MissingError", err)
 	}
-	want := []string{"bc", "binutils", "bison", "dwarves", "flex", "gcc", "libc6-dev", "libelf-dev", "libssl-dev", "make", "perl"}
+	want := []string{"bc", "binutils", "bison", "dwarves", "flex", "gcc", "libc6-dev", "libelf-dev", "libssl-dev", "make", "perl", "python3"}
 	if !slices.Equal(e.Packages, want) || !strings.Contains(err.Error(), "chroot "+root+" apt-get install --no-install-recommends "+strings.Join(want, " ")) {
 		t.Errorf("%v", err)
 	}

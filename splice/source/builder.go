@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/ktree"
 	"github.com/gosplice/gosplice/internal/progress"
 	"github.com/gosplice/gosplice/splice/module"
@@ -58,6 +59,9 @@ func Open(ctx context.Context, k Kernel, opt Options) (*Builder, error) {
 		return nil, fmt.Errorf("configuration of the kernel: %w", err)
 	}
 	b.config = fmt.Sprintf("%x", sha256.Sum256(config))
+	if b.opt.Buildroot, err = ktree.Buildroot(ctx, b.cache, opt.Buildroot, config, b.tell); err != nil {
+		return nil, err
+	}
 	if err := b.openImage(ctx); err != nil {
 		return nil, err
 	}
@@ -189,6 +193,37 @@ func (b *Builder) openObjtool() error {
 		return fmt.Errorf("objtool of the kernel: %w", err)
 	}
 	b.finished = filepath.Join(b.cache, ktree.Finished, b.tree.ID(), fmt.Sprintf("%.8x", sha256.Sum256(tool)))
+	return b.objtoolInside(tool)
+}
+
+// objtoolInside has objtool run in the buildroot: one that was built there may not run here.
+func (b *Builder) objtoolInside(tool []byte) error {
+	if b.opt.Buildroot == "" {
+		return nil
+	}
+	if err := os.MkdirAll(b.finished, 0o755); err != nil {
+		return err
+	}
+	inner, script := filepath.Join(b.finished, "objtool"), filepath.Join(b.finished, "objtool.sh")
+	text, err := ktree.Inside(b.opt.Buildroot, b.cache, inner)
+	if err != nil {
+		return err
+	}
+	for _, x := range []struct {
+		name string
+		text []byte
+	}{{inner, tool}, {script, text}} {
+		if st, err := os.Stat(x.name); err == nil && st.Mode()&0o100 != 0 {
+			continue // its folder is named by all that it depends on
+		}
+		if err := files.Write(x.name, bytes.NewReader(x.text)); err != nil {
+			return err
+		}
+		if err := os.Chmod(x.name, 0o755); err != nil {
+			return err
+		}
+	}
+	b.objtool = script
 	return nil
 }
 

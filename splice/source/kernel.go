@@ -39,7 +39,9 @@ type Options struct {
 	// CC is how the compiler is called, as make has it: "ccache gcc-12". "" is the one that
 	// the configuration names.
 	CC string
-	// Buildroot is a folder with a distribution in which make and the compiler run; "" is
+	// Buildroot is a folder with a distribution in which make, the compiler and objtool run, or
+	// the name of a release of Debian, such as "bookworm", which mmdebstrap then makes in the
+	// cache, once, from where apt of this system fetches its packages; "" is
 	// this system.
 	Buildroot string
 	// Jobs is how many compilers run at once; 0 is as many as there are processors.
