@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"bytes"
 	"debug/elf"
 	"fmt"
 	"hash/maphash"
@@ -139,7 +140,8 @@ func traitsOf(o *object.Object) []traits {
 	return out
 }
 
-// textsOf joins the texts that a record about a message leads to.
+// textsOf joins the texts that a record about a message leads to. Without optimization they
+// are no literals, but pieces of one anonymous constant.
 func textsOf(o *object.Object, a *object.Atom, stem string) string {
 	if _, fresh := object.FreshStem(stem); !fresh || a.Kind != object.Data {
 		return ""
@@ -150,10 +152,13 @@ func textsOf(o *object.Object, a *object.Atom, stem string) string {
 		if r.Target == object.NoAtom {
 			continue
 		}
-		if t := &o.Atoms[r.Target]; t.Kind == object.String {
-			text, _ := object.Tail(t, r.TargetOff)
-			fmt.Fprintf(&b, "%d %q ", r.Offset, text)
+		t := &o.Atoms[r.Target]
+		if t.Kind != object.String && (t.Kind != object.Const || !t.Anonymous()) {
+			continue
 		}
+		tail, _ := object.Tail(t, r.TargetOff)
+		text, _, _ := bytes.Cut(tail, []byte{0})
+		fmt.Fprintf(&b, "%d %q ", r.Offset, text)
 	}
 	return b.String()
 }
