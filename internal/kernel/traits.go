@@ -50,7 +50,7 @@ func yes(b bool) string {
 
 // symbolsValue tells where symbols come from, and the form of the kernel's own tables.
 func (k *Image) symbolsValue() string {
-	t, err := k.Kallsyms()
+	t, err := kallsyms.InFile(k.File)
 	own := "no tables of its own that are understood"
 	if err == nil {
 		order := map[kallsyms.Layout]string{kallsyms.OffsetsFirst: "offsets first, as until 6.3", kallsyms.NamesFirst: "names first, as from 6.4 on", kallsyms.NoBase: "names first, offsets from where they stand, as in 7.3"}[t.Layout]

@@ -6,17 +6,14 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/bzimage"
-	"github.com/gosplice/gosplice/internal/decompress"
 	"github.com/gosplice/gosplice/internal/errname"
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/kallsyms"
-	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // OpenKernel opens the file of a kernel, which is recognised by its content:
@@ -59,7 +56,7 @@ func openKernelFile(ctx context.Context, fd *os.File, path string) (*Image, erro
 	if err != nil {
 		return nil, err
 	}
-	f, packed, err := kernelFile(ctx, fd, st.Size())
+	f, packed, err := bzimage.Vmlinux(ctx, fd, st.Size())
 	if err != nil {
 		return nil, err
 	}
@@ -72,48 +69,6 @@ func openKernelFile(ctx context.Context, fd *os.File, path string) (*Image, erro
 	}
 	img.closers = append(img.closers, fd)
 	return img, nil
-}
-
-// maxKernel bounds a vmlinux that was packed as a whole, debug information and
-// all.
-const maxKernel = 2 << 30
-
-// kernelFile returns the vmlinux that a file is or holds. It is in memory if it
-// was packed.
-func kernelFile(ctx context.Context, r io.ReaderAt, size int64) (f *elfobj.File, packed bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, false, err
-	}
-	var head [1024]byte
-	n, err := r.ReadAt(head[:], 0)
-	if err != nil && err != io.EOF {
-		return nil, false, err
-	}
-	var b []byte
-	if bzimage.Is(head[:n]) {
-		h, err := bzimage.ReadHeader(r, size)
-		if err != nil {
-			return nil, false, err
-		}
-		if b, err = h.Unpack(r); err != nil {
-			return nil, false, err
-		}
-	} else if format, ok := decompress.Detect(head[:n]); ok {
-		if b, err = io.ReadAll(io.NewSectionReader(r, 0, min(size, maxKernel))); err != nil {
-			return nil, false, err
-		}
-		if b, err = format.Bytes(b, 0, decompress.Most(uint64(len(b)), maxKernel)); err != nil {
-			return nil, false, err
-		}
-	} else {
-		f, err = elfobj.NewFile(r, size)
-		return f, false, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, true, err
-	}
-	f, err = elfobj.Parse(b)
-	return f, true, err
 }
 
 // newKernel makes an image of a vmlinux.
@@ -139,7 +94,7 @@ func newKernel(ctx context.Context, f *elfobj.File, path string) (*Image, error)
 		return nil, err
 	}
 	if len(symbols) == 0 {
-		tables, err := fileKallsyms(f)
+		tables, err := kallsyms.InFile(f)
 		if err != nil {
 			return nil, err
 		}
@@ -157,34 +112,6 @@ func hasCode(f *elfobj.File) error {
 		}
 	}
 	return nil
-}
-
-// fileKallsyms finds the symbols that a vmlinux carries along, in .rodata, or
-// without sections in what is loaded.
-func fileKallsyms(f *elfobj.File) (*kallsyms.Tables, error) {
-	for s := range f.SectionsNamed(kerneltab.Rodata) {
-		b, err := s.Data()
-		if err != nil {
-			return nil, err
-		}
-		if t, err := kallsyms.Find(b, s.Addr); !errors.Is(err, kallsyms.ErrNotFound) {
-			return t, err
-		}
-	}
-	for i := range f.Progs {
-		p := &f.Progs[i]
-		if p.Type != elf.PT_LOAD || len(f.Sections) > 0 {
-			continue
-		}
-		b, err := readGrowing(fileMemory{f}, p.Vaddr, min(p.Filesz, p.Memsz))
-		if err != nil {
-			return nil, err
-		}
-		if t, err := kallsyms.Find(b, p.Vaddr); !errors.Is(err, kallsyms.ErrNotFound) {
-			return t, err
-		}
-	}
-	return nil, kallsyms.ErrNotFound
 }
 
 // kallsymsSymbols gives the symbols sizes, and their modules numbers. Symbols of
