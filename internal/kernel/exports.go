@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"encoding/binary"
+	"sync"
 
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
@@ -17,13 +18,29 @@ type Export struct {
 	Module    string // that exports it, "" for vmlinux
 }
 
-// Exports reads __ksymtab and __ksymtab_gpl with the CRCs beside them.
+// exported are the exports, once they were asked for.
+type exported struct {
+	once sync.Once
+	list map[string]Export
+	err  error
+}
+
+// Exports returns what __ksymtab and __ksymtab_gpl have, with the CRCs beside them, by name.
+// They are read once; nobody may write to the map.
 func (k *Image) Exports() (map[string]Export, error) {
+	k.exported.once.Do(func() { k.exported.list, k.exported.err = k.readExports() })
+	return k.exported.list, k.exported.err
+}
+
+func (k *Image) readExports() (map[string]Export, error) {
 	out := map[string]Export{}
 	read := k.chunks()
 	row := kerneltab.Named(kerneltab.KSymTab)
 	form, size := row.Usual(), int(row.Entry())
-	flags := k.exportFlags()
+	flags, err := k.exportFlags()
+	if err != nil {
+		return nil, err
+	}
 	for _, suffix := range []string{"", kerneltab.GPL} {
 		if suffix != "" && flags != nil {
 			break // one list has all
@@ -69,16 +86,12 @@ const gplOnly = 1
 
 // exportFlags reads the flags of exports, a byte each, where the kernel has these instead of
 // two lists.
-func (k *Image) exportFlags() []byte {
+func (k *Image) exportFlags() ([]byte, error) {
 	span, ok := k.Bounds(kerneltab.Named(kerneltab.KFlagsTab))
 	if !ok {
-		return nil
+		return nil, nil
 	}
-	b, err := k.Read(span[0], span[1]-span[0])
-	if err != nil {
-		return nil
-	}
-	return b
+	return k.Read(span[0], span[1]-span[0])
 }
 
 // crcs reads the CRCs beside a table of n exports, nil when there are none.

@@ -63,6 +63,8 @@ type Image struct {
 	percpu  [2]uint64          // [start, end) of the per-CPU offsets
 	init    [2]uint64          // [start, end) of what is freed after boot
 	image   [2]uint64          // [start, end) of what is mapped
+
+	exported exported
 }
 
 // Open opens a vmlinux with a symbol table.
