@@ -4,32 +4,29 @@ import "strings"
 
 // specials are folders of what is linked into something else than the running kernel, with what
 // that is. What is in an archive of the kernel, or in a module, is no such thing, unless
-// always is set: code that has the kernel's archive as a way to the image's beginning.
+// always is set: code that has the kernel's archive as a way to the image's beginning. What is
+// apart is not asked for when the kernel and its modules are made.
 var specials = []struct {
-	dir, what string
-	always    bool
+	dir, what     string
+	always, apart bool
 }{
-	{"arch/x86/entry/vdso/", "the vDSO", false},
-	{"arch/x86/realmode/rm/", "the code for real mode", false},
-	{"arch/x86/boot/", "the code that unpacks the kernel", true},
-	{"arch/x86/purgatory/", "the code between two kernels (kexec)", false},
-	{"drivers/firmware/efi/libstub/", "the EFI stub", true},
-	{"arch/x86/um/", "another architecture (um)", true},
-	{"scripts/", "the build", true},
-	{"tools/", "a program", true},
-	{"usr/", "a program", false},
-	{"samples/", "a sample", false},
+	{"arch/x86/entry/vdso/", "the vDSO", false, false},
+	{"arch/x86/realmode/rm/", "the code for real mode", false, false},
+	{"arch/x86/boot/", "the code that unpacks the kernel", true, true},
+	{"arch/x86/purgatory/", "the code between two kernels (kexec)", false, false},
+	{"drivers/firmware/efi/libstub/", "the EFI stub", true, false},
+	{"arch/x86/um/", "another architecture (um)", true, false},
+	{"scripts/", "the build", true, false},
+	{"tools/", "a program", true, false},
+	{"usr/", "a program", false, false},
+	{"samples/", "a sample", false, false},
 }
 
 // Apart says which image a source is for that is not asked for when the kernel and its modules
-// are made, "" for one that is part of these, or of nothing: the code that unpacks the kernel.
+// are made, "" for one that is part of these, or of nothing.
 func Apart(source string) string {
-	const boot = "arch/x86/boot/"
-	if !strings.HasPrefix(source, boot) {
-		return ""
-	}
 	for _, s := range specials {
-		if s.dir == boot {
+		if s.apart && strings.HasPrefix(source, s.dir) {
 			return s.what
 		}
 	}
