@@ -140,10 +140,11 @@ func (f *finder) give(pairs []Pair) {
 	}
 }
 
-// assembled reports whether an object was made of assembly, by its debug information.
+// assembled reports whether an object was made of assembly, by its debug information. One that
+// has none may have been.
 func assembled(o *object.Object) bool {
 	units, err := dwarf.New(o.File).Units()
-	return err == nil && len(units) > 0 && !slices.ContainsFunc(units, func(u *dwarf.Unit) bool {
+	return err != nil || !slices.ContainsFunc(units, func(u *dwarf.Unit) bool {
 		root := u.Root()
 		return !strings.HasSuffix(root.Name(), ".S")
 	})
