@@ -34,7 +34,8 @@ const FindingStays elfdiff.Code = "data-stays"
 
 // origin says what the update is made of and does.
 func (b *builder) origin() *Origin {
-	o := &Origin{Patches: append([]SourcePatch{}, b.opt.Patches...), Fixes: append([]string{}, b.opt.Fixes...), Functions: []string{}, Data: []string{}}
+	o := newOrigin()
+	o.Patches, o.Fixes = append(o.Patches, b.opt.Patches...), append(o.Fixes, b.opt.Fixes...)
 	add := func(f *Function) {
 		name := fmt.Sprintf("%s,%d", f.Name, f.Position)
 		if f.Module != "" {
