@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/vm"
-	"github.com/gosplice/gosplice/splice/module"
 )
 
 const livepatchDir = "/sys/kernel/livepatch"
@@ -224,28 +223,31 @@ func pause(ctx context.Context) error {
 
 // unload removes the module, unless it is to stay.
 func (t *trial) unload(ctx context.Context) error {
-	stays, err := t.remove(ctx, t.Update)
-	t.report.Pinned = t.report.Pinned || stays
+	patience := t.Limits.Transition
+	if t.Update.Pinned {
+		patience = 0
+	}
+	busy, err := t.remove(ctx, t.Update.Name, patience)
+	switch {
+	case busy && t.Update.Pinned:
+		t.report.Pinned = true
+		return nil
+	case busy:
+		return fmt.Errorf("the module can't be removed, %v after it was disabled: %w", patience, err)
+	case err == nil && t.Update.Pinned:
+		return errors.New("the module is to stay loaded, and could be removed")
+	}
 	return err
 }
 
-// remove removes the module of an update that is not in place, and reports that it stays, where
-// it is to.
-func (t *trial) remove(ctx context.Context, m *module.Module) (stays bool, err error) {
-	for deadline := time.Now().Add(t.Limits.Transition); ; {
-		err := t.m.Unload(ctx, m.Name)
+// remove removes the module of an update that is not in place. One that is in use after a time
+// is busy, and stays: err says so.
+func (t *trial) remove(ctx context.Context, name string, patience time.Duration) (busy bool, err error) {
+	for deadline := time.Now().Add(patience); ; {
+		err := t.m.Unload(ctx, name)
 		busy := errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EWOULDBLOCK)
-		switch {
-		case err == nil && m.Pinned:
-			return false, errors.New("the module is to stay loaded, and could be removed")
-		case err == nil:
-			return false, nil
-		case busy && m.Pinned:
-			return true, nil
-		case !busy:
-			return false, err
-		case time.Now().After(deadline):
-			return false, fmt.Errorf("the module can't be removed, %v after it was disabled: %w", t.Limits.Transition, err)
+		if !busy || time.Now().After(deadline) {
+			return busy, err
 		}
 		if err := pause(ctx); err != nil {
 			return false, err
@@ -264,16 +266,20 @@ func (t *trial) loadEarlier(ctx context.Context) error {
 	return t.m.WaitFile(short, path.Join(livepatchDir, t.Earlier.Name, "transition"), "0")
 }
 
+// earlierPatience is how long the kernel may take to let go of an update that was replaced: it
+// does that behind the transition (klp_free_patch_finish of kernel/livepatch/core.c).
+const earlierPatience = 5 * time.Second
+
 // unloadEarlier removes the one that was replaced. Whether it stays is not in what is read of a
 // module: then it is as it may be.
 func (t *trial) unloadEarlier(ctx context.Context) error {
-	m := *t.Earlier
-	if _, err := t.m.ReadFile(ctx, path.Join(livepatchDir, m.Name, "enabled")); err == nil {
-		return fmt.Errorf("%s is still in place", m.Name)
+	name := t.Earlier.Name
+	if _, err := t.m.ReadFile(ctx, path.Join(livepatchDir, name, "enabled")); err == nil {
+		return fmt.Errorf("%s is still in place", name)
 	}
-	err := t.m.Unload(ctx, m.Name)
-	if errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EWOULDBLOCK) {
-		t.report.Notes = append(t.report.Notes, m.Name+" was replaced, and stays loaded")
+	busy, err := t.remove(ctx, name, earlierPatience)
+	if busy {
+		t.report.Notes = append(t.report.Notes, name+" was replaced, and stays loaded")
 		return nil
 	}
 	return err
