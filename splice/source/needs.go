@@ -85,18 +85,11 @@ func (e *eachOne) missing(ctx context.Context, r *Result, list []compared, other
 	if len(others) == 0 || !lacks(r) {
 		return nil, nil
 	}
-	words := map[*patch.Patch]map[string]bool{}
-	wordsOf := func(p *patch.Patch) map[string]bool {
-		if words[p] == nil {
-			words[p] = changedWords(p)
-		}
-		return words[p]
-	}
 	for _, p := range others {
 		if in[p] {
 			continue
 		}
-		is, err := e.has(ctx, p, wordsOf(p), r, list)
+		is, err := e.has(ctx, p, r, list)
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +102,8 @@ func (e *eachOne) missing(ctx context.Context, r *Result, list []compared, other
 
 // has reports whether a patch changes what is missing: a function that nobody has, or what a
 // compiler complains of, in the object in question or what it includes.
-func (e *eachOne) has(ctx context.Context, p *patch.Patch, words map[string]bool, r *Result, list []compared) (bool, error) {
+func (e *eachOne) has(ctx context.Context, p *patch.Patch, r *Result, list []compared) (bool, error) {
+	words := e.wordsOf(p)
 	for _, x := range r.Refusals {
 		if x.Code == module.CodeUndefined && words[x.Symbol] && defines(p) {
 			return true, nil
@@ -187,6 +181,14 @@ var (
 var cWords = []string{
 	"auto", "bool", "char", "const", "double", "enum", "extern", "float", "inline", "int", "long", "return", "short", "signed",
 	"sizeof", "static", "struct", "typedef", "union", "unsigned", "void", "volatile", "u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "size_t", "if", "else", "for", "while",
+}
+
+// wordsOf is changedWords, found once.
+func (e *eachOne) wordsOf(p *patch.Patch) map[string]bool {
+	if e.words[p] == nil {
+		e.words[p] = changedWords(p)
+	}
+	return e.words[p]
 }
 
 // changedWords are the names in the lines that a patch adds or removes.
