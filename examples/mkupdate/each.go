@@ -65,7 +65,7 @@ func (w *work) only(ctx context.Context, b *source.Builder) (int, error) {
 // no document when that can't be written.
 func (w *work) one(ctx context.Context, b *source.Builder, i int) (*report.Document, error) {
 	w.began = time.Now()
-	w.at(stageUpdate)
+	w.stage = stageUpdate
 	var d *report.Document
 	r, err := b.One(ctx, w.patches, i)
 	if err == nil {

@@ -3,38 +3,35 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/splice/source"
 	"github.com/gosplice/gosplice/splice/source/report"
 )
 
-// The stages of the work, as reports of what ended it have them.
+// stage is a stage of the work.
+type stage int
+
 const (
-	stagePatches = "reading the patches"
-	stageKernel  = "finding the kernel"
-	stageSource  = "preparing the source"
-	stageUpdate  = "making the update"
-	stageTrial   = "signing and trying it"
-	stageWrite   = "writing it"
+	stagePatches stage = iota
+	stageKernel
+	stageSource
+	stageUpdate
+	stageTrial
+	stageWrite
 )
 
-var stages = []string{stagePatches, stageKernel, stageSource, stageUpdate, stageTrial, stageWrite}
-
-// at begins a stage.
-func (w *work) at(stage string) { w.stage = stage }
+// stages are what reports of what ended the work call them.
+var stages = []string{
+	stagePatches: "reading the patches", stageKernel: "finding the kernel", stageSource: "preparing the source",
+	stageUpdate: "making the update", stageTrial: "signing and trying it", stageWrite: "writing it",
+}
 
 // failure is what an error ended.
 func (w *work) failure(err error) *report.Failure {
-	at := 0
-	for i, s := range stages {
-		if s == w.stage {
-			at = i
-		}
-	}
-	return report.NewFailure(err, stages, at)
+	return report.NewFailure(err, stages, int(w.stage))
 }
 
 // fail leaves the report of what an error ended before there was a result, and returns the
@@ -72,18 +69,7 @@ func (w *work) tellFailure(f *report.Failure, page string) error {
 	if w.opt.out.json {
 		return nil
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "error while %s\n", f.Stage)
-	for _, x := range []struct {
-		name string
-		list []string
-	}{{"done", f.Done}, {"not done", f.Left}, {"what to do", []string{f.Next}}, {"report", []string{page}}} {
-		if text := strings.Join(x.list, ", "); text != "" {
-			fmt.Fprintf(&b, "  %s: %s\n", x.name, text)
-		}
-	}
-	_, err := io.WriteString(w.stdout, b.String())
-	return err
+	return report.FailureText(w.stdout, f, page, textOptions(w.opt, w.stdout))
 }
 
 // saveFailure writes the report with what an error ended, and no module.
@@ -127,8 +113,6 @@ func (o *options) guessName() string {
 	case o.out.file != "":
 		return strings.TrimSuffix(filepath.Base(o.out.file), ".ko")
 	}
-	for _, name := range append(append([]string{}, o.args...), o.how.series...) {
-		return source.ModuleName("", filepath.Base(name))
-	}
-	return "update"
+	names := slices.Concat(o.args, o.how.series, []string{"update"})
+	return source.ModuleName("", filepath.Base(names[0]))
 }

@@ -77,14 +77,14 @@ func runPatches(ctx context.Context, opt *options, stdout, stderr *cli.Output) (
 		return exitError, w.fail(err)
 	}
 	defer w.closeBench()
-	w.at(stageSource)
+	w.stage = stageSource
 	b, err := source.Open(ctx, w.kernel, opt.sourceOptions(w.progress, &w.log))
 	if err != nil {
 		return exitError, w.fail(err)
 	}
 	defer b.Close()
 	w.opened, w.identity = w.log.take(), b.Identity()
-	w.at(stageUpdate)
+	w.stage = stageUpdate
 	switch {
 	case opt.how.only > 0:
 		return w.only(ctx, b)
@@ -96,7 +96,7 @@ func runPatches(ctx context.Context, opt *options, stdout, stderr *cli.Output) (
 
 // readPatches reads the patches, and names the update.
 func (w *work) readPatches() (err error) {
-	w.at(stagePatches)
+	w.stage = stagePatches
 	if w.patches, err = w.opt.patches(); err != nil {
 		w.opt.module.Name = w.opt.guessName()
 		return err
@@ -110,7 +110,7 @@ func (w *work) readPatches() (err error) {
 // prepare finds the kernel, and looks whether all is there that is wanted, before anything
 // takes long.
 func (w *work) prepare(ctx context.Context) (err error) {
-	w.at(stageKernel)
+	w.stage = stageKernel
 	w.identity.Release = w.opt.kernel.release
 	if w.sign, err = openSigner(w.opt); err != nil {
 		return err

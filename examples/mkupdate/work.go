@@ -28,7 +28,7 @@ type work struct {
 	log      lines
 	opened   []string     // commands that all updates have in common
 	bench    *trial.Bench // nil when nothing is tried
-	stage    string       // that it is in
+	stage    stage        // that it is in
 }
 
 // place says where the files of an update go.
@@ -99,7 +99,7 @@ func (w *work) document(r *source.Result) *report.Document {
 func (w *work) finish(ctx context.Context, r *source.Result) (*report.Document, error) {
 	d := w.document(r)
 	place := w.place(w.index())
-	w.at(stageTrial)
+	w.stage = stageTrial
 	if r.Update != nil {
 		signed, err := w.sign(r.Update)
 		if err != nil {
@@ -111,7 +111,7 @@ func (w *work) finish(ctx context.Context, r *source.Result) (*report.Document, 
 		}
 		place.NoModule = d.Trial != nil && !d.Trial.OK
 	}
-	w.at(stageWrite)
+	w.stage = stageWrite
 	if w.opt.out.dry {
 		return d, nil
 	}

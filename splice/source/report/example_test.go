@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"bytes"
+	"context"
 	"log"
 	"os"
 	"path/filepath"
@@ -72,4 +73,17 @@ func ExampleCollect() {
 	// 2 results: 1 refused, 1 missing
 	// carried: 0 of 1 with something to carry, 0.0 %
 	//   tls-changed              1 result
+}
+
+func ExampleFailureText() {
+	f := report.NewFailure(context.Canceled, []string{"reading the patches", "making the update", "writing it"}, 1)
+	if err := report.FailureText(os.Stdout, f, "fix.html", report.TextOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// error while making the update
+	//   done: reading the patches
+	//   not done: writing it
+	//   what to do: it was interrupted: run the same again; what was fetched and compiled is kept, so that the next run goes on from there
+	//   report: fix.html
 }

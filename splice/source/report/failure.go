@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"strings"
 
@@ -66,30 +67,45 @@ func nextOf(err error) string {
 	return "mend what it says, and run the same again" + goesOn
 }
 
+// FailureText writes what is to be said of what ended the work beside its error: the stage,
+// what was done, what not, and what to do; and where the page about it is, "" for none.
+func FailureText(w io.Writer, f *Failure, page string, opt TextOptions) error {
+	p := newPrinter(w, opt)
+	p.line("error while %s", visible.Text(f.Stage))
+	p.failureFacts(f)
+	if page != "" {
+		p.line("  report: %s", visible.Text(page))
+	}
+	return p.finish()
+}
+
 // failure writes what ended the work.
 func (p *printer) failure(f *Failure) {
 	if f == nil {
 		return
 	}
 	p.line("%s while %s: %s", p.pen.Paint(visible.Red, "error"), visible.Text(f.Stage), visible.Text(f.Text))
-	for _, x := range f.facts(visible.Text)[2:] {
+	p.failureFacts(f)
+}
+
+func (p *printer) failureFacts(f *Failure) {
+	for _, x := range f.facts(visible.Text) {
 		p.line("  %s: %s", x.Name, x.Value)
 	}
 }
 
-// facts are what a failure says: the first two are the stage and the text. safe makes a text
-// safe to look at.
-func (f *Failure) facts(safe func(string) string) []fact {
-	list := []fact{{"stage", safe(f.Stage)}, {"error", safe(f.Text)}}
+// facts are what a failure says beside its stage and its text. safe makes a text safe to look
+// at.
+func (f *Failure) facts(safe func(string) string) (list []fact) {
 	for _, x := range []struct {
 		name string
 		list []string
-	}{{"done", f.Done}, {"not done", f.Left}} {
+	}{{"done", f.Done}, {"not done", f.Left}, {"what to do", []string{f.Next}}} {
 		if len(x.list) > 0 {
 			list = append(list, fact{x.name, safe(strings.Join(x.list, ", "))})
 		}
 	}
-	return append(list, fact{"what to do", safe(f.Next)})
+	return list
 }
 
 // failureFacts are those of a page, nil without a failure.
@@ -97,5 +113,5 @@ func failureFacts(f *Failure) []fact {
 	if f == nil {
 		return nil
 	}
-	return f.facts(web.Text)
+	return append([]fact{{"stage", web.Text(f.Stage)}, {"error", web.Text(f.Text)}}, f.facts(web.Text)...)
 }
