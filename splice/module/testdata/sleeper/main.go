@@ -5,9 +5,13 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 )
+
+// The thread that sleeps is the first one, whose number is that of the process.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	fd, err := unix.Open(os.Args[1], unix.O_RDONLY, 0)
