@@ -109,18 +109,21 @@ func TestRows(t *testing.T) {
 // which is the symbol that pre says it is.
 func TestRowsWithHandler(t *testing.T) {
 	const code, run = "e800000000 8b07 c3 31c0 c3", "e83b000000 8b07 c3 31c0 c3" // call handler; mov (%rdi),%eax; ret; xor %eax,%eax; ret
-	pre := kernelObject(t, code, []relo{{1, pc32, "near", -4}},
-		table{name: "__ex_table", bytes: "000000000000000000000000", relos: []relo{{0, pc32, ".text.f", 5}, {4, pc32, ".text.f", 8}, {8, pc32, "near", 0}}})
 	for _, c := range []struct {
-		name string
-		row  image.Row
-		want Verdict
+		name   string
+		addend int64 // of the handler in pre
+		row    image.Row
+		want   Verdict
 	}{
-		{"as in pre", image.Row{At: kernelText + 5, Second: kernelText + 8, Third: kernelText + 0x40}, Matched},
-		{"another handler", image.Row{At: kernelText + 5, Second: kernelText + 8, Third: kernelText + 0x48}, Mismatch},
-		{"another fixup", image.Row{At: kernelText + 5, Second: kernelText + 7, Third: kernelText + 0x40}, Mismatch},
-		{"another place", image.Row{At: kernelText + 7, Second: kernelText + 8, Third: kernelText + 0x40}, Mismatch},
+		{"as in pre", 0, image.Row{At: kernelText + 5, Second: kernelText + 8, Third: kernelText + 0x40}, Matched},
+		{"another handler", 0, image.Row{At: kernelText + 5, Second: kernelText + 8, Third: kernelText + 0x48}, Mismatch},
+		{"another fixup", 0, image.Row{At: kernelText + 5, Second: kernelText + 7, Third: kernelText + 0x40}, Mismatch},
+		{"another place", 0, image.Row{At: kernelText + 7, Second: kernelText + 8, Third: kernelText + 0x40}, Mismatch},
+		{"inside, as in pre", 4, image.Row{At: kernelText + 5, Second: kernelText + 8, Third: kernelText + 0x44}, Matched},
+		{"inside, elsewhere", 4, image.Row{At: kernelText + 5, Second: kernelText + 8, Third: kernelText + 0x40}, Mismatch},
 	} {
+		pre := kernelObject(t, code, []relo{{1, pc32, "near", -4}},
+			table{name: "__ex_table", bytes: "000000000000000000000000", relos: []relo{{0, pc32, ".text.f", 5}, {4, pc32, ".text.f", 8}, {8, pc32, "near", c.addend}}})
 		f := mustMatch(t, pre, rowsKernel(t, run, nil, []image.Row{c.row}), Options{}).Functions[0]
 		if f.Verdict != c.want {
 			t.Errorf("%s: %v, want %v: %v", c.name, f.Verdict, c.want, f.Mismatch)

@@ -174,12 +174,9 @@ func (m *Comparer) compareRow(t *Trial, a *object.Atom, r *CodeRow, run []image.
 func (m *Comparer) bindThird(t *Trial, r *CodeRow, to uint64) {
 	key := Key{Space: InAddress, ID: int32(r.third.Sym)}
 	if g := m.Pre.Atom(r.third.Target); g != nil {
-		if r.third.TargetOff != 0 {
-			return
-		}
 		key = Key{Space: InAtom, ID: int32(g.ID)}
 	}
-	t.bind(Binding{Key: key, Value: to, Ref: r.Off})
+	t.bind(Binding{Key: key, Value: to - uint64(r.third.TargetOff), Ref: r.Off})
 }
 
 // BugDone is set by the kernel once a warning that is given once was given
