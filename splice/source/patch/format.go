@@ -58,8 +58,11 @@ func (f *File) formatKind(b *bytes.Buffer) {
 		}
 		return
 	}
-	if f.OldMode != 0 && f.NewMode != 0 {
-		fmt.Fprintf(b, "old mode 100%o\nnew mode 100%o\n", f.OldMode, f.NewMode)
+	if f.NewMode != 0 {
+		if f.OldMode != 0 {
+			fmt.Fprintf(b, "old mode 100%o\n", f.OldMode)
+		}
+		fmt.Fprintf(b, "new mode 100%o\n", f.NewMode)
 	}
 	if f.Kind == Renamed || f.Kind == Copied {
 		word := "rename"

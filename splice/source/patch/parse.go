@@ -117,7 +117,7 @@ func (p *parser) settle(f *File) *ReadError {
 	case f.Kind != "":
 	case len(f.Hunks) > 0:
 		f.Kind = Modified
-	case f.NewMode != 0:
+	case f.OldMode != 0 && f.NewMode != 0 && f.OldMode != f.NewMode:
 		f.Kind = Mode
 	default:
 		return p.fail(CodeFormat, f.Line, f.rawPath(), "there is no change of this file")
