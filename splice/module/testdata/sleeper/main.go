@@ -16,7 +16,10 @@ func init() { runtime.LockOSThread() }
 func main() {
 	fd, err := unix.Open(os.Args[1], unix.O_RDONLY, 0)
 	if err == nil {
-		_, err = unix.Read(fd, make([]byte, 4096))
+		err = unix.EINTR
+		for err == unix.EINTR { // by signals of Go's own scheduler
+			_, err = unix.Read(fd, make([]byte, 4096))
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
