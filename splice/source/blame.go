@@ -53,20 +53,16 @@ func (b *Builder) blameObject(ctx context.Context, s *selection, c *compared, wh
 	if len(who) == 0 {
 		return nil
 	}
-	first := len(who) - 1
-	if len(who) > 1 {
-		var err error
-		first, err = firstBad(len(who), func(n int) (bool, error) { return b.badObject(ctx, s, c, who[n:]) })
-		if err != nil {
-			return err
-		}
+	first, why, err := firstRefused(len(who), why, func(n int) ([]*finding.Refusal, error) { return b.refusedObject(ctx, s, c, who[n:]) })
+	if err != nil {
+		return err
 	}
 	out[who[first]] = texts(c.unit().Object, why)
 	return nil
 }
 
-// badObject reports whether an object is refused with the patches that are in, but for some.
-func (b *Builder) badObject(ctx context.Context, s *selection, c *compared, without []int) (bool, error) {
+// refusedObject says why an object is refused with the patches that are in, but for some.
+func (b *Builder) refusedObject(ctx context.Context, s *selection, c *compared, without []int) ([]*finding.Refusal, error) {
 	less := map[int]bool{}
 	for _, i := range without {
 		less[i] = true
@@ -79,13 +75,13 @@ func (b *Builder) badObject(ctx context.Context, s *selection, c *compared, with
 	p := &Plan{overlay: ktree.Overlay(tree.Changed()), units: []planned{*c.planned}}
 	made, err := b.compile(ctx, p)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	got, err := b.compare(ctx, p, made)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	return len(got[0].refused)+len(got[0].result.Refusals) > 0, nil
+	return slices.Concat(got[0].refused, got[0].result.Refusals), nil
 }
 
 // blameAll finds the patch because of which all objects together are refused.
@@ -108,11 +104,11 @@ func (b *Builder) blameAll(ctx context.Context, s *selection, r *Result, list []
 	if len(who) == 0 {
 		return nil
 	}
-	first, err := firstBad(len(who), func(n int) (bool, error) { return b.badTogether(ctx, s, who[n:]) })
+	first, why, err := firstRefused(len(who), r.Refusals, func(n int) ([]*finding.Refusal, error) { return b.refusedTogether(ctx, s, who[n:]) })
 	if err != nil {
 		return err
 	}
-	out[who[first]] = texts("", r.Refusals)
+	out[who[first]] = texts("", why)
 	return nil
 }
 
@@ -135,38 +131,41 @@ func (c *compared) changesType(name string) bool {
 	return c.diff != nil && slices.ContainsFunc(c.diff.TypeFindings(), func(f finding.Finding) bool { return f.Symbol == name })
 }
 
-// badTogether reports whether the update of the patches that are in, but for some, is refused.
-func (b *Builder) badTogether(ctx context.Context, s *selection, without []int) (bool, error) {
+// refusedTogether says why the update of the patches that are in, but for some, is refused.
+func (b *Builder) refusedTogether(ctx context.Context, s *selection, without []int) ([]*finding.Refusal, error) {
 	part := &selection{patches: s.patches, out: slices.Clone(s.out), reasons: make([][]string, len(s.out)), needs: make([][]string, len(s.out))}
 	for _, i := range without {
 		part.out[i] = true
 	}
 	p, err := b.planSelected(ctx, part)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	r, _, err := b.build(ctx, p, b.opt.Module)
-	return err == nil && len(r.Refusals) > 0, err
+	if err != nil {
+		return nil, err
+	}
+	return r.Refusals, nil
 }
 
-// firstBad finds the first of n things with which, and with those before it, something is
-// bad, as it is with all: bad is asked with how many of them. Less than that is taken for good
-// where a number above it was.
-func firstBad(n int, bad func(n int) (bool, error)) (int, error) {
-	lo, hi := 0, n // with lo it is good, with hi bad
+// firstRefused finds the first of n things with which, and with those before it, something is
+// refused, as it is with all, and why it is then: what follows may be refused for more. refused
+// is asked with how many of them. Less than that is taken for good where a number above it was.
+func firstRefused(n int, all []*finding.Refusal, refused func(n int) ([]*finding.Refusal, error)) (int, []*finding.Refusal, error) {
+	lo, hi := 0, n // with lo it is made, with hi refused
 	for hi-lo > 1 {
 		mid := (lo + hi) / 2
-		is, err := bad(mid)
+		why, err := refused(mid)
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
-		if is {
-			hi = mid
+		if len(why) > 0 {
+			hi, all = mid, why
 		} else {
 			lo = mid
 		}
 	}
-	return hi - 1, nil
+	return hi - 1, all, nil
 }
 
 // texts are refusals for a person.

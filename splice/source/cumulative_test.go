@@ -37,22 +37,29 @@ func TestConcerned(t *testing.T) {
 	}
 }
 
-// TestFirstBad looks for every place in lists of every length.
-func TestFirstBad(t *testing.T) {
+// TestFirstRefused looks for every place in lists of every length, and for what is refused there
+// alone.
+func TestFirstRefused(t *testing.T) {
+	texts := func(n, want int) (out []*finding.Refusal) {
+		for i := want; i < n; i++ { // the first that is bad, and all behind it
+			out = append(out, refuse(CodeBuild, "", "", "%d", i))
+		}
+		return out
+	}
 	for n := 1; n <= 20; n++ {
 		for want := range n {
 			asked := 0
-			got, err := firstBad(n, func(with int) (bool, error) {
+			got, why, err := firstRefused(n, texts(n, want), func(with int) ([]*finding.Refusal, error) {
 				asked++
-				return with > want, nil
+				return texts(with, want), nil
 			})
-			if got != want || err != nil || asked > 5 {
-				t.Errorf("%d of %d: %d, %v, asked %d times", want, n, got, err, asked)
+			if got != want || err != nil || asked > 5 || len(why) != 1 {
+				t.Errorf("%d of %d: %d, %v, %v, asked %d times", want, n, got, why, err, asked)
 			}
 		}
 	}
 	failed := errors.New("failed")
-	if _, err := firstBad(3, func(int) (bool, error) { return false, failed }); !errors.Is(err, failed) {
+	if _, _, err := firstRefused(3, nil, func(int) ([]*finding.Refusal, error) { return nil, failed }); !errors.Is(err, failed) {
 		t.Errorf("error %v", err)
 	}
 }
