@@ -123,23 +123,23 @@ func (x *extraction) describedBy(a *object.Atom, r *object.Ref) (elfobj.SymbolIn
 	return x.anchors[h.sec], off + int64(h.off)
 }
 
-// orc writes the unwinding rows of the functions that travel.
+// orc writes the unwinding rows of the functions that travel, and of their pieces.
 func (x *extraction) orc() {
 	if len(tables.Of(x.Post).Orc) == 0 {
 		return
 	}
 	unwinding := map[elfobj.SectionIndex]*tables.OrcTable{}
-	var functions []object.AtomID
+	var code []object.AtomID
 	for i := range x.Post.Atoms {
-		if a := &x.Post.Atoms[i]; x.Included[i] && a.Kind == object.Func {
-			functions = append(functions, a.ID)
+		if a := &x.Post.Atoms[i]; x.Included[i] && (a.Kind == object.Func || tables.IsPiece(x.Post, a)) {
+			code = append(code, a.ID)
 			unwinding[a.Section] = &tables.OrcTable{}
 		}
 	}
 	tables.OrcTables(x.Post, unwinding)
 	var rows []byte
 	var addrs []elfobj.Rela
-	for _, i := range functions {
+	for _, i := range code {
 		a := &x.Post.Atoms[i]
 		h := x.home[i]
 		sym, base := x.anchors[h.sec], int64(h.off)

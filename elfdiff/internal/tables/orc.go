@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
@@ -47,6 +48,9 @@ func addOrc(o *object.Object, x *Index, a *object.Atom, form *entryForm) bool {
 	x.Orc = append(x.Orc, orcSource{a, rows.Bytes, form})
 	return true
 }
+
+// SameOrcRow reports whether two rows are at one offset and say the same.
+func SameOrcRow(a, b orcRowAt) bool { return a.Off == b.Off && bytes.Equal(a.Row, b.Row) }
 
 // OrcTables reads the rows about the given sections.
 func OrcTables(o *object.Object, wanted map[elfobj.SectionIndex]*OrcTable) {
