@@ -30,6 +30,7 @@ var tools = []struct {
 	{"runpre", 64, "-run is missing"},
 	{"mkupdate", 64, "no patch is given"},
 	{"hotpatch", 0, "0 lost, 0 wrong"},
+	{"livectl", 64, "no command is given"},
 	{"corpus", 1, "apt"}, // it asks for the kernels that it compares unless told otherwise
 }
 
@@ -136,7 +137,7 @@ func testTerminated(t *testing.T, dir string) {
 		name string
 		make func(t *testing.T, dir string, cmd *exec.Cmd) (begun func() bool)
 	}{
-		{"elfdiff", manyPairs}, {"runpre", silentGuest}, {"mkupdate", slowObjtool}, {"hotpatch", demo}, {"corpus", slowPackages},
+		{"elfdiff", manyPairs}, {"runpre", silentGuest}, {"mkupdate", slowObjtool}, {"hotpatch", demo}, {"livectl", slowTransition}, {"corpus", slowPackages},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cmd, stdout, stderr := command(t, filepath.Join(dir, c.name))
@@ -309,4 +310,30 @@ func slowObjtool(t *testing.T, dir string, cmd *exec.Cmd) func() bool {
 // demo has hotpatch show itself, as soon as its server runs.
 func demo(t *testing.T, _ string, cmd *exec.Cmd) func() bool {
 	return func() bool { return cmd.Process != nil && len(childrenOf(t, cmd.Process.Pid)) > 0 }
+}
+
+// slowTransition has livectl wait for a transition that does not end, in a kernel of files.
+func slowTransition(t *testing.T, dir string, cmd *exec.Cmd) func() bool {
+	t.Helper()
+	for name, text := range map[string]string{
+		"proc/modules":                              "fix 8192 1 - Live 0x0 (OEK)\n",
+		"proc/7/task/7/patch_state":                 "0\n",
+		"proc/7/task/7/stat":                        "7 (task) S 1 1 1 0 -1 0 0\n",
+		"proc/7/task/7/stack":                       "[<0>] show+0x1/0x2\n",
+		"sys/module/fix/refcnt":                     "1\n",
+		"sys/kernel/livepatch/fix/enabled":          "1\n",
+		"sys/kernel/livepatch/fix/transition":       "1\n",
+		"sys/kernel/livepatch/fix/vmlinux/show,1/x": "",
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := time.Now()
+	cmd.Args = append(cmd.Args, "-root", dir, "wait", "fix")
+	return func() bool { return time.Since(start) > time.Second }
 }

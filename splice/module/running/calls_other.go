@@ -12,3 +12,9 @@ func (linux) unload(string) error { return errors.ErrUnsupported }
 
 // explanations are those of Linux.
 var explanations []explanation
+
+// kernelLog stands for the kernel's log.
+type kernelLog struct{}
+
+func (k *Kernel) openLog() kernelLog { return kernelLog{} }
+func (l kernelLog) since() []string  { return nil }

@@ -8,8 +8,13 @@ import (
 	"github.com/gosplice/gosplice/splice/module"
 )
 
-// CodeSignature is for a module whose signature the kernel does not take.
-const CodeSignature splice.Code = "signature"
+// What the kernel refuses, beside the codes of packages splice and module.
+const (
+	CodeSignature    splice.Code = "signature"     // the kernel does not take the signature of a module
+	CodeNotEnabled   splice.Code = "not-enabled"   // a module that was loaded enabled no livepatch
+	CodeEnabled      splice.Code = "enabled"       // a livepatch that is to be unloaded is not disabled
+	CodeInTransition splice.Code = "in-transition" // another livepatch is in transition: there is one at a time
+)
 
 // explanation is what an answer of the kernel means.
 type explanation struct {
@@ -34,6 +39,10 @@ func explain(name string, err error) error {
 var hints = map[splice.Code]string{
 	module.CodeKernel:     "use a kernel with CONFIG_LIVEPATCH",
 	module.CodeOtherBuild: "make the update with the vmlinux of the kernel that runs",
+	CodeNotEnabled:        "unload it; a livepatch is enabled by the module's init",
+	CodeEnabled:           "disable it first",
+	CodeInTransition:      "wait for the end of that transition, or turn it back, and try again",
+	splice.CodeNotApplied: "ask for the status to see what is loaded",
 }
 
 func refuse(code splice.Code, symbol, format string, args ...any) *splice.Refusal {

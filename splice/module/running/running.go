@@ -19,7 +19,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/gosplice/gosplice/splice"
@@ -87,8 +86,8 @@ func objectName(module string) string {
 }
 
 func (k *Kernel) check(m *module.Module) error {
-	if _, err := os.Stat(k.path(livepatch)); errors.Is(err, os.ErrNotExist) {
-		return refuse(module.CodeKernel, m.Name, "it has no livepatch (%s is not there)", k.path(livepatch))
+	if err := k.ready(m.Name); err != nil {
+		return err
 	}
 	id, err := k.buildID()
 	if err != nil {
@@ -97,27 +96,30 @@ func (k *Kernel) check(m *module.Module) error {
 	if id != m.Kernel {
 		return refuse(module.CodeOtherBuild, m.Name, "it is for the kernel with build-id %.12s, and this one has %.12s", m.Kernel, id)
 	}
-	if _, err := os.Stat(k.path("sys/module", m.Name)); err == nil {
-		return refuse(splice.CodeApplied, m.Name, "a module of that name is loaded")
+	return nil
+}
+
+// ready refuses what no livepatch of a name can be loaded into.
+func (k *Kernel) ready(name string) error {
+	if _, err := os.Stat(k.path(livepatch)); errors.Is(err, os.ErrNotExist) {
+		return refuse(module.CodeKernel, name, "it has no livepatch (%s is not there)", k.path(livepatch))
+	}
+	if _, err := os.Stat(k.path("sys/module", name)); err == nil {
+		return refuse(splice.CodeApplied, name, "a module of that name is loaded")
 	}
 	return nil
 }
 
 // Apply loads a module, and waits until all tasks run the new code. When ctx is done before
 // that, or the kernel is not ready for it, the module is disabled and removed again: where
-// tasks do not even leave it, the error says so, and it is in the state Transition.
+// tasks do not even leave it, the error says so, and it is in the state Transition. [Kernel.Load]
+// has more choices.
 func (k *Kernel) Apply(ctx context.Context, m *module.Module) (*splice.Report, error) {
 	r, err := k.Plan(ctx, m)
 	if err != nil {
 		return nil, err
 	}
-	if err := k.system().load(m.Bytes()); err != nil {
-		return nil, fmt.Errorf("load %s: %w", m.Name, explain(m.Name, err))
-	}
-	if err := k.awaitTransition(ctx, m.Name); err != nil {
-		return nil, k.giveUp(ctx, m.Name, err)
-	}
-	now, err := k.report(m.Name)
+	now, err := k.load(ctx, FileOf(m), Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -126,22 +128,6 @@ func (k *Kernel) Apply(ctx context.Context, m *module.Module) (*splice.Report, e
 	}
 	return now, nil
 }
-
-// giveUp takes back a module whose transition does not end.
-func (k *Kernel) giveUp(ctx context.Context, name string, cause error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), backTime)
-	defer cancel()
-	if err := k.disable(ctx, name); err != nil {
-		return fmt.Errorf("load %s: %w; it stays in transition: %w", name, cause, err)
-	}
-	if err := k.system().unload(name); err != nil {
-		return fmt.Errorf("load %s: %w; it is disabled, and stays loaded: %w", name, cause, err)
-	}
-	return fmt.Errorf("load %s: %w", name, cause)
-}
-
-// backTime bounds the way back of what was given up.
-const backTime = 30 * time.Second
 
 // Revert disables the module with an ID, or the one that was loaded last, waits until no task
 // runs its code, and removes it. One that is pinned, or used by another, stays loaded, and the
@@ -158,56 +144,10 @@ func (k *Kernel) Revert(ctx context.Context, id string) (*splice.Report, error) 
 		return nil, refuse(splice.CodeNotApplied, "", "the kernel has no such update")
 	}
 	r := &list[i]
-	if err := k.disable(ctx, r.Name); err != nil {
+	if err := k.disable(ctx, r.Name, Options{Stay: true}); err != nil {
 		return nil, fmt.Errorf("disable %s: %w", r.Name, err)
 	}
-	err = k.system().unload(r.Name)
-	switch {
-	case err == nil:
-		r.State, r.Start, r.End = "", 0, 0
-	case errors.Is(err, syscall.EBUSY), errors.Is(err, syscall.EAGAIN):
-		r.State, r.Kept = splice.Kept, "the kernel does not remove it: addresses of what it brought along may be kept, or another module uses it"
-	default:
-		return nil, fmt.Errorf("remove %s: %w", r.Name, explain(r.Name, err))
-	}
-	return r, nil
-}
-
-// disable has livepatch take a module back, and waits for the end of that.
-func (k *Kernel) disable(ctx context.Context, name string) error {
-	switch k.read(livepatch, name, "enabled") {
-	case "": // it is disabled
-		return nil
-	case "1":
-		if err := os.WriteFile(k.path(livepatch, name, "enabled"), []byte("0"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return explain(name, err)
-		}
-	}
-	return k.wait(ctx, func() bool { return k.read(livepatch, name, "enabled") == "" })
-}
-
-// awaitTransition waits for the end of a transition to the new code.
-func (k *Kernel) awaitTransition(ctx context.Context, name string) error {
-	return k.wait(ctx, func() bool { return k.read(livepatch, name, "transition") != "1" })
-}
-
-func (k *Kernel) wait(ctx context.Context, done func() bool) error {
-	every := k.Poll
-	if every <= 0 {
-		every = 50 * time.Millisecond
-	}
-	for tick := time.NewTicker(every); ; {
-		if done() {
-			tick.Stop()
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			tick.Stop()
-			return fmt.Errorf("tasks have not left the old code: %w", ctx.Err())
-		case <-tick.C:
-		}
-	}
+	return k.remove(ctx, r)
 }
 
 // read returns the one line of a file, "" when there is none.

@@ -69,6 +69,7 @@ func (f *fake) add(name string, id byte) {
 	f.write("proc/modules", text+"other 16384 0 - Live 0xffffffffd0000000\n")
 	f.write("sys/module/"+name+"/notes/"+kernelNote, "")
 	f.write("sys/module/"+name+"/notes/"+buildIDNote, "\x04\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00GNU\x00"+string([]byte{id})+"\x01")
+	f.write("sys/module/"+name+"/refcnt", "0\n")
 	f.write(livepatch+"/"+name+"/enabled", "1\n")
 	f.write(livepatch+"/"+name+"/transition", "1\n")
 	f.write(livepatch+"/"+name+"/vmlinux/cmdline_proc_show,1/x", "")
@@ -109,14 +110,14 @@ func TestApply(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &splice.Report{Schema: 1, Name: "fix", ID: "ab01", State: splice.Applied, Redirects: []splice.Redirected{
+	want := &splice.Report{Schema: 1, Name: "fix", ID: "ab01", State: splice.Applied, Start: 0xffffffffc0000000, End: 0xffffffffc0002000, Redirects: []splice.Redirected{
 		{Function: "cmdline_proc_show", Module: "vmlinux", Trampoline: "ftrace"}, {Function: "vlan_seq_show", Module: "8021q", Trampoline: "jump"},
 	}}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Error(diff)
 	}
 	list, err := k.Status(ctx)
-	want.Start, want.End, want.Redirects = 0xffffffffc0000000, 0xffffffffc0002000, want.Redirects[:1]
+	want.Redirects = want.Redirects[:1]
 	if diff := cmp.Diff([]splice.Report{*want}, list); diff != "" || err != nil {
 		t.Error(err, diff)
 	}

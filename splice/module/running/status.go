@@ -59,15 +59,20 @@ func (k *Kernel) report(name string) (*splice.Report, error) {
 		return nil, err
 	}
 	r := &splice.Report{Schema: splice.ReportSchema, Name: name, ID: noteID(note), Redirects: k.redirects(name)}
+	k.state(r)
+	return r, nil
+}
+
+// state says what livepatch has of a module.
+func (k *Kernel) state(r *splice.Report) {
 	switch {
-	case k.read(livepatch, name, "enabled") == "":
+	case k.read(livepatch, r.Name, "enabled") == "":
 		r.State, r.Kept = splice.Kept, "it is disabled, and loaded"
-	case k.read(livepatch, name, "transition") == "1":
+	case k.read(livepatch, r.Name, "transition") == "1":
 		r.State = splice.Transition
 	default:
 		r.State = splice.Applied
 	}
-	return r, nil
 }
 
 // redirects lists the functions of a livepatch, by object and name: a folder OBJECT has one

@@ -10,7 +10,6 @@ import (
 	"path"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -125,7 +124,7 @@ func readStack(root fs.FS, dir string, out map[Task]map[Frame]bool) error {
 	if err != nil {
 		return nil
 	}
-	task, ok := parseStat(string(stat))
+	task, _, ok := ParseStat(string(stat))
 	if !ok {
 		return nil
 	}
@@ -134,43 +133,11 @@ func readStack(root fs.FS, dir string, out map[Task]map[Frame]bool) error {
 		return err
 	}
 	if err == nil {
-		out[task] = parseStack(string(stack))
+		frames := map[Frame]bool{}
+		for _, l := range Lines(string(stack)) {
+			frames[l.Frame] = true
+		}
+		out[task] = frames
 	}
 	return nil
-}
-
-// kernelThread is PF_KTHREAD among the flags of a task (include/linux/sched.h).
-const kernelThread = 0x00200000
-
-// parseStat reads the number, the name in parentheses, and the flags, which are six
-// fields behind the state that follows (Documentation/filesystems/proc.rst).
-func parseStat(s string) (Task, bool) {
-	id, rest, _ := strings.Cut(s, " (")
-	end := strings.LastIndex(rest, ") ")
-	if end < 0 {
-		return Task{}, false
-	}
-	fields := strings.Fields(rest[end+2:])
-	n, err := strconv.Atoi(id)
-	if err != nil || len(fields) < 7 {
-		return Task{}, false
-	}
-	flags, err := strconv.ParseUint(fields[6], 10, 64)
-	return Task{n, rest[:end], flags&kernelThread != 0}, err == nil
-}
-
-// parseStack reads lines such as
-//
-//	[<0>] kcompactd+0x2a5/0x4d0
-//	[<0>] lo_read+0x12/0x40 [loop]
-func parseStack(s string) map[Frame]bool {
-	out := map[Frame]bool{}
-	for line := range strings.Lines(s) {
-		_, rest, _ := strings.Cut(line, "] ")
-		name, module, _ := strings.Cut(strings.TrimSpace(rest), " [")
-		if function, _, ok := strings.Cut(name, "+0x"); ok {
-			out[Frame{function, strings.TrimSuffix(module, "]")}] = true
-		}
-	}
-	return out
 }

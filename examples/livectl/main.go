@@ -1,0 +1,150 @@
+// Livectl is for who runs livepatches on a machine: it loads them, sees their transitions
+// through, and takes them back, whoever made them.
+//
+//	livectl [-json] status
+//	livectl [-json] load [-limit TIME] [-stay] FILE.ko...
+//	livectl [-json] wait [-limit TIME] NAME
+//	livectl [-json] disable [-limit TIME] [-stay] NAME
+//	livectl [-json] unload NAME
+//	livectl [-json] revert [-limit TIME] [-stay] [NAME]
+//
+// A livepatch is named by its module, or by its ID. The limit is for each transition: when it
+// has passed, the transition is turned back, or left as it is with -stay. Nothing forces one.
+//
+// It exits with 0 when it is done, 1 on an error, 2 when it is refused, 3 when a transition did
+// not end in time, and 64 when it was called wrongly.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/cli"
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/running"
+)
+
+// Exit statuses.
+const (
+	exitDone    = 0
+	exitError   = 1
+	exitRefused = 2
+	exitStuck   = 3
+)
+
+// A command is one of the tool. To add one is to add a row to commands.
+type command struct {
+	name  string
+	args  string // as the usage shows them
+	about string // one line
+	// flags adds what it has of its own to those that all have; nil for none.
+	flags func(f *cli.Flags, s *session)
+	// wants checks the number of arguments.
+	wants func(n int) bool
+	// run does it, and returns the exit status, or an error: see session.status.
+	run func(ctx context.Context, s *session, args []string) (int, error)
+}
+
+// commands are those that there are, in the order of the usage.
+func commands() []command {
+	return []command{
+		{"status", "", "list the livepatches that the kernel has, and how far a transition is", nil, exactly(0), status},
+		{"load", "[-limit TIME] [-stay] FILE.ko...", "load livepatches, one after the other, and see each through", seeThrough, atLeast(1), load},
+		{"wait", "[-limit TIME] NAME", "wait for the end of a transition", limit, exactly(1), wait},
+		{"disable", "[-limit TIME] [-stay] NAME", "take a livepatch back; its module stays loaded", seeThrough, exactly(1), disable},
+		{"unload", "NAME", "remove the module of a livepatch that is disabled", nil, exactly(1), unload},
+		{"revert", "[-limit TIME] [-stay] [NAME]", "disable and unload: a livepatch, or the one that was loaded last", seeThrough, atMost(1), revert},
+	}
+}
+
+func exactly(want int) func(int) bool { return func(n int) bool { return n == want } }
+func atLeast(want int) func(int) bool { return func(n int) bool { return n >= want } }
+func atMost(want int) func(int) bool  { return func(n int) bool { return n <= want } }
+
+// tool is the command as its usage shows it.
+func tool() *cli.Tool {
+	t := &cli.Tool{
+		Name:     "livectl",
+		About:    "Loads livepatches, sees their transitions through, and takes them back, whoever\nmade them.\n",
+		Statuses: "0 done; 1 error; 2 refused; 3 a transition took too long",
+	}
+	for _, c := range commands() {
+		t.Forms = append(t.Forms, strings.TrimSpace("[flags] "+c.name+" "+c.args))
+		t.About += fmt.Sprintf("\n%-8s %s", c.name, c.about)
+	}
+	return t
+}
+
+func main() { tool().Main(run) }
+
+// A session is what all commands share.
+type session struct {
+	kernel running.Kernel
+	stdout *cli.Output
+	stderr *cli.Output
+	asJSON bool
+	limits limits
+}
+
+func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, error) {
+	s := &session{stdout: stdout, stderr: stderr}
+	t := tool()
+	f := s.flags(t)
+	if err := f.Parse(args); err != nil {
+		return exitError, err
+	}
+	if f.NArg() == 0 {
+		return exitError, f.Wrong("no command is given")
+	}
+	for _, c := range commands() {
+		if c.name == f.Arg(0) {
+			return s.do(ctx, &c, f.Args()[1:])
+		}
+	}
+	return exitError, f.Wrong("%q is no command", f.Arg(0))
+}
+
+// flags are those that stand before the command, or behind it.
+func (s *session) flags(t *cli.Tool) *cli.Flags {
+	f := t.Flags()
+	f.JSON(&s.asJSON)
+	f.StringVar(&s.kernel.Root, "root", s.kernel.Root, "the folder that has proc, sys and dev of the kernel: `DIR`; / unless given")
+	return f
+}
+
+// do parses the flags of a command, and does it.
+func (s *session) do(ctx context.Context, c *command, args []string) (int, error) {
+	t := &cli.Tool{Name: "livectl " + c.name, Forms: []string{strings.TrimPrefix(c.args, " ")}, About: strings.ToUpper(c.about[:1]) + c.about[1:] + ".", Statuses: tool().Statuses}
+	asJSON := s.asJSON
+	f := s.flags(t)
+	if c.flags != nil {
+		c.flags(f, s)
+	}
+	if err := f.Parse(args); err != nil {
+		return exitError, err
+	}
+	s.asJSON = s.asJSON || asJSON
+	if !c.wants(f.NArg()) {
+		return exitError, f.Wrong("%d arguments where %s takes %s", f.NArg(), c.name, cmp.Or(c.args, "none"))
+	}
+	status, err := c.run(ctx, s, f.Args())
+	if err != nil {
+		return s.status(err), err
+	}
+	return status, nil
+}
+
+// status is the exit status for an error.
+func (s *session) status(err error) int {
+	var stuck *running.StuckError
+	switch {
+	case errors.As(err, &stuck) && errors.Is(err, context.DeadlineExceeded):
+		return exitStuck
+	case errors.Is(err, splice.ErrRefused):
+		return exitRefused
+	}
+	return exitError
+}

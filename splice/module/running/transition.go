@@ -1,0 +1,290 @@
+package running
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gosplice/gosplice/splice/module/internal/stacks"
+)
+
+// TransitionSchema is the version of the JSON of a [Transition]. Keys may be added to a version.
+const TransitionSchema = 1
+
+// A Transition is how far livepatch is with having all tasks go over to the new code of one
+// livepatch, or back to the old (Documentation/livepatch/livepatch.rst, "Consistency model").
+type Transition struct {
+	Schema int    `json:"schema"` // [TransitionSchema]
+	Name   string `json:"name"`
+	// On is set while there is a transition.
+	On bool `json:"on"`
+	// Back is set when it leads back to the old code.
+	Back bool `json:"back"`
+	// Done counts the tasks that are over, and Total all. Idle tasks of processors are not among
+	// them: /proc has none of these.
+	Done  int       `json:"done"`
+	Total int       `json:"total"`
+	Began time.Time `json:"began"` // when it was seen first
+	// Blockers are the tasks that are not over, in the order of their numbers; never null. Not
+	// more than [MaxBlockers] have a stack.
+	Blockers []Blocker `json:"blockers"`
+	// Unknown says why the tasks can't be told: no /proc, or a right that is missing. "" is that
+	// they are.
+	Unknown string `json:"unknown"`
+}
+
+// MaxBlockers is how many of the tasks that a transition waits for are looked at closely.
+const MaxBlockers = 64
+
+// A Blocker is a task that a transition waits for.
+type Blocker struct {
+	PID    int    `json:"pid"` // of its process
+	TID    int    `json:"tid"` // its own
+	Name   string `json:"name"`
+	Kernel bool   `json:"kernel"` // a thread of the kernel
+	State  string `json:"state"`  // the letter of proc(5): R runs, S sleeps, D sleeps and no signal wakes it
+	// Function is the innermost function on its stack that the livepatch replaces (on the way
+	// back: that the livepatch brought), and Module the module that it is in; "" where there is none.
+	Function string    `json:"function"`
+	Module   string    `json:"module"`
+	Stack    []string  `json:"stack"` // the innermost first, as /proc/PID/stack has it; never null
+	Since    time.Time `json:"since"` // when it was seen first
+	Why      string    `json:"why"`   // it is not over
+	Help     string    `json:"help"`  // what makes it go over
+}
+
+// A Watcher looks at one transition again and again, so that it knows since when a task is in
+// the way. It is not safe for concurrent use.
+type Watcher struct {
+	kernel *Kernel
+	name   string
+	back   bool
+	began  time.Time
+	since  map[int]time.Time
+}
+
+// Watch returns who looks at the transition of the livepatch with a name.
+func (k *Kernel) Watch(name string) *Watcher { return &Watcher{kernel: k, name: name} }
+
+// Look looks once. It costs one read for each task, and three more for each of the first that
+// are in the way. A livepatch that is gone is in no transition.
+func (w *Watcher) Look(ctx context.Context) (*Transition, error) {
+	k := w.kernel
+	t := &Transition{Schema: TransitionSchema, Name: w.name, Blockers: []Blocker{}}
+	t.On = k.read(livepatch, w.name, "transition") == "1"
+	t.Back = k.read(livepatch, w.name, "enabled") == "0"
+	if !t.On {
+		w.since = nil
+		return t, nil
+	}
+	now := time.Now()
+	if w.since == nil || w.back != t.Back {
+		w.since, w.began, w.back = map[int]time.Time{}, now, t.Back
+	}
+	t.Began = w.began
+	if err := k.tasks(ctx, t); err != nil {
+		return nil, err
+	}
+	seen := map[int]time.Time{}
+	for i := range t.Blockers {
+		b := &t.Blockers[i]
+		b.Since = now
+		if at, ok := w.since[b.TID]; ok {
+			b.Since = at
+		}
+		seen[b.TID] = b.Since
+	}
+	w.since = seen
+	return t, nil
+}
+
+// tasks fills in how far the tasks are. Who ends meanwhile is left out.
+func (k *Kernel) tasks(ctx context.Context, t *Transition) error {
+	processes, err := os.ReadDir(k.path("proc"))
+	if err != nil {
+		t.Unknown = err.Error()
+		return nil
+	}
+	want := "1"
+	if t.Back {
+		want = "0"
+	}
+	names := k.replaced(t.Name)
+	for _, p := range processes {
+		pid, err := strconv.Atoi(p.Name())
+		if err != nil {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		threads, _ := os.ReadDir(k.path("proc", p.Name(), "task"))
+		for _, th := range threads {
+			dir := path.Join("proc", p.Name(), "task", th.Name())
+			state, err := os.ReadFile(k.path(dir, "patch_state"))
+			if errors.Is(err, fs.ErrPermission) {
+				t.Unknown = err.Error()
+				continue
+			}
+			if s := strings.TrimSpace(string(state)); err == nil && s != undefined {
+				t.Total++
+				if s == want {
+					t.Done++
+				} else {
+					t.Blockers = append(t.Blockers, Blocker{PID: pid, Stack: []string{}})
+					k.blocker(t, dir, names, err == nil && len(t.Blockers) <= MaxBlockers)
+				}
+			}
+		}
+	}
+	if t.Total == 0 && t.Unknown == "" {
+		t.Unknown = k.path("proc") + " says of no task how far it is"
+	}
+	slices.SortFunc(t.Blockers, func(a, b Blocker) int { return cmp.Compare(a.TID, b.TID) })
+	return nil
+}
+
+// undefined is what patch_state of a task holds that is in no transition (KLP_UNDEFINED of
+// include/linux/livepatch.h, KLP_TRANSITION_IDLE since 6.10).
+const undefined = "-1"
+
+// replaced returns the functions that a livepatch replaces, as stacks name them.
+func (k *Kernel) replaced(name string) map[stacks.Frame]bool {
+	out := map[stacks.Frame]bool{}
+	for _, r := range k.redirects(name) {
+		f := stacks.Frame{Function: r.Function, Module: r.Module}
+		if f.Module == objectName("") {
+			f.Module = ""
+		}
+		out[f] = true
+	}
+	return out
+}
+
+// blocker fills in the last of the blockers, or takes it out when the task is gone.
+func (k *Kernel) blocker(t *Transition, dir string, names map[stacks.Frame]bool, closely bool) {
+	b := &t.Blockers[len(t.Blockers)-1]
+	stat, err := os.ReadFile(k.path(dir, "stat"))
+	task, state, ok := stacks.ParseStat(string(stat))
+	if err != nil || !ok {
+		t.Blockers, t.Total = t.Blockers[:len(t.Blockers)-1], t.Total-1
+		return
+	}
+	b.TID, b.Name, b.Kernel, b.State = task.ID, task.Name, task.Kernel, state
+	if !closely {
+		b.Why, b.Help = "it is one of many, and was not looked at closely", "see the others first"
+		return
+	}
+	stack, err := os.ReadFile(k.path(dir, "stack"))
+	b.find(t, stacks.Lines(string(stack)), names)
+	b.judge(t, err)
+}
+
+// find looks for what keeps the task in its stack.
+func (b *Blocker) find(t *Transition, frames []stacks.Line, names map[stacks.Frame]bool) {
+	for _, f := range frames {
+		b.Stack = append(b.Stack, f.Text)
+		in := names[f.Frame]
+		if t.Back {
+			in = f.Module == t.Name
+		}
+		if in && b.Function == "" {
+			b.Function, b.Module = f.Function, f.Module
+		}
+	}
+}
+
+// judge says why the task is not over, and what helps.
+func (b *Blocker) judge(t *Transition, err error) {
+	what := b.Function
+	if b.Module != "" {
+		what += " of " + b.Module
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		b.Why, b.Help = "its stack can't be read", "look as root, with CAP_SYS_ADMIN"
+		return
+	case b.Function != "":
+		b.Why = "it is in " + what
+	case len(b.Stack) == 0:
+		b.Why = "it runs"
+	default:
+		b.Why = "its stack has none of the functions now: it goes over when livepatch looks again, which is every second, unless that can't rely on its stack"
+	}
+	b.Help = b.help()
+}
+
+// help is what makes a task leave. Livepatch itself looks again every second, and wakes tasks
+// every 15 seconds (SIGNALS_TIMEOUT of kernel/livepatch/transition.c): those of programs
+// as a signal does, of which the program sees nothing, and kernel threads.
+func (b *Blocker) help() string {
+	switch {
+	case b.State == "D":
+		return "no signal wakes it: it goes over when what it waits for comes"
+	case b.Kernel && b.State == "R":
+		return "give it less to do: a thread of the kernel goes over when livepatch meets it asleep outside of the functions"
+	case b.Kernel && b.Function != "":
+		return "livepatch wakes it every 15 s; it goes over when it returns from the function, which a thread that loops there does not: stop what runs it, or back out, and make the update without that function"
+	case b.Function == "":
+		return "wait"
+	case b.State == "T" || b.State == "t":
+		return "it is stopped: continue it"
+	}
+	return "livepatch wakes it every 15 s as a signal does, which the program does not see"
+}
+
+// age is how long a blocker has been seen.
+func (b *Blocker) age(now time.Time) time.Duration { return now.Sub(b.Since).Round(time.Second) }
+
+// String returns how far it is, with the first who are in the way, on one line.
+func (t *Transition) String() string {
+	if !t.On {
+		return "no transition"
+	}
+	s := fmt.Sprintf("%d of %d tasks", t.Done, t.Total)
+	if t.Unknown != "" && t.Total == 0 {
+		return "tasks can't be told: " + t.Unknown
+	}
+	const few = 3
+	for i := range t.Blockers[:min(few, len(t.Blockers))] {
+		b := &t.Blockers[i]
+		s += fmt.Sprintf("; %s (%d), since %v: %s", b.Name, b.TID, b.age(time.Now()), b.Why)
+	}
+	if n := len(t.Blockers) - few; n > 0 {
+		s += fmt.Sprintf("; and %d more", n)
+	}
+	return s
+}
+
+// A StuckError tells that a transition did not end in time.
+type StuckError struct {
+	Transition *Transition
+	Err        error // that of the context
+}
+
+// Error says how far it is, and who is in the way.
+func (e *StuckError) Error() string {
+	side := "old"
+	if e.Transition.Back {
+		side = "new"
+	}
+	if e.Transition.Done == e.Transition.Total && e.Transition.Unknown == "" {
+		return fmt.Sprintf("livepatch has not ended the transition, although all %d tasks are over (idle tasks of processors are not seen): %v", e.Transition.Total, e.Err)
+	}
+	return fmt.Sprintf("tasks have not left the %s code: %v: %v", side, e.Transition, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *StuckError) Unwrap() error { return e.Err }
+
+// Forced says what it would mean to write 1 to a livepatch's file "force", which nothing here
+// does (Documentation/livepatch/livepatch.rst, "Limitations"; klp_force_transition).
+const Forced = "forcing it would declare all tasks to be over: those that are in the way would go on with a mix of old and new code, nobody looks at them again, and the module, and every livepatch that was active then, could never be unloaded"
