@@ -76,7 +76,10 @@ func digest(b []byte) string {
 func (e *edition) key(u *Unit, list []string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\x00%s\x00%d\x00", u.Command, u.Objtool, len(list))
-	if slices.Contains(list, everything) {
+	if u.Make != nil {
+		fmt.Fprintf(h, "%q\x00", u.Make)
+	}
+	if slices.Contains(list, Everything) {
 		fmt.Fprint(h, e.whole)
 	}
 	for _, name := range list {
@@ -91,8 +94,8 @@ func (e *edition) key(u *Unit, list []string) string {
 	return fmt.Sprintf("%x", h.Sum(nil)[:digestSize])
 }
 
-// everything stands in a list for all files: nobody knows which ones matter.
-const everything = "*"
+// Everything stands in a list for all files: nobody knows which ones matter.
+const Everything = "*"
 
 // A made is what there is of an object.
 type made struct {
@@ -189,7 +192,7 @@ const treeDeps = "tree.deps"
 
 // keepDeps keeps what an object is made of in the tree as it is, when it was made of that.
 func (t *Tree) keepDeps(u *Unit, e *edition, tmp string, list []string) error {
-	if slices.Contains(list, everything) || slices.ContainsFunc(list, func(name string) bool { _, ok := e.digests[name]; return ok }) || len(e.moved) > 0 {
+	if slices.Contains(list, Everything) || slices.ContainsFunc(list, func(name string) bool { _, ok := e.digests[name]; return ok }) || len(e.moved) > 0 {
 		return nil
 	}
 	text := strings.Join(append([]string{digest([]byte(u.Command))}, list...), "\n")

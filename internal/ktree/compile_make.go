@@ -38,16 +38,10 @@ func (c *compilation) makeIn(ctx context.Context, w *workspace, list []*Object, 
 		return c.tree.explain(err)
 	}
 	began := time.Now()
-	objects := make([]string, len(list))
-	for i, o := range list {
-		objects[i] = o.Unit.Object
-	}
-	goals, err := c.tree.goals(objects...)
+	said, failed, err := c.makeObjects(ctx, w, list)
 	if err != nil {
 		return err
 	}
-	flags := "KCFLAGS=" + c.tree.spec.Flags + " -fdebug-prefix-map=" + w.dir + "=" + root
-	said, failed := c.tree.make(ctx, w.dir, append([]string{"-k", "-j" + strconv.Itoa(c.tree.spec.Jobs), flags}, goals...)...)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -70,6 +64,28 @@ func (c *compilation) makeIn(ctx context.Context, w *workspace, list []*Object, 
 	return nil
 }
 
+// makeObjects runs make, and returns what it says. Objects are of the kernel's source, or all of
+// the same modules beside it.
+func (c *compilation) makeObjects(ctx context.Context, w *workspace, list []*Object) (said []byte, failed, err error) {
+	t := c.tree
+	objects := make([]string, len(list))
+	for i, o := range list {
+		objects[i] = o.Unit.Object
+	}
+	const keep, silent = "-k", "-s"
+	jobs, flags := "-j"+strconv.Itoa(t.spec.Jobs), t.spec.Flags+" -fdebug-prefix-map="+w.dir+"="+root
+	if told := list[0].Unit.Make; told != nil {
+		said, failed = t.makeModules(ctx, w, told, flags, []string{silent, keep, jobs}, objects...).CombinedOutput()
+		return said, failed, nil
+	}
+	goals, err := t.goals(objects...)
+	if err != nil {
+		return nil, nil, err
+	}
+	said, failed = t.make(ctx, w.dir, append([]string{keep, jobs, "KCFLAGS=" + flags}, goals...)...)
+	return said, failed, nil
+}
+
 // take keeps an object that make has made, and what it is made of.
 func (c *compilation) take(w *workspace, o *Object, base string) error {
 	u := &o.Unit
@@ -87,7 +103,7 @@ func (c *compilation) take(w *workspace, o *Object, base string) error {
 	if err := c.keepMade(u, base, list); err != nil {
 		return c.tree.explain(err)
 	}
-	o.Path, err = c.tree.keep(u, c.ed, base+".o", append([]string{everything}, list...), o.Elapsed)
+	o.Path, err = c.tree.keep(u, c.ed, base+".o", append([]string{Everything}, list...), o.Elapsed)
 	return c.tree.explain(err)
 }
 

@@ -109,7 +109,7 @@ func (t *Tree) embedded(dir string, u *Unit, list []string) ([]string, error) {
 		list = append(list, filepath.ToSlash(filepath.Clean(string(m[1]))))
 	}
 	if len(found) < bytes.Count(text, []byte(".incbin")) {
-		list = append(list, everything)
+		list = append(list, Everything)
 	}
 	slices.Sort(list)
 	return slices.Compact(list), nil

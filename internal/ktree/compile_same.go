@@ -140,7 +140,7 @@ func (e *edition) embeds(list []string) bool {
 	return slices.ContainsFunc(list, func(name string) bool {
 		_, ok := e.digests[name]
 		ext := path.Ext(name)
-		return name == everything || ok && ext != ".h" && ext != ".c" && ext != ".S"
+		return name == Everything || ok && ext != ".h" && ext != ".c" && ext != ".S"
 	})
 }
 

@@ -245,6 +245,11 @@ func (p *preprocessing) deps(ctx context.Context, u *Unit, tmp string) (list []s
 // not for assembler: there a quote may have no end.
 func (p *preprocessing) ask(ctx context.Context, u *Unit, dep string) ([]byte, error) {
 	c := &compilation{tree: p.tree, dir: p.tree.dir, out: p.out, locks: []*os.File{p.out.lock}}
+	return c.listInputs(ctx, u, dep)
+}
+
+// listInputs is ask in an edition.
+func (c *compilation) listInputs(ctx context.Context, u *Unit, dep string) ([]byte, error) {
 	ways := []string{" -fdirectives-only", ""}
 	if path.Ext(u.Source) != ".c" {
 		ways = ways[1:]

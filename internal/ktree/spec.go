@@ -60,4 +60,7 @@ type Unit struct {
 	// Special says what it is part of that is not the code of the running kernel, such as
 	// "the vDSO"; "" for what is.
 	Special string `json:"special"`
+	// Make is what make is told beside what the kernel is, where the object is of a module whose
+	// source is elsewhere; nil for what the kernel's source has.
+	Make []string `json:"make,omitempty"`
 }

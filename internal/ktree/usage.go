@@ -17,7 +17,7 @@ import (
 var kinds = []kind{
 	{"ktree", "prepared sources"}, {"ktree-work", "copies of them to compile in"}, {"ktree-objects", "objects"},
 	{"ktree-units", "lists of objects"}, {"ktree-includes", "who includes whom"}, {"ktree-effects", "effects of patches on the build"},
-	{"ktree-scratch", "what is being made"}, {Finished, "objects that objtool has finished"},
+	{"ktree-modules", "sources of modules beside the kernel's"}, {"ktree-scratch", "what is being made"}, {Finished, "objects that objtool has finished"},
 }
 
 // Finished is the folder of a cache for who completes objects of trees by another tool: what it

@@ -174,6 +174,12 @@ func (w *workspace) restore() error {
 		return err
 	}
 	defer root.Close()
+	if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, Elsewhere) }) {
+		// Their Makefiles may have left more than was put in.
+		if err := root.RemoveAll(path.Clean(Elsewhere)); err != nil {
+			return err
+		}
+	}
 	for _, name := range slices.Backward(names) {
 		if err := ignoreMissing(root.Remove(name)); err != nil && !w.isFolder(name) {
 			return err
