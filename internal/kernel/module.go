@@ -39,6 +39,15 @@ const maxModule = 512 << 20
 // OpenModule opens a module, compressed or not, for kernels with the structures
 // of l.
 func OpenModule(path string, l Layout) (*Module, error) {
+	b, err := ReadModule(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseModule(path, b, l)
+}
+
+// ReadModule reads the file of a module, compressed or not.
+func ReadModule(path string) ([]byte, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -48,7 +57,7 @@ func OpenModule(path string, l Layout) (*Module, error) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	return parseModule(path, b, l)
+	return b, nil
 }
 
 func parseModule(path string, b []byte, l Layout) (*Module, error) {
