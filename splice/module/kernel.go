@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 
 	"golang.org/x/sync/errgroup"
 
@@ -78,13 +79,18 @@ func (k *Kernel) read(ctx context.Context) error {
 }
 
 // UseSymvers takes the CRCs of exported symbols from a Module.symvers. Without
-// it, they are read from the image.
+// it, they are read from the image. A further one, of modules that are not the kernel's, adds
+// to it; what it lists again takes the place of what was listed before.
 func (k *Kernel) UseSymvers(r io.Reader) error {
 	m, err := kernel.ReadSymvers(r)
-	if err == nil {
-		k.symvers = m
+	if err != nil {
+		return err
 	}
-	return err
+	if k.symvers == nil {
+		k.symvers = map[string]kernel.Export{}
+	}
+	maps.Copy(k.symvers, m)
+	return nil
 }
 
 // Run returns the image to match against: vmlinux as linked, which is what runs

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/extmod"
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/internal/ktree"
 	"github.com/gosplice/gosplice/internal/progress"
@@ -32,6 +33,10 @@ type Builder struct {
 	tell    progress.Func
 	cache   string
 	config  string // digest
+	// subject is the source that patches are of: the tree, or elsewhere, which is nil where
+	// modules of the kernel's own source are meant only.
+	subject   subject
+	elsewhere *extmod.Source
 	// objtool completes objects where the kernel's build has it see the whole image only,
 	// see delayed; "" where they are complete. finished is where such objects are kept.
 	objtool, finished string
@@ -65,24 +70,31 @@ func Open(ctx context.Context, k Kernel, opt Options) (*Builder, error) {
 	if err := b.openImage(ctx); err != nil {
 		return nil, err
 	}
-	if err := b.openTree(ctx); err != nil {
-		return nil, errors.Join(err, b.Close())
-	}
 	b.targets = newTargets(b.image, k)
-	if delayed(config) {
-		if err := b.openObjtool(); err != nil {
-			return nil, errors.Join(err, b.Close())
-		}
+	if err := b.openSources(ctx, delayed(config)); err != nil {
+		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
 }
 
+// openSources opens what is compiled, and what completes objects.
+func (b *Builder) openSources(ctx context.Context, delayed bool) error {
+	if err := b.openModules(); err != nil {
+		return err
+	}
+	if err := b.openTree(ctx); err != nil {
+		return err
+	}
+	if delayed {
+		if err := b.openObjtool(); err != nil {
+			return err
+		}
+	}
+	return b.openSource(ctx)
+}
+
 // check says what a kernel lacks, and what of it can't be followed.
 func (k *Kernel) check() error {
-	if len(k.OutOfTree) > 0 {
-		return fmt.Errorf("%s: modules whose source is not the kernel's are not compiled here (%w): compile its objects without the patch and with it, and give them with the module (mkupdate -target NAME=FILE.ko PRE.o POST.o)",
-			k.OutOfTree[0].File, errors.ErrUnsupported)
-	}
 	for _, x := range []struct{ what, path string }{{"source", k.Source}, {"configuration", k.Config}, {"image (vmlinux)", k.Image}} {
 		if x.path == "" {
 			return fmt.Errorf("the %s of the kernel %s is not given", x.what, k.Release)
@@ -90,6 +102,9 @@ func (k *Kernel) check() error {
 		if _, err := os.Stat(x.path); err != nil {
 			return fmt.Errorf("%s of the kernel: %w", x.what, err)
 		}
+	}
+	if err := k.checkOutOfTree(); err != nil {
+		return err
 	}
 	return k.checkModules()
 }
@@ -150,13 +165,15 @@ func (b *Builder) openImage(ctx context.Context) error {
 	if b.kernel.Symvers == "" {
 		return nil
 	}
-	f, err := os.Open(b.kernel.Symvers)
-	if err == nil {
-		err = k.UseSymvers(f)
-		f.Close()
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", b.kernel.Symvers, err)
+	for _, name := range b.symvers() {
+		f, err := os.Open(name)
+		if err == nil {
+			err = k.UseSymvers(f)
+			f.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	return nil
 }
@@ -235,9 +252,9 @@ func (b *Builder) Close() error {
 	return b.image.Close()
 }
 
-// Tree returns the folder of the source as it is prepared, without any patch. Nothing in it
-// may be written to.
-func (b *Builder) Tree() string { return b.tree.Dir() }
+// Tree returns the folder of the source that patches are of, as it is kept, without any patch: the
+// kernel's, or that of modules elsewhere. Nothing in it may be written to.
+func (b *Builder) Tree() string { return b.subject.Dir() }
 
 // Identity says which kernel this is.
 func (b *Builder) Identity() Identity {

@@ -49,7 +49,10 @@ func TestKernelCheck(t *testing.T) {
 		{"source", "the source of the kernel 6.1 is not given", nil, func(k *Kernel) { k.Source = "" }},
 		{"configuration", "configuration of the kernel: ", os.ErrNotExist, func(k *Kernel) { k.Config = file + "x" }},
 		{"image", "the image (vmlinux) of the kernel 6.1 is not given", nil, func(k *Kernel) { k.Image = "" }},
-		{"out of tree", "a.ko: modules whose source is not the kernel's", errors.ErrUnsupported, func(k *Kernel) { k.OutOfTree = []OutOfTree{{"a.ko", dir}} }},
+		{"no module", "file of the module", os.ErrNotExist, func(k *Kernel) { k.OutOfTree = []OutOfTree{{"a.ko", dir}} }},
+		{"no source of it", "source of the module", os.ErrNotExist, func(k *Kernel) { k.OutOfTree = []OutOfTree{{file, dir + "/none"}} }},
+		{"two folders", "are of different folders", errors.ErrUnsupported, func(k *Kernel) { k.OutOfTree = []OutOfTree{{file, dir}, {file, dir + "/.."}} }},
+		{"symvers alone", "which is not given", nil, func(k *Kernel) { k.ExtraSymvers = []string{file} }},
 		{"no image", "open kernel", nil, func(*Kernel) {}},
 		{"what boots", "give its vmlinux", nil, func(k *Kernel) { k.Image = vmlinuz }},
 	} {

@@ -195,7 +195,7 @@ func (b *Builder) matchOne(ctx context.Context, c *compared) error {
 			var err error
 			if target, err = b.targets.get(name); errors.Is(err, errNoModule) {
 				if c.matters() {
-					c.refused = append(c.refused, refuse(CodeNotShipped, "", u.Object, "it is part of the module %s, which is not there: %v", name, err))
+					c.refused = append(c.refused, b.notShipped(u.Object, name, err))
 				}
 				continue
 			} else if err != nil {

@@ -58,7 +58,7 @@ func (b *Builder) leaveOutUnaffected(ctx context.Context, p *Plan, list []compil
 			units, at = append(units, *u.post), append(at, i)
 		}
 	}
-	why, err := b.tree.Unaffected(ctx, units, p.overlay)
+	why, err := b.subject.Unaffected(ctx, units, p.overlay)
 	for k, i := range at {
 		if err == nil {
 			list[i].unaffected = why[k]
@@ -130,7 +130,7 @@ func (b *Builder) compileSide(ctx context.Context, list []*compiled, overlay ktr
 			units, at = append(units, *u), append(at, i)
 		}
 	}
-	made, err := b.tree.Compile(ctx, units, overlay)
+	made, err := b.subject.Compile(ctx, units, overlay)
 	if err != nil {
 		return nil, err
 	}

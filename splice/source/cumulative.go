@@ -114,7 +114,7 @@ func (s *selection) report(r *Result) *Result {
 
 // apply applies patches in order to a tree. failed is called for those that do not apply.
 func (b *Builder) apply(list []*patch.Patch, failed func(i int, err error)) *patch.Tree {
-	t := patch.NewTree(os.DirFS(b.tree.Dir()))
+	t := patch.NewTree(os.DirFS(b.subject.Dir()))
 	for i, p := range list {
 		if err := t.Apply(p); err != nil {
 			failed(i, err)

@@ -18,15 +18,23 @@ type Kernel struct {
 	Objtool string // the objtool that it was built with; "" takes the one of the source
 	// Make are variables for make that its build had: DISTRIBUTOR=Debian.
 	Make []string
-	// OutOfTree are modules whose source is elsewhere. [Open] refuses them: it is
-	// errors.ErrUnsupported, and says what to do instead.
+	// OutOfTree are modules whose source is elsewhere. With one, patches are of its source, and
+	// of the kernel's no more. All that are given are of the same folder: others are
+	// errors.ErrUnsupported.
 	OutOfTree []OutOfTree
+	// ModuleMake are variables that make was told when these were built, beside those that
+	// the kernel's build sets: CONFIG_FOO=m, KCPPFLAGS=-DDEBUG.
+	ModuleMake []string
+	// ExtraSymvers are Module.symvers of further modules whose source is elsewhere
+	// (KBUILD_EXTRA_SYMBOLS of the kernel's build). That of the folder of OutOfTree comes by itself.
+	ExtraSymvers []string
 }
 
-// OutOfTree is a module whose source is not in the kernel's.
+// OutOfTree is a module whose source is not in the kernel's, but in a folder of its own, as the
+// kernel's build takes one (make -C KERNEL M=DIR): those of DKMS, for one.
 type OutOfTree struct {
-	File   string // the .ko as it is installed
-	Source string // the folder of its source, with a Makefile or Kbuild
+	File   string // the .ko that is loaded or will be; compressed or not, stripped of debug information or not
+	Source string // the folder of its source, with a Makefile or Kbuild; never written to
 }
 
 // Options adjusts how updates are made. The zero value of each field will do, but for

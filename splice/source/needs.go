@@ -105,7 +105,7 @@ func (e *eachOne) missing(ctx context.Context, r *Result, list []compared, other
 func (e *eachOne) has(ctx context.Context, p *patch.Patch, r *Result, list []compared) (bool, error) {
 	words := e.wordsOf(p)
 	for _, x := range r.Refusals {
-		if x.Code == module.CodeUndefined && words[x.Symbol] && defines(p) {
+		if x.Code == module.CodeUndefined && words[x.Symbol] && e.defines(p) {
 			return true, nil
 		}
 	}
@@ -131,10 +131,10 @@ func (e *eachOne) concerns(ctx context.Context, p *patch.Patch, c *compared, say
 		if file == c.unit().Source || e.includesNow(file) || slices.ContainsFunc(says.Names, func(name string) bool { return creates(p, name) }) {
 			return true, nil
 		}
-		if kind, _ := classify(file); kind != FileHeader && kind != FileSource {
+		if kind, _ := e.classify(file); kind != FileHeader && kind != FileSource {
 			continue
 		}
-		is, err := e.tree.Has(ctx, c.unit().Object, file)
+		is, err := e.subject.Has(ctx, c.unit().Object, file)
 		if is || err != nil {
 			return is, err
 		}
@@ -165,9 +165,9 @@ func creates(p *patch.Patch, name string) bool {
 }
 
 // defines reports whether a patch changes code.
-func defines(p *patch.Patch) bool {
+func (b *Builder) defines(p *patch.Patch) bool {
 	return slices.ContainsFunc(p.Files, func(f patch.File) bool {
-		kind, _ := classify(f.Path())
+		kind, _ := b.classify(f.Path())
 		return kind == FileSource
 	})
 }

@@ -38,7 +38,7 @@ func TestChangedWords(t *testing.T) {
 	if got, want := slices.Sorted(maps.Keys(changedWords(files[0]))), []string{"k", "kept", "new_name", "old_name"}; !slices.Equal(got, want) {
 		t.Error(cmp.Diff(want, got))
 	}
-	if defines(files[0]) || !defines(files[1]) {
+	if b := (&Builder{}); b.defines(files[0]) || !b.defines(files[1]) {
 		t.Error("code is in the second file alone")
 	}
 	for _, c := range []struct {

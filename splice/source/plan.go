@@ -63,7 +63,11 @@ func (p *planned) unit() *ktree.Unit {
 func (b *Builder) Plan(ctx context.Context, patches ...*patch.Patch) (*Plan, error) {
 	began := time.Now()
 	p := &Plan{Patches: patches}
-	tree := patch.NewTree(os.DirFS(b.tree.Dir()))
+	if p.Refusals = b.ofKernel(patches); len(p.Refusals) > 0 {
+		p.failed = true
+		return p, nil
+	}
+	tree := patch.NewTree(os.DirFS(b.subject.Dir()))
 	for _, x := range patches {
 		err := tree.Apply(x)
 		if err == nil {
@@ -118,8 +122,8 @@ func (b *Builder) affect(ctx context.Context, p *Plan) error {
 func (b *Builder) files(p *Plan) error {
 	for _, name := range slices.Sorted(maps.Keys(p.overlay)) {
 		f := FileResult{Path: name, Change: "modified"}
-		f.Kind, f.Note = classify(name)
-		_, err := b.tree.Stat(name)
+		f.Kind, f.Note = b.classify(name)
+		_, err := b.subject.Stat(name)
 		switch {
 		case p.overlay[name] == nil:
 			f.Change = "deleted"
@@ -148,7 +152,10 @@ func (b *Builder) addHeaders(p *Plan) error {
 	}
 	p.overlay = maps.Clone(p.overlay)
 	for name, text := range headers {
-		_, err := b.tree.Stat(name)
+		if b.elsewhere != nil {
+			name = b.elsewhere.OfKernel(name)
+		}
+		_, err := b.subject.Stat(name)
 		if _, own := p.overlay[name]; own || err == nil {
 			continue
 		}
@@ -162,7 +169,7 @@ func (b *Builder) addHeaders(p *Plan) error {
 
 // effects follows changes of how the kernel is built.
 func (b *Builder) effects(ctx context.Context, p *Plan, by map[string]*planned) error {
-	e, err := b.tree.Effects(ctx, p.overlay)
+	e, err := b.subject.Effects(ctx, p.overlay)
 	if err != nil {
 		return err
 	}
@@ -207,7 +214,7 @@ func (b *Builder) dependents(ctx context.Context, p *Plan, f *FileResult, by map
 	if f.Change == "new" {
 		return nil // who includes it changed too, or it is an effect of a Makefile
 	}
-	list, err := b.tree.Dependents(ctx, []string{f.Path})
+	list, err := b.subject.Dependents(ctx, []string{f.Path})
 	if err != nil {
 		return err
 	}
@@ -230,7 +237,11 @@ func (b *Builder) whyNone(ctx context.Context, p *Plan, f *FileResult) error {
 	if f.Note != "" {
 		return nil
 	}
-	if what := ktree.Apart(f.Path); what != "" {
+	if b.elsewhere != nil && f.Kind == FileGenerator {
+		p.Refusals = append(p.Refusals, refuse(CodeBuild, "", f.Path, "no object tells that it is made of it"))
+		return nil
+	}
+	if what := ktree.Apart(f.Path); what != "" && b.elsewhere == nil {
 		p.Refusals = append(p.Refusals, refuse(CodeSpecial, "", f.Path, "it is part of %s, which is not compiled here", what))
 		return nil
 	}
@@ -238,7 +249,7 @@ func (b *Builder) whyNone(ctx context.Context, p *Plan, f *FileResult) error {
 		f.Note = "no object of this configuration has it"
 		return nil
 	}
-	_, unbuilt, err := b.tree.UnitsOf(ctx, p.overlay, f.Path)
+	_, unbuilt, err := b.subject.UnitsOf(ctx, p.overlay, f.Path)
 	if err != nil {
 		return err
 	}

@@ -14,12 +14,14 @@ const (
 	CodeNotShipped finding.Code = "not-shipped"  // an object of a module that there is no file of
 	CodeSpecial    finding.Code = "other-image"  // code that is not part of the kernel's own: vDSO, boot, real mode
 	CodeBuild      finding.Code = "build-system" // a change of how the kernel is built that can't be followed
+	CodeKernelFile finding.Code = "kernel-file"  // a file of the kernel's, where patches are of a module whose source is elsewhere
 )
 
 var hints = map[finding.Code]string{
 	CodeCompile:    "mend the patch, or give the patches before it that it needs",
 	CodeNotShipped: "give the folder of the modules that belong to this kernel, or leave the change out: nobody runs it",
 	CodeSpecial:    "leave it out and restart for it: programs, or the start, run another copy than the kernel",
+	CodeKernelFile: "make an update of the kernel's part of its own, without -module",
 	CodeBuild:      "leave the change of the configuration or of the tools out of the patch",
 }
 

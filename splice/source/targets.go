@@ -16,18 +16,14 @@ type targets struct {
 	kernel *module.Kernel
 	dir    string
 
-	list  func() (map[string]string, error) // file by name
-	mu    sync.Mutex
-	files map[string]string // of modules out of the tree
-	open  map[string]*module.Target
+	list func() (map[string]string, error) // file by name
+	mu   sync.Mutex
+	open map[string]*module.Target // with those that are given by their files
 }
 
 func newTargets(k *module.Kernel, of Kernel) *targets {
-	t := &targets{kernel: k, dir: of.Modules, open: map[string]*module.Target{}, files: map[string]string{}}
+	t := &targets{kernel: k, dir: of.Modules, open: map[string]*module.Target{}}
 	t.list = sync.OnceValues(t.find)
-	for _, m := range of.OutOfTree {
-		t.files[nameOf(m.File)] = m.File
-	}
 	return t
 }
 
@@ -70,15 +66,13 @@ func (t *targets) get(name string) (*module.Target, error) {
 	if m := t.open[name]; m != nil {
 		return m, nil
 	}
-	path := t.files[name]
+	list, err := t.list()
+	if err != nil {
+		return nil, err
+	}
+	path := list[name]
 	if path == "" {
-		list, err := t.list()
-		if err != nil {
-			return nil, err
-		}
-		if path = list[name]; path == "" {
-			return nil, fmt.Errorf("%s: %w in %s", name, errNoModule, t.dir)
-		}
+		return nil, fmt.Errorf("%s: %w in %s", name, errNoModule, t.dir)
 	}
 	m, err := t.kernel.OpenModule(path)
 	if err != nil {
