@@ -32,6 +32,9 @@ type Options struct {
 	// name, or by the path of a file when there is a slash in it. nil are those that the
 	// update changes, but for those in Later.
 	Targets []string
+	// Elsewhere are files of modules that are not below Modules: those are loaded where their names
+	// come up, and before what needs them.
+	Elsewhere []string
 	// Later are modules that are loaded when the update is in place.
 	Later []string
 	// Again has the modules that the update changes unloaded and loaded again while it is

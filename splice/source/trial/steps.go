@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/vm"
 )
 
@@ -57,9 +57,16 @@ func (t *trial) leave(ctx context.Context, name string) error {
 // loadModule loads a module of the kernel by its name, or one of a file.
 func (t *trial) loadModule(ctx context.Context, name string) error {
 	if !strings.Contains(name, "/") {
-		return t.m.Modprobe(ctx, name, "") // one that is loaded already does no harm
+		file, err := t.elsewhere(name)
+		if err != nil {
+			return err
+		}
+		if file == "" {
+			return t.m.Modprobe(ctx, name, "") // one that is loaded already does no harm
+		}
+		name = file
 	}
-	b, err := os.ReadFile(name)
+	b, err := kernel.ReadModule(name)
 	if err != nil {
 		return err
 	}
@@ -72,6 +79,24 @@ func (t *trial) loadModule(ctx context.Context, name string) error {
 	return nil
 }
 
+// elsewhere returns the file of a module that is not among the kernel's, "" for one that is.
+func (t *trial) elsewhere(name string) (string, error) {
+	for _, file := range t.Elsewhere {
+		b, err := kernel.ReadModule(file)
+		if err != nil {
+			return "", err
+		}
+		info, err := vm.ModInfo(b)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", file, err)
+		}
+		if info["name"] == strings.ReplaceAll(name, "-", "_") {
+			return file, nil
+		}
+	}
+	return "", nil
+}
+
 // loadNeeded loads what a module says that it needs.
 func (t *trial) loadNeeded(ctx context.Context, image []byte) error {
 	info, err := vm.ModInfo(image)
@@ -82,7 +107,7 @@ func (t *trial) loadNeeded(ctx context.Context, image []byte) error {
 		if name == "" {
 			continue
 		}
-		if err := t.m.Modprobe(ctx, name, ""); err != nil && !t.loaded(ctx, name) {
+		if err := t.loadModule(ctx, name); err != nil && !t.loaded(ctx, name) {
 			return fmt.Errorf("needs %s: %w", name, err)
 		}
 	}
