@@ -29,14 +29,15 @@ type options struct {
 
 // kernelOptions say which kernel.
 type kernelOptions struct {
-	release              string // -kernel
-	src, config          string
-	run, modules, boot   string
-	symvers, objtool     string
-	outOfTree            []source.OutOfTree
-	tasks                bool
-	probe                string // -probe
-	sourceOfModuleAwaits bool   // -module without a source: -src is it
+	release            string // -kernel
+	src, config        string
+	run, modules, boot string
+	symvers, objtool   string
+	outOfTree          []source.OutOfTree
+	moduleMake         []string // what make was told of these
+	extraSymvers       []string
+	tasks              bool
+	probe              string // -probe
 }
 
 type compareOptions struct{ inPlace, initials bool }
@@ -91,21 +92,30 @@ func (o *options) addTarget(s string) error {
 // addModule reads FILE.ko, or FILE.ko=DIR.
 func (o *kernelOptions) addModule(s string) error {
 	file, dir, ok := strings.Cut(s, "=")
-	if file == "" || ok && dir == "" || o.sourceOfModuleAwaits {
+	if file == "" || ok && dir == "" || ok && o.moduleAwaits() {
 		return fmt.Errorf("%q is not FILE.ko=DIR, or FILE.ko with -src DIR behind it", s)
 	}
 	o.outOfTree = append(o.outOfTree, source.OutOfTree{File: file, Source: dir})
-	o.sourceOfModuleAwaits = !ok
 	return nil
 }
 
-// setSource takes the folder of a module's source behind -module, else that of the kernel's.
+// moduleAwaits reports whether a module has no source yet: -src is it.
+func (o *kernelOptions) moduleAwaits() bool {
+	n := len(o.outOfTree)
+	return n > 0 && o.outOfTree[n-1].Source == ""
+}
+
+// setSource takes the folder of the source of modules behind -module, else that of the kernel's.
 func (o *kernelOptions) setSource(s string) error {
-	if o.sourceOfModuleAwaits {
-		o.outOfTree[len(o.outOfTree)-1].Source, o.sourceOfModuleAwaits = s, false
+	if !o.moduleAwaits() {
+		o.src = s
 		return nil
 	}
-	o.src = s
+	for i := range o.outOfTree {
+		if o.outOfTree[i].Source == "" {
+			o.outOfTree[i].Source = s
+		}
+	}
 	return nil
 }
 
@@ -233,7 +243,9 @@ func (o *options) defineKernel(f *cli.Flags) {
 	f.StringVar(&k.boot, "boot", "", "with -src: what boots it, for -try: `VMLINUZ`")
 	f.StringVar(&k.symvers, "symvers", "", "its Module.symvers, a `FILE`; CRCs come from the image without it")
 	f.StringVar(&k.objtool, "objtool", "", "the kernel's objtool at `PATH`; for objects, it is run on copies first")
-	f.Func("module", "a module whose source is elsewhere: `FILE.ko=DIR`, or FILE.ko with -src DIR behind it; may be repeated", k.addModule)
+	f.Func("module", "patches are of a module whose source is elsewhere, of DKMS or your own: its file, and the folder of its source: `FILE.ko` with -src DIR behind it, or FILE.ko=DIR; may be repeated for others of the folder", k.addModule)
+	f.List(&k.moduleMake, "module-make", "with -module: what make was told when it was built, a `VAR=VALUE`")
+	f.List(&k.extraSymvers, "extra-symvers", "with -module: the Module.symvers of other modules that it uses, a `FILE`")
 	f.BoolVar(&k.tasks, "tasks", false, "look at the tasks of this machine, which runs that kernel, for what stays in the functions; needs root")
 	f.Func("target", "for objects: a module that they belong to, and its .ko: `MODULE=FILE`; may be repeated", o.addTarget)
 	f.StringVar(&o.make.cc, "cc", "", "how the compiler is called, a `COMMAND` as for make: \"ccache gcc-12\"")

@@ -86,7 +86,8 @@ func (o *options) checkForm() error {
 		{(o.out.key == "") != (o.out.cert == ""), "-key and -cert go together"},
 		{o.out.file != "" && !strings.HasSuffix(o.out.file, ".ko"), "-o " + o.out.file + ": modules are called *.ko"},
 		{o.out.file != "" && o.out.dir != "", "give -o or -out, not both"},
-		{k.sourceOfModuleAwaits, "-module wants the source of the module: -module FILE.ko=DIR, or -src DIR behind it"},
+		{k.moduleAwaits(), "-module wants the source of the module: -module FILE.ko=DIR, or -src DIR behind it"},
+		{len(k.outOfTree) == 0 && len(k.moduleMake)+len(k.extraSymvers) > 0, "-module-make and -extra-symvers go with -module"},
 		{o.make.jobs < 0 || h.only < 0, "a negative number"},
 	}
 	rules := map[form][]struct {
@@ -100,6 +101,7 @@ func (o *options) checkForm() error {
 			{k.run == "", "-run is missing"},
 			{o.module.Name == "", "-name is missing"},
 			{len(o.args)%2 != 0, "an odd number of objects, where pairs of PRE.o and POST.o are needed"},
+			{len(k.outOfTree) > 0, "-module is for patches; objects of a module go with -target NAME=FILE.ko"},
 			{k.release != "" || k.src != "" || k.config != "" || k.modules != "" || len(h.series) > 0 || h.byFile || h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != "" || o.out.dir != "",
 				"that is for patches: objects go with -run VMLINUX and -name NAME"},
 		},

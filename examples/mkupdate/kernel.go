@@ -16,7 +16,7 @@ func (o *options) openKernelFiles(ctx context.Context, progress *cli.Progress, l
 	if given.src != "" {
 		return source.Kernel{
 			Source: given.src, Config: given.config, Image: given.run, Modules: given.modules, Symvers: given.symvers, Objtool: given.objtool,
-			OutOfTree: given.outOfTree,
+			OutOfTree: given.outOfTree, ModuleMake: given.moduleMake, ExtraSymvers: given.extraSymvers,
 		}, given.boot, nil
 	}
 	opt := distro.Options{Cache: o.make.cache, Progress: progress.Tell, Log: log}
@@ -31,7 +31,7 @@ func (o *options) openKernelFiles(ctx context.Context, progress *cli.Progress, l
 	}
 	k = source.Kernel{
 		Release: f.Release, Source: f.Source, Config: f.Config, Image: f.Image, Modules: f.Modules, Symvers: f.Symvers, Objtool: f.Objtool,
-		Make: f.Make, OutOfTree: given.outOfTree,
+		Make: f.Make, OutOfTree: given.outOfTree, ModuleMake: given.moduleMake, ExtraSymvers: given.extraSymvers,
 	}
 	for _, x := range []struct{ given, at *string }{{&given.symvers, &k.Symvers}, {&given.objtool, &k.Objtool}} {
 		if *x.given != "" {

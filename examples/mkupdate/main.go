@@ -3,6 +3,7 @@
 //	mkupdate fix.patch                                          for the kernel that runs here
 //	mkupdate -kernel RELEASE [-try] fix.patch ...               for a kernel of Debian
 //	mkupdate -src DIR -config FILE -run VMLINUX -modules DIR fix.patch ...
+//	mkupdate ... -module FILE.ko -src DIR fix.patch             for a module whose source is elsewhere: DKMS
 //	mkupdate ... -each -series debian/patches/series            an update of each, and a table
 //	mkupdate ... -keep-going -series debian/patches/series      one of all that can be carried
 //	mkupdate ... -each -by-file between.diff                    an update of each file that differs
@@ -46,6 +47,7 @@ var tool = cli.Tool{
 	Forms: []string{
 		"[-kernel RELEASE] [flags] fix.patch ...",
 		"-src DIR -config FILE -run VMLINUX -modules DIR [flags] fix.patch ...",
+		"[...] -module FILE.ko -src DIR [flags] fix.patch ...",
 		"-run VMLINUX -name NAME [flags] PRE.o POST.o [PRE2.o POST2.o ...]",
 		"-probe VMLINUZ | -collect DIR | -clean[=AGE]",
 	},

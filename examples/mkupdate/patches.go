@@ -42,7 +42,7 @@ func (o *options) patches() ([]*patch.Patch, error) {
 // inputs are the files that must not be written to.
 func (o *options) inputs(k *source.Kernel) []string {
 	list := append([]string{k.Config, k.Image, k.Symvers, k.Objtool, o.out.key, o.out.cert, o.how.exercise, o.how.replaces}, o.args...)
-	list = append(list, o.how.series...)
+	list = append(append(list, o.how.series...), k.ExtraSymvers...)
 	for _, m := range k.OutOfTree {
 		list = append(list, m.File)
 	}

@@ -9,7 +9,11 @@ import (
 
 // trialOptions are those of a guest.
 func (w *work) trialOptions() trial.Options {
-	return trial.Options{Boot: w.boot, Modules: w.kernel.Modules, Exercise: w.opt.how.exercise, Cache: w.opt.make.cache, Progress: w.progress.Tell}
+	var elsewhere []string
+	for _, m := range w.kernel.OutOfTree {
+		elsewhere = append(elsewhere, m.File)
+	}
+	return trial.Options{Elsewhere: elsewhere, Boot: w.boot, Modules: w.kernel.Modules, Exercise: w.opt.how.exercise, Cache: w.opt.make.cache, Progress: w.progress.Tell}
 }
 
 // openBench looks whether updates can be tried, when that is asked for, before anything takes
