@@ -3,6 +3,7 @@ package amd64
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // Instructions of one byte that fill room: FillNop is for where execution passes, FillInt3 for
@@ -14,6 +15,27 @@ const (
 
 // EndbrSize is the size of ENDBR64, bytes.
 const EndbrSize = 4
+
+const endbr64 = "\xf3\x0f\x1e\xfa"
+
+// sealed is what the kernel makes of an ENDBR64 that nothing may branch to
+// (arch/x86/include/asm/ibt.h, gen_endbr_poison).
+var sealed = [...]string{
+	"\x66\x0f\x1f\x00", // nopw (%rax)
+	"\x0f\x1f\x40\xd6", // nopl -42(%rax), since 6.15
+}
+
+// IsSealed reports whether code is the poison that an ENDBR64 becomes which nothing may branch to.
+func IsSealed(b []byte) bool { return slices.Contains(sealed[:], string(b)) }
+
+// EndbrLen returns the length of the ENDBR64 that code begins with, sealed or not, in bytes: 0 or
+// [EndbrSize].
+func EndbrLen(b []byte) int {
+	if len(b) >= EndbrSize && (string(b[:EndbrSize]) == endbr64 || IsSealed(b[:EndbrSize])) {
+		return EndbrSize
+	}
+	return 0
+}
 
 // JmpRel32 returns the near jump that, standing at from, goes to to, or a
 // [ReachError] when that is further than 2 GiB away:

@@ -64,8 +64,9 @@ func entryOf(table string, optional bool, roles ...kerneltab.Role) member {
 	return m
 }
 
-// Layout holds the structures that a livepatch module contains, and as
-// "mod_mem_type" the values of that enumeration, where the version has it.
+// Layout holds the structures that a livepatch module contains, as "mod_mem_type" the
+// values of that enumeration, where the version has it, and as "ro_after_init" the sections
+// that become read-only, where the image lists them.
 type Layout map[string]Struct
 
 // Layout reads the structures from the image's .BTF.
@@ -90,6 +91,9 @@ func (k *Image) layout(read func(b []byte) (Layout, error)) (Layout, error) {
 		l, err := read(b)
 		if err != nil {
 			return nil, &Error{Image: k.Path, What: kerneltab.BTF, Msg: "structures", Err: err}
+		}
+		if own, ok := k.afterInit(); ok {
+			l[afterInit] = own
 		}
 		return l, nil
 	}

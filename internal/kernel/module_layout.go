@@ -90,23 +90,23 @@ func (m *Module) lay(l Layout) error {
 			}
 			at := mem + kind*memory.Size
 			m.Parts = append(m.Parts, Part{Name: row.name, Field: int64(at + memory.Offsets["base"])})
-			p := m.fill(row, done, false)
+			p := m.fill(l, row, done, false)
 			if row.size != "" { // data goes on with the symbol table
 				p.Sizes = append(p.Sizes, Word{at + memory.Offsets["size"], uint32(align(p.Size, modulePage))})
 			}
 			continue
 		}
-		p := m.fill(row, done, false)
+		p := m.fill(l, row, done, false)
 		p.Size = align(p.Size, modulePage)
 		if row.size != "" {
 			p.Sizes = append(p.Sizes, Word{core + old.Offsets[row.size], uint32(p.Size)})
 		}
 	}
 	m.Parts = append(m.Parts, Part{Name: kerneltab.PerCPU, Field: int64(mod.Offsets["percpu"])})
-	m.fill(&partRow{name: kerneltab.PerCPU}, done, false)
+	m.fill(l, &partRow{name: kerneltab.PerCPU}, done, false)
 	m.Parts = append(m.Parts, Part{Name: "init", Field: -1, Init: true})
 	for i := range partRows {
-		p := m.fill(&partRows[i], done, true)
+		p := m.fill(l, &partRows[i], done, true)
 		p.Size = align(p.Size, modulePage)
 	}
 	for i := range m.Parts {
@@ -122,7 +122,7 @@ func (m *Module) lay(l Layout) error {
 }
 
 // fill puts the sections of a row behind one another into the last part.
-func (m *Module) fill(row *partRow, done []bool, init bool) *Part {
+func (m *Module) fill(l Layout, row *partRow, done []bool, init bool) *Part {
 	n := len(m.Parts) - 1
 	p := &m.Parts[n]
 	for i, s := range m.File.Sections {
@@ -130,7 +130,7 @@ func (m *Module) fill(row *partRow, done []bool, init bool) *Part {
 		if done[i] || s.Type == elf.SHT_NULL || s.Flags&elf.SHF_ALLOC == 0 || kerneltab.MemoryOf(s.Name) == kerneltab.MemoryUnloaded || cpu != (row.name == kerneltab.PerCPU) {
 			continue
 		}
-		if s.Flags&row.has != row.has || s.Flags&row.not != 0 || row.roAfter && kerneltab.MemoryOf(s.Name) != kerneltab.MemoryAfterInit || strings.HasPrefix(s.Name, kerneltab.Init) != init {
+		if s.Flags&row.has != row.has || s.Flags&row.not != 0 || row.roAfter && !l.isAfterInit(s) || strings.HasPrefix(s.Name, kerneltab.Init) != init {
 			continue
 		}
 		done[i] = true

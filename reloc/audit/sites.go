@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -58,7 +59,7 @@ func (c *cluster) tracer(s *kernel.Site, _, run []byte, at uint64) bool {
 }
 
 func (c *cluster) sealed(_ *kernel.Site, _, run []byte, _ uint64) bool {
-	return rewrite.IsSealed(run)
+	return amd64.IsSealed(run)
 }
 
 func (c *cluster) unlocked(_ *kernel.Site, linked, run []byte, _ uint64) bool {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/reloc/internal/rewrite"
@@ -44,7 +45,7 @@ func ownEndbr(f *siteFinder, row *siteRow, a *object.Atom) {
 //	66 0f 1f 00       nopw (%rax)
 //	0f 1f 40 d6       nopl -42(%rax), since 6.15
 func sealed(x *siteMatch, _ *Site, run []byte, _ uint64) bool {
-	return rewrite.IsSealed(run)
+	return amd64.IsSealed(run)
 }
 
 // ownPrefix returns what finds functions that are nothing but the room in front

@@ -25,15 +25,6 @@ func IsReturn0(b []byte) bool {
 	return string(b) == "\x2e\x2e\x2e\x31\xc0" || string(b) == "\x66\x66\x48\x31\xc0"
 }
 
-// IsSealed reports whether code is the poison that an endbr64 becomes which nothing may
-// branch to.
-//
-//	66 0f 1f 00       nopw (%rax)
-//	0f 1f 40 d6       nopl -42(%rax), since 6.15
-func IsSealed(b []byte) bool {
-	return string(b) == "\x66\x0f\x1f\x00" || string(b) == "\x0f\x1f\x40\xd6"
-}
-
 // DepthCount is the end of the padding when calls are counted
 // (SKL_TMP thunks of arch/x86/kernel/callthunks.c of Linux 6.12):
 //

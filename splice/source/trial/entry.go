@@ -10,15 +10,13 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // entrySize is how much of the beginning of a function is looked at, in bytes: ENDBR64, and a
 // call or a jump.
 const entrySize = 9
-
-// endbr64 is what a function begins with that may be called through pointers.
-var endbr64 = []byte{0xf3, 0x0f, 0x1e, 0xfa}
 
 const (
 	opCall = 0xe8
@@ -27,24 +25,19 @@ const (
 
 // transfer decodes the call or the jump that a function begins with.
 func transfer(entry []byte, addr uint64) (op byte, to uint64) {
-	b, ok := bytes.CutPrefix(entry, endbr64)
-	if ok {
-		addr += uint64(len(endbr64))
-	}
+	n := amd64.EndbrLen(entry)
+	b := entry[n:]
 	const size = 5
 	if b[0] != opCall && b[0] != opJump {
 		return 0, 0
 	}
-	return b[0], addr + size + uint64(int64(int32(binary.LittleEndian.Uint32(b[1:]))))
+	return b[0], addr + uint64(n) + size + uint64(int64(int32(binary.LittleEndian.Uint32(b[1:]))))
 }
 
 // lead returns the bytes where the call or the jump is, and what is before it: what follows
 // may be another for a module that was loaded again.
 func lead(entry []byte) []byte {
-	if bytes.HasPrefix(entry, endbr64) {
-		return entry
-	}
-	return entry[:entrySize-len(endbr64)]
+	return entry[:entrySize-amd64.EndbrSize+amd64.EndbrLen(entry)]
 }
 
 func hex(addr uint64) string { return fmt.Sprintf("%#x", addr) }

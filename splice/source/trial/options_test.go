@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
@@ -125,6 +126,8 @@ func TestTransfer(t *testing.T) {
 		{"\xf3\x0f\x1e\xfa\xe8\x10\x00\x00\x00", opCall, 0x1019},
 		{"\xf3\x0f\x1e\xfa\x0f\x1f\x44\x00\x00", 0, 0},
 		{"\x0f\x1f\x44\x00\x00\x55\x48\x89\xe5", 0, 0},
+		{"\x66\x0f\x1f\x00\xe8\x10\x00\x00\x00", opCall, 0x1019}, // sealed
+		{"\x0f\x1f\x40\xd6\xe8\x10\x00\x00\x00", opCall, 0x1019}, // since 6.15
 	} {
 		if op, to := transfer([]byte(c.entry), 0x1000); op != c.op || to != c.to {
 			t.Errorf("% x: %#x to %#x, want %#x to %#x", c.entry, op, to, c.op, c.to)
@@ -168,7 +171,7 @@ func FuzzEntry(f *testing.F) {
 		if op, to := transfer(entry, addr); op == 0 && to != 0 {
 			t.Errorf("% x leads to %#x", entry, to)
 		}
-		if n := len(lead(entry)); n != entrySize && n != entrySize-len(endbr64) {
+		if n := len(lead(entry)); n != entrySize && n != entrySize-amd64.EndbrSize {
 			t.Errorf("%d bytes", n)
 		}
 		if fn, ok := parseFunction(vmlinux, name); ok && fn.Module != "" {
