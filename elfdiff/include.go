@@ -191,6 +191,7 @@ func (in *includer) reference(a *object.Atom, r *object.Ref) {
 	}
 	in.slot(a, r, t)
 	switch {
+	case in.ownEntry(a, r): // it travels too
 	case t.Kind == object.Special || t.Kind == object.Unwind || t.Kind == object.Meta:
 		in.report(findingAt(in.Post, CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.SectionName(t.Section)))
 	case in.carried.Included[t.ID]:
@@ -209,6 +210,12 @@ func (in *includer) reference(a *object.Atom, r *object.Ref) {
 	default:
 		in.add(t.ID)
 	}
+}
+
+// ownEntry reports whether a reference of an included function is to an entry about itself.
+func (in *includer) ownEntry(a *object.Atom, r *object.Ref) bool {
+	e, ok := tables.At(in.Post, r)
+	return ok && in.carried.Tables && isCarried(e.Form.Row) && e.IsOwn(a.ID)
 }
 
 // slot refuses what reads the address of a place inside of t from a slot, where no

@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
+	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -63,6 +64,10 @@ func (c *Comparer) Refs(a, b *object.Ref) verdict.ReasonCode {
 	if ta.IsLiteral() && tb.IsLiteral() || ta.Kind == object.LSDA && tb.Kind == object.LSDA {
 		return c.literal(ta, tb, a.TargetOff, b.TargetOff)
 	}
+	if x, y, ok := c.entries(a, b); ok { // what they say is compared with the function
+		c.Pending = append(c.Pending, Interior{x.Target, y.Target, x.TargetOff, y.TargetOff})
+		return ""
+	}
 	if ta.Kind == object.Special && tb.Kind == object.Special { // compared as wholes
 		if a.TargetOff != b.TargetOff || c.Pre.SectionName(ta.Section) != c.Post.SectionName(tb.Section) {
 			return verdict.ReasonReference
@@ -80,6 +85,19 @@ func (c *Comparer) Refs(a, b *object.Ref) verdict.ReasonCode {
 		return ""
 	}
 	return verdict.ReasonReference
+}
+
+// entries returns the places that two references to entries of one table about code are about,
+// where these are in twins.
+func (c *Comparer) entries(a, b *object.Ref) (x, y *object.Ref, ok bool) {
+	p, ok1 := tables.At(c.Pre, a)
+	q, ok2 := tables.At(c.Post, b)
+	if !ok1 || !ok2 || p.Form.Row != q.Form.Row {
+		return nil, nil, false
+	}
+	x, y = p.Site(), q.Site()
+	t := c.Pre.Atom(x.Target)
+	return x, y, t != nil && t.Kind == object.Func && c.Twins.Post[x.Target] == y.Target
 }
 
 // Isolated is refs where places inside functions have to be the same ones.

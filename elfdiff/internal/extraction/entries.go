@@ -2,6 +2,7 @@ package extraction
 
 import (
 	"debug/elf"
+	"iter"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
@@ -21,24 +22,15 @@ func (x *extraction) tables() {
 	if !x.Tables {
 		return
 	}
-	index := tables.Of(x.Post)
 	x.orc()
-	out := map[*kerneltab.Section]*tableOut{}
 	texts := map[string]*tableOut{}
 	var order []*tableOut
-	for i := range x.Post.Atoms {
-		if !x.Included[i] || x.Post.Atoms[i].Kind != object.Func {
-			continue
+	for e := range x.entriesInOrder() {
+		t := x.tableOf(e)
+		if len(t.data) == 0 {
+			order = append(order, t)
 		}
-		for _, e := range index.Of(object.AtomID(i)) {
-			t := out[e.Form.Row]
-			if t == nil {
-				t = x.tableLike(e.Table)
-				out[e.Form.Row] = t
-				order = append(order, t)
-			}
-			x.entry(t, texts, &e)
-		}
+		x.entry(t, texts, e)
 	}
 	for _, t := range order {
 		x.finishTable(t)
@@ -46,6 +38,57 @@ func (x *extraction) tables() {
 	if t := texts[kerneltab.AltReplacement]; t != nil {
 		x.finishTable(t)
 	}
+}
+
+// entriesInOrder yields the entries of tables that travel, in the order in which they are written.
+func (x *extraction) entriesInOrder() iter.Seq[*tables.Entry] {
+	return func(yield func(*tables.Entry) bool) {
+		index := tables.Of(x.Post)
+		for i := range x.Post.Atoms {
+			if !x.Included[i] || x.Post.Atoms[i].Kind != object.Func {
+				continue
+			}
+			list := index.Of(object.AtomID(i))
+			for k := range list {
+				if !yield(&list[k]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// tableOf returns the table that an entry goes to, made when it is asked for first.
+func (x *extraction) tableOf(e *tables.Entry) *tableOut {
+	t := x.entries.tables[e.Form.Row]
+	if t == nil {
+		t = x.tableLike(e.Table)
+		if x.entries.tables == nil {
+			x.entries.tables = map[*kerneltab.Section]*tableOut{}
+		}
+		x.entries.tables[e.Form.Row] = t
+	}
+	return t
+}
+
+// entrySymbol returns the symbol and the addend for what is off bytes from an entry that travels.
+func (x *extraction) entrySymbol(e *tables.Entry, off int64) (elfobj.SymbolIndex, int64) {
+	if x.entries.at == nil {
+		x.entries.at = map[*tables.Entry]uint64{}
+		ends := map[*kerneltab.Section]uint64{}
+		for e := range x.entriesInOrder() {
+			x.entries.at[e] = ends[e.Form.Row]
+			ends[e.Form.Row] += uint64(len(e.Bytes))
+		}
+	}
+	return x.tableOf(e).anchor, int64(x.entries.at[e]) + off
+}
+
+// entryTables are the tables of what travels, and where in them the entries are; at is read when
+// code refers to one.
+type entryTables struct {
+	tables map[*kerneltab.Section]*tableOut
+	at     map[*tables.Entry]uint64
 }
 
 // tableOut is a table, or the code that goes with it, as it grows.

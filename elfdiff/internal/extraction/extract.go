@@ -31,6 +31,7 @@ type extraction struct {
 	sets      []extract.InitialUpdate
 	shifts    []extract.RuntimeShift
 	variables map[string]elfobj.SymbolIndex // of runtime constants, by name
+	entries   entryTables
 }
 
 type placed struct {

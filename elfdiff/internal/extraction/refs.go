@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
+	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -44,6 +45,9 @@ func (x *extraction) symbolFor(a *object.Atom, r *object.Ref) (elfobj.SymbolInde
 	t := &x.Post.Atoms[r.Target]
 	if BySlot(r) {
 		return x.slotSymbol(r, t), r.Addend
+	}
+	if e, ok := tables.At(x.Post, r); ok && x.Tables && x.Included[e.Site().Target] {
+		return x.entrySymbol(e, int64(x.Post.Symbol(r.Sym).Value)+r.Addend-int64(t.Offset)-int64(e.Off))
 	}
 	addend := r.Addend - int64(t.Offset)
 	switch {
