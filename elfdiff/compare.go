@@ -83,7 +83,7 @@ func CompareContext(ctx context.Context, pre, post *object.Object, opt Options) 
 	d := &Diff{Pre: pre, Post: post, carried: extraction.Carried{Included: make([]bool, len(post.Atoms)), Tables: opt.Tables}}
 	j := &judge{Diff: d, ctx: ctx, reported: map[Finding]bool{}, shown: map[object.AtomID]string{}, accept: opt.Accept, updates: opt.InPlace, sets: opt.Initials}
 	steps := []func(){
-		j.missing, j.correlated, j.exceptions, j.entries, j.propagate, j.others, j.symbols, j.exports, j.splits, j.compilers,
+		j.missing, j.correlated, j.exceptions, j.entries, j.leaving, j.propagate, j.leaving, j.others, j.symbols, j.exports, j.splits, j.compilers,
 		j.debugInfo, j.unwinds, j.tables, j.withoutEffect, j.include, j.constructors, j.tableEntries, j.members, j.leftovers, j.asides,
 	}
 	if opt.Types {

@@ -28,6 +28,8 @@ type Diff struct {
 	aside     []Aside // of records without a verdict of their own
 	explainer explainer
 	types     typeChanges
+	leaves    bool   // code for the removal of the module is carried
+	stays     string // why it is not, or not all
 	alike     alike
 }
 

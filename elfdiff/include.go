@@ -195,7 +195,7 @@ func (in *includer) reference(a *object.Atom, r *object.Ref) {
 	case t.Kind == object.Special || t.Kind == object.Unwind || t.Kind == object.Meta:
 		in.report(findingAt(in.Post, CodeSpecialSection, a.ID, r.Offset, "it refers to %s", in.Post.SectionName(t.Section)))
 	case in.carried.Included[t.ID]:
-	case in.past(in.Post, t.ID) != nil && a.Kind != object.Special:
+	case in.past(in.Post, t.ID) != nil && a.Kind != object.Special && !in.staysForExit(a, t):
 		in.report(findingAt(in.Post, CodeInitReference, a.ID, r.Offset, "it refers to %s", insn.RefText(in.Post, r)))
 	case in.copied[t.ID]:
 		in.add(t.ID)

@@ -17,10 +17,14 @@ func (d *Diff) past(o *object.Object, id object.AtomID) *kerneltab.Section {
 		return nil
 	}
 	a := &o.Atoms[id]
-	if r := pastRowOf(o.SectionName(a.Section)); r != nil || a.Owner == object.NoAtom {
-		return r
+	r := pastRowOf(o.SectionName(a.Section))
+	if r == nil && a.Owner != object.NoAtom {
+		r = pastRowOf(o.SectionName(o.Atoms[a.Owner].Section))
 	}
-	return pastRowOf(o.SectionName(o.Atoms[a.Owner].Section))
+	if r != nil && r.Class == kerneltab.Exit && d.isLeaving(o, id) {
+		return nil
+	}
+	return r
 }
 
 // pastRowOf returns the row of a section whose content has no bearing on a kernel that
@@ -34,7 +38,7 @@ func pastRowOf(section string) *kerneltab.Section {
 
 // moduleNames are defined, or referred to, by objects of loadable modules only
 // (include/linux/module.h, include/linux/export.h).
-var moduleNames = map[string]bool{"init_module": true, "cleanup_module": true, "__this_module": true}
+var moduleNames = map[string]bool{kerneltab.ModuleInit: true, kerneltab.ModuleExit: true, "__this_module": true}
 
 // isModule reports whether an object is for a loadable module. Not every object
 // of a module can be told.
@@ -50,8 +54,12 @@ type ofModule bool
 // noEffect reports a difference in something that has no bearing on what runs.
 func (j *judge) noEffect(o *object.Object, id object.AtomID, r *kerneltab.Section, what string) {
 	f := findingAt(o, classCodes[r.Class], id, 0, "%s: %s", what, r.Why)
-	if classCodes[r.Class] == CodeExitCode && !isModule(j.Pre) {
-		f.Severity, f.Accept = Ignored, "" // the linker drops it from the image
+	if classCodes[r.Class] == CodeExitCode {
+		if isModule(j.Pre) {
+			f.Message += "; it is not carried: " + j.stays
+		} else {
+			f.Severity, f.Accept = Ignored, "" // the linker drops it from the image
+		}
 	}
 	j.report(f)
 }

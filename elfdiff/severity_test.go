@@ -52,6 +52,12 @@ func compileKernel(t *testing.T, dir, text, name string, flags ...string) *objec
 // parameter begins a record about one, as struct kernel_param is.
 const parameter = `extern long ops[]; const struct { void *name, *mod, *ops; unsigned short perm, flags; void *arg; } __param_knob PUT("__param") = `
 
+// moduleExit has a function be the one that the kernel calls when the module is removed, as
+// module_exit() of include/linux/module.h does.
+func moduleExit(function string) string {
+	return "int cleanup_module() __attribute__((alias(\"" + function + "\"))); static void *PUT(\".exit.data\") addressable = cleanup_module;"
+}
+
 // severityCases say what becomes of differences that a kernel that runs does not
 // show, or that a person has to judge. says lists severity, code and symbol.
 var severityCases = []struct {
@@ -75,6 +81,28 @@ var severityCases = []struct {
 		outcome: elfdiff.OutcomeIgnored, says: []string{"ignored exit-code leave"}},
 	{name: "exit code of a module", flags: []string{"-DV=2"}, text: "int __exit leave(void) { return V; } void cleanup_module(void) { leave(); }",
 		outcome: elfdiff.OutcomeJudge, says: []string{"judge exit-code leave"}},
+	{name: "exit function of a module", flags: []string{"-DV=2"}, text: "int __exit leave(void) { return V; } " + moduleExit("leave"),
+		outcome: elfdiff.OutcomeCarried},
+	{name: "exit function, what it alone calls", flags: []string{"-DV=2"}, text: "static int __exit part(int x) { return x + V; } int __exit leave(int x) { return part(x) * 2; } " + moduleExit("leave"),
+		outcome: elfdiff.OutcomeCarried},
+	{name: "exit function, something new", flags: []string{"-DV=part(x)"}, text: "static int __exit part(int x) { return x + 2; } int __exit leave(int x) { return x * V; } " + moduleExit("leave"),
+		outcome: elfdiff.OutcomeCarried},
+	{name: "exit function, with what others keep", flags: []string{"-DV=2"}, text: "static int __exit part(int x) { return x + V; } void *keep = part; int __exit leave(int x) { return part(x) * 2; } " + moduleExit("leave"),
+		outcome: elfdiff.OutcomeJudge, says: []string{"judge exit-code part"}},
+	{name: "exit function, with what it passes on", flags: []string{"-DV=2"}, text: "int call(void *); static int __exit part(int x) { return x + V; } int __exit leave(void) { return call(part) * 2; } " + moduleExit("leave"),
+		outcome: elfdiff.OutcomeJudge, says: []string{"judge exit-code part"}},
+	{name: "exit function, with what the start calls", flags: []string{"-DV=2"}, text: "static int __exit part(int x) { return x + V; } int __exit leave(int x) { return part(x) * 2; } int __init start(int x) { return part(x); } " + moduleExit("leave"),
+		outcome: elfdiff.OutcomeJudge, says: []string{"judge exit-code part"}},
+	{name: "exit function that another knows", flags: []string{"-DV=2"}, text: "int __exit leave(void) { return V; } void *keep = leave; " + moduleExit("leave"),
+		outcome: elfdiff.OutcomeJudge, says: []string{"judge exit-code cleanup_module"}},
+	{name: "exit function and the start", flags: []string{"-DV=2"}, text: "int __init start(void) { return V; } int __exit leave(void) { return V; } " + moduleExit("leave"),
+		outcome: elfdiff.OutcomeJudge, says: []string{"ignored init-code start", "judge exit-code cleanup_module"}},
+	{name: "exit function and a constant of the start", flags: []string{"-DV=2"}, text: "static const int limits[] = { V, 5, 6, 7 }; int __init start(int i) { return limits[i]; } int __exit leave(int i) { return limits[i]; } " + moduleExit("leave"),
+		outcome: elfdiff.OutcomeJudge, says: []string{"ignored init-code start", "judge exit-code cleanup_module", "ignored init-code limits"}},
+	{name: "exit function that is new", flags: []string{"-DNEW"}, text: "int __init start(void) { return 1; } int init_module(void) __attribute__((alias(\"start\")));\n#ifdef NEW\nint __exit leave(void) { return 1; } " + moduleExit("leave") + "\n#endif",
+		outcome: elfdiff.OutcomeJudge, says: []string{"judge exit-code addressable", "judge exit-code cleanup_module"}},
+	{name: "a function that the exit function calls", flags: []string{"-DCHANGED"}, text: "int __exit leave(void) { return work(1); } " + moduleExit("leave"),
+		outcome: elfdiff.OutcomeCarried},
 	{name: "a new export", flags: []string{"-DNEW"}, text: "#ifdef NEW\nint fresh(void) { return 1; } void *PUT(\"___ksymtab+fresh\") __ksymtab_fresh = fresh;\n#endif",
 		outcome: elfdiff.OutcomeIgnored, says: []string{"ignored export __ksymtab_fresh"}},
 	{name: "a new parameter", flags: []string{"-DNEW"}, text: "#ifdef NEW\nstatic int knob; int *PUT(\"__param\") __param_knob = &knob;\n#endif",

@@ -171,7 +171,11 @@ func (r *objectReport) printModule(b *strings.Builder, term cli.Terminal) {
 			where, when = "in "+f.Module, "whenever that is loaded"
 		}
 		how := ""
-		if f.Method != module.MethodFtrace {
+		switch f.Method {
+		case module.MethodFtrace:
+		case module.MethodExit:
+			how = " through struct module"
+		default:
 			how = " by a " + f.Method
 		}
 		fmt.Fprintf(b, "  replaces %s %s%s, found by %s: %d bytes verified here and again %s, %d that the kernel rewrites\n",

@@ -17,6 +17,13 @@ const (
 	CallbackHooks = ".kpatch.callbacks."
 )
 
+// The functions that the kernel calls when a module starts and when it is removed
+// (include/linux/module.h).
+const (
+	ModuleInit = "init_module"
+	ModuleExit = "cleanup_module"
+)
+
 const (
 	whyStart  = "it is for the start"
 	whyFreed  = "it is for the start, and its memory is freed after it"
@@ -39,7 +46,7 @@ var startSections = []Section{
 	{Name: ".init.", Prefix: true, Source: listed, Class: Start, Why: whyFreed, Traits: Freed, Module: Module{Memory: MemoryFreed}},
 	{Name: ".head.text", Prefix: true, Source: listed, Class: Start, Why: whyStart},
 	{Name: ".exit.", Prefix: true, Source: listed, Class: Exit, Why: whyExit, Traits: Freed},
-	{Name: ".exit.text", Prefix: true, Source: listed, Class: Exit, Why: whyExit, Traits: Freed, Module: Module{Memory: MemoryText}},
+	{Name: ".exit.text", Prefix: true, Source: listed, Class: Exit, Why: whyExit, Traits: Freed, Module: Module{To: Text, Flags: flagsAX, Memory: MemoryText}},
 	{Name: ".exit.data", Prefix: true, Source: listed, Class: Exit, Why: whyExit, Traits: Freed, Module: Module{Memory: MemoryData}},
 	{Name: ".exitcall", Prefix: true, Source: listed, Class: Exit, Why: whyExit},
 	{Name: ".initcall", Prefix: true, Source: "include/linux/init.h", Kind: Table, What: "initcalls: run at boot only", Class: Constructor, Traits: Expendable, Module: Module{Memory: MemoryFreed}},

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image/internal/btf"
@@ -37,7 +38,7 @@ func (img *Image) Livepatches() (map[uint64]Livepatch, error) {
 	if first == head || first == 0 || r.err != nil {
 		return nil, r.err
 	}
-	l, err := img.layout()
+	l, err := img.layout(klpMembers)
 	if err != nil {
 		return nil, fmt.Errorf("livepatches: %w", err)
 	}
@@ -68,6 +69,31 @@ func (img *Image) LivepatchAt(addr uint64) (Livepatch, bool) {
 	return p, ok
 }
 
+// exitMembers is where the function is that ends a module (include/linux/module.h).
+var exitMembers = map[string][]string{"module": {"exit"}}
+
+// ModuleExit returns the address of the function that the running kernel calls when a module
+// is removed, by its struct module; 0 where it has none. The error wraps fs.ErrNotExist for an
+// image that is no running kernel, or has no such module.
+func (img *Image) ModuleExit(module string) (uint64, error) {
+	if !img.running {
+		return 0, fmt.Errorf("exit function of %s: %w", module, fs.ErrNotExist)
+	}
+	for _, s := range img.Lookup("__this_module") {
+		if s.Module < 0 || s.Module >= len(img.modules) || img.modules[s.Module].Name != module {
+			continue
+		}
+		l, err := img.layout(exitMembers)
+		r := listReader{img: img, err: err}
+		addr := r.word(s.Addr + l["module"]["exit"])
+		if r.err != nil {
+			return 0, fmt.Errorf("exit function of %s: %w", module, r.err)
+		}
+		return addr, nil
+	}
+	return 0, fmt.Errorf("exit function of %s: %w", module, fs.ErrNotExist)
+}
+
 // maxLivepatches bounds a list that is damaged, or changes while it is read.
 const maxLivepatches = 1 << 16
 
@@ -89,8 +115,8 @@ func (r *listReader) word(addr uint64) uint64 {
 // include/linux/livepatch.h).
 var klpMembers = map[string][]string{"klp_func": {"old_func", "new_func", "stack_node"}, "klp_ops": {"node", "func_stack"}}
 
-// layout reads where the members of these structures are from the BTF that a kernel maps.
-func (img *Image) layout() (map[string]map[string]uint64, error) {
+// layout reads where members of structures are from the BTF that a kernel maps.
+func (img *Image) layout(members map[string][]string) (map[string]map[string]uint64, error) {
 	bounds := kerneltab.Named(kerneltab.BTF).Bounds
 	lo, hi := img.Lookup(bounds.Start), img.Lookup(bounds.Stop)
 	const most = 64 << 20
@@ -101,5 +127,5 @@ func (img *Image) layout() (map[string]map[string]uint64, error) {
 	if err := img.ReadAddr(b, lo[0].Addr); err != nil {
 		return nil, err
 	}
-	return btf.Offsets(b, klpMembers)
+	return btf.Offsets(b, members)
 }

@@ -67,6 +67,7 @@ type builder struct {
 	offers    map[string]ko.Dest // symbols that an object brings along for others
 
 	note *ko.Section // has the identity
+	rows klink.Table // of exit functions
 }
 
 // refuseNothing refuses an update that does nothing.
@@ -75,7 +76,7 @@ func (b *builder) refuseNothing() {
 		return
 	}
 	for _, o := range b.objects {
-		if len(o.patched)+len(o.jumps) > 0 {
+		if len(o.patched)+len(o.jumps) > 0 || o.exit != nil {
 			return
 		}
 	}
@@ -134,6 +135,9 @@ func (b *builder) finish() (*Module, error) {
 		for _, j := range o.jumps {
 			m.Functions = append(m.Functions, j.Function)
 		}
+		if o.exit != nil {
+			m.Functions = append(m.Functions, o.exit.Function)
+		}
 	}
 	for _, p := range b.probes {
 		m.Functions = append(m.Functions, p.Function)
@@ -143,6 +147,6 @@ func (b *builder) finish() (*Module, error) {
 		m.Initials = append(m.Initials, b.settings[i].Initial)
 	}
 	m.References, m.Data = b.sortedRefs(), append([]Data{}, b.constants.list...)
-	m.Findings, m.Accepted = append(b.jumpFindings(), b.found...), append([]elfdiff.Finding{}, b.accepted...)
+	m.Findings, m.Accepted = append(append(b.jumpFindings(), b.exitFindings()...), b.found...), append([]elfdiff.Finding{}, b.accepted...)
 	return m, nil
 }

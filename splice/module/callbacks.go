@@ -67,11 +67,14 @@ func (o *kobject) chained() map[string]ko.Dest {
 func (b *builder) ownCallbacks() {
 	follows := len(b.probes)+len(b.constants.writes)+len(b.settings) > 0
 	jumps := b.hasJumps()
-	if !follows && !jumps {
+	if !follows && !jumps && !b.opt.Replace {
 		return
 	}
 	o := b.objectOf(nil)
 	own := o.chained()
+	if b.opt.Replace {
+		own = b.replacedExits(o, own)
+	}
 	if jumps {
 		b.code.Add("jump", "", own)
 		o.hooks["pre_patch"], o.hooks["post_unpatch"] = b.code.Symbols["jump_pre"], b.code.Symbols["jump_post"]

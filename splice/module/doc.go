@@ -94,6 +94,27 @@
 //   - Where a task that ends has left the list of tasks, its stack is not looked at;
 //     livepatch does not either.
 //
+// # Exit functions of modules
+//
+// The exit function of a module (__exit) is not traced either. The kernel calls it by the
+// member exit of struct module, which it reads for nothing else, so that the update writes
+// there ([MethodExit]): once the transition is over, and back before it is undone, from the
+// callbacks that livepatch calls for the module. It compares what is there first: an update
+// is refused (EINVAL) where somebody else has set another function. From the beginning to
+// the end of a transition the module can't be removed (EWOULDBLOCK, as if it were in use), so that
+// nobody runs the exit function of one version with functions of the other, and an update is
+// refused (EBUSY) while the module is being removed. Who disables an update while the
+// module runs its exit function lets that run to its end: the update then has to stay loaded,
+// as the log says, and the exit function may run functions of both versions.
+//
+// Of two updates the later has it, as with any function. A cumulative update takes over those
+// of earlier ones, or puts back the module's own; there is a state (klp_state) for it.
+//
+// What a module's exit function undoes is what its init function did, and that has run, or
+// runs as it was when the module is loaded later. So elfdiff carries exit code only where
+// the code for the start is the same, else it is judged (exit-code); and only the exit
+// function itself with what nothing else calls. The finding exit says that there is one.
+//
 // # What a person has to judge
 //
 // Build knows the call graph of the kernel, and of each module that is changed: it

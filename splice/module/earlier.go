@@ -50,6 +50,9 @@ func (b *builder) origin() *Origin {
 		for i := range x.jumps {
 			add(&x.jumps[i].Function)
 		}
+		if x.exit != nil {
+			add(&x.exit.Function)
+		}
 	}
 	for i := range b.probes {
 		add(&b.probes[i].Function)

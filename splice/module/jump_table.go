@@ -130,21 +130,39 @@ func (b *builder) jumpTable(jumps []jump) {
 	}
 }
 
-// states writes the array of struct klp_state for the update
+// state is a struct klp_state: the id and the version by their names in the layout, and
+// the rows that it leads to.
+type state struct{ id, version, rows string }
+
+// states writes the array of struct klp_state for the update, if it has one
 // (Documentation/livepatch/system-state.rst): it leads later updates to the rows, and by
-// it the kernel refuses cumulative updates that know nothing of jumps.
-func (b *builder) states() uint64 {
+// it the kernel refuses cumulative updates that know nothing of jumps, or of exit functions.
+func (b *builder) states() (uint64, bool) {
+	var list []state
+	if b.hasJumps() {
+		list = append(list, state{"STATE_ID", "STATE_VERSION", "jump_rows"})
+	}
+	if b.hasExits() {
+		list = append(list, state{"EXIT_STATE_ID", "EXIT_STATE_VERSION", "exit_rows"})
+	}
+	if len(list) == 0 {
+		return 0, false
+	}
 	d, s := b.Data(), b.layout["klp_state"]
-	at := d.Append(8, make([]byte, 2*s.Size)) // zeros end it
-	b.code.Define("states", elf.STT_OBJECT, d, at, 2*s.Size)
+	size := s.Size * uint64(len(list)+1) // zeros end it
+	first := d.Append(8, make([]byte, size))
+	b.code.Define("states", elf.STT_OBJECT, d, first, size)
 	for _, m := range []string{"id", "version", "data"} {
 		if _, ok := s.Offsets[m]; !ok {
 			b.refused.add(refuse(CodeKernel, "klp_state", kerneltab.BTF, 0, "it has no member %s", m))
-			return at
+			return first, true
 		}
 	}
-	put64(d.Data[at+s.Offsets["id"]:], b.code.Layout.Number("STATE_ID"))
-	put32(d.Data[at+s.Offsets["version"]:], uint32(b.code.Layout.Number("STATE_VERSION")))
-	d.AddRela(at+s.Offsets["data"], elf.R_X86_64_64, b.code.Symbols["jump_rows"].Symbol, 0)
-	return at
+	for i := range list {
+		at := first + uint64(i)*s.Size
+		put64(d.Data[at+s.Offsets["id"]:], b.code.Layout.Number(list[i].id))
+		put32(d.Data[at+s.Offsets["version"]:], uint32(b.code.Layout.Number(list[i].version)))
+		d.AddRela(at+s.Offsets["data"], elf.R_X86_64_64, b.code.Symbols[list[i].rows].Symbol, 0)
+	}
+	return first, true
 }

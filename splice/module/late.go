@@ -112,6 +112,10 @@ func (b *builder) forModule(o *kobject) {
 	if !b.code.Has("target") {
 		b.code.Add("target", "", nil)
 	}
+	if o.exit != nil {
+		b.exitCallbacks(o, own)
+		return
+	}
 	o.hooks["pre_patch"] = b.code.Add("target_callback", t.Name(), own).Symbol("target_pre_patch")
 }
 

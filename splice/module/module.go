@@ -72,7 +72,7 @@ type Function struct {
 	Size     uint64 `json:"size"`     // bytes that are verified, with cold parts
 	Masked   uint64 `json:"masked"`   // bytes of those that the kernel rewrites on its own
 	By       string `json:"by"`       // what singled it out
-	Method   string `json:"method"`   // [MethodFtrace], [MethodJump] or [MethodProbe]
+	Method   string `json:"method"`   // [MethodFtrace], [MethodJump], [MethodProbe] or [MethodExit]
 }
 
 // A Reference says how the module reaches something in the kernel.

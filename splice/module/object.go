@@ -13,6 +13,8 @@ type kobject struct {
 	patched []patched
 	jumps   []jump // that livepatch can't replace
 	checks  []check
+	exit    *exited            // of a module; nil where it is not replaced
+	exitRow ko.Dest            // what says so
 	hooks   map[string]ko.Dest // callbacks by name
 	fixups  []fixup            // references to the module
 }
@@ -52,7 +54,7 @@ func (o *kobject) replaces(addr uint64) bool {
 			return true
 		}
 	}
-	return false
+	return o.exit != nil && o.exit.Addr == addr
 }
 
 // name returns the name of the module, "" for the kernel itself.

@@ -28,6 +28,7 @@ func (b *builder) patch() {
 	b.planOverwrites()
 	b.planInitials()
 	b.copyCode()
+	b.exits()
 	b.ownCallbacks()
 	objs := d.Append(8, make([]byte, obj.Size*uint64(len(b.objects)+1)))
 	b.code.Define("objs", elf.STT_OBJECT, d, objs, obj.Size*uint64(len(b.objects)+1))
@@ -45,8 +46,8 @@ func (b *builder) patch() {
 	b.code.Define("patch", elf.STT_OBJECT, d, at, patch.Size)
 	d.AddRela(at+patch.Offsets["mod"], elf.R_X86_64_64, b.thisModule().Anchor, 0)
 	d.AddRela(at+patch.Offsets["objs"], elf.R_X86_64_64, d.Anchor, int64(objs))
-	if b.hasJumps() {
-		d.AddRela(at+patch.Offsets["states"], elf.R_X86_64_64, d.Anchor, int64(b.states()))
+	if off, ok := b.states(); ok {
+		d.AddRela(at+patch.Offsets["states"], elf.R_X86_64_64, d.Anchor, int64(off))
 	}
 	if b.opt.Replace {
 		d.Data[at+patch.Offsets["replace"]] = 1
@@ -69,10 +70,10 @@ func (b *builder) beginCode() {
 func (b *builder) startAndEnd() {
 	mod, this := b.layout["module"], b.thisModule()
 	b.code.Add("init", "", nil)
-	this.AddRela(mod.Offsets["init"], elf.R_X86_64_64, b.code.Symbols["init_module"].Symbol, 0)
+	this.AddRela(mod.Offsets["init"], elf.R_X86_64_64, b.code.Symbols[kerneltab.ModuleInit].Symbol, 0)
 	if !b.pins.stays() {
 		b.code.Add("exit", "", nil)
-		this.AddRela(mod.Offsets["exit"], elf.R_X86_64_64, b.code.Symbols["cleanup_module"].Symbol, 0)
+		this.AddRela(mod.Offsets["exit"], elf.R_X86_64_64, b.code.Symbols[kerneltab.ModuleExit].Symbol, 0)
 	}
 }
 

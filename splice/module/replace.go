@@ -38,7 +38,11 @@ func (l *linker) replace(r *extract.Replacement) {
 	out := patched{to: l.Syms[r.New]}
 	out.Function = Function{Name: name, Module: l.obj.name(), Position: pos, Addr: f.Address, By: f.By.String(), Method: MethodFtrace}
 	if _, traced := l.obj.sitesOf(l.builder).Fentry(f.Address, f.Address+f.Size); !traced {
-		l.untraced(&out, r, f)
+		if l.obj.isExit(f.Address) {
+			l.exit(&out, r, f)
+		} else {
+			l.untraced(&out, r, f)
+		}
 		return
 	}
 	l.old(&out.Function, r, f, func(string, *reloc.FuncResult) {})

@@ -42,7 +42,11 @@ func replaces(f *module.Function, pen visible.Pen) string {
 		where, when = "in "+visible.Text(f.Module), "whenever that is loaded"
 	}
 	how := ""
-	if f.Method != module.MethodFtrace {
+	switch f.Method {
+	case module.MethodFtrace:
+	case module.MethodExit:
+		how = " through struct module"
+	default:
 		how = " by a " + f.Method
 	}
 	return fmt.Sprintf("replaces %s %s%s, found by %s: %d bytes verified here and again %s, %d that the kernel rewrites",

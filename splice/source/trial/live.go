@@ -165,6 +165,11 @@ func (t *trial) follow(ctx context.Context, m memory, f module.Function) Functio
 		out.Why = fmt.Sprintf("it does not begin with a jump: % x", entry)
 	case f.Method == module.MethodJump:
 		target = to
+	case f.Method == module.MethodExit:
+		to, err := m.run.ModuleExit(f.Module)
+		if target = to; err != nil {
+			out.Why = err.Error()
+		}
 	default:
 		return t.followProbe(ctx, out, f)
 	}
@@ -211,7 +216,15 @@ func (t *trial) reverted(ctx context.Context) error {
 		if !ok {
 			continue
 		}
-		if _, ok := patches[addr]; ok {
+		_, ok = patches[addr]
+		if f.Method == module.MethodExit {
+			to, err := run.ModuleExit(f.Module)
+			if err != nil {
+				return err
+			}
+			ok = to != addr
+		}
+		if ok {
 			return fmt.Errorf("%s still leads to other code", f.Name)
 		}
 		now := make([]byte, entrySize)

@@ -63,7 +63,7 @@ const (
 type Function struct {
 	Name   string `json:"name"`
 	Module string `json:"module"` // that it is in, "" for built-in code
-	Method string `json:"method"` // of package module: "ftrace", "jump" or "probe"
+	Method string `json:"method"` // of package module: "ftrace", "jump", "probe" or "exit"
 	State  string `json:"state"`  // [Live], [NotLoaded] or [Dead]
 	Old    string `json:"old"`    // where it is, hexadecimal; "" when it is not loaded
 	New    string `json:"new"`    // where the code is that calls run; "" when it is not known

@@ -14,7 +14,10 @@
 //	constants.c        constants that are overwritten
 //	initials.c         members of variables that are set
 //	target.c           a module that is patched; target_callback.c once for each
-//	jump.c, stacks.c   jumps, and who is in the way of them; replace.c those of earlier updates
+//	module_exit.c      the exit function of a module that is patched; exit_callback.c once for each
+//	jump.c, stacks.c   jumps, and who is in the way of them
+//	replace.c          the jumps of earlier updates, and replace_exits.c the exit functions
+//	states.c           how updates find what others have done
 //	probe.c            kprobes; probe_stub.S once for each
 //	return.S           the return thunk where the kernel has none
 //	layout.c           where members of the tables are, for the linker
@@ -50,7 +53,7 @@
 //
 //   - No indirect call or jump: retpolines and their tables stay out of it.
 //   - No offset, size or address of the kernel's: KERNEL_MEMBER and symbols.
-//   - The rows of struct jump are shared by updates of different versions.
+//   - The rows of struct jump and struct exit_function are shared by updates of different versions.
 //   - What the kernel calls through a pointer begins with ENDBR64: it is not static, or
 //     its address is taken.
 package kcode

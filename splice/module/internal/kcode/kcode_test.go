@@ -163,6 +163,7 @@ func checkObjdump(t *testing.T, name string, code []byte, starts map[uint64]bool
 // pointed lists the functions that the kernel calls through pointers, by their objects.
 var pointed = map[string][]string{
 	"init": {"init_module"}, "exit": {"cleanup_module"}, "callbacks": {"post_patch", "pre_unpatch"}, "jump": {"gate", "jump_pre", "jump_post"},
+	"exit_callback": {"leaving_pre_patch", "leaving_post_patch", "leaving_pre_unpatch", "leaving_post_unpatch"}, "replace_exits": {"exits_pre_patch", "exits_post_unpatch"},
 	"constants": {"copy_stopped"}, "target_callback": {"target_pre_patch"}, "probe": {"probe_handler", "probe_after"},
 }
 
@@ -191,14 +192,14 @@ func TestEndbr(t *testing.T) {
 // the kernel beside members of structures.
 var (
 	linked = []string{
-		"__this_module", "checks", "copies", "initials", "jump_new", "jump_old", "jump_rows", "module_name", "patch", "probe_count", "probe_list",
+		"__this_module", "checks", "copies", "exit_row", "exit_rows", "initials", "jump_new", "jump_old", "jump_rows", "module_name", "patch", "probe_count", "probe_list",
 		"probe_stack_words", "replacement", "restores", "stack_size", "stack_unused", "target", "writes",
 	}
 	kernelSymbols = []string{
 		"__cpu_online_mask", "__cpu_possible_mask", "__module_get", "__num_online_cpus", "__per_cpu_offset", "__x86_return_thunk", "_printk",
 		"cpus_read_lock", "cpus_read_unlock", "disable_kprobe", "enable_kprobe", "idle_threads", "init_task", "klp_enable_patch", "klp_patches",
-		"msleep", "mutex_lock", "mutex_unlock", "nr_cpu_ids", "register_kprobes", "stop_machine_cpuslocked",
-		"synchronize_rcu_tasks", "text_mutex", "text_poke", "unregister_kprobes",
+		"module_put", "msleep", "mutex_lock", "mutex_unlock", "nr_cpu_ids", "register_kprobes", "stop_machine_cpuslocked",
+		"synchronize_rcu_tasks", "text_mutex", "text_poke", "try_module_get", "unregister_kprobes",
 	}
 )
 

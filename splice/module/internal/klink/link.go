@@ -133,7 +133,7 @@ func (o *Object) define(s *elfobj.Symbol, suffix string) ko.Dest {
 	}
 	out := *s
 	out.Section, out.Value = h.Section.Index, h.Offset+s.Value
-	if s.Name != "init_module" && s.Name != "cleanup_module" {
+	if s.Name != kerneltab.ModuleInit && s.Name != kerneltab.ModuleExit {
 		out.Name, out.Info = Join(o.code.name+"_"+s.Name, suffix), elf.ST_INFO(elf.STB_LOCAL, s.Type())
 	}
 	t := ko.Dest{Symbol: o.To.AddSymbol(out)}

@@ -9,6 +9,7 @@ WEAK void restore_constants(void) {}
 WEAK void set_initials(void) {}
 WEAK void unset_initials(void) {}
 WEAK void take_over_jumps(void) {}
+WEAK void take_over_exits(void) {}
 WEAK void patch_post_patch(struct klp_object *object UNUSED) {}
 WEAK void patch_pre_unpatch(struct klp_object *object UNUSED) {}
 
@@ -18,6 +19,7 @@ void post_patch(struct klp_object *object)
 	write_constants();
 	set_initials();
 	take_over_jumps();
+	take_over_exits();
 	patch_post_patch(object);
 }
 

@@ -70,13 +70,18 @@ struct list_head {
 /* Modules (kernel/module/main.c). */
 struct module;
 KERNEL_MEMBER(module, refcnt, u32)
+KERNEL_MEMBER(module, exit, u64)
+KERNEL_MEMBER(module, klp_alive, bool)
 extern struct module __this_module;
 void __module_get(struct module *module);
+bool try_module_get(struct module *module);
+void module_put(struct module *module);
 
 /* Livepatch (include/linux/livepatch.h). */
 struct klp_patch;
 KERNEL_MEMBER(klp_patch, list, struct list_head)
 KERNEL_MEMBER(klp_patch, states, struct klp_state *)
+KERNEL_MEMBER(klp_patch, mod, struct module *)
 struct klp_object;
 KERNEL_MEMBER(klp_object, mod, struct module *)
 struct klp_state;

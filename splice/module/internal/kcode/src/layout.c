@@ -10,6 +10,7 @@
 #define NUMBER(macro) asm(".globl " #macro "\n\t.set " #macro ", " QUOTED(macro)) /* of any width */
 
 ASSERT(sizeof(struct jump) == 64);
+ASSERT(sizeof(struct exit_function) == 40);
 
 void layout(void)
 {
@@ -71,6 +72,13 @@ void layout(void)
 	CONSTANT(JUMP_SIZE);
 	NUMBER(STATE_ID);
 	CONSTANT(STATE_VERSION);
+
+	SIZE(exit_function);
+	MEMBER(exit_function, old);
+	MEMBER(exit_function, new);
+	MEMBER(exit_function, name);
+	NUMBER(EXIT_STATE_ID);
+	CONSTANT(EXIT_STATE_VERSION);
 
 	SIZE(range);
 	MEMBER(range, start);

@@ -4,28 +4,15 @@
  * (Documentation/livepatch/system-state.rst), which leads others to its rows. */
 #include "update.h"
 
-/* rows_of returns the rows of an update, or NULL. */
-static struct jump *rows_of(const struct klp_patch *p)
-{
-	const struct klp_state *s = *klp_patch_states(p);
-
-	for (; s && *klp_state_id(s); s = (void *)((u64)s + KERNEL_SIZE(klp_state)))
-		if (*klp_state_id(s) == STATE_ID)
-			return *klp_state_data(s);
-	return NULL;
-}
-
-/* next goes over the rows of the updates that are active besides this one: those in
- * livepatch's list (kernel/livepatch/core.c), whose lock is held in callbacks. */
+/* next goes over the rows of the updates that are active besides this one. */
 static struct jump *next(struct list_head **l)
 {
-	while ((*l = (*l)->next) != &klp_patches) {
-		struct jump *rows = rows_of((void *)((u64)*l - KERNEL_OFFSET(klp_patch, list)));
+	struct jump *rows;
 
-		if (rows && rows != jump_rows)
-			return rows;
-	}
-	return NULL;
+	do
+		rows = rows_behind(l, STATE_ID);
+	while (rows == jump_rows);
+	return rows;
 }
 
 /* adopt notes which of our rows stand where an active one of theirs does. */

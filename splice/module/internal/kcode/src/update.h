@@ -103,6 +103,38 @@ struct jump {
 #define STATE_ID 0x706d756a70736f67
 #define STATE_VERSION 1
 
+/* An exit_function is the exit function of a module that is patched. Updates of other
+ * versions of this package go over the rows, see EXIT_STATE_VERSION: the layout must not
+ * change. */
+struct exit_function {
+	u64 old; /* what the module itself has */
+	u64 new; /* 0 ends the table */
+	const char *name; /* of the module */
+	struct module *active; /* the module, while its exit function is the new one, or NULL */
+	u8 held; /* a reference keeps the module from being removed */
+	u8 runs; /* the module is being removed, and the new one may run */
+	u8 unused[6];
+};
+
+/* A klp_state with this id ("gospexit") leads to them. */
+#define EXIT_STATE_ID 0x7469786570736f67
+#define EXIT_STATE_VERSION 1
+
+extern struct exit_function exit_rows[];
+
+int exit_pre_patch(struct exit_function *row, struct module *module);
+void exit_post_patch(struct exit_function *row, struct module *module);
+void exit_pre_unpatch(struct exit_function *row);
+void exit_post_unpatch(struct exit_function *row, struct module *module);
+u64 exit_of(const struct module *module, u64 own);
+bool exit_hold(struct exit_function *row, struct module *module);
+void exit_release(struct exit_function *row, struct module *module);
+
+/* rows_behind goes over the updates that are active: those in livepatch's list
+ * (kernel/livepatch/core.c), whose lock is held in callbacks. It returns the rows that a
+ * state leads to in the next update that has one, and leaves l there; NULL at the end. */
+void *rows_behind(struct list_head **l, u64 state_id);
+
 extern struct jump jump_rows[];
 
 enum work {
@@ -173,6 +205,7 @@ void enable_probes(void);
 void disable_probes(void);
 void leave_probes(void);
 void take_over_jumps(void);
+void take_over_exits(void);
 void leave_jumps(void);
 int keep_module(int err);
 

@@ -13,6 +13,7 @@ struct setting { void *at; const char *name; unsigned long old, new; u8 size, do
 struct fixup { void *at; unsigned long value; u8 plus, minus, size, text; };
 struct target { const char *name; unsigned long *bases; const long *parts; size_t part_count; struct fixup *expected; struct check *checks; struct fixup *fixups; };
 struct jump { u8 *at, expected[5], unused, lock, ret; void *to; const char *name; u8 bytes[8], before[8]; struct jump *earlier; u8 active, mask[5]; };
+struct exit_function { unsigned long old, new; const char *name; struct module *active; u8 held, runs, unused[6]; };
 struct range { unsigned long start, end; const char *name; };
 struct block { unsigned arrived, done, work, applied; const char *name; char comm[16]; unsigned pid, stays; struct jump *rows; };
 
@@ -25,12 +26,18 @@ struct jump jump_rows[3];
 struct range jump_old[3], jump_new[3];
 struct kprobe probes[2], *probe_list[] = { &probes[0], &probes[1], NULL };
 struct target target;
+struct exit_function exit_rows[2];
+extern struct exit_function exit_row; /* the first */
+__asm__(".globl exit_row\n\t.set exit_row, exit_rows");
 extern struct block jump_block;
 
 int init_module(void);
 void cleanup_module(void);
 int jump_pre(void *), target_pre_patch(struct klp_object *), probe_handler(struct kprobe *, struct pt_regs *);
 void jump_post(void *), post_patch(void *), pre_unpatch(void *), leave_jumps(void), adopt_others(void), take_over_jumps(void);
+int leaving_pre_patch(struct klp_object *), exits_pre_patch(void *);
+void leaving_post_patch(struct klp_object *), leaving_pre_unpatch(struct klp_object *), leaving_post_unpatch(struct klp_object *);
+void take_over_exits(void), exits_post_unpatch(void *);
 void set_initials(void), unset_initials(void), enable_probes(void), copy_at_load(void), write_constants(void), restore_constants(void);
 unsigned long probe_stub(long, long, long, long, long, long, long, long, long);
 
@@ -54,7 +61,9 @@ static void begin(void)
 	memset(jump_rows, 0, sizeof(jump_rows));
 	memset(stacks, 0, sizeof(stacks));
 	memset(&__this_module, 0, sizeof(__this_module));
-	slept = refs = pokes = stopped = unpatched = enable_error = register_error = probe_error = pre_patch_error = 0;
+	memset(exit_rows, 0, sizeof(exit_rows));
+	target = (struct target){ 0 };
+	slept = refs = other_refs = pokes = stopped = unpatched = enable_error = register_error = probe_error = pre_patch_error = 0;
 	for (int i = 0; i < 2; i++) {
 		memcpy(text[i], code[i], 8);
 		jump_rows[i] = (struct jump){ .at = text[i], .to = fresh + 16 * i, .name = i ? "second" : "first", .mask = { 255, 255, 255, 255, 255 } };
@@ -200,6 +209,142 @@ static void replaces(void)
 	CHECK(SAID("fix: somebody else has changed left, which an earlier update had changed; it stays as it is\n"));
 }
 
+#define EXIT_STATE 0x7469786570736f67
+
+/* A module with one exit function of its own (10), of this update (20), and of another. */
+static struct module left;
+static struct klp_object leaving = { .mod = &left };
+static struct klp_state our_exits[] = { { EXIT_STATE, 1, exit_rows }, { 0, 0, NULL } };
+static struct klp_patch this_exits = { .states = our_exits };
+static struct exit_function their_rows[2];
+static struct klp_state their_exits[] = { { EXIT_STATE, 1, their_rows }, { 0, 0, NULL } };
+static struct module their_module;
+static struct klp_patch others_exits = { .states = their_exits, .mod = &their_module };
+
+static void begin_exits(void)
+{
+	static const long parts[] = { -1 };
+	static unsigned long bases[4];
+	static struct fixup none;
+	static struct check nothing;
+
+	begin();
+	left = (struct module){ .klp_alive = 1, .exit = 10 };
+	target = (struct target){ "left", bases, parts, 1, &none, &nothing, NULL };
+	exit_rows[0] = (struct exit_function){ 10, 20, "left", NULL, 0, 0, { 0 } };
+	their_rows[0] = (struct exit_function){ 10, 30, "left", NULL, 0, 0, { 0 } };
+	klp_patches.next = &this_exits.list;
+	this_exits.list.next = &klp_patches;
+}
+
+static void exits(void)
+{
+	begin_exits();
+	CHECK(leaving_pre_patch(&leaving) == 0 && left.users == 1 && left.exit == 10);
+	leaving_post_patch(&leaving);
+	CHECK(left.exit == 20 && !left.users && exit_rows[0].active == &left);
+	leaving_pre_unpatch(&leaving);
+	CHECK(left.exit == 10 && left.users == 1);
+	leaving_post_patch(&leaving); /* the end was given up */
+	CHECK(left.exit == 20 && !left.users);
+	leaving_pre_unpatch(&leaving);
+	leaving_post_unpatch(&leaving);
+	CHECK(left.exit == 10 && !left.users && !refs && !exit_rows[0].active && unpatched == 1);
+	CHECK(leaving_pre_patch(&leaving) == 0); /* and the start */
+	leaving_post_unpatch(&leaving);
+	CHECK(left.exit == 10 && !left.users);
+	left.exit = 11;
+	CHECK(leaving_pre_patch(&leaving) == -22 && !left.users);
+	CHECK(SAID("\0013fix: the exit function of left is not what this update was made for; it is not patched\n"));
+	left = (struct module){ .klp_alive = 1, .exit = 10, .going = 1 };
+	CHECK(leaving_pre_patch(&leaving) == -16 && SAID("\0013fix: left is being removed; it is not patched\n"));
+	left.going = 0;
+	pre_patch_error = -5;
+	CHECK(leaving_pre_patch(&leaving) == -5 && !left.users);
+}
+
+static void exits_of_modules_that_go(void)
+{
+	begin_exits();
+	leaving_pre_patch(&leaving);
+	leaving_post_patch(&leaving);
+	left.going = 1; /* its exit function has run, and livepatch is told */
+	left.klp_alive = 0;
+	leaving_pre_unpatch(&leaving);
+	leaving_post_unpatch(&leaving);
+	CHECK(!exit_rows[0].active && !refs && !left.users && !printed[0]);
+	begin_exits();
+	leaving_pre_patch(&leaving);
+	leaving_post_patch(&leaving);
+	left.going = 1; /* its exit function runs while the update is disabled */
+	leaving_pre_unpatch(&leaving);
+	CHECK(left.exit == 20);
+	leaving_post_unpatch(&leaving);
+	CHECK(refs == 1 && !left.users && SAID("\0014fix: left is being removed by the new code; this module has to stay loaded\n"));
+	begin_exits();
+	leaving_pre_patch(&leaving);
+	leaving_post_patch(&leaving);
+	left.going = 1; /* and has run before that is over */
+	leaving_pre_unpatch(&leaving);
+	left.klp_alive = 0;
+	leaving_post_unpatch(&leaving);
+	CHECK(!refs && !left.users);
+}
+
+static void exits_of_two(void)
+{
+	begin_exits();
+	klp_patches.next = &others_exits.list; /* this one comes later */
+	others_exits.list.next = &this_exits.list;
+	their_rows[0].active = &left;
+	left.exit = 30;
+	CHECK(leaving_pre_patch(&leaving) == 0);
+	leaving_post_patch(&leaving);
+	CHECK(left.exit == 20);
+	leaving_pre_unpatch(&leaving);
+	leaving_post_unpatch(&leaving);
+	CHECK(left.exit == 30);
+	begin_exits();
+	klp_patches.next = &this_exits.list; /* this one was there before */
+	this_exits.list.next = &others_exits.list;
+	others_exits.list.next = &klp_patches;
+	exit_rows[0].active = their_rows[0].active = &left;
+	left.exit = 30;
+	leaving_pre_unpatch(&leaving);
+	leaving_post_unpatch(&leaving);
+	CHECK(left.exit == 30);
+}
+
+static void exits_replaced(void)
+{
+	begin_exits();
+	klp_patches.next = &others_exits.list;
+	others_exits.list.next = &this_exits.list;
+	their_rows[0].active = &left;
+	left.exit = 30;
+	CHECK(exits_pre_patch(NULL) == 0 && left.users == 1);
+	exits_post_unpatch(NULL); /* given up */
+	CHECK(!left.users && left.exit == 30);
+	CHECK(exits_pre_patch(NULL) == 0 && leaving_pre_patch(&leaving) == 0 && left.users == 2);
+	take_over_exits();
+	CHECK(left.users == 1 && left.exit == 10 && !their_rows[0].active);
+	leaving_post_patch(&leaving);
+	CHECK(!left.users && left.exit == 20);
+	begin_exits();
+	klp_patches.next = &others_exits.list;
+	others_exits.list.next = &this_exits.list;
+	their_rows[0].active = &left;
+	left.exit = 30;
+	left.going = 1;
+	CHECK(exits_pre_patch(NULL) == -16 && SAID("\0013fix: left is being removed; nothing was patched\n"));
+	take_over_exits(); /* it came and goes within the transition */
+	CHECK(other_refs == 1 && left.exit == 30 && !left.users && SAID("\0014fix: left is being removed by the code of an earlier update, which has to stay loaded\n"));
+	left.going = 0;
+	pre_patch_error = -5;
+	their_rows[0].active = &left;
+	CHECK(exits_pre_patch(NULL) == -5 && !left.users);
+}
+
 static void settings(void)
 {
 	u8 byte = 1;
@@ -306,6 +451,7 @@ int main(void)
 	static const struct { const char *name; void (*run)(void); } cases[] = {
 		{ "jumps", jumps }, { "prefixes", prefixes }, { "in the way", in_the_way }, { "own stack", own_stack }, { "stays", stays },
 		{ "replaces", replaces }, { "settings", settings }, { "start", start }, { "constants", constants }, { "modules", modules }, { "kprobes", kprobes },
+		{ "exits", exits }, { "exits of modules that go", exits_of_modules_that_go }, { "exits of two", exits_of_two }, { "exits replaced", exits_replaced },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

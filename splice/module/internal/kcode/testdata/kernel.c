@@ -10,9 +10,12 @@
 /* The offsets of this kernel's structures, as BTF would have them. */
 #define OFFSET(name, value) asm(".globl " name "\n\t.set " name ", " #value)
 OFFSET("module.refcnt", 8);
+OFFSET("module.klp_alive", 12);
+OFFSET("module.exit", 16);
 OFFSET("klp_object.mod", 8);
 OFFSET("klp_patch.list", 16);
 OFFSET("klp_patch.states", 8);
+OFFSET("klp_patch.mod", 24);
 OFFSET("sizeof.klp_state", 24);
 OFFSET("klp_state.id", 0);
 OFFSET("klp_state.data", 16);
@@ -46,7 +49,7 @@ struct task_struct *idle_2;
 unsigned long __per_cpu_offset[3];
 
 char printed[4096];
-int slept, refs, pokes, locked, held, stopped, unpatched;
+int slept, refs, other_refs, pokes, locked, held, stopped, unpatched;
 int enable_error, register_error, probe_error, pre_patch_error;
 unsigned long replaced_with[10];
 
@@ -62,7 +65,9 @@ int _printk(const char *format, ...)
 }
 
 void msleep(unsigned milliseconds) { slept += milliseconds; }
-void __module_get(struct module *m) { refs += m == &__this_module; }
+void __module_get(struct module *m) { *(m == &__this_module ? &refs : &other_refs) += 1; }
+char try_module_get(struct module *m) { m->users += !m->going; return !m->going; }
+void module_put(struct module *m) { m->users--; }
 void mutex_lock(int *lock) { locked += lock == &text_mutex; }
 void mutex_unlock(int *lock) { locked -= lock == &text_mutex; }
 /* The lock of the processors is taken before text_mutex and left after it, or does not count. */

@@ -3,7 +3,7 @@
 
 #define STACK 65536
 
-struct module { void *base; unsigned refcnt; };
+struct module { void *base; unsigned refcnt; char klp_alive, going; unsigned long exit; int users; };
 struct list_head { struct list_head *next; };
 struct signal_struct { long first; struct list_head threads; };
 struct task_struct {
@@ -17,7 +17,7 @@ struct task_struct {
 	unsigned pid;
 };
 struct klp_state { unsigned long id; long version; void *data; };
-struct klp_patch { long first; struct klp_state *states; struct list_head list; };
+struct klp_patch { long first; struct klp_state *states; struct list_head list; struct module *mod; };
 struct klp_object { long first; struct module *mod; };
 struct kprobe { long first; void *addr; long more; void *stub; };
 struct pt_regs { long more[2]; unsigned long ip; };
@@ -29,6 +29,6 @@ extern struct list_head klp_patches;
 extern unsigned long __per_cpu_offset[3];
 extern void *volatile on_stopper;
 extern char printed[4096];
-extern int slept, refs, pokes, locked, held, stopped, unpatched;
+extern int slept, refs, other_refs, pokes, locked, held, stopped, unpatched;
 extern int enable_error, register_error, probe_error, pre_patch_error;
 extern unsigned long replaced_with[10];
