@@ -25,7 +25,7 @@ func TestOf(t *testing.T) {
 		{".init_array.00100", ".init_array", ""},
 		{".initcall6.init", ".initcall", ""},
 		{".init.rodata", ".init.", ""},
-		{".exit.text", ".exit.text", ""},
+		{".exit.text", ".exit.text", ".text"},
 		{".exit.other", ".exit.", ""},
 		{".exitcall.exit", ".exitcall", ""},
 		{"__jump_table", JumpTable, JumpTable},
