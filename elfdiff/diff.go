@@ -1,6 +1,8 @@
 package elfdiff
 
 import (
+	"context"
+
 	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
@@ -89,6 +91,22 @@ func Extract(d *Diff) (*extract.Extracted, error) {
 		return nil, &RefusedError{Refusals: d.Refusals}
 	}
 	return d.plan().Extract()
+}
+
+// Sides makes two objects of the functions that d has changed: one as pre has them, and one
+// as post does. They are for finding out which of the two runs (package reloc), and
+// need not be fit to be carried: refusals are not in the way. Functions that are new in post,
+// or gone in it, are on one side.
+func Sides(ctx context.Context, d *Diff) (pre, post *extract.Extracted, err error) {
+	back, err := CompareContext(ctx, d.Post, d.Pre, Options{Tables: d.carried.Tables})
+	if err != nil {
+		return nil, nil, err
+	}
+	if pre, err = back.plan().Extract(); err != nil {
+		return nil, nil, err
+	}
+	post, err = d.plan().Extract()
+	return pre, post, err
 }
 
 // plan is what an extraction has to know of the diff.

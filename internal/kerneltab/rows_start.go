@@ -13,6 +13,7 @@ const (
 	BTF           = ".BTF"
 	BuildIDNote   = ".note.gnu.build-id"
 	UpdateNote    = ".note.gosplice.kernel" // of modules that package module makes: the kernel that they are for
+	UpdateSides   = ".gosplice.sides"       // likewise: what they change, without and with the change
 	ImageNotes    = ".notes"
 	CallbackHooks = ".kpatch.callbacks."
 )
@@ -92,6 +93,7 @@ var startSections = []Section{
 	{Name: ".note.gnu.", Prefix: true, Source: "gABI, \"Note Section\"", Kind: Table, What: "what the compiler says about the file", Class: Note, Traits: Expendable},
 	{Name: BuildIDNote, Source: "ld --build-id", Reader: "add_notes_attrs shows it in sysfs", Kind: Table, What: "what the compiler says about the file", Class: Note, Traits: Expendable},
 	{Name: UpdateNote, Source: "package splice/module", Reader: "add_notes_attrs shows it in sysfs", Kind: Table, What: "a note", Class: Unread, Traits: Expendable},
+	{Name: UpdateSides, Source: "package splice/module", Reader: "package splice/module/running/fixes; the loader leaves it in the file", Kind: Table, What: "objects", Class: Unread, Traits: Expendable, Module: Module{Memory: MemoryUnloaded}},
 	{Name: ".note.Linux", Source: "include/linux/elfnote.h", Kind: Table, What: "the version of the kernel", Class: Note, Traits: Expendable},
 	{Name: ImageNotes, Source: listed, Kind: Table, What: "a note", Class: Unread, Traits: Expendable, Bounds: Bounds{NotesStart, NotesEnd}},
 	{Name: ".note", Prefix: true, Source: "gABI, \"Note Section\"", Kind: Table, What: "a note", Class: Unread, Traits: Expendable},

@@ -3,6 +3,7 @@ package module
 import (
 	"context"
 	"crypto/sha256"
+	"debug/elf"
 	"errors"
 	"fmt"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module/internal/klink"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
+	"github.com/gosplice/gosplice/splice/module/internal/sides"
 )
 
 func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
@@ -39,6 +41,9 @@ func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
 	b.patch()
 	b.control()
 	b.identity()
+	if err := b.bothSides(ctx, pairs); err != nil {
+		return nil, err
+	}
 	if err := b.refused.err(); err != nil {
 		return nil, err
 	}
@@ -68,6 +73,30 @@ type builder struct {
 
 	note *ko.Section // has the identity
 	rows klink.Table // of exit functions
+}
+
+// bothSides has the file keep what it changes, without and with the change. Nothing of it is
+// loaded.
+func (b *builder) bothSides(ctx context.Context, pairs []Pair) error {
+	var list []sides.Object
+	for i := range pairs {
+		p := &pairs[i]
+		if p.Diff.Changes() == 0 {
+			continue
+		}
+		name := ""
+		if p.Target != nil {
+			name = p.Target.Name()
+		}
+		o, err := sides.Of(ctx, p.Diff, name, p.Fixes)
+		if err != nil {
+			return err
+		}
+		list = append(list, *o)
+	}
+	data, err := sides.Bytes(list)
+	b.Section(kerneltab.UpdateSides, elf.SHT_PROGBITS, 0, 1).Data = data
+	return err
 }
 
 // refuseNothing refuses an update that does nothing.

@@ -61,6 +61,9 @@ type Pair struct {
 	Diff   *elfdiff.Diff
 	Match  *reloc.Result
 	Target *Target // nil for built-in code
+	// Fixes are those of [Options].Fixes that this pair belongs to; none means all of them.
+	// The module has it in its file, for who asks which of them a kernel has.
+	Fixes []string
 }
 
 // A Function is one that the module replaces.

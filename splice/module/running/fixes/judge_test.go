@@ -1,0 +1,82 @@
+package fixes
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/splice/module/internal/sides"
+)
+
+// TestJudge sums up functions: each row has what runs of an update's objects, of which some
+// belong to one fix and some to two.
+func TestJudge(t *testing.T) {
+	for _, c := range []struct {
+		own, shared, added []Runs
+		data               bool
+		want               State
+		why                string
+	}{
+		{own: []Runs{Post}, want: Fixed, why: "1 function with"},
+		{own: []Runs{Post, Post}, shared: []Runs{Post}, added: []Runs{Post}, want: Fixed, why: "3 functions"},
+		{own: []Runs{Pre}, want: NotFixed, why: "1 of 1 function"},
+		{own: []Runs{Pre, Other, Post}, want: NotFixed, why: "1 of 3"},
+		{own: []Runs{Post, Other}, want: Undecided, why: "of 1 of 2 functions"},
+		{own: []Runs{Either}, want: Undecided, why: "can't be told"},
+		{own: []Runs{Absent}, want: Undecided, why: "can't be told"},
+		{shared: []Runs{Pre, Pre}, want: NotFixed, why: "2 of 2 functions without"},
+		{shared: []Runs{Pre, Post}, want: Undecided, why: "in objects that other fixes change too"},
+		{own: []Runs{Post}, shared: []Runs{Pre}, want: Undecided, why: "other fixes"},
+		{own: []Runs{Pre}, shared: []Runs{Post}, want: NotFixed, why: "1 of 2"},
+		{own: []Runs{Post}, added: []Runs{Other}, want: Undecided, why: "1 new"},
+		{own: []Runs{Pre}, added: []Runs{Other}, want: NotFixed, why: "1 of 1"},
+		{added: []Runs{Post}, want: Undecided, why: "nothing of it"},
+		{want: Undecided, why: "nothing of it"},
+		{own: []Runs{Post}, data: true, want: Undecided, why: "data"},
+		{own: []Runs{Pre}, data: true, want: NotFixed, why: "1 of 1"},
+	} {
+		s := &Source{Fixes: []string{"A", "B"}}
+		var found [][]Function
+		add := func(fixes []string, list []Runs, fresh bool) {
+			o := side{Object: sides.Object{Fixes: fixes}}
+			if c.data {
+				o.Other = []string{"limits"}
+			}
+			var fs []Function
+			for _, r := range list {
+				fs = append(fs, Function{Runs: r, New: fresh})
+			}
+			s.objects, found = append(s.objects, o), append(found, fs)
+		}
+		add([]string{"A"}, c.own, false)
+		add(nil, c.shared, false)
+		add([]string{"A"}, c.added, true)
+		add([]string{"B"}, []Runs{Other}, false)
+		if v := judge(s, found, "A"); v.state != c.want || !strings.Contains(v.why, c.why) {
+			t.Errorf("%+v: %s, %q", c, v.state, v.why)
+		}
+	}
+}
+
+// TestSources has several sources say something of one fix.
+func TestSources(t *testing.T) {
+	for _, c := range []struct {
+		says []State
+		want State
+	}{
+		{[]State{Fixed, Undecided}, Fixed},
+		{[]State{Undecided, Fixed, Undecided}, Fixed},
+		{[]State{Undecided, NotFixed}, NotFixed},
+		{[]State{Fixed, Fixed}, Fixed},
+		{[]State{Fixed, NotFixed}, Undecided},
+		{[]State{NotFixed, Fixed, Fixed, NotFixed}, Undecided},
+		{[]State{Undecided, Undecided}, Undecided},
+	} {
+		var f Fix
+		for _, s := range c.says {
+			f.take(&Source{}, verdict{state: s, why: string(s)})
+		}
+		if f.State != c.want {
+			t.Errorf("%v: %s (%s), want %s", c.says, f.State, f.Why, c.want)
+		}
+	}
+}
