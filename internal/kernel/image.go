@@ -224,6 +224,11 @@ func (k *Image) IsReadOnly(addr uint64) bool {
 // IsPerCPU reports whether an address is an offset in a processor's area.
 func (k *Image) IsPerCPU(addr uint64) bool { return k.percpu[0] <= addr && addr < k.percpu[1] }
 
+// IsOffset reports whether an address is that of a per-CPU variable that is linked as an offset in
+// the area of each processor, and does not move with the image. Since Linux 6.15 they are linked
+// inside of it (arch/x86/kernel/vmlinux.lds.S), and move as all of it does.
+func (k *Image) IsOffset(addr uint64) bool { return k.IsPerCPU(addr) && addr < k.image[0] }
+
 // IsMapped reports whether an address is in the image that is mapped as a
 // whole, so that one offset leads to all of it.
 func (k *Image) IsMapped(addr uint64) bool { return k.image[0] <= addr && addr <= k.image[1] }

@@ -49,6 +49,7 @@ const (
 var Exports = Fact{Name: "exports", Where: whereExport, Forms: []Form{
 	{"__ksymtab, __ksymtab_gpl; a CRC each", "5.10 to 6.12, with CONFIG_MODVERSIONS"},
 	{"__ksymtab, __ksymtab_gpl; no CRCs", "5.10 to 6.12"},
+	{"__ksymtab, __kflagstab; no CRCs", "7.3"},
 }}
 
 // Anchor is the export from which all of the image is reached, the first that there is.

@@ -43,7 +43,7 @@ func (e *ConfigError) Error() string {
 // builds apart, keys, what Rust there is, and versions. A setting that depends on one is not
 // free itself.
 var free = regexp.MustCompile(`^CONFIG_(?:BUILD_SALT|MODULE_SIG_ALL|MODULE_SIG_KEY\w*|SYSTEM_TRUSTED_KEYS|SYSTEM_REVOCATION_KEYS|` +
-	`CC_VERSION_TEXT|(?:PAHOLE|AS|LD|LLD|GCC|CLANG)_VERSION|PAHOLE_HAS_\w+|HAVE_RUST|RUST\w*)$`)
+	`CC_VERSION_TEXT|BINDGEN_VERSION_TEXT|OPENSSL_SUPPORTS_\w+|(?:PAHOLE|AS|LD|LLD|GCC|CLANG)_VERSION|PAHOLE_HAS_\w+|HAVE_RUST|RUST\w*)$`)
 
 // checkConfig compares the configuration that make left in a folder with the one that was put
 // there.

@@ -118,7 +118,7 @@ func (p *part) isAddress(v uint32) bool {
 // may mean a place a little beside the variable.
 func (p *part) nearPerCPU(to uint64) bool {
 	const slack = 4096
-	return p.file.IsPerCPU(to) || p.file.IsPerCPU(to+slack) || p.file.IsPerCPU(to-slack)
+	return p.file.IsOffset(to) || p.file.IsOffset(to+slack) || p.file.IsOffset(to-slack)
 }
 
 // other explains what no table lists: trampolines of static calls, the padding

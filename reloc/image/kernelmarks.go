@@ -77,6 +77,9 @@ func (m kernelMarks) regions() ([]Region, error) {
 		if !ok || !ok2 || from == to {
 			continue
 		}
+		if a.from == kerneltab.PerCPUStart && from >= m[kerneltab.ImageStart] {
+			continue // since 6.15: addresses like any other, of what is copied to each processor
+		}
 		if from > to {
 			return nil, fmt.Errorf("%s at %#x is behind %s at %#x", a.from, from, a.to, to)
 		}

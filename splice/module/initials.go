@@ -126,7 +126,7 @@ func (l *linker) linkedWord(u *extract.InitialUpdate, m *extract.InitialMember, 
 		off := r.Offset - m.Offset
 		in := w.bytes[off : off+relocations[r.Type]]
 		s, err := h.Solve(in, r.Addend, addr+r.Offset)
-		if err != nil || h.PCRel && l.image.IsPerCPU(s) {
+		if err != nil || h.PCRel && l.image.IsOffset(s) {
 			return w, refuse(CodeInitials, m.Name, "", r.Offset, "its old value is not known before the kernel runs")
 		}
 		if h.PCRel || !l.image.IsMapped(s) {

@@ -125,10 +125,10 @@ func (r *references) at(name string, addr uint64) (ko.Dest, error) {
 // by what.
 func (r *references) reach(name string, addr uint64) (to ko.Dest, by string, err error) {
 	switch {
-	case r.image.IsPerCPU(addr) && addr < 1<<31:
+	case r.image.IsOffset(addr):
 		sym, base, err := r.percpu()
 		return ko.Dest{Symbol: sym, Addend: int64(addr - base)}, "per-cpu", err
-	case r.image.IsInit(addr):
+	case r.image.IsInit(addr) && !r.image.IsPerCPU(addr): // what each processor has a copy of is freed too
 		return ko.Dest{}, "", refuse(CodeInit, name, "", addr, "it is freed after boot")
 	case r.image.IsMapped(addr):
 		anchor := r.anchor()

@@ -112,7 +112,7 @@ func (l *linker) addReference(c *check, a *object.Atom, r *object.Ref, m *reloc.
 		return refuse(splice.CodeNotMatched, a.Name, "", m.Address+off, "its reference can't be solved: %v", err)
 	}
 	switch {
-	case h.PCRel && l.image.IsPerCPU(s):
+	case h.PCRel && l.image.IsOffset(s):
 		clear(c.mask[off : off+size])
 	case !h.PCRel && l.image.IsMapped(s):
 		to, _, err := l.reach(a.Name, s)
