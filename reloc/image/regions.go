@@ -23,7 +23,8 @@ func isKernel(regions []Region) bool {
 
 // bySections cuts the regions of a kernel's segments at its sections: segments
 // mix code with constants, and what is executable or writable is for the kernel
-// to say when it has started. What is between sections is padding.
+// to say when it has started: since Linux 6.19 a segment of data holds the code of
+// its start. What is between sections is padding.
 func bySections(regions []Region, sections []*elfobj.Section) []Region {
 	var list []*elfobj.Section
 	for _, s := range sections {
@@ -41,7 +42,7 @@ func bySections(regions []Region, sections []*elfobj.Section) []Region {
 		cut := func(end uint64, exec, write bool) {
 			if end = min(end, r.End); at < end {
 				part := r
-				part.Start, part.End, part.Exec, part.Write = at, end, r.Exec && exec, r.Write && write
+				part.Start, part.End, part.Exec, part.Write = at, end, exec, r.Write && write
 				out = append(out, part)
 				at = end
 			}
