@@ -186,10 +186,10 @@ func (r *objectReport) printModule(b *strings.Builder, term cli.Terminal) {
 	}
 	r.printPins(b, term)
 	for _, d := range r.Module.Data {
-		fmt.Fprintf(b, "  overwrites %s at %#x: %s verified at load, restored when it is disabled\n", term.Paint(cli.Cyan, d.Name), d.Addr, count(int(d.Size), "byte"))
+		fmt.Fprintf(b, "  overwrites %s %s: %s verified at load, restored when it is disabled\n", term.Paint(cli.Cyan, d.Name), dataAt(d.Addr, d.Module), count(int(d.Size), "byte"))
 	}
 	for _, n := range r.Module.Initials {
-		fmt.Fprintf(b, "  sets %s at %#x where it holds its old initial value, until it is disabled\n", term.Paint(cli.Cyan, n.Name), n.Addr)
+		fmt.Fprintf(b, "  sets %s %s where it holds its old initial value, until it is disabled\n", term.Paint(cli.Cyan, n.Name), dataAt(n.Addr, n.Module))
 	}
 	by := map[string]int{}
 	for _, x := range r.Module.References {
@@ -238,4 +238,12 @@ func (r *objectReport) printPins(b *strings.Builder, term cli.Terminal) {
 	for i := range m.Pins {
 		fmt.Fprintf(b, "    %s\n", &m.Pins[i])
 	}
+}
+
+// dataAt says where data is: an address says nothing of what moves.
+func dataAt(addr uint64, module string) string {
+	if module != "" {
+		return "in " + module
+	}
+	return fmt.Sprintf("at %#x", addr)
 }

@@ -206,6 +206,16 @@ type Fixup struct {
 	Symbol *elfobj.Symbol
 }
 
+// SectionAt returns the section that a place in a part of the module comes from.
+func (m *Module) SectionAt(part int, off uint64) (*elfobj.Section, bool) {
+	for i, s := range m.File.Sections {
+		if p := m.places[i]; p.kept && p.part == part && off >= p.off && off-p.off < s.Size {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
 // Raw returns a stretch of a section as the file has it, with the relocations
 // in it.
 func (m *Module) Raw(part int, off, size uint64) ([]byte, []Fixup, error) {

@@ -101,11 +101,11 @@ func (b *builder) bothSides(ctx context.Context, pairs []Pair) error {
 
 // refuseNothing refuses an update that does nothing.
 func (b *builder) refuseNothing() {
-	if len(b.refused) > 0 || len(b.probes)+len(b.constants.writes)+len(b.settings) > 0 {
+	if len(b.refused) > 0 || len(b.probes)+len(b.constants.list)+len(b.settings) > 0 {
 		return
 	}
 	for _, o := range b.objects {
-		if len(o.patched)+len(o.jumps) > 0 || o.exit != nil {
+		if len(o.patched)+len(o.jumps)+len(o.settings) > 0 || o.exit != nil {
 			return
 		}
 	}
@@ -174,6 +174,11 @@ func (b *builder) finish() (*Module, error) {
 	m.Initials = []Initial{}
 	for i := range b.settings {
 		m.Initials = append(m.Initials, b.settings[i].Initial)
+	}
+	for _, o := range b.objects {
+		for i := range o.settings {
+			m.Initials = append(m.Initials, o.settings[i].Initial)
+		}
 	}
 	m.References, m.Data = b.sortedRefs(), append([]Data{}, b.constants.list...)
 	m.Findings, m.Accepted = append(append(b.jumpFindings(), b.exitFindings()...), b.found...), append([]elfdiff.Finding{}, b.accepted...)

@@ -65,7 +65,7 @@ func (o *kobject) chained() map[string]ko.Dest {
 // ownCallbacks has callbacks of the kernel itself do what belongs to the module, and call
 // those of the patch.
 func (b *builder) ownCallbacks() {
-	follows := len(b.probes)+len(b.constants.writes)+len(b.settings) > 0
+	follows := len(b.probes)+len(b.constants.rows.writes)+len(b.settings) > 0
 	jumps := b.hasJumps()
 	if !follows && !jumps && !b.opt.Replace {
 		return

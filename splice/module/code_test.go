@@ -73,7 +73,6 @@ func linkAll(t *testing.T, b *builder) {
 	desc := ko.Dest{Symbol: b.Data().Anchor, Addend: 64}
 	b.code.Add("target_callback", "x", map[string]ko.Dest{"target": desc})
 	b.code.Add("target_callback", "y", map[string]ko.Dest{"target": desc, "patch_pre_patch": {Symbol: b.Text().Anchor, Addend: 8}})
-	b.code.Add("exit_callback", "z", map[string]ko.Dest{"target": desc, "exit_row": desc})
 	b.stub(&probed{Function: Function{Name: "f"}, to: ko.Dest{Symbol: b.Text().Anchor, Addend: 16}, stack: 3})
 	b.code.Finish()
 	if err := b.refused.err(); err != nil {

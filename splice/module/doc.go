@@ -147,7 +147,8 @@
 // after the transition, while all other processors stand still, and restored before that
 // is undone; objects that are open follow at once, for all tasks. It is compared before,
 // with the addresses in it. When another update replaces this one (Replace), what was
-// written stays.
+// written stays. In a module it is compared and written each time the module is there, before
+// its init function runs; what that function has copied elsewhere stays as it is.
 //
 // # An update in the place of an earlier one
 //
@@ -176,7 +177,8 @@
 // with belongs to somebody, and is left alone. Before the transition is undone, what
 // was set and still stands there goes back. The kernel log says what became of each.
 // A value that leads to code or data of the module pins it, since somebody may have read
-// it: it can be disabled, and not be removed.
+// it: it can be disabled, and not be removed. Variables of a module are set each time the
+// module is there, before its init function runs.
 //
 // # Signatures
 //

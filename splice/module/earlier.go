@@ -57,11 +57,16 @@ func (b *builder) origin() *Origin {
 	for i := range b.probes {
 		add(&b.probes[i].Function)
 	}
-	for _, d := range b.constants.list {
-		o.Data = append(o.Data, d.Name)
+	for i := range b.constants.list {
+		o.Data = append(o.Data, b.constants.list[i].key())
 	}
 	for i := range b.settings {
 		o.Data = append(o.Data, b.settings[i].Name)
+	}
+	for _, x := range b.objects {
+		for i := range x.settings {
+			o.Data = append(o.Data, x.name()+":"+x.settings[i].Name)
+		}
 	}
 	if b.opt.Earlier != nil {
 		o.Replaces = b.opt.Earlier.ID
@@ -130,7 +135,7 @@ func (b *builder) checkEarlier() {
 	}
 	now := b.origin()
 	for _, d := range e.Origin.Data {
-		if slices.ContainsFunc(b.constants.list, func(x Data) bool { return x.Name == d }) {
+		if slices.ContainsFunc(b.constants.list, func(x Data) bool { return x.key() == d }) {
 			b.refused.add(refuse(CodeEarlier, d, "", 0, "the earlier update has written there already, which stays: what this one would write over is not what it is compared with"))
 			continue
 		}

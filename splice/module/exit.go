@@ -112,15 +112,6 @@ func (b *builder) exits() {
 	b.code.Add("module_exit", "", nil)
 }
 
-// exitCallbacks links the callbacks of a module whose exit function is replaced.
-func (b *builder) exitCallbacks(o *kobject, own map[string]ko.Dest) {
-	own["exit_row"] = o.exitRow
-	code := b.code.Add("exit_callback", o.name(), own)
-	for _, name := range callbacks {
-		o.hooks[name] = code.Symbol("leaving_" + name)
-	}
-}
-
 // replacedExits has callbacks of the kernel itself take over the exit functions of updates
 // that are replaced. It returns what stands for the callbacks of the patch from now on.
 func (b *builder) replacedExits(o *kobject, own map[string]ko.Dest) map[string]ko.Dest {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
@@ -29,31 +30,35 @@ const (
 
 // Data is a constant that the module overwrites where it is.
 type Data struct {
-	Name string `json:"name"`
-	Addr uint64 `json:"addr"` // link address
-	Size uint64 `json:"size"` // bytes that are verified, but for references in them
+	Name   string `json:"name"`
+	Addr   uint64 `json:"addr"`   // link address; in a module one that was made up
+	Size   uint64 `json:"size"`   // bytes that are verified, but for references in them
+	Module string `json:"module"` // that it is in, "" for the kernel itself
 }
 
-// constants are those that are overwritten, and the rows that save, write and restore them.
-type constants struct {
-	list                    []Data
-	saves, writes, restores []copied
+// key is how .modinfo names it: with its module in front.
+func (d *Data) key() string {
+	if d.Module == "" {
+		return d.Name
+	}
+	return d.Module + ":" + d.Name
 }
+
+// constants are those that are overwritten, and the rows for those of the kernel itself.
+type constants struct {
+	list []Data
+	rows dataRows
+}
+
+// dataRows save, write and restore constants.
+type dataRows struct{ saves, writes, restores []copied }
 
 // overwrites plans the constants that are overwritten.
 func (l *linker) overwrites() {
 	for i := range l.carried.InPlace {
 		u := &l.carried.InPlace[i]
-		addr, ok := l.constant(u)
-		switch {
-		case l.obj.target != nil:
-			l.refused.add(refuse(CodeInPlace, u.Name, "", 0, "it is in a module"))
-		case !ok:
-			l.refused.add(refuse(splice.CodeNotLocated, u.Name, l.Object, 0, "run-pre matching does not say where it is, and its name does not either"))
-		case l.image.IsInit(addr):
-			l.refused.add(refuse(CodeInit, u.Name, "", addr, "it is freed after boot"))
-		default:
-			l.overwriteConst(u, addr)
+		if err := l.overwriteConst(u); err != nil {
+			l.refused.add(err)
 		}
 	}
 }
@@ -61,22 +66,36 @@ func (l *linker) overwrites() {
 // constant returns where a constant is: as run-pre matching says, or, when nothing
 // that was matched refers to it, at the only symbol of its name, where its content
 // has to stand.
-func (l *linker) constant(u *extract.DataUpdate) (uint64, bool) {
-	if addr, ok := l.pair.Match.AtomAddr(u.Pre); ok {
-		return addr, true
+func (l *linker) constant(u *extract.DataUpdate) (uint64, error) {
+	addr, ok := l.pair.Match.AtomAddr(u.Pre)
+	if !ok {
+		list := l.part.Image.Lookup(u.Name)
+		ok = len(list) == 1 && !strings.Contains(u.Name, ".") && l.linkedAs(u.Pre, u.Old, list[0].Addr)
+		if !ok {
+			return 0, refuse(splice.CodeNotLocated, u.Name, l.Object, 0, "run-pre matching does not say where it is, and its name does not either")
+		}
+		addr = list[0].Addr
 	}
-	list := l.image.Symbols(u.Name)
-	if len(list) != 1 || strings.Contains(u.Name, ".") {
-		return 0, false
+	if l.isGone(addr) {
+		return 0, refuse(CodeInit, u.Name, l.obj.name(), addr, "it is freed once the kernel, or the module, has started")
 	}
-	return list[0].Addr, l.linkedAs(u.Pre, u.Old, list[0].Addr)
+	return addr, nil
+}
+
+// isGone reports whether something is freed after the start.
+func (l *linker) isGone(addr uint64) bool {
+	if l.obj.target == nil {
+		return l.image.IsInit(addr)
+	}
+	at, ok := l.obj.target.at(addr)
+	return ok && l.obj.target.mod.Parts[at.Part-firstPart].Field < 0
 }
 
 // linkedAs reports whether the image holds the content of an object of pre at an address,
 // but for its references.
 func (l *linker) linkedAs(pre object.AtomID, content []byte, addr uint64) bool {
-	b, err := l.image.Read(addr, uint64(len(content)))
-	if err != nil {
+	b := make([]byte, len(content))
+	if l.part.Image.ReadAddr(b, addr) != nil {
 		return false
 	}
 	mask := l.without(pre, len(content))
@@ -97,16 +116,37 @@ func (l *linker) without(pre object.AtomID, size int) []byte {
 	return mask
 }
 
-// overwriteConst checks one, and notes the rows that save, write and restore it.
-func (l *linker) overwriteConst(u *extract.DataUpdate, addr uint64) {
+// heldInKernel prepares the check of a constant of the kernel itself.
+func (l *linker) heldInKernel(u *extract.DataUpdate, addr uint64) (check, error) {
 	where, err := l.at(u.Name, addr)
 	if err != nil {
-		l.refused.add(err)
-		return
+		return check{}, err
 	}
 	c := newCheck(u.Name, where, u.Old)
 	c.mask = l.without(u.Pre, len(u.Old))
 	l.expectAddresses(&c, u, addr)
+	return c, nil
+}
+
+// overwriteConst checks one, and notes the rows that save, write and restore it.
+func (l *linker) overwriteConst(u *extract.DataUpdate) error {
+	addr, err := l.constant(u)
+	if err != nil {
+		return err
+	}
+	c, rows := check{}, &l.constants.rows
+	if l.obj.target == nil {
+		c, err = l.heldInKernel(u, addr)
+	} else {
+		c, err = l.heldInModule(u.Name, addr, uint64(len(u.Old)))
+		if err == nil && slices.ContainsFunc(stretches(u), func(s [2]uint64) bool { return bytes.Contains(c.mask[s[0]:s[1]], []byte{0}) }) {
+			err = refuse(CodeInPlace, u.Name, l.obj.name(), addr, "what it holds is not known before the module is loaded")
+		}
+		rows = &l.obj.rows
+	}
+	if err != nil {
+		return err
+	}
 	l.obj.checks = append(l.obj.checks, c)
 	r, d := l.Rodata(), l.Data()
 	fresh, saved := r.Append(inPlaceUnit, u.New), d.Append(inPlaceUnit, make([]byte, len(u.New)))
@@ -117,17 +157,22 @@ func (l *linker) overwriteConst(u *extract.DataUpdate, addr uint64) {
 			l.refused.add(refuse(CodeRelocation, u.Name, "", rela.Offset, "the module loader does not apply %v", elf.R_X86_64(rela.Type)))
 			continue
 		}
-		t := l.Syms[rela.Sym].Final()
-		r.AddRela(fresh+rela.Offset, elf.R_X86_64(rela.Type), t.Symbol, t.Addend+rela.Addend)
+		if t := l.Syms[rela.Sym].Final(); t.Part > 0 {
+			l.late(r, fresh+rela.Offset, &rela, t)
+		} else {
+			r.AddRela(fresh+rela.Offset, elf.R_X86_64(rela.Type), t.Symbol, t.Addend+rela.Addend)
+		}
 	}
-	l.constants.list = append(l.constants.list, Data{u.Name, addr, uint64(len(u.New))})
+	l.constants.list = append(l.constants.list, Data{u.Name, addr, uint64(len(u.New)), l.obj.name()})
 	for _, s := range stretches(u) {
-		run := ko.Dest{Symbol: where.Symbol, Addend: where.Addend + int64(s[0])}
+		run := c.at
+		run.Addend += int64(s[0])
 		keep := ko.Dest{Symbol: d.Anchor, Addend: int64(saved + s[0])}
-		l.constants.saves = append(l.constants.saves, copied{keep, run, s[1] - s[0]})
-		l.constants.writes = append(l.constants.writes, copied{run, ko.Dest{Symbol: r.Anchor, Addend: int64(fresh + s[0])}, s[1] - s[0]})
-		l.constants.restores = append(l.constants.restores, copied{run, keep, s[1] - s[0]})
+		rows.saves = append(rows.saves, copied{keep, run, s[1] - s[0]})
+		rows.writes = append(rows.writes, copied{run, ko.Dest{Symbol: r.Anchor, Addend: int64(fresh + s[0])}, s[1] - s[0]})
+		rows.restores = append(rows.restores, copied{run, keep, s[1] - s[0]})
 	}
+	return nil
 }
 
 // expectAddresses adds the addresses that a constant holds in the image to its check:
@@ -183,13 +228,17 @@ func touched(relas []elfobj.Rela, lo, hi uint64) bool {
 
 // planOverwrites has callbacks write and restore.
 func (b *builder) planOverwrites() {
-	if len(b.constants.writes) == 0 {
+	any := len(b.constants.rows.writes) > 0
+	for _, o := range b.objects {
+		any = any || len(o.rows.writes) > 0
+	}
+	if !any {
 		return
 	}
-	b.copyTable("writes", b.constants.writes)
-	b.copyTable("restores", b.constants.restores)
+	b.copyTable("writes", b.constants.rows.writes)
+	b.copyTable("restores", b.constants.rows.restores)
 	b.code.Add("constants", "", nil)
-	b.copies = append(b.copies, b.constants.saves...)
+	b.copies = append(b.copies, b.constants.rows.saves...)
 }
 
 // A copied is a stretch of memory that can't be written to, and what init copies
@@ -228,7 +277,7 @@ func (b *builder) copyTable(name string, list []copied) {
 
 // copyCode has init make the copies.
 func (b *builder) copyCode() {
-	if len(b.copies) > 0 {
+	if len(b.copies) > 0 || b.code.Has("constants") {
 		b.copyTable("copies", b.copies)
 		b.code.Add("copy", "", nil)
 	}

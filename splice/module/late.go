@@ -85,7 +85,7 @@ func (b *builder) fixupTable(d *ko.Section, name string, list []fixup) klink.Tab
 	return t
 }
 
-// forModule links the pre_patch callback of a module, with its tables.
+// forModule links the callbacks of a module, with its tables.
 func (b *builder) forModule(o *kobject) {
 	if len(b.refused) > 0 {
 		return
@@ -103,6 +103,10 @@ func (b *builder) forModule(o *kobject) {
 	desc.Put64(0, "part_count", uint64(len(t.mod.Parts)))
 	desc.Refer(0, "expected", expected.Dest(0))
 	desc.Refer(0, "checks", checks.Dest(0))
+	b.dataTables(o, &desc)
+	if o.exit != nil {
+		desc.Refer(0, "exit", o.exitRow)
+	}
 	if len(o.fixups) > 0 {
 		late := b.fixupTable(d, klink.Join("fixups", t.Name()), o.fixups)
 		desc.Refer(0, "fixups", late.Dest(0))
@@ -112,11 +116,44 @@ func (b *builder) forModule(o *kobject) {
 	if !b.code.Has("target") {
 		b.code.Add("target", "", nil)
 	}
-	if o.exit != nil {
-		b.exitCallbacks(o, own)
+	code := b.code.Add("target_callback", t.Name(), own)
+	o.hooks["pre_patch"] = code.Symbol("target_pre_patch")
+	if o.exit != nil || len(o.rows.writes)+len(o.settings) > 0 {
+		for _, name := range callbacks {
+			o.hooks[name] = code.Symbol("target_" + name)
+		}
+	}
+}
+
+// dataTables writes what a target says of the data of its module.
+func (b *builder) dataTables(o *kobject, desc *klink.Table) {
+	for _, x := range []struct {
+		member string
+		rows   []copied
+	}{{"saves", o.rows.saves}, {"writes", o.rows.writes}, {"restores", o.rows.restores}} {
+		if len(x.rows) > 0 {
+			t := b.code.AddTable(b.Data(), klink.Join(x.member, o.name()), "copy", len(x.rows)+1)
+			for i := range x.rows {
+				b.place(o, &t, i, "to", x.rows[i].to)
+				b.place(o, &t, i, "from", x.rows[i].from)
+				t.Put64(i, "size", x.rows[i].size)
+			}
+			desc.Refer(0, x.member, t.Dest(0))
+		}
+	}
+	if len(o.settings) > 0 {
+		t := b.settingRows(o, klink.Join("initials", o.name()), o.settings)
+		desc.Refer(0, "initials", t.Dest(0))
+	}
+}
+
+// place has a member of a row lead somewhere, which may be in the module.
+func (b *builder) place(o *kobject, t *klink.Table, i int, member string, to ko.Dest) {
+	if to.Part == 0 {
+		t.Refer(i, member, to)
 		return
 	}
-	o.hooks["pre_patch"] = b.code.Add("target_callback", t.Name(), own).Symbol("target_pre_patch")
+	o.fixups = append(o.fixups, fixup{sec: t.Section, off: t.Offset(i, member), size: 8, to: to})
 }
 
 // basesOf makes room for the bases of a module, and writes where struct module has them.

@@ -13,10 +13,13 @@ type kobject struct {
 	patched []patched
 	jumps   []jump // that livepatch can't replace
 	checks  []check
-	exit    *exited            // of a module; nil where it is not replaced
-	exitRow ko.Dest            // what says so
-	hooks   map[string]ko.Dest // callbacks by name
-	fixups  []fixup            // references to the module
+	exit    *exited  // of a module; nil where it is not replaced
+	exitRow ko.Dest  // what says so
+	rows    dataRows // of a module: constants that are overwritten
+	// settings are likewise members of variables that are set.
+	settings []setting
+	hooks    map[string]ko.Dest // callbacks by name
+	fixups   []fixup            // references to the module
 }
 
 // patched is a function that is replaced.

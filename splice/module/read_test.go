@@ -70,8 +70,8 @@ func TestModuleJSON(t *testing.T) {
 	m := &Module{
 		Schema: Schema, Kernel: "0102", Name: "fix", ID: "ab", Signed: true, Pinned: true,
 		Functions:  []Function{{"f", "8021q", 2, 1 << 63, 10, 5, "symbol", MethodJump}},
-		Data:       []Data{{"ops", 1<<64 - 1, 8}},
-		Initials:   []Initial{{"limit", 7, 4, true}},
+		Data:       []Data{{"ops", 1<<64 - 1, 8, "nvme"}},
+		Initials:   []Initial{{"limit", 7, 4, true, ""}},
 		References: []Reference{{"printk", 9, "anchor", ""}},
 		Findings:   []elfdiff.Finding{f}, Accepted: []elfdiff.Finding{f},
 		Pins:   []Pin{{"a.o", "timer", "f", 3, "is passed on"}},

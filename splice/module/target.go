@@ -2,6 +2,7 @@ package module
 
 import (
 	"context"
+	"debug/elf"
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
@@ -90,6 +91,12 @@ func (t *Target) at(addr uint64) (ko.Dest, bool) {
 		return ko.Dest{}, false
 	}
 	return ko.Dest{Part: firstPart + part, Addend: int64(off)}, true
+}
+
+// isPlain reports whether a place in the module can be written to, also once it has started.
+func (t *Target) isPlain(to ko.Dest) bool {
+	s, ok := t.mod.SectionAt(to.Part-firstPart, uint64(to.Addend))
+	return ok && s.Flags&elf.SHF_WRITE != 0 && kerneltab.MemoryOf(s.Name) != kerneltab.MemoryAfterInit
 }
 
 // symbol is at for a symbol of the module.

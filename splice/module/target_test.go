@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
@@ -49,7 +50,7 @@ func TestTargets(t *testing.T) {
 			for _, c := range []struct {
 				name string
 				test func(*testing.T, *bench, *vm.Machine)
-			}{{"layout", testLayout}, {"reload", testReload}, {"two modules", testTwoModules}, {"another build", testOtherModule}, {"strangers", testStrangers}, {"soak", testSoak}, {"signatures", testEnforce}} {
+			}{{"layout", testLayout}, {"reload", testReload}, {"two modules", testTwoModules}, {"another build", testOtherModule}, {"strangers", testStrangers}, {"data", testModuleData}, {"soak", testSoak}, {"signatures", testEnforce}} {
 				t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
 			}
 		})
@@ -216,6 +217,87 @@ func testOtherModule(t *testing.T, b *bench, m *vm.Machine) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// testModuleData overwrites a constant of a module, and sets a variable of another: where the
+// module is there, where it comes later, and where its init function has used the variable up.
+func testModuleData(t *testing.T, b *bench, m *vm.Machine) {
+	table := b.dataPair(t, changeIn("8021q", "net/8021q/vlanproc.c", "static const struct seq_operations vlan_seq_ops = {", `
+static int gosplice_show(struct seq_file *seq, void *v)
+{
+	seq_puts(seq, "patched\n");
+	return vlan_seq_show(seq, v);
+}
+static const struct seq_operations vlan_seq_ops = {`, "	.show = vlan_seq_show,\n};\n\n/*", "	.show = gosplice_show,\n};\n\n/*")[0], elfdiff.Options{Tables: true, InPlace: true})
+	number := b.dataPair(t, changeIn("zram", "drivers/block/zram/zram_drv.c", "num_devices = 1;", "num_devices = 2;")[0], elfdiff.Options{Tables: true, Initials: true})
+	mod, err := module.Build(b.kernel, module.Options{Name: "fix_data"}, table, number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(mod.Data) != 1 || mod.Data[0].Module != "8021q" || len(mod.Initials) != 1 || mod.Initials[0].Module != "zram" || !mod.Pinned {
+		t.Errorf("%+v, %+v, pinned %v", mod.Data, mod.Initials, mod.Pinned)
+	}
+	ctx, g := t.Context(), guest{t.Context(), m, t}
+	_, _ = m.Unload(ctx, "8021q"), m.Unload(ctx, "zram")
+	load := func(names ...string) {
+		t.Helper()
+		for _, name := range names {
+			if err := m.Modprobe(ctx, name, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	second := func(want bool) {
+		t.Helper()
+		if _, err := m.ReadFile(ctx, "/sys/block/zram1/disksize"); (err == nil) != want {
+			t.Errorf("a second device: %v, want %v", err, want)
+		}
+	}
+	load("8021q")
+	apply(t, m, mod)
+	g.shows(vlanConfig, "patched", true)
+	load("zram")
+	g.logged("fix_data: num_devices had its old initial value, and has the new one now", true)
+	second(true)
+	if err := errors.Join(m.Unload(ctx, "8021q"), m.Unload(ctx, "zram")); err != nil {
+		t.Fatal(err)
+	}
+	g.logged("fix_data: num_devices has its old initial value again", false)
+	load("8021q", "zram")
+	g.shows(vlanConfig, "patched", true)
+	second(true)
+	if err := unload(ctx, m, mod); err != nil {
+		t.Fatal(err)
+	}
+	g.shows(vlanConfig, "patched", false)
+	g.logged("fix_data: num_devices was changed since it was set, and is left alone", true)
+	if err := errors.Join(m.Unload(ctx, "8021q"), m.Unload(ctx, "zram")); err != nil {
+		t.Fatal(err)
+	}
+	load("8021q", "zram")
+	g.shows(vlanConfig, "patched", false)
+	second(false)
+	if mod, err = module.Build(b.kernel, module.Options{Name: "fix_number"}, number); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, m, mod) // its init function has counted down to 0
+	g.logged("fix_number: num_devices holds another value than its old initial one, and is left alone", true)
+	if err := errors.Join(unload(ctx, m, mod), m.Unload(ctx, "8021q"), m.Unload(ctx, "zram")); err != nil {
+		t.Error(err)
+	}
+}
+
+// dataPair is pair, compared with options.
+func (b *bench) dataPair(t *testing.T, s source, opt elfdiff.Options) module.Pair {
+	t.Helper()
+	p, err := b.pair(t, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Diff, err = elfdiff.Compare(p.Diff.Pre, p.Diff.Post, opt); err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // testStrangers loads what is not for this kernel: a module for another version,

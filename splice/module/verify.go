@@ -125,17 +125,22 @@ func (l *linker) addReference(c *check, a *object.Atom, r *object.Ref, m *reloc.
 	return nil
 }
 
-// checkInModule prepares the check of a function of a module. The relocations of the
-// module's file say what the loader does to it.
+// checkInModule prepares the check of a function of a module.
 func (l *linker) checkInModule(id object.AtomID, m *reloc.FuncResult) (check, error) {
-	t, name := l.obj.target, l.pair.Diff.Pre.Atom(id).Name
-	at, ok := t.at(m.Address)
+	return l.heldInModule(l.pair.Diff.Pre.Atom(id).Name, m.Address, m.Size)
+}
+
+// heldInModule prepares the check of a stretch of a module. The relocations of the module's
+// file say what the loader does to it.
+func (l *linker) heldInModule(name string, addr, size uint64) (check, error) {
+	t := l.obj.target
+	at, ok := t.at(addr)
 	if !ok {
-		return check{}, refuse(splice.CodeNotMatched, name, t.Name(), m.Address, "it is not in the module")
+		return check{}, refuse(splice.CodeNotMatched, name, t.Name(), addr, "it is not in the module")
 	}
-	want, fixups, err := t.mod.Raw(at.Part-firstPart, uint64(at.Addend), m.Size)
+	want, fixups, err := t.mod.Raw(at.Part-firstPart, uint64(at.Addend), size)
 	if err != nil {
-		r := refuse(splice.CodeNotMatched, name, t.Name(), m.Address, "its code can't be read")
+		r := refuse(splice.CodeNotMatched, name, t.Name(), addr, "it can't be read")
 		r.Err = err
 		return check{}, r
 	}
@@ -144,7 +149,7 @@ func (l *linker) checkInModule(id object.AtomID, m *reloc.FuncResult) (check, er
 		x := &fixups[i]
 		size, ok := relocations[x.Rela.Type]
 		if !ok || x.Offset+size > uint64(len(want)) {
-			return check{}, refuse(splice.CodeNotMatched, name, t.Name(), m.Address+x.Offset, "%v reaches over its end", elf.R_X86_64(x.Rela.Type))
+			return check{}, refuse(splice.CodeNotMatched, name, t.Name(), addr+x.Offset, "%v reaches over its end", elf.R_X86_64(x.Rela.Type))
 		}
 		if size == 0 {
 			continue

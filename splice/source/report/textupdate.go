@@ -21,11 +21,11 @@ func (p *printer) update(d *Document) {
 	p.pins(m)
 	for i := range m.Data {
 		x := &m.Data[i]
-		p.line("  overwrites %s at %#x: %s verified at load, restored when it is disabled", p.pen.Paint(visible.Cyan, x.Name), x.Addr, count(int(x.Size), "byte"))
+		p.line("  overwrites %s %s: %s verified at load, restored when it is disabled", p.pen.Paint(visible.Cyan, x.Name), dataAt(x.Addr, x.Module), count(int(x.Size), "byte"))
 	}
 	for i := range m.Initials {
 		x := &m.Initials[i]
-		p.line("  sets %s at %#x where it holds its old initial value, until it is disabled", p.pen.Paint(visible.Cyan, x.Name), x.Addr)
+		p.line("  sets %s %s where it holds its old initial value, until it is disabled", p.pen.Paint(visible.Cyan, x.Name), dataAt(x.Addr, x.Module))
 	}
 	p.line("  %s", refersTo(m))
 	p.written(d)
@@ -90,4 +90,12 @@ func (p *printer) written(d *Document) {
 		signed = ", signed"
 	}
 	p.line("  %s: %s%s, id %.12s", what, count(d.Module.Size, "byte"), signed, visible.Text(m.ID))
+}
+
+// dataAt says where data is: an address says nothing of what moves.
+func dataAt(addr uint64, module string) string {
+	if module != "" {
+		return "in " + visible.Text(module)
+	}
+	return fmt.Sprintf("at %#x", addr)
 }

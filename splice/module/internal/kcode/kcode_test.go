@@ -163,8 +163,8 @@ func checkObjdump(t *testing.T, name string, code []byte, starts map[uint64]bool
 // pointed lists the functions that the kernel calls through pointers, by their objects.
 var pointed = map[string][]string{
 	"init": {"init_module"}, "exit": {"cleanup_module"}, "callbacks": {"post_patch", "pre_unpatch"}, "jump": {"gate", "jump_pre", "jump_post"},
-	"exit_callback": {"leaving_pre_patch", "leaving_post_patch", "leaving_pre_unpatch", "leaving_post_unpatch"}, "replace_exits": {"exits_pre_patch", "exits_post_unpatch"},
-	"constants": {"copy_stopped"}, "target_callback": {"target_pre_patch"}, "probe": {"probe_handler", "probe_after"},
+	"replace_exits": {"exits_pre_patch", "exits_post_unpatch"},
+	"constants":     {"copy_stopped"}, "target_callback": {"target_pre_patch", "target_post_patch", "target_pre_unpatch", "target_post_unpatch"}, "probe": {"probe_handler", "probe_after"},
 }
 
 // TestEndbr looks where these begin (Intel SDM volume 1, section 17.3).
@@ -192,7 +192,7 @@ func TestEndbr(t *testing.T) {
 // the kernel beside members of structures.
 var (
 	linked = []string{
-		"__this_module", "checks", "copies", "exit_row", "exit_rows", "initials", "jump_new", "jump_old", "jump_rows", "module_name", "patch", "probe_count", "probe_list",
+		"__this_module", "checks", "copies", "exit_rows", "initials", "jump_new", "jump_old", "jump_rows", "module_name", "patch", "probe_count", "probe_list",
 		"probe_stack_words", "replacement", "restores", "stack_size", "stack_unused", "target", "writes",
 	}
 	kernelSymbols = []string{

@@ -11,7 +11,7 @@ static int copy_stopped(void *table)
 
 /* The order of the locks is that of stop in jump.c: who brings a processor up or down
  * holds the first, and may come to want the second. */
-static void copy_while_stopped(const struct copy *table)
+void copy_while_stopped(const struct copy *table)
 {
 	cpus_read_lock();
 	mutex_lock(&text_mutex);

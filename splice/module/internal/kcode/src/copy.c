@@ -7,9 +7,14 @@ void copy(const struct copy *row)
 		text_poke(row->to, row->from, row->size);
 }
 
-void copy_at_load(void)
+void copy_locked(const struct copy *table)
 {
 	mutex_lock(&text_mutex);
-	copy(copies);
+	copy(table);
 	mutex_unlock(&text_mutex);
+}
+
+void copy_at_load(void)
+{
+	copy_locked(copies);
 }

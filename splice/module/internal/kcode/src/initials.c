@@ -42,21 +42,20 @@ static bool change(struct setting *s, const u64 *old, const u64 *new)
 	return exchange(s->at, *old, *new, s->size);
 }
 
-void set_initials(void)
+void set_rows(struct setting *s)
 {
-	for (struct setting *s = initials; s->at; s++) {
-		if (change(s, &s->old, &s->new)) {
-			s->done = 1;
+	for (; s->at; s++) {
+		s->done = change(s, &s->old, &s->new);
+		if (s->done)
 			_printk(KERN_NOTICE "%s: %s had its old initial value, and has the new one now\n", module_name, s->name);
-		} else {
+		else
 			_printk(KERN_NOTICE "%s: %s holds another value than its old initial one, and is left alone\n", module_name, s->name);
-		}
 	}
 }
 
-void unset_initials(void)
+void unset_rows(struct setting *s)
 {
-	for (struct setting *s = initials; s->at; s++) {
+	for (; s->at; s++) {
 		if (!s->done)
 			continue;
 		s->done = 0;
@@ -65,4 +64,14 @@ void unset_initials(void)
 		else
 			_printk(KERN_NOTICE "%s: %s was changed since it was set, and is left alone\n", module_name, s->name);
 	}
+}
+
+void set_initials(void)
+{
+	set_rows(initials);
+}
+
+void unset_initials(void)
+{
+	unset_rows(initials);
 }

@@ -55,6 +55,11 @@ void layout(void)
 	MEMBER(target, expected);
 	MEMBER(target, checks);
 	MEMBER(target, fixups);
+	MEMBER(target, exit);
+	MEMBER(target, saves);
+	MEMBER(target, writes);
+	MEMBER(target, restores);
+	MEMBER(target, initials);
 
 	SIZE(jump);
 	MEMBER(jump, at);

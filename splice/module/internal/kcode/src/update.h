@@ -35,6 +35,8 @@ extern const struct copy copies[];   /* at load */
 extern const struct copy writes[];   /* constants, once the transition is over */
 extern const struct copy restores[]; /* and what they were */
 void copy(const struct copy *row);
+void copy_locked(const struct copy *table);
+void copy_while_stopped(const struct copy *table);
 
 /* A setting is a member of a variable. */
 struct setting {
@@ -48,6 +50,8 @@ struct setting {
 };
 
 extern struct setting initials[];
+void set_rows(struct setting *s);
+void unset_rows(struct setting *s);
 
 /* A fixup is a field that depends on where a patched module is: value, plus one base,
  * minus another. */
@@ -67,6 +71,8 @@ enum base {
 	BASE_PART, /* the first part of the module's memory, and more behind */
 };
 
+struct exit_function;
+
 /* A target is a module that is patched. */
 struct target {
 	const char *name;
@@ -75,7 +81,12 @@ struct target {
 	u64 part_count;
 	const struct fixup *expected; /* fields of checks */
 	const struct check *checks;
-	const struct fixup *fixups; /* fields of the new code, or NULL */
+	const struct fixup *fixups; /* fields of the new code, or NULL, as what is behind it */
+	struct exit_function *exit;
+	const struct copy *saves; /* constants that are overwritten: what they were, */
+	const struct copy *writes; /* what they get, */
+	const struct copy *restores; /* and get back */
+	struct setting *initials;
 };
 
 int prepare(const struct target *target, struct klp_object *object);

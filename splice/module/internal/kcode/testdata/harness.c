@@ -11,7 +11,7 @@ struct check { const void *at, *want, *mask; size_t size; const char *name; };
 struct copy { void *to; const void *from; size_t size; };
 struct setting { void *at; const char *name; unsigned long old, new; u8 size, done, read_only; };
 struct fixup { void *at; unsigned long value; u8 plus, minus, size, text; };
-struct target { const char *name; unsigned long *bases; const long *parts; size_t part_count; struct fixup *expected; struct check *checks; struct fixup *fixups; };
+struct target { const char *name; unsigned long *bases; const long *parts; size_t part_count; struct fixup *expected; struct check *checks; struct fixup *fixups; struct exit_function *exit; struct copy *saves, *writes, *restores; struct setting *initials; };
 struct jump { u8 *at, expected[5], unused, lock, ret; void *to; const char *name; u8 bytes[8], before[8]; struct jump *earlier; u8 active, mask[5]; };
 struct exit_function { unsigned long old, new; const char *name; struct module *active; u8 held, runs, unused[6]; };
 struct range { unsigned long start, end; const char *name; };
@@ -27,16 +27,14 @@ struct range jump_old[3], jump_new[3];
 struct kprobe probes[2], *probe_list[] = { &probes[0], &probes[1], NULL };
 struct target target;
 struct exit_function exit_rows[2];
-extern struct exit_function exit_row; /* the first */
-__asm__(".globl exit_row\n\t.set exit_row, exit_rows");
 extern struct block jump_block;
 
 int init_module(void);
 void cleanup_module(void);
 int jump_pre(void *), target_pre_patch(struct klp_object *), probe_handler(struct kprobe *, struct pt_regs *);
 void jump_post(void *), post_patch(void *), pre_unpatch(void *), leave_jumps(void), adopt_others(void), take_over_jumps(void);
-int leaving_pre_patch(struct klp_object *), exits_pre_patch(void *);
-void leaving_post_patch(struct klp_object *), leaving_pre_unpatch(struct klp_object *), leaving_post_unpatch(struct klp_object *);
+int exits_pre_patch(void *);
+void target_post_patch(struct klp_object *), target_pre_unpatch(struct klp_object *), target_post_unpatch(struct klp_object *);
 void take_over_exits(void), exits_post_unpatch(void *);
 void set_initials(void), unset_initials(void), enable_probes(void), copy_at_load(void), write_constants(void), restore_constants(void);
 unsigned long probe_stub(long, long, long, long, long, long, long, long, long);
@@ -230,7 +228,7 @@ static void begin_exits(void)
 
 	begin();
 	left = (struct module){ .klp_alive = 1, .exit = 10 };
-	target = (struct target){ "left", bases, parts, 1, &none, &nothing, NULL };
+	target = (struct target){ .name = "left", .bases = bases, .parts = parts, .part_count = 1, .expected = &none, .checks = &nothing, .exit = exit_rows };
 	exit_rows[0] = (struct exit_function){ 10, 20, "left", NULL, 0, 0, { 0 } };
 	their_rows[0] = (struct exit_function){ 10, 30, "left", NULL, 0, 0, { 0 } };
 	klp_patches.next = &this_exits.list;
@@ -240,54 +238,54 @@ static void begin_exits(void)
 static void exits(void)
 {
 	begin_exits();
-	CHECK(leaving_pre_patch(&leaving) == 0 && left.users == 1 && left.exit == 10);
-	leaving_post_patch(&leaving);
+	CHECK(target_pre_patch(&leaving) == 0 && left.users == 1 && left.exit == 10);
+	target_post_patch(&leaving);
 	CHECK(left.exit == 20 && !left.users && exit_rows[0].active == &left);
-	leaving_pre_unpatch(&leaving);
+	target_pre_unpatch(&leaving);
 	CHECK(left.exit == 10 && left.users == 1);
-	leaving_post_patch(&leaving); /* the end was given up */
+	target_post_patch(&leaving); /* the end was given up */
 	CHECK(left.exit == 20 && !left.users);
-	leaving_pre_unpatch(&leaving);
-	leaving_post_unpatch(&leaving);
+	target_pre_unpatch(&leaving);
+	target_post_unpatch(&leaving);
 	CHECK(left.exit == 10 && !left.users && !refs && !exit_rows[0].active && unpatched == 1);
-	CHECK(leaving_pre_patch(&leaving) == 0); /* and the start */
-	leaving_post_unpatch(&leaving);
+	CHECK(target_pre_patch(&leaving) == 0); /* and the start */
+	target_post_unpatch(&leaving);
 	CHECK(left.exit == 10 && !left.users);
 	left.exit = 11;
-	CHECK(leaving_pre_patch(&leaving) == -22 && !left.users);
+	CHECK(target_pre_patch(&leaving) == -22 && !left.users);
 	CHECK(SAID("\0013fix: the exit function of left is not what this update was made for; it is not patched\n"));
 	left = (struct module){ .klp_alive = 1, .exit = 10, .going = 1 };
-	CHECK(leaving_pre_patch(&leaving) == -16 && SAID("\0013fix: left is being removed; it is not patched\n"));
+	CHECK(target_pre_patch(&leaving) == -16 && SAID("\0013fix: left is being removed; it is not patched\n"));
 	left.going = 0;
 	pre_patch_error = -5;
-	CHECK(leaving_pre_patch(&leaving) == -5 && !left.users);
+	CHECK(target_pre_patch(&leaving) == -5 && !left.users);
 }
 
 static void exits_of_modules_that_go(void)
 {
 	begin_exits();
-	leaving_pre_patch(&leaving);
-	leaving_post_patch(&leaving);
+	target_pre_patch(&leaving);
+	target_post_patch(&leaving);
 	left.going = 1; /* its exit function has run, and livepatch is told */
 	left.klp_alive = 0;
-	leaving_pre_unpatch(&leaving);
-	leaving_post_unpatch(&leaving);
+	target_pre_unpatch(&leaving);
+	target_post_unpatch(&leaving);
 	CHECK(!exit_rows[0].active && !refs && !left.users && !printed[0]);
 	begin_exits();
-	leaving_pre_patch(&leaving);
-	leaving_post_patch(&leaving);
+	target_pre_patch(&leaving);
+	target_post_patch(&leaving);
 	left.going = 1; /* its exit function runs while the update is disabled */
-	leaving_pre_unpatch(&leaving);
+	target_pre_unpatch(&leaving);
 	CHECK(left.exit == 20);
-	leaving_post_unpatch(&leaving);
+	target_post_unpatch(&leaving);
 	CHECK(refs == 1 && !left.users && SAID("\0014fix: left is being removed by the new code; this module has to stay loaded\n"));
 	begin_exits();
-	leaving_pre_patch(&leaving);
-	leaving_post_patch(&leaving);
+	target_pre_patch(&leaving);
+	target_post_patch(&leaving);
 	left.going = 1; /* and has run before that is over */
-	leaving_pre_unpatch(&leaving);
+	target_pre_unpatch(&leaving);
 	left.klp_alive = 0;
-	leaving_post_unpatch(&leaving);
+	target_post_unpatch(&leaving);
 	CHECK(!refs && !left.users);
 }
 
@@ -298,11 +296,11 @@ static void exits_of_two(void)
 	others_exits.list.next = &this_exits.list;
 	their_rows[0].active = &left;
 	left.exit = 30;
-	CHECK(leaving_pre_patch(&leaving) == 0);
-	leaving_post_patch(&leaving);
+	CHECK(target_pre_patch(&leaving) == 0);
+	target_post_patch(&leaving);
 	CHECK(left.exit == 20);
-	leaving_pre_unpatch(&leaving);
-	leaving_post_unpatch(&leaving);
+	target_pre_unpatch(&leaving);
+	target_post_unpatch(&leaving);
 	CHECK(left.exit == 30);
 	begin_exits();
 	klp_patches.next = &this_exits.list; /* this one was there before */
@@ -310,8 +308,8 @@ static void exits_of_two(void)
 	others_exits.list.next = &klp_patches;
 	exit_rows[0].active = their_rows[0].active = &left;
 	left.exit = 30;
-	leaving_pre_unpatch(&leaving);
-	leaving_post_unpatch(&leaving);
+	target_pre_unpatch(&leaving);
+	target_post_unpatch(&leaving);
 	CHECK(left.exit == 30);
 }
 
@@ -325,10 +323,10 @@ static void exits_replaced(void)
 	CHECK(exits_pre_patch(NULL) == 0 && left.users == 1);
 	exits_post_unpatch(NULL); /* given up */
 	CHECK(!left.users && left.exit == 30);
-	CHECK(exits_pre_patch(NULL) == 0 && leaving_pre_patch(&leaving) == 0 && left.users == 2);
+	CHECK(exits_pre_patch(NULL) == 0 && target_pre_patch(&leaving) == 0 && left.users == 2);
 	take_over_exits();
 	CHECK(left.users == 1 && left.exit == 10 && !their_rows[0].active);
-	leaving_post_patch(&leaving);
+	target_post_patch(&leaving);
 	CHECK(!left.users && left.exit == 20);
 	begin_exits();
 	klp_patches.next = &others_exits.list;
@@ -418,7 +416,7 @@ static void modules(void)
 	unsigned field = 0, relative = 0;
 
 	begin();
-	target = (struct target){ "loop", bases, parts, 2, expected, rows, fixups };
+	target = (struct target){ .name = "loop", .bases = bases, .parts = parts, .part_count = 2, .expected = expected, .checks = rows, .fixups = fixups };
 	expected[0] = (struct fixup){ &rows[0].at, 4, 3, 0, 8, 0 };
 	rows[0] = (struct check){ NULL, "abcd", all, 4, "lo_open" };
 	fixups[0] = (struct fixup){ &field, 0x10, 3, 0, 4, 0 };
@@ -429,6 +427,37 @@ static void modules(void)
 	code[6] = 'x';
 	field = 0;
 	CHECK(target_pre_patch(&object) == -22 && !field && SAID("\0013fix: lo_open+0x2 in loop is not what this update was made for; it is not patched\n"));
+}
+
+static void data_of_modules(void)
+{
+	static u8 at[] = { 1, 2 }, fresh_data[] = { 3, 4 }, kept[2];
+	static struct copy saves[2] = { { kept, at, 2 } }, writes[2] = { { at, fresh_data, 2 } }, restores[2] = { { at, kept, 2 } };
+	static unsigned word = 5;
+	static struct setting rows[2] = { { &word, "word", 5, 6, 4, 0, 0 } };
+
+	begin_exits();
+	target.exit = NULL;
+	target.saves = saves;
+	target.writes = writes;
+	target.restores = restores;
+	target.initials = rows;
+	CHECK(target_pre_patch(&leaving) == 0 && kept[1] == 2 && at[1] == 2 && word == 5);
+	target_post_patch(&leaving);
+	CHECK(at[0] == 3 && at[1] == 4 && word == 6 && stopped == 1 && !locked && !held);
+	target_pre_unpatch(&leaving);
+	target_post_unpatch(&leaving);
+	CHECK(at[0] == 1 && at[1] == 2 && word == 5 && stopped == 2);
+	CHECK(target_pre_patch(&leaving) == 0);
+	target_post_patch(&leaving);
+	left.klp_alive = 0; /* the module goes */
+	target_pre_unpatch(&leaving);
+	CHECK(at[0] == 3 && word == 6 && stopped == 3);
+	word = 7; /* and comes again, with another value */
+	left.klp_alive = 1;
+	target_post_patch(&leaving);
+	target_pre_unpatch(&leaving);
+	CHECK(word == 7);
 }
 
 static void kprobes(void)
@@ -451,7 +480,7 @@ int main(void)
 	static const struct { const char *name; void (*run)(void); } cases[] = {
 		{ "jumps", jumps }, { "prefixes", prefixes }, { "in the way", in_the_way }, { "own stack", own_stack }, { "stays", stays },
 		{ "replaces", replaces }, { "settings", settings }, { "start", start }, { "constants", constants }, { "modules", modules }, { "kprobes", kprobes },
-		{ "exits", exits }, { "exits of modules that go", exits_of_modules_that_go }, { "exits of two", exits_of_two }, { "exits replaced", exits_replaced },
+		{ "exits", exits }, { "exits of modules that go", exits_of_modules_that_go }, { "exits of two", exits_of_two }, { "exits replaced", exits_replaced }, { "data of modules", data_of_modules },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
