@@ -128,12 +128,27 @@ func (j *judge) leaving() {
 	switch {
 	case pre.root == object.NoAtom || post.root == object.NoAtom || d.twins.Post[pre.root] != post.root:
 		d.stays = "the function that the kernel calls then is not in both objects, or others lead to it"
+	case j.leftAlone(post.root):
+		d.stays = "it was accepted that the old code runs"
 	case j.startChanged():
 		d.stays = "the code for the start changed too, and what that did when it ran is what has to be undone"
 	default:
 		d.leaves = true
 		d.stays = "others than the function that the kernel calls then lead to it"
 	}
+}
+
+// leftAlone reports whether a person has accepted that the exit function stays as it is: that
+// counts also where it could be carried.
+func (j *judge) leftAlone(root object.AtomID) bool {
+	a := &j.Post.Atoms[root]
+	for _, s := range a.Symbols {
+		f := findingAt(j.Post, CodeExitCode, root, 0, "")
+		if f.Symbol = j.Post.Symbol(s).Name; f.AcceptedBy(j.accept) {
+			return true
+		}
+	}
+	return false
 }
 
 // startChanged reports whether code or data for the start is not the same.

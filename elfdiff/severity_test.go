@@ -83,6 +83,8 @@ var severityCases = []struct {
 		outcome: elfdiff.OutcomeJudge, says: []string{"judge exit-code leave"}},
 	{name: "exit function of a module", flags: []string{"-DV=2"}, text: "int __exit leave(void) { return V; } " + moduleExit("leave"),
 		outcome: elfdiff.OutcomeCarried},
+	{name: "exit function that is left as it is", flags: []string{"-DV=2", "-DCHANGED"}, text: "int __exit leave(void) { return V; } " + moduleExit("leave"),
+		opt: elfdiff.Options{Accept: []elfdiff.Acceptance{{Code: elfdiff.CodeExitCode, Symbol: "leave"}, {Code: elfdiff.CodeExitCode, Symbol: "cleanup_module"}}}, outcome: elfdiff.OutcomeCarried, says: []string{"judge exit-code cleanup_module accepted"}},
 	{name: "exit function, what it alone calls", flags: []string{"-DV=2"}, text: "static int __exit part(int x) { return x + V; } int __exit leave(int x) { return part(x) * 2; } " + moduleExit("leave"),
 		outcome: elfdiff.OutcomeCarried},
 	{name: "exit function, something new", flags: []string{"-DV=part(x)"}, text: "static int __exit part(int x) { return x + 2; } int __exit leave(int x) { return x * V; } " + moduleExit("leave"),
