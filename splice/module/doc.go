@@ -114,6 +114,7 @@
 // runs as it was when the module is loaded later. So elfdiff carries exit code only where
 // the code for the start is the same, else it is judged (exit-code); and only the exit
 // function itself with what nothing else calls. The finding exit says that there is one.
+// Where a person accepts exit-code, the exit function stays as it is.
 //
 // # What a person has to judge
 //
