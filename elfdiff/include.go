@@ -93,7 +93,7 @@ func (in *includer) foreign(ch *verdict.Change) {
 // object includes a data object that is new.
 func (in *includer) object(ch *verdict.Change) {
 	switch {
-	case in.past(in.Post, ch.Post) != nil:
+	case in.past(in.Post, ch.Post) != nil && !in.isParameter(ch):
 	case ch.Status == verdict.New && ch.Kind == object.TLS:
 		// refused where it is used
 	case ch.Status == verdict.New && in.isHook(ch.Post):

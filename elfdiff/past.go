@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -76,7 +77,7 @@ func (j *judge) withoutEffect() {
 			case ch.Status == verdict.Changed:
 				r := j.past(j.Post, ch.Post)
 				switch {
-				case r == nil:
+				case r == nil || j.isParameter(ch):
 				case r.Class == kerneltab.Parameter && j.isShown(ch):
 					j.report(findingAt(j.Post, CodeTableEntry, ch.Post, 0, "the parameter changed: %s: it can be read and set as long as the system runs (/sys/module)", ch.Reasons[0]))
 				default:
@@ -89,6 +90,18 @@ func (j *judge) withoutEffect() {
 			}
 		}
 	}
+}
+
+// isParameter reports whether a changed object is a parameter that is overwritten: sysfs reads
+// what it leads to whenever somebody reads or sets it. What else it holds was read at the start.
+func (j *judge) isParameter(ch *verdict.Change) bool {
+	r := j.past(j.Post, ch.Post)
+	if !j.updates || r == nil || r.Class != kerneltab.Parameter || ch.Status != verdict.Changed || !j.isShown(ch) {
+		return false
+	}
+	a, b := &j.Pre.Atoms[ch.Pre], &j.Post.Atoms[ch.Post]
+	return a.Kind == object.Const && b.Kind == object.Const && len(a.Refs) == len(b.Refs) && compare.SameOutside(a.Bytes, b.Bytes, a.Refs) &&
+		slices.EqualFunc(a.Refs, b.Refs, func(x, y object.Ref) bool { return x.Offset == y.Offset && x.Type == y.Type })
 }
 
 // isShown reports whether sysfs has a parameter: struct kernel_param of

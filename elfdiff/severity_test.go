@@ -38,7 +38,7 @@ func compileKernel(t *testing.T, dir, text, name string, flags ...string) *objec
 	if err := os.WriteFile(src, []byte(kernelSource+text), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"-O2", "-ffunction-sections", "-fdata-sections", "-fno-asynchronous-unwind-tables", "-fno-toplevel-reorder", "-w", "-c", src, "-o", out}, flags...)
+	args := append([]string{"-O2", "-fno-pie", "-ffunction-sections", "-fdata-sections", "-fno-asynchronous-unwind-tables", "-fno-toplevel-reorder", "-w", "-c", src, "-o", out}, flags...)
 	if msg, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
 		t.Fatalf("gcc: %v\n%s", err, msg)
 	}
@@ -111,6 +111,10 @@ var severityCases = []struct {
 		outcome: elfdiff.OutcomeIgnored, says: []string{"ignored parameter __param_knob"}},
 	{name: "a parameter that sysfs shows", flags: []string{"-DV=ops"}, text: parameter + "{ 0, 0, V, 0644, 0, 0 };",
 		outcome: elfdiff.OutcomeJudge, says: []string{"judge table-entry __param_knob"}},
+	{name: "a parameter that sysfs shows, in place", flags: []string{"-DV=ops"}, text: parameter + "{ 0, 0, V, 0644, 0, 0 };", opt: elfdiff.Options{InPlace: true},
+		outcome: elfdiff.OutcomeJudge, says: []string{"judge table-entry __param_knob"}},
+	{name: "a parameter with other functions, in place", flags: []string{"-DCHANGED"}, text: "#ifdef CHANGED\n" + parameter + "{ 0, 0, ops + 1, 0644, 0, 0 };\n#else\n" + parameter + "{ 0, 0, ops, 0644, 0, 0 };\n#endif", opt: elfdiff.Options{InPlace: true},
+		outcome: elfdiff.OutcomeCarried, says: []string{"carried in-place __param_knob"}},
 	{name: "a parameter that nobody sees", flags: []string{"-DV=ops"}, text: parameter + "{ 0, 0, V, 0, 0, 0 };",
 		outcome: elfdiff.OutcomeIgnored, says: []string{"ignored parameter __param_knob"}},
 	{name: "module information", flags: []string{"-DV=\"b\""}, text: "const char PUT(\".modinfo\") info[] = \"author=\" V;",
