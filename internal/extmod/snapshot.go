@@ -98,7 +98,7 @@ func (r *reader) file(name string) error {
 // digest identifies what is read of a folder, and how it is built.
 func digest(files map[string][]byte, m *ktree.Modules) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\x00%q\x00%s\x00%s\x00", layout, m.Make, m.Built, m.Dir)
+	fmt.Fprintf(h, "%s\x00%q\x00%s\x00%s\x00", layout, m.Make, m.Built, path.Join(m.Dir, m.Sub))
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		fmt.Fprintf(h, "%s\x00%x\x00", name, sha256.Sum256(files[name]))
 	}

@@ -1,10 +1,12 @@
 package extmod
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -19,7 +21,7 @@ import (
 type Spec struct {
 	Dir  string   // the folder of their source; never written to
 	Name string   // of one of them
-	Make []string // variables that make was told when they were built
+	Make []string // variables that make was told when they were built; of M, what is below Dir
 	// Built returns what the folder was called where they were built, by the paths of its files,
 	// see the function Built; "" means that nobody knows. It may be nil.
 	Built func(files []string) string
@@ -50,21 +52,16 @@ func Open(ctx context.Context, t *ktree.Tree, s Spec) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("source of the module: %w", err)
 	}
-	if !slices.ContainsFunc([]string{"Kbuild", "Makefile"}, func(name string) bool { return files[name] != nil }) {
-		return nil, fmt.Errorf("source of the module: %s has no Makefile and no Kbuild: %w", s.Dir, fs.ErrNotExist)
-	}
-	x := &Source{tree: t, modules: ktree.Modules{Dir: ktree.Elsewhere + s.Name, Make: s.Make, Built: dir}}
+	x := &Source{tree: t, modules: ktree.Modules{Dir: ktree.Elsewhere + s.Name, Built: dir}, base: ktree.Overlay{}}
 	if s.Built != nil {
-		names := make([]string, 0, len(files))
-		for name := range files {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		if built := s.Built(names); built != "" {
-			x.modules.Built = built
-		}
+		x.modules.Built = cmp.Or(s.Built(slices.Sorted(maps.Keys(files))), dir)
 	}
-	x.base = ktree.Overlay{}
+	if err := x.tell(s.Make, dir); err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc([]string{"Kbuild", "Makefile"}, func(name string) bool { return files[path.Join(x.modules.Sub, name)] != nil }) {
+		return nil, fmt.Errorf("source of the module: %s has no Makefile and no Kbuild: %w", filepath.Join(s.Dir, x.modules.Sub), fs.ErrNotExist)
+	}
 	for name, text := range files {
 		x.base[x.inner(name)] = text
 	}
@@ -76,6 +73,32 @@ func Open(ctx context.Context, t *ktree.Tree, s Spec) (*Source, error) {
 		return nil, fmt.Errorf("source of the module %s: %w", s.Dir, err)
 	}
 	return x, nil
+}
+
+// tell sets what make is told. Where that names the folder, as it is called or was, it is the
+// one below the kernel's tree.
+func (s *Source) tell(list []string, dir string) error {
+	for _, v := range list {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return fmt.Errorf("%q is no VAR=VALUE for make", v)
+		}
+		for _, was := range []string{dir, s.modules.Built} {
+			value = strings.ReplaceAll(value, was, s.modules.Dir)
+		}
+		if name != "M" {
+			s.modules.Make = append(s.modules.Make, name+"="+value)
+			continue
+		}
+		s.modules.Sub = strings.TrimPrefix(strings.TrimPrefix(path.Clean(value), s.modules.Dir), "/")
+		if s.modules.Sub == "." {
+			s.modules.Sub = ""
+		}
+		if s.modules.Sub != "" && !filepath.IsLocal(filepath.FromSlash(s.modules.Sub)) {
+			return fmt.Errorf("%q is not below the source %s of the module", v, dir)
+		}
+	}
+	return nil
 }
 
 // kept returns the objects of the modules, which make is asked for once.

@@ -113,25 +113,31 @@ func (m *Module) read(l Layout) error {
 
 // modinfo reads what .modinfo says.
 func (m *Module) modinfo() error {
-	for s := range m.File.SectionsNamed(kerneltab.Modinfo) {
-		b, err := s.Data()
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.Path, err)
-		}
-		for pair := range bytes.SplitSeq(b, []byte{0}) {
-			key, value, _ := strings.Cut(string(pair), "=")
-			switch key {
-			case "name":
-				m.Name = value
-			case "vermagic":
-				m.Magic = value
-			}
-		}
+	info, err := modinfoOf(m.File)
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.Path, err)
 	}
+	m.Name, m.Magic = info["name"], info["vermagic"]
 	if m.Name == "" || m.Magic == "" {
 		return m.fail(kerneltab.Modinfo, "no name or no vermagic: this is no module that was linked for loading")
 	}
 	return nil
+}
+
+// modinfoOf reads the pairs of .modinfo, the last of each name.
+func modinfoOf(f *elfobj.File) (map[string]string, error) {
+	out := map[string]string{}
+	for s := range f.SectionsNamed(kerneltab.Modinfo) {
+		b, err := s.Data()
+		if err != nil {
+			return nil, err
+		}
+		for pair := range bytes.SplitSeq(b, []byte{0}) {
+			key, value, _ := strings.Cut(string(pair), "=")
+			out[key] = value
+		}
+	}
+	return out, nil
 }
 
 // buildID finds the note NT_GNU_BUILD_ID (gABI chapter 5, "Note Section").

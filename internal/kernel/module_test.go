@@ -3,8 +3,13 @@ package kernel
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"os"
+	"strings"
 	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // fakeLayout is of a kernel with parts of memory apart.
@@ -101,4 +106,57 @@ func TestModuleParts(t *testing.T) {
 	if _, err := parseModule("fuzz.ko", b, Layout{"module": {}}); err == nil {
 		t.Error("a kernel of an unknown version was accepted")
 	}
+}
+
+// exporting is a module with one export, as the linker leaves it.
+func exporting(t testing.TB, crc uint32, namespace string) []byte {
+	t.Helper()
+	var b elfobj.Builder
+	data := func(name string, text []byte) elfobj.SectionIndex {
+		return b.AddSection(elfobj.SectionHeader{Name: name, Type: elf.SHT_PROGBITS, Flags: elf.SHF_ALLOC, Addralign: 4}, text)
+	}
+	data(kerneltab.Modinfo, []byte("license=GPL\x00name=store\x00vermagic=6.1\x00"))
+	at := data(kerneltab.KSymTab+kerneltab.GPL, make([]byte, 12))
+	crcs := data(kerneltab.KCRCTab+kerneltab.GPL, binary.LittleEndian.AppendUint32(make([]byte, 4), crc))
+	names := data(kerneltab.KSymTab+"_strings", []byte("shelf\x00"+namespace+"\x00"))
+	for _, s := range []elfobj.Symbol{
+		{Name: kerneltab.KSymTab + "_shelf", Section: at}, {Name: kerneltab.CRCSymbol + "shelf", Section: crcs, Value: 4},
+		{Name: kerneltab.NamespaceText + "shelf", Section: names, Value: 6}, {Name: kerneltab.CRCSymbol + "of_nothing", Section: crcs},
+	} {
+		b.AddSymbol(s)
+	}
+	var out bytes.Buffer
+	if _, err := b.WriteTo(&out); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// TestModuleExports: what a module exports is what a Module.symvers says of it.
+func TestModuleExports(t *testing.T) {
+	for _, namespace := range []string{"", "BOOKS"} {
+		list, err := ModuleExports(exporting(t, 0x12ab, namespace))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := Export{Name: "shelf", Module: "store", CRC: 0x12ab, HasCRC: true, GPL: true, Namespace: namespace}
+		if len(list) != 1 || list[0] != want {
+			t.Errorf("%+v, want %+v", list, want)
+		}
+		back, err := ReadSymvers(strings.NewReader(Symvers(list)))
+		if err != nil || back["shelf"] != want {
+			t.Errorf("as a Module.symvers: %+v, %v", back, err)
+		}
+	}
+}
+
+// FuzzModuleExports reads damaged modules.
+func FuzzModuleExports(f *testing.F) {
+	f.Add(exporting(f, 1, "BOOKS"))
+	f.Fuzz(func(_ *testing.T, b []byte) {
+		list, err := ModuleExports(b)
+		if err == nil {
+			_ = Symvers(list)
+		}
+	})
 }

@@ -7,6 +7,8 @@ const (
 	KCRCTab       = "__kcrctab"
 	KSymTab       = "__ksymtab"
 	KFlagsTab     = "__kflagstab"
+	CRCSymbol     = "__crc_"       // begins the name of the CRC of what a module exports
+	NamespaceText = "__kstrtabns_" // and that of the namespace
 	Modinfo       = ".modinfo"
 	Versions      = "__versions"
 	ThisModule    = ".gnu.linkonce.this_module"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -23,6 +24,7 @@ const Elsewhere = "external/"
 // Kbuild, as the kernel's build takes one (make M=DIR).
 type Modules struct {
 	Dir  string   // below the root of the tree: "external/v4l2loopback"
+	Sub  string   // the folder in it that make is told, "" for itself
 	Make []string // further variables for make
 	// Built is what the folder was called where the modules were built: objects have it by
 	// __FILE__.
@@ -98,7 +100,7 @@ func (t *Tree) askModules(ctx context.Context, w *workspace, m *Modules) ([]Unit
 
 // told is what make is told of the folder.
 func (m *Modules) told() []string {
-	out := []string{"M=" + m.Dir}
+	out := []string{"M=" + path.Join(m.Dir, m.Sub)}
 	flags := "KCFLAGS="
 	for _, v := range m.Make {
 		if own, ok := strings.CutPrefix(v, flags); ok {

@@ -153,6 +153,9 @@ func BuildContext(ctx context.Context, k *Kernel, opt Options, pairs ...Pair) (*
 	b, err := newBuilder(k, opt)
 	var m *Module
 	if err == nil {
+		err = checkTargets(&opt, pairs)
+	}
+	if err == nil {
 		m, err = b.build(ctx, pairs)
 	}
 	if err != nil {
@@ -175,6 +178,18 @@ func isName(s string) bool {
 		ok = ok && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_')
 	}
 	return ok
+}
+
+// checkTargets has a module be called otherwise than what it changes: the kernel has one of a name.
+func checkTargets(opt *Options, pairs []Pair) error {
+	for i := range pairs {
+		if t := pairs[i].Target; t != nil && t.Name() == opt.Name {
+			r := refuse(CodeName, opt.Name, "", 0, "the module that it changes is called so")
+			r.Hint = "call the update otherwise (mkupdate -name NAME)"
+			return r
+		}
+	}
+	return nil
 }
 
 func checkOptions(opt *Options) error {

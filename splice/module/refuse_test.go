@@ -73,6 +73,8 @@ func TestRefusals(t *testing.T) {
 			"if (static_branch_unlikely(&nft_counters_enabled))", "if (static_branch_unlikely(&nft_counters_enabled) && basechain)"), module.CodeModuleKey},
 		{"init of a module", module.Options{Name: "a"}, changeIn("8021q", "net/8021q/vlan.c",
 			`pr_info("%s v%s\n", vlan_fullname, vlan_version);`, `pr_info("%s %s\n", vlan_fullname, vlan_version);`), splice.CodeNothing},
+		{"name of a module", module.Options{Name: "8021q"}, changeIn("8021q", "net/8021q/vlan.c",
+			`pr_info("%s v%s\n", vlan_fullname, vlan_version);`, `pr_info("%s %s\n", vlan_fullname, vlan_version);`), module.CodeName},
 		{"export of a module", module.Options{Name: "a"}, change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `{ extern int llc_sap_find(int); seq_printf(m, "%d\n", llc_sap_find(1)); }`), module.CodeModuleExport},
 		{"undefined", module.Options{Name: "a"}, change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `{ extern int gosplice_nowhere(int); seq_printf(m, "%d\n", gosplice_nowhere(1)); }`), module.CodeUndefined},
 		{"no per-CPU variable", module.Options{Name: "a"}, version("extern unsigned long volatile jiffies;",

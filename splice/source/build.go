@@ -106,6 +106,7 @@ func (b *Builder) link(ctx context.Context, r *Result, list []compared, opt modu
 	if err := c.add(err); err != nil {
 		return err
 	}
+	b.explain(c.refusals)
 	r.Refusals = append(r.Refusals, c.refusals...)
 	r.Affected = append(r.Affected, c.affected...)
 	r.preferReasons(list)

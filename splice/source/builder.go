@@ -82,6 +82,9 @@ func (b *Builder) openSources(ctx context.Context, delayed bool) error {
 	if err := b.openModules(); err != nil {
 		return err
 	}
+	if err := b.useSymvers(); err != nil {
+		return err
+	}
 	if err := b.openTree(ctx); err != nil {
 		return err
 	}
@@ -162,19 +165,6 @@ func (b *Builder) openImage(ctx context.Context) error {
 		return err
 	}
 	b.image = k
-	if b.kernel.Symvers == "" {
-		return nil
-	}
-	for _, name := range b.symvers() {
-		f, err := os.Open(name)
-		if err == nil {
-			err = k.UseSymvers(f)
-			f.Close()
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
 	return nil
 }
 

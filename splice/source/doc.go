@@ -22,6 +22,10 @@
 //   - Pre and post are compared (package elfdiff), pre is matched with the kernel or the
 //     module (package reloc), and one module is made of all of it (package module).
 //
+// With [Kernel].OutOfTree, patches are of modules whose source is elsewhere, such as those of
+// DKMS: the folder is read once, and how its objects are made is asked of the kernel's build
+// (make M=DIR).
+//
 // What can't be done is in [Result].Refusals, each with a code, a place and a hint. An error
 // is for what went wrong on the way: no compiler, no source, a full disk.
 //

@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,9 +16,12 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/internal/errname"
 	"github.com/gosplice/gosplice/internal/extmod"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/source/patch"
 )
 
@@ -49,6 +53,10 @@ func (b *Builder) openModules() error {
 	for i := range b.kernel.OutOfTree {
 		file := b.kernel.OutOfTree[i].File
 		m, err := b.image.OpenModule(file)
+		var system *fs.PathError
+		if err != nil && !errors.Is(err, finding.ErrRefused) && !errors.As(err, &system) {
+			err = errname.As(err, module.ErrNotModule)
+		}
 		if err != nil {
 			return fmt.Errorf("%s, for the kernel %q: %w", file, strings.TrimSpace(b.image.Vermagic()), err)
 		}
@@ -122,9 +130,12 @@ func (b *Builder) checkNames(s *extmod.Source) error {
 	return nil
 }
 
-// symvers are the lists of exported symbols: the kernel's, those that are given beside it, and that
-// of the folder of modules, as the kernel's build takes it.
-func (b *Builder) symvers() []string {
+// useSymvers takes the lists of exported symbols: the kernel's, those that are given beside it, that of
+// the folder of modules, as the kernel's build takes it, and what the files of its modules export.
+func (b *Builder) useSymvers() error {
+	if b.kernel.Symvers == "" {
+		return nil // CRCs come from the image
+	}
 	names := append([]string{b.kernel.Symvers}, b.kernel.ExtraSymvers...)
 	if len(b.kernel.OutOfTree) > 0 {
 		own := filepath.Join(b.kernel.OutOfTree[0].Source, "Module.symvers")
@@ -132,7 +143,26 @@ func (b *Builder) symvers() []string {
 			names = append(names, own)
 		}
 	}
-	return names
+	for i := range b.kernel.OutOfTree {
+		names = append(names, b.kernel.OutOfTree[i].File)
+	}
+	for _, name := range names {
+		text, err := kernel.ReadModule(name)
+		if err != nil {
+			return err
+		}
+		if bytes.HasPrefix(text, []byte(elf.ELFMAG)) {
+			list, err := kernel.ModuleExports(text)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			text = []byte(kernel.Symvers(list))
+		}
+		if err := b.image.UseSymvers(bytes.NewReader(text)); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // ofKernel refuses patches of the kernel's own files where those of modules elsewhere are wanted.
@@ -142,10 +172,11 @@ func (b *Builder) ofKernel(list []*patch.Patch) []*finding.Refusal {
 	}
 	var out []*finding.Refusal
 	for _, p := range list {
-		for _, name := range p.Paths() {
+		for i := range p.Files {
+			name := p.Files[i].Old
 			_, here := b.elsewhere.Stat(name)
 			_, there := b.tree.Stat(name)
-			if errors.Is(here, fs.ErrNotExist) && there == nil {
+			if name != "" && errors.Is(here, fs.ErrNotExist) && there == nil {
 				out = append(out, refuse(CodeKernelFile, "", name, "patch %s: it is the kernel's, and not below %s", p.Name, b.kernel.OutOfTree[0].Source))
 			}
 		}
@@ -181,4 +212,13 @@ func (b *Builder) notShipped(object, name string, err error) *finding.Refusal {
 		r.Hint = "give the file of that module as well: -module " + path.Base(name) + ".ko"
 	}
 	return r
+}
+
+// explain says of code of modules elsewhere that is not what it was compiled to what may be why.
+func (b *Builder) explain(list []*finding.Refusal) {
+	for _, r := range list {
+		if b.elsewhere != nil && r.Code == splice.CodeNotMatched {
+			r.Hint = fmt.Sprintf("give the source that the module was built of (%s), and with -module-make what make was told then", b.kernel.OutOfTree[0].Source)
+		}
+	}
 }

@@ -23,10 +23,12 @@ type Kernel struct {
 	// errors.ErrUnsupported.
 	OutOfTree []OutOfTree
 	// ModuleMake are variables that make was told when these were built, beside those that
-	// the kernel's build sets: CONFIG_FOO=m, KCPPFLAGS=-DDEBUG.
+	// the kernel's build sets: CONFIG_FOO=m, KCPPFLAGS=-DDEBUG. M=SUB says that the folder that make
+	// was told is SUB of their Source. What names the folder itself is told where it is now.
 	ModuleMake []string
 	// ExtraSymvers are Module.symvers of further modules whose source is elsewhere
-	// (KBUILD_EXTRA_SYMBOLS of the kernel's build). That of the folder of OutOfTree comes by itself.
+	// (KBUILD_EXTRA_SYMBOLS of the kernel's build), or the files of these, .ko. What the modules of
+	// OutOfTree export is known without.
 	ExtraSymvers []string
 }
 
