@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/splice/module/internal/entries"
 	"github.com/gosplice/gosplice/splice/module/internal/sides"
 )
 
@@ -146,9 +147,11 @@ func (m *matching) redirected(ctx context.Context, f *Function, p *sides.Pair, o
 		return nil
 	}
 	f.In = mod.Name
-	if why := m.entry(to, old.addr); why != "" {
-		f.Why = why
-		return nil
+	if to.Kind == image.PatchLivepatch {
+		if why := entries.Untraced(m.img, old.addr); why != "" {
+			f.Why = why
+			return nil
+		}
 	}
 	if m.moving {
 		f.Why = "a transition is under way: some tasks run other code of it than others"
@@ -245,7 +248,7 @@ func foundOf(f *reloc.FuncResult) found {
 	switch {
 	case w.ok:
 		for i := range f.Patches {
-			if p := &f.Patches[i]; p.Kind == image.PatchBreakpoint && p.Offset < entrySize || p.Kind == image.PatchProbeJump {
+			if p := &f.Patches[i]; p.Kind == image.PatchBreakpoint && p.Offset < entries.Size || p.Kind == image.PatchProbeJump {
 				w.ok, w.why = false, fmt.Sprintf("a probe stands at +%#x, and where it leads is not known", p.Offset)
 			}
 		}

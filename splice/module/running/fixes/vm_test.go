@@ -3,11 +3,13 @@ package fixes_test
 import (
 	"bytes"
 	"context"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/livekernel"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -60,6 +62,9 @@ func testKernel(t *testing.T, series string) {
 	}
 	img := livekernel.Open(t, m)
 	want(t, img, sources, map[string]fixes.State{"CVE-1": fixes.Fixed, "CVE-2": fixes.Fixed, "CVE-3": fixes.NotFixed, "CVE-4": fixes.NotFixed, "CVE-5": fixes.Fixed})
+	if testenv.Asked(testenv.Long) || series == "6.1" { // the memory of the whole kernel is read for it
+		flips(t, img, sources)
+	}
 }
 
 // settle waits for the end of a transition.
@@ -95,6 +100,9 @@ func want(t *testing.T, img *image.Image, sources []*fixes.Source, states map[st
 		t.Fatal(err)
 	}
 	t.Logf("%d fixes in %v", len(r.Fixes), time.Since(begin))
+	if states == nil {
+		return r
+	}
 	if len(r.Fixes) != len(states) {
 		t.Errorf("%d fixes, want %d", len(r.Fixes), len(states))
 	}
@@ -104,4 +112,102 @@ func want(t *testing.T, img *image.Image, sources []*fixes.Source, states map[st
 		}
 	}
 	return r
+}
+
+// changed is memory that was read once, with bytes changed.
+type changed struct {
+	from  image.Memory
+	mu    *sync.Mutex
+	pages map[uint64][]byte
+	flip  map[uint64]byte
+}
+
+const page = 4096
+
+// ReadAddr reads memory by pages.
+func (c *changed) ReadAddr(p []byte, addr uint64) error {
+	for n := 0; n < len(p); {
+		at := addr + uint64(n)
+		b, err := c.page(at &^ (page - 1))
+		if err != nil {
+			return c.from.ReadAddr(p, addr)
+		}
+		n += copy(p[n:], b[at%page:])
+	}
+	for at, x := range c.flip {
+		if at >= addr && at-addr < uint64(len(p)) {
+			p[at-addr] ^= x
+		}
+	}
+	return nil
+}
+
+func (c *changed) page(at uint64) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if b, ok := c.pages[at]; ok {
+		return b, nil
+	}
+	b := make([]byte, page)
+	err := c.from.ReadAddr(b, at)
+	if err == nil {
+		c.pages[at] = b
+	}
+	return b, err
+}
+
+// frozen returns an image as it is now, with bytes of it changed.
+func frozen(img *image.Image) func(flip map[uint64]byte) *image.Image {
+	c := changed{from: img, mu: new(sync.Mutex), pages: map[uint64][]byte{}}
+	return func(flip map[uint64]byte) *image.Image {
+		d := c
+		d.flip = flip
+		return img.WithMemory(&d)
+	}
+}
+
+// flips changes bytes of the code that runs of each function, and of the way to it: what has the
+// byte is undecided then, and nothing else.
+func flips(t *testing.T, img *image.Image, sources []*fixes.Source) {
+	with := frozen(img)
+	states := map[string]fixes.State{}
+	before := want(t, with(nil), sources, nil)
+	for i := range before.Fixes {
+		states[before.Fixes[i].Name] = before.Fixes[i].State
+	}
+	n, same := 0, 0
+	for i := range before.Fixes {
+		f := &before.Fixes[i]
+		for k := range f.Functions {
+			x := &f.Functions[k]
+			if x.Address == 0 {
+				continue
+			}
+			for off := uint64(0); off < 96; off += 7 {
+				sym, _, ok := img.SymbolAt(x.Address + off)
+				if !ok || sym.Addr != x.Address {
+					break
+				}
+				r, err := fixes.Check(t.Context(), with(map[uint64]byte{x.Address + off: 1 << (off % 8)}), sources...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				n++
+				for j := range r.Fixes {
+					g := &r.Fixes[j]
+					switch {
+					case g.Name != f.Name && g.State != states[g.Name]:
+						t.Errorf("%s+%#x: %s is %s: %s", x.Name, off, g.Name, g.State, g.Why)
+					case g.Name == f.Name && g.State == states[g.Name] && x.New && g.State == fixes.NotFixed: // it is not needed
+					case g.Name == f.Name && g.State == states[g.Name]:
+						same++
+						t.Logf("%s+%#x: %s stays %s", x.Name, off, g.Name, g.State)
+					case g.Name == f.Name && g.State != fixes.Undecided:
+						t.Errorf("%s+%#x: %s is %s: %s", x.Name, off, g.Name, g.State, g.Why)
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d bytes changed; with %d of them it stays as it was", n, same)
 }

@@ -1,0 +1,72 @@
+// Package entries reads where the first instructions of a function lead in a kernel that runs.
+package entries
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/reloc/image"
+)
+
+// Size is how far the call of the function tracer, or a jump, reaches into a function: it may be
+// behind an ENDBR64.
+const Size = amd64.EndbrSize + branchSize
+
+// branchSize is the size of a call or a jump with a distance of 32 bits.
+const branchSize = 5
+
+// The first bytes of branches, and of a breakpoint.
+const (
+	call       = 0xe8
+	jump       = 0xe9
+	breakpoint = 0xcc
+)
+
+// tracers begin the names of what a traced function calls (arch/x86/kernel/ftrace_64.S, and
+// the trampolines of ftrace as kallsyms has them).
+const tracers = "ftrace_"
+
+// branch returns the branch that a function begins with, which may stand behind an ENDBR64 or
+// what the kernel writes over it, and where it leads.
+func branch(img *image.Image, at uint64, first byte) (b []byte, to uint64, ok bool, err error) {
+	b = make([]byte, Size)
+	if err := img.ReadAddr(b, at); err != nil {
+		return nil, 0, false, err
+	}
+	if b[0] != first {
+		b, at = b[amd64.EndbrSize:], at+amd64.EndbrSize
+	}
+	to = at + branchSize + uint64(int64(int32(binary.LittleEndian.Uint32(b[1:]))))
+	return b[:branchSize], to, b[0] == first, nil
+}
+
+// Untraced says why calls of a function do not lead to the function tracer, "" when they do.
+func Untraced(img *image.Image, old uint64) string {
+	b, to, ok, err := branch(img, old, call)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("its start can't be read: %v", err)
+	case !ok:
+		return fmt.Sprintf("a livepatch has it, and it does not begin with the call that leads there: % x", b)
+	}
+	for _, s := range img.SymbolsAt(to) {
+		if strings.HasPrefix(s.Name, tracers) {
+			return ""
+		}
+	}
+	return fmt.Sprintf("a livepatch has it, and what it begins with calls %#x, which is not of the function tracer", to)
+}
+
+// Jump returns where a function jumps to at once; false when it does not.
+func Jump(img *image.Image, old uint64) (to uint64, ok bool) {
+	_, to, ok, err := branch(img, old, jump)
+	return to, ok && err == nil
+}
+
+// Probed reports whether a breakpoint is among the first instructions.
+func Probed(img *image.Image, old uint64) bool {
+	_, _, ok, err := branch(img, old, breakpoint)
+	return ok && err == nil
+}
