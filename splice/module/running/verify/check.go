@@ -1,0 +1,213 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/splice/module/running"
+)
+
+// Check looks at all livepatches of a kernel that runs, with the files that are given.
+func Check(ctx context.Context, img *image.Image, files ...*running.File) (*Report, error) {
+	c := &checker{img: img}
+	var err error
+	if c.live, err = img.Livepatches(); err != nil {
+		return nil, fmt.Errorf("verify updates: %w", err)
+	}
+	c.moving = c.transition()
+	r := &Report{Schema: Schema, Kernel: fmt.Sprintf("%x", img.Modules()[0].BuildID), Updates: []Update{}}
+	seen := map[*running.File]bool{}
+	for i := range img.Modules() {
+		f, err := c.fileOf(i, files)
+		if err != nil {
+			return nil, fmt.Errorf("verify updates: %w", err)
+		}
+		if i == 0 || f == nil && !c.isLive(i) {
+			continue
+		}
+		seen[f] = true
+		u, err := c.update(ctx, i, f)
+		if err != nil {
+			return nil, fmt.Errorf("verify %s: %w", img.Modules()[i].Name, err)
+		}
+		r.Updates = append(r.Updates, *u)
+	}
+	for _, f := range files {
+		if !seen[f] {
+			r.Updates = append(r.Updates, Update{Name: f.Name, ID: f.ID(), State: Inactive, Why: "it is not loaded"})
+		}
+	}
+	return r, nil
+}
+
+type checker struct {
+	img    *image.Image
+	live   map[uint64]image.Livepatch
+	moving bool
+}
+
+// transition reports whether livepatch has a patch whose transition is under way
+// (klp_transition_patch of kernel/livepatch/transition.c, Linux 4.12 to 7.0).
+func (c *checker) transition() bool {
+	for _, s := range c.img.Lookup("klp_transition_patch") {
+		var b [8]byte
+		if c.img.ReadAddr(b[:], s.Addr) == nil {
+			return binary.LittleEndian.Uint64(b[:]) != 0
+		}
+	}
+	return false
+}
+
+// isLive reports whether livepatch leads to a module.
+func (c *checker) isLive(module int) bool {
+	for _, p := range c.live {
+		if _, n := c.img.ModuleAt(p.New); n == module {
+			return true
+		}
+	}
+	return false
+}
+
+// fileOf returns the file that a module was loaded from, by their build-ids, nil for none.
+func (c *checker) fileOf(module int, files []*running.File) (*running.File, error) {
+	m := &c.img.Modules()[module]
+	for _, f := range files {
+		id, err := buildID(f)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name, err)
+		}
+		if f.Name == m.Name && len(id) > 0 && bytes.Equal(id, m.BuildID) {
+			return f, nil
+		}
+	}
+	return nil, nil
+}
+
+// buildID returns the build-id of a file (gABI, "Note Section"), nil when it has none.
+func buildID(f *running.File) ([]byte, error) {
+	obj, err := elfobj.Parse(f.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	for s := range obj.SectionsNamed(kerneltab.BuildIDNote) {
+		b, err := s.Data()
+		if err != nil {
+			return nil, err
+		}
+		const head = 16 // three words and "GNU"
+		if len(b) < head || uint64(binary.LittleEndian.Uint32(b[4:])) > uint64(len(b)-head) {
+			return nil, nil
+		}
+		return b[head:][:binary.LittleEndian.Uint32(b[4:])], nil
+	}
+	return nil, nil
+}
+
+// update checks one module.
+func (c *checker) update(ctx context.Context, index int, f *running.File) (*Update, error) {
+	m := &c.img.Modules()[index]
+	u := &updating{checker: c, module: index, Update: Update{Name: m.Name, ID: fmt.Sprintf("%x", m.BuildID)}}
+	if f == nil {
+		u.listed()
+		u.State, u.Why = Unknown, "its file is not given"
+		return &u.Update, nil
+	}
+	u.file = f
+	var err error
+	if u.object, err = elfdiff.NewObject(bytes.NewReader(f.Bytes())); err != nil {
+		return nil, err
+	}
+	if u.match, err = reloc.Match(ctx, u.object, c.img, reloc.Options{Module: m.Name}); err != nil {
+		return nil, err
+	}
+	u.functions()
+	u.references()
+	if err := u.readOnly(); err != nil {
+		return nil, err
+	}
+	if f.Module == nil || f.Module.Origin == nil {
+		u.listed()
+	} else {
+		for _, name := range f.Module.Origin.Functions {
+			u.entry(name)
+		}
+		u.constants(f.Module.Origin.Data)
+	}
+	u.conclude()
+	return &u.Update, nil
+}
+
+// updating is an update that is being checked.
+type updating struct {
+	*checker
+	Update
+	module  int
+	file    *running.File
+	object  *object.Object
+	match   *reloc.Result
+	unknown []string // what can't be told
+}
+
+func (u *updating) wrong(symbol string, addr uint64, format string, args ...any) {
+	u.Wrong = append(u.Wrong, Wrong{symbol, addr, fmt.Sprintf(format, args...)})
+}
+
+// conclude sums up.
+func (u *updating) conclude() {
+	count := map[State]int{}
+	for i := range u.Entries {
+		count[u.Entries[i].State]++
+	}
+	all := len(u.Entries) - count[Waiting]
+	switch {
+	case len(u.Wrong) > 0 || count[Differs] > 0:
+		u.State = Differs
+	case all > 0 && count[Inactive] == all:
+		u.State, u.Why = Inactive, "nothing leads to it"
+	case all > 0 && count[Replaced] > 0 && count[Replaced]+count[Inactive] == all:
+		u.State, u.Why = Replaced, "other livepatches have taken its place"
+	case count[Inactive] > 0:
+		u.State = Differs // some do, and some do not
+	case u.moving:
+		u.State, u.Why = Unknown, "a transition is under way: some tasks run other code than others"
+	case count[Unknown] > 0 || len(u.unknown) > 0:
+		u.State = Unknown
+		if u.Why = "not all of its entries can be told"; len(u.unknown) > 0 {
+			u.Why = u.unknown[0]
+		}
+	case all == 0 && count[Waiting] > 0:
+		u.State, u.Why = Waiting, "what it changes is not loaded"
+	case all == 0:
+		u.State, u.Why = Inactive, "nothing leads to it"
+	default:
+		u.State = Proven
+	}
+}
+
+// listed takes the entries from livepatch's own list.
+func (u *updating) listed() {
+	for _, p := range u.live {
+		if _, n := u.img.ModuleAt(p.New); n != u.module {
+			continue
+		}
+		e := Entry{Address: p.Old, New: p.New}
+		if s, off, ok := u.img.SymbolAt(p.Old); ok && off == 0 {
+			e.Function = s.Name
+		}
+		if m, n := u.img.ModuleAt(p.Old); m != nil && n > 0 {
+			e.Module = m.Name
+		}
+		u.follow(&e, "")
+		u.Entries = append(u.Entries, e)
+	}
+	slices.SortFunc(u.Entries, func(a, b Entry) int { return int(min(max(int64(a.Address-b.Address), -1), 1)) })
+}
