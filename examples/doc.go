@@ -5,7 +5,8 @@
 //   - runpre matches objects against a file, a process or a kernel.
 //   - hotpatch patches a process.
 //   - mkupdate makes a livepatch module of patches, or of objects.
-//   - livectl loads livepatches into the running kernel, sees them through, and takes them back.
+//   - livectl loads livepatches into the running kernel, sees them through, and takes them back;
+//     it verifies those that are loaded, and lists which fixes the memory has.
 //   - corpus builds real kernel patches, and says what becomes of each.
 //
 // # Flags
@@ -13,7 +14,7 @@
 // -h prints the usage to standard output, -version the version, and both exit with
 // 0. What makes no sense on the command line goes to standard error with the usage,
 // and exit status 64. Other statuses: 0 done, 1 an error, 2 refused, or for a person
-// to judge, or no match, 3 no change (livectl: not in time). SIGINT and SIGTERM end a command and what it
+// to judge, or no match, or not fixed, 3 no change (livectl: not in time). SIGINT and SIGTERM end a command and what it
 // has started; a second one ends it at once. What takes long shows how far it is, if
 // standard error is a terminal. The same flag means the same everywhere: -run, -o,
 // -accept, -in-place, -initials, -probes, -dry-run, -json, -v.
@@ -35,7 +36,8 @@
 //	                 report.Table; with -clean, source.Use
 //	mkupdate, objects objects with their changes and elfdiff.Finding, refusals, and
 //	                 module.Module
-//	livectl          schema, did, a list of splice.Report, running.Transition or null, error
+//	livectl          schema, did, a list of splice.Report, running.Transition or null, error;
+//	                 verify: verify.Report; fixes: fixes.Report
 //	corpus -judge    stage, pairs with elfdiff.Outcome, elfdiff.Finding and reasons,
 //	                 and counts of outcomes and codes
 package examples

@@ -7,11 +7,13 @@
 //	livectl [-json] disable [-limit TIME] [-stay] NAME
 //	livectl [-json] unload NAME
 //	livectl [-json] revert [-limit TIME] [-stay] [NAME]
+//	livectl [-json] verify [FILE.ko...]
+//	livectl [-json] fixes [-vex FILE] [-metrics FILE] [FILE.ko...]
 //
 // A livepatch is named by its module, or by its ID. The limit is for each transition: when it
 // has passed, the transition is turned back, or left as it is with -stay. Nothing forces one.
 //
-// It exits with 0 when it is done, 1 on an error, 2 when it is refused, 3 when a transition did
+// It exits with 0 when it is done, 1 on an error, 2 when it is refused, differs, or is not fixed, 3 when a transition did
 // not end in time, and 64 when it was called wrongly.
 package main
 
@@ -57,6 +59,8 @@ func commands() []command {
 		{"disable", "[-limit TIME] [-stay] NAME", "take a livepatch back; its module stays loaded", seeThrough, exactly(1), disable},
 		{"unload", "NAME", "remove the module of a livepatch that is disabled", nil, exactly(1), unload},
 		{"revert", "[-limit TIME] [-stay] [NAME]", "disable and unload: a livepatch, or the one that was loaded last", seeThrough, atMost(1), revert},
+		{"verify", "[FILE.ko...]", "are the livepatches in memory what their files have, and in effect?", nil, atLeast(0), verifyUpdates},
+		{"fixes", "[-vex FILE] [-metrics FILE] [FILE.ko...]", "which fixes of updates, loaded or not, does the memory have?", fixFlags, atLeast(0), listFixes},
 	}
 }
 
@@ -69,7 +73,7 @@ func tool() *cli.Tool {
 	t := &cli.Tool{
 		Name:     "livectl",
 		About:    "Loads livepatches, sees their transitions through, and takes them back, whoever\nmade them.\n",
-		Statuses: "0 done; 1 error; 2 refused; 3 a transition took too long",
+		Statuses: "0 done; 1 error; 2 refused, not proven; 3 not in time",
 	}
 	for _, c := range commands() {
 		t.Forms = append(t.Forms, strings.TrimSpace("[flags] "+c.name+" "+c.args))
@@ -87,6 +91,7 @@ type session struct {
 	stderr *cli.Output
 	asJSON bool
 	limits limits
+	proof  proof
 }
 
 func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, error) {

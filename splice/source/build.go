@@ -21,6 +21,7 @@ func (b *Builder) Build(ctx context.Context, p *Plan) (*Result, error) {
 
 // build is Build with other options for the module, and with what was compared.
 func (b *Builder) build(ctx context.Context, p *Plan, opt module.Options) (*Result, []compared, error) {
+	told := len(opt.Fixes) > 0 // not by the patches
 	r := b.newResult(p, &opt)
 	if len(p.Refusals) > 0 {
 		r.conclude(p.failed, nil)
@@ -37,6 +38,9 @@ func (b *Builder) build(ctx context.Context, p *Plan, opt module.Options) (*Resu
 		return nil, nil, err
 	}
 	clock.lap("compare and match")
+	if !told {
+		attribute(list, p.Patches)
+	}
 	if err := b.link(ctx, r, list, opt); err != nil {
 		return nil, nil, err
 	}
@@ -44,6 +48,28 @@ func (b *Builder) build(ctx context.Context, p *Plan, opt module.Options) (*Resu
 	failed := slices.ContainsFunc(list, func(c compared) bool { return c.failed != nil })
 	r.conclude(failed, list)
 	return r, list, nil
+}
+
+// attribute notes which fixes each pair belongs to. A patch that names none counts by its own
+// name, so that nobody takes what it changes for a part of another fix.
+func attribute(list []compared, patches []*patch.Patch) {
+	for i := range list {
+		var fixes []string
+		for _, p := range patches {
+			if !slices.ContainsFunc(p.Files, func(f patch.File) bool {
+				return slices.Contains(list[i].because, f.Old) || slices.Contains(list[i].because, f.New)
+			}) {
+				continue
+			}
+			if len(p.CVEs) == 0 {
+				fixes = append(fixes, oneLine(p.Name))
+			}
+			fixes = append(fixes, p.CVEs...)
+		}
+		for k := range list[i].pairs {
+			list[i].pairs[k].Fixes = fixes
+		}
+	}
 }
 
 // newResult is the result of a plan before anything is done.
