@@ -139,7 +139,7 @@ func (l *linker) overwriteConst(u *extract.DataUpdate) error {
 		c, err = l.heldInKernel(u, addr)
 	} else {
 		c, err = l.heldInModule(u.Name, addr, uint64(len(u.Old)))
-		if err == nil && slices.ContainsFunc(stretches(u), func(s [2]uint64) bool { return bytes.Contains(c.mask[s[0]:s[1]], []byte{0}) }) {
+		if err == nil && slices.ContainsFunc(stretches(u, l.pair.Diff.Pre.Atom(u.Pre).Refs), func(s [2]uint64) bool { return bytes.Contains(c.mask[s[0]:s[1]], []byte{0}) }) {
 			err = refuse(CodeInPlace, u.Name, l.obj.name(), addr, "what it holds is not known before the module is loaded")
 		}
 		rows = &l.obj.rows
@@ -164,7 +164,7 @@ func (l *linker) overwriteConst(u *extract.DataUpdate) error {
 		}
 	}
 	l.constants.list = append(l.constants.list, Data{u.Name, addr, uint64(len(u.New)), l.obj.name()})
-	for _, s := range stretches(u) {
+	for _, s := range stretches(u, l.pair.Diff.Pre.Atom(u.Pre).Refs) {
 		run := c.at
 		run.Addend += int64(s[0])
 		keep := ko.Dest{Symbol: d.Anchor, Addend: int64(saved + s[0])}
@@ -199,13 +199,14 @@ func (l *linker) expectAddresses(c *check, u *extract.DataUpdate, addr uint64) {
 	}
 }
 
-// stretches returns the parts of a constant that differ, or may: half-open.
-func stretches(u *extract.DataUpdate) [][2]uint64 {
+// stretches returns the parts of a constant that differ, or may: half-open. Old are its references
+// before: where one goes, what it was is in no byte of the file.
+func stretches(u *extract.DataUpdate, old []object.Ref) [][2]uint64 {
 	var out [][2]uint64
 	size := uint64(len(u.New))
 	for lo := uint64(0); lo < size; lo += inPlaceUnit {
 		hi := min(lo+inPlaceUnit, size)
-		if bytes.Equal(u.Old[lo:hi], u.New[lo:hi]) && !touched(u.Relas, lo, hi) {
+		if bytes.Equal(u.Old[lo:hi], u.New[lo:hi]) && !touched(u.Relas, lo, hi) && !refers(old, lo, hi) {
 			continue
 		}
 		if n := len(out); n > 0 && out[n-1][1] == lo && hi-out[n-1][0] <= inPlaceMost {
@@ -224,6 +225,10 @@ func touched(relas []elfobj.Rela, lo, hi uint64) bool {
 		}
 	}
 	return false
+}
+
+func refers(refs []object.Ref, lo, hi uint64) bool {
+	return slices.ContainsFunc(refs, func(r object.Ref) bool { return r.Offset < hi && r.Offset+relocations[r.Type] > lo })
 }
 
 // planOverwrites has callbacks write and restore.

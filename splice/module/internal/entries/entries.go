@@ -70,3 +70,14 @@ func Probed(img *image.Image, old uint64) bool {
 	_, _, ok, err := branch(img, old, breakpoint)
 	return ok && err == nil
 }
+
+// IsExit reports whether a function is the one that runs when a module is removed. It is called
+// through struct module, and an update may have another one there.
+func IsExit(img *image.Image, old uint64) bool {
+	for _, s := range img.SymbolsAt(old) {
+		if s.Name == "cleanup_module" {
+			return true
+		}
+	}
+	return false
+}

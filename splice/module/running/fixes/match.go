@@ -120,6 +120,8 @@ func (m *matching) function(ctx context.Context, p *sides.Pair) (*Function, erro
 		return f, m.redirected(ctx, f, p, &post, false)
 	case pre.ok && post.ok:
 		f.is(Either, post, "the code with and without the change can't be told apart there")
+	case pre.ok && entries.IsExit(m.img, pre.addr):
+		f.is(Other, pre, "it runs when the module is removed, unless a livepatch has put another one into struct module, which is not looked at")
 	case pre.ok:
 		f.is(Pre, pre, "")
 	case post.ok:

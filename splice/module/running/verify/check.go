@@ -150,11 +150,10 @@ func (c *checker) update(ctx context.Context, index int, f *running.File) (*Upda
 type updating struct {
 	*checker
 	Update
-	module  int
-	file    *running.File
-	object  *object.Object
-	match   *reloc.Result
-	unknown []string // what can't be told
+	module int
+	file   *running.File
+	object *object.Object
+	match  *reloc.Result
 }
 
 func (u *updating) wrong(symbol string, addr uint64, format string, args ...any) {
@@ -179,11 +178,8 @@ func (u *updating) conclude() {
 		u.State = Differs // some do, and some do not
 	case u.moving:
 		u.State, u.Why = Unknown, "a transition is under way: some tasks run other code than others"
-	case count[Unknown] > 0 || len(u.unknown) > 0:
-		u.State = Unknown
-		if u.Why = "not all of its entries can be told"; len(u.unknown) > 0 {
-			u.Why = u.unknown[0]
-		}
+	case count[Unknown] > 0:
+		u.State, u.Why = Unknown, "not all that it changes can be told"
 	case all == 0 && count[Waiting] > 0:
 		u.State, u.Why = Waiting, "what it changes is not loaded"
 	case all == 0:

@@ -71,6 +71,9 @@ func (u *updating) follow(e *Entry, name string) {
 	} else if entries.Probed(u.img, e.Address) {
 		e.State, e.Why = Unknown, "a probe stands at its start, and where its handler leads can't be seen"
 		return
+	} else if entries.IsExit(u.img, e.Address) {
+		e.State, e.Why = Unknown, "it runs when the module is removed, by struct module, which is not looked at"
+		return
 	} else {
 		e.State, e.Why = Inactive, "its calls stay in it"
 		return

@@ -12,6 +12,7 @@ import (
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // functions takes what matching says of the code.
@@ -191,33 +192,80 @@ func (u *updating) value(i elfobj.SymbolIndex) (uint64, bool) {
 	return list[0], true
 }
 
-// constants compares what the update has overwritten with what it has written there; of
-// variables it can't be told.
+// constants compares what the update has overwritten with what it has written there, and with
+// what it has saved; of variables it can't be told.
 func (u *updating) constants(names []string) {
-	for _, name := range names {
-		fresh := u.symbol("new_" + name)
-		at := u.img.Lookup(name)
-		if fresh == nil || len(at) != 1 {
-			u.unknown = append(u.unknown, "the variable "+name+" may have changed since it was set")
+	for _, text := range names {
+		mod, name, ok := strings.Cut(text, ":")
+		if !ok {
+			mod, name = "", text
+		}
+		e := Entry{Function: name, Module: mod, By: "in place", State: Unknown, Why: "it is a variable, which may have changed since it was set"}
+		fresh, saved := u.content("new_"+name), u.content("old_"+name)
+		at := u.located(mod, name)
+		if mod != "" && !u.loaded(mod) {
+			e.State, e.Why = Waiting, "its module is not loaded"
+		}
+		if fresh == nil || saved == nil || len(at) != 1 {
+			u.Entries = append(u.Entries, e)
 			continue
 		}
-		base, ok := u.base(fresh.Section)
-		want, is := make([]byte, fresh.Size), make([]byte, fresh.Size)
-		if !ok || u.img.ReadAddr(want, base+fresh.Value) != nil || u.img.ReadAddr(is, at[0].Addr) != nil {
-			u.unknown = append(u.unknown, "the constant "+name+" can't be read")
-			continue
+		e.Address = at[0].Addr
+		is := make([]byte, len(fresh))
+		switch err := u.img.ReadAddr(is, e.Address); {
+		case err != nil:
+			e.Why = fmt.Sprintf("it can't be read: %v", err)
+		case bytes.Equal(is, fresh):
+			e.State, e.Why = Proven, ""
+		case bytes.Equal(is, saved):
+			e.State, e.Why = Inactive, "it holds what it held before"
+		default:
+			e.State, e.Why = Differs, "it does not hold what the update writes there"
+			for k := range is {
+				if is[k] != fresh[k] {
+					e.Why += fmt.Sprintf(": at +%#x % x, and not % x", k, is[k:min(k+8, len(is))], fresh[k:min(k+8, len(is))])
+					break
+				}
+			}
 		}
-		u.Bytes += fresh.Size
-		if !bytes.Equal(want, is) {
-			u.wrong(name, at[0].Addr, "it does not hold what the update writes there")
-		}
+		u.Bytes += uint64(len(is))
+		u.Entries = append(u.Entries, e)
 	}
 }
 
-// symbol returns the one symbol of the file that has a name.
+// located returns the symbols of a name in a module, "" for the kernel itself.
+func (u *updating) located(module, name string) (out []image.Symbol) {
+	for _, s := range u.img.Lookup(name) {
+		if s.Module == 0 && module == "" || s.Module > 0 && u.img.Modules()[s.Module].Name == module {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// content returns what a variable of the module holds in memory, nil when that is not known.
+func (u *updating) content(name string) []byte {
+	s := u.symbol(name)
+	if s == nil {
+		return nil
+	}
+	base, ok := u.base(s.Section)
+	const most = 1 << 20
+	if !ok || s.Size == 0 || s.Size > most {
+		return nil
+	}
+	b := make([]byte, s.Size)
+	if u.img.ReadAddr(b, base+s.Value) != nil {
+		return nil
+	}
+	return b
+}
+
+// symbol returns the symbol of the update's own data that has a name, which begins with that of the
+// module.
 func (u *updating) symbol(name string) *elfobj.Symbol {
 	for i, s := range u.object.Symbols() {
-		if s.Name == name || strings.HasSuffix(s.Name, "_"+name) && s.Type() == elf.STT_OBJECT {
+		if s.Name == u.Name+"_"+name && s.Type() == elf.STT_OBJECT {
 			return u.object.Symbol(elfobj.SymbolIndex(i))
 		}
 	}

@@ -44,13 +44,13 @@ type Update struct {
 	Wrong   []Wrong `json:"wrong"` // what is not as the file has it
 }
 
-// An Entry is a function that an update replaces.
+// An Entry is a function that an update replaces, or a constant or a variable that it writes to.
 type Entry struct {
-	Function string `json:"function"`
-	Module   string `json:"module"`  // that it is in, "" for the kernel itself
-	Address  uint64 `json:"address"` // of the old function, in run; 0 when it is not there
-	New      uint64 `json:"new"`     // where calls of it lead; 0 when that is not known
-	By       string `json:"by"`      // "ftrace" or "jump"; "" when it is not known
+	Function string `json:"function"` // its name
+	Module   string `json:"module"`   // that it is in, "" for the kernel itself
+	Address  uint64 `json:"address"`  // of the old function, in run; 0 when it is not there
+	New      uint64 `json:"new"`      // where calls of it lead; 0 when that is not known, or it is data
+	By       string `json:"by"`       // "ftrace", "jump", or "in place"; "" when it is not known
 	State    State  `json:"state"`
 	Why      string `json:"why"` // unless Proven: one line
 }
@@ -111,6 +111,9 @@ func (e *Entry) text() string {
 	name := e.Function
 	if e.Module != "" {
 		name += " of " + e.Module
+	}
+	if e.State == Proven && e.New == 0 {
+		return fmt.Sprintf("%s: it holds what was written there", name)
 	}
 	if e.State == Proven {
 		return fmt.Sprintf("%s: its calls lead to %#x, by %s", name, e.New, e.By)

@@ -12,7 +12,6 @@ func TestConclude(t *testing.T) {
 		entries []State
 		wrong   bool
 		moving  bool
-		unknown bool
 		want    State
 	}{
 		{entries: []State{Proven, Proven}, want: Proven},
@@ -25,7 +24,6 @@ func TestConclude(t *testing.T) {
 		{entries: []State{Replaced, Inactive}, want: Replaced},
 		{entries: []State{Proven, Inactive}, want: Differs},
 		{entries: []State{Proven, Unknown}, want: Unknown},
-		{entries: []State{Proven}, unknown: true, want: Unknown},
 		{entries: []State{Proven}, moving: true, want: Unknown},
 		{want: Inactive},
 	} {
@@ -35,9 +33,6 @@ func TestConclude(t *testing.T) {
 		}
 		if c.wrong {
 			u.wrong("f", 0, "differs")
-		}
-		if c.unknown {
-			u.unknown = []string{"a variable"}
 		}
 		if u.conclude(); u.State != c.want {
 			t.Errorf("%+v: %s, %s", c, u.State, u.Why)

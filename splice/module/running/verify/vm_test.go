@@ -112,7 +112,7 @@ func testKernel(t *testing.T, series string) {
 	img := livekernel.Open(t, m)
 	r := check(t, img, files...)
 	for _, f := range files {
-		if u := update(t, r, f.Name); u.State != verify.Proven || len(u.Entries)+len(f.Module.Origin.Data) == 0 {
+		if u := update(t, r, f.Name); u.State != verify.Proven || len(u.Entries) != 1 {
 			t.Errorf("%+v", u)
 		}
 	}
@@ -120,8 +120,24 @@ func testKernel(t *testing.T, series string) {
 		t.Errorf("without its file: %+v", u)
 	}
 	damage(t, img, r, files)
-	if err := m.WriteFile(t.Context(), "/sys/kernel/livepatch/fix_place/enabled", []byte("0")); err != nil {
-		t.Fatal(err)
+	for _, f := range files {
+		if err := m.WriteFile(t.Context(), "/sys/kernel/livepatch/"+f.Name+"/enabled", []byte("0")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		if list, err := m.ReadDir(t.Context(), "/sys/kernel/livepatch"); err == nil && len(list) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("they are still enabled")
+		}
+	}
+	r = check(t, livekernel.Open(t, m), files...)
+	for _, f := range files {
+		if u := update(t, r, f.Name); u.State != verify.Inactive {
+			t.Errorf("disabled: %+v", u)
+		}
 	}
 }
 
