@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
@@ -129,6 +130,7 @@ func (c *checker) update(ctx context.Context, index int, f *running.File) (*Upda
 	if u.match, err = reloc.Match(ctx, u.object, c.img, reloc.Options{Module: m.Name}); err != nil {
 		return nil, err
 	}
+	u.late = f.Module != nil && f.Module.Origin != nil && slices.ContainsFunc(slices.Concat(f.Module.Origin.Functions, f.Module.Origin.Data), func(s string) bool { return strings.Contains(s, ":") })
 	u.functions()
 	u.references()
 	if err := u.readOnly(); err != nil {
@@ -154,9 +156,17 @@ type updating struct {
 	file   *running.File
 	object *object.Object
 	match  *reloc.Result
+	// late is set when the update fills in addresses of modules by itself, which the file does
+	// not have: what differs may be such an address, and is counted.
+	late bool
+	open int
 }
 
 func (u *updating) wrong(symbol string, addr uint64, format string, args ...any) {
+	if u.late {
+		u.open++
+		return
+	}
 	u.Wrong = append(u.Wrong, Wrong{symbol, addr, fmt.Sprintf(format, args...)})
 }
 
@@ -178,6 +188,8 @@ func (u *updating) conclude() {
 		u.State = Differs // some do, and some do not
 	case u.moving:
 		u.State, u.Why = Unknown, "a transition is under way: some tasks run other code than others"
+	case u.open > 0:
+		u.State, u.Why = Unknown, fmt.Sprintf("it changes modules, whose addresses it fills in by itself: %d differences may be such", u.open)
 	case count[Unknown] > 0:
 		u.State, u.Why = Unknown, "not all that it changes can be told"
 	case all == 0 && count[Waiting] > 0:

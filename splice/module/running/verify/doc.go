@@ -17,5 +17,6 @@
 //   - constants that it overwrites are compared with what the file has.
 //
 // What can't be told is said: kprobes, whose handlers lead on; variables that it has set, which
-// the kernel may have changed since; the code of a livepatch whose file is not given.
+// the kernel may have changed since; the code of a livepatch whose file is not given; and code that
+// refers to a module that the update changes, whose addresses the update fills in by itself.
 package verify

@@ -88,6 +88,9 @@ func (u *updating) follow(e *Entry, name string) {
 		e.State, e.Why = Unknown, "its calls lead to code whose file is not given"
 	default:
 		e.State, e.Why = Differs, fmt.Sprintf("its calls lead to %#x, where the file has no function of that name that matches", e.New)
+		if u.late {
+			e.State = Unknown
+		}
 		for i := range u.match.Functions {
 			f := &u.match.Functions[i]
 			if f.Verdict == reloc.Matched && f.Address == e.New && (name == "" || f.Name == name || strings.HasPrefix(f.Name, name+".") || strings.HasPrefix(name, f.Name+".")) {
