@@ -7,6 +7,7 @@ package sides
 import (
 	"bytes"
 	"context"
+	"debug/elf"
 	"encoding/json"
 	"fmt"
 
@@ -26,7 +27,7 @@ type File struct {
 
 // An Object is one object that was compared.
 type Object struct {
-	Name   string `json:"name"`
+	Name   string `json:"name"`   // of its source, as the compiler has it: where the object was is no part of an update
 	Module string `json:"module"` // that it is part of, "" for the kernel itself
 	// Fixes are those among the update's that it belongs to; none means all.
 	Fixes []string `json:"fixes,omitempty"`
@@ -49,7 +50,7 @@ func Of(ctx context.Context, d *elfdiff.Diff, module string, fixes []string) (*O
 	if err != nil {
 		return nil, fmt.Errorf("%s: both sides of what changes: %w", d.Post.Name(), err)
 	}
-	o := &Object{Name: d.Post.Name(), Module: module, Fixes: fixes}
+	o := &Object{Name: sourceOf(d.Post), Module: module, Fixes: fixes}
 	var a, b bytes.Buffer
 	if _, err := pre.WriteTo(&a); err != nil {
 		return nil, err
@@ -79,6 +80,16 @@ func Of(ctx context.Context, d *elfdiff.Diff, module string, fixes []string) (*O
 		}
 	}
 	return o, nil
+}
+
+// sourceOf returns the name of the source that an object says it was compiled from, "" for none.
+func sourceOf(o *object.Object) string {
+	for _, s := range o.Symbols() {
+		if s.Type() == elf.STT_FILE && s.Name != "" {
+			return s.Name
+		}
+	}
+	return ""
 }
 
 // Bytes returns the content of the section: the same for the same objects.

@@ -53,7 +53,7 @@ type Fix struct {
 // A Function is one that a fix changes.
 type Function struct {
 	Name    string `json:"name"`    // without the change; of a new one the name with it
-	Object  string `json:"object"`  // file that it was compiled into
+	Object  string `json:"object"`  // source that it was compiled from, as the compiler has it
 	Module  string `json:"module"`  // that it is in, "" for the kernel itself
 	Runs    Runs   `json:"runs"`    // the code that calls of it lead to
 	In      string `json:"in"`      // the module with the code that runs: "vmlinux", or of a livepatch

@@ -3,6 +3,7 @@ package fixes_test
 import (
 	"bytes"
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -99,7 +100,11 @@ func want(t *testing.T, img *image.Image, sources []*fixes.Source, states map[st
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d fixes in %v", len(r.Fixes), time.Since(begin))
+	var text strings.Builder
+	if err := r.Text(&text); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d fixes in %v\n%s", len(r.Fixes), time.Since(begin), &text)
 	if states == nil {
 		return r
 	}
