@@ -63,8 +63,53 @@ func testKernel(t *testing.T, series string) {
 	}
 	img := livekernel.Open(t, m)
 	want(t, img, sources, map[string]fixes.State{"CVE-1": fixes.Fixed, "CVE-2": fixes.Fixed, "CVE-3": fixes.NotFixed, "CVE-4": fixes.NotFixed, "CVE-5": fixes.Fixed})
+	if testenv.Asked(testenv.Long) { // emulated, it takes half a minute
+		tool(t, m, loaded, idle, single)
+	}
 	if testenv.Asked(testenv.Long) || series == "6.1" { // the memory of the whole kernel is read for it
 		flips(t, img, sources)
+	}
+}
+
+// tool has livectl in the guest say the same, and write its files.
+func tool(t *testing.T, m *vm.Machine, updates ...*module.Module) {
+	exe, err := vmtest.BuildProgram(t.Context(), "github.com/gosplice/gosplice/examples/livectl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Put(t.Context(), "/bin/livectl", exe, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"fixes", "-vex", "/vex.json", "-author", "somebody", "-metrics", "/fixes.prom"}
+	var paths []string
+	for _, u := range updates {
+		paths = append(paths, "/"+u.Name+".ko")
+		if err := m.Put(t.Context(), "/"+u.Name+".ko", u.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{append(args, paths...), 2, "3 fixed, 2 not fixed, 0 undecided\n"},
+		{append([]string{"verify"}, paths...), 0, ": it is not loaded\n"},
+		{[]string{"verify"}, 2, "its file is not given"},
+	} {
+		begin := time.Now()
+		r, err := m.Run(t.Context(), vm.Command{Path: "/bin/livectl", Args: c.args})
+		if err != nil || r.Status != c.status || !strings.Contains(string(r.Stdout), c.want) {
+			t.Errorf("%v: %+v, %v", c.args, r, err)
+			continue
+		}
+		t.Logf("%v: %v\n%s", c.args, time.Since(begin), r.Stdout)
+	}
+	for path, want := range map[string]string{"/vex.json": `"status": "affected"`, "/fixes.prom": `gosplice_fixes{state="fixed"} 3`} {
+		b, err := m.ReadFile(t.Context(), path)
+		if err != nil || !strings.Contains(string(b), want) {
+			t.Errorf("%s: %s, %v", path, b, err)
+		}
 	}
 }
 
