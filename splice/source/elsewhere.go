@@ -42,7 +42,7 @@ func (k *Kernel) checkOutOfTree() error {
 		}
 	}
 	if len(k.ExtraSymvers) > 0 && k.Symvers == "" {
-		return errors.New("Module.symvers of other modules come on top of the kernel's, which is not given")
+		return errors.New("lists of what other modules export come on top of the Module.symvers of the kernel, which is not given")
 	}
 	return nil
 }
