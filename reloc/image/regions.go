@@ -23,8 +23,8 @@ func isKernel(regions []Region) bool {
 
 // bySections cuts the regions of a kernel's segments at its sections: segments
 // mix code with constants, and what is executable or writable is for the kernel
-// to say when it has started: since Linux 6.19 a segment of data holds the code of
-// its start. What is between sections is padding.
+// to say when it has started: Linux 7.3 has the code of its start in a segment of
+// data, and calls .data code too. What is between sections is padding.
 func bySections(regions []Region, sections []*elfobj.Section) []Region {
 	var list []*elfobj.Section
 	for _, s := range sections {
@@ -42,7 +42,7 @@ func bySections(regions []Region, sections []*elfobj.Section) []Region {
 		cut := func(end uint64, exec, write bool) {
 			if end = min(end, r.End); at < end {
 				part := r
-				part.Start, part.End, part.Exec, part.Write = at, end, exec, r.Write && write
+				part.Start, part.End, part.Exec, part.Write = at, end, exec && (r.Exec || !write), r.Write && write
 				out = append(out, part)
 				at = end
 			}
