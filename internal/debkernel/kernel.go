@@ -145,9 +145,21 @@ func (k *Kernel) Source(ctx context.Context) (string, error) {
 	return filepath.Join(dir, name), err
 }
 
-// Make returns the variables for make by which Debian's build says whose it is.
+// Make returns the variables for make by which Debian's build says whose it is, and those by
+// which a build in the folder of the source makes what Debian's makes outside of it.
 func (k *Kernel) Make() []string {
-	return []string{"DISTRIBUTION_OFFICIAL_BUILD=1", "DISTRIBUTOR=Debian", "DISTRIBUTION_VERSION=" + k.Package.Version}
+	list := []string{"DISTRIBUTION_OFFICIAL_BUILD=1", "DISTRIBUTOR=Debian", "DISTRIBUTION_VERSION=" + k.Package.Version}
+	if since(k.Package.Version, 6, 13) { // before, make says so by itself (Makefile of Linux)
+		list = append(list, "KCPPFLAGS=-fmacro-prefix-map=./=")
+	}
+	return list
+}
+
+// since reports whether a package is of a version of Linux, or of a later one.
+func since(version string, major, minor int) bool {
+	var v [2]int
+	_, err := fmt.Sscanf(version, "%d.%d", &v[0], &v[1])
+	return err == nil && (v[0] > major || v[0] == major && v[1] >= minor)
 }
 
 // Has reports whether the kernel's configuration contains the line, such as
