@@ -37,7 +37,7 @@
 //	mkupdate, objects objects with their changes and elfdiff.Finding, refusals, and
 //	                 module.Module
 //	livectl          schema, did, a list of splice.Report, running.Transition or null, error;
-//	                 verify: verify.Report; fixes: fixes.Report
+//	                 check: foresee.Forecast; verify: verify.Report; fixes: fixes.Report
 //	corpus -judge    stage, pairs with elfdiff.Outcome, elfdiff.Finding and reasons,
 //	                 and counts of outcomes and codes
 package examples

@@ -1,7 +1,8 @@
-// Livectl is for who runs livepatches on a machine: it loads them, sees their transitions
-// through, and takes them back, whoever made them.
+// Livectl is for who runs livepatches on a machine: it foretells what would come of loading one,
+// loads them, sees their transitions through, and takes them back, whoever made them.
 //
 //	livectl [-json] status
+//	livectl [-json] check [-sample TIME] FILE.ko
 //	livectl [-json] load [-limit TIME] [-stay] FILE.ko...
 //	livectl [-json] wait [-limit TIME] NAME
 //	livectl [-json] disable [-limit TIME] [-stay] NAME
@@ -13,8 +14,9 @@
 // A livepatch is named by its module, or by its ID. The limit is for each transition: when it
 // has passed, the transition is turned back, or left as it is with -stay. Nothing forces one.
 //
-// It exits with 0 when it is done, 1 on an error, 2 when it is refused, differs, or is not fixed, 3 when a transition did
-// not end in time, and 64 when it was called wrongly.
+// It exits with 0 when it is done, 1 on an error, 2 when it is refused (or would be, as check says),
+// differs, or is not fixed, 3 when a transition did not end in time or check does not say that it would,
+// and 64 when it was called wrongly.
 package main
 
 import (
@@ -23,6 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/splice"
@@ -54,6 +57,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"status", "", "list the livepatches that the kernel has, and how far a transition is", nil, exactly(0), status},
+		{"check", "[-sample TIME] FILE.ko", "foretell what would come of loading a livepatch; only looks", sample, exactly(1), check},
 		{"load", "[-limit TIME] [-stay] FILE.ko...", "load livepatches, one after the other, and see each through", seeThrough, atLeast(1), load},
 		{"wait", "[-limit TIME] NAME", "wait for the end of a transition", limit, exactly(1), wait},
 		{"disable", "[-limit TIME] [-stay] NAME", "take a livepatch back; its module stays loaded", seeThrough, exactly(1), disable},
@@ -72,7 +76,7 @@ func atMost(want int) func(int) bool  { return func(n int) bool { return n <= wa
 func tool() *cli.Tool {
 	t := &cli.Tool{
 		Name:     "livectl",
-		About:    "Loads livepatches, sees their transitions through, and takes them back, whoever\nmade them.\n",
+		About:    "Foretells what would come of loading a livepatch, loads livepatches, sees their\ntransitions through, and takes them back, whoever made them.\n",
 		Statuses: "0 done; 1 error; 2 refused, not proven; 3 not in time",
 	}
 	for _, c := range commands() {
@@ -92,6 +96,7 @@ type session struct {
 	asJSON bool
 	limits limits
 	proof  proof
+	sample time.Duration // of check
 }
 
 func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, error) {

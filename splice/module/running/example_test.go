@@ -41,3 +41,23 @@ func ExampleKernel() {
 	}
 	fmt.Println(report.Kept)
 }
+
+// Load a livepatch of whoever made it, tell how far its transition is, and leave it in transition
+// when a minute was not enough.
+func ExampleKernel_Load() {
+	file, err := running.Open("fix.ko")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+
+	var kernel running.Kernel
+	_, err = kernel.Load(ctx, file, running.Options{Stay: true, Progress: func(t *running.Transition) { fmt.Println(t) }})
+	var stuck *running.StuckError
+	if errors.As(err, &stuck) {
+		for _, b := range stuck.Transition.Blockers {
+			fmt.Println(b.TID, b.Name, b.Why, b.Help)
+		}
+	}
+}
