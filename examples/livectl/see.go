@@ -169,7 +169,7 @@ func load(ctx context.Context, s *session, paths []string) (int, error) {
 	for _, path := range paths { // all of them, before one is loaded
 		f, err := running.Open(path)
 		if err != nil {
-			return exitError, err
+			return s.print(s.document("load"), err)
 		}
 		files = append(files, f)
 	}
@@ -229,7 +229,7 @@ func revert(ctx context.Context, s *session, args []string) (int, error) {
 func (s *session) one(ctx context.Context, did, name string, do func(context.Context, *splice.Report, running.Options) error) (int, error) {
 	r, err := s.kernel.Find(ctx, name)
 	if err != nil {
-		return exitError, err
+		return s.print(s.document(did), err)
 	}
 	limited, cancel := s.within(ctx)
 	defer cancel()

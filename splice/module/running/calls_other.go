@@ -11,7 +11,7 @@ func (linux) load([]byte) error   { return errors.ErrUnsupported }
 func (linux) unload(string) error { return errors.ErrUnsupported }
 
 // explanations are those of Linux.
-var explanations []explanation
+var explanations, explanationsOfOthers []explanation
 
 // kernelLog stands for the kernel's log.
 type kernelLog struct{}

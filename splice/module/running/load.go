@@ -53,7 +53,7 @@ func (k *Kernel) load(ctx context.Context, f *File, o Options) (*splice.Report, 
 	err := k.system().load(f.image)
 	said := log.since()
 	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", f.Name, withLog(explain(f.Name, err), said))
+		return nil, fmt.Errorf("load %s: %w", f.Name, withLog(explainLoad(f, err), said))
 	}
 	if _, err := os.Stat(k.path(livepatch, f.Name)); err != nil {
 		return nil, fmt.Errorf("load %s: %w", f.Name, withLog(refuse(CodeNotEnabled, f.Name, "it is loaded, and enabled no livepatch of its name"), said))

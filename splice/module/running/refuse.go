@@ -24,9 +24,23 @@ type explanation struct {
 }
 
 // explain turns an answer of the kernel into a refusal. What it does not know stays.
-func explain(name string, err error) error {
-	for i := range explanations {
-		if e := &explanations[i]; errors.Is(err, e.is) {
+func explain(name string, err error) error { return explainBy(explanations, name, err) }
+
+// explainLoad is explain for the load of a file: some answers mean something else where others
+// than package module made it.
+func explainLoad(f *File, err error) error {
+	if f.Module == nil {
+		err = explainBy(explanationsOfOthers, f.Name, err)
+	}
+	if _, ok := err.(*splice.Refusal); ok {
+		return err
+	}
+	return explain(f.Name, err)
+}
+
+func explainBy(list []explanation, name string, err error) error {
+	for i := range list {
+		if e := &list[i]; errors.Is(err, e.is) {
 			r := refuse(e.code, name, "%s", e.message)
 			r.Hint, r.Err = e.hint, err
 			return r

@@ -18,3 +18,11 @@ var explanations = []explanation{
 	{syscall.ENOEXEC, module.CodeOtherBuild, "the kernel does not take its format or its versions of exports", "make the update with the vmlinux of the kernel that runs"},
 	{syscall.EEXIST, splice.CodeApplied, "a module of that name is loaded", "revert it first to apply it again"},
 }
+
+// explanationsOfOthers are those of the answers to a load that others' modules get for other
+// reasons.
+var explanationsOfOthers = []explanation{
+	{syscall.EINVAL, splice.CodeChanged, "the kernel does not find what it replaces, or has other versions of what it uses", "make it for the kernel that runs"},
+	{syscall.ENOENT, module.CodeOtherBuild, "the kernel does not have what it uses", "load the modules that it needs first, or make it for the kernel that runs"},
+	{syscall.EBUSY, splice.CodeBusy, "another livepatch is in transition, or somebody else redirects a function, or the function tracer is off", "wait for that transition; take away what redirects the function; sysctl kernel.ftrace_enabled=1"},
+}

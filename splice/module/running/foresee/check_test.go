@@ -1,10 +1,14 @@
 package foresee
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -92,7 +96,7 @@ func TestCheck(t *testing.T) {
 		{"enforced", put("sys/module/module/parameters/sig_enforce", "Y\n"), nil, Refused, running.CodeSignature, "sig_enforce"},
 		{"memory", put("proc/meminfo", "MemAvailable: 100 kB\n"), nil, Unknown, CodeMemory, ""},
 		{"no function", put("proc/kallsyms", "ffffffff81000000 T _text\n"), nil, Refused, CodeNotThere, ""},
-		{"two functions", put("proc/kallsyms", "ffffffff81000000 T _text\nffffffff81000100 t old_show\nffffffff81000200 t old_show\n"), nil, Refused, CodeNotThere, "2 symbols"},
+		{"two functions", put("proc/kallsyms", "ffffffff81000000 T _text\nffffffff81000100 t old_show\nffffffff81000200 t old_show\n"), nil, Refused, CodeNotThere, "has 2 of that name"},
 		{"asleep", put("proc/7/task/7/stack", "[<0>] old_show+0x1/0x2\n"), nil, Waits, CodeInUse, "pro) gram (7)"},
 		{"thread", put("proc/9/task/9/stack", "[<0>] old_show+0x1/0x2\n"), nil, Stalls, CodeInUse, "kworker/0:1 (9)"},
 		{"of another module", put("proc/9/task/9/stack", "[<0>] old_show+0x1/0x2 [other]\n"), nil, Note, "", ""},
@@ -148,4 +152,47 @@ func plainModule(t *testing.T, name, function string, position uint64) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// TestDamaged cuts a file off, and changes each byte of it: what is no livepatch any more is an
+// error, and nothing else happens.
+func TestDamaged(t *testing.T) {
+	b := plainModule(t, "fix", "old_show", 0)
+	try := func(b []byte) {
+		file, err := running.ReadFile(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		if _, err := Check(t.Context(), machine(), file, Options{Sample: time.Nanosecond, Every: time.Nanosecond}); err != nil {
+			var format *elfobj.FormatError
+			if !errors.As(err, &format) && !strings.Contains(err.Error(), "relocations") {
+				t.Errorf("%v", err)
+			}
+		}
+	}
+	for n := range len(b) {
+		if n%7 == 0 {
+			try(b[:n])
+		}
+		c := bytes.Clone(b)
+		c[n] ^= byte(1 << (n % 8))
+		try(c)
+	}
+}
+
+// TestVanishing has files go while they are read.
+func TestVanishing(t *testing.T) {
+	file, err := running.ReadFile(bytes.NewReader(plainModule(t, "fix", "old_show", 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := machine()
+	for name := range m {
+		for _, why := range []error{fs.ErrNotExist, fs.ErrPermission, syscall.ESRCH, syscall.EIO} {
+			f, err := Check(t.Context(), broken{m, []string{name}, why}, file, Options{Sample: time.Nanosecond, Every: time.Nanosecond})
+			if err != nil || f.Outcome == Refused && !errors.Is(why, fs.ErrNotExist) && !strings.HasPrefix(name, "sys/kernel/livepatch") {
+				t.Errorf("%s, %v: %v, %+v", name, why, err, f)
+			}
+		}
+	}
 }

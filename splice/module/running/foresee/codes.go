@@ -16,6 +16,7 @@ const (
 	CodeDepends    finding.Code = "depends"        // a module that it needs is not loaded
 	CodeNotLoaded  finding.Code = "target-absent"  // a module whose functions it replaces is not loaded
 	CodeNotThere   finding.Code = "no-function"    // the kernel does not have the function, or not that many of its name
+	CodeImports    finding.Code = "imports"        // the kernel does not have a symbol that it uses, or it has no version of one
 	CodeTracingOff finding.Code = "tracing-off"    // the function tracer, by which livepatch works, is switched off
 	CodeHeld       finding.Code = "ip-modify"      // somebody else redirects the function by the function tracer
 	CodeTraced     finding.Code = "traced"         // tracers are on the function
@@ -45,6 +46,7 @@ var hints = map[finding.Code]string{
 	CodeDepends:    "load it first (modprobe)",
 	CodeNotLoaded:  "nothing has to be done: it is patched when it is loaded",
 	CodeNotThere:   "make the livepatch for this kernel",
+	CodeImports:    "load the modules that have them first, or make the livepatch for this kernel",
 	CodeTracingOff: "sysctl kernel.ftrace_enabled=1",
 	CodeHeld:       "take away what holds it: one user of the function tracer may redirect a function",
 	CodeTraced:     "nothing has to be done: tracers go on with the function that is called",

@@ -22,7 +22,7 @@ type Effect string
 // The effects, from the best to the worst.
 const (
 	Note    Effect = "loads"   // it loads, and the transition ends within seconds
-	Waits   Effect = "waits"   // it loads, and the transition ends once livepatch has woken tasks, which it does every 15 seconds
+	Waits   Effect = "waits"   // it loads, and the transition may go on until livepatch wakes tasks, which it does every 15 seconds
 	Unknown Effect = "unknown" // it can't be known
 	Stalls  Effect = "stalls"  // it loads, and the transition does not end while things are as they are
 	Refused Effect = "refused" // the kernel does not load it

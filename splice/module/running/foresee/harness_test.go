@@ -21,6 +21,8 @@ import (
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
+	"github.com/gosplice/gosplice/splice/module/internal/kofile"
+	"github.com/gosplice/gosplice/splice/module/running"
 	"github.com/gosplice/gosplice/splice/module/running/foresee"
 )
 
@@ -49,7 +51,7 @@ func newBench(t *testing.T, series string, log vm.Policy) *bench {
 		t.Fatal(err)
 	}
 	b.vm = vmtest.New(t, vm.Options{Kernel: &stock.Kernel, Log: log})
-	for name, pkg := range map[string]string{"livectl": "examples/livectl", "waiter": "splice/module/running/foresee/testdata/waiter"} {
+	for name, pkg := range map[string]string{"livectl": "examples/livectl", "waiter": "splice/module/running/foresee/testdata/waiter", "fentry": "splice/module/running/foresee/testdata/fentry"} {
 		exe, err := vmtest.BuildProgram(ctx, "github.com/gosplice/gosplice/"+pkg)
 		if err == nil {
 			err = b.vm.Put(ctx, "/bin/"+name, exe, 0o755)
@@ -110,20 +112,27 @@ func (b *bench) plain(t *testing.T, name, body string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	crcs, err := b.crcs(t.Context(), "module_layout", "klp_enable_patch", "seq_puts", "__fentry__", "__x86_return_thunk", "register_kprobe", "unregister_kprobe", "_printk", "kthread_create_on_node", "kthread_stop", "kthread_should_stop", "wake_up_process", "msleep", "cpu_relax")
+	compile := func(crcs string) []byte {
+		source := strings.NewReplacer("NAME", name, "BODY", body, "CRCS", crcs).Replace(frame)
+		path, err := b.tree.Compile(t.Context(), host, kbuild.Edit{Old: string(text), New: source})
+		if err != nil {
+			t.Fatal(err)
+		}
+		image, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return image
+	}
+	ko, err := kofile.Parse(compile(""))
 	if err != nil {
 		t.Fatal(err)
 	}
-	source := strings.NewReplacer("NAME", name, "BODY", body, "CRCS", crcs).Replace(frame)
-	path, err := b.tree.Compile(t.Context(), host, kbuild.Edit{Old: string(text), New: source})
+	crcs, err := b.crcs(t.Context(), append(ko.Imports(), "module_layout")...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return image
+	return compile(crcs)
 }
 
 // frame is what modpost and headers would add.
@@ -213,8 +222,9 @@ func (b *bench) write(t *testing.T, path, text string) {
 
 // A said is what livectl prints when it does something.
 type said struct {
-	List  []splice.Report `json:"list"`
-	Error string          `json:"error"`
+	List       []splice.Report     `json:"list"`
+	Transition *running.Transition `json:"transition"`
+	Error      string              `json:"error"`
 }
 
 // livectl runs the tool in the guest.

@@ -3,9 +3,12 @@ package foresee
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/kallsyms"
+	"github.com/gosplice/gosplice/splice/module"
 )
 
 // symbols asks whether the kernel has the functions, as livepatch looks for them (klp_find_object_symbol:
@@ -22,11 +25,16 @@ func (c *checker) symbols(context.Context) error {
 		return nil
 	}
 	c.names, c.at = map[function]int{}, map[string]uint64{}
+	missing := map[string]bool{}
+	for _, name := range c.ko.Imports() {
+		missing[name] = true
+	}
 	for i := range c.out.Functions {
 		c.names[c.out.Functions[i].key()] = 0
 	}
 	for i := range list {
 		s := &list[i]
+		delete(missing, s.Name)
 		if n, ok := c.names[function{s.Name, s.Module}]; ok {
 			c.names[function{s.Name, s.Module}] = n + 1
 		}
@@ -36,9 +44,10 @@ func (c *checker) symbols(context.Context) error {
 			}
 		}
 	}
+	c.imports(missing)
 	for i := range c.out.Functions {
 		f := &c.out.Functions[i]
-		if f.Method == "ftrace" && (f.Module == "" || c.exists("sys/module/"+f.Module)) {
+		if f.Method == module.MethodFtrace && (f.Module == "" || c.exists("sys/module/"+f.Module)) {
 			c.there(f, c.names[f.key()])
 		}
 	}
@@ -52,11 +61,33 @@ func (c *checker) there(f *Function, n int) {
 	case n == 0:
 		message = "the kernel has no function of that name"
 	case f.Position == 0 && n > 1:
-		message = fmt.Sprintf("the kernel has %d symbols of that name, and the livepatch does not say which", n)
+		message = fmt.Sprintf("the kernel has %d of that name, and the livepatch does not say which", n)
 	case f.Position > uint64(n):
-		message = fmt.Sprintf("the kernel has %d symbols of that name, and the livepatch wants number %d", n, f.Position)
+		message = fmt.Sprintf("the kernel has %d of that name, and the livepatch wants number %d", n, f.Position)
 	default:
 		return
 	}
 	c.add(Finding{Code: CodeNotThere, Effect: Refused, Function: f.Name, Module: f.Module, Message: message})
+}
+
+// imports reports symbols that nothing has, and, where the kernel asks for versions, such that the
+// file has no version of. Whether a version is the kernel's own is not seen here.
+func (c *checker) imports(missing map[string]bool) {
+	if len(missing) > 0 {
+		who := slices.Sorted(maps.Keys(missing))
+		c.add(Finding{Code: CodeImports, Effect: Refused, Who: who, Message: fmt.Sprintf("symbols that it uses are not there (%d): %s", len(who), strings.Join(who[:min(few, len(who))], ", "))})
+	}
+	versions, ok := c.ko.Versions()
+	if !ok && len(c.ko.Imports()) == 0 || !slices.Contains(strings.Fields(c.file.Magic), "modversions") {
+		return
+	}
+	var who []string
+	for _, name := range c.ko.Imports() {
+		if !versions[name] {
+			who = append(who, name)
+		}
+	}
+	if len(who) > 0 {
+		c.add(Finding{Code: CodeImports, Effect: Refused, Who: who, Message: fmt.Sprintf("it has no version of symbols that it uses (%d): %s", len(who), strings.Join(who[:min(few, len(who))], ", "))})
+	}
 }

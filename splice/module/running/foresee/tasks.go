@@ -211,10 +211,10 @@ type use struct {
 // uses are those that there are, the worst first. A jump is refused when a task sleeps in the
 // function for 3 seconds.
 var uses = []use{
-	{"thread", Stalls, Refused, "%d threads of the kernel stay in it", "stop what runs them; livepatch wakes them, and a loop in the function goes on"},
-	{"blocked", Stalls, Refused, "%d tasks wait in it, and no signal wakes them", "wait until what they wait for comes"},
-	{"asleep", Waits, Refused, "%d tasks sleep in it until something comes", "livepatch wakes them as a signal does after 15 s; or have them do something before"},
-	{"sometimes", Note, Unknown, "%d tasks were in it, and left it", ""},
+	{"thread", Stalls, Refused, "threads of the kernel stay in it (%d)", "stop what runs them; livepatch wakes them, and a loop in the function goes on"},
+	{"blocked", Stalls, Refused, "tasks wait in it, and no signal wakes them (%d)", "wait until what they wait for comes"},
+	{"asleep", Waits, Refused, "tasks sleep in it until something comes (%d)", "livepatch wakes them as a signal does after 15 s; or have them do something before"},
+	{"sometimes", Note, Unknown, "tasks were in it, and left it (%d)", ""},
 }
 
 // group is the way in which a task is in a function.
@@ -258,6 +258,6 @@ func (c *checker) busy(list []*task) {
 		}
 	}
 	if len(who) > 0 {
-		c.add(Finding{Code: CodeBusyThread, Effect: Unknown, Who: who, Message: fmt.Sprintf("%d threads of the kernel run all the time, and livepatch has to meet them asleep: %s", len(who), strings.Join(who[:min(few, len(who))], ", "))})
+		c.add(Finding{Code: CodeBusyThread, Effect: Unknown, Who: who, Message: fmt.Sprintf("threads of the kernel run all the time, and livepatch has to meet them asleep (%d): %s", len(who), strings.Join(who[:min(few, len(who))], ", "))})
 	}
 }

@@ -148,7 +148,7 @@ func (c *checker) traced(f *Function, t *traced, dir string) {
 	}
 	if users > 0 {
 		who := append(c.tracersOn(dir), c.probesAt(f)...)
-		add(CodeTraced, Note, who, fmt.Sprintf("%d users of the function tracer are on it%s", users, named(who)))
+		add(CodeTraced, Note, who, fmt.Sprintf("users of the function tracer are on it (%d)%s", users, named(who)))
 	}
 }
 

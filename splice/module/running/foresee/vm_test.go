@@ -49,6 +49,8 @@ var situations = []struct {
 	{"a kretprobe", fix, probe("r:mine cmdline_proc_show"), foresee.Note, foresee.CodeProbed, "kretprobe"},
 	{"the function tracer", fix, tracer("function"), foresee.Note, foresee.CodeTraced, "tracer function"},
 	{"the tracer of returns", plain, tracer("function_graph"), foresee.Note, foresee.CodeTraced, "tracer function_graph"},
+	{"BPF", fix, watched("entry"), foresee.Note, foresee.CodeBPF, "watcher"},
+	{"BPF at the end, by others", plain, watched("exit"), foresee.Note, foresee.CodeBPF, "bpf_trampoline"},
 	{"another livepatch", fix, loaded(plain, "plain"), foresee.Note, foresee.CodeReplaced, "plain"},
 	{"another livepatch, by others", plain, loaded(fix, "fix"), foresee.Note, foresee.CodeReplaced, "fix"},
 	{"it is loaded", fix, loaded(fix, "fix"), foresee.Refused, splice.CodeApplied, ""},
@@ -63,6 +65,22 @@ var situations = []struct {
 // sleeps has a program sleep in pipe_read.
 func sleeps(t *testing.T, b *bench) func() {
 	return b.start(t, "/bin/waiter", "2", "0")
+}
+
+// watched has a BPF program on cmdline_proc_show.
+func watched(where string) func(*testing.T, *bench) func() {
+	return func(t *testing.T, b *bench) func() {
+		stop := b.start(t, "/bin/fentry", where, "cmdline_proc_show")
+		for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+			list, err := b.vm.ReadFile(t.Context(), tracing+"enabled_functions")
+			if err == nil && strings.Contains(string(list), "bpf_trampoline") {
+				return stop
+			}
+			if time.Now().After(end) {
+				t.Fatalf("no program is on it: %s, %v", list, err)
+			}
+		}
+	}
 }
 
 func probe(event string) func(*testing.T, *bench) func() {
@@ -155,7 +173,7 @@ func TestSituations(t *testing.T) {
 	series := []string{"6.1", "6.12"}
 	if !testenv.Asked(testenv.Long) { // one of each kind, in one guest
 		series, list = series[1:], nil
-		for _, i := range []int{0, 4, 11, 17} {
+		for _, i := range []int{0, 4, 15, 19} {
 			list = append(list, situations[i])
 		}
 	}
@@ -186,40 +204,63 @@ func TestSituations(t *testing.T) {
 							t.Errorf("unknown: %+v", x)
 						}
 					}
-					b.meets(t, s.file, f.Outcome)
+					if is, why := b.load(t, s.file, f.Outcome); is != f.Outcome {
+						t.Errorf("foretold %s, and %s: %s", f.Outcome, is, why)
+					}
 				})
+				if s.name == "another transition" {
+					t.Run("stuck", func(t *testing.T) { testStuck(t, b) })
+				}
 			}
 		})
 	}
 }
 
-// meets loads a livepatch, and sees that what was foretold happens. It takes it away again.
-func (b *bench) meets(t *testing.T, path string, foretold foresee.Effect) {
-	t.Helper()
-	var s said
-	start := time.Now()
-	limit := map[foresee.Effect]string{foresee.Stalls: "20s"}[foretold]
-	if limit == "" {
-		limit = "60s"
-	}
-	status := b.livectl(t, &s, "load", "-limit", limit, path)
-	took := time.Since(start)
-	is := foresee.Note
-	switch {
-	case status == 2, status == 1:
-		is = foresee.Refused
-	case status == 3:
-		is = foresee.Stalls
-	case took > 10*time.Second:
-		is = foresee.Waits
-	}
-	if is != foretold {
-		t.Errorf("foretold %s, and %s after %v: %s", foretold, is, took, s.Error)
-	}
-	if status == 0 {
-		name := strings.TrimSuffix(strings.TrimPrefix(path, "/"), ".ko")
-		if status := b.livectl(t, &s, "revert", name); status != 0 {
-			t.Errorf("revert: %d, %s", status, s.Error)
+// testStuck has a transition that does not end, and sees who is in the way of it, what the tool
+// does at its limit, and that all of it can be taken back.
+func testStuck(t *testing.T, b *bench) {
+	blocked := func(what string, tr *running.Transition, back bool) {
+		t.Helper()
+		if tr == nil || !tr.On || tr.Back != back || tr.Total < 20 || tr.Done >= tr.Total || tr.Unknown != "" {
+			t.Fatalf("%s: %+v", what, tr)
 		}
+		i := slices.IndexFunc(tr.Blockers, func(x running.Blocker) bool { return x.Name == "kcompactd0" })
+		if i < 0 {
+			t.Fatalf("%s: kcompactd0 is not in the way: %+v", what, tr.Blockers)
+		}
+		if x := tr.Blockers[i]; !x.Kernel || x.Function != "kcompactd" || len(x.Stack) < 2 || !strings.HasPrefix(x.Stack[0], "kcompactd+0x") || x.Help == "" || x.Since.IsZero() {
+			t.Errorf("%s: %+v", what, x)
+		}
+	}
+	var s said
+	if status := b.livectl(t, &s, "load", "-limit", "4s", thread); status != 3 || !strings.Contains(s.Error, "taken back, and unloaded") {
+		t.Errorf("backed out: %d, %s", status, s.Error)
+	}
+	blocked("at the limit", s.Transition, false)
+	if s = (said{}); b.livectl(t, &s, "status") != 0 || len(s.List) != 0 {
+		t.Errorf("backed out: %+v", s)
+	}
+	if status := b.livectl(t, &s, "load", "-limit", "4s", "-stay", thread); status != 3 || !strings.Contains(s.Error, "stays in transition, as asked") {
+		t.Errorf("stayed: %d, %s", status, s.Error)
+	}
+	if s = (said{}); b.livectl(t, &s, "status") != 0 || len(s.List) != 1 || s.List[0].State != splice.Transition || len(s.List[0].Redirects) != 1 {
+		t.Errorf("stayed: %+v", s)
+	}
+	blocked("status", s.Transition, false)
+	if s = (said{}); b.livectl(t, &s, "wait", "-limit", "2s", "thread") != 3 {
+		t.Errorf("wait: %+v", s)
+	}
+	blocked("wait", s.Transition, false)
+	if b.livectl(t, &s, "unload", "thread") != 2 || !strings.Contains(s.Error, "enabled") {
+		t.Errorf("unload: %+v", s)
+	}
+	if b.livectl(t, &s, "disable", fix) != 2 {
+		t.Errorf("there is no such livepatch: %+v", s)
+	}
+	if s = (said{}); b.livectl(t, &s, "disable", "thread") != 0 || len(s.List) != 1 || s.List[0].State != splice.Kept {
+		t.Errorf("disable: %+v", s)
+	}
+	if s = (said{}); b.livectl(t, &s, "unload", "thread") != 0 || len(s.List) != 1 || s.List[0].State != "" {
+		t.Errorf("unload: %+v", s)
 	}
 }

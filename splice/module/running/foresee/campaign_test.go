@@ -1,0 +1,143 @@
+package foresee_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/lab/vmtest"
+	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/splice/module/running/foresee"
+)
+
+// A disturbance is what may meet a load, in any combination with others.
+type disturbance struct {
+	name string
+	make func(r *rand.Rand) func(t *testing.T, b *bench) (undo func())
+	// without are others that it does not go with.
+	without []string
+}
+
+var disturbances = []disturbance{
+	{"sleepers", func(r *rand.Rand) func(*testing.T, *bench) func() {
+		return waiters(1+r.IntN(20), []int{0, 0, 1, 3, 20, 200, 900, 3000}[r.IntN(8)])
+	}, nil},
+	{"function", constant(tracer("function")), []string{"graph"}},
+	{"graph", constant(tracer("function_graph")), []string{"function"}},
+	{"kprobe", constant(probe("p:mine cmdline_proc_show")), []string{"middle", "kretprobe"}},
+	{"kretprobe", constant(probe("r:mine cmdline_proc_show")), []string{"middle", "kprobe"}},
+	{"middle", constant(probe("p:mine cmdline_proc_show+MIDDLE")), []string{"kprobe", "kretprobe"}},
+	{"entry program", constant(watched("entry")), []string{"exit program"}},
+	{"exit program", constant(watched("exit")), []string{"entry program"}},
+	{"ours", constant(loaded(fix, "fix")), []string{"holder"}},
+	{"others", constant(loaded(plain, "plain")), []string{"holder"}},
+	{"asleep", constant(loaded(asleep, "asleep")), []string{"sleepers"}},
+	{"transition", constant(loaded(thread, "thread")), []string{"ours", "others", "asleep"}},
+	{"off", constant(set("/proc/sys/kernel/ftrace_enabled", "0", "1")), []string{"function", "graph", "ours", "others", "asleep", "transition", "entry program", "exit program", "kprobe", "kretprobe", "holder"}},
+	{"holder", constant(holds), []string{"ours", "others", "kprobe", "kretprobe", "middle", "off"}},
+}
+
+func constant(f func(*testing.T, *bench) func()) func(*rand.Rand) func(*testing.T, *bench) func() {
+	return func(*rand.Rand) func(*testing.T, *bench) func() { return f }
+}
+
+func waiters(n, every int) func(*testing.T, *bench) func() {
+	return func(t *testing.T, b *bench) func() {
+		return b.start(t, "/bin/waiter", fmt.Sprint(n), fmt.Sprint(every))
+	}
+}
+
+// draw draws some that go together.
+func draw(r *rand.Rand) (list []disturbance) {
+	for range r.IntN(4) {
+		d := disturbances[r.IntN(len(disturbances))]
+		if !slices.ContainsFunc(list, func(x disturbance) bool {
+			return x.name == d.name || slices.Contains(x.without, d.name) || slices.Contains(d.without, x.name)
+		}) {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// usualTrials is how many loads TestCampaign tries of each kernel.
+const usualTrials = 100
+
+// TestCampaign foretells what comes of loading livepatches in random situations, and counts how
+// often that is so. "cycles=N" says how many are tried of each kernel, from the Nth thousand on.
+func TestCampaign(t *testing.T) {
+	vmtest.Long(t)
+	if !testenv.Asked(testenv.Long) {
+		t.Skip("hours are not asked for (long)")
+	}
+	for _, series := range []string{"6.1", "6.12"} {
+		t.Run(series, func(t *testing.T) {
+			b := newBench(t, series, vm.Policy{Taint: "OEK", Allow: []string{`^livepatch: `, `is not what this update was made for`}})
+			b.fill(t)
+			count := map[string]int{}
+			for seed := range testenv.Number(t, testenv.Cycles, usualTrials) {
+				b.trial(t, uint64(seed), count)
+			}
+			t.Logf("%v", count)
+		})
+	}
+}
+
+// trial tries one situation.
+func (b *bench) trial(t *testing.T, seed uint64, count map[string]int) {
+	r := rand.New(rand.NewPCG(seed, 7))
+	file := []string{fix, plain, asleep, asleep, thread}[r.IntN(5)]
+	var names []string
+	for _, d := range draw(r) {
+		names = append(names, d.name)
+		defer d.make(r)(t, b)()
+	}
+	time.Sleep(50 * time.Millisecond)
+	f := b.check(t, file)
+	is, said := b.load(t, file, f.Outcome)
+	count[fmt.Sprintf("%s, and %s", f.Outcome, is)]++
+	t.Logf("%d: %s with %v: foretold %s, and %s", seed, file, names, f.Outcome, is)
+	if !fulfilled(f.Outcome, is) {
+		t.Errorf("%d: foretold %s, and %s: %s; %+v", seed, f.Outcome, is, said, f.Findings)
+	}
+}
+
+// fulfilled reports whether what happened is what was foretold: a wait may end early, since tasks
+// may leave by themselves.
+func fulfilled(foretold, is foresee.Effect) bool {
+	return foretold == is || foretold == foresee.Unknown || foretold == foresee.Waits && is == foresee.Note
+}
+
+// load loads a livepatch, says what came of it, and takes it away again.
+func (b *bench) load(t *testing.T, path string, foretold foresee.Effect) (is foresee.Effect, why string) {
+	t.Helper()
+	limit := map[foresee.Effect]string{foresee.Stalls: "18s"}[foretold] // livepatch's signals come after 15 s
+	if limit == "" {
+		limit = "60s"
+	}
+	var s said
+	start := time.Now()
+	status := b.livectl(t, &s, "load", "-limit", limit, path)
+	took := time.Since(start)
+	is = foresee.Note
+	switch {
+	case status == 2, status == 1:
+		is = foresee.Refused
+	case status == 3:
+		is = foresee.Stalls
+	case took > 12*time.Second:
+		is = foresee.Waits
+	}
+	why = fmt.Sprintf("%v, %s", took, s.Error)
+	if status == 0 {
+		name := strings.TrimSuffix(strings.TrimPrefix(path, "/"), ".ko")
+		if status := b.livectl(t, &s, "revert", "-limit", "90s", name); status != 0 {
+			t.Errorf("revert: %d, %s", status, s.Error)
+		}
+	}
+	return is, why
+}
