@@ -223,6 +223,9 @@ func (k *Kernel) until(ctx context.Context, name string, o Options, done func() 
 		}
 		select {
 		case <-ctx.Done():
+			if done() { // meanwhile
+				continue
+			}
 			t, err := w.Look(context.WithoutCancel(ctx))
 			if err != nil {
 				return err
