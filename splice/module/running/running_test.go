@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,10 +29,14 @@ type fake struct {
 	pinned   bool
 	loads    []string // the names in the order in which they were loaded
 	unloaded []string
+
+	over    atomic.Bool // the test ends
+	running sync.WaitGroup
 }
 
 func newFake(t *testing.T) (*fake, *Kernel) {
 	f := &fake{t: t, root: t.TempDir()}
+	t.Cleanup(func() { f.over.Store(true); f.running.Wait() })
 	f.write("sys/kernel/notes", "\x04\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00Xen\x00other...\x04\x00\x00\x00\x03\x00\x00\x00\x03\x00\x00\x00GNU\x00\x01\x02\x03")
 	f.write("proc/modules", "")
 	if err := os.MkdirAll(filepath.Join(f.root, livepatch), 0o777); err != nil {
@@ -55,7 +61,7 @@ func (f *fake) load([]byte) error {
 		return fmt.Errorf("finit_module: %w", f.refuse)
 	}
 	f.add("fix", 0xab)
-	go f.transition("fix")
+	f.begin("fix")
 	return nil
 }
 
@@ -75,10 +81,13 @@ func (f *fake) add(name string, id byte) {
 	f.write(livepatch+"/"+name+"/vmlinux/cmdline_proc_show,1/x", "")
 }
 
+// begin begins a transition.
+func (f *fake) begin(name string) { f.running.Go(func() { f.transition(name) }) }
+
 // transition is livepatch: it ends a while after the switch was turned.
 func (f *fake) transition(name string) {
 	dir := filepath.Join(f.root, livepatch, name)
-	for {
+	for !f.over.Load() {
 		time.Sleep(3 * time.Millisecond)
 		b, err := os.ReadFile(filepath.Join(dir, "enabled"))
 		switch {
@@ -140,7 +149,7 @@ func TestRevertOrder(t *testing.T) {
 	f, k := newFake(t)
 	for i, name := range []string{"one", "two", "three"} {
 		f.add(name, byte(i))
-		go f.transition(name)
+		f.begin(name)
 	}
 	for _, want := range []struct{ id, name string }{{"", "three"}, {"0001", "one"}, {"", "two"}} {
 		if r, err := k.Revert(t.Context(), want.id); err != nil || r.Name != want.name {

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -33,5 +34,7 @@ func run(where, function string) error {
 		return err
 	}
 	defer l.Close()
-	select {}
+	for {
+		time.Sleep(time.Hour)
+	}
 }
