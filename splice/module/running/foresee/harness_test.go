@@ -115,6 +115,9 @@ func (b *bench) plain(t *testing.T, name, body string) []byte {
 	compile := func(crcs string) []byte {
 		source := strings.NewReplacer("NAME", name, "BODY", body, "CRCS", crcs).Replace(frame)
 		path, err := b.tree.Compile(t.Context(), host, kbuild.Edit{Old: string(text), New: source})
+		if err == nil && b.objtool != "" {
+			path, err = b.kernel.Objtool(t.Context(), b.objtool, path, t.TempDir())
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
