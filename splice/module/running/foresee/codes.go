@@ -17,7 +17,7 @@ const (
 	CodeNotLoaded  finding.Code = "target-absent"  // a module whose functions it replaces is not loaded
 	CodeNotThere   finding.Code = "no-function"    // the kernel does not have the function, or not that many of its name
 	CodeImports    finding.Code = "imports"        // the kernel does not have a symbol that it uses, or it has no version of one
-	CodeTracingOff finding.Code = "tracing-off"    // the function tracer, by which livepatch works, is switched off
+	CodeTracingOff finding.Code = "tracer-off"     // the function tracer, by which livepatch works, is switched off
 	CodeHeld       finding.Code = "ip-modify"      // somebody else redirects the function by the function tracer
 	CodeTraced     finding.Code = "traced"         // tracers are on the function
 	CodeProbed     finding.Code = "probed"         // kprobes or kretprobes are in the function
