@@ -7,6 +7,16 @@
 //	report, err := k.Apply(ctx, m)
 //	report, err = k.Revert(ctx, m.ID)
 //
+// Livepatches of whoever made them are loaded, seen through and taken back by [Kernel.Load],
+// [Kernel.Wait], [Kernel.Disable] and [Kernel.Unload]. The context is the limit for a transition,
+// and [Options] say what comes then. [Kernel.Watch] tells how far a transition is, and which tasks
+// are in its way: what they are in, since when, and what helps.
+//
+// Livepatch itself looks at all tasks every second, has idle processors go over, and wakes the
+// tasks that are left every 15 seconds, kernel threads too. Nothing here does more than that, and
+// nothing forces a transition, see [Forced]. To know before what would come of a load, see
+// package foresee.
+//
 // It takes the right to load modules (CAP_SYS_MODULE). What it knows is what the kernel shows
 // below /sys (Documentation/ABI/testing/sysfs-kernel-livepatch, sysfs-module): nothing is
 // kept elsewhere, so that modules that other tools have loaded are seen too.

@@ -1,6 +1,7 @@
 package foresee_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -61,7 +62,13 @@ func draw(r *rand.Rand) (list []disturbance) {
 			list = append(list, d)
 		}
 	}
+	// An update has functions of the names that it replaces, so that probes by name come before it.
+	slices.SortFunc(list, func(a, b disturbance) int { return cmp.Compare(indexOf(a.name), indexOf(b.name)) })
 	return list
+}
+
+func indexOf(name string) int {
+	return slices.IndexFunc(disturbances, func(d disturbance) bool { return d.name == name })
 }
 
 // usualTrials is how many loads TestCampaign tries of each kernel.

@@ -51,7 +51,7 @@ func newBench(t *testing.T, series string, log vm.Policy) *bench {
 		t.Fatal(err)
 	}
 	b.vm = vmtest.New(t, vm.Options{Kernel: &stock.Kernel, Log: log})
-	for name, pkg := range map[string]string{"livectl": "examples/livectl", "waiter": "splice/module/running/foresee/testdata/waiter", "fentry": "splice/module/running/foresee/testdata/fentry"} {
+	for name, pkg := range map[string]string{"livectl": "examples/livectl", "waiter": "splice/module/running/foresee/testdata/waiter", "fentry": "splice/module/running/foresee/testdata/fentry", "sleeper": "splice/module/testdata/sleeper"} {
 		exe, err := vmtest.BuildProgram(ctx, "github.com/gosplice/gosplice/"+pkg)
 		if err == nil {
 			err = b.vm.Put(ctx, "/bin/"+name, exe, 0o755)

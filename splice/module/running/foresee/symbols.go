@@ -32,8 +32,10 @@ func (c *checker) symbols(context.Context) error {
 	for i := range c.out.Functions {
 		c.names[c.out.Functions[i].key()] = 0
 	}
+	data := false // the kernel has names of data too (CONFIG_KALLSYMS_ALL)
 	for i := range list {
 		s := &list[i]
+		data = data || s.Module == "" && strings.ContainsRune("dDbB", rune(s.Type))
 		delete(missing, s.Name)
 		if n, ok := c.names[function{s.Name, s.Module}]; ok {
 			c.names[function{s.Name, s.Module}] = n + 1
@@ -44,7 +46,7 @@ func (c *checker) symbols(context.Context) error {
 			}
 		}
 	}
-	c.imports(missing)
+	c.imports(missing, data)
 	for i := range c.out.Functions {
 		f := &c.out.Functions[i]
 		if f.Method == module.MethodFtrace && (f.Module == "" || c.exists("sys/module/"+f.Module)) {
@@ -72,10 +74,14 @@ func (c *checker) there(f *Function, n int) {
 
 // imports reports symbols that nothing has, and, where the kernel asks for versions, such that the
 // file has no version of. Whether a version is the kernel's own is not seen here.
-func (c *checker) imports(missing map[string]bool) {
+func (c *checker) imports(missing map[string]bool, data bool) {
 	if len(missing) > 0 {
+		effect := Refused
+		if !data {
+			effect = Unknown // they may be data
+		}
 		who := slices.Sorted(maps.Keys(missing))
-		c.add(Finding{Code: CodeImports, Effect: Refused, Who: who, Message: fmt.Sprintf("symbols that it uses are not there (%d): %s", len(who), strings.Join(who[:min(few, len(who))], ", "))})
+		c.add(Finding{Code: CodeImports, Effect: effect, Who: who, Message: fmt.Sprintf("symbols that it uses are not there (%d): %s", len(who), strings.Join(who[:min(few, len(who))], ", "))})
 	}
 	versions, ok := c.ko.Versions()
 	if !ok && len(c.ko.Imports()) == 0 || !slices.Contains(strings.Fields(c.file.Magic), "modversions") {

@@ -27,6 +27,7 @@ const (
 	thread = "/thread.ko" // replaces the main loop of a thread of the kernel
 	gone   = "/gone.ko"   // replaces a function that there is not
 	many   = "/many.ko"   // replaces one of several of its name
+	jump   = "/jump.ko"   // takes a function over by a jump
 	holder = "/holder.ko" // a kprobe that redirects cmdline_proc_show
 )
 
@@ -38,33 +39,41 @@ var situations = []struct {
 	effect foresee.Effect
 	code   finding.Code // of a finding with that effect, or of a note
 	who    string       // in its message
+	quick  bool         // it is tried also where nobody asked for hours
 }{
-	{"nothing", fix, nil, foresee.Note, "", ""},
-	{"nothing, by others", plain, nil, foresee.Note, "", ""},
-	{"a program sleeps in it", asleep, sleeps, foresee.Waits, foresee.CodeInUse, "waiter"},
-	{"a thread of the kernel stays in it", thread, nil, foresee.Stalls, foresee.CodeInUse, "kcompactd0"},
-	{"a kprobe in the middle", fix, probe("p:mine cmdline_proc_show+MIDDLE"), foresee.Refused, splice.CodeChanged, "kprobe"},
-	{"a kprobe in the middle, by others", plain, probe("p:mine cmdline_proc_show+MIDDLE"), foresee.Note, foresee.CodeProbed, "kprobe"},
-	{"a kprobe", fix, probe("p:mine cmdline_proc_show"), foresee.Note, foresee.CodeProbed, "kprobe"},
-	{"a kretprobe", fix, probe("r:mine cmdline_proc_show"), foresee.Note, foresee.CodeProbed, "kretprobe"},
-	{"the function tracer", fix, tracer("function"), foresee.Note, foresee.CodeTraced, "tracer function"},
-	{"the tracer of returns", plain, tracer("function_graph"), foresee.Note, foresee.CodeTraced, "tracer function_graph"},
-	{"BPF", fix, watched("entry"), foresee.Note, foresee.CodeBPF, "watcher"},
-	{"BPF at the end, by others", plain, watched("exit"), foresee.Note, foresee.CodeBPF, "bpf_trampoline"},
-	{"another livepatch", fix, loaded(plain, "plain"), foresee.Note, foresee.CodeReplaced, "plain"},
-	{"another livepatch, by others", plain, loaded(fix, "fix"), foresee.Note, foresee.CodeReplaced, "fix"},
-	{"it is loaded", fix, loaded(fix, "fix"), foresee.Refused, splice.CodeApplied, ""},
-	{"another transition", fix, loaded(thread, "thread"), foresee.Refused, running.CodeInTransition, "thread"},
-	{"the tracer is off", fix, set("/proc/sys/kernel/ftrace_enabled", "0", "1"), foresee.Refused, foresee.CodeTracingOff, ""},
-	{"no such function", gone, nil, foresee.Refused, foresee.CodeNotThere, ""},
-	{"several functions", many, nil, foresee.Refused, foresee.CodeNotThere, ""},
-	{"somebody redirects it", plain, holds, foresee.Refused, foresee.CodeHeld, "cmdline_proc_show"},
-	{"signatures", plain, set("/sys/module/module/parameters/sig_enforce", "Y", ""), foresee.Refused, running.CodeSignature, ""}, // till the end
+	{"nothing", fix, nil, foresee.Note, "", "", false},
+	{"nothing, by others", plain, nil, foresee.Note, "", "", true},
+	{"a program sleeps in it", asleep, sleeps, foresee.Waits, foresee.CodeInUse, "waiter", false},
+	{"a thread of the kernel stays in it", thread, nil, foresee.Stalls, foresee.CodeInUse, "kcompactd0", false},
+	{"a kprobe in the middle", fix, probe("p:mine cmdline_proc_show+MIDDLE"), foresee.Refused, splice.CodeChanged, "kprobe", true},
+	{"a kprobe in the middle, by others", plain, probe("p:mine cmdline_proc_show+MIDDLE"), foresee.Note, foresee.CodeProbed, "kprobe", false},
+	{"a kprobe", fix, probe("p:mine cmdline_proc_show"), foresee.Note, foresee.CodeProbed, "kprobe", false},
+	{"a kretprobe", fix, probe("r:mine cmdline_proc_show"), foresee.Note, foresee.CodeProbed, "kretprobe", false},
+	{"the function tracer", fix, tracer("function"), foresee.Note, foresee.CodeTraced, "tracer function", false},
+	{"the tracer of returns", plain, tracer("function_graph"), foresee.Note, foresee.CodeTraced, "tracer function_graph", false},
+	{"BPF", fix, watched("entry"), foresee.Note, foresee.CodeBPF, "watcher", false},
+	{"BPF at the end, by others", plain, watched("exit"), foresee.Note, foresee.CodeBPF, "bpf_trampoline", false},
+	{"another livepatch", fix, loaded(plain, "plain"), foresee.Note, foresee.CodeReplaced, "plain", true},
+	{"another livepatch, by others", plain, loaded(fix, "fix"), foresee.Note, foresee.CodeReplaced, "fix", false},
+	{"it is loaded", fix, loaded(fix, "fix"), foresee.Refused, splice.CodeApplied, "", false},
+	{"another transition", fix, loaded(thread, "thread"), foresee.Refused, running.CodeInTransition, "thread", false},
+	{"the tracer is off", fix, set("/proc/sys/kernel/ftrace_enabled", "0", "1"), foresee.Refused, foresee.CodeTracingOff, "", false},
+	{"no such function", gone, nil, foresee.Refused, foresee.CodeNotThere, "", false},
+	{"several functions", many, nil, foresee.Refused, foresee.CodeNotThere, "", false},
+	{"somebody redirects it", plain, holds, foresee.Refused, foresee.CodeHeld, "cmdline_proc_show", false},
+	{"a jump", jump, nil, foresee.Note, "", "", false},
+	{"a program sleeps where a jump goes", jump, reads, foresee.Refused, foresee.CodeInUse, "sleeper", false},
+	{"signatures", plain, set("/sys/module/module/parameters/sig_enforce", "Y", ""), foresee.Refused, running.CodeSignature, "", false}, // till the end
 }
 
 // sleeps has a program sleep in pipe_read.
 func sleeps(t *testing.T, b *bench) func() {
 	return b.start(t, "/bin/waiter", "2", "0")
+}
+
+// reads has a program sleep in tracing_read_pipe.
+func reads(t *testing.T, b *bench) func() {
+	return b.start(t, "/bin/sleeper", tracing+"trace_pipe")
 }
 
 // watched has a BPF program on cmdline_proc_show.
@@ -152,17 +161,36 @@ int init_module(void) { return register_kprobe(&probe); }
 void cleanup_module(void) { unregister_kprobe(&probe); }
 `
 
-// fill puts what is loaded into the guest.
-func (b *bench) fill(t *testing.T) {
+// fill puts what is loaded into the guest: what is named, or all.
+func (b *bench) fill(t *testing.T, names ...string) {
 	t.Helper()
-	b.put(t, fix, b.ours(t, "fix", "fs/proc/cmdline.c", nil, "seq_putc(m, '\\n');", `seq_puts(m, " fixed\n");`))
-	b.put(t, asleep, b.ours(t, "asleep", "fs/pipe.c", nil, "	/* Null read succeeds. */\n", "	if (iov_iter_count(to) == 77777)\n		return -EIO;\n	/* Null read succeeds. */\n"))
-	b.put(t, thread, b.ours(t, "thread", "mm/compaction.c", []elfdiff.Acceptance{{Code: elfdiff.CodeThreadLoop}},
-		"	pgdat->kcompactd_max_order = 0;\n	pgdat->kcompactd_highest_zoneidx = pgdat->nr_zones - 1;\n\n	while", "	pgdat->kcompactd_max_order = 0;\n	pgdat->kcompactd_highest_zoneidx = pgdat->nr_zones - 1;\n	pr_info(\"compacts\\n\");\n\n	while"))
-	b.put(t, plain, b.plain(t, "plain", replacing("", "cmdline_proc_show")))
-	b.put(t, gone, b.plain(t, "gone", replacing("", "no_such_function")))
-	b.put(t, many, b.plain(t, "many", replacing("", "type_show")))
-	b.put(t, holder, b.plain(t, "holder", redirecting))
+	for _, c := range []struct {
+		path string
+		make func() []byte
+	}{
+		{fix, func() []byte {
+			return b.ours(t, "fix", "fs/proc/cmdline.c", nil, "seq_putc(m, '\\n');", `seq_puts(m, " fixed\n");`)
+		}},
+		{asleep, func() []byte {
+			return b.ours(t, "asleep", "fs/pipe.c", nil, "	/* Null read succeeds. */\n", "	if (iov_iter_count(to) == 77777)\n		return -EIO;\n	/* Null read succeeds. */\n")
+		}},
+		{thread, func() []byte {
+			const front = "	pgdat->kcompactd_max_order = 0;\n	pgdat->kcompactd_highest_zoneidx = pgdat->nr_zones - 1;\n\n"
+			return b.ours(t, "thread", "mm/compaction.c", []elfdiff.Acceptance{{Code: elfdiff.CodeThreadLoop}}, front+"	while", front+"	pr_info(\"compacts\\n\");\n	while")
+		}},
+		{plain, func() []byte { return b.plain(t, "plain", replacing("", "cmdline_proc_show")) }},
+		{gone, func() []byte { return b.plain(t, "gone", replacing("", "no_such_function")) }},
+		{many, func() []byte { return b.plain(t, "many", replacing("", "type_show")) }},
+		{jump, func() []byte {
+			const front = "tracing_read_pipe(struct file *filp, char __user *ubuf,\n		  size_t cnt, loff_t *ppos)\n{\n	struct trace_iterator *iter = filp->private_data;\n	ssize_t sret;\n"
+			return b.ours(t, "jump", "kernel/trace/trace.c", nil, front, front+"\n	if (cnt == 7777)\n		return -ENOTTY;\n")
+		}},
+		{holder, func() []byte { return b.plain(t, "holder", redirecting) }},
+	} {
+		if len(names) == 0 || slices.Contains(names, c.path) {
+			b.put(t, c.path, c.make())
+		}
+	}
 }
 
 // TestSituations foretells what comes of loading livepatches in many situations, and sees that it
@@ -170,17 +198,20 @@ func (b *bench) fill(t *testing.T) {
 func TestSituations(t *testing.T) {
 	vmtest.Long(t)
 	list := situations
+	var files []string // all
 	series := []string{"6.1", "6.12"}
-	if !testenv.Asked(testenv.Long) { // one of each kind, in one guest
-		series, list = series[1:], nil
-		for _, i := range []int{0, 4, 15, 19} {
-			list = append(list, situations[i])
+	if !testenv.Asked(testenv.Long) { // a few, in one guest
+		series, list, files = series[1:], nil, []string{fix, plain}
+		for _, s := range situations {
+			if s.quick {
+				list = append(list, s)
+			}
 		}
 	}
 	for _, series := range series {
 		t.Run(series, func(t *testing.T) {
 			b := newBench(t, series, vm.Policy{Taint: "OEKF", Allow: []string{`^livepatch: `, `is not what this update was made for`}})
-			b.fill(t)
+			b.fill(t, files...)
 			for _, s := range list {
 				t.Run(s.name, func(t *testing.T) {
 					if s.make != nil {
@@ -196,7 +227,8 @@ func TestSituations(t *testing.T) {
 					}) && s.code != "" {
 						t.Errorf("no %s of %q: %+v", s.code, s.who, f.Findings)
 					}
-					if len(f.Functions) != 1 || f.Functions[0].Method != module.MethodFtrace {
+					method := map[bool]string{false: module.MethodFtrace, true: module.MethodJump}[s.file == jump]
+					if len(f.Functions) != 1 || f.Functions[0].Method != method {
 						t.Errorf("%+v", f.Functions)
 					}
 					for _, x := range f.Findings {
