@@ -15,6 +15,9 @@ func message(record string) string {
 		return ""
 	}
 	text, _, _ = strings.Cut(text, "\n")
+	if strings.Contains(text, "taint") { // each load says that, of what is from outside or not signed
+		return ""
+	}
 	return text
 }
 

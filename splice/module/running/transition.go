@@ -287,4 +287,4 @@ func (e *StuckError) Unwrap() error { return e.Err }
 
 // Forced says what it would mean to write 1 to a livepatch's file "force", which nothing here
 // does (Documentation/livepatch/livepatch.rst, "Limitations"; klp_force_transition).
-const Forced = "forcing it would declare all tasks to be over: those that are in the way would go on with a mix of old and new code, nobody looks at them again, and the module, and every livepatch that was active then, could never be unloaded"
+const Forced = "forcing it would declare all tasks to be over: those that are in the way would go on with a mix of old and new code, nobody looks at them again, and modules whose code they may be in (on the way back this one, else those that it replaces) could never be unloaded"

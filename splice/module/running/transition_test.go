@@ -211,10 +211,11 @@ func FuzzReadFile(f *testing.F) {
 
 func TestMessage(t *testing.T) {
 	for record, want := range map[string]string{
-		"6,339,5140900,-;NET: Registered\n SUBSYSTEM=x\n": "NET: Registered",
-		"12,1,2,-;a program speaks\n":                     "",
-		"nonsense":                                        "",
-		"":                                                "",
+		"6,339,5140900,-;NET: Registered\n SUBSYSTEM=x\n":          "NET: Registered",
+		"12,1,2,-;a program speaks\n":                              "",
+		"nonsense":                                                 "",
+		"4,1,2,-;fix: loading out-of-tree module taints kernel.\n": "",
+		"": "",
 	} {
 		if got := message(record); got != want {
 			t.Errorf("%q: %q, want %q", record, got, want)
