@@ -53,9 +53,14 @@ type traced struct {
 // parseTraced reads tracefs's enabled_functions (kernel/trace/ftrace.c, t_show), such as
 //
 //	cmdline_proc_show (1) R I     	tramp: 0xffffffffc02f5000 (klp_ftrace_handler+0x0/0x1a0) ->ftrace_ops_assist_func+0x0/0x110
-//	vlan_seq_show [8021q] (2)    D  	direct-->bpf_trampoline_6442478593+0x0/0xd6
+//	vlan_seq_show [8021q] (2)    D  	tramp: 0xffffffffc02f5000 (call_direct_funcs+0x0/0x20) ->call_direct_funcs+0x0/0x20
+//		direct-->bpf_trampoline_6442478593+0x0/0xd6
 func parseTraced(text string) (out []traced) {
 	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "\t") && strings.Contains(line, "direct-->") && len(out) > 0 {
+			out[len(out)-1].handler = handlerOf(line)
+			continue
+		}
 		name, rest, ok := strings.Cut(line, " (")
 		count, rest, ok2 := strings.Cut(rest, ")")
 		users, err := strconv.Atoi(count)

@@ -27,7 +27,8 @@ nonsense
 
 func TestParseTraced(t *testing.T) {
 	const text = "cmdline_proc_show (1) R I     \ttramp: 0xffffffffc02f5000 (klp_ftrace_handler+0x0/0x1a0) ->ftrace_ops_assist_func+0x0/0x110\n" +
-		"vlan_seq_show [8021q] (2)    D  \tdirect-->bpf_trampoline_6442478593+0x0/0xd6\n" +
+		"vlan_seq_show [8021q] (2)    D  \ttramp: 0x1 (call_direct_funcs+0x0/0x20) ->call_direct_funcs+0x0/0x20\n" +
+		"\tdirect-->bpf_trampoline_6442478593+0x0/0xd6\n" +
 		"vfs_read (3) R   \n" +
 		"x (y) \nnonsense\n"
 	want := []traced{

@@ -160,7 +160,7 @@ func named(who []string) string {
 }
 
 // generic are handlers that stand for others.
-var generic = []string{"", "klp_ftrace_handler", "ftrace_ops_list_func", "arch_ftrace_ops_list_func", "ftrace_ops_assist_func"}
+var generic = []string{"", "klp_ftrace_handler", "ftrace_ops_list_func", "arch_ftrace_ops_list_func", "ftrace_ops_assist_func", "call_direct_funcs"}
 
 func handlers(name string) []string {
 	if slices.Contains(generic, name) {

@@ -72,9 +72,9 @@ func Plain(name string, p kofile.Patch, info ...string) ([]byte, error) {
 	refs = append(refs, pending{at, 0, 'm'}, pending{at + 8, objs, 'd'})
 
 	alloc := elf.SHF_ALLOC
-	_, code := add(".text", elf.SHT_PROGBITS, alloc|elf.SHF_EXECINSTR, bytes.Repeat([]byte{0xcc}, 16))
-	_, str := add(".rodata.str1.1", elf.SHT_PROGBITS, alloc, text)
-	dataSection, dataSymbol := add(".data", elf.SHT_PROGBITS, alloc|elf.SHF_WRITE, data)
+	_, code := add(kerneltab.Text, elf.SHT_PROGBITS, alloc|elf.SHF_EXECINSTR, bytes.Repeat([]byte{0xcc}, 16))
+	_, str := add(kerneltab.Rodata, elf.SHT_PROGBITS, alloc, text)
+	dataSection, dataSymbol := add(kerneltab.Data, elf.SHT_PROGBITS, alloc|elf.SHF_WRITE, data)
 	_, mod := add(kerneltab.ThisModule, elf.SHT_PROGBITS, alloc|elf.SHF_WRITE, make([]byte, 64))
 	add(kerneltab.Modinfo, elf.SHT_PROGBITS, alloc, []byte(modinfo))
 	symbols := map[byte]elfobj.SymbolIndex{'s': str, 'c': code, 'd': dataSymbol, 'm': mod}
