@@ -167,7 +167,10 @@ const stackNeed = 24 << 10
 // goroutines. What lies below a small stack there belongs to others. So only two
 // kinds of memory are believed to be a stack: the kernel's [stack], and a mapping
 // that holds the thread's control block above rsp, as the C libraries lay out
-// the stacks of their threads, and ends in a guard below.
+// the stacks of their threads, and ends in a guard below. The control block begins with
+// its own address (ABI Handling For Thread-Local Storage, section 3.4.6). What Go has there
+// does not, and both its goroutines' stacks and that lie in its heap, below which it
+// has reserved memory since Go 1.26.
 func (t *tracer) stackTrouble(th *thread, maps []procfs.Mapping) string {
 	sp := th.regs.Rsp
 	m := procfs.FindMapping(maps, sp)
@@ -176,7 +179,7 @@ func (t *tracer) stackTrouble(th *thread, maps []procfs.Mapping) string {
 	}
 	floor := m.Start
 	if m.Path != "[stack]" {
-		if fs := th.regs.Fs_base; fs < sp || fs >= m.End {
+		if fs := th.regs.Fs_base; fs < sp || fs >= m.End || !t.isControlBlock(fs) {
 			return fmt.Sprintf("has its stack pointer %#x in memory that is not known to be a stack", sp)
 		}
 		if floor = t.guardAbove(maps, m, sp); floor == 0 {
@@ -187,6 +190,13 @@ func (t *tracer) stackTrouble(th *thread, maps []procfs.Mapping) string {
 		return fmt.Sprintf("has %d bytes of stack left below %#x", sp-floor, sp)
 	}
 	return t.altStackTrouble(sp, m.End)
+}
+
+// isControlBlock reports whether a thread's control block is at an address.
+func (t *tracer) isControlBlock(addr uint64) bool {
+	var b [8]byte
+	n, err := t.mem.ReadAddr(b[:], addr)
+	return err == nil && n == len(b) && binary.LittleEndian.Uint64(b[:]) == addr
 }
 
 // guardAbove returns the lowest address of the stack that sp is in: where the

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosplice/gosplice/internal/procfs"
 )
 
 // roleGoVictim is a victim that needs no compiler: goroutines that compute,
@@ -113,4 +115,37 @@ func TestGoVictim(t *testing.T) {
 		v.alive(fmt.Sprintf("after a kill at %v", after))
 	}
 	t.Logf("%d calls, %d times no thread for it, %d kills, %s", made, refused, kills, v.finish())
+}
+
+// TestGoStacks demands that no stack of a goroutine is taken for one with room below: what lies
+// there is of the heap, and would be left as it is should the tracer die.
+func TestGoStacks(t *testing.T) {
+	v := start(t, helper("govictim"))
+	s := seizeT(t, v.pid, Options{})
+	defer s.Detach()
+	for range 50 {
+		if err := s.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		err := s.do(func(tr *tracer) error {
+			maps, err := procfs.Maps(v.pid)
+			if err != nil {
+				return err
+			}
+			for _, th := range tr.threads {
+				m := procfs.FindMapping(maps, th.regs.Rsp)
+				if !th.dead && tr.stackTrouble(th, maps) == "" && m.Path != "[stack]" {
+					return fmt.Errorf("thread %d stands at %#x, in %+v", th.tid, th.regs.Rsp, m)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
