@@ -109,11 +109,6 @@ func TestSymvers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := module.OpenKernel(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer k.Close()
 	p, err := b.pair(t, greeting[0])
 	if err != nil {
 		t.Fatal(err)
@@ -142,10 +137,15 @@ func TestSymvers(t *testing.T) {
 		{"missing", line("seq_puts"), "", module.CodeNoCRC},
 		{"differs", line("seq_puts"), strings.Replace(line("seq_puts"), line("seq_puts")[:10], "0x01020304", 1), module.CodeCRCDiffers},
 	} {
+		k, err := module.OpenKernel(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer k.Close()
 		if err := k.UseSymvers(strings.NewReader(strings.Replace(string(good), c.old, c.new, 1))); err != nil {
 			t.Fatal(err)
 		}
-		_, err := module.Build(k, module.Options{Name: "a"}, p)
+		_, err = module.Build(k, module.Options{Name: "a"}, p)
 		var r *splice.Refusal
 		if c.code == "" && err != nil || c.code != "" && (!errors.As(err, &r) || r.Code != c.code || r.Symbol != "seq_puts") {
 			t.Errorf("%s: %v, want %q", c.name, err, c.code)
