@@ -16,7 +16,8 @@ const (
 // EndbrSize is the size of ENDBR64, bytes.
 const EndbrSize = 4
 
-const endbr64 = "\xf3\x0f\x1e\xfa"
+// Endbr64 is what an indirect branch may lead to with CET.
+const Endbr64 = "\xf3\x0f\x1e\xfa"
 
 // sealed is what the kernel makes of an ENDBR64 that nothing may branch to
 // (arch/x86/include/asm/ibt.h, gen_endbr_poison).
@@ -31,7 +32,7 @@ func IsSealed(b []byte) bool { return slices.Contains(sealed[:], string(b)) }
 // EndbrLen returns the length of the ENDBR64 that code begins with, sealed or not, in bytes: 0 or
 // [EndbrSize].
 func EndbrLen(b []byte) int {
-	if len(b) >= EndbrSize && (string(b[:EndbrSize]) == endbr64 || IsSealed(b[:EndbrSize])) {
+	if len(b) >= EndbrSize && (string(b[:EndbrSize]) == Endbr64 || IsSealed(b[:EndbrSize])) {
 		return EndbrSize
 	}
 	return 0

@@ -54,7 +54,7 @@ var startMarks = [][]byte{{0x31, 0xed}, {0x48, 0x31, 0xed}, {0x33, 0xed}, {0x48,
 // straightEntry reports whether b, the code at an entry, begins with need bytes
 // that are executed once.
 func straightEntry(b []byte, addr uint64, need int) bool {
-	code := bytes.TrimPrefix(b, []byte{0xf3, 0x0f, 0x1e, 0xfa}) // endbr64
+	code := bytes.TrimPrefix(b, []byte(amd64.Endbr64))
 	marked := false
 	for _, m := range startMarks {
 		marked = marked || bytes.HasPrefix(code, m)

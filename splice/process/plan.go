@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -140,7 +141,7 @@ func (p *plan) verify(read func([]byte, uint64) error) error {
 // offset i, looks like that of a function that someone redirected: a jump at
 // its entry or behind its ENDBR64, or a breakpoint.
 func redirected(b []byte, i int) bool {
-	atEntry := i == 0 || i == 4 && bytes.HasPrefix(b, []byte{0xf3, 0x0f, 0x1e, 0xfa})
+	atEntry := i == 0 || i == 4 && bytes.HasPrefix(b, []byte(amd64.Endbr64))
 	return b[i] == 0xcc || atEntry && (b[i] == 0xe9 || b[i] == 0xff)
 }
 

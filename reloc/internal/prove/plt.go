@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -51,7 +52,7 @@ func (m *Comparer) decodeStub(addr uint64) stub {
 			b, at = b[len(prefix):], at+uint64(len(prefix))
 		}
 	}
-	skip("\xf3\x0f\x1e\xfa")
+	skip(amd64.Endbr64)
 	skip("\xf2")
 	if len(b) < 6 || b[0] != 0xff || b[1] != 0x25 {
 		return stub{}
@@ -114,7 +115,7 @@ func (m *Comparer) isLazy(v uint64) bool {
 	if err != nil {
 		return false
 	}
-	if len(b) > 4 && string(b[:4]) == "\xf3\x0f\x1e\xfa" {
+	if len(b) > 4 && string(b[:4]) == amd64.Endbr64 {
 		b = b[4:]
 	}
 	if len(b) < 7 || b[0] != 0x68 {

@@ -35,15 +35,12 @@ func traced(x *siteMatch, s *Site, run []byte, p uint64) bool {
 // ownEndbr finds the endbr64 at the start of a function. Which of them objtool
 // lists to be sealed, only the whole kernel tells.
 func ownEndbr(f *siteFinder, row *siteRow, a *object.Atom) {
-	if rewrite.Begins(a.Bytes, rewrite.Endbr64) {
+	if rewrite.Begins(a.Bytes, amd64.Endbr64) {
 		f.add(Site{Atom: a.ID, Size: 4, Row: row, aux: object.NoAtom})
 	}
 }
 
 // sealed: the poison that an endbr64 becomes.
-//
-//	66 0f 1f 00       nopw (%rax)
-//	0f 1f 40 d6       nopl -42(%rax), since 6.15
 func sealed(x *siteMatch, _ *Site, run []byte, _ uint64) bool {
 	return amd64.IsSealed(run)
 }

@@ -15,7 +15,7 @@ func (w *walker) mismatch(pin, rin amd64.Inst) *Difference {
 	}
 	e := w.t.Fail(ReasonBytes, uint64(off), uint64(runOff), "")
 	if runOff < len(w.run) {
-		if first := off == 0 || off == 4 && rewrite.Begins(w.pre, rewrite.Endbr64); first {
+		if first := off == 0 || off == 4 && rewrite.Begins(w.pre, amd64.Endbr64); first {
 			w.redirected(e, rin)
 		}
 		if w.run[runOff] == 0xcc && w.pre[off] != 0xcc {

@@ -10,9 +10,6 @@ const (
 	Ret5 = "\xc3\xcc\xcc\xcc\xcc" // ret; int3 ...
 )
 
-// Endbr64 is what an indirect branch may lead to with CET.
-const Endbr64 = "\xf3\x0f\x1e\xfa"
-
 // Begins reports whether code begins with an instruction.
 func Begins(b []byte, with string) bool { return len(b) >= len(with) && string(b[:len(with)]) == with }
 
