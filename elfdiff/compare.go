@@ -117,9 +117,8 @@ type judge struct {
 	unnamed  map[string]bool // sections that a rest was reported of
 	// usedTexts are the pieces of code that entries of tables bring along.
 	usedTexts map[*object.Object]map[object.AtomID][]codeRange
-	pieces    map[*object.Object]map[object.AtomID]bool // see ownedPieces
-	updates   bool                                      // Options.InPlace
-	sets      bool                                      // Options.Initials
+	updates   bool // Options.InPlace
+	sets      bool // Options.Initials
 }
 
 // pairs compares all twins.

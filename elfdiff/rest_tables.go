@@ -40,7 +40,7 @@ func (j *judge) unowned(list []rest, o *object.Object, s *elfobj.Section) []rest
 		default:
 			form, _ := tables.FormOf(a, row)
 			tables.Cut(a, &form, func(e tables.Entry) {
-				if t := e.Site().Target; t == object.NoAtom || o.Atoms[t].Kind != object.Func && !(form.Layout.Rows != "" && j.ownedPieces(o)[t]) {
+				if t := e.Site().Target; t == object.NoAtom || o.Atoms[t].Kind != object.Func && !(form.Layout.Rows != "" && object.Memo(o, readOwnedPieces)[t]) {
 					list = append(list, restOf(a, e.Off, min(e.Off+form.Size, a.Size)))
 				}
 			})
@@ -153,13 +153,12 @@ func fromStart(t *tables.OrcTable, own []orcRowOf, a *object.Atom) []orcRowOf {
 func (j *judge) unwinds() {
 	if j.carried.Tables && len(tables.Of(j.Pre).Orc)+len(tables.Of(j.Post).Orc) > 0 {
 		pre, post := orcByFunction(j.Pre), orcByFunction(j.Post)
-		prePieces, postPieces := readPieces(j.Pre), readPieces(j.Post)
 		for i := range j.list {
 			ch := &j.list[i]
 			if ch.Kind != object.Func || ch.Status != verdict.Same {
 				continue
 			}
-			if !j.sameOrc(ch, pre[ch.Pre], post[ch.Post]) || !samePieceRows(prePieces, postPieces, ch.Pre, ch.Post) {
+			if !j.sameOrc(ch, pre[ch.Pre], post[ch.Post]) || !j.samePieceRows(ch.Pre, ch.Post) {
 				j.unwindDiffers(ch, kerneltab.ORCRows)
 			}
 		}

@@ -63,9 +63,6 @@ func (x *extraction) tableOf(e *tables.Entry) *tableOut {
 	t := x.entries.tables[e.Form.Row]
 	if t == nil {
 		t = x.tableLike(e.Table)
-		if x.entries.tables == nil {
-			x.entries.tables = map[*kerneltab.Section]*tableOut{}
-		}
 		x.entries.tables[e.Form.Row] = t
 	}
 	return t

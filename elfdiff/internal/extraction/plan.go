@@ -5,6 +5,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // Overwrite is a constant that is overwritten.
@@ -52,10 +53,11 @@ type Carried struct {
 // Extract makes the object that carries the changes.
 func (p *Plan) Extract() (*extract.Extracted, error) {
 	x := &extraction{
-		Plan:  p,
-		home:  make([]placed, len(p.Post.Atoms)),
-		ext:   map[externalKey]elfobj.SymbolIndex{},
-		names: map[string]int{},
+		Plan:    p,
+		home:    make([]placed, len(p.Post.Atoms)),
+		ext:     map[externalKey]elfobj.SymbolIndex{},
+		names:   map[string]int{},
+		entries: entryTables{tables: map[*kerneltab.Section]*tableOut{}},
 
 		anchors: map[elfobj.SectionIndex]elfobj.SymbolIndex{},
 	}

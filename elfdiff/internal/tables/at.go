@@ -20,7 +20,7 @@ func readPlaces(o *object.Object) entryPlaces {
 	return m
 }
 
-// At returns the entry about code that a reference leads to: since Linux 6.19 code that warns
+// At returns the entry about code that a reference leads to: in Linux 7.3 code that warns
 // loads the address of its entry of __bug_table (arch/x86/include/asm/bug.h, __WARN_bug_entry).
 func At(o *object.Object, r *object.Ref) (*Entry, bool) {
 	t := o.Atom(r.Target)
