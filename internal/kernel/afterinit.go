@@ -1,10 +1,8 @@
 package kernel
 
 import (
-	"debug/elf"
 	"encoding/binary"
 
-	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
@@ -23,13 +21,14 @@ func (k *Image) afterInit() (l Struct, ok bool) {
 	if len(list) != 1 {
 		return Struct{}, false
 	}
+	read := k.chunks()
 	l = Struct{Name: afterInit, Offsets: map[string]uint64{}}
 	for i := range uint64(maxAfterInit) {
 		b, err := k.Read(list[0].Addr+8*i, 8)
 		if err != nil {
 			break
 		}
-		name, err := k.text(k.chunks(), binary.LittleEndian.Uint64(b))
+		name, err := k.text(read, binary.LittleEndian.Uint64(b))
 		if err != nil || kerneltab.Of(name) == nil {
 			break // what lies behind the list
 		}
@@ -41,10 +40,10 @@ func (k *Image) afterInit() (l Struct, ok bool) {
 
 // isAfterInit reports whether the loader of a kernel puts a section into the memory that becomes
 // read-only.
-func (l Layout) isAfterInit(s *elfobj.Section) bool {
+func (l Layout) isAfterInit(name string) bool {
 	if own, ok := l[afterInit]; ok {
-		_, ok = own.Offsets[s.Name]
-		return ok && s.Flags&elf.SHF_ALLOC != 0
+		_, ok = own.Offsets[name]
+		return ok
 	}
-	return kerneltab.MemoryOf(s.Name) == kerneltab.MemoryAfterInit
+	return kerneltab.MemoryOf(name) == kerneltab.MemoryAfterInit
 }

@@ -130,7 +130,7 @@ func (m *Module) fill(l Layout, row *partRow, done []bool, init bool) *Part {
 		if done[i] || s.Type == elf.SHT_NULL || s.Flags&elf.SHF_ALLOC == 0 || kerneltab.MemoryOf(s.Name) == kerneltab.MemoryUnloaded || cpu != (row.name == kerneltab.PerCPU) {
 			continue
 		}
-		if s.Flags&row.has != row.has || s.Flags&row.not != 0 || row.roAfter && !l.isAfterInit(s) || strings.HasPrefix(s.Name, kerneltab.Init) != init {
+		if s.Flags&row.has != row.has || s.Flags&row.not != 0 || row.roAfter && !l.isAfterInit(s.Name) || strings.HasPrefix(s.Name, kerneltab.Init) != init {
 			continue
 		}
 		done[i] = true
