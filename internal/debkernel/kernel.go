@@ -149,7 +149,7 @@ func (k *Kernel) Source(ctx context.Context) (string, error) {
 // which a build in the folder of the source makes what Debian's makes outside of it.
 func (k *Kernel) Make() []string {
 	list := []string{"DISTRIBUTION_OFFICIAL_BUILD=1", "DISTRIBUTOR=Debian", "DISTRIBUTION_VERSION=" + k.Package.Version}
-	if since(k.Package.Version, 6, 13) { // before, make says so by itself (Makefile of Linux)
+	if since(k.Package.Version, 6, 13) { // 6.12 says so by itself, and 7.3 does not (Makefile of Linux)
 		list = append(list, "KCPPFLAGS=-fmacro-prefix-map=./=")
 	}
 	return list
