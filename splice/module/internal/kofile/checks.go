@@ -76,6 +76,7 @@ func (f *File) table(module, name string) ([]Check, error) {
 		return nil, err
 	}
 	var out []Check
+	wanted := 0
 	fields := f.fields()
 	size := l.Size("check")
 	for i := range min(s.Size/size, maxChecks) {
@@ -88,6 +89,9 @@ func (f *File) table(module, name string) ([]Check, error) {
 		c, ok := f.check(row, fields)
 		if !ok {
 			return nil, fmt.Errorf("row %d of its checks makes no sense", i)
+		}
+		if wanted += len(c.Want); wanted > f.size {
+			return nil, errors.New("its checks share their bytes")
 		}
 		out = append(out, c)
 	}
@@ -156,6 +160,7 @@ func (f *File) label(at place) string {
 		return ""
 	}
 	b := f.bytes(to.section)
-	s, _, _ := strings.Cut(string(b[min(to.offset, uint64(len(b))):min(uint64(len(b)), to.offset+maxText)]), "\x00")
+	b = b[min(to.offset, uint64(len(b))):]
+	s, _, _ := strings.Cut(string(b[:min(maxText, len(b))]), "\x00")
 	return s
 }

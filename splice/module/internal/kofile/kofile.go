@@ -11,9 +11,10 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 )
 
-// A File is a module as a file. It is immutable.
+// A File is a module as a file. It is not safe for concurrent use.
 type File struct {
 	obj     *elfobj.File
+	size    int // bytes
 	symbols []elfobj.Symbol
 	data    map[elfobj.SectionIndex][]byte
 	// refs are the addresses that the loader fills in, by where they are.
@@ -42,7 +43,7 @@ func Parse(b []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{obj: obj, data: map[elfobj.SectionIndex][]byte{}, refs: map[place]ref{}}
+	f := &File{obj: obj, size: len(b), data: map[elfobj.SectionIndex][]byte{}, refs: map[place]ref{}}
 	if f.symbols, err = obj.Symbols(); err != nil {
 		return nil, err
 	}

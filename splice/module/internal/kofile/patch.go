@@ -111,8 +111,8 @@ func (f *File) isFunc(at place) bool {
 	return f.text(place{at.section, at.offset + funcOld}) != "" && f.isCode(place{at.section, at.offset + funcNew})
 }
 
-// objects returns the objects from a place on. They are an array; what else is in that section
-// does not lead to functions.
+// objects returns the objects from a place on, none where two of them share their functions. They
+// are an array; what else is in that section does not lead to functions.
 func (f *File) objects(first place, size uint64) []Object {
 	starts := map[place]bool{} // of arrays of functions
 	var ats []place
@@ -128,6 +128,9 @@ func (f *File) objects(first place, size uint64) []Object {
 		}
 	}
 	slices.SortFunc(ats, func(a, b place) int { return cmp.Compare(a.offset, b.offset) })
+	if len(starts) < len(ats) {
+		return nil
+	}
 	var out []Object
 	for _, at := range ats {
 		funcs, _ := f.target(place{at.section, at.offset + objectFuncs})
