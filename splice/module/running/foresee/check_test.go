@@ -119,6 +119,14 @@ func TestCheck(t *testing.T) {
 		}, nil, Refused, running.CodeInTransition, "other"},
 		{"held", put("sys/kernel/tracing/enabled_functions", "old_show (1) R I     \ttramp: 0x0 (kprobe_ftrace_handler+0x0/0x1)\n"), nil, Refused, CodeHeld, "kprobe_ftrace_handler"},
 		{"BPF", put("sys/kernel/tracing/enabled_functions", "old_show (1)    D  \tdirect-->bpf_trampoline_1+0x0/0x1\n"), nil, Note, CodeBPF, "bpf_trampoline_1"},
+		{"BPF, and symbols that make no sense", func(m fstest.MapFS) {
+			put("sys/kernel/tracing/enabled_functions", "old_show (1)    D  \tdirect-->bpf_trampoline_1+0x0/0x1\n")(m)
+			put("proc/kallsyms", "[bpf]\n")(m)
+		}, nil, Unknown, CodeUnseen, "symbols"},
+		{"BPF, by name", func(m fstest.MapFS) {
+			put("sys/kernel/tracing/enabled_functions", "old_show (1)    D  \tdirect-->call_direct_funcs+0x0/0x1\n")(m)
+			put("proc/kallsyms", "ffffffff81000000 T _text\nffffffff81000100 t old_show\nffffffffc0000000 t bpf_prog_0123456789abcdef_watch\t[bpf]\n")(m)
+		}, nil, Note, CodeBPF, "program watch"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := machine()

@@ -124,6 +124,7 @@ type checker struct {
 	others  map[function]string // functions that other livepatches replace, by the last of these
 	at      map[string]uint64   // addresses of what the kernel exports and checks refer to
 	names   map[function]int    // how many symbols there are of a function's name
+	bpf     []string            // BPF programs that the kernel has
 	probed  []probe             // kprobes that are armed
 }
 

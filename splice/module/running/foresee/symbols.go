@@ -37,6 +37,9 @@ func (c *checker) symbols(context.Context) error {
 		s := &list[i]
 		data = data || s.Module == "" && strings.ContainsRune("dDbB", rune(s.Type))
 		delete(missing, s.Name)
+		if name := programOf(s); name != "" {
+			c.bpf = append(c.bpf, "program "+name)
+		}
 		if n, ok := c.names[function{s.Name, s.Module}]; ok {
 			c.names[function{s.Name, s.Module}] = n + 1
 		}
@@ -54,6 +57,17 @@ func (c *checker) symbols(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// programOf returns the name of the BPF program that a symbol is of, "" for none: it is
+// bpf_prog_TAG_NAME (kernel/bpf/core.c, bpf_get_prog_name).
+func programOf(s *kallsyms.Symbol) string {
+	tagged, ok := strings.CutPrefix(s.Name, "bpf_prog_")
+	if !ok || s.Module != "bpf" {
+		return ""
+	}
+	_, name, _ := strings.Cut(tagged, "_")
+	return name
 }
 
 // there compares how many there are of a name with what the livepatch asks for.

@@ -115,14 +115,16 @@ func (c *checker) tracers(context.Context) error {
 		c.unseen(Unknown, "who traces the functions", err, "")
 		return nil
 	}
+	now := map[function]bool{}
 	for _, t := range parseTraced(text) {
+		now[t.function] = true
 		for i := range c.out.Functions {
 			if f := &c.out.Functions[i]; f.key() == t.function {
 				c.traced(f, &t, dir)
 			}
 		}
 	}
-	c.touched(dir)
+	c.touched(dir, now)
 	return nil
 }
 
@@ -202,26 +204,11 @@ const few = 5
 
 // programs names BPF programs that the kernel has, as it can't be told which of them are on a
 // function; none where there are many.
-func (c *checker) programs() (who []string) {
-	text, err := c.read("proc/kallsyms")
-	if err != nil {
+func (c *checker) programs() []string {
+	if len(c.bpf) > few {
 		return nil
 	}
-	for line := range strings.Lines(text) {
-		if !strings.HasSuffix(strings.TrimSpace(line), "[bpf]") {
-			continue
-		}
-		f := strings.Fields(line)
-		if name, ok := strings.CutPrefix(f[2], "bpf_prog_"); ok {
-			if _, name, ok = strings.Cut(name, "_"); ok && name != "" {
-				who = append(who, "program "+name)
-			}
-		}
-	}
-	if len(who) > few {
-		return nil
-	}
-	return who
+	return c.bpf
 }
 
 // returns says that jumps can't see who is in a function while returns are traced.
@@ -247,15 +234,11 @@ func (c *checker) returns(dir string) {
 }
 
 // touched reports functions that somebody was on, and is no more: their bytes are as they were.
-func (c *checker) touched(dir string) {
+// Now has those that somebody is on.
+func (c *checker) touched(dir string, now map[function]bool) {
 	text, err := c.read(path.Join(dir, "touched_functions"))
 	if err != nil {
 		return // until Linux 6.3
-	}
-	enabled, _ := c.read(path.Join(dir, "enabled_functions"))
-	now := map[function]bool{}
-	for _, t := range parseTraced(enabled) {
-		now[t.function] = true
 	}
 	for _, t := range parseTraced(text) {
 		for i := range c.out.Functions {
