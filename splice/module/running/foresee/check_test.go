@@ -152,10 +152,53 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestOthers has other livepatches on the function, or on another one that is taken back: what has
+// to be left is what the last of them brought.
+func TestOthers(t *testing.T) {
+	two := []string{"sys/kernel/livepatch/a/vmlinux/old_show,1/x", "sys/kernel/livepatch/b/vmlinux/old_show,1/x", "sys/kernel/livepatch/b/vmlinux/other_show,1/x"}
+	for _, tt := range []struct {
+		name    string
+		replace bool
+		modules string // as /proc/modules has them, the newest first
+		frame   string
+		want    Effect
+	}{
+		{"of the last one", false, "a 1 1 - Live 0x0\nb 1 1 - Live 0x0\n", "new_old_show+0x1/0x2 [a]", Waits},
+		{"of the one before", false, "a 1 1 - Live 0x0\nb 1 1 - Live 0x0\n", "new_old_show+0x1/0x2 [b]", Note},
+		{"of the last one, the other way round", false, "b 1 1 - Live 0x0\na 1 1 - Live 0x0\n", "new_old_show+0x1/0x2 [b]", Waits},
+		{"taken back", true, "a 1 1 - Live 0x0\nb 1 1 - Live 0x0\n", "new_other_show+0x1/0x2 [b]", Waits},
+		{"left as it is", false, "a 1 1 - Live 0x0\nb 1 1 - Live 0x0\n", "new_other_show+0x1/0x2 [b]", Note},
+		{"in an order that is not known", false, "", "do_wait+0x1/0x2", Unknown},
+	} {
+		m := machine()
+		for _, name := range two {
+			m[name] = &fstest.MapFile{}
+		}
+		delete(m, "sys/kernel/livepatch/x")
+		if tt.modules != "" {
+			m["proc/modules"] = &fstest.MapFile{Data: []byte(tt.modules)}
+		}
+		m["proc/7/task/7/stack"] = &fstest.MapFile{Data: []byte("[<0>] " + tt.frame + "\n")}
+		file, err := running.ReadFile(bytes.NewReader(plainPatch(t, "fix", kofile.Patch{Replace: tt.replace, Objects: []kofile.Object{{Functions: []kofile.Function{{Name: "old_show"}}}}})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := Check(t.Context(), m, file, Options{Sample: time.Nanosecond, Every: time.Nanosecond})
+		if err != nil || f.Outcome != tt.want || len(f.Functions) != 1 {
+			t.Errorf("%s: %v, %+v", tt.name, err, f)
+		}
+	}
+}
+
 // plainModule is the file of a livepatch that others made.
 func plainModule(t *testing.T, name, function string, position uint64) []byte {
 	t.Helper()
-	b, err := kofiletest.Plain(name, kofile.Patch{Objects: []kofile.Object{{Functions: []kofile.Function{{Name: function, Position: position}}}}}, "vermagic=6.1.0-test SMP preempt mod_unload modversions ")
+	return plainPatch(t, name, kofile.Patch{Objects: []kofile.Object{{Functions: []kofile.Function{{Name: function, Position: position}}}}})
+}
+
+func plainPatch(t *testing.T, name string, p kofile.Patch, info ...string) []byte {
+	t.Helper()
+	b, err := kofiletest.Plain(name, p, append(info, "vermagic=6.1.0-test SMP preempt mod_unload modversions ")...)
 	if err != nil {
 		t.Fatal(err)
 	}

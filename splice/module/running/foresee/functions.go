@@ -1,8 +1,10 @@
 package foresee
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -93,6 +95,25 @@ func moduleOf(object string) string {
 	return object
 }
 
+// changing are the functions of which tasks have to be out: those that it replaces, and, where it
+// takes the place of all others, those that these replace and that it takes back
+// (kernel/livepatch/core.c, klp_add_nops).
+func (c *checker) changing() []Function {
+	list := slices.Clone(c.out.Functions)
+	if !c.replace {
+		return list
+	}
+	keys := slices.SortedFunc(maps.Keys(c.others), func(a, b function) int {
+		return cmp.Or(cmp.Compare(a.module, b.module), cmp.Compare(a.name, b.name))
+	})
+	for _, k := range keys {
+		if !slices.ContainsFunc(c.out.Functions, func(f Function) bool { return f.key() == k }) {
+			list = append(list, Function{Name: k.name, Module: k.module, Method: module.MethodFtrace})
+		}
+	}
+	return list
+}
+
 // targets are the modules whose functions are replaced.
 func (c *checker) targets() (names []string) {
 	for i := range c.out.Functions {
@@ -103,10 +124,28 @@ func (c *checker) targets() (names []string) {
 	return names
 }
 
+// loaded returns the livepatches that are enabled, in the order in which they were loaded: of
+// those that replace one function the last one's is called.
+func (c *checker) loaded() []string {
+	names := c.list(livepatch)
+	text, err := c.read("proc/modules") // the newest first
+	if err != nil && len(names) > 1 {
+		c.unseen(Unknown, "which livepatch was loaded last", err, c.unmounted("proc", "proc/self"))
+	}
+	at := map[string]int{}
+	for line := range strings.Lines(text) {
+		name, _, _ := strings.Cut(line, " ")
+		at[name] = len(at)
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(at[b], at[a]) })
+	return names
+}
+
 // livepatches asks what others replace, and whether one of them is in transition.
 func (c *checker) livepatches(context.Context) error {
 	c.others = map[function]string{}
-	for _, name := range c.list(livepatch) {
+	names := c.loaded()
+	for _, name := range names {
 		if c.line(path.Join(livepatch, name, "transition")) == "1" {
 			c.add(Finding{Code: running.CodeInTransition, Effect: Refused, Module: name, Who: []string{name}, Message: name + " is in transition, and there is one at a time"})
 		}
@@ -119,7 +158,7 @@ func (c *checker) livepatches(context.Context) error {
 		}
 	}
 	if c.replace {
-		if names := c.list(livepatch); len(names) > 0 {
+		if len(names) > 0 {
 			c.add(Finding{Code: CodeReplaced, Effect: Note, Who: names, Message: "it takes the place of " + strings.Join(names, ", ")})
 		}
 		return nil

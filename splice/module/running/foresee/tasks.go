@@ -31,10 +31,11 @@ const (
 
 // tasks looks at the stacks of all tasks for a while.
 func (c *checker) tasks(ctx context.Context) error {
-	if len(c.out.Functions) == 0 {
+	functions := c.changing()
+	if len(functions) == 0 {
 		return nil
 	}
-	seen, err := c.sample(ctx, c.wantedFrames())
+	seen, err := c.sample(ctx, c.wantedFrames(functions))
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -48,31 +49,25 @@ func (c *checker) tasks(ctx context.Context) error {
 		list = append(list, t)
 	}
 	slices.SortFunc(list, func(a, b *task) int { return cmp.Compare(a.ID, b.ID) })
-	for i := range c.out.Functions {
-		c.inUse(&c.out.Functions[i], list)
+	for i := range functions {
+		c.inUse(&functions[i], list)
 	}
 	c.busy(list)
 	return nil
 }
 
-// A frame of a stack, and the function that it is told for: what replaces that now, where another
-// livepatch does, as livepatch itself looks for that one (klp_check_stack_func).
-func (c *checker) wantedFrames() func(stacks.Frame) (function, bool) {
+// wantedFrames returns what tells the function that a frame of a stack is counted for: where another
+// livepatch replaces that now, the frame is of what it is replaced with, as livepatch itself looks
+// for that one (klp_check_stack_func).
+func (c *checker) wantedFrames(functions []Function) func(stacks.Frame) (function, bool) {
 	want := map[function]bool{}
 	by := map[string][]function{} // functions by the livepatch that replaces them
-	for i := range c.out.Functions {
-		f := c.out.Functions[i].key()
+	for i := range functions {
+		f := functions[i].key()
 		if lp := c.others[f]; lp != "" {
 			by[lp] = append(by[lp], f)
 		} else {
 			want[f] = true
-		}
-	}
-	if c.replace {
-		for f, lp := range c.others {
-			if !slices.Contains(by[lp], f) {
-				by[lp] = append(by[lp], f)
-			}
 		}
 	}
 	return func(f stacks.Frame) (function, bool) {
