@@ -190,6 +190,22 @@ func TestOthers(t *testing.T) {
 	}
 }
 
+// TestDepends has a module that it needs, whose name has a dash in the file only.
+func TestDepends(t *testing.T) {
+	for loaded, want := range map[string]Effect{"snd_pcm": Note, "snd": Refused} {
+		m := machine()
+		m["sys/module/"+loaded+"/refcnt"] = &fstest.MapFile{}
+		file, err := running.ReadFile(bytes.NewReader(plainPatch(t, "fix", kofile.Patch{Objects: []kofile.Object{{Functions: []kofile.Function{{Name: "old_show"}}}}}, "depends=snd-pcm")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := Check(t.Context(), m, file, Options{Sample: time.Nanosecond, Every: time.Nanosecond})
+		if err != nil || f.Outcome != want {
+			t.Errorf("%s: %v, %+v", loaded, err, f)
+		}
+	}
+}
+
 // plainModule is the file of a livepatch that others made.
 func plainModule(t *testing.T, name, function string, position uint64) []byte {
 	t.Helper()

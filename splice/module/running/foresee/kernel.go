@@ -46,7 +46,7 @@ func (c *checker) build() {
 		switch {
 		case err != nil:
 			c.unseen(Unknown, "the build-id of the kernel", err, "")
-		case bad != nil || !strings.Contains(notes, string(id)):
+		case bad != nil || len(id) == 0 || !strings.Contains(notes, string(id)):
 			c.add(Finding{Code: module.CodeOtherBuild, Effect: Refused, Message: fmt.Sprintf("it is for the kernel with build-id %.12s, and another one runs", m.Kernel)})
 		}
 		return
@@ -171,9 +171,11 @@ func (c *checker) memory(context.Context) error {
 	return nil
 }
 
-// depends asks for the modules that it needs.
+// depends asks for the modules that it needs. The kernel has an underscore in names where a file
+// has a dash (scripts/Makefile.lib, name-fix).
 func (c *checker) depends(context.Context) error {
 	for _, name := range c.file.Depends {
+		name = strings.ReplaceAll(name, "-", "_")
 		if fs.ValidPath(name) && !c.exists(path.Join("sys/module", name)) {
 			c.add(Finding{Code: CodeDepends, Effect: Refused, Module: name, Message: "it needs " + name + ", which is not loaded"})
 		}
