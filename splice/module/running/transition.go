@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -108,42 +106,35 @@ func (w *Watcher) Look(ctx context.Context) (*Transition, error) {
 
 // tasks fills in how far the tasks are. Who ends meanwhile is left out.
 func (k *Kernel) tasks(ctx context.Context, t *Transition) error {
-	processes, err := os.ReadDir(k.path("proc"))
-	if err != nil {
-		t.Unknown = err.Error()
-		return nil
-	}
 	want := "1"
 	if t.Back {
 		want = "0"
 	}
 	names := k.replaced(t.Name)
-	for _, p := range processes {
-		pid, err := strconv.Atoi(p.Name())
-		if err != nil {
-			continue
+	err := stacks.Each(ctx, os.DirFS(k.path()), func(pid int, dir string) error {
+		state, err := os.ReadFile(k.path(dir, "patch_state"))
+		if errors.Is(err, fs.ErrPermission) {
+			t.Unknown = err.Error()
 		}
-		if err := ctx.Err(); err != nil {
-			return err
+		s := strings.TrimSpace(string(state))
+		if err != nil || s == undefined {
+			return nil
 		}
-		threads, _ := os.ReadDir(k.path("proc", p.Name(), "task"))
-		for _, th := range threads {
-			dir := path.Join("proc", p.Name(), "task", th.Name())
-			state, err := os.ReadFile(k.path(dir, "patch_state"))
-			if errors.Is(err, fs.ErrPermission) {
-				t.Unknown = err.Error()
-				continue
-			}
-			if s := strings.TrimSpace(string(state)); err == nil && s != undefined {
-				t.Total++
-				if s == want {
-					t.Done++
-				} else {
-					t.Blockers = append(t.Blockers, Blocker{PID: pid, Stack: []string{}})
-					k.blocker(t, dir, names, err == nil && len(t.Blockers) <= MaxBlockers)
-				}
-			}
+		t.Total++
+		if s == want {
+			t.Done++
+			return nil
 		}
+		t.Blockers = append(t.Blockers, Blocker{PID: pid, Stack: []string{}})
+		k.blocker(t, dir, names, len(t.Blockers) <= MaxBlockers)
+		return nil
+	})
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		t.Unknown = fmt.Sprintf("%s: %v", k.path(), err)
+		return nil
 	}
 	if t.Total == 0 && t.Unknown == "" {
 		t.Unknown = k.path("proc") + " says of no task how far it is"

@@ -91,53 +91,75 @@ func gather(stays map[Task]map[Frame]bool) *Stays {
 	return t
 }
 
-// readStacks reads the stacks of all threads. Who has ended meanwhile is left out.
+// readStacks reads the stacks of all threads.
 func readStacks(ctx context.Context, root fs.FS) (map[Task]map[Frame]bool, error) {
 	out := map[Task]map[Frame]bool{}
-	processes, err := fs.ReadDir(root, "proc")
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range processes {
-		if _, err := strconv.Atoi(p.Name()); err != nil {
-			continue
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		threads, err := fs.ReadDir(root, path.Join("proc", p.Name(), "task"))
-		if err != nil {
-			continue
-		}
-		for _, t := range threads {
-			if err := readStack(root, path.Join("proc", p.Name(), "task", t.Name()), out); err != nil {
-				return nil, err
+	err := Each(ctx, root, func(_ int, dir string) error {
+		now, err := At(root, dir)
+		if now != nil {
+			out[now.Task] = map[Frame]bool{}
+			for _, l := range now.Stack {
+				out[now.Task][l.Frame] = true
 			}
 		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }
 
-// readStack adds one task. The error is that of a right that is missing.
-func readStack(root fs.FS, dir string, out map[Task]map[Frame]bool) error {
-	stat, err := fs.ReadFile(root, dir+"/stat")
+// Each calls do for each thread of all processes, with the number of the process and the folder
+// of the thread, "proc/PID/task/TID", until one returns an error. A process that ends meanwhile
+// is left out.
+func Each(ctx context.Context, root fs.FS, do func(pid int, dir string) error) error {
+	processes, err := fs.ReadDir(root, "proc")
 	if err != nil {
-		return nil
-	}
-	task, _, ok := ParseStat(string(stat))
-	if !ok {
-		return nil
-	}
-	stack, err := fs.ReadFile(root, dir+"/stack")
-	if errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	if err == nil {
-		frames := map[Frame]bool{}
-		for _, l := range Lines(string(stack)) {
-			frames[l.Frame] = true
+	for _, p := range processes {
+		pid, err := strconv.Atoi(p.Name())
+		if err != nil {
+			continue
 		}
-		out[task] = frames
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		tasks := path.Join("proc", p.Name(), "task")
+		threads, _ := fs.ReadDir(root, tasks)
+		for _, t := range threads {
+			if err := do(pid, path.Join(tasks, t.Name())); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// A Moment is a task as it was when it was looked at.
+type Moment struct {
+	Task
+	State string // its letter
+	Stack []Line
+}
+
+// At looks at the task with a folder; nil when it has ended. The error wraps fs.ErrPermission.
+func At(root fs.FS, dir string) (*Moment, error) {
+	stat, err := fs.ReadFile(root, dir+"/stat")
+	if err != nil {
+		return nil, nil
+	}
+	task, state, ok := ParseStat(string(stat))
+	if !ok {
+		return nil, nil
+	}
+	stack, err := fs.ReadFile(root, dir+"/stack")
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, err
+	case err != nil:
+		return nil, nil
+	}
+	return &Moment{task, state, Lines(string(stack))}, nil
 }

@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -106,62 +103,37 @@ func (c *checker) sample(ctx context.Context, want func(stacks.Frame) (function,
 
 // look looks at all tasks once. Who has ended meanwhile is left out.
 func (c *checker) look(ctx context.Context, seen map[int]*task, want func(stacks.Frame) (function, bool)) error {
-	processes, err := fs.ReadDir(c.root, "proc")
-	if err != nil {
+	some := false
+	err := stacks.Each(ctx, c.root, func(_ int, dir string) error {
+		some = true
+		now, err := stacks.At(c.root, dir)
+		if now != nil {
+			see(seen, now, want)
+		}
 		return err
-	}
-	any := false
-	for _, p := range processes {
-		if _, err := strconv.Atoi(p.Name()); err != nil {
-			continue
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		for _, t := range c.list(path.Join("proc", p.Name(), "task")) {
-			any = true
-			if err := c.lookAt(path.Join("proc", p.Name(), "task", t), seen, want); err != nil {
-				return err
-			}
-		}
-	}
-	if !any {
+	})
+	if err == nil && !some {
 		return errors.New("/proc shows no task")
 	}
-	return nil
+	return err
 }
 
-func (c *checker) lookAt(dir string, seen map[int]*task, want func(stacks.Frame) (function, bool)) error {
-	stat, err := c.read(path.Join(dir, "stat"))
-	if err != nil {
-		return nil
-	}
-	now, state, ok := stacks.ParseStat(stat)
-	if !ok {
-		return nil
-	}
-	stack, err := c.read(path.Join(dir, "stack"))
-	if err != nil && !errors.Is(err, fs.ErrPermission) {
-		return nil // it has ended
-	}
-	if err != nil {
-		return err
-	}
+// see counts one look at a task.
+func see(seen map[int]*task, now *stacks.Moment, want func(stacks.Frame) (function, bool)) {
 	t := seen[now.ID]
-	if t == nil || t.Task != now {
-		t = &task{Task: now, in: map[function]int{}, states: map[string]int{}}
+	if t == nil || t.Task != now.Task {
+		t = &task{Task: now.Task, in: map[function]int{}, states: map[string]int{}}
 		seen[now.ID] = t
 	}
 	t.looks++
-	t.states[state]++
+	t.states[now.State]++
 	in := map[function]bool{}
-	for _, l := range stacks.Lines(stack) {
+	for _, l := range now.Stack {
 		if f, ok := want(l.Frame); ok && !in[f] {
 			in[f] = true
 			t.in[f]++
 		}
 	}
-	return nil
 }
 
 // stays reports whether a task was in a function each time.
