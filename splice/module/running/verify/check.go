@@ -26,26 +26,23 @@ func Check(ctx context.Context, img *image.Image, files ...*running.File) (*Repo
 	}
 	c.moving = c.transition()
 	r := &Report{Schema: Schema, Kernel: fmt.Sprintf("%x", img.Modules()[0].BuildID), Updates: []Update{}}
-	seen := map[*running.File]bool{}
+	of, others, err := loadedFrom(img.Modules(), files)
+	if err != nil {
+		return nil, fmt.Errorf("verify updates: %w", err)
+	}
 	for i := range img.Modules() {
-		f, err := c.fileOf(i, files)
-		if err != nil {
-			return nil, fmt.Errorf("verify updates: %w", err)
-		}
+		f := of[i]
 		if i == 0 || f == nil && !c.isLive(i) {
 			continue
 		}
-		seen[f] = true
 		u, err := c.update(ctx, i, f)
 		if err != nil {
 			return nil, fmt.Errorf("verify %s: %w", img.Modules()[i].Name, err)
 		}
 		r.Updates = append(r.Updates, *u)
 	}
-	for _, f := range files {
-		if !seen[f] {
-			r.Updates = append(r.Updates, Update{Name: f.Name, ID: f.ID(), State: Inactive, Why: "it is not loaded"})
-		}
+	for _, f := range others {
+		r.Updates = append(r.Updates, Update{Name: f.Name, ID: f.ID(), State: Inactive, Why: "it is not loaded"})
 	}
 	return r, nil
 }
@@ -78,19 +75,27 @@ func (c *checker) isLive(module int) bool {
 	return false
 }
 
-// fileOf returns the file that a module was loaded from, by their build-ids, nil for none.
-func (c *checker) fileOf(module int, files []*running.File) (*running.File, error) {
-	m := &c.img.Modules()[module]
+// loadedFrom returns the files that modules were loaded from, by their indices: those of the same name
+// and build-id. Others are those of no module.
+func loadedFrom(modules []image.Module, files []*running.File) (of map[int]*running.File, others []*running.File, err error) {
+	of = map[int]*running.File{}
 	for _, f := range files {
 		id, err := buildID(f)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Name, err)
+			return nil, nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
-		if f.Name == m.Name && len(id) > 0 && bytes.Equal(id, m.BuildID) {
-			return f, nil
+		i := slices.IndexFunc(modules, func(m image.Module) bool {
+			return f.Name == m.Name && len(id) > 0 && bytes.Equal(id, m.BuildID)
+		})
+		switch {
+		case i > 0 && of[i] == nil:
+			of[i] = f
+		case i > 0 && bytes.Equal(f.Bytes(), of[i].Bytes()): // it is given twice
+		default:
+			others = append(others, f)
 		}
 	}
-	return nil, nil
+	return of, others, nil
 }
 
 // buildID returns the build-id of a file (gABI, "Note Section"), nil when it has none.

@@ -1,9 +1,17 @@
 package verify
 
 import (
+	"bytes"
+	"debug/elf"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/splice/module/running"
 )
 
 // TestConclude sums up entries.
@@ -37,6 +45,32 @@ func TestConclude(t *testing.T) {
 		if u.conclude(); u.State != c.want {
 			t.Errorf("%+v: %s, %s", c, u.State, u.Why)
 		}
+	}
+}
+
+// TestLoadedFrom has modules that were loaded from files, of which one is given twice, and one is
+// of another build.
+func TestLoadedFrom(t *testing.T) {
+	file := func(name string, id, content byte) *running.File {
+		b := &elfobj.Builder{}
+		b.AddSection(elfobj.SectionHeader{Name: kerneltab.BuildIDNote, Type: elf.SHT_NOTE, Flags: elf.SHF_ALLOC}, []byte{4, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 'G', 'N', 'U', 0, id})
+		b.AddSection(elfobj.SectionHeader{Name: kerneltab.Modinfo, Type: elf.SHT_PROGBITS, Flags: elf.SHF_ALLOC}, []byte("name="+name+"\x00livepatch=Y\x00"))
+		b.AddSection(elfobj.SectionHeader{Name: kerneltab.Data, Type: elf.SHT_PROGBITS, Flags: elf.SHF_ALLOC}, []byte{content})
+		var out bytes.Buffer
+		if _, err := b.WriteTo(&out); err != nil {
+			t.Fatal(err)
+		}
+		f, err := running.ReadFile(&out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	modules := []image.Module{{Name: "vmlinux", BuildID: []byte{1}}, {Name: "a", BuildID: []byte{2}}, {Name: "b", BuildID: []byte{3}}}
+	a, again, forged, b, kernel := file("a", 2, 0), file("a", 2, 0), file("a", 2, 1), file("b", 9, 0), file("vmlinux", 1, 0)
+	of, others, err := loadedFrom(modules, []*running.File{a, again, forged, b, kernel})
+	if err != nil || len(of) != 1 || of[1] != a || !slices.Equal(others, []*running.File{forged, b, kernel}) {
+		t.Errorf("%v, %v, %v", of, others, err)
 	}
 }
 
