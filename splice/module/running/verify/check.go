@@ -121,13 +121,12 @@ func buildID(f *running.File) ([]byte, error) {
 // update checks one module.
 func (c *checker) update(ctx context.Context, index int, f *running.File) (*Update, error) {
 	m := &c.img.Modules()[index]
-	u := &updating{checker: c, module: index, Update: Update{Name: m.Name, ID: fmt.Sprintf("%x", m.BuildID)}}
+	u := &updating{checker: c, module: index, bases: map[elfobj.SectionIndex]uint64{}, Update: Update{Name: m.Name, ID: fmt.Sprintf("%x", m.BuildID)}}
 	if f == nil {
 		u.listed()
 		u.State, u.Why = Unknown, "its file is not given"
 		return &u.Update, nil
 	}
-	u.file = f
 	var err error
 	if u.object, err = elfdiff.NewObject(bytes.NewReader(f.Bytes())); err != nil {
 		return nil, err
@@ -158,9 +157,9 @@ type updating struct {
 	*checker
 	Update
 	module int
-	file   *running.File
 	object *object.Object
 	match  *reloc.Result
+	bases  map[elfobj.SectionIndex]uint64 // where sections are, 0 where no symbol tells
 	// late is set when the update fills in addresses of modules by itself, which the file does
 	// not have: what differs may be such an address, and is counted.
 	late bool

@@ -90,6 +90,16 @@ func (u *updating) readOnly() error {
 
 // base returns where a section of the file is in memory, by a symbol in it.
 func (u *updating) base(i elfobj.SectionIndex) (uint64, bool) {
+	at, ok := u.bases[i]
+	if !ok {
+		at = u.findBase(i)
+		u.bases[i] = at
+	}
+	return at, at != 0
+}
+
+// findBase returns where a section is, 0 when no symbol tells.
+func (u *updating) findBase(i elfobj.SectionIndex) uint64 {
 	for _, s := range u.object.Symbols() {
 		if s.Section != i || s.Name == "" || s.Type() == elf.STT_SECTION {
 			continue
@@ -101,10 +111,10 @@ func (u *updating) base(i elfobj.SectionIndex) (uint64, bool) {
 			}
 		}
 		if len(found) == 1 && found[0] >= s.Value {
-			return found[0] - s.Value, true
+			return found[0] - s.Value
 		}
 	}
-	return 0, false
+	return 0
 }
 
 // compare compares one section, with the relocations that the loader applies.
@@ -137,42 +147,29 @@ func (u *updating) compare(i elfobj.SectionIndex, base uint64) error {
 
 // relocate fills in the fields of a section, and returns which bytes are known then.
 func (u *updating) relocate(i elfobj.SectionIndex, base uint64, b []byte) ([]bool, error) {
-	known := bytesKnown(len(b))
-	for _, s := range u.object.File.Sections {
-		if s.Type != elf.SHT_RELA || elfobj.SectionIndex(s.Info) != i {
-			continue
+	relas, err := u.object.File.Relas(i)
+	if err != nil {
+		return nil, err
+	}
+	known := slices.Repeat([]bool{true}, len(b))
+	for _, r := range relas {
+		size := uint64(amd64.FieldSize(r.Type))
+		if r.Offset+size > uint64(len(b)) || r.Offset+size < r.Offset {
+			return nil, fmt.Errorf("%s: a relocation at %#x is outside", u.object.File.Sections[i].Name, r.Offset)
 		}
-		relas, err := s.Relas()
-		if err != nil {
-			return nil, err
+		v, ok := u.value(r.Sym)
+		v += uint64(r.Addend)
+		if h, is := amd64.HowtoOf(r.Type); is && h.PCRel {
+			v -= base + r.Offset
 		}
-		for _, r := range relas {
-			size := uint64(amd64.FieldSize(r.Type))
-			if r.Offset+size > uint64(len(b)) || r.Offset+size < r.Offset {
-				return nil, fmt.Errorf("%s: a relocation at %#x is outside", s.Name, r.Offset)
-			}
-			v, ok := u.value(r.Sym)
-			v += uint64(r.Addend)
-			if h, is := amd64.HowtoOf(r.Type); is && h.PCRel {
-				v -= base + r.Offset
-			}
-			var word [8]byte
-			binary.LittleEndian.PutUint64(word[:], v)
-			copy(b[r.Offset:r.Offset+size], word[:])
-			for k := range size {
-				known[r.Offset+k] = ok
-			}
+		var word [8]byte
+		binary.LittleEndian.PutUint64(word[:], v)
+		copy(b[r.Offset:r.Offset+size], word[:])
+		for k := range size {
+			known[r.Offset+k] = ok
 		}
 	}
 	return known, nil
-}
-
-func bytesKnown(n int) []bool {
-	out := make([]bool, n)
-	for i := range out {
-		out[i] = true
-	}
-	return out
 }
 
 // value returns the address of a symbol of the file.
