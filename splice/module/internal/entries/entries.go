@@ -1,4 +1,5 @@
-// Package entries reads where the first instructions of a function lead in a kernel that runs.
+// Package entries reads where the first instructions of a function lead in a kernel that runs, and
+// whether livepatch is changing that.
 package entries
 
 import (
@@ -69,6 +70,22 @@ func Jump(img *image.Image, old uint64) (to uint64, ok bool) {
 func Probed(img *image.Image, old uint64) bool {
 	_, _, ok, err := branch(img, old, breakpoint)
 	return ok && err == nil
+}
+
+// InTransition reports whether some tasks may run other code than others: livepatch has a patch
+// whose transition is under way (klp_transition_patch of kernel/livepatch/transition.c, Linux 4.12
+// to 7.0).
+func InTransition(img *image.Image) bool {
+	if !img.IsRunning() {
+		return false
+	}
+	for _, s := range img.Lookup("klp_transition_patch") {
+		var b [8]byte
+		if img.ReadAddr(b[:], s.Addr) == nil {
+			return binary.LittleEndian.Uint64(b[:]) != 0
+		}
+	}
+	return false
 }
 
 // IsExit reports whether a function is the one that runs when a module is removed. It is called

@@ -2,7 +2,6 @@ package fixes
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"runtime"
 	"slices"
@@ -10,13 +9,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/splice/module/internal/entries"
 )
 
 // Check finds out which of the fixes of all sources a kernel has. The image is that of a kernel
 // which runs; of a file, the report is about a kernel that was booted from it. A fix that
 // several sources have is fixed when one of them proves it, and none proves the opposite.
 func Check(ctx context.Context, img *image.Image, sources ...*Source) (*Report, error) {
-	c := &checker{img: img, moving: transition(img)}
+	c := &checker{img: img, moving: entries.InTransition(img)}
 	found := make([][][]Function, len(sources)) // by source and object
 	g, some := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
@@ -43,19 +43,6 @@ func Check(ctx context.Context, img *image.Image, sources ...*Source) (*Report, 
 		}
 	}
 	return r, nil
-}
-
-// transition reports whether some tasks may run other code than others: livepatch has a patch
-// whose transition is under way (klp_transition_patch of kernel/livepatch/transition.c, Linux 4.12
-// to 7.0).
-func transition(img *image.Image) bool {
-	for _, s := range img.Lookup("klp_transition_patch") {
-		var b [8]byte
-		if img.IsRunning() && img.ReadAddr(b[:], s.Addr) == nil {
-			return binary.LittleEndian.Uint64(b[:]) != 0
-		}
-	}
-	return false
 }
 
 // A verdict is what one source says about a fix.

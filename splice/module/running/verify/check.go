@@ -14,6 +14,7 @@ import (
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/splice/module/internal/entries"
 	"github.com/gosplice/gosplice/splice/module/running"
 )
 
@@ -24,7 +25,7 @@ func Check(ctx context.Context, img *image.Image, files ...*running.File) (*Repo
 	if c.live, err = img.Livepatches(); err != nil {
 		return nil, fmt.Errorf("verify updates: %w", err)
 	}
-	c.moving = c.transition()
+	c.moving = entries.InTransition(img)
 	r := &Report{Schema: Schema, Kernel: fmt.Sprintf("%x", img.Modules()[0].BuildID), Updates: []Update{}}
 	of, others, err := loadedFrom(img.Modules(), files)
 	if err != nil {
@@ -51,18 +52,6 @@ type checker struct {
 	img    *image.Image
 	live   map[uint64]image.Livepatch
 	moving bool
-}
-
-// transition reports whether livepatch has a patch whose transition is under way
-// (klp_transition_patch of kernel/livepatch/transition.c, Linux 4.12 to 7.0).
-func (c *checker) transition() bool {
-	for _, s := range c.img.Lookup("klp_transition_patch") {
-		var b [8]byte
-		if c.img.ReadAddr(b[:], s.Addr) == nil {
-			return binary.LittleEndian.Uint64(b[:]) != 0
-		}
-	}
-	return false
 }
 
 // isLive reports whether livepatch leads to a module.
