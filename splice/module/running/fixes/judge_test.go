@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice/module/internal/sides"
 )
 
@@ -53,6 +55,25 @@ func TestJudge(t *testing.T) {
 		add([]string{"B"}, []Runs{Other}, false)
 		if v := judge(s, found, "A"); v.state != c.want || !strings.Contains(v.why, c.why) {
 			t.Errorf("%+v: %s, %q", c, v.state, v.why)
+		}
+	}
+}
+
+// TestAdded has a new function in one of the modules that functions are redirected to.
+func TestAdded(t *testing.T) {
+	m := &matching{side: &side{post: &object.Object{Atoms: []object.Atom{{Owner: object.NoAtom}}}}, away: map[string]*reloc.Result{}}
+	for _, module := range []string{"a", "b", "c"} {
+		r := &reloc.Result{Functions: []reloc.FuncResult{{Name: "helper"}}}
+		if module == "b" {
+			r.Functions[0].Verdict = reloc.Matched
+		}
+		m.away[module] = r
+	}
+	for range 20 { // whatever the order of maps is
+		list := []Function{{Name: "helper", New: true, Runs: Other}}
+		m.added(list)
+		if f := list[0]; f.Runs != Post || f.In != "b" || f.Why != "" {
+			t.Fatalf("%+v", f)
 		}
 	}
 }

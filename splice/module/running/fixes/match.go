@@ -3,6 +3,8 @@ package fixes
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -198,13 +200,14 @@ func (m *matching) added(list []Function) {
 		if !f.New || f.Runs == Post {
 			continue
 		}
-		for module, r := range m.away {
-			if w := whole(r, m.side.post, f.Name); w.ok {
+		for _, module := range slices.Sorted(maps.Keys(m.away)) {
+			w := whole(m.away[module], m.side.post, f.Name)
+			if w.ok {
 				f.is(Post, w, "")
 				f.In = module
-			} else {
-				f.Why = "it is not there: " + w.why
+				break
 			}
+			f.Why = "it is not there: " + w.why
 		}
 	}
 }
