@@ -134,7 +134,7 @@ func (f *Fix) take(s *Source, v verdict) {
 	}
 	f.Updates, f.Functions = append(f.Updates, s.Name), append(f.Functions, v.functions...)
 	switch {
-	case f.State == "", f.State == Undecided && v.state != Undecided && f.disputed() == "":
+	case f.State == "", f.State == Undecided && v.state != Undecided && f.Why != disputedWhy:
 		f.State, f.Why = v.state, v.why
 	case v.state != Undecided && f.State != v.state && f.State != Undecided:
 		f.State, f.Why = Undecided, disputedWhy
@@ -143,10 +143,3 @@ func (f *Fix) take(s *Source, v verdict) {
 
 // disputedWhy is why a fix is undecided of which two sources say the opposite.
 const disputedWhy = "its sources do not agree: one says fixed, and one not"
-
-func (f *Fix) disputed() string {
-	if f.Why == disputedWhy {
-		return f.Why
-	}
-	return ""
-}

@@ -100,13 +100,10 @@ func (r *Report) Text(w io.Writer) error {
 	return err
 }
 
-// what says on one line what runs.
+// what says on one line what runs instead of the code with the fix.
 func (f *Function) what() string {
-	switch f.Runs {
-	case Pre:
+	if f.Runs == Pre {
 		return fmt.Sprintf("runs without the fix, at %#x in %s", f.Address, f.In)
-	case Post:
-		return fmt.Sprintf("runs with the fix, at %#x in %s", f.Address, f.In)
 	}
 	return f.Why
 }
