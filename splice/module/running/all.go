@@ -15,33 +15,24 @@ import (
 // were loaded: what [Kernel.Status] lists, and others, which have no ID. One that is disabled
 // is listed as long as its module is loaded.
 func (k *Kernel) All(ctx context.Context) ([]splice.Report, error) {
-	text, err := os.ReadFile(k.path("proc/modules"))
-	if err != nil {
-		return nil, fmt.Errorf("livepatches of the kernel: %w", explain("", err))
-	}
-	list := []splice.Report{}
-	for line := range strings.Lines(string(text)) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		name, _, _ := strings.Cut(line, " ")
-		if !isName(name) || !k.isLivepatch(name, line) {
-			continue
+	list, err := k.modules(ctx, func(name, line string) (*splice.Report, error) {
+		if !k.isLivepatch(name, line) {
+			return nil, nil
 		}
 		r, err := k.report(name)
-		if errors.Is(err, os.ErrNotExist) {
-			if _, err := os.Stat(k.path("sys/module", name)); err != nil {
-				continue // it was removed meanwhile
-			}
-			r = &splice.Report{Schema: splice.ReportSchema, Name: name, Redirects: k.redirects(name)}
-			k.state(r)
-		} else if err != nil {
-			return nil, fmt.Errorf("livepatches of the kernel: %w", err)
+		if !errors.Is(err, os.ErrNotExist) {
+			return r, err
 		}
-		place(r, line)
-		list = append(list, *r)
+		if _, err := os.Stat(k.path("sys/module", name)); err != nil {
+			return nil, err
+		}
+		r = &splice.Report{Schema: splice.ReportSchema, Name: name, Redirects: k.redirects(name)}
+		k.state(r)
+		return r, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("livepatches of the kernel: %w", err)
 	}
-	slices.Reverse(list)
 	return list, nil
 }
 
@@ -49,10 +40,8 @@ func (k *Kernel) All(ctx context.Context) ([]splice.Report, error) {
 // has as such, one of package module, or one that set the taint K (kernel/panic.c,
 // TAINT_LIVEPATCH).
 func (k *Kernel) isLivepatch(name, line string) bool {
-	for _, path := range []string{k.path(livepatch, name), k.path("sys/module", name, "notes", kernelNote)} {
-		if _, err := os.Stat(path); err == nil {
-			return true
-		}
+	if _, err := os.Stat(k.path(livepatch, name)); err == nil || k.isOurs(name) {
+		return true
 	}
 	f := strings.Fields(line)
 	taints := f[len(f)-1]

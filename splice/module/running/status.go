@@ -25,9 +25,31 @@ const (
 // Status lists the modules of package module that the kernel has, in the order in which they
 // were loaded. Of their functions it lists those that livepatch itself replaces.
 func (k *Kernel) Status(ctx context.Context) ([]splice.Report, error) {
+	list, err := k.modules(ctx, func(name, _ string) (*splice.Report, error) {
+		if !k.isOurs(name) {
+			return nil, nil
+		}
+		return k.report(name)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("status of the kernel: %w", err)
+	}
+	return list, nil
+}
+
+// isOurs reports whether the kernel has a module of package module.
+func (k *Kernel) isOurs(name string) bool {
+	_, err := os.Stat(k.path("sys/module", name, "notes", kernelNote))
+	return err == nil
+}
+
+// modules lists what is to be said of modules, by their names and lines of /proc/modules, in the
+// order in which they were loaded. Those that report says nothing of are left out, and those that
+// are removed meanwhile.
+func (k *Kernel) modules(ctx context.Context, report func(name, line string) (*splice.Report, error)) ([]splice.Report, error) {
 	text, err := os.ReadFile(k.path("proc/modules"))
 	if err != nil {
-		return nil, fmt.Errorf("status of the kernel: %w", explain("", err))
+		return nil, explain("", err)
 	}
 	list := []splice.Report{}
 	for line := range strings.Lines(string(text)) {
@@ -35,18 +57,18 @@ func (k *Kernel) Status(ctx context.Context) ([]splice.Report, error) {
 			return nil, err
 		}
 		name, _, _ := strings.Cut(line, " ")
-		if _, err := os.Stat(k.path("sys/module", name, "notes", kernelNote)); err != nil {
+		if !isName(name) {
 			continue
 		}
-		r, err := k.report(name)
-		if errors.Is(err, os.ErrNotExist) {
-			continue // it was removed meanwhile
+		r, err := report(name, line)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+		case err != nil:
+			return nil, err
+		case r != nil:
+			place(r, line)
+			list = append(list, *r)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("status of the kernel: %w", err)
-		}
-		place(r, line)
-		list = append(list, *r)
 	}
 	slices.Reverse(list) // the kernel lists the newest first (kernel/module/main.c, add_unformed_module)
 	return list, nil
