@@ -1,10 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/gosplice/gosplice/internal/cli"
@@ -22,7 +20,7 @@ func check(ctx context.Context, s *session, args []string) (int, error) {
 	if err != nil {
 		return exitError, err
 	}
-	f, err := foresee.Check(ctx, os.DirFS(cmp.Or(s.kernel.Root, "/")), file, foresee.Options{Sample: s.sample})
+	f, err := foresee.Check(ctx, s.root(), file, foresee.Options{Sample: s.sample})
 	if err != nil {
 		return exitError, err
 	}

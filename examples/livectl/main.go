@@ -24,6 +24,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -145,6 +147,21 @@ func (s *session) do(ctx context.Context, c *command, args []string) (int, error
 		return s.status(err), err
 	}
 	return status, nil
+}
+
+// root is the folder that the kernel's files are in.
+func (s *session) root() fs.FS { return os.DirFS(cmp.Or(s.kernel.Root, "/")) }
+
+// openAll opens the files of livepatches.
+func openAll(paths []string) (list []*running.File, err error) {
+	for _, path := range paths {
+		f, err := running.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, f)
+	}
+	return list, nil
 }
 
 // status is the exit status for an error.

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff"
@@ -14,7 +14,6 @@ import (
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice/module"
-	"github.com/gosplice/gosplice/splice/module/running"
 	"github.com/gosplice/gosplice/splice/module/running/fixes"
 	"github.com/gosplice/gosplice/splice/module/running/verify"
 )
@@ -44,25 +43,29 @@ func fixFlags(f *cli.Flags, s *session) {
 	f.StringVar(&p.metrics, "metrics", "", "write metrics to `FILE` for the textfile collector of node_exporter")
 }
 
-// memory opens the memory of the kernel.
-func (s *session) memory(ctx context.Context) (*image.Image, error) {
-	root := s.kernel.Root
-	if root == "" {
-		root = "/"
+// A proved report says what was found out of a kernel's memory.
+type proved interface{ Text(w io.Writer) error }
+
+// show prints a report, and returns the exit status by whether all is as it should be.
+func (s *session) show(r proved, good bool) (int, error) {
+	var err error
+	if s.asJSON {
+		err = cli.WriteJSON(s.stdout, r)
+	} else {
+		err = r.Text(s.stdout)
 	}
-	return image.NewRunningContext(ctx, os.DirFS(root))
+	if err == nil && !good {
+		return exitRefused, nil
+	}
+	return exitDone, err
 }
 
 func verifyUpdates(ctx context.Context, s *session, paths []string) (int, error) {
-	var list []*running.File
-	for _, path := range paths {
-		f, err := running.Open(path)
-		if err != nil {
-			return exitError, err
-		}
-		list = append(list, f)
+	list, err := openAll(paths)
+	if err != nil {
+		return exitError, err
 	}
-	img, err := s.memory(ctx)
+	img, err := image.NewRunningContext(ctx, s.root())
 	if err != nil {
 		return exitError, err
 	}
@@ -71,15 +74,7 @@ func verifyUpdates(ctx context.Context, s *session, paths []string) (int, error)
 	if err != nil {
 		return exitError, err
 	}
-	if s.asJSON {
-		err = cli.WriteJSON(s.stdout, r)
-	} else {
-		err = r.Text(s.stdout)
-	}
-	if err == nil && !r.Proven() {
-		return exitRefused, nil
-	}
-	return exitDone, err
+	return s.show(r, r.Proven())
 }
 
 func listFixes(ctx context.Context, s *session, paths []string) (int, error) {
@@ -91,7 +86,7 @@ func listFixes(ctx context.Context, s *session, paths []string) (int, error) {
 	if s.proof.image != "" {
 		img, err = image.OpenKernelContext(ctx, s.proof.image)
 	} else {
-		img, err = s.memory(ctx)
+		img, err = image.NewRunningContext(ctx, s.root())
 	}
 	if err != nil {
 		return exitError, err
@@ -105,15 +100,7 @@ func listFixes(ctx context.Context, s *session, paths []string) (int, error) {
 	if err := s.proof.write(r, now, paths); err != nil {
 		return exitError, err
 	}
-	if s.asJSON {
-		err = cli.WriteJSON(s.stdout, r)
-	} else {
-		err = r.Text(s.stdout)
-	}
-	if err == nil && r.Count(fixes.Fixed) < len(r.Fixes) {
-		return exitRefused, nil
-	}
-	return exitDone, err
+	return s.show(r, r.Count(fixes.Fixed) == len(r.Fixes))
 }
 
 // sources opens what has fixes.

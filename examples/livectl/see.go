@@ -165,15 +165,11 @@ func status(ctx context.Context, s *session, _ []string) (int, error) {
 }
 
 func load(ctx context.Context, s *session, paths []string) (int, error) {
-	var files []*running.File
-	for _, path := range paths { // all of them, before one is loaded
-		f, err := running.Open(path)
-		if err != nil {
-			return s.print(s.document("load"), err)
-		}
-		files = append(files, f)
-	}
 	d := s.document("load")
+	files, err := openAll(paths) // before one is loaded
+	if err != nil {
+		return s.print(d, err)
+	}
 	for _, f := range files {
 		r, err := s.loadOne(ctx, f)
 		if err != nil {
