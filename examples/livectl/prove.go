@@ -112,10 +112,11 @@ func (p *proof) sources(ctx context.Context, paths []string) (list []*fixes.Sour
 		}
 		list = append(list, s)
 	}
+	paired := p.pre != "" || p.post != "" || p.target != "" || len(p.names) > 0
 	switch {
-	case p.pre == "" && p.post == "" && len(list) == 0:
+	case !paired && len(list) == 0:
 		return nil, errors.New("neither the file of an update nor a pair of objects (-pre, -post) is given")
-	case p.pre == "" && p.post == "":
+	case !paired:
 		return list, nil
 	case p.pre == "" || p.post == "" || len(p.names) == 0:
 		return nil, errors.New("a pair of objects takes -pre, -post and -fix")

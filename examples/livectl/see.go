@@ -234,8 +234,11 @@ func (s *session) one(ctx context.Context, did, name string, do func(context.Con
 	done()
 	d := s.document(did)
 	after, gone := s.kernel.Find(context.WithoutCancel(ctx), r.Name)
-	if gone != nil {
+	switch {
+	case errors.Is(gone, splice.CodeNotApplied):
 		r.State, r.Kept, r.Start, r.End, after = "", "", 0, 0, r
+	case gone != nil:
+		return s.print(d, errors.Join(err, gone))
 	}
 	d.List = append(d.List, *after)
 	return s.print(d, err)
