@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -118,18 +117,19 @@ func (p Place) Stale(d *Document) string {
 // IndexName is the name of the page of a table in a folder of reports, without its end.
 const IndexName = "index"
 
-// Save writes the table as JSON and as a page into a folder: index.json and index.html.
+// Save writes the table as a page and as JSON into a folder: index.html and index.json. The
+// second is the last, so that where it is, both are; where it can't be written, the page is removed.
 func (t *Table) Save(dir string) error {
 	page, err := NewTablePage(t)
 	if err != nil {
 		return err
 	}
 	p := Place{Dir: dir, Base: IndexName}
-	for _, x := range []struct {
-		end string
-		w   io.WriterTo
-	}{{endPage, page}, {endReport, t}} {
-		err = errors.Join(err, files.Write(p.path(x.end), x.w))
+	if err := files.Write(p.path(endPage), page); err != nil {
+		return err
 	}
-	return err
+	if err := files.Write(p.path(endReport), t); err != nil {
+		return errors.Join(err, os.Remove(p.path(endPage)))
+	}
+	return nil
 }

@@ -41,6 +41,27 @@ func TestSaveHalf(t *testing.T) {
 	}
 }
 
+// TestSaveHalfTable leaves no half of a table.
+func TestSaveHalfTable(t *testing.T) {
+	for _, c := range []struct{ folder, want string }{
+		{"index.json", "index.json"}, // what can't be written is a folder that stands there
+		{"index.html", "index.html"},
+	} {
+		dir := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(dir, c.folder, "x"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		tab := NewTable()
+		tab.Add(New(made()))
+		if err := tab.Save(dir); err == nil {
+			t.Errorf("%s: written over a folder", c.folder)
+		}
+		if got := list(t, dir); got != c.want {
+			t.Errorf("%s: it leaves %s", c.folder, got)
+		}
+	}
+}
+
 // TestSave writes what there is, beside each other, and nothing in the place of an input.
 func TestSave(t *testing.T) {
 	for _, c := range []struct {
