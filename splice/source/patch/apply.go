@@ -140,6 +140,9 @@ func (s *stage) file(f *File) error {
 	if why := unsafePath(f.Path()); why != "" {
 		return fail(CodePath, "%s", why)
 	}
+	if f.Kind == Binary {
+		return fail(CodeBinary, "it changes a binary file")
+	}
 	old, err := s.source(f)
 	if err != nil {
 		return err

@@ -21,7 +21,8 @@
 // [Tree.Apply] is all or nothing, and the base is never written to.
 //
 // It is stricter than git in what git passes over in silence: lines of a diff behind the
-// end of a hunk that its header counts too few of; binary files; symbolic links; an insertion
+// end of a hunk that its header counts too few of; binary files (they are read, but their patch
+// is not applied); symbolic links; an insertion
 // without any context that is not for the end of the file; and a patch that would apply
 // elsewhere, while what it makes of the file is there already at the very lines that it says.
 //

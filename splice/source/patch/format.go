@@ -29,6 +29,9 @@ func (f *File) format(b *bytes.Buffer) {
 	}
 	fmt.Fprintf(b, "diff --git %s %s\n", quote("a/"+old), quote("b/"+new))
 	f.formatKind(b)
+	if f.Kind == Binary {
+		b.WriteString(gitBinary + "\n")
+	}
 	if len(f.Hunks) == 0 {
 		return
 	}

@@ -33,6 +33,13 @@ func (f *File) strip(n int) *ReadError {
 		}
 		*side.path = name
 	}
+	if f.Kind == Binary { // what becomes of it, and of its name, is not looked at
+		if f.New == "" {
+			f.New = f.Old
+		}
+		f.Old = f.New
+		return nil
+	}
 	if f.plain && f.Old != "" && f.New != "" {
 		// The shorter one, where the other has something behind it: file.orig, file~.
 		name := f.New

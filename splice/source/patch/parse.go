@@ -67,6 +67,8 @@ func (p *parser) header() func(*File) *ReadError {
 		return p.gitHeader
 	case strings.HasPrefix(l, "--- ") && strings.HasPrefix(p.line(1), "+++ ") && strings.HasPrefix(p.line(2), "@@ -"):
 		return p.plainHeader
+	case isBinary(l):
+		return p.binaryHeader
 	}
 	return nil
 }
@@ -78,7 +80,10 @@ func (p *parser) file(header func(*File) *ReadError) *ReadError {
 		return err
 	}
 	if isBinary(p.line(0)) {
-		return p.fail(CodeBinary, p.lineNumber(), f.rawPath(), "the patch changes a binary file")
+		f.Kind, f.OldMode, f.NewMode = Binary, 0, 0
+		p.files = append(p.files, f)
+		p.at++
+		return nil
 	}
 	for strings.HasPrefix(p.line(0), "@@ ") {
 		h, err := p.hunk(f.rawPath())
@@ -126,18 +131,9 @@ func (p *parser) settle(f *File) *ReadError {
 	return nil
 }
 
-// isBinary reports whether a line says that a file is not of text.
-func isBinary(l string) bool {
-	l = strings.TrimRight(l, "\r\n")
-	return l == "GIT binary patch" || strings.HasPrefix(l, "Binary files ") && strings.HasSuffix(l, " differ")
-}
-
 // outside looks at a line that belongs to no file.
 func (p *parser) outside() *ReadError {
 	l := p.line(0)
-	if isBinary(l) {
-		return p.fail(CodeBinary, p.lineNumber(), "", "the patch changes a binary file: %s", strings.TrimSpace(l))
-	}
 	if strings.HasPrefix(l, "@@ -") {
 		if _, ok := parseRanges(l); ok {
 			return p.fail(CodeFormat, p.lineNumber(), "", "a hunk without a file")

@@ -41,6 +41,7 @@ const (
 	Renamed  Kind = "renamed" // and perhaps modified
 	Copied   Kind = "copied"  // and perhaps modified
 	Mode     Kind = "mode"    // only its mode is another
+	Binary   Kind = "binary"  // it is not of text: such a patch is read, and not applied ([CodeBinary])
 )
 
 // A File is the change of one file.

@@ -16,7 +16,7 @@ func (p *Patch) Reverse() *Patch {
 }
 
 // reversed are the kinds of changes that take others back.
-var reversed = map[Kind]Kind{Modified: Modified, Created: Deleted, Deleted: Created, Renamed: Renamed, Copied: Deleted, Mode: Mode}
+var reversed = map[Kind]Kind{Modified: Modified, Created: Deleted, Deleted: Created, Renamed: Renamed, Copied: Deleted, Mode: Mode, Binary: Binary}
 
 // reverse returns the change that takes this one back.
 func (f *File) reverse() File {
