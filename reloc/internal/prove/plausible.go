@@ -39,6 +39,9 @@ var plausible = [...]plausibility{
 // place before it is not wrong: off is what the reference means.
 func (m *Comparer) implausible(a *object.Atom, addr uint64, t *Trial) string {
 	r := m.View.RegionAt(addr)
+	if r == nil && a.Size == 0 && addr > 0 { // what has no bytes may stand behind the last one of its section
+		r = m.View.RegionAt(addr - 1)
+	}
 	if r == nil {
 		return "nothing is mapped there"
 	}
