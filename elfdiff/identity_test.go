@@ -21,6 +21,7 @@ extern int (*through)(const void *p);
 extern void *memcpy(void *, const void *, size_t);
 extern int memcmp(const void *, const void *, size_t);
 extern int printf(const char *, ...);
+extern int iwpm_parse_nlmsg(void *from, int most, const void *policy, void *to, const void *name);
 extern int __nla_parse(void *to, int most, const void *what, int n, const void *policy, unsigned how, void *answer);
 int one(int x);
 int two(int x);
@@ -51,6 +52,8 @@ var identityCases = []struct {
 	{"compared in a loop", `int f(struct object *o, int n) { int s = 0; for (int i = 0; i < n; i++) if (o[i].ops == &T) s++; return s; }`, true, false},
 	{"passed", `int f(void) { return elsewhere(&T); }`, true, false},
 	{"passed as a policy", `int f(void *to, const void *what) { return __nla_parse(to, 1, what, 2, &T, 0, to); }`, false, false},
+	{"passed as a policy of iwpm", `int f(void *to) { return iwpm_parse_nlmsg(to, 1, &T, to, to); }`, false, false},
+	{"passed to iwpm as another", `int f(void *to) { return iwpm_parse_nlmsg(to, 1, to, &T, to); }`, true, false},
 	{"passed as what is parsed", `int f(void *to) { return __nla_parse(to, 1, &T, 2, to, 0, to); }`, true, false},
 	{"passed second", `int f(int x) { return elsewhere("x", x, &T); }`, true, false},
 	{"passed on the stack", `int f(int x) { return elsewhere("x", 1, 2, 3, 4, 5, &T, x); }`, true, false},

@@ -285,7 +285,7 @@ func (f *addrFlow) knownCall(o *touched, name string, rule *callee) {
 		o.s.reg[rDI] = marks{}
 		f.passes(o, "is passed to "+name)
 	}
-	if n := readArguments[rule.does&(readsFourth|readsFifth)]; n > 0 {
+	if n := readArguments[rule.does&(readsThird|readsFourth|readsFifth)]; n > 0 {
 		reg := argRegs[n-1]
 		f.escapes(o.s.reg[reg], escapeAt(o.Cursor, fmt.Sprintf("is passed to %s as argument %d, and may be read later", name, n)), asRead)
 		o.s.reg[reg] = marks{}

@@ -11,12 +11,13 @@ const (
 	copiesFirst                            // what the first leads to is copied
 	preservesAll                           // it changes no register that the compiler knows of
 	keepsOthers                            // it keeps nothing of the first argument, but others
-	readsFourth                            // it may keep all, but the fourth for who reads its content only
+	readsThird                             // it may keep all, but the third for who reads its content only
+	readsFourth                            // likewise the fourth
 	readsFifth                             // likewise the fifth
 )
 
 // readArguments are the arguments of which the content alone matters, from 1.
-var readArguments = map[calleeDoes]int{readsFourth: 4, readsFifth: 5}
+var readArguments = map[calleeDoes]int{readsThird: 3, readsFourth: 4, readsFifth: 5}
 
 // callee is a row of the table of functions that do not keep what they are passed:
 // when they return, nobody has the address of an argument, or calls a function that
@@ -88,6 +89,7 @@ var keepsNothing = []callee{
 	{"find_*_bit*", 0}, {"_find_*", 0}, {"__bitmap_*", 0}, {"bitmap_*", 0}, {"hweight*", preservesAll}, {"crc32*", 0}, {"__crc32*", 0}, {"crc16", 0}, {"jhash", 0}, {"get_random_bytes", 0}, {"cpumask_next*", 0}, {"num_to_str", 0}, {"int_sqrt", 0}, {"prandom_*", 0}, {"ktime_get*", 0},
 	// lib/nlattr.c: a policy is read, and once more for the answer to an error (netlink_ack)
 	{"__nla_parse", readsFifth}, {"__nla_validate", readsFourth}, {"nla_policy_len", 0},
+	{"iwpm_parse_nlmsg", readsThird}, // drivers/infiniband/core/iwpm_util.c, by these two
 	{"nla_put", 0}, {"nla_put_64bit", 0}, {"nla_strcmp", 0}, {"nla_memcpy", 0}, {"__nlmsg_put", 0}, {"skb_copy_bits", 0}, {"skb_put_data", 0}, {"skb_store_bits", 0}, {"do_trace_netlink_extack", 0},
 	{"of_property_read_*", 0}, {"of_property_count_*", 0}, {"of_property_match_string", 0}, {"device_property_present", 0}, {"device_property_read_*", 0}, {"device_property_match_string", 0}, {"fwnode_property_present", 0}, {"fwnode_property_read_*", 0}, {"fwnode_property_match_string", 0}, {"acpi_evaluate_object", 0}, {"acpi_evaluate_object_typed", 0}, {"acpi_evaluate_integer", 0}, {"acpi_evaluate_reference", 0}, {"acpi_evaluate_dsm", 0}, {"acpi_get_handle", 0},
 	// instrumentation
