@@ -83,3 +83,17 @@ func ExampleNewELF() {
 		fmt.Printf("%#x-%#x write=%v exec=%v\n", r.Start, r.End, r.Write, r.Exec)
 	}
 }
+
+// Build-ids say which program and which libraries a process has, whatever became of the files.
+func ExampleProcessModules() {
+	list, err := image.ProcessModules(os.Getpid())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for i := range list {
+		if m := &list[i]; m.Main {
+			fmt.Println(m.Name != "", len(m.BuildID))
+		}
+	}
+}

@@ -41,6 +41,27 @@ func OpenProcess(pid int) (*Image, error) {
 	return newImage(p.parts)
 }
 
+// ProcessModules lists the ELF files that are mapped in a live process, as the modules of
+// [OpenProcess] in their order, but opens none of them and reads no symbols. Their build-ids
+// are those that memory holds: it does not matter whether a file was deleted or replaced,
+// nor which mount namespace the process is in. It needs the right that [OpenProcess] needs.
+func ProcessModules(pid int) ([]Module, error) {
+	mem, err := procfs.OpenMem(pid, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer mem.Close()
+	maps, err := procfs.Maps(pid)
+	if err != nil {
+		return nil, err
+	}
+	p := &processOpener{pid: pid, maps: maps, mem: processMemory{mem}, brief: true}
+	if err := p.open(); err != nil {
+		return nil, fmt.Errorf("process %d: %w", pid, err)
+	}
+	return p.parts.modules, nil
+}
+
 type processMemory struct{ mem *procfs.Mem }
 
 func (m processMemory) ReadAddr(p []byte, addr uint64) error {
@@ -55,6 +76,7 @@ type processOpener struct {
 	pid   int
 	maps  []procfs.Mapping
 	mem   Memory
+	brief bool // only the modules, without what their files have
 	parts imageParts
 }
 
@@ -126,6 +148,10 @@ func (p *processOpener) moduleAt(m *procfs.Mapping) *loaded {
 // add opens the module's file and reads its symbols.
 func (p *processOpener) add(l *loaded) error {
 	l.describe()
+	if p.brief {
+		p.parts.modules = append(p.parts.modules, l.mod)
+		return nil
+	}
 	if err := p.openFile(l); err != nil {
 		l.mod.FromMemory, l.mod.Err = true, err
 	}

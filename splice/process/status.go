@@ -21,12 +21,11 @@ import (
 // A process in which these are damaged, or that has more than 16 GiB of such memory
 // or 64 MiB of records, is refused with [splice.CodeDamaged].
 func Status(ctx context.Context, pid int) ([]Report, error) {
-	img, err := image.OpenProcess(pid)
+	mem, err := procfs.OpenMem(pid, nil) // the records need no symbols
 	if err != nil {
 		return nil, fmt.Errorf("status of process %d: %w", pid, explain(err))
 	}
-	defer img.Close()
-	mem := imageMem{img}
+	defer mem.Close()
 	records, err := findRecords(ctx, pid, mem)
 	if err != nil {
 		return nil, fmt.Errorf("status of process %d: %w", pid, explain(err))

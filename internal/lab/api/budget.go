@@ -42,6 +42,7 @@ var Budgets = []Budget{
 	{"reloc/audit", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json"}},
 	{"splice", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync"}, []string{"encoding/json", "log/slog"}},
 	{"splice/process", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync"}, []string{"encoding/json", "log/slog"}},
+	{"splice/process/machine", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync"}, []string{"encoding/json", "log/slog"}},
 	// Modules are laid out by BTF, and signed; the kernel's objtool is run.
 	{"splice/module", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
 	{"splice/module/running", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},

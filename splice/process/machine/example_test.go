@@ -1,0 +1,53 @@
+package machine_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/process/machine"
+)
+
+// Apply a stored update to all processes of a service, and say what became of each.
+func ExampleApply() {
+	f, err := os.Open("fix.json")
+	if err != nil {
+		fmt.Println("no update to apply")
+		return
+	}
+	defer f.Close()
+	u, err := splice.ReadUpdate(f)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	report, err := machine.Apply(context.Background(), u, machine.Options{Select: machine.Selection{Units: []string{"redis-server"}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := report.Text(os.Stdout); err != nil || !report.Fine() {
+		os.Exit(1)
+	}
+	// Output:
+	// no update to apply
+}
+
+// Revert takes back by ID, and wants enough of it.
+func ExampleRevert() {
+	_, err := machine.Revert(context.Background(), "ab", machine.Options{})
+	fmt.Println(err != nil)
+	// Output: true
+}
+
+// List what all processes hold.
+func ExampleStatus() {
+	report, err := machine.Status(context.Background(), machine.Options{Select: machine.Selection{PIDs: []int{1 << 22}}}) // more than the kernel gives
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(len(report.Processes))
+	// Output: 0
+}

@@ -1,0 +1,96 @@
+//go:build linux && amd64
+
+package machine
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/splice/process"
+)
+
+// outcomes counts the processes of a report by what became of them.
+func outcomes(r *Report) string {
+	var b strings.Builder
+	_ = (&Report{Did: "x", Processes: r.Processes, Settled: true}).Text(&b)
+	_, counts, _ := strings.Cut(b.String()[strings.LastIndex(strings.TrimSpace(b.String()), "\n")+1:], "x: ")
+	counts, _, _ = strings.Cut(counts, ";")
+	return counts
+}
+
+// TestHerd has processes of one library: some that wait, one that keeps forking, one whose file was
+// replaced, one in other namespaces, and one with another build of the library.
+func TestHerd(t *testing.T) {
+	h, other := newHerd(t), newHerd(t)
+	var herd []*one
+	for range 4 {
+		herd = append(herd, h.start(t))
+	}
+	herd = append(herd, h.start(t, "3"))
+	if out, err := exec.Command("unshare", "-mpf", "true").CombinedOutput(); err == nil {
+		o := start(t, "unshare", "-mpf", h.program)
+		o.expect("in namespaces", oldValue)
+		herd = append(herd, o)
+	} else {
+		t.Logf("without namespaces: %v, %s", err, out)
+	}
+	stranger := other.start(t)
+	u := h.update(t, herd[0].cmd.Process.Pid)
+	if err := os.Rename(other.library, h.library); err != nil { // as an upgrade does
+		t.Fatal(err)
+	}
+	opt := Options{Process: process.Options{DryRun: true}}
+	r, err := Apply(t.Context(), u, opt)
+	if err != nil || r.Count(Ready) < len(herd) || r.Count(Refused)+r.Count(Failed) > 0 {
+		t.Fatalf("plan: %v, %s", err, outcomes(r))
+	}
+	all := func(when, want string) {
+		t.Helper()
+		for _, o := range herd {
+			o.expect(when, want)
+		}
+		stranger.expect(when, oldValue)
+	}
+	all("planned", oldValue)
+	r, err = Apply(t.Context(), u, Options{})
+	if err != nil || !r.Settled || r.Count(Applied) < len(herd) || r.Count(Refused)+r.Count(Failed) > 0 {
+		t.Fatalf("apply: %v, %+v", err, r)
+	}
+	all("applied", newValue)
+	r, err = Apply(t.Context(), u, Options{})
+	if err != nil || r.Count(Applied) != 0 || r.Count(Already) < len(herd) || r.Count(OtherCopy) != 1 {
+		t.Errorf("again: %v, %s", err, outcomes(r))
+	}
+	r, err = Status(t.Context(), Options{})
+	if err != nil || r.Count(Holds) < len(herd) {
+		t.Errorf("status: %v, %s", err, outcomes(r))
+	}
+	r, err = Revert(t.Context(), u.ID()[:12], Options{})
+	if err != nil || r.Count(Reverted) < len(herd) || r.Count(Refused)+r.Count(Failed) > 0 {
+		t.Errorf("revert: %v, %+v", err, r)
+	}
+	all("reverted", oldValue)
+	if r, err := Revert(t.Context(), u.ID(), Options{}); err != nil || len(r.Processes) > 0 {
+		t.Errorf("nothing to revert: %v, %s", err, outcomes(r))
+	}
+}
+
+// TestSelected applies an update to one process of two.
+func TestSelected(t *testing.T) {
+	h := newHerd(t)
+	a, b := h.start(t), h.start(t)
+	u := h.update(t, a.cmd.Process.Pid)
+	only := Options{Select: Selection{PIDs: []int{a.cmd.Process.Pid, os.Getppid()}}}
+	r, err := Apply(t.Context(), u, only)
+	if got := outcomes(r); err != nil || got != "1 applied, 1 refused, 1 left-out" {
+		t.Errorf("%v, %s", err, got)
+	}
+	a.expect("selected", newValue)
+	b.expect("not selected", oldValue)
+	if fmt.Sprint(r.Fine()) != "false" { // the test's parent maps nothing of it
+		t.Error("all is fine")
+	}
+}
