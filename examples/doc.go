@@ -3,7 +3,7 @@
 //
 //   - elfdiff shows what differs between two builds of an object.
 //   - runpre matches objects against a file, a process or a kernel.
-//   - hotpatch patches a process.
+//   - hotpatch patches a process, or all processes that a stored update is for.
 //   - mkupdate makes a livepatch module of patches, or of objects.
 //   - livectl loads livepatches into the running kernel, sees them through, and takes them back;
 //     it verifies those that are loaded, and lists which fixes the memory has.
@@ -31,7 +31,8 @@
 //	runpre           run, matched, conflicts, and of each object what reloc.Result has
 //	runpre -audit    of a whole kernel: what audit.Report has
 //	hotpatch         process.Report; with -status, pid and a list of these;
-//	                 refused, pid and a list of splice.Refusal
+//	                 refused, pid and a list of splice.Refusal; apply, revert, status and
+//	                 verify: machine.Report
 //	mkupdate         report.Document of splice/source; of several, and with -collect,
 //	                 report.Table; with -clean, source.Use
 //	mkupdate, objects objects with their changes and elfdiff.Finding, refusals, and

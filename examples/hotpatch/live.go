@@ -27,7 +27,7 @@ func (c *command) build(ctx context.Context) (*splice.Update, error) {
 	defer img.Close()
 	var parts []splice.Part
 	for i := range c.pre {
-		d, err := diff(c.pre[i], c.post[i])
+		d, err := diff(c.pre[i], c.post[i], c.accept)
 		if err != nil {
 			return nil, err
 		}
@@ -46,7 +46,7 @@ func (c *command) build(ctx context.Context) (*splice.Update, error) {
 	return splice.Build(c.name, parts...)
 }
 
-func diff(pre, post string) (*elfdiff.Diff, error) {
+func diff(pre, post string, accept []finding.Acceptance) (*elfdiff.Diff, error) {
 	a, err := elfdiff.Open(pre)
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func diff(pre, post string) (*elfdiff.Diff, error) {
 	if err != nil {
 		return nil, err
 	}
-	return elfdiff.Compare(a, b, elfdiff.Options{})
+	return elfdiff.Compare(a, b, elfdiff.Options{Accept: accept})
 }
 
 // update makes the update, or reads it.
@@ -80,7 +80,7 @@ func (c *command) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := process.Apply(ctx, c.pid, u, process.Options{DryRun: c.dry, NoExceptions: c.noExceptions})
+	r, err := process.Apply(ctx, c.pid, u, c.options)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (c *command) apply(ctx context.Context) error {
 }
 
 func (c *command) undo(ctx context.Context) error {
-	r, err := process.Revert(ctx, c.pid, c.id, process.Options{DryRun: c.dry})
+	r, err := process.Revert(ctx, c.pid, c.id, c.options)
 	if err != nil {
 		return err
 	}

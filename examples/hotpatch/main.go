@@ -6,6 +6,10 @@
 //	hotpatch -canonical UPDATE
 //	hotpatch -pid N -status [-json]
 //	hotpatch -pid N -revert [-id ID] [-json]
+//	hotpatch apply UPDATE (-all | -pid N... | -unit NAME... | -container ID...) [-dry-run] [-json]
+//	hotpatch revert UPDATE|ID (-all | ...) [-dry-run] [-json]
+//	hotpatch status [-all | ...] [-json]
+//	hotpatch verify UPDATE [-all | ...] [-json]
 //
 // Without arguments it shows itself: it starts a small server, keeps it busy,
 // fixes a bug in it, and undoes the fix. With a process it does the same there,
@@ -15,17 +19,24 @@
 //
 //	hotpatch -canonical UPDATE | sha256sum
 //
-// It exits with 0 when it is done, 1 on an error, 2 when it is refused, 3 when
-// post has no changes, and 64 when it was called wrongly.
+// The commands are for many processes: of the machine, of units of systemd, of containers. They
+// find by build-id whom a stored update is for, and look until nobody is left.
+//
+// It exits with 0 when it is done, 1 on an error, 2 when it is refused
+// or differs, 3 when post has no changes, and 64 when it was called wrongly.
 package main
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"time"
 
+	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/process"
 )
 
 // Exit statuses.
@@ -36,29 +47,43 @@ const (
 	exitNoChange = 3
 )
 
-var tool = cli.Tool{
-	Name: "hotpatch",
-	Forms: []string{
-		"",
-		"-pid N (-pre PRE.o -post POST.o)... [flags]",
-		"-pid N -update UPDATE [flags]",
-		"-pid N -status [-json]",
-		"-pid N -revert [-id ID] [flags]",
-		"-canonical UPDATE",
-	},
-	About: `Patches a program while it runs. Without arguments it shows itself: it starts a
-small server, keeps it busy, fixes a bug in it, and undoes the fix.`,
-	Statuses: "0 done; 1 error; 2 refused; 3 post has no changes",
+// tool is the command as its usage shows it.
+func tool() *cli.Tool {
+	t := &cli.Tool{
+		Name: "hotpatch",
+		Forms: []string{
+			"",
+			"-pid N (-pre PRE.o -post POST.o)... [flags]",
+			"-pid N -update UPDATE [flags]",
+			"-pid N -status [-json]",
+			"-pid N -revert [-id ID] [flags]",
+			"-canonical UPDATE",
+		},
+		About: `Patches a program while it runs. Without arguments it shows itself: it starts a
+small server, keeps it busy, fixes a bug in it, and undoes the fix.
+`,
+		Statuses: "0 done; 1 error; 2 refused, differs; 3 post has no changes",
+	}
+	for _, v := range verbs() {
+		t.Forms = append(t.Forms, v.name+" "+v.args)
+		t.About += fmt.Sprintf("\n%-8s %s", v.name, v.about)
+	}
+	return t
 }
 
-func main() { tool.Main(run) }
+func main() { tool().Main(run) }
 
 func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, error) {
+	if status, ok, err := doVerb(ctx, args, stdout, stderr); ok {
+		return status, err
+	}
 	c, err := parse(args)
 	if err != nil {
 		return exitError, err
 	}
 	c.out = stdout
+	ctx, cancel := within(ctx, c.limit)
+	defer cancel()
 	switch {
 	case c.canonical != "":
 		err = c.printCanonical()
@@ -84,13 +109,15 @@ type command struct {
 	pre, post      []string
 	name, id       string
 	status, revert bool
-	dry, asJSON    bool
-	noExceptions   bool
+	asJSON         bool
+	options        process.Options
+	accept         []finding.Acceptance
+	limit          time.Duration
 }
 
 func parse(args []string) (*command, error) {
 	c := &command{}
-	f := tool.Flags()
+	f := tool().Flags()
 	f.IntVar(&c.pid, "pid", 0, "the process to patch, by its number `N`; without it, show how it works")
 	f.List(&c.pre, "pre", "object that the program was linked from: `PRE.o`")
 	f.List(&c.post, "post", "the same object with the fix, as often as -pre: `POST.o`")
@@ -101,8 +128,11 @@ func parse(args []string) (*command, error) {
 	f.StringVar(&c.canonical, "canonical", "", "print the canonical form of the update in this `FILE`, of which the ID is the SHA-256")
 	f.BoolVar(&c.status, "status", false, "list the updates in the process")
 	f.BoolVar(&c.revert, "revert", false, "undo an update")
-	f.DryRun(&c.dry, "do all but touch the process")
-	f.BoolVar(&c.noExceptions, "no-exceptions", false, "no exception passes through what is changed: don't refuse it for that")
+	f.DryRun(&c.options.DryRun, "do all but touch the process")
+	f.BoolVar(&c.options.NoExceptions, "no-exceptions", false, "no exception passes through what is changed: don't refuse it for that")
+	f.Accept(&c.accept)
+	attempts(f, &c.options)
+	f.DurationVar(&c.limit, "limit", 0, "how long all of it may take, as `TIME` such as 90s; no limit unless given")
 	f.JSON(&c.asJSON)
 	if err := f.Parse(args); err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ import (
 
 // TestDemo runs the example as it is run without arguments.
 func TestDemo(t *testing.T) {
-	code, out, errs := tool.Try(t.Context(), run)
+	code, out, errs := tool().Try(t.Context(), run)
 	if code != exitDone {
 		t.Fatalf("exit %d: %s\n%s", code, errs, out)
 	}
@@ -46,9 +46,9 @@ func objects(t *testing.T) (pre, post string) {
 // hotpatch runs the example with flags, and decodes the JSON that it prints.
 func hotpatch(t *testing.T, want int, args ...string) map[string]any {
 	t.Helper()
-	code, out, errs := tool.Try(t.Context(), run, args...)
+	code, out, errs := tool().Try(t.Context(), run, args...)
 	if code != want {
-		t.Fatalf("hotpatch %q: exit %d, not %d: %s", args, code, want, errs)
+		t.Fatalf("hotpatch %q: exit %d, not %d: %s%s", args, code, want, errs, out)
 	}
 	if out == "" {
 		return nil
@@ -138,7 +138,7 @@ func TestStored(t *testing.T) {
 	pid := strconv.Itoa(s.cmd.Process.Pid)
 	stored := filepath.Join(t.TempDir(), "update.json")
 	first := hotpatch(t, exitDone, "-pid", pid, "-pre", pre, "-post", post, "-o", stored, "-dry-run", "-json")
-	code, form, errs := tool.Try(t.Context(), run, "-canonical", stored)
+	code, form, errs := tool().Try(t.Context(), run, "-canonical", stored)
 	if code != exitDone {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
@@ -156,4 +156,64 @@ func TestStored(t *testing.T) {
 	hotpatch(t, exitError, "-pid", pid, "-pre", pre, "-post", post, "-o", pre)
 	hotpatch(t, cli.ExitUsage, "-pid", pid, "-pre", pre, "-post", post, "-update", stored)
 	hotpatch(t, cli.ExitUsage, "-canonical", stored, "-pid", pid)
+}
+
+// TestMany goes the way of a pipeline over several processes of one program.
+func TestMany(t *testing.T) {
+	pre, post := objects(t)
+	var shops []*shop
+	for range 3 {
+		s, err := startShop(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.close()
+		shops = append(shops, s)
+	}
+	var pids []string
+	for _, s := range shops {
+		pids = append(pids, "-pid", strconv.Itoa(s.cmd.Process.Pid))
+	}
+	stored := filepath.Join(t.TempDir(), "update.json")
+	hotpatch(t, exitDone, append(pids[:2:2], "-pre", pre, "-post", post, "-o", stored, "-dry-run", "-json")...)
+	price := func(want int) {
+		t.Helper()
+		for _, s := range shops {
+			if line, err := s.ask(); err != nil || priceOf(line) != want {
+				t.Errorf("answer %q, %v; want %d", line, err, want)
+			}
+		}
+	}
+	do := func(want int, outcome string, args ...string) {
+		t.Helper()
+		v := hotpatch(t, want, append(append(args, "-json"), pids...)...)
+		n := 0
+		for _, p := range v["processes"].([]any) {
+			switch got := p.(map[string]any)["outcome"]; got {
+			case outcome:
+				n++
+			case "left-out": // of another test
+			default:
+				t.Errorf("%s: %v", args, p)
+			}
+		}
+		if n != len(shops) {
+			t.Errorf("%s: %d processes", args, n)
+		}
+	}
+	do(exitDone, "ready", "apply", stored, "-dry-run")
+	price(oldTotal)
+	do(exitRefused, "not-applied", "verify", stored)
+	do(exitDone, "applied", "apply", stored, "-limit", "1m", "-attempts", "50")
+	price(newTotal)
+	do(exitDone, "already-applied", "apply", stored)
+	do(exitDone, "holds", "status")
+	do(exitDone, "proven", "verify", stored)
+	do(exitDone, "reverted", "revert", stored)
+	price(oldTotal)
+	for _, args := range [][]string{{"apply", stored}, {"apply", "-all"}, {"apply", stored, "-all", "-pid", "1"}, {"status", "x"}, {"revert", stored}, {"verify"}} {
+		hotpatch(t, cli.ExitUsage, args...)
+	}
+	hotpatch(t, exitError, "apply", stored+".none", "-all")
+	hotpatch(t, exitError, "revert", "abc", "-pid", pids[1])
 }

@@ -105,7 +105,7 @@ func (f *Flags) usage() string {
 func writeFlag(b *strings.Builder, x *flag.Flag) {
 	value, text := flag.UnquoteUsage(x)
 	head := strings.TrimSpace("-" + x.Name + " " + value)
-	if x.DefValue != "" && x.DefValue != "false" && x.DefValue != "0" {
+	if x.DefValue != "" && x.DefValue != "false" && x.DefValue != "0" && x.DefValue != "0s" {
 		text += fmt.Sprintf(" (%s unless given)", x.DefValue)
 	}
 	column := 0

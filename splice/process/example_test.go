@@ -70,3 +70,10 @@ func ExampleTarget() {
 	fmt.Println(errors.Is(err, process.CodeGone), errors.Is(err, splice.ErrRefused))
 	// Output: true true
 }
+
+// Inspect says which code runs, and changes nothing.
+func ExampleInspect() {
+	_, err := process.Inspect(context.Background(), 1<<22, &splice.Update{Format: splice.UpdateFormat}) // more than the kernel gives
+	fmt.Println(errors.Is(err, process.CodeGone))
+	// Output: true
+}

@@ -43,8 +43,18 @@ type span struct {
 // maxRedirects is how many slots a page holds: one write turns them all.
 const maxRedirects = splice.PageSize / 8
 
-// newPlan does all that needs no address yet.
+// newPlan does all that needs no address yet, and checks that the old code is what the
+// update expects.
 func newPlan(u *splice.Update, img *image.Image) (*plan, error) {
+	p, err := unverified(u, img)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.verify(p.image.ReadAddr)
+}
+
+// unverified is newPlan whatever the old code is.
+func unverified(u *splice.Update, img *image.Image) (*plan, error) {
 	p := &plan{update: u, image: img}
 	var err error
 	if p.linker, err = splice.NewLinker(u); err != nil {
@@ -63,7 +73,8 @@ func newPlan(u *splice.Update, img *image.Image) (*plan, error) {
 	}
 	p.stubs = n * (stubSize + displacedSize)
 	p.head = p.recordSize()
-	return p, p.collect()
+	p.collect()
+	return p, nil
 }
 
 // bind finds the modules of the update in the process: by build-id where there
@@ -101,8 +112,8 @@ func (p *plan) addr(at splice.Place) uint64 {
 	return p.image.Modules()[p.modules[at.Module]].Bias + at.Addr
 }
 
-// collect lists the old code, and checks that it is what the update expects.
-func (p *plan) collect() error {
+// collect lists the old code.
+func (p *plan) collect() {
 	for i := range p.update.Objects {
 		for k := range p.update.Objects[i].Redirects {
 			r := &p.update.Objects[i].Redirects[k]
@@ -111,7 +122,6 @@ func (p *plan) collect() error {
 			}
 		}
 	}
-	return p.verify(p.image.ReadAddr)
 }
 
 // verify compares the old code with what the update expects.

@@ -38,3 +38,9 @@ func Status(_ context.Context, pid int) ([]Report, error) {
 func StatusOf(context.Context, *reloc.Image) ([]Report, error) {
 	return nil, fmt.Errorf("status of an image: %w", errPlatform)
 }
+
+// Inspect needs Linux on x86-64; elsewhere it returns an error that wraps
+// errors.ErrUnsupported.
+func Inspect(_ context.Context, pid int, u *splice.Update) (*Inspection, error) {
+	return nil, fmt.Errorf("inspect %s in process %d: %w", u.Name, pid, errPlatform)
+}

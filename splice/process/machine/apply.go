@@ -120,6 +120,7 @@ func (r *run) choose(found []*seen) []*seen {
 	for _, p := range found {
 		before := r.done[p.id]
 		switch {
+		case p.hidden != nil && !p.selected:
 		case p.hidden != nil && !slices.Contains(r.opt.Select.PIDs, p.id.PID):
 			r.hidden++
 		case p.hidden != nil:

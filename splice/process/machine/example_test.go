@@ -2,10 +2,12 @@ package machine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/process"
 	"github.com/gosplice/gosplice/splice/process/machine"
 )
 
@@ -50,4 +52,19 @@ func ExampleStatus() {
 	}
 	fmt.Println(len(report.Processes))
 	// Output: 0
+}
+
+// Verify asks whether processes run what the update says; none is stopped.
+func ExampleVerify() {
+	_, err := machine.Verify(context.Background(), &splice.Update{Format: splice.UpdateFormat}, machine.Options{})
+	fmt.Println(errors.Is(err, splice.CodeNothing))
+	// Output: true
+}
+
+// Inspect leaves it to the caller what an inspection means.
+func ExampleInspect() {
+	_, err := machine.Inspect(context.Background(), "ask", &splice.Update{Format: splice.UpdateFormat}, machine.Options{},
+		func(pid int, x *process.Inspection) (machine.Outcome, string) { return machine.Proven, "" })
+	fmt.Println(errors.Is(err, splice.CodeNothing))
+	// Output: true
 }

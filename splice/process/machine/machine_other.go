@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/process"
 )
 
 // errPlatform is what everything answers where processes can't be patched.
@@ -27,4 +28,14 @@ func Status(context.Context, Options) (*Report, error) {
 // Revert needs Linux on x86-64; elsewhere it returns an error that wraps errors.ErrUnsupported.
 func Revert(_ context.Context, id string, _ Options) (*Report, error) {
 	return nil, fmt.Errorf("revert %s: %w", id, errPlatform)
+}
+
+// Verify needs Linux on x86-64; elsewhere it returns an error that wraps errors.ErrUnsupported.
+func Verify(_ context.Context, u *splice.Update, _ Options) (*Report, error) {
+	return nil, fmt.Errorf("verify %s: %w", u.Name, errPlatform)
+}
+
+// Inspect needs Linux on x86-64; elsewhere it returns an error that wraps errors.ErrUnsupported.
+func Inspect(_ context.Context, did string, u *splice.Update, _ Options, _ func(int, *process.Inspection) (Outcome, string)) (*Report, error) {
+	return nil, fmt.Errorf("%s %s: %w", did, u.Name, errPlatform)
 }

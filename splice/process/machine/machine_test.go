@@ -3,12 +3,12 @@
 package machine
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/splice/process"
 )
 
@@ -64,6 +64,10 @@ func TestHerd(t *testing.T) {
 	if err != nil || r.Count(Applied) != 0 || r.Count(Already) < len(herd) || r.Count(OtherCopy) != 1 {
 		t.Errorf("again: %v, %s", err, outcomes(r))
 	}
+	r, err = Verify(t.Context(), u, Options{})
+	if err != nil || r.Count(Proven) < len(herd) || r.Count(Differs)+r.Count(NotApplied)+r.Count(Refused) > 0 {
+		t.Errorf("verify: %v, %+v", err, r)
+	}
 	r, err = Status(t.Context(), Options{})
 	if err != nil || r.Count(Holds) < len(herd) {
 		t.Errorf("status: %v, %s", err, outcomes(r))
@@ -90,7 +94,47 @@ func TestSelected(t *testing.T) {
 	}
 	a.expect("selected", newValue)
 	b.expect("not selected", oldValue)
-	if fmt.Sprint(r.Fine()) != "false" { // the test's parent maps nothing of it
+	if r.Fine() { // the test's parent maps nothing of it
 		t.Error("all is fine")
 	}
+}
+
+// TestVerify has memory of the update changed, and a process that has none of it.
+func TestVerify(t *testing.T) {
+	h := newHerd(t)
+	a, b := h.start(t), h.start(t)
+	u := h.update(t, a.cmd.Process.Pid)
+	if _, err := Apply(t.Context(), u, Options{Select: Selection{PIDs: []int{a.cmd.Process.Pid}}}); err != nil {
+		t.Fatal(err)
+	}
+	verify := func(want string) {
+		t.Helper()
+		r, err := Verify(t.Context(), u, Options{})
+		if got := outcomes(r); err != nil || got != want {
+			t.Errorf("%v, %s, not %s: %+v", err, got, want, r.Processes)
+		}
+	}
+	verify("1 proven, 1 not-applied")
+	held, err := process.Status(t.Context(), a.cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem, err := procfs.OpenMem(a.cmd.Process.Pid, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mem.Close()
+	code := make([]byte, 1)
+	at := held[0].Redirects[0].New
+	for _, want := range []string{"1 not-applied, 1 differs", "1 proven, 1 not-applied"} { // there and back
+		if _, err := mem.ReadAddr(code, at); err != nil {
+			t.Fatal(err)
+		}
+		code[0] ^= 1
+		if _, err := mem.WriteAddr(code, at); err != nil {
+			t.Fatal(err)
+		}
+		verify(want)
+	}
+	b.expect("not selected", oldValue)
 }

@@ -20,22 +20,23 @@ type Outcome string
 // The outcomes. Only of Applied, Already, Ready and Proven can it be said that the process
 // runs the new code, or would.
 const (
-	Applied   Outcome = "applied"         // the new code runs, since now
-	Already   Outcome = "already-applied" // it ran before: applied earlier, or inherited by fork
-	Ready     Outcome = "ready"           // a dry run: nothing is seen that would keep it from being applied
-	Reverted  Outcome = "reverted"        // the old code runs again
-	Holds     Outcome = "holds"           // status: it holds updates, which Updates has
-	Proven    Outcome = "proven"          // verify: memory is what the record and the update say
-	Differs   Outcome = "differs"         // verify: it is not, or the update is not in use
-	Refused   Outcome = "refused"         // nothing was changed; Refusals say why
-	Failed    Outcome = "failed"          // an error that is no refusal; Why has it
-	Gone      Outcome = "gone"            // it ended meanwhile
-	LeftOut   Outcome = "left-out"        // it maps what the update is for, and was not selected
-	OtherCopy Outcome = "other-build"     // it maps the same program or library of another build
+	Applied    Outcome = "applied"         // the new code runs, since now
+	Already    Outcome = "already-applied" // it ran before: applied earlier, or inherited by fork
+	Ready      Outcome = "ready"           // a dry run: nothing is seen that would keep it from being applied
+	Reverted   Outcome = "reverted"        // the old code runs again
+	Holds      Outcome = "holds"           // status: it holds updates, which Updates has
+	Proven     Outcome = "proven"          // verify: memory is what the record and the update say
+	Differs    Outcome = "differs"         // verify: it is not, or the update is not in use
+	NotApplied Outcome = "not-applied"     // verify: it runs the old code
+	Refused    Outcome = "refused"         // nothing was changed; Refusals say why
+	Failed     Outcome = "failed"          // an error that is no refusal; Why has it
+	Gone       Outcome = "gone"            // it ended meanwhile
+	LeftOut    Outcome = "left-out"        // it maps what the update is for, and was not selected
+	OtherCopy  Outcome = "other-build"     // it maps the same program or library of another build
 )
 
 // fine are the outcomes that are as they were asked for.
-var fine = map[Outcome]bool{Applied: true, Already: true, Ready: true, Reverted: true, Holds: true, Proven: true, Gone: true, LeftOut: true}
+var fine = map[Outcome]bool{Applied: true, Already: true, Ready: true, Reverted: true, Holds: true, Proven: true, Gone: true, LeftOut: true, OtherCopy: true}
 
 // A Process is one process, and what became of it.
 type Process struct {
@@ -71,8 +72,8 @@ type Report struct {
 	// Settled says that the last scans found nobody with old code but those that
 	// Processes has. It is false when processes came faster than they were served.
 	Settled bool `json:"settled"`
-	// Unseen is how many processes the kernel did not let us look at: whether they map what
-	// the update is for is not known.
+	// Unseen is how many of the selected processes the kernel did not let us look at: whether
+	// they map what the update is for is not known.
 	Unseen int           `json:"unseen"`
 	Took   time.Duration `json:"took_ns"` // JSON has it in nanoseconds
 }
@@ -97,7 +98,7 @@ func (r *Report) Count(o Outcome) int {
 }
 
 // Fine reports whether all processes that were selected are as was asked, and all could be
-// looked at.
+// looked at. What maps another build, and what was not selected, was not asked for.
 func (r *Report) Fine() bool {
 	for i := range r.Processes {
 		if !fine[r.Processes[i].Outcome] {
@@ -123,7 +124,7 @@ func (r *Report) Text(w io.Writer) error {
 		b.WriteString("; not settled: processes with old code kept coming")
 	}
 	if r.Unseen > 0 {
-		fmt.Fprintf(&b, "; %s could not be looked at: run as root", count(r.Unseen, "process"))
+		fmt.Fprintf(&b, "; %s could not be looked at, for want of the right to trace", count(r.Unseen, "process"))
 	}
 	b.WriteByte('\n')
 	_, err := io.WriteString(w, b.String())
@@ -158,7 +159,7 @@ func (p *Process) text(b *strings.Builder) {
 }
 
 // order is that of the counts.
-var order = []Outcome{Applied, Already, Ready, Reverted, Holds, Proven, Differs, Refused, Failed, Gone, OtherCopy, LeftOut}
+var order = []Outcome{Applied, Already, Ready, Reverted, Holds, Proven, NotApplied, Differs, Refused, Failed, Gone, OtherCopy, LeftOut}
 
 func (r *Report) counts() string {
 	var parts []string

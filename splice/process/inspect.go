@@ -1,0 +1,190 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/gosplice/gosplice/internal/procfs"
+	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// Inspect says which code runs of each function that an update replaces: the old one, that of
+// the update, or other code. The process is not stopped.
+//
+// Of a process that holds the update, it links the update once more for where it is, and compares
+// all code, constants and jumps in memory with that, byte by byte: only then a function is [New].
+func Inspect(ctx context.Context, pid int, u *splice.Update) (*Inspection, error) {
+	out, err := inspect(ctx, pid, u)
+	if err != nil {
+		return nil, fmt.Errorf("inspect %s in process %d: %w", u.Name, pid, explain(err))
+	}
+	return out, nil
+}
+
+func inspect(ctx context.Context, pid int, u *splice.Update) (*Inspection, error) {
+	id, err := procfs.Identify(pid)
+	if err != nil {
+		return nil, err
+	}
+	img, err := image.OpenProcess(pid)
+	if err != nil {
+		return nil, err
+	}
+	defer img.Close()
+	mem := imageMem{img}
+	records, err := findRecords(ctx, pid, mem)
+	if err != nil {
+		return nil, err
+	}
+	p, err := unverified(u, img)
+	if err != nil {
+		return nil, err
+	}
+	v := &inspector{plan: p, mem: mem, records: records}
+	v.choose()
+	out := v.inspect()
+	if v.rec != nil {
+		st, _ := v.rec.state(mem)
+		out.Report = v.rec.report(pid, st)
+	}
+	return out, id.Check()
+}
+
+// inspector compares an update with what a process has of it.
+type inspector struct {
+	*plan
+	mem     readerAt
+	records []*record
+	rec     *record // of the update; nil when the process holds none
+	differs error   // where memory is not what the update says, of a process that holds it
+}
+
+// choose takes the record of the update, rather one that is in use.
+func (v *inspector) choose() {
+	for _, r := range v.records {
+		if r.ID != v.update.ID() {
+			continue
+		}
+		if st, _ := r.state(v.mem); v.rec == nil || st != Kept {
+			v.rec = r
+		}
+	}
+}
+
+func (v *inspector) inspect() *Inspection {
+	out := &Inspection{}
+	if v.rec != nil {
+		if v.differs = v.compare(); v.differs != nil {
+			out.Differs = v.differs.Error()
+		}
+	}
+	for i := range v.update.Objects {
+		for k := range v.update.Objects[i].Redirects {
+			r := &v.update.Objects[i].Redirects[k]
+			out.Functions = append(out.Functions, v.function(r))
+		}
+	}
+	return out
+}
+
+// function says what runs of one function.
+func (v *inspector) function(r *splice.Redirect) Function {
+	f := Function{Name: r.Function, Module: v.update.Modules[r.Old[0].Module].Name, Address: v.addr(r.Old[0].Place), Runs: Other}
+	if v.isOld(r) {
+		f.Runs = Old
+		return f
+	}
+	for _, rec := range v.records {
+		i := slices.IndexFunc(rec.Redirects, func(d recordRedirect) bool { return d.Address == f.Address && v.jumps(&d) })
+		switch {
+		case i < 0:
+		case rec != v.rec:
+			f.Why = fmt.Sprintf("update %s, %.12s, has replaced it", rec.Name, rec.ID)
+			return f
+		case v.differs != nil:
+			f.Why = v.differs.Error()
+			return f
+		default:
+			f.Runs, f.Address = New, rec.Redirects[i].New
+			return f
+		}
+	}
+	f.Why = "its code in memory is neither that which the update replaces nor a jump to an update"
+	return f
+}
+
+// isOld reports whether the code of a function is what the update replaces.
+func (v *inspector) isOld(r *splice.Redirect) bool {
+	for _, s := range r.Old {
+		b := make([]byte, len(s.Bytes))
+		if _, err := v.mem.ReadAddr(b, v.addr(s.Place)); err != nil || !bytes.Equal(b, s.Bytes) {
+			return false
+		}
+	}
+	return true
+}
+
+// jumps reports whether a function leads straight to the new one.
+func (v *inspector) jumps(d *recordRedirect) bool {
+	b := make([]byte, len(d.Direct))
+	_, err := v.mem.ReadAddr(b, d.At)
+	return err == nil && bytes.Equal(b, d.Direct)
+}
+
+// compare links the update for where the process has it, and compares that with memory.
+func (v *inspector) compare() error {
+	v.layout(v.rec.Start)
+	at := &v.at
+	if at.end != v.rec.End || at.code != v.rec.Code[0] || at.data != v.rec.Code[1] {
+		return fmt.Errorf("it is laid out otherwise than this version does it, and can't be compared")
+	}
+	if err := v.verify(v.before); err != nil {
+		return fmt.Errorf("around the jumps: %w", err)
+	}
+	if err := v.link(); err != nil {
+		return err
+	}
+	for i := range v.plan.rec.Redirects {
+		want, is := &v.plan.rec.Redirects[i], &v.rec.Redirects[i]
+		if want.At != is.At || want.New != is.New || !bytes.Equal(want.Direct, is.Direct) || !bytes.Equal(want.Orig, is.Orig) {
+			return fmt.Errorf("%s: the record has another jump than the update", want.Function)
+		}
+	}
+	for _, part := range []struct {
+		what string
+		addr uint64
+		want []byte
+	}{{"constants", at.consts, v.linked.Const.Bytes}, {"code", at.code, v.linked.Code.Bytes}, {"stubs", at.stubs, v.stub}} {
+		is := make([]byte, len(part.want))
+		if _, err := v.mem.ReadAddr(is, part.addr); err != nil {
+			return fmt.Errorf("%s of the update: %w", part.what, err)
+		}
+		for i := range is {
+			if is[i] != part.want[i] {
+				return fmt.Errorf("%s of the update differ at %#x: % x, not % x", part.what, part.addr+uint64(i), is[i:min(i+8, len(is))], part.want[i:min(i+8, len(is))])
+			}
+		}
+	}
+	return nil
+}
+
+// before reads memory as it was before the update was applied.
+func (v *inspector) before(p []byte, addr uint64) error {
+	if _, err := v.mem.ReadAddr(p, addr); err != nil {
+		return err
+	}
+	for i := range v.rec.Redirects {
+		d := &v.rec.Redirects[i]
+		for k, b := range d.Orig {
+			if at := d.At + uint64(k) - addr; d.At+uint64(k) >= addr && at < uint64(len(p)) {
+				p[at] = b
+			}
+		}
+	}
+	return nil
+}

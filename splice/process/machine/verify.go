@@ -1,0 +1,69 @@
+//go:build linux && amd64
+
+package machine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/process"
+)
+
+// Verify says of all selected processes that map what an update is for whether they run its code,
+// and whether that is in memory what the record of it and the update itself say, byte by byte, see
+// process.Inspect. None is stopped.
+func Verify(ctx context.Context, u *splice.Update, opt Options) (*Report, error) {
+	r, err := Inspect(ctx, "verify", u, opt, verified)
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: %w", u.Name, err)
+	}
+	return r, nil
+}
+
+// Inspect looks at all selected processes that map what an update is for, without stopping one:
+// say is told of each which code it runs, and returns the outcome and the reason. It may be called
+// by several goroutines at once.
+func Inspect(ctx context.Context, did string, u *splice.Update, opt Options, say func(pid int, x *process.Inspection) (Outcome, string)) (*Report, error) {
+	r, err := newRun(did, u, &opt)
+	if err != nil {
+		return nil, err
+	}
+	r.treat = func(ctx context.Context, p *seen) Process {
+		x, err := process.Inspect(ctx, p.id.PID, u)
+		if err != nil {
+			return refusedBy(p, err)
+		}
+		out := p.process(say(p.id.PID, x))
+		if x.Report != nil {
+			out.Updates = []splice.Report{*x.Report}
+		}
+		return out
+	}
+	if err := r.once(ctx); err != nil {
+		return nil, err
+	}
+	return r.report(), nil
+}
+
+// verified says what an inspection means for Verify.
+func verified(_ int, x *process.Inspection) (Outcome, string) {
+	runs := map[process.Runs]int{}
+	why := x.Differs
+	for i := range x.Functions {
+		f := &x.Functions[i]
+		if runs[f.Runs]++; why == "" && f.Why != "" {
+			why = f.Name + ": " + f.Why
+		}
+	}
+	n := len(x.Functions)
+	switch {
+	case x.Differs == "" && runs[process.New] == n:
+		return Proven, ""
+	case runs[process.Old] == n:
+		return NotApplied, "it runs the old code"
+	case why == "":
+		why = fmt.Sprintf("%d of %s have the new code", runs[process.New], count(n, "function"))
+	}
+	return Differs, why
+}
