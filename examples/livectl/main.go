@@ -3,6 +3,7 @@
 //
 //	livectl [-json] status
 //	livectl [-json] check [-sample TIME] FILE.ko
+//	livectl [-json] lint [-kernel FILE [-module FILE.ko]...] FILE.ko...
 //	livectl [-json] load [-limit TIME] [-stay] FILE.ko...
 //	livectl [-json] wait [-limit TIME] NAME
 //	livectl [-json] disable [-limit TIME] [-stay] NAME
@@ -15,7 +16,8 @@
 // has passed, the transition is turned back, or left as it is with -stay. Nothing forces one.
 //
 // It exits with 0 when it is done, 1 on an error, 2 when it is refused (or would be, as check says),
-// differs, or is not fixed, 3 when a transition did not end in time or check does not say that it would,
+// wrong, differs, or is not fixed, 3 when a transition did not end in time, check does not say that it would,
+// or lint has doubts,
 // and 64 when it was called wrongly.
 package main
 
@@ -60,6 +62,7 @@ func commands() []command {
 	return []command{
 		{"status", "", "list the livepatches that the kernel has, and how far a transition is", nil, exactly(0), status},
 		{"check", "[-sample TIME] FILE.ko", "foretell what would come of loading a livepatch; only looks", sample, exactly(1), check},
+		{"lint", "[-kernel FILE [-module FILE.ko]...] FILE.ko...", "look for what is wrong with the files of livepatches; loads nothing", lintFlags, atLeast(1), lintFiles},
 		{"load", "[-limit TIME] [-stay] FILE.ko...", "load livepatches, one after the other, and see each through", seeThrough, atLeast(1), load},
 		{"wait", "[-limit TIME] NAME", "wait for the end of a transition", limit, exactly(1), wait},
 		{"disable", "[-limit TIME] [-stay] NAME", "take a livepatch back; its module stays loaded", seeThrough, exactly(1), disable},
@@ -92,13 +95,14 @@ func main() { tool().Main(run) }
 
 // A session is what all commands share.
 type session struct {
-	kernel running.Kernel
-	stdout *cli.Output
-	stderr *cli.Output
-	asJSON bool
-	limits limits
-	proof  proof
-	sample time.Duration // of check
+	kernel  running.Kernel
+	stdout  *cli.Output
+	stderr  *cli.Output
+	asJSON  bool
+	limits  limits
+	proof   proof
+	sample  time.Duration // of check
+	against against       // of lint
 }
 
 func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, error) {

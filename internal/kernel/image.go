@@ -340,6 +340,17 @@ func (k *Image) FunctionAt(addr uint64) (Symbol, bool) {
 	return out, found
 }
 
+// HasSymbol reports whether something that moves with the image has its name at an address.
+func (k *Image) HasSymbol(addr uint64) bool {
+	i, _ := slices.BinarySearchFunc(k.symbols, addr, func(s Symbol, a uint64) int { return cmp.Compare(s.Addr, a) })
+	for ; i < len(k.symbols) && k.symbols[i].Addr == addr; i++ {
+		if s := &k.symbols[i]; !s.PerCPU && !s.Abs {
+			return true
+		}
+	}
+	return false
+}
+
 // Has reports whether the image has a section of that name.
 func (k *Image) Has(section string) bool {
 	for range k.File.SectionsNamed(section) {

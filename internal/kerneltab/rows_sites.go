@@ -22,10 +22,11 @@ const (
 const (
 	IndirectThunk        = "__x86_indirect_thunk_" // begins the names of the retpolines; a register follows
 	ReturnThunk          = "__x86_return_thunk"
-	StaticCallTrampoline = "__SCT__" // begins the names of trampolines; that of the static call follows
-	StaticCallKey        = "__SCK__" // likewise of keys
-	Padding              = "__pfx_"  // begins the names of the room in front of functions; that of the function follows
-	CFIPrefix            = "__cfi_"  // likewise of the room that clang's kCFI keeps a hash in
+	StaticCallTrampoline = "__SCT__"    // begins the names of trampolines; that of the static call follows
+	StaticCallKey        = "__SCK__"    // likewise of keys
+	Padding              = "__pfx_"     // begins the names of the room in front of functions; that of the function follows
+	Fentry               = "__fentry__" // what functions that can be traced call at their start
+	CFIPrefix            = "__cfi_"     // likewise of the room that clang's kCFI keeps a hash in
 )
 
 // siteSections are in the order in which the kernel rewrites what they list.

@@ -18,6 +18,10 @@ const (
 	UpdateSides   = ".gosplice.sides"       // likewise: what they change, without and with the change
 	ImageNotes    = ".notes"
 	CallbackHooks = ".kpatch.callbacks."
+
+	// How names of livepatch begin (Documentation/livepatch/module-elf-format.rst).
+	LivepatchRela   = ".klp.rela." // of relocations: OBJECT.SECTION follows
+	LivepatchSymbol = ".klp.sym."  // of symbols: OBJECT.NAME,POSITION follows
 )
 
 // The functions that the kernel calls when a module starts and when it is removed

@@ -45,6 +45,8 @@ var Budgets = []Budget{
 	{"splice/process/machine", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync"}, []string{"encoding/json", "log/slog"}},
 	// Modules are laid out by BTF, and signed; the kernel's objtool is run.
 	{"splice/module", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
+	// What is wrong with a module is found in its file and a kernel's.
+	{"splice/module/lint", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
 	{"splice/module/running", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
 	{"splice/module/running/verify", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
 	{"splice/module/running/fixes", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},

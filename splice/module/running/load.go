@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/lint"
 )
 
 // Options say how a transition is seen through.
@@ -30,7 +31,8 @@ const backTime = 30 * time.Second
 // the way, and Options.Stay what becomes of the livepatch. What of the way back does not end
 // within 30 seconds stays in transition, and the error says so.
 //
-// What the kernel refuses is an error that is [splice.ErrRefused], with the lines that the kernel
+// A module of package module that is damaged, by the digest in it, is refused before
+// ([lint.CodeDamaged]). What the kernel refuses is an error that is [splice.ErrRefused], with the lines that the kernel
 // logged.
 func (k *Kernel) Load(ctx context.Context, f *File, o Options) (*splice.Report, error) {
 	if err := ctx.Err(); err != nil {
@@ -49,6 +51,9 @@ func (k *Kernel) Load(ctx context.Context, f *File, o Options) (*splice.Report, 
 }
 
 func (k *Kernel) load(ctx context.Context, f *File, o Options) (*splice.Report, error) {
+	if err := lint.Sealed(f.image); err != nil {
+		return nil, fmt.Errorf("load %s: %w", f.Name, err)
+	}
 	log := k.openLog()
 	err := k.system().load(f.image)
 	said := log.since()

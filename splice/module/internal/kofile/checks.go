@@ -58,7 +58,7 @@ func (f *File) Jumps(module string) ([]string, error) {
 	var out []string
 	size := l.Size("jump")
 	for i := range min(s.Size/size, maxChecks) {
-		if name := f.label(place{s.Section, s.Value + i*size + l.Offset("jump", "name")}); name != "" {
+		if name := f.label(Place{s.Section, s.Value + i*size + l.Offset("jump", "name")}); name != "" {
 			out = append(out, name)
 		}
 	}
@@ -80,8 +80,8 @@ func (f *File) table(module, name string) ([]Check, error) {
 	fields := f.fields()
 	size := l.Size("check")
 	for i := range min(s.Size/size, maxChecks) {
-		row := func(member string) place {
-			return place{s.Section, s.Value + i*size + l.Offset("check", member)}
+		row := func(member string) Place {
+			return Place{s.Section, s.Value + i*size + l.Offset("check", member)}
 		}
 		if _, ok := f.refs[row("at")]; !ok {
 			return out, nil
@@ -99,7 +99,7 @@ func (f *File) table(module, name string) ([]Check, error) {
 }
 
 // check reads one row.
-func (f *File) check(row func(member string) place, fields map[elfobj.SectionIndex][]uint64) (c Check, ok bool) {
+func (f *File) check(row func(member string) Place, fields map[elfobj.SectionIndex][]uint64) (c Check, ok bool) {
 	c.Name = f.label(row("name"))
 	n, _ := f.word(row("size"))
 	want, _ := f.target(row("want"))
@@ -109,15 +109,15 @@ func (f *File) check(row func(member string) place, fields map[elfobj.SectionInd
 		return c, false
 	}
 	c.At = at
-	list := fields[want.section]
-	i, _ := slices.BinarySearch(list, want.offset)
-	for ; i < len(list) && list[i] < want.offset+n; i++ {
-		at := place{want.section, list[i]}
+	list := fields[want.Section]
+	i, _ := slices.BinarySearch(list, want.Offset)
+	for ; i < len(list) && list[i] < want.Offset+n; i++ {
+		at := Place{want.Section, list[i]}
 		to, ok := f.address(at)
 		if !ok {
 			return c, false
 		}
-		c.Fields = append(c.Fields, Field{list[i] - want.offset, f.refs[at].typ, to})
+		c.Fields = append(c.Fields, Field{list[i] - want.Offset, f.refs[at].typ, to})
 	}
 	return c, true
 }
@@ -126,7 +126,7 @@ func (f *File) check(row func(member string) place, fields map[elfobj.SectionInd
 func (f *File) fields() map[elfobj.SectionIndex][]uint64 {
 	out := map[elfobj.SectionIndex][]uint64{}
 	for at := range f.refs {
-		out[at.section] = append(out[at.section], at.offset)
+		out[at.Section] = append(out[at.Section], at.Offset)
 	}
 	for _, list := range out {
 		slices.Sort(list)
@@ -135,16 +135,16 @@ func (f *File) fields() map[elfobj.SectionIndex][]uint64 {
 }
 
 // part returns bytes of a section, nil when they are not there.
-func (f *File) part(at place, n uint64) []byte {
-	b := f.bytes(at.section)
-	if n > maxCheck || at.offset > uint64(len(b)) || n > uint64(len(b))-at.offset {
+func (f *File) part(at Place, n uint64) []byte {
+	b := f.bytes(at.Section)
+	if n > maxCheck || at.Offset > uint64(len(b)) || n > uint64(len(b))-at.Offset {
 		return nil
 	}
-	return b[at.offset:][:n]
+	return b[at.Offset:][:n]
 }
 
 // address returns what a field holds that refers to a symbol of the kernel.
-func (f *File) address(at place) (Address, bool) {
+func (f *File) address(at Place) (Address, bool) {
 	r, ok := f.refs[at]
 	if !ok || int(r.symbol) >= len(f.symbols) {
 		return Address{}, false
@@ -154,13 +154,13 @@ func (f *File) address(at place) (Address, bool) {
 }
 
 // label returns the text that a field leads to, which may have blanks.
-func (f *File) label(at place) string {
+func (f *File) label(at Place) string {
 	to, ok := f.target(at)
 	if !ok {
 		return ""
 	}
-	b := f.bytes(to.section)
-	b = b[min(to.offset, uint64(len(b))):]
+	b := f.bytes(to.Section)
+	b = b[min(to.Offset, uint64(len(b))):]
 	s, _, _ := strings.Cut(string(b[:min(maxText, len(b))]), "\x00")
 	return s
 }

@@ -18,13 +18,13 @@ type File struct {
 	symbols []elfobj.Symbol
 	data    map[elfobj.SectionIndex][]byte
 	// refs are the addresses that the loader fills in, by where they are.
-	refs map[place]ref
+	refs map[Place]ref
 }
 
-// A place is an offset in a section.
-type place struct {
-	section elfobj.SectionIndex
-	offset  uint64
+// A Place is an offset in a section.
+type Place struct {
+	Section elfobj.SectionIndex
+	Offset  uint64
 }
 
 // A ref is what a field refers to.
@@ -43,7 +43,7 @@ func Parse(b []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{obj: obj, size: len(b), data: map[elfobj.SectionIndex][]byte{}, refs: map[place]ref{}}
+	f := &File{obj: obj, size: len(b), data: map[elfobj.SectionIndex][]byte{}, refs: map[Place]ref{}}
 	if f.symbols, err = obj.Symbols(); err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func Parse(b []byte) (*File, error) {
 			return nil, errors.New("it has too many relocations")
 		}
 		for _, r := range relas {
-			f.refs[place{s.Index, r.Offset}] = ref{r.Sym, r.Addend, elf.R_X86_64(r.Type)}
+			f.refs[Place{s.Index, r.Offset}] = ref{r.Sym, r.Addend, elf.R_X86_64(r.Type)}
 		}
 	}
 	return f, nil
@@ -79,20 +79,20 @@ func (f *File) bytes(i elfobj.SectionIndex) []byte {
 }
 
 // target returns where a field with the address of something in the file leads.
-func (f *File) target(at place) (place, bool) {
+func (f *File) target(at Place) (Place, bool) {
 	r, ok := f.refs[at]
 	if !ok || r.typ != elf.R_X86_64_64 || int(r.symbol) >= len(f.symbols) {
-		return place{}, false
+		return Place{}, false
 	}
 	s := &f.symbols[r.symbol]
 	if !s.IsDefined() || f.obj.Section(s.Section) == nil {
-		return place{}, false
+		return Place{}, false
 	}
-	return place{s.Section, s.Value + uint64(r.addend)}, true
+	return Place{s.Section, s.Value + uint64(r.addend)}, true
 }
 
 // text returns the name that a field leads to, "" when it leads to none.
-func (f *File) text(at place) string {
+func (f *File) text(at Place) string {
 	if s := f.label(at); isName(s) {
 		return s
 	}
@@ -112,18 +112,18 @@ func isName(s string) bool {
 }
 
 // isCode reports whether a field leads to code.
-func (f *File) isCode(at place) bool {
+func (f *File) isCode(at Place) bool {
 	to, ok := f.target(at)
-	return ok && f.obj.Section(to.section).Flags&elf.SHF_EXECINSTR != 0
+	return ok && f.obj.Section(to.Section).Flags&elf.SHF_EXECINSTR != 0
 }
 
 // word reads eight bytes.
-func (f *File) word(at place) (uint64, bool) {
-	b := f.bytes(at.section)
-	if at.offset > uint64(len(b)) || uint64(len(b))-at.offset < 8 {
+func (f *File) word(at Place) (uint64, bool) {
+	b := f.bytes(at.Section)
+	if at.Offset > uint64(len(b)) || uint64(len(b))-at.Offset < 8 {
 		return 0, false
 	}
-	return binary.LittleEndian.Uint64(b[at.offset:]), true
+	return binary.LittleEndian.Uint64(b[at.Offset:]), true
 }
 
 // find returns the one symbol whose name is that of the module, "_", and a word.

@@ -12,6 +12,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -105,4 +106,29 @@ func signPKCS7(content []byte, cert *x509.Certificate, key crypto.Signer) ([]byt
 	info := contentInfo{Type: oidSignedData, Content: signedData{Version: 1, Digests: []pkix.AlgorithmIdentifier{digest}, Signers: []signerInfo{s}}}
 	info.Content.Content.Type = oidData
 	return asn1.Marshal(info)
+}
+
+// Cut returns a module and the signature behind it, nil where it has none. The error says what
+// the kernel finds wrong with the description of the signature (mod_check_sig of
+// kernel/module_signature.c).
+func Cut(file []byte) (module, sig []byte, err error) {
+	if !IsSigned(file) {
+		return file, nil, nil
+	}
+	rest := file[:len(file)-len(signatureMagic)]
+	if len(rest) < signatureHead {
+		return nil, nil, errors.New("its signature is not whole")
+	}
+	head := rest[len(rest)-signatureHead:]
+	rest = rest[:len(rest)-signatureHead]
+	size := uint64(binary.BigEndian.Uint32(head[8:]))
+	want := [signatureHead]byte{2: signaturePKCS7}
+	switch {
+	case size >= uint64(len(rest)):
+		return nil, nil, errors.New("its signature is longer than the file")
+	case !bytes.Equal(head[:8], want[:8]):
+		return nil, nil, errors.New("its signature is none that the kernel knows")
+	}
+	at := len(rest) - int(size)
+	return rest[:at:at], rest[at:], nil
 }
