@@ -32,7 +32,7 @@
 //	runpre -audit    of a whole kernel: what audit.Report has
 //	hotpatch         process.Report; with -status, pid and a list of these;
 //	                 refused, pid and a list of splice.Refusal; apply, revert, status and
-//	                 verify: machine.Report
+//	                 verify: machine.Report; fixes: fixes.Report of splice/process/machine
 //	mkupdate         report.Document of splice/source; of several, and with -collect,
 //	                 report.Table; with -clean, source.Use
 //	mkupdate, objects objects with their changes and elfdiff.Finding, refusals, and

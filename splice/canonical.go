@@ -32,9 +32,10 @@ func (u *Update) ID() string {
 //     have a build-id
 //   - what singled out the functions in run
 //   - what a person has accepted
+//   - what it is said to fix
 func (u *Update) WriteCanonical(w io.Writer) error {
 	c := *u
-	c.Accepted = nil
+	c.Accepted, c.Fixes = nil, nil
 	c.Modules = make([]Module, len(u.Modules))
 	for i, m := range u.Modules {
 		if m.Path = ""; m.BuildID != "" {

@@ -53,6 +53,7 @@ func TestID(t *testing.T) {
 	}
 	again.Objects[0].Redirects[0].By = "another way"
 	again.Accepted = []elfdiff.Finding{elfdiff.NewFinding(elfdiff.CodeConstShared, "ops", "looked at")}
+	again.Fixes = []string{"CVE-2026-0001"}
 	if u.ID() != again.ID() {
 		t.Error("the ID depends on what the update does not do")
 	}

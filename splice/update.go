@@ -23,6 +23,9 @@ type Update struct {
 	Objects []Object `json:"objects"`
 	// Accepted is what a person has accepted for it, with the reasons.
 	Accepted []finding.Finding `json:"accepted,omitempty"`
+	// Fixes are what it fixes, such as CVE numbers, by the word of who made it. Like what was
+	// accepted they are no part of the ID.
+	Fixes []string `json:"fixes,omitempty"`
 }
 
 // UpdateFormat is the version of [Update] that this package makes and takes.

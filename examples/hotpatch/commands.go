@@ -32,9 +32,11 @@ func verbs() []verb {
 		{"revert", "UPDATE|ID " + selection, "take an update back from all selected processes that hold it", changing, exactly(1), revertAll},
 		{"status", selection, "list the updates that processes hold", nil, exactly(0), statusAll},
 		{"verify", "UPDATE " + selection, "is the code in memory what the update and its record say?", nil, exactly(1), verifyAll},
+		{"fixes", "UPDATE... " + selection, "which fixes of updates are live in which processes?", nil, atLeast(1), fixesAll},
 	}
 }
 
+func atLeast(want int) func(int) bool { return func(n int) bool { return n >= want } }
 func exactly(want int) func(int) bool { return func(n int) bool { return n == want } }
 
 // many is what the commands for many processes share.

@@ -43,7 +43,11 @@ func (c *command) build(ctx context.Context) (*splice.Update, error) {
 	if len(parts) == 0 {
 		return nil, errNoChange
 	}
-	return splice.Build(c.name, parts...)
+	u, err := splice.Build(c.name, parts...)
+	if err == nil {
+		u.Fixes = c.fixes
+	}
+	return u, err
 }
 
 func diff(pre, post string, accept []finding.Acceptance) (*elfdiff.Diff, error) {

@@ -10,6 +10,7 @@
 //	hotpatch revert UPDATE|ID (-all | ...) [-dry-run] [-json]
 //	hotpatch status [-all | ...] [-json]
 //	hotpatch verify UPDATE [-all | ...] [-json]
+//	hotpatch fixes UPDATE... [-all | ...] [-json]
 //
 // Without arguments it shows itself: it starts a small server, keeps it busy,
 // fixes a bug in it, and undoes the fix. With a process it does the same there,
@@ -22,8 +23,8 @@
 // The commands are for many processes: of the machine, of units of systemd, of containers. They
 // find by build-id whom a stored update is for, and look until nobody is left.
 //
-// It exits with 0 when it is done, 1 on an error, 2 when it is refused
-// or differs, 3 when post has no changes, and 64 when it was called wrongly.
+// It exits with 0 when it is done, 1 on an error, 2 when it is refused,
+// differs, or is not fixed, 3 when post has no changes, and 64 when it was called wrongly.
 package main
 
 import (
@@ -62,7 +63,7 @@ func tool() *cli.Tool {
 		About: `Patches a program while it runs. Without arguments it shows itself: it starts a
 small server, keeps it busy, fixes a bug in it, and undoes the fix.
 `,
-		Statuses: "0 done; 1 error; 2 refused, differs; 3 post has no changes",
+		Statuses: "0 done; 1 error; 2 refused, differs, not fixed; 3 post has no changes",
 	}
 	for _, v := range verbs() {
 		t.Forms = append(t.Forms, v.name+" "+v.args)
@@ -108,6 +109,7 @@ type command struct {
 	pid            int
 	pre, post      []string
 	name, id       string
+	fixes          []string
 	status, revert bool
 	asJSON         bool
 	options        process.Options
@@ -122,6 +124,7 @@ func parse(args []string) (*command, error) {
 	f.List(&c.pre, "pre", "object that the program was linked from: `PRE.o`")
 	f.List(&c.post, "post", "the same object with the fix, as often as -pre: `POST.o`")
 	f.StringVar(&c.name, "name", "hotpatch", "`NAME` of the update")
+	f.List(&c.fixes, "fixes", "what the update fixes, a `TEXT` such as a CVE number")
 	f.StringVar(&c.id, "id", "", "with -revert: the update with this `DIGEST`, or its start, instead of the last")
 	f.StringVar(&c.outFile, "o", "", "store the update in this `FILE`")
 	f.StringVar(&c.stored, "update", "", "apply the update that is stored in this `FILE`")

@@ -175,7 +175,7 @@ func TestMany(t *testing.T) {
 		pids = append(pids, "-pid", strconv.Itoa(s.cmd.Process.Pid))
 	}
 	stored := filepath.Join(t.TempDir(), "update.json")
-	hotpatch(t, exitDone, append(pids[:2:2], "-pre", pre, "-post", post, "-o", stored, "-dry-run", "-json")...)
+	hotpatch(t, exitDone, append(pids[:2:2], "-pre", pre, "-post", post, "-o", stored, "-fixes", "CVE-1", "-dry-run", "-json")...)
 	price := func(want int) {
 		t.Helper()
 		for _, s := range shops {
@@ -201,6 +201,26 @@ func TestMany(t *testing.T) {
 			t.Errorf("%s: %d processes", args, n)
 		}
 	}
+	fixed := func(want int, state, runs string) {
+		t.Helper()
+		v := hotpatch(t, want, append([]string{"fixes", stored, "-json"}, pids...)...)
+		list := v["processes"].([]any)
+		for _, f := range append(v["fixes"].([]any), list[0].(map[string]any)["fixes"].([]any)...) {
+			fix := f.(map[string]any)
+			if fix["name"] != "CVE-1" || fix["state"] != state {
+				t.Errorf("%v", fix)
+			}
+			for _, x := range fix["functions"].([]any) {
+				if got := x.(map[string]any)["runs"]; got != runs {
+					t.Errorf("%v", x)
+				}
+			}
+		}
+		if len(list) != len(shops) {
+			t.Errorf("%d processes", len(list))
+		}
+	}
+	fixed(exitRefused, "not-fixed", "pre")
 	do(exitDone, "ready", "apply", stored, "-dry-run")
 	price(oldTotal)
 	do(exitRefused, "not-applied", "verify", stored)
@@ -209,6 +229,7 @@ func TestMany(t *testing.T) {
 	do(exitDone, "already-applied", "apply", stored)
 	do(exitDone, "holds", "status")
 	do(exitDone, "proven", "verify", stored)
+	fixed(exitDone, "fixed", "post")
 	do(exitDone, "reverted", "revert", stored)
 	price(oldTotal)
 	for _, args := range [][]string{{"apply", stored}, {"apply", "-all"}, {"apply", stored, "-all", "-pid", "1"}, {"status", "x"}, {"revert", stored}, {"verify"}} {

@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/gosplice/gosplice/internal/cli"
+	running "github.com/gosplice/gosplice/splice/module/running/fixes"
 	"github.com/gosplice/gosplice/splice/process/machine"
+	"github.com/gosplice/gosplice/splice/process/machine/fixes"
 )
 
 // show prints a report, also with an error that ended the work, and returns the exit status.
@@ -14,17 +18,25 @@ func (m *many) show(r *machine.Report, err error) (int, error) {
 	if r == nil {
 		return exitError, err
 	}
-	print := func() error { return r.Text(m.stdout) }
-	if m.asJSON {
-		print = func() error { return cli.WriteJSON(m.stdout, r) }
-	}
-	if err := errors.Join(err, print()); err != nil {
+	status, failed := m.print(r, r.Fine())
+	if err := errors.Join(err, failed); err != nil {
 		return exitError, err
 	}
-	if !r.Fine() {
+	return status, nil
+}
+
+// print prints a report, and returns the exit status by whether all is as it should be.
+func (m *many) print(r interface{ Text(io.Writer) error }, good bool) (int, error) {
+	var err error
+	if m.asJSON {
+		err = cli.WriteJSON(m.stdout, r)
+	} else {
+		err = r.Text(m.stdout)
+	}
+	if err == nil && !good {
 		return exitRefused, nil
 	}
-	return exitDone, nil
+	return exitDone, err
 }
 
 func applyAll(ctx context.Context, m *many, args []string) (int, error) {
@@ -58,4 +70,20 @@ func verifyAll(ctx context.Context, m *many, args []string) (int, error) {
 		return exitError, err
 	}
 	return m.show(machine.Verify(ctx, u, m.options))
+}
+
+func fixesAll(ctx context.Context, m *many, args []string) (int, error) {
+	var sources []fixes.Source
+	for _, name := range args {
+		u, err := readUpdate(name)
+		if err != nil {
+			return exitError, err
+		}
+		sources = append(sources, fixes.Source{Name: filepath.Base(name), Update: u})
+	}
+	r, err := fixes.Check(ctx, m.options, sources...)
+	if err != nil {
+		return exitError, err
+	}
+	return m.print(r, r.Count(running.Fixed) == len(r.Fixes) && r.Unseen == 0)
 }

@@ -51,6 +51,8 @@ var Budgets = []Budget{
 	{"splice/module/running/verify", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
 	{"splice/module/running/fixes", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
 	{"splice/module/running/foresee", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
+	// Fixes in processes have the words of those in kernels.
+	{"splice/process/machine/fixes", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
 	{"splice/source/patch", nil, []string{"encoding/json"}},
 	// Packages of Debian come through apt, and hold kernels that can be booted.
 	{"splice/source/distro", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "net", "embed", "os/exec", "regexp"}},
