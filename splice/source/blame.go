@@ -104,7 +104,7 @@ func (b *Builder) blameAll(ctx context.Context, s *selection, r *Result, list []
 	if len(who) == 0 {
 		return nil
 	}
-	first, why, err := firstRefused(len(who), r.Refusals, func(n int) ([]*finding.Refusal, error) { return b.refusedTogether(ctx, s, who[n:]) })
+	first, why, err := firstRefused(len(who), r.Refusals, func(n int) ([]*finding.Refusal, error) { return b.refusedTogether(ctx, s, list, who[n:]) })
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (c *compared) changesType(name string) bool {
 }
 
 // refusedTogether says why the update of the patches that are in, but for some, is refused.
-func (b *Builder) refusedTogether(ctx context.Context, s *selection, without []int) ([]*finding.Refusal, error) {
+func (b *Builder) refusedTogether(ctx context.Context, s *selection, list []compared, without []int) ([]*finding.Refusal, error) {
 	part := &selection{patches: s.patches, out: slices.Clone(s.out), reasons: make([][]string, len(s.out)), needs: make([][]string, len(s.out))}
 	for _, i := range without {
 		part.out[i] = true
@@ -141,6 +141,7 @@ func (b *Builder) refusedTogether(ctx context.Context, s *selection, without []i
 	if err != nil {
 		return nil, err
 	}
+	p.earlier = byObject(list)
 	r, _, err := b.build(ctx, p, b.opt.Module)
 	if err != nil {
 		return nil, err

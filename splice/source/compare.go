@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -22,6 +23,7 @@ type compared struct {
 	pairs   []module.Pair // one for each target, of what is part of the running kernel
 	result  ObjectResult
 	refused []*finding.Refusal // why it can't be part of an update, beside those of the comparison
+	known   bool               // it is as it was compared and matched before
 }
 
 // matters reports whether there is something to carry.
@@ -35,7 +37,12 @@ func (b *Builder) compare(ctx context.Context, p *Plan, list []compiled) ([]comp
 	for i := range list {
 		out[i].compiled = &list[i]
 	}
-	compareOne := func(ctx context.Context, c *compared) error { return b.compareOne(ctx, c, false) }
+	compareOne := func(ctx context.Context, c *compared) error {
+		if c.take(p.earlier[c.unit().Object]) {
+			return nil
+		}
+		return b.compareOne(ctx, c, false)
+	}
 	if err := b.forAll(ctx, "compare", out, compareOne); err != nil {
 		return nil, err
 	}
@@ -60,6 +67,23 @@ func (b *Builder) compare(ctx context.Context, p *Plan, list []compiled) ([]comp
 		}
 	}
 	return out, b.forAll(ctx, "match", out, b.matchOne)
+}
+
+// take takes over what was found of an object before, with other patches, and reports whether it can:
+// where it is the same on both sides.
+func (c *compared) take(e *compared) bool {
+	if e == nil || e.diff == nil || e.failed != nil || c.failed != nil || e.unaffected != "" || c.unaffected != "" {
+		return false
+	}
+	u, was := c.unit(), e.unit()
+	if c.pre.Digest == c.post.Digest || c.pre.Digest != e.pre.Digest || c.post.Digest != e.post.Digest || c.preFile != e.preFile || c.postFile != e.postFile ||
+		u.Module != was.Module || !slices.Equal(u.Modules, was.Modules) || u.Special != was.Special {
+		return false
+	}
+	c.diff, c.pairs, c.result, c.refused = e.diff, slices.Clone(e.pairs), e.result, slices.Clone(e.refused)
+	c.result.Because, c.result.Pre, c.result.Post = c.because, c.pre, c.post
+	c.known = true
+	return true
 }
 
 // anyTypes reports whether a type or a signature means something else in an object, and
@@ -176,7 +200,7 @@ func (c *compared) tell() {
 // matchOne matches what is part of the running kernel with it.
 func (b *Builder) matchOne(ctx context.Context, c *compared) error {
 	u := c.unit()
-	if c.diff == nil {
+	if c.diff == nil || c.known {
 		return nil
 	}
 	if u.Special != "" {

@@ -22,11 +22,13 @@ import (
 // other.
 func (b *Builder) Cumulative(ctx context.Context, patches []*patch.Patch) (*Result, error) {
 	s := newSelection(patches)
+	var earlier map[string]*compared
 	for {
 		plan, err := b.planSelected(ctx, s)
 		if err != nil {
 			return nil, err
 		}
+		plan.earlier = earlier
 		r, list, err := b.build(ctx, plan, b.opt.Module)
 		if err != nil {
 			return nil, err
@@ -34,6 +36,7 @@ func (b *Builder) Cumulative(ctx context.Context, patches []*patch.Patch) (*Resu
 		if len(r.Refusals) == 0 || lost(r.Refusals) { // fewer patches would not bring back what is lost
 			return s.report(r), nil
 		}
+		earlier = byObject(list)
 		out, err := b.blame(ctx, s, r, list)
 		if err != nil {
 			return nil, err
@@ -45,6 +48,15 @@ func (b *Builder) Cumulative(ctx context.Context, patches []*patch.Patch) (*Resu
 			s.leaveOut(i, why)
 		}
 	}
+}
+
+// byObject are objects by path.
+func byObject(list []compared) map[string]*compared {
+	out := make(map[string]*compared, len(list))
+	for i := range list {
+		out[list[i].unit().Object] = &list[i]
+	}
+	return out
 }
 
 // lost reports whether something an earlier update does is in the way.

@@ -5,7 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/internal/ktree"
+	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/source/patch"
 )
 
@@ -61,5 +64,47 @@ func TestFirstRefused(t *testing.T) {
 	failed := errors.New("failed")
 	if _, _, err := firstRefused(3, nil, func(int) ([]*finding.Refusal, error) { return nil, failed }); !errors.Is(err, failed) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestTake takes over what was found of an object before only where all of it is the same.
+func TestTake(t *testing.T) {
+	object := func(change func(*compared)) *compared {
+		c := &compared{
+			compiled: &compiled{planned: &planned{post: &ktree.Unit{Object: "fs/a.o", Module: "a", Modules: []string{"a"}}, because: []string{"fs/a.c"}}, preFile: "p", postFile: "q", pre: Compiled{Digest: "1"}, post: Compiled{Digest: "2"}},
+			diff:     &elfdiff.Diff{}, pairs: []module.Pair{{}}, result: ObjectResult{Because: []string{"fs/a.c", "fs/a.h"}},
+			refused: []*finding.Refusal{refuse(CodeBuild, "", "", "it")},
+		}
+		change(c)
+		return c
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*compared)
+		want   bool
+	}{
+		{"the same", func(*compared) {}, true},
+		{"another before", func(c *compared) { c.pre.Digest = "3" }, false},
+		{"another after", func(c *compared) { c.post.Digest = "3" }, false},
+		{"another file", func(c *compared) { c.postFile = "r" }, false},
+		{"the same on both sides", func(c *compared) { c.pre.Digest, c.post.Digest = "1", "1" }, false},
+		{"not compared", func(c *compared) { c.diff = nil }, false},
+		{"did not compile", func(c *compared) { c.failed = finding.ErrRefused }, false},
+		{"not affected", func(c *compared) { c.unaffected = "no" }, false},
+		{"another module", func(c *compared) { c.unit().Module = "b" }, false},
+		{"other modules", func(c *compared) { c.unit().Modules = nil }, false},
+		{"special", func(c *compared) { c.unit().Special = "the vDSO" }, false},
+	} {
+		now := object(func(c *compared) { c.diff, c.pairs, c.result, c.refused = nil, nil, ObjectResult{}, nil })
+		was := object(c.change)
+		if got := now.take(was); got != c.want || got != now.known || got != (len(now.pairs) == 1) || got != (len(now.refused) == 1) {
+			t.Errorf("%s: %v, %+v", c.name, got, now)
+		}
+		if c.want && strings.Join(now.result.Because, " ") != "fs/a.c" {
+			t.Errorf("%s: because %v", c.name, now.result.Because)
+		}
+	}
+	if object(func(*compared) {}).take(nil) {
+		t.Error("taken from nothing")
 	}
 }

@@ -33,6 +33,8 @@ type Plan struct {
 	overlay ktree.Overlay
 	units   []planned
 	stages  []Stage
+	// earlier is what was found of objects with more of the patches, by path.
+	earlier map[string]*compared
 }
 
 // A Planned object is one that is going to be compiled, without and with the patches.
