@@ -38,10 +38,18 @@ func (t *trial) loadTargets(ctx context.Context) error {
 			return err
 		}
 	}
+	var refused []error
 	for _, name := range t.Targets {
-		if err := t.loadModule(ctx, name); err != nil {
+		err := t.loadModule(ctx, name)
+		if err != nil && !t.lacksDevice(name, err) {
 			return err
 		}
+		if err != nil {
+			refused = append(refused, err)
+		}
+	}
+	if len(refused) > 0 && !t.anyShown() {
+		return refused[0]
 	}
 	return errors.Join(t.takeEarlier(ctx), t.remember(ctx))
 }
@@ -132,7 +140,7 @@ func (t *trial) loadLater(ctx context.Context) error {
 // again unloads the modules that the update changes, and loads them again.
 func (t *trial) again(ctx context.Context) error {
 	for _, name := range slices.Concat(t.Targets, t.Later) {
-		if strings.Contains(name, "/") || !slices.Contains(t.allChanged(), name) {
+		if strings.Contains(name, "/") || !slices.Contains(t.allChanged(), name) || slices.Contains(t.absent, name) {
 			continue
 		}
 		err := t.m.Unload(ctx, strings.ReplaceAll(name, "-", "_"))
