@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/internal/lab/livekernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -27,7 +26,7 @@ func matchModules(t *testing.T, m *vm.Machine, series, setup string) {
 			t.Fatal(err)
 		}
 	}
-	img := livekernel.Open(t, m)
+	img := still(t, m)
 	for _, name := range modules {
 		rows := matchModule(t, m.Kernel, img, name)
 		if setup == "depth" && series == "6.12" && name == "overlay" && rows["call depth"] == 0 {

@@ -36,7 +36,7 @@ func TestLiveObjects(t *testing.T) {
 				s.Opt.CPUs = 1 // see TestLive
 			}
 			m := vmtest.New(t, s.Opt)
-			img, _ := livekernel.Snapshot(t, livekernel.Open(t, m)) // the whole kernel is looked at, by each object
+			img := still(t, m)
 			opts := []Options{{}}
 			if testenv.Asked(testenv.Long) {
 				opts = append(opts, Options{NoSymbols: true})
@@ -119,7 +119,7 @@ func TestLive(t *testing.T) {
 						s.Opt.CPUs = 1 // with two, its code patching was seen to trip over the emulator
 					}
 					m := vmtest.New(t, s.Opt)
-					img := livekernel.Open(t, m)
+					img := still(t, m)
 					judgeAll(t, "", b.paths, img, b.oracle, Options{})
 					b.countRows(t, img, seen)
 					if s.Name == "auto" {
@@ -133,6 +133,14 @@ func TestLive(t *testing.T) {
 		})
 	}
 	checkRows(t, seen)
+}
+
+// still returns what the kernel of a machine has in memory now. It is looked at by each
+// object and row, and each small read of a machine's file takes its time.
+func still(t *testing.T, m *vm.Machine) *image.Image {
+	t.Helper()
+	img, _ := livekernel.Snapshot(t, livekernel.Open(t, m))
+	return img
 }
 
 // single returns a machine with one processor: code that is patched while others
@@ -158,10 +166,7 @@ func (b *liveBench) states(t *testing.T, m *vm.Machine) {
 	}
 	check := func(name string, want ...string) {
 		t.Helper()
-		img := livekernel.Open(t, m)
-		if b.dir != "" {
-			img, _ = livekernel.Snapshot(t, img)
-		}
+		img := still(t, m)
 		set := judgeAll(t, b.dir, b.paths, img, b.oracle, Options{})
 		b.audit(t, img, enabledFunctions(t, m), want)
 		if got := patchesIn(set, want); strings.Join(got, "; ") != strings.Join(want, "; ") {
@@ -192,7 +197,7 @@ func (b *liveBench) states(t *testing.T, m *vm.Machine) {
 	write("/proc/sys/kernel/sched_schedstats", "1")
 	check("static key")
 	if b.seen != nil {
-		b.countRows(t, livekernel.Open(t, m), b.seen)
+		b.countRows(t, still(t, m), b.seen)
 	}
 	write("/proc/sys/kernel/sched_schedstats", "0")
 	check("idle again")
