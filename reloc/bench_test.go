@@ -11,10 +11,14 @@ import (
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
-// bigProgram builds a program of n functions with loops, switches, strings,
-// calls and variables.
-func bigProgram(b *testing.B, n int) built {
+// bigProgram builds a program of 2,000 functions with loops, switches, strings,
+// calls and variables; with -short of 100, as the compiler takes long.
+func bigProgram(b *testing.B) built {
 	b.Helper()
+	n := 2000
+	if testing.Short() {
+		n = 100
+	}
 	var src strings.Builder
 	src.WriteString("#include <stdio.h>\nextern long sink[];\nlong sink[64];\n")
 	for i := range n {
@@ -49,9 +53,9 @@ __attribute__((noinline)) static long work%[1]d(long a, long b)
 	return out
 }
 
-// BenchmarkMatch matches an object of 2,000 functions; MB/s are of its code.
+// BenchmarkMatch matches an object of many functions; MB/s are of its code.
 func BenchmarkMatch(b *testing.B) {
-	big := bigProgram(b, 2000)
+	big := bigProgram(b)
 	for _, bb := range []struct {
 		name string
 		path string
@@ -82,7 +86,7 @@ func BenchmarkMatch(b *testing.B) {
 // BenchmarkSearchText is the pass over executable memory, for an object of
 // which nothing is there: MB/s are of the memory.
 func BenchmarkSearchText(b *testing.B) {
-	big := bigProgram(b, 2000)
+	big := bigProgram(b)
 	pre := mustOpen(b, "testdata/tiny.o")
 	img := mustImage(b, big.stripped)
 	text := uint64(0)
@@ -102,7 +106,7 @@ func BenchmarkSearchText(b *testing.B) {
 
 // BenchmarkOpenELF opens a program with its symbols.
 func BenchmarkOpenELF(b *testing.B) {
-	big := bigProgram(b, 2000)
+	big := bigProgram(b)
 	b.ReportAllocs()
 	for b.Loop() {
 		img, err := image.OpenELF(big.image)

@@ -50,7 +50,7 @@ func compareBench(b *testing.B, path string, img *image.Image) *compared {
 // once for each object: its tables are read, and the comparison is planned. All of them are the least of all rounds.
 func BenchmarkCompare(b *testing.B) {
 	b.Run("program", func(b *testing.B) {
-		big := bigProgram(b, 2000)
+		big := bigProgram(b)
 		benchCompare(b, big.objects, mustImage(b, big.image))
 	})
 	b.Run("kernel", func(b *testing.B) {
