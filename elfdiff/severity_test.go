@@ -151,6 +151,10 @@ var severityCases = []struct {
 		outcome: elfdiff.OutcomeJudge, says: []string{"judge unknown-section user"}},
 	{name: "a runtime constant", flags: []string{"-DV=b"}, text: "#define S1(x) #x\n#define S(x) S1(x)\nlong user(long x) { long y; asm(\"movabs $0x0123456789abcdef,%0\\n1:\\n.pushsection runtime_ptr_\" S(V) \",\\\"a\\\"\\n.long 1b - 8 - .\\n.popsection\" : \"=r\"(y)); return x + y; }",
 		outcome: elfdiff.OutcomeCarried},
+	{name: "a runtime mask", flags: []string{"-DCHANGES"}, text: "unsigned user(unsigned x) { asm(\"and $0x12345678,%k0\\n1:\\n.pushsection runtime_mask___futex_mask,\\\"a\\\"\\n.long 1b - 4 - .\\n.popsection\" : \"+r\"(x)); \n#ifdef CHANGES\nreturn x + 2;\n#else\nreturn x + 1;\n#endif\n}",
+		outcome: elfdiff.OutcomeCarried},
+	{name: "a runtime mask of another form", flags: []string{"-DCHANGES"}, text: "unsigned user(unsigned x) { asm(\"xor $0x12345678,%k0\\n1:\\n.pushsection runtime_mask___futex_mask,\\\"a\\\"\\n.long 1b - 4 - .\\n.popsection\" : \"+r\"(x)); \n#ifdef CHANGES\nreturn x + 2;\n#else\nreturn x + 1;\n#endif\n}",
+		outcome: elfdiff.OutcomeRefused, says: []string{"refused special-section user"}},
 }
 
 // TestSeverity compares small objects with what the kernel's build puts into them.

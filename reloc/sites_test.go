@@ -385,6 +385,15 @@ var siteCases = []siteCase{
 		legal: []string{"c1e810 c3"}, wrong: []string{"c1e840 c3", "c1e910 c3"},
 	},
 	{
+		name: "runtime mask", pre: "81e078563412 c3", tables: []table{{name: "runtime_mask___futex_mask", bytes: "00000000", relos: entry(2)}},
+		legal: []string{"81e0ff030000 c3", "81e0ffffffff c3", "81e078563412 c3"}, wrong: []string{"81e0ff020000 c3", "81e1ff030000 c3"},
+	},
+	{
+		name: "runtime masks that differ", pre: "81e078563412 2578563412 c3",
+		tables: []table{{name: "runtime_mask___futex_mask", bytes: "0000000000000000", relos: []relo{{0, pc32, ".text.f", 2}, {4, pc32, ".text.f", 7}}}},
+		legal:  []string{"81e0ff030000 25ff030000 c3"}, wrong: []string{"81e0ff030000 25ff010000 c3"},
+	},
+	{
 		name: "call depth", pre: "e8 00000000 90 c3", relos: []relo{{1, plt, "counted", -4}},
 		legal: []string{"e8 @counted 90 c3", "e8 @counted-9 90 c3"}, wrong: []string{"e8 @func-9 90 c3"},
 	},

@@ -93,8 +93,8 @@ type Extracted struct {
 	Replacements []Replacement
 	// Externals are the undefined symbols.
 	Externals []External
-	// Shifts are bytes of code that depend on the running kernel.
-	Shifts []RuntimeShift
+	// Immediates are bytes of code that depend on the running kernel.
+	Immediates []RuntimeImmediate
 	// InPlace are the constants that the target has to overwrite, see
 	// elfdiff.Options.InPlace.
 	InPlace []DataUpdate
@@ -134,11 +134,12 @@ type External struct {
 // WriteTo writes the object, the same bytes for the same diff.
 func (x *Extracted) WriteTo(w io.Writer) (int64, error) { return x.Spec.WriteTo(w) }
 
-// A RuntimeShift is a byte of carried code that must have the value of a variable
-// of the running kernel before the code runs: the count of a shift, which the
-// kernel writes into its own code while it boots.
-type RuntimeShift struct {
+// A RuntimeImmediate is a part of an instruction of carried code that must have the value of a
+// variable of the running kernel before the code runs: the count of a shift, or a mask, which the
+// kernel writes into its own code while it boots (arch/x86/include/asm/runtime-const.h of Linux).
+type RuntimeImmediate struct {
 	Section  elfobj.SectionIndex // of the extracted object
-	Offset   uint64              // of the byte
-	Variable elfobj.SymbolIndex  // whose lowest byte it is
+	Offset   uint64              // of the first byte
+	Size     uint64              // in bytes: 1 for the count of a shift, 4 for a mask
+	Variable elfobj.SymbolIndex  // whose lowest bytes they are
 }

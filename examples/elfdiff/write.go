@@ -16,8 +16,8 @@ func (opt *options) extract(d *elfdiff.Diff) error {
 	}
 	const both = "build the update from both"
 	switch name := opt.text.Object; {
-	case len(x.Shifts) > 0:
-		return fmt.Errorf("%s: an object can't say that a shift depends on the running kernel: %s", name, both)
+	case len(x.Immediates) > 0:
+		return fmt.Errorf("%s: an object can't say that a shift or a mask depends on the running kernel: %s", name, both)
 	case len(x.InPlace) > 0:
 		return fmt.Errorf("%s: an object can't say what has to be overwritten, such as %s: %s", name, x.InPlace[0].Name, both)
 	case len(x.Initials) > 0:

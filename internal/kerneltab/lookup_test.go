@@ -40,6 +40,7 @@ func TestOf(t *testing.T) {
 		{".discard.addressable", Discard, ""},
 		{"runtime_ptr_dentry_hashtable", RuntimePtr, ""},
 		{"runtime_shift_d_hash_shift", RuntimeShift, ""},
+		{"runtime_mask___futex_mask", RuntimeMask, ""},
 		{"__dyndbg", "__dyndbg", "__dyndbg"},
 		{"__dyndbg.descriptor.3", "__dyndbg", "__dyndbg"},
 		{"__dyndbg_classes", "__dyndbg_classes", ""},

@@ -16,6 +16,7 @@ const (
 	JumpTable       = "__jump_table"
 	RuntimePtr      = "runtime_ptr_"
 	RuntimeShift    = "runtime_shift_"
+	RuntimeMask     = "runtime_mask_"
 )
 
 // Names that tell such places where no table does.
@@ -138,6 +139,12 @@ var siteSections = []Section{
 		Kind: Table, What: "runtime constants",
 		Layouts: []Layout{{Size: 4, Fields: place(Relative32)}},
 		Site:    &Site{Size: 1, Variable: true, Why: "likewise for the count of a shift"},
+	},
+	{
+		Name: RuntimeMask, Prefix: true, Versions: "7.3, not 6.12", Source: "arch/x86/include/asm/runtime-const.h, Linux 7.3", Reader: "likewise",
+		Kind: Table, What: "runtime constants",
+		Layouts: []Layout{{Size: 4, Fields: place(Relative32)}},
+		Site:    &Site{Size: 4, Variable: true, Why: "likewise for a mask of 32 bits"},
 	},
 }
 

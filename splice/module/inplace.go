@@ -254,19 +254,19 @@ type copied struct {
 	size uint64
 }
 
-// shifts notes the counts of shifts in carried code.
-func (l *linker) shifts() {
-	for _, s := range l.carried.Shifts {
+// immediates notes the counts of shifts and the masks in carried code.
+func (l *linker) immediates() {
+	for _, s := range l.carried.Immediates {
 		h := l.Homes[s.Section]
 		if h.Section == nil {
 			continue // it was refused
 		}
 		from := l.Syms[s.Variable].Final()
 		if from.Part > 0 {
-			l.refused.add(refuse(CodeModuleRef, "", h.Section.Name, h.Offset+s.Offset, "a count of a shift is in %s", l.obj.target.Name()))
+			l.refused.add(refuse(CodeModuleRef, "", h.Section.Name, h.Offset+s.Offset, "a constant of its code is a variable in %s", l.obj.target.Name()))
 			continue
 		}
-		l.copies = append(l.copies, copied{ko.Dest{Symbol: h.Section.Anchor, Addend: int64(h.Offset + s.Offset)}, from, 1})
+		l.copies = append(l.copies, copied{ko.Dest{Symbol: h.Section.Anchor, Addend: int64(h.Offset + s.Offset)}, from, s.Size})
 	}
 }
 

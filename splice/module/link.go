@@ -53,7 +53,7 @@ func (b *builder) link(pairs []Pair) {
 		l.relocations()
 		l.overwrites()
 		l.initials()
-		l.shifts()
+		l.immediates()
 		for i := range l.carried.Replacements {
 			l.replace(&l.carried.Replacements[i])
 		}

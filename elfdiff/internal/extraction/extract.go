@@ -26,12 +26,12 @@ type extraction struct {
 	fdes  []*object.Atom
 	err   error // a reference that leads nowhere
 	// anchors are the section symbols of what layout placed.
-	anchors   map[elfobj.SectionIndex]elfobj.SymbolIndex
-	over      []extract.DataUpdate
-	sets      []extract.InitialUpdate
-	shifts    []extract.RuntimeShift
-	variables map[string]elfobj.SymbolIndex // of runtime constants, by name
-	entries   entryTables
+	anchors    map[elfobj.SectionIndex]elfobj.SymbolIndex
+	over       []extract.DataUpdate
+	sets       []extract.InitialUpdate
+	immediates []extract.RuntimeImmediate
+	variables  map[string]elfobj.SymbolIndex // of runtime constants, by name
+	entries    entryTables
 }
 
 type placed struct {
@@ -211,9 +211,9 @@ func (x *extraction) finish() (*extract.Extracted, error) {
 	}
 	out.InPlace, out.Initials, out.Originals = x.over, x.sets, x.originals()
 	out.Alignments = x.alignments(final)
-	for _, s := range x.shifts {
+	for _, s := range x.immediates {
 		s.Variable = final[s.Variable]
-		out.Shifts = append(out.Shifts, s)
+		out.Immediates = append(out.Immediates, s)
 	}
 	for _, e := range x.exts {
 		e.Symbol = final[e.Symbol]

@@ -13,8 +13,8 @@ import (
 // The kernel lists the places of runtime constants in tables that are named after the
 // variables: immediates that boot code sets to their values. Nobody does that for code
 // that is loaded later. In the place of an immediate of eight bytes there is room to load
-// the variable. In that of the count of a shift, one byte, there is none: the target of the
-// update has to write the value, see extract.Extracted.Shifts.
+// the variable. In those of the count of a shift, one byte, and of a mask, four, there may be
+// none: the target of the update has to write the value, see extract.Extracted.Immediates.
 
 // HasConstants reports whether a table is about runtime constants.
 func HasConstants(row *kerneltab.Section) bool {
@@ -75,12 +75,27 @@ type constantSite struct {
 	Owner    object.AtomID
 	Off      uint64
 	Variable string
-	shift    bool // off is that of the byte
+	size     uint64 // of what the target writes: off is its place; 0 where the variable is loaded
 }
+
+// immediates say what the code around an immediate is that the target can write, by its size.
+var immediates = map[uint64]func(code []byte, off int64) bool{1: IsShift, 4: isMask}
 
 // IsShift reports whether the byte at off is the count of a shift: c1 /5 ib, shr.
 func IsShift(code []byte, off int64) bool {
 	return off >= 2 && off < int64(len(code)) && code[off-2] == 0xc1 && code[off-1]&0xf8 == 0xe8
+}
+
+// unsetMask is what the kernel's source has for a mask: and $0x12345678, %r32.
+const unsetMask = "\x78\x56\x34\x12"
+
+// isMask reports whether the four bytes at off are the mask that boot code sets: 81 /4 id with a
+// register, or 25 id, which is %eax.
+func isMask(code []byte, off int64) bool {
+	if off < 1 || off > int64(len(code))-4 || string(code[off:off+4]) != unsetMask {
+		return false
+	}
+	return code[off-1] == 0x25 || off >= 2 && code[off-2] == 0x81 && code[off-1]&0xf8 == 0xe0
 }
 
 // ConstantSites lists the places in included functions. ok is false with the
@@ -96,17 +111,17 @@ func (d *Plan) ConstantSites() (list []constantSite, bad *constantSite) {
 		if !HasConstants(row) {
 			continue
 		}
-		variable, shift := name[len(row.Name):], row.Site.Size == 1
+		variable, immediate := name[len(row.Name):], immediates[row.Site.Size]
 		for k := range a.Refs {
 			r := &a.Refs[k]
 			if r.Target == object.NoAtom || !d.Included[r.Target] || d.Post.Atoms[r.Target].Kind != object.Func {
 				continue
 			}
-			s := constantSite{a, r.Target, uint64(r.TargetOff - 2), variable, shift}
+			s := constantSite{table: a, Owner: r.Target, Off: uint64(r.TargetOff - 2), Variable: variable}
 			code := d.Post.Atoms[r.Target].Bytes
-			if shift {
-				s.Off = uint64(r.TargetOff)
-				if !IsShift(code, r.TargetOff) {
+			if immediate != nil {
+				s.Off, s.size = uint64(r.TargetOff), row.Site.Size
+				if !immediate(code, r.TargetOff) {
 					return nil, &s
 				}
 				list = append(list, s)
@@ -132,8 +147,8 @@ func (x *extraction) constants() {
 	list, _ := x.ConstantSites() // bad ones were refused
 	for _, s := range list {
 		h := x.home[s.Owner]
-		if s.shift {
-			x.shifts = append(x.shifts, extract.RuntimeShift{Section: h.sec, Offset: h.off + s.Off, Variable: x.variable(s.Variable)})
+		if s.size > 0 {
+			x.immediates = append(x.immediates, extract.RuntimeImmediate{Section: h.sec, Offset: h.off + s.Off, Size: s.size, Variable: x.variable(s.Variable)})
 			continue
 		}
 		data := x.b.Section(h.sec).Data[h.off+s.Off:]

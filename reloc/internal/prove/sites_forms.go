@@ -230,6 +230,13 @@ func runtimeShift(x *siteMatch, s *Site, run []byte, _ uint64) bool {
 	return run[0] < 64
 }
 
+// runtimeMask: the low bits of some number of them, or what the file has, the same at all sites.
+func runtimeMask(x *siteMatch, s *Site, run []byte, _ uint64) bool {
+	mask := binary.LittleEndian.Uint32(run)
+	x.effects = append(x.effects, effect{kind: effectBind, key: Key{Space: inRuntime, ID: int32(s.aux)}, place: uint64(mask)})
+	return mask&(mask+1) == 0 || bytes.Equal(run, x.a.Bytes[s.Off:s.End()])
+}
+
 // kcfiCheck is the length of the check in front of an indirect call:
 //
 //	41 ba i32         mov $-hash,%r10d

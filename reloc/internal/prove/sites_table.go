@@ -57,6 +57,7 @@ var SiteRows = [...]siteRow{
 	},
 	{Name: "runtime pointer", table: kerneltab.Named(kerneltab.RuntimePtr), read: readPlaces, legal: runtimePointer, whole: true},
 	{Name: "runtime shift", table: kerneltab.Named(kerneltab.RuntimeShift), read: readPlaces, legal: runtimeShift, whole: true},
+	{Name: "runtime mask", table: kerneltab.Named(kerneltab.RuntimeMask), read: readPlaces, legal: runtimeMask, whole: true},
 }
 
 // siteRowOf maps tables to the rows that they describe the sites of.
