@@ -5,23 +5,22 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"syscall"
 
+	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
-// noDevice are the errors with which a module says that what it is for is not there.
-var noDevice = []error{syscall.ENODEV, syscall.ENXIO}
-
-// lacksDevice reports whether a module that the update changes refused to be loaded since the guest has
-// not the device that it is for. The trial goes on without it, and says so.
-func (t *trial) lacksDevice(name string, err error) bool {
-	if !slices.Contains(t.allChanged(), name) || !slices.ContainsFunc(noDevice, func(e error) bool { return errors.Is(err, e) }) {
+// isRefused reports whether the guest's kernel refused to load a module that the update changes: mostly
+// since there is no device that it is for. That is before the update is there, so that it is not to
+// blame: the trial goes on without that module, and says so.
+func (t *trial) isRefused(name string, err error) bool {
+	var refused *vm.Error
+	if !slices.Contains(t.allChanged(), name) || !errors.As(err, &refused) || refused.Errno == 0 {
 		return false
 	}
 	t.absent = append(t.absent, name)
 	why, _, _ := strings.Cut(err.Error(), "\n")
-	t.report.Notes = append(t.report.Notes, fmt.Sprintf("what is changed in %s was not seen: the guest has not the device that it is for (%s)", name, why))
+	t.report.Notes = append(t.report.Notes, fmt.Sprintf("what is changed in %s was not seen: the guest's kernel does not load it (%s)", name, why))
 	return true
 }
 

@@ -41,7 +41,7 @@ func (t *trial) loadTargets(ctx context.Context) error {
 	var refused []error
 	for _, name := range t.Targets {
 		err := t.loadModule(ctx, name)
-		if err != nil && !t.lacksDevice(name, err) {
+		if err != nil && !t.isRefused(name, err) {
 			return err
 		}
 		if err != nil {

@@ -42,7 +42,7 @@ type trial struct {
 	report  *Report
 	before  map[string][]byte // how functions began before the update, by file and name
 	tainted string            // taints that it had then
-	absent  []string          // modules that the guest has no device for
+	absent  []string          // modules that the guest's kernel refused to load
 }
 
 // The names of stages, as the report has them.
