@@ -120,6 +120,9 @@ func (c *checker) place(r *rela) (*elfobj.Section, uint64, bool) {
 // decodeSection marks the instructions of a section.
 func (c *checker) decodeSection(s *elfobj.Section, k *code, list []stretch) {
 	slices.SortStableFunc(list, func(a, b stretch) int { return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(b.end, a.end)) })
+	if len(list) == 0 || list[0].start > 0 {
+		list = slices.Insert(list, 0, stretch{}) // pieces without names, such as the slow ways of alternatives
+	}
 	list = slices.CompactFunc(list, func(a, b stretch) bool { return a.start == b.start })
 	for i, x := range list {
 		known := x.end > 0
@@ -181,10 +184,14 @@ func (c *checker) instruction(s *elfobj.Section, k *code, at uint64) {
 		c.wrong(CodeCode, s.Name, at, c.function(s.Index, at), "a branch leads to %#x, where no instruction begins", to)
 	case !in.IsBranch() && to > s.Size:
 		c.wrong(CodeCode, s.Name, at, c.function(s.Index, at), "an operand is at %#x, which is not in the section", to)
-	case in.PCRelLen == 4 && to == next && (!in.IsBranch() || in.Class == amd64.Call):
+	case in.PCRelLen == 4 && to == next && (in.Class == amd64.Call || !in.IsBranch() && !isLea(in)):
 		c.doubt(CodeCode, s.Name, at, c.function(s.Index, at), "the field of a call, or of an operand, is empty: its relocation may be lost")
 	}
 }
+
+// isLea reports whether an instruction only takes the address of its operand, which may be what
+// follows it (_THIS_IP_).
+func isLea(in amd64.Inst) bool { return in.Opcode.Map() == amd64.MapOne && in.Opcode.Byte() == 0x8d }
 
 // function names the function that a place in code is in, for people.
 func (c *checker) function(s elfobj.SectionIndex, off uint64) string {

@@ -184,7 +184,8 @@ func (c *checker) moduleOf(s *elfobj.Section, b []byte) {
 			c.wrong(CodeStruct, s.Name, r.Offset, c.name(r), "it is neither init nor exit that it fills in")
 		}
 	}
-	if _, ok := c.relaIn(s.Index, m.Offsets["init"], 1); !ok {
+	_, livepatch := c.facts["livepatch"]
+	if _, ok := c.relaIn(s.Index, m.Offsets["init"], 1); !ok && livepatch {
 		c.wrong(CodeStruct, s.Name, m.Offsets["init"], kerneltab.ModuleInit, "it has no init, which would enable the livepatch")
 	}
 }

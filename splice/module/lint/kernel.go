@@ -91,8 +91,14 @@ func (k *Kernel) AddModule(path string) error {
 // Close closes the files.
 func (k *Kernel) Close() error { return k.image.Close() }
 
+// kernelStart is __START_KERNEL_map of arch/x86/include/asm/page_64_types.h.
+const kernelStart = 0xffffffff80000000
+
 // has reports whether something of the kernel is at an address, or may be the end of something.
 func (k *Kernel) has(addr uint64) bool {
+	if k.image.IsMapped(addr + kernelStart) {
+		return true // a physical address
+	}
 	return k.image.IsMapped(addr) || k.image.IsMapped(addr-1) || k.image.IsPerCPU(addr) || k.image.IsOffset(addr)
 }
 

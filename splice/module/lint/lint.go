@@ -58,6 +58,8 @@ type checker struct {
 	code  map[elfobj.SectionIndex]*code
 	relas map[elfobj.SectionIndex][]rela // sorted by offset
 	facts map[string]string              // of .modinfo
+	// alternatives are where instructions may be replaced; nil until it is asked for.
+	alternatives map[elfobj.SectionIndex][]span
 }
 
 // add reports something. Of one code so many are kept as tell what is the matter.

@@ -183,7 +183,7 @@ func (c *checker) leads(s *elfobj.Section, r *rela) {
 	if r.typ() == elf.R_X86_64_32 && kerneltab.MemoryOf(to.Name) != kerneltab.MemoryPerCPU {
 		c.wrong(CodeReloc, s.Name, r.Offset, c.name(r), "the address of what is in a module does not fit into it")
 	}
-	if isInit(to) && !isInit(s) && u != useTable {
+	if isInit(to) && !isInit(s) && u != useTable && !mayLeadToInit[s.Name] {
 		c.doubt(CodeTarget, s.Name, r.Offset, c.name(r), "it leads to %s, which is freed when the module is initialised", to.Name)
 	}
 	if u == useTable || u == useNone || u == useData && r.typ() != elf.R_X86_64_64 {
@@ -191,6 +191,10 @@ func (c *checker) leads(s *elfobj.Section, r *rela) {
 	}
 	c.inside(s, r, to, int64(sym.Value)+r.Addend+tail, u)
 }
+
+// mayLeadToInit are sections that lead to what is freed in modules with which nothing is wrong:
+// the kernel calls it once, and pieces of code of the start stand there.
+var mayLeadToInit = map[string]bool{kerneltab.ThisModule: true, kerneltab.AltReplacement: true, kerneltab.AltAux: true}
 
 // inside looks at a place in the module that something refers to.
 func (c *checker) inside(s *elfobj.Section, r *rela, to *elfobj.Section, off int64, u use) {

@@ -1,9 +1,12 @@
 package lint
 
 import (
+	"cmp"
 	"debug/elf"
+	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
@@ -21,14 +24,20 @@ var stands = map[string]struct {
 }{
 	kerneltab.McountLoc:       {"no call of the function tracer", func(b []byte) bool { return b[0] == 0xe8 || b[0] == 0x0f || b[0] == 0xff }},
 	kerneltab.ReturnSites:     {"no jump to the return thunk", isJump},
-	kerneltab.RetpolineSites:  {"no branch to a thunk", func(b []byte) bool { return b[0] == 0xe8 || isJump(b) }},
+	kerneltab.RetpolineSites:  {"no branch to a thunk", isBranch},
 	kerneltab.CallSites:       {"no call", func(b []byte) bool { return b[0] == 0xe8 }},
-	kerneltab.SMPLocks:        {"no lock prefix", func(b []byte) bool { return b[0] == 0xf0 }},
+	kerneltab.SMPLocks:        {"no lock prefix", func(b []byte) bool { return b[0] == 0xf0 || b[0] == 0x66 }}, // the assembler may write that in front
 	kerneltab.BugTable:        {"no instruction that traps", func(b []byte) bool { return b[0] == 0x0f || b[0] == 0x67 || b[0] == 0xcc }},
 	kerneltab.StaticCallSites: {"no call", func(b []byte) bool { return b[0] == 0xe8 || isJump(b) }},
 	kerneltab.JumpTable: {"no jump, nor room for one", func(b []byte) bool {
 		return b[0] == 0xe9 || b[0] == 0xeb || b[0] == 0x0f || b[0] == 0x66 || b[0] == 0x90
 	}},
+}
+
+// isBranch reports whether a direct branch begins, with whatever prefixes.
+func isBranch(b []byte) bool {
+	in, err := amd64.Decode(b)
+	return err == nil && in.IsBranch()
 }
 
 // isJump reports whether a jump of four bytes begins: jmp or jcc.
@@ -156,13 +165,54 @@ func (c *checker) about(s *elfobj.Section, l *kerneltab.Layout, r *rela, role ke
 	case role == kerneltab.Replacement && c.number(s, l, at, kerneltab.ReplacementLength) == 0:
 	case off < to.Size && k.isStart(off):
 		c.fitting(s, l, r, role, at, k, off)
-	case l.Rows != "" && off <= to.Size && !k.within(off):
-		// ORC also says where code ends.
+	case l.Rows != "" && off <= to.Size && (!k.within(off) || c.replaced(to.Index, off)):
+		// ORC also says where code ends, and has rows for what may replace an instruction.
+	case off < to.Size && k.isNameless(off) && (stands[s.Name].is == nil || stands[s.Name].is(k.data[off:])):
+		// It is in a weak function that another one has replaced: the linker leaves its code, without a symbol.
 	case s.Name == kerneltab.SMPLocks && off < to.Size && k.within(off) && k.data[off] == 0xf0:
 		// It is not the first prefix.
 	default:
 		c.wrong(CodeTable, s.Name, r.Offset, c.name(r), "it leads to %s+%#x, where no instruction begins", to.Name, off)
 	}
+}
+
+// replaced reports whether alternatives may replace what is at a place.
+func (c *checker) replaced(section elfobj.SectionIndex, off uint64) bool {
+	if c.alternatives == nil {
+		c.alternatives = map[elfobj.SectionIndex][]span{}
+		for s := range c.obj.SectionsNamed(kerneltab.AltInstructions) {
+			c.findAlternatives(s)
+		}
+	}
+	list := c.alternatives[section]
+	i, _ := slices.BinarySearchFunc(list, off, func(x span, at uint64) int { return cmp.Compare(x.start, at+1) })
+	return i > 0 && off < list[i-1].end
+}
+
+// A span is a part of a section.
+type span struct{ start, end uint64 }
+
+func (c *checker) findAlternatives(s *elfobj.Section) {
+	l := c.layout(s)
+	for i := range c.relas[s.Index] {
+		r := &c.relas[s.Index][i]
+		if l == nil || r.Offset%l.Size != l.Fields[kerneltab.At].Offset {
+			continue
+		}
+		if to, off, ok := c.place(r); ok {
+			n := c.number(s, l, r.Offset-r.Offset%l.Size, kerneltab.Length)
+			c.alternatives[to.Index] = append(c.alternatives[to.Index], span{off, off + n})
+		}
+	}
+	for _, list := range c.alternatives {
+		slices.SortFunc(list, func(a, b span) int { return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.end, b.end)) })
+	}
+}
+
+// isNameless reports whether a byte is in code of which nothing tells where instructions begin.
+func (k *code) isNameless(off uint64) bool {
+	_, _, ok := k.containing(off)
+	return !ok
 }
 
 // within reports whether a byte is in an instruction, and not its first one.
