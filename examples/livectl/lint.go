@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/files"
@@ -13,17 +15,19 @@ import (
 // against is what lint holds files against.
 type against struct {
 	kernel  string   // file of a kernel
+	run     string   // kcore for the one that runs
 	modules []string // files of its modules
 }
 
 func lintFlags(f *cli.Flags, s *session) {
 	f.StringVar(&s.against.kernel, "kernel", "", "hold it against a kernel's `FILE`: vmlinux, or vmlinuz")
+	f.StringVar(&s.against.run, "run", "", "kcore: hold it against the kernel that runs here, by its memory, symbols and BTF alone; `WHAT`")
 	f.List(&s.against.modules, "module", "with -kernel: the `FILE.ko` of a module that it patches or uses")
 }
 
 // lintFiles looks at files, and says by its status how bad the worst of it is.
 func lintFiles(ctx context.Context, s *session, paths []string) (int, error) {
-	k, err := s.against.open(ctx)
+	k, err := s.against.open(ctx, s.root())
 	if err != nil {
 		return exitError, err
 	}
@@ -61,11 +65,19 @@ func lintFiles(ctx context.Context, s *session, paths []string) (int, error) {
 var badness = map[lint.Level]int{"": exitDone, lint.Unchecked: exitDone, lint.Doubtful: exitStuck, lint.Wrong: exitRefused}
 
 // open opens what files are held against; nil where nothing is given.
-func (a *against) open(ctx context.Context) (*lint.Kernel, error) {
-	if a.kernel == "" {
-		return nil, nil
+func (a *against) open(ctx context.Context, root fs.FS) (k *lint.Kernel, err error) {
+	switch {
+	case a.kernel != "" && a.run != "":
+		return nil, errors.New("one kernel is enough: -kernel or -run")
+	case a.run != "" && a.run != "kcore":
+		return nil, fmt.Errorf("-run %s: the kernel that runs is kcore; a file is for -kernel", a.run)
+	case a.run != "":
+		k, err = lint.NewRunning(ctx, root)
+	case a.kernel != "":
+		k, err = lint.OpenKernel(ctx, a.kernel)
+	case len(a.modules) > 0:
+		return nil, errors.New("-module takes -kernel or -run")
 	}
-	k, err := lint.OpenKernel(ctx, a.kernel)
 	for _, path := range a.modules {
 		if err == nil {
 			err = k.AddModule(path)

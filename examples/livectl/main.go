@@ -3,7 +3,7 @@
 //
 //	livectl [-json] status
 //	livectl [-json] check [-sample TIME] FILE.ko
-//	livectl [-json] lint [-kernel FILE [-module FILE.ko]...] FILE.ko...
+//	livectl [-json] lint [-kernel FILE | -run kcore] FILE.ko...
 //	livectl [-json] load [-limit TIME] [-stay] FILE.ko...
 //	livectl [-json] wait [-limit TIME] NAME
 //	livectl [-json] disable [-limit TIME] [-stay] NAME
@@ -62,7 +62,7 @@ func commands() []command {
 	return []command{
 		{"status", "", "list the livepatches that the kernel has, and how far a transition is", nil, exactly(0), status},
 		{"check", "[-sample TIME] FILE.ko", "foretell what would come of loading a livepatch; only looks", sample, exactly(1), check},
-		{"lint", "[-kernel FILE [-module FILE.ko]...] FILE.ko...", "look for what is wrong with the files of livepatches; loads nothing", lintFlags, atLeast(1), lintFiles},
+		{"lint", "[-kernel FILE | -run kcore] FILE.ko...", "look for what is wrong with the files of livepatches; loads nothing", lintFlags, atLeast(1), lintFiles},
 		{"load", "[-limit TIME] [-stay] FILE.ko...", "load livepatches, one after the other, and see each through", seeThrough, atLeast(1), load},
 		{"wait", "[-limit TIME] NAME", "wait for the end of a transition", limit, exactly(1), wait},
 		{"disable", "[-limit TIME] [-stay] NAME", "take a livepatch back; its module stays loaded", seeThrough, exactly(1), disable},

@@ -65,6 +65,7 @@ type Image struct {
 	image   [2]uint64          // [start, end) of what is mapped
 
 	exported exported
+	live     bool // it runs: see OfMemory
 }
 
 // Open opens a vmlinux with a symbol table.
@@ -101,6 +102,11 @@ func (k *Image) read() error {
 		k.addSymbol(&syms[i])
 	}
 	k.sort()
+	return k.findParts()
+}
+
+// findParts finds where parts of the image are, by symbols.
+func (k *Image) findParts() error {
 	for _, r := range []struct {
 		lo, hi string
 		to     *[2]uint64
@@ -108,6 +114,7 @@ func (k *Image) read() error {
 		{kerneltab.InitStart, kerneltab.InitEnd, &k.init},
 		{kerneltab.PerCPUStart, kerneltab.PerCPUEnd, &k.percpu},
 	} {
+		var err error
 		if *r.to, err = k.span(r.lo, r.hi); err != nil {
 			return err
 		}

@@ -104,6 +104,9 @@ func (k *Image) Sites(l Layout) (*Sites, error) {
 		if err != nil {
 			return nil, err
 		}
+		if k.live && k.IsInit(span[0]) {
+			continue // it is freed
+		}
 		b, err := k.Read(span[0], span[1]-span[0])
 		if err != nil {
 			return nil, err

@@ -11,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
+	"github.com/gosplice/gosplice/splice/module/lint"
 )
 
 // TestRunningKernel has a program in the guest apply, list and revert an update by package
@@ -35,6 +36,7 @@ func TestRunningKernel(t *testing.T) {
 	if list := operate(t, m, "", "status"); len(list) != 0 {
 		t.Errorf("before: %+v", list)
 	}
+	lintRunning(t, m, mod)
 	applied := operate(t, m, "", "apply", "/fix.ko")
 	checkRunning(t, m, mod, applied, true)
 	checkRunning(t, m, mod, operate(t, m, "", "status"), true)
@@ -82,5 +84,24 @@ func checkRunning(t *testing.T, m *vm.Machine, mod *module.Module, list []splice
 			return r.Function == "cmdline_proc_show" && r.Module == "vmlinux"
 		}) {
 		t.Errorf("%+v", list)
+	}
+}
+
+// lintRunning holds a module against the kernel of the guest, by its memory alone, and one that
+// asks for what that does not have.
+func lintRunning(t *testing.T, m *vm.Machine, mod *module.Module) {
+	t.Helper()
+	k, err := lint.NewRunning(t.Context(), m.FS(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	r, err := lint.Check(t.Context(), mod.Bytes(), k)
+	if err != nil || len(r.Findings) > 0 || !r.Sealed || r.Functions != 1 || r.Kernel != m.Release {
+		t.Errorf("lint: %+v, %v", r, err)
+	}
+	other := bytes.Replace(mod.Bytes(), []byte("cmdline_proc_show\x00"), []byte("cmdline_proc_shoo\x00"), -1)
+	if r, err = lint.Check(t.Context(), other, k); err != nil || !slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.Code == lint.CodeOld }) {
+		t.Errorf("lint of another function: %+v, %v", r, err)
 	}
 }

@@ -23,6 +23,9 @@ type Kernel struct {
 	sites   *kernel.Sites
 	image   *kernel.Image
 	modules map[string]*kernel.Module
+	// live is set for a kernel that runs, and loaded has the symbols of its modules.
+	live   bool
+	loaded map[string]map[string][]old
 }
 
 // OpenKernel opens a kernel's vmlinux, also one without a symbol table, or what it is packed in
@@ -109,9 +112,11 @@ func (k *Kernel) isFunction(addr uint64) bool {
 
 // An old is a symbol that livepatch would find.
 type old struct {
-	addr, size uint64         // of the kernel itself
-	symbol     *elfobj.Symbol // of a module
+	addr, size uint64         // of the kernel itself, or of a module that is loaded
+	symbol     *elfobj.Symbol // of the file of a module
 	in         *kernel.Module
+	live       bool           // of a module that is loaded
+	start      [maxStart]byte // then: the first bytes
 }
 
 // find returns the symbols of a name in the order in which livepatch counts them. known is false
@@ -125,7 +130,8 @@ func (k *Kernel) find(object, name string) (list []old, known bool) {
 	}
 	m := k.modules[object]
 	if m == nil {
-		return nil, false
+		list, known := k.loaded[object]
+		return list[name], known
 	}
 	for _, s := range m.Lookup(name) {
 		list = append(list, old{symbol: &s, in: m})
@@ -139,7 +145,13 @@ const maxEntry = 16
 
 // traced reports whether livepatch can take over a function.
 func (k *Kernel) traced(o old) bool {
-	if o.in == nil {
+	switch {
+	case o.live:
+		return tracedStart(o.start[:])
+	case k.live && o.in == nil:
+		b, err := k.image.Read(o.addr, maxStart)
+		return err == nil && tracedStart(b)
+	case o.in == nil:
 		_, ok := k.sites.Fentry(o.addr, o.addr+cmp.Or(o.size, maxEntry))
 		return ok
 	}

@@ -142,7 +142,7 @@ func (c *checker) imports() bool {
 // all reports whether all modules that this one depends on were given.
 func (c *checker) all() bool {
 	for name := range strings.SplitSeq(c.facts["depends"], ",") {
-		if c.kernel.modules[name] == nil {
+		if _, loaded := c.kernel.loaded[name]; c.kernel.modules[name] == nil && !loaded {
 			return false
 		}
 	}
