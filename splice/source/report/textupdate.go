@@ -2,6 +2,8 @@ package report
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/gosplice/gosplice/internal/visible"
 	"github.com/gosplice/gosplice/splice/module"
@@ -64,7 +66,23 @@ func refersTo(m *module.Module) string {
 	if n := by["module"]; n > 0 {
 		text += fmt.Sprintf("; to %s in the modules, filled in when they are loaded", count(n, "place"))
 	}
+	if list := needed(m); len(list) > 0 {
+		text += fmt.Sprintf("; it is loaded only where %s can be: %s", count(len(list), "other module"), visible.Text(strings.Join(list, ", ")))
+	}
 	return text
+}
+
+// needed lists the modules whose exports the update uses: the kernel loads it where all of them are
+// loaded, also where those that they are needed for, which it changes, are not.
+func needed(m *module.Module) []string {
+	var list []string
+	for i := range m.References {
+		if r := &m.References[i]; r.By == "export" && r.Module != "" {
+			list = append(list, r.Module)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // pins says why the module stays once it is loaded.
