@@ -96,7 +96,7 @@ func permissionError(pid, tid int, err error) error {
 		Msg: "the kernel does not permit tracing", Hint: hint, Err: err}
 }
 
-// attach attaches to all threads, and finds what a system call will need.
+// attach attaches to all threads.
 func (t *tracer) attach(ctx context.Context) error {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -116,7 +116,10 @@ func (t *tracer) attach(ctx context.Context) error {
 	if t.live() == 0 {
 		return t.gone()
 	}
-	return t.findGadgets(ctx)
+	if t.opt.Stopped {
+		return t.stop(ctx)
+	}
+	return nil
 }
 
 // adopt attaches to the threads that are not traced yet and returns how many

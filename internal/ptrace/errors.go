@@ -27,6 +27,7 @@ const (
 	NoThread     Code = "no-thread"     // no thread that can make a call now; try again
 	NoRange      Code = "no-free-range" // no room for a mapping near enough
 	Exec         Code = "exec"          // it has executed another program
+	NotReady     Code = "not-ready"     // it is not about to execute a program
 )
 
 func (c Code) Error() string { return string(c) }

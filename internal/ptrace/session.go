@@ -19,6 +19,8 @@ type Options struct {
 	// StopTimeout bounds how long the first stopped thread waits for the
 	// last one. 0 means 250 ms.
 	StopTimeout time.Duration
+	// Stopped has the session begin with all threads stopped, as soon as that can be.
+	Stopped bool
 
 	// step is told how far a system call got, for tests that end there.
 	step func(name string)
@@ -59,6 +61,16 @@ type Session struct {
 // The error is a [*Refusal], or wraps [procfs.ErrGone]. A process that is
 // stopped by job control stays so.
 func Seize(ctx context.Context, pid int, opt Options) (*Session, error) {
+	return seizeBy(ctx, pid, opt, func(t *tracer, s *Session) error {
+		if err := t.open(s); err != nil {
+			return err
+		}
+		return t.attach(ctx)
+	})
+}
+
+// seizeBy is Seize with the way to attach, which opens the memory.
+func seizeBy(ctx context.Context, pid int, opt Options, attach func(*tracer, *Session) error) (*Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -76,11 +88,8 @@ func Seize(ctx context.Context, pid int, opt Options) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{id: id, calls: make(chan func(*tracer)), done: make(chan struct{})}
-	if s.mem, err = openMem(s); err != nil {
-		return nil, permissionError(pid, 0, err)
-	}
 	t := &tracer{
-		id: id, opt: opt, mem: s.mem,
+		id: id, opt: opt,
 		threads: make(map[int]*thread),
 		sigchld: make(chan os.Signal, 1),
 	}
@@ -92,7 +101,10 @@ func Seize(ctx context.Context, pid int, opt Options) (*Session, error) {
 		unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 		t.tid = unix.Gettid()
 		s.tracer = t.tid
-		err := t.attach(ctx)
+		err := attach(t, s)
+		if err == nil {
+			err = t.findGadgets(ctx) // what a system call will need
+		}
 		started <- err
 		if err == nil {
 			t.serve(s.calls)
@@ -103,10 +115,21 @@ func Seize(ctx context.Context, pid int, opt Options) (*Session, error) {
 	if err := <-started; err != nil {
 		<-s.done
 		s.awaitRelease()
-		s.mem.close()
+		if s.mem != nil {
+			s.mem.close()
+		}
 		return nil, err
 	}
 	return s, nil
+}
+
+// open opens the memory that the process has now.
+func (t *tracer) open(s *Session) (err error) {
+	if s.mem, err = openMem(s); err != nil {
+		return permissionError(t.id.PID, 0, err)
+	}
+	t.mem = s.mem
+	return nil
 }
 
 // onOwnThread runs f on an OS thread that ends with it. Ending matters: it is

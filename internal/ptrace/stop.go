@@ -188,7 +188,7 @@ func (t *tracer) endPause() {
 
 // resume implements [Session.Resume].
 func (t *tracer) resume() error {
-	if err := t.usable(); err != nil || !t.stopped {
+	if err := t.usable(); err != nil || !t.stopped || t.held {
 		return err
 	}
 	t.stopped = false

@@ -33,6 +33,7 @@ type tracer struct {
 	sigchld chan os.Signal
 
 	stopped bool // all threads are
+	held    bool // and remain so until the session ends
 	closed  bool
 	err     error // why the session is over, or nil
 	gadgets gadgets

@@ -130,9 +130,11 @@ func (a *applier) place() error {
 
 // run attaches, maps, writes, and commits.
 func (a *applier) run(ctx context.Context) (err error) {
-	a.session, err = seize(ctx, a.id, &a.opt)
-	if err != nil {
-		return err
+	if a.session == nil { // it is not held already
+		a.session, err = seize(ctx, a.id, &a.opt)
+		if err != nil {
+			return err
+		}
 	}
 	if err := a.mapRegion(ctx); err != nil {
 		return err

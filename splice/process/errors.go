@@ -49,6 +49,7 @@ var traceHints = map[ptrace.Code]string{
 	ptrace.Zombie:       "give the ID of a process that runs",
 	ptrace.CoreDumping:  "wait until it has ended, and give the ID of the one that is started in its place",
 	ptrace.Foreign:      "restart it with the fix: only 64-bit programs can be patched",
+	ptrace.NotReady:     "look at it again: it runs what it ran before",
 	ptrace.NoRange:      "make one update for each module, or restart the program with the fix",
 }
 

@@ -77,3 +77,10 @@ func ExampleInspect() {
 	fmt.Println(errors.Is(err, process.CodeGone))
 	// Output: true
 }
+
+// A process that has just started is held until its dynamic linker is done, and then patched.
+func ExampleApplyAtStart() {
+	_, early, err := process.ApplyAtStart(context.Background(), 1<<22, &splice.Update{Format: splice.UpdateFormat}, process.Options{}) // more than the kernel gives
+	fmt.Println(early, errors.Is(err, process.CodeGone))
+	// Output: false true
+}

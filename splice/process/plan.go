@@ -93,11 +93,15 @@ func (p *plan) bind() error {
 			found = k
 		}
 		if found < 0 {
-			return splice.Refuse(splice.CodeNoModule, "", want.Name, 0, "the process does not map it (build-id %q)", want.BuildID)
+			return notMapped(want)
 		}
 		p.modules = append(p.modules, found)
 	}
 	return nil
+}
+
+func notMapped(want *splice.Module) error {
+	return splice.Refuse(splice.CodeNoModule, "", want.Name, 0, "the process does not map it (build-id %q)", want.BuildID)
 }
 
 func sameModule(want *splice.Module, m *image.Module) bool {

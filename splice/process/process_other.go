@@ -44,3 +44,16 @@ func StatusOf(context.Context, *reloc.Image) ([]Report, error) {
 func Inspect(_ context.Context, pid int, u *splice.Update) (*Inspection, error) {
 	return nil, fmt.Errorf("inspect %s in process %d: %w", u.Name, pid, errPlatform)
 }
+
+// ApplyAtStart needs Linux on x86-64; elsewhere it returns an error that wraps
+// errors.ErrUnsupported.
+func ApplyAtStart(_ context.Context, pid int, u *splice.Update, _ Options) (*Report, bool, error) {
+	return nil, false, fmt.Errorf("apply %s to process %d: %w", u.Name, pid, errPlatform)
+}
+
+// ApplyAtExec needs Linux on x86-64; elsewhere it returns an error that wraps
+// errors.ErrUnsupported.
+func ApplyAtExec(_ context.Context, pid int, release func(), u *splice.Update, _ Options) (*Report, bool, error) {
+	release()
+	return nil, false, fmt.Errorf("apply %s to process %d: %w", u.Name, pid, errPlatform)
+}

@@ -14,7 +14,11 @@ import (
 // read. When that has ended, and another one has its ID now, the error wraps
 // [ErrGone]: what was read says nothing about the other.
 func seize(ctx context.Context, id procfs.ID, opt *Options) (*ptrace.Session, error) {
-	s, err := ptrace.Seize(ctx, id.PID, ptrace.Options{StopTimeout: opt.StopTimeout})
+	return seizeWith(ctx, id, ptrace.Options{StopTimeout: opt.StopTimeout})
+}
+
+func seizeWith(ctx context.Context, id procfs.ID, opt ptrace.Options) (*ptrace.Session, error) {
+	s, err := ptrace.Seize(ctx, id.PID, opt)
 	if err != nil {
 		return nil, err
 	}
