@@ -32,7 +32,8 @@
 //	runpre -audit    of a whole kernel: what audit.Report has
 //	hotpatch         process.Report; with -status, pid and a list of these;
 //	                 refused, pid and a list of splice.Refusal; apply, revert, status and
-//	                 verify: machine.Report; fixes: fixes.Report of splice/process/machine
+//	                 verify: machine.Report; fixes: fixes.Report of splice/process/machine;
+//	                 follow: a machine.Followed on each line
 //	mkupdate         report.Document of splice/source; of several, and with -collect,
 //	                 report.Table; with -clean, source.Use
 //	mkupdate, objects objects with their changes and elfdiff.Finding, refusals, and

@@ -33,6 +33,7 @@ func verbs() []verb {
 		{"status", selection, "list the updates that processes hold", nil, exactly(0), statusAll},
 		{"verify", "UPDATE " + selection, "is the code in memory what the update and its record say?", nil, exactly(1), verifyAll},
 		{"fixes", "UPDATE... " + selection, "which fixes of updates are live in which processes?", nil, atLeast(1), fixesAll},
+		{"follow", "UPDATE... " + selection, "apply updates to all selected processes, and to those that start later, before they run", following, atLeast(1), followAll},
 	}
 }
 
@@ -42,10 +43,12 @@ func exactly(want int) func(int) bool { return func(n int) bool { return n == wa
 // many is what the commands for many processes share.
 type many struct {
 	stdout   *cli.Output
+	stderr   *cli.Output
 	asJSON   bool
 	all      bool
 	limit    time.Duration
 	changing bool
+	every    time.Duration
 	options  machine.Options
 }
 
@@ -75,6 +78,14 @@ func changing(f *cli.Flags, m *many) {
 	f.BoolVar(&m.options.Process.NoExceptions, "no-exceptions", false, "no exception passes through what is changed: don't refuse it for that")
 }
 
+// following are the flags of follow, which goes on until it is ended.
+func following(f *cli.Flags, m *many) {
+	m.changing = true
+	attempts(f, &m.options.Process)
+	f.BoolVar(&m.options.Process.NoExceptions, "no-exceptions", false, "no exception passes through what is changed: don't refuse it for that")
+	f.DurationVar(&m.every, "every", 0, "look at all processes again after this `TIME`, for libraries that are loaded late; 30s unless given")
+}
+
 // attempts are the flags about how each process is stopped.
 func attempts(f *cli.Flags, o *process.Options) {
 	f.IntVar(&o.Attempts, "attempts", 0, "stop a process up to so `MANY` times to find a moment in which no thread is in the way; 20 unless given")
@@ -97,7 +108,7 @@ func doVerb(ctx context.Context, args []string, stdout, stderr *cli.Output) (sta
 
 // do parses the flags of a command, before and behind its arguments, and does it.
 func (v *verb) do(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, error) {
-	m := &many{stdout: stdout}
+	m := &many{stdout: stdout, stderr: stderr}
 	t := &cli.Tool{Name: "hotpatch " + v.name, Forms: []string{v.args}, About: strings.ToUpper(v.about[:1]) + v.about[1:] + ".", Statuses: tool().Statuses}
 	f := t.Flags()
 	m.flags(f)

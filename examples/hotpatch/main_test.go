@@ -232,7 +232,7 @@ func TestMany(t *testing.T) {
 	fixed(exitDone, "fixed", "post")
 	do(exitDone, "reverted", "revert", stored)
 	price(oldTotal)
-	for _, args := range [][]string{{"apply", stored}, {"apply", "-all"}, {"apply", stored, "-all", "-pid", "1"}, {"status", "x"}, {"revert", stored}, {"verify"}} {
+	for _, args := range [][]string{{"apply", stored}, {"apply", "-all"}, {"apply", stored, "-all", "-pid", "1"}, {"status", "x"}, {"revert", stored}, {"verify"}, {"follow", stored}, {"follow", "-all"}, {"fixes"}} {
 		hotpatch(t, cli.ExitUsage, args...)
 	}
 	hotpatch(t, exitError, "apply", stored+".none", "-all")

@@ -24,7 +24,7 @@
 // code that its parent had when it was forked: who was forked before the parent was treated is
 // there when the next scan begins, and who was forked later has the new code. A program that is
 // executed maps the file anew, with the old code: it is found if it does so before the last
-// scan passes it. What is started later has the old code unless the file was upgraded.
+// scan passes it. What is started later is for [Follow], unless the file was upgraded.
 //
 // # Who may still run the old code
 //
@@ -39,4 +39,14 @@
 //
 // Each process is entirely old or entirely new, see package process. What was begun in some is
 // taken back by the next Apply or [Revert], which treats all that are left.
+//
+// A process that [Follow] holds when it is executed is attached to before it passes, and let
+// go by the kernel when the tool ends, however it does.
+//
+// # Limits
+//
+// Of several updates for one process, Follow applies the first before the program's code runs, and the
+// others right after it began. Programs that are linked statically, or to musl, are patched after
+// they have begun, and so are libraries that a program loads itself (dlopen). A security module may
+// not let a program change its domain when it is executed under a tracer.
 package machine

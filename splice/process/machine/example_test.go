@@ -68,3 +68,12 @@ func ExampleInspect() {
 	fmt.Println(errors.Is(err, splice.CodeNothing))
 	// Output: true
 }
+
+// Follow applies updates to processes that start later, until the context ends.
+func ExampleFollow() {
+	err := machine.Follow(context.Background(), nil, machine.FollowOptions{Tell: func(f machine.Followed) {
+		fmt.Println(f.Update, f.Process.Command, f.Process.Outcome, f.Early)
+	}})
+	fmt.Println(err != nil)
+	// Output: true
+}

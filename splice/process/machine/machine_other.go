@@ -39,3 +39,8 @@ func Verify(_ context.Context, u *splice.Update, _ Options) (*Report, error) {
 func Inspect(_ context.Context, did string, u *splice.Update, _ Options, _ func(int, *process.Inspection) (Outcome, string)) (*Report, error) {
 	return nil, fmt.Errorf("%s %s: %w", did, u.Name, errPlatform)
 }
+
+// Follow needs Linux on x86-64; elsewhere it returns an error that wraps errors.ErrUnsupported.
+func Follow(context.Context, []*splice.Update, FollowOptions) error {
+	return fmt.Errorf("follow: %w", errPlatform)
+}

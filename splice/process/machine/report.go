@@ -108,13 +108,22 @@ func (r *Report) Fine() bool {
 	return r.Settled && r.Unseen == 0
 }
 
-// Text writes the report for people: a line for each process, with what stands in the way,
-// and a line with the counts.
-func (r *Report) Text(w io.Writer) error {
+// Lines writes a line for each process for people, with what stands in the way.
+func (r *Report) Lines(w io.Writer) error {
 	var b strings.Builder
 	for i := range r.Processes {
 		r.Processes[i].text(&b)
 	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Text writes the report for people: its lines, and one with the counts.
+func (r *Report) Text(w io.Writer) error {
+	if err := r.Lines(w); err != nil {
+		return err
+	}
+	var b strings.Builder
 	fmt.Fprintf(&b, "%s", r.Did)
 	if r.Name != "" {
 		fmt.Fprintf(&b, " %s %.12s", visible.Text(r.Name), visible.Text(r.ID))

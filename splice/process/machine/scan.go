@@ -113,10 +113,7 @@ func (s *scanner) look(ctx context.Context, pid int) *seen {
 	if err != nil || st.IsKthread() || procfs.MemoryPID(pid) == 0 {
 		return nil
 	}
-	p := &seen{id: procfs.ID{PID: pid, Start: st.Start}, command: st.Comm}
-	if b, err := os.ReadFile(procfs.Path(pid, "cgroup")); err == nil {
-		p.home = parseHome(b)
-	}
+	p := &seen{id: procfs.ID{PID: pid, Start: st.Start}, command: st.Comm, home: homeOf(pid)}
 	p.selected = s.selects.holds(pid, &p.home)
 	if s.update == nil {
 		return s.holder(ctx, p)
@@ -141,6 +138,15 @@ func (s *scanner) look(ctx context.Context, pid int) *seen {
 		return p
 	}
 	return nil
+}
+
+// homeOf reads where a process is; nowhere when that is not to be had.
+func homeOf(pid int) home {
+	b, err := os.ReadFile(procfs.Path(pid, "cgroup"))
+	if err != nil {
+		return home{}
+	}
+	return parseHome(b)
 }
 
 // holder looks for updates that a process holds.

@@ -1,0 +1,417 @@
+//go:build linux && amd64
+
+package machine
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gosplice/gosplice/internal/procfs"
+	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/process"
+)
+
+// Follow applies updates to all selected processes, and then to each that executes a program that
+// maps what an update is for, until ctx is done. A child has what its parent has, so that
+// fork servers need nothing more.
+//
+// The kernel tells of every program that is executed (the connector of process events, which needs
+// root and the first PID namespace). A process of a program that is known to map what an update is
+// for, since an earlier one did, or since the update is for the program itself, is held while its
+// dynamic linker works, and goes on with the update applied: see process.ApplyAtStart. Others
+// are looked at some moments later, and their program is known from then on. So nothing but these
+// programs is ever stopped, and if the tool is killed they go on as they are.
+//
+// At best such a process is held before it executes the program, by fanotify(7), until it is
+// attached to: then nothing is missed, however busy the machine is. So the process that follows
+// must not execute these programs itself: have a process of its own follow.
+//
+// Where events can't be had, all processes are looked at every FollowOptions.Every.
+//
+// The error is that of ctx, or about updates or a selection that make no sense.
+func Follow(ctx context.Context, updates []*splice.Update, opt FollowOptions) error {
+	f, err := newFollower(updates, opt)
+	if err != nil {
+		return fmt.Errorf("follow: %w", err)
+	}
+	return f.run(ctx)
+}
+
+// follower is the state of one Follow.
+type follower struct {
+	opt      FollowOptions
+	updates  []*splice.Update
+	scanners []*scanner
+
+	mu    sync.Mutex
+	known map[string]bool       // programs that map what an update is for
+	files map[fileKey]bool      // their files
+	last  map[followKey]Outcome // of processes that were not patched, to tell of each once
+
+	tell    sync.Mutex
+	treated map[int]bool  // processes that are being treated
+	waiting atomic.Int64  // processes that will be looked at
+	slots   chan struct{} // as many as may be treated at once
+	again   chan struct{} // look at all
+	gate    *procfs.Gate  // for the programs that are known; nil when there is none
+}
+
+// followKey is one process and one update.
+type followKey struct {
+	id     procfs.ID
+	update int
+}
+
+func newFollower(updates []*splice.Update, opt FollowOptions) (*follower, error) {
+	if err := opt.defaults(); err != nil {
+		return nil, err
+	}
+	if opt.Every <= 0 {
+		opt.Every = usualEvery
+	}
+	if opt.Tell == nil {
+		opt.Tell = func(Followed) {}
+	}
+	if len(updates) == 0 {
+		return nil, errors.New("no update is given")
+	}
+	f := &follower{opt: opt, updates: updates, known: map[string]bool{}, files: map[fileKey]bool{}, last: map[followKey]Outcome{}, treated: map[int]bool{}, again: make(chan struct{}, 1), slots: make(chan struct{}, opt.Parallel)}
+	for _, u := range updates {
+		if err := checkUpdate(u); err != nil {
+			return nil, fmt.Errorf("%s: %w", u.Name, err)
+		}
+		f.scanners = append(f.scanners, &scanner{update: u, subjects: subjects(u), selects: opt.Select, parallel: opt.Parallel})
+	}
+	return f, nil
+}
+
+// run listens before it looks at all: nobody starts between the two.
+func (f *follower) run(ctx context.Context) error {
+	events := make(chan procfs.ExecEvent, maxLooks)
+	listening, failed := make(chan struct{}), make(chan error, 1)
+	var listener sync.WaitGroup
+	listener.Go(func() {
+		tell := func(e procfs.ExecEvent) {
+			select {
+			case events <- e:
+			default:
+				f.lookAtAll()
+			}
+		}
+		failed <- procfs.ExecEvents(ctx, func() { close(listening) }, tell, f.lookAtAll)
+	})
+	defer listener.Wait() // behind the end of the gate
+	if gate, err := procfs.NewGate(); err == nil {
+		f.gate = gate
+		defer gate.Close()
+		listener.Go(func() { f.guard(ctx) })
+	} else {
+		f.opt.Logger.Warn("programs can't be held when they are executed", "error", err)
+	}
+	var deaf error
+	select {
+	case <-listening:
+	case deaf = <-failed:
+	}
+	f.all(ctx)
+	if f.opt.Ready != nil {
+		f.opt.Ready(deaf)
+	}
+	tick := time.NewTicker(f.opt.Every)
+	defer tick.Stop()
+	defer func() { // nobody is being treated when it returns
+		for range cap(f.slots) {
+			f.slots <- struct{}{}
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case e := <-events:
+			f.slots <- struct{}{}
+			go func() {
+				defer f.free()
+				f.executed(ctx, e.PID)
+			}()
+		case <-f.again:
+			f.all(ctx)
+		case <-tick.C:
+			f.all(ctx)
+		}
+	}
+}
+
+func (f *follower) free() { <-f.slots }
+
+// take reserves a process, unless it is being treated already.
+func (f *follower) take(pid int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.treated[pid] {
+		return false
+	}
+	f.treated[pid] = true
+	return true
+}
+
+func (f *follower) leave(pid int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.treated, pid)
+}
+
+// isTraced reports whether a process was refused since someone traces it: it may be another look
+// at it of our own.
+func isTraced(p *Process) bool {
+	return slices.ContainsFunc(p.Refusals, func(x *splice.Refusal) bool { return x.Code == process.CodeTraced })
+}
+
+func (f *follower) lookAtAll() {
+	select {
+	case f.again <- struct{}{}:
+	default:
+	}
+}
+
+// all treats all processes.
+func (f *follower) all(ctx context.Context) {
+	for i, u := range f.updates {
+		r, err := Apply(ctx, u, f.opt.Options)
+		if err != nil {
+			f.opt.Logger.Warn("look at all", "update", u.Name, "error", err)
+			continue
+		}
+		for k := range r.Processes {
+			p := &r.Processes[k]
+			if isTraced(p) {
+				f.later(ctx, p.PID, 0)
+				continue
+			}
+			if id, err := procfs.Identify(p.PID); err == nil {
+				f.note(i, id, *p, false)
+			}
+		}
+	}
+	f.forget()
+}
+
+// forget drops what is known of processes that have ended.
+func (f *follower) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for k := range f.last {
+		if k.id.Check() != nil {
+			delete(f.last, k)
+		}
+	}
+}
+
+// note tells of a process once for each outcome, and remembers the program of one that maps what
+// an update is for.
+func (f *follower) note(update int, id procfs.ID, p Process, early bool) {
+	if p.Outcome == Applied || p.Outcome == Already {
+		f.learn(p.PID)
+	}
+	key := followKey{id, update}
+	f.mu.Lock()
+	same := f.last[key] == p.Outcome && p.Outcome != Applied || p.Outcome == Already
+	f.last[key] = p.Outcome
+	f.mu.Unlock()
+	if same || p.Outcome == Gone {
+		return
+	}
+	f.tell.Lock()
+	defer f.tell.Unlock()
+	f.opt.Tell(Followed{Update: f.updates[update].Name, Early: early, Process: p})
+}
+
+// program names the program of a process, by its build-id or else by its path; "" when there is none.
+func program(mods []image.Module) string {
+	for i := range mods {
+		switch m := &mods[i]; {
+		case !m.Main:
+		case len(m.BuildID) > 0:
+			return hex.EncodeToString(m.BuildID)
+		default:
+			return m.Path
+		}
+	}
+	return ""
+}
+
+func (f *follower) learn(pid int) {
+	if mods, err := image.ProcessModules(pid); err == nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.known[program(mods)] = true
+		if key, ok := fileOf(pid); ok && !f.files[key] {
+			f.files[key] = true
+			if f.gate != nil {
+				if err := f.gate.Guard(pid); err != nil {
+					f.opt.Logger.Warn("a program can't be held when it is executed", "pid", pid, "error", err)
+				}
+			}
+		}
+	}
+}
+
+// guard has processes that execute a known program pass, each with the update if there is a slot:
+// nobody waits for one.
+func (f *follower) guard(ctx context.Context) {
+	for {
+		list, err := f.gate.Wait()
+		if err != nil {
+			return
+		}
+		for _, p := range list {
+			select {
+			case f.slots <- struct{}{}:
+				go func() {
+					defer f.free()
+					defer p.Permit()
+					f.pass(ctx, p)
+				}()
+			default:
+				p.Permit()
+			}
+		}
+	}
+}
+
+// pass applies the first update to a process that is about to execute a known program, and has the
+// others applied as soon as it runs.
+func (f *follower) pass(ctx context.Context, p procfs.Passing) {
+	if home := homeOf(p.PID); !f.opt.Select.holds(p.PID, &home) {
+		return
+	}
+	f.startBy(ctx, 0, p.PID, func(ctx context.Context, u *splice.Update, opt process.Options) (*splice.Report, bool, error) {
+		return process.ApplyAtExec(ctx, p.PID, p.Permit, u, opt)
+	})
+	for i := 1; i < len(f.updates); i++ {
+		f.start(ctx, i, p.PID)
+	}
+}
+
+// fileKey is a file, as long as it is there.
+type fileKey struct{ dev, inode uint64 }
+
+// fileOf tells the file of the program of a process, in one system call: what is looked at first
+// when there is no time to lose.
+func fileOf(pid int) (fileKey, bool) {
+	var st unix.Stat_t
+	err := unix.Stat(procfs.Path(pid, "exe"), &st)
+	return fileKey{st.Dev, st.Ino}, err == nil
+}
+
+// executed treats a process that has just executed a program, or has it looked at later.
+func (f *follower) executed(ctx context.Context, pid int) {
+	var home home
+	if s := &f.opt.Select; !s.All() {
+		if home = homeOf(pid); !s.holds(pid, &home) {
+			return
+		}
+	}
+	key, _ := fileOf(pid)
+	f.mu.Lock()
+	hold := f.files[key]
+	f.mu.Unlock()
+	var mods []image.Module
+	if !hold {
+		var err error
+		if mods, err = image.ProcessModules(pid); err != nil {
+			return // it has ended, or is not to be seen
+		}
+		f.mu.Lock()
+		hold = f.known[program(mods)]
+		f.mu.Unlock()
+	}
+	for i, s := range f.scanners {
+		p := &seen{}
+		if s.find(p, mods); hold || p.maps {
+			f.start(ctx, i, pid)
+		}
+	}
+	f.later(ctx, pid, 0)
+}
+
+// start applies an update to a process before its own code runs.
+func (f *follower) start(ctx context.Context, update, pid int) {
+	f.startBy(ctx, update, pid, func(ctx context.Context, u *splice.Update, opt process.Options) (*splice.Report, bool, error) {
+		return process.ApplyAtStart(ctx, pid, u, opt)
+	})
+}
+
+// startBy is start with the way to apply.
+func (f *follower) startBy(ctx context.Context, update, pid int, apply func(context.Context, *splice.Update, process.Options) (*splice.Report, bool, error)) {
+	if !f.take(pid) {
+		return
+	}
+	defer f.leave(pid)
+	st, err := procfs.ReadStat(pid)
+	if err != nil {
+		return
+	}
+	p := &seen{id: procfs.ID{PID: pid, Start: st.Start}, command: st.Comm, home: homeOf(pid)}
+	r, early, err := apply(ctx, f.updates[update], f.opt.Process)
+	if st, err := procfs.ReadStat(pid); err == nil {
+		p.command = st.Comm // of what it has executed
+	}
+	switch {
+	case errors.Is(err, splice.CodeNoModule), errors.Is(err, process.CodeExec), errors.Is(err, process.CodeNotReady), ctx.Err() != nil:
+		return // it maps nothing of it yet, or is another program now
+	case errors.Is(err, splice.CodeApplied):
+		f.note(update, p.id, p.process(Already, ""), early)
+	case errors.Is(err, process.CodeTraced):
+		return // it is looked at later
+	case err != nil:
+		f.note(update, p.id, refusedBy(p, err), early)
+	default:
+		what := p.process(Applied, "")
+		what.Updates = []splice.Report{*r}
+		f.note(update, p.id, what, early)
+	}
+}
+
+// later looks at a process after a while: when its libraries are mapped.
+func (f *follower) later(ctx context.Context, pid, n int) {
+	if n == len(looks) {
+		return
+	}
+	if f.waiting.Add(1) > maxLooks {
+		f.waiting.Add(-1)
+		f.lookAtAll()
+		return
+	}
+	time.AfterFunc(looks[n], func() {
+		defer f.waiting.Add(-1)
+		select {
+		case f.slots <- struct{}{}:
+			defer f.free()
+		case <-ctx.Done():
+			return
+		}
+		for i, s := range f.scanners {
+			p := s.look(ctx, pid)
+			if p == nil || !p.selected || !p.maps || !p.old || !f.take(pid) {
+				continue
+			}
+			sharing([]*seen{p})
+			what := applyTo(ctx, p, f.updates[i], &f.opt.Process)
+			f.leave(pid)
+			if !isTraced(&what) && !retry(&what) || n+1 == len(looks) {
+				f.note(i, p.id, what, false)
+			}
+		}
+		f.later(ctx, pid, n+1)
+	})
+}

@@ -1,0 +1,184 @@
+//go:build linux && amd64
+
+package machine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// roleVar makes the test binary follow an update instead of running tests: who follows must not
+// execute what is followed.
+const roleVar = "GOSPLICE_MACHINE_FOLLOW"
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVar); role != "" {
+		fmt.Fprintln(os.Stderr, roleFollow(strings.Fields(role)))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// roleFollow tells as JSON, a line for each.
+func roleFollow(args []string) error {
+	f, err := os.Open(args[0])
+	if err != nil {
+		return err
+	}
+	u, err := splice.ReadUpdate(f)
+	if err != nil {
+		return err
+	}
+	every, err := time.ParseDuration(args[1])
+	if err != nil {
+		return err
+	}
+	out := json.NewEncoder(os.Stdout)
+	return Follow(context.Background(), []*splice.Update{u}, FollowOptions{
+		Every: every, Tell: func(f Followed) { out.Encode(f) }, Ready: func(err error) { out.Encode(fmt.Sprint(err)) },
+	})
+}
+
+// follow follows an update until the test ends, and returns what it tells.
+func follow(t *testing.T, u *splice.Update, every time.Duration) (told chan Followed, events string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "update.json")
+	var b bytes.Buffer
+	if _, err := u.WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), roleVar+"="+file+" "+every.String())
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	told = make(chan Followed, 1000)
+	ready := make(chan string, 1)
+	go func() {
+		for in := json.NewDecoder(out); ; {
+			var line json.RawMessage
+			if in.Decode(&line) != nil {
+				close(told)
+				return
+			}
+			var f Followed
+			var why string
+			if json.Unmarshal(line, &why) == nil {
+				ready <- why
+			} else if json.Unmarshal(line, &f) == nil {
+				told <- f
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		cmd.Process.Kill() // those that it holds at the moment go on
+		cmd.Wait()
+	})
+	select {
+	case events = <-ready:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it is not ready")
+	}
+	return told, events
+}
+
+// next waits for what is told of a process.
+func next(t *testing.T, told chan Followed, pid int) Followed {
+	t.Helper()
+	for limit := time.After(20 * time.Second); ; {
+		select {
+		case f, ok := <-told:
+			if !ok {
+				t.Fatal("it follows no more")
+			}
+			if f.Process.PID == pid {
+				return f
+			}
+		case <-limit:
+			t.Fatalf("nothing is told of process %d", pid)
+		}
+	}
+}
+
+// TestFollow has processes that run before, that start later, that execute their program again, and
+// that fork.
+func TestFollow(t *testing.T) {
+	testenv.NeedRoot(t)
+	h := newHerd(t)
+	before := h.start(t)
+	u := h.update(t, before.cmd.Process.Pid)
+	told, events := follow(t, u, time.Hour)
+	if events != "<nil>" {
+		testenv.Skip(t, "the kernel does not tell of programs that are executed: %s", events)
+	}
+	if f := next(t, told, before.cmd.Process.Pid); f.Process.Outcome != Applied || f.Early {
+		t.Errorf("%+v", f)
+	}
+	before.expect("ran before", newValue)
+	early := 0
+	for range 5 {
+		o := start(t, h.program, "1", h.program)
+		f := next(t, told, o.cmd.Process.Pid)
+		if f.Process.Outcome != Applied {
+			t.Fatalf("%+v", f)
+		}
+		if f.Early {
+			early++
+			o.expect("started", newValue)
+		}
+	}
+	if early != 5 {
+		t.Errorf("%d of 5 were patched before their own code ran", early)
+	}
+	o := start(t, h.program, "1", h.program)
+	next(t, told, o.cmd.Process.Pid)
+	if _, err := o.in.Write([]byte("x\n")); err != nil { // it executes its program again
+		t.Fatal(err)
+	}
+	if f := next(t, told, o.cmd.Process.Pid); f.Process.Outcome != Applied {
+		t.Errorf("executed again: %+v", f)
+	}
+	o.expect("executed again", newValue)
+}
+
+// TestFollowScans finds processes without events.
+func TestFollowScans(t *testing.T) {
+	h := newHerd(t)
+	u := h.update(t, h.start(t).cmd.Process.Pid)
+	told, _ := follow(t, u, 20*time.Millisecond)
+	o := start(t, h.program)
+	if f := next(t, told, o.cmd.Process.Pid); f.Process.Outcome != Applied || !strings.Contains(f.Process.Command, "herd") {
+		t.Errorf("%+v", f)
+	}
+	o.expect("followed", newValue)
+}
+
+// TestFollowNothing has nothing to follow.
+func TestFollowNothing(t *testing.T) {
+	if err := Follow(t.Context(), nil, FollowOptions{}); err == nil {
+		t.Error("no update is followed")
+	}
+	if err := Follow(t.Context(), []*splice.Update{{Format: splice.UpdateFormat}}, FollowOptions{}); !errors.Is(err, splice.CodeNothing) {
+		t.Error(err)
+	}
+}
