@@ -25,7 +25,7 @@ func build(ctx context.Context, opt *options, progress *cli.Progress) (*objectRe
 		return nil, nil, err
 	}
 	progress.Step("opening %s", opt.kernel.run)
-	k, err := openKernel(opt)
+	k, err := openKernel(ctx, opt)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -81,8 +81,15 @@ func build(ctx context.Context, opt *options, progress *cli.Progress) (*objectRe
 // looks is how often the stacks of tasks are looked at.
 const looks = 3
 
-func openKernel(opt *options) (*module.Kernel, error) {
-	k, err := module.OpenKernel(opt.kernel.run)
+// runningKernel is what -run takes instead of a vmlinux for the kernel that runs.
+const runningKernel = "kcore"
+
+func openKernel(ctx context.Context, opt *options) (*module.Kernel, error) {
+	open := func() (*module.Kernel, error) { return module.OpenKernel(opt.kernel.run) }
+	if opt.kernel.run == runningKernel {
+		open = func() (*module.Kernel, error) { return module.OpenRunning(ctx, os.DirFS("/")) }
+	}
+	k, err := open()
 	if err != nil || opt.kernel.symvers == "" {
 		return k, err
 	}

@@ -238,7 +238,7 @@ func (o *options) defineKernel(f *cli.Flags) {
 	f.StringVar(&k.probe, "probe", "", "say what is found of a kernel, `VMLINUZ` or vmlinux, and whether it is of a generation that is known")
 	f.Func("src", "or: its source, a `DIR` or an archive; behind -module FILE.ko, that module's source", k.setSource)
 	f.StringVar(&k.config, "config", "", "with -src: its configuration, a `FILE`")
-	f.StringVar(&k.run, "run", "", "with -src, or for objects: its image, with symbols: `VMLINUX`")
+	f.StringVar(&k.run, "run", "", "with -src, or for objects: its image, with symbols: `VMLINUX`; for objects also kcore, the kernel that runs here, without its vmlinux")
 	f.StringVar(&k.modules, "modules", "", "with -src: its modules, a `DIR` as lib/modules/RELEASE")
 	f.StringVar(&k.boot, "boot", "", "with -src: what boots it, for -try: `VMLINUZ`")
 	f.StringVar(&k.symvers, "symvers", "", "its Module.symvers, a `FILE`; CRCs come from the image without it")

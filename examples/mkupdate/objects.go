@@ -10,7 +10,10 @@ import (
 
 // objectInputs are the files that a module is made from.
 func (o *options) objectInputs() []string {
-	list := []string{o.kernel.run, o.kernel.symvers, o.out.key, o.out.cert, o.how.replaces}
+	list := []string{o.kernel.symvers, o.out.key, o.out.cert, o.how.replaces}
+	if o.kernel.run != runningKernel {
+		list = append(list, o.kernel.run)
+	}
 	for _, t := range o.targets {
 		list = append(list, t.path)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
@@ -27,7 +28,7 @@ const maxMemory = 1 << 30
 
 // OfMemory returns the image of a kernel that runs, at the addresses where it does. Its code is as it
 // has rewritten it, and what it has freed is not there: so are the lists of places that it rewrites
-// when it starts ([Image.Sites]).
+// when it starts ([Image.Sites]). Which functions can be traced is told by their first bytes.
 func OfMemory(m Memory) (*Image, error) {
 	k := &Image{Path: m.Name, symbols: slices.Clone(m.Symbols), live: true}
 	k.sort()
@@ -49,19 +50,25 @@ func OfMemory(m Memory) (*Image, error) {
 // elf makes an ELF file of the memory: a segment for each part, and a section with its BTF.
 func (m *Memory) elf(k *Image) ([]byte, error) {
 	const head, prog, section = 64, 56, 64
-	names := append([]byte("\x00"+kerneltab.BTF+"\x00"), ".shstrtab\x00"...)
+	kept := m.tables(k)
+	names := []byte("\x00" + kerneltab.BTF + "\x00.shstrtab\x00")
 	table := uint64(head + prog*len(m.Spans))
 	h := elf.Header64{
 		Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: uint32(elf.EV_CURRENT), Phoff: head, Shoff: table, Ehsize: head,
-		Phentsize: prog, Phnum: uint16(len(m.Spans)), Shentsize: section, Shnum: 3, Shstrndx: 2,
+		Phentsize: prog, Phnum: uint16(len(m.Spans)), Shentsize: section, Shnum: uint16(3 + len(kept)), Shstrndx: 2,
 	}
 	copy(h.Ident[:], elf.ELFMAG+string([]byte{byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)}))
-	at := table + 3*section
+	at := table + uint64(3+len(kept))*section
 	sections := []elf.Section64{
 		{},
 		{Name: 1, Type: uint32(elf.SHT_PROGBITS), Off: at, Size: uint64(len(m.BTF)), Addralign: 1},
 		{Name: uint32(len(kerneltab.BTF)) + 2, Type: uint32(elf.SHT_STRTAB), Off: at + uint64(len(m.BTF)), Size: uint64(len(names)), Addralign: 1},
 	}
+	for _, name := range kept {
+		sections = append(sections, elf.Section64{Name: uint32(len(names)), Type: uint32(elf.SHT_NOBITS)})
+		names = append(names, name+"\x00"...)
+	}
+	sections[2].Size = uint64(len(names))
 	at += uint64(len(m.BTF) + len(names))
 	var progs []elf.Prog64
 	for _, s := range m.Spans {
@@ -86,4 +93,82 @@ func (m *Memory) elf(k *Image) ([]byte, error) {
 		b.Write(p)
 	}
 	return b.Bytes(), nil
+}
+
+// freedTables are tables that a kernel frees when it has started, by symbols of theirs that stay in
+// its list: that its build had them is all that is known then.
+var freedTables = [][2]string{{"__start_orc_unwind_ip", kerneltab.ORCAddresses}, {"__return_sites", kerneltab.ReturnSites}, {"__retpoline_sites", kerneltab.RetpolineSites}, {"__call_sites", kerneltab.CallSites}}
+
+// tables are the names of the tables that the kernel had.
+func (m *Memory) tables(k *Image) (names []string) {
+	for _, t := range freedTables {
+		if len(k.byName[t[0]]) > 0 {
+			names = append(names, t[1])
+		}
+	}
+	return names
+}
+
+// IsLive reports whether it is the image of a kernel that runs.
+func (k *Image) IsLive() bool { return k.live }
+
+// EntrySize is what [Image.TracedAt] wants of the start of a function, bytes.
+const EntrySize = 9
+
+// tracers are where calls of the function tracer lead in the kernel itself; others lead to code
+// that was made while it runs.
+var tracers = []string{"ftrace_caller", "ftrace_regs_caller", kerneltab.Fentry}
+
+// TracedAt reports whether a function that begins with b at an address begins with a call of the
+// function tracer, that is off or on, and where that is.
+func (k *Image) TracedAt(b []byte, addr uint64) (uint64, bool) {
+	off := uint64(0)
+	if in, err := amd64.Decode(b); err == nil && in.Len == 4 && (in.Class == amd64.Endbr || in.Class == amd64.Nop) { // what becomes of one is a nop
+		off = 4
+	}
+	b = b[min(off, uint64(len(b))):]
+	if len(b) < 5 {
+		return 0, false
+	}
+	if bytes.Equal(b[:5], []byte{0x0f, 0x1f, 0x44, 0, 0}) {
+		return addr + off, true
+	}
+	to := addr + off + 5 + uint64(int64(int32(binary.LittleEndian.Uint32(b[1:5]))))
+	if b[0] != 0xe8 {
+		return 0, false
+	}
+	for _, name := range tracers {
+		for _, s := range k.Symbols(name) {
+			if s.Addr == to {
+				return addr + off, true
+			}
+		}
+	}
+	return addr + off, !k.IsMapped(to)
+}
+
+// addTraced adds the calls of the function tracer of a kernel that runs, by the first bytes of its
+// functions. What is a static branch there is none.
+func (k *Image) addTraced(s *Sites, read func(b []byte, addr uint64) error) {
+	var found []Site
+	last := uint64(0)
+	for i := range k.symbols {
+		x := &k.symbols[i]
+		if x.Type != elf.STT_FUNC || x.Addr == last || !k.IsMapped(x.Addr) || k.IsInit(x.Addr) {
+			continue
+		}
+		last = x.Addr
+		var b [EntrySize]byte
+		if read(b[:], x.Addr) != nil {
+			continue
+		}
+		at, ok := k.TracedAt(b[:], x.Addr)
+		if !ok || len(s.In(at, at+1)) > 0 {
+			continue
+		}
+		found = append(found, Site{Addr: at, Size: 5, Table: kerneltab.McountLoc})
+		s.fentry = append(s.fentry, at)
+	}
+	s.list = append(s.list, found...)
+	s.sort()
 }

@@ -125,6 +125,9 @@ func (k *Image) Sites(l Layout) (*Sites, error) {
 		out.add(r, siteTableOf(row, s.Name, l), b, s.Addr)
 	}
 	out.sort()
+	if k.live {
+		k.addTraced(out, r.read)
+	}
 	return out, nil
 }
 

@@ -48,6 +48,10 @@ type word struct {
 func (l *linker) initials() {
 	for i := range l.carried.Initials {
 		u := &l.carried.Initials[i]
+		if l.image.IsLive() {
+			l.refused.add(refuse(CodeNeedsImage, u.Name, l.Object, 0, "the value that the variable was linked with is not known"))
+			continue
+		}
 		addr, err := l.variable(u)
 		if err != nil {
 			l.refused.add(err)

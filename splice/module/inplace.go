@@ -57,6 +57,10 @@ type dataRows struct{ saves, writes, restores []copied }
 func (l *linker) overwrites() {
 	for i := range l.carried.InPlace {
 		u := &l.carried.InPlace[i]
+		if l.image.IsLive() {
+			l.refused.add(refuse(CodeNeedsImage, u.Name, l.Object, 0, "what the constant was linked as is not known"))
+			continue
+		}
 		if err := l.overwriteConst(u); err != nil {
 			l.refused.add(err)
 		}

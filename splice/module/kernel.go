@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 
 	"golang.org/x/sync/errgroup"
@@ -12,6 +13,7 @@ import (
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice/module/internal/calls"
+	"github.com/gosplice/gosplice/splice/module/internal/live"
 	"github.com/gosplice/gosplice/splice/module/internal/objtool"
 )
 
@@ -54,6 +56,30 @@ func OpenKernelContext(ctx context.Context, path string) (*Kernel, error) {
 		return k.read(ctx)
 	})
 	if err := g.Wait(); err != nil {
+		k.Close()
+		return nil, fmt.Errorf("open kernel: %w", nameError(err, ErrNotKernel))
+	}
+	return k, nil
+}
+
+// OpenRunning opens the kernel that runs, without its vmlinux: by its memory, its symbols and its BTF
+// alone. root has proc and sys of the machine, as os.DirFS("/") has. It takes root.
+//
+// Addresses are those where it runs; what is made of it has distances alone, and is for that build
+// wherever KASLR puts it. What it has rewritten when it started is not known to be that (the lists
+// are freed), so that it is compared at load as it is now: on a machine with another processor an
+// update may be refused. Replaced are functions that the function tracer knows, and nothing else: what
+// takes the lists, or the values from before the start, is refused ([CodeNeedsImage]).
+func OpenRunning(ctx context.Context, root fs.FS) (*Kernel, error) {
+	k := &Kernel{}
+	var err error
+	if k.run, err = image.NewRunningContext(ctx, root); err != nil {
+		return nil, fmt.Errorf("open kernel: %w", err)
+	}
+	if k.image, err = live.Of(k.run, root); err == nil {
+		err = k.read(ctx)
+	}
+	if err != nil {
 		k.Close()
 		return nil, fmt.Errorf("open kernel: %w", nameError(err, ErrNotKernel))
 	}

@@ -36,6 +36,7 @@ const (
 	CodeReadOnly      splice.Code = "read-only"      // a store to what nobody can write to
 	CodeNoJump        splice.Code = "no-jump"        // a function in which no jump can be written
 	CodeEarlier       splice.Code = "earlier"        // an update that this one can't take the place of
+	CodeNeedsImage    splice.Code = "needs-image"    // what can't be proven by the memory of a running kernel, see [OpenRunning]
 	CodeJumpSite      splice.Code = "jump-site"      // the kernel rewrites the bytes where a jump would be
 )
 
@@ -70,6 +71,7 @@ var hints = map[splice.Code]string{
 	CodePerCPU:            "declare it in the source as the running kernel defines it, or use a variable of another name",
 	CodeReadOnly:          "keep what changes in a variable of the patch: .data..ro_after_init and .rodata stay as they are",
 	CodeNoJump:            "change its callers instead; of the kernel itself, allow jumps where they were left out (Options.NoJumps)",
+	CodeNeedsImage:        "give the vmlinux of this kernel (mkupdate -run VMLINUX)",
 	CodeJumpSite:          "change its callers instead",
 	CodeEarlier:           "disable and unload the earlier update first, and make this one without replacing it",
 	CodeLicense:           "use GPL or a dual licence",

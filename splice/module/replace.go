@@ -35,6 +35,10 @@ func (l *linker) replace(r *extract.Replacement) {
 		l.refused.add(refuse(CodeTwice, r.Name, "", f.Address, "two objects replace it"))
 		return
 	}
+	if err := l.unproven(r.Name, f); err != nil {
+		l.refused.add(err)
+		return
+	}
 	out := patched{to: l.Syms[r.New]}
 	out.Function = Function{Name: name, Module: l.obj.name(), Position: pos, Addr: f.Address, By: f.By.String(), Method: MethodFtrace}
 	if _, traced := l.obj.sitesOf(l.builder).Fentry(f.Address, f.Address+f.Size); !traced {
@@ -47,6 +51,25 @@ func (l *linker) replace(r *extract.Replacement) {
 	}
 	l.old(&out.Function, r, f, func(string, *reloc.FuncResult) {})
 	l.obj.patched = append(l.obj.patched, out)
+}
+
+// unproven refuses what the memory of a running kernel does not prove: a function in which somebody
+// has put something, and one that is not traced, since nothing tells what the kernel rewrites in it.
+func (l *linker) unproven(name string, f *reloc.FuncResult) error {
+	if !l.image.IsLive() || l.obj.target != nil {
+		return nil
+	}
+	for i := range f.Patches {
+		if p := &f.Patches[i]; p.Kind != reloc.PatchTraced {
+			r := refuse(CodeNeedsImage, name, "", p.Address, "somebody has changed the running function: %v", p.Kind)
+			r.Hint = "take away what changed it, or " + r.Hint
+			return r
+		}
+	}
+	if _, traced := l.sites.Fentry(f.Address, f.Address+f.Size); !traced {
+		return refuse(CodeNeedsImage, name, "", f.Address, "the function tracer does not know it, and nothing tells which of its bytes the kernel rewrites")
+	}
+	return nil
 }
 
 // FindingOverruled is the code of the finding about a changed function that is weak and not

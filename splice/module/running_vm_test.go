@@ -3,6 +3,7 @@ package module_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -15,19 +16,19 @@ import (
 )
 
 // TestRunningKernel has a program in the guest apply, list and revert an update by package
-// running.
+// running, which was made of the guest's kernel as it runs.
 func TestRunningKernel(t *testing.T) {
 	b := newBench(t, "6.1")
-	mod := b.build(t, module.Options{Name: "fix_running"}, change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " by hand\n");`)...)
-	back, err := module.Read(bytes.NewReader(mod.Bytes()))
-	if err != nil || back.Name != mod.Name || back.ID != mod.ID || back.Kernel != mod.Kernel || back.Signed {
-		t.Fatalf("%+v, %v", back, err)
-	}
 	exe, err := vmtest.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/operator")
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := vmtest.New(t, vm.Options{Kernel: &b.stock.Kernel, Log: vm.Policy{Taint: "OEK"}})
+	mod := madeThere(t, b, m)
+	back, err := module.Read(bytes.NewReader(mod.Bytes()))
+	if err != nil || back.Name != mod.Name || back.ID != mod.ID || back.Kernel != mod.Kernel || back.Signed {
+		t.Fatalf("%+v, %v", back, err)
+	}
 	for path, data := range map[string][]byte{"/bin/operator": exe, "/fix.ko": mod.Bytes()} {
 		if err := m.Put(t.Context(), path, data, 0o755); err != nil {
 			t.Fatal(err)
@@ -104,4 +105,23 @@ func lintRunning(t *testing.T, m *vm.Machine, mod *module.Module) {
 	if r, err = lint.Check(t.Context(), other, k); err != nil || !slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.Code == lint.CodeOld }) {
 		t.Errorf("lint of another function: %+v, %v", r, err)
 	}
+}
+
+// madeThere makes the module without a vmlinux, of the guest's kernel as it runs.
+func madeThere(t *testing.T, b *bench, m *vm.Machine) *module.Module {
+	t.Helper()
+	k, err := module.OpenRunning(t.Context(), m.FS(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	there := &bench{stock: b.stock, tree: b.tree, kernel: k, objtool: b.objtool}
+	p, err := there.pair(t, pagebuf("lib/bitmap.c")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := module.Build(k, module.Options{Name: "fix_untraced"}, p); !errors.Is(err, module.CodeNeedsImage) {
+		t.Errorf("a function that is not traced: %v", err)
+	}
+	return there.build(t, module.Options{Name: "fix_running"}, change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `seq_puts(m, " by hand\n");`)...)
 }

@@ -23,9 +23,7 @@ type Kernel struct {
 	sites   *kernel.Sites
 	image   *kernel.Image
 	modules map[string]*kernel.Module
-	// live is set for a kernel that runs, and loaded has the symbols of its modules.
-	live   bool
-	loaded map[string]map[string][]old
+	loaded  map[string]map[string][]old // of a kernel that runs: the symbols of its modules
 }
 
 // OpenKernel opens a kernel's vmlinux, also one without a symbol table, or what it is packed in
@@ -115,8 +113,8 @@ type old struct {
 	addr, size uint64         // of the kernel itself, or of a module that is loaded
 	symbol     *elfobj.Symbol // of the file of a module
 	in         *kernel.Module
-	live       bool           // of a module that is loaded
-	start      [maxStart]byte // then: the first bytes
+	live       bool // of a module that is loaded
+	traced     bool // then: it begins with a call of the tracer, that is off or on
 }
 
 // find returns the symbols of a name in the order in which livepatch counts them. known is false
@@ -147,10 +145,7 @@ const maxEntry = 16
 func (k *Kernel) traced(o old) bool {
 	switch {
 	case o.live:
-		return tracedStart(o.start[:])
-	case k.live && o.in == nil:
-		b, err := k.image.Read(o.addr, maxStart)
-		return err == nil && tracedStart(b)
+		return o.traced
 	case o.in == nil:
 		_, ok := k.sites.Fentry(o.addr, o.addr+cmp.Or(o.size, maxEntry))
 		return ok
