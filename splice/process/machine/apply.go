@@ -40,19 +40,19 @@ func Apply(ctx context.Context, u *splice.Update, opt Options) (*Report, error) 
 		return nil, fmt.Errorf("%s %s: %w", did, u.Name, err)
 	}
 	r.treat = func(ctx context.Context, p *seen) Process { return applyTo(ctx, p, u, &r.opt.Process) }
-	r.wants = func(p *seen, before *Process) bool {
-		switch {
-		case before == nil:
-			return true
-		case opt.Process.DryRun:
-			return false
-		}
-		return p.old && (before.Outcome == Applied || before.Outcome == Already) // it has executed something since
-	}
+	r.wants = wantsOld(opt.Process.DryRun)
 	if err := r.all(ctx); err != nil {
 		return r.report(), fmt.Errorf("%s %s: %w", did, u.Name, err)
 	}
 	return r.report(), nil
+}
+
+// wantsOld says whom Apply treats: who was not treated yet, and who was, and has executed something
+// since, so that it has the old code again.
+func wantsOld(dry bool) func(p *seen, before *Process) bool {
+	return func(p *seen, before *Process) bool {
+		return before == nil || !dry && p.old && (before.Outcome == Applied || before.Outcome == Already)
+	}
 }
 
 // run treats processes until nobody is left.
@@ -133,7 +133,9 @@ func (r *run) choose(found []*seen) []*seen {
 			r.note(p, p.process(LeftOut, "it runs the old code, and was not selected"))
 		case !p.selected || !r.wants(p, before):
 		case r.tries[p.id] >= triesEach:
-			// What became of it is noted.
+			if before != nil && before.Outcome != Refused { // it runs the old code again
+				r.note(p, refusedBy(p, restless()))
+			}
 		default:
 			r.tries[p.id]++
 			todo = append(todo, p)
@@ -215,6 +217,13 @@ func (p *seen) alone() error {
 	}
 	r := splice.Refuse(CodeSharedMemory, "", "", 0, "process %d runs in the same memory, and is not stopped with it", p.shares)
 	r.Hint = "try again: a child of vfork or posix_spawn leaves it when it executes something; what was made by clone with CLONE_VM can't be patched"
+	return r
+}
+
+// restless refuses a process that loses what was done to it, again and again.
+func restless() error {
+	r := splice.Refuse(process.CodeExec, "", "", 0, "it has executed a program %d times, each time after it was treated", triesEach)
+	r.Hint = "try again when it is done, or follow it (hotpatch follow)"
 	return r
 }
 

@@ -138,3 +138,36 @@ func TestVerify(t *testing.T) {
 	}
 	b.expect("not selected", oldValue)
 }
+
+// TestRestless has processes that a scan finds with old code: new ones, treated ones that have
+// executed something since, and one that does so all the time.
+func TestRestless(t *testing.T) {
+	p := &seen{id: procfs.ID{PID: 7}, selected: true, maps: true, old: true}
+	for _, c := range []struct {
+		name    string
+		before  Outcome // "" when it was not treated
+		tries   int
+		treated bool
+		want    Outcome
+	}{
+		{"new", "", 0, true, ""},
+		{"executed something", Applied, 1, true, Applied},
+		{"all the time", Applied, triesEach, false, Refused},
+		{"refused", Refused, triesEach, false, Refused},
+		{"refused once", Refused, 1, false, Refused},
+	} {
+		r, err := newRun("apply", nil, &Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.wants = wantsOld(false)
+		if c.before != "" {
+			r.note(p, p.process(c.before, ""))
+		}
+		r.tries[p.id] = c.tries
+		todo := r.choose([]*seen{p})
+		if treated := len(todo) == 1; treated != c.treated || c.want != "" && r.done[p.id].Outcome != c.want {
+			t.Errorf("%s: treated %v, %+v", c.name, treated, r.done[p.id])
+		}
+	}
+}
