@@ -12,6 +12,9 @@ import (
 	"github.com/gosplice/gosplice/splice/process/machine"
 )
 
+// who explains it.
+const who = "WHO is -pid N, -unit NAME, -container ID, each as often as wanted, or -all."
+
 // A verb is a command for many processes. To add one is to add a row to verbs.
 type verb struct {
 	name  string
@@ -23,7 +26,8 @@ type verb struct {
 	run func(ctx context.Context, m *many, args []string) (int, error)
 }
 
-const selection = "[-pid N]... [-unit NAME]... [-container ID]... [-all]"
+// selection is how the usage calls the flags that say which processes.
+const selection = "WHO..."
 
 // verbs are those that there are, in the order of the usage.
 func verbs() []verb {
@@ -33,7 +37,7 @@ func verbs() []verb {
 		{"status", selection, "list the updates that processes hold", nil, exactly(0), statusAll},
 		{"verify", "UPDATE " + selection, "is the code in memory what the update and its record say?", nil, exactly(1), verifyAll},
 		{"fixes", "UPDATE... " + selection, "which fixes of updates are live in which processes?", nil, atLeast(1), fixesAll},
-		{"follow", "UPDATE... " + selection, "apply updates to all selected processes, and to those that start later, before they run", following, atLeast(1), followAll},
+		{"follow", "UPDATE... " + selection, "apply updates to processes, and to those that start later, before they run", following, atLeast(1), followAll},
 	}
 }
 
@@ -109,7 +113,7 @@ func doVerb(ctx context.Context, args []string, stdout, stderr *cli.Output) (sta
 // do parses the flags of a command, before and behind its arguments, and does it.
 func (v *verb) do(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, error) {
 	m := &many{stdout: stdout, stderr: stderr}
-	t := &cli.Tool{Name: "hotpatch " + v.name, Forms: []string{v.args}, About: strings.ToUpper(v.about[:1]) + v.about[1:] + ".", Statuses: tool().Statuses}
+	t := &cli.Tool{Name: "hotpatch " + v.name, Forms: []string{v.args}, About: strings.ToUpper(v.about[:1]) + v.about[1:] + ".\n" + who, Statuses: tool().Statuses}
 	f := t.Flags()
 	m.flags(f)
 	if v.flags != nil {

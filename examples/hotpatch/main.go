@@ -64,12 +64,13 @@ func tool() *cli.Tool {
 		About: `Patches a program while it runs. Without arguments it shows itself: it starts a
 small server, keeps it busy, fixes a bug in it, and undoes the fix.
 `,
-		Statuses: "0 done; 1 error; 2 refused, differs, not fixed; 3 post has no changes",
+		Statuses: "0 done; 1 error; 2 refused, not fixed; 3 no change",
 	}
 	for _, v := range verbs() {
 		t.Forms = append(t.Forms, v.name+" "+v.args)
 		t.About += fmt.Sprintf("\n%-8s %s", v.name, v.about)
 	}
+	t.About += "\n\n" + who
 	return t
 }
 
