@@ -37,7 +37,7 @@ func verbs() []verb {
 		{"status", selection, "list the updates that processes hold", nil, exactly(0), statusAll},
 		{"verify", "UPDATE " + selection, "is the code in memory what the update and its record say?", nil, exactly(1), verifyAll},
 		{"fixes", "UPDATE... " + selection, "which fixes of updates are live in which processes?", nil, atLeast(1), fixesAll},
-		{"follow", "UPDATE... " + selection, "apply updates to processes, and to those that start later, before they run", following, atLeast(1), followAll},
+		{"follow", "UPDATE... " + selection, "apply updates to all processes, and at once to those that start later", following, atLeast(1), followAll},
 	}
 }
 
