@@ -53,6 +53,16 @@ func ExampleBuild() {
 	}
 }
 
+// On the machine itself no vmlinux is needed: an update is made of the kernel that runs.
+func ExampleOpenRunning() {
+	k, err := module.OpenRunning(context.Background(), os.DirFS("/"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer k.Close()
+	fmt.Println(k.Vermagic())
+}
+
 // A module is signed for kernels that enforce it.
 func ExampleModule_Sign() {
 	file, err := os.Open("fix.ko")

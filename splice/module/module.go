@@ -71,7 +71,7 @@ type Function struct {
 	Name     string `json:"name"`     // in the kernel
 	Module   string `json:"module"`   // that it is in, "" for built-in code
 	Position uint64 `json:"position"` // among those of its name, from 1; 0 when it is unique
-	Addr     uint64 `json:"addr"`     // link address; of a module's function one that was made up
+	Addr     uint64 `json:"addr"`     // link address, or run address, see [OpenRunning]; of a module's function one that was made up
 	Size     uint64 `json:"size"`     // bytes that are verified, with cold parts
 	Masked   uint64 `json:"masked"`   // bytes of those that the kernel rewrites on its own
 	By       string `json:"by"`       // what singled it out

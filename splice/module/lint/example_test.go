@@ -29,6 +29,16 @@ func ExampleCheck() {
 	}
 }
 
+// On the machine itself the memory of the kernel says what a module has to fit to.
+func ExampleNewRunning() {
+	k, err := lint.NewRunning(context.Background(), os.DirFS("/"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer k.Close()
+	fmt.Println(k.Name())
+}
+
 // Before a module is loaded: is it what was written?
 func ExampleSealed() {
 	file, err := os.ReadFile("fix.ko")
