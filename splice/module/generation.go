@@ -127,7 +127,13 @@ func (k *Kernel) checkGeneration(lack error) error {
 			return lack
 		}
 	}
-	if err := generationOf(k.image, l).Err(); err != nil {
+	err := generationOf(k.image, l).Err()
+	if err != nil && k.image.IsLive() {
+		r := refuse(CodeNeedsImage, "", "", 0, "the memory of this kernel does not say all that its vmlinux does, as the digest of its ORC rows since Linux 6.4")
+		r.Err = err
+		return r
+	}
+	if err != nil {
 		return err
 	}
 	return lack
