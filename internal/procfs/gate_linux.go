@@ -44,8 +44,9 @@ func (g *Gate) Guard(pid int) error {
 
 // Passing is a process that is about to execute a guarded program. Permit has it go on.
 type Passing struct {
-	PID    int
-	Permit func()
+	PID     int
+	Program string // path of the program, as we see it; "" when it is not to be had
+	Permit  func()
 }
 
 // Wait waits for processes at the gate. Each has to be permitted. The error is os.ErrClosed when the
@@ -65,7 +66,8 @@ func (g *Gate) Wait() ([]Passing, error) {
 		}
 		b = b[m.Event_len:]
 		if m.Fd >= 0 {
-			list = append(list, Passing{int(m.Pid), sync.OnceFunc(func() { g.permit(m.Fd) })})
+			program, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", m.Fd))
+			list = append(list, Passing{int(m.Pid), program, sync.OnceFunc(func() { g.permit(m.Fd) })})
 		}
 	}
 	return list, nil

@@ -3,10 +3,12 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -265,8 +267,7 @@ func (f *follower) learn(pid int) {
 	}
 }
 
-// guard has processes that execute a known program pass, each with the update if there is a slot:
-// nobody waits for one.
+// guard has processes that execute a known program pass.
 func (f *follower) guard(ctx context.Context) {
 	for {
 		list, err := f.gate.Wait()
@@ -274,17 +275,23 @@ func (f *follower) guard(ctx context.Context) {
 			return
 		}
 		for _, p := range list {
-			select {
-			case f.slots <- struct{}{}:
-				go func() {
-					defer f.free()
-					defer p.Permit()
-					f.pass(ctx, p)
-				}()
-			default:
-				p.Permit()
-			}
+			go f.passing(ctx, p)
 		}
+	}
+}
+
+// passLimit bounds how long a program that is executed waits for a slot.
+const passLimit = 200 * time.Millisecond
+
+// passing has one process pass, with the update if there is a slot in time.
+func (f *follower) passing(ctx context.Context, p procfs.Passing) {
+	defer p.Permit()
+	select {
+	case f.slots <- struct{}{}:
+		defer f.free()
+		f.pass(ctx, p)
+	case <-time.After(passLimit):
+	case <-ctx.Done():
 	}
 }
 
@@ -294,7 +301,7 @@ func (f *follower) pass(ctx context.Context, p procfs.Passing) {
 	if home := homeOf(p.PID); !f.opt.Select.holds(p.PID, &home) {
 		return
 	}
-	f.startBy(ctx, 0, p.PID, func(ctx context.Context, u *splice.Update, opt process.Options) (*splice.Report, bool, error) {
+	f.startBy(ctx, 0, p.PID, command(p.Program), func(ctx context.Context, u *splice.Update, opt process.Options) (*splice.Report, bool, error) {
 		return process.ApplyAtExec(ctx, p.PID, p.Permit, u, opt)
 	})
 	for i := 1; i < len(f.updates); i++ {
@@ -346,13 +353,24 @@ func (f *follower) executed(ctx context.Context, pid int) {
 
 // start applies an update to a process before its own code runs.
 func (f *follower) start(ctx context.Context, update, pid int) {
-	f.startBy(ctx, update, pid, func(ctx context.Context, u *splice.Update, opt process.Options) (*splice.Report, bool, error) {
+	f.startBy(ctx, update, pid, "", func(ctx context.Context, u *splice.Update, opt process.Options) (*splice.Report, bool, error) {
 		return process.ApplyAtStart(ctx, pid, u, opt)
 	})
 }
 
-// startBy is start with the way to apply.
-func (f *follower) startBy(ctx context.Context, update, pid int, apply func(context.Context, *splice.Update, process.Options) (*splice.Report, bool, error)) {
+// command is the name that the kernel gives to a process that executes a program.
+func command(program string) string {
+	const most = 15 // TASK_COMM_LEN without the end
+	name := path.Base(program)
+	if program == "" {
+		name = ""
+	}
+	return name[:min(len(name), most)]
+}
+
+// startBy is start with the way to apply. Name is what the process will be called, "" for what
+// it is called already.
+func (f *follower) startBy(ctx context.Context, update, pid int, name string, apply func(context.Context, *splice.Update, process.Options) (*splice.Report, bool, error)) {
 	if !f.take(pid) {
 		return
 	}
@@ -361,11 +379,8 @@ func (f *follower) startBy(ctx context.Context, update, pid int, apply func(cont
 	if err != nil {
 		return
 	}
-	p := &seen{id: procfs.ID{PID: pid, Start: st.Start}, command: st.Comm, home: homeOf(pid)}
+	p := &seen{id: procfs.ID{PID: pid, Start: st.Start}, command: cmp.Or(name, st.Comm), home: homeOf(pid)}
 	r, early, err := apply(ctx, f.updates[update], f.opt.Process)
-	if st, err := procfs.ReadStat(pid); err == nil {
-		p.command = st.Comm // of what it has executed
-	}
 	switch {
 	case errors.Is(err, splice.CodeNoModule), errors.Is(err, process.CodeExec), errors.Is(err, process.CodeNotReady), ctx.Err() != nil:
 		return // it maps nothing of it yet, or is another program now
