@@ -63,6 +63,16 @@ func testSign(t *testing.T, m []byte, key crypto.Signer, same bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if back, sig, err := Cut(signed); err != nil || !bytes.Equal(back, m) || len(sig) == 0 {
+		t.Errorf("cut off again: %q, %d bytes, %v", back, len(sig), err)
+	}
+	for i := len(signed) - len(signatureMagic) - signatureHead; i < len(signed); i++ {
+		x := bytes.Clone(signed)
+		x[i] ^= 1
+		if back, _, err := Cut(x); err == nil && bytes.Equal(back, m) {
+			t.Errorf("byte %d of what describes the signature is damaged, and it was cut off", i)
+		}
+	}
 	again, err := Append(m, cert, key)
 	if err != nil || !bytes.Equal(again, signed) {
 		t.Errorf("signed again, it is another file: %v", err)
