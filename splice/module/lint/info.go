@@ -179,6 +179,7 @@ func (c *checker) moduleOf(s *elfobj.Section, b []byte) {
 			c.wrong(CodeStruct, s.Name, at, "name", "it is called %.60q there, and %.60q in %s", name, c.facts["name"], kerneltab.Modinfo)
 		}
 	}
+	c.emptyModule(s)
 	for i := range c.relas[s.Index] {
 		if r := &c.relas[s.Index][i]; r.Offset != m.Offsets["init"] && r.Offset != m.Offsets["exit"] {
 			c.wrong(CodeStruct, s.Name, r.Offset, c.name(r), "it is neither init nor exit that it fills in")

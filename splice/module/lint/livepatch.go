@@ -24,6 +24,7 @@ func (c *checker) livepatch() bool {
 		c.add(Finding{Code: CodeNotPatch, Level: level, Message: err.Error()})
 		return true
 	}
+	c.empty(p)
 	objects := map[string]bool{}
 	for i := range p.Objects {
 		o := &p.Objects[i]

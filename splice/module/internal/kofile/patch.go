@@ -19,6 +19,8 @@ type Patch struct {
 type Object struct {
 	Name      string
 	Functions []Function
+	At        Place // of its klp_object
+	Rows      Place // of the first klp_func
 }
 
 // A Function is one that is replaced.
@@ -137,7 +139,7 @@ func (f *File) objects(first Place, size uint64) []Object {
 	var out []Object
 	for _, at := range ats {
 		funcs, _ := f.target(Place{at.Section, at.Offset + objectFuncs})
-		out = append(out, Object{f.text(Place{at.Section, at.Offset + objectName}), f.functions(funcs, size, starts)})
+		out = append(out, Object{f.text(Place{at.Section, at.Offset + objectName}), f.functions(funcs, size, starts), at, funcs})
 	}
 	return out
 }
