@@ -201,7 +201,7 @@ func (c *checker) inside(s *elfobj.Section, r *rela, to *elfobj.Section, off int
 	k := c.code[to.Index]
 	switch {
 	case off < 0 || uint64(off) > to.Size:
-		c.outOf(u)(CodeTarget, s.Name, r.Offset, c.name(r), "it leads to %s%+d, which is not in that section of %d bytes", to.Name, off, to.Size)
+		c.outOf(u, off, to.Size)(CodeTarget, s.Name, r.Offset, c.name(r), "it leads to %s%+d, which is not in that section of %d bytes", to.Name, off, to.Size)
 	case u == useBranch && k == nil:
 		c.wrong(CodeTarget, s.Name, r.Offset, c.name(r), "a branch leads into data")
 	case k == nil || uint64(off) == to.Size && u != useBranch:
@@ -210,13 +210,16 @@ func (c *checker) inside(s *elfobj.Section, r *rela, to *elfobj.Section, off int
 	}
 }
 
-// outOf is how bad it is to lead out of a section: compilers fold what is added to an address
-// into it, so that operands may.
-func (c *checker) outOf(u use) func(finding.Code, string, uint64, string, string, ...any) {
-	if u == useBranch {
-		return c.wrong
+// maxFold is how far out of a section an operand may lead, in bytes: compilers fold what is added to
+// an address into it, such as the least index of a table. The farthest that was seen is 4 KiB.
+const maxFold = 64 << 10
+
+// outOf is how bad it is to lead out of a section.
+func (c *checker) outOf(u use, off int64, size uint64) func(finding.Code, string, uint64, string, string, ...any) {
+	if u == useOperand && off > -maxFold && off < int64(size)+maxFold {
+		return c.doubt
 	}
-	return c.doubt
+	return c.wrong
 }
 
 // leadsOut looks at a place in the kernel, or in other modules, that something refers to.
