@@ -13,6 +13,10 @@ import (
 // include/uapi/linux/elf.h).
 const shfLivepatch elf.SectionFlag = 0x00100000
 
+// knownFlags are those that sections with memory may have. SHF_GNU_RETAIN is not among them: the
+// loader takes it for its own SHF_RO_AFTER_INIT (include/linux/module.h).
+const knownFlags = elf.SHF_WRITE | elf.SHF_ALLOC | elf.SHF_EXECINSTR | elf.SHF_MERGE | elf.SHF_STRINGS | elf.SHF_INFO_LINK | elf.SHF_LINK_ORDER | elf.SHF_GROUP
+
 // isLoaded reports whether a section has memory once the module is loaded.
 func isLoaded(s *elfobj.Section) bool {
 	return s.Flags&elf.SHF_ALLOC != 0 && s.Type != elf.SHT_NULL && s.Type != elf.SHT_RELA && kerneltab.MemoryOf(s.Name) != kerneltab.MemoryUnloaded
@@ -94,8 +98,8 @@ func (c *checker) loadedSection(s *elfobj.Section) {
 		c.wrong(CodeSection, s.Name, 0, "", "it can be written to and executed: the loader refuses that")
 	case code && s.Type != elf.SHT_PROGBITS:
 		c.wrong(CodeSection, s.Name, 0, "", "it is code, and its type is %v", s.Type)
-	case s.Flags&(elf.SHF_COMPRESSED|elf.SHF_TLS) != 0:
-		c.wrong(CodeSection, s.Name, 0, "", "the loader knows nothing of its flags %v", s.Flags)
+	case s.Flags&^knownFlags != 0:
+		c.wrong(CodeSection, s.Name, 0, "", "the loader knows nothing of its flags %v, or means something else by them", s.Flags)
 	case bits.OnesCount64(s.Addralign) > 1:
 		c.wrong(CodeSection, s.Name, 0, "", "its alignment is %d, which is no power of two", s.Addralign)
 	case s.Addralign > pageSize:
@@ -108,6 +112,9 @@ func (c *checker) loadedSection(s *elfobj.Section) {
 	}
 	if want, known := kindOf(s.Name); known && want != code {
 		c.wrong(CodeSection, s.Name, 0, "", "it is %s by its name, and %s by its flags", kind(want), kind(code))
+	}
+	if row := kerneltab.Of(s.Name); row != nil && row.Module.Flags&elf.SHF_WRITE != 0 && s.Flags&elf.SHF_WRITE == 0 {
+		c.wrong(CodeSection, s.Name, 0, "", "the kernel writes to it, and it has no flag for that")
 	}
 	if _, err := s.Data(); err != nil {
 		c.wrong(CodeDamaged, s.Name, 0, "", "%v", err)
