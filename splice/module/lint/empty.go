@@ -22,7 +22,7 @@ func (c *checker) empty(p *kofile.Patch) {
 	}
 	l := c.kernel.layout
 	patch, object, fn := l["klp_patch"], l["klp_object"], l["klp_func"]
-	if patch.Size == 0 || object.Size == 0 || fn.Size == 0 {
+	if patch.Size == 0 || object.Size == 0 || fn.Size == 0 || len(p.Objects) == 0 {
 		return
 	}
 	c.emptyBut("klp_patch", p.At, patch.Size, member{patch.Offsets["replace"], 1})

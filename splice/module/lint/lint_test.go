@@ -76,6 +76,7 @@ func TestWrong(t *testing.T) {
 		"lost call":      {set(kerneltab.Text, 5, 0xe8, 0, 0, 0, 0, 0x66, 0x90), lint.CodeReloc},
 		"no instruction": {set(kerneltab.Text, 14, 0x06), lint.CodeCode},
 		"writable code":  {flags(kerneltab.Text, alloc|elf.SHF_EXECINSTR|elf.SHF_WRITE), lint.CodeSection},
+		"retained":       {flags(kerneltab.Data, alloc|elf.SHF_WRITE|0x200000), lint.CodeSection},
 		"code in data":   {flags(kerneltab.Text, alloc), lint.CodeSection},
 		"common":         {add(elfobj.Symbol{Name: "x", Section: elfobj.SecCommon, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_OBJECT)}), lint.CodeSymbol},
 		"klp symbol":     {add(elfobj.Symbol{Name: ".klp.sym.vmlinux.f", Section: elfobj.SecLivepatch, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_NOTYPE)}), lint.CodeSymbol},
