@@ -143,6 +143,9 @@ func (v *inspector) compare() error {
 	if at.end != v.rec.End || at.code != v.rec.Code[0] || at.data != v.rec.Code[1] {
 		return fmt.Errorf("it is laid out otherwise than this version does it, and can't be compared")
 	}
+	if got, want := len(v.rec.Redirects), v.update.Redirects(); got != want {
+		return fmt.Errorf("the record has %d jumps, and the update %d", got, want)
+	}
 	if err := v.verify(v.before); err != nil {
 		return fmt.Errorf("around the jumps: %w", err)
 	}
