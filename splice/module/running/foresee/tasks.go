@@ -24,6 +24,9 @@ type task struct {
 const (
 	usualSample = time.Second
 	usualEvery  = 50 * time.Millisecond
+	// leastLooks are so many that a thread which runs in all of them is told, however slow a
+	// machine is.
+	leastLooks = 3
 )
 
 // tasks looks at the stacks of all tasks for a while.
@@ -85,7 +88,7 @@ func (c *checker) wantedFrames(functions []Function) func(stacks.Frame) (functio
 func (c *checker) sample(ctx context.Context, want func(stacks.Frame) (function, bool)) (map[int]*task, error) {
 	length, every := cmp.Or(c.opt.Sample, usualSample), cmp.Or(c.opt.Every, usualEvery)
 	seen := map[int]*task{}
-	for start := time.Now(); c.out.Looks < 2 || time.Since(start) < length; {
+	for start := time.Now(); c.out.Looks < leastLooks || time.Since(start) < length; {
 		if c.out.Looks > 0 {
 			select {
 			case <-ctx.Done():
@@ -220,7 +223,7 @@ func (c *checker) oneOfMany(f *Function, n, from int) {
 func (c *checker) busy(list []*task) {
 	var who []string
 	for _, t := range list {
-		if t.Kernel && t.states["R"] == t.looks && t.looks > 2 {
+		if t.Kernel && t.states["R"] == t.looks && t.looks >= leastLooks {
 			who = append(who, fmt.Sprintf("%s (%d)", t.Name, t.ID))
 		}
 	}
