@@ -247,18 +247,30 @@ func program(mods []image.Module) string {
 	return ""
 }
 
+// learn remembers the program of a process that maps what an update is for.
 func (f *follower) learn(pid int) {
-	if mods, err := image.ProcessModules(pid); err == nil {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.known[program(mods)] = true
-		if key, ok := fileOf(pid); ok && !f.files[key] {
-			f.files[key] = true
-			if f.gate != nil {
-				if err := f.gate.Guard(pid); err != nil {
-					f.opt.Logger.Warn("a program can't be held when it is executed", "pid", pid, "error", err)
-				}
-			}
-		}
+	key, ok := fileOf(pid)
+	f.mu.Lock()
+	known := ok && f.files[key]
+	f.mu.Unlock()
+	if known {
+		return
+	}
+	mods, err := image.ProcessModules(pid)
+	name := program(mods)
+	if err != nil || name == "" {
+		return
+	}
+	f.mu.Lock()
+	known, f.known[name] = !ok || f.files[key], true
+	if ok {
+		f.files[key] = true
+	}
+	f.mu.Unlock()
+	if known || f.gate == nil {
+		return
+	}
+	if err := f.gate.Guard(pid); err != nil {
+		f.opt.Logger.Warn("a program can't be held when it is executed", "pid", pid, "error", err)
 	}
 }

@@ -132,7 +132,7 @@ func (f *follower) startBy(ctx context.Context, update, pid int, name string, ap
 	p := &seen{id: procfs.ID{PID: pid, Start: st.Start}, command: cmp.Or(name, st.Comm), home: homeOf(pid)}
 	r, early, err := apply(ctx, f.updates[update], f.opt.Process)
 	switch {
-	case errors.Is(err, splice.CodeNoModule), errors.Is(err, process.CodeExec), errors.Is(err, process.CodeNotReady), ctx.Err() != nil:
+	case errors.Is(err, splice.CodeNoModule), errors.Is(err, process.CodeExec), errors.Is(err, process.CodeNotReady), err != nil && ctx.Err() != nil:
 		return // it maps nothing of it yet, or is another program now
 	case errors.Is(err, splice.CodeApplied):
 		f.note(update, p.id, p.process(Already, ""), early)
