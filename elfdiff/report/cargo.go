@@ -7,6 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/web"
+	"github.com/gosplice/gosplice/internal/words"
 )
 
 // load is what travels of one kind.
@@ -66,7 +67,7 @@ func loadsOf(d *elfdiff.Diff) []load {
 func (l *load) noun() string {
 	for _, k := range loadKinds {
 		if k.kind == l.kind {
-			return web.Nouns(len(l.atoms), k.noun)
+			return words.Nouns(len(l.atoms), k.noun)
 		}
 	}
 	return l.kind.String()

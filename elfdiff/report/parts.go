@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/web"
+	"github.com/gosplice/gosplice/internal/words"
 )
 
 // severities are the looks and names of findings, the gravest first.
@@ -102,7 +103,7 @@ func (p *pageBuilder) travels(g *page) {
 // tables lists the tables of which entries travel.
 func (p *pageBuilder) tables(g *page, x *extract.Extracted) {
 	list := tablesOf(p.d, x)
-	c := cargo{Kind: web.Nouns(len(list), "table"), Count: len(list)}
+	c := cargo{Kind: words.Nouns(len(list), "table"), Count: len(list)}
 	n := uint64(0)
 	for _, t := range list {
 		n += t.bytes

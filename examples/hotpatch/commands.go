@@ -32,10 +32,10 @@ const selection = "WHO..."
 // verbs are those that there are, in the order of the usage.
 func verbs() []verb {
 	return []verb{
-		{"apply", "UPDATE " + selection, "apply a stored update to all selected processes that map what it is for", changing, exactly(1), applyAll},
+		{"apply", "UPDATE " + selection, "apply a stored update to all selected processes that map what it is for", changing, exactly(1), ofUpdate(machine.Apply)},
 		{"revert", "UPDATE|ID " + selection, "take an update back from all selected processes that hold it", changing, exactly(1), revertAll},
 		{"status", selection, "list the updates that processes hold", nil, exactly(0), statusAll},
-		{"verify", "UPDATE " + selection, "is the code in memory what the update and its record say?", nil, exactly(1), verifyAll},
+		{"verify", "UPDATE " + selection, "is the code in memory what the update and its record say?", nil, exactly(1), ofUpdate(machine.Verify)},
 		{"fixes", "UPDATE... " + selection, "which fixes of updates are live in which processes?", nil, atLeast(1), fixesAll},
 		{"follow", "UPDATE... " + selection, "apply updates to all processes, and at once to those that start later", following, atLeast(1), followAll},
 	}
@@ -78,20 +78,19 @@ func (m *many) flags(f *cli.Flags) {
 func changing(f *cli.Flags, m *many) {
 	m.changing = true
 	f.DryRun(&m.options.Process.DryRun, "say what would come of it, and touch no process")
-	attempts(f, &m.options.Process)
-	f.BoolVar(&m.options.Process.NoExceptions, "no-exceptions", false, "no exception passes through what is changed: don't refuse it for that")
+	each(f, &m.options.Process)
 }
 
 // following are the flags of follow, which goes on until it is ended.
 func following(f *cli.Flags, m *many) {
 	m.changing = true
-	attempts(f, &m.options.Process)
-	f.BoolVar(&m.options.Process.NoExceptions, "no-exceptions", false, "no exception passes through what is changed: don't refuse it for that")
+	each(f, &m.options.Process)
 	f.DurationVar(&m.every, "every", 0, "look at all processes again after this `TIME`, for libraries that are loaded late; 30s unless given")
 }
 
-// attempts are the flags about how each process is stopped.
-func attempts(f *cli.Flags, o *process.Options) {
+// each are the flags about how a process is stopped and changed.
+func each(f *cli.Flags, o *process.Options) {
+	f.BoolVar(&o.NoExceptions, "no-exceptions", false, "no exception passes through what is changed: don't refuse it for that")
 	f.IntVar(&o.Attempts, "attempts", 0, "stop a process up to so `MANY` times to find a moment in which no thread is in the way; 20 unless given")
 	f.DurationVar(&o.StopTimeout, "stop-limit", 0, "how long the first stopped thread waits for the last, as `TIME`; 250ms unless given")
 }

@@ -134,9 +134,8 @@ func parse(args []string) (*command, error) {
 	f.BoolVar(&c.status, "status", false, "list the updates in the process")
 	f.BoolVar(&c.revert, "revert", false, "undo an update")
 	f.DryRun(&c.options.DryRun, "do all but touch the process")
-	f.BoolVar(&c.options.NoExceptions, "no-exceptions", false, "no exception passes through what is changed: don't refuse it for that")
 	f.Accept(&c.accept)
-	attempts(f, &c.options)
+	each(f, &c.options)
 	f.DurationVar(&c.limit, "limit", 0, "how long all of it may take, as `TIME` such as 90s; no limit unless given")
 	f.JSON(&c.asJSON)
 	if err := f.Parse(args); err != nil {

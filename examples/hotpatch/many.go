@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/gosplice/gosplice/internal/cli"
+	"github.com/gosplice/gosplice/splice"
 	running "github.com/gosplice/gosplice/splice/module/running/fixes"
 	"github.com/gosplice/gosplice/splice/process/machine"
 	"github.com/gosplice/gosplice/splice/process/machine/fixes"
@@ -27,24 +28,22 @@ func (m *many) show(r *machine.Report, err error) (int, error) {
 
 // print prints a report, and returns the exit status by whether all is as it should be.
 func (m *many) print(r interface{ Text(io.Writer) error }, good bool) (int, error) {
-	var err error
-	if m.asJSON {
-		err = cli.WriteJSON(m.stdout, r)
-	} else {
-		err = r.Text(m.stdout)
-	}
+	err := cli.WriteReport(m.stdout, m.asJSON, r)
 	if err == nil && !good {
 		return exitRefused, nil
 	}
 	return exitDone, err
 }
 
-func applyAll(ctx context.Context, m *many, args []string) (int, error) {
-	u, err := readUpdate(args[0])
-	if err != nil {
-		return exitError, err
+// ofUpdate is what a command does with a stored update.
+func ofUpdate(do func(context.Context, *splice.Update, machine.Options) (*machine.Report, error)) func(context.Context, *many, []string) (int, error) {
+	return func(ctx context.Context, m *many, args []string) (int, error) {
+		u, err := readUpdate(args[0])
+		if err != nil {
+			return exitError, err
+		}
+		return m.show(do(ctx, u, m.options))
 	}
-	return m.show(machine.Apply(ctx, u, m.options))
 }
 
 // revertAll takes a file of an update, or its ID.
@@ -62,14 +61,6 @@ func revertAll(ctx context.Context, m *many, args []string) (int, error) {
 
 func statusAll(ctx context.Context, m *many, _ []string) (int, error) {
 	return m.show(machine.Status(ctx, m.options))
-}
-
-func verifyAll(ctx context.Context, m *many, args []string) (int, error) {
-	u, err := readUpdate(args[0])
-	if err != nil {
-		return exitError, err
-	}
-	return m.show(machine.Verify(ctx, u, m.options))
 }
 
 func fixesAll(ctx context.Context, m *many, args []string) (int, error) {

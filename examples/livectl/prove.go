@@ -48,12 +48,7 @@ type proved interface{ Text(w io.Writer) error }
 
 // show prints a report, and returns the exit status by whether all is as it should be.
 func (s *session) show(r proved, good bool) (int, error) {
-	var err error
-	if s.asJSON {
-		err = cli.WriteJSON(s.stdout, r)
-	} else {
-		err = r.Text(s.stdout)
-	}
+	err := cli.WriteReport(s.stdout, s.asJSON, r)
 	if err == nil && !good {
 		return exitRefused, nil
 	}

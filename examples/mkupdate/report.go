@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/hint"
+	"github.com/gosplice/gosplice/internal/words"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -221,12 +222,7 @@ func judged(f *elfdiff.Finding) string {
 }
 
 // count is a number with its noun.
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+func count(n int, noun string) string { return words.Count(n, noun) }
 
 // printPins says why the module stays once it is loaded.
 func (r *objectReport) printPins(b *strings.Builder, term cli.Terminal) {

@@ -64,6 +64,14 @@ func TerminalOf(f *os.File) Terminal {
 	return t
 }
 
+// WriteReport writes a report as JSON or as text.
+func WriteReport(w io.Writer, asJSON bool, r interface{ Text(io.Writer) error }) error {
+	if asJSON {
+		return WriteJSON(w, r)
+	}
+	return r.Text(w)
+}
+
 // WriteJSON writes v as indented JSON, without escaping what only HTML needs
 // escaped.
 func WriteJSON(w io.Writer, v any) error {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gosplice/gosplice/internal/words"
 )
 
 // Bounds of what one place of a page shows of a text from elsewhere, in bytes.
@@ -82,20 +84,7 @@ func (a Anchors) Make(prefix, name string) string {
 }
 
 // Plural counts things in English.
-func Plural(n int, one string) string { return Thousands(n) + " " + Nouns(n, one) }
-
-// Nouns is a noun, in the plural unless there is one of it.
-func Nouns(n int, one string) string {
-	switch stem, y := strings.CutSuffix(one, "y"); {
-	case n == 1:
-		return one
-	case y:
-		return stem + "ies"
-	case strings.HasSuffix(one, "ch"):
-		return one + "es"
-	}
-	return one + "s"
-}
+func Plural(n int, one string) string { return Thousands(n) + " " + words.Nouns(n, one) }
 
 // Thousands writes a number with a space between groups of three digits.
 func Thousands(n int) string {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/lab/webtest"
 	"github.com/gosplice/gosplice/internal/web"
+	"github.com/gosplice/gosplice/internal/words"
 )
 
 const templates = `{{define "x"}}{{template "head" .}}
@@ -19,7 +20,7 @@ type page struct {
 // TestRender makes a page of hostile text, and does not make one of what is wrong.
 func TestRender(t *testing.T) {
 	site := web.Site{Tool: "tool", Templates: templates, Style: ".x { color: red; }"}
-	p := page{web.Name("<i>\x1b\u202e" + strings.Repeat("x", 300)), []web.Tile{web.NewTile("a", "#top", web.NewNumber(12345, web.Nouns(2, "body"), ""))}}
+	p := page{web.Name("<i>\x1b\u202e" + strings.Repeat("x", 300)), []web.Tile{web.NewTile("a", "#top", web.NewNumber(12345, words.Nouns(2, "body"), ""))}}
 	text, err := site.Render("x", p)
 	if err != nil {
 		t.Fatal(err)

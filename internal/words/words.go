@@ -1,5 +1,6 @@
 // Package words turns the words of enumerations back into their values. The words are in
-// a table, by value; what writes them is the String of each type.
+// a table, by value; what writes them is the String of each type. It also has the plain words that
+// texts for people share.
 package words
 
 import (

@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/splice/module/internal/kofile"
+	"github.com/gosplice/gosplice/splice/module/internal/signature"
 )
 
 // maxFile bounds a file, in bytes; maxFindings what is kept of one code.
@@ -113,7 +114,7 @@ func (c *checker) seal() bool {
 func (c *checker) parse() bool {
 	err := errors.New("it is larger than any module")
 	if len(c.file) <= maxFile {
-		content, _, cut := signatureOf(c.file)
+		content, _, cut := signature.Cut(c.file)
 		if cut == nil {
 			c.obj, err = elfobj.Parse(content)
 		} else {

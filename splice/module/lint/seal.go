@@ -43,7 +43,7 @@ func checkSeal(file []byte) (ours bool, err error) {
 	if !ours {
 		return false, nil
 	}
-	content, _, err := signatureOf(file)
+	content, _, err := signature.Cut(file)
 	if err != nil {
 		return true, err
 	}
@@ -85,6 +85,3 @@ func identity(content []byte) (uint64, error) {
 	}
 	return 0, errors.New("it has no build-id")
 }
-
-// signatureOf cuts off a signature.
-func signatureOf(file []byte) (content, sig []byte, err error) { return signature.Cut(file) }

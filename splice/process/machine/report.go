@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/visible"
+	"github.com/gosplice/gosplice/internal/words"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -128,12 +129,12 @@ func (r *Report) Text(w io.Writer) error {
 	if r.Name != "" {
 		fmt.Fprintf(&b, " %s %.12s", visible.Text(r.Name), visible.Text(r.ID))
 	}
-	fmt.Fprintf(&b, ": %s; %s in %d ms", r.counts(), count(r.Scans, "scan"), r.Took.Milliseconds())
+	fmt.Fprintf(&b, ": %s; %s in %d ms", r.counts(), words.Count(r.Scans, "scan"), r.Took.Milliseconds())
 	if !r.Settled {
 		b.WriteString("; not settled: processes with old code kept coming")
 	}
 	if r.Unseen > 0 {
-		fmt.Fprintf(&b, "; %s could not be looked at, for want of the right to trace", count(r.Unseen, "process"))
+		fmt.Fprintf(&b, "; %s could not be looked at, for want of the right to trace", words.Count(r.Unseen, "process"))
 	}
 	b.WriteByte('\n')
 	_, err := io.WriteString(w, b.String())
@@ -160,7 +161,7 @@ func (p *Process) text(b *strings.Builder) {
 		u := &p.Updates[i]
 		switch {
 		case p.Outcome == Holds:
-			fmt.Fprintf(b, "%17s%s %.12s %s, %s\n", "", visible.Text(u.Name), visible.Text(u.ID), u.State, count(len(u.Redirects), "function"))
+			fmt.Fprintf(b, "%17s%s %.12s %s, %s\n", "", visible.Text(u.Name), visible.Text(u.ID), u.State, words.Count(len(u.Redirects), "function"))
 		case u.Kept != "":
 			fmt.Fprintf(b, "%17sits memory stays: %s\n", "", visible.Text(u.Kept))
 		}
@@ -181,14 +182,4 @@ func (r *Report) counts() string {
 		return "no process"
 	}
 	return strings.Join(parts, ", ")
-}
-
-func count(n int, what string) string {
-	switch {
-	case n == 1:
-		return "1 " + what
-	case strings.HasSuffix(what, "s"):
-		return fmt.Sprintf("%d %ses", n, what)
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

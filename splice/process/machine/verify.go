@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/gosplice/gosplice/internal/words"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/process"
 )
@@ -63,7 +64,7 @@ func verified(_ int, x *process.Inspection) (Outcome, string) {
 	case runs[process.Old] == n:
 		return NotApplied, "it runs the old code"
 	case why == "":
-		why = fmt.Sprintf("%d of %s have the new code", runs[process.New], count(n, "function"))
+		why = fmt.Sprintf("%d of %s have the new code", runs[process.New], words.Count(n, "function"))
 	}
 	return Differs, why
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/web"
+	"github.com/gosplice/gosplice/internal/words"
 	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/source"
 )
@@ -79,7 +80,7 @@ func tilesOf(r *source.Result, g *page, elapsed time.Duration) []web.Tile {
 		patches,
 		web.NewTile("objects", "#objects", web.NewNumber(len(r.Objects), "compiled", ""), web.NewNumber(changed, "changed", "changed")),
 		web.NewTile("functions", "#update", web.NewNumber(functions, "replaced", "carried")),
-		web.NewTile("in the way", "#findings", web.NewNumber(len(r.Refusals), web.Nouns(len(r.Refusals), "reason"), "refused")),
+		web.NewTile("in the way", "#findings", web.NewNumber(len(r.Refusals), words.Nouns(len(r.Refusals), "reason"), "refused")),
 	}
 	if elapsed > 0 {
 		out = append(out, web.Tile{Label: "time", Href: "#times", Numbers: []web.Number{{N: short(elapsed)}}})

@@ -7,7 +7,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/hint"
 	"github.com/gosplice/gosplice/internal/visible"
-	"github.com/gosplice/gosplice/internal/web"
+	"github.com/gosplice/gosplice/internal/words"
 	"github.com/gosplice/gosplice/splice/source"
 )
 
@@ -84,7 +84,7 @@ func waysIn(flags bool) *ways {
 }
 
 // count is a number with its noun.
-func count(n int, noun string) string { return fmt.Sprintf("%d %s", n, web.Nouns(n, noun)) }
+func count(n int, noun string) string { return words.Count(n, noun) }
 
 // short is a duration for people.
 func short(d time.Duration) string {

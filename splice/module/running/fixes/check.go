@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gosplice/gosplice/internal/words"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice/module/internal/entries"
 )
@@ -120,12 +121,7 @@ func (t *tally) state() (State, string) {
 	return Fixed, fmt.Sprintf("%s with the fix", count(t.all))
 }
 
-func count(n int) string {
-	if n == 1 {
-		return "1 function"
-	}
-	return fmt.Sprintf("%d functions", n)
-}
+func count(n int) string { return words.Count(n, "function") }
 
 // take adds what one more source says.
 func (f *Fix) take(s *Source, v verdict) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gosplice/gosplice/internal/words"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module/running/fixes"
 	"github.com/gosplice/gosplice/splice/process"
@@ -129,11 +130,11 @@ func judge(s *Source, x *process.Inspection) verdict {
 	all := len(x.Functions)
 	switch {
 	case pre > 0:
-		v.state, v.why = fixes.NotFixed, fmt.Sprintf("%d of %s without the fix", pre, count(all, "function"))
+		v.state, v.why = fixes.NotFixed, fmt.Sprintf("%d of %s without the fix", pre, words.Count(all, "function"))
 	case post < all:
-		v.state, v.why = fixes.Undecided, fmt.Sprintf("of %d of %s it can't be told", all-post, count(all, "function"))
+		v.state, v.why = fixes.Undecided, fmt.Sprintf("of %d of %s it can't be told", all-post, words.Count(all, "function"))
 	default:
-		v.state, v.why = fixes.Fixed, fmt.Sprintf("%s with the fix", count(all, "function"))
+		v.state, v.why = fixes.Fixed, fmt.Sprintf("%s with the fix", words.Count(all, "function"))
 	}
 	return v
 }
@@ -187,12 +188,12 @@ func (r *Report) sum(f *fixes.Fix, sources []Source) {
 	}
 	switch {
 	case states[fixes.NotFixed] > 0:
-		f.State, f.Why = fixes.NotFixed, fmt.Sprintf("%d of %s without the fix", states[fixes.NotFixed], count(all, "process"))
+		f.State, f.Why = fixes.NotFixed, fmt.Sprintf("%d of %s without the fix", states[fixes.NotFixed], words.Count(all, "process"))
 	case all == 0:
 		f.State, f.Why = fixes.Undecided, "no process maps what it is for"
 	case states[fixes.Undecided] > 0:
-		f.State, f.Why = fixes.Undecided, fmt.Sprintf("of %d of %s it can't be told", states[fixes.Undecided], count(all, "process"))
+		f.State, f.Why = fixes.Undecided, fmt.Sprintf("of %d of %s it can't be told", states[fixes.Undecided], words.Count(all, "process"))
 	default:
-		f.State, f.Why = fixes.Fixed, fmt.Sprintf("%s with the fix", count(all, "process"))
+		f.State, f.Why = fixes.Fixed, fmt.Sprintf("%s with the fix", words.Count(all, "process"))
 	}
 }

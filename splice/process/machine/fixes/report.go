@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/internal/visible"
+	"github.com/gosplice/gosplice/internal/words"
 	"github.com/gosplice/gosplice/splice/module/running/fixes"
 )
 
@@ -64,7 +65,7 @@ func (r *Report) Text(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "%d fixed, %d not fixed, %d undecided", r.Count(fixes.Fixed), r.Count(fixes.NotFixed), r.Count(fixes.Undecided))
 	if r.Unseen > 0 {
-		fmt.Fprintf(&b, "; %s could not be looked at, for want of the right to trace", count(r.Unseen, "process"))
+		fmt.Fprintf(&b, "; %s could not be looked at, for want of the right to trace", words.Count(r.Unseen, "process"))
 	}
 	b.WriteByte('\n')
 	_, err := io.WriteString(w, b.String())
@@ -91,14 +92,4 @@ func (p *Process) text(b *strings.Builder, fix string) {
 			}
 		}
 	}
-}
-
-func count(n int, what string) string {
-	switch {
-	case n == 1:
-		return "1 " + what
-	case strings.HasSuffix(what, "s"):
-		return fmt.Sprintf("%d %ses", n, what)
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
