@@ -6,7 +6,7 @@
 //   - hotpatch patches a process, or all processes that a stored update is for.
 //   - mkupdate makes a livepatch module of patches, or of objects.
 //   - livectl loads livepatches into the running kernel, sees them through, and takes them back;
-//     it verifies those that are loaded, and lists which fixes the memory has.
+//     it verifies those that are loaded, lists which fixes the memory has, and keeps updates for the next boot.
 //   - corpus builds real kernel patches, and says what becomes of each.
 //
 // # Flags
@@ -39,7 +39,9 @@
 //	mkupdate, objects objects with their changes and elfdiff.Finding, refusals, and
 //	                 module.Module
 //	livectl          schema, did, a list of splice.Report, running.Transition or null, error;
-//	                 check: foresee.Forecast; verify: verify.Report; fixes: fixes.Report
+//	                 check: foresee.Forecast; verify: verify.Report; fixes: fixes.Report;
+//	                 store: list, what changes it: store.Listing; boot, apply: store.Report;
+//	                 policy: store.Policy; add: store.Entry; good, allow: names
 //	corpus -judge    stage, pairs with elfdiff.Outcome, elfdiff.Finding and reasons,
 //	                 and counts of outcomes and codes
 package examples

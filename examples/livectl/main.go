@@ -11,6 +11,7 @@
 //	livectl [-json] revert [-limit TIME] [-stay] [NAME]
 //	livectl [-json] verify [FILE.ko...]
 //	livectl [-json] fixes [-vex FILE] [-metrics FILE] [FILE.ko...]
+//	livectl [-json] store [-store FOLDER] policy|add|remove|enable|disable|order|list|boot|apply|good|allow ...
 //
 // A livepatch is named by its module, or by its ID. The limit is for each transition: when it
 // has passed, the transition is turned back, or left as it is with -stay. Nothing forces one.
@@ -70,6 +71,7 @@ func commands() []command {
 		{"revert", "[-limit TIME] [-stay] [NAME]", "disable and unload: a livepatch, or the one that was loaded last", seeThrough, atMost(1), revert},
 		{"verify", "[FILE.ko...]", "are the livepatches in memory what their files have, and in effect?", nil, atLeast(0), verifyUpdates},
 		{"fixes", "[-vex FILE] [-metrics FILE] [FILE.ko...]", "which fixes of updates, loaded or not, does the memory have?", fixFlags, atLeast(0), listFixes},
+		{"store", "[-store FOLDER] policy|add|remove|enable|disable|order|list|boot|apply|good|allow ...", "keep updates on this machine, and load them when it starts", storeFlag, atLeast(1), storeDo},
 	}
 }
 
@@ -103,6 +105,7 @@ type session struct {
 	proof   proof
 	sample  time.Duration // of check
 	against against       // of lint
+	kept    kept          // of store
 }
 
 func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, error) {

@@ -51,6 +51,8 @@ var Budgets = []Budget{
 	{"splice/module/running/verify", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
 	{"splice/module/running/fixes", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
 	{"splice/module/running/foresee", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
+	// A store verifies signatures as the kernel has them.
+	{"splice/module/store", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "smallstep/pkcs7", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
 	// Fixes in processes have the words of those in kernels.
 	{"splice/process/machine/fixes", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed"}},
 	{"splice/source/patch", nil, []string{"encoding/json"}},

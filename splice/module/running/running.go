@@ -99,7 +99,7 @@ func (k *Kernel) check(m *module.Module) error {
 	if err := k.ready(m.Name); err != nil {
 		return err
 	}
-	id, err := k.buildID()
+	id, err := k.BuildID()
 	if err != nil {
 		return err
 	}

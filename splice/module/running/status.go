@@ -126,8 +126,8 @@ func place(r *splice.Report, line string) {
 	}
 }
 
-// buildID returns the build-id of the running kernel.
-func (k *Kernel) buildID() (string, error) {
+// BuildID returns the build-id of the running kernel, hexadecimal.
+func (k *Kernel) BuildID() (string, error) {
 	notes, err := os.ReadFile(k.path("sys/kernel/notes"))
 	if err != nil {
 		return "", fmt.Errorf("build-id of the kernel: %w", err)
