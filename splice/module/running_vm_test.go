@@ -16,7 +16,7 @@ import (
 )
 
 // TestRunningKernel has a program in the guest apply, list and revert an update by package
-// running, which was made of the guest's kernel as it runs.
+// running, which was made of the guest's kernel as it runs; then livectl keeps some in a store.
 func TestRunningKernel(t *testing.T) {
 	b := newBench(t, "6.1")
 	exe, err := vmtest.BuildProgram(t.Context(), "github.com/gosplice/gosplice/splice/module/testdata/operator")
@@ -47,6 +47,7 @@ func TestRunningKernel(t *testing.T) {
 	}
 	checkRunning(t, m, mod, operate(t, m, "", "status"), false)
 	operate(t, m, "refused (not-applied)", "revert", mod.ID)
+	testStore(t, b, m)
 }
 
 // operate runs the program, and wants its error, or the reports.
