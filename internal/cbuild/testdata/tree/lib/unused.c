@@ -1,0 +1,6 @@
+#include "price.h"
+
+long unused(long n)
+{
+	return n * PERCENT + 17;
+}

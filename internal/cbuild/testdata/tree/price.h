@@ -1,0 +1,4 @@
+#define PERCENT 100
+
+long price(long pieces, long each);
+void report(const char *what, long amount);

@@ -1,0 +1,1 @@
+long tax(long amount);
