@@ -31,7 +31,7 @@ var stages = []string{
 
 // failure is what an error ended.
 func (w *work) failure(err error) *report.Failure {
-	return report.NewFailure(err, stages, int(w.stage))
+	return report.NewFailure(err, w.stages, int(w.stage))
 }
 
 // fail leaves the report of what an error ended before there was a result, and returns the

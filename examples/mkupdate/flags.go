@@ -15,6 +15,7 @@ import (
 // options are what the command line says.
 type options struct {
 	kernel  kernelOptions
+	program programOptions
 	module  module.Options
 	compare compareOptions
 	make    makeOptions
@@ -212,6 +213,7 @@ func (o *options) define() *cli.Flags {
 	o.flags = f
 	o.defineKernel(f)
 	o.defineHow(f)
+	o.definePrograms(f)
 	f.StringVar(&o.module.Name, "name", "", "`NAME` of the module; made of the patch's unless given; with -each it goes before these")
 	f.StringVar(&o.module.Description, "description", "", "what the module says of itself, a `TEXT`; the patch's subject unless given")
 	f.List(&o.module.Fixes, "fixes", "what it fixes, a `TEXT` such as a CVE number; what patches say unless given")
@@ -222,7 +224,7 @@ func (o *options) define() *cli.Flags {
 	f.StringVar(&o.module.Unpin, "unpin", "", "let the module be removed although addresses of what it brings along are kept, for this `REASON`: callbacks of the patch take them back")
 	f.Probes(&o.module.Probes)
 	f.BoolVar(&o.module.NoJumps, "no-jumps", false, "have no function taken over by a jump")
-	f.StringVar(&o.out.file, "o", "", "where to write the module, `FILE.ko`; NAME.ko unless given; its report is beside it")
+	f.StringVar(&o.out.file, "o", "", "where to write the module, `FILE.ko`; NAME.ko unless given; its report is beside it; of programs, what the names of updates begin with: NAME for NAME.PROGRAM.update")
 	f.StringVar(&o.out.dir, "out", "", "the folder for modules and reports, a `DIR`")
 	f.StringVar(&o.out.key, "key", "", "sign the module with the key in this `FILE` (PEM)")
 	f.StringVar(&o.out.cert, "cert", "", "and the certificate in this `FILE` (PEM or DER), which the kernel knows")

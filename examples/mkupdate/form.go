@@ -16,7 +16,8 @@ const (
 	formObjects             // pairs of objects in
 	formCollect             // reports in
 	formClean
-	formProbe // a kernel in
+	formProbe    // a kernel in
+	formPrograms // patches in, of programs
 )
 
 // isObject reports whether an argument is an object: by what it holds, or by its name where
@@ -63,6 +64,8 @@ func (o *options) findForm() error {
 		o.form = formClean
 	case o.how.collect != "":
 		o.form = formCollect
+	case o.program.build != "" && (objects == 0 || objects < len(o.args)):
+		o.form = formPrograms
 	case objects > 0 && objects == len(o.args):
 		o.form = formObjects
 	}
@@ -84,11 +87,12 @@ func (o *options) checkForm() error {
 		text string
 	}{
 		{(o.out.key == "") != (o.out.cert == ""), "-key and -cert go together"},
-		{o.out.file != "" && !strings.HasSuffix(o.out.file, ".ko"), "-o " + o.out.file + ": modules are called *.ko"},
+		{o.form != formPrograms && o.out.file != "" && !strings.HasSuffix(o.out.file, ".ko"), "-o " + o.out.file + ": modules are called *.ko"},
 		{o.out.file != "" && o.out.dir != "", "give -o or -out, not both"},
 		{k.moduleAwaits(), "-module wants the source of the module: -module FILE.ko=DIR, or -src DIR behind it"},
 		{len(k.outOfTree) == 0 && len(k.moduleMake)+len(k.extraSymvers) > 0, "-module-make and -extra-symvers go with -module"},
 		{o.make.jobs < 0 || h.only < 0, "a negative number"},
+		{o.program.build == "" && (len(o.program.installed) > 0 || o.program.rebuild), "-installed and -rebuild go with -build COMMAND"},
 	}
 	rules := map[form][]struct {
 		bad  bool
@@ -104,6 +108,14 @@ func (o *options) checkForm() error {
 			{len(k.outOfTree) > 0, "-module is for patches; objects of a module go with -target NAME=FILE.ko"},
 			{k.release != "" || k.src != "" || k.config != "" || k.modules != "" || len(h.series) > 0 || h.byFile || h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != "" || o.out.dir != "",
 				"that is for patches: objects go with -run VMLINUX and -name NAME"},
+		},
+		formPrograms: {
+			{patches == 0, "no patch is given"},
+			{k.src == "", "-build goes with -src DIR, the source that the program was built from"},
+			{k.release != "" || k.config != "" || k.run != "" || k.modules != "" || k.boot != "" || k.symvers != "" || k.objtool != "" || len(k.outOfTree) > 0 || k.tasks || len(o.targets) > 0 || o.make.buildroot != "" || o.make.cc != "",
+				"that is for kernels: -build goes with -src DIR and -installed FILE; the compiler is a matter of the command: CC=gcc-12 make"},
+			{h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != "", "-build makes one update of all patches for each program"},
+			{o.module.Replace || o.out.key != "" || o.module.Unpin != "" || o.module.NoJumps || o.module.Probes || o.compare.inPlace || o.compare.initials, "that is for modules of a kernel, and -build is for programs"},
 		},
 		formPatches: {
 			{patches == 0, "no patch is given, and no objects are"},

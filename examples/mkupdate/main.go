@@ -4,13 +4,15 @@
 //	mkupdate -kernel RELEASE [-try] fix.patch ...               for a kernel of Debian
 //	mkupdate -src DIR -config FILE -run VMLINUX -modules DIR fix.patch ...
 //	mkupdate ... -module FILE.ko -src DIR fix.patch             for a module whose source is elsewhere: DKMS
+//	mkupdate -src DIR -build COMMAND [-installed FILE ...] fix.patch   for programs and libraries
 //	mkupdate ... -each -series debian/patches/series            an update of each, and a table
 //	mkupdate ... -keep-going -series debian/patches/series      one of all that can be carried
 //	mkupdate ... -each -by-file between.diff                    an update of each file that differs
 //	mkupdate ... -each -jobs -out DIR -series FILE | parallel   on several processors or machines
 //	mkupdate -collect DIR
 //
-// NAME.ko is written beside its report, NAME.json and NAME.html. Or it makes the module of the
+// NAME.ko is written beside its report, NAME.json and NAME.html; of programs and libraries, an
+// update of each, NAME.PROGRAM.update, for hotpatch. Or it makes the module of the
 // differences between two builds of objects:
 //
 //	mkupdate -run VMLINUX -name NAME [-o NAME.ko] [-target MODULE=FILE ...] PRE.o POST.o [PRE2.o POST2.o ...]
@@ -48,10 +50,11 @@ var tool = cli.Tool{
 		"[-kernel RELEASE] [flags] fix.patch ...",
 		"-src DIR -config FILE -run VMLINUX -modules DIR [flags] fix.patch ...",
 		"[...] -module FILE.ko -src DIR [flags] fix.patch ...",
+		"-src DIR -build COMMAND [-installed FILE ...] [flags] fix.patch ...",
 		"-run VMLINUX -name NAME [flags] PRE.o POST.o [PRE2.o POST2.o ...]",
 		"-probe VMLINUZ | -collect DIR | -clean[=AGE]",
 	},
-	About:    "Makes a livepatch module of patches of a kernel's source, or of what differs\nbetween builds of its objects.",
+	About:    "Makes a livepatch module of patches of a kernel's source, or of what differs\nbetween builds of its objects; or updates of programs and libraries, of patches of theirs.",
 	Statuses: "0 made; 1 error; 2 refused, or to judge; 3 no change",
 }
 
@@ -84,6 +87,8 @@ func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, e
 	switch {
 	case opt.form == formObjects:
 		return runObjects(ctx, opt, stdout, stderr)
+	case opt.form == formPrograms:
+		return runPrograms(ctx, opt, stdout, stderr)
 	case opt.form == formProbe:
 		return probe(ctx, opt, stdout)
 	case opt.form == formClean:

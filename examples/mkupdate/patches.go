@@ -42,7 +42,7 @@ func (o *options) patches() ([]*patch.Patch, error) {
 // inputs are the files that must not be written to.
 func (o *options) inputs(k *source.Kernel) []string {
 	list := append([]string{k.Config, k.Image, k.Symvers, k.Objtool, o.out.key, o.out.cert, o.how.exercise, o.how.replaces}, o.args...)
-	list = append(append(list, o.how.series...), k.ExtraSymvers...)
+	list = append(append(append(list, o.how.series...), k.ExtraSymvers...), o.program.installed...)
 	for _, m := range k.OutOfTree {
 		list = append(list, m.File)
 	}
@@ -65,7 +65,7 @@ func nameOf(list []*patch.Patch) string {
 // runPatches makes updates of patches. It leaves a report whatever comes, but for flags that
 // make no sense.
 func runPatches(ctx context.Context, opt *options, stdout, stderr *cli.Output) (int, error) {
-	w := &work{opt: opt, stdout: stdout, began: time.Now(), progress: tool.Progress(stderr)}
+	w := &work{opt: opt, stdout: stdout, began: time.Now(), progress: tool.Progress(stderr), stages: stages}
 	defer w.progress.Stop()
 	if err := w.readPatches(); err != nil {
 		return exitError, w.fail(err)

@@ -83,6 +83,14 @@ func TestForms(t *testing.T) {
 		{"-clean=x", 0, "no age"},
 		{"-clean fix.patch", 0, "takes no patches"},
 		{"-collect d object", 0, "where patches are wanted"},
+		{"-src s -build make fix.patch", formPrograms, ""},
+		{"-src s -build make -installed a -installed b -rebuild -o x fix.patch", formPrograms, ""},
+		{"-build make fix.patch", 0, "goes with -src DIR"},
+		{"-src s -build make", 0, "no patch is given"},
+		{"-src s -build make -kernel r fix.patch", 0, "that is for kernels"},
+		{"-src s -build make -each fix.patch", 0, "one update of all patches"},
+		{"-src s -build make -no-jumps fix.patch", 0, "modules of a kernel"},
+		{"-installed a fix.patch", 0, "go with -build"},
 		{"-src s -config c -run v -try fix.patch", 0, "-boot VMLINUZ"},
 	} {
 		opt, err := parse(strings.Fields(c.line))

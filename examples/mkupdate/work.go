@@ -29,6 +29,7 @@ type work struct {
 	opened   []string     // commands that all updates have in common
 	bench    *trial.Bench // nil when nothing is tried
 	stage    stage        // that it is in
+	stages   []string     // what reports call these
 }
 
 // place says where the files of an update go.

@@ -32,12 +32,11 @@ type Output struct {
 
 // graph follows files from call to call.
 type graph struct {
-	root     string // that paths are below
-	units    []Unit
-	outputs  []Output
-	objects  map[string][]int // units by the path of what has them: objects and archives
-	archives map[string][]string
-	place    func(string) string // where a file of the build is to be looked for
+	root    string // that paths are below
+	units   []Unit
+	outputs []Output
+	objects map[string][]int    // units by the path of what has them: objects and archives
+	place   func(string) string // where a file of the build is to be looked for
 }
 
 // analyse makes units and outputs of calls, in their order.

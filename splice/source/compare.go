@@ -125,10 +125,8 @@ func (b *Builder) forAll(ctx context.Context, stage string, list []compared, do 
 // compareOne compares one object. Equal bytes are compared where that is asked for only.
 func (b *Builder) compareOne(ctx context.Context, c *compared, equal bool) error {
 	u := c.unit()
-	c.result = ObjectResult{
-		Object: u.Object, Source: u.Source, Target: u.Module, Outcome: elfdiff.OutcomeSame, Because: c.because, Changes: []Change{},
-		Findings: []elfdiff.Finding{}, Refusals: []*finding.Refusal{}, SetAside: []string{}, Pre: c.pre, Post: c.post,
-	}
+	c.result = NewObjectResult(u.Object, u.Source)
+	c.result.Target, c.result.Because, c.result.Pre, c.result.Post = u.Module, c.because, c.pre, c.post
 	if c.result.NotCompiled = c.unaffected; c.unaffected != "" {
 		return nil
 	}
@@ -172,8 +170,11 @@ func (b *Builder) compareOne(ctx context.Context, c *compared, equal bool) error
 }
 
 // tell notes what differs.
-func (c *compared) tell() {
-	d, r := c.diff, &c.result
+func (c *compared) tell() { c.result.Describe(c.diff) }
+
+// Describe fills in what a comparison found: the outcome, what differs, and what is to be known
+// of it.
+func (r *ObjectResult) Describe(d *elfdiff.Diff) {
 	r.Outcome = d.Outcome()
 	r.Findings = append(r.Findings, d.Findings...)
 	for i := range d.Refusals {

@@ -40,6 +40,9 @@ type Result struct {
 	Objects []ObjectResult `json:"objects"`
 	// Update is the module, null when there is none.
 	Update *module.Module `json:"update"`
+	// Programs are the programs and libraries that patches of their source are for, absent of
+	// patches of a kernel's.
+	Programs []Program `json:"programs,omitempty"`
 	// Refusals say why there is none; by their severity, a person may accept some.
 	Refusals []*finding.Refusal `json:"refusals"`
 	// Findings are what to know beside them about the update as a whole.
@@ -127,6 +130,14 @@ type ObjectResult struct {
 	NotCompiled string   `json:"not_compiled"`
 	Pre         Compiled `json:"pre"`
 	Post        Compiled `json:"post"`
+}
+
+// NewObjectResult is the result of an object before it is compared: nothing differs.
+func NewObjectResult(object, source string) ObjectResult {
+	return ObjectResult{
+		Object: object, Source: source, Outcome: elfdiff.OutcomeSame, Because: []string{}, Changes: []Change{},
+		Findings: []elfdiff.Finding{}, Refusals: []*finding.Refusal{}, SetAside: []string{},
+	}
 }
 
 // Compiled says how an object was come by.

@@ -62,6 +62,8 @@ var Budgets = []Budget{
 	{"splice/source/trial", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed", "os/exec", "regexp"}},
 	// Updates from source run make and compilers, and read patches.
 	{"splice/source", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed", "os/exec", "regexp"}},
+	// Programs are built, and matched with what is installed; results have the form of those of kernels.
+	{"splice/source/program", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed", "os/exec", "regexp"}},
 	// Its reports have templates.
 	{"splice/source/report", []string{"klauspost/compress", "mikelolasagasti/xz", "pierrec/lz4", "arch", "sys", "sync", btfModule}, []string{"encoding/json", "log/slog", "crypto/x509", "net", "embed", "os/exec", "regexp", "html/template", "text/template"}},
 }

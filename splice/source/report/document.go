@@ -18,7 +18,9 @@ type Document struct {
 	Schema int            `json:"schema"` // [Schema]
 	Result *source.Result `json:"result"`
 	Module File           `json:"module"` // that was written; its zero value when none was
-	Page   string         `json:"page"`   // name of the page beside it, "" when there is none
+	// Updates are the files with updates of programs and libraries that were written.
+	Updates []UpdateFile `json:"updates,omitempty"`
+	Page    string       `json:"page"` // name of the page beside it, "" when there is none
 	// Began is when the work began; its zero value when that is not known.
 	Began time.Time `json:"began,omitzero"`
 	// Trial is what a guest showed, null when nobody tried it.

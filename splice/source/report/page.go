@@ -34,6 +34,7 @@ type page struct {
 	Objects  table[objectView]
 	Same     int // objects that are the same, and not among them
 	Update   *updateView
+	Programs []programView
 	Trial    *trialView
 	Affected table[affectedView]
 	Stages   []fact
@@ -131,7 +132,7 @@ func (b *pageBuilder) page() *page {
 		}
 	}
 	b.affected(g)
-	g.Update, g.Trial = updateOf(r.Update), trialOf(b.d.Trial)
+	g.Update, g.Programs, g.Trial = updateOf(r.Update), programsOf(b.d), trialOf(b.d.Trial)
 	for _, s := range r.Stages {
 		if s.Elapsed > 0 {
 			g.Stages = append(g.Stages, fact{web.Name(s.Name), short(s.Elapsed)})
@@ -159,7 +160,7 @@ func titleOf(r *source.Result) string {
 func (b *pageBuilder) facts() []fact {
 	id, m := b.r.Kernel, b.d.Module
 	list := []fact{
-		{"module", b.r.Name}, {"kernel", id.Release}, {"vermagic", id.Vermagic}, {"build-id", id.BuildID}, {"compiler", id.Compiler},
+		{"name", b.r.Name}, {"kernel", id.Release}, {"vermagic", id.Vermagic}, {"build-id", id.BuildID}, {"compiler", id.Compiler},
 		{"configuration", id.Config}, {"source", id.Tree}, {"file", m.Name}, {"SHA-256", m.SHA256},
 	}
 	if m.Size > 0 {
@@ -196,6 +197,9 @@ func (b *pageBuilder) findings(g *page) {
 		}
 		if b.r.Update != nil {
 			b.some(g, s, b.r.Update.Findings, "")
+		}
+		if len(b.r.Programs) > 0 {
+			b.some(g, s, b.r.Findings, "")
 		}
 	}
 }

@@ -66,9 +66,9 @@ func tilesOf(r *source.Result, g *page, elapsed time.Duration) []web.Tile {
 			changed++
 		}
 	}
-	functions := 0
-	if r.Update != nil {
-		functions = len(r.Update.Functions)
+	place := "#update"
+	if len(g.Programs) > 0 {
+		place = "#programs"
 	}
 	patches := web.NewTile("patches", "#patches", web.NewNumber(n[source.Whole], "in", "carried"))
 	for _, in := range []source.Presence{source.Partly, source.Nothing} {
@@ -79,14 +79,14 @@ func tilesOf(r *source.Result, g *page, elapsed time.Duration) []web.Tile {
 	out := []web.Tile{
 		patches,
 		web.NewTile("objects", "#objects", web.NewNumber(len(r.Objects), "compiled", ""), web.NewNumber(changed, "changed", "changed")),
-		web.NewTile("functions", "#update", web.NewNumber(functions, "replaced", "carried")),
+		web.NewTile("functions", place, web.NewNumber(replaced(r), "replaced", "carried")),
 		web.NewTile("in the way", "#findings", web.NewNumber(len(r.Refusals), words.Nouns(len(r.Refusals), "reason"), "refused")),
 	}
 	if elapsed > 0 {
 		out = append(out, web.Tile{Label: "time", Href: "#times", Numbers: []web.Number{{N: short(elapsed)}}})
 	}
 	there := map[string]bool{
-		"#patches": g.Patches.Len() > 0, "#objects": g.Objects.Len() > 0, "#update": g.Update != nil, "#findings": g.Findings.Len() > 0,
+		"#patches": g.Patches.Len() > 0, "#objects": g.Objects.Len() > 0, "#update": g.Update != nil, "#programs": len(g.Programs) > 0, "#findings": g.Findings.Len() > 0,
 		"#times": len(g.Stages) > 0,
 	}
 	for i := range out {

@@ -53,7 +53,7 @@ func (p Place) Check() error {
 	return nil
 }
 
-// Save writes the module, when there is one, the page, and the report beside each other.
+// Save writes the module, when there is one, or the updates of programs, as BASE.PROGRAM.update, the page, and the report beside each other.
 // Each is there as a whole or not at all, never in the place of an input, and the report is
 // the last: where it can't be written, the others are removed. It sets Module and Page of the document. Where there is no module, one that
 // another run has left there is not touched: see [Place.Stale].
@@ -74,9 +74,12 @@ func (d *Document) Save(p Place) error {
 		}
 		d.Module = File{p.Base + endModule, len(m.Bytes()), fmt.Sprintf("%x", sha256.Sum256(m.Bytes()))}
 	}
-	err := d.saveReport(p)
+	err := d.saveUpdates(p)
 	if err == nil {
-		return nil
+		if err = d.saveReport(p); err == nil {
+			return nil
+		}
+		err = d.removeUpdates(p, err)
 	}
 	for _, end := range []string{endModule, endPage} { // a half of what belongs together
 		if end == endPage || d.Module.Name != "" {

@@ -81,9 +81,7 @@ func RowOf(d *Document) Row {
 			row.Targets = append(row.Targets, target(o.Target))
 		}
 	}
-	if r.Update != nil {
-		row.Functions = len(r.Update.Functions)
-	}
+	row.Functions = replaced(r)
 	row.Trial, row.Error = trialWord(d), trialTrouble(d.Trial)
 	if d.Failure != nil {
 		row.Error = "while " + d.Failure.Stage + ": " + firstLine(d.Failure.Text)

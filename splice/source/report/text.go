@@ -78,6 +78,7 @@ func Text(w io.Writer, d *Document, opt TextOptions) error {
 	if r.Update != nil {
 		p.update(d)
 	}
+	p.programs(d)
 	p.trial(d.Trial)
 	p.failure(d.Failure)
 	p.end(d)

@@ -1,0 +1,291 @@
+//go:build linux
+
+package program_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/process"
+	"github.com/gosplice/gosplice/splice/source"
+	"github.com/gosplice/gosplice/splice/source/patch"
+	"github.com/gosplice/gosplice/splice/source/program"
+)
+
+// a stand is a source, and what was installed of it: built elsewhere, and stripped.
+type stand struct {
+	src, installed, cache string
+}
+
+func newStand(t *testing.T) *stand {
+	testenv.Need(t, "gcc", "make", "ar", "strip", "unshare")
+	s := &stand{filepath.Join(t.TempDir(), "src"), filepath.Join(t.TempDir(), "bin"), t.TempDir()}
+	for _, dir := range []string{s.src, s.installed} {
+		if err := os.CopyFS(dir, os.DirFS("../../../internal/cbuild/testdata/tree")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, s.installed, "make", "-s")
+	run(t, s.installed, "strip", "shop", "till", "libtax.so.1")
+	return s
+}
+
+func run(t *testing.T, dir, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", name, err, out)
+	}
+}
+
+func (s *stand) files(names ...string) []string {
+	var out []string
+	for _, n := range names {
+		out = append(out, filepath.Join(s.installed, n))
+	}
+	return out
+}
+
+// edit makes the patch that replaces a text in a file.
+func (s *stand) edit(t *testing.T, name, old, text string) *patch.Patch {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(s.src, name))
+	if err != nil || !strings.Contains(string(b), old) {
+		t.Fatalf("%s: no %q, %v", name, old, err)
+	}
+	dir := t.TempDir()
+	for side, content := range map[string]string{"a": string(b), "b": strings.Replace(string(b), old, text, 1)} {
+		path := filepath.Join(dir, side, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("diff", "-u", "a/"+name, "b/"+name)
+	cmd.Dir = dir
+	out, _ := cmd.Output() // they differ: status 1
+	list, err := patch.Read(name+".patch", strings.NewReader(string(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list[0]
+}
+
+// shop is a process that answers a line for each line.
+type shop struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+func (s *stand) start(t *testing.T) *shop {
+	t.Helper()
+	p := &shop{cmd: exec.Command("./shop")}
+	p.cmd.Dir = s.installed
+	var err error
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.out = bufio.NewReader(out)
+	t.Cleanup(func() {
+		_ = p.in.Close() // it ends at the end of its input
+		if err := p.cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func (p *shop) ask(t *testing.T) string {
+	t.Helper()
+	if _, err := fmt.Fprintln(p.in, "x"); err != nil {
+		t.Fatal(err)
+	}
+	line, err := p.out.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
+}
+
+func open(t *testing.T, s *stand, src program.Source, opt program.Options) *program.Builder {
+	t.Helper()
+	src.Dir, opt.Cache = s.src, s.cache
+	if opt.Name == "" {
+		opt.Name = "fix"
+	}
+	b, err := program.Open(t.Context(), src, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// TestProgram has one source for all: it is built once.
+func TestProgram(t *testing.T) {
+	s := newStand(t)
+	t.Run("process", func(t *testing.T) { fixed(t, s) })
+	t.Run("outcomes", func(t *testing.T) { outcomes(t, s) })
+	t.Run("foreseen", func(t *testing.T) { foreseen(t, s) })
+}
+
+// fixed goes from a source and patches to a process that is fixed, and fixed no more.
+func fixed(t *testing.T, s *stand) {
+	b := open(t, s, program.Source{Build: "make -j4", Installed: s.files("shop", "till", "libtax.so.1")}, program.Options{})
+	patches, err := patch.ReadFiles("testdata/price.patch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := b.Build(t.Context(), patches...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Outcome != source.OutcomeMade || len(r.Programs) != 2 || len(r.Objects) != 1 || r.Patches[0].In != source.Whole {
+		t.Fatalf("%s: %+v %v", r.Outcome, r.Programs, r.Refusals)
+	}
+	for i, name := range []string{"shop", "till"} {
+		x := &r.Programs[i]
+		if x.Name != name || x.Update == nil || x.Matched != x.Functions || len(x.Replaces) != 1 || x.Replaces[0].Function != "price" || !slices.Equal(x.Update.Fixes, []string{"CVE-2026-0002"}) {
+			t.Errorf("%+v", x)
+		}
+	}
+	p := s.start(t)
+	try(t, p, r.Programs[0].Update, "pay 358 (reduced 1)", "pay 3214 (reduced 2)", "pay 358 (reduced 3)")
+	library(t, s, p)
+}
+
+// library changes the shared library.
+func library(t *testing.T, s *stand, p *shop) {
+	b := open(t, s, program.Source{Build: "make -j4", Installed: s.files("shop", "till", "libtax.so.1")}, program.Options{})
+	if !b.Kept() {
+		t.Error("the source is built once more")
+	}
+	r, err := b.Build(t.Context(), s.edit(t, "tax.c", "19", "7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Outcome != source.OutcomeMade || len(r.Programs) != 1 || r.Programs[0].Name != "libtax.so.1" {
+		t.Fatalf("%s: %+v %v", r.Outcome, r.Programs, r.Refusals)
+	}
+	try(t, p, r.Programs[0].Update, "pay 358 (reduced 4)", "pay 322 (reduced 5)", "pay 358 (reduced 6)")
+}
+
+// try applies an update and reverts it.
+func try(t *testing.T, p *shop, u *splice.Update, before, with, after string) {
+	t.Helper()
+	if got := p.ask(t); got != before {
+		t.Errorf("before: %q, want %q", got, before)
+	}
+	if _, err := process.Apply(t.Context(), p.cmd.Process.Pid, u, process.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.ask(t); got != with {
+		t.Errorf("with it: %q, want %q", got, with)
+	}
+	if _, err := process.Revert(t.Context(), p.cmd.Process.Pid, u.ID(), process.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.ask(t); got != after {
+		t.Errorf("after: %q, want %q", got, after)
+	}
+}
+
+// outcomes makes updates of patches of all kinds.
+func outcomes(t *testing.T, s *stand) {
+	all := s.files("shop", "till", "libtax.so.1")
+	for _, c := range []struct {
+		name, file, old, text string
+		installed             []string
+		opt                   program.Options
+		outcome               source.Outcome
+		programs              string // that have an update
+		code                  finding.Code
+		objects               int
+	}{
+		{"a header", "price.h", "100", "50", all, program.Options{}, source.OutcomeMade, "shop till", "", 4},
+		{"all again", "lib/price.c", "> 9", "> 8", all, program.Options{Rebuild: true}, source.OutcomeMade, "shop till", "", 1},
+		{"the way it is built", "Makefile", "-I. -c", "-I. -DPRICES -c", all, program.Options{}, source.OutcomeNoChange, "", "", 3},
+		{"nothing that runs", "tax.h", "long tax", "\nlong tax", all, program.Options{}, source.OutcomeNoChange, "", "", 2},
+		{"in an archive, of no program", "lib/unused.c", "17", "18", all, program.Options{}, source.OutcomeRefused, "", program.CodeNotInstalled, 1},
+		{"not of that file", "tax.c", "19", "20", s.files("till"), program.Options{}, source.OutcomeRefused, "", program.CodeNotInstalled, 1},
+		{"one of two", "lib/price.c", "> 9", "> 7", s.files("till"), program.Options{}, source.OutcomeMade, "till", "", 1},
+		{"no C", "tax.c", "return", "return return", all, program.Options{}, source.OutcomeFailed, "", program.CodeObject, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := open(t, s, program.Source{Build: "make -j4", Installed: c.installed}, c.opt)
+			r, err := b.Build(t.Context(), s.edit(t, c.file, c.old, c.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for i := range r.Programs {
+				if r.Programs[i].Update != nil {
+					names = append(names, r.Programs[i].Name)
+				}
+			}
+			if r.Outcome != c.outcome || strings.Join(names, " ") != c.programs || len(r.Objects) != c.objects {
+				t.Errorf("%s, %q, %d objects; %v", r.Outcome, names, len(r.Objects), r.Refusals)
+			}
+			if has := slices.ContainsFunc(r.Refusals, func(x *finding.Refusal) bool { return x.Code == c.code && x.Hint != "" }); has != (c.code != "") {
+				t.Errorf("%v", r.Refusals)
+			}
+		})
+	}
+}
+
+// foreseen refuses before anything is built.
+func foreseen(t *testing.T, s *stand) {
+	cache := t.TempDir()
+	bare := filepath.Join(t.TempDir(), "bare")
+	run(t, s.installed, "gcc", "-Wl,--build-id=none", "-o", bare, "till.c", "libprice.a")
+	other := filepath.Join(t.TempDir(), "other")
+	comment := filepath.Join(t.TempDir(), "comment")
+	if err := os.WriteFile(comment, []byte("GCC: (Debian 99.1.0-1) 99.1.0\x00"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run(t, s.installed, "objcopy", "--update-section", ".comment="+comment, "till", other)
+	for _, c := range []struct {
+		name string
+		src  program.Source
+		code finding.Code
+	}{
+		{"LTO", program.Source{Build: "make CFLAGS=-flto; touch done"}, program.CodeLTO},
+		{"no build-id", program.Source{Installed: []string{bare}}, program.CodeNoBuildID},
+		{"another compiler", program.Source{Installed: []string{other}}, program.CodeOther},
+	} {
+		c.src.Dir = s.src
+		_, err := program.Open(t.Context(), c.src, program.Options{Cache: cache})
+		list := finding.Refusals(err)
+		if len(list) != 1 || list[0].Code != c.code || list[0].Hint == "" {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(cache, "*")); len(left) > 0 {
+		t.Errorf("something was built: %q", left)
+	}
+}
