@@ -84,3 +84,10 @@ func ExampleApplyAtStart() {
 	fmt.Println(early, errors.Is(err, process.CodeGone))
 	// Output: false true
 }
+
+// A View is opened once, for several updates.
+func ExampleOpenView() {
+	_, err := process.OpenView(context.Background(), 1<<22) // more than the kernel gives
+	fmt.Println(errors.Is(err, process.CodeGone))
+	// Output: true
+}

@@ -19,14 +19,32 @@ import (
 // Of a process that holds the update, it links the update once more for where it is, and compares
 // all code, constants and jumps in memory with that, byte by byte: only then a function is [New].
 func Inspect(ctx context.Context, pid int, u *splice.Update) (*Inspection, error) {
-	out, err := inspect(ctx, pid, u)
+	v, err := OpenView(ctx, pid)
 	if err != nil {
-		return nil, fmt.Errorf("inspect %s in process %d: %w", u.Name, pid, explain(err))
+		return nil, fmt.Errorf("inspect %s: %w", u.Name, err)
 	}
-	return out, nil
+	defer v.Close()
+	return v.Inspect(u)
 }
 
-func inspect(ctx context.Context, pid int, u *splice.Update) (*Inspection, error) {
+// A View is a process that is looked at, for several updates: what it maps, and the updates that
+// it holds, are found once. It is not safe for concurrent use.
+type View struct {
+	id      procfs.ID
+	img     *image.Image
+	records []*record
+}
+
+// OpenView opens a process, which is not stopped.
+func OpenView(ctx context.Context, pid int) (*View, error) {
+	v, err := openView(ctx, pid)
+	if err != nil {
+		return nil, fmt.Errorf("look at process %d: %w", pid, explain(err))
+	}
+	return v, nil
+}
+
+func openView(ctx context.Context, pid int) (*View, error) {
 	id, err := procfs.Identify(pid)
 	if err != nil {
 		return nil, err
@@ -35,24 +53,40 @@ func inspect(ctx context.Context, pid int, u *splice.Update) (*Inspection, error
 	if err != nil {
 		return nil, err
 	}
-	defer img.Close()
-	mem := imageMem{img}
-	records, err := findRecords(ctx, pid, mem)
+	records, err := findRecords(ctx, pid, imageMem{img})
+	if err != nil {
+		img.Close()
+		return nil, err
+	}
+	return &View{id, img, records}, nil
+}
+
+// Close lets go of the process.
+func (v *View) Close() error { return v.img.Close() }
+
+// Inspect is that of one update, see [Inspect].
+func (v *View) Inspect(u *splice.Update) (*Inspection, error) {
+	out, err := v.inspect(u)
+	if err != nil {
+		return nil, fmt.Errorf("inspect %s in process %d: %w", u.Name, v.id.PID, explain(err))
+	}
+	return out, nil
+}
+
+func (v *View) inspect(u *splice.Update) (*Inspection, error) {
+	p, err := unverified(u, v.img)
 	if err != nil {
 		return nil, err
 	}
-	p, err := unverified(u, img)
-	if err != nil {
-		return nil, err
+	mem := imageMem{v.img}
+	x := &inspector{plan: p, mem: mem, records: v.records}
+	x.choose()
+	out := x.inspect()
+	if x.rec != nil {
+		st, _ := x.rec.state(mem)
+		out.Report = x.rec.report(v.id.PID, st)
 	}
-	v := &inspector{plan: p, mem: mem, records: records}
-	v.choose()
-	out := v.inspect()
-	if v.rec != nil {
-		st, _ := v.rec.state(mem)
-		out.Report = v.rec.report(pid, st)
-	}
-	return out, id.Check()
+	return out, v.id.Check()
 }
 
 // inspector compares an update with what a process has of it.

@@ -45,6 +45,23 @@ func Inspect(_ context.Context, pid int, u *splice.Update) (*Inspection, error) 
 	return nil, fmt.Errorf("inspect %s in process %d: %w", u.Name, pid, errPlatform)
 }
 
+// A View needs Linux on x86-64.
+type View struct{}
+
+// OpenView needs Linux on x86-64; elsewhere it returns an error that wraps
+// errors.ErrUnsupported.
+func OpenView(_ context.Context, pid int) (*View, error) {
+	return nil, fmt.Errorf("look at process %d: %w", pid, errPlatform)
+}
+
+// Close does nothing.
+func (v *View) Close() error { return nil }
+
+// Inspect returns an error that wraps errors.ErrUnsupported.
+func (v *View) Inspect(u *splice.Update) (*Inspection, error) {
+	return nil, fmt.Errorf("inspect %s: %w", u.Name, errPlatform)
+}
+
 // ApplyAtStart needs Linux on x86-64; elsewhere it returns an error that wraps
 // errors.ErrUnsupported.
 func ApplyAtStart(_ context.Context, pid int, u *splice.Update, _ Options) (*Report, bool, error) {

@@ -69,6 +69,15 @@ func ExampleInspect() {
 	// Output: true
 }
 
+// InspectAll looks at each process once, for several updates.
+func ExampleInspectAll() {
+	empty := &splice.Update{Format: splice.UpdateFormat}
+	_, err := machine.InspectAll(context.Background(), "ask", []*splice.Update{empty, empty}, machine.Options{},
+		func(i, pid int, x *process.Inspection) (machine.Outcome, string) { return machine.Proven, "" })
+	fmt.Println(errors.Is(err, splice.CodeNothing))
+	// Output: true
+}
+
 // Follow applies updates to processes that start later, until the context ends.
 func ExampleFollow() {
 	err := machine.Follow(context.Background(), nil, machine.FollowOptions{Tell: func(f machine.Followed) {

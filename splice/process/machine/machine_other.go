@@ -40,6 +40,11 @@ func Inspect(_ context.Context, did string, u *splice.Update, _ Options, _ func(
 	return nil, fmt.Errorf("%s %s: %w", did, u.Name, errPlatform)
 }
 
+// InspectAll needs Linux on x86-64; elsewhere it returns an error that wraps errors.ErrUnsupported.
+func InspectAll(_ context.Context, did string, _ []*splice.Update, _ Options, _ func(int, int, *process.Inspection) (Outcome, string)) ([]*Report, error) {
+	return nil, fmt.Errorf("%s: %w", did, errPlatform)
+}
+
 // Follow needs Linux on x86-64; elsewhere it returns an error that wraps errors.ErrUnsupported.
 func Follow(context.Context, []*splice.Update, FollowOptions) error {
 	return fmt.Errorf("follow: %w", errPlatform)

@@ -109,16 +109,30 @@ func (s *scanner) scan(ctx context.Context) ([]*seen, error) {
 // look looks at one process, and returns nil when it does not matter: a thread of the kernel,
 // one that has ended, or one that maps nothing of what the update is for.
 func (s *scanner) look(ctx context.Context, pid int) *seen {
+	p := s.begin(pid)
+	switch {
+	case p == nil:
+		return nil
+	case s.update == nil:
+		return s.holder(ctx, p)
+	}
+	mods, err := image.ProcessModules(pid)
+	return s.judge(p, mods, err)
+}
+
+// begin looks what a process is, and returns nil where it is none that has memory.
+func (s *scanner) begin(pid int) *seen {
 	st, err := procfs.ReadStat(pid)
 	if err != nil || st.IsKthread() || procfs.MemoryPID(pid) == 0 {
 		return nil
 	}
 	p := &seen{id: procfs.ID{PID: pid, Start: st.Start}, command: st.Comm, home: homeOf(pid)}
 	p.selected = s.selects.holds(pid, &p.home)
-	if s.update == nil {
-		return s.holder(ctx, p)
-	}
-	mods, err := image.ProcessModules(pid)
+	return p
+}
+
+// judge says what a process is for the update, by what it maps, or the error about that.
+func (s *scanner) judge(p *seen, mods []image.Module, err error) *seen {
 	switch {
 	case errors.Is(err, procfs.ErrGone):
 		return nil
@@ -129,12 +143,12 @@ func (s *scanner) look(ctx context.Context, pid int) *seen {
 	bias := s.find(p, mods)
 	switch {
 	case p.maps:
-		p.old, err = s.isOld(pid, bias)
+		p.old, err = s.isOld(p.id.PID, bias)
 		if errors.Is(err, procfs.ErrGone) {
 			return nil
 		}
 		return p
-	case p.other != "" || slices.Contains(s.selects.PIDs, pid):
+	case p.other != "" || slices.Contains(s.selects.PIDs, p.id.PID):
 		return p
 	}
 	return nil

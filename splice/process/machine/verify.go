@@ -15,36 +15,18 @@ import (
 // and whether that is in memory what the record of it and the update itself say, byte by byte, see
 // process.Inspect. None is stopped.
 func Verify(ctx context.Context, u *splice.Update, opt Options) (*Report, error) {
-	r, err := Inspect(ctx, "verify", u, opt, verified)
-	if err != nil {
-		return nil, fmt.Errorf("verify %s: %w", u.Name, err)
-	}
-	return r, nil
+	return Inspect(ctx, "verify", u, opt, verified)
 }
 
 // Inspect looks at all selected processes that map what an update is for, without stopping one:
 // say is told of each which code it runs, and returns the outcome and the reason. It may be called
 // by several goroutines at once.
 func Inspect(ctx context.Context, did string, u *splice.Update, opt Options, say func(pid int, x *process.Inspection) (Outcome, string)) (*Report, error) {
-	r, err := newRun(did, u, &opt)
+	list, err := InspectAll(ctx, did, []*splice.Update{u}, opt, func(_, pid int, x *process.Inspection) (Outcome, string) { return say(pid, x) })
 	if err != nil {
 		return nil, err
 	}
-	r.treat = func(ctx context.Context, p *seen) Process {
-		x, err := process.Inspect(ctx, p.id.PID, u)
-		if err != nil {
-			return refusedBy(p, err)
-		}
-		out := p.process(say(p.id.PID, x))
-		if x.Report != nil {
-			out.Updates = []splice.Report{*x.Report}
-		}
-		return out
-	}
-	if err := r.once(ctx); err != nil {
-		return nil, err
-	}
-	return r.report(), nil
+	return list[0], nil
 }
 
 // verified says what an inspection means for Verify.

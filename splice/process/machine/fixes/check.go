@@ -33,16 +33,32 @@ func (s *Source) names() []string {
 // proves the opposite.
 func Check(ctx context.Context, opt machine.Options, sources ...Source) (*Report, error) {
 	r := &Report{Schema: fixes.Schema}
+	updates := make([]*splice.Update, len(sources))
 	for i := range sources {
 		s := &sources[i]
+		updates[i] = s.Update
 		for _, name := range s.names() {
 			if !slices.ContainsFunc(r.Fixes, func(f fixes.Fix) bool { return f.Name == name }) {
 				r.Fixes = append(r.Fixes, fixes.Fix{Name: name})
 			}
 		}
-		if err := r.source(ctx, opt, s); err != nil {
-			return nil, fmt.Errorf("check fixes of %s: %w", s.Name, err)
-		}
+	}
+	var mu sync.Mutex
+	seen := make([]map[int]*process.Inspection, len(sources)) // by PID
+	for i := range seen {
+		seen[i] = map[int]*process.Inspection{}
+	}
+	found, err := machine.InspectAll(ctx, "check", updates, opt, func(i, pid int, x *process.Inspection) (machine.Outcome, string) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[i][pid] = x
+		return machine.Holds, ""
+	})
+	if err != nil {
+		return nil, fmt.Errorf("fixes of processes: %w", err)
+	}
+	for i := range sources {
+		r.source(&sources[i], found[i], seen[i])
 	}
 	slices.SortFunc(r.Processes, func(a, b Process) int { return cmp.Compare(a.PID, b.PID) })
 	for i := range r.Fixes {
@@ -52,18 +68,7 @@ func Check(ctx context.Context, opt machine.Options, sources ...Source) (*Report
 }
 
 // source adds what one source says of all processes.
-func (r *Report) source(ctx context.Context, opt machine.Options, s *Source) error {
-	var mu sync.Mutex
-	seen := map[int]*process.Inspection{}
-	found, err := machine.Inspect(ctx, "fixes", s.Update, opt, func(pid int, x *process.Inspection) (machine.Outcome, string) {
-		mu.Lock()
-		defer mu.Unlock()
-		seen[pid] = x
-		return machine.Holds, ""
-	})
-	if err != nil {
-		return err
-	}
+func (r *Report) source(s *Source, found *machine.Report, seen map[int]*process.Inspection) {
 	r.Unseen = max(r.Unseen, found.Unseen)
 	for i := range found.Processes {
 		p := &found.Processes[i]
@@ -79,7 +84,6 @@ func (r *Report) source(ctx context.Context, opt machine.Options, s *Source) err
 			to.take(name, s, v)
 		}
 	}
-	return nil
 }
 
 // isElsewhere reports whether a process that was asked for maps nothing of what an update is for:
