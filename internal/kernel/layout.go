@@ -46,6 +46,7 @@ var needed = []member{
 	{name: "pt_regs", optional: true},
 	{name: "kprobe", members: []string{"addr", "pre_handler", "post_handler", "flags"}, optional: true}, // include/linux/kprobes.h
 	{name: "nmiaction", members: []string{"handler"}, optional: true},                                   // arch/x86/include/asm/nmi.h
+	{name: "find_symbol_arg", optional: true},                                                           // kernel/module/internal.h, since Linux 5.13
 	entryOf(kerneltab.BugTable, true, kerneltab.At, kerneltab.Flags),
 	entryOf(kerneltab.AltInstructions, false, kerneltab.At, kerneltab.Replacement, kerneltab.Length, kerneltab.ReplacementLength),
 	// What tells generations apart, beside these: see Facts.

@@ -49,8 +49,13 @@
 // a difference the update is not loaded, or, when the module comes later, the
 // module is not, which is livepatch's own rule.
 //
-// What other modules export is imported as by any module, and makes the update
-// depend on them. Static branches on keys in a patched module are refused, since
+// What other modules export, and new code of a module uses, is found in the same
+// callback, by name, owner and CRC, as the loader finds it for the module itself
+// (find_symbol of kernel/module/main.c). That is for owners that the module depends
+// on: they are there whenever it is, and stay as long as it does. So the update
+// depends on none of them. A further one, which only the patch brings in, is imported
+// as by any module; the update then depends on it, which is a finding
+// ([FindingNeeds]). Static branches on keys in a patched module are refused, since
 // the loader has to know the key before the module is there. Static calls of it
 // go through their trampolines.
 //

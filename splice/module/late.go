@@ -91,7 +91,7 @@ func (b *builder) forModule(o *kobject) {
 		return
 	}
 	d, t := b.Data(), o.target
-	bases, parts := b.basesOf(t)
+	bases, parts := b.basesOf(o)
 	list := append(b.identityOf(o, bases), o.checks...)
 	checks, wants := b.checkTable(d, klink.Join("checks", t.Name()), list)
 	expected := b.fixupTable(d, klink.Join("expected", t.Name()), early(list, &checks, wants))
@@ -107,6 +107,7 @@ func (b *builder) forModule(o *kobject) {
 	if o.exit != nil {
 		desc.Refer(0, "exit", o.exitRow)
 	}
+	b.importTable(o, bases, &desc)
 	if len(o.fixups) > 0 {
 		late := b.fixupTable(d, klink.Join("fixups", t.Name()), o.fixups)
 		desc.Refer(0, "fixups", late.Dest(0))
@@ -156,11 +157,38 @@ func (b *builder) place(o *kobject, t *klink.Table, i int, member string, to ko.
 	o.fixups = append(o.fixups, fixup{sec: t.Section, off: t.Offset(i, member), size: 8, to: to})
 }
 
+// importTable writes what is found of other modules, each with its base.
+func (b *builder) importTable(o *kobject, bases uint64, desc *klink.Table) {
+	if len(o.imports.list) == 0 {
+		return
+	}
+	d, first := b.Data(), firstPart+len(o.target.mod.Parts)
+	t := b.code.AddTable(d, klink.Join("imports", o.name()), "import", len(o.imports.list)+1)
+	for i := range o.imports.list {
+		e := &o.imports.list[i]
+		t.Refer(i, "name", b.Literal(e.Name))
+		t.Refer(i, "owner", b.Literal(e.Owner()))
+		t.Refer(i, "value", ko.Dest{Symbol: d.Anchor, Addend: int64(bases) + 8*int64(first+i)})
+		if b.hasCRCs() {
+			var crc [4]byte
+			put32(crc[:], e.CRC)
+			t.Put(i, "crc", crc[:]...)
+			t.Put(i, "has_crc", 1)
+		}
+	}
+	desc.Refer(0, "imports", t.Dest(0))
+	if !b.code.Has("imports") {
+		b.code.Add("imports", "", nil)
+	}
+}
+
 // basesOf makes room for the bases of a module, and writes where struct module has them.
-func (b *builder) basesOf(t *Target) (bases, parts uint64) {
-	d, list := b.Data(), t.mod.Parts
-	bases = d.Append(8, make([]byte, 8*(firstPart+len(list))))
-	b.code.Define(klink.Join("bases", t.Name()), elf.STT_OBJECT, d, bases, uint64(8*(firstPart+len(list))))
+func (b *builder) basesOf(o *kobject) (bases, parts uint64) {
+	d, t := b.Data(), o.target
+	list := t.mod.Parts
+	size := uint64(8 * (firstPart + len(list) + len(o.imports.list)))
+	bases = d.Append(8, make([]byte, size))
+	b.code.Define(klink.Join("bases", t.Name()), elf.STT_OBJECT, d, bases, size)
 	parts = d.Append(8, make([]byte, 8*len(list)))
 	b.code.Define(klink.Join("parts", t.Name()), elf.STT_OBJECT, d, parts, uint64(8*len(list)))
 	for i := range list {

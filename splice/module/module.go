@@ -84,6 +84,9 @@ type Reference struct {
 	Addr   uint64 `json:"addr"`   // link address, or per-CPU offset; 0 of another module's export
 	By     string `json:"by"`     // "export", "anchor", "per-cpu", "absolute" or "module"
 	Module string `json:"module"` // that it is in, "" for the kernel itself
+	// For is the module that is patched and depends on Module, when the update itself does not:
+	// the reference is filled in whenever that module is there.
+	For string `json:"for,omitempty"`
 }
 
 // A Module is a livepatch module.

@@ -20,6 +20,7 @@ type kobject struct {
 	settings []setting
 	hooks    map[string]ko.Dest // callbacks by name
 	fixups   []fixup            // references to the module
+	imports  imports            // what the module depends on has
 }
 
 // patched is a function that is replaced.

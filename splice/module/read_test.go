@@ -72,7 +72,7 @@ func TestModuleJSON(t *testing.T) {
 		Functions:  []Function{{"f", "8021q", 2, 1 << 63, 10, 5, "symbol", MethodJump}},
 		Data:       []Data{{"ops", 1<<64 - 1, 8, "nvme"}},
 		Initials:   []Initial{{"limit", 7, 4, true, ""}},
-		References: []Reference{{"printk", 9, "anchor", ""}},
+		References: []Reference{{"printk", 9, "anchor", "garp", "8021q"}},
 		Findings:   []elfdiff.Finding{f}, Accepted: []elfdiff.Finding{f},
 		Pins:   []Pin{{"a.o", "timer", "f", 3, "is passed on"}},
 		Origin: &Origin{Patches: []SourcePatch{{"a.patch", "d1"}}, Fixes: []string{"CVE-1"}, Functions: []string{"f,0"}, Data: []string{"ops"}, Replaces: "cd"},

@@ -164,13 +164,13 @@ func (r *references) absolute(name string, value uint64) ko.Dest {
 	return ko.Dest{Symbol: i}
 }
 
-// foreign returns the undefined symbol for what another module exports, which
+// dependOn returns the undefined symbol for what another module exports, which
 // has to be loaded before: the loader takes a reference to it.
-func (r *references) foreign(name string, e *kernel.Export) (ko.Dest, error) {
+func (r *references) dependOn(name string, e *kernel.Export) (ko.Dest, error) {
 	if len(name) >= crcName {
 		return ko.Dest{}, refuse(CodeLongName, name, kerneltab.Versions, 0, "no room for names of %d bytes", len(name))
 	}
-	owner := strings.ReplaceAll(path.Base(e.Module), "-", "_")
+	owner := e.Owner()
 	r.refs[Reference{Name: name, By: "export", Module: owner}] = true
 	r.depends[owner] = true
 	if e.Namespace != "" {
@@ -198,7 +198,7 @@ func (l *linker) resolve(undefined map[string]elfobj.SymbolIndex, e *extract.Ext
 		if e.Pre != object.NoAtom {
 			addr, ok = p.Match.AtomAddr(e.Pre)
 		}
-		return l.resolveIn(p.Target, undefined, e.Name, addr, ok)
+		return l.resolveIn(p.Target, undefined, e, addr, ok)
 	}
 	if e.Pre != object.NoAtom {
 		if addr, ok := p.Match.AtomAddr(e.Pre); ok {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"debug/elf"
 	"fmt"
+	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
@@ -108,7 +111,8 @@ func (t *Target) symbol(s *elfobj.Symbol) (ko.Dest, bool) {
 // resolveIn finds what an undefined symbol of an object of a module is: in the
 // module itself first, as when it was linked, then what the kernel and other
 // modules export, and at last anything in the kernel.
-func (l *linker) resolveIn(t *Target, undefined map[string]elfobj.SymbolIndex, name string, located uint64, ok bool) (ko.Dest, error) {
+func (l *linker) resolveIn(t *Target, undefined map[string]elfobj.SymbolIndex, e *extract.External, located uint64, ok bool) (ko.Dest, error) {
+	name := e.Name
 	if i, known := undefined[name]; known && !ok {
 		if v, found := l.pair.Match.SymbolValue(i); found && v.Has&reloc.UseAddress != 0 {
 			located, ok = v.Address, true
@@ -132,7 +136,7 @@ func (l *linker) resolveIn(t *Target, undefined map[string]elfobj.SymbolIndex, n
 		return l.at(name, x.Addr)
 	}
 	if x, ok := l.symvers[name]; ok && x.Module != "" {
-		return l.foreign(name, &x)
+		return l.foreign(t, e.Symbol, &x)
 	}
 	if t.mod.Imports(name) {
 		return ko.Dest{}, refuse(CodeNoCRC, name, "Module.symvers", 0, "another module exports it, which only a Module.symvers says")
@@ -148,4 +152,135 @@ func (l *linker) inModule(t *Target, name string, to ko.Dest) (ko.Dest, error) {
 	}
 	l.refs[Reference{Name: name, Addr: p.Base + uint64(to.Addend), By: "module", Module: t.Name()}] = true
 	return to, nil
+}
+
+// imports are the exports of other modules that new code of a module uses, where the module itself
+// depends on them: they are there whenever it is, so that the update need not depend on them too.
+type imports struct {
+	list []kernel.Export
+	// needs are the modules that the target depends on; nil until it is asked for.
+	needs map[string]bool
+}
+
+// maxBases is how many bases a fixup can name.
+const maxBases = 256
+
+// foreign returns how to reach what another module exports. A module that the target depends on is
+// there whenever the target is, and what it exports is found then. A further one is what the update
+// itself depends on, which is a finding.
+func (l *linker) foreign(t *Target, sym elfobj.SymbolIndex, e *kernel.Export) (ko.Dest, error) {
+	if crc, ok := t.mod.Version(e.Name); ok && l.hasCRCs() && crc != e.CRC {
+		return ko.Dest{}, refuse(CodeCRCDiffers, e.Name, "Module.symvers", 0, "CRC %#08x, and %#08x in %s", e.CRC, crc, t.Name())
+	}
+	why := ""
+	switch {
+	case !l.needs(t, e.Owner()):
+		why = fmt.Sprintf("%s itself does not depend on it", t.Name())
+	case !l.canFind():
+		why = "this kernel has no way to find it later (find_symbol)"
+	case !l.canWait(sym):
+		why = fmt.Sprintf("a table has to have it before %s is loaded", t.Name())
+	case firstPart+len(t.mod.Parts)+len(l.obj.imports.list) >= maxBases:
+		why = fmt.Sprintf("new code of %s uses more of other modules than can be found later", t.Name())
+	}
+	if why != "" {
+		l.depending(e, why)
+		return l.dependOn(e.Name, e)
+	}
+	i := slices.IndexFunc(l.obj.imports.list, func(x kernel.Export) bool { return x.Name == e.Name })
+	if i < 0 {
+		i = len(l.obj.imports.list)
+		l.obj.imports.list = append(l.obj.imports.list, *e)
+	}
+	if e.Namespace != "" {
+		l.spaces[e.Namespace] = true
+	}
+	l.refs[Reference{Name: e.Name, By: "export", Module: e.Owner(), For: t.Name()}] = true
+	return ko.Dest{Part: firstPart + len(t.mod.Parts) + i}, nil
+}
+
+// needs reports whether a module is loaded whenever a target is: the target uses it, or what it uses
+// does, as far as the files of these are beside its own.
+func (l *linker) needs(t *Target, owner string) bool {
+	if l.obj.imports.needs == nil {
+		l.obj.imports.needs = t.needs()
+	}
+	return l.obj.imports.needs[owner]
+}
+
+func (t *Target) needs() map[string]bool {
+	out := map[string]bool{}
+	for todo := []*kernel.Module{t.mod}; len(todo) > 0; todo = todo[1:] {
+		for owner, e := range todo[0].Uses(t.kernel.symvers) {
+			if out[owner] {
+				continue
+			}
+			out[owner] = true
+			if path := t.mod.Beside(e.Module); path != "" {
+				if m, err := kernel.OpenModule(path, t.kernel.layout); err == nil && m.Name == owner && m.Magic == t.mod.Magic {
+					todo = append(todo, m)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// canFind reports whether the module's own code can ask the kernel for an export.
+func (k *Kernel) canFind() bool {
+	arg := k.layout["find_symbol_arg"]
+	for _, m := range []string{"name", "gplok", "owner", "crc", "sym"} {
+		if _, ok := arg.Offsets[m]; !ok {
+			return false
+		}
+	}
+	form := kerneltab.Named(kerneltab.KSymTab).Usual()
+	_, relative := k.layout[form.Struct].Offsets["value_offset"]
+	_, taints := k.layout["module"].Offsets["taints"]
+	return relative && taints && arg.Size <= 8*findSymbolWords && len(k.image.Symbols("find_symbol")) == 1 && len(k.image.Symbols("module_mutex")) == 1
+}
+
+// findSymbolWords is FIND_SYMBOL_ARG_WORDS of the module's own code.
+const findSymbolWords = 16
+
+// canWait reports whether all that refers to a symbol is filled in once the target is there: code and
+// data. Entries of a table that may be left out then are no matter.
+func (l *linker) canWait(sym elfobj.SymbolIndex) bool {
+	for i := range l.carried.Immediates {
+		if l.carried.Immediates[i].Variable == sym {
+			return false
+		}
+	}
+	for i := range l.Spec.Sections {
+		s := &l.Spec.Sections[i]
+		if s.Type != elf.SHT_RELA || int(s.Info) >= len(l.Spec.Sections) {
+			continue
+		}
+		to := l.Spec.Sections[s.Info].Name
+		row := kerneltab.Carried(to)
+		plain := row != nil && (row.Module.To == kerneltab.Text || row.Module.To == kerneltab.Rodata || row.Module.To == kerneltab.Data || row.Has(kerneltab.Optional))
+		traced := to == kerneltab.JumpTable && traceOf(l.Spec.Symbols[sym].Name) != ""
+		if !plain && !traced && slices.ContainsFunc(s.Relas, func(r elfobj.Rela) bool { return r.Sym == sym }) {
+			return false
+		}
+	}
+	return true
+}
+
+// FindingNeeds is the code of the finding about a module that an update depends on, beside those
+// that what it changes depends on.
+const FindingNeeds elfdiff.Code = "needs-module"
+
+// depending reports it, once for each module.
+func (l *linker) depending(e *kernel.Export, why string) {
+	for i := range l.found {
+		if l.found[i].Code == FindingNeeds && l.found[i].Symbol == e.Owner() {
+			return
+		}
+	}
+	l.found = append(l.found, elfdiff.Finding{
+		Code: FindingNeeds, Severity: elfdiff.Carried, Symbol: e.Owner(),
+		Message: fmt.Sprintf("the update depends on this module, whose %s the new code uses: %s", e.Name, why),
+		Hint:    "have it loaded where the update is to be",
+	})
 }

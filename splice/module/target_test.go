@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,6 +33,13 @@ static int vlan_seq_show(struct seq_file *seq, void *v)
 		`"VLAN Dev name	 | VLAN ID\n");`, `"VLAN Dev name	 | VLAN ID\n");
 		seq_printf(seq, "patched %d %s %u\n", ++gosplice_shown, gosplice_names[0], vlan_net_id > 0);
 		pr_debug("gosplice\n");`)
+}
+
+// gvrp changes code that uses what garp exports.
+func gvrp() []source {
+	return changeIn("8021q", "net/8021q/vlan_gvrp.c",
+		"	return garp_request_join(vlan->real_dev,", "	cond_resched();\n	return garp_request_join(vlan->real_dev,",
+		"	garp_unregister_application(&vlan_gvrp_app);", "	pr_info(\"gosplice leaves garp\\n\");\n	garp_unregister_application(&vlan_gvrp_app);")
 }
 
 // TestTargets patches modules.
@@ -153,11 +161,10 @@ static int vlan_ioctl_handler(struct net *net, void __user *arg)
 	sources = append(sources, changeIn("zram", "drivers/block/zram/zram_drv.c",
 		"static DEVICE_ATTR_RO(initstate);", "static DEVICE_ATTR_RO(initstate); ",
 		"val = init_done(zram);\n", "val = init_done(zram) + 40 + !!zram_major;\n")...)
-	sources = append(sources, changeIn("8021q", "net/8021q/vlan_gvrp.c", // what garp exports
-		"	return garp_request_join(vlan->real_dev,", "	cond_resched();\n	return garp_request_join(vlan->real_dev,")...)
+	sources = append(sources, gvrp()...)
 	sources = append(sources, greeting...)
 	mod := b.build(t, module.Options{Name: "fix_many"}, sources...)
-	if info, err := vm.ModInfo(mod.Bytes()); err != nil || info["depends"] != "garp" {
+	if info, err := vm.ModInfo(mod.Bytes()); err != nil || info["depends"] != "" {
 		t.Errorf("it depends on %q, %v", info["depends"], err)
 	}
 	state := func(patched bool) error {
@@ -171,6 +178,61 @@ static int vlan_ioctl_handler(struct net *net, void __user *arg)
 	err := errors.Join(state(true), m.Unload(ctx, "zram"), m.Modprobe(ctx, "zram", ""), state(true), unload(ctx, m, mod), state(false))
 	if err != nil {
 		t.Error(err)
+	}
+	testOwner(t, b, m)
+}
+
+// testOwner loads an update before the module that it changes, and before garp, which that module
+// depends on and whose export the new code uses; both come and go.
+func testOwner(t *testing.T, b *bench, m *vm.Machine) {
+	ctx := t.Context()
+	mod := b.build(t, module.Options{Name: "fix_owner"}, append(vlan(), gvrp()...)...)
+	gone := func() error {
+		if err := errors.Join(m.Unload(ctx, "8021q"), m.Unload(ctx, "garp")); err != nil {
+			return err
+		}
+		if list, err := m.ReadFile(ctx, "/proc/modules"); err != nil || bytes.Contains(list, []byte("garp")) {
+			return fmt.Errorf("garp is there: %s, %w", list, err)
+		}
+		return nil
+	}
+	called := func() (n int) {
+		log, err := m.Log(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range log {
+			n += strings.Count(log[i].Text, "gosplice leaves garp")
+		}
+		return n
+	}
+	if err := gone(); err != nil {
+		t.Fatal(err)
+	}
+	before := called()
+	apply(t, m, mod)
+	for i := range 2 {
+		if err := errors.Join(m.Modprobe(ctx, "8021q", ""), shows(ctx, m, vlanConfig, "patched", true)); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Unload(ctx, "garp"); err == nil {
+			t.Error("garp can be removed under 8021q")
+		}
+		if err := gone(); err != nil {
+			t.Fatal(err)
+		}
+		if n := called(); n != before+i+1 {
+			t.Errorf("new code called garp %d times, want %d", n, before+i+1)
+		}
+	}
+	if err := unload(ctx, m, mod); err != nil {
+		t.Error(err)
+	}
+	further := b.build(t, module.Options{Name: "fix_further"}, changeIn("8021q", "net/8021q/vlan_gvrp.c", // 8021q does not depend on zsmalloc
+		"	return garp_request_join(vlan->real_dev,", "	extern void zs_free(void *pool, unsigned long handle);\n	zs_free(NULL, 0);\n	return garp_request_join(vlan->real_dev,")...)
+	info, err := vm.ModInfo(further.Bytes())
+	if err != nil || info["depends"] != "zsmalloc" || !slices.ContainsFunc(further.Findings, func(f elfdiff.Finding) bool { return f.Code == module.FindingNeeds && f.Symbol == "zsmalloc" }) {
+		t.Errorf("it depends on %q, %v, and tells %v", info["depends"], err, further.Findings)
 	}
 }
 

@@ -73,11 +73,11 @@ func refersTo(m *module.Module) string {
 }
 
 // needed lists the modules whose exports the update uses: the kernel loads it where all of them are
-// loaded, also where those that they are needed for, which it changes, are not.
+// loaded. Those that what it changes depends on are not among them: they are there with it.
 func needed(m *module.Module) []string {
 	var list []string
 	for i := range m.References {
-		if r := &m.References[i]; r.By == "export" && r.Module != "" {
+		if r := &m.References[i]; r.By == "export" && r.Module != "" && r.For == "" {
 			list = append(list, r.Module)
 		}
 	}

@@ -14,6 +14,7 @@
 //	constants.c        constants that are overwritten
 //	initials.c         members of variables that are set
 //	target.c           a module that is patched; target_callback.c once for each
+//	imports.c          what a module that is patched has of others
 //	module_exit.c      the exit function of a module that is patched
 //	jump.c, stacks.c   jumps, and who is in the way of them
 //	replace.c          the jumps of earlier updates, and replace_exits.c the exit functions

@@ -4,6 +4,9 @@
 #define KERNEL_H
 
 typedef _Bool bool;
+#define true 1
+#define false 0
+typedef signed int s32;
 typedef signed long long s64;
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -67,15 +70,37 @@ struct list_head {
 	struct list_head *next;
 };
 
+struct mutex;
+
 /* Modules (kernel/module/main.c). */
 struct module;
 KERNEL_MEMBER(module, refcnt, u32)
 KERNEL_MEMBER(module, exit, u64)
 KERNEL_MEMBER(module, klp_alive, bool)
+KERNEL_MEMBER(module, taints, u64)
+#define TAINT_PROPRIETARY_MODULE 1
+extern const char offset_module_name[] asm("module.name");
+static inline const char *name_of(const struct module *module)
+{
+	return (const char *)((u64)module + (u64)offset_module_name);
+}
 extern struct module __this_module;
 void __module_get(struct module *module);
 bool try_module_get(struct module *module);
 void module_put(struct module *module);
+
+/* What modules export (kernel/module/internal.h). The lock is for find_symbol. */
+struct kernel_symbol;
+KERNEL_MEMBER(kernel_symbol, value_offset, s32)
+struct find_symbol_arg;
+#define FIND_SYMBOL_ARG_WORDS 16 /* more than it has */
+KERNEL_MEMBER(find_symbol_arg, name, const char *)
+KERNEL_MEMBER(find_symbol_arg, gplok, bool)
+KERNEL_MEMBER(find_symbol_arg, owner, struct module *)
+KERNEL_MEMBER(find_symbol_arg, crc, const u32 *)
+KERNEL_MEMBER(find_symbol_arg, sym, struct kernel_symbol *)
+extern struct mutex module_mutex;
+bool find_symbol(struct find_symbol_arg *arg);
 
 /* Livepatch (include/linux/livepatch.h). */
 struct klp_patch;
@@ -120,7 +145,6 @@ void cpus_read_unlock(void);
 int stop_machine_cpuslocked(int (*fn)(void *), void *data, const struct cpumask *cpus);
 
 /* Code (arch/x86/kernel/alternative.c, kernel/extable.c). */
-struct mutex;
 extern struct mutex text_mutex;
 void *text_poke(void *at, const void *bytes, u64 size);
 

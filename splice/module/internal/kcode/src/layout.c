@@ -42,6 +42,15 @@ void layout(void)
 	MEMBER(fixup, size);
 	MEMBER(fixup, text);
 
+	SIZE(import);
+	MEMBER(import, name);
+	MEMBER(import, owner);
+	MEMBER(import, value);
+	MEMBER(import, crc);
+	MEMBER(import, has_crc);
+
+	CONSTANT(FIND_SYMBOL_ARG_WORDS);
+
 	CONSTANT(BASE_ZERO);
 	CONSTANT(BASE_FIELD);
 	CONSTANT(BASE_MODULE);
@@ -60,6 +69,7 @@ void layout(void)
 	MEMBER(target, writes);
 	MEMBER(target, restores);
 	MEMBER(target, initials);
+	MEMBER(target, imports);
 
 	SIZE(jump);
 	MEMBER(jump, at);

@@ -2,6 +2,8 @@
  * where the new code refers to it. */
 #include "update.h"
 
+WEAK int find_imports(const struct target *target UNUSED) { return 0; }
+
 static void fill(const struct fixup *row, u64 *bases)
 {
 	for (; row->size; row++) {
@@ -34,6 +36,8 @@ int prepare(const struct target *target, struct klp_object *object)
 			module_name, bad->name, offset, target->name);
 		return -EINVAL;
 	}
+	if (target->imports && find_imports(target))
+		return -EINVAL;
 	if (target->fixups) {
 		mutex_lock(&text_mutex);
 		fill(target->fixups, target->bases);

@@ -68,7 +68,16 @@ enum base {
 	BASE_ZERO,
 	BASE_FIELD, /* the address of the field itself */
 	BASE_MODULE, /* struct module */
-	BASE_PART, /* the first part of the module's memory, and more behind */
+	BASE_PART, /* the first part of the module's memory, and more behind; then what is imported */
+};
+
+/* An import is what a module exports that a patched module depends on. */
+struct import {
+	const char *name; /* NULL ends the table */
+	const char *owner;
+	u64 *value; /* the base */
+	u32 crc;
+	u8 has_crc;
 };
 
 struct exit_function;
@@ -87,8 +96,10 @@ struct target {
 	const struct copy *writes; /* what they get, */
 	const struct copy *restores; /* and get back */
 	struct setting *initials;
+	const struct import *imports;
 };
 
+int find_imports(const struct target *target);
 int prepare(const struct target *target, struct klp_object *object);
 
 #define JUMP_SIZE 5

@@ -11,7 +11,8 @@ struct check { const void *at, *want, *mask; size_t size; const char *name; };
 struct copy { void *to; const void *from; size_t size; };
 struct setting { void *at; const char *name; unsigned long old, new; u8 size, done, read_only; };
 struct fixup { void *at; unsigned long value; u8 plus, minus, size, text; };
-struct target { const char *name; unsigned long *bases; const long *parts; size_t part_count; struct fixup *expected; struct check *checks; struct fixup *fixups; struct exit_function *exit; struct copy *saves, *writes, *restores; struct setting *initials; };
+struct target { const char *name; unsigned long *bases; const long *parts; size_t part_count; struct fixup *expected; struct check *checks; struct fixup *fixups; struct exit_function *exit; struct copy *saves, *writes, *restores; struct setting *initials; struct import *imports; };
+struct import { const char *name, *owner; unsigned long *value; unsigned crc; u8 has_crc; };
 struct jump { u8 *at, expected[5], unused, lock, ret; void *to; const char *name; u8 bytes[8], before[8]; struct jump *earlier; u8 active, mask[5]; };
 struct exit_function { unsigned long old, new; const char *name; struct module *active; u8 held, runs, unused[6]; };
 struct range { unsigned long start, end; const char *name; };
@@ -429,6 +430,47 @@ static void modules(void)
 	CHECK(target_pre_patch(&object) == -22 && !field && SAID("\0013fix: lo_open+0x2 in loop is not what this update was made for; it is not patched\n"));
 }
 
+/* Exports of modules that a target depends on are found before fields are filled in. */
+static void imported(void)
+{
+	static unsigned long bases[5];
+	static const long parts[] = { 0 };
+	static struct fixup expected[1], fixups[2];
+	static struct check rows[1];
+	static struct import imports[2];
+	static struct module garp = { .name = "garp" }, other = { .name = "garp_too" };
+	static unsigned version = 0x80000001;
+	struct { void *base; } mod = { &bases };
+	struct klp_object object = { .mod = (void *)&mod };
+	unsigned long field = 0;
+
+	begin();
+	exported = (struct exported){ "garp_request", &garp, &version, { 0, 0 }, 0 };
+	exported.sym.value_offset = (char *)&exported.value - (char *)&exported.sym.value_offset;
+	imports[0] = (struct import){ "garp_request", "garp", &bases[4], version, 1 };
+	fixups[0] = (struct fixup){ &field, 2, 4, 0, 8, 0 };
+	target = (struct target){ .name = "vlan", .bases = bases, .parts = parts, .part_count = 1, .expected = expected, .checks = rows, .fixups = fixups, .imports = imports };
+	CHECK(target_pre_patch(&object) == 0 && field == (unsigned long)&exported.value + 2 && !searching);
+	exported.crc = NULL; /* a module without versions */
+	field = 0;
+	CHECK(target_pre_patch(&object) == 0 && field);
+	exported.crc = &version;
+	field = 0;
+	imports[0].crc = 1;
+	CHECK(target_pre_patch(&object) == -22 && SAID("\0013fix: garp_request of garp: its version (CRC) is another one; vlan is not patched\n"));
+	imports[0].has_crc = 0;
+	exported.owner = &other;
+	CHECK(target_pre_patch(&object) == -22 && SAID("garp_request of garp: it is not of that module;"));
+	exported.owner = NULL;
+	CHECK(target_pre_patch(&object) == -22);
+	exported.owner = &garp;
+	garp.taints = 1;
+	CHECK(target_pre_patch(&object) == -22 && SAID("garp_request of garp: that module is proprietary;"));
+	garp.taints = 0;
+	exported.name = "something";
+	CHECK(target_pre_patch(&object) == -22 && SAID("garp_request of garp: it is not exported;") && !field && !searching);
+}
+
 static void data_of_modules(void)
 {
 	static u8 at[] = { 1, 2 }, fresh_data[] = { 3, 4 }, kept[2];
@@ -479,7 +521,7 @@ int main(void)
 {
 	static const struct { const char *name; void (*run)(void); } cases[] = {
 		{ "jumps", jumps }, { "prefixes", prefixes }, { "in the way", in_the_way }, { "own stack", own_stack }, { "stays", stays },
-		{ "replaces", replaces }, { "settings", settings }, { "start", start }, { "constants", constants }, { "modules", modules }, { "kprobes", kprobes },
+		{ "replaces", replaces }, { "settings", settings }, { "start", start }, { "constants", constants }, { "modules", modules }, { "imports", imported }, { "kprobes", kprobes },
 		{ "exits", exits }, { "exits of modules that go", exits_of_modules_that_go }, { "exits of two", exits_of_two }, { "exits replaced", exits_replaced }, { "data of modules", data_of_modules },
 	};
 

@@ -12,6 +12,14 @@
 OFFSET("module.refcnt", 8);
 OFFSET("module.klp_alive", 12);
 OFFSET("module.exit", 16);
+OFFSET("module.name", 28);
+OFFSET("module.taints", 48);
+OFFSET("kernel_symbol.value_offset", 4);
+OFFSET("find_symbol_arg.name", 8);
+OFFSET("find_symbol_arg.gplok", 0);
+OFFSET("find_symbol_arg.owner", 16);
+OFFSET("find_symbol_arg.crc", 24);
+OFFSET("find_symbol_arg.sym", 32);
 OFFSET("klp_object.mod", 8);
 OFFSET("klp_patch.list", 16);
 OFFSET("klp_patch.states", 8);
@@ -40,7 +48,7 @@ struct module __this_module;
 struct task_struct init_task;
 struct signal_struct init_signal;
 struct list_head klp_patches;
-int text_mutex, __cpu_online_mask;
+int text_mutex, module_mutex, __cpu_online_mask;
 
 unsigned nr_cpu_ids = 3, __num_online_cpus = 1;
 unsigned long __cpu_possible_mask[] = { 5 }; /* 0 and 2 */
@@ -49,7 +57,8 @@ struct task_struct *idle_2;
 unsigned long __per_cpu_offset[3];
 
 char printed[4096];
-int slept, refs, other_refs, pokes, locked, held, stopped, unpatched;
+int slept, refs, other_refs, pokes, locked, searching, held, stopped, unpatched;
+struct exported exported;
 int enable_error, register_error, probe_error, pre_patch_error;
 unsigned long replaced_with[10];
 
@@ -68,8 +77,17 @@ void msleep(unsigned milliseconds) { slept += milliseconds; }
 void __module_get(struct module *m) { *(m == &__this_module ? &refs : &other_refs) += 1; }
 char try_module_get(struct module *m) { m->users += !m->going; return !m->going; }
 void module_put(struct module *m) { m->users--; }
-void mutex_lock(int *lock) { locked += lock == &text_mutex; }
-void mutex_unlock(int *lock) { locked -= lock == &text_mutex; }
+void mutex_lock(int *lock) { locked += lock == &text_mutex; searching += lock == &module_mutex; }
+void mutex_unlock(int *lock) { locked -= lock == &text_mutex; searching -= lock == &module_mutex; }
+char find_symbol(struct find_symbol_arg *arg)
+{
+	if (!searching || !arg->gplok || arg->owner || strcmp(arg->name, exported.name))
+		return 0;
+	arg->owner = exported.owner;
+	arg->crc = exported.crc;
+	arg->sym = &exported.sym;
+	return 1;
+}
 /* The lock of the processors is taken before text_mutex and left after it, or does not count. */
 void cpus_read_lock(void) { held += !locked; }
 void cpus_read_unlock(void) { held -= !locked; }

@@ -3,7 +3,10 @@
 
 #define STACK 65536
 
-struct module { void *base; unsigned refcnt; char klp_alive, going; unsigned long exit; int users; };
+struct module { void *base; unsigned refcnt; char klp_alive, going; unsigned long exit; int users; char name[16]; unsigned long taints; };
+struct kernel_symbol { int first, value_offset; };
+struct find_symbol_arg { char gplok; const char *name; struct module *owner; unsigned *crc; struct kernel_symbol *sym; };
+struct exported { const char *name; struct module *owner; unsigned *crc; struct kernel_symbol sym; int value; };
 struct list_head { struct list_head *next; };
 struct signal_struct { long first; struct list_head threads; };
 struct task_struct {
@@ -29,6 +32,7 @@ extern struct list_head klp_patches;
 extern unsigned long __per_cpu_offset[3];
 extern void *volatile on_stopper;
 extern char printed[4096];
-extern int slept, refs, other_refs, pokes, locked, held, stopped, unpatched;
+extern int slept, refs, other_refs, pokes, locked, searching, held, stopped, unpatched;
+extern struct exported exported; /* what another module exports */
 extern int enable_error, register_error, probe_error, pre_patch_error;
 extern unsigned long replaced_with[10];
