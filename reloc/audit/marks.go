@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/binary"
+	"iter"
 
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -18,15 +19,15 @@ type marks struct {
 	returns  uint64            // of x86_return_thunk, which holds what functions return through
 	nops     [2]uint64         // functions of pv_ops that do nothing
 	bugs     [2]uint64         // those that stand for none
-	return0  uint64            // of __static_call_return0
 	natives  map[uint64]string // names of functions of pv_ops that become instructions
+	inlined  map[uint64]string // names of functions whose static calls do
 	hot      [2]uint64         // from, to: the per-CPU variable that calls are counted in
 	// replacements is the content of .altinstr_replacement.
 	replacements     []byte
 	replacementsAddr uint64
 }
 
-// readMarks looks for them. Names are those of Linux 6.1 and 6.12.
+// readMarks looks for them. Names are those of Linux 5.10 to 7.3.
 func (a *auditor) readMarks() error {
 	at := func(name string) uint64 {
 		if list := a.file.Symbols(name); len(list) == 1 {
@@ -42,14 +43,18 @@ func (a *auditor) readMarks() error {
 		}
 	}
 	m.counting = [2]uint64{at("__x86_indirect_call_thunk_array"), at("__x86_indirect_jump_thunk_array")}
-	m.returns, m.return0 = at("x86_return_thunk"), at("__static_call_return0")
+	m.returns = at("x86_return_thunk")
 	m.nops = [2]uint64{at("_paravirt_nop"), at("nop_func")}
-	m.natives = make(map[uint64]string)
-	for name := range rewrite.PVNatives {
-		if addr := at(name); addr != 0 {
-			m.natives[addr] = name
+	named := func(names iter.Seq[string]) map[uint64]string {
+		list := make(map[uint64]string)
+		for name := range names {
+			if addr := at(name); addr != 0 {
+				list[addr] = name
+			}
 		}
+		return list
 	}
+	m.natives, m.inlined = named(rewrite.PVNatives), named(rewrite.StaticInsns)
 	m.bugs = [2]uint64{at("paravirt_BUG"), at("BUG_func")}
 	for _, s := range a.file.Symbols("pcpu_hot") {
 		m.hot = [2]uint64{s.Addr, s.Addr + s.Size}

@@ -246,8 +246,8 @@ func (c *cluster) calls(key uint64, op byte, run []byte, at uint64) bool {
 		return string(run) == rewrite.Nop5
 	case fn == 0:
 		return c.returned(nil, nil, run, at)
-	case op == 0xe8 && c.marks.return0 != 0 && fn == c.marks.return0+c.bias && run[0] != 0xe8:
-		return rewrite.IsReturn0(run)
+	case op == 0xe8 && c.marks.inlined[fn-c.bias] != "" && run[0] != 0xe8:
+		return rewrite.IsStaticInsn(c.marks.inlined[fn-c.bias], run)
 	}
 	return run[0] == op && c.leads(rewrite.Target(run, at, 5), fn)
 }

@@ -174,12 +174,12 @@ func wideJumpLabel(x *siteMatch, s *Site, run []byte, p uint64) (int, bool) {
 	return n, true
 }
 
-// staticCall: a call of some function, of none, or of one that returns 0.
+// staticCall: a call of some function, of none, or of one that becomes an instruction.
 //
 //	e8 d32, e9 d32    call func, jmp func
 //	0f 8x d32         jcc func (clang)
 //	0f 1f 44 00 00    no function
-//	2e 2e 2e 31 c0    cs cs cs xor %eax,%eax
+//	2e 2e 2e 31 c0    cs cs cs xor %eax,%eax, and the like
 //	c3 cc cc cc cc    no function, at the end; or a jump to the return thunk
 func staticCall(x *siteMatch, s *Site, run []byte, p uint64) bool {
 	pre := x.a.Bytes[s.Off:s.End()]
@@ -191,7 +191,7 @@ func staticCall(x *siteMatch, s *Site, run []byte, p uint64) bool {
 	case run[0] == pre[0] && (pre[0] == 0xe8 || pre[0] == 0xe9):
 		return x.exec(rewrite.Target(run, p, 5))
 	case pre[0] == 0xe8:
-		return string(run) == rewrite.Nop5 || rewrite.IsReturn0(run)
+		return string(run) == rewrite.Nop5 || rewrite.IsStaticInsn("", run)
 	case pre[0] == 0xe9:
 		return string(run) == rewrite.Ret5
 	}

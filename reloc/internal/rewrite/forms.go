@@ -13,15 +13,6 @@ const (
 // Begins reports whether code begins with an instruction.
 func Begins(b []byte, with string) bool { return len(b) >= len(with) && string(b[:len(with)]) == with }
 
-// IsReturn0 reports whether code is that of a call which does nothing but return 0: since
-// 5.18, and before (arch/x86/kernel/static_call.c).
-//
-//	2e 2e 2e 31 c0    cs cs cs xor %eax,%eax
-//	66 66 48 31 c0    data16 data16 xor %rax,%rax
-func IsReturn0(b []byte) bool {
-	return string(b) == "\x2e\x2e\x2e\x31\xc0" || string(b) == "\x66\x66\x48\x31\xc0"
-}
-
 // DepthCount is the end of the padding when calls are counted
 // (SKL_TMP thunks of arch/x86/kernel/callthunks.c of Linux 6.12):
 //

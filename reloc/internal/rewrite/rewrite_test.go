@@ -6,6 +6,11 @@ import (
 	"testing"
 )
 
+// static has the instructions that take the place of a static call.
+func static(of string) func([]byte) bool {
+	return func(b []byte) bool { return IsStaticInsn(of, b) }
+}
+
 func unhex(t *testing.T, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
@@ -46,7 +51,11 @@ func TestForms(t *testing.T) {
 		{"je *%rax", bare("0f84", 0), "7404 ffe0 cc90", false},
 		{"a jump label that is off", IsLabelNop, "0f1f440000", true},
 		{"one that is on", IsLabelNop, "e900000000", false},
-		{"a call that returns 0", IsReturn0, "2e2e2e31c0", true},
+		{"a static call that returns 0", static(""), "2e2e2e31c0", true},
+		{"one that did before 5.18", static("__static_call_return0"), "66664831c0", true},
+		{"one that warns", static("__WARN_trap"), "67480fb93a", true},
+		{"one that should", static("__WARN_trap"), "2e2e2e31c0", false},
+		{"one that unlocks", static(""), "3e3ec60700", true},
 	} {
 		if got := tt.is(unhex(t, tt.code)); got != tt.want {
 			t.Errorf("%s: %s: %v", tt.name, tt.code, got)
