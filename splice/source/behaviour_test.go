@@ -9,7 +9,6 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/internal/deb"
-	"github.com/gosplice/gosplice/internal/debkernel"
 	"github.com/gosplice/gosplice/internal/lab/behaviour"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
@@ -33,7 +32,7 @@ func TestBehaviour(t *testing.T) {
 			if series != vmtest.Releases()[0] && !testenv.Asked(testenv.Long) {
 				t.Skip("one kernel, unless long tests are asked for")
 			}
-			s := &shown{kernel: vmtest.Need(t, series), builders: map[string]*source.Builder{}}
+			s := &shown{kernel: &vmtest.Need(t, series).Kernel, builders: map[string]*source.Builder{}}
 			list := slices.DeleteFunc(behaviour.For(series, all), func(c *behaviour.Case) bool {
 				return !testenv.Asked(testenv.Long) && !slices.Contains(usual, c.Name)
 			})
@@ -54,8 +53,9 @@ var usual = []string{
 
 // shown is a kernel in which patches are shown.
 type shown struct {
-	kernel   *debkernel.Kernel
+	kernel   *vm.Kernel
 	files    *distro.Files
+	suite    string                     // of Debian, where the compiler is; "" is this system
 	builders map[string]*source.Builder // by what a person says
 }
 
@@ -67,7 +67,7 @@ func (s *shown) boot(t *testing.T, list []*behaviour.Case) *behaviour.Bench {
 		policy.Taint += c.Taint
 		policy.Allow = append(policy.Allow, c.Allow...)
 	}
-	m := vmtest.New(t, vm.Options{Kernel: &s.kernel.Kernel, CPUs: 1, Log: policy})
+	m := vmtest.New(t, vm.Options{Kernel: s.kernel, CPUs: 1, Log: policy})
 	b, err := behaviour.NewBench(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func (s *shown) builder(t *testing.T, c *behaviour.Case) *source.Builder {
 	b, err := source.Open(ctx, source.Kernel{
 		Release: f.Release, Source: f.Source, Config: f.Config, Image: f.Image, Modules: f.Modules, Symvers: f.Symvers, Objtool: f.Objtool, Make: f.Make,
 	}, source.Options{
-		Cache: cache.Dir(), Module: module.Options{Name: "fix"}, Accept: c.Accept,
+		Cache: cache.Dir(), Buildroot: s.suite, Module: module.Options{Name: "fix"}, Accept: c.Accept,
 		InPlace: slices.Contains(c.Opt, "in-place"), Initials: slices.Contains(c.Opt, "initials"),
 	})
 	if err != nil {

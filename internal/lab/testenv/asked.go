@@ -37,11 +37,12 @@ const (
 	Corpus  Word = "corpus"
 	Pre     Word = "pre"
 	Post    Word = "post"
+	Kernels Word = "kernels" // releases, with colons between them
 )
 
 var (
 	flags  = []Word{Kernel, More, Strict, Long}
-	values = []Word{Objects, Vmlinux, Vmlinuz, Other, Release, Flips, Cycles, Shifted, Corpus, Pre, Post}
+	values = []Word{Objects, Vmlinux, Vmlinuz, Other, Release, Flips, Cycles, Shifted, Corpus, Pre, Post, Kernels}
 )
 
 // parse reads the value of [Env].

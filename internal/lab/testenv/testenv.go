@@ -27,6 +27,7 @@
 //	corpus=DIR     what examples/corpus built, instead of all that it did
 //	pre=FILE       the object that benchmarks work on
 //	post=FILE      the object that they compare it with
+//	kernels=NAMES  the releases that are taken through all that there is; more with colons between
 //
 // Kernels and what is made of them are kept in the folder that GOSPLICE_CACHE names,
 // or in "gosplice" in the user's cache folder: 1 GB to fetch, 6 GB on the disk, and a
