@@ -20,6 +20,7 @@ import (
 //
 //	DIGEST.deps   a list of files that it was made of once; there are few
 //	KEY.made      what was made, once for each content of the files of a list
+//	KEY.failed    why there is none, see cache_failures.go
 //	KEY.same      why nothing that it has differs from the tree's, empty where something may
 //	DIGEST.o      an object
 //	COMMAND.i.zst what the preprocessor makes of it in the tree as it is
@@ -225,7 +226,13 @@ func (t *Tree) keptAll(ctx context.Context, out []Object, e *edition) ([]int, er
 		if ok {
 			out[i].Path, out[i].Cached = path, true
 		}
-		missing[i] = !ok
+		if missing[i] = !ok; ok || err != nil {
+			return err
+		}
+		ce, err := t.keptError(&out[i].Unit, e)
+		if ce != nil {
+			out[i].Err, out[i].Cached, missing[i] = ce, true, false
+		}
 		return err
 	})
 	var list []int

@@ -15,7 +15,7 @@ import (
 type Object struct {
 	Unit    Unit
 	Path    string // in the cache; it must not be written to
-	Cached  bool   // it had been compiled before
+	Cached  bool   // it had been compiled before, or had failed
 	Elapsed time.Duration
 	// Err is a [*CompileError] where the compiler did not take the source.
 	Err error
@@ -107,7 +107,7 @@ func (c *compilation) all(ctx context.Context, out []Object, missing []int, done
 			if lacking[k] = c.lacksGenerated(ce); lacking[k] {
 				return nil
 			}
-			o.Err, err = ce, nil
+			o.Err, err = ce, c.keepFailure(ctx, &o.Unit, ce, filepath.Join(c.out.dir, strconv.Itoa(k)))
 		}
 		done()
 		return err

@@ -54,6 +54,9 @@ func (c *compilation) makeIn(ctx context.Context, w *workspace, list []*Object, 
 			var ce *CompileError
 			if errors.As(err, &ce) {
 				o.Err, err = ce, nil
+				if _, own := c.ed.overlay[ce.File]; own { // others may be of programs that the build makes
+					err = c.keepFailure(ctx, &o.Unit, ce, filepath.Join(c.out.dir, fmt.Sprintf("why%d", i)))
+				}
 			}
 		}
 		if err != nil {

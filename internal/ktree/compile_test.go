@@ -127,6 +127,54 @@ func TestFailures(t *testing.T) {
 	same(t, filepath.Join(tree.cache.Dir(), "ktree-work/fake/0"), fakeFiles)
 }
 
+// TestKeptFailures compiles what does not compile, and asks again: with the same it is told as it was,
+// with another header it is tried anew. What does not get through the preprocessor is told for the
+// same overlay alone.
+func TestKeptFailures(t *testing.T) {
+	tree := fakeTree(t, t.TempDir(), fakeFiles)
+	units := fakeUnits("gcc")[:1]
+	source := func(text string) []byte { return []byte(fakeFiles["fs/a.c"] + text) }
+	lacks, absent := source("int lacks = LACKS;\n"), source("#ifndef GIVEN\n#error 'GIVEN' is not\n#endif\n")
+	for _, r := range []struct {
+		name         string
+		overlay      Overlay
+		failed, kept bool
+	}{
+		{"a name", Overlay{"fs/a.c": lacks}, true, false},
+		{"again", Overlay{"fs/a.c": lacks}, true, true},
+		{"beside another file", Overlay{"fs/a.c": lacks, "fs/b.c": []byte("int b;\n")}, true, true},
+		{"with the name", Overlay{"fs/a.c": lacks, "include/linux/wide.h": []byte("#define WIDE 3\n#define LACKS 3\n")}, false, false},
+		{"before the end", Overlay{"fs/a.c": absent}, true, false},
+		{"that again", Overlay{"fs/a.c": absent}, true, true},
+		{"that beside another file", Overlay{"fs/a.c": absent, "fs/b.c": []byte("int b;\n")}, true, false},
+		{"given", Overlay{"fs/a.c": absent, "include/linux/wide.h": []byte("#define WIDE 3\n#define GIVEN\n")}, false, false},
+	} {
+		list, err := tree.Compile(t.Context(), units, r.overlay)
+		if err != nil {
+			t.Fatalf("%s: %v", r.name, err)
+		}
+		var ce *CompileError
+		if o := list[0]; errors.As(o.Err, &ce) != r.failed || o.Cached != r.kept || (o.Path == "") != r.failed {
+			t.Errorf("%s: %v, kept %t, want failed %t, kept %t", r.name, o.Err, o.Cached, r.failed, r.kept)
+		}
+		if r.failed && (ce == nil || ce.File != "fs/a.c" || len(ce.Names) == 0 || ce.Line == 0) {
+			t.Errorf("%s: %+v", r.name, ce)
+		}
+	}
+	found, err := filepath.Glob(filepath.Join(tree.folder(&units[0]), "*.failed"))
+	if err != nil || len(found) == 0 {
+		t.Fatal(found, err)
+	}
+	for _, f := range found {
+		if err := os.Truncate(f, 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list, err := tree.Compile(t.Context(), units, Overlay{"fs/a.c": lacks}); err != nil || list[0].Err == nil || list[0].Cached {
+		t.Errorf("after a loss of power: %v, %v", list, err)
+	}
+}
+
 // TestCcache compiles through ccache, in the tree and in copies.
 func TestCcache(t *testing.T) {
 	testenv.Need(t, "ccache")
