@@ -19,6 +19,8 @@ type Sources struct {
 	// Mirror is the URL of the archive, "http://deb.debian.org/debian" when it is "";
 	// Security is that of the archive of security updates.
 	Mirror, Security string
+	// Source has the lists of source packages too, see [Cache.Source].
+	Source bool
 }
 
 const (
@@ -46,6 +48,9 @@ func (s *Sources) text() string {
 			option = "[arch=amd64 signed-by=" + keyring + "]"
 		}
 		fmt.Fprintf(&b, "deb %s %s %s main\n", option, url, suite)
+		if s.Source {
+			fmt.Fprintf(&b, "deb-src %s %s %s main\n", option, url, suite)
+		}
 	}
 	return b.String()
 }

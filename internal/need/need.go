@@ -11,6 +11,8 @@ import (
 var packages = map[string]string{
 	"apt-get": "apt", "apt-cache": "apt", "apt-config": "apt", "dpkg-deb": "dpkg", "dpkg-query": "dpkg",
 	"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "go": "golang-go", "xz": "xz-utils",
+	"dpkg-source": "dpkg-dev", "dpkg-buildpackage": "dpkg-dev", "dpkg-checkbuilddeps": "dpkg-dev",
+	"unshare": "util-linux", "mount": "mount", "cp": "coreutils", "sh": "dash",
 	"ar": "binutils", "ld": "binutils", "objcopy": "binutils",
 }
 

@@ -1,0 +1,67 @@
+package deb
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseRecord(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want *Record
+	}{
+		{"Package: a\nVersion: 1-2\n", &Record{Package: Package{"a", "1-2"}, Source: Package{"a", "1-2"}}},
+		{"Package: a\nSource: b\nVersion: 1-2+b1\nDepends: c (= 1), d:any | e, f (>= 2) | g\n\nPackage: x\n", &Record{
+			Package: Package{"a", "1-2+b1"}, Source: Package{"b", "1-2+b1"}, Depends: []string{"c", "d", "f"},
+		}},
+		{"Package: a\nSource: b (1:1-2)\nVersion: 1-2+b1\n", &Record{Package: Package{"a", "1-2+b1"}, Source: Package{"b", "1:1-2"}}},
+		{"Nothing: 1\n", nil},
+	} {
+		got, ok := parseRecord(c.text)
+		if ok != (c.want != nil) {
+			t.Errorf("%q: %v", c.text, ok)
+			continue
+		}
+		if diff := cmp.Diff(c.want, got); ok && diff != "" {
+			t.Errorf("%q: %s", c.text, diff)
+		}
+	}
+}
+
+func TestParseBinary(t *testing.T) {
+	got := parseBinary("Source: a\nBinary: a, b,\n c, d\nArchitecture: any\n all\n")
+	if diff := cmp.Diff([]string{"a", "b", "c", "d"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSplitRelations(t *testing.T) {
+	got := splitRelations("debhelper-compat (= 13) libssl-dev gcc-multilib | gcc (>= 1) x")
+	if diff := cmp.Diff([]string{"debhelper-compat (= 13)", "libssl-dev", "gcc-multilib | gcc (>= 1)", "x"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestSourceLists has lists of source packages only where they are asked for.
+func TestSourceLists(t *testing.T) {
+	s := Sources{Suites: []string{"a-security"}, Security: "http://example.org"}
+	one := s.text()
+	s.Source = true
+	if two := s.text(); two != one+"deb-src"+one[len("deb"):] {
+		t.Errorf("%q, %q", one, two)
+	}
+}
+
+// FuzzParseRecord reads anything as what apt and dpkg print.
+func FuzzParseRecord(f *testing.F) {
+	f.Add("Package: a\nSource: b (1)\nVersion: 2\nDepends: c (= 1) | d:any, e\n")
+	f.Add("Binary: a,\n b\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if r, ok := parseRecord(text); ok && (r.Name == "" || r.Source.Name == "" || r.Source.Version == "") {
+			t.Errorf("%+v", r)
+		}
+		parseBinary(text)
+		splitRelations(text)
+	})
+}
