@@ -51,7 +51,7 @@ type Build struct {
 }
 
 // folder is the part of a cache where builds are.
-const folder = "program"
+const folder = "cbuild"
 
 // index is the file that says what is known of a build.
 const index = "build.json"
@@ -87,6 +87,7 @@ func Open(ctx context.Context, s Spec) (*Build, error) {
 	if err != nil {
 		return nil, err
 	}
+	touch(dir)
 	b.Tree = filepath.Join(dir, "tree")
 	text, err := os.ReadFile(filepath.Join(dir, index))
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,7 +29,7 @@ type Object struct {
 
 // NewScratch makes a copy of the tree of a build in a new folder of the cache. Close removes it.
 func (b *Build) NewScratch(ctx context.Context) (*Scratch, error) {
-	parent := filepath.Join(b.spec.Cache, "program-scratch")
+	parent := filepath.Join(b.spec.Cache, scratchFolder)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return nil, err
 	}
@@ -214,13 +213,5 @@ func (e *CompileError) Error() string { return fmt.Sprintf("%s: %v: %s", e.Sourc
 // Unwrap returns how it ended.
 func (e *CompileError) Unwrap() error { return e.Err }
 
-// Missing returns which of the commands that this package runs are not there.
-func Missing() []string {
-	var out []string
-	for _, c := range []string{"unshare", "mount", "sh", "cp"} {
-		if _, err := exec.LookPath(c); err != nil {
-			out = append(out, c)
-		}
-	}
-	return out
-}
+// Commands are those that this package runs.
+var Commands = []string{"unshare", "mount", "sh", "cp"}

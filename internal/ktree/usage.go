@@ -52,8 +52,9 @@ func Usage(ctx context.Context, cache string) ([]Use, error) {
 	return out, nil
 }
 
-// Others says what else takes room in a cache: packages, and what was made of them.
-func Others(ctx context.Context, cache string) (Use, error) {
+// Others says what else takes room in a cache: packages, and what was made of them. but are folders of
+// somebody else that do not count.
+func Others(ctx context.Context, cache string, but ...string) (Use, error) {
 	u := Use{What: "packages and other things"}
 	list, err := os.ReadDir(cache)
 	if err != nil {
@@ -61,7 +62,7 @@ func Others(ctx context.Context, cache string) (Use, error) {
 	}
 	seen := map[fileID]bool{}
 	for _, e := range list {
-		if slices.ContainsFunc(kinds, func(k kind) bool { return k.name == e.Name() }) {
+		if slices.Contains(but, e.Name()) || slices.ContainsFunc(kinds, func(k kind) bool { return k.name == e.Name() }) {
 			continue
 		}
 		if err := u.add(ctx, filepath.Join(cache, e.Name()), seen); err != nil {

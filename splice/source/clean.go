@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/gosplice/gosplice/internal/cbuild"
 	"github.com/gosplice/gosplice/internal/ktree"
 )
 
@@ -15,8 +16,8 @@ type Use struct {
 }
 
 // Clean removes from a cache the prepared sources that were not opened for an age, with the
-// objects that were made of them; 0 is all. What was fetched stays, and so does what is being
-// compiled in. The age should be longer than any use of a [Builder]. A cache that is "" is that
+// objects that were made of them, and builds of programs; 0 is all. What was fetched stays, and so does what is being
+// compiled in, and a build of a program that was opened within the hour. The age should be longer than any use of a [Builder]. A cache that is "" is that
 // of [Options].
 func Clean(ctx context.Context, cache string, age time.Duration) (Use, error) {
 	var u Use
@@ -27,6 +28,14 @@ func Clean(ctx context.Context, cache string, age time.Duration) (Use, error) {
 	if u.Removed, err = ktree.Clean(ctx, dir, age); err != nil {
 		return u, err
 	}
+	programs, err := cbuild.Clean(ctx, dir, age)
+	if err != nil {
+		return u, err
+	}
+	u.Removed += programs
+	if programs, err = cbuild.Usage(ctx, dir); err != nil {
+		return u, err
+	}
 	kept, err := ktree.Usage(ctx, dir)
 	if err != nil {
 		return u, err
@@ -34,7 +43,8 @@ func Clean(ctx context.Context, cache string, age time.Duration) (Use, error) {
 	for _, k := range kept {
 		u.Kept += k.Bytes
 	}
-	others, err := ktree.Others(ctx, dir)
-	u.Others = others.Bytes
+	others, err := ktree.Others(ctx, dir, cbuild.Folders...)
+	// Packages are what is neither: builds of programs are no other things.
+	u.Kept, u.Others = u.Kept+programs, others.Bytes
 	return u, err
 }

@@ -11,7 +11,7 @@ import (
 // what was fetched. A tree that was opened has a lock of that time.
 func TestClean(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"ktree/old/a", "ktree-objects/old/x/b.o", "ktree-objects/new/b.o", "deb/pkg.deb"} {
+	for _, name := range []string{"ktree/old/a", "ktree-objects/old/x/b.o", "ktree-objects/new/b.o", "deb/pkg.deb", "cbuild/old/a", "cbuild/old/build.json"} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			t.Fatal(err)
@@ -29,14 +29,14 @@ func TestClean(t *testing.T) {
 		}
 	}
 	past := time.Now().Add(-48 * time.Hour)
-	for _, name := range []string{"ktree/old.lock", "deb"} {
+	for _, name := range []string{"ktree/old.lock", "deb", "cbuild/old/build.json"} {
 		if err := os.Chtimes(filepath.Join(dir, name), past, past); err != nil {
 			t.Fatal(err)
 		}
 	}
 	mb := func(n int64) int64 { return n >> 20 }
 	u, err := Clean(t.Context(), dir, 24*time.Hour)
-	if err != nil || mb(u.Removed) != 2 || mb(u.Kept) != 1 || mb(u.Others) != 1 {
+	if err != nil || mb(u.Removed) != 4 || mb(u.Kept) != 1 || mb(u.Others) != 1 {
 		t.Errorf("%+v, %v", u, err)
 	}
 	if u, err = Clean(t.Context(), dir, 0); err != nil || mb(u.Removed) != 1 || mb(u.Kept) != 0 || mb(u.Others) != 1 {
