@@ -195,7 +195,7 @@ func (l *Linker) own(o *linkObject, r *elfobj.Rela) bool {
 		return o.syms[r.Sym].Section != elfobj.SecAbs
 	}
 	im := o.imports[uint32(r.Sym)]
-	if im == nil || im.known() || l.twice[im.Name] {
+	if im == nil || im.Known() || l.twice[im.Name] {
 		return false
 	}
 	_, own := l.global[im.Name]

@@ -210,7 +210,7 @@ func (m *matched) importOf(e *extract.External) Import {
 	if addr, ok := m.Match.AtomAddr(e.Pre); ok && a.Kind != object.TLS {
 		im.Address = m.placed(addr)
 	}
-	if !im.known() {
+	if !im.Known() {
 		m.refuse(Refuse(CodeNotLocated, cmp.Or(e.Name, "?"), "", 0, "run-pre matching did not find this %s of %s", a.Kind, m.Diff.Pre.Name()))
 	}
 	return im

@@ -164,7 +164,7 @@ func (k *linking) resolved(u *use) (*Resolved, error) {
 	if im == nil {
 		return nil, u.refuse(CodeUnresolved, "the update does not say what it is")
 	}
-	if !im.known() && k.twice[im.Name] {
+	if !im.Known() && k.twice[im.Name] {
 		return nil, u.refuse(CodeUnresolved, "several objects of the update define it")
 	}
 	if r := k.value[im]; r != nil {
@@ -188,7 +188,7 @@ func (k *linking) local(u *use) (uint64, bool) {
 		return u.sym.Value, true
 	}
 	im := u.obj.imports[uint32(u.rela.Sym)]
-	if im == nil || im.known() {
+	if im == nil || im.Known() {
 		return 0, false
 	}
 	if ref, ok := k.global[im.Name]; ok && !k.twice[im.Name] {
@@ -198,8 +198,8 @@ func (k *linking) local(u *use) (uint64, bool) {
 	return 0, false
 }
 
-// known reports whether run-pre matching gave any value.
-func (im *Import) known() bool {
+// Known reports whether run-pre matching gave any value.
+func (im *Import) Known() bool {
 	return im.Address != nil || im.PLT != nil || im.GOT != nil || im.TLSSlot != nil || im.TLSBlock != nil || im.TPOff != nil || im.TLS != nil
 }
 

@@ -64,7 +64,7 @@ func (o *options) findForm() error {
 		o.form = formClean
 	case o.how.collect != "":
 		o.form = formCollect
-	case o.program.build != "" && (objects == 0 || objects < len(o.args)):
+	case o.program.given() && (objects == 0 || objects < len(o.args)):
 		o.form = formPrograms
 	case objects > 0 && objects == len(o.args):
 		o.form = formObjects
@@ -92,7 +92,7 @@ func (o *options) checkForm() error {
 		{k.moduleAwaits(), "-module wants the source of the module: -module FILE.ko=DIR, or -src DIR behind it"},
 		{len(k.outOfTree) == 0 && len(k.moduleMake)+len(k.extraSymvers) > 0, "-module-make and -extra-symvers go with -module"},
 		{o.make.jobs < 0 || h.only < 0, "a negative number"},
-		{o.program.build == "" && (len(o.program.installed) > 0 || o.program.rebuild), "-installed and -rebuild go with -build COMMAND"},
+		{!o.program.given() && (len(o.program.installed) > 0 || o.program.rebuild || o.program.to != ""), "-installed, -rebuild and -to go with -package NAME or -build COMMAND"},
 	}
 	rules := map[form][]struct {
 		bad  bool
@@ -110,12 +110,14 @@ func (o *options) checkForm() error {
 				"that is for patches: objects go with -run VMLINUX and -name NAME"},
 		},
 		formPrograms: {
-			{patches == 0, "no patch is given"},
-			{k.src == "", "-build goes with -src DIR, the source that the program was built from"},
+			{patches == 0 && o.program.to == "", "no patch is given, and no version to go to"},
+			{patches > 0 && o.program.to != "", "give patches or -to, not both"},
+			{o.program.name != "" && (k.src != "" || o.program.build != ""), "give -package, or -src and -build, not both"},
+			{o.program.name == "" && k.src == "", "-build goes with -src DIR, the source that the program was built from"},
 			{k.release != "" || k.config != "" || k.run != "" || k.modules != "" || k.boot != "" || k.symvers != "" || k.objtool != "" || len(k.outOfTree) > 0 || k.tasks || len(o.targets) > 0 || o.make.buildroot != "" || o.make.cc != "",
-				"that is for kernels: -build goes with -src DIR and -installed FILE; the compiler is a matter of the command: CC=gcc-12 make"},
-			{h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != "", "-build makes one update of all patches for each program"},
-			{o.module.Replace || o.out.key != "" || o.module.Unpin != "" || o.module.NoJumps || o.module.Probes || o.compare.inPlace || o.compare.initials, "that is for modules of a kernel, and -build is for programs"},
+				"that is for kernels: programs have -package, or -src DIR, -build and -installed FILE; the compiler is a matter of the command: CC=gcc-12 make"},
+			{h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != "", "of all patches, one update is made for each program"},
+			{o.module.Replace || o.out.key != "" || o.module.Unpin != "" || o.module.NoJumps || o.module.Probes || o.compare.inPlace || o.compare.initials, "that is for modules of a kernel, and patches are of a program"},
 		},
 		formPatches: {
 			{patches == 0, "no patch is given, and no objects are"},

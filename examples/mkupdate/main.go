@@ -4,6 +4,8 @@
 //	mkupdate -kernel RELEASE [-try] fix.patch ...               for a kernel of Debian
 //	mkupdate -src DIR -config FILE -run VMLINUX -modules DIR fix.patch ...
 //	mkupdate ... -module FILE.ko -src DIR fix.patch             for a module whose source is elsewhere: DKMS
+//	mkupdate -package NAME fix.patch                            for the programs and libraries of a package of Debian
+//	mkupdate -package NAME -to VERSION                          to another version of it
 //	mkupdate -src DIR -build COMMAND [-installed FILE ...] fix.patch   for programs and libraries
 //	mkupdate ... -each -series debian/patches/series            an update of each, and a table
 //	mkupdate ... -keep-going -series debian/patches/series      one of all that can be carried
@@ -50,6 +52,7 @@ var tool = cli.Tool{
 		"[-kernel RELEASE] [flags] fix.patch ...",
 		"-src DIR -config FILE -run VMLINUX -modules DIR [flags] fix.patch ...",
 		"[...] -module FILE.ko -src DIR [flags] fix.patch ...",
+		"-package NAME[=VERSION] (-to VERSION | fix.patch ...) [flags]",
 		"-src DIR -build COMMAND [-installed FILE ...] [flags] fix.patch ...",
 		"-run VMLINUX -name NAME [flags] PRE.o POST.o [PRE2.o POST2.o ...]",
 		"-probe VMLINUZ | -collect DIR | -clean[=AGE]",

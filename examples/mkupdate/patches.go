@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/gosplice/gosplice/internal/cli"
@@ -101,7 +103,12 @@ func (w *work) readPatches() (err error) {
 		w.opt.module.Name = w.opt.guessName()
 		return err
 	}
-	if w.opt.module.Name == "" && !w.opt.how.each {
+	switch p := &w.opt.program; {
+	case w.opt.module.Name != "" || w.opt.how.each:
+	case p.to != "":
+		name, _, _ := strings.Cut(p.name, "=")
+		w.opt.module.Name = source.ModuleName("", name+" "+filepath.Base(p.to))
+	default:
 		w.opt.module.Name = nameOf(w.patches)
 	}
 	return nil

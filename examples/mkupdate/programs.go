@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/gosplice/gosplice/elfdiff/finding"
@@ -14,10 +15,15 @@ import (
 
 // programOptions say which programs patches are for.
 type programOptions struct {
+	name      string   // -package
 	build     string   // the command
 	installed []string // files
+	to        string   // a version of the package, or a folder
 	rebuild   bool
 }
+
+// given reports whether patches are of a program's source.
+func (p *programOptions) given() bool { return p.name != "" || p.build != "" }
 
 // programStages are what reports of updates of programs call the stages.
 var programStages = []string{
@@ -27,9 +33,11 @@ var programStages = []string{
 
 func (o *options) definePrograms(f *cli.Flags) {
 	p := &o.program
+	f.StringVar(&p.name, "package", "", "a package of Debian, a `NAME` or NAME=VERSION as apt takes it: its source is fetched and built, and updates are for the files that are installed of it, or else for those of the package, which is fetched; nothing is installed")
+	f.StringVar(&p.to, "to", "", "with -package, instead of patches: another `VERSION` of its source package, such as the next security update; with -build, the folder of another version of the source")
 	f.StringVar(&p.build, "build", "", "with -src, for a program or a library: the `COMMAND` that builds it from that source, such as \"./configure && make\"")
-	f.List(&p.installed, "installed", "with -build: the `FILE` of the program or library that runs, stripped or not; may be repeated; where the build leaves it, in PATH or among the system's libraries unless given")
-	f.BoolVar(&p.rebuild, "rebuild", false, "with -build: build all again with the patches, also where they change nothing about how it is built")
+	f.List(&p.installed, "installed", "with -build or -package: the `FILE` of the program or library that runs, stripped or not; may be repeated; where the build leaves it, in PATH or among the system's libraries unless given")
+	f.BoolVar(&p.rebuild, "rebuild", false, "with -build or -package: build all again with the patches, also where they change nothing about how it is built")
 }
 
 // runPrograms makes updates of programs and libraries.
@@ -43,24 +51,53 @@ func runPrograms(ctx context.Context, opt *options, stdout, stderr *cli.Output) 
 	if err := w.place("").Check(); err != nil && !opt.out.dry {
 		return exitError, w.fail(err)
 	}
+	src, err := w.programSource(ctx)
+	if err != nil {
+		return exitError, w.fail(err)
+	}
 	w.stage = stageSource
-	b, err := program.Open(ctx, w.programSource(), w.programOptions())
+	b, err := program.Open(ctx, src, w.programOptions())
 	if err != nil {
 		return w.refusedEarly(err)
 	}
 	defer b.Close()
 	w.opened = w.log.take()
 	w.stage = stageUpdate
-	r, err := b.Build(ctx, w.patches...)
+	r, err := w.programResult(ctx, b)
 	if err != nil {
 		return exitError, w.fail(err)
 	}
 	return w.finishPrograms(r)
 }
 
-func (w *work) programSource() program.Source {
+// programSource is what is built: what is given, or the source of a package.
+func (w *work) programSource(ctx context.Context) (program.Source, error) {
 	o := w.opt
-	return program.Source{Dir: o.kernel.src, Build: o.program.build, Installed: o.program.installed}
+	if o.program.name == "" {
+		return program.Source{Dir: o.kernel.src, Build: o.program.build, Installed: o.program.installed}, nil
+	}
+	return program.Debian(ctx, o.program.name, program.DebianOptions{
+		Cache: o.make.cache, Jobs: o.make.jobs, Installed: o.program.installed, Progress: w.progress.Tell, Log: &w.log,
+	})
+}
+
+// programResult makes the updates of patches, or to another version.
+func (w *work) programResult(ctx context.Context, b *program.Builder) (*source.Result, error) {
+	o := w.opt
+	switch {
+	case o.program.to == "":
+		return b.Build(ctx, w.patches...)
+	case o.program.name == "":
+		return b.To(ctx, program.Source{Dir: o.program.to})
+	}
+	name, _, _ := strings.Cut(o.program.name, "=")
+	post, err := program.Debian(ctx, name+"="+o.program.to, program.DebianOptions{
+		Cache: o.make.cache, Jobs: o.make.jobs, SourceOnly: true, Progress: w.progress.Tell, Log: &w.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b.To(ctx, post)
 }
 
 func (w *work) programOptions() program.Options {

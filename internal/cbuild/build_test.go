@@ -48,8 +48,8 @@ func TestOpen(t *testing.T) {
 		got[b.Rel(o.Path)] = b.names(o.Units) + " " + o.Soname
 	}
 	want := map[string]string{
-		"shop":        "lib/price.o lib/unused.o shop.o ",
-		"till":        "lib/price.o lib/unused.o till(till.c) ",
+		"shop":        "lib/price.o lib/round.o lib/unused.o shop.o ",
+		"till":        "lib/price.o lib/round.o lib/unused.o till(till.c) ",
 		"libtax.so.1": "tax.pic.o libtax.so.1",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -7,7 +7,7 @@ import (
 
 // A Program is one build of a program or a library, and the update of it.
 type Program struct {
-	Name    string `json:"name"` // of its file: redis-server, libz.so.1.2.13
+	Name    string `json:"name"` // of what the build calls it, or else of its file: redis-server, libz.so.1.2.13
 	Path    string `json:"path"`
 	BuildID string `json:"build_id"` // hexadecimal
 	Package string `json:"package"`  // of the distribution, with its version; "" when that is not known

@@ -10,6 +10,9 @@
 //		}
 //	}
 //
+// [Debian] has the source of a package, its command, and the files that are installed of it;
+// [Builder.To] makes updates to another version of the source.
+//
 // What it does:
 //
 //   - The source is built once, by its own command, in a copy that stands at the path of the

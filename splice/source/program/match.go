@@ -88,6 +88,9 @@ func (w *work) program(ctx context.Context, t *target, changed []*compared) erro
 	}
 	if t.output != nil {
 		x.Built = w.b.pre.Rel(t.output.Path)
+		if t.by != source.ByName { // what it is called says less: packages have links, and files of one content
+			x.Name = filepath.Base(t.output.Path)
+		}
 	}
 	built, err := w.openBuilt(t)
 	if err != nil {
@@ -114,7 +117,7 @@ func (w *work) program(ctx context.Context, t *target, changed []*compared) erro
 	if len(parts) == 0 {
 		return nil
 	}
-	err = w.update(ctx, t, &x, parts)
+	err = w.update(ctx, t, built, &x, parts)
 	w.r.Programs = append(w.r.Programs, x)
 	return err
 }
@@ -169,7 +172,7 @@ func share(m *reloc.Result) (matched, all int) {
 }
 
 // update makes the update of one installed file of its parts.
-func (w *work) update(ctx context.Context, t *target, x *source.Program, parts []splice.Part) error {
+func (w *work) update(ctx context.Context, t *target, built *image.Image, x *source.Program, parts []splice.Part) error {
 	x.By = t.by
 	u, err := splice.BuildContext(ctx, w.b.opt.Name, parts...)
 	if err != nil && !errors.Is(err, splice.ErrRefused) {
@@ -181,6 +184,13 @@ func (w *work) update(ctx context.Context, t *target, x *source.Program, parts [
 			r := refuse(CodeNotReproduce, "", x.Name, "of %d functions of %s, %d are in it: it is of another source, other options or another compiler", x.Functions, strings.Join(x.Objects, ", "), x.Matched)
 			x.Refusals = append([]*finding.Refusal{r}, x.Refusals...)
 		}
+		w.r.Refusals = append(w.r.Refusals, x.Refusals...)
+		return nil
+	}
+	if err := w.resolve(ctx, t, built, u, x); err != nil {
+		return err
+	}
+	if len(x.Refusals) > 0 {
 		w.r.Refusals = append(w.r.Refusals, x.Refusals...)
 		return nil
 	}

@@ -77,12 +77,8 @@ func Open(ctx context.Context, s Source, opt Options) (*Builder, error) {
 	if b.opt.Jobs <= 0 {
 		b.opt.Jobs = runtime.NumCPU()
 	}
-	if lost := cbuild.Missing(); len(lost) > 0 {
-		var from []string
-		for _, c := range lost {
-			from = append(from, need.Package(c))
-		}
-		return nil, fmt.Errorf("%w: %s (%s)", ErrMissing, strings.Join(lost, ", "), need.Line(from))
+	if err := missing(cbuild.Commands...); err != nil {
+		return nil, err
 	}
 	var err error
 	if b.cache, err = cacheFolder(opt.Cache); err != nil {
@@ -106,6 +102,15 @@ func Open(ctx context.Context, s Source, opt Options) (*Builder, error) {
 	}
 	b.took = time.Since(began)
 	return b, nil
+}
+
+// missing says which commands are not here, and what installs them.
+func missing(commands ...string) error {
+	lost, from := need.Missing(commands...)
+	if len(lost) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s (%s)", ErrMissing, strings.Join(lost, ", "), need.Line(from))
 }
 
 // addTarget adds an installed file, unless it is a copy of one that is there.

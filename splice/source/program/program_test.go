@@ -107,6 +107,9 @@ func (s *stand) start(t *testing.T) *shop {
 		t.Fatal(err)
 	}
 	p.out = bufio.NewReader(out)
+	if line, err := p.out.ReadString('\n'); err != nil || line != "open 0 (reduced 0)\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
 	t.Cleanup(func() {
 		_ = p.in.Close() // it ends at the end of its input
 		if err := p.cmd.Wait(); err != nil {
@@ -177,6 +180,24 @@ func fixed(t *testing.T, s *stand) {
 	p := s.start(t)
 	try(t, p, r.Programs[0].Update, "pay 358 (reduced 1)", "pay 3214 (reduced 2)", "pay 358 (reduced 3)")
 	library(t, s, p)
+	reference(t, s, p)
+}
+
+// reference has new code call what another object of the program has, and what no symbol of
+// the stripped file names. One of the programs has no such object.
+func reference(t *testing.T, s *stand, p *shop) {
+	b := open(t, s, program.Source{Build: "make -j4", Installed: s.files("shop", "till")}, program.Options{})
+	r, err := b.Build(t.Context(), s.edit(t, "lib/price.c", "sum * 10 / PERCENT", "rounded(sum * 9 / 10 + 70)"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Outcome != source.OutcomeMade || len(r.Programs) != 2 || r.Programs[0].Update == nil || r.Patches[0].In != source.Partly {
+		t.Fatalf("%s: %+v %v", r.Outcome, r.Programs, r.Refusals)
+	}
+	if list := r.Programs[1].Refusals; len(list) != 1 || list[0].Code != splice.CodeNotLocated || list[0].Symbol != "rounded" {
+		t.Errorf("%v", list)
+	}
+	try(t, p, r.Programs[0].Update, "pay 358 (reduced 7)", "pay 3333 (reduced 8)", "pay 358 (reduced 9)")
 }
 
 // library changes the shared library.
@@ -227,9 +248,9 @@ func outcomes(t *testing.T, s *stand) {
 		code                  finding.Code
 		objects               int
 	}{
-		{"a header", "price.h", "100", "50", all, program.Options{}, source.OutcomeMade, "shop till", "", 4},
+		{"a header", "price.h", "100", "50", all, program.Options{}, source.OutcomeMade, "shop till", "", 5},
 		{"all again", "lib/price.c", "> 9", "> 8", all, program.Options{Rebuild: true}, source.OutcomeMade, "shop till", "", 1},
-		{"the way it is built", "Makefile", "-I. -c", "-I. -DPRICES -c", all, program.Options{}, source.OutcomeNoChange, "", "", 3},
+		{"the way it is built", "Makefile", "-I. -c", "-I. -DPRICES -c", all, program.Options{}, source.OutcomeNoChange, "", "", 4},
 		{"nothing that runs", "tax.h", "long tax", "\nlong tax", all, program.Options{}, source.OutcomeNoChange, "", "", 2},
 		{"in an archive, of no program", "lib/unused.c", "17", "18", all, program.Options{}, source.OutcomeRefused, "", program.CodeNotInstalled, 1},
 		{"not of that file", "tax.c", "19", "20", s.files("till"), program.Options{}, source.OutcomeRefused, "", program.CodeNotInstalled, 1},

@@ -2,3 +2,4 @@
 
 long price(long pieces, long each);
 void report(const char *what, long amount);
+long rounded(long amount);

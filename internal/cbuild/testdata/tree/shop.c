@@ -6,6 +6,7 @@ int main(void)
 {
 	char line[80];
 
+	report("open", rounded(1));
 	while (fgets(line, sizeof line, stdin)) {
 		long sum = price(12, 250);
 
