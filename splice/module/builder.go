@@ -69,7 +69,8 @@ type builder struct {
 	settings  []setting // members of variables that are set
 	pins      pins
 	names     *splice.Names
-	offers    map[string]ko.Dest // symbols that an object brings along for others
+	offers    map[string]offer // symbols that an object brings along for others
+	lent      []lent           // where others use them
 
 	note *ko.Section // has the identity
 	rows klink.Table // of exit functions
@@ -122,7 +123,7 @@ func newBuilder(k *Kernel, opt Options) (*builder, error) {
 	}
 	b := &builder{
 		references: newReferences(k, ko.NewFile()), judgement: judgement{words: opt.Accept}, types: kernelTypes{image: k.image},
-		opt: opt, pins: pins{unpin: opt.Unpin}, offers: map[string]ko.Dest{},
+		opt: opt, pins: pins{unpin: opt.Unpin}, offers: map[string]offer{},
 	}
 	_, thunk := k.exports[kerneltab.ReturnThunk]
 	b.code = klink.New(b.File, opt.Name, klink.Kernel{Layout: k.layout, Thunk: thunk, ORCHeader: k.image.ORCHeader(), Symbol: b.kernelSymbol}, b.refuseCode)

@@ -63,6 +63,35 @@ func (l *linker) late(sec *ko.Section, off uint64, r *elfobj.Rela, to ko.Dest) {
 	l.obj.fixups = append(l.obj.fixups, f)
 }
 
+// An offer is a symbol that an object brings along for others, and lent is a use of it there.
+type (
+	offer struct {
+		by *linker
+		to ko.Dest
+	}
+	lent struct {
+		by, to *linker
+		name   string
+	}
+)
+
+// checkLent refuses uses of what new code of a module brings along where that module need not be
+// loaded: what that code refers to is not filled in then.
+func (b *builder) checkLent() {
+	for i := range b.lent {
+		x := &b.lent[i]
+		from, to := x.by.obj, x.to.obj
+		if from == to || from.target == nil || len(from.fixups) == 0 || to.target != nil && x.to.needs(to.target, from.name()) {
+			continue
+		}
+		who := "the kernel's own code"
+		if to.target != nil {
+			who = "code of " + to.name()
+		}
+		b.refused.add(refuse(CodeModuleExport, x.name, x.to.Object, 0, "new code of %s has it, which need not be loaded when %s runs", from.name(), who))
+	}
+}
+
 // fixupTable writes the rows.
 func (b *builder) fixupTable(d *ko.Section, name string, list []fixup) klink.Table {
 	t := b.code.AddTable(d, name, "fixup", len(list)+1)

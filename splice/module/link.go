@@ -58,6 +58,7 @@ func (b *builder) link(pairs []Pair) {
 			l.replace(&l.carried.Replacements[i])
 		}
 	}
+	b.checkLent()
 	b.checkUnpin()
 }
 
@@ -78,7 +79,7 @@ func (b *builder) offer(l *linker) {
 		if _, twice := b.offers[s.Name]; twice {
 			b.refused.add(refuse(CodeDuplicate, s.Name, l.Object, 0, "two objects bring it along"))
 		}
-		b.offers[s.Name] = ko.Dest{From: &l.Placing, Index: i}
+		b.offers[s.Name] = offer{l, ko.Dest{From: &l.Placing, Index: i}}
 	}
 }
 

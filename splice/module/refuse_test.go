@@ -76,6 +76,12 @@ func TestRefusals(t *testing.T) {
 		{"name of a module", module.Options{Name: "8021q"}, changeIn("8021q", "net/8021q/vlan.c",
 			`pr_info("%s v%s\n", vlan_fullname, vlan_version);`, `pr_info("%s %s\n", vlan_fullname, vlan_version);`), module.CodeName},
 		{"export of a module", module.Options{Name: "a"}, change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `{ extern int llc_sap_find(int); seq_printf(m, "%d\n", llc_sap_find(1)); }`), module.CodeModuleExport},
+		{"lent by a module", module.Options{Name: "a"}, append(changeIn("8021q", "net/8021q/vlan_gvrp.c", "int vlan_gvrp_init_applicant(struct net_device *dev)\n{", `
+unsigned int gosplice_lent(void) { return vlan_net_id; }
+int vlan_gvrp_init_applicant(struct net_device *dev)
+{
+	gosplice_lent();`),
+			change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `{ extern unsigned int gosplice_lent(void); seq_printf(m, "%u\n", gosplice_lent()); }`)...), module.CodeModuleExport},
 		{"undefined", module.Options{Name: "a"}, change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `{ extern int gosplice_nowhere(int); seq_printf(m, "%d\n", gosplice_nowhere(1)); }`), module.CodeUndefined},
 		{"no per-CPU variable", module.Options{Name: "a"}, version("extern unsigned long volatile jiffies;",
 			`{ unsigned long n; asm volatile("mov %%gs:%1, %0" : "=r" (n) : "m" (jiffies)); seq_printf(m, "%lu\n", n); }`), module.CodePerCPU},

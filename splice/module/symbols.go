@@ -189,8 +189,9 @@ func (r *references) dependOn(name string, e *kernel.Export) (ko.Dest, error) {
 func (l *linker) resolve(undefined map[string]elfobj.SymbolIndex, e *extract.External) (ko.Dest, error) {
 	p, b := l.pair, l.builder
 	if _, known := undefined[e.Name]; e.Pre == object.NoAtom && !known {
-		if t, ok := b.offers[e.Name]; ok {
-			return t, nil
+		if o, ok := b.offers[e.Name]; ok {
+			b.lent = append(b.lent, lent{o.by, l, e.Name})
+			return o.to, nil
 		}
 	}
 	if p.Target != nil {
