@@ -86,6 +86,7 @@ func TestOpenVEXRefused(t *testing.T) {
 		r   *Report
 		opt VEX
 	}{
+		"has none":       {&Report{Fixes: []Fix{{State: Fixed}}}, VEX{Author: "a", Time: time.Unix(1, 0)}},
 		"no fix":         {&Report{}, VEX{Author: "a", Time: time.Unix(1, 0)}},
 		"an author":      {someReport, VEX{Time: time.Unix(1, 0)}},
 		"no package URL": {someReport, VEX{Author: "a", Product: "linux", Time: time.Unix(1, 0)}},

@@ -82,6 +82,9 @@ func (r *Report) OpenVEX(w io.Writer, opt VEX) error {
 	d := vexDocument{Context: vexContext, ID: opt.ID, Author: opt.Author, Timestamp: opt.Time.UTC().Format(time.RFC3339), Version: 1, Tooling: vexTooling}
 	for i := range r.Fixes {
 		f := &r.Fixes[i]
+		if f.Name == "" { // for who reads it, a statement about everything
+			return errors.New("OpenVEX: a vulnerability has a name, and a fix has none")
+		}
 		s := vexStatement{
 			Vulnerability: vexName{f.Name}, Products: []vexProduct{{product, vexIdentifiers{product}}},
 			Status: vexStatuses[f.State], Notes: "in the memory of the kernel: " + f.Why,
