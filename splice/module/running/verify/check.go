@@ -120,6 +120,9 @@ func (c *checker) update(ctx context.Context, index int, f *running.File) (*Upda
 	if u.object, err = elfdiff.NewObject(bytes.NewReader(f.Bytes())); err != nil {
 		return nil, err
 	}
+	if u.object, err = u.fill(f.Bytes()); err != nil {
+		return nil, err
+	}
 	if u.match, err = reloc.Match(ctx, u.object, c.img, reloc.Options{Module: m.Name}); err != nil {
 		return nil, err
 	}

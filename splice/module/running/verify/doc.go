@@ -9,6 +9,8 @@
 //
 //   - its functions are matched with the memory of the module (package reloc): every byte, but for
 //     what the loader rewrites, in the form that it would have, and every reference;
+//   - counts of shifts and masks that the kernel computes as it starts, and that init takes over into the
+//     code, are what the kernel's variables hold;
 //   - what the file has undefined is at a symbol of that name;
 //   - its read-only data is compared, with the addresses that the loader has filled in;
 //   - each function that it replaces is followed: by livepatch's list in memory and the call

@@ -182,8 +182,8 @@ func (u *updating) value(i elfobj.SymbolIndex) (uint64, bool) {
 		base, ok := u.base(s.Section)
 		return base + s.Value, ok
 	}
-	list := u.addresses(s.Name)
-	if len(list) != 1 {
+	list := u.addresses(s.Name) // modules have what they refer to among their symbols, too
+	if list = slices.Compact(list); len(list) != 1 {
 		return 0, false
 	}
 	return list[0], true

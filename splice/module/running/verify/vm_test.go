@@ -103,6 +103,9 @@ func testKernel(t *testing.T, series string) {
 	place := b.build(t, "fix_place", "fs/timerfd.c", "	.llseek		= noop_llseek,\n", "")
 	m := vmtest.New(t, vm.Options{Kernel: &b.stock.Kernel, Log: vm.Policy{Taint: "OEK"}})
 	files := []*running.File{traced, jumps, place}
+	if series != "6.1" { // its code has a count of shifts that the kernel computes as it starts
+		files = append(files, b.build(t, "fix_shift", "fs/dcache.c", "		dentry->d_lockref.count++;\n		found = dentry;\n", "		dentry->d_lockref.count++;\n		(void)READ_ONCE(dentry->d_flags);\n		found = dentry;\n"))
+	}
 	for _, f := range files {
 		if err := m.Load(t.Context(), f.Bytes(), ""); err != nil {
 			t.Fatal(err)
