@@ -192,14 +192,20 @@ func (r *objectReport) printModule(b *strings.Builder, term cli.Terminal) {
 	for _, n := range r.Module.Initials {
 		fmt.Fprintf(b, "  sets %s %s where it holds its old initial value, until it is disabled\n", term.Paint(cli.Cyan, n.Name), dataAt(n.Addr, n.Module))
 	}
-	by := map[string]int{}
+	by, later := map[string]int{}, 0
 	for _, x := range r.Module.References {
 		by[x.By]++
+		if x.For != "" {
+			later++
+		}
 	}
 	others := len(r.Module.References) - by["export"] - by["module"]
-	fmt.Fprintf(b, "  refers to %s, and to %s not exported", count(by["export"], "export"), count(others, "place"))
+	fmt.Fprintf(b, "  refers to %s, and to %s not exported", count(by["export"]-later, "export"), count(others, "place"))
 	if n := by["module"]; n > 0 {
 		fmt.Fprintf(b, "; to %s in the modules, filled in when they are loaded", count(n, "place"))
+	}
+	if later > 0 {
+		fmt.Fprintf(b, "; to %s of modules that what it changes depends on, found when it is loaded", count(later, "export"))
 	}
 	fmt.Fprintln(b)
 	what := term.Paint(cli.Green, "wrote "+r.Written)

@@ -219,7 +219,7 @@ func TestText(t *testing.T) {
 	pinned.Update.Pinned, pinned.Update.Pins = true, []module.Pin{{Name: "gs_timer", How: "is passed to mod_timer", Where: "f", Offset: 2}}
 	pinned.Update.Data = []module.Data{{Name: "hex_asc", Addr: 16, Size: 16}}
 	pinned.Update.Functions[0].Module, pinned.Update.Functions[0].Position, pinned.Update.Functions[0].Method = "8021q", 2, module.MethodJump
-	pinned.Update.References = append(pinned.Update.References, module.Reference{Name: "b", By: "export", Module: "hv_vmbus"}, module.Reference{Name: "a", By: "export", Module: "hv_vmbus"}, module.Reference{Name: "c", By: "module", Module: "8021q"})
+	pinned.Update.References = append(pinned.Update.References, module.Reference{Name: "b", By: "export", Module: "hv_vmbus"}, module.Reference{Name: "a", By: "export", Module: "hv_vmbus"}, module.Reference{Name: "c", By: "module", Module: "8021q"}, module.Reference{Name: "d", By: "export", Module: "garp", For: "8021q"})
 	several := made()
 	left := several.Patches[0]
 	left.Name, left.In, left.Reasons = "left.patch", source.Nothing, []string{"fs/x.o: tls-changed"}
@@ -239,7 +239,7 @@ func TestText(t *testing.T) {
 	}{
 		{"made", made(), []string{"fix-cmdline.patch  proc: say more in cmdline  [CVE-2026-1]\n", "replaces cmdline_proc_show at 0xffffffff813f5980, found by symbol: 32 bytes verified", "wrote fix_cmdline.ko: 8040 bytes, id e47de0902288\n", "2.3 s: plan 300 ms, compile 2.0 s\n", "set aside: 1 line number\n"}},
 		{"refused", refused(), []string{"refused tls-changed: f .tbss: it is new\n", "judge const-shared: timerfd_fops .rodata.timerfd_fops:", "(with -accept const-shared: ", "(-in-place)", "refused: it can't be carried as it is\n"}},
-		{"pinned", pinned, []string{"stays loaded: ", "gs_timer is passed to mod_timer, at f+0x2\n", "(number 2 of that name) in 8021q by a jump", "overwrites hex_asc at 0x10: 16 bytes", "refers to 3 exports, and to 1 place not exported; to 1 place in the modules, filled in when they are loaded; it is loaded only where 1 other module can be: hv_vmbus\n"}},
+		{"pinned", pinned, []string{"stays loaded: ", "gs_timer is passed to mod_timer, at f+0x2\n", "(number 2 of that name) in 8021q by a jump", "overwrites hex_asc at 0x10: 16 bytes", "refers to 3 exports, and to 1 place not exported; to 1 place in the modules, filled in when they are loaded; to 1 export of modules that what it changes depends on, found when it is loaded; it is loaded only where 1 other module can be: hv_vmbus\n"}},
 		{"several", several, []string{"2 patches: 1 in as a whole, 1 not in\n", "  not in\n  fs/x.o: tls-changed\n"}},
 		{"many", many, []string{"13 patches: 13 in as a whole\n", "12 more objects: 12 compiled, and the same; 0 have nothing of what changed\n"}},
 		{"failed", fails, []string{"drivers/x.c  new, 0 objects: CONFIG_X is off\n", "failed: it does not apply, or does not compile\n"}},

@@ -57,14 +57,21 @@ func replaces(f *module.Function, pen visible.Pen) string {
 
 // refersTo counts what the module refers to.
 func refersTo(m *module.Module) string {
-	by := map[string]int{}
+	by, later := map[string]int{}, 0
 	for i := range m.References {
-		by[m.References[i].By]++
+		r := &m.References[i]
+		by[r.By]++
+		if r.For != "" {
+			later++
+		}
 	}
 	others := len(m.References) - by["export"] - by["module"]
-	text := fmt.Sprintf("refers to %s, and to %s not exported", count(by["export"], "export"), count(others, "place"))
+	text := fmt.Sprintf("refers to %s, and to %s not exported", count(by["export"]-later, "export"), count(others, "place"))
 	if n := by["module"]; n > 0 {
 		text += fmt.Sprintf("; to %s in the modules, filled in when they are loaded", count(n, "place"))
+	}
+	if later > 0 {
+		text += fmt.Sprintf("; to %s of modules that what it changes depends on, found when it is loaded", count(later, "export"))
 	}
 	if list := needed(m); len(list) > 0 {
 		text += fmt.Sprintf("; it is loaded only where %s can be: %s", count(len(list), "other module"), visible.Text(strings.Join(list, ", ")))
