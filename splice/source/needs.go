@@ -81,48 +81,60 @@ func lacks(r *Result) bool {
 
 // missing finds the patches that change what a result says is missing, and are not in.
 func (e *eachOne) missing(ctx context.Context, r *Result, list []compared, others []*patch.Patch, in map[*patch.Patch]bool) ([]*patch.Patch, error) {
-	var out []*patch.Patch
+	others = slices.DeleteFunc(slices.Clone(others), func(p *patch.Patch) bool { return in[p] })
 	if len(others) == 0 || !lacks(r) {
 		return nil, nil
 	}
-	for _, p := range others {
-		if in[p] {
-			continue
-		}
-		is, err := e.has(ctx, p, r, list)
-		if err != nil {
+	found := e.undefined(r, others)
+	for i := range list {
+		if err := e.needed(ctx, &list[i], others, found); err != nil {
 			return nil, err
 		}
-		if is {
-			out = append(out, p)
-		}
 	}
-	return out, nil
+	return slices.DeleteFunc(others, func(p *patch.Patch) bool { return !found[p] }), nil
 }
 
-// has reports whether a patch changes what is missing: a function that nobody has, or what a
-// compiler complains of, in the object in question or what it includes.
-func (e *eachOne) has(ctx context.Context, p *patch.Patch, r *Result, list []compared) (bool, error) {
-	words := e.wordsOf(p)
+// undefined finds the patches that change a function that nobody has.
+func (e *eachOne) undefined(r *Result, others []*patch.Patch) map[*patch.Patch]bool {
+	found := map[*patch.Patch]bool{}
 	for _, x := range r.Refusals {
-		if x.Code == module.CodeUndefined && words[x.Symbol] && e.defines(p) {
-			return true, nil
+		for _, p := range others {
+			if x.Code == module.CodeUndefined && e.wordsOf(p)[x.Symbol] && e.defines(p) {
+				found[p] = true
+			}
 		}
 	}
-	for i := range list {
-		var says *ktree.CompileError
-		if !errors.As(list[i].failed, &says) {
-			continue
-		}
+	return found
+}
+
+// needed finds the patches that change what a compiler complains of, in an object or in what it
+// includes. Where none does, those are taken that change the object's source: what it
+// complains of may begin in a line that stays.
+func (e *eachOne) needed(ctx context.Context, c *compared, others []*patch.Patch, found map[*patch.Patch]bool) error {
+	var says *ktree.CompileError
+	if !errors.As(c.failed, &says) {
+		return nil
+	}
+	any := false
+	for _, p := range others {
+		words := e.wordsOf(p)
 		if !slices.ContainsFunc(says.Names, func(name string) bool { return words[name] || strings.Contains(name, ".") && creates(p, name) }) {
 			continue
 		}
-		is, err := e.concerns(ctx, p, &list[i], says)
-		if is || err != nil {
-			return is, err
+		is, err := e.concerns(ctx, p, c, says)
+		if err != nil {
+			return err
+		}
+		if is {
+			found[p], any = true, true
 		}
 	}
-	return false, nil
+	for _, p := range others {
+		if !any && slices.Contains(p.Paths(), c.unit().Source) {
+			found[p] = true
+		}
+	}
+	return nil
 }
 
 // concerns reports whether a patch changes a file that an object is made of.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gosplice/gosplice/internal/ktree"
 	"github.com/gosplice/gosplice/splice/source/patch"
 )
 
@@ -68,6 +69,42 @@ func TestOthers(t *testing.T) {
 		}
 		if s := strings.Join(got, " "); s != want {
 			t.Errorf("%d: %q, want %q", i, s, want)
+		}
+	}
+}
+
+// TestNeeded finds by words what a compiler misses, and by the source of the object where the name
+// is in a line that stays.
+func TestNeeded(t *testing.T) {
+	list, err := patch.Read("p", strings.NewReader(twoFiles))
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := list[0].ByFile()
+	for _, tt := range []struct {
+		source, missing string
+		want            []string
+	}{
+		{"fs/a.c", "new_name", []string{"fs/a.c"}},
+		{"fs/a.c", "in_a_line_that_stays", []string{"fs/a.c"}},
+		{"fs/b.c", "in_a_line_that_stays", nil},
+		{"fs/b.c", "made.h", []string{"fs/made.h"}},
+	} {
+		e := &eachOne{Builder: &Builder{}, patches: others, words: map[*patch.Patch]map[string]bool{}}
+		c := &compared{compiled: &compiled{planned: &planned{post: &ktree.Unit{Source: tt.source}}, failed: &ktree.CompileError{Names: []string{tt.missing}}}}
+		found := map[*patch.Patch]bool{}
+		// What is included is asked of a tree: the header is not among those that are tried here.
+		if err := e.needed(t.Context(), c, others[1:], found); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, p := range others {
+			if found[p] {
+				got = append(got, p.Paths()...)
+			}
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s lacks %s: %q, want %q", tt.source, tt.missing, got, tt.want)
 		}
 	}
 }
