@@ -122,6 +122,12 @@ func (b *Builder) link(ctx context.Context, r *Result, list []compared, opt modu
 		}
 		return nil
 	}
+	if taken, err := b.targets.taken(opt.Name); err != nil {
+		return err
+	} else if taken != nil {
+		r.Refusals = append(r.Refusals, taken)
+		return nil
+	}
 	m, err := module.BuildContext(ctx, b.image, opt, pairs...)
 	if err == nil {
 		r.Update = m

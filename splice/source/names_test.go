@@ -1,11 +1,14 @@
 package source
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/source/patch"
 )
 
@@ -57,6 +60,30 @@ func TestDescribe(t *testing.T) {
 		fixes, text := describe(c.fixes, c.text, c.patches)
 		if !cmp.Equal(fixes, c.wantFixes) || text != c.wantText {
 			t.Errorf("%s: %q, %q", c.name, fixes, text)
+		}
+	}
+}
+
+// TestTaken refuses the names of the kernel's modules.
+func TestTaken(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"kernel/drivers/hid/hid.ko.xz", "kernel/net/8021q/nf-tables.ko"} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := newTargets(nil, Kernel{Modules: dir})
+	for name, want := range map[string]bool{"hid": true, "nf_tables": true, "fix_hid": false, "": false} {
+		switch x, err := list.taken(name); {
+		case err != nil:
+			t.Error(err)
+		case (x != nil) != want:
+			t.Errorf("%q: %v, want %v", name, x, want)
+		case x != nil && (x.Code != module.CodeName || x.Hint == ""):
+			t.Errorf("%q: %+v", name, x)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
@@ -53,6 +54,18 @@ func (t *targets) find() (map[string]string, error) {
 		return nil, fmt.Errorf("modules of the kernel: %w", err)
 	}
 	return out, nil
+}
+
+// taken refuses the name of an update that a module of the kernel has: of the two, only one could
+// be loaded.
+func (t *targets) taken(name string) (*splice.Refusal, error) {
+	list, err := t.list()
+	if err != nil || list[name] == "" {
+		return nil, err
+	}
+	r := splice.Refuse(module.CodeName, name, filepath.Base(list[name]), 0, "a module of the kernel is called so, and could not be loaded beside the update")
+	r.Hint = "call the update otherwise (mkupdate -name NAME)"
+	return r, nil
 }
 
 // errNoModule is for a module that the distribution does not ship.
