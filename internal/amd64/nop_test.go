@@ -137,3 +137,14 @@ func checkFill(t *testing.T, flags string, code []byte) {
 		t.Errorf("%s: no long NOP in %d bytes", flags, len(code))
 	}
 }
+
+func TestIsNop5(t *testing.T) {
+	for code, want := range map[string]bool{
+		"\x0f\x1f\x44\x00\x00": true, "\x66\x66\x66\x66\x90\xc3": true,
+		"\x66\x66\x66\x90\x90": false, "\x0f\x1f\x44\x00\x08": false, "\x0f\x1f\x44": false, "": false,
+	} {
+		if got := IsNop5([]byte(code)); got != want {
+			t.Errorf("% x: %v", code, got)
+		}
+	}
+}

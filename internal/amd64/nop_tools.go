@@ -13,6 +13,16 @@ var nopForms = [...][]byte{
 	{0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
 }
 
+// IsNop5 reports whether code begins with one nop of five bytes, as kernels write it. Until Linux
+// 5.12 some processors have the second form (ideal_nops of arch/x86/kernel/alternative.c of
+// Linux 5.10: older ones of AMD, and some of Intel).
+//
+//	0f 1f 44 00 00    nopl 0x0(%rax,%rax,1)
+//	66 66 66 66 90    data16 data16 data16 xchg %ax,%ax
+func IsNop5(b []byte) bool {
+	return bytes.HasPrefix(b, []byte{0x0f, 0x1f, 0x44, 0, 0}) || bytes.HasPrefix(b, []byte{0x66, 0x66, 0x66, 0x66, 0x90})
+}
+
 // ToolNops returns the length of the nops at the start of b, of the forms
 // that tools emit, behind any number of 66 prefixes, the longest also behind 2e.
 func ToolNops(b []byte) int {

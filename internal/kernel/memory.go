@@ -130,7 +130,7 @@ func (k *Image) TracedAt(b []byte, addr uint64) (uint64, bool) {
 	if len(b) < 5 {
 		return 0, false
 	}
-	if bytes.Equal(b[:5], []byte{0x0f, 0x1f, 0x44, 0, 0}) {
+	if amd64.IsNop5(b) {
 		return addr + off, true
 	}
 	to := addr + off + 5 + uint64(int64(int32(binary.LittleEndian.Uint32(b[1:5]))))

@@ -48,8 +48,8 @@ func (a *auditor) readMarks() error {
 	named := func(names iter.Seq[string]) map[uint64]string {
 		list := make(map[uint64]string)
 		for name := range names {
-			if addr := at(name); addr != 0 {
-				list[addr] = name
+			for _, s := range a.file.Symbols(name) { // a function that headers have may be there more than once
+				list[s.Addr] = name
 			}
 		}
 		return list

@@ -186,7 +186,7 @@ func (p *part) named(i int, at uint64) int {
 	if !tracerCalls[s.Name] {
 		return 0
 	}
-	if string(run[:5]) == rewrite.Nop5 || run[0] == linked[0] && len(p.auditor.run.SymbolsAt(rewrite.Target(run[:5], s.Addr, 5))) > 0 {
+	if amd64.IsNop5(run[:5]) || run[0] == linked[0] && len(p.auditor.run.SymbolsAt(rewrite.Target(run[:5], s.Addr, 5))) > 0 {
 		return 5 - int(off)
 	}
 	return 0

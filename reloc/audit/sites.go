@@ -47,7 +47,7 @@ func (c *cluster) written(s *kernel.Site, linked, run []byte, at uint64) bool {
 
 // tracer: a call of a tracer that is switched off, or of some tracer.
 func (c *cluster) tracer(s *kernel.Site, _, run []byte, at uint64) bool {
-	if string(run) == rewrite.Nop5 {
+	if amd64.IsNop5(run) {
 		return true
 	}
 	to := rewrite.Target(run, at, 5)
@@ -114,7 +114,7 @@ func (c *cluster) pvCall(s *kernel.Site, linked, run []byte, at uint64) bool {
 	if name := c.marks.natives[fn-c.bias]; name != "" && rewrite.IsPVSlotCall(linked) && rewrite.IsPVNative(name, run) {
 		return true
 	}
-	if len(run) < 5 || run[0] != 0xe8 || !rewrite.IsFilling(run[5:], len(run)-5) {
+	if len(run) < 5 || run[0] != pvBranch(linked) || !rewrite.IsFilling(run[5:], len(run)-5) {
 		return false
 	}
 	to := rewrite.Target(run, at, 5)
@@ -124,11 +124,20 @@ func (c *cluster) pvCall(s *kernel.Site, linked, run []byte, at uint64) bool {
 	return c.leads(to, fn)
 }
 
+// pvBranch returns the opcode of the direct branch that takes the place of an indirect one: a
+// call, or until Linux 5.17 a jump as well.
+func pvBranch(linked []byte) byte {
+	if linked[1] == 0x25 {
+		return 0xe9
+	}
+	return 0xe8
+}
+
 // pvSlot returns where the slot of pv_ops is that a call at an address goes through:
-// "call *slot(%rip)", or "call *slot" as until Linux 5.15.
+// "call *slot(%rip)", "jmp *slot(%rip)", or "call *slot" as until Linux 5.15.
 func pvSlot(linked []byte, at uint64) (uint64, bool) {
 	switch {
-	case len(linked) >= 6 && linked[0] == 0xff && linked[1] == 0x15:
+	case len(linked) >= 6 && linked[0] == 0xff && (linked[1] == 0x15 || linked[1] == 0x25):
 		return rewrite.Target(linked[:6], at, 6), true
 	case rewrite.IsPVSlotCall(linked):
 		return uint64(int64(int32(binary.LittleEndian.Uint32(linked[3:])))), true
@@ -201,7 +210,7 @@ func (c *cluster) label(s *kernel.Site, _, run []byte, at uint64) bool {
 	key := binary.LittleEndian.Uint64(e[field.Offset:])
 	on, known := c.isOn(s.Entry + field.Offset + key&field.Bits())
 	jumps := on != (key&1 != 0)
-	isNop := string(run) == rewrite.Nop5 || run[0] == 0x66 && run[1] == 0x90 && len(run) == 2
+	isNop := len(run) == 5 && amd64.IsNop5(run) || run[0] == 0x66 && run[1] == 0x90 && len(run) == 2
 	if isNop {
 		return !known || !jumps
 	}
@@ -243,7 +252,7 @@ func (c *cluster) calls(key uint64, op byte, run []byte, at uint64) bool {
 	}
 	switch {
 	case fn == 0 && op == 0xe8:
-		return string(run) == rewrite.Nop5
+		return amd64.IsNop5(run)
 	case fn == 0:
 		return c.returned(nil, nil, run, at)
 	case op == 0xe8 && c.marks.inlined[fn-c.bias] != "" && run[0] != 0xe8:

@@ -17,10 +17,10 @@ import (
 
 // traced: a call of a tracer that is switched off, or of some tracer.
 //
-//	0f 1f 44 00 00    nopl 0x0(%rax,%rax,1)
+//	0f 1f 44 00 00    nopl 0x0(%rax,%rax,1), or another nop of five bytes
 //	e8 d32            call tracer
 func traced(x *siteMatch, s *Site, run []byte, p uint64) bool {
-	if string(run) == rewrite.Nop5 {
+	if amd64.IsNop5(run) {
 		return true
 	}
 	if run[0] != 0xe8 || !x.exec(rewrite.Target(run, p, 5)) {
@@ -61,15 +61,19 @@ func callDepth(x *siteMatch, _ *Site, run []byte, _ uint64) bool {
 	return n >= 0 && rewrite.IsDepthCount(run[n:]) && rewrite.IsFilling(run, n)
 }
 
-// paravirt: a direct call, or nothing. What stands there natively is an
+// paravirt: a direct branch, or nothing. What stands there natively is an
 // alternative of its own.
 //
-//	e8 d32 90         call op; nop
+//	e8 d32 90         call op; nop        e9 d32 90         jmp op; nop (of jmp *slot)
 func paravirt(x *siteMatch, s *Site, run []byte, p uint64) bool {
 	if rewrite.IsFilling(run, len(run)) || rewrite.IsPVSlotCall(x.a.Bytes[s.Off:s.End()]) && rewrite.IsPVNative("", run) {
 		return true
 	}
-	return len(run) >= 5 && run[0] == 0xe8 && x.exec(rewrite.Target(run, p, 5)) && rewrite.IsFilling(run[5:], len(run)-5)
+	branch := byte(0xe8)
+	if x.a.Bytes[s.Off+1] == 0x25 {
+		branch = 0xe9
+	}
+	return len(run) >= 5 && run[0] == branch && x.exec(rewrite.Target(run, p, 5)) && rewrite.IsFilling(run[5:], len(run)-5)
 }
 
 // retpoline: the indirect branch itself, with or without lfence, or a branch to
@@ -148,7 +152,7 @@ func wideJumpLabel(x *siteMatch, s *Site, run []byte, p uint64) (int, bool) {
 		return 0, false // something else, that a table only claims to be one
 	}
 	switch {
-	case rewrite.Begins(run, rewrite.Nop5):
+	case amd64.IsNop5(run):
 		return 5, true
 	case len(run) >= 2 && run[0] == 0x66 && run[1] == 0x90:
 		return 2, true
@@ -191,7 +195,7 @@ func staticCall(x *siteMatch, s *Site, run []byte, p uint64) bool {
 	case run[0] == pre[0] && (pre[0] == 0xe8 || pre[0] == 0xe9):
 		return x.exec(rewrite.Target(run, p, 5))
 	case pre[0] == 0xe8:
-		return string(run) == rewrite.Nop5 || rewrite.IsStaticInsn("", run)
+		return amd64.IsNop5(run) || rewrite.IsStaticInsn("", run)
 	case pre[0] == 0xe9:
 		return string(run) == rewrite.Ret5
 	}

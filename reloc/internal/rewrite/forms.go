@@ -2,11 +2,12 @@ package rewrite
 
 import (
 	"encoding/binary"
+
+	"github.com/gosplice/gosplice/internal/amd64"
 )
 
 // Instructions of five bytes that the kernel puts in the place of a call or a jump.
 const (
-	Nop5 = "\x0f\x1f\x44\x00\x00" // nopl 0x0(%rax,%rax,1)
 	Ret5 = "\xc3\xcc\xcc\xcc\xcc" // ret; int3 ...
 )
 
@@ -26,7 +27,7 @@ func IsDepthCount(b []byte) bool {
 
 // IsLabel reports whether code is what a jump label can be.
 func IsLabel(b []byte) bool {
-	return len(b) == 5 && (b[0] == 0xe9 || string(b) == Nop5) || len(b) == 2 && (b[0] == 0xeb || b[0] == 0x66 && b[1] == 0x90)
+	return len(b) == 5 && (b[0] == 0xe9 || amd64.IsNop5(b)) || len(b) == 2 && (b[0] == 0xeb || b[0] == 0x66 && b[1] == 0x90)
 }
 
 // IsLabelNop reports whether code is a jump label that is off.

@@ -6,6 +6,11 @@ import (
 	"testing"
 )
 
+// native has the instructions that take the place of a call through pv_ops.
+func native(of string) func([]byte) bool {
+	return func(b []byte) bool { return IsPVNative(of, b) }
+}
+
 // static has the instructions that take the place of a static call.
 func static(of string) func([]byte) bool {
 	return func(b []byte) bool { return IsStaticInsn(of, b) }
@@ -51,6 +56,10 @@ func TestForms(t *testing.T) {
 		{"je *%rax", bare("0f84", 0), "7404 ffe0 cc90", false},
 		{"a jump label that is off", IsLabelNop, "0f1f440000", true},
 		{"one that is on", IsLabelNop, "e900000000", false},
+		{"a jump label that is off, on older processors", IsLabelNop, "6666666690", true},
+		{"a short jump, filled for them", IsShortJumpFill, "666690", true},
+		{"an unlock of 5.10", native("__raw_callee_save___native_queued_spin_unlock"), "c60700 66666690", true},
+		{"another function", native("native_wbinvd"), "c60700 66666690", false},
 		{"a static call that returns 0", static(""), "2e2e2e31c0", true},
 		{"one that did before 5.18", static("__static_call_return0"), "66664831c0", true},
 		{"one that warns", static("__WARN_trap"), "67480fb93a", true},
