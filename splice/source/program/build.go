@@ -67,6 +67,7 @@ type compared struct {
 	result    source.ObjectResult
 	refused   []*finding.Refusal
 	used      bool // an installed file has it
+	idle      bool // no installed file has it, which is certain
 }
 
 // matters reports whether there is something to carry.
@@ -273,7 +274,7 @@ func (w *work) conclude() {
 	r.Outcome = source.OutcomeNoChange
 	made, failed := 0, false
 	for _, c := range w.list {
-		if r.Outcome == source.OutcomeNoChange && c.result.Outcome == elfdiff.OutcomeIgnored {
+		if r.Outcome == source.OutcomeNoChange && (c.result.Outcome == elfdiff.OutcomeIgnored || c.idle) {
 			r.Outcome = source.OutcomeIgnored
 		}
 		failed = failed || slices.ContainsFunc(c.refused, func(x *finding.Refusal) bool { return x.Code == CodeObject })

@@ -47,6 +47,16 @@ func (w *work) match(ctx context.Context) error {
 	return nil
 }
 
+// settled reports whether it is known of all installed files what is in them.
+func (w *work) settled() bool {
+	for _, t := range w.b.targets {
+		if t.output == nil || len(t.output.Unknown) > 0 {
+			return false
+		}
+	}
+	return len(w.b.targets) > 0
+}
+
 // matter are the objects in which there is something to carry, or to refuse.
 func (w *work) matter() []*compared {
 	var out []*compared
@@ -64,7 +74,9 @@ func (w *work) refuseObjects() {
 		return
 	}
 	for _, c := range w.list {
-		w.r.Refusals = append(w.r.Refusals, c.result.Refusals...)
+		if !c.idle {
+			w.r.Refusals = append(w.r.Refusals, c.result.Refusals...)
+		}
 	}
 }
 
@@ -211,8 +223,10 @@ func (w *work) update(ctx context.Context, t *target, built *image.Image, x *sou
 	return nil
 }
 
-// missing tells of objects that differ, and that no installed file has.
+// missing tells of objects that differ, and that no installed file has: where that is certain,
+// nobody runs what changed.
 func (w *work) missing(changed []*compared) {
+	settled := w.settled()
 	for _, c := range changed {
 		if c.used {
 			continue
@@ -222,7 +236,8 @@ func (w *work) missing(changed []*compared) {
 			where = c.result.Target + ", of which no installed file is known"
 		}
 		text := fmt.Sprintf("it changes (%s), and is part of %s", first(c.diff), where)
-		if len(w.r.Programs) == 0 {
+		c.idle = settled
+		if !settled && len(w.r.Programs) == 0 {
 			w.r.Refusals = append(w.r.Refusals, refuse(CodeNotInstalled, "", c.name, "%s", text))
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/internal/cbuild"
@@ -107,11 +108,16 @@ func isHarmless(name string) bool {
 // headerEnds are the ends of names of what others include.
 var headerEnds = []string{".h", ".hh", ".hpp", ".hxx", ".inc", ".ipp", ".tcc"}
 
+// sourceEnds are the ends of names of what is compiled.
+var sourceEnds = []string{".c", ".cc", ".cpp", ".cxx", ".C", ".S", ".s"}
+
 // classify says what each changed file is to the build, and whether all has to be built again.
 func (b *Builder) classify(p *plan) {
 	compiled, included, names := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	known := true // what each object is made of
 	for i := range b.pre.Units {
 		u := &b.pre.Units[i]
+		known = known && u.Deps != nil
 		compiled[u.Source] = true
 		for _, d := range u.Deps {
 			included[d] = true
@@ -137,6 +143,8 @@ func (b *Builder) classify(p *plan) {
 			f.Kind = source.FileHeader
 		case !included[full] && isHarmless(name):
 			f.Note = "no object is made of it"
+		case known && !isNew && !gone && (isHeader || slices.Contains(sourceEnds, filepath.Ext(name))):
+			f.Note = "nothing is made of it, as this is configured"
 		case isNew && isHeader && !names[filepath.Base(name)]:
 			f.Kind, f.Note = source.FileHeader, "nothing included it before"
 		default:
@@ -160,13 +168,55 @@ func (b *Builder) affected(p *plan) {
 		if len(because) == 0 {
 			continue
 		}
-		if u.Generates {
-			p.rebuild = fmt.Sprintf("%s is made of %s", b.pre.Rel(u.Object), because[0])
+		if p.rebuild = b.generates(i); p.rebuild != "" {
 			p.pairs = nil
 			return
 		}
 		p.pairs = append(p.pairs, &pair{pre: i, post: i, name: b.pre.Rel(u.Object), source: b.pre.Rel(u.Source), because: because, outputs: outputsOf(b.pre, i)})
 	}
+}
+
+// generates says why source may be made by what a unit ends up in: text that is compiled later, or
+// a program that the build runs. One that is older than no file that was made, and that something is compiled
+// of, has made none; "" is for what has not.
+func (b *Builder) generates(unit int) string {
+	u := &b.pre.Units[unit]
+	if u.Generates {
+		return b.pre.Rel(u.Object) + " is made of it, and may be compiled"
+	}
+	for _, path := range outputsOf(b.pre, unit) {
+		st, err := os.Stat(b.pre.At(path))
+		if err == nil && strings.Contains(filepath.Base(path), ".so") || err != nil || st.ModTime().After(b.lastMade()) {
+			continue
+		}
+		return b.pre.Rel(path) + " may make source when the build runs it"
+	}
+	return ""
+}
+
+// lastMade is when the last file was made that something is compiled of, and that the source does not
+// have.
+func (b *Builder) lastMade() time.Time {
+	if b.made != nil {
+		return *b.made
+	}
+	b.made = &time.Time{}
+	seen := map[string]bool{}
+	for i := range b.pre.Units {
+		for _, d := range b.pre.Units[i].Deps {
+			if seen[d] || b.pre.At(d) == d {
+				continue
+			}
+			seen[d] = true
+			if _, err := os.Lstat(filepath.Join(b.source.Dir, b.pre.Rel(d))); err == nil {
+				continue
+			}
+			if st, err := os.Stat(b.pre.At(d)); err == nil && st.ModTime().After(*b.made) {
+				*b.made = st.ModTime()
+			}
+		}
+	}
+	return *b.made
 }
 
 // outputsOf lists what a unit is linked into.

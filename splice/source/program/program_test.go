@@ -57,6 +57,17 @@ func (s *stand) files(names ...string) []string {
 	return out
 }
 
+// other is a program that has nothing of the source.
+func (s *stand) other(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "other.c"), []byte("int main(void) { return 0; }\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir, "gcc", "-Wl,--build-id", "-o", "other", "other.c")
+	return filepath.Join(dir, "other")
+}
+
 // edit makes the patch that replaces a text in a file.
 func (s *stand) edit(t *testing.T, name, old, text string) *patch.Patch {
 	t.Helper()
@@ -206,7 +217,7 @@ func library(t *testing.T, s *stand, p *shop) {
 	if !b.Kept() {
 		t.Error("the source is built once more")
 	}
-	r, err := b.Build(t.Context(), s.edit(t, "tax.c", "19", "7"))
+	r, err := b.Build(t.Context(), s.edit(t, "tax.c", "RATE", "7"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,11 +260,13 @@ func outcomes(t *testing.T, s *stand) {
 		objects               int
 	}{
 		{"a header", "price.h", "100", "50", all, program.Options{}, source.OutcomeMade, "shop till", "", 5},
-		{"all again", "lib/price.c", "> 9", "> 8", all, program.Options{Rebuild: true}, source.OutcomeMade, "shop till", "", 1},
 		{"the way it is built", "Makefile", "-I. -c", "-I. -DPRICES -c", all, program.Options{}, source.OutcomeNoChange, "", "", 4},
 		{"nothing that runs", "tax.h", "long tax", "\nlong tax", all, program.Options{}, source.OutcomeNoChange, "", "", 2},
-		{"in an archive, of no program", "lib/unused.c", "17", "18", all, program.Options{}, source.OutcomeRefused, "", program.CodeNotInstalled, 1},
-		{"not of that file", "tax.c", "19", "20", s.files("till"), program.Options{}, source.OutcomeRefused, "", program.CodeNotInstalled, 1},
+		{"in an archive, of no program", "lib/unused.c", "17", "18", all, program.Options{}, source.OutcomeIgnored, "", "", 1},
+		{"not of that file", "tax.c", "RATE", "20", s.files("till"), program.Options{}, source.OutcomeIgnored, "", "", 1},
+		{"of what nobody knows", "tax.c", "RATE", "20", []string{s.other(t)}, program.Options{}, source.OutcomeRefused, "", program.CodeNotInstalled, 1},
+		{"of what is not installed", "tax.c", "RATE", "20", nil, program.Options{}, source.OutcomeRefused, "", program.CodeNotInstalled, 1},
+		{"what makes source", "gen.c", "RATE 19", "RATE 18", all, program.Options{}, source.OutcomeMade, "libtax.so.1", "", 2},
 		{"one of two", "lib/price.c", "> 9", "> 7", s.files("till"), program.Options{}, source.OutcomeMade, "till", "", 1},
 		{"no C", "tax.c", "return", "return return", all, program.Options{}, source.OutcomeFailed, "", program.CodeObject, 1},
 	} {

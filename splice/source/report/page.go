@@ -198,7 +198,7 @@ func (b *pageBuilder) findings(g *page) {
 		if b.r.Update != nil {
 			b.some(g, s, b.r.Update.Findings, "")
 		}
-		if len(b.r.Programs) > 0 {
+		if b.r.Update == nil {
 			b.some(g, s, b.r.Findings, "")
 		}
 	}

@@ -95,6 +95,11 @@ func (d *Document) written(id string) *UpdateFile {
 
 // programs says what the updates of programs and libraries do.
 func (p *printer) programs(d *Document) {
+	if d.Result.Update == nil { // else they are those of the module
+		for i := range d.Result.Findings {
+			p.finding("", &d.Result.Findings[i])
+		}
+	}
 	for i := range d.Result.Programs {
 		x := &d.Result.Programs[i]
 		p.line("")

@@ -1,6 +1,7 @@
+#include "rate.h"
 #include "tax.h"
 
 __attribute__((noinline)) long tax(long amount)
 {
-	return amount * 19 / 100 + (amount % 100 != 0 ? 3 : 1);
+	return amount * RATE / 100 + (amount % 100 != 0 ? 3 : 1);
 }
