@@ -237,6 +237,10 @@ func (w *work) compareOne(ctx context.Context, c *compared) error {
 		return err
 	}
 	pre, err := elfdiff.Open(c.pre.Path)
+	if errors.Is(err, elfdiff.ErrMachine) {
+		r.Findings = append(r.Findings, finding.Finding{Code: CodeMachine, Severity: finding.Ignored, Section: c.name, Message: "it is for another machine than x86-64", Hint: hints[CodeMachine]})
+		return nil // packages have libraries for several
+	}
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/internal/cbuild"
@@ -59,6 +58,11 @@ func (b *Builder) plan(ctx context.Context, patches []*patch.Patch) (*plan, erro
 func (b *Builder) planChanges(ctx context.Context, changes map[string][]byte, modes map[string]fs.FileMode) (*plan, error) {
 	p := &plan{changes: changes, modes: modes, post: b.pre}
 	b.classify(p)
+	for i := range p.files {
+		if p.rebuild == "" && p.files[i].Kind != source.FileOther {
+			p.rebuild = b.copied(p.files[i].Path)
+		}
+	}
 	if b.opt.Rebuild {
 		p.rebuild = "it was asked for"
 	}
@@ -67,6 +71,7 @@ func (b *Builder) planChanges(ctx context.Context, changes map[string][]byte, mo
 	}
 	if p.rebuild != "" {
 		var err error
+		p.tell()
 		if p.post, err = b.build(ctx, p.changes, p.modes); err != nil {
 			return nil, err
 		}
@@ -79,6 +84,16 @@ func (b *Builder) planChanges(ctx context.Context, changes map[string][]byte, mo
 	})
 	b.count(p)
 	return p, nil
+}
+
+// tell notes why all is built again, with the first file that objects are made of.
+func (p *plan) tell() {
+	for i := range p.files {
+		if f := &p.files[i]; f.Note == "" {
+			f.Note = "all is built again: " + p.rebuild
+			return
+		}
+	}
 }
 
 // harmless are files that no object is made of, by patterns of path.Match: over the whole path
@@ -108,16 +123,11 @@ func isHarmless(name string) bool {
 // headerEnds are the ends of names of what others include.
 var headerEnds = []string{".h", ".hh", ".hpp", ".hxx", ".inc", ".ipp", ".tcc"}
 
-// sourceEnds are the ends of names of what is compiled.
-var sourceEnds = []string{".c", ".cc", ".cpp", ".cxx", ".C", ".S", ".s"}
-
 // classify says what each changed file is to the build, and whether all has to be built again.
 func (b *Builder) classify(p *plan) {
 	compiled, included, names := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	known := true // what each object is made of
 	for i := range b.pre.Units {
 		u := &b.pre.Units[i]
-		known = known && u.Deps != nil
 		compiled[u.Source] = true
 		for _, d := range u.Deps {
 			included[d] = true
@@ -143,8 +153,6 @@ func (b *Builder) classify(p *plan) {
 			f.Kind = source.FileHeader
 		case !included[full] && isHarmless(name):
 			f.Note = "no object is made of it"
-		case known && !isNew && !gone && (isHeader || slices.Contains(sourceEnds, filepath.Ext(name))):
-			f.Note = "nothing is made of it, as this is configured"
 		case isNew && isHeader && !names[filepath.Base(name)]:
 			f.Kind, f.Note = source.FileHeader, "nothing included it before"
 		default:
@@ -174,49 +182,6 @@ func (b *Builder) affected(p *plan) {
 		}
 		p.pairs = append(p.pairs, &pair{pre: i, post: i, name: b.pre.Rel(u.Object), source: b.pre.Rel(u.Source), because: because, outputs: outputsOf(b.pre, i)})
 	}
-}
-
-// generates says why source may be made by what a unit ends up in: text that is compiled later, or
-// a program that the build runs. One that is older than no file that was made, and that something is compiled
-// of, has made none; "" is for what has not.
-func (b *Builder) generates(unit int) string {
-	u := &b.pre.Units[unit]
-	if u.Generates {
-		return b.pre.Rel(u.Object) + " is made of it, and may be compiled"
-	}
-	for _, path := range outputsOf(b.pre, unit) {
-		st, err := os.Stat(b.pre.At(path))
-		if err == nil && strings.Contains(filepath.Base(path), ".so") || err != nil || st.ModTime().After(b.lastMade()) {
-			continue
-		}
-		return b.pre.Rel(path) + " may make source when the build runs it"
-	}
-	return ""
-}
-
-// lastMade is when the last file was made that something is compiled of, and that the source does not
-// have.
-func (b *Builder) lastMade() time.Time {
-	if b.made != nil {
-		return *b.made
-	}
-	b.made = &time.Time{}
-	seen := map[string]bool{}
-	for i := range b.pre.Units {
-		for _, d := range b.pre.Units[i].Deps {
-			if seen[d] || b.pre.At(d) == d {
-				continue
-			}
-			seen[d] = true
-			if _, err := os.Lstat(filepath.Join(b.source.Dir, b.pre.Rel(d))); err == nil {
-				continue
-			}
-			if st, err := os.Stat(b.pre.At(d)); err == nil && st.ModTime().After(*b.made) {
-				*b.made = st.ModTime()
-			}
-		}
-	}
-	return *b.made
 }
 
 // outputsOf lists what a unit is linked into.

@@ -65,7 +65,7 @@ type Builder struct {
 	targets []*target
 	pre     *cbuild.Build
 	took    time.Duration // the build, until a result has told
-	made    *time.Time    // see lastMade
+	made    *made         // see findMade
 }
 
 // Open looks at the installed files, as far as they are given, and builds the source, unless that

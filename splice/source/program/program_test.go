@@ -266,6 +266,7 @@ func outcomes(t *testing.T, s *stand) {
 		{"not of that file", "tax.c", "RATE", "20", s.files("till"), program.Options{}, source.OutcomeIgnored, "", "", 1},
 		{"of what nobody knows", "tax.c", "RATE", "20", []string{s.other(t)}, program.Options{}, source.OutcomeRefused, "", program.CodeNotInstalled, 1},
 		{"of what is not installed", "tax.c", "RATE", "20", nil, program.Options{}, source.OutcomeRefused, "", program.CodeNotInstalled, 1},
+		{"what is copied", "till.c", ", 5)", ", 6)", all, program.Options{}, source.OutcomeMade, "till", "", 1},
 		{"what makes source", "gen.c", "RATE 19", "RATE 18", all, program.Options{}, source.OutcomeMade, "libtax.so.1", "", 2},
 		{"one of two", "lib/price.c", "> 9", "> 7", s.files("till"), program.Options{}, source.OutcomeMade, "till", "", 1},
 		{"no C", "tax.c", "return", "return return", all, program.Options{}, source.OutcomeFailed, "", program.CodeObject, 1},
@@ -296,7 +297,7 @@ func outcomes(t *testing.T, s *stand) {
 func foreseen(t *testing.T, s *stand) {
 	cache := t.TempDir()
 	bare := filepath.Join(t.TempDir(), "bare")
-	run(t, s.installed, "gcc", "-Wl,--build-id=none", "-o", bare, "till.c", "libprice.a")
+	run(t, s.installed, "gcc", "-Wl,--build-id=none", "-o", bare, "copy/till.c", "libprice.a", "-I.")
 	other := filepath.Join(t.TempDir(), "other")
 	comment := filepath.Join(t.TempDir(), "comment")
 	if err := os.WriteFile(comment, []byte("GCC: (Debian 99.1.0-1) 99.1.0\x00"), 0o644); err != nil {

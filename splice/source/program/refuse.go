@@ -15,6 +15,7 @@ const (
 	CodeNotInstalled finding.Code = "not-installed"  // nobody has the program or library that changed
 	CodeNotReproduce finding.Code = "not-reproduced" // the installed file is not what the build makes
 	CodeNoBuildID    finding.Code = "no-build-id"    // a file that updates can't be told to be for
+	CodeMachine      finding.Code = "other-machine"  // an object for another machine than x86-64
 	CodeObject       finding.Code = "compile-object" // what the compiler does not take
 )
 
@@ -25,6 +26,7 @@ var hints = map[finding.Code]string{
 	CodeNotInstalled: "name the file that runs: -installed FILE",
 	CodeNotReproduce: "take the source, the options and the compiler that the file was built with; or build it from this source, install that, and restart once",
 	CodeNoBuildID:    "link it with -Wl,--build-id, and restart once",
+	CodeMachine:      "restart what runs it",
 	CodeObject:       "mend the patch, or give the patches before it that it needs",
 }
 
