@@ -158,7 +158,9 @@ func (l *linker) inModule(t *Target, name string, to ko.Dest) (ko.Dest, error) {
 // depends on them: they are there whenever it is, so that the update need not depend on them too.
 type imports struct {
 	list []kernel.Export
-	// needs are the modules that the target depends on; nil until it is asked for.
+	// uses are the modules that the target itself uses, and needs those that it depends on by way
+	// of others too; nil until they are asked for.
+	uses  map[string]kernel.Export
 	needs map[string]bool
 }
 
@@ -202,10 +204,17 @@ func (l *linker) foreign(t *Target, sym elfobj.SymbolIndex, e *kernel.Export) (k
 // needs reports whether a module is loaded whenever a target is: the target uses it, or what it uses
 // does, as far as the files of these are beside its own.
 func (l *linker) needs(t *Target, owner string) bool {
-	if l.obj.imports.needs == nil {
-		l.obj.imports.needs = t.needs()
+	known := &l.obj.imports
+	if known.uses == nil {
+		known.uses = t.mod.Uses(l.symvers)
 	}
-	return l.obj.imports.needs[owner]
+	if _, ok := known.uses[owner]; ok {
+		return true
+	}
+	if known.needs == nil {
+		known.needs = t.needs()
+	}
+	return known.needs[owner]
 }
 
 func (t *Target) needs() map[string]bool {
