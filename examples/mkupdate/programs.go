@@ -55,6 +55,10 @@ func runPrograms(ctx context.Context, opt *options, stdout, stderr *cli.Output) 
 	if err != nil {
 		return exitError, w.fail(err)
 	}
+	post, err := w.otherVersion(ctx) // it may not be served: known before a long build
+	if err != nil {
+		return exitError, w.fail(err)
+	}
 	w.stage = stageSource
 	b, err := program.Open(ctx, src, w.programOptions())
 	if err != nil {
@@ -63,7 +67,7 @@ func runPrograms(ctx context.Context, opt *options, stdout, stderr *cli.Output) 
 	defer b.Close()
 	w.opened = w.log.take()
 	w.stage = stageUpdate
-	r, err := w.programResult(ctx, b)
+	r, err := w.programResult(ctx, b, post)
 	if err != nil {
 		return exitError, w.fail(err)
 	}
@@ -81,21 +85,22 @@ func (w *work) programSource(ctx context.Context) (program.Source, error) {
 	})
 }
 
-// programResult makes the updates of patches, or to another version.
-func (w *work) programResult(ctx context.Context, b *program.Builder) (*source.Result, error) {
+// otherVersion is the source that updates lead to, its zero value where there are patches.
+func (w *work) otherVersion(ctx context.Context) (program.Source, error) {
 	o := w.opt
-	switch {
-	case o.program.to == "":
-		return b.Build(ctx, w.patches...)
-	case o.program.name == "":
-		return b.To(ctx, program.Source{Dir: o.program.to})
+	if o.program.to == "" || o.program.name == "" {
+		return program.Source{Dir: o.program.to}, nil
 	}
 	name, _, _ := strings.Cut(o.program.name, "=")
-	post, err := program.Debian(ctx, name+"="+o.program.to, program.DebianOptions{
+	return program.Debian(ctx, name+"="+o.program.to, program.DebianOptions{
 		Cache: o.make.cache, Jobs: o.make.jobs, SourceOnly: true, Progress: w.progress.Tell, Log: &w.log,
 	})
-	if err != nil {
-		return nil, err
+}
+
+// programResult makes the updates of patches, or to another version.
+func (w *work) programResult(ctx context.Context, b *program.Builder, post program.Source) (*source.Result, error) {
+	if post.Dir == "" {
+		return b.Build(ctx, w.patches...)
 	}
 	return b.To(ctx, post)
 }

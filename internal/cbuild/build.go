@@ -104,7 +104,7 @@ func Open(ctx context.Context, s Spec) (*Build, error) {
 // identify is the digest of all that decides about a build.
 func (b *Build) identify(ctx context.Context) (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "form 1\n%q %q %q %q\n", b.Root, b.spec.Command, b.spec.Env, os.Getenv("PATH"))
+	fmt.Fprintf(h, "form 2\n%q %q %q %q\n", b.Root, b.spec.Command, b.spec.Env, os.Getenv("PATH"))
 	for _, name := range []string{"CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"} {
 		fmt.Fprintf(h, "%s=%q\n", name, os.Getenv(name))
 	}

@@ -16,6 +16,9 @@ type Command struct {
 	Dir  string   // the folder that it ran in
 	Args []string // behind the name, with response files (@FILE) in the place of their names
 	Env  []string // NAME=VALUE
+	// Made is what an object is known by that was written, as [identity] has it; "" where that is not
+	// known.
+	Made string
 }
 
 // recordMagic begins a record, with the version of its form.

@@ -35,18 +35,22 @@ type graph struct {
 	root    string // that paths are below
 	units   []Unit
 	outputs []Output
+	moved   map[string]int      // units by what their objects are known by, see identity
 	objects map[string][]int    // units by the path of what has them: objects and archives
 	place   func(string) string // where a file of the build is to be looked for
 }
 
 // analyse makes units and outputs of calls, in their order.
 func analyse(root string, commands []Command, place func(string) string) ([]Unit, []Output) {
-	g := &graph{root: root, objects: map[string][]int{}, place: place}
+	g := &graph{root: root, objects: map[string][]int{}, moved: map[string]int{}, place: place}
 	for i := range commands {
 		a := commands[i].Action()
 		switch a.Kind {
 		case KindCompile, KindGenerate:
 			g.compile(i, &a, commands[i].Dir)
+			if commands[i].Made != "" && len(a.Sources) == 1 {
+				g.moved[commands[i].Made] = len(g.units) - 1
+			}
 		case KindArchive:
 			g.add(a.Output, g.resolve(a.Inputs, nil), true)
 		case KindExtract:
@@ -117,6 +121,9 @@ func (g *graph) link(i int, a *Action) {
 	}
 }
 
+// objectEnds are the ends of names of what may have units.
+var objectEnds = []string{".o", ".lo", ".a", ".os", ".po"}
+
 // resolve lists the units of files. What nobody has made is looked for by its content among what
 // was made: builds copy and rename. What is not found then, and could have units, is unknown.
 func (g *graph) resolve(inputs []string, unknown *[]string) []int {
@@ -127,14 +134,14 @@ func (g *graph) resolve(inputs []string, unknown *[]string) []int {
 			list, ok = g.copyOf(p)
 		}
 		units = append(units, list...)
-		if !ok && unknown != nil && below(g.root, p) && (strings.HasSuffix(p, ".o") || strings.HasSuffix(p, ".a")) {
+		if !ok && unknown != nil && below(g.root, p) && slices.Contains(objectEnds, filepath.Ext(p)) {
 			*unknown = append(*unknown, p)
 		}
 	}
 	return units
 }
 
-// copyOf finds a file by its content among those that calls have made, and have the same size.
+// copyOf finds a file by its inode, or its content, among those that calls have made, and have the same size.
 func (g *graph) copyOf(path string) ([]int, bool) {
 	if !below(g.root, path) {
 		return nil, false
@@ -142,6 +149,9 @@ func (g *graph) copyOf(path string) ([]int, bool) {
 	st, err := os.Stat(g.place(path))
 	if err != nil || !st.Mode().IsRegular() {
 		return nil, false
+	}
+	if n, ok := g.moved[identity(st)]; ok {
+		return []int{n}, true
 	}
 	var text []byte
 	for other, units := range g.objects {

@@ -11,7 +11,8 @@ import (
 )
 
 // wrapper is what stands in the place of each tool. It writes a record into a file of its own
-// before it becomes the tool. The name of the file has its process in it, which may come up
+// before it becomes the tool. Of an object it also writes, into another file, what the object is
+// known by when it is moved: its inode, size and time. The name of the file has its process in it, which may come up
 // again in a long build: then there are more dots.
 const wrapper = `#!/bin/sh
 f=@RECORDS@/$$
@@ -27,7 +28,17 @@ done
 	for a; do case $a in @?*) [ ! -f "${a#@}" ] || { printf '%s\0' "${a#@}"; cat "${a#@}"; printf '\0'; };; esac; done
 	cat /proc/self/environ
 } >>"$f"
-exec @TOOL@ "$@"
+o= p= c=
+for a; do
+	[ "$p" != -o ] || o=$a
+	[ "$a" != -c ] || c=1
+	p=$a
+done
+if [ -z "$c" ] || [ -z "$o" ]; then exec @TOOL@ "$@"; fi
+@TOOL@ "$@"
+s=$?
+stat -c '%i %s %Y' -- "$o" >"$f+" 2>/dev/null
+exit $s
 `
 
 // writeWrappers fills a folder with wrappers of all tools of a PATH, each of which writes its records into
@@ -75,6 +86,9 @@ func readRecords(dir string) ([]Command, error) {
 	}
 	var all []record
 	for _, e := range list {
+		if strings.HasSuffix(e.Name(), "+") {
+			continue
+		}
 		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
 		if err != nil {
 			return nil, err
@@ -82,6 +96,9 @@ func readRecords(dir string) ([]Command, error) {
 		c, err := ParseRecord(b)
 		if errors.Is(err, ErrRecord) {
 			return nil, fmt.Errorf("record %s: %w", e.Name(), err)
+		}
+		if made, err := os.ReadFile(filepath.Join(dir, e.Name()+"+")); err == nil {
+			c.Made = strings.TrimSpace(string(made))
 		}
 		st, err := e.Info()
 		if err != nil {

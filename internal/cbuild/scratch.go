@@ -184,6 +184,9 @@ func (s *Scratch) compile(ctx context.Context, u *Unit, to string) (Object, erro
 	if slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "-gsplit-dwarf") }) {
 		args = append(args, "-gno-split-dwarf")
 	}
+	if err := os.MkdirAll(filepath.Dir(made), 0o755); err != nil { // the build may have removed it
+		return Object{}, err
+	}
 	said, err := s.b.run(ctx, c, args, s.tree)
 	o := Object{Elapsed: time.Since(began)}
 	if ctx.Err() != nil {
