@@ -8,9 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
-	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
-	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -75,61 +73,6 @@ func TestFill(t *testing.T) {
 		got, err := filled.File.Sections[text].Data()
 		if err != nil || got[2] != c.want || !bytes.Equal(got[:2], code[:2]) || !bytes.Equal(got[3:], code[3:]) {
 			t.Errorf("%s: % x, %v", c.what, got, err)
-		}
-	}
-}
-
-// TestStands has code without a symbol, which matching has looked for elsewhere, at its place: as it
-// is there, with another byte, and with another reference.
-func TestStands(t *testing.T) {
-	b := &elfobj.Builder{}
-	text := b.AddSection(elfobj.SectionHeader{Name: ".text", Type: elf.SHT_PROGBITS, Flags: elf.SHF_ALLOC | elf.SHF_EXECINSTR, Addralign: 1}, []byte{0xeb, 0, 0xc3, 0xf6, 5, 0, 0, 0, 0, 1, 0xc3})
-	b.AddSymbol(elfobj.Symbol{Name: "f", Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_FUNC), Section: text, Size: 3})
-	from := b.AddSymbol(elfobj.Symbol{Name: "data", Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_NOTYPE)})
-	b.AddRela(text, elfobj.Rela{Offset: 5, Sym: from, Addend: -5, Type: uint32(elf.R_X86_64_PC32)})
-	var file bytes.Buffer
-	if _, err := b.WriteTo(&file); err != nil {
-		t.Fatal(err)
-	}
-	o, err := elfdiff.NewObject(bytes.NewReader(file.Bytes()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	aside := object.NoAtom
-	for i := range o.Atoms {
-		if a := &o.Atoms[i]; a.Section == text && a.Name == "" && a.Offset == 3 {
-			aside = a.ID
-		}
-	}
-	if aside == object.NoAtom {
-		t.Fatalf("%+v", o.Atoms)
-	}
-	for _, c := range []struct {
-		what    string
-		at      uint64 // where matching has looked
-		run     string
-		symbols int
-		want    bool
-	}{
-		{"there", 0x1000, "\xeb\x00\xc3\xf6\x05\xf6\x0f\x00\x00\x01\xc3", 2, true},
-		{"compared there before", 0x1003, "\xeb\x00\xc3\xf6\x05\xf6\x0f\x00\x00\x01\xc3", 2, false},
-		{"another byte", 0x1000, "\xeb\x00\xc3\xf6\x05\xf6\x0f\x00\x00\x02\xc3", 2, false},
-		{"another reference", 0x1000, "\xeb\x00\xc3\xf6\x05\xf7\x0f\x00\x00\x01\xc3", 2, false},
-		{"a reference that is not known", 0x1000, "\xeb\x00\xc3\xf6\x05\xf6\x0f\x00\x00\x01\xc3", 1, false},
-		{"no memory", 0x1000, "\xeb\x00\xc3", 2, false},
-	} {
-		mem, err := image.NewSegments(image.Segment{Addr: 0x1000, Data: []byte(c.run)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		img, err := image.NewImage(mem, []image.Region{{Start: 0x1000, End: 0x1000 + uint64(len(c.run))}, {Start: 0x2000, End: 0x2008}}, nil,
-			[]image.Symbol{{Name: "f", Addr: 0x1000}, {Name: "data", Addr: 0x2000}}[:c.symbols])
-		if err != nil {
-			t.Fatal(err)
-		}
-		u := &updating{checker: &checker{img: img}, object: o, bases: map[elfobj.SectionIndex]uint64{}, Update: Update{Name: "fix"}}
-		if got := u.stands(&reloc.FuncResult{Atom: aside, Address: c.at}); got != c.want {
-			t.Errorf("%s: %v", c.what, got)
 		}
 	}
 }

@@ -38,28 +38,6 @@ func (u *updating) functions() {
 	}
 }
 
-// stands reports whether code without a symbol is at its place, byte by byte. Matching takes what
-// refers to such code for the way to it, and that may have been rewritten: of an alternative, the
-// jump to the code that decides before alternatives are applied.
-func (u *updating) stands(f *reloc.FuncResult) bool {
-	a := u.object.Atom(f.Atom)
-	base, ok := u.base(a.Section)
-	if !ok || f.Address == base+a.Offset { // there it was compared
-		return false
-	}
-	section, err := u.object.File.Sections[a.Section].Data()
-	if err != nil || a.Offset > uint64(len(section)) || a.Size > uint64(len(section))-a.Offset {
-		return false
-	}
-	want := bytes.Clone(section)
-	known, err := u.relocate(a.Section, base, want)
-	if err != nil || slices.Contains(known[a.Offset:a.Offset+a.Size], false) {
-		return false
-	}
-	is := make([]byte, a.Size)
-	return u.img.ReadAddr(is, base+a.Offset) == nil && bytes.Equal(is, want[a.Offset:a.Offset+a.Size])
-}
-
 // references checks that what the file has undefined is at a symbol of that name.
 func (u *updating) references() {
 	for i := range u.match.Symbols {
