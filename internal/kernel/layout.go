@@ -46,7 +46,7 @@ var needed = []member{
 	{name: "pt_regs", optional: true},
 	{name: "kprobe", members: []string{"addr", "pre_handler", "post_handler", "flags"}, optional: true}, // include/linux/kprobes.h
 	{name: "nmiaction", members: []string{"handler"}, optional: true},                                   // arch/x86/include/asm/nmi.h
-	{name: "find_symbol_arg", optional: true},                                                           // kernel/module/internal.h, since Linux 5.13
+	{name: searchArg, optional: true},                                                                   // kernel/module/internal.h; see isSearch
 	entryOf(kerneltab.BugTable, true, kerneltab.At, kerneltab.Flags),
 	entryOf(kerneltab.AltInstructions, false, kerneltab.At, kerneltab.Replacement, kerneltab.Length, kerneltab.ReplacementLength),
 	// What tells generations apart, beside these: see Facts.
@@ -141,6 +141,9 @@ func readLayout(b []byte) (out Layout, lack, err error) {
 		}
 		out[n.name] = l
 	}
+	if !isSearch(spec) {
+		delete(out, searchArg)
+	}
 	var kinds *btf.Enum
 	if spec.TypeByName(memoryKinds, &kinds) == nil {
 		l := Struct{Name: memoryKinds, Offsets: map[string]uint64{}}
@@ -150,6 +153,33 @@ func readLayout(b []byte) (out Layout, lack, err error) {
 		out[memoryKinds] = l
 	}
 	return out, lack, nil
+}
+
+// searchArg is what find_symbol() of kernel/module/main.c takes.
+const searchArg = "find_symbol_arg"
+
+// isSearch reports whether find_symbol() takes nothing but a pointer to that structure, and tells
+// whether it found something, as since Linux 5.13. Before, there was the structure already,
+// and a function of that name that took something else.
+func isSearch(spec *btf.Spec) bool {
+	list, err := spec.AnyTypesByName("find_symbol")
+	var proto *btf.FuncProto
+	for _, t := range list {
+		f, ok := t.(*btf.Func)
+		if !ok {
+			continue
+		}
+		if proto != nil {
+			return false
+		}
+		proto, _ = f.Type.(*btf.FuncProto)
+	}
+	if err != nil || proto == nil || len(proto.Params) != 1 {
+		return false
+	}
+	to, ok := btf.UnderlyingType(proto.Params[0].Type).(*btf.Pointer)
+	size, err := btf.Sizeof(proto.Return)
+	return ok && err == nil && size == 1 && to.Target.TypeName() == searchArg
 }
 
 // memoryKinds is the enumeration of the kinds of memory that a module has
