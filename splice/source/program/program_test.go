@@ -171,6 +171,11 @@ func TestProgram(t *testing.T) {
 // fixed goes from a source and patches to a process that is fixed, and fixed no more.
 func fixed(t *testing.T, s *stand) {
 	b := open(t, s, program.Source{Build: "make -j4", Installed: s.files("shop", "till", "libtax.so.1")}, program.Options{})
+	for _, name := range []string{"shop", "till", "libtax.so.1"} {
+		if built := b.Built(); !slices.Contains(built, name) {
+			t.Errorf("%s is not among what is built: %q", name, built)
+		}
+	}
 	patches, err := patch.ReadFiles("testdata/price.patch")
 	if err != nil {
 		t.Fatal(err)
