@@ -71,7 +71,7 @@ func commands() []command {
 		{"revert", "[-limit TIME] [-stay] [NAME]", "disable and unload: a livepatch, or the one that was loaded last", seeThrough, atMost(1), revert},
 		{"verify", "[FILE.ko...]", "are the livepatches in memory what their files have, and in effect?", nil, atLeast(0), verifyUpdates},
 		{"fixes", "[-vex FILE] [-metrics FILE] [FILE.ko...]", "which fixes of updates, loaded or not, does the memory have?", fixFlags, atLeast(0), listFixes},
-		{"store", "[-store FOLDER] policy|add|remove|enable|disable|order|list|boot|apply|good|allow ...", "keep updates on this machine, and load them when it starts", storeFlag, atLeast(1), storeDo},
+		{"store", "[-store FOLDER] COMMAND ...", "keep updates, and load them as the machine starts; help has the COMMANDs", storeFlag, atLeast(1), storeDo},
 	}
 }
 

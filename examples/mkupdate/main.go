@@ -57,7 +57,7 @@ var tool = cli.Tool{
 		"-run VMLINUX -name NAME [flags] PRE.o POST.o [PRE2.o POST2.o ...]",
 		"-probe VMLINUZ | -collect DIR | -clean[=AGE]",
 	},
-	About:    "Makes a livepatch module of patches of a kernel's source, or of what differs\nbetween builds of its objects; or updates of programs and libraries, of patches of theirs.",
+	About:    "Makes a livepatch module of patches of a kernel's source, or of what differs\nbetween builds of its objects; or updates of programs and libraries, of patches of\ntheir source.",
 	Statuses: "0 made; 1 error; 2 refused, or to judge; 3 no change",
 }
 

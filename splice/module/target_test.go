@@ -243,7 +243,12 @@ func testOwner(t *testing.T, b *bench, m *vm.Machine) {
 func testOtherModule(t *testing.T, b *bench, m *vm.Machine) {
 	ctx := t.Context()
 	mod := b.build(t, module.Options{Name: "fix_other"}, vlan()...)
-	_ = m.Unload(ctx, "8021q")
+	if err := m.Modprobe(ctx, "8021q", ""); err != nil { // for what it depends on
+		t.Fatal(err)
+	}
+	if err := m.Unload(ctx, "8021q"); err != nil {
+		t.Fatal(err)
+	}
 	good, err := b.stock.Module("8021q")
 	if err != nil {
 		t.Fatal(err)
