@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/gosplice/gosplice/internal/child"
 	"github.com/gosplice/gosplice/internal/cli"
 )
 
@@ -64,7 +65,7 @@ func printJobs(opt *options, stdout *cli.Output) (int, error) {
 		if len(inputs) > 0 {
 			job = append(append(job, "--"), inputs...)
 		}
-		if _, err := io.WriteString(stdout, cli.Quote(job...)+"\n"); err != nil {
+		if _, err := io.WriteString(stdout, child.Quote(job...)+"\n"); err != nil {
 			return exitError, err
 		}
 	}

@@ -219,7 +219,7 @@ const lastWords = 3000
 
 // build runs the command, with the wrappers in front.
 func (b *Build) build(ctx context.Context, bin string) error {
-	b.log(b.Root, []string{"sh", "-c", b.spec.Command})
+	child.Log(b.spec.Log, b.Root, "sh", "-c", b.spec.Command)
 	argv := inside(b.Tree, b.Root, b.Root, []string{"sh", "-c", b.spec.Command})
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	path := bin + string(filepath.ListSeparator) + os.Getenv("PATH")

@@ -2,12 +2,13 @@ package cbuild
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/child"
 )
 
 // wrapper is what stands in the place of each tool. It writes a record into a file of its own
@@ -60,7 +61,7 @@ func writeWrappers(dir, records, path string) error {
 				continue
 			}
 			seen[name] = true
-			text := strings.NewReplacer("@RECORDS@", shellWord(records), "@MAGIC@", recordMagic, "@TOOL@", shellWord(real), "@NAME@", shellWord(name)).Replace(wrapper)
+			text := strings.NewReplacer("@RECORDS@", child.Quote(records), "@MAGIC@", recordMagic, "@TOOL@", child.Quote(real), "@NAME@", child.Quote(name)).Replace(wrapper)
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
 				return err
 			}
@@ -68,9 +69,6 @@ func writeWrappers(dir, records, path string) error {
 	}
 	return nil
 }
-
-// shellWord is one word of the shell.
-func shellWord(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // readRecords reads the records of a folder, in the order in which the calls began. Those that
 // began at one tick of the clock are in the order in which builds do things.
@@ -94,7 +92,7 @@ func readRecords(dir string) ([]Command, error) {
 			return nil, err
 		}
 		c, err := ParseRecord(b)
-		if errors.Is(err, ErrRecord) {
+		if err != nil {
 			return nil, fmt.Errorf("record %s: %w", e.Name(), err)
 		}
 		if made, err := os.ReadFile(filepath.Join(dir, e.Name()+"+")); err == nil {

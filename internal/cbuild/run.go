@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strings"
-	"sync"
 
 	"github.com/gosplice/gosplice/internal/child"
 )
@@ -41,14 +39,11 @@ func probe(ctx context.Context, dir string) error {
 	return fmt.Errorf("%w: %w: %s (run it as root, or let users make namespaces: sysctl kernel.unprivileged_userns_clone=1)", ErrNamespace, err, bytes.TrimSpace(out))
 }
 
-// logs keeps lines of logs whole.
-var logs sync.Mutex
-
 // run calls the tool of a recorded call with other arguments, where a tree stands in the place of
 // the source. It returns what is said.
 func (b *Build) run(ctx context.Context, c *Command, args []string, tree string) ([]byte, error) {
 	argv := append([]string{c.Tool}, args...)
-	b.log(c.Dir, argv)
+	child.Log(b.spec.Log, c.Dir, argv...)
 	argv = inside(tree, b.Root, c.Dir, argv)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(slices.Clone(c.Env), "LC_ALL=C")
@@ -58,20 +53,4 @@ func (b *Build) run(ctx context.Context, c *Command, args []string, tree string)
 		return said, context.Cause(ctx)
 	}
 	return said, err
-}
-
-func (b *Build) log(dir string, argv []string) {
-	if b.spec.Log == nil {
-		return
-	}
-	words := make([]string, len(argv))
-	for i, w := range argv {
-		words[i] = w
-		if w == "" || strings.ContainsAny(w, " \t\n'\"\\$&|;<>()*?[]#~`") {
-			words[i] = shellWord(w)
-		}
-	}
-	logs.Lock()
-	defer logs.Unlock()
-	fmt.Fprintf(b.spec.Log, "cd %s && %s\n", dir, strings.Join(words, " "))
 }

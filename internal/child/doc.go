@@ -1,2 +1,3 @@
-// Package child has commands that a context ends take what they started with them.
+// Package child runs commands: what a context ends takes what it started with it, and a log has
+// them as lines for a shell.
 package child

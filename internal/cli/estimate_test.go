@@ -2,12 +2,8 @@ package cli
 
 import (
 	"bytes"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // TestEstimate tells what is left once parts are done, and begins anew with another stage.
@@ -54,24 +50,5 @@ func TestPart(t *testing.T) {
 		if c.do(); p.shown() != c.want {
 			t.Errorf("%q, want %q", p.shown(), c.want)
 		}
-	}
-}
-
-// TestQuote has a shell read arguments as they were.
-func TestQuote(t *testing.T) {
-	args := []string{"", "a b", "it's", `"$HOME" \ ; & | * ?`, "plain-1.2_x,y:z=%+@/", "\n\t", "~x", "é", "#x", "[a]", "a!b"}
-	if got := Quote("mkupdate", "-out", "/x y"); got != "mkupdate -out '/x y'" {
-		t.Errorf("%s", got)
-	}
-	testenv.Need(t, "sh")
-	for _, a := range args {
-		out, err := exec.Command("sh", "-c", "printf %s "+Quote(a)).Output()
-		if err != nil || string(out) != a {
-			t.Errorf("%q became %q: %v", a, out, err)
-		}
-	}
-	out, err := exec.Command("sh", "-c", "printf '%s|' "+Quote(args...)).Output()
-	if err != nil || string(out) != strings.Join(args, "|")+"|" {
-		t.Errorf("%q, %v", out, err)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/child"
 )
 
 // run runs the commands of a unit with the output elsewhere.
@@ -25,7 +27,7 @@ func (c *compilation) run(ctx context.Context, u *Unit, obj, dep string) error {
 	if !ok {
 		return fmt.Errorf("objtool %s: %q is not a command of the kernel's build", u.Object, u.Objtool)
 	}
-	return c.shell(ctx, u, objtool+quote(obj))
+	return c.shell(ctx, u, objtool+child.Quote(obj))
 }
 
 // shell runs a command line; what it says is a [*CompileError] when it fails. Temporary files of
@@ -71,8 +73,8 @@ func redirect(u *Unit, dir, obj, dep string) (string, error) {
 	if len(deps) != 1 || len(object) != 1 || deps[0][1] > object[0][0] {
 		return "", fmt.Errorf("compile %s: %q is not a command of the kernel's build", u.Source, u.Command)
 	}
-	return u.Command[:deps[0][0]] + " -MD -MF " + quote(dep) + u.Command[deps[0][1]:object[0][0]] +
-		" -fdebug-prefix-map=" + quote(dir) + "=" + root + " -c -o " + quote(obj) + " " + u.Command[object[0][1]:], nil
+	return u.Command[:deps[0][0]] + " -MD -MF " + child.Quote(dep) + u.Command[deps[0][1]:object[0][0]] +
+		" -fdebug-prefix-map=" + child.Quote(dir) + "=" + root + " -c -o " + child.Quote(obj) + " " + u.Command[object[0][1]:], nil
 }
 
 // parseDeps reads what a compiler lists as dependencies: a rule of make. Names in the tree are

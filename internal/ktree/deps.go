@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gosplice/gosplice/internal/child"
 )
 
 // Dependents returns the objects that the build would make again when files of the tree
@@ -278,5 +280,5 @@ func onlyDeps(u *Unit, how, dep string) (string, error) {
 		return "", err
 	}
 	cmd = strings.Replace(cmd, " -MD -MF /dev/null", "", 1)
-	return strings.Replace(cmd, " -c -o /dev/null ", how+" -M -MF "+quote(dep)+" ", 1), nil
+	return strings.Replace(cmd, " -c -o /dev/null ", how+" -M -MF "+child.Quote(dep)+" ", 1), nil
 }

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/gosplice/gosplice/internal/child"
 )
@@ -24,11 +23,7 @@ func environ() []string {
 
 // command makes a command that runs in a folder, with all that it starts ended by the context.
 func (t *Tree) command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
-	if t.spec.Log != nil {
-		logs.Lock()
-		fmt.Fprintf(t.spec.Log, "cd %s && %s\n", quote(dir), quoteAll(append([]string{name}, args...)))
-		logs.Unlock()
-	}
+	child.Log(t.spec.Log, dir, append([]string{name}, args...)...)
 	if t.spec.Buildroot != "" {
 		name, args = inBuildroot(t.spec.Buildroot, t.cache.Dir(), dir, name, args)
 	}
@@ -37,9 +32,6 @@ func (t *Tree) command(ctx context.Context, dir, name string, args ...string) *e
 	child.EndTogether(cmd)
 	return cmd
 }
-
-// logs keeps lines of logs whole.
-var logs sync.Mutex
 
 // output runs a command and returns what it prints. Its last words become the error.
 func (t *Tree) output(ctx context.Context, dir, name string, args ...string) ([]byte, error) {
@@ -64,22 +56,4 @@ func (t *Tree) make(ctx context.Context, dir string, args ...string) ([]byte, er
 		err = context.Cause(ctx)
 	}
 	return said, err
-}
-
-// quote makes one word of the shell.
-func quote(s string) string {
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=,:+@%", r))
-	}) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-func quoteAll(words []string) string {
-	out := make([]string, len(words))
-	for i, w := range words {
-		out[i] = quote(w)
-	}
-	return strings.Join(out, " ")
 }

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/gosplice/gosplice/internal/child"
 	"github.com/gosplice/gosplice/internal/progress"
 )
 
@@ -58,5 +59,5 @@ func Inside(buildroot, cache, program string) ([]byte, error) {
 		return nil, errors.New(program + " is not below the cache " + cache + ", which is all that the buildroot sees")
 	}
 	name, args := inBuildroot(buildroot, cache, cache, program, nil)
-	return []byte("#!/bin/sh\nexec " + quoteAll(append([]string{name}, args...)) + " \"$@\"\n"), nil
+	return []byte("#!/bin/sh\nexec " + child.Quote(append([]string{name}, args...)...) + " \"$@\"\n"), nil
 }

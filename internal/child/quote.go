@@ -1,6 +1,11 @@
-package cli
+package child
 
-import "strings"
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+)
 
 // plain are characters that mean themselves to a shell (POSIX.1-2017, Shell Command
 // Language, 2.2), but for letters and digits.
@@ -24,4 +29,18 @@ func quote(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// logs keeps lines of logs whole.
+var logs sync.Mutex
+
+// Log writes a command that is run into a log, as a line for a shell, with its folder. A log that
+// is nil is nobody's.
+func Log(w io.Writer, dir string, argv ...string) {
+	if w == nil {
+		return
+	}
+	logs.Lock()
+	defer logs.Unlock()
+	fmt.Fprintf(w, "cd %s && %s\n", quote(dir), Quote(argv...))
 }
