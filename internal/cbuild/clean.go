@@ -6,7 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/files"
 )
 
 // scratchFolder is the part of a cache with copies to compile in.
@@ -26,7 +30,8 @@ func touch(dir string) {
 }
 
 // Clean removes builds that were not opened for some time, and what interrupted processes have
-// left; one that was opened within the hour stays. It returns how many bytes of files that freed.
+// left; one that was opened within the hour stays, and so does one that is being made, however long
+// that takes. It returns how many bytes of the disk that freed.
 func Clean(ctx context.Context, cache string, age time.Duration) (int64, error) {
 	before, err := Usage(ctx, cache)
 	if err != nil {
@@ -45,13 +50,25 @@ func Clean(ctx context.Context, cache string, age time.Duration) (int64, error) 
 			if !e.IsDir() || time.Since(lastUse(path)) < max(age, inUse) {
 				continue
 			}
-			if err := os.RemoveAll(path); err != nil {
+			if err := remove(path); err != nil {
 				return 0, err
 			}
 		}
 	}
 	after, err := Usage(ctx, cache)
 	return before - after, err
+}
+
+// remove removes a build, or a part of one, unless somebody makes it: that has the lock.
+func remove(path string) error {
+	if filepath.Base(filepath.Dir(path)) == folder {
+		unlock, ok, err := deb.TryLock(strings.TrimSuffix(path, deb.Unfinished) + deb.LockEnd)
+		if !ok || err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	return os.RemoveAll(path)
 }
 
 // lastUse is when a build was opened, or when a folder was made.
@@ -64,29 +81,16 @@ func lastUse(dir string) time.Time {
 	return time.Now() // somebody else works here
 }
 
-// Usage counts the bytes of the files of builds in a cache.
+// Usage is how many bytes of the disk builds in a cache take.
 func Usage(ctx context.Context, cache string) (int64, error) {
-	var n int64
+	var disk files.Counter
+	var all int64
 	for _, dir := range Folders {
-		err := filepath.WalkDir(filepath.Join(cache, dir), func(_ string, e fs.DirEntry, err error) error {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil // somebody else works here
-			}
-			if err != nil || !e.Type().IsRegular() {
-				return err
-			}
-			st, err := e.Info()
-			if err == nil {
-				n += st.Size()
-			}
-			return nil
-		})
+		n, _, err := disk.Count(ctx, filepath.Join(cache, dir))
 		if err != nil {
-			return n, err
+			return all, err
 		}
+		all += n
 	}
-	return n, nil
+	return all, nil
 }

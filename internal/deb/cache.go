@@ -38,6 +38,17 @@ func OpenCache() (*Cache, error) {
 	return NewCache(dir)
 }
 
+// Folder returns the folder of a cache by its name, which is absolute then; "" is [CacheFolder].
+func Folder(name string) (string, error) {
+	if name == "" {
+		var err error
+		if name, err = CacheFolder(); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Abs(name)
+}
+
 // CacheFolder returns the folder of [OpenCache], which may not exist.
 func CacheFolder() (string, error) {
 	if dir := os.Getenv(CacheEnv); dir != "" {
@@ -153,6 +164,13 @@ func (c *Cache) Present(p Package) int64 {
 	return 0
 }
 
+// The ends of the names that stand beside a folder which [Cache.Make] makes: of its lock, and of what
+// is not whole yet.
+const (
+	LockEnd    = ".lock"
+	Unfinished = ".tmp"
+)
+
 // Make returns the folder of that name, a slash-separated path inside the
 // cache. When there is none, fill is called with an empty folder that takes the
 // name once fill returns nil. Of several processes that ask at the same time one
@@ -168,7 +186,7 @@ func (c *Cache) Make(ctx context.Context, name string, fill func(dir string) err
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return "", err
 	}
-	unlock, err := Lock(ctx, dir+".lock")
+	unlock, err := Lock(ctx, dir+LockEnd)
 	if err != nil {
 		return "", err
 	}
@@ -176,7 +194,7 @@ func (c *Cache) Make(ctx context.Context, name string, fill func(dir string) err
 	if ok, err := isDir(dir); ok || err != nil {
 		return dir, err // somebody else was faster
 	}
-	tmp := dir + ".tmp"
+	tmp := dir + Unfinished
 	if err := os.RemoveAll(tmp); err != nil { // of a process that was killed: we hold the lock
 		return "", err
 	}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package ktree
+package files
 
 import (
 	"io/fs"

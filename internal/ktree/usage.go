@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/deb"
+	"github.com/gosplice/gosplice/internal/files"
 )
 
 // kinds are the folders of a cache that this package writes, with what is in them.
@@ -38,11 +39,11 @@ type Use struct {
 // Usage says what the things of this package take in a cache, each kind of them. Files that
 // are in several of them, by hard links, are counted once.
 func Usage(ctx context.Context, cache string) ([]Use, error) {
-	seen := map[fileID]bool{}
+	var disk files.Counter
 	var out []Use
 	for _, k := range kinds {
 		u := Use{Name: k.name, What: k.what}
-		if err := u.add(ctx, filepath.Join(cache, k.name), seen); err != nil {
+		if err := u.add(ctx, filepath.Join(cache, k.name), &disk); err != nil {
 			return nil, err
 		}
 		if u.Files > 0 {
@@ -60,51 +61,22 @@ func Others(ctx context.Context, cache string, but ...string) (Use, error) {
 	if err != nil {
 		return u, ignoreMissing(err)
 	}
-	seen := map[fileID]bool{}
+	var disk files.Counter
 	for _, e := range list {
 		if slices.Contains(but, e.Name()) || slices.ContainsFunc(kinds, func(k kind) bool { return k.name == e.Name() }) {
 			continue
 		}
-		if err := u.add(ctx, filepath.Join(cache, e.Name()), seen); err != nil {
+		if err := u.add(ctx, filepath.Join(cache, e.Name()), &disk); err != nil {
 			return u, err
 		}
 	}
 	return u, nil
 }
 
-// add counts what is below a folder. seen has the files that were counted and have
-// several names.
-func (u *Use) add(ctx context.Context, dir string, seen map[fileID]bool) error {
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // somebody else works here
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		n, id, shared := onDisk(info)
-		if seen[id] {
-			return nil
-		}
-		if shared {
-			seen[id] = true
-		}
-		u.Bytes += n
-		if !d.IsDir() {
-			u.Files++
-		}
-		return nil
-	})
+// add counts what is below a folder.
+func (u *Use) add(ctx context.Context, dir string, c *files.Counter) error {
+	bytes, n, err := c.Count(ctx, dir)
+	u.Bytes, u.Files = u.Bytes+bytes, u.Files+n
 	if t := lastUse(dir); t.After(u.Last) {
 		u.Last = t
 	}

@@ -56,7 +56,7 @@ func Open(ctx context.Context, k Kernel, opt Options) (*Builder, error) {
 		b.opt.Jobs = runtime.NumCPU()
 	}
 	var err error
-	if b.cache, err = cacheFolder(opt.Cache); err != nil {
+	if b.cache, err = deb.Folder(opt.Cache); err != nil {
 		return nil, err
 	}
 	config, err := os.ReadFile(k.Config)
@@ -143,17 +143,6 @@ func delayed(config []byte) bool {
 		}
 	}
 	return false
-}
-
-// cacheFolder is where things are kept.
-func cacheFolder(name string) (string, error) {
-	if name == "" {
-		var err error
-		if name, err = deb.CacheFolder(); err != nil {
-			return "", err
-		}
-	}
-	return filepath.Abs(name)
 }
 
 func (b *Builder) openImage(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/cbuild"
+	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/ktree"
 )
 
@@ -16,12 +17,12 @@ type Use struct {
 }
 
 // Clean removes from a cache the prepared sources that were not opened for an age, with the
-// objects that were made of them, and builds of programs; 0 is all. What was fetched stays, and so does what is being
-// compiled in, and a build of a program that was opened within the hour. The age should be longer than any use of a [Builder]. A cache that is "" is that
-// of [Options].
+// objects that were made of them, and builds of programs; 0 is all. What was fetched stays, and so
+// does what is being compiled in or built, and a build of a program that was opened within the hour.
+// The age should be longer than any use of a [Builder]. A cache that is "" is that of [Options].
 func Clean(ctx context.Context, cache string, age time.Duration) (Use, error) {
 	var u Use
-	dir, err := cacheFolder(cache)
+	dir, err := deb.Folder(cache)
 	if err != nil {
 		return u, err
 	}

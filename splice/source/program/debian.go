@@ -106,7 +106,7 @@ func debianEnv(jobs int) []string {
 
 // open opens the cache, with lists of packages and their sources.
 func (o *DebianOptions) open(ctx context.Context) (*deb.Cache, error) {
-	dir, err := cacheFolder(o.Cache)
+	dir, err := deb.Folder(o.Cache)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -82,7 +81,7 @@ func Open(ctx context.Context, s Source, opt Options) (*Builder, error) {
 		return nil, err
 	}
 	var err error
-	if b.cache, err = cacheFolder(opt.Cache); err != nil {
+	if b.cache, err = deb.Folder(opt.Cache); err != nil {
 		return nil, err
 	}
 	for _, path := range s.Installed {
@@ -146,16 +145,6 @@ func (b *Builder) Built() []string {
 
 // Kept reports whether the source was built before.
 func (b *Builder) Kept() bool { return b.pre.Kept }
-
-func cacheFolder(name string) (string, error) {
-	if name == "" {
-		var err error
-		if name, err = deb.CacheFolder(); err != nil {
-			return "", err
-		}
-	}
-	return filepath.Abs(name)
-}
 
 // build builds the source, with changes or without.
 func (b *Builder) build(ctx context.Context, changes map[string][]byte, modes map[string]os.FileMode) (*cbuild.Build, error) {
