@@ -1,6 +1,7 @@
 package cbuild
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,12 +38,13 @@ type graph struct {
 	outputs []Output
 	moved   map[string]int      // units by what their objects are known by, see identity
 	objects map[string][]int    // units by the path of what has them: objects and archives
+	sizes   map[int64][]string  // paths of objects by the size of the file, in the order of calls
 	place   func(string) string // where a file of the build is to be looked for
 }
 
 // analyse makes units and outputs of calls, in their order.
 func analyse(root string, commands []Command, place func(string) string) ([]Unit, []Output) {
-	g := &graph{root: root, objects: map[string][]int{}, moved: map[string]int{}, place: place}
+	g := &graph{root: root, objects: map[string][]int{}, moved: map[string]int{}, sizes: map[int64][]string{}, place: place}
 	for i := range commands {
 		a := commands[i].Action()
 		switch a.Kind {
@@ -84,6 +86,11 @@ func (g *graph) add(path string, units []int, more bool) {
 		units = append(slices.Clone(g.objects[path]), units...)
 		slices.Sort(units)
 		units = slices.Compact(units)
+	}
+	if _, known := g.objects[path]; !known {
+		if st, err := os.Stat(g.place(path)); err == nil && st.Mode().IsRegular() {
+			g.sizes[st.Size()] = append(g.sizes[st.Size()], path)
+		}
 	}
 	g.objects[path] = units
 }
@@ -141,7 +148,8 @@ func (g *graph) resolve(inputs []string, unknown *[]string) []int {
 	return units
 }
 
-// copyOf finds a file by its inode, or its content, among those that calls have made, and have the same size.
+// copyOf finds a file by its inode, or its content, among those that calls have made: the first that
+// is the same.
 func (g *graph) copyOf(path string) ([]int, bool) {
 	if !below(g.root, path) {
 		return nil, false
@@ -153,19 +161,17 @@ func (g *graph) copyOf(path string) ([]int, bool) {
 	if n, ok := g.moved[identity(st)]; ok {
 		return []int{n}, true
 	}
-	var text []byte
-	for other, units := range g.objects {
-		ost, err := os.Stat(g.place(other))
-		if err != nil || ost.Size() != st.Size() || !ost.Mode().IsRegular() {
-			continue
-		}
-		if text == nil {
-			if text, err = os.ReadFile(g.place(path)); err != nil {
-				return nil, false
-			}
-		}
-		if b, err := os.ReadFile(g.place(other)); err == nil && slices.Equal(b, text) {
-			return units, true
+	same := g.sizes[st.Size()]
+	if len(same) == 0 {
+		return nil, false
+	}
+	text, err := os.ReadFile(g.place(path))
+	if err != nil {
+		return nil, false
+	}
+	for _, other := range same {
+		if b, err := os.ReadFile(g.place(other)); err == nil && bytes.Equal(b, text) {
+			return g.objects[other], true
 		}
 	}
 	return nil, false

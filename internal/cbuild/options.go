@@ -36,8 +36,8 @@ type Action struct {
 	Debug   bool // debug information was asked for
 }
 
-// toolKinds say by the name of a tool which one it is. cross is what a toolchain's name begins
-// with, and version what it ends with.
+// toolName finds in the name of a tool which one it is, behind the name of a toolchain and before a
+// version: x86_64-linux-gnu-gcc-12.
 var toolName = regexp.MustCompile(`^(?:[a-z0-9_.]+-(?:[a-z0-9_.]+-)*)?(gcc|g\+\+|cc|c\+\+|c89|c99|clang|clang\+\+|ar|gcc-ar|llvm-ar|ld|ld\.bfd|ld\.gold|ld\.lld|lld)(?:-[0-9][0-9.]*)?$`)
 
 // archivers and linkers are tools that are no drivers of compilers.
