@@ -36,7 +36,7 @@ func (o *options) definePrograms(f *cli.Flags) {
 	f.StringVar(&p.name, "package", "", "a package of Debian, a `NAME` or NAME=VERSION as apt takes it: its source is fetched and built, and updates are for the files that are installed of it, or else for those of the package, which is fetched; nothing is installed")
 	f.StringVar(&p.to, "to", "", "with -package, instead of patches: another `VERSION` of its source package, such as the next security update; with -build, the folder of another version of the source")
 	f.StringVar(&p.build, "build", "", "with -src, for a program or a library: the `COMMAND` that builds it from that source, such as \"./configure && make\"")
-	f.List(&p.installed, "installed", "with -build or -package: the `FILE` of the program or library that runs, stripped or not; may be repeated; where the build leaves it, in PATH or among the system's libraries unless given")
+	f.List(&p.installed, "installed", "with -build or -package: the `FILE` of the program or library that runs, stripped or not; where the build leaves it, in PATH or among the system's libraries unless given")
 	f.BoolVar(&p.rebuild, "rebuild", false, "with -build or -package: build all again with the patches, also where they change nothing about how it is built")
 }
 

@@ -65,12 +65,39 @@ func (b *Builder) generates(unit int) string {
 // shortest is the length of a line that is not found in another file by chance, in bytes.
 const shortest = 20
 
-// copied says why a file of the source may be part of one that the build makes: a copy in another
-// folder, or several files in one. These have its longest line. "" is for no such file.
-func (b *Builder) copied(name string) string {
+// copied says why one of some files of the source may be part of one that the build makes: a copy in
+// another folder, or several files in one. These have its longest line. "" is for no such file. Each
+// file that was made is read once.
+func (b *Builder) copied(names []string) string {
+	lines := make([][]byte, len(names))
+	for i, name := range names {
+		lines[i] = b.longest(name)
+	}
+	first, why := len(names), ""
+	for _, d := range b.findMade().paths {
+		if first == 0 {
+			break
+		}
+		text, err := os.ReadFile(b.pre.At(d))
+		if err != nil {
+			continue
+		}
+		for i, line := range lines[:first] {
+			if len(line) > 0 && bytes.Contains(text, line) {
+				first, why = i, b.pre.Rel(d)+", which the build makes, has text of it"
+				break
+			}
+		}
+	}
+	return why
+}
+
+// longest is the longest line of a file of the source, or all of it where that is short; nil for one
+// that is new.
+func (b *Builder) longest(name string) []byte {
 	text, err := os.ReadFile(filepath.Join(b.source.Dir, name))
 	if err != nil {
-		return "" // it is new
+		return nil
 	}
 	var line []byte
 	for l := range bytes.Lines(text) {
@@ -79,12 +106,7 @@ func (b *Builder) copied(name string) string {
 		}
 	}
 	if len(line) < shortest {
-		line = bytes.TrimSpace(text)
+		return bytes.TrimSpace(text)
 	}
-	for _, d := range b.findMade().paths {
-		if other, err := os.ReadFile(b.pre.At(d)); err == nil && len(line) > 0 && bytes.Contains(other, line) {
-			return b.pre.Rel(d) + ", which the build makes, has text of it"
-		}
-	}
-	return ""
+	return line
 }

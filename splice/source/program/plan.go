@@ -58,10 +58,8 @@ func (b *Builder) plan(ctx context.Context, patches []*patch.Patch) (*plan, erro
 func (b *Builder) planChanges(ctx context.Context, changes map[string][]byte, modes map[string]fs.FileMode) (*plan, error) {
 	p := &plan{changes: changes, modes: modes, post: b.pre}
 	b.classify(p)
-	for i := range p.files {
-		if p.rebuild == "" && p.files[i].Kind != source.FileOther {
-			p.rebuild = b.copied(p.files[i].Path)
-		}
+	if p.rebuild == "" {
+		p.rebuild = b.copied(p.parts())
 	}
 	if b.opt.Rebuild {
 		p.rebuild = "it was asked for"
@@ -84,6 +82,17 @@ func (b *Builder) planChanges(ctx context.Context, changes map[string][]byte, mo
 	})
 	b.count(p)
 	return p, nil
+}
+
+// parts are the files that objects are made of.
+func (p *plan) parts() []string {
+	var names []string
+	for i := range p.files {
+		if p.files[i].Kind != source.FileOther {
+			names = append(names, p.files[i].Path)
+		}
+	}
+	return names
 }
 
 // tell notes why all is built again, with the first file that objects are made of.
