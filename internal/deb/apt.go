@@ -159,24 +159,23 @@ func (c *Cache) Sizes(ctx context.Context, pkgs ...Package) map[Package]int64 {
 func parseSizes(out string) map[Package]int64 {
 	sizes := map[Package]int64{}
 	for block := range strings.SplitSeq(out, "\n\n") {
-		var p Package
-		var size int64
-		for line := range strings.Lines(block) {
-			key, value, _ := strings.Cut(strings.TrimRight(line, "\n"), ": ")
-			switch key {
-			case "Package":
-				p.Name = value
-			case "Version":
-				p.Version = value
-			case "Size":
-				size, _ = strconv.ParseInt(value, 10, 64) // 0 is for what is not known
-			}
-		}
-		if p.Name != "" {
-			sizes[p] = size
+		f := parseFields(block)
+		if p := (Package{f["Package"], f["Version"]}); p.Name != "" {
+			sizes[p], _ = strconv.ParseInt(f["Size"], 10, 64) // 0 is for what is not known
 		}
 	}
 	return sizes
+}
+
+// parseFields reads the first lines of the fields of a paragraph (deb-control(5)).
+func parseFields(block string) map[string]string {
+	fields := map[string]string{}
+	for line := range strings.Lines(block) {
+		if key, value, ok := strings.Cut(strings.TrimRight(line, "\n"), ": "); ok {
+			fields[key] = value
+		}
+	}
+	return fields
 }
 
 // aptCache runs apt-cache, one at a time: it may have to renew the binary form of the

@@ -2,6 +2,7 @@ package deb
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,28 +43,11 @@ var versionForm = regexp.MustCompile(`\s*\([^)]*\)`)
 
 // parseRecord reads the first record of a package that apt-cache show prints.
 func parseRecord(text string) (*Record, bool) {
-	r := &Record{}
 	block, _, _ := strings.Cut(text, "\n\n")
-	for line := range strings.Lines(block) {
-		key, value, _ := strings.Cut(strings.TrimRight(line, "\n"), ": ")
-		switch key {
-		case "Package":
-			r.Name = value
-		case "Version":
-			r.Version = value
-		case "Source":
-			name, version, _ := strings.Cut(value, " (")
-			r.Source = Package{name, strings.TrimSuffix(version, ")")}
-		case "Depends":
-			r.Depends = parseDepends(value)
-		}
-	}
-	if r.Source.Name == "" {
-		r.Source.Name = r.Name
-	}
-	if r.Source.Version == "" {
-		r.Source.Version = r.Version
-	}
+	f := parseFields(block)
+	name, version, _ := strings.Cut(f["Source"], " (") // where it is called otherwise, or has another version
+	r := &Record{Package: Package{f["Package"], f["Version"]}, Depends: parseDepends(f["Depends"])}
+	r.Source = Package{cmp.Or(name, r.Name), cmp.Or(strings.TrimSuffix(version, ")"), r.Version)}
 	return r, r.Name != "" && r.Version != ""
 }
 
@@ -251,17 +235,27 @@ func splitRelations(list string) []string { return relation.FindAllString(list, 
 // Release returns the name of the release of Debian that this system is, such as "bookworm"; ""
 // for another system.
 func Release() string {
-	text, err := os.ReadFile("/etc/os-release")
-	if err != nil {
+	fields, err := OSRelease("/")
+	if err != nil || fields["ID"] != "debian" {
 		return ""
+	}
+	return fields["VERSION_CODENAME"]
+}
+
+// OSRelease reads what a system says of itself (os-release(5)), below the folder that is its root: nil
+// where it says nothing.
+func OSRelease(root string) (map[string]string, error) {
+	text, err := os.ReadFile(filepath.Join(root, "etc/os-release"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	fields := map[string]string{}
 	for line := range strings.Lines(string(text)) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		fields[key] = strings.Trim(value, `"`)
+		fields[key] = strings.Trim(value, `"'`)
 	}
-	if fields["ID"] != "debian" {
-		return ""
-	}
-	return fields["VERSION_CODENAME"]
+	return fields, nil
 }

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/kernel"
 )
 
@@ -82,31 +83,16 @@ func readMachine(root string) (*machine, error) {
 	if v := versionForm.FindSubmatch(said); v != nil {
 		m.version = string(v[1])
 	}
-	if m.distribution, err = distribution(root); err != nil {
+	system, err := deb.OSRelease(root)
+	if err != nil {
 		return nil, err
 	}
+	m.distribution = system["PRETTY_NAME"]
 	m.notes, err = os.ReadFile(filepath.Join(root, "sys/kernel/notes"))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		err = nil // the module compares build-ids as well, when it is loaded
 	}
 	return m, err
-}
-
-// distribution returns the name of the distribution (os-release(5)).
-func distribution(root string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(root, "etc/os-release"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	for line := range bytes.Lines(b) {
-		if name, ok := strings.CutPrefix(strings.TrimSpace(string(line)), "PRETTY_NAME="); ok {
-			return strings.Trim(name, `"'`), nil
-		}
-	}
-	return "", nil
 }
 
 // check holds the image against the build-id of the kernel, which is among its notes.
