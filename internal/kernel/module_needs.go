@@ -43,18 +43,19 @@ const (
 	versionName = 8
 )
 
-// Version returns the CRC of an export that the module was linked with, and whether it has one.
-func (m *Module) Version(name string) (crc uint32, ok bool) {
+// Versions returns the CRCs of the exports that the module was linked with, by their names.
+func (m *Module) Versions() map[string]uint32 {
+	out := map[string]uint32{}
 	for s := range m.File.SectionsNamed(kerneltab.Versions) {
 		b, err := s.Data()
 		for ; err == nil && len(b) >= versionRow; b = b[versionRow:] {
-			text, _, _ := bytes.Cut(b[versionName:versionRow], []byte{0})
-			if string(text) == name {
-				return binary.LittleEndian.Uint32(b), true
+			name, _, _ := bytes.Cut(b[versionName:versionRow], []byte{0})
+			if _, ok := out[string(name)]; !ok {
+				out[string(name)] = binary.LittleEndian.Uint32(b)
 			}
 		}
 	}
-	return 0, false
+	return out
 }
 
 // Beside returns the path of another module of the tree that the module's own file is in: of

@@ -56,16 +56,16 @@ func TestBeside(t *testing.T) {
 }
 
 // TestVersion reads CRCs of what a module was linked with.
-func TestVersion(t *testing.T) {
+func TestVersions(t *testing.T) {
 	b := make([]byte, 2*versionRow+1)
 	binary.LittleEndian.PutUint64(b[versionRow:], 0x80000001)
 	copy(b[versionName:], "a")
 	copy(b[versionRow+versionName:], "garp_request_join")
 	m := &Module{File: fileWith(t, kerneltab.Versions, b)}
-	if crc, ok := m.Version("garp_request_join"); !ok || crc != 0x80000001 {
+	if crc, ok := m.Versions()["garp_request_join"]; !ok || crc != 0x80000001 {
 		t.Errorf("its CRC is %#x, %v", crc, ok)
 	}
-	if _, ok := m.Version("b"); ok {
+	if _, ok := m.Versions()["b"]; ok {
 		t.Error("what it does not have has a CRC")
 	}
 }

@@ -122,6 +122,7 @@ type linker struct {
 	there    map[elfobj.SectionIndex]ko.Dest // sections that the running kernel has, see originals
 	inner    map[object.AtomID][]uint64      // see entries; nil until it is asked for
 	stores   *stores                         // of pre; nil until they are asked for
+	early    map[elfobj.SymbolIndex]bool     // see isEarly; nil until it is asked for
 	instead  map[object.AtomID]bool          // of pre: functions that others stand for, see overruled
 }
 

@@ -158,10 +158,11 @@ func (l *linker) inModule(t *Target, name string, to ko.Dest) (ko.Dest, error) {
 // depends on them: they are there whenever it is, so that the update need not depend on them too.
 type imports struct {
 	list []kernel.Export
-	// uses are the modules that the target itself uses, and needs those that it depends on by way
-	// of others too; nil until they are asked for.
-	uses  map[string]kernel.Export
-	needs map[string]bool
+	// versions are the CRCs that the target was linked with, uses the modules that it uses itself, and
+	// needs those that it depends on by way of others too; nil until they are asked for.
+	versions map[string]uint32
+	uses     map[string]kernel.Export
+	needs    map[string]bool
 }
 
 // maxBases is how many bases a fixup can name.
@@ -171,7 +172,10 @@ const maxBases = 256
 // there whenever the target is, and what it exports is found then. A further one is what the update
 // itself depends on, which is a finding.
 func (l *linker) foreign(t *Target, sym elfobj.SymbolIndex, e *kernel.Export) (ko.Dest, error) {
-	if crc, ok := t.mod.Version(e.Name); ok && l.hasCRCs() && crc != e.CRC {
+	if l.obj.imports.versions == nil {
+		l.obj.imports.versions = t.mod.Versions()
+	}
+	if crc, ok := l.obj.imports.versions[e.Name]; ok && l.hasCRCs() && crc != e.CRC {
 		return ko.Dest{}, refuse(CodeCRCDiffers, e.Name, "Module.symvers", 0, "CRC %#08x, and %#08x in %s", e.CRC, crc, t.Name())
 	}
 	why := ""
@@ -180,7 +184,7 @@ func (l *linker) foreign(t *Target, sym elfobj.SymbolIndex, e *kernel.Export) (k
 		why = fmt.Sprintf("%s itself does not depend on it", t.Name())
 	case !l.canFind():
 		why = "this kernel has no way to find it later (find_symbol)"
-	case !l.canWait(sym):
+	case l.isEarly(sym):
 		why = fmt.Sprintf("a table has to have it before %s is loaded", t.Name())
 	case firstPart+len(t.mod.Parts)+len(l.obj.imports.list) >= maxBases:
 		why = fmt.Sprintf("new code of %s uses more of other modules than can be found later", t.Name())
@@ -252,13 +256,20 @@ func (k *Kernel) canFind() bool {
 // findSymbolWords is FIND_SYMBOL_ARG_WORDS of the module's own code.
 const findSymbolWords = 16
 
-// canWait reports whether all that refers to a symbol is filled in once the target is there: code and
-// data. Entries of a table that may be left out then are no matter.
-func (l *linker) canWait(sym elfobj.SymbolIndex) bool {
+// isEarly reports whether something refers to a symbol that is filled in before the target is there.
+func (l *linker) isEarly(sym elfobj.SymbolIndex) bool {
+	if l.early == nil {
+		l.early = l.earlyUses()
+	}
+	return l.early[sym]
+}
+
+// earlyUses are the symbols that tables refer to, and instructions that init completes. Code and data
+// can wait, and entries of a table that may be left out are no matter.
+func (l *linker) earlyUses() map[elfobj.SymbolIndex]bool {
+	early := map[elfobj.SymbolIndex]bool{}
 	for i := range l.carried.Immediates {
-		if l.carried.Immediates[i].Variable == sym {
-			return false
-		}
+		early[l.carried.Immediates[i].Variable] = true
 	}
 	for i := range l.Spec.Sections {
 		s := &l.Spec.Sections[i]
@@ -266,15 +277,20 @@ func (l *linker) canWait(sym elfobj.SymbolIndex) bool {
 			continue
 		}
 		to := l.Spec.Sections[s.Info].Name
-		row := kerneltab.Carried(to)
-		plain := row != nil && (row.Module.To == kerneltab.Text || row.Module.To == kerneltab.Rodata || row.Module.To == kerneltab.Data || row.Has(kerneltab.Optional))
-		traced := to == kerneltab.JumpTable && traceOf(l.Spec.Symbols[sym].Name) != ""
-		if !plain && !traced && slices.ContainsFunc(s.Relas, func(r elfobj.Rela) bool { return r.Sym == sym }) {
-			return false
+		if row := kerneltab.Carried(to); row != nil && (slices.Contains(waits, row.Module.To) || row.Has(kerneltab.Optional)) {
+			continue
+		}
+		for _, r := range s.Relas {
+			if to != kerneltab.JumpTable || traceOf(l.Spec.Symbols[r.Sym].Name) == "" {
+				early[r.Sym] = true
+			}
 		}
 	}
-	return true
+	return early
 }
+
+// waits are the parts of a module in which references to its target are filled in late.
+var waits = []string{kerneltab.Text, kerneltab.Rodata, kerneltab.Data}
 
 // FindingNeeds is the code of the finding about a module that an update depends on, beside those
 // that what it changes depends on.
