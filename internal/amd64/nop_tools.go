@@ -23,6 +23,12 @@ func IsNop5(b []byte) bool {
 	return bytes.HasPrefix(b, []byte{0x0f, 0x1f, 0x44, 0, 0}) || bytes.HasPrefix(b, []byte{0x66, 0x66, 0x66, 0x66, 0x90})
 }
 
+// IsShortJumpFill reports whether the three bytes behind a jump that became short are filled as
+// kernels do: with a nop until 6.1 (two forms, see [IsNop5]), with int3 in 6.12.
+func IsShortJumpFill(b []byte) bool {
+	return string(b) == "\x0f\x1f\x00" || string(b) == "\x66\x66\x90" || string(b) == "\xcc\xcc\xcc"
+}
+
 // ToolNops returns the length of the nops at the start of b, of the forms
 // that tools emit, behind any number of 66 prefixes, the longest also behind 2e.
 func ToolNops(b []byte) int {

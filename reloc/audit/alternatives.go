@@ -73,7 +73,7 @@ func (c *cluster) sameMoved(code []byte, in amd64.Inst, from uint64, run []byte,
 		if to >= lo && to <= hi {
 			return bytes.Equal(code, run)
 		}
-		if len(code) == 5 && code[0] == 0xe9 && run[0] == 0xeb && rewrite.IsShortJumpFill(run[2:]) {
+		if len(code) == 5 && code[0] == 0xe9 && run[0] == 0xeb && amd64.IsShortJumpFill(run[2:]) {
 			return at+2+uint64(int64(int8(run[1]))) == to+c.bias
 		}
 	}

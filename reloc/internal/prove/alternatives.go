@@ -69,7 +69,7 @@ func refsWithin(refs *[]object.Ref, lo uint64, n int) []object.Ref {
 
 // copied compares one instruction of a replacement, which stands at lo there.
 func (x *siteMatch) copied(s *Site, code []byte, refs []object.Ref, lo uint64, run []byte, p uint64) bool {
-	if len(refs) == 1 && len(code) == 5 && code[0] == 0xe9 && run[0] == 0xeb && rewrite.IsShortJumpFill(run[2:]) {
+	if len(refs) == 1 && len(code) == 5 && code[0] == 0xe9 && run[0] == 0xeb && amd64.IsShortJumpFill(run[2:]) {
 		to := p + 2 + uint64(int64(int8(run[1])))
 		return x.refer(s, &refs[0], effect{kind: effectPlace, p: p + 1, place: to})
 	}

@@ -43,12 +43,6 @@ func isInt3(b []byte) bool {
 	return true
 }
 
-// IsShortJumpFill reports whether the three bytes behind a jump that became short
-// are filled as the kernel does: with a nop until 6.1 (two forms, see [amd64.IsNop5]), with int3 in 6.12.
-func IsShortJumpFill(b []byte) bool {
-	return string(b) == "\x0f\x1f\x00" || string(b) == "\x66\x66\x90" || string(b) == "\xcc\xcc\xcc"
-}
-
 // IsPadding reports whether code is nothing but padding: nops, and int3, with which x86
 // kernels fill (arch/x86/kernel/vmlinux.lds.S), and what counts calls there.
 func IsPadding(b []byte) bool {

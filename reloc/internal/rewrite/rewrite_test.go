@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
+
+	"github.com/gosplice/gosplice/internal/amd64"
 )
 
 // native has the instructions that take the place of a call through pv_ops.
@@ -57,7 +59,7 @@ func TestForms(t *testing.T) {
 		{"a jump label that is off", IsLabelNop, "0f1f440000", true},
 		{"one that is on", IsLabelNop, "e900000000", false},
 		{"a jump label that is off, on older processors", IsLabelNop, "6666666690", true},
-		{"a short jump, filled for them", IsShortJumpFill, "666690", true},
+		{"a short jump, filled for them", amd64.IsShortJumpFill, "666690", true},
 		{"an unlock of 5.10", native("__raw_callee_save___native_queued_spin_unlock"), "c60700 66666690", true},
 		{"another function", native("native_wbinvd"), "c60700 66666690", false},
 		{"a static call that returns 0", static(""), "2e2e2e31c0", true},

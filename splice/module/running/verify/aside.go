@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
 )
@@ -68,9 +69,6 @@ const (
 	fieldSize = 4    // bytes
 )
 
-// noJump is what stands for a jump that is none any more (p6_nops of arch/x86/kernel/alternative.c).
-var noJump = [1 + fieldSize]byte{0x0f, 0x1f, 0x44, 0x00, 0x00}
-
 // jumps reports whether what stands for a jump to an address leads there, or where a replacement
 // leads to, or is no jump. A short one has three bytes behind it that do nothing.
 func (u *updating) jumps(at, to uint64) bool {
@@ -79,12 +77,12 @@ func (u *updating) jumps(at, to uint64) bool {
 		return false
 	}
 	switch {
-	case b == noJump:
+	case amd64.IsNop5(b[:]):
 		return true
 	case b[0] == jump:
 		is := at + uint64(len(b)) + uint64(int64(int32(binary.LittleEndian.Uint32(b[1:]))))
 		return is == to || u.isReplaced(is)
-	case b[0] == jumpShort && [3]byte(b[2:]) == [3]byte{0x0f, 0x1f, 0x00}:
+	case b[0] == jumpShort && amd64.IsShortJumpFill(b[2:]):
 		is := at + 2 + uint64(int64(int8(b[1])))
 		return is == to || u.isReplaced(is)
 	}
