@@ -36,7 +36,7 @@ var needed = []member{
 	{name: "klp_func", members: []string{"old_name", "new_func", "old_sympos", "old_func", "stack_node"}},
 	{name: "klp_ops", members: []string{"node", "func_stack"}},
 	{name: "klp_object", members: []string{"name", "funcs", "callbacks", "mod"}},
-	{name: "klp_patch", members: []string{"mod", "objs", "states", "replace"}},
+	{name: "klp_patch", members: []string{"mod", "objs", "states", "replace", "list"}},
 	{name: "klp_callbacks", members: []string{"pre_patch", "post_patch", "pre_unpatch", "post_unpatch"}},
 	{name: "orc_entry", members: []string{"sp_offset", "bp_offset", "sp_reg", "bp_reg", "type"}},
 	{name: "klp_state", members: []string{"id", "version", "data"}, optional: true},

@@ -16,6 +16,7 @@ var patches = []kofile.Patch{
 	{Objects: []kofile.Object{{Functions: []kofile.Function{{Name: "one"}}}}},
 	{Replace: true, Objects: []kofile.Object{{Functions: []kofile.Function{{Name: "one"}, {Name: "two", Position: 3}, {Name: "three"}}}}},
 	{Objects: []kofile.Object{{Functions: []kofile.Function{{Name: "one"}, {Name: "two"}}}, {Name: "8021q", Functions: []kofile.Function{{Name: "one", Position: 1}}}, {Name: "xfs", Functions: []kofile.Function{{Name: "a"}, {Name: "b"}}}}},
+	{Replace: true, States: []kofile.State{{ID: 5, Version: 1}, {ID: 1 << 40, Version: 7}}, Objects: []kofile.Object{{Functions: []kofile.Function{{Name: "one"}}}}},
 	{Objects: []kofile.Object{{Functions: []kofile.Function{}}}}, // all functions are taken over in another way
 }
 

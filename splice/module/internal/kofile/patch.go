@@ -12,6 +12,7 @@ import (
 type Patch struct {
 	Replace bool // it takes the place of all others
 	Objects []Object
+	States  []State
 	At      Place
 }
 
@@ -70,7 +71,7 @@ func (f *File) Patch(size uint64) (*Patch, error) {
 	if len(found) != 1 {
 		return nil, ErrNoPatch
 	}
-	p := &Patch{At: found[0]}
+	p := &Patch{At: found[0], States: f.states(found[0])}
 	if b := f.bytes(found[0].Section); found[0].Offset+patchReplace < uint64(len(b)) {
 		p.Replace = b[found[0].Offset+patchReplace] != 0
 	}

@@ -18,11 +18,13 @@ const (
 	CodeNotThere   finding.Code = "no-function"    // the kernel does not have the function, or not that many of its name
 	CodeImports    finding.Code = "imports"        // the kernel does not have a symbol that it uses, or it has no version of one
 	CodeTracingOff finding.Code = "tracer-off"     // the function tracer, by which livepatch works, is switched off
+	CodeUntraced   finding.Code = "not-traced"     // a function that the function tracer does not know
 	CodeHeld       finding.Code = "ip-modify"      // somebody else redirects the function by the function tracer
 	CodeTraced     finding.Code = "traced"         // tracers are on the function
 	CodeProbed     finding.Code = "probed"         // kprobes or kretprobes are in the function
 	CodeBPF        finding.Code = "bpf-trampoline" // BPF programs are on the function
 	CodeReplaced   finding.Code = "replaced"       // another livepatch replaces the function
+	CodeStates     finding.Code = "states"         // another livepatch has changed more than functions, and the one that takes its place does not know that
 	CodeInUse      finding.Code = "in-use"         // tasks are in the function
 	CodeBusyThread finding.Code = "busy-thread"    // a thread of the kernel runs all the time
 	CodeReturns    finding.Code = "returns-traced" // returns are traced, so that stacks do not tell who is in a function
@@ -48,11 +50,13 @@ var hints = map[finding.Code]string{
 	CodeNotThere:   "make the livepatch for this kernel",
 	CodeImports:    "load the modules that have them first, or make the livepatch for this kernel",
 	CodeTracingOff: "sysctl kernel.ftrace_enabled=1",
+	CodeUntraced:   "replace functions that call it instead, or make the update by package module, which writes jumps into such functions",
 	CodeHeld:       "take away what holds it: one user of the function tracer may redirect a function",
 	CodeTraced:     "nothing has to be done: tracers go on with the function that is called",
 	CodeProbed:     "take the probe away first, where it is still wanted put it into the new function later",
 	CodeBPF:        "nothing has to be done: the programs go on with the function that is called",
 	CodeReplaced:   "see that the new one has what the other one fixes: the function that was replaced last is called",
+	CodeStates:     "take the other one back first, or make the new one with the tool that made it",
 	CodeInUse:      "wait for them to leave, or stop what they do",
 	CodeBusyThread: "give it less to do while the livepatch is loaded",
 	CodeReturns:    "stop the tracer first (echo nop > current_tracer)",

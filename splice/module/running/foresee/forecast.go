@@ -109,7 +109,7 @@ func Check(ctx context.Context, root fs.FS, f *running.File, o Options) (*Foreca
 // steps are what is looked at, in the order in which the kernel would meet it.
 var steps = []func(*checker, context.Context) error{
 	(*checker).kernel, (*checker).rights, (*checker).signature, (*checker).memory, (*checker).depends,
-	(*checker).functions, (*checker).livepatches, (*checker).symbols, (*checker).probes, (*checker).tracers, (*checker).bytes, (*checker).tasks,
+	(*checker).functions, (*checker).livepatches, (*checker).symbols, (*checker).states, (*checker).probes, (*checker).tracers, (*checker).bytes, (*checker).tasks,
 }
 
 // A checker is a check under way.

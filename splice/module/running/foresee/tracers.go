@@ -125,7 +125,34 @@ func (c *checker) tracers(context.Context) error {
 		}
 	}
 	c.touched(dir, now)
+	c.traceable(dir)
 	return nil
+}
+
+// traceable reports functions that the function tracer does not know: livepatch can't replace
+// them (klp_patch_func of kernel/livepatch/patch.c). What package module made was held against the
+// kernel's file for that.
+func (c *checker) traceable(dir string) {
+	if c.file.Module != nil || len(c.out.Functions) == 0 {
+		return
+	}
+	text, err := c.read(path.Join(dir, "available_filter_functions"))
+	if err != nil {
+		c.unseen(Unknown, "which functions can be traced", err, "")
+		return
+	}
+	known := map[function]bool{}
+	for line := range strings.Lines(text) {
+		name, module, _ := strings.Cut(strings.TrimSpace(line), " ")
+		known[function{name, strings.Trim(module, "[]")}] = true
+	}
+	for i := range c.out.Functions {
+		f := &c.out.Functions[i]
+		if known[f.key()] || f.Module != "" && !c.exists(path.Join("sys/module", f.Module)) {
+			continue
+		}
+		c.add(Finding{Code: CodeUntraced, Effect: Refused, Function: f.Name, Module: f.Module, Message: "the function tracer does not know it, and livepatch works by the function tracer"})
+	}
 }
 
 // traced reports who is on a function.

@@ -5,17 +5,19 @@ package kofiletest
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/splice/module/internal/kofile"
 )
 
-// The sizes of klp_func, klp_object and klp_patch as Debian's kernels have them.
+// The sizes of klp_func, klp_object, klp_patch and klp_state as Debian's kernels have them.
 const (
 	funcSize   = 152
 	objectSize = 112
 	patchSize  = 200
+	stateSize  = 24
 )
 
 // Plain returns the file of a livepatch module of a name, with lines of .modinfo beside the name.
@@ -70,6 +72,15 @@ func Plain(name string, p kofile.Patch, info ...string) ([]byte, error) {
 		data[at+24] = 1
 	}
 	refs = append(refs, pending{at, 0, 'm'}, pending{at + 8, objs, 'd'})
+	if len(p.States) > 0 {
+		refs = append(refs, pending{at + 16, int64(len(data)), 'd'})
+	}
+	for _, s := range p.States {
+		data = binary.LittleEndian.AppendUint64(data, s.ID)
+		data = binary.LittleEndian.AppendUint64(data, uint64(s.Version))
+		data = append(data, make([]byte, 8)...)
+	}
+	data = append(data, make([]byte, stateSize)...)
 
 	alloc := elf.SHF_ALLOC
 	_, code := add(kerneltab.Text, elf.SHT_PROGBITS, alloc|elf.SHF_EXECINSTR, bytes.Repeat([]byte{0xcc}, 16))
