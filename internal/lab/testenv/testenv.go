@@ -22,7 +22,7 @@
 //	other=FILE     the vmlinux of another version
 //	release=NAME   the release to boot of which these objects are
 //	flips=N        how many bytes of that vmlinux to change, one at a time
-//	cycles=N       how often to load and unload a module
+//	cycles=N       how often to load, unload and replace livepatches, and to foretell it
 //	shifted=DIR    base/X.o and shift/X.o: with blank lines on top of its source
 //	corpus=DIR     what examples/corpus built, instead of all that it did
 //	pre=FILE       the object that benchmarks work on

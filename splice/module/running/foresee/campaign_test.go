@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/lab/testenv"
-	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module/running/foresee"
 )
@@ -77,10 +76,7 @@ const usualTrials = 100
 // TestCampaign foretells what comes of loading livepatches in random situations, and counts how
 // often that is so. "cycles=N" says how many are tried of each kernel, from the Nth thousand on.
 func TestCampaign(t *testing.T) {
-	vmtest.Long(t)
-	if !testenv.Asked(testenv.Long) {
-		t.Skip("hours are not asked for (long)")
-	}
+	hours(t)
 	for _, series := range []string{"6.1", "6.12"} {
 		t.Run(series, func(t *testing.T) {
 			b := newBench(t, series, vm.Policy{Taint: "OEK", Allow: []string{`^livepatch: `, `is not what this update was made for`}})

@@ -37,6 +37,12 @@ type bench struct {
 
 func newBench(t *testing.T, series string, log vm.Policy) *bench {
 	t.Helper()
+	return boot(t, series, vm.Options{Log: log})
+}
+
+// boot is newBench with a machine of its own kind.
+func boot(t *testing.T, series string, o vm.Options) *bench {
+	t.Helper()
 	stock := vmtest.Need(t, series)
 	b := &bench{stock: stock, tree: kbuild.Need(t, stock)}
 	ctx := vmtest.Context(t)
@@ -50,8 +56,10 @@ func newBench(t *testing.T, series string, log vm.Policy) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.vm = vmtest.New(t, vm.Options{Kernel: &stock.Kernel, Log: log})
-	for name, pkg := range map[string]string{"livectl": "examples/livectl", "waiter": "splice/module/running/foresee/testdata/waiter", "fentry": "splice/module/running/foresee/testdata/fentry", "sleeper": "splice/module/testdata/sleeper"} {
+	o.Kernel = &stock.Kernel
+	b.vm = vmtest.New(t, o)
+	const own = "splice/module/running/foresee/testdata/"
+	for name, pkg := range map[string]string{"livectl": "examples/livectl", "waiter": own + "waiter", "fentry": own + "fentry", "caller": own + "caller", "cycler": own + "cycler", "sleeper": "splice/module/testdata/sleeper"} {
 		exe, err := vmtest.BuildProgram(ctx, "github.com/gosplice/gosplice/"+pkg)
 		if err == nil {
 			err = b.vm.Put(ctx, "/bin/"+name, exe, 0o755)
@@ -66,12 +74,38 @@ func newBench(t *testing.T, series string, log vm.Policy) *bench {
 // ours makes a module of package module, of a change of one file.
 func (b *bench) ours(t *testing.T, name, file string, accept []elfdiff.Acceptance, edits ...string) []byte {
 	t.Helper()
-	var list []kbuild.Edit
-	for i := 0; i+1 < len(edits); i += 2 {
-		list = append(list, kbuild.Edit{Old: edits[i], New: edits[i+1]})
+	return b.made(t, module.Options{Name: name, Accept: accept}, change{file: file, edits: edits})
+}
+
+// A change is one of a file: pairs of old and new text.
+type change struct {
+	file    string
+	edits   []string
+	inPlace bool // constants are overwritten
+}
+
+// made makes a module of package module, of changes of some files.
+func (b *bench) made(t *testing.T, opt module.Options, changes ...change) []byte {
+	t.Helper()
+	var pairs []module.Pair
+	for _, c := range changes {
+		pairs = append(pairs, b.pair(t, c))
 	}
-	pre, post := b.object(t, file), b.object(t, file, list...)
-	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
+	mod, err := module.Build(b.kernel, opt, pairs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mod.Bytes()
+}
+
+func (b *bench) pair(t *testing.T, c change) module.Pair {
+	t.Helper()
+	var list []kbuild.Edit
+	for i := 0; i+1 < len(c.edits); i += 2 {
+		list = append(list, kbuild.Edit{Old: c.edits[i], New: c.edits[i+1]})
+	}
+	pre, post := b.object(t, c.file), b.object(t, c.file, list...)
+	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true, InPlace: c.inPlace})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,11 +113,7 @@ func (b *bench) ours(t *testing.T, name, file string, accept []elfdiff.Acceptanc
 	if err != nil {
 		t.Fatal(err)
 	}
-	mod, err := module.Build(b.kernel, module.Options{Name: name, Accept: accept}, module.Pair{Diff: d, Match: m})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return mod.Bytes()
+	return module.Pair{Diff: d, Match: m}
 }
 
 func (b *bench) object(t *testing.T, file string, edits ...kbuild.Edit) *object.Object {
