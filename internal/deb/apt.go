@@ -48,8 +48,7 @@ func (c *Cache) Find(ctx context.Context, pattern string) ([]Package, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find package: %w", err)
 	}
-	prefix, _ := regexp.MustCompile("^(?:" + pattern + ")").LiteralPrefix()
-	pkgs, err := c.served(ctx, prefix, re)
+	pkgs, err := c.FindServed(ctx, pattern)
 	if err != nil && !errors.Is(err, ErrUnavailable) {
 		return nil, err
 	}
@@ -57,6 +56,18 @@ func (c *Cache) Find(ctx context.Context, pattern string) ([]Package, error) {
 		return nil, fmt.Errorf("package %s: %w", pattern, err)
 	}
 	return pkgs, nil
+}
+
+// FindServed is [Cache.Find] without what is only in the cache: that may be of another
+// distribution than this one. None is an [ErrUnavailable].
+func (c *Cache) FindServed(ctx context.Context, pattern string) ([]Package, error) {
+	re, err := regexp.Compile("^(?:" + pattern + ")$")
+	if err != nil {
+		return nil, fmt.Errorf("find package: %w", err)
+	}
+	prefix, _ := regexp.MustCompile("^(?:" + pattern + ")").LiteralPrefix()
+	pkgs, err := c.served(ctx, prefix, re)
+	return sorted(pkgs), err
 }
 
 // served returns what apt can download. None is an [ErrUnavailable].

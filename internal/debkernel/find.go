@@ -53,7 +53,7 @@ func Find(ctx context.Context, cache *deb.Cache, release string) (deb.Package, e
 
 // FindVersion is [Find] for a version of the package; "" is the newest.
 func FindVersion(ctx context.Context, cache *deb.Cache, release, version string) (deb.Package, error) {
-	found, err := cache.Find(ctx, pattern(release))
+	found, err := candidates(ctx, cache, release, version)
 	if err != nil {
 		err = errors.Unwrap(err) // what it was looked for by says nothing to people
 	} else {
@@ -66,6 +66,17 @@ func FindVersion(ctx context.Context, cache *deb.Cache, release, version string)
 		return deb.Package{}, err
 	}
 	return deb.Package{}, &NotServedError{Release: release, Version: version, Nearest: nearest(ctx, cache, release), Err: err}
+}
+
+// candidates returns the packages that a release may mean. What is only in the cache may be of
+// another distribution: it counts where it is all that there is, or a version is named.
+func candidates(ctx context.Context, cache *deb.Cache, release, version string) ([]deb.Package, error) {
+	if version == "" {
+		if served, err := cache.FindServed(ctx, pattern(release)); len(served) > 0 || err != nil && !errors.Is(err, deb.ErrUnavailable) {
+			return served, err
+		}
+	}
+	return cache.Find(ctx, pattern(release))
 }
 
 // pattern is for the names of the packages that a release may mean.

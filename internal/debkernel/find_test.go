@@ -1,6 +1,8 @@
 package debkernel
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -109,4 +111,40 @@ func FuzzRelease(f *testing.F) {
 		}
 		choose(served, release, "")
 	})
+}
+
+// TestFindKept has a newer kernel in the cache, which another distribution serves: it counts where
+// it is named, and where nothing else is there.
+func TestFindKept(t *testing.T) {
+	bin := t.TempDir()
+	script := "#!/bin/sh\nfor x; do case $x in\npkgnames) echo linux-image-6.12.117+deb12-cloud-amd64;;\n" +
+		"madison) echo 'linux-image-6.12.117+deb12-cloud-amd64 | 6.12.117-1~deb12u1 | http://mirror.example x/main amd64 Packages';;\nesac; done\n"
+	if err := os.WriteFile(filepath.Join(bin, "apt-cache"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	cache, err := deb.NewCache(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"linux-image-6.12.118+deb13-cloud-amd64_6.12.118-1", "linux-image-7.3.4+deb13-cloud-amd64_7.3.4-1"} {
+		dir := filepath.Join(cache.Dir(), "deb", name)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "package.deb"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ release, version, want string }{
+		{"6.12", "", "6.12.117+deb12-cloud-amd64"},
+		{"6.12", "6.12.118-1", "6.12.118+deb13-cloud-amd64"},
+		{"6.12.118", "", "6.12.118+deb13-cloud-amd64"},
+		{"6.12.118+deb13-cloud-amd64", "", "6.12.118+deb13-cloud-amd64"},
+		{"7", "", "7.3.4+deb13-cloud-amd64"},
+	} {
+		if p, err := FindVersion(t.Context(), cache, c.release, c.version); err != nil || Release(p) != c.want {
+			t.Errorf("%s %s: %s, %v; want %s", c.release, c.version, Release(p), err, c.want)
+		}
+	}
 }
