@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"debug/elf"
 	"slices"
 	"strings"
 
@@ -31,6 +32,27 @@ func (in *includer) unwinding() {
 	}
 	in.drain()
 	in.exceptionPaths(handles)
+}
+
+// isCell reports whether a variable holds addresses for the unwinder alone, which
+// reads them through pc-relative references and never writes: DW.ref.* of the ABI
+// for personality routines and types, and clang's stubs without a name. A copy with
+// the same content is as good.
+func (in *includer) isCell(o *object.Object, id object.AtomID) bool {
+	a := &o.Atoms[id]
+	const pointer = 8
+	users := o.Users(id)
+	if a.Kind != object.Data || a.NoBits || len(users) == 0 || uint64(len(a.Refs))*pointer != a.Size {
+		return false
+	}
+	for _, s := range a.Symbols {
+		if sym := o.Symbol(s); sym.Bind() != elf.STB_LOCAL && sym.Visibility() != elf.STV_HIDDEN {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(users, func(u object.AtomID) bool {
+		return o.Atoms[u].Kind != object.Unwind && o.Atoms[u].Kind != object.LSDA
+	})
 }
 
 // exceptionPaths notes the changed functions of C++ that call something, and have

@@ -128,6 +128,20 @@ func (k *linking) copySections(o *linkObject) error {
 	return nil
 }
 
+// FrameBytes returns how many bytes of unwind information (.eh_frame) the objects of
+// the update have.
+func (l *Linker) FrameBytes() uint64 {
+	n := uint64(0)
+	for _, o := range l.objs {
+		for _, s := range o.file.Sections {
+			if s.Name == kerneltab.EhFrame {
+				n += s.Size
+			}
+		}
+	}
+	return n
+}
+
 // HasSection reports whether an object of the update carries a section of that
 // name.
 func (l *Linker) HasSection(name string) bool {

@@ -97,11 +97,20 @@ func (k *linking) apply(o *linkObject, s *elfobj.Section, p sectionPlace, r *elf
 	return ref
 }
 
-// nearer returns something of our own that stands for v, which is too far
-// away: a thunk for the target of a branch, a slot for that of the program.
+// nearer returns something that stands for v, which is too far away: a thunk for
+// the target of a branch, a slot for that of the program. The address of a function
+// of a library is that of the program's PLT entry where code holds it in 31 bits
+// (psABI section 4.4.1, "Function Addresses"). Unwind information names personality
+// routines, which are called, and may go by way of a thunk.
 func (k *linking) nearer(u *use, v uint64) (uint64, bool) {
 	if k.isBranch(u) {
 		return k.thunkTo(v), true
+	}
+	if r := k.value[u.obj.imports[uint32(u.rela.Sym)]]; u.howto.Expr == amd64.ExprAbs && r != nil && r.PLT != 0 {
+		return r.PLT, true
+	}
+	if u.howto.Expr == amd64.ExprAbs && u.howto.Size == 4 && u.sec.Name == kerneltab.EhFrame {
+		return k.thunkTo(v), true // a personality routine, which is called only
 	}
 	if u.howto.Expr == amd64.ExprGOTPC {
 		if a, err := k.address(u); err == nil {

@@ -59,7 +59,6 @@ var codes = map[Code]codeRow{
 	CodeNoCode:           {Refused, "look whether both are the objects that were meant, compiled with the same configuration", ""},
 	CodeTableEntry:       {NeedsJudgement, "register in a function of the patch what the entry is about", "who goes through the table finds the entries that it had when the program was linked"},
 	CodeExported:         {NeedsJudgement, "keep the place, the value and the binding of the symbol, and give what is new another name", "other objects go on with what the name means in the running program"},
-	CodeException:        {NeedsJudgement, "make the change in a function without try, catch and destructors, or restart the program with the fix", "an exception that reaches the new code ends the program: its unwinder does not know the new code"},
 
 	CodeTypeLayout:    {NeedsJudgement, "keep the layout, and put what is new into an object of its own that the structure's address leads to (a shadow variable)", oldMeaning},
 	CodeTypeEnum:      {NeedsJudgement, "give new constants values that no other has", oldMeaning},
@@ -81,6 +80,7 @@ var codes = map[Code]codeRow{
 	CodeNote:              {Ignored, "it is for tools that read the file", ""},
 	CodeModuleInfo:        {Ignored, "it is for tools that read the file", ""},
 	CodeUnused:            {Carried, "another object of the update may refer to it", ""},
+	CodeException:         {Carried, "a process whose unwinder can't be led to the new code refuses it: restart such a program with the fix", ""},
 	CodeExceptionPath:     {Carried, "a process in which somebody above it handles exceptions refuses it; restart such a program with the fix, unless nothing throws there (hotpatch -no-exceptions)", ""},
 	CodeUnreferencedState: {Ignored, "the running program keeps it; nothing new uses it", ""},
 	CodeFreshState:        {Carried, "a message that is shown once may be shown once more", ""},

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -291,4 +292,43 @@ func words(addr uint64, list ...uint64) fakeMemory {
 		m.data = binary.LittleEndian.AppendUint64(m.data, w)
 	}
 	return m
+}
+
+// TestLanding reads an exception table of gcc: a function that catches one type, and
+// one that only cleans up.
+func TestLanding(t *testing.T) {
+	const at, base = 0x1000, 0x4000
+	for _, c := range []struct {
+		name string
+		b    []byte
+		want Landing
+		ok   bool
+	}{
+		{"catches", []byte{0xff, 0x9b, 21, 1, 8, 0x10, 5, 0x40, 1, 0x20, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}, Landing{at, at + 24, []uint64{base + 0x40}}, true},
+		{"cleans up", []byte{0xff, 0xff, 1, 4, 0x10, 5, 0x40, 0}, Landing{at, at + 8, []uint64{base + 0x40}}, true},
+		{"cut off", []byte{0xff, 0xff, 1, 9, 0x10}, Landing{}, false},
+		{"empty", nil, Landing{}, false},
+	} {
+		got, ok := landing(sliceMemory{at, c.b}, at, base)
+		if ok != c.ok || ok && !cmp.Equal(got, c.want) {
+			t.Errorf("%s: %+v, %v", c.name, got, ok)
+		}
+	}
+}
+
+// sliceMemory is memory that holds bytes at an address.
+type sliceMemory struct {
+	addr uint64
+	b    []byte
+}
+
+func (m sliceMemory) ReadAddr(p []byte, addr uint64) (int, error) {
+	if addr < m.addr || addr-m.addr > uint64(len(m.b)) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n := copy(p, m.b[addr-m.addr:])
+	if n < len(p) {
+		return n, io.ErrUnexpectedEOF
+	}
+	return n, nil
 }

@@ -48,6 +48,7 @@ type applier struct {
 	opt     Options
 	image   *image.Image
 	plan    *plan
+	records []*record // that the process has
 	stacks  *stacks
 	session *ptrace.Session
 
@@ -73,10 +74,10 @@ func (a *applier) prepare(ctx context.Context, u *splice.Update) error {
 	if a.image, err = image.OpenProcess(a.pid); err != nil {
 		return err
 	}
-	records, err := findRecords(ctx, a.pid, imageMem{a.image})
-	if err != nil {
+	if a.records, err = findRecords(ctx, a.pid, imageMem{a.image}); err != nil {
 		return err
 	}
+	records := a.records
 	if err := inUseAlready(records, imageMem{a.image}, u.ID()); err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func (a *applier) prepare(ctx context.Context, u *splice.Update) error {
 	tables := unwindTables(a.pid, a.image)
 	x := &exceptions{plan: a.plan, tables: tables, mem: imageMem{a.image}}
 	if !a.opt.NoExceptions {
-		if err := x.check(); err != nil {
+		if err := x.check(records); err != nil {
 			return err
 		}
 	}
@@ -97,8 +98,11 @@ func (a *applier) prepare(ctx context.Context, u *splice.Update) error {
 	for _, s := range a.plan.spans {
 		areas = append(areas, area{s.name, s.addr, s.addr + uint64(len(s.bytes))})
 	}
-	a.stacks = newStacks(tables, a.image, records, areas)
-	return a.place()
+	if err := a.place(); err != nil {
+		return err
+	}
+	a.stacks = newStacks(tables, a.image, records, append(areas, a.plan.rec.hookAreas()...))
+	return nil
 }
 
 // inUseAlready refuses an update that is applied, or that a killed tool left
@@ -225,6 +229,7 @@ func (a *applier) fill() error {
 		b    []byte
 	}{
 		{at.slots, a.plan.slots},
+		{at.hooks, a.plan.hooks},
 		{at.consts, a.plan.linked.Const.Bytes},
 		{at.code, a.plan.linked.Code.Bytes},
 		{at.stubs, a.plan.stub},
@@ -264,6 +269,9 @@ func (a *applier) commitWhenIdle(ctx context.Context) error {
 			return blockers, err
 		}
 		a.threads = n
+		if err := a.plan.rec.install(mem, a.records); err != nil {
+			return nil, err
+		}
 		return nil, commit(mem, &a.plan.rec)
 	})
 }
@@ -288,6 +296,9 @@ func (a *applier) unmap() error {
 			return nil, fmt.Errorf("redirections lead to it (%s)", st)
 		} else if st == Foreign {
 			a.opt.Logger.Debug("changed meanwhile", "function", d.Function)
+		}
+		if err := a.plan.rec.uninstall(a.session.Mem(), a.records); err != nil {
+			return nil, err
 		}
 		return nil, a.session.Munmap(ctx, a.plan.at.start, a.plan.at.end-a.plan.at.start)
 	}))

@@ -69,9 +69,12 @@ func (b *builder) remove() {
 	}
 }
 
-// gcc runs gcc once for each output file, which is named relative to the
+// gcc is run with gcc.
+func (b *builder) gcc(out string, args ...string) (string, error) { return b.run("gcc", out, args...) }
+
+// run runs a compiler once for each output file, which is named relative to the
 // builder's folder, and returns its path.
-func (b *builder) gcc(out string, args ...string) (string, error) {
+func (b *builder) run(compiler, out string, args ...string) (string, error) {
 	b.mu.Lock()
 	f, ok := b.once[out]
 	if !ok {
@@ -85,8 +88,8 @@ func (b *builder) gcc(out string, args ...string) (string, error) {
 				return "", err
 			}
 			args := append([]string{"-w", "-o", path}, args...)
-			if text, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
-				return "", fmt.Errorf("gcc %s: %w\n%s", strings.Join(args, " "), err, text)
+			if text, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
+				return "", fmt.Errorf("%s %s: %w\n%s", compiler, strings.Join(args, " "), err, text)
 			}
 			return path, nil
 		})

@@ -53,6 +53,29 @@
 // (CodeSeccomp). Only if the tool is killed in the microseconds in which a thread
 // enters the kernel with suspended filters, they are asked after all.
 //
+// # Exceptions
+//
+// An exception may come out of new code, pass through it, or be caught in it. The
+// program's unwinder asks one function what describes code, _Unwind_Find_FDE of
+// libgcc. Its start gets a jump to code of the update, which answers for the new
+// code and else goes on as before. That takes no lock and no call into the program,
+// is one write in the stop that commits, and is taken back in the stop that unmaps
+// the memory: while memory stays, so does the jump. Several updates form a chain,
+// out of which each can be taken.
+//
+// It is done where an exception may pass: for functions that handle exceptions, and
+// functions that call what may throw, in a program where somebody above may handle
+// it. What calls nothing, or nothing but the C library, is not concerned, nor is a
+// program in C, but for pthread_cancel where it was compiled with -fexceptions and
+// has cleanups. Every unwinder in the process has to be found: libgcc_s, and copies
+// that were linked into programs and libraries, by their symbols. LLVM's unwinder,
+// which looks at loaded files only, and copies without symbols are refused before
+// anything is touched (splice.CodeUnwinding). Options.NoExceptions says that nothing
+// throws there. In programs that were linked statically, cancelling a thread is not
+// noticed where nothing catches: it leaves out the cleanups above new code.
+//
+// Debuggers know nothing of the new code: their backtraces have no names there.
+//
 // # Limits
 //
 // Where a stack can't be unwound by tables, as in musl's functions, it is by the
@@ -60,17 +83,6 @@
 // word may look like a return address. Only the stacks of threads are checked. Execution states that a program
 // keeps elsewhere (makecontext, coroutines, a longjmp to a frame of a replaced
 // function) are not seen.
-//
-// The code of an update is not registered with the program's own unwinder, so
-// that backtraces end there, and an exception that reaches it ends the program.
-// What an exception may pass through is refused before anything is touched
-// (splice.CodeUnwinding): functions that handle exceptions, and functions that
-// call what may throw, in a program where somebody above may handle it. What
-// calls nothing, or nothing but the C library, is not concerned, nor is a program
-// in C, but for pthread_cancel where it was compiled with -fexceptions and has
-// cleanups. In programs that were linked statically, cancelling a thread is not
-// noticed: it leaves out the cleanups above new code. Options.NoExceptions says
-// that nothing throws there.
 //
 // A library that an update calls into must not be unmapped (dlclose) while the
 // update is applied. Pointers to the memory of an update that are not aligned,

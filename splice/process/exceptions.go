@@ -30,10 +30,12 @@ type exceptions struct {
 	cancels *bool
 }
 
-// check refuses an update that an exception may pass through.
-func (x *exceptions) check() error {
+// check has the program's unwinders led to an update that an exception may pass
+// through, or refuses it.
+func (x *exceptions) check(records []*record) error {
 	if x.linker.HasSection(kerneltab.ExceptTable) {
-		return splice.Refuse(splice.CodeUnwinding, "", kerneltab.ExceptTable, 0, "a changed function catches exceptions, or has destructors to run for them")
+		r := splice.Refuse(splice.CodeUnwinding, "", kerneltab.ExceptTable, 0, "a changed function catches exceptions, or has destructors to run for them")
+		return x.require(r, records)
 	}
 	calls, err := x.linker.Calls()
 	if err != nil {
@@ -52,8 +54,9 @@ func (x *exceptions) check() error {
 		if c.Symbol != "" {
 			what = c.Symbol
 		}
-		return splice.Refuse(splice.CodeUnwinding, c.Function, c.Section, c.Offset,
-			"it calls %s, an exception may come from there, %s handles exceptions, and its unwinder would not know the new code", what, above)
+		r := splice.Refuse(splice.CodeUnwinding, c.Function, c.Section, c.Offset,
+			"it calls %s, an exception may come from there, %s handles exceptions", what, above)
+		return x.require(r, records)
 	}
 	return nil
 }

@@ -172,6 +172,7 @@ func (v *inspector) jumps(d *recordRedirect) bool {
 
 // compare links the update for where the process has it, and compares that with memory.
 func (v *inspector) compare() error {
+	v.hooked()
 	v.layout(v.rec.Start)
 	at := &v.at
 	if at.end != v.rec.End || at.code != v.rec.Code[0] || at.data != v.rec.Code[1] {
@@ -192,11 +193,12 @@ func (v *inspector) compare() error {
 			return fmt.Errorf("%s: the record has another jump than the update", want.Function)
 		}
 	}
+	slots := uint64(len(v.unwinders)) * 8 // they change when other updates come and go
 	for _, part := range []struct {
 		what string
 		addr uint64
 		want []byte
-	}{{"constants", at.consts, v.linked.Const.Bytes}, {"code", at.code, v.linked.Code.Bytes}, {"stubs", at.stubs, v.stub}} {
+	}{{"constants", at.consts, v.linked.Const.Bytes}, {"code", at.code, v.linked.Code.Bytes}, {"stubs", at.stubs, v.stub}, {"table for unwinders", at.hooks + slots, v.hooks[slots:]}} {
 		is := make([]byte, len(part.want))
 		if _, err := v.mem.ReadAddr(is, part.addr); err != nil {
 			return fmt.Errorf("%s of the update: %w", part.what, err)
@@ -208,6 +210,22 @@ func (v *inspector) compare() error {
 		}
 	}
 	return nil
+}
+
+// hooked notes the unwinders that the process has led to the update.
+func (v *inspector) hooked() {
+	v.unwinders = nil
+	for i := range v.rec.Hooks {
+		h := &v.rec.Hooks[i]
+		u := unwinder{module: h.Module, addr: h.Address, code: make([]byte, maxFindFDE)}
+		if s, _, ok := v.image.SymbolAt(h.Address); ok {
+			u.code = u.code[:min(s.Size, maxFindFDE)]
+		}
+		if _, err := v.mem.ReadAddr(u.code, u.addr); err == nil {
+			u.unhooked(v.records)
+		}
+		v.unwinders = append(v.unwinders, u)
+	}
 }
 
 // before reads memory as it was before the update was applied.

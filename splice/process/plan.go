@@ -25,11 +25,14 @@ type plan struct {
 	stubs   uint64 // bytes for stubs and displaced code
 	sealed  bool   // see record.Sealed
 
+	unwinders []unwinder // that have to know the new code
+
 	linked *splice.Linked
 	rec    record
 	spans  []span // the old code, with the bytes it has to have
 	stub   []byte // stubs and displaced code
 	slots  []byte
+	hooks  []byte // slots and table of the hooks
 	at     region
 }
 
@@ -171,7 +174,7 @@ func (p *plan) link() error {
 		return fmt.Errorf("link: %#x bytes of code in %#x", n, p.size.Code)
 	}
 	p.rec = record{
-		Format: recordFormat, Name: p.update.Name, ID: p.update.ID(), Time: time.Now().UnixNano(),
+		Format: plainFormat, Name: p.update.Name, ID: p.update.ID(), Time: time.Now().UnixNano(),
 		Start: p.at.start, End: p.at.end, Code: extent{p.at.code, p.at.data}, Frames: list[extent]{}, Entries: p.linked.Functions(), Redirects: list[recordRedirect]{},
 	}
 	p.rec.Sealed = p.sealed
@@ -194,5 +197,5 @@ func (p *plan) link() error {
 			p.rec.Redirects = append(p.rec.Redirects, d)
 		}
 	}
-	return nil
+	return p.hook()
 }

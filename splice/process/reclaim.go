@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gosplice/gosplice/internal/ehframe"
 	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/internal/ptrace"
 	"github.com/gosplice/gosplice/splice"
@@ -22,7 +23,7 @@ func (v *reverter) reclaim(ctx context.Context) {
 	v.out.State = Kept
 	why, err := v.inUse()
 	if err == nil && why == "" {
-		err = v.session.Munmap(context.WithoutCancel(ctx), v.rec.Start, v.rec.End-v.rec.Start)
+		err = v.release(ctx)
 	}
 	switch {
 	case err != nil:
@@ -32,6 +33,15 @@ func (v *reverter) reclaim(ctx context.Context) {
 	default:
 		v.out.State, v.out.Kept = "", ""
 	}
+}
+
+// release unmaps the memory of the stopped process, to which nothing points, when
+// its unwinders do not lead to it any more.
+func (v *reverter) release(ctx context.Context) error {
+	if err := v.rec.uninstall(v.session.Mem(), v.records); err != nil {
+		return err
+	}
+	return v.session.Munmap(context.WithoutCancel(ctx), v.rec.Start, v.rec.End-v.rec.Start)
 }
 
 // reclaimTries bounds how often the memory is looked at again: a stale word in
@@ -129,7 +139,18 @@ func (r *record) pointsTo(w uint64) bool {
 	if w >= r.Code[0] && w < r.Code[1] {
 		return slices.Contains(r.Entries, w)
 	}
-	return r.contains(w)
+	return r.livesIn(w)
+}
+
+// livesIn is contains for a word of memory. What an exception leaves behind there
+// leads to exception tables, and to where the unwinder enters functions
+// (__cxa_exception of the Itanium C++ ABI, 2.2.1: languageSpecificData,
+// actionRecord, catchTemp). It is read only while a frame of the function is on a
+// stack, and written anew when the exception is thrown again.
+func (r *record) livesIn(w uint64) bool {
+	return r.contains(w) && !slices.ContainsFunc(r.landings, func(l ehframe.Landing) bool {
+		return w >= l.Start && w < l.End || slices.Contains(l.Pads, w)
+	})
 }
 
 // live is memory that a program can get a pointer from.
@@ -149,7 +170,7 @@ func searchPointers(pid int, mem readerAt, maps []live, rec *record) (string, er
 	defer pm.Close()
 	buf := make([]byte, 1<<18)
 	for _, m := range maps {
-		in := rec.contains
+		in := rec.livesIn
 		if m.stack {
 			in = rec.pointsTo
 		}

@@ -118,7 +118,7 @@ func (v *reverter) stopAndReclaim(ctx context.Context, t *tracker) {
 		if why, err = v.lastLook(t); err != nil || why != "" {
 			return nil, err
 		}
-		return nil, v.session.Munmap(context.WithoutCancel(ctx), v.rec.Start, v.rec.End-v.rec.Start)
+		return nil, v.release(ctx)
 	})
 	if err != nil || why != "" {
 		v.out.Kept = keptReason(why, err)

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gosplice/gosplice/internal/ehframe"
 	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -37,12 +38,15 @@ type record struct {
 	Frames    list[extent]         `json:"frames"`  // .eh_frame sections
 	Entries   []uint64             `json:"entries"` // of the functions in the code
 	Redirects list[recordRedirect] `json:"redirects"`
+	Hooks     list[recordHook]     `json:"hooks,omitempty"`
 	// Escape is a new function whose address the update takes, so that
 	// pointers to it may be where no search finds them; "" when there is none.
 	Escape string `json:"escape,omitempty"`
 	// Sealed says that the update hands out no address of its own, so that a
 	// pointer to it can only be in registers and on the stacks of threads.
 	Sealed bool `json:"sealed,omitempty"`
+
+	landings []ehframe.Landing // of its exception tables, for a revert
 
 	jumps jumpTable // of all records of the process; nil for one of our own
 }
@@ -94,7 +98,8 @@ func (l *list[T]) UnmarshalJSON(b []byte) error {
 }
 
 const (
-	recordFormat = 1
+	plainFormat  = 1
+	hookedFormat = 2 // has hooks; who does not know them can't revert it
 	recordMagic  = "\x7fgosplice record"
 	recordHead   = 16 + 8 + sha256.Size
 	// maxRecord bounds what is read of a process on its own word.
@@ -166,7 +171,7 @@ func readRecord(mem readerAt, addr, limit uint64, room *uint64) (r *record, ok b
 func (r *record) check(addr uint64) error {
 	region := extent{r.Start, r.End}
 	switch {
-	case r.Format != recordFormat:
+	case r.Format != plainFormat && r.Format != hookedFormat:
 		return fmt.Errorf("format %d", r.Format)
 	case r.Start != addr || r.End <= r.Start || r.Start%splice.PageSize != 0 || r.End%splice.PageSize != 0 || region.size() > maxRegion:
 		return fmt.Errorf("it says that it is at %#x-%#x", r.Start, r.End)
@@ -189,6 +194,11 @@ func (r *record) check(addr uint64) error {
 	for i := range r.Redirects {
 		if err := r.checkRedirect(i); err != nil {
 			return fmt.Errorf("redirect %s: %w", r.Redirects[i].Function, err)
+		}
+	}
+	for i := range r.Hooks {
+		if err := r.checkHook(&r.Hooks[i]); err != nil {
+			return fmt.Errorf("hook in %s: %w", r.Hooks[i].Module, err)
 		}
 	}
 	return nil
@@ -257,6 +267,13 @@ func (r *record) checkMaps(maps []procfs.Mapping) error {
 			return fmt.Errorf("redirect %s: no code of a file is at %#x", d.Function, d.At)
 		}
 		last = end
+	}
+	for i := range r.Hooks {
+		h := &r.Hooks[i]
+		m := procfs.FindMapping(maps, h.At)
+		if m != nil && (!m.IsFile() || m.Perm&(procfs.Exec|procfs.Shared) != procfs.Exec || h.At+uint64(len(h.Orig)) > m.End) {
+			return fmt.Errorf("hook in %s: no code of a file is at %#x", h.Module, h.At)
+		}
 	}
 	return nil
 }

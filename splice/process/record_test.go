@@ -25,7 +25,7 @@ const forgedStart = 0x200000000000
 func forged(t *testing.T, at uint64, orig []byte) *record {
 	t.Helper()
 	r := &record{
-		Format: recordFormat, Name: "forged", ID: strings.Repeat("f", 64), Start: forgedStart, End: forgedStart + 3*4096,
+		Format: plainFormat, Name: "forged", ID: strings.Repeat("f", 64), Start: forgedStart, End: forgedStart + 3*4096,
 		Code: extent{forgedStart + 4096, forgedStart + 2*4096}, Frames: list[extent]{}, Entries: []uint64{},
 	}
 	d := recordRedirect{
@@ -176,7 +176,7 @@ func stackOf(t *testing.T, pid int) uint64 {
 
 // FuzzRecord reads records from memory that holds anything.
 func FuzzRecord(f *testing.F) {
-	r := &record{Format: recordFormat, Name: "seed", Start: 4096, End: 8 * 4096, Code: extent{2 * 4096, 3 * 4096}, Redirects: list[recordRedirect]{{Slot: 4096}}}
+	r := &record{Format: plainFormat, Name: "seed", Start: 4096, End: 8 * 4096, Code: extent{2 * 4096, 3 * 4096}, Redirects: list[recordRedirect]{{Slot: 4096}}}
 	b, err := r.encode()
 	if err != nil {
 		f.Fatal(err)

@@ -11,7 +11,7 @@ import (
 
 // region is where the parts of an update are. The record is at its start.
 type region struct {
-	start, slots, consts, code, stubs, data, end uint64
+	start, slots, hooks, consts, code, stubs, data, end uint64
 }
 
 // recordSize bounds the size of the record, whatever the addresses will be.
@@ -29,6 +29,9 @@ func (p *plan) recordSize() uint64 {
 		n += 6 * len(m.Name) * p.update.Redirects()
 	}
 	n += 6 * maxEscape
+	for i := range p.unwinders {
+		n += 1024 + 6*len(p.unwinders[i].module)
+	}
 	return pages(uint64(n))
 }
 
@@ -36,17 +39,23 @@ func pages(n uint64) uint64 { return (n + splice.PageSize - 1) &^ (splice.PageSi
 
 // total is the size of the region.
 func (p *plan) total() uint64 {
-	return p.head + splice.PageSize + p.size.Const + pages(p.size.Code+p.stubs) + p.size.Data
+	return p.head + splice.PageSize + p.hooksRoom() + p.size.Const + pages(p.size.Code+p.stubsRoom()) + p.size.Data
+}
+
+// stubsRoom bounds the size of stubs, displaced code and hooks.
+func (p *plan) stubsRoom() uint64 {
+	return p.stubs + uint64(len(p.unwinders))*(hookRoom+displacedSize)
 }
 
 // layout puts the region at an address.
 func (p *plan) layout(start uint64) {
 	r := region{start: start}
 	r.slots = r.start + p.head
-	r.consts = r.slots + splice.PageSize
+	r.hooks = r.slots + splice.PageSize
+	r.consts = r.hooks + p.hooksRoom()
 	r.code = r.consts + p.size.Const
 	r.stubs = r.code + p.size.Code
-	r.data = r.code + pages(p.size.Code+p.stubs)
+	r.data = r.code + pages(p.size.Code+p.stubsRoom())
 	r.end = r.data + p.size.Data
 	p.at = r
 }

@@ -87,6 +87,7 @@ func (v *reverter) prepare(ctx context.Context, id string) error {
 		return foreign(d)
 	}
 	v.records = records
+	v.rec.landings = landingsOf(v.image, v.rec)
 	v.stacks = newStacks(unwindTables(v.pid, v.image), v.image, records, v.rec.areas())
 	v.out = v.rec.report(v.pid, Applied)
 	return nil

@@ -102,6 +102,19 @@ func recordTables(img *image.Image, records []*record) []ownTable {
 	return list
 }
 
+// landingsOf reads the exception tables that an update brought with it.
+func landingsOf(img *image.Image, r *record) []ehframe.Landing {
+	var out []ehframe.Landing
+	for _, t := range recordTables(img, []*record{r}) {
+		list, err := t.table.Landings(imageMem{img})
+		if err != nil {
+			return nil // whatever leads there then counts
+		}
+		out = append(out, list...)
+	}
+	return out
+}
+
 // moduleTable opens the unwind table of a module by the program headers that
 // are mapped at its start.
 func moduleTable(img *image.Image, m *image.Module) (*ehframe.Table, error) {

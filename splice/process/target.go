@@ -25,8 +25,9 @@ type Options struct {
 	// that would change, at every look.
 	DryRun bool
 	// NoExceptions says that no exception, and no cancellation of a thread,
-	// passes through the new code, which the program's unwinder does not know:
-	// it would end the program. Without it, what may be passed is refused
+	// passes through the new code, so that the program's unwinder need not know
+	// it: an exception there would end the program. Without it the unwinder is
+	// led to the new code where one may pass, or the update is refused
 	// ([splice.CodeUnwinding]).
 	NoExceptions bool
 	// Logger, when set, is told at level Debug what is done.

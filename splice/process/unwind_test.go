@@ -1,0 +1,239 @@
+//go:build linux && amd64
+
+package process
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/splice"
+)
+
+// unwindCases are ways to build testdata/throw/unwind.cc, whose functions throw,
+// catch, have destructors and lie in between.
+var unwindCases = []struct {
+	name     string
+	compiler string
+	flags    string
+	link     string
+	shared   bool   // what is patched is a library
+	why      string // of the refusal
+}{
+	{name: "gcc", compiler: "g++", flags: "-O2"},
+	{name: "clang", compiler: "clang++-14", flags: "-O2"},
+	{name: "gcc, static", compiler: "g++", flags: "-O2 -fno-pie", link: "-static"},
+	{name: "clang, static", compiler: "clang++-14", flags: "-O2 -fno-pie", link: "-static"},
+	{name: "gcc, at fixed addresses", compiler: "g++", flags: "-O2 -fno-pie", link: "-no-pie"},
+	{name: "clang, a library", compiler: "clang++-14", flags: "-O1 -fPIC", link: "-rdynamic", shared: true},
+	{name: "gcc, a library", compiler: "g++", flags: "-O2 -fPIC", link: "-rdynamic", shared: true},
+	{name: "gcc, an unwinder of its own", compiler: "g++", flags: "-O2", link: "-static-libgcc"},
+	{name: "gcc, static and position independent", compiler: "g++", flags: "-O2", link: "-static-pie"},
+	{name: "gcc, stripped", compiler: "g++", flags: "-O2", link: "-s"},
+	{name: "gcc, static and stripped", compiler: "g++", flags: "-O2", link: "-static -s", why: "no symbol of the process"},
+	{name: "clang, not optimised", compiler: "clang++-14", flags: "-O0"},
+	{name: "gcc, not optimised", compiler: "g++", flags: "-O0"},
+}
+
+// unwindAsked are requests of unwind_main.cc, in the order of its arguments.
+var unwindAsked = []int{1, 2, 3, 5, 7, 9, 11, 21, 25, 42}
+
+const (
+	unwindOld = "303100 -99900 100100 205100 315100 100100 1000100 7111100 225100 7111100"
+	unwindNew = "1503500 -499500 500500 1005500 1515500 500500 1000500 7110500 1025500 7110500"
+)
+
+func unwindProgram(t testing.TB, i int) built {
+	t.Helper()
+	c := &unwindCases[i]
+	must := func(out string, args ...string) string {
+		t.Helper()
+		path, err := builds.run(c.compiler, fmt.Sprintf("unwind-%d/%s", i, out), args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	source := func(name string) string { return filepath.Join("testdata", "throw", name) }
+	flags := strings.Fields(c.flags)
+	b := built{pre: must("pre.o", append(flags, "-c", source("unwind.cc"))...), post: must("post.o", append(flags, "-DPATCHED", "-c", source("unwind.cc"))...)}
+	args := append(flags, source("unwind_main.cc"))
+	if c.shared {
+		lib := must("libunwind_test.so", "-shared", b.pre)
+		args = append(args, lib, "-Wl,-rpath,"+filepath.Dir(lib))
+	} else {
+		args = append(args, b.pre)
+	}
+	b.program = must("program", append(append(args, "-pthread"), strings.Fields(c.link)...)...)
+	return b
+}
+
+func (v *victim) expectAll(when, want string) {
+	v.t.Helper()
+	for i, w := range strings.Fields(want) {
+		if got := v.ask(unwindAsked[i]); got != w {
+			v.t.Errorf("%s: request %d: %s, want %s", when, unwindAsked[i], got, w)
+		}
+	}
+}
+
+// TestUnwinding applies and reverts updates of functions that exceptions come from,
+// pass through and are caught in, beside threads that do nothing else.
+func TestUnwinding(t *testing.T) {
+	testenv.Need(t, "gcc", "g++")
+	for i, c := range unwindCases {
+		if i%5 != 0 && !testenv.Asked(testenv.Long) { // most of it is compiling
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			if !testenv.Asked(testenv.Long) {
+				t.Parallel()
+			}
+			testenv.Need(t, c.compiler)
+			b := unwindProgram(t, i)
+			v := start(t, b.program, strings.Fields(unwindNew)...)
+			v.expectAll("before", unwindOld)
+			u := v.update(b)
+			if c.why != "" {
+				_, err := Apply(context.Background(), v.pid, u, Options{})
+				checkRefusal(t, err, splice.CodeUnwinding)
+				if !strings.Contains(err.Error(), c.why) {
+					t.Errorf("%v does not say %q", err, c.why)
+				}
+				v.expectAll("refused", unwindOld)
+				return
+			}
+			throwing(t, v, u)
+		})
+	}
+}
+
+// throwing applies and reverts an update while eight threads throw.
+func throwing(t *testing.T, v *victim, u *splice.Update) {
+	t.Helper()
+	code := v.code()
+	v.ask(-8)
+	layout := v.layout()
+	limit := 150 * time.Millisecond
+	if testenv.Asked(testenv.Long) {
+		limit = time.Minute
+	}
+	cycles, tries := 0, 0
+	opt := Options{Attempts: 2000, Backoff: time.Microsecond}
+	for end := time.Now().Add(limit); cycles == 0 || time.Now().Before(end); cycles++ {
+		r, err := Apply(context.Background(), v.pid, u, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tries += r.Attempts
+		v.expectAll("applied", unwindNew)
+		if r, err = Revert(context.Background(), v.pid, "", opt); err != nil {
+			t.Fatal(err)
+		}
+		tries += r.Attempts
+		if r.Kept != "" {
+			t.Error(r.Kept)
+		}
+		v.expectAll("reverted", unwindOld)
+	}
+	said := v.ask(-1)
+	t.Logf("%d cycles in %d stops; %s rounds of 8 threads, wrong answers", cycles, tries, said)
+	if rounds, wrong, _ := strings.Cut(said, " "); rounds == "0" || wrong != "0" {
+		t.Errorf("rounds and wrong answers: %s", said)
+	}
+	after := v.code()
+	for at, was := range code {
+		if after[at] != was {
+			t.Errorf("code at %#x differs", at)
+		}
+	}
+	if now := v.layout(); now != layout {
+		t.Errorf("mappings before\n%s\nand now\n%s", layout, now)
+	}
+}
+
+// TestHooks reverts two updates that the unwinder was led to, in both orders.
+func TestHooks(t *testing.T) {
+	testenv.Need(t, "gcc", "g++")
+	b := unwindProgram(t, 0)
+	flags := append(strings.Fields(unwindCases[0].flags), "-DOTHERWISE", "-c", filepath.Join("testdata", "throw", "unwind.cc"))
+	post, err := builds.run("g++", "unwind-0/other.o", flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := start(t, b.program, strings.Fields(unwindNew)...)
+	const otherOld, otherNew = "2001:2|2002:-1", "2001:10|2002:-9"
+	first := v.update(b)
+	second := v.update(built{pre: b.pre, post: post})
+	code, layout := v.code(), v.layout()
+	for _, order := range [][2]*splice.Update{{first, second}, {second, first}} {
+		v.apply(first)
+		v.apply(second)
+		v.expectAll("applied", unwindNew)
+		v.expect("applied", otherNew)
+		for _, u := range []*splice.Update{first, second} {
+			if seen, err := Inspect(context.Background(), v.pid, u); err != nil || seen.Differs != "" || seen.Functions[0].Runs != New {
+				t.Errorf("%+v, %v", seen, err)
+			}
+		}
+		for i, u := range order {
+			if r, err := Revert(context.Background(), v.pid, u.ID(), Options{}); err != nil || r.Kept != "" {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			if (u == first) == (i == 0) {
+				v.expectAll("reverted", unwindOld)
+			}
+			if i == 0 && u == first {
+				v.expect("still applied", otherNew)
+			} else if i == 0 {
+				v.expectAll("still applied", unwindNew)
+				v.expect("reverted", otherOld)
+			}
+		}
+		v.expectAll("reverted", unwindOld)
+		v.expect("reverted", otherOld)
+		for at, now := range v.code() {
+			if now != code[at] {
+				t.Errorf("code at %#x differs", at)
+			}
+		}
+		if now := v.layout(); now != layout {
+			t.Errorf("mappings before\n%s\nand now\n%s", layout, now)
+		}
+	}
+}
+
+// TestHookCode decodes the code of a hook: where its branches lead, and which
+// fields are filled in.
+func TestHookCode(t *testing.T) {
+	fields := map[int]bool{}
+	for off := 0; off < len(hookCode); {
+		in, err := amd64.Decode([]byte(hookCode[off:]))
+		if err != nil {
+			t.Fatalf("+%d: %v", off, err)
+		}
+		if in.IsRIPRelative() {
+			fields[off+int(in.PCRelOff)] = true
+		}
+		if to, ok := in.Target([]byte(hookCode[off:]), uint64(off)); ok && hookTargets[off] != int(to) {
+			t.Errorf("the branch at +%d leads to +%d, not to +%d", off, to, hookTargets[off])
+		}
+		off += int(in.Len)
+	}
+	for _, f := range []int{hookLow, hookHigh, hookTable, hookNext} {
+		if !fields[f] {
+			t.Errorf("no field at +%d", f)
+		}
+	}
+	if len(fields) != 4 || len(hookCode) > hookRoom {
+		t.Errorf("fields %v, %d bytes", fields, len(hookCode))
+	}
+}
+
+// hookTargets says where the branches of hookCode lead: next, skip, found, loop.
+var hookTargets = map[int]int{14: 84, 26: 84, 41: 84, 46: 54, 52: 60, 58: 35}
