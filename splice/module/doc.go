@@ -74,7 +74,7 @@
 //
 // When the update is disabled, a stack that leads to the new code keeps the module
 // loaded, for ever, and so does a jump that somebody else has changed: nothing is
-// written then. The log says it. A cumulative update of this package takes the jumps
+// written then. The log says it, and package running refuses to call it disabled in the second case. A cumulative update of this package takes the jumps
 // of earlier ones over; they carry a state (klp_state) for it, by which the kernel
 // refuses cumulative updates that know nothing of jumps (EINVAL).
 //

@@ -18,3 +18,5 @@ type kernelLog struct{}
 
 func (k *Kernel) openLog() kernelLog { return kernelLog{} }
 func (l kernelLog) since() []string  { return nil }
+
+func (l kernelLog) about(string) []string { return nil }

@@ -96,7 +96,9 @@ func (k *Kernel) Wait(ctx context.Context, name string, o Options) error {
 
 // Disable has livepatch take a livepatch back, of whoever made it, and waits until no task runs
 // its code. Its module stays loaded. When the context is done before, the error is a
-// [*StuckError], and the livepatch is enabled again unless Options.Stay is set.
+// [*StuckError], and the livepatch is enabled again unless Options.Stay is set. Where somebody has
+// changed what a jump of package module has written, such as by a kprobe, no jump is taken back: the
+// error is [splice.CodeChanged], and names the function and the probe.
 func (k *Kernel) Disable(ctx context.Context, name string, o Options) error {
 	r, err := k.Find(ctx, name)
 	if err != nil {
@@ -177,8 +179,19 @@ func (k *Kernel) remove(ctx context.Context, r *splice.Report) (*splice.Report, 
 	return r, nil
 }
 
-// disable has livepatch take a livepatch back, and waits for the end of that.
+// disable has livepatch take a livepatch back, and waits for the end of that. What stays then
+// nevertheless is an error.
 func (k *Kernel) disable(ctx context.Context, name string, o Options) error {
+	log := k.openLog()
+	err := k.off(ctx, name, o)
+	said := log.about(name + ": ")
+	if err != nil {
+		return err
+	}
+	return k.left(name, said)
+}
+
+func (k *Kernel) off(ctx context.Context, name string, o Options) error {
 	switch k.read(livepatch, name, "enabled") {
 	case "": // it is disabled
 		return nil

@@ -1,6 +1,10 @@
 package running
 
-import "golang.org/x/sys/unix"
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
 
 // A kernelLog is the kernel's log from a moment on; -1 is none.
 type kernelLog int
@@ -21,9 +25,12 @@ func (k *Kernel) openLog() kernelLog {
 // maxSaid is how many lines of the log an error has.
 const maxSaid = 8
 
-// since returns what was logged, and closes the log. A read gives one record
+// since returns what was logged, and closes the log.
+func (l kernelLog) since() []string { return l.about("") }
+
+// about is since for lines that begin with something. A read gives one record
 // (Documentation/ABI/testing/dev-kmsg).
-func (l kernelLog) since() (lines []string) {
+func (l kernelLog) about(prefix string) (lines []string) {
 	if l < 0 {
 		return nil
 	}
@@ -34,7 +41,7 @@ func (l kernelLog) since() (lines []string) {
 		if err != nil || n <= 0 {
 			return lines
 		}
-		if s := message(string(b[:n])); s != "" {
+		if s := message(string(b[:n])); s != "" && strings.HasPrefix(s, prefix) {
 			lines = append(lines, s)
 		}
 	}

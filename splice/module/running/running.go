@@ -141,7 +141,7 @@ func (k *Kernel) Apply(ctx context.Context, m *module.Module) (*splice.Report, e
 
 // Revert disables the module with an ID, or the one that was loaded last, waits until no task
 // runs its code, and removes it. One that is pinned, or used by another, stays loaded, and the
-// report says so.
+// report says so. One whose jumps stay is an error, see [Kernel.Disable].
 func (k *Kernel) Revert(ctx context.Context, id string) (*splice.Report, error) {
 	list, err := k.Status(ctx)
 	if err != nil {

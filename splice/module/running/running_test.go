@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -27,6 +28,7 @@ type fake struct {
 	refuse   error // what load answers
 	stuck    bool  // tasks never leave the old code
 	pinned   bool
+	ending   string   // what is logged when a transition back ends
 	loads    []string // the names in the order in which they were loaded
 	unloaded []string
 
@@ -81,6 +83,18 @@ func (f *fake) add(name string, id byte) {
 	f.write(livepatch+"/"+name+"/vmlinux/cmdline_proc_show,1/x", "")
 }
 
+// log adds to the kernel's log, from which a read gives all that is there.
+func (f *fake) log(text string) {
+	log, err := os.OpenFile(filepath.Join(f.root, "dev/kmsg"), os.O_WRONLY|os.O_APPEND, 0)
+	if err == nil {
+		_, err = log.WriteString(text)
+		log.Close()
+	}
+	if err != nil {
+		f.t.Error(err)
+	}
+}
+
 // begin begins a transition.
 func (f *fake) begin(name string) { f.running.Go(func() { f.transition(name) }) }
 
@@ -94,6 +108,9 @@ func (f *fake) transition(name string) {
 		case err != nil:
 			return
 		case string(b) == "0":
+			if f.ending != "" {
+				f.log(f.ending)
+			}
 			os.RemoveAll(dir)
 			return
 		case !f.stuck:
@@ -173,6 +190,31 @@ func TestPinned(t *testing.T) {
 	}
 	if list, err := k.Status(t.Context()); err != nil || len(list) != 1 || list[0].State != splice.Kept {
 		t.Errorf("%+v %v", list, err)
+	}
+}
+
+// TestLeft has somebody else change what a jump has written: the module says so in the log, and
+// the livepatch is not called disabled.
+func TestLeft(t *testing.T) {
+	source, err := os.ReadFile("../internal/kcode/src/jump.c")
+	if err != nil || !strings.Contains(string(source), "%s"+changedSince+"%s"+staysAsItIs) {
+		t.Errorf("the module says it in other words: %v", err)
+	}
+	const end = changedSince + "show" + staysAsItIs + "\n"
+	for line, want := range map[string]bool{
+		"3,1,2,-;fix" + end: true, "3,1,2,-;other" + end: false, "11,1,2,-;fix" + end: false,
+		"4,1,2,-;fix: its new code is in use by sleeper (7); this module has to stay loaded\n": false,
+	} {
+		f, k := newFake(t)
+		f.write("dev/kmsg", "before\n")
+		f.write("sys/kernel/debug/kprobes/list", "ffffffff81000000  k  show+0x0    [OPTIMIZED]\nffffffff81000010  k  shows+0x0    \n")
+		f.add("fix", 0xab)
+		f.ending = line
+		f.begin("fix")
+		err := k.Disable(t.Context(), "fix", Options{})
+		if errors.Is(err, splice.CodeChanged) != want || want && !strings.Contains(err.Error(), "(kprobe at show+0x0)") {
+			t.Errorf("%q: %v", line, err)
+		}
 	}
 }
 
