@@ -1,9 +1,13 @@
 package running
 
 import (
+	"context"
+	"fmt"
+	"os"
 	"strings"
 
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/stacks"
 )
 
 // What a module of package module logs at its end when a jump of it is not what it has written
@@ -45,4 +49,33 @@ func (k *Kernel) probesIn(function string) (list []string) {
 		}
 	}
 	return list
+}
+
+// inside refuses to remove a module while tasks sleep in its code. That is where a later update has
+// taken over its jumps: the kernel would wait for these tasks, and so would who asks, whom nothing
+// could end. Nobody comes in any more.
+func (k *Kernel) inside(ctx context.Context, name string) error {
+	var who []string
+	_ = stacks.Each(ctx, os.DirFS(k.path()), func(_ int, dir string) error {
+		stack, err := os.ReadFile(k.path(dir, "stack"))
+		if err != nil {
+			return nil // it has ended, or is not ours to see: then the kernel looks
+		}
+		for _, f := range stacks.Lines(string(stack)) {
+			if f.Module != name {
+				continue
+			}
+			stat, _ := os.ReadFile(k.path(dir, "stat"))
+			task, _, _ := stacks.ParseStat(string(stat))
+			who = append(who, fmt.Sprintf("%s (%d) in %s", task.Name, task.ID, f.Function))
+			break
+		}
+		return nil
+	})
+	if len(who) == 0 {
+		return nil
+	}
+	r := refuse(splice.CodeBusy, name, "tasks are in its code still: %s", strings.Join(who[:min(len(who), MaxBlockers)], ", "))
+	r.Hint = "wait until they leave, or end what they do"
+	return r
 }

@@ -146,6 +146,9 @@ const letGo = 5 * time.Second
 
 // unload removes a module once livepatch has let go of it.
 func (k *Kernel) unload(ctx context.Context, name string) error {
+	if err := k.inside(ctx, name); err != nil {
+		return err
+	}
 	for end := time.Now().Add(letGo); ; {
 		err := k.system().unload(name)
 		busy := errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EAGAIN)
@@ -168,11 +171,12 @@ const keptWhy = "the kernel does not remove it: addresses of what it brought alo
 // remove unloads what was disabled, and says in its report what became of it.
 func (k *Kernel) remove(ctx context.Context, r *splice.Report) (*splice.Report, error) {
 	err := k.unload(ctx, r.Name)
+	var busy *splice.Refusal
 	switch {
 	case err == nil:
 		r.State, r.Kept, r.Start, r.End = "", "", 0, 0
-	case errors.Is(err, splice.CodeBusy):
-		r.State, r.Kept = splice.Kept, keptWhy
+	case errors.Is(err, splice.CodeBusy) && errors.As(err, &busy):
+		r.State, r.Kept = splice.Kept, busy.Message
 	default:
 		return nil, fmt.Errorf("remove %s: %w", r.Name, err)
 	}

@@ -218,6 +218,26 @@ func TestLeft(t *testing.T) {
 	}
 }
 
+// TestInside does not remove a module that a task is in.
+func TestInside(t *testing.T) {
+	f, k := newFake(t)
+	f.add("fix", 0xab)
+	f.begin("fix")
+	f.write("proc/7/task/7/stat", "7 (slee) per) S 1 1 1 0 -1 0 0\n")
+	f.write("proc/7/task/7/stack", "[<0>] schedule+0x1/0x2\n[<0>] read_pipe+0x1/0x2 [fix]\n")
+	if err := k.Disable(t.Context(), "fix", Options{}); err != nil {
+		t.Fatal(err)
+	}
+	err := k.Unload(t.Context(), "fix")
+	if !errors.Is(err, splice.CodeBusy) || !strings.Contains(err.Error(), "slee) per (7) in read_pipe") || len(f.unloaded) > 0 {
+		t.Errorf("%v, %v", err, f.unloaded)
+	}
+	f.write("proc/7/task/7/stack", "[<0>] read_pipe+0x1/0x2\n")
+	if err := k.Unload(t.Context(), "fix"); err != nil || len(f.unloaded) != 1 {
+		t.Errorf("%v, %v", err, f.unloaded)
+	}
+}
+
 // TestStuck gives up, and takes the module back.
 func TestStuck(t *testing.T) {
 	f, k := newFake(t)

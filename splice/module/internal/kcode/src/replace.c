@@ -38,12 +38,15 @@ void adopt_others(void)
 		adopt(rows);
 }
 
-/* put_back puts back what an update has left. */
-static void put_back(struct jump *rows)
+/* put_back puts back what an update has left. Where a jump stays, so does the module that
+ * it leads to, which would else wait for ever when it is removed (leave_jumps). */
+static void put_back(struct jump *rows, struct module *update)
 {
 	jump_block.rows = rows;
-	if (stop(WORK_PUT_BACK))
-		say(KERN_ERR "%s: somebody else has changed %s, which an earlier update had changed; it stays as it is\n");
+	if (stop(WORK_PUT_BACK)) {
+		say(KERN_ERR "%s: somebody else has changed %s, which an earlier update had changed; it stays as it is, and so does that update\n");
+		__module_get(update);
+	}
 }
 
 /* take_over_jumps ends the transition: from now on undoing a jump does not lead back to
@@ -59,5 +62,5 @@ void take_over_jumps(void)
 			j->earlier = NULL;
 		}
 	while ((rows = next(&l)))
-		put_back(rows);
+		put_back(rows, *klp_patch_mod((void *)((u64)l - KERNEL_OFFSET(klp_patch, list))));
 }

@@ -205,7 +205,7 @@ static void replaces(void)
 	theirs[1].active = 1;
 	left[2] ^= 1;
 	take_over_jumps();
-	CHECK(SAID("fix: somebody else has changed left, which an earlier update had changed; it stays as it is\n"));
+	CHECK(other_refs == 1 && SAID("fix: somebody else has changed left, which an earlier update had changed; it stays as it is, and so does that update\n"));
 }
 
 #define EXIT_STATE 0x7469786570736f67
