@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/module/running/foresee"
 )
 
@@ -37,12 +38,36 @@ var disturbances = []disturbance{
 	{"others", constant(loaded(plain, "plain")), []string{"holder"}},
 	{"asleep", constant(loaded(asleep, "asleep")), []string{"sleepers"}},
 	{"transition", constant(loaded(thread, "thread")), []string{"ours", "others", "asleep"}},
+	{"busy", constant(spins), nil},
 	{"off", constant(set("/proc/sys/kernel/ftrace_enabled", "0", "1")), []string{"function", "graph", "ours", "others", "asleep", "transition", "entry program", "exit program", "kprobe", "kretprobe", "holder"}},
 	{"holder", constant(holds), []string{"ours", "others", "kprobe", "kretprobe", "middle", "off"}},
 }
 
 func constant(f func(*testing.T, *bench) func()) func(*rand.Rand) func(*testing.T, *bench) func() {
 	return func(*rand.Rand) func(*testing.T, *bench) func() { return f }
+}
+
+// spinning is the body of a module with a thread of the kernel that runs all the time.
+const spinning = `
+static struct task_struct *spinner;
+static int spin(void *unused) { while (!kthread_should_stop()) { udelay(50); cond_resched(); } return 0; }
+int init_module(void) { spinner = kthread_run(spin, NULL, "spinner"); return PTR_ERR_OR_ZERO(spinner); }
+void cleanup_module(void) { kthread_stop(spinner); }
+`
+
+func spins(t *testing.T, b *bench) func() {
+	image, err := b.vm.ReadFile(t.Context(), "/spinner.ko")
+	if err == nil {
+		err = b.vm.Load(t.Context(), image, "")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := b.vm.Unload(t.Context(), "spinner"); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func waiters(n, every int) func(*testing.T, *bench) func() {
@@ -81,6 +106,9 @@ func TestCampaign(t *testing.T) {
 		t.Run(series, func(t *testing.T) {
 			b := newBench(t, series, vm.Policy{Taint: "OEK", Allow: []string{`^livepatch: `, `is not what this update was made for`}})
 			b.fill(t)
+			b.put(t, "/spinner.ko", b.plain(t, "spinner", spinning))
+			b.put(t, "/instead.ko", b.plain(t, "instead", replacing(".replace = true", "cmdline_proc_show")))
+			b.put(t, "/jumpclock.ko", b.made(t, module.Options{Name: "jumpclock"}, clockAs("<")))
 			count := map[string]int{}
 			for seed := range testenv.Number(t, testenv.Cycles, usualTrials) {
 				b.trial(t, uint64(seed), count)
@@ -93,7 +121,7 @@ func TestCampaign(t *testing.T) {
 // trial tries one situation.
 func (b *bench) trial(t *testing.T, seed uint64, count map[string]int) {
 	r := rand.New(rand.NewPCG(seed, 7))
-	file := []string{fix, plain, asleep, asleep, thread}[r.IntN(5)]
+	file := []string{fix, plain, asleep, asleep, thread, jump, "/jumpclock.ko", "/instead.ko"}[r.IntN(8)]
 	var names []string
 	for _, d := range draw(r) {
 		names = append(names, d.name)

@@ -86,11 +86,13 @@ func (b *bench) replaced(t *testing.T, n int, list []livepatch, marks []string) 
 	b.cycle(t, "replace", min(n, 2*len(files)), files...) // caches are warm
 	stop := b.call(t, marks...)
 	before, start := b.usage(t), time.Now()
-	b.cycle(t, "replace", n, files...)
-	took := time.Since(start)
+	for done := 0; done < n; done += chunk {
+		b.cycle(t, "replace", min(chunk, n-done), files...)
+		t.Logf("%d replacements in %v", min(done+chunk, n), time.Since(start))
+	}
 	b.grown(t, n, before)
 	c := stop()
-	t.Logf("%d replacements in %v: %d calls, %d processes, %d unfixed", n, took, c.Calls, c.Processes, c.Unfixed)
+	t.Logf("%d replacements: %d calls, %d processes, %d unfixed", n, c.Calls, c.Processes, c.Unfixed)
 	if c.Unfixed > 0 || c.Calls == 0 || c.Processes == 0 {
 		t.Errorf("a call ran unfixed code, or nothing did: %+v", c)
 	}
