@@ -96,6 +96,10 @@ func movedPrologue(f *splice.Function, skip, n, to uint64) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		if behind := off + uint64(in.Len); behind >= skip+n && in.Class == amd64.Call {
+			target, _ := in.Target(f.Code[off:], f.Addr+off)
+			return movedCall(b, to+uint64(len(b)), target, f.Addr+behind), nil
+		}
 		if b, err = amd64.Relocate(b, f.Code[off:], f.Addr+off, to+uint64(len(b))); err != nil {
 			return nil, err
 		}
@@ -111,4 +115,22 @@ func movedPrologue(f *splice.Function, skip, n, to uint64) ([]byte, error) {
 		return append(b, far[:]...), nil
 	}
 	return append(b, back[:]...), err
+}
+
+// movedCall appends a call that stands at an address and returns to where it stood
+// before, so that unwind information is found for its caller, and exceptions pass:
+//
+//	pushq  $low
+//	movl   $high, 4(%rsp)
+//	jmp    target
+func movedCall(b []byte, at, target, back uint64) []byte {
+	const push, size = "\x68", 5 + 8
+	b = binary.LittleEndian.AppendUint32(append(b, push...), uint32(back))
+	b = binary.LittleEndian.AppendUint32(append(b, "\xc7\x44\x24\x04"...), uint32(back>>32))
+	near, err := amd64.JmpRel32(at+size, target)
+	if err != nil {
+		far := amd64.JmpAbs64(target)
+		return append(b, far[:]...)
+	}
+	return append(b, near[:]...)
 }

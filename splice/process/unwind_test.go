@@ -4,6 +4,7 @@ package process
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -118,7 +119,6 @@ func throwing(t *testing.T, v *victim, u *splice.Update) {
 	t.Helper()
 	code := v.code()
 	v.ask(-8)
-	layout := v.layout()
 	limit := 150 * time.Millisecond
 	if testenv.Asked(testenv.Long) {
 		limit = time.Minute
@@ -136,8 +136,13 @@ func throwing(t *testing.T, v *victim, u *splice.Update) {
 			t.Fatal(err)
 		}
 		tries += r.Attempts
-		if r.Kept != "" {
-			t.Error(r.Kept)
+		for tries := 0; r.Kept != ""; tries++ { // words of exceptions in frames that are not in use go away
+			if tries == 10 {
+				t.Fatal(r.Kept)
+			}
+			if r, err = Revert(context.Background(), v.pid, "", opt); err != nil {
+				t.Fatal(err)
+			}
 		}
 		v.expectAll("reverted", unwindOld)
 	}
@@ -152,8 +157,8 @@ func throwing(t *testing.T, v *victim, u *splice.Update) {
 			t.Errorf("code at %#x differs", at)
 		}
 	}
-	if now := v.layout(); now != layout {
-		t.Errorf("mappings before\n%s\nand now\n%s", layout, now)
+	if st, err := Status(context.Background(), v.pid); err != nil || len(st) > 0 {
+		t.Errorf("it still holds %+v, %v", st, err)
 	}
 }
 
@@ -237,3 +242,19 @@ func TestHookCode(t *testing.T) {
 
 // hookTargets says where the branches of hookCode lead: next, skip, found, loop.
 var hookTargets = map[int]int{14: 84, 26: 84, 41: 84, 46: 54, 52: 60, 58: 35}
+
+// TestMovedCall moves a function whose first instructions are a call, which has to
+// return to the function.
+func TestMovedCall(t *testing.T) {
+	const from, to, target = 0x401000, 0x555500001000, 0x402000
+	code := append([]byte("\x53\x89\xfb\xe8"), 0, 0, 0, 0, 0x5b, 0xc3) // push %rbx; mov %edi,%ebx; call; pop; ret
+	binary.LittleEndian.PutUint32(code[4:], target-(from+8))
+	b, err := movedPrologue(&splice.Function{Name: "f", Addr: from, Code: code}, 0, 5, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "\x53\x89\xfb" + "\x68\x08\x10\x40\x00" + "\xc7\x44\x24\x04\x00\x00\x00\x00" + "\xff\x25\x00\x00\x00\x00" + "\x00\x20\x40\x00\x00\x00\x00\x00"
+	if string(b) != want {
+		t.Errorf("% x, want % x", b, want)
+	}
+}
