@@ -38,6 +38,19 @@ func (s *Session) Syscall(ctx context.Context, nr uint64, args ...uint64) (ret u
 const callTimeout = 5 * time.Second
 
 func (t *tracer) syscall(ctx context.Context, nr uint64, args []uint64) (uint64, error) {
+	return t.guardedCall(ctx, &sysCall{nr: nr, args: arguments(args)}, nil, nil)
+}
+
+func arguments(list []uint64) (args [6]uint64) {
+	copy(args[:], list)
+	return args
+}
+
+// guardedCall makes a call and what is to follow it, while the thread stands on its
+// frames. If the tracer dies until then, the thread makes the call undo, too, before
+// it is where it was: unless undo is nil, its filters object to it, or its stack has
+// no room.
+func (t *tracer) guardedCall(ctx context.Context, what, undo *sysCall, then func() error) (uint64, error) {
 	if err := t.halted(); err != nil {
 		return 0, err
 	}
@@ -48,10 +61,16 @@ func (t *tracer) syscall(ctx context.Context, nr uint64, args []uint64) (uint64,
 	if err != nil {
 		return 0, err
 	}
-	c := &call{t: t, sysCall: sysCall{nr: nr, way: w}}
-	copy(c.args[:], args)
+	c := &call{t: t, sysCall: *what}
+	c.way = w
 	if c.th, c.suspend, err = t.choose(&c.sysCall); err != nil {
 		return 0, err
+	}
+	if undo != nil && !c.suspend {
+		undo.way = w
+		if err := c.mayUndo(undo); err != nil {
+			return 0, err
+		}
 	}
 	if err := c.prepare(); err != nil {
 		return 0, t.lost(err)
@@ -63,13 +82,32 @@ func (t *tracer) syscall(ctx context.Context, nr uint64, args []uint64) (uint64,
 	if err != nil {
 		return 0, c.abandon(err)
 	}
+	errno := -int64(ret)
+	failed := errno > 0 && errno < 4096
+	var thenErr error
+	if then != nil && !failed {
+		thenErr = then()
+	}
 	if err := c.restore(); err != nil {
 		return 0, c.abandon(err)
 	}
-	if errno := -int64(ret); errno > 0 && errno < 4096 {
+	if failed {
 		return ret, syscall.Errno(errno)
 	}
-	return ret, nil
+	return ret, thenErr
+}
+
+// mayUndo has the thread make another call if the tracer dies, when its filters
+// have nothing against that.
+func (c *call) mayUndo(undo *sysCall) error {
+	maps, err := procfs.Maps(c.t.id.PID)
+	if err != nil {
+		return err
+	}
+	if how, no := c.t.unfit(c.th, maps, undo); no == nil && how == consentFree {
+		c.undo = undo
+	}
+	return nil
 }
 
 // The steps of a system call, after each of which the tracer may die.
@@ -89,8 +127,9 @@ type call struct {
 	sysCall
 	t       *tracer
 	th      *thread
-	suspend bool   // its seccomp filters
-	mask    uint64 // the thread's own
+	suspend bool     // its seccomp filters
+	undo    *sysCall // what it makes if nobody brings it back, or nil
+	mask    uint64   // the thread's own
 	frame   frame
 	old     []byte // what was where frame is
 }
@@ -107,8 +146,9 @@ func (c *call) prepare() error {
 		return err
 	}
 	c.frame = buildFrame(&c.th.regs, c.mask, c.way.words, xstate)
-	c.old = make([]byte, len(c.frame.bytes))
-	if _, err := c.t.mem.ReadAddr(c.old, c.frame.addr); err != nil {
+	if f := c.undoing(xstate); c.undo != nil && c.save(f) == nil {
+		c.frame = f
+	} else if err := c.save(c.frame); err != nil {
 		return err
 	}
 	if _, err = c.t.write(c.frame.bytes, c.frame.addr); err != nil {
@@ -119,6 +159,30 @@ func (c *call) prepare() error {
 	}
 	c.t.opt.reached(stepFrame)
 	return nil
+}
+
+// undoing returns the frame with another in front of it, which sends the thread to
+// the call that undoes.
+func (c *call) undoing(xstate []byte) frame {
+	if c.undo == nil {
+		return c.frame
+	}
+	r := c.th.regs
+	r.Orig_rax = noSyscall
+	r.Rip = c.way.call
+	r.Eflags &^= flagDirection
+	r.Rax, r.Rsp = c.undo.nr, c.frame.addr
+	c.undo.arguments(&r)
+	f := buildFrame(&r, ^uint64(0), c.way.words, xstate)
+	f.bytes = append(append(f.bytes, make([]byte, redZone)...), c.frame.bytes...)
+	return f
+}
+
+// save reads what is where a frame is to be.
+func (c *call) save(f frame) error {
+	c.old = make([]byte, len(f.bytes))
+	_, err := c.t.mem.ReadAddr(c.old, f.addr)
+	return err
 }
 
 // commit sends the thread to the gadget. From here on it makes the call and

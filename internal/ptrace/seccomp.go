@@ -172,7 +172,7 @@ func (c *call) swap() error {
 func started(tid, sig int) error { return nil }
 
 // arguments puts the arguments of the call into registers (psABI section A.2.1).
-func (c *call) arguments(r *Regs) {
+func (c *sysCall) arguments(r *Regs) {
 	for i, reg := range []*uint64{&r.Rdi, &r.Rsi, &r.Rdx, &r.R10, &r.R8, &r.R9} {
 		*reg = c.args[i]
 	}

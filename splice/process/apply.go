@@ -169,56 +169,49 @@ func (a *applier) mapRegion(ctx context.Context) error {
 	}
 }
 
-// mapOnce maps the region in a stop of its own, and writes the record, so that
-// a killed tool leaves no memory that nobody knows. Nothing is ever writable and
-// executable, nor becomes executable that was not: what is written later is
-// written through the tracer.
+// mapOnce maps the region in a stop of its own. The record comes first, and with its
+// content, then the rest as code, of which the end becomes data: so a killed tool
+// leaves no memory that nobody knows, see [record.checkMaps]. Nothing is ever
+// writable and executable, nor becomes executable that was not: what is written
+// later is written through the tracer.
 func (a *applier) mapOnce(ctx context.Context) error {
 	if err := a.session.Stop(ctx); err != nil {
 		return err
 	}
 	defer a.session.Resume()
 	at := &a.plan.at
-	start := at.end
-	for _, part := range []struct {
-		extent
-		prot int
-	}{
-		// A record that is found says how all of it is mapped: it comes last.
-		{extent{at.data, at.end}, unix.PROT_READ | unix.PROT_WRITE},
-		{extent{at.code, at.data}, unix.PROT_READ | unix.PROT_EXEC},
-		{extent{at.start, at.code}, unix.PROT_READ},
-	} {
-		if part.size() == 0 {
-			continue
-		}
-		if err := a.session.Mmap(ctx, part.extent[0], part.size(), part.prot); err != nil {
-			if start < at.end && !isGone(err) {
-				err = errors.Join(err, a.session.Munmap(context.WithoutCancel(ctx), start, at.end-start))
-			}
-			return err
-		}
-		start = part.extent[0]
+	rec, err := a.encodeRecord()
+	if err != nil {
+		return err
 	}
-	err := a.writeRecord()
-	if err != nil && !isGone(err) {
-		err = errors.Join(err, a.session.Munmap(context.WithoutCancel(ctx), start, at.end-start))
+	end := at.start
+	if err = a.session.MmapWith(ctx, at.start, at.code-at.start, unix.PROT_READ, rec); err == nil {
+		end = at.code
+		err = a.session.Mmap(ctx, at.code, at.end-at.code, unix.PROT_READ|unix.PROT_EXEC)
+	}
+	if err == nil {
+		end = at.end
+		if at.data < at.end {
+			err = a.session.MmapOver(ctx, at.data, at.end-at.data, unix.PROT_READ|unix.PROT_WRITE)
+		}
+	}
+	if err != nil && at.start < end && !isGone(err) {
+		err = errors.Join(err, a.session.Munmap(context.WithoutCancel(ctx), at.start, end-at.start))
 	}
 	return err
 }
 
-// writeRecord writes the record. Until the first redirection is written, it
+// encodeRecord makes the record. Until the first redirection is written, it
 // describes an update that is not in use.
-func (a *applier) writeRecord() error {
+func (a *applier) encodeRecord() ([]byte, error) {
 	rec, err := a.plan.rec.encode()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if uint64(len(rec)) > a.plan.head {
-		return fmt.Errorf("a record of %#x bytes in %#x", len(rec), a.plan.head)
+		return nil, fmt.Errorf("a record of %#x bytes in %#x", len(rec), a.plan.head)
 	}
-	_, err = a.session.Mem().WriteAddr(rec, a.plan.at.start)
-	return err
+	return rec, nil
 }
 
 // fill writes the region, and reads it back. The process runs meanwhile.

@@ -18,8 +18,10 @@
 // leads to its own displaced first instructions and on into the old body; one
 // write then turns all slots, which share a page. Only then do the jumps become
 // direct. A revert goes the same way back. What remains after a kill is found
-// by [Status] and removed by [Revert]; a mapping without a record, to which
-// nothing leads, remains when the kill comes between the two.
+// by [Status] and removed by [Revert]: memory is mapped together with the record that
+// says so, and a thread that nobody brings back from that unmaps it again. Where its
+// stack or its seccomp filters do not permit that, a mapping without a record, to
+// which nothing leads, may remain.
 //
 // # What the process keeps
 //

@@ -41,7 +41,7 @@ func (v *reverter) release(ctx context.Context) error {
 	if err := v.rec.uninstall(v.session.Mem(), v.records); err != nil {
 		return err
 	}
-	return v.session.Munmap(context.WithoutCancel(ctx), v.rec.Start, v.rec.End-v.rec.Start)
+	return v.session.Munmap(context.WithoutCancel(ctx), v.rec.ours[0], v.rec.ours.size())
 }
 
 // reclaimTries bounds how often the memory is looked at again: a stale word in
@@ -89,6 +89,9 @@ const maxLook = 64 << 20
 // since new code may have stored the address of a string or a function of the
 // update anywhere.
 func (v *reverter) inUse() (string, error) {
+	if v.rec.unfinished {
+		return "", nil // nobody was ever led to it
+	}
 	if v.rec.Escape != "" {
 		return fmt.Sprintf("the address of its function %s was taken, and may be in the kernel or encoded", v.rec.Escape), nil
 	}

@@ -46,6 +46,9 @@ type record struct {
 	// pointer to it can only be in registers and on the stacks of threads.
 	Sealed bool `json:"sealed,omitempty"`
 
+	ours       extent // what of it is mapped
+	unfinished bool   // not all is: a tool was killed before it went on
+
 	landings []ehframe.Landing // of its exception tables, for a revert
 
 	jumps jumpTable // of all records of the process; nil for one of our own
@@ -204,6 +207,19 @@ func (r *record) check(addr uint64) error {
 	return nil
 }
 
+// mappedAs reports whether all of a range is private anonymous memory with a
+// protection.
+func mappedAs(maps []procfs.Mapping, e extent, perm procfs.Perm) bool {
+	for at := e[0]; at < e[1]; {
+		m := procfs.FindMapping(maps, at)
+		if m == nil || m.IsFile() || m.Path != "" || m.Perm != perm {
+			return false
+		}
+		at = m.End
+	}
+	return true
+}
+
 // maxRegion bounds the size of an update in a process, in bytes: that which a
 // linker takes, and the rest.
 const maxRegion = 2 << 30
@@ -238,23 +254,23 @@ func (r *record) checkRedirect(i int) error {
 }
 
 // checkMaps reports whether the record is the one of a region that is mapped as
-// such, and its redirections stand in code that comes from files.
+// such, and its redirections stand in code that comes from files. A tool that was
+// killed while it mapped the region leaves less than all: the first part, or all as
+// code. That is noted.
 func (r *record) checkMaps(maps []procfs.Mapping) error {
-	for _, part := range []struct {
-		extent
-		perm procfs.Perm
-	}{
-		{extent{r.Start, r.Code[0]}, procfs.Read},
-		{r.Code, procfs.Read | procfs.Exec},
-		{extent{r.Code[1], r.End}, procfs.Read | procfs.Write},
-	} {
-		for at := part.extent[0]; at < part.extent[1]; {
-			m := procfs.FindMapping(maps, at)
-			if m == nil || m.IsFile() || m.Path != "" || m.Perm != part.perm {
-				return fmt.Errorf("its part at %#x is not mapped as it says", at)
-			}
-			at = m.End
-		}
+	head, data := extent{r.Start, r.Code[0]}, extent{r.Code[1], r.End}
+	r.ours, r.unfinished = extent{r.Start, r.End}, false
+	const code = procfs.Read | procfs.Exec
+	switch {
+	case !mappedAs(maps, head, procfs.Read):
+		return fmt.Errorf("its part at %#x is not mapped as it says", r.Start)
+	case mappedAs(maps, r.Code, code) && mappedAs(maps, data, procfs.Read|procfs.Write):
+	case mappedAs(maps, r.Code, code) && mappedAs(maps, data, code):
+		r.unfinished = true
+	case procfs.FindMapping(maps, r.Code[0]) == nil:
+		r.ours, r.unfinished = head, true
+	default:
+		return fmt.Errorf("its part at %#x is not mapped as it says", r.Code[0])
 	}
 	var last uint64
 	sites := slices.Clone(r.Redirects)

@@ -220,3 +220,32 @@ func (m memoryAt) ReadAddr(p []byte, addr uint64) (int, error) {
 	}
 	return copy(p, m.bytes[addr-m.start:]), nil
 }
+
+// TestUnfinished tells what is mapped of an update whose tool was killed.
+func TestUnfinished(t *testing.T) {
+	const r, rx, rw = procfs.Read, procfs.Read | procfs.Exec, procfs.Read | procfs.Write
+	part := func(start, end uint64, perm procfs.Perm) procfs.Mapping {
+		return procfs.Mapping{Start: start << 12, End: end << 12, Perm: perm}
+	}
+	whole, head := extent{1 << 12, 5 << 12}, extent{1 << 12, 2 << 12}
+	for _, c := range []struct {
+		name       string
+		maps       []procfs.Mapping
+		ours       extent
+		unfinished bool
+		damaged    bool
+	}{
+		{name: "all", maps: []procfs.Mapping{part(1, 2, r), part(2, 4, rx), part(4, 5, rw)}, ours: whole},
+		{name: "no data yet", maps: []procfs.Mapping{part(1, 2, r), part(2, 5, rx)}, ours: whole, unfinished: true},
+		{name: "the record alone", maps: []procfs.Mapping{part(1, 2, r)}, ours: head, unfinished: true},
+		{name: "something else behind it", maps: []procfs.Mapping{part(1, 2, r), part(2, 5, rw)}, damaged: true},
+		{name: "other data", maps: []procfs.Mapping{part(1, 2, r), part(2, 4, rx), part(4, 5, r)}, damaged: true},
+		{name: "no record", maps: []procfs.Mapping{part(2, 4, rx), part(4, 5, rw)}, damaged: true},
+	} {
+		rec := &record{Start: 1 << 12, End: 5 << 12, Code: extent{2 << 12, 4 << 12}}
+		err := rec.checkMaps(c.maps)
+		if (err != nil) != c.damaged || err == nil && (rec.ours != c.ours || rec.unfinished != c.unfinished) {
+			t.Errorf("%s: %#x, %v, %v", c.name, rec.ours, rec.unfinished, err)
+		}
+	}
+}

@@ -22,6 +22,7 @@ const (
 	More   Word = "more"   // a larger sample of the combinations
 	Strict Word = "strict" // a test may not be skipped for want of something
 	Long   Word = "long"   // every combination instead of a sample
+	Kills  Word = "kills"  // tools are killed before each of their system calls
 )
 
 // The words that have a value, as in "objects=DIR".
@@ -41,7 +42,7 @@ const (
 )
 
 var (
-	flags  = []Word{Kernel, More, Strict, Long}
+	flags  = []Word{Kernel, More, Strict, Long, Kills}
 	values = []Word{Objects, Vmlinux, Vmlinuz, Other, Release, Flips, Cycles, Shifted, Corpus, Pre, Post, Kernels}
 )
 
