@@ -39,6 +39,7 @@ func bomb(v byte, typ elf.CompressionType, size int) []byte {
 // TestCompressedBombs compares objects whose debug information would take
 // gigabytes: it counts as missing, and a finding says so.
 func TestCompressedBombs(t *testing.T) {
+	testenv.Serial(t)
 	for _, c := range []struct {
 		typ  elf.CompressionType
 		size int
@@ -130,6 +131,7 @@ func calls(v byte, n, name int) []byte {
 // TestListingBounds lists what is much too large for a person: the first
 // difference is there, and a note about what is left out.
 func TestListingBounds(t *testing.T) {
+	testenv.Serial(t)
 	for _, c := range []struct {
 		name  string
 		build func(v byte) []byte

@@ -145,7 +145,7 @@ func tableFile(t testing.TB, flags ...string) []byte {
 		t.Fatal(err)
 	}
 	args := append([]string{"-O2", "-fcf-protection=none", "-fno-pic", "-mcmodel=kernel", "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-c", src, "-o", obj}, flags...)
-	if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(testenv.StandIn("gcc"), args...).CombinedOutput(); err != nil {
 		t.Fatalf("gcc: %v\n%s", err, out)
 	}
 	b, err := os.ReadFile(obj)

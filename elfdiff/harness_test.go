@@ -67,7 +67,7 @@ func (f fixture) source(t testing.TB, side string) (name, text string) {
 
 // build is a compiler with options.
 type build struct {
-	cc    string
+	cc    string // gcc or clang-14, whatever stands for it
 	flags []string
 }
 
@@ -92,7 +92,7 @@ var sectionFlags = []string{"-ffunction-sections", "-fdata-sections"}
 func builds() []build {
 	var all []build
 	for _, cc := range []string{"gcc", "clang-14"} {
-		if _, err := exec.LookPath(cc); err != nil {
+		if _, err := exec.LookPath(testenv.StandIn(cc)); err != nil {
 			continue
 		}
 		n := 0
@@ -135,9 +135,9 @@ func (b build) compile(t testing.TB, dir, name, text string) string {
 	if err := os.WriteFile(src, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	cc := b.cc
+	cc := testenv.StandIn(b.cc)
 	if strings.HasSuffix(name, ".cc") {
-		cc = map[string]string{"gcc": "g++", "clang-14": "clang++-14"}[cc]
+		cc = filepath.Join(filepath.Dir(cc), strings.NewReplacer("gcc", "g++", "clang", "clang++").Replace(filepath.Base(cc)))
 		testenv.Need(t, cc)
 	}
 	args := append(slices.Clone(b.flags), "-w", "-c", filepath.Base(name), "-o", obj)

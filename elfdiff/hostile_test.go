@@ -11,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // hostile is an object that no compiler makes.
@@ -221,6 +222,7 @@ func common(size uint64) func() []byte {
 }
 
 func TestHostile(t *testing.T) {
+	testenv.Serial(t)
 	for _, h := range hostileObjects() {
 		t.Run(h.name, func(t *testing.T) {
 			pre, err := NewObject(bytes.NewReader(h.build()))

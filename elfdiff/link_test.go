@@ -77,7 +77,7 @@ func runLinked(t *testing.T, dir string, objs ...string) string {
 	exe := filepath.Join(dir, "prog")
 	os.Remove(exe)
 	args := append([]string{"-no-pie", "-Wl,-z,muldefs", "-o", exe}, objs...)
-	if msg, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
+	if msg, err := exec.Command(testenv.StandIn("gcc"), args...).CombinedOutput(); err != nil {
 		t.Fatalf("gcc %v: %v\n%s", args, err, msg)
 	}
 	msg, err := exec.Command(exe).CombinedOutput()

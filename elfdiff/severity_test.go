@@ -39,7 +39,7 @@ func compileKernel(t *testing.T, dir, text, name string, flags ...string) *objec
 		t.Fatal(err)
 	}
 	args := append([]string{"-O2", "-fno-pie", "-ffunction-sections", "-fdata-sections", "-fno-asynchronous-unwind-tables", "-fno-toplevel-reorder", "-w", "-c", src, "-o", out}, flags...)
-	if msg, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
+	if msg, err := exec.Command(testenv.StandIn("gcc"), args...).CombinedOutput(); err != nil {
 		t.Fatalf("gcc: %v\n%s", err, msg)
 	}
 	o, err := elfdiff.Open(out)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // FuzzTypes compares the types of arbitrary objects, explains what changed, and
@@ -60,6 +61,7 @@ func askTypes(p, q *object.Object) {
 
 // TestTypesDamaged turns over bytes of debug information.
 func TestTypesDamaged(t *testing.T) {
+	testenv.Serial(t)
 	for _, cc := range []string{"gcc", "clang"} {
 		post := mustOpen(t, "testdata/types/"+cc+"-post.o")
 		b, err := os.ReadFile("testdata/types/" + cc + "-pre.o")

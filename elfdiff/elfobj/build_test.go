@@ -118,6 +118,7 @@ func TestBuilderRuns(t *testing.T) {
 // TestManySectionsBuilt builds what 16 bit indices can't express, at the very
 // border too, and reads it back.
 func TestManySectionsBuilt(t *testing.T) {
+	testenv.Serial(t)
 	for _, n := range []int{0xfefb, 0xfefc, 0xff00, 70_000} {
 		var b Builder
 		for i := range n {

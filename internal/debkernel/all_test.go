@@ -38,6 +38,7 @@ func TestPackages(t *testing.T) {
 
 // TestNearest names no kernel that can't be had, the one that was asked for included.
 func TestNearest(t *testing.T) {
+	testenv.Serial(t)
 	testenv.NeedKernels(t)
 	testenv.Need(t, "apt-get", "apt-cache")
 	cache, err := deb.OpenCache()

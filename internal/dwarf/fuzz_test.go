@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // FuzzObject asks all questions about arbitrary bytes.
@@ -59,6 +60,7 @@ func askAll(file *elfobj.File, at Addr) {
 
 // TestDamaged cuts an object's sections short, and turns bytes of them over.
 func TestDamaged(t *testing.T) {
+	testenv.Serial(t)
 	for _, path := range []string{"testdata/gcc.o", "testdata/clang.o", "testdata/gcc4.o"} {
 		b, err := os.ReadFile(path)
 		if err != nil {

@@ -3,6 +3,7 @@ package testenv
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,11 +40,13 @@ const (
 	Pre     Word = "pre"
 	Post    Word = "post"
 	Kernels Word = "kernels" // releases, with colons between them
+
+	Compilers Word = "compilers" // with colons between them
 )
 
 var (
 	flags  = []Word{Kernel, More, Strict, Long, Kills}
-	values = []Word{Objects, Vmlinux, Vmlinuz, Other, Release, Flips, Cycles, Shifted, Corpus, Pre, Post, Kernels}
+	values = []Word{Objects, Vmlinux, Vmlinuz, Other, Release, Flips, Cycles, Shifted, Corpus, Pre, Post, Kernels, Compilers}
 )
 
 // parse reads the value of [Env].
@@ -84,6 +87,18 @@ func Asked(w Word) bool {
 
 // Value returns what is given with a word, "" when nothing is.
 func Value(w Word) string { return environment()[w] }
+
+// StandIn returns the compiler that [Compilers] names for one of a family, such as gcc or
+// clang-14: itself where it names none.
+func StandIn(cc string) string {
+	family, _, _ := strings.Cut(cc, "-")
+	for name := range strings.SplitSeq(Value(Compilers), ":") {
+		if strings.HasPrefix(filepath.Base(name), family) {
+			return name
+		}
+	}
+	return cc
+}
 
 // Number returns the number that is given with a word, or what stands for it.
 func Number(t testing.TB, w Word, otherwise int) int {

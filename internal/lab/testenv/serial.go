@@ -1,0 +1,12 @@
+package testenv
+
+import "testing"
+
+// Serial skips a test under the race detector, which makes it ten times as long: it does
+// its work in one goroutine, with objects of its own, so that there is no race to find.
+func Serial(t testing.TB) {
+	t.Helper()
+	if raced {
+		t.Skip("works in one goroutine, so that there is no race to find")
+	}
+}
