@@ -106,6 +106,27 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// TestMovedRecord moves a message into another function: that is another message, although it says the
+// same, and the table of static branches leads to both.
+func TestMovedRecord(t *testing.T) {
+	testenv.Need(t, "gcc")
+	const pre = `
+struct ddebug { const char *modname, *function, *filename, *format; unsigned lineno; struct { long n, m; } key; };
+extern void show(const struct ddebug *, int);
+#define DEBUG(x) ({ static struct ddebug __attribute__((section("__dyndbg"), aligned(8))) __UNIQUE_ID_ddebug7 = { "mod", __func__, __FILE__, "x", __LINE__ }; \
+	asm goto("1: .byte 0x66, 0x90\n.pushsection __jump_table,\"aw\"\n.balign 8\n.long 1b - ., %l[on] - .\n.quad %c0 - .\n.popsection" \
+		:: "i"(&__UNIQUE_ID_ddebug7.key) :: on); if (0) { on: show(&__UNIQUE_ID_ddebug7, x); } })
+int f(int x) { DEBUG(x); return x * 3; }
+`
+	b := build{"gcc", []string{"-O2", "-fno-pic", "-mcmodel=kernel"}}
+	dir := t.TempDir()
+	const there = "static __attribute__((noinline)) void h(int x) { DEBUG(x); }\nint f(int x) { h(x); return"
+	d := compareTables(t, b.compile(t, dir+"/pre", "unit.c", pre), b.compile(t, dir+"/post", "unit.c", strings.Replace(pre, "int f(int x) { DEBUG(x); return", there, 1)))
+	if got := strings.Join(verdicts(d), ", "); d.Outcome() != OutcomeCarried || !strings.Contains(got, "new h") || strings.Contains(got, "changed __UNIQUE") {
+		t.Errorf("%v: %s\n%s", d.Outcome(), got, report(d))
+	}
+}
+
 func compareTables(t *testing.T, pre, post string) *Diff {
 	t.Helper()
 	d, err := Compare(mustOpen(t, pre), mustOpen(t, post), Options{Tables: true})

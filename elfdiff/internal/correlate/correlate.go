@@ -175,18 +175,24 @@ func (c *Correlation) consistent(pre, post object.AtomID) bool {
 	users, families := map[object.AtomID]bool{}, map[string]bool{}
 	for _, u := range c.UsedBy(1, post) {
 		root := c.Objects[1].Atoms[u].Root()
-		users[root], families[c.Family(1, root)] = true, true
+		users[root] = true
+		if name := c.Family(1, root); name != "" {
+			families[name] = true
+		}
 	}
-	for _, u := range c.UsedBy(0, pre) {
+	code, users0 := len(families) > 0, c.UsedBy(0, pre)
+	for _, u := range users0 {
 		root := c.Objects[0].Atoms[u].Root()
-		if twin := c.Post[root]; twin != object.NoAtom && users[twin] || families[c.Family(0, root)] {
+		name := c.Family(0, root)
+		if twin := c.Post[root]; twin != object.NoAtom && users[twin] || families[name] {
 			return true
 		}
+		code = code || name != ""
 	}
 	if p, q, ok := c.BothScopes(pre, post); ok {
 		return p == q
 	}
-	return len(users) == 0 && len(c.Objects[0].Users(pre)) == 0
+	return !code && (len(users) > 0) == (len(users0) > 0) // tables alone use both, or nothing
 }
 
 // byUse pairs numbered objects by the functions that use them: a static local

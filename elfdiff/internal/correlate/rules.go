@@ -140,8 +140,8 @@ func traitsOf(o *object.Object) []traits {
 	return out
 }
 
-// textsOf joins the texts that a record about a message leads to. Without optimization they
-// are no literals, but pieces of one anonymous constant.
+// textsOf joins the texts that a record about a message leads to, the name of its function among
+// them. Without optimization they are no literals, but pieces of one anonymous constant.
 func textsOf(o *object.Object, a *object.Atom, stem string) string {
 	if _, fresh := object.FreshStem(stem); !fresh || a.Kind != object.Data {
 		return ""
@@ -153,7 +153,7 @@ func textsOf(o *object.Object, a *object.Atom, stem string) string {
 			continue
 		}
 		t := &o.Atoms[r.Target]
-		if t.Kind != object.String && (t.Kind != object.Const || !t.Anonymous()) {
+		if t.Kind != object.String && (t.Kind != object.Const || !t.IsLiteral()) {
 			continue
 		}
 		tail, _ := object.Tail(t, r.TargetOff)
