@@ -47,12 +47,11 @@ func (l *linker) late(sec *ko.Section, off uint64, r *elfobj.Rela, to ko.Dest) {
 		return
 	}
 	name, t := "", l.obj.target.Name()
-	switch sec.Name {
-	case kerneltab.JumpTable:
+	switch {
+	case sec.Name == kerneltab.JumpTable:
 		l.refused.add(refuse(CodeModuleKey, name, sec.Name, off, "a static branch of %s", t))
 		return
-	case kerneltab.Text, kerneltab.Rodata, kerneltab.Data:
-	default:
+	case !filledIn(sec):
 		l.refused.add(refuse(CodeModuleRef, name, sec.Name, off, "it refers to %s", t))
 		return
 	}
@@ -61,6 +60,12 @@ func (l *linker) late(sec *ko.Section, off uint64, r *elfobj.Rela, to ko.Dest) {
 		f.minus = basePlace
 	}
 	l.obj.fixups = append(l.obj.fixups, f)
+}
+
+// filledIn reports whether what refers to a module in a section is filled in when the module is there:
+// nobody reads it before.
+func filledIn(sec *ko.Section) bool {
+	return sec.Name == kerneltab.Text || sec.Name == kerneltab.Rodata || sec.Name == kerneltab.Data
 }
 
 // An offer is a symbol that an object brings along for others, and lent is a use of it there.

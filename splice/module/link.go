@@ -250,6 +250,9 @@ func (l *linker) relocations() {
 				continue
 			}
 			t := l.Syms[r.Sym].Final()
+			if own, ok := l.copyFor(h.Section, &r); ok {
+				t = own
+			}
 			if t.Part > 0 {
 				l.late(h.Section, h.Offset+r.Offset, &r, t)
 				continue

@@ -38,6 +38,23 @@ func (l *linker) originals() {
 	}
 }
 
+// copyFor returns the update's own copy of a literal that a module has, for a table that the loader
+// reads before the module is there. What keeps its address refers to that of the module.
+func (l *linker) copyFor(sec *ko.Section, r *elfobj.Rela) (ko.Dest, bool) {
+	s := &l.Spec.Symbols[r.Sym]
+	to, ok := l.there[s.Section]
+	if !ok || to.Part == 0 || filledIn(sec) || l.relasOf(s.Section) != nil {
+		return ko.Dest{}, false
+	}
+	if l.Homes[s.Section].Section == nil {
+		if err := l.Place(int(s.Section), l.Spec.Sections[s.Section].Data); err != nil {
+			return ko.Dest{}, false
+		}
+	}
+	h := l.Homes[s.Section]
+	return ko.Dest{Symbol: h.Section.Anchor, Addend: int64(h.Offset + s.Value), Memory: h.Section.Memory()}, true
+}
+
 // findPins collects what pins the module.
 func (b *builder) findPins(all []*linker) {
 	for _, l := range all {
