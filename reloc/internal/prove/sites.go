@@ -126,26 +126,6 @@ func (f *siteFinder) bySymbols(has map[*siteRow]bool) {
 	}
 }
 
-// branchAt returns the extent of the branch whose 4-byte displacement is at an
-// offset: with a prefix that says it may have been filled up
-// (-mindirect-branch-cs-prefix).
-func branchAt(code []byte, field uint64) (off, size uint64, ok bool) {
-	switch {
-	case field > uint64(len(code)):
-		return 0, 0, false
-	case field >= 1 && (code[field-1] == 0xe8 || code[field-1] == 0xe9):
-		off = field - 1
-	case field >= 2 && code[field-2] == 0x0f && code[field-1]&0xf0 == 0x80:
-		off = field - 2
-	default:
-		return 0, 0, false
-	}
-	if off >= 1 && code[off-1] == 0x2e {
-		off--
-	}
-	return off, field + 4 - off, true
-}
-
 // entries calls fn for each entry of a table whose reference to a place leads into a
 // function, with what the entry says, its references, and that one.
 func entries(a *object.Atom, form *kerneltab.Layout, fn func(e []byte, refs []object.Ref, r *object.Ref)) {
