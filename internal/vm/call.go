@@ -2,6 +2,7 @@ package vm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -89,8 +90,25 @@ func (m *Machine) cancel(id uint32) {
 	}
 }
 
-// do is call for requests that the guest may refuse.
+// ErrStalled is why a machine is killed that does not do what it was asked for within
+// [Options].Patience: its kernel, or the emulator, stands still.
+var ErrStalled = errors.New("the guest stands still: it did not do in time what it was asked for")
+
+// do is call for requests that the guest may refuse. One that stands still is killed.
 func (m *Machine) do(ctx context.Context, what, name string, op wire.Op, fields ...[]byte) ([][]byte, error) {
+	if op == wire.Run {
+		return m.ask(ctx, what, name, op, fields...)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, m.patience, ErrStalled)
+	defer cancel()
+	f, err := m.ask(ctx, what, name, op, fields...)
+	if errors.Is(err, ErrStalled) {
+		m.kill(ErrStalled)
+	}
+	return f, err
+}
+
+func (m *Machine) ask(ctx context.Context, what, name string, op wire.Op, fields ...[]byte) ([][]byte, error) {
 	mark := m.mark()
 	r, err := m.call(ctx, op, fields...)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"debug/elf"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,6 +60,37 @@ func TestOops(t *testing.T) {
 	}
 	if err := m.Close(); err != nil {
 		t.Errorf("Close: %v", err)
+	}
+}
+
+// TestStalled has a debugger stop the guest: what it is asked for fails in time, and the
+// machine is gone.
+func TestStalled(t *testing.T) {
+	t.Parallel()
+	k := vmtest.Need(t, "6.1")
+	port := filepath.Join(t.TempDir(), "gdb")
+	m, err := vm.Start(t.Context(), vm.Options{Kernel: &k.Kernel, CPUs: 2, GDB: port, Patience: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if _, err := m.ReadFile(t.Context(), "/proc/version"); err != nil {
+		t.Fatal(err)
+	}
+	debugger, err := net.Dial("unix", port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer debugger.Close()
+	for err == nil { // until the debugger is seen
+		_, err = m.ReadFile(t.Context(), "/proc/version")
+	}
+	if !errors.Is(err, vm.ErrStalled) {
+		t.Fatalf("%v, want ErrStalled", err)
+	}
+	var dead *vm.DeadError
+	if _, err := m.ReadFile(t.Context(), "/proc/version"); !errors.As(err, &dead) || !errors.Is(err, vm.ErrStalled) {
+		t.Errorf("then: %v, want a DeadError that says why", err)
 	}
 }
 

@@ -25,11 +25,12 @@ type Machine struct {
 	// BootTime is how long it took from QEMU's start to the first message.
 	BootTime time.Duration
 
-	proc *process
-	kill context.CancelFunc
-	out  chan []byte   // encoded messages
-	gone chan struct{} // closed once the machine cannot be talked to any more
-	err  error         // why; to be read once gone is closed
+	proc     *process
+	kill     context.CancelCauseFunc
+	out      chan []byte   // encoded messages
+	gone     chan struct{} // closed once the machine cannot be talked to any more
+	patience time.Duration
+	err      error // why; to be read once gone is closed
 
 	mu      sync.Mutex
 	lastID  uint32
@@ -54,7 +55,7 @@ func Start(ctx context.Context, o Options) (*Machine, error) {
 		return nil, err
 	}
 	m := &Machine{
-		Kernel: o.Kernel, proc: proc, kill: kill,
+		Kernel: o.Kernel, proc: proc, kill: kill, patience: cmp.Or(o.Patience, defaultPatience),
 		out: make(chan []byte), gone: make(chan struct{}), pending: map[uint32]chan *wire.Message{},
 	}
 	hello := make(chan string, 1)
@@ -69,7 +70,7 @@ func Start(ctx context.Context, o Options) (*Machine, error) {
 	case <-m.gone:
 		err = m.err
 	}
-	kill()
+	kill(err)
 	<-proc.done
 	var dead *DeadError
 	if !errors.As(err, &dead) {
@@ -105,6 +106,9 @@ func (e *DeadError) Unwrap() error { return e.Err }
 // panicked.
 var ErrExit = errors.New("the guest ended")
 
+// errHungUp is why a guest is killed that says no more, but does not end.
+var errHungUp = errors.New("the guest hung up and did not end")
+
 // receive handles what the guest sends until the connection ends.
 func (m *Machine) receive(hello chan<- string) {
 	var err error
@@ -126,13 +130,13 @@ func (m *Machine) receive(hello chan<- string) {
 		}
 	}
 	if errors.Is(err, wire.ErrMalformed) {
-		m.kill() // nothing that follows can be understood
+		m.kill(err) // nothing that follows can be understood
 	}
 	m.proc.conn.Close()
 	select { // a guest that hung up is about to end
 	case <-m.proc.done:
 	case <-time.After(10 * time.Second):
-		m.kill()
+		m.kill(errHungUp)
 		<-m.proc.done
 	}
 	cause := m.proc.err
@@ -182,7 +186,7 @@ func (m *Machine) Close() error {
 	} else {
 		err = nil // it went, one way or another
 	}
-	m.kill()
+	m.kill(context.Canceled)
 	<-m.gone
 	return err
 }

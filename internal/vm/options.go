@@ -3,6 +3,7 @@ package vm
 import (
 	"cmp"
 	"strconv"
+	"time"
 )
 
 // Options describes a machine. Only Kernel is required.
@@ -27,6 +28,10 @@ type Options struct {
 	GDB string
 	// Cache is the folder in which the program for guests is kept; "" is the user's.
 	Cache string
+	// Patience is how long the guest may take for a request that is no program to run, 10
+	// minutes by default, which is far above what any takes on a host that has ten times as
+	// much to do as it can. Then it is killed: see [ErrStalled].
+	Patience time.Duration
 	// Log tells what may be found in the kernel log. [Start] does not look at it: it
 	// is for who checks the machine in the end.
 	Log Policy
@@ -45,23 +50,27 @@ const (
 	portFD   = 4
 )
 
+// defaultPatience is that of machines whose [Options] have none.
+const defaultPatience = 10 * time.Minute
+
 // defaultModel is the processor when [Options] names none.
 const defaultModel = "qemu64"
+
+// accelerator has processors take turns in one thread of the host. With a thread each,
+// a guest stands still for good now and then while its kernel changes code that another
+// processor executes.
+const accelerator = "tcg,thread=single"
 
 // args returns QEMU's arguments.
 func (o *Options) args() []string {
 	cpus := max(o.CPUs, 1)
-	accel := "tcg"
-	if cpus > 1 {
-		accel = "tcg,thread=multi"
-	}
 	cmdline := baseCmdline
 	for _, c := range o.Cmdline {
 		cmdline += " " + c
 	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-accel", accel, "-cpu", cmp.Or(o.CPUModel, defaultModel),
+		"-accel", accelerator, "-cpu", cmp.Or(o.CPUModel, defaultModel),
 		"-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(cmp.Or(o.Memory, 512)),
 		"-kernel", o.Kernel.Image, "-append", cmdline,
 		"-initrd", "/proc/self/fd/" + strconv.Itoa(initrdFD),

@@ -24,8 +24,8 @@ type process struct {
 }
 
 // startProcess starts the emulator. It is killed when ctx is done, when the
-// process that called dies, and by the function that is returned.
-func startProcess(ctx context.Context, args []string, initrd []byte) (*process, context.CancelFunc, error) {
+// process that called dies, and by the function that is returned, which takes the reason.
+func startProcess(ctx context.Context, args []string, initrd []byte) (*process, context.CancelCauseFunc, error) {
 	image, err := memFile("initramfs", initrd)
 	if err != nil {
 		return nil, nil, err
@@ -37,7 +37,7 @@ func startProcess(ctx context.Context, args []string, initrd []byte) (*process, 
 	}
 	defer theirs.Close()
 
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	p := &process{conn: conn, console: &tail{max: 1 << 20}, done: make(chan struct{})}
 	cmd := exec.CommandContext(ctx, Emulator, args...)
 	cmd.ExtraFiles = []*os.File{image, theirs} // initrdFD, portFD
@@ -63,7 +63,7 @@ func startProcess(ctx context.Context, args []string, initrd []byte) (*process, 
 		close(p.done)
 	}()
 	if err := <-started; err != nil {
-		cancel()
+		cancel(err)
 		conn.Close()
 		return nil, nil, fmt.Errorf("start %s: %w", Emulator, err)
 	}
