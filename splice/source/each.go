@@ -47,7 +47,7 @@ func (b *Builder) One(ctx context.Context, patches []*patch.Patch, i int) (*Resu
 func (b *Builder) named(ctx context.Context, patches []*patch.Patch, i int, name string) (*Result, error) {
 	opt := b.opt.Module
 	opt.Name = name
-	e := &eachOne{Builder: b, opt: opt, patches: patches, i: i, words: map[*patch.Patch]map[string]bool{}}
+	e := &eachOne{Builder: b, opt: opt, patches: patches, i: i, words: map[*patch.Patch]patchWords{}}
 	plan, err := b.Plan(ctx, patches[i])
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ type eachOne struct {
 	opt     module.Options
 	patches []*patch.Patch
 	i       int
-	words   map[*patch.Patch]map[string]bool // see wordsOf
+	words   map[*patch.Patch]patchWords // see wordsOf
 }
 
 // onTop makes the update of a patch that does not apply alone.

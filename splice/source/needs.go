@@ -99,7 +99,7 @@ func (e *eachOne) undefined(r *Result, others []*patch.Patch) map[*patch.Patch]b
 	found := map[*patch.Patch]bool{}
 	for _, x := range r.Refusals {
 		for _, p := range others {
-			if x.Code == module.CodeUndefined && e.wordsOf(p)[x.Symbol] && e.defines(p) {
+			if x.Code == module.CodeUndefined && e.wordsOf(p)[changed][x.Symbol] && e.defines(p) {
 				found[p] = true
 			}
 		}
@@ -108,33 +108,44 @@ func (e *eachOne) undefined(r *Result, others []*patch.Patch) map[*patch.Patch]b
 }
 
 // needed finds the patches that change what a compiler complains of, in an object or in what it
-// includes. Where none does, those are taken that change the object's source: what it
-// complains of may begin in a line that stays.
+// includes: by the names in lines that change, else by those beside them, as what it misses may
+// stand above its use. Where none does, those are taken that change the object's source.
 func (e *eachOne) needed(ctx context.Context, c *compared, others []*patch.Patch, found map[*patch.Patch]bool) error {
 	var says *ktree.CompileError
 	if !errors.As(c.failed, &says) {
 		return nil
 	}
-	any := false
-	for _, p := range others {
-		words := e.wordsOf(p)
-		if !slices.ContainsFunc(says.Names, func(name string) bool { return words[name] || strings.Contains(name, ".") && creates(p, name) }) {
-			continue
+	for _, in := range []lines{changed, beside} {
+		any := false
+		for _, p := range others {
+			is, err := e.tells(ctx, p, c, says, in)
+			if err != nil {
+				return err
+			}
+			if is {
+				found[p], any = true, true
+			}
 		}
-		is, err := e.concerns(ctx, p, c, says)
-		if err != nil {
-			return err
-		}
-		if is {
-			found[p], any = true, true
+		if any {
+			return nil
 		}
 	}
 	for _, p := range others {
-		if !any && slices.Contains(p.Paths(), c.unit().Source) {
+		if slices.Contains(p.Paths(), c.unit().Source) {
 			found[p] = true
 		}
 	}
 	return nil
+}
+
+// tells reports whether a patch has in some of its lines what a compiler complains of, and
+// concerns the object.
+func (e *eachOne) tells(ctx context.Context, p *patch.Patch, c *compared, says *ktree.CompileError, in lines) (bool, error) {
+	words := e.wordsOf(p)[in]
+	if !slices.ContainsFunc(says.Names, func(name string) bool { return words[name] || strings.Contains(name, ".") && creates(p, name) }) {
+		return false, nil
+	}
+	return e.concerns(ctx, p, c, says)
 }
 
 // concerns reports whether a patch changes a file that an object is made of.
@@ -195,31 +206,53 @@ var cWords = []string{
 	"sizeof", "static", "struct", "typedef", "union", "unsigned", "void", "volatile", "u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "size_t", "if", "else", "for", "while",
 }
 
-// wordsOf is changedWords, found once.
-func (e *eachOne) wordsOf(p *patch.Patch) map[string]bool {
-	if e.words[p] == nil {
-		e.words[p] = changedWords(p)
+// lines says which lines of a patch.
+type lines int
+
+const (
+	changed lines = iota // that it adds or removes
+	beside               // that stay around these, and the headings of hunks
+	kinds
+)
+
+// patchWords are the names in each kind of lines of a patch.
+type patchWords [kinds]map[string]bool
+
+// wordsOf is wordsIn, found once.
+func (e *eachOne) wordsOf(p *patch.Patch) patchWords {
+	if _, ok := e.words[p]; !ok {
+		e.words[p] = wordsIn(p)
 	}
 	return e.words[p]
 }
 
-// changedWords are the names in the lines that a patch adds or removes.
-func changedWords(p *patch.Patch) map[string]bool {
-	out := map[string]bool{}
+// wordsIn returns the names in a patch.
+func wordsIn(p *patch.Patch) patchWords {
+	var out patchWords
+	for k := range out {
+		out[k] = map[string]bool{}
+	}
+	add := func(in lines, text string) {
+		for _, w := range cWord.FindAllString(text, -1) {
+			out[in][w] = true
+		}
+	}
 	for i := range p.Files {
-		for j := range p.Files[i].Hunks {
-			for _, l := range p.Files[i].Hunks[j].Lines {
+		for _, h := range p.Files[i].Hunks {
+			add(beside, h.Section)
+			for _, l := range h.Lines {
 				if l.Op == patch.Keep {
-					continue
-				}
-				for _, w := range cWord.FindAllString(l.Text, -1) {
-					out[w] = true
+					add(beside, l.Text)
+				} else {
+					add(changed, l.Text)
 				}
 			}
 		}
 	}
-	for _, w := range cWords {
-		delete(out, w)
+	for k := range out {
+		for _, w := range cWords {
+			delete(out[k], w)
+		}
 	}
 	return out
 }

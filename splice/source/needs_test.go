@@ -14,7 +14,7 @@ import (
 
 const twoFiles = `--- a/include/linux/new.h
 +++ b/include/linux/new.h
-@@ -1,2 +1,2 @@
+@@ -1,2 +1,2 @@ struct section_of {
  struct kept;
 -int old_name(int);
 +static inline int new_name(struct kept *k);
@@ -29,15 +29,17 @@ const twoFiles = `--- a/include/linux/new.h
 +int made;
 `
 
-// TestChangedWords has names of what lines change, without those of the language.
-func TestChangedWords(t *testing.T) {
+// TestWordsIn has names of what lines change, without those of the language, and of what stays.
+func TestWordsIn(t *testing.T) {
 	list, err := patch.Read("p", strings.NewReader(twoFiles))
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}
 	files := list[0].ByFile()
-	if got, want := slices.Sorted(maps.Keys(changedWords(files[0]))), []string{"k", "kept", "new_name", "old_name"}; !slices.Equal(got, want) {
-		t.Error(cmp.Diff(want, got))
+	for in, want := range [kinds][]string{changed: {"k", "kept", "new_name", "old_name"}, beside: {"kept", "section_of"}} {
+		if got := slices.Sorted(maps.Keys(wordsIn(files[0])[in])); !slices.Equal(got, want) {
+			t.Error(cmp.Diff(want, got))
+		}
 	}
 	if b := (&Builder{}); b.defines(files[0]) || !b.defines(files[1]) {
 		t.Error("code is in the second file alone")
@@ -90,7 +92,7 @@ func TestNeeded(t *testing.T) {
 		{"fs/b.c", "in_a_line_that_stays", nil},
 		{"fs/b.c", "made.h", []string{"fs/made.h"}},
 	} {
-		e := &eachOne{Builder: &Builder{}, patches: others, words: map[*patch.Patch]map[string]bool{}}
+		e := &eachOne{Builder: &Builder{}, patches: others, words: map[*patch.Patch]patchWords{}}
 		c := &compared{compiled: &compiled{planned: &planned{post: &ktree.Unit{Source: tt.source}}, failed: &ktree.CompileError{Names: []string{tt.missing}}}}
 		found := map[*patch.Patch]bool{}
 		// What is included is asked of a tree: the header is not among those that are tried here.
@@ -106,5 +108,33 @@ func TestNeeded(t *testing.T) {
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s lacks %s: %q, want %q", tt.source, tt.missing, got, tt.want)
 		}
+	}
+}
+
+const beyond = `--- a/fs/b.c
++++ b/fs/b.c
+@@ -1,1 +1,2 @@
+ int b;
++#include <linux/ring.h>
+--- a/include/linux/ring.h
++++ b/include/linux/ring.h
+@@ -1,2 +1,2 @@
+ struct ring_head {
+-	int old;
++	int new;
+`
+
+// TestNeededBeside finds a name that another patch leaves as it is, beside what it changes.
+func TestNeededBeside(t *testing.T) {
+	list, err := patch.Read("p", strings.NewReader(beyond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := list[0].ByFile()
+	e := &eachOne{Builder: &Builder{}, patches: both, words: map[*patch.Patch]patchWords{}}
+	c := &compared{compiled: &compiled{planned: &planned{post: &ktree.Unit{Source: "fs/b.c"}}, failed: &ktree.CompileError{Names: []string{"ring_head"}}}}
+	found := map[*patch.Patch]bool{}
+	if err := e.needed(t.Context(), c, both[1:], found); err != nil || !found[both[1]] {
+		t.Errorf("found %v, %v", found, err)
 	}
 }
