@@ -138,20 +138,24 @@ func TestDisable(t *testing.T) {
 		enabled := filepath.Join(f.root, livepatch, "fix", "enabled")
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 		var back sync.WaitGroup
+		done := make(chan struct{})
 		back.Go(func() { // a transition back to where it was ends at once
-			for ctx.Err() == nil {
-				time.Sleep(time.Millisecond)
-			}
-			for range 100 {
+			<-ctx.Done()
+			for {
 				if b, _ := os.ReadFile(enabled); string(b) == "1" {
 					os.WriteFile(filepath.Join(f.root, livepatch, "fix", "transition"), []byte("0\n"), 0o666)
 				}
-				time.Sleep(time.Millisecond)
+				select {
+				case <-done:
+					return
+				case <-time.After(time.Millisecond):
+				}
 			}
 		})
 		err := k.Disable(ctx, "fix", Options{Stay: stay})
 		cancel()
 		b, _ := os.ReadFile(enabled)
+		close(done)
 		back.Wait()
 		want := map[bool]string{false: "1", true: "0"}[stay]
 		if !errors.Is(err, context.DeadlineExceeded) || string(b) != want || strings.Contains(err.Error(), "enabled again") == stay {
