@@ -77,8 +77,7 @@ func (a *applier) prepare(ctx context.Context, u *splice.Update) error {
 	if a.records, err = findRecords(ctx, a.pid, imageMem{a.image}); err != nil {
 		return err
 	}
-	records := a.records
-	if err := inUseAlready(records, imageMem{a.image}, u.ID()); err != nil {
+	if err := inUseAlready(a.records, imageMem{a.image}, u.ID()); err != nil {
 		return err
 	}
 	if a.plan, err = newPlan(u, a.image); err != nil {
@@ -87,9 +86,12 @@ func (a *applier) prepare(ctx context.Context, u *splice.Update) error {
 	tables := unwindTables(a.pid, a.image)
 	x := &exceptions{plan: a.plan, tables: tables, mem: imageMem{a.image}}
 	if !a.opt.NoExceptions {
-		if err := x.check(records); err != nil {
+		if err := x.check(); err != nil {
 			return err
 		}
+	}
+	if err := a.unhook(ctx); err != nil {
+		return err
 	}
 	if a.plan.sealed, err = x.sealed(); err != nil {
 		return err
@@ -101,7 +103,23 @@ func (a *applier) prepare(ctx context.Context, u *splice.Update) error {
 	if err := a.place(); err != nil {
 		return err
 	}
-	a.stacks = newStacks(tables, a.image, records, append(areas, a.plan.rec.hookAreas()...))
+	a.stacks = newStacks(tables, a.image, a.records, append(areas, a.plan.rec.hookAreas()...))
+	return nil
+}
+
+// unhook takes the hooks of other updates out of what was read of the unwinders. The
+// records are read again for that: another tool may have put a hook there since, and
+// that is not the unwinder's own code.
+func (a *applier) unhook(ctx context.Context) (err error) {
+	if len(a.plan.unwinders) == 0 {
+		return nil
+	}
+	if a.records, err = findRecords(ctx, a.pid, imageMem{a.image}); err != nil {
+		return err
+	}
+	for i := range a.plan.unwinders {
+		a.plan.unwinders[i].unhooked(a.records)
+	}
 	return nil
 }
 
@@ -262,11 +280,23 @@ func (a *applier) commitWhenIdle(ctx context.Context) error {
 			return blockers, err
 		}
 		a.threads = n
-		if err := a.plan.rec.install(mem, a.records); err != nil {
-			return nil, err
+		if err = a.plan.rec.install(mem, a.records); err == nil {
+			err = commit(mem, &a.plan.rec)
 		}
-		return nil, commit(mem, &a.plan.rec)
+		if err != nil {
+			err = errors.Join(err, a.takeBack(mem))
+		}
+		return nil, err
 	})
+}
+
+// takeBack takes out the hooks of an update that is not in use, in the stop in which
+// they were put there: no thread has seen them.
+func (a *applier) takeBack(mem *ptrace.Mem) error {
+	if st, _ := a.plan.rec.state(mem); st == Applied || st == Staged {
+		return nil
+	}
+	return a.plan.rec.uninstall(mem, a.records)
 }
 
 // unmap removes the region after a failure: unless something leads to it,
@@ -289,6 +319,12 @@ func (a *applier) unmap() error {
 			return nil, fmt.Errorf("redirections lead to it (%s)", st)
 		} else if st == Foreign {
 			a.opt.Logger.Debug("changed meanwhile", "function", d.Function)
+		}
+		if len(a.plan.rec.Hooks) > 0 {
+			a.stacks.areas = a.plan.rec.areas()
+			if blockers, _, err := a.stacks.check(a.session); err != nil || len(blockers) > 0 {
+				return blockers, err
+			}
 		}
 		if err := a.plan.rec.uninstall(a.session.Mem(), a.records); err != nil {
 			return nil, err

@@ -75,6 +75,7 @@
 // anything is touched (splice.CodeUnwinding). Options.NoExceptions says that nothing
 // throws there. In programs that were linked statically, cancelling a thread is not
 // noticed where nothing catches: it leaves out the cleanups above new code.
+// An unwinder that the program loads later (dlopen) knows nothing of the new code.
 //
 // Debuggers know nothing of the new code: their backtraces have no names there.
 //

@@ -32,10 +32,10 @@ type exceptions struct {
 
 // check has the program's unwinders led to an update that an exception may pass
 // through, or refuses it.
-func (x *exceptions) check(records []*record) error {
+func (x *exceptions) check() error {
 	if x.linker.HasSection(kerneltab.ExceptTable) {
 		r := splice.Refuse(splice.CodeUnwinding, "", kerneltab.ExceptTable, 0, "a changed function catches exceptions, or has destructors to run for them")
-		return x.require(r, records)
+		return x.require(r)
 	}
 	calls, err := x.linker.Calls()
 	if err != nil {
@@ -56,7 +56,7 @@ func (x *exceptions) check(records []*record) error {
 		}
 		r := splice.Refuse(splice.CodeUnwinding, c.Function, c.Section, c.Offset,
 			"it calls %s, an exception may come from there, %s handles exceptions", what, above)
-		return x.require(r, records)
+		return x.require(r)
 	}
 	return nil
 }

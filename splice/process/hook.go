@@ -28,6 +28,8 @@ type recordHook struct {
 	Entry   uint64 `json:"entry"`   // of that code
 	Next    uint64 `json:"next"`    // the slot that says where it leads on
 	OldPath uint64 `json:"old_path"`
+
+	gone bool // with the module that it was in
 }
 
 // hookCode is what runs in front of _Unwind_Find_FDE(void *pc, struct dwarf_eh_bases
@@ -125,47 +127,14 @@ func (p *plan) hook() error {
 	return nil
 }
 
-// hook appends the code of one hook to the stubs.
-func (u *unwinder) hook(p *plan, next, table uint64) (recordHook, error) {
-	f := splice.Function{Name: findFDE, Module: u.module, Addr: u.addr, Code: u.code}
-	entry := p.at.stubs + uint64(len(p.stub))
-	direct, err := splice.Plan(f, entry)
-	if err != nil {
-		return recordHook{}, err
-	}
-	n := uint64(len(direct.Bytes))
-	if direct.At/splice.PageSize != (direct.At+n-1)/splice.PageSize {
-		return recordHook{}, splice.Refuse(splice.CodePageCrossing, f.Name, f.Module, direct.At, "the %d bytes of the jump lie in two pages", n)
-	}
-	skip := direct.At - f.Addr
-	h := recordHook{
-		Module: u.module, Address: u.addr, At: direct.At, Orig: f.Code[skip : skip+n], Direct: direct.Bytes,
-		Entry: entry, Next: next, OldPath: entry + hookRoom,
-	}
-	code := []byte(hookCode)
-	for _, field := range []struct{ off, to uint64 }{
-		{hookLow, p.at.code}, {hookHigh, p.at.stubs}, {hookTable, table}, {hookNext, next},
-	} {
-		binary.LittleEndian.PutUint32(code[field.off:], uint32(field.to-(entry+field.off+4)))
-	}
-	p.stub = append(p.stub, filled(code)...)
-	old, err := movedPrologue(&f, skip, n, h.OldPath)
-	if err != nil {
-		r := splice.Refuse(splice.CodeMoved, f.Name, f.Module, f.Addr, "its first instructions can't be moved")
-		r.Err = err
-		return recordHook{}, r
-	}
-	p.stub = append(p.stub, filled(old)...)
-	return h, nil
-}
-
 // hookAreas are the bytes that the hooks are written over, but for the first: a
-// thread that is about to run that runs the jump.
+// thread that is about to run that runs the jump. They are those of the longest jump,
+// since another place for the region may take another one.
 func (r *record) hookAreas() []area {
 	var out []area
 	for i := range r.Hooks {
 		h := &r.Hooks[i]
-		out = append(out, area{findFDE, h.At + 1, h.At + uint64(len(h.Orig))})
+		out = append(out, area{findFDE, h.At + 1, h.At + splice.JmpAbs64.Size()})
 	}
 	return out
 }
@@ -186,10 +155,8 @@ func (r *record) install(mem *ptrace.Mem, others []*record) error {
 			return err
 		}
 		next, ok := h.OldPath, bytes.Equal(now, h.Orig)
-		for o := range hooksAt(others, h.At) {
-			if !ok && bytes.Equal(now, o.Direct) {
-				next, ok = o.Entry, true
-			}
+		if o := hookWith(others, h.At, func(o *recordHook) bool { return bytes.Equal(now, o.Direct) }); o != nil && !ok {
+			next, ok = o.Entry, true
 		}
 		if !ok {
 			return splice.Refuse(splice.CodeRedirected, findFDE, h.Module, h.At, "something else was written over the start of the unwinder")
@@ -202,6 +169,11 @@ func (r *record) install(mem *ptrace.Mem, others []*record) error {
 		}
 	}
 	return nil
+}
+
+func readSlot(mem *ptrace.Mem, slot uint64) (uint64, error) {
+	b, err := readBytes(mem, slot, 8)
+	return binary.LittleEndian.Uint64(b), err
 }
 
 func writeSlot(mem *ptrace.Mem, slot, to uint64) error {
@@ -234,35 +206,67 @@ func (r *record) uninstall(mem *ptrace.Mem, records []*record) error {
 	return nil
 }
 
+// uninstall goes along the chain, from the hook that the jump leads to: that of an
+// update which a killed tool left behind may be in none, whatever its slot holds.
 func (h *recordHook) uninstall(mem *ptrace.Mem, others []*record) error {
-	now, err1 := readBytes(mem, h.At, len(h.Orig))
-	slot, err2 := readBytes(mem, h.Next, 8)
-	if err := errors.Join(err1, err2); err != nil {
+	if h.gone {
+		return nil
+	}
+	next, err := readSlot(mem, h.Next)
+	if err != nil {
 		return err
 	}
-	next := binary.LittleEndian.Uint64(slot)
-	if bytes.Equal(now, h.Direct) {
+	front, err := h.front(mem, others)
+	if front == nil || err != nil {
+		return err
+	}
+	if front == h {
 		return h.giveWay(mem, next, others)
 	}
-	known := bytes.Equal(now, h.Orig)
-	for o := range hooksAt(others, h.At) {
-		known = known || bytes.Equal(now, o.Direct)
-		b, err := readBytes(mem, o.Next, 8)
+	for seen := map[*recordHook]bool{}; front != nil && !seen[front]; {
+		seen[front] = true
+		to, err := readSlot(mem, front.Next)
 		if err != nil {
 			return err
 		}
-		if binary.LittleEndian.Uint64(b) != h.Entry {
-			continue
+		if to == h.Entry {
+			if next == h.OldPath {
+				next = front.OldPath
+			}
+			return writeSlot(mem, front.Next, next)
 		}
-		if next == h.OldPath {
-			next = o.OldPath
+		if to == front.OldPath {
+			return nil // it is not in the chain
 		}
-		return writeSlot(mem, o.Next, next)
+		front = hookWith(others, h.At, func(o *recordHook) bool { return o.Entry == to })
 	}
-	if !known {
-		return splice.Refuse(splice.CodeRedirected, findFDE, h.Module, h.At, "something else was written over the start of the unwinder")
+	return splice.Refuse(splice.CodeRedirected, findFDE, h.Module, h.At, "the hooks of the unwinder lead to what is of no update")
+}
+
+// front returns the hook that the jump leads to, nil when there is no jump.
+func (h *recordHook) front(mem *ptrace.Mem, others []*record) (*recordHook, error) {
+	now, err := readBytes(mem, h.At, int(splice.JmpAbs64.Size()))
+	if err != nil {
+		return nil, err
 	}
-	return nil // it is in no chain
+	if bytes.HasPrefix(now, h.Direct) {
+		return h, nil
+	}
+	o := hookWith(others, h.At, func(o *recordHook) bool { return bytes.HasPrefix(now, o.Direct) })
+	if o == nil && !bytes.HasPrefix(now, h.Orig) {
+		return nil, splice.Refuse(splice.CodeRedirected, findFDE, h.Module, h.At, "something else was written over the start of the unwinder")
+	}
+	return o, nil
+}
+
+// hookWith returns the first hook of records at an address of which is holds, or nil.
+func hookWith(records []*record, at uint64, is func(*recordHook) bool) *recordHook {
+	for h := range hooksAt(records, at) {
+		if is(h) {
+			return h
+		}
+	}
+	return nil
 }
 
 // giveWay takes out the hook that the jump leads to.
@@ -270,10 +274,8 @@ func (h *recordHook) giveWay(mem *ptrace.Mem, next uint64, others []*record) err
 	to := h.Orig
 	if next != h.OldPath {
 		to = nil
-		for o := range hooksAt(others, h.At) {
-			if o.Entry == next {
-				to = o.Direct
-			}
+		if o := hookWith(others, h.At, func(o *recordHook) bool { return o.Entry == next }); o != nil {
+			to = o.Direct
 		}
 	}
 	if len(to) != len(h.Orig) {

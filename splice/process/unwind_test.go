@@ -3,16 +3,20 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/ptrace"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -166,15 +170,10 @@ func throwing(t *testing.T, v *victim, u *splice.Update) {
 func TestHooks(t *testing.T) {
 	testenv.Need(t, "gcc", "g++")
 	b := unwindProgram(t, 0)
-	flags := append(strings.Fields(unwindCases[0].flags), "-DOTHERWISE", "-c", filepath.Join("testdata", "throw", "unwind.cc"))
-	post, err := builds.run("g++", "unwind-0/other.o", flags...)
-	if err != nil {
-		t.Fatal(err)
-	}
 	v := start(t, b.program, strings.Fields(unwindNew)...)
 	const otherOld, otherNew = "2001:2|2002:-1", "2001:10|2002:-9"
 	first := v.update(b)
-	second := v.update(built{pre: b.pre, post: post})
+	second := secondUpdate(t, v, b)
 	code, layout := v.code(), v.layout()
 	for _, order := range [][2]*splice.Update{{first, second}, {second, first}} {
 		v.apply(first)
@@ -209,6 +208,116 @@ func TestHooks(t *testing.T) {
 		}
 		if now := v.layout(); now != layout {
 			t.Errorf("mappings before\n%s\nand now\n%s", layout, now)
+		}
+	}
+}
+
+// secondUpdate builds an update of what first leaves alone.
+func secondUpdate(t *testing.T, v *victim, b built) *splice.Update {
+	t.Helper()
+	flags := append(strings.Fields(unwindCases[0].flags), "-DOTHERWISE", "-c", filepath.Join("testdata", "throw", "unwind.cc"))
+	post, err := builds.run("g++", "unwind-0/other.o", flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v.update(built{pre: b.pre, post: post})
+}
+
+// stopped does something to a process that stands still, and leaves it like a tool
+// that is killed then.
+func stopped(t *testing.T, v *victim, do func(*ptrace.Session) error) {
+	t.Helper()
+	s, err := ptrace.Seize(context.Background(), v.pid, ptrace.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Detach()
+	if err := errors.Join(s.Stop(context.Background()), do(s)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestHookLeftBehind reverts an update while the slot of another one, which is out of
+// the chain, still leads to it: a tool was killed before it unmapped that.
+func TestHookLeftBehind(t *testing.T) {
+	testenv.Need(t, "gcc", "g++")
+	ctx := context.Background()
+	b := unwindProgram(t, 0)
+	v := start(t, b.program)
+	v.expectAll("before", unwindOld)
+	first, second := v.update(b), secondUpdate(t, v, b)
+	v.apply(first)
+	v.apply(second)
+	stopped(t, v, func(s *ptrace.Session) error {
+		records, err := findRecords(ctx, v.pid, s.Mem())
+		i := slices.IndexFunc(records, func(r *record) bool { return r.ID == second.ID() })
+		return errors.Join(err, restore(s.Mem(), records[i], Applied), records[i].uninstall(s.Mem(), records))
+	})
+	v.apply(second)
+	stopped(t, v, func(s *ptrace.Session) error {
+		records, err := findRecords(ctx, v.pid, s.Mem())
+		slices.SortFunc(records, func(a, b *record) int { return cmp.Compare(a.Time, b.Time) }) // what is left behind is before what is in use
+		if len(records) != 3 || records[0].ID != first.ID() {
+			t.Errorf("%d records", len(records))
+		}
+		return errors.Join(err, restore(s.Mem(), records[0], Applied), records[0].uninstall(s.Mem(), records),
+			s.Munmap(ctx, records[0].Start, records[0].End-records[0].Start))
+	})
+	v.expectAll("the first reverted", unwindOld)
+	v.expect("the second applied", "2001:10|2002:-9")
+}
+
+// TestHookTakenBack writes no redirection, because that fails. The hook is gone when
+// the threads run again.
+func TestHookTakenBack(t *testing.T) {
+	testenv.Need(t, "gcc", "g++")
+	ctx := context.Background()
+	b := unwindProgram(t, 0)
+	v := start(t, b.program)
+	u := v.update(b)
+	v.expect("code that nobody can write to", "-100:shared")
+	code, layout := v.code(), v.layout()
+	a := &applier{pid: v.pid}
+	a.opt.defaults()
+	defer a.close()
+	if err := a.prepare(ctx, u); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if a.session, err = seize(ctx, a.id, &a.opt); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(a.mapRegion(ctx), a.fill()); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.commitWhenIdle(ctx); err == nil || len(a.plan.rec.Hooks) == 0 {
+		t.Errorf("%v, %d hooks", err, len(a.plan.rec.Hooks))
+	}
+	for at, now := range v.code() {
+		if now != code[at] {
+			t.Errorf("code at %#x differs", at)
+		}
+	}
+	if err := a.unmap(); err != nil || v.layout() != layout {
+		t.Errorf("%v; mappings before\n%s\nand now\n%s", err, layout, v.layout())
+	}
+}
+
+// TestHookForms takes the same jump to what is near and to what is far away, so that
+// hooks of both can take each other's place, and a short one where a long one has no
+// room.
+func TestHookForms(t *testing.T) {
+	const at = 0x7f0000001000
+	code := []byte("\xf3\x0f\x1e\xfa\x41\x57\x41\x56\x41\x55\x41\x54\x49\x89\xf4\x55\x48\x89\xfd\x53\xc3")
+	for _, c := range []struct {
+		entry, room uint64
+		size        int // 0: refused
+	}{{at + 1<<20, 21, 14}, {1 << 32, 21, 14}, {at + 1<<20, 12, 5}, {1 << 32, 12, 0}} {
+		u := unwinder{addr: at, code: code[:c.room]}
+		p := &plan{at: region{stubs: c.entry}}
+		h, err := u.hook(p, c.entry-64, c.entry-56)
+		if len(h.Direct) != c.size || (err != nil) != (c.size == 0) {
+			t.Errorf("to %#x in %d bytes: %d bytes, %v", c.entry, c.room, len(h.Direct), err)
 		}
 	}
 }

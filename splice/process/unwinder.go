@@ -4,6 +4,7 @@ package process
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -21,7 +22,7 @@ type unwinder struct {
 	index  int // of the module
 	module string
 	addr   uint64 // of findFDE
-	code   []byte // without the hooks of updates
+	code   []byte // in the end without the hooks of updates
 }
 
 // maxFindFDE bounds what is read of findFDE, in bytes.
@@ -31,7 +32,7 @@ const maxFindFDE = 1 << 14
 // see the new code: each that another module takes functions of, and one in each
 // module that does not take them from elsewhere. Otherwise why says what is in the
 // way, and where.
-func (x *exceptions) findUnwinders(records []*record) (list []unwinder, where, why string) {
+func (x *exceptions) findUnwinders() (list []unwinder, where, why string) {
 	for _, s := range x.image.Lookup(findFDE) {
 		if !s.IsFunc() || s.Size == 0 || s.Module == image.NoModule || slices.ContainsFunc(list, func(u unwinder) bool { return u.addr == s.Addr }) {
 			continue
@@ -43,7 +44,6 @@ func (x *exceptions) findUnwinders(records []*record) (list []unwinder, where, w
 		if err := x.image.ReadAddr(u.code, u.addr); err != nil {
 			return nil, u.module, err.Error()
 		}
-		u.unhooked(records)
 		list = append(list, u)
 	}
 	if len(list) == 0 {
@@ -119,8 +119,8 @@ func (x *exceptions) lands(m int) (catches, cleans bool) {
 }
 
 // require has the program's unwinders led to the new code, or refuses it.
-func (x *exceptions) require(r *splice.Refusal, records []*record) error {
-	list, where, why := x.findUnwinders(records)
+func (x *exceptions) require(r *splice.Refusal) error {
+	list, where, why := x.findUnwinders()
 	if why == "" {
 		x.unwinders = list
 		return nil
@@ -131,4 +131,56 @@ func (x *exceptions) require(r *splice.Refusal, records []*record) error {
 	}
 	r.Message += why
 	return r
+}
+
+// afar changes an address into one that only a long jump reaches.
+const afar = 1 << 46
+
+// hook appends the code of one hook to the stubs. The jump to it is a long one where
+// there is room: jumps of updates near by and far away take each other's place.
+func (u *unwinder) hook(p *plan, next, table uint64) (recordHook, error) {
+	f := splice.Function{Name: findFDE, Module: u.module, Addr: u.addr, Code: u.code}
+	entry := p.at.stubs + uint64(len(p.stub))
+	h := recordHook{Module: u.module, Address: u.addr, Entry: entry, Next: next, OldPath: entry + hookRoom}
+	old, err := h.lead(&f, u.addr^afar)
+	if err != nil {
+		old, err = h.lead(&f, entry)
+	}
+	if err != nil {
+		return recordHook{}, err
+	}
+	code := []byte(hookCode)
+	for _, field := range []struct{ off, to uint64 }{
+		{hookLow, p.at.code}, {hookHigh, p.at.stubs}, {hookTable, table}, {hookNext, next},
+	} {
+		binary.LittleEndian.PutUint32(code[field.off:], uint32(field.to-(entry+field.off+4)))
+	}
+	p.stub = append(append(p.stub, filled(code)...), filled(old)...)
+	return h, nil
+}
+
+// lead works out the jump to the hook, of a form that reaches an address, and returns
+// the instructions that it overwrites, displaced.
+func (h *recordHook) lead(f *splice.Function, to uint64) ([]byte, error) {
+	way, err := splice.Plan(*f, to)
+	if err != nil {
+		return nil, err
+	}
+	direct, err := splice.Jump(way.Form, way.At, h.Entry)
+	if err != nil {
+		return nil, err
+	}
+	n := uint64(len(direct.Bytes))
+	if direct.At/splice.PageSize != (direct.At+n-1)/splice.PageSize {
+		return nil, splice.Refuse(splice.CodePageCrossing, f.Name, f.Module, direct.At, "the %d bytes of the jump lie in two pages", n)
+	}
+	skip := direct.At - f.Addr
+	h.At, h.Orig, h.Direct = direct.At, f.Code[skip:skip+n], direct.Bytes
+	old, err := movedPrologue(f, skip, n, h.OldPath)
+	if err != nil {
+		r := splice.Refuse(splice.CodeMoved, f.Name, f.Module, f.Addr, "its first instructions can't be moved")
+		r.Err = err
+		return nil, r
+	}
+	return old, nil
 }

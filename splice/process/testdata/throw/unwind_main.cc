@@ -1,13 +1,15 @@
 // Calls what unwind.cc has, for each request, and in threads that never stop: a
 // request of -1 answers how often they were round, and "wrong" when an answer was
-// neither that of the old nor that of the new code.
+// neither that of the old nor that of the new code. One of -100 maps the code anew.
 #include <atomic>
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdexcept>
+#include <sys/mman.h>
 #include <unistd.h>
 extern "C" {
 int catcher(int), other(int), cleaner(int), thrower(int);
@@ -68,6 +70,20 @@ static void *work(void *) {
 	}
 	return nullptr;
 }
+// share maps the program's code so that nobody can write to it.
+static const char *share() {
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[512];
+	unsigned long lo, hi, off, at = (unsigned long)catcher;
+	while (fgets(line, sizeof line, maps))
+		if (sscanf(line, "%lx-%lx %*s %lx", &lo, &hi, &off) == 3 && lo <= at && at < hi)
+			break;
+	fclose(maps);
+	int fd = open("/proc/self/exe", O_RDONLY);
+	void *p = mmap((void *)lo, hi - lo, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, off);
+	close(fd);
+	return p == (void *)lo ? "shared" : "not shared";
+}
 int main(int argc, char **argv) {
 	char line[64];
 	setvbuf(stdout, nullptr, _IOLBF, 0);
@@ -81,6 +97,8 @@ int main(int argc, char **argv) {
 		int ask = atoi(line);
 		if (ask == -1)
 			printf("%ld %ld\n", rounds.load(), wrong.load());
+		else if (ask == -100)
+			puts(share());
 		else if (ask < -1) {
 			for (; n < -ask; n++)
 				pthread_create(&t[n], nullptr, work, nullptr);
