@@ -46,6 +46,11 @@ func recordsIn(ctx context.Context, maps []procfs.Mapping, mem readerAt) ([]*rec
 	for _, r := range f.found {
 		r.jumps = jumps
 	}
+	for _, r := range f.found {
+		if r.unfinished && !r.isUntouched(mem) {
+			return nil, splice.Refuse(splice.CodeDamaged, "", "", r.Start, "its part at %#x is not mapped as it says", r.Code[0])
+		}
+	}
 	return f.found, nil
 }
 

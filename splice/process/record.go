@@ -255,8 +255,9 @@ func (r *record) checkRedirect(i int) error {
 
 // checkMaps reports whether the record is the one of a region that is mapped as
 // such, and its redirections stand in code that comes from files. A tool that was
-// killed while it mapped the region leaves less than all: the first part, or all as
-// code. That is noted.
+// killed while it mapped the region leaves less than all: the first part, behind
+// which the program may have mapped something since, or all as code. That is noted,
+// for [record.isUntouched] to prove.
 func (r *record) checkMaps(maps []procfs.Mapping) error {
 	head, data := extent{r.Start, r.Code[0]}, extent{r.Code[1], r.End}
 	r.ours, r.unfinished = extent{r.Start, r.End}, false
@@ -267,7 +268,7 @@ func (r *record) checkMaps(maps []procfs.Mapping) error {
 	case mappedAs(maps, r.Code, code) && mappedAs(maps, data, procfs.Read|procfs.Write):
 	case mappedAs(maps, r.Code, code) && mappedAs(maps, data, code):
 		r.unfinished = true
-	case procfs.FindMapping(maps, r.Code[0]) == nil:
+	case !mappedAs(maps, extent{r.Code[0], r.Code[0] + splice.PageSize}, code):
 		r.ours, r.unfinished = head, true
 	default:
 		return fmt.Errorf("its part at %#x is not mapped as it says", r.Code[0])
@@ -287,9 +288,23 @@ func (r *record) checkMaps(maps []procfs.Mapping) error {
 	for i := range r.Hooks {
 		h := &r.Hooks[i]
 		m := procfs.FindMapping(maps, h.At)
-		if m != nil && (!m.IsFile() || m.Perm&(procfs.Exec|procfs.Shared) != procfs.Exec || h.At+uint64(len(h.Orig)) > m.End) {
+		if h.gone = m == nil || !m.IsFile(); h.gone {
+			continue // as is its module, in whose place something else may be
+		}
+		if m.Perm&(procfs.Exec|procfs.Shared) != procfs.Exec || h.At+uint64(len(h.Orig)) > m.End {
 			return fmt.Errorf("hook in %s: no code of a file is at %#x", h.Module, h.At)
 		}
 	}
 	return nil
+}
+
+// isUntouched reports whether nothing was written but the record, and nothing leads
+// to the region. So it is until all of it is mapped.
+func (r *record) isUntouched(mem readerAt) bool {
+	slots := make([]byte, 8*len(r.Redirects))
+	if _, err := mem.ReadAddr(slots, r.Redirects[0].Slot); err != nil {
+		return false
+	}
+	st, _ := r.state(mem)
+	return st != Applied && st != Staged && len(bytes.Trim(slots, "\x00")) == 0
 }

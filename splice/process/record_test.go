@@ -9,11 +9,16 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/procfs"
+	"github.com/gosplice/gosplice/internal/ptrace"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -238,7 +243,7 @@ func TestUnfinished(t *testing.T) {
 		{name: "all", maps: []procfs.Mapping{part(1, 2, r), part(2, 4, rx), part(4, 5, rw)}, ours: whole},
 		{name: "no data yet", maps: []procfs.Mapping{part(1, 2, r), part(2, 5, rx)}, ours: whole, unfinished: true},
 		{name: "the record alone", maps: []procfs.Mapping{part(1, 2, r)}, ours: head, unfinished: true},
-		{name: "something else behind it", maps: []procfs.Mapping{part(1, 2, r), part(2, 5, rw)}, damaged: true},
+		{name: "something else behind it", maps: []procfs.Mapping{part(1, 2, r), part(2, 5, rw)}, ours: head, unfinished: true},
 		{name: "other data", maps: []procfs.Mapping{part(1, 2, r), part(2, 4, rx), part(4, 5, r)}, damaged: true},
 		{name: "no record", maps: []procfs.Mapping{part(2, 4, rx), part(4, 5, rw)}, damaged: true},
 	} {
@@ -246,6 +251,67 @@ func TestUnfinished(t *testing.T) {
 		err := rec.checkMaps(c.maps)
 		if (err != nil) != c.damaged || err == nil && (rec.ours != c.ours || rec.unfinished != c.unfinished) {
 			t.Errorf("%s: %#x, %v, %v", c.name, rec.ours, rec.unfinished, err)
+		}
+	}
+}
+
+// TestHoleTaken kills a tool behind the first part of a region, and has the program
+// map something where the rest was to be. What is left is found, and taken away.
+func TestHoleTaken(t *testing.T) {
+	testenv.Need(t, "gcc")
+	ctx := context.Background()
+	b := program(t, configNamed("O2-pie"), "pair")
+	v := start(t, b.program, "3")
+	v.expect("before", "1:old 0 0")
+	layout := v.layout()
+	a := &applier{pid: v.pid}
+	a.opt.defaults()
+	defer a.close()
+	if err := a.prepare(ctx, v.update(b)); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := a.encodeRecord()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := a.plan.at
+	stopped(t, v, func(s *ptrace.Session) error {
+		return errors.Join(s.MmapWith(ctx, at.start, at.code-at.start, unix.PROT_READ, rec), s.Mmap(ctx, at.code, splice.PageSize, unix.PROT_READ|unix.PROT_WRITE))
+	})
+	st, err := Status(ctx, v.pid)
+	if err != nil || len(st) != 1 || st[0].State != Kept {
+		t.Errorf("%+v, %v", st, err)
+	}
+	if r := v.revert(); r.Kept != "" {
+		t.Errorf("%+v", r)
+	}
+	stopped(t, v, func(s *ptrace.Session) error { return s.Munmap(ctx, at.code, splice.PageSize) })
+	if now := v.layout(); now != layout {
+		t.Errorf("mappings before\n%s\nand now\n%s", layout, now)
+	}
+}
+
+// TestHookGone tells what became of the module that a hook is in.
+func TestHookGone(t *testing.T) {
+	const rx = procfs.Read | procfs.Exec
+	region := []procfs.Mapping{{Start: 1 << 12, End: 2 << 12, Perm: procfs.Read}, {Start: 2 << 12, End: 4 << 12, Perm: rx}}
+	for _, c := range []struct {
+		name          string
+		there         procfs.Mapping
+		gone, damaged bool
+	}{
+		{"its code", procfs.Mapping{Start: 8 << 12, End: 9 << 12, Perm: rx, Inode: 1}, false, false},
+		{"nothing", procfs.Mapping{Start: 9 << 12, End: 10 << 12, Perm: rx, Inode: 1}, true, false},
+		{"a heap", procfs.Mapping{Start: 8 << 12, End: 9 << 12, Perm: procfs.Read | procfs.Write}, true, false},
+		{"a file's data", procfs.Mapping{Start: 8 << 12, End: 9 << 12, Perm: procfs.Read, Inode: 1}, false, true},
+	} {
+		r := &record{Start: 1 << 12, End: 4 << 12, Code: extent{2 << 12, 4 << 12}, Hooks: []recordHook{{At: 8 << 12, Orig: make([]byte, 14)}}}
+		err := r.checkMaps(append(slices.Clone(region), c.there))
+		if (err != nil) != c.damaged || r.Hooks[0].gone != c.gone {
+			t.Errorf("%s: %v, %v", c.name, r.Hooks[0].gone, err)
+		}
+		if gone := r.Hooks[0].gone; gone && r.Hooks[0].uninstall(nil, nil) != nil {
+			t.Errorf("%s: it is written to", c.name)
 		}
 	}
 }
