@@ -26,7 +26,8 @@ type Fact struct {
 const absent = "none"
 
 // Facts tells what the image has of what generations differ in. l is what [Image.Survey]
-// returns, nil for a kernel without BTF.
+// returns, nil for a kernel that does not say how its structures are laid out. What the kernel was
+// built without has no facts.
 func (k *Image) Facts(l Layout) []Fact {
 	var out []Fact
 	for _, row := range kerneltab.EntryTables() {
@@ -43,10 +44,15 @@ func (k *Image) Facts(l Layout) []Fact {
 		{kerneltab.Anchor, k.anchorValue()},
 		{kerneltab.ModuleMemory, moduleValue(l)},
 	} {
-		out = append(out, known(&row.fact, row.value))
+		if row.fact.Name != kerneltab.ORCFact().Name || !k.without("orc_entry") {
+			out = append(out, known(&row.fact, row.value))
+		}
 	}
 	for i := range kerneltab.Structures {
 		row := &kerneltab.Structures[i]
+		if k.without(row.Name) {
+			continue
+		}
 		out = append(out, known(row, membersOf(l, row.Name)))
 	}
 	return out
@@ -69,7 +75,7 @@ func (k *Image) tableFact(row *kerneltab.Section, l Layout) (f Fact, ok bool) {
 	if typed {
 		f.Value = shape(&s)
 	} else {
-		f.Value = "no struct " + name + " in " + kerneltab.BTF
+		f.Value = "no struct " + name + " in " + k.typesIn()
 	}
 	for i := range row.Layouts {
 		form := &row.Layouts[i]

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -44,9 +45,11 @@ var needed = []member{
 	{name: "signal_struct", members: []string{"thread_head"}, optional: true},
 	{name: "thread_struct", members: []string{"sp"}, optional: true},
 	{name: "pt_regs", optional: true},
+	{name: "kernel_param", members: []string{"name", "mod", "ops", "perm", "level", "arg"}, optional: true}, // include/linux/moduleparam.h
+	{name: "kernel_param_ops", members: []string{"set", "get"}, optional: true},
 	{name: "kprobe", members: []string{"addr", "pre_handler", "post_handler", "flags"}, optional: true}, // include/linux/kprobes.h
 	{name: "nmiaction", members: []string{"handler"}, optional: true},                                   // arch/x86/include/asm/nmi.h
-	{name: searchArg, optional: true},                                                                   // kernel/module/internal.h; see isSearch
+	{name: searchArg, optional: true}, // kernel/module/internal.h; see isSearch
 	entryOf(kerneltab.BugTable, true, kerneltab.At, kerneltab.Flags),
 	entryOf(kerneltab.AltInstructions, false, kerneltab.At, kerneltab.Replacement, kerneltab.Length, kerneltab.ReplacementLength),
 	// What tells generations apart, beside these: see Facts.
@@ -70,63 +73,104 @@ func entryOf(table string, optional bool, roles ...kerneltab.Role) member {
 // that become read-only, where the image lists them.
 type Layout map[string]Struct
 
-// Layout reads the structures from the image's .BTF.
+// Layout reads the structures from the image's .BTF, or where it has none from its debug
+// information. Those of livepatch and of ORC need not be there where the kernel has no such
+// thing.
 func (k *Image) Layout() (Layout, error) {
-	return k.layout(ReadLayout)
-}
-
-// Survey reads the structures that the image has of those that [Image.Layout] wants.
-func (k *Image) Survey() (Layout, error) {
-	return k.layout(func(b []byte) (Layout, error) {
-		l, _, err := readLayout(b)
-		return l, err
-	})
-}
-
-func (k *Image) layout(read func(b []byte) (Layout, error)) (Layout, error) {
-	for s := range k.File.SectionsNamed(kerneltab.BTF) {
-		b, err := s.Data()
-		if err != nil {
-			return nil, err
-		}
-		l, err := read(b)
-		if err != nil {
-			return nil, &Error{Image: k.Path, What: kerneltab.BTF, Msg: "structures", Err: err}
-		}
-		if own, ok := k.afterInit(); ok {
-			l[afterInit] = own
-		}
-		return l, nil
-	}
-	return nil, k.fail(kerneltab.BTF, "no such section: the kernel was built without CONFIG_DEBUG_INFO_BTF")
-}
-
-// ReadLayout reads the structures from BTF, as in a vmlinux's .BTF or in
-// /sys/kernel/btf/vmlinux.
-func ReadLayout(b []byte) (Layout, error) {
-	l, lack, err := readLayout(b)
-	if err == nil {
-		err = lack
-	}
+	l, lacks, err := k.structures()
 	if err != nil {
 		return nil, err
+	}
+	for _, lack := range lacks {
+		if !k.without(lack.name) {
+			return nil, &Error{Image: k.Path, What: k.typesIn(), Msg: "structures", Err: lack.err}
+		}
 	}
 	return l, nil
 }
 
-// readLayout returns the structures that there are. lack is about the first that is
-// missing, or has not all the members that are needed.
-func readLayout(b []byte) (out Layout, lack, err error) {
+// Survey reads the structures that the image has of those that [Image.Layout] wants.
+func (k *Image) Survey() (Layout, error) {
+	l, _, err := k.structures()
+	return l, err
+}
+
+// HasLivepatch reports whether the kernel was built with CONFIG_LIVEPATCH.
+func (k *Image) HasLivepatch() bool { return len(k.byName["klp_enable_patch"]) > 0 }
+
+// without reports whether a structure belongs to what the kernel was built without.
+func (k *Image) without(name string) bool {
+	switch {
+	case strings.HasPrefix(name, "klp_"):
+		return !k.HasLivepatch()
+	case name == "orc_entry":
+		return !k.live && !k.Has(kerneltab.ORCRows)
+	}
+	return false
+}
+
+// typesIn names the section that says how structures are laid out.
+func (k *Image) typesIn() string {
+	if k.Has(kerneltab.BTF) {
+		return kerneltab.BTF
+	}
+	return debugInfo
+}
+
+func (k *Image) structures() (Layout, []lack, error) {
+	l, lacks, err := Layout(nil), []lack(nil), error(nil)
+	if !k.Has(kerneltab.BTF) {
+		l, lacks, err = k.debugLayout()
+	} else {
+		for s := range k.File.SectionsNamed(kerneltab.BTF) {
+			var b []byte
+			if b, err = s.Data(); err == nil {
+				l, lacks, err = readLayout(b)
+			}
+			break
+		}
+	}
+	if err != nil {
+		return nil, nil, &Error{Image: k.Path, What: k.typesIn(), Msg: "structures", Err: err}
+	}
+	if own, ok := k.afterInit(); ok {
+		l[afterInit] = own
+	}
+	return l, lacks, nil
+}
+
+// A lack is a structure that is missing, or has not all the members that are needed.
+type lack struct {
+	name string
+	err  error
+}
+
+// ReadLayout reads the structures from BTF, as in a vmlinux's .BTF or in
+// /sys/kernel/btf/vmlinux, of a kernel with livepatch.
+func ReadLayout(b []byte) (Layout, error) {
+	l, lacks, err := readLayout(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(lacks) > 0 {
+		return nil, lacks[0].err
+	}
+	return l, nil
+}
+
+// readLayout returns the structures that there are, and which are missing.
+func readLayout(b []byte) (out Layout, lacks []lack, err error) {
 	spec, err := btf.LoadSpecFromReader(bytes.NewReader(b))
 	if err != nil {
 		return nil, nil, err
 	}
 	out = Layout{}
-	for _, n := range needed {
+	for i := range needed {
+		n := &needed[i]
 		var s *btf.Struct
 		if err := spec.TypeByName(n.name, &s); err != nil {
-			if lack == nil && (!n.optional || !errors.Is(err, btf.ErrNotFound)) {
-				lack = fmt.Errorf("struct %s: %w", n.name, err)
+			if !n.optional || !errors.Is(err, btf.ErrNotFound) {
+				lacks = append(lacks, lack{n.name, fmt.Errorf("struct %s: %w", n.name, err)})
 			}
 			continue
 		}
@@ -134,11 +178,7 @@ func readLayout(b []byte) (out Layout, lack, err error) {
 		if err := l.add(s.Members, 0, 0); err != nil {
 			return nil, nil, fmt.Errorf("struct %s: %w", n.name, err)
 		}
-		for _, m := range n.members {
-			if _, ok := l.Offsets[m]; !ok && lack == nil {
-				lack = fmt.Errorf("struct %s: no member %s", n.name, m)
-			}
-		}
+		lacks = n.missing(&l, lacks)
 		out[n.name] = l
 	}
 	if !isSearch(spec) {
@@ -152,7 +192,17 @@ func readLayout(b []byte) (out Layout, lack, err error) {
 		}
 		out[memoryKinds] = l
 	}
-	return out, lack, nil
+	return out, lacks, nil
+}
+
+// missing appends what is missing of a structure.
+func (n *member) missing(l *Struct, lacks []lack) []lack {
+	for _, m := range n.members {
+		if _, ok := l.Offsets[m]; !ok {
+			return append(lacks, lack{n.name, fmt.Errorf("struct %s: no member %s", n.name, m)})
+		}
+	}
+	return lacks
 }
 
 // searchArg is what find_symbol() of kernel/module/main.c takes.

@@ -17,7 +17,7 @@ type Trait struct{ Name, Value string }
 func (k *Image) Traits(l Layout) []Trait {
 	out := []Trait{
 		{"symbols", k.symbolsValue()},
-		{"livepatch", yes(l["klp_patch"].Size > 0 && len(k.byName["klp_enable_patch"]) > 0)},
+		{"livepatch", yes(k.HasLivepatch())},
 		{"function tracer", yes(len(k.byName["ftrace_regs_caller"]) > 0)},
 		{"kprobes", yes(len(k.byName["register_kprobe"]) > 0)},
 		{"BTF", yes(k.Has(kerneltab.BTF))},

@@ -34,6 +34,7 @@ func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
 	}
 	stage = tell.Begin("write", 1)
 	b.refuseNothing()
+	b.checkPlain()
 	b.checkEarlier()
 	b.beginCode()
 	b.accept(pairs)
@@ -60,6 +61,7 @@ type builder struct {
 	whole func(function string) bool // all that refers to it is given
 	opt   Options
 	code  *klink.Linker
+	plain bool // the kernel has no livepatch, see plain.go
 
 	// What is collected of the patch.
 	objects   []*kobject
@@ -123,7 +125,7 @@ func newBuilder(k *Kernel, opt Options) (*builder, error) {
 	}
 	b := &builder{
 		references: newReferences(k, ko.NewFile()), judgement: judgement{words: opt.Accept}, types: kernelTypes{image: k.image},
-		opt: opt, pins: pins{unpin: opt.Unpin}, offers: map[string]offer{},
+		opt: opt, plain: !k.image.HasLivepatch(), pins: pins{unpin: opt.Unpin}, offers: map[string]offer{},
 	}
 	_, thunk := k.exports[kerneltab.ReturnThunk]
 	b.code = klink.New(b.File, opt.Name, klink.Kernel{Layout: k.layout, Thunk: thunk, ORCHeader: k.image.ORCHeader(), Symbol: b.kernelSymbol}, b.refuseCode)

@@ -76,6 +76,10 @@ func (b *builder) ownCallbacks() {
 		own = b.replacedExits(o, own)
 	}
 	if jumps {
+		if b.plain {
+			b.code.Add("stack", "", nil)
+			own["adopt_others"] = b.code.Symbols["adopt_accounts"]
+		}
 		b.code.Add("jump", "", own)
 		o.hooks["pre_patch"], o.hooks["post_unpatch"] = b.code.Symbols["jump_pre"], b.code.Symbols["jump_post"]
 	}

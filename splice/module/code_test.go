@@ -20,7 +20,7 @@ import (
 
 // madeUp is the structures of a kernel that is made up.
 var madeUp = map[string][]string{
-	"module": {"name", "init", "exit", "refcnt", "klp_alive"}, "klp_object": {"mod"}, "klp_patch": {"list", "states", "mod"}, "klp_state": {"id", "version", "data"},
+	"module": {"name", "init", "exit", "refcnt", "klp_alive", "kp", "num_kp"}, "kernel_param": {"name", "arg"}, "klp_object": {"mod"}, "klp_patch": {"list", "states", "mod"}, "klp_state": {"id", "version", "data"},
 	"task_struct":   {"tasks", "thread_node", "signal", "stack", "thread", "comm", "pid"},
 	"signal_struct": {"thread_head"}, "thread_struct": {"sp"}, "pt_regs": {"ip"}, "kprobe": {"addr", "pre_handler", "post_handler", "flags"},
 }
@@ -38,9 +38,9 @@ func ownBuilder(t *testing.T, thunk bool) *builder {
 		}
 		k.layout[name] = s
 	}
-	for _, name := range strings.Fields(`_printk __cpu_online_mask __cpu_possible_mask __module_get __num_online_cpus __per_cpu_offset
+	for _, name := range strings.Fields(`_printk __cpu_online_mask __cpu_possible_mask __module_address __module_get __num_online_cpus __per_cpu_offset
 		cpus_read_lock cpus_read_unlock disable_kprobe enable_kprobe idle_threads init_task klp_enable_patch klp_patches
-		module_put msleep mutex_lock mutex_unlock nr_cpu_ids register_kprobes stop_machine_cpuslocked
+		module_mutex module_put msleep mutex_lock mutex_unlock nr_cpu_ids register_kprobes stop_machine_cpuslocked
 		synchronize_rcu_tasks text_mutex text_poke try_module_get unregister_kprobes`) {
 		k.exports[name] = kernel.Export{Name: name}
 	}
@@ -61,15 +61,16 @@ func linkAll(t *testing.T, b *builder) {
 	for _, name := range []string{"checks", "copies", "writes", "restores"} {
 		b.code.Define(name, elf.STT_OBJECT, b.Rodata(), 0, 0)
 	}
-	for _, name := range []string{"patch", "initials", "jump_rows", "jump_old", "jump_new", "probe_list", "exit_rows"} {
+	for _, name := range []string{"patch", "initials", "jump_rows", "jump_old", "jump_new", "probe_list", "exit_rows", "account", "jump_accounts"} {
 		b.code.Define(name, elf.STT_OBJECT, b.Data(), 0, 0)
 	}
 	for _, name := range []string{"stack_size", "stack_unused", "probe_count"} {
 		b.code.Number(name, 1)
 	}
-	for _, name := range []string{"jump", "stacks", "states", "replace", "module_exit", "replace_exits", "callbacks", "copy", "constants", "initials", "target", "probe", "init", "exit"} {
+	for _, name := range []string{"jump", "stacks", "states", "replace", "module_exit", "replace_exits", "callbacks", "copy", "constants", "initials", "target", "probe", "livepatch", "plain", "stack", "exit"} {
 		b.code.Add(name, "", nil)
 	}
+	b.code.Add("init", "", map[string]ko.Dest{"enable": b.code.Symbols["enable_livepatch"]})
 	desc := ko.Dest{Symbol: b.Data().Anchor, Addend: 64}
 	b.code.Add("target_callback", "x", map[string]ko.Dest{"target": desc})
 	b.code.Add("target_callback", "y", map[string]ko.Dest{"target": desc, "patch_pre_patch": {Symbol: b.Text().Anchor, Addend: 8}})

@@ -60,7 +60,8 @@ func (l *linker) jump(out *patched, r *extract.Replacement, f *reloc.FuncResult)
 	if f.Size < jumpSize+amd64.EndbrSize {
 		code = append(code, l.part.Padding(f.Address+f.Size, uint64(l.image.Padding()))...)
 	}
-	t, err := splice.Plan(splice.Function{Name: r.Name, Addr: f.Address, Code: code, Entries: l.entries(r.Pre, f)}, f.Address)
+	behind := l.behindTracer(f)
+	t, err := splice.Plan(splice.Function{Name: r.Name, Addr: f.Address + behind, Code: code[behind:], Entries: after(l.entries(r.Pre, f), behind)}, f.Address)
 	if err != nil {
 		return j, err
 	}
@@ -80,6 +81,32 @@ func (l *linker) jump(out *patched, r *extract.Replacement, f *reloc.FuncResult)
 	}
 	j.at, _, err = l.reach(r.Name, t.At)
 	return j, err
+}
+
+// tracerSize is the size of the call of the function tracer, bytes.
+const tracerSize = 5
+
+// behindTracer returns where the call of the function tracer ends at the start of a function,
+// or 0: without livepatch the jump stands behind it, and the tracer stays as it is.
+func (l *linker) behindTracer(f *reloc.FuncResult) uint64 {
+	if !l.plain {
+		return 0
+	}
+	at, ok := l.sites.Fentry(f.Address, f.Address+min(f.Size, amd64.EndbrSize+1))
+	if !ok || at+tracerSize > f.Address+f.Size {
+		return 0
+	}
+	return at + tracerSize - f.Address
+}
+
+// after returns the offsets that are not in front of one, from there.
+func after(list []uint64, off uint64) (out []uint64) {
+	for _, x := range list {
+		if x >= off {
+			out = append(out, x-off)
+		}
+	}
+	return out
 }
 
 // tolerates reports whether a jump can stand over a site that is off bytes behind
@@ -160,11 +187,15 @@ func (l *linker) untraced(out *patched, r *extract.Replacement, f *reloc.FuncRes
 	if err == nil {
 		first := len(l.obj.checks)
 		l.old(&j.Function, r, f, func(name string, m *reloc.FuncResult) { j.covers(l, name, m) })
-		if l.opt.Replace && len(l.obj.checks) > first { // there may be the jump of another update: see look
+		if (l.opt.Replace || l.plain) && len(l.obj.checks) > first { // there may be the jump of another update: see look
 			mask := l.obj.checks[first].mask
 			clear(mask[min(j.skip, uint64(len(mask))):min(j.skip+jumpSize, uint64(len(mask)))])
 		}
 		l.obj.jumps = append(l.obj.jumps, j)
+		return
+	}
+	if l.plain {
+		l.refused.add(err)
 		return
 	}
 	p := probed{Function: out.Function, to: out.to, noJump: err}
@@ -197,9 +228,13 @@ func (b *builder) jumpFindings() []elfdiff.Finding {
 	out := []elfdiff.Finding{}
 	for _, o := range b.objects {
 		for i := range o.jumps {
+			why := "it is not traced"
+			if b.plain {
+				why = "this kernel has no livepatch"
+			}
 			out = append(out, elfdiff.Finding{
 				Code: FindingJump, Severity: elfdiff.Carried, Symbol: o.jumps[i].Name, Offset: o.jumps[i].skip,
-				Message: "it is not traced: a jump takes it over, for all tasks at once, while all processors but for their NMIs are stopped",
+				Message: why + ": a jump takes it over, for all tasks at once, while all processors but for their NMIs are stopped",
 				Hint:    "load the update when no task sleeps in it",
 			})
 		}

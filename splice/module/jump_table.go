@@ -43,6 +43,9 @@ func (b *builder) jumps() {
 	carried := codeRange{name: "its new code", at: ko.Dest{Symbol: b.Text().Anchor}, size: b.code.Start}
 	b.ranges("jump_new", append(old[:hidden:hidden], carried))
 	b.code.Add("stacks", "", nil)
+	if b.plain {
+		b.account(len(jumps))
+	}
 	if b.opt.Replace {
 		b.code.Add("replace", "", nil)
 	}

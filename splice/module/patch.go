@@ -17,12 +17,9 @@ import (
 func put64(b []byte, v uint64) { binary.LittleEndian.PutUint64(b, v) }
 func put32(b []byte, v uint32) { binary.LittleEndian.PutUint32(b, v) }
 
-// patch writes struct klp_patch with its objects and functions
-// (include/linux/livepatch.h), in the layout of this kernel. What is not set
-// belongs to the kernel.
+// patch links the module's own code for what the update does, and writes its tables and what
+// livepatch reads.
 func (b *builder) patch() {
-	fn, obj, patch := b.layout["klp_func"], b.layout["klp_object"], b.layout["klp_patch"]
-	d := b.Data()
 	b.jumps()
 	b.probeCode()
 	b.planOverwrites()
@@ -30,6 +27,23 @@ func (b *builder) patch() {
 	b.copyCode()
 	b.exits()
 	b.ownCallbacks()
+	if b.plain {
+		b.parameters()
+	} else {
+		b.klpPatch()
+	}
+	b.startAndEnd()
+	if len(b.refused) == 0 { // else some table may not be there
+		b.code.Finish()
+	}
+}
+
+// klpPatch writes struct klp_patch with its objects and functions
+// (include/linux/livepatch.h), in the layout of this kernel. What is not set
+// belongs to the kernel.
+func (b *builder) klpPatch() {
+	fn, obj, patch := b.layout["klp_func"], b.layout["klp_object"], b.layout["klp_patch"]
+	d := b.Data()
 	objs := d.Append(8, make([]byte, obj.Size*uint64(len(b.objects)+1)))
 	b.code.Define("objs", elf.STT_OBJECT, d, objs, obj.Size*uint64(len(b.objects)+1))
 	for i, o := range b.objects {
@@ -52,10 +66,7 @@ func (b *builder) patch() {
 	if b.opt.Replace {
 		d.Data[at+patch.Offsets["replace"]] = 1
 	}
-	b.startAndEnd()
-	if len(b.refused) == 0 { // else some table may not be there
-		b.code.Finish()
-	}
+	b.code.Add("livepatch", "", nil)
 }
 
 // beginCode has what is put into .text from now on be the module's own.
@@ -69,7 +80,11 @@ func (b *builder) beginCode() {
 // the one and not the other (delete_module of kernel/module/main.c).
 func (b *builder) startAndEnd() {
 	mod, this := b.layout["module"], b.thisModule()
-	b.code.Add("init", "", nil)
+	enable := "enable_livepatch"
+	if b.plain {
+		enable = "enable_plain"
+	}
+	b.code.Add("init", "", map[string]ko.Dest{"enable": b.code.Symbols[enable]})
 	this.AddRela(mod.Offsets["init"], elf.R_X86_64_64, b.code.Symbols[kerneltab.ModuleInit].Symbol, 0)
 	if !b.pins.stays() {
 		b.code.Add("exit", "", nil)
@@ -139,7 +154,9 @@ func (b *builder) modinfo() {
 	for _, ns := range slices.Sorted(maps.Keys(b.spaces)) {
 		put("import_ns", ns)
 	}
-	put("livepatch", "Y")
+	if !b.plain {
+		put("livepatch", "Y")
+	}
 	put("depends", strings.Join(slices.Sorted(maps.Keys(b.depends)), ","))
 	put("retpoline", "Y") // all its code is the compiler's for this kernel, or has no indirect branch
 	put("name", b.opt.Name)

@@ -37,6 +37,7 @@ const (
 	CodeNoJump        splice.Code = "no-jump"        // a function in which no jump can be written
 	CodeEarlier       splice.Code = "earlier"        // an update that this one can't take the place of
 	CodeNeedsImage    splice.Code = "needs-image"    // what can't be proven by the memory of a running kernel, see [OpenRunning]
+	CodeNoLivepatch   splice.Code = "no-livepatch"   // what a kernel without livepatch can't do, see [MethodJump]
 	CodeJumpSite      splice.Code = "jump-site"      // the kernel rewrites the bytes where a jump would be
 )
 
@@ -51,7 +52,7 @@ var hints = map[splice.Code]string{
 	CodeTypeID:            "use types that the running kernel was built with",
 	CodeName:              "choose a shorter name of letters, digits and underscores",
 	CodeRelocation:        "compile as the kernel itself is compiled",
-	CodeKernel:            "use a kernel with CONFIG_LIVEPATCH and CONFIG_DEBUG_INFO_BTF, of a version that this package knows, and its vmlinux with all symbols",
+	CodeKernel:            "use a kernel of a version that this package knows, and its vmlinux with all symbols, and with .BTF (CONFIG_DEBUG_INFO_BTF) or debug information",
 	CodeGeneration:        "report it with what mkupdate -probe prints",
 	CodeNoObjtool:         "run the kernel's own objtool on pre and post (mkupdate -objtool)",
 	CodeTwice:             "give each object once",
@@ -72,6 +73,7 @@ var hints = map[splice.Code]string{
 	CodeReadOnly:          "keep what changes in a variable of the patch: .data..ro_after_init and .rodata stay as they are",
 	CodeNoJump:            "change its callers instead; of the kernel itself, allow jumps where they were left out (Options.NoJumps)",
 	CodeNeedsImage:        "give the vmlinux of this kernel (mkupdate -run VMLINUX)",
+	CodeNoLivepatch:       "use a kernel with CONFIG_LIVEPATCH for that; without it, functions of the kernel itself are taken over by jumps, one update over the other",
 	CodeJumpSite:          "change its callers instead",
 	CodeEarlier:           "disable and unload the earlier update first, and make this one without replacing it",
 	CodeLicense:           "use GPL or a dual licence",

@@ -16,6 +16,10 @@ func (l *linker) replace(r *extract.Replacement) {
 	if l.instead[r.Pre] {
 		return
 	}
+	if l.plain && l.obj.target != nil {
+		l.refused.add(refuse(CodeNoLivepatch, r.Name, l.obj.name(), 0, "without livepatch nothing patches modules"))
+		return
+	}
 	f, ok := l.matched(r.Pre)
 	if !ok {
 		return
@@ -41,7 +45,7 @@ func (l *linker) replace(r *extract.Replacement) {
 	}
 	out := patched{to: l.Syms[r.New]}
 	out.Function = Function{Name: name, Module: l.obj.name(), Position: pos, Addr: f.Address, By: f.By.String(), Method: MethodFtrace}
-	if _, traced := l.obj.sitesOf(l.builder).Fentry(f.Address, f.Address+f.Size); !traced {
+	if _, traced := l.obj.sitesOf(l.builder).Fentry(f.Address, f.Address+f.Size); !traced || l.plain {
 		if l.obj.isExit(f.Address) {
 			l.exit(&out, r, f)
 		} else {

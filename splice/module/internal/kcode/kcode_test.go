@@ -192,12 +192,12 @@ func TestEndbr(t *testing.T) {
 // the kernel beside members of structures.
 var (
 	linked = []string{
-		"__this_module", "checks", "copies", "exit_rows", "initials", "jump_new", "jump_old", "jump_rows", "module_name", "patch", "probe_count", "probe_list",
+		"__this_module", "account", "checks", "copies", "exit_rows", "enable", "initials", "jump_accounts", "jump_new", "jump_old", "jump_rows", "module_name", "patch", "probe_count", "probe_list",
 		"probe_stack_words", "replacement", "restores", "stack_size", "stack_unused", "target", "writes",
 	}
 	kernelSymbols = []string{
 		"__cpu_online_mask", "__cpu_possible_mask", "__module_get", "__num_online_cpus", "__per_cpu_offset", "__x86_return_thunk", "_printk",
-		"find_symbol", "module_mutex",
+		"find_symbol", "module_mutex", "__module_address",
 		"cpus_read_lock", "cpus_read_unlock", "disable_kprobe", "enable_kprobe", "idle_threads", "init_task", "klp_enable_patch", "klp_patches",
 		"module_put", "msleep", "mutex_lock", "mutex_unlock", "nr_cpu_ids", "register_kprobes", "stop_machine_cpuslocked",
 		"synchronize_rcu_tasks", "text_mutex", "text_poke", "try_module_get", "unregister_kprobes",
@@ -264,6 +264,7 @@ func TestLayout(t *testing.T) {
 	for name, want := range map[string]uint64{
 		"sizeof.jump": 64, "jump.at": 0, "jump.expected": 8, "jump.lock": 14, "jump.ret": 15, "jump.to": 16, "jump.name": 24, "jump.bytes": 32,
 		"jump.before": 40, "jump.earlier": 48, "jump.active": 56, "jump.mask": 57, "STATE_ID": 0x706d756a70736f67, "STATE_VERSION": 1,
+		"sizeof.account": 32, "account.rows": 0, "account.code": 8, "account.module": 16,
 	} {
 		if got := l.Number(name); got != want {
 			t.Errorf("%s is %d, and was %d", name, got, want)

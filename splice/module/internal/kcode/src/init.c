@@ -34,7 +34,7 @@ int init_module(void)
 	err = add_probes();
 	if (err)
 		return err;
-	err = klp_enable_patch(&patch);
+	err = enable();
 	if (err) {
 		drop_probes();
 		err = keep_module(err);

@@ -2,7 +2,6 @@
  * processors stand still and no stack leads to the old code. */
 #include "update.h"
 
-#define JMP_REL32 0xe9
 #define INT3 0xcc
 #define LOCK_PREFIX 0xf0
 #define DS_PREFIX 0x3e /* what the kernel makes of a lock while there is one processor */
@@ -12,6 +11,9 @@ struct block jump_block;
 WEAK int patch_pre_patch(struct klp_object *object UNUSED) { return 0; }
 WEAK void patch_post_unpatch(struct klp_object *object UNUSED) {}
 WEAK void adopt_others(void) {}
+WEAK int scan_others(void) { return 0; }
+WEAK void leave_others(void) {}
+WEAK bool covered(void) { return 0; }
 
 static bool same(const u8 *a, const u8 *b)
 {
@@ -68,6 +70,8 @@ static int apply(void)
 	int err;
 
 	err = scan(jump_old);
+	if (!err)
+		err = scan_others();
 	if (err)
 		return err;
 	for (j = jump_rows; j->at; j++)
@@ -82,11 +86,14 @@ static int apply(void)
 }
 
 /* revert puts back what the jumps have replaced: all, or nothing when one of them is
- * not what was written. It returns -EBUSY when the new code is in use still. */
+ * not what was written, or a later update stands over one. It returns -EBUSY when the new
+ * code is in use still. */
 static int revert(void)
 {
 	struct jump *j;
 
+	if (jump_block.work == WORK_REVERT && covered())
+		return -EAGAIN;
 	for (j = jump_block.rows; j->at; j++)
 		if (j->active && !same(j->at, j->bytes)) {
 			jump_block.name = j->name;
@@ -153,6 +160,18 @@ static int retry_revert(void)
 	return retry(WORK_REVERT);
 }
 
+int undo_jumps(void)
+{
+	int err;
+
+	if (!jump_block.applied)
+		return 0;
+	err = retry_revert();
+	if (!err)
+		jump_block.applied = 0;
+	return err;
+}
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 void say(const char *format)
@@ -175,6 +194,7 @@ int jump_pre(struct klp_object *object)
 		return 0;
 	say(err == -EBUSY ? KERN_ERR "%s: %s is in use by %s (%d); nothing was patched\n"
 			  : KERN_ERR "%s: %s is not what this update was made for; nothing was patched\n");
+	leave_others();
 	patch_post_unpatch(object);
 	return err;
 }
@@ -183,17 +203,13 @@ int jump_pre(struct klp_object *object)
  * that of the patch. */
 void jump_post(struct klp_object *object)
 {
-	if (jump_block.applied) {
-		int err = retry_revert();
+	int err = undo_jumps();
 
-		if (err) {
-			jump_block.stays = 1;
-			say(err == -EBUSY ? KERN_WARNING "%s: %s is in use by %s (%d); this module has to stay loaded\n"
-					  : KERN_ERR "%s: somebody else has changed %s; it stays as it is, and so does this module\n");
-			__module_get(&__this_module);
-		} else {
-			jump_block.applied = 0;
-		}
+	if (err) {
+		jump_block.stays = 1;
+		say(err == -EBUSY ? KERN_WARNING "%s: %s is in use by %s (%d); this module has to stay loaded\n"
+				  : KERN_ERR "%s: somebody else has changed %s; it stays as it is, and so does this module\n");
+		__module_get(&__this_module);
 	}
 	patch_post_unpatch(object);
 }
@@ -206,9 +222,7 @@ void leave_jumps(void)
 	bool told = 0;
 	int err;
 
-	if (!jump_block.applied)
-		return;
-	while ((err = retry_revert())) {
+	while ((err = undo_jumps())) {
 		if (!told)
 			say(err == -EBUSY ? KERN_WARNING "%s: %s is in use by %s (%d); waiting\n"
 					  : KERN_ERR "%s: somebody else has changed %s; it stays as it is, and so does this module\n");

@@ -17,6 +17,7 @@ typedef unsigned long long u64;
 #define ASSERT(condition) _Static_assert(condition, #condition)
 
 /* Errors (include/uapi/asm-generic/errno-base.h). */
+#define EAGAIN 11
 #define EBUSY 16
 #define EINVAL 22
 
@@ -88,6 +89,15 @@ extern struct module __this_module;
 void __module_get(struct module *module);
 bool try_module_get(struct module *module);
 void module_put(struct module *module);
+
+/* Parameters of modules (include/linux/moduleparam.h). */
+struct kernel_param;
+KERNEL_SIZED(kernel_param);
+KERNEL_MEMBER(kernel_param, name, const char *)
+KERNEL_MEMBER(kernel_param, arg, void *)
+KERNEL_MEMBER(module, kp, const struct kernel_param *)
+KERNEL_MEMBER(module, num_kp, u32)
+struct module *__module_address(u64 address); /* module_mutex is held */
 
 /* What modules export (kernel/module/internal.h). The lock is for find_symbol. */
 struct kernel_symbol;

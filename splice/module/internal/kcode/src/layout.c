@@ -11,6 +11,7 @@
 
 ASSERT(sizeof(struct jump) == 64);
 ASSERT(sizeof(struct exit_function) == 40);
+ASSERT(sizeof(struct account) == 32);
 
 void layout(void)
 {
@@ -87,6 +88,11 @@ void layout(void)
 	CONSTANT(JUMP_SIZE);
 	NUMBER(STATE_ID);
 	CONSTANT(STATE_VERSION);
+
+	SIZE(account);
+	MEMBER(account, rows);
+	MEMBER(account, code);
+	MEMBER(account, module);
 
 	SIZE(exit_function);
 	MEMBER(exit_function, old);

@@ -102,7 +102,13 @@ struct target {
 int find_imports(const struct target *target);
 int prepare(const struct target *target, struct klp_object *object);
 
+/* enable is one of these: livepatch takes the functions over, or the jumps alone do. */
+int enable(void);
+int enable_livepatch(void);
+int enable_plain(void);
+
 #define JUMP_SIZE 5
+#define JMP_REL32 0xe9
 
 /* A jump is one that takes a function over. Updates of other versions of this package
  * go over the rows, see STATE_VERSION: the layout must not change. */
@@ -186,6 +192,32 @@ int stop(enum work work);
 void say(const char *format);
 void adopt_others(void);
 void put_back_others(void);
+
+/* undo_jumps puts back what the jumps have replaced. It returns -EINVAL when somebody has
+ * changed one, and -EAGAIN while a later update stands over one: nothing is written then;
+ * -EBUSY when it is done, and the new code is in use still. */
+int undo_jumps(void);
+
+/* An account is what updates for kernels without livepatch know of each other: a parameter
+ * of the module with the name ACCOUNT, which nobody sees, leads to it. Updates of other
+ * versions of this package read it: the layout must not change. */
+struct account {
+	struct jump *rows;
+	const struct range *code; /* the new code, as in jump_new */
+	struct module *module;
+	u32 above; /* jumps of later updates that stand over those of this one */
+	u32 unused;
+};
+
+#define ACCOUNT "gosplice_account"
+
+extern struct account account;
+extern struct account *jump_accounts[]; /* for each of jump_rows: whose jump it stands over */
+
+void adopt_accounts(void);
+int scan_others(void);
+void leave_others(void);
+bool covered(void);
 
 /* A range is code that no stack may lead to. The first row of a table is a range
  * around all others. */

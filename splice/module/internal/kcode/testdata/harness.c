@@ -18,6 +18,8 @@ struct exit_function { unsigned long old, new; const char *name; struct module *
 struct range { unsigned long start, end; const char *name; };
 struct block { unsigned arrived, done, work, applied; const char *name; char comm[16]; unsigned pid, stays; struct jump *rows; };
 
+struct account { struct jump *rows; const struct range *code; struct module *module; unsigned above, unused; };
+
 const char module_name[] = "fix";
 char patch[64];
 struct check checks[3];
@@ -26,11 +28,16 @@ struct setting initials[6];
 struct jump jump_rows[3];
 struct range jump_old[3], jump_new[3];
 struct kprobe probes[2], *probe_list[] = { &probes[0], &probes[1], NULL };
+struct account account = { jump_rows, jump_new, &__this_module, 0, 0 }, *jump_accounts[3];
 struct target target;
 struct exit_function exit_rows[2];
 extern struct block jump_block;
 
-int init_module(void);
+int init_module(void), enable_livepatch(void), enable_plain(void), set_enabled(const char *, void *), get_enabled(char *, void *);
+void adopt_accounts(void), leave_others(void);
+int undo_jumps(void);
+static int plain; /* what enable is */
+int enable(void) { return plain ? enable_plain() : enable_livepatch(); }
 void cleanup_module(void);
 int jump_pre(void *), target_pre_patch(struct klp_object *), probe_handler(struct kprobe *, struct pt_regs *);
 void jump_post(void *), post_patch(void *), pre_unpatch(void *), leave_jumps(void), adopt_others(void), take_over_jumps(void);
@@ -62,6 +69,9 @@ static void begin(void)
 	memset(&__this_module, 0, sizeof(__this_module));
 	memset(exit_rows, 0, sizeof(exit_rows));
 	target = (struct target){ 0 };
+	account.above = plain = 0;
+	memset(jump_accounts, 0, sizeof(jump_accounts));
+	code_there = module_there = NULL;
 	slept = refs = other_refs = pokes = stopped = unpatched = enable_error = register_error = probe_error = pre_patch_error = 0;
 	for (int i = 0; i < 2; i++) {
 		memcpy(text[i], code[i], 8);
@@ -206,6 +216,82 @@ static void replaces(void)
 	left[2] ^= 1;
 	take_over_jumps();
 	CHECK(other_refs == 1 && SAID("fix: somebody else has changed left, which an earlier update had changed; it stays as it is, and so does that update\n"));
+}
+
+/* Without livepatch: the module is held while the update is in effect. */
+static void alone(void)
+{
+	char shown[8];
+
+	begin();
+	plain = 1;
+	CHECK(set_enabled("0", NULL) == -22 && set_enabled("1", NULL) == 0 && get_enabled(shown, NULL) == 2 && !strcmp(shown, "0\n"));
+	text[1][4] ^= 1;
+	CHECK(init_module() == -22 && !refs && !pokes);
+	text[1][4] ^= 1;
+	CHECK(init_module() == 0 && is_jump(0) && refs == 1 && get_enabled(shown, NULL) == 2 && !strcmp(shown, "1\n"));
+	CHECK(set_enabled("2", NULL) == -22 && set_enabled("01", NULL) == -22 && set_enabled("", NULL) == -22 && set_enabled("1\n", NULL) == 0 && is_jump(1));
+	text[0][1] ^= 1;
+	CHECK(set_enabled("0\n", NULL) == -22 && is_jump(1) && !__this_module.users && SAID("\0013fix: somebody else has changed first; this update stays in effect\n"));
+	text[0][1] ^= 1;
+	account.above = 1;
+	CHECK(set_enabled("0", NULL) == -16 && is_jump(0) && SAID("\0013fix: a later update replaces a function of this one again; disable that first\n"));
+	account.above = 0;
+	put(stacks[0], 4096, fresh + 3);
+	CHECK(set_enabled("0", NULL) == -16 && text[0][0] == 0x55 && !__this_module.users && get_enabled(shown, NULL) == 2 && !strcmp(shown, "0\n"));
+	CHECK(SAID("\0014fix: disabled, but its new code is in use by a worker (77); disable it again before this module can be removed\n"));
+	CHECK(set_enabled("1", NULL) == -22);
+	put(stacks[0], 4096, NULL);
+	CHECK(set_enabled("0", NULL) == 0 && __this_module.users == -1 && !jump_block.applied);
+	CHECK(set_enabled("0", NULL) == 0 && __this_module.users == -1 && set_enabled("1", NULL) == -22);
+	cleanup_module();
+	CHECK(text[0][0] == 0x55 && text[1][0] == 0xf0);
+}
+
+/* One update stands over another. */
+static void stacked(void)
+{
+	static struct jump rows[2];
+	static u8 lower[64];
+	static struct range code[3];
+	static struct module other, stranger;
+	struct account theirs = { rows, code, &other, 0, 0 };
+	struct kernel_param params[] = { { "enabled", 0, NULL }, { "gosplice_account", 0, &theirs } }, none[] = { { "gosplice", 0, NULL } };
+	int distance = (int)(lower - text[0] - 5);
+
+	begin();
+	other = (struct module){ .kp = params, .num_kp = 2 };
+	stranger = (struct module){ .kp = none, .num_kp = 1 };
+	code[0] = code[1] = (struct range){ (unsigned long)lower, (unsigned long)lower + 64, "earlier code" };
+	rows[0] = (struct jump){ .at = text[0], .to = lower, .bytes = { 0xe9 }, .before = { 0x55, 0x48, 0x89, 0xe5, 0x53 }, .active = 1, .name = "first" };
+	memcpy(rows[0].bytes + 1, &distance, 4);
+	memcpy(text[0], rows[0].bytes, 5);
+	code_there = lower;
+	module_there = &stranger; /* a jump of somebody else's */
+	adopt_accounts();
+	CHECK(!jump_rows[0].earlier && !searching && jump_pre(NULL) == -22);
+	module_there = &other;
+	other.going = 1;
+	adopt_accounts();
+	CHECK(!jump_rows[0].earlier && !theirs.above);
+	other.going = 0;
+	adopt_accounts();
+	CHECK(jump_rows[0].earlier == rows && jump_accounts[0] == &theirs && !jump_accounts[1] && theirs.above == 1 && other.users == 1);
+	put(stacks[0], 4096, lower + 8); /* somebody runs what is replaced again: nothing is written, and it is let go */
+	CHECK(jump_pre(NULL) == -16 && SAID("earlier code is in use by a worker (77); nothing was patched") && !theirs.above && !other.users && !jump_rows[0].earlier);
+	put(stacks[0], 4096, NULL);
+	adopt_accounts();
+	CHECK(jump_pre(NULL) == 0 && is_jump(0) && is_jump(1) && !rows[0].active && theirs.above == 1 && other.users == 1);
+	CHECK(undo_jumps() == 0 && !memcmp(text[0], rows[0].bytes, 5) && rows[0].active && theirs.above == 1);
+	leave_others();
+	CHECK(rows[0].active && text[1][0] == 0xf0 && !theirs.above && !other.users);
+	begin(); /* it is undone in between */
+	memcpy(text[0], rows[0].bytes, 5);
+	code_there = lower;
+	module_there = &other;
+	adopt_accounts();
+	memcpy(text[0], rows[0].before, 5);
+	CHECK(jump_pre(NULL) == -22 && !pokes && !theirs.above && !other.users);
 }
 
 #define EXIT_STATE 0x7469786570736f67
@@ -521,7 +607,7 @@ int main(void)
 {
 	static const struct { const char *name; void (*run)(void); } cases[] = {
 		{ "jumps", jumps }, { "prefixes", prefixes }, { "in the way", in_the_way }, { "own stack", own_stack }, { "stays", stays },
-		{ "replaces", replaces }, { "settings", settings }, { "start", start }, { "constants", constants }, { "modules", modules }, { "imports", imported }, { "kprobes", kprobes },
+		{ "replaces", replaces }, { "alone", alone }, { "stacked", stacked }, { "settings", settings }, { "start", start }, { "constants", constants }, { "modules", modules }, { "imports", imported }, { "kprobes", kprobes },
 		{ "exits", exits }, { "exits of modules that go", exits_of_modules_that_go }, { "exits of two", exits_of_two }, { "exits replaced", exits_replaced }, { "data of modules", data_of_modules },
 	};
 

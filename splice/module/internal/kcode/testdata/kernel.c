@@ -14,6 +14,11 @@ OFFSET("module.klp_alive", 12);
 OFFSET("module.exit", 16);
 OFFSET("module.name", 28);
 OFFSET("module.taints", 48);
+OFFSET("module.kp", 56);
+OFFSET("module.num_kp", 64);
+OFFSET("kernel_param.name", 0);
+OFFSET("kernel_param.arg", 16);
+OFFSET("sizeof.kernel_param", 24);
 OFFSET("kernel_symbol.value_offset", 4);
 OFFSET("find_symbol_arg.name", 8);
 OFFSET("find_symbol_arg.gplok", 0);
@@ -48,6 +53,8 @@ struct module __this_module;
 struct task_struct init_task;
 struct signal_struct init_signal;
 struct list_head klp_patches;
+struct module *module_there;
+void *code_there;
 int text_mutex, module_mutex, __cpu_online_mask;
 
 unsigned nr_cpu_ids = 3, __num_online_cpus = 1;
@@ -77,6 +84,7 @@ void msleep(unsigned milliseconds) { slept += milliseconds; }
 void __module_get(struct module *m) { *(m == &__this_module ? &refs : &other_refs) += 1; }
 char try_module_get(struct module *m) { m->users += !m->going; return !m->going; }
 void module_put(struct module *m) { m->users--; }
+struct module *__module_address(unsigned long at) { return searching && at == (unsigned long)code_there ? module_there : NULL; }
 void mutex_lock(int *lock) { locked += lock == &text_mutex; searching += lock == &module_mutex; }
 void mutex_unlock(int *lock) { locked -= lock == &text_mutex; searching -= lock == &module_mutex; }
 char find_symbol(struct find_symbol_arg *arg)

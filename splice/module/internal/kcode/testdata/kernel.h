@@ -3,7 +3,8 @@
 
 #define STACK 65536
 
-struct module { void *base; unsigned refcnt; char klp_alive, going; unsigned long exit; int users; char name[16]; unsigned long taints; };
+struct kernel_param { const char *name; long more; void *arg; };
+struct module { void *base; unsigned refcnt; char klp_alive, going; unsigned long exit; int users; char name[16]; unsigned long taints; struct kernel_param *kp; unsigned num_kp; };
 struct kernel_symbol { int first, value_offset; };
 struct find_symbol_arg { char gplok; const char *name; struct module *owner; unsigned *crc; struct kernel_symbol *sym; };
 struct exported { const char *name; struct module *owner; unsigned *crc; struct kernel_symbol sym; int value; };
@@ -29,6 +30,8 @@ extern struct module __this_module;
 extern struct task_struct init_task, *idle_threads, *idle_2;
 extern struct signal_struct init_signal;
 extern struct list_head klp_patches;
+extern struct module *module_there; /* what has code at that address, */
+extern void *code_there;
 extern unsigned long __per_cpu_offset[3];
 extern void *volatile on_stopper;
 extern char printed[4096];
