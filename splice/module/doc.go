@@ -99,6 +99,29 @@
 //   - Where a task that ends has left the list of tasks, its stack is not looked at;
 //     livepatch does not either.
 //
+// # Kernels without livepatch
+//
+// A kernel without CONFIG_LIVEPATCH takes the same updates by jumps alone: it needs neither the
+// function tracer nor kallsyms, nor BTF where its vmlinux has debug information. Where a function
+// begins with a call of the tracer, the jump stands behind that. What livepatch does besides is
+// in the module: it is held while the update is in effect (EBUSY when it is removed), and
+// /sys/module/NAME/parameters/enabled shows 1 then. A 0 that is written there ends it:
+//
+//	EBUSY   the functions are as before, and somebody runs new code: write it again, before
+//	        the module can be removed; or a later update replaces a function of this one
+//	        again, and nothing was done: disable that first
+//	EINVAL  somebody has changed a jump, and nothing was done
+//
+// Once disabled, it has to be removed and loaded again. A later update that replaces a function
+// again stands over the earlier one: it is loaded when nobody runs the code of either, and
+// leads back to the earlier one when it is disabled. The finding at-once ([FindingAtOnce]) says that
+// all this is so.
+//
+// Refused ([CodeNoLivepatch]) is what needs livepatch: functions in modules, callbacks of a patch, and
+// Replace. There is no transition task by task, so that a function in which some task always sleeps
+// can't be replaced, and no kprobe takes over what a jump can't. The kernel has to be one for
+// several processors (CONFIG_SMP). Package running refuses such a kernel: the module is loaded by insmod.
+//
 // # Exit functions of modules
 //
 // The exit function of a module (__exit) is not traced either. The kernel calls it by the

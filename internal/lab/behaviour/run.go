@@ -22,6 +22,7 @@ type Update struct {
 const (
 	probePath = "/gosplice/probe"
 	livepatch = "/sys/kernel/livepatch/"
+	modules   = "/sys/module/"
 	patience  = 5 * time.Minute // for hosts that have too much to do
 	probing   = "github.com/gosplice/gosplice/internal/lab/behaviour/probe"
 )
@@ -97,16 +98,28 @@ func (b *Bench) Run(ctx context.Context, c *Case, u Update) error {
 	return err
 }
 
-// settle waits until a transition is over.
+// settle waits until a transition is over. Without livepatch there is none.
 func (b *Bench) settle(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if b.plain(ctx) {
+		return b.guest.WaitFile(ctx, modules+name+"/parameters/enabled", "1")
+	}
 	return b.guest.WaitFile(ctx, livepatch+name+"/transition", "0")
+}
+
+// plain reports whether the guest's kernel has no livepatch.
+func (b *Bench) plain(ctx context.Context) bool {
+	_, err := b.guest.ReadDir(ctx, livepatch)
+	return err != nil
 }
 
 // remove disables an update, waits for the end of that, and removes its module unless it
 // is pinned.
 func (b *Bench) remove(ctx context.Context, u Update) error {
+	if b.plain(ctx) {
+		return b.removePlain(ctx, u)
+	}
 	if err := b.guest.WriteFile(ctx, livepatch+u.Name+"/enabled", []byte("0")); err != nil {
 		return err
 	}
@@ -123,4 +136,25 @@ func (b *Bench) remove(ctx context.Context, u Update) error {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// removePlain is remove for a kernel without livepatch, where the update itself is asked.
+func (b *Bench) removePlain(ctx context.Context, u Update) error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		err := b.guest.WriteFile(ctx, modules+u.Name+"/parameters/enabled", []byte("0"))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, syscall.EBUSY) || time.Now().After(deadline) {
+			return err
+		}
+	}
+	err := b.guest.Unload(ctx, u.Name)
+	switch {
+	case err == nil && u.Pinned:
+		return fmt.Errorf("%s is pinned, and was removed", u.Name)
+	case u.Pinned && errors.Is(err, syscall.EBUSY):
+		return nil
+	}
+	return err
 }

@@ -24,6 +24,7 @@ const (
 	Strict Word = "strict" // a test may not be skipped for want of something
 	Long   Word = "long"   // every combination instead of a sample
 	Kills  Word = "kills"  // tools are killed before each of their system calls
+	Small  Word = "small"  // kernels without livepatch are built, in ten minutes each, and kept
 )
 
 // The words that have a value, as in "objects=DIR".
@@ -45,7 +46,7 @@ const (
 )
 
 var (
-	flags  = []Word{Kernel, More, Strict, Long, Kills}
+	flags  = []Word{Kernel, More, Strict, Long, Kills, Small}
 	values = []Word{Objects, Vmlinux, Vmlinuz, Other, Release, Flips, Cycles, Shifted, Corpus, Pre, Post, Kernels, Compilers}
 )
 

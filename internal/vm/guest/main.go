@@ -95,6 +95,10 @@ func setup() error {
 
 func powerOff() {
 	syscall.Sync()
-	err := syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF)
+	how := syscall.LINUX_REBOOT_CMD_POWER_OFF
+	if _, err := os.Stat("/sys/firmware/acpi"); err != nil {
+		how = syscall.LINUX_REBOOT_CMD_RESTART // a kernel without ACPI can't; the emulator ends then too
+	}
+	err := syscall.Reboot(how)
 	panic(fmt.Sprintf("power off: %v", err))
 }

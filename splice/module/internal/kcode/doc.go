@@ -9,6 +9,8 @@
 //	kernel.h           what it uses of the kernel
 //	update.h           the tables that the linker writes for each update
 //	init.c, exit.c     the start and the end of the module
+//	livepatch.c        has livepatch take the functions over
+//	plain.c, stack.c   what takes its place where the kernel has none
 //	callbacks.c        what follows the transition, and goes in front of its end
 //	copy.c             memory that can't be written to
 //	constants.c        constants that are overwritten
