@@ -3,6 +3,7 @@ package module
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,5 +111,69 @@ func TestProbeStock(t *testing.T) {
 				t.Errorf("traits: %v", full.Traits)
 			}
 		})
+	}
+}
+
+// TestOtherGeneration changes one fact of a stock kernel at a time, as another generation could
+// have it: one refusal names that, and nothing else.
+func TestOtherGeneration(t *testing.T) {
+	stock := vmtest.Need(t, "6.12")
+	path, err := stock.Vmlinux(vmtest.Context(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := kernel.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer img.Close()
+	known, err := img.Survey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	resized := func(name string, by uint64) func(l kernel.Layout) {
+		return func(l kernel.Layout) {
+			s := l[name]
+			s.Size += by
+			l[name] = s
+		}
+	}
+	moved := func(name, member, to string, by uint64) func(l kernel.Layout) {
+		return func(l kernel.Layout) {
+			s := l[name]
+			s.Offsets = maps.Clone(s.Offsets)
+			at := s.Offsets[member] + by
+			if to != member && by == 0 {
+				delete(s.Offsets, member)
+			}
+			s.Offsets[to] = at
+			l[name] = s
+		}
+	}
+	for _, c := range []struct {
+		what, says string
+		change     func(l kernel.Layout)
+	}{
+		{"a member more of a livepatch", "klp_func: old_name new_func old_sympos old_func kobj node stack_node old_size new_size nop patched transition flags", moved("klp_func", "transition", "flags", 1)},
+		{"a member of another name", "klp_patch: mod objs states instead list", moved("klp_patch", "replace", "instead", 0)},
+		{"no structure", "klp_object: none", func(l kernel.Layout) { delete(l, "klp_object") }},
+		{"rows of ORC", "ORC rows: 8 bytes, 3 bits of type", resized("orc_entry", 2)},
+		{"bug table", "(__bug_table): 16 bytes", resized("bug_entry", 4)},
+		{"alternatives", "(.altinstructions): 16 bytes", resized("alt_instr", 2)},
+		{"a member elsewhere", "(__ex_table): 12 bytes: insn 0, fixup 4, data 10", moved("exception_table_entry", "data", "data", 2)},
+		{"exports", "(__ksymtab): 16 bytes", resized("kernel_symbol", 4)},
+		{"memory of a module", "memory in struct module: none", moved("module", "mem", "pieces", 0)},
+	} {
+		l := maps.Clone(known)
+		c.change(l)
+		err := generationOf(img, l).Err()
+		var r *splice.Refusal
+		if !errors.As(err, &r) || r.Code != CodeGeneration || r.Symbol != stock.Release {
+			t.Errorf("%s: %v is no refusal of a generation", c.what, err)
+			continue
+		}
+		if text := r.Text(); !strings.Contains(text, c.says) || strings.Contains(text, ";") || !strings.Contains(r.Hint, "internal/kerneltab") && !strings.Contains(r.Hint, "splice/module") {
+			t.Errorf("%s: %s [%s], want %q alone", c.what, text, r.Hint, c.says)
+		}
 	}
 }

@@ -156,7 +156,9 @@ func (l *linker) sections() {
 func (l *linker) typeID(id btfids.Slot) (uint32, error) {
 	types, err := l.builder.types.read()
 	if err != nil {
-		return 0, err
+		r := refuse(CodeTypeID, id.Name, kerneltab.TypeIDs, id.Offset, "this kernel does not say which number the %s of that name has", id.Kind)
+		r.Err = err
+		return 0, r
 	}
 	n, ok := types.ID(id.Kind, id.Name)
 	if !ok {
