@@ -56,7 +56,7 @@ func alone(c *behaviour.Case) bool {
 func newPlainRow(t *testing.T, name string) *matrixRow {
 	s := kbuild.NeedSmall(t, vmtest.Need(t, "6.1"), name)
 	r := &matrixRow{shown: shown{
-		files:    &distro.Files{Release: s.Kernel.Release, Source: s.Source, Config: s.Config, Image: s.Image, Boot: s.Kernel.Image, Make: s.Make},
+		files:    &distro.Files{Release: s.Kernel.Release, Source: s.Source, Config: s.Config, Image: s.Image, Boot: s.Kernel.Image},
 		builders: map[string]*source.Builder{}, kernel: &s.Kernel,
 	}}
 	r.compiler = r.shown.builder(t, &behaviour.Case{}).Identity().Compiler
@@ -90,7 +90,7 @@ func (s *shown) with(t *testing.T, opt module.Options) *source.Builder {
 		t.Fatal(err)
 	}
 	f := s.files
-	b, err := source.Open(vmtest.Context(t), source.Kernel{Release: f.Release, Source: f.Source, Config: f.Config, Image: f.Image, Make: f.Make},
+	b, err := source.Open(vmtest.Context(t), source.Kernel{Release: f.Release, Source: f.Source, Config: f.Config, Image: f.Image},
 		source.Options{Cache: cache.Dir(), Module: opt})
 	if err != nil {
 		t.Fatal(err)

@@ -31,7 +31,6 @@ type Small struct {
 	Source string // the archive that it was built from
 	Config string // its whole configuration
 	Image  string // its vmlinux
-	Make   []string
 }
 
 // smallLayout is part of the names of small kernels in the cache, as layout is.
@@ -46,7 +45,7 @@ func NeedSmall(t testing.TB, k *debkernel.Kernel, name string) *Small {
 	if !testenv.Asked(testenv.Small) {
 		t.Skipf("builds kernels: asked for by %s=%s,%s", testenv.Env, testenv.Kernel, testenv.Small)
 	}
-	testenv.Need(t, "gcc-12", "make", "tar", "xz", "flex", "bison", "bc", "pahole", vm.Emulator)
+	testenv.Need(t, "gcc", "make", "tar", "xz", "flex", "bison", "bc", "pahole", vm.Emulator)
 	s, err := buildSmall(vmtest.Context(t), k, name)
 	if errors.Is(err, deb.ErrUnavailable) {
 		testenv.Skip(t, "%v", err)
@@ -71,9 +70,7 @@ func buildSmall(ctx context.Context, k *debkernel.Kernel, name string) (*Small, 
 		return nil, err
 	}
 	version, _, _ := strings.Cut(k.Package.Version, "-")
-	s := &Small{Source: archive, Make: []string{
-		"CC=gcc-12", "LOCALVERSION=-" + name, "KBUILD_BUILD_USER=gosplice", "KBUILD_BUILD_HOST=gosplice", "KBUILD_BUILD_TIMESTAMP=1970-01-01",
-	}}
+	s := &Small{Source: archive}
 	dir, err := cache.Make(ctx, fmt.Sprintf("small/%s_%s.%s", name, version, smallLayout), func(dir string) error {
 		return s.build(ctx, dir, name, fragment)
 	})
@@ -101,7 +98,7 @@ var kept = map[string]string{
 	"config": ".config", "vmlinux": "vmlinux", "bzImage": "arch/x86/boot/bzImage", "release": "include/config/kernel.release", "modules.builtin": "modules.builtin",
 }
 
-// build builds the kernel in a folder beside dir, and fills dir with what stays.
+// build builds the kernel in dir, and keeps of it what is needed.
 func (s *Small) build(ctx context.Context, dir, name string, fragment []byte) error {
 	tree := filepath.Join(dir, "tree")
 	if err := os.Mkdir(tree, 0o755); err != nil {
@@ -115,7 +112,7 @@ func (s *Small) build(ctx context.Context, dir, name string, fragment []byte) er
 	if err := os.WriteFile(given, fragment, 0o644); err != nil {
 		return err
 	}
-	t := &Tree{args: s.Make}
+	t := &Tree{args: []string{"LOCALVERSION=-" + name, "KBUILD_BUILD_USER=gosplice", "KBUILD_BUILD_HOST=gosplice", "KBUILD_BUILD_TIMESTAMP=1970-01-01"}}
 	for _, args := range [][]string{{"KCONFIG_ALLCONFIG=" + given, "allnoconfig"}, {"vmlinux", "bzImage"}} {
 		if said, err := t.Make(ctx, tree, args...); err != nil {
 			return fmt.Errorf("make %s: %w: %s", args, err, said[max(0, len(said)-2000):])
