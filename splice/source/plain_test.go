@@ -58,7 +58,7 @@ func newPlainRow(t *testing.T, name string) *matrixRow {
 	r := &matrixRow{shown: shown{
 		files:    &distro.Files{Release: s.Kernel.Release, Source: s.Source, Config: s.Config, Image: s.Image, Boot: s.Kernel.Image},
 		builders: map[string]*source.Builder{}, kernel: &s.Kernel,
-	}}
+	}, small: true}
 	r.compiler = r.shown.builder(t, &behaviour.Case{}).Identity().Compiler
 	return r
 }

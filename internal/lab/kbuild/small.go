@@ -112,7 +112,7 @@ func (s *Small) build(ctx context.Context, dir, name string, fragment []byte) er
 	if err := os.WriteFile(given, fragment, 0o644); err != nil {
 		return err
 	}
-	t := &Tree{args: []string{"LOCALVERSION=-" + name, "KBUILD_BUILD_USER=gosplice", "KBUILD_BUILD_HOST=gosplice", "KBUILD_BUILD_TIMESTAMP=1970-01-01"}}
+	t := &Tree{args: []string{"LOCALVERSION=-small", "KBUILD_BUILD_USER=gosplice", "KBUILD_BUILD_HOST=gosplice", "KBUILD_BUILD_TIMESTAMP=1970-01-01"}}
 	for _, args := range [][]string{{"KCONFIG_ALLCONFIG=" + given, "allnoconfig"}, {"vmlinux", "bzImage"}} {
 		if said, err := t.Make(ctx, tree, args...); err != nil {
 			return fmt.Errorf("make %s: %w: %s", args, err, said[max(0, len(said)-2000):])
