@@ -52,11 +52,19 @@ const reclaimTries = 6
 // code back.
 func (v *reverter) reclaimLater(ctx context.Context) {
 	if v.large {
-		v.reclaimTracked(ctx)
-		return
+		untracked := v.reclaimTracked(ctx)
+		if untracked == nil {
+			return
+		}
+		v.most, v.large = maxLook, false
+		defer func() {
+			if v.large {
+				v.out.Kept += "; " + untracked.Error()
+			}
+		}()
 	}
 	wait := v.opt.Backoff
-	for i := 0; i < reclaimTries && v.out.State == Kept && v.rec.Escape == ""; i++ {
+	for i := 0; i < reclaimTries && v.out.State == Kept && v.rec.Escape == "" && !v.large; i++ {
 		select {
 		case <-ctx.Done():
 			return // reverted all the same
@@ -80,9 +88,14 @@ func (v *reverter) reclaimLater(ctx context.Context) {
 	}
 }
 
-// maxLook bounds the memory that is looked through while the process is
-// stopped, in bytes; it takes about a millisecond for 4 MiB.
-const maxLook = 64 << 20
+const (
+	// quickLook is how many bytes are looked through in the stop that puts the old
+	// code back. Of a process that has more, they are while it runs.
+	quickLook = 1 << 20
+	// maxLook bounds what is looked through while the process is stopped where there
+	// is no other way, in bytes; it takes about a millisecond for 4 MiB.
+	maxLook = 64 << 20
+)
 
 // inUse says why the memory of the update can't be unmapped: what in the
 // process may point into it. Registers and all writable memory are searched,
@@ -114,11 +127,12 @@ func (v *reverter) inUse() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if n := min(total, resident); n > maxLook {
+	if n := min(total, resident); n > v.most {
 		v.large = true
 		return fmt.Sprintf("%d MiB of writable memory are too much to search for pointers to it while the process stands still", n>>20), nil
 	}
-	return searchPointers(v.pid, v.session.Mem(), look, v.rec)
+	_, why, err := searchPointers(v.pid, v.session.Mem(), look, v.rec)
+	return why, err
 }
 
 // registers says which thread has a pointer to the update in a register.
@@ -164,46 +178,62 @@ type live struct {
 }
 
 // searchPointers looks for aligned words in memory that point into the update.
-// Only pages that exist are read.
-func searchPointers(pid int, mem readerAt, maps []live, rec *record) (string, error) {
+// Only pages that exist are read. It ends at the first, and returns the rest from
+// there on.
+func searchPointers(pid int, mem readerAt, maps []live, rec *record) (rest []live, why string, err error) {
 	pm, err := openPagemap(pid)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	defer pm.Close()
 	buf := make([]byte, 1<<18)
-	for _, m := range maps {
-		in := rec.livesIn
-		if m.stack {
-			in = rec.pointsTo
+	for i, m := range maps {
+		at, found, err := searchMapping(pm, mem, m, rec, buf)
+		if err != nil {
+			return nil, "", err
 		}
-		for at := m.Start; at < m.End; {
-			page := at &^ (splice.PageSize - 1)
-			n, present, err := pm.run(page, min(m.End-page, uint64(len(buf))))
-			if err != nil {
-				return "", err
-			}
-			n -= at - page
-			if present {
-				if _, err := mem.ReadAddr(buf[:n], at); err != nil {
-					var ae *procfs.AddrError
-					if !errors.As(err, &ae) {
-						return "", err
-					}
-					n = page + splice.PageSize - at // a device, or gone: nothing that a program's pointers are in
-				} else if off := findWord(buf[:n], in); off >= 0 {
-					return fmt.Sprintf("the word at %#x points to it", at+uint64(off)), nil
-				}
-			}
-			at += n
+		if found {
+			m.Start = at
+			return append([]live{m}, maps[i+1:]...), fmt.Sprintf("the word at %#x points to it", at), nil
 		}
 	}
-	return "", nil
+	return nil, "", nil
 }
 
-func findWord(b []byte, in func(uint64) bool) int {
+// searchMapping is searchPointers for one mapping. buf is whole pages.
+func searchMapping(pm *pagemap, mem readerAt, m live, rec *record, buf []byte) (at uint64, found bool, err error) {
+	in := rec.livesIn
+	if m.stack {
+		in = rec.pointsTo
+	}
+	for at := m.Start; at < m.End; {
+		page := at &^ (splice.PageSize - 1)
+		n, present, err := pm.run(page, min(pages(m.End-page), uint64(len(buf))))
+		if err != nil {
+			return 0, false, err
+		}
+		n = min(page+n, m.End) - at
+		if present {
+			if _, err := mem.ReadAddr(buf[:n], at); err != nil {
+				var ae *procfs.AddrError
+				if !errors.As(err, &ae) {
+					return 0, false, err
+				}
+				n = min(page+splice.PageSize, m.End) - at // a device, or gone: nothing that a program's pointers are in
+			} else if off := findWord(buf[:n], extent{rec.Start, rec.End}, in); off >= 0 {
+				return at + uint64(off), true, nil
+			}
+		}
+		at += n
+	}
+	return 0, false, nil
+}
+
+// findWord finds the first word that leads into a range, and counts.
+func findWord(b []byte, e extent, counts func(uint64) bool) int {
+	size := e.size()
 	for i := 0; i+8 <= len(b); i += 8 {
-		if in(binary.LittleEndian.Uint64(b[i:])) {
+		if w := binary.LittleEndian.Uint64(b[i:]); w-e[0] < size && counts(w) {
 			return i
 		}
 	}

@@ -5,46 +5,56 @@ package process
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/gosplice/gosplice/internal/procfs"
+	"github.com/gosplice/gosplice/internal/ptrace"
 	"github.com/gosplice/gosplice/splice"
 )
 
 const (
 	// trackRounds bounds how often memory that was written meanwhile is looked
 	// through again before the last look.
-	trackRounds = 8
+	trackRounds = 12
 	// lastLook is how many bytes may be left for the last look, for which the
 	// process stands still.
-	lastLook = 4 << 20
+	lastLook = 1 << 20
 )
 
 // reclaimTracked unmaps the memory of the update in a process that has too much
 // memory to be searched while it stands still: nearly all is searched while it
 // runs, and what it wrote meanwhile is searched again, until little is left for a
-// last stop. Where the kernel can't tell what was written, the memory stays.
-func (v *reverter) reclaimTracked(ctx context.Context) {
+// last stop. What points to the memory may be stale, and is looked at again some
+// times. The error says why nothing could be tracked.
+func (v *reverter) reclaimTracked(ctx context.Context) error {
 	defer func() { v.out.Pause = max(v.out.Pause, v.session.Stats().MaxPause) }()
 	t, err := v.track(ctx)
 	if err != nil {
-		v.out.Kept += "; " + err.Error()
-		return
+		return err
 	}
 	defer t.close()
-	for range trackRounds {
-		left, why, err := v.searchWritten(t)
-		if err != nil || why != "" {
-			v.out.Kept = keptReason(why, err)
-			return
+	wait := v.opt.Backoff
+	for range reclaimTries {
+		why, err := v.searchRunning(t)
+		if err == nil && why == "" {
+			why, err = v.stopAndReclaim(ctx, t)
 		}
-		if left <= lastLook {
-			break
+		if err == nil && why == "" {
+			v.out.State, v.out.Kept = "", ""
+			return nil
 		}
-		if ctx.Err() != nil {
-			return
+		v.out.Kept = keptReason(why, err)
+		if err != nil && !passes(err) {
+			return nil
 		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		wait *= 2
 	}
-	v.stopAndReclaim(ctx, t)
+	return nil
 }
 
 func keptReason(why string, err error) string {
@@ -57,20 +67,13 @@ func keptReason(why string, err error) string {
 // track begins to track what the process writes, but for the stacks that threads
 // stand on: these are searched in the last stop.
 func (v *reverter) track(ctx context.Context) (*tracker, error) {
-	if err := v.session.Stop(ctx); err != nil {
-		return nil, err
-	}
-	defer v.session.Resume()
-	list, err := v.session.Threads()
+	t, list, err := v.beginTracking(ctx)
 	if err != nil {
 		return nil, err
 	}
 	maps, err := procfs.Maps(v.session.ID().PID)
 	if err != nil {
-		return nil, err
-	}
-	t, err := newTracker(ctx, v.session)
-	if err != nil {
+		t.close()
 		return nil, err
 	}
 	for _, m := range liveMemory(maps, list, v.rec, true) {
@@ -81,50 +84,73 @@ func (v *reverter) track(ctx context.Context) (*tracker, error) {
 	return t, nil
 }
 
-// searchWritten searches what was written since the last search, and returns how
-// much that was, in bytes.
-func (v *reverter) searchWritten(t *tracker) (n uint64, why string, err error) {
-	var look []live
-	for _, a := range t.areas {
-		if procfs.FindMapping(v.stacks.maps, a[0]) == nil {
-			continue
+// beginTracking makes a tracker in a stop of its own, and tells where the threads
+// were then.
+func (v *reverter) beginTracking(ctx context.Context) (t *tracker, list []ptrace.Thread, err error) {
+	err = retry(ctx, &v.opt, new(int), func() ([]Blocker, error) {
+		if err := v.session.Stop(ctx); err != nil {
+			return nil, err
 		}
+		defer v.session.Resume()
+		if list, err = v.session.Threads(); err == nil {
+			t, err = newTracker(ctx, v.session)
+		}
+		return nil, err
+	})
+	return t, list, err
+}
+
+// searchRunning searches what is tracked while the process runs, and what it
+// writes meanwhile, until that is little or becomes no less.
+func (v *reverter) searchRunning(t *tracker) (why string, err error) {
+	before := ^uint64(0)
+	for range trackRounds {
+		n, why, err := v.searchWritten(t)
+		if err != nil || why != "" {
+			return why, err
+		}
+		if n <= lastLook || n > before/4*3 {
+			break
+		}
+		before = n
+	}
+	return "", nil
+}
+
+// searchWritten searches what was written since the last search, and what was left
+// then. It returns how much was written, in bytes.
+func (v *reverter) searchWritten(t *tracker) (n uint64, why string, err error) {
+	for _, a := range t.areas {
 		list, err := t.written(a, true)
 		if err != nil {
 			return 0, "", err
 		}
 		for _, w := range list {
-			look, n = append(look, live{Mapping: procfs.Mapping{Start: w[0], End: w[1]}}), n+w.size()
+			t.todo, n = append(t.todo, live{Mapping: procfs.Mapping{Start: w[0], End: w[1]}}), n+w.size()
 		}
 	}
-	why, err = searchPointers(v.pid, v.session.Mem(), look, v.rec)
+	t.todo, why, err = searchPointers(v.pid, v.session.Mem(), t.todo, v.rec)
 	return n, why, err
 }
 
 // stopAndReclaim does the last look, and unmaps the memory when nothing points to
 // it.
-func (v *reverter) stopAndReclaim(ctx context.Context, t *tracker) {
-	wait := &Options{Attempts: reclaimTries, Backoff: v.opt.Backoff, Logger: v.opt.Logger}
-	why := ""
-	err := retry(ctx, wait, new(int), func() ([]Blocker, error) {
-		if err := v.session.Stop(ctx); err != nil {
-			return nil, err
-		}
-		defer v.session.Resume()
-		blockers, _, err := v.stacks.check(v.session)
-		if err != nil || len(blockers) > 0 {
-			return blockers, err
-		}
-		if why, err = v.lastLook(t); err != nil || why != "" {
-			return nil, err
-		}
-		return nil, v.release(ctx)
-	})
-	if err != nil || why != "" {
-		v.out.Kept = keptReason(why, err)
-		return
+func (v *reverter) stopAndReclaim(ctx context.Context, t *tracker) (why string, err error) {
+	if err := v.session.Stop(ctx); err != nil {
+		return "", err
 	}
-	v.out.State, v.out.Kept = "", ""
+	defer v.session.Resume()
+	blockers, _, err := v.stacks.check(v.session)
+	if err != nil {
+		return "", err
+	}
+	if len(blockers) > 0 {
+		return blockers[0].String(), nil
+	}
+	if why, err = v.lastLook(t); err != nil || why != "" {
+		return why, err
+	}
+	return "", v.release(ctx)
 }
 
 // lastLook searches registers, stacks, memory that is not tracked, and what was
@@ -160,7 +186,8 @@ func (v *reverter) lastLook(t *tracker) (string, error) {
 	if total > maxLook {
 		return fmt.Sprintf("%d MiB of memory were written, or mapped, while it was searched for pointers to it", total>>20), nil
 	}
-	return searchPointers(v.pid, v.session.Mem(), look, v.rec)
+	_, why, err := searchPointers(v.pid, v.session.Mem(), look, v.rec)
+	return why, err
 }
 
 // residentIn returns how many bytes of a range exist, up to a little more than

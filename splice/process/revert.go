@@ -26,7 +26,7 @@ import (
 // [Kept].
 func Revert(ctx context.Context, pid int, id string, opt Options) (*Report, error) {
 	opt.defaults()
-	v := &reverter{pid: pid, opt: opt}
+	v := &reverter{pid: pid, opt: opt, most: quickLook}
 	defer v.close()
 	err := v.prepare(ctx, id)
 	switch {
@@ -53,7 +53,8 @@ type reverter struct {
 	session  *ptrace.Session
 	out      *Report
 	attempts int
-	large    bool // it has too much memory to be searched in a stop
+	most     uint64 // how much memory is searched in a stop, in bytes
+	large    bool   // it has more
 }
 
 func (v *reverter) close() {

@@ -26,6 +26,7 @@ type tracker struct {
 	fd      int
 	pagemap *os.File
 	areas   []extent // that are tracked
+	todo    []live   // what is left to be searched of these
 }
 
 const (
