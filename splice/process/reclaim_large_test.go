@@ -5,6 +5,8 @@ package process
 import (
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestBigHeap reverts in a process with more memory than can be searched: what
@@ -43,6 +45,37 @@ func TestBigHeap(t *testing.T) {
 				t.Errorf("mappings were\n%sand are\n%s", layout, v.layout())
 			}
 			t.Logf("stopped for %v", r.Pause)
+		})
+	}
+}
+
+// TestNotTracked reverts where the program can't be told what it writes, as by older
+// kernels: here it may open no file. What is not too much is searched in a stop.
+func TestNotTracked(t *testing.T) {
+	for _, c := range []struct {
+		heap string // MiB
+		kept string
+	}{
+		{"20", ""},
+		{"100", "too much to search"},
+	} {
+		t.Run(c.heap, func(t *testing.T) {
+			b := throwProgram(t, "untracked-"+c.heap, "-DLIBC", "main.c -DHEAP="+c.heap, "", false)
+			v := start(t, b.program)
+			v.ask(1)
+			if err := unix.Prlimit(v.pid, unix.RLIMIT_NOFILE, &unix.Rlimit{}, nil); err != nil {
+				t.Fatal(err)
+			}
+			v.apply(v.update(b))
+			v.ask(1)
+			r := v.revert()
+			for i := 0; i < 5 && r.State == Kept && c.kept == ""; i++ { // a word of a stack that goes away
+				v.ask(2)
+				r = v.revert()
+			}
+			if !strings.Contains(r.Kept, c.kept) || (r.Kept == "") != (c.kept == "") || r.Kept != "" && !strings.Contains(r.Kept, errNoTracking.Error()) {
+				t.Errorf("kept: %q", r.Kept)
+			}
 		})
 	}
 }
