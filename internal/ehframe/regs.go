@@ -46,3 +46,8 @@ type Memory interface {
 	// ReadAddr fills p with the memory at addr, or returns an error.
 	ReadAddr(p []byte, addr uint64) (int, error)
 }
+
+// A WordReader is a [Memory] that reads words in a way of its own.
+type WordReader interface {
+	ReadWord(addr uint64) (uint64, error)
+}

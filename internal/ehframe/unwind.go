@@ -8,6 +8,13 @@ import (
 
 // readWord reads a little-endian number of 1, 2, 4 or 8 bytes.
 func readWord(mem Memory, addr, size uint64) (uint64, error) {
+	if w, ok := mem.(WordReader); ok && size == 8 {
+		v, err := w.ReadWord(addr)
+		if err != nil {
+			return 0, &memoryError{err}
+		}
+		return v, nil
+	}
 	var b [8]byte
 	if _, err := mem.ReadAddr(b[:size], addr); err != nil {
 		return 0, &memoryError{err}
@@ -34,28 +41,49 @@ func (t *Table) Unwind(mem Memory, regs *Regs, exact bool) (caller Regs, signal,
 	if err != nil {
 		return Regs{}, false, false, err
 	}
+	r, err := t.RulesAt(pc, exact)
+	if err != nil {
+		return Regs{}, false, false, err
+	}
+	return t.UnwindBy(r, mem, regs)
+}
+
+// Rules are what [Table.Unwind] goes by at one place of the code.
+type Rules struct {
+	row       *Row
+	signal    bool
+	outermost bool
+}
+
+// RulesAt returns the rules of a frame whose program counter is pc.
+func (t *Table) RulesAt(pc uint64, exact bool) (*Rules, error) {
 	if !exact {
 		pc--
 	}
 	f, err := t.Lookup(pc)
 	if err != nil {
-		return Regs{}, false, false, err
+		return nil, err
 	}
 	row, err := t.frame.rowAt(&f, pc-t.bias)
 	if err != nil {
-		return Regs{}, false, false, err
+		return nil, err
 	}
 	if f.cie.returnReg != RA {
-		return Regs{}, false, false, t.frame.errorAt(f.CIE, "return address register is not 16")
+		return nil, t.frame.errorAt(f.CIE, "return address register is not 16")
 	}
-	if row.Regs[RA].Kind == Undefined {
-		return Regs{}, f.Signal(), true, nil
+	return &Rules{row, f.Signal(), row.Regs[RA].Kind == Undefined}, nil
+}
+
+// UnwindBy is Unwind by the rules of the place where the frame is.
+func (t *Table) UnwindBy(r *Rules, mem Memory, regs *Regs) (caller Regs, signal, done bool, err error) {
+	if r.outermost {
+		return Regs{}, r.signal, true, nil
 	}
-	caller, err = t.apply(row, mem, regs)
+	caller, err = t.apply(r.row, mem, regs)
 	if err != nil {
 		return Regs{}, false, false, err
 	}
-	return caller, f.Signal(), caller.R[RA] == 0, nil
+	return caller, r.signal, caller.R[RA] == 0, nil
 }
 
 // apply computes the caller's registers.

@@ -119,7 +119,11 @@ func (v *reverter) inUse() (string, error) {
 		return "", nil // the stacks were checked, and there is nowhere else to look
 	}
 	var total uint64
-	look := liveMemory(v.stacks.maps, list, v.rec, v.stacks.scans == 0)
+	maps, err := v.stacks.mappings()
+	if err != nil {
+		return "", err
+	}
+	look := liveMemory(maps, list, v.rec, v.stacks.scans == 0)
 	for _, m := range look {
 		total += m.Len()
 	}

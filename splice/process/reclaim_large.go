@@ -165,7 +165,11 @@ func (v *reverter) lastLook(t *tracker) (string, error) {
 	}
 	var look []live
 	total := uint64(0)
-	for _, m := range liveMemory(v.stacks.maps, list, v.rec, v.stacks.scans == 0) {
+	maps, err := v.stacks.mappings()
+	if err != nil {
+		return "", err
+	}
+	for _, m := range liveMemory(maps, list, v.rec, v.stacks.scans == 0) {
 		e := extent{m.Start, m.End}
 		if m.threads || !t.tracks(e) {
 			n, err := residentIn(v.pid, e)

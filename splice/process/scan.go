@@ -31,6 +31,9 @@ const maxStacks = 8
 // finds may be stale; what it does not find is not there. Where a signal
 // handler may have come from another stack, that one is scanned as well.
 func (s *stacks) scan(t *ptrace.Thread, sp uint64) (*Blocker, error) {
+	if _, err := s.mappings(); err != nil {
+		return nil, err
+	}
 	todo, done := []uint64{(sp - redZone) &^ 7}, []extent(nil)
 	for n := 0; len(todo) > 0; n++ {
 		sp, todo = todo[0], todo[1:]
@@ -152,6 +155,11 @@ func (s *stacks) stack(t *ptrace.Thread, sp uint64) (*stackBytes, error) {
 type pageCache struct {
 	mem   readerAt
 	pages map[uint64][]byte
+	room  []byte // for pages to come
+
+	last     uint64 // the page that was asked for last
+	lastPage []byte // nil for none
+	word     [8]byte
 }
 
 func newPageCache(mem readerAt) *pageCache {
@@ -166,11 +174,24 @@ func (c *pageCache) ReadAddr(p []byte, addr uint64) (int, error) {
 	}
 	b, ok := c.pages[base]
 	if !ok {
-		b = make([]byte, splice.PageSize)
+		if len(c.room) == 0 {
+			c.room = make([]byte, 16*splice.PageSize)
+		}
+		b, c.room = c.room[:splice.PageSize:splice.PageSize], c.room[splice.PageSize:]
 		if _, err := c.mem.ReadAddr(b, base); err != nil {
 			return c.mem.ReadAddr(p, addr)
 		}
 		c.pages[base] = b
 	}
+	c.last, c.lastPage = base, b
 	return copy(p, b[addr-base:]), nil
+}
+
+// ReadWord implements ehframe.WordReader.
+func (c *pageCache) ReadWord(addr uint64) (uint64, error) {
+	if off := addr - c.last; c.lastPage != nil && off <= splice.PageSize-8 {
+		return binary.LittleEndian.Uint64(c.lastPage[off:]), nil
+	}
+	_, err := c.ReadAddr(c.word[:], addr)
+	return binary.LittleEndian.Uint64(c.word[:]), err
 }

@@ -35,7 +35,8 @@ func (a *area) holds(pc uint64, exact bool) bool {
 // stacks checks the stacks of a stopped process.
 type stacks struct {
 	mem   *pageCache
-	maps  []procfs.Mapping
+	pid   int
+	maps  []procfs.Mapping // nil before somebody asks
 	areas []area
 	find  func(pc uint64) *ehframe.Table
 	// function returns the function that an address lies in, by symbols.
@@ -44,6 +45,7 @@ type stacks struct {
 	// restorers are addresses that were looked at for code that returns from
 	// signal handlers.
 	restorers map[uint64]bool
+	rules     map[frameAt]frameRules
 }
 
 // unwindTables opens the unwind tables of all modules; nil for those without one,
@@ -190,11 +192,7 @@ func (s *stacks) check(session *ptrace.Session) (blockers []Blocker, threads int
 	if err != nil {
 		return nil, 0, err
 	}
-	s.mem = newPageCache(session.Mem())
-	if s.maps, err = procfs.Maps(session.ID().PID); err != nil {
-		return nil, 0, err
-	}
-	s.scans = 0
+	s.mem, s.pid, s.maps, s.scans = newPageCache(session.Mem()), session.ID().PID, nil, 0
 	for i := range list {
 		b, err := s.thread(&list[i])
 		if err != nil {
@@ -205,6 +203,16 @@ func (s *stacks) check(session *ptrace.Session) (blockers []Blocker, threads int
 		}
 	}
 	return blockers, len(list), nil
+}
+
+// mappings returns the mappings of the process in this stop. To read them takes as
+// long as many stacks, and few need them.
+func (s *stacks) mappings() ([]procfs.Mapping, error) {
+	var err error
+	if s.maps == nil {
+		s.maps, err = procfs.Maps(s.pid)
+	}
+	return s.maps, err
 }
 
 // thread unwinds one stack; from the frame on where that fails, it scans it.
@@ -277,9 +285,34 @@ func (s *stacks) caller(regs *ehframe.Regs, exact bool) (caller ehframe.Regs, si
 	if !exact {
 		pc--
 	}
-	t := s.find(pc)
-	if t == nil {
-		return caller, false, false, ehframe.NoTable
+	at := frameAt{pc, exact}
+	r, ok := s.rules[at]
+	if !ok {
+		t := s.find(pc)
+		if t == nil {
+			return caller, false, false, ehframe.NoTable
+		}
+		rules, err := t.RulesAt(regs.R[ehframe.RA], exact)
+		if err != nil {
+			return caller, false, false, err
+		}
+		r = frameRules{t, rules}
+		if s.rules == nil {
+			s.rules = map[frameAt]frameRules{}
+		}
+		s.rules[at] = r
 	}
-	return t.Unwind(s.mem, regs, exact)
+	return r.table.UnwindBy(r.rules, s.mem, regs)
+}
+
+// frameAt is where a frame is: at an instruction, or in the call before it.
+type frameAt struct {
+	pc    uint64
+	exact bool
+}
+
+// frameRules are the rules there. Threads stand at few places: they are read once.
+type frameRules struct {
+	table *ehframe.Table
+	rules *ehframe.Rules
 }

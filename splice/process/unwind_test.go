@@ -171,6 +171,7 @@ func TestHooks(t *testing.T) {
 	testenv.Need(t, "gcc", "g++")
 	b := unwindProgram(t, 0)
 	v := start(t, b.program, strings.Fields(unwindNew)...)
+	v.expectAll("before", unwindOld) // its libraries are there
 	const otherOld, otherNew = "2001:2|2002:-1", "2001:10|2002:-9"
 	first := v.update(b)
 	second := secondUpdate(t, v, b)
