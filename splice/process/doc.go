@@ -39,11 +39,11 @@
 // signal handler is in the kernel, and what setjmp and atexit store is encoded.
 // An update whose code and data hand out no address of their own memory, and that
 // calls nothing but the C library, needs no search beyond registers and stacks,
-// however much memory the program has. Otherwise more than 64 MiB are searched while
+// however much memory the program has. Otherwise more than a MiB is searched while
 // the program runs; what it writes meanwhile is searched again, and the last stop
-// looks at a few MiB. That takes a kernel that tells what is written (userfaultfd's
-// asynchronous write protection and PAGEMAP_SCAN, Linux 6.7); on others the memory
-// stays.
+// looks at the little that is left. That takes a kernel that tells what is written (userfaultfd's
+// asynchronous write protection and PAGEMAP_SCAN, Linux 6.7). On others up to 64 MiB are
+// searched in the stop, and with more the memory stays.
 //
 // # Seccomp
 //
