@@ -18,10 +18,10 @@ func TestBigHeap(t *testing.T) {
 		kept       bool
 	}{
 		{"calls nothing", "-DLEAF", "1", false},
-		{"calls nothing, much memory", "-DLEAF", "300", false},
+		{"calls nothing, much memory", "-DLEAF", "100", false},
 		{"a string, little memory", "-DLIBC", "1", false},
-		{"a string, much memory", "-DLIBC", "300", false},
-		{"a string, very much memory", "-DLIBC", "1000", false},
+		{"a string, more memory", "-DLIBC", "10", false},
+		{"a string, much memory", "-DLIBC", "100", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := throwProgram(t, "heap-"+strings.ReplaceAll(c.name, " ", "-"), c.step, "main.c -DHEAP="+c.heap, "", false)
@@ -56,8 +56,8 @@ func TestNotTracked(t *testing.T) {
 		heap string // MiB
 		kept string
 	}{
-		{"20", ""},
-		{"100", "too much to search"},
+		{"10", ""},
+		{"80", "too much to search"},
 	} {
 		t.Run(c.heap, func(t *testing.T) {
 			b := throwProgram(t, "untracked-"+c.heap, "-DLIBC", "main.c -DHEAP="+c.heap, "", false)
