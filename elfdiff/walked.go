@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // walkedName reports whether code may go through a section from its start to its end,
@@ -118,15 +119,7 @@ func extents(o *object.Object, j *judge) map[string]extent {
 // isWalked reports whether a section is a table that code can go through: for one
 // whose name is an identifier in C, linkers make the symbols __start_NAME and
 // __stop_NAME (GNU ld, "Input section example").
-func isWalked(section string) bool {
-	for i := range len(section) {
-		c := section[i]
-		if c != '_' && (c|0x20 < 'a' || c|0x20 > 'z') && (i == 0 || c < '0' || c > '9') {
-			return false
-		}
-	}
-	return section != ""
-}
+func isWalked(section string) bool { return symname.IsIdentifier(section) }
 
 // tableEntries reports entries of tables that only pre or only post has, by the
 // objects that they are: whoever goes through a table does so from its start to its

@@ -116,6 +116,17 @@ func trimNumber(name string) string {
 // so that equal names in pre and post need not mean the same thing.
 func IsNumbered(name string) bool { return Stem(name) != name }
 
+// IsIdentifier reports whether a name is one that C has for what it declares.
+func IsIdentifier(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if c != '_' && (c|0x20 < 'a' || c|0x20 > 'z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
 // IsLocalLabel reports whether the name is one that assemblers make up for
 // labels. Such a symbol gives no identity; it is kept in an object only where
 // a relocation can't do without (gas does so for SHF_MERGE sections).

@@ -55,6 +55,7 @@ func Correlate(pre, post *object.Object, apart [2]map[object.AtomID]bool) *Corre
 		},
 	}
 	c.numberMates()
+	c.numberLines()
 	for _, r := range ladder {
 		c.climb(r)
 	}
@@ -351,17 +352,18 @@ func (c *Correlation) compareNumbers(side int, a, b object.AtomID) int {
 // byOrder pairs what is left of one stem when both sides have as many. For
 // code a wrong pair costs nothing but size: references are compared by twin,
 // so that whoever uses it counts as changed too. Writable data is never paired
-// by order alone, since a wrong pair would confuse two states.
+// by order alone, since a wrong pair would confuse two states, unless it is the entries
+// of a table that hold the same.
 func (c *Correlation) byOrder() {
 	var left [2]map[RungKey][]object.AtomID
 	for side := range c.Objects {
 		left[side] = map[RungKey][]object.AtomID{}
 		for _, id := range c.alone(side) {
 			t := &c.Traits[side][id]
-			if c.Objects[side].Atoms[id].Kind == object.Data || t.Class == classTLS || t.place > 0 {
+			if c.Objects[side].Atoms[id].Kind == object.Data && !t.line || t.Class == classTLS || t.place > 0 {
 				continue
 			}
-			key := RungKey{Class: t.Class, Name: t.Stem, File: t.File}
+			key := RungKey{Class: t.Class, Name: t.Stem, File: t.File, says: t.says}
 			left[side][key] = append(left[side][key], id)
 		}
 	}

@@ -23,6 +23,7 @@ type traits struct {
 	Class   byte // what may pair at all: functions, objects, thread-local objects
 	global  bool
 	number  bool  // the name has a compiler's number
+	line    bool  // or that of a line, see numberLines
 	place   int32 // of an anonymous atom, among those of its section; from 1
 	of      int32 // how many anonymous atoms its section has
 	// says is what a record about a message leads to, its texts: that of another message is
