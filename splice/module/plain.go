@@ -2,6 +2,8 @@ package module
 
 import (
 	"debug/elf"
+	"maps"
+	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -30,7 +32,7 @@ func (b *builder) checkPlain() {
 		b.refused.add(r)
 	}
 	for _, o := range b.objects {
-		for name := range o.hooks {
+		for _, name := range slices.Sorted(maps.Keys(o.hooks)) {
 			b.refused.add(refuse(CodeNoLivepatch, name, o.name(), 0, "without livepatch nothing calls the callbacks of a patch"))
 		}
 	}
@@ -60,8 +62,8 @@ func (b *builder) parameters() {
 	d := b.Data()
 	calls := d.Append(8, make([]byte, ops.Size))
 	b.code.Define("param_ops", elf.STT_OBJECT, d, calls, ops.Size)
-	for member, symbol := range map[string]string{"set": "set_enabled", "get": "get_enabled"} {
-		d.AddRela(calls+ops.Offsets[member], elf.R_X86_64_64, b.code.Symbols[symbol].Symbol, 0)
+	for _, member := range []string{"set", "get"} {
+		d.AddRela(calls+ops.Offsets[member], elf.R_X86_64_64, b.code.Symbols[member+"_enabled"].Symbol, 0)
 	}
 	s := b.Section(kerneltab.Parameters, elf.SHT_PROGBITS, ko.Alloc, 8)
 	add := func(name string, mode uint16, arg ko.Dest) {
