@@ -13,8 +13,8 @@
 //	more           each case with more compilers and options, some minutes
 //	strict         fail where a test would be skipped for want of something
 //	long           every combination where a sample would do, which takes hours
-//	small          build kernels without livepatch, ten minutes each, which are kept
 //	kills          kill the tool for programs before each system call that it makes, some minutes
+//	small          build kernels without livepatch, ten minutes each, which are kept
 //
 // These say what to work on, for those who have kernels and objects of their own:
 //
