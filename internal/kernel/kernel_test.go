@@ -8,17 +8,17 @@ import (
 
 	"errors"
 	"github.com/gosplice/gosplice/internal/deb"
-
 	"github.com/gosplice/gosplice/internal/debkernel"
+
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
 )
 
-// TestImage asks a distribution's image, with its package's Module.symvers and
-// build configuration as witnesses.
-func TestImage(t *testing.T) {
-	stock := vmtest.Need(t, "6.1")
+// openStock opens the image of a stock kernel, or skips the test (see [vmtest.Need]).
+func openStock(t *testing.T, release string) (*debkernel.Kernel, *kernel.Image) {
+	t.Helper()
+	stock := vmtest.Need(t, release)
 	path, err := stock.Vmlinux(vmtest.Context(t))
 	if errors.Is(err, deb.ErrUnavailable) {
 		testenv.Skip(t, "%v", err)
@@ -30,7 +30,14 @@ func TestImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer k.Close()
+	t.Cleanup(func() { k.Close() })
+	return stock, k
+}
+
+// TestImage asks a distribution's image, with its package's Module.symvers and
+// build configuration as witnesses.
+func TestImage(t *testing.T) {
+	stock, k := openStock(t, "6.1")
 	magic, err := k.Vermagic()
 	if err != nil || !strings.HasPrefix(magic, stock.Release+" SMP preempt mod_unload modversions ") {
 		t.Errorf("vermagic %q, %v", magic, err)

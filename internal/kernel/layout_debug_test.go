@@ -1,13 +1,10 @@
 package kernel_test
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gosplice/gosplice/internal/deb"
-	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
 )
@@ -20,19 +17,7 @@ func TestDebugLayout(t *testing.T) {
 			if series != "6.12" && !testenv.Asked(testenv.Long) {
 				t.Skip("one kernel, unless long tests are asked for")
 			}
-			stock := vmtest.Need(t, series)
-			path, err := stock.Vmlinux(vmtest.Context(t))
-			if errors.Is(err, deb.ErrUnavailable) {
-				testenv.Skip(t, "%v", err)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			k, err := kernel.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer k.Close()
+			_, k := openStock(t, series)
 			want, err := k.Layout()
 			if err != nil {
 				t.Fatal(err)
