@@ -13,6 +13,7 @@ import (
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
+	"github.com/gosplice/gosplice/splice/source"
 )
 
 // build makes the module. It is nil when there is nothing to do, or refused.
@@ -81,15 +82,16 @@ func build(ctx context.Context, opt *options, progress *cli.Progress) (*objectRe
 // looks is how often the stacks of tasks are looked at.
 const looks = 3
 
-// runningKernel is what -run takes instead of a vmlinux for the kernel that runs.
-const runningKernel = "kcore"
+// openImage opens a vmlinux, or the kernel that runs.
+func openImage(ctx context.Context, path string) (*module.Kernel, error) {
+	if path == source.ImageRunning {
+		return module.OpenRunning(ctx, os.DirFS("/"))
+	}
+	return module.OpenKernelContext(ctx, path)
+}
 
 func openKernel(ctx context.Context, opt *options) (*module.Kernel, error) {
-	open := func() (*module.Kernel, error) { return module.OpenKernel(opt.kernel.run) }
-	if opt.kernel.run == runningKernel {
-		open = func() (*module.Kernel, error) { return module.OpenRunning(ctx, os.DirFS("/")) }
-	}
-	k, err := open()
+	k, err := openImage(ctx, opt.kernel.run)
 	if err != nil || opt.kernel.symvers == "" {
 		return k, err
 	}

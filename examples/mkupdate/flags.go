@@ -90,6 +90,9 @@ func (o *options) addTarget(s string) error {
 	return nil
 }
 
+// isRunning reports whether the kernel that runs here is meant, without its vmlinux.
+func (o *kernelOptions) isRunning() bool { return o.run == source.ImageRunning }
+
 // addModule reads FILE.ko, or FILE.ko=DIR.
 func (o *kernelOptions) addModule(s string) error {
 	file, dir, ok := strings.Cut(s, "=")
@@ -239,8 +242,8 @@ func (o *options) defineKernel(f *cli.Flags) {
 	f.StringVar(&k.release, "kernel", "", "a kernel of Debian, a `RELEASE` as uname -r prints it; the one that runs here unless given")
 	f.StringVar(&k.probe, "probe", "", "say what is found of a kernel, `VMLINUZ` or vmlinux, and whether it is of a generation that is known")
 	f.Func("src", "or: its source, a `DIR` or an archive; behind -module FILE.ko, that module's source", k.setSource)
-	f.StringVar(&k.config, "config", "", "with -src: its configuration, a `FILE`")
-	f.StringVar(&k.run, "run", "", "with -src, or for objects: its image, with symbols: `VMLINUX`; for objects also kcore, the kernel that runs here, without its vmlinux")
+	f.StringVar(&k.config, "config", "", "with -src: its configuration, a `FILE`; with -run kcore, that of the kernel that runs unless given")
+	f.StringVar(&k.run, "run", "", "with -src, or for objects: its image, with symbols: `VMLINUX`; or kcore, the kernel that runs here, without its vmlinux")
 	f.StringVar(&k.modules, "modules", "", "with -src: its modules, a `DIR` as lib/modules/RELEASE")
 	f.StringVar(&k.boot, "boot", "", "with -src: what boots it, for -try: `VMLINUZ`")
 	f.StringVar(&k.symvers, "symvers", "", "its Module.symvers, a `FILE`; CRCs come from the image without it")

@@ -19,7 +19,7 @@ func (o *options) openKernelFiles(ctx context.Context, progress *cli.Progress, l
 			OutOfTree: given.outOfTree, ModuleMake: given.moduleMake, ExtraSymvers: given.extraSymvers,
 		}, given.boot, nil
 	}
-	opt := distro.Options{Cache: o.make.cache, Progress: progress.Tell, Log: log}
+	opt := distro.Options{Cache: o.make.cache, NoImage: given.run == source.ImageRunning, Progress: progress.Tell, Log: log}
 	var f *distro.Files
 	if given.release == "" {
 		f, err = distro.Running(ctx, opt)
@@ -33,7 +33,7 @@ func (o *options) openKernelFiles(ctx context.Context, progress *cli.Progress, l
 		Release: f.Release, Source: f.Source, Config: f.Config, Image: f.Image, Modules: f.Modules, Symvers: f.Symvers, Objtool: f.Objtool,
 		Make: f.Make, OutOfTree: given.outOfTree, ModuleMake: given.moduleMake, ExtraSymvers: given.extraSymvers,
 	}
-	for _, x := range []struct{ given, at *string }{{&given.symvers, &k.Symvers}, {&given.objtool, &k.Objtool}} {
+	for _, x := range []struct{ given, at *string }{{&given.run, &k.Image}, {&given.symvers, &k.Symvers}, {&given.objtool, &k.Objtool}} {
 		if *x.given != "" {
 			*x.at = *x.given
 		}

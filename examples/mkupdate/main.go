@@ -3,6 +3,7 @@
 //	mkupdate fix.patch                                          for the kernel that runs here
 //	mkupdate -kernel RELEASE [-try] fix.patch ...               for a kernel of Debian
 //	mkupdate -src DIR -config FILE -run VMLINUX -modules DIR fix.patch ...
+//	mkupdate -run kcore [-src DIR -config FILE] fix.patch       for the kernel that runs here, without its vmlinux
 //	mkupdate ... -module FILE.ko -src DIR fix.patch             for a module whose source is elsewhere: DKMS
 //	mkupdate -package NAME fix.patch                            for the programs and libraries of a package of Debian
 //	mkupdate -package NAME -to VERSION                          to another version of it

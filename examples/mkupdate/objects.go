@@ -11,7 +11,7 @@ import (
 // objectInputs are the files that a module is made from.
 func (o *options) objectInputs() []string {
 	list := []string{o.kernel.symvers, o.out.key, o.out.cert, o.how.replaces}
-	if o.kernel.run != runningKernel {
+	if !o.kernel.isRunning() {
 		list = append(list, o.kernel.run)
 	}
 	for _, t := range o.targets {

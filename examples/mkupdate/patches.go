@@ -142,7 +142,7 @@ func (w *work) prepare(ctx context.Context) (err error) {
 
 // readTasks looks at the tasks of this machine.
 func readTasks(ctx context.Context, image string) (*module.Tasks, error) {
-	k, err := module.OpenKernel(image)
+	k, err := openImage(ctx, image)
 	if err != nil {
 		return nil, err
 	}

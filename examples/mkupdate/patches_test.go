@@ -98,6 +98,9 @@ func TestForms(t *testing.T) {
 		{"-package p -to 2 fix.patch", 0, "not both"},
 		{"-package p -src s -build make fix.patch", 0, "not both"},
 		{"-to 2 fix.patch", 0, "go with -package"},
+		{"-run kcore fix.patch", formPatches, ""},
+		{"-run kcore -src s fix.patch", formPatches, ""},
+		{"-run kcore -jobs fix.patch", 0, "kernel of this machine"},
 		{"-src s -config c -run v -try fix.patch", 0, "-boot VMLINUZ"},
 	} {
 		opt, err := parse(strings.Fields(c.line))

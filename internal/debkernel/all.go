@@ -42,7 +42,7 @@ func (k *Kernel) FetchAll(ctx context.Context, tell progress.Func) (*All, error)
 		to    *string
 		fetch func(context.Context) (string, error)
 	}{
-		{&a.VmlinuxPath, k.Vmlinux}, {&a.SourcePath, k.Source}, {&a.SymversPath, k.Symvers}, {&a.ObjtoolPath, k.objtoolIfServed},
+		{&a.VmlinuxPath, k.vmlinuxIfWanted}, {&a.SourcePath, k.Source}, {&a.SymversPath, k.Symvers}, {&a.ObjtoolPath, k.objtoolIfServed},
 		{new(string), func(ctx context.Context) (string, error) { return "", k.fetch(ctx) }},
 	} {
 		g.Go(func() (err error) {
@@ -55,7 +55,10 @@ func (k *Kernel) FetchAll(ctx context.Context, tell progress.Func) (*All, error)
 
 // packages returns the packages to fetch. That one is not served is an [deb.ErrUnavailable].
 func (k *Kernel) packages(ctx context.Context) ([]deb.Package, error) {
-	pkgs := []deb.Package{debug(k.Package), source(k.Package), k.Package, headers(k.Package)}
+	pkgs := []deb.Package{source(k.Package), k.Package, headers(k.Package)}
+	if !k.NoVmlinux {
+		pkgs = append(pkgs, debug(k.Package))
+	}
 	switch kbuild, err := kbuild(ctx, k.cache, k.Package); {
 	case err == nil:
 		pkgs = append(pkgs, kbuild)
@@ -66,6 +69,14 @@ func (k *Kernel) packages(ctx context.Context) ([]deb.Package, error) {
 		pkgs = slices.DeleteFunc(pkgs, func(p deb.Package) bool { return deb.Installed(ctx, k.root, nil, p) })
 	}
 	return pkgs, k.cache.Served(ctx, pkgs...)
+}
+
+// vmlinuxIfWanted is Vmlinux, or "" where it is left out.
+func (k *Kernel) vmlinuxIfWanted(ctx context.Context) (string, error) {
+	if k.NoVmlinux {
+		return "", nil
+	}
+	return k.Vmlinux(ctx)
 }
 
 // objtoolIfServed is Objtool, or "" where no package that is served has it.

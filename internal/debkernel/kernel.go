@@ -20,6 +20,8 @@ type Kernel struct {
 	// Package is where it came from. Its version is that of the source, which
 	// the other packages of the same build share.
 	Package deb.Package
+	// NoVmlinux has [Kernel.FetchAll] leave the vmlinux out.
+	NoVmlinux bool
 
 	cache *deb.Cache
 	root  string // of the system whose installed packages are used, "" for none

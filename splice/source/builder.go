@@ -48,15 +48,19 @@ type Builder struct {
 //
 // Close has to be called in the end.
 func Open(ctx context.Context, k Kernel, opt Options) (*Builder, error) {
-	if err := k.check(); err != nil {
-		return nil, err
-	}
 	b := &Builder{kernel: k, opt: opt, tell: progress.Func(opt.Progress)}
 	if b.opt.Jobs <= 0 {
 		b.opt.Jobs = runtime.NumCPU()
 	}
 	var err error
 	if b.cache, err = deb.Folder(opt.Cache); err != nil {
+		return nil, err
+	}
+	if err := b.fillRunning(); err != nil {
+		return nil, err
+	}
+	k = b.kernel
+	if err := k.check(); err != nil {
 		return nil, err
 	}
 	config, err := os.ReadFile(k.Config)
@@ -102,6 +106,9 @@ func (k *Kernel) check() error {
 		if x.path == "" {
 			return fmt.Errorf("the %s of the kernel %s is not given", x.what, k.Release)
 		}
+		if x.path == ImageRunning {
+			continue
+		}
 		if _, err := os.Stat(x.path); err != nil {
 			return fmt.Errorf("%s of the kernel: %w", x.what, err)
 		}
@@ -146,6 +153,11 @@ func delayed(config []byte) bool {
 }
 
 func (b *Builder) openImage(ctx context.Context) error {
+	if b.kernel.Image == ImageRunning {
+		var err error
+		b.image, err = module.OpenRunning(ctx, b.opt.root())
+		return err
+	}
 	k, err := module.OpenKernelContext(ctx, b.kernel.Image)
 	if err != nil {
 		if boots(b.kernel.Image) {

@@ -2,6 +2,7 @@ package source
 
 import (
 	"io"
+	"io/fs"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/splice/module"
@@ -12,7 +13,7 @@ type Kernel struct {
 	Release string // as uname -r prints it
 	Source  string // the source that it was built from: a folder, or an archive
 	Config  string // the configuration that it was built with, a file
-	Image   string // its vmlinux, with symbols
+	Image   string // its vmlinux, with symbols; [ImageRunning] for the kernel that runs here, by its memory alone
 	Modules string // the folder of its modules, lib/modules/RELEASE; "" for a kernel without
 	Symvers string // its Module.symvers; "" has CRCs read from the image
 	Objtool string // the objtool that it was built with; "" takes the one of the source
@@ -66,6 +67,9 @@ type Options struct {
 	// Progress, when set, is told when a stage begins, and whenever a part of it is done.
 	// Calls do not overlap.
 	Progress func(stage string, done, total int)
+	// Root, with [ImageRunning], has proc, sys and boot of the machine whose kernel runs; nil is this
+	// machine.
+	Root fs.FS
 	// Log, when set, gets the commands that are run, one a line, with their folder.
 	Log io.Writer
 }

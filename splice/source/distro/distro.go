@@ -25,6 +25,9 @@ type Options struct {
 	// Mirror is the URL of the archive of these suites, and Security that of the ones whose
 	// names end with "-security"; "" are those of deb.debian.org.
 	Mirror, Security string
+	// NoImage leaves the vmlinux out, which is most of what is fetched: for a kernel that runs here, and
+	// is taken by its memory.
+	NoImage bool
 	// Progress, when set, is told how many megabytes (10^6 bytes) are fetched. Calls do not
 	// overlap.
 	Progress func(stage string, done, total int)
@@ -40,7 +43,7 @@ type Files struct {
 	Version string // of all packages: 6.1.176-1
 	Source  string // the archive of its source, with the distribution's patches applied
 	Config  string // the configuration that it was built with
-	Image   string // its vmlinux, with symbols and debug information
+	Image   string // its vmlinux, with symbols and debug information; "" with [Options].NoImage
 	Modules string // the folder lib/modules/RELEASE
 	Symvers string // its Module.symvers
 	Boot    string // its vmlinuz
@@ -89,7 +92,9 @@ func (o *Options) get(ctx context.Context, release, version, root string) (*File
 	if err != nil {
 		return nil, err
 	}
-	all, err := debkernel.Of(cache, p, root).FetchAll(ctx, progress.Func(o.Progress))
+	k := debkernel.Of(cache, p, root)
+	k.NoVmlinux = o.NoImage
+	all, err := k.FetchAll(ctx, progress.Func(o.Progress))
 	if errors.Is(err, syscall.ENOSPC) {
 		return nil, fmt.Errorf("%w; with more room below %s, the next call goes on with what is there", err, cache.Dir())
 	}

@@ -97,7 +97,7 @@ func readMachine(root string) (*machine, error) {
 
 // check holds the image against the build-id of the kernel, which is among its notes.
 func (m *machine) check(f *Files) error {
-	if m.notes == nil {
+	if m.notes == nil || f.Image == "" {
 		return nil
 	}
 	k, err := kernel.Open(f.Image)
