@@ -67,6 +67,9 @@ func (o *kobject) chained() map[string]ko.Dest {
 func (b *builder) ownCallbacks() {
 	follows := len(b.probes)+len(b.constants.rows.writes)+len(b.settings) > 0
 	jumps := b.hasJumps()
+	if !jumps && b.jumpsIn() != "" {
+		b.code.Add("jump", "", nil)
+	}
 	if !follows && !jumps && !b.opt.Replace {
 		return
 	}

@@ -86,6 +86,13 @@
 // function. Nothing makes a task run the old or the new version of all of them, so
 // that one beside others has to be asked for ([Options].Probes).
 //
+// Such functions of a module (lib, inline functions that are called from elsewhere) have jumps too.
+// They are written in the callbacks that livepatch calls for that module: in the update's first
+// step where the module is there, and where it comes later before it runs, when no stack is looked
+// at. When it goes, they go with it. Each module has its jumps at once, one after the other. An
+// update with such jumps is never one that replaces others (Replace), and none takes its place:
+// it carries a state of its own, by which the kernel refuses that (EINVAL).
+//
 // What jumps can't do:
 //
 //   - NMIs are not stopped. One that runs through the five bytes while they are

@@ -43,17 +43,12 @@ type jump struct {
 func (l *linker) jump(out *patched, r *extract.Replacement, f *reloc.FuncResult) (jump, error) {
 	j := jump{Function: out.Function, to: out.to}
 	j.Method = MethodJump
-	if l.obj.target != nil || l.opt.NoJumps {
-		return j, refuse(CodeNoJump, r.Name, l.obj.name(), f.Address, "jumps are for the kernel itself, where they are allowed")
+	if err := l.jumpable(r.Name, f); err != nil {
+		return j, err
 	}
-	for row := range kerneltab.With(kerneltab.Unpatched) {
-		if span, ok := l.image.Bounds(row); ok && f.Address < span[1] && f.Address+f.Size > span[0] {
-			return j, refuse(CodeNoJump, r.Name, row.Name, f.Address, "nothing can be written there safely")
-		}
-	}
-	code, err := l.image.Read(f.Address, f.Size)
-	if err != nil {
-		x := refuse(splice.CodeNotMatched, r.Name, "", f.Address, "its code can't be read")
+	code := make([]byte, f.Size)
+	if err := l.part.Image.ReadAddr(code, f.Address); err != nil {
+		x := refuse(splice.CodeNotMatched, r.Name, l.obj.name(), f.Address, "its code can't be read")
 		x.Err = err
 		return j, x
 	}
@@ -67,20 +62,79 @@ func (l *linker) jump(out *patched, r *extract.Replacement, f *reloc.FuncResult)
 	}
 	skip := t.At - f.Address
 	if t.Form != splice.JmpRel32 || skip+jumpSize > uint64(len(code)) {
-		return j, refuse(splice.CodeTooShort, r.Name, "", f.Address, "%v does not fit", t.Form)
+		return j, refuse(splice.CodeTooShort, r.Name, l.obj.name(), f.Address, "%v does not fit", t.Form)
 	}
 	if off, ok := returnsInto(code, skip); ok {
-		return j, refuse(splice.CodeBranchTarget, r.Name, "", f.Address+off, "a call in the bytes of the jump returns to +%#x", off)
+		return j, refuse(splice.CodeBranchTarget, r.Name, l.obj.name(), f.Address+off, "a call in the bytes of the jump returns to +%#x", off)
 	}
 	j.skip = skip
 	j.was, j.mask = code[skip:skip+jumpSize], bytes.Repeat([]byte{0xff}, jumpSize)
-	for _, s := range l.sites.In(t.At, t.At+jumpSize) {
+	for _, s := range l.obj.sitesOf(l.builder).In(t.At, t.At+jumpSize) {
 		if !j.tolerates(&s, s.Addr-t.At) {
 			return j, refuse(CodeJumpSite, r.Name, s.Table, s.Addr, "the kernel rewrites %d bytes at +%#x, where the jump would be", s.Size, s.Addr-f.Address)
 		}
 	}
-	j.at, _, err = l.reach(r.Name, t.At)
+	j.at, err = l.codeAt(r.Name, t.At)
+	if err == nil && l.obj.target != nil {
+		err = j.inModule(l.obj.target, min(jumpSize, f.Size-skip))
+	}
 	return j, err
+}
+
+// jumpable refuses functions in which no jump is written, whatever they begin with.
+func (l *linker) jumpable(name string, f *reloc.FuncResult) error {
+	switch {
+	case l.opt.NoJumps:
+		return refuse(CodeNoJump, name, l.obj.name(), f.Address, "no jumps are allowed")
+	case l.obj.target != nil && l.opt.Replace:
+		x := refuse(CodeNoJump, name, l.obj.name(), f.Address, "jumps in a module are not for updates that take the place of others")
+		x.Hint = "make this update without replacing others, or change its callers instead"
+		return x
+	case l.obj.target != nil:
+		at, ok := l.obj.target.at(f.Address)
+		if !ok {
+			return refuse(splice.CodeNotMatched, name, l.obj.name(), f.Address, "it is not in the module")
+		}
+		if s, ok := l.obj.target.mod.SectionAt(at.Part-firstPart, uint64(at.Addend)); !ok || kerneltab.Of(s.Name).Has(kerneltab.Unpatched) {
+			return refuse(CodeNoJump, name, l.obj.name(), f.Address, "nothing can be written there safely")
+		}
+		return nil
+	}
+	for row := range kerneltab.With(kerneltab.Unpatched) {
+		if span, ok := l.image.Bounds(row); ok && f.Address < span[1] && f.Address+f.Size > span[0] {
+			return refuse(CodeNoJump, name, row.Name, f.Address, "nothing can be written there safely")
+		}
+	}
+	return nil
+}
+
+// codeAt returns how to reach code of what is patched.
+func (l *linker) codeAt(name string, addr uint64) (ko.Dest, error) {
+	if l.obj.target == nil {
+		at, _, err := l.reach(name, addr)
+		return at, err
+	}
+	at, ok := l.obj.target.at(addr)
+	if !ok {
+		return at, refuse(splice.CodeNotMatched, name, l.obj.name(), addr, "it is not in the module")
+	}
+	return at, nil
+}
+
+// inModule expects no bytes that the loader fills in: where the module is says what they are, and
+// the whole function is compared before. size is how many bytes are of the function.
+func (j *jump) inModule(t *Target, size uint64) error {
+	_, fixups, err := t.mod.Raw(j.at.Part-firstPart, uint64(j.at.Addend), size)
+	if err != nil {
+		x := refuse(splice.CodeNotMatched, j.Name, t.Name(), j.Addr, "it can't be read")
+		x.Err = err
+		return x
+	}
+	for i := range fixups {
+		at := min(fixups[i].Offset, jumpSize)
+		clear(j.mask[at:min(at+relocations[fixups[i].Rela.Type], jumpSize)])
+	}
+	return nil
 }
 
 // tracerSize is the size of the call of the function tracer, bytes.
@@ -212,7 +266,7 @@ func (l *linker) untraced(out *patched, r *extract.Replacement, f *reloc.FuncRes
 
 // covers notes old code.
 func (j *jump) covers(l *linker, name string, m *reloc.FuncResult) {
-	at, _, err := l.reach(name, m.Address)
+	at, err := l.codeAt(name, m.Address)
 	if err != nil {
 		l.refused.add(err)
 		return
@@ -233,7 +287,7 @@ func (b *builder) jumpFindings() []elfdiff.Finding {
 				why = "this kernel has no livepatch"
 			}
 			out = append(out, elfdiff.Finding{
-				Code: FindingJump, Severity: elfdiff.Carried, Symbol: o.jumps[i].Name, Offset: o.jumps[i].skip,
+				Code: FindingJump, Severity: elfdiff.Carried, Symbol: o.jumps[i].Name, Section: o.name(), Offset: o.jumps[i].skip,
 				Message: why + ": a jump takes it over, for all tasks at once, while all processors but for their NMIs are stopped",
 				Hint:    "load the update when no task sleeps in it",
 			})

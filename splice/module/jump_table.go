@@ -2,8 +2,10 @@ package module
 
 import (
 	"debug/elf"
+	"slices"
 
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/splice/module/internal/klink"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
@@ -26,22 +28,33 @@ func (b *builder) hasJumps() bool {
 	return len(b.objects) > 0 && b.objects[0].target == nil && len(b.objects[0].jumps) > 0
 }
 
-// jumps links the code for the jumps, but for the callbacks, and writes its tables.
+// jumpsIn returns the name of the first module with a function that a jump takes over, ""
+// for none.
+func (b *builder) jumpsIn() string {
+	for _, o := range b.objects {
+		if o.target != nil && len(o.jumps) > 0 {
+			return o.name()
+		}
+	}
+	return ""
+}
+
+// jumps links the code for the jumps, but for the callbacks, and writes its tables; those for
+// modules are written with what else they have, see moduleJumps.
 func (b *builder) jumps() {
-	if !b.hasJumps() || len(b.refused) > 0 {
+	if !b.hasJumps() && b.jumpsIn() == "" || len(b.refused) > 0 {
 		return
 	}
-	jumps := b.objects[0].jumps
-	b.stackLayout()
-	b.jumpTable(jumps)
-	old := b.returnHandlers()
-	hidden := len(old)
-	for i := range jumps {
-		old = append(old, jumps[i].ranges...)
+	var jumps []jump
+	if b.hasJumps() {
+		jumps = b.objects[0].jumps
 	}
-	b.ranges("jump_old", old)
+	b.stackLayout()
+	b.jumpTable(b.kernelObject(), "jump_rows", jumps)
+	hidden := b.returnHandlers()
+	b.ranges(b.kernelObject(), b.Rodata(), "jump_old", oldCode(hidden, jumps))
 	carried := codeRange{name: "its new code", at: ko.Dest{Symbol: b.Text().Anchor}, size: b.code.Start}
-	b.ranges("jump_new", append(old[:hidden:hidden], carried))
+	b.ranges(b.kernelObject(), b.Rodata(), "jump_new", append(slices.Clip(hidden), carried))
 	b.code.Add("stacks", "", nil)
 	if b.plain {
 		b.account(len(jumps))
@@ -49,6 +62,30 @@ func (b *builder) jumps() {
 	if b.opt.Replace {
 		b.code.Add("replace", "", nil)
 	}
+}
+
+// kernelObject is what fields of tables for the kernel itself belong to: none of them is filled
+// in late.
+func (b *builder) kernelObject() *kobject { return &kobject{} }
+
+// moduleJumps writes the tables of the jumps in a module.
+func (b *builder) moduleJumps(o *kobject, desc *klink.Table) {
+	if len(o.jumps) == 0 {
+		return
+	}
+	rows := b.jumpTable(o, klink.Join("jumps", o.name()), o.jumps)
+	desc.Refer(0, "jumps", rows.Dest(0))
+	old := b.ranges(o, b.Data(), klink.Join("jump_old", o.name()), oldCode(b.returnHandlers(), o.jumps))
+	desc.Refer(0, "jump_old", old.Dest(0))
+}
+
+// oldCode lists the code that no stack may lead to while jumps are written.
+func oldCode(hidden []codeRange, jumps []jump) []codeRange {
+	list := slices.Clone(hidden)
+	for i := range jumps {
+		list = append(list, jumps[i].ranges...)
+	}
+	return list
 }
 
 // stackLayout says how large stacks are, and how much of them at their end is not used
@@ -81,28 +118,46 @@ type codeRange struct {
 	lo, size uint64 // lo is a link address, or 0 in the module itself
 }
 
-// ranges writes a table of ranges, with one around all in front. Those in the module
-// itself are last: modules are above the kernel (Documentation/arch/x86/x86_64/mm.rst).
-func (b *builder) ranges(name string, list []codeRange) {
-	t := b.code.AddTable(b.Rodata(), name, "range", len(list)+2)
+// ranges writes a table of ranges, with one around all in front. The kernel's come first, then
+// those in a module, whose places are filled in late, or in the update itself: modules are above
+// the kernel (Documentation/arch/x86/x86_64/mm.rst).
+func (b *builder) ranges(o *kobject, s *ko.Section, name string, list []codeRange) klink.Table {
+	t := b.code.AddTable(s, name, "range", len(list)+2)
+	if len(list) == 0 {
+		return t
+	}
 	first, last := list[0], list[0]
 	for i, c := range list {
-		t.Refer(i+1, "start", c.at)
-		t.Refer(i+1, "end", c.end())
+		b.place(o, &t, i+1, "start", c.at)
+		b.place(o, &t, i+1, "end", c.end())
 		t.Refer(i+1, "name", b.Literal(c.name))
-		if c.lo != 0 && (first.lo == 0 || c.lo < first.lo) {
+		if c.isBelow(&first) {
 			first = c
 		}
-		if c.lo == 0 || last.lo != 0 && c.lo+c.size > last.lo+last.size {
+		if last.isBelow(&c) || last.lo == c.lo && last.size < c.size {
 			last = c
 		}
 	}
-	t.Refer(0, "start", first.at)
-	t.Refer(0, "end", last.end())
+	b.place(o, &t, 0, "start", first.at)
+	b.place(o, &t, 0, "end", last.end())
+	return t
 }
 
+// isBelow reports whether a range begins below another one.
+func (c *codeRange) isBelow(x *codeRange) bool {
+	if c.above() != x.above() {
+		return x.above()
+	}
+	return c.lo < x.lo
+}
+
+// above reports whether a range is above the kernel.
+func (c *codeRange) above() bool { return c.lo == 0 || c.at.Part > 0 }
+
 func (c *codeRange) end() ko.Dest {
-	return ko.Dest{Symbol: c.at.Symbol, Addend: c.at.Addend + int64(c.size)}
+	to := c.at
+	to.Addend += int64(c.size)
+	return to
 }
 
 // returnHandlers returns the ranges of the trampolines for returns.
@@ -119,11 +174,11 @@ func (b *builder) returnHandlers() []codeRange {
 }
 
 // jumpTable writes the rows of the jumps.
-func (b *builder) jumpTable(jumps []jump) {
-	t := b.code.AddTable(b.Data(), "jump_rows", "jump", len(jumps)+1)
+func (b *builder) jumpTable(o *kobject, name string, jumps []jump) klink.Table {
+	t := b.code.AddTable(b.Data(), name, "jump", len(jumps)+1)
 	for i := range jumps {
 		j := &jumps[i]
-		t.Refer(i, "at", j.at)
+		b.place(o, &t, i, "at", j.at)
 		t.Put(i, "expected", j.was...)
 		t.Put(i, "mask", j.mask...)
 		t.Put(i, "lock", byte(j.lock))
@@ -131,6 +186,7 @@ func (b *builder) jumpTable(jumps []jump) {
 		t.Refer(i, "to", j.to)
 		t.Refer(i, "name", b.Literal(j.Name))
 	}
+	return t
 }
 
 // state is a struct klp_state: the id and the version by their names in the layout, and
@@ -144,6 +200,9 @@ func (b *builder) states() (uint64, bool) {
 	var list []state
 	if b.hasJumps() {
 		list = append(list, state{"STATE_ID", "STATE_VERSION", "jump_rows"})
+	}
+	if in := b.jumpsIn(); in != "" {
+		list = append(list, state{"MODULE_STATE_ID", "MODULE_STATE_VERSION", klink.Join("jumps", in)})
 	}
 	if b.hasExits() {
 		list = append(list, state{"EXIT_STATE_ID", "EXIT_STATE_VERSION", "exit_rows"})

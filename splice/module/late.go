@@ -138,6 +138,7 @@ func (b *builder) forModule(o *kobject) {
 	desc.Refer(0, "expected", expected.Dest(0))
 	desc.Refer(0, "checks", checks.Dest(0))
 	b.dataTables(o, &desc)
+	b.moduleJumps(o, &desc)
 	if o.exit != nil {
 		desc.Refer(0, "exit", o.exitRow)
 	}
@@ -153,7 +154,7 @@ func (b *builder) forModule(o *kobject) {
 	}
 	code := b.code.Add("target_callback", t.Name(), own)
 	o.hooks["pre_patch"] = code.Symbol("target_pre_patch")
-	if o.exit != nil || len(o.rows.writes)+len(o.settings) > 0 {
+	if o.exit != nil || len(o.rows.writes)+len(o.settings)+len(o.jumps) > 0 {
 		for _, name := range callbacks {
 			o.hooks[name] = code.Symbol("target_" + name)
 		}

@@ -80,7 +80,7 @@ var hints = map[splice.Code]string{
 	CodeModuleRef:         "reach it from ordinary code or data",
 	CodePerCPU:            "declare it in the source as the running kernel defines it, or use a variable of another name",
 	CodeReadOnly:          "keep what changes in a variable of the patch: .data..ro_after_init and .rodata stay as they are",
-	CodeNoJump:            "change its callers instead; of the kernel itself, allow jumps where they were left out (Options.NoJumps)",
+	CodeNoJump:            "change its callers instead, or allow jumps where they were left out (Options.NoJumps)",
 	CodeNeedsImage:        "give the vmlinux of this kernel (mkupdate -run VMLINUX)",
 	CodeNoLivepatch:       "use a kernel with CONFIG_LIVEPATCH for that; without it, functions of the kernel itself are taken over by jumps, one update over the other",
 	CodeJumpSite:          "change its callers instead",

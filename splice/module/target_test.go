@@ -16,6 +16,7 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
+	"github.com/gosplice/gosplice/splice/module/lint"
 )
 
 const vlanConfig = "/proc/net/vlan/config"
@@ -58,7 +59,7 @@ func TestTargets(t *testing.T) {
 			for _, c := range []struct {
 				name string
 				test func(*testing.T, *bench, *vm.Machine)
-			}{{"layout", testLayout}, {"reload", testReload}, {"two modules", testTwoModules}, {"another build", testOtherModule}, {"strangers", testStrangers}, {"data", testModuleData}, {"soak", testSoak}, {"signatures", testEnforce}} {
+			}{{"layout", testLayout}, {"reload", testReload}, {"two modules", testTwoModules}, {"another build", testOtherModule}, {"strangers", testStrangers}, {"data", testModuleData}, {"untraced", testUntraced}, {"soak", testSoak}, {"signatures", testEnforce}} {
 				t.Run(c.name, func(t *testing.T) { c.test(t, b, m) })
 			}
 		})
@@ -352,6 +353,72 @@ static const struct seq_operations vlan_seq_ops = {`, "	.show = vlan_seq_show,\n
 	if err := errors.Join(unload(ctx, m, mod), m.Unload(ctx, "8021q"), m.Unload(ctx, "zram")); err != nil {
 		t.Error(err)
 	}
+}
+
+// testUntraced patches functions of a module that the function tracer does not know, as all of lib:
+// one that a table leads to, and one that another module calls.
+func testUntraced(t *testing.T, b *bench, m *vm.Machine) {
+	const injected = "/sys/kernel/debug/notifier-error-inject/pm/actions/PM_SUSPEND_PREPARE/error"
+	ctx, g := t.Context(), guest{t.Context(), m, t}
+	pair, err := b.pair(t, changeIn("notifier-error-inject", "lib/notifier-error-inject.c",
+		"	*val = *(int *)data;", "	*val = *(int *)data - 1000;",
+		"	err_inject->nb.notifier_call =", "	pr_info(\"gosplice injects %s\\n\", name);\n	err_inject->nb.notifier_call =")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, opt := range []module.Options{{Name: "fix_refused", NoJumps: true}, {Name: "fix_refused", Replace: true}} {
+		if _, err := module.Build(b.kernel, opt, pair); !errors.Is(err, module.CodeNoFentry) || !errors.Is(err, module.CodeNoJump) {
+			t.Errorf("%+v: %v, want %v and %v", opt, err, module.CodeNoFentry, module.CodeNoJump)
+		}
+	}
+	mod, err := module.Build(b.kernel, module.Options{Name: "fix_untraced"}, pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := methods(mod); n[module.MethodJump] != 2 || len(mod.Functions) != 2 || mod.Functions[0].Module != "notifier_error_inject" {
+		t.Fatalf("%+v", mod.Functions)
+	}
+	if r, err := lint.Check(ctx, mod.Bytes(), nil); err != nil || r.Worst() != lint.Unchecked {
+		t.Errorf("lint: %+v, %v", r, err)
+	}
+	come := func() {
+		t.Helper()
+		if err := errors.Join(m.Modprobe(ctx, "pm-notifier-error-inject", ""), m.WriteFile(ctx, injected, []byte("-7"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave := func() {
+		t.Helper()
+		if err := errors.Join(m.Unload(ctx, "pm_notifier_error_inject"), m.Unload(ctx, "notifier_error_inject")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	come()
+	g.shows(injected, "-7\n", true)
+	apply(t, m, mod)
+	g.shows(injected, "-1007\n", true)
+	g.logged("gosplice injects pm", false)
+	for range 2 { // it goes, and comes again
+		leave()
+		come()
+		g.shows(injected, "-1007\n", true)
+	}
+	g.logged("gosplice injects pm", true)
+	if err := unload(ctx, m, mod); err != nil {
+		t.Fatal(err)
+	}
+	g.shows(injected, "-1007\n", false)
+	leave()
+	apply(t, m, mod) // before the module
+	come()
+	g.shows(injected, "-1007\n", true)
+	leave()
+	if err := unload(ctx, m, mod); err != nil { // without it
+		t.Fatal(err)
+	}
+	come()
+	g.shows(injected, "-1007\n", false)
+	leave()
 }
 
 // dataPair is pair, compared with options.

@@ -175,8 +175,8 @@ func (c *checker) instruction(s *elfobj.Section, k *code, at uint64) {
 	if err != nil || in.PCRelLen == 0 || c.relocated(s.Index, at+uint64(in.PCRelOff), uint64(in.PCRelLen)) {
 		return
 	}
-	if s.Name == kerneltab.AltReplacement {
-		return // it is moved to where it replaces something
+	if s.Name == kerneltab.AltReplacement || c.filledIn(place{s.Index, at + uint64(in.PCRelOff)}) {
+		return // filled in later, or it is moved to where it replaces something
 	}
 	to, next := in.PCRel(k.data[at:], at), at+uint64(in.Len)
 	switch {

@@ -61,6 +61,7 @@ type checker struct {
 	facts map[string]string              // of .modinfo
 	// alternatives are where instructions may be replaced; nil until it is asked for.
 	alternatives map[elfobj.SectionIndex][]span
+	filled       map[place]bool // see filledIn; nil until it is asked for
 }
 
 // add reports something. Of one code so many are kept as tell what is the matter.

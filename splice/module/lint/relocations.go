@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"debug/elf"
 	"slices"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/finding"
@@ -205,8 +206,39 @@ func (c *checker) inside(s *elfobj.Section, r *rela, to *elfobj.Section, off int
 	case u == useBranch && k == nil:
 		c.wrong(CodeTarget, s.Name, r.Offset, c.name(r), "a branch leads into data")
 	case k == nil || uint64(off) == to.Size && u != useBranch:
+	case u == useData && c.filledIn(place{to.Index, uint64(off)}):
 	case !k.isStart(uint64(off)):
 		c.wrong(CodeTarget, s.Name, r.Offset, c.name(r), "it leads to %s+%#x, where no instruction begins", to.Name, off)
+	}
+}
+
+// A place is one in a section.
+type place struct {
+	section elfobj.SectionIndex
+	offset  uint64
+}
+
+// filledIn reports whether an update of package module fills in a field of an instruction itself: its
+// tables lead there.
+func (c *checker) filledIn(at place) bool {
+	if c.filled == nil {
+		c.filled = map[place]bool{}
+		for i := range c.syms {
+			if s := &c.syms[i]; c.out.Ours && s.Type() == elf.STT_OBJECT && (strings.Contains(s.Name, "_fixups_") || strings.HasSuffix(s.Name, "_copies")) {
+				c.fills(s)
+			}
+		}
+	}
+	return c.filled[at]
+}
+
+// fills notes the places in code that a table leads to.
+func (c *checker) fills(table *elfobj.Symbol) {
+	for i := range c.relas[table.Section] {
+		r := &c.relas[table.Section][i]
+		if to := &c.syms[r.Sym]; r.Offset >= table.Value && r.Offset-table.Value < table.Size && c.code[to.Section] != nil {
+			c.filled[place{to.Section, to.Value + uint64(r.Addend)}] = true
+		}
 	}
 }
 

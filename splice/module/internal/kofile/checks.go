@@ -44,10 +44,14 @@ const (
 // Checks reads the table of checks of a module of package module, by its name.
 func (f *File) Checks(module string) ([]Check, error) { return f.table(module, "checks") }
 
-// Jumps reads the names of the functions that a module of package module takes over by a jump;
-// nil when there are none.
-func (f *File) Jumps(module string) ([]string, error) {
-	s, err := f.find(module, "jump_rows")
+// Jumps reads the names of the functions that a module of package module takes over by a jump,
+// in the kernel itself or, by its name, in a module; nil when there are none.
+func (f *File) Jumps(module, object string) ([]string, error) {
+	rows := "jump_rows"
+	if object != "" {
+		rows = "jumps_" + object
+	}
+	s, err := f.find(module, rows)
 	if err != nil {
 		return nil, nil
 	}

@@ -43,7 +43,7 @@ func TestPatch(t *testing.T) {
 		if c, err := f.Checks("fix"); err == nil {
 			t.Errorf("%d: checks %v", i, c)
 		}
-		if j, err := f.Jumps("fix"); err != nil || j != nil {
+		if j, err := f.Jumps("fix", ""); err != nil || j != nil {
 			t.Errorf("%d: jumps %v, %v", i, j, err)
 		}
 	}
@@ -77,7 +77,7 @@ func FuzzParse(f *testing.F) {
 			x.Patch(0)
 			x.Patch(152)
 			x.Checks("fix")
-			x.Jumps("fix")
+			x.Jumps("fix", "")
 		})
 	})
 }

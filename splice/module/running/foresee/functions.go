@@ -42,16 +42,17 @@ func (c *checker) functions(context.Context) error {
 
 // ours adds what a module of package module replaces without livepatch's help.
 func (c *checker) ours(m *module.Module) {
-	jumps, err := c.ko.Jumps(m.Name)
-	if err != nil {
-		c.add(Finding{Code: CodeUnseen, Effect: Unknown, Message: "its jumps can't be read: " + err.Error()})
-	}
 	for _, text := range m.Origin.Functions {
 		f := parseFunction(text)
 		if slices.ContainsFunc(c.out.Functions, func(o Function) bool { return o.key() == f.key() }) {
 			continue
 		}
 		f.Method = module.MethodProbe
+		jumps, err := c.ko.Jumps(m.Name, f.Module)
+		if err != nil {
+			c.add(Finding{Code: CodeUnseen, Effect: Unknown, Message: "its jumps can't be read: " + err.Error()})
+			return
+		}
 		if slices.Contains(jumps, f.Name) {
 			f.Method = module.MethodJump
 		}

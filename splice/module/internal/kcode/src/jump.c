@@ -67,21 +67,21 @@ static void write(struct jump *j, const u8 *bytes, bool active)
 static int apply(void)
 {
 	struct jump *j;
-	int err;
+	int err = 0;
 
-	err = scan(jump_old);
-	if (!err)
+	if (jump_block.old)
+		err = scan(jump_block.old);
+	if (!err && jump_block.rows == jump_rows)
 		err = scan_others();
 	if (err)
 		return err;
-	for (j = jump_rows; j->at; j++)
+	for (j = jump_block.rows; j->at; j++)
 		if (!look(j)) {
 			jump_block.name = j->name;
 			return -EINVAL;
 		}
-	for (j = jump_rows; j->at; j++)
+	for (j = jump_block.rows; j->at; j++)
 		write(j, j->bytes, 1);
-	jump_block.applied = 1;
 	return 0;
 }
 
@@ -180,6 +180,29 @@ void say(const char *format)
 }
 #pragma GCC diagnostic pop
 
+/* place writes the jumps of some rows, once nobody is in the code that they replace. */
+static int place(struct jump *rows, const struct range *old)
+{
+	int err;
+
+	jump_block.rows = rows;
+	jump_block.old = old;
+	err = retry(WORK_APPLY);
+	if (err)
+		say(err == -EBUSY ? KERN_ERR "%s: %s is in use by %s (%d); nothing was patched\n"
+				  : KERN_ERR "%s: %s is not what this update was made for; nothing was patched\n");
+	return err;
+}
+
+/* stay keeps the module loaded: its code is in use still, or jumps lead to it. */
+static void stay(int err)
+{
+	jump_block.stays = 1;
+	say(err == -EBUSY ? KERN_WARNING "%s: %s is in use by %s (%d); this module has to stay loaded\n"
+			  : KERN_ERR "%s: somebody else has changed %s; it stays as it is, and so does this module\n");
+	__module_get(&__this_module);
+}
+
 /* jump_pre is the pre_patch callback of the kernel itself: first that of the patch, so
  * that it finds everything as it was, then the jumps. */
 int jump_pre(struct klp_object *object)
@@ -189,11 +212,10 @@ int jump_pre(struct klp_object *object)
 	if (err)
 		return err;
 	adopt_others();
-	err = retry(WORK_APPLY);
+	err = place(jump_rows, jump_old);
+	jump_block.applied = !err;
 	if (!err)
 		return 0;
-	say(err == -EBUSY ? KERN_ERR "%s: %s is in use by %s (%d); nothing was patched\n"
-			  : KERN_ERR "%s: %s is not what this update was made for; nothing was patched\n");
 	leave_others();
 	patch_post_unpatch(object);
 	return err;
@@ -205,13 +227,33 @@ void jump_post(struct klp_object *object)
 {
 	int err = undo_jumps();
 
-	if (err) {
-		jump_block.stays = 1;
-		say(err == -EBUSY ? KERN_WARNING "%s: %s is in use by %s (%d); this module has to stay loaded\n"
-				  : KERN_ERR "%s: somebody else has changed %s; it stays as it is, and so does this module\n");
-		__module_get(&__this_module);
-	}
+	if (err)
+		stay(err);
 	patch_post_unpatch(object);
+}
+
+/* jumps_pre_patch writes the jumps of a module that is patched. Livepatch has the update
+ * enabled where it calls this because the module is being loaded (klp_module_coming of
+ * kernel/livepatch/core.c): nobody runs a module then. */
+int jumps_pre_patch(const struct target *target)
+{
+	return place(target->jumps, READ_ONCE(*klp_patch_enabled(&patch)) ? NULL : target->jump_old);
+}
+
+/* jumps_post_unpatch undoes them. The code of a module that goes is left as it is: nobody
+ * runs it any more. */
+void jumps_post_unpatch(const struct target *target, bool there)
+{
+	int err = 0;
+
+	jump_block.rows = target->jumps;
+	if (there)
+		err = retry(WORK_REVERT);
+	else
+		for (struct jump *j = target->jumps; j->at; j++)
+			j->active = 0;
+	if (err)
+		stay(err);
 }
 
 /* leave_jumps is for the end of the module: an update that another has replaced may

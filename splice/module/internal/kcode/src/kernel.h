@@ -117,6 +117,7 @@ struct klp_patch;
 KERNEL_MEMBER(klp_patch, list, struct list_head)
 KERNEL_MEMBER(klp_patch, states, struct klp_state *)
 KERNEL_MEMBER(klp_patch, mod, struct module *)
+KERNEL_MEMBER(klp_patch, enabled, bool)
 struct klp_object;
 KERNEL_MEMBER(klp_object, mod, struct module *)
 struct klp_state;

@@ -71,6 +71,8 @@ void layout(void)
 	MEMBER(target, restores);
 	MEMBER(target, initials);
 	MEMBER(target, imports);
+	MEMBER(target, jumps);
+	MEMBER(target, jump_old);
 
 	SIZE(jump);
 	MEMBER(jump, at);
@@ -88,6 +90,8 @@ void layout(void)
 	CONSTANT(JUMP_SIZE);
 	NUMBER(STATE_ID);
 	CONSTANT(STATE_VERSION);
+	NUMBER(MODULE_STATE_ID);
+	CONSTANT(MODULE_STATE_VERSION);
 
 	SIZE(account);
 	MEMBER(account, rows);

@@ -13,6 +13,8 @@ WEAK void copy_locked(const struct copy *table UNUSED) {}
 WEAK void copy_while_stopped(const struct copy *table UNUSED) {}
 WEAK void set_rows(struct setting *s UNUSED) {}
 WEAK void unset_rows(struct setting *s UNUSED) {}
+WEAK int jumps_pre_patch(const struct target *of UNUSED) { return 0; }
+WEAK void jumps_post_unpatch(const struct target *of UNUSED, bool there UNUSED) {}
 WEAK int patch_pre_patch(struct klp_object *object UNUSED) { return 0; }
 WEAK void patch_post_patch(struct klp_object *object UNUSED) {}
 WEAK void patch_pre_unpatch(struct klp_object *object UNUSED) {}
@@ -29,6 +31,11 @@ int target_pre_patch(struct klp_object *object)
 	if (target.saves)
 		copy_locked(target.saves);
 	err = patch_pre_patch(object);
+	if (!err && target.jumps) {
+		err = jumps_pre_patch(&target);
+		if (err)
+			patch_post_unpatch(object);
+	}
 	if (err && target.exit) /* then livepatch calls no post_unpatch */
 		exit_release(target.exit, *klp_object_mod(object));
 	return err;
@@ -62,6 +69,8 @@ void target_pre_unpatch(struct klp_object *object)
 
 void target_post_unpatch(struct klp_object *object)
 {
+	if (target.jumps)
+		jumps_post_unpatch(&target, READ_ONCE(*module_klp_alive(*klp_object_mod(object))));
 	if (target.exit)
 		exit_post_unpatch(target.exit, *klp_object_mod(object));
 	patch_post_unpatch(object);

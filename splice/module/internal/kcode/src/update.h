@@ -81,6 +81,8 @@ struct import {
 };
 
 struct exit_function;
+struct jump;
+struct range;
 
 /* A target is a module that is patched. */
 struct target {
@@ -97,10 +99,14 @@ struct target {
 	const struct copy *restores; /* and get back */
 	struct setting *initials;
 	const struct import *imports;
+	struct jump *jumps;
+	const struct range *jump_old; /* the code that these replace */
 };
 
 int find_imports(const struct target *target);
 int prepare(const struct target *target, struct klp_object *object);
+int jumps_pre_patch(const struct target *target);
+void jumps_post_unpatch(const struct target *target, bool there);
 
 /* enable is one of these: livepatch takes the functions over, or the jumps alone do. */
 int enable(void);
@@ -130,6 +136,11 @@ struct jump {
 /* A klp_state with this id ("gospjump") leads to the rows of an update. */
 #define STATE_ID 0x706d756a70736f67
 #define STATE_VERSION 1
+
+/* A klp_state with this id ("gospmodj") is of an update that has jumps in modules. No
+ * update takes the place of one: the kernel refuses those that have no such state. */
+#define MODULE_STATE_ID 0x6a646f6d70736f67
+#define MODULE_STATE_VERSION 1
 
 /* An exit_function is the exit function of a module that is patched. Updates of other
  * versions of this package go over the rows, see EXIT_STATE_VERSION: the layout must not
@@ -181,7 +192,8 @@ struct block {
 	char comm[TASK_COMM_LEN]; /* and the task that uses it */
 	u32 pid;
 	u32 stays; /* the module has to stay loaded */
-	struct jump *rows; /* to revert */
+	struct jump *rows; /* to write, or to revert */
+	const struct range *old; /* the code that they replace, or NULL where nobody can be in it */
 };
 
 extern struct block jump_block;

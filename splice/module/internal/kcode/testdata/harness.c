@@ -11,12 +11,12 @@ struct check { const void *at, *want, *mask; size_t size; const char *name; };
 struct copy { void *to; const void *from; size_t size; };
 struct setting { void *at; const char *name; unsigned long old, new; u8 size, done, read_only; };
 struct fixup { void *at; unsigned long value; u8 plus, minus, size, text; };
-struct target { const char *name; unsigned long *bases; const long *parts; size_t part_count; struct fixup *expected; struct check *checks; struct fixup *fixups; struct exit_function *exit; struct copy *saves, *writes, *restores; struct setting *initials; struct import *imports; };
+struct target { const char *name; unsigned long *bases; const long *parts; size_t part_count; struct fixup *expected; struct check *checks; struct fixup *fixups; struct exit_function *exit; struct copy *saves, *writes, *restores; struct setting *initials; struct import *imports; struct jump *jumps; struct range *jump_old; };
 struct import { const char *name, *owner; unsigned long *value; unsigned crc; u8 has_crc; };
 struct jump { u8 *at, expected[5], unused, lock, ret; void *to; const char *name; u8 bytes[8], before[8]; struct jump *earlier; u8 active, mask[5]; };
 struct exit_function { unsigned long old, new; const char *name; struct module *active; u8 held, runs, unused[6]; };
 struct range { unsigned long start, end; const char *name; };
-struct block { unsigned arrived, done, work, applied; const char *name; char comm[16]; unsigned pid, stays; struct jump *rows; };
+struct block { unsigned arrived, done, work, applied; const char *name; char comm[16]; unsigned pid, stays; struct jump *rows; const struct range *old; };
 
 struct account { struct jump *rows; const struct range *code; struct module *module; unsigned above, unused; };
 
@@ -69,6 +69,7 @@ static void begin(void)
 	memset(&__this_module, 0, sizeof(__this_module));
 	memset(exit_rows, 0, sizeof(exit_rows));
 	target = (struct target){ 0 };
+	memset(patch, 0, sizeof(patch));
 	account.above = plain = 0;
 	memset(jump_accounts, 0, sizeof(jump_accounts));
 	code_there = module_there = NULL;
@@ -588,6 +589,49 @@ static void data_of_modules(void)
 	CHECK(word == 7);
 }
 
+/* Jumps in a module: put back while it stays, forgotten where it goes, and written without a
+ * look at stacks where it comes. */
+static void jumps_of_modules(void)
+{
+	static struct jump rows[3];
+	static struct range old[3];
+	char *enabled = patch + 32;
+
+	begin_exits();
+	memcpy(rows, jump_rows, sizeof(rows));
+	memcpy(old, jump_old, sizeof(old));
+	memset(jump_rows, 0, sizeof(jump_rows));
+	memset(jump_old, 0, sizeof(jump_old));
+	target.exit = NULL;
+	target.jumps = rows;
+	target.jump_old = old;
+	CHECK(target_pre_patch(&leaving) == 0 && rows[0].active && rows[1].active && text[0][0] == 0xe9 && pokes == 2 && stopped == 1);
+	target_post_patch(&leaving);
+	target_pre_unpatch(&leaving);
+	target_post_unpatch(&leaving);
+	CHECK(!rows[0].active && text[0][0] == 0x55 && text[1][0] == 0xf0 && pokes == 4 && stopped == 2 && !refs);
+	put(stacks[0], 4096 + 64, text[1] + 2);
+	CHECK(target_pre_patch(&leaving) == -16 && !rows[0].active && SAID("\0013fix: second is in use by a worker (77); nothing was patched\n"));
+	stopped = 0;
+	*enabled = 1; /* it comes: what a stack has there is not of this module */
+	CHECK(target_pre_patch(&leaving) == 0 && rows[1].active && stopped == 1);
+	left.klp_alive = 0;
+	target_post_unpatch(&leaving);
+	CHECK(!rows[0].active && !rows[1].active && text[0][0] == 0xe9 && stopped == 1 && !refs);
+	begin_exits();
+	target.exit = NULL;
+	target.jumps = rows;
+	target.jump_old = old;
+	*enabled = 1;
+	CHECK(target_pre_patch(&leaving) == 0 && rows[0].active);
+	*enabled = 0;
+	put(stacks[0], 4096 + 64, fresh + 20);
+	target_post_unpatch(&leaving);
+	CHECK(text[0][0] == 0x55 && refs == 1 && jump_block.stays && SAID("this module has to stay loaded"));
+	text[0][1] ^= 1; /* somebody else's */
+	CHECK(target_pre_patch(&leaving) == -22 && !rows[0].active && text[1][0] == 0xf0 && SAID("\0013fix: first is not what this update was made for; nothing was patched\n"));
+}
+
 static void kprobes(void)
 {
 	struct pt_regs regs = { .ip = 1 };
@@ -608,7 +652,7 @@ int main(void)
 	static const struct { const char *name; void (*run)(void); } cases[] = {
 		{ "jumps", jumps }, { "prefixes", prefixes }, { "in the way", in_the_way }, { "own stack", own_stack }, { "stays", stays },
 		{ "replaces", replaces }, { "alone", alone }, { "stacked", stacked }, { "settings", settings }, { "start", start }, { "constants", constants }, { "modules", modules }, { "imports", imported }, { "kprobes", kprobes },
-		{ "exits", exits }, { "exits of modules that go", exits_of_modules_that_go }, { "exits of two", exits_of_two }, { "exits replaced", exits_replaced }, { "data of modules", data_of_modules },
+		{ "exits", exits }, { "exits of modules that go", exits_of_modules_that_go }, { "exits of two", exits_of_two }, { "exits replaced", exits_replaced }, { "data of modules", data_of_modules }, { "jumps of modules", jumps_of_modules },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

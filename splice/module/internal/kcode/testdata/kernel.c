@@ -29,6 +29,7 @@ OFFSET("klp_object.mod", 8);
 OFFSET("klp_patch.list", 16);
 OFFSET("klp_patch.states", 8);
 OFFSET("klp_patch.mod", 24);
+OFFSET("klp_patch.enabled", 32);
 OFFSET("sizeof.klp_state", 24);
 OFFSET("klp_state.id", 0);
 OFFSET("klp_state.data", 16);
