@@ -81,6 +81,9 @@ func (b *builder) part(p *Part) error {
 	m.index()
 	for i := range x.Replacements {
 		if r, ok := m.redirect(&x.Replacements[i]); ok {
+			if len(r.Pads) > 0 {
+				b.update.Format = PadsFormat
+			}
 			o.Redirects = append(o.Redirects, r)
 		}
 	}

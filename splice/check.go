@@ -16,7 +16,7 @@ import (
 // objects have the bytes that their headers speak of. The error wraps
 // [ErrUpdateFormat] or [ErrUpdateDamaged].
 func (u *Update) Check() error {
-	if u.Format != UpdateFormat {
+	if !knownFormat(u.Format) {
 		return fmt.Errorf("update %q: %w", u.Name, formatError(&u.Format))
 	}
 	damaged := func(err error) error { return fmt.Errorf("update %q: %w: %w", u.Name, ErrUpdateDamaged, err) }
@@ -103,6 +103,26 @@ func (u *Update) checkRedirect(r *Redirect) error {
 		}
 		if s.Module != r.Old[0].Module {
 			return fmt.Errorf("in modules %d and %d", r.Old[0].Module, s.Module)
+		}
+	}
+	return u.checkPads(r)
+}
+
+// checkPads checks that padding is near the function, and filling.
+func (u *Update) checkPads(r *Redirect) error {
+	if len(r.Pads) > maxPads || len(r.Pads) > 0 && u.Format != PadsFormat {
+		return fmt.Errorf("%d stretches of padding in format %d", len(r.Pads), u.Format)
+	}
+	for i := range r.Pads {
+		s, entry := &r.Pads[i], r.Old[0].Addr
+		size := uint64(len(s.Bytes))
+		switch {
+		case s.Module != r.Old[0].Module:
+			return fmt.Errorf("in modules %d and %d", r.Old[0].Module, s.Module)
+		case size == 0, size > maxPad, s.Addr > math.MaxUint64-size, !isPad(s.Bytes):
+			return fmt.Errorf("%d bytes of padding at %#x", size, s.Addr)
+		case s.Addr <= entry && s.Addr+size > entry, max(s.Addr, entry)-min(s.Addr, entry) > nearPads+maxPad+uint64(len(r.Old[0].Bytes)):
+			return fmt.Errorf("padding at %#x for a function at %#x", s.Addr, entry)
 		}
 	}
 	return nil

@@ -11,29 +11,42 @@ import (
 // Form is a way to jump.
 type Form uint8
 
-// The forms, in the order in which they are preferred.
+// The forms, in the order in which they are preferred. Those of the hotpatch kind take two
+// bytes of the function: a short jump into padding near it, where the long jump stands.
 const (
 	JmpRel32 Form = iota // e9 d32: 5 bytes, reaches 2 GiB
 	JmpAbs64             // ff 25 0, d64: 14 bytes, reaches everything
+	HotRel32             // eb d8, and e9 d32 in padding
+	HotAbs64             // eb d8, and ff 25 0, d64 in padding
 )
 
 // forms holds what Plan has to know about each form.
 var forms = [...]struct {
 	name string
-	size uint64
+	size uint64 // of what stands at the entry, in bytes
+	long Form   // what stands in padding, of the hotpatch kind
 	make func(from, to uint64) ([]byte, error)
 }{
-	JmpRel32: {"jmp rel32", 5, func(from, to uint64) ([]byte, error) {
+	JmpRel32: {"jmp rel32", 5, JmpRel32, func(from, to uint64) ([]byte, error) {
 		b, err := amd64.JmpRel32(from, to)
 		return b[:], err
 	}},
-	JmpAbs64: {"jmp abs64", 14, func(_, to uint64) ([]byte, error) {
+	JmpAbs64: {"jmp abs64", 14, JmpAbs64, func(_, to uint64) ([]byte, error) {
 		b := amd64.JmpAbs64(to)
 		return b[:], nil
 	}},
+	HotRel32: {"hotpatch rel32", amd64.JmpRel8Size, JmpRel32, nil},
+	HotAbs64: {"hotpatch abs64", amd64.JmpRel8Size, JmpAbs64, nil},
 }
 
-// String returns the form as "jmp rel32" or "jmp abs64".
+// InPadding reports whether the form is of the hotpatch kind, of which the long jump stands
+// in padding.
+func (f Form) InPadding() bool { return int(f) < len(forms) && forms[f].make == nil }
+
+// Long returns the form of the long jump: that in padding, or the form itself.
+func (f Form) Long() Form { return forms[f].long }
+
+// String returns the form as "jmp rel32" or "hotpatch rel32".
 func (f Form) String() string {
 	if int(f) < len(forms) {
 		return forms[f].name
@@ -41,7 +54,7 @@ func (f Form) String() string {
 	return fmt.Sprintf("form(%d)", uint8(f))
 }
 
-// Size returns the number of bytes that the form overwrites.
+// Size returns the number of bytes of the function that the form overwrites.
 func (f Form) Size() uint64 { return forms[f].size }
 
 // A Trampoline is the bytes that redirect a function: a jump at its entry, or
@@ -52,11 +65,18 @@ type Trampoline struct {
 	At    uint64 // address of the first byte written
 	To    uint64 // where it leads
 	Bytes []byte // what is written
+	// Pad is the long jump of the hotpatch kind, in padding; nil where there is none. Bytes is
+	// the short jump to it then.
+	Pad *Trampoline
 }
 
 // Disassembly returns the trampoline as objdump shows it, with its address and
-// bytes.
+// bytes. Of the hotpatch kind the jump in padding follows, behind "; ".
 func (t *Trampoline) Disassembly() string {
+	if t.Pad != nil {
+		short := strings.ReplaceAll(amd64.Disasm(t.Bytes, t.At, nil), "\t", " ")
+		return fmt.Sprintf("%x: % x  %s; %s", t.At, t.Bytes, short, t.Pad.Disassembly())
+	}
 	n := min(len(t.Bytes), 6)
 	if t.Form == JmpRel32 {
 		n = min(n, 5)
@@ -71,14 +91,32 @@ func (t *Trampoline) Disassembly() string {
 // Jump returns the trampoline of a form that stands at an address. The error
 // says that the form does not reach.
 func Jump(form Form, at, to uint64) (*Trampoline, error) {
-	if int(form) >= len(forms) {
-		return nil, fmt.Errorf("no such form: %v", form)
+	if int(form) >= len(forms) || form.InPadding() {
+		return nil, fmt.Errorf("no form of one jump: %v", form)
 	}
 	b, err := forms[form].make(at, to)
 	if err != nil {
 		return nil, err
 	}
 	return &Trampoline{Form: form, At: at, To: to, Bytes: b}, nil
+}
+
+// HotJump returns the trampoline of the hotpatch kind that stands at an address, and whose
+// long jump, of a form of its own, stands at pad. The error says which does not reach.
+func HotJump(long Form, at, pad, to uint64) (*Trampoline, error) {
+	far, err := Jump(long, pad, to)
+	if err != nil {
+		return nil, err
+	}
+	short, ok := amd64.JmpRel8(at, pad)
+	if !ok {
+		return nil, fmt.Errorf("no short jump goes from %#x to %#x", at, pad)
+	}
+	form := HotRel32
+	if long == JmpAbs64 {
+		form = HotAbs64
+	}
+	return &Trampoline{Form: form, At: at, To: to, Bytes: short[:], Pad: far}, nil
 }
 
 // A Function is code in run that is to be redirected.
@@ -90,12 +128,15 @@ type Function struct {
 	// Entries are offsets at which code or data from elsewhere leads into it,
 	// such as those of its jump tables and of its cold part.
 	Entries []uint64
+	// Pads are where padding near it that belongs to nobody has room for a long jump.
+	Pads []Pad
 }
 
 // Plan decides how to redirect f to the address to: the first form that
 // reaches, fits, and overwrites nothing that something leads to. A branch to
 // the first byte of the jump is fine, since that jump is an instruction; one
-// to a byte inside is not.
+// to a byte inside is not. Where no jump fits and there is padding, it is a jump of
+// the hotpatch kind.
 //
 // The error is a [*Refusal]: too-short, branch-target, undecodable or
 // out-of-reach.
@@ -104,9 +145,20 @@ func Plan(f Function, to uint64) (*Trampoline, error) {
 	if err != nil {
 		return nil, err
 	}
+	t, err := f.jump(skip, targets, to)
+	if err == nil {
+		return t, nil
+	}
+	if hot := f.hotJump(skip, targets, to); hot != nil {
+		return hot, nil
+	}
+	return nil, err
+}
+
+// jump plans a jump at the entry.
+func (f *Function) jump(skip uint64, targets []uint64, to uint64) (*Trampoline, error) {
 	var reach error
-	for form := range forms {
-		form := Form(form)
+	for form := JmpRel32; form <= JmpAbs64; form++ {
 		t, err := Jump(form, f.Addr+skip, to)
 		if err != nil {
 			reach = err

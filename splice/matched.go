@@ -11,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
 )
 
@@ -21,12 +22,15 @@ type matched struct {
 	byName map[string]elfobj.SymbolIndex     // undefined symbols of pre
 	cold   map[object.AtomID][]object.AtomID // cold parts of pre's functions
 	inner  map[object.AtomID][]uint64        // offsets in pre's functions that something refers to
+	named  map[object.AtomID][]uint64        // likewise, but for what tells where there is room in front of a function
+	texts  map[uint64][]byte                 // regions of code in run, by address
 }
 
 // index goes over pre once for all the questions to come.
 func (m *matched) index() {
 	m.byName = map[string]elfobj.SymbolIndex{}
 	m.cold, m.inner = map[object.AtomID][]object.AtomID{}, map[object.AtomID][]uint64{}
+	m.named, m.texts = map[object.AtomID][]uint64{}, map[uint64][]byte{}
 	pre := m.Diff.Pre
 	syms := pre.Symbols()
 	for i := range syms {
@@ -46,6 +50,9 @@ func (m *matched) index() {
 			r := &a.Refs[k]
 			if r.Target != object.NoAtom && r.TargetOff > 0 && pre.Atom(r.Target).Kind == object.Func {
 				m.inner[r.Target] = append(m.inner[r.Target], uint64(r.TargetOff))
+				if pre.File.Sections[a.Section].Name != kerneltab.Patchable {
+					m.named[r.Target] = append(m.named[r.Target], uint64(r.TargetOff))
+				}
 			}
 		}
 	}
@@ -76,14 +83,43 @@ func (m *matched) redirect(r *extract.Replacement) (Redirect, bool) {
 		out.Old = append(out.Old, cold)
 	}
 	out.Entries = m.entriesOf(r.Pre, f)
-	if _, err := Plan(Function{Name: r.Name, Addr: f.Address, Code: body.Bytes, Entries: out.Entries}, f.Address); err != nil {
-		var ref *Refusal
-		if errors.As(err, &ref) {
-			m.refuse(ref)
-		}
-		return out, false
+	var err error
+	out.Pads, err = m.way(r, f, body.Bytes, out.Entries)
+	var ref *Refusal
+	if errors.As(err, &ref) {
+		m.refuse(ref)
 	}
-	return out, true
+	return out, err == nil
+}
+
+// way checks that the function can be redirected at its entry. It returns padding for the long
+// part of a jump where a plain one can't be made.
+func (m *matched) way(r *extract.Replacement, f *reloc.FuncResult, code []byte, entries []uint64) ([]Span, error) {
+	fn := Function{Name: r.Name, Addr: f.Address, Code: code, Entries: entries}
+	plain, err := Plan(fn, f.Address)
+	if err == nil && !plain.Crosses() {
+		return nil, nil
+	}
+	var spans []Span
+	for _, p := range m.pads(r.Pre, f) {
+		fn.Pads, spans = append(fn.Pads, p.Pad), append(spans, p.span)
+	}
+	if len(spans) > 0 && Hot(fn, f.Address) != nil || err == nil {
+		return spans, nil
+	}
+	var ref *Refusal
+	if errors.As(err, &ref) && (ref.Code == CodeTooShort || ref.Code == CodeBranchTarget) {
+		ref.Message += "; " + noPads(len(spans))
+	}
+	return nil, err
+}
+
+// noPads says why there is no jump of the hotpatch kind.
+func noPads(n int) string {
+	if n > 0 {
+		return "two bytes of it can't become a short jump into the padding near it either"
+	}
+	return "and no padding within reach of a short jump is known to be nobody's"
 }
 
 // span reads the run bytes of a function that has to be matched.

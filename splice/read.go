@@ -66,7 +66,7 @@ func parseUpdate(b []byte) (*Update, error) {
 	if err := json.Unmarshal(b, &head); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUpdateDamaged, err)
 	}
-	if head.Format == nil || *head.Format != UpdateFormat {
+	if head.Format == nil || !knownFormat(*head.Format) {
 		return nil, formatError(head.Format)
 	}
 	if n := bytes.Count(head.Accepted, []byte("{")); n > len(head.Accepted)/findingSize {
@@ -84,9 +84,11 @@ func parseUpdate(b []byte) (*Update, error) {
 	return u.Update, nil
 }
 
+func knownFormat(n int) bool { return n == UpdateFormat || n == PadsFormat }
+
 func formatError(format *int) error {
 	if format == nil {
 		return fmt.Errorf("%w: it names none", ErrUpdateFormat)
 	}
-	return fmt.Errorf("%w: it is %d, not %d", ErrUpdateFormat, *format, UpdateFormat)
+	return fmt.Errorf("%w: it is %d, not %d or %d", ErrUpdateFormat, *format, UpdateFormat, PadsFormat)
 }

@@ -69,5 +69,6 @@ type Redirected struct {
 	Module     string `json:"module"`  // the file that it is in
 	Address    uint64 `json:"address"` // of the old function, in run
 	New        uint64 `json:"new"`     // of the new one
+	Form       string `json:"form"`    // how calls are led to it, such as "jmp rel32"; "" in the kernel
 	Trampoline string `json:"trampoline"`
 }

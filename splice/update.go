@@ -28,8 +28,12 @@ type Update struct {
 	Fixes []string `json:"fixes,omitempty"`
 }
 
-// UpdateFormat is the version of [Update] that this package makes and takes.
-const UpdateFormat = 1
+// UpdateFormat is the version of [Update] that this package makes and takes, and PadsFormat
+// that of one with padding ([Redirect].Pads), which who knows only the other can't apply.
+const (
+	UpdateFormat = 1
+	PadsFormat   = 2
+)
 
 // A Module identifies a mapped file.
 type Module struct {
@@ -85,6 +89,9 @@ type Redirect struct {
 	Old []Span `json:"old"`
 	// Entries are offsets in the body at which something else leads into it.
 	Entries []uint64 `json:"entries,omitempty"`
+	// Pads are padding near the function that belongs to nobody, for the long part of a jump
+	// where the entry has no room for it. See [HotRel32].
+	Pads []Span `json:"pads,omitempty"`
 	// By says what singled the function out in run.
 	By string `json:"by"`
 }

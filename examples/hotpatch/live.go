@@ -135,7 +135,7 @@ func (c *command) text(r *process.Report) {
 	}
 	fmt.Fprintf(c.out, "%s %.12s: %s in process %d, %#x-%#x\n", visible.Text(r.Name), visible.Text(r.ID), state, r.PID, r.Start, r.End)
 	for _, d := range r.Redirects {
-		fmt.Fprintf(c.out, "  %s (%s)  %s\n", visible.Text(d.Function), visible.Text(d.Module), d.Trampoline)
+		fmt.Fprintf(c.out, "  %s (%s)  %s  %s\n", visible.Text(d.Function), visible.Text(d.Module), d.Form, d.Trampoline)
 	}
 	if r.Kept != "" {
 		fmt.Fprintf(c.out, "  memory stays mapped: %s\n", r.Kept)

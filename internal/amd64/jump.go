@@ -52,6 +52,18 @@ func JmpRel32(from, to uint64) ([5]byte, error) {
 	return b, nil
 }
 
+// JmpRel8Size is the size of [JmpRel8], bytes.
+const JmpRel8Size = 2
+
+// JmpRel8 returns the short jump that, standing at from, goes to to. It is false when that
+// is out of reach, 128 bytes:
+//
+//	eb d8    jmp to
+func JmpRel8(from, to uint64) (b [JmpRel8Size]byte, ok bool) {
+	d := int64(to - from - JmpRel8Size)
+	return [JmpRel8Size]byte{0xeb, byte(d)}, d >= math.MinInt8 && d <= math.MaxInt8
+}
+
 // JmpSlotSize is the size of [JmpSlot], bytes.
 const JmpSlotSize = 6
 

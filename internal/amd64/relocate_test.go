@@ -156,6 +156,18 @@ func FuzzRelocate(f *testing.F) {
 	})
 }
 
+// TestJmpRel8 goes as far as a short jump does, and one byte further.
+func TestJmpRel8(t *testing.T) {
+	for _, c := range []struct {
+		from, to uint64
+		want     string
+	}{{0x1000, 0x1002, "\xeb\x00"}, {0x1000, 0x1000, "\xeb\xfe"}, {0x1000, 0x1081, "\xeb\x7f"}, {0x1000, 0x1082, ""}, {0x1000, 0xf82, "\xeb\x80"}, {0x1000, 0xf81, ""}, {0, ^uint64(0), "\xeb\xfd"}} {
+		if b, ok := JmpRel8(c.from, c.to); ok != (c.want != "") || ok && string(b[:]) != c.want {
+			t.Errorf("from %#x to %#x: % x, %v", c.from, c.to, b, ok)
+		}
+	}
+}
+
 func TestJumps(t *testing.T) {
 	for _, test := range []struct {
 		from, to uint64

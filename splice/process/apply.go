@@ -326,6 +326,9 @@ func (a *applier) unmap() error {
 				return blockers, err
 			}
 		}
+		if err := a.plan.rec.sweep(a.session.Mem()); err != nil {
+			return nil, err
+		}
 		if err := a.plan.rec.uninstall(a.session.Mem(), a.records); err != nil {
 			return nil, err
 		}

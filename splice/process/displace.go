@@ -5,6 +5,7 @@ package process
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/splice"
@@ -28,19 +29,19 @@ func (p *plan) redirect(r *splice.Redirect, to uint64) (recordRedirect, error) {
 	}
 	stub := p.at.stubs + uint64(len(p.stub))
 	slot := p.at.slots + uint64(len(p.slots))
-	direct, err := splice.Plan(f, to)
+	direct, err := p.way(f, r, to)
 	if err != nil {
 		return recordRedirect{}, err
 	}
-	staged, err := splice.Plan(f, stub)
+	staged, err := p.way(f, r, stub)
 	if err != nil {
 		return recordRedirect{}, err
 	}
-	if direct.At != staged.At || direct.Form != staged.Form {
+	if direct.At != staged.At || direct.Form != staged.Form || direct.Pad != nil && direct.Pad.At != staged.Pad.At {
 		return recordRedirect{}, splice.Refuse(splice.CodeOutOfReach, f.Name, f.Module, f.Addr, "%s to the new code, but %s to its stub", direct.Form, staged.Form)
 	}
 	n := uint64(len(direct.Bytes))
-	if direct.At/splice.PageSize != (direct.At+n-1)/splice.PageSize {
+	if direct.Crosses() {
 		return recordRedirect{}, splice.Refuse(splice.CodePageCrossing, f.Name, f.Module, direct.At, "the %d bytes of the jump lie in two pages", n)
 	}
 	skip := direct.At - f.Addr
@@ -49,7 +50,96 @@ func (p *plan) redirect(r *splice.Redirect, to uint64) (recordRedirect, error) {
 		Function: f.Name, Module: f.Module, Address: f.Addr, At: direct.At,
 		Orig: f.Code[skip : skip+n], Direct: direct.Bytes, Staged: staged.Bytes, Slot: slot, New: to,
 	}
-	return d, p.displace(&d, &f, skip, n)
+	if err := p.displace(&d, &f, skip, n); err != nil || direct.Pad == nil {
+		return d, err
+	}
+	pad := splice.Pad{Start: direct.Pad.At, End: direct.Pad.At + uint64(len(direct.Pad.Bytes))}
+	d.Pad = &recordPad{At: pad.Start, Orig: p.padding(r, pad), Direct: direct.Pad.Bytes, Staged: staged.Pad.Bytes}
+	p.taken = append(p.taken, pad)
+	p.rec.Format = max(p.rec.Format, paddedFormat)
+	return d, nil
+}
+
+// way plans a jump: into padding where the update has some, which it has where a plain one can't
+// be made.
+func (p *plan) way(f splice.Function, r *splice.Redirect, to uint64) (*splice.Trampoline, error) {
+	if len(r.Pads) == 0 {
+		return splice.Plan(f, to)
+	}
+	var lost uint64
+	f.Pads, lost = p.pads(r)
+	if hot := splice.Hot(f, to); hot != nil {
+		return hot, nil
+	}
+	if lost != 0 {
+		return nil, splice.Refuse(splice.CodeRedirected, f.Name, f.Module, lost, "the padding near it, in which its jump would stand, holds something else now")
+	}
+	return nil, splice.Refuse(splice.CodeOutOfReach, f.Name, f.Module, f.Addr, "no jump in the padding near it leads to %#x", to)
+}
+
+// pads returns what is free of the padding near a function: what other updates, or anybody
+// else, have written to is left out, and lost then.
+func (p *plan) pads(r *splice.Redirect) (free []splice.Pad, lost uint64) {
+	for i := range r.Pads {
+		s := &r.Pads[i]
+		at := p.addr(s.Place)
+		b := make([]byte, len(s.Bytes))
+		if p.read(b, at) != nil {
+			lost = at
+			continue
+		}
+		start := 0
+		for k := 0; k <= len(b); k++ {
+			if k < len(b) && b[k] == s.Bytes[k] && !p.isTaken(r, at+uint64(k)) {
+				continue
+			}
+			if k > start {
+				free = append(free, splice.Pad{Start: at + uint64(start), End: at + uint64(k)})
+			}
+			start = k + 1
+			if k < len(b) {
+				lost = at
+			}
+		}
+	}
+	return free, lost
+}
+
+// isTaken reports whether a byte of padding is where another jump of the update stands, or may
+// stand; or, of an update that is compared with memory, not where that of the function does.
+func (p *plan) isTaken(r *splice.Redirect, at uint64) bool {
+	holds := func(q splice.Pad) bool { return at >= q.Start && at < q.End }
+	if q, ok := p.chosen[p.addr(r.Old[0].Place)]; ok && !holds(q) {
+		return true
+	}
+	return slices.ContainsFunc(p.taken, holds)
+}
+
+// reserve notes where jumps at entries stand, or may stand.
+func (p *plan) reserve() {
+	p.taken = nil
+	for i := range p.update.Objects {
+		for k := range p.update.Objects[i].Redirects {
+			r := &p.update.Objects[i].Redirects[k]
+			size := splice.JmpAbs64.Size()
+			if len(r.Pads) > 0 {
+				size = splice.HotRel32.Size()
+			}
+			at := p.addr(r.Old[0].Place)
+			p.taken = append(p.taken, splice.Pad{Start: at, End: at + min(amd64.EndbrSize+size, uint64(len(r.Old[0].Bytes)))})
+		}
+	}
+}
+
+// padding returns the bytes of padding that a jump overwrites.
+func (p *plan) padding(r *splice.Redirect, pad splice.Pad) []byte {
+	for i := range r.Pads {
+		s := &r.Pads[i]
+		if off := pad.Start - p.addr(s.Place); pad.Start >= p.addr(s.Place) && off < uint64(len(s.Bytes)) {
+			return s.Bytes[off : off+pad.End-pad.Start]
+		}
+	}
+	return nil
 }
 
 // displace appends the stub and the displaced code of a redirection:

@@ -10,6 +10,15 @@
 // functions, and the redirections are written. If a thread stands in the way,
 // the process is released and it is tried again later.
 //
+// A function that has no room for a jump at its entry is redirected by the hotpatch form:
+// a jump of two bytes, written at once, leads to the long one, which stands in padding near
+// it that belongs to nobody (splice.Redirect.Pads). The padding is written first and taken
+// back last, when nothing leads there, and compared in the stop like the function. A thread
+// that is about to run the jump in it stands in the way of a revert.
+//
+// Pointers to functions, in a GOT or in tables, are not rewritten instead: no proof is to be
+// had that a process reaches a function by the known ones only.
+//
 // # If the tool is killed
 //
 // At every instant the process is either entirely old or entirely new. One

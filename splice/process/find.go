@@ -5,6 +5,7 @@ package process
 import (
 	"context"
 
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -110,10 +111,30 @@ func (f *finder) record(m *procfs.Mapping, at uint64) (*record, error) {
 // A jumpTable says which records write which bytes over what.
 type jumpTable map[jumpKey][]*record
 
-// jumpKey is a redirection as it stands in the code.
+// jumpKey is a redirection as it stands in the code: what is at the entry, and in padding.
 type jumpKey struct {
-	at         uint64
-	orig, code string
+	at        uint64
+	orig      string // the first bytes of it
+	code, pad string
+}
+
+// origKept is how much of what is overwritten tells redirections of the same code: that of the
+// shortest form.
+const origKept = 2
+
+func (d *recordRedirect) key(direct bool) jumpKey {
+	k := jumpKey{at: d.At, orig: string(d.Orig[:min(len(d.Orig), origKept)]), code: string(d.Staged)}
+	if direct {
+		k.code = string(d.Direct)
+	}
+	switch {
+	case d.Pad == nil:
+	case direct:
+		k.pad = string(d.Pad.Direct)
+	default:
+		k.pad = string(d.Pad.Staged)
+	}
+	return k
 }
 
 // newJumpTable notes the jumps of all records: for each no more than two, which is
@@ -122,9 +143,8 @@ func newJumpTable(records []*record) jumpTable {
 	t := jumpTable{}
 	for _, r := range records {
 		for i := range r.Redirects {
-			d := &r.Redirects[i]
-			for _, code := range [][]byte{d.Direct, d.Staged} {
-				k := jumpKey{d.At, string(d.Orig), string(code)}
+			for _, direct := range []bool{true, false} {
+				k := r.Redirects[i].key(direct)
 				if list := t[k]; len(list) == 0 || len(list) == 1 && list[0] != r {
 					t[k] = append(list, r)
 				}
@@ -134,13 +154,50 @@ func newJumpTable(records []*record) jumpTable {
 	return t
 }
 
-// superseded reports whether b, which stands where d was, is the redirection of
-// another update: that one was applied when this one was reverted.
-func (r *record) superseded(d *recordRedirect, b []byte) bool {
-	for _, o := range r.jumps[jumpKey{d.At, string(d.Orig), string(b)}] {
-		if o != r {
-			return true
+// superseded reports whether what stands where d was is the redirection of another update,
+// of whatever form: that one was applied when this one was reverted.
+func (r *record) superseded(mem readerAt, d *recordRedirect) bool {
+	if r.jumps == nil {
+		return false
+	}
+	for k := range standing(mem, d) {
+		for _, o := range r.jumps[k] {
+			if o != r {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// standing goes over what may stand where d was, by the forms that there are.
+func standing(mem readerAt, d *recordRedirect) func(func(jumpKey) bool) {
+	return func(yield func(jumpKey) bool) {
+		k := jumpKey{at: d.At, orig: string(d.Orig[:min(len(d.Orig), origKept)])}
+		for long := splice.JmpRel32; long <= splice.JmpAbs64; long++ {
+			size := int(long.Size())
+			if b, err := readBytes(mem, d.At, size); err == nil {
+				if k.code, k.pad = string(b), ""; !yield(k) {
+					return
+				}
+			}
+			short, err := readBytes(mem, d.At, int(splice.HotRel32.Size()))
+			if err != nil {
+				continue
+			}
+			in, err := amd64.Decode(short)
+			if err != nil {
+				continue
+			}
+			to, ok := in.Target(short, d.At)
+			if !ok {
+				continue
+			}
+			if b, err := readBytes(mem, to, size); err == nil {
+				if k.code, k.pad = string(short), string(b); !yield(k) {
+					return
+				}
+			}
+		}
+	}
 }

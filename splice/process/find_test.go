@@ -87,7 +87,7 @@ func TestSuperseded(t *testing.T) {
 	for i, c := range all {
 		c.jumps = table
 		d := &c.Redirects[0]
-		if !c.superseded(d, d.Direct) || !c.superseded(d, d.Staged) || c.superseded(d, d.Orig) {
+		if !c.superseded(memOf(d, d.Direct), d) || !c.superseded(memOf(d, d.Staged), d) || c.superseded(memOf(d, d.Orig), d) {
 			t.Fatalf("record %d", i)
 		}
 	}
@@ -95,9 +95,24 @@ func TestSuperseded(t *testing.T) {
 		t.Errorf("%d jumps", len(one))
 	}
 	all[0].jumps = newJumpTable(all[:1])
-	if d := &all[0].Redirects[0]; all[0].superseded(d, d.Direct) {
+	if d := &all[0].Redirects[0]; all[0].superseded(memOf(d, d.Direct), d) {
 		t.Error("superseded by itself")
 	}
+}
+
+// codeAt is memory that has a few bytes at an address.
+type codeAt struct {
+	at uint64
+	b  []byte
+}
+
+func memOf(d *recordRedirect, b []byte) codeAt { return codeAt{d.At, b} }
+
+func (c codeAt) ReadAddr(p []byte, addr uint64) (int, error) {
+	if addr < c.at || addr-c.at > uint64(len(c.b)) || copy(p, c.b[addr-c.at:]) < len(p) {
+		return 0, errors.New("nothing is there")
+	}
+	return len(p), nil
 }
 
 // TestRecycled seizes a process that has its ID from another one, by what its

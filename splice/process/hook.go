@@ -123,7 +123,7 @@ func (p *plan) hook() error {
 	if uint64(len(p.hooks)) > p.hooksRoom() {
 		return fmt.Errorf("link: hooks of %#x bytes in %#x", len(p.hooks), p.hooksRoom())
 	}
-	p.rec.Format = hookedFormat
+	p.rec.Format = max(p.rec.Format, hookedFormat)
 	return nil
 }
 

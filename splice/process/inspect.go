@@ -165,9 +165,12 @@ func (v *inspector) isOld(r *splice.Redirect) bool {
 
 // jumps reports whether a function leads straight to the new one.
 func (v *inspector) jumps(d *recordRedirect) bool {
-	b := make([]byte, len(d.Direct))
-	_, err := v.mem.ReadAddr(b, d.At)
-	return err == nil && bytes.Equal(b, d.Direct)
+	b, err := readBytes(v.mem, d.At, len(d.Direct))
+	if err != nil || !bytes.Equal(b, d.Direct) || d.Pad == nil {
+		return err == nil && bytes.Equal(b, d.Direct)
+	}
+	b, err = readBytes(v.mem, d.Pad.At, len(d.Pad.Direct))
+	return err == nil && bytes.Equal(b, d.Pad.Direct)
 }
 
 // compare links the update for where the process has it, and compares that with memory.
@@ -184,12 +187,18 @@ func (v *inspector) compare() error {
 	if err := v.verify(v.before); err != nil {
 		return fmt.Errorf("around the jumps: %w", err)
 	}
+	v.read, v.chosen = v.before, map[uint64]splice.Pad{}
+	for i := range v.rec.Redirects {
+		if d := &v.rec.Redirects[i]; d.Pad != nil {
+			v.chosen[d.Address] = splice.Pad{Start: d.Pad.At, End: d.Pad.At + uint64(len(d.Pad.Orig))}
+		}
+	}
 	if err := v.link(); err != nil {
 		return err
 	}
 	for i := range v.plan.rec.Redirects {
 		want, is := &v.plan.rec.Redirects[i], &v.rec.Redirects[i]
-		if want.At != is.At || want.New != is.New || !bytes.Equal(want.Direct, is.Direct) || !bytes.Equal(want.Orig, is.Orig) {
+		if !want.same(is) {
 			return fmt.Errorf("%s: the record has another jump than the update", want.Function)
 		}
 	}
@@ -233,13 +242,24 @@ func (v *inspector) before(p []byte, addr uint64) error {
 	if _, err := v.mem.ReadAddr(p, addr); err != nil {
 		return err
 	}
-	for i := range v.rec.Redirects {
-		d := &v.rec.Redirects[i]
-		for k, b := range d.Orig {
-			if at := d.At + uint64(k) - addr; d.At+uint64(k) >= addr && at < uint64(len(p)) {
+	for _, w := range v.rec.writes() {
+		for k, b := range w.orig {
+			if at := w.at + uint64(k) - addr; w.at+uint64(k) >= addr && at < uint64(len(p)) {
 				p[at] = b
 			}
 		}
 	}
 	return nil
+}
+
+// same reports whether two redirections are the same jump.
+func (d *recordRedirect) same(o *recordRedirect) bool {
+	if d.At != o.At || d.New != o.New || !bytes.Equal(d.Direct, o.Direct) || !bytes.Equal(d.Orig, o.Orig) {
+		return false
+	}
+	p, q := d.Pad, o.Pad
+	if p == nil || q == nil {
+		return p == q
+	}
+	return p.At == q.At && bytes.Equal(p.Direct, q.Direct) && bytes.Equal(p.Orig, q.Orig)
 }

@@ -169,6 +169,16 @@ var killedCases = []struct {
 		v := start(t, b.program, "3")
 		return v, v.update(b)
 	}, "1:old 0 0", "1:new 0 0"},
+	{"padding", func(t *testing.T) (*victim, *splice.Update) {
+		b := hotProgram(t, "gcc", 3)
+		v := start(t, b.program, "3")
+		return v, v.update(b)
+	}, hotOld, hotNew},
+	{"padding, one function", func(t *testing.T) (*victim, *splice.Update) {
+		b := hotProgram(t, "gcc-cf-stripped", 1)
+		v := start(t, b.program, "3")
+		return v, v.update(b)
+	}, hotOld, hotOne},
 	{"exceptions", func(t *testing.T) (*victim, *splice.Update) {
 		b := unwindProgram(t, 0)
 		v := start(t, b.program)

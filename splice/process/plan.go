@@ -34,6 +34,10 @@ type plan struct {
 	slots  []byte
 	hooks  []byte // slots and table of the hooks
 	at     region
+
+	taken  []splice.Pad          // where jumps stand already
+	chosen map[uint64]splice.Pad // of an update that is compared, by entry
+	read   func([]byte, uint64) error
 }
 
 // span is code that no thread may stand in.
@@ -58,7 +62,7 @@ func newPlan(u *splice.Update, img *image.Image) (*plan, error) {
 
 // unverified is newPlan whatever the old code is.
 func unverified(u *splice.Update, img *image.Image) (*plan, error) {
-	p := &plan{update: u, image: img}
+	p := &plan{update: u, image: img, read: img.ReadAddr}
 	var err error
 	if p.linker, err = splice.NewLinker(u); err != nil {
 		return nil, err
@@ -131,8 +135,18 @@ func (p *plan) collect() {
 	}
 }
 
-// verify compares the old code with what the update expects.
+// verify compares the old code, and the padding that was chosen, with what the update expects.
 func (p *plan) verify(read func([]byte, uint64) error) error {
+	for i := range p.rec.Redirects {
+		d := &p.rec.Redirects[i]
+		if d.Pad == nil {
+			continue
+		}
+		b := make([]byte, len(d.Pad.Orig))
+		if err := read(b, d.Pad.At); err != nil || !bytes.Equal(b, d.Pad.Orig) {
+			return splice.Refuse(splice.CodeRedirected, d.Function, d.Module, d.Pad.At, "the padding near it holds something else now: % x", b)
+		}
+	}
 	for _, s := range p.spans {
 		b := make([]byte, len(s.bytes))
 		if err := read(b, s.addr); err != nil {
@@ -188,6 +202,7 @@ func (p *plan) link() error {
 		p.rec.Frames = append(p.rec.Frames, extent{p.at.consts + f[0], p.at.consts + f[1]})
 	}
 	p.stub, p.slots = nil, nil
+	p.reserve()
 	for i := range p.update.Objects {
 		for k := range p.update.Objects[i].Redirects {
 			d, err := p.redirect(&p.update.Objects[i].Redirects[k], p.linked.NewAddr(i, k))

@@ -4,13 +4,11 @@ package process
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/gosplice/gosplice/internal/ehframe"
 	"github.com/gosplice/gosplice/internal/procfs"
@@ -68,6 +66,17 @@ type recordRedirect struct {
 	Slot     uint64 `json:"slot"`
 	OldPath  uint64 `json:"old_path"` // displaced instructions, then the old body
 	New      uint64 `json:"new"`
+	// Pad is the long jump of the hotpatch kind, in padding: it changes then, and what stands
+	// at the entry is the same jump to it whether direct or staged.
+	Pad *recordPad `json:"pad,omitempty"`
+}
+
+// recordPad is the part of a redirection that stands in padding.
+type recordPad struct {
+	At     uint64 `json:"at"`
+	Orig   []byte `json:"orig"`
+	Direct []byte `json:"direct"`
+	Staged []byte `json:"staged"`
 }
 
 // extent is a range of addresses, its end exclusive.
@@ -103,6 +112,7 @@ func (l *list[T]) UnmarshalJSON(b []byte) error {
 const (
 	plainFormat  = 1
 	hookedFormat = 2 // has hooks; who does not know them can't revert it
+	paddedFormat = 3 // has jumps in padding, perhaps hooks too; likewise
 	recordMagic  = "\x7fgosplice record"
 	recordHead   = 16 + 8 + sha256.Size
 	// maxRecord bounds what is read of a process on its own word.
@@ -174,7 +184,7 @@ func readRecord(mem readerAt, addr, limit uint64, room *uint64) (r *record, ok b
 func (r *record) check(addr uint64) error {
 	region := extent{r.Start, r.End}
 	switch {
-	case r.Format != plainFormat && r.Format != hookedFormat:
+	case r.Format < plainFormat || r.Format > paddedFormat:
 		return fmt.Errorf("format %d", r.Format)
 	case r.Start != addr || r.End <= r.Start || r.Start%splice.PageSize != 0 || r.End%splice.PageSize != 0 || region.size() > maxRegion:
 		return fmt.Errorf("it says that it is at %#x-%#x", r.Start, r.End)
@@ -240,15 +250,8 @@ func (r *record) checkRedirect(i int) error {
 	if d.At < d.Address || d.At-d.Address > 16 || d.At > 1<<48 || (extent{r.Start, r.End}).contains(d.At) {
 		return fmt.Errorf("a jump at %#x", d.At)
 	}
-	for form := splice.JmpRel32; form <= splice.JmpAbs64; form++ {
-		if form.Size() != uint64(len(d.Orig)) {
-			continue
-		}
-		direct, err1 := splice.Jump(form, d.At, d.New)
-		staged, err2 := splice.Jump(form, d.At, d.Stub)
-		if err1 == nil && err2 == nil && bytes.Equal(direct.Bytes, d.Direct) && bytes.Equal(staged.Bytes, d.Staged) {
-			return nil
-		}
+	if d.jumpsTo(d.New, d.Direct, func(p *recordPad) []byte { return p.Direct }) && d.jumpsTo(d.Stub, d.Staged, func(p *recordPad) []byte { return p.Staged }) {
+		return d.checkPad(r)
 	}
 	return fmt.Errorf("its jumps do not lead where it says")
 }
@@ -274,14 +277,11 @@ func (r *record) checkMaps(maps []procfs.Mapping) error {
 		return fmt.Errorf("its part at %#x is not mapped as it says", r.Code[0])
 	}
 	var last uint64
-	sites := slices.Clone(r.Redirects)
-	slices.SortFunc(sites, func(a, b recordRedirect) int { return cmp.Compare(a.At, b.At) })
-	for i := range sites {
-		d := &sites[i]
-		end := d.At + uint64(len(d.Orig))
-		m := procfs.FindMapping(maps, d.At)
-		if m != nil && (!m.IsFile() || m.Perm&(procfs.Exec|procfs.Shared) != procfs.Exec || end > m.End) || d.At < last {
-			return fmt.Errorf("redirect %s: no code of a file is at %#x", d.Function, d.At)
+	for _, w := range r.writes() {
+		end := w.at + uint64(len(w.orig))
+		m := procfs.FindMapping(maps, w.at)
+		if m != nil && (!m.IsFile() || m.Perm&(procfs.Exec|procfs.Shared) != procfs.Exec || end > m.End) || w.at < last {
+			return fmt.Errorf("redirect %s: no code of a file is at %#x", w.function, w.at)
 		}
 		last = end
 	}

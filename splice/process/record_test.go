@@ -3,6 +3,8 @@
 package process
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -39,6 +41,20 @@ func forged(t *testing.T, at uint64, orig []byte) *record {
 	d.Direct, d.Staged = jump(t, uint64(len(orig)), at, d.New), jump(t, uint64(len(orig)), at, d.Stub)
 	r.Redirects = list[recordRedirect]{d}
 	return r
+}
+
+// padded has the redirection of a forged record be one by padding in front of it.
+func padded(r *record) {
+	d := &r.Redirects[0]
+	d.Pad = &recordPad{At: d.At - 14, Orig: bytes.Repeat([]byte{0x90}, 14)}
+	direct, err1 := splice.HotJump(splice.JmpAbs64, d.At, d.Pad.At, d.New)
+	staged, err2 := splice.HotJump(splice.JmpAbs64, d.At, d.Pad.At, d.Stub)
+	if err1 != nil || err2 != nil {
+		panic("a forged record is out of reach")
+	}
+	d.Orig, d.Direct, d.Staged = d.Orig[:2], direct.Bytes, staged.Bytes
+	d.Pad.Direct, d.Pad.Staged = direct.Pad.Bytes, staged.Pad.Bytes
+	r.Format = paddedFormat
 }
 
 func jump(t *testing.T, size, at, to uint64) []byte {
@@ -98,6 +114,14 @@ var forgeries = []struct {
 	{name: "at itself", forge: func(r *record) { r.Redirects[0].Address, r.Redirects[0].At = r.Code[0], r.Code[0] }},
 	{name: "kernel", forge: func(r *record) { r.Redirects[0].Address, r.Redirects[0].At = 1<<63, 1<<63 }},
 	{name: "far from its function", forge: func(r *record) { r.Redirects[0].Address -= 100 }},
+	{name: "padding", forge: padded, want: splice.CodeRedirected},
+	{name: "padding in another format", forge: func(r *record) { padded(r); r.Format = hookedFormat }},
+	{name: "padding out of reach", forge: func(r *record) { padded(r); r.Redirects[0].Pad.At -= 4096 }},
+	{name: "padding in the update", forge: func(r *record) { padded(r); r.Redirects[0].Pad.At = r.Code[0] }},
+	{name: "padding over the entry", forge: func(r *record) { padded(r); r.Redirects[0].Pad.At = r.Redirects[0].At - 3 }},
+	{name: "a jump in padding elsewhere", forge: func(r *record) { padded(r); r.Redirects[0].Pad.Staged[2]++ }},
+	{name: "long padding", forge: func(r *record) { padded(r); r.Redirects[0].Pad.Orig = make([]byte, 4096) }},
+	{name: "no padding", forge: func(r *record) { padded(r); r.Redirects[0].Pad = &recordPad{} }},
 	{name: "the same place twice", forge: func(r *record) {
 		d := r.Redirects[0]
 		d.Slot += 8
@@ -129,7 +153,7 @@ func TestForgedRecord(t *testing.T) {
 			}
 			if tt.forge != nil {
 				tt.forge(r)
-				tt.want = splice.CodeDamaged
+				tt.want = cmp.Or(tt.want, splice.CodeDamaged)
 			}
 			raw, err := r.encode()
 			if err != nil {

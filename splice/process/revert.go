@@ -107,7 +107,13 @@ func (r *record) areas() []area {
 		}
 		name = starts[i].Function
 	}
-	return append(out, area{name, at, r.Code[1]})
+	out = append(out, area{name, at, r.Code[1]})
+	for i := range starts { // a thread may be about to run a jump in padding
+		if p := starts[i].Pad; p != nil {
+			out = append(out, area{starts[i].Function, p.At, p.At + uint64(len(p.Orig)) - 1})
+		}
+	}
+	return out
 }
 
 // ranks says which update is meant when several could be: one that is in use,
@@ -171,6 +177,9 @@ func (v *reverter) try(ctx context.Context) ([]Blocker, error) {
 			return nil, err
 		}
 	}
+	if err := v.rec.sweep(mem); err != nil {
+		return nil, err
+	}
 	v.out.Threads, v.out.Attempts, v.out.Scans = n, v.attempts, v.stacks.scans
 	v.reclaim(ctx)
 	return nil, nil
@@ -182,7 +191,7 @@ func (v *reverter) try(ctx context.Context) ([]Blocker, error) {
 func restore(mem *ptrace.Mem, r *record, st State) error {
 	if len(r.Redirects) > 1 {
 		if st == Applied {
-			if _, err := writeAll(mem, r, func(d *recordRedirect) []byte { return d.Staged }); err != nil {
+			if _, err := putAll(mem, r, false); err != nil {
 				return err // the new code still runs, by way of the slots
 			}
 		}
@@ -190,8 +199,12 @@ func restore(mem *ptrace.Mem, r *record, st State) error {
 			return err
 		}
 	}
-	_, err := writeAll(mem, r, func(d *recordRedirect) []byte { return d.Orig })
-	return err
+	for i := range r.Redirects {
+		if err := r.Redirects[i].take(mem); err != nil {
+			return fmt.Errorf("redirect %s: %w", r.Redirects[i].Function, err)
+		}
+	}
+	return nil
 }
 
 // state reads off the redirected functions what became of the update; of
@@ -201,21 +214,13 @@ func (r *record) state(mem readerAt) (State, *recordRedirect) {
 	applied, old := 0, 0
 	for i := range r.Redirects {
 		d := &r.Redirects[i]
-		b, slot := make([]byte, len(d.Orig)), make([]byte, 8)
-		if _, err := mem.ReadAddr(b, d.At); err != nil {
+		switch r.stands(mem, d) {
+		case Foreign:
 			return Foreign, d
-		}
-		switch {
-		case bytes.Equal(b, d.Orig), r.superseded(d, b):
-			old++
-		case bytes.Equal(b, d.Direct):
+		case Applied:
 			applied++
-		case bytes.Equal(b, d.Staged):
-			if _, err := mem.ReadAddr(slot, d.Slot); err == nil && binary.LittleEndian.Uint64(slot) == d.New {
-				applied++
-			}
-		default:
-			return Foreign, d
+		case Kept:
+			old++
 		}
 	}
 	switch {
@@ -225,4 +230,34 @@ func (r *record) state(mem readerAt) (State, *recordRedirect) {
 		return Kept, nil
 	}
 	return Staged, nil
+}
+
+// stands is state of one redirection.
+func (r *record) stands(mem readerAt, d *recordRedirect) State {
+	b, err := readBytes(mem, d.At, len(d.Orig))
+	if err != nil {
+		return Foreign
+	}
+	direct, staged := bytes.Equal(b, d.Direct), bytes.Equal(b, d.Staged)
+	if d.Pad != nil && direct { // what stands in padding tells
+		p, err := readBytes(mem, d.Pad.At, len(d.Pad.Orig))
+		if err != nil {
+			return Foreign
+		}
+		direct, staged = bytes.Equal(p, d.Pad.Direct), bytes.Equal(p, d.Pad.Staged)
+	}
+	switch {
+	case bytes.Equal(b, d.Orig):
+		return Kept
+	case direct:
+		return Applied
+	case staged:
+		if slot, err := readBytes(mem, d.Slot, 8); err == nil && binary.LittleEndian.Uint64(slot) == d.New {
+			return Applied
+		}
+		return Staged
+	case r.superseded(mem, d):
+		return Kept
+	}
+	return Foreign
 }

@@ -84,12 +84,8 @@ func (r *record) report(pid int, st State) *Report {
 	}
 	for i := range r.Redirects {
 		d := &r.Redirects[i]
-		form := splice.JmpRel32
-		if len(d.Direct) == int(splice.JmpAbs64.Size()) {
-			form = splice.JmpAbs64
-		}
-		t := splice.Trampoline{Form: form, At: d.At, To: d.New, Bytes: d.Direct}
-		out.Redirects = append(out.Redirects, Redirect{Function: d.Function, Module: d.Module, Address: d.Address, New: d.New, Trampoline: t.Disassembly()})
+		t := d.trampoline()
+		out.Redirects = append(out.Redirects, Redirect{Function: d.Function, Module: d.Module, Address: d.Address, New: d.New, Form: t.Form.String(), Trampoline: t.Disassembly()})
 	}
 	return out
 }

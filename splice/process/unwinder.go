@@ -171,7 +171,7 @@ func (h *recordHook) lead(f *splice.Function, to uint64) ([]byte, error) {
 		return nil, err
 	}
 	n := uint64(len(direct.Bytes))
-	if direct.At/splice.PageSize != (direct.At+n-1)/splice.PageSize {
+	if direct.Crosses() {
 		return nil, splice.Refuse(splice.CodePageCrossing, f.Name, f.Module, direct.At, "the %d bytes of the jump lie in two pages", n)
 	}
 	skip := direct.At - f.Addr
