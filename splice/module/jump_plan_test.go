@@ -3,6 +3,8 @@ package module
 import (
 	"bytes"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
@@ -122,6 +124,25 @@ func TestReturnsInto(t *testing.T) {
 	} {
 		if _, ok := returnsInto([]byte(c.code), c.skip); ok != c.into {
 			t.Errorf("%x at %d: %v", c.code, c.skip, ok)
+		}
+	}
+}
+
+// TestTrampolines lists the code that traced returns go to, by the symbols of kernels.
+func TestTrampolines(t *testing.T) {
+	for _, c := range []struct{ kernel, symbols, names, unknown string }{
+		{"none", "schedule", "", ""},
+		{"5.10", "register_ftrace_graph return_to_handler register_kretprobe kretprobe_trampoline", "return_to_handler kretprobe_trampoline", ""},
+		{"5.16", "register_kretprobe __kretprobe_trampoline", "__kretprobe_trampoline", ""},
+		{"6.1", "register_ftrace_graph return_to_handler rethook_hook register_kretprobe arch_rethook_trampoline", "return_to_handler arch_rethook_trampoline", ""},
+		{"other probes", "register_kretprobe my_trampoline", "", "register_kretprobe"},
+		{"other graph", "register_ftrace_graph register_kretprobe kretprobe_trampoline", "kretprobe_trampoline", "register_ftrace_graph"},
+		{"other hook", "rethook_hook", "", "rethook_hook"},
+	} {
+		has := strings.Fields(c.symbols)
+		names, unknown := trampolines(func(name string) bool { return slices.Contains(has, name) })
+		if got := strings.Join(names, " "); got != c.names || unknown != c.unknown {
+			t.Errorf("%s: %q, not known %q; want %q, %q", c.kernel, got, unknown, c.names, c.unknown)
 		}
 	}
 }

@@ -15,8 +15,38 @@ const jumpSize = 5
 // returnTrampolines are what return addresses are replaced by while somebody
 // traces returns (kernel/trace/fgraph.c, kernel/trace/rethook.c): where such a
 // frame really is can't be seen, so it is taken for one in the way. The kernel has
-// those that its configuration needs.
-var returnTrampolines = []string{"return_to_handler", "arch_rethook_trampoline", "__kretprobe_trampoline"}
+// those that its configuration needs. One that has the function by which somebody
+// traces has at least one of the names; of what has none, stacks can't be read.
+var returnTrampolines = []struct {
+	tracer string
+	names  []string
+}{
+	{"register_ftrace_graph", []string{"return_to_handler"}},
+	{"rethook_hook", []string{"arch_rethook_trampoline"}},
+	// The first since Linux 5.18, the second since 5.16, the third before.
+	{"register_kretprobe", []string{"arch_rethook_trampoline", "__kretprobe_trampoline", "kretprobe_trampoline"}},
+}
+
+// trampolines lists those of a kernel, and a function that traces returns by one that has another
+// name, "" for none.
+func trampolines(has func(name string) bool) (names []string, unknown string) {
+	for _, row := range returnTrampolines {
+		found := false
+		for _, name := range row.names {
+			if !has(name) {
+				continue
+			}
+			found = true
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		if !found && has(row.tracer) {
+			unknown = row.tracer
+		}
+	}
+	return names, unknown
+}
 
 // stackSymbols are around the stack of the first task, which is as large as all
 // are (include/asm-generic/vmlinux.lds.h until Linux 6.8, and since).
@@ -162,8 +192,12 @@ func (c *codeRange) end() ko.Dest {
 
 // returnHandlers returns the ranges of the trampolines for returns.
 func (b *builder) returnHandlers() []codeRange {
+	names, unknown := trampolines(func(name string) bool { _, err := b.image.Symbol(name); return err == nil })
+	if unknown != "" {
+		b.refused.add(refuse(CodeKernel, unknown, "", 0, "it traces returns by code that is not known: what a stack leads to can't be seen"))
+	}
 	var list []codeRange
-	for _, name := range returnTrampolines {
+	for _, name := range names {
 		s, err := b.image.Symbol(name)
 		if err != nil {
 			continue
