@@ -38,10 +38,13 @@ type UnitChange struct {
 }
 
 // Unfollowed says of a change of the build why it can't be followed.
-type Unfollowed struct{ File, Symbol, Why string }
+type Unfollowed struct {
+	File, Symbol, Why string
+	Image             string // what it is part of that is not the running kernel, such as "the vDSO"
+}
 
 // effectsLayout changes with what Effects finds.
-const effectsLayout = "1"
+const effectsLayout = "2"
 
 // Effects says what an overlay changes but for the objects that have its files: headers that
 // the build makes of others, commands, what there is. Where that may be, make does it in a copy of
@@ -84,13 +87,14 @@ func (t *Tree) Effects(ctx context.Context, o Overlay) (*Effects, error) {
 	if err := json.Unmarshal(b, e); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	e.Notes, e.Kept = s.notes, s.kept
+	// What is refused by name is no part of what was made.
+	e.Notes, e.Kept, e.Refused = s.notes, s.kept, append(e.Refused, s.refused...)
 	return e, nil
 }
 
 // follow has make do what a survey found to be necessary.
 func (t *Tree) follow(ctx context.Context, s *survey) (*Effects, error) {
-	e := &Effects{Overlay: Overlay{}, Refused: s.refused}
+	e := &Effects{Overlay: Overlay{}}
 	units, err := t.Units(ctx)
 	if err != nil {
 		return nil, err
@@ -129,11 +133,11 @@ func (t *Tree) followIn(ctx context.Context, w *workspace, s *survey, before *Un
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			e.Refused = append(e.Refused, Unfollowed{first(causes), "", fmt.Sprintf("make %s: %s", target, firstWords(said, err))})
+			e.Refused = append(e.Refused, Unfollowed{File: first(causes), Why: fmt.Sprintf("make %s: %s", target, firstWords(said, err))})
 			return nil
 		}
 	}
-	if err := t.configChanges(w.dir, s.overlay, e); err != nil || len(e.Refused) > len(s.refused) {
+	if err := t.configChanges(w.dir, s.overlay, e); err != nil || len(e.Refused) > 0 {
 		return err
 	}
 	if len(targets) > 0 {
@@ -164,7 +168,7 @@ func (t *Tree) configChanges(dir string, o Overlay, e *Effects) error {
 		return err
 	}
 	for _, s := range changedSettings(a, b) {
-		e.Refused = append(e.Refused, Unfollowed{kconfigOf(o), s.Name, s.String() + " with the patch"})
+		e.Refused = append(e.Refused, Unfollowed{File: kconfigOf(o), Symbol: s.Name, Why: s.String() + " with the patch"})
 	}
 	return nil
 }

@@ -43,3 +43,13 @@ func special(u *Unit, linked bool) string {
 	}
 	return ""
 }
+
+// partOf says which image other than the running kernel a file in a folder is about, "" for none.
+func partOf(name string) string {
+	for _, s := range specials {
+		if strings.HasPrefix(name, s.dir) {
+			return s.what
+		}
+	}
+	return ""
+}

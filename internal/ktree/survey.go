@@ -33,7 +33,8 @@ type making struct {
 // idle reports whether there is nothing to do.
 func (s *survey) idle() bool { return !s.config && !s.prepare && !s.units && len(s.made) == 0 }
 
-// A buildRule says what a file is to the build. The first whose pattern fits is taken.
+// A buildRule says what a file is to the build. The first whose pattern fits is taken: what is
+// about few files stands in front of what is about many.
 type buildRule struct {
 	// pattern is one of path.Match: of the whole path, or of the last part where it has no
 	// slash. One that ends with a slash is for all below the folder; "./X" is X in the root.
@@ -42,6 +43,8 @@ type buildRule struct {
 	// products are the objects that are made of it on the way, as a pattern.
 	products string
 	note     string // why it changes no object
+	// layout is set for what lays out an image: that of the kernel, or another.
+	layout bool
 }
 
 // The tools of the build: pre and post are made by the same ones.
@@ -53,6 +56,8 @@ const (
 
 // buildRules are for Linux 5.10 to 6.12. What is not here, and is no source, is refused.
 var buildRules = []buildRule{
+	{pattern: "arch/x86/lib/x86-opcode-map.txt", products: "arch/x86/lib/inat.o"}, {pattern: "arch/x86/tools/gen-insn-attr-x86.awk", products: "arch/x86/lib/inat.o"},
+	{pattern: "arch/x86/entry/vdso/vdso2c.*", note: ownTool},
 	{pattern: "*.rst", note: noCode}, {pattern: "*.yaml", note: noCode}, {pattern: "*.txt", note: noCode}, {pattern: ".*", note: noCode},
 	{pattern: "Documentation/", note: noCode}, {pattern: "LICENSES/", note: noCode}, {pattern: "samples/", note: noCode}, {pattern: "debian/", note: noCode},
 	{pattern: "MAINTAINERS", note: noCode}, {pattern: "CREDITS", note: noCode}, {pattern: "README*", note: noCode}, {pattern: "COPYING", note: noCode},
@@ -67,15 +72,14 @@ var buildRules = []buildRule{
 	{pattern: "scripts/atomic/", prepare: true}, {pattern: "arch/x86/tools/cpufeaturemasks.awk", prepare: true},
 	{pattern: "scripts/mod/", note: linkTool}, {pattern: "scripts/link-vmlinux.sh", note: linkTool}, {pattern: "scripts/kallsyms.c", note: linkTool},
 	{pattern: "scripts/sorttable.*", note: linkTool}, {pattern: "scripts/module*", note: linkTool}, {pattern: "scripts/Makefile.mod*", note: linkTool},
-	{pattern: "scripts/Makefile.vmlinux*", note: linkTool}, {pattern: "scripts/depmod.sh", note: linkTool}, {pattern: "*.lds.S", note: linkTool}, {pattern: "*.lds", note: linkTool},
+	{pattern: "scripts/Makefile.vmlinux*", note: linkTool}, {pattern: "scripts/depmod.sh", note: linkTool}, {pattern: "*.lds.S", note: linkTool, layout: true}, {pattern: "*.lds", note: linkTool, layout: true},
 	{pattern: "include/asm-generic/vmlinux.lds.h", note: linkTool}, {pattern: "arch/x86/tools/relocs*", note: linkTool},
 	{pattern: "scripts/recordmcount.*", note: ownTool}, {pattern: "scripts/gcc-plugins/", note: ""}, // refused
 	{pattern: "./Makefile", prepare: true, units: true}, {pattern: "./Kbuild", prepare: true, units: true},
-	{pattern: "Makefile*", units: true}, {pattern: "Kbuild*", units: true}, {pattern: "Platform", units: true}, {pattern: "*.mk", units: true}, {pattern: "scripts/Kbuild*", units: true},
+	{pattern: "Makefile*", units: true}, {pattern: "Kbuild*", units: true}, {pattern: "Platform", units: true}, {pattern: "*.mk", units: true},
 	{pattern: "scripts/asn1_compiler.c", products: "*.asn1.o"}, {pattern: "*.asn1", products: "*.asn1.o"},
 	{pattern: "arch/x86/include/asm/cpufeatures.h", products: "arch/x86/kernel/cpu/capflags.o"}, {pattern: "arch/x86/include/asm/vmxfeatures.h", products: "arch/x86/kernel/cpu/capflags.o"},
 	{pattern: "arch/x86/kernel/cpu/mkcapflags.sh", products: "arch/x86/kernel/cpu/capflags.o"},
-	{pattern: "arch/x86/lib/x86-opcode-map.txt", products: "arch/x86/lib/inat.o"}, {pattern: "arch/x86/tools/gen-insn-attr-x86.awk", products: "arch/x86/lib/inat.o"},
 	{pattern: "lib/gen_crc32table.c", products: "lib/crc32.o"}, {pattern: "lib/gen_crc64table.c", products: "lib/crc64.o"}, {pattern: "lib/crc32defs.h", products: "lib/crc32.o"},
 	{pattern: "lib/raid6/*.uc", products: "lib/raid6/int*.o"}, {pattern: "lib/raid6/unroll.awk", products: "lib/raid6/int*.o"}, {pattern: "lib/raid6/mktables.c", products: "lib/raid6/tables.o"},
 	{pattern: "lib/build_OID_registry", products: "lib/oid_registry.o"}, {pattern: "include/linux/oid_registry.h", products: "lib/oid_registry.o"},
@@ -129,6 +133,10 @@ func (t *Tree) survey(ctx context.Context, o Overlay) (*survey, error) {
 				return nil, err
 			}
 			continue
+		case r.layout && partOf(name) != "":
+			s.refused = append(s.refused, Unfollowed{File: name, Image: partOf(name), Why: "it lays out " + partOf(name) + ", which is not made here"})
+			delete(s.overlay, name)
+			continue
 		case r.note != "":
 			if err := s.leaveOut(t, name, r.note); err != nil {
 				return nil, err
@@ -173,7 +181,7 @@ func (s *survey) refuse(t *Tree, name string) error {
 	if strings.HasPrefix(name, "scripts/") && !strings.HasPrefix(name, "scripts/gcc-plugins/") {
 		return s.leaveOut(t, name, ownTool)
 	}
-	s.refused = append(s.refused, Unfollowed{name, "", "what the build makes of it is not known"})
+	s.refused = append(s.refused, Unfollowed{File: name, Why: "what the build makes of it is not known"})
 	delete(s.overlay, name)
 	return nil
 }

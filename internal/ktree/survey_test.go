@@ -37,6 +37,11 @@ func TestSurvey(t *testing.T) {
 		{"lib/raid6/int.uc crypto/x.asn1", want{}, nil, ""},
 		{"scripts/checkpatch.pl scripts/mod/modpost.c", want{Idle: true}, []string{"scripts/checkpatch.pl", "scripts/mod/modpost.c"}, ""},
 		{"scripts/gcc-plugins/x.c", want{Idle: true}, nil, "scripts/gcc-plugins/x.c"},
+		{"arch/x86/lib/x86-opcode-map.txt", want{}, nil, ""},
+		{"drivers/x/about.txt arch/x86/kernel/vmlinux.lds.S scripts/module.lds.S", want{Idle: true}, []string{"arch/x86/kernel/vmlinux.lds.S", "drivers/x/about.txt", "scripts/module.lds.S"}, ""},
+		{"arch/x86/entry/vdso/vdso.lds.S", want{Idle: true}, nil, "arch/x86/entry/vdso/vdso.lds.S"},
+		{"arch/x86/realmode/rm/realmode.lds.S", want{Idle: true}, nil, "arch/x86/realmode/rm/realmode.lds.S"},
+		{"arch/x86/entry/vdso/vdso2c.c", want{Idle: true}, []string{"arch/x86/entry/vdso/vdso2c.c"}, ""},
 		{"drivers/x/table.awk", want{Idle: true}, nil, "drivers/x/table.awk"},
 	} {
 		tree := fakeTree(t, t.TempDir(), files)
@@ -62,6 +67,49 @@ func TestSurvey(t *testing.T) {
 		}
 		if !cmp.Equal(noted, c.notes) || refused != c.refused {
 			t.Errorf("%s: notes %q, refused %q", c.files, noted, refused)
+		}
+	}
+}
+
+// TestRulesShadow: no rule stands behind one that fits all that it fits.
+func TestRulesShadow(t *testing.T) {
+	seen := map[string]bool{}
+	for i := range buildRules {
+		r := &buildRules[i]
+		name := strings.TrimPrefix(strings.ReplaceAll(r.pattern, "*", "x"), "./")
+		if strings.HasSuffix(name, "/") {
+			name += "x"
+		}
+		if got := ruleFor(name); got != r {
+			t.Errorf("%s is never used: %s fits %s", r.pattern, got.pattern, name)
+		}
+		if seen[r.pattern] {
+			t.Errorf("%s is there twice", r.pattern)
+		}
+		seen[r.pattern] = true
+	}
+}
+
+// TestRefusedBeside: what is refused by its name is not what was refused, or wasn't, when
+// the rest was followed the last time.
+func TestRefusedBeside(t *testing.T) {
+	tree := fakeTree(t, t.TempDir(), map[string]string{"Makefile": ""})
+	tree.units = newUnits(fakeUnits("gcc"))
+	for _, files := range []string{"lib/raid6/int.uc", "lib/raid6/int.uc drivers/x/table.awk", "lib/raid6/int.uc", "lib/raid6/int.uc drivers/y/table.awk"} {
+		o := Overlay{}
+		for _, name := range strings.Fields(files) {
+			o[name] = []byte("new")
+		}
+		e, err := tree.Effects(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := "lib/raid6/int.uc"
+		for _, r := range e.Refused {
+			got += " " + r.File
+		}
+		if got != files {
+			t.Errorf("%s: refused are %s", files, got)
 		}
 	}
 }

@@ -14,6 +14,7 @@ type pathRule struct {
 
 // pathRules are tried in order; the first that fits decides.
 var pathRules = []pathRule{
+	{"arch/x86/lib/x86-opcode-map.txt", FileGenerator, ""},
 	{"Kconfig*", FileKconfig, ""},
 	{"tools/objtool/", FileGenerator, ""},
 	{"tools/include/", FileGenerator, ""},

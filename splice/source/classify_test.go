@@ -15,6 +15,7 @@ func TestClassify(t *testing.T) {
 		"scripts/mod/modpost.c":                    FileGenerator,
 		"arch/x86/entry/syscalls/syscall_64.tbl":   FileGenerator,
 		"arch/x86/kernel/vmlinux.lds.S":            FileGenerator,
+		"arch/x86/lib/x86-opcode-map.txt":          FileGenerator,
 		"tools/objtool/check.c":                    FileGenerator,
 		"tools/perf/builtin-top.c":                 FileOther,
 		"Documentation/admin-guide/x.rst":          FileOther,

@@ -176,7 +176,11 @@ func (b *Builder) effects(ctx context.Context, p *Plan, by map[string]*planned) 
 		return err
 	}
 	for _, x := range e.Refused {
-		p.Refusals = append(p.Refusals, refuse(CodeBuild, x.Symbol, x.File, "%s", x.Why))
+		code := CodeBuild
+		if x.Image != "" {
+			code = CodeSpecial
+		}
+		p.Refusals = append(p.Refusals, refuse(code, x.Symbol, x.File, "%s", x.Why))
 	}
 	for i := range p.Files {
 		f := &p.Files[i]
