@@ -57,6 +57,12 @@ const (
 	CodeLost          Code = "lost"           // what an earlier update does, and the one that replaces it does not
 )
 
+// What is asked of objects that were compiled for another build than the one that runs.
+const (
+	CodeOtherSource Code = "other-source" // new code takes something from its source that nothing proves of this build
+	CodeOtherLayout Code = "other-layout" // a type that new code uses is not known to be the same in this build
+)
+
 // What is left out without loss, and what is worth knowing.
 const (
 	CodeRemoved           Code = "removed"            // gone from post; it stays in the running program

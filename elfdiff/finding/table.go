@@ -24,6 +24,7 @@ const (
 	runningData  = "the running program keeps the value that the variable has now"
 	oldMeaning   = "what exists already, and code that is not replaced, have the old meaning"
 	neverEnds    = "until the last of these tasks has left it, the old code runs, and the transition goes on; a jump is not written at all (EBUSY)"
+	otherBuild   = "new code means what the other build means, whatever this one has"
 	runningConst = "who reads the running program's constant reads the old one, and changed code does too"
 )
 
@@ -71,6 +72,9 @@ var codes = map[Code]codeRow{
 	CodeNMI:           {NeedsJudgement, "change what its callers do outside of NMIs; or apply it while nothing makes any: kernel.nmi_watchdog=0, no perf", "an NMI can come while the function is half taken over"},
 	CodeHotProbe:      {NeedsJudgement, "change its callers instead, so that livepatch or a jump takes them over", "each call takes a breakpoint exception, and calls out of handlers of other kprobes run the old function"},
 	CodeLost:          {NeedsJudgement, "give the patches of the earlier update too, in the same form, before those that are new", "what is listed is as in the kernel itself again"},
+
+	CodeOtherSource: {NeedsJudgement, "make a bundle of the objects of this build, or look whether the source of this build has the same", otherBuild},
+	CodeOtherLayout: {NeedsJudgement, "make a bundle of the objects of this build, or look whether the new code uses what differs", otherBuild},
 
 	CodeRemoved:           {Ignored, "nothing calls it any more once the update is applied; code that kept its address still can", ""},
 	CodeConstructor:       {NeedsJudgement, "do what the constructor would do by other means, such as a function of the patch that is called anyway", "what constructors set stays as it is in the running program"},

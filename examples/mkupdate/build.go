@@ -31,30 +31,16 @@ func build(ctx context.Context, opt *options, progress *cli.Progress) (*objectRe
 		return nil, nil, err
 	}
 	defer k.Close()
-	dir, err := os.MkdirTemp("", "mkupdate")
-	if err != nil {
-		return nil, nil, err
-	}
-	defer os.RemoveAll(dir)
 	r := newReport(opt, k)
-	runs, err := openRuns(opt, k)
+	pairs, err := opt.pairs(ctx, k, r, progress)
+	if errors.Is(err, splice.ErrRefused) {
+		r.refuse(err)
+		return r, nil, nil
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	var pairs []module.Pair
-	matters := false
-	for i := 0; i < len(opt.args); i += 2 {
-		progress.Step("comparing and matching %s", opt.args[i])
-		pair, err := comparePair(ctx, opt, k, runs, dir, opt.args[i], opt.args[i+1])
-		if err != nil {
-			return nil, nil, err
-		}
-		r.add(opt.args[i], &pair)
-		pairs = append(pairs, pair) // what it has alone may be for another object
-		o := pair.Diff.Outcome()
-		matters = matters || o != elfdiff.OutcomeSame && o != elfdiff.OutcomeIgnored
-	}
-	if !matters {
+	if !matter(pairs) {
 		return r, nil, nil
 	}
 	if opt.kernel.tasks {
@@ -77,6 +63,43 @@ func build(ctx context.Context, opt *options, progress *cli.Progress) (*objectRe
 	}
 	r.made(m)
 	return r, m, nil
+}
+
+// pairs compares and matches what is given: pairs of objects, or a bundle.
+func (o *options) pairs(ctx context.Context, k *module.Kernel, r *objectReport, progress *cli.Progress) ([]module.Pair, error) {
+	if o.form == formBundle {
+		return o.bundlePairs(ctx, k, r, progress)
+	}
+	dir, err := os.MkdirTemp("", "mkupdate")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	runs, err := openRuns(o, k)
+	if err != nil {
+		return nil, err
+	}
+	var pairs []module.Pair
+	for i := 0; i < len(o.args); i += 2 {
+		progress.Step("comparing and matching %s", o.args[i])
+		pair, err := comparePair(ctx, o, k, runs, dir, o.args[i], o.args[i+1])
+		if err != nil {
+			return nil, err
+		}
+		r.add(o.args[i], &pair)
+		pairs = append(pairs, pair) // what it has alone may be for another object
+	}
+	return pairs, nil
+}
+
+// matter reports whether there is something to carry.
+func matter(pairs []module.Pair) bool {
+	for i := range pairs {
+		if o := pairs[i].Diff.Outcome(); o != elfdiff.OutcomeSame && o != elfdiff.OutcomeIgnored {
+			return true
+		}
+	}
+	return false
 }
 
 // looks is how often the stacks of tasks are looked at.

@@ -21,6 +21,7 @@ type options struct {
 	make    makeOptions
 	how     howOptions
 	out     outOptions
+	bundle  bundleOptions
 	targets []targetFile
 	args    []string // behind the flags: patches, or pre and post in turn
 	form    form
@@ -66,6 +67,7 @@ type howOptions struct {
 // outOptions say where it goes.
 type outOptions struct {
 	file, dir string // -o, -out
+	bundle    string
 	key, cert string
 	dry, json bool
 	verbose   bool
@@ -229,6 +231,7 @@ func (o *options) define() *cli.Flags {
 	f.BoolVar(&o.module.NoJumps, "no-jumps", false, "have no function taken over by a jump")
 	f.StringVar(&o.out.file, "o", "", "where to write the module, `FILE.ko`; NAME.ko unless given; its report is beside it; of programs, what the names of updates begin with: NAME for NAME.PROGRAM.update")
 	f.StringVar(&o.out.dir, "out", "", "the folder for modules and reports, a `DIR`")
+	f.StringVar(&o.out.bundle, "bundle", "", "with patches: keep the objects too, for kernels of other builds, in this `FILE`; there, mkupdate -run kcore FILE makes the module of them")
 	f.StringVar(&o.out.key, "key", "", "sign the module with the key in this `FILE` (PEM)")
 	f.StringVar(&o.out.cert, "cert", "", "and the certificate in this `FILE` (PEM or DER), which the kernel knows")
 	f.DryRun(&o.out.dry, "write nothing")
@@ -244,7 +247,7 @@ func (o *options) defineKernel(f *cli.Flags) {
 	f.Func("src", "or: its source, a `DIR` or an archive; behind -module FILE.ko, that module's source", k.setSource)
 	f.StringVar(&k.config, "config", "", "with -src: its configuration, a `FILE`; with -run kcore, that of the kernel that runs unless given")
 	f.StringVar(&k.run, "run", "", "with -src, or for objects: its image, with symbols: `VMLINUX`; or kcore, the kernel that runs here, without its vmlinux")
-	f.StringVar(&k.modules, "modules", "", "with -src: its modules, a `DIR` as lib/modules/RELEASE")
+	f.StringVar(&k.modules, "modules", "", "with -src, or for a bundle: its modules, a `DIR` as lib/modules/RELEASE; with -run kcore, those of the kernel that runs unless given")
 	f.StringVar(&k.boot, "boot", "", "with -src: what boots it, for -try: `VMLINUZ`")
 	f.StringVar(&k.symvers, "symvers", "", "its Module.symvers, a `FILE`; CRCs come from the image without it")
 	f.StringVar(&k.objtool, "objtool", "", "the kernel's objtool at `PATH`; for objects, it is run on copies first")

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/gosplice/gosplice/splice/module/bundle"
 )
 
 // A form is a way to call the command.
@@ -18,6 +20,7 @@ const (
 	formClean
 	formProbe    // a kernel in
 	formPrograms // patches in, of programs
+	formBundle   // a bundle in
 )
 
 // isObject reports whether an argument is an object: by what it holds, or by its name where
@@ -38,6 +41,19 @@ func isObject(arg string) bool {
 		return err == nil && bytes.Equal(head, []byte(elf.ELFMAG))
 	}
 	return strings.HasSuffix(arg, ".o")
+}
+
+// isBundle reports whether an argument is a bundle: by what it holds, or by its name where there is no
+// such file.
+func isBundle(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return strings.HasSuffix(name, ".bundle")
+	}
+	defer f.Close()
+	head := make([]byte, 64)
+	n, _ := io.ReadFull(f, head)
+	return bundle.Is(head[:n])
 }
 
 // findForm finds out what is meant by what is given.
@@ -66,6 +82,8 @@ func (o *options) findForm() error {
 		o.form = formCollect
 	case o.program.given() && (objects == 0 || objects < len(o.args)):
 		o.form = formPrograms
+	case len(o.args) == 1 && isBundle(o.args[0]):
+		o.form = formBundle
 	case objects > 0 && objects == len(o.args):
 		o.form = formObjects
 	}
@@ -91,6 +109,7 @@ func (o *options) checkForm() error {
 		{o.out.file != "" && o.out.dir != "", "give -o or -out, not both"},
 		{k.moduleAwaits(), "-module wants the source of the module: -module FILE.ko=DIR, or -src DIR behind it"},
 		{len(k.outOfTree) == 0 && len(k.moduleMake)+len(k.extraSymvers) > 0, "-module-make and -extra-symvers go with -module"},
+		{o.out.bundle != "" && o.form != formPatches, "-bundle goes with patches of a kernel's source"},
 		{o.make.jobs < 0 || h.only < 0, "a negative number"},
 		{!o.program.given() && (len(o.program.installed) > 0 || o.program.rebuild || o.program.to != ""), "-installed, -rebuild and -to go with -package NAME or -build COMMAND"},
 	}
@@ -109,6 +128,11 @@ func (o *options) checkForm() error {
 			{k.release != "" || k.src != "" || k.config != "" || k.modules != "" || len(h.series) > 0 || h.byFile || h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != "" || o.out.dir != "",
 				"that is for patches: objects go with -run VMLINUX and -name NAME"},
 		},
+		formBundle: {
+			{k.run == "", "-run is missing: the kernel that the bundle is for, VMLINUX or kcore"},
+			{k.release != "" || k.src != "" || k.config != "" || len(k.outOfTree) > 0 || len(o.targets) > 0 || k.objtool != "" || o.compare.inPlace || o.compare.initials || len(h.series) > 0 || h.byFile || h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != "" || o.out.dir != "",
+				"that is for patches: a bundle goes with -run VMLINUX or -run kcore, and -modules DIR"},
+		},
 		formPrograms: {
 			{patches == 0 && o.program.to == "", "no patch is given, and no version to go to"},
 			{patches > 0 && o.program.to != "", "give patches or -to, not both"},
@@ -120,6 +144,7 @@ func (o *options) checkForm() error {
 			{o.module.Replace || o.out.key != "" || o.module.Unpin != "" || o.module.NoJumps || o.module.Probes || o.compare.inPlace || o.compare.initials, "that is for modules of a kernel, and patches are of a program"},
 		},
 		formPatches: {
+			{o.out.bundle != "" && (h.each || h.keepGoing || h.jobs || h.replaces != ""), "-bundle keeps one update of all patches, that takes no certain other one's place"},
 			{patches == 0, "no patch is given, and no objects are"},
 			{len(o.targets) > 0, "-target is for objects; modules of patches are found by -modules, or given by -module"},
 			{k.release != "" && (k.src != "" || k.config != "" || k.run != "" || k.modules != ""), "give -kernel, or -src, -config, -run and -modules, not both"},

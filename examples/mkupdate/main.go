@@ -14,6 +14,13 @@
 //	mkupdate ... -each -jobs -out DIR -series FILE | parallel   on several processors or machines
 //	mkupdate -collect DIR
 //
+// With -bundle FILE the objects are kept for other builds of the kernel, and on a machine that runs
+// one of these, without source or compiler,
+//
+//	mkupdate -run kcore FILE
+//
+// makes the module of them, where they are proven to fit.
+//
 // NAME.ko is written beside its report, NAME.json and NAME.html; of programs and libraries, an
 // update of each, NAME.PROGRAM.update, for hotpatch. Or it makes the module of the
 // differences between two builds of objects:
@@ -55,6 +62,7 @@ var tool = cli.Tool{
 		"[...] -module FILE.ko -src DIR [flags] fix.patch ...",
 		"-package NAME[=VERSION] (-to VERSION | fix.patch ...) [flags]",
 		"-src DIR -build COMMAND [-installed FILE ...] [flags] fix.patch ...",
+		"-run VMLINUX [flags] FILE.bundle",
 		"-run VMLINUX -name NAME [flags] PRE.o POST.o [PRE2.o POST2.o ...]",
 		"-probe VMLINUZ | -collect DIR | -clean[=AGE]",
 	},
@@ -89,7 +97,7 @@ func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, e
 		return exitError, err
 	}
 	switch {
-	case opt.form == formObjects:
+	case opt.form == formObjects, opt.form == formBundle:
 		return runObjects(ctx, opt, stdout, stderr)
 	case opt.form == formPrograms:
 		return runPrograms(ctx, opt, stdout, stderr)

@@ -17,6 +17,9 @@ func (o *options) objectInputs() []string {
 	for _, t := range o.targets {
 		list = append(list, t.path)
 	}
+	if o.form == formBundle {
+		return append(list, o.args...)
+	}
 	for _, name := range o.args {
 		_, behind, _ := strings.Cut(name, ":") // of MODULE:PRE.o
 		list = append(list, name, behind)
@@ -24,8 +27,11 @@ func (o *options) objectInputs() []string {
 	return list
 }
 
-// runObjects makes the module of pairs of objects, and prints the report.
+// runObjects makes the module of pairs of objects, or of a bundle, and prints the report.
 func runObjects(ctx context.Context, opt *options, stdout, stderr *cli.Output) (int, error) {
+	if err := opt.readBundle(); err != nil {
+		return exitError, err
+	}
 	if err := files.Output(opt.out.file, opt.objectInputs()...); err != nil && !opt.out.dry {
 		return exitError, err
 	}

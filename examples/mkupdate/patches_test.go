@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 // TestForms finds out what is meant, and says what does not go together.
 func TestForms(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for name, text := range map[string]string{"object": "\x7fELF", "p.o": "--- a/x\n", "fix.patch": "--- a/x\n"} {
+	for name, text := range map[string]string{"object": "\x7fELF", "p.o": "--- a/x\n", "kept": "gosplice bundle\n", "fix.patch": "--- a/x\n"} {
 		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -99,6 +99,13 @@ func TestForms(t *testing.T) {
 		{"-package p -src s -build make fix.patch", 0, "not both"},
 		{"-to 2 fix.patch", 0, "go with -package"},
 		{"-run kcore fix.patch", formPatches, ""},
+		{"-run kcore kept", formBundle, ""},
+		{"-run kcore other.bundle", formBundle, ""},
+		{"kept", 0, "-run is missing"},
+		{"-run kcore -each kept", 0, "that is for patches"},
+		{"-kernel r -bundle b fix.patch", formPatches, ""},
+		{"-kernel r -each -bundle b fix.patch", 0, "one update of all patches"},
+		{"-run v -name n -bundle b object object", 0, "-bundle goes with patches"},
 		{"-run kcore -src s fix.patch", formPatches, ""},
 		{"-run kcore -jobs fix.patch", 0, "kernel of this machine"},
 		{"-src s -config c -run v -try fix.patch", 0, "-boot VMLINUZ"},

@@ -20,10 +20,12 @@ const schema = 1
 
 // objectReport is what -json prints. Its lists are never null.
 type objectReport struct {
-	Schema   int            `json:"schema"` // [schema]
-	Name     string         `json:"name"`
-	Written  string         `json:"written"` // path of the module, "" when it was not written
-	Kernel   string         `json:"kernel"`  // vermagic
+	Schema  int    `json:"schema"` // [schema]
+	Name    string `json:"name"`
+	Written string `json:"written"` // path of the module, "" when it was not written
+	Kernel  string `json:"kernel"`  // vermagic
+	// From is the release that the objects of a bundle were compiled for, absent of others.
+	From     string         `json:"from,omitempty"`
 	BuildID  string         `json:"build_id"`
 	Objects  []objectView   `json:"objects"`
 	Module   *module.Module `json:"module"` // null when there is none
@@ -142,6 +144,9 @@ func (r *objectReport) print(w io.Writer, term cli.Terminal) error {
 		for _, f := range o.Findings {
 			fmt.Fprintf(&b, "  %s %s\n", term.Paint(cli.Yellow, f.Severity.String()), f)
 		}
+	}
+	if len(r.Refusals) > 0 && r.From != "" {
+		fmt.Fprintf(&b, "objects for %s do not fit %s, build-id %.12s, as far as can be proven:\n", r.From, r.Kernel, r.BuildID)
 	}
 	for _, x := range r.Refusals {
 		word := term.Paint(cli.Red, "refused")

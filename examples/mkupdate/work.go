@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/internal/cli"
+	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/splice/module"
+	"github.com/gosplice/gosplice/splice/module/bundle"
 	"github.com/gosplice/gosplice/splice/source"
 	"github.com/gosplice/gosplice/splice/source/patch"
 	"github.com/gosplice/gosplice/splice/source/report"
@@ -26,10 +28,12 @@ type work struct {
 	sign     func(*module.Module) (*module.Module, error)
 	began    time.Time
 	log      lines
-	opened   []string     // commands that all updates have in common
-	bench    *trial.Bench // nil when nothing is tried
-	stage    stage        // that it is in
-	stages   []string     // what reports call these
+	opened   []string       // commands that all updates have in common
+	bench    *trial.Bench   // nil when nothing is tried
+	bundle   *bundle.Bundle // nil when none is wanted, or made
+	kept     bool           // it is written
+	stage    stage          // that it is in
+	stages   []string       // what reports call these
 }
 
 // place says where the files of an update go.
@@ -63,6 +67,9 @@ func (w *work) together(ctx context.Context, b *source.Builder) (int, error) {
 	if err == nil {
 		err = w.tellStale(d)
 	}
+	if err == nil && w.kept && !w.opt.out.json {
+		_, err = fmt.Fprintf(w.stdout, "  kept the objects for other builds of the kernel: %s\n", w.opt.out.bundle)
+	}
 	if d.Trial != nil && !d.Trial.OK {
 		return exitRefused, err
 	}
@@ -84,7 +91,12 @@ func (w *work) result(ctx context.Context, b *source.Builder) (*source.Result, e
 			return nil, err
 		}
 	}
-	return b.Build(ctx, plan)
+	if w.opt.out.bundle == "" {
+		return b.Build(ctx, plan)
+	}
+	r, kept, err := b.Bundle(ctx, plan)
+	w.bundle = kept
+	return r, err
 }
 
 // document begins the report of a result.
@@ -115,6 +127,12 @@ func (w *work) finish(ctx context.Context, r *source.Result) (*report.Document, 
 	w.stage = stageWrite
 	if w.opt.out.dry {
 		return d, nil
+	}
+	if w.bundle != nil && !place.NoModule {
+		if err := files.Write(w.opt.out.bundle, w.bundle, place.Inputs...); err != nil {
+			return d, err
+		}
+		w.kept = true
 	}
 	return d, d.Save(place)
 }

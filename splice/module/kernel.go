@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gosplice/gosplice/internal/kernel"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice/module/internal/calls"
 	"github.com/gosplice/gosplice/splice/module/internal/live"
@@ -132,6 +133,24 @@ func (k *Kernel) Vermagic() string { return k.magic }
 // Banner returns what the kernel says of itself: its release, who built it, with which
 // compiler and linker, and its version (init/version.c, linux_banner).
 func (k *Kernel) Banner() (string, error) { return k.image.Banner() }
+
+// ExportCRC returns the CRC of an exported symbol, which covers its type and all types that this
+// leads to. ok is false where the kernel does not export it, or has no CRCs.
+func (k *Kernel) ExportCRC(name string) (crc uint32, ok bool) {
+	e, ok := k.exports[name]
+	if s, listed := k.symvers[name]; ok && listed {
+		e.CRC = s.CRC
+	}
+	return e.CRC, ok && e.CRC != 0
+}
+
+// BTF returns the types of the kernel, as /sys/kernel/btf/vmlinux has them.
+func (k *Kernel) BTF() ([]byte, error) {
+	for s := range k.image.File.SectionsNamed(kerneltab.BTF) {
+		return s.Data()
+	}
+	return nil, refuse(CodeKernel, "", kerneltab.BTF, 0, "it was built without CONFIG_DEBUG_INFO_BTF")
+}
 
 // Close closes the files.
 func (k *Kernel) Close() error {

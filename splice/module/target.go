@@ -78,6 +78,14 @@ func (t *Target) Run() *image.Image { return t.run }
 // /sys/module/NAME/notes/.note.gnu.build-id.
 func (t *Target) BuildID() []byte { return t.mod.BuildID }
 
+// BTF returns the types of the module alone, which stand on those of the kernel.
+func (t *Target) BTF() ([]byte, error) {
+	for s := range t.mod.File.SectionsNamed(kerneltab.BTF) {
+		return s.Data()
+	}
+	return nil, refuse(CodeKernel, t.Name(), kerneltab.BTF, 0, "it was built without CONFIG_DEBUG_INFO_BTF_MODULES")
+}
+
 // callsOf makes the call graph of the module, once.
 func (t *Target) callsOf(ctx context.Context) (*calls.Info, error) {
 	outer, err := t.kernel.callsOf(ctx)

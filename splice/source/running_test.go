@@ -3,6 +3,7 @@ package source_test
 import (
 	"bytes"
 	"compress/gzip"
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -11,6 +12,7 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/internal/vm"
 	"github.com/gosplice/gosplice/splice/module"
+	"github.com/gosplice/gosplice/splice/module/bundle"
 	"github.com/gosplice/gosplice/splice/source"
 	"github.com/gosplice/gosplice/splice/source/distro"
 )
@@ -47,14 +49,37 @@ func TestRunning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := b.Build(t.Context(), plan)
+	r, made, err := b.Bundle(t.Context(), plan)
 	if err != nil || r.Outcome != source.OutcomeMade {
 		t.Fatalf("%v, %s: %v", err, r.Outcome, r.Refusals)
 	}
+	sameAgain(t, m, made, r.Update, f)
 	if err := m.Modprobe(t.Context(), "8021q", ""); err != nil {
 		t.Fatal(err)
 	}
 	liveThere(t, m, r.Update)
+}
+
+// sameAgain makes the update again, of a bundle: for the build that it was made with it is the same.
+func sameAgain(t *testing.T, m *vm.Machine, made *bundle.Bundle, update *module.Module, f *distro.Files) {
+	t.Helper()
+	k, err := module.OpenRunning(t.Context(), m.FS(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	symvers, err := os.Open(f.Symvers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer symvers.Close()
+	if err := k.UseSymvers(symvers); err != nil {
+		t.Fatal(err)
+	}
+	again, err := unbundle(t, made, k, f.Modules)
+	if err != nil || again.ID != update.ID || !bytes.Equal(again.Bytes(), update.Bytes()) {
+		t.Errorf("of the bundle: %+v, %v", again, err)
+	}
 }
 
 // liveThere loads the update of good and inModule, sees both, and takes it back.
