@@ -7,70 +7,73 @@ import (
 
 // An item is a declaration or a definition, or a directive.
 type item struct {
-	text   string // its tokens with spaces in between
 	tokens []token
+	end    int  // where it ends in the text
+	fresh  bool // nothing but blanks stands behind it in its line
+}
+
+// text are its tokens with spaces in between.
+func (it *item) text() string {
+	var b strings.Builder
+	for _, t := range it.tokens {
+		b.Write(t)
+		b.WriteByte(' ')
+	}
+	return b.String()
 }
 
 var errBalance = errors.New("brackets don't match")
 
 // split cuts a text into items.
 func split(text []byte) ([]item, error) {
-	var out []item
-	var cur []token
-	depth, fresh := 0, true
-	body := false // in the body of a function
-	end := func() {
-		if len(cur) > 0 {
-			out = append(out, newItem(cur))
-		}
-		cur, body = nil, false
-	}
-	for {
-		var t token
-		if t, text, fresh = next(text, fresh); t == nil {
-			break
-		}
-		if t[0] == '#' && len(t) > 1 {
-			if cur = append(cur, t); len(cur) == 1 {
-				end()
-			}
-			continue
-		}
-		if t.is("{") && depth == 0 && isDefinition(cur) {
-			body = true
-		}
-		cur = append(cur, t)
-		switch t[0] {
-		case '(', '[', '{':
-			if len(t) == 1 {
-				depth++
-			}
-		case ')', ']', '}':
-			if depth--; depth < 0 {
-				return nil, errBalance
-			}
-			if t[0] == '}' && depth == 0 && body {
-				end()
-			}
-		case ';':
-			if depth == 0 {
-				end()
-			}
-		}
-	}
-	if depth != 0 || len(cur) > 0 {
-		return nil, errBalance
-	}
-	return out, nil
+	list, _, err := splitFrom(text, item{fresh: true}, func(*item) bool { return false })
+	return list, err
 }
 
-func newItem(tokens []token) item {
-	var b strings.Builder
-	for _, t := range tokens {
-		b.Write(t)
-		b.WriteByte(' ')
+// splitFrom cuts what follows an item into items, until stop says of one that it is the last, or to
+// the end.
+func splitFrom(text []byte, behind item, stop func(*item) bool) (out []item, stopped bool, err error) {
+	all := make([]token, 0, (len(text)-behind.end)/4)
+	rest, fresh := text[behind.end:], behind.fresh
+	begin, depth := 0, 0 // of the item that is being read
+	body := false        // in the body of a function
+	end := func() {
+		out = append(out, item{all[begin:len(all):len(all)], len(text) - len(rest), fresh})
+		begin, body = len(all), false
+		stopped = stop(&out[len(out)-1])
 	}
-	return item{b.String(), tokens}
+	for !stopped {
+		var t token
+		if t, rest, fresh = next(rest, fresh); t == nil {
+			break
+		}
+		directive := t[0] == '#' && len(t) > 1
+		if !directive && t.is("{") && depth == 0 && isDefinition(all[begin:]) {
+			body = true
+		}
+		all = append(all, t)
+		switch c := t[0]; {
+		case directive:
+			if len(all) == begin+1 {
+				end()
+			}
+		case (c == '(' || c == '[' || c == '{') && len(t) == 1:
+			depth++
+		case c == ')' || c == ']' || c == '}':
+			if depth--; depth < 0 {
+				return nil, false, errBalance
+			}
+			if c == '}' && depth == 0 && body {
+				end()
+			}
+		case c == ';' && depth == 0:
+			end()
+		}
+	}
+	if depth != 0 || len(all) > begin {
+		return nil, false, errBalance
+	}
+	return out, stopped, nil
 }
 
 // isDefinition reports whether what comes before a brace is the head of a function: it ends

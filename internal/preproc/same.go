@@ -13,11 +13,7 @@ func Same(pre, post []byte) (same bool, why string) {
 	if bytes.Equal(pre, post) {
 		return true, "the preprocessed text is the same"
 	}
-	a, err := split(pre)
-	if err != nil {
-		return false, err.Error()
-	}
-	b, err := split(post)
+	front, a, b, back, err := differing(pre, post)
 	if err != nil {
 		return false, err.Error()
 	}
@@ -27,7 +23,7 @@ func Same(pre, post []byte) (same bool, why string) {
 		return false, "declarations are there more often"
 	}
 	for i := range common {
-		if common[i].text != other[i].text {
+		if common[i].text() != other[i].text() {
 			return false, "declarations are in another order"
 		}
 	}
@@ -50,21 +46,69 @@ func Same(pre, post []byte) (same bool, why string) {
 		}
 	}
 	n := len(dirty)
-	if user := spread(common, dirty); user != nil {
+	if user := spread([][]item{front, common, back}, dirty); user != nil {
 		return false, "it uses what differs: " + user.head()
 	}
 	return true, fmt.Sprintf("nothing in it uses what differs (%d names)", n)
+}
+
+// differing cuts two texts into items, and sets those aside that are the same in front of all that
+// differs, and behind it. What is the same is read once.
+func differing(pre, post []byte) (front, a, b, back []item, err error) {
+	all, err := split(pre)
+	if err != nil {
+		return nil, nil, nil, nil, err
+	}
+	same, ends := ends(pre, post)
+	lo := 0
+	for lo < len(all) && all[lo].end < same {
+		lo++
+	}
+	behind := item{fresh: true}
+	if lo > 0 {
+		behind = all[lo-1]
+	}
+	hi := lo // the first item behind those that differ
+	b, stopped, err := splitFrom(post, behind, func(it *item) bool {
+		at := it.end - len(post) + len(pre)
+		if it.end < len(post)-ends {
+			return false
+		}
+		for hi < len(all) && all[hi].end < at {
+			hi++
+		}
+		return hi < len(all) && all[hi].end == at && all[hi].fresh == it.fresh
+	})
+	if err != nil {
+		return nil, nil, nil, nil, err
+	}
+	if hi++; !stopped {
+		hi = len(all)
+	}
+	return all[:lo], all[lo:hi], b, all[hi:], nil
+}
+
+// ends are how many bytes are the same in front, and behind that at the end.
+func ends(pre, post []byte) (front, back int) {
+	n := min(len(pre), len(post))
+	for front < n && pre[front] == post[front] {
+		front++
+	}
+	for n -= front; back < n && pre[len(pre)-1-back] == post[len(post)-1-back]; {
+		back++
+	}
+	return front, back
 }
 
 // less returns the items of a list that another list does not have, and the others.
 func less(list, from []item) (without, common []item) {
 	count := make(map[string]int, len(from))
 	for i := range from {
-		count[from[i].text]++
+		count[from[i].text()]++
 	}
 	for i := range list {
-		if count[list[i].text] > 0 {
-			count[list[i].text]--
+		if text := list[i].text(); count[text] > 0 {
+			count[text]--
 			common = append(common, list[i])
 		} else {
 			without = append(without, list[i])
@@ -75,21 +119,26 @@ func less(list, from []item) (without, common []item) {
 
 // spread adds to some names those of all items that use one, until there are no more. It
 // returns an item that uses one and makes code or data, if there is one.
-func spread(list []item, dirty map[string]bool) *item {
-	is := make([]bool, len(list))
+func spread(lists [][]item, dirty map[string]bool) *item {
+	var is [][]bool
+	for _, list := range lists {
+		is = append(is, make([]bool, len(list)))
+	}
 	for more := true; more; {
 		more = false
-		for i := range list {
-			if is[i] || !list[i].uses(dirty) {
-				continue
-			}
-			names, inert := list[i].names()
-			if !inert {
-				return &list[i]
-			}
-			is[i], more = true, true
-			for _, n := range names {
-				dirty[n] = true
+		for k, list := range lists {
+			for i := range list {
+				if is[k][i] || !list[i].uses(dirty) {
+					continue
+				}
+				names, inert := list[i].names()
+				if !inert {
+					return &list[i]
+				}
+				is[k][i], more = true, true
+				for _, n := range names {
+					dirty[n] = true
+				}
 			}
 		}
 	}
@@ -108,7 +157,7 @@ func (it *item) uses(names map[string]bool) bool {
 // head is how an item begins, for people.
 func (it *item) head() string {
 	const longest = 60
-	text := strings.TrimSpace(it.text)
+	text := strings.TrimSpace(it.text())
 	if len(text) > longest {
 		text = text[:longest] + "..."
 	}

@@ -1,6 +1,9 @@
 package preproc
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 const head = "struct s { int used; struct t *t; };\nstruct t { long x; };\ntypedef unsigned int u32;\nenum e { A, B, C };\n" +
 	"static inline __attribute__((__gnu_inline__)) int f(struct s *s) { return s->used; }\n" +
@@ -78,11 +81,49 @@ func replace(s, old, new string) string {
 	panic(old)
 }
 
+// recombined holds what differing sets aside against the items of both texts.
+func recombined(t *testing.T, pre, post string) {
+	t.Helper()
+	front, a, b, back, err := differing([]byte(pre), []byte(post))
+	for _, x := range []struct {
+		text   string
+		middle []item
+	}{{pre, a}, {post, b}} {
+		want, errWant := split([]byte(x.text))
+		if err != nil || errWant != nil {
+			continue
+		}
+		got := slices.Concat(front, x.middle, back)
+		if !slices.EqualFunc(got, want, func(g, w item) bool { return g.text() == w.text() }) {
+			t.Errorf("%d + %d + %d items of %q, want %d", len(front), len(x.middle), len(back), x.text, len(want))
+		}
+	}
+	if _, errPre := split([]byte(pre)); errPre != nil && err == nil {
+		t.Errorf("%q is no error", pre)
+	}
+	if _, errPost := split([]byte(post)); errPost != nil && err == nil {
+		t.Errorf("%q is no error", post)
+	}
+}
+
+// TestDiffering changes each byte of a text in turn, or leaves it out.
+func TestDiffering(t *testing.T) {
+	text := head + "#pragma x\n ; int m[] = { 1, 2 }; /x;\n#pragma y\nint n(void) { return 1; }\n;;"
+	for i := range text {
+		for _, with := range []string{"", ";", "}", "{", "\n", "#", "\"", "int x;", "int f(void) { return 1; }", "\n#pragma z\n", " "} {
+			recombined(t, text, text[:i]+with+text[i+1:])
+			recombined(t, text[:i]+with+text[i+1:], text)
+			recombined(t, text, text[:i]+with+text[i:])
+		}
+	}
+}
+
 func FuzzSame(f *testing.F) {
 	f.Add([]byte(head), []byte(head+"int x;"))
 	f.Add([]byte("struct s { enum { A } a; } ;"), []byte("#pragma x\nstatic int f(void) { } L\"x\" 'c' 1.5e+3"))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		Same(a, b)
+		recombined(t, string(a), string(b))
 		if same, why := Same(a, a); !same {
 			t.Errorf("not the same as itself: %s", why)
 		}
