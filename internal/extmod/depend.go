@@ -44,6 +44,11 @@ func (s *Source) Has(ctx context.Context, object, file string) (bool, error) {
 	return slices.ContainsFunc(list, func(u ktree.Unit) bool { return u.Object == object }), err
 }
 
+// Wider reports whether more than so many objects are made of some files: there are never many here.
+func (s *Source) Wider(_ context.Context, than int, _ ...string) (bool, error) {
+	return len(s.units) > than, nil
+}
+
 // named reports whether a file of the folder may take in another one: has its name, where no
 // Makefile has it.
 func (s *Source) named(name string) bool {

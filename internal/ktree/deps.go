@@ -3,6 +3,7 @@ package ktree
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -28,6 +29,57 @@ func (t *Tree) Dependents(ctx context.Context, changed []string) ([]Unit, error)
 func (t *Tree) Has(ctx context.Context, object, file string) (bool, error) {
 	list, err := t.dependents(ctx, []string{file}, func(u *Unit) bool { return u.Object == object })
 	return len(list) > 0, err
+}
+
+// wideSample is how many objects [Tree.Wider] asks about.
+const wideSample = 64
+
+// Wider reports whether more than so many objects have a file of the tree, or one of several. It asks
+// about a few out of those that may, and answers no unless these leave little doubt: for who does not want to
+// ask about all of them.
+func (t *Tree) Wider(ctx context.Context, than int, files ...string) (bool, error) {
+	units, err := t.Units(ctx)
+	if err != nil {
+		return false, err
+	}
+	g, err := t.includes(ctx)
+	if err != nil {
+		return false, err
+	}
+	q := newQuestion(t, g, files)
+	var may []int
+	for i := range units.list {
+		if q.may(&units.list[i], g) {
+			may = append(may, i)
+		}
+	}
+	if len(may) <= than {
+		return false, nil
+	}
+	n := min(wideSample, len(may))
+	ask := make([]int, n)
+	for k := range ask {
+		ask[k] = may[k*len(may)/n]
+	}
+	is, err := t.including(ctx, units, ask, q)
+	if err != nil {
+		return false, err
+	}
+	have := 0
+	for _, has := range is {
+		if has {
+			have++
+		}
+	}
+	return surelyMore(have, n, len(may), than), nil
+}
+
+// surelyMore reports whether more than so many of all have something, where some of a sample do: by
+// two standard deviations.
+func surelyMore(have, sample, all, than int) bool {
+	n := float64(sample)
+	share := float64(have) / n
+	return (share-2*math.Sqrt(share*(1-share)/n))*float64(all) > float64(than)
 }
 
 // dependents is Dependents for some of the objects.

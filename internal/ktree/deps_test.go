@@ -29,3 +29,18 @@ func TestInputsOf(t *testing.T) {
 		}
 	}
 }
+
+// TestSurelyMore is in doubt where a sample is near the bound.
+func TestSurelyMore(t *testing.T) {
+	for _, c := range []struct {
+		have, sample, all, than int
+		want                    bool
+	}{
+		{64, 64, 6000, 600, true}, {0, 64, 6000, 600, false}, {6, 64, 6000, 600, false}, {20, 64, 6000, 600, true},
+		{64, 64, 601, 600, true}, {63, 64, 601, 600, false}, {10, 64, 6000, 600, false},
+	} {
+		if got := surelyMore(c.have, c.sample, c.all, c.than); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}

@@ -91,7 +91,20 @@ func (e *eachOne) missing(ctx context.Context, r *Result, list []compared, other
 			return nil, err
 		}
 	}
-	return slices.DeleteFunc(others, func(p *patch.Patch) bool { return !found[p] }), nil
+	var out []*patch.Patch
+	for _, p := range others {
+		if !found[p] {
+			continue
+		}
+		wide, err := e.subject.Wider(ctx, mostObjects, p.Paths()...)
+		if err != nil {
+			return nil, err
+		}
+		if !wide {
+			out = append(out, p)
+		}
+	}
+	return out, nil
 }
 
 // undefined finds the patches that change a function that nobody has.

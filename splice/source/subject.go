@@ -15,6 +15,7 @@ type subject interface {
 	Effects(ctx context.Context, o ktree.Overlay) (*ktree.Effects, error)
 	Dependents(ctx context.Context, changed []string) ([]ktree.Unit, error)
 	Has(ctx context.Context, object, file string) (bool, error)
+	Wider(ctx context.Context, than int, files ...string) (bool, error)
 	UnitsOf(ctx context.Context, o ktree.Overlay, sources ...string) ([]ktree.Unit, []ktree.Unbuilt, error)
 	Unaffected(ctx context.Context, units []ktree.Unit, o ktree.Overlay) ([]string, error)
 	Compile(ctx context.Context, units []ktree.Unit, o ktree.Overlay) ([]ktree.Object, error)
