@@ -166,6 +166,9 @@ func (c *compilation) preprocess(ctx context.Context, u *Unit, base string) ([]b
 	return text, errors.Join(err, os.Remove(base+".i"))
 }
 
+// sameExt is how files end that keep what is said. It changes with what [preproc.Same] says.
+const sameExt = ".same2"
+
 // keepSame keeps what is said of an object in an edition, under the key that it would have.
 func (t *Tree) keepSame(u *Unit, e *edition, tmp string, list []string, said string) error {
 	dir := t.folder(u)
@@ -175,14 +178,14 @@ func (t *Tree) keepSame(u *Unit, e *edition, tmp string, list []string, said str
 	deps := []byte(strings.Join(list, "\n"))
 	return errors.Join(
 		replaceFile(filepath.Join(dir, digest(deps)+".deps"), tmp+".list", deps),
-		replaceFile(filepath.Join(dir, e.key(u, list)+".same"), tmp+".same", []byte(said+"\n")),
+		replaceFile(filepath.Join(dir, e.key(u, list)+sameExt), tmp+".same", []byte(said+"\n")),
 	)
 }
 
 // keptSame is what was said of an object in an edition with the same contents.
 func (t *Tree) keptSame(u *Unit, e *edition) (said string, ok bool, err error) {
 	err = t.lists(u, func(list []string) (bool, error) {
-		text, err := os.ReadFile(filepath.Join(t.folder(u), e.key(u, list)+".same"))
+		text, err := os.ReadFile(filepath.Join(t.folder(u), e.key(u, list)+sameExt))
 		if err != nil {
 			return false, ignoreMissing(err)
 		}

@@ -22,7 +22,11 @@ func (it *item) text() string {
 	return b.String()
 }
 
-var errBalance = errors.New("brackets don't match")
+var (
+	errBalance  = errors.New("brackets don't match")
+	errOldStyle = errors.New("a block that belongs to nothing: a function in the old style")
+	errDigraph  = errors.New("it has brackets that are two characters each")
+)
 
 // split cuts a text into items.
 func split(text []byte) ([]item, error) {
@@ -46,6 +50,12 @@ func splitFrom(text []byte, behind item, stop func(*item) bool) (out []item, sto
 		var t token
 		if t, rest, fresh = next(rest, fresh); t == nil {
 			break
+		}
+		if t.is("{") && len(all) == begin {
+			return nil, false, errOldStyle
+		}
+		if t.is("<") && len(rest) > 0 && (rest[0] == '%' || rest[0] == ':') {
+			return nil, false, errDigraph
 		}
 		directive := t[0] == '#' && len(t) > 1
 		if !directive && t.is("{") && depth == 0 && isDefinition(all[begin:]) {

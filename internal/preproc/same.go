@@ -3,6 +3,7 @@ package preproc
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -145,14 +146,23 @@ func spread(lists [][]item, dirty map[string]bool) *item {
 	return nil
 }
 
+// uses reports whether an item has one of some names: by itself, as a string, which attributes have
+// it as, or in a directive.
 func (it *item) uses(names map[string]bool) bool {
 	for _, t := range it.tokens {
-		if names[string(t)] {
+		switch {
+		case names[string(t)]:
+			return true
+		case t[0] == '"' && len(t) > 2 && names[string(t[1:len(t)-1])]:
+			return true
+		case t[0] == '#' && len(t) > 1 && slices.ContainsFunc(strings.FieldsFunc(string(t), notName), func(w string) bool { return names[w] }):
 			return true
 		}
 	}
 	return false
 }
+
+func notName(r rune) bool { return r < 0x80 && !isName(byte(r)) }
 
 // head is how an item begins, for people.
 func (it *item) head() string {
