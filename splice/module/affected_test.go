@@ -25,10 +25,21 @@ func widened(file string, edits ...string) source {
 	return s
 }
 
+func joined(file string, edits ...string) source {
+	const prototype = "int vlan_gvrp_request_join(const struct net_device *dev"
+	s := changeIn("8021q", file, edits...)[0]
+	s.edits = append(s.edits, kbuild.Edit{Header: "net/8021q/vlan.h", Old: prototype + ");", New: prototype + ", int more);"})
+	return s
+}
+
 var (
 	cmdlineCaller  = widened("kernel/auditsc.c", "get_cmdline(current, buf, MAX_PROCTITLE_AUDIT_LEN", "get_cmdline(current, buf, MAX_PROCTITLE_AUDIT_LEN, 1")
 	cmdlineCaller2 = widened("lib/string_helpers.c", "get_cmdline(task, buffer, PAGE_SIZE - 1", "get_cmdline(task, buffer, PAGE_SIZE - 1, 2")
 	cmdlineItself  = widened("mm/util.c", cmdlinePrototype+")\n{\n\tint res = 0;", cmdlinePrototype+", int more)\n{\n\tint res = more ? 0 : -1;")
+	// likewise in a module
+	joinItself = joined("net/8021q/vlan_gvrp.c", "int vlan_gvrp_request_join(const struct net_device *dev)\n{\n", "int vlan_gvrp_request_join(const struct net_device *dev, int more)\n{\n\tif (more > 7)\n\t\treturn more;\n")
+	joinCaller = joined("net/8021q/vlan_dev.c", "\t\t\tvlan_gvrp_request_join(dev);", "\t\t\tvlan_gvrp_request_join(dev, 1);",
+		"VLAN_FLAG_GVRP)\n\t\tvlan_gvrp_request_join(dev);", "VLAN_FLAG_GVRP)\n\t\tvlan_gvrp_request_join(dev, 2);")
 	// a structure of a header that several files know
 	seqBuf = source{file: "lib/seq_buf.c", edits: []kbuild.Edit{{Header: "include/linux/seq_buf.h",
 		Old: "struct seq_buf {\n", New: "struct seq_buf {\n\tunsigned long\t\tgosplice;\n"}}}
@@ -49,6 +60,8 @@ func TestAffected(t *testing.T) {
 		{"function", []source{cmdlineItself}, "2 places that are not given refer to it: audit_log_exit (kernel/auditsc.c), kstrdup_quotable_cmdline (lib/string_helpers.c)", "defined"},
 		{"all", []source{cmdlineItself, cmdlineCaller, cmdlineCaller2}, "", ""},
 		{"one without a difference", []source{cmdlineItself, cmdlineCaller, same}, "", ""},
+		{"function of a module", []source{joinItself}, "2 places that are not given refer to it: vlan_dev_change_flags (8021q), vlan_dev_open (8021q)", "LC"},
+		{"all of a module", []source{joinItself, joinCaller}, "", ""},
 		{"structure", []source{seqBuf}, "kernel/trace/trace_seq.c", "lib/seq_buf.c"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

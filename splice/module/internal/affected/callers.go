@@ -100,7 +100,21 @@ func (f *finder) callers(ctx context.Context, t *Code, functions []caller) ([]ca
 			}
 		}
 	}
-	return slices.DeleteFunc(s.found, func(c caller) bool { return t.Module == nil && f.k.Image.IsInit(c.place) }), nil
+	return slices.DeleteFunc(s.found, func(c caller) bool { return t.Module == nil && f.k.Image.IsInit(c.place) || t.describes(c.place) }), nil
+}
+
+// describes reports whether a place is in a table of a module that only says something about code, as
+// where the function tracer is called. Those of the kernel itself are freed.
+func (c *Code) describes(place uint64) bool {
+	if c.Module == nil {
+		return false
+	}
+	part, off, ok := c.Module.Locate(place)
+	if !ok {
+		return false
+	}
+	s, ok := c.Module.SectionAt(part, off)
+	return ok && kerneltab.Of(s.Name).Has(kerneltab.Describing)
 }
 
 // name says where the places are, with the sources where debug information has them.
