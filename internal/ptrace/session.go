@@ -52,6 +52,7 @@ type Session struct {
 	mem   *Mem
 
 	// Written before done is closed or Seize returns.
+	own    *tracer
 	tracer int   // thread id of the tracer
 	final  error // why the session ended, nil after Detach
 }
@@ -100,7 +101,8 @@ func seizeBy(ctx context.Context, pid int, opt Options, attach func(*tracer, *Se
 		// never used for anything else.
 		unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 		t.tid = unix.Gettid()
-		s.tracer = t.tid
+		s.tracer, s.own = t.tid, t
+		t.ordinary()
 		err := attach(t, s)
 		if err == nil {
 			err = t.findGadgets(ctx) // what a system call will need
@@ -173,8 +175,21 @@ func (t *tracer) serve(calls <-chan func(*tracer)) {
 	}
 }
 
+// Within runs f on the session's thread, on which what f calls of the session, but for
+// Detach, needs no other thread to be woken: a stop that begins and ends in f is shorter. No
+// event of the process is handled meanwhile, so that f has to be brief.
+func (s *Session) Within(f func() error) error {
+	return s.do(func(*tracer) error { return f() })
+}
+
 // do runs f on the tracer's thread.
 func (s *Session) do(f func(*tracer) error) error {
+	if unix.Gettid() == s.tracer { // nobody else is on that thread: this is Within
+		if err := s.own.usable(); err != nil {
+			return err
+		}
+		return f(s.own)
+	}
 	result := make(chan error, 1)
 	select {
 	case s.calls <- func(t *tracer) { result <- f(t) }:

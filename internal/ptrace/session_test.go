@@ -92,6 +92,59 @@ func TestStopResume(t *testing.T) {
 	t.Logf("%+v, mean pause %v", stats, stats.Total/time.Duration(stats.Stops))
 }
 
+// TestWithin stops, reads, writes, makes a call and resumes on the session's thread. That thread is
+// scheduled like any other whenever the process runs.
+func TestWithin(t *testing.T) {
+	v := startVictim(t, allJobs...)
+	s := seizeT(t, v.pid, Options{})
+	policy := func(when string) {
+		t.Helper()
+		a, err := unix.SchedGetAttr(s.tracer, 0)
+		if err != nil || a.Policy != unix.SCHED_NORMAL {
+			t.Errorf("%s: %+v, %v", when, a, err)
+		}
+	}
+	policy("seized")
+	ctx := context.Background()
+	for range 20 {
+		err := s.Within(func() error {
+			if err := s.Stop(ctx); err != nil {
+				return err
+			}
+			defer s.Resume()
+			list, err := s.Threads()
+			if err != nil || len(list) == 0 {
+				return fmt.Errorf("%d threads, %w", len(list), err)
+			}
+			at, b := list[0].Regs.Rip, make([]byte, 2)
+			if _, err := s.Mem().ReadAddr(b, at); err != nil {
+				return err
+			}
+			if _, err := s.Mem().WriteAddr(b, at); err != nil {
+				return err
+			}
+			pid, err := s.Syscall(ctx, unix.SYS_GETPID)
+			if err == nil && int(pid) != v.pid {
+				err = fmt.Errorf("getpid says %d", pid)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		policy("resumed")
+	}
+	if st := s.Stats(); st.Stops != 20 {
+		t.Errorf("%+v", st)
+	}
+	if err := s.Detach(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Within(func() error { return nil }); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Detach: %v", err)
+	}
+}
+
 // TestCalls makes calls on a busy process, whose threads must not notice.
 func TestCalls(t *testing.T) {
 	for _, mode := range killModes {

@@ -24,6 +24,7 @@ func (t *tracer) stop(ctx context.Context) error {
 	t.pauseAt = time.Now()
 	err := t.stopAll(ctx)
 	for err == nil {
+		t.hurry(true)
 		var killed *thread
 		if killed, err = t.readAllRegs(); killed == nil {
 			break
@@ -50,12 +51,14 @@ func (t *tracer) stopAll(ctx context.Context) error {
 	deadline := t.pauseAt.Add(t.opt.StopTimeout)
 	for {
 		t.revive()
+		t.hurry(true)
 		for _, th := range t.threads {
 			if !th.stopped && !th.asked && !th.dead {
 				th.asked = true
 				interrupt(th.tid) // ESRCH: its exit is on the way
 			}
 		}
+		t.hurry(false)
 		if err := t.await(ctx, deadline); err != nil {
 			return err
 		}
@@ -180,6 +183,7 @@ func (t *tracer) letAllRun() {
 }
 
 func (t *tracer) endPause() {
+	t.hurry(false)
 	d := time.Since(t.pauseAt)
 	t.stats.LastPause = d
 	t.stats.MaxPause = max(t.stats.MaxPause, d)

@@ -40,6 +40,9 @@ type tracer struct {
 
 	stats   Stats
 	pauseAt time.Time
+
+	sched  *unix.SchedAttr // of the thread as it is; nil when it may not change it
+	urgent bool
 }
 
 // usable returns why the session can't be used, or nil.
@@ -51,6 +54,32 @@ func (t *tracer) usable() error {
 		return ErrClosed
 	}
 	return nil
+}
+
+// ordinary notes how the tracer's thread is scheduled.
+func (t *tracer) ordinary() {
+	if a, err := unix.SchedGetAttr(0, 0); err == nil {
+		t.sched = a
+	}
+}
+
+// hurry has the tracer's thread go before others, or be as it was. It does so for the short
+// whiles in which it has something to do for each of many threads that it wakes by that: each
+// would take its processor, and the others of the process wait all the longer. It is as it
+// was where it waits for them. Without the right to it all goes on, if slower.
+func (t *tracer) hurry(on bool) {
+	if t.sched == nil || t.urgent == on {
+		return
+	}
+	a := t.sched
+	if on {
+		a = &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Flags: unix.SCHED_FLAG_RESET_ON_FORK, Priority: 1}
+	}
+	if unix.SchedSetAttr(0, a, 0) == nil {
+		t.urgent = on
+	} else if on {
+		t.sched = nil
+	}
 }
 
 // fail ends the session: everything that is traced runs on.

@@ -177,7 +177,7 @@ const mapTries = 4
 func (a *applier) mapRegion(ctx context.Context) error {
 	for try := 1; ; try++ {
 		stops := 0
-		err := retry(ctx, &a.opt, &stops, func() ([]Blocker, error) { return nil, a.mapOnce(ctx) })
+		err := retry(ctx, &a.opt, &stops, within(a.session, func() ([]Blocker, error) { return nil, a.mapOnce(ctx) }))
 		if !errors.Is(err, syscall.EEXIST) || try == mapTries {
 			return err
 		}
@@ -266,7 +266,7 @@ func (a *applier) fill() error {
 // commitWhenIdle stops the process until no thread stands in the way, and
 // then commits.
 func (a *applier) commitWhenIdle(ctx context.Context) error {
-	return retry(ctx, &a.opt, &a.attempts, func() ([]Blocker, error) {
+	return retry(ctx, &a.opt, &a.attempts, within(a.session, func() ([]Blocker, error) {
 		if err := a.session.Stop(ctx); err != nil {
 			return nil, err
 		}
@@ -287,7 +287,7 @@ func (a *applier) commitWhenIdle(ctx context.Context) error {
 			err = errors.Join(err, a.takeBack(mem))
 		}
 		return nil, err
-	})
+	}))
 }
 
 // takeBack takes out the hooks of an update that is not in use, in the stop in which
@@ -310,7 +310,7 @@ func (a *applier) unmap() error {
 		}
 		return fmt.Errorf("the mapping at %#x stays: %w", a.plan.at.start, err)
 	}
-	return stays(retry(ctx, &a.opt, new(int), func() ([]Blocker, error) {
+	return stays(retry(ctx, &a.opt, new(int), within(a.session, func() ([]Blocker, error) {
 		if err := a.session.Stop(ctx); err != nil {
 			return nil, err
 		}
@@ -333,7 +333,7 @@ func (a *applier) unmap() error {
 			return nil, err
 		}
 		return nil, a.session.Munmap(ctx, a.plan.at.start, a.plan.at.end-a.plan.at.start)
-	}))
+	})))
 }
 
 // report says what was done.

@@ -32,6 +32,10 @@
 // stack or its seccomp filters do not permit that, a mapping without a record, to
 // which nothing leads, may remain.
 //
+// While it stops threads and lets them run on, the tool's thread has a real-time priority,
+// where it has the right to that (CAP_SYS_NICE): of many threads each would take its processor
+// when it is woken, and the others wait all the longer.
+//
 // # What the process keeps
 //
 // One stretch of anonymous memory with three protections, never writable and

@@ -71,20 +71,23 @@ func (v *reverter) reclaimLater(ctx context.Context) {
 		case <-time.After(wait):
 		}
 		wait *= 2
-		if err := v.session.Stop(ctx); err != nil {
-			v.out.Kept = err.Error()
-			continue
-		}
-		blockers, _, err := v.stacks.check(v.session)
+		blockers, err := within(v.session, func() ([]Blocker, error) {
+			if err := v.session.Stop(ctx); err != nil {
+				return nil, err
+			}
+			defer v.session.Resume()
+			blockers, _, err := v.stacks.check(v.session)
+			if err == nil && len(blockers) == 0 {
+				v.reclaim(ctx)
+			}
+			return blockers, err
+		})()
 		switch {
 		case err != nil:
 			v.out.Kept = err.Error()
 		case len(blockers) > 0:
 			v.out.Kept = blockers[0].String()
-		default:
-			v.reclaim(ctx)
 		}
-		v.session.Resume()
 	}
 }
 

@@ -87,7 +87,7 @@ func (v *reverter) track(ctx context.Context) (*tracker, error) {
 // beginTracking makes a tracker in a stop of its own, and tells where the threads
 // were then.
 func (v *reverter) beginTracking(ctx context.Context) (t *tracker, list []ptrace.Thread, err error) {
-	err = retry(ctx, &v.opt, new(int), func() ([]Blocker, error) {
+	err = retry(ctx, &v.opt, new(int), within(v.session, func() ([]Blocker, error) {
 		if err := v.session.Stop(ctx); err != nil {
 			return nil, err
 		}
@@ -96,7 +96,7 @@ func (v *reverter) beginTracking(ctx context.Context) (t *tracker, list []ptrace
 			t, err = newTracker(ctx, v.session)
 		}
 		return nil, err
-	})
+	}))
 	return t, list, err
 }
 

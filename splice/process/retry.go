@@ -33,6 +33,14 @@ func retry(ctx context.Context, opt *Options, attempts *int, try func() ([]Block
 	}
 }
 
+// within is try on the thread of a session: see [ptrace.Session.Within].
+func within(s *ptrace.Session, try func() ([]Blocker, error)) func() ([]Blocker, error) {
+	return func() (blockers []Blocker, err error) {
+		ended := s.Within(func() error { blockers, err = try(); return nil })
+		return blockers, errors.Join(err, ended)
+	}
+}
+
 // passes reports whether an error may be gone at the next try: threads that did
 // not stop in time, or of which none could make a system call.
 func passes(err error) bool {

@@ -150,7 +150,7 @@ func (v *reverter) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := retry(ctx, &v.opt, &v.attempts, func() ([]Blocker, error) { return v.try(ctx) }); err != nil {
+	if err := retry(ctx, &v.opt, &v.attempts, within(v.session, func() ([]Blocker, error) { return v.try(ctx) })); err != nil {
 		return err
 	}
 	v.reclaimLater(ctx)

@@ -4,7 +4,11 @@ package process
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/internal/ptrace"
@@ -164,6 +168,40 @@ type pageCache struct {
 
 func newPageCache(mem readerAt) *pageCache {
 	return &pageCache{mem: mem, pages: map[uint64][]byte{}}
+}
+
+// prefetch reads the pages of addresses by few calls. What can't be read so is read when it
+// is asked for.
+func (c *pageCache) prefetch(pid int, addrs []uint64) {
+	const most = 512 // pages of one call; the kernel takes 1024
+	slices.Sort(addrs)
+	var bases []uint64
+	for _, a := range addrs {
+		if base := a &^ (splice.PageSize - 1); len(bases) == 0 || bases[len(bases)-1] != base {
+			bases = append(bases, base)
+		}
+	}
+	for len(bases) > 0 {
+		part := bases[:min(most, len(bases))]
+		b := make([]byte, len(part)*splice.PageSize)
+		remote := make([]unix.RemoteIovec, len(part))
+		for i, base := range part {
+			remote[i] = unix.RemoteIovec{Base: uintptr(base), Len: splice.PageSize}
+		}
+		local := []unix.Iovec{{Base: &b[0], Len: uint64(len(b))}}
+		n, err := unix.ProcessVMReadv(pid, local, remote, 0)
+		if err != nil && !errors.Is(err, unix.EFAULT) {
+			return
+		}
+		whole := max(n, 0) / splice.PageSize
+		for i, base := range part[:whole] {
+			c.pages[base] = b[i*splice.PageSize : (i+1)*splice.PageSize : (i+1)*splice.PageSize]
+		}
+		if whole < len(part) {
+			whole++ // what can't be read
+		}
+		bases = bases[whole:]
+	}
 }
 
 // ReadAddr implements ehframe.Memory.

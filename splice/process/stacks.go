@@ -14,6 +14,7 @@ import (
 	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/internal/ptrace"
 	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/splice"
 )
 
 // area is code that no thread may be in.
@@ -193,6 +194,14 @@ func (s *stacks) check(session *ptrace.Session) (blockers []Blocker, threads int
 		return nil, 0, err
 	}
 	s.mem, s.pid, s.maps, s.scans = newPageCache(session.Mem()), session.ID().PID, nil, 0
+	if len(list) > 1 {
+		const near = splice.PageSize / 4 // what a frame or two take
+		tops := make([]uint64, 0, 2*len(list))
+		for i := range list {
+			tops = append(tops, list[i].Regs.Rsp, list[i].Regs.Rsp+near)
+		}
+		s.mem.prefetch(s.pid, tops)
+	}
 	for i := range list {
 		b, err := s.thread(&list[i])
 		if err != nil {
