@@ -70,3 +70,54 @@ func TestLiteralsBySymbol(t *testing.T) {
 		}
 	}
 }
+
+// paddedText has a function that uses an anonymous constant, in front of another one.
+const paddedText = `
+	.section .rodata
+%s
+	.text
+	.globl first
+	.type first,@function
+first:
+	leaq .LC0(%%rip), %%rdi
+	jmp reg
+	.size first,.-first
+	.globl second
+	.type second,@function
+second:
+	leaq .LC1(%%rip), %%rdi
+	jmp reg
+	.size second,.-second
+`
+
+// TestConstantEnds: zeros at the end of a constant are its content, where it has fewer without them; what may be
+// padding is no change where post has less of it.
+func TestConstantEnds(t *testing.T) {
+	testenv.Need(t, "gcc")
+	const head, short, long, tail = ".LC0: ", ".string \"alpha\\0beta\"\n", ".string \"alpha\\0beta\\0\"\n", ".LC1: .string \"other\\0\"\n"
+	const aligned, before = "\t.balign 8\n", "\t.string \"front\\0\"\n"
+	for _, c := range []struct{ name, pre, post, changed string }{
+		{"a zero more", head + short + tail, head + long + tail, "first"},
+		{"a zero less", head + long + tail, head + short + tail, "first"},
+		{"a zero more at the end", tail + head + short, tail + head + long, "first"},
+		{"a zero less at the end", tail + head + long, tail + head + short, "first"},
+		{"a zero more, aligned elsewhere", aligned + head + short + tail, aligned + head + long + tail, "first"},
+		{"a zero more, with padding", head + short + tail, head + long + aligned + tail, "first"},
+		{"padding less", head + short + aligned + tail, head + short + tail, ""},
+		{"padding, the same", head + short + aligned + tail, before + aligned + head + short + aligned + tail, ""},
+		{"more than padding less", head + short + "\t.zero 9\n" + aligned + tail, head + short + tail, "first"},
+	} {
+		dir := t.TempDir()
+		b := build{cc: "gcc"}
+		d := mustCompare(t, b.compile(t, filepath.Join(dir, "pre"), "unit.s", fmt.Sprintf(paddedText, c.pre)), b.compile(t, filepath.Join(dir, "post"), "unit.s", fmt.Sprintf(paddedText, c.post)))
+		var changed []string
+		for i := range d.Functions {
+			if ch := &d.Functions[i]; ch.Status != verdict.Same {
+				changed = append(changed, ch.Name)
+			}
+		}
+		if got := strings.Join(changed, " "); got != c.changed {
+			t.Errorf("%s: %q changed, want %q\n%s", c.name, got, c.changed, report(d))
+		}
+	}
+}

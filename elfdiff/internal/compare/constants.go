@@ -111,7 +111,7 @@ func (c *Comparer) conclude(nodes []pairNode) bool {
 // returns as pairs.
 func (c *Comparer) content(a, b *object.Atom) (next [][2]object.AtomID, same bool) {
 	x, y := c.Placeless(a, b)
-	if a.NoBits != b.NoBits || len(a.Refs) != len(b.Refs) || !sameButPadding(x, y) {
+	if a.NoBits != b.NoBits || len(a.Refs) != len(b.Refs) || !c.sameButPadding(x, y) {
 		return nil, false
 	}
 	for i := range a.Refs {

@@ -164,21 +164,35 @@ func (c *Comparer) stringAgainstConst(a, b *object.Atom, ao, bo int64) verdict.R
 // sameButPadding compares the bytes outside the fields of references. The end
 // of an anonymous constant is not known: it reaches to the next place that
 // something refers to, and zeros in front of that may be padding.
-func sameButPadding(a, b *object.Atom) bool {
+func (c *Comparer) sameButPadding(a, b *object.Atom) bool {
 	if a.NoBits {
 		return a.Size == b.Size
 	}
 	n := min(len(a.Bytes), len(b.Bytes))
-	rest := append(a.Bytes[n:len(a.Bytes):len(a.Bytes)], b.Bytes[n:]...)
-	if len(rest) > 0 && (!a.Anonymous() || len(rest) >= maxAlign || len(bytes.Trim(rest, "\x00")) > 0) {
+	if len(a.Bytes) > n && !isPadding(c.Pre, a, n) {
+		return false
+	}
+	if len(b.Bytes) > n && (!isPadding(c.Post, b, n) || bytes.IndexByte(b.Bytes[:n], 0) != n-1) {
 		return false
 	}
 	return SameOutside(a.Bytes[:n], b.Bytes[:n], a.Refs)
 }
 
-// maxAlign bounds what can be padding between constants: compilers align them
-// to at most a cache line.
-const maxAlign = 64
+// isPadding reports whether what an anonymous constant has from a place on can be padding: zeros, fewer
+// than its section is aligned to, in front of something aligned. Where pre has more of it, it does not
+// matter what it is: who uses the constant of post finds all of it in that of pre. Where post has more, it
+// may be what was missing, unless it is a string that ends in front of it.
+func isPadding(o *object.Object, a *object.Atom, from int) bool {
+	rest := a.Bytes[from:]
+	if !a.Anonymous() || len(bytes.Trim(rest, "\x00")) > 0 || a.ID+1 >= o.SectionRange(a.Section).Hi {
+		return false
+	}
+	align := o.File.Sections[a.Section].Addralign
+	if end := a.End(); end != 0 {
+		align = min(align, end&-end)
+	}
+	return uint64(len(rest)) < align
+}
 
 // SameOutside compares bytes outside the fields of refs.
 func SameOutside(a, b []byte, refs []object.Ref) bool {
