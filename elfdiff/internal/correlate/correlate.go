@@ -353,7 +353,7 @@ func (c *Correlation) compareNumbers(side int, a, b object.AtomID) int {
 // code a wrong pair costs nothing but size: references are compared by twin,
 // so that whoever uses it counts as changed too. Writable data is never paired
 // by order alone, since a wrong pair would confuse two states, unless it is the entries
-// of a table that hold the same.
+// of a table that hold the same, and that the same functions use, or none.
 func (c *Correlation) byOrder() {
 	var left [2]map[RungKey][]object.AtomID
 	for side := range c.Objects {
@@ -370,7 +370,9 @@ func (c *Correlation) byOrder() {
 	for key, pre := range left[0] {
 		if post := left[1][key]; len(pre) == len(post) {
 			for i := range pre {
-				c.pair(pre[i], post[i], verdict.RuleOrder)
+				if !c.Traits[0][pre[i]].line || c.consistent(pre[i], post[i]) {
+					c.pair(pre[i], post[i], verdict.RuleOrder)
+				}
 			}
 		}
 	}
