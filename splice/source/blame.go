@@ -133,7 +133,7 @@ func (c *compared) changesType(name string) bool {
 
 // refusedTogether says why the update of the patches that are in, but for some, is refused.
 func (b *Builder) refusedTogether(ctx context.Context, s *selection, list []compared, without []int) ([]*finding.Refusal, error) {
-	part := &selection{patches: s.patches, out: slices.Clone(s.out), reasons: make([][]string, len(s.out)), needs: make([][]string, len(s.out))}
+	part := &selection{patches: s.patches, out: slices.Clone(s.out), reasons: make([][]string, len(s.out)), needs: make([][]string, len(s.out)), trial: true}
 	for _, i := range without {
 		part.out[i] = true
 	}

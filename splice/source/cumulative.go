@@ -14,8 +14,9 @@ import (
 
 // Cumulative makes one update of all patches that can be carried safely together. A patch
 // that can't is left out as a whole, never a part of it, and with it those that do not apply
-// without it. [Result].Patches says of each whether it is in, why not, and what would bring it
-// in.
+// without it, and later ones that have a function or a macro which it changes: what it moves from one
+// into another is not to be in one of both. [Result].Patches says of each whether it is in, why
+// not, and what would bring it in.
 //
 // All are tried together first. What is refused then is traced to a patch by the files of
 // the object in question, and where several patches change these, by trying them one after the
@@ -72,6 +73,10 @@ type selection struct {
 	out     []bool
 	reasons [][]string
 	needs   [][]string
+
+	trial    bool // what is left out is left out to see what comes of it: nothing follows
+	words    []patchWords
+	followed []bool // what may need it is left out
 }
 
 func newSelection(patches []*patch.Patch) *selection {
@@ -135,23 +140,14 @@ func (b *Builder) apply(list []*patch.Patch, failed func(i int, err error)) *pat
 	return t
 }
 
-// planSelected is Plan of what is in. What does not apply is left out.
+// planSelected is Plan of what is in. What does not apply is left out, and what may need that.
 func (b *Builder) planSelected(ctx context.Context, s *selection) (*Plan, error) {
 	began := time.Now()
-	at := s.in(nil)
-	list := make([]*patch.Patch, len(at))
-	for k, i := range at {
-		list[k] = s.patches[i]
+	s.follow()
+	tree := b.applySelected(s)
+	for s.follow() {
+		tree = b.applySelected(s)
 	}
-	tree := b.apply(list, func(k int, err error) {
-		i := at[k]
-		s.leaveOut(i, []string{err.Error()})
-		for j := range i {
-			if s.out[j] && len(before(s.patches[j:j+1], s.patches[i])) > 0 {
-				s.needs[i] = append(s.needs[i], s.patches[j].Name)
-			}
-		}
-	})
 	p := &Plan{overlay: ktree.Overlay(tree.Changed())}
 	for _, i := range s.in(nil) {
 		p.Patches = append(p.Patches, s.patches[i])
@@ -161,4 +157,22 @@ func (b *Builder) planSelected(ctx context.Context, s *selection) (*Plan, error)
 	}
 	p.stages = append(p.stages, Stage{"plan", time.Since(began)})
 	return p, nil
+}
+
+// applySelected applies what is in. What does not apply is left out.
+func (b *Builder) applySelected(s *selection) *patch.Tree {
+	at := s.in(nil)
+	list := make([]*patch.Patch, len(at))
+	for k, i := range at {
+		list[k] = s.patches[i]
+	}
+	return b.apply(list, func(k int, err error) {
+		i := at[k]
+		s.leaveOut(i, []string{err.Error()})
+		for j := range i {
+			if s.out[j] && len(before(s.patches[j:j+1], s.patches[i])) > 0 {
+				s.needs[i] = append(s.needs[i], s.patches[j].Name)
+			}
+		}
+	})
 }
