@@ -23,6 +23,9 @@ type Options struct {
 	// Modules names modules of the kernel that are loaded before the machine
 	// is handed over, each after what it depends on.
 	Modules []string
+	// Instructions has the guest's clocks count instructions, one for each nanosecond: what takes how
+	// long does not depend on the host then. Where all processors are idle, its time goes on at once.
+	Instructions bool
 	// GDB is the path of a unix socket that QEMU waits at for a debugger, none
 	// by default. The guest stands still while one is connected.
 	GDB string
@@ -78,6 +81,9 @@ func (o *Options) args() []string {
 		"-chardev", "socket,id=port,fd=" + strconv.Itoa(portFD),
 		"-device", "virtio-serial-pci,max_ports=2",
 		"-device", "virtserialport,chardev=port,name=" + portName,
+	}
+	if o.Instructions {
+		args = append(args, "-icount", "shift=0,sleep=off")
 	}
 	if o.GDB != "" {
 		args = append(args, "-gdb", "unix:"+o.GDB+",server=on,wait=off")
