@@ -29,6 +29,31 @@ func (in *includer) alignments() {
 			in.aligns(a, &a.Refs[k], &uses, seen)
 		}
 	}
+	in.keptAlignments(seen)
+}
+
+// keptAlignments reports the objects that stay where they are, and that post aligns more for sure. What
+// code that travels uses is looked at where it is, when the update is linked.
+func (in *includer) keptAlignments(seen map[object.AtomID]*placement) {
+	for i := range in.Post.Atoms {
+		b, pre := &in.Post.Atoms[i], in.twins.Pre[i]
+		if pre == object.NoAtom || b.Kind != object.Data && b.Kind != object.Const || b.Name == "" || b.IsLiteral() || in.carried.Included[i] {
+			continue
+		}
+		a := &in.Pre.Atoms[pre]
+		if p := seen[b.ID]; p != nil && p.told || a.Size != b.Size || !in.boundAlike(a, b) || in.past(in.Post, b.ID) != nil {
+			continue // compilers align by size, and by who may take the place of an object
+		}
+		_, has := alignment(in.Pre, a)
+		if sure, _ := alignment(in.Post, b); sure > has {
+			in.report(findingAt(in.Post, CodeKeptAlignment, b.ID, 0, "post aligns it to %d bytes; it stays where it is in the running program, aligned to %d as far as pre says", sure, max(has, 1)))
+		}
+	}
+}
+
+// boundAlike reports whether the names of two objects are bound alike.
+func (in *includer) boundAlike(a, b *object.Atom) bool {
+	return len(in.Pre.Globals(a)) == 0 == (len(in.Post.Globals(b)) == 0)
 }
 
 // aligns notes what one reference of code assumes.

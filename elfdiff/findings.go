@@ -100,6 +100,7 @@ const (
 	CodeIndirectFunction = finding.CodeIndirectFunction
 	CodeRelocation       = finding.CodeRelocation
 	CodeSharedAddress    = finding.CodeSharedAddress
+	CodeKeptAlignment    = finding.CodeKeptAlignment
 	CodeAlignment        = finding.CodeAlignment
 	CodeOrphanCold       = finding.CodeOrphanCold
 	CodeCompiler         = finding.CodeCompiler

@@ -28,6 +28,7 @@ const (
 	CodeIndirectFunction Code = "indirect-function"  // a changed IFUNC resolver
 	CodeRelocation       Code = "unknown-relocation" // a relocation type that we can't apply
 	CodeSharedAddress    Code = "shared-address"     // names share an address on one side only: what is redirected is the address
+	CodeKeptAlignment    Code = "kept-alignment"     // post aligns an object more that stays where it is
 	CodeAlignment        Code = "alignment"          // thread-local data that post aligns more than pre
 	CodeOrphanCold       Code = "orphan-cold"        // a changed cold part whose parent is not known
 	CodeCompiler         Code = "compiler"           // pre and post name different compilers

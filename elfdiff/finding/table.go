@@ -49,6 +49,7 @@ var codes = map[Code]codeRow{
 	CodeRelocation:       {Refused, "compile without what makes this relocation", ""},
 	CodeSharedAddress:    {Refused, "keep the names together, or apart, as pre has them; put what is new into a function of its own, and have its callers call that", ""},
 	CodeAlignment:        {Refused, "keep the alignment of the object; put what needs more into one of its own", ""},
+	CodeKeptAlignment:    {NeedsJudgement, "put what needs it into an object of its own, which the update brings along", "the running program keeps the object where it is, aligned as it was"},
 	CodeOrphanCold:       {Refused, "compile with -fno-reorder-blocks-and-partition", ""},
 	CodeCompiler:         {NeedsJudgement, "use one compiler and one set of options for both, or the differences mean nothing", "what the other compiler did otherwise travels as a change"},
 	CodeTableDiffers:     {NeedsJudgement, "look at the functions the table describes", "the running program keeps the table that it has"},
