@@ -27,6 +27,7 @@ int user(int x) {
 
 // TestStorage gives a variable another section under the same name.
 func TestStorage(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc")
 	const plain, perCPU, once = "-DROOM=", `-DROOM=PUT(".data..percpu")`, `-DROOM=PUT(".data..ro_after_init")`
 	for _, c := range []struct {

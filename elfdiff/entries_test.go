@@ -64,6 +64,7 @@ var generations = []struct {
 
 // TestTables compares objects with tables that describe code, entry by entry.
 func TestTables(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc")
 	for _, g := range generations {
 		t.Run(g.name, func(t *testing.T) { tables(t, g.flags, fmt.Sprintf(".altinstructions %d", g.alt)) })

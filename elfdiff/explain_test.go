@@ -70,6 +70,7 @@ var explainCases = []struct {
 }
 
 func TestExplain(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc")
 	for _, b := range []build{
 		{"gcc", append([]string{"-O2", "-g"}, sectionFlags...)},

@@ -118,6 +118,7 @@ var identityCases = []struct {
 // TestIdentity has a constant change that is used in many ways: a copy of it travels
 // only where nothing but its content is read.
 func TestIdentity(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc")
 	list := builds()
 	if testing.Short() {

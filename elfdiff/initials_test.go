@@ -45,6 +45,7 @@ var initialsCases = []struct {
 
 // TestInitials looks at what is to be set, with both compilers.
 func TestInitials(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc")
 	for _, c := range initialsCases {
 		t.Run(c.name, func(t *testing.T) {

@@ -31,6 +31,7 @@ int more(int n) { while (n > 3) { other(n--); EX; } return n; }
 // TestMovedTables puts functions of all lengths in front of others, so that padding in
 // these differs: what tables say about them is the same.
 func TestMovedTables(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc")
 	for _, b := range []build{{"gcc", []string{"-O2"}}, {"gcc", []string{"-O3", "-falign-loops=32"}}, {"clang-14", []string{"-O2"}}} {
 		testenv.Need(t, b.cc)

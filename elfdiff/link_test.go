@@ -27,6 +27,7 @@ int main(void) { for (int i = 0; i < 12; i++) printf("%d %d\n", f(i, 5), log_cal
 // TestLinked lets ld put the extracted object in front of pre, whose own f is
 // passed over, and runs the program: it has to behave as one made of post.
 func TestLinked(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc", "objcopy")
 	// const_grown is not among them: gcc replaces its f by a table lookup
 	for _, name := range []string{"constant", "new_call", "new_data", "new_string", "inlined", "switch", "static_local", "const_local", "statics_same_name", "func_name"} {

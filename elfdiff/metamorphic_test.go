@@ -23,6 +23,7 @@ const unused = "static __attribute__((used, noinline)) int unused_fn(int x) { st
 // TestMetamorphic compares objects whose sources say the same in another way:
 // Compare has to find nothing, or exactly what was added.
 func TestMetamorphic(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc")
 	sources := metamorphicSources(t)
 	for n, name := range slices.Sorted(maps.Keys(sources)) {
@@ -83,6 +84,7 @@ func testMetamorphic(t *testing.T, src string, b build) {
 
 // TestReordered generates sources whose functions are in another order.
 func TestReordered(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc")
 	for _, b := range builds() {
 		t.Run(b.String(), func(t *testing.T) {
@@ -127,6 +129,7 @@ func mutations() int {
 // TestMutations changes one thing in one function of a generated source.
 // Compare has to see it, and ld with objdump are asked about all others.
 func TestMutations(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc")
 	for i, b := range builds() {
 		t.Run(b.String(), func(t *testing.T) {

@@ -74,6 +74,7 @@ int g(int x) { DEBUG(x); DEBUG(x + 1); PRINT("two"); PRINT("three"); COUNT; retu
 // TestRecords moves the lines of a source with records of the kernel's, and changes
 // what they say otherwise.
 func TestRecords(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc")
 	head := func(section, optional, key string) string {
 		return "#define SECTION \"" + section + "\"\n#define OPTIONAL " + optional + "\n#define KEY " + key + "\n"

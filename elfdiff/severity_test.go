@@ -159,6 +159,7 @@ var severityCases = []struct {
 
 // TestSeverity compares small objects with what the kernel's build puts into them.
 func TestSeverity(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc")
 	for _, c := range severityCases {
 		t.Run(c.name, func(t *testing.T) {

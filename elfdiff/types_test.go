@@ -136,6 +136,7 @@ func allTypes(t testing.TB, pre, post *object.Object) []typediff.Found {
 // TestTypesSame compares objects whose types are the same: with themselves, as
 // the other compiler has them, moved by some lines, and with others in between.
 func TestTypesSame(t *testing.T) {
+	testenv.Serial(t)
 	for _, path := range []string{"testdata/types/gcc-pre.o", "testdata/types/clang-pre.o", "testdata/objects/debug.o"} {
 		if list := allTypes(t, mustOpen(t, path), mustOpen(t, path)); len(list) > 0 {
 			t.Errorf("%s and itself: %v", path, &list[0])

@@ -207,6 +207,7 @@ var stackBuilds = []build{
 // TestOnStack proves that a structure is on stacks only, and does not where it is not.
 // What is proven is in no update's way.
 func TestOnStack(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc")
 	for i, b := range stackBuilds {
 		if i > 0 && testing.Short() {

@@ -49,6 +49,7 @@ func TestWalked(t *testing.T) {
 // TestLineNames moves entries of a table that a macro names by their lines, so that
 // names are those of other entries in post.
 func TestLineNames(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc")
 	const head = `
 struct call { void (*f)(void *, const char *); void *arg; const char *name; long n; };

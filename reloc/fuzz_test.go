@@ -11,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/reloc/image"
 )
 
@@ -89,6 +90,7 @@ func checkResult(t *testing.T, pre *object.Object, img *image.Image, r *Result) 
 // panic, and no error of Match or MatchAll that is not the caller's: what can't be matched
 // is a verdict.
 func TestHostile(t *testing.T) {
+	testenv.Serial(t)
 	obj, err := os.ReadFile("testdata/tiny.o")
 	if err != nil {
 		t.Fatal(err)

@@ -291,6 +291,7 @@ func checkLink(t testing.TB, dir, file, again string) {
 
 // TestCompilers reads and rewrites what compilers, assembler and linker make.
 func TestCompilers(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "readelf")
 	names, files := fixtures(t)
 	for _, name := range names {

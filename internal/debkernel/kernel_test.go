@@ -30,6 +30,7 @@ func available(t *testing.T, err error) {
 }
 
 func TestKernelFiles(t *testing.T) {
+	testenv.Serial(t)
 	testenv.NeedKernels(t)
 	for _, series := range []string{"6.1", "6.12"} {
 		t.Run(series, func(t *testing.T) {

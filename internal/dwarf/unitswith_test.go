@@ -33,6 +33,7 @@ var linkedSources = map[string]string{
 
 // TestUnitsWith searches linked programs for the units that know types.
 func TestUnitsWith(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc")
 	for _, flags := range []string{"-gdwarf-5", "-gdwarf-4", "-gdwarf-5 -gz", "-gdwarf-5 -O2 -ffunction-sections -Wl,--emit-relocs", "-gdwarf-4 -Wl,-O2", "clang -gdwarf-5", "clang -gdwarf-4 -O1"} {
 		t.Run(flags, func(t *testing.T) {

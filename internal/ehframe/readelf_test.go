@@ -49,6 +49,7 @@ type dumped struct {
 
 // TestReadelf compares every row of every FDE with what readelf makes of it.
 func TestReadelf(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "readelf")
 	for _, name := range libraries {
 		t.Run(filepath.Base(name), func(t *testing.T) {

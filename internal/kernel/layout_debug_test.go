@@ -12,6 +12,7 @@ import (
 // TestDebugLayout has BTF, which pahole made, judge the layouts that are read of the debug
 // information of a distribution's image.
 func TestDebugLayout(t *testing.T) {
+	testenv.Serial(t)
 	for _, series := range vmtest.Releases() {
 		t.Run(series, func(t *testing.T) {
 			if series != "6.12" && !testenv.Asked(testenv.Long) {

@@ -73,6 +73,7 @@ func TestKilledChild(t *testing.T) {
 // TestKilled kills processes that compile, at any time, and then compiles: the objects are
 // those of a cache in which nobody was killed, and the tree and its copies are what they were.
 func TestKilled(t *testing.T) {
+	testenv.Serial(t)
 	files := manyFiles()
 	cache := t.TempDir()
 	tree := fakeTree(t, cache, files)
@@ -126,6 +127,7 @@ func TestKilled(t *testing.T) {
 
 // TestDiskFull compiles on a disk that has less and less room.
 func TestDiskFull(t *testing.T) {
+	testenv.Serial(t)
 	testenv.NeedRoot(t)
 	cache := t.TempDir()
 	if err := unix.Mount("none", cache, "tmpfs", 0, "size=1m"); err != nil {

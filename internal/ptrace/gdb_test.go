@@ -23,6 +23,7 @@ import (
 
 // TestGDB walks the stacks of a process and compares them with gdb's.
 func TestGDB(t *testing.T) {
+	testenv.Serial(t)
 	testenv.Need(t, "gcc", "gdb")
 	for _, flags := range [][]string{{"-O2"}, {"-O0"}, {"-O2", "-fomit-frame-pointer", "-static"}, {"-Os", "-no-pie"}} {
 		t.Run(strings.Join(flags, " "), func(t *testing.T) {

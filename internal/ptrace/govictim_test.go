@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/internal/procfs"
 )
 
@@ -89,6 +90,7 @@ func roleGoVictim([]string) error {
 
 // TestGoVictim traces, and is killed while it traces, a Go program.
 func TestGoVictim(t *testing.T) {
+	testenv.Serial(t)
 	cmd := helper("govictim")
 	v := start(t, cmd)
 	ctx := context.Background()

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
 // killModes are victims that differ in which thread makes the call.
@@ -58,6 +60,7 @@ func runCycle(t *testing.T, pid int, after time.Duration, args ...any) {
 // TestKillSteps kills the tracer after every step of a system call, by every
 // kind of thread.
 func TestKillSteps(t *testing.T) {
+	testenv.Serial(t)
 	steps := []string{stepFrame, stepCommitted, stepMasked, stepEntered, stepLeft, stepStopped, stepUnmasked, stepRestored}
 	kills := 0
 	for _, mode := range killModes {
@@ -82,6 +85,7 @@ func TestKillSteps(t *testing.T) {
 
 // TestKill kills the tracer at random instants.
 func TestKill(t *testing.T) {
+	testenv.Serial(t)
 	rounds := 30
 	if testing.Short() {
 		rounds = 5

@@ -31,6 +31,7 @@ void start(void) { char c; call(1, 1, "up\n", 3); while (call(0, 0, &c, 1) > 0) 
 // TestWays makes calls in programs that are linked in all ways, and kills the
 // tracer at every step.
 func TestWays(t *testing.T) {
+	testenv.Serial(t)
 	for _, c := range []struct {
 		name, compiler, source string
 		flags                  []string

@@ -99,6 +99,7 @@ func confined(t *testing.T, i int) *victim {
 // TestSeccomp makes calls by threads whose filters let them pass, or would kill
 // the process for them, and kills the tracer at every step.
 func TestSeccomp(t *testing.T) {
+	testenv.Serial(t)
 	testenv.NeedRoot(t)
 	if st, err := procfs.ReadStatus(unix.Getpid()); err != nil || st.Seccomp != procfs.SeccompDisabled {
 		testenv.Skip(t, "needs to run without seccomp filters: %v", err)

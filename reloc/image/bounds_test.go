@@ -100,6 +100,7 @@ func TestOverlappingNames(t *testing.T) {
 
 // TestPackedBombs opens small files that unpack to hundreds of megabytes.
 func TestPackedBombs(t *testing.T) {
+	testenv.Serial(t)
 	object, err := os.ReadFile("../testdata/tiny.o")
 	if err != nil {
 		t.Fatal(err)
