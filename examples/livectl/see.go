@@ -67,7 +67,7 @@ func (s *session) print(d *document, err error) (int, error) {
 	if d.Transition != nil {
 		s.transition(d.Transition)
 	}
-	if stuck != nil {
+	if stuck != nil && !stuck.Transition.Plain {
 		fmt.Fprintf(s.stdout, "  not forced: %s\n", running.Forced)
 	}
 	return exitDone, err

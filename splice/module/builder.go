@@ -57,11 +57,12 @@ func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
 type builder struct {
 	references // and what is known of the kernel, and the file
 	judgement
-	types kernelTypes
-	whole func(function string) bool // all that refers to it is given
-	opt   Options
-	code  *klink.Linker
-	plain bool // the kernel has no livepatch, see plain.go
+	types  kernelTypes
+	whole  func(function string) bool // all that refers to it is given
+	opt    Options
+	code   *klink.Linker
+	plain  bool // the kernel has no livepatch, see plain.go
+	unseen bool // code that livepatch does not look for on stacks, see leave
 
 	// What is collected of the patch.
 	objects   []*kobject
@@ -159,7 +160,7 @@ func (b *builder) finish() (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Module{Schema: Schema, Origin: b.origin(), Kernel: fmt.Sprintf("%x", b.id), Name: b.opt.Name, ID: fmt.Sprintf("%x", sum[:buildIDSize]), image: second, Pinned: b.pins.stays(), Pins: append([]Pin{}, b.pins.list...)}
+	m := &Module{Schema: Schema, Origin: b.origin(), Kernel: fmt.Sprintf("%x", b.id), Name: b.opt.Name, ID: fmt.Sprintf("%x", sum[:buildIDSize]), image: second, Plain: b.plain, Pinned: b.pins.stays(), Pins: append([]Pin{}, b.pins.list...)}
 	for _, o := range b.objects {
 		for _, p := range o.patched {
 			m.Functions = append(m.Functions, p.Function)

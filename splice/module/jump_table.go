@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/splice/module/internal/klink"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
@@ -79,6 +80,7 @@ func (b *builder) jumps() {
 	if b.hasJumps() {
 		jumps = b.objects[0].jumps
 	}
+<<<<<<< HEAD
 	b.stackLayout()
 	b.jumpTable(b.kernelObject(), "jump_rows", jumps)
 	hidden := b.returnHandlers()
@@ -86,6 +88,10 @@ func (b *builder) jumps() {
 	carried := codeRange{name: "its new code", at: ko.Dest{Symbol: b.Text().Anchor}, size: b.code.Start}
 	b.ranges(b.kernelObject(), b.Rodata(), "jump_new", append(slices.Clip(hidden), carried))
 	b.code.Add("stacks", "", nil)
+=======
+	b.ranges("jump_old", old)
+	b.newCode(old[:hidden:hidden])
+>>>>>>> 4db53ba (module: at its end an update waits for tasks in code of it that livepatch does not look for on stacks)
 	if b.plain {
 		b.account(len(jumps))
 	}
@@ -94,6 +100,7 @@ func (b *builder) jumps() {
 	}
 }
 
+<<<<<<< HEAD
 // kernelObject is what fields of tables for the kernel itself belong to: none of them is filled
 // in late.
 func (b *builder) kernelObject() *kobject { return &kobject{} }
@@ -118,6 +125,56 @@ func oldCode(hidden []codeRange, jumps []jump) []codeRange {
 	return list
 }
 
+=======
+// newCode links what looks for the new code on stacks, and for returns that are hidden.
+func (b *builder) newCode(hidden []codeRange) {
+	carried := codeRange{name: "its new code", at: ko.Dest{Symbol: b.Text().Anchor}, size: b.code.Start}
+	b.ranges("jump_new", append(hidden, carried))
+	b.code.Add("stacks", "", nil)
+}
+
+// leave has the module wait at its end for tasks in its new code, where livepatch would not see
+// them: what it looks for are the new functions, and not their parts that stand elsewhere, nor what
+// they jump to. The jumps look for all of it when they are undone.
+func (b *builder) leave() {
+	if b.hasJumps() || b.pins.stays() || !b.unseen || len(b.refused) > 0 {
+		return
+	}
+	b.stackLayout()
+	b.newCode(b.returnHandlers())
+	b.code.Add("leave", "", nil)
+}
+
+// hasUnseen reports whether an object brings code along that is in no function which takes the place
+// of another: something else has a symbol, or more than padding is left of a section.
+func (l *linker) hasUnseen() bool {
+	replaced, sizes := map[elfobj.SymbolIndex]bool{}, map[elfobj.SectionIndex]uint64{}
+	for i := range l.carried.Replacements {
+		replaced[l.carried.Replacements[i].New] = true
+	}
+	for i := 1; i < len(l.Spec.Symbols); i++ {
+		s := &l.Spec.Symbols[i]
+		switch {
+		case !s.IsDefined() || int(s.Section) >= len(l.Spec.Sections) || l.Spec.Sections[s.Section].Flags&elf.SHF_EXECINSTR == 0 || s.Type() == elf.STT_SECTION || s.Size == 0:
+		case !replaced[elfobj.SymbolIndex(i)]:
+			return true
+		default:
+			sizes[s.Section] += s.Size
+		}
+	}
+	for i := range l.Spec.Sections {
+		s := &l.Spec.Sections[i]
+		if s.Flags&elf.SHF_EXECINSTR != 0 && uint64(len(s.Data)) >= sizes[elfobj.SectionIndex(i)]+max(s.Addralign, codeAlign) {
+			return true
+		}
+	}
+	return false
+}
+
+// codeAlign is what functions are aligned to at most where nothing says so, in bytes.
+const codeAlign = 16
+
+>>>>>>> 4db53ba (module: at its end an update waits for tasks in code of it that livepatch does not look for on stacks)
 // stackLayout says how large stacks are, and how much of them at their end is not used
 // by the kernel itself: the registers of user mode, which can hold anything. All in bytes.
 func (b *builder) stackLayout() {

@@ -109,6 +109,9 @@ type Module struct {
 	Pins   []Pin  `json:"pins"`
 	ID     string `json:"id"`     // digest of everything in it, hexadecimal
 	Signed bool   `json:"signed"` // a signature is behind it
+	// Plain is set when it is for a kernel without livepatch (CONFIG_LIVEPATCH): functions are taken over by jumps
+	// alone, and its parameter "enabled" shows whether it is in effect.
+	Plain bool `json:"plain"`
 	// Origin is what it says of itself; absent when it was read from JSON of before v0.2.
 	Origin *Origin `json:"origin,omitzero"`
 

@@ -21,6 +21,7 @@ func put32(b []byte, v uint32) { binary.LittleEndian.PutUint32(b, v) }
 // livepatch reads.
 func (b *builder) patch() {
 	b.jumps()
+	b.leave()
 	b.probeCode()
 	b.planOverwrites()
 	b.planInitials()

@@ -40,6 +40,7 @@ func TestPlain(t *testing.T) {
 			t.Run("stacked", p.stacked)
 			t.Run("traced", p.traced)
 			t.Run("in use", p.inUse)
+			t.Run("operated", p.operated)
 			t.Run("refused", p.refused)
 		})
 	}

@@ -51,12 +51,15 @@ func parse(b []byte) (*Module, error) {
 	}
 	m := &Module{
 		Schema: Schema, Functions: []Function{}, Data: []Data{}, Initials: []Initial{}, References: []Reference{}, Findings: []elfdiff.Finding{}, Accepted: []elfdiff.Finding{}, Pins: []Pin{},
-		Origin: newOrigin(), Signed: signature.IsSigned(b), image: b,
+		Origin: newOrigin(), Signed: signature.IsSigned(b), Plain: true, image: b,
 	}
 	for line := range bytes.SplitSeq(info, []byte{0}) {
 		key, value, _ := strings.Cut(string(line), "=")
-		if key == "name" {
+		switch key {
+		case "name":
 			m.Name = value
+		case "livepatch":
+			m.Plain = false
 		}
 		m.Origin.read(key, value)
 	}

@@ -41,7 +41,7 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// ReadFile reads any livepatch module. The error wraps [module.ErrNotModule] when it is none,
+// ReadFile reads any livepatch module, and updates of package module for kernels without livepatch. The error wraps [module.ErrNotModule] when it is none,
 // or names none, and is an *elfobj.FormatError when it is no ELF file for x86-64.
 func ReadFile(r io.Reader) (*File, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxFile+1))
@@ -100,14 +100,14 @@ func (f *File) read() error {
 			}
 		}
 	}
+	if m, err := module.Read(bytes.NewReader(f.image)); err == nil {
+		f.Module = m
+	}
 	switch {
 	case !isName(f.Name):
 		return fmt.Errorf("%w: its name is %.80q", module.ErrNotModule, f.Name)
-	case !livepatch:
+	case !livepatch && !f.plain():
 		return fmt.Errorf("%w that livepatch knows: its %s has no livepatch=Y", module.ErrNotModule, kerneltab.Modinfo)
-	}
-	if m, err := module.Read(bytes.NewReader(f.image)); err == nil {
-		f.Module = m
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func (k *Kernel) Load(ctx context.Context, f *File, o Options) (*splice.Report, 
 	if f.Module != nil {
 		err = k.check(f.Module)
 	} else {
-		err = k.ready(f.Name)
+		err = k.ready(f.Name, false)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", f.Name, err)
@@ -54,9 +54,10 @@ func (k *Kernel) load(ctx context.Context, f *File, o Options) (*splice.Report, 
 	if err := lint.Sealed(f.image); err != nil {
 		return nil, fmt.Errorf("load %s: %w", f.Name, err)
 	}
-	log := k.openLog()
-	err := k.system().load(f.image)
-	said := log.since()
+	if f.plain() {
+		return k.loadPlain(ctx, f)
+	}
+	said, err := k.tryLoad(f)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", f.Name, withLog(explainLoad(f, err), said))
 	}
@@ -96,7 +97,8 @@ func (k *Kernel) Wait(ctx context.Context, name string, o Options) error {
 
 // Disable has livepatch take a livepatch back, of whoever made it, and waits until no task runs
 // its code. Its module stays loaded. When the context is done before, the error is a
-// [*StuckError], and the livepatch is enabled again unless Options.Stay is set. Where somebody has
+// [*StuckError], and the livepatch is enabled again unless Options.Stay is set, or the kernel is one without
+// livepatch, where the old code runs again at once, and what is waited for is only that the module may go. Where somebody has
 // changed what a jump of package module has written, such as by a kprobe, no jump is taken back: the
 // error is [splice.CodeChanged], and names the function and the probe.
 func (k *Kernel) Disable(ctx context.Context, name string, o Options) error {
@@ -106,7 +108,7 @@ func (k *Kernel) Disable(ctx context.Context, name string, o Options) error {
 	}
 	err = k.disable(ctx, r.Name, o)
 	var stuck *StuckError
-	if o.Stay || !errors.As(err, &stuck) {
+	if o.Stay || !errors.As(err, &stuck) || k.isPlain(r.Name) {
 		if err != nil {
 			err = fmt.Errorf("disable %s: %w", r.Name, err)
 		}
@@ -148,6 +150,11 @@ const letGo = 5 * time.Second
 func (k *Kernel) unload(ctx context.Context, name string) error {
 	if err := k.inside(ctx, name); err != nil {
 		return err
+	}
+	if k.inUse(name) {
+		if err := k.off1(name); err != nil && err != errInUse {
+			return err
+		}
 	}
 	for end := time.Now().Add(letGo); ; {
 		err := k.system().unload(name)
@@ -196,6 +203,9 @@ func (k *Kernel) disable(ctx context.Context, name string, o Options) error {
 }
 
 func (k *Kernel) off(ctx context.Context, name string, o Options) error {
+	if k.isPlain(name) {
+		return k.offPlain(ctx, name)
+	}
 	switch k.read(livepatch, name, "enabled") {
 	case "": // it is disabled
 		return nil

@@ -17,6 +17,9 @@
 // nothing forces a transition, see [Forced]. To know before what would come of a load, see
 // package foresee.
 //
+// Updates for kernels without livepatch ([module.Module.Plain]) have no transition: the context is
+// the limit for tries to load one while no task is in what it replaces.
+//
 // It takes the right to load modules (CAP_SYS_MODULE). What it knows is what the kernel shows
 // below /sys (Documentation/ABI/testing/sysfs-kernel-livepatch, sysfs-module): nothing is
 // kept elsewhere, so that modules that other tools have loaded are seen too.
@@ -96,7 +99,7 @@ func objectName(module string) string {
 }
 
 func (k *Kernel) check(m *module.Module) error {
-	if err := k.ready(m.Name); err != nil {
+	if err := k.ready(m.Name, m.Plain); err != nil {
 		return err
 	}
 	id, err := k.BuildID()
@@ -109,9 +112,10 @@ func (k *Kernel) check(m *module.Module) error {
 	return nil
 }
 
-// ready refuses what no livepatch of a name can be loaded into.
-func (k *Kernel) ready(name string) error {
-	if _, err := os.Stat(k.path(livepatch)); errors.Is(err, os.ErrNotExist) {
+// ready refuses what no livepatch of a name can be loaded into, or, if it is plain, no update
+// by jumps alone.
+func (k *Kernel) ready(name string, plain bool) error {
+	if _, err := os.Stat(k.path(livepatch)); !plain && errors.Is(err, os.ErrNotExist) {
 		return refuse(module.CodeKernel, name, "it has no livepatch (%s is not there)", k.path(livepatch))
 	}
 	if _, err := os.Stat(k.path("sys/module", name)); err == nil {

@@ -88,6 +88,8 @@ func (k *Kernel) report(name string) (*splice.Report, error) {
 // state says what livepatch has of a module.
 func (k *Kernel) state(r *splice.Report) {
 	switch {
+	case k.isPlain(r.Name):
+		k.plainState(r)
 	case k.read(livepatch, r.Name, "enabled") == "":
 		r.State, r.Kept = splice.Kept, "it is disabled, and loaded"
 	case k.read(livepatch, r.Name, "transition") == "1":

@@ -22,6 +22,9 @@ const TransitionSchema = 1
 type Transition struct {
 	Schema int    `json:"schema"` // [TransitionSchema]
 	Name   string `json:"name"`
+	// Plain is set where the kernel has no livepatch: the old code runs already, and what is waited for are the
+	// tasks in code of the update, so that its module may go.
+	Plain bool `json:"plain"`
 	// On is set while there is a transition.
 	On bool `json:"on"`
 	// Back is set when it leads back to the old code.
@@ -79,6 +82,9 @@ func (w *Watcher) Look(ctx context.Context) (*Transition, error) {
 	t := &Transition{Schema: TransitionSchema, Name: w.name, Blockers: []Blocker{}}
 	t.On = k.read(livepatch, w.name, "transition") == "1"
 	t.Back = k.read(livepatch, w.name, "enabled") == "0"
+	if t.Plain = k.inUse(w.name); t.Plain {
+		t.On, t.Back = true, true
+	}
 	if !t.On {
 		w.since = nil
 		return t, nil
@@ -88,7 +94,11 @@ func (w *Watcher) Look(ctx context.Context) (*Transition, error) {
 		w.since, w.began, w.back = map[int]time.Time{}, now, t.Back
 	}
 	t.Began = w.began
-	if err := k.tasks(ctx, t); err != nil {
+	look := k.tasks
+	if t.Plain {
+		look = k.tasksPlain
+	}
+	if err := look(ctx, t); err != nil {
 		return nil, err
 	}
 	seen := map[int]time.Time{}
@@ -111,7 +121,7 @@ func (k *Kernel) tasks(ctx context.Context, t *Transition) error {
 		want = "0"
 	}
 	names := k.replaced(t.Name)
-	err := stacks.Each(ctx, os.DirFS(k.path()), func(pid int, dir string) error {
+	return k.each(ctx, t, func(pid int, dir string) error {
 		state, err := os.ReadFile(k.path(dir, "patch_state"))
 		if errors.Is(err, fs.ErrPermission) {
 			t.Unknown = err.Error()
@@ -126,9 +136,14 @@ func (k *Kernel) tasks(ctx context.Context, t *Transition) error {
 			return nil
 		}
 		t.Blockers = append(t.Blockers, Blocker{PID: pid, Stack: []string{}})
-		k.blocker(t, dir, names, len(t.Blockers) <= MaxBlockers)
+		k.blocker(t, dir, names, (*Blocker).help)
 		return nil
 	})
+}
+
+// each looks at all tasks, and orders those that are in the way.
+func (k *Kernel) each(ctx context.Context, t *Transition, look func(pid int, dir string) error) error {
+	err := stacks.Each(ctx, os.DirFS(k.path()), look)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return ctx.Err()
@@ -161,7 +176,7 @@ func (k *Kernel) replaced(name string) map[stacks.Frame]bool {
 }
 
 // blocker fills in the last of the blockers, or takes it out when the task is gone.
-func (k *Kernel) blocker(t *Transition, dir string, names map[stacks.Frame]bool, closely bool) {
+func (k *Kernel) blocker(t *Transition, dir string, names map[stacks.Frame]bool, help func(*Blocker) string) {
 	b := &t.Blockers[len(t.Blockers)-1]
 	stat, err := os.ReadFile(k.path(dir, "stat"))
 	task, state, ok := stacks.ParseStat(string(stat))
@@ -170,13 +185,16 @@ func (k *Kernel) blocker(t *Transition, dir string, names map[stacks.Frame]bool,
 		return
 	}
 	b.TID, b.Name, b.Kernel, b.State = task.ID, task.Name, task.Kernel, state
-	if !closely {
+	if len(t.Blockers) > MaxBlockers {
 		b.Why, b.Help = "it is one of many, and was not looked at closely", "see the others first"
 		return
 	}
 	stack, err := os.ReadFile(k.path(dir, "stack"))
 	b.find(t, stacks.Lines(string(stack)), names)
-	b.judge(t, err)
+	b.judge(err)
+	if b.Help == "" {
+		b.Help = help(b)
+	}
 }
 
 // find looks for what keeps the task in its stack.
@@ -193,8 +211,8 @@ func (b *Blocker) find(t *Transition, frames []stacks.Line, names map[stacks.Fra
 	}
 }
 
-// judge says why the task is not over, and what helps.
-func (b *Blocker) judge(t *Transition, err error) {
+// judge says why the task is not over.
+func (b *Blocker) judge(err error) {
 	what := b.Function
 	if b.Module != "" {
 		what += " of " + b.Module
@@ -210,7 +228,6 @@ func (b *Blocker) judge(t *Transition, err error) {
 	default:
 		b.Why = "its stack has none of the functions now: it goes over when livepatch looks again, which is every second, unless that can't rely on its stack"
 	}
-	b.Help = b.help()
 }
 
 // help is what makes a task leave. Livepatch itself looks again every second, and wakes tasks

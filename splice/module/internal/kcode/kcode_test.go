@@ -199,7 +199,7 @@ var (
 		"__cpu_online_mask", "__cpu_possible_mask", "__module_get", "__num_online_cpus", "__per_cpu_offset", "__x86_return_thunk", "_printk",
 		"find_symbol", "module_mutex", "__module_address",
 		"cpus_read_lock", "cpus_read_unlock", "disable_kprobe", "enable_kprobe", "idle_threads", "init_task", "klp_enable_patch", "klp_patches",
-		"module_put", "msleep", "mutex_lock", "mutex_unlock", "nr_cpu_ids", "register_kprobes", "stop_machine_cpuslocked",
+		"module_put", "msleep", "mutex_lock", "mutex_unlock", "nr_cpu_ids", "register_kprobes", "stack_trace_save_tsk_reliable", "stop_machine", "stop_machine_cpuslocked",
 		"synchronize_rcu_tasks", "text_mutex", "text_poke", "try_module_get", "unregister_kprobes",
 	}
 )

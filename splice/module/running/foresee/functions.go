@@ -12,12 +12,17 @@ import (
 
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/splice/module"
+	"github.com/gosplice/gosplice/splice/module/internal/kofile"
 	"github.com/gosplice/gosplice/splice/module/running"
 )
 
 // functions finds out what is replaced, and how.
 func (c *checker) functions(context.Context) error {
-	p, err := c.ko.Patch(c.sizeOfFunc())
+	var p *kofile.Patch
+	var err error
+	if !c.plain() {
+		p, err = c.ko.Patch(c.sizeOfFunc())
+	}
 	if err != nil {
 		c.add(Finding{Code: CodeUnseen, Effect: Unknown, Message: "which functions it replaces can't be read: " + err.Error(), Hint: "it puts its livepatch together when it is loaded"})
 	}

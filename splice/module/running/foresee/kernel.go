@@ -20,7 +20,7 @@ func (c *checker) kernel(context.Context) error {
 		c.unseen(Unknown, "the kernel", nil, "sysfs")
 		return nil
 	}
-	if !c.exists(livepatch) {
+	if !c.plain() && !c.exists(livepatch) {
 		c.add(Finding{Code: module.CodeKernel, Effect: Refused, Message: "the kernel has no livepatch (/" + livepatch + " is not there)"})
 	}
 	c.build()
@@ -36,6 +36,10 @@ func (c *checker) kernel(context.Context) error {
 	}
 	return nil
 }
+
+// plain reports whether the file is an update for a kernel without livepatch: jumps take all over
+// at once, for all tasks.
+func (c *checker) plain() bool { return c.file.Module != nil && c.file.Module.Plain }
 
 // build compares the kernel's build with the one that the module is for: by its build-id, or,
 // for a module that others made, by the release in its vermagic.

@@ -221,6 +221,9 @@ func (c *checker) oneOfMany(f *Function, n, from int) {
 // busy reports threads of the kernel that ran each time: nothing shows what they are in, and
 // livepatch has to meet them asleep.
 func (c *checker) busy(list []*task) {
+	if c.plain() {
+		return // it stops all processors
+	}
 	var who []string
 	for _, t := range list {
 		if t.Kernel && t.states["R"] == t.looks && t.looks >= leastLooks {

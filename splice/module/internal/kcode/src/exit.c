@@ -4,9 +4,11 @@
 
 WEAK void leave_jumps(void) {}
 WEAK void leave_probes(void) {}
+WEAK void leave_code(void) {}
 
 void cleanup_module(void)
 {
 	leave_jumps();
 	leave_probes();
+	leave_code();
 }

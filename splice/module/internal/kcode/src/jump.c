@@ -6,8 +6,6 @@
 #define LOCK_PREFIX 0xf0
 #define DS_PREFIX 0x3e /* what the kernel makes of a lock while there is one processor */
 
-struct block jump_block;
-
 WEAK int patch_pre_patch(struct klp_object *object UNUSED) { return 0; }
 WEAK void patch_post_unpatch(struct klp_object *object UNUSED) {}
 WEAK void adopt_others(void) {}
@@ -171,14 +169,6 @@ int undo_jumps(void)
 		jump_block.applied = 0;
 	return err;
 }
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-void say(const char *format)
-{
-	_printk(format, module_name, jump_block.name, jump_block.comm, jump_block.pid);
-}
-#pragma GCC diagnostic pop
 
 /* place writes the jumps of some rows, once nobody is in the code that they replace. */
 static int place(struct jump *rows, const struct range *old)

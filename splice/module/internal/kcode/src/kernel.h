@@ -153,9 +153,11 @@ extern const u64 __per_cpu_offset[];
 extern struct task_struct *idle_threads; /* per processor */
 void cpus_read_lock(void);
 void cpus_read_unlock(void);
+int stop_machine(int (*fn)(void *), void *data, const struct cpumask *cpus);
 int stop_machine_cpuslocked(int (*fn)(void *), void *data, const struct cpumask *cpus);
 
 /* Code (arch/x86/kernel/alternative.c, kernel/extable.c). */
+int stack_trace_save_tsk_reliable(struct task_struct *task, u64 *store, u32 size);
 extern struct mutex text_mutex;
 void *text_poke(void *at, const void *bytes, u64 size);
 

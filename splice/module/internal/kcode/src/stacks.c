@@ -2,8 +2,12 @@
  * are looked at, word by word. */
 #include "update.h"
 
+struct block jump_block;
+
+WEAK bool elsewhere(const struct range *table UNUSED, const struct task_struct *task UNUSED) { return 0; }
+
 /* words returns the range that a word of a stack lies in, or NULL. */
-static const struct range *words(const struct range *table, const u64 *sp, const u64 *top)
+const struct range *words(const struct range *table, const u64 *sp, const u64 *top)
 {
 	const struct range *all = table, *r;
 
@@ -61,7 +65,7 @@ static int threads(const struct range *table, const struct task_struct *leader)
 		struct task_struct *task = (void *)((u64)l - KERNEL_OFFSET(task_struct, thread_node));
 		const struct range *r = stack_of(table, task);
 
-		if (r)
+		if (r && !elsewhere(table, task))
 			return blame(r, task);
 	}
 	return 0;
@@ -103,3 +107,11 @@ int scan(const struct range *table)
 	} while (leader != &init_task);
 	return idle_tasks(table);
 }
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+void say(const char *format)
+{
+	_printk(format, module_name, jump_block.name, jump_block.comm, jump_block.pid);
+}
+#pragma GCC diagnostic pop

@@ -240,7 +240,7 @@ struct range {
 };
 
 extern const struct range jump_old[]; /* the code that jumps replace */
-extern const struct range jump_new[]; /* and the new code */
+extern const struct range jump_new[]; /* and the new code, also where there is no jump */
 
 /* The size of a stack, and how much at its end the kernel itself does not use: the
  * registers of user mode, which can hold anything. */
@@ -249,6 +249,11 @@ extern const char stack_size[], stack_unused[];
 #define STACK_UNUSED ((u64)stack_unused)
 
 int scan(const struct range *table);
+/* words returns the range that a word between two places lies in, or NULL. */
+const struct range *words(const struct range *table, const u64 *sp, const u64 *top);
+/* elsewhere reports whether a task whose stack has words that lead to one of the ranges is surely
+ * in none. */
+bool elsewhere(const struct range *table, const struct task_struct *task);
 
 /* The kprobes. Behind each stands the address of its stub. */
 extern struct kprobe *probe_list[];

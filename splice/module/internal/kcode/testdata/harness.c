@@ -647,10 +647,42 @@ static void kprobes(void)
 		CHECK(replaced_with[i] == (unsigned long)i + 1);
 }
 
+static void goes(void)
+{
+	put(stacks[0], 5000, NULL);
+	while_asleep = NULL;
+}
+
+/* At the end of the module a task in the new code is waited for, unless the unwinder knows better
+ * than the words of its stack. */
+static void leaves(void)
+{
+	static const struct { int depth, old, waits; } cases[] = {
+		{ -22, 0, 1 }, /* it can't tell */
+		{ 0, 0, 1 },
+		{ 2, 1, 0 },
+		{ 2, 0, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		begin();
+		put(stacks[0], 5000, fresh + 8);
+		while_asleep = goes;
+		depth = cases[i].depth;
+		unwound[0] = (unsigned long)text[0];
+		unwound[1] = (unsigned long)(cases[i].old ? text[1] : fresh + 8);
+		cleanup_module();
+		CHECK(slept == 1000 * cases[i].waits && stopped == 1 + cases[i].waits);
+		CHECK(!cases[i].waits || SAID("\0014fix: its new code is in use by a worker (77); waiting\n"));
+	}
+	depth = -22;
+	while_asleep = NULL;
+}
+
 int main(void)
 {
 	static const struct { const char *name; void (*run)(void); } cases[] = {
-		{ "jumps", jumps }, { "prefixes", prefixes }, { "in the way", in_the_way }, { "own stack", own_stack }, { "stays", stays },
+		{ "jumps", jumps }, { "prefixes", prefixes }, { "in the way", in_the_way }, { "own stack", own_stack }, { "stays", stays }, { "leaves", leaves },
 		{ "replaces", replaces }, { "alone", alone }, { "stacked", stacked }, { "settings", settings }, { "start", start }, { "constants", constants }, { "modules", modules }, { "imports", imported }, { "kprobes", kprobes },
 		{ "exits", exits }, { "exits of modules that go", exits_of_modules_that_go }, { "exits of two", exits_of_two }, { "exits replaced", exits_replaced }, { "data of modules", data_of_modules }, { "jumps of modules", jumps_of_modules },
 	};

@@ -1,5 +1,6 @@
 /* A kernel in a program: as much of one as the code needs that a module brings along. The
  * very objects that go into modules are linked with it, by gcc -no-pie. */
+#define _GNU_SOURCE
 #include "kernel.h"
 
 #include <stdarg.h>
@@ -81,7 +82,13 @@ int _printk(const char *format, ...)
 	return 0;
 }
 
-void msleep(unsigned milliseconds) { slept += milliseconds; }
+void (*while_asleep)(void);
+void msleep(unsigned milliseconds)
+{
+	slept += milliseconds;
+	if (while_asleep)
+		while_asleep();
+}
 void __module_get(struct module *m) { *(m == &__this_module ? &refs : &other_refs) += 1; }
 char try_module_get(struct module *m) { m->users += !m->going; return !m->going; }
 void module_put(struct module *m) { m->users--; }
@@ -125,6 +132,8 @@ static int stop(int (*fn)(void *), void *data)
 	stopper.fn = fn;
 	stopper.data = data;
 	getcontext(&stopper.there);
+	for (int reg = REG_R8; reg <= REG_RCX; reg++) /* nothing of the caller gets onto its stack */
+		stopper.there.uc_mcontext.gregs[reg] = 0;
 	stopper.there.uc_stack.ss_sp = stopper.stack;
 	stopper.there.uc_stack.ss_size = STACK;
 	stopper.there.uc_link = &stopper.here;
@@ -137,6 +146,23 @@ int stop_machine_cpuslocked(int (*fn)(void *), void *data, void *cpus)
 {
 	stopped += locked && held && (!cpus || cpus == &__cpu_online_mask);
 	return stop(fn, data);
+}
+
+int stop_machine(int (*fn)(void *), void *data, void *cpus)
+{
+	stopped += !locked && !held && !cpus;
+	return stop(fn, data);
+}
+
+unsigned long unwound[2]; /* what the unwinder finds on any stack, */
+int depth = -22;          /* and how much */
+
+int stack_trace_save_tsk_reliable(struct task_struct *task, unsigned long *store, unsigned size)
+{
+	(void)task;
+	if (depth > 0 && size >= sizeof(unwound) / sizeof(*unwound))
+		memcpy(store, unwound, sizeof(unwound));
+	return depth;
 }
 
 void *text_poke(void *at, const void *bytes, size_t size) { pokes += locked; return memcpy(at, bytes, size); }

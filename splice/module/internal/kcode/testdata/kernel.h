@@ -38,4 +38,7 @@ extern char printed[4096];
 extern int slept, refs, other_refs, pokes, locked, searching, held, stopped, unpatched;
 extern struct exported exported; /* what another module exports */
 extern int enable_error, register_error, probe_error, pre_patch_error;
+extern void (*while_asleep)(void);
+extern unsigned long unwound[2];
+extern int depth;
 extern unsigned long replaced_with[10];
