@@ -120,6 +120,7 @@ const (
 	CodeTypeConstant     = finding.CodeTypeConstant
 	CodeNotGiven         = finding.CodeNotGiven
 
+	CodeTailCalled    = finding.CodeTailCalled
 	CodeSleepingStack = finding.CodeSleepingStack
 	CodeThreadLoop    = finding.CodeThreadLoop
 	CodeNMI           = finding.CodeNMI

@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"debug/elf"
+	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
@@ -249,6 +250,31 @@ func (s *spread) callers(a *object.Atom) {
 		s.carried.ByCallers = map[object.AtomID]bool{}
 	}
 	s.carried.ByCallers[a.ID] = true
+}
+
+// TailCalled lists the functions of pre that take effect by their callers, and that one of these
+// reaches by a jump at its end: then nothing of the caller is on the stack of who sleeps there, and
+// what looks for replaced functions on stacks does not see it.
+func (d *Diff) TailCalled() (list []object.AtomID) {
+	for post := range d.carried.ByCallers {
+		pre := d.twins.Pre[post]
+		if slices.ContainsFunc(d.Pre.Users(pre), func(u object.AtomID) bool { return jumpsTo(d.Pre.Atom(u), pre) }) {
+			list = append(list, pre)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// jumpsTo reports whether a function has a jump to the start of another.
+func jumpsTo(a *object.Atom, to object.AtomID) bool {
+	const call = 0xe8
+	for i := range a.Refs {
+		if r := &a.Refs[i]; r.Target == to && object.IsCall(a, r) && (object.IsShort(r) || a.Bytes[r.Offset-1] != call) {
+			return true
+		}
+	}
+	return false
 }
 
 // onlyCalled reports whether nothing but direct calls, and tables that describe

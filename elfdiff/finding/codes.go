@@ -51,6 +51,7 @@ const (
 
 // What targets find about functions that are to be replaced in a kernel.
 const (
+	CodeTailCalled    Code = "tail-called"    // tasks that sleep in its old code are not seen
 	CodeSleepingStack Code = "sleeping-stack" // it is on the stacks of tasks whenever they sleep
 	CodeThreadLoop    Code = "thread-loop"    // a kernel thread leaves it only when it ends
 	CodeNMI           Code = "nmi"            // NMIs, or exceptions like them, run it

@@ -225,7 +225,7 @@ func find(t *testing.T, m *vm.Machine) int {
 		}
 		stat, _ := m.ReadFile(t.Context(), "/proc/"+name+"/stat")
 		call, _ := m.ReadFile(t.Context(), "/proc/"+name+"/syscall")
-		if strings.Contains(string(stat), "(sleeper) S") && strings.HasPrefix(string(call), "0 ") {
+		if strings.Contains(string(stat), "(sleeper) S") && (strings.HasPrefix(string(call), "0 ") || strings.HasPrefix(string(call), "257 ")) { // read, openat
 			return pid
 		}
 	}

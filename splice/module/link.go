@@ -51,6 +51,7 @@ func (b *builder) link(pairs []Pair) {
 	b.findPins(all)
 	for _, l := range all {
 		b.unseen = b.unseen || l.hasUnseen()
+		l.tailCalled(len(all))
 		l.relocations()
 		l.overwrites()
 		l.initials()

@@ -3,9 +3,12 @@ package module
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/progress"
 	"github.com/gosplice/gosplice/splice/module/internal/calls"
 )
@@ -66,6 +69,37 @@ func (b *builder) checkFunction(c *calls.Info, f *Function) {
 			b.judgeFunction(elfdiff.CodeHotProbe, f, why)
 		}
 	}
+}
+
+// tailCalled reports the functions that take effect by their callers, which jump to them: nobody sees
+// the tasks that sleep in the old one. They end the call that they have begun, as if it had been over
+// before the update; where the update changes more than that function, they meet the rest of it.
+func (l *linker) tailCalled(objects int) {
+	d := l.pair.Diff
+	for _, pre := range d.TailCalled() {
+		f := &Function{Name: d.Pre.Atom(pre).Name, Module: l.obj.name()}
+		const why = "its callers are replaced, and jump to it at their end: a task that sleeps in the old one is not seen, and goes on there"
+		if objects == 1 && l.alone(pre) {
+			l.tell(elfdiff.CodeTailCalled, f, why+", as if its call had ended before")
+		} else {
+			l.judgeFunction(elfdiff.CodeTailCalled, f, why+", with what else is new")
+		}
+	}
+}
+
+// alone reports whether a function is all that changes for itself: the rest are its callers.
+func (l *linker) alone(pre object.AtomID) bool {
+	d := l.pair.Diff
+	for i := range d.Functions {
+		ch := &d.Functions[i]
+		if ch.Pre == pre || ch.Status != verdict.Changed || d.Post.Atom(ch.Post).Owner != object.NoAtom {
+			continue
+		}
+		if len(ch.Reasons) == 0 || slices.ContainsFunc(ch.Reasons, func(r verdict.Reason) bool { return r.Code != elfdiff.ReasonCallee }) {
+			return false
+		}
+	}
+	return true
 }
 
 // judgeFunction reports a finding about a function.

@@ -60,10 +60,36 @@ func Untraced(img *image.Image, old uint64) string {
 	return fmt.Sprintf("a livepatch has it, and what it begins with calls %#x, which is not of the function tracer", to)
 }
 
-// Jump returns where a function jumps to at once; false when it does not.
+// Jump returns where a function jumps to at once; false when it does not. In kernels without
+// livepatch the jump of an update stands behind what the function tracer has at the start: there it
+// counts if it leads into a module that the function is not in, as no code of the compiler does.
 func Jump(img *image.Image, old uint64) (to uint64, ok bool) {
-	_, to, ok, err := branch(img, old, jump)
-	return to, ok && err == nil
+	if _, to, ok, err := branch(img, old, jump); ok && err == nil {
+		return to, true
+	}
+	at := old
+	if !traced(img, at) {
+		at += amd64.EndbrSize
+	}
+	if !traced(img, at) {
+		return 0, false
+	}
+	_, to, ok, err := branch(img, at+branchSize, jump)
+	_, from := img.ModuleAt(old)
+	_, in := img.ModuleAt(to)
+	return to, ok && err == nil && in != image.NoModule && in != from
+}
+
+// nop is what the function tracer writes while nobody traces (arch/x86/kernel/alternative.c, x86_nops).
+var nop = [branchSize]byte{0x0f, 0x1f, 0x44, 0x00, 0x00}
+
+// traced reports whether the call of the function tracer, or what stands for it, is at a place.
+func traced(img *image.Image, at uint64) bool {
+	var b [branchSize]byte
+	if img.ReadAddr(b[:], at) != nil {
+		return false
+	}
+	return b == nop || b[0] == call
 }
 
 // Probed reports whether a breakpoint is among the first instructions.
