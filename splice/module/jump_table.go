@@ -80,18 +80,11 @@ func (b *builder) jumps() {
 	if b.hasJumps() {
 		jumps = b.objects[0].jumps
 	}
-<<<<<<< HEAD
 	b.stackLayout()
 	b.jumpTable(b.kernelObject(), "jump_rows", jumps)
 	hidden := b.returnHandlers()
 	b.ranges(b.kernelObject(), b.Rodata(), "jump_old", oldCode(hidden, jumps))
-	carried := codeRange{name: "its new code", at: ko.Dest{Symbol: b.Text().Anchor}, size: b.code.Start}
-	b.ranges(b.kernelObject(), b.Rodata(), "jump_new", append(slices.Clip(hidden), carried))
-	b.code.Add("stacks", "", nil)
-=======
-	b.ranges("jump_old", old)
-	b.newCode(old[:hidden:hidden])
->>>>>>> 4db53ba (module: at its end an update waits for tasks in code of it that livepatch does not look for on stacks)
+	b.newCode(hidden)
 	if b.plain {
 		b.account(len(jumps))
 	}
@@ -100,7 +93,6 @@ func (b *builder) jumps() {
 	}
 }
 
-<<<<<<< HEAD
 // kernelObject is what fields of tables for the kernel itself belong to: none of them is filled
 // in late.
 func (b *builder) kernelObject() *kobject { return &kobject{} }
@@ -125,11 +117,10 @@ func oldCode(hidden []codeRange, jumps []jump) []codeRange {
 	return list
 }
 
-=======
 // newCode links what looks for the new code on stacks, and for returns that are hidden.
 func (b *builder) newCode(hidden []codeRange) {
 	carried := codeRange{name: "its new code", at: ko.Dest{Symbol: b.Text().Anchor}, size: b.code.Start}
-	b.ranges("jump_new", append(hidden, carried))
+	b.ranges(b.kernelObject(), b.Rodata(), "jump_new", append(slices.Clip(hidden), carried))
 	b.code.Add("stacks", "", nil)
 }
 
@@ -140,8 +131,10 @@ func (b *builder) leave() {
 	if b.hasJumps() || b.pins.stays() || !b.unseen || len(b.refused) > 0 {
 		return
 	}
-	b.stackLayout()
-	b.newCode(b.returnHandlers())
+	if b.jumpsIn() == "" {
+		b.stackLayout()
+		b.newCode(b.returnHandlers())
+	}
 	b.code.Add("leave", "", nil)
 }
 
@@ -174,7 +167,6 @@ func (l *linker) hasUnseen() bool {
 // codeAlign is what functions are aligned to at most where nothing says so, in bytes.
 const codeAlign = 16
 
->>>>>>> 4db53ba (module: at its end an update waits for tasks in code of it that livepatch does not look for on stacks)
 // stackLayout says how large stacks are, and how much of them at their end is not used
 // by the kernel itself: the registers of user mode, which can hold anything. All in bytes.
 func (b *builder) stackLayout() {

@@ -51,7 +51,7 @@ func explainBy(list []explanation, name string, err error) error {
 
 // hints are for what package splice has none for.
 var hints = map[splice.Code]string{
-	module.CodeKernel:     "use a kernel with CONFIG_LIVEPATCH; an update that was made for one without is loaded by insmod",
+	module.CodeKernel:     "use a kernel with CONFIG_LIVEPATCH, or make the update with the vmlinux of this one",
 	module.CodeOtherBuild: "make the update with the vmlinux of the kernel that runs",
 	CodeNotEnabled:        "unload it; a livepatch is enabled by the module's init",
 	CodeEnabled:           "disable it first",
