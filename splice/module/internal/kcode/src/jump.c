@@ -222,12 +222,10 @@ void jump_post(struct klp_object *object)
 	patch_post_unpatch(object);
 }
 
-/* jumps_pre_patch writes the jumps of a module that is patched. Livepatch has the update
- * enabled where it calls this because the module is being loaded (klp_module_coming of
- * kernel/livepatch/core.c): nobody runs a module then. */
-int jumps_pre_patch(const struct target *target)
+/* jumps_pre_patch writes the jumps of a module that is patched. Nobody runs one that is coming. */
+int jumps_pre_patch(const struct target *target, bool coming)
 {
-	return place(target->jumps, READ_ONCE(*klp_patch_enabled(&patch)) ? NULL : target->jump_old);
+	return place(target->jumps, coming ? NULL : target->jump_old);
 }
 
 /* jumps_post_unpatch undoes them. The code of a module that goes is left as it is: nobody

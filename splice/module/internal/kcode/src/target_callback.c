@@ -13,7 +13,7 @@ WEAK void copy_locked(const struct copy *table UNUSED) {}
 WEAK void copy_while_stopped(const struct copy *table UNUSED) {}
 WEAK void set_rows(struct setting *s UNUSED) {}
 WEAK void unset_rows(struct setting *s UNUSED) {}
-WEAK int jumps_pre_patch(const struct target *of UNUSED) { return 0; }
+WEAK int jumps_pre_patch(const struct target *of UNUSED, bool coming UNUSED) { return 0; }
 WEAK void jumps_post_unpatch(const struct target *of UNUSED, bool there UNUSED) {}
 WEAK int patch_pre_patch(struct klp_object *object UNUSED) { return 0; }
 WEAK void patch_post_patch(struct klp_object *object UNUSED) {}
@@ -32,7 +32,9 @@ int target_pre_patch(struct klp_object *object)
 		copy_locked(target.saves);
 	err = patch_pre_patch(object);
 	if (!err && target.jumps) {
-		err = jumps_pre_patch(&target);
+		/* Livepatch has the update enabled where it calls this because the module is being
+		 * loaded (klp_module_coming of kernel/livepatch/core.c). */
+		err = jumps_pre_patch(&target, READ_ONCE(*klp_patch_enabled(&patch)));
 		if (err)
 			patch_post_unpatch(object);
 	}

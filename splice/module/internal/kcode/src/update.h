@@ -105,7 +105,7 @@ struct target {
 
 int find_imports(const struct target *target);
 int prepare(const struct target *target, struct klp_object *object);
-int jumps_pre_patch(const struct target *target);
+int jumps_pre_patch(const struct target *target, bool coming);
 void jumps_post_unpatch(const struct target *target, bool there);
 
 /* enable is one of these: livepatch takes the functions over, or the jumps alone do. */
