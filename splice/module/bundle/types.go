@@ -15,19 +15,19 @@ const maxDepth = 32
 
 // comparer compares types of debug information with those of BTF.
 type comparer struct {
-	data, pre *dwarf.Data
-	index     *dwarf.Index
-	before    map[string]bool // named types of pre
-	specs     []*btf.Spec
-	members   map[string]bool // that are followed
-	whole     map[string]bool // names of what is taken as a whole
-	sized     bool            // everything may be
-	entire    map[uint64]bool // types of which all has to be the same
-	same      map[pairOf]bool
-	todo      []uint64
-	seen      map[uint64]bool
-	differs   map[string]string // names with what differs
-	why       string            // the first difference of the type that is compared
+	data    *dwarf.Data
+	index   *dwarf.Index
+	before  map[string]bool // named types of pre
+	specs   []*btf.Spec
+	members map[string]bool // that are followed
+	whole   map[string]bool // names of what is taken as a whole
+	sized   bool            // everything may be
+	entire  map[uint64]bool // types of which all has to be the same
+	same    map[pairOf]bool
+	todo    []uint64
+	seen    map[uint64]bool
+	differs map[string]string // names with what differs
+	why     string            // the first difference of the type that is compared
 }
 
 type pairOf struct {
@@ -36,7 +36,7 @@ type pairOf struct {
 }
 
 func newComparer(post, pre *dwarf.Data, specs []*btf.Spec) (*comparer, error) {
-	c := &comparer{data: post, pre: pre, specs: specs, before: map[string]bool{}, same: map[pairOf]bool{}, seen: map[uint64]bool{}, entire: map[uint64]bool{}, differs: map[string]string{}}
+	c := &comparer{data: post, specs: specs, before: map[string]bool{}, same: map[pairOf]bool{}, seen: map[uint64]bool{}, entire: map[uint64]bool{}, differs: map[string]string{}}
 	var err error
 	if c.index, err = post.Index(); err != nil {
 		return nil, err

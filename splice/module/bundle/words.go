@@ -271,8 +271,7 @@ func (s *side) defined() map[string]bool {
 // eachVariable yields the parameters and variables of a function, and its result with no name, but
 // nothing of what is inlined into it.
 func eachVariable(d *dwarf.Data, f *dwarf.Entry, yield func(name string, typ uint64)) {
-	if name, typ, ok := named(d, f); ok {
-		_ = name
+	if _, typ, ok := named(d, f); ok {
 		yield("", typ)
 	}
 	var e dwarf.Entry
