@@ -51,7 +51,7 @@ func TestJumpPlan(t *testing.T) {
 		{"entry", "entry_SYSCALL_64", CodeNoJump, nil},
 		{"idle", "default_idle", CodeNoJump, nil},
 		{"not allowed", "tracing_clock_show", CodeNoJump, func(l *linker, _ *reloc.FuncResult) { l.opt.NoJumps = true }},
-		{"in a module", "tracing_clock_show", CodeNoJump, func(l *linker, _ *reloc.FuncResult) {
+		{"in no place of the module", "tracing_clock_show", splice.CodeNotMatched, func(l *linker, _ *reloc.FuncResult) {
 			l.obj.target = &Target{mod: &kernel.Module{Name: "x"}}
 		}},
 	} {
