@@ -44,6 +44,9 @@ func (in *includer) keptAlignments(seen map[object.AtomID]*placement) {
 		if p := seen[b.ID]; p != nil && p.told || a.Size != b.Size || !in.boundAlike(a, b) || in.past(in.Post, b.ID) != nil {
 			continue // compilers align by size, and by who may take the place of an object
 		}
+		if !in.carried.Tables && isWalked(in.Post.SectionName(b.Section)) {
+			continue // see extents
+		}
 		_, has := alignment(in.Pre, a)
 		if sure, _ := alignment(in.Post, b); sure > has {
 			in.report(findingAt(in.Post, CodeKeptAlignment, b.ID, 0, "post aligns it to %d bytes; it stays where it is in the running program, aligned to %d as far as pre says", sure, max(has, 1)))

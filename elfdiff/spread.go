@@ -1,10 +1,12 @@
 package elfdiff
 
 import (
+	"cmp"
 	"debug/elf"
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -255,14 +257,20 @@ func (s *spread) callers(a *object.Atom) {
 // TailCalled lists the functions of pre that take effect by their callers, and that one of these
 // reaches by a jump at its end: then nothing of the caller is on the stack of who sleeps there, and
 // what looks for replaced functions on stacks does not see it.
-func (d *Diff) TailCalled() (list []object.AtomID) {
+func (d *Diff) TailCalled() (list []extract.TailCall) {
 	for post := range d.carried.ByCallers {
-		pre := d.twins.Pre[post]
-		if slices.ContainsFunc(d.Pre.Users(pre), func(u object.AtomID) bool { return jumpsTo(d.Pre.Atom(u), pre) }) {
-			list = append(list, pre)
+		t := extract.TailCall{Function: d.twins.Pre[post]}
+		for _, u := range d.Pre.Users(t.Function) {
+			a := d.Pre.Atom(u)
+			if root := a.Root(); jumpsTo(a, t.Function) && !slices.Contains(t.Callers, root) {
+				t.Callers = append(t.Callers, root)
+			}
+		}
+		if len(t.Callers) > 0 {
+			list = append(list, t)
 		}
 	}
-	slices.Sort(list)
+	slices.SortFunc(list, func(a, b extract.TailCall) int { return cmp.Compare(a.Function, b.Function) })
 	return list
 }
 

@@ -122,6 +122,13 @@ type Replacement struct {
 	New  elfobj.SymbolIndex // in the extracted object
 }
 
+// A TailCall is a function of pre that takes effect by its callers, and those of them that jump to it
+// at their end.
+type TailCall struct {
+	Function object.AtomID
+	Callers  []object.AtomID
+}
+
 // An External says what an undefined symbol of the extracted object stands
 // for: an atom of pre, at its start, or, with Pre NoAtom, something that pre
 // does not define either.

@@ -20,7 +20,7 @@ import (
 
 // madeUp is the structures of a kernel that is made up.
 var madeUp = map[string][]string{
-	"module": {"name", "init", "exit", "refcnt", "klp_alive", "kp", "num_kp"}, "kernel_param": {"name", "arg"}, "klp_object": {"mod"}, "klp_patch": {"list", "states", "mod"}, "klp_state": {"id", "version", "data"},
+	"module": {"name", "init", "exit", "refcnt", "klp_alive", "kp", "num_kp"}, "kernel_param": {"name", "arg"}, "klp_object": {"mod"}, "klp_patch": {"list", "states", "mod", "enabled"}, "klp_state": {"id", "version", "data"},
 	"task_struct":   {"tasks", "thread_node", "signal", "stack", "thread", "comm", "pid"},
 	"signal_struct": {"thread_head"}, "thread_struct": {"sp"}, "pt_regs": {"ip"}, "kprobe": {"addr", "pre_handler", "post_handler", "flags"},
 }
@@ -40,7 +40,7 @@ func ownBuilder(t *testing.T, thunk bool) *builder {
 	}
 	for _, name := range strings.Fields(`_printk __cpu_online_mask __cpu_possible_mask __module_address __module_get __num_online_cpus __per_cpu_offset
 		cpus_read_lock cpus_read_unlock disable_kprobe enable_kprobe idle_threads init_task klp_enable_patch klp_patches
-		module_mutex module_put msleep mutex_lock mutex_unlock nr_cpu_ids register_kprobes stop_machine_cpuslocked
+		module_mutex module_put msleep mutex_lock mutex_unlock nr_cpu_ids register_kprobes stack_trace_save_tsk_reliable stop_machine stop_machine_cpuslocked
 		synchronize_rcu_tasks text_mutex text_poke try_module_get unregister_kprobes`) {
 		k.exports[name] = kernel.Export{Name: name}
 	}

@@ -2,6 +2,7 @@ package module
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/extract"
@@ -241,6 +242,7 @@ func (l *linker) untraced(out *patched, r *extract.Replacement, f *reloc.FuncRes
 	if err == nil {
 		first := len(l.obj.checks)
 		l.old(&j.Function, r, f, func(name string, m *reloc.FuncResult) { j.covers(l, name, m) })
+		l.coverTails(&j, r.Pre)
 		if (l.opt.Replace || l.plain) && len(l.obj.checks) > first { // there may be the jump of another update: see look
 			mask := l.obj.checks[first].mask
 			clear(mask[min(j.skip, uint64(len(mask))):min(j.skip+jumpSize, uint64(len(mask)))])
@@ -262,6 +264,23 @@ func (l *linker) untraced(out *patched, r *extract.Replacement, f *reloc.FuncRes
 	}
 	l.old(&p.Function, r, f, func(string, *reloc.FuncResult) {})
 	l.probes = append(l.probes, p)
+}
+
+// coverTails notes the old code that a function jumps to at its end, and that takes effect by it.
+func (l *linker) coverTails(j *jump, caller object.AtomID) {
+	pre := l.pair.Diff.Pre
+	for _, t := range l.pair.Diff.TailCalled() {
+		if !slices.Contains(t.Callers, caller) {
+			continue
+		}
+		for i := range pre.Atoms {
+			if a := &pre.Atoms[i]; a.Kind == object.Func && a.Root() == t.Function {
+				if m, ok := l.matched(a.ID); ok {
+					j.covers(l, a.Name, m)
+				}
+			}
+		}
+	}
 }
 
 // covers notes old code.

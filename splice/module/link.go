@@ -51,7 +51,6 @@ func (b *builder) link(pairs []Pair) {
 	b.findPins(all)
 	for _, l := range all {
 		b.unseen = b.unseen || l.hasUnseen()
-		l.tailCalled(len(all))
 		l.relocations()
 		l.overwrites()
 		l.initials()
@@ -59,6 +58,17 @@ func (b *builder) link(pairs []Pair) {
 		for i := range l.carried.Replacements {
 			l.replace(&l.carried.Replacements[i])
 		}
+	}
+	replaced := map[string]bool{}
+	for _, l := range all {
+		for i := range l.carried.Replacements {
+			if r := &l.carried.Replacements[i]; !l.instead[r.Pre] {
+				replaced[r.Name] = true
+			}
+		}
+	}
+	for _, l := range all {
+		l.tailCalled(replaced)
 	}
 	b.checkLent()
 	b.checkUnpin()

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
-// TestTailCalled changes a system call whose stubs jump to its body, where tasks sleep: alone it
-// is told, and with something else it is to be judged.
+// TestTailCalled changes a system call whose stubs jump to its body, where tasks sleep: that is told,
+// and to be judged where it calls something else that changes.
 func TestTailCalled(t *testing.T) {
 	b := newBench(t, "6.1")
 	flock := change("fs/locks.c", "	error = -EBADF;\n	f = fdget(fd);\n	if (!f.file)\n		return error;\n\n	if (type != F_UNLCK",
@@ -37,10 +38,18 @@ func TestTailCalled(t *testing.T) {
 		t.Errorf("alone: %+v, %v", m, err)
 	}
 	var r *elfdiff.RefusedError
-	if _, err := try(nil, append(flock, greeting...)...); !errors.As(err, &r) || !called([]elfdiff.Finding{r.Refusals[0].Finding}, elfdiff.NeedsJudgement) {
-		t.Errorf("with another: %v", err)
+	if m, err := try(nil, append(flock, greeting...)...); err != nil || !called(m.Findings, elfdiff.Carried) {
+		t.Errorf("with another that it does not call: %v", err)
 	}
-	if m, err := try([]elfdiff.Acceptance{{Code: elfdiff.CodeTailCalled, Reason: "they have nothing to do with each other"}}, append(flock, greeting...)...); err != nil || !called(m.Findings, elfdiff.NeedsJudgement) {
+	both := flock
+	both[0].edits = append(both[0].edits, kbuild.Edit{
+		Old: "int locks_lock_inode_wait(struct inode *inode, struct file_lock *fl)\n{\n	int res = 0;",
+		New: "int locks_lock_inode_wait(struct inode *inode, struct file_lock *fl)\n{\n	int res = 0;\n	if (!fl)\n		return -EINVAL;",
+	})
+	if _, err := try(nil, both...); !errors.As(err, &r) || !called([]elfdiff.Finding{r.Refusals[0].Finding}, elfdiff.NeedsJudgement) {
+		t.Errorf("with one that it calls: %v", err)
+	}
+	if m, err := try([]elfdiff.Acceptance{{Code: elfdiff.CodeTailCalled, Reason: "it is called alike"}}, both...); err != nil || !called(m.Findings, elfdiff.NeedsJudgement) {
 		t.Errorf("accepted: %v", err)
 	}
 }

@@ -71,35 +71,60 @@ func (b *builder) checkFunction(c *calls.Info, f *Function) {
 	}
 }
 
-// tailCalled reports the functions that take effect by their callers, which jump to them: nobody sees
-// the tasks that sleep in the old one. They end the call that they have begun, as if it had been over
-// before the update; where the update changes more than that function, they meet the rest of it.
-func (l *linker) tailCalled(objects int) {
+// tailCalled reports the functions that take effect by their callers, which jump to them: livepatch
+// does not see the tasks that sleep in the old one. They end the call that they have begun, as if
+// it had been over before the update; unless the old one calls something that the update replaces,
+// which may want to be called in another way. replaced has the names of all that is.
+func (l *linker) tailCalled(replaced map[string]bool) {
 	d := l.pair.Diff
-	for _, pre := range d.TailCalled() {
-		f := &Function{Name: d.Pre.Atom(pre).Name, Module: l.obj.name()}
+	for _, t := range d.TailCalled() {
+		if !slices.ContainsFunc(t.Callers, func(c object.AtomID) bool { return !l.jumpsTake(c) }) {
+			continue // their stacks were looked at for it, see untraced
+		}
+		f := &Function{Name: d.Pre.Atom(t.Function).Name, Module: l.obj.name()}
 		const why = "its callers are replaced, and jump to it at their end: a task that sleeps in the old one is not seen, and goes on there"
-		if objects == 1 && l.alone(pre) {
-			l.tell(elfdiff.CodeTailCalled, f, why+", as if its call had ended before")
+		if called := l.callsNew(t.Function, replaced); called != "" {
+			l.judgeFunction(elfdiff.CodeTailCalled, f, why+", with the new "+called)
 		} else {
-			l.judgeFunction(elfdiff.CodeTailCalled, f, why+", with what else is new")
+			l.tell(elfdiff.CodeTailCalled, f, why+", as if its call had ended before")
 		}
 	}
 }
 
-// alone reports whether a function is all that changes for itself: the rest are its callers.
-func (l *linker) alone(pre object.AtomID) bool {
+// jumpsTake reports whether a function of pre is taken over by a jump.
+func (l *linker) jumpsTake(pre object.AtomID) bool {
+	f := l.pair.Match.Func(pre)
+	return f != nil && slices.ContainsFunc(l.obj.jumps, func(j jump) bool { return j.Addr == f.Address })
+}
+
+// callsNew returns the name of a function that the update replaces for itself, and not for what it
+// calls, and that an old one refers to; "" for none.
+func (l *linker) callsNew(old object.AtomID, replaced map[string]bool) string {
 	d := l.pair.Diff
+	own := map[object.AtomID]bool{}
 	for i := range d.Functions {
 		ch := &d.Functions[i]
-		if ch.Pre == pre || ch.Status != verdict.Changed || d.Post.Atom(ch.Post).Owner != object.NoAtom {
-			continue
-		}
-		if len(ch.Reasons) == 0 || slices.ContainsFunc(ch.Reasons, func(r verdict.Reason) bool { return r.Code != elfdiff.ReasonCallee }) {
-			return false
+		if ch.Pre != object.NoAtom && ch.Status == verdict.Changed && !l.instead[ch.Pre] && !slices.ContainsFunc(ch.Reasons, func(r verdict.Reason) bool { return r.Code == elfdiff.ReasonCallee }) {
+			own[d.Pre.Atom(ch.Pre).Root()] = true
 		}
 	}
-	return true
+	for i := range d.Pre.Atoms {
+		a := &d.Pre.Atoms[i]
+		if a.Kind != object.Func || a.Root() != old {
+			continue
+		}
+		for k := range a.Refs {
+			r := &a.Refs[k]
+			if r.Target == object.NoAtom {
+				if s := d.Pre.Symbols(); int(r.Sym) < len(s) && replaced[s[r.Sym].Name] {
+					return s[r.Sym].Name // of another object
+				}
+			} else if b := d.Pre.Atom(r.Target); b.Root() != old && own[b.Root()] {
+				return b.Name
+			}
+		}
+	}
+	return ""
 }
 
 // judgeFunction reports a finding about a function.

@@ -80,16 +80,13 @@ func Jump(img *image.Image, old uint64) (to uint64, ok bool) {
 	return to, ok && err == nil && in != image.NoModule && in != from
 }
 
-// nop is what the function tracer writes while nobody traces (arch/x86/kernel/alternative.c, x86_nops).
-var nop = [branchSize]byte{0x0f, 0x1f, 0x44, 0x00, 0x00}
-
 // traced reports whether the call of the function tracer, or what stands for it, is at a place.
 func traced(img *image.Image, at uint64) bool {
 	var b [branchSize]byte
 	if img.ReadAddr(b[:], at) != nil {
 		return false
 	}
-	return b == nop || b[0] == call
+	return b[0] == call || amd64.NopLen(b[:]) == branchSize // the kernel's own, while nobody traces
 }
 
 // Probed reports whether a breakpoint is among the first instructions.
