@@ -145,6 +145,7 @@ func FuzzRead(f *testing.F) {
 
 func FuzzItems(f *testing.F) {
 	f.Add([]byte("int f(void)\n{\n#ifdef X\n\treturn *p->x;\n#endif\n}\n"))
+	f.Add([]byte("int f\n#en)->x;\n")) // nothing ends what a directive has
 	f.Fuzz(func(t *testing.T, text []byte) {
 		list, _ := itemsOf(text)
 		for i := range list {

@@ -139,7 +139,7 @@ func (l *lexer) token(t string, n int) {
 		l.curly--
 	}
 	l.before, l.last = l.last, t
-	if l.round == 0 && l.curly == 0 && (t == ";" || t == "}" && l.body) {
+	if !l.inner && l.round == 0 && l.curly == 0 && (t == ";" || t == "}" && l.body) {
 		l.close()
 	}
 }
@@ -208,7 +208,6 @@ func (l *lexer) directive() {
 	text := l.b[from:l.at]
 	in := &lexer{b: text[1:], line: line, inner: true}
 	in.open = &item{words: newWords()}
-	in.round = 1 // nothing ends it
 	for in.at < len(in.b) {
 		in.step()
 	}
