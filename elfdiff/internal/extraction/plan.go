@@ -27,7 +27,8 @@ type Aligned struct {
 	At       uint64
 }
 
-// A Plan is what an extraction has to know of a comparison.
+// A Plan is what an extraction has to know of a comparison. Extractions share it: none
+// writes into it.
 type Plan struct {
 	Pre, Post *object.Object
 	Functions []verdict.Change

@@ -17,7 +17,7 @@ func (x *extraction) relocate() {
 	for i := range x.Post.Atoms {
 		a := &x.Post.Atoms[i]
 		h := x.home[i]
-		if !x.Included[i] || h.sec == 0 {
+		if h.sec == 0 {
 			continue
 		}
 		for k := range a.Refs {

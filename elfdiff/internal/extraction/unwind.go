@@ -37,7 +37,6 @@ func (x *extraction) unwind() {
 		}
 		if _, ok := cies[cie]; !ok {
 			cies[cie] = put(&x.Post.Atoms[cie])
-			x.Included[cie] = true
 		}
 		off := put(f)
 		binary.LittleEndian.PutUint32(data[off+4:], uint32(off+4-cies[cie]))
