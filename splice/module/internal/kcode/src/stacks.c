@@ -30,17 +30,20 @@ static const struct range *own_stack(const struct range *table)
 	return words(table, sp, (const u64 *)(end - STACK_UNUSED));
 }
 
-/* stack_of looks at a task's stack, from where it was switched out. */
+/* stack_of looks at a task's stack, from where it was switched out. Words that lead to a range may be
+ * left of earlier calls. */
 static const struct range *stack_of(const struct range *table, const struct task_struct *task)
 {
 	u64 stack = (u64)*task_struct_stack(task);
 	u64 sp = *thread_struct_sp(task_struct_thread(task));
+	const struct range *r;
 
 	if (!stack)
 		return NULL; /* of a task that is no more */
 	if (sp - stack >= STACK_SIZE)
 		sp = stack; /* should never be: all of it */
-	return words(table, (const u64 *)sp, (const u64 *)(stack + STACK_SIZE - STACK_UNUSED));
+	r = words(table, (const u64 *)sp, (const u64 *)(stack + STACK_SIZE - STACK_UNUSED));
+	return r && elsewhere(table, task) ? NULL : r;
 }
 
 /* blame notes what is in the way, and the task, if it is one of a list. */
@@ -65,7 +68,7 @@ static int threads(const struct range *table, const struct task_struct *leader)
 		struct task_struct *task = (void *)((u64)l - KERNEL_OFFSET(task_struct, thread_node));
 		const struct range *r = stack_of(table, task);
 
-		if (r && !elsewhere(table, task))
+		if (r)
 			return blame(r, task);
 	}
 	return 0;

@@ -675,6 +675,12 @@ static void leaves(void)
 		CHECK(slept == 1000 * cases[i].waits && stopped == 1 + cases[i].waits);
 		CHECK(!cases[i].waits || SAID("\0014fix: its new code is in use by a worker (77); waiting\n"));
 	}
+	begin(); /* what is left on the stack of an idle task, which never leaves it */
+	idle_2 = &(struct task_struct){ .stack = stacks[1], .sp = (unsigned long)stacks[1] + 4096, .comm = "swapper/2" };
+	put(stacks[1], 5000, fresh + 8);
+	depth = 1;
+	cleanup_module();
+	CHECK(!slept && stopped == 1);
 	depth = -22;
 	while_asleep = NULL;
 }
