@@ -122,6 +122,7 @@ func New(k *module.Kernel, release string, opt module.Options, how elfdiff.Optio
 			b.Terms.Accept = append(b.Terms.Accept, x)
 		}
 	}
+	types := loadTypes(k)
 	for i := range items {
 		it := &items[i]
 		o := Object{Name: it.Name, Parts: []Part{}, Fixes: list(it.Fixes), Verdicts: verdicts(it.Diff), Words: wordsOf(it), Pre: it.Pre, Post: it.Post}
@@ -133,7 +134,7 @@ func New(k *module.Kernel, release string, opt module.Options, how elfdiff.Optio
 			o.Parts = append(o.Parts, p)
 		}
 		if o.Words != nil {
-			if err := b.Made.note(k, o.Words.Names); err != nil {
+			if err := b.Made.note(types, o.Words.Names); err != nil {
 				return nil, err
 			}
 		}
@@ -143,13 +144,13 @@ func New(k *module.Kernel, release string, opt module.Options, how elfdiff.Optio
 }
 
 // note keeps what a kernel says of some names.
-func (m *Made) note(k *module.Kernel, names []string) error {
+func (m *Made) note(k *loadedTypes, names []string) error {
 	for _, name := range names {
-		if crc, ok := k.ExportCRC(name); ok {
+		if crc, ok := k.kernel.ExportCRC(name); ok {
 			m.CRCs[name] = crc
 		}
 	}
-	specs, err := specsOf(k, nil)
+	specs, err := k.specs(nil)
 	if err != nil {
 		return err
 	}

@@ -30,14 +30,14 @@ type prover struct {
 }
 
 // unproven returns what nothing proves.
-func (b *Bundle) unproven(o *Object, pair *module.Pair, k *module.Kernel) ([]finding.Finding, error) {
-	p := &prover{b: b, o: o, pair: pair, kernel: k, from: fmt.Sprintf("the new code was compiled for %s", b.Made.Release)}
+func (b *Bundle) unproven(o *Object, pair *module.Pair, k *loadedTypes) ([]finding.Finding, error) {
+	p := &prover{b: b, o: o, pair: pair, kernel: k.kernel, from: fmt.Sprintf("the new code was compiled for %s", b.Made.Release)}
 	if o.Words == nil {
 		f := finding.New(finding.CodeOtherSource)
 		f.Symbol, f.Message = o.Name, p.from+", and the bundle does not say what it takes from its source"
 		return []finding.Finding{f}, nil
 	}
-	specs, err := specsOf(k, pair.Target)
+	specs, err := k.specs(pair.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -59,27 +59,43 @@ func (b *Bundle) unproven(o *Object, pair *module.Pair, k *module.Kernel) ([]fin
 	return append(out, p.layouts()...), nil
 }
 
-// specsOf are the types of a kernel, and of a module.
-func specsOf(k *module.Kernel, t *module.Target) ([]*btf.Spec, error) {
-	b, err := k.BTF()
-	if err != nil {
-		return nil, err
-	}
-	spec, err := btf.LoadSpecFromReader(bytes.NewReader(b))
-	if err != nil {
-		return nil, fmt.Errorf("types of the kernel: %w", err)
+// loadedTypes are the types of a kernel and of its modules, each read once.
+type loadedTypes struct {
+	kernel *module.Kernel
+	base   *btf.Spec
+	split  map[string]*btf.Spec // by module
+}
+
+func loadTypes(k *module.Kernel) *loadedTypes {
+	return &loadedTypes{kernel: k, split: map[string]*btf.Spec{}}
+}
+
+// specs are the types of the kernel and, where there is one, of a module.
+func (k *loadedTypes) specs(t *module.Target) ([]*btf.Spec, error) {
+	if k.base == nil {
+		b, err := k.kernel.BTF()
+		if err != nil {
+			return nil, err
+		}
+		if k.base, err = btf.LoadSpecFromReader(bytes.NewReader(b)); err != nil {
+			return nil, fmt.Errorf("types of the kernel: %w", err)
+		}
 	}
 	if t == nil {
-		return []*btf.Spec{spec}, nil
+		return []*btf.Spec{k.base}, nil
 	}
-	if b, err = t.BTF(); err != nil {
-		return nil, err
+	if k.split[t.Name()] == nil {
+		b, err := t.BTF()
+		if err != nil {
+			return nil, err
+		}
+		split, err := btf.LoadSplitSpecFromReader(bytes.NewReader(b), k.base)
+		if err != nil {
+			return nil, fmt.Errorf("types of %s: %w", t.Name(), err)
+		}
+		k.split[t.Name()] = split
 	}
-	split, err := btf.LoadSplitSpecFromReader(bytes.NewReader(b), spec)
-	if err != nil {
-		return nil, fmt.Errorf("types of %s: %w", t.Name(), err)
-	}
-	return []*btf.Spec{spec, split}, nil
+	return []*btf.Spec{k.base, k.split[t.Name()]}, nil
 }
 
 // matched notes which names of pre the kernel is known to have.
@@ -118,7 +134,7 @@ func (p *prover) proven(name string) bool {
 	if same, ok := p.enums[name]; ok {
 		return same
 	}
-	return p.types.isType(name) // their layouts are compared
+	return p.types.typed[name] // their layouts are compared
 }
 
 // layouts compares the types that new code reaches by its variables and the members that it names.

@@ -18,14 +18,5 @@ ENOLCK ENOSYS ENOTEMPTY ELOOP ENOMSG ENODATA ETIME EPROTO EBADMSG EOVERFLOW EILS
 ENOPROTOOPT EPROTONOSUPPORT EOPNOTSUPP EAFNOSUPPORT EADDRINUSE EADDRNOTAVAIL ENETDOWN ENETUNREACH ECONNABORTED ECONNRESET
 ENOBUFS EISCONN ENOTCONN ETIMEDOUT ECONNREFUSED EHOSTDOWN EHOSTUNREACH EALREADY EINPROGRESS ESTALE EDQUOT ECANCELED`
 
-// fixed reports whether a name means the same in every kernel.
-func fixed(name string) bool {
-	for _, list := range []string{language, numbers} {
-		for w := range strings.FieldsSeq(list) {
-			if w == name {
-				return true
-			}
-		}
-	}
-	return false
-}
+// fixed are the names that mean the same in every kernel.
+func fixed() map[string]bool { return setOf(strings.Fields(language + numbers)) }

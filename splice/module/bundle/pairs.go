@@ -25,9 +25,9 @@ const CodeVerdicts finding.Code = "other-verdicts"
 // in the findings of the pairs: module.Build refuses what nobody accepts.
 func (b *Bundle) Pairs(ctx context.Context, k *module.Kernel, modules func(name string) (*module.Target, error), words []elfdiff.Acceptance) ([]module.Pair, error) {
 	var out []module.Pair
-	accept := append(b.accept(), words...)
+	accept, types := append(b.accept(), words...), loadTypes(k)
 	for i := range b.Objects {
-		pairs, err := b.pairs(ctx, &b.Objects[i], k, modules, accept)
+		pairs, err := b.pairs(ctx, &b.Objects[i], types, modules, accept)
 		if err != nil {
 			return nil, err
 		}
@@ -36,8 +36,9 @@ func (b *Bundle) Pairs(ctx context.Context, k *module.Kernel, modules func(name 
 	return out, nil
 }
 
-func (b *Bundle) pairs(ctx context.Context, o *Object, k *module.Kernel, modules func(string) (*module.Target, error), accept []elfdiff.Acceptance) ([]module.Pair, error) {
+func (b *Bundle) pairs(ctx context.Context, o *Object, types *loadedTypes, modules func(string) (*module.Target, error), accept []elfdiff.Acceptance) ([]module.Pair, error) {
 	var out []module.Pair
+	k := types.kernel
 	for _, p := range o.Parts {
 		d, err := b.compare(ctx, o, accept) // each part has findings of its own
 		if err != nil {
@@ -55,7 +56,7 @@ func (b *Bundle) pairs(ctx context.Context, o *Object, k *module.Kernel, modules
 			return nil, fmt.Errorf("bundle: match %s: %w", o.Name, err)
 		}
 		if fmt.Sprintf("%x", id) != p.BuildID || fmt.Sprintf("%x", k.BuildID()) != b.Made.BuildID {
-			if err := b.fit(o, &pair, k, accept); err != nil {
+			if err := b.fit(o, &pair, types, accept); err != nil {
 				return nil, fmt.Errorf("bundle: %s: %w", o.Name, err)
 			}
 		}
@@ -88,7 +89,7 @@ func (b *Bundle) compare(ctx context.Context, o *Object, accept []elfdiff.Accept
 }
 
 // fit adds to the findings of a comparison what is not proven of another build.
-func (b *Bundle) fit(o *Object, p *module.Pair, k *module.Kernel, accept []elfdiff.Acceptance) error {
+func (b *Bundle) fit(o *Object, p *module.Pair, k *loadedTypes, accept []elfdiff.Acceptance) error {
 	d := p.Diff
 	if d.Changes() == 0 || !allMatched(p) {
 		return nil // nothing is carried, or the refusal is that it does not match

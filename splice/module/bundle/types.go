@@ -18,6 +18,7 @@ type comparer struct {
 	data    *dwarf.Data
 	index   *dwarf.Index
 	before  map[string]bool // named types of pre
+	typed   map[string]bool // and of post
 	specs   []*btf.Spec
 	members map[string]bool // that are followed
 	whole   map[string]bool // names of what is taken as a whole
@@ -36,7 +37,7 @@ type pairOf struct {
 }
 
 func newComparer(post, pre *dwarf.Data, specs []*btf.Spec) (*comparer, error) {
-	c := &comparer{data: post, specs: specs, before: map[string]bool{}, same: map[pairOf]bool{}, seen: map[uint64]bool{}, entire: map[uint64]bool{}, differs: map[string]string{}}
+	c := &comparer{data: post, specs: specs, same: map[pairOf]bool{}, seen: map[uint64]bool{}, entire: map[uint64]bool{}, differs: map[string]string{}}
 	var err error
 	if c.index, err = post.Index(); err != nil {
 		return nil, err
@@ -45,15 +46,22 @@ func newComparer(post, pre *dwarf.Data, specs []*btf.Spec) (*comparer, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.before, c.typed = typeNames(pre, index), typeNames(post, c.index)
+	return c, nil
+}
+
+// typeNames are the names of all types.
+func typeNames(d *dwarf.Data, index *dwarf.Index) map[string]bool {
+	out := map[string]bool{}
 	var e dwarf.Entry
 	for _, list := range [][]uint64{index.Types, index.Typedefs} {
 		for _, off := range list {
-			if pre.Entry(&e, off) {
-				c.before[e.Name()] = true
+			if d.Entry(&e, off) {
+				out[e.Name()] = true
 			}
 		}
 	}
-	return c, nil
+	return out
 }
 
 // enumerators are the constants of enumerations, and whether the kernel has each with that value only.
@@ -109,19 +117,6 @@ func sameValue(a, b uint64, size uint32) bool {
 		return a&mask == b&mask
 	}
 	return a == b
-}
-
-// isType reports whether a name is that of a type in post.
-func (c *comparer) isType(name string) bool {
-	var e dwarf.Entry
-	for _, list := range [][]uint64{c.index.Types, c.index.Typedefs} {
-		for _, off := range list {
-			if c.data.Entry(&e, off) && e.Name() == name {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // start begins with the types of variables and functions, and with those that are named.

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"cmp"
 	"maps"
 	"path"
 	"slices"
@@ -34,13 +35,15 @@ type side struct {
 	o     *object.Object
 	data  *dwarf.Data
 	index *dwarf.Index
-	items map[string][]item // by path
+	items map[string][]item  // by path
+	paths []string           // sorted
+	code  map[string][]*item // of items, all but directives: by lines, none in another
 }
 
 // sideOf reads the sources of one side. ok is false where one can't be told apart, or there is no
 // debug information.
 func sideOf(o *object.Object, sources []Source, text func(*Source) []byte) (s *side, ok bool) {
-	s = &side{o: o, data: dwarf.New(o.File), items: map[string][]item{}}
+	s = &side{o: o, data: dwarf.New(o.File), items: map[string][]item{}, code: map[string][]*item{}}
 	var err error
 	if s.index, err = s.data.Index(); err != nil {
 		return nil, false
@@ -48,6 +51,14 @@ func sideOf(o *object.Object, sources []Source, text func(*Source) []byte) (s *s
 	for i := range sources {
 		if s.items[sources[i].Path], ok = itemsOf(text(&sources[i])); !ok {
 			return nil, false
+		}
+	}
+	s.paths = slices.Sorted(maps.Keys(s.items))
+	for _, name := range s.paths {
+		for i := range s.items[name] {
+			if it := &s.items[name][i]; !it.directive {
+				s.code[name] = append(s.code[name], it)
+			}
 		}
 	}
 	return s, len(sources) > 0
@@ -168,15 +179,14 @@ func (w *collector) chooseData(a *object.Atom) bool {
 
 // itemAt returns what stands at a line of a source, nil where that is not known.
 func (s *side) itemAt(file string, line int) *item {
-	for _, name := range slices.Sorted(maps.Keys(s.items)) {
+	for _, name := range s.paths {
 		if !samePath(file, name) {
 			continue
 		}
-		list := s.items[name]
-		for i := range list {
-			if it := &list[i]; !it.directive && it.start <= line && line <= it.end {
-				return it
-			}
+		list := s.code[name]
+		i, _ := slices.BinarySearchFunc(list, line, func(it *item, line int) int { return cmp.Compare(it.end, line) })
+		if i < len(list) && list[i].start <= line {
+			return list[i]
 		}
 	}
 	return nil
@@ -205,9 +215,9 @@ func (w *collector) words() *Words {
 	for name := range w.pre.defined() {
 		delete(own, name)
 	}
-	names := map[string]bool{}
+	names, known := map[string]bool{}, fixed()
 	for name := range w.all.names {
-		if !local[name] && !own[name] && !w.all.labels[name] && !fixed(name) {
+		if !local[name] && !own[name] && !w.all.labels[name] && !known[name] {
 			names[name] = true
 		}
 	}
