@@ -276,13 +276,7 @@ func (d *Diff) TailCalled() (list []extract.TailCall) {
 
 // jumpsTo reports whether a function has a jump to the start of another.
 func jumpsTo(a *object.Atom, to object.AtomID) bool {
-	const call = 0xe8
-	for i := range a.Refs {
-		if r := &a.Refs[i]; r.Target == to && object.IsCall(a, r) && (object.IsShort(r) || a.Bytes[r.Offset-1] != call) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.Refs, func(r object.Ref) bool { return r.Target == to && object.IsJump(a, &r) })
 }
 
 // onlyCalled reports whether nothing but direct calls, and tables that describe

@@ -27,6 +27,12 @@ func IsCall(a *Atom, r *Ref) bool {
 	return b == 0xe8 || b == 0xe9 || r.Offset > 1 && a.Bytes[r.Offset-2] == 0x0f && b&0xf0 == 0x80
 }
 
+// IsJump reports whether the reference is the displacement of a direct jump: of what [IsCall] takes, all
+// but calls.
+func IsJump(a *Atom, r *Ref) bool {
+	return IsCall(a, r) && (IsShort(r) || a.Bytes[r.Offset-1] != 0xe8)
+}
+
 // RefAt returns the reference whose field begins at an offset, or nil.
 func (a *Atom) RefAt(off uint64) *Ref {
 	if list := a.RefsIn(off, off+1); len(list) > 0 {
