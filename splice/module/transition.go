@@ -76,14 +76,17 @@ func (b *builder) checkFunction(c *calls.Info, f *Function) {
 // it had been over before the update; unless the old one calls something that the update replaces,
 // which may want to be called in another way. replaced has the names of all that is.
 func (l *linker) tailCalled(replaced map[string]bool) {
-	d := l.pair.Diff
-	for _, t := range d.TailCalled() {
+	if len(l.tails) == 0 {
+		return
+	}
+	d, own := l.pair.Diff, l.changedThemselves()
+	for _, t := range l.tails {
 		if !slices.ContainsFunc(t.Callers, func(c object.AtomID) bool { return !l.jumpsTake(c) }) {
 			continue // their stacks were looked at for it, see untraced
 		}
 		f := &Function{Name: d.Pre.Atom(t.Function).Name, Module: l.obj.name()}
 		const why = "its callers are replaced, and jump to it at their end: a task that sleeps in the old one is not seen, and goes on there"
-		if called := l.callsNew(t.Function, replaced); called != "" {
+		if called := l.callsNew(t.Function, own, replaced); called != "" {
 			l.judgeFunction(elfdiff.CodeTailCalled, f, why+", with the new "+called)
 		} else {
 			l.tell(elfdiff.CodeTailCalled, f, why+", as if its call had ended before")
@@ -97,17 +100,24 @@ func (l *linker) jumpsTake(pre object.AtomID) bool {
 	return f != nil && slices.ContainsFunc(l.obj.jumps, func(j jump) bool { return j.Addr == f.Address })
 }
 
-// callsNew returns the name of a function that the update replaces for itself, and not for what it
-// calls, and that an old one refers to; "" for none.
-func (l *linker) callsNew(old object.AtomID, replaced map[string]bool) string {
-	d := l.pair.Diff
-	own := map[object.AtomID]bool{}
+// changedThemselves are the functions of pre that the update replaces for themselves, and not for what
+// they call.
+func (l *linker) changedThemselves() map[object.AtomID]bool {
+	d, own := l.pair.Diff, map[object.AtomID]bool{}
 	for i := range d.Functions {
 		ch := &d.Functions[i]
-		if ch.Pre != object.NoAtom && ch.Status == verdict.Changed && !l.instead[ch.Pre] && !slices.ContainsFunc(ch.Reasons, func(r verdict.Reason) bool { return r.Code == elfdiff.ReasonCallee }) {
+		callee := func(r verdict.Reason) bool { return r.Code == elfdiff.ReasonCallee }
+		if ch.Pre != object.NoAtom && ch.Status == verdict.Changed && !l.instead[ch.Pre] && !slices.ContainsFunc(ch.Reasons, callee) {
 			own[d.Pre.Atom(ch.Pre).Root()] = true
 		}
 	}
+	return own
+}
+
+// callsNew returns the name of a function that the update replaces and that an old one refers to, ""
+// for none: one of own, or one of another object.
+func (l *linker) callsNew(old object.AtomID, own map[object.AtomID]bool, replaced map[string]bool) string {
+	d := l.pair.Diff
 	for i := range d.Pre.Atoms {
 		a := &d.Pre.Atoms[i]
 		if a.Kind != object.Func || a.Root() != old {

@@ -152,7 +152,7 @@ func (k *Kernel) unload(ctx context.Context, name string) error {
 		return err
 	}
 	if k.inUse(name) {
-		if err := k.off1(name); err != nil && err != errInUse {
+		if err := k.tryOff(name); err != nil && err != errInUse {
 			return err
 		}
 	}

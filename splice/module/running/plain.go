@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module/internal/stacks"
 )
 
 // A kernel without livepatch (CONFIG_LIVEPATCH) takes updates by jumps alone, see
@@ -63,7 +64,7 @@ func (k *Kernel) plainState(r *splice.Report) {
 // loadPlain loads an update for a kernel without livepatch, again while tasks are in the way.
 func (k *Kernel) loadPlain(ctx context.Context, f *File) (*splice.Report, error) {
 	said, err := k.tryLoad(f)
-	for wait := k.poll(); errors.Is(err, syscall.EBUSY) && sleep(ctx, wait); wait = min(2*wait, retryEvery) {
+	for wait := k.poll(); errors.Is(err, syscall.EBUSY) && stacks.Pause(ctx, wait) == nil; wait = min(2*wait, retryEvery) {
 		said, err = k.tryLoad(f)
 	}
 	if err != nil {
@@ -86,11 +87,11 @@ func (k *Kernel) tryLoad(f *File) (said []string, err error) {
 // its code. The error is a [*StuckError] when the context is done before.
 func (k *Kernel) offPlain(ctx context.Context, name string) error {
 	for wait := k.poll(); ; wait = min(2*wait, retryEvery) {
-		err := k.off1(name)
+		err := k.tryOff(name)
 		if err != errInUse {
 			return err
 		}
-		if !sleep(ctx, wait) {
+		if stacks.Pause(ctx, wait) != nil {
 			t, err := k.Watch(name).Look(context.WithoutCancel(ctx))
 			if err != nil {
 				return err
@@ -106,8 +107,8 @@ func (k *Kernel) offPlain(ctx context.Context, name string) error {
 // errInUse is that an update was taken back, and tasks are in its code.
 var errInUse = errors.New("its code is in use")
 
-// off1 tries once to take an update for a kernel without livepatch back.
-func (k *Kernel) off1(name string) error {
+// tryOff tries once to take an update for a kernel without livepatch back.
+func (k *Kernel) tryOff(name string) error {
 	err := os.WriteFile(k.path(parameter(name)...), []byte("0"), 0)
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist): // gone meanwhile
@@ -124,16 +125,6 @@ func (k *Kernel) off1(name string) error {
 		return r
 	}
 	return explain(name, err)
-}
-
-// sleep waits for a while, and reports whether there is time left.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return ctx.Err() == nil
-	}
 }
 
 // tasksPlain finds the tasks in the code of an update that was taken back.

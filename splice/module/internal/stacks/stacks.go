@@ -40,7 +40,7 @@ func Read(ctx context.Context, root fs.FS, times int, every time.Duration) (*Sta
 	var stays map[Task]map[Frame]bool
 	for i := range max(times, 1) {
 		if i > 0 {
-			if err := pause(ctx, every); err != nil {
+			if err := Pause(ctx, every); err != nil {
 				return nil, err
 			}
 		}
@@ -53,7 +53,8 @@ func Read(ctx context.Context, root fs.FS, times int, every time.Duration) (*Sta
 	return gather(stays), nil
 }
 
-func pause(ctx context.Context, d time.Duration) error {
+// Pause waits for a while. The error is that of a context that is done before.
+func Pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
