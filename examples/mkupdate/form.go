@@ -100,6 +100,7 @@ func (o *options) findForm() error {
 func (o *options) checkForm() error {
 	patches := len(o.args) + len(o.how.series)
 	k, h := &o.kernel, &o.how
+	forPatches := k.release != "" || k.src != "" || k.config != "" || len(h.series) > 0 || h.byFile || h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != "" || o.out.dir != ""
 	general := []struct {
 		bad  bool
 		text string
@@ -125,12 +126,11 @@ func (o *options) checkForm() error {
 			{o.module.Name == "", "-name is missing"},
 			{len(o.args)%2 != 0, "an odd number of objects, where pairs of PRE.o and POST.o are needed"},
 			{len(k.outOfTree) > 0, "-module is for patches; objects of a module go with -target NAME=FILE.ko"},
-			{k.release != "" || k.src != "" || k.config != "" || k.modules != "" || len(h.series) > 0 || h.byFile || h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != "" || o.out.dir != "",
-				"that is for patches: objects go with -run VMLINUX and -name NAME"},
+			{forPatches || k.modules != "", "that is for patches: objects go with -run VMLINUX and -name NAME"},
 		},
 		formBundle: {
 			{k.run == "", "-run is missing: the kernel that the bundle is for, VMLINUX or kcore"},
-			{k.release != "" || k.src != "" || k.config != "" || len(k.outOfTree) > 0 || len(o.targets) > 0 || k.objtool != "" || o.compare.inPlace || o.compare.initials || len(h.series) > 0 || h.byFile || h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != "" || o.out.dir != "",
+			{forPatches || len(k.outOfTree) > 0 || len(o.targets) > 0 || k.objtool != "" || o.compare.inPlace || o.compare.initials,
 				"that is for patches: a bundle goes with -run VMLINUX or -run kcore, and -modules DIR"},
 		},
 		formPrograms: {

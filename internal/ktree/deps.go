@@ -38,23 +38,9 @@ const wideSample = 64
 // about a few out of those that may, and answers no unless these leave little doubt: for who does not want to
 // ask about all of them.
 func (t *Tree) Wider(ctx context.Context, than int, files ...string) (bool, error) {
-	units, err := t.Units(ctx)
-	if err != nil {
+	units, may, q, err := t.candidates(ctx, files, func(*Unit) bool { return true })
+	if err != nil || len(may) <= than {
 		return false, err
-	}
-	g, err := t.includes(ctx)
-	if err != nil {
-		return false, err
-	}
-	q := newQuestion(t, g, files)
-	var may []int
-	for i := range units.list {
-		if q.may(&units.list[i], g) {
-			may = append(may, i)
-		}
-	}
-	if len(may) <= than {
-		return false, nil
 	}
 	n := min(wideSample, len(may))
 	ask := make([]int, n)
@@ -84,20 +70,9 @@ func surelyMore(have, sample, all, than int) bool {
 
 // dependents is Dependents for some of the objects.
 func (t *Tree) dependents(ctx context.Context, changed []string, some func(*Unit) bool) ([]Unit, error) {
-	units, err := t.Units(ctx)
+	units, ask, q, err := t.candidates(ctx, changed, some)
 	if err != nil {
 		return nil, err
-	}
-	g, err := t.includes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	q := newQuestion(t, g, changed)
-	var ask []int
-	for i := range units.list {
-		if u := &units.list[i]; q.may(u, g) && some(u) {
-			ask = append(ask, i)
-		}
 	}
 	is, err := t.including(ctx, units, ask, q)
 	if err != nil {
@@ -110,6 +85,25 @@ func (t *Tree) dependents(ctx context.Context, changed []string, some func(*Unit
 		}
 	}
 	return out, nil
+}
+
+// candidates are some of the objects, by their numbers: those that may have one of some files, as far as
+// text tells.
+func (t *Tree) candidates(ctx context.Context, files []string, some func(*Unit) bool) (units *Units, may []int, q *question, err error) {
+	if units, err = t.Units(ctx); err != nil {
+		return nil, nil, nil, err
+	}
+	g, err := t.includes(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	q = newQuestion(t, g, files)
+	for i := range units.list {
+		if u := &units.list[i]; q.may(u, g) && some(u) {
+			may = append(may, i)
+		}
+	}
+	return units, may, q, nil
 }
 
 // A question is which objects some files are part of.
