@@ -122,12 +122,9 @@ func (k *Image) structures() (Layout, []lack, error) {
 	if !k.Has(kerneltab.BTF) {
 		l, lacks, err = k.debugLayout()
 	} else {
-		for s := range k.File.SectionsNamed(kerneltab.BTF) {
-			var b []byte
-			if b, err = s.Data(); err == nil {
-				l, lacks, err = readLayout(b)
-			}
-			break
+		var b []byte
+		if b, err = BTF(k.File); err == nil {
+			l, lacks, err = readLayout(b)
 		}
 	}
 	if err != nil {

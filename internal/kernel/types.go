@@ -5,26 +5,35 @@ import (
 
 	"github.com/cilium/ebpf/btf"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // Types finds the numbers of types in an image's BTF.
 type Types struct{ spec *btf.Spec }
 
+// BTF returns the types of a kernel, or of a module, as its file has them; nil where there are none.
+func BTF(f *elfobj.File) ([]byte, error) {
+	for s := range f.SectionsNamed(kerneltab.BTF) {
+		return s.Data()
+	}
+	return nil, nil
+}
+
 // Types reads the image's .BTF.
 func (k *Image) Types() (*Types, error) {
-	for s := range k.File.SectionsNamed(kerneltab.BTF) {
-		b, err := s.Data()
-		if err != nil {
-			return nil, err
-		}
-		spec, err := btf.LoadSpecFromReader(bytes.NewReader(b))
-		if err != nil {
-			return nil, &Error{Image: k.Path, What: kerneltab.BTF, Msg: "types", Err: err}
-		}
-		return &Types{spec}, nil
+	b, err := BTF(k.File)
+	if err != nil {
+		return nil, err
 	}
-	return nil, k.fail(kerneltab.BTF, "no such section: the kernel was built without CONFIG_DEBUG_INFO_BTF")
+	if b == nil {
+		return nil, k.fail(kerneltab.BTF, "no such section: the kernel was built without CONFIG_DEBUG_INFO_BTF")
+	}
+	spec, err := btf.LoadSpecFromReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, &Error{Image: k.Path, What: kerneltab.BTF, Msg: "types", Err: err}
+	}
+	return &Types{spec}, nil
 }
 
 // typeKinds are the kinds of types by the words that the kernel's source has for

@@ -78,6 +78,18 @@
 // of earlier ones over; they carry a state (klp_state) for it, by which the kernel
 // refuses cumulative updates that know nothing of jumps (EINVAL).
 //
+// # Code that livepatch does not look for
+//
+// Livepatch looks on stacks for the old functions, or, on the way back, for the new ones
+// (klp_check_stack_func). It does not see who is in their parts that stand elsewhere (.cold), nor in a function
+// that they jump to at their end, as the stubs of system calls do. Of the old code, that is
+// told where an update replaces the callers alone, and judged where the old function calls what
+// is new ([elfdiff.CodeTailCalled]); jumps look for it. Of the new code, the module's end waits:
+// rmmod does not return before the last task has left, and the log names it. Words on a stack that are
+// left of earlier calls don't count there, by the kernel's own unwinder.
+//
+// # What jumps need
+//
 // A jump is refused, with a code, where the function has no room for it, where
 // something leads into its bytes or the kernel rewrites them while it runs, and in
 // code of entries, exceptions and probes (.noinstr.text and others). A kprobe takes

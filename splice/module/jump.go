@@ -269,7 +269,7 @@ func (l *linker) untraced(out *patched, r *extract.Replacement, f *reloc.FuncRes
 // coverTails notes the old code that a function jumps to at its end, and that takes effect by it.
 func (l *linker) coverTails(j *jump, caller object.AtomID) {
 	pre := l.pair.Diff.Pre
-	for _, t := range l.pair.Diff.TailCalled() {
+	for _, t := range l.tails {
 		if !slices.Contains(t.Callers, caller) {
 			continue
 		}

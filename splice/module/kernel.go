@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -146,10 +147,16 @@ func (k *Kernel) ExportCRC(name string) (crc uint32, ok bool) {
 
 // BTF returns the types of the kernel, as /sys/kernel/btf/vmlinux has them.
 func (k *Kernel) BTF() ([]byte, error) {
-	for s := range k.image.File.SectionsNamed(kerneltab.BTF) {
-		return s.Data()
+	return typesOf(k.image.File, "", "CONFIG_DEBUG_INFO_BTF")
+}
+
+// typesOf returns the types of a file, and refuses one that was built without.
+func typesOf(f *elfobj.File, name, option string) ([]byte, error) {
+	b, err := kernel.BTF(f)
+	if err == nil && b == nil {
+		err = refuse(CodeKernel, name, kerneltab.BTF, 0, "it was built without %s", option)
 	}
-	return nil, refuse(CodeKernel, "", kerneltab.BTF, 0, "it was built without CONFIG_DEBUG_INFO_BTF")
+	return b, err
 }
 
 // Close closes the files.

@@ -50,7 +50,7 @@ func (b *builder) link(pairs []Pair) {
 	}
 	b.findPins(all)
 	for _, l := range all {
-		b.unseen = b.unseen || l.hasUnseen()
+		b.unseen, l.tails = b.unseen || l.hasUnseen(), l.pair.Diff.TailCalled()
 		l.relocations()
 		l.overwrites()
 		l.initials()
@@ -130,6 +130,7 @@ type linker struct {
 	part     splice.Part
 	obj      *kobject
 	carried  *extract.Extracted
+	tails    []extract.TailCall // see [elfdiff.Diff.TailCalled]
 	external map[elfobj.SymbolIndex]bool
 	there    map[elfobj.SectionIndex]ko.Dest // sections that the running kernel has, see originals
 	inner    map[object.AtomID][]uint64      // see entries; nil until it is asked for

@@ -80,10 +80,7 @@ func (t *Target) BuildID() []byte { return t.mod.BuildID }
 
 // BTF returns the types of the module alone, which stand on those of the kernel.
 func (t *Target) BTF() ([]byte, error) {
-	for s := range t.mod.File.SectionsNamed(kerneltab.BTF) {
-		return s.Data()
-	}
-	return nil, refuse(CodeKernel, t.Name(), kerneltab.BTF, 0, "it was built without CONFIG_DEBUG_INFO_BTF_MODULES")
+	return typesOf(t.mod.File, t.Name(), "CONFIG_DEBUG_INFO_BTF_MODULES")
 }
 
 // callsOf makes the call graph of the module, once.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/splice/module/internal/kcode"
+	"github.com/gosplice/gosplice/splice/module/internal/klink"
 )
 
 // A Check is code that a module of package module wants to be in the kernel itself, before it
@@ -49,7 +50,7 @@ func (f *File) Checks(module string) ([]Check, error) { return f.table(module, "
 func (f *File) Jumps(module, object string) ([]string, error) {
 	rows := "jump_rows"
 	if object != "" {
-		rows = "jumps_" + object
+		rows = klink.Join("jumps", object)
 	}
 	s, err := f.find(module, rows)
 	if err != nil {
