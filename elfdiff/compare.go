@@ -262,8 +262,24 @@ func (j *judge) exceptions() {
 		}
 		if a == nil || b == nil || j.c.Isolated(a, b) != "" {
 			j.changed(ch.Post, verdict.Reason{Code: verdict.ReasonException, Detail: "the exception table differs"})
+		} else if r := j.otherCell(a.Target); r != nil {
+			j.changed(ch.Post, verdict.Reason{Code: verdict.ReasonException, Detail: "the exception table differs: " + r.PreText + " -> " + r.PostText})
 		}
 	}
+}
+
+// otherCell returns the reason why a cell that an exception table of pre reads differs, or nil. Cells
+// are paired where they have no name too, so that the table alone looks the same.
+func (j *judge) otherCell(table object.AtomID) *verdict.Reason {
+	for _, r := range j.Pre.Atoms[table].Refs {
+		if r.Target == object.NoAtom || j.twins.Post[r.Target] == object.NoAtom || !isCell(j.Pre, r.Target) {
+			continue
+		}
+		if i := j.index[j.twins.Post[r.Target]]; i >= 0 && j.list[i].Status == verdict.Changed {
+			return &j.list[i].Reasons[0]
+		}
+	}
+	return nil
 }
 
 // lsdas maps functions to the references to their exception tables.

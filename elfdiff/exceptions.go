@@ -38,7 +38,7 @@ func (in *includer) unwinding() {
 // reads them through pc-relative references and never writes: DW.ref.* of the ABI
 // for personality routines and types, and clang's stubs without a name. A copy with
 // the same content is as good.
-func (in *includer) isCell(o *object.Object, id object.AtomID) bool {
+func isCell(o *object.Object, id object.AtomID) bool {
 	a := &o.Atoms[id]
 	const pointer = 8
 	users := o.Users(id)

@@ -199,7 +199,7 @@ func (in *includer) reference(a *object.Atom, r *object.Ref) {
 		in.report(findingAt(in.Post, CodeInitReference, a.ID, r.Offset, "it refers to %s", insn.RefText(in.Post, r)))
 	case in.copied[t.ID]:
 		in.add(t.ID)
-	case t.IsLiteral() || t.Kind == object.LSDA || in.isCell(in.Post, t.ID):
+	case t.IsLiteral() || t.Kind == object.LSDA || isCell(in.Post, t.ID):
 		in.add(t.ID)
 	case in.twins.Pre[t.ID] != object.NoAtom:
 		in.existing(a, r, t)
