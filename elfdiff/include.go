@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
@@ -190,6 +191,7 @@ func (in *includer) reference(a *object.Atom, r *object.Ref) {
 		in.edge(a, r)
 	}
 	in.slot(a, r, t)
+	in.yields(a, r, t)
 	switch {
 	case in.ownEntry(a, r): // it travels too
 	case t.Kind == object.Special || t.Kind == object.Unwind || t.Kind == object.Meta:
@@ -209,6 +211,23 @@ func (in *includer) reference(a *object.Atom, r *object.Ref) {
 		in.fresh(t)
 	default:
 		in.add(t.ID)
+	}
+}
+
+// yields refuses a weak name for what pre knows by another one, and the reverse: where another
+// definition took the place of the weak one, both lead to different things.
+func (in *includer) yields(a *object.Atom, r *object.Ref, t *object.Atom) {
+	pre := in.Pre.Atom(in.twins.Pre[t.ID])
+	if pre == nil || a.Kind == object.Unwind || a.Kind == object.Special || t.Kind == object.Func && r.TargetOff != 0 {
+		return
+	}
+	name, known := compare.YieldingName(in.Post, r), compare.YieldingAtom(in.Pre, pre)
+	switch {
+	case name == known, name == "" && in.carried.Included[t.ID]:
+	case name != "":
+		in.report(findingAt(in.Post, CodeSharedAddress, a.ID, r.Offset, "it refers to %s by its weak name %s, behind which another definition may stand", pre.Name, name))
+	default:
+		in.report(findingAt(in.Post, CodeSharedAddress, a.ID, r.Offset, "it refers to %s itself, and pre has only the weak name, behind which another definition may stand", t.Name))
 	}
 }
 

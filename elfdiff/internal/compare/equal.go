@@ -74,7 +74,7 @@ func (c *Comparer) Refs(a, b *object.Ref) verdict.ReasonCode {
 		}
 		return ""
 	}
-	if c.Twins.Post[a.Target] != b.Target {
+	if c.Twins.Post[a.Target] != b.Target || YieldingName(c.Pre, a) != YieldingName(c.Post, b) {
 		return verdict.ReasonReference
 	}
 	if ta.Kind == object.Func && a.TargetOff != 0 && b.TargetOff != 0 {

@@ -140,6 +140,9 @@ func RefText(o *object.Object, r *object.Ref) string {
 	if s, ok := literalText(t, r.TargetOff); ok {
 		return s
 	}
+	if s := o.Symbol(r.Sym); !r.Implicit && s.IsWeak() && s.Name != t.Name && s.Value == t.Offset {
+		return PlaceText(Clip(s.Name), r.TargetOff) // which another definition may have
+	}
 	return Describe(o, r.Target, r.TargetOff)
 }
 
