@@ -254,6 +254,10 @@ func (s *spread) callers(a *object.Atom) {
 	s.carried.ByCallers[a.ID] = true
 }
 
+// ByCallers reports whether a function of post takes effect by its callers alone, which are replaced:
+// calls of the old one lead nowhere else.
+func (d *Diff) ByCallers(post object.AtomID) bool { return d.carried.ByCallers[post] }
+
 // TailCalled lists the functions of pre that take effect by their callers, and that one of these
 // reaches by a jump at its end: then nothing of the caller is on the stack of who sleeps there, and
 // what looks for replaced functions on stacks does not see it.

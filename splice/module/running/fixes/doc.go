@@ -22,7 +22,13 @@
 //   - not fixed, when a function is seen to run without the change, and none that says otherwise.
 //   - undecided, when neither can be seen: a function is as neither of the two, a module
 //     is not loaded, a transition is under way, several fixes share an object and
-//     not all of them are there, or something else than code is changed.
+//     not all of them are there, something else than code is changed, or another livepatch has
+//     replaced a function that called what the fix changes, and calls it less often: it may hold a
+//     copy, as it was before.
+//
+// What nothing can redirect, such as the body of a system call, takes effect by its callers: it counts as
+// fixed when all of these run with the change, and call the one with the change. A use of it
+// that another livepatch has added, inlined, is not seen.
 //
 // Functions that were inlined into others have no code of their own: those that they were inlined
 // into differ as well, and are what is compared.

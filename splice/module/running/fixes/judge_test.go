@@ -78,6 +78,43 @@ func TestAdded(t *testing.T) {
 	}
 }
 
+// TestByCallers has functions that take effect by their callers: those that all run with the change,
+// and call it where they are.
+func TestByCallers(t *testing.T) {
+	there := func(names ...string) *reloc.Result {
+		r := &reloc.Result{}
+		for _, n := range names {
+			r.Functions = append(r.Functions, reloc.FuncResult{Name: n, Verdict: reloc.Matched})
+		}
+		return r
+	}
+	for _, c := range []struct {
+		name   string
+		caller Function // of body
+		other  Function // of body too
+		away   map[string]*reloc.Result
+		want   [2]Runs // of body, and of inner, which body calls
+	}{
+		{"live", Function{Runs: Post, In: "a"}, Function{Runs: Post, In: "a"}, map[string]*reloc.Result{"a": there("body", "inner")}, [2]Runs{Post, Post}},
+		{"live in two", Function{Runs: Post, In: "a"}, Function{Runs: Post, In: "b"}, map[string]*reloc.Result{"a": there("body", "inner"), "b": there("body", "inner")}, [2]Runs{Post, Post}},
+		{"one caller without", Function{Runs: Post, In: "a"}, Function{Runs: Pre, In: "vmlinux"}, map[string]*reloc.Result{"a": there("body", "inner")}, [2]Runs{Pre, Pre}},
+		{"another caller", Function{Runs: Post, In: "a"}, Function{Runs: Other, In: "b"}, map[string]*reloc.Result{"a": there("body", "inner"), "b": there()}, [2]Runs{Pre, Pre}},
+		{"not there", Function{Runs: Post, In: "a"}, Function{Runs: Post, In: "b"}, map[string]*reloc.Result{"a": there("body", "inner"), "b": there()}, [2]Runs{Pre, Pre}},
+		{"not loaded", Function{Runs: Pre, In: "vmlinux"}, Function{Runs: Pre, In: "vmlinux"}, nil, [2]Runs{Pre, Pre}},
+		{"built with it", Function{Runs: Post, In: "vmlinux"}, Function{Runs: Post, In: "vmlinux"}, nil, [2]Runs{Pre, Pre}},
+	} {
+		c.caller.Name, c.other.Name = "caller", "other"
+		list := []Function{{Name: "inner", Runs: Pre, In: "vmlinux"}, {Name: "body", Runs: Pre, In: "vmlinux"}, c.caller, c.other}
+		o := &side{post: &object.Object{Atoms: []object.Atom{{Owner: object.NoAtom}}}}
+		o.Pairs = []sides.Pair{{Pre: "inner", Post: "inner", By: []string{"body"}}, {Pre: "body", Post: "body", By: []string{"caller", "other"}}, {Pre: "caller", Post: "caller"}, {Pre: "other", Post: "other"}}
+		m := &matching{side: o, away: c.away}
+		m.byCallers(list)
+		if got := [2]Runs{list[1].Runs, list[0].Runs}; got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
 // TestSources has several sources say something of one fix.
 func TestSources(t *testing.T) {
 	for _, c := range []struct {

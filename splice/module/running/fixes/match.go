@@ -31,11 +31,12 @@ type matching struct {
 	// pre and post are what matching says about the places where the functions belong.
 	pre, post *reloc.Result
 	away      map[string]*reloc.Result // of post, in the modules that functions are redirected to
+	old       map[uint64]bool          // where functions are that change
 }
 
 // object finds out what runs of the functions of an object.
 func (c *checker) object(ctx context.Context, s *Source, o *side) ([]Function, error) {
-	m := &matching{checker: c, side: o, home: o.Module, away: map[string]*reloc.Result{}}
+	m := &matching{checker: c, side: o, home: o.Module, away: map[string]*reloc.Result{}, old: map[uint64]bool{}}
 	if m.home == "" {
 		m.home = vmlinux
 	}
@@ -59,8 +60,9 @@ func (c *checker) object(ctx context.Context, s *Source, o *side) ([]Function, e
 			out = append(out, *f)
 		}
 	}
+	m.byCallers(out)
 	m.added(out)
-	return out, nil
+	return append(out, m.copies(out)...), nil
 }
 
 // has reports whether a module is loaded.
@@ -115,6 +117,7 @@ func (m *matching) function(ctx context.Context, p *sides.Pair) (*Function, erro
 		return f, nil
 	}
 	pre := whole(m.pre, m.side.pre, p.Pre)
+	m.remember(pre, post)
 	switch {
 	case pre.redirect != nil:
 		return f, m.redirected(ctx, f, p, &pre, pre.redirect.Verdict == reloc.Matched)

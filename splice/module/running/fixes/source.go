@@ -3,13 +3,10 @@ package fixes
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
-	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
-	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/module/internal/sides"
 )
@@ -31,7 +28,7 @@ type side struct {
 
 // ErrNoSides says that a module does not hold the code that it changes, without and with the
 // change: it was made before v0.2, or by others.
-var ErrNoSides = errors.New("the module does not hold the code that it changes")
+var ErrNoSides = sides.ErrNone
 
 // Of returns the fixes of an update. The error is [ErrNoSides], or says what is damaged.
 func Of(m *module.Module) (*Source, error) {
@@ -43,20 +40,7 @@ func Of(m *module.Module) (*Source, error) {
 }
 
 func read(m *module.Module) (*Source, error) {
-	f, err := elfobj.Parse(m.Bytes())
-	if err != nil {
-		return nil, err
-	}
-	var data []byte
-	for x := range f.SectionsNamed(kerneltab.UpdateSides) {
-		if data, err = x.Data(); err != nil {
-			return nil, err
-		}
-	}
-	if data == nil {
-		return nil, ErrNoSides
-	}
-	list, err := sides.Parse(data)
+	list, err := sides.Read(m.Bytes())
 	if err != nil {
 		return nil, err
 	}

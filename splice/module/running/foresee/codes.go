@@ -24,6 +24,7 @@ const (
 	CodeProbed     finding.Code = "probed"         // kprobes or kretprobes are in the function
 	CodeBPF        finding.Code = "bpf-trampoline" // BPF programs are on the function
 	CodeReplaced   finding.Code = "replaced"       // another livepatch replaces the function
+	CodeCopies     finding.Code = "copies"         // another livepatch may hold copies of what it changes, which stay
 	CodeStates     finding.Code = "states"         // another livepatch has changed more than functions, and the one that takes its place does not know that
 	CodeInUse      finding.Code = "in-use"         // tasks are in the function
 	CodeBusyThread finding.Code = "busy-thread"    // a thread of the kernel runs all the time
@@ -56,6 +57,7 @@ var hints = map[finding.Code]string{
 	CodeProbed:     "take the probe away first, where it is still wanted put it into the new function later",
 	CodeBPF:        "nothing has to be done: the programs go on with the function that is called",
 	CodeReplaced:   "see that the new one has what the other one fixes: the function that was replaced last is called",
+	CodeCopies:     "make one update of both changes, and let it take the place of that one; livectl fixes says afterwards whether the change is live",
 	CodeStates:     "take the other one back first, or make the new one with the tool that made it",
 	CodeInUse:      "wait for them to leave, or stop what they do",
 	CodeBusyThread: "give it less to do while the livepatch is loaded",

@@ -175,5 +175,5 @@ func (c *checker) livepatches(context.Context) error {
 			c.add(Finding{Code: CodeReplaced, Effect: Note, Function: f.Name, Module: f.Module, Who: []string{by}, Message: fmt.Sprintf("%s replaces it already", by)})
 		}
 	}
-	return nil
+	return c.callers()
 }
