@@ -10,7 +10,7 @@ import (
 func (in *includer) left() {
 	for i := range in.Data {
 		ch := &in.Data[i]
-		if ch.Status != verdict.Changed || in.carried.Included[ch.Post] || in.past(in.Post, ch.Post) != nil || isCell(in.Pre, ch.Pre) && isCell(in.Post, ch.Post) {
+		if ch.Status != verdict.Changed || in.carried.Included[ch.Post] || in.past(in.Post, ch.Post) != nil {
 			continue
 		}
 		if in.copied[ch.Post] {
