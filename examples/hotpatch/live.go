@@ -59,7 +59,7 @@ func diff(pre, post string, accept []finding.Acceptance) (*elfdiff.Diff, error) 
 	if err != nil {
 		return nil, err
 	}
-	return elfdiff.Compare(a, b, elfdiff.Options{Accept: accept})
+	return elfdiff.Compare(a, b, elfdiff.Options{Accept: accept, Types: elfdiff.HasTypes(a) && elfdiff.HasTypes(b)})
 }
 
 // update makes the update, or reads it.

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/splice"
@@ -237,4 +239,32 @@ func TestMany(t *testing.T) {
 	}
 	hotpatch(t, exitError, "apply", stored+".none", "-all")
 	hotpatch(t, exitError, "revert", "abc", "-pid", pids[1])
+}
+
+// TestTypes has a structure with another layout judged, as elfdiff has it: memory that exists, and
+// code that stays, have the old one.
+func TestTypes(t *testing.T) {
+	testenv.Need(t, "gcc")
+	dir := t.TempDir()
+	compile := func(name, members string) string {
+		out := filepath.Join(dir, name+".o")
+		cmd := exec.Command("gcc", "-O2", "-g", "-x", "c", "-c", "-o", out, "-")
+		cmd.Stdin = strings.NewReader("struct pair { int " + members + "; };\nint first(struct pair *p) { return p->a; }\n")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		return out
+	}
+	pre, post := compile("pre", "a, b"), compile("post", "b, a")
+	for _, tt := range []struct {
+		accept []finding.Acceptance
+		want   elfdiff.Outcome
+	}{
+		{nil, elfdiff.OutcomeJudge},
+		{[]finding.Acceptance{{Code: finding.CodeTypeLayout}}, elfdiff.OutcomeCarried},
+	} {
+		if d, err := diff(pre, post, tt.accept); err != nil || d.Outcome() != tt.want {
+			t.Errorf("accepted %v: %v, not %s (%v)", tt.accept, d.Refusals, tt.want, err)
+		}
+	}
 }
