@@ -113,12 +113,20 @@ func (s *Small) build(ctx context.Context, dir, name string, fragment []byte) er
 		return err
 	}
 	t := &Tree{args: []string{"LOCALVERSION=-small", "KBUILD_BUILD_USER=gosplice", "KBUILD_BUILD_HOST=gosplice", "KBUILD_BUILD_TIMESTAMP=1970-01-01"}}
-	for _, args := range [][]string{{"KCONFIG_ALLCONFIG=" + given, "allnoconfig"}, {"vmlinux", "bzImage"}} {
-		if said, err := t.Make(ctx, tree, args...); err != nil {
-			return fmt.Errorf("make %s: %w: %s", args, err, said[max(0, len(said)-2000):])
+	make := func(args ...string) error {
+		said, err := t.Make(ctx, tree, args...)
+		if err != nil {
+			err = fmt.Errorf("make %s: %w: %s", args, err, said[max(0, len(said)-2000):])
 		}
+		return err
+	}
+	if err := make("KCONFIG_ALLCONFIG="+given, "allnoconfig"); err != nil {
+		return err
 	}
 	if err := isConfigured(filepath.Join(tree, ".config"), fragment); err != nil {
+		return err
+	}
+	if err := make("vmlinux", "bzImage"); err != nil {
 		return err
 	}
 	for to, from := range kept {
