@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -96,7 +97,7 @@ func (k *Kernel) offPlain(ctx context.Context, name string) error {
 			if err != nil {
 				return err
 			}
-			if len(t.Blockers) == 0 {
+			if len(t.Blockers) == 0 && t.Unknown == "" {
 				return refuse(splice.CodeBusy, name, "tasks were in its code each time, and none is to be seen in it now: it is disabled, and its module stays loaded until nobody is there")
 			}
 			return &StuckError{Transition: t, Err: ctx.Err()}
@@ -129,13 +130,17 @@ func (k *Kernel) tryOff(name string) error {
 
 // tasksPlain finds the tasks in the code of an update that was taken back.
 func (k *Kernel) tasksPlain(ctx context.Context, t *Transition) error {
+	root := os.DirFS(k.path())
 	return k.each(ctx, t, func(pid int, dir string) error {
-		t.Total++
-		stack, err := os.ReadFile(k.path(dir, "stack"))
-		if errors.Is(err, fs.ErrPermission) {
-			t.Unknown = err.Error()
+		now, err := stacks.At(root, dir)
+		if err != nil {
+			t.Unknown = err.Error() + "; the kernel's log names one that was in the way"
 		}
-		if err != nil || !strings.Contains(string(stack), "["+t.Name+"]") {
+		if now == nil {
+			return nil // it has ended, or is not ours to see
+		}
+		t.Total++
+		if !slices.ContainsFunc(now.Stack, func(l stacks.Line) bool { return l.Module == t.Name }) {
 			t.Done++
 			return nil
 		}

@@ -5,6 +5,8 @@ package running
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,6 +46,30 @@ func TestPlainState(t *testing.T) {
 				t.Errorf("%+v, %v", tr, err)
 			}
 		})
+	}
+}
+
+// TestPlainTasks finds the tasks that an update which was disabled is held for, where the kernel shows
+// their stacks, and says so where it does not.
+func TestPlainTasks(t *testing.T) {
+	f, k := newFake(t)
+	f.write("proc/modules", "fix 8192 1 - Live 0xffffffffc0000000 (OE)\n")
+	f.write("sys/module/fix/notes/"+kernelNote, "")
+	f.write("sys/module/fix/refcnt", "1\n")
+	f.write("sys/module/fix/taint", "OE\n")
+	f.write("sys/module/fix/parameters/enabled", "0\n")
+	f.task(1, 1, "init", "S", false, 0, "do_wait+0x1/0x2")
+	f.task(7, 7, "reader", "S", false, 0, "new_read+0x1/0x2 [fix]")
+	tr, err := k.Watch("fix").Look(t.Context())
+	if err != nil || !tr.Plain || tr.Total != 2 || tr.Done != 1 || len(tr.Blockers) != 1 || tr.Blockers[0].Name != "reader" || tr.Unknown != "" {
+		t.Errorf("%+v, %v", tr, err)
+	}
+	for _, pid := range []string{"1", "7"} {
+		os.Remove(filepath.Join(f.root, "proc", pid, "task", pid, "stack"))
+	}
+	tr, err = k.Watch("fix").Look(t.Context())
+	if err != nil || tr.Total != 0 || len(tr.Blockers) != 0 || !strings.Contains(tr.String(), "can't be told: proc/7/task/7/stack: this kernel shows no stacks") {
+		t.Errorf("%v, %v", tr, err)
 	}
 }
 

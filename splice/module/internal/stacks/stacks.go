@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"path"
@@ -31,7 +32,8 @@ type Stays struct {
 
 // Read looks at the stacks of all tasks several times, with a while in between: what is
 // on a stack each time, the task does not leave. root has the folder proc. The error
-// wraps fs.ErrPermission where the right to read /proc/PID/stack is missing.
+// wraps fs.ErrPermission where the right to read /proc/PID/stack is missing, and [ErrNoStacks]
+// where the kernel has no such file.
 //
 // Only what sleeps has a stack to be looked at: the kernel shows none of a task that
 // runs (fs/proc/base.c, proc_pid_stack). The scheduler's functions, which are on all
@@ -145,13 +147,13 @@ type Moment struct {
 	Stack []Line
 }
 
-// At looks at the task with a folder; nil when it has ended. The error wraps fs.ErrPermission.
+// ErrNoStacks is that a kernel shows the stack of no task.
+var ErrNoStacks = errors.New("this kernel shows no stacks of tasks (it was built without CONFIG_STACKTRACE)")
+
+// At looks at the task with a folder; nil when it has ended. The error wraps fs.ErrPermission, or
+// is [ErrNoStacks].
 func At(root fs.FS, dir string) (*Moment, error) {
-	stat, err := fs.ReadFile(root, dir+"/stat")
-	if err != nil {
-		return nil, nil
-	}
-	task, state, ok := ParseStat(string(stat))
+	task, state, ok := statOf(root, dir)
 	if !ok {
 		return nil, nil
 	}
@@ -159,8 +161,21 @@ func At(root fs.FS, dir string) (*Moment, error) {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, err
+	case errors.Is(err, fs.ErrNotExist):
+		if now, _, ok := statOf(root, dir); ok && now == task {
+			return nil, fmt.Errorf("%s/stack: %w", dir, ErrNoStacks)
+		}
+		return nil, nil
 	case err != nil:
 		return nil, nil
 	}
 	return &Moment{task, state, Lines(string(stack))}, nil
+}
+
+func statOf(root fs.FS, dir string) (Task, string, bool) {
+	stat, err := fs.ReadFile(root, dir+"/stat")
+	if err != nil {
+		return Task{}, "", false
+	}
+	return ParseStat(string(stat))
 }

@@ -114,6 +114,7 @@ func TestCheck(t *testing.T) {
 		{"no tracefs", drop("sys/kernel/tracing"), nil, Unknown, CodeUnseen, "tracefs is not mounted"},
 		{"no debugfs", drop("sys/kernel/debug"), nil, Note, CodeUnseen, "debugfs is not mounted"}, // of a module that compares nothing
 		{"stacks hidden", func(fstest.MapFS) {}, []string{"proc/7/task/7/stack"}, Unknown, CodeUnseen, "permission denied"},
+		{"no stacks", func(m fstest.MapFS) { delete(m, "proc/7/task/7/stack") }, nil, Unknown, CodeUnseen, "shows no stacks"},
 		{"tracers hidden", func(fstest.MapFS) {}, []string{"sys/kernel/tracing/enabled_functions"}, Unknown, CodeUnseen, "permission denied"},
 		{"symbols hidden", func(fstest.MapFS) {}, []string{"proc/kallsyms"}, Unknown, CodeUnseen, "permission denied"},
 		{"in transition", func(m fstest.MapFS) {
