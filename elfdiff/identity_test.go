@@ -100,7 +100,7 @@ var identityCases = []struct {
 	{"read twice", `long f(int x) { long n = T.n; elsewhere("x"); return n + T.n * x; }`, false, false},
 	{"called", `int f(int x) { return T.f(x); }`, false, false},
 	{"indexed", `int f(int i) { return N[i & 7]; }`, false, false},
-	{"indexed in a loop", `int f(int n) { int s = 0; for (int i = 0; i < n; i++) s += N[i & 7] * i; return s; }`, false, false},
+	{"indexed in a loop", `int f(int n) { int s = 0; for (int i = 0; i < n; i++) s += N[i & 7] * i; return s; }`, false, true}, // gcc 11 has N in the second register of results
 	{"walked over", `int f(void) { int s = 0; for (const int *p = N; p < N + 8; p++) s = s * 3 + *p; return s; }`, false, true},
 	{"searched", `int f(int x) { for (int i = 0; i < 8; i++) if (N[i] == x) return i; return -1; }`, false, false},
 	{"searched over calls", `int f(int x) { int s = 0; for (int i = 0; i < 8; i++) s += elsewhere("x", N[i], x); return s; }`, false, false},
