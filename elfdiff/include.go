@@ -35,6 +35,7 @@ func (j *judge) include() {
 		in.object(&j.Data[i])
 	}
 	in.drain()
+	in.typeHashes()
 	in.left()
 	in.unwinding()
 	in.special()
@@ -74,6 +75,7 @@ func (in *includer) replaced(ch *verdict.Change) {
 		return
 	}
 	switch {
+	case object.IsTypeHash(&in.Post.Atoms[ch.Post]): // see typeHashes
 	case ch.Status == verdict.Changed && (in.Pre.IsReadOnly(ch.Pre) || in.Post.IsReadOnly(ch.Post)):
 		in.report(findingAt(in.Post, CodeOpaqueCode, ch.Post, 0, "code reads it, and no branch leads to it: it is data"))
 	case ch.Status == verdict.Changed:
@@ -376,18 +378,6 @@ func (in *includer) described(f *object.Atom) {
 				}
 			}
 		}
-	}
-}
-
-// hashed refuses a function with the hash of its type in front of it: callers
-// through a pointer compare it, and it does not travel.
-func (in *includer) hashed(a *object.Atom) {
-	r := in.Post.SectionRange(a.Section)
-	if a.ID == r.Lo {
-		return
-	}
-	if before := &in.Post.Atoms[a.ID-1]; before.Name == hashPrefix+a.Name {
-		in.report(findingAt(in.Post, CodeTypeHash, a.ID, 0, "%s in front of it is not carried", before.Name))
 	}
 }
 

@@ -98,7 +98,7 @@ func (j *judge) rests(o *object.Object, twin []object.AtomID) []rest {
 			list = strayRecords(o, list, s.Index)
 		case object.Func:
 			for _, a := range o.SectionAtoms(s.Index) {
-				if !r.seen[a.ID] {
+				if !r.seen[a.ID] && !object.IsTypeHash(a) { // it goes with the function behind it
 					list = append(list, restOf(a, 0, a.Size))
 				}
 			}

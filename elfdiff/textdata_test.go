@@ -41,3 +41,49 @@ func TestDataInCode(t *testing.T) {
 		})
 	}
 }
+
+// TestTypeHash has functions with the hash of their type in front of them, as clang puts it there
+// since 17 for -fsanitize=function, and padding of any length in front of that.
+func TestTypeHash(t *testing.T) {
+	testenv.Need(t, "gcc")
+	const (
+		f    = "f:\tcall g\n\tlea 3(%rax),%rax\n\tret\n"
+		long = "f:\tcall g\n\tlea 3(%rax,%rax,8),%rax\n\tnot %rax\n\tret\n"
+		g    = "g:\tmov %edi,%eax\n\tret\n"
+		n    = "n:\tlea 7(%rdi),%rax\n\tret\n"
+	)
+	source := func(hash string, functions ...string) string {
+		text := "\t.text\n"
+		for _, body := range functions {
+			name, _, _ := strings.Cut(body, ":")
+			text += "\t.p2align 4\n\t.long 0xc105cafe, " + hash + "\n\t.globl " + name + "\n\t.type " + name + ",@function\n" + body + "\t.size " + name + ",.-" + name + "\n"
+		}
+		return text
+	}
+	const one, two = "0xca7a7a6f", "0xbb1f71dd"
+	for _, c := range []struct {
+		name, post string
+		want       Code   // "" for what is carried
+		verdicts   string // what else there is to say
+	}{
+		{"the same", source(one, f, g), "", ""},
+		{"a function grows", source(one, long, g), "", "changed f"},
+		{"another type", source(two, f, g), CodeTypeHash, ""},
+		{"a new function is called", source(one, strings.Replace(f, "call g", "call n", 1), g, n), "", "changed f, new n"},
+		{"a new function is pointed to", source(one, strings.Replace(f, "call g", "lea n(%rip),%rdi\n\tcall g", 1), g, n), CodeTypeHash, ""},
+		{"an old function is pointed to", source(one, strings.Replace(f, "call g", "lea g(%rip),%rdi\n\tcall g", 1), g), "", "changed f"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			pre := build{cc: "gcc"}.compile(t, filepath.Join(dir, "pre"), "unit.s", source(one, f, g))
+			d := mustCompare(t, pre, build{cc: "gcc"}.compile(t, filepath.Join(dir, "post"), "unit.s", c.post))
+			refused := Code("")
+			if len(d.Refusals) > 0 {
+				refused = d.Refusals[0].Code
+			}
+			if got := strings.Join(verdicts(d), ", "); refused != c.want || c.want == "" && got != c.verdicts {
+				t.Errorf("%q, %s, want %q, %s\n%s", refused, got, c.want, c.verdicts, report(d))
+			}
+		})
+	}
+}

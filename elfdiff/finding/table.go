@@ -42,7 +42,7 @@ var codes = map[Code]codeRow{
 	CodeEdgeReference:    {Refused, "compile pre and post with -fdata-sections", ""},
 	CodeInnerReference:   {Refused, "compile pre and post with -ffunction-sections", ""},
 	CodeInitReference:    {Refused, "change what uses its result instead: it ran at the start, and its memory is used for something else now", ""},
-	CodeTypeHash:         {Refused, "build the kernel without CONFIG_CFI_CLANG", ""},
+	CodeTypeHash:         {Refused, "build the kernel without CONFIG_CFI_CLANG, or the program without -fsanitize=function", ""},
 	CodeShortBranch:      {Refused, "compile pre and post with -ffunction-sections", ""},
 	CodeEntryPoints:      {Refused, "leave this assembly alone", ""},
 	CodeIndirectFunction: {Refused, "change the implementations instead of the resolver", ""},

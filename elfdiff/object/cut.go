@@ -237,7 +237,7 @@ func (c *cutter) cutSymbols(parts []Atom, s *elfobj.Section, kind Kind, data []b
 		}
 		start, stop := sym.Value, c.extent(s, list, i)
 		if kind == Func && start > end {
-			parts = c.appendGap(parts, s, data, end, start)
+			parts = c.appendFront(parts, s, data, end, start)
 		}
 		j := i
 		for ; j < len(list); j++ {

@@ -26,6 +26,36 @@ func (c *cutter) isObject(list []elfobj.SymbolIndex) bool {
 	return object
 }
 
+// A typeHash is what clang puts in front of functions for -fsanitize=function, since 17: a signature,
+// and a hash of the type, which callers through a pointer compare
+// (compiler-rt/lib/ubsan, __ubsan_handle_function_type_mismatch).
+const (
+	typeHashSize      = 8
+	typeHashSignature = "\xfe\xca\x05\xc1"
+)
+
+// IsTypeHash reports whether an atom is the hash of the type of the function behind it. Hashes
+// that have names of their own (-fsanitize=kcfi) are not meant.
+func IsTypeHash(a *Atom) bool {
+	return a.Kind == Func && len(a.Symbols) == 0 && len(a.Bytes) == typeHashSize && string(a.Bytes[:len(typeHashSignature)]) == typeHashSignature
+}
+
+// appendFront adds the code [off, end) that no symbol covers and behind which a function begins.
+// The hash of the function's type is an atom of its own, whatever is in front of it.
+func (c *cutter) appendFront(parts []Atom, s *elfobj.Section, data []byte, off, end uint64) []Atom {
+	if s.Type == elf.SHT_NOBITS || end-off < typeHashSize {
+		return c.appendGap(parts, s, data, off, end)
+	}
+	hash := piece(s, Func, data, end-typeHashSize, end)
+	if !IsTypeHash(&hash) || c.relasOf(s.Index).any(hash.Offset, end) {
+		return c.appendGap(parts, s, data, off, end)
+	}
+	if off < hash.Offset {
+		parts = c.appendGap(parts, s, data, off, hash.Offset)
+	}
+	return append(parts, hash)
+}
+
 // InCode reports whether an atom stands in a section of code.
 func (o *Object) InCode(a *Atom) bool {
 	return o.File.Sections[a.Section].Flags&elf.SHF_EXECINSTR != 0

@@ -58,7 +58,7 @@ func (x *extraction) symbolFor(a *object.Atom, r *object.Ref) (elfobj.SymbolInde
 	}
 	pre := x.PreOf[t.ID]
 	h := x.home[t.ID]
-	if pre != object.NoAtom && (!x.Included[t.ID] || takesIdentity(a, r, t)) {
+	if pre != object.NoAtom && (!x.Included[t.ID] || TakesIdentity(a, r, t)) {
 		return x.outside(pre, nil), addend
 	}
 	if h.symbol == 0 { // include should have refused it
@@ -108,10 +108,10 @@ func Inside(o *object.Object, r *object.Ref, t *object.Atom) int64 {
 	return int64(o.Symbol(r.Sym).Value - t.Offset)
 }
 
-// takesIdentity reports whether r takes the address of the function t, instead
+// TakesIdentity reports whether r takes the address of the function t, instead
 // of leading into its code: for a call, for what describes code, and for
 // places inside, the code that travels is meant.
-func takesIdentity(a *object.Atom, r *object.Ref, t *object.Atom) bool {
+func TakesIdentity(a *object.Atom, r *object.Ref, t *object.Atom) bool {
 	return t.Kind == object.Func && t.Owner == object.NoAtom && r.TargetOff == 0 && !a.Jumps && a.Kind != object.Unwind && a.Kind != object.LSDA && !object.IsCall(a, r)
 }
 
