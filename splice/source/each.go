@@ -47,7 +47,7 @@ func (b *Builder) One(ctx context.Context, patches []*patch.Patch, i int) (*Resu
 func (b *Builder) named(ctx context.Context, patches []*patch.Patch, i int, name string) (*Result, error) {
 	opt := b.opt.Module
 	opt.Name = name
-	e := &eachOne{Builder: b, opt: opt, patches: patches, i: i, words: map[*patch.Patch]patchWords{}}
+	e := &eachOne{Builder: b, opt: opt, patches: patches, i: i, words: map[*patch.Patch]patchWords{}, wide: map[*patch.Patch]bool{}}
 	plan, err := b.Plan(ctx, patches[i])
 	if err != nil {
 		return nil, err
@@ -65,6 +65,7 @@ type eachOne struct {
 	patches []*patch.Patch
 	i       int
 	words   map[*patch.Patch]patchWords // see wordsOf
+	wide    map[*patch.Patch]bool       // those that too many objects have to be taken along
 }
 
 // onTop makes the update of a patch that does not apply alone.

@@ -3,10 +3,11 @@ package source
 import (
 	"context"
 	"errors"
-	"regexp"
+	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/internal/ktree"
 	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/source/patch"
@@ -54,7 +55,30 @@ func (e *eachOne) grown(ctx context.Context, alone *Plan) (*Result, error) {
 			return needing(r, plan), nil
 		}
 	}
+	e.nameNeeds(first, others, in)
 	return first, nil
+}
+
+// nameNeeds says in what a result lacks which of the others change it, where they could not be taken
+// along: those that were tried, and those that too many objects have.
+func (e *eachOne) nameNeeds(r *Result, others []*patch.Patch, tried map[*patch.Patch]bool) {
+	var names []string
+	for _, p := range others {
+		switch {
+		case e.wide[p]:
+			names = append(names, fmt.Sprintf("%s (which more than %d objects have)", p.Name, mostObjects))
+		case tried[p]:
+			names = append(names, p.Name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	for _, x := range r.Refusals {
+		if isLack(x.Code) {
+			x.Hint = fmt.Sprintf("what it lacks is changed by %s: make one patch of them, with all that these need", strings.Join(names, ", "))
+		}
+	}
 }
 
 // others are the patches that one may need.
@@ -71,13 +95,11 @@ func (e *eachOne) others() []*patch.Patch {
 
 // lacks reports whether something is missing in what was built.
 func lacks(r *Result) bool {
-	for _, x := range r.Refusals {
-		if x.Code == CodeCompile || x.Code == module.CodeUndefined {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Refusals, func(x *finding.Refusal) bool { return isLack(x.Code) })
 }
+
+// isLack reports whether a code is of what other patches may bring.
+func isLack(code finding.Code) bool { return code == CodeCompile || code == module.CodeUndefined }
 
 // missing finds the patches that change what a result says is missing, and are not in.
 func (e *eachOne) missing(ctx context.Context, r *Result, list []compared, others []*patch.Patch, in map[*patch.Patch]bool) ([]*patch.Patch, error) {
@@ -100,7 +122,7 @@ func (e *eachOne) missing(ctx context.Context, r *Result, list []compared, other
 		if err != nil {
 			return nil, err
 		}
-		if !wide {
+		if e.wide[p] = wide; !wide {
 			out = append(out, p)
 		}
 	}
@@ -128,7 +150,7 @@ func (e *eachOne) needed(ctx context.Context, c *compared, others []*patch.Patch
 	if !errors.As(c.failed, &says) {
 		return nil
 	}
-	for _, in := range []lines{changed, beside} {
+	for _, in := range []lines{changed, pasted, beside} {
 		any := false
 		for _, p := range others {
 			is, err := e.tells(ctx, p, c, says, in)
@@ -155,7 +177,9 @@ func (e *eachOne) needed(ctx context.Context, c *compared, others []*patch.Patch
 // concerns the object.
 func (e *eachOne) tells(ctx context.Context, p *patch.Patch, c *compared, says *ktree.CompileError, in lines) (bool, error) {
 	words := e.wordsOf(p)[in]
-	if !slices.ContainsFunc(says.Names, func(name string) bool { return words[name] || strings.Contains(name, ".") && creates(p, name) }) {
+	if !slices.ContainsFunc(says.Names, func(name string) bool {
+		return words[name] || in == pasted && ends(name, words) || strings.Contains(name, ".") && creates(p, name)
+	}) {
 		return false, nil
 	}
 	return e.concerns(ctx, p, c, says)
@@ -206,66 +230,4 @@ func (b *Builder) defines(p *patch.Patch) bool {
 		kind, _ := b.classify(f.Path())
 		return kind == FileSource
 	})
-}
-
-var (
-	cWord   = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)
-	include = regexp.MustCompile(`^\s*#\s*include\s*["<]([^">]+)[">]`)
-)
-
-// cWords are words that are in every patch of C, and tell nothing.
-var cWords = []string{
-	"auto", "bool", "char", "const", "double", "enum", "extern", "float", "inline", "int", "long", "return", "short", "signed",
-	"sizeof", "static", "struct", "typedef", "union", "unsigned", "void", "volatile", "u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "size_t", "if", "else", "for", "while",
-}
-
-// lines says which lines of a patch.
-type lines int
-
-const (
-	changed lines = iota // that it adds or removes
-	beside               // that stay around these, and the headings of hunks
-	kinds
-)
-
-// patchWords are the names in each kind of lines of a patch.
-type patchWords [kinds]map[string]bool
-
-// wordsOf is wordsIn, found once.
-func (e *eachOne) wordsOf(p *patch.Patch) patchWords {
-	if _, ok := e.words[p]; !ok {
-		e.words[p] = wordsIn(p)
-	}
-	return e.words[p]
-}
-
-// wordsIn returns the names in a patch.
-func wordsIn(p *patch.Patch) patchWords {
-	var out patchWords
-	for k := range out {
-		out[k] = map[string]bool{}
-	}
-	add := func(in lines, text string) {
-		for _, w := range cWord.FindAllString(text, -1) {
-			out[in][w] = true
-		}
-	}
-	for i := range p.Files {
-		for _, h := range p.Files[i].Hunks {
-			add(beside, h.Section)
-			for _, l := range h.Lines {
-				if l.Op == patch.Keep {
-					add(beside, l.Text)
-				} else {
-					add(changed, l.Text)
-				}
-			}
-		}
-	}
-	for k := range out {
-		for _, w := range cWords {
-			delete(out[k], w)
-		}
-	}
-	return out
 }

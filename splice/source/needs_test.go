@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/internal/ktree"
 	"github.com/gosplice/gosplice/splice/source/patch"
 )
@@ -36,7 +37,7 @@ func TestWordsIn(t *testing.T) {
 		t.Fatal(list, err)
 	}
 	files := list[0].ByFile()
-	for in, want := range [kinds][]string{changed: {"k", "kept", "new_name", "old_name"}, beside: {"kept", "section_of"}} {
+	for in, want := range [kinds][]string{changed: {"k", "kept", "new_name", "old_name"}, pasted: nil, beside: {"kept", "section_of"}} {
 		if got := slices.Sorted(maps.Keys(wordsIn(files[0])[in])); !slices.Equal(got, want) {
 			t.Error(cmp.Diff(want, got))
 		}
@@ -108,6 +109,63 @@ func TestNeeded(t *testing.T) {
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s lacks %s: %q, want %q", tt.source, tt.missing, got, tt.want)
 		}
+	}
+}
+
+// TestNameNeeds says of what is lacking who changes it, and nothing of other refusals.
+func TestNameNeeds(t *testing.T) {
+	list, err := patch.Read("p", strings.NewReader(twoFiles))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := list[0].ByFile()
+	e := &eachOne{wide: map[*patch.Patch]bool{files[0]: true, files[1]: false}}
+	r := &Result{Refusals: []*finding.Refusal{refuse(CodeCompile, "", "fs/b.c", "no"), refuse(CodeSpecial, "", "fs/b.c", "no")}}
+	before := r.Refusals[1].Hint
+	e.nameNeeds(r, files, map[*patch.Patch]bool{files[1]: true})
+	want := "what it lacks is changed by p:include/linux/new.h (which more than 600 objects have), p:fs/a.c: make one patch of them, with all that these need"
+	if got := r.Refusals[0].Hint; got != want {
+		t.Error(cmp.Diff(want, got))
+	}
+	if r.Refusals[1].Hint != before {
+		t.Errorf("another code: %q", r.Refusals[1].Hint)
+	}
+	r.Refusals[0].Hint = "stays"
+	e.wide = nil
+	e.nameNeeds(r, files, nil)
+	if r.Refusals[0].Hint != "stays" {
+		t.Errorf("nobody changes it: %q", r.Refusals[0].Hint)
+	}
+}
+
+const pastes = `--- a/fs/b.c
++++ b/fs/b.c
+@@ -1,1 +1,2 @@
+ int b;
++int c = dev_ready_to_probe();
+--- a/fs/b.h
++++ b/fs/b.h
+@@ -1,1 +1,3 @@
+ struct kept;
++#define accessor(name) static inline int dev_##name(void) { return 1; }
++accessor(ready_to_probe)
+`
+
+// TestNeededPasted finds a name that a macro of another patch makes.
+func TestNeededPasted(t *testing.T) {
+	list, err := patch.Read("p", strings.NewReader(pastes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := list[0].ByFile()
+	e := &eachOne{Builder: &Builder{}, patches: both, words: map[*patch.Patch]patchWords{}}
+	for name, want := range map[string]bool{"dev_ready_to_probe": true, "dev_ready_to_go": false, "unready_to_probe": false} {
+		if got := ends(name, e.wordsOf(both[1])[pasted]); got != want {
+			t.Errorf("%s is made by it: %v", name, got)
+		}
+	}
+	if words := e.wordsOf(both[0])[pasted]; len(words) > 0 {
+		t.Errorf("nothing in it makes names: %v", words)
 	}
 }
 
