@@ -17,7 +17,8 @@ import (
 
 // Dependents returns the objects that the build would make again when files of the tree
 // change, by their names: those that are made of one, and those that include one. What may
-// include a file is found by a search, and then the preprocessor is asked about each object, once.
+// include a file is found by a search. Where no condition stands on the way, it does; about each
+// other object the preprocessor is asked, once.
 //
 // A file that the tree does not have is part of the objects that would find it where they look
 // for one of its name.
@@ -111,14 +112,15 @@ type question struct {
 	want    map[string]bool // the files
 	reached map[string]bool // those that may have one, as far as their text says
 	// near are the files that name one that the tree does not have, with these.
-	near map[string][]absent
+	near  map[string][]absent
+	graph *graph
 }
 
 // An absent is a file that the tree does not have, by a name under which it is included.
 type absent struct{ file, name string }
 
 func newQuestion(t *Tree, g *graph, changed []string) *question {
-	q := &question{want: map[string]bool{}, reached: map[string]bool{}, near: map[string][]absent{}}
+	q := &question{want: map[string]bool{}, reached: map[string]bool{}, near: map[string][]absent{}, graph: g}
 	for _, name := range changed {
 		name = clean(name)
 		q.want[name] = true
@@ -213,6 +215,12 @@ func (t *Tree) including(ctx context.Context, units *Units, ask []int, q *questi
 	lacking := make([]bool, len(ask))
 	err = t.each(ctx, len(ask), func(ctx context.Context, k int) error {
 		u := &units.list[ask[k]]
+		_, kept, err := t.keptDeps(u)
+		if err == nil && !kept && q.certain(u) {
+			is[k] = true
+			count.Done()
+			return nil
+		}
 		list, ok, err := p.deps(ctx, u, filepath.Join(out.dir, strconv.Itoa(k)))
 		lacking[k] = !ok
 		if err == nil && ok {

@@ -28,6 +28,7 @@ type graph struct {
 type include struct {
 	Name   string `json:"n"`
 	Quoted bool   `json:"q,omitempty"`
+	Always bool   `json:"a,omitempty"` // whatever is configured
 }
 
 // unread are folders of which nothing is compiled into a kernel for x86.
@@ -53,6 +54,7 @@ func isRead(name string) bool {
 // given, a file of trace events, and data that an assembler includes.
 func includesOf(text []byte) []include {
 	var out []include
+	var c conditions
 	embeds := bytes.Contains(text, []byte(".incbin"))
 	for rest := text; len(rest) > 0; {
 		var line []byte
@@ -60,10 +62,15 @@ func includesOf(text []byte) []include {
 		line = bytes.TrimLeft(line, " \t")
 		switch {
 		case len(line) > 0 && line[0] == '#':
-			out = directive(out, bytes.TrimLeft(line[1:], " \t"))
+			line = bytes.TrimLeft(line[1:], " \t")
+			n, always := len(out), c.always(line)
+			out = directive(out, line)
+			for ; n < len(out); n++ {
+				out[n].Always = always && bytes.HasPrefix(line, []byte("include")) && !bytes.HasPrefix(line, []byte("include_next"))
+			}
 		case embeds:
 			for _, m := range embeddedForm.FindAllSubmatch(line, -1) {
-				out = append(out, include{string(m[1]), false})
+				out = append(out, include{Name: string(m[1])})
 			}
 		}
 	}
@@ -79,7 +86,7 @@ func directive(out []include, line []byte) []include {
 	case bytes.HasPrefix(line, []byte("include")):
 		line = bytes.TrimLeft(bytes.TrimPrefix(line[len("include"):], []byte("_next")), " \t")
 		if name, quoted := named(line); name != "" {
-			out = append(out, include{name, quoted})
+			out = append(out, include{Name: name, Quoted: quoted})
 		}
 	case bytes.HasPrefix(line, []byte("define")):
 		_, line = word(line)
@@ -91,11 +98,11 @@ func directive(out []include, line []byte) []include {
 			}
 		}
 		if file != "" {
-			out = append(out, include{file, false})
+			out = append(out, include{Name: file})
 		}
 	case bytes.Contains(line, []byte("__has_include")):
 		for _, m := range asksForm.FindAllSubmatch(line, -1) {
-			out = append(out, include{string(m[1]) + string(m[2]), m[1] != nil})
+			out = append(out, include{Name: string(m[1]) + string(m[2]), Quoted: m[1] != nil})
 		}
 	}
 	return out
@@ -126,7 +133,7 @@ func named(line []byte) (name string, quoted bool) {
 }
 
 // graphLayout changes with what is read of a source.
-const graphLayout = "3"
+const graphLayout = "4"
 
 // includes makes the graph of the tree, once.
 func (t *Tree) includes(ctx context.Context) (*graph, error) {

@@ -11,12 +11,12 @@ func TestIncludesOf(t *testing.T) {
 		text string
 		want []include
 	}{
-		{"#include <a/b.h>\n", []include{{"a/b.h", false}}},
-		{" # include \"b.h\" /* x */\n#include_next <c.h>", []include{{"b.h", true}, {"c.h", false}}},
-		{"#define X \"d.h\"\n#define Y <e.h>\n#define Z 1 < 2\n#define W(a) \"f.h\"\n", []include{{"d.h", false}, {"e.h", false}, {"f.h", false}}},
-		{"#define TRACE_INCLUDE_FILE trace\n#undef TRACE_INCLUDE_FILE\n", []include{{"trace.h", false}}},
-		{"#if defined(A) && __has_include(\"g.h\")\n#elif __has_include ( <h.h> )\n", []include{{"g.h", true}, {"h.h", false}}},
-		{"asm(\".incbin \\\"x.bin\\\"\\n\");\n\t.incbin \"y.bin\"\n", []include{{"x.bin", false}, {"y.bin", false}}},
+		{"#include <a/b.h>\n", []include{{Name: "a/b.h", Always: true}}},
+		{" # include \"b.h\" /* x */\n#include_next <c.h>", []include{{Name: "b.h", Quoted: true, Always: true}, {Name: "c.h"}}},
+		{"#define X \"d.h\"\n#define Y <e.h>\n#define Z 1 < 2\n#define W(a) \"f.h\"\n", []include{{Name: "d.h"}, {Name: "e.h"}, {Name: "f.h"}}},
+		{"#define TRACE_INCLUDE_FILE trace\n#undef TRACE_INCLUDE_FILE\n", []include{{Name: "trace.h"}}},
+		{"#if defined(A) && __has_include(\"g.h\")\n#elif __has_include ( <h.h> )\n", []include{{Name: "g.h", Quoted: true}, {Name: "h.h"}}},
+		{"asm(\".incbin \\\"x.bin\\\"\\n\");\n\t.incbin \"y.bin\"\n", []include{{Name: "x.bin"}, {Name: "y.bin"}}},
 		{"#include X\n#include \"\n#\n#define\n#define A\nint include;\n", nil},
 	}
 	for _, r := range rows {
@@ -35,12 +35,12 @@ func FuzzIncludesOf(f *testing.F) {
 func TestReach(t *testing.T) {
 	g := &graph{Includes: map[string][]include{
 		"include/linux/w.h": nil,
-		"include/net/n.h":   {{"linux/w.h", false}},
+		"include/net/n.h":   {{Name: "linux/w.h"}},
 		"fs/n.h":            nil,
-		"fs/a.c":            {{"n.h", true}},
-		"fs/b.c":            {{"net/n.h", false}},
-		"lib/c.c":           {{"../fs/n.h", true}},
-		"lib/d.c":           {{"n.h", true}},
+		"fs/a.c":            {{Name: "n.h", Quoted: true}},
+		"fs/b.c":            {{Name: "net/n.h"}},
+		"lib/c.c":           {{Name: "../fs/n.h", Quoted: true}},
+		"lib/d.c":           {{Name: "n.h", Quoted: true}},
 	}}
 	g.index()
 	rows := []struct {
