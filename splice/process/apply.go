@@ -293,7 +293,7 @@ func (a *applier) commitWhenIdle(ctx context.Context) error {
 // takeBack takes out the hooks of an update that is not in use, in the stop in which
 // they were put there: no thread has seen them.
 func (a *applier) takeBack(mem *ptrace.Mem) error {
-	if st, _ := a.plan.rec.state(mem); st == Applied || st == Staged {
+	if a.plan.rec.leading(mem) != nil {
 		return nil
 	}
 	return a.plan.rec.uninstall(mem, a.records)
@@ -315,10 +315,8 @@ func (a *applier) unmap() error {
 			return nil, err
 		}
 		defer a.session.Resume()
-		if st, d := a.plan.rec.state(a.session.Mem()); st == Applied || st == Staged {
-			return nil, fmt.Errorf("redirections lead to it (%s)", st)
-		} else if st == Foreign {
-			a.opt.Logger.Debug("changed meanwhile", "function", d.Function)
+		if d := a.plan.rec.leading(a.session.Mem()); d != nil {
+			return nil, fmt.Errorf("%s at %#x leads to it", d.Function, d.At)
 		}
 		if len(a.plan.rec.Hooks) > 0 {
 			a.stacks.areas = a.plan.rec.areas()

@@ -203,6 +203,31 @@ func stackOf(t *testing.T, pid int) uint64 {
 	return 0
 }
 
+// TestLeading has places that lead to an update beside one that somebody else has changed: what that
+// leads to must stay.
+func TestLeading(t *testing.T) {
+	const old, direct, foreign = "\x55\x48\x89\xe5\x90", "\xe9\x01\x00\x00\x00", "\xe9\x02\x00\x00\x00"
+	for _, c := range []struct {
+		code  string
+		state State
+		leads bool
+	}{
+		{old + old, Kept, false}, {direct + direct, Applied, true}, {old + direct, Applied, true},
+		{foreign + direct, Foreign, true}, {direct + foreign, Foreign, true}, {foreign + old, Foreign, false},
+	} {
+		r := &record{Redirects: list[recordRedirect]{
+			{At: 4096, Orig: []byte(old), Direct: []byte(direct)}, {At: 4101, Orig: []byte(old), Direct: []byte(direct)},
+		}}
+		mem := memoryAt{4096, []byte(c.code)}
+		if st, _ := r.state(mem); st != c.state {
+			t.Errorf("% x: %s, want %s", c.code, st, c.state)
+		}
+		if d := r.leading(mem); (d != nil) != c.leads {
+			t.Errorf("% x: %+v leads to it", c.code, d)
+		}
+	}
+}
+
 // FuzzRecord reads records from memory that holds anything.
 func FuzzRecord(f *testing.F) {
 	r := &record{Format: plainFormat, Name: "seed", Start: 4096, End: 8 * 4096, Code: extent{2 * 4096, 3 * 4096}, Redirects: list[recordRedirect]{{Slot: 4096}}}

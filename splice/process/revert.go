@@ -232,6 +232,16 @@ func (r *record) state(mem readerAt) (State, *recordRedirect) {
 	return Staged, nil
 }
 
+// leading returns a redirection that still stands, whatever became of others; nil when there is none.
+func (r *record) leading(mem readerAt) *recordRedirect {
+	for i := range r.Redirects {
+		if st := r.stands(mem, &r.Redirects[i]); st == Applied || st == Staged {
+			return &r.Redirects[i]
+		}
+	}
+	return nil
+}
+
 // stands is state of one redirection.
 func (r *record) stands(mem readerAt, d *recordRedirect) State {
 	b, err := readBytes(mem, d.At, len(d.Orig))
