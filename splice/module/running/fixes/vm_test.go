@@ -67,7 +67,7 @@ func testKernel(t *testing.T, series string) {
 		tool(t, m, loaded, idle, single)
 	}
 	if testenv.Asked(testenv.Long) || series == "6.1" { // the memory of the whole kernel is read for it
-		flips(t, img, sources)
+		t.Run("flips", func(t *testing.T) { flips(t, img, sources) })
 	}
 }
 
@@ -219,6 +219,7 @@ func frozen(img *image.Image) func(flip map[uint64]byte) *image.Image {
 // flips changes bytes of the code that runs of each function, and of the way to it: what has the
 // byte is undecided then, and nothing else.
 func flips(t *testing.T, img *image.Image, sources []*fixes.Source) {
+	testenv.Serial(t)
 	with := frozen(img)
 	states := map[string]fixes.State{}
 	before := want(t, with(nil), sources, nil)

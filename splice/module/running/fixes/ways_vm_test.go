@@ -16,6 +16,7 @@ import (
 // effect by its callers, and of a function over updates of its caller. One of these still calls the
 // function, the other has what it did inlined, so that the fix does not reach it.
 func TestWays(t *testing.T) {
+	testenv.Serial(t)
 	b := newBench(t, "6.1")
 	const file, line = "kernel/time/timer_list.c", `SEQ_printf(m, "Timer List Version: v0.9\n");`
 	const flock = "	error = %;\n	f = fdget(fd);\n	if (!f.file)\n		return error;\n\n	if (type != F_UNLCK"
