@@ -135,6 +135,9 @@ func (j *judge) pairs() {
 		ch := verdict.Change{Name: a.Name, Kind: b.Kind, Pre: a.ID, Post: b.ID, Rule: j.twins.Rule[id]}
 		if a.Kind == object.Func {
 			r, incidental := j.c.Function(a, b)
+			if r == nil {
+				r = j.intoNext(a, b)
+			}
 			ch.Incidental = incidental
 			if r != nil {
 				ch.Status, ch.Reasons = verdict.Changed, []verdict.Reason{*r}

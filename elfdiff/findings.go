@@ -97,6 +97,7 @@ const (
 	CodeTypeHash         = finding.CodeTypeHash
 	CodeShortBranch      = finding.CodeShortBranch
 	CodeEntryPoints      = finding.CodeEntryPoints
+	CodeFallsThrough     = finding.CodeFallsThrough
 	CodeIndirectFunction = finding.CodeIndirectFunction
 	CodeRelocation       = finding.CodeRelocation
 	CodeSharedAddress    = finding.CodeSharedAddress

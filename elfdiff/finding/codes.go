@@ -25,6 +25,7 @@ const (
 	CodeTypeHash         Code = "type-hash"          // a hash of its type in front of a changed function
 	CodeShortBranch      Code = "short-branch"       // a one-byte branch out of a changed function, with no room for a jump where it leads
 	CodeEntryPoints      Code = "entry-points"       // a changed function that can be entered in the middle
+	CodeFallsThrough     Code = "falls-through"      // code that runs on into what stands behind it
 	CodeIndirectFunction Code = "indirect-function"  // a changed IFUNC resolver
 	CodeRelocation       Code = "unknown-relocation" // a relocation type that we can't apply
 	CodeSharedAddress    Code = "shared-address"     // names share an address on one side only: what is redirected is the address
