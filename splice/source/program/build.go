@@ -248,7 +248,7 @@ func (w *work) compareOne(ctx context.Context, c *compared) error {
 	if err != nil {
 		return err
 	}
-	if c.diff, err = elfdiff.CompareContext(ctx, pre, post, elfdiff.Options{Accept: w.b.opt.Accept}); err != nil {
+	if c.diff, err = elfdiff.CompareContext(ctx, pre, post, elfdiff.Options{Accept: w.b.opt.Accept, Types: elfdiff.HasTypes(pre) && elfdiff.HasTypes(post)}); err != nil {
 		return fmt.Errorf("compare %s: %w", c.name, err)
 	}
 	r.Describe(c.diff)

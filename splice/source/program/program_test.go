@@ -274,6 +274,7 @@ func outcomes(t *testing.T, s *stand) {
 		{"what is copied", "till.c", ", 5)", ", 6)", all, program.Options{}, source.OutcomeMade, "till", "", 1},
 		{"what makes source", "gen.c", "RATE 19", "RATE 18", all, program.Options{}, source.OutcomeMade, "libtax.so.1", "", 2},
 		{"one of two", "lib/price.c", "> 9", "> 7", s.files("till"), program.Options{}, source.OutcomeMade, "till", "", 1},
+		{"another layout", "lib/price.c", "reductions, orders", "orders, reductions", all, program.Options{}, source.OutcomeJudge, "", finding.CodeTypeLayout, 1},
 		{"no C", "tax.c", "return", "return return", all, program.Options{}, source.OutcomeFailed, "", program.CodeObject, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

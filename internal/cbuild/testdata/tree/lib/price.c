@@ -1,7 +1,9 @@
 #include "price.h"
 #include <stdio.h>
 
-static long reductions;
+static struct tally {
+	long reductions, orders;
+} tally;
 
 /* From ten pieces on, 10 % off. */
 __attribute__((noinline)) long price(long pieces, long each)
@@ -9,7 +11,7 @@ __attribute__((noinline)) long price(long pieces, long each)
 	long sum = pieces * each;
 
 	if (pieces > 9) {
-		reductions++;
+		tally.reductions++;
 		sum = sum * 10 / PERCENT;
 	}
 	return sum;
@@ -17,6 +19,6 @@ __attribute__((noinline)) long price(long pieces, long each)
 
 __attribute__((noinline)) void report(const char *what, long amount)
 {
-	printf("%s %ld (reduced %ld)\n", what, amount, reductions);
+	printf("%s %ld (reduced %ld)\n", what, amount, tally.reductions);
 	fflush(stdout);
 }
