@@ -3,7 +3,7 @@
  * gosplice.h - what a patch can say to the update that is made of it.
  *
  * A patch includes it as "gosplice.h". Nobody has to put it into the tree: it is there
- * when the patch is compiled. Kernels with CONFIG_LIVEPATCH only.
+ * when the patch is compiled. Callbacks and shadow data take a kernel with CONFIG_LIVEPATCH.
  *
  * Callbacks
  *
@@ -47,6 +47,8 @@
 
 #include <linux/compiler.h>
 #include <linux/livepatch.h>
+
+struct klp_object;
 
 /* A hook is a pointer to a function in a section that says when to call it. */
 #define GOSPLICE_HOOK_(result, kind, fn)					\
@@ -96,6 +98,7 @@ static __always_inline unsigned long gosplice_shadow_id_(const char *name, unsig
 	return id;
 }
 
+#ifdef CONFIG_LIVEPATCH
 /* All return a pointer to type, or NULL: there are none, or no memory. */
 #define gosplice_shadow_get(obj, id, type)					\
 	((type *)klp_shadow_get((void *)(obj), (id)))
@@ -107,5 +110,14 @@ static __always_inline unsigned long gosplice_shadow_id_(const char *name, unsig
 	klp_shadow_free((void *)(obj), (id), NULL)
 #define gosplice_shadow_free_all(id)						\
 	klp_shadow_free_all((id), NULL)
+#else
+/* The shadow data of a kernel are in its livepatch. */
+#define GOSPLICE_NO_SHADOW_ GOSPLICE_CANNOT_("shadow data take a kernel with CONFIG_LIVEPATCH")
+#define gosplice_shadow_get(obj, id, type)		    ({ GOSPLICE_NO_SHADOW_; (type *)0; })
+#define gosplice_shadow_alloc(obj, id, type, gfp)	    ({ GOSPLICE_NO_SHADOW_; (type *)0; })
+#define gosplice_shadow_get_or_alloc(obj, id, type, gfp) ({ GOSPLICE_NO_SHADOW_; (type *)0; })
+#define gosplice_shadow_free(obj, id)			    ({ GOSPLICE_NO_SHADOW_; })
+#define gosplice_shadow_free_all(id)			    ({ GOSPLICE_NO_SHADOW_; })
+#endif
 
 #endif

@@ -18,7 +18,7 @@ import (
 
 // kernelHeaders stand for those of a kernel, as far as the headers need them.
 var kernelHeaders = map[string]string{
-	"compiler.h": "#define __used __attribute__((__used__))\n#define __section(s) __attribute__((__section__(s)))\n#define __always_inline inline __attribute__((__always_inline__))\n",
+	"compiler.h": "#ifndef WITHOUT\n#define CONFIG_LIVEPATCH 1\n#endif\n#define __used __attribute__((__used__))\n#define __section(s) __attribute__((__section__(s)))\n#define __always_inline inline __attribute__((__always_inline__))\n",
 	"livepatch.h": `#pragma once
 struct klp_object { const char *name; };
 #define NULL ((void *)0)
@@ -94,6 +94,29 @@ func write(t *testing.T, path string, b []byte) {
 	}
 	if err := os.WriteFile(path, b, 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestShadowNowhere has a kernel without livepatch, which has no shadow data.
+func TestShadowNowhere(t *testing.T) {
+	testenv.Need(t, "gcc")
+	tree := t.TempDir()
+	for path, b := range patchheaders.Files() {
+		write(t, filepath.Join(tree, path), b)
+	}
+	for name, text := range kernelHeaders {
+		write(t, filepath.Join(tree, "include/linux", name), []byte(text))
+	}
+	write(t, filepath.Join(tree, "include/linux/livepatch.h"), nil)
+	for i, use := range []string{"gosplice_shadow_get(o, 1, int)", "gosplice_shadow_alloc(o, 1, int, 0)", "gosplice_shadow_get_or_alloc(o, 1, int, 0)", "gosplice_shadow_free(o, 1)", "gosplice_shadow_free_all(1)", ""} {
+		file := fmt.Sprintf("%d.c", i)
+		write(t, filepath.Join(tree, file), fmt.Appendf(nil, "#include \"gosplice.h\"\nstatic int before(struct klp_object *o) { return 0; }\nGOSPLICE_PRE_PATCH(before);\nvoid f(void *o) { %s; }\n", use))
+		cmd := exec.CommandContext(t.Context(), "gcc", "-std=gnu11", "-O2", "-Wall", "-Werror", "-DWITHOUT", "-Iinclude", "-c", file, "-o", "o.o")
+		cmd.Dir = tree
+		out, err := cmd.CombinedOutput()
+		if (err != nil) != (use != "") || use != "" && !strings.Contains(string(out), "gosplice: shadow data take a kernel with CONFIG_LIVEPATCH") {
+			t.Errorf("%s: %v\n%s", use, err, out)
+		}
 	}
 }
 
