@@ -17,6 +17,7 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/vmtest"
 	"github.com/gosplice/gosplice/internal/vm"
+	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/source"
 	"github.com/gosplice/gosplice/splice/source/distro"
@@ -40,7 +41,7 @@ func TestWithoutLivepatch(t *testing.T) {
 			row := newPlainRow(t, name)
 			t.Run("match", row.match)
 			t.Run("audit", row.audit)
-			t.Run("patches", func(t *testing.T) { row.patches(t, list) })
+			t.Run("patches", func(t *testing.T) { row.patches(t, row.seen(t, list)) })
 			t.Run("stacked", row.stacked)
 			t.Run("operated", row.operated)
 			t.Run("refused", row.refused)
@@ -53,6 +54,17 @@ func TestWithoutLivepatch(t *testing.T) {
 func alone(c *behaviour.Case) bool {
 	return c.Outcome == "made" && len(c.Modules)+len(c.Late) == 0 && len(c.Expect) > 0 && c.Objects[1] <= widest &&
 		slices.Equal(c.Targets, []string{"vmlinux"}) && !strings.HasPrefix(c.Name, "callbacks")
+}
+
+// seen returns the cases that a program can see on this kernel.
+func (r *matrixRow) seen(t *testing.T, list []*behaviour.Case) (some []*behaviour.Case) {
+	traces := r.has(t, "CONFIG_EVENT_TRACING")
+	for _, c := range list {
+		if traces || !strings.Contains(c.Probe, "/sys/kernel/tracing/events") {
+			some = append(some, c)
+		}
+	}
+	return some
 }
 
 func newPlainRow(t *testing.T, name string) *matrixRow {
@@ -168,6 +180,19 @@ func again(do func() error) (err error) {
 		}
 	}
 	return err
+}
+
+// hidden opens a kernel that runs and whose symbols are those of functions only, which says so:
+// where its data is can't be known.
+func hidden(t *testing.T, m *vm.Machine) {
+	t.Helper()
+	img, err := image.NewRunning(m.FS(t.Context()))
+	if err == nil {
+		img.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "CONFIG_KALLSYMS_ALL is not set") {
+		t.Errorf("%v, want an error that names CONFIG_KALLSYMS_ALL", err)
+	}
 }
 
 // has checks what a file shows.

@@ -17,10 +17,29 @@ import (
 // The exit statuses of livectl.
 const (
 	toolDone = iota
-	_
+	toolError
 	toolRefused
 	toolStuck
 )
+
+// verified has livectl verify the update, which takes the kernel's symbols for more than functions.
+func (r *matrixRow) verified(t *testing.T, m *vm.Machine) {
+	t.Helper()
+	got, err := m.Run(t.Context(), vm.Command{Path: "/bin/livectl", Args: []string{"-json", "verify", "/fix.ko"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.has(t, "CONFIG_KALLSYMS_ALL") {
+		if got.Status != toolError || !bytes.Contains(got.Stderr, []byte("CONFIG_KALLSYMS_ALL is not set")) {
+			t.Errorf("verify: %d %s %s", got.Status, got.Stdout, got.Stderr)
+		}
+		return
+	}
+	var proof verify.Report
+	if err := json.Unmarshal(got.Stdout, &proof); err != nil || got.Status != toolDone || len(proof.Updates) != 1 || proof.Updates[0].State != verify.Proven {
+		t.Errorf("verify: %d %+v %v", got.Status, proof, err)
+	}
+}
 
 // operated has livectl do what operators do with an update, on a kernel that shows no more than a
 // small one does.
@@ -90,10 +109,7 @@ func (r *matrixRow) operated(t *testing.T) {
 	state(splice.Applied, "load", "-limit", "60s", "/fix.ko")
 	shows(" first")
 	state(splice.Applied, "status")
-	var proof verify.Report
-	if status := tool(&proof, "verify", "/fix.ko"); status != toolDone || len(proof.Updates) != 1 || proof.Updates[0].State != verify.Proven {
-		t.Errorf("verify: %d %+v", status, proof)
-	}
+	r.verified(t, m)
 	if status := tool(&s, "load", "/fix.ko"); status != toolRefused { // it is there
 		t.Errorf("load again: %d %+v", status, s)
 	}
