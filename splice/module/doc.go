@@ -139,7 +139,7 @@
 // Refused ([CodeNoLivepatch]) is what needs livepatch: functions in modules, callbacks of a patch, and
 // Replace. There is no transition task by task, so that a function in which some task always sleeps
 // can't be replaced, and no kprobe takes over what a jump can't. The kernel has to be one for
-// several processors (CONFIG_SMP). Package running refuses such a kernel: the module is loaded by insmod.
+// several processors (CONFIG_SMP). Package running and insmod load such a module alike.
 //
 // # Exit functions of modules
 //

@@ -43,6 +43,7 @@ func TestWithoutLivepatch(t *testing.T) {
 			t.Run("audit", row.audit)
 			t.Run("patches", func(t *testing.T) { row.patches(t, row.seen(t, list)) })
 			t.Run("stacked", row.stacked)
+			t.Run("busy", row.busy)
 			t.Run("operated", row.operated)
 			t.Run("refused", row.refused)
 			t.Log(row)
@@ -127,6 +128,7 @@ func (s *shown) with(t *testing.T, opt module.Options) *source.Builder {
 var (
 	said = edit{"fs/proc/cmdline.c", `seq_putc(m, '\n');`, `seq_puts(m, " first\n");`}
 	more = edit{"fs/proc/cmdline.c", `seq_putc(m, '\n');`, `seq_puts(m, " second\n");`}
+	wait = edit{"kernel/futex/waitwake.c", `ret = futex_wait_setup(uaddr, val, flags, &q, &hb);`, "if (val == 0x5a5a5a5a)\n		return -EINVAL;\n	ret = futex_wait_setup(uaddr, val, flags, &q, &hb);"}
 	also = edit{"fs/proc/loadavg.c", "	seq_printf(m, \"%lu", "	seq_puts(m, \"load \");\n	seq_printf(m, \"%lu"}
 )
 
@@ -168,6 +170,23 @@ func (r *matrixRow) stacked(t *testing.T) {
 		check("still over", shows(" second", load))
 		check("over is off", off(over), shows(" first", ""))
 		check("first is off", off(first), shows(none, ""))
+	}
+}
+
+// busy replaces a function that threads of the guest sleep in, which is refused, however the
+// kernel's code unwinds.
+func (r *matrixRow) busy(t *testing.T) {
+	ctx := t.Context()
+	u := r.update(t, "fix_busy", wait)
+	const in = "futex_wait is in use by "
+	m := vmtest.New(t, vm.Options{Kernel: r.shown.kernel, CPUs: 2, Log: vm.Policy{Taint: "OE", Allow: []string{"^fix_busy: " + in}}})
+	for range 3 {
+		if err := m.Load(ctx, u.Bytes(), ""); !errors.Is(err, syscall.EBUSY) || !strings.Contains(err.Error(), in) {
+			t.Errorf("%v, want EBUSY and %q", err, in)
+		}
+	}
+	if list, err := m.ReadFile(ctx, "/proc/modules"); err != nil || bytes.Contains(list, []byte(u.Name)) {
+		t.Errorf("loaded: %s, %v", list, err)
 	}
 }
 
