@@ -25,7 +25,7 @@ func (j *judge) include() {
 	}
 	for i := range j.Pre.Atoms {
 		if a := &j.Pre.Atoms[i]; a.Kind == object.Data && j.twins.Post[i] == object.NoAtom && a.Size > 0 {
-			in.lost[symname.Stem(a.Name)] = true // "" for data without a name
+			in.lost[symname.Variable(a.Name)] = true // "" for data without a name
 		}
 	}
 	for i := range j.Functions {
@@ -50,7 +50,7 @@ type includer struct {
 	work       []object.AtomID
 	shared     []object.AtomID // objects that carried code names through a section symbol
 	tableIndex *tables.Index   // of post; made when needed
-	// lost holds the stems of writable data that only pre has.
+	// lost holds the names that the source has of writable data that only pre has.
 	lost map[string]bool
 	// copied are changed constants that travel where something that travels
 	// uses them; kept are objects of post that it uses in the running program.
@@ -212,7 +212,7 @@ func (in *includer) reference(a *object.Atom, r *object.Ref) {
 		in.existing(a, r, t)
 	case t.Kind == object.TLS:
 		in.report(findingAt(in.Post, CodeTLSChanged, a.ID, r.Offset, "%s is new thread-local data", t.Name))
-	case t.Kind == object.Data && in.lost[symname.Stem(t.Name)]:
+	case t.Kind == object.Data && in.lost[symname.Variable(t.Name)]:
 		in.fresh(t)
 	default:
 		in.add(t.ID)

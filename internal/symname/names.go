@@ -56,6 +56,13 @@ func Stem(name string) string {
 	return b.String()
 }
 
+// Variable returns the name that the source has for a variable: clang puts the function of a static
+// one in front of it, and both compilers a number behind it.
+func Variable(name string) string {
+	stem := Stem(name)
+	return stem[strings.LastIndexByte(stem, '.')+1:]
+}
+
 // hasNumber reports whether a part of the name behind a dot is a number.
 func hasNumber(name string) bool {
 	for i := strings.IndexByte(name, '.'); i >= 0; {
