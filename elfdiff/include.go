@@ -36,8 +36,8 @@ func (j *judge) include() {
 	}
 	in.drain()
 	in.typeHashes()
+	in.unwinding() // also brings along what the unwinder reads
 	in.left()
-	in.unwinding()
 	in.special()
 	in.unknown()
 	in.sharedLayout()
