@@ -41,6 +41,7 @@ func (j *judge) include() {
 	in.special()
 	in.unknown()
 	in.sharedLayout()
+	in.indexed()
 	in.alignments()
 	in.keep()
 }
@@ -304,7 +305,7 @@ func (in *includer) edge(a *object.Atom, r *object.Ref) {
 		return
 	}
 	p, q := in.twins.Pre[t.ID], in.twins.Pre[other]
-	if p != object.NoAtom && q != object.NoAtom && !in.carried.Included[t.ID] && !in.carried.Included[other] {
+	if p != object.NoAtom && q != object.NoAtom && !in.travels(t.ID) && !in.travels(other) {
 		x, y := &in.Pre.Atoms[p], &in.Pre.Atoms[q]
 		if x.Section == y.Section && y.Offset-x.Offset == in.Post.Atoms[other].Offset-t.Offset {
 			return
@@ -313,6 +314,9 @@ func (in *includer) edge(a *object.Atom, r *object.Ref) {
 	in.report(findingAt(in.Post, CodeEdgeReference, a.ID, r.Offset, "it refers to the border of %s and %s",
 		insn.Describe(in.Post, t.ID, 0), insn.Describe(in.Post, other, 0)))
 }
+
+// travels reports whether an object of post is one of its own for code that travels.
+func (in *includer) travels(id object.AtomID) bool { return in.carried.Included[id] || in.copied[id] }
 
 // sharedLayout warns about objects in one section that carried code names by
 // their offsets in it, when these are others than in pre: an address in front

@@ -1,6 +1,8 @@
 package elfdiff
 
 import (
+	"slices"
+
 	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -13,7 +15,7 @@ func (in *includer) left() {
 		if ch.Status != verdict.Changed || in.carried.Included[ch.Post] || in.past(in.Post, ch.Post) != nil {
 			continue
 		}
-		if in.copied[ch.Post] {
+		if in.copied[ch.Post] && !in.mayBeUsed(ch.Post) {
 			in.report(in.unread(ch))
 			continue
 		}
@@ -21,6 +23,12 @@ func (in *includer) left() {
 			in.report(in.leftBehind(ch))
 		}
 	}
+}
+
+// mayBeUsed reports whether code that travels may mean a changed constant that does not
+// travel, by a reference that was taken for one to its neighbour.
+func (in *includer) mayBeUsed(id object.AtomID) bool {
+	return slices.ContainsFunc(usersOf(in.Post, &in.Post.Atoms[id]), func(u object.AtomID) bool { return in.carried.Included[u] })
 }
 
 // unread explains why a changed constant does not travel: nothing that travels

@@ -19,7 +19,7 @@ const (
 	CodeSpecialSection   Code = "special-section"    // an entry of a table about a changed function that is not carried
 	CodeUnknownSection   Code = "unknown-section"    // a table that nothing here knows is about a changed function
 	CodeOpaqueCode       Code = "opaque-code"        // code that does not decode
-	CodeEdgeReference    Code = "edge-reference"     // a reference that could mean either of two neighbours
+	CodeEdgeReference    Code = "edge-reference"     // a reference that could mean one of several objects of its section
 	CodeInnerReference   Code = "inner-reference"    // a reference into the middle of a function whose layout differs
 	CodeInitReference    Code = "init-reference"     // a reference to memory that is freed after start
 	CodeTypeHash         Code = "type-hash"          // a hash of its type in front of a changed function
