@@ -8,6 +8,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// TestMissesFile tells errors about files that the build makes on the way, as compilers and assemblers
+// have them.
+func TestMissesFile(t *testing.T) {
+	for said, want := range map[string]bool{
+		"a.c:3:2: fatal error: a.h: No such file or directory":                             true,
+		"a.c:3:2: fatal error: 'a.h' file not found":                                       true,
+		"/tmp/c.s: Assembler messages:\n/tmp/c.s:4: Error: file not found: kernel/data.gz": true,
+		"<inline asm>:1:9: error: Could not find incbin file 'kernel/data.gz'":             true,
+		"a.c:3:2: error: 'a' undeclared":                                                   false,
+	} {
+		if got := missesFile(newCompileError("a.c", []byte(said), errors.New("status 1")).Text); got != want {
+			t.Errorf("%q: %v", said, got)
+		}
+	}
+}
+
 // TestCompileErrorNames takes what is missing from the errors of compilers, as these have
 // them in several languages.
 func TestCompileErrorNames(t *testing.T) {

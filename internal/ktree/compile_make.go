@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,12 +16,21 @@ import (
 // table that a program writes, or its source itself.
 func (c *compilation) lacksGenerated(e *CompileError) bool {
 	if text, ok := c.ed.overlay[e.Source]; ok {
-		return text != nil && strings.Contains(e.Text, "No such file or directory")
+		return text != nil && missesFile(e.Text)
 	}
 	if _, err := os.Stat(filepath.Join(c.dir, e.Source)); err != nil {
 		return true
 	}
-	return strings.Contains(e.Text, "No such file or directory")
+	return missesFile(e.Text)
+}
+
+// missing is what compilers say of a file that they do not find, and assemblers of what .incbin names:
+// gas, and clang's own.
+var missing = []string{"No such file or directory", "file not found", "Could not find incbin file"}
+
+// missesFile reports whether a text says that a file is not there.
+func missesFile(text string) bool {
+	return slices.ContainsFunc(missing, func(m string) bool { return strings.Contains(text, m) })
 }
 
 // made has make itself make objects, with all that this takes, in a copy of the tree that is
