@@ -136,7 +136,7 @@ func (j *judge) pairs() {
 		if a.Kind == object.Func {
 			r, incidental := j.c.Function(a, b)
 			if r == nil {
-				r = j.intoNext(a, b)
+				r = j.c.Next(a, b)
 			}
 			ch.Incidental = incidental
 			if r != nil {

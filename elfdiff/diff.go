@@ -2,13 +2,43 @@ package elfdiff
 
 import (
 	"context"
+	"sync"
 
+	"github.com/gosplice/gosplice/elfdiff/explain"
 	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
+)
+
+// What a comparison says of each function and data object, as package verdict has it.
+type (
+	// Change is the verdict on one function or data object.
+	Change = verdict.Change
+	// Status says whether it is the same.
+	Status = verdict.Status
+	// Reason is the first place at which pre and post differ.
+	Reason = verdict.Reason
+	// Rule is how pre and post were paired.
+	Rule = verdict.Rule
+)
+
+// The verdicts.
+const (
+	Same    = verdict.Same
+	Changed = verdict.Changed
+	New     = verdict.New
+	Removed = verdict.Removed
+)
+
+// What an update carries, as package extract has it.
+type (
+	// Extracted is the object with the changes.
+	Extracted = extract.Extracted
+	// Kept is what others may keep the address of.
+	Kept = extract.Kept
 )
 
 // Diff is what really differs between two objects. It is immutable.
@@ -160,4 +190,43 @@ func (d *Diff) carries() bool {
 		}
 	}
 	return len(d.carried.InPlace)+len(d.carried.Initials) > 0
+}
+
+// What in the source is behind a change, as package explain has it.
+type (
+	// Explanation says what in the source is behind a change of the code.
+	Explanation = explain.Explanation
+	// ExplanationCode says in one stable word what an [Explanation] is about.
+	ExplanationCode = explain.Code
+)
+
+// The explanations.
+const (
+	ExplainInlined  = explain.Inlined
+	ExplainInlining = explain.Inlining
+	ExplainRenamed  = explain.Renamed
+	ExplainLayout   = explain.Layout
+)
+
+// Explain looks for reasons in the source why a function differs, or is new or
+// gone. It lists none when the function's own source explains it, and when
+// there is no debug information.
+//
+// It reads the debug information about the function, and is safe for concurrent
+// use.
+func (d *Diff) Explain(ch *verdict.Change) []Explanation { return d.explained().Explain(ch) }
+
+// explainer is what explanations have to know of a diff, once one was asked for.
+type explainer struct {
+	once sync.Once
+	pair explain.Pair
+}
+
+func (d *Diff) explained() *explain.Pair {
+	e := &d.explainer
+	e.once.Do(func() {
+		e.pair.Pre, e.pair.Post, e.pair.Functions = d.Pre, d.Post, d.Functions
+		e.pair.PreOf, e.pair.PostOf, e.pair.Types = d.twins.Pre, d.twins.Post, d.Types
+	})
+	return &e.pair
 }

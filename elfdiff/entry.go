@@ -3,10 +3,8 @@ package elfdiff
 import (
 	"io"
 
-	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/object"
-	"github.com/gosplice/gosplice/elfdiff/verdict"
 )
 
 // Object is a relocatable object, cut into atoms.
@@ -44,31 +42,3 @@ func marked(o *Object, err error) (*Object, error) {
 	}
 	return o, err
 }
-
-// What a comparison says of each function and data object, as package verdict has it.
-type (
-	// Change is the verdict on one function or data object.
-	Change = verdict.Change
-	// Status says whether it is the same.
-	Status = verdict.Status
-	// Reason is the first place at which pre and post differ.
-	Reason = verdict.Reason
-	// Rule is how pre and post were paired.
-	Rule = verdict.Rule
-)
-
-// The verdicts.
-const (
-	Same    = verdict.Same
-	Changed = verdict.Changed
-	New     = verdict.New
-	Removed = verdict.Removed
-)
-
-// What an update carries, as package extract has it.
-type (
-	// Extracted is the object with the changes.
-	Extracted = extract.Extracted
-	// Kept is what others may keep the address of.
-	Kept = extract.Kept
-)

@@ -146,7 +146,7 @@ func (in *includer) function(a *object.Atom) {
 	if a.Opaque || !amd64.Decodes(a.Bytes) {
 		in.report(findingAt(in.Post, CodeOpaqueCode, a.ID, 0, "its code does not decode to its end"))
 	}
-	if runsOn(in.Post, a) {
+	if insn.RunsOn(in.Post, a) {
 		in.report(findingAt(in.Post, CodeFallsThrough, a.ID, a.Size, "it runs on into what stands behind it"))
 	}
 	if _, ok := extraction.IslandsOf(a); !ok {

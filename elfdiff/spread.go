@@ -233,7 +233,7 @@ func (s *spread) callers(a *object.Atom) {
 	if s.traced == nil {
 		s.traced = traceable(s.Pre)
 	}
-	if s.traced == nil && !strings.Contains(a.Name, ".") || s.traced[pre] || !s.onlyCalled(s.Pre, pre) || !s.onlyCalled(s.Post, a.ID) || isRunInto(s.Pre, s.Pre.Atom(pre)) {
+	if s.traced == nil && !strings.Contains(a.Name, ".") || s.traced[pre] || !s.onlyCalled(s.Pre, pre) || !s.onlyCalled(s.Post, a.ID) || insn.IsRunInto(s.Pre, s.Pre.Atom(pre)) {
 		return
 	}
 	for _, u := range s.Post.Users(a.ID) {

@@ -73,7 +73,7 @@ func (m *matching) calls(at uint64) (n int, err error) {
 		if err != nil {
 			return n, err
 		}
-		if to, ok := in.Target(code[off:], at+uint64(off)); ok && in.IsBranch() && m.old[to] {
+		if to, ok := in.Target(code[off:], at+uint64(off)); ok && m.old[to] {
 			n++
 		}
 		off += int(in.Len)
