@@ -15,3 +15,15 @@ func TestApart(t *testing.T) {
 		}
 	}
 }
+
+func TestOver(t *testing.T) {
+	for name, want := range map[string]bool{
+		"arch/x86/boot/compressed/vmlinux.lds.S": true, "drivers/firmware/efi/libstub/tpm.o": true,
+		"drivers/firmware/efi/tpm.o": false, "arch/x86/realmode/rm/reboot.S": false, "arch/x86/entry/vdso/vclock_gettime.o": false,
+		"arch/x86/purgatory/purgatory.o": false, "tools/a.o": false,
+	} {
+		if got := Over(name); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

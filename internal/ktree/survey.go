@@ -133,6 +133,11 @@ func (t *Tree) survey(ctx context.Context, o Overlay) (*survey, error) {
 				return nil, err
 			}
 			continue
+		case r.layout && Over(name):
+			if err := s.leaveOut(t, name, "it lays out "+partOf(name)+", which has run before the kernel does, and runs no more"); err != nil {
+				return nil, err
+			}
+			continue
 		case r.layout && partOf(name) != "":
 			s.refused = append(s.refused, Unfollowed{File: name, Image: partOf(name), Why: "it lays out " + partOf(name) + ", which is not made here"})
 			delete(s.overlay, name)

@@ -12,6 +12,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
+	"github.com/gosplice/gosplice/internal/ktree"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/splice/module"
 )
@@ -28,8 +29,11 @@ type compared struct {
 
 // matters reports whether there is something to carry.
 func (c *compared) matters() bool {
-	return c.diff != nil && c.diff.Outcome() != elfdiff.OutcomeSame && c.diff.Outcome() != elfdiff.OutcomeIgnored
+	return c.diff != nil && c.diff.Outcome() != elfdiff.OutcomeSame && c.diff.Outcome() != elfdiff.OutcomeIgnored && !c.over()
 }
+
+// over reports whether an object is code that has run before the kernel does.
+func (c *compared) over() bool { return c.unit().Special != "" && ktree.Over(c.unit().Object) }
 
 // compare compares all objects, and matches those that differ with what runs.
 func (b *Builder) compare(ctx context.Context, p *Plan, list []compiled) ([]compared, error) {
@@ -169,8 +173,17 @@ func (b *Builder) compareOne(ctx context.Context, c *compared, equal bool) error
 	return nil
 }
 
-// tell notes what differs.
-func (c *compared) tell() { c.result.Describe(c.diff) }
+// tell notes what differs, and where nothing of it runs any more.
+func (c *compared) tell() {
+	c.result.Describe(c.diff)
+	if !c.over() || c.result.Outcome == elfdiff.OutcomeSame {
+		return
+	}
+	c.result.Outcome, c.result.Refusals = elfdiff.OutcomeIgnored, []*finding.Refusal{}
+	f := finding.New(finding.CodeInitCode)
+	f.Section, f.Message = c.unit().Object, fmt.Sprintf("it is part of %s, which has run before the kernel does, and runs no more", c.unit().Special)
+	c.result.Findings = []finding.Finding{f}
+}
 
 // Describe fills in what a comparison found: the outcome, what differs, and what is to be known
 // of it.

@@ -248,7 +248,7 @@ func (b *Builder) whyNone(ctx context.Context, p *Plan, f *FileResult) error {
 		return nil
 	}
 	if what := ktree.Apart(f.Path); what != "" && b.elsewhere == nil {
-		p.Refusals = append(p.Refusals, refuse(CodeSpecial, "", f.Path, "it is part of %s, which is not compiled here", what))
+		f.Note = "it is part of " + what + ", which has run before the kernel does, and runs no more"
 		return nil
 	}
 	if f.Kind != FileSource {
