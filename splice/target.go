@@ -57,8 +57,8 @@ type Report struct {
 	Threads   int          `json:"threads"`  // at the decisive moment
 	Attempts  int          `json:"attempts"` // stops it took to find it
 	Scans     int          `json:"scans"`    // stacks that could only be scanned, not unwound
-	// Pause is that of the decisive stop; of a revert the longest since then. JSON has it
-	// in nanoseconds.
+	// Pause is the longest time for which the process stood still, in whichever of the stops.
+	// JSON has it in nanoseconds.
 	Pause time.Duration `json:"pause_ns"`
 	Kept  string        `json:"kept"` // of a revert: why memory stays, or ""
 }

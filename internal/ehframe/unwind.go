@@ -137,14 +137,20 @@ func (t *Table) register(n uint64, r *Rule, cfa uint64, mem Memory, regs *Regs) 
 		v = cfa + uint64(r.N)
 	case Register:
 		v, err = regs.get(uint64(r.N))
-	case Expression:
-		if v, err = eval(r.Expr, regs, mem, t.bias, &cfa); err == nil {
-			v, err = readWord(mem, v, 8)
-		}
-	case ValExpression:
-		v, err = eval(r.Expr, regs, mem, t.bias, &cfa)
+	case Expression, ValExpression:
+		v, err = t.byExpr(r, cfa, mem, regs)
 	}
 	return v, err == nil, err
+}
+
+// byExpr is register for a rule that is an expression. It stands apart because what it
+// takes the address of is allocated, and hardly any rule is one.
+func (t *Table) byExpr(r *Rule, cfa uint64, mem Memory, regs *Regs) (uint64, error) {
+	v, err := eval(r.Expr, regs, mem, t.bias, &cfa)
+	if err != nil || r.Kind == ValExpression {
+		return v, err
+	}
+	return readWord(mem, v, 8)
 }
 
 // A Frame is one frame of a stack.

@@ -208,6 +208,9 @@ func TestSelf(t *testing.T) {
 	if err != nil || !slices.Contains(tids, pid) || len(tids) < st.Threads-2 {
 		t.Error(tids, err)
 	}
+	if n, err := CountTasks(pid); err != nil || n < len(tids)-2 || n > len(tids)+2 { // threads of Go come and go
+		t.Errorf("%d threads are counted, %d listed; %v", n, len(tids), err)
+	}
 	for _, tid := range tids {
 		if s, err := ReadTaskStat(pid, tid); err == nil && s.PID != tid {
 			t.Errorf("stat of %d is of %d", tid, s.PID)
@@ -268,6 +271,7 @@ func TestGone(t *testing.T) {
 		"ReadStatus": func() error { _, err := ReadStatus(pid); return err },
 		"ReadAuxv":   func() error { _, err := ReadAuxv(pid); return err },
 		"Tasks":      func() error { _, err := Tasks(pid); return err },
+		"CountTasks": func() error { _, err := CountTasks(pid); return err },
 		"Exe":        func() error { _, err := Exe(pid); return err },
 		"OpenMem":    func() error { _, err := OpenMem(pid, nil); return err },
 		"ReadAddr":   func() error { _, err := mem.ReadAddr(make([]byte, 8), 0x400000); return err },

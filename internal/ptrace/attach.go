@@ -126,6 +126,11 @@ func (t *tracer) attach(ctx context.Context) error {
 // it tried. When it returns 0 while all known threads are stopped, there are no
 // others: only an unknown thread could have made one.
 func (t *tracer) adopt() (tried int, err error) {
+	// All that are known are threads of the process: when it has no more than these,
+	// they are all. To list many takes as long as to stop them.
+	if n, err := procfs.CountTasks(t.id.PID); err == nil && n == len(t.threads) {
+		return 0, nil
+	}
 	tids, err := procfs.Tasks(t.id.PID)
 	if errors.Is(err, procfs.ErrGone) {
 		return 0, t.gone()

@@ -61,7 +61,7 @@ func rank(r *Regs) int {
 // whether its seccomp filters have to be suspended for it. Without any the error
 // is a [*Refusal] that says why for each.
 func (t *tracer) choose(c *sysCall) (th *thread, suspend bool, err error) {
-	maps, err := procfs.Maps(t.id.PID)
+	maps, err := t.maps()
 	if err != nil {
 		return nil, false, err
 	}

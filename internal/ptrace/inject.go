@@ -100,7 +100,7 @@ func (t *tracer) guardedCall(ctx context.Context, what, undo *sysCall, then func
 // mayUndo has the thread make another call if the tracer dies, when its filters
 // have nothing against that.
 func (c *call) mayUndo(undo *sysCall) error {
-	maps, err := procfs.Maps(c.t.id.PID)
+	maps, err := c.t.maps()
 	if err != nil {
 		return err
 	}

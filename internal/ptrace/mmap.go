@@ -39,7 +39,8 @@ func (s *Session) MmapWith(ctx context.Context, addr, length uint64, prot int, c
 	what := &sysCall{nr: unix.SYS_MMAP, args: arguments([]uint64{addr, length, uint64(prot), flags, ^uint64(0), 0})}
 	undo := &sysCall{nr: unix.SYS_MUNMAP, args: arguments([]uint64{addr, length})}
 	err := s.do(func(t *tracer) error {
-		maps, err := procfs.Maps(t.id.PID)
+		t.space = nil // by what was mapped for us in this stop, too
+		maps, err := t.maps()
 		if err != nil {
 			return err
 		}
@@ -86,4 +87,26 @@ func (s *Session) Mprotect(ctx context.Context, addr, length uint64, prot int) e
 		return fmt.Errorf("mprotect %d bytes at %#x to %#x: %w", length, addr, prot, err)
 	}
 	return nil
+}
+
+// Maps returns the mappings of the stopped process, which to read takes as long as to stop
+// many threads. They are read once in a stop, so that memory which was mapped or unmapped in it by
+// Mmap and Munmap is missing, or still there.
+func (s *Session) Maps() (list []procfs.Mapping, err error) {
+	err = s.do(func(t *tracer) error {
+		if err := t.halted(); err != nil {
+			return err
+		}
+		list, err = t.maps()
+		return err
+	})
+	return list, err
+}
+
+// maps is Session.Maps. What a call of ours maps or unmaps is no stack, nor a guard of one.
+func (t *tracer) maps() (list []procfs.Mapping, err error) {
+	if t.space == nil {
+		t.space, err = procfs.Maps(t.id.PID)
+	}
+	return t.space, err
 }

@@ -44,8 +44,10 @@ func TestZombieLeader(t *testing.T) {
 static void *other(void *a) { usleep(20000); up(); end(); }
 int main() { pthread_t t; pthread_create(&t, 0, other, 0); pthread_exit(0); }`)
 	ctx := context.Background()
-	if st := state(t, v.pid); st != 'Z' {
-		t.Fatalf("main thread is in state %c", st)
+	for deadline := time.Now().Add(10 * time.Second); state(t, v.pid) != 'Z'; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("main thread is in state %c", state(t, v.pid))
+		}
 	}
 	s := seizeT(t, v.pid, Options{})
 	for range 3 {

@@ -21,7 +21,7 @@ func (t *tracer) stop(ctx context.Context) error {
 	if err := t.usable(); err != nil || t.stopped {
 		return err
 	}
-	t.pauseAt = time.Now()
+	t.pauseAt, t.space = time.Now(), nil
 	err := t.stopAll(ctx)
 	for err == nil {
 		t.hurry(true)

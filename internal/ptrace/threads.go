@@ -20,6 +20,7 @@ func (s *Session) Threads() (list []Thread, err error) {
 		if err := t.halted(); err != nil {
 			return err
 		}
+		list = make([]Thread, 0, len(t.threads))
 		for _, th := range t.threads {
 			if !th.dead {
 				list = append(list, Thread{th.tid, th.regs, th.group})

@@ -32,8 +32,9 @@ type tracer struct {
 	threads map[int]*thread
 	sigchld chan os.Signal
 
-	stopped bool // all threads are
-	held    bool // and remain so until the session ends
+	stopped bool             // all threads are
+	space   []procfs.Mapping // as it was read in this stop, or nil; see maps
+	held    bool             // and remain so until the session ends
 	closed  bool
 	err     error // why the session is over, or nil
 	gadgets gadgets

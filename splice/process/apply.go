@@ -161,6 +161,7 @@ func (a *applier) run(ctx context.Context) (err error) {
 	if err := a.mapRegion(ctx); err != nil {
 		return err
 	}
+	a.stacks.warm(a.pid, a.session.Mem())
 	if err = a.fill(); err == nil {
 		err = a.commitWhenIdle(ctx)
 	}
@@ -270,7 +271,7 @@ func (a *applier) commitWhenIdle(ctx context.Context) error {
 		if err := a.session.Stop(ctx); err != nil {
 			return nil, err
 		}
-		defer func() { a.session.Resume(); a.pause = a.session.Stats().LastPause }()
+		defer func() { a.session.Resume(); a.pause = a.session.Stats().MaxPause }()
 		mem := a.session.Mem()
 		if err := a.plan.verify(func(p []byte, addr uint64) error { _, err := mem.ReadAddr(p, addr); return err }); err != nil {
 			return nil, err

@@ -27,7 +27,6 @@ const (
 // last stop. What points to the memory may be stale, and is looked at again some
 // times. The error says why nothing could be tracked.
 func (v *reverter) reclaimTracked(ctx context.Context) error {
-	defer func() { v.out.Pause = max(v.out.Pause, v.session.Stats().MaxPause) }()
 	t, err := v.track(ctx)
 	if err != nil {
 		return err

@@ -150,10 +150,12 @@ func (v *reverter) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	v.stacks.warm(v.pid, v.session.Mem())
 	if err := retry(ctx, &v.opt, &v.attempts, within(v.session, func() ([]Blocker, error) { return v.try(ctx) })); err != nil {
 		return err
 	}
 	v.reclaimLater(ctx)
+	v.out.Pause = v.session.Stats().MaxPause
 	return nil
 }
 
@@ -162,7 +164,7 @@ func (v *reverter) try(ctx context.Context) ([]Blocker, error) {
 	if err := v.session.Stop(ctx); err != nil {
 		return nil, err
 	}
-	defer func() { v.session.Resume(); v.out.Pause = v.session.Stats().LastPause }()
+	defer v.session.Resume()
 	mem := v.session.Mem()
 	st, d := v.rec.state(mem)
 	if st == Foreign {

@@ -160,6 +160,7 @@ type pageCache struct {
 	mem   readerAt
 	pages map[uint64][]byte
 	room  []byte // for pages to come
+	arena []byte // for pages that are read together, kept from stop to stop
 
 	last     uint64 // the page that was asked for last
 	lastPage []byte // nil for none
@@ -168,6 +169,23 @@ type pageCache struct {
 
 func newPageCache(mem readerAt) *pageCache {
 	return &pageCache{mem: mem, pages: map[uint64][]byte{}}
+}
+
+// reset forgets what was read, and keeps the memory that it was read into.
+func (c *pageCache) reset(mem readerAt) {
+	c.mem, c.last, c.lastPage = mem, 0, nil
+	clear(c.pages)
+}
+
+// expect makes room for the stacks of so many threads, of which some cross a page. It is
+// touched now: the kernel would give it page by page while the process stands still.
+func (c *pageCache) expect(threads int) {
+	if n := (threads + threads/2 + 1) * splice.PageSize; len(c.arena) < n {
+		c.arena = make([]byte, n)
+		for i := 0; i < n; i += splice.PageSize {
+			c.arena[i] = 1
+		}
+	}
 }
 
 // prefetch reads the pages of addresses by few calls. What can't be read so is read when it
@@ -181,9 +199,11 @@ func (c *pageCache) prefetch(pid int, addrs []uint64) {
 			bases = append(bases, base)
 		}
 	}
+	c.expect(len(bases))
+	room := c.arena
 	for len(bases) > 0 {
 		part := bases[:min(most, len(bases))]
-		b := make([]byte, len(part)*splice.PageSize)
+		b := room[:len(part)*splice.PageSize]
 		remote := make([]unix.RemoteIovec, len(part))
 		for i, base := range part {
 			remote[i] = unix.RemoteIovec{Base: uintptr(base), Len: splice.PageSize}
@@ -194,6 +214,7 @@ func (c *pageCache) prefetch(pid int, addrs []uint64) {
 			return
 		}
 		whole := max(n, 0) / splice.PageSize
+		room = room[whole*splice.PageSize:]
 		for i, base := range part[:whole] {
 			c.pages[base] = b[i*splice.PageSize : (i+1)*splice.PageSize : (i+1)*splice.PageSize]
 		}

@@ -35,11 +35,12 @@ func (a *area) holds(pc uint64, exact bool) bool {
 
 // stacks checks the stacks of a stopped process.
 type stacks struct {
-	mem   *pageCache
-	pid   int
-	maps  []procfs.Mapping // nil before somebody asks
-	areas []area
-	find  func(pc uint64) *ehframe.Table
+	mem     *pageCache
+	session *ptrace.Session
+	pid     int
+	maps    []procfs.Mapping // nil before somebody asks
+	areas   []area
+	find    func(pc uint64) *ehframe.Table
 	// function returns the function that an address lies in, by symbols.
 	function func(pc uint64) (start, end uint64, ok bool)
 	scans    int
@@ -63,7 +64,7 @@ func unwindTables(pid int, img *image.Image) []*ehframe.Table {
 
 // newStacks prepares a check, by the unwind tables of the image's modules.
 func newStacks(tables []*ehframe.Table, img *image.Image, records []*record, areas []area) *stacks {
-	s := &stacks{areas: areas, restorers: map[uint64]bool{}, function: functionAt(img)}
+	s := &stacks{mem: newPageCache(nil), areas: areas, restorers: map[uint64]bool{}, function: functionAt(img)}
 	owns := recordTables(img, records)
 	s.find = func(pc uint64) *ehframe.Table {
 		if _, i := img.ModuleAt(pc); i != image.NoModule && tables[i] != nil {
@@ -193,7 +194,8 @@ func (s *stacks) check(session *ptrace.Session) (blockers []Blocker, threads int
 	if err != nil {
 		return nil, 0, err
 	}
-	s.mem, s.pid, s.maps, s.scans = newPageCache(session.Mem()), session.ID().PID, nil, 0
+	s.mem.reset(session.Mem())
+	s.session, s.pid, s.maps, s.scans = session, session.ID().PID, nil, 0
 	if len(list) > 1 {
 		const near = splice.PageSize / 4 // what a frame or two take
 		tops := make([]uint64, 0, 2*len(list))
@@ -214,12 +216,33 @@ func (s *stacks) check(session *ptrace.Session) (blockers []Blocker, threads int
 	return blockers, len(list), nil
 }
 
+// warm has what check needs at hand before the process is stopped: the rules of the places where
+// threads wait now, as far as that shows, and room for their stacks.
+func (s *stacks) warm(pid int, mem readerAt) {
+	const most = 64 // they wait at few places
+	tids, err := procfs.Tasks(pid)
+	if err != nil {
+		return // the stop will tell
+	}
+	s.mem.expect(len(tids))
+	for _, tid := range tids[:min(most, len(tids))] {
+		c, ok, err := procfs.ReadTaskCall(pid, tid)
+		if err != nil || !ok {
+			continue
+		}
+		s.mem.reset(mem)
+		regs := ehframe.Regs{Undefined: ^uint32(0) &^ (1<<ehframe.RSP | 1<<ehframe.RA)}
+		regs.R[ehframe.RSP], regs.R[ehframe.RA] = c.SP, c.PC
+		_, _ = s.walk(regs, func(ehframe.Frame) bool { return true })
+	}
+}
+
 // mappings returns the mappings of the process in this stop. To read them takes as
 // long as many stacks, and few need them.
 func (s *stacks) mappings() ([]procfs.Mapping, error) {
 	var err error
 	if s.maps == nil {
-		s.maps, err = procfs.Maps(s.pid)
+		s.maps, err = s.session.Maps()
 	}
 	return s.maps, err
 }
