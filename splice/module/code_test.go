@@ -67,7 +67,7 @@ func linkAll(t *testing.T, b *builder) {
 	for _, name := range []string{"stack_size", "stack_unused", "probe_count"} {
 		b.code.Number(name, 1)
 	}
-	for _, name := range []string{"jump", "stacks", "states", "replace", "module_exit", "replace_exits", "callbacks", "copy", "constants", "initials", "target", "probe", "livepatch", "plain", "stack", "leave", "exit"} {
+	for _, name := range []string{"jump", "stacks", "states", "replace", "module_exit", "replace_exits", "callbacks", "copy", "constants", "initials", "target", "probe", "livepatch", "plain", "stack", "elsewhere", "leave", "exit"} {
 		b.code.Add(name, "", nil)
 	}
 	b.code.Add("init", "", map[string]ko.Dest{"enable": b.code.Symbols["enable_livepatch"]})

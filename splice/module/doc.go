@@ -68,8 +68,9 @@
 // post_unpatch: the first step of an update, and the last of its end, each for all
 // functions and all tasks at once. All processors are stopped for it, and wait in the
 // module's own code. Then the stacks of all tasks, idle ones too, are looked at, word
-// by word: nothing is written while one of them leads to the old code. When that lasts
-// 3 seconds, the update is not loaded (EBUSY), and the kernel log names the function
+// by word: nothing is written while one of them leads to the old code. A word that is left of
+// an earlier call does not count where the kernel's own unwinder, which livepatch relies on, tells all
+// frames of the task, and none is in the code. When that lasts 3 seconds, the update is not loaded (EBUSY), and the kernel log names the function
 // and the task. What stands where a jump goes is compared again first.
 //
 // When the update is disabled, a stack that leads to the new code keeps the module

@@ -15,7 +15,8 @@ const jumpSize = 5
 
 // returnTrampolines are what return addresses are replaced by while somebody
 // traces returns (kernel/trace/fgraph.c, kernel/trace/rethook.c): where such a
-// frame really is can't be seen, so it is taken for one in the way. The kernel has
+// frame really is can't be seen by words, so it is taken for one in the way, unless the kernel's unwinder
+// tells where it is. The kernel has
 // those that its configuration needs. One that has the function by which somebody
 // traces has at least one of the names; of what has none, stacks can't be read.
 var returnTrampolines = []struct {
@@ -122,7 +123,14 @@ func (b *builder) newCode(hidden []codeRange) {
 	carried := codeRange{name: "its new code", at: ko.Dest{Symbol: b.Text().Anchor}, size: b.code.Start}
 	b.ranges(b.kernelObject(), b.Rodata(), "jump_new", append(slices.Clip(hidden), carried))
 	b.code.Add("stacks", "", nil)
+	if _, err := b.image.Symbol(reliableUnwinder); err == nil {
+		b.code.Add("elsewhere", "", nil)
+	}
 }
+
+// reliableUnwinder is the function that tells the frames of a task that does not run
+// (kernel/stacktrace.c), or that they can't be told. Kernels without CONFIG_STACKTRACE have none.
+const reliableUnwinder = "stack_trace_save_tsk_reliable"
 
 // leave has the module wait at its end for tasks in its new code, where livepatch would not see
 // them: what it looks for are the new functions, and not their parts that stand elsewhere, nor what

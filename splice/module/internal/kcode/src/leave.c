@@ -5,20 +5,6 @@
  * in is waited for, since the memory is gone when this returns. */
 #include "update.h"
 
-/* As many return addresses as livepatch looks at (MAX_STACK_ENTRIES). */
-#define DEPTH 100
-
-static u64 trace[DEPTH];
-
-/* elsewhere asks the kernel's own unwinder, which livepatch relies on: words in a stack may be
- * left of earlier calls, also in a task that sleeps for good. What it can't unwind is in the way. */
-bool elsewhere(const struct range *table, const struct task_struct *task)
-{
-	int depth = stack_trace_save_tsk_reliable((struct task_struct *)task, trace, DEPTH);
-
-	return depth > 0 && !words(table, trace, trace + depth);
-}
-
 /* look is what stop_machine calls on one processor, while all others stand still. */
 static int look(void *unused UNUSED)
 {

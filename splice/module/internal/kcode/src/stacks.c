@@ -4,6 +4,7 @@
 
 struct block jump_block;
 
+/* Of a kernel without a reliable unwinder. */
 WEAK bool elsewhere(const struct range *table UNUSED, const struct task_struct *task UNUSED) { return 0; }
 
 /* words returns the range that a word of a stack lies in, or NULL. */
