@@ -151,13 +151,31 @@ func (k *Image) orcValue(l Layout) string {
 }
 
 // ORCHeader returns the digest of struct orc_entry and of the numbers in it that the build
-// keeps in a section (scripts/orc_hash.sh); nil where it keeps none, as until Linux 6.3.
+// keeps in a section (scripts/orc_hash.sh); "" where it keeps none, as until Linux 6.3. In memory
+// the section is in front of the addresses of the rows (ORC_UNWIND_TABLE in
+// include/asm-generic/vmlinux.lds.h of Linux 6.12), and no symbol says whether it is there: what
+// stands in that place is taken for one if it is a digest that is known.
 func (k *Image) ORCHeader() string {
+	if k.live {
+		return k.headerInMemory()
+	}
 	for s := range k.File.SectionsNamed(kerneltab.ORCHeader) {
 		if b, err := s.Data(); err == nil {
 			return hex.EncodeToString(b)
 		}
 		return "unreadable"
+	}
+	return ""
+}
+
+func (k *Image) headerInMemory() string {
+	rows, err := k.Symbol(startORC)
+	if err != nil {
+		return ""
+	}
+	b, err := k.Read(rows.Addr-kerneltab.ORCHeaderSize, kerneltab.ORCHeaderSize)
+	if header := hex.EncodeToString(b); err == nil && kerneltab.KnowsORC(header) {
+		return header
 	}
 	return ""
 }

@@ -95,9 +95,12 @@ func (m *Memory) elf(k *Image) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// startORC is where the addresses of the ORC rows begin.
+const startORC = "__start_orc_unwind_ip"
+
 // freedTables are tables that a kernel frees when it has started, by symbols of theirs that stay in
 // its list: that its build had them is all that is known then.
-var freedTables = [][2]string{{"__start_orc_unwind_ip", kerneltab.ORCAddresses}, {"__return_sites", kerneltab.ReturnSites}, {"__retpoline_sites", kerneltab.RetpolineSites}, {"__call_sites", kerneltab.CallSites}}
+var freedTables = [][2]string{{startORC, kerneltab.ORCAddresses}, {"__return_sites", kerneltab.ReturnSites}, {"__retpoline_sites", kerneltab.RetpolineSites}, {"__call_sites", kerneltab.CallSites}}
 
 // tables are the names of the tables that the kernel had.
 func (m *Memory) tables(k *Image) (names []string) {

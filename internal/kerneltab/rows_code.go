@@ -1,5 +1,7 @@
 package kerneltab
 
+import "slices"
+
 // Sections that describe code, an entry for each place, and that nothing is written
 // by: see rows_sites.go for those.
 const (
@@ -144,6 +146,14 @@ var orcs = [...]ORC{
 	{TypeBits: 2, PrevSP: 1, BP: 4, SP: 5, Call: 0, Versions: "5.10, 6.1"},
 	{TypeBits: 3, Header: "fe5d32bf581bd63b2ca9a5c65ba5a625eab3fe24", PrevSP: 1, BP: 4, SP: 5, Call: 2, Versions: "6.12"},
 	{TypeBits: 3, Header: "137c36ad7627c4dd55932176bb0ecdbd5041fc82", PrevSP: 8, BP: 4, SP: 3, Call: 2, Versions: "7.3"},
+}
+
+// ORCHeaderSize is the size of [ORCHeader] in bytes: a SHA-1 digest.
+const ORCHeaderSize = 20
+
+// KnowsORC reports whether a generation has that content of [ORCHeader].
+func KnowsORC(header string) bool {
+	return header != "" && slices.ContainsFunc(orcs[:], func(o ORC) bool { return o.Header == header })
 }
 
 // ORCOf returns the generation of struct orc_entry whose member type has that many

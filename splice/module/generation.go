@@ -129,7 +129,7 @@ func (k *Kernel) checkGeneration(lack error) error {
 	}
 	err := generationOf(k.image, l).Err()
 	if err != nil && k.image.IsLive() {
-		r := refuse(CodeNeedsImage, "", "", 0, "the memory of this kernel does not say all that its vmlinux does, as the digest of its ORC rows since Linux 6.4")
+		r := refuse(CodeNeedsImage, "", "", 0, "the memory of this kernel does not say all that its vmlinux does, as a digest of its ORC rows that is not known")
 		r.Err = err
 		return r
 	}

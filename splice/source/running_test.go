@@ -34,7 +34,18 @@ func runningBuilder(t *testing.T, m *vm.Machine, f *distro.Files) *source.Builde
 // of a kernel that runs, and has it run there.
 func TestRunning(t *testing.T) {
 	vmtest.Long(t)
-	stock := vmtest.Need(t, "6.1")
+	for _, series := range []string{"6.1", "6.12"} {
+		t.Run(series, func(t *testing.T) {
+			if series != vmtest.Releases()[0] && !testenv.Asked(testenv.Long) {
+				t.Skip("package module has it made of that kernel's memory; set GOSPLICE_TEST=kernel,long")
+			}
+			testRunning(t, series)
+		})
+	}
+}
+
+func testRunning(t *testing.T, series string) {
+	stock := vmtest.Need(t, series)
 	testenv.Need(t, "gcc-12", "make", "flex", "bison", "bc", "xz")
 	f, err := distro.Debian(vmtest.Context(t), stock.Release, distro.Options{NoImage: true})
 	if err != nil || f.Image != "" {
