@@ -80,6 +80,13 @@ func TestCheck(t *testing.T) {
 			}
 		}
 	}
+	both := func(list ...func(fstest.MapFS)) func(fstest.MapFS) {
+		return func(m fstest.MapFS) {
+			for _, f := range list {
+				f(m)
+			}
+		}
+	}
 	for _, tt := range []struct {
 		name   string
 		change func(fstest.MapFS)
@@ -113,6 +120,9 @@ func TestCheck(t *testing.T) {
 		{"no tasks", func(m fstest.MapFS) { drop("proc/7")(m); drop("proc/9")(m) }, nil, Unknown, CodeUnseen, "no task"},
 		{"no tracefs", drop("sys/kernel/tracing"), nil, Unknown, CodeUnseen, "tracefs is not mounted"},
 		{"no debugfs", drop("sys/kernel/debug"), nil, Note, CodeUnseen, "debugfs is not mounted"}, // of a module that compares nothing
+		{"debugfs to mount", both(put("proc/filesystems", "nodev\tdebugfs\nnodev\ttracefs\n"), drop("sys/kernel/debug")), nil, Note, CodeUnseen, "debugfs is not mounted"},
+		{"a kernel without debugfs", both(put("proc/filesystems", "nodev\ttracefs\n\text4\n"), drop("sys/kernel/debug")), nil, Note, CodeUnseen, "built without debugfs"},
+		{"a kernel without tracefs", both(put("proc/filesystems", "nodev\tdebugfs\n"), drop("sys/kernel/tracing")), nil, Note, "", ""},
 		{"stacks hidden", func(fstest.MapFS) {}, []string{"proc/7/task/7/stack"}, Unknown, CodeUnseen, "permission denied"},
 		{"no stacks", func(m fstest.MapFS) { delete(m, "proc/7/task/7/stack") }, nil, Unknown, CodeUnseen, "shows no stacks"},
 		{"tracers hidden", func(fstest.MapFS) {}, []string{"sys/kernel/tracing/enabled_functions"}, Unknown, CodeUnseen, "permission denied"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -59,6 +60,9 @@ func (c *checker) unseen(effect Effect, what string, err error, mount string) {
 	case errors.Is(err, fs.ErrPermission):
 		f.Message += ": " + err.Error()
 		f.Hint = "look as root; a kernel that is locked down shows less"
+	case mount != "" && c.lacks(mount):
+		f.Message += ": this kernel was built without " + mount
+		f.Hint = "nothing shows it here: know what was put there by other means, or boot a kernel that has " + mount
 	case mount != "":
 		f.Message += ": " + mount + " is not mounted"
 		f.Hint = "mount it: " + mounts[mount]
@@ -66,6 +70,16 @@ func (c *checker) unseen(effect Effect, what string, err error, mount string) {
 		f.Message += ": " + err.Error()
 	}
 	c.add(f)
+}
+
+// lacks reports whether the kernel has no such file system; false where it does not say which it
+// has. None of those in mounts comes with a module (filesystems_proc_show of fs/filesystems.c).
+func (c *checker) lacks(filesystem string) bool {
+	text, err := c.read("proc/filesystems")
+	return err == nil && !slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool {
+		_, name, _ := strings.Cut(line, "\t")
+		return name == filesystem
+	})
 }
 
 // mounts are commands by file systems.

@@ -105,6 +105,9 @@ func (c *checker) tracers(context.Context) error {
 		c.add(Finding{Code: CodeTracingOff, Effect: Refused, Message: "kernel.ftrace_enabled is 0, and livepatch works by the function tracer"})
 	}
 	dir := c.tracefs()
+	if dir == "" && c.lacks("tracefs") {
+		return nil // nor has it a function tracer (CONFIG_FUNCTION_TRACER takes CONFIG_TRACING)
+	}
 	if dir == "" {
 		c.unseen(Unknown, "who traces the functions", nil, "tracefs")
 		return nil
