@@ -102,6 +102,9 @@ const (
 	CodeRelocation       = finding.CodeRelocation
 	CodeSharedAddress    = finding.CodeSharedAddress
 	CodeKeptAlignment    = finding.CodeKeptAlignment
+	CodeOtherObject      = finding.CodeOtherObject
+	CodeStartState       = finding.CodeStartState
+	CodeDeepStack        = finding.CodeDeepStack
 	CodeAlignment        = finding.CodeAlignment
 	CodeOrphanCold       = finding.CodeOrphanCold
 	CodeCompiler         = finding.CodeCompiler

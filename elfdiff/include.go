@@ -43,6 +43,7 @@ func (j *judge) include() {
 	in.sharedLayout()
 	in.indexed()
 	in.alignments()
+	in.hazards()
 	in.keep()
 }
 

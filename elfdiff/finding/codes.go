@@ -30,6 +30,8 @@ const (
 	CodeRelocation       Code = "unknown-relocation" // a relocation type that we can't apply
 	CodeSharedAddress    Code = "shared-address"     // names share an address on one side only: what is redirected is the address
 	CodeKeptAlignment    Code = "kept-alignment"     // post aligns an object more that stays where it is
+	CodeStartState       Code = "start-state"        // what code for the start, which is over, would have set up for code that travels
+	CodeDeepStack        Code = "deep-stack"         // a function that takes more of a kernel's stack than there may be
 	CodeAlignment        Code = "alignment"          // thread-local data that post aligns more than pre
 	CodeOrphanCold       Code = "orphan-cold"        // a changed cold part whose parent is not known
 	CodeCompiler         Code = "compiler"           // pre and post name different compilers
@@ -52,6 +54,7 @@ const (
 
 // What targets find about functions that are to be replaced in a kernel.
 const (
+	CodeOtherObject   Code = "other-object"   // post has it in another object than what runs
 	CodeTailCalled    Code = "tail-called"    // tasks that sleep in its old code are not seen
 	CodeSleepingStack Code = "sleeping-stack" // it is on the stacks of tasks whenever they sleep
 	CodeThreadLoop    Code = "thread-loop"    // a kernel thread leaves it only when it ends

@@ -18,6 +18,8 @@ const (
 	HintOwnFunction = "leave the initialiser as it is, and set the value in a function of the patch"
 	// HintAnotherName is for [CodeKindChanged], where the variable became per-CPU, or the reverse.
 	HintAnotherName = "give the variable of the new kind another name: a module can have a plain variable of its own"
+	// HintSameName is for [CodeAmbiguousStatic], where a variable goes on under another name.
+	HintSameName = "keep the name and the place of the variable: under another name it is a new one"
 )
 
 const (
@@ -51,6 +53,8 @@ var codes = map[Code]codeRow{
 	CodeSharedAddress:    {Refused, "keep the names together, or apart, as pre has them; put what is new into a function of its own, and have its callers call that", ""},
 	CodeAlignment:        {Refused, "keep the alignment of the object; put what needs more into one of its own", ""},
 	CodeKeptAlignment:    {NeedsJudgement, "put what needs it into an object of its own, which the update brings along", "the running program keeps the object where it is, aligned as it was"},
+	CodeStartState:       {NeedsJudgement, "set it up in a callback of the patch too (GOSPLICE_PRE_PATCH of gosplice.h), or where it is used first", "changed code finds the variable as it is: a new one with its initial value, another as the start has left it"},
+	CodeDeepStack:        {NeedsJudgement, "allocate the memory (kmalloc), or have it once for each processor", "where the stack is deep already, a call overwrites what is below, or ends the system"},
 	CodeOrphanCold:       {Refused, "compile with -fno-reorder-blocks-and-partition", ""},
 	CodeCompiler:         {NeedsJudgement, "use one compiler and one set of options for both, or the differences mean nothing", "what the other compiler did otherwise travels as a change"},
 	CodeTableDiffers:     {NeedsJudgement, "look at the functions the table describes", "the running program keeps the table that it has"},
@@ -69,6 +73,7 @@ var codes = map[Code]codeRow{
 	CodeTypeConstant:  {NeedsJudgement, "make sure that nothing that lives on was made with the old value", oldMeaning},
 	CodeNotGiven:      {NeedsJudgement, "give the objects of these files too, compiled without the patch and with it", "what is not given goes on with the old meaning"},
 
+	CodeOtherObject:   {NeedsJudgement, "leave it in its file, and change it there", "what calls or uses it and is not replaced goes on with the old one, and a variable begins with its initial value"},
 	CodeTailCalled:    {NeedsJudgement, "make it an update of its own, or look at what else changes: a call that has begun in the old function goes on there, and calls what is new", "who sleeps in the old function goes on in it, with the new code of the rest"},
 	CodeSleepingStack: {NeedsJudgement, "change a function that it calls, or one that the tasks leave before they sleep; or start the fixed kernel", neverEnds},
 	CodeThreadLoop:    {NeedsJudgement, "change a function that the loop calls; or have the thread end while the update is loaded, by whatever started it (unload its driver, unmount, switch the feature off and on)", neverEnds},

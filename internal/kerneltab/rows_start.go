@@ -3,7 +3,8 @@ package kerneltab
 // Sections that a kernel reads or runs when it starts, when a module is loaded or
 // removed, or that are about files.
 const (
-	Init          = ".init" // begins the names of what the loader frees when a module is initialised
+	Init          = ".init"       // begins the names of what the loader frees when a module is initialised
+	Setup         = ".init.setup" // begins the names of what says which functions take options of the command line
 	KCRCTab       = "__kcrctab"
 	KSymTab       = "__ksymtab"
 	KFlagsTab     = "__kflagstab"

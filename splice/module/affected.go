@@ -7,7 +7,14 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
+	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/internal/symname"
+	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module/internal/affected"
 )
 
@@ -199,4 +206,100 @@ func some(list []string, one, many string) string {
 		text += fmt.Sprintf(" and %d more", n)
 	}
 	return text
+}
+
+// elsewhere looks for what the kernel has in one object, and post in another: all that refers
+// to it and is not replaced goes on with the old one, and so does what a variable holds.
+func (b *builder) elsewhere(pairs []Pair) {
+	gone, fresh := map[string]bool{}, map[string]bool{}
+	for i := range pairs {
+		for _, ch := range unpaired(pairs[i].Diff, verdict.Removed) {
+			gone[nameIn(pairs[i].Diff.Pre, ch.Pre)] = true
+		}
+		for _, ch := range unpaired(pairs[i].Diff, verdict.New) {
+			fresh[nameIn(pairs[i].Diff.Post, ch.Post)] = ch.Kind == object.Data
+		}
+	}
+	delete(gone, "")
+	for i := range pairs {
+		d := pairs[i].Diff
+		for _, ch := range unpaired(d, verdict.New) {
+			name := nameIn(d.Post, ch.Post)
+			switch {
+			case gone[name]:
+				b.report(elfdiff.NewFinding(elfdiff.CodeOtherObject, name, "post has it in another object than the kernel"))
+			case name != "" && ch.Kind == object.Func && !d.Post.IsLocal(d.Post.Atom(ch.Post)) && b.defines(&pairs[i], name) && !isWeak(d.Post, ch.Post):
+				b.refused.add(refuse(splice.CodeDefined, name, d.Post.SectionName(d.Post.Atom(ch.Post).Section), 0, "it is new in post, and the kernel has a function of that name from another object, which all that calls it goes on with"))
+			}
+		}
+		for _, ch := range unpaired(d, verdict.Removed) {
+			if name, user := takenOver(d, ch, fresh); name != "" && !gone[name] {
+				b.report(elfdiff.NewFinding(elfdiff.CodeOtherObject, name, fmt.Sprintf("it may be what the kernel has in another object as %s: %s uses the one in pre and the other in post", ch.Name, user)))
+			}
+		}
+	}
+}
+
+// takenOver returns the name of a variable of another object that a function of post uses, where
+// the one of pre uses a variable that is gone.
+func takenOver(d *elfdiff.Diff, ch *verdict.Change, fresh map[string]bool) (name, user string) {
+	row := kerneltab.Of(d.Pre.SectionName(d.Pre.Atom(ch.Pre).Section))
+	_, harmless := object.FreshStem(symname.Stem(ch.Name))
+	if ch.Kind != object.Data || harmless || row != nil && (!row.Has(kerneltab.Plain) || row.Has(kerneltab.Once)) {
+		return "", ""
+	}
+	for _, u := range d.Pre.Users(ch.Pre) {
+		f := d.Post.Atom(d.PostOf(d.Pre.Atom(u).Root()))
+		if f == nil || f.Kind != object.Func {
+			continue
+		}
+		for i := range f.Refs {
+			r := &f.Refs[i]
+			if r.Target == object.NoAtom && !r.Implicit && fresh[d.Post.Symbol(r.Sym).Name] {
+				return d.Post.Symbol(r.Sym).Name, f.Name
+			}
+		}
+	}
+	return "", ""
+}
+
+// unpaired lists the functions and variables with a status.
+func unpaired(d *elfdiff.Diff, status verdict.Status) (list []*verdict.Change) {
+	for _, changes := range [][]verdict.Change{d.Functions, d.Data} {
+		for i := range changes {
+			if changes[i].Status == status {
+				list = append(list, &changes[i])
+			}
+		}
+	}
+	return list
+}
+
+// nameIn returns the name that an atom has in the source, or "" for what is made by the
+// compiler, for the start, or for a table.
+func nameIn(o *object.Object, id object.AtomID) string {
+	a := o.Atom(id)
+	row := kerneltab.Of(o.SectionName(a.Section))
+	switch {
+	case a.Kind != object.Func && a.Kind != object.Data && a.Kind != object.Const || a.IsLiteral() || a.Owner != object.NoAtom:
+		return ""
+	case row != nil && (row.Class != kerneltab.NoClass || row.Kind != kerneltab.ByFlags || a.Kind != object.Func && !row.Has(kerneltab.Plain)):
+		return ""
+	case strings.Contains(a.Name, ".") || strings.HasPrefix(a.Name, "__UNIQUE_ID_"):
+		return ""
+	}
+	return a.Name
+}
+
+// defines reports whether what a pair is of has a global symbol of a name.
+func (b *builder) defines(p *Pair, name string) bool {
+	run := b.Kernel.run
+	if p.Target != nil {
+		run = p.Target.run
+	}
+	return slices.ContainsFunc(run.Lookup(name), func(s image.Symbol) bool { return !s.Local && s.Module != image.NoModule })
+}
+
+func isWeak(o *object.Object, id object.AtomID) bool {
+	return slices.ContainsFunc(o.Atom(id).Symbols, func(i elfobj.SymbolIndex) bool { return o.Symbol(i).IsWeak() })
 }

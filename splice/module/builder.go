@@ -22,6 +22,7 @@ func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
 	if err := b.changedTypes(ctx, pairs); err != nil {
 		return nil, err
 	}
+	b.elsewhere(pairs)
 	stage.Done()
 	stage = tell.Begin("link", 1)
 	b.link(pairs)

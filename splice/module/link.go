@@ -160,9 +160,23 @@ func (l *linker) sections() {
 			l.refused = append(l.refused, errs...)
 		}
 		if err := l.Place(i, data); err != nil {
-			l.refused.add(refuse(CodeSection, "", s.Name, 0, "%s has something in it that would have to travel", l.Object))
+			l.refused.add(l.noRoom(s))
 		}
 	}
+}
+
+// hintOwnCode is for code in a section of its own.
+const hintOwnCode = "leave it in an ordinary section; where it is the trampoline of a new static call, call the function itself"
+
+// noRoom refuses what is in a section that a module can't have.
+func (l *linker) noRoom(s *elfobj.SpecSection) *splice.Refusal {
+	r := refuse(CodeSection, "", s.Name, 0, "%s has something in it that would have to travel", l.Object)
+	if row := kerneltab.Of(s.Name); s.Flags&elf.SHF_EXECINSTR != 0 && row.Has(kerneltab.Unpatched) {
+		r.Message, r.Hint = "code in it would have to travel, and is safe nowhere else", hints[CodeNoFentry]
+	} else if s.Flags&elf.SHF_EXECINSTR != 0 {
+		r.Message, r.Hint = "code in it would have to travel, and a module has no such section", hintOwnCode
+	}
+	return r
 }
 
 // typeID returns the number of a type of the running kernel.

@@ -32,6 +32,7 @@ func (c *Info) Stay(fn int) (Stay, bool) {
 // kernel threads (kernel/sched/core.c, kernel/kthread.c, arch/x86/entry/entry_64.S).
 var stackRoots = []struct{ name, who string }{
 	{"__schedule", "every task that sleeps"},
+	{"__switch_to_asm", "every task that sleeps, as what it has pushed there, which is read back when the task goes on"},
 	{"schedule", "every task that waits"},
 	{"kthread", "every kernel thread"},
 	{"ret_from_fork", "every kernel thread"},

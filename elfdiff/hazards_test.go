@@ -1,0 +1,58 @@
+package elfdiff_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
+)
+
+// hazardCases compare well, and may do harm once they run: POST is defined in post.
+var hazardCases = []struct {
+	name, text string
+	says       string // what needs judgement: CODE SYMBOL
+}{
+	{"a variable of another name", "#ifdef POST\n#define list waiting\n#endif\nstatic long list[2]; long *add(long x) { list[x & 1] += x; return list; }", "ambiguous-static waiting"},
+	{"a variable that goes into a structure", "#ifdef POST\nstatic struct { int count, limit; } s;\n#define count s.count\n#else\nstatic int count;\n#endif\nint add(int x) { return count += x; }", "ambiguous-static s"},
+	{"two, told by their size", "#ifdef POST\nstatic long sum; static char flag;\n#else\nstatic char set; static long total;\n#define sum total\n#define flag set\n#endif\nlong add(long x) { flag = 1; return sum += x; }", "ambiguous-static flag\nambiguous-static sum"},
+	{"one that is gone", "static int count; int add(int x) {\n#ifndef POST\ncount += x; return x + count;\n#else\nreturn x + 1;\n#endif\n}", ""},
+	{"one that is new", "static int count; int add(int x) {\n#ifdef POST\ncount += x; return x + count;\n#else\nreturn x + 1;\n#endif\n}", ""},
+	{"one for another, in another function", "static int a, b;\nint f(int x) {\n#ifndef POST\na += x;\n#endif\nreturn x;\n}\nint g(int x) {\n#ifdef POST\nb += x;\n#endif\nreturn x + 1;\n}", ""},
+	{"a flag of a message", "#define FLAG(n) static char PUT(\".data.once\") n\n#ifdef POST\n#define warned shown\n#endif\nFLAG(warned); int f(int x) { if (x < 0 && !warned) { warned = 1; return 5; } return x; }", ""},
+	{"constants of other names", "#ifdef POST\n#define table rows\nint more = 3;\n#endif\nstatic const int table[] = { 1, 2, 3, 4 }; int f(int x) { return table[x & 3]\n#ifdef POST\n+ 1\n#endif\n; }", ""},
+
+	{"what the start would set", "static char *buffer; extern char *get(void); char f(int x) {\n#ifdef POST\nreturn buffer[x];\n#else\nreturn x;\n#endif\n}\nint __init start(void) {\n#ifdef POST\nbuffer = get();\n#endif\nreturn 0;\n}", "start-state buffer"},
+	{"what a new function for the start would set", "#ifdef POST\nstatic char *buffer; extern char *get(void); int __init more(void) { buffer = get(); return 0; } static void *PUT(\".initcall6.init\") call = more;\n#endif\nchar f(int x) {\n#ifdef POST\nreturn buffer[x];\n#else\nreturn x;\n#endif\n}", "start-state buffer"},
+	{"what the start would set, and a callback sets too", "#ifdef POST\nstatic char *buffer; extern char *get(void); int __init more(void) { buffer = get(); return 0; }\nstatic int fill(void *o) { buffer = get(); return 0; } static void *PUT(\".kpatch.callbacks.pre_patch\") hook = fill;\n#endif\nchar f(int x) {\n#ifdef POST\nreturn buffer[x];\n#else\nreturn x;\n#endif\n}", ""},
+	{"an option of the command line", "#ifdef POST\nstatic int limit = 5; int __init set(char *s) { limit = *s; return 1; } static void *PUT(\".init.setup\") option = set;\n#endif\nint f(int x) {\n#ifdef POST\nreturn x > limit;\n#else\nreturn x;\n#endif\n}", ""},
+	{"a table that the start would make larger", "static char *table; extern char *get(int); int __init start(void) {\n#ifdef POST\ntable = get(200);\n#else\ntable = get(100);\n#endif\nreturn 0; }\nchar f(int x) { return table[x\n#ifdef POST\n* 2\n#endif\n]; }", "start-state table"},
+	{"the start says it by another name", "static char *table; extern char *get(int), *take(int); int __init start(void) {\n#ifdef POST\ntable = take(100);\n#else\ntable = get(100);\n#endif\nreturn 0; }\nchar f(int x) { return table[x\n#ifdef POST\n* 2\n#endif\n]; }", ""},
+	{"the start, and what others use", "static int used, other; int __init start(void) {\n#ifdef POST\nother = 7;\n#endif\nreturn 0; }\nint g(void) { return other; }\nint f(int x) { return used += x\n#ifdef POST\n* 2\n#endif\n; }", ""},
+
+	{"a large frame", "extern void fill(char *); int f(int x) {\n#ifdef POST\nchar b[3000]; fill(b); return b[x];\n#else\nreturn x;\n#endif\n}", "deep-stack f"},
+	{"a large frame of a new function", "extern void fill(char *);\n#ifdef POST\nstatic int __attribute__((noinline)) g(int x) { char b[3000]; fill(b); return b[x]; }\n#endif\nint f(int x) {\n#ifdef POST\nreturn g(x);\n#else\nreturn x;\n#endif\n}", "deep-stack g"},
+	{"a frame of a size that depends", "extern void fill(char *); int f(int x) {\n#ifdef POST\nchar b[x]; fill(b); return b[1];\n#else\nreturn x;\n#endif\n}", "deep-stack f"},
+	{"a frame", "extern void fill(char *); int f(int x) {\n#ifdef POST\nchar b[1000]; fill(b); return b[x];\n#else\nreturn x;\n#endif\n}", ""},
+	{"a frame that was large", "extern void fill(char *); int f(int x) { char b[3000]; fill(b); return b[x]\n#ifdef POST\n+ 1\n#endif\n; }", ""},
+}
+
+// TestHazards judges what can be carried, and does harm once it runs.
+func TestHazards(t *testing.T) {
+	testenv.Need(t, "gcc")
+	for _, c := range hazardCases {
+		dir := t.TempDir()
+		pre, post := compileKernel(t, dir, c.text, "pre.o"), compileKernel(t, dir, c.text, "post.o", "-DPOST")
+		d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for i := range d.Refusals {
+			got = append(got, string(d.Refusals[i].Code)+" "+d.Refusals[i].Symbol)
+		}
+		if s := strings.Join(sorted(got), "\n"); s != c.says {
+			t.Errorf("%s: %q, want %q", c.name, s, c.says)
+		}
+	}
+}

@@ -1,0 +1,4 @@
+// Package hazard finds what compares well, travels well, and does harm once it runs: state that
+// goes on under another name, variables that code of the start would have set up, and functions
+// that need more of the stack than there may be. It reports nothing; package elfdiff does.
+package hazard
