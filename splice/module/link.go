@@ -171,10 +171,13 @@ const hintOwnCode = "leave it in an ordinary section; where it is the trampoline
 // noRoom refuses what is in a section that a module can't have.
 func (l *linker) noRoom(s *elfobj.SpecSection) *splice.Refusal {
 	r := refuse(CodeSection, "", s.Name, 0, "%s has something in it that would have to travel", l.Object)
-	if row := kerneltab.Of(s.Name); s.Flags&elf.SHF_EXECINSTR != 0 && row.Has(kerneltab.Unpatched) {
+	switch row := kerneltab.Of(s.Name); {
+	case s.Flags&elf.SHF_EXECINSTR != 0 && row.Has(kerneltab.Unpatched):
 		r.Message, r.Hint = "code in it would have to travel, and is safe nowhere else", hints[CodeNoFentry]
-	} else if s.Flags&elf.SHF_EXECINSTR != 0 {
+	case s.Flags&elf.SHF_EXECINSTR != 0:
 		r.Message, r.Hint = "code in it would have to travel, and a module has no such section", hintOwnCode
+	case row != nil && row.What != "":
+		r.Message, r.Hint = "it has "+row.What+", which would have to travel, and a livepatch can't have them", "leave out what makes this entry"
 	}
 	return r
 }
