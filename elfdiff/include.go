@@ -139,6 +139,8 @@ func (in *includer) function(a *object.Atom) {
 		switch t := sym.Type(); {
 		case t == elf.STT_GNU_IFUNC && in.twins.Pre[a.ID] != object.NoAtom:
 			in.report(findingAt(in.Post, CodeIndirectFunction, a.ID, 0, "%s chooses an implementation when the program starts", sym.Name))
+		case t == elf.STT_GNU_IFUNC: // a call of it would be one of the resolver
+			in.report(findingAt(in.Post, CodeIndirectFunction, a.ID, 0, "%s is new, and would choose an implementation when a program starts", sym.Name))
 		case inner && in.twins.Pre[a.ID] != object.NoAtom && (t == elf.STT_FUNC || sym.Bind() != elf.STB_LOCAL):
 			in.report(findingAt(in.Post, CodeEntryPoints, a.ID, sym.Value-a.Offset, "%s is a second entry", sym.Name))
 		}

@@ -48,7 +48,7 @@ var codes = map[Code]codeRow{
 	CodeShortBranch:      {Refused, "compile pre and post with -ffunction-sections", ""},
 	CodeEntryPoints:      {Refused, "leave this assembly alone", ""},
 	CodeFallsThrough:     {Refused, "end it with a jump or a return, or leave this assembly alone", ""},
-	CodeIndirectFunction: {Refused, "change the implementations instead of the resolver", ""},
+	CodeIndirectFunction: {Refused, "change, or call, the implementations instead of the resolver", ""},
 	CodeRelocation:       {Refused, "compile without what makes this relocation", ""},
 	CodeSharedAddress:    {Refused, "keep the names together, or apart, as pre has them; put what is new into a function of its own, and have its callers call that", ""},
 	CodeAlignment:        {Refused, "keep the alignment of the object; put what needs more into one of its own", ""},
