@@ -191,10 +191,24 @@ func notMatched(a *object.Atom, f *reloc.FuncResult) *Refusal {
 	switch {
 	case f.Mismatch != nil:
 		r.Err = f.Mismatch
+		if hint, ok := mismatchHints[f.Mismatch.Reason]; ok {
+			r.Hint = hint
+		}
 	case len(f.Candidates) > 0:
 		r.Message += fmt.Sprintf(" between %#x", f.Candidates)
+		r.Hint = "give the other objects of the same file as well, which tell copies apart; what is mapped twice (dlmopen) can't be patched"
+	case f.Verdict == reloc.Absent:
+		r.Hint = hints[CodeNotMatched] + "; code that the process has copied into memory of no file is not looked at"
 	}
 	return r
+}
+
+// mismatchHints say what helps where run differs in a way that no other pre mends.
+var mismatchHints = map[reloc.Reason]string{
+	reloc.ReasonRedirected:  "revert the update that has redirected it first",
+	reloc.ReasonBreakpoint:  "take the breakpoint out, and end the debugger",
+	reloc.ReasonUnreadable:  "see whether the file that is mapped there was truncated, or its memory is protected",
+	reloc.ReasonUnsupported: "compile without what makes this relocation (-mcmodel=large, -mcmodel=medium), also what runs; or change another function",
 }
 
 // entriesOf lists the offsets in run at which anything but the function's own

@@ -42,6 +42,7 @@ const (
 	CodeDamaged       Code = "damaged-record"  // what the process holds about an update makes no sense
 	CodeNothing       Code = "nothing-to-do"   // the update redirects no function
 	CodeApplied       Code = "already-applied" // it is there already
+	CodeSharedMemory  Code = "shared-memory"   // another process runs in the memory of this one
 	CodePermission    Code = "permission"      // the kernel does not let us do it
 )
 
@@ -71,6 +72,7 @@ var hints = map[Code]string{
 	CodeDamaged:       "restart the program",
 	CodeNothing:       "change a function that the program has",
 	CodeApplied:       "revert it first to apply it again",
+	CodeSharedMemory:  "try again: a child of vfork or posix_spawn leaves it when it executes something; what was made by clone with CLONE_VM can't be patched",
 	CodePermission:    "run as root, or with the right that the operation needs",
 }
 

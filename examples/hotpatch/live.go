@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,18 +21,27 @@ import (
 
 // build makes the update from all pairs of objects.
 func (c *command) build(ctx context.Context) (*splice.Update, error) {
-	img, err := image.OpenProcess(c.pid)
+	v, err := process.OpenView(ctx, c.pid)
 	if err != nil {
 		return nil, err
 	}
-	defer img.Close()
+	defer v.Close()
+	u, err := c.buildFor(ctx, v.Image())
+	if err == nil || errors.Is(err, errNoChange) {
+		return u, err
+	}
+	return nil, cmp.Or(v.Check(), err) // what ends meanwhile does not match
+}
+
+// buildFor makes the update for what is mapped.
+func (c *command) buildFor(ctx context.Context, img *image.Image) (*splice.Update, error) {
 	var parts []splice.Part
 	for i := range c.pre {
 		d, err := diff(c.pre[i], c.post[i], c.accept)
 		if err != nil {
 			return nil, err
 		}
-		if d.Changes() == 0 {
+		if d.Changes() == 0 && len(d.Refusals) == 0 {
 			continue
 		}
 		m, err := reloc.Match(ctx, d.Pre, img, reloc.Options{})

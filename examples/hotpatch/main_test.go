@@ -16,7 +16,9 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
+	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/process"
 )
 
 // TestDemo runs the example as it is run without arguments.
@@ -239,6 +241,61 @@ func TestMany(t *testing.T) {
 	}
 	hotpatch(t, exitError, "apply", stored+".none", "-all")
 	hotpatch(t, exitError, "revert", "abc", "-pid", pids[1])
+}
+
+// TestRefusedPair has a pair that can't be compared, beside one that does not differ: that is no
+// "no change", since nothing is known of it.
+func TestRefusedPair(t *testing.T) {
+	testenv.Need(t, "gcc")
+	dir := t.TempDir()
+	compile := func(name, text string) string {
+		out := filepath.Join(dir, name+".o")
+		cmd := exec.Command("gcc", "-O2", "-flto", "-x", "c", "-c", "-o", out, "-")
+		cmd.Stdin = strings.NewReader(text)
+		if b, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, b)
+		}
+		return out
+	}
+	a, b := compile("a", "int f(void) { return 1; }\n"), compile("b", "int f(void) { return 2; }\n")
+	pre, _ := objects(t)
+	s, err := startShop(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	v := hotpatch(t, exitRefused, "-json", "-pid", strconv.Itoa(s.cmd.Process.Pid), "-pre", pre, "-post", pre, "-pre", a, "-post", b)
+	if list := v["refusals"].([]any); len(list) != 1 || list[0].(map[string]any)["code"] != string(finding.CodeIntermediate) {
+		t.Errorf("%v", v)
+	}
+}
+
+// TestNoProcess says what it is that has no program to patch.
+func TestNoProcess(t *testing.T) {
+	pre, post := objects(t)
+	ended := exec.Command("true")
+	if err := ended.Start(); err != nil {
+		t.Fatal(err)
+	}
+	zombie := ended.Process.Pid
+	for b := []byte(nil); !bytes.Contains(b, []byte(") Z ")); {
+		b, _ = os.ReadFile("/proc/" + strconv.Itoa(zombie) + "/stat")
+	}
+	try := func(pid int, want splice.Code) {
+		t.Helper()
+		v := hotpatch(t, exitRefused, "-json", "-pid", strconv.Itoa(pid), "-pre", pre, "-post", post)
+		if list := v["refusals"].([]any); len(list) != 1 || list[0].(map[string]any)["code"] != string(want) {
+			t.Errorf("process %d: %v, not %s", pid, v, want)
+		}
+	}
+	try(zombie, process.CodeZombie)
+	if err := ended.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	try(zombie, process.CodeGone)
+	if st, err := procfs.ReadStat(2); err == nil && st.IsKthread() {
+		try(2, process.CodeKernelThread)
+	}
 }
 
 // TestTypes has a structure with another layout judged, as elfdiff has it: memory that exists, and

@@ -22,6 +22,14 @@ const pfKthread = 0x00200000
 // its own.
 func (s *Stat) IsKthread() bool { return s.Flags&pfKthread != 0 }
 
+// pfWorker is PF_IO_WORKER, Linux 5.12 and later, and PF_USER_WORKER, 6.4 and later.
+const pfWorker = 0x00000010 | 0x00004000
+
+// MayBeWorker tells whether the thread may be one that the kernel has added to a process to work for
+// it (io_uring, vhost): it has no registers, and never runs code of the process. Before Linux 6.4
+// threads of the program may have the flag too.
+func (s *Stat) MayBeWorker() bool { return s.Flags&pfWorker != 0 }
+
 // IsDead tells whether the thread has ended but is not reaped.
 func (s *Stat) IsDead() bool { return s.State == 'Z' || s.State == 'X' || s.State == 'x' }
 

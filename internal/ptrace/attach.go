@@ -16,6 +16,18 @@ import (
 
 // inspect refuses, before anything is touched, what can't be traced.
 func inspect(pid int) error {
+	if err := Inspect(pid); err != nil {
+		return err
+	}
+	st, err := procfs.ReadStatus(pid)
+	if err == nil && st.TracerPid != 0 {
+		err = tracedError(pid, 0, st.TracerPid)
+	}
+	return err
+}
+
+// Inspect refuses what is no process that runs a 64-bit program of its own, whoever traces it.
+func Inspect(pid int) error {
 	refuse := func(code Code, msg, hint string) error {
 		return &Refusal{Code: code, PID: pid, Msg: msg, Hint: hint}
 	}
@@ -40,8 +52,6 @@ func inspect(pid int) error {
 		return refuse(Zombie, "has exited and waits to be reaped", "")
 	case st.CoreDumping:
 		return refuse(CoreDumping, "is writing its core", "")
-	case st.TracerPid != 0:
-		return tracedError(pid, 0, st.TracerPid)
 	}
 	return inspectProgram(pid)
 }

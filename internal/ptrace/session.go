@@ -126,11 +126,12 @@ func seizeBy(ctx context.Context, pid int, opt Options, attach func(*tracer, *Se
 }
 
 // open opens the memory that the process has now.
-func (t *tracer) open(s *Session) (err error) {
-	if s.mem, err = openMem(s); err != nil {
+func (t *tracer) open(s *Session) error {
+	m, err := openMem(s)
+	if err != nil {
 		return permissionError(t.id.PID, 0, err)
 	}
-	t.mem = s.mem
+	s.mem, t.mem = m, m
 	return nil
 }
 

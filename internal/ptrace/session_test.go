@@ -398,6 +398,17 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("Syscall: %v", err)
 		}
 	})
+	t.Run("ends before its memory is opened", func(t *testing.T) {
+		v := startVictim(t, "sleep", "input")
+		_, err := seizeBy(ctx, v.pid, Options{}, func(tr *tracer, s *Session) error {
+			v.cmd.Process.Kill()
+			v.cmd.Wait()
+			return tr.open(s)
+		})
+		if !errors.Is(err, procfs.ErrGone) {
+			t.Error(err)
+		}
+	})
 	t.Run("closed", func(t *testing.T) {
 		v := startVictim(t, "sleep", "input")
 		s := seizeT(t, v.pid, Options{})

@@ -28,7 +28,7 @@ func (b *builder) link(pairs []Pair) {
 	var all []*linker
 	var names []*splice.Part
 	for i := range pairs {
-		if pairs[i].Diff.Changes() == 0 {
+		if d := pairs[i].Diff; d.Changes() == 0 && len(d.Refusals) == 0 {
 			continue // it only counts as given
 		}
 		if l := b.extract(&pairs[i]); l != nil {

@@ -71,6 +71,9 @@ func (a *applier) prepare(ctx context.Context, u *splice.Update) error {
 	if a.id, err = procfs.Identify(a.pid); err != nil {
 		return err
 	}
+	if err = ptrace.Inspect(a.pid); err != nil {
+		return err
+	}
 	if a.image, err = image.OpenProcess(a.pid); err != nil {
 		return err
 	}
@@ -268,6 +271,9 @@ func (a *applier) fill() error {
 // then commits.
 func (a *applier) commitWhenIdle(ctx context.Context) error {
 	return retry(ctx, &a.opt, &a.attempts, within(a.session, func() ([]Blocker, error) {
+		if err := alone(a.pid); err != nil {
+			return nil, err
+		}
 		if err := a.session.Stop(ctx); err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 // codes of a [*splice.Refusal], next to those of package splice.
 const (
 	CodePermission               = splice.CodePermission
+	CodeSharedMemory             = splice.CodeSharedMemory
 	CodeGone         splice.Code = "gone"          // the process has ended
 	CodeExec         splice.Code = "exec"          // it executed another program meanwhile
 	CodeTraced       splice.Code = "traced"        // another tracer has it

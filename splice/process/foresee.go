@@ -12,14 +12,20 @@ import (
 )
 
 // foresee reports what would keep a process from being patched, as far as that
-// shows without stopping it: who traces it, what its threads can't do, and which
+// shows without stopping it: who traces it or runs in its
+// memory, what its threads can't do, and which
 // of them wait in code that would change, time after time. A thread that runs at
 // the moment is not known to stand anywhere.
 func foresee(ctx context.Context, pid int, opt *Options, s *stacks, mem readerAt) error {
 	if err := ptrace.Foresee(ctx, pid); err != nil {
 		return err
 	}
-	return retry(ctx, opt, new(int), func() ([]Blocker, error) { return s.waiters(pid, mem) })
+	return retry(ctx, opt, new(int), func() ([]Blocker, error) {
+		if err := alone(pid); err != nil {
+			return nil, err
+		}
+		return s.waiters(pid, mem)
+	})
 }
 
 // waiters returns the threads that wait in the kernel with a frame in the areas.

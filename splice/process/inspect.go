@@ -5,10 +5,12 @@ package process
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/gosplice/gosplice/internal/procfs"
+	"github.com/gosplice/gosplice/internal/ptrace"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -46,6 +48,9 @@ func OpenView(ctx context.Context, pid int) (*View, error) {
 
 func openView(ctx context.Context, pid int) (*View, error) {
 	id, err := procfs.Identify(pid)
+	if err == nil {
+		err = ptrace.Inspect(pid)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +64,34 @@ func openView(ctx context.Context, pid int) (*View, error) {
 		return nil, err
 	}
 	return &View{id, img, records}, nil
+}
+
+// Image is what the process maps, to match objects with it. It is closed with the view.
+func (v *View) Image() *image.Image { return v.img }
+
+// Check returns an error when the process has ended, or has executed another program, since it was
+// opened: what was found in it, or not found, says nothing then.
+func (v *View) Check() error {
+	err := v.id.Check()
+	if err == nil && !v.isSame() {
+		if err = ptrace.Inspect(v.id.PID); err == nil { // it has not ended
+			err = ptrace.Exec
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("process %d: %w", v.id.PID, explain(err))
+	}
+	return nil
+}
+
+// isSame reports whether the memory that was opened is still there.
+func (v *View) isSame() bool {
+	for _, m := range v.img.Modules() {
+		if err := v.img.ReadAddr(make([]byte, 1), m.Start); errors.Is(err, procfs.ErrGone) {
+			return false
+		}
+	}
+	return true
 }
 
 // Close lets go of the process.

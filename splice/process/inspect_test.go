@@ -4,12 +4,46 @@ package process
 
 import (
 	"context"
+	"io"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gosplice/gosplice/reloc/image"
 )
+
+// TestViewCheck has a process execute something, and end, while it is looked at.
+func TestViewCheck(t *testing.T) {
+	v, _, _ := odd(t, configNamed("O2-pie"))
+	open := func() *View {
+		t.Helper()
+		w, err := OpenView(context.Background(), v.pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { w.Close() })
+		if err := w.Check(); err != nil || w.Image() == nil {
+			t.Error(err)
+		}
+		return w
+	}
+	w := open()
+	io.WriteString(v.in, "100\n")
+	for range 5000 {
+		if w.Check() != nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	checkRefusal(t, w.Check(), CodeExec)
+	w = open()
+	v.cmd.Process.Kill()
+	v.cmd.Wait()
+	checkRefusal(t, w.Check(), CodeGone)
+	_, err := OpenView(context.Background(), v.pid)
+	checkRefusal(t, err, CodeGone)
+}
 
 // TestInspectRecord compares an update with records of it that are not what Apply writes, as a
 // process may have put them there.

@@ -54,6 +54,12 @@ func OpenView(_ context.Context, pid int) (*View, error) {
 	return nil, fmt.Errorf("look at process %d: %w", pid, errPlatform)
 }
 
+// Image returns nil.
+func (v *View) Image() *reloc.Image { return nil }
+
+// Check returns an error that wraps errors.ErrUnsupported.
+func (v *View) Check() error { return errPlatform }
+
 // Close does nothing.
 func (v *View) Close() error { return nil }
 

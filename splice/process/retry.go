@@ -42,14 +42,18 @@ func within(s *ptrace.Session, try func() ([]Blocker, error)) func() ([]Blocker,
 }
 
 // passes reports whether an error may be gone at the next try: threads that did
-// not stop in time, or of which none could make a system call.
+// not stop in time, or of which none could make a system call, or another process
+// in the memory.
 func passes(err error) bool {
 	var late *ptrace.TimeoutError
-	return errors.As(err, &late) || errors.Is(err, ptrace.NoThread)
+	return errors.As(err, &late) || errors.Is(err, ptrace.NoThread) || errors.Is(err, CodeSharedMemory)
 }
 
 // busy says what stood in the way at the last attempt.
 func busy(attempts int, blockers []Blocker, err error) error {
+	if errors.Is(err, CodeSharedMemory) {
+		return err
+	}
 	if len(blockers) == 0 {
 		r := splice.Refuse(splice.CodeBusy, "", "", 0, "after %d attempts", attempts)
 		r.Err = err

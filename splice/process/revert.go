@@ -161,6 +161,9 @@ func (v *reverter) run(ctx context.Context) (err error) {
 
 // try stops the process once.
 func (v *reverter) try(ctx context.Context) ([]Blocker, error) {
+	if err := alone(v.pid); err != nil {
+		return nil, err
+	}
 	if err := v.session.Stop(ctx); err != nil {
 		return nil, err
 	}

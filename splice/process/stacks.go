@@ -205,6 +205,9 @@ func (s *stacks) check(session *ptrace.Session) (blockers []Blocker, threads int
 		s.mem.prefetch(s.pid, tops)
 	}
 	for i := range list {
+		if s.isWorker(&list[i]) {
+			continue
+		}
 		b, err := s.thread(&list[i])
 		if err != nil {
 			return nil, 0, err
@@ -235,6 +238,16 @@ func (s *stacks) warm(pid int, mem readerAt) {
 		regs.R[ehframe.RSP], regs.R[ehframe.RA] = c.SP, c.PC
 		_, _ = s.walk(regs, func(ehframe.Frame) bool { return true })
 	}
+}
+
+// isWorker reports whether a thread is one of the kernel, which it has added to the process for
+// io_uring, for one: it has never left the kernel, and has neither code nor stack.
+func (s *stacks) isWorker(t *ptrace.Thread) bool {
+	if t.Regs.Rip != 0 || t.Regs.Rsp != 0 {
+		return false
+	}
+	st, err := procfs.ReadTaskStat(s.pid, t.TID)
+	return err == nil && st.MayBeWorker()
 }
 
 // mappings returns the mappings of the process in this stop. To read them takes as

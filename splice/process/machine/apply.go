@@ -215,9 +215,7 @@ func (p *seen) alone() error {
 	if p.shares == 0 {
 		return nil
 	}
-	r := splice.Refuse(CodeSharedMemory, "", "", 0, "process %d runs in the same memory, and is not stopped with it", p.shares)
-	r.Hint = "try again: a child of vfork or posix_spawn leaves it when it executes something; what was made by clone with CLONE_VM can't be patched"
-	return r
+	return splice.Refuse(CodeSharedMemory, "", "", 0, "process %d runs in the same memory, and is not stopped with it", p.shares)
 }
 
 // restless refuses a process that loses what was done to it, again and again.

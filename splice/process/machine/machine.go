@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"runtime"
 
-	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/process"
 )
 
@@ -23,7 +22,7 @@ type Options struct {
 }
 
 // CodeSharedMemory is the refusal of a process whose memory another process runs in.
-const CodeSharedMemory splice.Code = "shared-memory"
+const CodeSharedMemory = process.CodeSharedMemory
 
 const (
 	usualScans = 50

@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/io_uring.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -95,6 +97,30 @@ static long forge(void)
 	return n > 0;
 }
 
+/* neighbour is what a process runs that shares the memory, and nothing else, with this one. */
+static int neighbour(void *arg)
+{
+	(void)arg;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
+}
+
+static int share(void)
+{
+	static char stack[1 << 14];
+
+	return clone(neighbour, stack + sizeof stack, CLONE_VM, 0);
+}
+
+/* polled has the kernel add a thread of its own to the process. */
+static int polled(void)
+{
+	static struct io_uring_params p = { .flags = IORING_SETUP_SQPOLL, .sq_thread_idle = 1000000 };
+
+	return syscall(SYS_io_uring_setup, 4, &p) > 0;
+}
+
 char *answer(int n, char *out)
 {
 	struct rlimit lim = { 1 << 20, 1 << 20 };
@@ -109,6 +135,8 @@ char *answer(int n, char *out)
 	case 105: r = filter(); break;
 	case 106: r = forge(); break;
 	case 107: handlers(); r = 0; break;
+	case 109: r = share(); break;
+	case 110: r = polled(); break;
 	case 108: munmap((void *)0x200000000000, 3 << 12); r = 0; break;
 	default: r = slow(n);
 	}
