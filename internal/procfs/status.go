@@ -33,6 +33,8 @@ type Status struct {
 	CoreDumping bool        // Linux 4.15
 	Kthread     bool        // Linux 6.8; [Stat.IsKthread] knows for all kernels
 
+	VmSize, VmData uint64 // that is mapped, and of that what counts against RLIMIT_DATA; bytes
+
 	// ThreadFeatures are the words of x86_Thread_features, e.g. "shstk"
 	// for an active shadow stack (Linux 6.6).
 	ThreadFeatures []string
@@ -87,6 +89,8 @@ var statusFields = map[string]func(s *Status, v []byte) bool{
 		s.Seccomp = SeccompMode(n)
 		return ok
 	},
+	"VmSize":      func(s *Status, v []byte) bool { return setKiB(&s.VmSize, v) },
+	"VmData":      func(s *Status, v []byte) bool { return setKiB(&s.VmData, v) },
 	"SigPnd":      func(s *Status, v []byte) bool { return addBits(&s.Pending, v) },
 	"ShdPnd":      func(s *Status, v []byte) bool { return addBits(&s.Pending, v) },
 	"CoreDumping": func(s *Status, v []byte) bool { return setBool(&s.CoreDumping, v) },
@@ -102,6 +106,13 @@ func setByte(p *byte, b byte) bool { *p = b; return true }
 func setInt(p *int, v []byte) bool {
 	n, ok := parseUint(v, 10, 31)
 	*p = int(n)
+	return ok
+}
+
+// setKiB reads a size such as "2040 kB".
+func setKiB(p *uint64, v []byte) bool {
+	n, ok := parseUint(bytes.TrimSuffix(v, []byte(" kB")), 10, 54)
+	*p = n << 10
 	return ok
 }
 

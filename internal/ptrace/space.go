@@ -58,21 +58,8 @@ func ReadSpace(pid int) (*Space, error) {
 // stackLimit reads the soft limit of the stack's size. "unlimited" is taken for
 // unknown: nothing could be mapped below such a stack.
 func stackLimit(pid int) (uint64, bool) {
-	b, err := os.ReadFile(procfs.Path(pid, "limits"))
-	if err != nil {
-		return 0, false
-	}
-	for line := range strings.Lines(string(b)) {
-		rest, ok := strings.CutPrefix(line, "Max stack size")
-		if !ok {
-			continue
-		}
-		if f := strings.Fields(rest); len(f) > 0 {
-			n, err := strconv.ParseUint(f[0], 10, 64)
-			return n, err == nil && n < maxUser/2
-		}
-	}
-	return 0, false
+	n, ok := procfs.SoftLimit(pid, procfs.LimitStack)
+	return n, ok && n < maxUser/2
 }
 
 // Free returns the start of a free range of size bytes such that every byte of

@@ -31,7 +31,9 @@ func Apply(ctx context.Context, pid int, u *splice.Update, opt Options) (*Report
 	switch {
 	case err != nil:
 	case opt.DryRun:
-		err = foresee(ctx, pid, &a.opt, a.stacks, imageMem{a.image})
+		if err = foreseeMemory(pid, &a.plan.at); err == nil {
+			err = foresee(ctx, pid, &a.opt, a.stacks, imageMem{a.image})
+		}
 	default:
 		state, err = Applied, a.run(ctx)
 	}

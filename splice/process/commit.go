@@ -19,6 +19,7 @@ type write struct {
 	function string
 	at       uint64
 	orig     []byte
+	of       *recordRedirect
 }
 
 // writes lists what the redirections of a record are written over, by address.
@@ -26,9 +27,9 @@ func (r *record) writes() []write {
 	var out []write
 	for i := range r.Redirects {
 		d := &r.Redirects[i]
-		out = append(out, write{d.Function, d.At, d.Orig})
+		out = append(out, write{d.Function, d.At, d.Orig, d})
 		if p := d.Pad; p != nil {
-			out = append(out, write{d.Function, p.At, p.Orig})
+			out = append(out, write{d.Function, p.At, p.Orig, d})
 		}
 	}
 	slices.SortFunc(out, func(a, b write) int { return cmp.Compare(a.at, b.at) })
@@ -38,6 +39,9 @@ func (r *record) writes() []write {
 // put writes the redirection, direct or staged. What stands in padding comes first: nothing
 // leads there yet, or what does leads on as before.
 func (d *recordRedirect) put(mem *ptrace.Mem, direct bool) error {
+	if d.gone {
+		return nil
+	}
 	entry, pad := d.Staged, []byte(nil)
 	if d.Pad != nil {
 		pad = d.Pad.Staged
@@ -58,6 +62,9 @@ func (d *recordRedirect) put(mem *ptrace.Mem, direct bool) error {
 
 // take takes the redirection out. What stands in padding goes last, when nothing leads there.
 func (d *recordRedirect) take(mem *ptrace.Mem) error {
+	if d.gone {
+		return nil
+	}
 	_, err := mem.WriteAddr(d.Orig, d.At)
 	if err == nil && d.Pad != nil {
 		_, err = mem.WriteAddr(d.Pad.Orig, d.Pad.At)
@@ -102,7 +109,7 @@ func putAll(mem *ptrace.Mem, r *record, direct bool) (int, error) {
 func (r *record) sweep(mem *ptrace.Mem) error {
 	for i := range r.Redirects {
 		d := &r.Redirects[i]
-		if d.Pad == nil {
+		if d.Pad == nil || d.gone {
 			continue
 		}
 		entry, err1 := readBytes(mem, d.At, len(d.Orig))

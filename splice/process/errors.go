@@ -74,9 +74,13 @@ var explanations = []struct {
 	{ptrace.Exec, CodeExec, "it has executed another program", "match again: it is another program now"},
 	{procfs.ErrRecycled, CodeGone, "it has ended, and another process has its ID now", "give the ID of the process that runs"},
 	{procfs.ErrGone, CodeGone, "there is no such process any more", "give the ID of a process that runs"},
-	{syscall.ENOMEM, CodeNoMemory, "the kernel gives it no memory", "see RLIMIT_AS, vm.max_map_count and vm.overcommit_memory"},
+	{syscall.ENOMEM, CodeNoMemory, "the kernel gives it no memory", hintMemory},
+	{syscall.EAGAIN, CodeNoMemory, "the kernel gives it no memory that is locked, as all of it is (mlockall)", "raise its RLIMIT_MEMLOCK (prlimit --memlock)"},
 	{os.ErrPermission, CodePermission, "the kernel does not permit it", "run as the user of the process or as root; see kernel.yama.ptrace_scope and security modules"},
 }
+
+// hintMemory is what helps where a process may map nothing more.
+const hintMemory = "see its RLIMIT_AS and RLIMIT_DATA, vm.max_map_count and vm.overcommit_memory"
 
 // isGone reports whether the process that an error is about does not exist any
 // more, so that nothing is left to be cleaned up.

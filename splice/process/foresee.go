@@ -9,6 +9,7 @@ import (
 	"github.com/gosplice/gosplice/internal/ehframe"
 	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/internal/ptrace"
+	"github.com/gosplice/gosplice/splice"
 )
 
 // foresee reports what would keep a process from being patched, as far as that
@@ -26,6 +27,39 @@ func foresee(ctx context.Context, pid int, opt *Options, s *stacks, mem readerAt
 		}
 		return s.waiters(pid, mem)
 	})
+}
+
+// foreseeMemory refuses what the limits of a process do not let it map.
+func foreseeMemory(pid int, at *region) error {
+	st, err := procfs.ReadStatus(pid)
+	if err != nil {
+		return err
+	}
+	maps, err := procfs.Maps(pid)
+	if err != nil {
+		return err
+	}
+	size := at.end - at.start
+	refuse := func(format string, args ...any) error {
+		r := splice.Refuse(CodeNoMemory, "", "", 0, format, args...)
+		r.Hint = hintMemory
+		return r
+	}
+	if n, ok := procfs.SoftLimit(pid, procfs.LimitSpace); ok && st.VmSize+size > n {
+		return refuse("it may map %d bytes, has %d, and the update takes %d", n, st.VmSize, size)
+	}
+	if n, ok := procfs.SoftLimit(pid, procfs.LimitData); ok && at.data < at.end && st.VmData+at.end-at.data > n {
+		return refuse("it may have %d bytes of data, has %d, and the update takes %d", n, st.VmData, at.end-at.data)
+	}
+	takes := 2 // before the last one is made, there may be as many as the limit
+	if at.data < at.end {
+		takes = 3
+	}
+	own := len(maps) - 1 // without [vsyscall], which counts for nothing
+	if n, ok := procfs.MaxMappings(); ok && own+takes-1 > n {
+		return refuse("it may have %d mappings, has %d, and the update takes %d", n, own, takes)
+	}
+	return nil
 }
 
 // waiters returns the threads that wait in the kernel with a frame in the areas.

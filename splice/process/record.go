@@ -69,6 +69,8 @@ type recordRedirect struct {
 	// Pad is the long jump of the hotpatch kind, in padding: it changes then, and what stands
 	// at the entry is the same jump to it whether direct or staged.
 	Pad *recordPad `json:"pad,omitempty"`
+
+	gone bool // the code that it redirects, see [record.checkWrites]
 }
 
 // recordPad is the part of a redirection that stands in padding.
@@ -257,7 +259,7 @@ func (r *record) checkRedirect(i int) error {
 }
 
 // checkMaps reports whether the record is the one of a region that is mapped as
-// such, and its redirections stand in code that comes from files. A tool that was
+// such, and notes which of its redirections do not stand in code of a file any more. A tool that was
 // killed while it mapped the region leaves less than all: the first part, behind
 // which the program may have mapped something since, or all as code. That is noted,
 // for [record.isUntouched] to prove.
@@ -276,14 +278,8 @@ func (r *record) checkMaps(maps []procfs.Mapping) error {
 	default:
 		return fmt.Errorf("its part at %#x is not mapped as it says", r.Code[0])
 	}
-	var last uint64
-	for _, w := range r.writes() {
-		end := w.at + uint64(len(w.orig))
-		m := procfs.FindMapping(maps, w.at)
-		if m != nil && (!m.IsFile() || m.Perm&(procfs.Exec|procfs.Shared) != procfs.Exec || end > m.End) || w.at < last {
-			return fmt.Errorf("redirect %s: no code of a file is at %#x", w.function, w.at)
-		}
-		last = end
+	if err := r.checkWrites(maps); err != nil {
+		return err
 	}
 	for i := range r.Hooks {
 		h := &r.Hooks[i]

@@ -142,6 +142,11 @@ func pick(records []*record, mem readerAt, id string) (*record, error) {
 }
 
 func foreign(d *recordRedirect) error {
+	if d.gone {
+		r := splice.Refuse(splice.CodeRedirected, d.Function, d.Module, d.At, "the redirection is in memory that is not code of a file any more")
+		r.Hint = "try again when the program has made it code again, or restart it"
+		return r
+	}
 	return splice.Refuse(splice.CodeRedirected, d.Function, d.Module, d.At, "something else was written over the redirection")
 }
 
@@ -249,6 +254,9 @@ func (r *record) leading(mem readerAt) *recordRedirect {
 
 // stands is state of one redirection.
 func (r *record) stands(mem readerAt, d *recordRedirect) State {
+	if d.gone {
+		return d.standsGone(mem)
+	}
 	b, err := readBytes(mem, d.At, len(d.Orig))
 	if err != nil {
 		return Foreign

@@ -121,6 +121,24 @@ static int polled(void)
 	return syscall(SYS_io_uring_setup, 4, &p) > 0;
 }
 
+/* full maps as much as one may. */
+static int full(void)
+{
+	int i = 0;
+
+	while (mmap(0, 4096, i++ & 1 ? PROT_READ : PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+		;
+	return i > 0;
+}
+
+/* locked keeps all memory in RAM, and may not have more of it. */
+static int locked(void)
+{
+	struct rlimit lim = { 1 << 12, 1 << 12 };
+
+	return mlockall(MCL_CURRENT | MCL_FUTURE) | setrlimit(RLIMIT_MEMLOCK, &lim) | setuid(65534);
+}
+
 char *answer(int n, char *out)
 {
 	struct rlimit lim = { 1 << 20, 1 << 20 };
@@ -137,6 +155,9 @@ char *answer(int n, char *out)
 	case 107: handlers(); r = 0; break;
 	case 109: r = share(); break;
 	case 110: r = polled(); break;
+	case 111: r = full(); break;
+	case 112: r = locked(); break;
+	case 113: lim.rlim_cur = 1 << 12; r = setrlimit(RLIMIT_DATA, &lim); break;
 	case 108: munmap((void *)0x200000000000, 3 << 12); r = 0; break;
 	default: r = slow(n);
 	}
