@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/extract"
@@ -54,7 +56,32 @@ func BuildContext(ctx context.Context, name string, parts ...Part) (*Update, err
 	if len(b.refused) > 0 {
 		return nil, fmt.Errorf("build %s: %w", name, errors.Join(b.refused...))
 	}
+	b.update.storable()
 	return b.update, nil
+}
+
+// storable makes all names text, as JSON has it: symbols and paths are bytes, and what is stored and
+// read again has to be the same update. Who looks for a name that was none does not find it.
+func (u *Update) storable() {
+	text := func(names ...*string) {
+		for _, s := range names {
+			*s = strings.ToValidUTF8(*s, string(utf8.RuneError))
+		}
+	}
+	text(&u.Name)
+	for i := range u.Modules {
+		text(&u.Modules[i].Name, &u.Modules[i].Path)
+	}
+	for i := range u.Objects {
+		o := &u.Objects[i]
+		text(&o.Name)
+		for k := range o.Imports {
+			text(&o.Imports[k].Name)
+		}
+		for k := range o.Redirects {
+			text(&o.Redirects[k].Function)
+		}
+	}
 }
 
 type builder struct {
