@@ -73,7 +73,7 @@ func (a *applier) prepare(ctx context.Context, u *splice.Update) error {
 	if a.id, err = procfs.Identify(a.pid); err != nil {
 		return err
 	}
-	if err = ptrace.Inspect(a.pid); err != nil {
+	if err = isProgram(a.pid); err != nil {
 		return err
 	}
 	if a.image, err = image.OpenProcess(a.pid); err != nil {

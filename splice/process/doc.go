@@ -101,7 +101,9 @@
 // function) are not seen.
 //
 // A library that an update calls into must not be unmapped (dlclose) while the
-// update is applied. Pointers to the memory of an update that are not aligned,
+// update is applied. One that is patched may be: a revert removes what is left then. A
+// process in whose memory another one runs (clone with CLONE_VM, a child of vfork) is
+// refused as long as it does, as far as kcmp(2) tells. Pointers to the memory of an update that are not aligned,
 // are in vector registers, or in memory that can't be written any more, are not
 // seen by a revert. Children that were forked before are processes of their
 // own. A jump that would cross a page is refused, since it could be written in

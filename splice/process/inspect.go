@@ -49,7 +49,7 @@ func OpenView(ctx context.Context, pid int) (*View, error) {
 func openView(ctx context.Context, pid int) (*View, error) {
 	id, err := procfs.Identify(pid)
 	if err == nil {
-		err = ptrace.Inspect(pid)
+		err = isProgram(pid)
 	}
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (v *View) Image() *image.Image { return v.img }
 func (v *View) Check() error {
 	err := v.id.Check()
 	if err == nil && !v.isSame() {
-		if err = ptrace.Inspect(v.id.PID); err == nil { // it has not ended
+		if err = isProgram(v.id.PID); err == nil { // it has not ended
 			err = ptrace.Exec
 		}
 	}

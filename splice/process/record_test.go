@@ -110,7 +110,7 @@ var forgeries = []struct {
 	{name: "slot elsewhere", forge: func(r *record) { r.Redirects[0].Slot = 0x7f0000000000 }},
 	{name: "slot in code", forge: func(r *record) { r.Redirects[0].Slot = r.Code[0] }},
 	{name: "old path elsewhere", forge: func(r *record) { r.Redirects[0].OldPath = 1 }},
-	{name: "at the stack", forge: func(r *record) {}}, // the test knows where it is
+	{name: "at the stack", want: nothing}, // the test knows where it is
 	{name: "at itself", forge: func(r *record) { r.Redirects[0].Address, r.Redirects[0].At = r.Code[0], r.Code[0] }},
 	{name: "kernel", forge: func(r *record) { r.Redirects[0].Address, r.Redirects[0].At = 1<<63, 1<<63 }},
 	{name: "far from its function", forge: func(r *record) { r.Redirects[0].Address -= 100 }},
@@ -128,6 +128,9 @@ var forgeries = []struct {
 		r.Redirects = append(r.Redirects, d)
 	}},
 }
+
+// nothing is what is refused of a record that does no harm.
+const nothing splice.Code = "nothing"
 
 // TestForgedRecord has the process hold a record that nobody wrote.
 func TestForgedRecord(t *testing.T) {
@@ -168,8 +171,21 @@ func TestForgedRecord(t *testing.T) {
 			v.expect("forge", "106:1")
 			defer v.expect("forget", "108:0")
 			began := time.Now()
+			stack := func() string { // what the record at the stack leads to
+				b := make([]byte, 64)
+				if tt.want == nothing {
+					v.peek(r.Redirects[0].At, b)
+				}
+				return string(b)
+			}
+			was := stack()
 			_, err = Revert(context.Background(), v.pid, "", Options{})
-			checkRefusal(t, err, tt.want)
+			switch {
+			case tt.want != nothing:
+				checkRefusal(t, err, tt.want)
+			case err != nil || stack() != was:
+				t.Errorf("%v; it wrote % x over % x", err, stack(), was)
+			}
 			if _, err := Status(context.Background(), v.pid); err != nil && !errors.Is(err, splice.ErrRefused) {
 				t.Error(err)
 			}
