@@ -50,27 +50,66 @@ func (b *Builder) compare(ctx context.Context, p *Plan, list []compiled) ([]comp
 	if err := b.forAll(ctx, "compare", out, compareOne); err != nil {
 		return nil, err
 	}
-	// What changed types matter to is asked of all that is not given: then it has to be
-	// known what is given.
 	typed, err := anyTypes(out)
 	if err != nil {
 		return nil, err
 	}
+	// What changed types matter to is asked of all that is not given: then it has to be known what
+	// is given.
 	if typed {
-		if err := b.compileUnaffected(ctx, p, list); err != nil {
-			return nil, err
-		}
-		compareRest := func(ctx context.Context, c *compared) error {
-			if c.diff != nil {
-				return nil
-			}
-			return b.compareOne(ctx, c, true)
-		}
-		if err := b.forAll(ctx, "compare", out, compareRest); err != nil {
+		if err := b.forAll(ctx, "compare", out, b.compareEqual); err != nil {
 			return nil, err
 		}
 	}
-	return out, b.forAll(ctx, "match", out, b.matchOne)
+	if err := b.forAll(ctx, "match", out, b.matchOne); err != nil || !typed {
+		return out, err
+	}
+	return out, b.giveUnaffected(ctx, p, list, out)
+}
+
+// compareEqual compares an object that was compiled, and is the same on both sides.
+func (b *Builder) compareEqual(ctx context.Context, c *compared) error {
+	if c.diff != nil || c.unaffected != "" {
+		return nil
+	}
+	return b.compareOne(ctx, c, true)
+}
+
+// giveUnaffected compiles and matches what was left out, where something that is not given knows a type
+// or a function that changed: it may be in that.
+func (b *Builder) giveUnaffected(ctx context.Context, p *Plan, list []compiled, out []compared) error {
+	var left []compared
+	var at []int
+	var pairs []module.Pair
+	for i := range out {
+		pairs = append(pairs, out[i].pairs...)
+		if out[i].unaffected != "" {
+			left, at = append(left, out[i]), append(at, i)
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	uses, err := b.image.Affected(ctx, pairs...)
+	if err != nil || !slices.ContainsFunc(uses, known) {
+		return err
+	}
+	if err := b.compileUnaffected(ctx, p, list); err != nil {
+		return err
+	}
+	if err := b.forAll(ctx, "compare", left, b.compareEqual); err != nil {
+		return err
+	}
+	err = b.forAll(ctx, "match", left, b.matchOne)
+	for i := range left {
+		out[at[i]] = left[i]
+	}
+	return err
+}
+
+// known reports whether code knows what changed that may be given yet.
+func known(a module.Affected) bool {
+	return len(a.Files)+len(a.Functions)+len(a.Places) > 0 || a.DefinedIn != ""
 }
 
 // take takes over what was found of an object before, with other patches, and reports whether it can:

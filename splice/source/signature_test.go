@@ -57,6 +57,10 @@ func TestSignatures(t *testing.T) {
 				if r.Outcome != source.OutcomeMade || !told(r.Findings, finding.CodeTypeSignature) {
 					t.Errorf("%s: %v; findings %v", r.Outcome, r.Refusals, r.Findings)
 				}
+				// What has the header, and nothing of what differs, needs not be given.
+				if !slices.ContainsFunc(r.Objects, func(o source.ObjectResult) bool { return o.NotCompiled != "" }) {
+					t.Error("all objects were compiled")
+				}
 				return
 			}
 			is := func(x *finding.Refusal) bool { return x.Code == c.code && strings.Contains(x.Error(), c.says) }
