@@ -60,4 +60,14 @@ type refusals []error
 
 func (r *refusals) add(err error) { *r = append(*r, err) }
 
+// addOnce adds a refusal unless there is one of that code, symbol and message.
+func (r *refusals) addOnce(x *finding.Refusal) {
+	for _, err := range *r {
+		if is, ok := err.(*finding.Refusal); ok && is.Code == x.Code && is.Symbol == x.Symbol && is.Message == x.Message {
+			return
+		}
+	}
+	r.add(x)
+}
+
 func (r refusals) err() error { return errors.Join(r...) }

@@ -46,13 +46,13 @@ func (l *linker) late(sec *ko.Section, off uint64, r *elfobj.Rela, to ko.Dest) {
 	if size == 0 {
 		return
 	}
-	name, t := "", l.obj.target.Name()
+	t := l.obj.target.Name()
 	switch {
 	case sec.Name == kerneltab.JumpTable:
-		l.refused.add(refuse(CodeModuleKey, name, sec.Name, off, "a static branch of %s", t))
+		l.refused.addOnce(refuse(CodeModuleKey, l.Spec.Symbols[r.Sym].Name, sec.Name, off, "a static branch of %s", t))
 		return
 	case !filledIn(sec):
-		l.refused.add(refuse(CodeModuleRef, name, sec.Name, off, "it refers to %s", t))
+		l.refused.add(refuse(CodeModuleRef, "", sec.Name, off, "it refers to %s", t))
 		return
 	}
 	f := fixup{sec: sec, off: off, size: size, to: to, addend: r.Addend, text: sec.Flags&elf.SHF_WRITE == 0}
