@@ -23,6 +23,8 @@ extern int memcmp(const void *, const void *, size_t);
 extern int printf(const char *, ...);
 extern int iwpm_parse_nlmsg(void *from, int most, const void *policy, void *to, const void *name);
 extern int __nla_parse(void *to, int most, const void *what, int n, const void *policy, unsigned how, void *answer);
+extern void __ext4_error_inode(void *inode, const void *function, unsigned line, unsigned long block, int error, const void *format, ...);
+extern void __ext4_error_file(void *file, const void *function, unsigned line, unsigned long block, const void *format, ...);
 int one(int x);
 int two(int x);
 #define noinline __attribute__((noinline))
@@ -55,6 +57,9 @@ var identityCases = []struct {
 	{"passed as a policy of iwpm", `int f(void *to) { return iwpm_parse_nlmsg(to, 1, &T, to, to); }`, false, false},
 	{"passed to iwpm as another", `int f(void *to) { return iwpm_parse_nlmsg(to, 1, to, &T, to); }`, true, false},
 	{"passed as what is parsed", `int f(void *to) { return __nla_parse(to, 1, &T, 2, to, 0, to); }`, true, false},
+	{"passed as a format of ext4", `void f(void *in) { __ext4_error_inode(in, "f", 1, 2, 3, &T, 4); __ext4_error_file(in, "f", 1, 2, &T, 3); }`, false, false},
+	{"passed as a function of ext4", `void f(void *in) { __ext4_error_inode(in, &T, 1, 2, 3, "x"); }`, true, false},
+	{"passed to ext4 behind the format", `void f(void *in) { __ext4_error_file(in, "f", 1, 2, "x", &T); }`, true, false},
 	{"passed second", `int f(int x) { return elsewhere("x", x, &T); }`, true, false},
 	{"passed on the stack", `int f(int x) { return elsewhere("x", 1, 2, 3, 4, 5, &T, x); }`, true, false},
 	{"passed through a pointer", `int f(void) { return through(&T); }`, true, false},

@@ -281,8 +281,8 @@ func (f *addrFlow) clobber(o *touched, result marks) {
 // knownCall calls a function that the table of callees has.
 func (f *addrFlow) knownCall(o *touched, name string, rule *callee) {
 	var result marks
-	if rule.does&keepsOthers != 0 {
-		o.s.reg[rDI] = marks{}
+	if n := droppedArguments[rule.does&(keepsOthers|dropsFifth|dropsSixth)]; n > 0 {
+		o.s.reg[argRegs[n-1]] = marks{}
 		f.passes(o, "is passed to "+name)
 	}
 	if n := readArguments[rule.does&(readsThird|readsFourth|readsFifth)]; n > 0 {

@@ -3,21 +3,26 @@ package flow
 import "strings"
 
 // calleeDoes says more of a function that keeps nothing of what it is passed.
-type calleeDoes uint8
+type calleeDoes uint16
 
 const (
 	returnsArgument calleeDoes = 1 << iota // its result may be an argument, or a place inside
 	copiesContent                          // what the second argument leads to is copied to where the first leads
 	copiesFirst                            // what the first leads to is copied
 	preservesAll                           // it changes no register that the compiler knows of
-	keepsOthers                            // it keeps nothing of the first argument, but others
+	keepsOthers                            // it may keep all but the first argument
 	readsThird                             // it may keep all, but the third for who reads its content only
 	readsFourth                            // likewise the fourth
 	readsFifth                             // likewise the fifth
+	dropsFifth                             // it may keep all but the fifth
+	dropsSixth                             // likewise the sixth
 )
 
 // readArguments are the arguments of which the content alone matters, from 1.
 var readArguments = map[calleeDoes]int{readsThird: 3, readsFourth: 4, readsFifth: 5}
+
+// droppedArguments are the arguments that alone are not kept, from 1.
+var droppedArguments = map[calleeDoes]int{keepsOthers: 1, dropsFifth: 5, dropsSixth: 6}
 
 // callee is a row of the table of functions that do not keep what they are passed:
 // when they return, nobody has the address of an argument, or calls a function that
@@ -60,6 +65,7 @@ var keepsNothing = []callee{
 	{"_dev_emerg", 0}, {"_dev_alert", 0}, {"_dev_crit", 0}, {"_dev_err", 0}, {"_dev_warn", 0}, {"_dev_notice", 0}, {"_dev_info", 0}, {"_dev_printk", 0}, {"dev_printk", 0}, {"__dev_printk", 0}, {"dev_err_probe", 0}, {"dev_warn_probe", 0}, {"netdev_printk", 0}, {"netdev_emerg", 0}, {"netdev_alert", 0}, {"netdev_crit", 0}, {"netdev_err", 0}, {"netdev_warn", 0}, {"netdev_notice", 0}, {"netdev_info", 0},
 	{"__dynamic_pr_debug", 0}, {"__dynamic_dev_dbg", 0}, {"__dynamic_netdev_dbg", 0}, {"__dynamic_ibdev_dbg", 0}, {"net_ratelimit", 0},
 	{"__ext4_msg", 0}, {"__ext4_warning", 0}, {"__ext4_warning_inode", 0},
+	{"__ext4_error_inode", dropsSixth}, {"__ext4_error_file", dropsFifth}, // formats; the names of functions are kept (s_last_error_func)
 	{"btrfs_printk", 0}, {"_btrfs_printk", 0}, {"btrfs_handle_fs_error", 0}, {"__btrfs_handle_fs_error", 0}, {"__btrfs_panic", 0}, {"f2fs_printk", 0}, {"_fat_msg", 0}, {"__fat_fs_error", 0}, {"xfs_printk_level", 0},
 	{"errorf", 0}, {"logfc", 0}, {"audit_log_format", 0}, {"audit_log_untrustedstring", 0}, {"audit_log_n_untrustedstring", 0}, {"audit_log_d_path", 0}, {"audit_log_n_hex", 0}, {"audit_log", 0},
 	{"bpf_log", 0}, {"bpf_verifier_log_write", 0}, {"drm_printf", 0}, {"__drm_err", 0}, {"__drm_dev_dbg", 0}, {"drm_dev_printk", 0}, {"___drm_dbg", 0}, {"sdev_prefix_printk", 0}, {"scmd_printk", 0}, {"ata_dev_printk", 0}, {"ata_port_printk", 0}, {"ata_link_printk", 0},
