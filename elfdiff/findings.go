@@ -105,6 +105,7 @@ const (
 	CodeOtherObject      = finding.CodeOtherObject
 	CodeStartState       = finding.CodeStartState
 	CodeDeepStack        = finding.CodeDeepStack
+	CodeLockPairs        = finding.CodeLockPairs
 	CodeAlignment        = finding.CodeAlignment
 	CodeOrphanCold       = finding.CodeOrphanCold
 	CodeCompiler         = finding.CodeCompiler

@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -81,6 +82,7 @@ func (in *includer) hazards() {
 	if in.carried.Tables {
 		in.started(told)
 		in.frames()
+		in.locks()
 	}
 }
 
@@ -173,6 +175,21 @@ func (in *includer) frames() {
 			in.report(findingAt(in.Post, CodeDeepStack, b.ID, 0, "how much of the stack it takes depends on values"))
 		case is.Size > largeFrame && is.Size > was.Size+frameSlack:
 			in.report(findingAt(in.Post, CodeDeepStack, b.ID, 0, "it takes %d bytes of the stack, and took %d", is.Size, was.Size))
+		}
+	}
+}
+
+// locks judges functions that take a lock which others give back, or the reverse, where post has
+// another one: a task may be between the two when it goes over to the new code.
+func (in *includer) locks() {
+	was, is := hazard.LocksOf(in.Pre), hazard.LocksOf(in.Post)
+	for i := range in.Functions {
+		ch := &in.Functions[i]
+		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {
+			continue
+		}
+		if p, q, differ := hazard.OtherHalf(was, is, ch.Pre, ch.Post); differ {
+			in.report(findingAt(in.Post, CodeLockPairs, ch.Post, 0, "pre %s, and post %s", cmp.Or(p, "needs no other function for that"), cmp.Or(q, "needs no other function for it")))
 		}
 	}
 }

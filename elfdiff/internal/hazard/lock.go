@@ -1,0 +1,133 @@
+package hazard
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/amd64"
+)
+
+// lockNames are how the functions of the kernel that take a lock, and those that give it back,
+// begin (include/linux/mutex.h, rwsem.h, semaphore.h, spinlock_api_smp.h, rwlock_api_smp.h).
+var lockNames = []struct{ kind, take, give string }{
+	{"mutex", "mutex_lock", "mutex_unlock"},
+	{"mutex", "mutex_trylock", "mutex_unlock"},
+	{"spinlock", "_raw_spin_lock", "_raw_spin_unlock"},
+	{"spinlock", "_raw_spin_trylock", "_raw_spin_unlock"},
+	{"lock for reading", "_raw_read_lock", "_raw_read_unlock"},
+	{"lock for writing", "_raw_write_lock", "_raw_write_unlock"},
+	{"semaphore for reading", "down_read", "up_read"},
+	{"semaphore for writing", "down_write", "up_write"},
+}
+
+// Locks says what functions of an object do about locks.
+type Locks struct {
+	o    *object.Object
+	done map[object.AtomID]map[string]balance
+}
+
+// A balance says whether a kind of lock is taken, and given back, and which ones by their names,
+// as far as the code has them.
+type balance struct {
+	takes, gives bool
+	names        []string
+}
+
+// LocksOf prepares it.
+func LocksOf(o *object.Object) *Locks {
+	return &Locks{o, map[object.AtomID]map[string]balance{}}
+}
+
+// OtherHalf compares a function of pre with its twin of post: locks that it takes and does not give
+// back, or the reverse, with what it calls in its object. Others do the other half, at another time. It
+// returns what each side does about the first kind of lock in which they differ, "" for nothing.
+func OtherHalf(pre, post *Locks, p, q object.AtomID) (was, is string, differ bool) {
+	a, b := pre.of(p), post.of(q)
+	kinds := slices.Concat(slices.Collect(maps.Keys(a)), slices.Collect(maps.Keys(b)))
+	slices.Sort(kinds)
+	for _, kind := range slices.Compact(kinds) {
+		x, y := a[kind], b[kind]
+		named := len(x.names) > 0 && len(y.names) > 0 && !slices.Equal(x.names, y.names)
+		if x.half() != y.half() || x.half() != "" && named {
+			return x.text(kind), y.text(kind), true
+		}
+	}
+	return "", "", false
+}
+
+// half says which half there is of two.
+func (b balance) half() string {
+	switch {
+	case b.takes && !b.gives:
+		return "takes"
+	case b.gives && !b.takes:
+		return "gives back"
+	}
+	return ""
+}
+
+func (b balance) text(kind string) string {
+	if b.half() == "" {
+		return ""
+	}
+	return strings.TrimSpace(b.half() + " a " + kind + " " + strings.Join(b.names, ", "))
+}
+
+func (l *Locks) of(id object.AtomID) map[string]balance {
+	if m, ok := l.done[id]; ok {
+		return m // of a call in a circle, what is known so far
+	}
+	m := map[string]balance{}
+	l.done[id] = m
+	a := &l.o.Atoms[id]
+	for i := range a.Refs {
+		r := &a.Refs[i]
+		if r.Implicit || !object.IsCall(a, r) {
+			continue
+		}
+		if r.Target != object.NoAtom {
+			if t := &l.o.Atoms[r.Target]; t.Kind == object.Func && t.ID != id {
+				for kind, b := range l.of(t.ID) {
+					m[kind] = m[kind].and(b)
+				}
+			}
+			continue
+		}
+		name := l.o.Symbol(r.Sym).Name
+		for _, k := range lockNames {
+			if b := (balance{strings.HasPrefix(name, k.take), strings.HasPrefix(name, k.give), l.argument(a, i)}); b.takes || b.gives {
+				m[k.kind] = m[k.kind].and(b)
+				break
+			}
+		}
+	}
+	return m
+}
+
+func (b balance) and(more balance) balance {
+	names := slices.Concat(b.names, more.names)
+	slices.Sort(names)
+	return balance{b.takes || more.takes, b.gives || more.gives, slices.Compact(names)}
+}
+
+// argument returns the name of the variable whose address a call has as its first argument, where
+// the instruction right before says it.
+func (l *Locks) argument(a *object.Atom, call int) []string {
+	if call == 0 {
+		return nil
+	}
+	r := &a.Refs[call-1]
+	const size = 4 // of a field, in front of the opcode of the call
+	if r.Target == object.NoAtom || r.Offset+size+1 != a.Refs[call].Offset || amd64.FieldSize(r.Type) != size || !setsFirst(a.Bytes[:r.Offset]) {
+		return nil
+	}
+	return []string{l.o.Atoms[r.Target].Name}
+}
+
+// setsFirst reports whether code ends in the beginning of an instruction that sets the first argument
+// to what a field says: mov to RDI, mov to EDI, or lea.
+func setsFirst(b []byte) bool {
+	return slices.ContainsFunc([]string{"\x48\xc7\xc7", "\xbf", "\x48\x8d\x3d"}, func(op string) bool { return strings.HasSuffix(string(b[max(0, len(b)-3):]), op) })
+}
