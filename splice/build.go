@@ -118,7 +118,7 @@ func (b *builder) part(p *Part) error {
 		o.Imports = append(o.Imports, m.importOf(&x.Externals[i]))
 	}
 	m.aligned(o.Imports, x.Alignments)
-	for _, r := range p.Defined() {
+	for _, r := range append(p.Defined(), p.interposed()...) {
 		b.refuse(r)
 	}
 	b.update.Objects = append(b.update.Objects, o)

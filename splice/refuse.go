@@ -43,6 +43,7 @@ const (
 	CodeNothing       Code = "nothing-to-do"   // the update redirects no function
 	CodeApplied       Code = "already-applied" // it is there already
 	CodeSharedMemory  Code = "shared-memory"   // another process runs in the memory of this one
+	CodeInterposed    Code = "interposed"      // a call of a library's function, which another module has too
 	CodePermission    Code = "permission"      // the kernel does not let us do it
 )
 
@@ -73,6 +74,7 @@ var hints = map[Code]string{
 	CodeNothing:       "change a function that the program has",
 	CodeApplied:       "revert it first to apply it again",
 	CodeSharedMemory:  "try again: a child of vfork or posix_spawn leaves it when it executes something; what was made by clone with CLONE_VM can't be patched",
+	CodeInterposed:    "call a static function, or one with hidden visibility, or give what is new another name",
 	CodePermission:    "run as root, or with the right that the operation needs",
 }
 

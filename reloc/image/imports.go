@@ -64,3 +64,29 @@ func (img *Image) Exports(module int, name string) bool {
 	e, ok := img.tables[module]().exports()[name]
 	return ok && (e.typ == elf.STT_FUNC || e.typ == elf.STT_GNU_IFUNC)
 }
+
+// Bound returns where the slot of a module for a name leads, in a live image; ok is false where it has
+// none, or the dynamic linker has not filled it yet.
+func (img *Image) Bound(module int, name string) (addr uint64, ok bool) {
+	if !img.HasTables(module) {
+		return 0, false
+	}
+	return img.boundIn(module, name)
+}
+
+// IsInterposed reports whether a reference by name from a library, to a function that the library
+// exports at an address of its own, leads to the one of another module, or may: the dynamic linker
+// takes the first in its order (gABI, shared object dependencies). What it has bound decides. own is 0
+// for a function that the library does not have yet.
+func (img *Image) IsInterposed(module int, name string, own uint64) bool {
+	if !img.live || !img.HasTables(module) || img.modules[module].Main || own != 0 && !img.Exports(module, name) {
+		return false
+	}
+	for k := range img.modules {
+		if k != module && img.Exports(k, name) {
+			addr, bound := img.boundIn(module, name)
+			return !bound || addr != own
+		}
+	}
+	return false
+}
