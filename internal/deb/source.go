@@ -117,11 +117,27 @@ func (c *Cache) noSource(ctx context.Context, p Package, err error) error {
 		}
 	}
 	slices.SortFunc(versions, Compare)
-	versions = slices.Compact(versions)
-	if slices.Contains(versions, p.Version) || len(versions) == 0 {
+	return notServed(p, slices.Compact(versions), err)
+}
+
+// notServed tells, of the versions that lists name, whether one is not among them, or is and the archive has its files no more, as
+// archives keep only the last of security updates.
+func notServed(p Package, versions []string, err error) error {
+	n := slices.Index(versions, p.Version)
+	switch {
+	case len(versions) == 0:
+		return err
+	case n < 0:
+		return fmt.Errorf("%w: %s (there are %s)", ErrNoSource, p, strings.Join(versions, ", "))
+	case !strings.Contains(err.Error(), "404"):
 		return err
 	}
-	return fmt.Errorf("%w: %s (there are %s)", ErrNoSource, p, strings.Join(versions, ", "))
+	others := slices.Delete(versions, n, n+1)
+	there := "no other version"
+	if len(others) > 0 {
+		there = strings.Join(others, ", ")
+	}
+	return fmt.Errorf("%w: %s: apt's lists name it, and the archive has its files no more (the lists have %s; what it changes may be given as patches)", ErrNoSource, p, there)
 }
 
 // one is the only file of a form.

@@ -1,6 +1,8 @@
 package deb
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,6 +27,29 @@ func TestParseRecord(t *testing.T) {
 		}
 		if diff := cmp.Diff(c.want, got); ok && diff != "" {
 			t.Errorf("%q: %s", c.text, diff)
+		}
+	}
+}
+
+// TestNotServed tells what lists do not name from what the archive has no more.
+func TestNotServed(t *testing.T) {
+	gone := errors.New("exit status 100: Failed to fetch http://example.org/a_3.dsc  404  Not Found")
+	other := errors.New("exit status 100: Temporary failure")
+	for _, c := range []struct {
+		version  string
+		versions []string
+		err      error
+		want     string // "" for the error as it was
+	}{
+		{"3", []string{"1", "2"}, gone, "not served: a=3 (there are 1, 2)"},
+		{"3", []string{"1", "3"}, gone, "no more (the lists have 1; what"},
+		{"3", []string{"3"}, gone, "no more (the lists have no other version; what"},
+		{"3", []string{"3"}, other, ""},
+		{"3", nil, gone, ""},
+	} {
+		err := notServed(Package{"a", c.version}, c.versions, c.err)
+		if c.want == "" && err != c.err || c.want != "" && (!errors.Is(err, ErrNoSource) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%q of %q, %v: %v", c.version, c.versions, c.err, err)
 		}
 	}
 }
