@@ -42,12 +42,14 @@ const (
 	Post    Word = "post"
 	Kernels Word = "kernels" // releases, with colons between them
 
+	Services Word = "services"
+
 	Compilers Word = "compilers" // with colons between them
 )
 
 var (
 	flags  = []Word{Kernel, More, Strict, Long, Kills, Small}
-	values = []Word{Objects, Vmlinux, Vmlinuz, Other, Release, Flips, Cycles, Shifted, Corpus, Pre, Post, Kernels, Compilers}
+	values = []Word{Objects, Vmlinux, Vmlinuz, Other, Release, Flips, Cycles, Shifted, Corpus, Pre, Post, Kernels, Services, Compilers}
 )
 
 // parse reads the value of [Env].

@@ -30,6 +30,7 @@
 //	pre=FILE       the object that benchmarks work on
 //	post=FILE      the object that they compare it with
 //	kernels=NAMES  the releases that are taken through all that there is; more with colons between
+//	services=DIR   stock services of Debian and their updates: TestServices of examples/hotpatch says what DIR has
 //	compilers=A:B  a gcc and a clang, by their names or paths, for those of elfdiff's tests
 //
 // Kernels and what is made of them are kept in the folder that GOSPLICE_CACHE names,
