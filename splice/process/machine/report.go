@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -150,7 +151,7 @@ func (p *Process) text(b *strings.Builder) {
 		where = " of " + visible.Text(p.Unit)
 	}
 	fmt.Fprintf(b, "%-15s  %7d %s%s", p.Outcome, p.PID, visible.Text(p.Command), where)
-	if p.Why != "" && len(p.Refusals) == 0 {
+	if p.Why != "" && len(p.Refusals) == 0 && !p.tellsKept() {
 		fmt.Fprintf(b, ": %s", visible.Text(p.Why))
 	}
 	b.WriteByte('\n')
@@ -163,9 +164,14 @@ func (p *Process) text(b *strings.Builder) {
 		case p.Outcome == Holds:
 			fmt.Fprintf(b, "%17s%s %.12s %s, %s\n", "", visible.Text(u.Name), visible.Text(u.ID), u.State, words.Count(len(u.Redirects), "function"))
 		case u.Kept != "":
-			fmt.Fprintf(b, "%17sits memory stays: %s\n", "", visible.Text(u.Kept))
+			fmt.Fprintf(b, "%17sits memory stays: %s; the old code runs, and reverting it again looks again\n", "", visible.Text(u.Kept))
 		}
 	}
+}
+
+// tellsKept reports whether Why is what is said of an update whose memory stays.
+func (p *Process) tellsKept() bool {
+	return p.Outcome != Holds && slices.ContainsFunc(p.Updates, func(u splice.Report) bool { return u.Kept != "" && u.Kept == p.Why })
 }
 
 // order is that of the counts.
