@@ -165,6 +165,7 @@ func TestProgram(t *testing.T) {
 	s := newStand(t)
 	t.Run("process", func(t *testing.T) { fixed(t, s) })
 	t.Run("outcomes", func(t *testing.T) { outcomes(t, s) })
+	t.Run("parts", func(t *testing.T) { parts(t, s) })
 	t.Run("foreseen", func(t *testing.T) { foreseen(t, s) })
 }
 
@@ -274,6 +275,9 @@ func outcomes(t *testing.T, s *stand) {
 		{"what is copied", "till.c", ", 5)", ", 6)", all, program.Options{}, source.OutcomeMade, "till", "", 1},
 		{"what makes source", "gen.c", "RATE 19", "RATE 18", all, program.Options{}, source.OutcomeMade, "libtax.so.1", "", 2},
 		{"one of two", "lib/price.c", "> 9", "> 7", s.files("till"), program.Options{}, source.OutcomeMade, "till", "", 1},
+		{"what nothing defines", "lib/price.c", "sum * 10 / PERCENT", "unheard_of(sum)", s.files("till"), program.Options{}, source.OutcomeRefused, "", splice.CodeUnresolved, 1},
+		{"what a library may take from a program", "tax.c", "RATE", "unheard_of()", s.files("libtax.so.1"), program.Options{}, source.OutcomeMade, "libtax.so.1", "", 1},
+		{"what the C library defines", "lib/price.c", "sum * 10 / PERCENT", "labs(sum)", s.files("till"), program.Options{}, source.OutcomeMade, "till", "", 1},
 		{"another layout", "lib/price.c", "reductions, orders", "orders, reductions", all, program.Options{}, source.OutcomeJudge, "", finding.CodeTypeLayout, 1},
 		{"no C", "tax.c", "return", "return return", all, program.Options{}, source.OutcomeFailed, "", program.CodeObject, 1},
 	} {
@@ -297,6 +301,36 @@ func outcomes(t *testing.T, s *stand) {
 			}
 		})
 	}
+}
+
+// parts has the command build some objects only: what is among them is found, and what is not is refused.
+func parts(t *testing.T, s *stand) {
+	calls := s.edit(t, "lib/price.c", "sum * 10 / PERCENT", "rounded(sum * 9 / 10 + 70)")
+	for build, code := range map[string]finding.Code{"make lib/price.o": splice.CodeUnresolved, "make lib/price.o lib/round.o": ""} {
+		b := open(t, s, program.Source{Build: build, Installed: []string{s.alone(t)}}, program.Options{})
+		r, err := b.Build(t.Context(), calls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if made := len(r.Programs) == 1 && r.Programs[0].Update != nil; made != (code == "") {
+			t.Errorf("%s: %s %+v", build, r.Outcome, r.Programs)
+		}
+		if code != "" && (len(r.Refusals) != 1 || r.Refusals[0].Code != code || r.Refusals[0].Symbol != "rounded") {
+			t.Errorf("%s: %v", build, r.Refusals)
+		}
+	}
+}
+
+// alone is a stripped program of objects of the source, which is linked with the C library alone.
+func (s *stand) alone(t *testing.T) string {
+	t.Helper()
+	main := filepath.Join(t.TempDir(), "main.c")
+	if err := os.WriteFile(main, []byte("extern long price(long, long), rounded(long);\nint main(int n, char **a) { return price(n, 2) + rounded(n); }\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "alone")
+	run(t, s.installed, "gcc", "-O2", "-s", "-Wl,--build-id", "-o", out, main, "lib/price.o", "lib/round.o")
+	return out
 }
 
 // foreseen refuses before anything is built.

@@ -27,6 +27,8 @@ type resolver struct {
 	own   map[string]bool      // names that the update itself defines
 	defs  map[string]int       // units of the program by what they define, -1 for more than one
 	match map[int]*matchedUnit // that were matched
+
+	linked *linked // what else may define a name, nil before somebody asked
 }
 
 // matchedUnit is an object of the build that was found in the installed file.
@@ -38,17 +40,15 @@ type matchedUnit struct {
 // resolve sets the addresses of what the objects of an update refer to, and refuses what the program
 // has and nobody can find.
 func (w *work) resolve(ctx context.Context, t *target, built *image.Image, u *splice.Update, x *source.Program) error {
-	if t.output == nil {
-		return nil // nothing tells what else it is made of
-	}
 	r := &resolver{w: w, t: t, built: built, match: map[int]*matchedUnit{}}
 	module := slices.IndexFunc(u.Modules, func(m splice.Module) bool { return m.BuildID == t.buildID })
 	if module < 0 {
 		return nil
 	}
 	for i := range u.Objects {
-		for k := range u.Objects[i].Imports {
-			im := &u.Objects[i].Imports[k]
+		o := &u.Objects[i]
+		for k := range o.Imports {
+			im := &o.Imports[k]
 			if im.Name == "" || im.Known() {
 				continue
 			}
@@ -61,9 +61,36 @@ func (w *work) resolve(ctx context.Context, t *target, built *image.Image, u *sp
 				im.Address = &splice.Place{Module: module, Addr: addr - t.bias()}
 			case is:
 				x.Refusals = append(x.Refusals, splice.Refuse(splice.CodeNotLocated, im.Name, "", 0, "it is of another object of %s, whose place in the installed file is not known", x.Name))
+			case !r.own[im.Name]:
+				if err := r.elsewhere(o, im, x); err != nil {
+					return err
+				}
 			}
 		}
 	}
+	return nil
+}
+
+// elsewhere refuses a name that nothing defines which the program is linked with.
+func (r *resolver) elsewhere(o *splice.Object, im *splice.Import, x *source.Program) error {
+	gone, err := r.nowhere(im.Name)
+	if err != nil || !gone {
+		return err
+	}
+	f, err := elfobj.Parse(o.ELF)
+	if err != nil {
+		return err
+	}
+	syms, err := f.Symbols()
+	if err != nil {
+		return err
+	}
+	if int(im.Symbol) < len(syms) && syms[im.Symbol].Bind() == elf.STB_WEAK {
+		return nil // it may be missing
+	}
+	no := splice.Refuse(splice.CodeUnresolved, im.Name, "", 0, "new code refers to it, and neither %s nor a library that it is linked with defines it", x.Name)
+	no.Hint = "take the patch for this version, or those before it that define this; where the command builds a part only, have it build the object that does"
+	x.Refusals = append(x.Refusals, no)
 	return nil
 }
 
@@ -86,11 +113,26 @@ func (r *resolver) find(ctx context.Context, u *splice.Update, name string) (add
 	if r.t.by == source.ByBuildID && in != nil {
 		return in.Addr - bias(r.built) + r.t.bias(), true, nil // it is that very file
 	}
+	if r.t.output == nil && unit < 0 {
+		return 0, false, nil // which of them it has is not known
+	}
 	if !ok || unit < 0 {
 		return 0, true, nil
 	}
 	addr, err = r.matched(ctx, unit, name)
-	return addr, true, err
+	return addr, addr != 0 || r.t.output != nil, err
+}
+
+// units are those that the program is made of; where nothing tells, all may be.
+func (r *resolver) units() []int {
+	if r.t.output != nil {
+		return r.t.output.Units
+	}
+	all := make([]int, len(r.w.b.pre.Units))
+	for i := range all {
+		all[i] = i
+	}
+	return all
 }
 
 // inBuilt is the global function or variable of a name that the file of the build has, nil for none.
@@ -119,7 +161,7 @@ func (r *resolver) index(u *splice.Update) error {
 		}
 	}
 	pre := r.w.b.pre
-	for _, n := range r.t.output.Units {
+	for _, n := range r.units() {
 		f, err := elfobj.Open(pre.At(pre.Units[n].Object))
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, elfobj.ErrNotELF) {
 			continue // compiled and linked in one call, or gone
