@@ -110,7 +110,7 @@ func (p *plan) tell() {
 // name. What is part of an object is none of them, whatever it is called.
 var harmless = strings.Fields(`*.md *.rst *.adoc *.pod *.html *.[1-8] *.po *.pot *.service *.socket
 	README* NEWS* ChangeLog* CHANGES* AUTHORS* COPYING* LICENSE* THANKS* TODO* SECURITY* CODE_OF_CONDUCT* MANIFESTO BUGS
-	00-RELEASENOTES .git* .github/ .travis.yml .ci/ doc/ docs/ man/ tests/ test/ t/ testsuite/
+	00-RELEASENOTES .git* .github/ .travis.yml .ci/ doc/ docs/ man/ tests/ test/ t/ testsuite/ regress/ reg-tests/
 	.pc/ debian/changelog debian/copyright debian/watch debian/patches/ debian/tests/ debian/NEWS debian/*.NEWS debian/*.install
 	debian/gitlab-ci.yml debian/salsa-ci.yml debian/upstream/ debian/*.service debian/*.postinst debian/*.preinst debian/*.prerm debian/*.postrm`)
 
