@@ -225,9 +225,12 @@ func isELF(path string) bool {
 }
 
 // Unmet lists what a source package needs to be built, and this system lacks: relations as
-// Debian has them. Those for tests are not among them.
-func Unmet(ctx context.Context, dir string) ([]string, error) {
-	cmd := exec.CommandContext(ctx, "dpkg-checkbuilddeps", "-P", "nocheck")
+// Debian has them. Those for tests alone are among them where these are asked for.
+func Unmet(ctx context.Context, dir string, tests bool) ([]string, error) {
+	cmd := exec.CommandContext(ctx, "dpkg-checkbuilddeps")
+	if !tests {
+		cmd.Args = append(cmd.Args, "-P", "nocheck")
+	}
 	child.EndTogether(cmd)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "LC_ALL=C")
 	out, err := cmd.CombinedOutput()

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -145,11 +147,27 @@ func (o *DebianOptions) record(ctx context.Context, cache *deb.Cache, p deb.Pack
 
 // buildable says what a source lacks to be built here.
 func buildable(ctx context.Context, dir string) error {
-	lost, err := deb.Unmet(ctx, dir)
+	lost, err := deb.Unmet(ctx, dir, false)
 	if err != nil || len(lost) == 0 {
 		return err
 	}
 	return fmt.Errorf("%w, and needed to build it: %s (apt-get build-dep -P nocheck --no-install-recommends %s)", ErrMissing, strings.Join(lost, ", "), dir)
+}
+
+// forTests says what a source lacks for its tests alone. These are left out, but some packages look for it all the
+// same when they are configured. "" is for a source that lacks nothing, or is no package.
+func forTests(ctx context.Context, dir string) string {
+	if _, err := os.Stat(filepath.Join(dir, "debian/control")); err != nil {
+		return ""
+	}
+	if missing("dpkg-checkbuilddeps") != nil {
+		return ""
+	}
+	lost, err := deb.Unmet(ctx, dir, true)
+	if err != nil || len(lost) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; it may look for what its tests need, which is not here: %s (apt-get build-dep --no-install-recommends %s)", strings.Join(lost, ", "), dir)
 }
 
 // installed lists the files of those packages that are installed in a version.

@@ -159,7 +159,7 @@ func (b *Builder) build(ctx context.Context, changes map[string][]byte, modes ma
 	})
 	var failed *cbuild.BuildError
 	if errors.As(err, &failed) {
-		return nil, fmt.Errorf("%w: %w", ErrBuild, err)
+		return nil, fmt.Errorf("%w: %w%s", ErrBuild, err, forTests(ctx, b.source.Dir))
 	}
 	return made, err
 }
