@@ -27,7 +27,10 @@ func Apply(ctx context.Context, pid int, u *splice.Update, opt Options) (*Report
 	a := &applier{pid: pid, opt: opt}
 	defer a.close()
 	state := Staged
-	err := a.prepare(ctx, u)
+	err := awaitLinked(ctx, pid)
+	if err == nil {
+		err = a.prepare(ctx, u)
+	}
 	switch {
 	case err != nil:
 	case opt.DryRun:

@@ -25,7 +25,7 @@ const (
 	CodeNotAProcess  splice.Code = "not-a-process" // the ID is that of a thread
 	CodeNoRange      splice.Code = "no-free-range" // no room for a mapping
 	CodeNoMemory     splice.Code = "no-memory"     // a limit of the process or of the system
-	CodeNotReady     splice.Code = "not-ready"     // it did not execute a program, as it was about to
+	CodeNotReady     splice.Code = "not-ready"     // it did not execute a program, as it was about to; or its dynamic linker is at work
 )
 
 // Errors that errors.Is finds in what this package returns, beside the codes.

@@ -173,7 +173,7 @@ func (r *run) each(ctx context.Context, todo []*seen) error {
 // retry reports whether what was refused may be otherwise at the next scan.
 func retry(p *Process) bool {
 	return slices.ContainsFunc(p.Refusals, func(x *splice.Refusal) bool {
-		return x.Code == CodeSharedMemory || x.Code == process.CodeExec
+		return x.Code == CodeSharedMemory || x.Code == process.CodeExec || x.Code == process.CodeNotReady
 	})
 }
 
