@@ -25,7 +25,7 @@ func TestLinking(t *testing.T) {
 		}
 		cmd := exec.Command(b.program, "1")
 		cmd.Env = append(os.Environ(), "LD_PRELOAD="+preload) // the dynamic linker waits for a writer
-		in, err := cmd.StdinPipe() // it ends with its input
+		in, err := cmd.StdinPipe()                            // it ends with its input
 		if err == nil {
 			err = cmd.Start()
 		}

@@ -91,6 +91,17 @@ func (v *reverter) reclaimLater(ctx context.Context) {
 	}
 }
 
+// forgetGone says that nothing is left of an update in a process that has ended since: its memory went with it.
+func (v *reverter) forgetGone() {
+	if v.out.State != Kept {
+		return
+	}
+	st, err := procfs.ReadStat(v.pid)
+	if errors.Is(err, procfs.ErrGone) || err == nil && (st.Start != v.id.Start || st.IsDead()) {
+		v.out.State, v.out.Kept = "", ""
+	}
+}
+
 const (
 	// quickLook is how many bytes are looked through in the stop that puts the old
 	// code back. Of a process that has more, they are while it runs.

@@ -161,6 +161,7 @@ func (v *reverter) run(ctx context.Context) (err error) {
 	}
 	v.reclaimLater(ctx)
 	v.out.Pause = v.session.Stats().MaxPause
+	v.forgetGone()
 	return nil
 }
 
