@@ -60,6 +60,7 @@ type follower struct {
 	waiting atomic.Int64  // processes that will be looked at
 	slots   chan struct{} // as many as may be treated at once
 	again   chan struct{} // look at all
+	deaf    bool          // the kernel tells of no program that is executed
 	gate    *procfs.Gate  // for the programs that are known; nil when there is none
 }
 
@@ -120,6 +121,7 @@ func (f *follower) run(ctx context.Context) error {
 	case <-listening:
 	case deaf = <-failed:
 	}
+	f.deaf = deaf != nil
 	f.all(ctx)
 	if f.opt.Ready != nil {
 		f.opt.Ready(deaf)
@@ -181,26 +183,45 @@ func (f *follower) lookAtAll() {
 	}
 }
 
-// all treats all processes.
+// all treats all processes. It does not go on until nobody new is found, as Apply does: where one executes its
+// program all the time, as sshd for each connection, that would be never. One look finds out which programs these are; from
+// then on those that execute them are held, and another look finds those that did it between the two. Where
+// nothing tells of programs that are executed, it is done until nobody is found.
 func (f *follower) all(ctx context.Context) {
 	for i, u := range f.updates {
-		r, err := Apply(ctx, u, f.opt.Options)
-		if err != nil {
-			f.opt.Logger.Warn("look at all", "update", u.Name, "error", err)
-			continue
+		scans := []int{1, 2}
+		if f.deaf && f.gate == nil {
+			scans = []int{f.opt.Scans}
 		}
-		for k := range r.Processes {
-			p := &r.Processes[k]
-			if isTraced(p) {
-				f.later(ctx, p.PID, 0)
-				continue
-			}
-			if id, err := procfs.Identify(p.PID); err == nil {
-				f.note(i, id, *p, false)
+		for _, n := range scans {
+			if err := f.look(ctx, i, u, n); err != nil {
+				f.opt.Logger.Warn("look at all", "update", u.Name, "error", err)
+				break
 			}
 		}
 	}
 	f.forget()
+}
+
+// look treats all processes that some scans find.
+func (f *follower) look(ctx context.Context, update int, u *splice.Update, scans int) error {
+	opt := f.opt.Options
+	opt.Scans = scans
+	r, err := Apply(ctx, u, opt)
+	if err != nil {
+		return err
+	}
+	for k := range r.Processes {
+		p := &r.Processes[k]
+		if isTraced(p) {
+			f.later(ctx, p.PID, 0)
+			continue
+		}
+		if id, err := procfs.Identify(p.PID); err == nil {
+			f.note(update, id, *p, false)
+		}
+	}
+	return nil
 }
 
 // forget drops what is known of processes that have ended.

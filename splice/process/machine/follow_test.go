@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -159,6 +160,34 @@ func TestFollow(t *testing.T) {
 		t.Errorf("executed again: %+v", f)
 	}
 	o.expect("executed again", newValue)
+}
+
+// TestFollowBusy follows a program that is executed all the time, as sshd is for each connection: the first look at all
+// does not wait until nobody new comes.
+func TestFollowBusy(t *testing.T) {
+	testenv.NeedRoot(t)
+	h := newHerd(t)
+	u := h.update(t, h.start(t).cmd.Process.Pid)
+	for range 4 {
+		cmd := exec.Command("sh", "-c", "while :; do sleep 0.1 | "+h.program+" >/dev/null; done")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			_ = cmd.Wait()
+		})
+	}
+	told, events := follow(t, u, time.Hour)
+	if events != "<nil>" {
+		testenv.Skip(t, "the kernel does not tell of programs that are executed: %s", events)
+	}
+	o := start(t, h.program)
+	if f := next(t, told, o.cmd.Process.Pid); f.Process.Outcome != Applied || !f.Early {
+		t.Errorf("%+v", f)
+	}
+	o.expect("started", newValue)
 }
 
 // TestFollowScans finds processes without events.
