@@ -2,6 +2,7 @@ package splice
 
 import (
 	"debug/elf"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -80,7 +81,7 @@ func twice(u *Update) error {
 		}
 		for k := range syms {
 			s := &syms[k]
-			if s.Bind() == elf.STB_LOCAL || !s.IsDefined() || s.Type() != elf.STT_OBJECT {
+			if s.Bind() == elf.STB_LOCAL || !s.IsDefined() || s.Type() != elf.STT_OBJECT || isCell(s) {
 				continue
 			}
 			if other, met := from[s.Name]; met && other != u.Objects[i].Name {
@@ -90,4 +91,10 @@ func twice(u *Update) error {
 		}
 	}
 	return nil
+}
+
+// isCell reports whether a symbol is of a pointer that C++ compilers give each object for the unwinder alone, to
+// what handles exceptions there (DW.ref.* of the ABI): a copy is as good, and a linker keeps any.
+func isCell(s *elfobj.Symbol) bool {
+	return strings.HasPrefix(s.Name, "DW.ref.") && s.Bind() == elf.STB_WEAK && s.Visibility() == elf.STV_HIDDEN
 }
