@@ -204,4 +204,3 @@ func (p pauses) String() string {
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-

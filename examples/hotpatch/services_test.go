@@ -157,4 +157,3 @@ func TestServices(t *testing.T) {
 		})
 	}
 }
-

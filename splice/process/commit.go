@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/internal/ptrace"
 	"github.com/gosplice/gosplice/splice"
 )
@@ -187,4 +188,35 @@ func turnSlots(mem *ptrace.Mem, r *record, to func(*recordRedirect) uint64) erro
 	}
 	_, err := mem.WriteAddr(b, r.Redirects[0].Slot)
 	return err
+}
+
+// checkWrites looks at what is mapped where the redirections of a record stand. A library may have been
+// unmapped since (dlclose), and something else, or nothing, may be in its place: nothing is written there
+// then, and the old code is as good as back. Records whose redirections overlap are none of ours.
+func (r *record) checkWrites(maps []procfs.Mapping) error {
+	for i := range r.Redirects {
+		r.Redirects[i].gone = false
+	}
+	var last uint64
+	for _, w := range r.writes() {
+		if w.at < last {
+			return fmt.Errorf("redirect %s: another one is at %#x", w.function, w.at)
+		}
+		last = w.at + uint64(len(w.orig))
+		m := procfs.FindMapping(maps, w.at)
+		if m == nil || !m.IsFile() || m.Perm&(procfs.Exec|procfs.Shared) != procfs.Exec || last > m.End {
+			w.of.gone = true
+		}
+	}
+	return nil
+}
+
+// standsGone says for a redirection whose code is gone whether it may come back: who makes code writable for
+// a while, or moves it out of files, has our jump in it.
+func (d *recordRedirect) standsGone(mem readerAt) State {
+	b, err := readBytes(mem, d.At, len(d.Orig))
+	if err == nil && (bytes.Equal(b, d.Direct) || bytes.Equal(b, d.Staged)) {
+		return Foreign
+	}
+	return Kept
 }
