@@ -182,7 +182,7 @@ func (in *includer) frames() {
 // locks judges functions that take a lock which others give back, or the reverse, where post has
 // another one: a task may be between the two when it goes over to the new code.
 func (in *includer) locks() {
-	was, is := hazard.LocksOf(in.Pre), hazard.LocksOf(in.Post)
+	was, is := hazard.LocksOf(in.Pre, in.Post)
 	for i := range in.Functions {
 		ch := &in.Functions[i]
 		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {

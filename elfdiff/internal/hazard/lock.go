@@ -22,10 +22,21 @@ var lockNames = []struct{ kind, take, give string }{
 	{"semaphore for writing", "down_write", "up_write"},
 }
 
+// raw is how the names of the functions of spinlocks begin. Kernels that no task leaves in their middle have those
+// that give back in each function (CONFIG_INLINE_SPIN_UNLOCK_IRQ, INLINE_READ_UNLOCK and the like,
+// kernel/Kconfig.locks): there nothing tells whether a lock is given back.
+const raw = "_raw_"
+
+// giver returns the function that gives back what another takes.
+func giver(name string) string {
+	return strings.NewReplacer("_trylock", "_unlock", "_lock", "_unlock", "_irqsave", "_irqrestore").Replace(name)
+}
+
 // Locks says what functions of an object do about locks.
 type Locks struct {
-	o    *object.Object
-	done map[object.AtomID]map[string]balance
+	o      *object.Object
+	called map[string]bool // functions of spinlocks that are called, in this object or its twin
+	done   map[object.AtomID]map[string]balance
 }
 
 // A balance says whether a kind of lock is taken, and given back, and which ones by their names,
@@ -35,9 +46,18 @@ type balance struct {
 	names        []string
 }
 
-// LocksOf prepares it.
-func LocksOf(o *object.Object) *Locks {
-	return &Locks{o, map[object.AtomID]map[string]balance{}}
+// LocksOf prepares it for two objects that are compared.
+func LocksOf(pre, post *object.Object) (*Locks, *Locks) {
+	called := map[string]bool{}
+	for _, o := range []*object.Object{pre, post} {
+		list := o.Symbols()
+		for i := range list {
+			if strings.HasPrefix(list[i].Name, raw) {
+				called[list[i].Name] = true
+			}
+		}
+	}
+	return &Locks{pre, called, map[object.AtomID]map[string]balance{}}, &Locks{post, called, map[object.AtomID]map[string]balance{}}
 }
 
 // OtherHalf compares a function of pre with its twin of post: locks that it takes and does not give
@@ -96,6 +116,9 @@ func (l *Locks) of(id object.AtomID) map[string]balance {
 			continue
 		}
 		name := l.o.Symbol(r.Sym).Name
+		if strings.HasPrefix(name, raw) && !l.called[giver(name)] {
+			continue
+		}
 		for _, k := range lockNames {
 			if b := (balance{strings.HasPrefix(name, k.take), strings.HasPrefix(name, k.give), l.argument(a, i)}); b.takes || b.gives {
 				m[k.kind] = m[k.kind].and(b)
