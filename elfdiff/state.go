@@ -1,7 +1,6 @@
 package elfdiff
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -189,7 +188,7 @@ func (in *includer) locks() {
 			continue
 		}
 		if p, q, differ := hazard.OtherHalf(was, is, ch.Pre, ch.Post); differ {
-			in.report(findingAt(in.Post, CodeLockPairs, ch.Post, 0, "pre %s, and post %s", cmp.Or(p, "needs no other function for that"), cmp.Or(q, "needs no other function for it")))
+			in.report(findingAt(in.Post, CodeLockPairs, ch.Post, 0, "pre %s, and post %s", p, q))
 		}
 	}
 }

@@ -62,19 +62,40 @@ func LocksOf(pre, post *object.Object) (*Locks, *Locks) {
 
 // OtherHalf compares a function of pre with its twin of post: locks that it takes and does not give
 // back, or the reverse, with what it calls in its object. Others do the other half, at another time. It
-// returns what each side does about the first kind of lock in which they differ, "" for nothing.
+// returns what each side does about the first kind of lock in which they differ, "" for nothing. A
+// function that has a half on one side alone is none: it is one that had forgotten the other half, or had it
+// done by a function of another object, such as lock_sock_fast.
 func OtherHalf(pre, post *Locks, p, q object.AtomID) (was, is string, differ bool) {
-	a, b := pre.of(p), post.of(q)
-	kinds := slices.Concat(slices.Collect(maps.Keys(a)), slices.Collect(maps.Keys(b)))
-	slices.Sort(kinds)
-	for _, kind := range slices.Compact(kinds) {
+	a, b := halves(pre.of(p)), halves(post.of(q))
+	if len(a) == 0 || len(b) == 0 {
+		return "", "", false
+	}
+	for _, kind := range slices.Sorted(maps.Keys(a)) {
 		x, y := a[kind], b[kind]
-		named := len(x.names) > 0 && len(y.names) > 0 && !slices.Equal(x.names, y.names)
-		if x.half() != y.half() || x.half() != "" && named {
-			return x.text(kind), y.text(kind), true
+		if named := len(x.names) > 0 && len(y.names) > 0; x.half() != y.half() || named && !slices.Equal(x.names, y.names) {
+			return x.text(kind), text(b), true
 		}
 	}
+	if len(a) < len(b) {
+		return text(a), text(b), true
+	}
 	return "", "", false
+}
+
+// halves are the kinds of which there is but a half.
+func halves(m map[string]balance) map[string]balance {
+	m = maps.Clone(m)
+	maps.DeleteFunc(m, func(_ string, b balance) bool { return b.half() == "" })
+	return m
+}
+
+// text says what is done by all kinds.
+func text(m map[string]balance) string {
+	var list []string
+	for _, kind := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, m[kind].text(kind))
+	}
+	return strings.Join(list, ", ")
 }
 
 // half says which half there is of two.
@@ -89,9 +110,6 @@ func (b balance) half() string {
 }
 
 func (b balance) text(kind string) string {
-	if b.half() == "" {
-		return ""
-	}
 	return strings.TrimSpace(b.half() + " a " + kind + " " + strings.Join(b.names, ", "))
 }
 
