@@ -200,10 +200,13 @@ func (r *reader) linkerList(list []string) {
 // sourceEnds are the ends of names of what is compiled.
 var sourceEnds = strings.Fields(".c .i .cc .cp .cxx .cpp .CPP .c++ .C .ii .S .sx .s .m .mm .d .f .for .f90 .F .F90")
 
+// IsSource reports whether a file is compiled, by the end of its name.
+func IsSource(name string) bool { return slices.Contains(sourceEnds, filepath.Ext(name)) }
+
 // input takes the name of a file.
 func (r *reader) input(a string) {
 	p := r.path(a)
-	isSource := slices.Contains(sourceEnds, filepath.Ext(a))
+	isSource := IsSource(a)
 	if r.language != "" && r.language != "none" {
 		isSource = true
 	}

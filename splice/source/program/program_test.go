@@ -166,6 +166,7 @@ func TestProgram(t *testing.T) {
 	t.Run("process", func(t *testing.T) { fixed(t, s) })
 	t.Run("outcomes", func(t *testing.T) { outcomes(t, s) })
 	t.Run("parts", func(t *testing.T) { parts(t, s) })
+	t.Run("unseen", func(t *testing.T) { unseen(t, s) })
 	t.Run("foreseen", func(t *testing.T) { foreseen(t, s) })
 }
 
@@ -317,6 +318,36 @@ func parts(t *testing.T, s *stand) {
 		}
 		if code != "" && (len(r.Refusals) != 1 || r.Refusals[0].Code != code || r.Refusals[0].Symbol != "rounded") {
 			t.Errorf("%s: %v", build, r.Refusals)
+		}
+	}
+}
+
+// unseen has a build make a part of a program alone: what the patches change beside that is told.
+func unseen(t *testing.T, s *stand) {
+	b := open(t, s, program.Source{Build: "make lib/price.o lib/round.o", Installed: []string{s.alone(t)}}, program.Options{})
+	price := s.edit(t, "lib/price.c", "sum * 10 / PERCENT", "sum * 9 / 10 + 70")
+	for _, c := range []struct {
+		name    string
+		patches []*patch.Patch
+		in      source.Presence
+		says    []string
+	}{
+		{"what is built", []*patch.Patch{price}, source.Whole, nil},
+		{"a header", []*patch.Patch{s.edit(t, "price.h", "100", "50")}, source.Partly, []string{"include price.h"}},
+		{"what is not", []*patch.Patch{price, s.edit(t, "shop.c", "main(void)", "main (void)")}, source.Partly, []string{"no object of shop.c"}},
+	} {
+		r, err := b.Build(t.Context(), c.patches...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Outcome != source.OutcomeMade || r.Patches[0].In != c.in || len(r.Patches[0].Reasons) != len(c.says) {
+			t.Errorf("%s: %s, %+v", c.name, r.Outcome, r.Patches)
+			continue
+		}
+		for i, text := range c.says {
+			if !strings.Contains(r.Patches[0].Reasons[i], text) {
+				t.Errorf("%s: %q, want %q", c.name, r.Patches[0].Reasons[i], text)
+			}
 		}
 	}
 }
