@@ -159,10 +159,22 @@ var values = map[amd64.Expr]func(*linking, *use) (uint64, error){
 	amd64.ExprTLSLD:  (*linking).tlsBlock,
 }
 
+// valueHints say what helps against expressions that no row of values has, where it is not the usual.
+var valueHints = map[amd64.Expr]string{
+	amd64.ExprDesc:     hintTLSDesc,
+	amd64.ExprDescSlot: hintTLSDesc,
+}
+
+const hintTLSDesc = "compile the patch with -mtls-dialect=gnu"
+
 func (k *linking) valueFor(u *use) (uint64, error) {
 	f, ok := values[u.howto.Expr]
 	if !ok {
-		return 0, u.refuse(CodeUnsupported, "%s (%s)", u.howto.Name, u.howto.Expr)
+		r := u.refuse(CodeUnsupported, "%s (%s)", u.howto.Name, u.howto.Expr)
+		if hint, ok := valueHints[u.howto.Expr]; ok {
+			r.Hint = hint
+		}
+		return 0, r
 	}
 	return f(k, u)
 }
