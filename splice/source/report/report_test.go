@@ -232,11 +232,15 @@ func TestText(t *testing.T) {
 	fails := made()
 	fails.Outcome, fails.Update, fails.Stages = source.OutcomeFailed, nil, nil
 	fails.Files = []source.FileResult{{Path: "drivers/x.c", Change: "new", Note: "CONFIG_X is off"}}
+	release := made()
+	release.Files = slices.Repeat([]source.FileResult{{Path: "doc/a.md", Change: "modified", Note: "no object is made of it"}}, maxListed)
+	release.Files = append(release.Files, fails.Files...)
 	for _, c := range []struct {
 		name string
 		r    *source.Result
 		want []string
 	}{
+		{"release", release, []string{"  doc/a.md, and 11 more files: no object is made of it\n  drivers/x.c  new, 0 objects: CONFIG_X is off\n"}},
 		{"made", made(), []string{"fix-cmdline.patch  proc: say more in cmdline  [CVE-2026-1]\n", "replaces cmdline_proc_show at 0xffffffff813f5980, found by symbol: 32 bytes verified", "wrote fix_cmdline.ko: 8040 bytes, id e47de0902288\n", "2.3 s: plan 300 ms, compile 2.0 s\n", "set aside: 1 line number\n"}},
 		{"refused", refused(), []string{"refused tls-changed: f .tbss: it is new\n", "judge const-shared: timerfd_fops .rodata.timerfd_fops:", "(with -accept const-shared: ", "(-in-place)", "refused: it can't be carried as it is\n"}},
 		{"pinned", pinned, []string{"stays loaded: ", "gs_timer is passed to mod_timer, at f+0x2\n", "(number 2 of that name) in 8021q by a jump", "overwrites hex_asc at 0x10: 16 bytes", "refers to 3 exports, and to 1 place not exported; to 1 place in the modules, filled in when they are loaded; to 1 export of modules that what it changes depends on, found when it is loaded; it is loaded only where 1 other module can be: hv_vmbus\n"}},

@@ -139,10 +139,23 @@ func presences(r *source.Result) string {
 }
 
 // files lists what the patches change, where more is to be said of it than an object says,
-// or where there are few.
+// or where there are few. Of many of which the same is to be said, and no object is made, it lists the first.
 func (p *printer) files(r *source.Result) {
+	alike := map[string]int{}
+	for i := range r.Files {
+		if f := &r.Files[i]; f.Objects == 0 {
+			alike[f.Note]++
+		}
+	}
 	for i := range r.Files {
 		f := &r.Files[i]
+		if n := alike[f.Note]; f.Note != "" && f.Objects == 0 && len(r.Files) > maxListed && n > 2 && !p.opt.All {
+			p.line("  %s, and %s: %s", visible.Text(f.Path), count(n-1, "more file"), visible.Text(f.Note))
+			alike[f.Note] = -1 // said
+			continue
+		} else if n < 0 && f.Objects == 0 {
+			continue
+		}
 		if f.Note == "" && !p.opt.All && (len(r.Files) > maxListed || f.Kind == source.FileSource && f.Objects == 1) {
 			continue
 		}
