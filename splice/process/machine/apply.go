@@ -88,7 +88,8 @@ func newRun(did string, u *splice.Update, opt *Options) (*run, error) {
 	return r, nil
 }
 
-// all scans, and treats whom it finds, until nobody is found.
+// all scans, and treats whom it finds, until nobody is found. A dry run asks of those that are there when it
+// begins, again where they are not ready.
 func (r *run) all(ctx context.Context) error {
 	for empty := 0; empty < quiet; {
 		if r.out.Scans == r.opt.Scans {
@@ -100,6 +101,9 @@ func (r *run) all(ctx context.Context) error {
 		}
 		r.out.Scans++
 		todo := r.choose(found)
+		if r.opt.Process.DryRun && r.out.Scans > 1 { // where processes come and go it would not end
+			todo = slices.DeleteFunc(todo, func(p *seen) bool { return r.done[p.id] == nil })
+		}
 		if len(todo) == 0 {
 			empty++
 			continue

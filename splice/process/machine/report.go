@@ -32,7 +32,7 @@ const (
 	NotApplied Outcome = "not-applied"     // verify: it runs the old code
 	Refused    Outcome = "refused"         // nothing was changed; Refusals say why
 	Failed     Outcome = "failed"          // an error that is no refusal; Why has it
-	Gone       Outcome = "gone"            // it ended meanwhile
+	Gone       Outcome = "gone"            // it ended meanwhile, or lost the update that was to be taken back
 	LeftOut    Outcome = "left-out"        // it maps what the update is for, and was not selected
 	OtherCopy  Outcome = "other-build"     // it maps the same program or library of another build
 )

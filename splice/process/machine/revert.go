@@ -4,6 +4,7 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ func Revert(ctx context.Context, id string, opt Options) (*Report, error) {
 	r.out.ID, r.scanner.id = id, id
 	r.treat = func(ctx context.Context, p *seen) Process { return r.revertIn(ctx, p, id) }
 	r.wants = func(p *seen, before *Process) bool {
-		return before == nil || before.Outcome == Reverted && p.inUse(id)
+		return before == nil || (before.Outcome == Reverted || before.Outcome == Gone) && p.inUse(id)
 	}
 	if err := r.all(ctx); err != nil {
 		return r.report(), fmt.Errorf("revert %s: %w", id, err)
@@ -70,6 +71,9 @@ func (r *run) revertIn(ctx context.Context, p *seen, id string) Process {
 		return refusedBy(p, why)
 	}
 	report, err := process.Revert(ctx, p.id.PID, id, r.opt.Process)
+	if err != nil && letGo(err) {
+		return p.process(Gone, "it holds the update no more: it has executed a program, or another tool has taken it back")
+	}
 	if err != nil {
 		return refusedBy(p, err)
 	}
@@ -79,6 +83,12 @@ func (r *run) revertIn(ctx context.Context, p *seen, id string) Process {
 	}
 	out.Updates = []splice.Report{*report}
 	return out
+}
+
+// letGo reports whether an error of a revert says that a process has nothing of the update, as one that has
+// executed a program since it was seen.
+func letGo(err error) bool {
+	return errors.Is(err, splice.CodeNotApplied) || errors.Is(err, process.CodeExec)
 }
 
 // once scans once, and treats whom it finds.
