@@ -111,6 +111,14 @@ func tables(t *testing.T, s *Session) func(pc uint64) *ehframe.Table {
 	}
 }
 
+// linked is memory by the addresses that a module is linked at.
+type linked struct {
+	mem  *Mem
+	bias uint64
+}
+
+func (l linked) ReadAddr(p []byte, addr uint64) (int, error) { return l.mem.ReadAddr(p, addr+l.bias) }
+
 func openTable(s *Session, maps []procfs.Mapping, m *procfs.Mapping) (*ehframe.Table, error) {
 	first := maps[slices.IndexFunc(maps, func(o procfs.Mapping) bool { return o.Path == m.Path })]
 	if m.Path == "[vdso]" {
@@ -122,7 +130,7 @@ func openTable(s *Session, maps []procfs.Mapping, m *procfs.Mapping) (*ehframe.T
 		if err != nil {
 			return nil, err
 		}
-		return ehframe.FromMemory(s.Mem(), f.Progs, m.Start)
+		return ehframe.FromMemory(linked{s.Mem(), m.Start}, f.Progs, m.Start)
 	}
 	file, err := procfs.OpenMapping(s.ID().PID, *m)
 	if err != nil {
