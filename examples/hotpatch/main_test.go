@@ -243,21 +243,23 @@ func TestMany(t *testing.T) {
 	hotpatch(t, exitError, "revert", "abc", "-pid", pids[1])
 }
 
+// compiled compiles a text in C.
+func compiled(t *testing.T, text string, args ...string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "text.o")
+	cmd := exec.Command("gcc", append(args, "-O2", "-x", "c", "-c", "-o", out, "-")...)
+	cmd.Stdin = strings.NewReader(text)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	return out
+}
+
 // TestRefusedPair has a pair that can't be compared, beside one that does not differ: that is no
 // "no change", since nothing is known of it.
 func TestRefusedPair(t *testing.T) {
 	testenv.Need(t, "gcc")
-	dir := t.TempDir()
-	compile := func(name, text string) string {
-		out := filepath.Join(dir, name+".o")
-		cmd := exec.Command("gcc", "-O2", "-flto", "-x", "c", "-c", "-o", out, "-")
-		cmd.Stdin = strings.NewReader(text)
-		if b, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, b)
-		}
-		return out
-	}
-	a, b := compile("a", "int f(void) { return 1; }\n"), compile("b", "int f(void) { return 2; }\n")
+	a, b := compiled(t, "int f(void) { return 1; }\n", "-flto"), compiled(t, "int f(void) { return 2; }\n", "-flto")
 	pre, _ := objects(t)
 	s, err := startShop(1)
 	if err != nil {
@@ -302,17 +304,8 @@ func TestNoProcess(t *testing.T) {
 // code that stays, have the old one.
 func TestTypes(t *testing.T) {
 	testenv.Need(t, "gcc")
-	dir := t.TempDir()
-	compile := func(name, members string) string {
-		out := filepath.Join(dir, name+".o")
-		cmd := exec.Command("gcc", "-O2", "-g", "-x", "c", "-c", "-o", out, "-")
-		cmd.Stdin = strings.NewReader("struct pair { int " + members + "; };\nint first(struct pair *p) { return p->a; }\n")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, text)
-		}
-		return out
-	}
-	pre, post := compile("pre", "a, b"), compile("post", "b, a")
+	const first = "int first(struct pair *p) { return p->a; }\n"
+	pre, post := compiled(t, "struct pair { int a, b; };\n"+first, "-g"), compiled(t, "struct pair { int b, a; };\n"+first, "-g")
 	for _, tt := range []struct {
 		accept []finding.Acceptance
 		want   elfdiff.Outcome

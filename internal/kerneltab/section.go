@@ -96,6 +96,11 @@ const (
 // row.
 func (s *Section) Has(t Traits) bool { return s != nil && s.Traits&t == t }
 
+// HoldsState reports whether variables of a section hold what goes on from one function to the
+// next: no entries of tables, and no flags of messages that come once. One without a row is like
+// any other.
+func (s *Section) HoldsState() bool { return s == nil || s.Has(Plain) && !s.Has(Once) }
+
 // A Site says what the kernel rewrites at the place that an entry is about.
 type Site struct {
 	// Size is how many bytes are rewritten. Where it is 0, the field Length of

@@ -16,24 +16,32 @@ import (
 
 // inspect refuses, before anything is touched, what can't be traced.
 func inspect(pid int) error {
-	if err := Inspect(pid); err != nil {
+	st, err := procfs.ReadStatus(pid)
+	if err != nil {
 		return err
 	}
-	st, err := procfs.ReadStatus(pid)
-	if err == nil && st.TracerPid != 0 {
-		err = tracedError(pid, 0, st.TracerPid)
+	if err := inspectAs(pid, st); err != nil {
+		return err
 	}
-	return err
+	if st.TracerPid != 0 {
+		return tracedError(pid, 0, st.TracerPid)
+	}
+	return nil
 }
 
 // Inspect refuses what is no process that runs a 64-bit program of its own, whoever traces it.
 func Inspect(pid int) error {
-	refuse := func(code Code, msg, hint string) error {
-		return &Refusal{Code: code, PID: pid, Msg: msg, Hint: hint}
-	}
 	st, err := procfs.ReadStatus(pid)
 	if err != nil {
 		return err
+	}
+	return inspectAs(pid, st)
+}
+
+// inspectAs is Inspect of a process with that status.
+func inspectAs(pid int, st *procfs.Status) error {
+	refuse := func(code Code, msg, hint string) error {
+		return &Refusal{Code: code, PID: pid, Msg: msg, Hint: hint}
 	}
 	stat, err := procfs.ReadStat(pid)
 	if err != nil {

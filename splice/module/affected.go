@@ -243,9 +243,8 @@ func (b *builder) elsewhere(pairs []Pair) {
 // takenOver returns the name of a variable of another object that a function of post uses, where
 // the one of pre uses a variable that is gone.
 func takenOver(d *elfdiff.Diff, ch *verdict.Change, fresh map[string]bool) (name, user string) {
-	row := kerneltab.Of(d.Pre.SectionName(d.Pre.Atom(ch.Pre).Section))
 	_, harmless := object.FreshStem(symname.Stem(ch.Name))
-	if ch.Kind != object.Data || harmless || row != nil && (!row.Has(kerneltab.Plain) || row.Has(kerneltab.Once)) {
+	if ch.Kind != object.Data || harmless || !kerneltab.Of(d.Pre.SectionName(d.Pre.Atom(ch.Pre).Section)).HoldsState() {
 		return "", ""
 	}
 	for _, u := range d.Pre.Users(ch.Pre) {

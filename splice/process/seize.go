@@ -9,8 +9,6 @@ import (
 	"os"
 	"strconv"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/internal/ptrace"
 	"github.com/gosplice/gosplice/splice"
@@ -45,9 +43,6 @@ func seizeWith(ctx context.Context, id procfs.ID, opt ptrace.Options) (*ptrace.S
 	return s, nil
 }
 
-// kcmpVM is KCMP_VM of kcmp(2): do two processes share their memory?
-const kcmpVM = 1
-
 // alone refuses a process in whose memory another one runs: a child of vfork(2) or posix_spawn(3)
 // that has not executed anything yet, or what clone(2) with CLONE_VM made. The threads of the
 // other one are not stopped with those of the process, and may stand anywhere. It is asked
@@ -69,7 +64,7 @@ func alone(pid int) error {
 	with := procfs.MemoryPID(pid) // those that have ended have no memory, which looks like sharing it
 	for _, name := range names {
 		other, err := strconv.Atoi(name)
-		if err != nil || other == pid || with == 0 || !sameMemory(with, other) {
+		if err != nil || other == pid || with == 0 || !procfs.SameMemory(with, other) {
 			continue
 		}
 		if st, err := procfs.ReadStat(other); err != nil || st.IsKthread() {
@@ -78,9 +73,4 @@ func alone(pid int) error {
 		return splice.Refuse(CodeSharedMemory, "", "", 0, "process %d runs in the same memory, and is not stopped with it", other)
 	}
 	return nil
-}
-
-func sameMemory(a, b int) bool {
-	r, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(a), uintptr(b), kcmpVM, 0, 0, 0)
-	return errno == 0 && r == 0
 }

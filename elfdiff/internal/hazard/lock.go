@@ -27,16 +27,14 @@ var lockNames = []struct{ kind, take, give string }{
 // kernel/Kconfig.locks): there nothing tells whether a lock is given back.
 const raw = "_raw_"
 
-// giver returns the function that gives back what another takes.
-func giver(name string) string {
-	return strings.NewReplacer("_trylock", "_unlock", "_lock", "_unlock", "_irqsave", "_irqrestore").Replace(name)
-}
+// givers turns the name of a function that takes a spinlock into that of the one that gives it back.
+var givers = strings.NewReplacer("_trylock", "_unlock", "_lock", "_unlock", "_irqsave", "_irqrestore")
 
 // Locks says what functions of an object do about locks.
 type Locks struct {
-	o      *object.Object
-	called map[string]bool // functions of spinlocks that are called, in this object or its twin
-	done   map[object.AtomID]map[string]balance
+	o     *object.Object
+	named map[string]bool // functions of spinlocks that this object or its twin refers to, or has
+	done  map[object.AtomID]map[string]balance
 }
 
 // A balance says whether a kind of lock is taken, and given back, and which ones by their names,
@@ -48,16 +46,16 @@ type balance struct {
 
 // LocksOf prepares it for two objects that are compared.
 func LocksOf(pre, post *object.Object) (*Locks, *Locks) {
-	called := map[string]bool{}
+	named := map[string]bool{}
 	for _, o := range []*object.Object{pre, post} {
 		list := o.Symbols()
 		for i := range list {
 			if strings.HasPrefix(list[i].Name, raw) {
-				called[list[i].Name] = true
+				named[list[i].Name] = true
 			}
 		}
 	}
-	return &Locks{pre, called, map[object.AtomID]map[string]balance{}}, &Locks{post, called, map[object.AtomID]map[string]balance{}}
+	return &Locks{pre, named, map[object.AtomID]map[string]balance{}}, &Locks{post, named, map[object.AtomID]map[string]balance{}}
 }
 
 // OtherHalf compares a function of pre with its twin of post: locks that it takes and does not give
@@ -134,7 +132,7 @@ func (l *Locks) of(id object.AtomID) map[string]balance {
 			continue
 		}
 		name := l.o.Symbol(r.Sym).Name
-		if strings.HasPrefix(name, raw) && !l.called[giver(name)] {
+		if strings.HasPrefix(name, raw) && !l.named[givers.Replace(name)] {
 			continue
 		}
 		for _, k := range lockNames {

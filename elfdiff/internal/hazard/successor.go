@@ -67,8 +67,7 @@ func IsState(o *object.Object, a *object.Atom) bool {
 	if a.Kind != object.Data || a.Name == "" || a.Size == 0 || a.IsLiteral() {
 		return false
 	}
-	r := kerneltab.Of(o.SectionName(a.Section))
-	if r != nil && (!r.Has(kerneltab.Plain) || r.Has(kerneltab.Once) || r.Has(kerneltab.RelRO)) {
+	if r := kerneltab.Of(o.SectionName(a.Section)); !r.HoldsState() || r.Has(kerneltab.RelRO) {
 		return false
 	}
 	_, fresh := object.FreshStem(symname.Stem(a.Name))

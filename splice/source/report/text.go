@@ -139,35 +139,42 @@ func presences(r *source.Result) string {
 }
 
 // files lists what the patches change, where more is to be said of it than an object says,
-// or where there are few. Of many of which the same is to be said, and no object is made, it lists the first.
+// or where there are few. Of many of which the same is to be said, it lists the first.
 func (p *printer) files(r *source.Result) {
-	alike := map[string]int{}
+	few := p.opt.All || len(r.Files) <= maxListed
+	alike := map[string]int{} // files that no object is made of, by their notes
 	for i := range r.Files {
-		if f := &r.Files[i]; f.Objects == 0 {
+		if f := &r.Files[i]; f.Objects == 0 && f.Note != "" && !few {
 			alike[f.Note]++
 		}
 	}
+	told := map[string]bool{}
 	for i := range r.Files {
 		f := &r.Files[i]
-		if n := alike[f.Note]; f.Note != "" && f.Objects == 0 && len(r.Files) > maxListed && n > 2 && !p.opt.All {
+		n := alike[f.Note]
+		switch {
+		case f.Objects == 0 && told[f.Note]:
+		case f.Objects == 0 && n > maxAlike:
+			told[f.Note] = true
 			p.line("  %s, and %s: %s", visible.Text(f.Path), count(n-1, "more file"), visible.Text(f.Note))
-			alike[f.Note] = -1 // said
-			continue
-		} else if n < 0 && f.Objects == 0 {
-			continue
+		case f.Note != "" || few && (p.opt.All || f.Kind != source.FileSource || f.Objects != 1):
+			p.file(f)
 		}
-		if f.Note == "" && !p.opt.All && (len(r.Files) > maxListed || f.Kind == source.FileSource && f.Objects == 1) {
-			continue
-		}
-		what := count(f.Objects, "object")
-		if f.Change != "modified" {
-			what = f.Change + ", " + what
-		}
-		if f.Note != "" {
-			what += ": " + f.Note
-		}
-		p.line("  %s  %s", visible.Text(f.Path), visible.Text(what))
 	}
+}
+
+// maxAlike is how many files of which the same is to be said are listed one by one where there are many.
+const maxAlike = 2
+
+func (p *printer) file(f *source.FileResult) {
+	what := count(f.Objects, "object")
+	if f.Change != "modified" {
+		what = f.Change + ", " + what
+	}
+	if f.Note != "" {
+		what += ": " + f.Note
+	}
+	p.line("  %s  %s", visible.Text(f.Path), visible.Text(what))
 }
 
 // objects lists what differs.

@@ -1,0 +1,139 @@
+package elfdiff
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/elfdiff/internal/hazard"
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
+	"github.com/gosplice/gosplice/internal/kerneltab"
+)
+
+// hazards judges what can be carried as it is, and does harm once it runs.
+func (in *includer) hazards() {
+	matters := func(o *object.Object, id object.AtomID) bool { return in.past(o, id) == nil && !isCell(o, id) }
+	told := in.usedByHooks()
+	for _, s := range hazard.Successors(in.Pre, in.Post, &in.twins, matters) {
+		if in.carried.Included[s.Post] {
+			f := findingAt(in.Post, CodeAmbiguousStatic, s.Post, 0, "it may be what pre calls %s: %s uses the one in pre and the other in post", in.Pre.Atoms[s.Pre].Name, in.Post.Atoms[s.User].Name)
+			f.Hint = finding.HintSameName
+			in.report(f)
+			told[s.Post] = true
+		}
+	}
+	if in.carried.Tables {
+		in.started(told)
+		in.frames()
+		in.locks()
+	}
+}
+
+// started judges variables that changed code for the start uses, which does not run again, and
+// that code which travels uses too: it would find them as they are. Not those that are told
+// already, or that callbacks set up.
+func (in *includer) started(told map[object.AtomID]bool) {
+	for i := range in.Functions {
+		ch := &in.Functions[i]
+		if ch.Post == object.NoAtom || ch.Status == verdict.Same {
+			continue
+		}
+		if r := in.past(in.Post, ch.Post); r == nil || r.Class != kerneltab.Start || in.isSetup(ch.Post) {
+			continue
+		}
+		a := &in.Post.Atoms[ch.Post]
+		for k := range a.Refs {
+			id := a.Refs[k].Target
+			if id == object.NoAtom || told[id] || in.past(in.Post, id) != nil || !hazard.IsState(in.Post, &in.Post.Atoms[id]) {
+				continue
+			}
+			switch {
+			case in.carried.Included[id] && in.twins.Pre[id] == object.NoAtom:
+				in.report(findingAt(in.Post, CodeStartState, id, 0, "it is new, and %s uses it, which is for the start", a.Name))
+			case in.kept[id] && in.computes(ch):
+				in.report(findingAt(in.Post, CodeStartState, id, 0, "%s uses it, which is for the start, and changed: %s", a.Name, ch.Reasons[0]))
+			}
+		}
+	}
+}
+
+// computes reports whether a function for the start is new, or does something else, and not the
+// same by a function or a variable of another name.
+func (in *includer) computes(ch *verdict.Change) bool {
+	return ch.Status == verdict.New || ch.Reasons[0].Code != verdict.ReasonReference
+}
+
+// isSetup reports whether a function takes an option of the command line: without the option,
+// which the running system was not started with, it does nothing.
+func (in *includer) isSetup(id object.AtomID) bool {
+	return slices.ContainsFunc(in.Post.Users(id), func(u object.AtomID) bool {
+		return strings.HasPrefix(in.Post.SectionName(in.Post.Atoms[u].Section), kerneltab.Setup)
+	})
+}
+
+// usedByHooks marks the variables that callbacks of the patch use, or functions that these call.
+func (in *includer) usedByHooks() map[object.AtomID]bool {
+	used := map[object.AtomID]bool{}
+	var work []object.AtomID
+	for i := range in.Post.Atoms {
+		if id := object.AtomID(i); in.isHook(id) {
+			work = append(work, id)
+		}
+	}
+	for len(work) > 0 {
+		a := &in.Post.Atoms[work[len(work)-1]]
+		work = work[:len(work)-1]
+		for k := range a.Refs {
+			id := a.Refs[k].Target
+			if id == object.NoAtom || used[id] {
+				continue
+			}
+			used[id] = true
+			if in.Post.Atoms[id].Kind == object.Func {
+				work = append(work, id)
+			}
+		}
+	}
+	return used
+}
+
+// The stack of a task in the kernel is small, and nobody knows how deep a call comes.
+const (
+	largeFrame = 2048 // bytes; what the kernel's build warns of (CONFIG_FRAME_WARN)
+	frameSlack = 128  // by which a frame grows where a compiler allots registers otherwise
+)
+
+// frames judges functions that take much more of the stack than before.
+func (in *includer) frames() {
+	for _, b := range in.Post.Functions() {
+		if !in.carried.Included[b.ID] {
+			continue
+		}
+		is, was := hazard.FrameOf(b), hazard.Frame{}
+		if pre := in.Pre.Atom(in.twins.Pre[b.ID]); pre != nil {
+			was = hazard.FrameOf(pre)
+		}
+		switch {
+		case is.Varies && !was.Varies:
+			in.report(findingAt(in.Post, CodeDeepStack, b.ID, 0, "how much of the stack it takes depends on values"))
+		case is.Size > largeFrame && is.Size > was.Size+frameSlack:
+			in.report(findingAt(in.Post, CodeDeepStack, b.ID, 0, "it takes %d bytes of the stack, and took %d", is.Size, was.Size))
+		}
+	}
+}
+
+// locks judges functions that take a lock which others give back, or the reverse, where post has
+// another one: a task may be between the two when it goes over to the new code.
+func (in *includer) locks() {
+	was, is := hazard.LocksOf(in.Pre, in.Post)
+	for i := range in.Functions {
+		ch := &in.Functions[i]
+		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {
+			continue
+		}
+		if p, q, differ := hazard.OtherHalf(was, is, ch.Pre, ch.Post); differ {
+			in.report(findingAt(in.Post, CodeLockPairs, ch.Post, 0, "pre %s, and post %s", p, q))
+		}
+	}
+}
