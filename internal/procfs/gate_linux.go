@@ -19,7 +19,7 @@ type Gate struct{ f *os.File }
 
 // NewGate returns a gate that nothing has to pass.
 func NewGate() (*Gate, error) {
-	fd, err := unix.FanotifyInit(unix.FAN_CLASS_CONTENT|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, unix.O_RDONLY|unix.O_LARGEFILE|unix.O_CLOEXEC)
+	fd, err := unix.FanotifyInit(unix.FAN_CLASS_CONTENT|unix.FAN_REPORT_TID|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, unix.O_RDONLY|unix.O_LARGEFILE|unix.O_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("fanotify: %w", err)
 	}
@@ -29,27 +29,46 @@ func NewGate() (*Gate, error) {
 // Close opens the gate for all.
 func (g *Gate) Close() error { return g.f.Close() }
 
-// Guard has all pass that execute the program of a process: the file itself, whatever its name.
-func (g *Gate) Guard(pid int) error {
+// Guard has all pass that execute a program: the file itself, whatever its name.
+func (g *Gate) Guard(path string) error {
+	return g.mark(unix.FAN_MARK_ADD, unix.AT_FDCWD, path)
+}
+
+// GuardOverlay has all pass that execute any program of the overlay file system that is mounted at
+// a path. What is mounted there and is another one is left alone, without an error.
+func (g *Gate) GuardOverlay(path string) error {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil || st.Type != unix.OVERLAYFS_SUPER_MAGIC {
+		return err
+	}
+	return g.mark(unix.FAN_MARK_ADD|unix.FAN_MARK_FILESYSTEM, fd, "")
+}
+
+func (g *Gate) mark(flags uint, dir int, path string) error {
 	raw, err := g.f.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var failed error
 	err = raw.Control(func(fd uintptr) {
-		failed = unix.FanotifyMark(int(fd), unix.FAN_MARK_ADD, unix.FAN_OPEN_EXEC_PERM, unix.AT_FDCWD, Path(pid, "exe"))
+		failed = unix.FanotifyMark(int(fd), flags, unix.FAN_OPEN_EXEC_PERM, dir, path)
 	})
 	return errors.Join(err, failed)
 }
 
-// Passing is a process that is about to execute a guarded program. Permit has it go on.
+// Passing is a thread that is about to execute a guarded program. Permit has it go on.
 type Passing struct {
-	PID     int
-	Program string // path of the program, as we see it; "" when it is not to be had
+	TID     int
+	Program *os.File // open until it is permitted
 	Permit  func()
 }
 
-// Wait waits for processes at the gate. Each has to be permitted. The error is os.ErrClosed when the
+// Wait waits for threads at the gate. Each has to be permitted. The error is os.ErrClosed when the
 // gate is closed.
 func (g *Gate) Wait() ([]Passing, error) {
 	b := make([]byte, 1<<12)
@@ -66,16 +85,16 @@ func (g *Gate) Wait() ([]Passing, error) {
 		}
 		b = b[m.Event_len:]
 		if m.Fd >= 0 {
-			program, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", m.Fd))
-			list = append(list, Passing{int(m.Pid), program, sync.OnceFunc(func() { g.permit(m.Fd) })})
+			program := os.NewFile(uintptr(m.Fd), "program")
+			list = append(list, Passing{int(m.Pid), program, sync.OnceFunc(func() { g.permit(m.Fd, program) })})
 		}
 	}
 	return list, nil
 }
 
-func (g *Gate) permit(fd int32) {
+func (g *Gate) permit(fd int32, program *os.File) {
 	var b bytes.Buffer
 	_ = binary.Write(&b, binary.NativeEndian, unix.FanotifyResponse{Fd: fd, Response: unix.FAN_ALLOW})
 	_, _ = g.f.Write(b.Bytes())
-	_ = unix.Close(int(fd))
+	_ = program.Close()
 }

@@ -177,7 +177,8 @@ func peekEvent(tid int) (event, bool) {
 	return event{int(info.pid), info.code, int(info.status)}, true
 }
 
-// reap takes the exit of a thread, so that the process can end.
+// reap takes the exit of a thread, so that the process can end; or its stop behind execve(2), without which the kernel takes its
+// ID for that of a thread that is gone (looks_like_a_spurious_pid in its kernel/ptrace.c).
 func reap(tid int) {
 	var ws syscall.WaitStatus
 	syscall.Wait4(tid, &ws, unix.WNOHANG|unix.WALL|unix.WNOTHREAD, nil)

@@ -242,6 +242,7 @@ func (t *tracer) handleExit(tid int) {
 // handleExec ends the session: the code that was looked at is no more. The
 // other threads are gone; the one that executed has the process's id now.
 func (t *tracer) handleExec(tid int) {
+	reap(tid)
 	detach(tid)
 	clear(t.threads)
 	t.fail(&Refusal{Code: Exec, PID: t.id.PID, Msg: "has executed another program"})

@@ -12,12 +12,12 @@ import (
 const maxStart = 1 << 14
 
 // RunUntil lets the only thread of a process that is stopped run from system call to system
-// call, until done says so of the address that one returns to. The process is stopped then, behind
+// call, until done says so of the registers at one. The process is stopped then, behind
 // that call. ok is false when there are several threads, or when it was not to be had in time: the
 // process is stopped or runs, as it comes.
 //
 // If the tracer is killed meanwhile, the process just goes on.
-func (s *Session) RunUntil(ctx context.Context, limit time.Duration, done func(pc uint64) bool) (ok bool, err error) {
+func (s *Session) RunUntil(ctx context.Context, limit time.Duration, done func(*Regs) bool) (ok bool, err error) {
 	err = s.do(func(t *tracer) (err error) {
 		ok, err = t.runUntil(ctx, time.Now().Add(limit), done)
 		return err
@@ -30,7 +30,7 @@ func (s *Session) Hold() error {
 	return s.do(func(t *tracer) error { t.held = true; return t.usable() })
 }
 
-func (t *tracer) runUntil(ctx context.Context, deadline time.Time, done func(pc uint64) bool) (bool, error) {
+func (t *tracer) runUntil(ctx context.Context, deadline time.Time, done func(*Regs) bool) (bool, error) {
 	if err := t.usable(); err != nil || !t.stopped || len(t.threads) != 1 {
 		return false, err
 	}
@@ -66,7 +66,7 @@ func (t *tracer) runUntil(ctx context.Context, deadline time.Time, done func(pc 
 		if err := getRegs(th.tid, &r); err != nil {
 			return false, t.stop(ctx)
 		}
-		if !done(r.Rip) {
+		if !done(&r) {
 			continue
 		}
 		// It goes on to the end of the call, and stops there as every thread does.

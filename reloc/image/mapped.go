@@ -4,6 +4,8 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"errors"
+	"io"
+	"math"
 	"path/filepath"
 	"slices"
 
@@ -80,6 +82,29 @@ func readProgs(mem Memory, addr uint64) []elfobj.Prog {
 		}
 	}
 	return progs
+}
+
+// fileBytes is a file as memory that begins at 0.
+type fileBytes struct{ r io.ReaderAt }
+
+func (f fileBytes) ReadAddr(p []byte, addr uint64) error {
+	_, err := f.r.ReadAt(p, int64(min(addr, math.MaxInt64)))
+	return err
+}
+
+// FileBuildID returns the build-id of a program or library, as ProcessModules tells it of what is mapped; nil where
+// there is none. It reads the headers and the notes only.
+func FileBuildID(r io.ReaderAt) []byte {
+	mem := fileBytes{r}
+	progs := readProgs(mem, 0)
+	for i := range progs {
+		if p := &progs[i]; p.Type == elf.PT_NOTE {
+			if id := readBuildID(mem, p.Off, p.Filesz); id != nil {
+				return id
+			}
+		}
+	}
+	return nil
 }
 
 // ownTables gives the modules of an image that was not opened here the tables that

@@ -80,8 +80,10 @@ func ExampleInspect() {
 
 // A process that has just started is held until its dynamic linker is done, and then patched.
 func ExampleApplyAtStart() {
-	_, early, err := process.ApplyAtStart(context.Background(), 1<<22, &splice.Update{Format: splice.UpdateFormat}, process.Options{}) // more than the kernel gives
-	fmt.Println(early, errors.Is(err, process.CodeGone))
+	updates := []*splice.Update{{Format: splice.UpdateFormat}}
+	for _, r := range process.ApplyAtStart(context.Background(), 1<<22, updates, process.Options{}) { // more than the kernel gives
+		fmt.Println(r.Early, errors.Is(r.Err, process.CodeGone))
+	}
 	// Output: false true
 }
 

@@ -68,15 +68,24 @@ func (v *View) Inspect(u *splice.Update) (*Inspection, error) {
 	return nil, fmt.Errorf("inspect %s: %w", u.Name, errPlatform)
 }
 
-// ApplyAtStart needs Linux on x86-64; elsewhere it returns an error that wraps
-// errors.ErrUnsupported.
-func ApplyAtStart(_ context.Context, pid int, u *splice.Update, _ Options) (*Report, bool, error) {
-	return nil, false, fmt.Errorf("apply %s to process %d: %w", u.Name, pid, errPlatform)
+// Started is what became of one update of a process that was started.
+type Started struct {
+	Report *Report
+	Early  bool
+	Err    error
 }
 
-// ApplyAtExec needs Linux on x86-64; elsewhere it returns an error that wraps
-// errors.ErrUnsupported.
-func ApplyAtExec(_ context.Context, pid int, release func(), u *splice.Update, _ Options) (*Report, bool, error) {
+// ApplyAtStart needs Linux on x86-64; elsewhere its errors wrap errors.ErrUnsupported.
+func ApplyAtStart(_ context.Context, pid int, updates []*splice.Update, _ Options) []Started {
+	out := make([]Started, len(updates))
+	for i, u := range updates {
+		out[i].Err = fmt.Errorf("apply %s to process %d: %w", u.Name, pid, errPlatform)
+	}
+	return out
+}
+
+// ApplyAtExec needs Linux on x86-64; elsewhere its errors wrap errors.ErrUnsupported.
+func ApplyAtExec(ctx context.Context, pid, tid int, release func(), updates []*splice.Update, opt Options) []Started {
 	release()
-	return nil, false, fmt.Errorf("apply %s to process %d: %w", u.Name, pid, errPlatform)
+	return ApplyAtStart(ctx, pid, updates, opt)
 }

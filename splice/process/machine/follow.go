@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -31,7 +32,9 @@ import (
 //
 // At best such a process is held before it executes the program, by fanotify(7), until it is
 // attached to: then nothing is missed, however busy the machine is. So the process that follows
-// must not execute these programs itself: have a process of its own follow.
+// must not execute these programs itself: have a process of its own follow. Each container has files
+// of its own: where containers may be meant, whoever executes any program of an overlay file system is
+// held until its build-id was looked at, which is a matter of some ten microseconds.
 //
 // Where events can't be had, all processes are looked at every FollowOptions.Every.
 //
@@ -49,6 +52,7 @@ type follower struct {
 	opt      FollowOptions
 	updates  []*splice.Update
 	scanners []*scanner
+	every    []int // the index of each update
 
 	mu    sync.Mutex
 	known map[string]bool       // programs that map what an update is for
@@ -62,6 +66,7 @@ type follower struct {
 	again   chan struct{} // look at all
 	deaf    bool          // the kernel tells of no program that is executed
 	gate    *procfs.Gate  // for the programs that are known; nil when there is none
+	space   string        // our mount namespace
 }
 
 // followKey is one process and one update.
@@ -84,7 +89,8 @@ func newFollower(updates []*splice.Update, opt FollowOptions) (*follower, error)
 		return nil, errors.New("no update is given")
 	}
 	f := &follower{opt: opt, updates: updates, known: map[string]bool{}, files: map[fileKey]bool{}, last: map[followKey]Outcome{}, treated: map[int]bool{}, again: make(chan struct{}, 1), slots: make(chan struct{}, opt.Parallel)}
-	for _, u := range updates {
+	for i, u := range updates {
+		f.every = append(f.every, i)
 		if err := checkUpdate(u); err != nil {
 			return nil, fmt.Errorf("%s: %w", u.Name, err)
 		}
@@ -95,6 +101,7 @@ func newFollower(updates []*splice.Update, opt FollowOptions) (*follower, error)
 
 // run listens before it looks at all: nobody starts between the two.
 func (f *follower) run(ctx context.Context) error {
+	f.space, _ = procfs.MountSpace(os.Getpid())
 	events := make(chan procfs.ExecEvent, maxLooks)
 	listening, failed := make(chan struct{}), make(chan error, 1)
 	var listener sync.WaitGroup
@@ -113,9 +120,13 @@ func (f *follower) run(ctx context.Context) error {
 		f.gate = gate
 		defer gate.Close()
 		listener.Go(func() { f.guard(ctx) })
+		if f.inContainers() {
+			listener.Go(func() { f.watchOverlays(ctx) })
+		}
 	} else {
 		f.opt.Logger.Warn("programs can't be held when they are executed", "error", err)
 	}
+	f.foresee()
 	var deaf error
 	select {
 	case <-listening:
@@ -291,7 +302,7 @@ func (f *follower) learn(pid int) {
 	if known || f.gate == nil {
 		return
 	}
-	if err := f.gate.Guard(pid); err != nil {
+	if err := f.gate.Guard(procfs.Path(pid, "exe")); err != nil {
 		f.opt.Logger.Warn("a program can't be held when it is executed", "pid", pid, "error", err)
 	}
 }

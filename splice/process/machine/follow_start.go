@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"path"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,48 +15,6 @@ import (
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/process"
 )
-
-// guard has processes that execute a known program pass.
-func (f *follower) guard(ctx context.Context) {
-	for {
-		list, err := f.gate.Wait()
-		if err != nil {
-			return
-		}
-		for _, p := range list {
-			go f.passing(ctx, p)
-		}
-	}
-}
-
-// passLimit bounds how long a program that is executed waits for a slot.
-const passLimit = 200 * time.Millisecond
-
-// passing has one process pass, with the update if there is a slot in time.
-func (f *follower) passing(ctx context.Context, p procfs.Passing) {
-	defer p.Permit()
-	select {
-	case f.slots <- struct{}{}:
-		defer f.free()
-		f.pass(ctx, p)
-	case <-time.After(passLimit):
-	case <-ctx.Done():
-	}
-}
-
-// pass applies the first update to a process that is about to execute a known program, and has the
-// others applied as soon as it runs.
-func (f *follower) pass(ctx context.Context, p procfs.Passing) {
-	if home := homeOf(p.PID); !f.opt.Select.holds(p.PID, &home) {
-		return
-	}
-	f.startBy(ctx, 0, p.PID, command(p.Program), func(ctx context.Context, u *splice.Update, opt process.Options) (*splice.Report, bool, error) {
-		return process.ApplyAtExec(ctx, p.PID, p.Permit, u, opt)
-	})
-	for i := 1; i < len(f.updates); i++ {
-		f.start(ctx, i, p.PID)
-	}
-}
 
 // fileKey is a file, as long as it is there.
 type fileKey struct{ dev, inode uint64 }
@@ -78,6 +35,7 @@ func (f *follower) executed(ctx context.Context, pid int) {
 			return
 		}
 	}
+	f.guardOverlaysOf(pid)
 	key, _ := fileOf(pid)
 	f.mu.Lock()
 	hold := f.files[key]
@@ -92,35 +50,24 @@ func (f *follower) executed(ctx context.Context, pid int) {
 		hold = f.known[program(mods)]
 		f.mu.Unlock()
 	}
+	var which []int
 	for i, s := range f.scanners {
 		p := &seen{}
 		if s.find(p, mods); hold || p.maps {
-			f.start(ctx, i, pid)
+			which = append(which, i)
 		}
+	}
+	if len(which) > 0 {
+		f.start(pid, "", which, func(updates []*splice.Update) []process.Started {
+			return process.ApplyAtStart(ctx, pid, updates, f.opt.Process)
+		})
 	}
 	f.later(ctx, pid, 0)
 }
 
-// start applies an update to a process before its own code runs.
-func (f *follower) start(ctx context.Context, update, pid int) {
-	f.startBy(ctx, update, pid, "", func(ctx context.Context, u *splice.Update, opt process.Options) (*splice.Report, bool, error) {
-		return process.ApplyAtStart(ctx, pid, u, opt)
-	})
-}
-
-// command is the name that the kernel gives to a process that executes a program.
-func command(program string) string {
-	const most = 15 // TASK_COMM_LEN without the end
-	name := path.Base(program)
-	if program == "" {
-		name = ""
-	}
-	return name[:min(len(name), most)]
-}
-
-// startBy is start with the way to apply. Name is what the process will be called, "" for what
-// it is called already.
-func (f *follower) startBy(ctx context.Context, update, pid int, name string, apply func(context.Context, *splice.Update, process.Options) (*splice.Report, bool, error)) {
+// start applies some updates to a process before its own code runs. Name is what the process will be called, "" for
+// what it is called already.
+func (f *follower) start(pid int, name string, which []int, apply func([]*splice.Update) []process.Started) {
 	if !f.take(pid) {
 		return
 	}
@@ -130,20 +77,29 @@ func (f *follower) startBy(ctx context.Context, update, pid int, name string, ap
 		return
 	}
 	p := &seen{id: procfs.ID{PID: pid, Start: st.Start}, command: cmp.Or(name, st.Comm), home: homeOf(pid)}
-	r, early, err := apply(ctx, f.updates[update], f.opt.Process)
+	var updates []*splice.Update
+	for _, i := range which {
+		updates = append(updates, f.updates[i])
+	}
+	for k, r := range apply(updates) {
+		f.started(which[k], p, r)
+	}
+}
+
+// started notes what became of an update.
+func (f *follower) started(update int, p *seen, r process.Started) {
 	switch {
-	case errors.Is(err, splice.CodeNoModule), errors.Is(err, process.CodeExec), errors.Is(err, process.CodeNotReady), err != nil && ctx.Err() != nil:
-		return // it maps nothing of it yet, or is another program now
-	case errors.Is(err, splice.CodeApplied):
-		f.note(update, p.id, p.process(Already, ""), early)
-	case errors.Is(err, process.CodeTraced):
-		return // it is looked at later
-	case err != nil:
-		f.note(update, p.id, refusedBy(p, err), early)
+	case errors.Is(r.Err, splice.CodeNoModule), errors.Is(r.Err, process.CodeExec), errors.Is(r.Err, process.CodeNotReady), errors.Is(r.Err, context.Canceled), errors.Is(r.Err, context.DeadlineExceeded):
+		// it maps nothing of it yet, or is another program now, or nobody follows any more
+	case errors.Is(r.Err, splice.CodeApplied):
+		f.note(update, p.id, p.process(Already, ""), r.Early)
+	case errors.Is(r.Err, process.CodeTraced): // it is looked at later
+	case r.Err != nil:
+		f.note(update, p.id, refusedBy(p, r.Err), r.Early)
 	default:
 		what := p.process(Applied, "")
-		what.Updates = []splice.Report{*r}
-		f.note(update, p.id, what, early)
+		what.Updates = []splice.Report{*r.Report}
+		f.note(update, p.id, what, r.Early)
 	}
 }
 
@@ -165,8 +121,15 @@ func (f *follower) later(ctx context.Context, pid, n int) {
 		case <-ctx.Done():
 			return
 		}
+		mods, err := image.ProcessModules(pid)
+		if errors.Is(err, procfs.ErrGone) {
+			return
+		}
 		for i, s := range f.scanners {
-			p := s.look(ctx, pid)
+			p := s.begin(pid)
+			if p != nil {
+				p = s.judge(p, mods, err)
+			}
 			if p == nil || !p.selected || !p.maps || !p.old || !f.take(pid) {
 				continue
 			}

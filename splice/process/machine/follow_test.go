@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +27,10 @@ import (
 const roleVar = "GOSPLICE_MACHINE_FOLLOW"
 
 func TestMain(m *testing.M) {
+	if args := os.Getenv(execVar); args != "" {
+		fmt.Fprintln(os.Stderr, roleExec(strings.Fields(args)))
+		os.Exit(1)
+	}
 	if role := os.Getenv(roleVar); role != "" {
 		fmt.Fprintln(os.Stderr, roleFollow(strings.Fields(role)))
 		os.Exit(1)
@@ -32,39 +38,66 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// execVar makes the test binary execute a command, in a thread that is not the first of several, as runc does.
+const execVar = "GOSPLICE_MACHINE_EXEC"
+
+func roleExec(args []string) error {
+	failed := make(chan error)
+	for range 3 {
+		go func() { runtime.LockOSThread(); select {} }()
+	}
+	go func() {
+		runtime.LockOSThread()
+		for syscall.Gettid() == os.Getpid() {
+			go func() { runtime.LockOSThread(); failed <- syscall.Exec(args[0], args, os.Environ()) }()
+			select {}
+		}
+		failed <- syscall.Exec(args[0], args, os.Environ())
+	}()
+	return <-failed
+}
+
 // roleFollow tells as JSON, a line for each.
 func roleFollow(args []string) error {
-	f, err := os.Open(args[0])
+	every, err := time.ParseDuration(args[0])
 	if err != nil {
 		return err
 	}
-	u, err := splice.ReadUpdate(f)
-	if err != nil {
-		return err
-	}
-	every, err := time.ParseDuration(args[1])
-	if err != nil {
-		return err
+	var updates []*splice.Update
+	for _, name := range args[1:] {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		u, err := splice.ReadUpdate(f)
+		if err != nil {
+			return err
+		}
+		updates = append(updates, u)
 	}
 	out := json.NewEncoder(os.Stdout)
-	return Follow(context.Background(), []*splice.Update{u}, FollowOptions{
+	return Follow(context.Background(), updates, FollowOptions{
 		Every: every, Tell: func(f Followed) { out.Encode(f) }, Ready: func(err error) { out.Encode(fmt.Sprint(err)) },
 	})
 }
 
-// follow follows an update until the test ends, and returns what it tells.
-func follow(t *testing.T, u *splice.Update, every time.Duration) (told chan Followed, events string) {
+// follow follows updates until the test ends, and returns what it tells.
+func follow(t *testing.T, every time.Duration, updates ...*splice.Update) (told chan Followed, events string) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "update.json")
-	var b bytes.Buffer
-	if _, err := u.WriteTo(&b); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
+	args := []string{every.String()}
+	for i, u := range updates {
+		file := filepath.Join(t.TempDir(), strconv.Itoa(i)+".update")
+		var b bytes.Buffer
+		if _, err := u.WriteTo(&b); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, file)
 	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleVar+"="+file+" "+every.String())
+	cmd.Env = append(os.Environ(), roleVar+"="+strings.Join(args, " "))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -128,7 +161,7 @@ func TestFollow(t *testing.T) {
 	h := newHerd(t)
 	before := h.start(t)
 	u := h.update(t, before.cmd.Process.Pid)
-	told, events := follow(t, u, time.Hour)
+	told, events := follow(t, time.Hour, u)
 	if events != "<nil>" {
 		testenv.Skip(t, "the kernel does not tell of programs that are executed: %s", events)
 	}
@@ -179,7 +212,7 @@ func TestFollowBusy(t *testing.T) {
 			_ = cmd.Wait()
 		})
 	}
-	told, events := follow(t, u, time.Hour)
+	told, events := follow(t, time.Hour, u)
 	if events != "<nil>" {
 		testenv.Skip(t, "the kernel does not tell of programs that are executed: %s", events)
 	}
@@ -190,11 +223,82 @@ func TestFollowBusy(t *testing.T) {
 	o.expect("started", newValue)
 }
 
+// TestFollowSeveral follows two updates, of which the second is for a program that nobody has executed yet, is linked
+// statically, and is executed by a thread that is not its process's first.
+func TestFollowSeveral(t *testing.T) {
+	testenv.NeedRoot(t)
+	h := newHerd(t)
+	u := h.update(t, h.start(t).cmd.Process.Pid)
+	for _, how := range []string{"-no-pie", "-static", "-static-pie"} {
+		t.Run(how, func(t *testing.T) {
+			s := h.alone(t, how)
+			first := s.start(t)
+			second := s.update(t, first.cmd.Process.Pid)
+			first.end()
+			told, events := follow(t, time.Hour, u, second)
+			if events != "<nil>" {
+				testenv.Skip(t, "the kernel does not tell of programs that are executed: %s", events)
+			}
+			for range 3 {
+				o := startBy(t, s.program)
+				if f := next(t, told, o.cmd.Process.Pid); f.Process.Outcome != Applied || !f.Early {
+					t.Errorf("%+v", f)
+				}
+				o.expect("started", newValue)
+			}
+		})
+	}
+}
+
+// startBy starts a program by a thread that is not the first of its process.
+func startBy(t *testing.T, program string) *one {
+	t.Helper()
+	t.Setenv(execVar, program)
+	defer os.Unsetenv(execVar)
+	return start(t, os.Args[0])
+}
+
+// TestFollowOverlay follows programs of overlay file systems that are mounted later, as those of containers are.
+func TestFollowOverlay(t *testing.T) {
+	testenv.NeedRoot(t)
+	h := newHerd(t)
+	u := h.update(t, h.start(t).cmd.Process.Pid)
+	told, events := follow(t, time.Hour, u)
+	if events != "<nil>" {
+		testenv.Skip(t, "the kernel does not tell of programs that are executed: %s", events)
+	}
+	for range 5 {
+		o := startBy(t, filepath.Join(overlaid(t, h.dir), "herd"))
+		if f := next(t, told, o.cmd.Process.Pid); f.Process.Outcome != Applied || !f.Early {
+			t.Errorf("%+v", f)
+		}
+		o.expect("started", newValue)
+	}
+}
+
+// overlaid mounts an overlay over a folder elsewhere.
+func overlaid(t *testing.T, lower string) string {
+	t.Helper()
+	dir := t.TempDir()
+	at := filepath.Join(dir, "at")
+	for _, name := range []string{"upper", "work", "at"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := syscall.Mount("overlay", at, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", lower, dir, dir))
+	if err != nil {
+		testenv.Skip(t, "no overlay can be mounted: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(at, syscall.MNT_DETACH) })
+	return at
+}
+
 // TestFollowScans finds processes without events.
 func TestFollowScans(t *testing.T) {
 	h := newHerd(t)
 	u := h.update(t, h.start(t).cmd.Process.Pid)
-	told, _ := follow(t, u, 20*time.Millisecond)
+	told, _ := follow(t, 20*time.Millisecond, u)
 	o := start(t, h.program)
 	if f := next(t, told, o.cmd.Process.Pid); f.Process.Outcome != Applied || !strings.Contains(f.Process.Command, "herd") {
 		t.Errorf("%+v", f)

@@ -53,6 +53,21 @@ func newHerd(t testing.TB) *herd {
 	return h
 }
 
+// alone is a herd of one program, without a library.
+func (h *herd) alone(t testing.TB, how string) *herd {
+	t.Helper()
+	s := &herd{dir: h.dir, program: filepath.Join(h.dir, "alone"+how), pre: filepath.Join(h.dir, "pre"+how+".o"), post: filepath.Join(h.dir, "post"+how+".o")}
+	form := "-fPIE"
+	if how != "-static-pie" {
+		form = "-fno-pie"
+	}
+	gcc(t, "-O2", form, "-c", "-o", s.pre, "testdata/value.c")
+	gcc(t, "-O2", form, "-DPATCHED", "-c", "-o", s.post, "testdata/value.c")
+	herds++
+	gcc(t, "-O2", form, how, "-Wl,--build-id=0x"+fmt.Sprintf("%032x%08x", time.Now().UnixNano(), herds), "-o", s.program, "testdata/herd.c", s.pre)
+	return s
+}
+
 // one is a process of a herd.
 type one struct {
 	t   testing.TB
@@ -78,11 +93,13 @@ func start(t testing.TB, args ...string) *one {
 	if err := o.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		o.in.Close() // ends it, also in another PID namespace
-		o.cmd.Wait()
-	})
+	t.Cleanup(o.end)
 	return o
+}
+
+func (o *one) end() {
+	o.in.Close() // ends it, also in another PID namespace
+	o.cmd.Wait()
 }
 
 func (h *herd) start(t testing.TB, args ...string) *one {
