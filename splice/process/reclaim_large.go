@@ -19,6 +19,8 @@ const (
 	// lastLook is how many bytes may be left for the last look, for which the
 	// process stands still.
 	lastLook = 1 << 20
+	// nearby is how far pages may be apart that are read together: two more calls of the kernel take as long.
+	nearby = 8 * splice.PageSize
 )
 
 // reclaimTracked unmaps the memory of the update in a process that has too much
@@ -33,10 +35,11 @@ func (v *reverter) reclaimTracked(ctx context.Context) error {
 	}
 	defer t.close()
 	wait := v.opt.Backoff
-	for range reclaimTries {
+	for try := range reclaimTries {
 		why, err := v.searchRunning(t)
 		if err == nil && why == "" {
-			why, err = v.stopAndReclaim(ctx, t)
+			// A program that writes much has to stand still for longer, but only if it always does.
+			why, err = v.stopAndReclaim(ctx, t, maxLook>>(reclaimTries-1-try))
 		}
 		if err == nil && why == "" {
 			v.out.State, v.out.Kept = "", ""
@@ -132,9 +135,9 @@ func (v *reverter) searchWritten(t *tracker) (n uint64, why string, err error) {
 	return n, why, err
 }
 
-// stopAndReclaim does the last look, and unmaps the memory when nothing points to
+// stopAndReclaim does the last look, of so many bytes at most, and unmaps the memory when nothing points to
 // it.
-func (v *reverter) stopAndReclaim(ctx context.Context, t *tracker) (why string, err error) {
+func (v *reverter) stopAndReclaim(ctx context.Context, t *tracker, most uint64) (why string, err error) {
 	if err := v.session.Stop(ctx); err != nil {
 		return "", err
 	}
@@ -146,7 +149,7 @@ func (v *reverter) stopAndReclaim(ctx context.Context, t *tracker) (why string, 
 	if len(blockers) > 0 {
 		return blockers[0].String(), nil
 	}
-	if why, err = v.lastLook(t); err != nil || why != "" {
+	if why, err = v.lastLook(t, most); err != nil || why != "" {
 		return why, err
 	}
 	return "", v.release(ctx)
@@ -154,7 +157,7 @@ func (v *reverter) stopAndReclaim(ctx context.Context, t *tracker) (why string, 
 
 // lastLook searches registers, stacks, memory that is not tracked, and what was
 // written since the last search.
-func (v *reverter) lastLook(t *tracker) (string, error) {
+func (v *reverter) lastLook(t *tracker, most uint64) (string, error) {
 	list, err := v.session.Threads()
 	if err != nil {
 		return "", err
@@ -182,15 +185,28 @@ func (v *reverter) lastLook(t *tracker) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		for _, w := range written {
+		for _, w := range joined(written, nearby) {
 			look, total = append(look, live{Mapping: procfs.Mapping{Start: w[0], End: w[1]}}), total+w.size()
 		}
 	}
-	if total > maxLook {
+	if total > most {
 		return fmt.Sprintf("%d MiB of memory were written, or mapped, while it was searched for pointers to it", total>>20), nil
 	}
 	_, why, err := searchPointers(v.pid, v.session.Mem(), look, v.rec)
 	return why, err
+}
+
+// joined joins ranges that are in order and not further apart than that.
+func joined(list []extent, apart uint64) []extent {
+	var out []extent
+	for _, e := range list {
+		if n := len(out); n > 0 && e[0]-out[n-1][1] <= apart {
+			out[n-1][1] = e[1]
+		} else {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // residentIn returns how many bytes of a range exist, up to a little more than

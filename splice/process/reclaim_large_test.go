@@ -3,6 +3,7 @@
 package process
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -119,4 +120,12 @@ func movePointer(t *testing.T, b built) {
 		t.Errorf("%+v", r)
 	}
 	v.expect("reverted", "100:moving|101:old words|102:dropped")
+}
+
+// TestJoined joins what is near, and nothing else.
+func TestJoined(t *testing.T) {
+	got := joined([]extent{{0, 10}, {12, 20}, {20, 21}, {30, 40}}, 5)
+	if want := []extent{{0, 21}, {30, 40}}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
 }
