@@ -118,17 +118,19 @@ func exercise(pre, post []byte) {
 	if err != nil {
 		return
 	}
-	d, err := Compare(p, q, Options{})
-	if err != nil {
-		return
-	}
-	for i := range d.Functions {
-		ListingOf(d, &d.Functions[i])
-	}
-	for i := range d.Data {
-		ListingOf(d, &d.Data[i])
-	}
-	if x, err := Extract(d); err == nil {
-		x.WriteTo(io.Discard)
+	for _, opt := range []Options{{}, {Tables: true, InPlace: true, Initials: true, Types: true}} {
+		d, err := Compare(p, q, opt)
+		if err != nil {
+			return
+		}
+		for i := range d.Functions {
+			ListingOf(d, &d.Functions[i])
+		}
+		for i := range d.Data {
+			ListingOf(d, &d.Data[i])
+		}
+		if x, err := Extract(d); err == nil {
+			x.WriteTo(io.Discard)
+		}
 	}
 }

@@ -166,6 +166,11 @@ func hostileObjects() []hostile {
 			relaAt(1, amd64.PC32)(m, text, f)
 			relaAt(2, amd64.PC32)(m, text, f)
 		})},
+		{name: "a function without bytes", build: simple(1, relaAt(1, amd64.PC32)), post: patched(simple(1, relaAt(1, amd64.PC32)), func(b []byte) []byte {
+			table := binary.LittleEndian.Uint64(b[40:])
+			binary.LittleEndian.PutUint32(b[table+64+4:], uint32(elf.SHT_NOBITS)) // the type of .text
+			return b
+		}), changes: 1},
 		{name: "unknown relocation type", build: simple(1, nil), post: simple(1, relaAt(1, 200)), refused: CodeRelocation},
 		{name: "code that does not decode", build: simple(1, nil), post: func() []byte {
 			m := &maker{}

@@ -14,7 +14,7 @@ func Tail(a *Atom, off int64) ([]byte, bool) {
 // jump: RIP-relative operands have a ModRM byte before the field that no
 // branch opcode equals.
 func IsCall(a *Atom, r *Ref) bool {
-	if a.Kind != Func || r.Offset == 0 {
+	if a.Kind != Func || r.Offset == 0 || r.Offset > uint64(len(a.Bytes)) { // a section without bytes has references too
 		return false
 	}
 	if IsShort(r) {
