@@ -57,6 +57,15 @@ var rules = []rule{
 	{"unreadable record", `^kernel log record`},
 }
 
+// usual is what a healthy kernel says of a module and of a livepatch. Its name may have the words of a
+// rule in it, as fix_invalid_length has.
+var usual = []string{
+	`^livepatch: enabling patch '\w+'$`,
+	`^livepatch: '\w+': (starting (un)?patching transition|(un)?patching complete)$`,
+	`^livepatch: (applying|reverting) patch '\w+' (to loading|on unloading) module '\w+'$`,
+	`^\w+: (loading out-of-tree module taints kernel\.|tainting kernel with TAINT_LIVEPATCH|module verification failed: signature and/or required key missing - tainting kernel)$`,
+}
+
 // endTrace ends the trace of a warning or an oops; it comes within traceLines.
 const (
 	endTrace   = "---[ end trace "
@@ -87,6 +96,10 @@ func CheckLog(log []Record, allow []string) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	healthy, err := compile(usual)
+	if err != nil {
+		return nil, err
+	}
 	var patterns []string
 	for _, r := range rules {
 		patterns = append(patterns, r.pattern)
@@ -99,7 +112,7 @@ func CheckLog(log []Record, allow []string) ([]Finding, error) {
 	last := 0 // where the trace before ends
 	for i := 0; i < len(log); i++ {
 		r := firstMatch(bad, log[i].Text)
-		if r < 0 {
+		if r < 0 || firstMatch(healthy, log[i].Text) >= 0 {
 			continue
 		}
 		end := endOfTrace(log, i)
