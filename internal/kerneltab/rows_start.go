@@ -88,7 +88,7 @@ var startSections = []Section{
 		Bounds: Bounds{"__start___kflagstab", "__stop___kflagstab"},
 	},
 	{Name: ".export_symbol", Prefix: true, Versions: "6.5 and later", Source: "include/linux/export.h", Reader: "modpost", Class: Export, Why: whyExport, Traits: Telling},
-	{Name: Parameters, Prefix: true, Source: "include/linux/moduleparam.h", Reader: "parse_args", Class: Parameter, Why: "it is in the list of parameters, which is read at the start"},
+	{Name: Parameters, Prefix: true, Source: "include/linux/moduleparam.h", Reader: "parse_args", Class: Parameter, Why: "it is in the list of parameters, which is read at the start", Bounds: Bounds{"__start___param", "__stop___param"}},
 	{Name: "__modver", Prefix: true, Source: "include/linux/module.h", Reader: "version_sysfs_builtin, in the image alone", Class: Info, Why: "it is a version for sysfs, made at the start"},
 	{Name: Modinfo, Prefix: true, Source: loader, Reader: "setup_load_info", Class: Info, Why: "it is information about a module", Traits: Telling, Module: Module{Memory: MemoryUnloaded}},
 	{Name: Versions, Source: "struct modversion_info of include/linux/module.h", Reader: "check_version", Layouts: []Layout{{Size: 64, Struct: "modversion_info"}}, Module: Module{Memory: MemoryUnloaded}},

@@ -125,6 +125,11 @@ func newBuilder(k *Kernel, opt Options) (*builder, error) {
 	if err := checkOptions(&opt); err != nil {
 		return nil, err
 	}
+	if k.image.HasParameters(opt.Name, k.layout) {
+		r := refuse(CodeName, opt.Name, kerneltab.Parameters, 0, "the kernel itself has /sys/module/%s, for the parameters of built-in code, and loads no module of that name", opt.Name)
+		r.Hint = hintRename
+		return nil, r
+	}
 	b := &builder{
 		references: newReferences(k, ko.NewFile()), judgement: judgement{words: opt.Accept}, types: kernelTypes{image: k.image},
 		opt: opt, plain: !k.image.HasLivepatch(), pins: pins{unpin: opt.Unpin}, offers: map[string]offer{},

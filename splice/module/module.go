@@ -186,12 +186,14 @@ func isName(s string) bool {
 	return ok
 }
 
+const hintRename = "call the update otherwise (mkupdate -name NAME)"
+
 // checkTargets has a module be called otherwise than what it changes: the kernel has one of a name.
 func checkTargets(opt *Options, pairs []Pair) error {
 	for i := range pairs {
 		if t := pairs[i].Target; t != nil && t.Name() == opt.Name {
 			r := refuse(CodeName, opt.Name, "", 0, "the module that it changes is called so")
-			r.Hint = "call the update otherwise (mkupdate -name NAME)"
+			r.Hint = hintRename
 			return r
 		}
 	}

@@ -64,6 +64,8 @@ func TestRefusals(t *testing.T) {
 		code splice.Code
 	}{
 		{"name", module.Options{Name: "a-b"}, greeting, module.CodeName},
+		{"name of built-in code", module.Options{Name: "workqueue"}, greeting, module.CodeName},
+		{"name of what has core parameters", module.Options{Name: "kernel"}, greeting, module.CodeName},
 		{"licence", module.Options{Name: "a", License: "Proprietary"}, greeting, module.CodeLicense},
 		{"lines", module.Options{Name: "a", Description: "a\nlicense=x"}, greeting, module.CodeNotOneLine},
 		{"no change", module.Options{Name: "a"}, nil, splice.CodeNothing},
