@@ -106,6 +106,7 @@ const (
 	CodeStartState       = finding.CodeStartState
 	CodeDeepStack        = finding.CodeDeepStack
 	CodeLockPairs        = finding.CodeLockPairs
+	CodeReferencePairs   = finding.CodeReferencePairs
 	CodeAlignment        = finding.CodeAlignment
 	CodeOrphanCold       = finding.CodeOrphanCold
 	CodeCompiler         = finding.CodeCompiler

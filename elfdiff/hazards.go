@@ -27,6 +27,7 @@ func (in *includer) hazards() {
 		in.started(told)
 		in.frames()
 		in.locks()
+		in.references()
 	}
 }
 
@@ -134,6 +135,41 @@ func (in *includer) locks() {
 		}
 		if p, q, differ := hazard.OtherHalf(was, is, ch.Pre, ch.Post); differ {
 			in.report(findingAt(in.Post, CodeLockPairs, ch.Post, 0, "pre %s, and post %s", p, q))
+		}
+	}
+}
+
+// references judges functions that give back what another function takes, where pre does neither, or
+// the reverse: what one version has taken, the other may be asked to give back.
+func (in *includer) references() {
+	was, is := hazard.CountsOf(in.Pre), hazard.CountsOf(in.Post)
+	takers := map[hazard.Half]*verdict.Change{}
+	type giver struct {
+		hazard.Half
+		change *verdict.Change
+	}
+	var givers []giver
+	for i := range in.Functions {
+		ch := &in.Functions[i]
+		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {
+			continue
+		}
+		for _, h := range hazard.HalvesOf(was, is, ch.Pre, ch.Post) {
+			if !h.Takes {
+				givers = append(givers, giver{h, ch})
+			} else if takers[h] == nil {
+				takers[h] = ch
+			}
+		}
+	}
+	for _, g := range givers {
+		has, lacks, half := "post", "pre", g.Half
+		if !g.Gained {
+			has, lacks = lacks, has
+		}
+		half.Takes = true
+		if t := takers[half]; t != nil {
+			in.report(findingAt(in.Post, CodeReferencePairs, g.change.Post, 0, "%s gives back a reference (%s) here, and takes one in %s; %s does neither", has, g.Kind, t.Name, lacks))
 		}
 	}
 }
