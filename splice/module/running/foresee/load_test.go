@@ -102,16 +102,32 @@ func (b *bench) usage(t *testing.T) usage {
 	return u
 }
 
-// grown reports caches that have grown by more than what n leaks of 16 bytes are.
+// grown reports caches that have grown by more than what n leaks of 16 bytes are. What a processor keeps for
+// itself counts as in use, so that such caches are shrunk first.
 func (b *bench) grown(t *testing.T, n int, before usage) {
 	t.Helper()
+	const noise, tries = 64, 10
 	after := b.usage(t)
+	for range tries {
+		settled := true
+		for name := range after {
+			if name != "modules" && after[name]-before[name] > noise {
+				settled = false
+				b.write(t, "/sys/kernel/slab/"+name+"/shrink", "1")
+			}
+		}
+		if settled {
+			break
+		}
+		time.Sleep(100 * time.Millisecond) // for what RCU frees
+		after = b.usage(t)
+	}
 	var all int
 	for _, name := range slices.Sorted(maps.Keys(after)) {
 		more := after[name] - before[name]
 		all += more
 		switch {
-		case more > 64+n*16>>10:
+		case more > noise+n*16>>10:
 			t.Errorf("%s: %d KiB before, %d behind it", name, before[name], after[name])
 		case more > 16:
 			t.Logf("%s: %d KiB before, %d behind it", name, before[name], after[name])
