@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,6 +20,63 @@ import (
 type bundleOptions struct {
 	read   *bundle.Bundle
 	accept []elfdiff.Acceptance
+}
+
+// endBundle is the end of the name of a bundle.
+const endBundle = ".bundle"
+
+// bundlePath is where the bundle of an update goes, "" where none is wanted.
+func (w *work) bundlePath(name string) string {
+	if w.opt.out.bundle == "" || !w.opt.how.each {
+		return w.opt.out.bundle
+	}
+	return filepath.Join(w.opt.out.bundle, name+endBundle)
+}
+
+// prepareBundles makes the folder for several.
+func (w *work) prepareBundles() error {
+	if w.opt.out.bundle == "" || !w.opt.how.each || w.opt.out.dry {
+		return nil
+	}
+	return os.MkdirAll(w.opt.out.bundle, 0o755)
+}
+
+// tellKept says what was kept for other builds.
+func (w *work) tellKept() error {
+	if w.kept == 0 || w.opt.out.json {
+		return nil
+	}
+	of := ""
+	if w.opt.how.each {
+		of = " of " + count(w.kept, "update")
+	}
+	_, err := fmt.Fprintf(w.stdout, "  kept the objects%s for other builds of the kernel: %s\n", of, w.opt.out.bundle)
+	return err
+}
+
+// runBundles makes a module of each bundle, and goes on after those that can't be.
+func runBundles(ctx context.Context, opt *options, stdout, stderr *cli.Output) (int, error) {
+	if opt.out.dir != "" && !opt.out.dry {
+		if err := os.MkdirAll(opt.out.dir, 0o755); err != nil {
+			return exitError, err
+		}
+	}
+	has := map[int]bool{}
+	var failed []error
+	for _, name := range opt.args {
+		one := *opt
+		one.args = []string{name}
+		status, err := runObjects(ctx, &one, stdout, stderr)
+		if ctx.Err() != nil {
+			return exitError, err
+		}
+		if err != nil && len(opt.args) > 1 && !strings.HasPrefix(err.Error(), name) {
+			err = fmt.Errorf("%s: %w", name, err)
+		}
+		failed = append(failed, err)
+		has[status] = true
+	}
+	return worst(has), errors.Join(failed...)
 }
 
 // readBundle reads the bundle, where one is given. What is said on the command line goes before what it says.
@@ -50,7 +108,7 @@ func (o *options) readBundle() error {
 		m.Fixes = given.Fixes
 	}
 	if o.out.file == "" {
-		o.out.file = m.Name + ".ko"
+		o.out.file = filepath.Join(o.out.dir, m.Name+".ko")
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func (w *work) each(ctx context.Context, b *source.Builder) (int, error) {
 	if !w.opt.out.dry {
 		err = errors.Join(err, t.Save(w.opt.out.dir))
 	}
-	return statusWith(t, err), errors.Join(err, w.printCounts(t))
+	return statusWith(t, err), errors.Join(err, w.printCounts(t), w.tellKept())
 }
 
 // statusWith is the status of a table, beside which something went wrong, or not.
@@ -58,7 +58,7 @@ func (w *work) only(ctx context.Context, b *source.Builder) (int, error) {
 	if w.opt.out.json {
 		return statusWith(t, err), errors.Join(err, printTable(w.opt, t, w.stdout))
 	}
-	return statusWith(t, err), errors.Join(err, w.printRow(t, d))
+	return statusWith(t, err), errors.Join(err, w.printRow(t, d), w.tellKept())
 }
 
 // one makes the update of one patch, and leaves its report, also of what went wrong. There is

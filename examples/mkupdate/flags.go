@@ -231,7 +231,7 @@ func (o *options) define() *cli.Flags {
 	f.BoolVar(&o.module.NoJumps, "no-jumps", false, "have no function taken over by a jump")
 	f.StringVar(&o.out.file, "o", "", "where to write the module, `FILE.ko`; NAME.ko unless given; its report is beside it; of programs, what the names of updates begin with: NAME for NAME.PROGRAM.update")
 	f.StringVar(&o.out.dir, "out", "", "the folder for modules and reports, a `DIR`")
-	f.StringVar(&o.out.bundle, "bundle", "", "with patches: keep the objects too, for kernels of other builds, in this `FILE`; there, mkupdate -run kcore FILE makes the module of them")
+	f.StringVar(&o.out.bundle, "bundle", "", "with patches: keep the objects too, for kernels of other builds, in this `FILE`; with -each, as NAME.bundle in this folder; there, mkupdate -run kcore FILE makes the module of them")
 	f.StringVar(&o.out.key, "key", "", "sign the module with the key in this `FILE` (PEM)")
 	f.StringVar(&o.out.cert, "cert", "", "and the certificate in this `FILE` (PEM or DER), which the kernel knows")
 	f.DryRun(&o.out.dry, "write nothing")

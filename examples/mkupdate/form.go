@@ -20,7 +20,7 @@ const (
 	formClean
 	formProbe    // a kernel in
 	formPrograms // patches in, of programs
-	formBundle   // a bundle in
+	formBundle   // bundles in
 )
 
 // isObject reports whether an argument is an object: by what it holds, or by its name where
@@ -48,7 +48,7 @@ func isObject(arg string) bool {
 func isBundle(name string) bool {
 	f, err := os.Open(name)
 	if err != nil {
-		return strings.HasSuffix(name, ".bundle")
+		return strings.HasSuffix(name, endBundle)
 	}
 	defer f.Close()
 	head := make([]byte, 64)
@@ -58,18 +58,22 @@ func isBundle(name string) bool {
 
 // findForm finds out what is meant by what is given.
 func (o *options) findForm() error {
-	objects := 0
-	object, patch := "", ""
+	objects, bundles := 0, 0
+	object, patch, kept := "", "", ""
 	for _, a := range o.args {
 		if strings.HasPrefix(a, "-") && len(a) > 1 {
 			if _, err := os.Lstat(a); err != nil {
 				return o.flags.Wrong("%s stands behind %s: flags go before patches and objects", a, o.args[0])
 			}
 		}
-		if isObject(a) {
+		switch {
+		case isObject(a):
 			objects++
 			object = a
-		} else {
+		case isBundle(a):
+			bundles++
+			kept = a
+		default:
 			patch = a
 		}
 	}
@@ -82,7 +86,7 @@ func (o *options) findForm() error {
 		o.form = formCollect
 	case o.program.given() && (objects == 0 || objects < len(o.args)):
 		o.form = formPrograms
-	case len(o.args) == 1 && isBundle(o.args[0]):
+	case bundles > 0 && bundles == len(o.args):
 		o.form = formBundle
 	case objects > 0 && objects == len(o.args):
 		o.form = formObjects
@@ -93,6 +97,9 @@ func (o *options) findForm() error {
 		}
 		return o.flags.Wrong("%s is a patch, and %s an object: give patches, or pairs of PRE.o and POST.o", patch, object)
 	}
+	if bundles > 0 && o.form != formBundle {
+		return o.flags.Wrong("%s is a bundle: give bundles alone", kept)
+	}
 	return o.checkForm()
 }
 
@@ -100,7 +107,7 @@ func (o *options) findForm() error {
 func (o *options) checkForm() error {
 	patches := len(o.args) + len(o.how.series)
 	k, h := &o.kernel, &o.how
-	forPatches := k.release != "" || k.src != "" || k.config != "" || len(h.series) > 0 || h.byFile || h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != "" || o.out.dir != ""
+	forPatches := k.release != "" || k.src != "" || k.config != "" || len(h.series) > 0 || h.byFile || h.each || h.keepGoing || h.jobs || h.only > 0 || h.try || h.exercise != ""
 	general := []struct {
 		bad  bool
 		text string
@@ -126,10 +133,11 @@ func (o *options) checkForm() error {
 			{o.module.Name == "", "-name is missing"},
 			{len(o.args)%2 != 0, "an odd number of objects, where pairs of PRE.o and POST.o are needed"},
 			{len(k.outOfTree) > 0, "-module is for patches; objects of a module go with -target NAME=FILE.ko"},
-			{forPatches || k.modules != "", "that is for patches: objects go with -run VMLINUX and -name NAME"},
+			{forPatches || o.out.dir != "" || k.modules != "", "that is for patches: objects go with -run VMLINUX and -name NAME"},
 		},
 		formBundle: {
 			{k.run == "", "-run is missing: the kernel that the bundle is for, VMLINUX or kcore"},
+			{len(o.args) > 1 && (o.out.file != "" || o.module.Name != ""), "-o and -name are of one module: several bundles go to -out DIR"},
 			{forPatches || len(k.outOfTree) > 0 || len(o.targets) > 0 || k.objtool != "" || o.compare.inPlace || o.compare.initials,
 				"that is for patches: a bundle goes with -run VMLINUX or -run kcore, and -modules DIR"},
 		},
@@ -144,7 +152,7 @@ func (o *options) checkForm() error {
 			{o.module.Replace || o.out.key != "" || o.module.Unpin != "" || o.module.NoJumps || o.module.Probes || o.compare.inPlace || o.compare.initials, "that is for modules of a kernel, and patches are of a program"},
 		},
 		formPatches: {
-			{o.out.bundle != "" && (h.each || h.keepGoing || h.jobs || h.replaces != ""), "-bundle keeps one update of all patches, that takes no certain other one's place"},
+			{o.out.bundle != "" && h.replaces != "", "-bundle keeps an update that takes no certain other one's place"},
 			{patches == 0, "no patch is given, and no objects are"},
 			{len(o.targets) > 0, "-target is for objects; modules of patches are found by -modules, or given by -module"},
 			{k.release != "" && (k.src != "" || k.config != "" || k.run != "" || k.modules != ""), "give -kernel, or -src, -config, -run and -modules, not both"},

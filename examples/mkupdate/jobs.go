@@ -21,7 +21,7 @@ func splitPath(path string) (dir, base string) {
 var absolute = map[string]func(string) (string, error){
 	"src": filepath.Abs, "config": filepath.Abs, "run": filepath.Abs, "modules": filepath.Abs, "boot": filepath.Abs, "symvers": filepath.Abs,
 	"objtool": filepath.Abs, "buildroot": absoluteFolder, "cache": filepath.Abs, "series": filepath.Abs, "exercise": filepath.Abs,
-	"extra-symvers": filepath.Abs, "out": filepath.Abs, "key": filepath.Abs, "cert": filepath.Abs,
+	"extra-symvers": filepath.Abs, "bundle": filepath.Abs, "out": filepath.Abs, "key": filepath.Abs, "cert": filepath.Abs,
 	"module": func(s string) (string, error) {
 		file, dir, ok := strings.Cut(s, "=")
 		file, err := filepath.Abs(file)

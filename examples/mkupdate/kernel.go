@@ -45,6 +45,6 @@ func (o *options) openKernelFiles(ctx context.Context, progress *cli.Progress, l
 func (o *options) sourceOptions(progress *cli.Progress, log io.Writer) source.Options {
 	return source.Options{
 		Cache: o.make.cache, CC: o.make.cc, Buildroot: o.make.buildroot, Jobs: o.make.jobs, Module: o.module, Accept: o.module.Accept,
-		InPlace: o.compare.inPlace, Initials: o.compare.initials, Progress: progress.Tell, Log: log,
+		InPlace: o.compare.inPlace, Initials: o.compare.initials, Bundle: o.out.bundle != "", Progress: progress.Tell, Log: log,
 	}
 }

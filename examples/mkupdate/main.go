@@ -17,9 +17,10 @@
 // With -bundle FILE the objects are kept for other builds of the kernel, and on a machine that runs
 // one of these, without source or compiler,
 //
-//	mkupdate -run kcore FILE
+//	mkupdate -run kcore FILE ...
 //
-// makes the module of them, where they are proven to fit.
+// makes the module of them, where they are proven to fit. With -each the bundles go to a folder, and several
+// of them are made in one go.
 //
 // NAME.ko is written beside its report, NAME.json and NAME.html; of programs and libraries, an
 // update of each, NAME.PROGRAM.update, for hotpatch. Or it makes the module of the
@@ -62,7 +63,7 @@ var tool = cli.Tool{
 		"[...] -module FILE.ko -src DIR [flags] fix.patch ...",
 		"-package NAME[=VERSION] (-to VERSION | fix.patch ...) [flags]",
 		"-src DIR -build COMMAND [-installed FILE ...] [flags] fix.patch ...",
-		"-run VMLINUX [flags] FILE.bundle",
+		"-run VMLINUX [flags] FILE.bundle ...",
 		"-run VMLINUX -name NAME [flags] PRE.o POST.o [PRE2.o POST2.o ...]",
 		"-probe VMLINUZ | -collect DIR | -clean[=AGE]",
 	},
@@ -97,8 +98,10 @@ func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, e
 		return exitError, err
 	}
 	switch {
-	case opt.form == formObjects, opt.form == formBundle:
+	case opt.form == formObjects:
 		return runObjects(ctx, opt, stdout, stderr)
+	case opt.form == formBundle:
+		return runBundles(ctx, opt, stdout, stderr)
 	case opt.form == formPrograms:
 		return runPrograms(ctx, opt, stdout, stderr)
 	case opt.form == formProbe:
@@ -120,14 +123,19 @@ var statuses = map[source.Outcome]int{
 	report.OutcomeError: exitError, report.OutcomeMissing: exitError,
 }
 
-// statusOf is the exit status of a table: the worst, where that nothing changed is better than
-// that something is refused, and no better than an update.
+// statusOf is the exit status of a table.
 func statusOf(t *report.Table) int {
 	has := map[int]bool{}
 	for i := range t.Rows {
 		has[statuses[t.Rows[i].Outcome]] = true
 		has[exitRefused] = has[exitRefused] || t.Rows[i].Trial == report.TrialFailed
 	}
+	return worst(has)
+}
+
+// worst is the exit status of several: that nothing changed is better than that something is refused, and no
+// better than an update.
+func worst(has map[int]bool) int {
 	for _, s := range []int{exitError, exitRefused, exitMade} {
 		if has[s] {
 			return s

@@ -27,7 +27,7 @@ func (o *options) objectInputs() []string {
 	return list
 }
 
-// runObjects makes the module of pairs of objects, or of a bundle, and prints the report.
+// runObjects makes the module of pairs of objects, or of one bundle, and prints the report.
 func runObjects(ctx context.Context, opt *options, stdout, stderr *cli.Output) (int, error) {
 	if err := opt.readBundle(); err != nil {
 		return exitError, err

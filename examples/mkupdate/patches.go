@@ -137,6 +137,9 @@ func (w *work) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if err := w.prepareBundles(); err != nil {
+		return err
+	}
 	return w.openBench()
 }
 

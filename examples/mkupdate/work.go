@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/gosplice/gosplice/internal/cli"
 	"github.com/gosplice/gosplice/internal/files"
 	"github.com/gosplice/gosplice/splice/module"
-	"github.com/gosplice/gosplice/splice/module/bundle"
 	"github.com/gosplice/gosplice/splice/source"
 	"github.com/gosplice/gosplice/splice/source/patch"
 	"github.com/gosplice/gosplice/splice/source/report"
@@ -28,12 +28,11 @@ type work struct {
 	sign     func(*module.Module) (*module.Module, error)
 	began    time.Time
 	log      lines
-	opened   []string       // commands that all updates have in common
-	bench    *trial.Bench   // nil when nothing is tried
-	bundle   *bundle.Bundle // nil when none is wanted, or made
-	kept     bool           // it is written
-	stage    stage          // that it is in
-	stages   []string       // what reports call these
+	opened   []string     // commands that all updates have in common
+	bench    *trial.Bench // nil when nothing is tried
+	kept     int          // bundles that are written
+	stage    stage        // that it is in
+	stages   []string     // what reports call these
 }
 
 // place says where the files of an update go.
@@ -67,8 +66,8 @@ func (w *work) together(ctx context.Context, b *source.Builder) (int, error) {
 	if err == nil {
 		err = w.tellStale(d)
 	}
-	if err == nil && w.kept && !w.opt.out.json {
-		_, err = fmt.Fprintf(w.stdout, "  kept the objects for other builds of the kernel: %s\n", w.opt.out.bundle)
+	if err == nil {
+		err = w.tellKept()
 	}
 	if d.Trial != nil && !d.Trial.OK {
 		return exitRefused, err
@@ -91,12 +90,7 @@ func (w *work) result(ctx context.Context, b *source.Builder) (*source.Result, e
 			return nil, err
 		}
 	}
-	if w.opt.out.bundle == "" {
-		return b.Build(ctx, plan)
-	}
-	r, kept, err := b.Bundle(ctx, plan)
-	w.bundle = kept
-	return r, err
+	return b.Build(ctx, plan)
 }
 
 // document begins the report of a result.
@@ -128,11 +122,11 @@ func (w *work) finish(ctx context.Context, r *source.Result) (*report.Document, 
 	if w.opt.out.dry {
 		return d, nil
 	}
-	if w.bundle != nil && !place.NoModule {
-		if err := files.Write(w.opt.out.bundle, w.bundle, place.Inputs...); err != nil {
+	if r.Bundle != nil && !place.NoModule {
+		if err := files.Write(w.bundlePath(r.Name), r.Bundle, place.Inputs...); err != nil {
 			return d, err
 		}
-		w.kept = true
+		w.kept++
 	}
 	return d, d.Save(place)
 }
@@ -145,15 +139,24 @@ func (w *work) index() string {
 	return report.IndexName + ".html"
 }
 
-// tellStale warns of a module that another run has left.
+// tellStale warns of a module that another run has left, and of such a bundle.
 func (w *work) tellStale(d *report.Document) error {
 	if w.opt.out.dry || w.opt.out.json {
 		return nil
 	}
-	name := w.place("").Stale(d)
-	if name == "" {
-		return nil
+	stale := []string{w.place("").Stale(d)}
+	if path := w.bundlePath(d.Result.Name); d.Module.Name == "" && path != "" {
+		if _, err := os.Lstat(path); err == nil {
+			stale = append(stale, path)
+		}
 	}
-	_, err := fmt.Fprintf(w.stdout, "  %s is there, of another run: it is not of these patches\n", name)
-	return err
+	for _, name := range stale {
+		if name == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w.stdout, "  %s is there, of another run: it is not of these patches\n", name); err != nil {
+			return err
+		}
+	}
+	return nil
 }

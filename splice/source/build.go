@@ -15,8 +15,11 @@ import (
 // Build makes the update of a plan. What can't be carried is in the result; an error is for
 // what went wrong.
 func (b *Builder) Build(ctx context.Context, p *Plan) (*Result, error) {
-	r, _, err := b.build(ctx, p, b.opt.Module)
-	return r, err
+	r, list, err := b.build(ctx, p, b.opt.Module)
+	if err != nil {
+		return nil, err
+	}
+	return r, b.keep(r, p, list, b.opt.Module)
 }
 
 // build is Build with other options for the module, and with what was compared.

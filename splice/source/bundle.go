@@ -1,7 +1,6 @@
 package source
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -13,14 +12,12 @@ import (
 	"github.com/gosplice/gosplice/splice/module/bundle"
 )
 
-// Bundle is Build, and keeps the objects for kernels of other builds. There is a bundle when there is
-// an update: what it has was matched with this kernel.
-func (b *Builder) Bundle(ctx context.Context, p *Plan) (*Result, *bundle.Bundle, error) {
-	r, list, err := b.build(ctx, p, b.opt.Module)
-	if err != nil || r.Update == nil {
-		return r, nil, err
+// keep adds the objects of an update to its result, for kernels of other builds, where that is asked for. opt is what
+// the update was made with.
+func (b *Builder) keep(r *Result, p *Plan, list []compared, opt module.Options) error {
+	if !b.opt.Bundle || r.Update == nil {
+		return nil
 	}
-	opt := b.opt.Module
 	b.newResult(p, &opt) // what the patches say of it
 	var items []bundle.Item
 	for i := range list {
@@ -30,13 +27,14 @@ func (b *Builder) Bundle(ctx context.Context, p *Plan) (*Result, *bundle.Bundle,
 		}
 		it, err := b.item(p, c)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
 		items = append(items, it)
 	}
 	how := elfdiff.Options{Accept: b.opt.Accept, InPlace: b.opt.InPlace, Initials: b.opt.Initials}
-	out, err := bundle.New(b.image, b.Identity().Release, opt, how, items)
-	return r, out, err
+	var err error
+	r.Bundle, err = bundle.New(b.image, b.Identity().Release, opt, how, items)
+	return err
 }
 
 // item is an object for a bundle, with the sources that the patches change in it, and its own.

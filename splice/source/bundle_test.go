@@ -3,6 +3,7 @@ package source_test
 import (
 	"bytes"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/module/bundle"
 	"github.com/gosplice/gosplice/splice/source"
+	"github.com/gosplice/gosplice/splice/source/distro"
 	"github.com/gosplice/gosplice/splice/source/patch"
 )
 
@@ -24,12 +26,18 @@ func bundled(t *testing.T, b *source.Builder, p *patch.Patch) *bundle.Bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, made, err := b.Bundle(t.Context(), plan)
-	if err != nil || made == nil {
+	r, err := b.Build(t.Context(), plan)
+	if err != nil || r.Bundle == nil {
 		t.Fatalf("%v, %s: %v", err, r.Outcome, r.Refusals)
 	}
+	return stored(t, r.Bundle)
+}
+
+// stored writes a bundle, and reads it back.
+func stored(t *testing.T, b *bundle.Bundle) *bundle.Bundle {
+	t.Helper()
 	var file bytes.Buffer
-	if _, err := made.WriteTo(&file); err != nil {
+	if _, err := b.WriteTo(&file); err != nil {
 		t.Fatal(err)
 	}
 	back, err := bundle.Read(&file)
@@ -103,4 +111,67 @@ func unbundle(t *testing.T, b *bundle.Bundle, k *module.Kernel, dir string, acce
 	opt := b.Options()
 	opt.Accept = append(opt.Accept, accept...)
 	return module.BuildContext(t.Context(), k, opt, pairs...)
+}
+
+// TestBundles keeps the objects of an update of each patch, and of one of all that go together: for the build
+// that they were compiled for, each gives the very module.
+func TestBundles(t *testing.T) {
+	b := stock(t, "6.1")
+	k, modules := opened(t, "6.1")
+	list := []*patch.Patch{
+		patchOf(t, b, "cmdline.patch", good), patchOf(t, b, "vlan.patch", inModule),
+		patchOf(t, b, "empty.patch", edit{"fs/proc/cmdline.c", "#include <linux/fs.h>\n", "#include <linux/fs.h>\n\n"}),
+		patchOf(t, b, "broken.patch", edit{"fs/proc/array.c", `seq_puts(m, ") ");`, `seq_puts(m, no_such_name);`}),
+	}
+	same := func(r *source.Result) {
+		t.Helper()
+		if (r.Update == nil) != (r.Bundle == nil) {
+			t.Fatalf("%s: %s, and a bundle is there: %v", r.Name, r.Outcome, r.Bundle != nil)
+		}
+		if r.Update == nil {
+			return
+		}
+		again, err := unbundle(t, stored(t, r.Bundle), k, modules)
+		if err != nil || again.Name != r.Update.Name || !bytes.Equal(again.Bytes(), r.Update.Bytes()) {
+			t.Errorf("%s: of the bundle: %+v, %v", r.Name, again, err)
+		}
+	}
+	made := 0
+	if err := b.Each(t.Context(), list, func(r *source.Result) error {
+		if r.Update != nil {
+			made++
+		}
+		same(r)
+		return nil
+	}); err != nil || made != 2 {
+		t.Errorf("%d made, %v", made, err)
+	}
+	r, err := b.Cumulative(t.Context(), list)
+	if err != nil || r.Bundle == nil || len(r.Bundle.Objects) < 2 || len(r.Bundle.Terms.Patches) != 3 {
+		t.Fatalf("%v, %+v", err, r)
+	}
+	same(r)
+}
+
+// opened opens a kernel and says where its modules are.
+func opened(t *testing.T, series string) (*module.Kernel, string) {
+	t.Helper()
+	files, err := distro.Debian(vmtest.Context(t), series, distro.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := module.OpenKernelContext(t.Context(), files.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { k.Close() })
+	symvers, err := os.Open(files.Symvers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer symvers.Close()
+	if err := k.UseSymvers(symvers); err != nil {
+		t.Fatal(err)
+	}
+	return k, files.Modules
 }

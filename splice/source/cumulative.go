@@ -35,7 +35,7 @@ func (b *Builder) Cumulative(ctx context.Context, patches []*patch.Patch) (*Resu
 			return nil, err
 		}
 		if len(r.Refusals) == 0 || lost(r.Refusals) { // fewer patches would not bring back what is lost
-			return s.report(r), nil
+			return s.report(r), b.keep(r, plan, list, b.opt.Module)
 		}
 		earlier = byObject(list)
 		out, err := b.blame(ctx, s, r, list)

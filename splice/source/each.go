@@ -81,8 +81,11 @@ func (e *eachOne) onTop(ctx context.Context, alone *Plan) (*Result, error) {
 			plan = on
 		}
 	}
-	r, _, err := e.build(ctx, plan, e.opt)
-	return needing(r, plan), err
+	r, list, err := e.build(ctx, plan, e.opt)
+	if err != nil {
+		return nil, err
+	}
+	return needing(r, plan), e.keep(r, plan, list, e.opt)
 }
 
 // planWith plans the patch behind others.

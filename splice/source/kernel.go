@@ -64,6 +64,8 @@ type Options struct {
 	// Accept, InPlace and Initials are those of elfdiff.Options.
 	Accept            []elfdiff.Acceptance
 	InPlace, Initials bool
+	// Bundle has the objects of what is made kept, for kernels of other builds: see [Result].
+	Bundle bool
 	// Progress, when set, is told when a stage begins, and whenever a part of it is done.
 	// Calls do not overlap.
 	Progress func(stage string, done, total int)

@@ -27,6 +27,9 @@ func (e *eachOne) grown(ctx context.Context, alone *Plan) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := e.keep(first, alone, list, e.opt); err != nil {
+		return nil, err
+	}
 	others := e.others()
 	in := map[*patch.Patch]bool{}
 	r := first
@@ -52,7 +55,7 @@ func (e *eachOne) grown(ctx context.Context, alone *Plan) (*Result, error) {
 			return nil, err
 		}
 		if !lacks(r) {
-			return needing(r, plan), nil
+			return needing(r, plan), e.keep(r, plan, list, e.opt)
 		}
 	}
 	e.nameNeeds(first, others, in)

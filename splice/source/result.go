@@ -6,6 +6,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/splice/module"
+	"github.com/gosplice/gosplice/splice/module/bundle"
 )
 
 // Schema is the version of the JSON of a [Result]. Keys may be added to a version.
@@ -40,6 +41,9 @@ type Result struct {
 	Objects []ObjectResult `json:"objects"`
 	// Update is the module, null when there is none.
 	Update *module.Module `json:"update"`
+	// Bundle is the objects of the module, for kernels of other builds; nil unless [Options] ask for it, and
+	// where there is no module: what it has was matched with this kernel.
+	Bundle *bundle.Bundle `json:"-"`
 	// Programs are the programs and libraries that patches of their source are for, absent of
 	// patches of a kernel's.
 	Programs []Program `json:"programs,omitempty"`

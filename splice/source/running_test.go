@@ -22,7 +22,7 @@ func runningBuilder(t *testing.T, m *vm.Machine, f *distro.Files) *source.Builde
 	t.Helper()
 	b, err := source.Open(vmtest.Context(t), source.Kernel{
 		Source: f.Source, Config: f.Config, Image: source.ImageRunning, Modules: f.Modules, Symvers: f.Symvers, Make: f.Make,
-	}, source.Options{Module: module.Options{Name: "fix"}, Root: m.FS(t.Context())})
+	}, source.Options{Bundle: true, Module: module.Options{Name: "fix"}, Root: m.FS(t.Context())})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,11 +60,11 @@ func testRunning(t *testing.T, series string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, made, err := b.Bundle(t.Context(), plan)
+	r, err := b.Build(t.Context(), plan)
 	if err != nil || r.Outcome != source.OutcomeMade {
 		t.Fatalf("%v, %s: %v", err, r.Outcome, r.Refusals)
 	}
-	sameAgain(t, m, made, r.Update, f)
+	sameAgain(t, m, r.Bundle, r.Update, f)
 	if err := m.Modprobe(t.Context(), "8021q", ""); err != nil {
 		t.Fatal(err)
 	}

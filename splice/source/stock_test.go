@@ -41,7 +41,7 @@ func stock(t *testing.T, series string) *source.Builder {
 		Release: files.Release, Source: files.Source, Config: files.Config, Image: files.Image, Modules: files.Modules,
 		Symvers: files.Symvers, Make: files.Make,
 	}
-	b, err := source.Open(vmtest.Context(t), k, source.Options{Cache: cache.Dir(), Module: module.Options{Name: "fix"}})
+	b, err := source.Open(vmtest.Context(t), k, source.Options{Cache: cache.Dir(), Bundle: true, Module: module.Options{Name: "fix"}})
 	if err != nil {
 		t.Fatal(err)
 	}
