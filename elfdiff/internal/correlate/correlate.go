@@ -79,10 +79,17 @@ func single(n int) []object.AtomID {
 }
 
 func (c *Correlation) pair(pre, post object.AtomID, r verdict.Rule) {
-	if c.apart[0][pre] || c.apart[1][post] {
+	if c.apart[0][pre] || c.apart[1][post] || c.isOver(0, pre) && !c.isOver(1, post) {
 		return
 	}
 	c.Post[pre], c.Pre[post], c.Rule[pre] = post, pre, r
+}
+
+// isOver reports whether an atom is in memory that a kernel frees once it has started. What post keeps, and
+// pre does not, does not exist in what runs: it has no twin there, and is new.
+func (c *Correlation) isOver(side int, id object.AtomID) bool {
+	r := kerneltab.Of(c.Objects[side].SectionName(c.Objects[side].Atoms[id].Section))
+	return r.Has(kerneltab.Freed) && r.Class == kerneltab.Start
 }
 
 // alone returns the ids on one side (0 pre, 1 post) that can be paired and are
