@@ -35,7 +35,10 @@ func SeizeExec(ctx context.Context, pid, tid int, opt Options, release func()) (
 
 func (t *tracer) attachExec(ctx context.Context, s *Session, tid int, release func()) error {
 	late := time.AfterFunc(seizeLimit, release)
-	if err := seize(tid); err != nil {
+	t.hurry(true) // when it is let go in the middle of the call, nobody is to come before us
+	err := seize(tid)
+	t.hurry(false)
+	if err != nil {
 		_, err = t.explain(tid, err)
 		if err == nil {
 			err = &Refusal{Code: NotReady, PID: t.id.PID, TID: tid, Msg: "ends before it executes a program"}

@@ -36,6 +36,15 @@ func request(req, tid int, addr, data uintptr) error {
 	return nil
 }
 
+// seize attaches to a thread. Unlike the other requests it may wait long, for a thread that executes a program (cred_guard_mutex in
+// the kernel's kernel/ptrace.c), so that the Go runtime is told.
+func seize(tid int) error {
+	if _, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(tid), 0, optsBase, 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
 // transfer makes a ptrace request whose data is the address of a buffer.
 func transfer(req, tid int, addr uintptr, data unsafe.Pointer) error {
 	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, uintptr(req), uintptr(tid), addr, uintptr(data), 0, 0)
@@ -45,7 +54,6 @@ func transfer(req, tid int, addr uintptr, data unsafe.Pointer) error {
 	return nil
 }
 
-func seize(tid int) error          { return request(unix.PTRACE_SEIZE, tid, 0, optsBase) }
 func interrupt(tid int) error      { return request(unix.PTRACE_INTERRUPT, tid, 0, 0) }
 func listen(tid int) error         { return request(unix.PTRACE_LISTEN, tid, 0, 0) }
 func cont(tid, sig int) error      { return request(unix.PTRACE_CONT, tid, 0, uintptr(sig)) }

@@ -76,7 +76,10 @@ func (a *applier) prepare(ctx context.Context, u *splice.Update) error {
 	if a.id, err = procfs.Identify(a.pid); err != nil {
 		return err
 	}
-	if err = isProgram(a.pid); err != nil {
+	if err = isProgram(a.pid); err == nil {
+		err = frozen(a.pid)
+	}
+	if err != nil {
 		return err
 	}
 	if a.image, err = image.OpenProcess(a.pid); err != nil {
@@ -89,6 +92,9 @@ func (a *applier) prepare(ctx context.Context, u *splice.Update) error {
 		return err
 	}
 	if a.plan, err = newPlan(u, a.image); err != nil {
+		return err
+	}
+	if err := a.foreseeCode(); err != nil {
 		return err
 	}
 	tables := unwindTables(a.pid, a.image)
@@ -109,6 +115,9 @@ func (a *applier) prepare(ctx context.Context, u *splice.Update) error {
 		areas = append(areas, area{s.name, s.addr, s.addr + uint64(len(s.bytes))})
 	}
 	if err := a.place(); err != nil {
+		return err
+	}
+	if err := a.foreseeGroup(); err != nil {
 		return err
 	}
 	a.stacks = newStacks(tables, a.image, a.records, append(areas, a.plan.rec.hookAreas()...))

@@ -27,6 +27,8 @@ const (
 	CodeNotAProcess  splice.Code = "not-a-process" // the ID is that of a thread
 	CodeNoRange      splice.Code = "no-free-range" // no room for a mapping
 	CodeNoMemory     splice.Code = "no-memory"     // a limit of the process or of the system
+	CodeFrozen       splice.Code = "frozen"        // its control group is frozen: its container is paused
+	CodeCodeMemory   splice.Code = "code-memory"   // the code to be replaced is not in private code of a file
 	CodeNotReady     splice.Code = "not-ready"     // it did not execute a program, as it was about to; or its dynamic linker is at work
 )
 

@@ -62,6 +62,60 @@ func foreseeMemory(pid int, at *region) error {
 	return nil
 }
 
+// frozen refuses a process that does not run, whatever it is told: what it is asked for would be done later, when nobody
+// looks any more.
+func frozen(pid int) error {
+	if !procfs.Frozen(pid) {
+		return nil
+	}
+	r := splice.Refuse(CodeFrozen, "", "", 0, "its control group is frozen")
+	r.Hint = "thaw it first (docker unpause, podman unpause, systemctl thaw)"
+	return r
+}
+
+// memoryMargin is what a process may take for page tables and the like while an update is applied, in bytes.
+const memoryMargin = 128 << 10
+
+// foreseeGroup refuses a process that the kernel might kill because its control group has no memory left: new memory is
+// charged to it, and a copy of each page that is written to.
+func (a *applier) foreseeGroup() error {
+	need := a.plan.at.end - a.plan.at.start + uint64(len(a.plan.spans))*splice.PageSize + memoryMargin
+	room, ok := procfs.MemoryRoom(a.pid)
+	if !ok || room >= need {
+		return nil
+	}
+	r := splice.Refuse(CodeNoMemory, "", "", 0, "its control group has room for %d bytes, and the update may take %d", room, need)
+	r.Hint = "raise the limit of the container or unit (podman update --memory, systemctl set-property MemoryMax=)"
+	return r
+}
+
+// foreseeCode refuses code that is shared with others, who would see what is written, and code that is not of a
+// file, of which it can't be told later whether it is still the same.
+func (a *applier) foreseeCode() error {
+	maps, err := procfs.Maps(a.pid)
+	if err != nil {
+		return err
+	}
+	for _, s := range a.plan.spans {
+		m := procfs.FindMapping(maps, s.addr)
+		what := ""
+		switch {
+		case m == nil:
+			continue // it is read, and compared
+		case m.Perm&procfs.Shared != 0:
+			what = "memory that it may share with other processes"
+		case !m.IsFile():
+			what = "memory that is not of a file"
+		default:
+			continue
+		}
+		r := splice.Refuse(CodeCodeMemory, s.name, "", s.addr, "its code is in %s", what)
+		r.Hint = "restart the program with the fix, or without what moves its code (large pages for code)"
+		return r
+	}
+	return nil
+}
+
 // waiters returns the threads that wait in the kernel with a frame in the areas.
 func (s *stacks) waiters(pid int, mem readerAt) ([]Blocker, error) {
 	tids, err := procfs.Tasks(pid)

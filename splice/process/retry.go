@@ -57,6 +57,9 @@ func busy(attempts int, blockers []Blocker, err error) error {
 	if len(blockers) == 0 {
 		r := splice.Refuse(splice.CodeBusy, "", "", 0, "after %d attempts", attempts)
 		r.Err = err
+		if errors.Is(err, ptrace.NoThread) {
+			r.Hint = "try again when another of its threads waits in a system call on an ordinary stack, or restart the program with the fix"
+		}
 		return r
 	}
 	r := splice.Refuse(splice.CodeBusy, blockers[0].Function, "", blockers[0].Addr, "after %d attempts", attempts)

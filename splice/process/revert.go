@@ -70,7 +70,10 @@ func (v *reverter) close() {
 // runs.
 func (v *reverter) prepare(ctx context.Context, id string) error {
 	var err error
-	if v.id, err = procfs.Identify(v.pid); err != nil {
+	if v.id, err = procfs.Identify(v.pid); err == nil {
+		err = frozen(v.pid)
+	}
+	if err != nil {
 		return err
 	}
 	if v.image, err = image.OpenProcess(v.pid); err != nil {

@@ -254,9 +254,18 @@ func refusedBy(p *seen, err error) Process {
 		err = splice.Refuse(splice.CodePermission, "", "", 0, "the kernel does not let us look at it")
 	}
 	out := p.process(Failed, err.Error())
-	if errors.Is(err, splice.ErrRefused) {
+	switch {
+	case errors.Is(err, splice.ErrRefused):
 		out.Outcome = Refused
 		out.Refusals = finding.Refusals(err)
+	case p.ended(): // in the middle of something
+		return p.process(Gone, "it has ended")
 	}
 	return out
+}
+
+// ended reports whether a process is no more.
+func (p *seen) ended() bool {
+	st, err := procfs.ReadStat(p.id.PID)
+	return errors.Is(err, procfs.ErrGone) || err == nil && (st.Start != p.id.Start || st.IsDead())
 }

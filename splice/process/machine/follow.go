@@ -63,6 +63,7 @@ type follower struct {
 	treated map[int]bool  // processes that are being treated
 	waiting atomic.Int64  // processes that will be looked at
 	slots   chan struct{} // as many as may be treated at once
+	passes  chan struct{} // and as many as may be on their way through the gate: they don't wait for looks at others
 	again   chan struct{} // look at all
 	deaf    bool          // the kernel tells of no program that is executed
 	gate    *procfs.Gate  // for the programs that are known; nil when there is none
@@ -88,7 +89,7 @@ func newFollower(updates []*splice.Update, opt FollowOptions) (*follower, error)
 	if len(updates) == 0 {
 		return nil, errors.New("no update is given")
 	}
-	f := &follower{opt: opt, updates: updates, known: map[string]bool{}, files: map[fileKey]bool{}, last: map[followKey]Outcome{}, treated: map[int]bool{}, again: make(chan struct{}, 1), slots: make(chan struct{}, opt.Parallel)}
+	f := &follower{opt: opt, updates: updates, known: map[string]bool{}, files: map[fileKey]bool{}, last: map[followKey]Outcome{}, treated: map[int]bool{}, again: make(chan struct{}, 1), slots: make(chan struct{}, opt.Parallel), passes: make(chan struct{}, opt.Parallel)}
 	for i, u := range updates {
 		f.every = append(f.every, i)
 		if err := checkUpdate(u); err != nil {
@@ -142,6 +143,7 @@ func (f *follower) run(ctx context.Context) error {
 	defer func() { // nobody is being treated when it returns
 		for range cap(f.slots) {
 			f.slots <- struct{}{}
+			f.passes <- struct{}{}
 		}
 	}()
 	for {

@@ -41,8 +41,8 @@ func (f *follower) passing(ctx context.Context, p procfs.Passing) {
 		return
 	}
 	select {
-	case f.slots <- struct{}{}:
-		defer f.free()
+	case f.passes <- struct{}{}:
+		defer func() { <-f.passes }()
 		f.pass(ctx, p)
 	case <-time.After(passLimit):
 	case <-ctx.Done():

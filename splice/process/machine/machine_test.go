@@ -3,6 +3,7 @@
 package machine
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -169,5 +170,26 @@ func TestRestless(t *testing.T) {
 		if treated := len(todo) == 1; treated != c.treated || c.want != "" && r.done[p.id].Outcome != c.want {
 			t.Errorf("%s: treated %v, %+v", c.name, treated, r.done[p.id])
 		}
+	}
+}
+
+// TestEnded takes whatever went wrong with a process that has ended for its end.
+func TestEnded(t *testing.T) {
+	cmd := exec.Command("sleep", "100")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	id, err := procfs.Identify(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &seen{id: id}
+	if got := refusedBy(p, io.ErrUnexpectedEOF).Outcome; got != Failed {
+		t.Errorf("runs: %s", got)
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if got := refusedBy(p, io.ErrUnexpectedEOF).Outcome; got != Gone {
+		t.Errorf("has ended: %s", got)
 	}
 }
