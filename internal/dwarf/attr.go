@@ -71,6 +71,7 @@ const (
 	AttrLocation
 	AttrInline
 	AttrPrototyped
+	AttrNoReturn // DW_AT_noreturn, DWARF 5
 	AttrStmtList
 	AttrCompDir
 	AttrProducer
@@ -87,7 +88,7 @@ var attrNumbers = [attrCount]uint16{
 	AttrMemberLocation: 0x38, AttrConstValue: 0x1c, AttrUpperBound: 0x2f, AttrCount: 0x37,
 	AttrLowPC: 0x11, AttrHighPC: 0x12, AttrRanges: 0x55, AttrCallFile: 0x58, AttrCallLine: 0x59,
 	AttrCallOrigin: 0x7f, AttrDeclaration: 0x3c, AttrEncoding: 0x3e, AttrExternal: 0x3f,
-	AttrDeclFile: 0x3a, AttrDeclLine: 0x3b, AttrLocation: 0x02, AttrInline: 0x20, AttrPrototyped: 0x27,
+	AttrDeclFile: 0x3a, AttrDeclLine: 0x3b, AttrLocation: 0x02, AttrInline: 0x20, AttrPrototyped: 0x27, AttrNoReturn: 0x87,
 	AttrStmtList: 0x10, AttrCompDir: 0x1b, AttrProducer: 0x25,
 	attrStrOffsetsBase: 0x72, attrAddrBase: 0x73, attrRnglistsBase: 0x74,
 }

@@ -175,7 +175,7 @@ var stdAttrs = map[Attr]stddwarf.Attr{
 	AttrCallFile: stddwarf.AttrCallFile, AttrCallLine: stddwarf.AttrCallLine, AttrCallOrigin: stddwarf.AttrCallOrigin,
 	AttrDeclaration: stddwarf.AttrDeclaration, AttrEncoding: stddwarf.AttrEncoding, AttrExternal: stddwarf.AttrExternal,
 	AttrDeclFile: stddwarf.AttrDeclFile, AttrDeclLine: stddwarf.AttrDeclLine, AttrLocation: stddwarf.AttrLocation,
-	AttrInline: stddwarf.AttrInline, AttrPrototyped: stddwarf.AttrPrototyped, AttrStmtList: stddwarf.AttrStmtList,
+	AttrInline: stddwarf.AttrInline, AttrPrototyped: stddwarf.AttrPrototyped, AttrNoReturn: stddwarf.AttrNoreturn, AttrStmtList: stddwarf.AttrStmtList,
 	AttrCompDir: stddwarf.AttrCompDir, AttrProducer: stddwarf.AttrProducer, attrStrOffsetsBase: stddwarf.AttrStrOffsetsBase,
 	attrAddrBase: stddwarf.AttrAddrBase, attrRnglistsBase: stddwarf.AttrRnglistsBase,
 }

@@ -248,8 +248,11 @@ func Elements(e *dwarf.Entry) int64 {
 }
 
 // SameSignature compares the results and parameters of two functions or
-// function types.
+// function types. One that never returned, and does, is another one.
 func (c *Comparer) SameSignature(p, q *dwarf.Entry, depth int) bool {
+	if p.Has(dwarf.AttrNoReturn) && !q.Has(dwarf.AttrNoReturn) {
+		return false
+	}
 	if !c.Same(TypeOf(p), TypeOf(q), depth) {
 		return false
 	}

@@ -66,6 +66,10 @@ func (s *Side) Enumerators(e *dwarf.Entry) (list []LayoutMember) {
 // resultName stands for the result in the layout of a function.
 const resultName = "(result)"
 
+// noReturn is in a signature behind the parameters where the function never returns: callers have no code
+// behind a call of it.
+const noReturn = "(never returns)"
+
 // Signature lists the result and the parameters of a function.
 func (s *Side) Signature(e *dwarf.Entry) (list []LayoutMember) {
 	typ := TypeOf(e)
@@ -80,6 +84,9 @@ func (s *Side) Signature(e *dwarf.Entry) (list []LayoutMember) {
 		typ := TypeOf(&x)
 		name := cmp.Or(x.Name(), fmt.Sprintf("parameter %d", len(list)))
 		list = append(list, LayoutMember{types.Member{Name: name, Type: s.Text(typ), Size: s.Size(typ, 0)}, typ})
+	}
+	if e.Has(dwarf.AttrNoReturn) {
+		list = append(list, LayoutMember{types.Member{Name: noReturn, Type: "noreturn"}, 0})
 	}
 	return list
 }
