@@ -118,6 +118,12 @@ func TestContainer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer outside.close()
+	backAndForth(t, inside, outside, id)
+}
+
+// backAndForth applies an update to a container, and nobody else, and takes it back.
+func backAndForth(t *testing.T, inside, outside *shop, id string) {
+	t.Helper()
 	price := func(when string, in, out int) {
 		t.Helper()
 		for s, want := range map[*shop]int{inside: in, outside: out} {
@@ -128,14 +134,96 @@ func TestContainer(t *testing.T) {
 	}
 	pre, post := objects(t)
 	stored := filepath.Join(t.TempDir(), "update.json")
-	hotpatch(t, exitDone, "-pid", strconv.Itoa(outside.cmd.Process.Pid), "-pre", pre, "-post", post, "-o", stored, "-dry-run", "-json")
+	hotpatch(t, exitDone, "-pid", strconv.Itoa(outside.cmd.Process.Pid), "-pre", pre, "-post", post, "-fixes", "CVE-2026-0001", "-o", stored, "-dry-run", "-json")
 	price("before", oldTotal, oldTotal)
 	for range 3 {
 		hotpatch(t, exitDone, "apply", stored, "-container", id[:12], "-json")
 		price("applied", newTotal, oldTotal)
 		hotpatch(t, exitDone, "verify", stored, "-container", id[:12], "-json")
+		hotpatch(t, exitDone, "fixes", stored, "-container", id[:12], "-json")
 		hotpatch(t, exitDone, "revert", stored, "-container", id[:12], "-json")
 		price("reverted", oldTotal, oldTotal)
 	}
 	inside.gone(t, "-container", id[:12])
+}
+
+// podmanOptions are ways to run a container, as people harden them. Limits that podman raises otherwise are
+// given, since that may be forbidden here.
+var podmanOptions = map[string]string{
+	"as it is": "",
+	"hardened": "--read-only --cap-drop=all --security-opt no-new-privileges --memory 16m --pids-limit 10 --user 1234:1234",
+}
+
+// TestPodman does it with podman's containers, which have its default profile of system calls, and a root of their own. It is not
+// wanted of a machine that runs tests: it has no podman, or one that can't start containers.
+func TestPodman(t *testing.T) {
+	testenv.NeedRoot(t)
+	if _, err := exec.LookPath("podman"); err != nil {
+		t.Skipf("needs podman: %v", err)
+	}
+	outside, err := startShop(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outside.close()
+	for name, options := range podmanOptions {
+		t.Run(name, func(t *testing.T) {
+			inside, id := startPodman(t, strings.Fields(options))
+			backAndForth(t, inside, outside, id)
+		})
+	}
+}
+
+// startPodman starts the shop in a container, and returns its ID.
+func startPodman(t *testing.T, options []string) (*shop, string) {
+	t.Helper()
+	root, id := t.TempDir(), filepath.Join(t.TempDir(), "id")
+	for _, dir := range []string{"proc", "dev", "sys", "run", "tmp", "etc"} {
+		if err := os.Mkdir(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(root, "shop"), shopProgram, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for dir := root; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) { // for other users
+		_ = os.Chmod(dir, 0o755)
+	}
+	ours, theirs, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.FileConn(ours)
+	ours.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var args []string
+	if _, err := exec.LookPath("runc"); err == nil {
+		args = append(args, "--runtime", "runc")
+	}
+	args = append(args, "run", "--rm", "--preserve-fds=1", "--cidfile", id, "--network=none",
+		"--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000", "--ulimit", "memlock=65536:65536")
+	args = append(append(args, options...), "--rootfs", root, "/shop")
+	var said bytes.Buffer
+	cmd := exec.Command("podman", args...)
+	cmd.ExtraFiles, cmd.Stdout, cmd.Stderr = []*os.File{theirs}, &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	s := &shop{cmd: cmd, conns: []net.Conn{conn}}
+	t.Cleanup(func() {
+		conn.Close() // ends it
+		cmd.Wait()
+	})
+	conn.SetReadDeadline(time.Now().Add(60 * time.Second))
+	line, err := s.ask()
+	name, idErr := os.ReadFile(id)
+	if err != nil || idErr != nil {
+		conn.Close()
+		cmd.Wait()
+		t.Skipf("podman starts no container here: %q, %v, %v: %s", line, err, idErr, said.Bytes())
+	}
+	return s, strings.TrimSpace(string(name))
 }

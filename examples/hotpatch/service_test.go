@@ -126,7 +126,7 @@ func byDpkg(t *testing.T, tool string) {
 	own := deb("hotpatch", map[string]string{
 		"usr/bin/hotpatch": p.tool, "usr/lib/hotpatch/hotpatch-sync": "service/hotpatch-sync", "etc/default/hotpatch": p.who,
 		"usr/lib/systemd/system/hotpatch-follow.service": "service/hotpatch-follow.service",
-		"DEBIAN/control": "service/debian/control", "DEBIAN/triggers": "service/debian/triggers", "DEBIAN/postinst": "service/debian/postinst", "DEBIAN/prerm": "service/debian/prerm",
+		"DEBIAN/control": "service/debian/control", "DEBIAN/conffiles": "service/debian/conffiles", "DEBIAN/triggers": "service/debian/triggers", "DEBIAN/postinst": "service/debian/postinst", "DEBIAN/prerm": "service/debian/prerm",
 	})
 	fix := deb("update", map[string]string{"usr/lib/hotpatch/updates/shop-discount.update": p.update, "DEBIAN/control": "service/debian/update.control"})
 	p.run("install", "-d", filepath.Join(root, "var/lib/dpkg/info"), filepath.Join(root, "var/lib/dpkg/updates"))
@@ -137,6 +137,18 @@ func byDpkg(t *testing.T, tool string) {
 	}
 	dpkg("-i", own)
 	p.price("without an update", oldTotal)
+	who := filepath.Join(root, "etc/default/hotpatch")
+	text, err := os.ReadFile(who)
+	if err == nil {
+		err = os.WriteFile(who, append(text, "# mine\n"...), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	dpkg("-i", own)
+	if kept, err := os.ReadFile(who); err != nil || !strings.Contains(string(kept), "# mine") {
+		t.Errorf("what the administrator chose is %q, %v", kept, err)
+	}
 	dpkg("-i", fix)
 	p.price("installed", newTotal)
 	dpkg("-i", fix)

@@ -5,6 +5,7 @@ package process
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/gosplice/gosplice/internal/ptrace"
@@ -63,5 +64,9 @@ func busy(attempts int, blockers []Blocker, err error) error {
 		return r
 	}
 	r := splice.Refuse(splice.CodeBusy, blockers[0].Function, "", blockers[0].Addr, "after %d attempts", attempts)
+	if !slices.ContainsFunc(blockers, func(b Blocker) bool { return b.Frame >= 0 }) {
+		r.Hint = "these stacks can't be unwound, and what an earlier call left there looks like a return address: try again once the " +
+			"program has done other work, or have it started with the update (hotpatch follow)"
+	}
 	return &BusyError{Refusal: r, Blockers: blockers}
 }
