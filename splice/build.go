@@ -38,6 +38,9 @@ func BuildContext(ctx context.Context, name string, parts ...Part) (*Update, err
 	b := &builder{update: &Update{Format: UpdateFormat, Name: name, Modules: []Module{}, Objects: []Object{}}}
 	var all []*Part
 	for i := range parts {
+		if err := Belongs(parts[i].Diff, parts[i].Match); err != nil {
+			return nil, fmt.Errorf("build %s: %w", name, err)
+		}
 		all = append(all, &parts[i])
 	}
 	b.names = NewNames(all)

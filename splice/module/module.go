@@ -11,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module/internal/signature"
 )
 
@@ -158,6 +159,11 @@ func Build(k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 func BuildContext(ctx context.Context, k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 	b, err := newBuilder(k, opt)
 	var m *Module
+	for i := range pairs {
+		if err == nil {
+			err = splice.Belongs(pairs[i].Diff, pairs[i].Match)
+		}
+	}
 	if err == nil {
 		err = checkTargets(&opt, pairs)
 	}

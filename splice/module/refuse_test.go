@@ -112,6 +112,23 @@ int vlan_gvrp_init_applicant(struct net_device *dev)
 	}
 }
 
+// TestMixedUp gives what does not belong together.
+func TestMixedUp(t *testing.T) {
+	b := newBench(t, "6.1")
+	p, err1 := b.pair(t, greeting[0])
+	q, err2 := b.pair(t, change("fs/proc/version.c", "utsname()->sysname,", "utsname()->release,")[0])
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	for what, mixed := range map[string]module.Pair{
+		"nothing": {}, "no match": {Diff: p.Diff}, "no comparison": {Match: p.Match}, "another object": {Diff: p.Diff, Match: q.Match},
+	} {
+		if _, err := module.Build(b.kernel, module.Options{Name: "a"}, mixed); !errors.Is(err, splice.CodeNotMatched) {
+			t.Errorf("%s: %v, want %s", what, err, splice.CodeNotMatched)
+		}
+	}
+}
+
 // TestSymvers gives CRCs that are missing, or of another build.
 func TestSymvers(t *testing.T) {
 	b := newBench(t, "6.1")
