@@ -34,7 +34,7 @@ import (
 // attached to: then nothing is missed, however busy the machine is. So the process that follows
 // must not execute these programs itself: have a process of its own follow. Each container has files
 // of its own: where containers may be meant, whoever executes any program of an overlay file system is
-// held until its build-id was looked at, which is a matter of some ten microseconds.
+// held until its build-id was looked at, which takes some tenths of a millisecond.
 //
 // Where events can't be had, all processes are looked at every FollowOptions.Every.
 //
@@ -151,6 +151,7 @@ func (f *follower) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case e := <-events:
+			go f.guardOverlaysOf(e.PID) // what is mounted there is executed soon
 			f.slots <- struct{}{}
 			go func() {
 				defer f.free()

@@ -35,7 +35,6 @@ func (f *follower) executed(ctx context.Context, pid int) {
 			return
 		}
 	}
-	f.guardOverlaysOf(pid)
 	key, _ := fileOf(pid)
 	f.mu.Lock()
 	hold := f.files[key]
