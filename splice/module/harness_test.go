@@ -109,6 +109,7 @@ type source struct {
 	file   string
 	edits  []kbuild.Edit
 	module string // that the file is part of, "" for built-in code
+	accept []elfdiff.Acceptance
 }
 
 // change is a change of one file: pairs of old and new text.
@@ -147,7 +148,7 @@ func (b *bench) pair(t testing.TB, s source) (module.Pair, error) {
 		return o
 	}
 	pre, post := open(), open(s.edits...)
-	opt := elfdiff.Options{Tables: true}
+	opt := elfdiff.Options{Tables: true, Accept: s.accept}
 	if s.module != "" {
 		return b.compareIn(t.Context(), b.target(t, s.module), pre, post, opt)
 	}
