@@ -131,6 +131,7 @@ const (
 	CodeThreadLoop    = finding.CodeThreadLoop
 	CodeNMI           = finding.CodeNMI
 	CodeHotProbe      = finding.CodeHotProbe
+	CodeNoEndbr       = finding.CodeNoEndbr
 
 	CodeRemoved           = finding.CodeRemoved
 	CodeConstructor       = finding.CodeConstructor

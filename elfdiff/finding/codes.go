@@ -62,6 +62,7 @@ const (
 	CodeThreadLoop    Code = "thread-loop"    // a kernel thread leaves it only when it ends
 	CodeNMI           Code = "nmi"            // NMIs, or exceptions like them, run it
 	CodeHotProbe      Code = "hot-probe"      // a kprobe would take over what is called often
+	CodeNoEndbr       Code = "no-endbr"       // new code takes the address of a function that may not be called by a pointer
 	CodeLost          Code = "lost"           // what an earlier update does, and the one that replaces it does not
 )
 

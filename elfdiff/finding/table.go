@@ -81,6 +81,7 @@ var codes = map[Code]codeRow{
 	CodeThreadLoop:    {NeedsJudgement, "change a function that the loop calls; or have the thread end while the update is loaded, by whatever started it (unload its driver, unmount, switch the feature off and on)", neverEnds},
 	CodeNMI:           {NeedsJudgement, "change what its callers do outside of NMIs; or apply it while nothing makes any: kernel.nmi_watchdog=0, no perf", "an NMI can come while the function is half taken over"},
 	CodeHotProbe:      {NeedsJudgement, "change its callers instead, so that livepatch or a jump takes them over", "each call takes a breakpoint exception, and calls out of handlers of other kprobes run the old function"},
+	CodeNoEndbr:       {NeedsJudgement, "let the pointer lead to a new function that calls it", "where the processor tracks indirect branches (IBT), a call by the pointer ends the system"},
 	CodeLost:          {NeedsJudgement, "give the patches of the earlier update too, in the same form, before those that are new", "what is listed is as in the kernel itself again"},
 
 	CodeOtherSource: {NeedsJudgement, "make a bundle of the objects of this build, or look whether the source of this build has the same", otherBuild},

@@ -17,14 +17,16 @@ func IsCall(a *Atom, r *Ref) bool {
 	if a.Kind != Func || r.Offset == 0 || r.Offset > uint64(len(a.Bytes)) { // a section without bytes has references too
 		return false
 	}
-	if IsShort(r) {
-		return true
-	}
-	if amd64.TypeClass(r.Type) != amd64.PC32 {
+	return IsShort(r) || IsBranch(a.Bytes, r.Type, r.Offset)
+}
+
+// IsBranch is [IsCall] for a field of four bytes in code, by the type of its relocation.
+func IsBranch(code []byte, typ uint32, off uint64) bool {
+	if amd64.TypeClass(typ) != amd64.PC32 || off == 0 || off > uint64(len(code)) {
 		return false
 	}
-	b := a.Bytes[r.Offset-1]
-	return b == 0xe8 || b == 0xe9 || r.Offset > 1 && a.Bytes[r.Offset-2] == 0x0f && b&0xf0 == 0x80
+	b := code[off-1]
+	return b == 0xe8 || b == 0xe9 || off > 1 && code[off-2] == 0x0f && b&0xf0 == 0x80
 }
 
 // IsJump reports whether the reference is the displacement of a direct jump: of what [IsCall] takes, all

@@ -98,6 +98,11 @@ func (k *Image) Survey() (Layout, error) {
 // HasLivepatch reports whether the kernel was built with CONFIG_LIVEPATCH.
 func (k *Image) HasLivepatch() bool { return len(k.byName["klp_enable_patch"]) > 0 }
 
+// HasIBT reports whether the kernel was built to track indirect branches (CONFIG_X86_KERNEL_IBT).
+func (k *Image) HasIBT() bool {
+	return k.Has(kerneltab.EndbrSeal) || len(k.byName["ibt_save"]) > 0
+}
+
 // without reports whether a structure belongs to what the kernel was built without.
 func (k *Image) without(name string) bool {
 	switch {

@@ -134,7 +134,8 @@ type linker struct {
 	external map[elfobj.SymbolIndex]bool
 	there    map[elfobj.SectionIndex]ko.Dest // sections that the running kernel has, see originals
 	inner    map[object.AtomID][]uint64      // see entries; nil until it is asked for
-	stores   *stores                         // of pre; nil until they are asked for
+	stores   *uses                           // of pre, see wrote; nil until they are asked for
+	taken    *uses                           // likewise, see took
 	early    map[elfobj.SymbolIndex]bool     // see isEarly; nil until it is asked for
 	instead  map[object.AtomID]bool          // of pre: functions that others stand for, see overruled
 }
@@ -285,6 +286,7 @@ func (l *linker) relocations() {
 			if own, ok := l.copyFor(h.Section, &r); ok {
 				t = own
 			}
+			l.pointer(&l.Spec.Sections[s.Info], &r, t)
 			if t.Part > 0 {
 				l.late(h.Section, h.Offset+r.Offset, &r, t)
 				continue

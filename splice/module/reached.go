@@ -2,12 +2,15 @@ package module
 
 import (
 	"cmp"
+	"debug/elf"
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kernel"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
@@ -19,8 +22,55 @@ func (r *references) memoryOf(addr uint64) ko.Memory {
 		return ko.MemoryPerCPU
 	case r.image.IsReadOnly(addr):
 		return ko.MemoryReadOnly
+	case r.lacksEndbr(addr):
+		return ko.MemoryNoEndbr
 	}
 	return ko.MemoryPlain
+}
+
+// lacksEndbr reports whether a function of a kernel that tracks indirect branches begins without ENDBR64: the
+// compiler gives none to a static function whose address nothing takes, and the kernel, or objtool, takes away that of a
+// global one (apply_seal_endbr of arch/x86/kernel/alternative.c).
+func (r *references) lacksEndbr(addr uint64) bool {
+	if _, ok := r.image.FunctionAt(addr); !ok || !r.image.HasIBT() {
+		return false
+	}
+	b, err := r.image.Read(addr, amd64.EndbrSize)
+	return err == nil && (string(b) != amd64.Endbr64 || isSealed(r.sites, addr))
+}
+
+// lacksEndbr is that of a module.
+func (t *Target) lacksEndbr(addr uint64) bool {
+	if !t.kernel.image.HasIBT() {
+		return false
+	}
+	part, off, ok := t.mod.Locate(addr)
+	if ok {
+		_, ok = t.mod.Function(part, off)
+	}
+	b := make([]byte, amd64.EndbrSize)
+	return ok && t.run.ReadAddr(b, addr) == nil && (string(b) != amd64.Endbr64 || isSealed(t.sites, addr))
+}
+
+func isSealed(sites *kernel.Sites, addr uint64) bool {
+	return slices.ContainsFunc(sites.In(addr, addr+1), func(s kernel.Site) bool { return s.Table == kerneltab.EndbrSeal && s.Addr == addr })
+}
+
+// pointer judges a reference that takes the address of a function which may not be called by a pointer, unless
+// pre takes it too, which knows what it is for.
+func (l *linker) pointer(s *elfobj.SpecSection, r *elfobj.Rela, to ko.Dest) {
+	if to.Memory != ko.MemoryNoEndbr || holdsTable(s.Name) || s.Flags&elf.SHF_EXECINSTR != 0 && object.IsBranch(s.Data, r.Type, r.Offset) || l.took(r.Sym) {
+		return
+	}
+	f := elfdiff.NewFinding(elfdiff.CodeNoEndbr, l.Spec.Symbols[r.Sym].Name, "new code or data has its address, and it does not begin with ENDBR64: the running kernel calls it by its name alone")
+	f.Section, f.Offset = s.Name, r.Offset
+	l.report(f)
+}
+
+// holdsTable reports whether a section tells the kernel about code, and no code gets pointers from it.
+func holdsTable(section string) bool {
+	row := kerneltab.Of(section)
+	return row != nil && row.Kind == kerneltab.Table
 }
 
 // accesses checks how the instructions of a section of the object reach memory. Where
@@ -76,44 +126,76 @@ func (l *linker) access(s *elfobj.SpecSection, off uint64, in amd64.Inst, sym el
 
 // wrote reports whether code of pre that runs after the start has a store to the
 // symbol too: it knows when it may.
-func (l *linker) wrote(sym elfobj.SymbolIndex) bool {
-	if l.stores == nil {
-		l.stores = storesOf(l.pair.Diff.Pre)
+func (l *linker) wrote(sym elfobj.SymbolIndex) bool { return l.usedBy(&l.stores, storesOf)[sym] }
+
+// took reports whether code or data of pre has the address of the symbol too.
+func (l *linker) took(sym elfobj.SymbolIndex) bool { return l.usedBy(&l.taken, takenOf)[sym] }
+
+// usedBy is what the extracted object calls the things that pre uses in a way, which are looked for once.
+func (l *linker) usedBy(known **uses, of func(*object.Object) *uses) map[elfobj.SymbolIndex]bool {
+	if *known == nil {
+		u := of(l.pair.Diff.Pre)
 		for i := range l.carried.Externals {
 			e := &l.carried.Externals[i]
-			if l.stores.atoms[e.Pre] || e.Pre == object.NoAtom && l.stores.names[e.Name] {
-				l.stores.symbols[e.Symbol] = true
+			if u.atoms[e.Pre] || e.Pre == object.NoAtom && u.names[e.Name] {
+				u.symbols[e.Symbol] = true
 			}
 		}
+		*known = u
 	}
-	return l.stores.symbols[sym]
+	return (*known).symbols
 }
 
-// stores are the things that an object's code writes to by their names.
-type stores struct {
+// uses are the things that an object uses in a way.
+type uses struct {
 	atoms   map[object.AtomID]bool
 	names   map[string]bool
 	symbols map[elfobj.SymbolIndex]bool // of the extracted object
 }
 
-func storesOf(o *object.Object) *stores {
-	st := &stores{map[object.AtomID]bool{}, map[string]bool{}, map[elfobj.SymbolIndex]bool{}}
-	for i := range o.Atoms {
-		if a := &o.Atoms[i]; a.Kind == object.Func && !strings.HasPrefix(o.File.Section(a.Section).Name, kerneltab.Init) {
-			st.add(o, a)
-		}
-	}
-	return st
+func newUses() *uses {
+	return &uses{map[object.AtomID]bool{}, map[string]bool{}, map[elfobj.SymbolIndex]bool{}}
 }
 
-func (st *stores) add(o *object.Object, a *object.Atom) {
-	operands(a.Bytes, len(a.Refs), func(i int) uint64 { return a.Refs[i].Offset }, func(i int, off uint64, in amd64.Inst) {
-		switch r := &a.Refs[i]; {
-		case !in.StoresTo(a.Bytes[off:]):
-		case r.Target != object.NoAtom:
-			st.atoms[r.Target] = true
-		default:
-			st.names[o.Symbol(r.Sym).Name] = true
+// add adds what a reference leads to.
+func (u *uses) add(o *object.Object, r *object.Ref) {
+	if r.Target != object.NoAtom {
+		u.atoms[r.Target] = true
+	} else {
+		u.names[o.Symbol(r.Sym).Name] = true
+	}
+}
+
+// storesOf are the things that an object's code writes to by their names.
+func storesOf(o *object.Object) *uses {
+	u := newUses()
+	for i := range o.Atoms {
+		a := &o.Atoms[i]
+		if a.Kind != object.Func || strings.HasPrefix(o.File.Section(a.Section).Name, kerneltab.Init) {
+			continue
 		}
-	})
+		operands(a.Bytes, len(a.Refs), func(i int) uint64 { return a.Refs[i].Offset }, func(i int, off uint64, in amd64.Inst) {
+			if in.StoresTo(a.Bytes[off:]) {
+				u.add(o, &a.Refs[i])
+			}
+		})
+	}
+	return u
+}
+
+// takenOf are the things whose addresses an object's code and data have.
+func takenOf(o *object.Object) *uses {
+	u := newUses()
+	for i := range o.Atoms {
+		a := &o.Atoms[i]
+		if a.Kind != object.Func && holdsTable(o.File.Section(a.Section).Name) {
+			continue
+		}
+		for k := range a.Refs {
+			if r := &a.Refs[k]; !object.IsCall(a, r) {
+				u.add(o, r)
+			}
+		}
+	}
+	return u
 }

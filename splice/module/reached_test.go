@@ -1,8 +1,11 @@
 package module_test
 
 import (
+	"errors"
 	"testing"
 
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/splice/module"
 )
 
@@ -18,6 +21,47 @@ func TestAccesses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b.build(t, module.Options{Name: "fix"}, version(c.front, c.body)...)
+		})
+	}
+}
+
+// TestPointers has new code hold addresses of functions: of those that the kernel calls by their names alone a person
+// judges it, where it tracks indirect branches, and of others, and of calls by the name, nobody has to.
+func TestPointers(t *testing.T) {
+	const keep = `{ int (*volatile p)(void) = nr_processes; seq_printf(m, "%d\n", p()); }`
+	const front = "int nr_processes(void);"
+	for _, c := range []struct {
+		series, name, front, body string
+		judged                    string
+	}{
+		{"6.12", "a global function", front, keep, "nr_processes"},
+		{"6.12", "in data", front + "\nstatic int (*volatile hook)(void) = nr_processes;", `seq_printf(m, "%d\n", hook());`, "nr_processes"},
+		{"6.12", "a static function", "", `{ void (*volatile p)(struct seq_file *, void *) = (void *)version_proc_show; p(m, NULL); }`, ""},
+		{"6.12", "called by its name", front, `seq_printf(m, "%d\n", nr_processes());`, ""},
+		{"6.12", "an export", "", `{ void (*volatile p)(struct seq_file *, const char *) = seq_puts; p(m, "x"); }`, ""},
+		{"6.1", "no IBT", front, keep, ""},
+	} {
+		t.Run(c.series+"/"+c.name, func(t *testing.T) {
+			b := newBench(t, c.series)
+			p, err := b.pair(t, version(c.front, c.body)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = module.Build(b.kernel, module.Options{Name: "fix"}, p)
+			if c.judged == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			list := finding.Refusals(err)
+			if len(list) == 0 || !errors.Is(err, elfdiff.CodeNoEndbr) || list[0].Symbol != c.judged || list[0].Accept == "" {
+				t.Fatalf("%v, want %s of %s", err, elfdiff.CodeNoEndbr, c.judged)
+			}
+			word := []elfdiff.Acceptance{{Code: elfdiff.CodeNoEndbr, Reason: "nobody calls it"}}
+			if m, err := module.Build(b.kernel, module.Options{Name: "fix", Accept: word}, p); err != nil || len(m.Accepted) == 0 {
+				t.Errorf("accepted: %+v, %v", m, err)
+			}
 		})
 	}
 }

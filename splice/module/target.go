@@ -155,7 +155,11 @@ func (l *linker) inModule(t *Target, name string, to ko.Dest) (ko.Dest, error) {
 	if p.Field < 0 {
 		return ko.Dest{}, refuse(CodeInit, name, t.Name(), uint64(to.Addend), "it is freed once the module is loaded")
 	}
-	l.refs[Reference{Name: name, Addr: p.Base + uint64(to.Addend), By: "module", Module: t.Name()}] = true
+	addr := p.Base + uint64(to.Addend)
+	l.refs[Reference{Name: name, Addr: addr, By: "module", Module: t.Name()}] = true
+	if t.lacksEndbr(addr) {
+		to.Memory = ko.MemoryNoEndbr
+	}
 	return to, nil
 }
 

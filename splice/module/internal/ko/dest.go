@@ -33,4 +33,5 @@ const (
 	MemoryPlain                  // code reaches it by its address
 	MemoryReadOnly               // likewise, and nobody can write to it
 	MemoryPerCPU                 // its address is an offset in the area of each processor
+	MemoryNoEndbr                // code that an indirect branch may not lead to
 )
