@@ -10,6 +10,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/places"
 	"github.com/gosplice/gosplice/elfdiff/internal/tables"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
 // A rest is a stretch of memory that no verdict is about: no symbol names it, and
@@ -91,7 +92,7 @@ func (j *judge) rests(o *object.Object, twin []object.AtomID) []rest {
 		switch o.KindOf(elfobj.SectionIndex(i)) {
 		case object.Meta:
 		case object.Special:
-			if j.byEntries(s.Name) {
+			if j.byEntries(s.Name) && !kerneltab.Of(s.Name).Has(kerneltab.OfUse) {
 				list = j.unowned(list, o, s)
 			}
 		case object.Unwind:

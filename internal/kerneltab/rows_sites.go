@@ -42,7 +42,7 @@ var siteSections = []Section{
 	},
 	{
 		Name: EndbrSeal, Versions: "5.18 and later", Source: "tools/objtool/check.c", Reader: "module_finalize: apply_seal_endbr",
-		Kind: Table, What: "ENDBR sites", Traits: Expendable | Describing,
+		Kind: Table, What: "ENDBR sites", Traits: Expendable | Describing | OfUse,
 		Layouts: []Layout{{Size: 4, Fields: place(Relative32)}},
 		Site:    &Site{Size: 4, Why: "a function that nothing calls through a pointer loses its endbr64 (apply_seal_endbr)"},
 	},

@@ -90,6 +90,9 @@ const (
 	RelRO
 	// Once: flags of messages that are shown once.
 	Once
+	// OfUse: entries say how functions are used, which changes without their code, and a module of the
+	// functions does without them.
+	OfUse
 )
 
 // Has reports whether a section has all the given traits. There is none without a

@@ -65,3 +65,12 @@ func TestPointers(t *testing.T) {
 		})
 	}
 }
+
+// TestUnexported has a function be exported no more: objtool finds then that nothing calls it by a pointer, which says
+// nothing about its code.
+func TestUnexported(t *testing.T) {
+	p, err := newBench(t, "6.12").pair(t, change("fs/seq_file.c", "EXPORT_SYMBOL(seq_path);", "")[0])
+	if err != nil || p.Diff.Outcome() != elfdiff.OutcomeIgnored {
+		t.Errorf("%v, %v: %v", err, p.Diff.Outcome(), p.Diff.Refusals)
+	}
+}
