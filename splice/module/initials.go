@@ -184,6 +184,7 @@ func (l *linker) newWord(u *extract.InitialUpdate, m *extract.InitialMember, s *
 			return w, refuse(CodeInitials, m.Name, "", r.Offset, "its new value has a reference of type %v", elf.R_X86_64(r.Type))
 		}
 		t := l.Syms[r.Sym].Final()
+		l.pointer(m.Name, &r, t)
 		if !l.external[r.Sym] || l.Syms[r.Sym].From != nil {
 			s.Pins = true
 		}

@@ -161,7 +161,9 @@ func (l *linker) overwriteConst(u *extract.DataUpdate) error {
 			l.refused.add(refuse(CodeRelocation, u.Name, "", rela.Offset, "the module loader does not apply %v", elf.R_X86_64(rela.Type)))
 			continue
 		}
-		if t := l.Syms[rela.Sym].Final(); t.Part > 0 {
+		t := l.Syms[rela.Sym].Final()
+		l.pointer(u.Name, &rela, t)
+		if t.Part > 0 {
 			l.late(r, fresh+rela.Offset, &rela, t)
 		} else {
 			r.AddRela(fresh+rela.Offset, elf.R_X86_64(rela.Type), t.Symbol, t.Addend+rela.Addend)

@@ -286,7 +286,7 @@ func (l *linker) relocations() {
 			if own, ok := l.copyFor(h.Section, &r); ok {
 				t = own
 			}
-			l.pointer(&l.Spec.Sections[s.Info], &r, t)
+			l.pointers(&l.Spec.Sections[s.Info], &r, t)
 			if t.Part > 0 {
 				l.late(h.Section, h.Offset+r.Offset, &r, t)
 				continue

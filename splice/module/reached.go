@@ -56,14 +56,21 @@ func isSealed(sites *kernel.Sites, addr uint64) bool {
 	return slices.ContainsFunc(sites.In(addr, addr+1), func(s kernel.Site) bool { return s.Table == kerneltab.EndbrSeal && s.Addr == addr })
 }
 
-// pointer judges a reference that takes the address of a function which may not be called by a pointer, unless
-// pre takes it too, which knows what it is for.
-func (l *linker) pointer(s *elfobj.SpecSection, r *elfobj.Rela, to ko.Dest) {
-	if to.Memory != ko.MemoryNoEndbr || holdsTable(s.Name) || s.Flags&elf.SHF_EXECINSTR != 0 && object.IsBranch(s.Data, r.Type, r.Offset) || l.took(r.Sym) {
+// pointers judges a reference of what is carried that takes the address of a function which may not be called by one.
+func (l *linker) pointers(s *elfobj.SpecSection, r *elfobj.Rela, to ko.Dest) {
+	if !holdsTable(s.Name) && (s.Flags&elf.SHF_EXECINSTR == 0 || !object.IsBranch(s.Data, r.Type, r.Offset)) {
+		l.pointer(s.Name, r, to)
+	}
+}
+
+// pointer judges an address of a function which may not be called by one, unless pre has it too, which knows what
+// it is for.
+func (l *linker) pointer(where string, r *elfobj.Rela, to ko.Dest) {
+	if to.Memory != ko.MemoryNoEndbr || l.took(r.Sym) {
 		return
 	}
 	f := elfdiff.NewFinding(elfdiff.CodeNoEndbr, l.Spec.Symbols[r.Sym].Name, "new code or data has its address, and it does not begin with ENDBR64: the running kernel calls it by its name alone")
-	f.Section, f.Offset = s.Name, r.Offset
+	f.Section, f.Offset = where, r.Offset
 	l.report(f)
 }
 

@@ -66,6 +66,33 @@ func TestPointers(t *testing.T) {
 	}
 }
 
+// TestPointersInData has a constant, and a variable, of the running kernel lead to such a function.
+func TestPointersInData(t *testing.T) {
+	b := newBench(t, "6.12")
+	const front = "int nr_processes(void);\n"
+	for _, c := range []struct {
+		change source
+		how    elfdiff.Options
+	}{
+		{change("fs/proc/devices.c", "static const struct seq_operations", front+"static const struct seq_operations", ".show  = devinfo_show", ".show  = (void *)nr_processes")[0], elfdiff.Options{Tables: true, InPlace: true}},
+		{change("fs/pipe.c", "static struct ctl_table", front+"static struct ctl_table", ".proc_handler	= proc_dopipe_max_size", ".proc_handler	= (void *)nr_processes")[0], elfdiff.Options{Tables: true, Types: true, Initials: true}},
+	} {
+		p, err := b.pair(t, c.change)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Diff, err = elfdiff.Compare(p.Diff.Pre, p.Diff.Post, c.how); err != nil {
+			t.Fatal(err)
+		}
+		if _, err = module.Build(b.kernel, module.Options{Name: "fix"}, p); !errors.Is(err, elfdiff.CodeNoEndbr) {
+			t.Errorf("%s: %v", c.change.file, err)
+		}
+		if _, err = module.Build(b.kernel, module.Options{Name: "fix", Accept: []elfdiff.Acceptance{{Code: elfdiff.CodeNoEndbr}}}, p); err != nil {
+			t.Errorf("%s, accepted: %v", c.change.file, err)
+		}
+	}
+}
+
 // TestUnexported has a function be exported no more: objtool finds then that nothing calls it by a pointer, which says
 // nothing about its code.
 func TestUnexported(t *testing.T) {
