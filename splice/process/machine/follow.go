@@ -34,7 +34,8 @@ import (
 // attached to: then nothing is missed, however busy the machine is. So the process that follows
 // must not execute these programs itself: have a process of its own follow. Each container has files
 // of its own: where containers may be meant, whoever executes any program of an overlay file system is
-// held until its build-id was looked at, which takes some tenths of a millisecond.
+// held until its build-id was looked at, which takes some tenths of a millisecond. Debian's kernels say in their log that somebody
+// can be held, and are marked from then on (taint X).
 //
 // Where events can't be had, all processes are looked at every FollowOptions.Every.
 //
