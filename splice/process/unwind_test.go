@@ -276,14 +276,14 @@ func TestHookTakenBack(t *testing.T) {
 	b := unwindProgram(t, 0)
 	v := start(t, b.program)
 	u := v.update(b)
-	v.expect("code that nobody can write to", "-100:shared")
-	code, layout := v.code(), v.layout()
 	a := &applier{pid: v.pid}
 	a.opt.defaults()
 	defer a.close()
 	if err := a.prepare(ctx, u); err != nil {
 		t.Fatal(err)
 	}
+	v.expect("code that nobody can write to", "-100:shared") // only now: prepare refuses it
+	code, layout := v.code(), v.layout()
 	var err error
 	if a.session, err = seize(ctx, a.id, &a.opt); err != nil {
 		t.Fatal(err)
