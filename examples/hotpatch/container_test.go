@@ -49,36 +49,41 @@ func startContained(t *testing.T, id string) *shop {
 	runc := func(args ...string) *exec.Cmd {
 		return exec.Command("runc", append([]string{"--root", filepath.Join(bundle, "state")}, args...)...)
 	}
+	s, said := connected(t, runc("run", "--bundle", bundle, "--preserve-fds", "1", id), 20*time.Second)
+	t.Cleanup(func() {
+		_ = runc("kill", id, "KILL").Run()
+		s.conns[0].Close()
+		s.cmd.Wait()
+		_ = runc("delete", "--force", id).Run()
+	})
+	if line, err := s.ask(); err != nil {
+		_ = runc("kill", id, "KILL").Run()
+		s.cmd.Wait()
+		t.Skipf("no container runs here: %q, %v: %s", line, err, said.Bytes())
+	}
+	return s
+}
+
+// connected runs what starts the shop, with a connection to it that has a limit, and keeps what it says beside.
+func connected(t *testing.T, cmd *exec.Cmd, limit time.Duration) (*shop, *bytes.Buffer) {
+	t.Helper()
 	ours, theirs, err := socketPair()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer theirs.Close()
 	conn, err := net.FileConn(ours)
 	ours.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var said bytes.Buffer
-	cmd := runc("run", "--bundle", bundle, "--preserve-fds", "1", id)
-	cmd.ExtraFiles, cmd.Stdout, cmd.Stderr = []*os.File{theirs}, &said, &said
+	said := &bytes.Buffer{}
+	cmd.ExtraFiles, cmd.Stdout, cmd.Stderr = []*os.File{theirs}, said, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &shop{cmd: cmd, conns: []net.Conn{conn}}
-	theirs.Close()
-	t.Cleanup(func() {
-		_ = runc("kill", id, "KILL").Run()
-		conn.Close()
-		cmd.Wait()
-		_ = runc("delete", "--force", id).Run()
-	})
-	conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-	if line, err := s.ask(); err != nil {
-		_ = runc("kill", id, "KILL").Run()
-		cmd.Wait()
-		t.Skipf("no container runs here: %q, %v: %s", line, err, said.Bytes())
-	}
-	return s
+	conn.SetReadDeadline(time.Now().Add(limit))
+	return &shop{cmd: cmd, conns: []net.Conn{conn}}, said
 }
 
 // contained changes what runc is told: the program, its cgroup, and the filter.
@@ -189,15 +194,6 @@ func startPodman(t *testing.T, options []string) (*shop, string) {
 	for dir := root; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) { // for other users
 		_ = os.Chmod(dir, 0o755)
 	}
-	ours, theirs, err := socketPair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.FileConn(ours)
-	ours.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var args []string
 	if _, err := exec.LookPath("runc"); err == nil {
 		args = append(args, "--runtime", "runc")
@@ -205,24 +201,16 @@ func startPodman(t *testing.T, options []string) (*shop, string) {
 	args = append(args, "run", "--rm", "--preserve-fds=1", "--cidfile", id, "--network=none",
 		"--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000", "--ulimit", "memlock=65536:65536")
 	args = append(append(args, options...), "--rootfs", root, "/shop")
-	var said bytes.Buffer
-	cmd := exec.Command("podman", args...)
-	cmd.ExtraFiles, cmd.Stdout, cmd.Stderr = []*os.File{theirs}, &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	theirs.Close()
-	s := &shop{cmd: cmd, conns: []net.Conn{conn}}
+	s, said := connected(t, exec.Command("podman", args...), time.Minute)
 	t.Cleanup(func() {
-		conn.Close() // ends it
-		cmd.Wait()
+		s.conns[0].Close() // ends it
+		s.cmd.Wait()
 	})
-	conn.SetReadDeadline(time.Now().Add(60 * time.Second))
 	line, err := s.ask()
 	name, idErr := os.ReadFile(id)
 	if err != nil || idErr != nil {
-		conn.Close()
-		cmd.Wait()
+		s.conns[0].Close()
+		s.cmd.Wait()
 		t.Skipf("podman starts no container here: %q, %v, %v: %s", line, err, idErr, said.Bytes())
 	}
 	return s, strings.TrimSpace(string(name))

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,47 +19,35 @@ type cgroup struct {
 // cgroupOf finds the folder of a process for a controller of version 1, and the one of version 2, as we see them.
 func cgroupOf(pid int, controller string) []cgroup {
 	own, err1 := os.ReadFile(Path(pid, "cgroup"))
-	mounts, err2 := os.ReadFile("/proc/self/mountinfo")
+	info, err2 := os.ReadFile("/proc/self/mountinfo")
 	if err1 != nil || err2 != nil {
 		return nil
 	}
 	var out []cgroup
-	for line := range bytes.Lines(own) {
-		parts := strings.SplitN(strings.TrimSuffix(string(line), "\n"), ":", 3)
-		if len(parts) != 3 || parts[1] != "" && !hasWord(parts[1], controller) {
+	for controllers, path := range Cgroups(own) {
+		unified := controllers == ""
+		if !unified && !hasWord(controllers, controller) {
 			continue
 		}
-		if at, below := cgroupMount(mounts, controller, parts[1] == ""); at != "" {
-			rest, _ := strings.CutPrefix(parts[2], strings.TrimSuffix(below, "/"))
-			out = append(out, cgroup{filepath.Join(at, rest), at, parts[1] == ""})
+		if at, below := cgroupMount(info, controller, unified); at != "" {
+			rest, _ := strings.CutPrefix(path, strings.TrimSuffix(below, "/"))
+			out = append(out, cgroup{filepath.Join(at, rest), at, unified})
 		}
 	}
 	return out
 }
 
-// cgroupMount finds where a hierarchy is mounted, and which of its folders (proc(5), mountinfo).
-func cgroupMount(mounts []byte, controller string, unified bool) (at, below string) {
-	for line := range bytes.Lines(mounts) {
-		mount, kind, ok := strings.Cut(string(line), " - ")
-		fields, kinds := strings.Fields(mount), strings.Fields(kind)
-		if !ok || len(fields) < 5 || len(kinds) < 3 {
-			continue
-		}
-		if unified && kinds[0] == "cgroup2" || !unified && kinds[0] == "cgroup" && hasWord(kinds[2], controller) {
-			return unescape(fields[4]), unescape(fields[3])
+// cgroupMount finds where a hierarchy is mounted, and which of its folders.
+func cgroupMount(info []byte, controller string, unified bool) (at, below string) {
+	for m := range mounts(info) {
+		if unified && m.kind == "cgroup2" || !unified && m.kind == "cgroup" && hasWord(m.options, controller) {
+			return m.at, m.root
 		}
 	}
 	return "", ""
 }
 
-func hasWord(list, word string) bool {
-	for w := range strings.SplitSeq(list, ",") {
-		if w == word {
-			return true
-		}
-	}
-	return false
-}
+func hasWord(list, word string) bool { return slices.Contains(strings.Split(list, ","), word) }
 
 // Frozen reports whether the control group of a process is frozen, as that of a container that is paused: its threads
 // don't run whatever happens to them.

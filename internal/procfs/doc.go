@@ -2,7 +2,8 @@
 // writes its memory.
 //
 // It parses the files that a tracer needs before it touches anything: maps,
-// status, stat, auxv and the list of threads. The parsers take bytes, so that
+// status, stat, auxv, the list of threads, control groups and mounts; and it tells of programs that are
+// executed, and holds them ([Gate]). The parsers take bytes, so that
 // they run and are fuzzed on any system; only the functions that open files
 // under /proc need Linux.
 //

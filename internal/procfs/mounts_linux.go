@@ -1,12 +1,9 @@
 package procfs
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,38 +22,6 @@ func Overlays(pid int) ([]string, error) {
 		list[i] = Path(pid, "root") + list[i]
 	}
 	return list, nil
-}
-
-// overlays reads mountinfo (proc(5)).
-func overlays(b []byte) []string {
-	var out []string
-	for line := range bytes.Lines(b) {
-		mount, kind, ok := strings.Cut(string(line), " - ")
-		fields := strings.Fields(mount)
-		if ok && len(fields) >= 5 && strings.HasPrefix(kind, "overlay ") {
-			out = append(out, unescape(fields[4]))
-		}
-	}
-	return out
-}
-
-// unescape reads the octal numbers that stand for spaces and the like in names of mounts.
-func unescape(s string) string {
-	var b strings.Builder
-	for {
-		head, rest, ok := strings.Cut(s, `\`)
-		b.WriteString(head)
-		if !ok {
-			return b.String()
-		}
-		if n, err := strconv.ParseUint(rest[:min(3, len(rest))], 8, 8); err == nil && len(rest) >= 3 {
-			b.WriteByte(byte(n))
-			s = rest[3:]
-		} else {
-			b.WriteByte('\\')
-			s = rest
-		}
-	}
 }
 
 // MountSpace names the mount namespace of a process.

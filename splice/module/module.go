@@ -159,13 +159,8 @@ func Build(k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 func BuildContext(ctx context.Context, k *Kernel, opt Options, pairs ...Pair) (*Module, error) {
 	b, err := newBuilder(k, opt)
 	var m *Module
-	for i := range pairs {
-		if err == nil {
-			err = splice.Belongs(pairs[i].Diff, pairs[i].Match)
-		}
-	}
 	if err == nil {
-		err = checkTargets(&opt, pairs)
+		err = checkPairs(&opt, pairs)
 	}
 	if err == nil {
 		m, err = b.build(ctx, pairs)
@@ -194,9 +189,13 @@ func isName(s string) bool {
 
 const hintRename = "call the update otherwise (mkupdate -name NAME)"
 
-// checkTargets has a module be called otherwise than what it changes: the kernel has one of a name.
-func checkTargets(opt *Options, pairs []Pair) error {
+// checkPairs has each match be of its pair's pre, and a module be called otherwise than what it changes: the kernel has
+// one of a name.
+func checkPairs(opt *Options, pairs []Pair) error {
 	for i := range pairs {
+		if err := splice.Belongs(pairs[i].Diff, pairs[i].Match); err != nil {
+			return err
+		}
 		if t := pairs[i].Target; t != nil && t.Name() == opt.Name {
 			r := refuse(CodeName, opt.Name, "", 0, "the module that it changes is called so")
 			r.Hint = hintRename

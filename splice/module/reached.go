@@ -36,7 +36,7 @@ func (r *references) lacksEndbr(addr uint64) bool {
 		return false
 	}
 	b, err := r.image.Read(addr, amd64.EndbrSize)
-	return err == nil && (string(b) != amd64.Endbr64 || isSealed(r.sites, addr))
+	return err == nil && isBare(b, r.sites, addr)
 }
 
 // lacksEndbr is that of a module.
@@ -49,11 +49,12 @@ func (t *Target) lacksEndbr(addr uint64) bool {
 		_, ok = t.mod.Function(part, off)
 	}
 	b := make([]byte, amd64.EndbrSize)
-	return ok && t.run.ReadAddr(b, addr) == nil && (string(b) != amd64.Endbr64 || isSealed(t.sites, addr))
+	return ok && t.run.ReadAddr(b, addr) == nil && isBare(b, t.sites, addr)
 }
 
-func isSealed(sites *kernel.Sites, addr uint64) bool {
-	return slices.ContainsFunc(sites.In(addr, addr+1), func(s kernel.Site) bool { return s.Table == kerneltab.EndbrSeal && s.Addr == addr })
+// isBare reports whether code that begins so has no ENDBR64 where it runs.
+func isBare(b []byte, sites *kernel.Sites, addr uint64) bool {
+	return string(b) != amd64.Endbr64 || slices.ContainsFunc(sites.In(addr, addr+1), func(s kernel.Site) bool { return s.Table == kerneltab.EndbrSeal && s.Addr == addr })
 }
 
 // pointers judges a reference of what is carried that takes the address of a function which may not be called by one.

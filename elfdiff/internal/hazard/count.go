@@ -42,15 +42,10 @@ const (
 )
 
 // Counts says what functions of an object do about references.
-type Counts struct {
-	o    *object.Object
-	done map[object.AtomID]map[string]balance
-}
+type Counts struct{ balances }
 
 // CountsOf prepares it.
-func CountsOf(o *object.Object) *Counts {
-	return &Counts{o, map[object.AtomID]map[string]balance{}}
-}
+func CountsOf(o *object.Object) *Counts { return &Counts{newBalances(o, countedBy)} }
 
 // A Half is a function that does one half of what is done about a kind of references, on one side alone.
 type Half struct {
@@ -75,41 +70,20 @@ func HalvesOf(pre, post *Counts, p, q object.AtomID) (list []Half) {
 	return list
 }
 
-func (c *Counts) of(id object.AtomID) map[string]balance {
-	if m, ok := c.done[id]; ok {
-		return m // of a call in a circle, what is known so far
+// countedBy says what a call of a function does, by its name: reference r of a.
+func countedBy(a *object.Atom, r int, name string) (kind string, b balance) {
+	if name == countReporter {
+		if what, ok := secondArgument(a.Bytes[:a.Refs[r].Offset-1]); ok {
+			return inlinedCount, balance{takes: what <= lastOfAdding, gives: what > lastOfAdding}
+		}
+		return "", b
 	}
-	m := map[string]balance{}
-	c.done[id] = m
-	a := &c.o.Atoms[id]
-	for i := range a.Refs {
-		r := &a.Refs[i]
-		if r.Implicit || !object.IsCall(a, r) {
-			continue
-		}
-		if r.Target != object.NoAtom {
-			if t := &c.o.Atoms[r.Target]; t.Kind == object.Func && t.ID != id {
-				for kind, b := range c.of(t.ID) {
-					m[kind] = m[kind].and(b)
-				}
-			}
-			continue
-		}
-		name := c.o.Symbol(r.Sym).Name
-		if name == countReporter {
-			if what, ok := secondArgument(a.Bytes[:r.Offset-1]); ok {
-				m[inlinedCount] = m[inlinedCount].and(balance{takes: what <= lastOfAdding, gives: what > lastOfAdding})
-			}
-			continue
-		}
-		for _, k := range counted {
-			if b := (balance{takes: slices.Contains(k.take, name), gives: slices.Contains(k.give, name)}); b.takes || b.gives {
-				m[k.kind] = m[k.kind].and(b)
-				break
-			}
+	for _, k := range counted {
+		if b := (balance{takes: slices.Contains(k.take, name), gives: slices.Contains(k.give, name)}); b.takes || b.gives {
+			return k.kind, b
 		}
 	}
-	return m
+	return "", b
 }
 
 // secondArgument returns the number that code which ends in front of a call puts into ESI, where one of the

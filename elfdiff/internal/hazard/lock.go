@@ -32,16 +32,8 @@ var givers = strings.NewReplacer("_trylock", "_unlock", "_lock", "_unlock", "_ir
 
 // Locks says what functions of an object do about locks.
 type Locks struct {
-	o     *object.Object
+	balances
 	named map[string]bool // functions of spinlocks that this object or its twin refers to, or has
-	done  map[object.AtomID]map[string]balance
-}
-
-// A balance says whether a kind of lock is taken, and given back, and which ones by their names,
-// as far as the code has them.
-type balance struct {
-	takes, gives bool
-	names        []string
 }
 
 // LocksOf prepares it for two objects that are compared.
@@ -55,7 +47,13 @@ func LocksOf(pre, post *object.Object) (*Locks, *Locks) {
 			}
 		}
 	}
-	return &Locks{pre, named, map[object.AtomID]map[string]balance{}}, &Locks{post, named, map[object.AtomID]map[string]balance{}}
+	return newLocks(pre, named), newLocks(post, named)
+}
+
+func newLocks(o *object.Object, named map[string]bool) *Locks {
+	l := &Locks{named: named}
+	l.balances = newBalances(o, l.call)
+	return l
 }
 
 // OtherHalf compares a function of pre with its twin of post: locks that it takes and does not give
@@ -96,59 +94,21 @@ func text(m map[string]balance) string {
 	return strings.Join(list, ", ")
 }
 
-// half says which half there is of two.
-func (b balance) half() string {
-	switch {
-	case b.takes && !b.gives:
-		return "takes"
-	case b.gives && !b.takes:
-		return "gives back"
-	}
-	return ""
-}
-
 func (b balance) text(kind string) string {
 	return strings.TrimSpace(b.half() + " a " + kind + " " + strings.Join(b.names, ", "))
 }
 
-func (l *Locks) of(id object.AtomID) map[string]balance {
-	if m, ok := l.done[id]; ok {
-		return m // of a call in a circle, what is known so far
+// call says what a call of a function does, by its name: reference r of a.
+func (l *Locks) call(a *object.Atom, r int, name string) (kind string, b balance) {
+	if strings.HasPrefix(name, raw) && !l.named[givers.Replace(name)] {
+		return "", b
 	}
-	m := map[string]balance{}
-	l.done[id] = m
-	a := &l.o.Atoms[id]
-	for i := range a.Refs {
-		r := &a.Refs[i]
-		if r.Implicit || !object.IsCall(a, r) {
-			continue
-		}
-		if r.Target != object.NoAtom {
-			if t := &l.o.Atoms[r.Target]; t.Kind == object.Func && t.ID != id {
-				for kind, b := range l.of(t.ID) {
-					m[kind] = m[kind].and(b)
-				}
-			}
-			continue
-		}
-		name := l.o.Symbol(r.Sym).Name
-		if strings.HasPrefix(name, raw) && !l.named[givers.Replace(name)] {
-			continue
-		}
-		for _, k := range lockNames {
-			if b := (balance{strings.HasPrefix(name, k.take), strings.HasPrefix(name, k.give), l.argument(a, i)}); b.takes || b.gives {
-				m[k.kind] = m[k.kind].and(b)
-				break
-			}
+	for _, k := range lockNames {
+		if b := (balance{strings.HasPrefix(name, k.take), strings.HasPrefix(name, k.give), l.argument(a, r)}); b.takes || b.gives {
+			return k.kind, b
 		}
 	}
-	return m
-}
-
-func (b balance) and(more balance) balance {
-	names := slices.Concat(b.names, more.names)
-	slices.Sort(names)
-	return balance{b.takes || more.takes, b.gives || more.gives, slices.Compact(names)}
+	return "", b
 }
 
 // argument returns the name of the variable whose address a call has as its first argument, where

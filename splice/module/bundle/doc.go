@@ -1,7 +1,7 @@
 // Package bundle keeps the objects of an update for kernels of other builds: what was compiled and
 // compared on one machine is matched and linked on another, where the kernel runs.
 //
-//	b, err := bundle.Read(r)                       // made by source.Builder.Bundle
+//	b, err := bundle.Read(r)                       // kept by source.Options.Bundle
 //	k, err := module.OpenRunning(ctx, os.DirFS("/"))
 //	pairs, err := b.Pairs(ctx, k, modules, nil)    // compared again, and matched with this kernel
 //	m, err := module.BuildContext(ctx, k, b.Options(), pairs...)

@@ -1,11 +1,11 @@
 package machine
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/internal/procfs"
 	"github.com/gosplice/gosplice/splice"
 )
 
@@ -71,15 +71,14 @@ var unitSuffixes = []string{".service", ".scope", ".slice", ".socket", ".mount",
 // containerPrefixes stand before the name of a container that is no ID, in the name of a cgroup.
 var containerPrefixes = []string{"lxc.payload.", "lxc.monitor.", "machine-"}
 
-// parseHome reads /proc/PID/cgroup (cgroups(7)): lines of "number:controllers:path".
+// parseHome reads /proc/PID/cgroup.
 func parseHome(b []byte) home {
 	var h home
-	for line := range bytes.Lines(b) {
-		parts := strings.SplitN(strings.TrimSuffix(string(line), "\n"), ":", 3)
-		if len(parts) != 3 || parts[1] != "" && parts[1] != "name=systemd" && len(h.containers) > 0 {
+	for controllers, path := range procfs.Cgroups(b) {
+		if controllers != "" && controllers != "name=systemd" && len(h.containers) > 0 {
 			continue
 		}
-		for _, part := range strings.Split(parts[2], "/") {
+		for _, part := range strings.Split(path, "/") {
 			h.add(part)
 		}
 	}

@@ -1,0 +1,70 @@
+package hazard
+
+import (
+	"slices"
+
+	"github.com/gosplice/gosplice/elfdiff/object"
+)
+
+// A balance says whether a kind of lock or reference is taken, and given back, and which ones by their names,
+// as far as the code has them.
+type balance struct {
+	takes, gives bool
+	names        []string
+}
+
+// half says which half there is of two.
+func (b balance) half() string {
+	switch {
+	case b.takes && !b.gives:
+		return "takes"
+	case b.gives && !b.takes:
+		return "gives back"
+	}
+	return ""
+}
+
+func (b balance) and(more balance) balance {
+	names := slices.Concat(b.names, more.names)
+	slices.Sort(names)
+	return balance{b.takes || more.takes, b.gives || more.gives, slices.Compact(names)}
+}
+
+// balances says what functions of an object do, each with those that it calls there.
+type balances struct {
+	o    *object.Object
+	done map[object.AtomID]map[string]balance // by kind
+	// direct says what a call of a function of another object does, by the name of that: reference r of a.
+	direct func(a *object.Atom, r int, name string) (kind string, b balance)
+}
+
+func newBalances(o *object.Object, direct func(*object.Atom, int, string) (string, balance)) balances {
+	return balances{o, map[object.AtomID]map[string]balance{}, direct}
+}
+
+func (l *balances) of(id object.AtomID) map[string]balance {
+	if m, ok := l.done[id]; ok {
+		return m // of a call in a circle, what is known so far
+	}
+	m := map[string]balance{}
+	l.done[id] = m
+	a := &l.o.Atoms[id]
+	for i := range a.Refs {
+		r := &a.Refs[i]
+		if r.Implicit || !object.IsCall(a, r) {
+			continue
+		}
+		if r.Target == object.NoAtom {
+			if kind, b := l.direct(a, i, l.o.Symbol(r.Sym).Name); b.takes || b.gives {
+				m[kind] = m[kind].and(b)
+			}
+			continue
+		}
+		if t := &l.o.Atoms[r.Target]; t.Kind == object.Func && t.ID != id {
+			for kind, b := range l.of(t.ID) {
+				m[kind] = m[kind].and(b)
+			}
+		}
+	}
+	return m
+}
