@@ -53,6 +53,7 @@ type many struct {
 	limit    time.Duration
 	changing bool
 	every    time.Duration
+	hold     time.Duration
 	options  machine.Options
 }
 
@@ -85,6 +86,8 @@ func changing(f *cli.Flags, m *many) {
 func following(f *cli.Flags, m *many) {
 	m.changing = true
 	each(f, &m.options.Process)
+	f.DurationVar(&m.hold, "hold", 0, "how long a program that is executed waits for its turn when many are executed at once, as `TIME`: then it is patched some moments later; 200ms unless given")
+	f.DurationVar(&m.options.Process.StartTimeout, "start-limit", 0, "how long a program that starts is held while its dynamic linker works, as `TIME`; 2s unless given")
 	f.DurationVar(&m.every, "every", 0, "look at all processes again after this `TIME`, for libraries that are loaded late; 30s unless given")
 }
 

@@ -23,7 +23,7 @@ func followAll(ctx context.Context, m *many, args []string) (int, error) {
 		updates = append(updates, u)
 	}
 	m.options.Logger = slog.New(slog.NewTextHandler(m.stderr, nil))
-	err := machine.Follow(ctx, updates, machine.FollowOptions{Options: m.options, Every: m.every, Tell: m.followed, Ready: m.ready})
+	err := machine.Follow(ctx, updates, machine.FollowOptions{Options: m.options, Every: m.every, Hold: m.hold, Tell: m.followed, Ready: m.ready})
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return exitDone, nil // as it was asked for
 	}

@@ -11,7 +11,7 @@
 //	hotpatch status [-all | ...] [-json]
 //	hotpatch verify UPDATE [-all | ...] [-json]
 //	hotpatch fixes UPDATE... [-all | ...] [-json]
-//	hotpatch follow UPDATE... (-all | ...) [-every TIME] [-json]
+//	hotpatch follow UPDATE... (-all | ...) [-every TIME] [-hold TIME] [-json]
 //
 // Without arguments it shows itself: it starts a small server, keeps it busy,
 // fixes a bug in it, and undoes the fix. With a process it does the same there,

@@ -19,9 +19,6 @@ import (
 	"github.com/gosplice/gosplice/splice"
 )
 
-// startLimit bounds how long a program is held while its dynamic linker works.
-const startLimit = 2 * time.Second
-
 // Started is what became of one update of a process that was started.
 type Started struct {
 	Report *Report // nil with an error
@@ -120,7 +117,7 @@ func hold(ctx context.Context, pid int, opt *Options, seize func(procfs.ID, ptra
 	if err != nil {
 		return nil, err
 	}
-	ok, err := untilLinked(ctx, session)
+	ok, err := untilLinked(ctx, session, opt.StartTimeout)
 	if ok {
 		err = session.Hold()
 	}
@@ -135,7 +132,7 @@ func hold(ctx context.Context, pid int, opt *Options, seize func(procfs.ID, ptra
 }
 
 // untilLinked has a process that is stopped at its start run until everything is mapped and relocated.
-func untilLinked(ctx context.Context, session *ptrace.Session) (bool, error) {
+func untilLinked(ctx context.Context, session *ptrace.Session, limit time.Duration) (bool, error) {
 	pid := session.ID().PID
 	aux, err := procfs.ReadAuxv(pid)
 	if err != nil {
@@ -150,13 +147,13 @@ func untilLinked(ctx context.Context, session *ptrace.Session) (bool, error) {
 		if at != aux[procfs.AuxEntry] {
 			return false, nil // its own code runs already
 		}
-		return session.RunUntil(ctx, startLimit, hasThread)
+		return session.RunUntil(ctx, limit, hasThread)
 	}
 	linker, err := dynamicLinker(pid, aux[procfs.AuxBase])
 	if err != nil || linker == nil || !linker(at) {
 		return false, err
 	}
-	return session.RunUntil(ctx, startLimit, func(r *ptrace.Regs) bool { return !linker(r.Rip) })
+	return session.RunUntil(ctx, limit, func(r *ptrace.Regs) bool { return !linker(r.Rip) })
 }
 
 // beforeThread are system calls of a C library before it has made the memory of the first thread, and the one that executed it.

@@ -20,6 +20,9 @@ type Options struct {
 	// StopTimeout bounds how long the first stopped thread waits for the last.
 	// 0 means 250 ms.
 	StopTimeout time.Duration
+	// StartTimeout bounds how long [ApplyAtStart] and [ApplyAtExec] hold a program while its dynamic linker works: then
+	// it goes on, and they do what Apply does. 0 means 2 s.
+	StartTimeout time.Duration
 	// DryRun does all that can be done without stopping the process, and
 	// refuses what can be known to be refused: also threads that wait in code
 	// that would change, at every look.
@@ -40,6 +43,9 @@ func (o *Options) defaults() {
 	}
 	if o.Backoff <= 0 {
 		o.Backoff = 5 * time.Millisecond
+	}
+	if o.StartTimeout <= 0 {
+		o.StartTimeout = 2 * time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

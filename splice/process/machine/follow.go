@@ -84,6 +84,9 @@ func newFollower(updates []*splice.Update, opt FollowOptions) (*follower, error)
 	if opt.Every <= 0 {
 		opt.Every = usualEvery
 	}
+	if opt.Hold <= 0 {
+		opt.Hold = usualHold
+	}
 	if opt.Tell == nil {
 		opt.Tell = func(Followed) {}
 	}

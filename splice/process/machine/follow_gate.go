@@ -31,9 +31,6 @@ func (f *follower) guard(ctx context.Context) {
 	}
 }
 
-// passLimit bounds how long a program that is executed waits for a slot.
-const passLimit = 200 * time.Millisecond
-
 // passing has one thread pass, with the update if its program is known, and there is a slot in time.
 func (f *follower) passing(ctx context.Context, p procfs.Passing) {
 	defer p.Permit()
@@ -44,7 +41,7 @@ func (f *follower) passing(ctx context.Context, p procfs.Passing) {
 	case f.passes <- struct{}{}:
 		defer func() { <-f.passes }()
 		f.pass(ctx, p)
-	case <-time.After(passLimit):
+	case <-time.After(f.opt.Hold):
 	case <-ctx.Done():
 	}
 }

@@ -9,6 +9,9 @@ type FollowOptions struct {
 	// something: for libraries that are loaded late, and for what events did not tell. 0 means
 	// 30 s.
 	Every time.Duration
+	// Hold bounds how long a program that is executed waits for its turn when many are executed at once: then it
+	// goes on with the old code, and is patched some moments later. 0 means 200 ms.
+	Hold time.Duration
 	// Tell is told of each process that was treated. It is called by one goroutine at a time.
 	Tell func(Followed)
 	// Ready, when set, is called when all processes that there are have been treated, and what
@@ -25,7 +28,10 @@ type Followed struct {
 	Process Process `json:"process"`
 }
 
-const usualEvery = 30 * time.Second
+const (
+	usualEvery = 30 * time.Second
+	usualHold  = 200 * time.Millisecond
+)
 
 // looks are when a process is looked at after it has executed a program of which it is not known
 // that it maps what an update is for.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/process"
 )
 
 // roleVar makes the test binary follow an update instead of running tests: who follows must not
@@ -57,6 +58,9 @@ func roleExec(args []string) error {
 	return <-failed
 }
 
+// patience is how long a program is held in tests, where machines can be very busy.
+const patience = 20 * time.Second
+
 // roleFollow tells as JSON, a line for each.
 func roleFollow(args []string) error {
 	every, err := time.ParseDuration(args[0])
@@ -77,6 +81,7 @@ func roleFollow(args []string) error {
 	}
 	out := json.NewEncoder(os.Stdout)
 	return Follow(context.Background(), updates, FollowOptions{
+		Options: Options{Process: process.Options{StopTimeout: patience, StartTimeout: patience}}, Hold: patience, // however busy the machine is
 		Every: every, Tell: func(f Followed) { out.Encode(f) }, Ready: func(err error) { out.Encode(fmt.Sprint(err)) },
 	})
 }
