@@ -115,11 +115,8 @@ func MakeBuildroot(ctx context.Context, dir, suite string, packages ...string) e
 	if err := os.RemoveAll(tmp); err != nil {
 		return err
 	}
-	mode := "unshare"
-	if os.Geteuid() == 0 {
-		mode = "root"
-	}
-	cmd := exec.CommandContext(ctx, "mmdebstrap", "--variant=apt", "--mode="+mode, "--include="+strings.Join(packages, ","), suite, tmp, archive)
+	words := mmdebstrap(os.Geteuid() == 0, suite, tmp, archive, packages)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	child.EndTogether(cmd)
 	said, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
@@ -129,6 +126,17 @@ func MakeBuildroot(ctx context.Context, dir, suite string, packages ...string) e
 		return errors.Join(fmt.Errorf("make a folder with Debian %s: %w: %s", suite, err, said[max(0, len(said)-1000):]), os.RemoveAll(tmp))
 	}
 	return os.Rename(tmp, dir)
+}
+
+// mmdebstrap is the command that fills a folder. Root mounts proc, sys and more of this system
+// there: in a namespace of its own they end with it however it ends, and what removes the
+// folder then finds nothing of this system in it.
+func mmdebstrap(root bool, suite, dir, archive string, packages []string) []string {
+	words, mode := []string{}, "unshare"
+	if root {
+		words, mode = []string{"unshare", "--mount", "--propagation", "private"}, "root"
+	}
+	return append(words, "mmdebstrap", "--variant=apt", "--mode="+mode, "--include="+strings.Join(packages, ","), suite, dir, archive)
 }
 
 // mirror returns the URL of the archive from which apt of a system fetches its packages

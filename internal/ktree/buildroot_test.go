@@ -30,6 +30,19 @@ func TestBuildroot(t *testing.T) {
 	testBuildroot(t, root)
 }
 
+// TestMmdebstrap keeps what root mounts out of this system: a folder that is left behind is
+// removed with all that is in it.
+func TestMmdebstrap(t *testing.T) {
+	for root, want := range map[bool]string{
+		true:  "unshare --mount --propagation private mmdebstrap --variant=apt --mode=root --include=a,b trixie /dir http://archive",
+		false: "mmdebstrap --variant=apt --mode=unshare --include=a,b trixie /dir http://archive",
+	} {
+		if got := strings.Join(mmdebstrap(root, "trixie", "/dir", "http://archive", []string{"a", "b"}), " "); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // gcc10 is what the compiler of bullseye says of itself, and bullseye a configuration with it.
 const gcc10 = "gcc-10 (Debian 10.2.1-6) 10.2.1 20210110"
 
