@@ -70,17 +70,19 @@ func (c aCorpus) pairs(t testing.TB, pre, post string, n int) []pair {
 // no mistake.
 func TestCorpusMetamorphic(t *testing.T) {
 	for _, c := range corpora(t) {
+		unproven := 0
+		if strings.Contains(c.name, "_clang-") {
+			unproven = 2 // clang takes __LINE__ for the last line of a macro's use, which the line table does not have
+		}
 		for _, m := range []struct {
-			pre, post string
-			added     bool // one function
-			unproven  int  // objects with a line that nothing proves to be one
+			post     string
+			added    bool // one function
+			unproven int  // objects with a line that nothing proves to be one
 		}{
-			{"pre", "pre", false, 0}, {"pre", "lines", false, 0}, {"pre", "order", false, 0}, {"pre", "top", true, 0}, {"pre", "end", true, 0},
-			// clang takes __LINE__ for the last line of a macro's use, which the line table does not have
-			{"clang", "clang-lines", false, 2}, {"clang", "clang-end", true, 0},
+			{"pre", false, 0}, {"lines", false, unproven}, {"order", false, 0}, {"top", true, unproven}, {"end", true, 0},
 		} {
 			n, bad := 0, 0
-			for _, p := range c.pairs(t, m.pre, m.post, *sample) {
+			for _, p := range c.pairs(t, "pre", m.post, *sample) {
 				n++
 				says := differences(t, p, m.added)
 				if says == "" {
@@ -93,7 +95,7 @@ func TestCorpusMetamorphic(t *testing.T) {
 				}
 			}
 			if n > 0 {
-				t.Logf("%s: %d pairs of %s and %s", c.name, n, m.pre, m.post)
+				t.Logf("%s: %d pairs of %s and %s", c.name, n, "pre", m.post)
 			}
 		}
 	}

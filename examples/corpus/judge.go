@@ -29,6 +29,7 @@ type judgement struct {
 	Replaced int               `json:"replaced"` // functions of the running kernel
 	Findings []elfdiff.Finding `json:"findings"` // of the comparison
 	Reasons  []reason          `json:"reasons"`  // why it is not carried, or what has to be accepted
+	changed  []string          // functions
 	module   *module.Module
 	pair     module.Pair
 	together int // objects
@@ -56,10 +57,11 @@ type judged struct {
 	Outcomes map[elfdiff.Outcome]int `json:"outcomes"`
 	Codes    map[string]int          `json:"codes"`  // pairs by the codes of what holds them up
 	Loaded   []loaded                `json:"loaded"` // with -load
+	Beside   *besides                `json:"beside"` // with -cc
 }
 
 // judge compares what was built in two folders, and builds a module of each pair
-// that has changes.
+// that has changes, where there is a kernel.
 func judge(ctx context.Context, k *module.Kernel, c *corpus.Corpus, pre, post string, opt *options) (*judged, error) {
 	j := &judged{Schema: schema, Pairs: []judgement{}, Outcomes: map[elfdiff.Outcome]int{}, Codes: map[string]int{}}
 	count := progress.Func(opt.progress.Tell).Begin("judge", len(c.Files))
@@ -102,12 +104,13 @@ func judgePair(ctx context.Context, k *module.Kernel, p corpus.Pair, opt *option
 	for i := range d.Functions {
 		if d.Functions[i].Status == verdict.Changed {
 			v.Changed++
+			v.changed = append(v.changed, d.Functions[i].Name)
 		}
 	}
 	for i := range d.Refusals {
 		v.Reasons = append(v.Reasons, reasonOf(&d.Refusals[i].Finding))
 	}
-	if v.Outcome != elfdiff.OutcomeCarried && v.Outcome != elfdiff.OutcomeIgnored {
+	if k == nil || v.Outcome != elfdiff.OutcomeCarried && v.Outcome != elfdiff.OutcomeIgnored {
 		return v, nil
 	}
 	match, err := reloc.Match(ctx, pre, k.Run(), reloc.Options{})
@@ -258,6 +261,7 @@ func (j *judged) print(w io.Writer, all bool) {
 		}
 		fmt.Fprintf(w, "%d of %d modules loaded, took effect, and were disabled, and removed unless they are pinned\n", len(j.Loaded)-bad, len(j.Loaded))
 	}
+	j.Beside.print(w)
 	codes := slices.SortedFunc(maps.Keys(j.Codes), func(a, b string) int {
 		return cmp.Or(cmp.Compare(j.Codes[b], j.Codes[a]), strings.Compare(a, b))
 	})

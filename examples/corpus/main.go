@@ -2,22 +2,26 @@
 // each file in C that differs between two versions of a stock kernel, and is
 // built into it.
 //
-//	corpus [-from RELEASE] [-to RELEASE] [-objtool] STAGE...
+//	corpus [-from RELEASE] [-to RELEASE] [-cc COMMAND] [-buildroot DIR] [-every N] [-objtool] STAGE...
 //	corpus -time [-reverse] STAGE...
 //	corpus -judge [-accept CODE,...] [-probes] [-in-place] [-initials] [-types=false] [-together] [-only TEXT] [-reverse] [-load] [-json] [-all] STAGE...
 //
 // It prints the folder of each stage. Stages are pre and post, the old and the
 // new file in the old tree; raw, pre without objtool; tree, the new file in the
 // new tree; lines, top and end, the old file with blank lines or an unused
-// function; order, with its functions in another order; clang and clang-lines by
-// that compiler; all, every file that is built in. It needs what building a kernel
-// needs, and Debian's packages.
+// function; order, with its functions in another order; all, every file that is
+// built in. It needs what building a kernel needs, and Debian's packages.
+//
+// With -cc, another compiler makes the objects than the one that made the kernel, of
+// this system or with -buildroot of another one, such as a release of Debian, which is
+// fetched. -every takes each n-th file alone.
 //
 // With -judge, each stage is compared with pre, and each pair is carried, ignored
 // (what differs has no bearing on what runs), to be judged by a person, or
 // refused. Carried means that a module was made of it: compared, matched with the
 // image of the running kernel, and linked. Types that mean something else are judged
-// too; -types=false leaves them out. -reverse takes the stage for what runs,
+// too; -types=false leaves them out. With -cc, nothing is matched, and it is told
+// of which pairs the objects of the kernel's own compiler have another verdict. -reverse takes the stage for what runs,
 // and pre for the patch. -load boots the kernel, and loads and removes each module.
 //
 // With -time, it says how long all pairs take from opening the files to the
@@ -51,6 +55,7 @@ type options struct {
 	initials           bool
 	only               string
 	together, types    bool
+	how                corpus.How
 	accept             []elfdiff.Acceptance
 	stages             []corpus.Stage
 }
@@ -71,7 +76,7 @@ in the folder that GOSPLICE_CACHE names, ~/.cache/gosplice unless given.
 Stages are pre and post, the old and the new file in the old tree; raw, pre
 without objtool; tree, the new file in the new tree; lines, top and end, the old
 file with blank lines or an unused function; order, with its functions in another
-order; clang and clang-lines by that compiler; all, every file that is built in.`,
+order; all, every file that is built in.`,
 	Statuses: "0 done; 1 error",
 }
 
@@ -82,6 +87,9 @@ func parse(args []string) (*options, error) {
 	f := tool.Flags()
 	f.StringVar(&opt.from, "from", "6.1.0-47-cloud-amd64", "the older kernel: a `RELEASE`, or the beginning of one")
 	f.StringVar(&opt.to, "to", "6.1.0-50-cloud-amd64", "the newer kernel: a `RELEASE`, or the beginning of one")
+	f.StringVar(&opt.how.CC.Command, "cc", "", "compile with this `COMMAND`, such as gcc-10, and only compare: the kernel was not built with it")
+	f.StringVar(&opt.how.CC.Buildroot, "buildroot", "", "with -cc, a `DIR` with the distribution in which it runs, or the name of a release of Debian, such as bullseye, which mmdebstrap makes in the cache")
+	f.IntVar(&opt.how.Every, "every", 1, "take each `N`-th file alone")
 	f.BoolVar(&opt.complete, "objtool", false, "have the kernel's objtool complete the objects, for kernels with IBT")
 	f.BoolVar(&opt.judge, "judge", false, "compare each stage with pre, and say what becomes of each pair")
 	f.BoolVar(&opt.load, "load", false, "load the modules of what is carried into the booted kernel")
@@ -103,6 +111,12 @@ func parse(args []string) (*options, error) {
 		for _, code := range []elfdiff.Code{elfdiff.CodeTypeLayout, elfdiff.CodeTypeEnum, elfdiff.CodeTypeSignature, elfdiff.CodeTypeConstant, elfdiff.CodeNotGiven} {
 			opt.accept = append(opt.accept, elfdiff.Acceptance{Code: code})
 		}
+	}
+	if opt.how.CC.Command == "" && opt.how.CC.Buildroot != "" {
+		return nil, f.Wrong("-buildroot is where the command of -cc runs")
+	}
+	if opt.how.CC.Command != "" && (opt.load || opt.together || opt.probes) {
+		return nil, f.Wrong("no module for this kernel is made of what the compiler of -cc makes")
 	}
 	for _, name := range f.Args() {
 		i := slices.IndexFunc(corpus.Stages, func(s corpus.Stage) bool { return s.Name == name })
@@ -129,7 +143,7 @@ func run(ctx context.Context, args []string, stdout, stderr *cli.Output) (int, e
 
 // build builds the stages, and does with them what the flags say.
 func (opt *options) build(ctx context.Context, stderr *cli.Output) error {
-	c, err := corpus.Open(ctx, opt.from, opt.to)
+	c, err := corpus.Open(ctx, opt.from, opt.to, opt.how)
 	if err != nil {
 		return err
 	}
@@ -168,30 +182,28 @@ func judgeAll(ctx context.Context, c *corpus.Corpus, finish func(context.Context
 	if opt.reverse {
 		runs = c.To
 	}
-	k, err := open(ctx, runs)
-	if err != nil {
-		return err
+	var k *module.Kernel // nil when it is by another compiler
+	if opt.how.CC.Command == "" {
+		if k, err = open(ctx, runs); err != nil {
+			return err
+		}
+		defer k.Close()
 	}
-	defer k.Close()
 	for _, s := range opt.stages {
-		post, err := c.Build(ctx, s, finish)
+		j, err := judgeStage(ctx, k, c, pre, s, finish, opt)
 		if err != nil {
 			return err
 		}
-		old, new := pre, post
-		if opt.reverse {
-			old, new = post, pre
-		}
-		j, err := judge(ctx, k, c, old, new, opt)
-		if err != nil {
-			return err
-		}
-		j.Stage = s.Name
 		if opt.together {
 			j.together(ctx, k, opt)
 		}
 		if opt.load {
 			if err := load(ctx, runs, j); err != nil {
+				return err
+			}
+		}
+		if k == nil && s.Patch {
+			if err := beside(ctx, c, j, s, finish, opt); err != nil {
 				return err
 			}
 		}
@@ -205,6 +217,22 @@ func judgeAll(ctx context.Context, c *corpus.Corpus, finish func(context.Context
 		}
 	}
 	return nil
+}
+
+func judgeStage(ctx context.Context, k *module.Kernel, c *corpus.Corpus, pre string, s corpus.Stage, finish func(context.Context, string) error, opt *options) (*judged, error) {
+	post, err := c.Build(ctx, s, finish)
+	if err != nil {
+		return nil, err
+	}
+	if opt.reverse {
+		pre, post = post, pre
+	}
+	j, err := judge(ctx, k, c, pre, post, opt)
+	if err != nil {
+		return nil, err
+	}
+	j.Stage = s.Name
+	return j, nil
 }
 
 func open(ctx context.Context, k *debkernel.Kernel) (*module.Kernel, error) {

@@ -65,8 +65,8 @@ mount --rbind /proc "$root/proc"
 mount --rbind /dev "$root/dev"
 exec chroot "$root" /bin/sh -c 'cd "$1"; shift; exec "$@"' sh "$dir" "$@"`
 
-// inBuildroot makes a command that runs in another distribution.
-func inBuildroot(root, cache, dir, name string, args []string) (string, []string) {
+// InBuildroot makes a command that runs in another distribution, in a folder below the cache.
+func InBuildroot(root, cache, dir, name string, args []string) (string, []string) {
 	words := []string{"--mount", "--propagation", "private"}
 	if os.Geteuid() != 0 {
 		words = append(words, "--user", "--map-root-user")

@@ -25,7 +25,7 @@ func environ() []string {
 func (t *Tree) command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
 	child.Log(t.spec.Log, dir, append([]string{name}, args...)...)
 	if t.spec.Buildroot != "" {
-		name, args = inBuildroot(t.spec.Buildroot, t.cache.Dir(), dir, name, args)
+		name, args = InBuildroot(t.spec.Buildroot, t.cache.Dir(), dir, name, args)
 	}
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env = dir, environ()

@@ -24,19 +24,24 @@ func Buildroot(ctx context.Context, cache, name string, config []byte, tell prog
 	if name == "" {
 		return "", nil
 	}
-	if st, err := os.Stat(name); err == nil && st.IsDir() || !suiteForm.MatchString(name) {
-		return filepath.Abs(name)
-	}
 	c := newCompiler("", config)
 	pkg := cmp.Or(c.pkg, "gcc")
-	packages := append(BuildPackages(), pkg)
-	dir := filepath.Join(cache, "buildroot", fmt.Sprintf("%s-%s-%.4s", name, pkg, digest([]byte(strings.Join(packages, " ")))))
-	tell.Begin("make a folder with Debian "+name, 1)
-	err := MakeBuildroot(ctx, dir, name, packages...)
+	dir, err := Suite(ctx, cache, name, pkg, tell)
 	if err != nil && ctx.Err() == nil && lacksPackage(err.Error(), pkg) {
 		return "", &CompilerError{CC: c.program, Wanted: c.wanted, Package: c.pkg, Buildroot: "Debian " + name}
 	}
-	if err != nil {
+	return dir, err
+}
+
+// Suite is [Buildroot] for a compiler that no configuration names: by its package.
+func Suite(ctx context.Context, cache, name, pkg string, tell progress.Func) (string, error) {
+	if st, err := os.Stat(name); err == nil && st.IsDir() || !suiteForm.MatchString(name) {
+		return filepath.Abs(name)
+	}
+	packages := append(BuildPackages(), pkg)
+	dir := filepath.Join(cache, "buildroot", fmt.Sprintf("%s-%s-%.4s", name, pkg, digest([]byte(strings.Join(packages, " ")))))
+	tell.Begin("make a folder with Debian "+name, 1)
+	if err := MakeBuildroot(ctx, dir, name, packages...); err != nil {
 		return "", err
 	}
 	return dir, nil
@@ -58,6 +63,6 @@ func Inside(buildroot, cache, program string) ([]byte, error) {
 	if !strings.HasPrefix(program, cache+string(filepath.Separator)) {
 		return nil, errors.New(program + " is not below the cache " + cache + ", which is all that the buildroot sees")
 	}
-	name, args := inBuildroot(buildroot, cache, cache, program, nil)
+	name, args := InBuildroot(buildroot, cache, cache, program, nil)
 	return []byte("#!/bin/sh\nexec " + child.Quote(append([]string{name}, args...)...) + " \"$@\"\n"), nil
 }

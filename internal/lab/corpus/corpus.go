@@ -3,13 +3,13 @@
 // is one. What one gets is a folder of objects for each [Stage], with the paths
 // of the sources, so that a pair is the same path in two folders.
 //
-//	c, err := corpus.Open(ctx, "6.1.0-47-cloud-amd64", "6.1.0-50-cloud-amd64")
+//	c, err := corpus.Open(ctx, "6.1.0-47-cloud-amd64", "6.1.0-50-cloud-amd64", corpus.How{})
 //	pre, err := c.Build(ctx, corpus.Pre, nil)
 //	post, err := c.Build(ctx, corpus.Post, nil)
 //	for pair := range c.Pairs(pre, post) { ... }
 //
 // All is compiled in the source tree of the older version with its stock
-// configuration by one make for each stage, and kept in the cache of package
+// configuration by one make for each stage, by its compiler or by another, and kept in the cache of package
 // deb. A stage takes about a second of two processors for each file.
 package corpus
 
@@ -39,13 +39,33 @@ type Corpus struct {
 
 	from, to *kbuild.Tree
 	cache    *deb.Cache
+	how      How
+}
+
+// How says which objects a corpus has. With the zero value, it is all of them, by the
+// compiler that the kernel was built with.
+type How struct {
+	CC    kbuild.Compiler
+	Every int // each n-th file alone
+}
+
+// suffix tells what is made otherwise apart in the cache.
+func (h How) suffix() string {
+	out := ""
+	if h.CC.Command != "" {
+		out += "_" + h.CC.Command
+	}
+	if h.Every > 1 {
+		out += fmt.Sprintf("_%d", h.Every)
+	}
+	return out
 }
 
 // Open finds out what differs between two kernels, by their releases or the
 // beginnings of them (see [debkernel.Stock]). The first call for a kernel fetches its
 // source and its debug information, which takes minutes.
-func Open(ctx context.Context, from, to string) (*Corpus, error) {
-	c := &Corpus{}
+func Open(ctx context.Context, from, to string, how How) (*Corpus, error) {
+	c := &Corpus{how: how}
 	var err error
 	if c.cache, err = deb.OpenCache(); err != nil {
 		return nil, err
@@ -69,7 +89,17 @@ func Open(ctx context.Context, from, to string) (*Corpus, error) {
 			c.Files = append(c.Files, name)
 		}
 	}
+	c.Files = each(c.Files, how.Every)
 	return c, nil
+}
+
+// each returns each n-th of a list, beginning with the first.
+func each(list []string, n int) []string {
+	out := make([]string, 0, len(list))
+	for i := 0; i < len(list); i += max(1, n) {
+		out = append(out, list[i])
+	}
+	return out
 }
 
 func tree(ctx context.Context, release string) (*debkernel.Kernel, *kbuild.Tree, error) {

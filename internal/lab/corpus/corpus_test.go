@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gosplice/gosplice/internal/lab/kbuild"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
@@ -96,5 +97,22 @@ func TestPairs(t *testing.T) {
 	}
 	if want := []string{"a.c", "d/b.c"}; !cmp.Equal(got, want) {
 		t.Errorf("pairs %q, want %q", got, want)
+	}
+}
+
+// TestHow keeps what is made otherwise apart.
+func TestHow(t *testing.T) {
+	for want, how := range map[string]How{
+		"":          {Every: 1},
+		"_gcc-10":   {CC: kbuild.Compiler{Command: "gcc-10", Buildroot: "bullseye"}},
+		"_gcc-10_2": {CC: kbuild.Compiler{Command: "gcc-10"}, Every: 2},
+		"_3":        {Every: 3},
+	} {
+		if got := how.suffix(); got != want {
+			t.Errorf("%+v: %q, want %q", how, got, want)
+		}
+	}
+	if got, want := each([]string{"a", "b", "c", "d", "e"}, 2), []string{"a", "c", "e"}; !cmp.Equal(got, want) {
+		t.Errorf("each second %q, want %q", got, want)
 	}
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +20,8 @@ import (
 type Stage struct {
 	// Name is the folder's.
 	Name string
+	// Patch is that of a real patch: it has the text of the newer version.
+	Patch bool
 	// NewTree compiles in the source tree of the newer version.
 	NewTree bool
 	// Text makes the text that is compiled from that of the older version and
@@ -33,8 +33,6 @@ type Stage struct {
 	All bool
 	// NoObjtool leaves out what Build's finish would do.
 	NoObjtool bool
-	// CC is another compiler, for which the copy of the tree is configured anew.
-	CC string
 	// Relink makes the object from that of Pre instead of compiling one.
 	Relink func(ctx context.Context, pre, out string) error
 }
@@ -48,11 +46,11 @@ const blank = "\n\n\n\n\n\n\n"
 // The stages. Lines, Top and End change nothing that any function does.
 var (
 	Pre  = Stage{Name: "pre"}
-	Post = Stage{Name: "post", Text: func(_, new []byte) []byte { return new }}
+	Post = Stage{Name: "post", Patch: true, Text: func(_, new []byte) []byte { return new }}
 	// Raw is Pre as the compiler left it, where Build's finish does more.
 	Raw = Stage{Name: "raw", NoObjtool: true}
 	// Tree is Post with all headers of the newer version.
-	Tree  = Stage{Name: "tree", NewTree: true}
+	Tree  = Stage{Name: "tree", Patch: true, NewTree: true}
 	Lines = Stage{Name: "lines", Text: func(old, _ []byte) []byte { return append([]byte(blank), old...) }}
 	Top   = Stage{Name: "top", Text: func(old, _ []byte) []byte { return append([]byte(unused), old...) }}
 	End   = Stage{Name: "end", Text: func(old, _ []byte) []byte { return append(append([]byte{}, old...), unused...) }}
@@ -60,16 +58,10 @@ var (
 	Order = Stage{Name: "order", Relink: reverse}
 	// All is the whole kernel, without debug information.
 	All = Stage{Name: "all", All: true, Flags: "-g0"}
-	// Clang, ClangLines and ClangEnd are Pre, Lines and End by another compiler.
-	Clang      = Stage{Name: "clang", CC: clang, NoObjtool: true}
-	ClangLines = Stage{Name: "clang-lines", CC: clang, NoObjtool: true, Text: Lines.Text}
-	ClangEnd   = Stage{Name: "clang-end", CC: clang, NoObjtool: true, Text: End.Text}
 )
 
-const clang = "clang-14"
-
 // Stages lists them by name.
-var Stages = []Stage{Pre, Raw, Post, Tree, Lines, Top, End, Order, All, Clang, ClangLines, ClangEnd}
+var Stages = []Stage{Pre, Raw, Post, Tree, Lines, Top, End, Order, All}
 
 // Build makes the objects of a stage, once, and returns their folder. What is
 // interrupted goes on from there in the next call. A file that does not compile
@@ -77,10 +69,10 @@ var Stages = []Stage{Pre, Raw, Post, Tree, Lines, Top, End, Order, All, Clang, C
 // counts as made: it may put another file in its place, and must not write to it,
 // since the copy of the tree shares it.
 func (c *Corpus) Build(ctx context.Context, s Stage, finish func(ctx context.Context, object string) error) (string, error) {
-	name := filepath.Join("corpus", c.From.Release+"_"+c.To.Release, s.Name)
+	name := filepath.Join("corpus", c.From.Release+"_"+c.To.Release+c.how.suffix(), s.Name)
 	files := c.Files
 	if s.All {
-		name = filepath.Join("corpus", c.From.Release, s.Name)
+		name = filepath.Join("corpus", c.From.Release+How{CC: c.how.CC}.suffix(), s.Name)
 		var err error
 		if files, err = c.BuiltIn(ctx); err != nil {
 			return "", err
@@ -109,6 +101,12 @@ func (c *Corpus) build(ctx context.Context, s Stage, dir string, files []string,
 	if s.NewTree {
 		t = c.to
 	}
+	if c.how.CC.Command != "" {
+		var err error
+		if t, err = t.With(ctx, c.how.CC); err != nil {
+			return err
+		}
+	}
 	work := strings.TrimSuffix(dir, ".tmp") + "." + filepath.Base(t.Dir)
 	if !exists(work) {
 		if err := c.copyTree(ctx, s, t, work, files); err != nil {
@@ -116,12 +114,6 @@ func (c *Corpus) build(ctx context.Context, s Stage, dir string, files []string,
 		}
 	}
 	args := []string{strings.TrimSpace(kbuild.Flags + " " + s.Flags)}
-	if s.CC != "" {
-		args = append(args, "CC="+s.CC)
-		if said, err := t.Make(ctx, work, append(args, "olddefconfig", "modules_prepare")...); err != nil {
-			return fmt.Errorf("configure for %s: %w: %s", s.CC, err, said[max(0, len(said)-2000):])
-		}
-	}
 	if err := compile(ctx, t, work, args, files); err != nil {
 		return err
 	}
@@ -140,7 +132,7 @@ func (c *Corpus) copyTree(ctx context.Context, s Stage, t *kbuild.Tree, work str
 	if err := os.RemoveAll(tmp); err != nil {
 		return err
 	}
-	if err := share(ctx, t.Dir, tmp); err != nil {
+	if err := kbuild.Share(ctx, t.Dir, tmp); err != nil {
 		return errors.Join(err, os.RemoveAll(tmp))
 	}
 	if s.Text != nil {
@@ -151,42 +143,6 @@ func (c *Corpus) copyTree(ctx context.Context, s Stage, t *kbuild.Tree, work str
 		}
 	}
 	return os.Rename(tmp, work)
-}
-
-// share copies a prepared tree. The copy shares its files, but for those that make
-// writes anew without removing them first: what has a command beside it, which
-// says how it was made.
-func share(ctx context.Context, tree, to string) error {
-	if out, err := exec.CommandContext(ctx, "cp", "-al", tree, to).CombinedOutput(); err != nil {
-		return fmt.Errorf("copy of the tree: %w: %s", err, out)
-	}
-	return filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasPrefix(d.Name(), ".") || !strings.HasSuffix(d.Name(), ".cmd") {
-			return err
-		}
-		made := filepath.Join(filepath.Dir(path), strings.TrimSuffix(d.Name()[1:], ".cmd"))
-		if !exists(made) {
-			return separate(path)
-		}
-		return errors.Join(separate(path), separate(made))
-	})
-}
-
-// separate makes a file one of its own, and keeps its mode and time.
-func separate(path string) error {
-	st, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	own := path + ".own"
-	if err := os.WriteFile(own, text, st.Mode().Perm()); err != nil {
-		return err
-	}
-	return errors.Join(os.Chtimes(own, time.Time{}, st.ModTime()), os.Rename(own, path))
 }
 
 // collect has finish complete the objects, and puts them into a folder.

@@ -89,7 +89,11 @@ func (t *Tree) Goals(objects ...string) ([]string, error) { return ktree.Goals(t
 // said. It is told what kernel this is; args come last.
 func (t *Tree) Make(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	args = slices.Concat([]string{"-s", "-j" + strconv.Itoa(runtime.NumCPU())}, t.args, args)
-	cmd := exec.CommandContext(ctx, "make", args...)
+	name := "make"
+	if t.root != "" {
+		name, args = ktree.InBuildroot(t.root, t.cache.Dir(), dir, name, args)
+	}
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env = dir, environ()
 	// What make started is to end with it, and to leave no half of an object.
 	child.EndTogether(cmd)

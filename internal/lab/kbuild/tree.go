@@ -37,6 +37,7 @@ type Tree struct {
 	Kernel *debkernel.Kernel
 	cache  *deb.Cache
 	args   []string // make's, about the kernel's identity
+	root   string   // where make runs: see [Tree.With]; "" for this system
 }
 
 // Need returns the tree for a stock kernel, or skips the test when the source or
@@ -91,9 +92,14 @@ func (t *Tree) prepare(ctx context.Context, dir string, config []byte) error {
 	if err := run(ctx, dir, "tar", "--strip-components=1", "-xf", archive); err != nil {
 		return err
 	}
+	return t.configure(ctx, dir, config)
+}
+
+// configure makes what compiling in an unpacked source takes.
+func (t *Tree) configure(ctx context.Context, dir string, config []byte) error {
 	// The packaged configuration lacks the text that tells builds apart, which
 	// becomes a note of the image.
-	config = append(slices.Clip(config), "CONFIG_BUILD_SALT=\""+k.Release+"\"\n"...)
+	config = append(slices.Clip(config), "CONFIG_BUILD_SALT=\""+t.Kernel.Release+"\"\n"...)
 	if err := os.WriteFile(filepath.Join(dir, ".config"), config, 0o644); err != nil {
 		return err
 	}
