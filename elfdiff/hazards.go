@@ -26,8 +26,7 @@ func (in *includer) hazards() {
 	if in.carried.Tables {
 		in.started(told)
 		in.frames()
-		in.locks()
-		in.references()
+		in.pairs()
 	}
 }
 
@@ -124,10 +123,42 @@ func (in *includer) frames() {
 	}
 }
 
-// locks judges functions that take a lock which others give back, or the reverse, where post has
-// another one: a task may be between the two when it goes over to the new code.
-func (in *includer) locks() {
+// pairs judges functions that do one half of something, and others that do the other half, where pre and post
+// differ: a task may be between the two when it goes over to the new code.
+func (in *includer) pairs() {
 	was, is := hazard.LocksOf(in.Pre, in.Post)
+	told := in.otherLocks(was, is)
+	old, now := hazard.CountsOf(was), hazard.CountsOf(is)
+	type half struct {
+		hazard.Half
+		change *verdict.Change
+	}
+	var takers, givers []half
+	for i := range in.Functions {
+		ch := &in.Functions[i]
+		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {
+			continue
+		}
+		for _, h := range hazard.HalvesOf(old, now, ch.Pre, ch.Post) {
+			switch {
+			case h.Lock && told[ch.Post]:
+			case h.Takes:
+				takers = append(takers, half{h, ch})
+			default:
+				givers = append(givers, half{h, ch})
+			}
+		}
+	}
+	for _, g := range givers {
+		if i := slices.IndexFunc(takers, func(t half) bool { return g.Completes(t.Half) }); i >= 0 {
+			in.unpaired(g.Half, takers[i].change, g.change)
+		}
+	}
+}
+
+// otherLocks judges functions that take a lock which others give back, or the reverse, where post has another one.
+func (in *includer) otherLocks(was, is *hazard.Locks) map[object.AtomID]bool {
+	told := map[object.AtomID]bool{}
 	for i := range in.Functions {
 		ch := &in.Functions[i]
 		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {
@@ -135,41 +166,21 @@ func (in *includer) locks() {
 		}
 		if p, q, differ := hazard.OtherHalf(was, is, ch.Pre, ch.Post); differ {
 			in.report(findingAt(in.Post, CodeLockPairs, ch.Post, 0, "pre %s, and post %s", p, q))
+			told[ch.Post] = true
 		}
 	}
+	return told
 }
 
-// references judges functions that give back what another function takes, where pre does neither, or
-// the reverse: what one version has taken, the other may be asked to give back.
-func (in *includer) references() {
-	was, is := hazard.CountsOf(in.Pre), hazard.CountsOf(in.Post)
-	takers := map[hazard.Half]*verdict.Change{}
-	type giver struct {
-		hazard.Half
-		change *verdict.Change
+// unpaired reports that a function gives back what another one takes, where the other side does neither.
+func (in *includer) unpaired(h hazard.Half, taker, giver *verdict.Change) {
+	has, lacks := "post", "pre"
+	if !h.Gained {
+		has, lacks = lacks, has
 	}
-	var givers []giver
-	for i := range in.Functions {
-		ch := &in.Functions[i]
-		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {
-			continue
-		}
-		for _, h := range hazard.HalvesOf(was, is, ch.Pre, ch.Post) {
-			if !h.Takes {
-				givers = append(givers, giver{h, ch})
-			} else if takers[h] == nil {
-				takers[h] = ch
-			}
-		}
+	code, what := CodeReferencePairs, "a reference"
+	if h.Lock {
+		code, what = CodeLockPairs, "a lock"
 	}
-	for _, g := range givers {
-		has, lacks, half := "post", "pre", g.Half
-		if !g.Gained {
-			has, lacks = lacks, has
-		}
-		half.Takes = true
-		if t := takers[half]; t != nil {
-			in.report(findingAt(in.Post, CodeReferencePairs, g.change.Post, 0, "%s gives back a reference (%s) here, and takes one in %s; %s does neither", has, g.Kind, t.Name, lacks))
-		}
-	}
+	in.report(findingAt(in.Post, code, giver.Post, 0, "%s gives back %s (%s) here, and takes one in %s; %s does neither", has, what, h.Kind, taker.Name, lacks))
 }

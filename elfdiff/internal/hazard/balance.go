@@ -9,8 +9,9 @@ import (
 // A balance says whether a kind of lock or reference is taken, and given back, and which ones by their names,
 // as far as the code has them.
 type balance struct {
-	takes, gives bool
-	names        []string
+	takes, gives  bool
+	lock, counter bool
+	names         []string
 }
 
 // half says which half there is of two.
@@ -27,7 +28,7 @@ func (b balance) half() string {
 func (b balance) and(more balance) balance {
 	names := slices.Concat(b.names, more.names)
 	slices.Sort(names)
-	return balance{b.takes || more.takes, b.gives || more.gives, slices.Compact(names)}
+	return balance{b.takes || more.takes, b.gives || more.gives, b.lock || more.lock, b.counter || more.counter, slices.Compact(names)}
 }
 
 // balances says what functions of an object do, each with those that it calls there.
@@ -36,10 +37,12 @@ type balances struct {
 	done map[object.AtomID]map[string]balance // by kind
 	// direct says what a call of a function of another object does, by the name of that: reference r of a.
 	direct func(a *object.Atom, r int, name string) (kind string, b balance)
+	// own adds what the instructions of a function do themselves; it may be nil.
+	own func(o *object.Object, a *object.Atom, m map[string]balance)
 }
 
 func newBalances(o *object.Object, direct func(*object.Atom, int, string) (string, balance)) balances {
-	return balances{o, map[object.AtomID]map[string]balance{}, direct}
+	return balances{o: o, done: map[object.AtomID]map[string]balance{}, direct: direct}
 }
 
 func (l *balances) of(id object.AtomID) map[string]balance {
@@ -49,6 +52,9 @@ func (l *balances) of(id object.AtomID) map[string]balance {
 	m := map[string]balance{}
 	l.done[id] = m
 	a := &l.o.Atoms[id]
+	if l.own != nil {
+		l.own(l.o, a, m)
+	}
 	for i := range a.Refs {
 		r := &a.Refs[i]
 		if r.Implicit || !object.IsCall(a, r) {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -30,6 +31,17 @@ var counted = []struct {
 	{"BPF program", []string{"bpf_prog_inc", "bpf_prog_inc_not_zero"}, []string{"bpf_prog_put"}},
 	{"BPF map", []string{"bpf_map_inc", "bpf_map_inc_with_uref", "bpf_map_inc_not_zero"}, []string{"bpf_map_put", "bpf_map_put_with_uref"}},
 	{inlinedCount, nil, []string{"put_pid"}},
+	{"memory of a task", []string{"get_task_mm"}, []string{"mmput", "mmput_async"}},
+	{"static key", []string{"static_key_slow_inc", "static_key_slow_inc_cpuslocked"}, []string{"static_key_slow_dec", "static_key_slow_dec_cpuslocked", "__static_key_slow_dec_deferred"}},
+	{"interrupt", []string{"disable_irq", "disable_irq_nosync"}, []string{"enable_irq"}},
+	{"write access", []string{"mnt_want_write", "__mnt_want_write", "mnt_want_write_file"}, []string{"mnt_drop_write", "__mnt_drop_write", "mnt_drop_write_file"}},
+	{"frozen queue", []string{"blk_mq_freeze_queue", "blk_freeze_queue_start"}, []string{"blk_mq_unfreeze_queue"}},
+	{"quiesced queue", []string{"blk_mq_quiesce_queue", "blk_mq_quiesce_queue_nowait"}, []string{"blk_mq_unquiesce_queue"}},
+	{"clock", []string{"clk_enable"}, []string{"clk_disable"}},
+	{"prepared clock", []string{"clk_prepare"}, []string{"clk_unprepare"}},
+	{"regulator", []string{"regulator_enable"}, []string{"regulator_disable"}},
+	{"line discipline", []string{"tty_ldisc_ref", "tty_ldisc_ref_wait"}, []string{"tty_ldisc_deref"}},
+	{"pinned file system", []string{"simple_pin_fs"}, []string{"simple_release_fs"}},
 }
 
 // A reference that is counted by refcount_t is taken and given back inline. What goes wrong with the
@@ -41,17 +53,40 @@ const (
 	lastOfAdding  = 2 // REFCOUNT_ADD_UAF
 )
 
-// Counts says what functions of an object do about references.
-type Counts struct{ balances }
+// Counts says what functions of an object do about references, about counters, and about locks in which a task may sleep.
+type Counts struct {
+	balances
+	locks *Locks
+}
 
-// CountsOf prepares it.
-func CountsOf(o *object.Object) *Counts { return &Counts{newBalances(o, countedBy)} }
+// lockName goes before the name of a lock.
+const lockName = "&"
 
-// A Half is a function that does one half of what is done about a kind of references, on one side alone.
+// CountsOf prepares it for an object, of whose functions it is known what they do about locks.
+func CountsOf(locks *Locks) *Counts {
+	c := &Counts{locks: locks}
+	c.balances = newBalances(locks.o, c.call)
+	c.balances.own = counters
+	return c
+}
+
+// A Half is a function that does one half of what is done about a kind of references, or locks, on one side alone.
 type Half struct {
 	Kind   string
+	Lock   bool // and no reference
 	Takes  bool // or gives back
 	Gained bool // by post, or lost
+}
+
+// Completes reports whether one half is the other one of a half: of what is taken, and given back, on one side
+// alone. A lock without a name may be each one of its kind.
+func (h Half) Completes(x Half) bool {
+	if h.Lock != x.Lock || h.Takes == x.Takes || h.Gained != x.Gained {
+		return false
+	}
+	kind, name, named := strings.Cut(h.Kind, " "+lockName)
+	other, known, also := strings.Cut(x.Kind, " "+lockName)
+	return kind == other && (name == known || !named || !also)
 }
 
 // HalvesOf compares a function of pre with its twin of post, with what both call in their objects.
@@ -60,17 +95,48 @@ func HalvesOf(pre, post *Counts, p, q object.AtomID) (list []Half) {
 	kinds := maps.Clone(a)
 	maps.Copy(kinds, b)
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
-		switch x, y := a[kind], b[kind]; {
+		x, y := a[kind], b[kind]
+		lock := x.lock || y.lock
+		if (lock || x.counter || y.counter) && !oneHalf(a, b, kind) {
+			continue
+		}
+		switch {
 		case x.takes != y.takes && x.gives == y.gives:
-			list = append(list, Half{kind, true, y.takes})
+			list = append(list, Half{kind, lock, true, y.takes})
 		case x.gives != y.gives && x.takes == y.takes:
-			list = append(list, Half{kind, false, y.gives})
+			list = append(list, Half{kind, lock, false, y.gives})
 		}
 	}
 	return list
 }
 
-// countedBy says what a call of a function does, by its name: reference r of a.
+// oneHalf reports whether one of two functions does one half, and the other one neither. One that does both, or the
+// other half, has mended something. A lock without a name may be each one of its kind.
+func oneHalf(a, b map[string]balance, kind string) bool {
+	any, _, named := strings.Cut(kind, " "+lockName)
+	of := func(m map[string]balance) balance {
+		if named {
+			return m[kind].and(m[any])
+		}
+		return m[kind]
+	}
+	x, y := of(a), of(b)
+	return !x.takes && !x.gives && y.half() != "" || !y.takes && !y.gives && x.half() != ""
+}
+
+// call says what a call of a function does, by its name: reference r of a. With a spinlock a task does not sleep, and
+// it goes over to new code only when it sleeps.
+func (c *Counts) call(a *object.Atom, r int, name string) (kind string, b balance) {
+	if kind, takes, gives := lockOf(name); kind != "" && !strings.HasPrefix(name, raw) {
+		if names := c.locks.argument(a, r); names != nil {
+			kind += " " + lockName + names[0]
+		}
+		return kind, balance{takes: takes, gives: gives, lock: true}
+	}
+	return countedBy(a, r, name)
+}
+
+// countedBy says what a call of a function does about references.
 func countedBy(a *object.Atom, r int, name string) (kind string, b balance) {
 	if name == countReporter {
 		if what, ok := secondArgument(a.Bytes[:a.Refs[r].Offset-1]); ok {
@@ -86,9 +152,15 @@ func countedBy(a *object.Atom, r int, name string) (kind string, b balance) {
 	return "", b
 }
 
-// secondArgument returns the number that code which ends in front of a call puts into ESI, where one of the
-// few instructions before it does: mov $n,%esi, or xor %esi,%esi.
-func secondArgument(code []byte) (n uint32, ok bool) {
+// secondArgument returns the number that code which ends in front of a call puts into ESI.
+func secondArgument(code []byte) (n uint32, ok bool) { return loadedBefore(code, 6) }
+
+// loadedBefore returns the number that code puts into a register, one of the first eight, where one of its last few
+// instructions does: mov $n,%esi, or xor %esi,%esi.
+func loadedBefore(code []byte, reg int) (n uint32, ok bool) {
+	if reg < 0 || reg > 7 {
+		return 0, false
+	}
 	const (
 		near   = 4  // instructions
 		window = 32 // bytes
@@ -96,9 +168,9 @@ func secondArgument(code []byte) (n uint32, ok bool) {
 	for size := 1; size <= min(window, len(code)); size++ {
 		b := code[len(code)-size:]
 		switch {
-		case size >= 5 && b[0] == 0xbe:
+		case size >= 5 && b[0] == 0xb8|byte(reg):
 			n = binary.LittleEndian.Uint32(b[1:])
-		case size >= 2 && b[0] == 0x31 && b[1] == 0xf6:
+		case size >= 2 && b[0] == 0x31 && b[1] == 0xc0|byte(reg)<<3|byte(reg):
 			n = 0
 		default:
 			continue

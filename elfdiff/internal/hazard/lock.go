@@ -10,17 +10,43 @@ import (
 )
 
 // lockNames are how the functions of the kernel that take a lock, and those that give it back,
-// begin (include/linux/mutex.h, rwsem.h, semaphore.h, spinlock_api_smp.h, rwlock_api_smp.h).
+// begin (include/linux/mutex.h, rwsem.h, semaphore.h, spinlock_api_smp.h, rwlock_api_smp.h, rcupdate.h, srcu.h,
+// percpu-rwsem.h, cpu.h, rtnetlink.h, console.h, tty.h, pagemap.h; include/net/sock.h).
 var lockNames = []struct{ kind, take, give string }{
 	{"mutex", "mutex_lock", "mutex_unlock"},
 	{"mutex", "mutex_trylock", "mutex_unlock"},
+	{"mutex", "ww_mutex_lock", "ww_mutex_unlock"},
+	{"mutex", "ww_mutex_trylock", "ww_mutex_unlock"},
+	{"mutex", "rt_mutex_lock", "rt_mutex_unlock"},
+	{"mutex", "rt_mutex_trylock", "rt_mutex_unlock"},
 	{"spinlock", "_raw_spin_lock", "_raw_spin_unlock"},
 	{"spinlock", "_raw_spin_trylock", "_raw_spin_unlock"},
 	{"lock for reading", "_raw_read_lock", "_raw_read_unlock"},
 	{"lock for writing", "_raw_write_lock", "_raw_write_unlock"},
 	{"semaphore for reading", "down_read", "up_read"},
 	{"semaphore for writing", "down_write", "up_write"},
+	{"semaphore for reading", "__percpu_down_read", "rcuwait_wake_up"}, // the rest is inlined
+	{"semaphore for writing", "percpu_down_write", "percpu_up_write"},
+	{semaphore, "down_interruptible", ""},
+	{semaphore, "down_killable", ""},
+	{semaphore, "down_trylock", ""},
+	{semaphore, "down_timeout", ""},
+	{"RCU", "__rcu_read_lock", "__rcu_read_unlock"},
+	{"SRCU", "__srcu_read_lock", "__srcu_read_unlock"},
+	{"lock of processors", "cpus_read_lock", "cpus_read_unlock"},
+	{"lock of processors", "cpus_read_trylock", "cpus_read_unlock"},
+	{"lock of processors", "cpus_write_lock", "cpus_write_unlock"},
+	{"RTNL", "rtnl_lock", "rtnl_unlock"},
+	{"RTNL", "rtnl_trylock", "rtnl_unlock"},
+	{"lock of the console", "console_lock", "console_unlock"},
+	{"lock of the console", "console_trylock", "console_unlock"},
+	{"lock of a terminal", "tty_lock", "tty_unlock"},
+	{"lock of a folio", "__folio_lock", "folio_unlock"},
+	{"lock of a socket", "lock_sock_nested", "release_sock"},
 }
+
+// semaphore is a kind whose functions with the plainest names, down and up, begin as others do.
+const semaphore = "semaphore"
 
 // raw is how the names of the functions of spinlocks begin. Kernels that no task leaves in their middle have those
 // that give back in each function (CONFIG_INLINE_SPIN_UNLOCK_IRQ, INLINE_READ_UNLOCK and the like,
@@ -103,12 +129,24 @@ func (l *Locks) call(a *object.Atom, r int, name string) (kind string, b balance
 	if strings.HasPrefix(name, raw) && !l.named[givers.Replace(name)] {
 		return "", b
 	}
-	for _, k := range lockNames {
-		if b := (balance{strings.HasPrefix(name, k.take), strings.HasPrefix(name, k.give), l.argument(a, r)}); b.takes || b.gives {
-			return k.kind, b
-		}
+	if kind, takes, gives := lockOf(name); kind != "" {
+		return kind, balance{takes: takes, gives: gives, names: l.argument(a, r)}
 	}
 	return "", b
+}
+
+// lockOf says what a function does, by its name.
+func lockOf(name string) (kind string, takes, gives bool) {
+	if name == "down" || name == "up" {
+		return semaphore, name == "down", name == "up"
+	}
+	for _, k := range lockNames {
+		takes, gives = strings.HasPrefix(name, k.take), k.give != "" && strings.HasPrefix(name, k.give)
+		if takes || gives {
+			return k.kind, takes, gives
+		}
+	}
+	return "", false, false
 }
 
 // argument returns the name of the variable whose address a call has as its first argument, where
