@@ -107,6 +107,7 @@ const (
 	CodeDeepStack        = finding.CodeDeepStack
 	CodeLockPairs        = finding.CodeLockPairs
 	CodeReferencePairs   = finding.CodeReferencePairs
+	CodeOldCallback      = finding.CodeOldCallback
 	CodeAlignment        = finding.CodeAlignment
 	CodeOrphanCold       = finding.CodeOrphanCold
 	CodeCompiler         = finding.CodeCompiler

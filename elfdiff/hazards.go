@@ -1,11 +1,14 @@
 package elfdiff
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/elfdiff/internal/flow"
 	"github.com/gosplice/gosplice/elfdiff/internal/hazard"
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -27,6 +30,7 @@ func (in *includer) hazards() {
 		in.started(told)
 		in.frames()
 		in.pairs()
+		in.callbacks()
 	}
 }
 
@@ -183,4 +187,29 @@ func (in *includer) unpaired(h hazard.Half, taker, giver *verdict.Change) {
 		code, what = CodeLockPairs, "a lock"
 	}
 	in.report(findingAt(in.Post, code, giver.Post, 0, "%s gives back %s (%s) here, and takes one in %s; %s does neither", has, what, h.Kind, taker.Name, lacks))
+}
+
+// callbacks judges functions that post has no more, and whose address pre has given to others, which go on to call
+// them: what was registered by that name is not what new code registers.
+func (in *includer) callbacks() {
+	gone := map[object.AtomID]bool{}
+	for i := range in.Functions {
+		if ch := &in.Functions[i]; ch.Status == verdict.Removed && in.past(in.Pre, ch.Pre) == nil && !isPrefixPadding(&in.Pre.Atoms[ch.Pre]) {
+			gone[ch.Pre] = true
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	t := flow.New(in.Pre).Trace(&flow.Query{
+		Functions: func(*object.Atom) bool { return true },
+		Atoms:     func(a *object.Atom) bool { return gone[a.ID] },
+		Travels:   func(object.AtomID) bool { return false },
+	})
+	for _, id := range slices.Sorted(maps.Keys(gone)) {
+		if f := t.Addr[id]; f != nil && f.Held() != nil {
+			e := f.Held()
+			in.report(findingAt(in.Pre, CodeOldCallback, id, 0, "post has no such function, and in pre its address %s, at %s", e.How, insn.PlaceText(in.Pre.Atoms[e.At.Atom].Name, int64(e.At.Off))))
+		}
+	}
 }
