@@ -41,7 +41,7 @@ var needed = []member{
 	{name: "klp_callbacks", members: []string{"pre_patch", "post_patch", "pre_unpatch", "post_unpatch"}},
 	{name: "orc_entry", members: []string{"sp_offset", "bp_offset", "sp_reg", "bp_reg", "type"}},
 	{name: "klp_state", members: []string{"id", "version", "data"}, optional: true},
-	{name: "task_struct", members: []string{"tasks", "thread_node", "signal", "stack", "thread", "comm", "pid"}, optional: true},
+	{name: "task_struct", members: []string{"tasks", "thread_node", "signal", "stack", "thread", "comm", "pid", "start_time", "nvcsw", "nivcsw"}, optional: true},
 	{name: "signal_struct", members: []string{"thread_head"}, optional: true},
 	{name: "thread_struct", members: []string{"sp"}, optional: true},
 	{name: "pt_regs", optional: true},

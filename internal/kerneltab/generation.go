@@ -60,7 +60,7 @@ var Anchor = Fact{Name: "export to reach all from", Where: whereExport, Forms: [
 
 // OldNames are the names that symbols of the kernel had before, for those that the module's
 // own code refers to.
-var OldNames = map[string]string{"_printk": "printk"}
+var OldNames = map[string]string{"_printk": "printk", "vmalloc_noprof": "vmalloc"}
 
 // ModuleMemory is the member of struct module that has the pieces of a module's memory.
 var ModuleMemory = Fact{Name: "memory in struct module", Where: "lay of internal/kernel/module_layout.go, and a form in internal/kerneltab/generation.go", Forms: []Form{

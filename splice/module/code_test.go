@@ -21,7 +21,7 @@ import (
 // madeUp is the structures of a kernel that is made up.
 var madeUp = map[string][]string{
 	"module": {"name", "init", "exit", "refcnt", "klp_alive", "kp", "num_kp"}, "kernel_param": {"name", "arg"}, "klp_object": {"mod"}, "klp_patch": {"list", "states", "mod", "enabled"}, "klp_state": {"id", "version", "data"},
-	"task_struct":   {"tasks", "thread_node", "signal", "stack", "thread", "comm", "pid"},
+	"task_struct":   {"tasks", "thread_node", "signal", "stack", "thread", "comm", "pid", "start_time", "nvcsw", "nivcsw"},
 	"signal_struct": {"thread_head"}, "thread_struct": {"sp"}, "pt_regs": {"ip"}, "kprobe": {"addr", "pre_handler", "post_handler", "flags"},
 }
 
@@ -41,7 +41,7 @@ func ownBuilder(t *testing.T, thunk bool) *builder {
 	for _, name := range strings.Fields(`_printk __cpu_online_mask __cpu_possible_mask __module_address __module_get __num_online_cpus __per_cpu_offset
 		cpus_read_lock cpus_read_unlock disable_kprobe enable_kprobe idle_threads init_task klp_enable_patch klp_patches
 		module_mutex module_put msleep mutex_lock mutex_unlock nr_cpu_ids register_kprobes stack_trace_save_tsk_reliable stop_machine stop_machine_cpuslocked
-		synchronize_rcu_tasks text_mutex text_poke try_module_get unregister_kprobes`) {
+		synchronize_rcu_tasks text_mutex text_poke try_module_get unregister_kprobes vfree vmalloc_noprof`) {
 		k.exports[name] = kernel.Export{Name: name}
 	}
 	if thunk {
@@ -67,7 +67,7 @@ func linkAll(t *testing.T, b *builder) {
 	for _, name := range []string{"stack_size", "stack_unused", "probe_count"} {
 		b.code.Number(name, 1)
 	}
-	for _, name := range []string{"jump", "stacks", "states", "replace", "module_exit", "replace_exits", "callbacks", "copy", "constants", "initials", "target", "probe", "livepatch", "plain", "stack", "elsewhere", "leave", "exit"} {
+	for _, name := range []string{"jump", "stacks", "states", "replace", "module_exit", "replace_exits", "callbacks", "copy", "constants", "initials", "target", "probe", "livepatch", "plain", "stack", "elsewhere", "parts", "leave", "exit"} {
 		b.code.Add(name, "", nil)
 	}
 	b.code.Add("init", "", map[string]ko.Dest{"enable": b.code.Symbols["enable_livepatch"]})

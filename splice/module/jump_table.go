@@ -123,9 +123,34 @@ func (b *builder) newCode(hidden []codeRange) {
 	carried := codeRange{name: "its new code", at: ko.Dest{Symbol: b.Text().Anchor}, size: b.code.Start}
 	b.ranges(b.kernelObject(), b.Rodata(), "jump_new", append(slices.Clip(hidden), carried))
 	b.code.Add("stacks", "", nil)
+	if b.countsSwitches() {
+		b.code.Add("parts", "", nil)
+	}
 	if _, err := b.image.Symbol(reliableUnwinder); err == nil {
 		b.code.Add("elsewhere", "", nil)
 	}
+}
+
+// countsSwitches reports whether the kernel has what looks in parts take: memory, and how often a task was switched
+// out. All that are known have; of another, all tasks are looked at while the machine stands still.
+func (b *builder) countsSwitches() bool {
+	for _, names := range [][]string{{"vmalloc_noprof", "vmalloc"}, {"vfree"}} {
+		if !slices.ContainsFunc(names, b.hasSymbol) {
+			return false
+		}
+	}
+	offsets := b.layout["task_struct"].Offsets
+	for _, member := range []string{"start_time", "nvcsw", "nivcsw"} {
+		if _, ok := offsets[member]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// hasSymbol reports whether the module's own code can refer to a symbol of the kernel.
+func (b *builder) hasSymbol(name string) bool {
+	return b.exports[name].Name != "" || len(b.image.Symbols(name)) == 1
 }
 
 // reliableUnwinder is the function that tells the frames of a task that does not run

@@ -19,6 +19,7 @@
 //	imports.c          what a module that is patched has of others
 //	module_exit.c      the exit function of a module that is patched
 //	jump.c, stacks.c   jumps, and who is in the way of them
+//	parts.c            looks at all tasks in parts, so that nothing stands still for long
 //	replace.c          the jumps of earlier updates, and replace_exits.c the exit functions
 //	states.c           how updates find what others have done
 //	probe.c            kprobes; probe_stub.S once for each

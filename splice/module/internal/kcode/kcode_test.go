@@ -200,7 +200,7 @@ var (
 		"find_symbol", "module_mutex", "__module_address",
 		"cpus_read_lock", "cpus_read_unlock", "disable_kprobe", "enable_kprobe", "idle_threads", "init_task", "klp_enable_patch", "klp_patches",
 		"module_put", "msleep", "mutex_lock", "mutex_unlock", "nr_cpu_ids", "register_kprobes", "stack_trace_save_tsk_reliable", "stop_machine", "stop_machine_cpuslocked",
-		"synchronize_rcu_tasks", "text_mutex", "text_poke", "try_module_get", "unregister_kprobes",
+		"synchronize_rcu_tasks", "text_mutex", "text_poke", "try_module_get", "unregister_kprobes", "vfree", "vmalloc_noprof",
 	}
 )
 

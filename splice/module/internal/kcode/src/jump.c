@@ -12,6 +12,8 @@ WEAK void adopt_others(void) {}
 WEAK int scan_others(void) { return 0; }
 WEAK void leave_others(void) {}
 WEAK bool covered(void) { return 0; }
+WEAK void look_on(void) {}
+WEAK void forget(void) {}
 
 static bool same(const u8 *a, const u8 *b)
 {
@@ -143,13 +145,20 @@ int stop(enum work work)
  * 100 ms in between, since each stops the machine. */
 static int retry(enum work work)
 {
-	for (int times = 30;;) {
-		int err = stop(work);
+	int err;
 
+	for (int times = 30;;) {
+		err = stop(work);
+		if (err == -EINPROGRESS) {
+			look_on();
+			continue;
+		}
 		if (err != -EBUSY || !--times)
-			return err;
+			break;
 		msleep(100);
 	}
+	forget();
+	return err;
 }
 
 static int retry_revert(void)

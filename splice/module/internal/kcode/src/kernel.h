@@ -16,10 +16,11 @@ typedef unsigned long long u64;
 #define NULL ((void *)0)
 #define ASSERT(condition) _Static_assert(condition, #condition)
 
-/* Errors (include/uapi/asm-generic/errno-base.h). */
+/* Errors (include/uapi/asm-generic/errno-base.h and errno.h). */
 #define EAGAIN 11
 #define EBUSY 16
 #define EINVAL 22
+#define EINPROGRESS 115
 
 /* Levels of messages (include/linux/kern_levels.h). */
 #define KERN_ERR "\001" "3"
@@ -140,6 +141,9 @@ KERNEL_MEMBER(task_struct, stack, void *)
 KERNEL_MEMBER(task_struct, thread, struct thread_struct)
 KERNEL_MEMBER(task_struct, comm, char)
 KERNEL_MEMBER(task_struct, pid, u32)
+KERNEL_MEMBER(task_struct, start_time, u64)
+KERNEL_MEMBER(task_struct, nvcsw, u64)
+KERNEL_MEMBER(task_struct, nivcsw, u64)
 #define TASK_COMM_LEN 16
 extern struct task_struct init_task;
 
@@ -160,6 +164,10 @@ int stop_machine_cpuslocked(int (*fn)(void *), void *data, const struct cpumask 
 int stack_trace_save_tsk_reliable(struct task_struct *task, u64 *store, u32 size);
 extern struct mutex text_mutex;
 void *text_poke(void *at, const void *bytes, u64 size);
+
+/* Memory (include/linux/vmalloc.h); vmalloc before Linux 6.10. */
+void *vmalloc_noprof(u64 size);
+void vfree(const void *memory);
 
 /* Probes (include/linux/kprobes.h). */
 struct kprobe;

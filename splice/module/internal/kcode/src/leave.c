@@ -5,6 +5,9 @@
  * in is waited for, since the memory is gone when this returns. */
 #include "update.h"
 
+WEAK void look_on(void) {}
+WEAK void forget(void) {}
+
 /* look is what stop_machine calls on one processor, while all others stand still. */
 static int look(void *unused UNUSED)
 {
@@ -14,11 +17,17 @@ static int look(void *unused UNUSED)
 void leave_code(void)
 {
 	bool told = 0;
+	int err;
 
-	while (stop_machine(look, NULL, NULL)) {
+	while ((err = stop_machine(look, NULL, NULL))) {
+		if (err == -EINPROGRESS) {
+			look_on();
+			continue;
+		}
 		if (!told)
 			say(KERN_WARNING "%s: %s is in use by %s (%d); waiting\n");
 		told = 1;
 		msleep(1000);
 	}
+	forget();
 }

@@ -7,6 +7,12 @@ struct block jump_block;
 /* Of a kernel without a reliable unwinder. */
 WEAK bool elsewhere(const struct range *table UNUSED, const struct task_struct *task UNUSED) { return 0; }
 
+/* Of an update that looks at all tasks in one stop. */
+WEAK void begin_part(const struct range *table UNUSED) {}
+WEAK bool passes(const struct task_struct *task UNUSED) { return 0; }
+WEAK void passed(const struct task_struct *task UNUSED, u64 words UNUSED) {}
+WEAK int end_part(void) { return 0; }
+
 /* words returns the range that a word of a stack lies in, or NULL. */
 const struct range *words(const struct range *table, const u64 *sp, const u64 *top)
 {
@@ -31,20 +37,27 @@ static const struct range *own_stack(const struct range *table)
 	return words(table, sp, (const u64 *)(end - STACK_UNUSED));
 }
 
+/* As much work as so many words: to unwind a stack. */
+#define UNWINDING 2048
+
 /* stack_of looks at a task's stack, from where it was switched out. Words that lead to a range may be
  * left of earlier calls. */
 static const struct range *stack_of(const struct range *table, const struct task_struct *task)
 {
 	u64 stack = (u64)*task_struct_stack(task);
 	u64 sp = *thread_struct_sp(task_struct_thread(task));
+	u64 top = stack + STACK_SIZE - STACK_UNUSED;
 	const struct range *r;
 
 	if (!stack)
 		return NULL; /* of a task that is no more */
 	if (sp - stack >= STACK_SIZE)
 		sp = stack; /* should never be: all of it */
-	r = words(table, (const u64 *)sp, (const u64 *)(stack + STACK_SIZE - STACK_UNUSED));
-	return r && elsewhere(table, task) ? NULL : r;
+	r = words(table, (const u64 *)sp, (const u64 *)top);
+	if (r && !elsewhere(table, task))
+		return r;
+	passed(task, (top - sp) / sizeof(u64) + (r ? UNWINDING : 0));
+	return NULL;
 }
 
 /* blame notes what is in the way, and the task, if it is one of a list. */
@@ -67,7 +80,7 @@ static int threads(const struct range *table, const struct task_struct *leader)
 
 	for (struct list_head *l = head->next; l != head; l = l->next) {
 		struct task_struct *task = (void *)((u64)l - KERNEL_OFFSET(task_struct, thread_node));
-		const struct range *r = stack_of(table, task);
+		const struct range *r = passes(task) ? NULL : stack_of(table, task);
 
 		if (r)
 			return blame(r, task);
@@ -85,7 +98,7 @@ static int idle_tasks(const struct range *table)
 		if (!(__cpu_possible_mask[cpu / 64] >> cpu % 64 & 1))
 			continue;
 		task = *(struct task_struct **)((u64)&idle_threads + __per_cpu_offset[cpu]);
-		if (!task)
+		if (!task || passes(task))
 			continue;
 		r = stack_of(table, task);
 		if (r)
@@ -94,22 +107,23 @@ static int idle_tasks(const struct range *table)
 	return 0;
 }
 
-/* scan returns -EBUSY when a stack leads to one of the ranges, and notes which. */
 int scan(const struct range *table)
 {
 	const struct range *r = own_stack(table);
 	const struct task_struct *leader = &init_task;
+	int err;
 
 	if (r)
 		return blame(r, NULL);
+	begin_part(table);
 	do {
-		int err = threads(table, leader);
-
+		err = threads(table, leader);
 		if (err)
 			return err;
 		leader = (void *)((u64)task_struct_tasks(leader)->next - KERNEL_OFFSET(task_struct, tasks));
 	} while (leader != &init_task);
-	return idle_tasks(table);
+	err = idle_tasks(table);
+	return err ? err : end_part();
 }
 
 #pragma GCC diagnostic push

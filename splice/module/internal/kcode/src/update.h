@@ -248,7 +248,16 @@ extern const char stack_size[], stack_unused[];
 #define STACK_SIZE ((u64)stack_size)
 #define STACK_UNUSED ((u64)stack_unused)
 
+/* scan returns -EBUSY when a stack leads to one of the ranges, and notes which, and -EINPROGRESS when
+ * it has not looked at all: then look_on, and scan again in another stop. forget ends that. */
 int scan(const struct range *table);
+void begin_part(const struct range *table);
+bool passes(const struct task_struct *task);
+void passed(const struct task_struct *task, u64 words);
+int end_part(void);
+void look_on(void);
+void forget(void);
+
 /* words returns the range that a word between two places lies in, or NULL. */
 const struct range *words(const struct range *table, const u64 *sp, const u64 *top);
 /* elsewhere reports whether a task whose stack has words that lead to one of the ranges is surely

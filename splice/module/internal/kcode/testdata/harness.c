@@ -632,6 +632,82 @@ static void jumps_of_modules(void)
 	CHECK(target_pre_patch(&leaving) == -22 && !rows[0].active && text[1][0] == 0xf0 && SAID("\0013fix: first is not what this update was made for; nothing was patched\n"));
 }
 
+/* Many threads, whose stacks are more than one part looks at: 7,672 words each, of which none is read
+ * twice while its task sleeps. */
+enum { CROWD = 100 };
+static char many_stacks[CROWD][STACK];
+static struct task_struct many[CROWD], late;
+static int comes, at_part; /* which task comes into the code, and when */
+
+static void crowd(void)
+{
+	begin();
+	memset(many_stacks, 0, sizeof(many_stacks));
+	while_running = NULL;
+	for (int i = 0; i < CROWD; i++)
+		many[i] = (struct task_struct){ .node = { i + 1 < CROWD ? &many[i + 1].node : &init_signal.threads }, .stack = many_stacks[i], .sp = (unsigned long)many_stacks[i] + 4096, .comm = "one of many", .pid = 1000 + i, .start = 7, .waited = 3 };
+	worker.node.next = &many[0].node;
+}
+
+static void run(struct task_struct *task, int into) { task->preempted++; put(task->stack, 8192, into ? text[1] + 2 : NULL); }
+static void one_comes(int part) { if (part == at_part) run(&many[comes], 1); }
+static void one_leaves(int part) { if (part == at_part) run(&many[comes], 1); else if (part == at_part + 10) run(&many[comes], 0); }
+static void one_is_another(int part) { if (part == at_part) { run(&many[comes], 1); many[comes].preempted--; many[comes].start = 9; } }
+static void all_run(int part) { (void)part; for (int i = 0; i < CROWD; i++) run(&many[i], 0); }
+static void one_is_new(int part)
+{
+	if (part != at_part)
+		return;
+	late = (struct task_struct){ .node = { &init_signal.threads }, .stack = stacks[1], .sp = (unsigned long)stacks[1] + 4096, .comm = "a child", .pid = 2000 };
+	put(stacks[1], 8192, text[1]);
+	many[CROWD - 1].node.next = &late.node;
+}
+
+static void parts(void)
+{
+	crowd();
+	CHECK(jump_pre(NULL) == 0 && is_jump(1) && stopped > 50 && stopped < 120 && !slept && !allocated);
+	stopped = 0;
+	jump_post(NULL);
+	CHECK(text[1][0] == 0xf0 && stopped > 50 && !refs && !allocated);
+	for (int i = 0; i < CROWD; i += 33) {
+		crowd(); /* it has been looked at, and comes into the code before the last part */
+		comes = i, at_part = 50;
+		while_running = one_comes;
+		CHECK(jump_pre(NULL) == -16 && !pokes && slept == 2900 && SAID("is in use by one of many") && !allocated);
+		crowd();
+		while_running = one_leaves;
+		CHECK(jump_pre(NULL) == 0 && is_jump(1) && !allocated);
+		crowd(); /* it has ended, and another has its memory */
+		while_running = one_is_another;
+		CHECK(jump_pre(NULL) == -16 && !pokes && SAID("is in use by one of many"));
+	}
+	crowd();
+	while_running = one_is_new;
+	CHECK(jump_pre(NULL) == -16 && !pokes && SAID("is in use by a child (2000)"));
+	crowd(); /* all run all the time */
+	while_running = all_run;
+	CHECK(jump_pre(NULL) == 0 && stopped == 1025 && !allocated);
+	crowd();
+	no_memory = 1;
+	CHECK(jump_pre(NULL) == 0 && stopped == 2);
+	put(many_stacks[99], 8192, text[1]);
+	crowd();
+	put(many_stacks[99], 8192, text[1]);
+	CHECK(jump_pre(NULL) == -16 && !pokes && stopped == 31);
+	no_memory = 0;
+	crowd();
+	CHECK(jump_pre(NULL) == 0);
+	put(many_stacks[77], 8192, fresh + 8); /* the new code: it is undone, and stays */
+	jump_post(NULL);
+	CHECK(text[1][0] == 0xf0 && refs == 1 && jump_block.stays && SAID("its new code is in use by one of many (1077)") && !allocated);
+	while_running = NULL;
+	crowd();
+	slept = stopped = 0;
+	cleanup_module();
+	CHECK(!slept && stopped > 50 && !allocated);
+}
+
 static void kprobes(void)
 {
 	struct pt_regs regs = { .ip = 1 };
@@ -680,7 +756,7 @@ static void leaves(void)
 	put(stacks[1], 5000, fresh + 8);
 	depth = 1;
 	cleanup_module();
-	CHECK(!slept && stopped == 1);
+	CHECK(!slept && stopped == 3); /* in parts: nothing is known of the first */
 	depth = -22;
 	while_asleep = NULL;
 }
@@ -688,7 +764,7 @@ static void leaves(void)
 int main(void)
 {
 	static const struct { const char *name; void (*run)(void); } cases[] = {
-		{ "jumps", jumps }, { "prefixes", prefixes }, { "in the way", in_the_way }, { "own stack", own_stack }, { "stays", stays }, { "leaves", leaves },
+		{ "jumps", jumps }, { "prefixes", prefixes }, { "in the way", in_the_way }, { "own stack", own_stack }, { "stays", stays }, { "parts", parts }, { "leaves", leaves },
 		{ "replaces", replaces }, { "alone", alone }, { "stacked", stacked }, { "settings", settings }, { "start", start }, { "constants", constants }, { "modules", modules }, { "imports", imported }, { "kprobes", kprobes },
 		{ "exits", exits }, { "exits of modules that go", exits_of_modules_that_go }, { "exits of two", exits_of_two }, { "exits replaced", exits_replaced }, { "data of modules", data_of_modules }, { "jumps of modules", jumps_of_modules },
 	};

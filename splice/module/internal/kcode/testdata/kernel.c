@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
 
@@ -41,6 +42,9 @@ OFFSET("task_struct.signal", 32);
 OFFSET("task_struct.thread", 40);
 OFFSET("task_struct.comm", 48);
 OFFSET("task_struct.pid", 64);
+OFFSET("task_struct.start_time", 72);
+OFFSET("task_struct.nvcsw", 80);
+OFFSET("task_struct.nivcsw", 88);
 OFFSET("signal_struct.thread_head", 8);
 OFFSET("thread_struct.sp", 0);
 OFFSET("sizeof.kprobe", 24);
@@ -142,8 +146,25 @@ static int stop(int (*fn)(void *), void *data)
 	return stopper.result;
 }
 
+void (*while_running)(int part);
+int no_memory, allocated;
+void *vmalloc_noprof(size_t size)
+{
+	void *memory = no_memory || locked || held ? NULL : malloc(size);
+
+	allocated += memory != NULL;
+	return memory ? memset(memory, 0xa5, size) : NULL;
+}
+void vfree(void *memory)
+{
+	allocated -= memory != NULL;
+	free(memory);
+}
+
 int stop_machine_cpuslocked(int (*fn)(void *), void *data, void *cpus)
 {
+	if (while_running)
+		while_running(stopped);
 	stopped += locked && held && (!cpus || cpus == &__cpu_online_mask);
 	return stop(fn, data);
 }

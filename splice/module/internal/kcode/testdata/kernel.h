@@ -19,6 +19,7 @@ struct task_struct {
 	unsigned long sp;
 	char comm[16];
 	unsigned pid;
+	unsigned long start, waited, preempted;
 };
 struct klp_state { unsigned long id; long version; void *data; };
 struct klp_patch { long first; struct klp_state *states; struct list_head list; struct module *mod; };
@@ -39,6 +40,8 @@ extern int slept, refs, other_refs, pokes, locked, searching, held, stopped, unp
 extern struct exported exported; /* what another module exports */
 extern int enable_error, register_error, probe_error, pre_patch_error;
 extern void (*while_asleep)(void);
+extern void (*while_running)(int part); /* between two stops of the machine */
+extern int no_memory, allocated;
 extern unsigned long unwound[2];
 extern int depth;
 extern unsigned long replaced_with[10];
