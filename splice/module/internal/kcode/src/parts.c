@@ -3,8 +3,8 @@
  * if it has not run since, as its stack is the same then. The scheduler counts each time that a task
  * is switched out (kernel/sched/core.c, __schedule), and all are when the machine is stopped.
  *
- * Where there is no end to it, since more tasks run in between than fit into a part, the last look is
- * at all of them at once. */
+ * Where more tasks run in between than fit into a part, so that there would be no end to it, parts
+ * become larger, until one has room for all. */
 #include "update.h"
 
 /* A row is a task that nobody is in the way by. */
@@ -16,7 +16,7 @@ struct row {
 
 #define PROBES 8 /* rows that one task can have */
 #define MOST_ROWS (1 << 22)
-#define MOST_PARTS 1024
+#define MOST_GROWTH 20 /* 2^20 times as large: more than all stacks of any machine */
 
 /* How many words of stacks a part looks at, and how many more for each task that there is: with many it
  * takes most of the time to see that they pass, and fewer parts are better. */
@@ -31,10 +31,12 @@ static struct {
 	u64 mask;
 	u64 tasks; /* that there are; as a part begins, that there were in the last */
 	u64 left;  /* words, in this part */
-	u32 parts;
+	u64 more;  /* tasks that this part has left for the next, */
+	u64 least; /* and the fewest that one has */
+	u32 growth; /* parts are larger by this power of 2 */
+	u32 stuck;  /* parts that have not left fewer */
 	bool on;    /* this look is one of these, and not one for another table */
 	bool whole; /* look at all at once */
-	bool more;  /* some were left for the next part */
 } looks;
 
 static u64 switches(const struct task_struct *task)
@@ -59,7 +61,7 @@ void begin_part(const struct range *table)
 	if (!looks.table)
 		looks.table = table;
 	looks.on = looks.table == table;
-	looks.left = PART + looks.tasks * (looks.tasks < MANY ? PART_TASK : PART_TASK_OF_MANY);
+	looks.left = (PART + looks.tasks * (looks.tasks < MANY ? PART_TASK : PART_TASK_OF_MANY)) << looks.growth;
 	looks.tasks = 0;
 	looks.more = 0;
 }
@@ -77,7 +79,7 @@ bool passes(const struct task_struct *task)
 		return 1;
 	if (looks.left || looks.whole)
 		return 0;
-	looks.more = 1;
+	looks.more++;
 	return 1;
 }
 
@@ -102,12 +104,24 @@ int end_part(void)
 	return looks.on && looks.more ? -EINPROGRESS : 0;
 }
 
+/* grow has parts become larger when two have not left fewer tasks. */
+static void grow(void)
+{
+	if (!looks.least || looks.more < looks.least) {
+		looks.least = looks.more;
+		looks.stuck = 0;
+	} else if (++looks.stuck == 2) {
+		looks.stuck = 0;
+		looks.whole = ++looks.growth > MOST_GROWTH;
+	}
+}
+
 /* look_on is between two parts. */
 void look_on(void)
 {
 	u64 rows = 64;
 
-	looks.whole = ++looks.parts >= MOST_PARTS;
+	grow();
 	if (looks.rows || looks.whole)
 		return;
 	while (rows < 2 * looks.tasks && rows < MOST_ROWS)
