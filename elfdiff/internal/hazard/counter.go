@@ -23,34 +23,46 @@ func counters(o *object.Object, a *object.Atom, m map[string]balance) {
 		if ok, err := k.Load(); !ok || err != nil {
 			return
 		}
-		if up, ok := counts(&k); ok {
+		if b := counts(&k); b.counter {
 			if name, ok := counterOf(&k); ok {
-				m[name] = m[name].and(balance{takes: up, gives: !up, counter: true})
+				m[name] = m[name].and(b)
 			}
 		}
 		k.Advance()
 	}
 }
 
-// counts reports whether an instruction adds to memory, and whether what it adds is more than nothing.
-func counts(k *insn.Cursor) (up, ok bool) {
+// counts says what an instruction does to a counter in memory. A compiler may count by another one as well, of which
+// nothing tells in which direction: add with a carry, add of a register, or a store of what was added before.
+func counts(k *insn.Cursor) balance {
 	b, in := k.Bytes(), &k.Inst
 	if in.ModRMOff == 0 || b[in.ModRMOff]>>6 == 3 {
-		return false, false
+		return balance{}
 	}
-	const add, sub = 0, 5 // of group 1; inc and dec are 0 and 1 of groups 4 and 5
-	reg := b[in.ModRMOff] >> 3 & 7
-	switch op := in.Opcode; {
-	case op.Map() == amd64.MapOne && op.Byte()&^1 == 0xfe && reg <= 1:
-		return reg == 0, true
-	case op.Map() == amd64.MapOne && op.Byte()&^3 == 0x80 && (reg == add || reg == sub) && !k.Relocates(in.ImmOff):
-		n := number(b[in.ImmOff:], in.ImmLen)
-		return (n > 0) == (reg == add), n != 0
-	case op.Map() == amd64.Map0F && op.Byte()&^1 == 0xc0:
-		n, ok := loadedBefore(k.Atom.Bytes[:k.Off], in.Operands(b).Reg)
-		return int32(n) > 0, ok && n != 0
+	by := func(n int64) balance { return balance{takes: n > 0, gives: n < 0, counter: n != 0} }
+	const add, adc, sbb, sub = 0, 2, 3, 5 // as group 1 has them, and the opcodes with a register; inc and dec are 0 and 1 of groups 4 and 5
+	op, reg := in.Opcode.Byte(), b[in.ModRMOff]>>3&7
+	switch in.Opcode.Map() {
+	case amd64.MapOne:
+		switch {
+		case op&^1 == 0xfe && reg <= 1:
+			return by(1 - 2*int64(reg))
+		case op&^3 == 0x80 && (reg == add || reg == sub) && !k.Relocates(in.ImmOff):
+			n := number(b[in.ImmOff:], in.ImmLen)
+			if reg == sub {
+				n = -n
+			}
+			return by(n)
+		case op&^3 == 0x80 && (reg == adc || reg == sbb), op&^0x39 == 0 && slices.Contains([]byte{add, adc, sbb, sub}, op>>3), op&^1 == 0x88:
+			return balance{takes: true, gives: true, counter: true}
+		}
+	case amd64.Map0F:
+		if op&^1 == 0xc0 {
+			n, ok := loadedBefore(k.Atom.Bytes[:k.Off], in.Operands(b).Reg)
+			return balance{takes: !ok || int32(n) > 0, gives: !ok || int32(n) < 0, counter: !ok || n != 0}
+		}
 	}
-	return false, false
+	return balance{}
 }
 
 // counterOf names the counter that an instruction counts. Those on the stack are none.
