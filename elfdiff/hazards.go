@@ -11,6 +11,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
+	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
@@ -207,9 +208,20 @@ func (in *includer) callbacks() {
 		Travels:   func(object.AtomID) bool { return false },
 	})
 	for _, id := range slices.Sorted(maps.Keys(gone)) {
-		if f := t.Addr[id]; f != nil && f.Held() != nil {
-			e := f.Held()
+		if e := t.Addr[id].Held(); e != nil && !isBrief(in.Pre, e.At) {
 			in.report(findingAt(in.Pre, CodeOldCallback, id, 0, "post has no such function, and in pre its address %s, at %s", e.How, insn.PlaceText(in.Pre.Atoms[e.At.Atom].Name, int64(e.At.Off))))
 		}
 	}
+}
+
+// briefly are functions of the kernel that call what they are given once, and soon
+// (kernel/rcu, kernel/smp.c, kernel/task_work.c).
+var briefly = []string{"call_rcu", "call_rcu_hurry", "call_srcu", "call_rcu_tasks", "call_rcu_tasks_trace", "smp_call_function_single", "smp_call_function_many", "smp_call_function", "on_each_cpu_cond_mask", "task_work_add"}
+
+// isBrief reports whether the code at a place calls one of them.
+func isBrief(o *object.Object, at flow.Place) bool {
+	a := &o.Atoms[at.Atom]
+	return slices.ContainsFunc(a.RefsIn(at.Off, at.Off+amd64.MaxLen), func(r object.Ref) bool {
+		return object.IsCall(a, &r) && r.Offset-at.Off < 3 && slices.Contains(briefly, o.Symbol(r.Sym).Name)
+	})
 }

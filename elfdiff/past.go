@@ -55,6 +55,9 @@ type ofModule bool
 // noEffect reports a difference in something that has no bearing on what runs.
 func (j *judge) noEffect(o *object.Object, id object.AtomID, r *kerneltab.Section, what string) {
 	f := findingAt(o, classCodes[r.Class], id, 0, "%s: %s", what, r.Why)
+	if r.Class == kerneltab.Start && isModule(o) {
+		f.Message += "; a module that is loaded later starts with the old one"
+	}
 	if classCodes[r.Class] == CodeExitCode {
 		if isModule(j.Pre) {
 			f.Message += "; it is not carried: " + j.stays
