@@ -107,6 +107,7 @@ const (
 	CodeDeepStack        = finding.CodeDeepStack
 	CodeLockPairs        = finding.CodeLockPairs
 	CodeReferencePairs   = finding.CodeReferencePairs
+	CodeWaitPairs        = finding.CodeWaitPairs
 	CodeOldCallback      = finding.CodeOldCallback
 	CodeAlignment        = finding.CodeAlignment
 	CodeOrphanCold       = finding.CodeOrphanCold

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/flow"
 	"github.com/gosplice/gosplice/elfdiff/internal/hazard"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
@@ -39,12 +40,13 @@ func (in *includer) hazards() {
 // that code which travels uses too: it would find them as they are. Not those that are told
 // already, or that callbacks set up.
 func (in *includer) started(told map[object.AtomID]bool) {
+	starts := map[object.AtomID]bool{}
 	for i := range in.Functions {
 		ch := &in.Functions[i]
 		if ch.Post == object.NoAtom || ch.Status == verdict.Same {
 			continue
 		}
-		if r := in.past(in.Post, ch.Post); r == nil || r.Class != kerneltab.Start || in.isSetup(ch.Post) {
+		if in.Post.Atoms[ch.Post].Kind != object.Func || !in.isStart(ch.Post, starts) || in.isSetup(ch.Post) {
 			continue
 		}
 		a := &in.Post.Atoms[ch.Post]
@@ -61,6 +63,28 @@ func (in *includer) started(told map[object.AtomID]bool) {
 			}
 		}
 	}
+}
+
+// isStart reports whether a function runs at the start only: it lies in memory that is freed after it, or no other
+// function refers to it. known has what was asked before.
+func (in *includer) isStart(id object.AtomID, known map[object.AtomID]bool) bool {
+	is, done := known[id]
+	if done {
+		return is // of a call in a circle, that it is not
+	}
+	known[id] = false
+	if r := in.past(in.Post, id); r != nil {
+		is = r.Class == kerneltab.Start
+	} else if a := &in.Post.Atoms[id]; in.Post.IsLocal(a) {
+		list := slices.DeleteFunc(slices.Clone(in.Post.Users(id)), func(u object.AtomID) bool {
+			return in.Post.Atoms[u].Root() == id || correlate.ClassOf(&in.Post.Atoms[u]) == 0 // tables tell of it
+		})
+		is = len(list) > 0 && !slices.ContainsFunc(list, func(u object.AtomID) bool {
+			return in.Post.Atoms[u].Kind != object.Func || !in.isStart(in.Post.Atoms[u].Root(), known)
+		})
+	}
+	known[id] = is
+	return is
 }
 
 // computes reports whether a function for the start is new, or does something else, and not the
@@ -146,7 +170,7 @@ func (in *includer) pairs() {
 		}
 		for _, h := range hazard.HalvesOf(old, now, ch.Pre, ch.Post) {
 			switch {
-			case h.Lock && told[ch.Post]:
+			case h.What == hazard.Lock && told[ch.Post]:
 			case h.Takes:
 				takers = append(takers, half{h, ch})
 			default:
@@ -183,11 +207,16 @@ func (in *includer) unpaired(h hazard.Half, taker, giver *verdict.Change) {
 	if !h.Gained {
 		has, lacks = lacks, has
 	}
-	code, what := CodeReferencePairs, "a reference"
-	if h.Lock {
-		code, what = CodeLockPairs, "a lock"
+	code, what := CodeReferencePairs, "gives back a reference (%s) here, and takes one"
+	switch h.What {
+	case hazard.Memory:
+		what = "frees %s here, and allocates it"
+	case hazard.Lock:
+		code, what = CodeLockPairs, "gives back a lock (%s) here, and takes one"
+	case hazard.Sleep:
+		code, what = CodeWaitPairs, "wakes (%s) here who waits"
 	}
-	in.report(findingAt(in.Post, code, giver.Post, 0, "%s gives back %s (%s) here, and takes one in %s; %s does neither", has, what, h.Kind, taker.Name, lacks))
+	in.report(findingAt(in.Post, code, giver.Post, 0, "%s "+what+" in %s; %s does neither", has, h.Kind, taker.Name, lacks))
 }
 
 // callbacks judges functions that post has no more, and whose address pre has given to others, which go on to call

@@ -34,6 +34,7 @@ const (
 	CodeDeepStack        Code = "deep-stack"         // a function that takes more of a kernel's stack than there may be
 	CodeLockPairs        Code = "lock-pairs"         // a function takes another lock than pre, which another function gives back, or the reverse
 	CodeReferencePairs   Code = "reference-pairs"    // a function takes a reference and another one gives it back, where pre does neither, or the reverse
+	CodeWaitPairs        Code = "wait-pairs"         // a function waits for what another one does now, or no more
 	CodeOldCallback      Code = "old-callback"       // a function that post has under another name, or no more, and whose address others have been given
 	CodeAlignment        Code = "alignment"          // thread-local data that post aligns more than pre
 	CodeOrphanCold       Code = "orphan-cold"        // a changed cold part whose parent is not known

@@ -57,6 +57,7 @@ var codes = map[Code]codeRow{
 	CodeDeepStack:        {NeedsJudgement, "allocate the memory (kmalloc), or have it once for each processor", "where the stack is deep already, a call overwrites what is below, or ends the system"},
 	CodeLockPairs:        {NeedsJudgement, "take and give back the lock in one function, or leave the pair as it is", "a task that goes over to the new code between the two gives back what it has not taken, or keeps what it has"},
 	CodeReferencePairs:   {NeedsJudgement, "give back what new code has taken, and nothing else: mark it (a shadow variable), or have both in one function", "what old code has handed on is given back without having been taken, which frees what is in use, or stays taken for ever; when the update is disabled, it is the other way round"},
+	CodeWaitPairs:        {NeedsJudgement, "have who waits go on after a while, or look again (a timeout)", "a task that waits in new code is not woken by old code, which other tasks may still run, nor the other way round: it sleeps for ever, and the transition does not end"},
 	CodeOldCallback:      {NeedsJudgement, "keep its name, so that who has its address comes to the new one", "who has its address already, such as a timer or work that is set up, calls the old one"},
 	CodeOrphanCold:       {Refused, "compile with -fno-reorder-blocks-and-partition", ""},
 	CodeCompiler:         {NeedsJudgement, "use one compiler and one set of options for both, or the differences mean nothing", "what the other compiler did otherwise travels as a change"},

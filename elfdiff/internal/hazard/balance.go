@@ -9,10 +9,21 @@ import (
 // A balance says whether a kind of lock or reference is taken, and given back, and which ones by their names,
 // as far as the code has them.
 type balance struct {
-	takes, gives  bool
-	lock, counter bool
-	names         []string
+	takes, gives bool
+	what         What // of a reference, nothing more is asked than that the sides differ
+	names        []string
 }
+
+// What is taken and given back.
+type What uint8
+
+const (
+	Reference What = iota
+	Counter        // as a reference, which an instruction counts
+	Memory         // allocated, and freed
+	Lock
+	Sleep // until somebody wakes who waits
+)
 
 // half says which half there is of two.
 func (b balance) half() string {
@@ -28,7 +39,7 @@ func (b balance) half() string {
 func (b balance) and(more balance) balance {
 	names := slices.Concat(b.names, more.names)
 	slices.Sort(names)
-	return balance{b.takes || more.takes, b.gives || more.gives, b.lock || more.lock, b.counter || more.counter, slices.Compact(names)}
+	return balance{b.takes || more.takes, b.gives || more.gives, max(b.what, more.what), slices.Compact(names)}
 }
 
 // balances says what functions of an object do, each with those that it calls there.

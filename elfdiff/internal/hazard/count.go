@@ -73,7 +73,7 @@ func CountsOf(locks *Locks) *Counts {
 // A Half is a function that does one half of what is done about a kind of references, or locks, on one side alone.
 type Half struct {
 	Kind   string
-	Lock   bool // and no reference
+	What   What
 	Takes  bool // or gives back
 	Gained bool // by post, or lost
 }
@@ -81,7 +81,7 @@ type Half struct {
 // Completes reports whether one half is the other one of a half: of what is taken, and given back, on one side
 // alone. A lock without a name may be each one of its kind.
 func (h Half) Completes(x Half) bool {
-	if h.Lock != x.Lock || h.Takes == x.Takes || h.Gained != x.Gained {
+	if h.What != x.What || h.Takes == x.Takes || h.Gained != x.Gained {
 		return false
 	}
 	kind, name, named := strings.Cut(h.Kind, " "+lockName)
@@ -96,15 +96,15 @@ func HalvesOf(pre, post *Counts, p, q object.AtomID) (list []Half) {
 	maps.Copy(kinds, b)
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		x, y := a[kind], b[kind]
-		lock := x.lock || y.lock
-		if (lock || x.counter || y.counter) && !oneHalf(a, b, kind) {
+		what := max(x.what, y.what)
+		if what != Reference && !oneHalf(a, b, kind) {
 			continue
 		}
 		switch {
 		case x.takes != y.takes && x.gives == y.gives:
-			list = append(list, Half{kind, lock, true, y.takes})
+			list = append(list, Half{kind, what, true, y.takes})
 		case x.gives != y.gives && x.takes == y.takes:
-			list = append(list, Half{kind, lock, false, y.gives})
+			list = append(list, Half{kind, what, false, y.gives})
 		}
 	}
 	return list
@@ -127,13 +127,21 @@ func oneHalf(a, b map[string]balance, kind string) bool {
 // call says what a call of a function does, by its name: reference r of a. With a spinlock a task does not sleep, and
 // it goes over to new code only when it sleeps.
 func (c *Counts) call(a *object.Atom, r int, name string) (kind string, b balance) {
-	if kind, takes, gives := lockOf(name); kind != "" && !strings.HasPrefix(name, raw) {
-		if names := c.locks.argument(a, r); names != nil {
-			kind += " " + lockName + names[0]
-		}
-		return kind, balance{takes: takes, gives: gives, lock: true}
+	if strings.HasPrefix(name, raw) {
+		return "", b
 	}
-	return countedBy(a, r, name)
+	kind, b.takes, b.gives = lockOf(name)
+	b.what = Lock
+	if kind == "" {
+		kind, b = otherPair(name)
+	}
+	if kind == "" {
+		return countedBy(a, r, name)
+	}
+	if names := c.locks.argument(a, r); names != nil && b.what != Memory {
+		kind += " " + lockName + names[0]
+	}
+	return kind, b
 }
 
 // countedBy says what a call of a function does about references.

@@ -23,7 +23,7 @@ func counters(o *object.Object, a *object.Atom, m map[string]balance) {
 		if ok, err := k.Load(); !ok || err != nil {
 			return
 		}
-		if b := counts(&k); b.counter {
+		if b := counts(&k); b.what == Counter {
 			if name, ok := counterOf(&k); ok {
 				m[name] = m[name].and(b)
 			}
@@ -39,7 +39,12 @@ func counts(k *insn.Cursor) balance {
 	if in.ModRMOff == 0 || b[in.ModRMOff]>>6 == 3 {
 		return balance{}
 	}
-	by := func(n int64) balance { return balance{takes: n > 0, gives: n < 0, counter: n != 0} }
+	by := func(n int64) balance {
+		if n == 0 {
+			return balance{}
+		}
+		return balance{takes: n > 0, gives: n < 0, what: Counter}
+	}
 	const add, adc, sbb, sub = 0, 2, 3, 5 // as group 1 has them, and the opcodes with a register; inc and dec are 0 and 1 of groups 4 and 5
 	op, reg := in.Opcode.Byte(), b[in.ModRMOff]>>3&7
 	switch in.Opcode.Map() {
@@ -54,12 +59,14 @@ func counts(k *insn.Cursor) balance {
 			}
 			return by(n)
 		case op&^3 == 0x80 && (reg == adc || reg == sbb), op&^0x39 == 0 && slices.Contains([]byte{add, adc, sbb, sub}, op>>3), op&^1 == 0x88:
-			return balance{takes: true, gives: true, counter: true}
+			return balance{takes: true, gives: true, what: Counter}
 		}
 	case amd64.Map0F:
 		if op&^1 == 0xc0 {
-			n, ok := loadedBefore(k.Atom.Bytes[:k.Off], in.Operands(b).Reg)
-			return balance{takes: !ok || int32(n) > 0, gives: !ok || int32(n) < 0, counter: !ok || n != 0}
+			if n, ok := loadedBefore(k.Atom.Bytes[:k.Off], in.Operands(b).Reg); ok {
+				return by(int64(int32(n)))
+			}
+			return balance{takes: true, gives: true, what: Counter}
 		}
 	}
 	return balance{}
