@@ -65,8 +65,8 @@ func (in *includer) started(told map[object.AtomID]bool) {
 	}
 }
 
-// isStart reports whether a function runs at the start only: it lies in memory that is freed after it, or no other
-// function refers to it. known has what was asked before.
+// isStart reports whether a function runs at the start only: it lies in memory that is freed after it, or nothing
+// else calls it, or has its address. known has what was asked before.
 func (in *includer) isStart(id object.AtomID, known map[object.AtomID]bool) bool {
 	is, done := known[id]
 	if done {
@@ -80,7 +80,9 @@ func (in *includer) isStart(id object.AtomID, known map[object.AtomID]bool) bool
 			return in.Post.Atoms[u].Root() == id || correlate.ClassOf(&in.Post.Atoms[u]) == 0 // tables tell of it
 		})
 		is = len(list) > 0 && !slices.ContainsFunc(list, func(u object.AtomID) bool {
-			return in.Post.Atoms[u].Kind != object.Func || !in.isStart(in.Post.Atoms[u].Root(), known)
+			b := &in.Post.Atoms[u]
+			handsOn := slices.ContainsFunc(b.Refs, func(r object.Ref) bool { return r.Target == id && !object.IsCall(b, &r) })
+			return b.Kind != object.Func || handsOn || !in.isStart(b.Root(), known)
 		})
 	}
 	known[id] = is
