@@ -2,6 +2,8 @@ package elfdiff
 
 import (
 	"bytes"
+	"debug/dwarf"
+	"debug/elf"
 	"encoding/json"
 	"errors"
 	"os"
@@ -115,10 +117,40 @@ func TestTypesBuilds(t *testing.T) {
 			d := mustCompare(t,
 				b.compile(t, filepath.Join(dir, "pre"), "unit.c", readSource(t, "pre.c")),
 				b.compile(t, filepath.Join(dir, "post"), "unit.c", readSource(t, "post.c")))
-			if diff := cmp.Diff(changes(wantTypes), changes(typeReport(t, d))); diff != "" {
+			want := slices.DeleteFunc(slices.Clone(wantTypes), func(s string) bool {
+				return strings.HasPrefix(s, "signature outside:") && !declares(t, filepath.Join(dir, "pre", "unit.o"), "outside")
+			})
+			if diff := cmp.Diff(changes(want), changes(typeReport(t, d))); diff != "" {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// declares reports whether the debug information has the parameters of a function of
+// another file: gcc writes them since version 11.
+func declares(t *testing.T, path, name string) bool {
+	t.Helper()
+	f, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d, err := f.DWARF()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r := d.Reader(); ; {
+		e, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e == nil {
+			return false
+		}
+		if e.Tag == dwarf.TagSubprogram && e.Val(dwarf.AttrName) == name && e.Children {
+			return true
+		}
 	}
 }
 
