@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/gosplice/gosplice/internal/deb"
 	"github.com/gosplice/gosplice/internal/ktree"
@@ -23,7 +24,10 @@ type Compiler struct {
 // With returns the tree configured for another compiler, and leaves t as it is. What it
 // shares with it are the files of the source.
 func (t *Tree) With(ctx context.Context, c Compiler) (*Tree, error) {
-	out := &Tree{Kernel: t.Kernel, cache: t.cache, args: append(t.args[:len(t.args):len(t.args)], "CC="+c.Command)}
+	// Versions of exports are for modules, of which none is made of such objects: make would
+	// preprocess each source once more for them.
+	args := slices.Concat(t.args, []string{"CC=" + c.Command, "CONFIG_MODVERSIONS="})
+	out := &Tree{Kernel: t.Kernel, cache: t.cache, args: args}
 	if c.Buildroot != "" {
 		deb.Progress(vmtest.Watched(ctx), "look for %s in %s", c.Command, c.Buildroot)
 		var err error
