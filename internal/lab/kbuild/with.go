@@ -24,9 +24,10 @@ type Compiler struct {
 // With returns the tree configured for another compiler, and leaves t as it is. What it
 // shares with it are the files of the source.
 func (t *Tree) With(ctx context.Context, c Compiler) (*Tree, error) {
-	// Versions of exports are for modules, of which none is made of such objects: make would
-	// preprocess each source once more for them.
-	args := slices.Concat(t.args, []string{"CC=" + c.Command, "CONFIG_MODVERSIONS="})
+	// What is for modules or for linking the kernel is left out, as neither is made of such
+	// objects: versions of exports, for which make would preprocess each source once more, and
+	// programs about BTF, which a newer system does not always compile.
+	args := slices.Concat(t.args, []string{"CC=" + c.Command, "CONFIG_MODVERSIONS=", "CONFIG_DEBUG_INFO_BTF="})
 	out := &Tree{Kernel: t.Kernel, cache: t.cache, args: args}
 	if c.Buildroot != "" {
 		deb.Progress(vmtest.Watched(ctx), "look for %s in %s", c.Command, c.Buildroot)
