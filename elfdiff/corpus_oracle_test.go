@@ -335,7 +335,7 @@ func (o *oracle) function(sec int, off, size uint64) []string {
 			switch {
 			case len(list) > 0 && isPCRel(list[0].typ):
 				return "there"
-			case to >= off && to <= off+size:
+			case to >= off && to < off+size, to == off+size && !o.starts(sec, to):
 				return fmt.Sprintf("+%#x", to-off)
 			}
 			return o.mean(sec, int64(to), 0)
@@ -353,6 +353,11 @@ func (o *oracle) function(sec int, off, size uint64) []string {
 		}
 	}
 	return out
+}
+
+// starts reports whether something with a name begins at a place.
+func (o *oracle) starts(sec int, off uint64) bool {
+	return slices.ContainsFunc(o.bySec[sec], func(s elf.Symbol) bool { return s.Value == off })
 }
 
 // data lists the content of an object.
