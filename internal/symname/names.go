@@ -37,6 +37,9 @@ func Stem(name string) string {
 	if strings.HasPrefix(name, BTFPrefix) {
 		return stemBTF(name)
 	}
+	if i := strings.Index(name, "."+uniquePrefix); i > 0 { // clang: of the function in front of it
+		return Stem(name[:i]) + "." + Stem(name[i+1:])
+	}
 	if unique, ok := strings.CutPrefix(name, uniquePrefix); ok {
 		return uniquePrefix + Stem(strings.TrimRight(trimNumber(unique), digits))
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
-	"github.com/gosplice/gosplice/internal/symname"
 	"github.com/gosplice/gosplice/reloc/image"
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module/internal/affected"
@@ -243,7 +242,7 @@ func (b *builder) elsewhere(pairs []Pair) {
 // takenOver returns the name of a variable of another object that a function of post uses, where
 // the one of pre uses a variable that is gone.
 func takenOver(d *elfdiff.Diff, ch *verdict.Change, fresh map[string]bool) (name, user string) {
-	_, harmless := object.FreshStem(symname.Stem(ch.Name))
+	_, harmless := object.Fresh(ch.Name)
 	if ch.Kind != object.Data || harmless || !kerneltab.Of(d.Pre.SectionName(d.Pre.Atom(ch.Pre).Section)).HoldsState() {
 		return "", ""
 	}

@@ -6,7 +6,6 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/kerneltab"
-	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // A Successor is a variable that only post has, in a function that used one that only pre has:
@@ -70,7 +69,7 @@ func IsState(o *object.Object, a *object.Atom) bool {
 	if r := kerneltab.Of(o.SectionName(a.Section)); !r.HoldsState() || r.Has(kerneltab.RelRO) {
 		return false
 	}
-	_, fresh := object.FreshStem(symname.Stem(a.Name))
+	_, fresh := object.Fresh(a.Name)
 	return !fresh
 }
 
