@@ -268,7 +268,7 @@ const slotHint = "give what the name stands for an object of its own, or compile
 // has, and says so.
 func (in *includer) fresh(t *object.Atom) {
 	f := findingAt(in.Post, CodeAmbiguousStatic, t.ID, 0, "pre has several static variables that it could be")
-	if why, ok := object.Fresh(t.Name); ok || kerneltab.Of(in.Post.SectionName(t.Section)).Has(kerneltab.Once) {
+	if why, ok := object.FreshStem(t.Name); ok || kerneltab.Of(in.Post.SectionName(t.Section)).Has(kerneltab.Once) {
 		f = findingAt(in.Post, CodeFreshState, t.ID, 0, "pre has several that it could be (%s)", why)
 	}
 	in.report(f)

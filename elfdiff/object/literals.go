@@ -32,7 +32,7 @@ func isUnnamable(a *Atom) bool {
 	if a.IsLiteral() {
 		return !a.Anonymous() && symname.Stem(a.Name) != "C"
 	}
-	_, single := Fresh(a.Name)
+	_, single := FreshStem(a.Name)
 	return single || strings.HasPrefix(a.Name, symname.BTFPrefix)
 }
 
@@ -58,9 +58,9 @@ var freshStems = map[string]string{
 	"__UNIQUE_ID___addressable": "it keeps a symbol from being dropped",
 }
 
-// Fresh reports whether a name, or its stem, is that of a static variable of the kernel of
+// FreshStem reports whether a name, or its stem, is that of a static variable of the kernel of
 // which a second one, with its initial value, does no harm, and says what it is for.
-func Fresh(name string) (why string, ok bool) {
+func FreshStem(name string) (why string, ok bool) {
 	why, ok = freshStems[symname.Variable(name)]
 	return why, ok
 }

@@ -242,7 +242,7 @@ func (b *builder) elsewhere(pairs []Pair) {
 // takenOver returns the name of a variable of another object that a function of post uses, where
 // the one of pre uses a variable that is gone.
 func takenOver(d *elfdiff.Diff, ch *verdict.Change, fresh map[string]bool) (name, user string) {
-	_, harmless := object.Fresh(ch.Name)
+	_, harmless := object.FreshStem(ch.Name)
 	if ch.Kind != object.Data || harmless || !kerneltab.Of(d.Pre.SectionName(d.Pre.Atom(ch.Pre).Section)).HoldsState() {
 		return "", ""
 	}

@@ -144,7 +144,7 @@ func traitsOf(o *object.Object) []traits {
 // textsOf joins the texts that a record about a message leads to, the name of its function among
 // them. Without optimization they are no literals, but pieces of one anonymous constant.
 func textsOf(o *object.Object, a *object.Atom, stem string) string {
-	if _, fresh := object.Fresh(stem); !fresh || a.Kind != object.Data {
+	if _, fresh := object.FreshStem(stem); !fresh || a.Kind != object.Data {
 		return ""
 	}
 	var b strings.Builder

@@ -57,7 +57,7 @@ func (c *Correlation) IsState(side int, id object.AtomID) bool {
 	if !t.number || a.Kind != object.Data && a.Kind != object.TLS {
 		return false
 	}
-	_, fresh := object.Fresh(t.Stem)
+	_, fresh := object.FreshStem(t.Stem)
 	return !fresh && !kerneltab.Of(c.Objects[side].SectionName(a.Section)).Has(kerneltab.Once)
 }
 

@@ -69,7 +69,7 @@ func IsState(o *object.Object, a *object.Atom) bool {
 	if r := kerneltab.Of(o.SectionName(a.Section)); !r.HoldsState() || r.Has(kerneltab.RelRO) {
 		return false
 	}
-	_, fresh := object.Fresh(a.Name)
+	_, fresh := object.FreshStem(a.Name)
 	return !fresh
 }
 
