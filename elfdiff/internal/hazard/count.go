@@ -113,12 +113,14 @@ func HalvesOf(pre, post *Counts, p, q object.AtomID) (list []Half) {
 // oneHalf reports whether one of two functions does one half, and the other one neither. One that does both, or the
 // other half, has mended something. A lock without a name may be each one of its kind.
 func oneHalf(a, b map[string]balance, kind string) bool {
-	any, _, named := strings.Cut(kind, " "+lockName)
-	of := func(m map[string]balance) balance {
-		if named {
-			return m[kind].and(m[any])
+	any, name, named := strings.Cut(kind, " "+lockName)
+	of := func(m map[string]balance) (sum balance) {
+		for other, b := range m {
+			if k, known, also := strings.Cut(other, " "+lockName); k == any && (known == name || !named || !also) {
+				sum = sum.and(b)
+			}
 		}
-		return m[kind]
+		return sum
 	}
 	x, y := of(a), of(b)
 	return !x.takes && !x.gives && y.half() != "" || !y.takes && !y.gives && x.half() != ""

@@ -63,22 +63,35 @@ var (
 // Stages lists them by name.
 var Stages = []Stage{Pre, Raw, Post, Tree, Lines, Top, End, Order, All}
 
+// finishedSuffix tells folders apart whose objects finish has completed.
+const finishedSuffix = "_objtool"
+
 // Build makes the objects of a stage, once, and returns their folder. What is
 // interrupted goes on from there in the next call. A file that does not compile
 // has no object. finish, where it is not nil, is called for each object before it
 // counts as made: it may put another file in its place, and must not write to it,
-// since the copy of the tree shares it.
+// since the copy of the tree shares it. Where the objects are there without that, they
+// are completed, and not compiled again.
 func (c *Corpus) Build(ctx context.Context, s Stage, finish func(ctx context.Context, object string) error) (string, error) {
-	name := filepath.Join("corpus", c.From.Release+"_"+c.To.Release+c.how.suffix(), s.Name)
-	files := c.Files
+	folder, files := c.From.Release+"_"+c.To.Release+c.how.suffix(), c.Files
 	if s.All {
-		name = filepath.Join("corpus", c.From.Release+How{CC: c.how.CC}.suffix(), s.Name)
+		folder = c.From.Release + How{CC: c.how.CC}.suffix()
 		var err error
 		if files, err = c.BuiltIn(ctx); err != nil {
 			return "", err
 		}
 	}
-	fill := func(dir string) error { return c.build(ctx, s, dir, files, finish) }
+	plain := filepath.Join(c.cache.Dir(), "corpus", folder, s.Name)
+	if finish != nil {
+		folder += finishedSuffix
+	}
+	name := filepath.Join("corpus", folder, s.Name)
+	fill := func(dir string) error {
+		if finish != nil && !s.NoObjtool && exists(plain) {
+			return collect(ctx, plain, dir, files, finish)
+		}
+		return c.build(ctx, s, dir, files, finish)
+	}
 	if s.Relink != nil {
 		pre, err := c.Build(ctx, Pre, finish)
 		if err != nil {
