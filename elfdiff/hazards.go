@@ -251,7 +251,7 @@ var briefly = []string{
 	"call_rcu", "call_rcu_hurry", "call_srcu", "call_rcu_tasks", "call_rcu_tasks_trace", "smp_call_function_single", "smp_call_function_many", "smp_call_function", "on_each_cpu_cond_mask", "task_work_add",
 	"xfrm_state_walk", "xfrm_policy_walk", "neigh_for_each", "__neigh_for_each_release", "vlan_for_each", "nf_ct_iterate_cleanup_net", "nf_ct_iterate_destroy", "nf_ct_expect_iterate_net", "nf_ct_expect_iterate_destroy",
 	"pci_walk_bus", "pci_for_each_dma_alias", "usb_for_each_dev", "i2c_for_each_dev", "iommu_group_for_each_dev", "acpi_walk_namespace", "acpi_walk_resources", "acpi_get_devices", "dmi_walk",
-	"walk_page_range", "apply_to_page_range", "iterate_mounts", "input_handler_for_each_handle", "power_supply_for_each_device", "thermal_zone_for_each_trip",
+	"do_proc_dointvec", "do_proc_douintvec", "walk_page_range", "apply_to_page_range", "iterate_mounts", "input_handler_for_each_handle", "power_supply_for_each_device", "thermal_zone_for_each_trip",
 }
 
 // isBrief reports whether the code at a place calls one of them.
