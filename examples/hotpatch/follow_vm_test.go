@@ -18,7 +18,7 @@ import (
 	"github.com/gosplice/gosplice/internal/vm"
 )
 
-// counter is a program that says what a function returns until that is something else than 5, a hundred times at
+// counter is a program that says what a function returns until that is something else than 5, a thousand times at
 // most; FACTOR stands for a number.
 const counter = `
 #include <stdio.h>
@@ -26,7 +26,7 @@ const counter = `
 __attribute__((noipa)) int total(int n) { return n * FACTOR + 2; }
 int main(void)
 {
-	for (int i = 0, n = 5; i < 100 && n == 5; i++) {
+	for (int i = 0, n = 5; i < 1000 && n == 5; i++) {
 		n = total(3);
 		printf("%d\n", n);
 		fflush(stdout);
