@@ -187,7 +187,8 @@ func (in *includer) pairs() {
 	}
 }
 
-// otherLocks judges functions that take a lock which others give back, or the reverse, where post has another one.
+// otherLocks judges functions that take a lock which others give back, or the reverse, where post has another one. It
+// returns those that are told.
 func (in *includer) otherLocks(was, is *hazard.Locks) map[object.AtomID]bool {
 	told := map[object.AtomID]bool{}
 	for i := range in.Functions {

@@ -2,7 +2,6 @@ package elfdiff
 
 import (
 	"debug/dwarf"
-	"debug/elf"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -26,15 +25,7 @@ func TestLayoutOracle(t *testing.T) {
 	}
 	for _, path := range paths {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			f, err := elf.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			d, err := f.DWARF()
-			if err != nil {
-				t.Fatal(err)
-			}
+			d := debugOf(t, path)
 			o := mustOpen(t, path)
 			c, err := (&Diff{Pre: o, Post: o}).typedPair().Comparer()
 			if err != nil {

@@ -127,9 +127,8 @@ func TestTypesBuilds(t *testing.T) {
 	}
 }
 
-// declares reports whether the debug information has the parameters of a function of
-// another file: gcc writes them since version 11.
-func declares(t *testing.T, path, name string) bool {
+// debugOf reads the debug information of an object.
+func debugOf(t *testing.T, path string) *dwarf.Data {
 	t.Helper()
 	f, err := elf.Open(path)
 	if err != nil {
@@ -140,7 +139,14 @@ func declares(t *testing.T, path, name string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for r := d.Reader(); ; {
+	return d
+}
+
+// declares reports whether the debug information has the parameters of a function of
+// another file: gcc writes them since version 11.
+func declares(t *testing.T, path, name string) bool {
+	t.Helper()
+	for r := debugOf(t, path).Reader(); ; {
 		e, err := r.Next()
 		if err != nil {
 			t.Fatal(err)
