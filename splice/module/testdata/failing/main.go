@@ -89,8 +89,18 @@ func (u *update) round(step string, n int) (came bool, said, err error) {
 	return came, said, u.gone()
 }
 
-// failing does something while the allocation of a number fails, and says whether that came.
+// failing does something while the allocation of a number fails, and says whether that came. It takes no
+// signal in between, with which Go's scheduler interrupts a thread: where the kernel finds no memory for the
+// stack of a signal's handler, it ends the program.
 func failing(n int, do func() error) (came bool, said error) {
+	var all, old unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^uint64(0)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &all, &old); err != nil {
+		return false, err
+	}
+	defer unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(mark|n), 0, 0, 0); err != nil {
 		return false, err
 	}
