@@ -30,18 +30,7 @@ func TestCorpusComplete(t *testing.T) {
 	for _, c := range corpora(t) {
 		functions, objects := 0, 0
 		for _, p := range c.pairs(t, "pre", "post", *sample) {
-			pre, err := elfdiff.Open(p.pre)
-			if err != nil {
-				t.Fatal(err)
-			}
-			post, err := elfdiff.Open(p.post)
-			if err != nil {
-				t.Fatal(err)
-			}
-			d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
-			if err != nil {
-				t.Fatal(err)
-			}
+			d := compareTables(t, p)
 			o := [2]*oracle{newOracle(t, p.pre), newOracle(t, p.post)}
 			f, n := judgeByOracle(t, d, o, p.post)
 			functions, objects = functions+f, objects+n

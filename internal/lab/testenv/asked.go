@@ -38,6 +38,7 @@ const (
 	Cycles  Word = "cycles"
 	Shifted Word = "shifted"
 	Corpus  Word = "corpus"
+	Objtool Word = "objtool"
 	Pre     Word = "pre"
 	Post    Word = "post"
 	Kernels Word = "kernels" // releases, with colons between them
@@ -49,7 +50,7 @@ const (
 
 var (
 	flags  = []Word{Kernel, More, Strict, Long, Kills, Small}
-	values = []Word{Objects, Vmlinux, Vmlinuz, Other, Release, Flips, Cycles, Shifted, Corpus, Pre, Post, Kernels, Services, Compilers}
+	values = []Word{Objects, Vmlinux, Vmlinuz, Other, Release, Flips, Cycles, Shifted, Corpus, Objtool, Pre, Post, Kernels, Services, Compilers}
 )
 
 // parse reads the value of [Env].

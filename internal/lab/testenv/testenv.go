@@ -27,6 +27,7 @@
 //	cycles=N       how often to load, unload and replace livepatches, and to foretell it
 //	shifted=DIR    base/X.o and shift/X.o: with blank lines on top of its source
 //	corpus=DIR     what examples/corpus built, instead of all that it did
+//	objtool=FILE   the objtool of Linux 6.19 or later, built with xxhash, with whose verdicts elfdiff's are compared
 //	pre=FILE       the object that benchmarks work on
 //	post=FILE      the object that they compare it with
 //	kernels=NAMES  the releases that are taken through all that there is; more with colons between
