@@ -1,18 +1,14 @@
 package elfdiff
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
-	"github.com/gosplice/gosplice/elfdiff/internal/flow"
 	"github.com/gosplice/gosplice/elfdiff/internal/hazard"
-	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
-	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
 
@@ -158,21 +154,61 @@ func (in *includer) frames() {
 // differ: a task may be between the two when it goes over to the new code.
 func (in *includer) pairs() {
 	was, is := hazard.LocksOf(in.Pre, in.Post)
-	told := in.otherLocks(was, is)
-	old, now := hazard.CountsOf(was), hazard.CountsOf(is)
-	type half struct {
-		hazard.Half
-		change *verdict.Change
+	for _, f := range in.otherLocks(was, is) {
+		in.report(f)
 	}
-	var takers, givers []half
-	for i := range in.Functions {
-		ch := &in.Functions[i]
-		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {
+	takers, givers := in.oneSided(was, is)
+	for _, g := range givers {
+		if i := slices.IndexFunc(takers, func(t half) bool { return g.Completes(t.Half) }); i >= 0 {
+			in.report(in.unpaired(&g, takers[i].change.Name))
+		}
+	}
+}
+
+// Between judges what functions of one object do in halves with those of another one of the same update: a lock or
+// a reference that is taken in one and given back in the other, a task that sleeps in one and is woken in the
+// other, where pre does neither, or post. What both do in one object is judged by [CompareContext].
+func Between(diffs ...*Diff) (list []Finding) {
+	type side struct{ takers, givers []half }
+	sides := make([]side, len(diffs))
+	for i, d := range diffs {
+		if d.carried.Tables && d.Changes() > 0 {
+			s := &sides[i]
+			s.takers, s.givers = d.oneSided(hazard.LocksOf(d.Pre, d.Post))
+		}
+	}
+	for i, d := range diffs {
+		for _, g := range sides[i].givers {
+			for k := range sides {
+				at := slices.IndexFunc(sides[k].takers, func(t half) bool { return diffs[k] != d && g.CompletesFar(t.Half) })
+				if at >= 0 {
+					list = append(list, d.unpaired(&g, sides[k].takers[at].change.Name+" of "+diffs[k].Post.Name()))
+					break
+				}
+			}
+		}
+	}
+	return list
+}
+
+// A half is what a changed function does of something that takes two.
+type half struct {
+	hazard.Half
+	change *verdict.Change
+}
+
+// oneSided lists the halves that only one side has, without the locks that otherLocks tells of.
+func (d *Diff) oneSided(was, is *hazard.Locks) (takers, givers []half) {
+	old, now := hazard.CountsOf(was), hazard.CountsOf(is)
+	for i := range d.Functions {
+		ch := &d.Functions[i]
+		if ch.Status != verdict.Changed || !d.carried.Included[ch.Post] {
 			continue
 		}
+		_, _, told := hazard.OtherHalf(was, is, ch.Pre, ch.Post)
 		for _, h := range hazard.HalvesOf(old, now, ch.Pre, ch.Post) {
 			switch {
-			case h.What == hazard.Lock && told[ch.Post]:
+			case h.What == hazard.Lock && told:
 			case h.Takes:
 				takers = append(takers, half{h, ch})
 			default:
@@ -180,38 +216,31 @@ func (in *includer) pairs() {
 			}
 		}
 	}
-	for _, g := range givers {
-		if i := slices.IndexFunc(takers, func(t half) bool { return g.Completes(t.Half) }); i >= 0 {
-			in.unpaired(g.Half, takers[i].change, g.change)
-		}
-	}
+	return takers, givers
 }
 
-// otherLocks judges functions that take a lock which others give back, or the reverse, where post has another one. It
-// returns those that are told.
-func (in *includer) otherLocks(was, is *hazard.Locks) map[object.AtomID]bool {
-	told := map[object.AtomID]bool{}
-	for i := range in.Functions {
-		ch := &in.Functions[i]
-		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {
+// otherLocks judges functions that take a lock which others give back, or the reverse, where post has another one.
+func (d *Diff) otherLocks(was, is *hazard.Locks) (list []Finding) {
+	for i := range d.Functions {
+		ch := &d.Functions[i]
+		if ch.Status != verdict.Changed || !d.carried.Included[ch.Post] {
 			continue
 		}
 		if p, q, differ := hazard.OtherHalf(was, is, ch.Pre, ch.Post); differ {
-			in.report(findingAt(in.Post, CodeLockPairs, ch.Post, 0, "pre %s, and post %s", p, q))
-			told[ch.Post] = true
+			list = append(list, findingAt(d.Post, CodeLockPairs, ch.Post, 0, "pre %s, and post %s", p, q))
 		}
 	}
-	return told
+	return list
 }
 
-// unpaired reports that a function gives back what another one takes, where the other side does neither.
-func (in *includer) unpaired(h hazard.Half, taker, giver *verdict.Change) {
+// unpaired says that a function gives back what another one takes, where the other side does neither.
+func (d *Diff) unpaired(giver *half, taker string) Finding {
 	has, lacks := "post", "pre"
-	if !h.Gained {
+	if !giver.Gained {
 		has, lacks = lacks, has
 	}
 	code, what := CodeReferencePairs, "gives back a reference (%s) here, and takes one"
-	switch h.What {
+	switch giver.What {
 	case hazard.Memory:
 		what = "frees %s here, and allocates it"
 	case hazard.Lock:
@@ -219,46 +248,5 @@ func (in *includer) unpaired(h hazard.Half, taker, giver *verdict.Change) {
 	case hazard.Sleep:
 		code, what = CodeWaitPairs, "wakes (%s) here who waits"
 	}
-	in.report(findingAt(in.Post, code, giver.Post, 0, "%s "+what+" in %s; %s does neither", has, h.Kind, taker.Name, lacks))
-}
-
-// callbacks judges functions that post has no more, and whose address pre has given to others, which go on to call
-// them: what was registered by that name is not what new code registers.
-func (in *includer) callbacks() {
-	gone := map[object.AtomID]bool{}
-	for i := range in.Functions {
-		if ch := &in.Functions[i]; ch.Status == verdict.Removed && in.past(in.Pre, ch.Pre) == nil && !isPrefixPadding(&in.Pre.Atoms[ch.Pre]) {
-			gone[ch.Pre] = true
-		}
-	}
-	if len(gone) == 0 {
-		return
-	}
-	t := flow.New(in.Pre).Trace(&flow.Query{
-		Functions: func(*object.Atom) bool { return true },
-		Atoms:     func(a *object.Atom) bool { return gone[a.ID] },
-		Travels:   func(object.AtomID) bool { return false },
-	})
-	for _, id := range slices.Sorted(maps.Keys(gone)) {
-		if e := t.Addr[id].Held(); e != nil && !isBrief(in.Pre, e.At) {
-			in.report(findingAt(in.Pre, CodeOldCallback, id, 0, "post has no such function, and in pre its address %s, at %s", e.How, insn.PlaceText(in.Pre.Atoms[e.At.Atom].Name, int64(e.At.Off))))
-		}
-	}
-}
-
-// briefly are functions of the kernel that call what they are given once, and soon
-// (kernel/rcu, kernel/smp.c, kernel/task_work.c), or for each of something, and only before they return.
-var briefly = []string{
-	"call_rcu", "call_rcu_hurry", "call_srcu", "call_rcu_tasks", "call_rcu_tasks_trace", "smp_call_function_single", "smp_call_function_many", "smp_call_function", "on_each_cpu_cond_mask", "task_work_add",
-	"xfrm_state_walk", "xfrm_policy_walk", "neigh_for_each", "__neigh_for_each_release", "vlan_for_each", "nf_ct_iterate_cleanup_net", "nf_ct_iterate_destroy", "nf_ct_expect_iterate_net", "nf_ct_expect_iterate_destroy",
-	"pci_walk_bus", "pci_for_each_dma_alias", "usb_for_each_dev", "i2c_for_each_dev", "iommu_group_for_each_dev", "acpi_walk_namespace", "acpi_walk_resources", "acpi_get_devices", "dmi_walk",
-	"do_proc_dointvec", "do_proc_douintvec", "walk_page_range", "apply_to_page_range", "iterate_mounts", "input_handler_for_each_handle", "power_supply_for_each_device", "thermal_zone_for_each_trip",
-}
-
-// isBrief reports whether the code at a place calls one of them.
-func isBrief(o *object.Object, at flow.Place) bool {
-	a := &o.Atoms[at.Atom]
-	return slices.ContainsFunc(a.RefsIn(at.Off, at.Off+amd64.MaxLen), func(r object.Ref) bool {
-		return object.IsCall(a, &r) && r.Offset-at.Off < 3 && slices.Contains(briefly, o.Symbol(r.Sym).Name)
-	})
+	return findingAt(d.Post, code, giver.change.Post, 0, "%s "+what+" in %s; %s does neither", has, giver.Kind, taker, lacks)
 }

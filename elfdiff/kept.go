@@ -11,6 +11,8 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/flow"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
+	"github.com/gosplice/gosplice/internal/amd64"
 )
 
 // Kept lists what travels and whose address others may keep, by the places where they
@@ -193,4 +195,45 @@ func (k *keeping) conclude() {
 			k.report(findingAt(k.Post, CodeAddressKept, x.Where, x.Offset, "%s", x))
 		}
 	}
+}
+
+// callbacks judges functions that post has no more, and whose address pre has given to others, which go on to call
+// them: what was registered by that name is not what new code registers.
+func (in *includer) callbacks() {
+	gone := map[object.AtomID]bool{}
+	for i := range in.Functions {
+		if ch := &in.Functions[i]; ch.Status == verdict.Removed && in.past(in.Pre, ch.Pre) == nil && !isPrefixPadding(&in.Pre.Atoms[ch.Pre]) {
+			gone[ch.Pre] = true
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	t := flow.New(in.Pre).Trace(&flow.Query{
+		Functions: func(*object.Atom) bool { return true },
+		Atoms:     func(a *object.Atom) bool { return gone[a.ID] },
+		Travels:   func(object.AtomID) bool { return false },
+	})
+	for _, id := range slices.Sorted(maps.Keys(gone)) {
+		if e := t.Addr[id].Held(); e != nil && !isBrief(in.Pre, e.At) {
+			in.report(findingAt(in.Pre, CodeOldCallback, id, 0, "post has no such function, and in pre its address %s, at %s", e.How, insn.PlaceText(in.Pre.Atoms[e.At.Atom].Name, int64(e.At.Off))))
+		}
+	}
+}
+
+// briefly are functions of the kernel that call what they are given once, and soon
+// (kernel/rcu, kernel/smp.c, kernel/task_work.c), or for each of something, and only before they return.
+var briefly = []string{
+	"call_rcu", "call_rcu_hurry", "call_srcu", "call_rcu_tasks", "call_rcu_tasks_trace", "smp_call_function_single", "smp_call_function_many", "smp_call_function", "on_each_cpu_cond_mask", "task_work_add",
+	"xfrm_state_walk", "xfrm_policy_walk", "neigh_for_each", "__neigh_for_each_release", "vlan_for_each", "nf_ct_iterate_cleanup_net", "nf_ct_iterate_destroy", "nf_ct_expect_iterate_net", "nf_ct_expect_iterate_destroy",
+	"pci_walk_bus", "pci_for_each_dma_alias", "usb_for_each_dev", "i2c_for_each_dev", "iommu_group_for_each_dev", "acpi_walk_namespace", "acpi_walk_resources", "acpi_get_devices", "dmi_walk",
+	"do_proc_dointvec", "do_proc_douintvec", "walk_page_range", "apply_to_page_range", "iterate_mounts", "input_handler_for_each_handle", "power_supply_for_each_device", "thermal_zone_for_each_trip",
+}
+
+// isBrief reports whether the code at a place calls one of them.
+func isBrief(o *object.Object, at flow.Place) bool {
+	a := &o.Atoms[at.Atom]
+	return slices.ContainsFunc(a.RefsIn(at.Off, at.Off+amd64.MaxLen), func(r object.Ref) bool {
+		return object.IsCall(a, &r) && r.Offset-at.Off < 3 && slices.Contains(briefly, o.Symbol(r.Sym).Name)
+	})
 }

@@ -23,6 +23,7 @@ func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
 		return nil, err
 	}
 	b.elsewhere(pairs)
+	b.between(pairs)
 	stage.Done()
 	stage = tell.Begin("link", 1)
 	b.link(pairs)

@@ -55,6 +55,19 @@ func (j *judgement) report(f elfdiff.Finding) {
 	}
 }
 
+// between judges what functions of several objects do in halves.
+func (j *judgement) between(pairs []Pair) {
+	var diffs []*elfdiff.Diff
+	for i := range pairs {
+		if d := pairs[i].Diff; !slices.Contains(diffs, d) {
+			diffs = append(diffs, d)
+		}
+	}
+	for _, f := range elfdiff.Between(diffs...) {
+		j.report(f)
+	}
+}
+
 // refusals collects them, so that one run tells all.
 type refusals []error
 

@@ -76,6 +76,7 @@ type Half struct {
 	What   What
 	Takes  bool // or gives back
 	Gained bool // by post, or lost
+	Alone  bool // the other side has neither half
 }
 
 // Completes reports whether one half is the other one of a half: of what is taken, and given back, on one side
@@ -89,6 +90,16 @@ func (h Half) Completes(x Half) bool {
 	return kind == other && (name == known || !named || !also)
 }
 
+// CompletesFar is as Completes for a half of another object, which may be of another patch and have to do with nothing
+// here: more has to be known of it. Who allocates, and what sleeps or is woken without a name, are many.
+func (h Half) CompletesFar(x Half) bool {
+	if !h.Alone || !x.Alone || !h.Completes(x) {
+		return false
+	}
+	named := strings.Contains(h.Kind, " "+lockName) && strings.Contains(x.Kind, " "+lockName)
+	return h.What != Memory && (h.What != Sleep || named)
+}
+
 // HalvesOf compares a function of pre with its twin of post, with what both call in their objects.
 func HalvesOf(pre, post *Counts, p, q object.AtomID) (list []Half) {
 	a, b := pre.of(p), post.of(q)
@@ -96,15 +107,15 @@ func HalvesOf(pre, post *Counts, p, q object.AtomID) (list []Half) {
 	maps.Copy(kinds, b)
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		x, y := a[kind], b[kind]
-		what := max(x.what, y.what)
-		if what != Reference && !oneHalf(a, b, kind) {
+		what, alone := max(x.what, y.what), oneHalf(a, b, kind)
+		if what != Reference && !alone {
 			continue
 		}
 		switch {
 		case x.takes != y.takes && x.gives == y.gives:
-			list = append(list, Half{kind, what, true, y.takes})
+			list = append(list, Half{kind, what, true, y.takes, alone})
 		case x.gives != y.gives && x.takes == y.takes:
-			list = append(list, Half{kind, what, false, y.gives})
+			list = append(list, Half{kind, what, false, y.gives, alone})
 		}
 	}
 	return list

@@ -157,10 +157,16 @@ func (l *Locks) argument(a *object.Atom, call int) []string {
 	}
 	r := &a.Refs[call-1]
 	const size = 4 // of a field, in front of the opcode of the call
-	if r.Target == object.NoAtom || r.Offset+size+1 != a.Refs[call].Offset || amd64.FieldSize(r.Type) != size || !setsFirst(a.Bytes[:r.Offset]) {
+	if r.Offset+size+1 != a.Refs[call].Offset || amd64.FieldSize(r.Type) != size || !setsFirst(a.Bytes[:r.Offset]) {
 		return nil
 	}
-	return []string{l.o.Atoms[r.Target].Name}
+	if r.Target != object.NoAtom {
+		return []string{l.o.Atoms[r.Target].Name}
+	}
+	if name := l.o.Symbol(r.Sym).Name; name != "" {
+		return []string{name} // of another object
+	}
+	return nil
 }
 
 // setsFirst reports whether code ends in the beginning of an instruction that sets the first argument

@@ -1,0 +1,75 @@
+package elfdiff_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
+)
+
+// TestBetween judges what functions of two objects do in halves: PART is 1 in one, and 2 in the other.
+func TestBetween(t *testing.T) {
+	testenv.Need(t, "gcc")
+	const head = `
+#define A(x)
+#define B(x)
+#if PART == 1
+#undef A
+#define A(x) x
+#else
+#undef B
+#define B(x) x
+#endif
+extern void mutex_lock(void *), mutex_unlock(void *), get_device(void *), put_device(void *), wait_for_completion(void *), complete(void *), kfree(void *), work2(void);
+extern char *kstrdup(char *); struct s { long pad; int open, shut; char *name; };
+extern long m[4], n[4];
+#ifdef POST
+#define DO(x) x
+#define NOT(x)
+#else
+#define DO(x)
+#define NOT(x) x
+#endif
+`
+	for _, c := range []struct{ name, a, b, says string }{
+		{"a lock", "DO(mutex_lock(m);)", "DO(mutex_unlock(m);)", "lock-pairs b"},
+		{"a lock that is taken no more", "NOT(mutex_lock(m);)", "NOT(mutex_unlock(m);)", "lock-pairs b"},
+		{"a lock in a structure", "DO(mutex_lock(s);)", "DO(mutex_unlock(s);)", "lock-pairs b"},
+		{"two locks", "DO(mutex_lock(m);)", "DO(mutex_unlock(n);)", ""},
+		{"a lock in each", "DO(mutex_lock(m);) work2(); DO(mutex_unlock(m);)", "DO(mutex_lock(m);) work2(); DO(mutex_unlock(m);)", ""},
+		{"a half that was missing", "DO(mutex_lock(m);)", "mutex_lock(m); work2(); DO(mutex_unlock(m);)", ""},
+		{"a half that comes, and one that goes", "DO(mutex_lock(m);)", "NOT(mutex_unlock(m);)", ""},
+		{"a reference", "DO(get_device(s);)", "DO(put_device(s);)", "reference-pairs b"},
+		{"a reference that was not given back", "DO(get_device(s);)", "get_device(s); work2(); DO(put_device(s);)", ""},
+		{"a counter", "DO(s->open++;)", "DO(s->open--;)", "reference-pairs b"},
+		{"two counters", "DO(s->open++;)", "DO(s->shut--;)", ""},
+		{"a task that waits", "DO(wait_for_completion(m);)", "DO(complete(m);)", "wait-pairs b"},
+		{"tasks that wait for something", "DO(wait_for_completion(s);)", "DO(complete(s);)", ""},
+		{"memory", "DO(s->name = kstrdup(s->name);)", "DO(kfree(s->name);)", ""},
+	} {
+		text := head + "A(void a(struct s *s) { work2(); " + c.a + " work2(); })\nB(void b(struct s *s) { work2(); " + c.b + " work2(); })\n"
+		var diffs []*elfdiff.Diff
+		for _, part := range []string{"-DPART=1", "-DPART=2"} {
+			dir := t.TempDir()
+			d, err := elfdiff.Compare(compileKernel(t, dir, text, "pre.o", part), compileKernel(t, dir, text, "post.o", part, "-DPOST"), elfdiff.Options{Tables: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(d.Refusals) > 0 {
+				t.Errorf("%s: refused alone: %v", c.name, d.Refusals)
+			}
+			diffs = append(diffs, d)
+		}
+		var got []string
+		for _, f := range elfdiff.Between(diffs...) {
+			got = append(got, string(f.Code)+" "+f.Symbol)
+		}
+		if s := strings.Join(got, "\n"); s != c.says {
+			t.Errorf("%s: %q, want %q", c.name, s, c.says)
+		}
+		if list := elfdiff.Between(diffs[0], diffs[0]); len(list) > 0 {
+			t.Errorf("%s: an object given twice: %v", c.name, list)
+		}
+	}
+}
