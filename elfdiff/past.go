@@ -6,6 +6,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -90,8 +91,21 @@ func (j *judge) withoutEffect() {
 				if r := j.past(j.Post, ch.Post); r != nil {
 					j.noEffect(j.Post, ch.Post, r, "new")
 				}
+			case ch.Status == verdict.Same:
+				j.otherList(ch)
 			}
 		}
+	}
+}
+
+// otherList reports what is the same, and in another list of exports: for modules with another licence.
+func (j *judge) otherList(ch *verdict.Change) {
+	p, q := j.Pre.SectionName(j.Pre.Atoms[ch.Pre].Section), j.Post.SectionName(j.Post.Atoms[ch.Post].Section)
+	if p == q {
+		return
+	}
+	if r := j.past(j.Post, ch.Post); r != nil && r.Class == kerneltab.Export && classAt(j.Pre, j.Pre.Atoms[ch.Pre].Section) == kerneltab.Export {
+		j.noEffect(j.Post, ch.Post, r, "it is in "+insn.Clip(q)+", and in pre in "+insn.Clip(p))
 	}
 }
 
