@@ -31,6 +31,9 @@ func (t *Change) Finding() finding.Finding {
 			f.Message += " (" + via + ")"
 		}
 	}
+	if t.Handed {
+		f.Message += "; its address is given to others, who call it as they know it"
+	}
 	if t.OnStack {
 		f.Message += "; it lives on stacks only, and every function with a variable of it is replaced"
 	} else if t.Private {

@@ -118,6 +118,9 @@ type Change struct {
 	// Local is set for the signature of a function that only this object's code
 	// can name: who calls it was compiled with it.
 	Local bool `json:"local,omitempty"`
+	// Handed is set for the signature of a function whose address pre hands to others, who call it with the
+	// parameters that they know: a table of operations, a timer, whatever takes a callback. It is not Local then.
+	Handed bool `json:"handed,omitempty"`
 	// Uses are the changed functions and data objects that it matters to, those
 	// with the fewest hops first. When there is none, the change is no more than
 	// a note.

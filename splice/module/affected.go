@@ -126,8 +126,13 @@ func (b *builder) affected(a *Affected) {
 func (b *builder) checkSignatures(pairs []Pair) {
 	found := map[string]elfdiff.Finding{}
 	methods := map[string]map[string]int{}
+	handed := map[string]bool{}
 	var names []string
 	for i := range pairs {
+		list, _ := pairs[i].Diff.Types() // an error is one of the findings
+		for k := range list {
+			handed[list[k].Name] = handed[list[k].Name] || list[k].Handed
+		}
 		for _, f := range pairs[i].Diff.TypeFindings() {
 			if f.Code != elfdiff.CodeTypeSignature || !b.whole(f.Symbol) {
 				continue
@@ -143,6 +148,10 @@ func (b *builder) checkSignatures(pairs []Pair) {
 	}
 	for _, name := range names {
 		f := found[name]
+		if handed[name] {
+			b.report(f)
+			continue
+		}
 		if len(methods[name]) > 1 || methods[name][MethodProbe] > 1 {
 			f.Message += "; all that refers to it is given, but replaced in several ways, one after the other"
 		} else {

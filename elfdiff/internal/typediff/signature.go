@@ -1,11 +1,13 @@
 package typediff
 
 import (
+	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/dwarf"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/internal/symname"
 )
 
@@ -92,11 +94,35 @@ func (f *typeFinder) signature(name string, names [2]map[string]uint64) int {
 		return 0
 	}
 	t := Found{}
-	t.Kind, t.Name, t.Local = types.SignatureChanged, name, isStatic(f.d.Pre, name)
+	t.Kind, t.Name, t.Handed = types.SignatureChanged, name, isHanded(f.d.Pre, name)
+	t.Local = !t.Handed && isStatic(f.d.Pre, name)
 	f.c.Change(&t.Change, f.c.Side[0].Signature(&p), f.c.Side[1].Signature(&q))
 	if len(t.Members) == 0 {
 		return 0
 	}
 	f.list = append(f.list, t)
 	return len(f.list)
+}
+
+// isHanded reports whether code or data of an object has the address of a function, and does not just call it. What is in
+// tables of the kernel, such as the list of exports, counts for nothing.
+func isHanded(o *object.Object, name string) bool {
+	for id, a := range o.Functions() {
+		if base, _ := symname.Variant(a.Name); base != name {
+			continue
+		}
+		for _, u := range o.Users(id) {
+			b := &o.Atoms[u]
+			row := kerneltab.Of(o.SectionName(b.Section))
+			if b.Kind != object.Func && (correlate.ClassOf(b) == 0 || row != nil && row.Class != kerneltab.NoClass) {
+				continue
+			}
+			for i := range b.Refs {
+				if r := &b.Refs[i]; r.Target == id && r.TargetOff == 0 && !r.Implicit && !object.IsCall(b, r) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
