@@ -21,7 +21,7 @@ func TestBetween(t *testing.T) {
 #undef B
 #define B(x) x
 #endif
-extern void mutex_lock(void *), mutex_unlock(void *), get_device(void *), put_device(void *), wait_for_completion(void *), complete(void *), kfree(void *), work2(void);
+extern void mutex_lock(void *), mutex_unlock(void *), get_device(void *), put_device(void *), wait_for_completion(void *), complete(void *), kfree(void *), work2(void), work3(void *);
 extern char *kstrdup(char *); struct s { long pad; int open, shut; char *name; };
 extern long m[4], n[4];
 #ifdef POST
@@ -45,6 +45,7 @@ extern long m[4], n[4];
 		{"a counter", "DO(s->open++;)", "DO(s->open--;)", "reference-pairs b"},
 		{"two counters", "DO(s->open++;)", "DO(s->shut--;)", ""},
 		{"a task that waits", "DO(wait_for_completion(m);)", "DO(complete(m);)", "wait-pairs b"},
+		{"a task that waits, with another argument before", "DO(long *k = s->name; work2(); wait_for_completion(m); work3(k);)", "DO(complete(m);)", "wait-pairs b"},
 		{"tasks that wait for something", "DO(wait_for_completion(s);)", "DO(complete(s);)", ""},
 		{"memory", "DO(s->name = kstrdup(s->name);)", "DO(kfree(s->name);)", ""},
 	} {
@@ -71,5 +72,58 @@ extern long m[4], n[4];
 		if list := elfdiff.Between(diffs[0], diffs[0]); len(list) > 0 {
 			t.Errorf("%s: an object given twice: %v", c.name, list)
 		}
+	}
+}
+
+// TestMoved changes the layout of a structure with a counter, which functions find elsewhere: that is judged once.
+func TestMoved(t *testing.T) {
+	testenv.Need(t, "gcc")
+	const text = "extern void work2(void);\nstruct s { long pad;\n#ifdef POST\nlong more;\n#endif\nint open; }; void a(struct s *s) { s->open++; work2(); } void b(struct s *s) { work2(); s->open--; }"
+	dir := t.TempDir()
+	d, err := elfdiff.Compare(compileKernel(t, dir, text, "pre.o", "-g"), compileKernel(t, dir, text, "post.o", "-g", "-DPOST"), elfdiff.Options{Tables: true, Types: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Refusals) != 1 || d.Refusals[0].Code != elfdiff.CodeTypeLayout {
+		t.Errorf("refusals %v", d.Refusals)
+	}
+}
+
+// TestHanded changes the parameters of functions that others call by their addresses.
+func TestHanded(t *testing.T) {
+	testenv.Need(t, "gcc")
+	for _, c := range []struct{ name, text, says string }{
+		{"given to a function", "extern void setup(void *); static ", "void use(void) { setup((void *)f); }"},
+		{"in a table", "static ", "void *table[] = { (void *)f };"},
+	} {
+		text := c.text + "int f(int x\n#ifdef POST\n, long n\n#endif\n) { return x + 1\n#ifdef POST\n+ n\n#endif\n; }\n" + c.says
+		dir := t.TempDir()
+		d, err := elfdiff.Compare(compileKernel(t, dir, text, "pre.o", "-g"), compileKernel(t, dir, text, "post.o", "-g", "-DPOST"), elfdiff.Options{Tables: true, Types: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(d.Refusals) != 1 || d.Refusals[0].Code != elfdiff.CodeTypeSignature || !strings.Contains(d.Refusals[0].Message, "its address is given to others") {
+			t.Errorf("%s: refusals %v", c.name, d.Refusals)
+		}
+	}
+	const local = "static __attribute__((noinline)) int f(int x\n#ifdef POST\n, long n\n#endif\n) { return x + 1\n#ifdef POST\n+ n\n#endif\n; }\nint g(int x) { return f(x\n#ifdef POST\n, x\n#endif\n) * 3; }"
+	dir := t.TempDir()
+	d, err := elfdiff.Compare(compileKernel(t, dir, local, "pre.o", "-g"), compileKernel(t, dir, local, "post.o", "-g", "-DPOST"), elfdiff.Options{Tables: true, Types: true})
+	if err != nil || len(d.Refusals) > 0 {
+		t.Errorf("called alone: %v, %v", d.Refusals, err)
+	}
+}
+
+// TestOtherExports moves a function to the list of exports for other modules.
+func TestOtherExports(t *testing.T) {
+	testenv.Need(t, "gcc")
+	const text = "int f(int x) { return x; }\n#ifdef POST\n#define LIST \"___ksymtab+f\"\n#else\n#define LIST \"___ksymtab_gpl+f\"\n#endif\nstatic void *PUT(LIST) __ksymtab_f = f;"
+	dir := t.TempDir()
+	d, err := elfdiff.Compare(compileKernel(t, dir, text, "pre.o"), compileKernel(t, dir, text, "post.o", "-DPOST"), elfdiff.Options{Tables: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Outcome() != elfdiff.OutcomeIgnored || len(d.Findings) != 1 || d.Findings[0].Code != elfdiff.CodeExport {
+		t.Errorf("outcome %s, findings %v", d.Outcome(), d.Findings)
 	}
 }

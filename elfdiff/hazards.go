@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
 	"github.com/gosplice/gosplice/elfdiff/internal/hazard"
 	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
 )
@@ -37,6 +38,7 @@ func (in *includer) hazards() {
 // already, or that callbacks set up.
 func (in *includer) started(told map[object.AtomID]bool) {
 	starts := map[object.AtomID]bool{}
+	_, locks := hazard.LocksOf(in.Pre, in.Post)
 	for i := range in.Functions {
 		ch := &in.Functions[i]
 		if ch.Post == object.NoAtom || ch.Status == verdict.Same {
@@ -52,6 +54,8 @@ func (in *includer) started(told map[object.AtomID]bool) {
 				continue
 			}
 			switch {
+			case locks.IsLock(a, id):
+				// the start gives it back, so that it is as its initial value has it, or as it was
 			case in.carried.Included[id] && in.twins.Pre[id] == object.NoAtom:
 				in.report(findingAt(in.Post, CodeStartState, id, 0, "it is new, and %s uses it, which is for the start", a.Name))
 			case in.kept[id] && in.computes(ch):
@@ -128,11 +132,13 @@ func (in *includer) usedByHooks() map[object.AtomID]bool {
 // The stack of a task in the kernel is small, and nobody knows how deep a call comes.
 const (
 	largeFrame = 2048 // bytes; what the kernel's build warns of (CONFIG_FRAME_WARN)
+	roundFrame = 256  // that a function takes again each time that it comes back to itself
 	frameSlack = 128  // by which a frame grows where a compiler allots registers otherwise
 )
 
 // frames judges functions that take much more of the stack than before.
 func (in *includer) frames() {
+	in.rounds()
 	for _, b := range in.Post.Functions() {
 		if !in.carried.Included[b.ID] {
 			continue
@@ -150,6 +156,28 @@ func (in *includer) frames() {
 	}
 }
 
+// rounds judges functions that come back to themselves now, and did not before: nothing says how often.
+func (in *includer) rounds() {
+	var was map[object.AtomID]bool
+	for _, r := range hazard.Rounds(in.Post) {
+		i := slices.IndexFunc(r.Functions, func(id object.AtomID) bool { return in.carried.Included[id] })
+		if i < 0 || r.Frames <= roundFrame {
+			continue
+		}
+		if was == nil {
+			was = map[object.AtomID]bool{}
+			for _, p := range hazard.Rounds(in.Pre) {
+				for _, id := range p.Functions {
+					was[id] = true
+				}
+			}
+		}
+		if !slices.ContainsFunc(r.Functions, func(id object.AtomID) bool { return was[in.twins.Pre[id]] }) {
+			in.report(findingAt(in.Post, CodeDeepStack, r.Functions[i], 0, "it calls itself, directly or not, which it did not, and that takes %d bytes of the stack each time", r.Frames))
+		}
+	}
+}
+
 // pairs judges functions that do one half of something, and others that do the other half, where pre and post
 // differ: a task may be between the two when it goes over to the new code.
 func (in *includer) pairs() {
@@ -159,7 +187,7 @@ func (in *includer) pairs() {
 	}
 	takers, givers := in.oneSided(was, is)
 	for _, g := range givers {
-		if i := slices.IndexFunc(takers, func(t half) bool { return g.Completes(t.Half) }); i >= 0 {
+		if i := slices.IndexFunc(takers, func(t half) bool { return g.Completes(t.Half) }); i >= 0 && !(in.moved(&g, givers) && in.moved(&takers[i], takers)) {
 			in.report(in.unpaired(&g, takers[i].change.Name))
 		}
 	}
@@ -182,7 +210,7 @@ func Between(diffs ...*Diff) (list []Finding) {
 			for k := range sides {
 				at := slices.IndexFunc(sides[k].takers, func(t half) bool { return diffs[k] != d && g.CompletesFar(t.Half) })
 				if at >= 0 {
-					list = append(list, d.unpaired(&g, sides[k].takers[at].change.Name+" of "+diffs[k].Post.Name()))
+					list = append(list, d.unpaired(&g, sides[k].takers[at].change.Name+" of another object"))
 					break
 				}
 			}
@@ -217,6 +245,18 @@ func (d *Diff) oneSided(was, is *hazard.Locks) (takers, givers []half) {
 		}
 	}
 	return takers, givers
+}
+
+// moved reports whether a counter that one side alone has in a function is the one that the other side has elsewhere in
+// the structure, where a layout changed, which is judged.
+func (d *Diff) moved(h *half, list []half) bool {
+	if h.What != hazard.Counter || !slices.ContainsFunc(list, func(x half) bool {
+		return x.change == h.change && x.What == hazard.Counter && x.Gained != h.Gained
+	}) {
+		return false
+	}
+	changed, err := d.Types()
+	return err == nil && slices.ContainsFunc(changed, func(t types.Change) bool { return t.Kind == types.LayoutChanged && t.Matters() })
 }
 
 // otherLocks judges functions that take a lock which others give back, or the reverse, where post has another one.

@@ -96,7 +96,7 @@ func (h Half) CompletesFar(x Half) bool {
 	if !h.Alone || !x.Alone || !h.Completes(x) {
 		return false
 	}
-	named := strings.Contains(h.Kind, " "+lockName) && strings.Contains(x.Kind, " "+lockName)
+	named := strings.Contains(h.Kind, " "+lockName) || strings.Contains(x.Kind, " "+lockName)
 	return h.What != Memory && (h.What != Sleep || named)
 }
 

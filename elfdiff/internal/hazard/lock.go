@@ -149,24 +149,77 @@ func lockOf(name string) (kind string, takes, gives bool) {
 	return "", false, false
 }
 
+// IsLock reports whether a function does nothing with a variable but pass it to functions that take it as a lock, or
+// give it back.
+func (l *Locks) IsLock(a *object.Atom, variable object.AtomID) bool {
+	both := balance{}
+	for i := range a.Refs {
+		if a.Refs[i].Target != variable {
+			continue
+		}
+		call := i + 1
+		for call < len(a.Refs) && !object.IsCall(a, &a.Refs[call]) {
+			call++
+		}
+		if call == len(a.Refs) || a.Refs[call].Target != object.NoAtom || a.Refs[i].TargetOff != 0 || !slices.Equal(l.argument(a, call), []string{l.o.Atoms[variable].Name}) {
+			return false
+		}
+		kind, takes, gives := lockOf(l.o.Symbol(a.Refs[call].Sym).Name)
+		if kind == "" {
+			return false
+		}
+		both = both.and(balance{takes: takes, gives: gives})
+	}
+	return both.takes && both.gives
+}
+
 // argument returns the name of the variable whose address a call has as its first argument, where
-// the instruction right before says it.
+// one of a few instructions before says it, and none behind that has to do with the register.
 func (l *Locks) argument(a *object.Atom, call int) []string {
-	if call == 0 {
+	const (
+		near = 3 // references, of other arguments
+		size = 4 // of a field, and of the one of the call, behind its opcode
+	)
+	for i := call - 1; i >= max(0, call-near); i-- {
+		r := &a.Refs[i]
+		end := a.Refs[call].Offset - 1
+		if r.Implicit || amd64.FieldSize(r.Type) != size || r.Offset+size > end || !setsFirst(a.Bytes[:r.Offset]) {
+			continue
+		}
+		if !keepsFirst(a.Bytes[r.Offset+size : end]) {
+			return nil
+		}
+		if r.Target != object.NoAtom {
+			return []string{l.o.Atoms[r.Target].Name}
+		}
+		if name := l.o.Symbol(r.Sym).Name; name != "" {
+			return []string{name} // of another object
+		}
 		return nil
-	}
-	r := &a.Refs[call-1]
-	const size = 4 // of a field, in front of the opcode of the call
-	if r.Offset+size+1 != a.Refs[call].Offset || amd64.FieldSize(r.Type) != size || !setsFirst(a.Bytes[:r.Offset]) {
-		return nil
-	}
-	if r.Target != object.NoAtom {
-		return []string{l.o.Atoms[r.Target].Name}
-	}
-	if name := l.o.Symbol(r.Sym).Name; name != "" {
-		return []string{name} // of another object
 	}
 	return nil
+}
+
+// keepsFirst reports whether code is a few whole instructions, none of which branches, or has to do with RDI.
+func keepsFirst(b []byte) bool {
+	const most, first = 6, 7
+	for n := 0; len(b) > 0; n++ {
+		in, err := amd64.Decode(b)
+		if err != nil || int(in.Len) > len(b) || in.IsBranch() || in.EndsFlow() || n == most {
+			return false
+		}
+		o := in.Operands(b)
+		op := in.Opcode.Byte()
+		if o.Reg == first || o.RM == first || o.Low == first && in.ModRMOff == 0 {
+			return false
+		}
+		const moves, stores = 0xa4, 0xaa // with the registers that strings have
+		if in.Opcode.Map() == amd64.MapOne && (op&^1 == moves || op&^1 == moves|2 || op&^1 == stores) {
+			return false
+		}
+		b = b[in.Len:]
+	}
+	return true
 }
 
 // setsFirst reports whether code ends in the beginning of an instruction that sets the first argument
