@@ -133,6 +133,7 @@ const (
 	CodeThreadLoop    = finding.CodeThreadLoop
 	CodeNMI           = finding.CodeNMI
 	CodeHotProbe      = finding.CodeHotProbe
+	CodeModuleStart   = finding.CodeModuleStart
 	CodeNoEndbr       = finding.CodeNoEndbr
 
 	CodeRemoved           = finding.CodeRemoved

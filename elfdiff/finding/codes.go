@@ -65,6 +65,7 @@ const (
 	CodeNMI           Code = "nmi"            // NMIs, or exceptions like them, run it
 	CodeHotProbe      Code = "hot-probe"      // a kprobe would take over what is called often
 	CodeNoEndbr       Code = "no-endbr"       // new code takes the address of a function that may not be called by a pointer
+	CodeModuleStart   Code = "module-start"   // a patch changes nothing but what a module does when it is loaded
 	CodeLost          Code = "lost"           // what an earlier update does, and the one that replaces it does not
 )
 

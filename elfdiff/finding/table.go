@@ -82,6 +82,7 @@ var codes = map[Code]codeRow{
 	CodeSleepingStack: {NeedsJudgement, "change a function that it calls, or one that the tasks leave before they sleep; or start the fixed kernel", neverEnds},
 	CodeThreadLoop:    {NeedsJudgement, "change a function that the loop calls; or have the thread end while the update is loaded, by whatever started it (unload its driver, unmount, switch the feature off and on)", neverEnds},
 	CodeNMI:           {NeedsJudgement, "change what its callers do outside of NMIs; or apply it while nothing makes any: kernel.nmi_watchdog=0, no perf", "an NMI can come while the function is half taken over"},
+	CodeModuleStart:   {NeedsJudgement, "put the module itself in place that is built with the patch, before it is loaded next; what has been done already takes a callback of the patch (GOSPLICE_PRE_PATCH of gosplice.h)", "the module starts with the old code, whenever it is loaded; there is no update"},
 	CodeHotProbe:      {NeedsJudgement, "change its callers instead, so that livepatch or a jump takes them over", "each call takes a breakpoint exception, and calls out of handlers of other kprobes run the old function"},
 	CodeNoEndbr:       {NeedsJudgement, "let the pointer lead to a new function that calls it", "where the processor tracks indirect branches (IBT), a call by the pointer ends the system"},
 	CodeLost:          {NeedsJudgement, "give the patches of the earlier update too, in the same form, before those that are new", "what is listed is as in the kernel itself again"},

@@ -123,6 +123,9 @@ func (b *Builder) link(ctx context.Context, r *Result, list []compared, opt modu
 		for i := range list {
 			r.Refusals = append(r.Refusals, list[i].result.Refusals...)
 		}
+		if len(r.Refusals) == 0 {
+			r.moduleStarts(list, opt.Accept)
+		}
 		return nil
 	}
 	if taken, err := b.targets.taken(opt.Name); err != nil {
@@ -146,6 +149,29 @@ func (b *Builder) link(ctx context.Context, r *Result, list []compared, opt modu
 	r.Affected = append(r.Affected, c.affected...)
 	r.preferReasons(list)
 	return nil
+}
+
+// moduleStarts judges that nothing is carried of what modules do when they are loaded: the next time too, they do it by
+// the old code.
+func (r *Result) moduleStarts(list []compared, words []finding.Acceptance) {
+	for i := range list {
+		c := &list[i]
+		if u := c.unit(); u.Module == "" && len(u.Modules) == 0 || c.result.Outcome != elfdiff.OutcomeIgnored {
+			continue
+		}
+		for _, f := range c.result.Findings {
+			if f.Code != finding.CodeInitCode {
+				continue
+			}
+			x := finding.New(finding.CodeModuleStart)
+			x.Symbol, x.Section, x.Offset, x.Message = f.Symbol, f.Section, f.Offset, "it runs when "+c.result.Target+" is loaded, and nothing else of the patch can be carried"
+			if x.AcceptedBy(words) {
+				r.Findings = append(r.Findings, x)
+			} else {
+				r.Refusals = append(r.Refusals, &finding.Refusal{Finding: x})
+			}
+		}
+	}
 }
 
 // preferReasons has the refusals of the comparison stand for there being nothing left to do
