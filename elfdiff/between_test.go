@@ -87,6 +87,35 @@ func TestMoved(t *testing.T) {
 	if len(d.Refusals) != 1 || d.Refusals[0].Code != elfdiff.CodeTypeLayout {
 		t.Errorf("refusals %v", d.Refusals)
 	}
+	const other = "extern void work2(void);\nstruct s { long pad;\n#ifdef POST\nlong more;\n#endif\nint open, shut, last; };\n#ifdef POST\n#define COUNT shut\n#else\n#define COUNT open\n#endif\nvoid a(struct s *s) { s->COUNT++; work2(); } void b(struct s *s) { work2(); s->COUNT--; }"
+	d, err = elfdiff.Compare(compileKernel(t, dir, other, "pre.o", "-g"), compileKernel(t, dir, other, "post.o", "-g", "-DPOST"), elfdiff.Options{Tables: true, Types: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Refusals) != 2 {
+		t.Errorf("another counter, and a layout: refusals %v", d.Refusals)
+	}
+}
+
+// TestAcceptedState accepts that a variable starts anew, which the start alone would have set.
+func TestAcceptedState(t *testing.T) {
+	testenv.Need(t, "gcc")
+	const text = "#ifdef POST\n#define buffer text\n#endif\nstatic char *buffer; extern char *get(int); char f(int x) { return buffer[x]; }\nint __init start(void) {\n#ifdef POST\nbuffer = get(2);\n#else\nbuffer = get(1);\n#endif\nreturn 0;\n}"
+	dir := t.TempDir()
+	pre, post := compileKernel(t, dir, text, "pre.o"), compileKernel(t, dir, text, "post.o", "-DPOST")
+	for _, accepted := range []bool{false, true} {
+		opt, want := elfdiff.Options{Tables: true}, elfdiff.CodeAmbiguousStatic
+		if accepted {
+			opt.Accept, want = []elfdiff.Acceptance{{Code: elfdiff.CodeAmbiguousStatic}}, elfdiff.CodeStartState
+		}
+		d, err := elfdiff.Compare(pre, post, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(d.Refusals) != 1 || d.Refusals[0].Code != want {
+			t.Errorf("accepted %v: refusals %v, want %s", accepted, d.Refusals, want)
+		}
+	}
 }
 
 // TestHanded changes the parameters of functions that others call by their addresses.

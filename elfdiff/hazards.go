@@ -22,7 +22,7 @@ func (in *includer) hazards() {
 			f := findingAt(in.Post, CodeAmbiguousStatic, s.Post, 0, "it may be what pre calls %s: %s uses the one in pre and the other in post", in.Pre.Atoms[s.Pre].Name, in.Post.Atoms[s.User].Name)
 			f.Hint = finding.HintSameName
 			in.report(f)
-			told[s.Post] = true
+			told[s.Post] = !f.AcceptedBy(in.accept) // who accepts that it starts anew may not know who would have set it
 		}
 	}
 	if in.carried.Tables {
@@ -250,13 +250,20 @@ func (d *Diff) oneSided(was, is *hazard.Locks) (takers, givers []half) {
 // moved reports whether a counter that one side alone has in a function is the one that the other side has elsewhere in
 // the structure, where a layout changed, which is judged.
 func (d *Diff) moved(h *half, list []half) bool {
-	if h.What != hazard.Counter || !slices.ContainsFunc(list, func(x half) bool {
-		return x.change == h.change && x.What == hazard.Counter && x.Gained != h.Gained
-	}) {
+	if h.What != hazard.Counter {
 		return false
 	}
+	i := slices.IndexFunc(list, func(x half) bool { return x.change == h.change && x.What == hazard.Counter && x.Gained != h.Gained })
+	if i < 0 {
+		return false
+	}
+	by, ok := h.MovedFrom(list[i].Half)
 	changed, err := d.Types()
-	return err == nil && slices.ContainsFunc(changed, func(t types.Change) bool { return t.Kind == types.LayoutChanged && t.Matters() })
+	return ok && err == nil && slices.ContainsFunc(changed, func(t types.Change) bool {
+		return t.Kind == types.LayoutChanged && t.Matters() && slices.ContainsFunc(t.Members, func(m types.MemberChange) bool {
+			return m.Pre != nil && m.Post != nil && int64(m.Post.Offset)-int64(m.Pre.Offset) == by
+		})
+	})
 }
 
 // otherLocks judges functions that take a lock which others give back, or the reverse, where post has another one.

@@ -38,6 +38,7 @@ func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
 	b.refuseNothing()
 	b.checkPlain()
 	b.checkEarlier()
+	b.checkState(pairs)
 	b.beginCode()
 	b.accept(pairs)
 	b.checks()

@@ -1,12 +1,18 @@
 package module
 
 import (
+	"debug/elf"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/elfdiff/object"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
+	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // A SourcePatch is a patch of source that a module was made of.
@@ -31,6 +37,10 @@ type Origin struct {
 // FindingStays is the code of the finding about data that an earlier update has written: it
 // stays as it is.
 const FindingStays elfdiff.Code = "data-stays"
+
+// FindingAnew is the code of the finding about a variable that an earlier update has brought along, and this one
+// brings along too: it is another one, with its initial value.
+const FindingAnew elfdiff.Code = "state-anew"
 
 // origin says what the update is made of and does.
 func (b *builder) origin() *Origin {
@@ -113,6 +123,53 @@ func (o *Origin) read(key, value string) {
 // newOrigin returns one that says nothing.
 func newOrigin() *Origin {
 	return &Origin{Patches: []SourcePatch{}, Fixes: []string{}, Functions: []string{}, Data: []string{}}
+}
+
+// checkState says which variables of the earlier update this one has too. What that has written to its own is lost to
+// this one, and while tasks go over, those of both are in use: a lock of it keeps nobody out of the code of the other.
+func (b *builder) checkState(pairs []Pair) {
+	if b.opt.Earlier == nil {
+		return
+	}
+	had := variables(b.opt.Earlier.image)
+	for i := range pairs {
+		d := pairs[i].Diff
+		for k := range d.Data {
+			ch := &d.Data[k]
+			if ch.Status != verdict.New || !d.Included(ch.Post) || !had[symname.Variable(ch.Name)] {
+				continue
+			}
+			_, harmless := object.FreshStem(ch.Name)
+			if a := d.Post.Atom(ch.Post); harmless || a.Kind != object.Data || !kerneltab.Of(d.Post.SectionName(a.Section)).HoldsState() {
+				continue
+			}
+			b.report(elfdiff.Finding{
+				Code: FindingAnew, Severity: elfdiff.Carried, Symbol: ch.Name,
+				Message: b.opt.Earlier.Name + " has a variable of that name, and this update has another one, which begins with its initial value; until all tasks have gone over, both are in use",
+				Hint:    "keep what has to last in a shadow variable of an object of the kernel (gosplice.h)",
+			})
+		}
+	}
+}
+
+// variables are the names of the writable variables that a module has.
+func variables(image []byte) map[string]bool {
+	names := map[string]bool{}
+	f, err := elfobj.Parse(image)
+	if err != nil {
+		return names // of one that was not read from a file
+	}
+	list, err := f.Symbols()
+	if err != nil {
+		return names
+	}
+	for i := range list {
+		s := &list[i]
+		if s.Type() == elf.STT_OBJECT && int(s.Section) < len(f.Sections) && f.Sections[s.Section].Flags&elf.SHF_WRITE != 0 {
+			names[symname.Variable(s.Name)] = true
+		}
+	}
+	return names
 }
 
 // checkEarlier holds the update against the one that it replaces.

@@ -2,12 +2,17 @@ package module
 
 import (
 	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
 
@@ -86,6 +91,75 @@ func TestEarlier(t *testing.T) {
 		}
 		if (len(b.found) > 0) != (c.found != "") || c.found != "" && string(b.found[0].Code) != c.found {
 			t.Errorf("%s: %v, want %q", c.name, b.found, c.found)
+		}
+	}
+}
+
+// TestState has an update bring along what the one that it replaces has brought along too.
+func TestState(t *testing.T) {
+	testenv.Need(t, "gcc")
+	dir := t.TempDir()
+	compile := func(name string, flags ...string) string {
+		src, out := filepath.Join(dir, "unit.c"), filepath.Join(dir, name)
+		const text = `
+#ifdef POST
+static int users, limit = 3; static const int table[] = { 1, 2 };
+int add(int x) { users += x; static int last; last ^= users; return last > limit ? table[x & 1] : last; }
+void set(int x) { limit = x; }
+#else
+int add(int x) { return x; }
+#endif
+`
+		if err := os.WriteFile(src, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		args := append([]string{"-O2", "-ffunction-sections", "-fdata-sections", "-fno-pic", "-c", src, "-o", out}, flags...)
+		if msg, err := exec.Command(testenv.StandIn("gcc"), args...).CombinedOutput(); err != nil {
+			t.Fatalf("gcc: %v\n%s", err, msg)
+		}
+		return out
+	}
+	pre, err := elfdiff.Open(compile("pre.o"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	post, err := elfdiff.Open(compile("post.o", "-DPOST"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := func(file string) []byte {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	for _, c := range []struct {
+		name    string
+		earlier *Module
+		found   string
+	}{
+		{"the same patch", &Module{Name: "fix_a", image: image(filepath.Join(dir, "post.o"))}, "last limit users"},
+		{"nothing", &Module{Name: "fix_a", image: image(filepath.Join(dir, "pre.o"))}, ""},
+		{"not read from a file", &Module{Name: "fix_a"}, ""},
+		{"none", nil, ""},
+	} {
+		b := earlierBuilder(t, "fix_b", Options{Earlier: c.earlier})
+		b.checkState([]Pair{{Diff: d}})
+		var got []string
+		for _, f := range b.found {
+			if f.Code != FindingAnew {
+				t.Errorf("%s: %v", c.name, f)
+			}
+			got = append(got, strings.SplitN(f.Symbol, ".", 2)[0])
+		}
+		slices.Sort(got)
+		if s := strings.Join(got, " "); s != c.found || b.refused.err() != nil {
+			t.Errorf("%s: %q, %v, want %q", c.name, s, b.refused.err(), c.found)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package hazard
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -102,6 +104,22 @@ func counterOf(k *insn.Cursor) (string, bool) {
 		what = "counter of a processor"
 	}
 	return what + " at " + offset(number(b[in.DispOff:], in.DispLen)), true
+}
+
+// MovedFrom returns how far behind the counter of pre that of post is, of two halves of which each side has one, where
+// both are told by where they are in a structure.
+func (h Half) MovedFrom(x Half) (by int64, ok bool) {
+	kind, at, _ := strings.Cut(h.Kind, " at ")
+	other, from, _ := strings.Cut(x.Kind, " at ")
+	p, err := strconv.ParseInt(at, 0, 64)
+	q, err2 := strconv.ParseInt(from, 0, 64)
+	if err != nil || err2 != nil || kind != other {
+		return 0, false
+	}
+	if h.Gained {
+		return p - q, true
+	}
+	return q - p, true
 }
 
 func offset(n int64) string { return fmt.Sprintf("%+#x", n) }
