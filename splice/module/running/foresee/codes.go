@@ -29,6 +29,7 @@ const (
 	CodeInUse      finding.Code = "in-use"         // tasks are in the function
 	CodeBusyThread finding.Code = "busy-thread"    // a thread of the kernel runs all the time
 	CodeReturns    finding.Code = "returns-traced" // returns are traced, so that stacks do not tell who is in a function
+	CodeLongLook   finding.Code = "long-look"      // livepatch looks at all tasks for long, without a break
 	CodeUncompared finding.Code = "not-compared"   // code that is compared at load only
 )
 
@@ -62,5 +63,6 @@ var hints = map[finding.Code]string{
 	CodeInUse:      "wait for them to leave, or stop what they do",
 	CodeBusyThread: "give it less to do while the livepatch is loaded",
 	CodeReturns:    "stop the tracer first (echo nop > current_tracer)",
+	CodeLongLook:   "load it while fewer tasks run, or make updates of fewer functions: it grows with the square of their number",
 	CodeUncompared: "nothing has to be done: the module is refused then if it differs",
 }

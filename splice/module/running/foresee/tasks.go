@@ -44,6 +44,7 @@ func (c *checker) tasks(ctx context.Context) error {
 		return nil
 	}
 	c.out.Tasks = len(seen)
+	c.away()
 	list := make([]*task, 0, len(seen))
 	for _, t := range seen {
 		list = append(list, t)
