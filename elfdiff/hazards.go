@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -158,24 +159,31 @@ func (in *includer) frames() {
 
 // rounds judges functions that come back to themselves now, and did not before: nothing says how often.
 func (in *includer) rounds() {
-	var was map[object.AtomID]bool
-	for _, r := range hazard.Rounds(in.Post) {
+	var travel []object.AtomID
+	for id, a := range in.Post.Functions() {
+		if in.carried.Included[id] {
+			travel = append(travel, a.Root())
+		}
+	}
+	for _, r := range hazard.Rounds(in.Post, travel) {
 		i := slices.IndexFunc(r.Functions, func(id object.AtomID) bool { return in.carried.Included[id] })
-		if i < 0 || r.Frames <= roundFrame {
-			continue
-		}
-		if was == nil {
-			was = map[object.AtomID]bool{}
-			for _, p := range hazard.Rounds(in.Pre) {
-				for _, id := range p.Functions {
-					was[id] = true
-				}
-			}
-		}
-		if !slices.ContainsFunc(r.Functions, func(id object.AtomID) bool { return was[in.twins.Pre[id]] }) {
+		if i >= 0 && r.Frames > roundFrame && !in.wereRound(r.Functions) {
 			in.report(findingAt(in.Post, CodeDeepStack, r.Functions[i], 0, "it calls itself, directly or not, which it did not, and that takes %d bytes of the stack each time", r.Frames))
 		}
 	}
+}
+
+// wereRound reports whether one of some functions of post came back to itself in pre already.
+func (in *includer) wereRound(group []object.AtomID) bool {
+	was := map[object.AtomID]bool{}
+	for _, id := range group {
+		if p := in.twins.Pre[id]; p != object.NoAtom {
+			was[p] = true
+		}
+	}
+	return slices.ContainsFunc(hazard.Rounds(in.Pre, slices.Sorted(maps.Keys(was))), func(r *hazard.Round) bool {
+		return slices.ContainsFunc(r.Functions, func(id object.AtomID) bool { return was[id] })
+	})
 }
 
 // pairs judges functions that do one half of something, and others that do the other half, where pre and post

@@ -11,26 +11,37 @@ type Round struct {
 	Frames    int64 // what they take of the stack together, bytes
 }
 
-// Rounds lists them.
-func Rounds(o *object.Object) []*Round {
-	r := rounds{o: o, calls: map[object.AtomID][]edge{}, number: map[object.AtomID]int{}, low: map[object.AtomID]int{}, open: map[object.AtomID]bool{}}
-	for id, a := range o.Functions() {
-		if callsItself(a) {
-			r.calls[id] = append(r.calls[id], edge{id, true})
-		}
-		for i := range a.Refs {
-			x := &a.Refs[i]
-			if t := o.Atom(x.Target); t != nil && t.Kind == object.Func && x.TargetOff == 0 && object.IsCall(a, x) {
-				r.calls[a.Root()] = append(r.calls[a.Root()], edge{t.Root(), a.Bytes[x.Offset-1] == call})
-			}
+// Rounds lists those that functions are in, or come to by direct calls.
+func Rounds(o *object.Object, from []object.AtomID) []*Round {
+	r := rounds{o: o, parts: map[object.AtomID][]*object.Atom{}, calls: map[object.AtomID][]edge{}, number: map[object.AtomID]int{}, low: map[object.AtomID]int{}, open: map[object.AtomID]bool{}}
+	for _, a := range o.Functions() {
+		if root := a.Root(); root != a.ID {
+			r.parts[root] = append(r.parts[root], a)
 		}
 	}
-	for id := range o.Functions() {
+	for _, id := range from {
 		if r.number[id] == 0 {
 			r.visit(id)
 		}
 	}
 	return r.list
+}
+
+// edges lists the calls that a function and its cold parts have.
+func (r *rounds) edges(id object.AtomID) (list []edge) {
+	a := &r.o.Atoms[id]
+	if callsItself(a) {
+		list = append(list, edge{id, true})
+	}
+	for _, a := range append([]*object.Atom{a}, r.parts[id]...) {
+		for i := range a.Refs {
+			x := &a.Refs[i]
+			if t := r.o.Atom(x.Target); t != nil && t.Kind == object.Func && x.TargetOff == 0 && object.IsCall(a, x) {
+				list = append(list, edge{t.Root(), a.Bytes[x.Offset-1] == call})
+			}
+		}
+	}
+	return list
 }
 
 const call = 0xe8 // the opcode
@@ -60,8 +71,9 @@ type edge struct {
 // rounds finds the functions that reach each other (R. Tarjan, Depth-first search and linear graph algorithms, 1972).
 type rounds struct {
 	o           *object.Object
-	calls       map[object.AtomID][]edge
-	number, low map[object.AtomID]int // in the order of visits, from 1; the first one that is reached
+	parts       map[object.AtomID][]*object.Atom // that a function has elsewhere
+	calls       map[object.AtomID][]edge         // of those that were visited
+	number, low map[object.AtomID]int            // in the order of visits, from 1; the first one that is reached
 	stack       []object.AtomID
 	open        map[object.AtomID]bool // on it
 	list        []*Round
@@ -72,6 +84,7 @@ func (r *rounds) visit(id object.AtomID) {
 	r.number[id], r.low[id] = n, n
 	at := len(r.stack)
 	r.stack, r.open[id] = append(r.stack, id), true
+	r.calls[id] = r.edges(id)
 	for _, e := range r.calls[id] {
 		if r.number[e.to] == 0 {
 			r.visit(e.to)
