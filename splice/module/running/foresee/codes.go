@@ -61,7 +61,7 @@ var hints = map[finding.Code]string{
 	CodeCopies:     "make one update of both changes, and let it take the place of that one; livectl fixes says afterwards whether the change is live",
 	CodeStates:     "take the other one back first, or make the new one with the tool that made it",
 	CodeInUse:      "wait for them to leave, or stop what they do",
-	CodeBusyThread: "give it less to do while the livepatch is loaded",
+	CodeBusyThread: "give it less to do while the livepatch is loaded, and while it is taken back: the kernel waits then, and nothing ends that, until each thread has slept (synchronize_rcu_tasks)",
 	CodeReturns:    "stop the tracer first (echo nop > current_tracer)",
 	CodeLongLook:   "load it while fewer tasks run, or make updates of fewer functions: it grows with the square of their number",
 	CodeUncompared: "nothing has to be done: the module is refused then if it differs",
