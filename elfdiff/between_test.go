@@ -24,14 +24,7 @@ func TestBetween(t *testing.T) {
 extern void mutex_lock(void *), mutex_unlock(void *), get_device(void *), put_device(void *), wait_for_completion(void *), complete(void *), kfree(void *), work2(void), work3(void *);
 extern char *kstrdup(char *); struct s { long pad; int open, shut; char *name; };
 extern long m[4], n[4];
-#ifdef POST
-#define DO(x) x
-#define NOT(x)
-#else
-#define DO(x)
-#define NOT(x) x
-#endif
-`
+` + sides
 	for _, c := range []struct{ name, a, b, says string }{
 		{"a lock", "DO(mutex_lock(m);)", "DO(mutex_unlock(m);)", "lock-pairs b"},
 		{"a lock that is taken no more", "NOT(mutex_lock(m);)", "NOT(mutex_unlock(m);)", "lock-pairs b"},

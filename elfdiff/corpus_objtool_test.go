@@ -8,7 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
@@ -62,23 +61,6 @@ func TestCorpusObjtool(t *testing.T) {
 		}
 		t.Logf("%s: %v", c.name, n)
 	}
-}
-
-func compareTables(t *testing.T, p pair) *elfdiff.Diff {
-	t.Helper()
-	pre, err := elfdiff.Open(p.pre)
-	if err != nil {
-		t.Fatal(err)
-	}
-	post, err := elfdiff.Open(p.post)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
 }
 
 var klpChanged = regexp.MustCompile(`changed function: (\S+)`)

@@ -101,8 +101,9 @@ func TestCorpusMetamorphic(t *testing.T) {
 	}
 }
 
-// differences says what Compare finds that it should not.
-func differences(t *testing.T, p pair, added bool) string {
+// compareTables opens a pair and compares it.
+func compareTables(t testing.TB, p pair) *elfdiff.Diff {
+	t.Helper()
 	pre, err := elfdiff.Open(p.pre)
 	if err != nil {
 		t.Fatal(err)
@@ -115,6 +116,12 @@ func differences(t *testing.T, p pair, added bool) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return d
+}
+
+// differences says what Compare finds that it should not.
+func differences(t *testing.T, p pair, added bool) string {
+	d := compareTables(t, p)
 	says := ""
 	var tools [2]*oracle
 	for _, list := range [][]verdict.Change{d.Functions, d.Data} {

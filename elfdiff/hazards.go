@@ -27,9 +27,10 @@ func (in *includer) hazards() {
 		}
 	}
 	if in.carried.Tables {
-		in.started(told)
+		was, is := hazard.LocksOf(in.Pre, in.Post)
+		in.started(told, is)
 		in.frames()
-		in.pairs()
+		in.pairs(was, is)
 		in.callbacks()
 	}
 }
@@ -37,9 +38,8 @@ func (in *includer) hazards() {
 // started judges variables that changed code for the start uses, which does not run again, and
 // that code which travels uses too: it would find them as they are. Not those that are told
 // already, or that callbacks set up.
-func (in *includer) started(told map[object.AtomID]bool) {
+func (in *includer) started(told map[object.AtomID]bool, locks *hazard.Locks) {
 	starts := map[object.AtomID]bool{}
-	_, locks := hazard.LocksOf(in.Pre, in.Post)
 	for i := range in.Functions {
 		ch := &in.Functions[i]
 		if ch.Post == object.NoAtom || ch.Status == verdict.Same {
@@ -188,8 +188,7 @@ func (in *includer) wereRound(group []object.AtomID) bool {
 
 // pairs judges functions that do one half of something, and others that do the other half, where pre and post
 // differ: a task may be between the two when it goes over to the new code.
-func (in *includer) pairs() {
-	was, is := hazard.LocksOf(in.Pre, in.Post)
+func (in *includer) pairs(was, is *hazard.Locks) {
 	for _, f := range in.otherLocks(was, is) {
 		in.report(f)
 	}

@@ -8,11 +8,8 @@ import (
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 )
 
-// halves is in front of cases with two functions, of which each may have its part in post alone, or in pre.
-const halves = `
-extern void mutex_lock(void *), mutex_unlock(void *), down(void *), up(void *), __rcu_read_lock(void), __rcu_read_unlock(void);
-extern void rtnl_lock(void), rtnl_unlock(void), _raw_spin_lock(void *), _raw_spin_unlock(void *), work2(void);
-static long a[4], b[4];
+// sides has what is in post alone, and in pre alone.
+const sides = `
 #ifdef POST
 #define DO(x) x
 #define NOT(x)
@@ -21,6 +18,13 @@ static long a[4], b[4];
 #define NOT(x) x
 #endif
 `
+
+// halves is in front of cases with two functions, of which each may have its part in post alone, or in pre.
+const halves = `
+extern void mutex_lock(void *), mutex_unlock(void *), down(void *), up(void *), __rcu_read_lock(void), __rcu_read_unlock(void);
+extern void rtnl_lock(void), rtnl_unlock(void), _raw_spin_lock(void *), _raw_spin_unlock(void *), work2(void);
+static long a[4], b[4];
+` + sides
 
 // hazardCases compare well, and may do harm once they run: POST is defined in post.
 var hazardCases = []struct {

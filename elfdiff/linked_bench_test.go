@@ -90,18 +90,7 @@ func held(b *testing.B, p pair) float64 {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	pre, err := elfdiff.Open(p.pre)
-	if err != nil {
-		b.Fatal(err)
-	}
-	post, err := elfdiff.Open(p.post)
-	if err != nil {
-		b.Fatal(err)
-	}
-	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
-	if err != nil {
-		b.Fatal(err)
-	}
+	d := compareTables(b, p)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	runtime.KeepAlive(d)

@@ -37,14 +37,12 @@ func (r *rounds) edges(id object.AtomID) (list []edge) {
 		for i := range a.Refs {
 			x := &a.Refs[i]
 			if t := r.o.Atom(x.Target); t != nil && t.Kind == object.Func && x.TargetOff == 0 && object.IsCall(a, x) {
-				list = append(list, edge{t.Root(), a.Bytes[x.Offset-1] == call})
+				list = append(list, edge{t.Root(), !object.IsJump(a, x)})
 			}
 		}
 	}
 	return list
 }
-
-const call = 0xe8 // the opcode
 
 // callsItself reports whether a function has a call of its entry that the assembler has solved.
 func callsItself(a *object.Atom) bool {
@@ -54,7 +52,7 @@ func callsItself(a *object.Atom) bool {
 			return false
 		}
 		b := a.Bytes[off : off+uint64(in.Len)]
-		if to, ok := in.Target(b, off); ok && to == 0 && b[in.OpOff] == call && len(a.RefsIn(off, off+uint64(in.Len))) == 0 {
+		if to, ok := in.Target(b, off); ok && to == 0 && in.Class == amd64.Call && len(a.RefsIn(off, off+uint64(in.Len))) == 0 {
 			return true
 		}
 		off += uint64(in.Len)

@@ -21,7 +21,7 @@ const (
 const (
 	// longLook takes 50 ms where a processor does 3 billion in a second.
 	longLook = 150_000_000
-	// longestLook takes 10 s: half of that and the kernel's watchdog speaks of a lockup (watchdog_thresh).
+	// longestLook takes 10 s, half of what the kernel's watchdog takes for a lockup (twice watchdog_thresh, which is 10 s).
 	longestLook = 30_000_000_000
 )
 

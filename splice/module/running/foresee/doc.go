@@ -15,7 +15,7 @@
 // itself that a module of package module wants to find, with who has changed them. Whether
 // livepatch gets hold of the functions: who traces them, probes them, has BPF programs on them,
 // or replaces them. And whether the transition ends: which tasks are in the functions now, how
-// often in a second, and what would make them leave.
+// often in a second, and what would make them leave; and for how long livepatch looks at all of them at once.
 //
 // What it can't know it says, as a finding with the effect [Unknown]: a file that is not there
 // for want of a mount or of a right, a thread that runs all the time.
