@@ -37,7 +37,8 @@ type View struct {
 	records []*record
 }
 
-// OpenView opens a process, which is not stopped.
+// OpenView opens a process, which is not stopped. While it is being started, or its dynamic linker
+// is at work, it is waited for, for 2 s; then it is refused with [CodeNotReady].
 func OpenView(ctx context.Context, pid int) (*View, error) {
 	v, err := openView(ctx, pid)
 	if err != nil {
@@ -49,7 +50,7 @@ func OpenView(ctx context.Context, pid int) (*View, error) {
 func openView(ctx context.Context, pid int) (*View, error) {
 	id, err := procfs.Identify(pid)
 	if err == nil {
-		err = isProgram(pid)
+		err = awaitLinked(ctx, pid)
 	}
 	if err != nil {
 		return nil, err

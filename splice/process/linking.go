@@ -20,16 +20,24 @@ type linking int
 
 const (
 	linkUnknown linking = iota // it has none, or says nothing that is understood
+	linkStarts                 // the kernel has not mapped the program yet
 	linkNone                   // it has not begun
 	linkWorks                  // it maps and relocates, or unmaps
 	linkDone
 )
 
-// awaitLinked waits until the dynamic linker has mapped and relocated what the program needs. Before, libraries are
+// awaitLinked refuses what is no program, and waits until the dynamic linker has mapped and relocated what the program needs. Before, libraries are
 // missing, and slots for addresses are empty, by which it can't be told of which kind they are. One that has not
 // begun after the time never does: the program has another one, that says nothing.
+//
+// A process that executes a program has its new memory, and has closed its files, by which a parent may know of it,
+// before anything is mapped there: the kernel writes the auxiliary vector once all is (begin_new_exec of fs/exec.c
+// and load_elf_binary of fs/binfmt_elf.c, Linux 6.1).
 func awaitLinked(ctx context.Context, pid int) error {
 	for end := time.Now().Add(linkLimit); ; {
+		if err := isProgram(pid); err != nil {
+			return err
+		}
 		state := linkingOf(pid)
 		if state == linkUnknown || state == linkDone {
 			return nil
@@ -38,7 +46,7 @@ func awaitLinked(ctx context.Context, pid int) error {
 			if state == linkNone {
 				return nil
 			}
-			r := splice.Refuse(CodeNotReady, "", "", 0, "its dynamic linker is at work, for %v", linkLimit)
+			r := splice.Refuse(CodeNotReady, "", "", 0, "it is being started, or its dynamic linker is at work, for %v", linkLimit)
 			r.Hint = "try again when the program has started, or has loaded its libraries; or follow it (hotpatch follow)"
 			return r
 		}
@@ -53,7 +61,12 @@ func awaitLinked(ctx context.Context, pid int) error {
 // linkingOf asks the dynamic linker of a process. What goes wrong is seen by who looks at the process next.
 func linkingOf(pid int) linking {
 	aux, err := procfs.ReadAuxv(pid)
-	if err != nil || aux[procfs.AuxBase] == 0 {
+	switch {
+	case err != nil:
+		return linkUnknown
+	case len(aux) == 0:
+		return linkStarts
+	case aux[procfs.AuxBase] == 0:
 		return linkUnknown
 	}
 	mem, err := procfs.OpenMem(pid, nil)

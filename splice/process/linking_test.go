@@ -7,10 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosplice/gosplice/internal/procfs"
+	"github.com/gosplice/gosplice/reloc/image"
 )
 
 // TestLinking applies an update to a program whose dynamic linker waits for a library: it is waited for too, as long
@@ -56,4 +60,36 @@ func TestLinking(t *testing.T) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	}
+}
+
+// TestExecutes looks at programs in the moment in which whoever started them learns that they run: the kernel may not
+// have mapped them yet.
+func TestExecutes(t *testing.T) {
+	b := program(t, configNamed("O2-pie"), "constant")
+	early := 0
+	for n := 0; n < 1000 && early < 100; n++ {
+		cmd := exec.Command(b.program, "1")
+		in, err := cmd.StdinPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if aux, err := procfs.ReadAuxv(cmd.Process.Pid); err == nil && len(aux) == 0 {
+			early++
+		}
+		v, err := OpenView(t.Context(), cmd.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mods := v.Image().Modules(); !slices.ContainsFunc(mods, func(m image.Module) bool { return m.Path == b.program }) {
+			t.Errorf("start %d: it maps %v", n, mods)
+		}
+		v.Close()
+		in.Close()
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+	t.Logf("%d were seen before they were mapped", early)
 }
