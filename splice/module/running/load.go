@@ -31,6 +31,8 @@ const backTime = 30 * time.Second
 // the way, and Options.Stay what becomes of the livepatch. What of the way back does not end
 // within 30 seconds stays in transition, and the error says so.
 //
+// One that takes the place of others waits as [Kernel.Disable] does for threads of the kernel that run all the time.
+//
 // A module of package module that is damaged, by the digest in it, is refused before
 // ([lint.CodeDamaged]). What the kernel refuses is an error that is [splice.ErrRefused], with the lines that the kernel
 // logged.
@@ -56,6 +58,11 @@ func (k *Kernel) load(ctx context.Context, f *File, o Options) (*splice.Report, 
 	}
 	if f.plain() {
 		return k.loadPlain(ctx, f)
+	}
+	if k.takesOver(f) {
+		if err := k.quiet(ctx, f.Name); err != nil {
+			return nil, fmt.Errorf("load %s: %w", f.Name, err)
+		}
 	}
 	said, err := k.tryLoad(f)
 	if err != nil {
@@ -100,7 +107,9 @@ func (k *Kernel) Wait(ctx context.Context, name string, o Options) error {
 // [*StuckError], and the livepatch is enabled again unless Options.Stay is set, or the kernel is one without
 // livepatch, where the old code runs again at once, and what is waited for is only that the module may go. Where somebody has
 // changed what a jump of package module has written, such as by a kprobe, no jump is taken back: the
-// error is [splice.CodeChanged], and names the function and the probe.
+// error is [splice.CodeChanged], and names the function and the probe. While a thread of the kernel runs all the time,
+// nothing is asked of livepatch, which would wait for it and could not be interrupted: when that does not end before
+// the context, the error is [CodeBusyThread].
 func (k *Kernel) Disable(ctx context.Context, name string, o Options) error {
 	r, err := k.Find(ctx, name)
 	if err != nil {
@@ -210,6 +219,11 @@ func (k *Kernel) off(ctx context.Context, name string, o Options) error {
 	case "": // it is disabled
 		return nil
 	case "1":
+		if k.traced(name) && k.read(livepatch, name, "transition") == "0" { // else a worker of the kernel waits
+			if err := k.quiet(ctx, name); err != nil {
+				return err
+			}
+		}
 		if err := k.turn(name, "0"); err != nil {
 			return err
 		}

@@ -246,6 +246,9 @@ func TestSituations(t *testing.T) {
 				if s.name == "another transition" {
 					t.Run("stuck", func(t *testing.T) { testStuck(t, b) })
 				}
+				if s.name == "another livepatch" { // before signatures are asked for
+					t.Run("a thread runs all the time", func(t *testing.T) { testBusy(t, b) })
+				}
 			}
 		})
 	}
