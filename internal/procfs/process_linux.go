@@ -9,6 +9,7 @@ import (
 	"path"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // Path returns "/proc/PID" joined with the elements.
@@ -106,6 +107,24 @@ func ReadTaskStat(pid, tid int) (*Stat, error) {
 
 // ReadAuxv reads /proc/PID/auxv.
 func ReadAuxv(pid int) (Auxv, error) { return parsed(Path(MemoryPID(pid), "auxv"), ParseAuxv) }
+
+// mapping is how long the kernel may take to map a program that a process has begun to execute.
+const mapping = time.Second
+
+// AwaitMapped waits while the kernel maps the program that a process executes, for a second at most. The process has
+// its new memory, and has closed its files, by which a parent may know of it, before anything is mapped there; the
+// kernel writes the auxiliary vector once all is (begin_new_exec of fs/exec.c and load_elf_binary of
+// fs/binfmt_elf.c, Linux 6.1).
+func AwaitMapped(pid int) {
+	for end := time.Now().Add(mapping); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if aux, err := ReadAuxv(pid); err != nil || len(aux) > 0 {
+			return
+		}
+		if st, err := ReadStat(pid); err != nil || st.IsKthread() || MemoryPID(pid) == 0 {
+			return
+		}
+	}
+}
 
 // Exe returns the path of the program in its mount namespace, without the
 // " (deleted)" that the kernel may append.

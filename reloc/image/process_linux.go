@@ -17,9 +17,11 @@ import (
 // ([Module.FromMemory]).
 //
 // The process is not stopped. Code and constants hold still all the same;
-// what is mapped is as of the moment of opening. It needs the permission to
+// what is mapped is as of the moment of opening; while the kernel maps the program, it waits
+// for a second. It needs the permission to
 // trace the process (ptrace(2), "Ptrace access mode checking").
 func OpenProcess(pid int) (*Image, error) {
+	procfs.AwaitMapped(pid)
 	mem, err := procfs.OpenMem(pid, nil)
 	if err != nil {
 		return nil, err
@@ -46,6 +48,7 @@ func OpenProcess(pid int) (*Image, error) {
 // are those that memory holds: it does not matter whether a file was deleted or replaced,
 // nor which mount namespace the process is in. It needs the right that [OpenProcess] needs.
 func ProcessModules(pid int) ([]Module, error) {
+	procfs.AwaitMapped(pid)
 	mem, err := procfs.OpenMem(pid, nil)
 	if err != nil {
 		return nil, err

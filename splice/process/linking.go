@@ -20,7 +20,7 @@ type linking int
 
 const (
 	linkUnknown linking = iota // it has none, or says nothing that is understood
-	linkStarts                 // the kernel has not mapped the program yet
+	linkStarts                 // the kernel has not mapped the program yet, see [procfs.AwaitMapped]
 	linkNone                   // it has not begun
 	linkWorks                  // it maps and relocates, or unmaps
 	linkDone
@@ -29,10 +29,6 @@ const (
 // awaitLinked refuses what is no program, and waits until the dynamic linker has mapped and relocated what the program needs. Before, libraries are
 // missing, and slots for addresses are empty, by which it can't be told of which kind they are. One that has not
 // begun after the time never does: the program has another one, that says nothing.
-//
-// A process that executes a program has its new memory, and has closed its files, by which a parent may know of it,
-// before anything is mapped there: the kernel writes the auxiliary vector once all is (begin_new_exec of fs/exec.c
-// and load_elf_binary of fs/binfmt_elf.c, Linux 6.1).
 func awaitLinked(ctx context.Context, pid int) error {
 	for end := time.Now().Add(linkLimit); ; {
 		if err := isProgram(pid); err != nil {
