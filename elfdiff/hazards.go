@@ -31,8 +31,8 @@ func (in *includer) hazards() {
 		in.started(told, is)
 		in.frames()
 		in.pairs(was, is)
-		in.callbacks()
 	}
+	in.callbacks()
 }
 
 // started judges variables that changed code for the start uses, which does not run again, and

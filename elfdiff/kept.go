@@ -198,11 +198,12 @@ func (k *keeping) conclude() {
 }
 
 // callbacks judges functions that post has no more, and whose address pre has given to others, which go on to call
-// them: what was registered by that name is not what new code registers.
+// them: what was registered by that name is not what new code registers. In a program it is judged where post may
+// have a new version of it.
 func (in *includer) callbacks() {
 	gone := map[object.AtomID]bool{}
 	for i := range in.Functions {
-		if ch := &in.Functions[i]; ch.Status == verdict.Removed && in.past(in.Pre, ch.Pre) == nil && !isPrefixPadding(&in.Pre.Atoms[ch.Pre]) {
+		if ch := &in.Functions[i]; ch.Status == verdict.Removed && (in.carried.Tables || in.twins.Doubted[ch.Pre]) && in.past(in.Pre, ch.Pre) == nil && !isPrefixPadding(&in.Pre.Atoms[ch.Pre]) {
 			gone[ch.Pre] = true
 		}
 	}
@@ -216,7 +217,15 @@ func (in *includer) callbacks() {
 	})
 	for _, id := range slices.Sorted(maps.Keys(gone)) {
 		if e := t.Addr[id].Held(); e != nil && !isBrief(in.Pre, e.At) {
-			in.report(findingAt(in.Pre, CodeOldCallback, id, 0, "post has no such function, and in pre its address %s, at %s", e.How, insn.PlaceText(in.Pre.Atoms[e.At.Atom].Name, int64(e.At.Off))))
+			what := "post has no such function"
+			if in.twins.Doubted[id] {
+				what = "post has others of its kind, and nothing tells which of them it is"
+			}
+			f := findingAt(in.Pre, CodeOldCallback, id, 0, "%s, and in pre its address %s, at %s", what, e.How, insn.PlaceText(in.Pre.Atoms[e.At.Atom].Name, int64(e.At.Off)))
+			if in.twins.Doubted[id] {
+				f.Hint = "put new closures behind those that the function has"
+			}
+			in.report(f)
 		}
 	}
 }

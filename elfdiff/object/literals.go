@@ -33,7 +33,7 @@ func isUnnamable(a *Atom) bool {
 		return !a.Anonymous() && symname.Stem(a.Name) != "C"
 	}
 	_, single := FreshStem(a.Name)
-	return single || strings.HasPrefix(a.Name, symname.BTFPrefix)
+	return single || symname.IsWhole(a.Name) || strings.HasPrefix(a.Name, symname.BTFPrefix)
 }
 
 // IsLiteral reports whether an atom is compared by content wherever it is

@@ -3,6 +3,7 @@ package object
 import (
 	"debug/elf"
 	"slices"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -82,7 +83,7 @@ func (c *cutter) resolve() {
 			}
 			first := next
 			for ; next < len(list.refs) && list.refs[next].Offset < a.End(); next++ {
-				c.ref(a, &list.refs[next], list.notes[next])
+				c.ref(a, &list.refs[next], list.notes[next], list.refs[next+1:])
 			}
 			a.Refs = list.refs[first:next:next]
 		}
@@ -90,7 +91,7 @@ func (c *cutter) resolve() {
 }
 
 // ref resolves one relocation of an atom.
-func (c *cutter) ref(a *Atom, r *Ref, n note) {
+func (c *cutter) ref(a *Atom, r *Ref, n note, after []Ref) {
 	sec, off, ok := c.place(r, n, a.Section)
 	r.Offset -= a.Offset
 	r.TargetOff = off
@@ -101,11 +102,21 @@ func (c *cutter) ref(a *Atom, r *Ref, n note) {
 		r.Target = c.obj.bySymbol[r.Sym]
 	} else {
 		r.Target = c.obj.nearest(sec, off)
-		r.Edge = n&noteGuess != 0 || n&noteAccess == 0 && c.onEdge(r.Target, off)
+		r.Edge = n&noteGuess != 0 || n&noteAccess == 0 && c.onEdge(r.Target, off) && !c.isGuarded(r, off, r.Offset+a.Offset, after)
 	}
 	if r.Target != NoAtom {
 		r.TargetOff = off - int64(c.obj.Atoms[r.Target].Offset)
 	}
+}
+
+// isGuarded reports whether a reference, with its field in front of that of a call, gives the call its argument, the
+// guard of a static variable: it means the guard that starts at off.
+func (c *cutter) isGuarded(r *Ref, off int64, field uint64, after []Ref) bool {
+	const next, moved = 1 + 4, 3 + 1 + 4 // bytes from the one field to the other: a call, or mov %reg,%rdi before it
+	a := &c.obj.Atoms[r.Target]
+	return off == int64(a.Offset) && symname.IsGuard(a.Name) && len(after) > 0 &&
+		(after[0].Offset == field+next || after[0].Offset == field+moved) &&
+		strings.HasPrefix(c.obj.Symbol(after[0].Sym).Name, "__cxa_guard_")
 }
 
 // onEdge reports whether off, resolved to the atom id, could also mean a

@@ -62,7 +62,7 @@ func Stem(name string) string {
 // Variable returns the name that the source has for a variable: clang puts the function of a static
 // one in front of it, and both compilers a number behind it.
 func Variable(name string) string {
-	stem := Stem(name)
+	stem := Stem(Unordered(name))
 	return stem[strings.LastIndexByte(stem, '.')+1:]
 }
 

@@ -17,6 +17,8 @@ type Twins struct {
 	Post []object.AtomID // by pre's id
 	Pre  []object.AtomID // by post's id
 	Rule []verdict.Rule  // by pre's id
+	// Doubted are functions and constants of pre that post has several for, of which any may be its twin.
+	Doubted map[object.AtomID]bool
 }
 
 // Correlation is the state of pairing.
@@ -36,6 +38,10 @@ type Correlation struct {
 	scopes [2]map[object.AtomID]scope
 	// apart are objects whose pairs turned out to be guesses.
 	apart [2]map[object.AtomID]bool
+	// unpaired are functions and constants whose names tell nothing, see ordinals.
+	unpaired [2]map[object.AtomID]bool
+	// digests are known while nothing changes what they are of.
+	digests map[digested]uint64
 	// several are objects of pre that were paired beside others of their stem.
 	Several map[object.AtomID]bool
 }
@@ -45,17 +51,21 @@ type Correlation struct {
 func Correlate(pre, post *object.Object, apart [2]map[object.AtomID]bool) *Correlation {
 	c := &Correlation{
 		apart: apart, Several: map[object.AtomID]bool{},
-		Objects: [2]*object.Object{pre, post},
-		Traits:  [2][]traits{traitsOf(pre), traitsOf(post)},
-		seed:    maphash.MakeSeed(),
+		unpaired: [2]map[object.AtomID]bool{{}, {}},
+		Objects:  [2]*object.Object{pre, post},
+		Traits:   [2][]traits{traitsOf(pre), traitsOf(post)},
+		seed:     maphash.MakeSeed(),
 		Twins: Twins{
 			Post: single(len(pre.Atoms)),
 			Pre:  single(len(post.Atoms)),
 			Rule: make([]verdict.Rule, len(pre.Atoms)),
+
+			Doubted: map[object.AtomID]bool{},
 		},
 	}
 	c.numberMates()
 	c.numberLines()
+	c.ordinals()
 	for _, r := range ladder {
 		c.climb(r)
 	}
@@ -79,7 +89,7 @@ func single(n int) []object.AtomID {
 }
 
 func (c *Correlation) pair(pre, post object.AtomID, r verdict.Rule) {
-	if c.apart[0][pre] || c.apart[1][post] || c.isOver(0, pre) && !c.isOver(1, post) {
+	if c.apart[0][pre] || c.apart[1][post] || c.unpaired[0][pre] || c.unpaired[1][post] || c.isOver(0, pre) && !c.isOver(1, post) {
 		return
 	}
 	c.Post[pre], c.Pre[post], c.Rule[pre] = post, pre, r

@@ -1,9 +1,6 @@
 package correlate
 
 import (
-	"bytes"
-	"fmt"
-	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
@@ -70,46 +67,6 @@ func (c *Correlation) eachLine(side int, do func(object.AtomID, *traits, numbere
 			if stem := strings.TrimRight(t.name, "0123456789"); stem != t.name && stem != "" {
 				do(object.AtomID(i), t, numbered{section, stem, t.File})
 			}
-		}
-	}
-}
-
-// contentDepth is how far the content of an entry goes: to what it leads to, and on.
-const contentDepth = 4
-
-// content is a digest of what an object holds and leads to, without numbers of names.
-func (c *Correlation) content(side int, id object.AtomID) string {
-	var h maphash.Hash
-	h.SetSeed(c.seed)
-	c.digest(&h, side, id, contentDepth)
-	return fmt.Sprintf("%x", h.Sum64())
-}
-
-func (c *Correlation) digest(h *maphash.Hash, side int, id object.AtomID, depth int) {
-	o := c.Objects[side]
-	a := &o.Atoms[id]
-	fmt.Fprintf(h, "%d %d %x ", a.Kind, a.Size, a.Bytes)
-	for i := range a.Refs {
-		r := &a.Refs[i]
-		fmt.Fprintf(h, "%d %d %d ", r.Offset, r.Type, r.TargetOff)
-		if r.Target == object.NoAtom {
-			fmt.Fprintf(h, "%q ", o.Symbols()[r.Sym].Name)
-			continue
-		}
-		to := &o.Atoms[r.Target]
-		t := &c.Traits[side][r.Target]
-		switch {
-		case to.IsLiteral():
-			tail, _ := object.Tail(to, r.TargetOff)
-			text, _, _ := bytes.Cut(tail, []byte{0})
-			if to.Kind == object.Const {
-				text = to.Bytes
-			}
-			fmt.Fprintf(h, "%q ", text)
-		case to.Kind == object.Const && (t.number || t.place > 0) && depth > 0:
-			c.digest(h, side, r.Target, depth-1)
-		default:
-			fmt.Fprintf(h, "%q %d ", symname.Stem(symname.Unpromoted(to.Name)), to.Kind)
 		}
 	}
 }
