@@ -4,6 +4,9 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
+	"github.com/gosplice/gosplice/elfdiff/internal/debug"
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
+	"github.com/gosplice/gosplice/elfdiff/internal/hazard"
 	"github.com/gosplice/gosplice/elfdiff/internal/members"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
@@ -71,4 +74,23 @@ func (d *Diff) DataMembers(ch *verdict.Change) []DataMember {
 		return len(list) < maxDataMembers
 	})
 	return list
+}
+
+// HoldsLock reports whether a variable of post is a lock of the kernel, or has one in it, also what tasks wait at: by its
+// type, or, where debug information does not tell that, by the functions that are called with its address.
+func (d *Diff) HoldsLock(post object.AtomID) bool {
+	a := d.Post.Atom(post)
+	if a == nil {
+		return false
+	}
+	if s, err := dtypes.Of(d.Post); err == nil {
+		v := dtypes.VariablesOf(d.Post)
+		if entry, ok := v.At(debug.Addr(a, 0)); ok {
+			if typ := v.TypeOf(entry); typ != 0 {
+				return hazard.HasLock(s, typ)
+			}
+		}
+	}
+	_, is := hazard.LocksOf(d.Pre, d.Post)
+	return is.Locked(post)
 }

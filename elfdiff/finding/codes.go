@@ -67,6 +67,7 @@ const (
 	CodeNoEndbr       Code = "no-endbr"       // new code takes the address of a function that may not be called by a pointer
 	CodeModuleStart   Code = "module-start"   // a patch changes nothing but what a module does when it is loaded
 	CodeLost          Code = "lost"           // what an earlier update does, and the one that replaces it does not
+	CodeStateAnew     Code = "state-anew"     // a variable that an earlier update has brought along, and the one that replaces it too: it is another one
 )
 
 // What is asked of objects that were compiled for another build than the one that runs.

@@ -86,6 +86,7 @@ var codes = map[Code]codeRow{
 	CodeHotProbe:      {NeedsJudgement, "change its callers instead, so that livepatch or a jump takes them over", "each call takes a breakpoint exception, and calls out of handlers of other kprobes run the old function"},
 	CodeNoEndbr:       {NeedsJudgement, "let the pointer lead to a new function that calls it", "where the processor tracks indirect branches (IBT), a call by the pointer ends the system"},
 	CodeLost:          {NeedsJudgement, "give the patches of the earlier update too, in the same form, before those that are new", "what is listed is as in the kernel itself again"},
+	CodeStateAnew:     {NeedsJudgement, "disable and unload the earlier update first, and make this one without replacing it; or take a lock that the kernel itself has", "until all tasks have gone over, some take the lock of the earlier update and some this one: they are not kept from each other, and who waits at one is not woken at the other"},
 
 	CodeOtherSource: {NeedsJudgement, "make a bundle of the objects of this build, or look whether the source of this build has the same", otherBuild},
 	CodeOtherLayout: {NeedsJudgement, "make a bundle of the objects of this build, or look whether the new code uses what differs", otherBuild},

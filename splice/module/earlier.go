@@ -38,10 +38,6 @@ type Origin struct {
 // stays as it is.
 const FindingStays elfdiff.Code = "data-stays"
 
-// FindingAnew is the code of the finding about a variable that an earlier update has brought along, and this one
-// brings along too: it is another one, with its initial value.
-const FindingAnew elfdiff.Code = "state-anew"
-
 // origin says what the update is made of and does.
 func (b *builder) origin() *Origin {
 	o := newOrigin()
@@ -126,7 +122,7 @@ func newOrigin() *Origin {
 }
 
 // checkState says which variables of the earlier update this one has too. What that has written to its own is lost to
-// this one, and while tasks go over, those of both are in use: a lock of it keeps nobody out of the code of the other.
+// this one, and while tasks go over, those of both are in use.
 func (b *builder) checkState(pairs []Pair) {
 	if b.opt.Earlier == nil {
 		return
@@ -143,13 +139,22 @@ func (b *builder) checkState(pairs []Pair) {
 			if a := d.Post.Atom(ch.Post); harmless || a.Kind != object.Data || !kerneltab.Of(d.Post.SectionName(a.Section)).HoldsState() {
 				continue
 			}
-			b.report(elfdiff.Finding{
-				Code: FindingAnew, Severity: elfdiff.Carried, Symbol: ch.Name,
-				Message: b.opt.Earlier.Name + " has a variable of that name, and this update has another one, which begins with its initial value; until all tasks have gone over, both are in use",
-				Hint:    "keep what has to last in a shadow variable of an object of the kernel (gosplice.h)",
-			})
+			b.report(b.anew(d, ch))
 		}
 	}
+}
+
+// anew is the finding about such a variable. What is lost with the old value is something to know; that a lock is
+// there twice has to be judged.
+func (b *builder) anew(d *elfdiff.Diff, ch *verdict.Change) elfdiff.Finding {
+	f := elfdiff.NewFinding(finding.CodeStateAnew, ch.Name, b.opt.Earlier.Name+" has a variable of that name, and this update has another one, which begins with its initial value; until all tasks have gone over, both are in use")
+	if d.HoldsLock(ch.Post) {
+		f.Message += ", and it has a lock in it"
+		return f
+	}
+	f.Severity, f.Accept = elfdiff.Carried, ""
+	f.Hint = "keep what has to last in a shadow variable of an object of the kernel (gosplice.h)"
+	return f
 }
 
 // variables are the names of the writable variables that a module has.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/internal/lab/testenv"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
@@ -103,9 +104,12 @@ func TestState(t *testing.T) {
 		src, out := filepath.Join(dir, "unit.c"), filepath.Join(dir, name)
 		const text = `
 #ifdef POST
+struct mutex { long owner[4]; }; extern void mutex_lock(void *), mutex_unlock(void *);
+struct entry { int n; struct { long n; struct mutex lock; } in[2]; };
 static int users, limit = 3; static const int table[] = { 1, 2 };
-int add(int x) { users += x; static int last; last ^= users; return last > limit ? table[x & 1] : last; }
-void set(int x) { limit = x; }
+static struct mutex guard; static struct entry rows[3]; static struct mutex *other; static struct { struct mutex *at; } led;
+int add(int x) { users += x; static int last; last ^= users; return (last > limit ? table[x & 1] : last) + rows[x].in[0].n + (other == led.at); }
+void set(int x) { mutex_lock(&guard); limit = x; mutex_unlock(&guard); rows[x].in[1].lock.owner[2] = x; other = led.at++; }
 #else
 int add(int x) { return x; }
 #endif
@@ -119,18 +123,24 @@ int add(int x) { return x; }
 		}
 		return out
 	}
-	pre, err := elfdiff.Open(compile("pre.o"))
-	if err != nil {
-		t.Fatal(err)
+	compare := func(pre, post string) *elfdiff.Diff {
+		t.Helper()
+		p, err := elfdiff.Open(pre)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := elfdiff.Open(post)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := elfdiff.Compare(p, q, elfdiff.Options{Tables: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
 	}
-	post, err := elfdiff.Open(compile("post.o", "-DPOST"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	typed := compare(compile("pre.o", "-g"), compile("post.o", "-DPOST", "-g"))
+	plain := compare(compile("pre0.o"), compile("post0.o", "-DPOST"))
 	image := func(file string) []byte {
 		b, err := os.ReadFile(file)
 		if err != nil {
@@ -140,26 +150,47 @@ int add(int x) { return x; }
 	}
 	for _, c := range []struct {
 		name    string
+		d       *elfdiff.Diff
 		earlier *Module
+		accept  string
 		found   string
+		judged  string
 	}{
-		{"the same patch", &Module{Name: "fix_a", image: image(filepath.Join(dir, "post.o"))}, "last limit users"},
-		{"nothing", &Module{Name: "fix_a", image: image(filepath.Join(dir, "pre.o"))}, ""},
-		{"not read from a file", &Module{Name: "fix_a"}, ""},
-		{"none", nil, ""},
+		{"the same patch", typed, &Module{Name: "fix_a", image: image(filepath.Join(dir, "post.o"))}, "", "last led limit other users", "guard rows"},
+		{"the same patch, without debug information", plain, &Module{Name: "fix_a", image: image(filepath.Join(dir, "post.o"))}, "", "last led limit other rows users", "guard"},
+		{"the same patch, accepted", typed, &Module{Name: "fix_a", image: image(filepath.Join(dir, "post.o"))}, "state-anew:guard=nobody waits", "guard last led limit other users", "rows"},
+		{"nothing", typed, &Module{Name: "fix_a", image: image(filepath.Join(dir, "pre.o"))}, "", "", ""},
+		{"not read from a file", typed, &Module{Name: "fix_a"}, "", "", ""},
+		{"none", typed, nil, "", "", ""},
 	} {
-		b := earlierBuilder(t, "fix_b", Options{Earlier: c.earlier})
-		b.checkState([]Pair{{Diff: d}})
+		opt := Options{Earlier: c.earlier}
+		if c.accept != "" {
+			list, err := finding.ParseAcceptance(c.accept)
+			if err != nil {
+				t.Fatal(err)
+			}
+			opt.Accept = list
+		}
+		b := earlierBuilder(t, "fix_b", opt)
+		b.checkState([]Pair{{Diff: c.d}})
 		var got []string
 		for _, f := range b.found {
-			if f.Code != FindingAnew {
+			if f.Code != finding.CodeStateAnew {
 				t.Errorf("%s: %v", c.name, f)
 			}
 			got = append(got, strings.SplitN(f.Symbol, ".", 2)[0])
 		}
+		var judged []string
+		for _, r := range finding.Refusals(b.refused.err()) {
+			if r.Code != finding.CodeStateAnew || r.Severity != elfdiff.NeedsJudgement {
+				t.Errorf("%s: %v", c.name, r)
+			}
+			judged = append(judged, r.Symbol)
+		}
 		slices.Sort(got)
-		if s := strings.Join(got, " "); s != c.found || b.refused.err() != nil {
-			t.Errorf("%s: %q, %v, want %q", c.name, s, b.refused.err(), c.found)
+		slices.Sort(judged)
+		if s, j := strings.Join(got, " "), strings.Join(judged, " "); s != c.found || j != c.judged {
+			t.Errorf("%s: %q, judged %q, want %q and %q", c.name, s, j, c.found, c.judged)
 		}
 	}
 }
