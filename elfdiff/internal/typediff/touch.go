@@ -3,6 +3,7 @@ package typediff
 import (
 	"debug/elf"
 	"encoding/binary"
+	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
@@ -136,18 +137,17 @@ func (f *typeFinder) touched() {
 	}
 	for i := range f.list {
 		t := &f.list[i]
-		if t.Kind == types.ConstantChanged {
-			f.constantUses(t, of)
-		}
 		for k := range t.Uses {
 			u := &t.Uses[k]
 			u.Touched = u.Touched || touches(&t.Change, of(0, u.Pre), of(1, u.Post), u.Base)
 		}
+		if t.Kind == types.ConstantChanged || t.Kind == types.EnumChanged && !t.Matters() {
+			f.constantUses(t, of) // which no variable tells of
+		}
 	}
 }
 
-// constantUses finds the functions that have a constant in their code: nothing
-// else says who uses it.
+// constantUses finds the functions that have constants in their code: nothing else says who uses them.
 func (f *typeFinder) constantUses(t *Found, of func(side int, id object.AtomID) operands) {
 	for i := range f.d.Functions {
 		ch := &f.d.Functions[i]
@@ -155,11 +155,35 @@ func (f *typeFinder) constantUses(t *Found, of func(side int, id object.AtomID) 
 			continue
 		}
 		p, q := of(0, ch.Pre), of(1, ch.Post)
-		a, b := t.Pre.Members[0].Value, t.Post.Members[0].Value
-		if p[a] && q[b] && (!p[b] || !q[a]) {
+		if slices.ContainsFunc(t.Members, func(m types.MemberChange) bool {
+			return m.Pre != nil && m.Post != nil && means(p, q, m.Pre.Value, m.Post.Value)
+		}) {
 			t.Uses = append(t.Uses, types.Use{Symbol: ch.Name, Pre: ch.Pre, Post: ch.Post, Touched: true})
 		}
 	}
+}
+
+// means reports whether code has one number in pre and another one in post, where that may be a constant of the source: as
+// it is, or as the number of a bit, of which code has the mask.
+func means(p, q operands, a, b int64) bool {
+	x, y := forms(a), forms(b)
+	for i := range min(len(x), len(y)) {
+		if a, b := x[i], y[i]; a != b && p[a] && q[b] && (!p[b] || !q[a]) {
+			return true
+		}
+	}
+	return false
+}
+
+// forms are what code may have for a constant: the number, and the masks of a bit, which set and clear it, in a word, or in
+// the byte that it is in.
+func forms(n int64) []int64 {
+	list := []int64{n}
+	if n < 0 || n > 31 {
+		return list
+	}
+	word, inByte := int64(int32(1<<n)), int64(int8(1<<(n&7)))
+	return append(list, word, ^word, inByte, ^inByte)
 }
 
 // touches reports whether a member that differs is among the operands, when the
