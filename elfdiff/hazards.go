@@ -63,6 +63,29 @@ func (in *includer) started(told map[object.AtomID]bool, locks *hazard.Locks) {
 				in.report(findingAt(in.Post, CodeStartState, id, 0, "%s uses it, which is for the start, and changed: %s", a.Name, ch.Reasons[0]))
 			}
 		}
+		in.registered(a, told, locks)
+	}
+}
+
+// registered judges variables that a new function would set, or whoever gets a new object, where nothing but code for the
+// start leads to it, such as a notifier: that code has run, so that nobody comes to know it.
+func (in *includer) registered(start *object.Atom, told map[object.AtomID]bool, locks *hazard.Locks) {
+	unknown := func(id object.AtomID) bool {
+		return in.twins.Pre[id] == object.NoAtom && !in.carried.Included[id] && in.past(in.Post, id) == nil && !in.Post.Atoms[id].IsLiteral()
+	}
+	for _, by := range hazard.LedTo(in.Post, start.ID, unknown) {
+		a := &in.Post.Atoms[by]
+		for k := range a.Refs {
+			id := a.Refs[k].Target
+			if id == object.NoAtom || told[id] || in.past(in.Post, id) != nil || !hazard.IsState(in.Post, &in.Post.Atoms[id]) || a.Kind == object.Func && locks.IsLock(a, id) {
+				continue
+			}
+			isNew := in.carried.Included[id] && in.twins.Pre[id] == object.NoAtom
+			if isNew && hazard.MaySet(in.Post, a, id) || in.kept[id] && hazard.Stores(in.Post, a, id) {
+				told[id] = true
+				in.report(findingAt(in.Post, CodeStartState, id, 0, "%s would set it, to which nothing leads but %s, which is for the start", a.Name, start.Name))
+			}
+		}
 	}
 }
 

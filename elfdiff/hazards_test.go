@@ -11,11 +11,11 @@ import (
 // sides has what is in post alone, and in pre alone.
 const sides = `
 #ifdef POST
-#define DO(x) x
-#define NOT(x)
+#define DO(...) __VA_ARGS__
+#define NOT(...)
 #else
-#define DO(x)
-#define NOT(x) x
+#define DO(...)
+#define NOT(...) __VA_ARGS__
 #endif
 `
 
@@ -44,7 +44,13 @@ var hazardCases = []struct {
 	{"what a new function for the start would set", "#ifdef POST\nstatic char *buffer; extern char *get(void); int __init more(void) { buffer = get(); return 0; } static void *PUT(\".initcall6.init\") call = more;\n#endif\nchar f(int x) {\n#ifdef POST\nreturn buffer[x];\n#else\nreturn x;\n#endif\n}", "start-state buffer"},
 	{"what a function sets that the start alone calls", "#ifdef POST\nstatic char *buffer; extern char *get(void); static __attribute__((noinline)) int setup(void) { buffer = get(); return 0; }\n#endif\nchar f(int x) {\n#ifdef POST\nreturn buffer[x];\n#else\nreturn x;\n#endif\n}\nint __init start(void) {\n#ifdef POST\nreturn setup();\n#endif\nreturn 0;\n}", "start-state buffer"},
 	{"what a function sets that others call too", "#ifdef POST\nstatic char *buffer; extern char *get(void); static __attribute__((noinline)) int setup(void) { buffer = get(); return 0; }\n#endif\nchar f(int x) {\n#ifdef POST\nif (!buffer) setup(); return buffer[x];\n#else\nreturn x;\n#endif\n}\nint __init start(void) {\n#ifdef POST\nreturn setup();\n#endif\nreturn 0;\n}", ""},
-	{"what a function sets that the start registers", "#ifdef POST\nstatic char *buffer; extern char *get(void), *put(void *); static __attribute__((noinline)) int setup(void) { buffer = get(); return 0; }\n#endif\nchar f(int x) {\n#ifdef POST\nreturn buffer[x];\n#else\nreturn x;\n#endif\n}\nint __init start(void) {\n#ifdef POST\nput(setup);\n#endif\nreturn 0;\n}", ""},
+	{"what a function sets that the start registers", "#ifdef POST\nstatic char *buffer; extern char *get(void), *put(void *); static __attribute__((noinline)) int setup(void) { buffer = get(); return 0; }\n#endif\nchar f(int x) {\n#ifdef POST\nreturn buffer[x];\n#else\nreturn x;\n#endif\n}\nint __init start(void) {\n#ifdef POST\nput(setup);\n#endif\nreturn 0;\n}", "start-state buffer"},
+	{"what a function sets that old code registers", sides + "extern char *get(void), *put(void *); static char *buffer; static __attribute__((noinline)) int setup(void) { buffer = get(); return NOT(1) DO(2); } char f(int x) { return buffer[x DO(+ 1)]; }\nint __init start(void) { put(setup); return 0; }", ""},
+	{"what a notifier of the start sets", sides + "extern char *get(void), *put(void *); DO(static char *buffer; static int call(void) { buffer = get(); return 0; } static struct { long pad; int (*f)(void); } nb = { 1, call };) char f(int x) { return DO(buffer[x]) NOT(x); }\nint __init start(void) { DO(put(&nb);) return 0; }", "start-state buffer"},
+	{"what is named in an object of the start", sides + "extern char *put(void *); DO(static int id; static struct { long pad; int *id; } ops = { 1, &id };) char *f(char **x) { return x[DO(id) NOT(1)]; }\nint __init start(void) { DO(put(&ops);) return 0; }", "start-state id"},
+	{"a number for sysctl", sides + "extern char *put(void *); struct ctl_table { long pad; int *id; }; DO(static int id; static struct ctl_table ops[] = { { 1, &id } };) char *f(char **x) { return x[DO(id) NOT(1)]; }\nint __init start(void) { DO(put(&ops);) return 0; }", ""},
+	{"what a notifier of the start reads", sides + "extern int *put(void *), work2(int); DO(static int count; static int call(void) { return work2(count); } static struct { long pad; int (*f)(void); } nb = { 1, call };) int f(int x) { DO(count++;) return x; }\nint __init start(void) { DO(put(&nb);) return 0; }", ""},
+	{"what exists, and a notifier of the start sets too", sides + "extern int *put(void *), work2(int); static int count; DO(static int call(void) { count = 0; return 0; } static struct { long pad; int (*f)(void); } nb = { 1, call };) int f(int x) { count += x; return count DO(+ 1); } int g(void) { return count; }\nint __init start(void) { DO(put(&nb);) return 0; }", "start-state count"},
 	{"what the start would set, and a callback sets too", "#ifdef POST\nstatic char *buffer; extern char *get(void); int __init more(void) { buffer = get(); return 0; }\nstatic int fill(void *o) { buffer = get(); return 0; } static void *PUT(\".kpatch.callbacks.pre_patch\") hook = fill;\n#endif\nchar f(int x) {\n#ifdef POST\nreturn buffer[x];\n#else\nreturn x;\n#endif\n}", ""},
 	{"an option of the command line", "#ifdef POST\nstatic int limit = 5; int __init set(char *s) { limit = *s; return 1; } static void *PUT(\".init.setup\") option = set;\n#endif\nint f(int x) {\n#ifdef POST\nreturn x > limit;\n#else\nreturn x;\n#endif\n}", ""},
 	{"a table that the start would make larger", "static char *table; extern char *get(int); int __init start(void) {\n#ifdef POST\ntable = get(200);\n#else\ntable = get(100);\n#endif\nreturn 0; }\nchar f(int x) { return table[x\n#ifdef POST\n* 2\n#endif\n]; }", "start-state table"},
@@ -54,6 +60,10 @@ var hazardCases = []struct {
 	{"another kind of lock, which another function gives back", "extern void mutex_lock(void *), mutex_unlock(void *), down_read(void *), up_read(void *), work2(void); static long a[4], b[4];\n#ifdef POST\n#define down_read mutex_lock\n#define up_read mutex_unlock\n#endif\nvoid start(void) { down_read(a); work2(); } void stop(void) { work2(); up_read(a); work2(); }", "lock-pairs start\nlock-pairs stop"},
 	{"another lock, which another function gives back", "extern void mutex_lock(void *), mutex_unlock(void *), down_read(void *), up_read(void *), work2(void); static long a[4], b[4];\n#ifdef POST\n#define a b\n#endif\nvoid start(void) { mutex_lock(a); work2(); } void stop(void) { work2(); mutex_unlock(a); work2(); }", "lock-pairs start\nlock-pairs stop"},
 	{"another lock, given back at once", "extern void mutex_lock(void *), mutex_unlock(void *), down_read(void *), up_read(void *), work2(void); static long a[4], b[4];\n#ifdef POST\n#define a b\n#endif\nvoid f(void) { mutex_lock(a); work2(); mutex_unlock(a); work2(); }", ""},
+	{"the lock that others take", halves + "static int n; void f(void) { mutex_lock(DO(a) NOT(b)); n += 1; work2(); mutex_unlock(DO(a) NOT(b)); work2(); } void g(void) { mutex_lock(a); n += 2; work2(); mutex_unlock(a); work2(); }", ""},
+	{"one lock more", halves + "static int n; void f(void) { DO(mutex_lock(a);) mutex_lock(b); n += 1; work2(); mutex_unlock(b); work2(); DO(mutex_unlock(a);) }", ""},
+	{"one lock less", halves + "static int n; void f(void) { NOT(mutex_lock(a);) mutex_lock(b); n += 1; work2(); mutex_unlock(b); work2(); NOT(mutex_unlock(a);) }", ""},
+	{"a lock of a function, of another number", halves + "DO(int before(int x) { static long l[4]; mutex_lock(l); work2(); mutex_unlock(l); return x; }) void f(int x) { static long l[4]; mutex_lock(l); work2(); DO(work2();) mutex_unlock(l); work2(); }", ""},
 	{"a lock that is new", "extern void mutex_lock(void *), mutex_unlock(void *), down_read(void *), up_read(void *), work2(void); static long a[4], b[4];\nvoid f(void) {\n#ifdef POST\nmutex_lock(a);\n#endif\nwork2();\n#ifdef POST\nmutex_unlock(a);\n#endif\nwork2(); }", ""},
 	{"a lock that is not given back any more", "extern void mutex_lock(void *), mutex_unlock(void *), down_read(void *), up_read(void *), work2(void); static long a[4], b[4];\nvoid f(int x) { mutex_lock(a); work2();\n#ifndef POST\nmutex_unlock(a);\n#endif\nwork2(); }", ""},
 	{"a function that takes a lock, inlined", "extern void mutex_lock(void *), mutex_unlock(void *), down_read(void *), up_read(void *), work2(void); static long a[4], b[4];\n#ifdef POST\n#define HOW inline __attribute__((always_inline))\n#else\n#define HOW __attribute__((noinline))\n#endif\nstatic HOW void take(void) { mutex_lock(a); work2(); } void f(void) { take(); work2(); mutex_unlock(a); work2(); }", ""},
@@ -125,7 +135,7 @@ func TestHazards(t *testing.T) {
 	testenv.Need(t, "gcc")
 	for _, c := range hazardCases {
 		dir := t.TempDir()
-		pre, post := compileKernel(t, dir, c.text, "pre.o"), compileKernel(t, dir, c.text, "post.o", "-DPOST")
+		pre, post := compileKernel(t, dir, c.text, "pre.o", "-g"), compileKernel(t, dir, c.text, "post.o", "-g", "-DPOST")
 		d, err := elfdiff.Compare(pre, post, elfdiff.Options{Tables: true})
 		if err != nil {
 			t.Fatal(err)
