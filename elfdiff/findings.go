@@ -106,6 +106,7 @@ const (
 	CodeStartState       = finding.CodeStartState
 	CodeDeepStack        = finding.CodeDeepStack
 	CodeLockPairs        = finding.CodeLockPairs
+	CodeOtherLock        = finding.CodeOtherLock
 	CodeReferencePairs   = finding.CodeReferencePairs
 	CodeWaitPairs        = finding.CodeWaitPairs
 	CodeOldCallback      = finding.CodeOldCallback

@@ -12,6 +12,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/types"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // hazards judges what can be carried as it is, and does harm once it runs.
@@ -31,6 +32,7 @@ func (in *includer) hazards() {
 		in.started(told, is)
 		in.frames()
 		in.pairs(was, is)
+		in.otherLock(was, is, told)
 	}
 	in.callbacks()
 }
@@ -308,6 +310,49 @@ func (d *Diff) otherLocks(was, is *hazard.Locks) (list []Finding) {
 		}
 	}
 	return list
+}
+
+// otherLock judges functions that take another lock than before, where nobody took that, or where several go over to it:
+// those that still run old code are not kept out. A function that took the wrong lock has others that take the right one.
+func (in *includer) otherLock(was, is *hazard.Locks, told map[object.AtomID]bool) {
+	type swap struct{ lost, gained string }
+	var order []swap
+	by := map[swap][]*verdict.Change{}
+	for i := range in.Functions {
+		ch := &in.Functions[i]
+		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {
+			continue
+		}
+		if _, _, told := hazard.OtherHalf(was, is, ch.Pre, ch.Post); told {
+			continue // by otherLocks
+		}
+		p, q := was.Taken(ch.Pre), is.Taken(ch.Post)
+		for _, lost := range slices.Sorted(maps.Keys(p)) {
+			for _, gained := range slices.Sorted(maps.Keys(q)) {
+				if x := (swap{lost, gained}); !q[lost] && !p[gained] {
+					if by[x] = append(by[x], ch); len(by[x]) == 1 {
+						order = append(order, x)
+					}
+				}
+			}
+		}
+	}
+	known := map[string]bool{} // variables of which it is told that they begin anew
+	for id := range told {
+		known[symname.Variable(in.Post.Atoms[id].Name)] = told[id]
+	}
+	seen := map[*verdict.Change]bool{}
+	for _, x := range order {
+		if known[x.gained] || len(by[x]) == 1 && was.TakesAny(x.gained) {
+			continue
+		}
+		for _, ch := range by[x] {
+			if !seen[ch] {
+				seen[ch] = true
+				in.report(findingAt(in.Post, CodeOtherLock, ch.Post, 0, "pre takes the lock %s, and post takes %s instead", x.lost, x.gained))
+			}
+		}
+	}
 }
 
 // unpaired says that a function gives back what another one takes, where the other side does neither.
