@@ -106,6 +106,7 @@ const (
 	CodeStartState       = finding.CodeStartState
 	CodeDeepStack        = finding.CodeDeepStack
 	CodeLockPairs        = finding.CodeLockPairs
+	CodeStoredKeys       = finding.CodeStoredKeys
 	CodeOtherLock        = finding.CodeOtherLock
 	CodeReferencePairs   = finding.CodeReferencePairs
 	CodeWaitPairs        = finding.CodeWaitPairs

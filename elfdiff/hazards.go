@@ -33,6 +33,7 @@ func (in *includer) hazards() {
 		in.frames()
 		in.pairs(was, is)
 		in.otherLock(was, is, told)
+		in.storedKeys()
 	}
 	in.callbacks()
 }
@@ -310,6 +311,19 @@ func (d *Diff) otherLocks(was, is *hazard.Locks) (list []Finding) {
 		}
 	}
 	return list
+}
+
+// storedKeys judges functions that say where something is stored.
+func (in *includer) storedKeys() {
+	for i := range in.Functions {
+		ch := &in.Functions[i]
+		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {
+			continue
+		}
+		if member := hazard.KeyMember(in.Post, ch.Post); member != "" && hazard.KeyMember(in.Pre, ch.Pre) != "" {
+			in.report(findingAt(in.Post, CodeStoredKeys, ch.Post, ch.Reasons[0].PostOffset, "it is %s, which says where something is stored, and changed: %s", member, ch.Reasons[0]))
+		}
+	}
 }
 
 // otherLock judges functions that take another lock than before, where nobody took that, or where several go over to it:

@@ -34,6 +34,7 @@ const (
 	CodeDeepStack        Code = "deep-stack"         // a function that takes more of a kernel's stack than there may be
 	CodeLockPairs        Code = "lock-pairs"         // a function takes another lock than pre, which another function gives back, or the reverse
 	CodeOtherLock        Code = "other-lock"         // a function takes another lock than before, which nobody took, or which others take too now
+	CodeStoredKeys       Code = "stored-keys"        // a function that says where something is stored, and found again
 	CodeReferencePairs   Code = "reference-pairs"    // a function takes a reference and another one gives it back, where pre does neither, or the reverse
 	CodeWaitPairs        Code = "wait-pairs"         // a function waits for what another one does now, or no more
 	CodeOldCallback      Code = "old-callback"       // a function that post has under another name, or no more, and whose address others have been given

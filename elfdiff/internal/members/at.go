@@ -20,6 +20,7 @@ type Member struct {
 	Offset uint64 // from the start of the variable, bytes
 	Size   uint64 // bytes; of a bit-field all that it is in
 	Letter bool   // it is one of an array of characters
+	In     string // the structure that has it, as C names it, where it is not an element of an array
 	signed bool   // it is a signed number
 	text   bool   // it is an array of characters
 	bits   dtypes.BitRange
@@ -60,7 +61,7 @@ func At(o *object.Object, id object.AtomID, bit uint64) (m Member, ok bool) {
 func within(s *dtypes.Side, typ, bit uint64) (m Member, ok bool) {
 	var path strings.Builder
 	start := uint64(0) // of what is looked at, bytes
-	letter := false
+	letter, in := false, ""
 	var t dtypes.Resolved
 	for range maxMemberDepth {
 		if !s.Resolve(&t, typ) {
@@ -78,6 +79,7 @@ func within(s *dtypes.Side, typ, bit uint64) (m Member, ok bool) {
 			if !ok {
 				return m, false
 			}
+			in = ""
 			path.WriteString(index)
 			start += (bit/8 - start) / size * size
 		case dwarf.TagStructure, dwarf.TagClass, dwarf.TagUnion:
@@ -85,6 +87,7 @@ func within(s *dtypes.Side, typ, bit uint64) (m Member, ok bool) {
 			if !ok {
 				return m, false
 			}
+			in = dtypes.TagText(&t.Entry)
 			if name := x.Text(dwarf.AttrName); len(name) > 0 {
 				fmt.Fprintf(&path, ".%s", name)
 			}
@@ -98,7 +101,7 @@ func within(s *dtypes.Side, typ, bit uint64) (m Member, ok bool) {
 		default:
 			enc, _ := t.Int(dwarf.AttrEncoding)
 			signed := t.Tag == dwarf.TagBaseType && (enc == encSigned || enc == encSignedChar)
-			return Member{Path: path.String(), Offset: start, Size: s.Size(typ, 0), signed: signed, Letter: letter}, true
+			return Member{Path: path.String(), Offset: start, Size: s.Size(typ, 0), signed: signed, Letter: letter, In: in}, true
 		}
 	}
 	return m, false
