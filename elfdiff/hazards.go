@@ -33,6 +33,7 @@ func (in *includer) hazards() {
 		in.frames()
 		in.pairs(was, is)
 		in.otherLock(was, is, told)
+		in.toRCU(was, is)
 		in.storedKeys()
 	}
 	in.callbacks()
@@ -365,6 +366,27 @@ func (in *includer) otherLock(was, is *hazard.Locks, told map[object.AtomID]bool
 				seen[ch] = true
 				in.report(findingAt(in.Post, CodeOtherLock, ch.Post, 0, "pre takes the lock %s, and post takes %s instead", x.lost, x.gained))
 			}
+		}
+	}
+}
+
+// toRCU judges functions that read under RCU now, and were kept out by a lock, where another one waits for readers now: who
+// runs the old code of that does not wait.
+func (in *includer) toRCU(was, is *hazard.Locks) {
+	waits := func(ch *verdict.Change) bool {
+		return ch.Status == verdict.Changed && in.carried.Included[ch.Post] && hazard.WaitsForReaders(in.Post, ch.Post) && !hazard.WaitsForReaders(in.Pre, ch.Pre)
+	}
+	i := slices.IndexFunc(in.Functions, func(ch verdict.Change) bool { return waits(&ch) })
+	if i < 0 {
+		return
+	}
+	for k := range in.Functions {
+		ch := &in.Functions[k]
+		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {
+			continue
+		}
+		if kind := hazard.ToRCU(was, is, ch.Pre, ch.Post); kind != "" {
+			in.report(findingAt(in.Post, CodeOtherLock, ch.Post, 0, "pre takes a lock (%s), and post reads under RCU instead, for which %s waits, which it did not", kind, in.Functions[i].Name))
 		}
 	}
 }

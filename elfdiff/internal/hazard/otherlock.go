@@ -1,6 +1,7 @@
 package hazard
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -36,4 +37,34 @@ func (l *Locks) TakesAny(name string) bool {
 		}
 	}
 	return false
+}
+
+// rcu is the kind of what readers take who keep nobody out.
+const rcu = "RCU"
+
+// ToRCU says which kind of lock a function of pre takes, where its twin of post does not, but reads under RCU instead; "" for
+// none.
+func ToRCU(pre, post *Locks, p, q object.AtomID) string {
+	a, b := pre.of(p), post.of(q)
+	if a[rcu].takes || !b[rcu].takes {
+		return ""
+	}
+	for _, kind := range slices.Sorted(maps.Keys(a)) {
+		if a[kind].takes && !b[kind].takes {
+			return kind
+		}
+	}
+	return ""
+}
+
+// waiters are functions of the kernel by which who takes something away waits for those who read it under RCU
+// (include/linux/rcupdate.h, rcutree.h, netdevice.h).
+var waiters = []string{"synchronize_rcu", "synchronize_rcu_expedited", "synchronize_net", "call_rcu", "call_rcu_hurry", "kvfree_call_rcu", "__kfree_rcu"}
+
+// WaitsForReaders reports whether a function waits until nobody reads under RCU any more, or has something done then.
+func WaitsForReaders(o *object.Object, id object.AtomID) bool {
+	a := &o.Atoms[id]
+	return slices.ContainsFunc(a.Refs, func(r object.Ref) bool {
+		return r.Target == object.NoAtom && object.IsCall(a, &r) && slices.Contains(waiters, o.Symbol(r.Sym).Name)
+	})
 }
