@@ -14,6 +14,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/internal/amd64"
+	"github.com/gosplice/gosplice/internal/kerneltab"
 	"github.com/gosplice/gosplice/internal/symname"
 )
 
@@ -75,6 +76,12 @@ func (j *judge) leftover(o *object.Object, x *rest) {
 		side = "post"
 	}
 	f.Message = "only " + side + " has " + compare.PlainBytes(x.bytes) + " there, which no symbol names"
+	if name := j.newTracepoint(o, x); name != "" {
+		f.Severity, f.Accept, f.Symbol = Ignored, "", name
+		f.Message, f.Hint = "the tracepoint is new, and not in the list of those that can be switched on", "it stays off: start the fixed kernel to trace it"
+		j.report(f)
+		return
+	}
 	if j.unnamed == nil {
 		j.unnamed = map[string]bool{}
 	}
@@ -82,6 +89,18 @@ func (j *judge) leftover(o *object.Object, x *rest) {
 		j.unnamed[f.Section] = true
 		j.report(f)
 	}
+}
+
+// newTracepoint names the tracepoint of post that an entry in the list of them is about, where it is new: code does without.
+func (j *judge) newTracepoint(o *object.Object, x *rest) string {
+	if r := kerneltab.Of(o.SectionName(x.section)); o != j.Post || !j.carried.Tables || r == nil || r.Name != kerneltab.TracepointList || len(x.refs) != 1 {
+		return ""
+	}
+	t := o.Atom(x.refs[0].Target)
+	if t == nil || j.twins.Pre[t.ID] != object.NoAtom {
+		return ""
+	}
+	return t.Name
 }
 
 // restMatcher makes keys of rests that are equal where these are the same.

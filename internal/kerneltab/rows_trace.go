@@ -3,6 +3,7 @@ package kerneltab
 // Sections with records for tracing, debugging and messages.
 const (
 	PrintkIndex     = ".printk_index"
+	TracepointList  = "__tracepoints_ptrs" // what reads it finds the tracepoints that can be switched on
 	KprobeBlacklist = "_kprobe_blacklist"
 	DebugMessages   = "__dyndbg"
 
@@ -48,7 +49,7 @@ var traceSections = []Section{
 		}}}},
 	},
 	{
-		Name: "__tracepoints_ptrs", Source: "include/linux/tracepoint.h", Reader: "tracepoint_module_notify",
+		Name: TracepointList, Source: "include/linux/tracepoint.h", Reader: "tracepoint_module_notify",
 		What: "tracepoints", Traits: PerModule,
 		Layouts: []Layout{{Size: 4, Fields: Fields{Record: {Size: 4, Ref: Relative32}}}},
 		Module:  Module{Memory: MemoryReadOnly},
