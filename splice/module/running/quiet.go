@@ -18,12 +18,8 @@ import (
 // the time, whoever disables a livepatch can't be ended, and nobody can load or disable another one. So nothing is
 // asked of the kernel before each thread has slept.
 
-// restless is how often a thread of the kernel is seen to run, in as many quietEvery at least, before it is said to
-// run all the time.
-const (
-	restless   = 4
-	quietEvery = 50 * time.Millisecond
-)
+// quietEvery is the time between two looks at the threads that have not slept.
+const quietEvery = 50 * time.Millisecond
 
 // quiet waits until no thread of the kernel runs all the time, where the tracer is to be asked for something. When
 // ctx is done before, the error is a refusal, and nothing has changed.
@@ -31,13 +27,10 @@ func (k *Kernel) quiet(ctx context.Context, name string) error {
 	if !strings.Contains(k.read("proc/sys/kernel/version"), "PREEMPT") {
 		return nil // nobody waits
 	}
-	list := k.awake(ctx)
-	for n := 1; len(list) > 0; n++ {
+	began, list := time.Now(), k.awake(ctx)
+	for len(list) > 0 {
 		if stacks.Pause(ctx, quietEvery) != nil {
-			if n < restless {
-				return ctx.Err()
-			}
-			return busyThreads(name, list, ctx.Err())
+			return busyThreads(name, list, time.Since(began), ctx.Err())
 		}
 		list = slices.DeleteFunc(list, func(a awake) bool {
 			now, ok := k.awakeIn(a.dir)
@@ -47,12 +40,12 @@ func (k *Kernel) quiet(ctx context.Context, name string) error {
 	return ctx.Err()
 }
 
-func busyThreads(name string, list []awake, err error) error {
+func busyThreads(name string, list []awake, looked time.Duration, err error) error {
 	var who []string
 	for _, a := range list[:min(len(list), 4)] {
 		who = append(who, fmt.Sprintf("%s (%d)", a.name, a.tid))
 	}
-	r := refuse(CodeBusyThread, name, "threads of the kernel run all the time (%d): %s; it would wait for them, which nothing can end, and with livepatch's lock", len(list), strings.Join(who, ", "))
+	r := refuse(CodeBusyThread, name, "threads of the kernel have not slept for %v (%d): %s; livepatch would wait for them with its lock, which nothing can end", looked.Round(time.Millisecond), len(list), strings.Join(who, ", "))
 	r.Err = err
 	return r
 }
