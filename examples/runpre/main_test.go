@@ -88,7 +88,7 @@ func TestRun(t *testing.T) {
 		{"no number", []string{"-run", "dump:" + tinyImage + "@x", tinyObject}, 1, "", "address"},
 		{"no kernel in it", []string{"-run", "dump:" + tinyImage + "@0x1000", tinyObject}, 1, "", "kallsyms"},
 		{"no symbols", []string{"-run", "gdb:unix:/nothing", tinyObject}, 1, "", "-symbols"},
-		{"no symbols there", []string{"-symbols", tinyImage, "-run", "gdb:unix:/nothing", tinyObject}, 1, "", "no symbol"},
+		{"a program for a kernel", []string{"-symbols", tinyImage, "-run", "gdb:unix:/nothing", tinyObject}, 1, "", "it is a program"},
 		{"no such kernel", []string{"-kernel", "nothing", "-run", tinyImage, tinyObject}, 1, "", "nothing"},
 		{"no such module", []string{"-module", "libx.so", "-run", tinyImage, tinyObject}, 1, "", "libx.so"},
 	} {

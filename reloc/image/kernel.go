@@ -100,7 +100,16 @@ func newKernel(ctx context.Context, f *elfobj.File, path string) (*Image, error)
 		}
 		symbols = kallsymsSymbols(tables.Symbols, map[string]int{"": 0})
 	}
+	if !slices.ContainsFunc(f.Progs, isKernels) {
+		return nil, errname.As(errors.New("no code of it is linked for the kernel's half of the address space: it is a program"), ErrNotKernel)
+	}
 	return newImage(imageParts{mem: l.mem, regions: regions, modules: []Module{l.mod}, symbols: symbols, size: f.Size()})
+}
+
+// isKernels reports whether a segment has code for the upper half of the address space
+// (Documentation/arch/x86/x86_64/mm.rst).
+func isKernels(p elfobj.Prog) bool {
+	return p.Type == elf.PT_LOAD && p.Flags&elf.PF_X != 0 && p.Vaddr>>63 == 1
 }
 
 // hasCode refuses a file that has its code elsewhere: objcopy

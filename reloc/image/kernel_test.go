@@ -202,6 +202,7 @@ func TestOpenKernelErrors(t *testing.T) {
 		{"header only", header, func(err error) bool { return errors.As(err, new(*bzimage.Error)) }},
 		{"lzma", []byte("\x5d\x00\x00\x00"), func(err error) bool { return errors.Is(err, errors.ErrUnsupported) }},
 		{"object", BuildModule(t, nil), func(err error) bool { return errors.Is(err, errors.ErrUnsupported) }},
+		{"program", tiny, func(err error) bool { return errors.Is(err, ErrNotKernel) }},
 		{"no symbols", strip(t, tiny), func(err error) bool { return errors.Is(err, kallsyms.ErrNotFound) }},
 	} {
 		path := filepath.Join(dir, tt.name)
