@@ -1,6 +1,7 @@
 package dwarf
 
 import (
+	"debug/elf"
 	"sync"
 	"sync/atomic"
 
@@ -11,11 +12,12 @@ import (
 type Data struct {
 	info, abbrev, line, str, lineStr, strOffsets, addr, rnglists, ranges section
 
-	linked   bool // see NewLinked
-	units    lazy[[]*Unit]
-	tables   abbrevTables
-	programs lazy[*Lines]
-	index    lazy[*Index]
+	linked    bool // see NewLinked
+	typeUnits bool
+	units     lazy[[]*Unit]
+	tables    abbrevTables
+	programs  lazy[*Lines]
+	index     lazy[*Index]
 }
 
 // lazy is a value that is made when it is first asked for.
@@ -58,7 +60,9 @@ func New(f *elfobj.File) *Data {
 		if len(name) < len(plain) || name[:len(plain)] != plain {
 			continue
 		}
-		if known := names[name]; known != nil && known.sec == nil {
+		known := names[name]
+		d.typeUnits = d.typeUnits || name == ".debug_types" || known == &d.info && known.sec != nil
+		if known != nil && (known.sec == nil || known.sec.Flags&elf.SHF_GROUP != 0) { // a type has its section in a group
 			known.sec = s
 		}
 	}
@@ -77,6 +81,9 @@ func NewLinked(f *elfobj.File) *Data {
 	}
 	return d
 }
+
+// HasTypeUnits reports whether types have units of their own, which are not read.
+func (d *Data) HasTypeUnits() bool { return d.typeUnits }
 
 // HasEntries reports whether the object has debugging entries, and HasLines
 // whether it has line tables.

@@ -189,10 +189,10 @@ func (c *Comparer) SameBody(p, q *dwarf.Entry, depth int) bool {
 	}
 }
 
-// NextOf reads the next child with a tag.
+// NextOf reads the next child with a tag. What a class inherits is a member of it that has no name.
 func NextOf(r *dwarf.Reader, e *dwarf.Entry, want dwarf.Tag) bool {
 	for r.NextSibling(e) {
-		if e.Tag == want {
+		if e.Tag == want || e.Tag == dwarf.TagInheritance && want == dwarf.TagMember {
 			return true
 		}
 		r.Skip(e)

@@ -2,6 +2,7 @@ package dtypes
 
 import (
 	"debug/elf"
+	"errors"
 	"sync"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
@@ -35,6 +36,8 @@ func Of(o *object.Object) (*Side, error) {
 		t.s = &Side{Object: o, Data: debug.Info(o)}
 		if t.s.Index, t.err = t.s.Data.Index(); t.err != nil {
 			t.err = noTypes(o, t.err)
+		} else if t.s.Data.HasTypeUnits() {
+			t.err = noTypes(o, errTypeUnits)
 		}
 		return t
 	})
@@ -222,6 +225,9 @@ func EachLocal(f *dwarf.Entry, yield func(x *dwarf.Entry, depth int)) {
 		}
 	}
 }
+
+// errTypeUnits says why there are no types in debug information that has them in units of their own.
+var errTypeUnits = errors.New("its types have units of their own (-fdebug-types-section), which are not read")
 
 // noTypes is the error for an object without types.
 func noTypes(o *object.Object, err error) error { return &noTypesError{o.Name(), err} }

@@ -30,6 +30,7 @@ func (d *Pair) Compare() ([]types.Change, error) {
 		return nil, err
 	}
 	f := &typeFinder{c: c, d: d, list: Changes(c)}
+	f.inner()
 	f.because()
 	f.signatures()
 	f.uses()
