@@ -341,15 +341,16 @@ func (in *includer) otherLock(was, is *hazard.Locks, told map[object.AtomID]bool
 		if _, _, told := hazard.OtherHalf(was, is, ch.Pre, ch.Post); told {
 			continue // by otherLocks
 		}
-		p, q := was.Taken(ch.Pre), is.Taken(ch.Post)
-		for _, lost := range slices.Sorted(maps.Keys(p)) {
-			for _, gained := range slices.Sorted(maps.Keys(q)) {
-				if x := (swap{lost, gained}); !q[lost] && !p[gained] {
-					if by[x] = append(by[x], ch); len(by[x]) == 1 {
-						order = append(order, x)
-					}
-				}
+		add := func(lost, gained string) {
+			x := swap{lost, gained}
+			if by[x] = append(by[x], ch); len(by[x]) == 1 {
+				order = append(order, x)
 			}
+		}
+		p, q := was.Taken(ch.Pre), is.Taken(ch.Post)
+		apart(p, q, add)
+		if k, l := was.TakenKinds(ch.Pre), is.TakenKinds(ch.Post); len(p) == 0 || len(q) == 0 { // not told by names
+			apart(k, l, add)
 		}
 	}
 	known := map[string]bool{} // variables of which it is told that they begin anew
@@ -365,6 +366,18 @@ func (in *includer) otherLock(was, is *hazard.Locks, told map[object.AtomID]bool
 			if !seen[ch] {
 				seen[ch] = true
 				in.report(findingAt(in.Post, CodeOtherLock, ch.Post, 0, "pre takes the lock %s, and post takes %s instead", x.lost, x.gained))
+			}
+		}
+	}
+}
+
+// apart calls add with each of what only the one has, and each of what only the other one has.
+func apart(p, q map[string]bool, add func(lost, gained string)) {
+	for _, lost := range slices.Sorted(maps.Keys(p)) {
+		for _, gained := range slices.Sorted(maps.Keys(q)) {
+			_, stays := q[lost]
+			if _, was := p[gained]; !stays && !was {
+				add(lost, gained)
 			}
 		}
 	}

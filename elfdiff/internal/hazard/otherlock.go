@@ -3,6 +3,7 @@ package hazard
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/symname"
@@ -29,18 +30,32 @@ func (l *Locks) Taken(id object.AtomID) map[string]bool {
 	return set
 }
 
-// TakesAny reports whether a function of the object takes a lock, by its name.
+// TakenKinds are the kinds of locks that a function takes, with those that it calls in its object, of which one is as another
+// one that keeps others out: a lock for reading is the one for writing. true is for those of which the code has the names.
+func (l *Locks) TakenKinds(id object.AtomID) map[string]bool {
+	set := map[string]bool{}
+	for kind, b := range l.of(id) {
+		if b.takes && kind != rcu && kind != srcu {
+			kind = strings.TrimSuffix(strings.TrimSuffix(kind, " for reading"), " for writing")
+			named, met := set[kind]
+			set[kind] = len(b.names) > 0 && (named || !met)
+		}
+	}
+	return set
+}
+
+// TakesAny reports whether a function of the object takes a lock, by its name or its kind.
 func (l *Locks) TakesAny(name string) bool {
 	for id := range l.o.Functions() {
-		if l.Taken(id)[name] {
+		if _, kind := l.TakenKinds(id)[name]; kind || l.Taken(id)[name] {
 			return true
 		}
 	}
 	return false
 }
 
-// rcu is the kind of what readers take who keep nobody out.
-const rcu = "RCU"
+// Kinds of what readers take who keep nobody out.
+const rcu, srcu = "RCU", "SRCU"
 
 // ToRCU says which kind of lock a function of pre takes, where its twin of post does not, but reads under RCU instead; "" for
 // none.
