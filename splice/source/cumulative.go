@@ -126,6 +126,9 @@ func (s *selection) report(r *Result) *Result {
 		all[i].Needs = append(all[i].Needs, s.needs[i]...)
 	}
 	r.Patches = all
+	if (r.Outcome == OutcomeNoChange || r.Outcome == OutcomeIgnored) && slices.Contains(s.out, true) {
+		r.Outcome = OutcomeRefused // that nothing is left to carry is no success
+	}
 	return r
 }
 

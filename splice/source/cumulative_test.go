@@ -108,3 +108,26 @@ func TestTake(t *testing.T) {
 		t.Error("taken from nothing")
 	}
 }
+
+// TestNothingLeft tells that there is nothing to carry from that all of it is left out.
+func TestNothingLeft(t *testing.T) {
+	for _, c := range []struct {
+		out           []int
+		outcome, want Outcome
+	}{
+		{nil, OutcomeNoChange, OutcomeNoChange}, {nil, OutcomeIgnored, OutcomeIgnored},
+		{[]int{0, 1}, OutcomeNoChange, OutcomeRefused}, {[]int{1}, OutcomeIgnored, OutcomeRefused}, {[]int{1}, OutcomeMade, OutcomeMade},
+	} {
+		s := newSelection([]*patch.Patch{{Name: "a"}, {Name: "b"}})
+		r := &Result{Outcome: c.outcome}
+		for _, i := range c.out {
+			s.leaveOut(i, []string{"it can't be carried"})
+		}
+		for _, i := range s.in(nil) {
+			r.Patches = append(r.Patches, resultOf(s.patches[i]))
+		}
+		if got := s.report(r); got.Outcome != c.want || len(got.Patches) != 2 {
+			t.Errorf("%v left out of what is %s: %s, %d patches, want %s", c.out, c.outcome, got.Outcome, len(got.Patches), c.want)
+		}
+	}
+}
