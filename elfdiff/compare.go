@@ -75,6 +75,9 @@ func Compare(pre, post *object.Object, opt Options) (*Diff, error) {
 // CompareContext is Compare with a context, which ends it between two functions, or between
 // two steps of what follows, with the context's error.
 func CompareContext(ctx context.Context, pre, post *object.Object, opt Options) (*Diff, error) {
+	if !given(pre) || !given(post) {
+		return nil, errNoObject
+	}
 	if a, b := pre.File.Machine, post.File.Machine; a != b {
 		return nil, fmt.Errorf("compare: pre is for %v, post for %v", a, b)
 	}

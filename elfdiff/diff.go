@@ -2,6 +2,7 @@ package elfdiff
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/gosplice/gosplice/elfdiff/explain"
@@ -117,6 +118,9 @@ func (d *Diff) SameReference() func(pre, post *object.Ref) bool {
 // one, which leads to the new: so the function keeps one identity for code
 // that compares or stores its address.
 func Extract(d *Diff) (*extract.Extracted, error) {
+	if !d.given() {
+		return nil, errNoDiff
+	}
 	if len(d.Refusals) > 0 {
 		return nil, &RefusedError{Refusals: d.Refusals}
 	}
@@ -128,6 +132,9 @@ func Extract(d *Diff) (*extract.Extracted, error) {
 // need not be fit to be carried: refusals are not in the way. Functions that are new in post,
 // or gone in it, are on one side.
 func Sides(ctx context.Context, d *Diff) (pre, post *extract.Extracted, err error) {
+	if !d.given() {
+		return nil, nil, errNoDiff
+	}
 	back, err := CompareContext(ctx, d.Post, d.Pre, Options{Tables: d.carried.Tables})
 	if err != nil {
 		return nil, nil, err
@@ -230,3 +237,13 @@ func (d *Diff) explained() *explain.Pair {
 	})
 	return &e.pair
 }
+
+var (
+	errNoObject = errors.New("no object is given, or one that was not opened")
+	errNoDiff   = errors.New("no comparison is given, or one that Compare has not made")
+)
+
+// given reports whether there is an object that was read.
+func given(o *object.Object) bool { return o != nil && o.File != nil }
+
+func (d *Diff) given() bool { return d != nil && given(d.Pre) && given(d.Post) }

@@ -17,7 +17,7 @@ import (
 // variable that is no structure, union or array, for padding, and when debug
 // information does not say. Of the members of a union it names the first.
 func MemberAt(o *object.Object, id object.AtomID, off uint64) string {
-	m, _ := members.At(o, id, off*8)
+	m, _ := MemberPlaceAt(o, id, off)
 	return m.Path
 }
 
@@ -31,6 +31,9 @@ type MemberPlace struct {
 // MemberPlaceAt finds the innermost member at an offset, in bytes, of a variable. ok is
 // false where [MemberAt] is "".
 func MemberPlaceAt(o *object.Object, id object.AtomID, off uint64) (p MemberPlace, ok bool) {
+	if !given(o) || id < 0 || int(id) >= len(o.Atoms) {
+		return p, false
+	}
 	m, ok := members.At(o, id, off*8)
 	return MemberPlace{m.Path, m.Offset, m.Size}, ok
 }

@@ -42,6 +42,9 @@ type Positions struct {
 // PositionsOf reads the object's line table. It fails when there is none, or
 // when it is damaged.
 func PositionsOf(o *object.Object) (*Positions, error) {
+	if !given(o) {
+		return nil, errNoObject
+	}
 	l, err := debug.Info(o).Lines()
 	if err == nil && l.Empty() {
 		err = dwarf.ErrNone

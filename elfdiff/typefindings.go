@@ -76,7 +76,7 @@ type typeChanges struct {
 
 // HasTypes reports whether the object has debug information that may be about
 // types.
-func HasTypes(o *object.Object) bool { return debug.Info(o).HasEntries() }
+func HasTypes(o *object.Object) bool { return given(o) && debug.Info(o).HasEntries() }
 
 // typedPair is what the comparison of types has to know of the diff.
 func (d *Diff) typedPair() *typediff.Pair {

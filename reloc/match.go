@@ -34,6 +34,9 @@ type Options struct {
 // were stripped. An object without code has no functions to be found; see
 // [Result.AllMatched].
 func Match(ctx context.Context, pre *object.Object, img *image.Image, opt Options) (*Result, error) {
+	if pre == nil || pre.File == nil || img == nil {
+		return nil, errors.New("match: no object is given, or no image")
+	}
 	m, err := newSolver(ctx, pre, img, opt)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,9 @@ import (
 // as aligned as it assumes. Where the file of the address is loaded may differ by
 // pages, so that nothing larger can be told.
 func Misaligned(n *extract.Alignment, name string, addr uint64) *Refusal {
+	if n == nil || n.Align == 0 {
+		return nil
+	}
 	at := addr + uint64(n.Offset)
 	if n.Align <= PageSize && at%n.Align == 0 {
 		return nil

@@ -10,7 +10,7 @@ import (
 // ([CodeNotMatched]): addresses that were found for another object mean something else.
 func Belongs(d *elfdiff.Diff, m *reloc.Result) error {
 	switch {
-	case d == nil:
+	case d == nil || d.Pre == nil:
 		return Refuse(CodeNotMatched, "", "", 0, "no comparison is given")
 	case m == nil:
 		return Refuse(CodeNotMatched, d.Pre.Name(), "", 0, "no match is given with the comparison")

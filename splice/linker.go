@@ -71,6 +71,9 @@ func damagedUnlessRefused(err error) error {
 // NewLinker parses the objects of an update. The error is or wraps a [*Refusal] or
 // [ErrUpdateDamaged].
 func NewLinker(u *Update) (*Linker, error) {
+	if u == nil {
+		return nil, fmt.Errorf("%w: none is given", ErrUpdateDamaged)
+	}
 	if err := u.Check(); err != nil {
 		return nil, err
 	}

@@ -36,6 +36,9 @@ const maxHolders = 64
 func NewNames(parts []*Part) *Names {
 	n := &Names{parts: parts, at: map[namedPlace][]holder{}}
 	for _, p := range parts {
+		if p == nil || p.Match == nil {
+			continue
+		}
 		for i := range p.Match.Functions {
 			f := &p.Match.Functions[i]
 			if f.Verdict != reloc.Matched || f.Size == 0 {

@@ -81,6 +81,9 @@ type Side struct {
 // the shortest one. A listing has at most 16,384 lines of each side, from some way
 // before the first difference on; lines with the mark [Cut] say what is left out.
 func Of(d *elfdiff.Diff, ch *verdict.Change) []Line {
+	if d == nil || d.Pre == nil || d.Post == nil || ch == nil {
+		return nil
+	}
 	l := &lister{d: d, same: d.SameReference()}
 	a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
 	if len(ch.Reasons) > 0 {

@@ -57,6 +57,9 @@ func HTML(w io.Writer, d *elfdiff.Diff, opt HTMLOptions) error {
 // digests, where they were opened from files, and the source. Its size is bounded:
 // what is left out is said.
 func NewPage(d *elfdiff.Diff, opt HTMLOptions) (*Page, error) {
+	if !given(d) {
+		return nil, errNoDiff
+	}
 	g := newPage(d, opt).page()
 	text, err := render("page", g)
 	return &Page{len(g.Types), text}, err

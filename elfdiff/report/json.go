@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 
 	"github.com/gosplice/gosplice/elfdiff"
@@ -20,7 +21,16 @@ type JSONOptions struct {
 }
 
 // JSON writes a comparison as a JSON document with the version [Schema].
-func JSON(w io.Writer, d *elfdiff.Diff, opt JSONOptions) error { return write(w, New(d, opt)) }
+func JSON(w io.Writer, d *elfdiff.Diff, opt JSONOptions) error {
+	if !given(d) {
+		return errNoDiff
+	}
+	return write(w, New(d, opt))
+}
+
+var errNoDiff = errors.New("report: no comparison is given, or one that was not made")
+
+func given(d *elfdiff.Diff) bool { return d != nil && d.Pre != nil && d.Post != nil }
 
 // write writes a document indented, without escaping what only HTML needs escaped.
 func write(w io.Writer, v any) error {

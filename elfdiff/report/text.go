@@ -60,6 +60,9 @@ type printer struct {
 // Text writes a comparison for people: the summary, what can't be carried and what
 // helps, then why each function and object differs, with both sides beside each other.
 func Text(w io.Writer, d *elfdiff.Diff, opt TextOptions) error {
+	if !given(d) {
+		return errNoDiff
+	}
 	v, pen := opt.output(w)
 	p := &printer{bufio.NewWriter(v), d, opt, waysIn(opt.Flags), pen}
 	if err := p.all(); err != nil {

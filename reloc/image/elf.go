@@ -46,6 +46,9 @@ func withPath(path string, err error) error {
 
 // NewELF is [OpenELF] for a file that is read already; path names it. Close closes it.
 func NewELF(f *elfobj.File, path string) (*Image, error) {
+	if f == nil {
+		return nil, errors.New("no file is given")
+	}
 	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
 		return nil, errname.As(fmt.Errorf("%v is no image", f.Type), errors.ErrUnsupported)
 	}

@@ -23,6 +23,9 @@ import (
 // error is or wraps a [*splice.Refusal] (a [*BusyError] when threads stood in
 // the way to the end), an error of the kernel, or one of ctx.
 func Apply(ctx context.Context, pid int, u *splice.Update, opt Options) (*Report, error) {
+	if u == nil {
+		return nil, fmt.Errorf("apply to process %d: %w", pid, errNoUpdate)
+	}
 	opt.defaults()
 	a := &applier{pid: pid, opt: opt}
 	defer a.close()
@@ -45,6 +48,8 @@ func Apply(ctx context.Context, pid int, u *splice.Update, opt Options) (*Report
 	}
 	return a.report(state), nil
 }
+
+var errNoUpdate = errors.New("no update is given")
 
 // applier is the state of one Apply.
 type applier struct {

@@ -21,6 +21,9 @@ import (
 // Of a process that holds the update, it links the update once more for where it is, and compares
 // all code, constants and jumps in memory with that, byte by byte: only then a function is [New].
 func Inspect(ctx context.Context, pid int, u *splice.Update) (*Inspection, error) {
+	if u == nil {
+		return nil, fmt.Errorf("inspect process %d: %w", pid, errNoUpdate)
+	}
 	v, err := OpenView(ctx, pid)
 	if err != nil {
 		return nil, fmt.Errorf("inspect %s: %w", u.Name, err)
@@ -100,6 +103,9 @@ func (v *View) Close() error { return v.img.Close() }
 
 // Inspect is that of one update, see [Inspect].
 func (v *View) Inspect(u *splice.Update) (*Inspection, error) {
+	if u == nil {
+		return nil, fmt.Errorf("inspect process %d: %w", v.id.PID, errNoUpdate)
+	}
 	out, err := v.inspect(u)
 	if err != nil {
 		return nil, fmt.Errorf("inspect %s in process %d: %w", u.Name, v.id.PID, explain(err))

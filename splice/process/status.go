@@ -5,6 +5,7 @@ package process
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -37,6 +38,9 @@ func Status(ctx context.Context, pid int) ([]Report, error) {
 // of a core dump: regions of no module that can only be read are looked through,
 // and code that is redirected has to be in a module.
 func StatusOf(ctx context.Context, img *image.Image) ([]Report, error) {
+	if img == nil {
+		return nil, errors.New("status of an image: none is given")
+	}
 	mem := imageMem{img}
 	records, err := recordsIn(ctx, mappingsOf(img), mem)
 	if err != nil {

@@ -46,7 +46,9 @@ func Names(prefix string, patches []*patch.Patch) []string {
 	taken := map[string]bool{}
 	out := make([]string, len(patches))
 	for i, p := range patches {
-		out[i] = uniqueName(ModuleName(prefix, p.Name), taken)
+		if p != nil {
+			out[i] = uniqueName(ModuleName(prefix, p.Name), taken)
+		}
 	}
 	return out
 }

@@ -104,6 +104,14 @@ type Source struct {
 // New makes a bundle of objects that were compared with a kernel's build at hand. opt is what the
 // update was made with there, and how what its objects were compared with.
 func New(k *module.Kernel, release string, opt module.Options, how elfdiff.Options, items []Item) (*Bundle, error) {
+	if k == nil || k.Run() == nil {
+		return nil, fmt.Errorf("bundle %s: no kernel is given", opt.Name)
+	}
+	for i := range items {
+		if d := items[i].Diff; d == nil || d.Pre == nil || d.Post == nil {
+			return nil, fmt.Errorf("bundle %s: no comparison is given of %q", opt.Name, items[i].Name)
+		}
+	}
 	if opt.Earlier != nil {
 		return nil, fmt.Errorf("bundle %s: an update that replaces a certain other one is for one build (Options.Earlier)", opt.Name)
 	}

@@ -2,6 +2,7 @@ package fixes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -17,6 +18,12 @@ import (
 // which runs; of a file, the report is about a kernel that was booted from it. A fix that
 // several sources have is fixed when one of them proves it, and none proves the opposite.
 func Check(ctx context.Context, img *image.Image, sources ...*Source) (*Report, error) {
+	if img == nil || len(img.Modules()) == 0 {
+		return nil, errors.New("check fixes: no image of a kernel is given")
+	}
+	if slices.Contains(sources, nil) {
+		return nil, errors.New("check fixes: a source is missing")
+	}
 	c := &checker{img: img, moving: entries.InTransition(img)}
 	found := make([][][]Function, len(sources)) // by source and object
 	g, some := errgroup.WithContext(ctx)

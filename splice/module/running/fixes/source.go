@@ -3,6 +3,7 @@ package fixes
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff"
@@ -32,6 +33,9 @@ var ErrNoSides = sides.ErrNone
 
 // Of returns the fixes of an update. The error is [ErrNoSides], or says what is damaged.
 func Of(m *module.Module) (*Source, error) {
+	if m == nil {
+		return nil, errors.New("fixes of a module: none is given")
+	}
 	s, err := read(m)
 	if err != nil {
 		return nil, fmt.Errorf("fixes of %s: %w", m.Name, err)

@@ -3,6 +3,7 @@ package foresee
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -86,6 +87,9 @@ type Options struct {
 // Check foretells. root has proc and sys of the machine, as os.DirFS("/") has. An error is that of
 // the context, or of a file that makes no sense; what can't be read of the machine is a finding.
 func Check(ctx context.Context, root fs.FS, f *running.File, o Options) (*Forecast, error) {
+	if root == nil || f == nil {
+		return nil, errors.New("foresee: no files of a machine are given, or no update")
+	}
 	start := time.Now()
 	c := &checker{root: root, file: f, opt: o, out: &Forecast{Schema: Schema, Name: f.Name, ID: f.ID(), Functions: []Function{}, Findings: []Finding{}}}
 	ko, err := kofile.Parse(f.Bytes())

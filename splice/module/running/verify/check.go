@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +21,12 @@ import (
 
 // Check looks at all livepatches of a kernel that runs, with the files that are given.
 func Check(ctx context.Context, img *image.Image, files ...*running.File) (*Report, error) {
+	if img == nil || len(img.Modules()) == 0 {
+		return nil, errors.New("verify updates: no image of a kernel is given")
+	}
+	if slices.Contains(files, nil) {
+		return nil, errors.New("verify updates: a file is missing")
+	}
 	c := &checker{img: img}
 	var err error
 	if c.live, err = img.Livepatches(); err != nil {

@@ -36,6 +36,9 @@ func Check(ctx context.Context, opt machine.Options, sources ...Source) (*Report
 	updates := make([]*splice.Update, len(sources))
 	for i := range sources {
 		s := &sources[i]
+		if s.Update == nil {
+			return nil, fmt.Errorf("fixes of %q: no update is given", s.Name)
+		}
 		updates[i] = s.Update
 		for _, name := range s.names() {
 			if !slices.ContainsFunc(r.Fixes, func(f fixes.Fix) bool { return f.Name == name }) {

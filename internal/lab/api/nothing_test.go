@@ -1,0 +1,105 @@
+package api_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/finding"
+	"github.com/gosplice/gosplice/elfdiff/listing"
+	"github.com/gosplice/gosplice/elfdiff/report"
+	"github.com/gosplice/gosplice/reloc"
+	"github.com/gosplice/gosplice/reloc/audit"
+	"github.com/gosplice/gosplice/reloc/image"
+	"github.com/gosplice/gosplice/splice"
+	"github.com/gosplice/gosplice/splice/module"
+	"github.com/gosplice/gosplice/splice/module/bundle"
+	"github.com/gosplice/gosplice/splice/module/lint"
+	modulefixes "github.com/gosplice/gosplice/splice/module/running/fixes"
+	"github.com/gosplice/gosplice/splice/module/running/foresee"
+	"github.com/gosplice/gosplice/splice/module/running/verify"
+	"github.com/gosplice/gosplice/splice/process"
+	"github.com/gosplice/gosplice/splice/process/machine"
+	"github.com/gosplice/gosplice/splice/process/machine/fixes"
+	"github.com/gosplice/gosplice/splice/source"
+)
+
+// takers are the exported functions that take what others of the library return.
+var takers = []any{
+	elfdiff.Between, elfdiff.Compare, elfdiff.CompareContext, elfdiff.Extract, elfdiff.HasTypes, elfdiff.MemberAt, elfdiff.MemberPlaceAt, elfdiff.PositionsOf, elfdiff.Sides,
+	report.HTML, report.JSON, report.NewPage, report.Text, finding.Accepted, finding.Refusals, listing.Of, listing.Write,
+	reloc.Match, reloc.MatchAll, reloc.NewImage, reloc.NewSegments,
+	image.NewELF, image.NewImage, image.NewSegments, audit.Kernel,
+	splice.Belongs, splice.Build, splice.BuildContext, splice.Hot, splice.HotJump, splice.Jump, splice.Misaligned, splice.NewLinker, splice.NewNames, splice.Plan,
+	process.Apply, process.Inspect, process.StatusOf, machine.Apply, machine.Verify, fixes.Check,
+	module.Build, module.BuildContext, bundle.New, lint.Check, lint.Sealed,
+	modulefixes.Check, modulefixes.Of, modulefixes.OfPair, foresee.Check, verify.Check,
+	source.Modules, source.Names, source.NewObjectResult, source.Unfinished,
+}
+
+// TestNothingGiven calls exported functions with nil, and with the zero values of what they take: that is an
+// error, or nothing, and no panic.
+func TestNothingGiven(t *testing.T) {
+	for _, f := range takers {
+		v := reflect.ValueOf(f)
+		name := runtime.FuncForPC(v.Pointer()).Name()
+		name = name[strings.LastIndex(name, "/")+1:]
+		for n := range 1 << v.Type().NumIn() {
+			args, ok := arguments(v.Type(), n)
+			if !ok {
+				continue
+			}
+			if problem := called(v, args); problem != "" {
+				t.Errorf("%s, %b: %s", name, n, problem)
+			}
+		}
+	}
+}
+
+// arguments returns nothing for each parameter: nil, or where n has a bit a zero value behind it.
+func arguments(t reflect.Type, n int) (args []reflect.Value, ok bool) {
+	for i := range t.NumIn() {
+		in := t.In(i)
+		full := n>>i&1 != 0
+		v := reflect.Zero(in)
+		switch {
+		case in == reflect.TypeFor[context.Context]():
+			if full {
+				return nil, false
+			}
+			v = reflect.ValueOf(context.Background())
+		case in == reflect.TypeFor[io.Writer]():
+			v = reflect.ValueOf(io.Discard)
+		case full && in.Kind() == reflect.Pointer:
+			v = reflect.New(in.Elem())
+		case full && in.Kind() == reflect.Slice:
+			v = reflect.MakeSlice(in, 1, 1)
+			if in.Elem().Kind() == reflect.Pointer && t.IsVariadic() && i == t.NumIn()-1 {
+				v.Index(0).Set(reflect.New(in.Elem().Elem()))
+			}
+		case full:
+			return nil, false
+		}
+		args = append(args, v)
+	}
+	return args, true
+}
+
+func called(f reflect.Value, args []reflect.Value) (problem string) {
+	defer func() {
+		if r := recover(); r != nil {
+			problem = fmt.Sprint(r)
+		}
+	}()
+	if f.Type().IsVariadic() {
+		f.CallSlice(args)
+	} else {
+		f.Call(args)
+	}
+	return ""
+}
