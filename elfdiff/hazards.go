@@ -35,6 +35,7 @@ func (in *includer) hazards() {
 		in.otherLock(was, is, told)
 		in.toRCU(was, is)
 		in.storedKeys()
+		in.memory()
 	}
 	in.callbacks()
 }
@@ -312,6 +313,34 @@ func (d *Diff) otherLocks(was, is *hazard.Locks) (list []Finding) {
 		}
 	}
 	return list
+}
+
+// memory judges functions that free by another way what another function allocates by another way: what is there already was
+// allocated by the old one.
+func (in *includer) memory() {
+	was, is := hazard.AllocationsOf(in.Pre), hazard.AllocationsOf(in.Post)
+	takers := map[hazard.Realloc][]*verdict.Change{}
+	each := func(do func(ch *verdict.Change, takes, gives []hazard.Realloc)) {
+		for i := range in.Functions {
+			if ch := &in.Functions[i]; ch.Status == verdict.Changed && in.carried.Included[ch.Post] {
+				takes, gives := hazard.Reallocs(was, is, ch.Pre, ch.Post)
+				do(ch, takes, gives)
+			}
+		}
+	}
+	each(func(ch *verdict.Change, takes, _ []hazard.Realloc) {
+		for _, x := range takes {
+			takers[x] = append(takers[x], ch)
+		}
+	})
+	each(func(ch *verdict.Change, _, gives []hazard.Realloc) {
+		for _, x := range gives {
+			if list := takers[x]; len(list) > 0 && !slices.Contains(list, ch) { // one that does both, where it fails, frees its own
+				in.report(findingAt(in.Post, CodeReferencePairs, ch.Post, 0, "pre frees here what %s has allocated (%s), and post frees it in another way (%s)", list[0].Name, x.Pre, x.Post))
+				return
+			}
+		}
+	})
 }
 
 // storedKeys judges functions that say where something is stored.

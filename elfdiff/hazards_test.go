@@ -26,6 +26,9 @@ extern void rtnl_lock(void), rtnl_unlock(void), _raw_spin_lock(void *), _raw_spi
 static long a[4], b[4];
 ` + sides
 
+// memory declares what allocates, and what frees.
+const memory = "extern void *kmalloc_trace(long), *vmalloc(long), *kvmalloc_node(long); extern void kfree(void *), vfree(void *), kvfree(void *), work2(void *); struct s { long x; void *buf; };"
+
 // hazardCases compare well, and may do harm once they run: POST is defined in post.
 var hazardCases = []struct {
 	name, text string
@@ -122,6 +125,12 @@ var hazardCases = []struct {
 	{"a copy that is freed elsewhere", "extern void wait_for_completion(void *), complete(void *), prepare_to_wait(void *), __wake_up(void *), kfree(void *), work2(void); extern char *kstrdup(char *); static long a[4];\n#ifdef POST\n#define DO(x) x\n#define NOT(x)\n#else\n#define DO(x)\n#define NOT(x) x\n#endif\nstruct s { long pad; char *name; }; void f(struct s *s, char *name) { work2(); s->name = DO(kstrdup)(name); work2(); } void g(struct s *s) { work2(); DO(kfree(s->name);) work2(); }", "reference-pairs g"},
 	{"a copy that was not freed", "extern void wait_for_completion(void *), complete(void *), prepare_to_wait(void *), __wake_up(void *), kfree(void *), work2(void); extern char *kstrdup(char *); static long a[4];\n#ifdef POST\n#define DO(x) x\n#define NOT(x)\n#else\n#define DO(x)\n#define NOT(x) x\n#endif\nstruct s { long pad; char *name; }; void f(struct s *s, char *name) { work2(); s->name = kstrdup(name); work2(); } void g(struct s *s) { work2(); DO(kfree(s->name);) work2(); }", ""},
 	{"a copy for a while", "extern void wait_for_completion(void *), complete(void *), prepare_to_wait(void *), __wake_up(void *), kfree(void *), work2(void); extern char *kstrdup(char *); static long a[4];\n#ifdef POST\n#define DO(x) x\n#define NOT(x)\n#else\n#define DO(x)\n#define NOT(x) x\n#endif\nstruct s { long pad; char *name; }; void f(struct s *s, char *name) { work2(); DO(s->name = kstrdup(name); work2(); kfree(s->name);) work2(); } void g(struct s *s) { work2(); DO(s->name = kstrdup(\"x\"); work2(); kfree(s->name);) work2(); }", ""},
+
+	{"memory of another kind", sides + memory + " int open(struct s *s) { s->buf = DO(vmalloc) NOT(kmalloc_trace)(200); work2(s); return 0; } void release(struct s *s) { work2(s); DO(vfree) NOT(kfree)(s->buf); work2(s); }", "reference-pairs release"},
+	{"memory that was freed by the wrong function", sides + memory + " int open(struct s *s) { s->buf = kvmalloc_node(200); work2(s); return 0; } void release(struct s *s) { work2(s); DO(kvfree) NOT(kfree)(s->buf); work2(s); }", ""},
+	{"memory that was allocated by the wrong function", sides + memory + " int open(struct s *s) { s->buf = DO(kvmalloc_node) NOT(kmalloc_trace)(200); work2(s); return 0; } void release(struct s *s) { work2(s); kvfree(s->buf); work2(s); }", ""},
+	{"memory of another kind, in two functions that free their own where they fail", sides + memory + " void *one(struct s *s) { void *b = DO(vmalloc) NOT(kmalloc_trace)(200); work2(b); if (s->x) { DO(vfree) NOT(kfree)(b); return 0; } return b; } void *two(struct s *s) { void *b = DO(vmalloc) NOT(kmalloc_trace)(300); work2(b); if (s->x) { DO(vfree) NOT(kfree)(b); return 0; } return b; }", ""},
+	{"memory of another kind for a while", sides + memory + " int f(struct s *s) { void *b = DO(vmalloc) NOT(kmalloc_trace)(200); work2(b); DO(vfree) NOT(kfree)(b); return 0; }", ""},
 
 	{"a lock of the start, which travels as it is at first", halves + "static long n[4]; void f(void) { DO(mutex_lock(n); work2(); mutex_unlock(n);) work2(); } int __init start(int x) { DO(mutex_lock(n);) work2(); DO(__asm__ volatile(\"\"); mutex_unlock(n);) return x; }", ""},
 	{"a new lock of the start", halves + "DO(static long n[4];) void f(void) { DO(mutex_lock(n); work2(); mutex_unlock(n);) work2(); } int __init start(int x) { DO(mutex_lock(n);) work2(); DO(mutex_unlock(n);) return x; }", ""},

@@ -23,10 +23,7 @@ var otherPairs = []struct {
 
 // otherPair says what a function does, by its name.
 func otherPair(name string) (kind string, b balance) {
-	is := func(pattern string) bool {
-		prefix, all := strings.CutSuffix(pattern, "*")
-		return name == prefix || all && strings.HasPrefix(name, prefix)
-	}
+	is := func(pattern string) bool { return matches(pattern, name) }
 	for i := range otherPairs {
 		p := &otherPairs[i]
 		b = balance{takes: slices.ContainsFunc(p.take, is), gives: slices.ContainsFunc(p.give, is), what: p.what}
@@ -35,4 +32,10 @@ func otherPair(name string) (kind string, b balance) {
 		}
 	}
 	return "", balance{}
+}
+
+// matches reports whether a name is what a pattern says, which may end in *.
+func matches(pattern, name string) bool {
+	prefix, all := strings.CutSuffix(pattern, "*")
+	return name == prefix || all && strings.HasPrefix(name, prefix)
 }
