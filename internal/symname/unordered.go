@@ -23,7 +23,7 @@ func Unordered(name string) string {
 // MayBeOrdered reports whether a name may have such a number, or be one that has none since it is the first.
 func MayBeOrdered(name string) bool {
 	rest, mangled := strings.CutPrefix(name, "_Z")
-	return mangled && (strings.Contains(rest, "Ul") || strings.Contains(rest, "Ut") || strings.Contains(rest, "Z") || strings.Contains(rest, closure))
+	return mangled && (strings.Contains(rest, "Ul") || strings.Contains(rest, "Ut") || strings.Contains(rest, "Z") || strings.Contains(rest, closure) || strings.Contains(rest, shim))
 }
 
 func unordered(name string) string {
@@ -105,17 +105,20 @@ func discriminator(s string) int {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// rustClosure cuts the hash off a closure of Rust, which is another one when closures before it come or go.
+// rustClosure cuts the hash off a closure of Rust, or what calls one, which is another one when closures before it come or go.
 func rustClosure(name string) (string, bool) {
 	const hash = "17h0123456789abcdefE"
 	i := len(name) - len(hash)
-	if i <= 0 || !strings.Contains(name, closure) || !strings.HasPrefix(name[i:], hash[:3]) || name[len(name)-1] != 'E' {
+	if i <= 0 || !strings.Contains(name, closure) && !strings.Contains(name, shim) || !strings.HasPrefix(name[i:], hash[:3]) || name[len(name)-1] != 'E' {
 		return "", false
 	}
 	return name[:i], true
 }
 
-const closure = "$u7b$$u7b$closure$u7d$$u7d$" // how Rust writes {{closure}}
+const (
+	closure = "$u7b$$u7b$closure$u7d$$u7d$" // how Rust writes {{closure}}
+	shim    = "4core3ops8function"          // core::ops::function, of which the functions that call closures are
+)
 
 // IsGuard reports whether a name is of the guard of a static variable.
 func IsGuard(name string) bool { return strings.HasPrefix(name, "_ZGV") }

@@ -24,7 +24,9 @@ func TestUnordered(t *testing.T) {
 		"_ZZ4makelENUllE_4_FUNEl":      "_ZZ4makelENUllE_4_FUNEl",
 		"_ZZ4makelENUllE2_4_FUNEl":     "_ZZ4makelENUllE_4_FUNEl",
 		"_ZZ4makelENUt3_1fEv":          "_ZZ4makelENUt_1fEv",
-		"_ZN1a1b28_$u7b$$u7b$closure$u7d$$u7d$17h0123456789abcdefE": "_ZN1a1b28_$u7b$$u7b$closure$u7d$$u7d$",
+		"_ZN1a1b28_$u7b$$u7b$closure$u7d$$u7d$17h0123456789abcdefE":  "_ZN1a1b28_$u7b$$u7b$closure$u7d$$u7d$",
+		"_ZN4core3ops8function6FnOnce9call_once17h5ffa5abec0536f5bE": "_ZN4core3ops8function6FnOnce9call_once",
+		"_ZN4core3ptr13drop_in_place17h5ffa5abec0536f5bE":            "_ZN4core3ptr13drop_in_place17h5ffa5abec0536f5bE",
 		"_Z9": "_Z9", "_ZZ99999999999999999999x": "_ZZ99999999999999999999x", "_ZZ1": "_ZZ1", "_ZZ1x_": "_ZZ1x_", "_ZZ1x__": "_ZZ1x__",
 	} {
 		if got := Unordered(name); got != want {
