@@ -22,11 +22,15 @@ var keyMembers = []struct {
 	{"struct hashtab_key_params", []string{"hash"}},
 }
 
+// leastTable is below the size of each of these tables, in bytes. A single pointer, as what exports and starts functions is, has no
+// debug information that would be looked for.
+const leastTable = 16
+
 // KeyMember says for which member of what variable a function says where something is stored; "" for none.
 func KeyMember(o *object.Object, function object.AtomID) string {
 	for _, id := range o.Users(function) {
 		a := &o.Atoms[id]
-		if a.Kind != object.Data && a.Kind != object.Const {
+		if a.Kind != object.Data && a.Kind != object.Const || a.Size < leastTable {
 			continue
 		}
 		for i := range a.Refs {
