@@ -27,10 +27,11 @@ const (
 	CodeCopies     finding.Code = "copies"         // another livepatch may hold copies of what it changes, which stay
 	CodeStates     finding.Code = "states"         // another livepatch has changed more than functions, and the one that takes its place does not know that
 	CodeInUse      finding.Code = "in-use"         // tasks are in the function
-	CodeBusyThread finding.Code = "busy-thread"    // a thread of the kernel runs all the time
 	CodeReturns    finding.Code = "returns-traced" // returns are traced, so that stacks do not tell who is in a function
 	CodeLongLook   finding.Code = "long-look"      // livepatch looks at all tasks for long, without a break
 	CodeUncompared finding.Code = "not-compared"   // code that is compared at load only
+
+	CodeBusyThread finding.Code = running.CodeBusyThread // a thread of the kernel runs all the time
 )
 
 // hints are what helps.
@@ -61,7 +62,7 @@ var hints = map[finding.Code]string{
 	CodeCopies:     "make one update of both changes, and let it take the place of that one; livectl fixes says afterwards whether the change is live",
 	CodeStates:     "take the other one back first, or make the new one with the tool that made it",
 	CodeInUse:      "wait for them to leave, or stop what they do",
-	CodeBusyThread: "give it less to do while the livepatch is loaded, and while it is taken back: the kernel waits then, and nothing ends that, until each thread has slept (synchronize_rcu_tasks)",
+	CodeBusyThread: "give it less to do while the livepatch is loaded, and while it is taken back, which is refused until each thread has slept: the kernel would wait for that, and nothing would end it (synchronize_rcu_tasks)",
 	CodeReturns:    "stop the tracer first (echo nop > current_tracer)",
 	CodeLongLook:   "load it while fewer tasks run, or make updates of fewer functions: it grows with the square of their number",
 	CodeUncompared: "nothing has to be done: the module is refused then if it differs",
