@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -254,6 +255,17 @@ func Between(diffs ...*Diff) (list []Finding) {
 	return list
 }
 
+// travelling are the changed functions that travel.
+func (d *Diff) travelling() iter.Seq[*verdict.Change] {
+	return func(yield func(*verdict.Change) bool) {
+		for i := range d.Functions {
+			if ch := &d.Functions[i]; ch.Status == verdict.Changed && d.carried.Included[ch.Post] && !yield(ch) {
+				return
+			}
+		}
+	}
+}
+
 // A half is what a changed function does of something that takes two.
 type half struct {
 	hazard.Half
@@ -263,11 +275,7 @@ type half struct {
 // oneSided lists the halves that only one side has, without the locks that otherLocks tells of.
 func (d *Diff) oneSided(was, is *hazard.Locks) (takers, givers []half) {
 	old, now := hazard.CountsOf(was), hazard.CountsOf(is)
-	for i := range d.Functions {
-		ch := &d.Functions[i]
-		if ch.Status != verdict.Changed || !d.carried.Included[ch.Post] {
-			continue
-		}
+	for ch := range d.travelling() {
 		_, _, told := hazard.OtherHalf(was, is, ch.Pre, ch.Post)
 		for _, h := range hazard.HalvesOf(old, now, ch.Pre, ch.Post) {
 			switch {
@@ -303,11 +311,7 @@ func (d *Diff) moved(h *half, list []half) bool {
 
 // otherLocks judges functions that take a lock which others give back, or the reverse, where post has another one.
 func (d *Diff) otherLocks(was, is *hazard.Locks) (list []Finding) {
-	for i := range d.Functions {
-		ch := &d.Functions[i]
-		if ch.Status != verdict.Changed || !d.carried.Included[ch.Post] {
-			continue
-		}
+	for ch := range d.travelling() {
 		if p, q, differ := hazard.OtherHalf(was, is, ch.Pre, ch.Post); differ {
 			list = append(list, findingAt(d.Post, CodeLockPairs, ch.Post, 0, "pre %s, and post %s", p, q))
 		}
@@ -319,37 +323,28 @@ func (d *Diff) otherLocks(was, is *hazard.Locks) (list []Finding) {
 // allocated by the old one.
 func (in *includer) memory() {
 	was, is := hazard.AllocationsOf(in.Pre), hazard.AllocationsOf(in.Post)
-	takers := map[hazard.Realloc][]*verdict.Change{}
-	each := func(do func(ch *verdict.Change, takes, gives []hazard.Realloc)) {
-		for i := range in.Functions {
-			if ch := &in.Functions[i]; ch.Status == verdict.Changed && in.carried.Included[ch.Post] {
-				takes, gives := hazard.Reallocs(was, is, ch.Pre, ch.Post)
-				do(ch, takes, gives)
-			}
-		}
-	}
-	each(func(ch *verdict.Change, takes, _ []hazard.Realloc) {
+	takers, givers := map[hazard.Realloc][]*verdict.Change{}, map[*verdict.Change][]hazard.Realloc{}
+	for ch := range in.travelling() {
+		takes, gives := hazard.Reallocs(was, is, ch.Pre, ch.Post)
 		for _, x := range takes {
 			takers[x] = append(takers[x], ch)
 		}
-	})
-	each(func(ch *verdict.Change, _, gives []hazard.Realloc) {
-		for _, x := range gives {
-			if list := takers[x]; len(list) > 0 && !slices.Contains(list, ch) { // one that does both, where it fails, frees its own
-				in.report(findingAt(in.Post, CodeReferencePairs, ch.Post, 0, "pre frees here what %s has allocated (%s), and post frees it in another way (%s)", list[0].Name, x.Pre, x.Post))
-				return
-			}
+		givers[ch] = gives
+	}
+	for ch := range in.travelling() {
+		i := slices.IndexFunc(givers[ch], func(x hazard.Realloc) bool { // one that does both, where it fails, frees its own
+			return len(takers[x]) > 0 && !slices.Contains(takers[x], ch)
+		})
+		if i >= 0 {
+			x := givers[ch][i]
+			in.report(findingAt(in.Post, CodeReferencePairs, ch.Post, 0, "pre frees here what %s has allocated (%s), and post frees it in another way (%s)", takers[x][0].Name, x.Pre, x.Post))
 		}
-	})
+	}
 }
 
 // storedKeys judges functions that say where something is stored.
 func (in *includer) storedKeys() {
-	for i := range in.Functions {
-		ch := &in.Functions[i]
-		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {
-			continue
-		}
+	for ch := range in.travelling() {
 		if member := hazard.KeyMember(in.Post, ch.Post); member != "" && hazard.KeyMember(in.Pre, ch.Pre) != "" {
 			in.report(findingAt(in.Post, CodeStoredKeys, ch.Post, ch.Reasons[0].PostOffset, "it is %s, which says where something is stored, and changed: %s", member, ch.Reasons[0]))
 		}
@@ -362,11 +357,7 @@ func (in *includer) otherLock(was, is *hazard.Locks, told map[object.AtomID]bool
 	type swap struct{ lost, gained string }
 	var order []swap
 	by := map[swap][]*verdict.Change{}
-	for i := range in.Functions {
-		ch := &in.Functions[i]
-		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {
-			continue
-		}
+	for ch := range in.travelling() {
 		if _, _, told := hazard.OtherHalf(was, is, ch.Pre, ch.Post); told {
 			continue // by otherLocks
 		}
@@ -415,20 +406,18 @@ func apart(p, q map[string]bool, add func(lost, gained string)) {
 // toRCU judges functions that read under RCU now, and were kept out by a lock, where another one waits for readers now: who
 // runs the old code of that does not wait.
 func (in *includer) toRCU(was, is *hazard.Locks) {
-	waits := func(ch *verdict.Change) bool {
-		return ch.Status == verdict.Changed && in.carried.Included[ch.Post] && hazard.WaitsForReaders(in.Post, ch.Post) && !hazard.WaitsForReaders(in.Pre, ch.Pre)
+	by := ""
+	for ch := range in.travelling() {
+		if by == "" && hazard.WaitsForReaders(in.Post, ch.Post) && !hazard.WaitsForReaders(in.Pre, ch.Pre) {
+			by = ch.Name
+		}
 	}
-	i := slices.IndexFunc(in.Functions, func(ch verdict.Change) bool { return waits(&ch) })
-	if i < 0 {
+	if by == "" {
 		return
 	}
-	for k := range in.Functions {
-		ch := &in.Functions[k]
-		if ch.Status != verdict.Changed || !in.carried.Included[ch.Post] {
-			continue
-		}
+	for ch := range in.travelling() {
 		if kind := hazard.ToRCU(was, is, ch.Pre, ch.Post); kind != "" {
-			in.report(findingAt(in.Post, CodeOtherLock, ch.Post, 0, "pre takes a lock (%s), and post reads under RCU instead, for which %s waits, which it did not", kind, in.Functions[i].Name))
+			in.report(findingAt(in.Post, CodeOtherLock, ch.Post, 0, "pre takes a lock (%s), and post reads under RCU instead, for which %s waits, which it did not", kind, by))
 		}
 	}
 }

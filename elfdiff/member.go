@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
-	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/internal/hazard"
 	"github.com/gosplice/gosplice/elfdiff/internal/members"
@@ -86,13 +85,8 @@ func (d *Diff) HoldsLock(post object.AtomID) bool {
 	if a == nil {
 		return false
 	}
-	if s, err := dtypes.Of(d.Post); err == nil {
-		v := dtypes.VariablesOf(d.Post)
-		if entry, ok := v.At(debug.Addr(a, 0)); ok {
-			if typ := v.TypeOf(entry); typ != 0 {
-				return hazard.HasLock(s, typ)
-			}
-		}
+	if s, typ := dtypes.OfVariable(d.Post, a); typ != 0 {
+		return hazard.HasLock(s, typ)
 	}
 	_, is := hazard.LocksOf(d.Pre, d.Post)
 	return is.Locked(post)

@@ -65,6 +65,20 @@ func VariablesOf(o *object.Object) *Variables {
 	})
 }
 
+// OfVariable returns the types of an object, and the one that a variable of it has, by debug information; 0 where
+// that does not say.
+func OfVariable(o *object.Object, a *object.Atom) (s *Side, typ uint64) {
+	s, err := Of(o)
+	if err != nil {
+		return nil, 0
+	}
+	v := VariablesOf(o)
+	if entry, ok := v.At(debug.Addr(a, 0)); ok {
+		typ = v.TypeOf(entry)
+	}
+	return s, typ
+}
+
 // At returns the entry of the variable at a place, which may be one inside a
 // function.
 func (v *Variables) At(place dwarf.Addr) (entry uint64, ok bool) {

@@ -3,7 +3,6 @@ package hazard
 import (
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -84,11 +83,6 @@ func inMemory(k *insn.Cursor, r *object.Ref) bool {
 
 // isOfType reports whether the type of a variable begins with a text, by debug information.
 func isOfType(o *object.Object, a *object.Atom, text string) bool {
-	s, err := dtypes.Of(o)
-	if err != nil {
-		return false
-	}
-	v := dtypes.VariablesOf(o)
-	entry, ok := v.At(debug.Addr(a, 0))
-	return ok && strings.HasPrefix(strings.TrimPrefix(s.Text(v.TypeOf(entry)), "const "), text)
+	s, typ := dtypes.OfVariable(o, a)
+	return typ != 0 && strings.HasPrefix(strings.TrimPrefix(s.Text(typ), "const "), text)
 }

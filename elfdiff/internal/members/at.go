@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/gosplice/gosplice/elfdiff/internal/debug"
 	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -42,15 +41,7 @@ func At(o *object.Object, id object.AtomID, bit uint64) (m Member, ok bool) {
 	if a == nil || a.Kind == object.Func || bit/8 >= a.Size {
 		return m, false
 	}
-	s, err := dtypes.Of(o)
-	if err != nil {
-		return m, false
-	}
-	entry, ok := dtypes.VariablesOf(o).At(debug.Addr(a, 0))
-	if !ok {
-		return m, false
-	}
-	typ := dtypes.VariablesOf(o).TypeOf(entry)
+	s, typ := dtypes.OfVariable(o, a)
 	if typ == 0 {
 		return m, false
 	}
