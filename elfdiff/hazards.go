@@ -37,6 +37,9 @@ func (in *includer) hazards() {
 		in.toRCU(was, is)
 		in.storedKeys()
 		in.memory()
+	} else {
+		in.closures()
+		in.coroutines()
 	}
 	in.callbacks()
 }

@@ -1,12 +1,17 @@
 package elfdiff
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/debug"
+	"github.com/gosplice/gosplice/elfdiff/internal/hazard"
 	"github.com/gosplice/gosplice/elfdiff/internal/typediff"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
+	"github.com/gosplice/gosplice/internal/symname"
 )
 
 // meaning reports the types that changed in a way that matters.
@@ -30,6 +35,50 @@ func (d *Diff) typeFindings() []Finding {
 		}
 	}
 	return out
+}
+
+// closures judges closures of which nothing tells whether they capture what they did: others call the old ones with the
+// new code.
+func (in *includer) closures() {
+	if HasTypes(in.Pre) && HasTypes(in.Post) {
+		return // types tell, inner ones too
+	}
+	changed := in.changedFunctions()
+	same := func(id object.AtomID) bool { _, ok := changed[id]; return !ok && in.twins.Post[id] != object.NoAtom }
+	for _, k := range hazard.Closures(in.Pre, in.Post, changed, same) {
+		made := "and nothing tells what it has captured"
+		if k.Maker != object.NoAtom {
+			made = "and " + in.Pre.Atoms[k.Maker].Name + ", which makes such closures, has changed too: nothing tells whether they capture the same"
+		}
+		f := findingAt(in.Post, CodeTypeLayout, changed[k.Pre], 0, "its address is handed on, so that others may have a closure that is made already, %s", made)
+		f.Hint = "compile pre and post with -g, to have what they capture compared"
+		in.report(f)
+	}
+}
+
+// coroutines judges changed coroutines: those that are suspended go on in the new code, with their frame and at a place
+// that the old code has given them.
+func (in *includer) coroutines() {
+	changed := in.changedFunctions()
+	for _, pre := range slices.Sorted(maps.Keys(changed)) {
+		post := changed[pre]
+		if a := &in.Post.Atoms[post]; symname.IsCoroutine(a.Name) && !hazard.AlikeButConstants(in.Pre, in.Post, pre, post) {
+			f := findingAt(in.Post, CodeTypeLayout, post, 0, "it is a coroutine: those that are suspended go on in it with the frame of the old one, at the place of that number")
+			f.Hint = "change a function that it calls, or accept it where none is suspended"
+			in.report(f)
+		}
+	}
+}
+
+// changedFunctions has the functions of post that travel, by those of pre that they replace.
+func (in *includer) changedFunctions() map[object.AtomID]object.AtomID {
+	m := map[object.AtomID]object.AtomID{}
+	for i := range in.Functions {
+		if ch := &in.Functions[i]; ch.Status == verdict.Changed {
+			m[ch.Pre] = ch.Post
+		}
+	}
+	return m
 }
 
 // TypeFindings returns what [Options].Types would have reported, for a target that
