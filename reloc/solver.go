@@ -168,6 +168,9 @@ func (m *solver) run() (*Result, error) {
 			return nil, err
 		}
 	}
+	if err := m.constants(); err != nil {
+		return nil, err
+	}
 	return m.result(), nil
 }
 
