@@ -17,6 +17,7 @@ type Resolved struct {
 	TLSSlot           uint64 // GOT slot with the offset from the thread pointer, 0 when there is none
 	TLSPair           uint64 // GOT slots with the TLS module and the offset in its block, likewise
 	TLSBlock          uint64 // those of the module that it is linked for
+	TLSDesc           uint64 // GOT slots with its TLS descriptor, likewise
 	TPOff             *int64
 	TLS               *uint64
 }
@@ -78,6 +79,7 @@ func (l *Linker) Link(at Layout, resolve func(*Import) (Resolved, error)) (*Link
 		base:   [numAreas]uint64{areaConst: at.Const, areaCode: at.Code, areaData: at.Data, areaZero: at.Data + l.zeroOff()},
 		out:    &Linked{symbols: map[symbolRef]uint64{}, objs: l.objs},
 		value:  map[*Import]*Resolved{}, slot: map[uint64]uint64{}, thunk: map[uint64]uint64{},
+		gone: map[areaPlace]bool{}, exec: map[*linkObject]bool{},
 		ask: resolve,
 	}
 	for a := range areaZero {

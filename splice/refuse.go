@@ -60,7 +60,7 @@ var hints = map[Code]string{
 	CodeNoModule:      "apply the update to a process that maps the same files, by build-id",
 	CodeUnresolved:    "use only symbols that a mapped library exports",
 	CodeIndirect:      "use a function that the program, or a library in it, calls already",
-	CodeTLSModel:      "compile the patch with the options of the program (-fPIE, not -fPIC)",
+	CodeTLSModel:      "use thread-local data that a matched function of the program uses in the same way, or keep what is new in a map by thread",
 	CodeUnsupported:   "compile the patch with the default code model, and keep it small",
 	CodeUnwinding:     "make the change in a function that calls nothing that may throw, restart the program with the fix, or, when no exception passes there, say so (Options.NoExceptions; hotpatch -no-exceptions)",
 	CodeNotWritten:    "compare without the option, and judge what it means that the program keeps what it has; or set the value in a function of the patch",

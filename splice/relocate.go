@@ -3,7 +3,6 @@ package splice
 import (
 	"debug/elf"
 	"errors"
-	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
@@ -19,8 +18,10 @@ type linking struct {
 	out   *Linked
 	ask   func(*Import) (Resolved, error)
 	value map[*Import]*Resolved
-	slot  map[uint64]uint64 // content -> address of the GOT slot that holds it
-	thunk map[uint64]uint64 // target -> address of the jump to it
+	slot  map[uint64]uint64    // content -> address of the GOT slot that holds it
+	thunk map[uint64]uint64    // target -> address of the jump to it
+	gone  map[areaPlace]bool   // fields of calls that were written over
+	exec  map[*linkObject]bool // see isLocalExec
 }
 
 // relocate applies the relocations of one object.
@@ -74,6 +75,12 @@ func (k *linking) apply(o *linkObject, s *elfobj.Section, p sectionPlace, r *elf
 	if r.Offset > s.Size || uint64(h.Size) > s.Size-r.Offset {
 		return u.refuse(CodeUnsupported, "%s outside its section", h.Name)
 	}
+	if k.gone[areaPlace{u.area, u.off}] {
+		return nil // of a call that is no more
+	}
+	if done, err := k.toExec(u); done || err != nil {
+		return err
+	}
 	v, err := k.valueFor(u)
 	if err != nil {
 		return err
@@ -120,18 +127,6 @@ func (k *linking) nearer(u *use, v uint64) (uint64, bool) {
 	return 0, false
 }
 
-// noteEscape notes that the address of a carried function is taken. A jump
-// table leads into functions, and .eh_frame describes them: neither gives a
-// program a pointer.
-func (k *linking) noteEscape(u *use) {
-	if u.sec.Name == kerneltab.EhFrame || u.sym.Type() != elf.STT_FUNC || u.rela.Addend != 0 && u.rela.Addend != -4 || k.isBranch(u) {
-		return
-	}
-	if _, own := k.local(u); own && !slices.Contains(k.out.Escapes, u.sym.Name) {
-		k.out.Escapes = append(k.out.Escapes, u.sym.Name)
-	}
-}
-
 // isBranch reports whether the field is the displacement of a direct call or
 // jump, which may go by way of a thunk.
 func (k *linking) isBranch(u *use) bool {
@@ -157,24 +152,14 @@ var values = map[amd64.Expr]func(*linking, *use) (uint64, error){
 	amd64.ExprDTPOff: (*linking).dtpOff,
 	amd64.ExprTLSGD:  (*linking).tlsPair,
 	amd64.ExprTLSLD:  (*linking).tlsBlock,
-}
 
-// valueHints say what helps against expressions that no row of values has, where it is not the usual.
-var valueHints = map[amd64.Expr]string{
-	amd64.ExprDesc:     hintTLSDesc,
-	amd64.ExprDescSlot: hintTLSDesc,
+	amd64.ExprDescSlot: (*linking).tlsDesc,
 }
-
-const hintTLSDesc = "compile the patch with -mtls-dialect=gnu"
 
 func (k *linking) valueFor(u *use) (uint64, error) {
 	f, ok := values[u.howto.Expr]
 	if !ok {
-		r := u.refuse(CodeUnsupported, "%s (%s)", u.howto.Name, u.howto.Expr)
-		if hint, ok := valueHints[u.howto.Expr]; ok {
-			r.Hint = hint
-		}
-		return 0, r
+		return 0, u.refuse(CodeUnsupported, "%s (%s)", u.howto.Name, u.howto.Expr)
 	}
 	return f(k, u)
 }

@@ -27,6 +27,10 @@ func (k *linking) gotSlot(u *use) (uint64, error) {
 
 func (k *linking) tpOff(u *use) (uint64, error) {
 	r, err := k.resolved(u)
+	return k.tpOffOr(r, u, err)
+}
+
+func (k *linking) tpOffOr(r *Resolved, u *use, err error) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
@@ -54,6 +58,9 @@ func (k *linking) dtpOff(u *use) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if exec, err := k.isLocalExec(u.obj); err != nil || exec && u.area == areaCode {
+		return k.tpOffOr(r, u, err)
+	}
 	if r.TLS == nil {
 		return 0, u.refuse(CodeTLSModel, "its offset in the TLS block is not known")
 	}
@@ -80,6 +87,17 @@ func (k *linking) tlsBlock(u *use) (uint64, error) {
 		return 0, u.refuse(CodeTLSModel, "no code that was matched uses the GOT entries of its TLS block")
 	}
 	return r.TLSBlock, nil
+}
+
+func (k *linking) tlsDesc(u *use) (uint64, error) {
+	r, err := k.resolved(u)
+	if err != nil {
+		return 0, err
+	}
+	if r.TLSDesc == 0 {
+		return 0, u.refuse(CodeTLSModel, "the program has no descriptor of it that the dynamic linker has filled in")
+	}
+	return r.TLSDesc, nil
 }
 
 // slotFor returns the address of a GOT slot of our own that holds v.

@@ -55,8 +55,11 @@ func (r *resolver) resolve(im *splice.Import) (splice.Resolved, error) {
 		if err := r.image.ReadAddr(b[:], out.TLSSlot); err != nil {
 			return out, err
 		}
-		if v := binary.LittleEndian.Uint64(b[:]); v > 0 && v < maxTLSModules {
+		switch v := binary.LittleEndian.Uint64(b[:]); {
+		case v > 0 && v < maxTLSModules:
 			out.TLSPair, out.TLSSlot = out.TLSSlot, 0
+		case int64(v) > 0: // a function of the dynamic linker; an offset from the thread pointer is negative
+			out.TLSDesc, out.TLSSlot = out.TLSSlot, 0
 		}
 	}
 	if out.Address == 0 && im.TPOff == nil && im.TLSSlot == nil && im.TLSBlock == nil && im.TLS == nil {
