@@ -96,27 +96,40 @@ func indexOf(name string) int {
 	return slices.IndexFunc(disturbances, func(d disturbance) bool { return d.name == name })
 }
 
-// usualTrials is how many loads TestCampaign tries of each kernel.
+// usualTrials is how many loads TestCampaign tries of each kernel, and the most that one guest sees.
 const usualTrials = 100
 
 // TestCampaign foretells what comes of loading livepatches in random situations, and counts how
-// often that is so. "cycles=N" says how many are tried of each kernel, from the Nth thousand on.
+// often that is so. "cycles=N" says how many are tried of each kernel. Every hundred have a guest
+// of their own: "-parallel" says how many guests there are at once, "-run TestCampaign/6.1/200"
+// tries one hundred again.
 func TestCampaign(t *testing.T) {
 	hours(t)
+	n := testenv.Number(t, testenv.Cycles, usualTrials)
 	for _, series := range []string{"6.1", "6.12"} {
 		t.Run(series, func(t *testing.T) {
-			b := newBench(t, series, vm.Policy{Taint: "OEK", Allow: []string{`^livepatch: `, `is not what this update was made for`}})
-			b.fill(t)
-			b.put(t, "/spinner.ko", b.plain(t, "spinner", spinning))
-			b.put(t, "/instead.ko", b.plain(t, "instead", replacing(".replace = true", "cmdline_proc_show")))
-			b.put(t, "/jumpclock.ko", b.made(t, module.Options{Name: "jumpclock"}, clockAs("<")))
-			count := map[string]int{}
-			for seed := range testenv.Number(t, testenv.Cycles, usualTrials) {
-				b.trial(t, uint64(seed), count)
+			for first := 0; first < n; first += usualTrials {
+				t.Run(fmt.Sprint(first), func(t *testing.T) {
+					t.Parallel()
+					campaign(t, series, first, min(first+usualTrials, n))
+				})
 			}
-			t.Logf("%v", count)
 		})
 	}
+}
+
+// campaign tries the situations of some seeds in one guest.
+func campaign(t *testing.T, series string, first, end int) {
+	b := newBench(t, series, vm.Policy{Taint: "OEK", Allow: []string{`^livepatch: `, `is not what this update was made for`}})
+	b.fill(t)
+	b.put(t, "/spinner.ko", b.plain(t, "spinner", spinning))
+	b.put(t, "/instead.ko", b.plain(t, "instead", replacing(".replace = true", "cmdline_proc_show")))
+	b.put(t, "/jumpclock.ko", b.made(t, module.Options{Name: "jumpclock"}, clockAs("<")))
+	count := map[string]int{}
+	for seed := first; seed < end; seed++ {
+		b.trial(t, uint64(seed), count)
+	}
+	t.Logf("%v", count)
 }
 
 // trial tries one situation.
