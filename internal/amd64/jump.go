@@ -38,6 +38,9 @@ func EndbrLen(b []byte) int {
 	return 0
 }
 
+// JmpRel32Size is the size of [JmpRel32], bytes.
+const JmpRel32Size = 5
+
 // JmpRel32 returns the near jump that, standing at from, goes to to, or a
 // [ReachError] when that is further than 2 GiB away:
 //

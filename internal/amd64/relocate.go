@@ -70,19 +70,12 @@ func relocateOperand(dst, b []byte, in Inst, from, to uint64) ([]byte, error) {
 //	[prefixes] eb d8  ->  [prefixes] e9 d32
 //	[prefixes] 7x d8  ->  [prefixes] 0f 8x d32
 func relocateShort(dst, b []byte, in Inst, to, target uint64, fail error) ([]byte, error) {
-	wide := [...]byte{0xe9}
-	op := wide[:]
-	if in.Class == Jcc {
-		op = []byte{0x0f, 0x80 | byte(in.Cond)}
-	}
-	size := uint64(in.OpOff) + uint64(len(op)) + 4
+	size := uint64(in.OpOff) + NearSize(in.Class)
 	d, ok := rel32(to+size, target)
 	if !ok || size > MaxLen {
 		return dst, fail
 	}
-	dst = append(dst, b[:in.OpOff]...)
-	dst = append(dst, op...)
-	return binary.LittleEndian.AppendUint32(dst, d), nil
+	return AppendNear(dst, b, in, d), nil
 }
 
 // relocateLoop rewrites the branches that have no long form:

@@ -55,9 +55,9 @@
 // on: they are there whenever it is, and stay as long as it does. So the update
 // depends on none of them. A further one, which only the patch brings in, is imported
 // as by any module; the update then depends on it, which is a finding
-// ([FindingNeeds]). Static branches on keys in a patched module are refused, since
-// the loader has to know the key before the module is there. Static calls of it
-// go through their trampolines.
+// ([FindingNeeds]). Static branches on keys in a patched module ask for their key
+// whenever they are passed, since the loader would have to know the key before the
+// module is there. Static calls of it go through their trampolines.
 //
 // # Functions that are not traced
 //

@@ -46,13 +46,8 @@ func (l *linker) late(sec *ko.Section, off uint64, r *elfobj.Rela, to ko.Dest) {
 	if size == 0 {
 		return
 	}
-	t := l.obj.target.Name()
-	switch {
-	case sec.Name == kerneltab.JumpTable:
-		l.refused.addOnce(refuse(CodeModuleKey, l.Spec.Symbols[r.Sym].Name, sec.Name, off, "a static branch of %s", t))
-		return
-	case !filledIn(sec):
-		l.refused.add(refuse(CodeModuleRef, "", sec.Name, off, "it refers to %s", t))
+	if !filledIn(sec) {
+		l.refused.add(refuse(CodeModuleRef, "", sec.Name, off, "it refers to %s", l.obj.target.Name()))
 		return
 	}
 	f := fixup{sec: sec, off: off, size: size, to: to, addend: r.Addend, text: sec.Flags&elf.SHF_WRITE == 0}

@@ -8,6 +8,7 @@ import (
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/splice/module/internal/keyed"
 )
 
 // withoutModule prepares tables of an object of a module, before anything of it
@@ -23,8 +24,8 @@ func (l *linker) withoutModule() {
 			l.filter(elfobj.SectionIndex(i), row.Usual(), inside)
 		}
 	}
-	l.tracing(inside)
 	l.alternatives(inside)
+	l.branches(inside)
 }
 
 // spot is a place in the object.
@@ -107,6 +108,15 @@ func (l *linker) filter(sec elfobj.SectionIndex, layout *kerneltab.Layout, insid
 // alternatives refuses code that the loader may replace before a reference in it
 // is filled in.
 func (l *linker) alternatives(inside map[spot]uint64) {
+	l.eachAlternative(func(table string, r *elfobj.Rela, at spot) {
+		if _, ok := inside[at]; ok {
+			l.refused.add(refuse(CodeModuleRef, "", table, r.Offset, "an alternative refers to %s", l.obj.target.Name()))
+		}
+	})
+}
+
+// eachAlternative visits the bytes of code that the loader may replace, with the entries that say so.
+func (l *linker) eachAlternative(visit func(table string, r *elfobj.Rela, at spot)) {
 	form := kerneltab.Named(kerneltab.AltInstructions).Usual()
 	alt := l.layout[form.Struct]
 	place, size := alt.Offsets[form.Fields[kerneltab.At].Member], alt.Offsets[form.Fields[kerneltab.Length].Member]
@@ -123,9 +133,7 @@ func (l *linker) alternatives(inside map[spot]uint64) {
 			}
 			at := l.leads(r)
 			for n := range uint64(s.Data[length]) {
-				if _, ok := inside[spot{at.sec, at.off + n}]; ok {
-					l.refused.add(refuse(CodeModuleRef, "", s.Name, r.Offset, "an alternative refers to %s", l.obj.target.Name()))
-				}
+				visit(s.Name, r, spot{at.sec, at.off + n})
 			}
 		}
 	}
@@ -156,10 +164,17 @@ func traceOf(name string) string {
 	return ""
 }
 
-// tracing leaves static branches out whose keys are in the module and decide about tracing
-// alone: the loader would follow the key before the module is there. The branch stays as it was
-// compiled, which for a tracepoint is off. That is a finding.
-func (l *linker) tracing(inside map[spot]uint64) {
+// branches has static branches ask for their keys that are in the module: the loader would follow
+// the key before the module is there. One that can't, and whose key decides about tracing alone,
+// stays as it was compiled, which for a tracepoint is off: that is a finding.
+func (l *linker) branches(inside map[spot]uint64) {
+	var marks keyed.Marks
+	l.eachAlternative(func(_ string, _ *elfobj.Rela, at spot) {
+		marks.Whole = append(marks.Whole, keyed.Place{Section: at.sec, Offset: at.off})
+	})
+	for _, x := range l.carried.Immediates {
+		marks.Fields = append(marks.Fields, keyed.Place{Section: x.Section, Offset: x.Offset})
+	}
 	for i := range l.Spec.Sections {
 		s := &l.Spec.Sections[i]
 		rela := l.relasOf(elfobj.SectionIndex(i))
@@ -167,28 +182,46 @@ func (l *linker) tracing(inside map[spot]uint64) {
 			continue
 		}
 		layout := kerneltab.Named(s.Name).Usual()
-		off := map[spot]uint64{}
-		for k := range rela.Relas {
-			r := &rela.Relas[k]
+		var keys []elfobj.Rela
+		var entries []uint64
+		for _, r := range rela.Relas {
 			at := spot{elfobj.SectionIndex(i), r.Offset}
-			size, ok := inside[at]
-			if !ok || r.Offset%layout.Size != layout.Fields[kerneltab.Key].Offset {
-				continue
+			if _, ok := inside[at]; ok && r.Offset%layout.Size == layout.Fields[kerneltab.Key].Offset {
+				keys, entries = append(keys, r), append(entries, r.Offset/layout.Size*layout.Size)
 			}
-			if what := traceOf(l.Spec.Symbols[r.Sym].Name); what != "" {
-				off[at] = size
-				l.traceOff(what, s.Name, r.Offset)
+		}
+		failed := keyed.Branches(l.Spec, elfobj.SectionIndex(i), entries, &marks)
+		off := map[spot]uint64{}
+		for k, r := range keys {
+			name := l.Spec.Symbols[r.Sym].Name
+			if err := failed[entries[k]]; err != nil {
+				if what := traceOf(name); what != "" {
+					l.traceOff(what, err, r.Offset)
+				} else {
+					l.notKeyed(name, err, r.Offset)
+				}
 			}
+			off[spot{elfobj.SectionIndex(i), r.Offset}] = inside[spot{elfobj.SectionIndex(i), r.Offset}]
 		}
 		l.filter(elfobj.SectionIndex(i), layout, off)
 	}
+	for i, p := range marks.Fields {
+		l.carried.Immediates[i].Offset = p.Offset
+	}
+}
+
+// notKeyed refuses a static branch whose key is in the module.
+func (l *linker) notKeyed(name string, why error, offset uint64) {
+	r := refuse(CodeModuleKey, name, kerneltab.JumpTable, offset, "a static branch of %s, and new code of that can't ask for its key", l.obj.target.Name())
+	r.Err = why
+	l.refused.addOnce(r)
 }
 
 // traceOff reports what new code does not tell, each once.
-func (l *linker) traceOff(what, section string, offset uint64) {
+func (l *linker) traceOff(what string, why error, offset uint64) {
 	f := elfdiff.Finding{
-		Code: FindingTracing, Severity: elfdiff.Carried, Symbol: l.obj.target.Name(), Section: section, Offset: offset,
-		Message: fmt.Sprintf("%s of the module stays as it was compiled in what replaces its code (%s), whoever switches it", what, l.Object),
+		Code: FindingTracing, Severity: elfdiff.Carried, Symbol: l.obj.target.Name(), Section: kerneltab.JumpTable, Offset: offset,
+		Message: fmt.Sprintf("%s of the module stays as it was compiled in what replaces its code (%s), whoever switches it: %v", what, l.Object, why),
 		Hint:    "trace the new function itself, with the function tracer or a kprobe",
 	}
 	for i := range l.found {

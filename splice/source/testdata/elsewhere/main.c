@@ -16,6 +16,26 @@ static int shelf_read(struct seq_file *m, void *v)
 	return 0;
 }
 
+static int set_loud(const char *value, const struct kernel_param *parameter)
+{
+	bool loud;
+	int err = kstrtobool(value, &loud);
+
+	if (err)
+		return err;
+	if (loud) {
+		static_branch_enable(&shelf_loud);
+		static_branch_disable(&shelf_calm);
+	} else {
+		static_branch_disable(&shelf_loud);
+		static_branch_enable(&shelf_calm);
+	}
+	return 0;
+}
+
+static const struct kernel_param_ops loud_ops = { .set = set_loud };
+module_param_cb(loud, &loud_ops, NULL, 0200);
+
 static int __init shelf_init(void)
 {
 	return proc_create_single("shelf", 0444, NULL, shelf_read) ? 0 : -ENOMEM;
