@@ -37,6 +37,7 @@ func (b *builder) build(ctx context.Context, pairs []Pair) (*Module, error) {
 	stage = tell.Begin("write", 1)
 	b.refuseNothing()
 	b.checkPlain()
+	b.checkPerCPU()
 	b.checkEarlier()
 	b.checkState(pairs)
 	b.beginCode()

@@ -42,6 +42,7 @@ const (
 	CodeModuleKey     splice.Code = "module-key"     // a static branch on a key in a module that is patched
 	CodeModuleRef     splice.Code = "module-table"   // a table that has to be right before the module is there
 	CodePerCPU        splice.Code = "per-cpu"        // an instruction that reaches a per-CPU variable as one with an address, or the reverse
+	CodePerCPURoom    splice.Code = "per-cpu-room"   // more per-CPU variables than modules may have
 	CodeReadOnly      splice.Code = "read-only"      // a store to what nobody can write to
 	CodeNoJump        splice.Code = "no-jump"        // a function in which no jump can be written
 	CodeEarlier       splice.Code = "earlier"        // an update that this one can't take the place of
@@ -79,6 +80,7 @@ var hints = map[splice.Code]string{
 	CodeModuleKey:         "ask for the state of the key instead, with static_key_enabled(), or leave the tracepoint out",
 	CodeModuleRef:         "reach it from ordinary code or data",
 	CodePerCPU:            "declare it in the source as the running kernel defines it, or use a variable of another name",
+	CodePerCPURoom:        "allocate it when the update is loaded, by alloc_percpu() in a pre_patch callback, and free it in post_unpatch",
 	CodeReadOnly:          "keep what changes in a variable of the patch: .data..ro_after_init and .rodata stay as they are",
 	CodeNoJump:            "change its callers instead, or allow jumps where they were left out (Options.NoJumps)",
 	CodeNeedsImage:        "give the vmlinux of this kernel (mkupdate -run VMLINUX)",

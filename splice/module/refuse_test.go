@@ -86,6 +86,7 @@ int vlan_gvrp_init_applicant(struct net_device *dev)
 		{"no per-CPU variable", module.Options{Name: "a"}, version("extern unsigned long volatile jiffies;",
 			`{ unsigned long n; asm volatile("mov %%gs:%1, %0" : "=r" (n) : "m" (jiffies)); seq_printf(m, "%lu\n", n); }`), module.CodePerCPU},
 		{"per-CPU variable by its address", module.Options{Name: "a"}, version("extern unsigned long this_cpu_off;", `seq_printf(m, "%lx\n", this_cpu_off);`), module.CodePerCPU},
+		{"too many per-CPU variables", module.Options{Name: "a"}, version("#include <linux/percpu.h>\nstatic DEFINE_PER_CPU(char [8200], gosplice_n);", `seq_printf(m, "%d\n", *this_cpu_ptr(&gosplice_n[m->count & 1]));`), module.CodePerCPURoom},
 		{"constant written to", module.Options{Name: "a"}, version("extern char linux_banner_[] asm(\"linux_proc_banner\");", `linux_banner_[0] = m->count;`), module.CodeReadOnly},
 		{"written to after the start", module.Options{Name: "a"}, change("fs/seq_file.c", "	file->private_data = p;\n", "	file->private_data = p; if (!file->f_op) seq_file_cache = NULL;\n"), module.CodeReadOnly},
 		{"twice", module.Options{Name: "a"}, append(greeting[:1:1], greeting...), module.CodeTwice},
