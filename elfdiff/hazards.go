@@ -35,6 +35,7 @@ func (in *includer) hazards() {
 		in.pairs(was, is)
 		in.otherLock(was, is, told)
 		in.toRCU(was, is)
+		in.lockForExchange(was, is)
 		in.storedKeys()
 		in.memory()
 	} else {
@@ -230,6 +231,34 @@ func (in *includer) pairs(was, is *hazard.Locks) {
 			in.report(in.unpaired(&g, takers[i].change.Name))
 		}
 	}
+	in.movedReferences(was, is)
+}
+
+// movedReferences judges functions that take or give back a reference which another function took or gave back before: what has been
+// through that one already, and comes here later, has it given back twice, or never taken.
+func (in *includer) movedReferences(was, is *hazard.Locks) {
+	type shift struct {
+		hazard.Shift
+		change *verdict.Change
+	}
+	var all []shift
+	old, now := hazard.CountsOf(was), hazard.CountsOf(is)
+	for ch := range in.travelling() {
+		for _, s := range hazard.ShiftsOf(old, now, ch.Pre, ch.Post) {
+			all = append(all, shift{s, ch})
+		}
+	}
+	for _, to := range all {
+		i := slices.IndexFunc(all, func(from shift) bool { return from.MovesTo(to.Shift) })
+		if i < 0 {
+			continue
+		}
+		what := "gives back"
+		if to.Taken > 0 {
+			what = "takes"
+		}
+		in.report(findingAt(in.Post, CodeReferencePairs, to.change.Post, 0, "post %s a reference (%s) here, and pre does that in %s: what has been through the old one may come here", what, to.Kind, all[i].change.Name))
+	}
 }
 
 // Between judges what functions of one object do in halves with those of another one of the same update: a lock or
@@ -421,6 +450,18 @@ func (in *includer) toRCU(was, is *hazard.Locks) {
 	for ch := range in.travelling() {
 		if kind := hazard.ToRCU(was, is, ch.Pre, ch.Post); kind != "" {
 			in.report(findingAt(in.Post, CodeOtherLock, ch.Post, 0, "pre takes a lock (%s), and post reads under RCU instead, for which %s waits, which it did not", kind, by))
+		}
+	}
+}
+
+// lockForExchange judges functions that take a lock now for what they did by an instruction that exchanges.
+func (in *includer) lockForExchange(was, is *hazard.Locks) {
+	old, now := hazard.ExchangesOf(in.Pre), hazard.ExchangesOf(in.Post)
+	for ch := range in.travelling() {
+		if lock, place := hazard.LockForExchange(was, is, old, now, ch.Pre, ch.Post); lock != "" {
+			f := findingAt(in.Post, CodeOtherLock, ch.Post, 0, "post takes a lock (%s) for what pre does without one, by an instruction that exchanges what is in memory (%s)", lock, place)
+			f.Hint = "let such an instruction do it in new code too, also while that has the lock: old code does not take it"
+			in.report(f)
 		}
 	}
 }

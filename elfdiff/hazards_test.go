@@ -26,6 +26,9 @@ extern void rtnl_lock(void), rtnl_unlock(void), _raw_spin_lock(void *), _raw_spi
 static long a[4], b[4];
 ` + sides
 
+// refs is in front of cases with references.
+const refs = "extern void *get_device(void *), put_device(void *), work2(void);" + sides
+
 // memory declares what allocates, and what frees.
 const memory = "extern void *kmalloc_trace(long), *vmalloc(long), *kvmalloc_node(long); extern void kfree(void *), vfree(void *), kvfree(void *), work2(void *); struct s { long x; void *buf; };"
 
@@ -91,6 +94,17 @@ var hazardCases = []struct {
 	{"a reference that was not given back", "extern void *get_device(void *), put_device(void *), work2(void); extern void refcount_warn_saturate(int *, int); static int n; static inline void inc(int *r) { if (__builtin_expect(__sync_fetch_and_add(r, 1) <= 0, 0)) refcount_warn_saturate(r, 2); } static inline void dec(int *r) { if (__builtin_expect(__sync_fetch_and_add(r, -1) <= 1, 0)) refcount_warn_saturate(r, 3); }\nvoid stop(void *d) { work2();\n#ifdef POST\nput_device(d);\n#endif\nwork2(); } void start(void *d) { get_device(d); work2(); }", ""},
 	{"a reference taken and given back in one function", "extern void *get_device(void *), put_device(void *), work2(void); extern void refcount_warn_saturate(int *, int); static int n; static inline void inc(int *r) { if (__builtin_expect(__sync_fetch_and_add(r, 1) <= 0, 0)) refcount_warn_saturate(r, 2); } static inline void dec(int *r) { if (__builtin_expect(__sync_fetch_and_add(r, -1) <= 1, 0)) refcount_warn_saturate(r, 3); }\nvoid f(int *d) {\n#ifdef POST\ninc(d);\n#endif\nwork2();\n#ifdef POST\ndec(d);\n#endif\nwork2(); } void g(int *d) { work2();\n#ifdef POST\ndec(d);\n#endif\nwork2(); }", ""},
 	{"a reference taken by a function, and given back by one that it calls", "extern void *get_device(void *), put_device(void *), work2(void); extern void refcount_warn_saturate(int *, int); static int n; static inline void inc(int *r) { if (__builtin_expect(__sync_fetch_and_add(r, 1) <= 0, 0)) refcount_warn_saturate(r, 2); } static inline void dec(int *r) { if (__builtin_expect(__sync_fetch_and_add(r, -1) <= 1, 0)) refcount_warn_saturate(r, 3); }\n__attribute__((noinline)) void stop(void *d) { work2();\n#ifdef POST\nput_device(d);\n#endif\nwork2(); } void start(void *d) {\n#ifdef POST\nget_device(d);\n#endif\nstop(d); work2(); }", ""},
+
+	{"a reference that is given back later than before", refs + "void stop(void *d, void *e) { work2(); put_device(d); NOT(put_device(e);) work2(); } void gone(void *d, void *e) { work2(); put_device(d); DO(put_device(e);) work2(); }", "reference-pairs gone"},
+	{"a reference that is taken earlier than before", refs + "void *bus_find_device(void *); void start(void *d, void *e) { get_device(d); DO(get_device(e);) work2(); } void stop(void *d, void *e) { NOT(e = bus_find_device(d);) work2(); put_device(d); put_device(e); work2(); }", "reference-pairs start"},
+	{"a reference that is given back by who called before", refs + "__attribute__((noinline)) void gone(void *d, void *e) { work2(); put_device(d); NOT(put_device(e);) work2(); } void stop(void *d, void *e) { gone(d, e); work2(); DO(put_device(e);) work2(); }", ""},
+	{"references that were missing in two functions", refs + "void stop(void *d, int x) { work2(); if (x) { work2(); DO(put_device(d);) return; } put_device(d); } void gone(void *d, int x) { work2(); if (x) { work2(); DO(put_device(d);) return; } put_device(d); }", ""},
+	{"a reference too many, and another kind that was missing", refs + "void iput(void *); void stop(void *d) { work2(); put_device(d); NOT(put_device(d);) work2(); } void gone(void *d) { work2(); put_device(d); DO(iput(d);) work2(); }", ""},
+
+	{"a lock for a comparison that exchanges", halves + "static long n, held[2]; void f(long x) { DO(_raw_spin_lock(held); if (!n) n = x; _raw_spin_unlock(held);) NOT(__sync_bool_compare_and_swap(&n, 0, x);) work2(); } void g(void) { DO(_raw_spin_lock(held); n = 0; _raw_spin_unlock(held);) NOT(__atomic_exchange_n(&n, 0, __ATOMIC_SEQ_CST);) work2(); }", "other-lock f\nother-lock g"},
+	{"a lock beside one that stays", halves + "static long n, held[2]; void f(long x) { DO(_raw_spin_lock(held);) __sync_bool_compare_and_swap(&n, 0, x); DO(_raw_spin_unlock(held);) work2(); }", ""},
+	{"an exchange that is gone, without a lock", halves + "static long n; void f(long x) { DO(n = x;) NOT(__sync_bool_compare_and_swap(&n, 0, x);) work2(); }", ""},
+	{"a lock of a kind that was there", halves + "static long n; void f(long x, long *l) { mutex_lock(l); DO(n = x;) NOT(__sync_bool_compare_and_swap(&n, 0, x);) work2(); mutex_unlock(l); work2(); }", ""},
 
 	{"a lock that is taken now, and given back elsewhere", halves + "void start(void) { DO(mutex_lock(a);) work2(); } void stop(void) { work2(); DO(mutex_unlock(a);) work2(); }", "lock-pairs stop"},
 	{"a lock beside another one", halves + "void start(void) { mutex_lock(b); work2(); mutex_unlock(b); DO(mutex_lock(a);) work2(); } void stop(void) { work2(); DO(mutex_unlock(a);) work2(); mutex_lock(b); work2(); mutex_unlock(b); work2(); }", "lock-pairs stop"},

@@ -10,6 +10,7 @@ import (
 // as far as the code has them.
 type balance struct {
 	takes, gives bool
+	taken, given int  // how often, of a reference, by the places that do it
 	what         What // of a reference, nothing more is asked than that the sides differ
 	names        []string
 }
@@ -39,7 +40,7 @@ func (b balance) half() string {
 func (b balance) and(more balance) balance {
 	names := slices.Concat(b.names, more.names)
 	slices.Sort(names)
-	return balance{b.takes || more.takes, b.gives || more.gives, max(b.what, more.what), slices.Compact(names)}
+	return balance{b.takes || more.takes, b.gives || more.gives, b.taken + more.taken, b.given + more.given, max(b.what, more.what), slices.Compact(names)}
 }
 
 // balances says what functions of an object do, each with those that it calls there.
@@ -78,6 +79,10 @@ func (l *balances) of(id object.AtomID) map[string]balance {
 			continue
 		}
 		if t := &l.o.Atoms[r.Target]; t.Kind == object.Func && t.ID != id {
+			own := t.Root() == a.Root() // a part of it, to which several branches may lead
+			if own && slices.ContainsFunc(a.Refs[:i], func(x object.Ref) bool { return x.Target == r.Target }) {
+				continue
+			}
 			for kind, b := range l.of(t.ID) {
 				m[kind] = m[kind].and(b)
 			}

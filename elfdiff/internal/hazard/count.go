@@ -15,7 +15,7 @@ var counted = []struct {
 	kind       string
 	take, give []string
 }{
-	{"device", []string{"get_device"}, []string{"put_device"}},
+	{"device", []string{"get_device", "bus_find_device", "class_find_device", "driver_find_device", "device_find_child", "device_find_child_by_name", "device_find_any_child"}, []string{"put_device"}},
 	{"kobject", []string{"kobject_get", "kobject_get_unless_zero"}, []string{"kobject_put"}},
 	{"module", []string{"try_module_get", "__module_get"}, []string{"module_put"}},
 	{"file", []string{"fget", "fget_raw", "fget_task"}, []string{"fput"}},
@@ -41,6 +41,11 @@ var counted = []struct {
 	{"prepared clock", []string{"clk_prepare"}, []string{"clk_unprepare"}},
 	{"regulator", []string{"regulator_enable"}, []string{"regulator_disable"}},
 	{"line discipline", []string{"tty_ldisc_ref", "tty_ldisc_ref_wait"}, []string{"tty_ldisc_deref"}},
+	{"request queue", []string{"blk_get_queue"}, []string{"blk_put_queue"}},
+	{"disk", nil, []string{"put_disk"}},
+	{"terminal", []string{"tty_port_tty_get"}, []string{"tty_kref_put"}},
+	{"key", nil, []string{"key_put"}},
+	{"route", nil, []string{"dst_release"}},
 	{"pinned file system", []string{"simple_pin_fs"}, []string{"simple_release_fs"}},
 }
 
@@ -166,8 +171,11 @@ func countedBy(a *object.Atom, r int, name string) (kind string, b balance) {
 		return "", b
 	}
 	for _, k := range counted {
-		if b := (balance{takes: slices.Contains(k.take, name), gives: slices.Contains(k.give, name)}); b.takes || b.gives {
-			return k.kind, b
+		switch {
+		case slices.Contains(k.take, name):
+			return k.kind, balance{takes: true, taken: 1}
+		case slices.Contains(k.give, name):
+			return k.kind, balance{gives: true, given: 1}
 		}
 	}
 	return "", b

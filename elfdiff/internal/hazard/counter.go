@@ -26,7 +26,8 @@ func counters(o *object.Object, a *object.Atom, m map[string]balance) {
 			return
 		}
 		if b := counts(&k); b.what == Counter {
-			if name, ok := counterOf(&k); ok {
+			if name, ok := placeOf(&k); ok {
+				name = "counter " + name
 				m[name] = m[name].and(b)
 			}
 		}
@@ -74,8 +75,8 @@ func counts(k *insn.Cursor) balance {
 	return balance{}
 }
 
-// counterOf names the counter that an instruction counts. Those on the stack are none.
-func counterOf(k *insn.Cursor) (string, bool) {
+// placeOf names the place in memory that an instruction changes, such as that of a counter. Those on the stack have no name.
+func placeOf(k *insn.Cursor) (string, bool) {
 	b, in := k.Bytes(), &k.Inst
 	for i := range k.Refs {
 		r := &k.Refs[i]
@@ -92,18 +93,18 @@ func counterOf(k *insn.Cursor) (string, bool) {
 		if r.TargetOff != 0 {
 			name += offset(r.TargetOff)
 		}
-		return "counter " + name, true
+		return name, true
 	}
 	const stack = 4 // RSP
 	base, ok := in.Base(b)
 	if !ok || base == stack {
 		return "", false
 	}
-	what := "counter"
+	what := "at "
 	if slices.Contains(b[:in.OpOff], 0x65) {
-		what = "counter of a processor"
+		what = "of a processor at "
 	}
-	return what + " at " + offset(number(b[in.DispOff:], in.DispLen)), true
+	return what + offset(number(b[in.DispOff:], in.DispLen)), true
 }
 
 // MovedFrom returns how far behind the counter of pre that of post is, of two halves of which each side has one, where
