@@ -108,6 +108,7 @@ const (
 	CodeLockPairs        = finding.CodeLockPairs
 	CodeStoredKeys       = finding.CodeStoredKeys
 	CodeOtherLock        = finding.CodeOtherLock
+	CodeLockOrder        = finding.CodeLockOrder
 	CodeReferencePairs   = finding.CodeReferencePairs
 	CodeWaitPairs        = finding.CodeWaitPairs
 	CodeOldCallback      = finding.CodeOldCallback

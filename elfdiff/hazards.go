@@ -36,6 +36,7 @@ func (in *includer) hazards() {
 		in.otherLock(was, is, told)
 		in.toRCU(was, is)
 		in.lockForExchange(was, is)
+		in.lockOrder(was, is)
 		in.storedKeys()
 		in.memory()
 	} else {
@@ -464,6 +465,48 @@ func (in *includer) lockForExchange(was, is *hazard.Locks) {
 			in.report(f)
 		}
 	}
+}
+
+// lockOrder judges functions that take two locks in the reverse order, and several that go over to another lock of the objects that
+// they are given.
+func (in *includer) lockOrder(was, is *hazard.Locks) {
+	old, now := hazard.OrdersOf(was), hazard.OrdersOf(is)
+	before, after := map[hazard.Order]string{}, map[hazard.Order]bool{}
+	moves := map[hazard.Order][]*verdict.Change{}
+	for ch := range in.travelling() {
+		for o := range old.Of(ch.Pre) {
+			if before[o] == "" || ch.Name < before[o] {
+				before[o] = ch.Name
+			}
+		}
+		for o := range now.Of(ch.Post) {
+			after[o] = true
+		}
+		for _, o := range hazard.Elsewhere(old, now, ch.Pre, ch.Post) {
+			moves[o] = append(moves[o], ch)
+		}
+	}
+	for ch := range in.travelling() {
+		orders := now.Of(ch.Post)
+		for _, o := range slices.SortedFunc(maps.Keys(orders), hazard.Order.Compare) {
+			if other := before[o.Reversed()]; other != "" && before[o] == "" && !after[o.Reversed()] {
+				in.report(findingAt(in.Post, CodeLockOrder, ch.Post, orders[o], "post takes a lock (%s) while it has another one (%s), and pre takes them in the reverse order in %s", o.Second, o.First, other))
+				break
+			}
+		}
+		for _, o := range slices.SortedFunc(maps.Keys(moves), hazard.Order.Compare) {
+			if len(moves[o]) > 1 && slices.Contains(moves[o], ch) && !in.relaid() {
+				in.report(findingAt(in.Post, CodeOtherLock, ch.Post, 0, "pre takes a lock of an object (%s), and post takes another one instead (%s), as others do", o.First, o.Second))
+				break
+			}
+		}
+	}
+}
+
+// relaid reports whether the layout of a structure changed, which is judged: members are elsewhere.
+func (d *Diff) relaid() bool {
+	changed, err := d.Types()
+	return err != nil || slices.ContainsFunc(changed, func(t types.Change) bool { return t.Kind == types.LayoutChanged && t.Matters() })
 }
 
 // unpaired says that a function gives back what another one takes, where the other side does neither.

@@ -34,6 +34,7 @@ const (
 	CodeDeepStack        Code = "deep-stack"         // a function that takes more of a kernel's stack than there may be
 	CodeLockPairs        Code = "lock-pairs"         // a function takes another lock than pre, which another function gives back, or the reverse
 	CodeOtherLock        Code = "other-lock"         // a function takes another lock than before, which nobody took, or which others take too now
+	CodeLockOrder        Code = "lock-order"         // a function takes two locks in the order that is the reverse of what pre does
 	CodeStoredKeys       Code = "stored-keys"        // a function that says where something is stored, and found again
 	CodeReferencePairs   Code = "reference-pairs"    // a function takes a reference and another one gives it back, where pre does neither, or the reverse
 	CodeWaitPairs        Code = "wait-pairs"         // a function waits for what another one does now, or no more
