@@ -12,7 +12,7 @@ import (
 )
 
 // A counter that no function of the kernel looks after, such as an atomic_t, or the number of times that something is
-// open, is raised and lowered by an instruction: inc, dec, add and sub of a constant, and xadd. Which counter it is, is
+// open, is raised and lowered by an instruction: inc, dec, add and sub of a constant, xadd, and cmpxchg of what was added before. Which counter it is, is
 // told by the name of the variable, or by where it is in its structure.
 
 // preemptCounts have in them how often a task may not be preempted, which goes over to new code at no such time.
@@ -71,8 +71,31 @@ func counts(k *insn.Cursor) balance {
 			}
 			return balance{takes: true, gives: true, what: Counter}
 		}
+		if op&^1 == 0xb0 { // raised where it is not zero, and the like
+			return by(addedBefore(k.Atom.Bytes[:k.Off], in.Operands(b).Reg))
+		}
 	}
 	return balance{}
+}
+
+// addedBefore returns what code adds to what a comparison that exchanges compares with, in the register that it stores, where one
+// of its last few instructions does: lea n(%rax),%reg.
+func addedBefore(code []byte, reg int) int64 {
+	const (
+		near, window    = 4, 24
+		lea, disp8, rax = 0x8d, 1, 0
+	)
+	for size := 3; size <= min(window, len(code)); size++ {
+		b := code[len(code)-size:]
+		in, err := amd64.Decode(b)
+		if err != nil || int(in.Len) > len(b) || in.Opcode.Map() != amd64.MapOne || in.Opcode.Byte() != lea || in.DispLen != disp8 {
+			continue
+		}
+		if o := in.Operands(b); o.Reg == reg && o.Base == rax && o.Index == amd64.NoReg && decodes(b, near) {
+			return number(b[in.DispOff:], in.DispLen)
+		}
+	}
+	return 0
 }
 
 // placeOf names the place in memory that an instruction changes, such as that of a counter. Those on the stack have no name.
