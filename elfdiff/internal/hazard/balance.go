@@ -83,10 +83,22 @@ func (l *balances) of(id object.AtomID) map[string]balance {
 			if own && slices.ContainsFunc(a.Refs[:i], func(x object.Ref) bool { return x.Target == r.Target }) {
 				continue
 			}
+			apart := isHanded(l.o, t.ID) // who has its address may call it later
 			for kind, b := range l.of(t.ID) {
+				if apart {
+					b.taken, b.given = 0, 0
+				}
 				m[kind] = m[kind].and(b)
 			}
 		}
 	}
 	return m
+}
+
+// isHanded reports whether code or data of the object has the address of a function.
+func isHanded(o *object.Object, id object.AtomID) bool {
+	return slices.ContainsFunc(o.Users(id), func(u object.AtomID) bool {
+		a := &o.Atoms[u]
+		return a.Kind == object.Func && slices.ContainsFunc(a.Refs, func(r object.Ref) bool { return r.Target == id && !r.Implicit && !object.IsCall(a, &r) })
+	})
 }
