@@ -82,7 +82,7 @@ func (d *Diff) Changes() int {
 
 // PostOf returns the twin in post of an atom of pre, or NoAtom.
 func (d *Diff) PostOf(pre object.AtomID) object.AtomID {
-	if pre < 0 {
+	if pre < 0 || int(pre) >= len(d.twins.Post) {
 		return object.NoAtom
 	}
 	return d.twins.Post[pre]
@@ -90,21 +90,29 @@ func (d *Diff) PostOf(pre object.AtomID) object.AtomID {
 
 // PreOf returns the twin in pre of an atom of post, or NoAtom.
 func (d *Diff) PreOf(post object.AtomID) object.AtomID {
-	if post < 0 {
+	if post < 0 || int(post) >= len(d.twins.Pre) {
 		return object.NoAtom
 	}
 	return d.twins.Pre[post]
 }
 
 // Included reports whether an atom of post travels in the update.
-func (d *Diff) Included(post object.AtomID) bool { return post >= 0 && d.carried.Included[post] }
+func (d *Diff) Included(post object.AtomID) bool {
+	return post >= 0 && int(post) < len(d.carried.Included) && d.carried.Included[post]
+}
 
 // SameReference returns what tells whether a reference of pre and one of post mean the
 // same, by what Compare goes by. It remembers what it has compared, and is for one
 // goroutine.
 func (d *Diff) SameReference() func(pre, post *object.Ref) bool {
+	if !d.given() {
+		return func(*object.Ref, *object.Ref) bool { return false }
+	}
 	c := compare.NewComparer(d.Pre, d.Post, d.twins)
 	return func(pre, post *object.Ref) bool {
+		if pre == nil || post == nil {
+			return pre == post
+		}
 		c.Pending = c.Pending[:0]
 		return c.Refs(pre, post) == ""
 	}
@@ -221,7 +229,12 @@ const (
 //
 // It reads the debug information about the function, and is safe for concurrent
 // use.
-func (d *Diff) Explain(ch *verdict.Change) []Explanation { return d.explained().Explain(ch) }
+func (d *Diff) Explain(ch *verdict.Change) []Explanation {
+	if !d.given() || ch == nil {
+		return nil
+	}
+	return d.explained().Explain(ch)
+}
 
 // explainer is what explanations have to know of a diff, once one was asked for.
 type explainer struct {

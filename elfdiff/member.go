@@ -66,6 +66,9 @@ const maxDataMembers = 1 << 8
 // values differ, by offset. Pre and post are compared at the same offsets: when
 // its size changed, or its type, names are those of post.
 func (d *Diff) DataMembers(ch *verdict.Change) []DataMember {
+	if !d.given() || ch == nil {
+		return nil
+	}
 	a, b := d.Pre.Atom(ch.Pre), d.Post.Atom(ch.Post)
 	if ch.Kind == object.Func || a == nil || b == nil {
 		return nil
@@ -81,6 +84,9 @@ func (d *Diff) DataMembers(ch *verdict.Change) []DataMember {
 // HoldsLock reports whether a variable of post is a lock of the kernel, or has one in it, also what tasks wait at: by its
 // type, or, where debug information does not tell that, by the functions that are called with its address.
 func (d *Diff) HoldsLock(post object.AtomID) bool {
+	if !d.given() {
+		return false
+	}
 	a := d.Post.Atom(post)
 	if a == nil {
 		return false

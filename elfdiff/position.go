@@ -59,6 +59,9 @@ func PositionsOf(o *object.Object) (*Positions, error) {
 // function: for inlined code that in the inlined function. It is false for code
 // that no line is recorded for.
 func (p *Positions) At(a *object.Atom, off uint64) (Position, bool) {
+	if p.lines == nil || a == nil {
+		return Position{}, false
+	}
 	l, ok := p.lines.At(debug.Addr(a, off))
 	if !ok {
 		return Position{}, false
@@ -81,12 +84,18 @@ func position(l dwarf.Line) (Position, bool) {
 // Own reports whether the code at offset off of a function was compiled from
 // its own lines, and not from those of a function that was inlined into it.
 func (p *Positions) Own(a *object.Atom, off uint64) bool {
+	if p.lines == nil || a == nil {
+		return false
+	}
 	return len(debug.CallLines(p.o, a, off)) == 0
 }
 
 // Rows returns the positions that a function's code was made from, in the order
 // of its addresses, each once as often as it follows another.
 func (p *Positions) Rows(a *object.Atom) []Position {
+	if p.lines == nil || a == nil {
+		return nil
+	}
 	var out []Position
 	for _, l := range p.lines.Rows(dwarf.Range{Addr: debug.Addr(a, 0), Size: a.Size}) {
 		if pos, ok := position(l); ok && (len(out) == 0 || out[len(out)-1] != pos) {

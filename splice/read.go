@@ -36,6 +36,9 @@ const (
 // An update takes up to eight times the memory of its text; one of more than
 // [MaxUpdate] bytes is refused.
 func ReadUpdate(r io.Reader) (*Update, error) {
+	if r == nil {
+		return nil, errors.New("read update: nothing is given")
+	}
 	b, err := io.ReadAll(io.LimitReader(r, MaxUpdate+1))
 	if err != nil {
 		return nil, fmt.Errorf("read update: %w", err)

@@ -3,6 +3,7 @@ package elfobj
 import (
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -83,6 +84,9 @@ func Parse(b []byte) (*File, error) {
 // they are asked for. It is meant for large files of which little is needed,
 // such as a vmlinux with debug information. The reader must stay usable.
 func NewFile(r io.ReaderAt, size int64) (*File, error) {
+	if r == nil {
+		return nil, errors.New("elfobj: no file is given")
+	}
 	if size < 0 {
 		return nil, fmt.Errorf("elfobj: file size %d is negative", size)
 	}

@@ -104,6 +104,9 @@ type RefusedError struct{ Refusals []Refusal }
 
 // Error returns the first refusal, and how many more there are.
 func (e *RefusedError) Error() string {
+	if len(e.Refusals) == 0 {
+		return "refused"
+	}
 	s := "refused: " + e.Refusals[0].String()
 	if n := len(e.Refusals) - 1; n > 0 {
 		s += fmt.Sprintf(" (and %d more)", n)

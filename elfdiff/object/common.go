@@ -50,5 +50,5 @@ func commonAlign(v uint64) uint64 {
 // IsCommon reports whether an atom is a common symbol: another object may define the
 // variable, which is one and the same then.
 func (o *Object) IsCommon(a *Atom) bool {
-	return a.NoBits && o.SectionName(a.Section) == commonSection
+	return a != nil && a.NoBits && o.SectionName(a.Section) == commonSection
 }

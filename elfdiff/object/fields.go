@@ -4,7 +4,7 @@ import "github.com/gosplice/gosplice/internal/amd64"
 
 // Tail returns what is from an offset on; false where that is outside.
 func Tail(a *Atom, off int64) ([]byte, bool) {
-	if a.NoBits || off < 0 || off >= int64(len(a.Bytes)) {
+	if a == nil || a.NoBits || off < 0 || off >= int64(len(a.Bytes)) {
 		return nil, false
 	}
 	return a.Bytes[off:], true
@@ -14,7 +14,7 @@ func Tail(a *Atom, off int64) ([]byte, bool) {
 // jump: RIP-relative operands have a ModRM byte before the field that no
 // branch opcode equals.
 func IsCall(a *Atom, r *Ref) bool {
-	if a.Kind != Func || r.Offset == 0 || r.Offset > uint64(len(a.Bytes)) { // a section without bytes has references too
+	if a == nil || r == nil || a.Kind != Func || r.Offset == 0 || r.Offset > uint64(len(a.Bytes)) { // a section without bytes has references too
 		return false
 	}
 	return IsShort(r) || IsBranch(a.Bytes, r.Type, r.Offset)
@@ -68,4 +68,4 @@ func (a *Atom) RefsIn(lo, hi uint64) []Ref {
 
 // IsShort reports whether a reference is a branch of one byte that leaves the
 // function without a relocation.
-func IsShort(r *Ref) bool { return r.Implicit && r.Type == relPC8 }
+func IsShort(r *Ref) bool { return r != nil && r.Implicit && r.Type == relPC8 }

@@ -2,6 +2,7 @@ package object
 
 import (
 	"debug/elf"
+	"errors"
 	"slices"
 	"strings"
 
@@ -21,6 +22,9 @@ type lacking struct {
 // -ffat-lto-objects), or its symbols were stripped, or it takes no memory. An object
 // with data alone has what it takes.
 func (o *Object) Missing() error {
+	if o == nil || o.File == nil {
+		return errors.New("no object")
+	}
 	l, ok := o.lacks()
 	if !ok {
 		return nil
@@ -52,7 +56,7 @@ func (o *Object) takesMemory(s *elfobj.Section) bool {
 
 // HasCode reports whether any section holds instructions.
 func (o *Object) HasCode() bool {
-	return slices.ContainsFunc(o.File.Sections, func(s *elfobj.Section) bool {
+	return o.File != nil && slices.ContainsFunc(o.File.Sections, func(s *elfobj.Section) bool {
 		return s.Size > 0 && s.Flags&elf.SHF_EXECINSTR != 0 && s.Flags&elf.SHF_ALLOC != 0
 	})
 }

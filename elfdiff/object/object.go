@@ -38,17 +38,27 @@ func (o *Object) Name() string { return o.name }
 // or shown any more. All else stays valid, but debug information that was not
 // yet read counts as missing then. An object that is not closed is when it is
 // garbage.
-func (o *Object) Close() error { return o.File.Close() }
+func (o *Object) Close() error {
+	if o == nil || o.File == nil {
+		return nil
+	}
+	return o.File.Close()
+}
 
 // Symbols returns the object's symbol table; index 0 is the null symbol.
 func (o *Object) Symbols() []elfobj.Symbol { return o.symbols }
 
-// Symbol returns the symbol with index i.
-func (o *Object) Symbol(i elfobj.SymbolIndex) *elfobj.Symbol { return &o.symbols[i] }
+// Symbol returns the symbol with index i; of an object that has none, the null symbol.
+func (o *Object) Symbol(i elfobj.SymbolIndex) *elfobj.Symbol {
+	if i == 0 && len(o.symbols) == 0 {
+		return new(elfobj.Symbol)
+	}
+	return &o.symbols[i]
+}
 
-// Atom returns the atom with the given id, or nil for NoAtom.
+// Atom returns the atom with the given id, or nil for NoAtom, and for what is no id.
 func (o *Object) Atom(id AtomID) *Atom {
-	if id < 0 {
+	if id < 0 || int(id) >= len(o.Atoms) {
 		return nil
 	}
 	return &o.Atoms[id]
@@ -56,7 +66,12 @@ func (o *Object) Atom(id AtomID) *Atom {
 
 // AtomOf returns the atom that symbol i is defined in; NoAtom for undefined,
 // absolute, common, file and section symbols.
-func (o *Object) AtomOf(i elfobj.SymbolIndex) AtomID { return o.bySymbol[i] }
+func (o *Object) AtomOf(i elfobj.SymbolIndex) AtomID {
+	if int(i) >= len(o.bySymbol) {
+		return NoAtom
+	}
+	return o.bySymbol[i]
+}
 
 // SectionAtoms yields the atoms of one section, by offset.
 func (o *Object) SectionAtoms(s elfobj.SectionIndex) iter.Seq2[AtomID, *Atom] {
@@ -106,14 +121,19 @@ func (o *Object) AtomAt(s elfobj.SectionIndex, off uint64) AtomID {
 
 // SectionName returns the name of a section; "?" for an index that has none.
 func (o *Object) SectionName(s elfobj.SectionIndex) string {
-	if int(s) < len(o.File.Sections) {
+	if o.File != nil && int(s) < len(o.File.Sections) {
 		return o.File.Sections[s].Name
 	}
 	return "?"
 }
 
 // KindOf returns the kind of what a section holds.
-func (o *Object) KindOf(s elfobj.SectionIndex) Kind { return o.kinds[s] }
+func (o *Object) KindOf(s elfobj.SectionIndex) Kind {
+	if int(s) >= len(o.kinds) {
+		return Meta
+	}
+	return o.kinds[s]
+}
 
 // Section returns the atoms of a section.
 func (o *Object) SectionRange(s elfobj.SectionIndex) AtomRange {

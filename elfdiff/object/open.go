@@ -36,6 +36,9 @@ func Open(path string) (*Object, error) {
 // [ErrDamaged], or, for a program or a library, [ErrNotRelocatable]. A [*FormatError]
 // has the place.
 func New(r io.ReaderAt) (*Object, error) {
+	if r == nil {
+		return nil, errors.New("read object: nothing is given")
+	}
 	b, err := readAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("read object: %w", err)

@@ -175,6 +175,9 @@ type userLists struct {
 }
 
 func (l *userLists) of(id AtomID) []AtomID {
+	if id < 0 || int(id)+1 >= len(l.first) {
+		return nil
+	}
 	lo, hi := l.first[id], l.first[id+1]
 	return l.list[lo:hi:hi]
 }

@@ -37,7 +37,7 @@ const (
 // IsTypeHash reports whether an atom is the hash of the type of the function behind it. Hashes
 // that have names of their own (-fsanitize=kcfi) are not meant.
 func IsTypeHash(a *Atom) bool {
-	return a.Kind == Func && len(a.Symbols) == 0 && len(a.Bytes) == typeHashSize && string(a.Bytes[:len(typeHashSignature)]) == typeHashSignature
+	return a != nil && a.Kind == Func && len(a.Symbols) == 0 && len(a.Bytes) == typeHashSize && string(a.Bytes[:len(typeHashSignature)]) == typeHashSignature
 }
 
 // appendFront adds the code [off, end) that no symbol covers and behind which a function begins.
@@ -58,14 +58,17 @@ func (c *cutter) appendFront(parts []Atom, s *elfobj.Section, data []byte, off, 
 
 // InCode reports whether an atom stands in a section of code.
 func (o *Object) InCode(a *Atom) bool {
-	return o.File.Sections[a.Section].Flags&elf.SHF_EXECINSTR != 0
+	return a != nil && o.File != nil && int(a.Section) < len(o.File.Sections) && o.File.Sections[a.Section].Flags&elf.SHF_EXECINSTR != 0
 }
 
 // IsReadOnly reports whether code without a type is data: instructions have it as
 // an operand, and none branches to it. Where they just take its address, or do not
 // name it here, what it is made of tells: code does not run out of its end.
 func (o *Object) IsReadOnly(id AtomID) bool {
-	a := &o.Atoms[id]
+	a := o.Atom(id)
+	if a == nil {
+		return false
+	}
 	for _, i := range a.Symbols {
 		if t := o.Symbol(i).Type(); t == elf.STT_FUNC || t == elf.STT_GNU_IFUNC {
 			return false

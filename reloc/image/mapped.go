@@ -95,6 +95,9 @@ func (f fileBytes) ReadAddr(p []byte, addr uint64) error {
 // FileBuildID returns the build-id of a program or library, as ProcessModules tells it of what is mapped; nil where
 // there is none. It reads the headers and the notes only.
 func FileBuildID(r io.ReaderAt) []byte {
+	if r == nil {
+		return nil
+	}
 	mem := fileBytes{r}
 	progs := readProgs(mem, 0)
 	for i := range progs {

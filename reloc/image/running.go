@@ -51,6 +51,9 @@ func NewRunning(root fs.FS) (*Image, error) { return NewRunningContext(context.B
 // its steps: memory, symbols, the kernel, its modules. What is read later does not depend on
 // ctx.
 func NewRunningContext(ctx context.Context, root fs.FS) (*Image, error) {
+	if root == nil {
+		return nil, errors.New("running kernel: no files are given")
+	}
 	r := &runningOpener{root: root, modules: map[string]int{"": 0, "bpf": NoModule, "__builtin__ftrace": NoModule, "__builtin__kprobes": NoModule}}
 	img, err := r.open(ctx)
 	if err != nil {

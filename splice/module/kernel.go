@@ -110,6 +110,9 @@ func (k *Kernel) read(ctx context.Context) error {
 // it, they are read from the image. A further one, of modules that are not the kernel's, adds
 // to it; what it lists again takes the place of what was listed before.
 func (k *Kernel) UseSymvers(r io.Reader) error {
+	if r == nil {
+		return errors.New("read symvers: nothing is given")
+	}
 	m, err := kernel.ReadSymvers(r)
 	if err != nil {
 		return err

@@ -136,6 +136,9 @@ func (m *Module) Bytes() []byte { return m.image }
 //
 // The module itself is not changed, and its ID is that of what is signed.
 func (m *Module) Sign(cert *x509.Certificate, key crypto.Signer) (*Module, error) {
+	if cert == nil || key == nil {
+		return nil, fmt.Errorf("sign module %s: no certificate or key is given", m.Name)
+	}
 	signed, err := signature.Append(m.image, cert, key)
 	if err != nil {
 		return nil, fmt.Errorf("sign module %s: %w", m.Name, err)

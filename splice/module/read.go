@@ -3,6 +3,7 @@ package module
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -26,6 +27,9 @@ const kernelNote = kerneltab.UpdateNote
 // its Origin, and whether it is signed. What else was found when it was built is not in the file. The error
 // wraps [ErrNotModule] when it is no module of this package.
 func Read(r io.Reader) (*Module, error) {
+	if r == nil {
+		return nil, errors.New("read module: nothing is given")
+	}
 	b, err := io.ReadAll(io.LimitReader(r, maxModule+1))
 	if err != nil {
 		return nil, fmt.Errorf("read module: %w", err)

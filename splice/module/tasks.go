@@ -3,6 +3,7 @@ package module
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"time"
@@ -43,6 +44,9 @@ func (t *Tasks) Len() int { return t.stays.All }
 // runs (fs/proc/base.c, proc_pid_stack). The scheduler's functions, which are on all
 // of them, are left out there (kernel/stacktrace.c, stack_trace_consume_entry_nosched).
 func (k *Kernel) ReadTasks(ctx context.Context, root fs.FS, times int, every time.Duration) (*Tasks, error) {
+	if root == nil {
+		return nil, errors.New("read tasks: no files are given")
+	}
 	notes, err := fs.ReadFile(root, "sys/kernel/notes")
 	if err != nil {
 		return nil, fmt.Errorf("read tasks: %w", err)

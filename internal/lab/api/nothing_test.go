@@ -10,9 +10,14 @@ import (
 	"testing"
 
 	"github.com/gosplice/gosplice/elfdiff"
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/elfdiff/listing"
+	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/elfdiff/report"
+	"github.com/gosplice/gosplice/elfdiff/types"
+	"github.com/gosplice/gosplice/elfdiff/verdict"
 	"github.com/gosplice/gosplice/reloc"
 	"github.com/gosplice/gosplice/reloc/audit"
 	"github.com/gosplice/gosplice/reloc/image"
@@ -20,6 +25,7 @@ import (
 	"github.com/gosplice/gosplice/splice/module"
 	"github.com/gosplice/gosplice/splice/module/bundle"
 	"github.com/gosplice/gosplice/splice/module/lint"
+	"github.com/gosplice/gosplice/splice/module/running"
 	modulefixes "github.com/gosplice/gosplice/splice/module/running/fixes"
 	"github.com/gosplice/gosplice/splice/module/running/foresee"
 	"github.com/gosplice/gosplice/splice/module/running/verify"
@@ -27,6 +33,8 @@ import (
 	"github.com/gosplice/gosplice/splice/process/machine"
 	"github.com/gosplice/gosplice/splice/process/machine/fixes"
 	"github.com/gosplice/gosplice/splice/source"
+	"github.com/gosplice/gosplice/splice/source/patch"
+	sourcereport "github.com/gosplice/gosplice/splice/source/report"
 )
 
 // takers are the exported functions that take what others of the library return.
@@ -40,6 +48,39 @@ var takers = []any{
 	module.Build, module.BuildContext, bundle.New, lint.Check, lint.Sealed,
 	modulefixes.Check, modulefixes.Of, modulefixes.OfPair, foresee.Check, verify.Check,
 	source.Modules, source.Names, source.NewObjectResult, source.Unfinished,
+	object.New, object.IsCall, object.IsJump, object.IsShort, object.IsTypeHash, object.Tail, elfdiff.NewObject, elfobj.NewFile, elfobj.Parse,
+	patch.NewTree, patch.Read, sourcereport.Read, lint.NewRunning, bundle.Read, running.ReadFile, module.OpenRunning, module.Read, module.Probe,
+	image.FileBuildID, image.NewRunning, splice.ReadUpdate,
+}
+
+// holders are zero values whose methods are called with nothing. What only an opener makes is not among them.
+var holders = []any{
+	&object.Object{}, &object.Atom{}, &object.Ref{}, &elfobj.Builder{}, &elfdiff.Diff{}, &elfdiff.Positions{}, &finding.Finding{}, &finding.Refusal{}, &finding.RefusedError{},
+	&extract.Kept{}, &types.Change{}, &verdict.Change{}, &verdict.Reason{},
+	&reloc.Result{}, &reloc.FuncResult{}, &reloc.Value{}, &image.Module{},
+	&splice.Update{}, &splice.Linker{}, &splice.Refusal{}, &splice.Import{}, &splice.Report{},
+	&module.Module{}, &bundle.Bundle{}, &running.Kernel{}, &running.File{},
+	&patch.Tree{}, &patch.Patch{}, &sourcereport.Document{}, &source.Result{}, &process.Report{},
+}
+
+// TestNothingHeld calls the methods of zero values: that
+// is an error, or nothing, and no panic.
+func TestNothingHeld(t *testing.T) {
+	for _, h := range holders {
+		v := reflect.ValueOf(h)
+		for i := range v.NumMethod() {
+			m := v.Type().Method(i)
+			for n := range 1 << (m.Type.NumIn() - 1) {
+				args, ok := arguments(v.Method(i).Type(), n)
+				if !ok {
+					continue
+				}
+				if problem := called(v.Method(i), args); problem != "" {
+					t.Errorf("%s.%s, %b: %s", v.Type(), m.Name, n, problem)
+				}
+			}
+		}
+	}
 }
 
 // TestNothingGiven calls exported functions with nil, and with the zero values of what they take: that is an

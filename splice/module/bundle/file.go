@@ -84,6 +84,9 @@ func (b *Bundle) WriteTo(w io.Writer) (int64, error) {
 // Read reads a file. Whatever is in it, memory is bounded by its size. An error of its form is
 // an [ErrFormat].
 func Read(r io.Reader) (*Bundle, error) {
+	if r == nil {
+		return nil, errors.New("read bundle: nothing is given")
+	}
 	file, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package running
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,6 +45,9 @@ func Open(path string) (*File, error) {
 // ReadFile reads any livepatch module, and updates of package module for kernels without livepatch. The error wraps [module.ErrNotModule] when it is none,
 // or names none, and is an *elfobj.FormatError when it is no ELF file for x86-64.
 func ReadFile(r io.Reader) (*File, error) {
+	if r == nil {
+		return nil, errors.New("read livepatch: nothing is given")
+	}
 	b, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("read livepatch: %w", err)

@@ -40,6 +40,9 @@ func (k *Kernel) Load(ctx context.Context, f *File, o Options) (*splice.Report, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if f == nil {
+		return nil, errors.New("load: no file is given")
+	}
 	var err error
 	if f.Module != nil {
 		err = k.check(f.Module)

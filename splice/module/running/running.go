@@ -80,6 +80,9 @@ func (k *Kernel) Plan(ctx context.Context, m *module.Module) (*splice.Report, er
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if m == nil {
+		return nil, errors.New("load: no module is given")
+	}
 	if err := k.check(m); err != nil {
 		return nil, fmt.Errorf("load %s: %w", m.Name, err)
 	}

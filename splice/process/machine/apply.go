@@ -31,6 +31,9 @@ import (
 // The error is about all: an update that can't be looked for (a [*splice.Refusal]), a selection
 // that makes no sense, or ctx, with the report so far.
 func Apply(ctx context.Context, u *splice.Update, opt Options) (*Report, error) {
+	if u == nil {
+		return nil, fmt.Errorf("apply: %w: no update is given", splice.ErrUpdateDamaged)
+	}
 	did := "apply"
 	if opt.Process.DryRun {
 		did = "plan"

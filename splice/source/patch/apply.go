@@ -12,6 +12,9 @@ import (
 // Apply applies a patch, all of it or nothing. The error is an [*ApplyError] where the patch
 // does not fit, and says why; another one where the base can't be read.
 func (t *Tree) Apply(p *Patch) error {
+	if p == nil {
+		return errors.New("no patch is given")
+	}
 	s := t.stage(p)
 	err := s.apply()
 	if err == nil {

@@ -25,7 +25,12 @@ const (
 // a folder, and more where old and new names are the same only then, see [Patch.WithStrip]. Parts without a diff, such as the cover letter of a series, are left out.
 //
 // The error is a [*ReadError] where the patch is at fault: also where there is no diff at all.
-func Read(name string, r io.Reader) ([]*Patch, error) { return read(name, r, -1) }
+func Read(name string, r io.Reader) ([]*Patch, error) {
+	if r == nil {
+		return nil, errors.New("read patch: nothing is given")
+	}
+	return read(name, r, -1)
+}
 
 // read is Read with components to take off, -1 to find that out.
 func read(name string, r io.Reader, strip int) ([]*Patch, error) {

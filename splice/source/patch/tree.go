@@ -84,6 +84,9 @@ func (e *entry) sameContent() bool {
 // to. The error is fs.ErrNotExist where the file is not there, or deleted.
 func (t *Tree) ReadFile(name string) ([]byte, error) {
 	e := t.files[name]
+	if e == nil && t.base == nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
+	}
 	if e == nil {
 		return fs.ReadFile(t.base, name)
 	}

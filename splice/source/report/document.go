@@ -47,6 +47,9 @@ func New(r *source.Result) *Document {
 // Timeless returns a copy without what another run of the same has otherwise: times, whether
 // an object was kept, and the commands. Its JSON and its page are the same bytes each time.
 func (d *Document) Timeless() *Document {
+	if d.Result == nil {
+		return d
+	}
 	out, r := *d, *d.Result
 	out.Result, out.Began, out.Commands = &r, time.Time{}, []string{}
 	r.Stages = slices.Clone(r.Stages)
@@ -77,6 +80,9 @@ func (d *Document) Timeless() *Document {
 // Elapsed is how long all stages took together.
 func (d *Document) Elapsed() time.Duration {
 	var sum time.Duration
+	if d.Result == nil {
+		return sum
+	}
 	for _, s := range d.Result.Stages {
 		sum += s.Elapsed
 	}
@@ -117,6 +123,9 @@ var ErrNotReport = errors.New("it is no report of an update")
 // Read reads the JSON of a document. The error is [ErrNotReport] for another document, and
 // says so for one whose form this version does not know.
 func Read(r io.Reader) (*Document, error) {
+	if r == nil {
+		return nil, errors.New("read report: nothing is given")
+	}
 	b, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
 	if err != nil {
 		return nil, err

@@ -58,6 +58,9 @@ func (p Place) Check() error {
 // the last: where it can't be written, the others are removed. It sets Module and Page of the document. Where there is no module, one that
 // another run has left there is not touched: see [Place.Stale].
 func (d *Document) Save(p Place) error {
+	if d.Result == nil {
+		return errors.New("the document has no result")
+	}
 	if p.Base == "" {
 		p.Base = d.Result.Name
 	}
