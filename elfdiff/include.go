@@ -1,8 +1,10 @@
 package elfdiff
 
 import (
+	"bytes"
 	"debug/elf"
 	"slices"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/correlate"
@@ -212,6 +214,8 @@ func (in *includer) reference(a *object.Atom, r *object.Ref) {
 		in.add(t.ID)
 	case t.IsLiteral() || t.Kind == object.LSDA || isCell(in.Post, t.ID):
 		in.add(t.ID)
+	case in.isIdle(t):
+		in.add(t.ID) // nobody has changed it, so that one of the update's own is as good
 	case in.twins.Pre[t.ID] != object.NoAtom:
 		in.existing(a, r, t)
 	case t.Kind == object.TLS:
@@ -221,6 +225,19 @@ func (in *includer) reference(a *object.Atom, r *object.Ref) {
 	default:
 		in.add(t.ID)
 	}
+}
+
+// isIdle reports whether nothing uses a small variable of a program in pre, which matching could not find: it has its initial
+// value. A larger one may be meant by a place in front of it.
+func (in *includer) isIdle(t *object.Atom) bool {
+	pre := in.Pre.Atom(in.twins.Pre[t.ID])
+	if in.carried.Tables || pre == nil || pre.Kind != object.Data || t.Kind != object.Data || pre.Size > 8 || pre.Size != t.Size || len(t.Refs) > 0 || !in.Pre.IsLocal(pre) {
+		return false
+	}
+	if name := in.Pre.SectionName(pre.Section); !strings.HasPrefix(name, kerneltab.Data) && !strings.HasPrefix(name, kerneltab.Bss) || !bytes.Equal(pre.Bytes, t.Bytes) {
+		return false
+	}
+	return !slices.ContainsFunc(in.Pre.Users(pre.ID), func(u object.AtomID) bool { return correlate.ClassOf(&in.Pre.Atoms[u]) != 0 })
 }
 
 // yields refuses a weak name for what pre knows by another one, and the reverse: where another

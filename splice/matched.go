@@ -127,7 +127,11 @@ func (m *matched) span(pre object.AtomID) (Span, bool) {
 	a := m.Diff.Pre.Atom(pre)
 	f := m.Match.Func(pre)
 	if f == nil || f.Verdict != reloc.Matched {
-		m.refuse(notMatched(a, f))
+		r := notMatched(a, f)
+		if hint := m.absentHint(a); hint != "" && f != nil && f.Verdict == reloc.Absent {
+			r.Hint = hint
+		}
+		m.refuse(r)
 		return Span{}, false
 	}
 	place, ok := m.place(f.Address)
@@ -201,6 +205,31 @@ func notMatched(a *object.Atom, f *reloc.FuncResult) *Refusal {
 		r.Hint = hints[CodeNotMatched] + "; code that the process has copied into memory of no file is not looked at"
 	}
 	return r
+}
+
+// absentHint says what helps where a function of pre is not in the program, and the program's symbols tell why; "" where they
+// do not.
+func (m *matched) absentHint(a *object.Atom) string {
+	names := m.Diff.Pre.Globals(a)
+	if len(names) == 0 || len(m.Image.Modules()) == 0 {
+		return ""
+	}
+	for _, name := range names {
+		if list := m.Image.Lookup(name); len(list) > 0 {
+			for _, i := range a.Symbols {
+				if m.Diff.Pre.Symbol(i).IsWeak() {
+					return "its name is weak in pre, and the program has another definition of it: change that one, and leave this one as it is"
+				}
+			}
+			return ""
+		}
+	}
+	for i := range m.Image.Modules() {
+		if mod := &m.Image.Modules()[i]; mod.Main && m.Image.HasAllSymbols(i) {
+			return "the program has no such name: where the linker has left it out, since nothing uses it (--gc-sections), leave it as it is in the patch, or give it another name"
+		}
+	}
+	return ""
 }
 
 // mismatchHints say what helps where run differs in a way that no other pre mends.

@@ -73,6 +73,14 @@ func (r *resolver) resolve(im *splice.Import) (splice.Resolved, error) {
 	return out, nil
 }
 
+// staticHints say what helps for functions that stand in the part of glibc that is linked into each program which uses
+// them (libc_nonshared.a), and that no library has.
+var staticHints = map[string]string{
+	"atexit":         "have the patch call __cxa_atexit(f, 0, 0), which the C library has; it keeps the update in memory",
+	"at_quick_exit":  "have the patch call __cxa_at_quick_exit(f, 0), which the C library has; it keeps the update in memory",
+	"pthread_atfork": "have the patch call __register_atfork(prepare, parent, child, 0), which the C library has; it keeps the update in memory",
+}
+
 // lookup finds a symbol as a module would.
 func (r *resolver) lookup(module int, name string) (uint64, error) {
 	if module == image.NoModule {
@@ -85,6 +93,9 @@ func (r *resolver) lookup(module int, name string) (uint64, error) {
 			code = splice.CodeIndirect
 		}
 		ref := splice.Refuse(code, name, r.image.Modules()[module].Name, 0, "it can't be resolved")
+		if hint, ok := staticHints[name]; ok {
+			ref.Hint = hint
+		}
 		ref.Err = err
 		return 0, ref
 	}
