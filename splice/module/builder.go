@@ -69,6 +69,8 @@ type builder struct {
 	unseen bool // code that livepatch does not look for on stacks, see leave
 
 	// What is collected of the patch.
+	given     []Pair
+	shared    map[string]offer // like offers: what was there before, for where only the object itself could reach it
 	objects   []*kobject
 	probes    []probed
 	constants constants

@@ -2,10 +2,13 @@ package module
 
 import (
 	"debug/elf"
+	"errors"
+	"fmt"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/amd64"
 	"github.com/gosplice/gosplice/internal/kerneltab"
+	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module/internal/klink"
 	"github.com/gosplice/gosplice/splice/module/internal/ko"
 )
@@ -74,6 +77,30 @@ type (
 		name   string
 	}
 )
+
+// unshared is for a name that nobody has, err says: another object had it for itself alone, and
+// shares it with others since the patch. Where it has changed too, what travels is lent.
+func (l *linker) unshared(name string, err error) (ko.Dest, error) {
+	var r *splice.Refusal
+	if !errors.As(err, &r) || r.Code != CodeUndefined {
+		return ko.Dest{}, err
+	}
+	if o, ok := l.shared[name]; ok {
+		l.lent = append(l.lent, lent{o.by, l, name})
+		return o.to, nil
+	}
+	for i := range l.given {
+		post := l.given[i].Diff.Post
+		for _, s := range post.Symbols() {
+			if s.Name == name && s.IsDefined() && s.Bind() != elf.STB_LOCAL {
+				r.Message = fmt.Sprintf("%s shares it with others since the patch, and what runs does not; as it has not changed itself, nothing brings it along", post.Name())
+				r.Hint = "change its code too, so that the update brings it along: asm volatile(\"nop\") will do"
+				return ko.Dest{}, r
+			}
+		}
+	}
+	return ko.Dest{}, err
+}
 
 // checkLent refuses uses of what new code of a module brings along where that module need not be
 // loaded: what that code refers to is not filled in then.

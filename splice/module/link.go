@@ -25,6 +25,7 @@ var relocations = map[uint32]uint64{
 // link links what all pairs carry into the module. What one brings along, others
 // can use.
 func (b *builder) link(pairs []Pair) {
+	b.given, b.shared = pairs, map[string]offer{}
 	var all []*linker
 	var names []*splice.Part
 	for i := range pairs {
@@ -85,7 +86,11 @@ func (b *builder) offer(l *linker) {
 	}
 	for i := 1; i < len(l.Spec.Symbols); i++ {
 		s := &l.Spec.Symbols[i]
-		if !s.IsDefined() || s.Bind() == elf.STB_LOCAL || old[s.Name] {
+		if !s.IsDefined() || s.Bind() == elf.STB_LOCAL {
+			continue
+		}
+		if old[s.Name] {
+			b.shared[s.Name] = offer{l, ko.Dest{From: &l.Placing, Index: i}}
 			continue
 		}
 		if _, twice := b.offers[s.Name]; twice {
@@ -211,6 +216,9 @@ func (l *linker) externals() {
 	for i := range l.carried.Externals {
 		e := &l.carried.Externals[i]
 		t, err := l.resolve(undefined, e)
+		if err != nil {
+			t, err = l.unshared(e.Name, err)
+		}
 		if err != nil {
 			l.refused.add(err)
 		}

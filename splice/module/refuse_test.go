@@ -54,6 +54,33 @@ func testProof(t *testing.T, b *bench, m *vm.Machine) {
 	}
 }
 
+// shared has a function of one module called by another that depends on it; edits are further ones of the first.
+func shared(edits ...string) []source {
+	return append(changeIn("garp", "net/802/garp.c", append(edits, "static void garp_join_timer_arm(", "void garp_join_timer_arm(")...),
+		changeIn("8021q", "net/8021q/vlan_gvrp.c", "int vlan_gvrp_init_applicant(struct net_device *dev)\n{", `
+extern void garp_join_timer_arm(void *app);
+int vlan_gvrp_init_applicant(struct net_device *dev)
+{
+	if (dev->ifindex == 77777)
+		garp_join_timer_arm(dev);`)...)
+}
+
+// TestShared: a function that changes, and that another module calls since the patch, travels for both.
+func TestShared(t *testing.T) {
+	b := newBench(t, "6.1")
+	var pairs []module.Pair
+	for _, s := range shared("	mod_timer(&app->join_timer, jiffies + delay);", "	asm volatile(\"nop\"); mod_timer(&app->join_timer, jiffies + delay);") {
+		p, err := b.pair(t, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pairs = append(pairs, p)
+	}
+	if _, err := module.Build(b.kernel, module.Options{Name: "a"}, pairs...); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRefusals builds what can't be built.
 func TestRefusals(t *testing.T) {
 	b := newBench(t, "6.1")
@@ -82,6 +109,7 @@ int vlan_gvrp_init_applicant(struct net_device *dev)
 {
 	gosplice_lent();`),
 			change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `{ extern unsigned int gosplice_lent(void); seq_printf(m, "%u\n", gosplice_lent()); }`)...), module.CodeModuleExport},
+		{"shared by a module", module.Options{Name: "a"}, shared("	kfree_rcu(port, rcu);", "	kfree_rcu(port, rcu); dev_hold(dev); dev_put(dev);"), module.CodeUndefined},
 		{"undefined", module.Options{Name: "a"}, change("fs/proc/cmdline.c", "seq_putc(m, '\\n');", `{ extern int gosplice_nowhere(int); seq_printf(m, "%d\n", gosplice_nowhere(1)); }`), module.CodeUndefined},
 		{"no per-CPU variable", module.Options{Name: "a"}, version("extern unsigned long volatile jiffies;",
 			`{ unsigned long n; asm volatile("mov %%gs:%1, %0" : "=r" (n) : "m" (jiffies)); seq_printf(m, "%lu\n", n); }`), module.CodePerCPU},
@@ -104,6 +132,8 @@ int vlan_gvrp_init_applicant(struct net_device *dev)
 			var r *splice.Refusal
 			if m != nil || !errors.As(err, &r) || r.Code != c.code || r.Hint == "" || !errors.Is(err, splice.ErrRefused) {
 				t.Errorf("%v; want %s", err, c.code)
+			} else if c.name == "shared by a module" && (r.Symbol != "garp_join_timer_arm" || !strings.Contains(r.Hint, "nop")) {
+				t.Errorf("%v: %q", err, r.Hint)
 			}
 		})
 	}
