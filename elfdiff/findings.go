@@ -107,6 +107,7 @@ const (
 	CodeDeepStack        = finding.CodeDeepStack
 	CodeLockPairs        = finding.CodeLockPairs
 	CodeStoredKeys       = finding.CodeStoredKeys
+	CodeOldObject        = finding.CodeOldObject
 	CodeOtherLock        = finding.CodeOtherLock
 	CodeLockOrder        = finding.CodeLockOrder
 	CodeReferencePairs   = finding.CodeReferencePairs

@@ -39,6 +39,7 @@ func (in *includer) hazards() {
 		in.lockOrder(was, is)
 		in.storedKeys()
 		in.memory()
+		in.attached()
 	} else {
 		in.closures()
 		in.coroutines()
@@ -371,6 +372,25 @@ func (in *includer) memory() {
 		if i >= 0 {
 			x := givers[ch][i]
 			in.report(findingAt(in.Post, CodeReferencePairs, ch.Post, 0, "pre frees here what %s has allocated (%s), and post frees it in another way (%s)", takers[x][0].Name, x.Pre, x.Post))
+		}
+	}
+}
+
+// attached judges functions that follow a pointer which another function stores in objects now, to memory that it allocates, and did
+// not: objects that are there already have none.
+func (in *includer) attached() {
+	was, is := hazard.AllocationsOf(in.Pre), hazard.AllocationsOf(in.Post)
+	old, now := hazard.MembersOf(in.Pre), hazard.MembersOf(in.Post)
+	told := map[*verdict.Change]bool{}
+	for maker := range in.travelling() {
+		for _, place := range now.Attaches(old, was, is, maker.Pre, maker.Post) {
+			for ch := range in.travelling() {
+				if ch != maker && !told[ch] && now.Follows(old, ch.Pre, ch.Post, place) && !in.relaid() {
+					told[ch] = true
+					f := findingAt(in.Post, CodeOldObject, ch.Post, 0, "post follows a pointer in objects (%s) to what %s allocates and stores there; pre does neither", place, maker.Name)
+					in.report(f)
+				}
+			}
 		}
 	}
 }

@@ -33,6 +33,7 @@ const (
 	CodeStartState       Code = "start-state"        // what code for the start, which is over, would have set up for code that travels
 	CodeDeepStack        Code = "deep-stack"         // a function that takes more of a kernel's stack than there may be
 	CodeLockPairs        Code = "lock-pairs"         // a function takes another lock than pre, which another function gives back, or the reverse
+	CodeOldObject        Code = "old-object"         // a function follows a pointer that only new code stores in objects
 	CodeOtherLock        Code = "other-lock"         // a function takes another lock than before, which nobody took, or which others take too now
 	CodeLockOrder        Code = "lock-order"         // a function takes two locks in the order that is the reverse of what pre does
 	CodeStoredKeys       Code = "stored-keys"        // a function that says where something is stored, and found again
