@@ -381,15 +381,17 @@ func (in *includer) memory() {
 func (in *includer) attached() {
 	was, is := hazard.AllocationsOf(in.Pre), hazard.AllocationsOf(in.Post)
 	old, now := hazard.MembersOf(in.Pre), hazard.MembersOf(in.Post)
-	told := map[*verdict.Change]bool{}
-	for maker := range in.travelling() {
-		for _, place := range now.Attaches(old, was, is, maker.Pre, maker.Post) {
-			for ch := range in.travelling() {
-				if ch != maker && !told[ch] && now.Follows(old, ch.Pre, ch.Post, place) && !in.relaid() {
-					told[ch] = true
-					f := findingAt(in.Post, CodeOldObject, ch.Post, 0, "post follows a pointer in objects (%s) to what %s allocates and stores there; pre does neither", place, maker.Name)
-					in.report(f)
-				}
+	makers := map[string][]*verdict.Change{} // by the places
+	for ch := range in.travelling() {
+		for _, place := range now.Attaches(old, was, is, ch.Pre, ch.Post) {
+			makers[place] = append(makers[place], ch)
+		}
+	}
+	for ch := range in.travelling() {
+		for _, place := range slices.Sorted(maps.Keys(makers)) {
+			if !slices.Contains(makers[place], ch) && now.Follows(old, ch.Pre, ch.Post, place) && !in.relaid() {
+				in.report(findingAt(in.Post, CodeOldObject, ch.Post, 0, "post follows a pointer in objects (%s) to what %s allocates and stores there; pre does neither", place, makers[place][0].Name))
+				break
 			}
 		}
 	}

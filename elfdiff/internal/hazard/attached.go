@@ -60,8 +60,7 @@ func (m *Members) Attaches(pre *Members, was, is *Allocations, p, q object.AtomI
 	return list
 }
 
-// Follows reports whether a function of post loads a pointer from a place which its twin of pre neither loads nor stores, and
-// does not store it itself.
+// Follows reports whether a function of post loads a pointer from a place which its twin of pre neither loads nor stores.
 func (m *Members) Follows(pre *Members, p, q object.AtomID, place string) bool {
 	return m.load.of(q)[place].takes && !pre.load.of(p)[place].takes && !pre.store.of(p)[place].takes
 }
