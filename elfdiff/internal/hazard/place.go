@@ -110,8 +110,8 @@ func (c *code) only(reg int, add int64) string {
 
 // name tells the place that an instruction loads the address of.
 func (c *code) name(k *insn.Cursor, n int64) string {
-	for i := range k.Refs {
-		r := &k.Refs[i]
+	if len(k.Refs) > 0 {
+		r := &k.Refs[0]
 		name := c.o.Symbol(r.Sym).Name
 		if r.Target != object.NoAtom {
 			name = c.o.Atoms[r.Target].Name
