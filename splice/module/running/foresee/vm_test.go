@@ -3,6 +3,7 @@ package foresee_test
 import (
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -131,11 +132,19 @@ func loaded(path, name string) func(*testing.T, *bench) func() {
 
 func holds(t *testing.T, b *bench) func() {
 	image, err := b.vm.ReadFile(t.Context(), holder)
-	if err == nil {
-		err = b.vm.Load(t.Context(), image, "")
-	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	// The kernel wants it tried again while a BPF program on the function is at work (EAGAIN,
+	// bpf_tramp_ftrace_ops_func of kernel/bpf/trampoline.c).
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		err := b.vm.Load(t.Context(), image, "")
+		if err == nil {
+			break
+		}
+		if !strings.Contains(err.Error(), syscall.EAGAIN.Error()) || time.Now().After(end) {
+			t.Fatal(err)
+		}
 	}
 	return func() {
 		if err := b.vm.Unload(t.Context(), "holder"); err != nil {
