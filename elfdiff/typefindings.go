@@ -70,7 +70,7 @@ func (in *includer) coroutines() {
 	}
 }
 
-// changedFunctions has the functions of post that travel, by those of pre that they replace.
+// changedFunctions has the changed functions of post, by those of pre.
 func (in *includer) changedFunctions() map[object.AtomID]object.AtomID {
 	m := map[object.AtomID]object.AtomID{}
 	for i := range in.Functions {

@@ -1,7 +1,5 @@
 package amd64
 
-import ()
-
 // Decodes reports whether code decodes to its end.
 func Decodes(code []byte) bool {
 	for len(code) > 0 {

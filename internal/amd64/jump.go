@@ -55,6 +55,28 @@ func JmpRel32(from, to uint64) ([5]byte, error) {
 	return b, nil
 }
 
+// Where [JccRel32] has its displacement, and its size, bytes.
+const (
+	JccRel32Disp = 2
+	JccRel32Size = 6
+)
+
+// Conditions of [JccRel32] behind [CmpZero].
+const (
+	CondZero    Cond = 4
+	CondNotZero Cond = 5
+)
+
+// JccRel32 returns the near branch that, standing at from, goes to to where the condition holds; to
+// has to be within 2 GiB:
+//
+//	0f 8c d32    jcc to
+func JccRel32(c Cond, from, to uint64) [JccRel32Size]byte {
+	b := [JccRel32Size]byte{0x0f, 0x80 | byte(c)}
+	binary.LittleEndian.PutUint32(b[JccRel32Disp:], uint32(to-from-JccRel32Size))
+	return b
+}
+
 // JmpRel8Size is the size of [JmpRel8], bytes.
 const JmpRel8Size = 2
 

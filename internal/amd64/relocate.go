@@ -78,6 +78,25 @@ func relocateShort(dst, b []byte, in Inst, to, target uint64, fail error) ([]byt
 	return AppendNear(dst, b, in, d), nil
 }
 
+// NearSize is how long the near form of a short jmp or jcc is, bytes, without its prefixes.
+func NearSize(c Class) uint64 {
+	if c == Jcc {
+		return JccRel32Size
+	}
+	return JmpRel32Size
+}
+
+// AppendNear appends the near form of a short jmp or jcc, with its prefixes and another displacement.
+func AppendNear(dst, b []byte, in Inst, d uint32) []byte {
+	dst = append(dst, b[:in.OpOff]...)
+	if in.Class == Jcc {
+		dst = append(dst, 0x0f, 0x80|byte(in.Cond))
+	} else {
+		dst = append(dst, 0xe9)
+	}
+	return binary.LittleEndian.AppendUint32(dst, d)
+}
+
 // relocateLoop rewrites the branches that have no long form:
 //
 //	[prefixes] e0..e3 02    loop 1f

@@ -86,6 +86,9 @@ func (l *linker) unshared(name string, err error) (ko.Dest, error) {
 		return ko.Dest{}, err
 	}
 	if o, ok := l.shared[name]; ok {
+		if o.by == nil {
+			return ko.Dest{}, err // two have it
+		}
 		l.lent = append(l.lent, lent{o.by, l, name})
 		return o.to, nil
 	}

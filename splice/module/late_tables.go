@@ -184,26 +184,27 @@ func (l *linker) branches(inside map[spot]uint64) {
 		layout := kerneltab.Named(s.Name).Usual()
 		var keys []elfobj.Rela
 		var entries []uint64
+		gone := map[spot]uint64{}
 		for _, r := range rela.Relas {
 			at := spot{elfobj.SectionIndex(i), r.Offset}
-			if _, ok := inside[at]; ok && r.Offset%layout.Size == layout.Fields[kerneltab.Key].Offset {
+			if size, ok := inside[at]; ok && r.Offset%layout.Size == layout.Fields[kerneltab.Key].Offset {
 				keys, entries = append(keys, r), append(entries, r.Offset/layout.Size*layout.Size)
+				gone[at] = size
 			}
 		}
 		failed := keyed.Branches(l.Spec, elfobj.SectionIndex(i), entries, &marks)
-		off := map[spot]uint64{}
 		for k, r := range keys {
-			name := l.Spec.Symbols[r.Sym].Name
-			if err := failed[entries[k]]; err != nil {
-				if what := traceOf(name); what != "" {
-					l.traceOff(what, err, r.Offset)
-				} else {
-					l.notKeyed(name, err, r.Offset)
-				}
+			err, name := failed[entries[k]], l.Spec.Symbols[r.Sym].Name
+			if err == nil {
+				continue
 			}
-			off[spot{elfobj.SectionIndex(i), r.Offset}] = inside[spot{elfobj.SectionIndex(i), r.Offset}]
+			if what := traceOf(name); what != "" {
+				l.traceOff(what, err, r.Offset)
+			} else {
+				l.notKeyed(name, err, r.Offset)
+			}
 		}
-		l.filter(elfobj.SectionIndex(i), layout, off)
+		l.filter(elfobj.SectionIndex(i), layout, gone)
 	}
 	for i, p := range marks.Fields {
 		l.carried.Immediates[i].Offset = p.Offset

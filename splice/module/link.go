@@ -90,7 +90,11 @@ func (b *builder) offer(l *linker) {
 			continue
 		}
 		if old[s.Name] {
-			b.shared[s.Name] = offer{l, ko.Dest{From: &l.Placing, Index: i}}
+			if _, twice := b.shared[s.Name]; twice {
+				b.shared[s.Name] = offer{} // nothing tells which one is meant
+			} else {
+				b.shared[s.Name] = offer{l, ko.Dest{From: &l.Placing, Index: i}}
+			}
 			continue
 		}
 		if _, twice := b.offers[s.Name]; twice {

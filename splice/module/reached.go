@@ -207,3 +207,23 @@ func takenOf(o *object.Object) *uses {
 	}
 	return u
 }
+
+// All modules together have this much for per-CPU variables (PERCPU_MODULE_RESERVE of include/linux/percpu.h), and
+// more where the kernel accounts for each allocation in such variables.
+const (
+	perCPURoom     = 8 << 10
+	perCPUProfiled = 8 << 13
+	profilingKey   = "mem_alloc_profiling_key" // mm/alloc_tag.c
+)
+
+// checkPerCPU refuses more per-CPU variables than the kernel has room for: it would not load the module.
+func (b *builder) checkPerCPU() {
+	room := uint64(perCPURoom)
+	if len(b.image.Symbols(profilingKey)) > 0 {
+		room = perCPUProfiled
+	}
+	if s := b.Named[kerneltab.PerCPU]; s != nil && s.Len() > room {
+		n := s.Len()
+		b.refused.add(refuse(CodePerCPURoom, "", kerneltab.PerCPU, 0, "new per-CPU variables take %d bytes, and the kernel has %d for those of all modules", n, room))
+	}
+}

@@ -15,24 +15,19 @@ type Exchanges struct{ balances }
 
 // ExchangesOf prepares it for an object.
 func ExchangesOf(o *object.Object) *Exchanges {
-	e := &Exchanges{newBalances(o, func(*object.Atom, int, string) (string, balance) { return "", balance{} })}
+	e := &Exchanges{newBalances(o, nil)}
 	e.own = exchanged
 	return e
 }
 
 // exchanged adds the places that the instructions of a function exchange themselves.
 func exchanged(o *object.Object, a *object.Atom, m map[string]balance) {
-	k := insn.Cursor{Object: o, Atom: a}
-	for {
-		if ok, err := k.Load(); !ok || err != nil {
-			return
-		}
-		if exchanges(&k) {
-			if name, ok := placeOf(&k); ok {
+	for k := range instructions(o, a) {
+		if exchanges(k) {
+			if name, ok := placeOf(k); ok {
 				m[name] = balance{takes: true}
 			}
 		}
-		k.Advance()
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 	"github.com/gosplice/gosplice/internal/amd64"
 )
@@ -14,8 +13,7 @@ type Members struct{ load, store balances }
 
 // MembersOf prepares it for an object.
 func MembersOf(o *object.Object) *Members {
-	nothing := func(*object.Atom, int, string) (string, balance) { return "", balance{} }
-	m := &Members{newBalances(o, nothing), newBalances(o, nothing)}
+	m := &Members{newBalances(o, nil), newBalances(o, nil)}
 	m.load.own = func(o *object.Object, a *object.Atom, set map[string]balance) { pointers(o, a, set, 0x8b) }
 	m.store.own = func(o *object.Object, a *object.Atom, set map[string]balance) { pointers(o, a, set, 0x89) }
 	return m
@@ -23,18 +21,13 @@ func MembersOf(o *object.Object) *Members {
 
 // pointers adds the places that instructions of a function move eight bytes from, or to, by their opcode.
 func pointers(o *object.Object, a *object.Atom, set map[string]balance, opcode byte) {
-	k := insn.Cursor{Object: o, Atom: a}
-	for {
-		if ok, err := k.Load(); !ok || err != nil {
-			return
-		}
+	for k := range instructions(o, a) {
 		in := &k.Inst
 		if in.Opcode.Map() == amd64.MapOne && in.Opcode.Byte() == opcode && in.Prefixes.Has(amd64.PrefixREXW) && in.DispLen > 0 && len(k.Refs) == 0 && in.Prefixes&segments == 0 {
 			if x := in.Operands(k.Bytes()); x.Memory && x.Base != stackReg && x.Base != amd64.NoReg && x.Index == amd64.NoReg {
 				set[offset(number(k.Bytes()[in.DispOff:], in.DispLen))] = balance{takes: true}
 			}
 		}
-		k.Advance()
 	}
 }
 

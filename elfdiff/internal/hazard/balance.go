@@ -1,8 +1,11 @@
 package hazard
 
 import (
+	"iter"
+	"maps"
 	"slices"
 
+	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
 
@@ -47,7 +50,7 @@ func (b balance) and(more balance) balance {
 type balances struct {
 	o    *object.Object
 	done map[object.AtomID]map[string]balance // by kind
-	// direct says what a call of a function of another object does, by the name of that: reference r of a.
+	// direct says what a call of a function of another object does, by the name of that: reference r of a; it may be nil.
 	direct func(a *object.Atom, r int, name string) (kind string, b balance)
 	// own adds what the instructions of a function do themselves; it may be nil.
 	own func(o *object.Object, a *object.Atom, m map[string]balance)
@@ -73,6 +76,9 @@ func (l *balances) of(id object.AtomID) map[string]balance {
 			continue
 		}
 		if r.Target == object.NoAtom {
+			if l.direct == nil {
+				continue
+			}
 			if kind, b := l.direct(a, i, l.o.Symbol(r.Sym).Name); b.takes || b.gives {
 				m[kind] = m[kind].and(b)
 			}
@@ -101,4 +107,24 @@ func isHanded(o *object.Object, id object.AtomID) bool {
 		a := &o.Atoms[u]
 		return a.Kind == object.Func && slices.ContainsFunc(a.Refs, func(r object.Ref) bool { return r.Target == id && !r.Implicit && !object.IsCall(a, &r) })
 	})
+}
+
+// kindsOf lists the kinds of which one of two functions does something.
+func kindsOf(a, b map[string]balance) []string {
+	kinds := maps.Clone(a)
+	maps.Copy(kinds, b)
+	return slices.Sorted(maps.Keys(kinds))
+}
+
+// instructions visits those of a function. What does not decode ends it.
+func instructions(o *object.Object, a *object.Atom) iter.Seq[*insn.Cursor] {
+	return func(yield func(*insn.Cursor) bool) {
+		k := insn.Cursor{Object: o, Atom: a}
+		for {
+			if ok, err := k.Load(); !ok || err != nil || !yield(&k) {
+				return
+			}
+			k.Advance()
+		}
+	}
 }

@@ -2,7 +2,6 @@ package hazard
 
 import (
 	"encoding/binary"
-	"maps"
 	"slices"
 	"strings"
 
@@ -108,9 +107,7 @@ func (h Half) CompletesFar(x Half) bool {
 // HalvesOf compares a function of pre with its twin of post, with what both call in their objects.
 func HalvesOf(pre, post *Counts, p, q object.AtomID) (list []Half) {
 	a, b := pre.of(p), post.of(q)
-	kinds := maps.Clone(a)
-	maps.Copy(kinds, b)
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+	for _, kind := range kindsOf(a, b) {
 		x, y := a[kind], b[kind]
 		what, alone := max(x.what, y.what), oneHalf(a, b, kind)
 		if what != Reference && !alone {

@@ -20,18 +20,13 @@ var preemptCounts = []string{"__preempt_count", "pcpu_hot"}
 
 // counters adds what the instructions of a function do to counters. What does not decode is not looked at further.
 func counters(o *object.Object, a *object.Atom, m map[string]balance) {
-	k := insn.Cursor{Object: o, Atom: a}
-	for {
-		if ok, err := k.Load(); !ok || err != nil {
-			return
-		}
-		if b := counts(&k); b.what == Counter {
-			if name, ok := placeOf(&k); ok {
+	for k := range instructions(o, a) {
+		if b := counts(k); b.what == Counter {
+			if name, ok := placeOf(k); ok {
 				name = "counter " + name
 				m[name] = m[name].and(b)
 			}
 		}
-		k.Advance()
 	}
 }
 

@@ -1,11 +1,6 @@
 package hazard
 
-import (
-	"maps"
-	"slices"
-
-	"github.com/gosplice/gosplice/elfdiff/object"
-)
+import "github.com/gosplice/gosplice/elfdiff/object"
 
 // A Shift is how much oftener a function of post takes or gives back references of a kind than its twin of pre,
 // by the places that do it, with those of what it calls in its object.
@@ -17,9 +12,7 @@ type Shift struct {
 // ShiftsOf lists those where one of the two differs. References that instructions count are not told by their places.
 func ShiftsOf(pre, post *Counts, p, q object.AtomID) (list []Shift) {
 	a, b := pre.of(p), post.of(q)
-	kinds := maps.Clone(a)
-	maps.Copy(kinds, b)
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+	for _, kind := range kindsOf(a, b) {
 		x, y := a[kind], b[kind]
 		s := Shift{kind, y.taken - x.taken, y.given - x.given}
 		if max(x.what, y.what) == Reference && (s.Taken == 0) != (s.Given == 0) {

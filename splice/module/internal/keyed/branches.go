@@ -2,7 +2,6 @@ package keyed
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/internal/kerneltab"
@@ -118,7 +117,7 @@ func (w *rewriter) rewrite(sec elfobj.SectionIndex, list []branch) error {
 		return err
 	}
 	code, relas := c.write()
-	refs.relas[sec] = append(slices.Clone(refs.kept), relas...)
+	refs.relas[sec] = append(refs.kept, relas...)
 	w.apply(c, code, refs)
 	return nil
 }
