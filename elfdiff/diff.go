@@ -125,14 +125,19 @@ func (d *Diff) SameReference() func(pre, post *object.Ref) bool {
 // address of a changed function, where it is not called, stays that of the old
 // one, which leads to the new: so the function keeps one identity for code
 // that compares or stores its address.
-func Extract(d *Diff) (*extract.Extracted, error) {
+func Extract(d *Diff) (*extract.Extracted, error) { return ExtractFor(d, nil) }
+
+// ExtractFor is Extract for one target, in which run knows where atoms of pre are. A literal that
+// both objects have is referred to there, and does not travel: old code may have stored its
+// address, and new code may compare that.
+func ExtractFor(d *Diff, run extract.Located) (*extract.Extracted, error) {
 	if !d.given() {
 		return nil, errNoDiff
 	}
 	if len(d.Refusals) > 0 {
 		return nil, &RefusedError{Refusals: d.Refusals}
 	}
-	return d.plan().Extract()
+	return d.plan().Extract(run)
 }
 
 // Sides makes two objects of the functions that d has changed: one as pre has them, and one
@@ -147,10 +152,10 @@ func Sides(ctx context.Context, d *Diff) (pre, post *extract.Extracted, err erro
 	if err != nil {
 		return nil, nil, err
 	}
-	if pre, err = back.plan().Extract(); err != nil {
+	if pre, err = back.plan().Extract(nil); err != nil {
 		return nil, nil, err
 	}
-	post, err = d.plan().Extract()
+	post, err = d.plan().Extract(nil)
 	return pre, post, err
 }
 

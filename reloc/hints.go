@@ -1,6 +1,7 @@
 package reloc
 
 import (
+	"bytes"
 	"debug/elf"
 	"slices"
 
@@ -97,8 +98,15 @@ func (m *solver) byPointers() bool {
 		t := m.c.Pointers(a, v.value)
 		r := m.c.View.RegionAt(v.value)
 		for _, b := range t.Binds {
-			if b.Key.Space == prove.InAtom && !b.Soft && b.Key.Off == 0 {
-				found = append(found, pointer{object.AtomID(b.Key.ID), b.Value, r != nil && !r.Volatile})
+			if b.Key.Space != prove.InAtom || b.Key.Off != 0 {
+				continue
+			}
+			firm := r != nil && !r.Volatile
+			if (b.Soft || !firm) && m.isLiteralAt(&b) {
+				m.learn(prove.Binding{Key: b.Key, Value: b.Value, Soft: true}, a.ID)
+			}
+			if !b.Soft {
+				found = append(found, pointer{object.AtomID(b.Key.ID), b.Value, firm})
 			}
 		}
 	}
@@ -120,6 +128,20 @@ func (m *solver) byPointers() bool {
 		}
 	}
 	return changed
+}
+
+// isLiteralAt reports whether data points to a literal of which nothing is known yet: to its content,
+// where nobody writes.
+func (m *solver) isLiteralAt(b *prove.Binding) bool {
+	g := &m.c.Pre.Atoms[b.Key.ID]
+	if g.Kind != object.String && (g.Kind != object.Const || !g.Anonymous() || g.Jumps || len(g.Refs) > 0) || m.known(b.Key) != nil {
+		return false
+	}
+	if r := m.c.View.RegionAt(b.Value); r == nil || r.Write {
+		return false
+	}
+	run, err := m.c.View.Bytes(b.Value, g.Size)
+	return err == nil && bytes.Equal(run, g.Bytes)
 }
 
 // chosen reports whether a hint has already chosen for a function.

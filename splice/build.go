@@ -96,7 +96,7 @@ type builder struct {
 func (b *builder) refuse(r *Refusal) { b.refused = append(b.refused, r) }
 
 func (b *builder) part(p *Part) error {
-	x, err := elfdiff.Extract(p.Diff)
+	x, err := elfdiff.ExtractFor(p.Diff, located{p})
 	if err != nil {
 		return err
 	}

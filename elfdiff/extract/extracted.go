@@ -108,6 +108,12 @@ type Extracted struct {
 	Originals []Original
 }
 
+// Located tells the addresses in a target of what pre has, as reloc.Result does; false where it
+// does not know one.
+type Located interface {
+	AtomAddr(pre object.AtomID) (uint64, bool)
+}
+
 // An Original is a literal of pre that is the same as one that travels.
 type Original struct {
 	Section elfobj.SectionIndex // of the extracted object; nothing else is in it

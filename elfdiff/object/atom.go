@@ -49,9 +49,8 @@ func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 // UnmarshalText reads the word of a Kind.
 func (k *Kind) UnmarshalText(b []byte) error { return words.Parse(k, b, kindNames[:], "kind") }
 
-// IsLiteral reports whether atoms of this kind have no identity: a copy with
-// the same content is as good as the original, since no correct program can
-// tell them apart.
+// IsLiteral reports whether atoms of this kind have no identity: several with
+// the same content may be one, or not, as compilers and linkers like it.
 func (k Kind) IsLiteral() bool { return k == String || k == Merge }
 
 // Atom is the smallest piece of an object that is compared and carried as a

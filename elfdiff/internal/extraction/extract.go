@@ -18,8 +18,9 @@ import (
 type extraction struct {
 	*Plan
 	b     elfobj.Builder
-	home  []placed           // where each included atom of post went
-	last  elfobj.SymbolIndex // the last handle
+	home  []placed                     // where each included atom of post went
+	there map[object.AtomID]placeInPre // the literals of post that are where pre's are
+	last  elfobj.SymbolIndex           // the last handle
 	ext   map[externalKey]elfobj.SymbolIndex
 	exts  []extract.External
 	names map[string]int // of symbols outside, with how often each was used
@@ -48,29 +49,13 @@ type externalKey struct {
 // layout gives each included atom a section: its own, or one with the
 // anonymous constants that touch it.
 func (x *extraction) layout() {
-	var chunk []*object.Atom
-	flush := func() {
-		if len(chunk) > 0 {
-			x.chunk(chunk)
-			chunk = nil
-		}
+	list := stretches(x.Post, func(a *object.Atom) bool {
+		_, there := x.there[a.ID]
+		return x.Included[a.ID] && a.Kind != object.Unwind && !there
+	})
+	for _, s := range list {
+		x.chunk(s)
 	}
-	for i := range x.Post.Atoms {
-		a := &x.Post.Atoms[i]
-		if !x.Included[i] || a.Kind == object.Unwind {
-			continue
-		}
-		if n := len(chunk); n > 0 {
-			last := chunk[n-1]
-			if last.Section == a.Section && last.End() == a.Offset && MayTouch(last) && MayTouch(a) {
-				chunk = append(chunk, a)
-				continue
-			}
-		}
-		flush()
-		chunk = append(chunk, a)
-	}
-	flush()
 }
 
 // MayTouch reports whether an atom is an anonymous constant, of which nobody knows where it

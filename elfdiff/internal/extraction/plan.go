@@ -51,17 +51,20 @@ type Carried struct {
 	Initials  []Initial
 }
 
-// Extract makes the object that carries the changes.
-func (p *Plan) Extract() (*extract.Extracted, error) {
+// Extract makes the object that carries the changes. Literals that pre has too are referred to
+// where run knows them; it may be nil.
+func (p *Plan) Extract(run extract.Located) (*extract.Extracted, error) {
 	x := &extraction{
 		Plan:    p,
 		home:    make([]placed, len(p.Post.Atoms)),
+		there:   map[object.AtomID]placeInPre{},
 		ext:     map[externalKey]elfobj.SymbolIndex{},
 		names:   map[string]int{},
 		entries: entryTables{tables: map[*kerneltab.Section]*tableOut{}},
 
 		anchors: map[elfobj.SectionIndex]elfobj.SymbolIndex{},
 	}
+	x.findOriginals(run)
 	x.layout()
 	x.unwind()
 	x.relocate()

@@ -56,6 +56,9 @@ func (x *extraction) symbolFor(a *object.Atom, r *object.Ref) (elfobj.SymbolInde
 	default:
 		addend += int64(x.Post.Symbol(r.Sym).Value)
 	}
+	if at, ok := x.there[t.ID]; ok {
+		return x.outside(at.atom, nil), addend + at.off
+	}
 	pre := x.PreOf[t.ID]
 	h := x.home[t.ID]
 	if pre != object.NoAtom && (!x.Included[t.ID] || TakesIdentity(a, r, t)) {
