@@ -15,6 +15,9 @@ import (
 // already: a variable of another object, which it would be a second copy of, or a
 // function that a weak one of post yields to. Linked from the source, both are one.
 func (p *Part) Defined() []*Refusal {
+	if p.Diff == nil || p.Image == nil {
+		return nil
+	}
 	var list []*Refusal
 	d, module := p.Diff, p.module()
 	for _, changes := range [][]verdict.Change{d.Functions, d.Data} {

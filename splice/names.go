@@ -62,6 +62,9 @@ func (p *Part) placeOf(addr uint64) namedPlace {
 // redirected with it: refused is nil then. With again, another
 // function runs there that becomes the same in post, and comes first.
 func (n *Names) Check(p *Part, pre object.AtomID) (again bool, refused *Refusal) {
+	if p == nil || p.Diff == nil || p.Match == nil || p.Image == nil {
+		return false, Refuse(CodeNotMatched, "", "", 0, "no comparison, match or image is given")
+	}
 	f := p.Match.Func(pre)
 	own := holder{p, pre}
 	all := n.at[p.placeOf(f.Address)]

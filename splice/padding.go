@@ -17,6 +17,9 @@ const maxZeros = 16
 // where the symbol table was stripped, so that something without a name could be
 // there. reserve is how many bytes in front of the next symbol belong to that.
 func (p *Part) Padding(end, reserve uint64) []byte {
+	if p.Image == nil {
+		return nil
+	}
 	_, module := p.Image.ModuleAt(end)
 	region := p.Image.RegionAt(end)
 	if region == nil || !region.Exec || !p.Image.HasAllSymbols(module) || p.patchable() {

@@ -78,6 +78,9 @@ func (f *File) wrap(err error, s *Section, off uint64, format string, args ...an
 	return e
 }
 
+// errNoFile is for a section that is of no file.
+var errNoFile error = &FormatError{Msg: "the section is of no file that was opened"}
+
 // SpecError says why a [Spec] or a [Builder] can't be written.
 type SpecError struct {
 	Section string // name, or "#" and the index; empty when it is not about a section

@@ -168,6 +168,9 @@ func (f *File) AppendRelaTables(list []RelaTable, s SectionIndex) ([]RelaTable, 
 // what Relas refuses.
 func (s *Section) RelaTable() (RelaTable, error) {
 	f := s.file
+	if f == nil {
+		return RelaTable{}, errNoFile
+	}
 	if s.Type != elf.SHT_RELA {
 		return RelaTable{}, f.fail(s, s.Offset, "relocations of type %v; x86-64 uses SHT_RELA only", s.Type)
 	}

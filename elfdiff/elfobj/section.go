@@ -117,6 +117,9 @@ func (s *Section) Data() ([]byte, error) {
 // them, without keeping any. A part that is not in the section or not in the file
 // is a [*FormatError].
 func (s *Section) ReadPart(p []byte, off uint64) error {
+	if s.file == nil {
+		return errNoFile
+	}
 	n := uint64(len(p))
 	if !s.hasBytes() || off > s.Size || n > s.Size-off || !s.file.src.has(s.Offset, s.Size) {
 		return s.file.wrap(errTruncated, s, s.Offset, "%#x bytes at %#x of %#x bytes", n, off, s.Size)

@@ -72,6 +72,9 @@ func (s *source) readFull(p []byte, off uint64) error {
 		copy(p, b)
 		return nil
 	}
+	if s.r == nil { // a file that nobody opened
+		return io.ErrUnexpectedEOF
+	}
 	n, err := s.r.ReadAt(p, int64(off))
 	switch {
 	case n == len(p): // ReadAt may say io.EOF at the very end

@@ -67,7 +67,7 @@ type Pair struct {
 // It reads the debug information about the function, and is safe for concurrent
 // use.
 func (d *Pair) Explain(ch *verdict.Change) []Explanation {
-	if ch.Kind != object.Func || ch.Status == verdict.Same {
+	if ch == nil || ch.Kind != object.Func || ch.Status == verdict.Same {
 		return nil
 	}
 	var list []Explanation

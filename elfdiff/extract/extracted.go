@@ -4,6 +4,7 @@
 package extract
 
 import (
+	"errors"
 	"io"
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
@@ -145,7 +146,12 @@ type External struct {
 }
 
 // WriteTo writes the object, the same bytes for the same diff.
-func (x *Extracted) WriteTo(w io.Writer) (int64, error) { return x.Spec.WriteTo(w) }
+func (x *Extracted) WriteTo(w io.Writer) (int64, error) {
+	if x.Spec == nil {
+		return 0, errors.New("write: no object was extracted")
+	}
+	return x.Spec.WriteTo(w)
+}
 
 // A RuntimeImmediate is a part of an instruction of carried code that must have the value of a
 // variable of the running kernel before the code runs: the count of a shift, or a mask, which the

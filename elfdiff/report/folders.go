@@ -167,8 +167,13 @@ func (f *Folders) writeIndex(dir string) error {
 	return files.Write(name, &Page{text: text})
 }
 
-// Outcome is the gravest outcome of any pair.
-func (f *Folders) Outcome() elfdiff.Outcome { return f.Pairs[0].Outcome }
+// Outcome is the gravest outcome of any pair, [OutcomeError] where there is none.
+func (f *Folders) Outcome() elfdiff.Outcome {
+	if len(f.Pairs) == 0 {
+		return OutcomeError
+	}
+	return f.Pairs[0].Outcome
+}
 
 // Failed counts the pairs that could not be read or compared.
 func (f *Folders) Failed() int {

@@ -91,11 +91,11 @@ type Image struct {
 	pieces  *pieces  // what was read of a file; nil when it may change
 	samples *Samples // of a file, for searching; else nil
 	modules []Module
-	symbols []Symbol         // by address, then name; thread-local ones at the end
-	static  int              // number of symbols that have an address
-	tables  []func() *tables // by module, nil for modules without any
-	full    []bool           // by module: .symtab is known, local symbols and all
-	byName  func() map[string][]int32
+	symbols []Symbol                  // by address, then name; thread-local ones at the end
+	static  int                       // number of symbols that have an address
+	tables  []func() *tables          // by module, nil for modules without any
+	full    []bool                    // by module: .symtab is known, local symbols and all
+	names   func() map[string][]int32 // places in symbols; see byName
 	closers []io.Closer
 	// livepatches holds the functions that are replaced, by address; none when
 	// that can't be found out.
@@ -192,7 +192,7 @@ func (img *Image) WithMemory(mem Memory) *Image {
 	out := &Image{
 		mem: mem, state: img.state,
 		regions: img.regions, modules: img.modules, symbols: img.symbols, static: img.static,
-		tables: img.tables, full: img.full, byName: img.byName,
+		tables: img.tables, full: img.full, names: img.byName,
 	}
 	out.readLazily()
 	return out
@@ -216,12 +216,17 @@ func (img *Image) sortSymbols() {
 	})
 	img.static, _ = slices.BinarySearchFunc(img.symbols, 1, func(s Symbol, want int) int { return cmp.Compare(isTLS(&s), want) })
 	symbols := img.symbols
-	img.byName = sync.OnceValue(func() map[string][]int32 { return indexNames(symbols) })
+	img.names = sync.OnceValue(func() map[string][]int32 { return indexNames(symbols) })
 }
 
 // ReadAddr reads run memory, whole or not at all; it makes an Image a
 // [Memory]. The error is or wraps an *AddrError.
-func (img *Image) ReadAddr(p []byte, addr uint64) error { return img.mem.ReadAddr(p, addr) }
+func (img *Image) ReadAddr(p []byte, addr uint64) error {
+	if img.mem == nil {
+		return unmapped(addr, uint64(len(p)))
+	}
+	return img.mem.ReadAddr(p, addr)
+}
 
 // Close releases files and processes that OpenELF or OpenProcess opened.
 func (img *Image) Close() error {

@@ -65,6 +65,9 @@ func (img *Image) Livepatches() (map[uint64]Livepatch, error) {
 // LivepatchAt returns what has replaced the function at an address, as [Image.Livepatches]
 // had it when this was asked first; false when nothing has, or that can't be found out.
 func (img *Image) LivepatchAt(addr uint64) (Livepatch, bool) {
+	if img.livepatches == nil {
+		return Livepatch{}, false
+	}
 	p, ok := img.livepatches()[addr]
 	return p, ok
 }

@@ -17,6 +17,14 @@ func (img *Image) Lookup(name string) []Symbol {
 	return out
 }
 
+// byName has the places in symbols by name, none in an image that nobody opened.
+func (img *Image) byName() map[string][]int32 {
+	if img.names == nil {
+		return nil
+	}
+	return img.names()
+}
+
 // RegionAt returns the region that addr lies in, or nil.
 func (img *Image) RegionAt(addr uint64) *Region {
 	if i := img.regionIndex(addr); i >= 0 {

@@ -106,6 +106,9 @@ func (s *Samples) each(ctx context.Context, v *View, yield func(h, at uint32)) e
 // Addr returns the run address of a place.
 func (s *Samples) Addr(at uint32) uint64 {
 	k := sort.Search(len(s.base), func(k int) bool { return s.base[k] > at }) - 1
+	if k < 0 {
+		return 0
+	}
 	return s.code[k].Start + uint64(at-s.base[k])
 }
 

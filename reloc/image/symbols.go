@@ -111,7 +111,7 @@ func (img *Image) namesakes(module int, name string) []Symbol {
 			out = append(out, img.symbols[i])
 		}
 	}
-	if module != NoModule && !img.modules[module].Main {
+	if module >= 0 && module < len(img.modules) && !img.modules[module].Main {
 		slices.SortStableFunc(out, func(a, b Symbol) int { return cmp.Compare(a.Index, b.Index) })
 	}
 	return out

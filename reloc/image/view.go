@@ -46,6 +46,9 @@ func (v *View) otherRegion(addr uint64) *Region {
 		v.index, v.beforeIndex = v.beforeIndex, v.index
 		return r
 	}
+	if v.img == nil {
+		return nil
+	}
 	i := v.img.regionIndex(addr)
 	if i < 0 {
 		return nil

@@ -60,6 +60,9 @@ func (e *AffectedError) Unwrap() error { return &e.Refusal }
 // It costs nothing when no type changed in a way that matters, and some tenths of a
 // second otherwise: .debug_info is read once, a unit at a time.
 func (k *Kernel) Affected(ctx context.Context, pairs ...Pair) ([]Affected, error) {
+	if k.image == nil {
+		return nil, errNotOpened
+	}
 	where := &affected.Kernel{Code: affected.Code{Run: k.run}, Image: k.image, Exports: k.exports}
 	of := map[*Target]*affected.Code{nil: &where.Code}
 	given := make([]affected.Pair, len(pairs))

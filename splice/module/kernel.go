@@ -36,6 +36,9 @@ type Kernel struct {
 	calls calls.Lazy // until an update is built
 }
 
+// errNotOpened is for a kernel, or a module of one, that nobody opened.
+var errNotOpened = fmt.Errorf("%w: it was not opened", ErrNotKernel)
+
 // OpenKernel opens the vmlinux of a build, with symbols: the one in a
 // distribution's package of debug information, or in a build's folder. Its
 // parts are documented at their users; an image that lacks one is an [ErrNotKernel]
@@ -136,7 +139,12 @@ func (k *Kernel) Vermagic() string { return k.magic }
 
 // Banner returns what the kernel says of itself: its release, who built it, with which
 // compiler and linker, and its version (init/version.c, linux_banner).
-func (k *Kernel) Banner() (string, error) { return k.image.Banner() }
+func (k *Kernel) Banner() (string, error) {
+	if k.image == nil {
+		return "", errNotOpened
+	}
+	return k.image.Banner()
+}
 
 // ExportCRC returns the CRC of an exported symbol, which covers its type and all types that this
 // leads to. ok is false where the kernel does not export it, or has no CRCs.
@@ -150,6 +158,9 @@ func (k *Kernel) ExportCRC(name string) (crc uint32, ok bool) {
 
 // BTF returns the types of the kernel, as /sys/kernel/btf/vmlinux has them.
 func (k *Kernel) BTF() ([]byte, error) {
+	if k.image == nil {
+		return nil, errNotOpened
+	}
 	return typesOf(k.image.File, "", "CONFIG_DEBUG_INFO_BTF")
 }
 
@@ -186,5 +197,8 @@ func (k *Kernel) callsOf(ctx context.Context) (*calls.Info, error) {
 // (CONFIG_X86_KERNEL_IBT, CONFIG_LTO): their objects lack the tables that the
 // loader needs for the code, see [CodeNoObjtool].
 func (k *Kernel) Objtool(ctx context.Context, tool, object, dir string) (string, error) {
+	if k.image == nil {
+		return "", errNotOpened
+	}
 	return objtool.Run(ctx, tool, object, dir, objtool.Args(k.image))
 }

@@ -68,7 +68,12 @@ func (t *Target) read() error {
 }
 
 // Name returns the name by which the kernel knows the module.
-func (t *Target) Name() string { return t.mod.Name }
+func (t *Target) Name() string {
+	if t.mod == nil {
+		return ""
+	}
+	return t.mod.Name
+}
 
 // Run returns the image to match against: the module as the loader would have
 // it before it rewrites code, at addresses that are made up.
@@ -76,10 +81,18 @@ func (t *Target) Run() *image.Image { return t.run }
 
 // BuildID returns the build-id of the module, as in
 // /sys/module/NAME/notes/.note.gnu.build-id.
-func (t *Target) BuildID() []byte { return t.mod.BuildID }
+func (t *Target) BuildID() []byte {
+	if t.mod == nil {
+		return nil
+	}
+	return t.mod.BuildID
+}
 
 // BTF returns the types of the module alone, which stand on those of the kernel.
 func (t *Target) BTF() ([]byte, error) {
+	if t.mod == nil {
+		return nil, errNotOpened
+	}
 	return typesOf(t.mod.File, t.Name(), "CONFIG_DEBUG_INFO_BTF_MODULES")
 }
 

@@ -24,6 +24,9 @@ type Tasks struct{ stays *stacks.Stays }
 // In returns the tasks that had a function on their stacks each time they were looked
 // at, in the order of their numbers. module is "" for the kernel's own functions.
 func (t *Tasks) In(function, module string) []Task {
+	if t.stays == nil {
+		return nil
+	}
 	var list []Task
 	for _, task := range t.stays.In[stacks.Frame{Function: function, Module: module}] {
 		list = append(list, Task(task))
@@ -32,7 +35,12 @@ func (t *Tasks) In(function, module string) []Task {
 }
 
 // Len returns the number of tasks that were there each time.
-func (t *Tasks) Len() int { return t.stays.All }
+func (t *Tasks) Len() int {
+	if t.stays == nil {
+		return 0
+	}
+	return t.stays.All
+}
 
 // ReadTasks looks at the stacks of all tasks several times, with a while in between:
 // what is on a stack each time, the task does not leave. root has the files of the

@@ -78,8 +78,17 @@ func (e *BusyError) Error() string {
 		}
 		list = append(list, b.String())
 	}
-	return e.Refusal.Error() + ": " + strings.Join(list, "; ")
+	why := strings.Join(list, "; ")
+	if e.Refusal != nil {
+		why = e.Refusal.Error() + ": " + why
+	}
+	return why
 }
 
 // Unwrap returns the refusal.
-func (e *BusyError) Unwrap() error { return e.Refusal }
+func (e *BusyError) Unwrap() error {
+	if e.Refusal == nil {
+		return nil
+	}
+	return e.Refusal
+}

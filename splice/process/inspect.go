@@ -99,7 +99,12 @@ func (v *View) isSame() bool {
 }
 
 // Close lets go of the process.
-func (v *View) Close() error { return v.img.Close() }
+func (v *View) Close() error {
+	if v.img == nil {
+		return nil
+	}
+	return v.img.Close()
+}
 
 // Inspect is that of one update, see [Inspect].
 func (v *View) Inspect(u *splice.Update) (*Inspection, error) {

@@ -24,6 +24,9 @@ func (b *Builder) Build(ctx context.Context, p *Plan) (*Result, error) {
 
 // build is Build with other options for the module, and with what was compared.
 func (b *Builder) build(ctx context.Context, p *Plan, opt module.Options) (*Result, []compared, error) {
+	if b.tree == nil || p == nil {
+		return nil, nil, errNotOpen
+	}
 	told := len(opt.Fixes) > 0 // not by the patches
 	r := b.newResult(p, &opt)
 	if len(p.Refusals) > 0 {

@@ -42,6 +42,9 @@ type Builder struct {
 	objtool, finished string
 }
 
+// errNotOpen is for a builder that nobody opened, or a plan that nobody made.
+var errNotOpen = errors.New("the kernel was not opened, or nothing is planned")
+
 // Open opens a kernel: it checks that the compiler is the one that the kernel was built
 // with, prepares the source once for all later calls, and reads the image. What is missing
 // on this machine is told before anything else is done.
@@ -245,10 +248,18 @@ func (b *Builder) Close() error {
 
 // Tree returns the folder of the source that patches are of, as it is kept, without any patch: the
 // kernel's, or that of modules elsewhere. Nothing in it may be written to.
-func (b *Builder) Tree() string { return b.subject.Dir() }
+func (b *Builder) Tree() string {
+	if b.subject == nil {
+		return ""
+	}
+	return b.subject.Dir()
+}
 
 // Identity says which kernel this is.
 func (b *Builder) Identity() Identity {
+	if b.image == nil {
+		return Identity{}
+	}
 	return Identity{
 		Release:  cmp.Or(b.kernel.Release, firstWord(b.image.Vermagic())),
 		BuildID:  fmt.Sprintf("%x", b.image.BuildID()),

@@ -225,8 +225,11 @@ func (c *compared) tell() {
 }
 
 // Describe fills in what a comparison found: the outcome, what differs, and what is to be known
-// of it.
+// of it. Of none it fills in nothing.
 func (r *ObjectResult) Describe(d *elfdiff.Diff) {
+	if d == nil {
+		return
+	}
 	r.Outcome = d.Outcome()
 	r.Findings = append(r.Findings, d.Findings...)
 	for i := range d.Refusals {

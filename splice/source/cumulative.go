@@ -22,6 +22,9 @@ import (
 // the object in question, and where several patches change these, by trying them one after the
 // other.
 func (b *Builder) Cumulative(ctx context.Context, patches []*patch.Patch) (*Result, error) {
+	if b.tree == nil {
+		return nil, errNotOpen
+	}
 	s := newSelection(patches)
 	var earlier map[string]*compared
 	for {

@@ -19,6 +19,9 @@ import (
 // It goes on after patches that can't be carried, and after those in which something went
 // wrong; the error joins the latter. An error of done ends it, and so does ctx.
 func (b *Builder) Each(ctx context.Context, patches []*patch.Patch, done func(*Result) error) error {
+	if b.tree == nil {
+		return errNotOpen
+	}
 	var failed []error
 	names := Names(b.opt.Module.Name, patches)
 	for i, p := range patches {
@@ -39,12 +42,18 @@ func (b *Builder) Each(ctx context.Context, patches []*patch.Patch, done func(*R
 
 // One makes the update of one patch of several as [Builder.Each] does, for who spreads them
 // over machines: it is called the same, and stands on the same patches. i is below
-// len(patches).
+// len(patches), or it is an error.
 func (b *Builder) One(ctx context.Context, patches []*patch.Patch, i int) (*Result, error) {
+	if i < 0 || i >= len(patches) {
+		return nil, fmt.Errorf("patch %d of %d", i, len(patches))
+	}
 	return b.named(ctx, patches, i, Names(b.opt.Module.Name, patches)[i])
 }
 
 func (b *Builder) named(ctx context.Context, patches []*patch.Patch, i int, name string) (*Result, error) {
+	if b.tree == nil {
+		return nil, errNotOpen
+	}
 	opt := b.opt.Module
 	opt.Name = name
 	e := &eachOne{Builder: b, opt: opt, patches: patches, i: i, words: map[*patch.Patch]patchWords{}, wide: map[*patch.Patch]bool{}}

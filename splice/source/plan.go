@@ -63,6 +63,9 @@ func (p *planned) unit() *ktree.Unit {
 // Plan applies patches, one after the other, and finds what they affect. That a patch does
 // not apply is a refusal of the plan.
 func (b *Builder) Plan(ctx context.Context, patches ...*patch.Patch) (*Plan, error) {
+	if b.tree == nil {
+		return nil, errNotOpen
+	}
 	began := time.Now()
 	p := &Plan{Patches: patches}
 	if p.Refusals = b.ofKernel(patches); len(p.Refusals) > 0 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff"
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
+	"github.com/gosplice/gosplice/elfdiff/explain"
 	"github.com/gosplice/gosplice/elfdiff/extract"
 	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/elfdiff/listing"
@@ -29,12 +30,16 @@ import (
 	modulefixes "github.com/gosplice/gosplice/splice/module/running/fixes"
 	"github.com/gosplice/gosplice/splice/module/running/foresee"
 	"github.com/gosplice/gosplice/splice/module/running/verify"
+	"github.com/gosplice/gosplice/splice/module/store"
 	"github.com/gosplice/gosplice/splice/process"
 	"github.com/gosplice/gosplice/splice/process/machine"
 	"github.com/gosplice/gosplice/splice/process/machine/fixes"
 	"github.com/gosplice/gosplice/splice/source"
+	"github.com/gosplice/gosplice/splice/source/distro"
 	"github.com/gosplice/gosplice/splice/source/patch"
+	"github.com/gosplice/gosplice/splice/source/program"
 	sourcereport "github.com/gosplice/gosplice/splice/source/report"
+	"github.com/gosplice/gosplice/splice/source/trial"
 )
 
 // takers are the exported functions that take what others of the library return.
@@ -61,6 +66,16 @@ var holders = []any{
 	&splice.Update{}, &splice.Linker{}, &splice.Refusal{}, &splice.Import{}, &splice.Report{},
 	&module.Module{}, &bundle.Bundle{}, &running.Kernel{}, &running.File{},
 	&patch.Tree{}, &patch.Patch{}, &sourcereport.Document{}, &source.Result{}, &process.Report{},
+	&elfobj.File{}, &elfobj.Section{}, &elfobj.Symbol{}, &elfobj.Strings{}, &elfobj.FormatError{}, &elfobj.Spec{}, &elfobj.SpecError{},
+	&elfdiff.Aside{}, &explain.Pair{}, &extract.Extracted{}, &report.Folders{}, &report.Page{}, &types.Member{},
+	&reloc.MismatchError{}, &reloc.Redirect{}, &audit.Finding{}, &image.AddrError{}, &image.Image{}, &image.View{}, &image.Samples{}, &image.Symbol{}, &image.Patch{},
+	&splice.Names{}, &splice.Part{}, &splice.Segment{}, &splice.Trampoline{},
+	&module.Affected{}, &module.AffectedError{}, &module.Generation{}, &module.Kernel{}, &module.Pin{}, &module.Target{}, &module.Tasks{},
+	&lint.Finding{}, &lint.Kernel{}, &lint.Report{}, &running.StuckError{}, &running.Transition{}, &running.Watcher{},
+	&modulefixes.Report{}, &foresee.Finding{}, &verify.Report{}, &store.Entry{}, &store.Listing{}, &store.Policy{}, &store.Report{}, &store.Store{},
+	&process.BusyError{}, &process.Target{}, &process.View{}, &machine.Report{}, &machine.Selection{}, &fixes.Report{},
+	&source.Builder{}, &source.ObjectResult{}, &distro.ForeignError{}, &distro.MissingError{}, &distro.NotServedError{},
+	&patch.ApplyError{}, &patch.File{}, &patch.ReadError{}, &program.Builder{}, &sourcereport.Page{}, &sourcereport.Table{}, &trial.Bench{}, &trial.Session{},
 }
 
 // TestNothingHeld calls the methods of zero values: that
@@ -116,6 +131,8 @@ func arguments(t reflect.Type, n int) (args []reflect.Value, ok bool) {
 			v = reflect.ValueOf(context.Background())
 		case in == reflect.TypeFor[io.Writer]():
 			v = reflect.ValueOf(io.Discard)
+		case in == reflect.TypeFor[fmt.State](): // package fmt has one
+			return nil, false
 		case full && in.Kind() == reflect.Pointer:
 			v = reflect.New(in.Elem())
 		case full && in.Kind() == reflect.Slice:

@@ -90,7 +90,12 @@ func (k *Kernel) AddModule(path string) error {
 }
 
 // Close closes the files.
-func (k *Kernel) Close() error { return k.image.Close() }
+func (k *Kernel) Close() error {
+	if k.image == nil {
+		return nil
+	}
+	return k.image.Close()
+}
 
 // kernelStart is __START_KERNEL_map of arch/x86/include/asm/page_64_types.h.
 const kernelStart = 0xffffffff80000000

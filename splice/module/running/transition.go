@@ -79,6 +79,9 @@ func (k *Kernel) Watch(name string) *Watcher { return &Watcher{kernel: k, name: 
 // are in the way. A livepatch that is gone is in no transition.
 func (w *Watcher) Look(ctx context.Context) (*Transition, error) {
 	k := w.kernel
+	if k == nil {
+		return nil, errors.New("look at a transition: no kernel is given")
+	}
 	t := &Transition{Schema: TransitionSchema, Name: w.name, Blockers: []Blocker{}}
 	t.On = k.read(livepatch, w.name, "transition") == "1"
 	t.Back = k.read(livepatch, w.name, "enabled") == "0"
@@ -281,6 +284,9 @@ type StuckError struct {
 // Error says how far it is, and who is in the way.
 func (e *StuckError) Error() string {
 	side := "old"
+	if e.Transition == nil {
+		return fmt.Sprintf("a transition has not ended: %v", e.Err)
+	}
 	if e.Transition.Back {
 		side = "new"
 	}

@@ -98,6 +98,9 @@ type session struct {
 }
 
 func (s *Store) run(ctx context.Context, what string, k Kernel, m *Machine, o Options, stays bool) (*Report, error) {
+	if k == nil || m == nil {
+		return nil, within(what, errNoMachine)
+	}
 	r := &Report{Schema: Schema, Boot: m.Boot, Kernel: m.Kernel, Off: m.Off, Updates: []Outcome{}}
 	if m.Off {
 		return r, nil

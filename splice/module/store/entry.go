@@ -35,6 +35,9 @@ type Entry struct {
 // Fits reports whether an update is for the kernel of a machine: by its build-id, or where it
 // names none, by the release, as the kernel itself has it.
 func (e *Entry) Fits(m *Machine) bool {
+	if m == nil {
+		return false
+	}
 	if e.Kernel != "" {
 		return e.Kernel == m.Kernel
 	}

@@ -92,6 +92,9 @@ func (g *Guard) leftOut(digest string) *LeftOut {
 // one too. It returns the names of what was loaded. A record of an earlier boot stays, as that one
 // did not prove good.
 func (s *Store) Good(ctx context.Context, m *Machine) (names []string, err error) {
+	if m == nil {
+		return nil, within("prove good", errNoMachine)
+	}
 	err = s.change(ctx, "prove good", func() error {
 		g, err := s.guard()
 		if err != nil || g.Record == nil || g.Record.Boot != m.Boot {

@@ -37,6 +37,9 @@ type Item struct {
 
 // List says what the store has, and verifies all of it. Without a machine none of it fits.
 func (s *Store) List(ctx context.Context, m *Machine) (l *Listing, err error) {
+	if m == nil {
+		return nil, within("list", errNoMachine)
+	}
 	err = s.look(ctx, "list", func() error {
 		l, err = s.list(ctx, m)
 		return err

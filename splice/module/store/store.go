@@ -20,6 +20,12 @@ type Store struct {
 	lock func(ctx context.Context, shared bool) (unlock func(), err error)
 }
 
+// errNotOpen is for a store that nobody opened.
+var errNotOpen = errors.New("the store was not opened")
+
+// errNoMachine is for what asks about a machine, or has it loaded there.
+var errNoMachine = errors.New("no machine is given, or no kernel")
+
 // Open opens the store in a folder. The error is [fs.ErrNotExist] where none is, and a refusal
 // [CodeUnsafe] where others may write to it. It is for Linux; elsewhere the error is
 // [errors.ErrUnsupported].
@@ -50,6 +56,9 @@ func (s *Store) look(ctx context.Context, what string, do func() error) error {
 }
 
 func (s *Store) locked(ctx context.Context, what string, shared bool, do func() error) error {
+	if s.lock == nil {
+		return within(what, errNotOpen)
+	}
 	unlock, err := s.lock(ctx, shared)
 	if err != nil {
 		return within(what, err)

@@ -326,7 +326,7 @@ func TestLock(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
 	k2 := &kernel{during: func(string) { // while a boot is under way
-		_, err := s.List(ctx, nil)
+		_, err := s.List(ctx, &here)
 		wantCode(t, "list", err, CodeLocked)
 	}}
 	if _, err := s.Boot(t.Context(), k2, &here, Options{}); err != nil || len(k2.list) != 6 {

@@ -161,7 +161,7 @@ type NotServedError struct {
 }
 
 // Error names the nearest releases that are served.
-func (e *NotServedError) Error() string { return e.Err.Error() }
+func (e *NotServedError) Error() string { return fmt.Sprint(e.Err) }
 
 // Unwrap returns Err.
 func (e *NotServedError) Unwrap() error { return e.Err }

@@ -23,6 +23,9 @@ import (
 // Build makes updates of patches: one of each installed program and library in which they change
 // something. What can't be carried is in the result; an error is for what went wrong.
 func (b *Builder) Build(ctx context.Context, patches ...*patch.Patch) (*source.Result, error) {
+	if b.pre == nil {
+		return nil, errNotOpen
+	}
 	w := &work{b: b, r: source.Unfinished(b.opt.Name, source.Identity{}, patches...), at: time.Now()}
 	p, err := b.plan(ctx, patches)
 	if err != nil {

@@ -67,6 +67,8 @@ type Builder struct {
 	made    *made         // see findMade
 }
 
+var errNotOpen = errors.New("the source was not opened")
+
 // Open looks at the installed files, as far as they are given, and builds the source, unless that
 // was done before. What would make the build be in vain is an error that has
 // refusals (finding.Refusals), before it begins.
@@ -137,6 +139,9 @@ func (b *Builder) Close() error {
 // Built says which programs and libraries the build makes, by their paths in the source.
 func (b *Builder) Built() []string {
 	out := []string{}
+	if b.pre == nil {
+		return out
+	}
 	for i := range b.pre.Outputs {
 		out = append(out, b.pre.Rel(b.pre.Outputs[i].Path))
 	}
@@ -144,7 +149,7 @@ func (b *Builder) Built() []string {
 }
 
 // Kept reports whether the source was built before.
-func (b *Builder) Kept() bool { return b.pre.Kept }
+func (b *Builder) Kept() bool { return b.pre != nil && b.pre.Kept }
 
 // build builds the source, with changes or without.
 func (b *Builder) build(ctx context.Context, changes map[string][]byte, modes map[string]os.FileMode) (*cbuild.Build, error) {

@@ -24,6 +24,9 @@ import (
 // What a build writes of its version into programs stays that of the installed one, unless the
 // sources themselves say it.
 func (b *Builder) To(ctx context.Context, post Source) (*source.Result, error) {
+	if b.pre == nil {
+		return nil, errNotOpen
+	}
 	began := time.Now()
 	changes, modes, err := between(ctx, b.source.Dir, post.Dir)
 	if err != nil {

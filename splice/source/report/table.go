@@ -112,8 +112,11 @@ func NewTable(rows ...Row) *Table {
 	return t
 }
 
-// Add adds the row of a document.
+// Add adds the row of a document, where one is given.
 func (t *Table) Add(d *Document) {
+	if d == nil || d.Result == nil {
+		return
+	}
 	if release := d.Result.Kernel.Release; release != "" && !slices.Contains(t.Kernels, release) {
 		t.Kernels = append(t.Kernels, release)
 		slices.Sort(t.Kernels)

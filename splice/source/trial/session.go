@@ -84,7 +84,7 @@ func (s *Session) put(ctx context.Context, files map[string]string) error {
 }
 
 // Alive reports whether more updates can be tried: a guest whose kernel died is gone.
-func (s *Session) Alive() bool { return !s.dead && s.ctx.Err() == nil }
+func (s *Session) Alive() bool { return s.m != nil && !s.dead && s.ctx.Err() == nil }
 
 // Try is [Run] in this guest: of the options, those of [Boot] do not count. What was loaded
 // before the update stays, and what it can't take back as well: its findings are of this
@@ -112,6 +112,9 @@ func (s *Session) Close() error {
 	if s.kernel != nil {
 		_ = s.kernel.Close() // of a file in the guest, which goes
 		s.kernel = nil
+	}
+	if s.m == nil {
+		return nil
 	}
 	if err := s.m.Close(); err != nil && !s.dead && s.ctx.Err() == nil {
 		return err
