@@ -34,7 +34,7 @@ const backTime = 30 * time.Second
 // One that takes the place of others waits as [Kernel.Disable] does for threads of the kernel that run all the time.
 //
 // A module of package module that is damaged, by the digest in it, is refused before
-// ([lint.CodeDamaged]). What the kernel refuses is an error that is [splice.ErrRefused], with the lines that the kernel
+// ([lint.CodeDamaged]), and so is one that needs the function tracer while that is switched off ([CodeTracingOff]). What the kernel refuses is an error that is [splice.ErrRefused], with the lines that the kernel
 // logged.
 func (k *Kernel) Load(ctx context.Context, f *File, o Options) (*splice.Report, error) {
 	if err := ctx.Err(); err != nil {
@@ -61,6 +61,9 @@ func (k *Kernel) load(ctx context.Context, f *File, o Options) (*splice.Report, 
 	}
 	if f.plain() {
 		return k.loadPlain(ctx, f)
+	}
+	if err := k.tracerOff(f); err != nil {
+		return nil, fmt.Errorf("load %s: %w", f.Name, err)
 	}
 	if k.takesOver(f) {
 		if err := k.quiet(ctx, f.Name); err != nil {

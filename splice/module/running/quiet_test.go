@@ -62,6 +62,17 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
+// TestTracerOff asks nothing of a kernel whose function tracer is switched off: these files may need it.
+func TestTracerOff(t *testing.T) {
+	for value, want := range map[string]error{"0\n": CodeTracingOff, "1\n": nil} {
+		f, k := newFake(t)
+		f.write(TracerSwitch, value)
+		if _, err := k.Load(t.Context(), &File{Name: "fix"}, Options{}); !errors.Is(err, want) || (len(f.loads) > 0) != (want == nil) {
+			t.Errorf("%q: %v, %v are loaded", value, err, f.loads)
+		}
+	}
+}
+
 // TestQuietReplace loads a livepatch that may take the place of another one while a thread of the kernel runs.
 func TestQuietReplace(t *testing.T) {
 	f, k := newFake(t)

@@ -14,6 +14,7 @@ const (
 	CodeNotEnabled   splice.Code = "not-enabled"   // a module that was loaded enabled no livepatch
 	CodeEnabled      splice.Code = "enabled"       // a livepatch that is to be unloaded is not disabled
 	CodeInTransition splice.Code = "in-transition" // another livepatch is in transition: there is one at a time
+	CodeTracingOff   splice.Code = "tracer-off"    // the function tracer, by which livepatch works, is switched off
 	CodeBusyThread   splice.Code = "busy-thread"   // a thread of the kernel runs all the time, and livepatch would wait for it without end
 )
 
@@ -57,6 +58,7 @@ var hints = map[splice.Code]string{
 	CodeNotEnabled:        "unload it; a livepatch is enabled by the module's init",
 	CodeEnabled:           "disable it first",
 	CodeInTransition:      "wait for the end of that transition, or turn it back, and try again",
+	CodeTracingOff:        "sysctl kernel.ftrace_enabled=1",
 	CodeBusyThread:        "stop what has them run, or wait longer until they have less to do; nothing was asked of livepatch",
 	splice.CodeNotApplied: "ask for the status to see what is loaded",
 }

@@ -102,6 +102,7 @@ func TestCheck(t *testing.T) {
 		{"no right", put("proc/self/status", "CapEff:\t0000000000000000\n"), nil, Refused, "permission", "may not"},
 		{"locked down", put("sys/kernel/security/lockdown", "none [integrity] confidentiality\n"), nil, Refused, CodeLockdown, "integrity"},
 		{"enforced", put("sys/module/module/parameters/sig_enforce", "Y\n"), nil, Refused, running.CodeSignature, "sig_enforce"},
+		{"the tracer is off", put(running.TracerSwitch, "0\n"), nil, Refused, CodeTracingOff, "ftrace_enabled"},
 		{"memory", put("proc/meminfo", "MemAvailable: 100 kB\n"), nil, Unknown, CodeMemory, ""},
 		{"no function", put("proc/kallsyms", "ffffffff81000000 T _text\n"), nil, Refused, CodeNotThere, ""},
 		{"not traced", put("sys/kernel/tracing/available_filter_functions", "old_shows\nold_show [other]\n"), nil, Refused, CodeUntraced, "does not know it"},
@@ -163,6 +164,28 @@ func TestCheck(t *testing.T) {
 	cancel()
 	if _, err := Check(ctx, machine(), file, Options{}); err == nil {
 		t.Error("it goes on after its context")
+	}
+}
+
+// TestTracerOff asks what needs the function tracer while it is switched off: what is loaded, and modules once they
+// are to be.
+func TestTracerOff(t *testing.T) {
+	for module, want := range map[string]Effect{"": Refused, "here": Refused, "away": Note} {
+		m := machine()
+		m[running.TracerSwitch] = &fstest.MapFile{Data: []byte("0\n")}
+		m["sys/module/here/refcnt"] = &fstest.MapFile{}
+		m["proc/kallsyms"] = &fstest.MapFile{Data: []byte("ffffffff81000000 T _text\nffffffff81000100 t old_show\nffffffffc0000000 t old_show\t[here]\n")}
+		m["sys/kernel/tracing/available_filter_functions"] = &fstest.MapFile{Data: []byte("old_show\nold_show [here]\n")}
+		file, err := running.ReadFile(bytes.NewReader(plainPatch(t, "fix", kofile.Patch{Objects: []kofile.Object{{Name: module, Functions: []kofile.Function{{Name: "old_show"}}}}})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := Check(t.Context(), m, file, Options{Sample: time.Nanosecond, Every: time.Nanosecond})
+		if err != nil || f.Outcome != want || !slices.ContainsFunc(f.Findings, func(x Finding) bool {
+			return x.Code == CodeTracingOff && x.Effect == want && strings.Contains(x.Message, module)
+		}) {
+			t.Errorf("%q: %v, %+v", module, err, f)
+		}
 	}
 }
 

@@ -17,7 +17,6 @@ const (
 	CodeNotLoaded  finding.Code = "target-absent"  // a module whose functions it replaces is not loaded
 	CodeNotThere   finding.Code = "no-function"    // the kernel does not have the function, or not that many of its name
 	CodeImports    finding.Code = "imports"        // the kernel does not have a symbol that it uses, or it has no version of one
-	CodeTracingOff finding.Code = "tracer-off"     // the function tracer, by which livepatch works, is switched off
 	CodeUntraced   finding.Code = "not-traced"     // a function that the function tracer does not know
 	CodeHeld       finding.Code = "ip-modify"      // somebody else redirects the function by the function tracer
 	CodeTraced     finding.Code = "traced"         // tracers are on the function
@@ -31,6 +30,7 @@ const (
 	CodeLongLook   finding.Code = "long-look"      // livepatch looks at all tasks for long, without a break
 	CodeUncompared finding.Code = "not-compared"   // code that is compared at load only
 
+	CodeTracingOff finding.Code = running.CodeTracingOff // the function tracer, by which livepatch works, is switched off
 	CodeBusyThread finding.Code = running.CodeBusyThread // a thread of the kernel runs all the time
 )
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gosplice/gosplice/splice"
 	"github.com/gosplice/gosplice/splice/module"
+	"github.com/gosplice/gosplice/splice/module/running"
 )
 
 // probes asks which kprobes are in the functions.
@@ -101,8 +102,8 @@ func (c *checker) probe(f *Function, p *probe, events map[string][]string) {
 
 // tracers asks who is on the functions by the function tracer.
 func (c *checker) tracers(context.Context) error {
-	if c.line("proc/sys/kernel/ftrace_enabled") == "0" && slices.ContainsFunc(c.out.Functions, func(f Function) bool { return f.Method == module.MethodFtrace }) {
-		c.add(Finding{Code: CodeTracingOff, Effect: Refused, Message: "kernel.ftrace_enabled is 0, and livepatch works by the function tracer"})
+	if c.line(running.TracerSwitch) == "0" {
+		c.tracerOff()
 	}
 	dir := c.tracefs()
 	if dir == "" && c.lacks("tracefs") {
@@ -130,6 +131,25 @@ func (c *checker) tracers(context.Context) error {
 	c.touched(dir, now)
 	c.traceable(dir)
 	return nil
+}
+
+// tracerOff reports what livepatch can't replace while the function tracer is switched off: no function of what is
+// loaded, and of other modules none once they are to be loaded, which the kernel refuses then (klp_module_coming of
+// kernel/livepatch/core.c).
+func (c *checker) tracerOff() {
+	const off = "kernel.ftrace_enabled is 0, and livepatch works by the function tracer"
+	told := map[string]bool{}
+	for i := range c.out.Functions {
+		f := &c.out.Functions[i]
+		found := Finding{Code: CodeTracingOff, Effect: Refused, Message: off}
+		if f.Module != "" && !c.exists(path.Join("sys/module", f.Module)) {
+			found = Finding{Code: CodeTracingOff, Effect: Note, Module: f.Module, Message: off + ": " + f.Module + " can't be loaded while it is 0 and this is"}
+		}
+		if f.Method == module.MethodFtrace && !told[found.Module] {
+			told[found.Module] = true
+			c.add(found)
+		}
+	}
 }
 
 // traceable reports functions that the function tracer does not know: livepatch can't replace

@@ -77,18 +77,30 @@ func reads(t *testing.T, b *bench) func() {
 	return b.start(t, "/bin/sleeper", tracing+"trace_pipe")
 }
 
-// watched has a BPF program on cmdline_proc_show.
+// watched has a BPF program on cmdline_proc_show. It is gone once that is undone: where one leaves while the function
+// tracer is switched off, Linux 6.1 keeps a mark of it (FTRACE_FL_DIRECT_EN), and stops the tracer for good once
+// nobody uses it any more.
 func watched(where string) func(*testing.T, *bench) func() {
 	return func(t *testing.T, b *bench) func() {
 		stop := b.start(t, "/bin/fentry", where, "cmdline_proc_show")
-		for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-			list, err := b.vm.ReadFile(t.Context(), tracing+"enabled_functions")
-			if err == nil && strings.Contains(string(list), "bpf_trampoline") {
-				return stop
-			}
-			if time.Now().After(end) {
-				t.Fatalf("no program is on it: %s, %v", list, err)
-			}
+		b.awaitTrampoline(t, true)
+		return func() {
+			stop()
+			b.awaitTrampoline(t, false)
+		}
+	}
+}
+
+// awaitTrampoline waits until a BPF program is on a function, or on none.
+func (b *bench) awaitTrampoline(t *testing.T, there bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		list, err := b.vm.ReadFile(t.Context(), tracing+"enabled_functions")
+		if err == nil && strings.Contains(string(list), "bpf_trampoline") == there {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("a program on a function is to be %v: %s, %v", there, list, err)
 		}
 	}
 }
