@@ -101,7 +101,7 @@ func (l *balances) of(id object.AtomID) map[string]balance {
 	return m
 }
 
-// isHanded reports whether code or data of the object has the address of a function.
+// isHanded reports whether code of the object has the address of a function.
 func isHanded(o *object.Object, id object.AtomID) bool {
 	return slices.ContainsFunc(o.Users(id), func(u object.AtomID) bool {
 		a := &o.Atoms[u]
