@@ -14,18 +14,19 @@ import (
 
 // Cumulative makes one update of all patches that can be carried safely together. A patch
 // that can't is left out as a whole, never a part of it, and with it those that do not apply
-// without it, and later ones that have a function or a macro which it changes: what it moves from one
-// into another is not to be in one of both. [Result].Patches says of each whether it is in, why
+// without it, and later ones that have a function, a macro or the type of a member which it changes: what it
+// moves from one into another is not to be in one of both. [Result].Patches says of each whether it is in, why
 // not, and what would bring it in.
 //
 // All are tried together first. What is refused then is traced to a patch by the files of
-// the object in question, and where several patches change these, by trying them one after the
-// other.
+// the object in question. Where several patches change these, those of its own source come first, and then they are
+// tried one after the other.
 func (b *Builder) Cumulative(ctx context.Context, patches []*patch.Patch) (*Result, error) {
 	if b.tree == nil {
 		return nil, errNotOpen
 	}
 	s := newSelection(patches)
+	s.around = &surroundings{base: os.DirFS(b.subject.Dir())}
 	var earlier map[string]*compared
 	for {
 		plan, err := b.planSelected(ctx, s)
@@ -80,10 +81,15 @@ type selection struct {
 	trial    bool // what is left out is left out to see what comes of it: nothing follows
 	words    []patchWords
 	followed []bool // what may need it is left out
+	around   *surroundings
+	made     map[string]map[string]bool // files that objects are made of for which patches were in, by source
 }
 
 func newSelection(patches []*patch.Patch) *selection {
-	return &selection{patches: patches, out: make([]bool, len(patches)), reasons: make([][]string, len(patches)), needs: make([][]string, len(patches))}
+	n := len(patches)
+	return &selection{
+		patches: patches, out: make([]bool, n), reasons: make([][]string, n), needs: make([][]string, n), made: map[string]map[string]bool{},
+	}
 }
 
 func (s *selection) leaveOut(i int, reasons []string) {
@@ -161,8 +167,26 @@ func (b *Builder) planSelected(ctx context.Context, s *selection) (*Plan, error)
 	if err := b.affect(ctx, p); err != nil {
 		return nil, err
 	}
+	if !s.trial {
+		s.note(p)
+	}
 	p.stages = append(p.stages, Stage{"plan", time.Since(began)})
 	return p, nil
+}
+
+// note notes what objects of a plan are made of.
+func (s *selection) note(p *Plan) {
+	for i := range p.units {
+		u := &p.units[i]
+		has := s.made[u.unit().Source]
+		if has == nil {
+			has = map[string]bool{}
+			s.made[u.unit().Source] = has
+		}
+		for _, name := range u.because {
+			has[name] = true
+		}
+	}
 }
 
 // applySelected applies what is in. What does not apply is left out.

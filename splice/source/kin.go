@@ -11,16 +11,19 @@ import (
 	"github.com/gosplice/gosplice/splice/source/patch"
 )
 
-// A touched is a function or a macro that a patch changes.
+// A touched is a function, a macro, an enumerator or a member that a patch changes.
 type touched struct {
 	name string
 	// file is the source whose own it is, "" for what other files can name.
 	file string
+	// of is the file with the structure that a member is of, "" for others. Members are named behind a dot or
+	// an arrow.
+	of string
 }
 
-// kin are the functions and macros that a patch changes, by hunks: what their headings, and lines
-// that begin a definition, say. That a name is too many leaves out too much, never too little.
-func kin(p *patch.Patch) []touched {
+// kin are the functions and macros that a patch changes, by hunks: what their headings, the source in front
+// of them, and lines that begin a definition say. That a name is too many leaves out too much, never too little.
+func (s *surroundings) kin(p *patch.Patch) []touched {
 	found := map[touched]bool{}
 	for i := range p.Files {
 		f := &p.Files[i]
@@ -28,35 +31,102 @@ func kin(p *patch.Patch) []touched {
 			continue
 		}
 		for k := range f.Hunks {
-			kinOf(f, &f.Hunks[k], found)
+			w := &walk{file: f, found: found, old: map[touched]string{}, now: map[touched]string{}}
+			w.hunk(&f.Hunks[k], s.around(f, &f.Hunks[k]))
 		}
 	}
-	return slices.SortedFunc(maps.Keys(found), func(a, b touched) int { return strings.Compare(a.name+" "+a.file, b.name+" "+b.file) })
+	return slices.SortedFunc(maps.Keys(found), func(a, b touched) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 }
 
-func kinOf(f *patch.File, h *patch.Hunk, found map[touched]bool) {
-	in := heads(f, h.Section)
-	for _, l := range h.Lines {
-		ends := strings.HasPrefix(l.Text, "}")
-		if begun := heads(f, l.Text); len(begun) > 0 {
-			in = begun
-		}
-		if l.Op != patch.Keep {
-			for _, t := range in {
-				found[t] = true
+// A walk goes through the lines of a hunk, in definitions.
+type walk struct {
+	file  *patch.File
+	found map[touched]bool
+	in    []touched
+	of    string // "struct" or "enum" within the definition of a type
+	last  string // the line before
+	// old and now are the lines that declare members and enumerators, which are removed and added.
+	old, now map[touched]string
+}
+
+func (w *walk) hunk(h *patch.Hunk, around []string) {
+	w.begin(h.Section)
+	if len(around) > 0 {
+		in := w.in
+		w.last, w.of, w.in = around[0], "", nil
+		w.begin(around[1])
+		for _, t := range in {
+			if !slices.ContainsFunc(w.in, func(x touched) bool { return x.name == t.name }) {
+				w.in = append(w.in, t)
 			}
 		}
-		if ends {
-			in = nil
+	}
+	w.last = ""
+	for _, l := range h.Lines {
+		w.begin(l.Text)
+		if l.Op != patch.Keep {
+			for _, t := range w.in {
+				w.found[t] = true
+			}
+			w.declared(l)
+		}
+		if w.last = l.Text; strings.HasPrefix(l.Text, "}") {
+			w.in, w.of = nil, ""
+		}
+	}
+	for t, text := range w.old {
+		if now, ok := w.now[t]; ok && now != text && t.name != "" {
+			w.found[t] = true
 		}
 	}
 }
+
+// begin notes which definition a line begins.
+func (w *walk) begin(line string) {
+	if begun := heads(w.file, line, w.last); len(begun) > 0 {
+		w.in, w.of = begun, ""
+	} else if m := typeForm.FindStringSubmatch(line); m != nil {
+		w.in, w.of = nil, m[1]
+	}
+}
+
+// declared notes the members or enumerators that a line declares. What is new can't be named without it, so
+// that those matter which are declared in another way.
+func (w *walk) declared(l patch.Line) {
+	to := w.now
+	if l.Op == patch.Remove {
+		to = w.old
+	}
+	switch w.of {
+	case "enum":
+		to[touched{name: cWord.FindString(l.Text)}] = strings.Join(strings.Fields(l.Text), " ")
+	case "struct", "union":
+		for _, m := range memberForm.FindAllStringSubmatch(l.Text, -1) {
+			to[touched{name: m[1], file: w.own(), of: w.file.Path()}] = strings.Join(strings.Fields(l.Text), " ")
+		}
+	}
+}
+
+// own is the file itself where it is a source, of whose types others do not know.
+func (w *walk) own() string {
+	if path.Ext(w.file.Path()) == ".c" {
+		return w.file.Path()
+	}
+	return ""
+}
+
+var (
+	typeForm   = regexp.MustCompile(`^(?:typedef\s+|static\s+|const\s+)*(struct|union|enum)\b[^;()=]*(?:\{|\w)\s*$`)
+	memberForm = regexp.MustCompile(`([A-Za-z_]\w*)\)?(?:\s*\[[^\]]*\])*(?:\s*:\s*\w+)?(?:\([^;]*\))?\s*[;,]`)
+	selected   = regexp.MustCompile(`(?:\.|->)\s*([A-Za-z_]\w*)`)
+)
 
 // define is how a macro begins.
 var define = regexp.MustCompile(`^\s*#\s*define\s+([A-Za-z_]\w*)`)
 
-// heads are the names that a line begins the definition of.
-func heads(f *patch.File, line string) []touched {
+// heads are the names that a line begins the definition of; before is the line in front of it, which may
+// have the beginning of the declaration.
+func heads(f *patch.File, line, before string) []touched {
 	if m := define.FindStringSubmatch(line); m != nil {
 		return []touched{{name: m[1]}}
 	}
@@ -68,12 +138,12 @@ func heads(f *patch.File, line string) []touched {
 		return nil
 	}
 	own := ""
-	if path.Ext(f.Path()) == ".c" && slices.Contains(strings.Fields(line), "static") {
+	if path.Ext(f.Path()) == ".c" && (slices.Contains(strings.Fields(line), "static") || strings.HasPrefix(before, "static ") && !strings.ContainsAny(before, ";({})")) {
 		own = f.Path()
 	}
 	var out []touched
 	for _, name := range names {
-		out = append(out, touched{name, own})
+		out = append(out, touched{name: name, file: own})
 	}
 	return out
 }
@@ -116,9 +186,9 @@ func isWord(c byte) bool {
 }
 
 // follow leaves out what may need a patch that is left out: a later patch, or another part of the same,
-// that has a function or a macro which that one changes, in lines that change or beside them. What a
-// patch moves from one function into another is in both then, or in neither. It reports whether there is
-// any.
+// that has a function or a macro which that one changes, in the definitions that it changes or beside them, or
+// a member of a structure, in lines that change. What a patch moves from one function into another is in both
+// then, or in neither. It reports whether there is any.
 func (s *selection) follow() bool {
 	if s.trial {
 		return false
@@ -127,6 +197,7 @@ func (s *selection) follow() bool {
 		s.words = make([]patchWords, len(s.patches))
 		for i, p := range s.patches {
 			s.words[i] = wordsIn(p)
+			s.around.add(p, s.words[i][beside])
 		}
 		s.followed = make([]bool, len(s.patches))
 	}
@@ -136,7 +207,7 @@ func (s *selection) follow() bool {
 			continue
 		}
 		s.followed[i] = true
-		names := kin(s.patches[i])
+		names := s.around.kin(s.patches[i])
 		least := len(s.patches)
 		for j := range s.patches {
 			if s.out[j] || j < i && !sameWhole(s.patches[i], s.patches[j]) {
@@ -163,9 +234,18 @@ func (s *selection) has(j int, names []touched) string {
 		if t.file != "" && !slices.Contains(s.patches[j].Paths(), t.file) {
 			continue
 		}
-		if s.words[j][changed][t.name] || s.words[j][beside][t.name] {
+		w := &s.words[j]
+		if t.of == "" && (w[changed][t.name] || w[beside][t.name]) || t.of != "" && w[members][t.name] && s.includes(j, t.of) {
 			return t.name
 		}
 	}
 	return ""
+}
+
+// includes reports whether an object of a file that a patch changes may have another file.
+func (s *selection) includes(j int, file string) bool {
+	return slices.ContainsFunc(s.patches[j].Paths(), func(name string) bool {
+		has, compiled := s.made[name]
+		return name == file || !compiled || has[file]
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/gosplice/gosplice/splice/source/patch"
 )
@@ -45,7 +46,7 @@ func TestKin(t *testing.T) {
 		{"Documentation/a.rst", "int foo(void)", []string{" a", "+b", " c"}, ""},
 	} {
 		var got []string
-		for _, k := range kin(diff(t, "p", c.file, c.section, c.lines...)) {
+		for _, k := range (*surroundings)(nil).kin(diff(t, "p", c.file, c.section, c.lines...)) {
 			got = append(got, strings.TrimSpace(k.name+" "+k.file))
 		}
 		if s := strings.Join(got, ", "); s != c.want {
@@ -85,5 +86,109 @@ func TestFollow(t *testing.T) {
 	}
 	if !strings.Contains(s.reasons[3][0], "foo") || !strings.Contains(s.reasons[3][0], "into") {
 		t.Errorf("%q", s.reasons[3])
+	}
+}
+
+// aroundSource has what hunks do not show: where definitions begin, and what is far from lines that change.
+const aroundSource = `#include <linux/a.h>
+struct kept {
+	u8 count;
+	int other;
+};
+static unsigned int
+spread(struct kept *k)
+{
+	int a;
+	lock(k);
+	a = k->count;
+out:
+	return a;
+}
+#define SUM(a, b) \
+	({ \
+		(a) + \
+		(b); \
+	})
+int open_one(struct kept *k, int a,
+	     int b)
+{
+	spread(k);
+	a++;
+	b++;
+	a--;
+	b--;
+	return a + b;
+}
+int after;
+`
+
+// TestAround finds the definition that a hunk is in, whatever its heading says.
+func TestAround(t *testing.T) {
+	dir := fstest.MapFS{"fs/a.c": {Data: []byte(aroundSource)}, "fs/a.h": {Data: []byte(aroundSource)}}
+	for _, c := range []struct {
+		file, section string
+		line          int // of the source, which changes
+		want, has     string
+	}{
+		{"fs/a.c", "", 10, "spread fs/a.c", "lock"},
+		{"fs/a.h", "", 10, "spread", "lock"},
+		{"fs/a.c", "out:", 13, "spread fs/a.c", "count"},
+		{"fs/a.c", "spread(struct kept *k)", 13, "spread fs/a.c", "count"},
+		{"fs/a.c", "", 18, "SUM", "b"},
+		{"fs/a.c", "", 27, "open_one", "spread"},
+		{"fs/a.c", "int elsewhere(void)", 27, "elsewhere, open_one", "spread"}, // where patches before it have moved lines
+		{"fs/a.c", "", 30, "", "after"},
+		{"fs/a.c", "", 3, "count fs/a.c", ""},
+		{"fs/a.h", "", 3, "count", ""},
+		{"fs/b.c", "int foo(void)", 3, "foo", ""},
+	} {
+		lines := strings.Split(aroundSource, "\n")
+		old := lines[c.line-1]
+		text := fmt.Sprintf("--- a/%s\n+++ b/%s\n@@ -%d,1 +%d,1 @@ %s\n-%s\n+%s\n", c.file, c.file, c.line, c.line, c.section, old, strings.Replace(old, "u8", "u16", 1)+" ")
+		list, err := patch.Read("p", strings.NewReader(text))
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		s := &surroundings{base: dir}
+		var got []string
+		for _, k := range s.kin(list[0]) {
+			got = append(got, strings.TrimSpace(k.name+" "+k.file))
+		}
+		words := map[string]bool{}
+		s.add(list[0], words)
+		if text := strings.Join(got, ", "); text != c.want || c.has != "" && c.has != "after" && !words[c.has] || words["after"] {
+			t.Errorf("%s:%d %q: %q, want %q; %v", c.file, c.line, c.section, text, c.want, words)
+		}
+	}
+}
+
+// TestMembers follows a member whose type is another, where the structure is known, and none that only has
+// its name, is new, or moves.
+func TestMembers(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		lines []string // of the structure
+		user  string
+		knows bool // the object has the header
+		want  bool
+	}{
+		{"another type", []string{" \tint a;", "-\tu8 count;", "+\tu16 count;", " \tint b;"}, "x->count = 300;", true, true},
+		{"of something else", []string{" \tint a;", "-\tu8 count;", "+\tu16 count;", " \tint b;"}, "x->count = 300;", false, false},
+		{"a variable", []string{" \tint a;", "-\tu8 count;", "+\tu16 count;", " \tint b;"}, "count = 300;", true, false},
+		{"a bit field", []string{" \tint a;", "-\tu8 count:1;", "+\tu8 count : 2;", " \tint b;"}, "x.count = 3;", true, true},
+		{"an array", []string{" \tint a;", "-\tu8 count[4];", "+\tu8 count[8];", " \tint b;"}, "x.count[7] = 3;", true, true},
+		{"a function", []string{" \tint a;", "-\tint (*count)(void);", "+\tint (*count)(int);", " \tint b;"}, "x.count(1);", true, true},
+		{"new", []string{" \tint a;", "+\tu16 count;", " \tint b;"}, "x->count = 300;", true, false},
+		{"moved", []string{" \tint a;", "+\tu16 count;", " \tint b;", "-\tu16 count;"}, "x->count = 300;", true, false},
+	} {
+		s := newSelection([]*patch.Patch{
+			diff(t, "header", "include/a.h", "struct x {", c.lines...),
+			diff(t, "user", "fs/b.c", "int caller(void)", " \tint a;", "+\t"+c.user, " \treturn 0;"),
+		})
+		s.made["fs/b.c"] = map[string]bool{"include/a.h": c.knows}
+		s.leaveOut(0, []string{"it is refused"})
+		if s.follow(); s.out[1] != c.want {
+			t.Errorf("%s: left out %v: %q", c.name, s.out[1], s.reasons[1])
+		}
 	}
 }

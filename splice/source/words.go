@@ -26,6 +26,7 @@ const (
 	changed lines = iota // that it adds or removes
 	pasted               // the same, where one of them makes names of others, by ##
 	beside               // that stay around these, and the headings of hunks
+	members              // that it adds or removes: names behind a dot or an arrow there
 	kinds
 )
 
@@ -61,6 +62,9 @@ func wordsIn(p *patch.Patch) patchWords {
 					continue
 				}
 				add(changed, l.Text)
+				for _, m := range selected.FindAllStringSubmatch(l.Text, -1) {
+					out[members][m[1]] = true
+				}
 				pastes = pastes || strings.Contains(l.Text, "##")
 			}
 		}
