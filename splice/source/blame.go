@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/finding"
@@ -44,21 +45,45 @@ func (s *selection) blameFiles(list []*finding.Refusal, out map[int][]string) {
 	}
 }
 
-// blameObject finds the patch because of which one object is refused.
+// blameObject finds the patch because of which one object is refused. What changes its own source is
+// asked first: where the object is as it should be without that, headers that others need stay in.
+// Otherwise these alone are at fault.
 func (b *Builder) blameObject(ctx context.Context, s *selection, c *compared, why []*finding.Refusal, out map[int][]string) error {
 	who := s.touching(c.because)
 	if slices.ContainsFunc(who, func(i int) bool { return out[i] != nil }) {
 		return nil // without that one, it may be as it should be
 	}
-	if len(who) == 0 {
-		return nil
-	}
-	first, why, err := firstRefused(len(who), why, func(n int) ([]*finding.Refusal, error) { return b.refusedObject(ctx, s, c, who[n:]) })
-	if err != nil {
+	own := s.touching([]string{c.unit().Source})
+	refused := func(without []int) ([]*finding.Refusal, error) { return b.refusedObject(ctx, s, c, without) }
+	first, why, err := guilty(who, own, why, refused)
+	if err != nil || first < 0 {
 		return err
 	}
-	out[who[first]] = texts(c.unit().Object, why)
+	out[first] = texts(c.unit().Object, why)
 	return nil
+}
+
+// guilty is the first of some patches with which, and with those before it, something is refused, and
+// why it is then; -1 where there is none. Those of own are asked apart from the others. refused is asked
+// without some.
+func guilty(who, own []int, all []*finding.Refusal, refused func(without []int) ([]*finding.Refusal, error)) (int, []*finding.Refusal, error) {
+	var always []int
+	if n := len(own); n > 0 && n < len(who) {
+		why, err := refused(own)
+		if err != nil {
+			return -1, nil, err
+		}
+		if len(why) > 0 {
+			who, always, all = slices.DeleteFunc(slices.Clone(who), func(i int) bool { return slices.Contains(own, i) }), own, why
+		} else {
+			who = own
+		}
+	}
+	if len(who) == 0 {
+		return -1, nil, nil
+	}
+	first, why, err := firstRefused(len(who), all, func(n int) ([]*finding.Refusal, error) { return refused(slices.Concat(always, who[n:])) })
+	return who[first], why, err
 }
 
 // refusedObject says why an object is refused with the patches that are in, but for some.
@@ -92,38 +117,58 @@ func (b *Builder) blameAll(ctx context.Context, s *selection, r *Result, list []
 			files = append(files, list[i].because...)
 		}
 	}
-	for _, x := range r.Refusals {
-		if who := s.touching(concerned(x, list)); len(who) == 1 {
+	refused := func(without []int) ([]*finding.Refusal, error) { return b.refusedTogether(ctx, s, list, without) }
+	if err := s.blameNamed(r.Refusals, list, refused, out); err != nil || len(out) > 0 {
+		return err
+	}
+	first, why, err := guilty(s.touching(files), nil, r.Refusals, refused)
+	if err != nil || first < 0 {
+		return err
+	}
+	out[first] = texts("", why)
+	return nil
+}
+
+// blameNamed blames the only patch that changes what a refusal names. Where that is of several files, the
+// one that changes its source is, if the refusal is gone without it.
+func (s *selection) blameNamed(all []*finding.Refusal, list []compared, refused func(without []int) ([]*finding.Refusal, error), out map[int][]string) error {
+	own := map[int][]*finding.Refusal{}
+	for _, x := range all {
+		files, sources := concerned(x, list)
+		if who := s.touching(files); len(who) == 1 {
 			out[who[0]] = append(out[who[0]], texts("", []*finding.Refusal{x})...)
+		} else if who := s.touching(sources); len(who) == 1 {
+			own[who[0]] = append(own[who[0]], x)
 		}
 	}
-	if len(out) > 0 {
+	if len(out) > 0 || len(own) == 0 {
 		return nil
 	}
-	who := s.touching(files)
-	if len(who) == 0 {
-		return nil
-	}
-	first, why, err := firstRefused(len(who), r.Refusals, func(n int) ([]*finding.Refusal, error) { return b.refusedTogether(ctx, s, list, who[n:]) })
+	still, err := refused(slices.Sorted(maps.Keys(own)))
 	if err != nil {
 		return err
 	}
-	out[who[first]] = texts("", why)
+	for i, list := range own {
+		if !slices.ContainsFunc(list, func(x *finding.Refusal) bool {
+			return slices.ContainsFunc(still, func(y *finding.Refusal) bool { return x.Code == y.Code && x.Symbol == y.Symbol })
+		}) {
+			out[i] = texts("", list)
+		}
+	}
 	return nil
 }
 
 // concerned lists the files of the objects that a refusal names, or that have a change of what
-// it names: code, data, a type or a signature.
-func concerned(x *finding.Refusal, list []compared) []string {
-	var files []string
+// it names: code, data, a type or a signature; and which of them are their sources.
+func concerned(x *finding.Refusal, list []compared) (files, sources []string) {
 	for i := range list {
 		c := &list[i]
 		named := x.Section != "" && (x.Section == c.preFile || x.Section == c.postFile)
 		if named || slices.ContainsFunc(c.result.Changes, func(ch Change) bool { return ch.Name == x.Symbol }) || c.changesType(x.Symbol) {
-			files = append(files, c.because...)
+			files, sources = append(files, c.because...), append(sources, c.unit().Source)
 		}
 	}
-	return files
+	return files, sources
 }
 
 // changesType reports whether a type or a signature of a name means something else in an object.
@@ -133,7 +178,8 @@ func (c *compared) changesType(name string) bool {
 
 // refusedTogether says why the update of the patches that are in, but for some, is refused.
 func (b *Builder) refusedTogether(ctx context.Context, s *selection, list []compared, without []int) ([]*finding.Refusal, error) {
-	part := &selection{patches: s.patches, out: slices.Clone(s.out), reasons: make([][]string, len(s.out)), needs: make([][]string, len(s.out)), trial: true}
+	part := newSelection(s.patches)
+	part.out, part.trial = slices.Clone(s.out), true
 	for _, i := range without {
 		part.out[i] = true
 	}

@@ -2,6 +2,8 @@ package source
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,14 +30,94 @@ func TestBlameFiles(t *testing.T) {
 // TestConcerned finds the files by what a refusal names: an object, or a function of one.
 func TestConcerned(t *testing.T) {
 	object := func(file, post, function string) compared {
-		return compared{compiled: &compiled{planned: &planned{because: []string{file}}, postFile: post}, result: ObjectResult{Changes: []Change{{Name: function}}}}
+		return compared{compiled: &compiled{planned: &planned{post: &ktree.Unit{Source: file}, because: []string{file, "fs/own.h"}}, postFile: post}, result: ObjectResult{Changes: []Change{{Name: function}}}}
 	}
 	list := []compared{object("fs/a.c", "/cache/a.o", "one"), object("fs/b.c", "/cache/b.o", "two")}
 	for _, c := range []struct{ symbol, section, want string }{
 		{"nowhere", "/cache/b.o", "fs/b.c"}, {"one", "", "fs/a.c"}, {"two", ".text", "fs/b.c"}, {"three", "", ""},
 	} {
-		if got := strings.Join(concerned(refuse(CodeBuild, c.symbol, c.section, ""), list), " "); got != c.want {
-			t.Errorf("%s %s: %q, want %q", c.symbol, c.section, got, c.want)
+		files, sources := concerned(refuse(CodeBuild, c.symbol, c.section, ""), list)
+		all := ""
+		if c.want != "" {
+			all = c.want + " fs/own.h"
+		}
+		if strings.Join(files, " ") != all || strings.Join(sources, " ") != c.want {
+			t.Errorf("%s %s: %q, %q, want %q", c.symbol, c.section, files, sources, c.want)
+		}
+	}
+}
+
+// TestGuilty has own be at fault only where without it nothing is refused; headers are asked with none
+// of their users in, which may need all of them.
+func TestGuilty(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		who, own []int
+		bad      [][]int // what is refused when all of one are in
+		want     int
+		asked    int
+	}{
+		{"own alone", []int{3}, []int{3}, [][]int{{3}}, 3, 0},
+		{"own of two", []int{3, 5}, []int{3}, [][]int{{3}}, 3, 1},
+		{"own behind headers", []int{3, 5, 7}, []int{7}, [][]int{{7}}, 7, 1},
+		{"own with a header", []int{3, 5, 7}, []int{7}, [][]int{{5, 7}}, 7, 1},
+		{"a header", []int{3, 5, 7}, []int{7}, [][]int{{5}}, 5, 2},
+		{"a header behind own", []int{3, 5, 7}, []int{3}, [][]int{{7}}, 7, 2},
+		{"one of a series", []int{1, 2, 3, 5}, []int{1, 2, 3}, [][]int{{2}}, 2, 3},
+		{"no own", []int{3, 5}, nil, [][]int{{5}}, 5, 1},
+		{"nothing", nil, nil, [][]int{{}}, -1, 0},
+	} {
+		asked := 0
+		refused := func(without []int) (out []*finding.Refusal, err error) {
+			for _, set := range c.bad {
+				if !slices.ContainsFunc(set, func(i int) bool { return slices.Contains(without, i) }) {
+					out = append(out, refuse(CodeBuild, "", "", "%v", set))
+				}
+			}
+			return out, nil
+		}
+		all, _ := refused(nil)
+		got, _, err := guilty(c.who, c.own, all, func(without []int) ([]*finding.Refusal, error) {
+			asked++
+			return refused(without)
+		})
+		if got != c.want || err != nil || asked != c.asked {
+			t.Errorf("%s: %d, %v, asked %d times, want %d and %d", c.name, got, err, asked, c.want, c.asked)
+		}
+	}
+	failed := errors.New("failed")
+	if _, _, err := guilty([]int{1, 2}, []int{1}, nil, func([]int) ([]*finding.Refusal, error) { return nil, failed }); !errors.Is(err, failed) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestBlameNamed blames the source of what is named, and a header with it only where it is the only patch.
+func TestBlameNamed(t *testing.T) {
+	list := []compared{}
+	for _, file := range []string{"fs/a.c", "fs/b.c", "fs/c.c"} {
+		list = append(list, compared{compiled: &compiled{planned: &planned{post: &ktree.Unit{Source: file}, because: []string{file, "fs/own.h"}}}, result: ObjectResult{Changes: []Change{{Name: file}}}})
+	}
+	file := func(name string) *patch.Patch {
+		return &patch.Patch{Name: name, Files: []patch.File{{Old: name, New: name}}}
+	}
+	a, b := refuse(CodeBuild, "fs/a.c", "", "a"), refuse(CodeBuild, "fs/b.c", "", "b")
+	for _, c := range []struct {
+		name    string
+		patches []*patch.Patch
+		all     []*finding.Refusal
+		still   []*finding.Refusal
+		want    []int
+	}{
+		{"one patch each", []*patch.Patch{file("fs/a.c"), file("fs/b.c")}, []*finding.Refusal{a}, nil, []int{0}},
+		{"sources", []*patch.Patch{file("fs/a.c"), file("fs/b.c"), file("fs/own.h")}, []*finding.Refusal{a, b}, nil, []int{0, 1}},
+		{"one is refused without it too", []*patch.Patch{file("fs/a.c"), file("fs/b.c"), file("fs/own.h")}, []*finding.Refusal{a, b}, []*finding.Refusal{b}, []int{0}},
+		{"the header alone changes it", []*patch.Patch{file("fs/b.c"), file("fs/own.h")}, []*finding.Refusal{a}, nil, []int{1}},
+		{"nobody is named", []*patch.Patch{file("fs/a.c"), file("fs/own.h")}, []*finding.Refusal{refuse(CodeBuild, "other", "", "")}, nil, nil},
+	} {
+		out := map[int][]string{}
+		err := newSelection(c.patches).blameNamed(c.all, list, func([]int) ([]*finding.Refusal, error) { return c.still, nil }, out)
+		if got := slices.Sorted(maps.Keys(out)); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, %v, want %v", c.name, got, err, c.want)
 		}
 	}
 }
