@@ -63,9 +63,10 @@ func (b *Builder) blameObject(ctx context.Context, s *selection, c *compared, wh
 	return nil
 }
 
-// guilty is the first of some patches with which, and with those before it, something is refused, and
-// why it is then; -1 where there is none. Those of own are asked apart from the others. refused is asked
-// without some.
+// guilty is the first of some patches with which, and with those before it, something is refused as it is with
+// all, and why it is then; -1 where there is none. Those of own are asked apart from the others. refused is asked
+// without some: what is refused for something else, such as a source that does not compile without a header behind
+// it, tells nothing.
 func guilty(who, own []int, all []*finding.Refusal, refused func(without []int) ([]*finding.Refusal, error)) (int, []*finding.Refusal, error) {
 	var always []int
 	if n := len(own); n > 0 && n < len(who) {
@@ -73,7 +74,7 @@ func guilty(who, own []int, all []*finding.Refusal, refused func(without []int) 
 		if err != nil {
 			return -1, nil, err
 		}
-		if len(why) > 0 {
+		if why = alike(why, all); len(why) > 0 {
 			who, always, all = slices.DeleteFunc(slices.Clone(who), func(i int) bool { return slices.Contains(own, i) }), own, why
 		} else {
 			who = own
@@ -82,8 +83,18 @@ func guilty(who, own []int, all []*finding.Refusal, refused func(without []int) 
 	if len(who) == 0 {
 		return -1, nil, nil
 	}
-	first, why, err := firstRefused(len(who), all, func(n int) ([]*finding.Refusal, error) { return refused(slices.Concat(always, who[n:])) })
+	first, why, err := firstRefused(len(who), all, func(n int) ([]*finding.Refusal, error) {
+		why, err := refused(slices.Concat(always, who[n:]))
+		return alike(why, all), err
+	})
 	return who[first], why, err
+}
+
+// alike are those of some refusals that others are too: of one code, about one name.
+func alike(list, others []*finding.Refusal) []*finding.Refusal {
+	return slices.DeleteFunc(slices.Clone(list), func(x *finding.Refusal) bool {
+		return !slices.ContainsFunc(others, func(y *finding.Refusal) bool { return x.Code == y.Code && x.Symbol == y.Symbol })
+	})
 }
 
 // refusedObject says why an object is refused with the patches that are in, but for some.
@@ -149,9 +160,7 @@ func (s *selection) blameNamed(all []*finding.Refusal, list []compared, refused 
 		return err
 	}
 	for i, list := range own {
-		if !slices.ContainsFunc(list, func(x *finding.Refusal) bool {
-			return slices.ContainsFunc(still, func(y *finding.Refusal) bool { return x.Code == y.Code && x.Symbol == y.Symbol })
-		}) {
+		if len(alike(list, still)) == 0 {
 			out[i] = texts("", list)
 		}
 	}

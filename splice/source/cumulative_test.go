@@ -65,10 +65,14 @@ func TestGuilty(t *testing.T) {
 		{"a header behind own", []int{3, 5, 7}, []int{3}, [][]int{{7}}, 7, 2},
 		{"one of a series", []int{1, 2, 3, 5}, []int{1, 2, 3}, [][]int{{2}}, 2, 3},
 		{"no own", []int{3, 5}, nil, [][]int{{5}}, 5, 1},
+		{"a header behind its users", []int{1, 2, 3, 9}, nil, [][]int{{9, 2}}, 9, 2}, // without it, these do not compile
 		{"nothing", nil, nil, [][]int{{}}, -1, 0},
 	} {
 		asked := 0
 		refused := func(without []int) (out []*finding.Refusal, err error) {
+			if slices.Contains(without, 9) && !slices.Contains(without, 2) {
+				out = append(out, refuse(CodeCompile, "", "", "2 needs 9"))
+			}
 			for _, set := range c.bad {
 				if !slices.ContainsFunc(set, func(i int) bool { return slices.Contains(without, i) }) {
 					out = append(out, refuse(CodeBuild, "", "", "%v", set))
