@@ -81,6 +81,7 @@ type selection struct {
 	trial    bool // what is left out is left out to see what comes of it: nothing follows
 	words    []patchWords
 	followed []bool // what may need it is left out
+	kins     []*[]touched
 	around   *surroundings
 	made     map[string]map[string]bool // files that objects are made of for which patches were in, by source
 }

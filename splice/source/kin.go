@@ -187,8 +187,9 @@ func isWord(c byte) bool {
 
 // follow leaves out what may need a patch that is left out: a later patch, or another part of the same,
 // that has a function or a macro which that one changes, in the definitions that it changes or beside them, or
-// a member of a structure, in lines that change. What a patch moves from one function into another is in both
-// then, or in neither. It reports whether there is any.
+// a member of a structure, in lines that change. A part of the same patch is left out too when it changes a
+// function of a source that the one which is left out has beside lines that change: what a patch moves from one
+// function into another is in both then, or in neither. It reports whether there is any.
 func (s *selection) follow() bool {
 	if s.trial {
 		return false
@@ -197,9 +198,9 @@ func (s *selection) follow() bool {
 		s.words = make([]patchWords, len(s.patches))
 		for i, p := range s.patches {
 			s.words[i] = wordsIn(p)
-			s.around.add(p, s.words[i][beside])
+			s.around.add(p, s.words[i][within])
 		}
-		s.followed = make([]bool, len(s.patches))
+		s.followed, s.kins = make([]bool, len(s.patches)), make([]*[]touched, len(s.patches))
 	}
 	any := false
 	for i := 0; i < len(s.patches); i++ {
@@ -207,35 +208,57 @@ func (s *selection) follow() bool {
 			continue
 		}
 		s.followed[i] = true
-		names := s.around.kin(s.patches[i])
 		least := len(s.patches)
 		for j := range s.patches {
 			if s.out[j] || j < i && !sameWhole(s.patches[i], s.patches[j]) {
 				continue
 			}
-			if name := s.has(j, names); name != "" {
-				s.leaveOut(j, []string{fmt.Sprintf("it has %s, which %s changes, and that is left out", name, s.patches[i].Name)})
-				s.needs[j] = append(s.needs[j], s.patches[i].Name)
-				any, least = true, min(least, j)
+			name, whose := s.has(j, s.kin(i), true), i
+			if name == "" && sameWhole(s.patches[i], s.patches[j]) && hasSource(s.patches[j]) {
+				name, whose = s.has(i, s.kin(j), false), j
 			}
+			if name == "" {
+				continue
+			}
+			why := fmt.Sprintf("it has %s, which %s changes, and that is left out", name, s.patches[i].Name)
+			if whose == j {
+				why = fmt.Sprintf("it changes %s, which %s has, and that is left out", name, s.patches[i].Name)
+			}
+			s.leaveOut(j, []string{why})
+			s.needs[j] = append(s.needs[j], s.patches[i].Name)
+			any, least = true, min(least, j)
 		}
 		i = min(i, least-1)
 	}
 	return any
 }
 
+// kin is [surroundings.kin] of a patch, found once.
+func (s *selection) kin(i int) []touched {
+	if s.kins[i] == nil {
+		list := s.around.kin(s.patches[i])
+		s.kins[i] = &list
+	}
+	return *s.kins[i]
+}
+
+// hasSource reports whether a patch changes a source, not headers alone.
+func hasSource(p *patch.Patch) bool {
+	return slices.ContainsFunc(p.Paths(), func(name string) bool { return path.Ext(name) == ".c" || path.Ext(name) == ".S" })
+}
+
 // sameWhole reports whether two patches are parts of one.
 func sameWhole(a, b *patch.Patch) bool { return a.Of != "" && a.Of == b.Of }
 
-// has is the first of some names that a patch has, "" for none. What is a file's own is not known
-// elsewhere.
-func (s *selection) has(j int, names []touched) string {
+// has is the first of some names that a patch has, "" for none, anywhere in the definitions that it changes or
+// beside lines that change. What is a file's own is not known elsewhere.
+func (s *selection) has(j int, names []touched, anywhere bool) string {
+	w := &s.words[j]
 	for _, t := range names {
-		if t.file != "" && !slices.Contains(s.patches[j].Paths(), t.file) {
-			continue
-		}
-		w := &s.words[j]
-		if t.of == "" && (w[changed][t.name] || w[beside][t.name]) || t.of != "" && w[members][t.name] && s.includes(j, t.of) {
+		switch {
+		case t.file != "" && !slices.Contains(s.patches[j].Paths(), t.file):
+		case t.of != "" && anywhere && w[members][t.name] && s.includes(j, t.of),
+			t.of == "" && (w[changed][t.name] || w[beside][t.name] || anywhere && w[within][t.name]):
 			return t.name
 		}
 	}

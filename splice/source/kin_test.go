@@ -192,3 +192,31 @@ func TestMembers(t *testing.T) {
 		}
 	}
 }
+
+// TestFollowParts leaves out, of one patch, the function that is called with its caller: that takes the lock
+// which the caller takes no more. A patch of its own stays without those behind it, and so do headers.
+func TestFollowParts(t *testing.T) {
+	for _, c := range []struct {
+		name, file, of string
+		lines          []string // of the caller
+		want           bool
+	}{
+		{"of the same", "fs/a.c", "whole", []string{" \tint a;", "-\tlock(x);", " \tfoo(x);"}, true},
+		{"far from what it calls", "fs/a.c", "whole", []string{" \tint a;", "-\tlock(x);", " \treturn x;"}, false},
+		{"an earlier patch", "fs/a.c", "", []string{" \tint a;", "-\tlock(x);", " \tfoo(x);"}, false},
+		{"a header", "fs/a.h", "whole", []string{" \tint a;", "-\tlock(x);", " \tfoo(x);"}, false},
+	} {
+		s := newSelection([]*patch.Patch{
+			diff(t, "into", c.file, "int foo(struct x *x)", " \tint a;", "+\tlock(x);", " \treturn 0;"),
+			diff(t, "outof", "fs/b.c", "int caller(void)", c.lines...),
+		})
+		for _, p := range s.patches {
+			p.Of = c.of
+		}
+		s.leaveOut(1, []string{"it is refused"})
+		s.follow()
+		if s.out[0] != c.want || c.want && (!strings.Contains(s.reasons[0][0], "it changes foo, which outof has") || s.needs[0][0] != "outof") {
+			t.Errorf("%s: left out %v, %q, needs %q", c.name, s.out[0], s.reasons[0], s.needs[0])
+		}
+	}
+}

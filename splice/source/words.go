@@ -26,6 +26,7 @@ const (
 	changed lines = iota // that it adds or removes
 	pasted               // the same, where one of them makes names of others, by ##
 	beside               // that stay around these, and the headings of hunks
+	within               // of the definitions that it changes, where their source is known
 	members              // that it adds or removes: names behind a dot or an arrow there
 	kinds
 )
