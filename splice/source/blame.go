@@ -141,7 +141,8 @@ func (b *Builder) blameAll(ctx context.Context, s *selection, r *Result, list []
 }
 
 // blameNamed blames the only patch that changes what a refusal names. Where that is of several files, the
-// one that changes its source is, if the refusal is gone without it.
+// one that changes its source is, if the refusal is gone without it; else these are tried one after the other, with
+// all that has nothing to do with it: without that, sources may not compile, which tells nothing.
 func (s *selection) blameNamed(all []*finding.Refusal, list []compared, refused func(without []int) ([]*finding.Refusal, error), out map[int][]string) error {
 	own := map[int][]*finding.Refusal{}
 	for _, x := range all {
@@ -152,16 +153,34 @@ func (s *selection) blameNamed(all []*finding.Refusal, list []compared, refused 
 			own[who[0]] = append(own[who[0]], x)
 		}
 	}
-	if len(out) > 0 || len(own) == 0 {
+	if len(out) == 0 && len(own) > 0 {
+		still, err := refused(slices.Sorted(maps.Keys(own)))
+		if err != nil {
+			return err
+		}
+		for i, list := range own {
+			if len(alike(list, still)) == 0 {
+				out[i] = texts("", list)
+			}
+		}
+	}
+	if len(out) > 0 {
 		return nil
 	}
-	still, err := refused(slices.Sorted(maps.Keys(own)))
-	if err != nil {
-		return err
-	}
-	for i, list := range own {
-		if len(alike(list, still)) == 0 {
-			out[i] = texts("", list)
+	return s.tryNamed(all, list, refused, out)
+}
+
+// tryNamed blames one of several patches that change what a refusal names.
+func (s *selection) tryNamed(all []*finding.Refusal, list []compared, refused func(without []int) ([]*finding.Refusal, error), out map[int][]string) error {
+	for _, x := range all {
+		files, sources := concerned(x, list)
+		first, why, err := guilty(s.touching(files), s.touching(sources), []*finding.Refusal{x}, refused)
+		if err != nil {
+			return err
+		}
+		if first >= 0 {
+			out[first] = texts("", why)
+			return nil
 		}
 	}
 	return nil

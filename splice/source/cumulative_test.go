@@ -116,6 +116,7 @@ func TestBlameNamed(t *testing.T) {
 		{"sources", []*patch.Patch{file("fs/a.c"), file("fs/b.c"), file("fs/own.h")}, []*finding.Refusal{a, b}, nil, []int{0, 1}},
 		{"one is refused without it too", []*patch.Patch{file("fs/a.c"), file("fs/b.c"), file("fs/own.h")}, []*finding.Refusal{a, b}, []*finding.Refusal{b}, []int{0}},
 		{"the header alone changes it", []*patch.Patch{file("fs/b.c"), file("fs/own.h")}, []*finding.Refusal{a}, nil, []int{1}},
+		{"the header is at fault", []*patch.Patch{file("fs/a.c"), file("fs/apart.c"), file("fs/own.h")}, []*finding.Refusal{a}, []*finding.Refusal{a}, []int{2}},
 		{"nobody is named", []*patch.Patch{file("fs/a.c"), file("fs/own.h")}, []*finding.Refusal{refuse(CodeBuild, "other", "", "")}, nil, nil},
 	} {
 		out := map[int][]string{}
