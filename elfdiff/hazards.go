@@ -43,6 +43,8 @@ func (in *includer) hazards() {
 	} else {
 		in.closures()
 		in.coroutines()
+		in.ordered()
+		in.setUpOnce()
 	}
 	in.callbacks()
 }

@@ -70,6 +70,36 @@ func (in *includer) coroutines() {
 	}
 }
 
+// ordered judges functions by which what is stored in a container is found again.
+func (in *includer) ordered() {
+	changed := map[object.AtomID]uint64{}
+	for ch := range in.travelling() {
+		if len(ch.Reasons) > 0 {
+			changed[ch.Post] = ch.Reasons[0].PostOffset
+		}
+	}
+	for _, x := range hazard.Lookups(in.Post, changed) {
+		f := findingAt(in.Post, CodeStoredKeys, x.Function, x.Offset, "%s goes by it, and finds what is stored there by the old one", x.By)
+		f.Hint = "have a type of another name with the new order, for containers that begin with it; or accept it where none lives on that has something in it"
+		in.report(f)
+	}
+}
+
+// setUpOnce judges code that sets a static variable up when it is used first, and has another constant, or calls something else.
+func (in *includer) setUpOnce() {
+	for ch := range in.travelling() {
+		was := hazard.OnceOf(in.Pre, ch.Pre)
+		for _, x := range hazard.OnceOf(in.Post, ch.Post) {
+			i := slices.IndexFunc(was, func(p hazard.Once) bool { return in.twins.Pre[x.Guard] == p.Guard })
+			if i >= 0 && !x.Alike(&was[i]) {
+				f := findingAt(in.Post, CodeStartState, ch.Post, x.At, "what sets a static variable up when it is used first (%s) has changed: one that is set up stays as it is", in.Post.Atoms[x.Guard].Name)
+				f.Hint = "set the variable in code that runs again, or give it another name, where it may begin anew"
+				in.report(f)
+			}
+		}
+	}
+}
+
 // changedFunctions has the changed functions of post, by those of pre.
 func (in *includer) changedFunctions() map[object.AtomID]object.AtomID {
 	m := map[object.AtomID]object.AtomID{}
