@@ -49,6 +49,12 @@ func (in *includer) leftBehind(ch *verdict.Change) Finding {
 	if f.Code == CodeKindChanged && storageOf(in.Pre, &in.Pre.Atoms[ch.Pre]) != storageOf(in.Post, &in.Post.Atoms[ch.Post]) {
 		f.Hint = finding.HintAnotherName
 	}
+	switch program := !in.carried.Tables; { // nothing of it is overwritten, or set
+	case f.Code == CodeConstShared && (program || why.Code == verdict.ReasonSize):
+		f.Hint = finding.HintNewConstant
+	case f.Code == CodeDataChanged && program:
+		f.Hint = finding.HintOwnFunction
+	}
 	used := in.kept[ch.Post]
 	if how := in.shown[ch.Post]; f.Code == CodeConstShared && how != "" {
 		f.Message += "; " + how

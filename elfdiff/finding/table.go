@@ -18,6 +18,8 @@ const (
 	HintOwnFunction = "leave the initialiser as it is, and set the value in a function of the patch"
 	// HintAnotherName is for [CodeKindChanged], where the variable became per-CPU, or the reverse.
 	HintAnotherName = "give the variable of the new kind another name: a module can have a plain variable of its own"
+	// HintNewConstant is for [CodeConstShared], where the constant can't be overwritten: it has another size, or is a program's.
+	HintNewConstant = "give the constant with the new content another name, and have changed code use that: who has the address of the old one goes on with it"
 	// HintSameName is for [CodeAmbiguousStatic], where a variable goes on under another name.
 	HintSameName = "keep the name and the place of the variable: under another name it is a new one"
 )
