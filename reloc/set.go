@@ -46,6 +46,9 @@ type Claim struct {
 // result does not depend on their order. The first error ends it: that of open, or
 // one of [Match] with the name of the object.
 func MatchAll(ctx context.Context, n int, open func(i int) (*object.Object, error), img *image.Image, opt Options) (*Set, error) {
+	if n < 0 {
+		return nil, fmt.Errorf("match: %d objects", n)
+	}
 	s := &set{open: open, img: img, opt: opt, results: make([]*Result, n), found: make([]*summary, n), pins: make([]map[string]uint64, n), padding: make(map[span]bool)}
 	todo := make([]int, n)
 	for i := range todo {

@@ -48,8 +48,11 @@ type Linked struct {
 }
 
 // NewAddr returns the address of the function that redirect r of object i
-// leads to.
+// leads to; 0 where there is none.
 func (k *Linked) NewAddr(i, r int) uint64 {
+	if i < 0 || i >= len(k.objs) || r < 0 || r >= len(k.objs[i].Redirects) {
+		return 0
+	}
 	o := k.objs[i]
 	return k.symbols[symbolRef{o, elfobj.SymbolIndex(o.Redirects[r].Symbol)}]
 }

@@ -135,8 +135,11 @@ type RelaTable struct{ b []byte }
 // Len returns the number of entries.
 func (t RelaTable) Len() int { return len(t.b) / relaSize }
 
-// At returns entry i.
+// At returns entry i, and zeros where there is none.
 func (t RelaTable) At(i int) Rela {
+	if i < 0 || i >= t.Len() {
+		return Rela{}
+	}
 	e := t.b[i*relaSize:][:relaSize]
 	info := le.Uint64(e[8:])
 	return Rela{

@@ -82,9 +82,12 @@ func (t *strtab) nameBudget(n int) uint64 {
 }
 
 // StringEnd returns the offset behind the terminator of the string at off,
-// whose characters are unit bytes wide.
+// whose characters are unit bytes wide; the end of data where there is none.
 func StringEnd(data []byte, off, unit uint64) uint64 {
 	n := uint64(len(data))
+	if off >= n || unit == 0 {
+		return n
+	}
 	if unit == 1 {
 		if i := bytes.IndexByte(data[off:], 0); i >= 0 {
 			return off + uint64(i) + 1

@@ -230,6 +230,9 @@ func (p *symbolParser) fail(i int, format string, args ...any) error {
 
 // IsLabel reports whether the symbol names a place in a section.
 func IsLabel(s *Symbol) bool {
+	if s == nil {
+		return false
+	}
 	t := s.Type()
 	return s.Section != SecUndef && !s.Section.IsReserved() && t != elf.STT_SECTION && t != elf.STT_FILE
 }

@@ -14,6 +14,9 @@ type TypeRow struct {
 // RowsOf puts both layouts side by side, in the order of post; what only pre has
 // stands where it was.
 func RowsOf(t *types.Change) []TypeRow {
+	if t == nil {
+		return nil
+	}
 	byPost := map[*types.Member]*types.MemberChange{}
 	removed := map[*types.Member]bool{}
 	for i := range t.Members {

@@ -48,9 +48,9 @@ func (o *Object) Close() error {
 // Symbols returns the object's symbol table; index 0 is the null symbol.
 func (o *Object) Symbols() []elfobj.Symbol { return o.symbols }
 
-// Symbol returns the symbol with index i; of an object that has none, the null symbol.
+// Symbol returns the symbol with index i; the null symbol where there is none.
 func (o *Object) Symbol(i elfobj.SymbolIndex) *elfobj.Symbol {
-	if i == 0 && len(o.symbols) == 0 {
+	if uint64(i) >= uint64(len(o.symbols)) {
 		return new(elfobj.Symbol)
 	}
 	return &o.symbols[i]

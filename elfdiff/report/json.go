@@ -69,8 +69,11 @@ type Change struct {
 	Explanations []elfdiff.Explanation `json:"explanations,omitempty"`
 }
 
-// New returns the document of a comparison.
+// New returns the document of a comparison; one without changes where none is given.
 func New(d *elfdiff.Diff, opt JSONOptions) *Diff {
+	if d == nil {
+		d = new(elfdiff.Diff)
+	}
 	r := &Diff{
 		Schema:    Schema,
 		Outcome:   d.Outcome(),

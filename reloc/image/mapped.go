@@ -58,7 +58,7 @@ func loadedAt(mem Memory, start uint64) *loaded {
 func readProgs(mem Memory, addr uint64) []elfobj.Prog {
 	const ehdr, phdr = 64, 56
 	var h [ehdr]byte
-	if mem.ReadAddr(h[:], addr) != nil || string(h[:4]) != elf.ELFMAG || h[4] != byte(elf.ELFCLASS64) {
+	if mem == nil || mem.ReadAddr(h[:], addr) != nil || string(h[:4]) != elf.ELFMAG || h[4] != byte(elf.ELFCLASS64) {
 		return nil
 	}
 	le := binary.LittleEndian

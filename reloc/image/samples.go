@@ -116,7 +116,7 @@ func (s *Samples) Addr(at uint32) uint64 {
 // the hash of x. ok is false where such a window is not kept.
 func (s *Samples) Near(x uint64) (places []uint32, ok bool) {
 	h, ok := sampled(x)
-	if !ok {
+	if !ok || len(s.starts) == 0 {
 		return nil, false
 	}
 	return s.at[s.starts[h]:s.starts[h+1]], true

@@ -25,6 +25,9 @@ type View struct {
 // NewView returns a view of an image, which has read nothing yet. Of memory that may
 // change it shows what was there when it was read first.
 func NewView(img *Image) *View {
+	if img == nil {
+		img = new(Image)
+	}
 	v := &View{img: img, pieces: img.pieces}
 	if v.pieces == nil {
 		v.own = make(map[uint64][]byte)

@@ -46,6 +46,9 @@ func ApplyAtStart(ctx context.Context, pid int, updates []*splice.Update, opt Op
 // is kept from it until release is called: by fanotify(7), for one. So it never comes too late. release
 // is called once, as soon as the thread is attached to, or can't be.
 func ApplyAtExec(ctx context.Context, pid, tid int, release func(), updates []*splice.Update, opt Options) []Started {
+	if release == nil {
+		release = func() {}
+	}
 	once := sync.OnceFunc(release)
 	defer once()
 	return applyAtStart(ctx, pid, updates, opt, func(id procfs.ID, o ptrace.Options) (*ptrace.Session, error) {
@@ -71,6 +74,9 @@ func applyAtStart(ctx context.Context, pid int, updates []*splice.Update, opt Op
 	for i, u := range updates {
 		r := &out[i]
 		switch {
+		case u == nil:
+			r.Err = fmt.Errorf("apply to process %d at its start: no update is given", pid)
+			continue
 		case err != nil:
 			r.Err = err
 		case session == nil:

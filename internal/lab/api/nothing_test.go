@@ -55,6 +55,9 @@ var takers = []any{
 	source.Modules, source.Names, source.NewObjectResult, source.Unfinished,
 	object.New, object.IsCall, object.IsJump, object.IsShort, object.IsTypeHash, object.Tail, elfdiff.NewObject, elfobj.NewFile, elfobj.Parse,
 	patch.NewTree, patch.Read, sourcereport.Read, lint.NewRunning, bundle.Read, running.ReadFile, module.OpenRunning, module.Read, module.Probe,
+	elfobj.IsLabel, elfobj.StringEnd, listing.RowsOf, report.New, image.NewView, image.ReadModule, running.FileOf, process.ApplyAtExec,
+	sourcereport.CountsText, sourcereport.FailureText, sourcereport.HTML, sourcereport.NewFailure, sourcereport.NewPage, sourcereport.NewTablePage,
+	sourcereport.RowOf, sourcereport.RowText, sourcereport.TableText, sourcereport.Text,
 	image.FileBuildID, image.NewRunning, splice.ReadUpdate,
 }
 
@@ -67,6 +70,7 @@ var holders = []any{
 	&module.Module{}, &bundle.Bundle{}, &running.Kernel{}, &running.File{},
 	&patch.Tree{}, &patch.Patch{}, &sourcereport.Document{}, &source.Result{}, &process.Report{},
 	&elfobj.File{}, &elfobj.Section{}, &elfobj.Symbol{}, &elfobj.Strings{}, &elfobj.FormatError{}, &elfobj.Spec{}, &elfobj.SpecError{},
+	&elfobj.RelaTable{}, &splice.Linked{}, &sourcereport.Place{},
 	&elfdiff.Aside{}, &explain.Pair{}, &extract.Extracted{}, &report.Folders{}, &report.Page{}, &types.Member{},
 	&reloc.MismatchError{}, &reloc.Redirect{}, &audit.Finding{}, &image.AddrError{}, &image.Image{}, &image.View{}, &image.Samples{}, &image.Symbol{}, &image.Patch{},
 	&splice.Names{}, &splice.Part{}, &splice.Segment{}, &splice.Trampoline{},

@@ -64,6 +64,9 @@ func ReadFile(r io.Reader) (*File, error) {
 
 // FileOf returns a module as a file.
 func FileOf(m *module.Module) *File {
+	if m == nil {
+		m = new(module.Module)
+	}
 	return &File{Name: m.Name, Depends: []string{}, Signed: m.Signed, Module: m, image: m.Bytes()}
 }
 

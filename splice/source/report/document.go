@@ -39,6 +39,19 @@ type File struct {
 	SHA256 string `json:"sha256"` // hexadecimal
 }
 
+// given returns a document with a result: d, or an empty one.
+func given(d *Document) *Document {
+	switch {
+	case d == nil:
+		return New(new(source.Result))
+	case d.Result == nil:
+		out := *d
+		out.Result = new(source.Result)
+		return &out
+	}
+	return d
+}
+
 // New returns the document of a result. It shares the result.
 func New(r *source.Result) *Document {
 	return &Document{Schema: Schema, Result: r, Commands: []string{}}

@@ -24,8 +24,12 @@ type Failure struct {
 	Next  string   `json:"next"` // what to do
 }
 
-// NewFailure returns what an error is about that ended one of some stages, and what to do.
+// NewFailure returns what an error is about that ended one of some stages, and what to do; nil without an error, or
+// where there is no such stage.
 func NewFailure(err error, stages []string, at int) *Failure {
+	if err == nil || at < 0 || at >= len(stages) {
+		return nil
+	}
 	return &Failure{
 		Stage: stages[at], Text: err.Error(), Done: append([]string{}, stages[:at]...), Left: append([]string{}, stages[at+1:]...), Next: nextOf(err),
 	}
@@ -70,6 +74,9 @@ func nextOf(err error) string {
 // FailureText writes what is to be said of what ended the work beside its error: the stage,
 // what was done, what not, and what to do; and where the page about it is, "" for none.
 func FailureText(w io.Writer, f *Failure, page string, opt TextOptions) error {
+	if f == nil {
+		return nil
+	}
 	p := newPrinter(w, opt)
 	p.line("error while %s", visible.Text(f.Stage))
 	p.failureFacts(f)

@@ -34,12 +34,18 @@ func (p *Page) WriteTo(w io.Writer) (int64, error) {
 
 // NewPage makes the page of a document. Its size is bounded: what is left out is said.
 func NewPage(d *Document, opt HTMLOptions) (*Page, error) {
+	d = given(d)
 	b := &pageBuilder{d: d, r: d.Result, opt: opt, ways: waysIn(opt.Flags), room: maxAllChanges}
 	return render("page", b.page())
 }
 
 // NewTablePage makes the page of a table, which leads to those of its rows.
-func NewTablePage(t *Table) (*Page, error) { return render("table", tablePage(t)) }
+func NewTablePage(t *Table) (*Page, error) {
+	if t == nil {
+		t = NewTable()
+	}
+	return render("table", tablePage(t))
+}
 
 // HTML writes a document as a [Page].
 func HTML(w io.Writer, d *Document, opt HTMLOptions) error {

@@ -110,6 +110,7 @@ func (d *Document) saveReport(p Place) error {
 // Stale returns the path of a module that another run has left where the one of a document
 // would be that has none, "" when there is no such file.
 func (p Place) Stale(d *Document) string {
+	d = given(d)
 	if p.Base == "" {
 		p.Base = d.Result.Name
 	}

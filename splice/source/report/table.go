@@ -65,6 +65,7 @@ const (
 
 // RowOf returns the row of a document.
 func RowOf(d *Document) Row {
+	d = given(d)
 	r := d.Result
 	row := Row{
 		Name: r.Name, Outcome: r.Outcome, Patches: []string{}, CVEs: []string{}, Codes: codes(r), Objects: len(r.Objects),

@@ -21,6 +21,9 @@ const (
 
 // TableText writes a table for people: a row for each result, and the counts.
 func TableText(w io.Writer, t *Table, opt TextOptions) error {
+	if t == nil {
+		t = NewTable()
+	}
 	p := newPrinter(w, opt)
 	for i := range t.Rows {
 		p.row(&t.Rows[i])
@@ -34,6 +37,9 @@ func TableText(w io.Writer, t *Table, opt TextOptions) error {
 
 // RowText writes one row of a table for people, as it comes.
 func RowText(w io.Writer, r *Row, opt TextOptions) error {
+	if r == nil {
+		r = new(Row)
+	}
 	p := newPrinter(w, opt)
 	p.row(r)
 	return p.finish()
@@ -41,6 +47,9 @@ func RowText(w io.Writer, r *Row, opt TextOptions) error {
 
 // CountsText writes the counts of a table, without its rows.
 func CountsText(w io.Writer, t *Table, opt TextOptions) error {
+	if t == nil {
+		t = NewTable()
+	}
 	p := newPrinter(w, opt)
 	if len(t.Rows) > 0 {
 		p.line("")

@@ -67,6 +67,7 @@ func (p *printer) line(format string, args ...any) {
 // Text writes a document for people: the patches, what changed and why, what is in the way
 // and what helps, and what the update does.
 func Text(w io.Writer, d *Document, opt TextOptions) error {
+	d = given(d)
 	p := newPrinter(w, opt)
 	r := d.Result
 	p.patches(r)
