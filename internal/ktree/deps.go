@@ -99,8 +99,9 @@ func (t *Tree) candidates(ctx context.Context, files []string, some func(*Unit) 
 		return nil, nil, nil, err
 	}
 	q = newQuestion(t, g, files)
+	forced := units.forced()
 	for i := range units.list {
-		if u := &units.list[i]; q.may(u, g) && some(u) {
+		if u := &units.list[i]; q.may(u, forced[i], g) && some(u) {
 			may = append(may, i)
 		}
 	}
@@ -135,12 +136,12 @@ func newQuestion(t *Tree, g *graph, changed []string) *question {
 	return q
 }
 
-// may reports whether an object may have one of the files.
-func (q *question) may(u *Unit, g *graph) bool {
+// may reports whether an object, which is forced to include some files, may have one of those in question.
+func (q *question) may(u *Unit, forced []string, g *graph) bool {
 	switch {
 	case q.want[u.Source] || q.reached[u.Source]:
 		return true
-	case slices.ContainsFunc(forcedBy(u), func(name string) bool { return q.reached[name] }):
+	case slices.ContainsFunc(forced, func(name string) bool { return q.reached[name] }):
 		return true
 	}
 	return !g.has(u.Source) && q.byMaking(path.Dir(u.Source))

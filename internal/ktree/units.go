@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 )
 
 // Units are all objects that the build of a kernel makes. They are immutable.
@@ -16,6 +17,7 @@ type Units struct {
 	list     []Unit // by object
 	byObject map[string]int
 	bySource map[string][]int
+	forced   func() [][]string // what [forcedBy] says of each, found once
 }
 
 func newUnits(list []Unit) *Units {
@@ -25,6 +27,13 @@ func newUnits(list []Unit) *Units {
 		u.byObject[list[i].Object] = i
 		u.bySource[list[i].Source] = append(u.bySource[list[i].Source], i)
 	}
+	u.forced = sync.OnceValue(func() [][]string {
+		out := make([][]string, len(list))
+		for i := range list {
+			out[i] = forcedBy(&list[i])
+		}
+		return out
+	})
 	return u
 }
 

@@ -118,3 +118,18 @@ func sampleUnits(units *Units) []Unit {
 	}
 	return out
 }
+
+// TestForced has what commands force objects to include by their numbers, and once.
+func TestForced(t *testing.T) {
+	u := newUnits([]Unit{
+		{Object: "b.o", Command: "gcc -include ./include/linux/kconfig.h -Iinclude -imacros fs/b.h -c -o b.o b.c"},
+		{Object: "a.o", Command: "gcc -Iinclude -c -o a.o a.c"},
+	})
+	first := u.forced()
+	if got := fmt.Sprint(first); got != "[[] [include/linux/kconfig.h fs/b.h]]" {
+		t.Error(got)
+	}
+	if &u.forced()[0] != &first[0] {
+		t.Error("it is found anew")
+	}
+}
