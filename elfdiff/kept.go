@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/extract"
+	"github.com/gosplice/gosplice/elfdiff/finding"
 	"github.com/gosplice/gosplice/elfdiff/internal/flow"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -198,36 +199,54 @@ func (k *keeping) conclude() {
 }
 
 // callbacks judges functions that post has no more, and whose address pre has given to others, which go on to call
-// them: what was registered by that name is not what new code registers. In a program it is judged where post may
-// have a new version of it.
+// them: what was registered by that name is not what new code registers; and those whose address post gives to nobody. In a
+// program it is judged where post may have a new version of it.
 func (in *includer) callbacks() {
-	gone := map[object.AtomID]bool{}
+	gone, demoted := map[object.AtomID]bool{}, in.demoted()
 	for i := range in.Functions {
 		if ch := &in.Functions[i]; ch.Status == verdict.Removed && (in.carried.Tables || in.twins.Doubted[ch.Pre]) && in.past(in.Pre, ch.Pre) == nil && !isPrefixPadding(&in.Pre.Atoms[ch.Pre]) {
 			gone[ch.Pre] = true
 		}
 	}
-	if len(gone) == 0 {
+	if len(gone)+len(demoted) == 0 {
 		return
 	}
 	t := flow.New(in.Pre).Trace(&flow.Query{
 		Functions: func(*object.Atom) bool { return true },
-		Atoms:     func(a *object.Atom) bool { return gone[a.ID] },
+		Atoms:     func(a *object.Atom) bool { return gone[a.ID] || demoted[a.ID] },
 		Travels:   func(object.AtomID) bool { return false },
 	})
-	for _, id := range slices.Sorted(maps.Keys(gone)) {
+	for _, id := range slices.Sorted(maps.Keys(t.Addr)) {
 		if e := t.Addr[id].Held(); e != nil && !isBrief(in.Pre, e.At) {
-			what := "post has no such function"
-			if in.twins.Doubted[id] {
-				what = "post has others of its kind, and nothing tells which of them it is"
-			}
-			f := findingAt(in.Pre, CodeOldCallback, id, 0, "%s, and in pre its address %s, at %s", what, e.How, insn.PlaceText(in.Pre.Atoms[e.At.Atom].Name, int64(e.At.Off)))
-			if in.twins.Doubted[id] {
-				f.Hint = "put new closures behind those that the function has"
-			}
-			in.report(f)
+			in.report(in.oldCallback(id, e, demoted[id]))
 		}
 	}
+}
+
+// demoted marks the functions of pre that others may have the address of, and that changed, where post does nothing but to call them: what
+// is given to others now is another function, and those that have the old one already do not expect what it has become.
+func (in *includer) demoted() map[object.AtomID]bool {
+	list := map[object.AtomID]bool{}
+	for ch := range in.travelling() {
+		if in.carried.Tables && !in.onlyCalled(in.Pre, ch.Pre) && in.onlyCalled(in.Post, ch.Post) {
+			list[ch.Pre] = true
+		}
+	}
+	return list
+}
+
+// oldCallback is the finding about a function of pre whose address gets out.
+func (in *includer) oldCallback(id object.AtomID, e *flow.Escape, demoted bool) Finding {
+	what, hint, accept := "post has no such function", "", ""
+	switch {
+	case in.twins.Doubted[id]:
+		what, hint = "post has others of its kind, and nothing tells which of them it is", "put new closures behind those that the function has"
+	case demoted:
+		what, hint, accept = "it changed, and post hands its address to nobody", finding.HintOldMeaning, "who has its address already calls the new one, which others call for something else"
+	}
+	f := findingAt(in.Pre, CodeOldCallback, id, 0, "%s, and in pre its address %s, at %s", what, e.How, insn.PlaceText(in.Pre.Atoms[e.At.Atom].Name, int64(e.At.Off)))
+	f.Hint, f.Accept = cmp.Or(hint, f.Hint), cmp.Or(accept, f.Accept)
+	return f
 }
 
 // briefly are functions of the kernel that call what they are given once, and soon

@@ -39,7 +39,7 @@ const (
 	CodeStoredKeys       Code = "stored-keys"        // a function that says where something is stored, and found again
 	CodeReferencePairs   Code = "reference-pairs"    // a function takes a reference and another one gives it back, where pre does neither, or the reverse
 	CodeWaitPairs        Code = "wait-pairs"         // a function waits for what another one does now, or no more
-	CodeOldCallback      Code = "old-callback"       // a function that post has under another name, or no more, and whose address others have been given
+	CodeOldCallback      Code = "old-callback"       // a function that post has under another name, or no more, or only calls, and whose address others have been given
 	CodeAlignment        Code = "alignment"          // thread-local data that post aligns more than pre
 	CodeOrphanCold       Code = "orphan-cold"        // a changed cold part whose parent is not known
 	CodeCompiler         Code = "compiler"           // pre and post name different compilers

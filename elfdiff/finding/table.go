@@ -20,6 +20,8 @@ const (
 	HintAnotherName = "give the variable of the new kind another name: a module can have a plain variable of its own"
 	// HintNewConstant is for [CodeConstShared], where the constant can't be overwritten: it has another size, or is a program's.
 	HintNewConstant = "give the constant with the new content another name, and have changed code use that: who has the address of the old one goes on with it"
+	// HintOldMeaning is for [CodeOldCallback], where the function that others have the address of goes on as something else.
+	HintOldMeaning = "leave it as it is for those that have its address, and give what post makes of it another name"
 	// HintSameName is for [CodeAmbiguousStatic], where a variable goes on under another name.
 	HintSameName = "keep the name and the place of the variable: under another name it is a new one"
 )
