@@ -355,12 +355,16 @@ func (d *Diff) otherLocks(was, is *hazard.Locks) (list []Finding) {
 	return list
 }
 
-// memory judges functions that free by another way what another function allocates by another way: what is there already was
-// allocated by the old one.
+// memory judges functions that free by another way what another function allocates by another way, or from another place on: what is
+// there already was allocated by the old one.
 func (in *includer) memory() {
 	was, is := hazard.AllocationsOf(in.Pre), hazard.AllocationsOf(in.Post)
 	takers, givers := map[hazard.Realloc][]*verdict.Change{}, map[*verdict.Change][]hazard.Realloc{}
+	maker := ""
 	for ch := range in.travelling() {
+		if maker == "" && in.Post.Atoms[ch.Post].Owner == object.NoAtom && is.Allocates(ch.Post) {
+			maker = ch.Name
+		}
 		takes, gives := hazard.Reallocs(was, is, ch.Pre, ch.Post)
 		for _, x := range takes {
 			takers[x] = append(takers[x], ch)
@@ -374,6 +378,9 @@ func (in *includer) memory() {
 		if i >= 0 {
 			x := givers[ch][i]
 			in.report(findingAt(in.Post, CodeReferencePairs, ch.Post, 0, "pre frees here what %s has allocated (%s), and post frees it in another way (%s)", takers[x][0].Name, x.Pre, x.Post))
+		}
+		if places := hazard.FreedBefore(was, is, ch.Pre, ch.Post); len(places) > 0 && maker != "" && !in.relaid() {
+			in.report(findingAt(in.Post, CodeReferencePairs, ch.Post, 0, "post frees here what begins before the place of a pointer (%s), and pre does not: what old code has allocated, such as %s, does not begin there", places[0], maker))
 		}
 	}
 }

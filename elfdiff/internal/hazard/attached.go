@@ -1,7 +1,6 @@
 package hazard
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
@@ -37,11 +36,7 @@ const segments = amd64.PrefixSegFS | amd64.PrefixSegGS
 // Attaches lists the places where a function of post stores a pointer that its twin of pre does not, where it allocates memory that
 // the twin does not either.
 func (m *Members) Attaches(pre *Members, was, is *Allocations, p, q object.AtomID) (list []string) {
-	a, b := was.of(p), is.of(q)
-	allocates := func(set map[string]balance) bool {
-		return slices.ContainsFunc(slices.Collect(maps.Values(set)), func(x balance) bool { return x.takes })
-	}
-	if allocates(a) || !allocates(b) {
+	if was.Allocates(p) || !is.Allocates(q) {
 		return nil
 	}
 	for place := range m.store.of(q) {

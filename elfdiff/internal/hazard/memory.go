@@ -3,6 +3,7 @@ package hazard
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/object"
 )
@@ -55,4 +56,57 @@ func Reallocs(pre, post *Allocations, p, q object.AtomID) (takes, gives []Reallo
 		}
 	}
 	return takes, gives
+}
+
+// FreedBefore lists what a function of post frees before the place that a pointer leads to, by how far before, where its twin of pre,
+// which frees too, has no such distance.
+func FreedBefore(pre, post *Allocations, p, q object.AtomID) (list []string) {
+	was, frees := pre.before(p)
+	if !frees {
+		return nil
+	}
+	is, _ := post.before(q)
+	for place := range is {
+		if !was[place] {
+			list = append(list, place)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// before tells the distances at which a function frees what lies before the place of a pointer, and whether it frees at all.
+func (l *Allocations) before(id object.AtomID) (list map[string]bool, frees bool) {
+	a := &l.o.Atoms[id]
+	var c *code
+	for i := range a.Refs {
+		r := &a.Refs[i]
+		if r.Target != object.NoAtom || !object.IsCall(a, r) {
+			continue
+		}
+		if _, b := l.direct(a, i, l.o.Symbol(r.Sym).Name); !b.gives {
+			continue
+		}
+		if frees = true; c == nil {
+			if c, list = codeOf(l.o, a), map[string]bool{}; c == nil {
+				return nil, true
+			}
+		}
+		if at, ok := c.index[r.Offset-1]; ok {
+			if place := c.place(at); strings.HasPrefix(place, "-") {
+				list[place] = true
+			}
+		}
+	}
+	return list, frees
+}
+
+// Allocates reports whether a function allocates memory.
+func (l *Allocations) Allocates(id object.AtomID) bool {
+	for _, b := range l.of(id) {
+		if b.takes {
+			return true
+		}
+	}
+	return false
 }
