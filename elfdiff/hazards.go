@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"cmp"
 	"iter"
 	"maps"
 	"slices"
@@ -38,6 +39,7 @@ func (in *includer) hazards() {
 		in.lockForExchange(was, is)
 		in.lockOrder(was, is)
 		in.storedKeys()
+		in.computed()
 		in.memory()
 		in.attached()
 	} else {
@@ -411,6 +413,27 @@ func (in *includer) storedKeys() {
 	for ch := range in.travelling() {
 		if member := hazard.KeyMember(in.Post, ch.Post); member != "" && hazard.KeyMember(in.Pre, ch.Pre) != "" {
 			in.report(findingAt(in.Post, CodeStoredKeys, ch.Post, ch.Reasons[0].PostOffset, "it is %s, which says where something is stored, and changed: %s", member, ch.Reasons[0]))
+		}
+	}
+}
+
+// computed judges functions that compute in another way where something is in an object, or in a table, where several do so alike: one
+// for what another one has stored.
+func (in *includer) computed() {
+	was, is := hazard.ComputedOf(in.Pre), hazard.ComputedOf(in.Post)
+	by := map[hazard.Recomputed][]*verdict.Change{}
+	for ch := range in.travelling() {
+		for r := range hazard.Recomputations(was, is, ch.Pre, ch.Post) {
+			by[r] = append(by[r], ch)
+		}
+	}
+	for ch := range in.travelling() {
+		list := hazard.Recomputations(was, is, ch.Pre, ch.Post)
+		for _, r := range slices.SortedFunc(maps.Keys(list), hazard.Recomputed.Compare) {
+			if len(by[r]) > 1 && !in.relaid() {
+				in.report(findingAt(in.Post, CodeStoredKeys, ch.Post, list[r], "post computes where something is stored (%s) by %s, and pre by %s; so do others that change", r.Place, r.Post, cmp.Or(r.Pre, "nothing")))
+				break
+			}
 		}
 	}
 }

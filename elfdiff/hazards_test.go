@@ -32,6 +32,9 @@ const refs = "extern void *get_device(void *), put_device(void *), work2(void);"
 // memory declares what allocates, and what frees.
 const memory = "extern void *kmalloc_trace(long), *vmalloc(long), *kvmalloc_node(long); extern void kfree(void *), vfree(void *), kvfree(void *), work2(void *); struct s { long x; void *buf; };"
 
+// behind declares an object with a key of any size, and a pointer behind that.
+const behind = sides + "extern void work2(void *); struct o { long pad[5]; unsigned size; char key[]; };\n#define AT(o, n) (*(void **)((o)->key + NOT(n) DO((((n) + 7) & ~7u))))\n"
+
 // hazardCases compare well, and may do harm once they run: POST is defined in post.
 var hazardCases = []struct {
 	name, text string
@@ -174,6 +177,10 @@ var hazardCases = []struct {
 	{"a hash of what is stored", sides + "struct rhashtable_params { long n; unsigned (*hashfn)(const void *, unsigned), (*obj_hashfn)(const void *, unsigned); int (*obj_cmpfn)(const void *); }; static struct { long pad; struct rhashtable_params in; } p; static unsigned hash(const void *k, unsigned s) { return *(unsigned *)k DO(^ s) NOT(+ s); } static unsigned obj(const void *k, unsigned s) { return *(unsigned *)k - s; } static int cmp(const void *k) { return *(int *)k DO(+ 1); } const struct rhashtable_params params = { 4, hash, obj, cmp };", "stored-keys hash"},
 	{"chunks of keys", sides + "struct assoc_array_ops { unsigned long (*get_key_chunk)(const void *, int); _Bool (*compare_object)(const void *); void (*free_object)(void *); }; extern void work2(void *); static unsigned long chunk(const void *k, int level) { return ((long *)k)[level DO(+ 1)]; } static _Bool cmp(const void *k) { return *(int *)k DO(+ 1); } static void drop(void *k) { work2(k); DO(work2(k);) } static const struct assoc_array_ops ops = { chunk, cmp, drop }; extern void insert(const void *); void f(void) { insert(&ops); }", "stored-keys chunk"},
 	{"another hash, in a table of another kind", sides + "struct table { unsigned (*hashfn)(const void *, unsigned); }; static unsigned hash(const void *k, unsigned s) { return *(unsigned *)k DO(^ s) NOT(+ s); } const struct table params[] = { { hash } };", ""},
+	{"where a pointer is behind a key", behind + "void put(struct o *o, void *p) { AT(o, o->size) = p; work2(o); } void *get(struct o *o) { work2(o); return AT(o, o->size); }", "stored-keys get\nstored-keys put"},
+	{"where a pointer is behind a key, of one function alone", behind + "void *get(struct o *o) { work2(o); return AT(o, o->size); } void *look(struct o *o) { work2(o); return DO(work2(o),) 0; }", ""},
+	{"a bucket of a table", sides + "extern void work2(void *); static void *table[64]; struct o { unsigned key; }; static inline unsigned hash(struct o *o) { return (o->key NOT(>> 3) DO(>> 5)) & 63; } void put(struct o *o) { table[hash(o)] = o; work2(o); } void *get(struct o *o) { work2(o); return table[hash(o)]; }", "stored-keys get\nstored-keys put"},
+	{"a bucket that is the same in bounds", sides + "extern void work2(void *); static void *table[64]; struct o { unsigned long key; }; static inline unsigned long in(unsigned long i) { unsigned long mask; __asm__(\"cmp %1, %2; sbb %0, %0\" : \"=r\" (mask) : \"g\" (64L), \"r\" (i) : \"cc\"); return i & mask; } void put(struct o *o) { unsigned long k = o->key; if (k < 64) { DO(k = in(k);) table[k] = o; } work2(o); } void *get(struct o *o) { unsigned long k = o->key; work2(o); if (k < 64) { DO(k = in(k);) return table[k]; } return 0; }", ""},
 
 	{"a function that calls itself now", "extern void fill(char *); __attribute__((noinline)) int f(int x) { char b[900]; fill(b);\n#ifdef POST\nif (x > 3) x = f(x - 1) + b[2];\n#endif\nfill(b); return b[x]; }", "deep-stack f"},
 	{"one that did already", "extern void fill(char *); __attribute__((noinline)) int f(int x) { char b[900]; fill(b); if (x > 3) x = f(x - 1) + b[2]; fill(b); return b[x]\n#ifdef POST\n+ 1\n#endif\n; }", ""},

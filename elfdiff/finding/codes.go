@@ -36,7 +36,7 @@ const (
 	CodeOldObject        Code = "old-object"         // a function follows a pointer that only new code stores in objects
 	CodeOtherLock        Code = "other-lock"         // a function takes another lock than before, which nobody took, or which others take too now
 	CodeLockOrder        Code = "lock-order"         // a function takes two locks in the order that is the reverse of what pre does
-	CodeStoredKeys       Code = "stored-keys"        // a function that says where something is stored, and found again
+	CodeStoredKeys       Code = "stored-keys"        // a function that says, or computes, where something is stored, and found again
 	CodeReferencePairs   Code = "reference-pairs"    // a function takes a reference and another one gives it back, where pre does neither, or the reverse
 	CodeWaitPairs        Code = "wait-pairs"         // a function waits for what another one does now, or no more
 	CodeOldCallback      Code = "old-callback"       // a function that post has under another name, or no more, or only calls, and whose address others have been given
