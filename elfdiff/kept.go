@@ -202,34 +202,44 @@ func (k *keeping) conclude() {
 // them: what was registered by that name is not what new code registers; and those whose address post gives to nobody. In a
 // program it is judged where post may have a new version of it.
 func (in *includer) callbacks() {
-	gone, demoted := map[object.AtomID]bool{}, in.demoted()
+	gone, demoted, handed := map[object.AtomID]bool{}, map[object.AtomID]bool{}, in.handed()
+	for id, ch := range handed {
+		demoted[id] = in.onlyCalled(in.Post, ch.Post)
+	}
 	for i := range in.Functions {
 		if ch := &in.Functions[i]; ch.Status == verdict.Removed && (in.carried.Tables || in.twins.Doubted[ch.Pre]) && in.past(in.Pre, ch.Pre) == nil && !isPrefixPadding(&in.Pre.Atoms[ch.Pre]) {
 			gone[ch.Pre] = true
 		}
 	}
-	if len(gone)+len(demoted) == 0 {
+	if len(gone)+len(handed) == 0 {
 		return
 	}
 	t := flow.New(in.Pre).Trace(&flow.Query{
 		Functions: func(*object.Atom) bool { return true },
-		Atoms:     func(a *object.Atom) bool { return gone[a.ID] || demoted[a.ID] },
+		Atoms:     func(a *object.Atom) bool { return gone[a.ID] || handed[a.ID] != nil },
 		Travels:   func(object.AtomID) bool { return false },
 	})
 	for _, id := range slices.Sorted(maps.Keys(t.Addr)) {
-		if e := t.Addr[id].Held(); e != nil && !isBrief(in.Pre, e.At) {
+		e := t.Addr[id].Held()
+		switch {
+		case e == nil:
+		case handed[id] != nil && callsAt(in.Pre, e.At, isMaker):
+			f := findingAt(in.Post, CodeOldObject, handed[id].Post, 0, "it makes the objects of a cache, by %s, and changed: those that are free there were made by the old one", insn.PlaceText(in.Pre.Atoms[e.At.Atom].Name, int64(e.At.Off)))
+			f.Hint, f.Accept = finding.HintMade, "objects that are free when the update is applied are used as the old one has made them"
+			in.report(f)
+		case (gone[id] || demoted[id]) && !callsAt(in.Pre, e.At, isBrief):
 			in.report(in.oldCallback(id, e, demoted[id]))
 		}
 	}
 }
 
-// demoted marks the functions of pre that others may have the address of, and that changed, where post does nothing but to call them: what
+// handed are the changed functions of which others may have the address, by what they are in pre. Where post does nothing but to call one, what
 // is given to others now is another function, and those that have the old one already do not expect what it has become.
-func (in *includer) demoted() map[object.AtomID]bool {
-	list := map[object.AtomID]bool{}
+func (in *includer) handed() map[object.AtomID]*verdict.Change {
+	list := map[object.AtomID]*verdict.Change{}
 	for ch := range in.travelling() {
-		if in.carried.Tables && !in.onlyCalled(in.Pre, ch.Pre) && in.onlyCalled(in.Post, ch.Post) {
-			list[ch.Pre] = true
+		if in.carried.Tables && !in.onlyCalled(in.Pre, ch.Pre) {
+			list[ch.Pre] = ch
 		}
 	}
 	return list
@@ -258,10 +268,19 @@ var briefly = []string{
 	"do_proc_dointvec", "do_proc_douintvec", "walk_page_range", "apply_to_page_range", "iterate_mounts", "input_handler_for_each_handle", "power_supply_for_each_device", "thermal_zone_for_each_trip",
 }
 
-// isBrief reports whether the code at a place calls one of them.
-func isBrief(o *object.Object, at flow.Place) bool {
+// isBrief reports whether a function is one of them.
+func isBrief(name string) bool { return slices.Contains(briefly, name) }
+
+// isMaker reports whether a function of the kernel makes a cache of objects, with a function that makes each of them once, before it is
+// used first (include/linux/slab.h).
+func isMaker(name string) bool {
+	return strings.HasPrefix(name, "kmem_cache_create") || name == "__kmem_cache_create_args"
+}
+
+// callsAt reports whether the code at a place calls a function of another object, by its name.
+func callsAt(o *object.Object, at flow.Place, is func(name string) bool) bool {
 	a := &o.Atoms[at.Atom]
 	return slices.ContainsFunc(a.RefsIn(at.Off, at.Off+amd64.MaxLen), func(r object.Ref) bool {
-		return object.IsCall(a, &r) && r.Offset-at.Off < 3 && slices.Contains(briefly, o.Symbol(r.Sym).Name)
+		return object.IsCall(a, &r) && r.Offset-at.Off < 3 && is(o.Symbol(r.Sym).Name)
 	})
 }

@@ -22,6 +22,8 @@ const (
 	HintNewConstant = "give the constant with the new content another name, and have changed code use that: who has the address of the old one goes on with it"
 	// HintOldMeaning is for [CodeOldCallback], where the function that others have the address of goes on as something else.
 	HintOldMeaning = "leave it as it is for those that have its address, and give what post makes of it another name"
+	// HintMade is for [CodeOldObject], where a constructor of objects changed that are made before they are used.
+	HintMade = "set up what is new where objects are allocated too, and leave there what was set up"
 	// HintSameName is for [CodeAmbiguousStatic], where a variable goes on under another name.
 	HintSameName = "keep the name and the place of the variable: under another name it is a new one"
 )
