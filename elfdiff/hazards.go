@@ -40,6 +40,7 @@ func (in *includer) hazards() {
 		in.lockOrder(was, is)
 		in.storedKeys()
 		in.computed()
+		in.marks()
 		in.memory()
 		in.attached()
 	} else {

@@ -37,6 +37,31 @@ func (d *Diff) typeFindings() []Finding {
 	return out
 }
 
+// marks judges functions that put another number into memory than pre, or ask for it there, where others do the other half with the same
+// numbers: what has been put there already has the old one. No debug information tells of what the preprocessor has given a name.
+func (in *includer) marks() {
+	put, asked := map[hazard.Mark]bool{}, map[hazard.Mark]bool{}
+	of := map[*verdict.Change][]hazard.Mark{}
+	for ch := range in.travelling() {
+		puts, asks := hazard.MarksOf(in.Post, ch.Post).Moved(hazard.MarksOf(in.Pre, ch.Pre))
+		of[ch] = slices.Concat(puts, asks)
+		for _, m := range puts {
+			put[m] = true
+		}
+		for _, m := range asks {
+			asked[m] = true
+		}
+	}
+	if in.typed && slices.ContainsFunc(in.typeFindings(), func(f Finding) bool { return f.Code == CodeTypeEnum || f.Code == CodeTypeConstant }) {
+		return // which is what may be behind it
+	}
+	for ch := range in.travelling() {
+		if i := slices.IndexFunc(of[ch], func(m hazard.Mark) bool { return put[m] && asked[m] }); i >= 0 {
+			in.report(findingAt(in.Post, CodeTypeConstant, ch.Post, 0, "it puts into memory, or asks for, %s; what is there already has the old one", of[ch][i]))
+		}
+	}
+}
+
 // closures judges closures of which nothing tells whether they capture what they did: others call the old ones with the
 // new code.
 func (in *includer) closures() {
