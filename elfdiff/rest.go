@@ -22,6 +22,7 @@ type rest struct {
 	off     uint64 // in the section, bytes
 	bytes   []byte
 	refs    []object.Ref // offsets are from off
+	head    bool         // of a string whose end something refers to
 }
 
 // coverage finds the atoms that verdicts are about, directly or by a reference of
@@ -164,7 +165,9 @@ func (r *coverage) data(list []rest, s *elfobj.Section) []rest {
 		case !r.seen[id]:
 			list = appendEntries(list, places.Without(r.o, a, places.Of(r.o)[id]))
 		case a.Kind == object.String && r.from[id] > 0:
-			list = append(list, restOf(a, 0, uint64(min(r.from[id], int64(a.Size)))))
+			x := restOf(a, 0, uint64(min(r.from[id], int64(a.Size))))
+			x.head = true
+			list = append(list, x)
 		}
 	}
 	return r.between(list, s, data, end, s.Size)

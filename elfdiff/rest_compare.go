@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gosplice/gosplice/elfdiff/elfobj"
 	"github.com/gosplice/gosplice/elfdiff/internal/compare"
 	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
@@ -58,6 +59,13 @@ func (j *judge) leftovers() {
 // maxAlike bounds how many rests of one key one is compared with.
 const maxAlike = 16
 
+// isMerged reports whether a linker puts the literals of a section where it likes, among those of others, so that nobody reads
+// one but who refers to it: a compiler may leave one whose use it has folded. Sections that are named like a variable
+// have __start_ and __stop_ symbols.
+func isMerged(o *object.Object, s elfobj.SectionIndex) bool {
+	return o.KindOf(s).IsLiteral() && strings.HasPrefix(o.SectionName(s), ".")
+}
+
 // leftover reports a rest that only one of both has; for a section once.
 func (j *judge) leftover(o *object.Object, x *rest) {
 	f := newFinding(CodeUnnamed)
@@ -76,6 +84,9 @@ func (j *judge) leftover(o *object.Object, x *rest) {
 		side = "post"
 	}
 	f.Message = "only " + side + " has " + compare.PlainBytes(x.bytes) + " there, which no symbol names"
+	if !x.head && isMerged(o, x.section) {
+		f.Severity, f.Accept, f.Hint = Ignored, "", "a linker puts it where it likes, and nobody reads it but who refers to it"
+	}
 	if name := j.newTracepoint(o, x); name != "" {
 		f.Severity, f.Accept, f.Symbol = Ignored, "", name
 		f.Message, f.Hint = "the tracepoint is new, and not in the list of those that can be switched on", "it stays off: start the fixed kernel to trace it"
