@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gosplice/gosplice/elfdiff/extract"
+	"github.com/gosplice/gosplice/elfdiff/internal/dtypes"
 	"github.com/gosplice/gosplice/elfdiff/internal/extraction"
 	"github.com/gosplice/gosplice/elfdiff/internal/insn"
 	"github.com/gosplice/gosplice/elfdiff/internal/members"
@@ -59,6 +60,9 @@ func (in *includer) initialMembers(ch *verdict.Change, a, b *object.Atom) (list 
 	if strings.HasPrefix(in.Post.SectionName(b.Section), kerneltab.PerCPU) {
 		return nil, "each processor has its own"
 	}
+	if isKey(in.Pre, a) || isKey(in.Post, b) {
+		return nil, "code that asks for it is rewritten when it is switched"
+	}
 	differ := in.DataMembers(ch)
 	if len(differ) >= maxDataMembers {
 		return nil, fmt.Sprintf("more than %d members differ", maxDataMembers-1)
@@ -80,6 +84,19 @@ func (in *includer) initialMembers(ch *verdict.Change, a, b *object.Atom) (list 
 		list = joined(list, w)
 	}
 	return list, in.halves(list, a, b)
+}
+
+// isKey reports whether a variable is the key of static branches: one that they name, or a static_key of
+// include/linux/jump_label.h, Linux 6.1, by its type.
+func isKey(o *object.Object, a *object.Atom) bool {
+	for _, u := range o.Users(a.ID) {
+		if o.SectionName(o.Atoms[u].Section) == kerneltab.JumpTable {
+			return true
+		}
+	}
+	var t dtypes.Resolved
+	s, typ := dtypes.OfVariable(o, a)
+	return typ != 0 && s.Resolve(&t, typ) && strings.HasPrefix(dtypes.TagText(&t.Entry), "struct static_key")
 }
 
 // adjoins reports whether a word of which nothing is known goes on where the one

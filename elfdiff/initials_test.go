@@ -40,6 +40,8 @@ var initialsCases = []struct {
 	{name: "per processor", text: "int n PUT(\".data..percpu\") = V;", a: "1", b: "2", why: "each processor has its own"},
 	{name: "another size", text: "int n[] = { 1, V };", a: "2", b: "2, 3", why: "size"},
 	{name: "unknown", text: "long n[4] = { 1, V, V, 4 };", a: "2", b: "3", want: []string{"n[1]+8:8", "n[2]+16:8"}, plain: []string{}, why: "what belongs together at n+0x10 is not known"},
+	{name: "static key", text: "struct static_key_true { struct { int enabled; long type; } key; } x = { { V, 1 } };", a: "1", b: "0", why: "rewritten when it is switched"},
+	{name: "key of a branch", text: `int x[2] = { V, 1 }; int f(void) { asm goto("1: .byte 0x66, 0x90\n.pushsection __jump_table,\"aw\"\n.balign 8\n.long 1b - ., %l[on] - .\n.quad x - .\n.popsection" : : : : on); return 0; on: return 1; }`, a: "1", b: "0", why: "rewritten when it is switched"},
 	{name: "packed", text: "struct __attribute__((packed)) { char c; int n; } x = { 1, V };", a: "2", b: "3", why: "x.n is no aligned word"},
 }
 
