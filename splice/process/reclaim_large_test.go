@@ -11,7 +11,7 @@ import (
 )
 
 // TestBigHeap reverts in a process with more memory than can be searched: what
-// hands out no address of its own needs no search.
+// hands out no address of its own needs no search. What is no string of the program is one.
 func TestBigHeap(t *testing.T) {
 	for _, c := range []struct {
 		name, step string
@@ -20,9 +20,9 @@ func TestBigHeap(t *testing.T) {
 	}{
 		{"calls nothing", "-DLEAF", "1", false},
 		{"calls nothing, much memory", "-DLEAF", "100", false},
-		{"a string, little memory", "-DLIBC", "1", false},
-		{"a string, more memory", "-DLIBC", "10", false},
-		{"a string, much memory", "-DLIBC", "100", false},
+		{"a string, little memory", "-DLIBC -DWORDS", "1", false},
+		{"a string, more memory", "-DLIBC -DWORDS", "10", false},
+		{"a string, much memory", "-DLIBC -DWORDS", "100", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := throwProgram(t, "heap-"+strings.ReplaceAll(c.name, " ", "-"), c.step, "main.c -DHEAP="+c.heap, "", false)
@@ -61,7 +61,7 @@ func TestNotTracked(t *testing.T) {
 		{"80", "too much to search"},
 	} {
 		t.Run(c.heap, func(t *testing.T) {
-			b := throwProgram(t, "untracked-"+c.heap, "-DLIBC", "main.c -DHEAP="+c.heap, "", false)
+			b := throwProgram(t, "untracked-"+c.heap, "-DLIBC -DWORDS", "main.c -DHEAP="+c.heap, "", false)
 			v := start(t, b.program)
 			v.ask(1)
 			if err := unix.Prlimit(v.pid, unix.RLIMIT_NOFILE, &unix.Rlimit{}, nil); err != nil {
