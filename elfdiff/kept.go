@@ -202,10 +202,7 @@ func (k *keeping) conclude() {
 // them: what was registered by that name is not what new code registers; and those whose address post gives to nobody. In a
 // program it is judged where post may have a new version of it.
 func (in *includer) callbacks() {
-	gone, demoted, handed := map[object.AtomID]bool{}, map[object.AtomID]bool{}, in.handed()
-	for id, ch := range handed {
-		demoted[id] = in.onlyCalled(in.Post, ch.Post)
-	}
+	gone, handed := map[object.AtomID]bool{}, in.handed()
 	for i := range in.Functions {
 		if ch := &in.Functions[i]; ch.Status == verdict.Removed && (in.carried.Tables || in.twins.Doubted[ch.Pre]) && in.past(in.Pre, ch.Pre) == nil && !isPrefixPadding(&in.Pre.Atoms[ch.Pre]) {
 			gone[ch.Pre] = true
@@ -227,18 +224,25 @@ func (in *includer) callbacks() {
 			f := findingAt(in.Post, CodeOldObject, handed[id].Post, 0, "it makes the objects of a cache, by %s, and changed: those that are free there were made by the old one", insn.PlaceText(in.Pre.Atoms[e.At.Atom].Name, int64(e.At.Off)))
 			f.Hint, f.Accept = finding.HintMade, "objects that are free when the update is applied are used as the old one has made them"
 			in.report(f)
-		case (gone[id] || demoted[id]) && !callsAt(in.Pre, e.At, isBrief):
-			in.report(in.oldCallback(id, e, demoted[id]))
+		case gone[id] && !callsAt(in.Pre, e.At, isBrief):
+			in.report(in.oldCallback(id, e, false))
+		case handed[id] != nil && in.onlyCalled(in.Post, handed[id].Post) && !callsAt(in.Pre, e.At, isBrief):
+			in.report(in.oldCallback(id, e, true))
 		}
 	}
 }
 
-// handed are the changed functions of which others may have the address, by what they are in pre. Where post does nothing but to call one, what
-// is given to others now is another function, and those that have the old one already do not expect what it has become.
+// handed are the changed functions of which others may have the address, by what they are in pre, as far as that matters: where
+// post does nothing but to call one, what is given to others now is another function, and those that have the old one already do
+// not expect what it has become; and where the object has caches of objects made, any may be what makes them.
 func (in *includer) handed() map[object.AtomID]*verdict.Change {
 	list := map[object.AtomID]*verdict.Change{}
+	if !in.carried.Tables {
+		return list
+	}
+	makes := slices.ContainsFunc(in.Pre.Symbols(), func(s elfobj.Symbol) bool { return isMaker(s.Name) })
 	for ch := range in.travelling() {
-		if in.carried.Tables && !in.onlyCalled(in.Pre, ch.Pre) {
+		if (makes || in.onlyCalled(in.Post, ch.Post)) && !in.onlyCalled(in.Pre, ch.Pre) {
 			list[ch.Pre] = ch
 		}
 	}
