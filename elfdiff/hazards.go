@@ -422,17 +422,17 @@ func (in *includer) storedKeys() {
 // for what another one has stored.
 func (in *includer) computed() {
 	was, is := hazard.ComputedOf(in.Pre), hazard.ComputedOf(in.Post)
-	by := map[hazard.Recomputed][]*verdict.Change{}
+	alike, of := map[hazard.Recomputed]int{}, map[*verdict.Change]map[hazard.Recomputed]uint64{}
 	for ch := range in.travelling() {
-		for r := range hazard.Recomputations(was, is, ch.Pre, ch.Post) {
-			by[r] = append(by[r], ch)
+		of[ch] = hazard.Recomputations(was, is, ch.Pre, ch.Post)
+		for r := range of[ch] {
+			alike[r]++
 		}
 	}
 	for ch := range in.travelling() {
-		list := hazard.Recomputations(was, is, ch.Pre, ch.Post)
-		for _, r := range slices.SortedFunc(maps.Keys(list), hazard.Recomputed.Compare) {
-			if len(by[r]) > 1 && !in.relaid() {
-				in.report(findingAt(in.Post, CodeStoredKeys, ch.Post, list[r], "post computes where something is stored (%s) by %s, and pre by %s; so do others that change", r.Place, r.Post, cmp.Or(r.Pre, "nothing")))
+		for _, r := range slices.SortedFunc(maps.Keys(of[ch]), hazard.Recomputed.Compare) {
+			if alike[r] > 1 && !in.relaid() {
+				in.report(findingAt(in.Post, CodeStoredKeys, ch.Post, of[ch][r], "post computes where something is stored (%s) by %s, and pre by %s; so do others that change", r.Place, r.Post, cmp.Or(r.Pre, "nothing")))
 				break
 			}
 		}

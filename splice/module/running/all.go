@@ -40,7 +40,7 @@ func (k *Kernel) All(ctx context.Context) ([]splice.Report, error) {
 // has as such, one of package module, or one that set the taint K (kernel/panic.c,
 // TAINT_LIVEPATCH).
 func (k *Kernel) isLivepatch(name, line string) bool {
-	if _, err := os.Stat(k.path(livepatch, name)); err == nil || k.isOurs(name) {
+	if k.exists(livepatch, name) || k.isOurs(name) {
 		return true
 	}
 	f := strings.Fields(line)

@@ -74,7 +74,7 @@ func (k *Kernel) load(ctx context.Context, f *File, o Options) (*splice.Report, 
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", f.Name, withLog(explainLoad(f, err), said))
 	}
-	if _, err := os.Stat(k.path(livepatch, f.Name)); err != nil {
+	if !k.exists(livepatch, f.Name) {
 		return nil, fmt.Errorf("load %s: %w", f.Name, withLog(refuse(CodeNotEnabled, f.Name, "it is loaded, and enabled no livepatch of its name"), said))
 	}
 	if err := k.await(ctx, f.Name, o); err != nil {

@@ -121,7 +121,7 @@ func (k *Kernel) ready(name string, plain bool) error {
 	if _, err := os.Stat(k.path(livepatch)); !plain && errors.Is(err, os.ErrNotExist) {
 		return refuse(module.CodeKernel, name, "it has no livepatch (%s is not there)", k.path(livepatch))
 	}
-	if _, err := os.Stat(k.path("sys/module", name)); err == nil {
+	if k.exists("sys/module", name) {
 		return refuse(splice.CodeApplied, name, "a module of that name is loaded")
 	}
 	return nil
